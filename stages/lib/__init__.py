@@ -1,0 +1,1 @@
+"""Shared nouns of the pipeline, one per file. Nothing here imports a stage."""

@@ -1,0 +1,166 @@
+"""params.yaml, read strictly: one section per stage, unknown keys refused, every error with its line.
+
+YAML 1.2 by ruamel, as DVC reads it: in YAML 1.1 `1e-5` is a string and `on` a boolean, and a stage that read the file
+otherwise than DVC would train with other numbers than DVC recorded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.lib.errors import UserError
+
+PATH = Path("params.yaml")
+
+
+class Params(BaseModel):
+    """Base of every section: frozen, strict types, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Top(Params):
+    """The keys beside the sections."""
+
+    seed: int = Field(ge=0)
+    launch: str = Field(pattern=r"^[a-z0-9_]+$")
+
+
+P = TypeVar("P", bound=Params)
+
+
+def read(path: Path = PATH) -> Any:
+    """The whole file as a ruamel mapping that knows its lines. Raises UserError when it is missing or not YAML."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        document = YAML(typ="rt").load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: not found; run from the repository's root, or `python -m stages preset tiny`"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(document, dict):
+        raise UserError(
+            f"{path}: found {'nothing' if document is None else type(document).__name__}; expected one section per stage"
+        )
+    return document
+
+
+def load(section: str, model: type[P], path: Path = PATH) -> P:
+    """The section of one stage, checked. Raises UserError naming file, line, key, the value and what is allowed."""
+    document = read(path)
+    if section not in document:
+        raise UserError(f"{path}: section {section!r} is missing; found {', '.join(document)}")
+    return _check(document[section] if document[section] is not None else {}, model, document, (section,), path)
+
+
+def load_top(path: Path = PATH) -> Top:
+    """seed and launch."""
+    document = read(path)
+    return _check({k: document[k] for k in Top.model_fields if k in document}, Top, document, (), path)
+
+
+def _check(values: Any, model: type[P], document: Any, prefix: tuple[str, ...], path: Path) -> P:
+    try:
+        return model.model_validate(_plain(values))
+    except ValidationError as error:
+        faults = [_fault(fault, model, document, prefix, path) for fault in error.errors()]
+        raise UserError("\n".join(faults)) from None
+
+
+def _plain(value: Any) -> Any:
+    """ruamel's subclasses (ScalarFloat, CommentedMap) as the plain types that strict validation asks for."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def _fault(fault: Any, model: type[Params], document: Any, prefix: tuple[str, ...], path: Path) -> str:
+    # A discriminated union adds its tag to `loc`; only parts that exist in the file are kept as the key.
+    where = prefix + tuple(fault["loc"])
+    key = ".".join(str(part) for part in where)
+    line = _line(document, where)
+    at = f"{path}:{line} {key}" if line else f"{path} {key}"
+    kind, context, found = fault["type"], fault.get("ctx", {}), fault.get("input")
+    if kind == "extra_forbidden":
+        return f"{at}: unknown key; allowed here: {', '.join(_siblings(model, fault['loc']))}"
+    if kind == "missing":
+        return f"{at}: missing; add it"
+    return f"{at}: {_rule(kind, context, fault['msg'])}, got {_show(found, kind)}"
+
+
+def _rule(kind: str, context: dict, message: str) -> str:
+    limits = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"),
+              "less_than_equal": ("<=", "le")}  # fmt: skip
+    if kind in limits:
+        sign, name = limits[kind]
+        return f"must be {sign} {context[name]}"
+    if kind in ("float_type", "int_type", "bool_type", "string_type"):
+        return {"float_type": "must be a number", "int_type": "must be a whole number", "bool_type": "must be true or false",
+                "string_type": "must be a string"}[kind]  # fmt: skip
+    if kind == "literal_error":
+        return f"must be one of {context['expected']}"
+    if kind == "finite_number":
+        return "must be a finite number"
+    text = (
+        message.removeprefix("Value error, ")
+        .removeprefix("Input ")
+        .replace("should be", "must be")
+        .replace("should", "must")
+    )
+    return text[0].lower() + text[1:]
+
+
+def _show(found: Any, kind: str) -> str:
+    if isinstance(found, str) and kind in ("float_type", "int_type"):
+        try:
+            number = float(found)
+        except ValueError:
+            return f"{found!r} (a string)"
+        # YAML 1.2's core schema reads 1e-5 as a float; a quoted number, or 1_000, arrives as a string.
+        mantissa, _, exponent = f"{number:e}".partition("e")
+        plain = f"{float(mantissa):.10g}"
+        plain = plain if "." in plain else plain + ".0"
+        written = f"{plain}e{int(exponent)}" if abs(int(exponent)) > 3 and kind == "float_type" else f"{number:.10g}"
+        return f"{found!r} (a string; write {written})"
+    if isinstance(found, dict):
+        return "a mapping"
+    return repr(found)
+
+
+def _siblings(model: type[BaseModel], location: tuple) -> list[str]:
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            break
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _line(document: Any, where: tuple) -> int | None:
+    """1-based line of the deepest part of `where` that stands in the file."""
+    line, node = None, document
+    for part in where:
+        try:
+            mark = node.lc.key(part) if isinstance(node, dict) else node.lc.item(part)
+            line, node = mark[0] + 1, node[part]
+        except (KeyError, IndexError, AttributeError, TypeError):
+            break
+    return line
