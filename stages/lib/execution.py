@@ -163,10 +163,10 @@ def _key(seed: int, section: params.Params, deps: dict[str, str]) -> str:
 
 
 def _forget_stale_checkpoints(execution: Execution) -> None:
-    """Unfinished work of other parameters, inputs or code can never be resumed by this run; it only fills the disk."""
-    for folder in execution.checkpoints.parent.glob("*"):
-        if folder.name != execution.key:
-            shutil.rmtree(folder, ignore_errors=True)
+    """Unfinished work of other settings waits for them to come back, but only the three newest: it fills the disk."""
+    folders = sorted(execution.checkpoints.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in [folder for folder in folders if folder.name != execution.key][:-3]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
