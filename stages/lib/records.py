@@ -119,7 +119,7 @@ def explain(error: ValidationError) -> str:
     """The first fault of a validation error in a few words."""
     fault = error.errors()[0]
     where = ".".join(str(part) for part in fault["loc"]) or "row"
-    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {str(fault.get('input'))[:80]!r}"
+    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {repr(fault.get('input'))[:80]}"
 
 
 def jsonl_rows(path: Path) -> Iterable[tuple[int, dict]]:

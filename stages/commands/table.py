@@ -1,0 +1,19 @@
+"""`python -m stages table`: the newest best-of-N table, as the stage wrote it."""
+
+from pathlib import Path
+
+from stages.lib.errors import UserError
+
+TABLE = Path("data/best_of_n/table.md")
+
+
+def table() -> None:
+    """Print the best-of-N table."""
+    if not TABLE.exists():
+        raise UserError(f"{TABLE}: not found; run `make repro` (or `dvc pull best_of_n`) first")
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    text = TABLE.read_text(encoding="utf-8")
+    console = Console()
+    console.print(Markdown(text) if console.is_terminal else text, soft_wrap=not console.is_terminal)
