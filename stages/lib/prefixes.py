@@ -1,0 +1,275 @@
+"""Attention over a prompt shared by many rows and a suffix of each row's own, through the interfaces of transformers.
+
+`SharedCache` stands where a model expects its cache; its `update` stores a step's keys and values in the suffixes and
+hands itself on in place of keys; `attend`, registered as an attention function, computes
+
+    softmax([q K_prefix, q K_suffix]) [V_prefix, V_suffix]
+
+with one matrix product for all rows of a problem over its prefix, so a prompt's keys and values are stored and read
+once for all its samples (Juravsky et al., Hydragen, arXiv:2402.05099). Every shape that enters a sum is a function of
+the row alone, never of what else is in the batch; stages/lib/native.py says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from transformers import AttentionInterface, DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache, LinearAttentionCacheLayerMixin
+
+ROWS = 16  # rows come in multiples of this
+PREFIX = 32  # prefixes are padded to multiples of this
+READ = 4096  # tokens of prompts that the model reads at a time
+SUFFIX = 32  # the room for suffixes grows by this many tokens
+
+
+def up(n: int, multiple: int) -> int:
+    """n rounded up to a multiple."""
+    return -(-n // multiple) * multiple
+
+
+class Prompt(NamedTuple):
+    """A prompt after the model has read it: `row` of what it left in `cache`, and the logits (V,) of the next token."""
+
+    length: int
+    cache: DynamicCache
+    row: int
+    logits: torch.Tensor
+
+
+def read(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[Prompt]:
+    """Run the prompts through the model as it is, those of equal length together: no padding, which would leak into
+    convolutions. Short or few ones are repeated, and more logits made than wanted, for ROWS rows in every product."""
+    read: dict[int, Prompt] = {}
+    lengths: dict[int, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        lengths.setdefault(len(prompt), []).append(i)
+    for length, members in lengths.items():
+        size = max(1, READ // length)
+        for part in (members[first : first + size] for first in range(0, len(members), size)):
+            repeats = -(-ROWS // (length * len(part)))
+            ids = torch.tensor([list(prompts[i]) for i in part] * repeats, device=model.device)
+            cache = DynamicCache(config=model.config)
+            logits = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=ROWS).logits
+            read |= {i: Prompt(length, cache, row, logits[row, -1]) for row, i in enumerate(part)}
+    return [read[i] for i in range(len(prompts))]
+
+
+def is_recurrent(layer) -> bool:
+    return isinstance(layer, LinearAttentionCacheLayerMixin)
+
+
+class Prefix:
+    """The prompts of one padded length: for each attention layer keys and values (P, kv heads, width, d)."""
+
+    def __init__(self, prompts: list[Prompt], padded: int):
+        self.device = prompts[0].logits.device
+        self.lengths = torch.tensor([prompt.length for prompt in prompts], device=self.device)
+        self.number = torch.arange(len(prompts))  # which of them are still here
+        self.keys, self.values, self.bias = {}, {}, {}
+        for i, layer in enumerate(prompts[0].cache.layers):
+            if is_recurrent(layer):
+                continue
+            # A sliding layer has kept the last window - 1 keys.
+            width = min(padded, up(layer.sliding_window, PREFIX)) if layer.is_sliding else padded
+            self.keys[i] = layer.keys.new_zeros((len(prompts), layer.keys.shape[1], width, layer.keys.shape[3]))
+            self.values[i] = layer.values.new_zeros((*self.keys[i].shape[:3], layer.values.shape[3]))
+            self.bias[i] = layer.keys.new_full((len(prompts), width), float("-inf"))
+            for p, prompt in enumerate(prompts):
+                stored = prompt.cache.layers[i]
+                self.keys[i][p, :, : stored.keys.shape[2]] = stored.keys[prompt.row]
+                self.values[i][p, :, : stored.keys.shape[2]] = stored.values[prompt.row]
+                self.bias[i][p, : stored.keys.shape[2]] = 0
+
+    def place(self, owner: torch.Tensor) -> None:
+        """owner: (rows,) on the CPU, ascending: the prompt of each row. Prompts that no row needs are dropped."""
+        alive, counts = torch.unique_consecutive(owner, return_counts=True)
+        if len(alive) < len(self.number):
+            alive = torch.isin(self.number, alive)
+            self.number = self.number[alive]
+            alive = alive.to(self.device)
+            self.lengths = self.lengths[alive]
+            for store in (self.keys, self.values, self.bias):
+                for i in store:
+                    store[i] = store[i][alive]
+        self.slots = up(int(counts.max()), ROWS)
+        start = counts.cumsum(0) - counts
+        # (P * slots,) the row in each slot, in an empty one the prompt's last row again; and (rows,) the way back.
+        index = start[:, None] + torch.minimum(torch.arange(self.slots), counts[:, None] - 1)
+        prompt = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        back = prompt * self.slots + torch.arange(len(owner)) - start[prompt]
+        self.index, self.back = index.flatten().to(self.device), back.to(self.device)
+
+    def _by_prompt(self, x: torch.Tensor) -> torch.Tensor:
+        """(rows, kv heads, groups, n) -> (P, kv heads, slots * groups, n)."""
+        _, heads, groups, n = x.shape
+        x = x[self.index].view(len(self.lengths), self.slots, heads, groups, n)
+        return x.transpose(1, 2).reshape(len(self.lengths), heads, self.slots * groups, n)
+
+    def _by_row(self, x: torch.Tensor, groups: int) -> torch.Tensor:
+        prompts, heads, _, n = x.shape
+        x = x.view(prompts, heads, self.slots, groups, n).transpose(1, 2)
+        return x.reshape(prompts * self.slots, heads, groups, n)[self.back]
+
+    def scores(self, i: int, query: torch.Tensor, window: int | None, age: int) -> torch.Tensor:
+        """query (rows, kv heads, groups, d), scaled, of tokens `age` places after the prompt -> (.., width)."""
+        bias = self.bias[i]
+        if window is not None:
+            first = self.lengths - self.lengths.clamp(max=window - 1)  # position of the first key stored
+            position = first[:, None] + torch.arange(bias.shape[1], device=self.device)
+            bias = bias.masked_fill(position <= (self.lengths + age - window)[:, None], float("-inf"))
+        scores = self._by_prompt(query) @ self.keys[i].transpose(2, 3) + bias[:, None, None]
+        return self._by_row(scores, query.shape[2])
+
+    def mix(self, i: int, weights: torch.Tensor) -> torch.Tensor:
+        """weights (rows, kv heads, groups, width) -> weighted sums of the values (rows, kv heads, groups, d)."""
+        return self._by_row(self._by_prompt(weights) @ self.values[i], weights.shape[2])
+
+
+class Suffixes:
+    """New tokens' keys and values of rows of one age: for each attention layer (rows, kv heads, room, d)."""
+
+    def __init__(self, room: int):
+        self.keys, self.values, self.limit = {}, {}, room
+
+    def append(self, i: int, age: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """keys, values: (rows, kv heads, 1, d) of the token at place `age`. In place; room grows now and then."""
+        for store, new in ((self.keys, keys), (self.values, values)):
+            if i not in store or store[i].shape[2] == age:
+                room = min(up(age + 1, SUFFIX) if age < 2 * SUFFIX else 2 * age, self.limit)
+                grown = new.new_empty((*new.shape[:2], room, new.shape[3]))
+                if i in store:
+                    grown[:, :, :age] = store[i]
+                store[i] = grown
+            store[i][:, :, age] = new[:, :, 0]
+
+    def take(self, rows: torch.Tensor) -> None:
+        for store in (self.keys, self.values):
+            for i in store:
+                store[i] = store[i][rows]
+
+
+class Block:
+    """Rows of one age in the batch: some prompts, by padded length, and their rows' suffixes of `age` tokens."""
+
+    def __init__(self, prompts: list[Prompt], owner: torch.Tensor, room: int):
+        """prompts: ascending by padded length; owner: (rows,) on the CPU, ascending: the prompt of each row."""
+        padded = [up(prompt.length, PREFIX) for prompt in prompts]
+        self.firsts = [padded.index(width) for width in sorted(set(padded))] + [len(prompts)]  # first prompt of each
+        self.prefixes = [Prefix(prompts[a:b], padded[a]) for a, b in pairwise(self.firsts)]
+        layers = enumerate(prompts[0].cache.layers)
+        self.windows = {i: layer.sliding_window for i, layer in layers if getattr(layer, "is_sliding", False)}
+        self.suffixes, self.age = Suffixes(room), 0
+        self.place(owner)
+
+    def place(self, owner: torch.Tensor) -> None:
+        """Say to which prompt each row belongs from now on; prompts without rows give up their memory."""
+        for k, (a, b) in enumerate(pairwise(self.firsts)):
+            mine = owner[(owner >= a) & (owner < b)]
+            if len(mine):
+                self.prefixes[k].place(mine - a)
+            else:
+                self.prefixes[k] = None
+        self.rows = len(owner)
+
+    def take(self, rows: torch.Tensor, owner: torch.Tensor) -> None:
+        """Keep these rows, whose prompts are `owner`."""
+        self.suffixes.take(rows)
+        self.place(owner)
+
+    def attend(self, i: int, query: torch.Tensor) -> torch.Tensor:
+        """query (rows, kv heads, groups, d), scaled -> (rows, kv heads, groups, d)."""
+        window = self.windows.get(i)
+        begin = 0 if window is None else max(0, self.age + 1 - window)
+        mixed, first = [], 0
+        for prefix in filter(None, self.prefixes):
+            rows = slice(first, first + len(prefix.back))
+            keys = self.suffixes.keys[i][rows, :, begin : self.age + 1].flatten(0, 1)
+            values = self.suffixes.values[i][rows, :, begin : self.age + 1].flatten(0, 1)
+            own = query[rows]
+            shared = prefix.scores(i, own, window, self.age)
+            suffix = torch.bmm(own.flatten(0, 1), keys.transpose(1, 2)).view(*own.shape[:3], -1)
+            weights = torch.cat([shared, suffix], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
+            shared, suffix = weights.split([shared.shape[-1], suffix.shape[-1]], -1)
+            mixed.append(prefix.mix(i, shared) + torch.bmm(suffix.flatten(0, 1), values).view(*own.shape[:3], -1))
+            first = rows.stop
+        return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+
+
+class SharedCache(Cache):
+    """The cache of a decoding step: blocks for the attention layers, one state a row for the recurrent ones."""
+
+    def __init__(self, model: PreTrainedModel):
+        super().__init__(layers=DynamicCache(config=model.config).layers)
+        self.blocks: list[Block] = []
+
+    def update(self, key_states, value_states, layer_idx, *args, **kwargs):
+        first = 0
+        for block in self.blocks:
+            rows = slice(first, first + block.rows)
+            block.suffixes.append(layer_idx, block.age, key_states[rows], value_states[rows])
+            first += block.rows
+        return self, layer_idx  # what `attend` receives as key and value
+
+    def attend(self, i: int, query: torch.Tensor) -> torch.Tensor:
+        parts, first = [], 0
+        for block in self.blocks:
+            parts.append(block.attend(i, query[first : first + block.rows]))
+            first += block.rows
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def admit(self, block: Block, prompts: list[Prompt], owner: torch.Tensor) -> None:
+        """Add a block of rows; each takes its recurrent states from its prompt."""
+        self.blocks.append(block)
+        for i, layer in enumerate(self.layers):
+            if not is_recurrent(layer):
+                continue
+            source = prompts[0].cache.layers[i]
+            for name in ("conv_states", "recurrent_states"):
+                states = getattr(layer, name)
+                for j in states:
+                    if getattr(source, name)[j] is None:
+                        continue
+                    new = torch.stack([getattr(prompt.cache.layers[i], name)[j][prompt.row] for prompt in prompts])
+                    new = new[owner.to(new.device)]
+                    states[j] = new if states[j] is None else torch.cat([states[j], new])
+            for name in ("device", "dtype", "conv_kernel_size", "has_previous_state",
+                         "is_conv_states_initialized", "is_recurrent_states_initialized"):  # fmt: skip
+                setattr(layer, name, copy(getattr(source, name)))
+
+    def take(self, rows: torch.Tensor) -> None:
+        """Keep these rows' recurrent states."""
+        for layer in self.layers:
+            if is_recurrent(layer):
+                layer.reorder_cache(rows)
+
+
+def attend(module, query, key, value, attention_mask, scaling, **kwargs):
+    """The attention function. key: the SharedCache, value: the layer; query (rows, heads, 1, d) -> (rows, 1, heads, d)."""
+    for name in ("softcap", "s_aux"):
+        if kwargs.get(name) is not None:
+            raise ValueError(f"the native engine has no attention with {name!r}; use engine: vllm for this model")
+    rows, heads, _, d = query.shape
+    groups = getattr(module, "num_key_value_groups", 1)
+    mixed = key.attend(value, query.view(rows, heads // groups, groups, d) * scaling)
+    return mixed.reshape(rows, 1, heads, -1), None
+
+
+AttentionInterface.register("shared_prefix", attend)
+
+
+@contextmanager
+def shared_prefix(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, the model attends through `attend`. It makes no masks: an attention function without a mask function of
+    its own is given none."""
+    before = model.config._attn_implementation
+    model.config._attn_implementation = "shared_prefix"
+    try:
+        yield
+    finally:
+        model.config._attn_implementation = before

@@ -1,0 +1,71 @@
+"""Drawing solutions from a language model: what an engine is, and what a draw is.
+
+Two engines stand behind one small interface: `native` (stages/lib/native.py: any transformers causal LM, on any device,
+the same draws whatever the batch) and `vllm` (stages/lib/vllm_engine.py: an optional extra for large models on GPUs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Draw(NamedTuple):
+    """One sample.
+
+    ids: the new tokens; the last one is a stop token exactly when `finish` is "stop".
+    logprobs: natural log-probability of each of `ids` under the model itself (temperature 1, whatever T drew them).
+    """
+
+    ids: list[int]
+    logprobs: list[float]
+    finish: Literal["stop", "length"]
+
+
+class Engine(Protocol):
+    """Draws len(keys[i]) samples for prompt i, sample j from the 64-bit key keys[i][j] alone.
+
+    prompts: token ids, at least one each. temperature: 0 is greedy (keys then only count). stop_ids: tokens that end a
+    sample. max_new_tokens: a sample ends there at the latest, with finish "length".
+    """
+
+    def stream(
+        self,
+        prompts: Sequence[Sequence[int]],
+        keys: Sequence[Sequence[int]],
+        temperature: float,
+        max_new_tokens: int,
+        stop_ids: Sequence[int],
+    ) -> Iterator[tuple[int, list[Draw]]]:
+        """(index of the prompt, its draws in the order of its keys), each as soon as it is complete."""
+        ...
+
+
+def sample(engine: Engine, prompts, keys, temperature: float, max_new_tokens: int, stop_ids) -> list[list[Draw]]:
+    """All draws of all prompts, in the order of the prompts."""
+    done = dict(engine.stream(prompts, keys, temperature, max_new_tokens, stop_ids))
+    return [done[i] for i in range(len(prompts))]
+
+
+def make_engine(
+    name: str, path, rows: int, dtype: str = "float32", device: str | None = None
+) -> tuple[Engine, PreTrainedTokenizerBase]:
+    """The engine `name` on the model saved at `path`, and the model's tokenizer.
+
+    rows: the most samples decoded at a time; it bounds memory and changes no draw.
+    Raises UserError when the model cannot be loaded, or `vllm` is asked for and not installed.
+    """
+    from stages.lib import models
+
+    tokenizer = models.load_tokenizer(path)
+    if name == "vllm":
+        from stages.lib.vllm_engine import VllmEngine
+
+        return VllmEngine(path, rows, dtype), tokenizer
+    from stages.lib.native import NativeEngine
+
+    model: PreTrainedModel = models.load_causal_lm(path, dtype).eval()
+    return NativeEngine(model.to(device) if device else model, rows), tokenizer
