@@ -1,0 +1,88 @@
+"""Reading and writing language models: safetensors only, no code from a checkpoint, hub revisions pinned."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.lib.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
+DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+
+
+def check(path: Path) -> None:
+    """Raises UserError for a folder that holds pickled weights or asks to run code of its own."""
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path}: no config.json; expected a folder as `save_pretrained` writes it")
+    unsafe = sorted(file.name for file in path.iterdir() if file.suffix in UNSAFE)
+    if unsafe:
+        raise UserError(f"{path}: holds {unsafe[0]}, which can run code when it is read; only .safetensors weights are")
+    if not list(path.glob("*.safetensors")):
+        raise UserError(f"{path}: no .safetensors weights; convert the model first")
+    for name in ("config.json", "tokenizer_config.json"):
+        if (path / name).is_file() and "auto_map" in json.loads((path / name).read_text(encoding="utf-8")):
+            raise UserError(f"{path}/{name}: `auto_map` asks to run code from the checkpoint, which is refused")
+
+
+def load_causal_lm(path: Path, dtype: str = "float32") -> PreTrainedModel:
+    """A causal language model from a local folder, in evaluation mode. dtype: float32, bfloat16, float16, float64."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    check(Path(path))
+    model = AutoModelForCausalLM.from_pretrained(
+        path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False
+    )
+    return model.eval()
+
+
+def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer saved with a model. Raises UserError when it names no end token: solutions must be able to end."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"{path}: the tokenizer names no end-of-sequence token; set eos_token in tokenizer_config.json")
+    return tokenizer
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+    """Write safetensors weights, config and tokenizer; the folder appears whole or not at all."""
+    from stages.lib import files
+
+    with files.replacing_dir(path) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def snapshot(repo: str, revision: str) -> Path:
+    """Download a hub model at a commit and return its folder. Raises UserError for a branch, or when it can't be had."""
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise UserError(
+            f"revision {revision!r} of {repo}: must be a full commit hash (40 hex digits), since a branch moves; "
+            f"copy it from the repository's page under Files > History"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=DOWNLOADED))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise UserError(f"{repo}@{revision[:8]}: cannot be downloaded ({str(error).splitlines()[0]})") from None
+
+
+def parameters(model: PreTrainedModel) -> int:
+    """Number of weights, tied ones counted once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def flops(model: PreTrainedModel, tokens: int, training: bool) -> float:
+    """Floating-point operations by the usual estimate: 2 per weight and token forward, 6 forward and backward
+    (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). Attention's own quadratic part is left out."""
+    return (6.0 if training else 2.0) * parameters(model) * tokens
