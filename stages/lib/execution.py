@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from stages.lib import files, journal, params
+from stages.lib import digests, files, journal, mirror, params
 from stages.lib.errors import UserError
 
 P = TypeVar("P", bound=params.Params)
@@ -119,9 +119,7 @@ def _run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any
             root, stage=name, key=key, params={"seed": top.seed, name: section.model_dump()}, inputs=deps,
             command=[Path(sys.executable).name, *sys.argv], world=world, repro=os.environ.get("ASSAY_REPRO"),
         )  # fmt: skip
-        from stages.lib import tracking
-
-        execution.mirror = tracking.Mirror(root, execution.entry)
+        execution.mirror = mirror.Mirror(root, execution.entry)
         began, status, metrics = time.monotonic(), journal.FAILED, {}
         try:
             execution.out.mkdir(parents=True, exist_ok=True)
@@ -142,7 +140,7 @@ def _run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any
 
 
 def _dependencies(root: Path, name: str) -> dict[str, str]:
-    """path -> sha256 of everything that dvc.yaml says this stage depends on."""
+    """path -> DVC's md5 of everything that dvc.yaml says this stage depends on."""
     from ruamel.yaml import YAML
 
     path = root / "dvc.yaml"
@@ -154,7 +152,7 @@ def _dependencies(root: Path, name: str) -> dict[str, str]:
     missing = [dep for dep in names if not (root / dep).exists()]
     if missing:
         raise UserError(f"{missing[0]}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
-    return {dep: files.sha256(root / dep) for dep in names}
+    return {dep: digests.md5(root / dep) for dep in names}
 
 
 def _key(seed: int, section: params.Params, deps: dict[str, str]) -> str:

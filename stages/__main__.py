@@ -1,0 +1,48 @@
+"""`python -m stages`: the pipeline and the state of each stage. Subcommands live in stages/commands/, one per file.
+
+A command is the function that has its file's name; its docstring is its help.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import typer
+
+from stages import commands
+from stages.lib.errors import UserError
+
+ORDER = ["status", "doctor", "preset", "compare", "table", "ui", "sync", "grade", "best_of_n"]
+
+app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def pipeline(context: typer.Context) -> None:
+    """Assay's pipeline. Without a command: the stages in order, each with its state, cost and main metric."""
+    if context.invoked_subcommand is None:
+        from stages.commands.status import status
+
+        status()
+
+
+def _register() -> None:
+    found = {module.name for module in pkgutil.iter_modules(commands.__path__)}
+    for name in [*(name for name in ORDER if name in found), *sorted(found - set(ORDER))]:
+        function = getattr(importlib.import_module(f"stages.commands.{name}"), name)
+        app.command(name.replace("_", "-"))(function)
+
+
+def main() -> None:
+    _register()
+    try:
+        app()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

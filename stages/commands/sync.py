@@ -1,0 +1,17 @@
+"""`python -m stages sync`: copy to MLflow what it missed while it was away."""
+
+from pathlib import Path
+
+
+def sync() -> None:
+    """Copy every journal entry that MLflow does not have; running it again adds nothing."""
+    from stages.lib import tracking
+
+    def report(entry, outcome: str) -> None:
+        if outcome in ("added", "completed"):
+            print(f"{outcome:<9}  {entry.id}  {entry.run['status']}")
+
+    root = Path.cwd()
+    counts = tracking.sync(root, report)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    print(f"MLflow at {tracking.public(tracking.store(root))}: {told}")

@@ -1,0 +1,13 @@
+"""`python -m stages ui`: MLflow's pages over this repository's runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
+    """Open MLflow's pages on 127.0.0.1, for this machine only. Ctrl-C ends it."""
+    from stages.lib import tracking
+
+    tracking.serve(Path.cwd(), port)

@@ -1,0 +1,34 @@
+"""A file's or folder's identity as DVC computes it, so that what ran can be matched with what DVC stores.
+
+A file is the md5 of its bytes. A folder is the md5 of a JSON list of its files' md5s and relative paths, plus `.dir`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+IGNORED = {"__pycache__", ".DS_Store", ".ipynb_checkpoints"}  # as in .dvcignore
+
+
+def md5(path: Path) -> str:
+    """32 hex digits for a file; 32 and `.dir` for a folder. Raises FileNotFoundError."""
+    path = Path(path)
+    if not path.is_dir():
+        return _file(path)
+    names = {
+        file.relative_to(path).as_posix(): file
+        for file in path.rglob("*")
+        if file.is_file() and not IGNORED & set(file.relative_to(path).parts) and file.suffix != ".pyc"
+    }
+    # DVC sorts by the parts of the path, so that `a/b` stands before `a.b`.
+    listing = [
+        {"md5": _file(names[name]), "relpath": name} for name in sorted(names, key=lambda name: tuple(name.split("/")))
+    ]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _file(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
