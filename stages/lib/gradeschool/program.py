@@ -57,14 +57,14 @@ def apply(operation: str, a: int, b: int) -> int | None:
 
 
 def _number(relation: str, value: int, largest: int, rng: Any) -> tuple[int | str, int] | None:
-    """(the number as the sentence says it, as the operation uses it), or None where none keeps 1 <= result <= largest."""
+    """(the number as the sentence says it, as the operation uses it); None where none keeps 1 <= result <= largest."""
     operation = wording.OPERATION[relation]
     if operation == "+":
         choices = range(2, min(99, largest - value) + 1)
     elif operation == "-":
         choices = range(2, min(99, value - 2) + 1)
     elif operation == "*":
-        choices = range(2, min(9, largest // value) + 1)
+        choices = range(2, min(9, largest // max(1, value)) + 1)
     else:
         choices = [n for n in range(2, 10) if value % n == 0 and value // n >= 2]
     if relation.endswith("part"):
@@ -76,7 +76,9 @@ def _number(relation: str, value: int, largest: int, rng: Any) -> tuple[int | st
     if not said:
         return None
     said = rng.choice(said)
-    used = wording.PARTS.get(said) if isinstance(said, str) else wording.PERCENTS[said] if relation == "percent" else said
+    used = (
+        wording.PARTS.get(said) if isinstance(said, str) else wording.PERCENTS[said] if relation == "percent" else said
+    )
     return said, used
 
 
@@ -107,8 +109,9 @@ def sample(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, Any]:
             source = i - 1
             known = values[source]
             other = 0 if i == joint else draw.randrange(i)
-            if (i == joint or draw.random() < 0.1) and other != source and known + values[other] <= knobs.largest:
-                entry, value = {"relation": "sum", "of": [source, other]}, known + values[other]
+            total = known + values[other]
+            if i == joint or (draw.random() < 0.1 and other != source and total <= knobs.largest):
+                entry, value = {"relation": "sum", "of": [source, other]}, total
             else:
                 entry, value = _link(known, source, knobs, draw)
         entry["template"] = list(draw.choice(templates[entry["relation"]]))
@@ -200,7 +203,8 @@ def solve(program: Mapping[str, Any], faults: Mapping[int, Fault] | None = None)
             terms = f"{people[of[0]]} {operation} {people[of[1]] if joint else second}"
             recalled = f"{people[of[0]]} has {first}" + (f", {people[of[1]]} has {second}" if joint else "")
             annotation = f"<<{first}{operation}{second}={value}>>{value}"
-            text = f"Then {name} has {terms}: {recalled}, {first} {operation} {second} = {annotation}, so {name} has {value}."
+            equation = f"{first} {operation} {second} = {annotation}"
+            text = f"Then {name} has {terms}: {recalled}, {equation}, so {name} has {value}."
         truth.append(true)
         values.append(value)
         right = right and value == true

@@ -7,12 +7,13 @@ seen in pretraining: what is tested is new combinations, not new vocabulary. `ow
 
 from __future__ import annotations
 
-NAMES = (
+_NAMES = (
     "Ada Amy Ann Ben Bob Cal Dan Deb Eli Eve Fay Gus Hal Ida Ivy Jan Jim Jon Kay Ken Kim Lea Leo Liz "
     "Mae Max Meg Mia Ned Nia Oli Pam Pat Ray Rob Ron Roy Sam Sue Ted Tim Tom Una Val Vic Wes Zed Zoe"
-).split()
-VERBS = "has owns collects buys sells finds carries counts".split()
-UNITS = "apples coins stamps cards shells books pens beads nuts eggs maps toys".split()
+)
+NAMES = tuple(_NAMES.split())
+VERBS = ("has", "owns", "collects", "buys", "sells", "finds", "carries", "counts")
+UNITS = ("apples", "coins", "stamps", "cards", "shells", "books", "pens", "beads", "nuts", "eggs", "maps", "toys")
 PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
 PERCENTS = {50: 2, 25: 4, 20: 5, 10: 10}
 
@@ -98,8 +99,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "find the number of {unit} of {t}.",
     ),
 }
-FRAMES = ("{}.", "now {}.", "also, {}.", "{} today.", "we know that {}.", "{}, it turns out.")
-QUESTION_FRAMES = ("{}", "now {}", "so {}", "in the end, {}", "today, {}", "then {}")
+FRAMES = ("{}.", "now {}.", "now we know that {}.", "{} today.", "we know that {}.", "{}, it turns out.")
+QUESTION_FRAMES = ("{}", "now {}", "now, {}", "in the end, {}", "today, {}", "then {}")
 
 # A sentence whose quantity of reference is the unknown one ("Bob has 7 fewer than Cal", Bob known) is in inconsistent
 # language; people reverse its operation far more often (Lewis & Mayer, J. Educ. Psychol. 79, 1987).
