@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 IGNORED = {"__pycache__", ".DS_Store", ".ipynb_checkpoints"}  # as in .dvcignore
 
 
-def md5(path: Path) -> str:
-    """32 hex digits for a file; 32 and `.dir` for a folder. Raises FileNotFoundError."""
+def file_md5(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def md5(path: Path, of: Callable[[Path], str] = file_md5) -> str:
+    """32 hex digits for a file; 32 and `.dir` for a folder. `of` gives one file's. Raises FileNotFoundError."""
     path = Path(path)
     if not path.is_dir():
-        return _file(path)
+        return of(path)
     names = {
         file.relative_to(path).as_posix(): file
         for file in path.rglob("*")
@@ -24,11 +30,6 @@ def md5(path: Path) -> str:
     }
     # DVC sorts by the parts of the path, so that `a/b` stands before `a.b`.
     listing = [
-        {"md5": _file(names[name]), "relpath": name} for name in sorted(names, key=lambda name: tuple(name.split("/")))
+        {"md5": of(names[name]), "relpath": name} for name in sorted(names, key=lambda name: tuple(name.split("/")))
     ]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _file(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -6,6 +6,7 @@ otherwise than DVC would train with other numbers than DVC recorded.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,9 +53,8 @@ def read(path: Path = PATH) -> Any:
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(document, dict):
-        raise UserError(
-            f"{path}: found {'nothing' if document is None else type(document).__name__}; expected one section per stage"
-        )
+        found = "nothing" if document is None else f"a {type(document).__name__}"
+        raise UserError(f"{path}: found {found}; expected one section per stage")
     return document
 
 
@@ -74,18 +74,18 @@ def load_top(path: Path = PATH) -> Top:
 
 def _check(values: Any, model: type[P], document: Any, prefix: tuple[str, ...], path: Path) -> P:
     try:
-        return model.model_validate(_plain(values))
+        return model.model_validate(plain(values))
     except ValidationError as error:
         faults = [_fault(fault, model, document, prefix, path) for fault in error.errors()]
         raise UserError("\n".join(faults)) from None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """ruamel's subclasses (ScalarFloat, CommentedMap) as the plain types that strict validation asks for."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
@@ -103,18 +103,36 @@ def _fault(fault: Any, model: type[Params], document: Any, prefix: tuple[str, ..
         return f"{at}: unknown key; allowed here: {', '.join(_siblings(model, fault['loc']))}"
     if kind == "missing":
         return f"{at}: missing; add it"
-    return f"{at}: {_rule(kind, context, fault['msg'])}, got {_show(found, kind)}"
+    return f"{at}: {_rule(kind, context, fault['msg'], _bounds(model, fault['loc']))}, got {_show(found, kind)}"
 
 
-def _rule(kind: str, context: dict, message: str) -> str:
-    limits = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"),
-              "less_than_equal": ("<=", "le")}  # fmt: skip
-    if kind in limits:
-        sign, name = limits[kind]
-        return f"must be {sign} {context[name]}"
-    if kind in ("float_type", "int_type", "bool_type", "string_type"):
-        return {"float_type": "must be a number", "int_type": "must be a whole number", "bool_type": "must be true or false",
-                "string_type": "must be a string"}[kind]  # fmt: skip
+_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_LIMITS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+_TYPES = {"float_type": "must be a number", "int_type": "must be a whole number", "bool_type": "must be true or false",
+          "string_type": "must be a string"}  # fmt: skip
+
+
+def _bounds(model: type[BaseModel], location: tuple) -> str:
+    """The limits of a number's field, as `> 0 and <= 1`; empty when it has none."""
+    field = None
+    for part in location:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            field = fields[part]
+            model = field.annotation
+    rules = [
+        (getattr(rule, name, None), sign) for rule in getattr(field, "metadata", ()) for name, sign in _SIGNS.items()
+    ]
+    return " and ".join(f"{sign} {limit}" for limit, sign in rules if limit is not None)
+
+
+def _rule(kind: str, context: dict, message: str, bounds: str) -> str:
+    if kind in _LIMITS:
+        return f"must be {bounds or f'{_SIGNS[_LIMITS[kind]]} {context[_LIMITS[kind]]}'}"
+    if kind == "float_type" and bounds:
+        return f"must be {bounds}"
+    if kind in _TYPES:
+        return f"{_TYPES[kind]} {bounds}".rstrip()
     if kind == "literal_error":
         return f"must be one of {context['expected']}"
     if kind == "finite_number":
@@ -133,12 +151,14 @@ def _show(found: Any, kind: str) -> str:
         try:
             number = float(found)
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             return f"{found!r} (a string)"
         # YAML 1.2's core schema reads 1e-5 as a float; a quoted number, or 1_000, arrives as a string.
         mantissa, _, exponent = f"{number:e}".partition("e")
-        plain = f"{float(mantissa):.10g}"
-        plain = plain if "." in plain else plain + ".0"
-        written = f"{plain}e{int(exponent)}" if abs(int(exponent)) > 3 and kind == "float_type" else f"{number:.10g}"
+        digits = f"{float(mantissa):.10g}"
+        digits = digits if "." in digits else digits + ".0"
+        written = f"{digits}e{int(exponent)}" if abs(int(exponent)) > 3 and kind == "float_type" else f"{number:.10g}"
         return f"{found!r} (a string; write {written})"
     if isinstance(found, dict):
         return "a mapping"
