@@ -1,0 +1,241 @@
+"""The training loop of every model here: base, generator, verifiers. Built on accelerate.
+
+A step takes `global_batch` examples in micro-batches of `device_batch`, dealt round the processes. The loss is divided by
+the weight of the whole step's targets, so one process, several, or more accumulation compute the same gradient up to
+rounding. Order and dropout are keyed by (seed, stage, epoch or step), so a resumed run needs no generator state: killed
+at any instant and run again, it ends on CPU with the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from stages.lib import checkpoints, models, packing, seeds
+from stages.lib.errors import UserError
+from stages.lib.execution import Execution
+from stages.lib.packing import Batch, Example
+
+
+@dataclass
+class History:
+    """What happened so far; saved with every checkpoint, written to history.csv at the end."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+    def csv(self) -> str:
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        lines = [",".join(names)]
+        lines += [",".join(f"{row[name]:.6g}" if name in row else "" for name in names) for row in self.rows]
+        return "\n".join(lines) + "\n"
+
+
+class Losses(nn.Module):
+    """A model and what it is trained for, as one module: the forward pass under DDP must go through the wrapper.
+
+    Returns sums over targets; `train` divides. A head, if there is one, predicts a value at positions (ORM, PRM).
+    """
+
+    def __init__(self, model: nn.Module, head: nn.Module | None = None, loss: str = "bce"):
+        super().__init__()
+        self.model, self.head, self.loss = model, head, loss
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """(sum of weighted LM loss, sum of weighted verification loss)."""
+        hidden = hidden_states(self.model, batch)
+        targets = batch.lm[:, 1:] > 0
+        logits = self.model.get_output_embeddings()(hidden[:, :-1][targets]).float()
+        language = nn.functional.cross_entropy(logits, batch.ids[:, 1:][targets], reduction="none")
+        language = (language * batch.lm[:, 1:][targets]).sum()
+        if self.head is None:
+            return language, language.new_zeros(())
+        places = batch.value_weight > 0
+        predicted, wanted = self.head(hidden[places])[:, 0].float(), batch.value[places]
+        if self.loss == "bce":
+            verification = nn.functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none")
+        else:
+            verification = (predicted - wanted).square()
+        return language, (verification * batch.value_weight[places]).sum()
+
+
+def hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """(rows, length, width): the last hidden states, after the final norm, from which the vocabulary is predicted."""
+    arguments = {"attention_mask": batch.mask} if batch.mask is not None else {}
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    return base.base_model(
+        input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **arguments
+    ).last_hidden_state
+
+
+def train(
+    run: Execution,
+    losses: Losses,
+    examples: Sequence[Example],
+    params: Any,
+    lm_weight: float = 1.0,
+    dropout: float = 0.0,
+    on_epoch: Callable[[int, nn.Module], dict[str, float]] | None = None,
+) -> History:
+    """Train `losses` in place. params: an Optimisation. on_epoch(epoch, losses) may evaluate and keep a copy; what it
+    returns joins the history. Raises UserError when the batch sizes do not fit together."""
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(mixed_precision=params.precision)
+    if params.global_batch % (params.device_batch * accelerator.num_processes):
+        raise UserError(
+            f"{run.name}.global_batch: {params.global_batch} is not a multiple of device_batch {params.device_batch} x "
+            f"{accelerator.num_processes} processes"
+        )
+    config = losses.model.config
+    if params.gradient_checkpointing:
+        losses.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    hooks = _residual_dropout(losses.model, dropout)
+    plan = _plan(run, [len(example.ids) for example in examples], params)
+    optimizers = _optimizers(losses, params)
+    wrapped, *prepared = accelerator.prepare(losses, *optimizers)
+    history, done = History(), 0
+    saved = checkpoints.latest(run.checkpoints)
+    if saved:
+        tensors, facts = saved
+        _restore(losses, optimizers, tensors)
+        history.rows, done = facts["history"], facts["step"]
+    elif run.is_main:
+        _save(run, 0, losses, optimizers, history)
+    bar = run.progress(range(done, len(plan)), len(plan) - done, "training")
+    tokens, began = 0, time.monotonic()
+    for step in bar:
+        epoch, chosen, ends = plan[step]
+        losses.train()
+        scale = _schedule(step, len(plan), params.warmup)
+        for optimizer in prepared:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * scale
+        micro = [chosen[i : i + params.device_batch] for i in range(0, len(chosen), params.device_batch)]
+        weight_lm = sum(sum(examples[i].lm) for i in chosen)
+        weight_value = sum(sum(examples[i].value_weight) for i in chosen if examples[i].value_weight)
+        sums = torch.zeros(2, device=accelerator.device)
+        mine = micro[accelerator.process_index :: accelerator.num_processes]
+        for m, part in enumerate(mine):
+            torch.manual_seed(seeds.key(run.seed, run.name, "dropout", step, part[0]) >> 1)
+            batch = packing.collate([examples[i] for i in part], config, params.packing).to(accelerator.device)
+            with accelerator.no_sync(wrapped) if m < len(mine) - 1 else nullcontext():
+                with accelerator.autocast():
+                    language, verification = wrapped(batch)
+                loss = lm_weight * language / max(weight_lm, 1e-9) + verification / max(weight_value, 1e-9)
+                # DDP averages over processes; the loss is a share of the step's sum.
+                accelerator.backward(loss * accelerator.num_processes)
+            sums += torch.stack([language.detach().float(), verification.detach().float()])
+            tokens += sum(len(examples[i].ids) for i in part)
+        if not mine:  # fewer micro-batches than processes: take part in the reduction with nothing
+            batch = packing.collate([examples[chosen[0]]], config, False).to(accelerator.device)
+            language, verification = wrapped(batch)
+            accelerator.backward((language + verification) * 0)
+        norm = accelerator.clip_grad_norm_(losses.parameters(), params.clip)
+        for optimizer in prepared:
+            optimizer.step()
+            optimizer.zero_grad()
+        sums = accelerator.reduce(sums, "sum")
+        row = {"step": step + 1, "epoch": epoch, "lr": params.lr * scale, "grad_norm": float(norm)}
+        if weight_lm:
+            row["lm_loss"] = sums[0].item() / weight_lm
+        if weight_value:
+            row["verification_loss"] = sums[1].item() / weight_value
+        if not all(abs(value) < float("inf") for value in row.values()):
+            raise UserError(f"{run.name}: the loss is not finite at step {step + 1}; lower {run.name}.lr ({params.lr})")
+        if ends and on_epoch:
+            losses.eval()
+            row |= on_epoch(int(epoch), losses)
+        history.rows.append(row)
+        run.log(
+            step + 1, **{k: v for k, v in row.items() if k != "step"}, tokens_per_s=tokens / (time.monotonic() - began)
+        )
+        if run.is_main and ((step + 1) % params.checkpoint_steps == 0 or ends):
+            _save(run, step + 1, losses, optimizers, history)
+    run.count(tokens=tokens, flops=models.flops(losses.model, tokens, training=True))
+    for hook in hooks:
+        hook.remove()
+    losses.eval()
+    accelerator.wait_for_everyone()
+    return history
+
+
+def _plan(run: Execution, lengths: list[int], params: Any) -> list[tuple[float, list[int], bool]]:
+    """(epoch, indices, whether an epoch ends here) for every step. A fraction of an epoch ends early."""
+    if not lengths:
+        raise UserError(f"{run.name}: there are no examples to train on; see data/benchmarks/metrics.json")
+    plan: list[tuple[float, list[int], bool]] = []
+    epoch = 0
+    while epoch < params.epochs:
+        steps = packing.steps(lengths, params.global_batch, seeds.rng(run.seed, run.name, "order", epoch))
+        if params.epochs - epoch < 1:
+            steps = steps[: max(1, round(len(steps) * (params.epochs - epoch)))]
+        epoch += 1
+        plan += [(epoch, step, i == len(steps) - 1) for i, step in enumerate(steps)]
+    return plan
+
+
+def _schedule(step: int, steps: int, warmup: float) -> float:
+    """Linear up over the warm-up, then linear down to 0 at the end."""
+    rising = max(1, round(steps * warmup))
+    return min((step + 1) / rising, (steps - step) / max(1, steps - rising))
+
+
+def _optimizers(losses: Losses, params: Any) -> list[torch.optim.Optimizer]:
+    named = [(name, p) for name, p in losses.named_parameters() if p.requires_grad]
+    outer = ("embed", "lm_head", "head.", "wte")  # Muon is for matrices between hidden layers (Jordan et al. 2024)
+    inner = [p for name, p in named if p.ndim == 2 and not any(word in name for word in outer)]
+    inner = inner if params.optimizer == "muon" else []
+    chosen = {id(p) for p in inner}
+    rest = [p for _, p in named if id(p) not in chosen]
+    made: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=params.lr, betas=(0.9, 0.98), weight_decay=params.weight_decay)
+    ]
+    if inner:
+        made.append(torch.optim.Muon(inner, lr=params.matrix_lr, weight_decay=params.weight_decay))
+    for optimizer in made:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return made
+
+
+def _residual_dropout(model: nn.Module, rate: float) -> list[Any]:
+    """Dropout on what each layer adds to the residual stream, for any decoder (Cobbe et al. 2021, section 4.3)."""
+    if not rate:
+        return []
+
+    def drop(module: nn.Module, arguments: tuple, output: Any) -> Any:
+        if not module.training:
+            return output
+        first = output[0] if isinstance(output, tuple) else output
+        dropped = arguments[0] + nn.functional.dropout(first - arguments[0], rate)
+        return (dropped, *output[1:]) if isinstance(output, tuple) else dropped
+
+    return [layer.register_forward_hook(drop) for layer in model.base_model.layers]
+
+
+def _save(run: Execution, step: int, losses: Losses, optimizers: list, history: History) -> None:
+    tensors = {f"model.{name}": p for name, p in losses.named_parameters() if p.requires_grad}
+    for k, optimizer in enumerate(optimizers):
+        for i, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{k}.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    checkpoints.save(run.checkpoints, step, tensors, {"step": step, "history": history.rows})
+
+
+def _restore(losses: Losses, optimizers: list, tensors: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, p in losses.named_parameters():
+            if p.requires_grad:
+                p.copy_(tensors[f"model.{name}"])
+    for k, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            kind, *rest = name.split(".")
+            if kind == "optimizer" and int(rest[0]) == k:
+                state.setdefault(int(rest[1]), {})[rest[2]] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
