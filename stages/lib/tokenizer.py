@@ -48,7 +48,7 @@ def words() -> list[str]:
     world = set(re.findall("[A-Za-z]+", re.sub(r"\{\w*\}", " ", " ".join(texts))))
     world |= {word.capitalize() for word in world}
     world |= {*wording.NAMES, *wording.VERBS, *wording.UNITS, *wording.PARTS, *_MARKS.split(), *_COMMON.split()}
-    world |= {"We", "Then"}
+    world |= {"We", "Then", "So", "Also"}
     marks = [f" {mark}" for mark in "+-*/=:.,?!()<>$%\\{}^_'\"&#;"]
     return (
         sorted({f" {w}" for w in world} | {w for w in world if w[0].isupper()} | {f" {d}" for d in range(10)})
