@@ -193,7 +193,7 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
                     sent, size, next_try = rows, grown, time.monotonic() + 1
                 except Exception as error:  # noqa: BLE001 - whatever MLflow or its store does, the stage goes on
                     if not said:
-                        mirror.warn(f"MLflow at {public(store(root))}: {_reason(error)}")
+                        mirror.warn(f"MLflow at {public(store(root))}: {reason(error)}")
                     said, next_try, connection = True, time.monotonic() + RETRY, None
                     if over:
                         return False
@@ -238,7 +238,7 @@ def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: N
         raise UserError(f"MLflow is not installed ({error}); `pip install mlflow`, or do without it") from None
     except Exception as error:
         raise UserError(
-            f"MLflow at {public(store(root))}: {_reason(error)}; nothing is lost, `python -m stages sync` again later"
+            f"MLflow at {public(store(root))}: {reason(error)}; nothing is lost, `python -m stages sync` again later"
         ) from None
     return counts
 
@@ -270,7 +270,7 @@ def _runs(client: MlflowClient, experiment: str) -> Iterator[Any]:
             return
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The last cause's first line, short."""
     text = public(str(error)).strip().splitlines() or [type(error).__name__]
     if "Max retries exceeded" in text[0] or "Connection" in type(error).__name__:

@@ -1,0 +1,186 @@
+"""`python -m stages doctor`: is everything here that the pipeline needs, and how to mend what is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import typer
+
+from stages.lib.errors import UserError
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+Finding = tuple[str, str]  # a word above, and what was found with how to mend it
+
+
+def doctor() -> None:
+    """Check python, git, disk, libraries, accelerator, remote and parameters; say how to mend what is wrong."""
+    from stages.lib import terminal
+
+    rows = []
+    for name, check in CHECKS.items():
+        try:
+            word, text = check(Path.cwd())
+        except UserError as error:
+            word, text = FAIL, str(error)
+        except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, and the others still run
+            word, text = WARN, f"could not be checked: {type(error).__name__}: {error}"
+        rows += [[word, name, line] if not number else ["", "", line] for number, line in enumerate(text.splitlines())]
+    terminal.show(["", "what", "found"], rows)
+    if any(row[0] == FAIL for row in rows):
+        raise typer.Exit(1)
+
+
+def python(root: Path) -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return (OK, found) if sys.version_info >= (3, 11) else (FAIL, f"{found}; 3.11 or later is needed")
+
+
+def path(root: Path) -> Finding:
+    """DVC runs stages with whatever `python` PATH gives."""
+    found = shutil.which("python")
+    if found and os.path.realpath(os.path.dirname(found)) == os.path.realpath(os.path.dirname(sys.executable)):
+        return OK, f"`python` is {found}"
+    where = os.path.dirname(sys.executable)
+    return FAIL, f"`python` is {found or 'not found'}, this is {sys.executable}; export PATH={where}:$PATH, or use make"
+
+
+def git(root: Path) -> Finding:
+    from stages.lib import journal
+
+    if not shutil.which("git"):
+        return WARN, "not installed; runs are recorded without a commit. Install git"
+    revision = journal.revision(root)
+    if revision is None:
+        return WARN, "no commit here; runs are recorded without one. `git init`, then commit"
+    return OK, revision["commit"][:8] + (", with uncommitted changes" if revision["dirty"] else "")
+
+
+def disk(root: Path) -> Finding:
+    from stages.lib import terminal
+
+    free = shutil.disk_usage(root).free
+    text = f"{terminal.size(free)} free"
+    if free < 1 << 30:
+        return FAIL, f"{text}; at least 1 GB is needed. `dvc gc --workspace` drops old versions"
+    return (WARN, f"{text}; hub models need more than 10 GB") if free < 10 << 30 else (OK, text)
+
+
+def cores(root: Path) -> Finding:
+    return OK, f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} usable"
+
+
+def library(name: str, needed: bool, why: str) -> Callable[[Path], Finding]:
+    def check(root: Path) -> Finding:
+        try:
+            return OK, version(name)
+        except PackageNotFoundError:
+            return (FAIL if needed else WARN), f"not installed; {why}. `make setup`"
+
+    return check
+
+
+def accelerator(root: Path) -> Finding:
+    import torch
+
+    from stages.lib import params
+
+    if torch.cuda.is_available():
+        return OK, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    launch = params.load_top().launch
+    if launch != "cpu":
+        return FAIL, f"none, but params.yaml says launch: {launch}; `python -m stages preset tiny`, or set launch: cpu"
+    return OK, "none; the tiny presets need none"
+
+
+def dvc(root: Path) -> Finding:
+    word, text = library("dvc", False, "stages run by hand only")(root)
+    if word == OK and not (root / ".dvc").is_dir():
+        return FAIL, f"{text}, but there is no .dvc/ here; `dvc init`"
+    return word, text
+
+
+def remote(root: Path) -> Finding:
+    """A remote named in .dvc/config or .dvc/config.local; secrets belong in the second."""
+    import configparser
+    import re
+
+    names, secrets = [], []
+    for file in ("config", "config.local"):
+        config = configparser.ConfigParser(interpolation=None)
+        config.read(root / ".dvc" / file, encoding="utf-8")
+        names += [found[1] for part in config.sections() if (found := re.search(r'remote "(.+?)"', part))]
+        if file == "config":
+            words = ("password", "secret", "token", "access_key", "connection_string")
+            secrets = [key for part in config.sections() for key in config[part] if any(w in key for w in words)]
+    if secrets:
+        return FAIL, f".dvc/config holds {', '.join(secrets)} and goes to git; move it: `dvc remote modify --local`"
+    if not names:
+        return WARN, "none: data stays on this machine. `dvc remote add -d NAME URL` to share it"
+    return OK, ", ".join(dict.fromkeys(names))
+
+
+def telemetry(root: Path) -> Finding:
+    config = (root / ".dvc/config").read_text(encoding="utf-8") if (root / ".dvc/config").exists() else ""
+    on = []
+    if not os.environ.get("DVC_NO_ANALYTICS") and "analytics = false" not in config:
+        on.append("DVC's: `dvc config core.analytics false`")
+    if not any(os.environ.get(name) for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")):
+        on.append("MLflow's, when called by hand (stages turn it off): export MLFLOW_DISABLE_TELEMETRY=true")
+    return (WARN, f"on: {'; '.join(on)}") if on else (OK, "off")
+
+
+def lock(root: Path) -> Finding:
+    """Installed versions against requirements.lock."""
+    file = root / "requirements.lock"
+    if not file.exists():
+        return WARN, "requirements.lock not found; versions are not pinned"
+    off = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        name, equal, wanted = line.split(";")[0].split("#")[0].strip().partition("==")
+        if not equal:
+            continue
+        try:
+            found = version(name.strip().split("[")[0])
+        except PackageNotFoundError:
+            found = "absent"
+        if found.split("+")[0] != wanted.strip().split("+")[0]:
+            off.append(f"{name} {found} (locked {wanted.strip()})")
+    if not off:
+        return OK, "installed versions are the locked ones"
+    more = f" and {len(off) - 3} more" if len(off) > 3 else ""
+    return WARN, f"{', '.join(off[:3])}{more}; `rm .venv/.ready && make setup`"
+
+
+def parameters(root: Path) -> Finding:
+    from stages.commands.preset import check
+    from stages.lib import params
+
+    check(params.PATH)
+    return OK, "params.yaml is valid for every stage"
+
+
+def tracking(root: Path) -> Finding:
+    from stages.lib import tracking
+
+    word, text = library("mlflow", False, "runs are recorded in the journal only")(root)
+    where = tracking.public(tracking.store(root))
+    if word == OK and os.environ.get("MLFLOW_TRACKING_URI"):
+        try:
+            tracking.connect(root)
+        except Exception as error:  # noqa: BLE001 - whatever MLflow raises means the same here
+            why = tracking.reason(error)
+            return WARN, f"{text}, {where}: {why}; start it or unset MLFLOW_TRACKING_URI, then `python -m stages sync`"
+    return (word, f"{text}, {where}") if word == OK else (word, text)
+
+
+CHECKS: dict[str, Callable[[Path], Finding]] = {
+    "python": python, "python on PATH": path, "git": git, "disk": disk, "cores": cores, "dvc": dvc, "remote": remote,
+    "mlflow": tracking, "torch": library("torch", True, "every model needs it"),
+    "accelerate": library("accelerate", True, "training is launched by it"), "accelerator": accelerator,
+    "telemetry": telemetry, "requirements": lock, "parameters": parameters,
+}  # fmt: skip
