@@ -45,6 +45,7 @@ class NativeEngine:
 
     def __init__(self, model: PreTrainedModel, rows: int = 2048):
         self.model, self.rows = model.eval(), max(rows, ROWS)
+        self.context = model.config.max_position_embeddings
 
     @torch.inference_mode()
     def stream(

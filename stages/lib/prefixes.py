@@ -250,7 +250,7 @@ class SharedCache(Cache):
 
 
 def attend(module, query, key, value, attention_mask, scaling, **kwargs):
-    """The attention function. key: the SharedCache, value: the layer; query (rows, heads, 1, d) -> (rows, 1, heads, d)."""
+    """The attention function; key is the SharedCache, value the layer. (rows, heads, 1, d) -> (rows, 1, heads, d)."""
     for name in ("softcap", "s_aux"):
         if kwargs.get(name) is not None:
             raise ValueError(f"the native engine has no attention with {name!r}; use engine: vllm for this model")

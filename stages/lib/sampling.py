@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from pathlib import Path
+
+    import torch
 
 
 class Draw(NamedTuple):
@@ -32,6 +34,8 @@ class Engine(Protocol):
     sample. max_new_tokens: a sample ends there at the latest, with finish "length".
     """
 
+    context: int  # most tokens of a prompt and a sample together
+
     def stream(
         self,
         prompts: Sequence[Sequence[int]],
@@ -50,22 +54,17 @@ def sample(engine: Engine, prompts, keys, temperature: float, max_new_tokens: in
     return [done[i] for i in range(len(prompts))]
 
 
-def make_engine(
-    name: str, path, rows: int, dtype: str = "float32", device: str | None = None
-) -> tuple[Engine, PreTrainedTokenizerBase]:
-    """The engine `name` on the model saved at `path`, and the model's tokenizer.
+def make_engine(name: str, path: Path, rows: int, dtype: str = "float32", device: torch.device | str = "cpu") -> Engine:
+    """The engine `name` on the model saved at `path`.
 
-    rows: the most samples decoded at a time; it bounds memory and changes no draw.
+    rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine.
     Raises UserError when the model cannot be loaded, or `vllm` is asked for and not installed.
     """
-    from stages.lib import models
-
-    tokenizer = models.load_tokenizer(path)
     if name == "vllm":
         from stages.lib.vllm_engine import VllmEngine
 
-        return VllmEngine(path, rows, dtype), tokenizer
+        return VllmEngine(path, rows, dtype)
+    from stages.lib import models
     from stages.lib.native import NativeEngine
 
-    model: PreTrainedModel = models.load_causal_lm(path, dtype).eval()
-    return NativeEngine(model.to(device) if device else model, rows), tokenizer
+    return NativeEngine(models.load_causal_lm(path, dtype).to(device), rows)

@@ -27,6 +27,7 @@ class VllmEngine:
         self.model = LLM(
             str(path), dtype=dtype, max_num_seqs=rows, enable_prefix_caching=True, logprobs_mode="raw_logprobs"
         )
+        self.context = self.model.llm_engine.model_config.max_model_len
 
     def stream(
         self,

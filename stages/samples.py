@@ -1,0 +1,177 @@
+"""samples: draw N solutions for every problem, extract their answers, grade them.
+
+Reads data/generator/model and data/benchmarks/{verifier,dev,test}.jsonl.
+Writes data/samples/{verifier,dev,test}.parquet (N solutions a problem at one temperature) and test_greedy.parquet (one).
+
+The verifier learns from `verifier` and is judged on `dev` and `test`; all three are drawn at the same temperature, for a
+verifier trained on other samples than it will rank is tested out of its depth (Cobbe et al. 2021, arXiv:2110.14168, draw
+both at 0.7). A solution that was cut off has no answer. Every draw is keyed by problem and index: more samples, another
+batch or more processes change none of those already drawn.
+
+    python -m stages.samples
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from stages.lib import answers, params, records, seeds
+from stages.lib.errors import UserError
+from stages.lib.execution import Execution, run
+from stages.lib.records import Problem, Sample
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from stages.lib.sampling import Draw, Engine
+
+VERSION = 1  # part of every key: raise it when the way of drawing changes
+SETS = ("verifier", "dev", "test", "test_greedy")
+
+
+class Params(params.Params):
+    engine: Literal["native", "vllm"]
+    n_verifier: int = Field(ge=1)  # samples a problem for training verifiers
+    n_eval: int = Field(ge=1)  # samples a problem of dev and test
+    temperature: float = Field(gt=0)
+    max_new_tokens: int = Field(ge=1)
+    rows: int = Field(ge=16)  # samples decoded at a time on each process; changes speed and memory, no sample
+    dtype: Literal["float32", "bfloat16", "float16"]
+
+
+def count(name: str, params: Params) -> int:
+    """Samples a problem."""
+    return {"verifier": params.n_verifier, "test_greedy": 1}.get(name, params.n_eval)
+
+
+def keys(seed: int, problem: Problem, n: int) -> list[int]:
+    return [seeds.key(seed, "samples", VERSION, problem.id, index) for index in range(n)]
+
+
+def graded(problem: Problem, draws: list[Draw], tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
+    """Draws as samples. `correct` is None where only running the code can tell."""
+    samples = []
+    for index, draw in enumerate(draws):
+        ids = draw.ids[:-1] if draw.finish == "stop" else draw.ids
+        text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        answer = answers.extract(text, problem.answer_type) if draw.finish == "stop" else None
+        correct = answer is not None and answers.equal(problem.answer, answer, problem.answer_type)
+        samples.append(
+            Sample(
+                problem_id=problem.id, index=index, text=text, answer=answer, finish=draw.finish,
+                correct=None if problem.answer_type == "code" else correct,
+                logprob=sum(draw.logprobs), min_logprob=min(draw.logprobs), tokens=len(draw.ids),
+            )
+        )  # fmt: skip
+    return samples
+
+
+def finished(folder: Path, name: str) -> dict[str, list[Sample]]:
+    """problem id -> samples, from the parts that this and earlier runs left. A line cut off by a kill is left out."""
+    done: dict[str, list[Sample]] = {}
+    for part in sorted(folder.glob(f"{name}.*.jsonl")):
+        for line in part.read_bytes().split(b"\n"):
+            try:
+                rows = json.loads(line)
+            except ValueError:
+                continue
+            done[rows[0]["problem_id"]] = [Sample.model_validate(row) for row in rows]
+    return done
+
+
+def append(part: Path, groups: Iterable[list[Sample]]) -> None:
+    """One line for each problem, on disk before the next begins."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with open(part, "ab") as file:
+        file.write(b"\n")  # ends a line that a kill cut off
+        for samples in groups:
+            file.write(json.dumps([sample.model_dump() for sample in samples]).encode() + b"\n")
+            file.flush()
+
+
+def drawn(
+    engine: Engine, tokenizer: PreTrainedTokenizerBase, problems: list[Problem], name: str, run: Execution[Params]
+) -> Iterator[list[Sample]]:
+    """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
+    from stages.lib import encoding
+
+    prompts = [encoding.prompt_ids(tokenizer, problem.prompt()) for problem in problems]
+    for problem, prompt in zip(problems, prompts, strict=True):
+        if len(prompt) + run.params.max_new_tokens > engine.context:
+            raise UserError(
+                f"{problem.id}: {len(prompt)} tokens of prompt and samples.max_new_tokens={run.params.max_new_tokens} "
+                f"exceed the {engine.context} tokens of the model; lower max_new_tokens"
+            )
+    own = [keys(run.seed, problem, count(name, run.params)) for problem in problems]
+    temperature = 0.0 if name == "test_greedy" else run.params.temperature
+    stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, [tokenizer.eos_token_id])
+    for i, draws in run.progress(stream, len(problems), name):
+        yield graded(problems[i], draws, tokenizer)
+
+
+def summary(samples: list[Sample]) -> dict[str, float]:
+    groups: dict[str, list[bool]] = {}
+    for sample in samples:
+        groups.setdefault(sample.problem_id, []).append(bool(sample.correct))
+    tokens = sum(sample.tokens for sample in samples)
+    return {
+        "problems": len(groups),
+        "samples": len(samples),
+        "pass_at_1": sum(sum(group) / len(group) for group in groups.values()) / len(groups),
+        "pass_at_n": sum(map(any, groups.values())) / len(groups),
+        "finished": sum(sample.finish == "stop" for sample in samples) / len(samples),
+        "tokens": tokens,
+        "mean_tokens": tokens / len(samples),
+    }
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    from datetime import timedelta
+
+    from accelerate import PartialState
+
+    from stages.lib import models, sampling
+
+    state = PartialState(**({"timeout": timedelta(days=7)} if run.world > 1 else {}))
+    path = run.data("generator", "model")
+    tokenizer = models.load_tokenizer(path)
+    problems = {
+        name: records.read_problems(run.data("benchmarks", f"{name.removesuffix('_greedy')}.jsonl")) for name in SETS
+    }
+    engine = None
+    for name in SETS:
+        # Problem i belongs to process i % world, whatever earlier runs with other worlds have already done of it.
+        done = finished(run.checkpoints, name)
+        mine = [problem for problem in problems[name][run.rank :: run.world] if problem.id not in done]
+        if mine:
+            engine = engine or sampling.make_engine(
+                run.params.engine, path, run.params.rows, run.params.dtype, state.device
+            )
+            append(run.checkpoints / f"{name}.{run.rank}.jsonl", drawn(engine, tokenizer, mine, name, run))
+    state.wait_for_everyone()
+    if not run.is_main:
+        return {}
+    metrics = {}
+    for name in SETS:
+        done = finished(run.checkpoints, name)
+        wanted = {problem.id for problem in problems[name]}
+        if set(done) != wanted:
+            raise RuntimeError(f"{name}: samples of {len(done)} problems where {len(wanted)} were asked")
+        samples = [sample for group in done.values() for sample in group]
+        records.write_samples(run.out / f"{name}.parquet", samples)
+        metrics[name] = summary(samples)
+        run.count(tokens=metrics[name]["tokens"])
+    return metrics
+
+
+def main() -> None:
+    run("samples", Params, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The stage `samples`: what survives a kill, how problems are shared out, what a draw becomes."""
+
+import pytest
+
+pytest.importorskip("stages.lib.answers")
+
+from stages import samples  # noqa: E402
+from stages.lib.records import Problem, Sample, Source  # noqa: E402
+from stages.lib.sampling import Draw  # noqa: E402
+
+
+def problem(i: int, **changes) -> Problem:
+    fields = dict(id=f"toy/test/{i:04}", benchmark="toy", split="test", question="2 + 2?", answer="4",
+                  answer_type="number", licence="MIT", source=Source(url="here"))  # fmt: skip
+    return Problem(**{**fields, **changes})
+
+
+class Letters:
+    """A tokenizer whose token i is the letter chr(i) and whose end token is 0."""
+
+    eos_token_id = 0
+
+    def decode(self, ids, **_):
+        return "".join(map(chr, ids))
+
+
+def draw(text: str, finish: str = "stop") -> Draw:
+    ids = [ord(letter) for letter in text] + [0] * (finish == "stop")
+    return Draw(ids, [-0.5] * (len(ids) - 1) + [-2.0], finish)
+
+
+def test_a_draw_becomes_a_graded_sample():
+    right, wrong, cut, silent = samples.graded(
+        problem(0), [draw("2+2=4\n#### 4"), draw("#### 5"), draw("#### 4", "length"), draw("")], Letters()
+    )
+    assert (right.text, right.answer, right.correct, right.tokens) == ("2+2=4\n#### 4", "4", True, 13)
+    assert right.logprob == -0.5 * 12 - 2 and right.min_logprob == -2
+    assert (wrong.answer, wrong.correct, wrong.index) == ("5", False, 1)
+    assert (cut.answer, cut.correct, cut.finish, cut.text) == (None, False, "length", "#### 4")
+    assert (silent.answer, silent.correct, silent.tokens) == (None, False, 1)
+    (code,) = samples.graded(problem(1, answer_type="code"), [draw("#### 4")], Letters())
+    assert code.correct is None
+
+
+def group(i: int, n: int = 2) -> list[Sample]:
+    return samples.graded(problem(i), [draw("#### 4")] * n, Letters())
+
+
+@pytest.mark.parametrize("cut", [1, 40, -2, -1])
+def test_a_line_cut_off_by_a_kill_is_drawn_again(tmp_path, cut):
+    part = tmp_path / "deep" / "dev.0.jsonl"
+    samples.append(part, [group(0), group(1), group(2)])
+    whole = part.read_bytes()
+    last = whole[:-1].rindex(b"\n") + 1
+    part.write_bytes(whole[:last] + whole[last:][:cut])
+    kept = samples.finished(part.parent, "dev")
+    assert list(kept) == ["toy/test/0000", "toy/test/0001"] + ["toy/test/0002"] * (cut == -1)
+    samples.append(part, [group(2), group(3)])
+    samples.append(part.with_name("dev.1.jsonl"), [group(4)])
+    samples.append(part.with_name("test.0.jsonl"), [group(5)])
+    assert samples.finished(part.parent, "dev") == {problem(i).id: group(i) for i in range(5)}
+
+
+def test_keys_share_nothing_between_seeds_and_do_not_move_when_n_grows():
+    assert samples.keys(1, problem(0), 4) == samples.keys(1, problem(0), 9)[:4]
+    everything = [key for seed in (1, 2) for i in range(5) for key in samples.keys(seed, problem(i), 8)]
+    assert len(set(everything)) == len(everything)
+
+
+def test_summary():
+    rows = [sample.model_copy(update={"correct": ok, "finish": end}) for sample, ok, end in zip(
+        group(0) + group(1), (True, False, False, False), ("stop", "stop", "stop", "length"), strict=True)]  # fmt: skip
+    assert samples.summary(rows) == {
+        "problems": 2, "samples": 4, "pass_at_1": 0.25, "pass_at_n": 0.5, "finished": 0.75, "tokens": 28, "mean_tokens": 7,
+    }  # fmt: skip
