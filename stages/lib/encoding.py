@@ -28,13 +28,19 @@ class Encoded(NamedTuple):
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, question: str) -> list[int]:
     """Ids of PROMPT around a question; special tokens only as the tokenizer itself puts them in front."""
     ids = tokenizer(PROMPT.format(question=question), add_special_tokens=True)["input_ids"]
-    if ids and ids[-1] == tokenizer.eos_token_id:  # some tokenizers close what they are given; the answer is still to come
+    if (
+        ids and ids[-1] == tokenizer.eos_token_id
+    ):  # some tokenizers close what they are given; the answer is still to come
         ids = ids[:-1]
     return ids
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, question: str, steps: Sequence[str], finished: bool = True, limit: int | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    steps: Sequence[str],
+    finished: bool = True,
+    limit: int | None = None,
 ) -> Encoded:
     """Encode a solution. `question` is Problem.prompt().
 

@@ -53,12 +53,17 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
-    """Write safetensors weights, config and tokenizer; the folder appears whole or not at all."""
+    """Weights, config and tokenizer; the folder appears whole or not at all."""
     from stages.lib import files
 
     with files.replacing_dir(path) as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        write(model, tokenizer, folder)
+
+
+def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Fill an existing folder with safetensors weights, config and tokenizer."""
+    merged(model).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def snapshot(repo: str, revision: str) -> Path:
@@ -86,3 +91,22 @@ def flops(model: PreTrainedModel, tokens: int, training: bool) -> float:
     """Floating-point operations by the usual estimate: 2 per weight and token forward, 6 forward and backward
     (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). Attention's own quadratic part is left out."""
     return (6.0 if training else 2.0) * parameters(model) * tokens
+
+
+def adapted(model: PreTrainedModel, rank: int) -> PreTrainedModel:
+    """The model with LoRA adapters of this rank on every linear layer inside it (Hu et al. 2021, arXiv 2106.09685), or
+    the model itself for rank 0. `merged` undoes it."""
+    if not rank:
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+
+
+def merged(model: PreTrainedModel) -> PreTrainedModel:
+    """A plain model with the adapters' change added to its weights; the adapted one stays as it is."""
+    if not hasattr(model, "peft_config"):
+        return model
+    import copy
+
+    return copy.deepcopy(model).merge_and_unload()

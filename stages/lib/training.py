@@ -20,6 +20,7 @@ from torch import nn
 from stages.lib import checkpoints, models, packing, seeds
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
+from stages.lib.muon import Muon
 from stages.lib.packing import Batch, Example
 
 
@@ -197,7 +198,7 @@ def _optimizers(losses: Losses, params: Any) -> list[torch.optim.Optimizer]:
         torch.optim.AdamW(rest, lr=params.lr, betas=(0.9, 0.98), weight_decay=params.weight_decay)
     ]
     if inner:
-        made.append(torch.optim.Muon(inner, lr=params.matrix_lr, weight_decay=params.weight_decay))
+        made.append(Muon(inner, lr=params.matrix_lr, weight_decay=params.weight_decay))
     for optimizer in made:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]

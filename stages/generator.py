@@ -1,0 +1,119 @@
+"""Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, section 4.1).
+
+Reads data/base/model and data/benchmarks/{train,dev,test}.jsonl; writes data/generator/{model, history.csv, metrics.json}.
+The loss falls on the solution only. After each epoch it measures test@1 (greedy) and test@N (any of N samples right):
+coverage collapses while test@1 still rises (figure 3 of the paper), and verifiers live on coverage. The epoch that is
+kept is the best on dev; what is logged of test chooses nothing.
+
+    accelerate launch --config_file stages/launch/cpu.yaml -m stages.generator
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from stages.lib.execution import Execution, run
+from stages.lib.optimisation import Optimisation
+
+if TYPE_CHECKING:
+    from stages.lib.packing import Example
+    from stages.lib.records import Problem
+
+
+class Params(Optimisation):
+    eval_problems: int = Field(ge=0)  # of dev and of test, after every epoch
+    eval_samples: int = Field(gt=0)  # N of test@N
+    temperature: float = Field(gt=0)
+    max_new_tokens: int = Field(gt=0)
+
+
+def example(tokenizer: Any, problem: Problem) -> Example:
+    """A gold solution as a training example: every token of the solution counts 1, the prompt 0."""
+    from stages.lib.encoding import encode, without_annotations
+    from stages.lib.packing import Example
+
+    encoded = encode(tokenizer, problem.prompt(), [without_annotations(step.text) for step in problem.steps])
+    length = len(encoded.ids)
+    return Example(encoded.ids, [0.0] * encoded.prompt_length + [1.0] * (length - encoded.prompt_length))
+
+
+def accuracy(run: Execution[Params], engine: Any, tokenizer: Any, problems: list[Problem], n: int) -> dict[str, float]:
+    """{"greedy": share right at temperature 0} for n = 1, else {"single", "any"}: expected pass@1 and pass@n."""
+    from stages.lib import answers, seeds
+    from stages.lib.encoding import prompt_ids
+    from stages.lib.sampling import sample
+
+    prompts = [prompt_ids(tokenizer, problem.prompt()) for problem in problems]
+    keys = [[seeds.key(run.seed, "generator", 1, problem.id, i) for i in range(n)] for problem in problems]
+    temperature = 0.0 if n == 1 else run.params.temperature
+    draws = sample(engine, prompts, keys, temperature, run.params.max_new_tokens, [tokenizer.eos_token_id])
+    right = []
+    for problem, drawn in zip(problems, draws, strict=True):
+        found = [
+            answers.extract(tokenizer.decode(draw.ids, skip_special_tokens=True), problem.answer_type)
+            for draw in drawn
+            if draw.finish == "stop"
+        ]
+        right.append(sum(answers.equal(problem.answer, answer, problem.answer_type) for answer in found) / n)
+    total = max(1, len(problems))
+    if n == 1:
+        return {"greedy": sum(right) / total}
+    return {"single": sum(right) / total, "any": sum(share > 0 for share in right) / total}
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    from stages.lib import files, models, records, training
+    from stages.lib.errors import UserError
+    from stages.lib.native import NativeEngine
+
+    model = models.load_causal_lm(run.data("base", "model"))
+    tokenizer = models.load_tokenizer(run.data("base", "model"))
+    sets = {
+        split: records.read_problems(run.data("benchmarks", f"{split}.jsonl")) for split in ("train", "dev", "test")
+    }
+    gold = [problem for problem in sets["train"] if problem.steps]
+    if not gold:
+        raise UserError("data/benchmarks/train.jsonl: no problem has gold steps; a generator cannot be trained on it")
+    shown = {split: sets[split][: run.params.eval_problems] for split in ("dev", "test")}
+    best = run.checkpoints / "best"
+    kept = best / "dev_greedy"
+
+    def evaluate(epoch: int, losses: training.Losses) -> dict[str, float]:
+        engine = NativeEngine(losses.model)
+        measured = {f"{split}_greedy": accuracy(run, engine, tokenizer, shown[split], 1)["greedy"] for split in shown}
+        many = accuracy(run, engine, tokenizer, shown["test"], run.params.eval_samples)
+        measured |= {"test_single": many["single"], "test_any": many["any"]}
+        before = float(kept.read_text()) if kept.exists() else -1.0
+        if run.is_main and measured["dev_greedy"] > before:
+            models.save(losses.model, tokenizer, best / "model")
+            files.write_text(kept, repr(measured["dev_greedy"]))
+        return measured
+
+    losses = training.Losses(models.adapted(model, run.params.lora_rank))
+    history = training.train(
+        run, losses, [example(tokenizer, problem) for problem in gold], run.params, on_epoch=evaluate
+    )
+    epochs = [row for row in history.rows if "dev_greedy" in row]
+    chosen = max(epochs, key=lambda row: (row["dev_greedy"], -row["epoch"]))
+    if run.is_main:
+        files.write_text(run.out / "history.csv", history.csv())
+        with files.replacing_dir(run.out / "model") as folder:
+            shutil.copytree(best / "model", folder, dirs_exist_ok=True)
+    return {
+        "examples": len(gold),
+        "steps": len(history.rows),
+        "epoch": chosen["epoch"],
+        **{name: chosen[name] for name in ("dev_greedy", "test_greedy", "test_single", "test_any")},
+        "loss": chosen["lm_loss"],
+    }
+
+
+def main() -> None:
+    run("generator", Params, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""How good a verifier's scores are, apart from any vote: ranking within a problem, calibration, bias to length.
+
+Best-of-N accuracy alone does not identify a good verifier (Zhang et al. 2025, arXiv 2501.07301), so both are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def within_problem_auc(scores: Sequence[Sequence[float]], correct: Sequence[Sequence[bool]]) -> float | None:
+    """Chance that a right solution outscores a wrong one of the same problem, ties counting half; the mean over problems
+    that have both. None when no problem has. An AUC over all solutions would mostly measure how hard problems are."""
+    areas = [
+        area for s, c in zip(scores, correct, strict=True) if (area := _auc(np.asarray(s), np.asarray(c))) is not None
+    ]
+    return float(np.mean(areas)) if areas else None
+
+
+def _auc(scores: np.ndarray, correct: np.ndarray) -> float | None:
+    right, wrong = scores[correct.astype(bool)], scores[~correct.astype(bool)]
+    if not len(right) or not len(wrong):
+        return None
+    ordered = np.sort(wrong)
+    below = np.searchsorted(ordered, right, "left") + np.searchsorted(ordered, right, "right")
+    return float(below.mean() / 2 / len(wrong))
+
+
+def brier(scores: Sequence[float], correct: Sequence[bool]) -> float:
+    """Mean squared difference between probability and outcome (Brier 1950)."""
+    return float(np.mean((np.asarray(scores, float) - np.asarray(correct, float)) ** 2))
+
+
+def calibration_error(scores: Sequence[float], correct: Sequence[bool], bins: int = 15) -> float:
+    """Expected calibration error over equal-width bins (Guo et al. 2017, arXiv 1706.04599)."""
+    scores, correct = np.asarray(scores, float), np.asarray(correct, float)
+    place = np.minimum((scores * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, scores - correct, minlength=bins)
+    return float(np.abs(gaps).sum() / len(scores))
+
+
+def length_correlation(scores: Sequence[float], tokens: Sequence[int]) -> float:
+    """Spearman's rank correlation of score and length; 0 where either is constant."""
+    from scipy.stats import spearmanr
+
+    if len(set(scores)) < 2 or len(set(tokens)) < 2:
+        return 0.0
+    return float(spearmanr(scores, tokens).statistic)

@@ -1,0 +1,128 @@
+"""Verifiers behind one interface: `score(problem, samples)` gives one Score for each sample.
+
+ScalarVerifier is a language model with a scalar head on its last hidden states: the outcome verifier of Cobbe et al. 2021
+(arXiv 2110.14168, section 4.2), which reads the score at a solution's last token. `example` and `score` share `encode`,
+and the head is read by the same lines in training and in use, so that a score means what was trained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+from torch import nn
+
+from stages.lib import files, models, packing
+from stages.lib.encoding import Encoded, encode, steps_of
+from stages.lib.packing import Example
+from stages.lib.records import Problem, Sample, Score
+from stages.lib.training import Losses, hidden_states
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ROWS = 64  # samples of one problem in a forward pass: shapes depend on the problem alone, never on its neighbours
+
+
+class Verifier(Protocol):
+    name: str
+
+    def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
+        """One Score for each sample, in their order."""
+        ...
+
+
+def encoded(tokenizer: PreTrainedTokenizerBase, problem: Problem, sample: Sample) -> Encoded:
+    """A sample as every scalar verifier reads it: the end token only where the generator wrote it."""
+    return encode(tokenizer, problem.prompt(), steps_of(sample.text), finished=sample.finish == "stop")
+
+
+def example(
+    tokenizer: PreTrainedTokenizerBase, problem: Problem, sample: Sample, level: Literal["token", "solution"], lm: bool
+) -> Example:
+    """A labelled sample: the outcome at every solution token (level token) or at the last one (level solution).
+
+    lm: its solution tokens also count as language. Raises ValueError for a sample that was not graded.
+    """
+    if sample.correct is None:
+        raise ValueError(f"{sample.problem_id} sample {sample.index}: not graded")
+    found = encoded(tokenizer, problem, sample)
+    solution = len(found.ids) - found.prompt_length
+    prompt = [0.0] * found.prompt_length
+    weights = [1.0] * solution if level == "token" else [0.0] * (solution - 1) + [1.0]
+    if not solution:  # an empty solution is judged where it would have begun
+        prompt[-1], weights = 1.0, []
+    return Example(
+        ids=found.ids,
+        lm=[0.0] * found.prompt_length + [float(lm)] * solution,
+        value=[float(sample.correct)] * len(found.ids),
+        value_weight=prompt + weights,
+    )
+
+
+class ScalarVerifier:
+    """model: a causal LM; head: hidden width -> 1; loss: bce (the head is a logit) or mse (the head is the score)."""
+
+    def __init__(
+        self, name: str, model: Any, tokenizer: PreTrainedTokenizerBase, loss: str, head: nn.Linear | None = None
+    ):
+        self.name, self.model, self.tokenizer, self.loss = name, model, tokenizer, loss
+        if head is None:
+            head = nn.Linear(model.config.hidden_size, 1)
+            nn.init.zeros_(head.weight)
+            nn.init.constant_(head.bias, 0.0 if loss == "bce" else 0.5)
+        self.head = head
+
+    def losses(self) -> Losses:
+        """What `training.train` trains: this very model and head."""
+        return Losses(self.model, self.head, self.loss)
+
+    @classmethod
+    def load(cls, path: Path, dtype: str = "float32") -> ScalarVerifier:
+        from safetensors.torch import load_file
+
+        facts = json.loads((path / "verifier.json").read_text(encoding="utf-8"))
+        model = models.load_causal_lm(path, dtype)
+        weights = load_file(path / "head" / "head.safetensors")
+        head = nn.Linear(weights["weight"].shape[1], 1)
+        head.load_state_dict(weights)
+        return cls(facts["name"], model, models.load_tokenizer(path), facts["loss"], head.to(model.dtype))
+
+    def save(self, path: Path) -> None:
+        """Model, tokenizer and head; the head in a folder of its own, where transformers does not look for weights."""
+        from safetensors.torch import save_file
+
+        with files.replacing_dir(path) as folder:
+            models.write(self.model, self.tokenizer, folder)
+            (folder / "head").mkdir()
+            save_file({k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()},
+                      folder / "head" / "head.safetensors")  # fmt: skip
+            files.write_json(folder / "verifier.json", {"name": self.name, "kind": "scalar", "loss": self.loss})
+
+    def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
+        """Score.score is the head at the last token as a probability."""
+        found = [encoded(self.tokenizer, problem, sample) for sample in samples]
+        values: list[float] = []
+        for start in range(0, len(found), ROWS):
+            values += self._last([item.ids for item in found[start : start + ROWS]])
+        return [
+            Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value)
+            for sample, value in zip(samples, values, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _last(self, rows: list[list[int]]) -> list[float]:
+        self.model.eval()
+        device = self.head.weight.device
+        batch = packing.collate([Example(ids, [0.0] * len(ids)) for ids in rows], self.model.config, pack=False).to(
+            device
+        )
+        last = torch.tensor([len(ids) - 1 for ids in rows], device=device)
+        hidden = hidden_states(self.model, batch)[torch.arange(len(rows), device=device), last]
+        # One row alone would take another path through the matrix library than many, and differ in the last bit.
+        hidden = torch.cat([hidden, hidden.new_zeros(max(0, 16 - len(rows)), hidden.shape[1])])
+        head = self.head(hidden)[: len(rows), 0].double()
+        return (head.sigmoid() if self.loss == "bce" else head.clamp(0, 1)).tolist()

@@ -1,0 +1,112 @@
+"""Stage orm: the outcome verifier of Cobbe et al. 2021 (arXiv 2110.14168, section 4.2).
+
+Reads data/generator/model, data/samples/{verifier,dev}.parquet and data/benchmarks/{train,verifier,dev}.jsonl; writes
+data/orm/{model, history.csv, metrics.json}. Starts from the generator, learns from final answers alone: every solution
+token (level token) or the last one (level solution) predicts whether the answer is right, by bce or mse. The joint
+language-model loss (`lm_weight`) falls on the generator's gold solutions (lm_data gold, as in the paper: an equal mix of
+language and verification examples) or on the right samples themselves (lm_data samples: no extra sequences).
+
+    accelerate launch --config_file stages/launch/cpu.yaml -m stages.orm
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stages.lib.execution import Execution, run
+from stages.lib.optimisation import Optimisation
+
+
+class Params(Optimisation):
+    level: Literal["token", "solution"]
+    loss: Literal["bce", "mse"]
+    lm_weight: float = Field(ge=0)  # 1: the paper's unweighted sum; 0: verification alone
+    lm_data: Literal["gold", "samples"]
+    dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
+    samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
+    mixed_only: bool  # leave out problems whose samples are all right or all wrong
+
+
+def chosen(samples: list[Any], params: Params) -> list[Any]:
+    """The samples to train on, by problem."""
+    by_problem: dict[str, list[Any]] = {}
+    for sample in samples:
+        if sample.index < params.samples_per_problem:
+            by_problem.setdefault(sample.problem_id, []).append(sample)
+    pools = by_problem.values()
+    if params.mixed_only:
+        pools = [pool for pool in pools if len({sample.correct for sample in pool}) == 2]
+    return [sample for pool in pools for sample in pool]
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    from stages.lib import files, models, records, scorecard, training
+    from stages.lib.encoding import encode, without_annotations
+    from stages.lib.errors import UserError
+    from stages.lib.packing import Example
+    from stages.lib.verifiers import ScalarVerifier, example
+
+    params = run.params
+    problems = {
+        split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
+        for split in ("train", "verifier", "dev")
+    }
+    samples = chosen(records.read_samples(run.data("samples", "verifier.parquet")), params)
+    if len({sample.correct for sample in samples}) < 2:
+        raise UserError(
+            "data/samples/verifier.parquet: all samples are right, or all wrong, so there is nothing to tell apart; "
+            "draw more of them (samples.n_verifier) or from another generator"
+        )
+    path = run.data("generator", "model")
+    model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
+    verifier = ScalarVerifier("orm", model, tokenizer, params.loss)
+    own = params.lm_weight > 0 and params.lm_data == "samples"
+    examples = [
+        example(
+            tokenizer, problems["verifier"][sample.problem_id], sample, params.level, lm=own and bool(sample.correct)
+        )
+        for sample in samples
+    ]
+    if params.lm_weight > 0 and params.lm_data == "gold":
+        gold = [problem for problem in problems["train"].values() if problem.steps]
+        for i in range(len(examples)):  # an equal mix: the few gold solutions come round many times
+            problem = gold[i % len(gold)]
+            found = encode(tokenizer, problem.prompt(), [without_annotations(step.text) for step in problem.steps])
+            solution = len(found.ids) - found.prompt_length
+            examples.append(Example(found.ids, [0.0] * found.prompt_length + [1.0] * solution))
+    history = training.train(
+        run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
+    )
+    dev = records.read_samples(run.data("samples", "dev.parquet"))
+    pools: dict[str, list[Any]] = {}
+    for sample in dev:
+        pools.setdefault(sample.problem_id, []).append(sample)
+    scores = [[score.score for score in verifier.score(problems["dev"][name], pool)] for name, pool in pools.items()]
+    correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
+    flat, truth = [s for row in scores for s in row], [c for row in correct for c in row]
+    if run.is_main:
+        verifier.save(run.out / "model")
+        files.write_text(run.out / "history.csv", history.csv())
+    auc = scorecard.within_problem_auc(scores, correct)
+    return {
+        "samples": len(samples),
+        "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),
+        "steps": len(history.rows),
+        "verification_loss": history.rows[-1].get("verification_loss"),
+        "lm_loss": history.rows[-1].get("lm_loss"),
+        "dev": {
+            "auc": auc,
+            "brier": scorecard.brier(flat, truth) if flat else None,
+            "ece": scorecard.calibration_error(flat, truth) if flat else None,
+        },
+    }
+
+
+def main() -> None:
+    run("orm", Params, body)
+
+
+if __name__ == "__main__":
+    main()
