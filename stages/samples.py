@@ -13,9 +13,7 @@ batch or more processes change none of those already drawn.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -71,29 +69,6 @@ def graded(problem: Problem, draws: list[Draw], tokenizer: PreTrainedTokenizerBa
     return samples
 
 
-def finished(folder: Path, name: str) -> dict[str, list[Sample]]:
-    """problem id -> samples, from the parts that this and earlier runs left. A line cut off by a kill is left out."""
-    done: dict[str, list[Sample]] = {}
-    for part in sorted(folder.glob(f"{name}.*.jsonl")):
-        for line in part.read_bytes().split(b"\n"):
-            try:
-                rows = json.loads(line)
-            except ValueError:
-                continue
-            done[rows[0]["problem_id"]] = [Sample.model_validate(row) for row in rows]
-    return done
-
-
-def append(part: Path, groups: Iterable[list[Sample]]) -> None:
-    """One line for each problem, on disk before the next begins."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    with open(part, "ab") as file:
-        file.write(b"\n")  # ends a line that a kill cut off
-        for samples in groups:
-            file.write(json.dumps([sample.model_dump() for sample in samples]).encode() + b"\n")
-            file.flush()
-
-
 def drawn(
     engine: Engine, tokenizer: PreTrainedTokenizerBase, problems: list[Problem], name: str, run: Execution[Params]
 ) -> Iterator[list[Sample]]:
@@ -135,7 +110,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     from accelerate import PartialState
 
-    from stages.lib import models, sampling
+    from stages.lib import models, parts, sampling
 
     state = PartialState(**({"timeout": timedelta(days=7)} if run.world > 1 else {}))
     path = run.data("generator", "model")
@@ -145,24 +120,19 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     }
     engine = None
     for name in SETS:
-        # Problem i belongs to process i % world, whatever earlier runs with other worlds have already done of it.
-        done = finished(run.checkpoints, name)
-        mine = [problem for problem in problems[name][run.rank :: run.world] if problem.id not in done]
+        done = parts.finished(run.checkpoints, name, Sample)
+        mine = parts.mine(run, problems[name], done, lambda problem: problem.id)
         if mine:
             engine = engine or sampling.make_engine(
                 run.params.engine, path, run.params.rows, run.params.dtype, state.device
             )
-            append(run.checkpoints / f"{name}.{run.rank}.jsonl", drawn(engine, tokenizer, mine, name, run))
+            parts.append(run, name, drawn(engine, tokenizer, mine, name, run))
     state.wait_for_everyone()
     if not run.is_main:
         return {}
     metrics = {}
     for name in SETS:
-        done = finished(run.checkpoints, name)
-        wanted = {problem.id for problem in problems[name]}
-        if set(done) != wanted:
-            raise RuntimeError(f"{name}: samples of {len(done)} problems where {len(wanted)} were asked")
-        samples = [sample for group in done.values() for sample in group]
+        samples = parts.merged(run, name, (problem.id for problem in problems[name]), Sample)
         records.write_samples(run.out / f"{name}.parquet", samples)
         metrics[name] = summary(samples)
         run.count(tokens=metrics[name]["tokens"])

@@ -1,12 +1,13 @@
 """The stage `samples`: what survives a kill, how problems are shared out, what a draw becomes."""
 
+from types import SimpleNamespace
+
 import pytest
 
-pytest.importorskip("stages.lib.answers")
-
-from stages import samples  # noqa: E402
-from stages.lib.records import Problem, Sample, Source  # noqa: E402
-from stages.lib.sampling import Draw  # noqa: E402
+from stages import samples
+from stages.lib import parts
+from stages.lib.records import Problem, Sample, Source
+from stages.lib.sampling import Draw
 
 
 def problem(i: int, **changes) -> Problem:
@@ -48,17 +49,26 @@ def group(i: int, n: int = 2) -> list[Sample]:
 
 @pytest.mark.parametrize("cut", [1, 40, -2, -1])
 def test_a_line_cut_off_by_a_kill_is_drawn_again(tmp_path, cut):
+    ranks = [SimpleNamespace(checkpoints=tmp_path / "deep", rank=rank, world=2) for rank in (0, 1)]
+    parts.append(ranks[0], "dev", [group(0), group(1), group(2)])
     part = tmp_path / "deep" / "dev.0.jsonl"
-    samples.append(part, [group(0), group(1), group(2)])
     whole = part.read_bytes()
     last = whole[:-1].rindex(b"\n") + 1
     part.write_bytes(whole[:last] + whole[last:][:cut])
-    kept = samples.finished(part.parent, "dev")
+    kept = parts.finished(part.parent, "dev", Sample)
     assert list(kept) == ["toy/test/0000", "toy/test/0001"] + ["toy/test/0002"] * (cut == -1)
-    samples.append(part, [group(2), group(3)])
-    samples.append(part.with_name("dev.1.jsonl"), [group(4)])
-    samples.append(part.with_name("test.0.jsonl"), [group(5)])
-    assert samples.finished(part.parent, "dev") == {problem(i).id: group(i) for i in range(5)}
+    parts.append(ranks[0], "dev", [group(2), group(3)])
+    parts.append(ranks[1], "dev", [group(4)])
+    parts.append(ranks[0], "test", [group(5)])
+    everything = {problem(i).id: group(i) for i in range(5)}
+    assert parts.finished(part.parent, "dev", Sample) == everything
+    assert sorted(parts.merged(ranks[0], "dev", everything, Sample), key=str) == sorted(
+        sum(everything.values(), []), key=str
+    )
+    with pytest.raises(RuntimeError, match="5 problems where 6"):
+        parts.merged(ranks[0], "dev", [*everything, "toy/test/0005"], Sample)
+    todo = [parts.mine(run, list(range(8)), {"3": 0, "4": 0}) for run in ranks]
+    assert todo == [[0, 2, 6], [1, 5, 7]]
 
 
 def test_keys_share_nothing_between_seeds_and_do_not_move_when_n_grows():
