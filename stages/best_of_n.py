@@ -1,0 +1,85 @@
+"""Select among N solutions and say what it is worth: curves for every N, intervals, comparisons with majority.
+
+Reads   data/samples/{dev,test,test_greedy}.parquet, data/scores/{dev,test}.parquet, data/benchmarks/{dev,test}.jsonl
+Writes  data/best_of_n/{metrics.json,table.md,curve.csv,curve.png}
+
+The idea: one pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k
+and majority are exact with ties split evenly; weighted and top votes are Monte Carlo below N, error stated. Whatever
+is chosen (power of the weight, share of a top vote, k*) is chosen on dev; what is printed is test.
+
+Sources: Cobbe et al. 2021 (arXiv 2110.14168, best-of-N and top votes), Wang et al. 2022 (2203.11171, majority),
+Li et al. 2022 (2206.02336, weighted votes).
+
+    python -m stages.best_of_n
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from stages.lib import charts, curves, execution, files, pools, records, standings
+from stages.lib.params import Params as Section
+
+
+class Params(Section):
+    draws: int = Field(ge=2, description="random subsets per problem and k, where there is no closed form")
+    resamples: int = Field(ge=100, description="bootstrap resamples of the problems")
+    powers: list[float] = Field(min_length=1, description="candidates: weight = score ** power; chosen on dev")
+    top_shares: list[float] = Field(min_length=1, description="candidates: share of k a top vote keeps; chosen on dev")
+
+
+def main() -> None:
+    execution.run("best_of_n", Params, body)
+
+
+def body(run: execution.Execution[Params]) -> dict[str, Any]:
+    if not run.is_main:
+        return {}
+    dev, test = _pools(run, "dev"), _pools(run, "test")
+    choices = curves.choose(dev, run.params.powers, run.params.top_shares, run.seed)
+    found = {"greedy": greedy(run)} | curves.evaluate(test, choices, run.params.draws, run.seed)
+    results = curves.intervals(found, run.seed, run.params.resamples)
+    differences = standings.against_majority(found, run.seed)
+    turns = standings.turning(curves.evaluate(dev, choices, 2, run.seed), found, run.seed)
+
+    rows = standings.rows(results, differences, standings.order(found))
+    n = max(results["majority"])
+    title = f"Best of N: {len(test)} test problems, N = {n}"
+    notes = standings.notes(choices, curves.scales(test), turns)
+    files.write_text(run.out / "table.md", f"{title}\n\n{charts.markdown(standings.HEADER, rows)}\n{notes}")
+    charts.csv(run.out / "curve.csv", results)
+    charts.draw(run.out / "curve.png", results, standings.lines(results), title)
+    charts.show(title, standings.HEADER, rows)
+    print(notes)
+    return {
+        "n": n,
+        "problems": len(test),
+        "pass_1": results["pass"][1],
+        "at_n": {method: curve[max(curve)] for method, curve in results.items()},
+        "versus_majority": differences,
+        "turning": turns,
+        "chosen_on_dev": {name: choice._asdict() for name, choice in choices.items()},
+    }
+
+
+def _pools(run: execution.Execution[Params], split: str) -> list[pools.Pool]:
+    return pools.from_records(
+        records.read_problems(run.data("benchmarks", f"{split}.jsonl")),
+        records.read_samples(run.data("samples", f"{split}.parquet")),
+        records.read_scores(run.data("scores", f"{split}.parquet")),
+    )
+
+
+def greedy(run: execution.Execution[Params]) -> curves.Curve:
+    """One solution per problem at temperature 0, problems in the order of the pools."""
+    import numpy as np
+
+    problems = records.read_problems(run.data("benchmarks", "test.jsonl"))
+    drawn = pools.from_records(problems, records.read_samples(run.data("samples", "test_greedy.parquet")), [])
+    return curves.Curve(np.array([1]), np.array([[each.correct[0]] for each in drawn]), np.zeros(1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Pictures and tables of best-of-N results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.lib import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Okabe & Ito's palette, which readers with any common colour blindness can tell apart.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def label(method: str) -> str:
+    """`weighted_likelihood_min` -> `likelihood (min) weighted vote`."""
+    for prefix, words in (("best_of_", "best-of-k"), ("weighted_", "weighted vote"), ("top_", "top vote")):
+        if method.startswith(prefix):
+            name = method.removeprefix(prefix)
+            if name.startswith("likelihood_"):
+                return f"likelihood ({name.removeprefix('likelihood_')}) {words}"
+            return f"{name.upper() if name in ('orm', 'prm') else name} {words}"
+    return {"pass": "pass@k", "majority": "majority"}.get(method, method)
+
+
+def draw(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], title: str):
+    """Accuracy against k on a log2 axis, one line a method with its interval shaded, named at its right end.
+
+    results: {method: {k: {mean, low, high}}}. Equal results give equal bytes.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8.4, 4.6), dpi=140)
+    ends, last = [], 1
+    for place, method in enumerate(methods):
+        curve = results[method]
+        ks = sorted(curve)
+        mean, low, high = ([100 * curve[k][part] for k in ks] for part in ("mean", "low", "high"))
+        colour, mark = COLOURS[place % len(COLOURS)], MARKS[place % len(MARKS)]
+        marked = [i for i, k in enumerate(ks) if k & (k - 1) == 0 or i == len(ks) - 1]
+        dashed = "--" if method == "pass" else "-"
+        axes.plot(ks, mean, dashed, color=colour, marker=mark, markevery=marked, markersize=4.5, linewidth=1.7)
+        axes.fill_between(ks, low, high, color=colour, alpha=0.10, linewidth=0)
+        ends.append((mean[-1], method, colour))
+        last = max(last, ks[-1])
+    axes.set_xscale("log", base=2)
+    ticks = [2**i for i in range(last.bit_length()) if 2**i <= last]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xlim(0.95, last * 1.05)
+    axes.set_xlabel("k, solutions drawn per problem")
+    axes.set_ylabel("accuracy, %")
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    bottom, top = axes.get_ylim()
+    gap, heights = (top - bottom) * 0.055, []
+    for height, _, _ in sorted(ends):  # names never overlap: each stands at least a line above the one below
+        heights.append(max(height, heights[-1] + gap) if heights else height)
+    for (height, method, colour), shown in zip(sorted(ends), heights, strict=True):
+        axes.annotate(
+            f"{label(method)}  {height:.1f}", (last * 1.06, shown), color=colour, fontsize=9, va="center",
+            annotation_clip=False,
+        )  # fmt: skip
+    figure.subplots_adjust(left=0.075, right=0.71, top=0.92, bottom=0.12)
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
+def csv(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
+    """method,k,mean,low,high,error; error is the Monte Carlo standard error, 0 where the formula is exact."""
+    lines = ["method,k,mean,low,high,error"]
+    for method, curve in results.items():
+        for k, found in sorted(curve.items()):
+            numbers = (found["mean"], found["low"], found["high"], found.get("error", 0.0))
+            lines.append(",".join([method, str(k), *(f"{number:.6g}" for number in numbers)]))
+    files.write_text(path, "\n".join(lines) + "\n")
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The same table in the terminal. Wide enough for its content when the output is a file."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if Console().is_terminal else Console(width=120)
+    table = Table(title=title, title_justify="left")
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

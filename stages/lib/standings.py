@@ -1,0 +1,103 @@
+"""The best-of-N table: every method at N, against majority, with interval, p-value and smallest detectable difference.
+
+Also k*, where a best-of-k curve turns down: verifiers are over-optimised when too many solutions compete (Cobbe et
+al. 2021, figure 7). The peak is found on dev and the fall from it measured on test, or the peak would flatter itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.lib import seeds
+from stages.lib.charts import label
+from stages.lib.intervals import compare
+from stages.lib.pools import LIKELIHOODS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from stages.lib.curves import Choice, Curve
+
+WEIGHT = {"probability": "score", "log-probability": "exp(score)", "logit": "sigmoid(score)"}
+HEADER = ("method", "k", "accuracy %", "95% interval", "vs majority", "95% interval", "p", "detectable")
+
+
+def against_majority(curves: Mapping[str, Curve], seed: int) -> dict[str, dict[str, float]]:
+    """{method: {difference, low, high, p, detectable}} at each method's largest k; majority at N is the baseline."""
+    baseline = curves["majority"].values[:, -1]
+    key = seeds.key(seed, "best_of_n", 1, "problems", "comparison")
+    return {
+        name: compare(curve.values[:, -1], baseline, key)._asdict()
+        for name, curve in curves.items()
+        if name != "majority"
+    }
+
+
+def turning(dev: Mapping[str, Curve], test: Mapping[str, Curve], seed: int) -> dict[str, dict[str, float]]:
+    """{method: {k, difference, low, high, p, detectable}}: k* on dev; accuracy at N minus that at k*, on test."""
+    key = seeds.key(seed, "best_of_n", 1, "problems", "turning")
+    found = {}
+    for name, curve in dev.items():
+        if name.startswith("best_of_"):
+            peak = min(int(curve.values.mean(axis=0).argmax()), test[name].values.shape[1] - 1)
+            values = test[name].values
+            found[name] = {"k": peak + 1} | compare(values[:, -1], values[:, peak], key)._asdict()
+    return found
+
+
+def rows(results: Mapping, differences: Mapping[str, Mapping[str, float]], order: Sequence[str]) -> list[list[str]]:
+    """Table rows as text, in `order`; `pass` stands twice, first at k = 1 and at the end at N."""
+    table = []
+
+    def row(name: str, method: str, k: int) -> None:
+        found, gap = results[method][k], differences.get(method) if k == max(results[method]) else None
+        accuracy = f"{100 * found['mean']:.1f}" + (f" ±{100 * found['error']:.1f}" if found.get("error") else "")
+        line = [name, str(k), accuracy, f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"]
+        if gap:
+            p = f"{gap['p']:.3f}" if gap["p"] >= 0.001 else "<0.001"
+            span = f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}"
+            line += [f"{100 * gap['difference']:+.1f}", span, p, f"{100 * gap['detectable']:.1f}"]
+        table.append(line if gap else [*line, "", "", "", ""])
+
+    for method in order:
+        k = max(results[method])
+        if method == "pass":
+            row("pass@1", method, 1)
+        else:
+            row(label(method).replace("best-of-k", "best-of-N"), method, k)
+    row("pass@N (ceiling)", "pass", max(results["pass"]))
+    return table
+
+
+def order(methods: Iterable[str]) -> list[str]:
+    """greedy, pass@1, majority, then likelihood before verifiers; each as best-of-N, weighted vote, top vote."""
+    names = [name.removeprefix("best_of_") for name in methods if name.startswith("best_of_")]
+    names.sort(key=lambda name: (name not in LIKELIHOODS, name))
+    votes = [f"{kind}_{name}" for name in names for kind in ("best_of", "weighted", "top")]
+    return [name for name in ("greedy", "pass", "majority") if name in methods] + votes
+
+
+def lines(results: Mapping[str, Mapping]) -> list[str]:
+    """What the picture shows: pass, majority, each verifier's best-of and weighted vote, and the best likelihood
+    best-of. At most seven, as many as a reader can tell apart."""
+    names = [name.removeprefix("best_of_") for name in results if name.startswith("best_of_")]
+    verifiers = [name for name in names if name not in LIKELIHOODS]
+    own = [f"best_of_{name}" for name in names if name in LIKELIHOODS]
+    shown = ["pass", "majority"] + [f"{kind}_{name}" for kind in ("weighted", "best_of") for name in verifiers]
+    return shown[:6] + sorted(own, key=lambda name: -results[name][max(results[name])]["mean"])[:1]
+
+
+def notes(choices: Mapping[str, Choice], scales: Mapping[str, str], turns: Mapping[str, Mapping[str, float]]) -> str:
+    """How to read the table: scales and choices per score, k* per best-of curve."""
+    text = [
+        "Intervals: bootstrap over problems. detectable: smallest true difference this many problems would find four "
+        "times in five. ±: Monte Carlo standard error; figures without it are exact."
+    ]
+    for name, kind in scales.items():
+        choice = choices.get(name)
+        if choice:
+            text.append(f"{name}: weight = {WEIGHT[kind]} ** {choice.power:g}; top vote keeps {choice.share:.0%} of k.")
+    for method, turn in turns.items():
+        span = f"{100 * turn['low']:+.1f} to {100 * turn['high']:+.1f}"
+        text.append(f"k* of {label(method)}: {turn['k']}; from there to N {100 * turn['difference']:+.1f} ({span}).")
+    return "\n".join(f"- {line}" for line in text) + "\n"

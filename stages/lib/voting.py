@@ -1,0 +1,110 @@
+"""Weighted votes and top votes of a verifier, over random k-subsets of one pool.
+
+weighted   the answer with the largest sum of weights; weight = exp(power x log-weight), power chosen on dev
+top        draw k, keep the best `ceil(share x k)` by score, take their majority (Cobbe et al. 2021, section 4.2)
+
+Sums of real weights have no closed form over subsets, so these two are exact where one subset is all there is (k = N)
+and Monte Carlo below, over keyed random subsets and with the standard error reported. Never "the first k".
+A solution without an answer has no vote. Ties split evenly; sums closer than 1e-9 (relative) are tied, so the order
+in which equal weights were added up decides nothing.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+TIED = 1e-9
+
+
+class Estimate(NamedTuple):
+    """(len(ks),) each: expected accuracy of one problem, and its Monte Carlo variance (0 where exact)."""
+
+    value: np.ndarray
+    variance: np.ndarray
+
+
+def outcome(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
+    """(rows,): the chance that each row's vote is right, ties split evenly.
+
+    All (rows, voters): answer classes (negative: no vote), correct in [0, 1], natural log of the weight (-inf: weight
+    0). A row whose voters all have weight 0 is a tie among their answers; a row without an answer is wrong.
+    """
+    import numpy as np
+
+    rows, _ = classes.shape
+    answered = classes >= 0
+    log_weights = np.where(answered, log_weights, -np.inf)
+    top = log_weights.max(axis=1, keepdims=True, initial=-np.inf)
+    weights = np.exp(log_weights - np.where(np.isfinite(top), top, 0))  # relative to the row's largest: no underflow
+    width = int(classes.max(initial=0)) + 1
+    cell = (np.arange(rows)[:, None] * width + classes)[answered]
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(cell, values[answered], minlength=rows * width).reshape(rows, width)
+
+    votes, voters, right = total(weights), total(np.ones_like(weights)), total(correct)
+    best = votes.max(axis=1, keepdims=True, initial=0)
+    winners = (voters > 0) & (votes >= best * (1 - TIED))
+    share = np.where(winners, right / np.maximum(voters, 1), 0)
+    return share.sum(axis=1) / np.maximum(winners.sum(axis=1), 1)
+
+
+def subsets(n: int, draws: int, key: int) -> np.ndarray:
+    """(draws, n) random orders; the first k columns are k-subsets. The same key gives the same orders."""
+    import numpy as np
+
+    return np.random.Generator(np.random.Philox(key=key)).random((draws, n)).argsort(axis=1)
+
+
+def weighted(
+    classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray, ks: Sequence[int], orders: np.ndarray
+) -> Estimate:
+    """Weighted vote of one problem. classes, correct, log_weights: (N,); orders: (draws, N) from `subsets`."""
+    import numpy as np
+
+    everyone = np.arange(len(classes))[None]
+
+    def vote(k: int) -> np.ndarray:
+        drawn = everyone if k == len(classes) else orders[:, :k]
+        return outcome(classes[drawn], correct[drawn], log_weights[drawn])
+
+    return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
+
+
+def top(
+    classes: np.ndarray, correct: np.ndarray, scores: np.ndarray, share: float, ks: Sequence[int], orders: np.ndarray
+) -> Estimate:
+    """Majority of the best ceil(share x k) of k by score. Equal scores come in random order: their tie is fair."""
+    import numpy as np
+
+    scores = np.where(classes >= 0, scores, -np.inf)
+
+    def vote(k: int) -> np.ndarray:
+        drawn = orders[:, :k]
+        best = np.argsort(-scores[drawn], axis=1, kind="stable")[:, : top_size(share, k)]
+        chosen = np.take_along_axis(drawn, best, 1)
+        return outcome(classes[chosen], correct[chosen], np.zeros(chosen.shape))
+
+    return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
+
+
+def top_size(share: float, k: int) -> int:
+    return max(1, ceil(share * k - TIED))
+
+
+def _estimate(vote: Callable[[int], np.ndarray], ks: Sequence[int], single: float) -> Estimate:
+    """At k = 1 every vote is pass@1, known without drawing."""
+    import numpy as np
+
+    values, variances = [], []
+    for k in ks:
+        results = np.array([single]) if k == 1 else vote(k)
+        values.append(results.mean())
+        variances.append(results.var(ddof=1) / len(results) if len(results) > 1 else 0.0)
+    return Estimate(np.array(values), np.array(variances))
