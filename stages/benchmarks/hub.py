@@ -7,24 +7,31 @@ work as the client documents them. No code from a repository is ever run (`datas
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import os
+from pathlib import Path
 
 from stages.benchmarks.rows import Row, Table
+from stages.lib import files
 from stages.lib.errors import UserError
 
 
 def tables(repo: str, config: str | None, revision: str, splits: dict[str, str]) -> list[Table]:
     """One table per published split of `splits` (ours -> its name on the hub). Raises UserError.
 
-    The sha256 of a table is that of the one file behind it, or of the sorted digests when there are several.
+    The sha256 of a table is that of the one file behind it, or of the digests in order when there are several.
     """
+    if Path(repo).exists():
+        raise UserError(f"benchmarks.hub.repo: a folder {repo} stands here, and `datasets` would read it; move it away")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the client is imported
     import datasets
 
     datasets.disable_progress_bars()
     try:
-        loaded = datasets.load_dataset(
-            repo, config, revision=revision, verification_mode="all_checks", download_mode="reuse_cache_if_exists"
-        )
+        builder = datasets.load_dataset_builder(repo, config, revision=revision)
+        # Not the default mode: it would take a data set that an earlier run prepared without looking at its files.
+        builder.download_and_prepare(download_mode="reuse_cache_if_exists")
+        loaded = builder.as_dataset()
+        digests = {split: _sha256(repo, revision, urls) for split, urls in builder.config.data_files.items()}
     except Exception as error:  # the client raises its own, huggingface_hub's, httpx's, pyarrow's and OSError
         raise UserError(_explain(repo, config, revision, error)) from None
     result = []
@@ -33,15 +40,18 @@ def tables(repo: str, config: str | None, revision: str, splits: dict[str, str])
             raise UserError(f"benchmarks.hub.splits.{split}: {repo} has no split {name!r}; it has {', '.join(loaded)}")
         url = f"hf://datasets/{repo}/{config or 'default'}/{name}"
         rows = [Row(dict(values), url, i + 1, f"{i:04d}") for i, values in enumerate(loaded[name])]
-        result.append(Table(url, split, revision, _sha256(loaded[name].info), rows))
+        result.append(Table(url, split, revision, digests.get(name), rows))
     return result
 
 
-def _sha256(info: Any) -> str | None:
-    digests = sorted(entry["checksum"] for entry in (info.download_checksums or {}).values() if entry["checksum"])
-    if len(digests) < 2:
-        return digests[0] if digests else None
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+def _sha256(repo: str, revision: str, urls: list[str]) -> str:
+    from huggingface_hub import hf_hub_download
+
+    names = [url.removeprefix(f"hf://datasets/{repo}@{revision}/") for url in urls]
+    digests = [
+        files.sha256(Path(hf_hub_download(repo, name, repo_type="dataset", revision=revision))) for name in names
+    ]  # already in the client's cache
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _explain(repo: str, config: str | None, revision: str, error: Exception) -> str:
