@@ -35,7 +35,7 @@ MISREAD = {  # by wording
 ASK = "Verification: Is the answer correct (Yes/No)?"
 COT = "Verification: Let's verify step by step.\n"
 DRILL = "how much is each?"  # the prompt of bare equations
-KINDS = {"solution": 0.3, "graded": 0.3, "verdict": 0.06, "verified": 0.14, "drill": 0.2}
+KINDS = {"solution": 0.25, "graded": 0.25, "verdict": 0.06, "verified": 0.1, "drill": 0.34}
 JUDGEMENT, MARK = 8, 4  # weights of a judgement alone and of one that follows its own derivation
 
 Segment = tuple[str, int]  # a text and how much learning to write its tokens weighs
@@ -128,8 +128,8 @@ def slip(rng: Any) -> int:
 
 
 def drill(rng: Any, largest: int, lines: int = 12) -> Iterator[Segment]:
-    """Bare equations: a third of the documents work them out; in the others half of them are wrong, and are marked."""
-    marked = rng.random() < 0.67
+    """Bare equations: most documents work them out; in a third half of them are wrong, and are marked."""
+    marked = rng.random() < 0.33
     for _ in range(lines):
         a, operation, b, result = equation(rng, largest)
         if not marked:
@@ -143,7 +143,7 @@ def drill(rng: Any, largest: int, lines: int = 12) -> Iterator[Segment]:
 
 def equation(rng: Any, largest: int) -> tuple[int, str, int, int]:
     """a, operation, b and the result, all whole and at most `largest`."""
-    operation = rng.choice("++--*/")
+    operation = rng.choice("+++---*/")
     if operation in "+-":
         more, b = sorted((rng.randint(1, largest), rng.randint(1, largest)), reverse=True)
         if operation == "-":
