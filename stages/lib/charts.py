@@ -16,8 +16,8 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def label(method: str) -> str:
-    """`weighted_likelihood_min` -> `likelihood (min) weighted vote`."""
-    for prefix, words in (("best_of_", "best-of-k"), ("weighted_", "weighted vote"), ("top_", "top vote")):
+    """`weighted_likelihood_min` -> `likelihood (min) weighted`."""
+    for prefix, words in (("best_of_", "best-of-k"), ("weighted_", "weighted"), ("top_", "top vote")):
         if method.startswith(prefix):
             name = method.removeprefix(prefix)
             if name.startswith("likelihood_"):
@@ -96,7 +96,7 @@ def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     console = Console() if Console().is_terminal else Console(width=120)
     table = Table(title=title, title_justify="left")
     for place, name in enumerate(header):
-        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place == 0)
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)

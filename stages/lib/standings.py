@@ -70,21 +70,22 @@ def rows(results: Mapping, differences: Mapping[str, Mapping[str, float]], order
 
 
 def order(methods: Iterable[str]) -> list[str]:
-    """greedy, pass@1, majority, then likelihood before verifiers; each as best-of-N, weighted vote, top vote."""
+    """greedy, pass@1, majority, then likelihood (best-of-N, weighted), then verifiers (and top vote)."""
     names = [name.removeprefix("best_of_") for name in methods if name.startswith("best_of_")]
     names.sort(key=lambda name: (name not in LIKELIHOODS, name))
     votes = [f"{kind}_{name}" for name in names for kind in ("best_of", "weighted", "top")]
+    votes = [method for method in votes if method.removeprefix("top_") not in LIKELIHOODS]
     return [name for name in ("greedy", "pass", "majority") if name in methods] + votes
 
 
 def lines(results: Mapping[str, Mapping]) -> list[str]:
-    """What the picture shows: pass, majority, each verifier's best-of and weighted vote, and the best likelihood
-    best-of. At most seven, as many as a reader can tell apart."""
+    """What the picture shows: pass, majority, each verifier's best-of and weighted vote, and the generator's
+    minimum token likelihood. At most seven, as many as a reader can tell apart."""
     names = [name.removeprefix("best_of_") for name in results if name.startswith("best_of_")]
     verifiers = [name for name in names if name not in LIKELIHOODS]
-    own = [f"best_of_{name}" for name in names if name in LIKELIHOODS]
+    own = [f"best_of_{name}" for name in names if name == "likelihood_min"]  # fixed: not the one that did best
     shown = ["pass", "majority"] + [f"{kind}_{name}" for kind in ("weighted", "best_of") for name in verifiers]
-    return shown[:6] + sorted(own, key=lambda name: -results[name][max(results[name])]["mean"])[:1]
+    return shown[:6] + own
 
 
 def notes(choices: Mapping[str, Choice], scales: Mapping[str, str], turns: Mapping[str, Mapping[str, float]]) -> str:
