@@ -72,7 +72,8 @@ def test_the_calculator_is_exact(tree):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("2+3*4", 14), ("2-3-4", -5), ("12/2/3", 2), ("560//10", 56), ("-(3)*.5", -1.5), ("5.", 5)]
+    ("text", "value"),
+    [("2+3*4", 14), ("2-3-4", -5), ("12/2/3", 2), ("560//10", 56), ("7//2", 3), ("-(3)*.5", -1.5), ("5.", 5)],
 )
 def test_precedence_and_forms(text, value):
     assert calculator.evaluate(text) == Fraction(value)

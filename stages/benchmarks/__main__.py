@@ -10,12 +10,24 @@ provenance.json, where every row read is accounted for: used, beyond the size as
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from stages.benchmarks import bundled, hub, path, provenance, splits
+from stages.benchmarks import (
+    aime,
+    bundled,
+    codeforces,
+    gpqa,
+    gsm8k,
+    hendrycks_math,
+    hub,
+    humaneval,
+    mmlu,
+    path,
+    provenance,
+    splits,
+)
 from stages.benchmarks.provenance import Place
 from stages.benchmarks.rows import Reject, Table
 from stages.lib import files, records
@@ -24,8 +36,8 @@ from stages.lib.params import Params as Section
 from stages.lib.records import Problem, Source
 
 ADAPTERS = {
-    "gsm8k": "gsm8k", "math": "hendrycks_math", "aime": "aime", "mmlu": "mmlu", "gpqa": "gpqa",
-    "humaneval": "humaneval", "codeforces": "codeforces",
+    "gsm8k": gsm8k, "math": hendrycks_math, "aime": aime, "mmlu": mmlu, "gpqa": gpqa, "humaneval": humaneval,
+    "codeforces": codeforces,
 }  # fmt: skip
 
 Rejects = dict[Place, str]
@@ -136,13 +148,13 @@ def read(section: Params) -> list[Table]:
     """The published rows."""
     if section.source == "hub":
         return hub.tables(section.hub.repo, section.hub.config, section.hub.revision, section.published())
-    adapter = import_module(f"stages.benchmarks.{ADAPTERS[section.name]}")
+    adapter = ADAPTERS[section.name]
     return path.tables(section.published(), getattr(adapter, "HEADER", None))
 
 
 def adapt(name: str, tables: Iterable[Table], seed: int) -> tuple[dict[str, Problem], dict[str, Place], Rejects]:
     """(id -> problem, id -> its row, rejected rows). Problem.split is still the published one: train, dev or test."""
-    adapter = import_module(f"stages.benchmarks.{ADAPTERS[name]}")
+    adapter = ADAPTERS[name]
     problems: dict[str, Problem] = {}
     places: dict[str, Place] = {}
     rejects: Rejects = {}
