@@ -1,8 +1,8 @@
 """Examples into batches: rows of several sequences that cannot see each other, and steps of equal-length neighbours.
 
-Attention is kept apart by a block-diagonal mask. Short convolutions (LFM2) ignore that mask and would carry the end of a
-sequence into the next, so `gap` positions, whose input the model's own convolution mask sets to zero, stand between two
-sequences: what a convolution sees there is what it sees before the first token of a row. Packed equals unpacked.
+Attention is kept apart by a block-diagonal mask. Short convolutions (LFM2) ignore that mask and would carry the end of
+a sequence into the next, so `gap` positions, whose input the model's own convolution mask sets to zero, stand between
+two sequences: what a convolution sees there is what it sees before the first token of a row. Packed equals unpacked.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ WINDOW = 32  # batches whose examples are sorted by length together: little padd
 
 
 class Example(NamedTuple):
-    """One sequence. lm: weight of predicting ids[t] from what is before it. value: target of the verifier's head at t,
-    where value_weight is not 0."""
+    """One sequence. lm: weight of predicting ids[t] from what is before it; that of the first token counts nothing.
+    value: target of the verifier's head at t, where value_weight is not 0."""
 
     ids: list[int]
     lm: list[float]
@@ -87,7 +87,8 @@ def collate(examples: Sequence[Example], config: PretrainedConfig, pack: bool, p
     pack = any(len(row) > 1 for row in layout)
     length = max(sum(lengths[i] + between for i in row) - between for row in layout)
     shape = (len(layout), length)
-    ids, positions = torch.full(shape, pad), torch.zeros(shape, dtype=torch.long)
+    # Positions run on over padding: where they start anew, transformers would see another sequence and build a mask.
+    ids, positions = torch.full(shape, pad), torch.arange(length).repeat(len(layout), 1)
     owner = torch.full(shape, -1)
     lm, value, value_weight = torch.zeros(shape), torch.zeros(shape), torch.zeros(shape)
     for r, row in enumerate(layout):
@@ -97,7 +98,7 @@ def collate(examples: Sequence[Example], config: PretrainedConfig, pack: bool, p
             ids[r, here] = torch.tensor(example.ids)
             positions[r, here] = torch.arange(lengths[i])
             owner[r, here] = i
-            lm[r, here] = torch.tensor(example.lm, dtype=torch.float32)
+            lm[r, start + 1 : start + lengths[i]] = torch.tensor(example.lm[1:], dtype=torch.float32)
             if example.value is not None:
                 value[r, here] = torch.tensor(example.value, dtype=torch.float32)
                 value_weight[r, here] = torch.tensor(example.value_weight, dtype=torch.float32)

@@ -1,7 +1,7 @@
 """The training loop of every model here: base, generator, verifiers. Built on accelerate.
 
-A step takes `global_batch` examples in micro-batches of `device_batch`, dealt round the processes. The loss is divided by
-the weight of the whole step's targets, so one process, several, or more accumulation compute the same gradient up to
+A step takes `global_batch` examples in micro-batches of `device_batch`, dealt round the processes. The loss is divided
+by the weight of the whole step's targets, so one process, several, or more accumulation compute the same gradient up to
 rounding. Order and dropout are keyed by (seed, stage, epoch or step), so a resumed run needs no generator state: killed
 at any instant and run again, it ends on CPU with the same bytes.
 """
@@ -31,7 +31,8 @@ class History:
     rows: list[dict[str, float]] = field(default_factory=list)
 
     def csv(self) -> str:
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        names = {name for row in self.rows for name in row}
+        names = ["step", "epoch", *sorted(names - {"step", "epoch"})]  # of rows read back from a checkpoint too
         lines = [",".join(names)]
         lines += [",".join(f"{row[name]:.6g}" if name in row else "" for name in names) for row in self.rows]
         return "\n".join(lines) + "\n"
@@ -68,10 +69,13 @@ class Losses(nn.Module):
 def hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
     """(rows, length, width): the last hidden states, after the final norm, from which the vocabulary is predicted."""
     arguments = {"attention_mask": batch.mask} if batch.mask is not None else {}
-    base = model.get_base_model() if hasattr(model, "peft_config") else model
-    return base.base_model(
-        input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **arguments
-    ).last_hidden_state
+    output = decoder(model)(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **arguments)
+    return output.last_hidden_state
+
+
+def decoder(model: nn.Module) -> nn.Module:
+    """The layers of a causal language model without its output matrix, adapters or none."""
+    return (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
 
 
 def train(
@@ -118,7 +122,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * scale
         micro = [chosen[i : i + params.device_batch] for i in range(0, len(chosen), params.device_batch)]
-        weight_lm = sum(sum(examples[i].lm) for i in chosen)
+        weight_lm = sum(sum(examples[i].lm[1:]) for i in chosen)
         weight_value = sum(sum(examples[i].value_weight) for i in chosen if examples[i].value_weight)
         sums = torch.zeros(2, device=accelerator.device)
         mine = micro[accelerator.process_index :: accelerator.num_processes]
@@ -217,7 +221,7 @@ def _residual_dropout(model: nn.Module, rate: float) -> list[Any]:
         dropped = arguments[0] + nn.functional.dropout(first - arguments[0], rate)
         return (dropped, *output[1:]) if isinstance(output, tuple) else dropped
 
-    return [layer.register_forward_hook(drop) for layer in model.base_model.layers]
+    return [layer.register_forward_hook(drop) for layer in decoder(model).layers]
 
 
 def _save(run: Execution, step: int, losses: Losses, optimizers: list, history: History) -> None:

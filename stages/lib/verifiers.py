@@ -1,8 +1,8 @@
 """Verifiers behind one interface: `score(problem, samples)` gives one Score for each sample.
 
-ScalarVerifier is a language model with a scalar head on its last hidden states: the outcome verifier of Cobbe et al. 2021
-(arXiv 2110.14168, section 4.2), which reads the score at a solution's last token. `example` and `score` share `encode`,
-and the head is read by the same lines in training and in use, so that a score means what was trained.
+ScalarVerifier is a language model with a scalar head on its last hidden states: the outcome verifier of Cobbe et al.
+2021 (arXiv 2110.14168, section 4.2), which reads the score at a solution's last token. `example` and `score` share
+`encode` and `hidden_states`, so that a score means what was trained.
 """
 
 from __future__ import annotations
@@ -58,9 +58,18 @@ def example(
     return Example(
         ids=found.ids,
         lm=[0.0] * found.prompt_length + [float(lm)] * solution,
-        value=[float(sample.correct)] * len(found.ids),
+        value=[float(sample.correct and sample.finish == "stop")]
+        * len(found.ids),  # cut off is wrong, as in every vote
         value_weight=prompt + weights,
     )
+
+
+def _blank_head(width: int, loss: str) -> nn.Linear:
+    """A head that says nothing yet: probability one half everywhere."""
+    head = nn.Linear(width, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.constant_(head.bias, 0.0 if loss == "bce" else 0.5)
+    return head
 
 
 class ScalarVerifier:
@@ -70,11 +79,16 @@ class ScalarVerifier:
         self, name: str, model: Any, tokenizer: PreTrainedTokenizerBase, loss: str, head: nn.Linear | None = None
     ):
         self.name, self.model, self.tokenizer, self.loss = name, model, tokenizer, loss
-        if head is None:
-            head = nn.Linear(model.config.hidden_size, 1)
-            nn.init.zeros_(head.weight)
-            nn.init.constant_(head.bias, 0.0 if loss == "bce" else 0.5)
-        self.head = head
+        self.head = head or _blank_head(model.config.hidden_size, loss)
+
+    def start_from_words(self, right: str, wrong: str) -> None:
+        """Let the head begin as what the language model itself says: the logit of `right` minus that of `wrong`, each the
+        first token of its word (Cobbe et al. also read the score off an output embedding). A model that has seen work
+        being marked then starts as a judge."""
+        vectors = self.model.get_output_embeddings().weight.detach()
+        first = [self.tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (right, wrong)]
+        with torch.no_grad():
+            self.head.weight.copy_((vectors[first[0]] - vectors[first[1]])[None])
 
     def losses(self) -> Losses:
         """What `training.train` trains: this very model and head."""

@@ -1,0 +1,89 @@
+"""Models keep their function through a file; folders that could run code are refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from stages.lib import models
+from stages.lib.errors import UserError
+from stages.lib.tokenizer import build
+from tests import tiny
+
+IDS = torch.tensor([[5, 9, 30, 2]])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    models.save(tiny.model("lfm2"), build(), tmp_path / "model")
+    return tmp_path / "model"
+
+
+@torch.no_grad()
+def test_saved_and_loaded_is_the_same(folder):
+    torch.testing.assert_close(
+        models.load_causal_lm(folder)(IDS).logits, tiny.model("lfm2")(IDS).logits, atol=0, rtol=0
+    )
+    assert models.load_causal_lm(folder, "bfloat16").dtype == torch.bfloat16
+    assert models.load_tokenizer(folder)("3 + 4")["input_ids"] == build()("3 + 4")["input_ids"]
+    assert not [file.name for file in folder.iterdir() if file.suffix not in (".json", ".safetensors")]
+
+
+def test_saving_twice_gives_equal_bytes(folder, tmp_path):
+    models.save(models.load_causal_lm(folder), models.load_tokenizer(folder), tmp_path / "again")
+    assert (folder / "model.safetensors").read_bytes() == (tmp_path / "again/model.safetensors").read_bytes()
+
+
+def add(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def change(name, **facts):
+    return lambda folder: (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | facts))
+
+
+@pytest.mark.parametrize("harm, said", [
+    (add("pytorch_model.bin", ""), "pytorch_model.bin"),
+    (add("extra.pkl", ""), "extra.pkl"),
+    (add("modeling_mine.py", ""), "modeling_mine.py"),
+    (change("config.json", auto_map={"AutoModel": "x.Y"}), "auto_map"),
+    (change("tokenizer_config.json", auto_map={"AutoTokenizer": "x.Y"}), "auto_map"),
+    (lambda folder: (folder / "model.safetensors").unlink(), "safetensors"),
+    (lambda folder: (folder / "config.json").unlink(), "config.json"),
+    (lambda folder: shutil.rmtree(folder), "config.json"),
+])  # fmt: skip
+def test_refused(folder, harm, said):
+    harm(folder)
+    with pytest.raises(UserError, match=said):
+        models.load_causal_lm(folder)
+
+
+def test_a_tokenizer_without_an_end_is_refused(folder):
+    change("tokenizer_config.json", eos_token=None)(folder)
+    with pytest.raises(UserError, match="eos_token"):
+        models.load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("revision", ["main", "v1.0", "abc123", "A" * 40])
+def test_a_hub_model_needs_a_commit(revision):
+    with pytest.raises(UserError, match="commit"):
+        models.snapshot("some/model", revision)
+
+
+def test_tied_weights_count_once():
+    model = tiny.model("lfm2")
+    assert models.parameters(model) == sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
+    assert models.flops(model, 10, training=True) == 3 * models.flops(model, 10, training=False)
+
+
+@torch.no_grad()
+def test_adapters_merge_into_plain_weights():
+    adapted = models.adapted(tiny.model("lfm2"), 4)
+    for name, p in adapted.named_parameters():
+        if "lora_B" in name:
+            p.normal_(std=0.1)
+    merged = models.merged(adapted)
+    torch.testing.assert_close(merged(IDS).logits, adapted(IDS).logits, atol=1e-4, rtol=0)
+    assert (merged(IDS).logits - tiny.model("lfm2")(IDS).logits).abs().max() > 1e-2
+    assert set(merged.state_dict()) == set(tiny.model("lfm2").state_dict())

@@ -1,0 +1,44 @@
+"""A small training that tests start, kill and start again: `python -m tests.trainee FOLDER key=value ...`.
+
+Writes FOLDER/final.safetensors and FOLDER/history.csv. Keys are of Optimisation; `dropout` goes to `train`.
+"""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import torch
+from ruamel.yaml import YAML
+from safetensors.torch import save_file
+
+from stages.lib import training
+from stages.lib.packing import Example
+from tests import tiny
+
+
+def examples(count: int = 45) -> list[Example]:
+    """Labelled by a rule that can be learnt: whether token 7 is there."""
+    generator, found = random.Random(3), []
+    for _ in range(count):
+        n = generator.randint(4, 30)
+        ids = [generator.randrange(2, 100) for _ in range(n - 1)] + [1]
+        weights = [0.0, 0.0] + [1.0] * (n - 2)
+        found.append(Example(ids, weights, [float(7 in ids)] * n, weights))
+    return found
+
+
+def main(folder: Path, dropout: float = 0.0, **changes) -> None:
+    torch.manual_seed(0)
+    run = tiny.execution(folder, "orm", tiny.optimisation(**changes))
+    run.rank, run.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    model = tiny.model("lfm2")
+    losses = training.Losses(model, torch.nn.Linear(32, 1))
+    history = training.train(run, losses, examples(), run.params, dropout=dropout)
+    if run.is_main:
+        save_file({k: v.detach().clone() for k, v in losses.named_parameters()}, folder / "final.safetensors")
+        (folder / "history.csv").write_text(history.csv())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), **{k: YAML(typ="safe").load(v) for k, v in (a.split("=") for a in sys.argv[2:])})
