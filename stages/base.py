@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stages.lib.pretraining import Document
 
 
-class BaseParams(Optimisation):
+class Params(Optimisation):
     """Below `repo` and `revision` everything describes `source: scratch` and is ignored by the other sources."""
 
     source: Literal["bundled", "scratch", "hub"]
@@ -43,10 +43,10 @@ class BaseParams(Optimisation):
 
 
 def main() -> None:
-    run("base", BaseParams, body)
+    run("base", Params, body)
 
 
-def body(execution: Execution[BaseParams]) -> dict[str, float]:
+def body(execution: Execution[Params]) -> dict[str, float]:
     from stages.lib import models
 
     if execution.params.source == "scratch":
@@ -62,7 +62,7 @@ def body(execution: Execution[BaseParams]) -> dict[str, float]:
     return {"weights": models.parameters(model), "vocabulary": len(tokenizer)}
 
 
-def source(params: BaseParams) -> Path:
+def source(params: Params) -> Path:
     """The folder to copy. Raises UserError for a missing folder or an unpinned revision."""
     from stages.lib import models
 
@@ -72,7 +72,7 @@ def source(params: BaseParams) -> Path:
     return Path(params.bundled)
 
 
-def train(execution: Execution[BaseParams]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
+def train(execution: Execution[Params]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
     """The model from nothing: (model, tokenizer, history as CSV)."""
     from stages.lib import pretraining, tokenizer, training
 
@@ -84,7 +84,7 @@ def train(execution: Execution[BaseParams]) -> tuple[PreTrainedModel, PreTrained
     return model, words, history.csv()
 
 
-def build(params: BaseParams, vocabulary: int, seed: int) -> PreTrainedModel:
+def build(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
     """An untrained LFM2. A deep and narrow one leaves layers, after the prediction of a token has formed, to compare it
     with the token that was written; that comparison is what a verifier lives on."""
     import torch

@@ -24,6 +24,7 @@ class Params(Optimisation):
     loss: Literal["bce", "mse"]
     lm_weight: float = Field(ge=0)  # 1: the paper's unweighted sum; 0: verification alone
     lm_data: Literal["gold", "samples"]
+    head_words: list[str] = Field(max_length=2)  # [right, wrong]: the head starts as their logits' difference; []: at 0
     dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
     samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
     mixed_only: bool  # leave out problems whose samples are all right or all wrong
@@ -62,6 +63,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     path = run.data("generator", "model")
     model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
     verifier = ScalarVerifier("orm", model, tokenizer, params.loss)
+    if params.head_words:
+        verifier.start_from_words(*params.head_words)
     own = params.lm_weight > 0 and params.lm_data == "samples"
     examples = [
         example(

@@ -104,7 +104,7 @@ def test_the_text_is_firewalled():
 
 
 def execution(tmp_path, **changes):
-    params = base.BaseParams(**(SCRATCH | changes))
+    params = base.Params(**(SCRATCH | changes))
     return Execution("base", params, 42, tmp_path, "key", 0, 1)
 
 

@@ -98,7 +98,9 @@ def test_lib_has_no_cycles():
 
 
 def test_import_does_nothing_and_is_light():
-    modules = [f"stages.{stage}" if (ROOT / f"stages/{stage}.py").exists() else f"stages.{stage}.__main__" for stage in NAMES]
+    modules = [
+        f"stages.{stage}" if (ROOT / f"stages/{stage}.py").exists() else f"stages.{stage}.__main__" for stage in NAMES
+    ]
     heavy = ["torch", "transformers", "mlflow", "dvc", "datasets", "pyarrow", "scipy", "matplotlib", "sympy"]
     code = (
         f"import sys, importlib\nfor m in {[*modules, 'stages.__main__']}: importlib.import_module(m)\n"
@@ -112,10 +114,14 @@ def test_every_section_is_checked_by_its_stage():
     from stages.lib import params
 
     for stage in NAMES:
-        module = importlib.import_module(f"stages.{stage}" + (".__main__" if not module_file(stage).name.startswith(stage) else ""))
+        module = importlib.import_module(
+            f"stages.{stage}" + (".__main__" if not module_file(stage).name.startswith(stage) else "")
+        )
         for file in [ROOT / "params.yaml", *sorted((ROOT / "stages/presets").glob("*.yaml"))]:
             section = params.load(stage, module.Params, file)
-            assert set(params.read(file)[stage] or {}) == set(section.model_dump()), f"{file} {stage}: spell out every key"
+            assert set(params.read(file)[stage] or {}) == set(section.model_dump()), (
+                f"{file} {stage}: spell out every key"
+            )
 
 
 def test_no_pickle_no_remote_code_no_shell():
@@ -134,7 +140,9 @@ def test_no_pickle_no_remote_code_no_shell():
 
 
 def test_data_and_state_stay_out_of_git():
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
     outside = [path for path in tracked if path.startswith("data/") and not path.startswith("data/raw/")]
     assert [path for path in outside if path not in ("data/.gitignore", "data/README.md")] == []
     assert not [path for path in tracked if path.startswith((".assay/", ".checkpoints/", "mlflow", ".venv"))]

@@ -53,8 +53,7 @@ def read(path: Path = PATH) -> Any:
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(document, dict):
-        found = "nothing" if document is None else f"a {type(document).__name__}"
-        raise UserError(f"{path}: found {found}; expected one section per stage")
+        raise UserError(f"{path}: found {_noun(document)}; expected one section per stage")
     return document
 
 
@@ -135,6 +134,8 @@ def _rule(kind: str, context: dict, message: str, bounds: str) -> str:
         return f"{_TYPES[kind]} {bounds}".rstrip()
     if kind == "literal_error":
         return f"must be one of {context['expected']}"
+    if kind in ("model_type", "dict_type"):
+        return "must be a mapping"
     if kind == "finite_number":
         return "must be a finite number"
     text = (
@@ -144,6 +145,12 @@ def _rule(kind: str, context: dict, message: str, bounds: str) -> str:
         .replace("should", "must")
     )
     return text[0].lower() + text[1:]
+
+
+def _noun(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a single value"
 
 
 def _show(found: Any, kind: str) -> str:
@@ -160,8 +167,8 @@ def _show(found: Any, kind: str) -> str:
         digits = digits if "." in digits else digits + ".0"
         written = f"{digits}e{int(exponent)}" if abs(int(exponent)) > 3 and kind == "float_type" else f"{number:.10g}"
         return f"{found!r} (a string; write {written})"
-    if isinstance(found, dict):
-        return "a mapping"
+    if found is None or isinstance(found, dict | list):
+        return _noun(found)
     return repr(found)
 
 

@@ -1,0 +1,220 @@
+r"""LaTeX answers: are two expressions mathematically the same? Math-Verify decides, in worker processes.
+
+Parsing and simplifying an expression can take for ever (`9^{9^{9^9}}`) inside C code that no Python exception
+interrupts, and Math-Verify's own timeout is SIGALRM, which fails in threads. So the question goes to a child process,
+one line of JSON each way. A worker that exceeds its processor time is ended by the kernel (ITIMER_PROF with the default
+action: processor time, not wall-clock time, so that a busy machine gives the same answers as an idle one) and replaced.
+Its pair counts as different. A worker ends with its parent, however that ended.
+
+Source: Math-Verify 0.9 (github.com/huggingface/Math-Verify). Its `verify(gold, prediction)` is asymmetric by design;
+`same` is symmetric: true if either order is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+SECONDS = 5.0  # processor time for one comparison
+PATIENCE = 120.0  # wall-clock time after which a worker is taken for dead
+MEMORY = 4 << 30  # address space of a worker
+LONGEST = 20_000  # characters; of a longer text the end is read, where answers are
+CHUNK = 32
+REMEMBERED = 1 << 16
+
+
+def same(left: str, right: str) -> bool:
+    """Whether Math-Verify finds the two equal in either order; False when it cannot tell in time."""
+    return same_many([(left, right)])[0]
+
+
+def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """`same` for each pair, over as many workers as this process has processors to itself."""
+    keys = [tuple(sorted((left[-LONGEST:], right[-LONGEST:]))) for left, right in pairs]
+    wanted = [key for key in dict.fromkeys(keys) if key not in _known]
+    chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
+    found = dict(zip(wanted, (answer for answers in _each(_compare, chunks) for answer in answers), strict=True))
+    results = [found[key] if key in found else _known[key] for key in keys]
+    with _lock:
+        _known.update((key, answer) for key, answer in found.items() if len(key[0]) + len(key[1]) < 2000)
+        while len(_known) > REMEMBERED:
+            _known.popitem(last=False)
+    return results
+
+
+def _each(function: Any, chunks: list[Any]) -> list[Any]:
+    workers = min(len(chunks), processors())
+    if workers <= 1:
+        return [function(chunk) for chunk in chunks]
+    with ThreadPoolExecutor(workers) as threads:
+        return list(threads.map(function, chunks))
+
+
+def processors() -> int:
+    """Processors for this process: those of the machine, shared among the ranks of a launch."""
+    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
+
+
+# The parent's side. Idle workers wait in `_idle`; whoever asks takes one, or starts one, and puts it back.
+
+_lock = threading.Lock()
+_idle: list[subprocess.Popen[bytes]] = []
+_known: OrderedDict[tuple[str, ...], bool] = OrderedDict()
+
+
+def _after_fork() -> None:
+    """A forked child must not talk to its parent's workers."""
+    global _lock
+    _lock = threading.Lock()
+    _abandoned.extend(_idle)
+    _idle.clear()
+
+
+_abandoned: list[Any] = []  # keeps Popen's finaliser from waiting for another process's child
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _compare(pairs: list[tuple[str, str]]) -> list[bool]:
+    answers = []
+    worker = None
+    try:
+        for pair in pairs:
+            worker = worker or _take()
+            answer = _ask(worker, pair)
+            if answer is None:
+                _end(worker)
+                worker = None
+            answers.append(bool(answer))
+    except BaseException:  # an interrupt between question and answer: this worker's next answer would be the wrong one
+        if worker:
+            _end(worker)
+        raise
+    if worker:
+        with _lock:
+            _idle.append(worker)
+    return answers
+
+
+def _take() -> subprocess.Popen[bytes]:
+    with _lock:
+        while _idle:
+            worker = _idle.pop()
+            if worker.poll() is None:
+                return worker
+    return subprocess.Popen(
+        [sys.executable, "-P", os.path.abspath(__file__), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _ask(worker: subprocess.Popen[bytes], pair: tuple[str, str]) -> bool | None:
+    """The worker's answer, or None if it died of the question."""
+    try:
+        worker.stdin.write(json.dumps(pair).encode() + b"\n")  # ASCII: any string survives, lone surrogates too
+        worker.stdin.flush()
+    except OSError:
+        return None
+    ready = select.poll()
+    ready.register(worker.stdout, select.POLLIN)
+    if not ready.poll(PATIENCE * 1000):
+        return None
+    line = worker.stdout.readline()
+    return json.loads(line) if line.endswith(b"\n") else None
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    worker.wait()
+    with contextlib.suppress(OSError):
+        worker.stdin.close()
+    worker.stdout.close()
+
+
+# The worker's side.
+
+
+def _serve(parent: int) -> None:
+    import resource
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _sets()
+    for line in _lines(parent):
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        answer = _same(*json.loads(line))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        os.write(1, json.dumps(answer).encode() + b"\n")
+
+
+def _lines(parent: int) -> Any:
+    """Lines of standard input, until it closes or the parent is gone.
+
+    Both are needed: a fork of the parent may hold the pipe open after the parent itself was killed.
+    """
+    buffer = b""
+    while True:
+        if not select.select([0], [], [], 1.0)[0]:
+            if os.getppid() != parent:
+                return
+            continue
+        block = os.read(0, 1 << 16)
+        if not block:
+            return
+        buffer += block
+        while b"\n" in buffer:
+            line, _, buffer = buffer.partition(b"\n")
+            yield line
+
+
+def _same(left: str, right: str) -> bool:
+    from math_verify import verify
+
+    try:
+        ours, theirs = _parsed(left), _parsed(right)
+        if not ours or not theirs:
+            return False
+        return any(
+            verify(a, b, timeout_seconds=None) for a, b in ((ours, theirs), (theirs, ours))
+        )
+    except Exception:  # RecursionError, MemoryError, whatever sympy raises on nonsense: it was not shown to be equal
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> list[Any]:
+    """Math-Verify's reading of a text; of a bare expression as if it stood between dollars."""
+    from math_verify import parse
+
+    if not re.search(r"\$|\\\(|\\\[|\\boxed", text):
+        found = parse(f"${text}$", parsing_timeout=None)
+        if found:
+            return found
+    return parse(text, parsing_timeout=None)
+
+
+def _sets() -> None:
+    import logging
+
+    logging.disable(logging.CRITICAL)
+    import math_verify  # noqa: F401
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -1,0 +1,123 @@
+"""What every verifier must do, whatever it is made of: `VERIFIERS` names them, the tests are the same for all.
+
+A verifier that cannot learn eight examples by heart through the very path that scores it reads something else than it
+was trained on; one whose scores move with the batch, the order or the padding ranks by accident.
+"""
+
+import json
+
+import pytest
+import torch
+
+from stages.lib import scorecard, training
+from stages.lib.encoding import encode, steps_of
+from stages.lib.tokenizer import build
+from stages.lib.verifiers import ScalarVerifier, example
+from tests import tiny
+
+TOKENIZER = build()
+VERIFIERS = [(name, level, loss) for level in ("token", "solution") for loss in ("bce", "mse") for name in ("lfm2",)]
+VERIFIERS += [("qwen2", "token", "bce")]
+
+
+def eight():
+    """Four problems, a right and a wrong solution of each; some long, one cut off, one empty."""
+    found = []
+    for i in range(4):
+        of = tiny.problem(i + 8)
+        found.append((of, [tiny.sample(of, i, 0), tiny.sample(of, 3 - i, i + 1)]))
+    found[0][1][1] = found[0][1][1].model_copy(update={"text": "it is", "answer": None, "finish": "length"})
+    found[1][1][1] = found[1][1][1].model_copy(update={"text": "", "answer": None})
+    return found
+
+
+def untrained(name, loss="bce", seed=0):
+    verifier = ScalarVerifier("orm", tiny.model(name, len(TOKENIZER), seed), TOKENIZER, loss)
+    torch.nn.init.normal_(verifier.head.weight)
+    return verifier
+
+
+def scores(verifier, of, samples):
+    return [score.score for score in verifier.score(of, samples)]
+
+
+@pytest.mark.parametrize("name, level, loss", VERIFIERS)
+def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
+    model = tiny.model(name, len(TOKENIZER))
+    verifier, pools = ScalarVerifier("orm", model, TOKENIZER, loss), eight()
+    examples = [example(TOKENIZER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool]
+    run = tiny.execution(tmp_path, "orm", tiny.optimisation(epochs=80.0, lr=1e-2, device_batch=4, checkpoint_steps=99))
+    training.train(run, verifier.losses(), examples, run.params)
+    verifier.save(tmp_path / "model")
+    found = [scores(ScalarVerifier.load(tmp_path / "model"), of, pool) for of, pool in pools]
+    correct = [[sample.correct for sample in pool] for _, pool in pools]
+    assert scorecard.within_problem_auc(found, correct) == 1.0
+    flat = [(s, c) for row, truth in zip(found, correct, strict=True) for s, c in zip(row, truth, strict=True)]
+    assert all((score > 0.8) == right and not 0.2 < score < 0.8 for score, right in flat), flat
+
+
+@pytest.mark.parametrize("name", tiny.ARCHITECTURES)
+def test_one_at_a_time_order_and_neighbours_change_nothing(name):
+    verifier, of = untrained(name), tiny.problem(3)
+    pool = [tiny.sample(of, i, i % 3 - 1) for i in range(8)]
+    together = scores(verifier, of, pool)
+    assert len({round(score, 6) for score in together}) == 8, "scores that do not differ would prove nothing"
+    assert [scores(verifier, of, [sample])[0] for sample in pool] == pytest.approx(together, abs=1e-6)
+    assert scores(verifier, of, pool[::-1]) == together[::-1]
+    longer = tiny.sample(of, 60, 0)
+    assert scores(verifier, of, [*pool, longer])[:-1] == pytest.approx(together, abs=1e-6)
+    many = [tiny.sample(of, i, 0) for i in range(70)]  # more than one forward pass
+    assert scores(verifier, of, many)[:8] == pytest.approx(scores(verifier, of, many[:8]), abs=1e-6)
+
+
+def test_saved_and_loaded_scores_are_equal(tmp_path):
+    verifier, of = untrained("lfm2", "mse"), tiny.problem(3)
+    pool = [tiny.sample(of, i, i % 2) for i in range(5)]
+    verifier.save(tmp_path / "model")
+    assert scores(ScalarVerifier.load(tmp_path / "model"), of, pool) == scores(verifier, of, pool)
+    assert json.loads((tmp_path / "model/verifier.json").read_text())["name"] == "orm"
+
+
+@torch.no_grad()
+def test_scores_are_read_where_training_put_them():
+    """By hand, from encode() on: the head at the last token of a row computed alone."""
+    for finish in ("stop", "length"):
+        verifier, of = untrained("lfm2"), tiny.problem(3)
+        sample = tiny.sample(of, 2, 0, finish)
+        ids = encode(TOKENIZER, of.prompt(), steps_of(sample.text), finished=finish == "stop").ids
+        hidden = verifier.model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]
+        expected = torch.sigmoid(verifier.head(hidden)).item()
+        assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=1e-6)
+        labelled = example(TOKENIZER, of, sample, "solution", lm=False)
+        assert [t for t, w in enumerate(labelled.value_weight) if w] == [len(ids) - 1]
+
+
+def test_labels_stand_on_every_solution_token():
+    of = tiny.problem(3)
+    for sample in (tiny.sample(of, 0, 0), tiny.sample(of, 0, 1)):
+        labelled = example(TOKENIZER, of, sample, "token", lm=True)
+        start = encode(TOKENIZER, of.prompt(), []).prompt_length
+        assert labelled.value_weight == labelled.lm == [0.0] * start + [1.0] * (len(labelled.ids) - start)
+        assert labelled.ids[-1] == TOKENIZER.eos_token_id and set(labelled.value) == {float(sample.correct)}
+
+
+def test_cut_off_is_wrong_whatever_it_says():
+    of = tiny.problem(3)
+    assert set(example(TOKENIZER, of, tiny.sample(of, 0, 0, "length"), "token", lm=False).value) == {0.0}
+
+
+def test_an_ungraded_sample_is_refused():
+    of = tiny.problem(3)
+    ungraded = tiny.sample(of, 0, 0).model_copy(update={"correct": None})
+    with pytest.raises(ValueError, match="not graded"):
+        example(TOKENIZER, of, ungraded, "token", lm=False)
+
+
+def test_nothing_is_cut():
+    """The last of 3,000 tokens, far beyond the model's own 512 positions, still moves the score."""
+    verifier, of = untrained("lfm2"), tiny.problem(3)
+    long = tiny.sample(of, 0, 0).model_copy(update={"text": "so " * 3000 + "3"})
+    other = long.model_copy(update={"text": "so " * 3000 + "4"})
+    one, two = scores(verifier, of, [long, other])
+    assert one != two
+    assert len(example(TOKENIZER, of, long, "token", lm=False).ids) > 3000

@@ -1,0 +1,214 @@
+"""The whole pipeline, by the commands a user types: it runs, it is fresh, exactly what changed is stale, it survives."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from stages.lib import journal
+from tests.workspace import ROOT, clone
+
+PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+TRAINED = ["generator", "samples", "orm", "scores"]
+
+
+def outputs_of(stage: str) -> list[str]:
+    entries = PIPELINE[stage]["outs"] + PIPELINE[stage]["metrics"]
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def launch(stage: str) -> list[str]:
+    return ["accelerate", "launch", "--config_file", "stages/launch/cpu.yaml", "-m", f"stages.{stage}"]
+
+
+def test_the_pipeline_gives_a_table_with_intervals(finished):
+    metrics = json.loads((finished.root / "data/best_of_n/metrics.json").read_text())
+    assert metrics
+    table = (finished.root / "data/best_of_n/table.md").read_text()
+    for method in ("greedy", "pass@1", "maj@", "ORM"):
+        assert method.lower() in table.lower()
+    assert (finished.root / "data/best_of_n/curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_repro_runs_nothing(finished):
+    before = len(journal.entries(finished.root))
+    done = finished.run("dvc", "repro")
+    assert "Data and pipelines are up to date." in done.stdout
+    assert len(journal.entries(finished.root)) == before
+    assert finished.stale() == set()
+
+
+def test_lost_outputs_come_back_from_the_cache_without_running_anything(workspace):
+    before = len(journal.entries(workspace.root))
+    for stage in PIPELINE:
+        for path in outputs_of(stage):
+            workspace.run("rm", "-rf", path)
+    hashes = workspace.outputs()
+    workspace.run("dvc", "repro")
+    assert len(journal.entries(workspace.root)) == before
+    assert workspace.outputs() == hashes
+
+
+@pytest.mark.parametrize("stage", list(PIPELINE))
+def test_a_changed_section_makes_its_own_stage_stale(finished, stage):
+    """Every key of every section, one after the other, by DVC's own comparison of params.yaml with dvc.lock."""
+    from dvc.repo import Repo
+
+    yaml, path = YAML(), finished.root / "params.yaml"
+    original = path.read_text()
+    try:
+        for key in yaml.load(original)[stage]:
+            document = yaml.load(original)
+            document[stage][key] = "changed"
+            with open(path, "w") as file:
+                yaml.dump(document, file)
+            with Repo(str(finished.root)) as repo:
+                assert set(repo.status()) == {stage}, key
+    finally:
+        path.write_text(original)
+
+
+def test_a_changed_file_of_code_makes_exactly_its_users_stale(finished):
+    from dvc.repo import Repo
+
+    code = sorted({dep for entry in PIPELINE.values() for dep in entry["deps"] if dep.endswith(".py")})
+    assert len(code) > 20
+    for path in code:
+        file = finished.root / path
+        original = file.read_bytes()
+        try:
+            file.write_bytes(original + b"\n# changed\n")
+            with Repo(str(finished.root)) as repo:
+                assert set(repo.status()) == {stage for stage, entry in PIPELINE.items() if path in entry["deps"]}, path
+        finally:
+            file.write_bytes(original)
+
+
+def test_the_lock_that_is_committed_is_fresh():
+    """dvc.lock in git tells of the commands, parameters and code that are in git."""
+    from dvc.repo import Repo
+
+    with Repo(str(ROOT)) as repo:
+        for name, changes in repo.status().items():
+            changed = {
+                k: v
+                for change in changes
+                if isinstance(change, dict)
+                for k, v in change.get("changed deps", {}).items()
+            }
+            changed = {k: v for k, v in changed.items() if not (v == "deleted" and k.startswith("data/"))}
+            assert not changed and "changed command" not in changes, (
+                f"{name}: run `dvc repro` and commit dvc.lock: {changed}"
+            )
+
+
+@pytest.mark.parametrize("stage", ["samples", "scores"])
+def test_two_processes_give_the_same_bytes_as_one(workspace, stage):
+    hashes = {path: (workspace.root / path).read_bytes() for path in outputs_of(stage)}
+    for path in hashes:
+        os.remove(workspace.root / path)
+    workspace.run(
+        "torchrun", "--standalone", "--nproc_per_node=2", "-m", f"stages.{stage}",
+        ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    assert {path: (workspace.root / path).read_bytes() for path in hashes} == hashes
+
+
+def wait_for(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, f"ended before it could be killed:\n{process.stdout.read()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stage", ["generator", "samples", "orm"])
+def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stage):
+    """SIGKILL to the launcher alone: its child must notice, leave no orphan, and the next run must resume."""
+    before = workspace.outputs()
+    workspace.run("rm", "-rf", *outputs_of(stage))
+    process = workspace.start(*launch(stage))
+    folder = workspace.root / ".checkpoints" / stage
+    wait_for(lambda: any(path.is_file() for path in folder.rglob("*")), process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert not alive, "an orphan is left"
+    assert journal.latest(workspace.root, stage).run["status"] == journal.KILLED
+    assert any(folder.iterdir()), "unfinished work is kept"
+    workspace.run(*launch(stage))
+    assert journal.latest(workspace.root, stage).run["status"] == journal.FINISHED
+    assert not any(path.is_file() for path in folder.rglob("*"))
+    workspace.run("dvc", "commit", "-f", stage)
+    after = workspace.outputs()
+    assert {path: after[path] for path in outputs_of(stage)} == {path: before[path] for path in outputs_of(stage)}
+
+
+def test_a_second_repro_at_the_same_time_is_refused_in_one_sentence(workspace):
+    workspace.run("rm", "-rf", *outputs_of("generator"))
+    first = workspace.start(sys.executable, "-m", "stages.generator")
+    wait_for(lambda: (workspace.root / ".assay/generator.lock").exists() and first.poll() is None, first)
+    wait_for(lambda: (journal.latest(workspace.root, "generator").run["status"]) == journal.RUNNING, first)
+    second = workspace.python("-m", "stages.generator", check=False)
+    assert second.returncode == 2
+    assert "running already in process" in second.stderr and "Traceback" not in second.stderr
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+
+
+def test_stages_run_by_hand_without_dvc_and_without_mlflow(workspace):
+    """Law 6. The two packages are made impossible to import; one stage of each kind still runs."""
+    blocker = workspace.root / "blocked"
+    for name in ("mlflow", "dvc"):
+        (blocker / name).mkdir(parents=True)
+        (blocker / name / "__init__.py").write_text("raise ImportError('not installed')\n")
+    for stage in ("benchmarks", "scores", "best_of_n"):
+        before = {path: (workspace.root / path).read_bytes() for path in outputs_of(stage)}
+        done = workspace.python("-m", f"stages.{stage}", PYTHONPATH=str(blocker))
+        assert "Traceback" not in done.stderr
+        assert {path: (workspace.root / path).read_bytes() for path in before} == before
+
+
+def test_a_missing_input_names_the_stage_to_run(workspace):
+    workspace.run("rm", "-rf", "data/generator/model")
+    done = workspace.python("-m", "stages.samples", check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "data/generator/model: not found" in done.stderr
+
+
+def test_a_wrong_parameter_is_one_sentence_with_its_line(workspace):
+    yaml, path = YAML(), workspace.root / "params.yaml"
+    document = yaml.load(path.read_text())
+    document["orm"]["lr"] = "1e-5"
+    with open(path, "w") as file:
+        yaml.dump(document, file)
+    done = workspace.python("-m", "stages.orm", check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "orm.lr: must be > 0, got '1e-5' (a string; write 1.0e-5)" in done.stderr
+
+
+def test_data_is_shared_through_a_remote(workspace, tmp_path):
+    """Push to a remote, clone, pull: nothing is left to run."""
+    workspace.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "remote"))
+    workspace.run("dvc", "push")
+    workspace.run("git", "add", "-A")
+    workspace.run("git", "commit", "-qm", "results")
+    workspace.run("git", "clone", "-q", str(workspace.root), str(tmp_path / "colleague"))
+    colleague = type(workspace)(tmp_path / "colleague")
+    colleague.run("dvc", "pull")
+    assert colleague.stale() == set()
+    assert colleague.outputs() == workspace.outputs()
+    assert (colleague.root / "data/best_of_n/table.md").exists()
+
+
+def test_the_same_commit_gives_the_same_bytes_elsewhere(finished, tmp_path):
+    """Another folder, another process, another hash seed: the cheap stages, bit for bit."""
+    other = clone(tmp_path / "other")
+    other.run("dvc", "repro", "benchmarks", PYTHONHASHSEED="7")
+    assert other.outputs().items() <= finished.outputs().items()
