@@ -10,8 +10,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from stages.benchmarks.path import sha256
 from stages.benchmarks.rows import Row, Table
+from stages.lib import files
 from stages.lib.errors import UserError
 
 
@@ -49,7 +49,7 @@ def _sha256(repo: str, revision: str, urls: list[str]) -> str:
 
     names = [url.removeprefix(f"hf://datasets/{repo}@{revision}/") for url in urls]
     digests = [
-        sha256(Path(hf_hub_download(repo, name, repo_type="dataset", revision=revision))) for name in names
+        files.sha256(Path(hf_hub_download(repo, name, repo_type="dataset", revision=revision))) for name in names
     ]  # already in the client's cache
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import io
 import json
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.benchmarks.rows import Row, Table
+from stages.lib import files
 from stages.lib.errors import UserError
 
 FORMATS = ("jsonl", "json", "csv", "parquet", "jsonl.gz", "json.gz", "csv.gz")
@@ -32,14 +32,8 @@ def tables(sources: dict[str, list[str]], header: list[str] | None = None) -> li
             Row(values, str(file), line, f"{i:04d}" if alone else f"{_stem(file)}/{i:04d}")
             for i, (line, values) in enumerate(read(file, header))
         ]
-        result.append(Table(str(file), split, None, sha256(file), rows))
+        result.append(Table(str(file), split, None, files.sha256(file), rows))
     return result
-
-
-def sha256(file: Path) -> str:
-    """What `sha256sum` prints, so that a reader of provenance.json can check the file by hand."""
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _files(name: str) -> list[Path]:

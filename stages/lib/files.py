@@ -102,12 +102,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file, or of a folder's relative names and contents."""
-    path, digest = Path(path), hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            if path.is_dir():
-                digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
-            with open(file, "rb") as handle:
-                digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()
+    """Hex digest of a file, as `sha256sum` prints it; of a folder, over its files' relative names and digests."""
+    path = Path(path)
+    if path.is_dir():
+        names = [
+            (file.relative_to(path).as_posix(), sha256(file)) for file in sorted(path.rglob("*")) if file.is_file()
+        ]
+        return hashlib.sha256("".join(f"{name}\0{digest}\n" for name, digest in names).encode()).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,14 @@ UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
 DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
+def quiet() -> None:
+    """No bars and no advice from transformers: a stage's own progress is what a person wants to see."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def check(path: Path) -> None:
     """Raises UserError for a folder that holds pickled weights or asks to run code of its own."""
     if not (path / "config.json").is_file():
@@ -36,6 +44,7 @@ def load_causal_lm(path: Path, dtype: str = "float32") -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     check(Path(path))
+    quiet()
     model = AutoModelForCausalLM.from_pretrained(
         path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False
     )
