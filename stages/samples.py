@@ -110,7 +110,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     from accelerate import PartialState
 
-    from stages.lib import models, parts, sampling
+    from stages.lib import engines, models, parts
 
     state = PartialState(**({"timeout": timedelta(days=7)} if run.world > 1 else {}))
     path = run.data("generator", "model")
@@ -123,7 +123,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         done = parts.finished(run.checkpoints, name, Sample)
         mine = parts.mine(run, problems[name], done, lambda problem: problem.id)
         if mine:
-            engine = engine or sampling.make_engine(
+            engine = engine or engines.make_engine(
                 run.params.engine, path, run.params.rows, run.params.dtype, state.device
             )
             parts.append(run, name, drawn(engine, tokenizer, mine, name, run))

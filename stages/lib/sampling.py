@@ -7,12 +7,7 @@ the same draws whatever the batch) and `vllm` (stages/lib/vllm_engine.py: an opt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import torch
+from typing import Literal, NamedTuple, Protocol
 
 
 class Draw(NamedTuple):
@@ -52,19 +47,3 @@ def sample(engine: Engine, prompts, keys, temperature: float, max_new_tokens: in
     """All draws of all prompts, in the order of the prompts."""
     done = dict(engine.stream(prompts, keys, temperature, max_new_tokens, stop_ids))
     return [done[i] for i in range(len(prompts))]
-
-
-def make_engine(name: str, path: Path, rows: int, dtype: str = "float32", device: torch.device | str = "cpu") -> Engine:
-    """The engine `name` on the model saved at `path`.
-
-    rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine.
-    Raises UserError when the model cannot be loaded, or `vllm` is asked for and not installed.
-    """
-    if name == "vllm":
-        from stages.lib.vllm_engine import VllmEngine
-
-        return VllmEngine(path, rows, dtype)
-    from stages.lib import models
-    from stages.lib.native import NativeEngine
-
-    return NativeEngine(models.load_causal_lm(path, dtype).to(device), rows)

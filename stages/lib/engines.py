@@ -1,0 +1,28 @@
+"""The engines by name: `native` for any transformers causal LM, `vllm` (an optional extra) for large models on GPUs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.lib.sampling import Engine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+
+def make_engine(name: str, path: Path, rows: int, dtype: str = "float32", device: torch.device | str = "cpu") -> Engine:
+    """The engine `name` on the model saved at `path`.
+
+    rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine.
+    Raises UserError when the model cannot be loaded, or `vllm` is asked for and not installed.
+    """
+    if name == "vllm":
+        from stages.lib.vllm_engine import VllmEngine
+
+        return VllmEngine(path, rows, dtype)
+    from stages.lib import models
+    from stages.lib.native import NativeEngine
+
+    return NativeEngine(models.load_causal_lm(path, dtype).to(device), rows)
