@@ -34,6 +34,19 @@ CHUNK = 32
 REMEMBERED = 1 << 16
 
 
+_INVISIBLE = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[,;:! ]|\\quad(?![A-Za-z])|~")
+_UPRIGHT = re.compile(r"\\(?:text|mbox|mathrm|textrm|operatorname)\s*\{([^{}]*)\}")
+
+
+def normal(text: str) -> str:
+    """The expression without what changes only its looks. Equal normal forms mean equal expressions, not conversely."""
+    text = re.sub(r"\$|\\[()\[\]](?![0-9])", " ", text)
+    text = _UPRIGHT.sub(r"\1", _INVISIBLE.sub(" ", text))
+    text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text).replace("{,}", ",").replace("−", "-")
+    text = re.sub(r"(?<=\w) +(?=\w)", "\0", text).replace(" ", "").replace("\0", " ")
+    return text.strip().rstrip(".")
+
+
 def same(left: str, right: str) -> bool:
     """Whether Math-Verify finds the two equal in either order; False when it cannot tell in time."""
     return same_many([(left, right)])[0]
@@ -184,17 +197,34 @@ def _lines(parent: int) -> Any:
 
 
 def _same(left: str, right: str) -> bool:
-    from math_verify import verify
-
     try:
-        ours, theirs = _parsed(left), _parsed(right)
-        if not ours or not theirs:
-            return False
-        return any(
-            verify(a, b, timeout_seconds=None) for a, b in ((ours, theirs), (theirs, ours))
-        )
+        return any(_equal(a, b) for a in _parsed(left) for b in _parsed(right))
     except Exception:  # RecursionError, MemoryError, whatever sympy raises on nonsense: it was not shown to be equal
         return False
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """Math-Verify's `verify`, made symmetric where its two orders disagree."""
+    from math_verify import verify
+    from math_verify.grader import is_assignment_relation, is_equation, take_last_relation
+    from sympy import FiniteSet, Tuple
+
+    if isinstance(left, str) or isinstance(right, str):
+        return isinstance(left, str) and isinstance(right, str) and left.strip() == right.strip() != ""
+    if is_equation(right) and not is_equation(left):
+        left, right = right, left
+    if is_equation(left) and not is_equation(right):  # `x = 5` and `1/2 = 5` say 5; `2x + z = 5` does not
+        if not is_assignment_relation(left) and left.free_symbols:
+            return False
+        left = take_last_relation(left).rhs
+    if isinstance(left, FiniteSet) and isinstance(right, Tuple):  # in this order, (3, 1) would equal {1, 3}
+        left, right = right, left
+    return bool(
+        verify(left, right, timeout_seconds=None)
+        or (
+            not (isinstance(left, Tuple) and isinstance(right, FiniteSet)) and verify(right, left, timeout_seconds=None)
+        )
+    )
 
 
 @lru_cache(maxsize=4096)
