@@ -1,6 +1,6 @@
 """Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, section 4.1).
 
-Reads data/base/model and data/benchmarks/{train,dev,test}.jsonl; writes data/generator/{model, history.csv, metrics.json}.
+Reads data/base/model, data/benchmarks/{train,dev,test}.jsonl; writes data/generator/{model, history.csv, metrics.json}.
 The loss falls on the solution only. After each epoch it measures test@1 (greedy) and test@N (any of N samples right):
 coverage collapses while test@1 still rises (figure 3 of the paper), and verifiers live on coverage. The epoch that is
 kept is the best on dev; what is logged of test chooses nothing.

@@ -3,8 +3,8 @@
 Reads data/generator/model, data/samples/{verifier,dev}.parquet and data/benchmarks/{train,verifier,dev}.jsonl; writes
 data/orm/{model, history.csv, metrics.json}. Starts from the generator, learns from final answers alone: every solution
 token (level token) or the last one (level solution) predicts whether the answer is right, by bce or mse. The joint
-language-model loss (`lm_weight`) falls on the generator's gold solutions (lm_data gold, as in the paper: an equal mix of
-language and verification examples) or on the right samples themselves (lm_data samples: no extra sequences).
+language-model loss (`lm_weight`) falls on the generator's gold solutions (lm_data gold, as in the paper: an equal mix
+of language and verification examples) or on the right samples themselves (lm_data samples: no extra sequences).
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.orm
 """

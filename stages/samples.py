@@ -106,13 +106,9 @@ def summary(samples: list[Sample]) -> dict[str, float]:
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from datetime import timedelta
-
-    from accelerate import PartialState
-
     from stages.lib import engines, models, parts
 
-    state = PartialState(**({"timeout": timedelta(days=7)} if run.world > 1 else {}))
+    state = parts.joined(run)
     path = run.data("generator", "model")
     tokenizer = models.load_tokenizer(path)
     problems = {

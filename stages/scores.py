@@ -42,12 +42,10 @@ def measured(pools: dict[str, list[Sample]], scores: dict[tuple[str, int], float
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from accelerate import PartialState
-
     from stages.lib import models, parts, records
     from stages.lib.verifiers import ScalarVerifier
 
-    state = PartialState()
+    state = parts.joined(run)
     verifiers = [ScalarVerifier.load(run.data(name, "model"), run.params.dtype) for name in VERIFIERS]
     for verifier in verifiers:
         verifier.model.to(state.device)

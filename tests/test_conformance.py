@@ -46,7 +46,7 @@ def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
     model = tiny.model(name, len(TOKENIZER))
     verifier, pools = ScalarVerifier("orm", model, TOKENIZER, loss), eight()
     examples = [example(TOKENIZER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool]
-    run = tiny.execution(tmp_path, "orm", tiny.optimisation(epochs=80.0, lr=1e-2, device_batch=4, checkpoint_steps=99))
+    run = tiny.execution(tmp_path, "orm", tiny.optimisation(epochs=100.0, device_batch=4, checkpoint_steps=99))
     training.train(run, verifier.losses(), examples, run.params)
     verifier.save(tmp_path / "model")
     found = [scores(ScalarVerifier.load(tmp_path / "model"), of, pool) for of, pool in pools]
@@ -70,8 +70,9 @@ def test_one_at_a_time_order_and_neighbours_change_nothing(name):
     assert scores(verifier, of, many)[:8] == pytest.approx(scores(verifier, of, many[:8]), abs=1e-6)
 
 
-def test_saved_and_loaded_scores_are_equal(tmp_path):
-    verifier, of = untrained("lfm2", "mse"), tiny.problem(3)
+@pytest.mark.parametrize("name", tiny.ARCHITECTURES)
+def test_saved_and_loaded_scores_are_equal(name, tmp_path):
+    verifier, of = untrained(name, "mse"), tiny.problem(3)
     pool = [tiny.sample(of, i, i % 2) for i in range(5)]
     verifier.save(tmp_path / "model")
     assert scores(ScalarVerifier.load(tmp_path / "model"), of, pool) == scores(verifier, of, pool)
@@ -90,6 +91,20 @@ def test_scores_are_read_where_training_put_them():
         assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=1e-6)
         labelled = example(TOKENIZER, of, sample, "solution", lm=False)
         assert [t for t, w in enumerate(labelled.value_weight) if w] == [len(ids) - 1]
+
+
+@torch.no_grad()
+def test_a_head_that_starts_from_words_says_what_the_model_says():
+    """Its logit is that of the one word minus that of the other, so its score is their two-way softmax."""
+    verifier, of = untrained("lfm2"), tiny.problem(3)
+    torch.nn.init.zeros_(verifier.head.bias)
+    verifier.start_from_words("Right", "Wrong")
+    sample = tiny.sample(of, 2, 0)
+    ids = torch.tensor([example(TOKENIZER, of, sample, "token", lm=False).ids])
+    words = [TOKENIZER(word)["input_ids"] for word in ("Right", "Wrong")]
+    assert [len(word) for word in words] == [1, 1]
+    expected = verifier.model(ids).logits[0, -1, [words[0][0], words[1][0]]].softmax(0)[0].item()
+    assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=1e-6)
 
 
 def test_labels_stand_on_every_solution_token():

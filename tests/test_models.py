@@ -30,6 +30,16 @@ def test_saved_and_loaded_is_the_same(folder):
     assert not [file.name for file in folder.iterdir() if file.suffix not in (".json", ".safetensors")]
 
 
+@pytest.mark.parametrize("name", tiny.ARCHITECTURES)
+def test_a_tokenizer_stays_what_it_is_beside_any_model(name, tmp_path):
+    """AutoTokenizer would read ours as another beside a Qwen2 model."""
+    models.save(tiny.model(name), build(), tmp_path / "model")
+    loaded = models.load_tokenizer(tmp_path / "model")
+    assert loaded.backend_tokenizer.to_str() == build().backend_tokenizer.to_str()
+    text = "Ann has 3 <eos> 47 apples, über.\n"
+    assert loaded(text)["input_ids"] == build()(text)["input_ids"] and loaded.decode(loaded(text)["input_ids"]) == text
+
+
 def test_saving_twice_gives_equal_bytes(folder, tmp_path):
     models.save(models.load_causal_lm(folder), models.load_tokenizer(folder), tmp_path / "again")
     assert (folder / "model.safetensors").read_bytes() == (tmp_path / "again/model.safetensors").read_bytes()

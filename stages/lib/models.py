@@ -53,9 +53,14 @@ def load_causal_lm(path: Path, dtype: str = "float32") -> PreTrainedModel:
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer saved with a model. Raises UserError when it names no end token: solutions must be able to end."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    # AutoTokenizer goes by the model's type before the tokenizer's own file: beside a Qwen2 model it would read ours as
+    # a Qwen2Tokenizer, which splits numbers otherwise.
+    config = Path(path) / "tokenizer_config.json"
+    declared = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class") if config.is_file() else None
+    kind = PreTrainedTokenizerFast if declared in ("TokenizersBackend", "PreTrainedTokenizerFast") else AutoTokenizer
+    tokenizer = kind.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     if tokenizer.eos_token_id is None:
         raise UserError(f"{path}: the tokenizer names no end-of-sequence token; set eos_token in tokenizer_config.json")
     return tokenizer
@@ -76,7 +81,7 @@ def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pa
 
 
 def snapshot(repo: str, revision: str) -> Path:
-    """Download a hub model at a commit and return its folder. Raises UserError for a branch, or when it can't be had."""
+    """The folder of a hub model, downloaded at a commit. Raises UserError for a branch, or when it can't be had."""
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise UserError(
             f"revision {revision!r} of {repo}: must be a full commit hash (40 hex digits), since a branch moves; "

@@ -9,12 +9,38 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.records import Record
 
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
 R = TypeVar("R", bound=Record)
+
+
+def joined(run: Execution) -> PartialState:
+    """This process joined with the others of the execution, so that they can wait for one another.
+
+    Unlike Accelerator, PartialState does not look at ACCELERATE_USE_CPU: unasked, processes on CPUs stay strangers and
+    none waits. Raises UserError when they could not be joined.
+    """
+    from datetime import timedelta
+
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    # One process may wait for another's whole share of the work; gloo and nccl give up after minutes.
+    patience = {"timeout": timedelta(days=7)} if run.world > 1 else {}
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), **patience)
+    if state.num_processes != run.world:
+        raise UserError(
+            f"{run.name}: {run.world} processes were started, but accelerate joined {state.num_processes}; "
+            f"on CPUs set ACCELERATE_USE_CPU=true"
+        )
+    return state
 
 
 def finished(folder: Path, name: str, kind: type[R]) -> dict[str, list[R]]:

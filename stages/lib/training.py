@@ -92,6 +92,11 @@ def train(
     from accelerate import Accelerator
 
     accelerator = Accelerator(mixed_precision=params.precision)
+    if accelerator.num_processes != run.world:
+        raise UserError(
+            f"{run.name}: {run.world} processes were started, but accelerate joined {accelerator.num_processes}; "
+            f"on CPUs set ACCELERATE_USE_CPU=true"
+        )
     if params.global_batch % (params.device_batch * accelerator.num_processes):
         raise UserError(
             f"{run.name}.global_batch: {params.global_batch} is not a multiple of device_batch {params.device_batch} x "
