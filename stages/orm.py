@@ -28,6 +28,7 @@ class Params(Optimisation):
     dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
     samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
     mixed_only: bool  # leave out problems whose samples are all right or all wrong
+    eval_problems: int = Field(gt=0)  # of dev, for this stage's own metrics; stage scores measures all
 
 
 def chosen(samples: list[Any], params: Params) -> list[Any]:
@@ -86,6 +87,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     pools: dict[str, list[Any]] = {}
     for sample in dev:
         pools.setdefault(sample.problem_id, []).append(sample)
+    pools = dict(list(pools.items())[: params.eval_problems])
     scores = [[score.score for score in verifier.score(problems["dev"][name], pool)] for name, pool in pools.items()]
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
     flat, truth = [s for row in scores for s in row], [c for row in correct for c in row]

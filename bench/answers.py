@@ -1,0 +1,93 @@
+"""`python -m bench.answers`: comparisons a second on one core, each pair met for the first time.
+
+Numbers: gold and prediction written in different ways, half of them equal. LaTeX: pairs that differ as strings, half of
+them equal, so that no short cut by string or by exact number decides them. With ASSAY_BENCHMARKS set, also the answers
+of MATH-500 against each other. The worker processes are started before the clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+Pair = tuple[str, str]
+
+
+def numbers(count: int) -> list[Pair]:
+    """Distinct pairs; every second one is equal."""
+    pairs = []
+    for i in range(count):
+        value = 1000 + i
+        gold = [str(value), f"{value:,}", f"{value}.5", f"{value}/7"][i % 4]
+        same = [f"${value:,}.00", f"{value} dollars", f"{value} 1/2", rf"\\frac{{{2 * value}}}{{14}}"][i % 4]
+        pairs.append((gold, same if i % 8 < 4 else f"${value + 1:,}.25"))
+    return pairs
+
+
+def formulas(count: int, seed: int = 0) -> list[Pair]:
+    """Distinct pairs of answers as in competition mathematics; about half are equal."""
+    draw = random.Random(seed)
+    pairs: dict[Pair, None] = {}
+    while len(pairs) < count:
+        a, b, c = draw.randint(2, 99), draw.randint(2, 99), draw.randint(2, 12)
+        gold, same, other = [
+            (rf"\frac{{{a}\sqrt{{{b}}}}}{{{c}}}", rf"\dfrac{{{3 * a}\sqrt{{{b}}}}}{{{3 * c}}}", rf"\frac{{{a}}}{{{b}}}\sqrt{{{c}}}"),
+            (rf"{c}\sqrt{{{b}}}", rf"\sqrt{{{c * c * b}}}", rf"\sqrt{{{c * b}}}"),
+            (rf"\frac{{{a}\pi}}{{{b}}}", rf"\frac{{{a}}}{{{b}}} \pi", rf"\frac{{{a}}}{{{b}}}"),
+            (f"({a}, {b})", rf"\left({a}, \frac{{{2 * b}}}{{2}}\right)", f"({b}, {a + b})"),
+            (f"x^2 + {2 * c}x + {c * c}", f"(x + {c})^2", f"(x - {c})^2 + {a}"),
+            (f"({a}, {b + 100}]", rf"\left({a}, {b + 100}\right]", f"[{a}, {b + 100}]"),
+            (f"x = {a} + {b}i", f"{b}i + {a}", f"{a} - {b}i"),
+            (rf"{a}, {b}", rf"\{{{b}, {a}\}}", rf"{a}, {b + 1}"),
+            (rf"\begin{{pmatrix}} {a} \\ {b} \end{{pmatrix}}", rf"\begin{{pmatrix}} {a} \\ \frac{{{2 * b}}}{{2}} \end{{pmatrix}}",
+             rf"\begin{{pmatrix}} {b} \\ {a + 1} \end{{pmatrix}}"),
+            (rf"2^{{{c}}} \cdot {a}", f"{2**c * a}", f"{2**c * a + 1}"),
+        ][len(pairs) % 10]  # fmt: skip
+        pairs[gold, same if draw.random() < 0.5 else other] = None
+    return list(pairs)
+
+
+def published(count: int) -> list[Pair]:
+    """Answers of MATH-500 that are not plain numbers, each against the next ones."""
+    root = os.environ.get("ASSAY_BENCHMARKS")
+    if not root:
+        return []
+    from stages.lib import answers
+
+    rows = (json.loads(line) for line in Path(root, "math/math500.jsonl").open())
+    golds = list(dict.fromkeys(row["answer"] for row in rows if answers.number(row["answer"]) is None))
+    steps = range(1, 2 + count // len(golds))
+    return [(gold, golds[(i + step) % len(golds)]) for step in steps for i, gold in enumerate(golds)][:count]
+
+
+def main() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the workers inherit it
+    from stages.lib import answers
+
+    answers.equal(r"\sqrt{2}", "x", "latex")
+    table = Table("comparison", "pairs", "equal", "seconds", "a second", title="Answers compared, one core, cold")
+    rates = {}
+    for name, answer_type, pairs in (
+        ("number", "number", numbers(40_000)),
+        ("latex", "latex", formulas(1500)),
+        ("math500", "latex", published(600)),
+    ):
+        if not pairs:
+            continue
+        start = time.perf_counter()
+        found = answers.equal_many(pairs, answer_type)
+        seconds = time.perf_counter() - start
+        rates[f"{name}_per_s"] = round(len(pairs) / seconds, 1)
+        table.add_row(name, str(len(pairs)), str(sum(found)), f"{seconds:.2f}", f"{len(pairs) / seconds:,.0f}")
+    Console().print(table)
+    print(json.dumps(rates))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`python -m stages grade FILE.jsonl`: is each prediction equal to its gold answer?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stages.lib.errors import UserError
+
+
+def grade(
+    file: Annotated[Path, typer.Argument(help='JSONL: {"gold", "pred", "answer_type"?}; answers or whole solutions')],
+    out: Annotated[Path | None, typer.Option(help="where to write the rows; standard output if not given")] = None,
+) -> None:
+    """Add `equal` and `extracted` (the answer found in `pred`) to every row; say the accuracy on standard error."""
+    from stages.lib import files
+
+    rows = graded(list(read(file)))
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no UTF-8 form
+    if out:
+        files.write_text(out, text)
+    else:
+        sys.stdout.write(text)
+    print(summary(rows), file=sys.stderr)
+
+
+def read(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file to grade. Raises UserError `file:line: reason` at the first that is malformed."""
+    from stages.lib import answers
+
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from None
+    for line_number, line in enumerate(lines, 1):
+        at = f"{file}:{line_number}"
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{at}: not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise UserError(f'{at}: must be an object {{"gold", "pred"}}, got {row!r:.60}')
+        for key, allowed in (("gold", str), ("pred", str | None)):
+            if key not in row:
+                raise UserError(f"{at}: `{key}` is missing")
+            if not isinstance(row[key], allowed):
+                raise UserError(f"{at}: `{key}` must be a string, got {row[key]!r:.60}")
+        if row.get("answer_type") not in (None, *answers.TYPES):
+            kinds = ", ".join(answers.TYPES)
+            raise UserError(f"{at}: `answer_type` must be one of {kinds}, got {row['answer_type']!r:.60}")
+        yield row
+
+
+def graded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with `equal` and `extracted`, in their order."""
+    from stages.lib import answers
+
+    verdicts: dict[int, bool] = {}
+    for answer_type in {row.get("answer_type") for row in rows}:
+        mine = [index for index, row in enumerate(rows) if row.get("answer_type") == answer_type]
+        pairs = [(rows[index]["gold"], rows[index]["pred"]) for index in mine]
+        verdicts.update(zip(mine, answers.equal_many(pairs, answer_type), strict=True))
+    return [
+        row | {"equal": verdicts[index], "extracted": answers.extract(row["pred"], row.get("answer_type"))}
+        for index, row in enumerate(rows)
+    ]
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """One sentence: how many rows, how many equal, how many predictions without an answer."""
+    equal = sum(row["equal"] for row in rows)
+    silent = sum(row["extracted"] is None for row in rows)
+    share = f" ({equal / len(rows):.2%})" if rows else ""
+    return f"{len(rows)} rows: {equal} equal{share}, {silent} without an answer"
