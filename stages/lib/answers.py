@@ -61,6 +61,8 @@ def equal(gold: str | None, pred: str | None, answer_type: str | None = None) ->
 
 def equal_many(pairs: Sequence[tuple[str | None, str | None]], answer_type: str | None = None) -> list[bool]:
     """`equal` for each (gold, pred); formulas are compared in parallel."""
+    if answer_type in ("number", "integer"):
+        return [_same_number(gold, pred) for gold, pred in pairs]
     read = [(extract(gold, answer_type), extract(pred, answer_type)) for gold, pred in pairs]
     verdicts = [_verdict(gold, pred, answer_type) for gold, pred in read]
     open_ = [index for index, verdict in enumerate(verdicts) if verdict is None]
@@ -106,6 +108,15 @@ def group(answers: Sequence[str | None], answer_type: str | None = None) -> list
 
 
 # Equality of extracted answers.
+
+
+def _same_number(gold: str | None, pred: str | None) -> bool:
+    ours, theirs = (
+        (numerals.read(text) or numerals.read(_number(text) or "")) if text else None for text in (gold, pred)
+    )
+    if not ours or not theirs:
+        return False
+    return ours == theirs or not set(_number_keys(ours)).isdisjoint(_number_keys(theirs))
 
 
 def _verdict(gold: str | None, pred: str | None, answer_type: str | None) -> bool | None:

@@ -106,12 +106,13 @@ def _value(part: dict[str, str | None]) -> Fraction:
         return _fraction(part["numerator"]) / _fraction(part["denominator"])
     if part["comma"]:
         return Fraction(part["comma"].replace(",", "."))
-    return _fraction(part["decimal"]) * Fraction(10) ** int(part["exponent"] or 0)
+    value = _fraction(part["decimal"])
+    return value * Fraction(10) ** int(part["exponent"]) if part["exponent"] else value
 
 
 def _fraction(digits: str) -> Fraction:
-    digits = digits.replace(",", "").replace(" ", "")
-    return Fraction(f"0{digits}" if digits.startswith(".") else digits.rstrip("."))
+    whole, _, rest = digits.replace(",", "").replace(" ", "").partition(".")
+    return Fraction(int(whole + rest), 10 ** len(rest)) if rest else Fraction(int(whole))
 
 
 def _tidied(text: str) -> str:
