@@ -68,7 +68,7 @@ PIPELINE = """stages:
   one:
     desc: The first stage of the test
     cmd: python -m stages.one
-    deps: [data/raw, stages/one.py, stages/launch/${launch}.yaml]
+    deps: [data/raw, stages/one.py, "stages/launch/${launch}.yaml"]
     params: [seed, one]
     outs: [data/one/model]
     metrics: [data/one/metrics.json]
@@ -102,7 +102,8 @@ class Small:
 
     def start(self, name: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", f"stages.{name}"], cwd=self.root, env={**ENV, **env}, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", f"stages.{name}"], cwd=self.root, env={**ENV, **env}, text=True,
+            stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def edit(self, path: str, old: str, new: str) -> None:
@@ -129,7 +130,8 @@ def small(root: Path) -> Small:
         "data/raw/deep.txt": "sorts by parts\n", "stages/launch/cpu.yaml": "a: 1\n",
         ".dvcignore": "__pycache__/\n", ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
         "stages/presets/plain.yaml": "# The plain one\n" + PARAMS.replace("  # mine: tuned by hand", ""),
-        "stages/presets/big.yaml": "# A larger one\n" + PARAMS.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
+        "stages/presets/big.yaml": "# A larger one\n"
+        + PARAMS.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
     }.items():  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

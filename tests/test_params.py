@@ -97,7 +97,7 @@ def test_several_mistakes_are_told_at_once(tmp_path):
         (b"seed: 1\norm:\n\tlr: 1\n", "params.yaml:3: not valid YAML"),
         (b"seed: 1\norm: {lr: 1\n", "params.yaml:3: not valid YAML"),
         (b"seed: 1\nseed: 2\norm: {}\n", 'params.yaml:2: not valid YAML: found duplicate key "seed"'),
-        (b"seed: 1\norm:\n  lr: \xff\xfe\n", "params.yaml: not UTF-8 (byte 17); save the file as UTF-8"),
+        (b"seed: 1\norm:\n  lr: \xff\xfe\n", "params.yaml: not UTF-8 (byte 20); save the file as UTF-8"),
         (b"seed: 1\n", "params.yaml: section 'orm' is missing; found seed"),
         (b"orm: 3\n", "params.yaml:1 orm: must be a mapping, got 3"),
         (b"orm:\n", "params.yaml:1 orm.lr: missing; add it\nparams.yaml:1 orm.epochs: missing; add it"),
@@ -118,7 +118,7 @@ def test_missing_file(tmp_path):
     [
         ("launch: cpu\n", "seed: missing"),
         ("seed: -1\nlaunch: cpu\n", ":1 seed: must be >= 0, got -1"),
-        ("seed: 1\nlaunch: ../x\n", ":2 launch: must match pattern"),
+        ("seed: 1\nlaunch: ../x\n", ":2 launch: string must match pattern"),
     ],
 )
 def test_top(tmp_path, text, said):

@@ -22,6 +22,14 @@ def outputs_of(stage: str) -> list[str]:
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
+def stale(root) -> set[str]:
+    """Stages that DVC calls changed; in this process, which is faster than the command."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return {name.rpartition(":")[2] for name in repo.status()}
+
+
 def launch(stage: str) -> list[str]:
     return ["accelerate", "launch", "--config_file", "stages/launch/cpu.yaml", "-m", f"stages.{stage}"]
 
@@ -30,7 +38,7 @@ def test_the_pipeline_gives_a_table_with_intervals(finished):
     metrics = json.loads((finished.root / "data/best_of_n/metrics.json").read_text())
     assert metrics
     table = (finished.root / "data/best_of_n/table.md").read_text()
-    for method in ("greedy", "pass@1", "maj@", "ORM"):
+    for method in ("greedy", "pass@1", "majority", "likelihood", "ORM"):
         assert method.lower() in table.lower()
     assert (finished.root / "data/best_of_n/curve.png").read_bytes().startswith(b"\x89PNG")
 
@@ -57,8 +65,6 @@ def test_lost_outputs_come_back_from_the_cache_without_running_anything(workspac
 @pytest.mark.parametrize("stage", list(PIPELINE))
 def test_a_changed_section_makes_its_own_stage_stale(finished, stage):
     """Every key of every section, one after the other, by DVC's own comparison of params.yaml with dvc.lock."""
-    from dvc.repo import Repo
-
     yaml, path = YAML(), finished.root / "params.yaml"
     original = path.read_text()
     try:
@@ -67,15 +73,12 @@ def test_a_changed_section_makes_its_own_stage_stale(finished, stage):
             document[stage][key] = "changed"
             with open(path, "w") as file:
                 yaml.dump(document, file)
-            with Repo(str(finished.root)) as repo:
-                assert set(repo.status()) == {stage}, key
+            assert stale(finished.root) == {stage}, key
     finally:
         path.write_text(original)
 
 
 def test_a_changed_file_of_code_makes_exactly_its_users_stale(finished):
-    from dvc.repo import Repo
-
     code = sorted({dep for entry in PIPELINE.values() for dep in entry["deps"] if dep.endswith(".py")})
     assert len(code) > 20
     for path in code:
@@ -83,8 +86,7 @@ def test_a_changed_file_of_code_makes_exactly_its_users_stale(finished):
         original = file.read_bytes()
         try:
             file.write_bytes(original + b"\n# changed\n")
-            with Repo(str(finished.root)) as repo:
-                assert set(repo.status()) == {stage for stage, entry in PIPELINE.items() if path in entry["deps"]}, path
+            assert stale(finished.root) == {stage for stage, entry in PIPELINE.items() if path in entry["deps"]}, path
         finally:
             file.write_bytes(original)
 

@@ -19,12 +19,13 @@ from stages.lib import latex, numerals
 TYPES = ("number", "integer", "latex", "choice", "boolean", "code")
 WINDOW = 20_000  # characters at the end of a text in which its answer is looked for
 LONGEST = 2_000  # characters of an answer; more is not an answer
+MARKS = 20  # of "the answer is ...", the last ones are read
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([^\s{\\$]))")
 _MARKED = re.compile(r"\b(final )?answer\b(?:\**\s*:|\s*(?:is|was|=)(?![a-z]))\**\s*:?|^A:", re.I | re.M)
 _HOPE = re.compile(r"\.?\s*I hope\b.*", re.S)
 _SENTENCE = re.compile(r"[.!?](?=\s|$)|\n\s*\n|(?<=\S)\n")
-_MATH = re.compile(r"\$\$[^$]+\$\$|\$[^$\n]+\$|\\\([^\n]*?\\\)|\\\[.{0,2000}?\\\]", re.S)
+_MATH = re.compile(r"\$\$[^$]+\$\$|\$[^$\n]+\$|\\\([^\n]{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
 _DELIMITER = re.compile(r"\$|\\\(|\\\[")
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\(?:text|mbox|textbf|textit|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
@@ -34,7 +35,6 @@ _CHOICE = re.compile(r"[(\[{]?\s*([A-Za-z])\s*(?:[)\]}.:,].*)?", re.S)
 _LETTER = re.compile(r"(?<![A-Za-z'’])([A-Z])(?![A-Za-z'’])")
 _ARTICLE = re.compile(r"A(?= +[a-z])|I(?=[ '])")
 _TRUTH = re.compile(r"\b(yes|true|no|false)\b", re.I)
-_FENCE = re.compile(r"```[^\n]*\n(.*?)\n?```", re.S)
 
 
 def extract(text: str | None, answer_type: str | None = None) -> str | None:
@@ -45,8 +45,7 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
     if text is None:
         return None
     if answer_type == "code":
-        blocks = _FENCE.findall(text)
-        return (blocks[-1] if blocks else text).strip("\n") or None
+        return _code(text)
     text = re.sub(r"[ \t\r\f\v]+", " ", text[-WINDOW:].replace("\0", "")).strip()
     found = {"choice": _choice, "boolean": _boolean, "number": _number, "integer": _number}.get(
         answer_type or "", _formula
@@ -112,7 +111,7 @@ def group(answers: Sequence[str | None], answer_type: str | None = None) -> list
 
 def _same_number(gold: str | None, pred: str | None) -> bool:
     ours, theirs = (
-        (numerals.read(text) or numerals.read(_number(text) or "")) if text else None for text in (gold, pred)
+        (numerals.read(text) or numerals.read(extract(text, "number") or "")) if text else None for text in (gold, pred)
     )
     if not ours or not theirs:
         return False
@@ -153,7 +152,7 @@ def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
     if answer_type == "boolean":
         return ["true" if answer.lower() in ("yes", "true") else "false"]
     if answer_type == "code":
-        return ["\n".join(line.rstrip() for line in answer.splitlines()).strip("\n")]
+        return [answer]
     found = numerals.read(answer, units=False, comma=False)
     plain = latex.normal(answer)
     return [*(_number_keys(found) if found else []), *([plain] if re.search(r"\w", plain) else [])]
@@ -172,7 +171,7 @@ def _marked(text: str) -> list[str]:
     if "####" in text:
         found.append(text.rpartition("####")[2].strip().partition("\n")[0])
     boxed = boxes(text)
-    marks = list(_MARKED.finditer(text))[::-1]
+    marks = list(_MARKED.finditer(text))[: -1 - MARKS : -1]
     if marks and marks[0][1] and marks[0].start() > text.rfind("\\boxed"):
         marks, final = marks[1:], marks[0]
         found.append(_sentence(text, final.end()))
@@ -188,11 +187,12 @@ def _sentence(text: str, start: int) -> str:
 
 def boxes(text: str) -> list[str]:
     r"""The content of the last `\boxed{}`; of the last few, with commas, where they stand in a list."""
-    spans = []
+    spans: list[tuple[int, int, str]] = []
+    closing = _closing(text) if _BOXED.search(text) else {}
     for match in _BOXED.finditer(text):
         if match[1]:
             spans.append((match.start(), match.end(), match[1]))
-        elif (not spans or match.start() >= spans[-1][1]) and (end := _closing(text, match.end())):
+        elif (not spans or match.start() >= spans[-1][1]) and (end := closing.get(match.end())):
             spans.append((match.start(), end, text[match.end() : end - 1]))
     if not spans:
         return []
@@ -209,14 +209,15 @@ def _listed(between: str) -> bool:
     return len(between) < 60 and bool(_TOGETHER.search(between)) and not re.search(r"[.:?!]\s|\n\s*\n", between)
 
 
-def _closing(text: str, start: int) -> int:
-    """The position after the brace that closes the one before `start`; 0 if none does."""
-    depth = 1
-    for match in re.compile(r"\\.|[{}]", re.S).finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if not depth:
-            return match.end()
-    return 0
+def _closing(text: str) -> dict[int, int]:
+    """{position after an opening brace: position after the brace that closes it}."""
+    opened, closing = [], {}
+    for match in re.finditer(r"\\.|[{}]", text, re.S):
+        if match[0] == "{":
+            opened.append(match.end())
+        elif match[0] == "}" and opened:
+            closing[opened.pop()] = match.end()
+    return closing
 
 
 def _number(text: str) -> str | None:
@@ -250,6 +251,16 @@ def _last(sentence: str) -> str | None:
     names = [(at, one) for at, one in found if re.fullmatch(r"\W*[A-Za-z]+(?:\([A-Za-z]\))?\W*", one)]
     found = [each for each in found if each not in names] or found
     return max(found)[1] if found else None
+
+
+def _code(text: str) -> str | None:
+    """The last fenced block, else everything."""
+    lines = text.splitlines()
+    fences = [index for index, line in enumerate(lines) if line.lstrip().startswith("```")]
+    if len(fences) > 1:
+        end = len(fences) // 2 * 2 - 1
+        lines = lines[fences[end - 1] + 1 : fences[end]]
+    return "\n".join(line.rstrip() for line in lines).strip("\n") or None
 
 
 def _choice(text: str) -> str | None:

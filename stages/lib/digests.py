@@ -28,8 +28,5 @@ def md5(path: Path, of: Callable[[Path], str] = file_md5) -> str:
         for file in path.rglob("*")
         if file.is_file() and not IGNORED & set(file.relative_to(path).parts) and file.suffix != ".pyc"
     }
-    # DVC sorts by the parts of the path, so that `a/b` stands before `a.b`.
-    listing = [
-        {"md5": of(names[name]), "relpath": name} for name in sorted(names, key=lambda name: tuple(name.split("/")))
-    ]
+    listing = [{"md5": of(names[name]), "relpath": name} for name in sorted(names)]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"

@@ -127,7 +127,7 @@ def _take() -> subprocess.Popen[bytes]:
             if worker.poll() is None:
                 return worker
     return subprocess.Popen(
-        [sys.executable, "-P", os.path.abspath(__file__), str(os.getpid())],
+        [sys.executable, "-P", os.path.abspath(__file__), str(os.getpid()), str(SECONDS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -160,7 +160,7 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 # The worker's side.
 
 
-def _serve(parent: int) -> None:
+def _serve(parent: int, seconds: float) -> None:
     import resource
     import signal
 
@@ -171,7 +171,7 @@ def _serve(parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prepare()
     for line in _lines(parent):
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         answer = _same(*json.loads(line))
         signal.setitimer(signal.ITIMER_PROF, 0)
         os.write(1, json.dumps(answer).encode() + b"\n")
@@ -207,8 +207,8 @@ def _same(left: str, right: str) -> bool:
 def _equal(left: Any, right: Any) -> bool:
     """Math-Verify's `verify`, made symmetric where its two orders disagree."""
     from math_verify import verify
-    from math_verify.grader import is_assignment_relation, is_equation, take_last_relation
-    from sympy import Expr, FiniteSet, Tuple
+    from math_verify.grader import is_assignment_relation, is_equation, is_relation, take_last_relation
+    from sympy import Expr, FiniteSet, Interval, Tuple, Union
 
     if isinstance(left, str) or isinstance(right, str):
         return isinstance(left, str) and isinstance(right, str) and left.strip() == right.strip() != ""
@@ -220,12 +220,13 @@ def _equal(left: Any, right: Any) -> bool:
         left = take_last_relation(left).rhs
     if isinstance(left, FiniteSet) and isinstance(right, Tuple):  # in this order, (3, 1) would equal {1, 3}
         left, right = right, left
-    if _apart(left, right):
+    if isinstance(right, Expr):
+        left, right = right, left
+    if (isinstance(left, Expr) and isinstance(right, Interval | Union)) or _apart(left, right):
         return False
     if verify(left, right, timeout_seconds=None):
         return True
-    settled = (isinstance(left, Expr) and isinstance(right, Expr)) or isinstance(left, Tuple)
-    return not settled and verify(right, left, timeout_seconds=None)
+    return (is_relation(left) or is_relation(right)) and verify(right, left, timeout_seconds=None)
 
 
 @lru_cache(maxsize=4096)
@@ -297,4 +298,4 @@ def _prepare() -> None:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), float(sys.argv[2]))

@@ -48,7 +48,7 @@ _DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
 _SHORT = "mm|cm|dm|km|m|g|kg|mg|lb|lbs|oz|ft|in|yd|mi|s|h|hr|hrs|min|L|mL|ml|mph|kph|°|°C|°F|¢"
 _UNIT = (
     rf"(?: ?(?:{_SHORT})(?:[²³]|\^?\{{?[23]\}}?)?| ?(?:{_SHORT})/(?:{_SHORT})"
-    rf"| [A-Za-z][A-Za-z'-]{{2,}}(?:[ /-][A-Za-z'-]+){{0,5}})\.?"
+    rf"| [A-Za-z][A-Za-z'-]{{2,}}(?:[ /][A-Za-z'-]+){{0,5}})\.?"
 )
 _NAMES = re.compile(  # what follows a number in a formula, and is no unit
     r"(?:pi|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|mod|and|or|choose|times|plus|minus|to|over|[a-z])\b"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 ID = "assay.journal"
+# Nothing is reported to anyone, and a server started here runs no job queue: four idle processes for nothing.
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 RETRY = 30.0  # seconds between attempts while a server is away
 _SECRET_KEY = re.compile(
     r"secret|password|passwd|passphrase|credential|(api|access|private|auth)_?key"
@@ -99,7 +101,7 @@ def tags(entry: journal.Entry) -> dict[str, str]:
 
 def connect(root: Path) -> tuple[MlflowClient, str]:
     """A client and the id of the experiment. Raises whatever MLflow raises when the store cannot be used."""
-    os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="1")
+    os.environ.update(QUIET)
     for name, value in (("TIMEOUT", "5"), ("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "1")):
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
     import logging
@@ -109,7 +111,7 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
     for name in ("mlflow", "alembic", "urllib3", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     uri, name = store(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or "assay"
-    with _locked(Path(root) / ".assay/mlflow.lock"):  # two first users would both create tables and experiment
+    with locked(Path(root) / ".assay/mlflow.lock"):  # two first users would both create tables and experiment
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
@@ -180,7 +182,7 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
     log = folder / "log.jsonl"
     connection = run_id = None
     sent, size, next_try, said, closed = 0, -1, 0.0, False, False
-    with _locked(folder / "mirror.lock"):
+    with locked(folder / "mirror.lock"):
         while entry := journal.load(folder):
             journal.settle(entry)
             over = entry.run["status"] != journal.RUNNING
@@ -279,7 +281,7 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -97,6 +97,8 @@ def train(
             f"{run.name}: {run.world} processes were started, but accelerate joined {accelerator.num_processes}; "
             f"on CPUs set ACCELERATE_USE_CPU=true"
         )
+    if accelerator.distributed_type == "FSDP":
+        raise UserError(f"{run.name}: sharded weights cannot be saved and resumed yet; set launch: gpu or multinode")
     if params.global_batch % (params.device_batch * accelerator.num_processes):
         raise UserError(
             f"{run.name}.global_batch: {params.global_batch} is not a multiple of device_batch {params.device_batch} x "

@@ -1,0 +1,39 @@
+"""`python -m stages`: quick help, one sentence for a mistake."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.small import small
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_help_is_quick_and_names_every_command():
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "stages", "--help"], cwd=ROOT, capture_output=True, text=True)
+        seconds.append(time.perf_counter() - began)
+    assert done.returncode == 0 and min(seconds) < 1
+    for path in (ROOT / "stages/commands").glob("[!_]*.py"):
+        assert path.stem.replace("_", "-") in done.stdout
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, stages.__main__ as m; m._register(); "
+        "print(*{'torch', 'mlflow', 'dvc', 'transformers', 'scipy', 'numpy', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_mistakes_are_one_sentence(tmp_path):
+    project = small(tmp_path)
+    (tmp_path / "dvc.yaml").unlink()
+    for command in (["status"], [], ["compare", "one"], ["preset", "nope"]):
+        done = project.stages(*command, code=2)
+        assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "No such command" in project.stages("nope", code=2).stderr
