@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ENV = {
-    **{k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "ASSAY", "PYTHONPATH"))},
+    **{k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "ASSAY", "PYTHONPATH", "DO_NOT"))},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "DVC_NO_ANALYTICS": "1",
 }

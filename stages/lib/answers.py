@@ -19,6 +19,7 @@ from stages.lib import latex, numerals
 TYPES = ("number", "integer", "latex", "choice", "boolean", "code")
 WINDOW = 20_000  # characters at the end of a text in which its answer is looked for
 LONGEST = 2_000  # characters of an answer; more is not an answer
+LONGEST_CODE = 200_000
 MARKS = 20  # of "the answer is ...", the last ones are read
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([^\s{\\$]))")
@@ -250,11 +251,13 @@ def _last(sentence: str) -> str | None:
         found = [(at, one) for at, one in found if not match.start() <= at < match.end()] + [(match.start(), match[0])]
     names = [(at, one) for at, one in found if re.fullmatch(r"\W*[A-Za-z]+(?:\([A-Za-z]\))?\W*", one)]
     found = [each for each in found if each not in names] or found
-    return max(found)[1] if found else None
+    return numerals.one(max(found)[1]) if found else None
 
 
 def _code(text: str) -> str | None:
     """The last fenced block, else everything."""
+    if len(text) > LONGEST_CODE:
+        return None
     lines = text.splitlines()
     fences = [index for index, line in enumerate(lines) if line.lstrip().startswith("```")]
     if len(fences) > 1:
