@@ -179,8 +179,10 @@ def tracking(root: Path) -> Finding:
 
 
 CHECKS: dict[str, Callable[[Path], Finding]] = {
-    "python": python, "python on PATH": path, "git": git, "disk": disk, "cores": cores, "dvc": dvc, "remote": remote,
+    # telemetry stands before mlflow, whose check turns it off for this process
+    "python": python, "python on PATH": path, "telemetry": telemetry, "git": git,
+    "disk": disk, "cores": cores, "dvc": dvc, "remote": remote,
     "mlflow": tracking, "torch": library("torch", True, "every model needs it"),
     "accelerate": library("accelerate", True, "training is launched by it"), "accelerator": accelerator,
-    "telemetry": telemetry, "requirements": lock, "parameters": parameters,
+    "requirements": lock, "parameters": parameters,
 }  # fmt: skip
