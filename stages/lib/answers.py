@@ -48,9 +48,14 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
     if answer_type == "code":
         return _code(text)
     text = re.sub(r"[ \t\r\f\v]+", " ", text[-WINDOW:].replace("\0", "")).strip()
-    found = {"choice": _choice, "boolean": _boolean, "number": _number, "integer": _number}.get(
+    read = {"choice": _choice, "boolean": _boolean, "number": _number, "integer": _number}.get(
         answer_type or "", _formula
-    )(text)
+    )
+    found = read(text)
+    for _ in range(4):  # `#### \boxed{5}`: an answer may be marked twice
+        if not found or found == text:
+            break
+        text, found = found, read(found)
     return found if found and len(found) <= LONGEST else None
 
 
@@ -251,7 +256,7 @@ def _last(sentence: str) -> str | None:
         found = [(at, one) for at, one in found if not match.start() <= at < match.end()] + [(match.start(), match[0])]
     names = [(at, one) for at, one in found if re.fullmatch(r"\W*[A-Za-z]+(?:\([A-Za-z]\))?\W*", one)]
     found = [each for each in found if each not in names] or found
-    return numerals.one(max(found)[1]) if found else None
+    return max(found)[1] if found else None
 
 
 def _code(text: str) -> str | None:

@@ -130,23 +130,23 @@ def _tidied(text: str) -> str:
 
 def tokens(text: str) -> list[tuple[int, str]]:
     """(position, number as written) of the numbers in a text."""
-    return [(match.start(), match[0]) for match in _TOKEN.finditer(text.translate(_SYMBOLS))]
+    return [(match.start(), _one(match[0])) for match in _TOKEN.finditer(text.translate(_SYMBOLS))]
 
 
 def stated(sentence: str) -> str | None:
     """The number that answers in "the answer is ...": the one it begins with, else the last one."""
     found = tokens(sentence)
     if found and found[0][0] < 4 and "=" not in sentence:
-        return one(found[0][1])
-    return one(found[-1][1]) if found else None
+        return found[0][1]
+    return found[-1][1] if found else None
 
 
 def last(text: str) -> str | None:
     """The last number in a text, as it is written there; None if there is none."""
     found = tokens(text)
-    return one(found[-1][1]) if found else None
+    return found[-1][1] if found else None
 
 
-def one(token: str) -> str:
+def _one(token: str) -> str:
     """Of a token that is a list without spaces, the last number."""
     return token if "," not in token or read(token) else token.rpartition(",")[2]
