@@ -301,7 +301,7 @@ def _held(path: Path) -> bool:
 
 def _helper(root: str, identity: str) -> None:
     """What `mirror.Mirror` starts. Only our one line reaches the terminal: libraries write to nowhere."""
-    os.nice(10)
+    os.nice(5)
     terminal = os.dup(2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.stderr = os.fdopen(terminal, "w", encoding="utf-8")
