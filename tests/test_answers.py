@@ -319,7 +319,7 @@ def test_threads_get_the_right_answers():
 
 
 def _forked(queue):
-    queue.put(latex.same_many([("a+b", "b+a"), ("a+b", "b-a")]))
+    queue.put((latex.same_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in latex._idle]))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -329,8 +329,10 @@ def test_a_child_process_has_workers_of_its_own(method):
     queue = context.Queue()
     child = context.Process(target=_forked, args=(queue,))
     child.start()
-    assert queue.get(timeout=120) == [True, False]
+    found, workers = queue.get(timeout=120)
     child.join()
+    assert found == [True, False]
+    assert workers and {worker.pid for worker in latex._idle}.isdisjoint(workers)
     assert latex.same("a+d", "d+a")
 
 
