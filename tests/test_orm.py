@@ -12,8 +12,8 @@ from stages.lib.tokenizer import build
 from tests import tiny
 
 TOKENIZER = build()
-SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 4, "level": "token", "eval_problems": 99, "loss": "bce", "lm_weight": 1.0,
-            "lm_data": "gold", "head_words": [], "dropout": 0.0, "samples_per_problem": 4,
+SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 4, "level": "token", "loss": "bce", "lm_weight": 1.0,
+            "eval_problems": 99, "lm_data": "gold", "head_words": [], "dropout": 0.0, "samples_per_problem": 4,
             "mixed_only": False}  # fmt: skip
 SCORE = """
 import os, sys
