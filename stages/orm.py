@@ -11,6 +11,7 @@ of language and verification examples) or on the right samples themselves (lm_da
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Literal
 
 from pydantic import Field
@@ -56,10 +57,13 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         for split in ("train", "verifier", "dev")
     }
     samples = chosen(records.read_samples(run.data("samples", "verifier.parquet")), params)
-    if len({sample.correct for sample in samples}) < 2:
+    if not samples:
         raise UserError(
-            "data/samples/verifier.parquet: all samples are right, or all wrong, so there is nothing to tell apart; "
-            "draw more of them (samples.n_verifier) or from another generator"
+            "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
+        )
+    if len({sample.correct for sample in samples}) < 2 and run.is_main:
+        print(
+            "orm: warning: all samples are right, or all wrong: this verifier cannot tell them apart", file=sys.stderr
         )
     path = run.data("generator", "model")
     model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
