@@ -156,7 +156,7 @@ def test_keys_of_all_64_bits_fit(key):
 def test_choose_inverts_the_distribution(size, u, temperature, seed):
     logits = torch.from_numpy(np.random.default_rng(seed).normal(0, 3, (16, size))).float()
     logits[:, seed % size] = -math.inf if size > 1 else 0.0
-    ids, logprobs = choose(logits, torch.full((16,), u, dtype=torch.float64), temperature)
+    ids, logprobs = choose(logits, torch.full((16,), u, dtype=torch.float64), temperature, torch.arange(16))
     p = (logits.double() / temperature).softmax(-1).numpy()
     for row, token in enumerate(ids.tolist()):
         sums = np.cumsum(p[row])

@@ -120,8 +120,8 @@ def _judged(left: str, right: str) -> bool:
 
 def _asked(left: str, right: str) -> bool | None:
     """A worker's answer, or None if it died of the question. Raises UserError if workers cannot start."""
-    for _ in range(2):
-        worker = _take()
+    for worker in (_take(), None):
+        worker = worker or _start()  # the second is new: whoever ended one idle worker may have ended all
         answer = None
         try:
             answer = _ask(worker, (left, right))
@@ -148,6 +148,10 @@ def _take() -> subprocess.Popen[bytes]:
             worker = _idle.pop()
             if worker.poll() is None:
                 return worker
+    return _start()
+
+
+def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-P", os.path.abspath(__file__), str(os.getpid()), str(SECONDS)],
         stdin=subprocess.PIPE,

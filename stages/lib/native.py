@@ -1,8 +1,10 @@
 """The native engine: many samples a prompt, the prompt's keys and values stored once for all of them.
 
 `transformers.generate(num_return_sequences=N)` keeps N copies of every prompt, pads every row to the longest and runs
-until the last row has ended. Here a row holds its own new tokens only (stages/lib/prefixes.py), rows that have ended
-are taken out, and new prompts are let in when a quarter of the places is free. It works for any transformers causal LM:
+until the last row has ended. Here a row holds its own new tokens only (stages/lib/prefixes.py), draws that have agreed
+so far share one row and part where they differ, rows that have ended are taken out, and new prompts are let in when a
+quarter of the places is free. A draw depends on its own key alone, so sharing changes none; at temperature 0.7 the
+bundled model draws six times as many tokens as it computes. It works for any transformers causal LM:
 prompts run through the model as it is, and what that leaves in the model's own cache is the prefix: keys, values,
 sliding windows, and the state of short convolutions and other recurrent layers, of which every row gets its copy.
 
@@ -12,7 +14,8 @@ last bit whatever shares the batch, so every shape that enters a sum is a functi
   - prompts are read unpadded, with others of equal length only;
   - rows let in together have one age, so their suffixes have one length and nothing is padded;
   - prefixes are padded to a multiple of 32 and multiplied among their equals only;
-  - rows come in multiples of 16: for fewer than 8, matrix libraries take kernels that add in another order.
+  - rows come in multiples of 16, those of one prompt in multiples of 8: for fewer than 8, matrix libraries take kernels
+    that add in another order.
 Measured on CPUs in float32 with MKL: equal bits for any number of rows, any order and 1 or 2 threads
 (tests/test_sampling.py proves it on the machine at hand). On an accelerator, whose library chooses kernels by the
 number of rows, a draw can differ between batches where u falls within rounding of a boundary.
@@ -24,6 +27,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -89,46 +93,64 @@ def fitting(requests: deque[Request], places: int) -> list[Request]:
 
 
 class Cohort:
-    """The books of requests let in together. Rows beyond the last draw repeat it, for rows come in multiples of 16."""
+    """The books of requests let in together, with prompts of one padded length.
 
-    def __init__(self, requests: list[Request], prompts: list[Prompt], room: int):
+    Draws that agree so far have the same past, so they share one row; where they part, the row forks.
+    """
+
+    def __init__(self, requests: list[Request], prompts: list[Prompt], limit: int):
         device = prompts[0].logits.device
         self.at = [(request, row) for request in requests for row in range(len(request.keys))]
-        # (rows,) on the CPU: the draw that a row makes, its request, and whether it still wants tokens
-        self.slot = torch.arange(up(len(self.at), ROWS)).clamp(max=len(self.at) - 1)
-        sizes = torch.tensor([len(request.keys) for request in requests])
-        self.owner = torch.repeat_interleave(torch.arange(len(requests)), sizes)[self.slot]
-        self.alive = torch.arange(len(self.slot)) < len(self.at)
-        self.block = Block(prompts, self.owner, room)
-        self.age = 0  # tokens drawn in each row
-        self.ids = torch.zeros(len(self.at), room, dtype=torch.long, device=device)
-        self.logprobs = torch.zeros(len(self.at), room, device=device)
+        self.keys = torch.tensor([signed(key) for request in requests for key in request.keys], device=device)
+        # (draws,) the row of each draw, and whether it still wants tokens
+        self.row = np.repeat(np.arange(len(requests)), [len(request.keys) for request in requests])
+        self.alive = np.ones(len(self.at), bool)
+        self.block = Block(prompts, limit)
+        self.age = 0  # tokens of each draw
+        self.ids = torch.zeros(len(self.at), limit, dtype=torch.long)
+        self.logprobs = torch.zeros(len(self.at), limit)
 
     def record(self, ids: torch.Tensor, logprobs: torch.Tensor, stop: torch.Tensor) -> list[tuple[Request, int, Draw]]:
-        """Write one token a row down; return the draws that it ends. stop: (rows,) on the CPU."""
-        slot = self.slot.to(ids.device)
-        self.ids[slot, self.age], self.logprobs[slot, self.age] = ids, logprobs
+        """Write a token down for every living draw; return the draws that it ends. All on the CPU, (living draws,)."""
+        live = np.flatnonzero(self.alive)
+        self.ids[live, self.age], self.logprobs[live, self.age] = ids, logprobs
         self.age += 1
-        over = self.alive & (stop | (self.age == self.ids.shape[1]))
-        if not over.any():
+        over = live[stop.numpy() | (self.age == self.ids.shape[1])]
+        if not len(over):
             return []
-        self.alive &= ~over
-        slots = self.slot[over]
-        ends = ["stop" if stopped else "length" for stopped in stop[over].tolist()]
-        columns = (self.ids[slots, : self.age].tolist(), self.logprobs[slots, : self.age].tolist(), ends)
-        return [(*self.at[slot], Draw(*row)) for slot, *row in zip(slots.tolist(), *columns, strict=True)]
+        self.alive[over] = False
+        stopped = np.isin(over, live[stop.numpy()])
+        columns = (self.ids[over, : self.age].tolist(), self.logprobs[over, : self.age].tolist(), stopped)
+        return [
+            (*self.at[draw], Draw(own, numbers, "stop" if ended else "length"))
+            for draw, own, numbers, ended in zip(over, *columns, strict=True)
+        ]
 
-    def shrink(self) -> torch.Tensor:
-        """The rows to go on with: all of them while few have ended, for leaving out rows means copying the others."""
-        live = self.alive.nonzero()[:, 0]
-        size = up(len(live), ROWS)
-        if size > 0.9 * len(self.slot):
-            return torch.arange(len(self.slot))
-        rows = torch.cat([live, live[-1:].expand(size - len(live))])
-        self.slot, self.alive = self.slot[rows], torch.arange(size) < len(live)
-        self.owner = self.owner[rows]
-        self.block.take(rows.to(self.ids.device), self.owner)
-        return rows
+    def branch(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fork the rows whose living draws chose different tokens. Returns, for each row from now on, the token that it
+        reads next and the row of before whose past it has. Rows without a draw read token 0, for nobody."""
+        live, block = np.flatnonzero(self.alive), self.block
+        tokens = self.ids[live, self.age - 1].numpy()
+        pairs, child = np.unique(self.row[live] << 32 | tokens, return_inverse=True)
+        parent, token = pairs >> 32, pairs & (1 << 32) - 1
+        heir = np.append(True, parent[1:] != parent[:-1])  # the first child stays in its parent's row
+        row, forked = parent.copy(), np.flatnonzero(~heir)
+        free = np.setdiff1d(np.arange(block.rows + up(len(forked), ROWS)), parent, assume_unique=True)[: len(forked)]
+        row[forked] = free
+        rows = max(block.rows, up(int(row.max()) + 1, ROWS))
+        if len(forked):
+            block.fork(parent[forked], free, rows)
+        self.row[live] = row[child]
+        before, after = np.zeros(rows, int), np.zeros(rows, int)
+        before[row], after[row] = parent, token
+        if up(len(row), ROWS) < 0.8 * rows:  # leaving rows out means copying the others
+            kept = np.sort(row)
+            kept = np.pad(kept, (0, up(len(kept), ROWS) - len(kept)), mode="edge")
+            block.take(kept)
+            self.row[live] = np.searchsorted(kept, self.row[live])
+            before, after, row = before[kept], after[kept], np.searchsorted(kept, row)
+        block.place(np.sort(row))
+        return after, before
 
 
 class Batch:
@@ -138,65 +160,69 @@ class Batch:
         self.model, self.temperature, self.limit = model, temperature, limit
         self.stop_ids = torch.tensor(list(stop_ids), dtype=torch.long)
         self.cache, self.cohorts = SharedCache(model), []
-        self.rows: dict[str, torch.Tensor] = {}  # logits (B, V); key, age, position (B,)
+        self.logits: list[torch.Tensor] = []  # (rows, V) of each cohort
 
     @property
     def size(self) -> int:
-        return sum(cohort.block.rows for cohort in self.cohorts)
+        """Draws that still want tokens."""
+        return sum(int(cohort.alive.sum()) for cohort in self.cohorts)
 
     def admit(self, requests: list[Request]) -> None:
         """Read these requests' prompts and let their rows in."""
-        if not requests:
-            return
-        requests = sorted(requests, key=lambda request: up(len(request.ids), PREFIX))
-        prompts = read(self.model, [request.ids for request in requests])
-        cohort = Cohort(requests, prompts, self.limit)
-        self.cohorts.append(cohort)
-        self.cache.admit(cohort.block, prompts, cohort.owner)
-        device = self.model.device
-        owner = cohort.owner.to(device)
-        keys = torch.tensor([signed(key) for request in requests for key in request.keys])
-        new = {
-            "logits": torch.stack([prompt.logits for prompt in prompts])[owner],
-            "position": torch.tensor([prompt.length for prompt in prompts], device=device)[owner],
-            "age": torch.zeros_like(owner),
-            "key": keys[cohort.slot].to(device),
-        }
-        self.rows = {name: torch.cat([self.rows[name], x]) if self.rows else x for name, x in new.items()}
+        widths: dict[int, list[Request]] = {}
+        for request in requests:
+            widths.setdefault(up(len(request.ids), PREFIX), []).append(request)
+        for width in sorted(widths):
+            prompts = read(self.model, [request.ids for request in widths[width]])
+            cohort = Cohort(widths[width], prompts, self.limit)
+            self.cohorts.append(cohort)
+            self.cache.admit(cohort.block, prompts)
+            owner = torch.from_numpy(cohort.block.owner)
+            self.logits.append(torch.stack([prompt.logits for prompt in prompts])[owner.to(prompts[0].logits.device)])
 
     def step(self) -> list[tuple[Request, int, Draw]]:
-        """One more token for every row; the draws that it ended."""
-        u = None if self.temperature == 0 else uniform(self.rows["key"], self.rows["age"])
-        ids, logprobs = choose(self.rows.pop("logits"), u, self.temperature)
-        stop = torch.isin(ids.cpu(), self.stop_ids)
-        draws, kept, first = [], [], 0
-        for cohort in self.cohorts:
-            rows = slice(first, first + cohort.block.rows)
-            draws += cohort.record(ids[rows], logprobs[rows], stop[rows])
-            kept.append(first + cohort.shrink())
-            first = rows.stop
-        self.cohorts = [cohort for cohort in self.cohorts if cohort.block.rows]
+        """One more token for every draw; the draws that it ended."""
+        draws, inputs, kept, first = [], [np.zeros(0, int)], [np.zeros(0, int)], 0
+        for cohort, chosen in zip(self.cohorts, self._choose(), strict=True):
+            rows = cohort.block.rows
+            draws += cohort.record(*chosen)
+            if cohort.alive.any():
+                tokens, before = cohort.branch()
+                inputs.append(tokens)
+                kept.append(first + before)
+            first += rows
+        self.cohorts = [cohort for cohort in self.cohorts if cohort.alive.any()]
         self.cache.blocks = [cohort.block for cohort in self.cohorts]
-        rows = torch.cat(kept)
-        if len(rows) < first:
-            rows = rows.to(ids.device)
-            ids, self.rows = ids[rows], {name: x[rows] for name, x in self.rows.items()}
-            self.cache.take(rows)
+        device, self.logits = self.model.device, []
+        self.cache.take(torch.from_numpy(np.concatenate(kept)).to(device))
         if self.cohorts:
             with shared_prefix(self.model):
                 output = self.model(
-                    ids[:, None],
-                    position_ids=self.rows["position"][:, None],
+                    torch.from_numpy(np.concatenate(inputs)).to(device)[:, None],
+                    position_ids=torch.cat([block.positions() for block in self.cache.blocks])[:, None],
                     past_key_values=self.cache,
                     use_cache=True,
                 )
-            self.rows["logits"] = output.logits[:, -1]
-            self.rows["age"], self.rows["position"] = self.rows["age"] + 1, self.rows["position"] + 1
+            self.logits = list(output.logits[:, -1].split([block.rows for block in self.cache.blocks]))
             for block in self.cache.blocks:
                 block.age += 1
-        else:
-            self.rows = {}
         return draws
+
+    def _choose(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """(token, log-probability, whether it stops) of the living draws of each cohort, on the CPU."""
+        live = [np.flatnonzero(cohort.alive) for cohort in self.cohorts]
+        first = np.cumsum([0] + [len(logits) for logits in self.logits])
+        row = np.concatenate([start + c.row[own] for start, c, own in zip(first, self.cohorts, live, strict=False)])
+        u = None
+        if self.temperature:
+            keys = [c.keys[torch.from_numpy(own).to(c.keys.device)] for c, own in zip(self.cohorts, live, strict=True)]
+            ages = [torch.full_like(key, c.age) for key, c in zip(keys, self.cohorts, strict=True)]
+            u = uniform(torch.cat(keys), torch.cat(ages))
+        logits = torch.cat(self.logits)
+        ids, logprobs = choose(logits, u, self.temperature, torch.from_numpy(row).to(logits.device))
+        ids, logprobs, sizes = ids.cpu(), logprobs.cpu(), [len(draws) for draws in live]
+        columns = (ids, logprobs, torch.isin(ids, self.stop_ids))
+        return list(zip(*(column.split(sizes) for column in columns), strict=True))
 
 
 def signed(key: int) -> int:
@@ -214,28 +240,30 @@ def uniform(key: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     return (z >> 11 & (1 << 53) - 1).double() * 2.0**-53
 
 
-def choose(logits: torch.Tensor, u: torch.Tensor | None, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens (B,) and their log-probabilities at temperature 1 (B,), from logits (B, V).
+def choose(
+    logits: torch.Tensor, u: torch.Tensor | None, temperature: float, row: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens (D,) and their log-probabilities at temperature 1 (D,), from logits (B, V) and each draw's row (D,).
 
-    Greedy if u is None; else the first token at which the cumulative distribution at `temperature` exceeds u (B,).
+    Greedy if u is None; else the first token at which the cumulative distribution at `temperature` exceeds u (D,).
     Only operations that treat each row alone are used. The sum goes over blocks of tokens first, so that one pass over
     the vocabulary suffices and the running sums in float64 are short.
     """
     logits = logits.float()
     p = logits.softmax(-1)
     if u is None:
-        ids = logits.argmax(-1)
+        ids = logits.argmax(-1)[row]
     else:
         q = p if temperature == 1 else (logits / temperature).softmax(-1)
         width = 32
         q = torch.nn.functional.pad(q, (0, -q.shape[1] % width)).view(len(q), -1, width)
-        blocks = q.sum(-1).double().cumsum(-1)
+        blocks = q.sum(-1).double().cumsum(-1)[row]
         target = u[:, None] * blocks[:, -1:]
         block = first_above(blocks, target)
         below = torch.where(block > 0, blocks.gather(1, (block - 1).clamp(min=0)), 0)
-        inner = q[torch.arange(len(q), device=q.device), block[:, 0]].double().cumsum(-1)
+        inner = q[row, block[:, 0]].double().cumsum(-1)
         ids = (block * width + first_above(inner, target - below))[:, 0]
-    return ids, p.gather(1, ids[:, None])[:, 0].log()
+    return ids, p[row, ids].log()
 
 
 def first_above(sums: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -15,14 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, LinearAttentionCacheLayerMixin
 
 ROWS = 16  # rows come in multiples of this
+SLOTS = 8  # and those of one prompt, in the products with its keys and values, in multiples of this
 PREFIX = 32  # prefixes are padded to multiples of this
 READ = 4096  # tokens of prompts that the model reads at a time
 SUFFIX = 32  # the room for suffixes grows by this many tokens
@@ -67,10 +68,10 @@ def is_recurrent(layer) -> bool:
 class Prefix:
     """The prompts of one padded length: for each attention layer keys and values (P, kv heads, width, d)."""
 
-    def __init__(self, prompts: list[Prompt], padded: int):
+    def __init__(self, prompts: list[Prompt]):
         self.device = prompts[0].logits.device
         self.lengths = torch.tensor([prompt.length for prompt in prompts], device=self.device)
-        self.number = torch.arange(len(prompts))  # which of them are still here
+        padded = up(int(self.lengths.max()), PREFIX)
         self.keys, self.values, self.bias = {}, {}, {}
         for i, layer in enumerate(prompts[0].cache.layers):
             if is_recurrent(layer):
@@ -86,24 +87,25 @@ class Prefix:
                 self.values[i][p, :, : stored.keys.shape[2]] = stored.values[prompt.row]
                 self.bias[i][p, : stored.keys.shape[2]] = 0
 
-    def place(self, owner: torch.Tensor) -> None:
-        """owner: (rows,) on the CPU, ascending: the prompt of each row. Prompts that no row needs are dropped."""
-        alive, counts = torch.unique_consecutive(owner, return_counts=True)
-        if len(alive) < len(self.number):
-            alive = torch.isin(self.number, alive)
-            self.number = self.number[alive]
-            alive = alive.to(self.device)
-            self.lengths = self.lengths[alive]
-            for store in (self.keys, self.values, self.bias):
-                for i in store:
-                    store[i] = store[i][alive]
-        self.slots = up(int(counts.max()), ROWS)
-        start = counts.cumsum(0) - counts
-        # (P * slots,) the row in each slot, in an empty one the prompt's last row again; and (rows,) the way back.
-        index = start[:, None] + torch.minimum(torch.arange(self.slots), counts[:, None] - 1)
-        prompt = torch.repeat_interleave(torch.arange(len(counts)), counts)
-        back = prompt * self.slots + torch.arange(len(owner)) - start[prompt]
-        self.index, self.back = index.flatten().to(self.device), back.to(self.device)
+    def keep(self, prompts: np.ndarray) -> None:
+        """Give up the memory of all other prompts."""
+        chosen = torch.from_numpy(prompts).to(self.device)
+        self.lengths = self.lengths[chosen]
+        for store in (self.keys, self.values, self.bias):
+            for i in store:
+                store[i] = store[i][chosen]
+
+    def place(self, owner: np.ndarray, live: np.ndarray) -> None:
+        """owner: (rows,) the prompt of each row; live: the rows that count. The others may hold anything."""
+        live = live[np.argsort(owner[live], kind="stable")]
+        counts = np.bincount(owner[live], minlength=len(self.lengths))
+        self.slots = up(int(counts.max()), SLOTS)
+        rank = np.arange(len(live)) - np.repeat(counts.cumsum() - counts, counts)
+        slot = owner[live] * self.slots + rank
+        # (P * slots,) the row in each slot, in an empty one any; and (rows,) the way back.
+        index, back = np.full(len(counts) * self.slots, live[0]), np.zeros(len(owner), int)
+        index[slot], back[live] = live, slot
+        self.index, self.back = (torch.from_numpy(x).to(self.device) for x in (index, back))
 
     def _by_prompt(self, x: torch.Tensor) -> torch.Tensor:
         """(rows, kv heads, groups, n) -> (P, kv heads, slots * groups, n)."""
@@ -132,21 +134,32 @@ class Prefix:
 
 
 class Suffixes:
-    """New tokens' keys and values of rows of one age: for each attention layer (rows, kv heads, room, d)."""
+    """New tokens' keys and values of rows of one age: for each attention layer (rows, kv heads, room, d), or more."""
 
-    def __init__(self, room: int):
-        self.keys, self.values, self.limit = {}, {}, room
+    def __init__(self, limit: int):
+        self.keys, self.values, self.limit = {}, {}, limit
 
     def append(self, i: int, age: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         """keys, values: (rows, kv heads, 1, d) of the token at place `age`. In place; room grows now and then."""
         for store, new in ((self.keys, keys), (self.values, values)):
-            if i not in store or store[i].shape[2] == age:
-                room = min(up(age + 1, SUFFIX) if age < 2 * SUFFIX else 2 * age, self.limit)
-                grown = new.new_empty((*new.shape[:2], room, new.shape[3]))
+            rows, room = store[i].shape[0::2] if i in store else (0, 0)
+            if room <= age or rows < len(new):
+                if room <= age:
+                    room = min(up(age + 1, SUFFIX) if age < 2 * SUFFIX else 2 * age, self.limit)
+                grown = new.new_empty((max(rows, len(new)), new.shape[1], room, new.shape[3]))
                 if i in store:
-                    grown[:, :, :age] = store[i]
+                    grown[:rows, :, :age] = store[i][:, :, :age]
                 store[i] = grown
-            store[i][:, :, age] = new[:, :, 0]
+            store[i][: len(new), :, age] = new[:, :, 0]
+
+    def fork(self, source: torch.Tensor, target: torch.Tensor, age: int, rows: int) -> None:
+        """Copy what rows `source` hold to rows `target`; there are `rows` of them from now on."""
+        for store in (self.keys, self.values):
+            for i, old in store.items():
+                if len(old) < rows:
+                    store[i] = old.new_empty((max(rows, len(old) * 3 // 2), *old.shape[1:]))
+                    store[i][: len(old), :, :age] = old[:, :, :age]
+                store[i][target, :, :age] = store[i][source, :, :age]
 
     def take(self, rows: torch.Tensor) -> None:
         for store in (self.keys, self.values):
@@ -155,50 +168,56 @@ class Suffixes:
 
 
 class Block:
-    """Rows of one age in the batch: some prompts, by padded length, and their rows' suffixes of `age` tokens."""
+    """Rows of one age in the batch: prompts of one padded length, and `rows` suffixes of `age` tokens each.
 
-    def __init__(self, prompts: list[Prompt], owner: torch.Tensor, room: int):
-        """prompts: ascending by padded length; owner: (rows,) on the CPU, ascending: the prompt of each row."""
-        padded = [up(prompt.length, PREFIX) for prompt in prompts]
-        self.firsts = [padded.index(width) for width in sorted(set(padded))] + [len(prompts)]  # first prompt of each
-        self.prefixes = [Prefix(prompts[a:b], padded[a]) for a, b in pairwise(self.firsts)]
+    It begins with one row a prompt; a row forks where the draws that share it part.
+    """
+
+    def __init__(self, prompts: list[Prompt], limit: int):
         layers = enumerate(prompts[0].cache.layers)
         self.windows = {i: layer.sliding_window for i, layer in layers if getattr(layer, "is_sliding", False)}
-        self.suffixes, self.age = Suffixes(room), 0
-        self.place(owner)
+        self.prefix, self.suffixes, self.age = Prefix(prompts), Suffixes(limit), 0
+        self.owner = np.minimum(np.arange(up(len(prompts), ROWS)), len(prompts) - 1)  # (rows,) the prompt of each
 
-    def place(self, owner: torch.Tensor) -> None:
-        """Say to which prompt each row belongs from now on; prompts without rows give up their memory."""
-        for k, (a, b) in enumerate(pairwise(self.firsts)):
-            mine = owner[(owner >= a) & (owner < b)]
-            if len(mine):
-                self.prefixes[k].place(mine - a)
-            else:
-                self.prefixes[k] = None
-        self.rows = len(owner)
+    @property
+    def rows(self) -> int:
+        return len(self.owner)
 
-    def take(self, rows: torch.Tensor, owner: torch.Tensor) -> None:
-        """Keep these rows, whose prompts are `owner`."""
-        self.suffixes.take(rows)
-        self.place(owner)
+    def positions(self) -> torch.Tensor:
+        """(rows,) of the next token."""
+        return self.prefix.lengths[torch.from_numpy(self.owner).to(self.prefix.device)] + self.age
+
+    def fork(self, source: np.ndarray, target: np.ndarray, rows: int) -> None:
+        """Let rows `target` go on as copies of rows `source`; there are `rows` of them from now on."""
+        self.owner = np.pad(self.owner, (0, rows - self.rows), mode="edge")
+        self.owner[target] = self.owner[source]
+        device = self.prefix.device
+        self.suffixes.fork(torch.from_numpy(source).to(device), torch.from_numpy(target).to(device), self.age, rows)
+
+    def take(self, rows: np.ndarray) -> None:
+        """Keep these rows."""
+        self.owner = self.owner[rows]
+        self.suffixes.take(torch.from_numpy(rows).to(self.prefix.device))
+
+    def place(self, live: np.ndarray) -> None:
+        """Say which rows count. When a quarter of the prompts has none left, these give up their memory."""
+        wanted = np.unique(self.owner[live])
+        if len(wanted) <= len(self.prefix.lengths) * 3 // 4:
+            self.prefix.keep(wanted)
+            self.owner = np.searchsorted(wanted, self.owner).clip(max=len(wanted) - 1)
+        self.prefix.place(self.owner, live)
 
     def attend(self, i: int, query: torch.Tensor) -> torch.Tensor:
         """query (rows, kv heads, groups, d), scaled -> (rows, kv heads, groups, d)."""
         window = self.windows.get(i)
         begin = 0 if window is None else max(0, self.age + 1 - window)
-        mixed, first = [], 0
-        for prefix in filter(None, self.prefixes):
-            rows = slice(first, first + len(prefix.back))
-            keys = self.suffixes.keys[i][rows, :, begin : self.age + 1].flatten(0, 1)
-            values = self.suffixes.values[i][rows, :, begin : self.age + 1].flatten(0, 1)
-            own = query[rows]
-            shared = prefix.scores(i, own, window, self.age)
-            suffix = torch.bmm(own.flatten(0, 1), keys.transpose(1, 2)).view(*own.shape[:3], -1)
-            weights = torch.cat([shared, suffix], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
-            shared, suffix = weights.split([shared.shape[-1], suffix.shape[-1]], -1)
-            mixed.append(prefix.mix(i, shared) + torch.bmm(suffix.flatten(0, 1), values).view(*own.shape[:3], -1))
-            first = rows.stop
-        return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+        keys = self.suffixes.keys[i][: self.rows, :, begin : self.age + 1].flatten(0, 1)
+        values = self.suffixes.values[i][: self.rows, :, begin : self.age + 1].flatten(0, 1)
+        shared = self.prefix.scores(i, query, window, self.age)
+        suffix = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2)).view(*query.shape[:3], -1)
+        weights = torch.cat([shared, suffix], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
+        shared, suffix = weights.split([shared.shape[-1], suffix.shape[-1]], -1)
+        return self.prefix.mix(i, shared) + torch.bmm(suffix.flatten(0, 1), values).view(*query.shape[:3], -1)
 
 
 class SharedCache(Cache):
@@ -223,8 +242,9 @@ class SharedCache(Cache):
             first += block.rows
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def admit(self, block: Block, prompts: list[Prompt], owner: torch.Tensor) -> None:
+    def admit(self, block: Block, prompts: list[Prompt]) -> None:
         """Add a block of rows; each takes its recurrent states from its prompt."""
+        owner = torch.from_numpy(block.owner)
         self.blocks.append(block)
         for i, layer in enumerate(self.layers):
             if not is_recurrent(layer):

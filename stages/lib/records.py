@@ -243,3 +243,12 @@ def read_scores(path: Path) -> list[Score]:
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Sorted by (verifier, problem_id, index). Raises ValueError when two rows share that key."""
     _write_parquet(path, Score, scores)
+
+
+def read_labels(path: Path) -> list[StepLabel]:
+    return _read_parquet(path, StepLabel)
+
+
+def write_labels(path: Path, labels: Iterable[StepLabel]) -> None:
+    """Sorted by (problem_id, index, step, method). Raises ValueError when two rows share that key."""
+    _write_parquet(path, StepLabel, labels)
