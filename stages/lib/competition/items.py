@@ -1,0 +1,123 @@
+"""Competition problems: drawn, proven, written down, derived again, and checked.
+
+An item is kept only if its two solvers agree on an integer in 0..999, its solution ends in that integer, and its text
+reads back to the parameters it was made of. A disagreement of the solvers is never drawn over: it is a fault of the
+family, and the reason that `item` gives names it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import log10
+from typing import Any
+
+from stages.lib import seeds
+from stages.lib.competition import algebra, combinatorics, geometry, number_theory, probability, reading
+from stages.lib.competition.family import Family, Params
+from stages.lib.records import Problem, Program, Source, Step
+
+VERSION = 1
+GENERATOR = "competition"
+LEVELS = (1, 2, 3)
+LARGEST = 999
+ATTEMPTS = 400
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for module in (number_theory, combinatorics, algebra, geometry, probability)
+    for family in module.FAMILIES
+}
+
+
+def item(name: str, level: int, seed: int, item_id: str, split: str) -> Problem | str:
+    """The item with this id, or why there is none. It depends on nothing but these arguments. Every possible problem
+    belongs to the even seeds or to the odd ones, so adjacent seeds share none however small a family is."""
+    family = FAMILIES[name]
+    reason = ""
+    for attempt in range(ATTEMPTS):
+
+        def draw(field: str, attempt: int = attempt):
+            return seeds.rng(seed, "aime", VERSION, family.version, item_id, level, attempt, field)
+
+        params = family.sample(draw, level)
+        if params is None:
+            reason = reason or "every draw was degenerate"
+            continue
+        if seeds.key("aime", content(name, params)) % 2 != seed % 2:
+            continue
+        answer = solved(family, params)
+        if isinstance(answer, str):
+            return answer
+        reason = f"the answer {answer} is not in 0..{LARGEST}"
+        if 0 <= answer <= LARGEST:
+            phrasing = draw("phrasing").randrange(len(family.phrasings))
+            return problem(family, level, phrasing, params, item_id, split, f"seed={seed}")
+    return f"{name}, level {level}: no problem in {ATTEMPTS} draws ({reason})"
+
+
+def content(name: str, params: Mapping[str, Any]) -> str:
+    """What an item says, whatever the words."""
+    return f"{name} {json.dumps(params, sort_keys=True)}"
+
+
+def solved(family: Family, params: Params) -> int | str:
+    """The answer, or the sentence that says how the solvers disagree."""
+    closed, brute = family.solve_closed(params), family.solve_brute(params)
+    if closed != brute:
+        return f"{family.name}: the solvers disagree, {closed} in closed form and {brute} by search, for {params}"
+    return closed
+
+
+def problem(
+    family: Family, level: int, phrasing: int, params: Params, item_id: str, split: str, revision: str
+) -> Problem:
+    program = {"family": family.name, "level": level, "phrasing": phrasing, "params": params}
+    question, steps, answer = rederive(program)
+    return Problem(
+        id=item_id, benchmark="competition", split=split, question=question, answer=answer, answer_type="integer",
+        steps=steps, difficulty=difficulty(family, params),
+        program=Program(generator=GENERATOR, version=VERSION, params=program),
+        licence="MIT", source=Source(url="procedural:competition", revision=revision),
+    )  # fmt: skip
+
+
+def difficulty(family: Family, params: Params) -> float:
+    """Steps of the worked solution, and decimal digits of the search that does without it."""
+    return round(len(family.steps(params)) + log10(max(1, family.work(params))), 2)
+
+
+def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
+    """(question, steps, answer) of Problem.program.params; the last step is the `#### answer` line."""
+    family, params = FAMILIES[program["family"]], program["params"]
+    answer = str(family.solve_closed(params))
+    question = reading.written(family.phrasings[program["phrasing"]], family.words(params))
+    return question, [*family.steps(params), Step(text=f"#### {answer}", value=answer)], answer
+
+
+def check(problem: Problem) -> list[str]:
+    """What is wrong with an item: sentences, [] where all holds. Both solvers run again."""
+    try:
+        return _faults(problem)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        return [f"program: {type(error).__name__}: {error}"]
+
+
+def _faults(problem: Problem) -> list[str]:
+    program = problem.program.params
+    family, params = FAMILIES[program["family"]], program["params"]
+    answer = solved(family, params)
+    if isinstance(answer, str):
+        return [answer]
+    faults = []
+    question, steps, derived = rederive(program)
+    for field, value in (("question", question), ("answer", derived), ("steps", steps)):
+        if getattr(problem, field) != value:
+            faults.append(f"{field} differs from what the program gives")
+    if not 0 <= answer <= LARGEST:
+        faults.append(f"the answer {answer} is not in 0..{LARGEST}")
+    if len(steps) < 4 or steps[-2].value != derived:
+        faults.append("the worked solution needs three steps and must end in the answer")
+    fields = reading.read(family.phrasings[program["phrasing"]], problem.question)
+    if fields is None or family.parse(fields) != params:
+        faults.append("the text does not read back to the parameters")
+    return faults

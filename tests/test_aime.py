@@ -1,0 +1,110 @@
+"""Stage aime: the firewall between splits, the cap on answers, published problems, and equal bytes."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stages import aime
+from stages.lib import competition, overlap, records
+from stages.lib.errors import UserError
+from tests import tiny
+
+SETTINGS = {
+    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen": 6}, "unseen": ["two_coins", "necklaces"],
+    "train_only": ["digit_sum"], "levels": [1, 2, 3], "compare_with": [],
+}  # fmt: skip
+
+
+def settings(**changes):
+    return aime.Params(**{**SETTINGS, **changes})
+
+
+def test_the_splits_share_nothing(tmp_path):
+    run = tiny.execution(tmp_path, "aime", settings())
+    metrics = aime.body(run)
+    made = {split: records.read_problems(run.out / f"{split}.jsonl") for split in aime.SPLITS}
+    families = {split: {p.program.params["family"] for p in own} for split, own in made.items()}
+    assert families["unseen"] == {"two_coins", "necklaces"}
+    assert not families["unseen"] & (families["train"] | families["dev"] | families["test"])
+    assert "digit_sum" in families["train"] and "digit_sum" not in families["test"] | families["dev"]
+    everything = [p for own in made.values() for p in own]
+    assert len({aime.content(p) for p in everything}) == len(everything) == sum(metrics["problems"].values())
+    assert all(competition.check(p) == [] for p in everything)
+    report = json.loads((run.out / "report.json").read_text())
+    assert not any(report["firewall"]["items_shared"].values())
+
+
+def test_no_answer_is_frequent_in_its_family():
+    problems, _ = aime.build(
+        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen=["two_coins"]), 4
+    )
+    for family in competition.FAMILIES:
+        answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
+        assert max(answers.values()) <= max(1, aime.MOST * answers.total()), family
+    assert {p.program.params["level"] for p in problems} == {1, 2, 3}
+
+
+def test_more_items_change_none():
+    few, _ = aime.build(settings(), 1)
+    more, _ = aime.build(settings(per_family={**SETTINGS["per_family"], "test": 4}), 1)
+    tests = [{p.id: p for p in made if p.split == "test"} for made in (few, more)]
+    assert tests[0].items() <= tests[1].items() and len(tests[1]) > len(tests[0])
+
+
+def test_same_seed_same_bytes_and_adjacent_seeds_share_none(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        aime.body(tiny.execution(tmp_path / name, "aime", settings()))
+    for file in ("test.jsonl", "train.jsonl", "report.json"):
+        assert (tmp_path / "one/data/aime" / file).read_bytes() == (tmp_path / "two/data/aime" / file).read_bytes()
+    said = [{aime.content(p) for p in aime.build(settings(), seed)[0]} for seed in (42, 43)]
+    assert not said[0] & said[1]
+
+
+def test_a_repeated_published_problem_stops_the_stage(tmp_path):
+    problems, _ = aime.build(settings(), 1)
+    leaked = tmp_path / "published.jsonl"
+    leaked.write_text(json.dumps({"problem": "Well known. " + problems[0].question}) + "\n")
+    with pytest.raises(UserError, match="repeats a problem of"):
+        aime.report(problems, settings(compare_with=[str(leaked)]))
+    leaked.write_text(json.dumps({"nothing": 1}) + "\n")
+    with pytest.raises(UserError, match="published.jsonl:1: no question"):
+        aime.report(problems, settings(compare_with=[str(leaked)]))
+
+
+def test_no_item_repeats_a_real_aime_problem():
+    root = os.environ.get("ASSAY_BENCHMARKS")
+    if not root:
+        pytest.skip("ASSAY_BENCHMARKS is not set: the real AIME problems are not here")
+    files = [str(Path(root) / "aime" / name) for name in ("aime24.jsonl", "aime25.jsonl", "aime_1983_2024.csv")]
+    problems, _ = aime.build(settings(), 1)
+    account = aime.report(problems, settings(compare_with=files))
+    assert account["published"]["repeated"] == 0 and account["published"]["compared_with"] > 900
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unseen": ["astrology"]}, "'astrology' is no family; allowed: remainder_system"),
+        ({"train_only": ["two_coins"]}, "both unseen and train_only"),
+    ],
+)
+def test_wrong_settings_are_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
+
+
+def test_a_family_too_small_is_told():
+    with pytest.raises(UserError, match="different items for"):
+        aime.build(settings(per_family={**SETTINGS["per_family"], "train": 900}), 1)
+
+
+def test_overlap_by_hand():
+    long = "the quick brown fox jumps over the lazy dog and then runs far away home"
+    other = long.replace("over", "above")
+    assert overlap.shared_runs([long, other, "short"], [long.upper()]) == [0]
+    assert overlap.shared_runs([other], [long], n=5) == [0]
+    assert overlap.similar([long, other, "nothing like it at all, really nothing"], [long]) == [(0, 0)]
