@@ -1,7 +1,8 @@
 """Select among N solutions and say what it is worth: curves for every N, intervals, comparisons with majority.
 
-Reads   data/samples/{dev,test,test_greedy}.parquet, data/scores/{dev,test}.parquet, data/benchmarks/{dev,test}.jsonl
-Writes  data/best_of_n/{metrics.json,table.md,curve.csv,curve.png}
+Reads   data/samples/{dev,test,test_greedy,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and their problems
+Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png} in distribution, {matrix.md, matrix.csv,
+        matrix.png} out of it
 
 The idea: one pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k
 and majority are exact with ties split evenly; weighted and top votes are Monte Carlo below N, error stated. Whatever
@@ -19,7 +20,7 @@ from typing import Any
 
 from pydantic import Field
 
-from stages.lib import charts, curves, execution, files, pools, records, standings
+from stages.lib import charts, curves, execution, files, matrix, pools, records, sets, standings
 from stages.lib.params import Params as Section
 
 
@@ -53,6 +54,7 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
     charts.draw(run.out / "curve.png", results, standings.lines(results), title)
     charts.show(title, standings.HEADER, rows)
     print(notes)
+    shifted = transfer(run, test, choices)
     return {
         "n": n,
         "problems": len(test),
@@ -61,12 +63,34 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
         "versus_majority": differences,
         "turning": turns,
         "chosen_on_dev": {name: choice._asdict() for name, choice in choices.items()},
+        "matrix": shifted,
+    }
+
+
+def transfer(
+    run: execution.Execution[Params], test: list[pools.Pool], choices: dict[str, curves.Choice]
+) -> dict[str, Any]:
+    """Write the matrix: every method on the test set and on every group out of distribution."""
+    groups: dict[str, list[pools.Pool]] = {}
+    for name, known in [("test", test), *((name, _pools(run, name)) for name in sets.SHIFTED)]:
+        for problem, pool in zip(sets.problems(run, name), known, strict=True):
+            groups.setdefault(sets.group(problem), []).append(pool)
+    found = matrix.cells(groups, choices, run.params.draws, run.seed)
+    verifiers = [name for name in test[0].scores if name not in pools.LIKELIHOODS]
+    header, rows = matrix.table(found, verifiers)
+    title = f"Out of distribution, N = {found[0].n}: what the verifiers' weighted votes gain on majority"
+    files.write_text(run.out / "matrix.md", f"{title}\n\n{charts.markdown(header, rows)}")
+    files.write_text(run.out / "matrix.csv", matrix.csv(found))
+    charts.gains(run.out / "matrix.png", found, verifiers, title)
+    charts.show(title, header, rows)
+    return {
+        group: {cell.method: cell.accuracy for cell in found if cell.group == group} for group in dict.fromkeys(groups)
     }
 
 
 def _pools(run: execution.Execution[Params], split: str) -> list[pools.Pool]:
     return pools.from_records(
-        records.read_problems(run.data("benchmarks", f"{split}.jsonl")),
+        sets.problems(run, split),
         records.read_samples(run.data("samples", f"{split}.parquet")),
         records.read_scores(run.data("scores", f"{split}.parquet")),
     )

@@ -1,6 +1,7 @@
 """Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, section 4.1).
 
-Reads data/base/model, data/benchmarks/{train,dev,test}.jsonl; writes data/generator/{model, history.csv, metrics.json}.
+Reads data/base/model, data/benchmarks/{train,dev,test}.jsonl, data/aime/train.jsonl; writes data/generator/{model,
+history.csv, metrics.json}.
 The loss falls on the solution only. After each epoch it measures test@1 (greedy) and test@N (any of N samples right):
 coverage collapses while test@1 still rises (figure 3 of the paper), and verifiers live on coverage. The epoch that is
 kept is the best on dev; what is logged of test chooses nothing.
@@ -19,25 +20,15 @@ from stages.lib.execution import Execution, run
 from stages.lib.optimisation import Optimisation
 
 if TYPE_CHECKING:
-    from stages.lib.packing import Example
     from stages.lib.records import Problem
 
 
 class Params(Optimisation):
+    competition: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
     eval_problems: int = Field(ge=0)  # of dev and of test, after every epoch
     eval_samples: int = Field(gt=0)  # N of test@N
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(gt=0)
-
-
-def example(tokenizer: Any, problem: Problem) -> Example:
-    """A gold solution as a training example: every token of the solution counts 1, the prompt 0."""
-    from stages.lib.encoding import encode, without_annotations
-    from stages.lib.packing import Example
-
-    encoded = encode(tokenizer, problem.prompt(), [without_annotations(step.text) for step in problem.steps])
-    length = len(encoded.ids)
-    return Example(encoded.ids, [0.0] * encoded.prompt_length + [1.0] * (length - encoded.prompt_length))
 
 
 def accuracy(run: Execution[Params], engine: Any, tokenizer: Any, problems: list[Problem], n: int) -> dict[str, float]:
@@ -65,7 +56,7 @@ def accuracy(run: Execution[Params], engine: Any, tokenizer: Any, problems: list
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, models, records, training
+    from stages.lib import files, gold, models, records, training
     from stages.lib.errors import UserError
     from stages.lib.native import NativeEngine
 
@@ -74,8 +65,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     sets = {
         split: records.read_problems(run.data("benchmarks", f"{split}.jsonl")) for split in ("train", "dev", "test")
     }
-    gold = [problem for problem in sets["train"] if problem.steps]
-    if not gold:
+    worked = [problem for problem in sets["train"] if problem.steps]
+    if not worked:
         raise UserError("data/benchmarks/train.jsonl: no problem has gold steps; a generator cannot be trained on it")
     shown = {split: sets[split][: run.params.eval_problems] for split in ("dev", "test")}
     best = run.checkpoints / "best"
@@ -93,9 +84,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         return measured
 
     losses = training.Losses(models.adapted(model, run.params.lora_rank))
-    history = training.train(
-        run, losses, [example(tokenizer, problem) for problem in gold], run.params, on_epoch=evaluate
-    )
+    competition = records.read_problems(run.data("aime", "train.jsonl"))[: run.params.competition]
+    examples = [gold.example(tokenizer, problem) for problem in worked + competition]
+    history = training.train(run, losses, examples, run.params, on_epoch=evaluate)
     epochs = [row for row in history.rows if "dev_greedy" in row]
     chosen = max(epochs, key=lambda row: (row["dev_greedy"], -row["epoch"]))
     if run.is_main:
@@ -103,7 +94,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         with files.replacing_dir(run.out / "model") as folder:
             shutil.copytree(best / "model", folder, dirs_exist_ok=True)
     return {
-        "examples": len(gold),
+        "examples": len(examples),
         "steps": len(history.rows),
         "epoch": chosen["epoch"],
         **{name: chosen[name] for name in ("dev_greedy", "test_greedy", "test_single", "test_any")},

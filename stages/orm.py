@@ -12,6 +12,7 @@ of language and verification examples) or on the right samples themselves (lm_da
 from __future__ import annotations
 
 import sys
+from itertools import cycle, islice
 from typing import Any, Literal
 
 from pydantic import Field
@@ -34,21 +35,17 @@ class Params(Optimisation):
 
 def chosen(samples: list[Any], params: Params) -> list[Any]:
     """The samples to train on, by problem."""
-    by_problem: dict[str, list[Any]] = {}
-    for sample in samples:
-        if sample.index < params.samples_per_problem:
-            by_problem.setdefault(sample.problem_id, []).append(sample)
-    pools = by_problem.values()
+    from stages.lib.records import by_problem
+
+    pools = by_problem(sample for sample in samples if sample.index < params.samples_per_problem).values()
     if params.mixed_only:
         pools = [pool for pool in pools if len({sample.correct for sample in pool}) == 2]
     return [sample for pool in pools for sample in pool]
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, models, records, scorecard, training
-    from stages.lib.encoding import encode, without_annotations
+    from stages.lib import files, gold, models, records, scorecard, training
     from stages.lib.errors import UserError
-    from stages.lib.packing import Example
     from stages.lib.verifiers import ScalarVerifier, example
 
     params = run.params
@@ -78,38 +75,28 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         for sample in samples
     ]
     if params.lm_weight > 0 and params.lm_data == "gold":
-        gold = [problem for problem in problems["train"].values() if problem.steps]
-        for i in range(len(examples)):  # an equal mix: the few gold solutions come round many times
-            problem = gold[i % len(gold)]
-            found = encode(tokenizer, problem.prompt(), [without_annotations(step.text) for step in problem.steps])
-            solution = len(found.ids) - found.prompt_length
-            examples.append(Example(found.ids, [0.0] * found.prompt_length + [1.0] * solution))
+        worked = [gold.example(tokenizer, problem) for problem in problems["train"].values() if problem.steps]
+        if not worked:
+            raise UserError("data/benchmarks/train.jsonl: no problem has gold steps; set orm.lm_data: samples")
+        examples += islice(cycle(worked), len(examples))  # an equal mix: the few gold solutions come round many times
     history = training.train(
         run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
     )
-    dev = records.read_samples(run.data("samples", "dev.parquet"))
-    pools: dict[str, list[Any]] = {}
-    for sample in dev:
-        pools.setdefault(sample.problem_id, []).append(sample)
+    pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
     scores = [[score.score for score in verifier.score(problems["dev"][name], pool)] for name, pool in pools.items()]
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
-    flat, truth = [s for row in scores for s in row], [c for row in correct for c in row]
+    tokens = [[sample.tokens for sample in pool] for pool in pools.values()]
     if run.is_main:
         verifier.save(run.out / "model")
         files.write_text(run.out / "history.csv", history.csv())
-    auc = scorecard.within_problem_auc(scores, correct)
     return {
         "samples": len(samples),
         "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),
         "steps": len(history.rows),
         "verification_loss": history.rows[-1].get("verification_loss"),
         "lm_loss": history.rows[-1].get("lm_loss"),
-        "dev": {
-            "auc": auc,
-            "brier": scorecard.brier(flat, truth) if flat else None,
-            "ece": scorecard.calibration_error(flat, truth) if flat else None,
-        },
+        "dev": scorecard.card(scores, correct, tokens),
     }
 
 

@@ -1,9 +1,10 @@
 """samples: draw N solutions for every problem, extract their answers, grade them.
 
-Reads data/generator/model and data/benchmarks/{verifier,dev,test}.jsonl.
-Writes data/samples/{verifier,dev,test}.parquet (N solutions a problem at one temperature) and test_greedy.parquet (one).
+Reads data/generator/model, data/benchmarks/{verifier,dev,test}.jsonl, data/ood/test.jsonl, data/aime/{test,unseen}.jsonl.
+Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one temperature) and
+test_greedy.parquet (one).
 
-The verifier learns from `verifier` and is judged on `dev` and `test`; all three are drawn at the same temperature, for a
+The verifiers learn from `verifier` and are judged on the others; all are drawn at the same temperature, for a
 verifier trained on other samples than it will rank is tested out of its depth (Cobbe et al. 2021, arXiv:2110.14168, draw
 both at 0.7). A solution that was cut off has no answer. Every draw is keyed by problem and index: more samples, another
 batch or more processes change none of those already drawn.
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib import answers, params, records, seeds
+from stages.lib import answers, params, records, seeds, sets
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution, run
 from stages.lib.records import Problem, Sample
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from stages.lib.sampling import Draw, Engine
 
 VERSION = 1  # part of every key: raise it when the way of drawing changes
-SETS = ("verifier", "dev", "test", "test_greedy")
+SETS = (*sets.SOURCES, "test_greedy")
 
 
 class Params(params.Params):
     engine: Literal["native", "vllm"]
     n_verifier: int = Field(ge=1)  # samples a problem for training verifiers
     n_eval: int = Field(ge=1)  # samples a problem of dev and test
+    n_shifted: int = Field(ge=1)  # samples a problem of ood and aime
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(ge=1)
     rows: int = Field(ge=16)  # samples decoded at a time on each process; changes speed and memory, no sample
@@ -44,6 +46,8 @@ class Params(params.Params):
 
 def count(name: str, params: Params) -> int:
     """Samples a problem."""
+    if name in sets.SHIFTED:
+        return params.n_shifted
     return {"verifier": params.n_verifier, "test_greedy": 1}.get(name, params.n_eval)
 
 
@@ -90,15 +94,15 @@ def drawn(
 
 
 def summary(samples: list[Sample]) -> dict[str, float]:
-    groups: dict[str, list[bool]] = {}
-    for sample in samples:
-        groups.setdefault(sample.problem_id, []).append(bool(sample.correct))
+    if not samples:
+        return {"problems": 0, "samples": 0, "tokens": 0}
+    groups = [[bool(sample.correct) for sample in own] for own in records.by_problem(samples).values()]
     tokens = sum(sample.tokens for sample in samples)
     return {
         "problems": len(groups),
         "samples": len(samples),
-        "pass_at_1": sum(sum(group) / len(group) for group in groups.values()) / len(groups),
-        "pass_at_n": sum(map(any, groups.values())) / len(groups),
+        "pass_at_1": sum(sum(group) / len(group) for group in groups) / len(groups),
+        "pass_at_n": sum(map(any, groups)) / len(groups),
         "finished": sum(sample.finish == "stop" for sample in samples) / len(samples),
         "tokens": tokens,
         "mean_tokens": tokens / len(samples),
@@ -111,9 +115,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     state = parts.joined(run)
     path = run.data("generator", "model")
     tokenizer = models.load_tokenizer(path)
-    problems = {
-        name: records.read_problems(run.data("benchmarks", f"{name.removesuffix('_greedy')}.jsonl")) for name in SETS
-    }
+    problems = {name: sets.problems(run, name.removesuffix("_greedy")) for name in SETS}
     engine = None
     for name in SETS:
         done = parts.finished(run.checkpoints, name, Sample)

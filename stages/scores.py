@@ -1,8 +1,9 @@
-"""Stage scores: every sample of dev and test, scored by every verifier.
+"""Stage scores: every sample of dev, test, ood and aime, scored by every verifier.
 
-Reads data/orm/model, data/samples/{dev,test}.parquet and data/benchmarks/{dev,test}.jsonl; writes
-data/scores/{dev,test}.parquet and metrics.json: AUC within a problem, calibration, correlation of score and length.
-Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.
+Reads data/{orm,prm,genrm}/model, data/samples/{dev,test,ood,aime}.parquet and the problems they were drawn for; writes
+data/scores/{dev,test,ood,aime}.parquet and metrics.json: AUC within a problem, calibration, correlation of score and
+length. Solutions of a problem that are equal word for word are scored once. Problems are dealt round the processes;
+finished ones are kept as they come, so a killed run goes on where it was.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.scores
 """
@@ -11,67 +12,103 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
+from stages.lib import sets
 from stages.lib.execution import Execution, run
 from stages.lib.params import Params as Strict
 
 if TYPE_CHECKING:
-    from stages.lib.records import Sample, Score
+    from collections.abc import Iterator
 
-VERIFIERS = ("orm",)
+    from stages.lib.records import Problem, Sample, Score
+    from stages.lib.verifiers import Verifier
+
+
+class Generative(Strict):
+    """How the generative verifier is asked: for the verdict at once, or for `votes` rationales."""
+
+    mode: Literal["direct", "cot"]
+    votes: int = Field(ge=1, le=32)  # K
+    temperature: float = Field(gt=0)
+    max_new_tokens: int = Field(ge=1)
+    rows: int = Field(ge=16)  # rationales drawn at a time; changes speed and memory, none of them
 
 
 class Params(Strict):
+    verifiers: list[Literal["orm", "prm", "genrm"]] = Field(min_length=1)
     dtype: Literal["float32", "bfloat16"]
+    genrm: Generative
 
 
-def measured(pools: dict[str, list[Sample]], scores: dict[tuple[str, int], float]) -> dict[str, float | None]:
+def load(run: Execution[Params], name: str, device: Any) -> Verifier:
+    """The verifier that a stage saved, on a device."""
+    from stages.lib.generative import GenerativeVerifier, Sampling
+    from stages.lib.stepwise import StepVerifier
+    from stages.lib.verifiers import ScalarVerifier
+
+    path, dtype = run.data(name, "model"), run.params.dtype
+    if name == "genrm":
+        asked = Sampling(**run.params.genrm.model_dump(), seed=run.seed)
+        verifier = GenerativeVerifier.load(path, asked, dtype)
+    else:
+        verifier = {"orm": ScalarVerifier, "prm": StepVerifier}[name].load(path, dtype)
+        verifier.head.to(device)
+    verifier.model.to(device)
+    return verifier
+
+
+def scored(verifier: Verifier, problem: Problem, samples: list[Sample]) -> list[Score]:
+    """One Score for each sample; equal solutions share theirs."""
+    first: dict[tuple[str, str], int] = {}
+    same = [first.setdefault((sample.text, sample.finish), i) for i, sample in enumerate(samples)]
+    distinct = sorted(set(same))
+    found = dict(zip(distinct, verifier.score(problem, [samples[i] for i in distinct]), strict=True))
+    return [found[i].model_copy(update={"index": sample.index}) for i, sample in zip(same, samples, strict=True)]
+
+
+def all_scored(
+    run: Execution[Params], name: str, verifier: Verifier, pools: list[tuple[Problem, list[Sample]]], what: str
+) -> Iterator[list[Score]]:
+    """The scores of each problem, in any order."""
+    if name == "genrm":
+        yield from run.progress(verifier.score_many(pools), len(pools), what)
+    else:
+        for problem, samples in run.progress(pools, len(pools), what):
+            yield scored(verifier, problem, samples)
+
+
+def measured(pools: dict[str, list[Sample]], scores: list[Score]) -> dict[str, float | None]:
     from stages.lib import scorecard
 
-    by_problem = [[scores[s.problem_id, s.index] for s in pool] for pool in pools.values()]
+    given = {(score.problem_id, score.index): score.score for score in scores}
+    by_problem = [[given[s.problem_id, s.index] for s in pool] for pool in pools.values()]
     correct = [[bool(s.correct) for s in pool] for pool in pools.values()]
-    samples = [s for pool in pools.values() for s in pool]
-    flat, truth = [x for row in by_problem for x in row], [c for row in correct for c in row]
-    if not flat:
-        return {}
-    return {
-        "auc": scorecard.within_problem_auc(by_problem, correct),
-        "brier": scorecard.brier(flat, truth),
-        "ece": scorecard.calibration_error(flat, truth),
-        "length_correlation": scorecard.length_correlation(flat, [s.tokens for s in samples]),
-    }
+    return scorecard.card(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import models, parts, records
-    from stages.lib.verifiers import ScalarVerifier
 
     state = parts.joined(run)
-    verifiers = [ScalarVerifier.load(run.data(name, "model"), run.params.dtype) for name in VERIFIERS]
-    for verifier in verifiers:
-        verifier.model.to(state.device)
-        verifier.head.to(state.device)
-    metrics: dict[str, Any] = {verifier.name: {} for verifier in verifiers}
-    for split in ("dev", "test"):
-        problems = {p.id: p for p in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
-        pools: dict[str, list[Sample]] = {}
-        for sample in records.read_samples(run.data("samples", f"{split}.parquet")):
-            pools.setdefault(sample.problem_id, []).append(sample)
-        scores: list[Score] = []
-        for verifier in verifiers:
-            what = f"{verifier.name}-{split}"
+    verifiers = {name: load(run, name, state.device) for name in run.params.verifiers}
+    metrics: dict[str, Any] = {name: {} for name in verifiers}
+    for split in sets.SCORED:
+        problems = {problem.id: problem for problem in sets.problems(run, split)}
+        pools = records.by_problem(records.read_samples(run.data("samples", f"{split}.parquet")))
+        for name, verifier in verifiers.items():
+            what = f"{name}-{split}"
             ids = parts.mine(run, list(pools), parts.finished(run.checkpoints, what, records.Score))
-            progress = run.progress(ids, len(ids), what)
-            parts.append(run, what, (verifier.score(problems[name], pools[name]) for name in progress))
-            tokens = sum(sample.tokens for name in ids for sample in pools[name])
+            own = [(problems[item], pools[item]) for item in ids]
+            parts.append(run, what, all_scored(run, name, verifier, own, what))
+            tokens = sum(sample.tokens for item in ids for sample in pools[item])
             run.count(tokens=tokens, flops=models.flops(verifier.model, tokens, training=False))
         state.wait_for_everyone()
         if run.is_main:
-            for verifier in verifiers:
-                scores += parts.merged(run, f"{verifier.name}-{split}", pools, records.Score)
-            records.write_scores(run.out / f"{split}.parquet", scores)
-            for verifier in verifiers:
-                mine = {(s.problem_id, s.index): s.score for s in scores if s.verifier == verifier.name}
-                metrics[verifier.name][split] = measured(pools, mine)
+            scores = {name: parts.merged(run, f"{name}-{split}", pools, records.Score) for name in verifiers}
+            records.write_scores(run.out / f"{split}.parquet", [score for each in scores.values() for score in each])
+            for name in verifiers:
+                metrics[name][split] = measured(pools, scores[name])
     return metrics
 
 

@@ -219,6 +219,27 @@ def test_what_is_extracted_is_its_own_answer(text, answer_type):
 # Groups
 
 
+@pytest.mark.parametrize("answer_type", [kind for kind in TYPES if kind != "code"])
+def test_no_answer_can_be_read_where_it_is_marked_and_equals_only_itself(answer_type):
+    said = ["N/A", "n/a.", r"so \boxed{\text{N/A}}", "5 of 7\n#### N/A", "The answer is N/A because 5 is missing.",
+            "<<<N/A>>>, or <<<5>>>"]  # fmt: skip
+    assert [extract(text, answer_type) for text in said] == ["N/A"] * len(said)
+    for text in said:
+        assert equal("N/A", text, answer_type) and equal(text, "N/A", answer_type)
+    for other in ("5", "True", "no", "N", "A", r"\frac{N}{A}", "", "None", "Is it N/A? #### 5", "x <<<5>>> as N/A"):
+        assert not equal("N/A", other, answer_type) and not equal(other, "N/A", answer_type)
+    readable = {"choice": "B", "boolean": "True"}.get(answer_type, "5")
+    assert group(["N/A", readable, "#### N/A", readable], answer_type) == [0, 1, 0, 1]
+
+
+def test_an_angled_answer_is_the_first_one_without_commas():
+    assert extract("first <<<1,234>>>, then <<<5>>>", "number") == "1234"
+    assert extract("48 = <<48/2=24>>24, <<<1/2>>>", "number") == "1/2"
+    assert equal("(7/3, -2)", "so <<<(7/3, -2)>>>", "latex") and not equal("(7/3, -2)", "<<<(-2, 7/3)>>>", "latex")
+    assert extract("<<<True>>>, not False", "boolean") == "true" and extract("<<<B>>> beats A", "choice") == "B"
+    assert extract("<<<4>>>\n#### 5", "number") == "5"
+
+
 def test_groups_are_classes_of_equal_answers():
     given_ = [None, "1/2", "0.50", "x", "", "7", r"\frac{2}{4}", "7.0", "no idea at all", "-7"]
     assert group(given_, "number") == [-1, 0, 0, -1, -1, 1, 0, 1, -1, 2]

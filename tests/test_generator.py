@@ -5,13 +5,13 @@ import csv
 import pytest
 
 from stages import generator
-from stages.lib import models, records
+from stages.lib import gold, models, records
 from stages.lib.errors import UserError
 from stages.lib.tokenizer import build
 from tests import tiny
 
 TOKENIZER = build()
-SETTINGS = {**tiny.OPTIMISATION, "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_problems": 4, "eval_samples": 4,
+SETTINGS = {**tiny.OPTIMISATION, "competition": 2, "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_problems": 4, "eval_samples": 4,
             "temperature": 1.0, "max_new_tokens": 24}  # fmt: skip
 
 
@@ -22,10 +22,11 @@ def world(root, train):
             root / f"data/benchmarks/{split}.jsonl", [tiny.problem(i + 50, split) for i in range(count)]
         )
     records.write_problems(root / "data/benchmarks/train.jsonl", train)
+    records.write_problems(root / "data/aime/train.jsonl", [tiny.problem(i + 80) for i in range(3)])
 
 
 def test_loss_is_on_the_solution_alone_without_annotations():
-    found = generator.example(TOKENIZER, tiny.problem(3))
+    found = gold.example(TOKENIZER, tiny.problem(3))
     learnt = [token for token, weight in zip(found.ids, found.lm, strict=True) if weight]
     assert TOKENIZER.decode(learnt) == "4 + 1 = 5\n#### 5\n<eos>"
     assert found.lm == sorted(found.lm), "the prompt first, then the solution"
@@ -40,7 +41,7 @@ def test_learns_and_keeps_the_best_epoch(tmp_path):
     assert len(rows) == 9 and len(epochs) == 3 and {row["test_any"] != "" for row in epochs} == {True}
     assert float(rows[-1]["lm_loss"]) < 0.7 * float(rows[0]["lm_loss"])
     best = max(epochs, key=lambda row: (float(row["dev_greedy"]), -float(row["epoch"])))
-    assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 20
+    assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 22
     kept = models.load_causal_lm(run.out / "model")
     assert models.load_tokenizer(run.out / "model").eos_token_id == kept.config.eos_token_id == 1
 
@@ -71,7 +72,7 @@ def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
     of, model = tiny.problem(3), tiny.model("lfm2", len(TOKENIZER))
     fresh = generator.accuracy(run, NativeEngine(model), TOKENIZER, [of], 1)
     losses = training.Losses(model)
-    training.train(run, losses, [generator.example(TOKENIZER, of)] * 8, tiny.optimisation(epochs=60.0, lr=1e-2))
+    training.train(run, losses, [gold.example(TOKENIZER, of)] * 8, tiny.optimisation(epochs=60.0, lr=1e-2))
     assert fresh == {"greedy": 0.0}
     assert generator.accuracy(run, NativeEngine(model), TOKENIZER, [of], 1) == {"greedy": 1.0}
     many = generator.accuracy(run, NativeEngine(model), TOKENIZER, [of], 4)

@@ -22,7 +22,9 @@ from stages import scores
 from stages.lib import files
 from stages.lib.execution import Execution
 root = Path(sys.argv[1])
-run = Execution("scores", scores.Params(dtype="float32"), 1, root, "key", int(os.environ.get("RANK", 0)),
+PARAMS = {"verifiers": ["orm"], "dtype": "float32", "genrm": {"mode": "direct", "votes": 1, "temperature": 1.0, "max_new_tokens": 8,
+                                                                  "rows": 16}}
+run = Execution("scores", scores.Params(**PARAMS), 1, root, "key", int(os.environ.get("RANK", 0)),
                 int(os.environ.get("WORLD_SIZE", 1)))
 metrics = scores.body(run)
 if run.is_main:
@@ -40,6 +42,19 @@ def root(tmp_path):
         if split != "train":
             pool = [tiny.sample(of, j, (i + j) % 2) for i, of in enumerate(problems) for j in range(4)]
             records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
+    shifted = [
+        tiny.problem(i, "test").model_copy(update={"id": f"sums/test/{i}~names", "operator": "names"}) for i in (3, 4)
+    ]
+    records.write_problems(tmp_path / "data/ood/test.jsonl", shifted)
+    pool = [
+        tiny.sample(of, j, j % 2).model_copy(update={"text": "the same", "index": j})
+        for of in shifted
+        for j in range(3)
+    ]
+    records.write_samples(tmp_path / "data/samples/ood.parquet", pool)
+    for name in ("test", "unseen"):  # no competition problems
+        records.write_problems(tmp_path / f"data/aime/{name}.jsonl", [])
+    records.write_samples(tmp_path / "data/samples/aime.parquet", [])
     return tmp_path
 
 
@@ -59,7 +74,7 @@ def test_trains_and_writes(root, changes):
     assert metrics["samples"] == 56 and metrics["share_right"] == 0.5
     assert metrics["steps"] == len(rows) == (14 if gold else 7), "an epoch: each example once; gold as many again"
     assert {"lm_loss", "verification_loss"} <= set(rows[0])
-    assert set(metrics["dev"]) == {"auc", "brier", "ece"} and 0 <= metrics["dev"]["auc"] <= 1
+    assert set(metrics["dev"]) == {"auc", "brier", "ece", "length_correlation"} and 0 <= metrics["dev"]["auc"] <= 1
     model = root / "data/orm/model"
     assert (model / "head/head.safetensors").exists() and not list(model.glob("*adapter*"))
 
@@ -107,7 +122,15 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
         parts = {path.name: path.read_bytes() for path in (copy / ".checkpoints/scores/key").iterdir()}
         outputs.append((out, parts))
     (one, _), (two, parts), (resumed, _) = outputs
-    assert one == two == resumed and set(one) == {"dev.parquet", "test.parquet", "metrics.json"}
+    assert one == two == resumed and set(one) == {
+        "dev.parquet",
+        "test.parquet",
+        "ood.parquet",
+        "aime.parquet",
+        "metrics.json",
+    }
     assert "orm-test.1.jsonl" in parts, "the second process did nothing"
+    equal = records.read_scores(copy / "data/scores/ood.parquet")
+    assert len(equal) == 6 and len({s.score for s in equal if s.problem_id.endswith("3~names")}) == 1
     scored = {(s.problem_id, s.index) for s in records.read_scores(copy / "data/scores/test.parquet")}
     assert scored == {(s.problem_id, s.index) for s in records.read_samples(root / "data/samples/test.parquet")}

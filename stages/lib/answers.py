@@ -1,12 +1,14 @@
 r"""Final answers: take one out of a solution, and decide whether two are the same.
 
-`extract` finds what a solution says its answer is: after `####`, in `\boxed{}`, after "the answer is"; failing these,
-the last number (or formula, letter, yes or no) in it. `equal` compares two answers, or two whole solutions, by type:
-numbers exactly, as fractions (`lib/numerals.py`); formulas by Math-Verify in worker processes (`lib/latex.py`);
-letters and yes/no by meaning; code by text. It is symmetric. An answer that cannot be read equals nothing, itself
-included. A percentage equals both readings of it (28% = 28 = 0.28), since benchmarks write it either way.
+`extract` finds what a solution says its answer is: after `####`, in the first `<<<...>>>`, in `\boxed{}`, after "the
+answer is"; failing these, the last number (or formula, letter, yes or no) in it. `equal` compares two answers, or two
+whole solutions, by type: numbers exactly, as fractions (`lib/numerals.py`); formulas by Math-Verify in worker processes
+(`lib/latex.py`); letters and yes/no by meaning; code by text. It is symmetric. An answer that cannot be read equals
+nothing, itself included. A percentage equals both readings of it (28% = 28 = 0.28), since benchmarks write it either
+way. `N/A` (the question has no answer) is read in every type where it is marked or stands alone, and equals only itself.
 
-Sources: GSM8K's `####` (Cobbe et al., 2021), MATH's `\boxed` (Hendrycks et al., 2021).
+Sources: GSM8K's `####` (Cobbe et al., 2021), MATH's `\boxed` (Hendrycks et al., 2021), `<<<>>>` and `N/A` of DyVal (Zhu
+et al., 2024).
 Command: `python -m stages grade FILE.jsonl`.
 """
 
@@ -21,7 +23,10 @@ WINDOW = 20_000  # characters at the end of a text in which its answer is looked
 LONGEST = 2_000  # characters of an answer; more is not an answer
 LONGEST_CODE = 200_000
 MARKS = 20  # of "the answer is ...", the last ones are read
+NONE = "N/A"
 
+_ABSENT = re.compile(r"[\s*$({]*(?:\\[a-z]+\s*\{)?\s*N/A(?:[\s*$)}.!]*|[,;]?\s+[A-Za-z].*)", re.I | re.S)
+_ANGLED = re.compile(r"<<<(.*?)>>>", re.S)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([^\s{\\$]))")
 _MARKED = re.compile(r"\b(final )?answer\b(?:\**\s*:|\s*(?:is|was|=)(?![a-z]))\**\s*:?|^A:", re.I | re.M)
 _HOPE = re.compile(r"\.?\s*I hope\b.*", re.S)
@@ -48,6 +53,8 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
     if answer_type == "code":
         return _code(text)
     text = re.sub(r"[ \t\r\f\v]+", " ", text[-WINDOW:].replace("\0", "")).strip()
+    if "n/a" in text.lower() and _ABSENT.fullmatch(next(iter(_marked(text)), text)):
+        return NONE
     read = {"choice": _choice, "boolean": _boolean, "number": _number, "integer": _number}.get(
         answer_type or "", _formula
     )
@@ -120,7 +127,7 @@ def _same_number(gold: str | None, pred: str | None) -> bool:
         (numerals.read(text) or numerals.read(extract(text, "number") or "")) if text else None for text in (gold, pred)
     )
     if not ours or not theirs:
-        return False
+        return extract(gold, "number") == extract(pred, "number") == NONE
     return ours == theirs or not set(_number_keys(ours)).isdisjoint(_number_keys(theirs))
 
 
@@ -130,7 +137,7 @@ def _verdict(gold: str | None, pred: str | None, answer_type: str | None) -> boo
         return False
     if set(_keys(gold, answer_type)) & set(_keys(pred, answer_type)):
         return True
-    if answer_type not in (None, "latex"):
+    if answer_type not in (None, "latex") or NONE in (gold, pred):
         return False
     ours, theirs = (numerals.read(answer, units=False, comma=False) for answer in (gold, pred))
     if ours and theirs:
@@ -143,13 +150,13 @@ def _verdict(gold: str | None, pred: str | None, answer_type: str | None) -> boo
 
 
 def _readable(answer: str, answer_type: str | None) -> bool:
-    if answer_type in ("number", "integer"):
-        return numerals.read(answer) is not None
     return bool(_keys(answer, answer_type))
 
 
 def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
     """Two answers that share a key are equal; for types other than latex, only those."""
+    if answer == NONE:
+        return [NONE]
     if answer_type in ("number", "integer"):
         found = numerals.read(answer)
         return _number_keys(found) if found else []
@@ -176,6 +183,8 @@ def _marked(text: str) -> list[str]:
     found = []
     if "####" in text:
         found.append(text.rpartition("####")[2].strip().partition("\n")[0])
+    if angled := _ANGLED.search(text):
+        found.append(angled[1])
     boxed = boxes(text)
     marks = list(_MARKED.finditer(text))[: -1 - MARKS : -1]
     if marks and marks[0][1] and marks[0].start() > text.rfind("\\boxed"):
@@ -227,6 +236,7 @@ def _closing(text: str) -> dict[int, int]:
 
 
 def _number(text: str) -> str | None:
+    text = _ANGLED.sub(lambda match: match[0].replace(",", ""), text)
     if numerals.read(text):
         return text
     for candidate in _marked(text):

@@ -9,9 +9,11 @@ from stages.lib import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
 # Okabe & Ito's palette, which readers with any common colour blindness can tell apart.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+TITLES = {"orm": "ORM", "prm": "PRM", "genrm": "GenRM"}
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -22,7 +24,7 @@ def label(method: str) -> str:
             name = method.removeprefix(prefix)
             if name.startswith("likelihood_"):
                 return f"likelihood ({name.removeprefix('likelihood_')}) {words}"
-            return f"{name.upper() if name in ('orm', 'prm') else name} {words}"
+            return f"{TITLES.get(name, name)} {words}"
     return {"pass": "pass@k", "majority": "majority"}.get(method, method)
 
 
@@ -68,6 +70,38 @@ def draw(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], m
             annotation_clip=False,
         )  # fmt: skip
     figure.subplots_adjust(left=0.075, right=0.71, top=0.92, bottom=0.12)
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
+def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str) -> None:
+    """The weighted vote's gain on majority with its interval: a row for each group, a mark for each verifier.
+
+    cells: of stages/lib/matrix.py."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    groups = list(dict.fromkeys(cell.group for cell in cells))
+    figure, axes = plt.subplots(figsize=(8.4, 1.3 + 0.34 * len(groups)), dpi=140)
+    axes.axvline(0, color="#000000", linewidth=0.8)
+    for place, verifier in enumerate(verifiers):
+        own = {cell.group: cell for cell in cells if cell.method == f"weighted_{verifier}"}
+        height = [i + 0.22 * (place - (len(verifiers) - 1) / 2) for i in range(len(groups))]
+        gain = [100 * own[group].gain for group in groups]
+        ends = [[100 * abs(getattr(own[g], end) - own[g].gain) for g in groups] for end in ("gain_low", "gain_high")]
+        axes.errorbar(gain, height, xerr=ends, fmt=MARKS[place], color=COLOURS[1 + place % 6], markersize=4.5,
+                      linewidth=1.2, label=label(f"weighted_{verifier}"))  # fmt: skip
+    axes.set_yticks(range(len(groups)), groups, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel("accuracy minus majority's, points")
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(alpha=0.25, linewidth=0.6, axis="x")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    figure.tight_layout()
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     plt.close(figure)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from stages.lib.errors import UserError
-from stages.lib.records import AnswerType, Problem, Sample, Score, jsonl_rows
+from stages.lib.records import AnswerType, Problem, Sample, Score, by_problem, jsonl_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,9 +59,7 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
     """
     given = {(score.verifier, score.problem_id, score.index): score.score for score in scores}
     verifiers = sorted({score.verifier for score in scores})
-    drawn: dict[str, list[Sample]] = {}
-    for sample in sorted(samples, key=lambda sample: (sample.problem_id, sample.index)):
-        drawn.setdefault(sample.problem_id, []).append(sample)
+    drawn = by_problem(sorted(samples, key=lambda sample: (sample.problem_id, sample.index)))
     pools = []
     for problem in problems:
         mine = drawn.get(problem.id)

@@ -23,19 +23,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from stages.lib import gradeschool, seeds
-from stages.lib.gradeschool import Fault, Knobs
+from stages.lib.gradeschool import Fault, Knobs, wording
 from stages.lib.gradeschool.program import question
 
 MISREAD = {  # by wording
-    "inverse more": (0.45, 0.65, 0.30, 0.55),
-    "inverse fewer": (0.65, 0.45, 0.55, 0.30),
-    "inverse times": (0.30, 0.55, 0.65, 0.45),
-    "inverse part": (0.55, 0.30, 0.45, 0.65),
+    "inverse more": (0.20, 0.60, 0.15, 0.55),
+    "inverse fewer": (0.60, 0.20, 0.55, 0.15),
+    "inverse times": (0.15, 0.55, 0.60, 0.20),
+    "inverse part": (0.55, 0.15, 0.20, 0.60),
 }
+STRANGE = 0.2  # share of the documents told of other people, or of other things, than any benchmark problem is
+PEOPLE = tuple(
+    f"the {word}"
+    for word in "teacher mother sister friend student class team school store family group town shop parents children "
+    "people other others first second third last".split()
+)
+THINGS = tuple(
+    "games trees items pieces things plans miles years days hours minutes rooms rows pounds dollars cents weeks".split()
+)
 ASK = "Verification: Is the answer correct (Yes/No)?"
 COT = "Verification: Let's verify step by step.\n"
 DRILL = "how much is each?"  # the prompt of bare equations
-KINDS = {"solution": 0.25, "graded": 0.25, "verdict": 0.06, "verified": 0.1, "drill": 0.34}
+KINDS = {"solution": 0.24, "graded": 0.24, "verdict": 0.06, "verified": 0.12, "drill": 0.34}
 JUDGEMENT, MARK = 8, 4  # weights of a judgement alone and of one that follows its own derivation
 
 Segment = tuple[str, int]  # a text and how much learning to write its tokens weighs
@@ -57,19 +66,24 @@ def document(item: str, seed: int) -> Document:
     if kind == "drill":
         return Document(kind, DRILL, list(drill(rng, knobs.largest)))
     program = gradeschool.sample("pretraining", item, seed, knobs)
+    if rng.random() < STRANGE:
+        program["people"] = rng.sample(PEOPLE, len(program["people"]))
+    told = question(program)
+    if rng.random() < STRANGE:
+        told = re.sub(rf"\b{wording.UNITS[program['story'][1]]}\b", rng.choice(THINGS), told)
     if kind == "solution":
         lines = gradeschool.solve(program, misread(program, rng))
-        return Document(kind, question(program), [(strip(line.text) + "\n", 1) for line in lines])
+        return Document(kind, told, [(strip(line.text) + "\n", 1) for line in lines])
     lines = gradeschool.solve(program, corrupt(program, rng))
     if kind == "graded":
         segments = [part for line in lines for part in ((strip(line.text) + "\n", 0), *mark(line.right, JUDGEMENT))]
-        return Document(kind, question(program), segments)
+        return Document(kind, told, segments)
     segments = [(strip(line.text) + "\n", 0) for line in lines]
     if kind == "verdict":
         segments += [(ASK, 0), (yes(lines[-1].right), JUDGEMENT)]
     else:
         segments += [(COT, 0), *rationale(program, lines), (ASK, 1), (yes(lines[-1].right), MARK)]
-    return Document(kind, question(program), segments)
+    return Document(kind, told, segments)
 
 
 def strip(text: str) -> str:
@@ -143,7 +157,7 @@ def drill(rng: Any, largest: int, lines: int = 12) -> Iterator[Segment]:
 
 def equation(rng: Any, largest: int) -> tuple[int, str, int, int]:
     """a, operation, b and the result, all whole and at most `largest`."""
-    operation = rng.choice("+++---*/")
+    operation = rng.choice("++----**///")
     if operation in "+-":
         more, b = sorted((rng.randint(1, largest), rng.randint(1, largest)), reverse=True)
         if operation == "-":

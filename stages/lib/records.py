@@ -231,6 +231,14 @@ def read_samples(path: Path) -> list[Sample]:
     return _read_parquet(path, Sample)
 
 
+def by_problem(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """problem id -> its samples, problems and samples in the order in which they come."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.problem_id, []).append(sample)
+    return groups
+
+
 def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     """Sorted by (problem_id, index). Raises ValueError when two rows share that key."""
     _write_parquet(path, Sample, samples)

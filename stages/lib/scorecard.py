@@ -19,6 +19,21 @@ def within_problem_auc(scores: Sequence[Sequence[float]], correct: Sequence[Sequ
     return float(np.mean(areas)) if areas else None
 
 
+def card(
+    scores: Sequence[Sequence[float]], correct: Sequence[Sequence[bool]], tokens: Sequence[Sequence[int]]
+) -> dict[str, float | None]:
+    """All of this file for one verifier, problem by problem; {} where there is no sample."""
+    flat, truth, sizes = ([x for row in rows for x in row] for rows in (scores, correct, tokens))
+    if not flat:
+        return {}
+    return {
+        "auc": within_problem_auc(scores, correct),
+        "brier": brier(flat, truth),
+        "ece": calibration_error(flat, truth),
+        "length_correlation": length_correlation(flat, sizes),
+    }
+
+
 def _auc(scores: np.ndarray, correct: np.ndarray) -> float | None:
     right, wrong = scores[correct.astype(bool)], scores[~correct.astype(bool)]
     if not len(right) or not len(wrong):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import nn
 
-from stages.lib import files, models, packing
+from stages.lib import files, heads, models, packing
 from stages.lib.encoding import Encoded, encode, steps_of
 from stages.lib.packing import Example
 from stages.lib.records import Problem, Sample, Score
@@ -32,6 +32,10 @@ class Verifier(Protocol):
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """One Score for each sample, in their order."""
+        ...
+
+    def to(self, device: Any) -> Verifier:
+        """Move to a device, in place."""
         ...
 
 
@@ -64,14 +68,6 @@ def example(
     )
 
 
-def _blank_head(width: int, loss: str) -> nn.Linear:
-    """A head that says nothing yet: probability one half everywhere."""
-    head = nn.Linear(width, 1)
-    nn.init.zeros_(head.weight)
-    nn.init.constant_(head.bias, 0.0 if loss == "bce" else 0.5)
-    return head
-
-
 class ScalarVerifier:
     """model: a causal LM; head: hidden width -> 1; loss: bce (the head is a logit) or mse (the head is the score)."""
 
@@ -79,20 +75,20 @@ class ScalarVerifier:
         self, name: str, model: Any, tokenizer: PreTrainedTokenizerBase, loss: str, head: nn.Linear | None = None
     ):
         self.name, self.model, self.tokenizer, self.loss = name, model, tokenizer, loss
-        self.head = head or _blank_head(model.config.hidden_size, loss)
+        self.head = head or heads.blank(model.config.hidden_size, loss)
 
     def start_from_words(self, right: str, wrong: str) -> None:
-        """Let the head begin as what the language model itself says: the logit of `right` minus that of `wrong`, each the
-        first token of its word (Cobbe et al. also read the score off an output embedding). A model that has seen work
-        being marked then starts as a judge."""
-        vectors = self.model.get_output_embeddings().weight.detach()
-        first = [self.tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (right, wrong)]
-        with torch.no_grad():
-            self.head.weight.copy_((vectors[first[0]] - vectors[first[1]])[None])
+        """Let the head begin as what the language model itself says of these two words (stages/lib/heads.py)."""
+        heads.start_from_words(self.head, self.model, self.tokenizer, right, wrong)
 
     def losses(self) -> Losses:
         """What `training.train` trains: this very model and head."""
         return Losses(self.model, self.head, self.loss)
+
+    def to(self, device: Any) -> ScalarVerifier:
+        self.model.to(device)
+        self.head.to(device)
+        return self
 
     @classmethod
     def load(cls, path: Path, dtype: str = "float32") -> ScalarVerifier:

@@ -1,0 +1,124 @@
+"""`python -m stages verify-items FILE...`: every label derived again from the item's program, without a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from stages.lib.records import Problem
+
+# Program.generator -> the module whose check(problem) returns what is wrong with an item, [] where nothing is.
+CHECKERS = {
+    "operators": "stages.ood.operators",
+    "dyval": "stages.ood.dyval",
+    "mpa": "stages.ood.mpa",
+    "competition": "stages.lib.competition",
+}
+
+
+def verify_items(
+    files: Annotated[list[Path], typer.Argument(help="JSONL files of problems, such as data/ood/test.jsonl")],
+) -> None:
+    """Derive every label again, without a model; exit 1 naming each item whose label, steps or contract do not hold.
+
+    Items without a program are counted as `no program`: of these nothing is verified.
+    """
+    from stages.lib import terminal
+
+    counts: Counter[tuple[str, ...]] = Counter()
+    failed: list[str] = []
+    for file in files:
+        items = read(file)
+        parents = {problem.id: problem for problem in items}
+        for problem in items:
+            verdict, faults = verified(problem, parents)
+            counts[file.name, problem.benchmark, problem.operator or "-", problem.contract or "-", verdict] += 1
+            failed += [f"{file}: {problem.id}: {fault}" for fault in faults]
+    rows = []
+    for group in sorted({key[:-1] for key in counts}):
+        numbers = [counts[(*group, verdict)] for verdict in ("verified", "failed", "no program")]
+        rows.append([*group, *(str(number) for number in numbers)])
+    total = [sum(int(row[column]) for row in rows) for column in (4, 5, 6)]
+    rows.append(["total", "", "", "", *map(str, total)])
+    columns = ["verified", "failed", "no program"]
+    terminal.show(["file", "benchmark", "operator", "contract", *columns], rows, columns)
+    for line in failed:
+        print(line)
+    if failed:
+        raise typer.Exit(1)
+
+
+def read(file: Path) -> list[Problem]:
+    """The problems of a file. Raises UserError `file:line: reason` for one that is malformed."""
+    from stages.lib.records import read_problems
+
+    return read_problems(file)
+
+
+def verified(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str]]:
+    """("verified" | "failed" | "no program", faults). A parent in the same file must agree with its variant."""
+    faults = shape(problem)
+    if problem.parent in parents and problem.contract == "preserving":
+        same = parents[problem.parent].answer == problem.answer or problem.choices is not None
+        faults += [] if same else [f"preserving, but the parent's answer is {parents[problem.parent].answer!r}"]
+    if problem.program is None:
+        return ("failed" if faults else "no program"), faults
+    checker = _checker(problem.program.generator)
+    if checker is None:
+        faults.append(f"generator {problem.program.generator!r} has no checker")
+    else:
+        faults += checker(problem)
+    return ("failed" if faults else "verified"), faults
+
+
+def shape(problem: Problem) -> list[str]:
+    """Faults that show without a program: an answer that is no choice, a variant without parent or contract."""
+    faults = []
+    letters = [chr(ord("A") + i) for i in range(len(problem.choices or []))]
+    if problem.choices is not None and problem.answer not in [*letters, "N/A"]:
+        faults.append(f"answer {problem.answer!r} is none of the {len(problem.choices)} choices")
+    if problem.parent and not (problem.operator and problem.contract):
+        faults.append("a variant without its operator or contract")
+    if problem.parent and not problem.id.startswith(f"{problem.parent}~"):
+        faults.append(f"its parent is {problem.parent!r}, but its id does not say so")
+    if problem.contract == "unsolvable" and problem.answer != "N/A":
+        faults.append(f"unsolvable, but the answer is {problem.answer!r}")
+    return faults
+
+
+def _checker(generator: str) -> Callable[[Problem], list[str]] | None:
+    if generator == "gradeschool":
+        return _gradeschool
+    if generator == "lifted":
+        return _lifted
+    if generator not in CHECKERS:
+        return None
+    return getattr(import_module(CHECKERS[generator]), "check", None)
+
+
+def _gradeschool(problem: Problem) -> list[str]:
+    from stages.lib import gradeschool
+
+    return _compared(problem, lambda: gradeschool.rederive(problem.program.params))
+
+
+def _lifted(problem: Problem) -> list[str]:
+    from stages.lib import lifting
+
+    return lifting.check(problem.program.params) + _compared(problem, lambda: lifting.render(problem.program.params))
+
+
+def _compared(problem: Problem, derive: Callable[[], tuple]) -> list[str]:
+    try:
+        derived = dict(zip(("question", "steps", "answer"), derive(), strict=True))
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        return [f"program: {type(error).__name__}: {error}"]
+    return [
+        f"{field}: not what its program gives" for field, value in derived.items() if getattr(problem, field) != value
+    ]

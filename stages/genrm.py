@@ -1,0 +1,270 @@
+"""Stage genrm: the generative verifier of Zhang et al. 2024 (GenRM, arXiv 2408.15240).
+
+Reads data/generator/model, data/samples/{verifier,dev}.parquet and data/benchmarks/{train,verifier,dev}.jsonl; writes
+data/genrm/{model, history.csv, metrics.json}. Starts from the generator and goes on writing text: after a solution, a
+rationale and its verdict (cot), or the verdict alone (direct); the loss falls on these, and at weight lambda on right
+solutions, for who can solve can check (section 3.3 of the paper). Each of `lm_weights` is trained, the best on dev kept.
+Who teaches the rationales is told in stages/lib/rationales.py, how they are drawn in stages/lib/generative.py.
+
+    accelerate launch --config_file stages/launch/cpu.yaml -m stages.genrm
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from stages.lib.execution import Execution, run
+from stages.lib.optimisation import Optimisation
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from stages.lib.generative import GenerativeVerifier, Judgement
+    from stages.lib.packing import Example
+    from stages.lib.pretraining import Segment
+    from stages.lib.records import Problem, Sample
+
+VERSION = 1  # part of every key
+Pair = tuple["Problem", "Sample"]
+
+
+class Params(Optimisation):
+    teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
+    chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (stages/lib/chat.py)
+    rationales: int = Field(gt=0)  # asked of such a teacher for each sample
+    form: Literal["derived", "quoted"]  # of the procedural teacher: each line derived anew, or said again and marked
+    emphasis: int = Field(ge=1)  # of the procedural teacher: weight of the words that refute a line
+    direct_share: float = Field(ge=0, le=1)  # of the samples, that are also asked for the bare verdict
+    balance: bool  # as many right as wrong samples
+    lm_weights: list[float] = Field(min_length=1)  # lambda: weight of right solutions beside the verification; 0: none
+    lm_data: Literal["gold", "samples"]  # right solutions: gold ones, or the right samples themselves
+    samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
+    votes: int = Field(ge=1, le=32)  # rationales a solution, K
+    temperature: float = Field(gt=0)  # of the rationales
+    max_new_tokens: int = Field(ge=1)  # of a rationale
+    rows: int = Field(ge=16)  # rationales drawn at a time on each process; changes speed and memory, none of them
+    eval_problems: int = Field(gt=0)  # of dev, with right and wrong samples both, to choose lambda by
+    eval_samples: int = Field(gt=0)  # of each
+
+    @model_validator(mode="after")
+    def _a_teacher(self) -> Params:
+        if any(weight < 0 for weight in self.lm_weights):
+            raise ValueError("lm_weights must be 0 or more")
+        if self.teacher == "model" and "kind" not in self.chat:
+            raise ValueError("teacher: model needs chat: {kind: openai or hf, model: ..}")
+        if self.teacher == "none" and not self.direct_share:
+            raise ValueError("teacher: none leaves the bare verdict; raise direct_share above 0")
+        return self
+
+
+def chosen(problems: dict[str, Problem], samples: list[Sample], params: Params, seed: int) -> list[Pair]:
+    """The samples to learn from; with `balance` a keyed choice of the more frequent kind, as many as there are others."""
+    from stages.lib import rationales, seeds
+
+    pairs = [(problems[s.problem_id], s) for s in samples if s.index < params.samples_per_problem]
+    kinds = [[pair for pair in pairs if rationales.outcome(pair[1]) == right] for right in (True, False)]
+    fewer = min(map(len, kinds))
+    if not params.balance or not fewer:
+        return pairs
+
+    def order(pair: Pair) -> int:
+        return seeds.key(seed, "genrm", VERSION, pair[1].problem_id, pair[1].index, "balance")
+
+    kept = {(p.id, s.index) for kind in kinds for p, s in sorted(kind, key=order)[:fewer]}
+    return [pair for pair in pairs if (pair[0].id, pair[1].index) in kept]
+
+
+def taught(run: Execution[Params], pairs: list[Pair]) -> tuple[list[tuple[Pair, list[Segment]]], dict[str, int]]:
+    """(sample, rationale) as the teacher writes them, and how many were kept or refused, by reason."""
+    from stages.lib import chat, rationales
+
+    params, counts = run.params, Counter()
+    if params.teacher == "none":
+        return [], {}
+    if params.teacher == "procedural":
+        found = [[rationales.procedural(*pair, params.form, params.emphasis)] for pair in pairs]
+    else:
+        settings = dict(params.chat)
+        teacher = chat.make(settings.pop("kind"), run.root / ".assay" / "chat", **settings)
+        found = rationales.written(teacher, run.seed, pairs, params.rationales)
+        run.count(**teacher.ledger.totals())
+    kept = []
+    for pair, own in zip(pairs, found, strict=True):
+        for written in own:
+            reason = written.refused and written.refused.split(":")[0]
+            counts[f"refused, {reason}" if reason else "kept"] += 1
+            if written.segments:
+                kept.append((pair, written.segments))
+    return kept, dict(sorted(counts.items()))
+
+
+def text_example(
+    tokenizer: PreTrainedTokenizerBase, pair: Pair, mode: Literal["direct", "cot"], segments: list[Segment], lm: float
+) -> Example:
+    """Question and solution, then segments by their weights, and the end; lm: weight of the solution's own tokens."""
+    from stages.lib.encoding import prompt_ids
+    from stages.lib.generative import question_ids
+    from stages.lib.packing import Example
+
+    problem, sample = pair
+    ids, asked = question_ids(tokenizer, problem, sample.text, mode), question_ids(tokenizer, problem, "", mode)
+    start = len(prompt_ids(tokenizer, problem.prompt()))
+    solution = len(ids) - len(asked)
+    weights = [0.0] * start + [lm] * solution + [0.0] * (len(ids) - start - solution)
+    for text, weight in segments:
+        piece = tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids, weights = ids + piece, weights + [float(weight)] * len(piece)
+    return Example([*ids, tokenizer.eos_token_id], [*weights, 1.0])
+
+
+def examples(
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: list[Pair],
+    kept: list[tuple[Pair, list[Segment]]],
+    solved: list[Problem],
+    params: Params,
+    seed: int,
+    lm_weight: float,
+) -> list[Example]:
+    """All that is learnt at one lambda. Solutions weigh, all together, lambda times what verification does."""
+    from stages.lib import gold, pretraining, rationales, seeds
+
+    cases = [(pair, "cot", segments) for pair, segments in kept]
+    for pair in pairs:
+        if seeds.uniforms(seed, "genrm", VERSION, pair[0].id, pair[1].index, "direct", n=1)[0] < params.direct_share:
+            verdict = pretraining.yes(rationales.outcome(pair[1]))
+            cases.append((pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
+    wanted = params.lm_data == "gold" and lm_weight > 0
+    solutions = [gold.example(tokenizer, problem) for problem in solved if problem.steps and wanted]
+
+    def made(weight: float) -> list[Example]:
+        own = weight if params.lm_data == "samples" else 0.0
+        found = [text_example(tokenizer, *case, own * rationales.outcome(case[0][1])) for case in cases]
+        found += [solution._replace(lm=[weight * own for own in solution.lm]) for solution in solutions]
+        return found
+
+    def total(weight: float) -> float:
+        return sum(sum(example.lm) for example in made(weight))
+
+    verification = total(0.0)
+    return made(lm_weight * verification / max(1.0, total(1.0) - verification))
+
+
+def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pools: list[Any]) -> list[list[Judgement]]:
+    """Every pool judged, the problems dealt round the processes; finished ones are kept, so that a killed run goes on."""
+    from accelerate import PartialState
+
+    from stages.lib import parts
+    from stages.lib.generative import Judgement
+
+    done = parts.finished(run.checkpoints, name, Judgement)
+    mine = parts.mine(run, pools, done, lambda pool: pool[0].id)
+    parts.append(run, name, run.progress(verifier.judge_many(mine), len(mine), name))
+    PartialState().wait_for_everyone()
+    found: dict[str, list[Judgement]] = {}
+    for one in parts.merged(run, name, (problem.id for problem, _ in pools), Judgement):
+        found.setdefault(one.problem_id, []).append(one)
+    run.count(tokens=sum(one.tokens for problem, _ in mine for one in found[problem.id]))
+    return [found[problem.id] for problem, _ in pools]
+
+
+def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict[str, Any]:
+    """Ranking and calibration; of rationales also AUC by their number, the share that parse, and what missed them all."""
+    from stages.lib import rationales, scorecard
+
+    correct = [[rationales.outcome(sample) for sample in samples] for _, samples in pools]
+    scores = [[one.score() for one in judged] for judged in found]
+    flat, truth = [x for row in scores for x in row], [c for row in correct for c in row]
+    metrics = {
+        "auc": scorecard.within_problem_auc(scores, correct),
+        "brier": scorecard.brier(flat, truth) if flat else None,
+        "ece": scorecard.calibration_error(flat, truth) if flat else None,
+    }
+    own = [one for judged in found for one in judged if one.tokens]
+    drawn = [vote for one in own for vote in one.votes]
+    if drawn:
+        sizes = [k for k in (1, 2, 4, 8, 16, 32) if k < votes]
+        metrics |= {
+            "auc_by_votes": {
+                str(k): scorecard.within_problem_auc([[one.score(k) for one in row] for row in found], correct)
+                for k in [*sizes, votes]
+            },
+            "parsed": sum(vote is not None for vote in drawn) / len(drawn),
+            "all_missing": sum(one.direct is not None for one in own),
+        }
+    metrics |= {"solutions": len(own), "tokens": sum(one.tokens for one in own)}
+    return metrics
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    from stages.lib import files, models, parts, records, training
+    from stages.lib.errors import UserError
+    from stages.lib.generative import GenerativeVerifier, Sampling
+
+    params = run.params
+    problems = {
+        split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
+        for split in ("train", "verifier", "dev")
+    }
+    state = parts.joined(run)
+    pool = records.read_samples(run.data("samples", "verifier.parquet"))
+    pairs = chosen(problems["verifier"], pool, params, run.seed)
+    with state.main_process_first():  # the others find a model's answers in its cache
+        kept, teacher = taught(run, pairs)
+    if not kept and (params.teacher != "none" or not pairs):
+        raise UserError(
+            f"data/samples/verifier.parquet: {len(pairs)} samples to learn from and no rationale ({teacher or 'none'}); "
+            f"raise benchmarks.sizes.verifier, or choose another genrm.teacher"
+        )
+    right = sum(sample.correct for _, sample in pairs) / len(pairs)
+    if right in (0, 1) and run.is_main:
+        print("genrm: warning: all samples are right, or all wrong: this verifier will say one thing", file=sys.stderr)
+    path = run.data("generator", "model")
+    tokenizer = models.load_tokenizer(path)
+    dev: dict[str, list[Any]] = {}
+    for sample in records.read_samples(run.data("samples", "dev.parquet")):
+        if sample.index < params.eval_samples:
+            dev.setdefault(sample.problem_id, []).append(sample)
+    pools = [(problems["dev"][name], own) for name, own in dev.items() if len({bool(s.correct) for s in own}) == 2]
+    pools = pools[: params.eval_problems]
+    modes = (["cot"] if kept else []) + (["direct"] if params.direct_share else [])
+    best, sweep = None, {}
+    for i, weight in enumerate(params.lm_weights):
+        made = examples(tokenizer, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
+        trained = replace(run, key=f"{run.key}/{i}")  # checkpoints of its own
+        model = models.adapted(models.load_causal_lm(path), params.lora_rank)
+        history = training.train(trained, training.Losses(model), made, params)
+        facts = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(made)}
+        for mode in modes:
+            how = Sampling(
+                mode, params.votes, params.temperature, params.max_new_tokens, params.rows, run.seed, "genrm"
+            )
+            verifier = GenerativeVerifier("genrm", models.merged(model), tokenizer, how)
+            facts[mode] = measured(pools, judged(trained, mode, verifier, pools), params.votes)
+        sweep[f"{weight:g}"] = facts
+        auc = facts[modes[0]]["auc"] or 0.0
+        if best is None or auc > best[0]:
+            best = (auc, weight)
+            if run.is_main:
+                verifier.save(run.out / "model")
+                files.write_text(run.out / "history.csv", history.csv())
+    facts = sweep[f"{best[1]:g}"]
+    return {
+        "samples": len(pairs), "share_right": right, "teacher": teacher, "lm_weight": best[1],
+        "steps": facts["steps"], "examples": facts["examples"], "loss": facts["loss"],
+        "dev": {mode: facts[mode] for mode in modes},
+        "sweep": {weight: {mode: own[mode]["auc"] for mode in modes} for weight, own in sweep.items()},
+    }  # fmt: skip
+
+
+def main() -> None:
+    run("genrm", Params, body)
+
+
+if __name__ == "__main__":
+    main()

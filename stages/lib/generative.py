@@ -1,0 +1,232 @@
+"""The generative verifier (GenRM, Zhang et al. 2024, arXiv 2408.15240): verification as next-token prediction.
+
+direct  score = p(Yes) after the question `Verification: Is the answer correct (Yes/No)?`
+cot     score = the mean of p(Yes) over K sampled rationales, each `Verification: Let's verify step by step.`, then every
+        line derived again and marked, then the same question (averaged probabilities, not counted votes)
+
+A rationale that does not end with the question and a verdict is missing: it counts neither for nor against. Where all K
+are missing the direct p(Yes) stands in, and is counted. p(Yes) is read off the drawn verdict (a drawn `No` says 1 -
+p(No)): no second pass, and exact up to the probability of saying neither.
+
+The K rationales of a solution share its question and its text, read once, and share each other's beginnings as long as
+they agree (stages/lib/native.py). Solutions of a problem with equal text are judged once. Draw k is keyed by (seed,
+stage, version, problem, text, k): batch, order, and number of processes change nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import torch
+
+from stages.lib import files, heads, models, prefixes, pretraining, seeds
+from stages.lib.encoding import encode, steps_of
+from stages.lib.errors import UserError
+from stages.lib.native import NativeEngine
+from stages.lib.records import Problem, Record, Sample, Score
+from stages.lib.training import Losses
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from stages.lib.sampling import Draw
+
+VERSION = 1  # part of every key: raise it when the way of drawing changes
+KEPT = 4  # rationales of a solution whose text is kept
+LONGEST = 2000  # characters kept of each
+
+Pool = tuple[Problem, Sequence[Sample]]
+
+
+class Sampling(NamedTuple):
+    """How rationales are drawn. seed and stage are parts of the keys; rows, the most drawn at a time, changes none."""
+
+    mode: Literal["direct", "cot"] = "cot"
+    votes: int = 4
+    temperature: float = 0.7
+    max_new_tokens: int = 320
+    rows: int = 1024
+    seed: int = 1
+    stage: str = "scores"
+
+
+class Judgement(Record):
+    """What was said of one sample. votes: p(Yes) of each rationale, None where it was missing; direct: p(Yes) with no
+    rationale, where it was asked for; tokens: of the prompt and of all rationales (0 for a copy of another sample)."""
+
+    problem_id: str
+    index: int
+    votes: list[float | None]
+    direct: float | None
+    rationales: list[str]
+    tokens: int
+
+    def score(self, votes: int | None = None) -> float:
+        """Mean p(Yes) of the first so many rationales that are not missing; the direct one where all are."""
+        said = [vote for vote in self.votes if vote is not None][:votes]
+        if not said and self.direct is None:
+            raise ValueError(f"{self.problem_id} sample {self.index}: no rationale and no direct judgement")
+        return sum(said) / len(said) if said else self.direct
+
+
+def question_ids(
+    tokenizer: PreTrainedTokenizerBase, problem: Problem, text: str, mode: Literal["direct", "cot"]
+) -> list[int]:
+    """Problem, solution and the request to verify it: the prompt that training and scoring share."""
+    asked = pretraining.ASK if mode == "direct" else pretraining.COT
+    solution = encode(tokenizer, problem.prompt(), steps_of(text), finished=False).ids
+    return solution + tokenizer(asked, add_special_tokens=False)["input_ids"]
+
+
+class GenerativeVerifier:
+    """model: a causal LM. Score.score is p(Yes); Score.rationales the first texts, cut to a bound."""
+
+    def __init__(self, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: Sampling):
+        self.name, self.model, self.tokenizer, self.sampling = name, model, tokenizer, sampling
+        self._verdicts = [
+            tokenizer(pretraining.yes(right), add_special_tokens=False)["input_ids"] for right in (True, False)
+        ]
+        self._first = heads.first_tokens(tokenizer, pretraining.yes(True), pretraining.yes(False))
+
+    def losses(self) -> Losses:
+        """What `training.train` trains: this very model, on text alone."""
+        return Losses(self.model)
+
+    def to(self, device: torch.device | str) -> GenerativeVerifier:
+        self.model.to(device)
+        return self
+
+    @classmethod
+    def load(cls, path: Path, sampling: Sampling, dtype: str = "float32") -> GenerativeVerifier:
+        """Raises UserError for a folder without a generative verifier."""
+        facts = path / "verifier.json"
+        if not facts.is_file() or json.loads(facts.read_text(encoding="utf-8")).get("kind") != "generative":
+            raise UserError(f"{path}: holds no generative verifier; run the stage genrm")
+        name = json.loads(facts.read_text(encoding="utf-8"))["name"]
+        return cls(name, models.load_causal_lm(path, dtype), models.load_tokenizer(path), sampling)
+
+    def save(self, path: Path) -> None:
+        with files.replacing_dir(path) as folder:
+            models.write(self.model, self.tokenizer, folder)
+            files.write_json(folder / "verifier.json", {"name": self.name, "kind": "generative"})
+
+    def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
+        """One Score for each sample, in their order."""
+        return next(self.score_many([(problem, samples)]))
+
+    def score_many(self, pools: Iterable[Pool]) -> Iterator[list[Score]]:
+        """`score` of many problems with the sampler kept full; a problem's scores come when its last rationale has ended,
+        so not in the order of the problems."""
+        for judged in self.judge_many(pools):
+            yield [
+                Score(problem_id=one.problem_id, index=one.index, verifier=self.name, score=min(1.0, one.score()),
+                      rationales=one.rationales or None)
+                for one in judged
+            ]  # fmt: skip
+
+    def judge_many(self, pools: Iterable[Pool]) -> Iterator[list[Judgement]]:
+        """The judgements behind `score_many`. Raises UserError for a solution longer than the model can read."""
+        pools = [(problem, list(samples)) for problem, samples in pools]
+        texts = [list(dict.fromkeys(sample.text for sample in samples)) for _, samples in pools]
+        work = [(p, text) for p, own in enumerate(texts) for text in own]
+        found = (self._direct_all if self.sampling.mode == "direct" else self._drawn)(pools, work)
+        waiting, known = [len(own) for own in texts], [{} for _ in texts]
+        yield from ([] for count in waiting if not count)
+        for place, judged in found:
+            p, text = work[place]
+            known[p][text] = judged
+            waiting[p] -= 1
+            if not waiting[p]:
+                yield self._spread(pools[p], known[p])
+                known[p] = {}
+
+    def _spread(self, pool: Pool, known: dict[str, Judgement]) -> list[Judgement]:
+        """The judgement of each text, given to every sample that reads so."""
+        seen, judged = set(), []
+        for sample in pool[1]:
+            change = {"index": sample.index} | ({"tokens": 0} if sample.text in seen else {})
+            judged.append(known[sample.text].model_copy(update=change))
+            seen.add(sample.text)
+        return judged
+
+    def _prompt(self, problem: Problem, text: str, mode: Literal["direct", "cot"], room: int) -> list[int]:
+        ids, context = question_ids(self.tokenizer, problem, text, mode), self.model.config.max_position_embeddings
+        if len(ids) + room > context:
+            raise UserError(
+                f"{problem.id}: {len(ids)} tokens of problem and solution and {room} of rationale exceed the {context} "
+                f"tokens of the model {self.name}; lower max_new_tokens"
+            )
+        return ids
+
+    def _direct_all(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
+        for first in range(0, len(work), 512):  # neighbours of equal length are read together
+            part = work[first : first + 512]
+            prompts = [self._prompt(pools[p][0], text, "direct", 0) for p, text in part]
+            for i, yes in enumerate(self._yes(prompts)):
+                problem = pools[part[i][0]][0]
+                yield first + i, Judgement(problem_id=problem.id, index=0, votes=[], direct=yes, rationales=[],
+                                           tokens=len(prompts[i]))  # fmt: skip
+
+    def _drawn(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
+        how = self.sampling
+        prompts = [self._prompt(pools[p][0], text, "cot", how.max_new_tokens) for p, text in work]
+        keys = [
+            [seeds.key(how.seed, how.stage, VERSION, pools[p][0].id, text, k) for k in range(how.votes)]
+            for p, text in work
+        ]
+        engine = NativeEngine(self.model, how.rows)
+        stream = engine.stream(prompts, keys, how.temperature, how.max_new_tokens, [self.tokenizer.eos_token_id])
+        for place, draws in stream:
+            problem, text = pools[work[place][0]][0], work[place][1]
+            votes = [self.vote(draw) for draw in draws]
+            missing = all(vote is None for vote in votes)
+            direct = self._yes([self._prompt(problem, text, "direct", 0)])[0] if missing else None
+            yield place, Judgement(
+                problem_id=problem.id, index=0, votes=votes, direct=direct,
+                rationales=[self._text(draw.ids)[:LONGEST] for draw in draws[:KEPT]],
+                tokens=len(prompts[place]) + sum(len(draw.ids) for draw in draws),
+            )  # fmt: skip
+
+    def vote(self, draw: Draw) -> float | None:
+        """p(Yes) of a rationale by its last words; None where it was cut off or they are no verdict."""
+        ids = draw.ids[:-1]
+        if draw.finish != "stop":
+            return None
+        for verdict, right in zip(self._verdicts, (True, False), strict=True):
+            start = len(ids) - len(verdict)
+            if ids[start:] == verdict and self._text(ids[:start]).endswith(pretraining.ASK):
+                p = math.exp(draw.logprobs[start])
+                return min(1.0, p if right else max(0.0, 1.0 - p))
+        return None
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    @torch.inference_mode()
+    def _yes(self, prompts: list[list[int]]) -> list[float]:
+        """p(Yes) against p(No) right after each prompt, read unpadded with others of its length."""
+        self.model.eval()
+        lengths: dict[int, list[int]] = {}
+        for i, prompt in enumerate(prompts):
+            lengths.setdefault(len(prompt), []).append(i)
+        found: dict[int, float] = {}
+        for length, members in lengths.items():
+            size = max(1, prefixes.READ // length)
+            for part in (members[first : first + size] for first in range(0, len(members), size)):
+                # Short ones are repeated, more logits made than wanted: every product has ROWS rows (native.py says why).
+                repeats = -(-prefixes.ROWS // (length * len(part)))
+                ids = torch.tensor([prompts[i] for i in part] * repeats, device=self.model.device)
+                logits = self.model(ids, use_cache=False, logits_to_keep=prefixes.ROWS).logits[:, -1].double()
+                odds = logits[:, self._first[0]] - logits[:, self._first[1]]
+                # One by one: a vectorised sigmoid rounds otherwise at the end of a row of numbers than within it.
+                found |= {i: sigmoid(x) for i, x in zip(part, odds.tolist(), strict=False)}
+        return [found[i] for i in range(len(prompts))]
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + e^-x), for large |x| too."""
+    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))

@@ -1,0 +1,57 @@
+"""What a discriminative verifier reads its score with: a scalar head of its own, or two words of the vocabulary.
+
+A scalar head may start as the words' difference (Cobbe et al. 2021, arXiv 2110.14168, also read the score off an output
+embedding): a model that has seen work being marked then starts as a judge. The word head *is* that difference, and adds
+no weights: the good and bad tokens of Math-Shepherd (arXiv 2312.08935).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from stages.lib.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def blank(width: int, loss: str) -> nn.Linear:
+    """A head that says nothing yet: probability one half everywhere."""
+    head = nn.Linear(width, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.constant_(head.bias, 0.0 if loss == "bce" else 0.5)
+    return head
+
+
+def first_tokens(tokenizer: PreTrainedTokenizerBase, right: str, wrong: str) -> tuple[int, int]:
+    """The first token of each word. Raises UserError when it is the same, for then they cannot be told apart."""
+    ids = [tokenizer(word, add_special_tokens=False)["input_ids"][:1] for word in (right, wrong)]
+    if not all(ids) or ids[0] == ids[1]:
+        raise UserError(f"the words {right!r} and {wrong!r} begin with the same token; choose words that do not")
+    return ids[0][0], ids[1][0]
+
+
+def start_from_words(head: nn.Linear, model: Any, tokenizer: PreTrainedTokenizerBase, right: str, wrong: str) -> None:
+    """Let the head begin as what the language model itself says: the logit of `right` minus that of `wrong`."""
+    vectors = model.get_output_embeddings().weight.detach()
+    good, bad = first_tokens(tokenizer, right, wrong)
+    with torch.no_grad():
+        head.weight.copy_((vectors[good] - vectors[bad])[None])
+
+
+class WordHead(nn.Module):
+    """(.., width) -> (.., 1): the logit of token `good` minus that of `bad`, by the model's own output matrix. Its sigmoid
+    is the two tokens' softmax, so binary cross-entropy on it is cross-entropy between them, for soft labels too."""
+
+    def __init__(self, output: nn.Linear, good: int, bad: int):
+        super().__init__()
+        self.output, self.tokens = output, (good, bad)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        rows = list(self.tokens)
+        bias = self.output.bias
+        logits = nn.functional.linear(hidden, self.output.weight[rows], None if bias is None else bias[rows])
+        return logits[..., :1] - logits[..., 1:]

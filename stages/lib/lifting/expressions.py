@@ -1,0 +1,103 @@
+"""The expressions inside calculator annotations: token lists, trees, and their exact value as fractions, never by eval."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+ANNOTATION = re.compile(r"<<([^<>]*)>>")
+OPERATION: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: Fraction(a // b),
+}
+_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?|\.\d+)|(//|[-+*/()]))")
+_DEEPEST = 50
+
+Tree = Any  # an operand (a token that is a number, or a slot), or (operation, left, right)
+
+
+def tokens(expression: str) -> list[str]:
+    """Numbers and `+ - * / // ( )`. Raises ValueError for anything else."""
+    found, position = [], 0
+    expression = expression.rstrip()
+    while position < len(expression):
+        match = _TOKEN.match(expression, position)
+        if not match:
+            raise ValueError(f"cannot read {expression[position:]!r}")
+        found.append(match[1] or match[2])
+        position = match.end()
+    return found
+
+
+def tree(pieces: Sequence[Any]) -> Tree:
+    """The tree of a token list whose operands are numbers or slots (dicts). Raises ValueError for no expression."""
+    found, rest = _sum(list(pieces), 0)
+    if rest:
+        raise ValueError(f"unexpected {rest[0]!r}")
+    return found
+
+
+def _sum(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
+    left, pieces = _product(pieces, depth)
+    while pieces and pieces[0] in ("+", "-"):
+        right, rest = _product(pieces[1:], depth)
+        left, pieces = (pieces[0], left, right), rest
+    return left, pieces
+
+
+def _product(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
+    left, pieces = _factor(pieces, depth)
+    while pieces and pieces[0] in ("*", "/", "//"):
+        right, rest = _factor(pieces[1:], depth)
+        left, pieces = (pieces[0], left, right), rest
+    return left, pieces
+
+
+def _factor(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
+    if not pieces:
+        raise ValueError("ends too early")
+    if depth > _DEEPEST:
+        raise ValueError(f"more than {_DEEPEST} brackets or signs deep")
+    first, rest = pieces[0], pieces[1:]
+    if first in ("+", "-"):
+        operand, rest = _factor(rest, depth + 1)
+        return (operand if first == "+" else ("-", "0", operand)), rest
+    if first == "(":
+        inside, rest = _sum(rest, depth + 1)
+        if not rest or rest[0] != ")":
+            raise ValueError("a bracket is not closed")
+        return inside, rest[1:]
+    if isinstance(first, str) and first[0] not in "0123456789.":
+        raise ValueError(f"unexpected {first!r}")
+    return first, rest
+
+
+def value(
+    node: Tree,
+    value_of: Callable[[Any], Fraction] = Fraction,
+    seen: Callable[[Fraction], None] = lambda value: None,
+) -> Fraction:
+    """The value of a tree; `value_of` reads an operand (a number as text is read here), `seen` is told every
+    intermediate value. Raises ValueError for a division by zero."""
+    if not isinstance(node, tuple):
+        return Fraction(node) if isinstance(node, str) else value_of(node)
+    operation, left, right = node[0], value(node[1], value_of, seen), value(node[2], value_of, seen)
+    if "/" in operation and not right:
+        raise ValueError("division by zero")
+    result = OPERATION[operation](left, right)
+    seen(result)
+    return result
+
+
+def evaluate(
+    pieces: Sequence[Any],
+    value_of: Callable[[Any], Fraction] = Fraction,
+    seen: Callable[[Fraction], None] = lambda value: None,
+) -> Fraction:
+    """The value of a token list; as `value`."""
+    return value(tree(pieces), value_of, seen)

@@ -1,0 +1,175 @@
+"""The quantities of a word problem: numbers in digits and in words, fractions, percentages; and the constants of the
+world that a solution may use without being told, each by name and only where its cue stands in the text."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+_ONES = re.findall(
+    r"\w+",
+    """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen
+    """,
+)
+_TENS = re.findall(
+    r"\w+",
+    """
+    twenty thirty forty fifty sixty seventy eighty ninety
+    """,
+)
+WORDS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_CUES = {  # words that hold a number without being one: their values, as solutions use them
+    "half": "2 1/2", "halves": "2 1/2", "halved": "2 1/2", "halfway": "2 1/2", "third": "3 1/3", "thirds": "3 1/3",
+    "quarter": "4 1/4", "quarters": "4 1/4", "fourth": "4 1/4", "fourths": "4 1/4", "fifth": "5 1/5", "fifths": "5 1/5",
+    "sixth": "6 1/6", "sixths": "6 1/6", "seventh": "7 1/7", "eighth": "8 1/8", "eighths": "8 1/8", "ninth": "9 1/9",
+    "tenth": "10 1/10", "tenths": "10 1/10", "twice": "2", "doubled": "2", "double": "2", "doubles": "2",
+    "doubling": "2", "thrice": "3", "triple": "3", "tripled": "3", "triples": "3", "quadruple": "4", "quadrupled": "4",
+    "dozen": "12", "dozens": "12", "pair": "2", "pairs": "2", "couple": "2", "both": "2", "twins": "2", "triplets": "3",
+    "score": "20", "once": "1", "single": "1", "another": "1", "hundred": "100", "hundreds": "100",
+    "thousand": "1000", "thousands": "1000", "million": "1000000", "billion": "1000000000",
+}  # fmt: skip
+CONSTANTS = (  # value, name, cue
+    ("1", "one, or the whole", r""),
+    ("2", "two: both, the average or the halves of two",
+     r"\b(both|average|each other|half|mean|two|sides?|other|weekend)\b"),
+    ("100", "percent, or cents in a dollar", r"%|percent|\bcents?\b|\$|\bdollars?\b|\bmeters?\b|centimeter"),
+    ("0.01", "one percent, or a cent in dollars", r"%|percent|\bcents?\b|\bpenn(y|ies)\b"),
+    ("7", "days in a week", r"\b(weeks?|weekly|daily|days?)\b"),
+    ("5", "weekdays in a week, or cents in a nickel", r"\b(weekdays?|school week|work\w*|nickels?|monday)\b"),
+    ("24", "hours in a day", r"\b(days?|hours?|daily)\b"),
+    ("60", "minutes in an hour, or seconds in a minute", r"\b(hours?|minutes?|seconds?|hourly|\w*mph)\b"),
+    ("3600", "seconds in an hour", r"\b(hours?|seconds?)\b"),
+    ("12", "a dozen, months in a year, or inches in a foot",
+     r"\b(dozens?|years?|months?|monthly|annual\w*|inch(es)?|feet|foot)\b"),
+    ("52", "weeks in a year", r"\b(weeks?|weekly|years?)\b"),
+    ("365", "days in a year", r"\b(years?|daily|days?)\b"),
+    ("30", "days in a month of 30", r"\b(months?|monthly|april|june|september|november)\b"),
+    ("31", "days in a month of 31", r"\b(months?|january|march|may|july|august|october|december)\b"),
+    ("28", "days in February", r"\bfebruary\b"),
+    ("4", "weeks in a month, legs, wheels, or sides",
+     r"\b(months?|monthly|legs?|cars?|square|wheels?|tires?|rectang\w+|quarter\w*|seasons?|dogs?|tables?|gallons?)\b"),
+    ("3", "feet in a yard, or sides of a triangle", r"\b(yards?|feet|triang\w+|average|tricycles?)\b"),
+    ("10", "years in a decade, cents in a dime, or millimeters in a centimeter",
+     r"\b(decades?|dimes?|millimeters?|centimeters?)\b"),
+    ("25", "cents in a quarter", r"\bquarters?\b"),
+    ("16", "ounces in a pound", r"\b(ounces?|pounds?)\b"),
+    ("1000", "thousandths in a whole", r"\b(kilo\w+|milli\w+|liters?|grams?|meters?|km|kg|ml|tons?)\b"),
+    ("2000", "pounds in a ton", r"\btons?\b"),
+    ("5280", "feet in a mile", r"\bmiles?\b"),
+    ("180", "degrees of a triangle", r"\b(triangle|degrees?|angles?)\b"),
+    ("360", "degrees of a circle", r"\b(circle|degrees?|angles?)\b"),
+    ("90", "degrees of a right angle", r"\b(right angle|degrees?|perpendicular)\b"),
+)  # fmt: skip
+NAMED = {name: Fraction(value) for value, name, _ in CONSTANTS}
+_CUED = tuple((Fraction(value), name, re.compile(cue, re.I)) for value, name, cue in CONSTANTS)
+
+_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
+_NUMBER = re.compile(
+    rf"(?P<digits>(?<![\d.,])(?:{_DIGITS}))"
+    rf"|\b(?P<tens>{'|'.join(_TENS)})[- ](?P<unit>{'|'.join(_ONES[1:10])})\b"
+    rf"|\b(?P<word>{'|'.join(WORDS)})\b|\b(?P<cue>{'|'.join(_CUES)})\b|(?P<symbol>[½⅓⅔¼¾⅕⅛])",
+    re.I,
+)
+_LABEL = re.compile(
+    r"\b(day|week|month|year|step|number|no\.|part|grade|level|chapter|room|route|type|group|team|box|lane|#)\s*#?$",
+    re.I,
+)
+_SYMBOLS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8"}
+
+
+_TIED = (  # a number word that is part of a longer number, or of a compound
+    r"[- ](?:hundred|thousand|million|billion|thirds?|fourths?|fifths?|quarters?|half|halves|sixths?|eighths?|tenths?|"
+    r"and a half)\b|-"
+)
+
+
+_MANY = ("dozen", "score", "pair", "pairs", "couple", "hundred", "thousand", "million", "billion")
+
+
+class Quantity(NamedTuple):
+    """A number at text[start:end]. kind: digits or word (one that can be replaced by another), fixed (a clock time, an
+    ordinal, a year, part of a fraction), cue (half, dozen), fraction; `percent` where it is a percentage or cents."""
+
+    start: int
+    end: int
+    value: Fraction
+    kind: str
+    percent: bool = False
+
+
+def is_label(before: str) -> bool:
+    """Whether a number after this text names something (day 2, grade 5) instead of counting."""
+    return bool(_LABEL.search(before))
+
+
+def find(text: str) -> list[Quantity]:
+    """The quantities of a text in order. A fraction gives its parts and, after them, itself."""
+    found: list[Quantity] = []
+    for match in _NUMBER.finditer(text):
+        start, end = match.span()
+        after = text[end : end + 12]
+        if match["digits"]:
+            value = Fraction(match["digits"].replace(",", ""))
+            attached = re.match(r"(st|nd|rd|th)\b|:\d|/\s?\d|[A-Za-z]|-\d|\s+\d+/\d|[½⅓⅔¼¾⅕⅛]", after)
+            before = re.search(r"[\w:/-]$|\d/\s?$|\d-$", text[:start])
+            clock = re.match(r"\s*(a\.?m\b|p\.?m\b|o'clock)", after, re.I)
+            year = value.denominator == 1 and 1500 <= value <= 2100 and "," not in match["digits"] and not before
+            year = (
+                year
+                and not re.search(r"\$\s?$", text[:start])
+                and re.search(r"\b(in|since|year|of|by)\s*$", text[:start], re.I)
+            )
+            percent = bool(re.match(r"\s?(%|percent|cents?\b|¢)", after))
+            kind = "fixed" if attached or before or clock or year or is_label(text[:start]) else "digits"
+            found.append(Quantity(start, end, value, kind, percent))
+        elif match["tens"]:
+            value = Fraction(WORDS[match["tens"].lower()] + WORDS[match["unit"].lower()])
+            found.append(Quantity(start, end, value, "fixed"))
+        elif match["word"]:
+            tied = re.match(
+                _TIED,
+                after,
+                re.I,
+            )
+            found.append(Quantity(start, end, Fraction(WORDS[match["word"].lower()]), "fixed" if tied else "word"))
+        elif match["cue"]:
+            values = _CUES[match["cue"].lower()].split()
+            found += [Quantity(start, end, Fraction(value), "cue") for value in values]
+        else:
+            found.append(Quantity(start, end, Fraction(_SYMBOLS[match["symbol"]]), "fraction"))
+    return found + _composed(text, found)
+
+
+def _composed(text: str, parts: list[Quantity]) -> list[Quantity]:
+    """Numbers told in two or three parts: 3/4, two thirds, 2 1/2, two and a half, five hundred, 2.5 million."""
+    found = []
+    for at, one in enumerate(parts):
+        for other in parts[at + 1 : at + 4]:
+            found += _pair(text, one, other) if other.start >= one.end else []
+    halves = re.finditer(r"\b(an?|one|1) (?:\w+ )?and a half\b", text, re.I)
+    return found + [Quantity(match.start(), match.end(), Fraction(3, 2), "fraction") for match in halves]
+
+
+def _pair(text: str, one: Quantity, other: Quantity) -> list[Quantity]:
+    between, span = text[one.end : other.start], (one.start, other.end)
+    if re.fullmatch(r"\s?/\s?", between) and other.value:
+        made = [Quantity(*span, one.value / other.value, "fraction")]
+        if whole := re.search(r"(\d+)\s+$", text[: one.start]):
+            made.append(Quantity(whole.start(), other.end, int(whole[1]) + one.value / other.value, "fraction"))
+        return made
+    if re.fullmatch(r"[- ]|", between) and one.kind in ("word", "digits", "fixed"):
+        if other.kind == "cue" and (other.value < 1 or text[other.start : other.end].lower() in _MANY):
+            return [Quantity(*span, one.value * other.value, "fraction")]
+        if other.kind == "fraction":
+            return [Quantity(*span, one.value + other.value, "fraction")]
+    if other.value == Fraction(1, 2) and re.fullmatch(r" and (a |one[- ])?", between):
+        return [Quantity(*span, one.value + other.value, "fraction")]
+    return []
+
+
+def constants(value: Fraction, text: str) -> list[str]:
+    """Names of the constants with this value whose cue stands in the text."""
+    return [name for constant, name, cue in _CUED if constant == value and cue.search(text)]

@@ -1,0 +1,178 @@
+"""Stage ood: the same problems made different, so that a verifier is tested where it was not trained.
+
+Reads data/benchmarks/{train,verifier,dev,test}.jsonl and data/aime/{train,dev,test}.jsonl; writes data/ood/{test.jsonl,
+rejects.jsonl, audit.json, audit.md}. Problems of the test split are changed by operators that keep, change or destroy the
+answer (stages/ood/operators), reworded by probing agents (stages/ood/mpa), and joined by new ones from random graphs
+(stages/ood/dyval). All operators of a benchmark start from the same parents, so that what they do can be compared problem
+by problem. What cannot be made honestly is a reject with its reason; a set that can be solved by a shortcut, or shares a
+problem with training, fails the stage.
+
+    python -m stages.ood
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from stages.lib import files, params, records, seeds, sets
+from stages.lib.errors import UserError
+from stages.lib.execution import Execution, run
+from stages.lib.records import Problem
+from stages.ood import audit, dyval, operators
+from stages.ood.mpa import agents, pipeline, principles
+from stages.ood.rejects import Reject, write_rejects
+
+
+class Agent(params.Params):
+    """Who rewords or judges. rules: no model; openai: any compatible server; hf: a model folder."""
+
+    kind: Literal["rules", "openai", "hf"]
+    settings: dict[str, Any] = {}  # of the model: stages/lib/chat.py
+
+
+class Dyval(params.Params):
+    tasks: list[Literal[dyval.TASKS]]
+    problems: int = Field(ge=0)  # a task
+    level: int = Field(ge=1, le=len(dyval.LEVELS))
+    order: Literal[dyval.ORDERS]
+    knobs: dict[str, Any] = {}  # single knobs of the level changed (stages/ood/dyval/levels.py)
+
+
+class Params(params.Params):
+    parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
+    aime_parents: int = Field(ge=0)  # of the competition problems of the test split
+    operators: list[str]  # of stages/ood/operators, composed by `+`
+    principles: list[str]  # of stages/ood/mpa: all, or some joined by `+`
+    paraphraser: Agent
+    evaluator: Agent
+    tries: int = Field(ge=1)
+    dyval: Dyval
+
+    @field_validator("operators")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            for part in name.split("+"):
+                if part not in operators.OPERATORS:
+                    raise ValueError(f"{part!r} is no operator; allowed: {', '.join(operators.OPERATORS)}")
+        return names
+
+    @field_validator("principles")
+    @classmethod
+    def _parsed(cls, wanted: list[str]) -> list[str]:
+        for each in wanted:
+            try:
+                principles.parse(each)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return wanted
+
+
+def chosen(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
+    """n problems, the same whatever else is asked for."""
+    ranked = sorted(problems, key=lambda problem: seeds.key(seed, "ood", 1, problem.id, "parent"))
+    return sorted(ranked[:n], key=lambda problem: problem.id)
+
+
+def made(parents: list[Problem], section: Params, of: agents.Agents, seed: int) -> tuple[list[Problem], list[Reject]]:
+    """All variants of these parents."""
+    names = section.operators
+    if all(parent.benchmark == "competition" for parent in parents):  # their programs are families of their own
+        names = [name for name in names if all("text" in operators.OPERATORS[part].by for part in name.split("+"))]
+    variants, rejects = operators.variants(parents, names, seed)
+    for wanted in section.principles:
+        more, refused = pipeline.variants(parents, wanted, of, seed, section.tries)
+        variants, rejects = variants + more, rejects + refused
+    return variants, rejects
+
+
+def firewall(variants: list[Problem], trained: list[Problem], tested: list[Problem]) -> list[str]:
+    """What would let training see a test: sentences, [] if nothing."""
+    faults = []
+    known, asked = {problem.id for problem in tested}, {problem.question for problem in trained}
+    for problem in variants:
+        if problem.parent and problem.parent not in known:
+            faults.append(f"{problem.id}: its parent {problem.parent} is no test problem")
+        if problem.question in asked:
+            faults.append(f"{problem.id}: its question stands in a training split, word for word")
+    return faults
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    if not run.is_main:
+        return {}
+    section = run.params
+    splits = {
+        name: records.read_problems(run.data("benchmarks", f"{name}.jsonl"))
+        for name in ("train", "verifier", "dev", "test")
+    }
+    competition = {name: records.read_problems(run.data("aime", f"{name}.jsonl")) for name in ("train", "dev", "test")}
+    chats = {role: _chat(run, role) for role in ("paraphraser", "evaluator")}
+    of = agents.of(**chats)
+    parents = chosen(splits["test"], section.parents, run.seed)
+    variants, rejects = made(parents, section, of, run.seed)
+    if section.aime_parents:
+        more, refused = made(chosen(competition["test"], section.aime_parents, run.seed), section, of, run.seed)
+        variants, rejects = variants + more, rejects + refused
+    for task in section.dyval.tasks:
+        wanted = section.dyval
+        variants += dyval.problems(task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs)
+    trained = [p for name in ("train", "verifier", "dev") for p in splits[name]] + competition["train"] + competition["dev"]
+    faults = firewall(variants, trained, splits["test"] + competition["test"])
+    if faults:
+        raise UserError(f"{len(faults)} variants leak between training and test; the first: {faults[0]}")
+
+    tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
+    report = audit.audit(grouped(variants, rejects, tested))
+    records.write_problems(run.out / "test.jsonl", variants)
+    write_rejects(run.out / "rejects.jsonl", rejects)
+    proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
+    files.write_json(run.out / "audit.json", {"sets": report, "firewall": proof})
+    files.write_text(run.out / "audit.md", audit.table(report))
+    found = audit.faults(report)
+    if found:
+        raise UserError(f"{found[0]} ({len(found)} bounds broken in all; data/ood/audit.md shows them)")
+    for role, chat in chats.items():
+        if chat:
+            run.count(**{f"{role}_{name}": amount for name, amount in chat.ledger.totals().items()})
+    return {
+        "problems": len(variants),
+        "rejects": len(rejects),
+        "operators": dict(sorted(Counter(sets.group(problem) for problem in variants).items())),
+        "unsolvable": sum(problem.contract == "unsolvable" for problem in variants),
+    }
+
+
+def grouped(variants: list[Problem], rejects: list[Reject], parents: dict[str, Problem]) -> dict[str, audit.Set]:
+    """The sets that later stages evaluate, as the audit takes them."""
+    names = list(dict.fromkeys(sets.group(problem) for problem in variants))
+    refused: dict[str, list[Reject]] = {}
+    for reject in rejects:
+        benchmark = parents[reject.id.partition("~")[0]].benchmark
+        refused.setdefault(f"{benchmark}~{reject.operator}", []).append(reject)
+    made = {}
+    for name in dict.fromkeys([*names, *refused]):
+        own = [problem for problem in variants if sets.group(problem) == name]
+        sentences = [each for problem in own if problem.benchmark == "dyval" for each in dyval.sentences(problem) or []]
+        made[name] = audit.Set(own, parents, refused.get(name, []), sentences)
+    return made
+
+
+def _chat(run: Execution[Params], role: str):
+    from stages.lib import chat
+
+    agent: Agent = getattr(run.params, role)
+    if agent.kind == "rules":
+        return None
+    return chat.make(agent.kind, run.root / ".checkpoints" / "chat", **agent.settings)
+
+
+def main() -> None:
+    run("ood", Params, body)
+
+
+if __name__ == "__main__":
+    main()

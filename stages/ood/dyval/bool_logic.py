@@ -1,0 +1,138 @@
+"""Boolean logic: a tree of AND, OR, NOT over True and False.
+
+The graph is drawn first and the wished answer is met by the values of the leaves, so that no operation tells the
+answer: 64 random assignments are evaluated at once, a bit each.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from stages.lib.records import Step
+from stages.ood.dyval import arithmetic, trees
+from stages.ood.dyval.levels import Trees
+from stages.ood.dyval.statements import LEAF, Statement, needed, operands
+
+ANSWER_TYPE = "boolean"
+CLASSES = 2
+UNARY = ("not",)
+OPERATIONS = ("and", "or", "not")
+WORLDS, TRIES = 64, 16
+ALL = (1 << WORLDS) - 1
+
+
+def apply(operation: str, values: Sequence[int]) -> int:
+    """On whole numbers, bit by bit; on truth values as usual."""
+    if operation == "not":
+        return (not values[0]) if isinstance(values[0], bool) else values[0] ^ ALL
+    result = values[0]
+    for one in values[1:]:
+        result = result & one if operation == "and" else result | one
+    return result
+
+
+def world(rng: random.Random, classes: Sequence[int], label: int, leaves: Sequence[int]) -> int | None:
+    """The number of an assignment of class `label` (each class a bit per assignment); None unless every class has one.
+
+    How many leaves are True is drawn before, the same for every label, and met as nearly as some tries allow: else the
+    number of times that `False` is written would tell the answer.
+    """
+    if not all(classes):
+        return None
+    wished = rng.getrandbits(len(leaves)).bit_count()
+    places = [place for place in range(classes[label].bit_length()) if classes[label] >> place & 1]
+    tried = rng.sample(places, min(TRIES, len(places)))
+    return min(tried, key=lambda place: abs(sum(leaf >> place & 1 for leaf in leaves) - wished))
+
+
+def sample(draw: Any, knobs: Trees, label: int, broken: bool) -> dict[str, Any] | None:
+    rng = draw("graph")
+    statements, values = trees.grow(rng, knobs, OPERATIONS, UNARY, lambda r, _: r.getrandbits(WORLDS), apply)
+    asked = statements[-1][0]
+    leaves = [statement[2] for statement in statements if statement[1] == LEAF]
+    chosen = world(rng, (values[asked] ^ ALL, values[asked]), label, leaves)
+    if chosen is None:
+        return None
+    for statement in statements:
+        if statement[1] == LEAF:
+            statement[2] = bool(statement[2] >> chosen & 1)
+    truth = {name: bool(value >> chosen & 1) for name, value in values.items()}
+    extra = trees.distractors(draw("distractors"), statements, knobs.distractors, apply, truth)
+    if broken:
+        statements = _broken_up(draw, statements, asked, knobs, truth)
+    return statements and {"statements": statements + extra, "asked": asked}
+
+
+def _broken_up(
+    draw: Any, statements: list[Statement], asked: int, knobs: Trees, truth: dict[Any, bool]
+) -> list[Statement] | None:
+    """Without a sentence, or with a circle, for which both answers can be right, or none."""
+
+    def undetermined(name: Any) -> bool:
+        return trees.evaluate(statements, [asked], apply, {name: not truth[name]})[asked] != truth[asked]
+
+    left = statements
+    if knobs.deleted:
+        left = trees.without_some(draw("deleted"), statements, [asked], knobs.deleted, undetermined)
+    if knobs.cycles:
+        rng = draw("cycles")
+        for _ in range(20):
+            closed = trees.with_circles(rng, left, [asked], knobs.cycles, UNARY)
+            if closed is None or knobs.deleted or len(answers(closed, asked, trees.cuts(left, closed))) != 1:
+                return closed
+        return None
+    return left
+
+
+def answers(closed: list[Statement], asked: Any, guessed: Sequence[Any]) -> list[bool]:
+    """The values of `asked` in all assignments that satisfy every statement; `guessed` names break all circles."""
+    table = {statement[0]: statement for statement in closed}
+    found = []
+    for guess in product((False, True), repeat=len(guessed)):
+        given = dict(zip(guessed, guess, strict=True))
+        values = trees.evaluate(closed, [asked], apply, given)
+        for name in guessed:
+            values |= trees.evaluate(closed, operands(table[name]), apply, given)
+        if all(apply(table[name][1], [values[one] for one in table[name][2]]) == given[name] for name in guessed):
+            found.append(values[asked])
+    return list(dict.fromkeys(found))
+
+
+def formula(operation: str, operands_: Sequence[str]) -> str:
+    return f"(NOT {operands_[0]})" if operation == "not" else f"({f' {operation.upper()} '.join(operands_)})"
+
+
+def sentence(statement: Statement) -> str:
+    name, operation, below = statement
+    return fact(name, below) if operation == LEAF else f"{name} is equal to {formula(operation, below)}."
+
+
+def fact(name: str, value: bool) -> str:
+    """Of the same length for both: where `False` is a letter longer than `True`, the length of a question tells."""
+    return f"{name} {'holds' if value else 'fails'}."
+
+
+def ask(params: dict[str, Any]) -> tuple[str, str]:
+    asked = params["asked"]
+    return "Some truth values are described by others. What holds is True, what fails is False.", (
+        f"Is {asked} True or False? A value can be calculated only if every value it is calculated from is known; "
+        f"if {asked} cannot be calculated, answer N/A."
+    )
+
+
+def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
+    statements, asked = params["statements"], params["asked"]
+    table = {statement[0]: statement for statement in statements}
+    values, need, steps = trees.evaluate(statements, [asked], apply), needed(statements, [asked]), []
+    for name in need.names:
+        _, operation, below = table[name]
+        if name in values and operation == LEAF:
+            steps.append(Step(text=f"{name} = {values[name]}", value=str(values[name])))
+        elif name in values:
+            said = f"{formula(operation, below)} = {formula(operation, [str(values[one]) for one in below])}"
+            steps.append(Step(text=f"{name} = {said} = {values[name]}", value=str(values[name])))
+    steps += arithmetic.obstacles(need, [asked])
+    return steps, arithmetic.text(values.get(asked))

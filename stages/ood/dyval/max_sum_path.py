@@ -1,0 +1,84 @@
+"""Maximum sum path: the largest sum of node values on a path between two nodes of a directed graph without circles.
+
+By dynamic programming over the nodes in order, linear in the links; DyVal walks every path, whose number is exponential.
+One problem in `CLASSES` has no path, answer N/A.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stages.lib.records import Step
+from stages.ood.dyval import graphs
+from stages.ood.dyval.arithmetic import listed
+from stages.ood.dyval.levels import Graphs
+from stages.ood.dyval.statements import Statement, needed
+
+ANSWER_TYPE = "integer"
+CLASSES = 12
+
+
+def sample(draw: Any, knobs: Graphs, label: int, broken: bool) -> dict[str, Any] | None:
+    rng = draw("graph")
+    children = graphs.grow(rng, knobs)
+    masks, entered = graphs.reach(children), {child for below in children for child in below}
+    if label == 0:
+        pairs = [(a, b) for a, below in enumerate(children) if below for b in entered if not masks[a] >> b & 1]
+    else:
+        pairs = [
+            (start, end)
+            for start in range(len(children))
+            for end in range(start + 1, len(children))
+            if masks[start] >> end & 1 and graphs.small(masks, start, end, knobs.nodes)
+        ]
+        several = [pair for pair in pairs if _paths(children, masks, *pair) > 1]
+        pairs = several or pairs
+    if not pairs:
+        return None
+    start, end = rng.choice(pairs)
+    values = draw("values")
+    return {
+        "statements": [[node, graphs.TO, below, values.randint(1, 10)] for node, below in enumerate(children)],
+        "asked": [start, end],
+    }
+
+
+def _paths(children: list[list[int]], masks: list[int], start: int, end: int) -> int:
+    counts = {end: 1}
+    for node in range(end - 1, start - 1, -1):
+        counts[node] = sum(counts.get(child, 0) for child in children[node])
+    return counts[start]
+
+
+def sentence(statement: Statement) -> str:
+    name, _, below, value = statement
+    return f"{name} has the value {value} and points to {listed(below) if below else 'nothing'}."
+
+
+def ask(params: dict[str, Any]) -> tuple[str, str]:
+    start, end = params["asked"]
+    return "Nodes have values and point to others.", (
+        f"What is the largest sum of values on a path from {start} to {end}, both included? If there is no path, "
+        "answer N/A."
+    )
+
+
+def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
+    statements, (start, end) = params["statements"], params["asked"]
+    table, value = graphs.table(statements), {statement[0]: statement[3] for statement in statements}
+    best: dict[str, int] = {}
+    steps = []
+    for name in needed(statements, [start]).names:  # children first
+        if name == end:
+            best[name], line = value[name], f"{name}: {value[name]}"
+        elif onward := [child for child in table[name] if child in best]:
+            ways = [best[child] for child in onward]
+            best[name] = value[name] + max(ways)
+            most = f"max({', '.join(map(str, ways))})" if len(ways) > 1 else str(ways[0])
+            line = f"{name}, then {listed(onward)}: {value[name]} + {most} = {best[name]}"
+        else:
+            continue
+        steps.append(Step(text=line, value=str(best[name])))
+    if start in best:
+        return steps, str(best[start])
+    return graphs.search(table, start, end)[0], "N/A"

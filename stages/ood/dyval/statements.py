@@ -1,0 +1,90 @@
+"""Statements: what a problem consists of. One statement is one sentence, `[name, operation, operands, ...]`.
+
+Nothing else says what an item is: neither its answer nor whether it has one is ever stored. What the asked name needs
+is found by following the operands, and a sentence taken out or a circle shows there as what it is.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+Statement = list[Any]  # [name, operation, operands]; of a leaf [name, "is", value]; rules add a sign
+LEAF = "is"
+
+
+def operands(statement: Sequence[Any]) -> Sequence[str]:
+    return () if statement[1] == LEAF else statement[2]
+
+
+class Need(NamedTuple):
+    """names: what is needed and described, operands first. missing: (name, of whom) without a sentence.
+    circle: names that need each other, in order; empty if there are none."""
+
+    names: list[str]
+    missing: list[tuple[str, str]]
+    circle: list[str]
+
+
+def needed(statements: Iterable[Statement], asked: Iterable[str]) -> Need:
+    """What the asked names stand on. Several statements may be about one name."""
+    table: dict[str, list[str]] = {}
+    for statement in statements:
+        table.setdefault(statement[0], []).extend(operands(statement))
+    done: dict[str, None] = {}
+    missing: dict[str, str] = {}
+    path: dict[str, None] = {}
+    circle: list[str] = []
+
+    def visit(name: str, parent: str) -> None:
+        if name in path and not circle:
+            before = list(path)
+            circle.extend(before[before.index(name) :])
+        if name in done or name in path:
+            return
+        if name not in table:
+            missing.setdefault(name, parent)
+            return
+        path[name] = None
+        for operand in table[name]:
+            visit(operand, name)
+        del path[name]
+        done[name] = None
+
+    for name in asked:
+        visit(name, name)
+    return Need(list(done), list(missing.items()), circle)
+
+
+def arrange(statements: list[Statement], order: str, draw: Callable[[str], random.Random]) -> list[Statement]:
+    """The statements in the order of the telling: operands first (a random one of such orders), the same backwards,
+    or any. Circles, which have no first, are entered anywhere."""
+    if order == "random":
+        return draw("random order").sample(statements, len(statements))
+    rng, waiting = draw("order"), {}
+    for statement in statements:
+        waiting.setdefault(statement[0], []).append(statement)
+    users: dict[str, list[str]] = {name: [] for name in waiting}
+    lacking = dict.fromkeys(waiting, 0)
+    for name, group in waiting.items():
+        for operand in dict.fromkeys(operand for statement in group for operand in operands(statement)):
+            if operand in waiting:
+                users[operand].append(name)
+                lacking[name] += 1
+    ready = [name for name, number in lacking.items() if not number]
+    ordered: list[Statement] = []
+    while waiting:
+        place = int(rng.random() * (len(ready) or len(waiting)))
+        name = ready.pop(place) if ready else list(waiting)[place]
+        ordered += waiting.pop(name)
+        for user in users[name]:
+            lacking[user] -= 1
+            if not lacking[user] and user in waiting:
+                ready.append(user)
+    return ordered[::-1] if order == "reversed" else ordered
+
+
+def renamed(statement: Statement, names: Mapping[Any, str]) -> Statement:
+    name, operation, rest, *more = statement
+    return [names[name], operation, rest if operation == LEAF else [names[operand] for operand in rest], *more]

@@ -1,0 +1,77 @@
+"""Who rewrites and who judges: two agents, each with a model behind it or with the rules alone.
+
+`of(None)` gives the rules' agents, `of(chat)` a model's. Permuting is code for both: a model is not needed to shuffle.
+The judge always sees the composed item and its answer (the published pipeline merges two branches unseen).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stages.lib import seeds
+from stages.lib.chat import Chat
+from stages.lib.records import Problem
+from stages.ood.mpa import normal, prompts, rules
+from stages.ood.mpa.distractors import Pool
+from stages.ood.mpa.principles import LETTERS, VERSION, Draft
+
+
+class ParaphraserAgent(NamedTuple):
+    """Applies one principle to a draft: by the model, or by the rules where there is none."""
+
+    chat: Chat | None
+
+    def apply(self, principle: str, original: Problem, made: Draft, pool: Pool, key: tuple) -> Draft:
+        """The next draft. Raises Unfit, prompts.Unreadable or chat.NoAnswer. `key` makes the draw: seed, item, try."""
+        if self.chat is None or principle == "permute":
+            draw = seeds.rng(pool.seed, "ood", VERSION, original.id, f"mpa {principle}", *key)
+            return rules.APPLY[principle](original, made, draw, pool)
+        asked = prompts.ask(principle, original, made)
+        answer = self.chat.ask(asked, f"{principle} {pool.seed} {original.id} {key}")
+        if principle == "choices":
+            return made._replace(choices=prompts.read_options(answer, len(made.choices)))
+        text = prompts.marked(answer)
+        if principle == "question":
+            return made._replace(question=text)
+        if principle == "context":
+            return made._replace(question=f"{text} {made.question}")
+        return made._replace(choices=(*made.choices, text), origin=(*made.origin, None))
+
+
+class EvaluatorAgent(NamedTuple):
+    """Says what is wrong with a finished draft, or None. Its question is put after the checks found nothing."""
+
+    chat: Chat | None
+
+    def judge(self, original: Problem, made: Draft, principles: Sequence[str], key: tuple) -> str | None:
+        """Raises prompts.Unreadable or chat.NoAnswer."""
+        if self.chat is not None:
+            answer = self.chat.ask(prompts.judge(original, made, principles), f"judge {original.id} {key}")
+            return prompts.read_verdict(answer)
+        if "context" in principles:
+            said = normal.context_of(original.question, made.question)
+            if said is None:
+                return "the question does not say the same"
+            if not said:
+                return "no context was added"
+        elif not normal.same(original.question, made.question):
+            return "the question does not say the same"
+        for text, index in zip(made.choices, made.origin, strict=True):
+            if index is not None and normal.option(text) != normal.option(original.choices[index]):
+                return f"an option does not say the same ({text[:40]!r})"
+        if original.choices and normal.option(made.choices[LETTERS.index(made.answer)]) != normal.option(
+            original.choices[LETTERS.index(original.answer)]
+        ):
+            return "the answer points to another option"
+        return None
+
+
+class Agents(NamedTuple):
+    paraphraser: ParaphraserAgent
+    evaluator: EvaluatorAgent
+
+
+def of(paraphraser: Chat | None = None, evaluator: Chat | None = None) -> Agents:
+    """The agents over these models; None stands for the rules."""
+    return Agents(ParaphraserAgent(paraphraser), EvaluatorAgent(evaluator))

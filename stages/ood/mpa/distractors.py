@@ -1,0 +1,184 @@
+"""Principle 5 without a model: an option that is wrong by construction.
+
+One of four, by what question and options look like:
+number   the options are numbers and the question has one answer: a number near one of them; of a question that asks
+         for an estimate, a number that lies farther from the key than an option on its side (nearer ones may be right)
+verdict  the options are verdicts with reasons: the verdict that the key denies, with a wrong option's reason
+other    the question names its one answer (who, what city): an answer to another question of the same kind
+both     else: both of two wrong options at once; wrong because each is, in a question about exceptions too
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from random import Random
+from typing import NamedTuple
+
+from stages.lib import numerals, seeds
+from stages.lib.records import Problem
+from stages.ood.mpa import checks, normal
+from stages.ood.mpa.lexicon import EMPTY
+from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit, above
+
+_ONE = re.compile(r"(?<![\w.])-?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w]*[0-9])")
+_ESTIMATE = re.compile(
+    r"about|approximat|roughly|closest|nearest|estimat|around|as of|percent|average|per capita|share|typical|usual|"
+    r"normal|range|recommend|dose|at least|at most|more than|less than|population|likely|probab|how old|how long ago",
+    re.I,
+)
+_SEVERAL = re.compile(
+    r"\b(?:which|except|not|could|may|might|possible|among|following|these|an? (?:example|factor|multiple))\b|n't\b",
+    re.I,
+)
+_DENIED = re.compile(r"\b(?:except|not|least|false|incorrect)\b|n't\b", re.I)
+_WHO = re.compile(
+    r"\b(who (?:was|is) the"
+    r"|who (?:wrote|invented|discovered|said|painted|directed|played|founded|developed|proposed|introduced|coined)"
+    r"|what (?:city|country|state|river|language|planet|colou?r|animal|sport|actor|actress|band|author|president|month)"
+    r"|in what (?:city|country|state)"
+    r"|which (?:country|city|actor|actress|president|philosopher|artist|author|planet) (?:was|is|did|has))\b",
+    re.I,
+)
+_VERDICT = re.compile(
+    r"^(?P<verdict>[A-Z][\w ]{0,40}?)(?P<join>[,;.:]? (?:because|since|if|as|unless)\b|, )(?P<reason>.{12,})$", re.S
+)
+LONGEST = 240  # characters of two options taken together
+
+
+class Pool(NamedTuple):
+    """Options of other items, by benchmark, split, subject and kind of question; each with the id of its item."""
+
+    kinds: dict[tuple[str, ...], list[tuple[str, str]]]
+    seed: int
+
+
+def pool(problems: Sequence[Problem], seed: int) -> Pool:
+    kinds: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for problem in problems:
+        if problem.choices and (kind := _kind(problem)):
+            entries = kinds.setdefault(kind, [])
+            entries += [(problem.id, choice) for choice in problem.choices if not above(choice)]
+    return Pool(kinds, seed)
+
+
+def _kind(problem: Problem) -> tuple[str, ...] | None:
+    asked = checks.asking(problem.question)[-1]
+    if _DENIED.search(asked) or not (found := _WHO.search(asked)):
+        return None
+    what = " ".join(found[1].lower().split())
+    if what.startswith("who"):
+        what = "who"
+    return (problem.benchmark, problem.split, problem.id.rsplit("/", 1)[0], what)
+
+
+def new_choice(original: Problem, made: Draft, draw: Random, pool: Pool) -> str:
+    """A wrong option like the others, clear of all of them. Raises Unfit with the reason where none can be made."""
+    key = LETTERS.index(made.answer)
+    makers = (_number, _verdict, _other, _both)
+    for maker in makers:
+        for _ in range(6):
+            new = maker(original, made.choices, key, draw, pool)
+            if new is None:
+                break
+            if not any(checks.alike(new, choice) for choice in made.choices):
+                return new
+    raise Unfit("no option can be made that is surely wrong and differs from the others")
+
+
+def _number(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
+    asked = checks.asking(original.question)[-1]
+    found = [_ONE.findall(choice) for choice in choices]
+    if _SEVERAL.search(asked) or any(len(one) != 1 for one in found) or "\\" in choices[key]:
+        return None
+    values = [_value(one[0]) for one in found]
+    if None in values or len(dict.fromkeys(_ONE.sub("#", choice).strip().rstrip(".") for choice in choices)) > 1:
+        return None
+    near = draw.choice([*range(len(values))])
+    places = max(len(one[0].partition(".")[2]) for one in found)
+    unit = Fraction(1, 10**places)
+    deltas = [unit, 2 * unit, 10 * unit, abs(values[near]) / 10, abs(values[near]) / 4, abs(values[near])]
+    new = values[near] + draw.choice((-1, 1)) * draw.choice(deltas)
+    if _ESTIMATE.search(original.question):
+        others = [value for i, value in enumerate(values) if i != key]
+        side = [value for value in others if (value > values[key]) == (new > values[key])]
+        far = draw.choice(side or others)
+        new = far + (1 if far > values[key] else -1) * max(unit, abs(far) / draw.choice((4, 5, 8)))
+    new = Fraction(round(new / unit)) * unit
+    if (new < 0 and min(values) >= 0) or (new > 100 and "%" in choices[key]) or new in values:
+        return draw.choice(choices)  # clashes with an option: asks for another try
+    if (new == 0 and 0 not in values) or (_year(values) and not 1000 <= new <= 2030):
+        return draw.choice(choices)
+    return _ONE.sub(lambda one: _written(new, one[0], places), choices[key], count=1)
+
+
+def _value(text: str) -> Fraction | None:
+    read = numerals.read(text)
+    return read.value if read else None
+
+
+def _year(values: Sequence[Fraction]) -> bool:
+    return all(value.denominator == 1 and 1000 <= value <= 2030 for value in values)
+
+
+def _written(value: Fraction, like: str, places: int) -> str:
+    comma = "," if "," in like or (value >= 10**4 and "," in like) else ""
+    digits = f"{float(abs(value)):{comma}.{places}f}" if places else f"{int(abs(value)):{comma}d}"
+    return ("-" if value < 0 else "") + ("$" if "$" in like else "") + digits
+
+
+def _verdict(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
+    read = [_VERDICT.match(choice.strip()) for choice in choices]
+    if not all(read):
+        return None
+    verdicts = [found["verdict"].lower() for found in read]
+    if len(dict.fromkeys(verdicts)) != 2:
+        return None
+    other = draw.choice([i for i in range(len(choices)) if verdicts[i] != verdicts[key]])
+    reasons = [i for i in range(len(choices)) if verdicts[i] == verdicts[key] and i != key]
+    if not reasons:
+        return None
+    reason = draw.choice(reasons)
+    join = read[reason]["join"].rstrip()
+    return f"{read[other]['verdict']}{join} {read[reason]['reason'].lstrip()}"
+
+
+def _other(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
+    kind = _kind(original)
+    if kind is None:
+        return None
+    taken = {word for choice in choices for word in _words(choice)}
+    length = [len(choice.split()) for choice in choices]
+    fitting = [
+        choice for item, choice in pool.kinds.get(kind, [])
+        if item != original.id and not taken & _words(choice) and min(length) <= len(choice.split()) <= max(length)
+        and choice[:1].isupper() == choices[key][:1].isupper() and choice.endswith(".") == choices[key].endswith(".")
+        and not any(char.isdigit() for char in choice)
+    ]  # fmt: skip
+    nonce = draw.random()
+    # The smallest hash wins: another item in the pool changes only the draws it wins.
+    return min(fitting, key=lambda c: seeds.key(pool.seed, "ood", VERSION, original.id, nonce, c), default=None)
+
+
+def _words(text: str) -> set[str]:
+    return {checks.stem(word) for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in EMPTY}
+
+
+def _both(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
+    if re.match(r"(?:true|false|wrong|not wrong|yes|no|valid|invalid), ", normal.option(choices[key])):
+        raise Unfit("the options are all the verdicts there are on two statements")
+    wrong = [i for i, choice in enumerate(choices) if i != key and not above(choice)]
+    pairs = [(i, j) for i in wrong for j in wrong if i < j and len(choices[i]) + len(choices[j]) <= LONGEST]
+    draw.shuffle(pairs)
+    claims = _words(choices[key])
+    for i, j in pairs:
+        if claims and claims <= _words(choices[i]) | _words(choices[j]):
+            continue  # the two together may be what the key says
+        return "both “{}” and “{}”".format(*(_unquoted(choices[k]) for k in (i, j)))
+    return None
+
+
+def _unquoted(choice: str) -> str:
+    found = re.match(r"^the (?:statement|claim|answer|option|value|figure|expression|formula) “?(.+?)”?$", choice, re.S)
+    return (found[1] if found else choice).strip().rstrip(".")

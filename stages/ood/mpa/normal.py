@@ -1,0 +1,145 @@
+"""The normal form of a text: equal for two texts that say the same in the rules' grammar.
+
+Every rewrite of the rules agent maps to one form here: synonyms and contractions to one word, `What is`, `Find` and
+`Determine` to one request, `does she have` and `she has` to one order, frames to nothing. Two questions say the same
+when their sentences have equal forms, in order, but for the turning of one around its comma (`If A, B?` = `B if A?`).
+The comparison is exact everywhere else, so a changed number, an exchanged name or an inserted `not` shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from stages.ood.mpa import spans, wording
+
+Form = tuple[str, ...]
+
+_AUXILIARY = frozenset(["is", "are", "was", "were", "will", "would", "can", "could", "should", "has", "have", "had"])
+_DO = frozenset(("do", "does", "did"))
+LEMMA = {form: base for base, forms in wording.VERBS.items() for form in forms}
+_WORDS = re.compile(
+    rf"[{spans.MASKED}]|-?[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+|[^\W\d_]+(?:['-][^\W\d_]+)*|[^\s\w,.;:?!()'\"“”‘’]"
+)
+_REQUEST = re.compile(
+    r"(^|, (?:then )?|\bthen |\band )(?:what (?:is|are|was|were)|find|determine|identify|calculate|compute|work out)"
+    r"(?: the value of)?(?= )"
+)
+_WH = re.compile(r"\bASK (?=(?:how|what|which|who|whom|whose|where|when|why|whether)\b)")
+FRAMES = sorted((frame.strip() for frames in wording.FRAMES.values() for frame in frames), key=len, reverse=True)
+_TURNS = frozenset(["if", "when", "given", "on", "in", "at", "during"])  # what a moved clause or phrase begins with
+_HAVE = re.compile(r"^(?:have|had|has)$")
+
+
+def _alternation(pairs: dict[str, str]) -> re.Pattern[str]:
+    names = sorted(pairs, key=len, reverse=True)
+    return re.compile(r"(?<![\w'-])(?:" + "|".join(map(re.escape, names)) + r")(?![\w'-])")
+
+
+_PLAIN = {new.lower(): old for old, new in (*wording.TWO_WAY, *wording.ONE_WAY)} | {
+    "is known as": "is referred to as", "are known as": "are referred to as", "is called": "is referred to as",
+    "are called": "are referred to as", "can't": "can not", "cannot": "can not",
+    "what's": "what is",
+} | {short: long for long, short in wording.CONTRACTIONS if long != "cannot"}  # fmt: skip
+_PLAINS = _alternation(_PLAIN)
+
+
+def plain(text: str) -> str:
+    """Lower case, with the first word of every pair of synonyms and no contraction."""
+    text = text.lower().replace("’", "'").replace("‘", "'")
+    return _PLAINS.sub(lambda found: _PLAIN[found[0]], text)
+
+
+def unframed(text: str) -> str:
+    """The text without the rules' opening line."""
+    return next((text[len(frame) :].lstrip() for frame in FRAMES if text.startswith(frame)), text)
+
+
+@lru_cache(maxsize=1 << 14)
+def forms(text: str) -> tuple[Form, ...]:
+    """The normal form of each sentence; a sentence without words has none."""
+    masked, kept = spans.mask(unframed(text.strip()))
+    found = (_form(sentence, kept) for sentence, _ in spans.sentences(masked))
+    return tuple(form for form in found if form)
+
+
+def _form(masked: str, kept: Sequence[str]) -> Form:
+    text = _WH.sub("", _REQUEST.sub(r"\1ASK", plain(masked.strip())))
+    words = [
+        " ".join(kept[ord(word) - spans.FIRST].split()) if "\ue000" <= word <= "\uf8ff" else word.replace(",", "")
+        for word in _WORDS.findall(text)
+    ]
+    if not any(re.search(r"\w", word) for word in words):
+        return ()
+    main = [
+        LEMMA.get(word, word) for word in words if word not in _DO and (word not in _AUXILIARY or _HAVE.match(word))
+    ]
+    helpers = [word for word in words if word in _AUXILIARY and not _HAVE.match(word)]
+    return (*main, "|", *helpers)
+
+
+def turned(one: Form, other: Form) -> bool:
+    """Whether two forms are equal, or one is the other turned around at one place."""
+    if one == other:
+        return True
+    if len(one) != len(other) or sorted(one) != sorted(other):
+        return False
+    middle = one.index("|")
+    if one[middle:] != other[other.index("|") :] and sorted(one[middle:]) != sorted(other[other.index("|") :]):
+        return False
+    main, turned_main = one[:middle], other[: other.index("|")]
+    return any(
+        main[i:] + main[:i] == turned_main and (main[0] in _TURNS or main[i] in _TURNS) for i in range(len(main))
+    )
+
+
+def same(original: str, text: str) -> bool:
+    """Whether two questions say the same, sentence by sentence."""
+    ours, theirs = forms(original), forms(text)
+    return len(ours) == len(theirs) and all(map(turned, ours, theirs))
+
+
+def context_of(original: str, text: str) -> str | None:
+    """What stands before a text that otherwise says the same as the original: "" for nothing; None if it does not."""
+    masked, kept = spans.mask(text.strip())
+    parts = spans.sentences(masked)
+    for count in range(len(parts)):
+        rest = "".join(part + gap for part, gap in parts[count:])
+        if same(original, spans.unmask(rest, kept)):
+            return spans.unmask("".join(part + gap for part, gap in parts[:count]), kept).strip()
+    return None
+
+
+# Options.
+
+_WRAPPED = [
+    re.compile("^" + re.escape(wrapper).replace(r"\{\}", "(.+)") + "$", re.S)
+    for wrappers in wording.WRAPPERS.values()
+    for wrapper in wrappers
+]
+_GRID = re.compile(r"^the first: (.+); the second: (.+)$")
+_MONEY = re.compile(r"\$ ?(-?[0-9][0-9,]*(?:\.[0-9]+)?)(?: dollars)?(?![0-9])")
+_THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+_PAIR = re.compile(r"^(\w+) and (\w+)$")
+_ABOVE = re.compile(r"^(all|none) of (?:the above|these|the options above|the options given)$")
+
+
+@lru_cache(maxsize=1 << 16)
+def option(text: str) -> str:
+    """The normal form of an option. The case of letters counts (`Aa` is not `aa`), except in a first word."""
+    text = " ".join(text.split()).replace("’", "'").rstrip(".").strip()
+    while found := next(filter(None, (pattern.match(text) for pattern in _WRAPPED)), None):
+        text = found[1].rstrip(".").strip()
+    if found := _GRID.match(text):
+        text = f"{found[1]}, {found[2]}"
+    text = re.sub(r"(?:^|(?<=, ))[A-Z](?=[a-z]{2,}\b)", lambda first: first[0].lower(), text)
+    text = _MONEY.sub(r"\1 dollars", _THOUSANDS.sub("", text))
+    text = re.sub(r"(?<=[0-9]) ?(?:%|percent\b)", " percent", re.sub(r"(?<![0-9.])\.(?=[0-9])", "0.", text))
+    text = re.sub(r", (?:since|for the reason that) ", ", because ", text)
+    text = _PLAINS.sub(lambda found: _PLAIN[found[0]], text)
+    if found := _ABOVE.match(text):
+        text = f"{found[1]} of the above"
+    if found := _PAIR.match(text):
+        text = " and ".join(sorted(found.groups()))
+    return text

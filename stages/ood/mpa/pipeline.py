@@ -1,0 +1,80 @@
+"""Problems -> variants, each checked and judged whole, or a reject with its reason.
+
+Per item: apply the principles in order to a draft; the deterministic checks look at the finished draft; the judge
+looks at it with the answer; what fails is drawn again with another key, at most `tries` times. An item is never passed
+on unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.lib.chat import NoAnswer
+from stages.lib.records import Problem
+from stages.ood.mpa import checks, distractors, principles, prompts
+from stages.ood.mpa.agents import Agents
+from stages.ood.mpa.principles import Draft, Unfit
+from stages.ood.rejects import Reject
+
+
+def variants(
+    problems: Sequence[Problem], wanted: str | Sequence[str], agents: Agents, seed: int, tries: int = 5,
+    others: Sequence[Problem] | None = None,
+) -> tuple[list[Problem], list[Reject]]:  # fmt: skip
+    """A variant or a reject for every problem, in their order. `wanted`: `all`, or principles joined by `+`.
+
+    New options may be taken from `others` (default: the problems themselves) of the same benchmark, split and subject.
+    Raises UserError for an unknown principle and where a model's server is gone or refuses.
+    """
+    composition = principles.parse(wanted)
+    pool = distractors.pool(problems if others is None else others, seed)
+
+    def one(problem: Problem) -> Problem | Reject:
+        return variant(problem, composition, agents, pool, tries)
+
+    chat = agents.paraphraser.chat or agents.evaluator.chat
+    made = chat.map(one, problems) if chat else [one(problem) for problem in problems]
+    return [each for each in made if isinstance(each, Problem)], [each for each in made if isinstance(each, Reject)]
+
+
+def variant(
+    problem: Problem, composition: Sequence[str], agents: Agents, pool: distractors.Pool, tries: int
+) -> Problem | Reject:
+    name = principles.operator(composition)
+    used, reason = 0, ""
+    try:
+        applied = principles.applicable(composition, problem)
+        for attempt in range(tries):
+            used = attempt + 1
+            try:
+                made = draw(problem, applied, agents, pool, attempt)
+                reason = fault(problem, made, applied, agents, (pool.seed, attempt))
+            except (prompts.Unreadable, Unfit) as refusal:
+                reason = str(refusal)
+            else:
+                if reason is None:
+                    return principles.finished(problem, made, name)
+    except (Unfit, NoAnswer) as refusal:
+        reason = str(refusal)
+    return Reject(f"{problem.id}~{name}", name, reason, max(used, 1))
+
+
+def draw(problem: Problem, applied: Sequence[str], agents: Agents, pool: distractors.Pool, attempt: int) -> Draft:
+    """One finished draft, not yet checked."""
+    made = principles.draft(problem)
+    for principle in applied:
+        made = agents.paraphraser.apply(principle, problem, made, pool, (attempt,))
+    return made
+
+
+def fault(problem: Problem, made: Draft, applied: Sequence[str], agents: Agents, key: tuple) -> str | None:
+    """The first thing that the checks, and then the judge, hold against a draft; None: it stands."""
+    found = checks.faults(problem, made, applied)
+    return found[0] if found else agents.evaluator.judge(problem, made, applied, key)
+
+
+def contradictions(parent: Problem, variant: Problem, composition: str | Sequence[str]) -> list[str]:
+    """What the checks hold against a finished variant, read from its record alone, with no model."""
+    made = Draft(variant.question, tuple(variant.choices or ()), (), variant.answer)
+    made = made._replace(origin=checks.origins(parent, made.choices))
+    return checks.faults(parent, made, principles.applicable(principles.parse(composition), parent))

@@ -1,0 +1,105 @@
+"""The five principles of meta probing and how they compose.
+
+A paraphraser applies one principle after another to a `Draft`, which knows where each of its options came from; the
+finished draft is checked and judged as a whole. Multiple choice takes all five principles, a free answer only those
+that touch the question alone (Zhu et al. 2024, arXiv 2402.14865, section 3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stages.lib.errors import UserError
+from stages.lib.records import Problem
+
+VERSION = 1
+PRINCIPLES = ("question", "context", "choices", "newchoice", "permute")  # in the order they are applied
+MEANING = {
+    "question": "the question in other words",
+    "context": "a sentence of context before the question",
+    "choices": "every option in other words",
+    "newchoice": "one wrong option more",
+    "permute": "the options in another order",
+}
+FREE = ("question", "context")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Draft(NamedTuple):
+    """A variant in the making. `origin` gives for each option the index it had in the original, None for a new one."""
+
+    question: str
+    choices: tuple[str, ...] = ()
+    origin: tuple[int | None, ...] = ()
+    answer: str = ""
+
+
+class Unfit(Exception):
+    """A principle cannot be applied to this item, however often it is tried; the text says why."""
+
+
+_ABOVE = re.compile(r"\babove\b|^(?:all|none|both|neither|any|each|some) of (?:the|these|them|those)\b", re.I)
+_LETTERED = re.compile(
+    r"\b(?:both|neither|either|only|options?|choices?|answers?)\s+\(?[a-eA-E]\)?(?:\s|$|[.,])"
+    r"|^\(?[a-eA-E]\)?,? (?:and|or|&) \(?[a-eA-E]\)?\.?$"
+)
+
+
+def above(choice: str) -> bool:
+    """Whether an option speaks of the ones above it, so that it must stay below them."""
+    return bool(_ABOVE.search(choice.strip()))
+
+
+def lettered(choice: str) -> bool:
+    """Whether an option speaks of the others by their letters."""
+    return bool(_LETTERED.search(choice.strip()))
+
+
+def draft(problem: Problem) -> Draft:
+    choices = tuple(problem.choices or ())
+    return Draft(problem.question, choices, tuple(range(len(choices))), problem.answer)
+
+
+def finished(parent: Problem, made: Draft, name: str) -> Problem:
+    """The draft as a record. The parent's program derives the parent's text, so the variant goes without."""
+    return parent.model_copy(
+        update={
+            "id": f"{parent.id}~{name}", "question": made.question, "choices": list(made.choices) or None,
+            "answer": made.answer, "parent": parent.id, "operator": name, "contract": "preserving", "program": None,
+        }
+    )  # fmt: skip
+
+
+def parse(names: str | Sequence[str]) -> tuple[str, ...]:
+    """`all`, or principles joined by `+` or in a list, in the order of application. Raises UserError for others."""
+    wanted = names.split("+") if isinstance(names, str) else list(names)
+    if wanted == ["all"]:
+        return PRINCIPLES
+    unknown = [name for name in wanted if name not in PRINCIPLES]
+    if unknown or not wanted or len(wanted) > len(frozenset(wanted)):
+        raise UserError(
+            f"principles {'+'.join(wanted)!r}: allowed are all, or some of {'+'.join(PRINCIPLES)}, each once"
+        )
+    return tuple(name for name in PRINCIPLES if name in wanted)
+
+
+def operator(principles: Sequence[str]) -> str:
+    return "mpa-all" if tuple(principles) == PRINCIPLES else "mpa-" + "-".join(principles)
+
+
+def applicable(principles: Sequence[str], problem: Problem) -> tuple[str, ...]:
+    """The principles as they apply to this kind of question; `all` means all that do. Raises Unfit."""
+    if problem.choices:
+        if problem.answer_type != "choice" or problem.answer not in LETTERS[: len(problem.choices)]:
+            raise Unfit(f"the answer {problem.answer!r} is not the letter of an option")
+        if len(problem.choices) < 2:
+            raise Unfit("a single option is no choice")
+        return tuple(principles)
+    if problem.answer_type == "code":
+        raise Unfit("a programming problem has a statement whose formats must not be touched")
+    kept = tuple(name for name in principles if name in FREE)
+    if kept != tuple(principles) and tuple(principles) != PRINCIPLES:
+        raise Unfit(f"{next(name for name in principles if name not in FREE)} needs options, and there are none")
+    return kept

@@ -1,0 +1,227 @@
+"""Perturbations with contracts: operators that change the program of a problem, not its text alone.
+
+preserving  names, items, order, phrasing, units, irrelevant, typos: other words, the same answer
+changing    numbers, larger, steps, reversed: another answer, computed by the program
+unsolvable  premise: the answer is N/A, with two completions that prove it
+
+A variant carries its parent's program, the seed, and the drawn parameters of each change, so `rederive` rebuilds
+question, gold steps and answer without a model, and `check` holds it against its contract. What cannot be made
+honestly becomes a Reject with the reason. Operators compose: `order+typos` makes one change, then the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from stages.lib import gradeschool, lifting, seeds
+from stages.lib.records import Problem, Program, Step
+from stages.ood.operators import (
+    further,
+    irrelevant,
+    items,
+    names,
+    noise,
+    numbers,
+    order,
+    phrasing,
+    premise,
+    retold,
+    reversal,
+    tale,
+    units,
+)
+from stages.ood.operators.operator import Operator, State, Unfit
+from stages.ood.rejects import Reject
+
+VERSION = 1
+GENERATOR = "operators"
+
+
+def _told(state: State) -> tuple[str, list[Step], str]:
+    steps, answer = tale.solve(state)
+    return tale.question(state), steps, answer
+
+
+def _text(state: State) -> tuple[str, list[Step] | None, str]:
+    steps = [Step(**step) for step in state["steps"]] if state.get("steps") else None
+    return noise.edited(state["question"], state.get("edits", [])), steps, state["answer"]
+
+
+RENDER: dict[str, Callable[[State], tuple[str, list[Step] | None, str]]] = {
+    "gradeschool": _told,
+    "lifted": retold.render,
+    "text": _text,  # no program: the words may carry noise, the answer is the benchmark's
+}
+_TYPOS = Operator(
+    "typos",
+    "preserving",
+    {name: noise.change(lambda state, render=render: render(state)[0]) for name, render in RENDER.items()},
+    "typographical noise",
+)
+OPERATORS: dict[str, Operator] = {
+    each.name: each
+    for each in (names.OPERATOR, items.OPERATOR, order.OPERATOR, phrasing.OPERATOR, units.OPERATOR, irrelevant.OPERATOR,
+                 _TYPOS, numbers.NUMBERS, further.OPERATOR, numbers.LARGER, reversal.OPERATOR, premise.OPERATOR)
+}  # fmt: skip
+
+
+def contract(name: str) -> str:
+    """The contract of an operator or of a composition: the strongest of its parts'."""
+    strength = ("preserving", "changing", "unsolvable")
+    return max((OPERATORS[part].contract for part in name.split("+")), key=strength.index)
+
+
+def variants(
+    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int | None = None
+) -> tuple[list[Problem], list[Reject]]:
+    """Each problem changed by each operator, and what could not be. A variant depends on its parent, the operator, the
+    seed and `largest` alone: the bound on values of the bundled benchmark, by default the one these problems keep."""
+    problems, names = list(problems), list(names)
+    if largest is None:
+        told = [p.program.params for p in problems if p.program and p.program.generator == "gradeschool"]
+        largest = max(map(numbers.bound, told), default=0)
+    made: list[Problem] = []
+    rejects: list[Reject] = []
+    for problem in problems:
+        try:
+            generator, version, state = _base(problem)
+            reason = ""
+        except lifting.Unliftable as error:
+            generator, version, state = "text", VERSION, _verbatim(problem)
+            reason = f"no program: {error}"
+        for name in names:
+            try:
+                made.append(_variant(problem, name, seed, generator, version, state, {"largest": largest}, reason))
+            except Unfit as error:
+                rejects.append(Reject(f"{problem.id}~{name}", name, str(error)))
+    return made, rejects
+
+
+def _base(problem: Problem) -> tuple[str, int, State]:
+    """The generator, its version and the program to change. Raises Unliftable."""
+    if problem.program and problem.program.generator in ("gradeschool", "lifted"):
+        return problem.program.generator, problem.program.version, problem.program.params
+    if problem.benchmark == "gsm8k":
+        return "lifted", lifting.VERSION, lifting.lift(problem)
+    return "text", VERSION, _verbatim(problem)
+
+
+def _verbatim(problem: Problem) -> State:
+    row = {"question": problem.question, "answer": problem.answer, "choices": problem.choices, "tests": problem.tests}
+    row["steps"] = [step.model_dump() for step in problem.steps] if problem.steps else None
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _variant(
+    problem: Problem,
+    name: str,
+    seed: int,
+    generator: str,
+    version: int,
+    state: State,
+    knobs: Mapping[str, Any],
+    reason: str,
+) -> Problem:
+    base = {"generator": generator, "version": version, "params": state}
+    changes: list[dict[str, Any]] = []
+    for part in name.split("+"):
+        change = OPERATORS[part].by.get(generator)
+        if change is None:
+            raise Unfit(reason or f"{part} needs a program of {' or '.join(OPERATORS[part].by)}")
+        rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
+        parameters = change.draw(state, rng, knobs)
+        state = change.apply(state, parameters)
+        changes.append({"operator": part, **parameters})
+    params = {"base": base, "changes": changes, "seed": seed}
+    question, steps, answer = rederive(params)
+    made = problem.model_copy(
+        update={
+            "id": f"{problem.id}~{name}", "question": question, "steps": steps, "answer": answer, "parent": problem.id,
+            "operator": name, "contract": contract(name),
+            "program": Program(generator=GENERATOR, version=VERSION, params=params),
+        }
+    )  # fmt: skip
+    faults = check(made)
+    if faults:
+        raise Unfit(faults[0])
+    return made
+
+
+def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step] | None, str]:
+    """(question, steps, answer) of a variant from its parent's program and its changes."""
+    generator, state = params["base"]["generator"], params["base"]["params"]
+    for change in params["changes"]:
+        state = OPERATORS[change["operator"]].by[generator].apply(state, change)
+    return RENDER[generator](state)
+
+
+def check(problem: Problem) -> list[str]:
+    """What is wrong with a variant: [] where question, steps and answer follow from its program, its base holds by a
+    second road, and its contract is kept."""
+    try:
+        return _faults(problem)
+    except Unfit as error:
+        return [f"does not evaluate: {error}"]
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        return [f"program: {type(error).__name__}: {error}"]
+
+
+def _faults(problem: Problem) -> list[str]:
+    params, faults = problem.program.params, []
+    base, changes = params["base"], params["changes"]
+    question, steps, answer = rederive(params)
+    derived = {"question": question, "answer": answer, "steps": steps}
+    for field, value in derived.items():
+        if getattr(problem, field) != value:
+            faults.append(f"{field}: {_difference(getattr(problem, field), value)}")
+    name = "+".join(change["operator"] for change in changes)
+    for field, value in (("operator", name), ("contract", contract(name)), ("id", f"{problem.parent}~{name}")):
+        if getattr(problem, field) != value:
+            faults.append(f"{field}: is {getattr(problem, field)!r}, must be {value!r}")
+    if base["generator"] == "text":
+        for field in ("choices", "tests"):
+            if getattr(problem, field) != base["params"].get(field):
+                faults.append(f"{field}: differ from the parent's")
+    return faults + _second_road(base) + _contract(problem, base, changes, steps, answer)
+
+
+def _difference(found: Any, derived: Any) -> str:
+    if isinstance(found, list) and isinstance(derived, list):
+        for i, (one, other) in enumerate(zip(found, derived, strict=False)):
+            if one != other:
+                return f"step {i} is {one.text!r} (value {one.value}), derived {other.text!r} (value {other.value})"
+        return f"{len(found)} steps, derived {len(derived)}"
+    return f"is {found!r:.120}, derived {derived!r:.120}"
+
+
+def _second_road(base: Mapping[str, Any]) -> list[str]:
+    """The parent's own answer by two independent evaluations."""
+    state = base["params"]
+    if base["generator"] == "gradeschool":
+        _, steps, answer = gradeschool.rederive(state)
+        return [] if (steps, answer) == tale.solve(state) else ["the two solvers disagree on the parent"]
+    return lifting.check(state) if base["generator"] == "lifted" else []
+
+
+def _contract(
+    problem: Problem, base: Mapping[str, Any], changes: list[dict[str, Any]], steps: list[Step] | None, answer: str
+) -> list[str]:
+    before, _, parent = RENDER[base["generator"]](base["params"])
+    faults = [] if problem.question != before else ["the question is the parent's, unchanged"]
+    if steps and steps[-1].value != answer:
+        faults.append("the last step is not the answer")
+    if problem.contract == "preserving" and answer != parent:
+        faults.append(f"preserving, but the answer {answer} was {parent}")
+    if problem.contract == "changing" and answer in (parent, "N/A"):
+        faults.append(f"changing, but the answer is {'still ' if answer == parent else ''}{answer}")
+    if problem.contract == "unsolvable":
+        faults += [] if answer == "N/A" else [f"unsolvable, but the answer is {answer}"]
+        state = base["params"]
+        for change in changes:
+            if change["operator"] == "premise":
+                faults += premise.proven(base["generator"], state, change)
+            state = OPERATORS[change["operator"]].by[base["generator"]].apply(state, change)
+    if base["generator"] == "lifted" and steps:
+        faults += lifting.arithmetic([step for step in steps if step.value != "N/A"])
+    return faults

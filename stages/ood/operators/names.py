@@ -1,0 +1,103 @@
+"""Other people: the persons of a problem take other names. The answer stays."""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stages.ood.operators import retold
+from stages.ood.operators.operator import Change, Operator, State, Unfit
+
+# Words of the vocabulary that no problem of the benchmark has ever used for a person.
+ROLES = ("the teacher", "the mother", "the sister", "the friend", "the student", "the class", "the team", "the school",
+         "the store", "the family", "the group", "the town")  # fmt: skip
+# First names of GSM8K, without those that are also words, months or places. By gender, since pronouns stay.
+SHE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    Mary Sarah Janet Jane Martha Sally Hannah Carla Maria Betty Lisa Nancy Amanda Susan Emily Anna Rachel
+    Karen Annie Jenny Tina Alice Jessica Julia Linda Julie Carrie Lily Jenna Mandy Donna Sandra Emma Beth Sara
+    Janice Susie Gina Megan Olivia Amy Lucy Angela Kendra Monica Leila Carly Marcy Laura Nina Cindy Joan Wendy
+    Bella Elsa Jennifer Madeline Anne Tonya Melissa Brenda Michelle Ann Tara Kate Dorothy Lydia Diane
+    Elizabeth Carol Cheryl Paula Stacy Tiffany Barbara Samantha Brittany Stella Haley Mabel Tanya Maggie Layla
+    Claire Veronica Abigail Ruth Nora Ella Mara Katie Marcia Sophie Erica Allison Christine Marta Lara Diana
+    Peggy Ellen Gretchen Patricia Milly Carolyn Liza Mia Irene Sheila Helen Katrina Lucille Kayla Tammy
+    Pauline Isabel Theresa Shara Stephanie Andrea Tabitha Amelia Katy Ashley Zoe Eliza Jill Jen Marla Kelly
+    Polly Miriam Ursula Molly Jan Kimberly Rebecca Vicki Gloria Cynthia Deborah Nicole Heather Leah Clara
+    """,
+    )
+) - {"Jan"}
+HE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    John James Tom Jack Bob Mike Tim Matt Jerry Peter Jason Tony Michael Jim Ben Joe Billy Harry Jacob Jake
+    Josh Carl Steve Paul Adam Jimmy Andy Max Ryan Randy George Andrew Jeff Bobby Fred Kevin Tommy Greg Marcus
+    Gerald Henry Jose Johnny Leo Toby Kyle Justin William Oliver Dave Thomas Ken Barry Samuel Brian Martin Jon
+    Danny Luke Daniel Simon David Gary Joey Jeremy Robert Joseph Eric Carlos Mason Nathan Aaron Alan Roger
+    Manny Derek Caleb Sammy Phil Steven Diego Sean Albert Lou Ian Bryan Trevor Bert Patrick Jude Calvin Tyler
+    Rob Charles Zach Noah Todd Jerome Ted Larry Chad Kenny Stan Micah Anthony Ivan Joel Olaf Lucas Arthur Nick
+    Dan Pete Neil Connor Bruce Hank Philip Jorge Jared Hans Richard Mario Nate Phillip Timothy Bart Brad
+    Antonio Matthew Troy Brandon Juan Pablo Malcolm Raymond Edward Kenneth Donald Walter Howard Gabriel Ethan
+    Elijah Isaac Theo
+    """,
+    )
+)
+NEW_SHE = ("Adaeze", "Beatriz", "Chiara", "Divya", "Elif", "Freya", "Giulia", "Hana", "Ingrid", "Jia", "Katya", "Linh",
+           "Mireille", "Noor", "Oksana", "Priya", "Rosalind", "Saoirse", "Thandi", "Yuki")  # fmt: skip
+NEW_HE = ("Anders", "Bilal", "Chidi", "Dmitri", "Emeka", "Fabio", "Goran", "Hiroshi", "Idris", "Joaquin", "Kofi", "Lars",
+          "Mateus", "Nikhil", "Omar", "Pavel", "Rafael", "Stefan", "Tariq", "Wei")  # fmt: skip
+NAMES = SHE | HE
+
+
+def found(text: str) -> list[str]:
+    """First names in a text, in order of appearance; not surnames after a title, nor parts of a longer name."""
+    names = []
+    for match in re.finditer(
+        r"(?<!Mr\. )(?<!Mrs\. )(?<!Ms\. )(?<!Dr\. )(?<!Miss )\b[A-Z][a-z]+\b(?![- ][A-Z]|-)", text
+    ):
+        if match[0] in NAMES and match[0] not in names:
+            names.append(match[0])
+    return names
+
+
+def _draw_roles(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"people": rng.sample(ROLES, len(state["people"]))}
+
+
+def _apply_roles(state: State, parameters: Mapping[str, Any]) -> State:
+    state = copy.deepcopy(state)
+    state["people"] = list(parameters["people"])
+    return state
+
+
+def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    text = retold.everything(state)
+    names = found(retold.text(state["question"]))
+    if not names:
+        raise Unfit("no first name in the question that is known to be one")
+    fresh = {name: [new for new in group if new not in text] for name, group in (("she", NEW_SHE), ("he", NEW_HE))}
+    drawn = {gender: rng.sample(group, len(group)) for gender, group in fresh.items()}
+    rename = {name: drawn["she" if name in SHE else "he"].pop() for name in names}
+    for name in names:
+        if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
+            raise Unfit(f"{name} stands in the text in another form too")
+    return {"rename": rename}
+
+
+def _apply(state: State, parameters: Mapping[str, Any]) -> State:
+    rename = parameters["rename"]
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, rename))})\b")
+    return retold.rewritten(state, lambda part: pattern.sub(lambda match: rename[match[0]], part))
+
+
+OPERATOR = Operator(
+    "names",
+    "preserving",
+    {"gradeschool": Change(_draw_roles, _apply_roles), "lifted": Change(_draw, _apply)},
+    "other people",
+)

@@ -1,0 +1,164 @@
+"""Stage prm: the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
+
+Reads data/generator/model, data/samples/{verifier,dev}.parquet, data/labels/{verifier,dev}.parquet and
+data/benchmarks/{verifier,dev}.jsonl; writes data/prm/{model, history.csv, metrics.json}. Starts from the generator and
+learns, at the last token of every step, whether all is right so far, by the labels of one method (`labels`); at the end
+of the solution it learns the outcome. How step scores become one score is chosen on dev among `aggregations`, by AUC
+within a problem, and kept in model/verifier.json; stage scores stores the step scores themselves.
+
+    accelerate launch --config_file stages/launch/cpu.yaml -m stages.prm
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from stages.lib.aggregation import Name
+from stages.lib.execution import Execution, run
+from stages.lib.optimisation import Optimisation
+
+if TYPE_CHECKING:
+    from stages.lib.records import Sample, StepLabel
+
+Labels = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
+
+
+class Params(Optimisation):
+    labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "human"]  # method of the step labels to learn from
+    form: Literal["head", "words"]  # a scalar head, or two words of the vocabulary
+    words: list[str] = Field(max_length=2)  # [right, wrong]: what `words` reads, and what a head starts from; []: at 0
+    mark: str  # what follows every step when it is read, as in work marked by a teacher; "" for nothing
+    past_error: bool  # also learn from what follows the first wrong step
+    lm_weight: float = Field(ge=0)  # of the language-model loss on right samples
+    dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
+    samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
+    distinct: bool  # equal solutions of a problem count once, as in Math-Shepherd's pool
+    mixed_only: bool  # leave out problems whose samples are all right or all wrong
+    aggregations: list[Name] = Field(min_length=1)  # the best on dev is kept
+    eval_problems: int = Field(gt=0)  # of dev, to choose by and for this stage's own metrics; stage scores measures all
+
+    @model_validator(mode="after")
+    def _two_words(self) -> Params:
+        if len(self.words) == 1 or (self.form == "words" and not self.words):
+            raise ValueError("words must be two, [right, wrong], or for form head also none, []")
+        return self
+
+
+def by_sample(labels: list[StepLabel], method: str) -> Labels:
+    """The values of one method."""
+    found: Labels = {}
+    for label in labels:
+        if label.method == method:
+            found.setdefault((label.problem_id, label.index), {})[label.step] = label.value
+    return found
+
+
+def chosen(samples: list[Sample], labels: Labels, params: Params) -> list[Sample]:
+    """The samples to train on, by problem: those that have labels, or no step that could have one."""
+    from stages.lib.encoding import steps_of
+    from stages.lib.records import by_problem
+
+    first: dict[Any, Sample] = {}
+    for sample in samples:
+        known = (sample.problem_id, sample.index) in labels or not steps_of(sample.text)
+        if sample.index < params.samples_per_problem and known:
+            which = (sample.text, sample.finish) if params.distinct else sample.index
+            first.setdefault((sample.problem_id, which), sample)
+    pools = list(by_problem(first.values()).values())
+    if params.mixed_only:
+        pools = [pool for pool in pools if len({sample.correct for sample in pool}) == 2]
+    return [sample for pool in pools for sample in pool]
+
+
+def step_auc(steps: Mapping[tuple[str, int], list[float]], labels: Labels) -> float | None:
+    """Chance that a right step outscores a wrong one, over all steps up to the first wrong one of their solution."""
+    from stages.lib.scorecard import within_problem_auc
+
+    scores, right = [], []
+    for key, values in labels.items():
+        for step, value in sorted(values.items()):
+            if key not in steps or step >= len(steps[key]):
+                break
+            scores.append(steps[key][step])
+            right.append(value > 0)
+            if not value:
+                break
+    return within_problem_auc([scores], [right])
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    from stages.lib import aggregation, files, models, records, scorecard, training
+    from stages.lib.errors import UserError
+    from stages.lib.stepwise import StepVerifier, example
+
+    params = run.params
+    problems = {
+        split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
+        for split in ("verifier", "dev")
+    }
+    labels = {
+        split: by_sample(records.read_labels(run.data("labels", f"{split}.parquet")), params.labels)
+        for split in ("verifier", "dev")
+    }
+    if not labels["verifier"]:
+        raise UserError(
+            f"data/labels/verifier.parquet: no step has a label of method {params.labels!r}; set prm.labels to a method "
+            f"that stage labels makes for these problems"
+        )
+    samples = chosen(records.read_samples(run.data("samples", "verifier.parquet")), labels["verifier"], params)
+    if not samples:
+        raise UserError(
+            "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
+        )
+    path = run.data("generator", "model")
+    model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
+    verifier = StepVerifier("prm", model, tokenizer, params.form, params.words, params.mark)
+    examples, known = [], 0
+    for sample in samples:
+        steps = labels["verifier"].get((sample.problem_id, sample.index), {})
+        read, right = verifier.read(problems["verifier"][sample.problem_id], sample), bool(sample.correct)
+        examples.append(example(read, steps, right, params.past_error, lm=params.lm_weight > 0 and right))
+        known += len(steps)
+    history = training.train(
+        run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
+    )
+    pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
+    pools = dict(list(pools.items())[: params.eval_problems])
+    steps = {name: verifier.step_scores(problems["dev"][name], pool) for name, pool in pools.items()}
+    correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
+    verifier.aggregation, areas = aggregation.choose(list(steps.values()), correct, params.aggregations)
+    flat = [aggregation.aggregate(verifier.aggregation, found) for pool in steps.values() for found in pool]
+    truth = [right for pool in correct for right in pool]
+    by_key = {
+        (s.problem_id, s.index): x for name, pool in pools.items() for s, x in zip(pool, steps[name], strict=True)
+    }
+    if run.is_main:
+        verifier.save(run.out / "model")
+        files.write_text(run.out / "history.csv", history.csv())
+    return {
+        "samples": len(samples),
+        "labels": known,
+        "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),
+        "steps": len(history.rows),
+        "verification_loss": history.rows[-1].get("verification_loss"),
+        "lm_loss": history.rows[-1].get("lm_loss"),
+        "aggregation": verifier.aggregation,
+        "dev": {
+            "auc": areas[verifier.aggregation],
+            "auc_by_aggregation": areas,
+            "step_auc": step_auc(by_key, labels["dev"]),
+            "brier": scorecard.brier(flat, truth) if flat else None,
+            "ece": scorecard.calibration_error(flat, truth) if flat else None,
+        },
+    }
+
+
+def main() -> None:
+    run("prm", Params, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""An OpenAI-compatible server on loopback that answers by a script, and misbehaves where the script says so.
+
+The script is a list of acts, one a request, the last one for ever: a text (the answer), or the name of a fault.
+`asked` lists the requests' bodies with the time they came, so that a test can see what was sent, how often and when.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+
+FAULTS = ("busy", "broken", "slow", "cut", "empty", "silent", "dropped", "refused", "not json")
+Act = str | Callable[[str], str]
+
+
+class Server(NamedTuple):
+    url: str
+    asked: list[dict]
+
+
+@contextmanager
+def serve(*acts: Act, retry_after: str = "0", delay: float = 3.0) -> Iterator[Server]:
+    """The server's address while the block runs. An act that is a function is given the prompt."""
+    asked: list[dict] = []
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                act = acts[min(len(asked), len(acts) - 1)]
+                asked.append({**body, "at": time.monotonic(), "authorization": self.headers.get("Authorization")})
+            prompt = body["messages"][-1]["content"]
+            self.act(act(prompt) if callable(act) else act, self.headers.get("Authorization", ""))
+
+        def act(self, name: str, secret: str) -> None:
+            if name == "busy":
+                return self.send(429, {"error": {"message": "slow down"}}, {"Retry-After": retry_after})
+            if name == "broken":
+                return self.send(500, {"error": {"message": f"crashed while serving {secret}"}})
+            if name == "refused":
+                return self.send(401, {"error": {"message": f"unknown key: {secret}"}})
+            if name == "slow":
+                time.sleep(delay)
+                return self.answer("too late")
+            if name == "cut":
+                return self.send(200, json.dumps(completion("half")).encode()[:60])
+            if name == "not json":
+                return self.send(200, b"<html>gateway</html>")
+            if name == "empty":
+                return self.send(200, {**completion(""), "choices": []})
+            if name == "silent":
+                return self.answer("")
+            if name == "dropped":
+                self.close_connection = True
+                return self.connection.shutdown(socket.SHUT_RDWR)
+            self.answer(name)
+
+        def answer(self, text: str) -> None:
+            self.send(200, completion(text))
+
+        def send(self, status: int, body: dict | bytes, headers: dict[str, str] | None = None) -> None:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the client lost patience, as the tests of timeouts want
+
+        def log_message(self, *_) -> None:
+            pass
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except (OSError, ValueError):
+                self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield Server(f"http://127.0.0.1:{server.server_port}/v1", asked)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def completion(text: str) -> dict:
+    return {
+        "id": "1", "object": "chat.completion", "created": 1, "model": "scripted",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    }  # fmt: skip
+
+
+def prompts(asked: Sequence[dict]) -> list[str]:
+    return [body["messages"][-1]["content"] for body in asked]

@@ -1,0 +1,139 @@
+"""The audit finds each planted shortcut, says which, and finds none in honest sets."""
+
+import json
+import random
+
+import pytest
+
+from stages.lib.records import Problem, Source
+from stages.ood import audit, dyval
+from stages.ood.audit import Set
+from stages.ood.rejects import Reject
+
+WORDS = """river stone lamp cloud paper bridge candle mirror garden winter copper valley engine basket
+harbour""".split()  # noqa: SIM905
+
+
+def choice(number, rng, key=None, mark="", parent=None, longer=0):
+    options = [" ".join(rng.sample(WORDS, 3)) for _ in range(4)]
+    place = rng.randrange(4) if key is None else key
+    options[place] += mark + " indeed" * longer
+    return Problem(
+        id=f"mcq/test/{number:04d}", benchmark="mcq", split="test", question=f"Which of them, number {number}?",
+        choices=options, answer="ABCD"[place], answer_type="choice", parent=parent, licence="MIT", source=Source(url="x"),
+    )  # fmt: skip
+
+
+def free(number, question, answer, answer_type="number", **fields):
+    return Problem(
+        id=f"free/test/{number:04d}", benchmark="free", split="test", question=question, answer=answer,
+        answer_type=answer_type, licence="MIT", source=Source(url="x"), **fields,
+    )  # fmt: skip
+
+
+def choices(count=200, seed=5, **how):
+    rng = random.Random(seed)
+    return [choice(number, rng, **how) for number in range(count)]
+
+
+def only(problems, **rest):
+    return audit.audit({"it": Set(problems, **rest)})["it"]
+
+
+def test_an_honest_set_of_choices_has_no_fault():
+    entry = only(choices(), rejects=[Reject("a", "x", "judge said no"), Reject("b", "x", "judge said no")])
+    assert entry["faults"] == [] and entry["kept"] == 200 and entry["rejected"] == {"judge said no": 2}
+    assert 0.1 < entry["figures"]["options_only"] < 0.4
+
+
+@pytest.mark.parametrize(
+    ("how", "figure"),
+    [
+        ({"key": 2}, "constant"),
+        ({"key": 2}, "position_p"),
+        ({"mark": " certainly"}, "options_only"),
+        ({"longer": 2}, "longest_option"),
+    ],
+)
+def test_each_planted_shortcut_is_named_with_its_bound(how, figure):
+    entry = only(choices(**how))
+    said = [fault for fault in entry["faults"] if fault.startswith(f"it: {figure}: ")]
+    assert len(said) == 1 and "bound" in said[0] or "under" in said[0]
+    assert audit.faults({"it": entry}) == entry["faults"]
+
+
+def test_what_the_source_has_is_not_the_fault_of_its_variants():
+    parents = {problem.id: problem for problem in choices(mark=" certainly")}
+    variants = [
+        problem.model_copy(
+            update={"id": f"{problem.id}~context", "parent": problem.id, "question": problem.question + " So?"}
+        )
+        for problem in parents.values()
+    ]
+    entry = only(variants, parents=parents)
+    assert not [fault for fault in entry["faults"] if "options_only" in fault]
+    assert entry["source"]["options_only"] > 0.9
+
+
+def test_repeated_problems_and_constant_answers_are_found():
+    same = [free(number, f"How many are {number % 50}?", str(number % 50)) for number in range(100)]
+    assert any("unique" in fault for fault in only(same)["faults"])
+    assert any(
+        "constant" in fault
+        for fault in only([free(n, f"And {n}?", "7.0" if n % 2 else "7" if n % 5 else str(n)) for n in range(100)])[
+            "faults"
+        ]
+    )
+    yes = [free(n, f"Is {n} one?", "yes" if n % 10 else "no", "boolean") for n in range(100)]
+    assert any(fault.startswith("it: constant: one constant answer is right in 90.0%") for fault in only(yes)["faults"])
+
+
+def test_answers_that_follow_the_length_are_found():
+    long = [
+        free(n, f"Is it {n}" + " really" * (n % 2) * 5 + "?", "yes" if n % 2 else "no", "boolean") for n in range(200)
+    ]
+    assert any("length" in fault for fault in only(long)["faults"])
+
+
+def test_a_distractor_with_a_mark_is_detected_and_an_honest_one_is_not():
+    marked = [(f"abc0 is {n % 7}." if n % 2 else f"abc is {n % 7}.", bool(n % 2), f"p{n // 2}") for n in range(400)]
+    problems = [free(n, f"What is {n}?", str(n)) for n in range(100)]
+    assert any("distractor_detector" in fault for fault in only(problems, sentences=marked)["faults"])
+    items = dyval.problems("arithmetic", 150, 3, level=3)
+    entry = only(items, sentences=[row for item in items for row in dyval.sentences(item)])
+    assert entry["faults"] == [] and 0.4 < entry["figures"]["distractor_detector"] < 0.57
+
+
+def test_the_distance_of_numbers_is_kolmogorovs():
+    from scipy.stats import ks_2samp
+
+    rng = random.Random(1)
+    left, right = [rng.gauss(0, 1) for _ in range(80)], [rng.choice((0.0, 0.5, 1.0)) for _ in range(50)]
+    assert audit.distance(left, right) == pytest.approx(ks_2samp(left, right).statistic)
+    parents = {p.id: p for p in (free(n, f"What is {n}?", "1") for n in range(100))}
+    larger = [
+        free(n, f"What is {n}000?", str(n)).model_copy(
+            update={"id": f"{p}~larger", "parent": p, "contract": "changing"}
+        )
+        for n, p in enumerate(parents)
+    ]
+    entry = only(larger, parents=parents)
+    assert entry["figures"]["magnitude_ks"] > 0.9 and "over 0.05" in entry["remarks"][0]
+
+
+def test_an_empty_set_is_a_fault_and_all_is_plain_data_in_any_order():
+    assert "no problem was kept (1 rejected)" in only([], rejects=[Reject("a", "x", "why")])["faults"][0]
+    problems = choices(80)
+    one, two = (audit.audit({"b": Set(each), "a": Set(each[:70])}) for each in (problems, problems))
+    shuffled = audit.audit({"a": Set(problems[:70][::-1]), "b": Set(problems[::-1])})
+    assert json.dumps(one) == json.dumps(two) == json.dumps(shuffled)
+    text = audit.table(one)
+    assert text.splitlines()[2].startswith("| a | 70 | 0 |") and text.endswith("\n")
+
+
+def test_dyval_passes_its_audit_in_every_task():
+    sets = {}
+    for task in dyval.TASKS:
+        for level in (1, 2):
+            sets[f"dyval/{task}/{level}"] = Set(dyval.problems(task, 180, 11, level=level))
+    assert audit.faults(audit.audit(sets)) == []

@@ -1,0 +1,255 @@
+"""chat: real HTTP on loopback against a server that misbehaves; a local model; the cache, the ledger, the secret."""
+
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from stages.lib import chat
+from stages.lib.errors import UserError
+from tests.chat_server import serve
+
+ROOT = Path(__file__).parent.parent
+SECRET = "sk-very-secret-0123456789"
+
+
+@pytest.fixture
+def open_chat(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEST_KEY", SECRET)
+
+    def make(url, cache="cache", **settings):
+        settings = {"model": "m", "base_url": url, "key_env": "TEST_KEY", "backoff": 0.01, "tries": 3, **settings}
+        return chat.make("openai", tmp_path / cache, **settings)
+
+    return make
+
+
+def test_an_answer_and_what_was_sent_for_it(open_chat):
+    with serve("four") as server:
+        talk = open_chat(server.url, temperature=0.3, max_tokens=7)
+        assert talk.ask("2 + 2?", "k") == "four"
+        sent = server.asked[0]
+        assert (sent["model"], sent["temperature"], sent["max_tokens"]) == ("m", 0.3, 7)
+        assert sent["messages"] == [{"role": "user", "content": "2 + 2?"}] and 0 <= sent["seed"] < 2**31
+        assert sent["authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped"])
+def test_a_passing_fault_is_retried(open_chat, fault):
+    with serve(fault, fault, "fine") as server:
+        talk = open_chat(server.url)
+        assert talk.ask("p", "k") == "fine"
+        assert len(server.asked) == 3 and talk.ledger.totals()["retries"] == 2
+
+
+@pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped"])
+def test_a_lasting_fault_ends_after_the_limit_and_is_not_kept(open_chat, fault):
+    with serve(*[fault] * 3, "fine") as server:
+        talk = open_chat(server.url)
+        with pytest.raises(chat.NoAnswer, match="after 3 tries"):
+            talk.ask("p", "k")
+        assert len(server.asked) == 3
+        assert talk.ask("p", "k") == "fine"
+
+
+def test_a_slow_answer_is_given_up_and_asked_for_again(open_chat):
+    with serve("slow", "fine", delay=2.0) as server:
+        began = time.monotonic()
+        assert open_chat(server.url, timeout=0.2).ask("p", "k") == "fine"
+        assert time.monotonic() - began < 1.8
+
+
+def test_retry_after_is_respected(open_chat):
+    with serve("busy", "fine", retry_after="0.6") as server:
+        assert open_chat(server.url).ask("p", "k") == "fine"
+        assert server.asked[1]["at"] - server.asked[0]["at"] >= 0.6
+
+
+def test_retry_after_may_be_a_date_or_nonsense():
+    from email.utils import formatdate
+    from types import SimpleNamespace
+
+    def seconds(value):
+        error = ValueError()
+        error.response = SimpleNamespace(headers={"retry-after": value})
+        return chat._retry_after(error)
+
+    assert 7 < seconds(formatdate(time.time() + 10, usegmt=True)) <= 10
+    assert seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0 and seconds("soon") is None and seconds("12") == 12
+
+
+def test_a_refusal_is_told_at_once_and_without_the_key(open_chat):
+    with serve("refused") as server, pytest.raises(UserError) as error:
+        open_chat(server.url).ask("p", "k")
+    told = "".join(traceback.format_exception(error.value))
+    assert "401" in told and "[key]" in told and SECRET not in told
+    assert len(server.asked) == 1
+
+
+def test_the_key_is_in_no_error_log_cache_or_repr(open_chat, tmp_path):
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    try:
+        with serve("broken", "broken", "broken", "fine") as server:
+            talk = open_chat(server.url)
+            with pytest.raises(chat.NoAnswer) as error:
+                talk.ask("p", "k")
+            talk.ask("p", "k")
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    told = "".join(traceback.format_exception(error.value))
+    assert SECRET not in told + log.getvalue() + repr(talk) + str(vars(talk)) + str(talk.ledger.totals())
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
+
+
+def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
+    monkeypatch.delenv("TEST_KEY")
+    with pytest.raises(UserError, match="TEST_KEY: not set"):
+        open_chat("http://127.0.0.1:1/v1")
+    for settings, told in [
+        ({"base_url": "ftp://x"}, "base_url"), ({"temperature": -1.0}, "temperature"), ({"api_key": "x"}, "api_key"),
+    ]:  # fmt: skip
+        with pytest.raises(UserError, match=told):
+            open_chat(
+                **{"url": "http://127.0.0.1:1/v1", **settings} if "base_url" not in settings else {"url": "ftp://x"}
+            )
+    with pytest.raises(UserError, match="allowed: openai, hf"):
+        chat.make("telepathy", tmp_path)
+
+
+def test_a_server_that_is_gone_ends_the_work(open_chat):
+    talk = open_chat("http://127.0.0.1:9/v1", tries=1)
+    for _ in range(chat.HOPELESS - 1):
+        with pytest.raises(chat.NoAnswer):
+            talk.ask("p", "k")
+    with pytest.raises(UserError, match="start the server"):
+        talk.ask("p", "k")
+
+
+def test_the_cache_tells_model_settings_prompt_and_key_apart(open_chat):
+    with serve(lambda prompt: f"{prompt}!") as server:
+        first = open_chat(server.url)
+        assert [first.ask(p, k) for p, k in [("a", "1"), ("a", "1"), ("a", "2"), ("b", "1")]] == [
+            "a!",
+            "a!",
+            "a!",
+            "b!",
+        ]
+        assert len(server.asked) == 3 and len({body["seed"] for body in server.asked}) == 3
+        open_chat(server.url, temperature=0.0).ask("a", "1")
+        open_chat(server.url, model="other").ask("a", "1")
+        assert len(server.asked) == 5
+        again = open_chat(server.url, timeout=5.0)  # patience is no part of an answer
+        again.ask("a", "1")
+        assert len(server.asked) == 5 and again.ledger.totals()["cached"] == 1 and again.ledger.totals()["calls"] == 0
+
+
+def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
+    with serve("silent", "fine") as server:
+        talk = open_chat(server.url, price_in=2.0, price_out=4.0)
+        talk.ask("p", "k")
+        talk.ask("p", "k")
+    totals = talk.ledger.totals()
+    assert totals == {
+        "calls": 1,
+        "cached": 1,
+        "retries": 1,
+        "tokens_in": 20,
+        "tokens_out": 10,
+        "cost": pytest.approx(8e-5),
+    }
+    assert "cost" not in open_chat(server.url).ledger.totals()
+
+
+def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(open_chat):
+    def act(prompt):
+        time.sleep(0.15)
+        return "broken" if prompt == "3" else f"<{prompt}>"
+
+    with serve(act) as server:
+        talk = open_chat(server.url, threads=8, tries=1)
+        began = time.monotonic()
+        answers = talk.ask_many([(str(i % 8), "k") for i in range(16)])
+        assert time.monotonic() - began < 1.0
+        assert len(server.asked) == 8  # equal asks are paid once
+    assert [a for i, a in enumerate(answers) if i % 8 != 3] == [f"<{i % 8}>" for i in range(16) if i % 8 != 3]
+    assert isinstance(answers[3], chat.NoAnswer) and isinstance(answers[11], chat.NoAnswer)
+
+
+CRASH = """
+import os, sys
+from stages.lib import chat
+talk = chat.make("openai", sys.argv[2], model="m", base_url=sys.argv[1], key_env=None)
+for i in range(6):
+    talk.ask(str(i), "k")
+    print(i, flush=True)
+    if i == 3:
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_killed_run_loses_no_answer(tmp_path):
+    with serve(lambda prompt: f"{prompt}!") as server:
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", CRASH, server.url, str(tmp_path / "cache")], cwd=ROOT, env=env, capture_output=True
+        )  # fmt: skip
+        assert done.returncode == -signal.SIGKILL and done.stdout.split() == [b"0", b"1", b"2", b"3"]
+        talk = chat.make("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
+        assert [talk.ask(str(i), "k") for i in range(6)] == [f"{i}!" for i in range(6)]
+        assert len(server.asked) == 6 and talk.ledger.totals()["cached"] == 4
+
+
+def test_a_pickle_in_the_cache_is_refused(tmp_path):
+    import diskcache
+
+    with diskcache.Cache(str(tmp_path)) as planted:
+        planted.set("x", {1})
+    talk = chat._store(tmp_path)
+    with pytest.raises(UserError, match="pickled"):
+        talk.disk.fetch(diskcache.core.MODE_PICKLE, None, b"", False)
+
+
+# A local model.
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    from stages.lib import models, tokenizer
+    from tests import tiny
+
+    path = tmp_path_factory.mktemp("model") / "m"
+    built = tokenizer.build()
+    models.save(tiny.model("llama", vocabulary=len(built), seed=3), built, path)
+    return path
+
+
+def test_a_local_model_answers_the_same_whatever_was_asked_before(folder, tmp_path):
+    settings = {"model": str(folder), "temperature": 1.0, "max_tokens": 12}
+    first = chat.make("hf", tmp_path / "a", **settings)
+    answers = first.ask_many([("one", "1"), ("two", "1"), ("one", "2")])
+    second = chat.make("hf", tmp_path / "b", **settings)
+    assert [second.ask(*ask) for ask in [("one", "2"), ("one", "1")]] == [answers[2], answers[0]]
+    assert answers[0] != answers[2]
+    totals = first.ledger.totals()
+    assert totals["calls"] == 3 and 3 <= totals["tokens_out"] <= 36 and totals["tokens_in"] > 0
+    assert chat.make("hf", tmp_path / "a", **settings).ask("two", "1") == answers[1]
+
+
+def test_a_greedy_local_model_needs_no_key(folder, tmp_path):
+    talk = chat.make("hf", tmp_path / "a", model=str(folder), max_tokens=8)
+    assert talk.ask("one", "1") == talk.ask("one", "2")
+    with pytest.raises(UserError, match="not a folder"):
+        chat.make("hf", tmp_path / "a", model=str(tmp_path / "none"))

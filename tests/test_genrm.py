@@ -1,0 +1,157 @@
+"""Stage genrm: from graded samples to a verifier that writes; teachers, lambda, balance, and a killed run."""
+
+import csv
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from stages import genrm
+from stages.lib import gradeschool, models, pretraining, rationales, records
+from stages.lib.encoding import without_annotations
+from stages.lib.errors import UserError
+from stages.lib.records import Sample
+from stages.lib.tokenizer import build
+from tests import tiny
+
+TOKENIZER = build()
+SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 8, "teacher": "procedural", "chat": {}, "rationales": 1,
+            "form": "derived", "emphasis": 2, "direct_share": 0.5, "balance": False, "lm_weights": [0.5], "lm_data": "samples",
+            "samples_per_problem": 4, "votes": 2, "temperature": 0.7, "max_new_tokens": 8, "rows": 64,
+            "eval_problems": 2, "eval_samples": 4}  # fmt: skip
+
+
+def problems(split, count):
+    return gradeschool.problems(split, count, seed=5, steps=(2, 2), largest=30, inverse=0.3)
+
+
+def pool(of, count=4):
+    """Right solutions and slips in turn."""
+    made = []
+    for index in range(count):
+        faults = {1: gradeschool.Fault("slip", index)} if index % 2 else None
+        lines = gradeschool.solve(of.program.params, faults)
+        text = "\n".join(without_annotations(line.text) for line in lines) + "\n"
+        answer = str(lines[-1].value)
+        made.append(Sample(problem_id=of.id, index=index, text=text, answer=answer, correct=answer == of.answer,
+                           finish="stop", logprob=-1.0, min_logprob=-1.0, tokens=9))  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def root(tmp_path):
+    models.save(tiny.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    for split, count in (("train", 3), ("verifier", 6), ("dev", 3)):
+        made = problems(split, count)
+        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", made)
+        if split != "train":
+            records.write_samples(tmp_path / f"data/samples/{split}.parquet", [s for of in made for s in pool(of)])
+    return tmp_path
+
+
+def params(**changes):
+    return genrm.Params(**{**SETTINGS, **changes})
+
+
+def train(root, **changes):
+    run = tiny.execution(root, "genrm", params(**changes))
+    return genrm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
+
+
+def test_trains_measures_and_writes(root):
+    metrics, rows = train(root, lora_rank=2)
+    assert metrics["samples"] == 24 and metrics["steps"] == len(rows) and metrics["teacher"]["kept"] > 18
+    assert 24 < metrics["examples"] + sum(v for k, v in metrics["teacher"].items() if k != "kept") < 48
+    assert set(metrics["dev"]) == {"cot", "direct"} and metrics["lm_weight"] == 0.5
+    assert metrics["dev"]["cot"]["parsed"] == 0 and metrics["dev"]["cot"]["all_missing"] > 0, "untrained: all missing"
+    assert set(metrics["dev"]["cot"]["auc_by_votes"]) == {"1", "2"}
+    folder = root / "data/genrm/model"
+    assert json.loads((folder / "verifier.json").read_text()) == {"kind": "generative", "name": "genrm"}
+    assert not list(folder.glob("*adapter*"))
+
+
+def test_every_lambda_is_trained_and_the_best_kept(root, monkeypatch):
+    from stages.lib import scorecard
+
+    given = iter((0.4, 0.4, 0.4, 0.9, 0.9, 0.9, 0.6, 0.6, 0.6))
+    monkeypatch.setattr(scorecard, "within_problem_auc", lambda *_: next(given))
+    metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], direct_share=0.0)
+    assert metrics["lm_weight"] == 0.25 and set(metrics["sweep"]) == {"0", "0.25", "1"}
+    assert [own["cot"] for own in metrics["sweep"].values()] == [0.4, 0.9, 0.6]
+
+
+def test_a_second_run_resumes_to_the_same_bytes(root):
+    first, _ = train(root)
+    weights = (root / "data/genrm/model/model.safetensors").read_bytes()
+    parts = sorted((root / ".checkpoints/genrm/key/0").glob("*.jsonl"))
+    assert [part.name for part in parts] == ["cot.0.jsonl", "direct.0.jsonl"]
+    parts[0].write_bytes(parts[0].read_bytes()[:-30])  # a line cut off by a kill
+    again, _ = train(root)
+    assert again == first and (root / "data/genrm/model/model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize("lm_data", ["gold", "samples"])
+def test_solutions_weigh_lambda_times_what_verification_does(root, lm_data):
+    of = problems("verifier", 6)
+    pairs = [(p, s) for p in of for s in pool(p)]
+    kept = [(pair, w.segments) for pair in pairs if (w := rationales.procedural(*pair, "derived")).segments]
+    gold = problems("train", 3)
+
+    def made(weight):
+        settings = params(lm_data=lm_data, direct_share=0.5)
+        return genrm.examples(TOKENIZER, pairs, kept, gold, settings, 1, weight)
+
+    alone, joint = made(0.0), made(0.5)
+    total = [sum(sum(example.lm) for example in found) for found in (alone, joint)]
+    assert total[1] == pytest.approx(1.5 * total[0])
+    assert len(joint) - len(alone) == (3 if lm_data == "gold" else 0)
+    assert len(kept) < len(alone) < len(kept) + len(pairs), "half of the samples are asked for the bare verdict too"
+    for example in alone:  # loss on what follows the request to verify, nowhere else
+        text = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm, strict=True) if w])
+        assert text.endswith(("Yes<eos>", "No<eos>")) and "Question" not in text
+        assert text in (" Yes<eos>", " No<eos>") or text.startswith("We know")
+        assert max(example.lm) == (pretraining.JUDGEMENT if len(text) < 10 else pretraining.MARK)
+    if lm_data == "samples":
+        for example, plain in zip(joint, alone, strict=True):
+            more = [i for i, (a, b) in enumerate(zip(example.lm, plain.lm, strict=True)) if a != b]
+            right = TOKENIZER.decode(example.ids).endswith("Yes<eos>")
+            said = TOKENIZER.decode([example.ids[i] for i in more])
+            assert said.startswith("We know") and "####" in said and said.endswith("\n") if right else not more
+
+
+def test_balance_and_which_samples():
+    of = {p.id: p for p in problems("verifier", 6)}
+    samples = [s.model_copy(update={"correct": i == 0}) for p in of.values() for i, s in enumerate(pool(p))]
+    pairs = genrm.chosen(of, samples, params(balance=True), 1)
+    kinds = [sample.correct for _, sample in pairs]
+    assert kinds.count(True) == kinds.count(False) == 6
+    assert genrm.chosen(of, samples, params(balance=True), 2) != pairs, "which ones depends on the seed"
+    assert len(genrm.chosen(of, samples, params(samples_per_problem=2), 1)) == 12
+    wrong = [s.model_copy(update={"correct": False}) for s in samples]
+    assert len(genrm.chosen(of, wrong, params(balance=True), 1)) == 24, "one kind alone is kept, not thrown away"
+
+
+def test_without_a_teacher_the_bare_verdict_is_learnt(root):
+    metrics, _ = train(root, teacher="none", direct_share=1.0)
+    assert set(metrics["dev"]) == {"direct"} and metrics["examples"] == 24 and metrics["teacher"] == {}
+
+
+def test_nothing_to_learn_from_is_refused(root):
+    verifier = root / "data/benchmarks/verifier.jsonl"
+    made = [p.model_copy(update={"program": None}) for p in records.read_problems(verifier)]
+    records.write_problems(verifier, made)
+    with pytest.raises(UserError, match="no rationale.*no program that tells"):
+        train(root)
+    for changes in ({"teacher": "model"}, {"teacher": "none", "direct_share": 0.0}, {"lm_weights": [-1.0]}):
+        with pytest.raises(ValidationError):
+            params(**changes)
+
+
+def test_a_model_teaches_through_its_chat(root):
+    """A local model that writes no check: everything is refused, counted, and asked only once."""
+    settings = {"kind": "hf", "model": str(root / "data/generator/model"), "max_tokens": 4, "temperature": 1.0}
+    run = tiny.execution(root, "genrm", params(teacher="model", chat=settings, rationales=2))
+    of = problems("verifier", 1)[0]
+    kept, counts = genrm.taught(run, [(of, pool(of, 1)[0])])
+    assert kept == [] and sum(counts.values()) == 2 and run.counts["calls"] == 2
+    assert genrm.taught(run, [(of, pool(of, 1)[0])])[1] == counts and run.counts["cached"] == 2

@@ -1,0 +1,160 @@
+"""Lifting: programs behind gold solutions hold, leave nothing unbound, and write the original out again."""
+
+import json
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.benchmarks import calculator
+from stages.lib import lifting
+from stages.lib.lifting import expressions, programs, quantities
+from stages.lib.records import Problem, Source, Step
+
+PUBLISHED = os.environ.get("ASSAY_BENCHMARKS")
+real = pytest.mark.skipif(not PUBLISHED, reason="ASSAY_BENCHMARKS is not set: no published GSM8K to lift")
+
+CAKES = (
+    "Nora bakes 12 cakes a day for a week. She gives three cakes to each of 5 friends and sells the rest for $2.50 each. "
+    "How much does she earn?",
+    [
+        "Nora bakes 12*7=<<12*7=84>>84 cakes.",
+        "She gives away 3*5=<<3*5=15>>15 cakes.",
+        "She sells 84-15=<<84-15=69>>69 cakes.",
+        "She earns 69*2.5=$<<69*2.5=172.5>>172.50.",
+        "#### 172.5",
+    ],
+)
+
+
+def problem(question, lines, benchmark="gsm8k", number=0):
+    steps = [Step(text=line, value=calculator.value(line)) for line in lines[:-1]]
+    answer = calculator.canonical(lines[-1].removeprefix("#### "))
+    return Problem(
+        id=f"{benchmark}/test/{number:04}", benchmark=benchmark, split="test", question=question, answer=answer,
+        answer_type="number", steps=[*steps, Step(text=lines[-1], value=answer)], licence="MIT", source=Source(url="here"),
+    )  # fmt: skip
+
+
+def published(split, step):
+    rows = Path(PUBLISHED, "gsm8k", f"{split}.jsonl").read_text("utf-8").splitlines()
+    for number in range(0, len(rows), step):
+        row = json.loads(rows[number])
+        yield problem(row["question"], [line for line in row["answer"].split("\n") if line.strip()], number=number)
+
+
+def test_a_solution_is_lifted_and_written_out_again():
+    item = problem(*CAKES)
+    program = json.loads(json.dumps(lifting.lift(item)))
+    assert lifting.check(program) == []
+    assert lifting.render(program) == (item.question, item.steps, item.answer)
+    assert [number["value"] for number in program["numbers"]] == ["12", "3", "5", "5/2"]
+    assert program["annotations"][0]["expression"][2]["is"] == {"constant": "days in a week"}
+
+
+def test_other_numbers_flow_through_question_and_steps():
+    program = lifting.lift(problem(*CAKES))
+    question, steps, answer = lifting.render(program, [Fraction(20), Fraction(4), Fraction(6), Fraction(3, 2)])
+    assert question.startswith("Nora bakes 20 cakes a day for a week. She gives four cakes to each of 6 friends")
+    assert "for $1.50 each" in question and answer == "174" and steps[-1].text == "#### 174"
+    assert steps[1].text == "She gives away 4*6=<<4*6=24>>24 cakes." and steps[1].value == "24"
+    assert steps[0].text == "Nora bakes 20*7=<<20*7=140>>140 cakes."
+
+
+@pytest.mark.parametrize(
+    ("question", "lines", "reason"),
+    [
+        ("Tom has 3 pears. How many are 5 more?", ["3+6=<<3+6=9>>9", "#### 9"], "6 in <<3+6=9>> is neither"),
+        ("Tom has 3 pears and 5 more.", ["3+5=<<3+5=9>>9", "#### 9"], "does not hold"),
+        ("Tom has 3 pears and 5 more.", ["3+5=<<3+5=8>>8", "#### 9"], "the answer is the result of no annotation"),
+        ("Tom has 3 pears and 5 more.", ["It is 8.", "#### 8"], "no annotation"),
+        ("Tom has 3 pears and 4 more.", ["<<3/4=3/4>>", "#### 0.75"], "not a number"),
+    ],
+)
+def test_what_does_not_lift_says_why(question, lines, reason):
+    with pytest.raises(lifting.Unliftable, match=re.escape(reason)):
+        lifting.lift(problem(question, lines))
+
+
+def test_a_spoilt_program_is_found_out():
+    for spoil in (
+        lambda p: p["annotations"][1].update(result="16"),
+        lambda p: p["numbers"][0].update(value="13"),
+        lambda p: p["annotations"][2]["expression"][0].update({"is": {"step": 3}}),
+        lambda p: p["annotations"][3]["expression"][2].update({"is": {"number": 2}}),
+        lambda p: p["answer"].update(step=0),
+        lambda p: p["annotations"][0]["expression"].append("*"),
+        lambda p: p["annotations"][0]["expression"][2].update({"is": {"constant": "days in a year"}}),
+    ):
+        program = json.loads(json.dumps(lifting.lift(problem(*CAKES))))
+        spoil(program)
+        assert lifting.check(program)
+
+
+def test_an_ambiguous_number_keeps_all_its_readings():
+    item = problem(
+        "Ann has 3 bags with 3 pens in each and buys 4 pens. How many pens has she?",
+        ["3*3=<<3*3=9>>9 pens", "9+4=<<9+4=13>>13", "#### 13"],
+    )
+    program = lifting.lift(item)
+    assert programs.agree(program, [Fraction(3), Fraction(3), Fraction(8)])
+    assert not programs.agree(program, [Fraction(5), Fraction(3), Fraction(8)])
+
+
+@settings(deadline=None)
+@given(st.recursive(st.integers(0, 99).map(str), lambda e: st.builds("({}{}{})".format, e, st.sampled_from("+-*/"), e)))
+def test_expressions_agree_with_the_calculator(expression):
+    try:
+        expected = calculator.evaluate(expression)
+    except ValueError:
+        with pytest.raises(ValueError):
+            expressions.evaluate(expressions.tokens(expression))
+    else:
+        assert expressions.evaluate(expressions.tokens(expression)) == expected
+
+
+@settings(deadline=None)
+@given(st.integers(-(10**9), 10**9), st.integers(0, 6))
+def test_decimals_are_written_exactly(digits, places):
+    value = Fraction(digits, 10**places)
+    assert Fraction(programs.canonical(value)) == value
+    assert calculator.canonical(programs.canonical(value)) == programs.canonical(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("She has 1,250 of 2.5", ["1250", "5/2"]),
+        ("twenty-five of twelve", ["25", "12"]),
+        ("3/4 of 20", ["3", "4", "20", "3/4"]),
+        ("half of them", ["2", "1/2"]),
+        ("two and a half", ["2", "2", "1/2", "5/2"]),
+        ("an hour and a half", ["2", "1/2", "3/2"]),
+    ],
+)
+def test_quantities_are_read(text, values):
+    found = [str(quantity.value) for quantity in quantities.find(text)]
+    assert set(values) <= set(found), found
+
+
+@pytest.mark.parametrize("text", ["at 3:00", "the 2nd", "in 1998", "on day 2", "7 p.m. "])
+def test_what_names_instead_of_counting_is_fixed(text):
+    assert {quantity.kind for quantity in quantities.find(text)} == {"fixed"}
+
+
+@real
+def test_real_problems_lift_and_come_back_byte_for_byte():
+    tried = lifted = 0
+    for item in [*published("test", 6), *published("train", 60)]:
+        tried += 1
+        try:
+            program = lifting.lift(item)
+        except lifting.Unliftable:
+            continue
+        lifted += 1
+        assert lifting.render(program) == (item.question, item.steps, item.answer)
+    assert lifted / tried >= 0.7, (lifted, tried)
