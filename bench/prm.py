@@ -4,14 +4,14 @@
 
 Training: TRL's PRMTrainer (trl.experimental.prm, TRL 1.9 to 1.12) and stages/lib/training.py fit the same two-way step
 labels on the same sequences: a Qwen2 of 8 layers and width 112, random weights, float32, AdamW, 32 sequences a step, one
-epoch, no language loss; Qwen2 because TRL needs a token classifier, which LFM2 has none of. Real tokens count, padding
+epoch, no language loss, problems of 2 to 8 steps as in GSM8K; Qwen2 because TRL needs a token classifier, which LFM2 has none of. Real tokens count, padding
 does not.
 
 Scoring: an LFM2 of the bundled model's size reads procedural problems and 64 distinct solutions each (real pools repeat
 themselves, which would flatter). Peers: one forward pass a step, as published scorers do, its 64 prefixes in one batch; and
 one padded pass over whole samples. All three must agree to 1e-5.
 
-Times are processor seconds on one thread, so that a busy machine does not count. Install TRL beside the project with
+Times are processor seconds on one thread, so that a busy machine does not count; of scoring, the fastest of three. Install TRL beside the project with
 `pip install --target FOLDER --no-deps trl==1.12.0` and set PYTHONPATH=FOLDER; without it the training ratio is null.
 """
 
@@ -28,10 +28,14 @@ from typing import Any
 SEED, BATCH, WIDTH, LAYERS = 7, 32, 112, 8
 
 
-def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.process_time()
-    found = work()
-    return time.process_time() - began, found
+def seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
+    """(processor seconds of the fastest of so many runs, what it returned)."""
+    best = float("inf")
+    for _ in range(times):
+        began = time.process_time()
+        found = work()
+        best = min(best, time.process_time() - began)
+    return best, found
 
 
 def pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
@@ -41,7 +45,7 @@ def pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
     from stages.lib.records import Sample
 
     found = []
-    for problem in gradeschool.problems("verifier", count, SEED, largest=60):
+    for problem in gradeschool.problems("verifier", count, SEED, steps=(2, 8), largest=60):
         rng, texts = seeds.rng(SEED, "bench", problem.id), {}
         while len(texts) < samples:
             fault = gradeschool.Fault("slip", rng.randint(-20, 30))
@@ -178,7 +182,7 @@ def scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
     verifier.step_scores(*work[0])  # the first call pays for imports
     taken, scores = {}, {}
     for name, method in methods.items():
-        taken[name], scores[name] = seconds(lambda method=method: [method(*one) for one in work])
+        taken[name], scores[name] = seconds(lambda method=method: [method(*one) for one in work], 3)
     apart = max(
         abs(a - b)
         for name in ("step", "padded")

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import Field
 
-from stages.lib import charts, curves, execution, files, matrix, pools, records, sets, standings
+from stages.lib import charts, curves, execution, files, first_error, matrix, pools, records, sets, standings
 from stages.lib.params import Params as Section
 
 
@@ -64,7 +64,25 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
         "turning": turns,
         "chosen_on_dev": {name: choice._asdict() for name, choice in choices.items()},
         "matrix": shifted,
+        "first_error": first_errors(run),
     }
+
+
+def first_errors(run: execution.Execution[Params]) -> dict[str, Any]:
+    """Where the process verifier sees the first wrong step, against the truth: threshold from dev, measured elsewhere."""
+    dev, reported = [], {}
+    for name in sets.SCORED:
+        problems = {problem.id: problem for problem in sets.problems(run, name)}
+        scores = [s for s in records.read_scores(run.data("scores", f"{name}.parquet")) if s.verifier == "prm"]
+        samples = records.read_samples(run.data("samples", f"{name}.parquet"))
+        if name == "dev":
+            dev = first_error.cases(problems, samples, scores)
+            continue
+        groups: dict[str, list[Any]] = {}
+        for sample in samples:
+            groups.setdefault(sets.group(problems[sample.problem_id]), []).append(sample)
+        reported |= {group: first_error.cases(problems, own, scores) for group, own in groups.items()}
+    return first_error.measured(dev, reported)
 
 
 def transfer(

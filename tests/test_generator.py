@@ -11,7 +11,8 @@ from stages.lib.tokenizer import build
 from tests import tiny
 
 TOKENIZER = build()
-SETTINGS = {**tiny.OPTIMISATION, "competition": 2, "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_problems": 4, "eval_samples": 4,
+SETTINGS = {**tiny.OPTIMISATION, "competition": 2, "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_problems": 4,
+            "eval_samples": 4,
             "temperature": 1.0, "max_new_tokens": 24}  # fmt: skip
 
 

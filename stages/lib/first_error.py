@@ -6,8 +6,14 @@ solutions than those reported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from stages.lib import truth
+from stages.lib.encoding import steps_of
+from stages.lib.records import Problem, Sample, Score
+
+Case = tuple[Sequence[float], int]  # the scores of a solution's steps, and its first wrong step, -1 for none
 
 
 class F1(NamedTuple):
@@ -33,6 +39,36 @@ def f1(found: Sequence[int], truth: Sequence[int]) -> F1:
     if error is None or correct is None:
         return F1(error, correct, None)
     return F1(error, correct, 2 * error * correct / (error + correct) if error + correct else 0.0)
+
+
+def cases(problems: Mapping[str, Problem], samples: Sequence[Sample], scores: Sequence[Score]) -> list[Case]:
+    """Every solution whose steps are scored and whose truth is known, each wording once a problem. What a verifier says of
+    the end of a solution, after its last step, is left out."""
+    given = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
+    found: dict[tuple[str, str], Case] = {}
+    for sample in samples:
+        steps = given.get((sample.problem_id, sample.index))
+        if not steps or (sample.problem_id, sample.text) in found:
+            continue
+        right = truth.steps_right(problems[sample.problem_id], sample.text)
+        if right:
+            own = steps[: len(steps_of(sample.text))]
+            found[sample.problem_id, sample.text] = own, right.index(False) if False in right else -1
+    return list(found.values())
+
+
+def measured(dev: Sequence[Case], reported: Mapping[str, Sequence[Case]]) -> dict[str, float | dict[str, float | int]]:
+    """The threshold chosen on `dev`, and for every reported set what ProcessBench reports, with the number of solutions."""
+    if not dev:
+        return {}
+    chosen = threshold(*zip(*dev, strict=True))
+    result: dict[str, float | dict[str, float | int]] = {"threshold": chosen}
+    for name, own in reported.items():
+        if own:
+            scores, places = zip(*own, strict=True)
+            figures = f1([located(each, chosen) for each in scores], places)._asdict()
+            result[name] = {"solutions": len(own)} | {key: x for key, x in figures.items() if x is not None}
+    return result
 
 
 def threshold(step_scores: Sequence[Sequence[float]], truth: Sequence[int], grid: int = 200) -> float:

@@ -33,14 +33,11 @@ MISREAD = {  # by wording
     "inverse part": (0.55, 0.15, 0.20, 0.60),
 }
 STRANGE = 0.2  # share of the documents told of other people, or of other things, than any benchmark problem is
-PEOPLE = tuple(
-    f"the {word}"
-    for word in "teacher mother sister friend student class team school store family group town shop parents children "
-    "people other others first second third last".split()
-)
-THINGS = tuple(
-    "games trees items pieces things plans miles years days hours minutes rooms rows pounds dollars cents weeks".split()
-)
+_PEOPLE = """teacher mother sister friend student class team school store family group town shop parents children people
+other others first second third last"""
+PEOPLE = tuple(f"the {word}" for word in _PEOPLE.split())
+_THINGS = "games trees items pieces things plans miles years days hours minutes rooms rows pounds dollars cents weeks"
+THINGS = tuple(_THINGS.split())
 ASK = "Verification: Is the answer correct (Yes/No)?"
 COT = "Verification: Let's verify step by step.\n"
 DRILL = "how much is each?"  # the prompt of bare equations

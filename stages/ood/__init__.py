@@ -1,1 +1,1 @@
-"""Out-of-distribution synthesis: benchmarks turned into problems that nobody was trained on, each with a checked contract."""
+"""Out-of-distribution synthesis: problems that nobody was trained on, each with a contract that is checked."""

@@ -120,7 +120,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     for task in section.dyval.tasks:
         wanted = section.dyval
         variants += dyval.problems(task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs)
-    trained = [p for name in ("train", "verifier", "dev") for p in splits[name]] + competition["train"] + competition["dev"]
+    trained = (
+        [p for name in ("train", "verifier", "dev") for p in splits[name]] + competition["train"] + competition["dev"]
+    )
     faults = firewall(variants, trained, splits["test"] + competition["test"])
     if faults:
         raise UserError(f"{len(faults)} variants leak between training and test; the first: {faults[0]}")
@@ -167,7 +169,7 @@ def _chat(run: Execution[Params], role: str):
     agent: Agent = getattr(run.params, role)
     if agent.kind == "rules":
         return None
-    return chat.make(agent.kind, run.root / ".checkpoints" / "chat", **agent.settings)
+    return chat.make(agent.kind, run.root / ".assay" / "chat", **agent.settings)
 
 
 def main() -> None:

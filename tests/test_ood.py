@@ -1,0 +1,90 @@
+"""Stage ood: sets whose labels hold, a ledger of rejects, a firewall that is seen to hold, and equal bytes."""
+
+import importlib
+import json
+
+import pytest
+
+from stages import aime
+from stages.lib import gradeschool, records
+from stages.lib.errors import UserError
+from stages.ood import dyval, operators
+from tests import tiny
+
+ood = importlib.import_module("stages.ood.__main__")
+SETTINGS = {
+    "parents": 6, "aime_parents": 2, "operators": ["names", "numbers", "premise", "order+typos"],
+    "principles": ["question", "context"], "paraphraser": {"kind": "rules"}, "evaluator": {"kind": "rules"}, "tries": 3,
+    "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems": 12, "level": 1, "order": "topological"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path):
+    for split in ("train", "verifier", "dev", "test"):
+        problems = gradeschool.problems(split, 10, 3, steps=(3, 4), largest=60)
+        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
+    sizes = {"train": 1, "dev": 1, "test": 1, "unseen": 0}
+    made, _ = aime.build(aime.Params(per_family=sizes, unseen=[], train_only=[], levels=[1], compare_with=[]), 3)
+    for split in ("train", "dev", "test"):
+        records.write_problems(tmp_path / f"data/aime/{split}.jsonl", [p for p in made if p.split == split])
+    return tmp_path
+
+
+def run(root, **changes):
+    execution = tiny.execution(root, "ood", ood.Params(**{**SETTINGS, **changes}))
+    return ood.body(execution), records.read_problems(execution.out / "test.jsonl")
+
+
+def test_every_variant_names_where_it_comes_from_and_holds(root):
+    metrics, made = run(root)
+    assert metrics["problems"] == len(made) and metrics["operators"]["gradeschool~names"] == 6
+    tested = {p.id for name in ("benchmarks", "aime") for p in records.read_problems(root / f"data/{name}/test.jsonl")}
+    for problem in made:
+        assert problem.operator and (problem.benchmark == "dyval" or problem.parent in tested)
+        if problem.program and problem.program.generator == "operators":
+            assert operators.check(problem) == []
+        if problem.benchmark == "dyval":
+            assert dyval.check(problem) == []
+    parents = {name: {p.parent for p in made if p.operator == name} for name in ("names", "numbers", "mpa-context")}
+    assert parents["names"] == parents["numbers"] and parents["mpa-context"] > parents["names"], "the same parents"
+    assert {p.answer for p in made if p.operator == "premise"} == {"N/A"}
+    assert {p.operator for p in made if p.benchmark == "competition"} == {"mpa-question", "mpa-context"}
+    audit = json.loads((root / "data/ood/audit.json").read_text())
+    assert audit["firewall"]["faults"] == 0 and audit["sets"]["gradeschool~names"]["kept"] == 6
+    assert "gradeschool~premise" in (root / "data/ood/audit.md").read_text()
+
+
+def test_a_test_problem_in_training_stops_the_stage(root):
+    leaked = run(root)[1][0].model_copy(update={"id": "leaked", "parent": None})
+    train = root / "data/benchmarks/train.jsonl"
+    records.write_problems(train, [*records.read_problems(train), leaked])
+    with pytest.raises(UserError, match="leak between training and test; the first: .* stands in a training split"):
+        run(root)
+
+
+def test_a_broken_bound_stops_the_stage(root, monkeypatch):
+    monkeypatch.setattr(ood.audit, "OPEN", -1.0)
+    monkeypatch.setattr(ood.audit, "MARGIN", -1.0)
+    monkeypatch.setattr(ood.audit, "SIGMAS", 0.0)
+    with pytest.raises(UserError, match="bounds broken in all; data/ood/audit.md shows them"):
+        run(root)
+
+
+def test_same_seed_same_bytes_and_more_parents_change_none(root):
+    first = run(root)[1]
+    assert run(root)[1] == first
+    more = {p.id: p for p in run(root, parents=10)[1]}
+    assert all(more[p.id].parent == p.parent for p in first)
+    same = [p for p in first if p.operator in ("names", "premise", "order+typos", "mpa-context")]
+    assert same and all(more[p.id] == p for p in same)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"operators": ["magic"]}, "'magic' is no operator; allowed: names"),
+     ({"principles": ["magic"]}, "allowed are all, or some of")],
+)  # fmt: skip
+def test_wrong_names_are_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ood.Params(**{**SETTINGS, **changes})
