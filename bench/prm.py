@@ -3,16 +3,17 @@
     python -m bench.prm [--examples 256] [--problems 2] [--samples 64]
 
 Training: TRL's PRMTrainer (trl.experimental.prm, TRL 1.9 to 1.12) and stages/lib/training.py fit the same two-way step
-labels on the same sequences: a Qwen2 of 8 layers and width 112, random weights, float32, AdamW, 32 sequences a step, one
-epoch, no language loss, problems of 2 to 8 steps as in GSM8K; Qwen2 because TRL needs a token classifier, which LFM2 has none of. Real tokens count, padding
-does not.
+labels on the same sequences, of problems of 2 to 8 steps as GSM8K's: a Qwen2 of 8 layers and width 112, random weights,
+float32, AdamW, 32 sequences a step, one epoch, no language loss; Qwen2 because TRL needs a token classifier, and of LFM2
+there is none. Real tokens count, padding does not.
 
 Scoring: an LFM2 of the bundled model's size reads procedural problems and 64 distinct solutions each (real pools repeat
 themselves, which would flatter). Peers: one forward pass a step, as published scorers do, its 64 prefixes in one batch; and
 one padded pass over whole samples. All three must agree to 1e-5.
 
-Times are processor seconds on one thread, so that a busy machine does not count; of scoring, the fastest of three. Install TRL beside the project with
-`pip install --target FOLDER --no-deps trl==1.12.0` and set PYTHONPATH=FOLDER; without it the training ratio is null.
+Times are processor seconds on one thread, so that a busy machine does not count; of scoring, the fastest of three runs.
+Install TRL beside the project with `pip install --target FOLDER --no-deps trl==1.12.0` and set PYTHONPATH=FOLDER; without
+it the training ratio is null.
 """
 
 from __future__ import annotations
