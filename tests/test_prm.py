@@ -120,16 +120,18 @@ def test_scores_are_read_where_the_labels_stand(form, mark):
 @pytest.mark.parametrize("name", tiny.ARCHITECTURES)
 def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
     made, of = verifier(name), tiny.problem(3)
-    pool = [sample(of, i, i % 4, lines=1 + i % 5) for i in range(40)]  # more than one forward pass
+    pool = [sample(of, i, i % 7, lines=1 + i % 12) for i in range(60)]
+    assert len({s.text for s in pool}) > continuations.ROWS, "one forward pass would prove less"
+    pool.append(pool[0].model_copy(update={"index": 60}))
     together = made.step_scores(of, pool)
     assert len({round(row[-1], 6) for row in together}) > 10, "scores that do not differ would prove nothing"
     assert made.step_scores(of, pool[::-1]) == together[::-1]
-    for solution, row in zip(pool[:6], together, strict=False):
+    for solution, row in zip(pool[:12:2], together[:12:2], strict=True):  # the longest come in the last pass
         assert made.step_scores(of, [solution])[0] == pytest.approx(row, abs=1e-5)
         ids = torch.tensor([made.read(of, solution).ids])
         hidden = training.decoder(made.model)(input_ids=ids).last_hidden_state.detach()
         assert made.head(hidden)[0, made.read(of, solution).end].sigmoid().item() == pytest.approx(row[-1], abs=1e-5)
-    assert together[0] == together[20], "equal solutions have equal scores, bit for bit"
+    assert together[0] == together[60], "equal solutions have equal scores, bit for bit"
 
 
 def test_continuations_refuse_what_has_no_token_to_be_read_at():
