@@ -1,8 +1,8 @@
 """Competition families: two solvers that agree, text that reads back, solutions that end in the answer."""
 
-import re
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from stages.lib import answers, competition, seeds
 from stages.lib.competition import items, reading
+from stages.lib.competition.equations import equations, value
 from stages.lib.competition.family import AREAS, signed, unsigned
-from tests.arithmetic import value
+from stages.lib.records import Step
+from tests import arithmetic
 
 FAMILIES = competition.FAMILIES
 by_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
@@ -56,32 +58,43 @@ def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, l
     assert [step.text.split()[0] for step in steps] == [f"{i}." for i in range(1, len(steps) + 1)]
 
 
-LEFT = re.compile(r"(?:^|[a-z:,;] )([-\d(][-\d()+*/^ ]*)$")
-RIGHT = re.compile(r"([-\d(][-\d()+*/^ ]*?)(?=$|[,.;:]| [a-z=])")
-
-
-def equations(text):
-    """(left, right) of every `left = right` that is plain arithmetic on both sides."""
-    parts = text.split(". ", 1)[1].split(" = ")
-    for before, after in zip(parts, parts[1:], strict=False):
-        left, right = LEFT.search(before), RIGHT.match(after)
-        if left and right and all(side[1].count("(") == side[1].count(")") for side in (left, right)):
-            yield left[1], right[1]
-
-
 @by_family
 @settings(deadline=None, max_examples=15)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
-def test_the_equations_of_a_solution_hold(family, level, seed):
-    for step in family.steps(drawn(family, level, seed)):
-        for left, right in equations(step.text):
-            assert value(left) == value(right), (step.text, left, right)
+def test_every_step_states_its_value_and_its_equations_hold(family, level, seed):
+    assert items.untrue(family.steps(drawn(family, level, seed))) == []
 
 
 def test_the_reading_of_equations():
     assert list(equations("1. So n = 3 + 4 * 2 = 11, unique modulo 5 * 7 = 35.")) == [
-        ("3 + 4 * 2", "11"), ("5 * 7", "35")]  # fmt: skip
-    assert list(equations("2. C(5, 2) = 10 and x = 3.")) == []
+        ("3 + 4 * 2", "11", True), ("5 * 7", "35", True)]  # fmt: skip
+    assert list(equations("2. C(5, 2) = 10 and x = 3.")) == [("C(5, 2)", "10", True)]
+    assert list(equations("3. 7 * 9 mod 10 = 4, and x + 2 = 5, f(3) = 7, 10 = 2x.")) == [("7 * 9 mod 10", "4", False)]
+    assert list(equations("4. 5! / (3! * 2!) = 10 = 2^3 + sqrt(4) = -(-10).")) == [
+        ("5! / (3! * 2!)", "10", True), ("10", "2^3 + sqrt(4)", True), ("2^3 + sqrt(4)", "-(-10)", True)]  # fmt: skip
+    assert value("1/3 + 1/6") == Fraction(1, 2) and value("2^-1") == Fraction(1, 2) and value("-2^2") == -4
+    for hopeless in ("1/0", "sqrt(2)", "2^10^9", "(1", "x", "", "3 4", "(-5)!"):
+        assert value(hopeless) is None, hopeless
+
+
+@given(st.recursive(st.integers(0, 99).map(str), lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(
+    lambda parts: f"({' '.join(parts)})"), max_leaves=8))  # fmt: skip
+def test_expressions_have_the_value_that_python_gives(text):
+    assert value(text) == value(text[1:-1] if text.startswith("(") else text) == arithmetic.value(text)
+
+
+def test_a_false_step_and_an_empty_promise_are_caught():
+    assert items.untrue([Step(text="1. Then 7 * 11 = 78.", value="78")]) == [
+        "7 * 11 = 78 does not hold: '1. Then 7 * 11 = 78.'"
+    ]
+    assert items.untrue([Step(text="1. Then it is 77.", value="7")])
+    end = [Step(text="1. p + q = 3 + 4 = 7.", value="7"), Step(text="#### 7", value="7")]
+    assert items.promises("It is p/q in lowest terms.", end) == []
+    assert items.promises("It is p/q.", end)
+    assert items.promises("It is p/q in lowest terms.", [Step(text="1. So it is 7.", value="7"), end[1]])
+    assert items.promises("Lowest: lowest terms.", [Step(text="1. p + q = 6 + 4 = 10.", value="10"), end[1]])
+    root = [Step(text="1. m + n = 3 + 8 = 11.", value="11"), end[1]]
+    assert items.promises("It is m*sqrt(n), and no square of a prime divides n.", root) == ["8 has a square factor"]
 
 
 @by_family

@@ -329,7 +329,7 @@ def _unity_steps(p: Params) -> list[Step]:
     n, a, m = p["n"], p["a"], p["m"]
     top, value = a**n - 1, (a**n - 1) // (a - 1)
     return numbered([
-        (f"The product of x - w over all roots w of unity is x^{n} - 1, so here it is ({a}^{n} - 1) / ({a} - 1).", a - 1),
+        (f"With 1 among the w, the product is {a}^{n} - 1. The factor for 1 is {a} - 1 = {a - 1}.", a - 1),
         (f"{a}^{n} - 1 = {top}.", top),
         (f"{top} / {a - 1} = {value}.", value),
         (f"Modulo {m} that is {value % m}.", value % m),
@@ -379,7 +379,7 @@ def _telescope_steps(p: Params) -> list[Step]:
         (f"1/(x(x + {d})) = (1/x - 1/(x + {d})) / {d}; the last factor of all is {a} + {n} * {d} = {last}.", last),
         (f"The sum telescopes to (1/{a} - 1/{last}) / {d} = {n}/{a * last}.", f"{n}/{a * last}"),
         (f"In lowest terms that is {top}/{bottom}.", f"{top}/{bottom}"),
-        (f"{top} + {bottom} = {top + bottom}.", top + bottom),
+        (f"p + q = {top} + {bottom} = {top + bottom}.", top + bottom),
     ])  # fmt: skip
 
 

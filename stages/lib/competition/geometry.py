@@ -107,8 +107,8 @@ def _box_brute(p: Params) -> int:
 def _box_steps(p: Params) -> list[Step]:
     a, b, c = p["a"], p["b"], p["c"]
     return numbered([
-        (f"The square of the diagonal is {a}^2 + {b}^2 + {c}^2 = {a * a} + {b * b} + {c * c}.", a * a + b * b),
-        (f"That is {_box_square(p)}.", _box_square(p)),
+        (f"The square of a diagonal of the base is {a}^2 + {b}^2 = {a * a + b * b}.", a * a + b * b),
+        (f"The square of the diagonal is {a * a + b * b} + {c}^2 = {_box_square(p)}.", _box_square(p)),
         *_root_lines(_box_square(p)),
     ])  # fmt: skip
 

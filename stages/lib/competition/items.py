@@ -2,18 +2,21 @@
 
 An item is kept only if its two solvers agree on an integer in 0..999, its solution ends in that integer, and its text
 reads back to the parameters it was made of. A disagreement of the solvers is never drawn over: it is a fault of the
-family, and the reason that `item` gives names it.
+family, and the reason that `item` gives names it. `check` also reads the solution as a sceptic would: every step states
+its value, every equation in it holds, and what the question promises of p/q or m*sqrt(n) is so.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from math import log10
+import re
+from collections.abc import Iterable, Mapping
+from math import gcd, isqrt, log10
 from typing import Any
 
 from stages.lib import seeds
 from stages.lib.competition import algebra, combinatorics, geometry, number_theory, probability, reading
+from stages.lib.competition.equations import equations
 from stages.lib.competition.family import Family, Params
 from stages.lib.records import Problem, Program, Source, Step
 
@@ -29,8 +32,9 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def item(name: str, level: int, seed: int, item_id: str, split: str) -> Problem | str:
-    """The item with this id, or why there is none. It depends on nothing but these arguments. Every possible problem
+def item(name: str, level: int, seed: int, item_id: str, split: str | None = None) -> Problem | str:
+    """The item with this id, or why there is none. It depends on nothing but these arguments; the split is the one that
+    the id names (`competition/<split>/...`) unless another is given. Every possible problem
     belongs to the even seeds or to the odd ones, so adjacent seeds share none however small a family is."""
     family = FAMILIES[name]
     reason = ""
@@ -51,7 +55,7 @@ def item(name: str, level: int, seed: int, item_id: str, split: str) -> Problem 
         reason = f"the answer {answer} is not in 0..{LARGEST}"
         if 0 <= answer <= LARGEST:
             phrasing = draw("phrasing").randrange(len(family.phrasings))
-            return problem(family, level, phrasing, params, item_id, split, f"seed={seed}")
+            return problem(family, level, phrasing, params, item_id, split or item_id.split("/")[1], f"seed={seed}")
     return f"{name}, level {level}: no problem in {ATTEMPTS} draws ({reason})"
 
 
@@ -117,7 +121,47 @@ def _faults(problem: Problem) -> list[str]:
         faults.append(f"the answer {answer} is not in 0..{LARGEST}")
     if len(steps) < 4 or steps[-2].value != derived:
         faults.append("the worked solution needs three steps and must end in the answer")
+    faults += untrue(steps) + promises(question, steps)
     fields = reading.read(family.phrasings[program["phrasing"]], problem.question)
     if fields is None or family.parse(fields) != params:
         faults.append("the text does not read back to the parameters")
+    return faults
+
+
+def stated(value: str, text: str) -> bool:
+    """Whether a value stands in the text as a number of its own."""
+    return re.search(rf"(?<![\w^-])(?<!\d[.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
+
+
+def untrue(steps: Iterable[Step]) -> list[str]:
+    """Steps that do not state their value, and equations in them that do not hold."""
+    faults = []
+    for step in steps:
+        if step.value is None or not stated(step.value, step.text.partition(" ")[2]):
+            faults.append(f"does not state its value {step.value}: {step.text!r}")
+        faults += [
+            f"{left} = {right} does not hold: {step.text!r}" for left, right, so in equations(step.text) if not so
+        ]
+    return faults
+
+
+def promises(question: str, steps: list[Step]) -> list[str]:
+    """An answer p + q or m + n is what the text says of it: p/q in lowest terms, n without a square factor."""
+    faults = []
+    said = {
+        "p + q": "relatively prime" in question or "lowest terms" in question,
+        "m + n": "no square of a prime divides n" in question,
+    }
+    for form, promised in said.items():
+        found = re.search(rf"{re.escape(form)} = (\d+) \+ (\d+)", steps[-2].text)
+        if promised != bool(found):
+            faults.append(
+                f"{form}: {'promised, but not what is summed' if promised else 'summed, but without its condition'}"
+            )
+        elif found and gcd(int(found[1]), int(found[2])) != 1 and form == "p + q":
+            faults.append(f"{found[1]}/{found[2]} is not in lowest terms")
+        elif (
+            found and form == "m + n" and any(int(found[2]) % (d * d) == 0 for d in range(2, isqrt(int(found[2])) + 1))
+        ):
+            faults.append(f"{found[2]} has a square factor")
     return faults
