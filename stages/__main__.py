@@ -14,7 +14,7 @@ import typer
 from stages import commands
 from stages.lib.errors import UserError
 
-ORDER = ["status", "doctor", "preset", "compare", "table", "ui", "sync", "grade", "best_of_n"]
+ORDER = ["status", "doctor", "preset", "compare", "table", "ui", "sync", "grade", "best_of_n", "processbench"]
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 

@@ -1,8 +1,9 @@
 """Select among N solutions and say what it is worth: curves for every N, intervals, comparisons with majority.
 
 Reads   data/samples/{dev,test,test_greedy,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and their problems
-Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png} in distribution, {matrix.md, matrix.csv,
-        matrix.png} out of it
+        data/{samples,scores}/metrics.json
+Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in
+        distribution, {matrix.md, matrix.csv, matrix.png} out of it
 
 The idea: one pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k
 and majority are exact with ties split evenly; weighted and top votes are Monte Carlo below N, error stated. Whatever
@@ -16,11 +17,25 @@ Li et al. 2022 (2206.02336, weighted votes).
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import Field
 
-from stages.lib import charts, curves, execution, files, first_error, matrix, pools, records, sets, standings
+from stages.lib import (
+    charts,
+    compute,
+    curves,
+    execution,
+    files,
+    first_error,
+    matrix,
+    pools,
+    records,
+    scorecard,
+    sets,
+    standings,
+)
 from stages.lib.params import Params as Section
 
 
@@ -54,6 +69,8 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
     charts.draw(run.out / "curve.png", results, standings.lines(results), title)
     charts.show(title, standings.HEADER, rows)
     print(notes)
+    price = equal_compute(run, results)
+    calibration(run, test)
     shifted = transfer(run, test, choices)
     return {
         "n": n,
@@ -63,9 +80,40 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
         "versus_majority": differences,
         "turning": turns,
         "chosen_on_dev": {name: choice._asdict() for name, choice in choices.items()},
+        "cost": price,
         "matrix": shifted,
         "first_error": first_errors(run),
     }
+
+
+def equal_compute(run: execution.Execution[Params], results: dict[str, Any]) -> dict[str, float]:
+    """Write accuracy against compute, table and picture; what drawing and judging one solution costs, in
+    floating-point operations."""
+    samples = records.read_samples(run.data("samples", "test.parquet"))
+    scores = records.read_scores(run.data("scores", "test.parquet"))
+    sizes = {name: json.loads(run.data(name, "metrics.json").read_text("utf-8")) for name in ("samples", "scores")}
+    verifiers = {name: own["parameters"] for name, own in sizes["scores"].items()}
+    cost = compute.flops(samples, scores, sizes["samples"]["parameters"], verifiers)
+    methods = [name for name in standings.order(results) if not name.startswith("top_") and name != "greedy"]
+    budgets = [2**i for i in range(max(results["majority"]).bit_length())]
+    header, rows = compute.table(results, methods, cost, budgets)
+    title = f"What the price of drawing so many solutions buys; one costs {cost['draw']:.3g} floating-point operations."
+    files.write_text(run.out / "compute.md", f"{title}\n\n{charts.markdown(header, rows)}")
+    charts.draw(
+        run.out / "compute.png", results, standings.lines(results), "Accuracy at equal compute",
+        lambda method: compute.solution(method, cost), "compute per problem, in solutions drawn",
+    )  # fmt: skip
+    return cost
+
+
+def calibration(run: execution.Execution[Params], test: list[pools.Pool]) -> None:
+    """Draw each verifier's reliability on the test set."""
+    import numpy as np
+
+    correct = np.concatenate([pool.correct for pool in test]) > 0
+    names = [name for name in test[0].scores if name not in pools.LIKELIHOODS]
+    found = {name: scorecard.reliability(np.concatenate([p.scores[name] for p in test]), correct) for name in names}
+    charts.reliability(run.out / "reliability.png", found, "Reliability on the test set")
 
 
 def first_errors(run: execution.Execution[Params]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Stage genrm: the generative verifier of Zhang et al. 2024 (GenRM, arXiv 2408.15240).
 
-Reads data/generator/model, data/samples/{verifier,dev}.parquet and data/benchmarks/{train,verifier,dev}.jsonl; writes
-data/genrm/{model, history.csv, metrics.json}. Starts from the generator and goes on writing text: after a solution, a
-rationale and its verdict (cot), or the verdict alone (direct); the loss falls on these, and at weight lambda on right
-solutions, for who can solve can check (section 3.3 of the paper). Each of `lm_weights` is trained, the best on dev kept.
-Who teaches the rationales is told in stages/lib/rationales.py, how they are drawn in stages/lib/generative.py.
+Reads data/{generator or base}/model (`start`), data/samples/{verifier,dev}.parquet and the problems of
+data/benchmarks/{train,verifier,dev}.jsonl; writes data/genrm/{model, history.csv, metrics.json}. It goes on writing text:
+after a solution, a rationale and its verdict (cot), or the verdict alone (direct); the loss falls on these, and at weight
+lambda on right solutions, for who can solve can check (section 3.3 of the paper). Each of `lm_weights` is trained, the
+best on dev kept. Who teaches the rationales is told in stages/lib/rationales.py, how they are drawn in
+stages/lib/generative.py.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.genrm
 """
@@ -34,6 +35,7 @@ Pair = tuple["Problem", "Sample"]
 
 
 class Params(Optimisation):
+    start: Literal["generator", "base"]  # the model that it starts from
     teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
     chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (stages/lib/chat.py)
     rationales: int = Field(gt=0)  # asked of such a teacher for each sample
@@ -169,7 +171,7 @@ def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pool
     found: dict[str, list[Judgement]] = {}
     for one in parts.merged(run, name, (problem.id for problem, _ in pools), Judgement):
         found.setdefault(one.problem_id, []).append(one)
-    run.count(tokens=sum(one.tokens for problem, _ in mine for one in found[problem.id]))
+    run.count(tokens=sum(one.tokens for problem, _ in mine for one in found[problem.id] if not one.repeated))
     return [found[problem.id] for problem, _ in pools]
 
 
@@ -185,7 +187,7 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
         "brier": scorecard.brier(flat, truth) if flat else None,
         "ece": scorecard.calibration_error(flat, truth) if flat else None,
     }
-    own = [one for judged in found for one in judged if one.tokens]
+    own = [one for judged in found for one in judged if not one.repeated]
     drawn = [vote for one in own for vote in one.votes]
     if drawn:
         sizes = [k for k in (1, 2, 4, 8, 16, 32) if k < votes]
@@ -224,7 +226,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     right = sum(sample.correct for _, sample in pairs) / len(pairs)
     if right in (0, 1) and run.is_main:
         print("genrm: warning: all samples are right, or all wrong: this verifier will say one thing", file=sys.stderr)
-    path = run.data("generator", "model")
+    path = run.data(params.start, "model")
     tokenizer = models.load_tokenizer(path)
     dev: dict[str, list[Any]] = {}
     for sample in records.read_samples(run.data("samples", "dev.parquet")):

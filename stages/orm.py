@@ -1,10 +1,11 @@
 """Stage orm: the outcome verifier of Cobbe et al. 2021 (arXiv 2110.14168, section 4.2).
 
-Reads data/generator/model, data/samples/{verifier,dev}.parquet and data/benchmarks/{train,verifier,dev}.jsonl; writes
-data/orm/{model, history.csv, metrics.json}. Starts from the generator, learns from final answers alone: every solution
-token (level token) or the last one (level solution) predicts whether the answer is right, by bce or mse. The joint
-language-model loss (`lm_weight`) falls on the generator's gold solutions (lm_data gold, as in the paper: an equal mix
-of language and verification examples) or on the right samples themselves (lm_data samples: no extra sequences).
+Reads data/{generator or base}/model (`start`), data/samples/{verifier,dev}.parquet and the problems of
+data/benchmarks/{train,verifier,dev}.jsonl; writes data/orm/{model, history.csv, metrics.json}. Learns from final answers
+alone: every solution token (level token) or the last one (level solution) predicts whether the answer is right, by bce or
+mse. The joint language-model loss (`lm_weight`) falls on the generator's gold solutions (lm_data gold, as in the paper:
+an equal mix of language and verification examples) or on the right samples themselves (lm_data samples: no extra
+sequences).
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.orm
 """
@@ -22,6 +23,7 @@ from stages.lib.optimisation import Optimisation
 
 
 class Params(Optimisation):
+    start: Literal["generator", "base"]  # the model that it starts from
     level: Literal["token", "solution"]
     loss: Literal["bce", "mse"]
     lm_weight: float = Field(ge=0)  # 1: the paper's unweighted sum; 0: verification alone
@@ -62,7 +64,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         print(
             "orm: warning: all samples are right, or all wrong: this verifier cannot tell them apart", file=sys.stderr
         )
-    path = run.data("generator", "model")
+    path = run.data(params.start, "model")
     model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
     verifier = ScalarVerifier("orm", model, tokenizer, params.loss)
     if params.head_words:

@@ -1,9 +1,9 @@
 """Stage prm: the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
 
-Reads data/generator/model, data/samples/{verifier,dev}.parquet, data/labels/{verifier,dev}.parquet and
-data/benchmarks/{verifier,dev}.jsonl; writes data/prm/{model, history.csv, metrics.json}. Starts from the generator and
-learns, at the last token of every step, whether all is right so far, by the labels of one method (`labels`); at the end
-of the solution it learns the outcome. How step scores become one score is chosen on dev among `aggregations`, by AUC
+Reads data/{generator or base}/model (`start`), data/samples/{verifier,dev}.parquet, data/labels/{verifier,dev}.parquet and
+data/benchmarks/{verifier,dev}.jsonl; writes data/prm/{model, history.csv, metrics.json}. It learns, at the last token of
+every step, whether all is right so far, by the labels of one method (`labels`); at the end of the solution it learns the
+outcome. How step scores become one score is chosen on dev among `aggregations`, by AUC
 within a problem, and kept in model/verifier.json; stage scores stores the step scores themselves.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.prm
@@ -27,6 +27,7 @@ Labels = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step ->
 
 
 class Params(Optimisation):
+    start: Literal["generator", "base"]  # the model that it starts from
     labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "human"]  # method of the step labels to learn from
     form: Literal["head", "words"]  # a scalar head, or two words of the vocabulary
     words: list[str] = Field(max_length=2)  # [right, wrong]: what `words` reads, and what a head starts from; []: at 0
@@ -113,7 +114,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         raise UserError(
             "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
         )
-    path = run.data("generator", "model")
+    path = run.data(params.start, "model")
     model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
     verifier = StepVerifier("prm", model, tokenizer, params.form, params.words, params.mark)
     examples, known = [], 0

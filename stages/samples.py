@@ -128,7 +128,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     state.wait_for_everyone()
     if not run.is_main:
         return {}
-    metrics = {}
+    metrics: dict[str, Any] = {"parameters": models.stored_parameters(path)}
     for name in SETS:
         samples = parts.merged(run, name, (problem.id for problem in problems[name]), Sample)
         records.write_samples(run.out / f"{name}.parquet", samples)

@@ -1,9 +1,9 @@
 """Stage scores: every sample of dev, test, ood and aime, scored by every verifier.
 
-Reads data/{orm,prm,genrm}/model, data/samples/{dev,test,ood,aime}.parquet and the problems they were drawn for; writes
-data/scores/{dev,test,ood,aime}.parquet and metrics.json: AUC within a problem, calibration, correlation of score and
-length. Solutions of a problem that are equal word for word are scored once. Problems are dealt round the processes;
-finished ones are kept as they come, so a killed run goes on where it was.
+Reads data/{orm,prm,genrm}/model, data/samples/{dev,test,ood,aime}.parquet and the problems they were drawn for;
+writes data/scores/{dev,test,ood,aime}.parquet and metrics.json: weights, AUC within a problem, calibration, correlation of
+score and length, how often the lowest step is the last. Solutions of a problem that are equal word for word are scored
+once. Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.scores
 """
@@ -78,13 +78,17 @@ def all_scored(
             yield scored(verifier, problem, samples)
 
 
-def measured(pools: dict[str, list[Sample]], scores: list[Score]) -> dict[str, float | None]:
+def measured(pools: dict[str, list[Sample]], scores: list[Score]) -> dict[str, Any]:
     from stages.lib import scorecard
+    from stages.lib.encoding import steps_of
 
     given = {(score.problem_id, score.index): score.score for score in scores}
     by_problem = [[given[s.problem_id, s.index] for s in pool] for pool in pools.values()]
     correct = [[bool(s.correct) for s in pool] for pool in pools.values()]
-    return scorecard.card(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
+    card = scorecard.card(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
+    lines = {(s.problem_id, s.index): len(steps_of(s.text)) for pool in pools.values() for s in pool}
+    steps = [score.step_scores[: lines[score.problem_id, score.index]] for score in scores if score.step_scores]
+    return card | ({"lowest_last": lowest} if (lowest := scorecard.lowest_last(steps)) else {})
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
@@ -92,7 +96,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     state = parts.joined(run)
     verifiers = {name: load(run, name, state.device) for name in run.params.verifiers}
-    metrics: dict[str, Any] = {name: {} for name in verifiers}
+    metrics: dict[str, Any] = {
+        name: {"parameters": models.parameters(verifier.model)} for name, verifier in verifiers.items()
+    }
     for split in sets.SCORED:
         problems = {problem.id: problem for problem in sets.problems(run, split)}
         pools = records.by_problem(records.read_samples(run.data("samples", f"{split}.parquet")))

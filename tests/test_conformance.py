@@ -62,12 +62,12 @@ def test_one_at_a_time_order_and_neighbours_change_nothing(name):
     pool = [tiny.sample(of, i, i % 3 - 1) for i in range(8)]
     together = scores(verifier, of, pool)
     assert len({round(score, 6) for score in together}) == 8, "scores that do not differ would prove nothing"
-    assert [scores(verifier, of, [sample])[0] for sample in pool] == pytest.approx(together, abs=1e-6)
+    assert [scores(verifier, of, [sample])[0] for sample in pool] == pytest.approx(together, abs=5e-6)
     assert scores(verifier, of, pool[::-1]) == together[::-1]
     longer = tiny.sample(of, 60, 0)
-    assert scores(verifier, of, [*pool, longer])[:-1] == pytest.approx(together, abs=1e-6)
+    assert scores(verifier, of, [*pool, longer])[:-1] == pytest.approx(together, abs=5e-6)
     many = [tiny.sample(of, i, 0) for i in range(70)]  # more than one forward pass
-    assert scores(verifier, of, many)[:8] == pytest.approx(scores(verifier, of, many[:8]), abs=1e-6)
+    assert scores(verifier, of, many)[:8] == pytest.approx(scores(verifier, of, many[:8]), abs=5e-6)
 
 
 @pytest.mark.parametrize("name", tiny.ARCHITECTURES)
@@ -88,7 +88,7 @@ def test_scores_are_read_where_training_put_them():
         ids = encode(TOKENIZER, of.prompt(), steps_of(sample.text), finished=finish == "stop").ids
         hidden = verifier.model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]
         expected = torch.sigmoid(verifier.head(hidden)).item()
-        assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=1e-6)
+        assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=5e-6)
         labelled = example(TOKENIZER, of, sample, "solution", lm=False)
         assert [t for t, w in enumerate(labelled.value_weight) if w] == [len(ids) - 1]
 
@@ -104,7 +104,7 @@ def test_a_head_that_starts_from_words_says_what_the_model_says():
     words = [TOKENIZER(word)["input_ids"] for word in ("Right", "Wrong")]
     assert [len(word) for word in words] == [1, 1]
     expected = verifier.model(ids).logits[0, -1, [words[0][0], words[1][0]]].softmax(0)[0].item()
-    assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=1e-6)
+    assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=5e-6)
 
 
 def test_labels_stand_on_every_solution_token():

@@ -112,8 +112,9 @@ def test_an_untrained_model_falls_back_to_the_bare_verdict():
     judged = next(verifier().judge_many([(of, pool)]))
     direct = next(verifier(mode="direct").judge_many([(of, pool)]))
     assert all(set(one.votes) == {None} for one in judged), "random text should not parse"
-    assert [one.direct for one in judged] == [one.direct for one in direct]
-    assert [score.score for score in verifier().score(of, pool)] == [one.direct for one in direct]
+    said = [one.direct for one in direct]  # there with the others of its problem, here alone: equal but for rounding
+    assert [one.direct for one in judged] == pytest.approx(said, abs=1e-6)
+    assert [score.score for score in verifier().score(of, pool)] == pytest.approx(said, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lfm2", "llama"])
@@ -157,7 +158,7 @@ def test_equal_texts_are_judged_once_and_every_sample_gets_its_score(monkeypatch
         == {tuple(judged[0].rationales)}
         != {tuple(one.rationales) for one in judged[1::2]}
     )
-    assert [one.tokens > 0 for one in judged] == [True, True] + [False] * 4, "work is counted once"
+    assert [one.repeated for one in judged] == [False, False] + [True] * 4, "work is counted once"
 
 
 def test_bounds_and_mistakes(tmp_path):

@@ -18,7 +18,7 @@ TOKENIZER = build()
 SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 8, "teacher": "procedural", "chat": {}, "rationales": 1,
             "form": "derived", "emphasis": 2, "direct_share": 0.5, "balance": False, "lm_weights": [0.5],
             "lm_data": "samples", "samples_per_problem": 4, "votes": 2, "temperature": 0.7, "max_new_tokens": 8, "rows": 64,
-            "eval_problems": 2, "eval_samples": 4}  # fmt: skip
+            "eval_problems": 2, "eval_samples": 4, "start": "generator"}  # fmt: skip
 
 
 def problems(split, count):

@@ -14,7 +14,7 @@ from tests import tiny
 TOKENIZER = build()
 SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 4, "level": "token", "loss": "bce", "lm_weight": 1.0,
             "eval_problems": 99, "lm_data": "gold", "head_words": [], "dropout": 0.0, "samples_per_problem": 4,
-            "mixed_only": False}  # fmt: skip
+            "mixed_only": False, "start": "generator"}  # fmt: skip
 SCORE = """
 import os, sys
 from pathlib import Path

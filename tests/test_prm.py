@@ -25,7 +25,7 @@ MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
 SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 4, "labels": "exact", "form": "head", "words": [],
             "mark": "", "past_error": False, "lm_weight": 1.0, "dropout": 0.0, "samples_per_problem": 4,
             "distinct": False, "mixed_only": False, "aggregations": ["min", "product", "last", "mean"],
-            "eval_problems": 99}  # fmt: skip
+            "eval_problems": 99, "start": "generator"}  # fmt: skip
 
 
 def sample(of, index, wrong_from=None, finish="stop", lines=3):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stages.lib import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 # Okabe & Ito's palette, which readers with any common colour blindness can tell apart.
@@ -28,10 +28,14 @@ def label(method: str) -> str:
     return {"pass": "pass@k", "majority": "majority"}.get(method, method)
 
 
-def draw(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], title: str):
-    """Accuracy against k on a log2 axis, one line a method with its interval shaded, named at its right end.
+def draw(
+    path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], title: str,
+    cost: Callable[[str], float] = lambda method: 1.0, unit: str = "k, solutions drawn per problem",
+):  # fmt: skip
+    """Accuracy against k, or k times its cost, on a log2 axis, one line a method with its interval shaded, named at its
+    right end.
 
-    results: {method: {k: {mean, low, high}}}. Equal results give equal bytes.
+    results: {method: {k: {mean, low, high}}}; cost: of one solution under a method. Equal results give equal bytes.
     """
     import matplotlib
 
@@ -47,15 +51,16 @@ def draw(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], m
         colour, mark = COLOURS[place % len(COLOURS)], MARKS[place % len(MARKS)]
         marked = [i for i, k in enumerate(ks) if k & (k - 1) == 0 or i == len(ks) - 1]
         dashed = "--" if method == "pass" else "-"
-        axes.plot(ks, mean, dashed, color=colour, marker=mark, markevery=marked, markersize=4.5, linewidth=1.7)
-        axes.fill_between(ks, low, high, color=colour, alpha=0.10, linewidth=0)
+        xs = [k * cost(method) for k in ks]
+        axes.plot(xs, mean, dashed, color=colour, marker=mark, markevery=marked, markersize=4.5, linewidth=1.7)
+        axes.fill_between(xs, low, high, color=colour, alpha=0.10, linewidth=0)
         ends.append((mean[-1], method, colour))
-        last = max(last, ks[-1])
+        last = max(last, xs[-1])
     axes.set_xscale("log", base=2)
-    ticks = [2**i for i in range(last.bit_length()) if 2**i <= last]
+    ticks = [2**i for i in range(int(last).bit_length()) if 2**i <= last]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xlim(0.95, last * 1.05)
-    axes.set_xlabel("k, solutions drawn per problem")
+    axes.set_xlabel(unit)
     axes.set_ylabel("accuracy, %")
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(alpha=0.25, linewidth=0.6)
@@ -101,6 +106,35 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
     axes.grid(alpha=0.25, linewidth=0.6, axis="x")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, loc="lower right")
+    figure.tight_layout()
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
+def reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int]]], title: str) -> None:
+    """Share of right solutions against mean score, a line for each verifier; a mark's area is its share of solutions.
+
+    found: {verifier: [(mean score, share right, solutions)]} of stages/lib/scorecard.py."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5.6, 5.0), dpi=140)
+    axes.plot([0, 1], [0, 1], "--", color="#000000", linewidth=0.8)
+    for place, (name, rows) in enumerate(found.items()):
+        says, right, counts = zip(*rows, strict=True)
+        sizes = [6 + 220 * count / sum(counts) for count in counts]
+        colour = COLOURS[1 + place % 6]
+        axes.plot(says, right, color=colour, linewidth=1.2, label=TITLES.get(name, name))
+        axes.scatter(says, right, s=sizes, color=colour, marker=MARKS[place])
+    axes.set_xlabel("mean score of the bin")
+    axes.set_ylabel("share of right solutions")
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
     figure.tight_layout()
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

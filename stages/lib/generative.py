@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 
-from stages.lib import files, heads, models, prefixes, pretraining, seeds
-from stages.lib.encoding import encode, steps_of
+from stages.lib import continuations, files, heads, models, pretraining, seeds
+from stages.lib.encoding import encode, prompt_ids, steps_of
 from stages.lib.errors import UserError
 from stages.lib.native import NativeEngine
 from stages.lib.records import Problem, Record, Sample, Score
@@ -56,7 +56,8 @@ class Sampling(NamedTuple):
 
 class Judgement(Record):
     """What was said of one sample. votes: p(Yes) of each rationale, None where it was missing; direct: p(Yes) with no
-    rationale, where it was asked for; tokens: of the prompt and of all rationales (0 for a copy of another sample)."""
+    rationale, where it was asked for; tokens: after the problem, the rationales' included; repeated: a copy of what was
+    said of another sample with the same text."""
 
     problem_id: str
     index: int
@@ -64,6 +65,7 @@ class Judgement(Record):
     direct: float | None
     rationales: list[str]
     tokens: int
+    repeated: bool = False
 
     def score(self, votes: int | None = None) -> float:
         """Mean p(Yes) of the first so many rationales that are not missing; the direct one where all are."""
@@ -90,7 +92,8 @@ class GenerativeVerifier:
         self._verdicts = [
             tokenizer(pretraining.yes(right), add_special_tokens=False)["input_ids"] for right in (True, False)
         ]
-        self._first = heads.first_tokens(tokenizer, pretraining.yes(True), pretraining.yes(False))
+        words = heads.first_tokens(tokenizer, pretraining.yes(True), pretraining.yes(False))
+        self._head = heads.WordHead(model.get_output_embeddings(), *words)
 
     def losses(self) -> Losses:
         """What `training.train` trains: this very model, on text alone."""
@@ -124,7 +127,7 @@ class GenerativeVerifier:
         for judged in self.judge_many(pools):
             yield [
                 Score(problem_id=one.problem_id, index=one.index, verifier=self.name, score=min(1.0, one.score()),
-                      rationales=one.rationales or None)
+                      rationales=one.rationales or None, tokens=one.tokens)
                 for one in judged
             ]  # fmt: skip
 
@@ -148,7 +151,7 @@ class GenerativeVerifier:
         """The judgement of each text, given to every sample that reads so."""
         seen, judged = set(), []
         for sample in pool[1]:
-            change = {"index": sample.index} | ({"tokens": 0} if sample.text in seen else {})
+            change = {"index": sample.index, "repeated": sample.text in seen}
             judged.append(known[sample.text].model_copy(update=change))
             seen.add(sample.text)
         return judged
@@ -162,14 +165,17 @@ class GenerativeVerifier:
             )
         return ids
 
+    def _length(self, problem: Problem, text: str, mode: Literal["direct", "cot"]) -> int:
+        """Tokens of a solution and of the request to verify it."""
+        question = prompt_ids(self.tokenizer, problem.prompt())
+        return len(question_ids(self.tokenizer, problem, text, mode)) - len(question)
+
     def _direct_all(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
-        for first in range(0, len(work), 512):  # neighbours of equal length are read together
-            part = work[first : first + 512]
-            prompts = [self._prompt(pools[p][0], text, "direct", 0) for p, text in part]
-            for i, yes in enumerate(self._yes(prompts)):
-                problem = pools[part[i][0]][0]
-                yield first + i, Judgement(problem_id=problem.id, index=0, votes=[], direct=yes, rationales=[],
-                                           tokens=len(prompts[i]))  # fmt: skip
+        for p, (problem, _) in enumerate(pools):
+            own = [(place, text) for place, (of, text) in enumerate(work) if of == p]
+            for (place, text), yes in zip(own, self._yes(problem, [text for _, text in own]), strict=True):
+                yield place, Judgement(problem_id=problem.id, index=0, votes=[], direct=yes, rationales=[],
+                                       tokens=self._length(problem, text, "direct"))  # fmt: skip
 
     def _drawn(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
         how = self.sampling
@@ -184,11 +190,11 @@ class GenerativeVerifier:
             problem, text = pools[work[place][0]][0], work[place][1]
             votes = [self.vote(draw) for draw in draws]
             missing = all(vote is None for vote in votes)
-            direct = self._yes([self._prompt(problem, text, "direct", 0)])[0] if missing else None
+            direct = self._yes(problem, [text])[0] if missing else None
             yield place, Judgement(
                 problem_id=problem.id, index=0, votes=votes, direct=direct,
                 rationales=[self._text(draw.ids)[:LONGEST] for draw in draws[:KEPT]],
-                tokens=len(prompts[place]) + sum(len(draw.ids) for draw in draws),
+                tokens=self._length(problem, text, "cot") + sum(len(draw.ids) for draw in draws),
             )  # fmt: skip
 
     def vote(self, draw: Draw) -> float | None:
@@ -207,24 +213,17 @@ class GenerativeVerifier:
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     @torch.inference_mode()
-    def _yes(self, prompts: list[list[int]]) -> list[float]:
-        """p(Yes) against p(No) right after each prompt, read unpadded with others of its length."""
-        self.model.eval()
-        lengths: dict[int, list[int]] = {}
-        for i, prompt in enumerate(prompts):
-            lengths.setdefault(len(prompt), []).append(i)
-        found: dict[int, float] = {}
-        for length, members in lengths.items():
-            size = max(1, prefixes.READ // length)
-            for part in (members[first : first + size] for first in range(0, len(members), size)):
-                # Short ones are repeated, more logits made than wanted: every product has ROWS rows (native.py says why).
-                repeats = -(-prefixes.ROWS // (length * len(part)))
-                ids = torch.tensor([prompts[i] for i in part] * repeats, device=self.model.device)
-                logits = self.model(ids, use_cache=False, logits_to_keep=prefixes.ROWS).logits[:, -1].double()
-                odds = logits[:, self._first[0]] - logits[:, self._first[1]]
-                # One by one: a vectorised sigmoid rounds otherwise at the end of a row of numbers than within it.
-                found |= {i: sigmoid(x) for i, x in zip(part, odds.tolist(), strict=False)}
-        return [found[i] for i in range(len(prompts))]
+    def _yes(self, problem: Problem, texts: Sequence[str]) -> list[float]:
+        """p(Yes) against p(No) right after the question on each solution. The problem is read once."""
+        rows = [self._prompt(problem, text, "direct", 0) for text in texts]
+        start = len(prompt_ids(self.tokenizer, problem.prompt()))
+        found = [0.0] * len(rows)
+        for part, hidden in continuations.hidden_states(self.model, rows[0][:start], [ids[start:] for ids in rows]):
+            last = torch.tensor([len(rows[i]) - start - 1 for i in part], device=hidden.device)
+            odds = self._head(hidden[torch.arange(len(part), device=hidden.device), last])[:, 0].double()
+            for i, own in zip(part, odds.tolist(), strict=True):
+                found[i] = sigmoid(own)
+        return found
 
 
 def sigmoid(x: float) -> float:

@@ -101,6 +101,19 @@ def parameters(model: PreTrainedModel) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+def stored_parameters(path: Path) -> int:
+    """Number of weights in a folder's safetensors files; tied ones are stored once."""
+    from math import prod
+
+    from safetensors import safe_open
+
+    total = 0
+    for file in sorted(Path(path).glob("*.safetensors")):
+        with safe_open(file, "pt") as weights:
+            total += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return total
+
+
 def flops(model: PreTrainedModel, tokens: int, training: bool) -> float:
     """Floating-point operations by the usual estimate: 2 per weight and token forward, 6 forward and backward
     (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). Attention's own quadratic part is left out."""

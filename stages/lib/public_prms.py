@@ -55,24 +55,29 @@ class PublicPRM:
         self.name, self.model, self.layout = name, model.eval(), layout
         self.probability, self.aggregation = probability, aggregation
 
+    def written(self, sample: Sample) -> tuple[list[int], list[int]]:
+        """A solution's ids, and the place of each step's score."""
+        ids, places = [], []
+        for number, step in enumerate(steps_of(sample.text), 1):
+            ids += self.layout.step(number, step)
+            places.append(len(ids) - 1)
+        return ids, places
+
+    def length(self, problem: Problem, sample: Sample) -> int:
+        """Tokens of a problem and its solution as they are read."""
+        return len(self.layout.prompt(problem.prompt())) + len(self.written(sample)[0])
+
     @torch.inference_mode()
     def step_scores(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
         """For each sample the probabilities that its steps are right; none for an empty solution."""
-        rows, places = [], []
-        for sample in samples:
-            ids: list[int] = []
-            places.append([])
-            for number, step in enumerate(steps_of(sample.text), 1):
-                ids += self.layout.step(number, step)
-                places[-1].append(len(ids) - 1)
-            rows.append(ids)
+        rows = [self.written(sample) for sample in samples]
         scores: list[list[float]] = [[] for _ in rows]
-        asked = [i for i, ids in enumerate(rows) if ids]
+        asked = [i for i, (ids, _) in enumerate(rows) if ids]
         prompt = self.layout.prompt(problem.prompt())
-        for part, hidden in continuations.hidden_states(self.model, prompt, [rows[i] for i in asked]):
+        for part, hidden in continuations.hidden_states(self.model, prompt, [rows[i][0] for i in asked]):
             says = self.probability(hidden).double()
             for row, i in enumerate(asked[k] for k in part):
-                scores[i] = says[row, places[i]].tolist()
+                scores[i] = says[row, rows[i][1]].tolist()
         return scores
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
@@ -83,7 +88,7 @@ class PublicPRM:
             value = aggregation.aggregate(self.aggregation, steps) if whole else 0.0
             found.append(
                 Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
-                      step_scores=steps)
+                      step_scores=steps, tokens=len(self.written(sample)[0]))
             )  # fmt: skip
         return found
 

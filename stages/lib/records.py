@@ -102,7 +102,10 @@ class StepLabel(Record):
 
 
 class Score(Record):
-    """What one verifier says of one sample; `score` is the probability that the solution is right."""
+    """What one verifier says of one sample; `score` is the probability that the solution is right.
+
+    tokens: read and written after the problem to say it of this sample alone; what samples share is counted each time.
+    """
 
     problem_id: str
     index: int = Field(ge=0)
@@ -110,6 +113,7 @@ class Score(Record):
     score: float = Field(ge=0, le=1)
     step_scores: list[float] | None = None
     rationales: list[str] | None = None
+    tokens: int = Field(default=0, ge=0)
 
 
 R = TypeVar("R", bound=Record)

@@ -63,3 +63,26 @@ def length_correlation(scores: Sequence[float], tokens: Sequence[int]) -> float:
     if len(set(scores)) < 2 or len(set(tokens)) < 2:
         return 0.0
     return float(spearmanr(scores, tokens).statistic)
+
+
+def reliability(scores: Sequence[float], correct: Sequence[bool], bins: int = 10) -> list[tuple[float, float, int]]:
+    """(mean score, share right, solutions) of every equal-width bin that holds a score: the reliability diagram whose
+    weighted distance from the diagonal is the calibration error (DeGroot & Fienberg 1983)."""
+    scores, correct = np.asarray(scores, float), np.asarray(correct, float)
+    place = np.minimum((scores * bins).astype(int), bins - 1)
+    return [
+        (float(scores[place == i].mean()), float(correct[place == i].mean()), int((place == i).sum()))
+        for i in range(bins)
+        if (place == i).any()
+    ]
+
+
+def lowest_last(step_scores: Sequence[Sequence[float]]) -> dict[str, float]:
+    """share: of solutions whose lowest step is their last; chance: what it would be were each step as likely. A process
+    verifier far above chance has become an outcome verifier (Zhang et al. 2025, arXiv 2501.07301, section 3.3).
+    {} without a solution of two steps."""
+    several = [steps for steps in step_scores if len(steps) > 1]
+    if not several:
+        return {}
+    last = [steps[-1] < min(steps[:-1]) for steps in several]
+    return {"share": float(np.mean(last)), "chance": float(np.mean([1 / len(steps) for steps in several]))}

@@ -117,6 +117,10 @@ class StepVerifier:
     def read(self, problem: Problem, sample: Sample) -> Reading:
         return reading(self.tokenizer, problem, sample, self.mark_ids)
 
+    def length(self, problem: Problem, sample: Sample) -> int:
+        """Tokens of a problem and its solution as they are read."""
+        return len(self.read(problem, sample).ids)
+
     @classmethod
     def load(cls, path: Path, dtype: str = "float32") -> StepVerifier:
         from safetensors.torch import load_file
@@ -147,16 +151,14 @@ class StepVerifier:
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """step_scores: one a step, then the end's; score: their aggregation."""
-        return [
-            Score(
-                problem_id=sample.problem_id,
-                index=sample.index,
-                verifier=self.name,
-                score=aggregation.aggregate(self.aggregation, steps),
-                step_scores=steps,
-            )
-            for sample, steps in zip(samples, self.step_scores(problem, samples), strict=True)
-        ]
+        found = []
+        for sample, steps in zip(samples, self.step_scores(problem, samples), strict=True):
+            read, value = self.read(problem, sample), aggregation.aggregate(self.aggregation, steps)
+            found.append(
+                Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
+                      step_scores=steps, tokens=len(read.ids) - read.prompt_length)
+            )  # fmt: skip
+        return found
 
     @torch.inference_mode()
     def step_scores(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:

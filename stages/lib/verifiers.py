@@ -2,7 +2,7 @@
 
 ScalarVerifier is a language model with a scalar head on its last hidden states: the outcome verifier of Cobbe et al.
 2021 (arXiv 2110.14168, section 4.2), which reads the score at a solution's last token. `example` and `score` share
-`encode` and `hidden_states`, so that a score means what was trained.
+`encode`, so that a score means what was trained.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import nn
 
-from stages.lib import files, heads, models, packing
+from stages.lib import continuations, files, heads, models
 from stages.lib.encoding import Encoded, encode, steps_of
 from stages.lib.packing import Example
 from stages.lib.records import Problem, Sample, Score
-from stages.lib.training import Losses, hidden_states
+from stages.lib.training import Losses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-ROWS = 64  # samples of one problem in a forward pass: shapes depend on the problem alone, never on its neighbours
 
 
 class Verifier(Protocol):
@@ -113,26 +111,24 @@ class ScalarVerifier:
             files.write_json(folder / "verifier.json", {"name": self.name, "kind": "scalar", "loss": self.loss})
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """Score.score is the head at the last token as a probability."""
+        """Score.score is the head at the last token as a probability. The prompt is read once."""
         found = [encoded(self.tokenizer, problem, sample) for sample in samples]
-        values: list[float] = []
-        for start in range(0, len(found), ROWS):
-            values += self._last([item.ids for item in found[start : start + ROWS]])
+        values = self._last(found) if found else []
         return [
-            Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value)
-            for sample, value in zip(samples, values, strict=True)
-        ]
+            Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
+                  tokens=len(read.ids) - read.prompt_length)
+            for sample, read, value in zip(samples, found, values, strict=True)
+        ]  # fmt: skip
 
     @torch.inference_mode()
-    def _last(self, rows: list[list[int]]) -> list[float]:
-        self.model.eval()
-        device = self.head.weight.device
-        batch = packing.collate([Example(ids, [0.0] * len(ids)) for ids in rows], self.model.config, pack=False).to(
-            device
-        )
-        last = torch.tensor([len(ids) - 1 for ids in rows], device=device)
-        hidden = hidden_states(self.model, batch)[torch.arange(len(rows), device=device), last]
-        # One row alone would take another path through the matrix library than many, and differ in the last bit.
-        hidden = torch.cat([hidden, hidden.new_zeros(max(0, 16 - len(rows)), hidden.shape[1])])
-        head = self.head(hidden)[: len(rows), 0].double()
-        return (head.sigmoid() if self.loss == "bce" else head.clamp(0, 1)).tolist()
+    def _last(self, found: list[Encoded]) -> list[float]:
+        start = found[0].prompt_length - 1  # its last token is read with each row: an empty solution is judged there
+        values = [0.0] * len(found)
+        passes = continuations.hidden_states(self.model, found[0].ids[:start], [read.ids[start:] for read in found])
+        for part, hidden in passes:
+            last = torch.tensor([len(found[i].ids) - start - 1 for i in part], device=hidden.device)
+            head = self.head(hidden[torch.arange(len(part), device=hidden.device), last])[:, 0].double()
+            says = head.sigmoid() if self.loss == "bce" else head.clamp(0, 1)
+            for i, value in zip(part, says.tolist(), strict=True):
+                values[i] = value
+        return values

@@ -1,0 +1,55 @@
+"""What a method costs, and what it is worth at equal cost: more solutions, or a verifier's look at fewer?
+
+The cost of k solutions is k times that of one: the tokens drawn and the tokens that the verifier reads or writes to
+judge them, at 2 floating-point operations a weight and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). The
+problem itself is read once for all k, by generator and verifier alike, and left out. Training is left out, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stages.lib.records import Sample, Score
+
+
+def flops(
+    samples: Sequence[Sample], scores: Sequence[Score], generator: int, verifiers: Mapping[str, int]
+) -> dict[str, float]:
+    """Floating-point operations a solution: `draw` of the generator, and by name of each verifier. generator, verifiers:
+    numbers of weights."""
+    cost = {"draw": 2.0 * generator * sum(sample.tokens for sample in samples) / len(samples)}
+    for name, weights in verifiers.items():
+        own = [score.tokens for score in scores if score.verifier == name]
+        cost[name] = 2.0 * weights * sum(own) / len(own)
+    return cost
+
+
+def solution(method: str, cost: Mapping[str, float]) -> float:
+    """Cost of one solution under a method, in units of drawing it: 1, and what its verifier costs."""
+    judge = next((name for name in cost if name != "draw" and method.endswith(f"_{name}")), None)
+    return 1.0 + (cost[judge] / cost["draw"] if judge else 0.0)
+
+
+def affordable(curve: Mapping[int, Mapping[str, float]], each: float, budget: float) -> int | None:
+    """The largest k of a curve whose cost is within the budget; None where not even one solution is."""
+    return max((k for k in curve if k * each <= budget * (1 + 1e-9)), default=None)
+
+
+def table(
+    results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], cost: Mapping[str, float],
+    budgets: Sequence[int],
+) -> tuple[list[str], list[list[str]]]:  # fmt: skip
+    """(header, rows): accuracy of each method for the price of drawing 1, 2, 4, ... solutions, and the k it buys."""
+    from stages.lib.charts import label
+
+    header = ["method", "cost of a solution", *(f"for {budget}" for budget in budgets)]
+    rows = []
+    for method in methods:
+        each, cells = solution(method, cost), []
+        for budget in budgets:
+            k = affordable(results[method], each, budget)
+            cells.append("" if k is None else f"{100 * results[method][k]['mean']:.1f} (k {k})")
+        rows.append([label(method), f"{each:.2f}", *cells])
+    return header, rows

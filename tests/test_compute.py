@@ -1,0 +1,54 @@
+"""Costs and equal compute against hand counts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.lib import compute, models
+from stages.lib.records import Sample, Score
+from tests import tiny
+
+
+def sample(tokens):
+    return Sample(problem_id="p", index=0, text="", answer=None, correct=False, finish="stop", logprob=-1.0,
+                  min_logprob=-1.0, tokens=tokens)  # fmt: skip
+
+
+def score(verifier, tokens):
+    return Score(problem_id="p", index=0, verifier=verifier, score=0.5, tokens=tokens)
+
+
+def test_two_operations_a_weight_and_token():
+    cost = compute.flops(
+        [sample(10), sample(30)], [score("orm", 20), score("orm", 22), score("genrm", 200)], 7, {"orm": 5, "genrm": 7}
+    )
+    assert cost == {"draw": 2 * 7 * 20, "orm": 2 * 5 * 21, "genrm": 2 * 7 * 200}
+    assert compute.solution("majority", cost) == compute.solution("best_of_likelihood_min", cost) == 1
+    assert compute.solution("weighted_genrm", cost) == 1 + 200 / 20
+    assert compute.solution("top_orm", cost) == 1 + 5 * 21 / (7 * 20)
+
+
+@given(st.floats(1, 50), st.integers(1, 64))
+def test_what_a_budget_buys_fits_it_and_the_next_does_not(each, budget):
+    curve = {k: {"mean": 0.5} for k in range(1, 65)}
+    k = compute.affordable(curve, each, budget)
+    assert (k is None) == (each > budget * (1 + 1e-9))
+    if k:
+        assert k * each <= budget * (1 + 1e-6) and (k == 64 or (k + 1) * each > budget)
+
+
+def test_table_leaves_out_what_cannot_be_paid():
+    results = {m: {k: {"mean": k / 10} for k in (1, 2, 4)} for m in ("pass", "majority", "weighted_prm")}
+    header, rows = compute.table(results, ["majority", "weighted_prm"], {"draw": 10.0, "prm": 10.0}, [1, 2, 4])
+    assert header == ["method", "cost of a solution", "for 1", "for 2", "for 4"]
+    assert rows == [
+        ["majority", "1.00", "10.0 (k 1)", "20.0 (k 2)", "40.0 (k 4)"],
+        ["PRM weighted", "2.00", "", "10.0 (k 1)", "20.0 (k 2)"],
+    ]
+
+
+@pytest.mark.parametrize("name", tiny.ARCHITECTURES)
+def test_weights_are_counted_from_the_file_as_from_the_model(name, tmp_path):
+    model = tiny.model(name)
+    model.save_pretrained(tmp_path)
+    assert models.stored_parameters(tmp_path) == models.parameters(model) > 0
