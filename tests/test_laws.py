@@ -65,7 +65,9 @@ def test_one_way(stage):
     earlier = NAMES[: NAMES.index(stage)]
     inputs = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("data/") and not dep.startswith("data/raw/")]
     start = f"${{{stage}.start}}"  # which model a verifier starts from is a parameter; both come earlier
-    assert all(dep.split("/")[1].replace(start, choice) in earlier for dep in inputs for choice in ("generator", "base"))
+    assert all(
+        dep.split("/")[1].replace(start, choice) in earlier for dep in inputs for choice in ("generator", "base")
+    )
 
 
 @pytest.mark.parametrize("stage", NAMES)
