@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from stages.lib.records import Step
@@ -58,6 +59,22 @@ def numbered(lines: Sequence[tuple[str, int | str]]) -> list[Step]:
 def signed(number: int) -> str:
     """`+ 5` or `- 5`, as a term of a polynomial."""
     return f"- {-number}" if number < 0 else f"+ {number}"
+
+
+def listed(items: list[str], last: str = " and ") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return last.join(filter(None, (", ".join(items[:-1]), items[-1])))
+
+
+def bracketed(number: int) -> str:
+    """`5` or `(-5)`, as a factor or a summand."""
+    return f"({number})" if number < 0 else str(number)
+
+
+def ratio(top: int, bottom: int) -> str:
+    """`26/8 = 13/4`, or `7/15` where nothing can be reduced."""
+    reduced = str(Fraction(top, bottom))
+    return reduced if reduced == f"{top}/{bottom}" else f"{top}/{bottom} = {reduced}"
 
 
 def unsigned(text: str) -> int:

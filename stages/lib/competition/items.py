@@ -55,6 +55,9 @@ def item(name: str, level: int, seed: int, item_id: str, split: str | None = Non
         reason = f"the answer {answer} is not in 0..{LARGEST}"
         if 0 <= answer <= LARGEST:
             phrasing = draw("phrasing").randrange(len(family.phrasings))
+            if stated(str(answer), reading.written(family.phrasings[phrasing], family.words(params))):
+                reason = f"the answer {answer} stands in the text"
+                continue
             return problem(family, level, phrasing, params, item_id, split or item_id.split("/")[1], f"seed={seed}")
     return f"{name}, level {level}: no problem in {ATTEMPTS} draws ({reason})"
 
@@ -119,6 +122,8 @@ def _faults(problem: Problem) -> list[str]:
             faults.append(f"{field} differs from what the program gives")
     if not 0 <= answer <= LARGEST:
         faults.append(f"the answer {answer} is not in 0..{LARGEST}")
+    if stated(derived, question):
+        faults.append(f"the answer {derived} stands in the text")
     if len(steps) < 4 or steps[-2].value != derived:
         faults.append("the worked solution needs three steps and must end in the answer")
     faults += untrue(steps) + promises(question, steps)
@@ -146,22 +151,22 @@ def untrue(steps: Iterable[Step]) -> list[str]:
 
 
 def promises(question: str, steps: list[Step]) -> list[str]:
-    """An answer p + q or m + n is what the text says of it: p/q in lowest terms, n without a square factor."""
+    """An answer p + q, m + n or m + n + p is what the text says of it: a fraction in lowest terms, n without a square
+    factor."""
+    root = "no square of a prime divides n" in question
+    lowest = "relatively prime" in question or "lowest terms" in question
+    said = {"p + q": lowest and not root, "m + n": root and not lowest, "m + n + p": root and lowest}
     faults = []
-    said = {
-        "p + q": "relatively prime" in question or "lowest terms" in question,
-        "m + n": "no square of a prime divides n" in question,
-    }
     for form, promised in said.items():
-        found = re.search(rf"{re.escape(form)} = (\d+) \+ (\d+)", steps[-2].text)
+        found = re.search(rf"(?<!\w ){re.escape(form)} = (\d+(?: \+ \d+)+) = ", steps[-2].text)
         if promised != bool(found):
             faults.append(
                 f"{form}: {'promised, but not what is summed' if promised else 'summed, but without its condition'}"
             )
-        elif found and gcd(int(found[1]), int(found[2])) != 1 and form == "p + q":
-            faults.append(f"{found[1]}/{found[2]} is not in lowest terms")
-        elif (
-            found and form == "m + n" and any(int(found[2]) % (d * d) == 0 for d in range(2, isqrt(int(found[2])) + 1))
-        ):
-            faults.append(f"{found[2]} has a square factor")
+        elif found:
+            numbers = [int(number) for number in found[1].split(" + ")]
+            if form != "m + n" and gcd(numbers[0], numbers[-1]) != 1:
+                faults.append(f"{numbers[0]}/{numbers[-1]} is not in lowest terms")
+            if form != "p + q" and any(numbers[1] % (d * d) == 0 for d in range(2, isqrt(numbers[1]) + 1)):
+                faults.append(f"{numbers[1]} has a square factor")
     return faults

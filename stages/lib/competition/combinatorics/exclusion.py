@@ -7,8 +7,7 @@ from functools import cache
 from itertools import combinations, permutations
 from math import factorial, lcm
 
-from stages.lib.competition.combinatorics.grids import listed
-from stages.lib.competition.family import Draw, Family, Params, numbered
+from stages.lib.competition.family import Draw, Family, Params, listed, numbered
 from stages.lib.records import Step
 
 # Multiples. Closed: inclusion and exclusion. Search: every integer.
@@ -97,9 +96,9 @@ MULTIPLES = Family(
 
 
 def _lanes(draw: Draw, level: int) -> Params | None:
-    n = (5, 5, 6)[level - 1] + (draw("more").randint(0, 1) if level == 2 else 0)
+    n = draw("n").randint(*((5, 6), (6, 6), (7, 7))[level - 1])
     cells = [[person, lane] for person in range(1, n + 1) for lane in range(1, n + 1)]
-    few, many = ((3, 5), (4, 7), (6, 10))[level - 1]
+    few, many = ((3, 6), (5, 9), (9, 14))[level - 1]
     refused = sorted(draw("refused").sample(cells, draw("rules").randint(few, many)))
     params = {"n": n, "refused": refused}
     return params if len(_lanes_terms(params)) > 2 else None
@@ -142,7 +141,7 @@ def _lanes_steps(p: Params) -> list[Step]:
             continue
         rest, sign = rooks * factorial(n - k), "-" if k % 2 else "+"
         some = "1 rule can be broken" if k == 1 else f"{k} rules can be broken together"
-        lines.append((f"{some} in {rooks} cases, each leaving {n - k}! orders: {rooks} * {factorial(n - k)} = {rest}; "
+        lines.append((f"{some} in {rooks} case{'s' * (rooks > 1)}, each leaving {n - k}! orders: {rooks} * {factorial(n - k)} = {rest}; "
                       f"{before} {sign} {rest} = {total}.", total))  # fmt: skip
     return numbered([(text[0].upper() + text[1:], value) for text, value in lines])
 
@@ -152,27 +151,29 @@ def _lanes_words(p: Params) -> dict[str, str]:
     for person, lane in p["refused"]:
         by_person.setdefault(person, []).append(str(lane))
     people = [chr(64 + person) for person in range(1, p["n"] + 1)]
-    return {
-        "n": str(p["n"]),
-        "people": listed(people),
-        "refused": listed([f"{chr(64 + who)} does not get {listed(some, ' or ')}" for who, some in by_person.items()]),
-    }
+    refused = {
+        noun: listed([
+            f"{chr(64 + who)} refuses {noun}{'s' * (len(some) > 1)} {listed(some)}" for who, some in by_person.items()
+        ], ", and ")
+        for noun in ("lane", "room", "chair")
+    }  # fmt: skip
+    return {"n": str(p["n"]), "people": listed(people)} | refused
 
 
 def _lanes_parse(fields: dict[str, str]) -> Params:
-    clauses = re.findall(r"([A-G]) does not get ([\d, or]+)", fields["refused"])
+    text = next(fields[noun] for noun in ("lane", "room", "chair") if noun in fields)
+    clauses = re.findall(r"([A-G]) refuses [a-z]+ ([\d, and]+)", text)
     refused = [[ord(who) - 64, int(lane)] for who, lanes in clauses for lane in re.findall(r"\d+", lanes)]
     return {"n": int(fields["n"]), "refused": refused}
 
 
 LANES = Family(
     "refused_lanes", "combinatorics", _lanes, _lanes_closed, _lanes_brute,
-    ("The {n} runners {people} are assigned to the lanes 1 to {n}, one runner to each lane. Of the lanes, {refused}. How "
-     "many assignments are possible?",
-     "Rooms numbered 1 to {n} are given to the {n} guests {people}, one room to each. Of the rooms, {refused}. Find the "
-     "number of ways to give out the rooms.",
-     "The {n} friends {people} sit down on {n} chairs in a row, numbered 1 to {n}. Of the chairs, {refused}. In how many "
-     "ways can they sit?"),
+    ("The {n} runners {people} are to be assigned to the lanes 1 to {n}, one runner to each lane. But {lane}. How many "
+     "assignments respect all of these refusals?",
+     "A hotel has {n} free rooms, numbered 1 to {n}, for the {n} guests {people}, each of whom gets a room alone. As it "
+     "turns out, {room}. Find the number of ways to give out the rooms so that nobody gets a refused room.",
+     "In how many ways can the {n} friends {people} sit down on {n} chairs numbered 1 to {n}, one on each chair, if {chair}?"),
     _lanes_steps, lambda p: factorial(p["n"]), _lanes_words, _lanes_parse,
 )  # fmt: skip
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from math import comb
 
-from stages.lib.competition.family import Draw, Family, Params, numbered
+from stages.lib.competition.family import Draw, Family, Params, listed, numbered
 from stages.lib.records import Step
 
 Point = list[int]
-
-
-def listed(items: list[str], last: str = " and ") -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return last.join(filter(None, (", ".join(items[:-1]), items[-1])))
 
 
 # Paths round closed points. Closed: paths by the first closed point they meet. Search: the ways to every point, row by row.
@@ -56,7 +51,7 @@ def _paths_steps(p: Params) -> list[Step]:
     goals, first, lines = [*p["closed"], p["end"]], _arrivals(p), []
     for place, goal in enumerate(goals):
         total = ways([0, 0], goal)
-        lines.append((f"To ({goal[0]}, {goal[1]}) there are {_choose([0, 0], goal)} = {total} paths.", total))
+        lines.append((f"The number of paths to ({goal[0]}, {goal[1]}) is {_choose([0, 0], goal)} = {total}.", total))
         left = total
         for i in range(place):
             on = ways(goals[i], goal)
@@ -103,7 +98,7 @@ _ASKS = ("{both}", "at least one of {both}", "exactly one of {both}")
 
 
 def _rectangles(draw: Draw, level: int) -> Params | None:
-    low, high = ((3, 11), (3, 8), (5, 10))[level - 1]
+    low, high = ((4, 9), (5, 11), (8, 14))[level - 1]
     size = [draw("rows").randint(low, high), draw("columns").randint(low, high)]
     squares = [[draw(f"row {i}").randint(1, size[0]), draw(f"column {i}").randint(1, size[1])] for i in range(2)]
     if level == 1:
@@ -152,8 +147,8 @@ def _rectangles_steps(p: Params) -> list[Step]:
         top, bottom, left, right = _around(p, squares)
         rows, columns = p["size"]
         return numbered([
-            (f"The upper side can be chosen in {top} ways, the lower side in {rows} - {top} + 1 = {bottom}.", bottom),
-            (f"The left side can be chosen in {left} ways, the right side in {columns} - {left} + 1 = {right}.", right),
+            (f"Choices for the upper side: {top}; for the lower side: {rows} - {top} + 1 = {bottom}.", bottom),
+            (f"Choices for the left side: {left}; for the right side: {columns} - {left} + 1 = {right}.", right),
             (f"That makes {top} * {bottom} = {top * bottom} choices of rows.", top * bottom),
             (f"Together with the columns: {top * bottom} * {left} * {right} = {_containing(p, squares)}.",
              _containing(p, squares)),

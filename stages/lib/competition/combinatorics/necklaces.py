@@ -37,9 +37,11 @@ def _beads_brute(p: Params) -> int:
 def _beads_steps(p: Params) -> list[Step]:
     n, m, lines, total = p["n"], p["m"], [], 0
     for fixed, rotations in _beads_terms(p):
+        more = f"{rotations} * {fixed} = {rotations * fixed}"
+        so_far = f", so far {total} + {rotations * fixed} = {total + rotations * fixed}" if total else ""
         total += fixed * rotations
-        turns = "1 rotation leaves" if rotations == 1 else f"{rotations} rotations leave"
-        lines.append((f"{turns} {fixed} colorings alone; with those before, that makes {total}.", total))
+        turns = "1 rotation leaves" if rotations == 1 else f"each of {rotations} rotations leaves"
+        lines.append((f"{turns[0].upper()}{turns[1:]} {fixed} colorings alone: {more}{so_far}.", total))
     lines.append((f"By Burnside there are {total} / {n} = {total // n} necklaces.", total // n))
     lines.append((f"The remainder is {total // n} mod {m} = {total // n % m}.", total // n % m))
     return numbered(lines)
@@ -47,13 +49,14 @@ def _beads_steps(p: Params) -> list[Step]:
 
 BEADS = Family(
     "necklaces", "combinatorics", _beads, lambda p: _beads_total(p) // p["n"] % p["m"], _beads_brute,
-    ("Each of the {n} beads of a necklace gets one of {k} colors. Necklaces that a rotation takes into each other are the "
-     "same; reflections are not allowed. Find the remainder when the number of different necklaces is divided by {m}.",
+    ("Each of the {n} beads of a ring is painted in one of {k} colors, and not all colors have to be used. Two rings count "
+     "as equal if one can be rotated into the other, but not if it has to be turned over for that. Find the remainder when "
+     "the number of different rings is divided by {m}.",
      "A round table has {n} seats, and on each seat lies a cushion of one of {k} colors. Arrangements that differ only by "
      "a rotation of the table count as one, and N is the number of arrangements. What is the remainder when N is divided "
      "by {m}?",
-     "The {n} sectors of a spinning wheel are painted, each in one of {k} colors, and two paintings are equal if the wheel "
-     "can be turned so that they coincide. Find the remainder of the number of paintings modulo {m}."),
+     "The {n} equal sectors of a wheel of fortune are painted on its front, each in one of {k} colors. Two paintings are the "
+     "same if the wheel can be spun so that they coincide. If there are N different paintings, what is N modulo {m}?"),
     _beads_steps, lambda p: p["k"] ** p["n"],
 )  # fmt: skip
 

@@ -6,8 +6,7 @@ import re
 from itertools import combinations
 from math import comb, prod
 
-from stages.lib.competition.combinatorics.grids import listed
-from stages.lib.competition.family import Draw, Family, Params, numbered
+from stages.lib.competition.family import Draw, Family, Params, listed, numbered
 from stages.lib.records import Step
 
 NAMES, _PLACES = ("Ann", "Ben", "Cal", "Dee"), ("first", "second", "third", "fourth")
@@ -19,14 +18,14 @@ NAMES, _PLACES = ("Ann", "Ben", "Cal", "Dee"), ("first", "second", "third", "fou
 def _shares(draw: Draw, level: int) -> Params | None:
     people = 4 if level == 3 else 3
     low = [0 if level == 1 else draw(f"low {i}").randint(0, 4) for i in range(people)]
-    room = draw("room").randint(4, (18, 14, 9)[level - 1])
-    high = [a + (room if level == 1 else draw(f"high {i}").randint(3, room + 2)) for i, a in enumerate(low)]
-    if sum(high) - sum(low) < 8:
-        return None
+    room = draw("room").randint(*((8, 22), (8, 18), (8, 14))[level - 1])
+    high = [a + draw(f"high {i}").randint(3, room + 2) for i, a in enumerate(low)]
     total = draw("total").randint(sum(low) + min(b - a for a, b in zip(low, high, strict=True)) + 1, sum(high) - 3)
     params = {"total": total, "low": low, "high": high}
+    if max(high) >= total or sum(high) - sum(low) < 8:
+        return None
     few, many = ((2, 4), (3, 6), (5, 9))[level - 1]
-    return params if few <= len(_shares_terms(params)) <= many else None
+    return params if few <= len(_shares_terms(params)) <= many and _shares_closed(params) > 20 else None
 
 
 def _shares_terms(p: Params) -> list[tuple[tuple[int, ...], int, int]]:
@@ -105,8 +104,8 @@ SHARES = Family(
 
 def _change(draw: Draw, level: int) -> Params | None:
     middle = draw("middle").randint(2, 6 + 2 * level)
-    large = draw("large").randint(middle + 1, 15 + 10 * level)
-    times = draw("times").randint(*((2, 3), (4, 6), (7, 10))[level - 1])
+    large = draw("large").randint(middle + 1, 25 + 10 * level)
+    times = draw("times").randint(*((2, 4), (5, 7), (8, 11))[level - 1])
     return {"coins": [1, middle, large], "total": large * times + draw("rest").randrange(large)}
 
 

@@ -6,8 +6,7 @@ import re
 from itertools import product
 from math import factorial, prod
 
-from stages.lib.competition.combinatorics.grids import listed
-from stages.lib.competition.family import Draw, Family, Params, numbered
+from stages.lib.competition.family import Draw, Family, Params, listed, numbered
 from stages.lib.records import Step
 
 # Words without forbidden pairs. Closed: by the last letter. Search: every word.
@@ -15,9 +14,9 @@ from stages.lib.records import Step
 
 def _codes(draw: Draw, level: int) -> Params | None:
     letters = "ABC" if level < 3 else "ABCD"
-    low, high = ((3, 5), (5, 6), (6, 6))[level - 1]
+    low, high = ((4, 6), (6, 7), (6, 6))[level - 1]
     pairs = [a + b for a in letters for b in letters]
-    few, many = ((1, 3), (2, 4), (4, 8))[level - 1]
+    few, many = ((1, 3), (2, 4), (3, 7))[level - 1]
     forbidden = sorted(draw("forbidden").sample(pairs, draw("rules").randint(few, many)))
     first = draw("first").choice(["", *letters])
     params = {
@@ -26,7 +25,8 @@ def _codes(draw: Draw, level: int) -> Params | None:
         "forbidden": forbidden,
         "first": first,
     }
-    return params if all(min(row) > 0 for row in _ends(params)[1:]) else None
+    rows = _ends(params)
+    return params if all(min(row) > 0 for row in rows[1:]) and sum(rows[-1]) > 20 * level else None
 
 
 def _ends(p: Params) -> list[list[int]]:
@@ -59,7 +59,11 @@ def _codes_words(p: Params) -> dict[str, str]:
     rules = [f"{b} never comes right after {a}" for a, b in p["forbidden"]]
     if p["first"]:
         rules.append(f"{p['first']} is not the first letter")
-    return {"length": str(p["length"]), "letters": listed(list("ABCD"[: p["letters"]])), "rules": listed(rules)}
+    return {
+        "length": str(p["length"]),
+        "letters": listed(list("ABCD"[: p["letters"]])),
+        "rules": listed(rules, ", and "),
+    }
 
 
 def _codes_parse(fields: dict[str, str]) -> Params:
@@ -86,12 +90,12 @@ CODES = Family(
 
 def _tilings(draw: Draw, level: int) -> Params | None:
     count = 3 if level == 3 else 2
-    lengths = sorted(draw("lengths").sample(range(1, 4 + (level > 1)), count))
-    top = (8, 6, 4)[level - 1]
+    lengths = sorted(draw("lengths").sample(range(1, 5 + level), count))
+    top = (9, 7, 6)[level - 1]
     colors = [draw(f"colors {length}").randint(1, top) for length in lengths]
-    low, high = ((4, 7), (6, 12), (6, 12))[level - 1]
+    low, high = ((5, 8), (8, 12), (10, 15))[level - 1]
     params = {"n": draw("n").randint(low, high), "lengths": lengths, "colors": colors}
-    return params if _tilings_closed(params) > 20 and sum(colors) > count else None
+    return params if _tilings_closed(params) > 40 * level and sum(colors) > count else None
 
 
 def _rows(p: Params) -> list[int]:
@@ -120,7 +124,7 @@ def _tilings_steps(p: Params) -> list[Step]:
     for n in range(1, p["n"] + 1):
         terms = [f"{c} * {rows[n - k]}" for k, c in zip(p["lengths"], p["colors"], strict=True) if k <= n]
         if terms:
-            lines.append((f"Length {n}: {' + '.join(terms)} = {rows[n]}.", rows[n]))
+            lines.append((f"Length {n}, by the last piece: {' + '.join(terms)} = {rows[n]}.", rows[n]))
         else:
             lines.append((f"Length {n}: no piece fits, so 0.", 0))
     return numbered(lines)
@@ -130,12 +134,12 @@ def _tilings_words(p: Params) -> dict[str, str]:
     pairs = list(zip(p["lengths"], p["colors"], strict=True))
     return {"n": str(p["n"]),
             "pieces": listed([f"pieces of length {k} in {c} color{'s' * (c > 1)}" for k, c in pairs]),
-            "moves": listed([f"{c} kind{'s' * (c > 1)} of jump by {k}" for k, c in pairs])}  # fmt: skip
+            "moves": listed([f"{c} kind{'s' * (c > 1)} of jump of length {k}" for k, c in pairs])}  # fmt: skip
 
 
 def _tilings_parse(fields: dict[str, str]) -> Params:
     if "moves" in fields:
-        pairs = [(k, c) for c, k in re.findall(r"(\d+) kinds? of jump by (\d+)", fields["moves"])]
+        pairs = [(k, c) for c, k in re.findall(r"(\d+) kinds? of jump of length (\d+)", fields["moves"])]
     else:
         pairs = re.findall(r"length (\d+) in (\d+) color", fields["pieces"])
     return {"n": int(fields["n"]), "lengths": [int(k) for k, _ in pairs], "colors": [int(c) for _, c in pairs]}

@@ -1,10 +1,10 @@
-"""Number theory: congruences, orders, divisors, digits."""
+"""Number theory: congruences, orders, coins, divisors, digits."""
 
 from __future__ import annotations
 
 from stages.lib.competition.family import Family
-from stages.lib.competition.number_theory import congruences, digits, divisors, orders
+from stages.lib.competition.number_theory import coins, congruences, digits, divisors, orders
 
 FAMILIES: tuple[Family, ...] = tuple(
-    family for module in (congruences, orders, divisors, digits) for family in module.FAMILIES
+    family for module in (congruences, orders, coins, divisors, digits) for family in module.FAMILIES
 )

@@ -20,7 +20,7 @@ def divided(n: int, d: int) -> str:
 
 
 def _remainders(draw: Draw, level: int) -> Params | None:
-    pool, count = ((range(4, 16), 2), (range(11, 41), 2), (range(3, 17), 3))[level - 1]
+    pool, count = ((range(4, 16), 2), (range(11, 32), 2), (range(3, 19), 3))[level - 1]
     moduli = sorted(draw("moduli").sample(pool, count))
     remainders = [draw(f"remainder {place}").randrange(1, m) for place, m in enumerate(moduli)]
     if any(gcd(a, b) > 1 for i, a in enumerate(moduli) for b in moduli[:i]) or len(set(remainders)) == 1:

@@ -86,9 +86,9 @@ DIGITS = Family(
 
 
 def _floors(draw: Draw, level: int) -> Params | None:
-    b = draw("b").randint(*((3, 7), (5, 12), (8, 17))[level - 1])
-    a = draw("a").randint(2, 2 * b if level < 3 else b)
-    periods = draw("periods").randint(1 + level // 3, 5)
+    b = draw("b").randint(*((3, 8), (5, 13), (8, 19))[level - 1])
+    a = draw("a").randint(2, 2 * b)
+    periods = draw("periods").randint(1 + level // 3, 7)
     rest = 0 if level == 1 else draw("rest").randint(1, min(b - 1, 3 * level))
     if gcd(a, b) > 1:
         return None

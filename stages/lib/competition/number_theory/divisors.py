@@ -28,7 +28,7 @@ _KINDS = ("divisors", "perfect squares", "perfect squares or perfect cubes (or b
 def _divisors(draw: Draw, level: int) -> Params | None:
     bases = ((6, 12, 18, 10, 20, 14, 15, 21, 28, 45, 50), (6, 10, 12, 15, 18, 20, 30), (6, 10, 12, 15, 18, 20, 30, 60))
     first, second = draw("bases").sample(bases[level - 1], 2)
-    top = (7, 12, 16)[level - 1]
+    top = (9, 14, 18)[level - 1]
     powers = [draw("first").randint(2, top), draw("second").randint(2, top)]
     params = {"bases": sorted((first, second)), "powers": powers, "kind": _KINDS[level - 1]}
     return params if prod(e + 1 for e in _exponents(params).values()) <= 6000 else None

@@ -1,8 +1,6 @@
-"""The order of a number modulo a prime, and the amounts that two coins cannot pay."""
+"""The order of a number modulo a prime."""
 
 from __future__ import annotations
-
-from math import gcd
 
 from stages.lib.competition.family import Draw, Family, Params, numbered
 from stages.lib.competition.number_theory.congruences import PRIMES
@@ -49,7 +47,7 @@ def _order_steps(p: Params) -> list[Step]:
         (f"{m} is prime, so by Fermat {a}^{m - 1} leaves 1; k divides {m - 1}.", m - 1)
     ]
     for q, tried, value, kept in _order_chain(p):
-        end = "so k divides it" if value == 1 else f"so {q} cannot be taken out"
+        end = f"so k divides {tried}" if value == 1 else f"so {q} cannot be taken out"
         lines.append((f"{a}^{tried} leaves {value} modulo {m}, {end}; {kept} is left.", kept))
     lines.append((f"Nothing more can be taken out, so k = {_order_chain(p)[-1][3]}.", _order_chain(p)[-1][3]))
     return numbered(lines)
@@ -63,44 +61,4 @@ ORDER = Family(
     _order_steps, lambda p: _order_brute(p),
 )  # fmt: skip
 
-
-# Two coins.
-
-
-def _coins(draw: Draw, level: int) -> Params | None:
-    low, high = ((5, 30), (12, 33), (15, 45))[level - 1]
-    a, b = sorted((draw("a").randint(low, high), draw("b").randint(low, high)))
-    if gcd(a, b) > 1 or a == b:
-        return None
-    return {"a": a, "b": b}
-
-
-def _payable(p: Params) -> list[bool]:
-    a, b = p["a"], p["b"]
-    able = [True] + [False] * (a * b)
-    for amount in range(1, len(able)):
-        able[amount] = any(amount >= coin and able[amount - coin] for coin in (a, b))
-    return able
-
-
-def _coins_steps(p: Params) -> list[Step]:
-    a, b = p["a"], p["b"]
-    return numbered([
-        (f"Of the amounts with one remainder modulo {a}, the least that can be paid is a multiple of {b}.", b),
-        (f"The largest of these {a} multiples is {a - 1} * {b} = {(a - 1) * b}.", (a - 1) * b),
-        (f"The amount {a} below it is the largest that cannot be paid: {(a - 1) * b} - {a} = {a * b - a - b}.",
-         a * b - a - b),
-    ])  # fmt: skip
-
-
-COINS = Family(
-    "two_coins", "number theory", _coins, lambda p: p["a"] * p["b"] - p["a"] - p["b"],
-    lambda p: max(amount for amount, able in enumerate(_payable(p)) if not able),
-    ("In a country there are only coins worth {a} and {b}. Find the largest whole amount that cannot be paid exactly.",
-     "Find the largest integer that cannot be written as {a}x + {b}y with nonnegative integers x and y.",
-     "Stamps come in values of {a} and {b} cents, as many of each as wanted. "
-     "What is the largest number of cents that they cannot make?"),
-    _coins_steps, lambda p: p["a"] * p["b"],
-)  # fmt: skip
-
-FAMILIES: tuple[Family, ...] = (ORDER, COINS)
+FAMILIES: tuple[Family, ...] = (ORDER,)
