@@ -111,9 +111,10 @@ def report(problems: list[Problem], section: Params) -> dict[str, Any]:
     leaked = sorted(set(families["unseen"]) & {*families["train"], *families["dev"]})
     if any(shared.values()) or leaked:
         raise UserError(f"aime: the splits share items {shared} or unseen families {leaked}; nothing was written")
-    answers: dict[str, Counter[str]] = {}
+    by_family: dict[str, list[Problem]] = {}
     for problem in problems:
-        answers.setdefault(problem.program.params["family"], Counter())[problem.answer] += 1
+        by_family.setdefault(problem.program.params["family"], []).append(problem)
+    shares = [max(Counter(p.answer for p in own).values()) / len(own) for own in by_family.values()]
     every = Counter(problem.answer for problem in problems)
     total = max(1, len(problems))
     levels = {
@@ -126,11 +127,23 @@ def report(problems: list[Problem], section: Params) -> dict[str, Any]:
             "best_constant_answer": max(every.values(), default=0) / total,
             "best_leading_digit": max(Counter(a[0] for a in every.elements()).values(), default=0) / total,
             "best_parity": max(Counter(int(a) % 2 for a in every.elements()).values(), default=0) / total,
-            "largest_share_in_a_family": max((max(own.values()) / own.total() for own in answers.values()), default=0),
+            "largest_share_in_a_family": max(shares, default=0),
         },
         "difficulty": {str(level): sum(own) / len(own) for level, own in levels.items() if own},
+        "difficulty_of_families": {family: difficulties(own) for family, own in by_family.items()},
         "published": published(problems, section.compare_with),
     }
+
+
+def difficulties(problems: list[Problem]) -> dict[str, dict[str, float]]:
+    """Of each level: items, mean steps of the worked solution, mean decimal digits of the search without insight."""
+    found: dict[str, dict[str, float]] = {}
+    for level in sorted({p.program.params["level"] for p in problems}):
+        own = [p for p in problems if p.program.params["level"] == level]
+        steps = sum(len(p.steps) - 1 for p in own) / len(own)
+        search = sum(p.difficulty for p in own) / len(own) - steps
+        found[str(level)] = {"items": len(own), "steps": round(steps, 2), "search_digits": round(search, 2)}
+    return found
 
 
 def published(problems: list[Problem], paths: list[str]) -> dict[str, Any]:

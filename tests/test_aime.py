@@ -1,6 +1,7 @@
 """Stage aime: the firewall between splits, the cap on answers, published problems, and equal bytes."""
 
 import json
+import math
 import os
 from collections import Counter
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_the_splits_share_nothing(tmp_path):
     assert all(competition.check(p) == [] for p in everything)
     report = json.loads((run.out / "report.json").read_text())
     assert not any(report["firewall"]["items_shared"].values())
+    assert set(report["difficulty_of_families"]) == set(competition.FAMILIES)
 
 
 def test_no_answer_is_frequent_in_its_family():
@@ -45,6 +47,13 @@ def test_no_answer_is_frequent_in_its_family():
         answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
         assert max(answers.values()) <= max(1, aime.MOST * answers.total()), family
     assert {p.program.params["level"] for p in problems} == {1, 2, 3}
+
+
+def test_difficulty_of_a_family_by_hand():
+    made = [p for p in aime.build(settings(levels=[3]), 1)[0] if p.program.params["family"] == "codes"]
+    (level,) = aime.difficulties(made).items()
+    assert level[0] == "3" and level[1]["items"] == len(made)
+    assert level[1]["steps"] == 6 and level[1]["search_digits"] == round(math.log10(4**6), 2)  # words of six letters
 
 
 def test_more_items_change_none():
@@ -99,9 +108,9 @@ def test_wrong_settings_are_told(changes, message):
 
 def test_a_family_too_small_is_told():
     with pytest.raises(UserError, match="different items for"):
-        others = [name for name in competition.FAMILIES if name != "inradius"]
+        others = [name for name in competition.FAMILIES if name != "gamblers_ruin"]
         aime.build(
-            settings(per_family={"train": 900, "dev": 0, "test": 0, "unseen": 0}, unseen=others, train_only=[]), 1
+            settings(per_family={"train": 1500, "dev": 0, "test": 0, "unseen": 0}, unseen=others, train_only=[]), 1
         )
 
 

@@ -1,5 +1,6 @@
 """Competition families: two solvers that agree, text that reads back, solutions that end in the answer."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -95,6 +96,10 @@ def test_a_false_step_and_an_empty_promise_are_caught():
     assert items.promises("Lowest: lowest terms.", [Step(text="1. p + q = 6 + 4 = 10.", value="10"), end[1]])
     root = [Step(text="1. m + n = 3 + 8 = 11.", value="11"), end[1]]
     assert items.promises("It is m*sqrt(n), and no square of a prime divides n.", root) == ["8 has a square factor"]
+    over = [Step(text="1. m + n + p = 2 + 12 + 4 = 18.", value="18"), end[1]]
+    assert items.promises("m/p is in lowest terms and no square of a prime divides n.", over) == [
+        "2/4 is not in lowest terms", "12 has a square factor"]  # fmt: skip
+    assert items.promises("No square of a prime divides n, as no square of a prime divides n.", over)
 
 
 @by_family
@@ -111,6 +116,23 @@ def test_items_are_proven_and_their_levels_mean_something(family):
             assert f"#### {item.answer}" == item.steps[-1].text
         means.append(sum(item.difficulty for item in made) / len(made))
     assert means[0] < means[2], means
+
+
+@by_family
+def test_levels_rise_in_steps_or_in_search(family):
+    """Strictly, on average, from every level to the next, in one and the same of the two."""
+    made = {level: [drawn(family, level, seed) for seed in range(120)] for level in competition.LEVELS}
+    steps = [sum(len(family.steps(p)) for p in made[level]) for level in competition.LEVELS]
+    search = [sum(math.log10(max(1, family.work(p))) for p in made[level]) for level in competition.LEVELS]
+    assert any(rising[0] < rising[1] < rising[2] for rising in (steps, search)), (steps, search)
+
+
+def test_no_answer_stands_in_the_text():
+    for name in ("hidden_period", "purchases", "expected_wait"):
+        for i in range(40):
+            made = competition.item(name, 1, 9, f"competition/test/{name}-{i}")
+            assert not items.stated(made.answer, made.question)
+    assert items.stated("7", "Find 7 coins.") and not items.stated("7", "Find x^7 + 17, or 7.5.")
 
 
 def item(**changes):

@@ -141,7 +141,8 @@ def _factors_steps(p: Params) -> list[Step]:
     lines = [
         (f"{times} {bracketed(a)} * {bracketed(b)} = {a * b} gives {left} = {shown} {signed(a * b)} = {whole}.", whole),
         (
-            f"Positive integers x and y come from {len(divisors)} of its factorizations, those with {head[0]} {signed(b)} = "
+            f"Positive integers x and y come from {len(divisors)} of its factorizations, those with {head[0]} "
+            f"{signed(b)} = "
             f"{listed(list(map(str, divisors)))}.",
             len(divisors),
         ),

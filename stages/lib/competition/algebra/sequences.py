@@ -185,7 +185,8 @@ def _telescope_steps(p: Params) -> list[Step]:
             (f"Since 1/(k(k + 1)) = 1/k - 1/(k + 1), only 1/{a} of the first term and 1/{b} of the last one stay.", b)
         ]
     else:
-        lines = [(f"Since 1/(k(k + {gap})) is 1/k - 1/(k + {gap}), divided by {gap}, a factor {ratio(p['top'], gap)} can be "
+        lines = [(f"Since 1/(k(k + {gap})) is 1/k - 1/(k + {gap}), divided by {gap}, a factor "
+                  f"{ratio(p['top'], gap)} can be "
                   f"taken out.", factor)]  # fmt: skip
     if gap > p["step"]:
         lines += [
@@ -200,8 +201,10 @@ def _telescope_steps(p: Params) -> list[Step]:
 
 def _telescope_words(p: Params) -> dict[str, str]:
     terms = [f"{p['top']}/({k} * {k + p['gap']})" for k in (p["first"], p["first"] + p["step"], p["last"])]
-    return {"sum": f"{terms[0]} + {terms[1]} + ... + {terms[2]}", "step": str(p["step"]), "first": str(p["first"]),
-            "form": f"{p['top']}/(k(k + {p['gap']}))", "second": str(p["first"] + p["step"]), "last": str(p["last"])}  # fmt: skip
+    numbers = {"step": p["step"], "first": p["first"], "second": p["first"] + p["step"], "last": p["last"]}
+    return {name: str(number) for name, number in numbers.items()} | {
+        "sum": f"{terms[0]} + {terms[1]} + ... + {terms[2]}", "form": f"{p['top']}/(k(k + {p['gap']}))",
+    }  # fmt: skip
 
 
 def _telescope_parse(fields: dict[str, str]) -> Params:

@@ -141,7 +141,8 @@ def _lanes_steps(p: Params) -> list[Step]:
             continue
         rest, sign = rooks * factorial(n - k), "-" if k % 2 else "+"
         some = "1 rule can be broken" if k == 1 else f"{k} rules can be broken together"
-        lines.append((f"{some} in {rooks} case{'s' * (rooks > 1)}, each leaving {n - k}! orders: {rooks} * {factorial(n - k)} = {rest}; "
+        lines.append((f"{some} in {rooks} case{'s' * (rooks > 1)}, each leaving {n - k}! orders: {rooks} * "
+                      f"{factorial(n - k)} = {rest}; "
                       f"{before} {sign} {rest} = {total}.", total))  # fmt: skip
     return numbered([(text[0].upper() + text[1:], value) for text, value in lines])
 
@@ -173,7 +174,8 @@ LANES = Family(
      "assignments respect all of these refusals?",
      "A hotel has {n} free rooms, numbered 1 to {n}, for the {n} guests {people}, each of whom gets a room alone. As it "
      "turns out, {room}. Find the number of ways to give out the rooms so that nobody gets a refused room.",
-     "In how many ways can the {n} friends {people} sit down on {n} chairs numbered 1 to {n}, one on each chair, if {chair}?"),
+     "In how many ways can the {n} friends {people} sit down on {n} chairs numbered 1 to {n}, one on each "
+     "chair, if {chair}?"),
     _lanes_steps, lambda p: factorial(p["n"]), _lanes_words, _lanes_parse,
 )  # fmt: skip
 

@@ -55,7 +55,8 @@ BEADS = Family(
      "A round table has {n} seats, and on each seat lies a cushion of one of {k} colors. Arrangements that differ only by "
      "a rotation of the table count as one, and N is the number of arrangements. What is the remainder when N is divided "
      "by {m}?",
-     "The {n} equal sectors of a wheel of fortune are painted on its front, each in one of {k} colors. Two paintings are the "
+     "The {n} equal sectors of a wheel of fortune are painted on its front, each in one of {k} colors. Two "
+     "paintings are the "
      "same if the wheel can be spun so that they coincide. If there are N different paintings, what is N modulo {m}?"),
     _beads_steps, lambda p: p["k"] ** p["n"],
 )  # fmt: skip

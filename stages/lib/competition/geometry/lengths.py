@@ -42,7 +42,8 @@ def _box_steps(p: Params) -> list[Step]:
 BOX = Family(
     "box_diagonal", "geometry", _box, lambda p: sum(radical(_box_square(p))), _box_brute,
     ("A rectangular box measures {a} by {b} by {c}. Its space diagonal has length m*sqrt(n), " + SQUAREFREE,
-     "The distance between two opposite corners of a rectangular solid with edges {a}, {b} and {c} is m*sqrt(n), " + SQUAREFREE,
+     "The distance between two opposite corners of a rectangular solid with edges {a}, {b} and {c} is "
+     "m*sqrt(n), " + SQUAREFREE,
      "A straight thin rod just fits between two opposite corners of a crate whose inside is {a} inches long, {b} inches "
      "wide and {c} inches high. The length of the rod in inches is m*sqrt(n), " + SQUAREFREE),
     _box_steps, lambda p: math.isqrt(_box_square(p)),
@@ -132,7 +133,8 @@ TANGENT = Family(
      "where A and B are different. The length AB is m*sqrt(n), " + SQUAREFREE,
      "One circle of radius {r} and one of radius {s} touch each other from outside, and both touch a straight line from "
      "the same side, at two different points. These points are m*sqrt(n) apart, " + SQUAREFREE,
-     "Two upright wheels in one plane, of radii {r} and {s}, stand on level ground and touch each other. The distance between the points where "
+     "Two upright wheels in one plane, of radii {r} and {s}, stand on level ground and touch each other. The "
+     "distance between the points where "
      "they touch the ground is m*sqrt(n), " + SQUAREFREE),
     _tangent_steps, lambda p: math.isqrt(4 * p["r"] * p["s"]),
 )  # fmt: skip

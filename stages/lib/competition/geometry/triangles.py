@@ -59,8 +59,10 @@ CUT = Family(
     ("Triangle ABC has vertices A = ({a}, {b}), B = ({c}, {d}) and C = ({e}, {f}). Point D lies on side BC with BD:DC = "
      "{m}:{n}. The area of triangle ABD " + _RATIO,
      "A triangular field has its corners at A = ({a}, {b}), B = ({c}, {d}) and C = ({e}, {f}). A straight fence from A to "
-     "the point D of side BC, where BD:DC = {m}:{n}, divides the field in two. The area of the part that contains B " + _RATIO,
-     "Three towns lie at A = ({a}, {b}), B = ({c}, {d}) and C = ({e}, {f}) on a map. A train on the straight line from B to "
+     "the point D of side BC, where BD:DC = {m}:{n}, divides the field in two. The area of the part that "
+     "contains B " + _RATIO,
+     "Three towns lie at A = ({a}, {b}), B = ({c}, {d}) and C = ({e}, {f}) on a map. A train on the straight "
+     "line from B to "
      "C is at D when the ratio of the way behind it to the way ahead is {m}:{n}. The area of the triangle with corners A, "
      "B and D " + _RATIO),
     _cut_steps, lambda p: abs(_cross(p)) + p["m"] + p["n"],
@@ -111,7 +113,8 @@ CEVIAN = Family(
      "AD " + _RATIO,
      "Point D divides side BC of triangle ABC into BD = {m} and DC = {n}. If AB = {c} and AC = {b}, then AD^2 " + _RATIO,
      "Two straight roads lead from a village A to the towns B and C, of {c} and {b} miles respectively, and a straight "
-     "highway joins B and C. A station on the highway is {m} miles from B and {n} miles from C. The square of its distance from A, measured in "
+     "highway joins B and C. A station on the highway is {m} miles from B and {n} miles from C. The square of "
+     "its distance from A, measured in "
      "miles along a straight line, " + _RATIO),
     _cevian_steps, lambda p: p["b"] * p["c"] * (p["m"] + p["n"]),
 )  # fmt: skip
@@ -148,7 +151,8 @@ def _inradius_steps(p: Params) -> list[Step]:
         (f"The perimeter is {a} + {b} + {c} = {whole}.", whole),
         (f"By Heron 16 times the square of the area is {whole} * {x} * {y} * {z} = {whole * x * y * z}.",
          whole * x * y * z),
-        (f"The radius r is twice the area over {whole}, so r^2 is {whole * x * y * z} / (4 * {whole}^2) = {square}.", square),
+        (f"The radius r is twice the area over {whole}, so r^2 is {whole * x * y * z} / (4 * {whole}^2) = "
+         f"{square}.", square),
         *surds.over_lines(square, "r"),
     ])  # fmt: skip
 

@@ -78,7 +78,8 @@ def _three_steps(p: Params) -> list[Step]:
                       f"{most - a}.", most - a))  # fmt: skip
     else:
         fewer = [amount // a for amount, *_ in least[1:]]
-        lines.append((f"Below these, in the order of the remainders, {listed(list(map(str, fewer)))} amounts cannot be paid, in "
+        lines.append((f"Below these, in the order of the remainders, {listed(list(map(str, fewer)))} amounts "
+                      f"cannot be paid, in "
                       f"all {' + '.join(map(str, fewer))} = {sum(fewer)}.", sum(fewer)))  # fmt: skip
     return numbered(lines)
 
@@ -95,8 +96,9 @@ _ASKS = {
 def _coins_words(p: Params) -> dict[str, str]:
     coins, count = list(map(str, p["coins"])), p["ask"] == "count"
     unknowns = "xyz"[: len(coins)]
+    form = " + ".join(map("".join, zip(coins, unknowns, strict=True)))
     return {
-        "coins": listed(coins), "or": listed(coins, " or "), "form": " + ".join(map("".join, zip(coins, unknowns, strict=True))),
+        "coins": listed(coins), "or": listed(coins, " or "), "form": form,
         "unknowns": listed(list(unknowns)),
     } | {name: asks[count] for name, asks in _ASKS.items()}  # fmt: skip
 

@@ -98,7 +98,8 @@ def _turns_steps(p: Params) -> list[Step]:
     a, b, c, d = (p[name] for name in "abcd")
     miss, every = (b - a) * (d - c), b * d
     return numbered([
-        (f"Both fail in a round with probability {b - a}/{b} * {d - c}/{d} = {Fraction(miss, every)}.", Fraction(miss, every)),
+        (f"Both fail in a round with probability {b - a}/{b} * {d - c}/{d} = "
+         f"{Fraction(miss, every)}.", Fraction(miss, every)),
         (f"After that all is as at the start, so P = {a}/{b} + {Fraction(miss, every)} * P, and the factor of P is "
          f"1 - {Fraction(miss, every)} = {Fraction(every - miss, every)}.", Fraction(every - miss, every)),
         (f"P = ({a}/{b}) / ({Fraction(every - miss, every)}) = {Fraction(a * d, every - miss)}.",
@@ -111,9 +112,11 @@ TURNS = Family(
     "taking_turns", "probability", _turns, lambda p: added(_turns_value(p)),
     _turns_brute,
     ("Ann and Bob take turns to shoot at a target, Ann first, until one of them hits. Ann hits with probability {a}/{b} "
-     "in each of her turns, Bob with probability {c}/{d} in each of his, independently of all other shots. The probability that Ann hits first " + LOWEST,
+     "in each of her turns, Bob with probability {c}/{d} in each of his, independently of all other shots. The "
+     "probability that Ann hits first " + LOWEST,
      "Two players throw alternately at a hoop. The one who begins scores with probability {a}/{b} per throw, the other "
-     "with probability {c}/{d}, and all throws are independent. Whoever scores first wins. The probability that the player who begins wins " + LOWEST,
+     "with probability {c}/{d}, and all throws are independent. Whoever scores first wins. The probability that "
+     "the player who begins wins " + LOWEST,
      "A and B play in turns, A first. A's turn ends the game with probability {a}/{b}, B's turn with probability "
      "{c}/{d}; all turns are independent. The probability that the game ends in a turn of A " + LOWEST),
     _turns_steps, lambda p: p["b"] * p["d"],
