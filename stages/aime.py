@@ -4,7 +4,8 @@ Writes data/aime/{train,dev,test,unseen}.jsonl and report.json. The families (st
 named `unseen` are never trained or chosen on, those named `train_only` never tested, the rest are in train, dev and test
 with different parameters. An item whose solvers disagree stops the stage. Items that say the same, whatever the words, are
 kept once, in the split that is tested rather than trained on; an answer that would be too frequent in its family makes
-room for another. The report proves the firewall and states what guessing would be worth.
+room for another. The report proves the firewall and states what guessing would be worth. A model may put a sentence in
+front of each item (`writer`; off by default), kept only where it provably changes nothing.
 
     python -m stages.aime
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,6 +22,9 @@ from stages.lib import competition, files, overlap, params, records
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution, run
 from stages.lib.records import Problem
+
+if TYPE_CHECKING:
+    from stages.lib.chat import Chat
 
 SPLITS = ("test", "unseen", "dev", "train")  # of two equal items the one in the earlier split stays
 MOST = 0.02  # of a family's items may have one answer
@@ -36,12 +40,20 @@ class Sizes(params.Params):
     unseen: int = Field(ge=0)
 
 
+class Writer(params.Params):
+    """Who writes a sentence in front of each item. none: nobody; openai: any compatible server; hf: a model folder."""
+
+    kind: Literal["none", "openai", "hf"]
+    settings: dict[str, Any] = {}  # of the model: stages/lib/chat.py
+
+
 class Params(params.Params):
     per_family: Sizes
     unseen: list[str]  # families that are only tested
     train_only: list[str]  # families that are only trained on
     levels: list[Annotated[int, Field(ge=1, le=3)]] = Field(min_length=1)
     compare_with: list[str]  # files of published problems that no item may repeat
+    writer: Writer | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Params:
@@ -102,6 +114,23 @@ def build(section: Params, seed: int) -> tuple[list[Problem], Counter[str]]:
     return problems, dropped
 
 
+def framed(problems: list[Problem], chat: Chat, seed: int) -> tuple[list[Problem], Counter[str]]:
+    """The items, each with the model's sentence in front where it provably changes nothing, and why others have none."""
+    refused: Counter[str] = Counter()
+    kept = []
+    asks = [(competition.frames.prompt(p.question), f"aime {seed} {p.id}") for p in problems]
+    for problem, reply in zip(problems, chat.ask_many(asks), strict=True):
+        sentence = competition.frames.read(reply) if isinstance(reply, str) else None
+        if sentence is None:
+            made: Problem | str = "no answer" if not isinstance(reply, str) else "not one marked sentence"
+        else:
+            made = competition.framed(problem, sentence)
+        if isinstance(made, str):
+            refused[made] += 1
+        kept.append(problem if isinstance(made, str) else made)
+    return kept, refused
+
+
 def report(problems: list[Problem], section: Params) -> dict[str, Any]:
     """The firewall, what guessing is worth, and difficulty by level. Raises UserError where the firewall does not hold."""
     by_split = {split: [p for p in problems if p.split == split] for split in SPLITS}
@@ -160,7 +189,18 @@ def body(execution: Execution[Params]) -> dict[str, Any]:
     if not execution.is_main:
         return {}
     problems, dropped = build(execution.params, execution.seed)
-    account = report(problems, execution.params) | {"dropped": dict(sorted(dropped.items()))}
+    writer = execution.params.writer
+    written = {}
+    if writer and writer.kind != "none":
+        from stages.lib import chat
+
+        model = chat.make(writer.kind, execution.root / ".assay" / "chat", **writer.settings)
+        problems, refused = framed(problems, model, execution.seed)
+        execution.count(**{f"writer_{name}": amount for name, amount in model.ledger.totals().items()})
+        written = {
+            "written_sentences": {"kept": len(problems) - refused.total(), "refused": dict(sorted(refused.items()))}
+        }
+    account = report(problems, execution.params) | {"dropped": dict(sorted(dropped.items()))} | written
     for split in SPLITS:
         records.write_problems(execution.out / f"{split}.jsonl", [p for p in problems if p.split == split])
     files.write_json(execution.out / "report.json", account)

@@ -12,6 +12,7 @@ from stages import aime
 from stages.lib import competition, overlap, records
 from stages.lib.errors import UserError
 from tests import tiny
+from tests.chat_server import serve
 
 SETTINGS = {
     "per_family": {"train": 6, "dev": 1, "test": 3, "unseen": 6}, "unseen": ["two_coins", "necklaces"],
@@ -112,6 +113,64 @@ def test_a_family_too_small_is_told():
         aime.build(
             settings(per_family={"train": 1500, "dev": 0, "test": 0, "unseen": 0}, unseen=others, train_only=[]), 1
         )
+
+
+SCENE = "On a rainy evening by the sea an old lighthouse keeper tells stories."
+
+
+def writer(server):
+    settings = {"model": "scripted", "base_url": server.url, "key_env": None, "backoff": 0.01}
+    return {"kind": "openai", "settings": settings}
+
+
+def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_path):
+    sizes = {"train": 1, "dev": 0, "test": 1, "unseen": 1}
+    with serve(f"<<<{SCENE}>>>") as server:
+        aime.body(run := tiny.execution(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
+        assert len(server.asked) == sum(len(records.read_problems(run.out / f"{split}.jsonl")) for split in aime.SPLITS)
+    made = [p for split in aime.SPLITS for p in records.read_problems(run.out / f"{split}.jsonl")]
+    front = [p for p in made if p.question.startswith(SCENE + " ")]
+    said = json.loads((run.out / "report.json").read_text())["written_sentences"]
+    assert said["kept"] == len(front) > 0 and sum(said["refused"].values()) == len(made) - len(front)
+    assert all(competition.check(p) == [] for p in made)
+    bad = front[0].program.model_copy(
+        update={"params": front[0].program.params | {"frame": "Every die has six faces."}}
+    )
+    spoilt = front[0].model_copy(
+        update={"program": bad, "question": front[0].question.replace(SCENE, "Every die has six faces.")}
+    )
+    assert competition.check(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("In the harbor 7 ships wait.", "not one sentence of plain words"),
+        ("In the harbor seven ships wait.", "a number in words (seven)"),
+        ("Ships wait while Ann sings.", "a name"),
+        ("A calm sea is not always silent.", "a denial (not)"),
+        ("Under the moon every wave glitters.", "a quantity (every)"),
+        ("The waves sing if storms come.", "a condition (if)"),
+        ("Old coins from the sea glitter.", "speaks of what the problem speaks of (coins)"),
+        ("The answer lies under the waves.", "a remark on the answer (answer)"),
+        ("Is the sea calm at night?", "not one sentence of plain words"),
+        ("Waves sing.", "not 4 to 30 words"),
+    ],
+)
+def test_a_sentence_that_could_change_the_problem_is_refused(sentence, reason):
+    core = "In a certain country the only coins are worth 7 and 9 dollars. Find the largest amount."
+    assert competition.frames.fault(sentence, core).startswith(reason)
+    assert competition.frames.fault(SCENE, core) is None
+
+
+def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
+    sizes = {"train": 1, "dev": 0, "test": 0, "unseen": 0}
+    with serve("no mark", "<<<Everything costs seven dollars today.>>>") as server:
+        aime.body(run := tiny.execution(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
+    plain, _ = aime.build(settings(per_family=sizes), 1)
+    assert records.read_problems(run.out / "train.jsonl") == sorted(plain, key=lambda p: p.id)
+    said = json.loads((run.out / "report.json").read_text())["written_sentences"]
+    assert said["kept"] == 0 and said["refused"]["not one marked sentence"] == 1
 
 
 def test_overlap_by_hand():

@@ -3,6 +3,7 @@
 Families stand in five files by area; `family.py` says what one is, `items.py` makes and checks problems of them.
 """
 
-from stages.lib.competition.items import FAMILIES, GENERATOR, LEVELS, VERSION, check, content, item, rederive
+from stages.lib.competition import frames
+from stages.lib.competition.items import FAMILIES, GENERATOR, LEVELS, VERSION, check, content, framed, item, rederive
 
-__all__ = ["FAMILIES", "GENERATOR", "LEVELS", "VERSION", "check", "content", "item", "rederive"]
+__all__ = ["FAMILIES", "GENERATOR", "LEVELS", "VERSION", "check", "content", "framed", "frames", "item", "rederive"]

@@ -15,7 +15,7 @@ from math import gcd, isqrt, log10
 from typing import Any
 
 from stages.lib import seeds
-from stages.lib.competition import algebra, combinatorics, geometry, number_theory, probability, reading
+from stages.lib.competition import algebra, combinatorics, frames, geometry, number_theory, probability, reading
 from stages.lib.competition.equations import equations
 from stages.lib.competition.family import Family, Params
 from stages.lib.records import Problem, Program, Source, Step
@@ -97,8 +97,25 @@ def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
     """(question, steps, answer) of Problem.program.params; the last step is the `#### answer` line."""
     family, params = FAMILIES[program["family"]], program["params"]
     answer = str(family.solve_closed(params))
-    question = reading.written(family.phrasings[program["phrasing"]], family.words(params))
+    question = core(program)
+    if "frame" in program:
+        question = f"{program['frame']} {question}"
     return question, [*family.steps(params), Step(text=f"#### {answer}", value=answer)], answer
+
+
+def core(program: Mapping[str, Any]) -> str:
+    """The question in the family's own words."""
+    family = FAMILIES[program["family"]]
+    return reading.written(family.phrasings[program["phrasing"]], family.words(program["params"]))
+
+
+def framed(problem: Problem, sentence: str) -> Problem | str:
+    """The item with a model's sentence in front, or why it may not stand there."""
+    program = problem.program.params
+    if reason := frames.fault(sentence, core(program)):
+        return reason
+    program = problem.program.model_copy(update={"params": program | {"frame": sentence}})
+    return problem.model_copy(update={"question": f"{sentence} {problem.question}", "program": program})
 
 
 def check(problem: Problem) -> list[str]:
@@ -127,7 +144,10 @@ def _faults(problem: Problem) -> list[str]:
     if len(steps) < 4 or steps[-2].value != derived:
         faults.append("the worked solution needs three steps and must end in the answer")
     faults += untrue(steps) + promises(question, steps)
-    fields = reading.read(family.phrasings[program["phrasing"]], problem.question)
+    frame = program.get("frame", "")
+    if frame and (reason := frames.fault(frame, core(program))):
+        faults.append(f"the sentence in front: {reason}")
+    fields = reading.read(family.phrasings[program["phrasing"]], problem.question.removeprefix(f"{frame} "))
     if fields is None or family.parse(fields) != params:
         faults.append("the text does not read back to the parameters")
     return faults

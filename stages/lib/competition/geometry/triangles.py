@@ -18,7 +18,9 @@ def _cut(draw: Draw, level: int) -> Params | None:
     low, high = ((0, 15), (-15, 20), (-30, 35))[level - 1]
     p = {name: draw(name).randint(low, high) for name in "abcdef"}
     p |= {name: draw(name).randint(1, 2 + 3 * level) for name in "mn"}
-    return p if _cross(p) and p["m"] != p["n"] and math.gcd(p["m"], p["n"]) == 1 else None
+    if not _cross(p) or p["m"] == p["n"] or math.gcd(p["m"], p["n"]) > 1:
+        return None
+    return p if _cut_area(p).denominator > 1 else None
 
 
 def _cross(p: Params) -> int:

@@ -17,7 +17,7 @@ _ORDINALS = ("first", "second", "third", "fourth")
 def _waiting(draw: Draw, level: int) -> Params | None:
     n = draw("n").randint(*((8, 60), (20, 200), (60, 600))[level - 1])
     p = {"n": n, "g": draw("g").randint(2, min(n - 1, 3 + 5 * level)), "f": draw("f").randint(1, 1 + level)}
-    return p if p["f"] <= p["g"] else None
+    return p if p["f"] <= p["g"] and p["f"] * (n + 1) % (p["g"] + 1) else None
 
 
 def _waiting_value(p: Params) -> Fraction:
