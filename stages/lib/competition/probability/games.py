@@ -40,17 +40,16 @@ def _ruin_brute(p: Params) -> int:
 
 def _ruin_steps(p: Params) -> list[Step]:
     w, l_, i, n = p["w"], p["l"], p["i"], p["n"]
-    value = _ruin_value(p)
     top, bottom = (w**i - l_**i) * w ** (n - i), w**n - l_**n
     sign = -1 if bottom < 0 else 1
+    odds = str(Fraction(l_, w))
+    base = f"({odds})" if w > 1 else odds
     return numbered([
-        (f"Losing is {l_}/{w} times as likely as winning, so the probability is "
-         f"(1 - ({l_}/{w})^{i}) / (1 - ({l_}/{w})^{n}).",
-         f"{l_}/{w}"),
+        (f"Losing is {odds} times as likely as winning, so the probability is (1 - {base}^{i}) / (1 - {base}^{n}).", odds),
         (f"Multiplied by {w}^{n} = {w**n}, the denominator is {w**n} - {l_**n} = {bottom}.", bottom),
         (f"The numerator is ({w**i} - {l_**i}) * {w ** (n - i)} = {top}.", top),
         *closing(sign * top, sign * bottom),
-    ]) if value else []  # fmt: skip
+    ])  # fmt: skip
 
 
 RUIN = Family(
