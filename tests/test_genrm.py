@@ -155,3 +155,12 @@ def test_a_model_teaches_through_its_chat(root):
     kept, counts = genrm.taught(run, [(of, pool(of, 1)[0])])
     assert kept == [] and sum(counts.values()) == 2 and run.counts["calls"] == 2
     assert genrm.taught(run, [(of, pool(of, 1)[0])])[1] == counts and run.counts["cached"] == 2
+
+
+def test_two_processes_train_as_one(root):
+    settings = {**SETTINGS, "device_batch": 2}
+    (one, weights), (two, others) = (tiny.on_processes(count, root, "genrm", settings) for count in (1, 2))
+    assert tiny.same_weights(weights, others) and one["steps"] == two["steps"] > 1
+    start = models.load_causal_lm(root / "data/generator/model").state_dict()
+    assert not tiny.same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
+    assert two["dev"] == tiny.close(one["dev"])

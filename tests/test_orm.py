@@ -135,3 +135,12 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
     assert len(equal) == 6 and len({s.score for s in equal if s.problem_id.endswith("3~names")}) == 1
     scored = {(s.problem_id, s.index) for s in records.read_scores(copy / "data/scores/test.parquet")}
     assert scored == {(s.problem_id, s.index) for s in records.read_samples(root / "data/samples/test.parquet")}
+
+
+def test_two_processes_train_as_one(root):
+    settings = {**SETTINGS, "device_batch": 2}
+    (one, weights), (two, others) = (tiny.on_processes(count, root, "orm", settings) for count in (1, 2))
+    assert tiny.same_weights(weights, others) and one["steps"] == two["steps"] > 1
+    start = models.load_causal_lm(root / "data/generator/model").state_dict()
+    assert not tiny.same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
+    assert two["dev"] == tiny.close(one["dev"])

@@ -282,3 +282,12 @@ def test_one_word_is_not_enough(tmp_path):
     (tmp_path / "params.yaml").write_text(f"prm:\n{lines}")
     with pytest.raises(UserError, match="words must be two"):
         load("prm", prm.Params, tmp_path / "params.yaml")
+
+
+def test_two_processes_train_as_one(root):
+    settings = {**SETTINGS, "device_batch": 2}
+    (one, weights), (two, others) = (tiny.on_processes(count, root, "prm", settings) for count in (1, 2))
+    assert tiny.same_weights(weights, others) and one["steps"] == two["steps"] > 1
+    start = models.load_causal_lm(root / "data/generator/model").state_dict()
+    assert not tiny.same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
+    assert two["dev"] == tiny.close(one["dev"])

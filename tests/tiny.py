@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from stages.lib.execution import Execution
 from stages.lib.optimisation import Optimisation
@@ -75,3 +79,42 @@ def processes(count: int, *command: str, cwd: Path = ROOT) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"] if count > 1 else []
     done = subprocess.run([sys.executable, *launcher, *command], cwd=cwd, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+BODY = """
+import importlib, json, os, sys
+from pathlib import Path
+from stages.lib import files
+from stages.lib.execution import Execution
+root, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+stage = importlib.import_module(f"stages.{name}")
+run = Execution(name, stage.Params(**settings), 1, root, "key", int(os.environ.get("RANK", 0)),
+                int(os.environ.get("WORLD_SIZE", 1)))
+metrics = stage.body(run)
+if run.is_main:
+    files.write_json(run.out / "metrics.json", metrics)
+"""
+
+
+def on_processes(count: int, root: Path, name: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A training stage on a copy of `root` by so many processes: its metrics, and its model's weights."""
+    from safetensors.torch import load_file
+
+    copy = root.with_name(f"{root.name}-{count}")
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".checkpoints"))
+    (copy / "body.py").write_text(BODY, encoding="utf-8")
+    processes(count, str(copy / "body.py"), str(copy), name, json.dumps(settings), cwd=copy)
+    out = copy / "data" / name
+    return json.loads((out / "metrics.json").read_text("utf-8")), load_file(out / "model/model.safetensors")
+
+
+def same_weights(one: dict[str, Any], two: dict[str, Any], atol: float = 2e-4) -> bool:
+    """Whether two models are one up to the order in which gradients are summed."""
+    return one.keys() == two.keys() and all(one[key].allclose(two[key], atol=atol) for key in one)
+
+
+def close(found: Any, atol: float = 1e-3) -> Any:
+    """A nest of numbers to compare with, equal up to rounding."""
+    if isinstance(found, dict):
+        return {key: close(own, atol) for key, own in found.items()}
+    return pytest.approx(found, abs=atol) if isinstance(found, float) else found
