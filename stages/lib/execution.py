@@ -147,8 +147,7 @@ def _dependencies(root: Path, name: str) -> dict[str, str]:
     if not path.exists():
         raise UserError(f"{path.name}: not found in {root}; run from the repository's root")
     stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
-    launch = params.load_top().launch
-    names = [dep.replace("${launch}", launch) for dep in stages[name].get("deps", [])]
+    names = params.filled(stages[name].get("deps", []), params.read(params.PATH))
     missing = [dep for dep in names if not (root / dep).exists()]
     if missing:
         raise UserError(f"{missing[0]}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")

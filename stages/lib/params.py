@@ -7,6 +7,7 @@ otherwise than DVC would train with other numbers than DVC recorded.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -191,3 +192,20 @@ def _line(document: Any, where: tuple) -> int | None:
         except (KeyError, IndexError, AttributeError, TypeError):
             break
     return line
+
+
+def filled(value: Any, variables: Any) -> Any:
+    """A part of dvc.yaml with ${a.b} of params.yaml filled in, as DVC's templates are."""
+    if isinstance(value, dict):
+        return {key: filled(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [filled(item, variables) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"\$\{([\w.]+)\}", lambda found: str(_dig(variables, found[1])), value)
+    return value
+
+
+def _dig(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree

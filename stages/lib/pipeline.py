@@ -8,7 +8,6 @@ DVC installed; a test holds it equal to `dvc status`.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +49,7 @@ def read(root: Path) -> list[Stage]:
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
         raise UserError(f"{path}: expected `stages:` with one entry per stage")
     values = params.read(Path(root) / "params.yaml")
-    return [_stage(name, _resolve(params.plain(entry), values)) for name, entry in entries.items()]
+    return [_stage(name, params.filled(params.plain(entry), values)) for name, entry in entries.items()]
 
 
 def states(root: Path, stages: list[Stage]) -> dict[str, State]:
@@ -86,23 +85,6 @@ def _stage(name: str, entry: dict[str, Any]) -> Stage:
     ]
     metric = (entry.get("meta") or {}).get("metric")
     return Stage(name, entry.get("desc", ""), entry["cmd"], entry.get("deps", []), keys, outs, metric)
-
-
-def _resolve(value: Any, variables: Any) -> Any:
-    """${a.b} of params.yaml filled in, as DVC's templates are."""
-    if isinstance(value, dict):
-        return {key: _resolve(item, variables) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_resolve(item, variables) for item in value]
-    if isinstance(value, str):
-        return re.sub(r"\$\{([\w.]+)\}", lambda found: str(_dig(variables, found[1])), value)
-    return value
-
-
-def _dig(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, dict) else None
-    return tree
 
 
 def _before(stage: Stage, stages: list[Stage]) -> list[str]:
