@@ -28,6 +28,8 @@ from stages.ood.operators import (
     premise,
     retold,
     reversal,
+    statement,
+    story,
     tale,
     units,
 )
@@ -51,6 +53,7 @@ def _text(state: State) -> tuple[str, list[Step] | None, str]:
 RENDER: dict[str, Callable[[State], tuple[str, list[Step] | None, str]]] = {
     "gradeschool": _told,
     "lifted": retold.render,
+    "code": story.render,
     "text": _text,  # no program: the words may carry noise, the answer is the benchmark's
 }
 _TYPOS = Operator(
@@ -60,7 +63,7 @@ _TYPOS = Operator(
     "typographical noise",
 )
 OPERATORS: dict[str, Operator] = {
-    each.name: each
+    each.name: each._replace(by={**each.by, "code": story.CHANGES[each.name]} if each.name in story.CHANGES else each.by)
     for each in (names.OPERATOR, items.OPERATOR, order.OPERATOR, phrasing.OPERATOR, units.OPERATOR, irrelevant.OPERATOR,
                  _TYPOS, numbers.NUMBERS, further.OPERATOR, numbers.LARGER, reversal.OPERATOR, premise.OPERATOR)
 }  # fmt: skip
@@ -104,6 +107,8 @@ def _base(problem: Problem) -> tuple[str, int, State]:
         return problem.program.generator, problem.program.version, problem.program.params
     if problem.benchmark == "gsm8k":
         return "lifted", lifting.VERSION, lifting.lift(problem)
+    if problem.tests is not None:
+        return "code", VERSION, story.state(problem.question, problem.answer, problem.tests)
     return "text", VERSION, _verbatim(problem)
 
 
@@ -183,6 +188,8 @@ def _faults(problem: Problem) -> list[str]:
         for field in ("choices", "tests"):
             if getattr(problem, field) != base["params"].get(field):
                 faults.append(f"{field}: differ from the parent's")
+    if base["generator"] == "code":
+        faults += story.contract(base["params"], changes, problem.tests)
     return faults + _second_road(base) + _contract(problem, base, changes, steps, answer)
 
 

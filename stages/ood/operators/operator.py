@@ -33,5 +33,6 @@ class Operator(NamedTuple):
     @property
     def applies_to(self) -> tuple[str, ...]:
         """Benchmarks with problems that this operator changes."""
-        benchmarks = {"gradeschool": ("gradeschool",), "lifted": ("gsm8k",), "text": ("aime", "math", "mmlu", "gpqa")}
+        benchmarks = {"gradeschool": ("gradeschool",), "lifted": ("gsm8k",), "text": ("aime", "math", "mmlu", "gpqa"),
+                      "code": ("codeforces", "humaneval")}  # fmt: skip
         return tuple(name for generator in self.by for name in benchmarks[generator])

@@ -1,0 +1,110 @@
+"""The judge of code problems: does a program pass the tests of its problem? Each test is one run in the sandbox.
+
+Two kinds of `Problem.tests`:
+  {"public": {"input": [...], "output": [...]}, "private": {...}}   a program with standard input and output (Codeforces)
+  {"entry_point": ..., "test": ...}                                 the rest of a function (HumanEval)
+
+Printed answers are compared word by word, as the usual checker of Codeforces does (`wcmp` of testlib): white space is
+nobody's fault. Where the statement allows an error, numbers may be that far off, and where it allows either case, cases
+count as equal. A problem that takes *any* of several right answers needs a checker of its own, which the published
+tests do not have: a failed comparison there says nothing, and `reason` says so.
+
+A function shares its process with its tests, so a solution that wants to cheat can; that the tests ran to their end is
+known from a word that is printed after them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from stages.lib import sandbox
+from stages.lib.sandbox import Limits
+
+KINDS = ("public", "private")
+_ERROR = re.compile(r"(?:relative|absolute)(?: or (?:relative|absolute))? error|error (?:of|is|does|should|must|between)")
+_TOLERANCE = re.compile(r"10\s*\^?\s*\{?\s*[-−–]\s*(\d)|1e-(\d)|0\.(0*1)\b")
+_ANY_CASE = re.compile(r"(?:any|either|arbitrary) (?:letter )?case|case[- ]insensitive|upper or lower", re.I)
+_ANY_ANSWER = re.compile(
+    r"(?:print|output|find|return|choose|report) (?:out )?(?:any|either)(?! case)|any of (?:them|those|the)|any (?:order|valid|one|"
+    r"correct|possible|suitable|such|optimal)|(?:several|multiple|many|more than one)[^.]{0,60}"
+    r"(?:answers|solutions|ways|variants|options|possible)",
+    re.I,
+)
+
+
+class Verdict(NamedTuple):
+    """Whether every test was passed; else why not, by the first that was not (`public 0`)."""
+
+    passed: bool
+    reason: str = ""
+    test: str = ""
+
+
+def passes(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = Limits()) -> Verdict:
+    """Judge a solution. Raises UserError where this machine has no sandbox, ValueError for another kind of tests."""
+    if "entry_point" in tests:
+        return function(question, solution, tests, limits)
+    if not set(tests) <= set(KINDS):
+        raise ValueError(f"tests of an unknown kind: {', '.join(tests)}")
+    return program(question, solution, tests, limits)
+
+
+def program(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = Limits()) -> Verdict:
+    """A program that reads standard input, against the pairs of input and output, until the first that fails."""
+    tolerance, any_case = allowed_error(question), bool(_ANY_CASE.search(question))
+    for kind in KINDS:
+        pairs = tests.get(kind) or {"input": [], "output": []}
+        for number, (given, wanted) in enumerate(zip(pairs["input"], pairs["output"], strict=True)):
+            outcome = sandbox.run(solution, given, limits)
+            if outcome.status != "ok":
+                return Verdict(False, outcome.reason, f"{kind} {number}")
+            if not same(outcome.stdout, wanted, tolerance, any_case):
+                several = " where several are right" if several_answers(question) else ""
+                return Verdict(False, f"another answer{several}", f"{kind} {number}")
+    return Verdict(True)
+
+
+def function(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = Limits()) -> Verdict:
+    """The body of a function, after the prompt that declares it, against the published test program."""
+    end = secrets.token_hex(8)
+    source = f"{question}{solution}\n\n{tests['test']}\n\ncheck({tests['entry_point']})\nprint('{end}')\n"
+    outcome = sandbox.run(source, "", limits)
+    if outcome.status != "ok":
+        return Verdict(False, outcome.reason, "check")
+    return Verdict(True) if outcome.stdout.endswith(f"{end}\n") else Verdict(False, "ended before its tests", "check")
+
+
+def several_answers(question: str) -> bool:
+    """Whether the statement accepts any of several answers, which takes a checker of its own."""
+    return bool(_ANY_ANSWER.search(question))
+
+
+def allowed_error(question: str) -> float | None:
+    """The absolute or relative error that the statement allows, None where it names none."""
+    for sentence in re.split(r"(?<=[.!?])\s", question):
+        if _ERROR.search(sentence) and (found := _TOLERANCE.search(sentence)):
+            power, exponent, zeros = found.groups()
+            return 10.0 ** -int(power or exponent or len(zeros))
+    return None
+
+
+def same(printed: str, wanted: str, tolerance: float | None = None, any_case: bool = False) -> bool:
+    """Whether two outputs have the same words; numbers within an absolute or relative error where one is allowed."""
+    ours, theirs = printed.split(), wanted.split()
+    if any_case:
+        ours, theirs = ([word.lower() for word in words] for words in (ours, theirs))
+    return len(ours) == len(theirs) and all(
+        one == other or (tolerance is not None and _near(one, other, tolerance))
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+def _near(one: str, other: str, tolerance: float) -> bool:
+    try:
+        left, right = float(one), float(other)
+    except ValueError:
+        return False
+    return abs(left - right) <= tolerance * max(1.0, abs(right))  # False for nan

@@ -1,0 +1,191 @@
+"""Code problems told otherwise: other words, people, things and context, typing errors; in the story alone.
+
+Every change is a list of edits `[position, old, new]` of the statement, so a variant follows from its parent's text and
+its edits. Input and output sections, examples, formulas, identifiers and quoted strings stay byte for byte, and so do
+words that the tests use (`statement.py` finds them): the tests and the published solution hold as before.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stages.ood.operators import names, noise, statement
+from stages.ood.operators.operator import Change, State, Unfit
+from stages.ood.operators.story_words import (
+    ANIMATE, CONTEST_CONTEXTS, FUNCTION_CONTEXTS, KNOWN, NEW_PEOPLE, NOT_PEOPLE, PHRASES, REAL, THINGS,
+)  # fmt: skip
+
+Edit = Sequence[Any]  # [position in the question, old text, new text]
+
+
+def state(question: str, answer: str, tests: Mapping[str, Any]) -> State:
+    """The program of a code problem: its text, the digest of its tests and which of its words they use."""
+    made = {"question": question, "answer": answer, "tests": statement.digest(tests)}
+    made["kept"] = statement.tested(tests, question)
+    return made | ({"entry": tests["entry_point"]} if "entry_point" in tests else {})
+
+
+def render(state: State) -> tuple[str, None, str]:
+    """(question, no steps, answer)."""
+    return state["question"], None, state["answer"]
+
+
+def edited(text: str, edits: Sequence[Edit]) -> str:
+    """The text with its edits made; positions are those of the text before. Raises ValueError where the old text does
+    not stand at its position, or edits overlap."""
+    end = len(text)
+    for at, old, new in sorted(edits, key=lambda edit: edit[0], reverse=True):
+        if text[at : at + len(old)] != old or at + len(old) > end:
+            raise ValueError(f"edit at {at}: {old!r} does not stand there")
+        text, end = text[:at] + new + text[at + len(old) :], at
+    return text
+
+
+def contract(parent: State, changes: Sequence[Mapping[str, Any]], tests: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with a variant: other tests than the parent's, or a change of what must stay, on any way to it."""
+    if tests is None or statement.digest(tests) != parent["tests"]:
+        return ["tests: differ from the parent's"]
+    found = [] if parent["kept"] == statement.tested(tests, parent["question"]) else ["kept: not the words of the tests"]
+    question = parent["question"]
+    for change in changes:
+        after = edited(question, change["edits"])
+        found += statement.faults(question, after, tests)
+        found += _renamed(question, after, change["edits"]) if change["operator"] == "names" else []
+        question = after
+    return found
+
+
+def _renamed(before: str, after: str, edits: Sequence[Edit]) -> list[str]:
+    """What is wrong with new names: each old one has one, of its own, everywhere."""
+    renamed, found = {}, []
+    for _, old, new in edits:
+        if renamed.setdefault(old, new) != new:
+            found.append(f"{old!r} became both {renamed[old]!r} and {new!r}")
+    for old, new in renamed.items():
+        found += [f"{new!r} stood in the parent already"] if new in statement.words(before) else []
+        found += [f"{old!r} is left over"] if old in statement.words(after) else []
+    return found + ([] if len(set(renamed.values())) == len(renamed) else ["two names became one"])
+
+
+def _apply(state: State, parameters: Mapping[str, Any]) -> State:
+    return {**state, "question": edited(state["question"], parameters["edits"])}
+
+
+def _open(state: State) -> str:
+    """The question with spaces for all that must stay: what is left may be changed, at the same positions."""
+    said = statement.read(state["question"], state.get("entry"))
+    if not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", said.story):
+        raise Unfit("there is no story before the formats")
+    text = list(said.story)
+    for mark in statement.marks(said.story, state["kept"]):
+        text[mark.start : mark.end] = " " * (mark.end - mark.start)
+    before, after = said.frozen
+    return " " * len(before) + "".join(text) + " " * len(after)
+
+
+# Other words.
+
+
+def _phrasing(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    text, frozen = _open(state), "\n".join(statement.read(state["question"], state.get("entry")).frozen)
+    pattern = re.compile(rf"(?<![\w'’-])(?:{'|'.join(map(re.escape, PHRASES))})(?![\w'’-])")
+    chosen: dict[str, str] = {}  # one way of saying a thing in one text
+    edits = []
+    for match in pattern.finditer(text):
+        new = chosen.setdefault(match[0], rng.choice(PHRASES[match[0]]))
+        term = " " not in match[0] and re.search(rf"\b{match[0]}\b", frozen, re.I)  # a term of the formats stays a term
+        if not term and not statement.marks(new, state["kept"]):
+            edits.append([match.start(), match[0], new])
+    if len(edits) < 2:
+        raise Unfit("fewer than two safe changes of wording")
+    return {"edits": edits}
+
+
+# Context.
+
+
+def _context(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    _open(state)
+    said, function = statement.read(state["question"], state.get("entry")), "entry" in state
+    lines = FUNCTION_CONTEXTS if function else CONTEST_CONTEXTS
+    lines = [line for line in lines if not statement.marks(line, state["kept"])]
+    first = re.search(r"\S" if function else r"^(?=\w.*[a-z]{2} [a-z]{2}.*[.:?!]\s*$)", said.story, re.M)
+    if not lines or not first:
+        raise Unfit("every context says a word of the tests" if first else "there is no story before the formats")
+    gap = " " if function else rng.choice((" ", "\n\n"))
+    return {"edits": [[said.start + first.start(), "", rng.choice(lines) + gap]]}
+
+
+# Other people, other things.
+
+
+def people(text: str) -> list[str]:
+    """First names in a text: known ones, and capitalised words that do what only people do. Not parts of longer names."""
+    found, lower = [], statement.words(text)
+    for match in re.finditer(r"(?<![\w.-])[A-Z][a-z]{2,}\b(?!-| (?!I\b)[A-Z])", text):
+        word, after = match[0], text[match.end() : match.end() + 40]
+        before = text[max(0, match.start() - 12) : match.start()]
+        person = word in KNOWN | names.NAMES or re.match(ANIMATE, after) or re.search(r"\b[Hh]elp $", before)
+        if person and word not in found and word not in NOT_PEOPLE and word.lower() not in lower:
+            found.append(word)
+    return found
+
+
+def _names(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    question, text = state["question"], _open(state)
+    found, reason = people(text), "nobody and nothing in the story has a name that is known here"
+    new = [name for name in rng.sample(NEW_PEOPLE, len(NEW_PEOPLE)) if not re.search(rf"\b{name}", question)]
+    renamed: dict[str, str] = {}
+    for name in found:
+        whole = rf"(?<![\w-]){name}(?!\w)"
+        inside = len(re.findall(whole, text))
+        forms = re.search(rf"\b{name}(?=[a-z-])|(?i:\b{name[:-1]}\w{{0,2}}\b)(?<!\b{name})|\b[A-Z]\w+-{name}", question)
+        if len(re.findall(rf"\b{name}", question)) != inside or forms or name in state["kept"]:
+            reason = "the names stand outside the story, in a string or in other forms too"
+        elif new:
+            renamed[name] = new.pop()
+    for one, other in rng.sample(THINGS, len(THINGS)):
+        forms = [form for form in one if re.search(rf"\b{form}\b", text)]
+        taken = any(re.search(rf"\b{form}\b", question, re.I) for form in other)
+        capital = re.search(rf"\b(?:{'|'.join(form.capitalize() for form in one)})\b", question)
+        everywhere = len(re.findall(rf"(?i:\b(?:{'|'.join(one)}))", question))
+        inside = len(re.findall(rf"(?<![\w-])(?:{'|'.join(one)})(?![\w-])", text))
+        if not forms or taken or capital or everywhere != inside or {*one} & {*state["kept"]}:
+            continue
+        if not set(other) & set(renamed.values()):
+            renamed |= dict(zip(one, other, strict=True))
+    edits = [
+        [match.start(), match[0], renamed[match[0]]]
+        for match in re.finditer(r"(?<![\w-])[A-Za-z]+", text)
+        if match[0] in renamed
+    ]
+    if not edits:
+        raise Unfit(reason)
+    return {"edits": edits}
+
+
+# Typing errors.
+
+
+def _typos(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    text, edits = _open(state), []
+    present = {word.lower() for word in statement.words(state["question"])} | REAL
+    for at, kind in noise.edits(text, rng, statement.CRUCIAL | {*state["kept"]}):
+        word = next(match for match in re.finditer(r"[A-Za-z]+", text) if match.start() <= at < match.end())
+        wrong = noise.edited(word[0], [[at - word.start(), kind]])
+        if kind != "drop" and wrong not in present:  # a letter less too often makes another word: string, sting
+            edits.append([word.start(), word[0], wrong])
+    if len(edits) < 2:
+        raise Unfit("fewer than two words of the story can take a typo")
+    return {"edits": edits}
+
+
+CHANGES = {
+    "names": Change(_names, _apply),
+    "phrasing": Change(_phrasing, _apply),
+    "irrelevant": Change(_context, _apply),
+    "typos": Change(_typos, _apply),
+}

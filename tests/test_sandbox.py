@@ -1,0 +1,247 @@
+"""The sandbox: each test breaks one promise on purpose, with every layer and, where it can, with one layer alone."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from stages.lib import sandbox
+from stages.lib.errors import UserError
+from stages.lib.sandbox import Limits, jail, run
+
+ROOT = Path(__file__).parent.parent
+ALL = ("network", "writing", "reading", "processes")
+SHORT = Limits(seconds=2, memory=256 << 20, output=1 << 20, patience=20.0)
+
+
+def alone(layer, source, **kwargs):
+    """A run with one layer, without what it does not promise. Skips where the kernel does not have the layer."""
+    without = tuple(promise for promise, layers in jail.KEPT_BY.items() if layer not in layers)
+    try:
+        return run(source, limits=SHORT, layers=(layer,), without=without, **kwargs)
+    except UserError as error:
+        pytest.skip(f"no {layer} here: {error}")
+
+
+def refused(outcome):
+    assert outcome.status == "error" and "PermissionError" in outcome.stderr, outcome
+
+
+def test_a_program_reads_its_input_and_prints():
+    outcome = run("import sys\nprint(sum(map(int, sys.stdin.read().split())), 'é')\nprint('x', file=sys.stderr)", "1 2\n3")
+    assert outcome[:3] == ("ok", "6 é\n", "x\n") and not outcome.reason
+
+
+def test_an_error_and_an_exit_status_are_told():
+    assert run("1/0").reason == "error: ZeroDivisionError: division by zero"
+    assert run("raise SystemExit(3)").status == "error" and run("raise SystemExit(0)").status == "ok"
+    assert run("import ctypes; ctypes.string_at(0)").status == "error"
+    assert run("def f(:").reason.startswith("error: SyntaxError")
+
+
+def test_time_of_the_processor():
+    outcome = run("while True: pass", limits=SHORT._replace(seconds=1))
+    assert outcome.status == "time" and outcome.seconds < 10
+
+
+def test_time_of_the_clock_also_where_signals_are_ignored():
+    source = "import signal, time\nfor s in range(1, 30):\n try: signal.signal(s, signal.SIG_IGN)\n except OSError: pass\n"
+    outcome = run(source + "while True: time.sleep(100)", limits=SHORT._replace(patience=1.0))
+    assert outcome.status == "time" and outcome.seconds < 5
+
+
+def test_memory():
+    assert run("x = bytearray(1 << 30)", limits=SHORT).status == "memory"
+    assert run("x = []\nwhile True: x.append(bytes(1 << 20))", limits=SHORT).status == "memory"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_flood_of_output(stream):
+    source = f"import sys\nwhile True:\n  try: sys.{stream}.write('x' * 65536); sys.{stream}.flush()\n  except OSError: pass"
+    outcome = run(source, limits=SHORT._replace(seconds=1))
+    assert outcome.status == "output" and len(getattr(outcome, stream)) <= SHORT.output
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os\nos.fork()",
+        "import os\nwhile True: os.fork()",
+        "import subprocess\nsubprocess.run(['true'])",
+        "import os, sys\nos.posix_spawn(sys.executable, ['x'], {})",
+        "import multiprocessing\nmultiprocessing.Pool(2)",
+        "import os\nos.kill(os.getppid(), 0)",
+        "import os, resource\nresource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)",
+    ],
+)
+def test_no_other_processes(source):
+    refused(run(source, limits=SHORT))
+
+
+def test_a_raw_clone_is_refused_too():
+    source = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint(libc.syscall({}, 17, 0, 0, 0, 0), ctypes.get_errno())"
+    numbers = [str(n) for n in sandbox.filters._NUMBERS["clone"]]
+    number = numbers["x86_64 aarch64".split().index(os.uname().machine)]
+    assert run(source.format(number), limits=SHORT).stdout == "-1 1\n"
+
+
+def test_threads_are_allowed():
+    source = "import threading\nt = threading.Thread(target=print, args=('hi',))\nt.start()\nt.join()"
+    assert run(source, limits=SHORT).stdout == "hi\n"
+
+
+def test_a_bomb_of_threads_ends():
+    source = "import threading, time\nthreading.stack_size(32768)\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()"
+    assert run(source, limits=SHORT._replace(patience=5.0)).status in ("error", "memory", "time")
+
+
+def listening():
+    server = socket.create_server(("127.0.0.1", 0))
+    return server, server.getsockname()[1]
+
+
+@pytest.mark.parametrize("layers", [sandbox.LAYERS, ("filter",), ("namespaces",)])
+def test_no_network(layers):
+    server, port = listening()
+    server.settimeout(0.2)
+    source = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2).send(b'x')"
+    outcome = run(source, limits=SHORT) if layers == sandbox.LAYERS else alone(layers[0], source)
+    assert outcome.status == "error" and "Error" in outcome.stderr
+    with server, pytest.raises(TimeoutError):
+        server.accept()
+
+
+@pytest.mark.parametrize("kind", ["AF_INET, socket.SOCK_DGRAM", "AF_UNIX", "AF_INET6", "AF_NETLINK, socket.SOCK_RAW"])
+def test_no_socket_of_any_kind(kind):
+    refused(run(f"import socket\nsocket.socket(socket.{kind})", limits=SHORT))
+    refused(run("import socket\nsocket.socketpair()", limits=SHORT))
+
+
+@pytest.mark.parametrize("layer", ["filter", "landlock"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "open({new!r}, 'w')",
+        "open({old!r}, 'a')",
+        "open({old!r}, 'r+')",
+        "os.remove({old!r})",
+        "os.rename({old!r}, {new!r})",
+        "os.mkdir({new!r})",
+        "os.symlink('x', {new!r})",
+        "open('prog.py', 'w')",
+        "os.open('.', os.O_TMPFILE | os.O_WRONLY)",
+    ],
+)
+def test_no_file_is_written_anywhere(tmp_path, layer, change):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("kept")
+    outcome = alone(layer, "import os\n" + change.format(old=str(old), new=str(new)))
+    refused(outcome)
+    assert old.read_text() == "kept" and not new.exists()
+
+
+def test_permissions_and_times_stay(tmp_path):
+    kept = tmp_path / "kept"
+    kept.write_text("x")
+    before = kept.stat()
+    refused(run(f"import os\nos.chmod({str(kept)!r}, 0)", limits=SHORT))
+    refused(run(f"import os\nos.utime({str(kept)!r}, (0, 0))", limits=SHORT))
+    assert kept.stat() == before
+
+
+def test_the_folder_is_empty_but_for_the_program_and_gone_afterwards():
+    before = set(os.listdir(tempfile.gettempdir()))
+    outcome = run("import os\nprint(os.listdir(), os.getcwd())", limits=SHORT)
+    assert outcome.stdout.startswith("['prog.py'] ")
+    assert not Path(outcome.stdout.split()[-1]).exists()
+    assert not [name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("assay-")]
+
+
+def test_nothing_of_the_user_can_be_read(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    for path in (secret, ROOT / "README.md", "/etc/passwd", "/proc/self/environ", f"/proc/{os.getpid()}/environ"):
+        refused(run(f"print(open({str(path)!r}).read())", limits=SHORT))
+    refused(run("import os\nprint(os.listdir('/'))", limits=SHORT))
+    refused(run(f"import os\nos.chdir('/')\nos.chroot({str(tmp_path)!r})", limits=SHORT))
+
+
+def test_no_secret_of_the_environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
+    outcome = run("import os\nprint(sorted(os.environ))", limits=SHORT)
+    assert set(eval_list(outcome.stdout)) <= {*sandbox._ENVIRONMENT, "LC_CTYPE"}
+
+
+def eval_list(text):
+    return [word.strip("[]'\n") for word in text.split(", ")]
+
+
+def test_no_open_file_is_passed_on(tmp_path):
+    with open(tmp_path / "open", "w") as file:
+        os.set_inheritable(file.fileno(), True)
+        source = "import os\nfor fd in range(3, 64):\n  try: os.fstat(fd); print(fd)\n  except OSError: pass"
+        assert run(source, limits=SHORT).stdout == ""
+
+
+def test_nothing_of_the_project_is_imported():
+    assert "ModuleNotFoundError" in run("import stages", limits=SHORT).stderr
+    assert "ModuleNotFoundError" in run("import jail", limits=SHORT).stderr
+
+
+def test_equal_runs_print_equal_bytes():
+    outcomes = {run("print({'a', 'b', 'c', 'd', 'e'})", limits=SHORT).stdout for _ in range(3)}
+    assert len(outcomes) == 1
+
+
+def test_a_promise_that_no_layer_keeps_stops_the_run():
+    with pytest.raises(UserError, match="cannot keep a program to its limits .network, processes, reading, writing"):
+        run("print(1)", limits=SHORT, layers=())
+    assert run("print(1)", limits=SHORT, layers=(), without=ALL).stdout == "1\n"
+
+
+def test_a_limit_under_which_nothing_starts_is_told():
+    with pytest.raises(UserError, match="limits may be too small"):
+        run("print(1)", limits=SHORT._replace(memory=1 << 20))
+
+
+def test_a_program_ends_with_the_one_who_asked():
+    source = (
+        "from stages.lib import sandbox\n"
+        "sandbox.run('import time; time.sleep(60)', limits=sandbox.Limits(patience=60.0))"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", source], cwd=ROOT)
+
+    def children():
+        return Path(f"/proc/{asking.pid}/task/{asking.pid}/children").read_text().split()
+
+    deadline = time.monotonic() + 20
+    while not children() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    (child,) = children()
+    while b"prog.py" not in Path(f"/proc/{child}/cmdline").read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    asking.send_signal(signal.SIGKILL)
+    asking.wait()
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_programs_run_side_by_side():
+    outcomes = {}
+    threads = [
+        threading.Thread(target=lambda i=i: outcomes.update({i: run("print(input())", str(i), SHORT).stdout}))
+        for i in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == {i: f"{i}\n" for i in range(6)}
