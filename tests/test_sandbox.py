@@ -35,7 +35,9 @@ def refused(outcome):
 
 
 def test_a_program_reads_its_input_and_prints():
-    outcome = run("import sys\nprint(sum(map(int, sys.stdin.read().split())), 'é')\nprint('x', file=sys.stderr)", "1 2\n3")
+    outcome = run(
+        "import sys\nprint(sum(map(int, sys.stdin.read().split())), 'é')\nprint('x', file=sys.stderr)", "1 2\n3"
+    )
     assert outcome[:3] == ("ok", "6 é\n", "x\n") and not outcome.reason
 
 
@@ -48,11 +50,13 @@ def test_an_error_and_an_exit_status_are_told():
 
 def test_time_of_the_processor():
     outcome = run("while True: pass", limits=SHORT._replace(seconds=1))
-    assert outcome.status == "time" and outcome.seconds < 10
+    assert outcome.status == "time"
 
 
 def test_time_of_the_clock_also_where_signals_are_ignored():
-    source = "import signal, time\nfor s in range(1, 30):\n try: signal.signal(s, signal.SIG_IGN)\n except OSError: pass\n"
+    source = (
+        "import signal, time\nfor s in range(1, 30):\n try: signal.signal(s, signal.SIG_IGN)\n except OSError: pass\n"
+    )
     outcome = run(source + "while True: time.sleep(100)", limits=SHORT._replace(patience=1.0))
     assert outcome.status == "time" and outcome.seconds < 5
 
@@ -64,7 +68,9 @@ def test_memory():
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_flood_of_output(stream):
-    source = f"import sys\nwhile True:\n  try: sys.{stream}.write('x' * 65536); sys.{stream}.flush()\n  except OSError: pass"
+    source = (
+        f"import sys\nwhile True:\n  try: sys.{stream}.write('x' * 65536); sys.{stream}.flush()\n  except OSError: pass"
+    )
     outcome = run(source, limits=SHORT._replace(seconds=1))
     assert outcome.status == "output" and len(getattr(outcome, stream)) <= SHORT.output
 
@@ -86,10 +92,10 @@ def test_no_other_processes(source):
 
 
 def test_a_raw_clone_is_refused_too():
-    source = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint(libc.syscall({}, 17, 0, 0, 0, 0), ctypes.get_errno())"
-    numbers = [str(n) for n in sandbox.filters._NUMBERS["clone"]]
-    number = numbers["x86_64 aarch64".split().index(os.uname().machine)]
-    assert run(source.format(number), limits=SHORT).stdout == "-1 1\n"
+    number = sandbox.filters._NUMBERS["clone"][sandbox.filters._ARCHITECTURES[os.uname().machine][1]]
+    source = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    outcome = run(source + f"print(libc.syscall({number}, 17, 0, 0, 0, 0), ctypes.get_errno())", limits=SHORT)
+    assert outcome.stdout == "-1 1\n"
 
 
 def test_threads_are_allowed():
@@ -98,7 +104,8 @@ def test_threads_are_allowed():
 
 
 def test_a_bomb_of_threads_ends():
-    source = "import threading, time\nthreading.stack_size(32768)\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()"
+    source = "import threading, time\nthreading.stack_size(32768)\n"
+    source += "while True: threading.Thread(target=time.sleep, args=(99,)).start()"
     assert run(source, limits=SHORT._replace(patience=5.0)).status in ("error", "memory", "time")
 
 
@@ -176,11 +183,7 @@ def test_nothing_of_the_user_can_be_read(tmp_path):
 def test_no_secret_of_the_environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
     outcome = run("import os\nprint(sorted(os.environ))", limits=SHORT)
-    assert set(eval_list(outcome.stdout)) <= {*sandbox._ENVIRONMENT, "LC_CTYPE"}
-
-
-def eval_list(text):
-    return [word.strip("[]'\n") for word in text.split(", ")]
+    assert outcome.stdout == f"{sorted(sandbox._ENVIRONMENT)}\n"
 
 
 def test_no_open_file_is_passed_on(tmp_path):
@@ -206,9 +209,10 @@ def test_a_promise_that_no_layer_keeps_stops_the_run():
     assert run("print(1)", limits=SHORT, layers=(), without=ALL).stdout == "1\n"
 
 
-def test_a_limit_under_which_nothing_starts_is_told():
-    with pytest.raises(UserError, match="limits may be too small"):
-        run("print(1)", limits=SHORT._replace(memory=1 << 20))
+def test_a_sandbox_that_does_not_start_is_told(monkeypatch):
+    monkeypatch.setattr(jail, "__file__", "/nowhere/jail.py")
+    with pytest.raises(UserError, match="the sandbox did not start"):
+        run("print(1)", limits=SHORT)
 
 
 def test_a_program_ends_with_the_one_who_asked():

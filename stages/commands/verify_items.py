@@ -27,16 +27,17 @@ def verify_items(
 ) -> None:
     """Derive every label again, without a model; exit 1 naming each item whose label, steps or contract do not hold.
 
-    Items without a program are counted as `no program`: of these nothing is verified.
+    Items without a program are counted as `no program`: of these nothing is verified. Variants are also held against
+    their parents where these stand in one of the files.
     """
     from stages.lib import terminal
 
     counts: Counter[tuple[str, ...]] = Counter()
     failed: list[str] = []
-    for file in files:
-        items = read(file)
-        parents = {problem.id: problem for problem in items}
-        for problem in items:
+    items = {file: read(file) for file in files}
+    parents = {problem.id: problem for problems in items.values() for problem in problems}
+    for file, problems in items.items():
+        for problem in problems:
             verdict, faults = verified(problem, parents)
             counts[file.name, problem.benchmark, problem.operator or "-", problem.contract or "-", verdict] += 1
             failed += [f"{file}: {problem.id}: {fault}" for fault in faults]
@@ -62,11 +63,8 @@ def read(file: Path) -> list[Problem]:
 
 
 def verified(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str]]:
-    """("verified" | "failed" | "no program", faults). A parent in the same file must agree with its variant."""
-    faults = shape(problem)
-    if problem.parent in parents and problem.contract == "preserving":
-        same = parents[problem.parent].answer == problem.answer or problem.choices is not None
-        faults += [] if same else [f"preserving, but the parent's answer is {parents[problem.parent].answer!r}"]
+    """("verified" | "failed" | "no program", faults). `parents`: id -> problem, of those that are known."""
+    faults = shape(problem) + (related(problem, parents[problem.parent]) if problem.parent in parents else [])
     if problem.program is None:
         return ("failed" if faults else "no program"), faults
     checker = _checker(problem.program.generator)
@@ -89,6 +87,19 @@ def shape(problem: Problem) -> list[str]:
         faults.append(f"its parent is {problem.parent!r}, but its id does not say so")
     if problem.contract == "unsolvable" and problem.answer != "N/A":
         faults.append(f"unsolvable, but the answer is {problem.answer!r}")
+    return faults
+
+
+def related(problem: Problem, parent: Problem) -> list[str]:
+    """Faults that show beside the parent: another answer or other tests, or a program that starts from another text."""
+    faults = []
+    if problem.contract == "preserving" and parent.answer != problem.answer and problem.choices is None:
+        faults.append(f"preserving, but the parent's answer is {parent.answer!r:.80}")
+    if parent.tests != problem.tests:
+        faults.append("its tests are not the parent's")
+    base = problem.program.params.get("base") if problem.program else None
+    if base and base["generator"] in ("code", "text") and base["params"].get("question") != parent.question:
+        faults.append("its program starts from another text than the parent's")
     return faults
 
 

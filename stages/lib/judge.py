@@ -24,12 +24,18 @@ from stages.lib import sandbox
 from stages.lib.sandbox import Limits
 
 KINDS = ("public", "private")
-_ERROR = re.compile(r"(?:relative|absolute)(?: or (?:relative|absolute))? error|error (?:of|is|does|should|must|between)")
+ANOTHER = "another answer"
+_ERROR = re.compile(
+    r"(?:relative|absolute)(?: or (?:relative|absolute))? error|error (?:of|is|does|should|must|between)"
+)
 _TOLERANCE = re.compile(r"10\s*\^?\s*\{?\s*[-−–]\s*(\d)|1e-(\d)|0\.(0*1)\b")
-_ANY_CASE = re.compile(r"(?:any|either|arbitrary) (?:letter )?case|case[- ]insensitive|upper or lower", re.I)
+_ANY_CASE = re.compile(
+    r"(?:letter|character|word|answer|\b(?:yes|no))\b[^.]{0,40}\b(?:any|either|arbitrary) (?:letter )?(?:case|register)"
+    r"|case[- ]insensitive|upper or lower", re.I,
+)  # fmt: skip
 _ANY_ANSWER = re.compile(
-    r"(?:print|output|find|return|choose|report) (?:out )?(?:any|either)(?! case)|any of (?:them|those|the)|any (?:order|valid|one|"
-    r"correct|possible|suitable|such|optimal)|(?:several|multiple|many|more than one)[^.]{0,60}"
+    r"(?:print|output|find|return|choose|report) (?:out )?(?:any|either)(?! case)|any of (?:them|those|the)"
+    r"|any (?:order|valid|one|correct|possible|suitable|such|optimal)|(?:several|multiple|many|more than one)[^.]{0,60}"
     r"(?:answers|solutions|ways|variants|options|possible)",
     re.I,
 )
@@ -43,31 +49,45 @@ class Verdict(NamedTuple):
     test: str = ""
 
 
-def passes(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = Limits()) -> Verdict:
+class Comparison(NamedTuple):
+    """How printed answers are compared: the error that numbers may have (None: none), and whether case counts."""
+
+    tolerance: float | None = None
+    any_case: bool = False
+
+
+EXACT = Comparison()
+
+
+def passes(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.USUAL) -> Verdict:
     """Judge a solution. Raises UserError where this machine has no sandbox, ValueError for another kind of tests."""
     if "entry_point" in tests:
         return function(question, solution, tests, limits)
     if not set(tests) <= set(KINDS):
         raise ValueError(f"tests of an unknown kind: {', '.join(tests)}")
-    return program(question, solution, tests, limits)
+    verdict = program(solution, tests, comparison(question), limits)
+    if verdict.reason == ANOTHER and several_answers(question):
+        return verdict._replace(reason=f"{ANOTHER} where several are right")
+    return verdict
 
 
-def program(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = Limits()) -> Verdict:
+def program(
+    solution: str, tests: Mapping[str, Any], compared: Comparison = EXACT, limits: Limits = sandbox.USUAL
+) -> Verdict:
     """A program that reads standard input, against the pairs of input and output, until the first that fails."""
-    tolerance, any_case = allowed_error(question), bool(_ANY_CASE.search(question))
     for kind in KINDS:
         pairs = tests.get(kind) or {"input": [], "output": []}
         for number, (given, wanted) in enumerate(zip(pairs["input"], pairs["output"], strict=True)):
-            outcome = sandbox.run(solution, given, limits)
+            line = "" if not given or given.endswith("\n") else "\n"  # some tests were published without their last one
+            outcome = sandbox.run(solution, given + line, limits)
             if outcome.status != "ok":
                 return Verdict(False, outcome.reason, f"{kind} {number}")
-            if not same(outcome.stdout, wanted, tolerance, any_case):
-                several = " where several are right" if several_answers(question) else ""
-                return Verdict(False, f"another answer{several}", f"{kind} {number}")
+            if not same(outcome.stdout, wanted, compared):
+                return Verdict(False, ANOTHER, f"{kind} {number}")
     return Verdict(True)
 
 
-def function(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = Limits()) -> Verdict:
+def function(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.USUAL) -> Verdict:
     """The body of a function, after the prompt that declares it, against the published test program."""
     end = secrets.token_hex(8)
     source = f"{question}{solution}\n\n{tests['test']}\n\ncheck({tests['entry_point']})\nprint('{end}')\n"
@@ -82,6 +102,11 @@ def several_answers(question: str) -> bool:
     return bool(_ANY_ANSWER.search(question))
 
 
+def comparison(question: str) -> Comparison:
+    """What the statement says of comparing."""
+    return Comparison(allowed_error(question), bool(_ANY_CASE.search(question)))
+
+
 def allowed_error(question: str) -> float | None:
     """The absolute or relative error that the statement allows, None where it names none."""
     for sentence in re.split(r"(?<=[.!?])\s", question):
@@ -91,13 +116,13 @@ def allowed_error(question: str) -> float | None:
     return None
 
 
-def same(printed: str, wanted: str, tolerance: float | None = None, any_case: bool = False) -> bool:
-    """Whether two outputs have the same words; numbers within an absolute or relative error where one is allowed."""
+def same(printed: str, wanted: str, compared: Comparison = EXACT) -> bool:
+    """Whether two outputs have the same words, as far as the comparison looks."""
     ours, theirs = printed.split(), wanted.split()
-    if any_case:
+    if compared.any_case:
         ours, theirs = ([word.lower() for word in words] for words in (ours, theirs))
     return len(ours) == len(theirs) and all(
-        one == other or (tolerance is not None and _near(one, other, tolerance))
+        one == other or (compared.tolerance is not None and _near(one, other, compared.tolerance))
         for one, other in zip(ours, theirs, strict=True)
     )
 

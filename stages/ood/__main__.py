@@ -21,7 +21,7 @@ from stages.lib import files, params, records, seeds, sets
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution, run
 from stages.lib.records import Problem
-from stages.ood import audit, dyval, operators
+from stages.ood import audit, code, dyval, operators
 from stages.ood.mpa import agents, pipeline, principles
 from stages.ood.rejects import Reject, write_rejects
 
@@ -128,11 +128,13 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         raise UserError(f"{len(faults)} variants leak between training and test; the first: {faults[0]}")
 
     tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
+    variants, failing, solutions = code.proven(variants, tested)
+    rejects += failing
     report = audit.audit(grouped(variants, rejects, tested))
     records.write_problems(run.out / "test.jsonl", variants)
     write_rejects(run.out / "rejects.jsonl", rejects)
     proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
-    files.write_json(run.out / "audit.json", {"sets": report, "firewall": proof})
+    files.write_json(run.out / "audit.json", {"sets": report, "firewall": proof, "solutions": solutions})
     files.write_text(run.out / "audit.md", audit.table(report))
     found = audit.faults(report)
     if found:

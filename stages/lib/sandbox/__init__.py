@@ -40,9 +40,17 @@ from stages.lib.sandbox import filters
 
 THREADS = 64
 LAYERS = ("filter", "landlock", "namespaces")
-_SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/dev/null", "/dev/urandom")
+_SYSTEM = (
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/etc/ld.so.cache",
+    "/dev/null",
+    "/dev/urandom",
+)
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_JAIL = Path(__file__).with_name("jail.py")
 
 
 class Limits(NamedTuple):
@@ -52,6 +60,9 @@ class Limits(NamedTuple):
     memory: int = 1 << 30  # bytes of address space
     output: int = 16 << 20  # bytes on standard output, and as many on standard error
     patience: float = 60.0  # wall-clock seconds: a busy machine must not turn a right program into a slow one
+
+
+USUAL = Limits()
 
 
 class Outcome(NamedTuple):
@@ -72,7 +83,7 @@ class Outcome(NamedTuple):
 
 
 def run(
-    source: str, stdin: str = "", limits: Limits = Limits(), without: tuple[str, ...] = (),
+    source: str, stdin: str = "", limits: Limits = USUAL, without: tuple[str, ...] = (),
     layers: tuple[str, ...] = LAYERS,
 ) -> Outcome:  # fmt: skip
     """Run a program. `without`: promises (network, writing, reading, processes) that the caller can do without.
@@ -119,17 +130,21 @@ def _libraries() -> list[str]:
     return sorted(paths - {"/"})
 
 
-def _imprisoned(orders: dict[str, Any], folder: str, streams: tuple[IO[bytes], ...], patience: float) -> tuple[int, bool]:
+def _imprisoned(
+    orders: dict[str, Any], folder: str, streams: tuple[IO[bytes], ...], patience: float
+) -> tuple[int, bool]:
     """(exit status, whether the wall clock ran out) of the program. Raises UserError where it must not run here."""
     if not sys.platform.startswith("linux"):
         raise UserError("programs run only on Linux, whose kernel keeps them from the network and from files")
+    from stages.lib.sandbox import jail
+
     with tempfile.TemporaryFile("w+") as told:
         json.dump(orders, told)
         told.seek(0)
         heard, report = os.pipe()
         try:
             child = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_JAIL), str(told.fileno()), str(report)],
+                [sys.executable, "-I", "-S", jail.__file__, str(told.fileno()), str(report)],
                 stdin=streams[0], stdout=streams[1], stderr=streams[2], cwd=folder, env={},
                 pass_fds=(told.fileno(), report), start_new_session=True,
             )  # fmt: skip

@@ -28,7 +28,6 @@ from stages.ood.operators import (
     premise,
     retold,
     reversal,
-    statement,
     story,
     tale,
     units,

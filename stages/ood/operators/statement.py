@@ -20,8 +20,9 @@ _HEADING = re.compile(
     re.I | re.M,
 )
 _EXAMPLES = re.compile(  # a line that is no prose, or leads to such lines
-    r"^[ \t]*(?:>>>|[-*#@\[]|\d+[.)]|assert\b|for exam|e\.g|(?:(?:some |the )?(?:examples?|inputs?|outputs?|notes?|constraints?"
-    r"|variables|restrictions)|here (?:are|is))\b[^.\n]{0,20}(?::|$))|->|=>|➞|(?<![<>!])=|[“\"']{2}|\be\.g\.|\bfor exam",
+    r"^[ \t]*(?:>>>|[-*#@\[]|\d+[.)]|assert\b|for exam|e\.g|(?:(?:some |the )?(?:examples?|inputs?|outputs?|notes?"
+    r"|constraints?|variables|restrictions)|here (?:are|is))\b[^.\n]{0,20}(?::|$))|->|=>|➞|(?<![<>!])="
+    r"|[“\"']{2}|\be\.g\.|\bfor exam",
     re.M | re.I,
 )
 _WHOLE = re.compile(  # spans that are one mark
@@ -31,7 +32,7 @@ _WHOLE = re.compile(  # spans that are one mark
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _FORMULA = re.compile(r"[\d_^\\=<>≤≥≠≦≧+*/|{}\[\]$#@~%⊕⊙⋅·×−…⇒∞]")
-_SHORT = frozenset("of to in it is be as at so we he by or on do if me my up an go no us am oh ok".split())
+_SHORT = frozenset(re.findall(r"\w+", "of to in it is be as at so we he by or on do if me my up an go no us am oh ok"))
 CRUCIAL = frozenset(
     re.findall(
         r"\w+",
@@ -44,7 +45,7 @@ CRUCIAL = frozenset(
     each every all any some either both same equal different distinct adjacent consecutive contiguous arbitrary
     positive negative nonnegative integer integers real odd even prime divisible modulo remainder sum product
     left right up down row rows column columns horizontal vertical sorted ascending descending increasing decreasing
-    lexicographically permutation subsequence substring prefix suffix empty unique if else otherwise otherwise
+    lexicographically permutation subsequence substring prefix suffix empty unique else otherwise
     random probability expected optimal optimally infinite finite true false yes
     """,
     )

@@ -12,11 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.ood.operators import names, noise, statement
+from stages.ood.operators import names, noise, statement, story_words
 from stages.ood.operators.operator import Change, State, Unfit
-from stages.ood.operators.story_words import (
-    ANIMATE, CONTEST_CONTEXTS, FUNCTION_CONTEXTS, KNOWN, NEW_PEOPLE, NOT_PEOPLE, PHRASES, REAL, THINGS,
-)  # fmt: skip
 
 Edit = Sequence[Any]  # [position in the question, old text, new text]
 
@@ -48,7 +45,9 @@ def contract(parent: State, changes: Sequence[Mapping[str, Any]], tests: Mapping
     """What is wrong with a variant: other tests than the parent's, or a change of what must stay, on any way to it."""
     if tests is None or statement.digest(tests) != parent["tests"]:
         return ["tests: differ from the parent's"]
-    found = [] if parent["kept"] == statement.tested(tests, parent["question"]) else ["kept: not the words of the tests"]
+    found = (
+        [] if parent["kept"] == statement.tested(tests, parent["question"]) else ["kept: not the words of the tests"]
+    )
     question = parent["question"]
     for change in changes:
         after = edited(question, change["edits"])
@@ -91,11 +90,11 @@ def _open(state: State) -> str:
 
 def _phrasing(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     text, frozen = _open(state), "\n".join(statement.read(state["question"], state.get("entry")).frozen)
-    pattern = re.compile(rf"(?<![\w'’-])(?:{'|'.join(map(re.escape, PHRASES))})(?![\w'’-])")
+    pattern = re.compile(rf"(?<![\w'’-])(?:{'|'.join(map(re.escape, story_words.PHRASES))})(?![\w'’-])")
     chosen: dict[str, str] = {}  # one way of saying a thing in one text
     edits = []
     for match in pattern.finditer(text):
-        new = chosen.setdefault(match[0], rng.choice(PHRASES[match[0]]))
+        new = chosen.setdefault(match[0], rng.choice(story_words.PHRASES[match[0]]))
         term = " " not in match[0] and re.search(rf"\b{match[0]}\b", frozen, re.I)  # a term of the formats stays a term
         if not term and not statement.marks(new, state["kept"]):
             edits.append([match.start(), match[0], new])
@@ -110,7 +109,7 @@ def _phrasing(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dic
 def _context(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     _open(state)
     said, function = statement.read(state["question"], state.get("entry")), "entry" in state
-    lines = FUNCTION_CONTEXTS if function else CONTEST_CONTEXTS
+    lines = story_words.FUNCTION_CONTEXTS if function else story_words.CONTEST_CONTEXTS
     lines = [line for line in lines if not statement.marks(line, state["kept"])]
     first = re.search(r"\S" if function else r"^(?=\w.*[a-z]{2} [a-z]{2}.*[.:?!]\s*$)", said.story, re.M)
     if not lines or not first:
@@ -124,47 +123,52 @@ def _context(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict
 
 def people(text: str) -> list[str]:
     """First names in a text: known ones, and capitalised words that do what only people do. Not parts of longer names."""
-    found, lower = [], statement.words(text)
-    for match in re.finditer(r"(?<![\w.-])[A-Z][a-z]{2,}\b(?!-| (?!I\b)[A-Z])", text):
-        word, after = match[0], text[match.end() : match.end() + 40]
-        before = text[max(0, match.start() - 12) : match.start()]
-        person = word in KNOWN | names.NAMES or re.match(ANIMATE, after) or re.search(r"\b[Hh]elp $", before)
-        if person and word not in found and word not in NOT_PEOPLE and word.lower() not in lower:
-            found.append(word)
+    found, never = [], story_words.NOT_PEOPLE | {word.capitalize() for word in statement.words(text) if word.islower()}
+    for match in re.finditer(r"(?<![\w.-])(?<![Tt]he )[A-Z][a-z]{2,}\b(?!-| (?!I\b)[A-Z])", text):
+        known = match[0] in story_words.KNOWN | names.NAMES or text.endswith(("Help ", "help "), 0, match.start())
+        if (known or story_words.ANIMATE.match(text, match.end())) and match[0] not in (*found, *never):
+            found.append(match[0])
     return found
 
 
-def _names(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    question, text = state["question"], _open(state)
-    found, reason = people(text), "nobody and nothing in the story has a name that is known here"
-    new = [name for name in rng.sample(NEW_PEOPLE, len(NEW_PEOPLE)) if not re.search(rf"\b{name}", question)]
-    renamed: dict[str, str] = {}
-    for name in found:
-        whole = rf"(?<![\w-]){name}(?!\w)"
-        inside = len(re.findall(whole, text))
+def _new_people(question: str, text: str, kept: Sequence[str], rng: random.Random) -> dict[str, str]:
+    """Old name -> new, for the people that are named in the open text of the story alone, in this one form."""
+    free = [name for name in rng.sample(story_words.NEW_PEOPLE, len(story_words.NEW_PEOPLE)) if name not in question]
+    renamed = {}
+    for name in people(text):
+        inside = len(re.findall(rf"(?<![\w-]){name}(?!\w)", text))
         forms = re.search(rf"\b{name}(?=[a-z-])|(?i:\b{name[:-1]}\w{{0,2}}\b)(?<!\b{name})|\b[A-Z]\w+-{name}", question)
-        if len(re.findall(rf"\b{name}", question)) != inside or forms or name in state["kept"]:
-            reason = "the names stand outside the story, in a string or in other forms too"
-        elif new:
-            renamed[name] = new.pop()
-    for one, other in rng.sample(THINGS, len(THINGS)):
-        forms = [form for form in one if re.search(rf"\b{form}\b", text)]
-        taken = any(re.search(rf"\b{form}\b", question, re.I) for form in other)
-        capital = re.search(rf"\b(?:{'|'.join(form.capitalize() for form in one)})\b", question)
-        everywhere = len(re.findall(rf"(?i:\b(?:{'|'.join(one)}))", question))
-        inside = len(re.findall(rf"(?<![\w-])(?:{'|'.join(one)})(?![\w-])", text))
-        if not forms or taken or capital or everywhere != inside or {*one} & {*state["kept"]}:
-            continue
-        if not set(other) & set(renamed.values()):
-            renamed |= dict(zip(one, other, strict=True))
+        if len(re.findall(rf"\b{name}", question)) == inside and not forms and name not in kept and free:
+            renamed[name] = free.pop()
+    return renamed
+
+
+def _new_things(question: str, text: str, kept: Sequence[str], rng: random.Random) -> dict[str, str]:
+    """The same for things, in the singular and the plural."""
+    renamed: dict[str, str] = {}
+    for old, new in rng.sample(story_words.THINGS, len(story_words.THINGS)):
+        either = "|".join(old)
+        everywhere = len(re.findall(rf"(?i:\b(?:{either}))", question))
+        inside = len(re.findall(rf"(?<![\w-])(?:{either})(?![\w-])", text))
+        taken = {*new} & {*renamed.values()} or re.search(rf"(?i:\b(?:{'|'.join(new)})\b)", question)
+        if inside and inside == everywhere and not taken and not {*old} & {*kept}:
+            renamed |= dict(zip(old, new, strict=True))
+    return renamed
+
+
+def _names(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    question, text, kept = state["question"], _open(state), state["kept"]
+    renamed = _new_people(question, text, kept, rng) | _new_things(question, text, kept, rng)
     edits = [
         [match.start(), match[0], renamed[match[0]]]
         for match in re.finditer(r"(?<![\w-])[A-Za-z]+", text)
         if match[0] in renamed
     ]
-    if not edits:
-        raise Unfit(reason)
-    return {"edits": edits}
+    if edits:
+        return {"edits": edits}
+    if people(text):
+        raise Unfit("the names stand outside the story, in a string or in other forms too")
+    raise Unfit("nobody and nothing in the story has a name that is known here")
 
 
 # Typing errors.
@@ -172,11 +176,12 @@ def _names(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[s
 
 def _typos(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     text, edits = _open(state), []
-    present = {word.lower() for word in statement.words(state["question"])} | REAL
+    present = {word.lower() for word in statement.words(state["question"])} | story_words.REAL
     for at, kind in noise.edits(text, rng, statement.CRUCIAL | {*state["kept"]}):
         word = next(match for match in re.finditer(r"[A-Za-z]+", text) if match.start() <= at < match.end())
+        kind = "double" if kind == "drop" else kind  # a letter less too often makes another word: string, sting
         wrong = noise.edited(word[0], [[at - word.start(), kind]])
-        if kind != "drop" and wrong not in present:  # a letter less too often makes another word: string, sting
+        if wrong not in present:
             edits.append([word.start(), word[0], wrong])
     if len(edits) < 2:
         raise Unfit("fewer than two words of the story can take a typo")

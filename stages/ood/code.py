@@ -1,0 +1,66 @@
+"""Variants of code problems, proven: the published solution still passes every test, in the sandbox.
+
+A variant whose parent's solution passes and whose own does not is a reject: its statement was spoilt. Where the parent's
+solution fails already, the variant proves nothing by this road and is counted with the reason; where no solution was
+published, as `no solution`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stages.lib import judge, sets
+from stages.lib.judge import Verdict
+from stages.lib.records import Problem
+from stages.ood.operators import statement
+from stages.ood.rejects import Reject
+
+
+def proven(
+    variants: Sequence[Problem], parents: Mapping[str, Problem]
+) -> tuple[list[Problem], list[Reject], dict[str, dict[str, int]]]:
+    """(what is kept, rejects, how the solutions fared: set -> verdict -> number). Problems without tests are kept as
+    they are and counted nowhere. `parents`: id -> problem. Raises UserError where this machine has no sandbox."""
+    tested = [problem for problem in variants if problem.tests is not None]
+    sources = {problem.parent: parents[problem.parent] for problem in tested}
+    verdicts = _judged([*tested, *sources.values()])
+    kept, rejects, counts = [], [], {}
+    for problem in variants:
+        if problem.tests is None:
+            kept.append(problem)
+            continue
+        before, after = verdicts[problem.parent], verdicts[problem.id]
+        if before.passed and not after.passed:
+            rejects.append(Reject(problem.id, problem.operator, f"the published solution fails now: {after.reason}"))
+            continue
+        kept.append(problem)
+        counts.setdefault(sets.group(problem), Counter())[_said(after)] += 1
+    return kept, rejects, {name: dict(sorted(counter.items())) for name, counter in sorted(counts.items())}
+
+
+def _said(verdict: Verdict) -> str:
+    return "passed" if verdict.passed else verdict.reason.partition(":")[0]
+
+
+def _judged(problems: Sequence[Problem]) -> dict[str, Verdict]:
+    """id -> verdict. A program is run once for all statements that compare its answers alike."""
+    keys = {problem.id: _key(problem) for problem in problems}
+    distinct = {keys[problem.id]: problem for problem in problems}
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        verdicts = dict(zip(distinct, threads.map(_verdict, distinct.values()), strict=True))
+    return {name: verdicts[key] for name, key in keys.items()}
+
+
+def _key(problem: Problem) -> tuple[Any, ...]:
+    asked = problem.question if "entry_point" in problem.tests else judge.comparison(problem.question)
+    return asked, problem.answer, statement.digest(problem.tests)
+
+
+def _verdict(problem: Problem) -> Verdict:
+    if not problem.answer.strip():
+        return Verdict(False, "no solution")
+    return judge.passes(problem.question, problem.answer, problem.tests)
