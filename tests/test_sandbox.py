@@ -163,12 +163,11 @@ def test_permissions_and_times_stay(tmp_path):
     assert kept.stat() == before
 
 
-def test_the_folder_is_empty_but_for_the_program_and_gone_afterwards():
-    before = set(os.listdir(tempfile.gettempdir()))
+def test_the_folder_is_empty_but_for_the_program_and_gone_afterwards(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     outcome = run("import os\nprint(os.listdir(), os.getcwd())", limits=SHORT)
-    assert outcome.stdout.startswith("['prog.py'] ")
-    assert not Path(outcome.stdout.split()[-1]).exists()
-    assert not [name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("assay-")]
+    assert outcome.stdout.startswith("['prog.py'] ") and str(tmp_path) in outcome.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_of_the_user_can_be_read(tmp_path):

@@ -146,7 +146,12 @@ def planted():
     """(what is wrong, the item): each agrees with its own program, or changes what that does not show."""
     made, input_section = variant("names"), CONTEST.index("Masha wants to read")
     story_edits = edits(made)
-    yield "tests", made.model_copy(update={"tests": {**TESTS, "public": {"input": ["3\n"], "output": ["NO\n"]}}})
+    yield (
+        "tests",
+        made.model_copy(
+            update={"tests": {**TESTS, "public": {"input": ["3\n", "4\n", "5\n"], "output": ["YES\n", "NO\n", "NO\n"]}}}
+        ),
+    )
     yield "after the story", replanted(made, [*story_edits, [input_section, "Masha", "Noor"]])
     yield (
         "question",

@@ -7,7 +7,7 @@ What is covered, each by a test that tries to break it (tests/test_sandbox.py):
   time       processor seconds, ended by the kernel; and wall-clock seconds, for one that sleeps
   memory     bytes of address space; output in bytes; no core dumps
   processes  none but its own: no fork, no signals to others, no look into them; threads are allowed
-             (64; as many as memory holds where an administrator runs this, whom no such limit binds)
+             (64 where namespaces are allowed and no administrator runs this, else what memory holds)
   network    no sockets at all, not even local ones
   writing    no file is made, changed or removed anywhere
   reading    only the interpreter's own files, the system's libraries and the program itself
