@@ -1,7 +1,7 @@
 """Codeforces: programs that read standard input and write standard output, judged by pairs of the two.
 
 A row is `input` (the statement), `output` (one accepted program, perhaps absent), `public_tests` and `private_tests`,
-each `{"input": [...], "output": [...]}`. Nothing is run here; the pairs go to `tests` for whoever grades.
+each `{"input": [...], "output": [...]}`. Nothing is run here; the pairs go to `tests` for stages/lib/judge.py.
 """
 
 from __future__ import annotations

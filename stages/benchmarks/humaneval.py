@@ -1,7 +1,7 @@
 """HumanEval: complete a Python function so that its tests pass (Chen et al. 2021, arXiv 2107.03374).
 
-Nothing is run here. `tests` carries the entry point and the published test program for whoever grades; `answer` is the
-canonical body of the function, which is what stands after the prompt.
+Nothing is run here. `tests` carries the entry point and the published test program for stages/lib/judge.py; `answer` is
+the canonical body of the function, which is what stands after the prompt.
 """
 
 from __future__ import annotations

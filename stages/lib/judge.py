@@ -6,8 +6,9 @@ Two kinds of `Problem.tests`:
 
 Printed answers are compared word by word, as the usual checker of Codeforces does (`wcmp` of testlib): white space is
 nobody's fault. Where the statement allows an error, numbers may be that far off, and where it allows either case, cases
-count as equal. A problem that takes *any* of several right answers needs a checker of its own, which the published
-tests do not have: a failed comparison there says nothing, and `reason` says so.
+count as equal. A problem that takes *any* of several right answers needs a checker of its own: a program that
+reads the input, the published output and the printed one, and decides. The published tests come without, so a failed
+comparison says nothing there, and `reason` says so.
 
 A function shares its process with its tests, so a solution that wants to cheat can; that the tests ran to their end is
 known from a word that is printed after them.

@@ -111,11 +111,11 @@ def _context(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict
     said, function = statement.read(state["question"], state.get("entry")), "entry" in state
     lines = story_words.FUNCTION_CONTEXTS if function else story_words.CONTEST_CONTEXTS
     lines = [line for line in lines if not statement.marks(line, state["kept"])]
-    first = re.search(r"\S" if function else r"^(?=\w.*[a-z]{2} [a-z]{2}.*[.:?!]\s*$)", said.story, re.M)
+    prose = r".*[a-z] [a-z]" if function else r"\w.*[a-z]{2} [a-z]{2}.*[.:?!]\s*$"
+    first = re.search(rf"^[ \t]*(?=[^ \t])(?={prose})", said.story, re.M)
     if not lines or not first:
         raise Unfit("every context says a word of the tests" if first else "there is no story before the formats")
-    gap = " " if function else rng.choice((" ", "\n\n"))
-    return {"edits": [[said.start + first.start(), "", rng.choice(lines) + gap]]}
+    return {"edits": [[said.start + first.end(), "", rng.choice(lines) + (" " if function else "\n\n")]]}
 
 
 # Other people, other things.

@@ -120,7 +120,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "and returns": ("and gives back",),
     "that returns": ("that gives back",),
     "which returns": ("which gives back",),
-    "should return": ("has to return", "must return"),
+    "should return": ("must return",),
     "Check if": ("Test whether",),
     "Checks if": ("Tests whether",),
     "check if": ("test whether",),
