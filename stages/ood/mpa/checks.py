@@ -10,94 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
 from stages.lib import answers, numerals
 from stages.lib.records import Problem
 from stages.ood.mpa import normal, spans
-from stages.ood.mpa.lexicon import COMPARISONS, COUNTS, DENIALS, EMPTY, OPPOSITE, UNITS
+from stages.ood.mpa.facts import Facts, asking, facts, head, stem, tokens
+from stages.ood.mpa.lexicon import COUNTS, EMPTY, OPPOSITE
 from stages.ood.mpa.principles import LETTERS, Draft, draft
-
-_TOKEN = re.compile(rf"[{spans.MASKED}]|[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[a-z]+(?:'[a-z]+)?|[$€£%°]")
-_FORMULA = re.compile(r"[0-9\\^_=]|^\$")
-_PLACE = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
-_ASKING = re.compile(
-    r"\?|(?:^|, (?:then )?)"
-    r"(?:find|determine|identify|compute|calculate|evaluate|simplify|express|what|how|which|work out)\b",
-    re.I,
-)
-_HEAD = re.compile(
-    r"\b(?:how (?:many|much)|(?:find|determine|identify|what (?:is|are|was|were)|number of|value of)(?: the)?)\s+(.+)",
-    re.I,
-)
-_NO_NOUN = re.compile(r"(?:do|does|did|is|are|was|were|will|would|can|could|should|has|have|had)\b", re.I)
-
-
-def _tokens(text: str) -> list[str]:
-    """Words in lower case, numbers, unit signs; formulas as their whole text without white space."""
-    masked, kept = spans.mask(text)
-    text = _PLACE.sub("", masked.lower().replace("’", "'").replace("n't", " not"))
-    found = _TOKEN.findall(text)
-    return ["".join(kept[ord(t) - spans.FIRST].split()) if "\ue000" <= t <= "\uf8ff" else t for t in found]
-
-
-@lru_cache(maxsize=1 << 15)
-def stem(word: str) -> str:
-    """What a word shares with its inflections, roughly."""
-    word = normal.LEMMA.get(word, word)
-    return re.sub(r"(?:ies|es|s|ing|ed|ly)$", "", word)[:6] or word
-
-
-class Facts:
-    """What a text says that no paraphrase may change."""
-
-    def __init__(self, text: str):
-        words = _tokens(text)
-        self.numbers: Counter[str] = Counter()
-        self.measures: Counter[tuple[str, str]] = Counter()
-        self.formulas: Counter[str] = Counter()
-        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
-            value = COUNTS.get(word, word if word[0].isdigit() or word[0] == "." else None)
-            if value is not None and len(word) < 40:
-                self.numbers[value.rstrip(".")] += 1
-                unit = UNITS.get(before) if before in ("$", "€", "£") else UNITS.get(after)
-                if unit:
-                    self.measures[value, unit] += 1
-            elif _FORMULA.search(word):
-                self.formulas[word] += 1
-        self.units = {UNITS[word] for word in words if word in UNITS}
-        self.denials = sum(word in DENIALS for word in words)
-        self.classes = {COMPARISONS[word] for word in words if word in COMPARISONS}
-        self.stems = Counter(stem(word) for word in words if word not in EMPTY and word[0].isalpha())
-
-
-@lru_cache(maxsize=1 << 13)
-def facts(text: str) -> Facts:
-    return Facts(text)
-
-
-@lru_cache(maxsize=1 << 13)
-def asking(text: str) -> tuple[str, ...]:
-    """The sentences that ask, as written; the last one where none shows it by its mark or first word."""
-    masked, kept = spans.mask(text)
-    parts = [(part, spans.unmask(part, kept)) for part, _ in spans.sentences(masked)]
-    found = tuple(whole for part, whole in parts if _ASKING.search(part) and whole not in normal.FRAMES)
-    return found or tuple(whole for _, whole in parts[-1:])
-
-
-def asks(text: str) -> bool:
-    """Whether any sentence asks."""
-    return any(_ASKING.search(sentence) for sentence in asking(text))
-
-
-def head(text: str) -> frozenset[str]:
-    """Stems of the noun a question asks for: of `how many red clips did she sell` clip or red."""
-    for sentence in reversed(asking(text)):
-        found = _HEAD.search(sentence)
-        if found and not _NO_NOUN.match(found[1]):
-            words = [word for word in _tokens(found[1])[:5] if word not in EMPTY and word.isalpha()]
-            return frozenset(stem(word) for word in words[:2])
-    return frozenset()
 
 
 def question(original: str, text: str) -> list[str]:
@@ -114,7 +33,7 @@ def question(original: str, text: str) -> list[str]:
     lost, new = ours.classes - theirs.classes, theirs.classes - ours.classes
     if "average" in lost | new or any(OPPOSITE.get(name) in new for name in lost):
         found.append(f"a comparison changed ({_change(Counter(ours.classes), Counter(theirs.classes))})")
-    wanted, asked = head(original), Counter(stem(w) for part in asking(text) for w in _tokens(part))
+    wanted, asked = head(original), Counter(stem(w) for part in asking(text) for w in tokens(part))
     if wanted and not any(asked[word] for word in wanted):
         found.append(f"the quantity asked for is gone ({', '.join(sorted(wanted))})")
     if lost := _lost(original, theirs):
@@ -173,12 +92,12 @@ def context(original: Problem, added: str) -> list[str]:
 def leaks(original: Problem, text: str) -> bool:
     """Whether a text says the answer: the key's content words all stand in it."""
     key = original.choices[LETTERS.index(original.answer)] if original.choices else original.answer
-    words = [stem(word) for word in _tokens(normal.option(key)) if word not in EMPTY]
-    said = Counter(stem(word) for word in _tokens(text))
+    words = [stem(word) for word in tokens(normal.option(key)) if word not in EMPTY]
+    said = Counter(stem(word) for word in tokens(text))
     spoken = [name for name, value in COUNTS.items() if value == key.strip()]
     if not words:  # `just.`, `all`: nothing but the words themselves can tell
-        bare = " ".join(_tokens(normal.option(key)))
-        return bool(bare) and f" {bare} " in f" {' '.join(_tokens(text))} "
+        bare = " ".join(tokens(normal.option(key)))
+        return bool(bare) and f" {bare} " in f" {' '.join(tokens(text))} "
     return all(said[word] for word in words) or any(said[stem(name)] for name in spoken)
 
 
@@ -211,6 +130,11 @@ def origins(original: Problem, choices: Sequence[str]) -> tuple[int | None, ...]
         free.pop(index, None)
         found.append(index)
     return tuple(found)
+
+
+def told_apart(original: Problem) -> bool:
+    """Whether no two options have one normal form, so that a text tells which option it is."""
+    return len({normal.option(choice) for choice in original.choices or ()}) == len(original.choices or ())
 
 
 def options(original: Problem, made: Draft, principles: Sequence[str]) -> list[str]:

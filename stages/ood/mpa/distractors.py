@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from stages.lib import numerals, seeds
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, normal
+from stages.ood.mpa import checks, facts, normal
 from stages.ood.mpa.lexicon import EMPTY
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit, above
 
@@ -64,7 +64,7 @@ def pool(problems: Sequence[Problem], seed: int) -> Pool:
 
 
 def _kind(problem: Problem) -> tuple[str, ...] | None:
-    asked = checks.asking(problem.question)[-1]
+    asked = facts.asking(problem.question)[-1]
     if _DENIED.search(asked) or not (found := _WHO.search(asked)):
         return None
     what = " ".join(found[1].lower().split())
@@ -88,7 +88,7 @@ def new_choice(original: Problem, made: Draft, draw: Random, pool: Pool) -> str:
 
 
 def _number(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
-    asked = checks.asking(original.question)[-1]
+    asked = facts.asking(original.question)[-1]
     found = [_ONE.findall(choice) for choice in choices]
     if _SEVERAL.search(asked) or any(len(one) != 1 for one in found) or "\\" in choices[key]:
         return None
@@ -162,7 +162,7 @@ def _other(original: Problem, choices: Sequence[str], key: int, draw: Random, po
 
 
 def _words(text: str) -> set[str]:
-    return {checks.stem(word) for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in EMPTY}
+    return {facts.stem(word) for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in EMPTY}
 
 
 def _both(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:

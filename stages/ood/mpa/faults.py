@@ -14,7 +14,7 @@ from random import Random
 
 from stages.lib import seeds
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, distractors, normal, pipeline, principles, spans
+from stages.ood.mpa import checks, distractors, facts, normal, pipeline, principles, spans
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit
 
@@ -83,7 +83,7 @@ def _other_quantity(text: str, draw: Random) -> str | None:
 def _dropped_condition(text: str, draw: Random) -> str | None:
     masked, kept = spans.mask(text)
     parts = spans.sentences(masked)
-    asks = checks.asking(text)
+    asks = facts.asking(text)
     droppable = [
         i for i, (part, _) in enumerate(parts)
         if spans.unmask(part, kept) not in (*asks, *normal.FRAMES) and len(re.findall(r"[a-z]{4,}", part)) >= 3

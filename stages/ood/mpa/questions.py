@@ -13,7 +13,7 @@ from collections import Counter
 from random import Random
 
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, normal, spans, wording
+from stages.ood.mpa import facts, normal, spans, wording
 from stages.ood.mpa.distractors import Pool
 from stages.ood.mpa.principles import Draft, Unfit
 
@@ -41,7 +41,7 @@ _PLURAL = re.compile(rf"^(?:{_NP} )(?:[a-z-]+ )*?[a-z]+(?<!s)s(?= of| that| in| 
 def question(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
     masked, kept = spans.mask(made.question)
     parts = spans.sentences(masked)
-    asks = frozenset(checks.asking(made.question))
+    asks = frozenset(facts.asking(made.question))
     rewritten = []
     for i, (sentence, gap) in enumerate(parts):
         is_asking = spans.unmask(sentence, kept) in asks or i == len(parts) - 1
@@ -159,12 +159,12 @@ def _distance(one: str, other: str) -> int:
 
 
 def _framed(text: str, original: Problem, draw: Random) -> str:
-    bare, asks = text.rstrip(), checks.asks(text)
+    bare, asks = text.rstrip(), facts.asks(text)
     if re.match(r"\s*Statement 1", text):
         kind = "statements"
     elif re.search(r"_{2,}", text):
         kind = "blank"
-    elif bare.endswith("?") or re.match(r"(?:which|what|how|who|when|where|why)\b", checks.asking(text)[-1], re.I):
+    elif bare.endswith("?") or re.match(r"(?:which|what|how|who|when|where|why)\b", facts.asking(text)[-1], re.I):
         kind = "question"
     elif original.choices and not bare.endswith("."):
         kind = "stem"
