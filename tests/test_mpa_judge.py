@@ -8,7 +8,7 @@ import pytest
 from stages.lib import chat
 from stages.lib.gradeschool import problems as gradeschool
 from stages.ood import mpa
-from stages.ood.mpa import agents, checks, distractors, faults, pipeline, principles
+from stages.ood.mpa import agents, checks, faults, pipeline, principles, stock
 from tests.chat_server import serve
 from tests.quiz import NEW, REAL, RULES, item, real
 
@@ -50,7 +50,7 @@ def test_a_faulty_composition_is_caught_whole():
     parent = item(3)
     good = principles.draft(parent)
     for name in principles.PRINCIPLES:
-        good = RULES.paraphraser.apply(name, parent, good, distractors.pool([parent], 1), (0,))
+        good = RULES.paraphraser.apply(name, parent, good, stock.pool([parent], 1), (0,))
     assert pipeline.fault(parent, good, principles.PRINCIPLES, RULES, (0,)) is None
     for name in principles.PRINCIPLES:
         for fault, broken in faults.planted(parent, good, name, 1):

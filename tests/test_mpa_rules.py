@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from stages.lib import seeds
-from stages.ood.mpa import checks, distractors, normal, principles, rules, spans
+from stages.ood.mpa import checks, normal, principles, rules, spans, stock
 from tests.quiz import NEW, RULES, free, item, made
 
 # Spans and the normal form.
@@ -87,7 +87,7 @@ def test_answer_positions_are_uniform_after_permuting_even_from_one_position():
     from scipy.stats import chisquare
 
     for source in (None, "A"):
-        parents, pool = [item(i, answer=source) for i in range(2000)], distractors.pool([], 1)
+        parents, pool = [item(i, answer=source) for i in range(2000)], stock.pool([], 1)
         counts = Counter(
             RULES.paraphraser.apply("permute", parent, principles.draft(parent), pool, (0,)).answer
             for parent in parents
@@ -106,7 +106,7 @@ def test_permuting_moves_the_key_with_its_letter_and_is_never_the_identity():
 def test_permuting_equal_texts_keys_by_place_and_never_looks_unchanged():
     for i in range(100):
         parent = item(i, choices=["x", "x", "y", "z"], answer="B")
-        draft = rules.permute(parent, principles.draft(parent), seeds.rng(i), distractors.pool([], 1))
+        draft = rules.permute(parent, principles.draft(parent), seeds.rng(i), stock.pool([], 1))
         assert draft.origin["ABCD".index(draft.answer)] == 1 and list(draft.choices) != parent.choices
 
 

@@ -13,8 +13,8 @@ from stages.lib import seeds
 from stages.lib.chat import Chat
 from stages.lib.records import Problem
 from stages.ood.mpa import normal, prompts, rules
-from stages.ood.mpa.distractors import Pool
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft
+from stages.ood.mpa.stock import Pool
 
 RULES = "rules"
 

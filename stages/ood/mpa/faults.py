@@ -14,7 +14,7 @@ from random import Random
 
 from stages.lib import seeds
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, distractors, facts, normal, pipeline, principles, spans
+from stages.ood.mpa import checks, facts, normal, pipeline, principles, spans, stock
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit
 
@@ -234,11 +234,11 @@ def measure(problems: Sequence[Problem], agents: Agents, seed: int) -> dict[str,
 
     n counts planted faults, good the untouched variants.
     """
-    pool = distractors.pool(problems, seed)
+    pool = stock.pool(problems, seed)
     return {name: _measured(problems, name, agents, pool) for name in principles.PRINCIPLES}
 
 
-def _measured(problems: Sequence[Problem], name: str, agents: Agents, pool: distractors.Pool) -> dict:
+def _measured(problems: Sequence[Problem], name: str, agents: Agents, pool: stock.Pool) -> dict:
     good = alarms = 0
     by_fault: dict[str, list[int]] = {fault: [0, 0] for fault in PLANTS[name]}
     for problem in problems:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from stages.lib.chat import NoAnswer
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, distractors, principles, prompts, record
+from stages.ood.mpa import checks, principles, prompts, record, stock
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import Draft, Unfit
 from stages.ood.rejects import Reject
@@ -27,7 +27,7 @@ def variants(
     Raises UserError for an unknown principle and where a model's server is gone or refuses.
     """
     composition = principles.parse(wanted)
-    pool = distractors.pool(problems if others is None else others, seed)
+    pool = stock.pool(problems if others is None else others, seed)
 
     def one(problem: Problem) -> Problem | Reject:
         return variant(problem, composition, agents, pool, tries)
@@ -38,7 +38,7 @@ def variants(
 
 
 def variant(
-    problem: Problem, composition: Sequence[str], agents: Agents, pool: distractors.Pool, tries: int
+    problem: Problem, composition: Sequence[str], agents: Agents, pool: stock.Pool, tries: int
 ) -> Problem | Reject:
     name = principles.operator(composition)
     used, reason = 0, ""
@@ -59,7 +59,7 @@ def variant(
     return Reject(f"{problem.id}~{name}", name, reason, max(used, 1))
 
 
-def draw(problem: Problem, applied: Sequence[str], agents: Agents, pool: distractors.Pool, attempt: int) -> Draft:
+def draw(problem: Problem, applied: Sequence[str], agents: Agents, pool: stock.Pool, attempt: int) -> Draft:
     """One finished draft, not yet checked."""
     made = principles.draft(problem)
     for principle in applied:

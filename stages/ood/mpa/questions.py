@@ -14,8 +14,8 @@ from random import Random
 
 from stages.lib.records import Problem
 from stages.ood.mpa import facts, normal, spans, wording
-from stages.ood.mpa.distractors import Pool
 from stages.ood.mpa.principles import Draft, Unfit
+from stages.ood.mpa.stock import Pool
 
 _MASK = f"[{spans.MASKED}]"
 _NP = r"(?:the|his|her|their|its|each|every)\b"

@@ -14,10 +14,11 @@ from random import Random
 
 from stages.lib.records import Problem
 from stages.ood.mpa import checks, wording
-from stages.ood.mpa.distractors import Pool, new_choice
+from stages.ood.mpa.distractors import new_choice
 from stages.ood.mpa.options import choices, permute
 from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above, lettered
 from stages.ood.mpa.questions import question
+from stages.ood.mpa.stock import Pool
 
 # Principle 4, context before the question.
 
