@@ -24,7 +24,7 @@ from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above
 from stages.ood.mpa.stock import Pool, off_topic, same_kind, words
 
 _ONE = re.compile(r"(?<![\w.])-?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w]*[0-9])")
-_DIGIT = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?![0-9.,])")
+_DIGIT = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?![0-9.,]|\^)")
 _WORD = re.compile(r"(?<!\\)\b[a-zA-Z]{3,}")
 _ESTIMATE = re.compile(
     r"about|approximat|roughly|closest|nearest|estimat|around|as of|percent|average|per capita|share|typical|usual|"
@@ -138,6 +138,8 @@ def _elsewhere(original: Problem, choices: Sequence[str], key: int, draw: Random
 def _both(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
     if re.match(r"(?:true|false|wrong|not wrong|yes|no|valid|invalid), ", normal.option(choices[key])):
         raise Unfit("the options are all the verdicts there are on two statements")
+    if any(len(_WORD.findall(choice)) == 0 for choice in choices):
+        return None  # `5 and 20` reads as no option at all
     wrong = [i for i, choice in enumerate(choices) if i != key and not above(choice)]
     pairs = [(i, j) for i in wrong for j in wrong if i < j and len(choices[i]) + len(choices[j]) <= LONGEST]
     draw.shuffle(pairs)
@@ -145,7 +147,10 @@ def _both(original: Problem, choices: Sequence[str], key: int, draw: Random, poo
     for i, j in pairs:
         if claims and claims <= words(choices[i]) | words(choices[j]):
             continue  # the two together may be what the key says
-        return draw.choice(_JOINED).format(*(_unquoted(choices[k]) for k in (i, j)))
+        one, other = (_unquoted(choices[k]) for k in (i, j))
+        if all(choice[:1].isupper() for choice in choices) and other.split()[0] not in original.question:
+            other = re.sub(r"^[A-Z](?=[a-z]+\b)", lambda first: first[0].lower(), other)  # a sentence's capital
+        return draw.choice(_JOINED).format(one, other)
     return None
 
 

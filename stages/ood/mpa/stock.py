@@ -139,7 +139,7 @@ def same_kind(original: Problem, choices: Sequence[str], like: str, draw: Random
     if not kind:
         return None
     taken = frozenset().union(*map(words, choices))
-    return _drawn(original, pool.kinds.get((subject(original), kind), []), choices, taken, like, draw, pool)
+    return _drawn(original, pool.kinds.get((subject(original), kind), []), choices, taken, form(like), draw, pool)
 
 
 def off_topic(original: Problem, choices: Sequence[str], like: str, draw: Random, pool: Pool) -> str | None:
@@ -150,15 +150,21 @@ def off_topic(original: Problem, choices: Sequence[str], like: str, draw: Random
     if denied(asked) or len(words(asked) - _TOPICLESS) < 2:
         return None
     taken = words(original.question).union(*map(words, choices))
-    fitting = pool.forms.get((subject(original), ending(original.question)), [])
-    return _drawn(original, fitting, choices, taken, like, draw, pool)
+    end = ending(original.question)
+    fitting = pool.forms.get((subject(original), end), [])
+    found = _drawn(original, fitting, choices, taken, form(like), draw, pool)
+    if found or end not in ("?", ""):
+        return found
+    kinds = {option.form for option in fitting} - {form(like)}  # behind a whole question more forms read well
+    near = sorted(kind for kind in kinds if kind[:2] == form(like)[:2] and kind[2] in ("article", "other", "ing"))
+    return next(filter(None, (_drawn(original, fitting, choices, taken, kind, draw, pool) for kind in near)), None)
 
 
 def _drawn(
-    original: Problem, options: Sequence[Option], choices: Sequence[str], taken: frozenset[str], like: str,
+    original: Problem, options: Sequence[Option], choices: Sequence[str], taken: frozenset[str], looks: Form,
     draw: Random, pool: Pool,
 ) -> str | None:  # fmt: skip
-    length, looks = [len(choice.split()) for choice in choices], form(like)
+    length = [len(choice.split()) for choice in choices]
     least, most, item = min(length), max(length), original.id
     fitting = [
         option for option in options
