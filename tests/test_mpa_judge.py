@@ -43,7 +43,7 @@ def test_a_judge_who_says_yes_to_all_is_found_out(tmp_path):
     with serve("<<<Yes>>>") as server:
         blind = chat.make("openai", tmp_path, model="m", base_url=server.url, key_env=None)
         report = faults.measure(gradeschool("test", 5, 1), agents.of(None, blind), 1)
-    assert report["question"]["recall"] < 0.95 and report["question"]["by_fault"]["exchanged numbers"][0] < 5
+    assert report["question"]["recall"] < 0.9
 
 
 def test_a_faulty_composition_is_caught_whole():

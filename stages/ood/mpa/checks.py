@@ -14,36 +14,58 @@ from collections.abc import Sequence
 from stages.lib import answers, numerals
 from stages.lib.records import Problem
 from stages.ood.mpa import normal, spans
-from stages.ood.mpa.facts import Facts, asking, facts, head, stem, tokens
+from stages.ood.mpa.facts import Facts, asking, counted, facts, head, stem, tokens
 from stages.ood.mpa.lexicon import COUNTS, EMPTY, OPPOSITE
 from stages.ood.mpa.principles import LETTERS, Draft, draft
+
+CROSSED = 1  # words by which two numbers must stand nearer each other's old places than their own
 
 
 def question(original: str, text: str) -> list[str]:
     """What is wrong with a question that should say what the original says."""
     ours, theirs, found = facts(original), facts(text), []
-    if ours.numbers.keys() != theirs.numbers.keys():
+    if ours.numbers.keys() - {"1"} != theirs.numbers.keys() - {"1"}:  # `1 week` may be told as `a week`
         found.append(f"the numbers changed ({_change(ours.numbers, theirs.numbers)})")
     if ours.formulas.keys() != theirs.formulas.keys():
         found.append(f"a formula changed ({_change(ours.formulas, theirs.formulas)})")
+    if pair := _exchanged(ours, theirs):
+        found.append(f"numbers changed places ({', '.join(pair)})")
     if _remeasured(ours, theirs):
-        found.append(f"a unit changed ({_change(Counter(ours.units), Counter(theirs.units)) or 'of one number'})")
+        found.append(f"a unit changed ({_change(ours.units, theirs.units) or 'of one number'})")
     if ours.denials != theirs.denials:
         found.append(f"{theirs.denials} denials where the original has {ours.denials}")
-    lost, new = ours.classes - theirs.classes, theirs.classes - ours.classes
-    if "average" in lost | new or any(OPPOSITE.get(name) in new for name in lost):
-        found.append(f"a comparison changed ({_change(Counter(ours.classes), Counter(theirs.classes))})")
+    lost, new = ours.classes - theirs.classes, theirs.classes - ours.classes  # as often as they are said
+    if ("average" in ours.classes) != ("average" in theirs.classes) or any(OPPOSITE.get(name) in new for name in lost):
+        found.append(f"a comparison changed ({_change(ours.classes, theirs.classes)})")
     wanted, asked = head(original), Counter(stem(w) for part in asking(text) for w in tokens(part))
     if wanted and not any(asked[word] for word in wanted):
         found.append(f"the quantity asked for is gone ({', '.join(sorted(wanted))})")
+    strange = counted(text) - {word for part in (original, normal.plain(original)) for word in map(stem, tokens(part))}
+    strange = {word for word in strange if theirs.stems[word] < 2}  # what is so called all along has another name only
+    if strange and counted(original):
+        found.append(f"another quantity is asked for ({', '.join(sorted(strange))})")
     if lost := _lost(original, theirs):
         found.append(f"a condition is gone ({lost[:60]!r})")
     return found
 
 
+def _exchanged(ours: Facts, theirs: Facts) -> tuple[str, str] | None:
+    """Two numbers of which each stands among the other's words."""
+    both = sorted(ours.beside.keys() & theirs.beside.keys())
+    for i, one in enumerate(both):
+        for other in both[i + 1 :]:
+            mine, yours = ours.beside[one], ours.beside[other]
+            mine, yours = mine - yours, yours - mine
+            straight = (mine & theirs.beside[one]).total() + (yours & theirs.beside[other]).total()
+            crossed = (mine & theirs.beside[other]).total(), (yours & theirs.beside[one]).total()
+            if sum(crossed) >= straight + CROSSED and sum(crossed) > 1:
+                return one, other
+    return None
+
+
 def _remeasured(ours: Facts, theirs: Facts) -> bool:
     """Whether a number has another unit than before, or one unit of the text gave way to another."""
-    if ours.units - theirs.units and theirs.units - ours.units:
+    if ours.units - theirs.units and theirs.units.keys() - ours.units.keys():
         return True
     before: dict[str, set[str]] = {}
     for number, unit in ours.measures:
