@@ -125,26 +125,32 @@ def test_context_holds_no_number_and_not_the_answer():
 
 
 @pytest.mark.parametrize(("choices", "answer", "question"), NEW)
-def test_a_new_choice_differs_from_all_and_comes_last(choices, answer, question):
-    for i in range(25):
+def test_a_new_choice_differs_from_all_and_stands_anywhere(choices, answer, question):
+    places = set()
+    for i in range(40):
         parent = item(i, question, choices, answer)
         variant = made(parent, "newchoice")
-        assert variant.choices[:4] == choices and len(variant.choices) == 5 and variant.answer == answer
-        assert not any(checks.alike(variant.choices[4], choice) for choice in choices)
+        new = variant.program.params["origin"].index(None)
+        places.add(new)
+        assert variant.choices[:new] + variant.choices[new + 1 :] == choices
+        assert variant.choices["ABCDE".index(variant.answer)] == choices["ABCD".index(answer)]
+        assert not any(checks.alike(variant.choices[new], choice) for choice in choices)
+    assert places == {0, 1, 2, 3, 4}
 
 
 def test_a_new_estimate_is_never_nearer_to_the_key_than_an_option_on_its_side():
     for i in range(60):
         values = [10, 20, 30, 40]
         parent = item(i, "About how much is it?", [f"about {v}" for v in values], "B")
-        new = float(made(parent, "newchoice").choices[4].split()[1])
+        variant = made(parent, "newchoice")
+        new = float(variant.choices[variant.program.params["origin"].index(None)].split()[1])
         assert any((v > 20) == (new > 20) and abs(v - 20) < abs(new - 20) for v in values if v != 20)
 
 
 def test_two_wrong_options_that_make_up_the_key_are_not_joined():
     parent = item(0, "Which of these is found there?", ["actin", "myosin", "actin and myosin", "water"], "C")
     for i in range(20):
-        new = made(parent, "newchoice", seed=i).choices[4]
+        new = next(choice for choice in made(parent, "newchoice", seed=i).choices if choice not in parent.choices)
         assert not ("actin" in new and "myosin" in new)
 
 
