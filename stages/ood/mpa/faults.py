@@ -136,7 +136,8 @@ def _option_number(options: list[str], key: int, problem: Problem, draw: Random)
 
 
 def _option_negated(options: list[str], key: int, problem: Problem, draw: Random) -> list[str]:
-    i = draw.randrange(len(options))
+    old = [i for i, origin in enumerate(checks.origins(problem, options)) if origin is not None]
+    i = draw.choice(old)  # a new option, denied, would be another new option
     options[i] = f"not {options[i]}"
     return options
 
