@@ -6,7 +6,7 @@ import random
 import pytest
 
 from stages.lib.records import Problem, Source
-from stages.ood import audit, dyval
+from stages.ood import audit, dyval, figures
 from stages.ood.audit import Set
 from stages.ood.rejects import Reject
 
@@ -109,7 +109,7 @@ def test_the_distance_of_numbers_is_kolmogorovs():
 
     rng = random.Random(1)
     left, right = [rng.gauss(0, 1) for _ in range(80)], [rng.choice((0.0, 0.5, 1.0)) for _ in range(50)]
-    assert audit.distance(left, right) == pytest.approx(ks_2samp(left, right).statistic)
+    assert figures.distance(left, right) == pytest.approx(ks_2samp(left, right).statistic)
     parents = {p.id: p for p in (free(n, f"What is {n}?", "1") for n in range(100))}
     larger = [
         free(n, f"What is {n}000?", str(n)).model_copy(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.lib import chat
+from stages.lib import chat, patience
 from stages.lib.errors import UserError
 from tests.chat_server import serve
 
@@ -79,7 +79,7 @@ def test_retry_after_may_be_a_date_or_nonsense():
     def seconds(value):
         error = ValueError()
         error.response = SimpleNamespace(headers={"retry-after": value})
-        return chat._retry_after(error)
+        return patience._retry_after(error)
 
     assert 7 < seconds(formatdate(time.time() + 10, usegmt=True)) <= 10
     assert seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0 and seconds("soon") is None and seconds("12") == 12
@@ -131,7 +131,7 @@ def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
 
 def test_a_server_that_is_gone_ends_the_work(open_chat):
     talk = open_chat("http://127.0.0.1:9/v1", tries=1)
-    for _ in range(chat.HOPELESS - 1):
+    for _ in range(patience.HOPELESS - 1):
         with pytest.raises(chat.NoAnswer):
             talk.ask("p", "k")
     with pytest.raises(UserError, match="start the server"):

@@ -72,6 +72,7 @@ def verified(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[s
         faults.append(f"generator {problem.program.generator!r} has no checker")
     else:
         faults += checker(problem)
+        faults += _parent(problem) if not faults else []
     return ("failed" if faults else "verified"), faults
 
 
@@ -111,6 +112,15 @@ def _checker(generator: str) -> Callable[[Problem], list[str]] | None:
     if generator not in CHECKERS:
         return None
     return getattr(import_module(CHECKERS[generator]), "check", None)
+
+
+def _parent(problem: Problem) -> list[str]:
+    """What is wrong with the problem that a reworded one carries within: its label is only as good as its parent's."""
+    if problem.program.generator != "mpa":
+        return []
+    from stages.ood import mpa
+
+    return [f"its parent: {fault}" for fault in verified(mpa.parent(problem), {})[1]]
 
 
 def _gradeschool(problem: Problem) -> list[str]:

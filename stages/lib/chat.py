@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -22,12 +21,10 @@ from pydantic import Field, ValidationError
 from stages.lib import files, models, seeds
 from stages.lib.errors import UserError
 from stages.lib.params import Params
+from stages.lib.patience import NoAnswer, patient
 from stages.lib.records import explain
 
 VERSION = 1
-LONGEST_WAIT = 120.0  # seconds between two tries, whatever a server asks for
-HOPELESS = 8  # requests in a row without an answer after which a server is taken to be gone
-PERMANENT = (400, 401, 403, 404, 405, 413, 422)  # asking again would not help
 
 T, U = TypeVar("T"), TypeVar("U")
 
@@ -55,10 +52,6 @@ class Local(Params):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     temperature: float = Field(0.0, ge=0)
     max_tokens: int = Field(256, ge=1)
-
-
-class NoAnswer(Exception):
-    """The model gave no usable answer within the allowed number of tries; the text says what happened last."""
 
 
 class Reply(NamedTuple):
@@ -201,78 +194,12 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
             raise ValueError("the answer is empty")
         return Reply(text, *tokens)
 
-    reply = _patient(once, settings, ledger, lambda text: text.replace(secret, "[key]") if secret else text)
+    reply = patient(
+        once, f"{settings.base_url}, model {settings.model}", settings.tries, settings.backoff,
+        lambda: ledger.add(retries=1), lambda text: text.replace(secret, "[key]") if secret else text,
+    )  # fmt: skip
     identity = {"kind": "openai", "base_url": settings.base_url, "model": settings.model, **sampling}
     return Chat(identity, reply, cache, ledger, settings.threads)
-
-
-def _patient(
-    once: Callable[[str, int], Reply], settings: OpenAI, ledger: Ledger, redact: Callable[[str], str]
-) -> Callable[[str, int], Reply]:
-    """`once`, tried again with backoff. Every error it lets out is ours, made of redacted text and linked to no other."""
-    import tenacity
-
-    spread = tenacity.wait_random_exponential(multiplier=settings.backoff, max=LONGEST_WAIT)
-    failed = 0  # requests in a row
-
-    def wait(state: tenacity.RetryCallState) -> float:
-        asked = _retry_after(state.outcome.exception())
-        return min(LONGEST_WAIT, asked + settings.backoff * _jitter() if asked is not None else spread(state))
-
-    def reply(prompt: str, seed: int) -> Reply:
-        nonlocal failed
-        attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(settings.tries), wait=wait, reraise=True,
-            retry=tenacity.retry_if_exception(lambda error: not _permanent(error)),
-            before_sleep=lambda state: ledger.add(retries=1),
-        )  # fmt: skip
-        try:
-            found = attempts(once, prompt, seed)
-        except Exception as error:
-            reason = " ".join(redact(f"{type(error).__name__}: {error}").split())[:300]
-            permanent = _permanent(error)
-        else:
-            failed = 0
-            return found
-        failed += 1
-        if permanent:
-            raise UserError(f"{settings.base_url}, model {settings.model}: refused the request ({reason})")
-        if failed >= HOPELESS:
-            raise UserError(
-                f"{settings.base_url}: no answer to {failed} requests in a row, each tried {settings.tries} times "
-                f"(last: {reason}); start the server and run again, answers so far are kept"
-            )
-        raise NoAnswer(f"no answer after {settings.tries} tries ({reason})")
-
-    return reply
-
-
-def _permanent(error: BaseException) -> bool:
-    return not isinstance(error, Exception) or getattr(error, "status_code", None) in PERMANENT
-
-
-def _retry_after(error: BaseException | None) -> float | None:
-    """Seconds the server asked to be left alone: a number or a date (RFC 9110, 10.2.3)."""
-    from email.utils import parsedate_to_datetime
-
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
-
-
-def _jitter() -> float:
-    import random
-
-    return random.random()  # of waiting only: no result depends on it
 
 
 # A model in this process.

@@ -77,14 +77,16 @@ def chosen(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
     return sorted(ranked[:n], key=lambda problem: problem.id)
 
 
-def made(parents: list[Problem], section: Params, of: agents.Agents, seed: int) -> tuple[list[Problem], list[Reject]]:
-    """All variants of these parents."""
+def made(
+    parents: list[Problem], section: Params, of: agents.Agents, seed: int, others: list[Problem]
+) -> tuple[list[Problem], list[Reject]]:
+    """All variants of these parents. New options may be taken from `others`."""
     names = section.operators
     if all(parent.benchmark == "competition" for parent in parents):  # their programs are families of their own
         names = [name for name in names if all("text" in operators.OPERATORS[part].by for part in name.split("+"))]
     variants, rejects = operators.variants(parents, names, seed)
     for wanted in section.principles:
-        more, refused = pipeline.variants(parents, wanted, of, seed, section.tries)
+        more, refused = pipeline.variants(parents, wanted, of, seed, section.tries, others)
         variants, rejects = variants + more, rejects + refused
     return variants, rejects
 
@@ -113,9 +115,11 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     chats = {role: _chat(run, role) for role in ("paraphraser", "evaluator")}
     of = agents.of(**chats)
     parents = chosen(splits["test"], section.parents, run.seed)
-    variants, rejects = made(parents, section, of, run.seed)
+    variants, rejects = made(parents, section, of, run.seed, splits["test"])
     if section.aime_parents:
-        more, refused = made(chosen(competition["test"], section.aime_parents, run.seed), section, of, run.seed)
+        more, refused = made(
+            chosen(competition["test"], section.aime_parents, run.seed), section, of, run.seed, competition["test"]
+        )
         variants, rejects = variants + more, rejects + refused
     for task in section.dyval.tasks:
         wanted = section.dyval

@@ -13,14 +13,22 @@ from stages.lib import seeds
 from stages.lib.chat import Chat
 from stages.lib.records import Problem
 from stages.ood.mpa import normal, prompts, rules
-from stages.ood.mpa.distractors import Pool
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft
+from stages.ood.mpa.stock import Pool
+
+RULES = "rules"
 
 
 class ParaphraserAgent(NamedTuple):
     """Applies one principle to a draft: by the model, or by the rules where there is none."""
 
     chat: Chat | None
+
+    def name(self) -> str | dict:
+        """`rules`, or what identifies the model and its settings; not where it is served."""
+        if self.chat is None:
+            return RULES
+        return {name: value for name, value in self.chat.identity.items() if name != "base_url"}
 
     def apply(self, principle: str, original: Problem, made: Draft, pool: Pool, key: tuple) -> Draft:
         """The next draft. Raises Unfit, prompts.Unreadable or chat.NoAnswer. `key` makes the draw: seed, item, try."""

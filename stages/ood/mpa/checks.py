@@ -10,121 +10,62 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
 from stages.lib import answers, numerals
 from stages.lib.records import Problem
 from stages.ood.mpa import normal, spans
-from stages.ood.mpa.lexicon import COMPARISONS, COUNTS, DENIALS, EMPTY, OPPOSITE, UNITS
+from stages.ood.mpa.facts import Facts, asking, counted, facts, head, stem, tokens
+from stages.ood.mpa.lexicon import COUNTS, EMPTY, OPPOSITE
 from stages.ood.mpa.principles import LETTERS, Draft, draft
 
-_TOKEN = re.compile(rf"[{spans.MASKED}]|[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[a-z]+(?:'[a-z]+)?|[$€£%°]")
-_FORMULA = re.compile(r"[0-9\\^_=]|^\$")
-_PLACE = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
-_ASKING = re.compile(
-    r"\?|(?:^|, (?:then )?)"
-    r"(?:find|determine|identify|compute|calculate|evaluate|simplify|express|what|how|which|work out)\b",
-    re.I,
-)
-_HEAD = re.compile(
-    r"\b(?:how (?:many|much)|(?:find|determine|identify|what (?:is|are|was|were)|number of|value of)(?: the)?)\s+(.+)",
-    re.I,
-)
-_NO_NOUN = re.compile(r"(?:do|does|did|is|are|was|were|will|would|can|could|should|has|have|had)\b", re.I)
-
-
-def _tokens(text: str) -> list[str]:
-    """Words in lower case, numbers, unit signs; formulas as their whole text without white space."""
-    masked, kept = spans.mask(text)
-    text = _PLACE.sub("", masked.lower().replace("’", "'").replace("n't", " not"))
-    found = _TOKEN.findall(text)
-    return ["".join(kept[ord(t) - spans.FIRST].split()) if "\ue000" <= t <= "\uf8ff" else t for t in found]
-
-
-@lru_cache(maxsize=1 << 15)
-def stem(word: str) -> str:
-    """What a word shares with its inflections, roughly."""
-    word = normal.LEMMA.get(word, word)
-    return re.sub(r"(?:ies|es|s|ing|ed|ly)$", "", word)[:6] or word
-
-
-class Facts:
-    """What a text says that no paraphrase may change."""
-
-    def __init__(self, text: str):
-        words = _tokens(text)
-        self.numbers: Counter[str] = Counter()
-        self.measures: Counter[tuple[str, str]] = Counter()
-        self.formulas: Counter[str] = Counter()
-        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
-            value = COUNTS.get(word, word if word[0].isdigit() or word[0] == "." else None)
-            if value is not None and len(word) < 40:
-                self.numbers[value.rstrip(".")] += 1
-                unit = UNITS.get(before) if before in ("$", "€", "£") else UNITS.get(after)
-                if unit:
-                    self.measures[value, unit] += 1
-            elif _FORMULA.search(word):
-                self.formulas[word] += 1
-        self.units = {UNITS[word] for word in words if word in UNITS}
-        self.denials = sum(word in DENIALS for word in words)
-        self.classes = {COMPARISONS[word] for word in words if word in COMPARISONS}
-        self.stems = Counter(stem(word) for word in words if word not in EMPTY and word[0].isalpha())
-
-
-@lru_cache(maxsize=1 << 13)
-def facts(text: str) -> Facts:
-    return Facts(text)
-
-
-@lru_cache(maxsize=1 << 13)
-def asking(text: str) -> tuple[str, ...]:
-    """The sentences that ask, as written; the last one where none shows it by its mark or first word."""
-    masked, kept = spans.mask(text)
-    parts = [(part, spans.unmask(part, kept)) for part, _ in spans.sentences(masked)]
-    found = tuple(whole for part, whole in parts if _ASKING.search(part) and whole not in normal.FRAMES)
-    return found or tuple(whole for _, whole in parts[-1:])
-
-
-def asks(text: str) -> bool:
-    """Whether any sentence asks."""
-    return any(_ASKING.search(sentence) for sentence in asking(text))
-
-
-def head(text: str) -> frozenset[str]:
-    """Stems of the noun a question asks for: of `how many red clips did she sell` clip or red."""
-    for sentence in reversed(asking(text)):
-        found = _HEAD.search(sentence)
-        if found and not _NO_NOUN.match(found[1]):
-            words = [word for word in _tokens(found[1])[:5] if word not in EMPTY and word.isalpha()]
-            return frozenset(stem(word) for word in words[:2])
-    return frozenset()
+CROSSED = 1  # words by which two numbers must stand nearer each other's old places than their own
 
 
 def question(original: str, text: str) -> list[str]:
     """What is wrong with a question that should say what the original says."""
     ours, theirs, found = facts(original), facts(text), []
-    if ours.numbers.keys() != theirs.numbers.keys():
+    if ours.numbers.keys() - {"1"} != theirs.numbers.keys() - {"1"}:  # `1 week` may be told as `a week`
         found.append(f"the numbers changed ({_change(ours.numbers, theirs.numbers)})")
     if ours.formulas.keys() != theirs.formulas.keys():
         found.append(f"a formula changed ({_change(ours.formulas, theirs.formulas)})")
+    if pair := _exchanged(ours, theirs):
+        found.append(f"numbers changed places ({', '.join(pair)})")
     if _remeasured(ours, theirs):
-        found.append(f"a unit changed ({_change(Counter(ours.units), Counter(theirs.units)) or 'of one number'})")
+        found.append(f"a unit changed ({_change(ours.units, theirs.units) or 'of one number'})")
     if ours.denials != theirs.denials:
         found.append(f"{theirs.denials} denials where the original has {ours.denials}")
-    lost, new = ours.classes - theirs.classes, theirs.classes - ours.classes
-    if "average" in lost | new or any(OPPOSITE.get(name) in new for name in lost):
-        found.append(f"a comparison changed ({_change(Counter(ours.classes), Counter(theirs.classes))})")
-    wanted, asked = head(original), Counter(stem(w) for part in asking(text) for w in _tokens(part))
+    lost, new = ours.classes - theirs.classes, theirs.classes - ours.classes  # as often as they are said
+    if ("average" in ours.classes) != ("average" in theirs.classes) or any(OPPOSITE.get(name) in new for name in lost):
+        found.append(f"a comparison changed ({_change(ours.classes, theirs.classes)})")
+    wanted, asked = head(original), Counter(stem(w) for part in asking(text) for w in tokens(part))
     if wanted and not any(asked[word] for word in wanted):
         found.append(f"the quantity asked for is gone ({', '.join(sorted(wanted))})")
+    strange = counted(text) - {word for part in (original, normal.plain(original)) for word in map(stem, tokens(part))}
+    strange = {word for word in strange if theirs.stems[word] < 2}  # what is so called all along has another name only
+    if strange and counted(original):
+        found.append(f"another quantity is asked for ({', '.join(sorted(strange))})")
     if lost := _lost(original, theirs):
         found.append(f"a condition is gone ({lost[:60]!r})")
     return found
 
 
+def _exchanged(ours: Facts, theirs: Facts) -> tuple[str, str] | None:
+    """Two numbers of which each stands among the other's words."""
+    both = sorted(ours.beside.keys() & theirs.beside.keys())
+    for i, one in enumerate(both):
+        for other in both[i + 1 :]:
+            mine, yours = ours.beside[one], ours.beside[other]
+            mine, yours = mine - yours, yours - mine
+            straight = (mine & theirs.beside[one]).total() + (yours & theirs.beside[other]).total()
+            crossed = (mine & theirs.beside[other]).total(), (yours & theirs.beside[one]).total()
+            if sum(crossed) >= straight + CROSSED and sum(crossed) > 1:
+                return one, other
+    return None
+
+
 def _remeasured(ours: Facts, theirs: Facts) -> bool:
     """Whether a number has another unit than before, or one unit of the text gave way to another."""
-    if ours.units - theirs.units and theirs.units - ours.units:
+    if ours.units - theirs.units and theirs.units.keys() - ours.units.keys():
         return True
     before: dict[str, set[str]] = {}
     for number, unit in ours.measures:
@@ -173,12 +114,12 @@ def context(original: Problem, added: str) -> list[str]:
 def leaks(original: Problem, text: str) -> bool:
     """Whether a text says the answer: the key's content words all stand in it."""
     key = original.choices[LETTERS.index(original.answer)] if original.choices else original.answer
-    words = [stem(word) for word in _tokens(normal.option(key)) if word not in EMPTY]
-    said = Counter(stem(word) for word in _tokens(text))
+    words = [stem(word) for word in tokens(normal.option(key)) if word not in EMPTY]
+    said = Counter(stem(word) for word in tokens(text))
     spoken = [name for name, value in COUNTS.items() if value == key.strip()]
     if not words:  # `just.`, `all`: nothing but the words themselves can tell
-        bare = " ".join(_tokens(normal.option(key)))
-        return bool(bare) and f" {bare} " in f" {' '.join(_tokens(text))} "
+        bare = " ".join(tokens(normal.option(key)))
+        return bool(bare) and f" {bare} " in f" {' '.join(tokens(text))} "
     return all(said[word] for word in words) or any(said[stem(name)] for name in spoken)
 
 
@@ -211,6 +152,11 @@ def origins(original: Problem, choices: Sequence[str]) -> tuple[int | None, ...]
         free.pop(index, None)
         found.append(index)
     return tuple(found)
+
+
+def told_apart(original: Problem) -> bool:
+    """Whether no two options have one normal form, so that a text tells which option it is."""
+    return len({normal.option(choice) for choice in original.choices or ()}) == len(original.choices or ())
 
 
 def options(original: Problem, made: Draft, principles: Sequence[str]) -> list[str]:

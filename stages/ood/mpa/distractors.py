@@ -1,11 +1,13 @@
-"""Principle 5 without a model: an option that is wrong by construction.
+"""Principle 5 without a model: an option that is wrong by construction and looks like the others.
 
-One of four, by what question and options look like:
-number   the options are numbers and the question has one answer: a number near one of them; of a question that asks
-         for an estimate, a number that lies farther from the key than an option on its side (nearer ones may be right)
-verdict  the options are verdicts with reasons: the verdict that the key denies, with a wrong option's reason
-other    the question names its one answer (who, what city): an answer to another question of the same kind
-both     else: both of two wrong options at once; wrong because each is, in a question about exceptions too
+The first of six that fits, by what question and options look like:
+number     the options are numbers and the question has one answer: a number near one of them; of a question that asks
+           for an estimate, a number that lies farther from the key than an option on its side (nearer ones may be right)
+part       the same inside formulas and measures: one number of an option changed
+verdict    the options are verdicts with reasons: the verdict that the key denies, with a wrong option's reason
+kind       the question names its one answer (who, what city): an answer to another question of the same kind
+elsewhere  another question's option of the same form and length, on another topic of the same subject
+both       else: two wrong options at once; wrong because each is, in a question about exceptions too
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
-from typing import NamedTuple
 
-from stages.lib import numerals, seeds
+from stages.lib import numerals
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, normal
-from stages.ood.mpa.lexicon import EMPTY
-from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit, above
+from stages.ood.mpa import checks, facts, normal
+from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above
+from stages.ood.mpa.stock import Pool, off_topic, same_kind, words
 
 _ONE = re.compile(r"(?<![\w.])-?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w]*[0-9])")
+_DIGIT = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?![0-9.,]|\^)")
+_WORD = re.compile(r"(?<!\\)\b[a-zA-Z]{3,}")
 _ESTIMATE = re.compile(
     r"about|approximat|roughly|closest|nearest|estimat|around|as of|percent|average|per capita|share|typical|usual|"
     r"normal|range|recommend|dose|at least|at most|more than|less than|population|likely|probab|how old|how long ago",
@@ -32,51 +35,17 @@ _SEVERAL = re.compile(
     r"\b(?:which|except|not|could|may|might|possible|among|following|these|an? (?:example|factor|multiple))\b|n't\b",
     re.I,
 )
-_DENIED = re.compile(r"\b(?:except|not|least|false|incorrect)\b|n't\b", re.I)
-_WHO = re.compile(
-    r"\b(who (?:was|is) the"
-    r"|who (?:wrote|invented|discovered|said|painted|directed|played|founded|developed|proposed|introduced|coined)"
-    r"|what (?:city|country|state|river|language|planet|colou?r|animal|sport|actor|actress|band|author|president|month)"
-    r"|in what (?:city|country|state)"
-    r"|which (?:country|city|actor|actress|president|philosopher|artist|author|planet) (?:was|is|did|has))\b",
-    re.I,
-)
 _VERDICT = re.compile(
     r"^(?P<verdict>[A-Z][\w ]{0,40}?)(?P<join>[,;.:]? (?:because|since|if|as|unless)\b|, )(?P<reason>.{12,})$", re.S
 )
+_JOINED = ("{} and {}", "both {} and {}", "{} as well as {}", "{} together with {}")
 LONGEST = 240  # characters of two options taken together
-
-
-class Pool(NamedTuple):
-    """Options of other items, by benchmark, split, subject and kind of question; each with the id of its item."""
-
-    kinds: dict[tuple[str, ...], list[tuple[str, str]]]
-    seed: int
-
-
-def pool(problems: Sequence[Problem], seed: int) -> Pool:
-    kinds: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-    for problem in problems:
-        if problem.choices and (kind := _kind(problem)):
-            entries = kinds.setdefault(kind, [])
-            entries += [(problem.id, choice) for choice in problem.choices if not above(choice)]
-    return Pool(kinds, seed)
-
-
-def _kind(problem: Problem) -> tuple[str, ...] | None:
-    asked = checks.asking(problem.question)[-1]
-    if _DENIED.search(asked) or not (found := _WHO.search(asked)):
-        return None
-    what = " ".join(found[1].lower().split())
-    if what.startswith("who"):
-        what = "who"
-    return (problem.benchmark, problem.split, problem.id.rsplit("/", 1)[0], what)
 
 
 def new_choice(original: Problem, made: Draft, draw: Random, pool: Pool) -> str:
     """A wrong option like the others, clear of all of them. Raises Unfit with the reason where none can be made."""
     key = LETTERS.index(made.answer)
-    makers = (_number, _verdict, _other, _both)
+    makers = (_number, _part, _verdict, _kind, _elsewhere, _both)
     for maker in makers:
         for _ in range(6):
             new = maker(original, made.choices, key, draw, pool)
@@ -88,7 +57,7 @@ def new_choice(original: Problem, made: Draft, draw: Random, pool: Pool) -> str:
 
 
 def _number(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
-    asked = checks.asking(original.question)[-1]
+    asked = facts.asking(original.question)[-1]
     found = [_ONE.findall(choice) for choice in choices]
     if _SEVERAL.search(asked) or any(len(one) != 1 for one in found) or "\\" in choices[key]:
         return None
@@ -111,6 +80,19 @@ def _number(original: Problem, choices: Sequence[str], key: int, draw: Random, p
     if (new == 0 and 0 not in values) or (_year(values) and not 1000 <= new <= 2030):
         return draw.choice(choices)
     return _ONE.sub(lambda one: _written(new, one[0], places), choices[key], count=1)
+
+
+def _part(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
+    """One number inside a formula or a measure changed, of a question with one exact answer."""
+    asked = facts.asking(original.question)[-1]
+    if _SEVERAL.search(asked) or _ESTIMATE.search(original.question):
+        return None
+    if any(len(choice) > 80 or not _DIGIT.search(choice) or len(_WORD.findall(choice)) > 2 for choice in choices):
+        return None
+    text = draw.choice(choices)
+    one = draw.choice(list(_DIGIT.finditer(text)))
+    new = int(one[0]) + draw.choice((-2, -1, 1, 2, 3))
+    return text if new < 1 else f"{text[: one.start()]}{new}{text[one.end() :]}"
 
 
 def _value(text: str) -> Fraction | None:
@@ -144,38 +126,31 @@ def _verdict(original: Problem, choices: Sequence[str], key: int, draw: Random, 
     return f"{read[other]['verdict']}{join} {read[reason]['reason'].lstrip()}"
 
 
-def _other(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
-    kind = _kind(original)
-    if kind is None:
-        return None
-    taken = {word for choice in choices for word in _words(choice)}
-    length = [len(choice.split()) for choice in choices]
-    fitting = [
-        choice for item, choice in pool.kinds.get(kind, [])
-        if item != original.id and not taken & _words(choice) and min(length) <= len(choice.split()) <= max(length)
-        and choice[:1].isupper() == choices[key][:1].isupper() and choice.endswith(".") == choices[key].endswith(".")
-        and not any(char.isdigit() for char in choice)
-    ]  # fmt: skip
-    nonce = draw.random()
-    # The smallest hash wins: another item in the pool changes only the draws it wins.
-    return min(fitting, key=lambda c: seeds.key(pool.seed, "ood", VERSION, original.id, nonce, c), default=None)
+def _kind(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
+    return same_kind(original, choices, choices[key], draw, pool)
 
 
-def _words(text: str) -> set[str]:
-    return {checks.stem(word) for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in EMPTY}
+def _elsewhere(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
+    plain = [choice for choice in choices if not above(choice)]
+    return off_topic(original, choices, draw.choice(plain), draw, pool)
 
 
 def _both(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
     if re.match(r"(?:true|false|wrong|not wrong|yes|no|valid|invalid), ", normal.option(choices[key])):
         raise Unfit("the options are all the verdicts there are on two statements")
+    if any(len(_WORD.findall(choice)) == 0 for choice in choices):
+        return None  # `5 and 20` reads as no option at all
     wrong = [i for i, choice in enumerate(choices) if i != key and not above(choice)]
     pairs = [(i, j) for i in wrong for j in wrong if i < j and len(choices[i]) + len(choices[j]) <= LONGEST]
     draw.shuffle(pairs)
-    claims = _words(choices[key])
+    claims = words(choices[key])
     for i, j in pairs:
-        if claims and claims <= _words(choices[i]) | _words(choices[j]):
+        if claims and claims <= words(choices[i]) | words(choices[j]):
             continue  # the two together may be what the key says
-        return "both “{}” and “{}”".format(*(_unquoted(choices[k]) for k in (i, j)))
+        one, other = (_unquoted(choices[k]) for k in (i, j))
+        if all(choice[:1].isupper() for choice in choices) and other.split()[0] not in original.question:
+            other = re.sub(r"^[A-Z](?=[a-z]+\b)", lambda first: first[0].lower(), other)  # a sentence's capital
+        return draw.choice(_JOINED).format(one, other)
     return None
 
 

@@ -14,7 +14,7 @@ from random import Random
 
 from stages.lib import seeds
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, distractors, normal, pipeline, principles, spans
+from stages.ood.mpa import checks, facts, normal, pipeline, principles, spans, stock
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit
 
@@ -83,7 +83,7 @@ def _other_quantity(text: str, draw: Random) -> str | None:
 def _dropped_condition(text: str, draw: Random) -> str | None:
     masked, kept = spans.mask(text)
     parts = spans.sentences(masked)
-    asks = checks.asking(text)
+    asks = facts.asking(text)
     droppable = [
         i for i, (part, _) in enumerate(parts)
         if spans.unmask(part, kept) not in (*asks, *normal.FRAMES) and len(re.findall(r"[a-z]{4,}", part)) >= 3
@@ -136,7 +136,8 @@ def _option_number(options: list[str], key: int, problem: Problem, draw: Random)
 
 
 def _option_negated(options: list[str], key: int, problem: Problem, draw: Random) -> list[str]:
-    i = draw.randrange(len(options))
+    old = [i for i, origin in enumerate(checks.origins(problem, options)) if origin is not None]
+    i = draw.choice(old)  # a new option, denied, would be another new option
     options[i] = f"not {options[i]}"
     return options
 
@@ -234,11 +235,11 @@ def measure(problems: Sequence[Problem], agents: Agents, seed: int) -> dict[str,
 
     n counts planted faults, good the untouched variants.
     """
-    pool = distractors.pool(problems, seed)
+    pool = stock.pool(problems, seed)
     return {name: _measured(problems, name, agents, pool) for name in principles.PRINCIPLES}
 
 
-def _measured(problems: Sequence[Problem], name: str, agents: Agents, pool: distractors.Pool) -> dict:
+def _measured(problems: Sequence[Problem], name: str, agents: Agents, pool: stock.Pool) -> dict:
     good = alarms = 0
     by_fault: dict[str, list[int]] = {fault: [0, 0] for fault in PLANTS[name]}
     for problem in problems:

@@ -26,9 +26,25 @@ _REQUEST = re.compile(
     r"(^|, (?:then )?|\bthen |\band )(?:what (?:is|are|was|were)|find|determine|identify|calculate|compute|work out)"
     r"(?: the value of)?(?= )"
 )
+_SAYING = re.compile(r"^(?:identify|determine|indicate|state) (?=(?:which|what|who)\b)")
+_AMONG = re.compile(r"^(?:out of|of|among) (the following|these)((?: [a-z-]+){0,3}), which ")
+_WHICH = re.compile(r"\bwhich one of (?=the following|these)")
+_WHAT = re.compile(r"^what (?:is|are|was|were) (.+) (called|termed|known as)\?$", re.S)
+_CALLED = re.compile(r"^(.+?) (?:is|are|was|were) (called|termed|known as)(?: an?)?:?$", re.S)
+_IS = re.compile(r"^(the [^,.?!:;]{6,}) (?:is|are|was|were)(?: the| an?)?:?$", re.S)
+_DOES = re.compile(rf"^what (?:does|do) (.+?) ({wording.STATES})(| to| of| on| in)\?$", re.S)
+_STEM = re.compile(rf"^([^,.?!:;]+?) ({wording.STATES})s?(| to| of| on| in)(?: the| an?)?:?$", re.S)
+_ADVERB = "(?:best|most often|usually|primarily|mainly|often|closely|directly) "
+_PARTICIPLE = (
+    rf"((?:{_ADVERB})?(?:[a-z]+ed|known|found|made|given|caused|shown|seen|drawn) (?:by|as|in|to|from|with|for))"
+)
+_DONE = re.compile(rf"^([^,.?!:;]+?) (?:is|are|was|were) {_PARTICIPLE}(?: the| an?)?:?$")
+_BY = re.compile(rf"^what (?:is|are|was|were) ([^,.!:;]+?) {_PARTICIPLE}\?$")
 _WH = re.compile(r"\bASK (?=(?:how|what|which|who|whom|whose|where|when|why|whether)\b)")
 FRAMES = sorted((frame.strip() for frames in wording.FRAMES.values() for frame in frames), key=len, reverse=True)
-_TURNS = frozenset(["if", "when", "given", "on", "in", "at", "during"])  # what a moved clause or phrase begins with
+_TURNS = frozenset(
+    ["if", "when", "given", "on", "in", "at", "during", "according", "as"]
+)  # what a moved clause or phrase begins with
 _HAVE = re.compile(r"^(?:have|had|has)$")
 
 
@@ -65,7 +81,7 @@ def forms(text: str) -> tuple[Form, ...]:
 
 
 def _form(masked: str, kept: Sequence[str]) -> Form:
-    text = _WH.sub("", _REQUEST.sub(r"\1ASK", plain(masked.strip())))
+    text = _WH.sub("", _REQUEST.sub(r"\1ASK", _question_of(plain(masked.strip()))))
     words = [
         " ".join(kept[ord(word) - spans.FIRST].split()) if "\ue000" <= word <= "\uf8ff" else word.replace(",", "")
         for word in _WORDS.findall(text)
@@ -77,6 +93,21 @@ def _form(masked: str, kept: Sequence[str]) -> Form:
     ]
     helpers = [word for word in words if word in _AUXILIARY and not _HAVE.match(word)]
     return (*main, "|", *helpers)
+
+
+def _question_of(text: str) -> str:
+    """A sentence in the one order of its kind: `Of these, which is` as `which of these is`, a statement to be completed
+    as the question that it stands for."""
+    text = text.replace("referred to as", "called")
+    text = _WHICH.sub("which of ", _AMONG.sub(r"which of \1\2 ", _SAYING.sub("", text)))
+    text = text.replace("which of these", "which of the following", 1)
+    for statement, asked in ((_CALLED, _WHAT), (_STEM, _DOES), (_DONE, _BY)):
+        if found := asked.match(text) or statement.match(text):
+            said = "".join(found.groups()[1:])
+            return f"ASK {found[1]} {'called' if said in ('known as', 'termed') else said}"
+    if found := _IS.match(text):
+        return f"ASK {found[1]}"
+    return text
 
 
 def turned(one: Form, other: Form) -> bool:

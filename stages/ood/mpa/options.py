@@ -7,9 +7,9 @@ from random import Random
 
 from stages.lib.records import Problem
 from stages.ood.mpa import normal, spans, wording
-from stages.ood.mpa.distractors import Pool
 from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above, lettered
 from stages.ood.mpa.questions import substituted
+from stages.ood.mpa.stock import Pool
 
 # Principle 2, every option in other words.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from stages.lib.chat import NoAnswer
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, distractors, principles, prompts
+from stages.ood.mpa import checks, principles, prompts, record, stock
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import Draft, Unfit
 from stages.ood.rejects import Reject
@@ -27,7 +27,7 @@ def variants(
     Raises UserError for an unknown principle and where a model's server is gone or refuses.
     """
     composition = principles.parse(wanted)
-    pool = distractors.pool(problems if others is None else others, seed)
+    pool = stock.pool(problems if others is None else others, seed)
 
     def one(problem: Problem) -> Problem | Reject:
         return variant(problem, composition, agents, pool, tries)
@@ -38,7 +38,7 @@ def variants(
 
 
 def variant(
-    problem: Problem, composition: Sequence[str], agents: Agents, pool: distractors.Pool, tries: int
+    problem: Problem, composition: Sequence[str], agents: Agents, pool: stock.Pool, tries: int
 ) -> Problem | Reject:
     name = principles.operator(composition)
     used, reason = 0, ""
@@ -53,13 +53,13 @@ def variant(
                 reason = str(refusal)
             else:
                 if reason is None:
-                    return principles.finished(problem, made, name)
+                    return record.finished(problem, made, composition, agents.paraphraser.name(), pool.seed, attempt)
     except (Unfit, NoAnswer) as refusal:
         reason = str(refusal)
     return Reject(f"{problem.id}~{name}", name, reason, max(used, 1))
 
 
-def draw(problem: Problem, applied: Sequence[str], agents: Agents, pool: distractors.Pool, attempt: int) -> Draft:
+def draw(problem: Problem, applied: Sequence[str], agents: Agents, pool: stock.Pool, attempt: int) -> Draft:
     """One finished draft, not yet checked."""
     made = principles.draft(problem)
     for principle in applied:
@@ -71,10 +71,3 @@ def fault(problem: Problem, made: Draft, applied: Sequence[str], agents: Agents,
     """The first thing that the checks, and then the judge, hold against a draft; None: it stands."""
     found = checks.faults(problem, made, applied)
     return found[0] if found else agents.evaluator.judge(problem, made, applied, key)
-
-
-def contradictions(parent: Problem, variant: Problem, composition: str | Sequence[str]) -> list[str]:
-    """What the checks hold against a finished variant, read from its record alone, with no model."""
-    made = Draft(variant.question, tuple(variant.choices or ()), (), variant.answer)
-    made = made._replace(origin=checks.origins(parent, made.choices))
-    return checks.faults(parent, made, principles.applicable(principles.parse(composition), parent))

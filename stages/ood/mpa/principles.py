@@ -62,16 +62,6 @@ def draft(problem: Problem) -> Draft:
     return Draft(problem.question, choices, tuple(range(len(choices))), problem.answer)
 
 
-def finished(parent: Problem, made: Draft, name: str) -> Problem:
-    """The draft as a record. The parent's program derives the parent's text, so the variant goes without."""
-    return parent.model_copy(
-        update={
-            "id": f"{parent.id}~{name}", "question": made.question, "choices": list(made.choices) or None,
-            "answer": made.answer, "parent": parent.id, "operator": name, "contract": "preserving", "program": None,
-        }
-    )  # fmt: skip
-
-
 def parse(names: str | Sequence[str]) -> tuple[str, ...]:
     """`all`, or principles joined by `+` or in a list, in the order of application. Raises UserError for others."""
     wanted = names.split("+") if isinstance(names, str) else list(names)

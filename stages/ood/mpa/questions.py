@@ -2,20 +2,21 @@
 
 The sentence that asks is turned into a request or back, its clauses change places, a phrase moves to the end, synonyms
 and contractions are exchanged; where that changes little, a line before the question says what is to be done. Formulas,
-numbers, units and quotations are masked and cannot change. In a multiple-choice question only the asking sentence is
-rewritten, since the rest may be a quoted source.
+numbers, units and quotations are masked and cannot change. In a multiple-choice question that cites a source only the
+asking sentence is rewritten.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, normal, spans, wording
-from stages.ood.mpa.distractors import Pool
+from stages.ood.mpa import facts, normal, phrasings, spans, wording
 from stages.ood.mpa.principles import Draft, Unfit
+from stages.ood.mpa.stock import Pool
 
 _MASK = f"[{spans.MASKED}]"
 _NP = r"(?:the|his|her|their|its|each|every)\b"
@@ -34,6 +35,10 @@ _ON = re.compile(
 )
 _REFERS = re.compile(r"\b(?:he|she|it|its|his|hers?|they|them|their|this|that|these|those|such|there)\b", re.I)
 _INTRODUCES = re.compile(r"\b(?:a|an|another|some|two|three)\b|\b(?!I\b)[A-Z][a-z]+")
+_SOURCE = re.compile(r"refers? to the following|\n|passage|excerpt|quot|statement|“|\"|‘", re.I)
+_OF_OPTIONS = (
+    phrasings.reordered, phrasings.identified, phrasings.led, phrasings.completed
+)  # fmt: skip
 _SUBORDINATE = re.compile(r"\b(?:that|which|who|whom|whose|where|when|if|and|but|or|then|while|because|so)\b", re.I)
 _PLURAL = re.compile(rf"^(?:{_NP} )(?:[a-z-]+ )*?[a-z]+(?<!s)s(?= of| that| in| for|$)")
 
@@ -41,12 +46,13 @@ _PLURAL = re.compile(rf"^(?:{_NP} )(?:[a-z-]+ )*?[a-z]+(?<!s)s(?= of| that| in| 
 def question(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
     masked, kept = spans.mask(made.question)
     parts = spans.sentences(masked)
-    asks = frozenset(checks.asking(made.question))
+    asks = frozenset(facts.asking(made.question))
+    quoted = bool(original.choices) and bool(_SOURCE.search(made.question))
     rewritten = []
     for i, (sentence, gap) in enumerate(parts):
         is_asking = spans.unmask(sentence, kept) in asks or i == len(parts) - 1
-        if is_asking or not original.choices:  # the rest of a multiple-choice question may be a quoted source
-            sentence = _reworded(sentence, is_asking, bool(original.choices), draw)
+        if is_asking or not quoted:
+            sentence = _reworded(sentence, is_asking, made.choices, draw)
         rewritten.append(sentence + gap)
     text = spans.unmask("".join(rewritten), kept)
     if _distance(made.question, text) < 3 or draw.random() < 0.3:
@@ -56,19 +62,26 @@ def question(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
     return made._replace(question=text)
 
 
-def _reworded(sentence: str, asking: bool, options: bool, draw: Random) -> str:
-    rewrites = [_inverted, _requested, _asked] if asking else [_moved]
+def _reworded(sentence: str, asking: bool, choices: Sequence[str], draw: Random) -> str:
+    head = re.match(r"\s*", sentence)[0]
+    bare = sentence[len(head) :]
+    if not asking:
+        rewrites = [_moved]
+    elif choices:
+        rewrites = [*_OF_OPTIONS, _inverted, _requested, _asked]
+    else:
+        rewrites = [_inverted, _requested, _asked]
     for rewrite in draw.sample(rewrites, len(rewrites)):
-        new = rewrite(sentence, options, draw)
-        if new:
-            sentence = new
+        new = rewrite(bare, choices, draw)
+        if new and normal.same(bare, new):
+            bare = new
             break
     if asking and draw.random() < 0.7:
-        sentence = _turned(sentence) or sentence
-    return substituted(sentence, draw)
+        bare = _turned(bare) or bare
+    return head + substituted(bare, draw)
 
 
-def _inverted(sentence: str, options: bool, draw: Random) -> str | None:
+def _inverted(sentence: str, choices: Sequence[str], draw: Random) -> str | None:
     """How many apples does she have? -> Find how many apples she has."""
     found = _HOW.match(sentence)
     if not found or _SUBORDINATE.search(found["wh"]):
@@ -86,15 +99,15 @@ def _inverted(sentence: str, options: bool, draw: Random) -> str | None:
     return _request(found["lead"], draw.choice(wording.ASK), clause) + "."
 
 
-def _requested(sentence: str, options: bool, draw: Random) -> str | None:
+def _requested(sentence: str, choices: Sequence[str], draw: Random) -> str | None:
     """What is the sum? -> Find the sum."""
     found = _WHAT.match(sentence)
     if not found or re.search(r"\b(?:like|for|about|called|mean|meant|doing|due)$", found["what"]):
         return None
-    return _request(found["lead"], draw.choice(wording.ASK_OPTIONS if options else wording.ASK), found["what"]) + "."
+    return _request(found["lead"], draw.choice(wording.ASK_OPTIONS if choices else wording.ASK), found["what"]) + "."
 
 
-def _asked(sentence: str, options: bool, draw: Random) -> str | None:
+def _asked(sentence: str, choices: Sequence[str], draw: Random) -> str | None:
     """Find the sum. -> What is the sum? or Determine the sum."""
     found = _TASK.match(sentence)
     if not found:
@@ -120,7 +133,7 @@ def _turned(sentence: str) -> str | None:
     return f"{found['ask'][0].upper()}{found['ask'][1:]} {found['word'].lower()} {found['given']}{found['end']}"
 
 
-def _moved(sentence: str, options: bool, draw: Random) -> str | None:
+def _moved(sentence: str, choices: Sequence[str], draw: Random) -> str | None:
     """On Monday, she ate 5 apples. -> She ate 5 apples on Monday."""
     found = _ON.match(sentence)
     if not found or _SUBORDINATE.search(sentence) or draw.random() < 0.3:
@@ -159,12 +172,12 @@ def _distance(one: str, other: str) -> int:
 
 
 def _framed(text: str, original: Problem, draw: Random) -> str:
-    bare, asks = text.rstrip(), checks.asks(text)
+    bare, asks = text.rstrip(), facts.asks(text)
     if re.match(r"\s*Statement 1", text):
         kind = "statements"
     elif re.search(r"_{2,}", text):
         kind = "blank"
-    elif bare.endswith("?") or re.match(r"(?:which|what|how|who|when|where|why)\b", checks.asking(text)[-1], re.I):
+    elif bare.endswith("?") or re.match(r"(?:which|what|how|who|when|where|why)\b", facts.asking(text)[-1], re.I):
         kind = "question"
     elif original.choices and not bare.endswith("."):
         kind = "stem"

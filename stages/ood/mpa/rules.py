@@ -14,10 +14,11 @@ from random import Random
 
 from stages.lib.records import Problem
 from stages.ood.mpa import checks, wording
-from stages.ood.mpa.distractors import Pool, new_choice
+from stages.ood.mpa.distractors import new_choice
 from stages.ood.mpa.options import choices, permute
 from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above, lettered
 from stages.ood.mpa.questions import question
+from stages.ood.mpa.stock import Pool
 
 # Principle 4, context before the question.
 
@@ -68,9 +69,11 @@ def newchoice(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft
     if above(key):
         raise Unfit("the key speaks of all options, so another one would change it")
     new = new_choice(original, made, draw, pool)
-    place = len(made.choices)
-    while place and above(made.choices[place - 1]):
-        place -= 1
+    last = len(made.choices)
+    while last and above(made.choices[last - 1]):
+        last -= 1
+    first = max((i + 1 for i in range(last) if above(made.choices[i])), default=0)
+    place = draw.randint(first, last)  # a place that is never right would give it away
     answer = LETTERS.index(made.answer)
     return made._replace(
         choices=(*made.choices[:place], new, *made.choices[place:]),

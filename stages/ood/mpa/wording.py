@@ -10,6 +10,13 @@ TWO_WAY = (
     ("every night", "each night"), ("in total", "altogether"), ("relatively prime", "coprime"),
     ("express your answer", "give your answer"), ("usually", "typically"), ("approximately", "roughly"),
     ("primarily", "mainly"), ("begins", "starts"), ("began", "started"), ("therefore", "hence"),
+    ("simultaneously", "at the same time"), ("entirely", "completely"), ("leads to", "results in"),
+    ("most accurately describes", "is the most accurate description of"), ("with respect to", "with regard to"),
+    ("best describes", "is the best description of"), ("best explains", "is the best explanation of"),
+    ("best illustrates", "is the best illustration of"), ("best represents", "is the best representation of"),
+    ("best defines", "is the best definition of"), ("best characterizes", "is the best characterization of"),
+    ("is true about", "is true of"), ("are true about", "are true of"), ("is true regarding", "is true concerning"),
+    ("most commonly", "most often"), ("nearly", "almost"),
 )  # fmt: skip
 ONE_WAY = (  # the first may become the second, not the reverse
     ("of the following", "of these"), ("children", "kids"), ("buy", "purchase"), ("buys", "purchases"),
@@ -20,7 +27,12 @@ ONE_WAY = (  # the first may become the second, not the reverse
     ("are referred to as", "are called"), ("are known as", "are called"), ("is an example of", "is an instance of"),
     ("is characterized by", "is marked by"), ("in addition to", "besides"), ("consists of", "is made up of"),
     ("the united states", "the U.S."), ("attempts to", "tries to"), ("in the event that", "in case"),
-    ("is concerned with", "deals with"), ("nonnegative", "non-negative"),
+    ("is concerned with", "deals with"), ("nonnegative", "non-negative"), ("occurs", "takes place"),
+    ("as a result of", "as a consequence of"),
+    ("physician", "doctor"), ("automobile", "car"), ("subsequently", "later"),
+    ("whether or not", "whether"), ("demonstrates", "shows"), ("obtains", "gets"), ("initially", "at first"),
+    ("correctly describes", "gives a correct description of"),
+    ("individuals", "persons"), ("presently", "currently"), ("assists", "helps"),
 )  # fmt: skip
 
 CONTRACTIONS = (
@@ -51,6 +63,10 @@ VERBS = {base: (third, past) for base, third, past in (row.split() for row in _V
 PRONOUNS = ("he", "she", "it", "they", "you", "we", "I", "there")
 ASK = ("Find", "Determine", "Work out")
 ASK_OPTIONS = ("Identify", "Determine")
+STATES = (
+    "refer|mean|involve|require|consist|depend|result|lead|represent|describe|contain|include|indicate|suggest|measure"
+)
+ASK_WHICH = ("Identify", "Determine", "Indicate", "State")
 
 # A line before the question, by what the question looks like. None holds a number, a denial or a unit.
 FRAMES = {

@@ -1,0 +1,169 @@
+"""What can be measured of a problem set: the share of answers that each shortcut gives, and the distance to its source."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from math import log10
+from typing import Any
+
+from stages.lib import answers, numerals, seeds
+from stages.lib.records import Problem
+
+CLOSED = 5  # so few different answers can be guessed from the length of the question
+CAP, FEWEST = 2000, 60  # problems that the trained baselines use, and need
+FOLDS = 5
+
+
+def shortcuts(problems: Sequence[Problem]) -> dict[str, float | None]:
+    """The share of answers that each shortcut gives; None where there are too few problems to train it."""
+    figures: dict[str, float | None] = {"unique": len({normal(p.prompt()) for p in problems}) / len(problems)}
+    figures["constant"] = max(Counter(map(canonical, problems)).values()) / len(problems)
+    options = [problem for problem in problems if problem.choices]
+    if options:
+        figures["position_p"] = position_p(options)
+        figures["longest_option"] = _extreme(options, max)
+        figures["shortest_option"] = _extreme(options, min)
+        figures["options_only"] = options_only(options)
+    elif 1 < len({canonical(problem) for problem in problems}) <= CLOSED:
+        figures["length"] = length_only(problems)
+    return figures
+
+
+def normal(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip().casefold()
+
+
+def canonical(problem: Problem) -> str:
+    """An answer in a form in which equal ones are mostly equal; formulas by their looks."""
+    if problem.answer_type in ("number", "integer"):
+        value = answers.number(problem.answer)
+        return problem.answer if value is None else str(value)
+    return normal(problem.answer)
+
+
+def _key(problem: Problem) -> int | None:
+    """The place of the right option."""
+    letter = problem.answer.strip().upper()
+    place = ord(letter) - ord("A") if len(letter) == 1 else -1
+    return place if 0 <= place < len(problem.choices or ()) else None
+
+
+def position_p(problems: Sequence[Problem]) -> float | None:
+    """The chance that right options, were every place as likely, stood as unevenly as they do (chi-square)."""
+    from scipy.stats import chi2
+
+    keyed = [problem for problem in problems if _key(problem) is not None]
+    if not keyed:
+        return None
+    expected: Counter[int] = Counter()
+    for problem in keyed:
+        for place in range(len(problem.choices)):
+            expected[place] += 1 / len(problem.choices)
+    seen = Counter(map(_key, keyed))
+    statistic = sum((seen[place] - mean) ** 2 / mean for place, mean in expected.items())
+    return float(chi2.sf(statistic, len(expected) - 1)) if len(expected) > 1 else None
+
+
+def _extreme(problems: Sequence[Problem], pick: Any) -> float:
+    """How often the longest (shortest) option is right; ties are split evenly."""
+    total = 0.0
+    for problem in problems:
+        lengths = [len(choice) for choice in problem.choices]
+        ends = [place for place, length in enumerate(lengths) if length == pick(lengths)]
+        total += (_key(problem) in ends) / len(ends)
+    return total / len(problems)
+
+
+def chance(problems: Sequence[Problem]) -> float:
+    return sum(1 / len(problem.choices) for problem in problems) / len(problems)
+
+
+def sampled(problems: Sequence[Problem]) -> list[Problem]:
+    """At most CAP of them, by a hash of their ids."""
+    return sorted(problems, key=lambda problem: (seeds.key("audit", problem.id), problem.id))[:CAP]
+
+
+def options_only(problems: Sequence[Problem]) -> float | None:
+    """Accuracy of a linear classifier of options by their words, which never sees the question; cross-validated.
+
+    Problems of one question (variants of one parent) stay in one fold.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    chosen = [problem for problem in sampled(problems) if _key(problem) is not None]
+    texts = [choice for problem in chosen for choice in problem.choices]
+    right = [place == _key(problem) for problem in chosen for place in range(len(problem.choices))]
+    groups = [problem.parent or problem.id for problem in chosen for _ in problem.choices]
+    if len(set(groups)) < FEWEST:
+        return None
+    scores = _validated(CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True), texts, right, groups)
+    hits, at = 0.0, 0
+    for problem in chosen:
+        own = scores[at : at + len(problem.choices)]
+        best = [place for place, score in enumerate(own) if score >= max(own) - 1e-12]
+        hits += (_key(problem) in best) / len(best)
+        at += len(problem.choices)
+    return hits / len(chosen)
+
+
+def length_only(problems: Sequence[Problem]) -> float | None:
+    """Accuracy of guessing one of a few answers from the length of the question alone; cross-validated."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    chosen = sampled(problems)
+    groups = [problem.parent or problem.id for problem in chosen]
+    if len(set(groups)) < FEWEST:
+        return None
+    model = KNeighborsClassifier(n_neighbors=max(1, len(chosen) // 12))
+    lengths = [[len(problem.question)] for problem in chosen]
+    golds = [canonical(problem) for problem in chosen]
+    found = _cross(model, lengths, golds, groups, "predict")
+    return sum(str(a) == b for a, b in zip(found, golds, strict=True)) / len(chosen)
+
+
+def detector(sentences: Sequence[tuple[str, bool, str]]) -> float | None:
+    """Balanced accuracy (chance: 0.5) of telling distractors by their words alone, names and numbers included."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    texts, labels, groups = map(list, zip(*sentences, strict=True))
+    if len(set(labels)) < 2 or len(set(groups)) < FEWEST:
+        return None
+    vectors = CountVectorizer(token_pattern=r"[^\s.,()]+", ngram_range=(1, 2))
+    said = [score > 0 for score in _validated(vectors, texts, labels, groups)]
+    shares = [
+        sum(a == b for a, b in zip(said, labels, strict=True) if b is kind) / labels.count(kind)
+        for kind in (True, False)
+    ]
+    return sum(shares) / 2
+
+
+def _validated(vectors: Any, texts: list[str], labels: list[bool], groups: list[str]) -> list[float]:
+    """The score of every text by a model that was trained on other groups."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(vectors, LogisticRegression(class_weight="balanced", C=0.3, solver="liblinear"))
+    return [float(score) for score in _cross(model, texts, labels, groups, "decision_function")]
+
+
+def _cross(model: Any, inputs: Any, labels: Any, groups: list[str], method: str) -> Any:
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+
+    return cross_val_predict(model, inputs, labels, groups=groups, cv=GroupKFold(FOLDS), method=method)
+
+
+def magnitudes(problems: Sequence[Problem]) -> list[float]:
+    """log10(1 + |number|) of the numbers in the questions."""
+    found = [numerals.read(text) for problem in problems for _, text in numerals.tokens(problem.question)]
+    return [log10(1 + abs(numeral.value)) for numeral in found if numeral]
+
+
+def distance(left: Sequence[float], right: Sequence[float]) -> float | None:
+    """Kolmogorov and Smirnov's: the largest difference of the two distribution functions. None for an empty side."""
+    if not left or not right:
+        return None
+    left, right = sorted(left), sorted(right)
+    return max(abs(bisect_right(left, at) / len(left) - bisect_right(right, at) / len(right)) for at in {*left, *right})

@@ -1,0 +1,128 @@
+"""A reworded item proves itself: its record alone is enough to find a wrong key, number, option or origin."""
+
+import pytest
+from typer.testing import CliRunner
+
+from stages.commands import verify_items
+from stages.lib import chat, records
+from stages.lib.gradeschool import problems as gradeschool
+from stages.ood import mpa
+from stages.ood.mpa import agents, pipeline, principles, rephrasings
+from tests.chat_server import serve
+from tests.quiz import REAL, ROOT, free, item, made, real
+
+
+def test_the_record_holds_what_it_was_made_from():
+    parent = item(4)
+    variant = made(parent, "all", seed=3)
+    params = variant.program.params
+    assert (params["seed"], params["paraphraser"], params["principles"]) == (3, "rules", list(principles.PRINCIPLES))
+    assert mpa.parent(variant) == parent and mpa.check(variant) == []
+    key = parent.choices["ABCD".index(parent.answer)]
+    assert params["origin"]["ABCDE".index(variant.answer)] == parent.choices.index(key)
+
+
+@pytest.mark.parametrize("name", [*principles.PRINCIPLES, "all"])
+def test_a_wrong_key_is_caught_in_every_principle(name):
+    for i in range(12):
+        variant = made(item(i), name)
+        for letter in "ABCDE"[: len(variant.choices)]:
+            if letter != variant.answer:
+                assert mpa.check(variant.model_copy(update={"answer": letter})), (name, i, letter)
+
+
+def test_what_else_is_changed_after_the_fact_is_caught():
+    story = made(free("Tom buys 3 pens for $2. How many pens does he have?"), "question")
+    quiz = made(item(1), "newchoice+permute")
+    params = quiz.program.params
+    swapped = [*quiz.choices[1::-1], *quiz.choices[2:]]
+    for broken in (
+        story.model_copy(update={"answer": "5"}),
+        story.model_copy(update={"question": story.question.replace("3", "4")}),
+        story.model_copy(update={"question": story.question.replace("$2", "€2")}),
+        story.model_copy(update={"operator": "mpa-context"}),
+        quiz.model_copy(update={"choices": swapped}),
+        quiz.model_copy(update={"choices": quiz.choices[:-1]}),
+        quiz.model_copy(update={"program": quiz.program.model_copy(update={"params": {**params, "origin": [0]}})}),
+        quiz.model_copy(update={"program": quiz.program.model_copy(update={"params": {}})}),
+    ):
+        assert mpa.check(broken)
+
+
+def test_a_new_option_that_says_what_the_key_says_is_caught():
+    variant = made(item(2), "newchoice")
+    place = variant.program.params["origin"].index(None)
+    choices = [*variant.choices]
+    choices[place] = "the answer “{}”".format(variant.choices["ABCDE".index(variant.answer)])
+    assert mpa.check(variant.model_copy(update={"choices": choices}))
+
+
+def test_verify_items_names_a_planted_wrong_key_and_a_wrong_parent(tmp_path):
+    parent = gradeschool("test", 1, 1)[0]
+    good = [made(parent, "question"), made(item(5), "permute")]
+    wrong = good[1].model_copy(update={"answer": next(c for c in "ABCD" if c != good[1].answer)})
+    answer = str(int(parent.answer) + 1)  # changed in the variant and in the parent it carries
+    params = good[0].program.params
+    forged = good[0].model_copy(
+        update={
+            "answer": answer,
+            "program": good[0].program.model_copy(
+                update={"params": {**params, "parent": {**params["parent"], "answer": answer}}}
+            ),
+        }
+    )
+    assert [verify_items.verified(problem, {})[0] for problem in good] == ["verified", "verified"]
+    assert verify_items.verified(wrong, {})[0] == "failed"
+    assert "its parent: answer: not what its program gives" in verify_items.verified(forged, {})[1]
+    records.write_problems(tmp_path / "items.jsonl", good)
+    assert verify_items.read(tmp_path / "items.jsonl") == sorted(good, key=lambda problem: problem.id)
+
+
+def test_a_model_is_named_without_its_address(tmp_path):
+    with serve("<<<Among these trees, which is the tallest here?>>>", "<<<Yes>>>") as server:
+        model = chat.make("openai", tmp_path, model="m", base_url=server.url, key_env=None)
+        (variant,), _ = pipeline.variants([item()], "question", agents.of(model, model), 1)
+    assert variant.program.params["paraphraser"]["model"] == "m" and server.url not in variant.model_dump_json()
+    assert mpa.check(variant) == []
+
+
+def test_new_options_come_from_other_questions_and_fit_in():
+    topics = ("marsupial", "glacier", "sonnet", "turbine", "falcon", "cathedral", "enzyme", "viola")
+    others = [
+        item(100 + i, f"Which of the following belongs to the long history of the {topic}?",
+             [f"the {topic} of {place}{'abcdefgh'[i]}" for place in ("Vexholm", "Narvia", "Tullow", "Quorn")], "A")
+        for i, topic in enumerate(topics)
+    ]  # fmt: skip
+    parent = others[0]
+    new = made(parent, "newchoice", others=others[1:]).choices
+    (new,) = [choice for choice in new if choice not in parent.choices]
+    assert new in [choice for other in others[1:] for choice in other.choices] and "marsupial" not in new
+    denied = parent.model_copy(update={"question": "Which of the following does NOT belong to the marsupial history?"})
+    joined = [choice for choice in made(denied, "newchoice", others=others[1:]).choices if choice not in denied.choices]
+    assert joined[0].count("marsupial") == 2, "two of its own, joined"
+
+
+@REAL
+def test_rephrasings_that_nobody_here_wrote_measure_the_checks():
+    problems = sorted(real("gsm8k", None), key=lambda problem: problem.id)
+    rows = [row["text"] for _, row in records.jsonl_rows(ROOT / "rephrased/gsm8k_test_rephrased.jsonl")]
+    pairs = [
+        (problem, row.removeprefix("Question: ").partition("\nAnswer:")[0].strip())
+        for problem, row in zip(problems, rows, strict=True)
+        if row.rpartition("####")[2].strip() == problem.answer
+    ]
+    found = rephrasings.measure(pairs[:300], 1)
+    assert found["refused"] / found["n"] < 0.35 and found["recall"] > 0.75
+    assert found["by_fault"]["changed number"][0] >= 0.97 * found["by_fault"]["changed number"][1]
+
+
+def test_one_runs_the_command(tmp_path):
+    import typer
+
+    app = typer.Typer()
+    app.command()(verify_items.verify_items)
+    variant = made(item(5), "permute")
+    wrong = variant.model_copy(update={"answer": next(c for c in "ABCD" if c != variant.answer)})
+    records.write_problems(tmp_path / "items.jsonl", [wrong])
+    done = CliRunner().invoke(app, [str(tmp_path / "items.jsonl")])
+    assert done.exit_code == 1 and wrong.id in done.output

@@ -1,0 +1,162 @@
+"""What the rules write: protected spans, one form for what says the same, and each principle's promise."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from stages.lib import seeds
+from stages.ood.mpa import checks, normal, principles, rules, spans, stock
+from tests.quiz import NEW, RULES, free, item, made
+
+# Spans and the normal form.
+
+
+@pytest.mark.parametrize(
+    "text, protected",
+    [
+        ("He pays $5 for tea and $10 for cake.", []),
+        ("Let $x = 5$. Find $x^2.$", ["$x = 5$", "$x^2.$"]),
+        (r"Then \[a \text{ if } b.\] Find [asy] draw(a); [/asy]", [r"\[a \text{ if } b.\]", "[asy] draw(a); [/asy]"]),
+        ('It grew 3" and then 2" more.', []),
+        ('She said, "How many are 12?" and left.', ['"How many are 12?"']),
+    ],
+)
+def test_formulas_drawings_and_quotations_are_protected_and_money_is_not(text, protected):
+    masked, kept = spans.mask(text)
+    assert kept == protected and spans.unmask(masked, kept) == text
+
+
+def test_sentences_join_to_the_text():
+    text = "Mr. Smith has 2.5 kg.  Does he?\nYes! In the U.S. it is 3 p.m. now"
+    parts = spans.sentences(text)
+    assert "".join(part + gap for part, gap in parts) == text
+    assert [part for part, _ in parts][:2] == ["Mr. Smith has 2.5 kg.", "Does he?"]
+
+
+SAME = [
+    ("How many apples does she have left?", "Find how many apples she has left."),
+    ("What is the sum of the digits?", "Determine the sum of the digits."),
+    ("If x is 3, what is the value of $y$?", "Find $y$ if x is 3."),
+    ("Which of the following isn't a bird?", "Answer the following question. Which of these is not a bird?"),
+    ("Tom bought 3 pens.", "Tom purchased 3 pens."),
+]
+OTHER = [
+    ("Tom gives Ann 3 pens.", "Ann gives Tom 3 pens."),
+    ("Tom has 3 pens and 5 cups.", "Tom has 5 pens and 3 cups."),
+    ("Which of the following is a bird?", "Which of these is not a bird?"),
+    ("How many clips did she sell?", "Find how many customers she sold."),
+    ("Tom has 3 pens. He buys 2.", "Tom has 3 pens."),
+    ("Find $x^2$.", "Find $x^3$."),
+    ("It weighs at least 3 kg.", "It weighs at most 3 kg."),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_what_says_the_same_has_one_form(one, other):
+    assert normal.same(one, other) and normal.same(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), OTHER)
+def test_what_says_something_else_has_not(one, other):
+    assert not normal.same(one, other)
+
+
+# The principles.
+
+
+def test_questions_are_rewritten_by_the_grammar():
+    texts = [
+        made(free("Tom buys 3 pens for $2. How many pens does he have?", number=i), "question").question
+        for i in range(30)
+    ]
+    assert any(re.search(r"(?:Find|Determine|Work out) how many pens he has\.", text) for text in texts)
+    assert len(dict.fromkeys(texts)) > 5 and all("$2" in text for text in texts)
+
+
+def test_a_formula_is_never_rewritten():
+    formula = r"$\text{children buy in total}$"
+    for i in range(20):
+        assert (
+            formula
+            in made(free(f"Let {formula} be the sum. What is the sum, in total?", number=i), "question").question
+        )
+
+
+def test_answer_positions_are_uniform_after_permuting_even_from_one_position():
+    from scipy.stats import chisquare
+
+    for source in (None, "A"):
+        parents, pool = [item(i, answer=source) for i in range(2000)], stock.pool([], 1)
+        counts = Counter(
+            RULES.paraphraser.apply("permute", parent, principles.draft(parent), pool, (0,)).answer
+            for parent in parents
+        )
+        assert chisquare([counts[letter] for letter in "ABCD"]).pvalue > 0.01, counts
+
+
+def test_permuting_moves_the_key_with_its_letter_and_is_never_the_identity():
+    for i in range(200):
+        parent = item(i)
+        variant = made(parent, "permute")
+        assert sorted(variant.choices) == sorted(parent.choices) and variant.choices != parent.choices
+        assert variant.choices["ABCD".index(variant.answer)] == parent.choices["ABCD".index(parent.answer)]
+
+
+def test_permuting_equal_texts_keys_by_place_and_never_looks_unchanged():
+    for i in range(100):
+        parent = item(i, choices=["x", "x", "y", "z"], answer="B")
+        draft = rules.permute(parent, principles.draft(parent), seeds.rng(i), stock.pool([], 1))
+        assert draft.origin["ABCD".index(draft.answer)] == 1 and list(draft.choices) != parent.choices
+
+
+def test_all_of_the_above_stays_last():
+    for i in range(50):
+        parent = item(i, choices=["the oak", "the elm", "the ash", "All of the above"], answer="D")
+        variant = made(parent, "permute")
+        assert variant.choices[3] == "All of the above" and variant.answer == "D"
+
+
+def test_context_holds_no_number_and_not_the_answer():
+    parent = item(choices=["exam", "lesson", "class", "club"], answer="C", question="Where do students sit?")
+    for i in range(20):
+        added = checks.added(parent.question, made(parent, "context", seed=i).question)
+        assert added and not re.search(r"\d|\bclass\b", added)
+
+
+@pytest.mark.parametrize(("choices", "answer", "question"), NEW)
+def test_a_new_choice_differs_from_all_and_stands_anywhere(choices, answer, question):
+    places = set()
+    for i in range(40):
+        parent = item(i, question, choices, answer)
+        variant = made(parent, "newchoice")
+        new = variant.program.params["origin"].index(None)
+        places.add(new)
+        assert variant.choices[:new] + variant.choices[new + 1 :] == choices
+        assert variant.choices["ABCDE".index(variant.answer)] == choices["ABCD".index(answer)]
+        assert not any(checks.alike(variant.choices[new], choice) for choice in choices)
+    assert places == {0, 1, 2, 3, 4}
+
+
+def test_a_new_estimate_is_never_nearer_to_the_key_than_an_option_on_its_side():
+    for i in range(60):
+        values = [10, 20, 30, 40]
+        parent = item(i, "About how much is it?", [f"about {v}" for v in values], "B")
+        variant = made(parent, "newchoice")
+        new = float(variant.choices[variant.program.params["origin"].index(None)].split()[1])
+        assert any((v > 20) == (new > 20) and abs(v - 20) < abs(new - 20) for v in values if v != 20)
+
+
+def test_two_wrong_options_that_make_up_the_key_are_not_joined():
+    parent = item(0, "Which of these is found there?", ["actin", "myosin", "actin and myosin", "water"], "C")
+    for i in range(20):
+        new = next(choice for choice in made(parent, "newchoice", seed=i).choices if choice not in parent.choices)
+        assert not ("actin" in new and "myosin" in new)
+
+
+def test_options_are_rewritten_alike_and_keep_their_numbers():
+    variant = made(item(choices=["$5", "$1,200", "$30", "$7.50"], answer="B"), "choices")
+    assert variant.choices == ["5 dollars", "1,200 dollars", "30 dollars", "7.50 dollars"] and variant.answer == "B"
+    grid = ["True, True", "False, False", "True, False", "False, True"]
+    assert made(item(choices=grid, answer="C"), "choices").choices[2] == "the first: true; the second: false"
+    assert normal.option("Aa") != normal.option("aa") and normal.option("0.5") == normal.option(".5")
