@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.benchmarks import calculator
-from stages.lib import lifting
-from stages.lib.lifting import expressions, programs, quantities
+from stages.lib import expressions, lifting
+from stages.lib.lifting import programs, quantities
 from stages.lib.records import Problem, Source, Step
 
 PUBLISHED = os.environ.get("ASSAY_BENCHMARKS")

@@ -80,13 +80,14 @@ def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> 
     raise Unfit(f"only {len(made)} words of the question can take a typo")
 
 
-def change(question: Any) -> Change:
-    """Noise on what `question(state)` says. Names are protected by their capital, things by standing after a number."""
+def change(question: Any, keep: frozenset[str] = frozenset()) -> Change:
+    """Noise on what `question(state)` says, but for the words of `keep`. Names are protected by their capital, things by
+    standing after a number."""
 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
         text = question(state)
         counted = frozenset(re.findall(r"\d+ ([a-z]+)", text)) | frozenset(re.findall(r"how many ([a-z]+)", text, re.I))
-        return {"edits": edits(text, rng, counted)}
+        return {"edits": edits(text, rng, counted | keep)}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
         return {**state, "edits": [list(edit) for edit in parameters["edits"]]}

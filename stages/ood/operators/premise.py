@@ -11,7 +11,7 @@ import copy
 import itertools
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -128,18 +128,24 @@ OPERATOR = Operator(
 # The proof, checked.
 
 
-def proven(generator: str, state: State, change: Mapping[str, Any]) -> list[str]:
-    """Faults of the proof that the answer of a problem is open once `change` is made to `state`."""
+def proven_told(state: State, change: Mapping[str, Any]) -> list[str]:
+    """Faults of the proof that the answer of a bundled problem is open once `change` is made to `state`."""
+    return _faults(change, lambda value: completed(state, change["removed"], value))
+
+
+def proven(state: State, change: Mapping[str, Any]) -> list[str]:
+    """The same of a real problem."""
+
+    def answer(value: str) -> str:
+        values = [Fraction(value) if i == change["number"] else v for i, v in enumerate(programs.numbers(state))]
+        return str(programs.results(state, values)[state["answer"]["step"]])
+
+    return _faults(change, answer)
+
+
+def _faults(change: Mapping[str, Any], answer: Callable[[Any], Any]) -> list[str]:
     (first, one), (second, other) = change["completions"]
     if first == second or one == other:
         return ["the completions do not differ"]
-    faults = []
-    for value, answer in ((first, one), (second, other)):
-        if generator == "gradeschool":
-            if completed(state, change["removed"], value) != answer:
-                faults.append(f"with {value} the answer is not {answer}")
-        else:
-            values = [Fraction(value) if i == change["number"] else v for i, v in enumerate(programs.numbers(state))]
-            if programs.results(state, values)[state["answer"]["step"]] != Fraction(answer):
-                faults.append(f"with {value} the answer is not {answer}")
-    return faults
+    claims = ((first, one), (second, other))
+    return [f"with {value} the answer is not {said}" for value, said in claims if answer(value) != said]

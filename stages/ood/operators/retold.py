@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any
 
 from stages.lib.lifting import programs
-from stages.lib.lifting.expressions import Tree, tree, value
+from stages.lib.expressions import Tree, tree, value
 from stages.lib.records import Step
 from stages.ood.operators import noise
 from stages.ood.operators.operator import State, Unfit
@@ -198,7 +198,7 @@ def _undone(state: State, steps: Sequence[Step]) -> tuple[list[Step], str]:
 
 
 def _tokens(expression: str) -> list[str]:
-    from stages.lib.lifting.expressions import tokens
+    from stages.lib.expressions import tokens
 
     return tokens(expression)
 
