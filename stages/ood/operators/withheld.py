@@ -57,9 +57,7 @@ CUTS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         (r"consists of \d+ rows( and \d+ columns) of", ""),
         (r"(?:has|with) \d+ rows( and \d+ columns)[.,]", ""),
         (r"gets (one of \d+ colors)\.", "a color"),
-        (r"lies a cushion (of one of \d+ colors)\.", "of one color"),
         (r"start with \d+( and grow by \d+)\.", ""),
-        (r"deck has \d+ cards(, \d+ of them aces)\.", ""),
         (r"bag has \d+ tickets( and \d+ of them win)\.", ""),
     )
 )  # fmt: skip
