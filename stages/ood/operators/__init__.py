@@ -5,14 +5,15 @@ changing    numbers, larger, steps, reversed: another answer, computed by the pr
 unsolvable  premise: the answer is N/A, with two completions that prove it
 
 Programs are those of the bundled benchmark, of real GSM8K problems (lifted), of competition families (`contest.py`) and
-of DyVal graphs (`dags.py`); other problems can only take noise. A variant carries its parent's program, the seed, and the drawn parameters of each change, so `rederive` rebuilds
-question, gold steps and answer without a model, and `check` holds it against its contract. What cannot be made
-honestly becomes a Reject with the reason. Operators compose: `order+typos` makes one change, then the other.
+of DyVal graphs (`dags.py`); other problems can only take noise. A variant carries its parent's program, the seed, and
+the drawn parameters of each change, so `rederive` rebuilds question, gold steps and answer without a model, and `check`
+holds it against its contract. What cannot be made honestly becomes a Reject with the reason. Operators compose:
+`order+typos` makes one change, then the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stages.lib import gradeschool, lifting, seeds
@@ -71,7 +72,9 @@ _TYPOS = Operator(
     "typos",
     "preserving",
     {
-        name: noise.change(lambda state, base=base: base.render(state)[0], dags.KEPT if name == "dyval" else frozenset())
+        name: noise.change(
+            lambda state, base=base: base.render(state)[0], dags.KEPT if name == "dyval" else frozenset()
+        )
         for name, base in BASES.items()
     },
     "typographical noise",
@@ -168,10 +171,11 @@ def _variant(
 
 def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step] | None, str]:
     """(question, steps, answer) of a variant from its parent's program and its changes."""
-    return BASES[params["base"]["generator"]].render(_changed(params))
+    return BASES[params["base"]["generator"]].render(final_state(params))
 
 
-def _changed(params: Mapping[str, Any]) -> State:
+def final_state(params: Mapping[str, Any]) -> State:
+    """The program of a variant, with all its changes made."""
     generator, state = params["base"]["generator"], params["base"]["params"]
     for change in params["changes"]:
         state = OPERATORS[change["operator"]].by[generator].apply(state, change)
@@ -206,7 +210,7 @@ def _faults(problem: Problem) -> list[str]:
             if getattr(problem, field) != base["params"].get(field):
                 faults.append(f"{field}: differ from the parent's")
     kind = BASES[base["generator"]]
-    faults += kind.sound(base["params"]) + kind.holds(_changed(params))
+    faults += kind.sound(base["params"]) + kind.holds(final_state(params))
     return faults + _contract(problem, base, changes, steps, answer)
 
 

@@ -18,7 +18,7 @@ STORIES: tuple[tuple[str, str, range], ...] = (  # (cue, fact, what {n} may be)
     (r"rolls into bags", "A roll weighs {n} grams.", range(31, 90)),
     (r"colony", "The colony is kept at a temperature of {n} degrees.", range(17, 39)),
     (r"tickets", "Each ticket is {n} millimeters long.", range(55, 160)),
-    (r"\brod\b", "The rod is {n} millimeters thick.", range(4, 30)),
+    (r"rod of length", "The rod is {n} millimeters thick.", range(4, 30)),
     (r"coins worth|coins of", "Each of the coins was made {n} years ago.", range(3, 60)),
     (r"[Ss]tamps", "Each stamp is {n} millimeters wide.", range(17, 45)),
     (r"merchant", "The merchant has been in business for {n} years.", range(3, 50)),

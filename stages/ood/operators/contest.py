@@ -159,9 +159,7 @@ def _apply_further(state: State, parameters: Mapping[str, Any]) -> State:
     return {**state, "further": {key: parameters[key] for key in ("letter", "times", "modulus")}}
 
 
-def _further(
-    further: Mapping[str, Any], question: str, steps: list[Step], answer: str
-) -> tuple[str, list[Step], str]:
+def _further(further: Mapping[str, Any], question: str, steps: list[Step], answer: str) -> tuple[str, list[Step], str]:
     """A relay, as team contests have it."""
     letter, times, modulus = (further[key] for key in ("letter", "times", "modulus"))
     question = (

@@ -22,7 +22,9 @@ from stages.ood.operators import extras, gaps, noise
 from stages.ood.operators.operator import Change, State, Unfit
 
 TRIES = 400
-KEPT = frozenset({"minus", "divided", "product", "square", "root", "value", "points", "nothing", "holds", "fails", "equal"})
+KEPT = frozenset(
+    {"minus", "divided", "product", "square", "root", "value", "points", "nothing", "holds", "fails", "equal"}
+)
 REASONS = {  # why an operator changes no DyVal item
     "items": "the names of a graph count no things",
     "phrasing": "a task has one form of sentence each, so that no words tell a distractor",

@@ -108,7 +108,10 @@ def _nodes(state: State, rng: random.Random, size: int) -> tuple[list[Statement]
         open_ = [name for name in ranked[:at] if 0 < len(table[name][2]) < most]
         if end in children or _reached(table, children) & {end}:
             open_ = [name for name in open_ if name not in _reached(table, [start])]
-        for name in rng.sample(open_, min(entered, len(open_))):
+        above = rng.sample(open_, min(entered, len(open_)))
+        if not above and not children:  # it would stand apart
+            children = [rng.choice(ranked[at:])]
+        for name in above:
             table[name][2].insert(rng.randint(0, len(table[name][2])), number)
         made.append([number, TO, children, *([rng.randint(1, 10)] if state["task"] == "max_sum_path" else [])])
     return made, told

@@ -77,7 +77,9 @@ def _put(state: State, at: int, statement: Statement) -> State:
 def _deleted(state: State, rng: random.Random) -> dict[str, Any]:
     told, answer, tops = state["statements"], _answer(state), _asked(state)
     inside = needed(told, tops).names
-    able = [i for i, s in enumerate(told) if s[0] in inside and (s[0] not in tops or state["task"] == "abductive_logic")]
+    able = [
+        i for i, s in enumerate(told) if s[0] in inside and (s[0] not in tops or state["task"] == "abductive_logic")
+    ]
     for at in rng.sample(able, len(able)):
         if _answer(apply(state, {"at": at, "new": None})) != "N/A":
             continue

@@ -87,11 +87,19 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
     names = found(retold.text(state["question"]))
     if not names:
         raise Unfit("no first name in the question that is known to be one")
+    if _mistaken(names, text):
+        raise Unfit("the pronouns do not go with the names")
     rename = fresh(names, text, rng)
     for name in names:
         if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
             raise Unfit(f"{name} stands in the text in another form too")
     return {"rename": rename}
+
+
+def _mistaken(names: list[str], text: str) -> bool:
+    """Whether all names are of one gender and all pronouns of the other."""
+    she, he = (re.search(rf"\b({words})\b", text, re.I) is not None for words in ("she|her|hers", "he|his|him"))
+    return (he and not she and set(names) <= SHE) or (she and not he and set(names) <= HE)
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

@@ -111,6 +111,9 @@ CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody 
 }  # fmt: skip
 
 
+_AGES = re.compile(r"\b(how old|years? old|ages?|older|younger|birthday)\b", re.I)
+
+
 def alike(value: Fraction, rng: random.Random) -> Fraction:
     """A number of the same kind: as many digits, as many trailing zeros, as many decimals."""
     if value.denominator != 1:
@@ -241,6 +244,8 @@ def _draw(of: Callable[[Fraction, random.Random], Fraction], percentages: bool) 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
         places, old = changeable(state), programs.numbers(state)
         if not percentages:
+            if _AGES.search(retold.text(state["question"])):
+                raise Unfit("nobody gets ten times as old")
             things = _things(state)
             places = [i for i in places if things[i] not in ("%", "percent", *CEILINGS)]
         if not places:

@@ -25,9 +25,13 @@ class Change(NamedTuple):
 
 
 class Base(NamedTuple):
-    """A kind of program. render(state): question, steps, answer. sound(state): faults of the unchanged program, by a
-    second road; holds(state): of the changed one, where that road is open to it. proven(state, change): faults of the proof that `premise` leaves the answer open. difficulty(state):
-    what it is after a change; without it the parent's stays. why: operator -> the reason why it changes none."""
+    """A kind of program.
+
+    render(state): question, steps, answer. sound(state): faults of the unchanged program, by a second road;
+    holds(state): of the changed one, where that road is open to it. proven(state, change): faults of the proof that
+    `premise` leaves the answer open. difficulty(state): what it is after a change; without it the parent's stays.
+    why: operator -> the reason why it changes no such program.
+    """
 
     render: Callable[[State], tuple[str, list[Step] | None, str]]
     sound: Callable[[State], list[str]] = lambda state: []

@@ -86,14 +86,17 @@ _UNCOUNTED = re.compile(
 )
 _RATE = re.compile(
     r"(?:Each|Every|An?|One|The (?:price|cost)|It costs|Tickets|[A-Z][a-z]+s cost)\b[^%]*?"
-    r"(?:costs?|weighs?|holds?|contains?|has|have|is worth|is|sells? for|earns?|makes?|produces?|eats?|uses?|needs?)\b[^%]*\.$"
+    r"(?:costs?|weighs?|holds?|contains?|has|have|is worth|is|sells? for|earns?|makes?|produces?|eats?|uses?|needs?)"
+    r"\b[^%]*\.$"
 )
 _LEANS = re.compile(
     r"(?:(?:\S+ ){0,2}?(?:he|she|it|they|his|her|its|their|this|that|these|those|them|both)\b|(?:then|but|however|also|"
     r"so|if|(?:\S+ ){1,3}also|after|since|because|in addition|another|finally|later|next)\b)",
     re.I,
 )
-_EVENT = re.compile(r"\b(if|when|after|then|until|once|more|fewer|less|twice|half|times|discount|extra|other|legs?|wheels?)\b")
+_EVENT = re.compile(
+    r"\b(if|when|after|then|until|once|more|fewer|less|twice|half|times|discount|extra|other|legs?|wheels?)\b"
+)
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:

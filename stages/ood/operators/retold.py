@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from stages.lib.lifting import programs
 from stages.lib.expressions import Tree, tree, value
+from stages.lib.lifting import programs
 from stages.lib.records import Step
 from stages.ood.operators import noise
 from stages.ood.operators.operator import State, Unfit
@@ -121,7 +121,9 @@ def _without(parts: Parts, withheld: dict[str, Any]) -> Parts:
     if "dropped" in withheld:
         found = sentences(parts)
         return joined(found[: withheld["dropped"]] + found[withheld["dropped"] + 1 :])
-    at = next(i for i, part in enumerate(parts) if isinstance(part, dict) and part["is"]["number"] == withheld["number"])
+    at = next(
+        i for i, part in enumerate(parts) if isinstance(part, dict) and part["is"]["number"] == withheld["number"]
+    )
     return [*parts[:at], parts[at + 1][1:], *parts[at + 2 :]]  # without the blank after it
 
 

@@ -61,7 +61,7 @@ CUTS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         (r"bag has \d+ tickets( and \d+ of them win)\.", ""),
     )
 )  # fmt: skip
-LETTERS = "nkmNbcdstxyM"
+LETTERS = "bcdghkmnstuvwxyzBCDKLMNRSTUVW"
 
 
 def told(question: str, withheld: Mapping[str, Any]) -> tuple[str, list[Step], str]:
@@ -82,9 +82,7 @@ def _with_holes(text: str, holes: list[Hole]) -> str:
     return text
 
 
-def draw(
-    whole: Problem, of: Callable[[Mapping[str, Any]], Problem], rng: random.Random
-) -> dict[str, Any]:
+def draw(whole: Problem, of: Callable[[Mapping[str, Any]], Problem], rng: random.Random) -> dict[str, Any]:
     """Holes, and the parameters of another item that fits what is still told. Raises Unfit."""
     if whole.program.params["family"] not in LAWS:
         raise Unfit("it is not known which other parameters the family can have")
