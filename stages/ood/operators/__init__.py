@@ -97,7 +97,8 @@ def variants(
     problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = numbers.LARGEST
 ) -> tuple[list[Problem], list[Reject]]:
     """Each problem changed by each operator, and what could not be. A variant depends on its parent, the operator, the
-    seed and `largest` alone: the bound on values of the bundled benchmark (a problem with larger ones keeps its own)."""
+    seed and `largest` alone: the bound on values of the bundled benchmark, `bound` of its split (a problem with larger
+    ones keeps its own)."""
     names = list(names)
     made: list[Problem] = []
     rejects: list[Reject] = []
@@ -114,6 +115,12 @@ def variants(
             except Unfit as error:
                 rejects.append(Reject(f"{problem.id}~{name}", name, str(error)))
     return made, rejects
+
+
+def bound(split: Iterable[Problem]) -> int:
+    """`largest` for the problems of a split, whichever of them are changed: the bound that the whole split keeps."""
+    told = [p.program.params for p in split if p.program and p.program.generator == "gradeschool"]
+    return max(map(numbers.bound, told), default=numbers.LARGEST)
 
 
 def _base(problem: Problem) -> tuple[str, int, State]:

@@ -39,9 +39,9 @@ _REAL = frozenset(
     form from diary dairy trail trial quiet quite being begin there three their thee where were when then than
     thank later latter dinner diner hoping hopping loose lose bred bread bead beads beds price pride pries
     prices match march stole stole tried tired untied united scared sacred casual causal angel angle salve
-    slave bars bras bard brad grid gird slat salt calm clam silt slit tarp trap crab carb lair liar part prat carp crap
-    blot bolt clod cold diet dite scar sacr parts party prats pasta sacks stacks trips strips boards broads crates carets certain curtain plants pants
-    clothes cloths shorts shots chairs hairs sports spots stones tones shares hares sheets heets breads beads places
+    slave bars bras bard brad grid gird slat salt calm clam silt slit tarp trap crab carb lair liar part prat carp
+    crap blot bolt clod cold parts party prats pasta sacks stacks trips strips boards broads crates carets certain
+    curtain plants pants clothes cloths shorts shots chairs hairs sports spots shares hares breads places
     """,
     )
 )
