@@ -1,6 +1,7 @@
 """Competition problems changed: a state is the program of `lib/competition` (family, level, phrasing, params).
 
 Further keys, all optional:
+  frame     a sentence that a model put in front of the parent (`competition/frames.py`)
   rename    other names of the people in the text
   aside     {"sentence", "before"}: a fact nobody needs, told before that sentence (`asides.py`)
   further   {"letter", "times", "modulus"}: one more computation on the answer
@@ -25,6 +26,7 @@ from stages.ood.operators import asides, names, noise, withheld
 from stages.ood.operators.operator import Change, State, Unfit
 
 TRIES = 400
+PROGRAM = ("family", "level", "phrasing", "params")
 REASONS = {  # why an operator changes no competition problem
     "items": "the things of a competition problem belong to its phrasing, which `phrasing` changes as a whole",
     "units": "a competition problem counts in one unit or in none, and its numbers are what it is about",
@@ -42,8 +44,11 @@ def problem(state: State, params: Mapping[str, Any] | None = None) -> Problem:
 
 
 def sound(state: State) -> list[str]:
-    """What is wrong with the plain item: both solvers, every step's equations, and the text read back."""
-    return competition.check(problem(state))
+    """What is wrong with the plain item: both solvers, every step's equations, and the text read back; and with the
+    sentence that may stand before it."""
+    plain = problem(state)
+    framed = items.framed(plain, state["frame"]) if "frame" in state else plain
+    return [framed] if isinstance(framed, str) else competition.check(framed)
 
 
 def difficulty(state: State) -> float:
@@ -51,7 +56,7 @@ def difficulty(state: State) -> float:
 
 
 def render(state: State) -> tuple[str, list[Step], str]:
-    question, steps, answer = competition.rederive(state)
+    question, steps, answer = competition.rederive({key: state[key] for key in PROGRAM})
     if "withheld" in state:
         question, steps, answer = withheld.told(question, state["withheld"])
     if "rename" in state:
@@ -64,6 +69,8 @@ def render(state: State) -> tuple[str, list[Step], str]:
         question = " ".join(said)
     if "further" in state:
         question, steps, answer = _further(state["further"], question, steps, answer)
+    if "frame" in state:
+        question = f"{state['frame']} {question}"
     return noise.edited(question, state.get("edits", [])), steps, answer
 
 
@@ -129,7 +136,7 @@ def _apply_names(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 def _draw_aside(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    question, steps, _ = competition.rederive(state)
+    question, steps, _ = competition.rederive({key: state[key] for key in PROGRAM})
     taken = {int(n) for text in (question, *(step.text for step in steps)) for n in re.findall(r"\d+", text)}
     return asides.draw(question, taken, rng)
 
@@ -150,7 +157,8 @@ def _draw_further(state: State, rng: random.Random, knobs: Mapping[str, Any]) ->
     for _ in range(TRIES):
         times, modulus = rng.randint(3, 19), rng.randint(11, items.LARGEST)
         product = times * int(answer)
-        if product > modulus and product % modulus != int(answer):
+        result = str(product % modulus)
+        if product > modulus and result != answer and not items.stated(result, f"{question} {times} {modulus}"):
             return {"letter": letter, "times": times, "modulus": modulus}
     raise Unfit(f"{answer} is too small to be computed with")
 

@@ -22,10 +22,9 @@ def _different(values: list[Any]) -> bool:
     return len({str(value) for value in values}) == len(values)
 
 
-def _triangle(p: Params) -> bool:
-    a, b, c = p["a"], p["b"], p["c"]
-    square = (a + b + c) * (b + c - a) * (a + c - b) * (a + b - c)
-    return 2 * max(a, b, c) < a + b + c and isqrt(square) ** 2 == square
+def _crossed(p: Params) -> bool:
+    """Whether three points (a, b), (c, d), (e, f) make a triangle."""
+    return (p["c"] - p["a"]) * (p["f"] - p["b"]) != (p["e"] - p["a"]) * (p["d"] - p["b"])
 
 
 def _any(p: Params) -> bool:
@@ -38,11 +37,11 @@ LAWS: dict[str, Callable[[Params], bool]] = {
     "power_counts": lambda p: gcd(p["base"], p["modulus"]) == 1 and 0 < p["remainder"] < p["modulus"],
     "purchases": lambda p: p["cheap"] < p["dear"] and gcd(p["cheap"], p["dear"]) == 1,
     "order_modulo_prime": lambda p: _prime(p["m"]) and p["a"] % p["m"] > 1,
-    "two_coins": lambda p: min(p["a"], p["b"]) > 1 and p["a"] < p["b"] and gcd(p["a"], p["b"]) == 1,
+    "two_coins": lambda p: p["coins"] == sorted(set(p["coins"])) and p["coins"][0] > 1 and gcd(*p["coins"]) == 1,
     "divisors": lambda p: min(p["powers"]) > 1 and _different(p["bases"]) and set(p["bases"]) <= _SMOOTH,
     "factorial_zeros": lambda p: p["base"] > 1 and p["n"] > p["base"],
     "digit_sum": lambda p: p["length"] > 5 and (not p["middle"] or 5 < p["place"] < p["length"] - 3),
-    "floor_sum": lambda p: gcd(p["a"], p["b"]) == 1 < p["b"] < p["n"],
+    "floor_sum": lambda p: gcd(p["a"], p["b"]) == 1 < p["b"] <= p["n"],
     "lattice_paths": lambda p: all(x <= p["end"][0] and y <= p["end"][1] for x, y in p["closed"])
     and _different([*p["closed"], p["end"], [0, 0]]),
     "rectangles": lambda p: all(r <= p["size"][0] and c <= p["size"][1] for r, c in p["squares"])
@@ -59,21 +58,31 @@ LAWS: dict[str, Callable[[Params], bool]] = {
     "shifted_roots": _any,
     "functional_equation": _any,
     "arithmetic_sequence": lambda p: p["m"] < p["n"] and p["u"] != p["v"],
-    "linear_recursion": lambda p: p["c"] > 1 and p["n"] > 1,
+    "hidden_period": _any,
     "logarithm_system": lambda p: p["g"] > 1,
-    "roots_of_unity": lambda p: 2 < p["n"] < 12 and p["a"] > 1,
+    "roots_of_unity": lambda p: 2 < p["n"] < 14 and p["a"] > 1,
     "telescoping_sum": _any,
-    "triangle_area": _any,
+    "triangle_area": lambda p: _crossed(p) and p["m"] != p["n"] and gcd(p["m"], p["n"]) == 1,
+    "cevian_length": lambda p: abs(p["b"] - p["c"]) < p["m"] + p["n"] < p["b"] + p["c"],
     "box_diagonal": _any,
     "shortest_way_by_a_line": lambda p: p["a"] < p["c"],
     "common_tangent": lambda p: p["r"] != p["s"],
-    "inradius": _triangle,
+    "inradius": lambda p: 2 * max(p["a"], p["b"], p["c"]) < p["a"] + p["b"] + p["c"],
     "lattice_points_inside": _any,
     "dice_sum": lambda p: p["s"] > 3 and p["k"] <= p["t"] <= p["k"] * p["s"] and p["k"] < 5,
     "drawing_without_replacement": lambda p: 0 < p["j"] < p["k"] and p["j"] <= p["r"] and p["k"] - p["j"] <= p["b"],
     "gamblers_ruin": lambda p: 0 < p["i"] < p["n"] and p["w"] != p["l"],
     "expected_wait": lambda p: p["f"] <= p["g"] < p["n"],
-    "expected_largest": lambda p: 1 < p["k"] < p["n"],
+    "meeting": lambda p: 0 < p["a"] < p["u"] and 0 < p["b"] < p["t"],
+    "collecting": lambda p: 0 < p["have"] < p["want"] <= p["kinds"],
     "taking_turns": lambda p: 0 < p["a"] < p["b"] and 0 < p["c"] < p["d"],
 }  # fmt: skip
 _SMOOTH = frozenset(n for n in range(2, 100) if all(n % p for p in range(11, 100) if _prime(p)))
+
+
+def lawful(family: str, params: Params) -> bool:
+    """Whether the family can have these parameters; no, where its law does not know them."""
+    try:
+        return LAWS[family](params)
+    except (LookupError, TypeError):
+        return False

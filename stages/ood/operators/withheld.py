@@ -16,7 +16,7 @@ from typing import Any
 from stages.lib import competition
 from stages.lib.records import Problem, Step
 from stages.ood.operators.asides import sentences
-from stages.ood.operators.lawful import LAWS
+from stages.ood.operators.lawful import LAWS, lawful
 from stages.ood.operators.operator import Unfit
 
 Hole = list[Any]  # [start, end, what stands there instead]
@@ -43,12 +43,14 @@ CUTS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         (r"term number \d+ is -?\d+( and term number \d+ is -?\d+)\.", ""),
         (r"equals -?\d+(, and term \d+ equals -?\d+)\.", ""),
         (r"Number \d+ in the row is -?\d+( and number \d+ is -?\d+)\.", ""),
-        (r"^(A sequence begins with \d+, and) every further term", "In a sequence,"),
+        (r"starts with a_1 = \d+( and a_2 = \d+), and", ""),
+        (r"If a_1 = \d+( and a_2 = \d+), find", ""),
+        (r"triangle ABC, AB = \d+( and AC = \d+)\.", ""),
+        (r"If AB = \d+( and AC = \d+), then", ""),
         (r"(It is rolled \d+ times\. )", ""),
         (r"box (measures) \d+ by \d+( by \d+)\.", "has a base of", ""),
         (r"feet long(, )\d+ feet wide( and \d+ feet high)", " and ", ""),
-        (r"has (its corners) at \(\d+, \d+\)(, )\(\d+, \d+\)( and \(\d+, \d+\))\.", "two corners", " and ", ""),
-        (r"triangle has (side lengths) \d+(, )\d+( and \d+)\.", "two sides of length", " and ", ""),
+        (r"triangle has (sides) of length \d+(, )\d+( and \d+)\.", "two sides", " and ", ""),
         (r"satisfy log_\d+\([^)]*\) = \d+( and log_\d+\([^)]*\) = \d+)\.", ""),
         (r"with log_\d+\([^)]*\) = \d+( and log_\d+\([^)]*\) = \d+)\.", ""),
         (r"If [^=]* = \d+\^\d+( and [^=]* = \d+\^\d+) for", ""),
@@ -129,7 +131,7 @@ def _others(whole: Problem, rng: random.Random) -> Iterator[dict[str, Any]]:
             for key in path[:-1]:
                 inside = inside[key]
             inside[path[-1]] = new
-            if LAWS[family](made):
+            if lawful(family, made):
                 yield made
 
 
