@@ -179,7 +179,9 @@ def _fitting(
     whole: Problem, of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], holes: list[Hole]
 ) -> Problem | None:
     other = _item(of, params)
-    if other is None or other.answer == whole.answer or not _same_but(whole.question, other.question, holes):
+    if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= competition.items.LARGEST:
+        return None
+    if not _same_but(whole.question, other.question, holes):
         return None
     return None if _unsound(other) else other
 
