@@ -9,67 +9,15 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-ANNOTATION = re.compile(r"<<([^<>]*)>>")
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?|\.\d+)|(//|[-+*/()]))")
+from stages.lib import expressions
+from stages.lib.expressions import ANNOTATION
+
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)")
-_DEEPEST = 50
 
 
 def evaluate(expression: str) -> Fraction:
     """The exact value of `+ - * / //` and brackets over decimal numbers. Raises ValueError for anything else."""
-    tokens, position = [], 0
-    expression = expression.rstrip()
-    while position < len(expression):
-        match = _TOKEN.match(expression, position)
-        if not match:
-            raise ValueError(f"cannot read {expression[position:]!r}")
-        tokens.append(match[1] or match[2])
-        position = match.end()
-    value, rest = _sum(tokens, 0)
-    if rest:
-        raise ValueError(f"unexpected {rest[0]!r}")
-    return value
-
-
-def _sum(tokens: list[str], depth: int) -> tuple[Fraction, list[str]]:
-    value, tokens = _product(tokens, depth)
-    while tokens and tokens[0] in "+-":
-        term, rest = _product(tokens[1:], depth)
-        value, tokens = (value + term if tokens[0] == "+" else value - term), rest
-    return value, tokens
-
-
-def _product(tokens: list[str], depth: int) -> tuple[Fraction, list[str]]:
-    value, tokens = _factor(tokens, depth)
-    while tokens and tokens[0] in ("*", "/", "//"):
-        factor, rest = _factor(tokens[1:], depth)
-        if tokens[0] != "*" and not factor:
-            raise ValueError("division by zero")
-        if tokens[0] == "*":
-            value *= factor
-        else:
-            value = value / factor if tokens[0] == "/" else Fraction(value // factor)
-        tokens = rest
-    return value, tokens
-
-
-def _factor(tokens: list[str], depth: int) -> tuple[Fraction, list[str]]:
-    if not tokens:
-        raise ValueError("ends too early")
-    if depth > _DEEPEST:
-        raise ValueError(f"more than {_DEEPEST} brackets or signs deep")
-    first, rest = tokens[0], tokens[1:]
-    if first in "+-":
-        value, rest = _factor(rest, depth + 1)
-        return (value if first == "+" else -value), rest
-    if first == "(":
-        value, rest = _sum(rest, depth + 1)
-        if not rest or rest[0] != ")":
-            raise ValueError("a bracket is not closed")
-        return value, rest[1:]
-    if first[0] not in "0123456789.":
-        raise ValueError(f"unexpected {first!r}")
-    return Fraction(first), rest
+    return expressions.evaluate(expressions.tokens(expression))
 
 
 def check(annotation: str) -> str | None:

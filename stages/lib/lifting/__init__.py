@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.expressions import ANNOTATION, evaluate, tokens
 from stages.lib.lifting import quantities
-from stages.lib.lifting.expressions import ANNOTATION, evaluate, tokens
 from stages.lib.lifting.programs import FORMS, Ref, arithmetic, check, render, results
 from stages.lib.lifting.quantities import WORDS, Quantity
 from stages.lib.numerals import LONGEST

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.expressions import ANNOTATION, evaluate, tokens
 from stages.lib.lifting import quantities
-from stages.lib.lifting.expressions import ANNOTATION, evaluate, tokens
 from stages.lib.lifting.quantities import NAMED, WORDS
 from stages.lib.records import Step
 

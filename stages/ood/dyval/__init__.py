@@ -32,8 +32,8 @@ from stages.ood.dyval.scoring import score
 from stages.ood.dyval.statements import arrange, needed, operands, renamed
 
 __all__ = [
-    "DEFAULT", "LEVELS", "ORDERS", "TASKS", "VERSION", "check", "problem", "problems", "rederive", "score", "sentences",
-    "training_text",
+    "DEFAULT", "LEVELS", "MODULES", "ORDERS", "TASKS", "VERSION", "check", "drawn", "problem", "problems", "rederive",
+    "score", "sentences", "training_text", "with_names",
 ]  # fmt: skip
 VERSION = 1
 BLOCK = 12  # items among which every answer of a closed task stands equally often
@@ -58,7 +58,7 @@ def problems(
 def problem(task: str, number: int, seed: int, level: int, order: str, split: str, knobs: Knobs) -> Problem:
     """Item `number`, which depends on no other. Its order changes no more than the order of its sentences."""
     item = f"dyval/{split}/{task}-l{level}-{number:05d}"
-    params = _sample(task, item, number, seed, order, knobs)
+    params = _sample(task, item, number, seed, level, order, knobs)
     question, steps, answer = rederive(params)
     return Problem(
         id=item, benchmark="dyval", split=split, question=question, answer=answer,
@@ -69,19 +69,27 @@ def problem(task: str, number: int, seed: int, level: int, order: str, split: st
     )  # fmt: skip
 
 
-def _sample(task: str, item: str, number: int, seed: int, order: str, knobs: Knobs) -> dict[str, Any]:
+def _sample(task: str, item: str, number: int, seed: int, level: int, order: str, knobs: Knobs) -> dict[str, Any]:
     label, broken = _wish(task, item, number, seed, knobs)
     for attempt in range(ATTEMPTS):
 
         def draw(field: str, attempt: int = attempt) -> Any:
             return seeds.rng(seed, "ood", "dyval", VERSION, item, attempt, field)
 
-        made = MODULES[task].sample(draw, knobs, label, broken)
+        made = drawn(task, level, order, knobs, label, broken, draw)
         if made:
-            break
-    else:
-        raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; use a lower depth or width")
-    return {"task": task, "order": order, "broken": broken, **_named(made, order, draw)}
+            return made
+    raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; use a lower depth or width")
+
+
+def drawn(
+    task: str, level: int, order: str, knobs: Knobs, label: int, broken: bool, draw: Any
+) -> dict[str, Any] | None:
+    """The params of an item whose answer is of class `label`; None where the draw leads nowhere."""
+    made = MODULES[task].sample(draw, knobs, label, broken)
+    if not made:
+        return None
+    return {"task": task, "level": level, "order": order, "broken": broken, **_named(made, order, draw)}
 
 
 def _wish(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[int, bool]:
@@ -99,17 +107,23 @@ def _named(made: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
     numbers = {name for statement in made["statements"] for name in (statement[0], *operands(statement))}
     asked = made["asked"] if isinstance(made["asked"], list) else [made["asked"]]
     top = max([*numbers, *asked, -1]) + 1
-    word = dict(enumerate(names(draw("names"), top)))
-    told = arrange([renamed(statement, word) for statement in made["statements"]], order, draw)
-    rest = {
-        "statements": told,
-        "asked": [word[one] for one in asked] if isinstance(made["asked"], list) else word[asked[0]],
+    made = with_names(made, dict(enumerate(names(draw("names"), top))))
+    return {**made, "statements": arrange(made["statements"], order, draw)}
+
+
+def with_names(params: Mapping[str, Any], word: Mapping[Any, str]) -> dict[str, Any]:
+    """The same with other names wherever there are names."""
+    asked = params["asked"]
+    new = {
+        **params,
+        "statements": [renamed(statement, word) for statement in params["statements"]],
+        "asked": [word[one] for one in asked] if isinstance(asked, list) else word[asked],
     }
-    if "observed" in made:
-        rest["observed"] = [word[made["observed"][0]], made["observed"][1]]
-    if "coefficients" in made:
-        rest["coefficients"] = [[word[one[0]]] if isinstance(one, list) else one for one in made["coefficients"]]
-    return rest
+    if "observed" in params:
+        new["observed"] = [word[params["observed"][0]], params["observed"][1]]
+    if "coefficients" in params:
+        new["coefficients"] = [[word[one[0]]] if isinstance(one, list) else one for one in params["coefficients"]]
+    return new
 
 
 def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step], str]:
@@ -125,7 +139,7 @@ def sentences(problem: Problem) -> list[tuple[str, bool, str]]:
     """(sentence, whether it is a distractor, id of the problem) in the order of the telling: what serves to detect
     distractors. Empty for graphs, where nothing but the search itself tells what is needed."""
     params = problem.program.params
-    if params["task"] in ("reachability", "max_sum_path"):
+    if problem.program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
         return []
     inside = needed(params["statements"], _tops(params)).names
     told = MODULES[params["task"]].sentence

@@ -50,7 +50,7 @@ def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] 
         statements[name][3] = value if place == breaks else not value
         value = statements[name][1] == "not"
     kept = [statement for statement in statements if statement]
-    extra = _extra(draw("distractors"), kept, len(statements), trees.share(len(kept), knobs.distractors))
+    extra = aside(draw("distractors"), kept, len(statements), trees.share(len(kept), knobs.distractors))
     return {"statements": kept + extra, "asked": path[-1], "observed": [0, observed]}
 
 
@@ -61,7 +61,7 @@ def _paths(statements: list[Statement], name: int) -> list[list[int]]:
     return [[name, *path] for below in statements[name][2] for path in _paths(statements, below)]
 
 
-def _extra(rng: random.Random, statements: list[Statement], names: int, count: int) -> list[Statement]:
+def aside(rng: random.Random, statements: list[Statement], names: int, count: int) -> list[Statement]:
     """Rules about new names: their conclusions are not observed, so they tell nothing of what they stand on."""
     known = list(dict.fromkeys(one for statement in statements for one in (statement[0], *statement[2])))
     top, made = names, []
@@ -86,7 +86,10 @@ def ask(params: dict[str, Any]) -> tuple[str, str]:
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
     name, value = params["observed"]
     steps = [Step(text=f"{name} is {value}", value=str(value))]
-    for statement, below in _way(params["statements"], name, params["asked"]):
+    way = _way(params["statements"], name, params["asked"])
+    if way is None:
+        return [*steps, Step(text=f"no rules lead from {name} to {params['asked']}", value="N/A")], "N/A"
+    for statement, below in way:
         name, operation, operands, sign = statement
         line = f"{rules.said(statement)}: {name} is {rules.WORDS[value]}"
         wrong = f"so {bool_logic.formula(operation, operands)} is not true"
@@ -101,8 +104,8 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
     return steps, rules.WORDS[value]
 
 
-def _way(statements: list[Statement], observed: str, asked: str) -> list[tuple[Statement, str]]:
-    """(rule, operand it leads to) from the observed name down to the asked one."""
+def _way(statements: list[Statement], observed: str, asked: str) -> list[tuple[Statement, str]] | None:
+    """(rule, operand it leads to) from the observed name down to the asked one; None where a rule is missing."""
     above: dict[str, list[Statement]] = {}
     for statement in statements:
         for one in statement[2]:
@@ -116,6 +119,8 @@ def _way(statements: list[Statement], observed: str, asked: str) -> list[tuple[S
                 queue.append(statement[0])
     way, name = [], observed
     while name != asked:
+        if name not in came:
+            return None
         way.append(came[name])
         name = came[name][1]
     return way

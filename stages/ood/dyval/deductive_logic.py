@@ -87,7 +87,7 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
                 values[name], line = statement[2], f"{name} is {statement[2]}"
             else:
                 _, operation, below, sign = statement
-                found = [values[one] for one in below]
+                found = [values.get(one) for one in below]
                 true = rules.premise(operation, found) is True
                 if true:
                     values[name] = sign

@@ -69,6 +69,16 @@ def _coefficients(rng: Any, roots: list[int], values: dict[Any, Any]) -> list[An
     return None
 
 
+def fine(params: dict[str, Any]) -> bool:
+    """Whether an item keeps the bounds of the task: one solution, fine enough, of coefficients that are whole."""
+    values = trees.evaluate(params["statements"], params["asked"], arithmetic.apply)
+    numbers = [values.get(one[0]) if isinstance(one, list) else one for one in params["coefficients"]]
+    if any(type(number) is not int or abs(number) > LARGEST for number in numbers):
+        return False
+    found = unknowns(numbers)
+    return bool(found) and max(one.denominator for one in found) <= FINEST
+
+
 def _equations(coefficients: Sequence[str]) -> list[str]:
     a, b, c, d, e, f = coefficients
     return [f"{left} x + {f'({right})' if right[0] == '-' else right} y = {total}" for left, right, total in

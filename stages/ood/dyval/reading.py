@@ -141,12 +141,12 @@ def _abductive(told: list[str], asked: str) -> str:
     return str(known.get(_found(rf"Is ({_NAME}) True", asked)[1], "N/A"))
 
 
-def _links(told: list[str]) -> tuple[dict[str, list[str]], dict[str, int]]:
+def _links(told: list[str]) -> tuple[dict[str, list[str]], dict[str, int | None]]:
     links, values = {}, {}
     for line in told[1:]:
         match = _found(rf"^({_NAME}) (?:has the value (\d+) and )?points to (.+)\.$", line)
         links[match[1]] = [] if match[3] == "nothing" else _LIST.findall(re.sub(r"\band\b", " ", match[3]))
-        values[match[1]] = int(match[2] or 0)
+        values[match[1]] = int(match[2]) if match[2] else None
     return links, values
 
 
@@ -162,6 +162,14 @@ def _reachable(told: list[str], asked: str) -> str:
 def _largest(told: list[str], asked: str) -> str:
     links, values = _links(told)
     start, end = _found(rf"path from ({_NAME}) to ({_NAME})", asked).groups()
+    untold = {name for name, value in values.items() if value is None}
+    after, before = {start}, {end}
+    for _ in links:
+        after |= {child for name in links if name in after for child in links[name]}
+        before |= {name for name in links if before & set(links[name])}
+    if untold & after & before:
+        return "N/A"
+    values = {name: value or 0 for name, value in values.items()}
     best: dict[str, Any] = {start: values[start]}
     for _ in links:  # relaxation, as many rounds as there are nodes (Bellman and Ford)
         for name in links:

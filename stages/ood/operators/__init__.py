@@ -4,20 +4,25 @@ preserving  names, items, order, phrasing, units, irrelevant, typos: other words
 changing    numbers, larger, steps, reversed: another answer, computed by the program
 unsolvable  premise: the answer is N/A, with two completions that prove it
 
-A variant carries its parent's program, the seed, and the drawn parameters of each change, so `rederive` rebuilds
-question, gold steps and answer without a model, and `check` holds it against its contract. What cannot be made
-honestly becomes a Reject with the reason. Operators compose: `order+typos` makes one change, then the other.
+Programs are those of the bundled benchmark, of real GSM8K problems (lifted), of competition families (`contest.py`) and
+of DyVal graphs (`dags.py`); other problems can only take noise. A variant carries its parent's program, the seed, and
+the drawn parameters of each change, so `rederive` rebuilds question, gold steps and answer without a model, and `check`
+holds it against its contract. What cannot be made honestly becomes a Reject with the reason. Operators compose:
+`order+typos` makes one change, then the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stages.lib import gradeschool, lifting, seeds
 from stages.lib.records import Problem, Program, Step
 from stages.ood.operators import (
+    contest,
+    dags,
     further,
+    gaps,
     irrelevant,
     items,
     names,
@@ -32,7 +37,7 @@ from stages.ood.operators import (
     tale,
     units,
 )
-from stages.ood.operators.operator import Operator, State, Unfit
+from stages.ood.operators.operator import Base, Operator, State, Unfit
 from stages.ood.rejects import Reject
 
 VERSION = 1
@@ -49,20 +54,37 @@ def _text(state: State) -> tuple[str, list[Step] | None, str]:
     return noise.edited(state["question"], state.get("edits", [])), steps, state["answer"]
 
 
-RENDER: dict[str, Callable[[State], tuple[str, list[Step] | None, str]]] = {
-    "gradeschool": _told,
-    "lifted": retold.render,
-    "code": story.render,
-    "text": _text,  # no program: the words may carry noise, the answer is the benchmark's
+def _agreed(state: State) -> list[str]:
+    """The bundled benchmark's own solver against `tale`, which knows nothing of it."""
+    _, steps, answer = gradeschool.rederive(state)
+    return [] if (steps, answer) == tale.solve(state) else ["the two solvers disagree on the parent"]
+
+
+BASES: dict[str, Base] = {
+    "gradeschool": Base(_told, _agreed, proven=premise.proven_told),
+    "lifted": Base(retold.render, lifting.check, proven=premise.proven),
+    "competition": Base(
+        contest.render, contest.sound, contest.sound, contest.proven, contest.difficulty, contest.REASONS
+    ),
+    "dyval": Base(dags.render, dags.sound, dags.sound, gaps.proven, dags.difficulty, dags.REASONS),
+    "code": Base(story.render),
+    "text": Base(_text),  # no program: the words may carry noise, the answer is the benchmark's
 }
 _TYPOS = Operator(
     "typos",
     "preserving",
-    {name: noise.change(lambda state, render=render: render(state)[0]) for name, render in RENDER.items()},
+    {
+        name: noise.change(
+            lambda state, base=base: base.render(state)[0], dags.KEPT if name == "dyval" else frozenset()
+        )
+        for name, base in BASES.items()
+    },
     "typographical noise",
 )
+# Those with all their changes in one place.
+_BY = {"competition": contest.CHANGES, "dyval": dags.CHANGES, "code": story.CHANGES}
 OPERATORS: dict[str, Operator] = {
-    each.name: each._replace(by={**each.by, "code": story.CHANGES[each.name]} if each.name in story.CHANGES else each.by)
+    each.name: each._replace(by={**each.by, **{kind: own[each.name] for kind, own in _BY.items() if each.name in own}})
     for each in (names.OPERATOR, items.OPERATOR, order.OPERATOR, phrasing.OPERATOR, units.OPERATOR, irrelevant.OPERATOR,
                  _TYPOS, numbers.NUMBERS, further.OPERATOR, numbers.LARGER, reversal.OPERATOR, premise.OPERATOR)
 }  # fmt: skip
@@ -75,14 +97,12 @@ def contract(name: str) -> str:
 
 
 def variants(
-    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int | None = None
+    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = numbers.LARGEST
 ) -> tuple[list[Problem], list[Reject]]:
     """Each problem changed by each operator, and what could not be. A variant depends on its parent, the operator, the
-    seed and `largest` alone: the bound on values of the bundled benchmark, by default the one these problems keep."""
-    problems, names = list(problems), list(names)
-    if largest is None:
-        told = [p.program.params for p in problems if p.program and p.program.generator == "gradeschool"]
-        largest = max(map(numbers.bound, told), default=0)
+    seed and `largest` alone: the bound on values of the bundled benchmark, `bound` of its split (a problem with larger
+    ones keeps its own)."""
+    names = list(names)
     made: list[Problem] = []
     rejects: list[Reject] = []
     for problem in problems:
@@ -100,9 +120,15 @@ def variants(
     return made, rejects
 
 
+def bound(split: Iterable[Problem]) -> int:
+    """`largest` for the problems of a split, whichever of them are changed: the bound that the whole split keeps."""
+    told = [p.program.params for p in split if p.program and p.program.generator == "gradeschool"]
+    return max(map(numbers.bound, told), default=numbers.LARGEST)
+
+
 def _base(problem: Problem) -> tuple[str, int, State]:
     """The generator, its version and the program to change. Raises Unliftable."""
-    if problem.program and problem.program.generator in ("gradeschool", "lifted"):
+    if problem.program and problem.program.generator in BASES:
         return problem.program.generator, problem.program.version, problem.program.params
     if problem.benchmark == "gsm8k":
         return "lifted", lifting.VERSION, lifting.lift(problem)
@@ -132,17 +158,20 @@ def _variant(
     for part in name.split("+"):
         change = OPERATORS[part].by.get(generator)
         if change is None:
-            raise Unfit(reason or f"{part} needs a program of {' or '.join(OPERATORS[part].by)}")
+            why = BASES[generator].why.get(part) or f"{part} needs a program of {' or '.join(OPERATORS[part].by)}"
+            raise Unfit(reason or why)
         rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
         parameters = change.draw(state, rng, knobs)
         state = change.apply(state, parameters)
         changes.append({"operator": part, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}
     question, steps, answer = rederive(params)
+    harder, kind = BASES[generator].difficulty, contract(name)
     made = problem.model_copy(
         update={
             "id": f"{problem.id}~{name}", "question": question, "steps": steps, "answer": answer, "parent": problem.id,
-            "operator": name, "contract": contract(name),
+            "operator": name, "contract": kind,
+            "difficulty": harder(state) if harder and kind == "changing" else problem.difficulty,
             "program": Program(generator=GENERATOR, version=VERSION, params=params),
         }
     )  # fmt: skip
@@ -154,10 +183,15 @@ def _variant(
 
 def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step] | None, str]:
     """(question, steps, answer) of a variant from its parent's program and its changes."""
+    return BASES[params["base"]["generator"]].render(final_state(params))
+
+
+def final_state(params: Mapping[str, Any]) -> State:
+    """The program of a variant, with all its changes made."""
     generator, state = params["base"]["generator"], params["base"]["params"]
     for change in params["changes"]:
         state = OPERATORS[change["operator"]].by[generator].apply(state, change)
-    return RENDER[generator](state)
+    return state
 
 
 def check(problem: Problem) -> list[str]:
@@ -189,7 +223,9 @@ def _faults(problem: Problem) -> list[str]:
                 faults.append(f"{field}: differ from the parent's")
     if base["generator"] == "code":
         faults += story.contract(base["params"], changes, problem.tests)
-    return faults + _second_road(base) + _contract(problem, base, changes, steps, answer)
+    kind = BASES[base["generator"]]
+    faults += kind.sound(base["params"]) + kind.holds(final_state(params))
+    return faults + _contract(problem, base, changes, steps, answer)
 
 
 def _difference(found: Any, derived: Any) -> str:
@@ -201,32 +237,25 @@ def _difference(found: Any, derived: Any) -> str:
     return f"is {found!r:.120}, derived {derived!r:.120}"
 
 
-def _second_road(base: Mapping[str, Any]) -> list[str]:
-    """The parent's own answer by two independent evaluations."""
-    state = base["params"]
-    if base["generator"] == "gradeschool":
-        _, steps, answer = gradeschool.rederive(state)
-        return [] if (steps, answer) == tale.solve(state) else ["the two solvers disagree on the parent"]
-    return lifting.check(state) if base["generator"] == "lifted" else []
-
-
 def _contract(
     problem: Problem, base: Mapping[str, Any], changes: list[dict[str, Any]], steps: list[Step] | None, answer: str
 ) -> list[str]:
-    before, _, parent = RENDER[base["generator"]](base["params"])
+    kind = BASES[base["generator"]]
+    before, _, parent = kind.render(base["params"])
     faults = [] if problem.question != before else ["the question is the parent's, unchanged"]
     if steps and steps[-1].value != answer:
         faults.append("the last step is not the answer")
     if problem.contract == "preserving" and answer != parent:
         faults.append(f"preserving, but the answer {answer} was {parent}")
-    if problem.contract == "changing" and answer in (parent, "N/A"):
+    open_ = answer == "N/A" and base["generator"] != "dyval"  # where N/A is one of the answers of a task
+    if problem.contract == "changing" and (answer == parent or open_):
         faults.append(f"changing, but the answer is {'still ' if answer == parent else ''}{answer}")
     if problem.contract == "unsolvable":
         faults += [] if answer == "N/A" else [f"unsolvable, but the answer is {answer}"]
         state = base["params"]
         for change in changes:
             if change["operator"] == "premise":
-                faults += premise.proven(base["generator"], state, change)
+                faults += kind.proven(state, change)
             state = OPERATORS[change["operator"]].by[base["generator"]].apply(state, change)
     if base["generator"] == "lifted" and steps:
         faults += lifting.arithmetic([step for step in steps if step.value != "N/A"])

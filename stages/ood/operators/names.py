@@ -75,18 +75,31 @@ def _apply_roles(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
+def fresh(names: list[str], text: str, rng: random.Random) -> dict[str, str]:
+    """Another name, of the same gender and not in the text, for each of `names`."""
+    free = {name: [new for new in group if new not in text] for name, group in (("she", NEW_SHE), ("he", NEW_HE))}
+    drawn = {gender: rng.sample(group, len(group)) for gender, group in free.items()}
+    return {name: drawn["she" if name in SHE else "he"].pop() for name in names}
+
+
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     text = retold.everything(state)
     names = found(retold.text(state["question"]))
     if not names:
         raise Unfit("no first name in the question that is known to be one")
-    fresh = {name: [new for new in group if new not in text] for name, group in (("she", NEW_SHE), ("he", NEW_HE))}
-    drawn = {gender: rng.sample(group, len(group)) for gender, group in fresh.items()}
-    rename = {name: drawn["she" if name in SHE else "he"].pop() for name in names}
+    if _mistaken(names, text):
+        raise Unfit("the pronouns do not go with the names")
+    rename = fresh(names, text, rng)
     for name in names:
         if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
             raise Unfit(f"{name} stands in the text in another form too")
     return {"rename": rename}
+
+
+def _mistaken(names: list[str], text: str) -> bool:
+    """Whether all names are of one gender and all pronouns of the other."""
+    she, he = (re.search(rf"\b({words})\b", text, re.I) is not None for words in ("she|her|hers", "he|his|him"))
+    return (he and not she and set(names) <= SHE) or (she and not he and set(names) <= HE)
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

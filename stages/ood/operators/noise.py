@@ -39,7 +39,9 @@ _REAL = frozenset(
     form from diary dairy trail trial quiet quite being begin there three their thee where were when then than
     thank later latter dinner diner hoping hopping loose lose bred bread bead beads beds price pride pries
     prices match march stole stole tried tired untied united scared sacred casual causal angel angle salve
-    slave
+    slave bars bras bard brad grid gird slat salt calm clam silt slit tarp trap crab carb lair liar part prat carp
+    crap blot bolt clod cold parts party prats pasta sacks stacks trips strips boards broads crates carets certain
+    curtain plants pants clothes cloths shorts shots chairs hairs sports spots shares hares breads places
     """,
     )
 )
@@ -70,7 +72,7 @@ def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> 
     rng.shuffle(words)
     wanted, made = max(2, round(SHARE * len(words))), []
     for match in words:
-        kind = rng.choice(("swap", "swap", "drop", "double"))
+        kind = rng.choice(("swap", "swap", "drop" if len(match[0]) > 5 else "double", "double"))
         at = match.start() + rng.randrange(1, len(match[0]) - 2)
         word = edited(match[0], [[at - match.start(), kind]])
         if word != match[0] and word not in present | _REAL | _PROTECTED:
@@ -80,13 +82,14 @@ def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> 
     raise Unfit(f"only {len(made)} words of the question can take a typo")
 
 
-def change(question: Any) -> Change:
-    """Noise on what `question(state)` says. Names are protected by their capital, things by standing after a number."""
+def change(question: Any, keep: frozenset[str] = frozenset()) -> Change:
+    """Noise on what `question(state)` says, but for the words of `keep`. Names are protected by their capital, things by
+    standing after a number."""
 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
         text = question(state)
         counted = frozenset(re.findall(r"\d+ ([a-z]+)", text)) | frozenset(re.findall(r"how many ([a-z]+)", text, re.I))
-        return {"edits": edits(text, rng, counted)}
+        return {"edits": edits(text, rng, counted | keep)}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
         return {**state, "edits": [list(edit) for edit in parameters["edits"]]}

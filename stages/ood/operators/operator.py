@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from stages.lib.records import Step
+
 State = dict[str, Any]  # a program in the format of its generator, plain data
 Draw = Callable[[State, random.Random, Mapping[str, Any]], dict[str, Any]]
 Apply = Callable[[State, Mapping[str, Any]], State]
@@ -22,17 +24,37 @@ class Change(NamedTuple):
     apply: Apply
 
 
+class Base(NamedTuple):
+    """A kind of program.
+
+    render(state): question, steps, answer. sound(state): faults of the unchanged program, by a second road;
+    holds(state): of the changed one, where that road is open to it. proven(state, change): faults of the proof that
+    `premise` leaves the answer open. difficulty(state): what it is after a change; without it the parent's stays.
+    why: operator -> the reason why it changes no such program.
+    """
+
+    render: Callable[[State], tuple[str, list[Step] | None, str]]
+    sound: Callable[[State], list[str]] = lambda state: []
+    holds: Callable[[State], list[str]] = lambda state: []
+    proven: Callable[[State, Mapping[str, Any]], list[str]] = lambda state, change: ["there is no proof"]
+    difficulty: Callable[[State], float] | None = None
+    why: Mapping[str, str] = {}
+
+
 class Operator(NamedTuple):
     """A named change with its contract, by the generator of the program it works on."""
 
     name: str
     contract: str  # preserving: the answer stays; changing: it is computed anew, and differs; unsolvable: N/A
-    by: Mapping[str, Change]  # generator -> change: gradeschool, lifted, text
+    by: Mapping[str, Change]  # generator -> change: gradeschool, lifted, competition, dyval, code, text
     idea: str
 
     @property
     def applies_to(self) -> tuple[str, ...]:
         """Benchmarks with problems that this operator changes."""
-        benchmarks = {"gradeschool": ("gradeschool",), "lifted": ("gsm8k",), "text": ("aime", "math", "mmlu", "gpqa"),
-                      "code": ("codeforces", "humaneval")}  # fmt: skip
-        return tuple(name for generator in self.by for name in benchmarks[generator])
+        benchmarks = {
+            "lifted": ("gsm8k",),
+            "text": ("aime", "math", "mmlu", "gpqa"),
+            "code": ("codeforces", "humaneval"),
+        }
+        return tuple(name for generator in self.by for name in benchmarks.get(generator, (generator,)))

@@ -1,7 +1,8 @@
 """Another order of telling. The answer stays, because what is told is a set of facts and the question stays last.
 
-In the bundled benchmark every sentence is such a fact. Of a real problem only those are reordered whose sentences all
-state what is, in the present tense and about somebody named, and refer to nothing said before.
+In the bundled benchmark every sentence is such a fact. Of a real problem only neighboring sentences are reordered that
+all state what is, in the present tense and about somebody named, and refer to nothing said before; and only where the
+sentence after them has no pronoun that would then mean somebody else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ _FACT = re.compile(
     r"(?:[A-Z][a-z]+(?:'s)?(?: [a-z]+)?|An?(?: [a-z]+){1,3}|There|Each [a-z]+|Every [a-z]+) "
     r"(?:has|is|are|have|costs?|weighs?|"
     r"owns?|earns?|contains?|holds?|can|likes?|sells?|lives?|makes?|charges?|takes?|eats?|reads?|works?|runs?|needs?|"
-    r"produces?|drinks?|lays?|sleeps?|weigh)\b"
+    r"produces?|drinks?|lays?|sleeps?|weigh|had|was|were|owned|weighed|lived|held|contained)\b"
+)
+_DONE = re.compile(  # what different people did may be told in any order
+    r"[A-Z][a-z]+ (?:buys|bought|sells|sold|made|ate|read|collected|collects|picked|picks|baked|bakes|earned|ran|walked|"
+    r"scored|scores|found|finds|caught|catches|received|receives|gets|got|saved|saves|paid|pays|spent|spends|drove|drank|"
+    r"wrote|writes|planted|plants|wants|needed|worked|brought|brings|used|uses|slept|took)\b"
 )
 _REFERS = re.compile(
     r"\b(he|she|it|they|them|him|his|her|hers|its|their|theirs|this|that|these|those|then|after|before|now|next|later|also|"
@@ -27,6 +33,7 @@ _REFERS = re.compile(
     r"third|last|finally|instead|again|more|still|already|both|all|total|together|which|half|the)\b",
     re.I,
 )
+_PRONOUN = re.compile(r"\b(he|she|it|him|his|her|hers|its|this|that|these|those|then|latter|former)\b", re.I)
 _COMPARED = re.compile(
     r"\b(more|fewer|less|times as|older|younger|taller|shorter|heavier)\b[^.]*\bthan\b|\bas (many|much|old|tall)\b"
 )
@@ -53,16 +60,42 @@ def _apply_told(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    facts = [retold.text(sentence) for sentence in retold.sentences(state["question"])[:-1]]
-    if len(facts) < 2:
+    said = [retold.text(sentence) for sentence in retold.sentences(state["question"])]
+    if len(said) < 3:
         raise Unfit("one sentence has no other order")
-    for fact in facts:
-        rest = _COMPARED.sub("", fact)
-        if not _FACT.match(fact) or _REFERS.search(rest) or not fact.endswith("."):
-            raise Unfit("a sentence leans on what was said before")
-        if not names.found(fact) and not re.match(r"An? |Each |Every |There ", fact):
-            raise Unfit("a sentence is about nobody named")
-    return {"order": _shuffled(len(facts), rng)}
+    runs = _runs(said[:-1])
+    able = [(low, high) for low, high in runs if not _PRONOUN.search(said[high]) or high - low == len(said) - 1]
+    if not able:
+        reasons = [_leaning(fact) for fact in said[:-1]]
+        raise Unfit(next(filter(None, reasons), None) if not runs else "the sentence after them leans on the last one")
+    low, high = max(able, key=lambda run: run[1] - run[0])
+    middle = _shuffled(high - low, rng)
+    return {"order": [*range(low), *(low + i for i in middle), *range(high, len(said) - 1)]}
+
+
+def _runs(said: list[str]) -> list[tuple[int, int]]:
+    """[low, high) of every run of two or more sentences that can change places: none leans, and nobody does two things."""
+    runs, low, people = [], 0, set()
+    for at, fact in enumerate([*said, ""]):
+        who = fact.split(" ")[0] if _DONE.match(fact) else f"{at}"
+        if not fact or _leaning(fact) or who in people:
+            runs += [(low, at)] if at - low > 1 else []
+            low, people = (at if fact and not _leaning(fact) else at + 1), set()
+        people.add(who)
+    return runs
+
+
+def _leaning(fact: str) -> str | None:
+    """Why a sentence cannot stand elsewhere; None where it can."""
+    if not (_FACT.match(fact) or _DONE.match(fact)) or not fact.endswith("."):
+        return "a sentence does not state what is"
+    if leans := _REFERS.search(_COMPARED.sub("", fact)):
+        return f"a sentence leans on what was said before ({leans[0].lower()})"
+    if re.match(r"Each |Every |There ", fact):
+        return "a sentence is about all of what was told before"
+    if not names.found(fact) and not re.match(r"An? ", fact):
+        return "a sentence is about nobody named"
+    return None
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

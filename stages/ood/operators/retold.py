@@ -5,7 +5,8 @@ A state is a program of `lib/lifting` with further keys, all optional:
   leading    lines before the gold steps: {"text", "value"}
   further    {"operation", "number", "text", "name"}: one more step on the answer, and its sentence
   unknown    {"number": i}: this number is not told, the answer is; the number is asked for (`reversal.py`)
-  withheld   {"number": i, "word", "noun"}: a vague word stands for this number (`premise.py`)
+  withheld   {"number": i, "noun"}: this number is left out before what it counts; or {"number": i, "dropped": its
+             sentence}, which is left out (`premise.py`)
   edits      typographical noise, made last
 """
 
@@ -17,8 +18,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.expressions import Tree, tree, value
 from stages.lib.lifting import programs
-from stages.lib.lifting.expressions import Tree, tree, value
 from stages.lib.records import Step
 from stages.ood.operators import noise
 from stages.ood.operators.operator import State, Unfit
@@ -94,13 +95,13 @@ def everything(state: State) -> str:
 def render(state: State) -> tuple[str, list[Step], str]:
     """(question, steps, answer) of a state. Raises Unfit where a number cannot be written down."""
     shown = dict(state)
-    vague = state.get("withheld") or state.get("unknown")
-    if vague:
-        word = vague.get("word", "x")
+    if "unknown" in state:
         shown["question"] = [
-            word if isinstance(part, dict) and part["is"].get("number") == vague["number"] else part
+            "x" if isinstance(part, dict) and part["is"].get("number") == state["unknown"]["number"] else part
             for part in state["question"]
         ]
+    if "withheld" in state:
+        shown["question"] = _without(state["question"], state["withheld"])
     try:
         question, steps, answer = programs.render(shown, numbers(state))
     except ValueError as error:
@@ -114,6 +115,16 @@ def render(state: State) -> tuple[str, list[Step], str]:
     if "withheld" in state:
         steps, answer = _stuck(state, steps), "N/A"
     return noise.edited(question, state.get("edits", [])), steps, answer
+
+
+def _without(parts: Parts, withheld: dict[str, Any]) -> Parts:
+    if "dropped" in withheld:
+        found = sentences(parts)
+        return joined(found[: withheld["dropped"]] + found[withheld["dropped"] + 1 :])
+    at = next(
+        i for i, part in enumerate(parts) if isinstance(part, dict) and part["is"]["number"] == withheld["number"]
+    )
+    return [*parts[:at], parts[at + 1][1:], *parts[at + 2 :]]  # without the blank after it
 
 
 def _further(further: dict[str, Any], question: str, steps: list[Step], answer: str) -> tuple[str, list[Step], str]:
@@ -172,7 +183,8 @@ def _free_lines(state: State, steps: Sequence[Step], number: int) -> list[Step]:
 
 def _stuck(state: State, steps: Sequence[Step]) -> list[Step]:
     withheld = state["withheld"]
-    unknown = Step(text=f"The problem does not say how many {withheld['noun']} are meant.")
+    missing = f"how many {withheld['noun']} there are" if "noun" in withheld else "a number that the answer needs"
+    unknown = Step(text=f"The problem does not say {missing}.")
     return [*_free_lines(state, steps, withheld["number"]), unknown, Step(text="#### N/A", value="N/A")]
 
 
@@ -198,7 +210,7 @@ def _undone(state: State, steps: Sequence[Step]) -> tuple[list[Step], str]:
 
 
 def _tokens(expression: str) -> list[str]:
-    from stages.lib.lifting.expressions import tokens
+    from stages.lib.expressions import tokens
 
     return tokens(expression)
 

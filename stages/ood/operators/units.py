@@ -82,7 +82,8 @@ def _conversions(state: State) -> list[dict[str, Any]]:
             found.append({"at": at, "old": "dollars", "new": "cents", "size": 100})
         for names, (smaller, factor) in SMALLER.items():
             unit = re.match(rf" ({names[0]}|{names[1]})\b{_BARRED}", after)
-            if unit and not before.endswith("$") and smaller not in text:
+            adjective = unit and unit[1] == names[0] and size != 1  # a 30 day month
+            if unit and not adjective and not before.endswith("$") and smaller not in text:
                 found.append({"at": at, "old": unit[1], "new": smaller, "size": factor})
     return [each for each in found if (_value(state, each["at"]) * each["size"]).denominator == 1]
 

@@ -1,0 +1,88 @@
+"""Which parameters a competition family can have: what a problem with other values must keep to make sense.
+
+`Family.sample` draws parameters by a law, but cannot be asked whether some given ones obey it. Two solvers that agree
+are no proof of sense either: a die may show more than it has, and both call it impossible. A family without a line
+here is left whole by the operator `premise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import gcd, isqrt
+from typing import Any
+
+Params = Mapping[str, Any]
+
+
+def _prime(n: int) -> bool:
+    return n > 1 and all(n % d for d in range(2, isqrt(n) + 1))
+
+
+def _different(values: list[Any]) -> bool:
+    return len({str(value) for value in values}) == len(values)
+
+
+def _crossed(p: Params) -> bool:
+    """Whether three points (a, b), (c, d), (e, f) make a triangle."""
+    return (p["c"] - p["a"]) * (p["f"] - p["b"]) != (p["e"] - p["a"]) * (p["d"] - p["b"])
+
+
+def _any(p: Params) -> bool:
+    return True
+
+
+LAWS: dict[str, Callable[[Params], bool]] = {
+    "remainder_system": lambda p: all(0 < r < m for r, m in zip(p["remainders"], p["moduli"], strict=True)),
+    "power_remainder": lambda p: p["modulus"] > 1,
+    "power_counts": lambda p: gcd(p["base"], p["modulus"]) == 1 and 0 < p["remainder"] < p["modulus"],
+    "purchases": lambda p: p["cheap"] < p["dear"] and gcd(p["cheap"], p["dear"]) == 1,
+    "order_modulo_prime": lambda p: _prime(p["m"]) and p["a"] % p["m"] > 1,
+    "two_coins": lambda p: p["coins"] == sorted(set(p["coins"])) and p["coins"][0] > 1 and gcd(*p["coins"]) == 1,
+    "divisors": lambda p: min(p["powers"]) > 1 and _different(p["bases"]) and set(p["bases"]) <= _SMOOTH,
+    "factorial_zeros": lambda p: p["base"] > 1 and p["n"] > p["base"],
+    "digit_sum": lambda p: p["length"] > 5 and (not p["middle"] or 5 < p["place"] < p["length"] - 3),
+    "floor_sum": lambda p: gcd(p["a"], p["b"]) == 1 < p["b"] <= p["n"],
+    "lattice_paths": lambda p: all(x <= p["end"][0] and y <= p["end"][1] for x, y in p["closed"])
+    and _different([*p["closed"], p["end"], [0, 0]]),
+    "rectangles": lambda p: all(r <= p["size"][0] and c <= p["size"][1] for r, c in p["squares"])
+    and _different(p["squares"]),
+    "codes": _any,
+    "tilings": lambda p: _different(p["lengths"]),
+    "multiples": lambda p: _different(p["divisors"]) and max(p["divisors"]) < p["n"],
+    "refused_lanes": lambda p: max(lane for _, lane in p["refused"]) <= p["n"] and _different(p["refused"]),
+    "bounded_shares": lambda p: all(a < b for a, b in zip(p["low"], p["high"], strict=True))
+    and sum(p["low"]) <= p["total"] <= sum(p["high"]),
+    "change": lambda p: 1 < p["coins"][1] < p["coins"][2] < p["total"],
+    "necklaces": lambda p: p["n"] > 2 and p["k"] > 1 and p["k"] ** p["n"] <= 20000,
+    "power_sums_of_roots": _any,
+    "shifted_roots": _any,
+    "functional_equation": _any,
+    "arithmetic_sequence": lambda p: p["m"] < p["n"] and p["u"] != p["v"],
+    "hidden_period": _any,
+    "logarithm_system": lambda p: p["g"] > 1,
+    "roots_of_unity": lambda p: 2 < p["n"] < 14 and p["a"] > 1,
+    "telescoping_sum": _any,
+    "triangle_area": lambda p: _crossed(p) and p["m"] != p["n"] and gcd(p["m"], p["n"]) == 1,
+    "cevian_length": lambda p: abs(p["b"] - p["c"]) < p["m"] + p["n"] < p["b"] + p["c"],
+    "box_diagonal": _any,
+    "shortest_way_by_a_line": lambda p: p["a"] < p["c"],
+    "common_tangent": lambda p: p["r"] != p["s"],
+    "inradius": lambda p: 2 * max(p["a"], p["b"], p["c"]) < p["a"] + p["b"] + p["c"],
+    "lattice_points_inside": _any,
+    "dice_sum": lambda p: p["s"] > 3 and p["k"] <= p["t"] <= p["k"] * p["s"] and p["k"] < 5,
+    "drawing_without_replacement": lambda p: 0 < p["j"] < p["k"] and p["j"] <= p["r"] and p["k"] - p["j"] <= p["b"],
+    "gamblers_ruin": lambda p: 0 < p["i"] < p["n"] and p["w"] != p["l"],
+    "expected_wait": lambda p: p["f"] <= p["g"] < p["n"],
+    "meeting": lambda p: 0 < p["a"] < p["u"] and 0 < p["b"] < p["t"],
+    "collecting": lambda p: 0 < p["have"] < p["want"] <= p["kinds"],
+    "taking_turns": lambda p: 0 < p["a"] < p["b"] and 0 < p["c"] < p["d"],
+}  # fmt: skip
+_SMOOTH = frozenset(n for n in range(2, 100) if all(n % p for p in range(11, 100) if _prime(p)))
+
+
+def lawful(family: str, params: Params) -> bool:
+    """Whether the family can have these parameters; no, where its law does not know them."""
+    try:
+        return LAWS[family](params)
+    except (LookupError, TypeError):
+        return False
