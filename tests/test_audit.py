@@ -121,6 +121,14 @@ def test_the_distance_of_numbers_is_kolmogorovs():
     assert entry["figures"]["magnitude_ks"] > 0.9 and "over 0.05" in entry["remarks"][0]
 
 
+def test_rejects_are_counted_by_reason_whatever_their_numbers():
+    rejects = [Reject(str(n), "x", f"no program: {n} in <<{n}+1={n + 1}>> is not in the question") for n in range(9)]
+    rejects += [Reject(name, "x", f"the quantity asked for is gone ({name})") for name in ("pens", "cups")]
+    assert only(choices(), rejects=rejects)["rejected"] == {
+        "no program: # in <<...>> is not in the question": 9, "the quantity asked for is gone": 2,
+    }  # fmt: skip
+
+
 def test_an_empty_set_is_a_fault_and_all_is_plain_data_in_any_order():
     assert "no problem was kept (1 rejected)" in only([], rejects=[Reject("a", "x", "why")])["faults"][0]
     problems = choices(80)

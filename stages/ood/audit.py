@@ -8,6 +8,7 @@ parents, the bound is at least the parents' figure. Every bound allows for chanc
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import sqrt
@@ -71,7 +72,7 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
     far = figures.get("magnitude_ks")
     return {
         "kept": len(problems),
-        "rejected": dict(sorted(Counter(reject.reason for reject in one.rejects).items())),
+        "rejected": dict(sorted(Counter(_reason(reject.reason) for reject in one.rejects).items())),
         "figures": figures,
         "source": {key: None if value is None else round(value, 6) for key, value in source.items()},
         "bounds": bounds,
@@ -80,6 +81,11 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
         if far is not None and far > MAGNITUDE
         else [],
     }
+
+
+def _reason(text: str) -> str:
+    """A reason without its item: numbers, expressions and what stands in brackets differ from item to item."""
+    return re.sub(r"(?<!\w)[0-9]*\.?[0-9]+", "#", re.sub(r"<<.*?>>", "<<...>>", re.sub(r" \([^()]*\)$", "", text)))
 
 
 # Bounds
