@@ -117,6 +117,19 @@ def test_a_forged_proof_is_found():
             assert operators.check(Problem.model_validate(row)), forged
 
 
+def test_a_completion_that_tells_something_else_is_found():
+    for variant in of("premise")[::3]:
+        row = json.loads(variant.model_dump_json())
+        base, change = row["program"]["params"]["base"]["params"], row["program"]["params"]["changes"][0]
+        for number in range(1, 9):
+            other = item(base["family"], base["level"], number, 9)
+            if isinstance(other, Problem) and other.answer != variant.program.params["changes"][0]["answers"][0]:
+                change |= {"other": other.program.params["params"], "answers": [change["answers"][0], other.answer]}
+                faults = operators.check(Problem.model_validate(row))
+                assert any("do not tell the same" in fault for fault in faults), variant.id
+                break
+
+
 def test_every_family_has_a_law_that_its_own_items_obey():
     for family in competition.FAMILIES:
         for level in competition.LEVELS:
