@@ -13,6 +13,7 @@ problem with training, fails the stage.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -26,6 +27,10 @@ from stages.ood.mpa import agents, pipeline, principles
 from stages.ood.rejects import Reject, write_rejects
 
 
+# `names` works on them, too, but too few tell of people to make a set of it.
+COMPETITION = [name for name, each in operators.OPERATORS.items() if "competition" in each.by and name != "names"]
+
+
 class Agent(params.Params):
     """Who rewords or judges. rules: no model; openai: any compatible server; hf: a model folder."""
 
@@ -33,12 +38,27 @@ class Agent(params.Params):
     settings: dict[str, Any] = {}  # of the model: stages/lib/chat.py
 
 
+def known(names: list[str]) -> list[str]:
+    """Names of operators as they are. Raises ValueError for one that is not."""
+    for name in names:
+        for part in name.split("+"):
+            if part not in operators.OPERATORS:
+                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(operators.OPERATORS)}")
+    return names
+
+
 class Dyval(params.Params):
     tasks: list[Literal[dyval.TASKS]]
     problems: int = Field(ge=0)  # a task
     level: int = Field(ge=1, le=len(dyval.LEVELS))
     order: Literal[dyval.ORDERS]
+    operators: list[str] = []  # that change these problems
     knobs: dict[str, Any] = {}  # single knobs of the level changed (stages/ood/dyval/levels.py)
+
+    @field_validator("operators")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        return known(names)
 
 
 class Params(params.Params):
@@ -54,11 +74,7 @@ class Params(params.Params):
     @field_validator("operators")
     @classmethod
     def _known(cls, names: list[str]) -> list[str]:
-        for name in names:
-            for part in name.split("+"):
-                if part not in operators.OPERATORS:
-                    raise ValueError(f"{part!r} is no operator; allowed: {', '.join(operators.OPERATORS)}")
-        return names
+        return known(names)
 
     @field_validator("principles")
     @classmethod
@@ -80,23 +96,23 @@ def chosen(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
 def made(
     parents: list[Problem], section: Params, of: agents.Agents, seed: int, others: list[Problem]
 ) -> tuple[list[Problem], list[Reject]]:
-    """All variants of these parents. New options may be taken from `others`."""
+    """All variants of these parents. `others`, their whole split, has new options, and tells how large numbers may be."""
     names = section.operators
-    if all(parent.benchmark == "competition" for parent in parents):  # their programs are families of their own
-        names = [name for name in names if all("text" in operators.OPERATORS[part].by for part in name.split("+"))]
-    variants, rejects = operators.variants(parents, names, seed)
+    if all(parent.benchmark == "competition" for parent in parents):  # what never fits them is not asked for
+        names = [name for name in names if all(part in COMPETITION for part in name.split("+"))]
+    variants, rejects = operators.variants(parents, names, seed, operators.bound(others))
     for wanted in section.principles:
         more, refused = pipeline.variants(parents, wanted, of, seed, section.tries, others)
         variants, rejects = variants + more, rejects + refused
     return variants, rejects
 
 
-def firewall(variants: list[Problem], trained: list[Problem], tested: list[Problem]) -> list[str]:
-    """What would let training see a test: sentences, [] if nothing."""
+def firewall(variants: list[Problem], trained: list[Problem], tested: Container[str]) -> list[str]:
+    """What would let training see a test: sentences, [] if nothing. tested: ids of the problems that may be parents."""
     faults = []
-    known, asked = {problem.id for problem in tested}, {problem.question for problem in trained}
+    asked = {problem.question for problem in trained}
     for problem in variants:
-        if problem.parent and problem.parent not in known:
+        if problem.parent and problem.parent not in tested:
             faults.append(f"{problem.id}: its parent {problem.parent} is no test problem")
         if problem.question in asked:
             faults.append(f"{problem.id}: its question stands in a training split, word for word")
@@ -121,17 +137,22 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             chosen(competition["test"], section.aime_parents, run.seed), section, of, run.seed, competition["test"]
         )
         variants, rejects = variants + more, rejects + refused
-    for task in section.dyval.tasks:
-        wanted = section.dyval
-        variants += dyval.problems(task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs)
+    wanted = section.dyval
+    puzzles = [
+        problem
+        for task in wanted.tasks
+        for problem in dyval.problems(task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs)
+    ]
+    more, refused = operators.variants(puzzles, wanted.operators, run.seed)
+    variants, rejects = variants + puzzles + more, rejects + refused
     trained = (
         [p for name in ("train", "verifier", "dev") for p in splits[name]] + competition["train"] + competition["dev"]
     )
-    faults = firewall(variants, trained, splits["test"] + competition["test"])
+    tested = {problem.id: problem for problem in splits["test"] + competition["test"] + puzzles}
+    faults = firewall(variants, trained, tested)
     if faults:
         raise UserError(f"{len(faults)} variants leak between training and test; the first: {faults[0]}")
 
-    tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
     variants, failing, solutions = code.proven(variants, tested)
     rejects += failing
     report = audit.audit(grouped(variants, rejects, tested))
