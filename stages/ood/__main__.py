@@ -26,7 +26,6 @@ from stages.ood import audit, code, dyval, operators
 from stages.ood.mpa import agents, pipeline, principles
 from stages.ood.rejects import Reject, write_rejects
 
-
 # `names` works on them, too, but too few tell of people to make a set of it.
 COMPETITION = [name for name, each in operators.OPERATORS.items() if "competition" in each.by and name != "names"]
 
