@@ -46,13 +46,24 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
             assert operators.check(problem) == []
         if problem.benchmark == "dyval":
             assert dyval.check(problem) == []
-    parents = {name: {p.parent for p in made if p.operator == name} for name in ("names", "numbers", "mpa-context")}
-    assert parents["names"] == parents["numbers"] and parents["mpa-context"] > parents["names"], "the same parents"
+    own = [p for p in made if p.benchmark == "gradeschool"]
+    parents = {name: {p.parent for p in own if p.operator == name} for name in ("names", "numbers", "mpa-context")}
+    assert parents["names"] == parents["numbers"] == parents["mpa-context"], "the same parents"
     assert {p.answer for p in made if p.operator == "premise"} == {"N/A"}
-    assert {p.operator for p in made if p.benchmark == "competition"} == {"mpa-question", "mpa-context"}
+    asked = {name for name in SETTINGS["operators"] if name in ood.COMPETITION}
+    assert {p.operator for p in made if p.benchmark == "competition"} == asked | {"mpa-question", "mpa-context"}
+    assert "numbers" in asked and "names" not in asked
     audit = json.loads((root / "data/ood/audit.json").read_text())
     assert audit["firewall"]["faults"] == 0 and audit["sets"]["gradeschool~names"]["kept"] == 6
     assert "gradeschool~premise" in (root / "data/ood/audit.md").read_text()
+
+
+def test_dyval_problems_are_parents_where_operators_are_asked_for(root):
+    _, made = run(root, dyval=SETTINGS["dyval"] | {"operators": ["order", "premise"]})
+    puzzles = {p.id: p for p in made if p.benchmark == "dyval" and not p.parent}
+    variants = [p for p in made if p.benchmark == "dyval" and p.parent]
+    assert {p.operator for p in variants} == {"order", "premise"} and {p.parent for p in variants} <= puzzles.keys()
+    assert all(operators.check(p) == [] and p.question != puzzles[p.parent].question for p in variants)
 
 
 def test_a_test_problem_in_training_stops_the_stage(root):
