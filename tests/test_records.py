@@ -55,7 +55,8 @@ def test_pools_round_trip_and_equal_rows_give_equal_bytes(tmp_path):
     write_samples(tmp_path / "b.parquet", reversed(samples))
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert read_samples(tmp_path / "a.parquet") == samples
-    scores = [Score(problem_id="p0", index=j, verifier="orm", score=j / 4, step_scores=[0.5]) for j in range(4)]
+    scores = [Score(problem_id="p0", index=j, verifier="orm", score=j / 4, step_scores=[0.5], rationales=["so"], tokens=j)
+              for j in range(4)]  # fmt: skip
     write_scores(tmp_path / "s.parquet", scores)
     assert read_scores(tmp_path / "s.parquet") == scores
     with pytest.raises(ValueError, match="two rows"):
@@ -94,6 +95,11 @@ def test_bytes_that_are_not_utf8_crlf_and_long_lines(tmp_path):
     assert len(read_problems(path)) == 1
     path.write_text(problem(1, "x" * 10_000_000).model_dump_json(exclude_none=True) + "\n")
     assert len(read_problems(path)[0].question) == 10_000_000
+
+
+@pytest.mark.parametrize("kind", [records.Sample, records.StepLabel, records.Score])
+def test_every_field_has_its_column(kind):
+    assert records._schema(kind).names == list(kind.model_fields)
 
 
 def test_a_pool_that_is_cut_off_or_of_another_kind_is_refused(tmp_path):

@@ -184,7 +184,7 @@ def _schema(kind: type[Record]):
         StepLabel: {"problem_id": text, "index": integer, "step": integer, "method": text, "value": real,
                     "rollouts": integer, "successes": integer},
         Score: {"problem_id": text, "index": integer, "verifier": text, "score": real,
-                "step_scores": pa.list_(real), "rationales": pa.list_(text)},
+                "step_scores": pa.list_(real), "rationales": pa.list_(text), "tokens": integer},
     }  # fmt: skip
     return pa.schema(list(columns[kind].items()))
 
