@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.lib import records
 from stages.lib.errors import UserError
 from stages.lib.records import (
     Problem,
