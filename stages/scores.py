@@ -86,8 +86,9 @@ def measured(pools: dict[str, list[Sample]], scores: list[Score]) -> dict[str, A
     by_problem = [[given[s.problem_id, s.index] for s in pool] for pool in pools.values()]
     correct = [[bool(s.correct) for s in pool] for pool in pools.values()]
     card = scorecard.card(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
-    lines = {(s.problem_id, s.index): len(steps_of(s.text)) for pool in pools.values() for s in pool}
-    steps = [score.step_scores[: lines[score.problem_id, score.index]] for score in scores if score.step_scores]
+    stepped = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
+    own = [sample for pool in pools.values() for sample in pool if (sample.problem_id, sample.index) in stepped]
+    steps = [stepped[sample.problem_id, sample.index][: len(steps_of(sample.text))] for sample in own]
     return card | ({"lowest_last": lowest} if (lowest := scorecard.lowest_last(steps)) else {})
 
 

@@ -117,13 +117,13 @@ def test_two_facts_change_places_where_no_pronoun_follows():
 
 @real
 def test_a_bag_of_words_hardly_tells_which_real_problems_lost_a_premise():
-    from stages.ood import audit
+    from stages.ood import figures
 
     items = list(published("test", 2))
     made, _ = operators.variants(items, ["premise"], 1)
     by = {item.id: item for item in items}
     told = [(v.question, True, v.parent) for v in made] + [(by[v.parent].question, False, v.parent) for v in made]
-    assert len(made) >= 60 and audit.detector(told) <= 0.68  # a number less shows a bit
+    assert len(made) >= 60 and figures.detector(told) <= 0.68  # a number less shows a bit
 
 
 def test_without_a_program_only_noise_is_possible():
