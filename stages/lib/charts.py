@@ -28,6 +28,32 @@ def label(method: str) -> str:
     return {"pass": "pass@k", "majority": "majority"}.get(method, method)
 
 
+def _subplots(**settings: Any) -> tuple[Any, Any]:
+    """A figure and its axes, drawn without a screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(**settings)
+
+
+def _frame(axes: Any, title: str, grid: str = "both") -> None:
+    """Title, faint grid and open sides, as all pictures have them."""
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(alpha=0.25, linewidth=0.6, axis=grid)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(path: Path, figure: Any) -> None:
+    """Write a PNG whole or not at all, equal bytes for equal pictures."""
+    import matplotlib.pyplot as plt
+
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
 def draw(
     path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], title: str,
     cost: Callable[[str], float] = lambda method: 1.0, unit: str = "k, solutions drawn per problem",
@@ -37,12 +63,7 @@ def draw(
 
     results: {method: {k: {mean, low, high}}}; cost: of one solution under a method. Equal results give equal bytes.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8.4, 4.6), dpi=140)
+    figure, axes = _subplots(figsize=(8.4, 4.6), dpi=140)
     ends, last = [], 1
     for place, method in enumerate(methods):
         curve = results[method]
@@ -62,9 +83,7 @@ def draw(
     axes.set_xlim(0.95, last * 1.05)
     axes.set_xlabel(unit)
     axes.set_ylabel("accuracy, %")
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    _frame(axes, title)
     bottom, top = axes.get_ylim()
     gap, heights = (top - bottom) * 0.055, []
     for height, _, _ in sorted(ends):  # names never overlap: each stands at least a line above the one below
@@ -75,22 +94,15 @@ def draw(
             annotation_clip=False,
         )  # fmt: skip
     figure.subplots_adjust(left=0.075, right=0.71, top=0.92, bottom=0.12)
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    plt.close(figure)
+    _save(path, figure)
 
 
 def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str) -> None:
     """The weighted vote's gain on majority with its interval: a row for each group, a mark for each verifier.
 
     cells: of stages/lib/matrix.py."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     groups = list(dict.fromkeys(cell.group for cell in cells))
-    figure, axes = plt.subplots(figsize=(8.4, 1.3 + 0.34 * len(groups)), dpi=140)
+    figure, axes = _subplots(figsize=(8.4, 1.3 + 0.34 * len(groups)), dpi=140)
     axes.axvline(0, color="#000000", linewidth=0.8)
     for place, verifier in enumerate(verifiers):
         own = {cell.group: cell for cell in cells if cell.method == f"weighted_{verifier}"}
@@ -102,26 +114,17 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
     axes.set_yticks(range(len(groups)), groups, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel("accuracy minus majority's, points")
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(alpha=0.25, linewidth=0.6, axis="x")
-    axes.spines[["top", "right"]].set_visible(False)
+    _frame(axes, title, "x")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     figure.tight_layout()
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    plt.close(figure)
+    _save(path, figure)
 
 
 def reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int]]], title: str) -> None:
     """Share of right solutions against mean score, a line for each verifier; a mark's area is its share of solutions.
 
     found: {verifier: [(mean score, share right, solutions)]} of stages/lib/scorecard.py."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(5.6, 5.0), dpi=140)
+    figure, axes = _subplots(figsize=(5.6, 5.0), dpi=140)
     axes.plot([0, 1], [0, 1], "--", color="#000000", linewidth=0.8)
     for place, (name, rows) in enumerate(found.items()):
         says, right, counts = zip(*rows, strict=True)
@@ -131,14 +134,10 @@ def reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int
         axes.scatter(says, right, s=sizes, color=colour, marker=MARKS[place])
     axes.set_xlabel("mean score of the bin")
     axes.set_ylabel("share of right solutions")
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    _frame(axes, title)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     figure.tight_layout()
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    plt.close(figure)
+    _save(path, figure)
 
 
 def csv(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
