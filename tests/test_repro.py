@@ -30,8 +30,8 @@ def stale(root) -> set[str]:
         return {name.rpartition(":")[2] for name in repo.status()}
 
 
-def launch(stage: str) -> list[str]:
-    return ["accelerate", "launch", "--config_file", "stages/launch/cpu.yaml", "-m", f"stages.{stage}"]
+def launch(stage: str, configuration: str = "cpu") -> list[str]:
+    return [sys.executable, "-m", "stages", "launch", configuration, stage]
 
 
 def test_the_pipeline_gives_a_table_with_intervals(finished):
@@ -119,10 +119,7 @@ def test_two_processes_give_the_same_bytes_as_one(workspace, stage):
     hashes = {path: (workspace.root / path).read_bytes() for path in outputs_of(stage)}
     for path in hashes:
         os.remove(workspace.root / path)
-    workspace.run(
-        "torchrun", "--standalone", "--nproc_per_node=2", "-m", f"stages.{stage}",
-        ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1",
-    )  # fmt: skip
+    workspace.run(*launch(stage, "cpu2"))
     assert {path: (workspace.root / path).read_bytes() for path in hashes} == hashes
 
 
@@ -134,12 +131,14 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("stage", ["generator", "samples", "prm"])
-def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stage):
-    """SIGKILL to the launcher alone: its child must notice, leave no orphan, and the next run must resume."""
+@pytest.mark.parametrize(
+    ("stage", "configuration"), [("generator", "cpu"), ("samples", "cpu2"), ("prm", "cpu")], ids=lambda value: value
+)
+def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stage, configuration):
+    """SIGKILL to the launcher alone: its children must notice, leave no orphan, and the next run must resume."""
     before = workspace.outputs()
     workspace.run("rm", "-rf", *outputs_of(stage))
-    process = workspace.start(*launch(stage))
+    process = workspace.start(*launch(stage, configuration))
     folder = workspace.root / ".checkpoints" / stage
     wait_for(lambda: any(path.is_file() for path in folder.rglob("*")), process)
     children = psutil.Process(process.pid).children(recursive=True)
@@ -198,6 +197,23 @@ def test_a_wrong_parameter_is_one_sentence_with_its_line(workspace):
     done = workspace.python("-m", "stages.orm", check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "orm.lr: must be > 0, got '1e-5' (a string; write 1.0e-5)" in done.stderr
+
+
+@pytest.mark.parametrize("configuration", ["cpu", "cpu2"])
+def test_a_mistake_is_one_sentence_under_the_launcher_too(workspace, configuration):
+    workspace.edit("params.yaml", "level: solution", "level: word")
+    done = workspace.run(*launch("orm", configuration), check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("orm.level: ") == 1 and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_the_launcher_names_the_configurations_there_are(workspace):
+    done = workspace.run(*launch("orm", "cpu3"), check=False)
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "params.yaml: launch: stages/launch/cpu3.yaml not found; there are cpu, cpu2, fsdp, gpu, multinode\n"
+    )
 
 
 def test_data_is_shared_through_a_remote(workspace, tmp_path):

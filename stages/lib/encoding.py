@@ -49,8 +49,9 @@ def encode(
     """
     ids = prompt_ids(tokenizer, question)
     prompt_length, step_ends = len(ids), []
-    for step in steps:
-        ids = ids + tokenizer(step + "\n", add_special_tokens=False)["input_ids"]
+    lines = [step + "\n" for step in steps]  # each by itself, in one call: a call costs as much as its lines
+    for line in tokenizer(lines, add_special_tokens=False)["input_ids"] if lines else ():
+        ids = ids + line
         step_ends.append(len(ids) - 1)
     if finished:
         ids = [*ids, tokenizer.eos_token_id]

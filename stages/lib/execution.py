@@ -94,6 +94,8 @@ def run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any]
     try:
         _run(name, model, body)
     except UserError as error:
+        if int(os.environ.get("RANK", 0)):
+            time.sleep(2)  # a mistake that all processes met is told by the first, and the launcher ends the others
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -193,7 +195,7 @@ def _lock(root: Path, name: str) -> Iterator[None]:
 
 
 def _die_with_launcher() -> None:
-    """End this process when the `accelerate launch` or `dvc repro` that started it is gone, so that none is orphaned.
+    """End this process when the launcher or the `dvc repro` that started it is gone, so that none is orphaned.
 
     A killed launcher cannot pass a signal on, and the stage would keep writing into outputs that the next run owns.
     """
@@ -202,8 +204,9 @@ def _die_with_launcher() -> None:
     guardians = []
     with suppress(psutil.Error):
         for ancestor in psutil.Process().parents():
-            command = " ".join(ancestor.cmdline()[:4])
-            if "accelerate" in command or "torchrun" in command or ("DVC_STAGE" in os.environ and "dvc" in command):
+            command = " ".join(ancestor.cmdline()[:5])
+            launcher = any(word in command for word in ("accelerate", "torchrun", "stages launch"))
+            if launcher or ("DVC_STAGE" in os.environ and "dvc" in command):
                 guardians.append(ancestor)
     if not guardians:
         return

@@ -15,6 +15,7 @@ stage, version, problem, text, k): batch, order, and number of processes change 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -165,17 +166,12 @@ class GenerativeVerifier:
             )
         return ids
 
-    def _length(self, problem: Problem, text: str, mode: Literal["direct", "cot"]) -> int:
-        """Tokens of a solution and of the request to verify it."""
-        question = prompt_ids(self.tokenizer, problem.prompt())
-        return len(question_ids(self.tokenizer, problem, text, mode)) - len(question)
-
     def _direct_all(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
-        for p, (problem, _) in enumerate(pools):
-            own = [(place, text) for place, (of, text) in enumerate(work) if of == p]
-            for (place, text), yes in zip(own, self._yes(problem, [text for _, text in own]), strict=True):
-                yield place, Judgement(problem_id=problem.id, index=0, votes=[], direct=yes, rationales=[],
-                                       tokens=self._length(problem, text, "direct"))  # fmt: skip
+        for p, own in itertools.groupby(enumerate(work), key=lambda placed: placed[1][0]):
+            places, texts = zip(*((place, text) for place, (_, text) in own), strict=True)
+            for place, (yes, tokens) in zip(places, self._yes(pools[p][0], texts), strict=True):
+                yield place, Judgement(problem_id=pools[p][0].id, index=0, votes=[], direct=yes, rationales=[],
+                                       tokens=tokens)  # fmt: skip
 
     def _drawn(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
         how = self.sampling
@@ -190,11 +186,12 @@ class GenerativeVerifier:
             problem, text = pools[work[place][0]][0], work[place][1]
             votes = [self.vote(draw) for draw in draws]
             missing = all(vote is None for vote in votes)
-            direct = self._yes(problem, [text])[0] if missing else None
+            direct = self._yes(problem, [text])[0][0] if missing else None
+            read = len(prompts[place]) - len(prompt_ids(self.tokenizer, problem.prompt()))
             yield place, Judgement(
                 problem_id=problem.id, index=0, votes=votes, direct=direct,
                 rationales=[self._text(draw.ids)[:LONGEST] for draw in draws[:KEPT]],
-                tokens=self._length(problem, text, "cot") + sum(len(draw.ids) for draw in draws),
+                tokens=read + sum(len(draw.ids) for draw in draws),
             )  # fmt: skip
 
     def vote(self, draw: Draw) -> float | None:
@@ -213,8 +210,9 @@ class GenerativeVerifier:
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     @torch.inference_mode()
-    def _yes(self, problem: Problem, texts: Sequence[str]) -> list[float]:
-        """p(Yes) against p(No) right after the question on each solution. The problem is read once."""
+    def _yes(self, problem: Problem, texts: Sequence[str]) -> list[tuple[float, int]]:
+        """p(Yes) against p(No) right after the question on each solution, and how many tokens were read for it alone,
+        after the problem, which is read once."""
         rows = [self._prompt(problem, text, "direct", 0) for text in texts]
         start = len(prompt_ids(self.tokenizer, problem.prompt()))
         found = [0.0] * len(rows)
@@ -223,7 +221,7 @@ class GenerativeVerifier:
             odds = self._head(hidden[torch.arange(len(part), device=hidden.device), last])[:, 0].double()
             for i, own in zip(part, odds.tolist(), strict=True):
                 found[i] = sigmoid(own)
-        return found
+        return [(yes, len(ids) - start) for yes, ids in zip(found, rows, strict=True)]
 
 
 def sigmoid(x: float) -> float:

@@ -151,19 +151,20 @@ class StepVerifier:
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """step_scores: one a step, then the end's; score: their aggregation."""
-        found = []
-        for sample, steps in zip(samples, self.step_scores(problem, samples), strict=True):
-            read, value = self.read(problem, sample), aggregation.aggregate(self.aggregation, steps)
-            found.append(
-                Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
-                      step_scores=steps, tokens=len(read.ids) - read.prompt_length)
-            )  # fmt: skip
-        return found
+        found = [self.read(problem, sample) for sample in samples]
+        return [
+            Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name,
+                  score=aggregation.aggregate(self.aggregation, steps), step_scores=steps,
+                  tokens=len(read.ids) - read.prompt_length)
+            for sample, read, steps in zip(samples, found, self._step_scores(found), strict=True)
+        ]  # fmt: skip
 
-    @torch.inference_mode()
     def step_scores(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
         """For each sample the probabilities that its steps are right, and that its end is. The prompt is read once."""
-        found = [self.read(problem, sample) for sample in samples]
+        return self._step_scores([self.read(problem, sample) for sample in samples])
+
+    @torch.inference_mode()
+    def _step_scores(self, found: Sequence[Reading]) -> list[list[float]]:
         scores = [[0.0] * (len(read.steps) + 1) for read in found]
         asked = [i for i, read in enumerate(found) if read.steps or read.end is not None]
         if not asked:

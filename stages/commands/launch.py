@@ -1,0 +1,52 @@
+"""`python -m stages launch CONFIGURATION STAGE`: `accelerate launch`, except that a failed stage has the last word.
+
+accelerate and torchrun print their own traceback below a stage's error, whatever it was; a user's mistake drowns in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.lib.errors import UserError
+
+
+def launch(
+    configuration: Annotated[str, typer.Argument(help="stages/launch/CONFIGURATION.yaml")],
+    stage: Annotated[str, typer.Argument(help="a stage of dvc.yaml")],
+) -> None:
+    """Run one stage under accelerate, on the processes that the configuration names."""
+    path = Path("stages/launch") / f"{configuration}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml")))
+        raise UserError(f"params.yaml: launch: {path} not found; there are {known}")
+    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.commands.launch import launch_command, launch_command_parser
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    machine = load_config_from_file(str(path))
+    if machine.use_cpu:
+        os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not hand it to several processes
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores * machine.num_machines // machine.num_processes)))
+    try:
+        launch_command(launch_command_parser().parse_args(["--config_file", str(path), "-m", f"stages.{stage}"]))
+    except subprocess.CalledProcessError as error:
+        sys.exit(_status(error.returncode))
+    except ChildFailedError as error:
+        sys.exit(_status(error.get_first_failure()[1].exitcode))
+    except SignalException as error:
+        sys.exit(128 + error.sigval)
+
+
+def _status(code: int) -> int:
+    """As a shell has it: 128 + signal for a process that a signal ended."""
+    return code if code >= 0 else 128 - code
