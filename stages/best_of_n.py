@@ -57,17 +57,21 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
     choices = curves.choose(dev, run.params.powers, run.params.top_shares, run.seed)
     found = {"greedy": greedy(run)} | curves.evaluate(test, choices, run.params.draws, run.seed)
     results = curves.intervals(found, run.seed, run.params.resamples)
-    differences = standings.against_majority(found, run.seed)
-    turns = standings.turning(curves.evaluate(dev, choices, 2, run.seed), found, run.seed)
+    on_dev = curves.evaluate(dev, choices, 2, run.seed)
+    likelihood = standings.own_choice(on_dev)
+    differences = standings.against("majority", found, run.seed)
+    over_likelihood = standings.against(likelihood, found, run.seed)
+    turns = standings.turning(on_dev, found, run.seed)
 
-    rows = standings.rows(results, differences, standings.order(found))
+    rows = standings.rows(results, differences, standings.order(found), over_likelihood)
+    header = standings.HEADER + standings.LIKELIHOOD
     n = max(results["majority"])
     title = f"Best of N: {len(test)} test problems, N = {n}"
-    notes = standings.notes(choices, curves.scales(test), turns)
-    files.write_text(run.out / "table.md", f"{title}\n\n{charts.markdown(standings.HEADER, rows)}\n{notes}")
+    notes = standings.notes(choices, curves.scales(test), turns, likelihood)
+    files.write_text(run.out / "table.md", f"{title}\n\n{charts.markdown(header, rows)}\n{notes}")
     charts.csv(run.out / "curve.csv", results)
     charts.draw(run.out / "curve.png", results, standings.lines(results), title)
-    charts.show(title, standings.HEADER, rows)
+    charts.show(title, header, rows)
     print(notes)
     price = equal_compute(run, results)
     calibration(run, test)
@@ -78,6 +82,7 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
         "pass_1": results["pass"][1],
         "at_n": {method: curve[max(curve)] for method, curve in results.items()},
         "versus_majority": differences,
+        "versus_likelihood": over_likelihood,
         "turning": turns,
         "chosen_on_dev": {name: choice._asdict() for name, choice in choices.items()},
         "cost": price,

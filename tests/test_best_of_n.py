@@ -123,6 +123,22 @@ def test_turning_point_is_found_on_dev_and_measured_on_test():
     assert found["difference"] == pytest.approx(-0.05)
 
 
+def test_verifiers_are_held_against_the_best_of_the_likelihood_on_dev():
+    def curve(at_n):
+        return curves.Curve(np.arange(1, 3), np.tile((0.5, at_n), (20, 1)), np.zeros(2))
+
+    dev = {"best_of_orm": curve(0.9), "best_of_likelihood_min": curve(0.6), "weighted_likelihood_sum": curve(0.7)}
+    test = {"majority": curve(0.55), "weighted_orm": curve(0.8), "weighted_likelihood_sum": curve(0.65)}
+    assert standings.own_choice(dev) == "weighted_likelihood_sum"
+    over = standings.against("weighted_likelihood_sum", test, seed=1)
+    assert over["weighted_orm"]["difference"] == pytest.approx(0.15) and over["weighted_orm"]["low"] > 0
+    results = {**curves.intervals(test, 1, 100), "pass": {1: {"mean": 0.5, "low": 0.5, "high": 0.5}}}
+    order = ["majority", "weighted_orm", "weighted_likelihood_sum"]
+    table = standings.rows(results, standings.against("majority", test, 1), order, over)
+    assert [row[-2:] for row in table[:3]] == [["", ""], ["+15.0", "+15.0 to +15.0"], ["", ""]]
+    assert {len(row) for row in table} == {10}
+
+
 def test_same_pool_same_bytes(tmp_path):
     pool = write(tmp_path / "pool.jsonl", [row(), row("p2", gold="3")])
     for name in ("one", "two"):

@@ -23,7 +23,7 @@ def best_of_n(
     choices = {name: curves.Choice(power, top_share) for name in read[0].scores}
     found = curves.evaluate(read, choices, draws, seed)
     results = curves.intervals(found, seed, resamples)
-    rows = standings.rows(results, standings.against_majority(found, seed), standings.order(found))
+    rows = standings.rows(results, standings.against("majority", found, seed), standings.order(found))
     title = f"{pool.stem}: {len(read)} problems, N = {max(results['majority'])}"
     notes = standings.notes(choices, curves.scales(read), standings.turning(found, found, seed))
     sizes = {len(each.classes) for each in read}

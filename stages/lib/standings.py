@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 WEIGHT = {"probability": "score", "log-probability": "exp(score)", "logit": "sigmoid(score)"}
 HEADER = ("method", "k", "accuracy %", "95% interval", "vs majority", "95% interval", "p", "detectable")
+LIKELIHOOD = ("vs likelihood", "95% interval")  # two more columns, where the generator's own likelihood is known
 
 
-def against_majority(curves: Mapping[str, Curve], seed: int) -> dict[str, dict[str, float]]:
-    """{method: {difference, low, high, p, detectable}} at each method's largest k; majority at N is the baseline."""
-    baseline = curves["majority"].values[:, -1]
+def against(baseline: str, curves: Mapping[str, Curve], seed: int) -> dict[str, dict[str, float]]:
+    """{method: {difference, low, high, p, detectable}} at each method's largest k, the baseline at its own."""
+    values = curves[baseline].values[:, -1]
     key = seeds.key(seed, "best_of_n", 1, "problems", "comparison")
     return {
-        name: compare(curve.values[:, -1], baseline, key)._asdict()
-        for name, curve in curves.items()
-        if name != "majority"
+        name: compare(curve.values[:, -1], values, key)._asdict() for name, curve in curves.items() if name != baseline
     }
+
+
+def own_choice(dev: Mapping[str, Curve]) -> str:
+    """The method that gets most out of the generator's own likelihood, by its accuracy at N on dev: the baseline that
+    costs nothing."""
+    return max((name for name in dev if name.endswith(LIKELIHOODS)), key=lambda name: dev[name].values[:, -1].mean())
 
 
 def turning(dev: Mapping[str, Curve], test: Mapping[str, Curve], seed: int) -> dict[str, dict[str, float]]:
@@ -45,9 +50,15 @@ def turning(dev: Mapping[str, Curve], test: Mapping[str, Curve], seed: int) -> d
     return found
 
 
-def rows(results: Mapping, differences: Mapping[str, Mapping[str, float]], order: Sequence[str]) -> list[list[str]]:
-    """Table rows as text, in `order`; `pass` stands twice, first at k = 1 and at the end at N."""
-    table = []
+def rows(
+    results: Mapping,
+    differences: Mapping[str, Mapping[str, float]],
+    order: Sequence[str],
+    over_likelihood: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[list[str]]:
+    """Table rows as text, in `order`; `pass` stands twice, first at k = 1 and at the end at N. Only verifiers are held
+    against the likelihood."""
+    table, width = [], len(HEADER) + (len(LIKELIHOOD) if over_likelihood else 0)
 
     def row(name: str, method: str, k: int) -> None:
         found, gap = results[method][k], differences.get(method) if k == max(results[method]) else None
@@ -57,7 +68,10 @@ def rows(results: Mapping, differences: Mapping[str, Mapping[str, float]], order
             p = f"{gap['p']:.3f}" if gap["p"] >= 0.001 else "<0.001"
             span = f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}"
             line += [f"{100 * gap['difference']:+.1f}", span, p, f"{100 * gap['detectable']:.1f}"]
-        table.append(line if gap else [*line, "", "", "", ""])
+        if gap and over_likelihood and "_" in method and not method.endswith(LIKELIHOODS):
+            own = over_likelihood[method]
+            line += [f"{100 * own['difference']:+.1f}", f"{100 * own['low']:+.1f} to {100 * own['high']:+.1f}"]
+        table.append([*line, *[""] * (width - len(line))])
 
     for method in order:
         k = max(results[method])
@@ -88,12 +102,20 @@ def lines(results: Mapping[str, Mapping]) -> list[str]:
     return shown[:6] + own
 
 
-def notes(choices: Mapping[str, Choice], scales: Mapping[str, str], turns: Mapping[str, Mapping[str, float]]) -> str:
-    """How to read the table: scales and choices per score, k* per best-of curve."""
+def notes(
+    choices: Mapping[str, Choice],
+    scales: Mapping[str, str],
+    turns: Mapping[str, Mapping[str, float]],
+    likelihood: str | None = None,
+) -> str:
+    """How to read the table: the likelihood's own best, scales and choices per score, k* per best-of curve."""
     text = [
         "Intervals: bootstrap over problems. detectable: smallest true difference this many problems would find four "
         "times in five. ±: Monte Carlo standard error; figures without it are exact."
     ]
+    if likelihood:
+        name = label(likelihood).replace("best-of-k", "best-of-N")
+        text.append(f"vs likelihood: against {name}, on dev the best use of the generator's own likelihood.")
     for name, kind in scales.items():
         choice = choices.get(name)
         if choice:
