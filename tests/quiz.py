@@ -19,7 +19,8 @@ THINGS = ("beech", "oak", "maple", "willow", "cedar", "pine", "birch", "alder", 
 
 def item(number=0, question="Which of the following trees is the tallest here?", choices=None, answer=None, **more):
     draw = seeds.rng("test", number)
-    choices = choices or [f"the {name}" for name in draw.sample(THINGS, 4)]
+    one, other, third, fourth, fifth = (f"the {name}" for name in draw.sample(THINGS, 5))
+    choices = choices or [one, other, third, f"{fourth} and {fifth}"]
     answer = answer or "ABCD"[draw.randrange(4)]
     return Problem(
         id=f"quiz/test/trees/{number:04}", benchmark="quiz", split="test", question=question, choices=choices,
@@ -47,7 +48,7 @@ NEW = [
     (["about 10", "about 20", "about 30", "about 40"], "C", "About how much is it?"),
     (["Yes, because the oak is tall.", "Yes, because the elm is.", "No, because it is short.", "No, because it was cut."],
      "A", "Will it win?"),
-    (["an oak", "an elm", "an ash", "a pine"], "D", "All of the following are old except"),
+    (["an oak", "an elm", "an ash", "a pine and a fir"], "D", "All of the following are old except"),
 ]  # fmt: skip
 
 

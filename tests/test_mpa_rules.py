@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from stages.lib import seeds
-from stages.ood.mpa import checks, normal, principles, rules, spans, stock
+from stages.ood.mpa import checks, normal, pipeline, principles, rules, spans, stock
 from tests.quiz import NEW, RULES, free, item, made
 
 # Spans and the normal form.
@@ -125,17 +125,55 @@ def test_context_holds_no_number_and_not_the_answer():
 
 
 @pytest.mark.parametrize(("choices", "answer", "question"), NEW)
-def test_a_new_choice_differs_from_all_and_stands_anywhere(choices, answer, question):
-    places = set()
-    for i in range(40):
+def test_a_new_choice_differs_from_all_and_leaves_each_its_neighbours(choices, answer, question):
+    stood = set()
+    for i in range(60):
         parent = item(i, question, choices, answer)
         variant = made(parent, "newchoice")
         new = variant.program.params["origin"].index(None)
-        places.add(new)
-        assert variant.choices[:new] + variant.choices[new + 1 :] == choices
+        stood.add((new, variant.answer))
+        old = variant.choices[:new] + variant.choices[new + 1 :]
+        start = old.index(choices[0])
+        assert old[start:] + old[:start] == choices
         assert variant.choices["ABCDE".index(variant.answer)] == choices["ABCD".index(answer)]
         assert not any(checks.alike(variant.choices[new], choice) for choice in choices)
-    assert places == {0, 1, 2, 3, 4}
+    assert {new for new, _ in stood} == set(range(5)) and {key for _, key in stood} == set("ABCDE")
+
+
+@pytest.mark.parametrize(("source", "name"), [("A", "newchoice"), ("C", "newchoice"), (None, "newchoice+permute")])
+def test_the_keys_place_is_drawn_anew_whatever_it_was_in_the_source(source, name):
+    from scipy.stats import chisquare
+
+    parents = [item(i, answer=source) for i in range(1000)]
+    kept, _ = pipeline.variants(parents, name, RULES, 1)
+    counts = Counter(variant.answer for variant in kept)
+    assert chisquare([counts[letter] for letter in "ABCDE"]).pvalue > 0.01, counts
+
+
+def test_rising_numbers_rise_on_around_the_ring():
+    for i in range(30):
+        variant = made(item(i, "How much is it?", ["12", "14", "16", "18"], "B"), "newchoice")
+        values = [int(choice) for choice in variant.choices]
+        start = values.index(min(values))
+        assert values[start:] + values[:start] == sorted(values)
+
+
+def test_what_speaks_of_others_stays_behind_them_or_is_refused():
+    for i in range(20):
+        variant = made(
+            item(i, choices=["12", "14", "17", "None of the above"], answer="B", question="How much?"), "newchoice"
+        )
+        assert variant.choices[-1] == "None of the above" and variant.answer in "ABCD"
+    for choices, reason in [
+        (["12", "All of these", "14", "17"], "does not stand last"),
+        (["the oak", "the elm", "Both", "the ash"], "counts the others"),
+        (["the oak", "the elm", "the ash", "A and C only"], "by letter"),
+    ]:
+        _, (reject,) = pipeline.variants(
+            [item(choices=choices, answer="A", question="How much?")], "newchoice", RULES, 1
+        )
+        assert reason in reject.reason, reject
+    assert not principles.above("98% or above.") and not principles.above("All of the testimony is heard.")
 
 
 def test_a_new_estimate_is_never_nearer_to_the_key_than_an_option_on_its_side():
@@ -148,7 +186,7 @@ def test_a_new_estimate_is_never_nearer_to_the_key_than_an_option_on_its_side():
 
 
 def test_two_wrong_options_that_make_up_the_key_are_not_joined():
-    parent = item(0, "Which of these is found there?", ["actin", "myosin", "actin and myosin", "water"], "C")
+    parent = item(0, "Which of these is not found there?", ["actin", "myosin", "actin and myosin", "water"], "C")
     for i in range(20):
         new = next(choice for choice in made(parent, "newchoice", seed=i).choices if choice not in parent.choices)
         assert not ("actin" in new and "myosin" in new)

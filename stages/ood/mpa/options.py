@@ -1,4 +1,4 @@
-"""Principles 2 and 3 without a model: the options in other words, and in another order."""
+"""Principle 2 without a model: the options in other words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from random import Random
 
 from stages.lib.records import Problem
 from stages.ood.mpa import normal, spans, wording
-from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above, lettered
+from stages.ood.mpa.principles import Draft, Unfit, above
 from stages.ood.mpa.questions import substituted
 from stages.ood.mpa.stock import Pool
 
@@ -67,37 +67,3 @@ def _option(choice: str, ordered: bool, draw: Random) -> str:
     if pair and ordered:
         masked = f"{pair[2]} and {pair[1]}{pair[3]}"
     return spans.unmask(masked, kept)
-
-
-# Principle 3, the options in another order.
-
-
-def permute(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
-    """A new place for the key, uniform over the places, then an order of the rest that is not the old one.
-
-    Raises Unfit where options name each other by letter, or where every order reads like the old one.
-    """
-    if any(map(lettered, made.choices)):
-        raise Unfit("the options name each other by letter")
-    movable = [i for i, choice in enumerate(made.choices) if not above(choice)]
-    if any(i < len(made.choices) and above(made.choices[i]) for i in range(movable[-1] if movable else 0)):
-        raise Unfit("an option speaks of those above it and does not stand last")
-    key = LETTERS.index(made.answer)
-    texts = [made.choices[i] for i in movable]
-    if len(dict.fromkeys(texts)) < 2:
-        raise Unfit("every order of these options reads the same")
-    for place in draw.sample(movable, len(movable)) if key in movable else [key]:
-        rest = [i for i in movable if i != key]
-        for _ in range(20):
-            order = draw.sample(rest, len(rest))
-            if key in movable:
-                order.insert(movable.index(place), key)
-            if [made.choices[i] for i in order] != texts and order != movable:
-                full = list(range(len(made.choices)))
-                for slot, i in zip(movable, order, strict=True):
-                    full[slot] = i
-                return made._replace(
-                    choices=tuple(made.choices[i] for i in full), origin=tuple(made.origin[i] for i in full),
-                    answer=LETTERS[full.index(key)],
-                )  # fmt: skip
-    raise Unfit("every order of these options reads the same")
