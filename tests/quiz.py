@@ -17,10 +17,10 @@ RULES = agents.of()
 THINGS = ("beech", "oak", "maple", "willow", "cedar", "pine", "birch", "alder", "hazel", "rowan", "elm", "ash")
 
 
-def item(number=0, question="Which of the following trees is the tallest here?", choices=None, answer=None, **more):
+def item(number=0, question="Which of the following is the tallest here?", choices=None, answer=None, **more):
     draw = seeds.rng("test", number)
-    one, other, third, fourth, fifth = (f"the {name}" for name in draw.sample(THINGS, 5))
-    choices = choices or [one, other, third, f"{fourth} and {fifth}"]
+    *three, fourth, fifth = draw.sample(THINGS, 5)
+    choices = choices or [*(f"the height of the {name}" for name in three), f"the {fourth} and the {fifth}"]
     answer = answer or "ABCD"[draw.randrange(4)]
     return Problem(
         id=f"quiz/test/trees/{number:04}", benchmark="quiz", split="test", question=question, choices=choices,

@@ -92,7 +92,7 @@ def test_verify_items_names_a_planted_wrong_key_and_a_wrong_parent(tmp_path):
 
 
 def test_a_model_is_named_without_its_address(tmp_path):
-    with serve("<<<Among these trees, which is the tallest here?>>>", "<<<Yes>>>") as server:
+    with serve("<<<Among these, which is the tallest here?>>>", "<<<Yes>>>") as server:
         model = chat.make("openai", tmp_path, model="m", base_url=server.url, key_env=None)
         (variant,), _ = pipeline.variants([item()], "question", agents.of(model, model), 1)
     assert variant.program.params["paraphraser"]["model"] == "m" and server.url not in variant.model_dump_json()

@@ -4,9 +4,11 @@ import re
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.lib import seeds
-from stages.ood.mpa import checks, normal, pipeline, principles, rules, spans, stock
+from stages.ood.mpa import amounts, checks, normal, options, pipeline, principles, rules, spans, stock
 from tests.quiz import NEW, RULES, free, item, made
 
 # Spans and the normal form.
@@ -194,7 +196,49 @@ def test_two_wrong_options_that_make_up_the_key_are_not_joined():
 
 def test_options_are_rewritten_alike_and_keep_their_numbers():
     variant = made(item(choices=["$5", "$1,200", "$30", "$7.50"], answer="B"), "choices")
-    assert variant.choices == ["5 dollars", "1,200 dollars", "30 dollars", "7.50 dollars"] and variant.answer == "B"
+    assert variant.choices == ["five dollars", "1,200 dollars", "thirty dollars", "7.50 dollars"]
+    assert variant.answer == "B"
     grid = ["True, True", "False, False", "True, False", "False, True"]
     assert made(item(choices=grid, answer="C"), "choices").choices[2] == "the first: true; the second: false"
     assert normal.option("Aa") != normal.option("aa") and normal.option("0.5") == normal.option(".5")
+
+
+@pytest.mark.parametrize(
+    ("choice", "ordered", "said"),
+    [
+        ("42", False, {"forty-two"}),
+        ("12 m/s", False, {"12 meters per second"}),
+        (
+            "platelets and plasma",
+            False,
+            {"both plasma and platelets", "plasma as well as platelets", "plasma and platelets"},
+        ),
+        ("fats and oils", True, {"fats and oils"}),
+        ("the function of the heart", False, {"the heart's function"}),
+        ("the loss of the enzyme", False, {"the loss of the enzyme"}),
+        ("If prices rise, output falls.", False, {"Output falls if prices rise."}),
+        ("If Tom leaves, his sister stays.", False, {"If Tom leaves, his sister stays."}),
+        ("speed of light and sound", False, {"speed of light and sound"}),
+        ("strong acid and base", False, {"strong acid and base"}),
+        ("5 men and 10 women", False, {"5 men and 10 women"}),
+        ("Mitral valve stenosis", False, {"Mitral valve stenosis"}),
+        ("an increase in the entire sum", False, {"a rise in the whole sum"}),
+        ("It is not true", True, {"It is not true"}),
+    ],
+)
+def test_an_option_in_other_words_or_as_it_is(choice, ordered, said):
+    found = {options.reworded(choice, ordered, seeds.rng(i)) for i in range(20)}
+    assert found <= said, found
+    assert {normal.option(text) for text in found} == {normal.option(choice)}
+
+
+@given(st.integers(0, amounts.LARGEST), st.sampled_from(["", " apples", " years of age"]))
+def test_numbers_in_words_read_back(number, what):
+    said = amounts.in_words(f"{number}{what}")
+    assert not re.search("[0-9]", said) and amounts.in_figures(said) == f"{number}{what}"
+
+
+def test_an_item_of_names_has_no_other_words_and_is_refused():
+    names = ["Mitral valve stenosis", "Aortic valve stenosis", "Huguenots", "Lutherans"]
+    _, (reject,) = pipeline.variants([item(choices=names, answer="A")], "choices", RULES, 1)
+    assert reject.reason == "the grammar has other words for 0 of 4 options only"
