@@ -238,6 +238,13 @@ def test_numbers_in_words_read_back(number, what):
     assert not re.search("[0-9]", said) and amounts.in_figures(said) == f"{number}{what}"
 
 
+def test_a_new_option_is_said_like_the_reworded_ones():
+    for i in range(10):
+        variant = made(item(i, "How much is it?", ["12", "14", "17", "21"], "B"), "choices+newchoice")
+        assert len(variant.choices) == 5 and all(amounts.in_figures(choice).isdigit() for choice in variant.choices)
+        assert not any(choice.isdigit() for choice in variant.choices)
+
+
 def test_an_item_of_names_has_no_other_words_and_is_refused():
     names = ["Mitral valve stenosis", "Aortic valve stenosis", "Huguenots", "Lutherans"]
     _, (reject,) = pipeline.variants([item(choices=names, answer="A")], "choices", RULES, 1)

@@ -30,7 +30,7 @@ _GRID = re.compile(
 _BECAUSE = re.compile(r", because (?=\w)")
 _MONEY = re.compile(r"^\$ ?([0-9][0-9,]*(?:\.[0-9]+)?)(?= [a-z]|$)")
 _REFERENCE = re.compile(r"^(all|none) of (?:the above|these)\.?$", re.I)
-_ORDER = re.compile(
+ORDER = re.compile(
     r"\b(?:respectively|order|ratio|first|second|last|sequence|steps?|stages?|phases?|then|before|after|followed|title|"
     r"called|named?|term|phrase|words?|blanks?)\b|_{2,}",
     re.I,
@@ -41,7 +41,7 @@ _LOOSE = re.compile(r"\b(?:he|she|it|its|his|her|they|them|their|this|that|these
 
 def choices(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
     """Raises Unfit where fewer than SHARE of the options, those that speak of the others aside, can be reworded."""
-    ordered = bool(_ORDER.search(made.question))
+    ordered = bool(ORDER.search(made.question))
     new = [reworded(choice, ordered, draw) for choice in made.choices]
     plain = [i for i, choice in enumerate(made.choices) if not above(choice)]
     changed = sum(new[i] != made.choices[i].strip() for i in plain)

@@ -15,8 +15,8 @@ from random import Random
 from stages.lib.records import Problem
 from stages.ood.mpa import checks, places, wording
 from stages.ood.mpa.distractors import new_choice
-from stages.ood.mpa.options import choices
-from stages.ood.mpa.principles import Draft, Unfit, counting
+from stages.ood.mpa.options import ORDER, choices, reworded
+from stages.ood.mpa.principles import Draft, Unfit, counting, draft
 from stages.ood.mpa.questions import question
 from stages.ood.mpa.stock import Pool
 
@@ -65,7 +65,9 @@ def pool_name(problem: Problem) -> str:
 def new_option(original: Problem, made: Draft, draw: Random, pool: Pool) -> str:
     if any(map(counting, made.choices)):
         raise Unfit("an option counts the others, so another one would change it")
-    return new_choice(original, made, draw, pool)
+    new = new_choice(original, draft(original), draw, pool)  # numbers are looked for in figures
+    rewritten = made.choices != tuple(original.choices)
+    return reworded(new, bool(ORDER.search(original.question)), draw) if rewritten else new
 
 
 # Principle 3, the options in another order.
