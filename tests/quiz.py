@@ -17,9 +17,10 @@ RULES = agents.of()
 THINGS = ("beech", "oak", "maple", "willow", "cedar", "pine", "birch", "alder", "hazel", "rowan", "elm", "ash")
 
 
-def item(number=0, question="Which of the following trees is the tallest here?", choices=None, answer=None, **more):
+def item(number=0, question="Which of the following is the tallest here?", choices=None, answer=None, **more):
     draw = seeds.rng("test", number)
-    choices = choices or [f"the {name}" for name in draw.sample(THINGS, 4)]
+    *three, fourth, fifth = draw.sample(THINGS, 5)
+    choices = choices or [*(f"the height of the {name}" for name in three), f"the {fourth} and the {fifth}"]
     answer = answer or "ABCD"[draw.randrange(4)]
     return Problem(
         id=f"quiz/test/trees/{number:04}", benchmark="quiz", split="test", question=question, choices=choices,
@@ -47,7 +48,7 @@ NEW = [
     (["about 10", "about 20", "about 30", "about 40"], "C", "About how much is it?"),
     (["Yes, because the oak is tall.", "Yes, because the elm is.", "No, because it is short.", "No, because it was cut."],
      "A", "Will it win?"),
-    (["an oak", "an elm", "an ash", "a pine"], "D", "All of the following are old except"),
+    (["an oak", "an elm", "an ash", "a pine and a fir"], "D", "All of the following are old except"),
 ]  # fmt: skip
 
 

@@ -137,6 +137,8 @@ def test_an_empty_set_is_a_fault_and_all_is_plain_data_in_any_order():
     assert json.dumps(one) == json.dumps(two) == json.dumps(shuffled)
     text = audit.table(one)
     assert text.splitlines()[2].startswith("| a | 70 | 0 |") and text.endswith("\n")
+    proven = audit.table(one, {"a": {"passed": 60, "wrong output": 2}})
+    assert "\n\n* a: published solutions: 60 passed, 2 wrong output\n" in proven
 
 
 def test_dyval_passes_its_audit_in_every_task():

@@ -75,7 +75,7 @@ def paraphrases(prompt):
         return "<<<a tree made of glass>>>"
     if "one sentence of context" in prompt:
         return "<<<A gardener walked through the park.>>>"
-    return "<<<Out of these trees, which is the tallest here?>>>"
+    return "<<<Out of these, which is the tallest here?>>>"
 
 
 def talk(server, folder, **settings):
@@ -93,7 +93,7 @@ def test_all_principles_through_a_server(tmp_path):
         for i, variant in enumerate(variants):
             assert "a tree made of glass" in variant.choices and "gardener" in variant.question
             key = item(i).choices["ABCD".index(item(i).answer)]
-            assert variant.choices["ABCDE".index(variant.answer)] == key.replace("the ", "that ")
+            assert variant.choices["ABCDE".index(variant.answer)] == key.replace("the ", "that ", 1)
         pipeline.variants([item(i) for i in range(6)], "all", agents.of(model, model), 1)
         assert len(server.asked) == 30
 
@@ -103,9 +103,9 @@ def test_all_principles_through_a_server(tmp_path):
     [
         ("no mark at all", "0 marked parts"),
         ("<<<a>>> or <<<b>>>", "2 marked parts"),
-        ("<<<Which of the following trees is the tallest here?>>>", "unchanged"),
-        ("<<<Which of the 7 trees is the tallest here?>>>", "numbers changed"),
-        ("<<<Which of these trees is the shortest here, not the tallest?>>>", "denial"),
+        ("<<<Which of the following is the tallest here?>>>", "unchanged"),
+        ("<<<Which of the 7 is the tallest here?>>>", "numbers changed"),
+        ("<<<Which of these is the shortest here, not the tallest?>>>", "denial"),
     ],
 )
 def test_a_paraphrase_that_stays_bad_is_a_reject_after_the_last_try(tmp_path, answer, reason):
@@ -115,7 +115,7 @@ def test_a_paraphrase_that_stays_bad_is_a_reject_after_the_last_try(tmp_path, an
 
 
 def test_a_bad_try_is_followed_by_a_good_one(tmp_path):
-    with serve("no mark", "busy", "<<<Among these trees, which is the tallest here?>>>", "<<<Yes>>>") as server:
+    with serve("no mark", "busy", "<<<Among these, which is the tallest here?>>>", "<<<Yes>>>") as server:
         model = talk(server, tmp_path)
         (variant,), rejects = pipeline.variants([item()], "question", agents.of(model, model), 1)
         assert variant.question.startswith("Among") and not rejects and len(server.asked) == 4

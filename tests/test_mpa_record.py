@@ -9,7 +9,7 @@ from stages.lib.gradeschool import problems as gradeschool
 from stages.ood import mpa
 from stages.ood.mpa import agents, pipeline, principles, rephrasings
 from tests.chat_server import serve
-from tests.quiz import REAL, ROOT, free, item, made, real
+from tests.quiz import REAL, ROOT, RULES, free, item, made, real
 
 
 def test_the_record_holds_what_it_was_made_from():
@@ -49,6 +49,19 @@ def test_what_else_is_changed_after_the_fact_is_caught():
         assert mpa.check(broken)
 
 
+@pytest.mark.parametrize("name", ["newchoice", "permute", "newchoice+permute", "all"])
+def test_an_order_that_no_draw_gave_is_caught(name):
+    variant = made(item(7), name)
+    origin, choices = variant.program.params["origin"], variant.choices
+    turned = {"choices": [*choices[1:], choices[0]], "answer": "ABCDE"["ABCDE".index(variant.answer) - 1]}
+    program = variant.program.model_copy(
+        update={"params": variant.program.params | {"origin": [*origin[1:], origin[0]]}}
+    )
+    if variant.answer != "A":
+        faults = mpa.check(variant.model_copy(update={**turned, "program": program}))
+        assert faults == ["the options do not stand where their draws put them"]
+
+
 def test_a_new_option_that_says_what_the_key_says_is_caught():
     variant = made(item(2), "newchoice")
     place = variant.program.params["origin"].index(None)
@@ -79,7 +92,7 @@ def test_verify_items_names_a_planted_wrong_key_and_a_wrong_parent(tmp_path):
 
 
 def test_a_model_is_named_without_its_address(tmp_path):
-    with serve("<<<Among these trees, which is the tallest here?>>>", "<<<Yes>>>") as server:
+    with serve("<<<Among these, which is the tallest here?>>>", "<<<Yes>>>") as server:
         model = chat.make("openai", tmp_path, model="m", base_url=server.url, key_env=None)
         (variant,), _ = pipeline.variants([item()], "question", agents.of(model, model), 1)
     assert variant.program.params["paraphraser"]["model"] == "m" and server.url not in variant.model_dump_json()
@@ -98,8 +111,8 @@ def test_new_options_come_from_other_questions_and_fit_in():
     (new,) = [choice for choice in new if choice not in parent.choices]
     assert new in [choice for other in others[1:] for choice in other.choices] and "marsupial" not in new
     denied = parent.model_copy(update={"question": "Which of the following does NOT belong to the marsupial history?"})
-    joined = [choice for choice in made(denied, "newchoice", others=others[1:]).choices if choice not in denied.choices]
-    assert joined[0].count("marsupial") == 2, "two of its own, joined"
+    _, (reject,) = pipeline.variants([denied], "newchoice", RULES, 1, others=[denied, *others[1:]])
+    assert "surely wrong" in reject.reason, "what is off its topic may be right there"
 
 
 @REAL

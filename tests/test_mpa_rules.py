@@ -4,9 +4,11 @@ import re
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.lib import seeds
-from stages.ood.mpa import checks, normal, principles, rules, spans, stock
+from stages.ood.mpa import amounts, checks, normal, options, pipeline, principles, rules, spans, stock
 from tests.quiz import NEW, RULES, free, item, made
 
 # Spans and the normal form.
@@ -125,17 +127,55 @@ def test_context_holds_no_number_and_not_the_answer():
 
 
 @pytest.mark.parametrize(("choices", "answer", "question"), NEW)
-def test_a_new_choice_differs_from_all_and_stands_anywhere(choices, answer, question):
-    places = set()
-    for i in range(40):
+def test_a_new_choice_differs_from_all_and_leaves_each_its_neighbours(choices, answer, question):
+    stood = set()
+    for i in range(60):
         parent = item(i, question, choices, answer)
         variant = made(parent, "newchoice")
         new = variant.program.params["origin"].index(None)
-        places.add(new)
-        assert variant.choices[:new] + variant.choices[new + 1 :] == choices
+        stood.add((new, variant.answer))
+        old = variant.choices[:new] + variant.choices[new + 1 :]
+        start = old.index(choices[0])
+        assert old[start:] + old[:start] == choices
         assert variant.choices["ABCDE".index(variant.answer)] == choices["ABCD".index(answer)]
         assert not any(checks.alike(variant.choices[new], choice) for choice in choices)
-    assert places == {0, 1, 2, 3, 4}
+    assert {new for new, _ in stood} == set(range(5)) and {key for _, key in stood} == set("ABCDE")
+
+
+@pytest.mark.parametrize(("source", "name"), [("A", "newchoice"), ("C", "newchoice"), (None, "newchoice+permute")])
+def test_the_keys_place_is_drawn_anew_whatever_it_was_in_the_source(source, name):
+    from scipy.stats import chisquare
+
+    parents = [item(i, answer=source) for i in range(1000)]
+    kept, _ = pipeline.variants(parents, name, RULES, 1)
+    counts = Counter(variant.answer for variant in kept)
+    assert chisquare([counts[letter] for letter in "ABCDE"]).pvalue > 0.01, counts
+
+
+def test_rising_numbers_rise_on_around_the_ring():
+    for i in range(30):
+        variant = made(item(i, "How much is it?", ["12", "14", "16", "18"], "B"), "newchoice")
+        values = [int(choice) for choice in variant.choices]
+        start = values.index(min(values))
+        assert values[start:] + values[:start] == sorted(values)
+
+
+def test_what_speaks_of_others_stays_behind_them_or_is_refused():
+    for i in range(20):
+        variant = made(
+            item(i, choices=["12", "14", "17", "None of the above"], answer="B", question="How much?"), "newchoice"
+        )
+        assert variant.choices[-1] == "None of the above" and variant.answer in "ABCD"
+    for choices, reason in [
+        (["12", "All of these", "14", "17"], "does not stand last"),
+        (["the oak", "the elm", "Both", "the ash"], "counts the others"),
+        (["the oak", "the elm", "the ash", "A and C only"], "by letter"),
+    ]:
+        _, (reject,) = pipeline.variants(
+            [item(choices=choices, answer="A", question="How much?")], "newchoice", RULES, 1
+        )
+        assert reason in reject.reason, reject
+    assert not principles.above("98% or above.") and not principles.above("All of the testimony is heard.")
 
 
 def test_a_new_estimate_is_never_nearer_to_the_key_than_an_option_on_its_side():
@@ -148,7 +188,7 @@ def test_a_new_estimate_is_never_nearer_to_the_key_than_an_option_on_its_side():
 
 
 def test_two_wrong_options_that_make_up_the_key_are_not_joined():
-    parent = item(0, "Which of these is found there?", ["actin", "myosin", "actin and myosin", "water"], "C")
+    parent = item(0, "Which of these is not found there?", ["actin", "myosin", "actin and myosin", "water"], "C")
     for i in range(20):
         new = next(choice for choice in made(parent, "newchoice", seed=i).choices if choice not in parent.choices)
         assert not ("actin" in new and "myosin" in new)
@@ -156,7 +196,56 @@ def test_two_wrong_options_that_make_up_the_key_are_not_joined():
 
 def test_options_are_rewritten_alike_and_keep_their_numbers():
     variant = made(item(choices=["$5", "$1,200", "$30", "$7.50"], answer="B"), "choices")
-    assert variant.choices == ["5 dollars", "1,200 dollars", "30 dollars", "7.50 dollars"] and variant.answer == "B"
+    assert variant.choices == ["five dollars", "1,200 dollars", "thirty dollars", "7.50 dollars"]
+    assert variant.answer == "B"
     grid = ["True, True", "False, False", "True, False", "False, True"]
     assert made(item(choices=grid, answer="C"), "choices").choices[2] == "the first: true; the second: false"
     assert normal.option("Aa") != normal.option("aa") and normal.option("0.5") == normal.option(".5")
+
+
+@pytest.mark.parametrize(
+    ("choice", "ordered", "said"),
+    [
+        ("42", False, {"forty-two"}),
+        ("12 m/s", False, {"12 meters per second"}),
+        (
+            "platelets and plasma",
+            False,
+            {"both plasma and platelets", "plasma as well as platelets", "plasma and platelets"},
+        ),
+        ("fats and oils", True, {"fats and oils"}),
+        ("the function of the heart", False, {"the heart's function"}),
+        ("the loss of the enzyme", False, {"the loss of the enzyme"}),
+        ("If prices rise, output falls.", False, {"Output falls if prices rise."}),
+        ("If Tom leaves, his sister stays.", False, {"If Tom leaves, his sister stays."}),
+        ("speed of light and sound", False, {"speed of light and sound"}),
+        ("strong acid and base", False, {"strong acid and base"}),
+        ("5 men and 10 women", False, {"5 men and 10 women"}),
+        ("Mitral valve stenosis", False, {"Mitral valve stenosis"}),
+        ("an increase in the entire sum", False, {"a rise in the whole sum"}),
+        ("It is not true", True, {"It is not true"}),
+    ],
+)
+def test_an_option_in_other_words_or_as_it_is(choice, ordered, said):
+    found = {options.reworded(choice, ordered, seeds.rng(i)) for i in range(20)}
+    assert found <= said, found
+    assert {normal.option(text) for text in found} == {normal.option(choice)}
+
+
+@given(st.integers(0, amounts.LARGEST), st.sampled_from(["", " apples", " years of age"]))
+def test_numbers_in_words_read_back(number, what):
+    said = amounts.in_words(f"{number}{what}")
+    assert not re.search("[0-9]", said) and amounts.in_figures(said) == f"{number}{what}"
+
+
+def test_a_new_option_is_said_like_the_reworded_ones():
+    for i in range(10):
+        variant = made(item(i, "How much is it?", ["12", "14", "17", "21"], "B"), "choices+newchoice")
+        assert len(variant.choices) == 5 and all(amounts.in_figures(choice).isdigit() for choice in variant.choices)
+        assert not any(choice.isdigit() for choice in variant.choices)
+
+
+def test_an_item_of_names_has_no_other_words_and_is_refused():
+    names = ["Mitral valve stenosis", "Aortic valve stenosis", "Huguenots", "Lutherans"]
+    _, (reject,) = pipeline.variants([item(choices=names, answer="A")], "choices", RULES, 1)
+    assert reject.reason == "the grammar has other words for 0 of 4 options only"

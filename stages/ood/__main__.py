@@ -159,7 +159,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     write_rejects(run.out / "rejects.jsonl", rejects)
     proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
     files.write_json(run.out / "audit.json", {"sets": report, "firewall": proof, "solutions": solutions})
-    files.write_text(run.out / "audit.md", audit.table(report))
+    files.write_text(run.out / "audit.md", audit.table(report, solutions))
     found = audit.faults(report)
     if found:
         raise UserError(f"{found[0]} ({len(found)} bounds broken in all; data/ood/audit.md shows them)")

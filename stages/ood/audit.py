@@ -145,8 +145,9 @@ def _fault(name: str, figure: str, value: float, bound: float, source: float | N
     return f"{name}: {figure}: {_SAID[figure].format(value, bound)}{beside}"
 
 
-def table(audited: Mapping[str, Mapping[str, Any]]) -> str:
-    """The audit as Markdown: a line a set, a bound after `/`, then the reasons of rejects, remarks and faults."""
+def table(audited: Mapping[str, Mapping[str, Any]], solutions: Mapping[str, Mapping[str, int]] | None = None) -> str:
+    """The audit as Markdown: a line a set, a bound after `/`, then how the published solutions of code problems fared
+    (set -> verdict -> number), the reasons of rejects, remarks and faults."""
     columns = ["unique", "constant", "options_only", "longest_option", "shortest_option", "position_p", "length",
                "distractor_detector", "magnitude_ks", "length_ks", "unsolvable"]  # fmt: skip
     columns = [c for c in columns if any(entry["figures"].get(c) is not None for entry in audited.values())]
@@ -165,5 +166,9 @@ def table(audited: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     remarks = [f"* {remark}" for entry in audited.values() for remark in entry["remarks"]]
     over = [f"* **{fault}**" for fault in faults(audited)]
-    parts = ["\n".join(part) for part in (lines, reasons, remarks, over) if part]
+    proven = [
+        f"* {name}: published solutions: " + ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+        for name, verdicts in (solutions or {}).items()
+    ]
+    parts = ["\n".join(part) for part in (lines, proven, reasons, remarks, over) if part]
     return "\n\n".join(parts) + "\n"

@@ -7,13 +7,13 @@ The judge always sees the composed item and its answer (the published pipeline m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import NamedTuple
 
-from stages.lib import seeds
 from stages.lib.chat import Chat
 from stages.lib.records import Problem
-from stages.ood.mpa import normal, prompts, rules
-from stages.ood.mpa.principles import LETTERS, VERSION, Draft
+from stages.ood.mpa import normal, places, prompts, rules
+from stages.ood.mpa.principles import LETTERS, Draft
 from stages.ood.mpa.stock import Pool
 
 RULES = "rules"
@@ -32,19 +32,25 @@ class ParaphraserAgent(NamedTuple):
 
     def apply(self, principle: str, original: Problem, made: Draft, pool: Pool, key: tuple) -> Draft:
         """The next draft. Raises Unfit, prompts.Unreadable or chat.NoAnswer. `key` makes the draw: seed, item, try."""
+        draw = places.rng(pool.seed, original, principle, *key)
+        if principle == "newchoice":
+            new = self._new_option(original, made, pool, draw, key)
+            return places.joined(original, made, new, places.rng(pool.seed, original, places.NEW, *key))
         if self.chat is None or principle == "permute":
-            draw = seeds.rng(pool.seed, "ood", VERSION, original.id, f"mpa {principle}", *key)
             return rules.APPLY[principle](original, made, draw, pool)
-        asked = prompts.ask(principle, original, made)
-        answer = self.chat.ask(asked, f"{principle} {pool.seed} {original.id} {key}")
+        answer = self._asked(principle, original, made, pool, key)
         if principle == "choices":
             return made._replace(choices=prompts.read_options(answer, len(made.choices)))
         text = prompts.marked(answer)
-        if principle == "question":
-            return made._replace(question=text)
-        if principle == "context":
-            return made._replace(question=f"{text} {made.question}")
-        return made._replace(choices=(*made.choices, text), origin=(*made.origin, None))
+        return made._replace(question=text if principle == "question" else f"{text} {made.question}")
+
+    def _new_option(self, original: Problem, made: Draft, pool: Pool, draw: Random, key: tuple) -> str:
+        if self.chat is None:
+            return rules.new_option(original, made, draw, pool)
+        return prompts.marked(self._asked("newchoice", original, made, pool, key))
+
+    def _asked(self, principle: str, original: Problem, made: Draft, pool: Pool, key: tuple) -> str:
+        return self.chat.ask(prompts.ask(principle, original, made), f"{principle} {pool.seed} {original.id} {key}")
 
 
 class EvaluatorAgent(NamedTuple):

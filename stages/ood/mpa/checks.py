@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from stages.lib import answers, numerals
 from stages.lib.records import Problem
-from stages.ood.mpa import normal, spans
+from stages.ood.mpa import normal, places, spans
 from stages.ood.mpa.facts import Facts, asking, counted, facts, head, stem, tokens
 from stages.ood.mpa.lexicon import COUNTS, EMPTY, OPPOSITE
 from stages.ood.mpa.principles import LETTERS, Draft, draft
@@ -188,7 +188,8 @@ def options(original: Problem, made: Draft, principles: Sequence[str]) -> list[s
     elif rewritten:
         found.append("an option was rewritten")
     if "permute" not in principles:
-        return found + ["the options were reordered"] * (kept != sorted(kept))
+        stand = places.ordered(original, made) if new else kept == sorted(kept)
+        return found + ["the options were reordered"] * (not stand)
     if kept == sorted(kept) or [text for _, text in old] == [text for _, text in sorted(old)]:
         found.append("the options stand in their old order")
     return found

@@ -32,23 +32,31 @@ _ESTIMATE = re.compile(
     re.I,
 )
 _SEVERAL = re.compile(
-    r"\b(?:which|except|not|could|may|might|possible|among|following|these|an? (?:example|factor|multiple))\b|n't\b",
+    r"\b(?:which(?! of the following (?:gives|equals|is the|is closest|best approximates|represents))|except|not|could|may|"
+    r"might|possible|among|one of|an? (?:example|factor|multiple))\b|n't\b",
     re.I,
 )
 _VERDICT = re.compile(
     r"^(?P<verdict>[A-Z][\w ]{0,40}?)(?P<join>[,;.:]? (?:because|since|if|as|unless)\b|, )(?P<reason>.{12,})$", re.S
 )
-_JOINED = ("{} and {}", "both {} and {}", "{} as well as {}", "{} together with {}")
-LONGEST = 240  # characters of two options taken together
+_GRID = re.compile(r"(?:true|false|wrong|not wrong|yes|no|valid|invalid), \S+(?: \S+)?$")
+_PARTED = re.compile(r"[,;:()\[\]=]|\b(?:and|or|but|only|neither|not|because|if)\b", re.I)
+_JOINS = re.compile(r"\w and \w")
+JOINED = 6  # words of an option that may be joined to another
 
 
 def new_choice(original: Problem, made: Draft, draw: Random, pool: Pool) -> str:
     """A wrong option like the others, clear of all of them. Raises Unfit with the reason where none can be made."""
-    key = LETTERS.index(made.answer)
-    makers = (_number, _part, _verdict, _kind, _elsewhere, _both)
-    for maker in makers:
+    right = made.choices[LETTERS.index(made.answer)]
+    if above(right):
+        raise Unfit("the key speaks of all options, so another one would change it")
+    if _GRID.match(normal.option(right)):
+        raise Unfit("the options are all the verdicts there are on two statements")
+    plain = [choice for choice in made.choices if not above(choice)]
+    key = plain.index(right)
+    for maker in (_number, _part, _verdict, _kind, _elsewhere, _both):
         for _ in range(6):
-            new = maker(original, made.choices, key, draw, pool)
+            new = maker(original, plain, key, draw, pool)
             if new is None:
                 break
             if not any(checks.alike(new, choice) for choice in made.choices):
@@ -131,17 +139,22 @@ def _kind(original: Problem, choices: Sequence[str], key: int, draw: Random, poo
 
 
 def _elsewhere(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
-    plain = [choice for choice in choices if not above(choice)]
-    return off_topic(original, choices, draw.choice(plain), draw, pool)
+    if any(not _WORD.search(choice) for choice in choices):
+        return None  # words would stand out among numbers and formulas
+    found = (off_topic(original, choices, like, draw, pool) for like in draw.sample(choices, len(choices)))
+    return next(filter(None, found), None)
 
 
 def _both(original: Problem, choices: Sequence[str], key: int, draw: Random, pool: Pool) -> str | None:
-    if re.match(r"(?:true|false|wrong|not wrong|yes|no|valid|invalid), ", normal.option(choices[key])):
-        raise Unfit("the options are all the verdicts there are on two statements")
     if any(len(_WORD.findall(choice)) == 0 for choice in choices):
         return None  # `5 and 20` reads as no option at all
-    wrong = [i for i, choice in enumerate(choices) if i != key and not above(choice)]
-    pairs = [(i, j) for i in wrong for j in wrong if i < j and len(choices[i]) + len(choices[j]) <= LONGEST]
+    if not any(_JOINS.search(choice) for choice in choices):
+        return None  # among options that name one thing each, a joined one would stand out
+    wrong = [
+        i for i, choice in enumerate(choices)
+        if i != key and len(choice.split()) <= JOINED and not _PARTED.search(choice)
+    ]  # fmt: skip
+    pairs = [(i, j) for i in wrong for j in wrong if i < j]
     draw.shuffle(pairs)
     claims = words(choices[key])
     for i, j in pairs:
@@ -150,7 +163,7 @@ def _both(original: Problem, choices: Sequence[str], key: int, draw: Random, poo
         one, other = (_unquoted(choices[k]) for k in (i, j))
         if all(choice[:1].isupper() for choice in choices) and other.split()[0] not in original.question:
             other = re.sub(r"^[A-Z](?=[a-z]+\b)", lambda first: first[0].lower(), other)  # a sentence's capital
-        return draw.choice(_JOINED).format(one, other)
+        return f"{one} and {other}" + "." * choices[i].rstrip().endswith(".")
     return None
 
 

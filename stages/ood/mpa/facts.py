@@ -12,7 +12,11 @@ from stages.ood.mpa import normal, spans
 from stages.ood.mpa.lexicon import COMPARISONS, COUNTS, DENIALS, EMPTY, UNITS
 
 _TOKEN = re.compile(rf"[{spans.MASKED}]|[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[a-z]+(?:'[a-z]+)?|[$€£%°]")
-_THREE_QUARTERS = re.compile(r"\b(?:3|three)[ -]quarters\b", re.I)
+_PARTS = {"third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "tenth": 10}
+_SHARE = re.compile(  # `the third` is none, nor is `a third time`
+    rf"\b(?P<many>an?|one|two|three|four|five|six|seven|[2-9])[ -](?P<part>{'|'.join(_PARTS)})s?\b(?! (?:day|time)\b)",
+    re.I,
+)
 _FORMULA = re.compile(r"[0-9\\^_=]|^\$")
 _PLACE = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _ASKING = re.compile(
@@ -26,6 +30,13 @@ _HEAD = re.compile(
 )
 _COUNTED = re.compile(r"\bhow (?:many|much) ([a-z]+)", re.I)
 _NO_NOUN = re.compile(r"(?:do|does|did|is|are|was|were|will|would|can|could|should|has|have|had)\b", re.I)
+
+
+def _share(found: re.Match[str]) -> str:
+    """`three-fifths` as 3/5."""
+    many = found["many"].lower()
+    top = "1" if many in ("a", "an", "one") else COUNTS.get(many, many)
+    return f"{top}/{_PARTS[found['part'].lower()]}"
 
 
 def tokens(text: str) -> list[str]:
@@ -47,7 +58,7 @@ class Facts:
     """What a text says that no paraphrase may change."""
 
     def __init__(self, text: str):
-        words = tokens(_THREE_QUARTERS.sub("3/4", text))
+        words = tokens(_SHARE.sub(_share, text))
         self.numbers: Counter[str] = Counter()
         self.measures: Counter[tuple[str, str]] = Counter()
         self.formulas: Counter[str] = Counter()

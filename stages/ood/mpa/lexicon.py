@@ -36,9 +36,7 @@ _COUNTS = """
 1000000 million
 1000000000 billion
 1/2 half halves
-1/3 third thirds
 1/4 quarter quarters
-1/5 fifth
 """
 _UNITS = """
 dollar dollars $ bucks

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from stages.ood.mpa import spans, wording
+from stages.ood.mpa import amounts, spans, wording
 
 Form = tuple[str, ...]
 
@@ -144,33 +144,62 @@ def context_of(original: str, text: str) -> str | None:
 
 # Options.
 
-_WRAPPED = [
-    re.compile("^" + re.escape(wrapper).replace(r"\{\}", "(.+)") + "$", re.S)
-    for wrappers in wording.WRAPPERS.values()
-    for wrapper in wrappers
-]
+_NO_LINK = (  # what would tie a word of one thing to the other
+    r"(?!(?:of|in|on|for|to|with|by|from|at|and|or|but|not|no|is|are|was|were|as|than|that|which|both|between|his|her|its|"
+    r"their|my|your|our|other|more|less|all|any|some)\b)[a-z][a-z-]+"
+)
+_PAIR = re.compile(
+    rf"^(?:(?P<both>[Bb]oth) )?(?P<one>[A-Z]?[a-z][a-z-]+|(?:[Tt]he )?{_NO_LINK} {_NO_LINK}|[Tt]he {_NO_LINK}) "
+    rf"(?P<link>and|as well as) (?P<other>{_NO_LINK}|(?:the )?{_NO_LINK} {_NO_LINK}|the {_NO_LINK})(?P<stop>\.?)$"
+)
+_HAD = """size function structure color shape length cost price value weight mass height name age role purpose surface wall
+center roof floor rate speed quality level authority power owner area volume position temperature density strength duty
+origin growth development success failure collapse rise fall outbreak frequency intensity duration behavior activity
+location direction composition meaning content concentration charge energy velocity acceleration"""
+OF_THE = re.compile(
+    rf"^(?:[Tt]he )(?P<what>(?:[a-z]+ )?(?:{'|'.join(_HAD.split())})) of the (?P<owner>[a-z]+(?<!s))(?P<stop>\.?)$"
+)
+_OWNS = re.compile(rf"^the ([a-z]+)'s ((?:[a-z]+ )?(?:{'|'.join(_HAD.split())}))$")
+_FRAMED = re.compile(  # what a model or a fault may put around an option
+    r"^the (?:statement|answer|option) “(.+)”$|^the (?:value|figure|expression|formula) (.+)$", re.S
+)
+_IF_OPTION = re.compile(r"^[Ii]f ([^,;:]+), ([^,;:]+)$")
 _GRID = re.compile(r"^the first: (.+); the second: (.+)$")
 _MONEY = re.compile(r"\$ ?(-?[0-9][0-9,]*(?:\.[0-9]+)?)(?: dollars)?(?![0-9])")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
-_PAIR = re.compile(r"^(\w+) and (\w+)$")
+_OWN_WORDS = {new: old for old, new in wording.OF_OPTIONS}
+_OTHER_WORDS = _alternation(_OWN_WORDS)
 _ABOVE = re.compile(r"^(all|none) of (?:the above|these|the options above|the options given)$")
+
+
+def pair(text: str) -> re.Match[str] | None:
+    """Two things of one shape that change nothing by changing places: no word of one can belong to both."""
+    found = _PAIR.match(text)
+    if not found:
+        return None
+    one, other = found["one"].lower().split(), found["other"].split()
+    return found if len(one) == len(other) and (one[0] == "the") == (other[0] == "the") else None
 
 
 @lru_cache(maxsize=1 << 16)
 def option(text: str) -> str:
     """The normal form of an option. The case of letters counts (`Aa` is not `aa`), except in a first word."""
     text = " ".join(text.split()).replace("’", "'").rstrip(".").strip()
-    while found := next(filter(None, (pattern.match(text) for pattern in _WRAPPED)), None):
-        text = found[1].rstrip(".").strip()
+    while found := _FRAMED.match(text):
+        text = (found[1] or found[2]).rstrip(".").strip()
     if found := _GRID.match(text):
         text = f"{found[1]}, {found[2]}"
     text = re.sub(r"(?:^|(?<=, ))[A-Z](?=[a-z]{2,}\b)", lambda first: first[0].lower(), text)
-    text = _MONEY.sub(r"\1 dollars", _THOUSANDS.sub("", text))
+    text = amounts.in_figures(_MONEY.sub(r"\1 dollars", _THOUSANDS.sub("", text)))
     text = re.sub(r"(?<=[0-9]) ?(?:%|percent\b)", " percent", re.sub(r"(?<![0-9.])\.(?=[0-9])", "0.", text))
     text = re.sub(r", (?:since|for the reason that) ", ", because ", text)
-    text = _PLAINS.sub(lambda found: _PLAIN[found[0]], text)
+    text = _OTHER_WORDS.sub(lambda found: _OWN_WORDS[found[0]], _PLAINS.sub(lambda found: _PLAIN[found[0]], text))
     if found := _ABOVE.match(text):
         text = f"{found[1]} of the above"
-    if found := _PAIR.match(text):
-        text = " and ".join(sorted(found.groups()))
+    if found := _OWNS.match(text):
+        text = f"the {found[2]} of the {found[1]}"
+    if found := _IF_OPTION.match(text):
+        text = f"{found[2]} if {found[1]}"
+    if found := pair(text):
+        text = " and ".join(sorted((found["one"].lower(), found["other"])))
     return text

@@ -1,4 +1,16 @@
-"""Principles 2 and 3 without a model: the options in other words, and in another order."""
+"""Principle 2 without a model: the options in other words.
+
+Every rule says exactly the same, and normal.option maps both ways of saying it to one form:
+number      figures and words, `%`, `$` and units short and in full
+verdict     `True, False` by its statements; `, because` and `, since`
+pair        `A and B`, in a question that asks for no order: `both B and A`, `A as well as B`
+possessive  `the function of the heart` and `the heart's function`, of a closed list of nouns
+condition   `If A, B` and `B if A`
+words       synonyms and contractions of closed lists
+
+An item is kept where half of its options at least are said in other words; the rest stand as they are. A name (`Mitral
+valve stenosis`) has no other words here, and a frame around it (`the option "..."`) would only pass for some.
+"""
 
 from __future__ import annotations
 
@@ -6,98 +18,89 @@ import re
 from random import Random
 
 from stages.lib.records import Problem
-from stages.ood.mpa import normal, spans, wording
-from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above, lettered
+from stages.ood.mpa import amounts, normal, spans
+from stages.ood.mpa.principles import Draft, Unfit, above
 from stages.ood.mpa.questions import substituted
 from stages.ood.mpa.stock import Pool
 
-# Principle 2, every option in other words.
-
+SHARE = 0.5  # of the options, at least, must be said in other words
 _GRID = re.compile(
     r"^(True|False|(?:Not )?wrong|Yes|No|(?:In)?valid), (true|false|(?:not )?wrong|yes|no|(?:in)?valid)$", re.I
 )
 _BECAUSE = re.compile(r", because (?=\w)")
-_NUMBER = re.compile(r"^-?\$? ?-?[0-9][0-9,]*(?:\.[0-9]+)?(?: ?/ ?[0-9]+)?(?: ?%| [a-z]+(?: [a-z]+)?)?\.?$")
+_MONEY = re.compile(r"^\$ ?([0-9][0-9,]*(?:\.[0-9]+)?)(?= [a-z]|$)")
 _REFERENCE = re.compile(r"^(all|none) of (?:the above|these)\.?$", re.I)
-_SENTENCE = re.compile(r"^[A-Z].*\s\S+\s\S+\s\S+.*[.]$", re.S)
+ORDER = re.compile(
+    r"\b(?:respectively|order|ratio|first|second|last|sequence|steps?|stages?|phases?|then|before|after|followed|title|"
+    r"called|named?|term|phrase|words?|blanks?)\b|_{2,}",
+    re.I,
+)
+_IF = re.compile(r"^If ([^,;:]+), ([a-z][^,;:]+?)(\.?)$")
+_LOOSE = re.compile(r"\b(?:he|she|it|its|his|her|they|them|their|this|that|these|those|then|if|unless|but)\b", re.I)
 
 
 def choices(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
-    """Rewrites inside the options where at least half of them allow it, else a wrapper around every one.
-
-    All options are treated alike, so that the treatment does not mark the key.
-    """
-    ordered = not re.search(r"\brespectively\b|\border\b|\bratio\b|\bfirst\b|\bsequence\b", made.question, re.I)
-    new = [_option(choice, ordered, draw) for choice in made.choices]
+    """Raises Unfit where fewer than SHARE of the options, those that speak of the others aside, can be reworded."""
+    ordered = bool(ORDER.search(made.question))
+    new = [reworded(choice, ordered, draw) for choice in made.choices]
     plain = [i for i, choice in enumerate(made.choices) if not above(choice)]
-    if sum(new[i] != made.choices[i] for i in plain) * 2 < len(plain):
-        kinds = [_kind(made.choices[i]) for i in plain]
-        kind = kinds[0] if len(dict.fromkeys(kinds)) == 1 else "phrase"
-        wrapper = draw.choice(wording.WRAPPERS[kind])
-        for i in plain:
-            new[i] = wrapper.format(made.choices[i].strip().rstrip("."))
-    same = [normal.option(one) == normal.option(other) for one, other in zip(made.choices, new, strict=True)]
-    if not all(same):
-        raise Unfit("no rewrite of the grammar keeps the meaning of these options")
+    changed = sum(new[i] != made.choices[i].strip() for i in plain)
+    if changed < SHARE * len(plain):
+        raise Unfit(f"the grammar has other words for {changed} of {len(plain)} options only")
     return made._replace(choices=tuple(new))
 
 
-def _kind(choice: str) -> str:
-    choice = choice.strip()
-    if _NUMBER.match(choice):
-        return "number"
-    masked, kept = spans.mask(choice)
-    if len(masked.rstrip(".")) == 1 and kept:
-        return "formula"
-    return "statement" if _SENTENCE.match(choice) else "phrase"
-
-
-def _option(choice: str, ordered: bool, draw: Random) -> str:
+def reworded(choice: str, ordered: bool, draw: Random) -> str:
+    """The option in other words, or as it is. `ordered`: the question asks for an order or for words as they are."""
     text = choice.strip()
     if found := _REFERENCE.match(text):
         return f"{found[1]} of the options above"
     if found := _GRID.match(text):
         return f"the first: {found[1].lower()}; the second: {found[2].lower()}"
-    if _NUMBER.match(text):
-        return re.sub(r"(?<=[0-9]) ?%", " percent", re.sub(r"^\$ ?([0-9.,]+)$", r"\1 dollars", text.rstrip(".")))
     masked, kept = spans.mask(text)
-    masked = substituted(masked, draw)
-    masked = _BECAUSE.sub(lambda _: draw.choice((", since ", ", for the reason that ")), masked, count=1)
-    pair = re.match(r"^([a-z]{4,}) and ([a-z]{4,})(\.?)$", masked)
-    if pair and ordered:
-        masked = f"{pair[2]} and {pair[1]}{pair[3]}"
-    return spans.unmask(masked, kept)
+    rules = (_number, _joined, _possessive, _turned, _because)
+    for rule in rules:
+        if rule is _joined and ordered:
+            continue
+        masked = rule(masked, draw)
+    new = spans.unmask(masked if ordered else substituted(masked, draw, always=True), kept)
+    return new if normal.option(new) == normal.option(text) else text
 
 
-# Principle 3, the options in another order.
+def _number(text: str, draw: Random) -> str:
+    bare = text.removesuffix(".") if re.fullmatch(r"\S+\.", text) else text
+    bare = re.sub(r"^(-?[0-9.,]+) ?%", r"\1 percent", _MONEY.sub(r"\1 dollars", bare))
+    new = amounts.in_words(bare)
+    return text if new == text.removesuffix(".") else new
 
 
-def permute(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
-    """A new place for the key, uniform over the places, then an order of the rest that is not the old one.
+def _joined(text: str, draw: Random) -> str:
+    """Two things of one shape, so that no word of one can belong to both, change places."""
+    found = normal.pair(text)
+    if not found:
+        return text
+    one, other, stop = found["one"], found["other"], found["stop"]
+    first = one[0].isupper()
+    one = one[0].lower() + one[1:] if first and one[1:].islower() else one
+    new = draw.choice((f"both {other} and {one}", f"{other} as well as {one}", f"{other} and {one}"))
+    return (new[0].upper() + new[1:] if first else new) + stop
 
-    Raises Unfit where options name each other by letter, or where every order reads like the old one.
-    """
-    if any(map(lettered, made.choices)):
-        raise Unfit("the options name each other by letter")
-    movable = [i for i, choice in enumerate(made.choices) if not above(choice)]
-    if any(i < len(made.choices) and above(made.choices[i]) for i in range(movable[-1] if movable else 0)):
-        raise Unfit("an option speaks of those above it and does not stand last")
-    key = LETTERS.index(made.answer)
-    texts = [made.choices[i] for i in movable]
-    if len(dict.fromkeys(texts)) < 2:
-        raise Unfit("every order of these options reads the same")
-    for place in draw.sample(movable, len(movable)) if key in movable else [key]:
-        rest = [i for i in movable if i != key]
-        for _ in range(20):
-            order = draw.sample(rest, len(rest))
-            if key in movable:
-                order.insert(movable.index(place), key)
-            if [made.choices[i] for i in order] != texts and order != movable:
-                full = list(range(len(made.choices)))
-                for slot, i in zip(movable, order, strict=True):
-                    full[slot] = i
-                return made._replace(
-                    choices=tuple(made.choices[i] for i in full), origin=tuple(made.origin[i] for i in full),
-                    answer=LETTERS[full.index(key)],
-                )  # fmt: skip
-    raise Unfit("every order of these options reads the same")
+
+def _possessive(text: str, draw: Random) -> str:
+    found = normal.OF_THE.match(text)
+    if not found:
+        return text
+    the = "The" if text[0].isupper() else "the"
+    return f"{the} {found['owner']}'s {found['what'][0].lower()}{found['what'][1:]}{found['stop']}"
+
+
+def _turned(text: str, draw: Random) -> str:
+    """Where neither clause points to the other."""
+    found = _IF.match(text)
+    if not found or _LOOSE.search(found[1]) or _LOOSE.search(found[2]):
+        return text
+    return f"{found[2][0].upper()}{found[2][1:]} if {found[1]}{found[3]}"
+
+
+def _because(text: str, draw: Random) -> str:
+    return _BECAUSE.sub(lambda _: draw.choice((", since ", ", for the reason that ")), text, count=1)

@@ -40,16 +40,31 @@ class Unfit(Exception):
     """A principle cannot be applied to this item, however often it is tried; the text says why."""
 
 
-_ABOVE = re.compile(r"\babove\b|^(?:all|none|both|neither|any|each|some) of (?:the|these|them|those)\b", re.I)
+_ABOVE = re.compile(
+    r"\b(?:the|all|of|none|any|listed|mentioned|stated|given|as) above\b|^(?:\(?[a-d]\)?\.? (?:and )?)+above\b"
+    r"|\babove (?:options|choices|answers|statements|factors|conditions|are|is)\b"
+    r"|^(?:all|none|both|neither|any|each|some|either|two|more than one|one) of (?:these|them|those)\b"
+    r"|^(?:all|none|both|neither|any|each|some|either|two|more than one) of the (?:other |given |listed )?"
+    r"(?:options|choices|answers|statements|following|others)\b|^(?:both|neither|all|none) of the \w+\.?$"
+    r"|^(?:all|none|both|neither|no answer|no correct answer)(?: (?:are|is) (?:true|correct|right))?\.?$",
+    re.I,
+)
+_COUNTING = re.compile(r"^(?:both|neither|either)(?: of (?:these|them|those|the \w+))?\.?$", re.I)
+_ONE = r"\(?[A-Ea-e]\)?"
 _LETTERED = re.compile(
-    r"\b(?:both|neither|either|only|options?|choices?|answers?)\s+\(?[a-eA-E]\)?(?:\s|$|[.,])"
-    r"|^\(?[a-eA-E]\)?,? (?:and|or|&) \(?[a-eA-E]\)?\.?$"
+    rf"\b(?:both|neither|either|only|options?|choices?|answers?)\s+\(?[a-eA-E]\)?(?:\s|$|[.,])"
+    rf"|^(?:both )?{_ONE}(?:,? {_ONE})*,? (?:and|or|nor|&|but not) {_ONE}(?: only| both| above)?\.?$"
 )
 
 
 def above(choice: str) -> bool:
     """Whether an option speaks of the ones above it, so that it must stay below them."""
     return bool(_ABOVE.search(choice.strip()))
+
+
+def counting(choice: str) -> bool:
+    """Whether an option speaks of the others by their number, so that one more would spoil it."""
+    return bool(_COUNTING.search(choice.strip()))
 
 
 def lettered(choice: str) -> bool:

@@ -146,23 +146,30 @@ _PAIRS = {old: [new] for old, new in wording.ONE_WAY}
 for _one, _other in (*wording.TWO_WAY, *wording.CONTRACTIONS):
     _PAIRS.setdefault(_one, []).append(_other)
     _PAIRS.setdefault(_other, []).append(_one)
-_FIRST = re.compile(
-    r"(?<![\w'-])(?:" + "|".join(re.escape(word) for word in sorted(_PAIRS, key=len, reverse=True)) + r")(?![\w'-])",
-    re.I,
-)
+_MORE = _PAIRS | {one: [other] for pair in wording.OF_OPTIONS for one, other in (pair, pair[::-1])}
 
 
-def substituted(text: str, draw: Random) -> str:
-    """Synonyms and contractions, each with probability 0.8; the case of a first letter is kept, capitals are left."""
+def _any(pairs: dict[str, list[str]]) -> re.Pattern[str]:
+    names = sorted(pairs, key=len, reverse=True)
+    return re.compile(r"(?<![\w'-])(?:" + "|".join(map(re.escape, names)) + r")(?![\w'-])", re.I)
+
+
+_FIRST, _ANY = _any(_PAIRS), _any(_MORE)
+
+
+def substituted(text: str, draw: Random, always: bool = False) -> str:
+    """Synonyms and contractions, each with probability 0.8, or all and those of options, too; the case of a first letter
+    is kept, capitals are left."""
+    pairs, pattern = (_MORE, _ANY) if always else (_PAIRS, _FIRST)
 
     def other(found: re.Match[str]) -> str:
         word = found[0].replace("’", "'")
-        if word.isupper() or word.lower() not in _PAIRS or draw.random() > 0.8:
+        if word.isupper() or word.lower() not in pairs or (not always and draw.random() > 0.8):
             return found[0]
-        new = draw.choice(_PAIRS[word.lower()])
+        new = draw.choice(pairs[word.lower()])
         return new[0].upper() + new[1:] if word[0].isupper() else new
 
-    return _FIRST.sub(other, text)
+    return pattern.sub(other, text)
 
 
 def _distance(one: str, other: str) -> int:

@@ -5,7 +5,7 @@ parent       question, choices, answer and program of the problem it was made fr
 principles   those applied, in their order
 origin       for each option its index in the parent, None for the new one
 paraphraser  `rules`, or what identifies the model
-seed, attempt  the key of the draw; with them the rules make the same text again
+seed, attempt  the key of the draw; with them the rules make the same text again, and code the same order of options
 
 `check` reads nothing else and asks no model, so a label can be held against its parent long after, anywhere.
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.lib.records import Problem, Program
-from stages.ood.mpa import checks, principles
+from stages.ood.mpa import checks, places, principles
 from stages.ood.mpa.agents import RULES, EvaluatorAgent
 from stages.ood.mpa.principles import VERSION, Draft, Unfit
 
@@ -76,6 +76,10 @@ def _faults(variant: Problem) -> list[str]:
     if "choices" not in wanted and checks.told_apart(original) and read != made.origin:
         return [*found, "an option is not the one its origin says"]
     applied = principles.applicable(wanted, original)
+    if original.choices:
+        again = places.replaced(original, made, applied, params["seed"], params["attempt"])
+        if (again.choices, again.answer) != (made.choices, made.answer):
+            return [*found, "the options do not stand where their draws put them"]
     found += checks.faults(original, made, applied)
     if not found and params["paraphraser"] == RULES:
         fault = EvaluatorAgent(None).judge(original, made, applied, ())

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, wording
+from stages.ood.mpa import checks, places, wording
 from stages.ood.mpa.distractors import new_choice
-from stages.ood.mpa.options import choices, permute
-from stages.ood.mpa.principles import LETTERS, Draft, Unfit, above, lettered
+from stages.ood.mpa.options import ORDER, choices, reworded
+from stages.ood.mpa.principles import Draft, Unfit, counting, draft
 from stages.ood.mpa.questions import question
 from stages.ood.mpa.stock import Pool
 
@@ -59,29 +59,24 @@ def pool_name(problem: Problem) -> str:
     return parts[2] if len(parts) == 4 and re.fullmatch(r"(?!miscellaneous)[a-z_]+", parts[2]) else ""
 
 
-# Principle 5, one wrong option more: distractors.py constructs it.
+# Principle 5, one wrong option more: distractors.py constructs it, places.py puts it among the others.
 
 
-def newchoice(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
-    if any(map(lettered, made.choices)):
-        raise Unfit("the options name each other by letter")
-    key = made.choices[LETTERS.index(made.answer)]
-    if above(key):
-        raise Unfit("the key speaks of all options, so another one would change it")
-    new = new_choice(original, made, draw, pool)
-    last = len(made.choices)
-    while last and above(made.choices[last - 1]):
-        last -= 1
-    first = max((i + 1 for i in range(last) if above(made.choices[i])), default=0)
-    place = draw.randint(first, last)  # a place that is never right would give it away
-    answer = LETTERS.index(made.answer)
-    return made._replace(
-        choices=(*made.choices[:place], new, *made.choices[place:]),
-        origin=(*made.origin[:place], None, *made.origin[place:]),
-        answer=LETTERS[answer + (answer >= place)],
-    )
+def new_option(original: Problem, made: Draft, draw: Random, pool: Pool) -> str:
+    if any(map(counting, made.choices)):
+        raise Unfit("an option counts the others, so another one would change it")
+    new = new_choice(original, draft(original), draw, pool)  # numbers are looked for in figures
+    rewritten = made.choices != tuple(original.choices)
+    return reworded(new, bool(ORDER.search(original.question)), draw) if rewritten else new
+
+
+# Principle 3, the options in another order.
+
+
+def permute(original: Problem, made: Draft, draw: Random, pool: Pool) -> Draft:
+    return places.permuted(made, draw)
 
 
 APPLY: dict[str, Callable[[Problem, Draft, Random, Pool], Draft]] = {
-    "question": question, "context": context, "choices": choices, "newchoice": newchoice, "permute": permute,
+    "question": question, "context": context, "choices": choices, "permute": permute,
 }  # fmt: skip

@@ -17,8 +17,8 @@ from stages.ood.mpa.principles import VERSION, above, lettered
 
 _DENIED = re.compile(
     r"\b(?:except|exception|exceptions|least|incorrectly|inconsistent|inappropriate|unlikely|untrue|unnecessary|"
-    r"invalid|inaccurate|avoid|exclude[ds]?|lacks?|differs?|contrast|unlike|"
-    + "|".join(sorted(DENIALS))
+    r"invalid|inaccurate|avoid|exclude[ds]?|lacks?|differs?|contrast|unlike|no(?! longer)|"
+    + "|".join(sorted(DENIALS - {"no", "without"}))
     + r")\b|n't\b",
     re.I,
 )
@@ -34,12 +34,43 @@ _CLAUSE = frozenset("it they he she there this these that those we you i".split(
 _FUNCTION = """a an the in by on of for with from at because when if as to not no all both only is are was were be been
 will would should can may must has have that than which and or"""
 _OPENS = frozenset(_FUNCTION.split())
-_PLAIN = re.compile(r"[0-9_=\\$“”\"<>|;:/]|\b(?:above|below|none|all of|both|neither|either|other)\b", re.I)
+_SIGNS = re.compile(r"\b(?:not|because|and|or)\b", re.I)
+_FINITE = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|can|will|would|should|must|may|might|do|does|did|cannot)\b", re.I
+)
+_BROAD = re.compile(
+    r"\b(?:may|can|could|might|likely|common|typical|important|useful|true|associated|known to|known for|should|must|"
+    r"(?:relat|link|contribut|affect|influenc|effect|caus|includ|involv|consequen|symptom|sign|complicat|featur|character|"
+    r"benefit|advantage|disadvantage|factor|risk|help|lead|increas|decreas|reduc|requir|need|concern|claim|argu|critici|"
+    r"problem|reason|impact|lessen|lower|rais|prevent|improv|promot|enhanc|encourag|support|correct|statement|suggest|impl)[a-z]*)\b",
+    re.I,
+)
+_STRANGE = re.compile(  # a formula, a quotation, a short number, what may speak of other options or of its own story
+    r"[_=\\$“”\"<>|;:/]|^(?=.*[0-9])(?:\S+\s*){1,3}$|^(?:both|neither|either|none|others?|all)\b|\ball of\b"
+    r"|\b(?:this|these|those|he|she|his|her|him|you|your)\b",
+    re.I,
+)
 _TOPICLESS = frozenset(map(facts.stem, "true correct accurate best statement option describe".split()))  # noqa: SIM905
+_NOUN = re.compile(
+    r"\b(?:which|what)(?: one)?(?: of (?:the following|these))?(?: [a-z-]+){0,3}? ([a-z-]+) "
+    r"(?:is|are|was|were|did|does|do|has|have|had|would|will|should|best|most|that|who|[a-z]{3,}(?<!s)s|[a-z]+ed)\b", re.I
+)  # fmt: skip
+_LEVEL = re.compile(r"/(?:elementary|high_school|college|professional|conceptual)_")
+SLACK = 0.3  # of the shortest and the longest option
 RARE = 2  # a word that so few items of a subject use says what an option is about
 
-Form = tuple[bool, bool, str]
 Field = tuple[str, str, str]  # benchmark, split, subject
+
+
+class Form(NamedTuple):
+    """How an option looks: its first letter, its last, the kind of its first word, whether it states something, and
+    which of the words that shape a sentence are in it."""
+
+    capital: bool
+    stop: bool
+    opens: str
+    states: bool
+    signs: tuple[str, ...]
 
 
 class Option(NamedTuple):
@@ -49,6 +80,8 @@ class Option(NamedTuple):
     length: int
     form: Form
     rank: int  # by its text alone
+    bound: bool  # to its own question, by a word that hardly any other problem has
+    asked: str  # the stem of what its question asks for
 
 
 class Pool(NamedTuple):
@@ -62,9 +95,12 @@ class Pool(NamedTuple):
 def pool(problems: Sequence[Problem], seed: int) -> Pool:
     made = Pool({}, {}, seed)
     common: dict[Field, Counter[str]] = {}
+    anywhere = Counter(word for problem in problems for word in _said(problem))
     for problem in problems:
         options = [
-            _option(problem, choice) for choice in problem.choices or () if not (above(choice) or lettered(choice))
+            _option(problem, choice, anywhere)
+            for choice in problem.choices or ()
+            if not (above(choice) or lettered(choice))
         ]
         if not options:
             continue
@@ -77,22 +113,38 @@ def pool(problems: Sequence[Problem], seed: int) -> Pool:
         known = common[field]
         options[:] = [
             option for option in options
-            if not _PLAIN.search(option.text) and any(known[word] <= RARE and len(word) > 3 for word in option.words)
+            if not _STRANGE.search(option.text) and any(known[word] <= RARE and len(word) > 3 for word in option.words)
         ]  # fmt: skip
     return made
 
 
-def _option(problem: Problem, text: str) -> Option:
-    return Option(problem.id, text, words(text), len(text.split()), form(text), seeds.key("option", text))
+def _option(problem: Problem, text: str, anywhere: Counter[str]) -> Option:
+    said = words(text)
+    bound = any(anywhere[word] <= RARE and len(word) > 3 for word in said)
+    return Option(
+        problem.id, text, said, len(text.split()), form(text), seeds.key("option", text), bound, noun(problem.question)
+    )
+
+
+def _said(problem: Problem) -> frozenset[str]:
+    return words(problem.question).union(*map(words, problem.choices or ()))
 
 
 def subject(problem: Problem) -> Field:
-    return (problem.benchmark, problem.split, problem.id.rpartition("/")[0])
+    """Whose options may stand beside each other; the level of a subject (college, high school) does not part them."""
+    return (problem.benchmark, problem.split, _LEVEL.sub("/", problem.id.rpartition("/")[0]))
 
 
 def denied(asked: str) -> bool:
     """Whether a question asks for what is not so: there an answer from elsewhere may be right."""
     return bool(_DENIED.search(asked))
+
+
+@lru_cache(maxsize=1 << 15)
+def noun(question: str) -> str:
+    """The stem of the noun that a question asks for: theory of `Which theory holds that ...?`; "" where none shows."""
+    found = _NOUN.search(facts.asking(question)[-1])
+    return facts.stem(found[1].lower()) if found and found[1].lower() not in EMPTY else ""
 
 
 def asked_kind(problem: Problem) -> str:
@@ -111,7 +163,6 @@ def words(text: str) -> frozenset[str]:
 
 
 def form(text: str) -> Form:
-    """How an option looks: capital, full stop, the kind of its first word."""
     first, *_ = [*re.findall(r"[^\W\d_]+", text.lower()), ""]
     if first in ("a", "an", "the"):
         kind = "article"
@@ -121,7 +172,8 @@ def form(text: str) -> Form:
         kind = first
     else:
         kind = "ing" if first.endswith("ing") else "other"
-    return text[:1].isupper(), text.rstrip().endswith("."), kind
+    signs = tuple(sorted({sign.lower() for sign in _SIGNS.findall(text)}))
+    return Form(text[:1].isupper(), text.rstrip().endswith("."), kind, bool(_FINITE.search(text)), signs)
 
 
 def ending(question: str) -> str:
@@ -152,11 +204,21 @@ def off_topic(original: Problem, choices: Sequence[str], like: str, draw: Random
     taken = words(original.question).union(*map(words, choices))
     end = ending(original.question)
     fitting = pool.forms.get((subject(original), end), [])
+    if _BROAD.search(asked):
+        fitting = [option for option in fitting if option.bound]
+    elif own := noun(original.question):  # a unique answer: another of its kind is as wrong, and more tempting
+        same = [option for option in fitting if option.asked == own]
+        if found := _drawn(original, same, choices, taken, form(like), draw, pool):
+            return found
     found = _drawn(original, fitting, choices, taken, form(like), draw, pool)
     if found or end not in ("?", ""):
         return found
-    kinds = {option.form for option in fitting} - {form(like)}  # behind a whole question more forms read well
-    near = sorted(kind for kind in kinds if kind[:2] == form(like)[:2] and kind[2] in ("article", "other", "ing"))
+    looks = form(like)
+    kinds = {option.form for option in fitting} - {looks}  # behind a whole question more forms read well
+    near = sorted(kind for kind in kinds if kind._replace(opens="") == looks._replace(opens=""))
+    near = [
+        kind for kind in near if {kind.opens, looks.opens} <= {"article", "other", "ing"} or kind.opens == looks.opens
+    ]
     return next(filter(None, (_drawn(original, fitting, choices, taken, kind, draw, pool) for kind in near)), None)
 
 
@@ -164,8 +226,8 @@ def _drawn(
     original: Problem, options: Sequence[Option], choices: Sequence[str], taken: frozenset[str], looks: Form,
     draw: Random, pool: Pool,
 ) -> str | None:  # fmt: skip
-    length = [len(choice.split()) for choice in choices]
-    least, most, item = min(length), max(length), original.id
+    length, item = [len(choice.split()) for choice in choices], original.id
+    least, most = min(length) * (1 - SLACK), max(length) * (1 + SLACK)
     fitting = [
         option for option in options
         if least <= option.length <= most and option.form == looks and option.item != item

@@ -35,6 +35,21 @@ ONE_WAY = (  # the first may become the second, not the reverse
     ("individuals", "persons"), ("presently", "currently"), ("assists", "helps"),
 )  # fmt: skip
 
+OF_OPTIONS = (  # both ways, inside options only
+    ("an increase in", "a rise in"), ("a decrease in", "a reduction in"), ("is caused by", "results from"),
+    ("are caused by", "result from"), ("is based on", "rests on"), ("are based on", "rest on"),
+    ("depends on", "hinges on"), ("depend on", "hinge on"), ("a large number of", "a great number of"),
+    ("regarding", "concerning"), ("rarely", "seldom"), ("quickly", "rapidly"), ("prohibited", "forbidden"),
+    ("permitted", "allowed"), ("trying to", "attempting to"), ("the entire", "the whole"), ("an entire", "a whole"),
+    ("solely", "exclusively"), ("is equal to", "equals"), ("toward", "towards"), ("among", "amongst"),
+    ("as long as", "so long as"), ("regardless of", "irrespective of"), ("by means of", "with the help of"),
+    ("throughout the", "all through the"), ("even though", "although"), ("is required to", "has to"),
+    ("are required to", "have to"), ("is likely to", "will probably"), ("in the same way", "in the same manner"),
+    ("is similar to", "resembles"), ("are similar to", "resemble"),
+    ("in relation to", "relative to"), ("is necessary", "is needed"), ("are necessary", "are needed"),
+    ("seeks to", "aims to"),
+)  # fmt: skip
+
 CONTRACTIONS = (
     ("is not", "isn't"), ("are not", "aren't"), ("was not", "wasn't"), ("were not", "weren't"),
     ("does not", "doesn't"), ("do not", "don't"), ("did not", "didn't"), ("has not", "hasn't"), ("have not", "haven't"),
@@ -96,10 +111,3 @@ CONTEXTS = {
               "During a long train ride, a traveler came across the following in a magazine.",
               "The members of a club like to meet in the evening and discuss questions such as this."),
 }  # fmt: skip
-
-WRAPPERS = {
-    "number": ("the value {}", "the figure {}"),
-    "formula": ("the expression {}", "the formula {}"),
-    "statement": ("the statement “{}”", "the answer “{}”"),
-    "phrase": ("the answer “{}”", "the option “{}”"),
-}
