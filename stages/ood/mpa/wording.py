@@ -22,7 +22,7 @@ ONE_WAY = (  # the first may become the second, not the reverse
     ("of the following", "of these"), ("children", "kids"), ("buy", "purchase"), ("buys", "purchases"),
     ("buying", "purchasing"), ("frequently", "often"), ("prior to", "before"),
     ("in order to", "so as to"), ("due to", "owing to"), ("because of", "on account of"), ("utilize", "make use of"),
-    ("utilizes", "makes use of"), ("assume that", "suppose that"), ("most likely", "most probably"),
+    ("utilizes", "makes use of"), ("assume that", "suppose that"),
     ("begin", "start"), ("is referred to as", "is called"), ("is known as", "is called"),
     ("are referred to as", "are called"), ("are known as", "are called"), ("is an example of", "is an instance of"),
     ("is characterized by", "is marked by"), ("in addition to", "besides"), ("consists of", "is made up of"),
