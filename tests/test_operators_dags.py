@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.commands import verify_items
 from stages.lib.records import Problem
-from stages.ood import dyval, operators
+from stages.ood import dyval, figures, operators
 from stages.ood.dyval.statements import needed, operands
 from stages.ood.operators import dags, gaps
 
@@ -122,7 +122,23 @@ def test_what_is_missing_has_two_completions():
         forged = {**change, "completions": [[one, first], [one, first]]}
         assert gaps.proven(base, forged)
         assert gaps.proven(base, {**change, "completions": [[one, second], [other, first]]})
-    assert set(kinds) == {"deleted", "circle", "unvalued"}
+    assert set(kinds) == {"another", "circle"}
+
+
+def test_what_is_missing_changes_no_form():
+    """Names aside, an item tells the same number of sentences of the same forms as its parent."""
+    for variant in of("premise"):
+        told, parent = state(variant)["statements"], BY_ID[variant.parent].program.params["statements"]
+        forms = [[(s[1], len(operands(s)), *s[3:]) for s in statements] for statements in (told, parent)]
+        assert forms[0] == forms[1]
+
+
+def test_a_bag_of_words_cannot_tell_what_has_no_answer():
+    parents = [p for task in dyval.TASKS for level in (1, 2, 3) for p in dyval.problems(task, 24, 5, level, "random")]
+    made, _ = operators.variants(parents, ["premise"], 4)
+    whole = {parent.id: parent for parent in parents}
+    told = [(v.question, True, v.parent) for v in made] + [(whole[v.parent].question, False, v.parent) for v in made]
+    assert len(made) > 250 and figures.detector(told) <= 0.55
 
 
 def test_the_next_level_is_the_next_level():
