@@ -14,7 +14,7 @@ from stages.lib.gradeschool import program as programs
 from stages.lib.gradeschool import wording
 from stages.lib.records import Problem
 from stages.lib.tokenizer import words
-from stages.ood import operators
+from stages.ood import figures, operators
 from stages.ood.operators import names, noise, phrasing, tale
 
 PARENTS = gradeschool.problems("test", 60, 5, steps=(3, 5), largest=60)
@@ -111,10 +111,17 @@ def test_an_unsolvable_problem_has_two_completions_that_fit_what_is_told():
         for value, answer in change["completions"]:
             whole = json.loads(json.dumps(state))
             whole["quantities"][i] = {"relation": "given", "number": value, "template": [0, 0]}
-            assert [s for j, s in enumerate(tale.sentences(whole)) if j != i] == told
+            assert [s for j, s in enumerate(tale.sentences(whole)) if j != i] == told[:i] + told[i + 1 :]
             assert tale.solve(whole)[1] == str(answer)
             answers.add(answer)
         assert len(answers) == 2
+        assert change["person"] in told[i] and change["person"] not in " ".join(told[:i] + told[i + 1 :])
+
+
+def test_a_bag_of_words_cannot_tell_what_has_no_answer():
+    told = [(v.question, True, v.parent) for v in MADE if v.contract == "unsolvable"]
+    told += [(BY_ID[parent].question, False, parent) for _, _, parent in told]
+    assert len(told) > 100 and figures.detector(told) <= 0.55
 
 
 def test_a_forged_proof_is_found():

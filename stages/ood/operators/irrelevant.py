@@ -22,7 +22,7 @@ from stages.ood.operators.operator import Change, Operator, State, Unfit
 
 def _draw_aside(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     known, templates = tale.values(state), tale.templates(state["split"])
-    free = [name for name in wording.NAMES if name not in state["people"]]
+    free = [name for name in wording.NAMES if name not in tale.named(state)]
     told, largest = tale.told(state), max(knobs.get("largest") or 0, numbers.bound(state))
     place = rng.randint(1, len(told))
     source = rng.choice(told[:place])

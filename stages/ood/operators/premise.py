@@ -1,7 +1,7 @@
 """A premise removed, so that the answer is no longer determined: it is N/A.
 
 The proof is two completions: what is told is true of both, the removed value differs, and so does the answer. A
-bundled problem loses a whole sentence. A real problem loses a number before the things it counts, or a sentence that
+sentence of a bundled problem is told of somebody else, who plays no part: as many sentences in the same words. A real problem loses a number before the things it counts, or a sentence that
 tells how much each of something costs or holds; never one that tells an event, without which the story would go on and
 have another answer. No word (some, several) is put in place: such words would tell which problems are unsolvable.
 """
@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.lib.lifting import programs, quantities
-from stages.ood.operators import numbers, retold, tale
+from stages.ood.operators import names, numbers, retold, tale
 from stages.ood.operators.operator import Change, Operator, State, Unfit
 
 FURTHEST = 600  # values tried for the second completion
@@ -40,8 +41,11 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
         range(len(known) - 1)
     )  # the last sentence is about the one asked for: without it nothing is told of them
     rng.shuffle(able)
+    pool = names.ROLES if state["people"][0] in names.ROLES else wording.NAMES
+    strangers = [name for name in pool if name not in tale.named(state)]
     for i in able:
-        if tale.solve(_apply_sentence(state, {"removed": i}))[1] != "N/A":
+        of = rng.choice(strangers)
+        if tale.solve(_apply_sentence(state, {"removed": i, "person": of}))[1] != "N/A":
             continue
         others = []
         for value in range(1, FURTHEST):
@@ -53,13 +57,13 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
                 others.append([value, answer])
         near = sorted(others, key=lambda pair: abs(pair[0] - known[i]))[:5]
         if near:
-            return {"removed": i, "completions": [[known[i], known[-1]], rng.choice(near)]}
+            return {"removed": i, "person": of, "completions": [[known[i], known[-1]], rng.choice(near)]}
     raise Unfit("no sentence whose loss leaves two answers")
 
 
 def _apply_sentence(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
-    state["told"] = [i for i in tale.told(state) if i != parameters["removed"]]
+    state["strays"] = [*state.get("strays", []), [parameters["removed"], parameters["person"]]]
     return state
 
 
