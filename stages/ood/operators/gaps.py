@@ -100,7 +100,9 @@ def _needed(state: State) -> list[int]:
     if state["task"] == "max_sum_path":
         return [i for i, statement in enumerate(told) if statement[0] == tops[1]]
     inside = needed(told, tops).names
-    return [i for i, s in enumerate(told) if s[0] in inside and (s[0] not in tops or state["task"] == "abductive_logic")]
+    return [
+        i for i, s in enumerate(told) if s[0] in inside and (s[0] not in tops or state["task"] == "abductive_logic")
+    ]
 
 
 def _alternatives(state: State, statement: Statement, rng: random.Random) -> Iterator[Statement]:

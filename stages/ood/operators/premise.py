@@ -1,9 +1,11 @@
 """A premise removed, so that the answer is no longer determined: it is N/A.
 
-The proof is two completions: what is told is true of both, the removed value differs, and so does the answer. A
-sentence of a bundled problem is told of somebody else, who plays no part: as many sentences in the same words. A real problem loses a number before the things it counts, or a sentence that
-tells how much each of something costs or holds; never one that tells an event, without which the story would go on and
-have another answer. No word (some, several) is put in place: such words would tell which problems are unsolvable.
+The proof is two completions: what is told is true of both, the value that is not told differs, and so does the answer. A
+sentence of a bundled problem is told of somebody else, who plays no part: as many sentences in the same words. A real
+problem loses a number before the things it counts, or a sentence that tells how much each of something costs or holds;
+never one that tells an event, without which the story would go on and have another answer. No word (some, several) is put
+in place: such words would tell which problems are unsolvable. That a number is missing still does, a little: a bag of
+words finds 63 % of them, and 51 % once the numbers of all problems are hidden from it.
 """
 
 from __future__ import annotations
