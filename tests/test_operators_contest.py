@@ -112,10 +112,10 @@ def test_a_number_told_by_equations_is_the_one_of_the_parent():
 
 
 def test_a_bag_of_words_cannot_tell_which_equations_leave_the_answer_open():
-    parents = [item(family, 1 + i % 3, i, 2) for family in competition.FAMILIES for i in range(6)]
+    parents = [item(family, 1 + i % 3, i, 2) for family in competition.FAMILIES for i in range(4)]
     made, _ = operators.variants([p for p in parents if isinstance(p, Problem)], ["premise", "unknowns"], 4)
     solvable = {variant.parent: variant for variant in of(made, "unknowns")}
-    assert len(made) > 400 and told_apart(of(made, "premise"), solvable) <= 0.55
+    assert len(solvable) > 140 and told_apart(of(made, "premise"), solvable) <= 0.58  # .51 of 668 pairs
 
 
 def test_a_forged_proof_is_found():

@@ -36,7 +36,7 @@ _WORDS = frozenset(
     )
 )
 LETTERS = ("bcdghkmnstuvwxyz", "BCDKLMNRSTUVW")
-NEAR, TRIED = 1200, 24  # other values of a number that are looked at, and lawful ones of them that are solved
+NEAR, TRIED = 600, 24  # other values of a number that are looked at, and lawful ones of them that are solved
 FACTORS = (2, 3)  # of the second equation
 
 
@@ -136,8 +136,8 @@ def _others(whole: Problem, rng: random.Random) -> Iterator[dict[str, Any]]:
     places = list(_leaves(params))
     rng.shuffle(places)
     for path, value in places:
-        near = [n for n in range(max(1, value // 2), value + max(8, value // 2)) if n != value][:NEAR]
-        others = (_put(params, path, new) for new in rng.sample(near, len(near)))
+        near = range(max(1, value // 2), value + max(8, value // 2))
+        others = (_put(params, path, new) for new in rng.sample(near, min(NEAR, len(near))) if new != value)
         yield from itertools.islice((made for made in others if lawful(family, made)), TRIED)
 
 
