@@ -74,7 +74,9 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
     places = [
         i
         for i, sentence in enumerate(found)
-        if (i == 0 or _about_a_name(sentence))
+        if (
+            _about_a_name(sentence) or (i == 0 and names.found(retold.text(sentence)))
+        )  # else a pronoun could mean them
         and not re.match(r"(He|She|It|They|His|Her|This|That)\b", retold.text(found[0]))
     ]
     noun, size = rng.choice(things)
