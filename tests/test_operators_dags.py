@@ -1,6 +1,5 @@
 """Operators on DyVal items: a second reader agrees after every change, and what is taken away is proven to be needed."""
 
-import json
 from collections import Counter
 
 import pytest
@@ -8,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.commands import verify_items
-from stages.lib.records import Problem
 from stages.ood import dyval, operators
 from stages.ood.dyval.statements import needed, operands
 from stages.ood.operators import dags, gaps
+from tests.variants import of, sound, told_apart
 
 CHANGED = ("order", "names", "irrelevant", "numbers", "larger", "premise", "typos")
 NUMERIC = ("arithmetic", "linear_equation", "max_sum_path")
@@ -23,14 +22,6 @@ PARENTS = [
 ]
 BY_ID = {parent.id: parent for parent in PARENTS}
 MADE, REJECTED = operators.variants(PARENTS, operators.OPERATORS, 4)
-
-
-def of(name):
-    return [variant for variant in MADE if variant.operator == name]
-
-
-def sound(variant):
-    return operators.check(Problem.model_validate(json.loads(variant.model_dump_json()))) == []
 
 
 def state(variant):
@@ -45,13 +36,15 @@ def test_every_variant_or_its_reject_with_a_reason():
     assert {name for name in operators.OPERATORS if reasons[name] == len(PARENTS)} == set(dags.REASONS)
     for name in ("order", "names", "irrelevant", "larger", "typos"):
         assert reasons[name] <= 2, name
-    assert {v.program.params["base"]["params"]["task"] for v in of("numbers")} == set(NUMERIC)
-    assert {v.program.params["base"]["params"]["task"] for v in of("premise")} == set(dyval.TASKS) - {"reachability"}
+    assert {v.program.params["base"]["params"]["task"] for v in of(MADE, "numbers")} == set(NUMERIC)
+    assert {v.program.params["base"]["params"]["task"] for v in of(MADE, "premise")} == set(dyval.TASKS) - {
+        "reachability"
+    }
 
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_variant_keeps_its_contract(name):
-    for variant in of(name):
+    for variant in of(MADE, name):
         parent = BY_ID[variant.parent]
         assert sound(variant), variant.id
         assert variant.question != parent.question
@@ -70,13 +63,13 @@ def test_any_task_any_operator(task, name, level, order, seed):
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_planted_wrong_label_is_found_in_every_variant(name):
-    for variant in of(name):
+    for variant in of(MADE, name):
         wrong = "False" if variant.answer == "True" else "True"
         assert verify_items.verified(variant.model_copy(update={"answer": wrong}), {})[0] == "failed", variant.id
 
 
 def test_another_order_tells_the_same():
-    for variant in of("order"):
+    for variant in of(MADE, "order"):
         assert sorted(variant.question.split("\n")) == sorted(BY_ID[variant.parent].question.split("\n"))
         told, order = state(variant)["statements"], state(variant)["order"]
         assert order != BY_ID[variant.parent].program.params["order"]
@@ -87,7 +80,7 @@ def test_another_order_tells_the_same():
 
 
 def test_what_is_added_hangs_on_the_item_and_is_not_needed():
-    for variant in of("irrelevant"):
+    for variant in of(MADE, "irrelevant"):
         before, after = BY_ID[variant.parent].program.params, state(variant)
         old = {statement[0] for statement in before["statements"]}
         new = [statement for statement in after["statements"] if statement[0] not in old]
@@ -103,7 +96,7 @@ def test_what_is_added_hangs_on_the_item_and_is_not_needed():
 
 
 def test_a_node_that_is_added_lies_on_no_path():
-    for variant in of("irrelevant"):
+    for variant in of(MADE, "irrelevant"):
         after = state(variant)
         if after["task"] == "max_sum_path":
             old = {s[0] for s in BY_ID[variant.parent].program.params["statements"]}
@@ -113,7 +106,7 @@ def test_a_node_that_is_added_lies_on_no_path():
 
 def test_what_is_missing_has_two_completions():
     kinds = Counter()
-    for variant in of("premise"):
+    for variant in of(MADE, "premise"):
         base, change = variant.program.params["base"]["params"], variant.program.params["changes"][0]
         kinds[change["kind"]] += 1
         assert gaps.proven(base, change) == []
@@ -122,11 +115,26 @@ def test_what_is_missing_has_two_completions():
         forged = {**change, "completions": [[one, first], [one, first]]}
         assert gaps.proven(base, forged)
         assert gaps.proven(base, {**change, "completions": [[one, second], [other, first]]})
-    assert set(kinds) == {"deleted", "circle", "unvalued"}
+    assert set(kinds) == {"another", "circle"}
+
+
+def test_what_is_missing_changes_no_form():
+    """Names aside, an item tells the same number of sentences of the same forms as its parent."""
+    for variant in of(MADE, "premise"):
+        told, parent = state(variant)["statements"], BY_ID[variant.parent].program.params["statements"]
+        forms = [[(s[1], len(operands(s)), *s[3:]) for s in statements] for statements in (told, parent)]
+        assert forms[0] == forms[1]
+
+
+def test_a_bag_of_words_cannot_tell_what_has_no_answer():
+    parents = [p for task in dyval.TASKS for level in (1, 2, 3) for p in dyval.problems(task, 24, 5, level, "random")]
+    made, _ = operators.variants(parents, ["premise"], 4)
+    whole = {parent.id: parent for parent in parents}
+    assert len(made) > 250 and told_apart(made, whole) <= 0.55
 
 
 def test_the_next_level_is_the_next_level():
-    for variant in of("larger"):
+    for variant in of(MADE, "larger"):
         assert state(variant)["level"] == BY_ID[variant.parent].program.params["level"] + 1
 
 

@@ -1,7 +1,7 @@
 """Maximum sum path: the largest sum of node values on a path between two nodes of a directed graph without circles.
 
 By dynamic programming over the nodes in order, linear in the links; DyVal walks every path, whose number is exponential.
-One problem in `CLASSES` has no path, answer N/A; so is the answer where a value on a path is not told.
+One problem in `CLASSES` has no path, answer N/A; so is the answer where the last node is not described.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def _paths(children: list[list[int]], masks: list[int], start: int, end: int) ->
 
 def sentence(statement: Statement) -> str:
     name, _, below, value = statement
-    valued = f"has the value {value} and " if value is not None else ""
-    return f"{name} {valued}points to {listed(below) if below else 'nothing'}."
+    return f"{name} has the value {value} and points to {listed(below) if below else 'nothing'}."
 
 
 def ask(params: dict[str, Any]) -> tuple[str, str]:
@@ -67,9 +66,8 @@ def ask(params: dict[str, Any]) -> tuple[str, str]:
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
     statements, (start, end) = params["statements"], params["asked"]
     table, value = graphs.table(statements), {statement[0]: statement[3] for statement in statements}
-    for name in on_the_way(statements, start, end):
-        if value[name] is None:
-            return [Step(text=f"{name} lies on a path, and its value is not told", value="N/A")], "N/A"
+    if end not in value and on_the_way(statements, start, end):
+        return [Step(text=f"there is a path to {end}, whose value is not told", value="N/A")], "N/A"
     best: dict[str, int] = {}
     steps = []
     for name in needed(statements, [start]).names:  # children first

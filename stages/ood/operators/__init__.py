@@ -1,6 +1,7 @@
 """Perturbations with contracts: operators that change the program of a problem, not its text alone.
 
 preserving  names, items, order, phrasing, units, irrelevant, typos: other words, the same answer
+            unknowns: a number of a competition problem told by two equations, as `premise` tells it there
 changing    numbers, larger, steps, reversed: another answer, computed by the program
 unsolvable  premise: the answer is N/A, with two completions that prove it
 
@@ -86,7 +87,8 @@ _BY = {"competition": contest.CHANGES, "dyval": dags.CHANGES, "code": story.CHAN
 OPERATORS: dict[str, Operator] = {
     each.name: each._replace(by={**each.by, **{kind: own[each.name] for kind, own in _BY.items() if each.name in own}})
     for each in (names.OPERATOR, items.OPERATOR, order.OPERATOR, phrasing.OPERATOR, units.OPERATOR, irrelevant.OPERATOR,
-                 _TYPOS, numbers.NUMBERS, further.OPERATOR, numbers.LARGER, reversal.OPERATOR, premise.OPERATOR)
+                 _TYPOS, contest.UNKNOWNS, numbers.NUMBERS, further.OPERATOR, numbers.LARGER, reversal.OPERATOR,
+                 premise.OPERATOR)
 }  # fmt: skip
 
 

@@ -5,7 +5,8 @@ Further keys, all optional:
   rename    other names of the people in the text
   aside     {"sentence", "before"}: a fact nobody needs, told before that sentence (`asides.py`)
   further   {"letter", "times", "modulus"}: one more computation on the answer
-  withheld  {"holes", "letter", "answers"}: what is not told (`withheld.py`)
+  unknowns  {"holes", "letters", "equations"}: a number told by two equations; {"completions"} where they leave it open
+            (`withheld.py`)
   edits     typographical noise, made last
 New parameters are drawn by the family's own law and kept only if both its solvers agree and the text reads back to
 them. They come from the half of all problems in which the run's own items (train, dev, test) never lie, so that no
@@ -23,7 +24,7 @@ from stages.lib import competition, seeds
 from stages.lib.competition import items
 from stages.lib.records import Problem, Step
 from stages.ood.operators import asides, names, noise, withheld
-from stages.ood.operators.operator import Change, State, Unfit
+from stages.ood.operators.operator import Change, Operator, State, Unfit
 
 TRIES = 400
 PROGRAM = ("family", "level", "phrasing", "params")
@@ -57,8 +58,8 @@ def difficulty(state: State) -> float:
 
 def render(state: State) -> tuple[str, list[Step], str]:
     question, steps, answer = competition.rederive({key: state[key] for key in PROGRAM})
-    if "withheld" in state:
-        question, steps, answer = withheld.told(question, state["withheld"])
+    if "unknowns" in state:
+        question, steps, answer = withheld.told(question, steps, answer, state["unknowns"])
     if "rename" in state:
         pattern = re.compile(rf"\b({'|'.join(map(re.escape, state['rename']))})\b")
         question = pattern.sub(lambda match: state["rename"][match[0]], question)
@@ -67,6 +68,8 @@ def render(state: State) -> tuple[str, list[Step], str]:
         said = asides.sentences(question)
         said.insert(state["aside"]["before"], state["aside"]["sentence"])
         question = " ".join(said)
+    if "unknowns" in state:
+        question = f"{withheld.sentence(state['unknowns'])} {question}"
     if "further" in state:
         question, steps, answer = _further(state["further"], question, steps, answer)
     if "frame" in state:
@@ -84,6 +87,7 @@ def _half(family: str, params: Mapping[str, Any]) -> int:
 
 def _draw_params(step: int) -> Callable[[State, random.Random, Mapping[str, Any]], dict[str, Any]]:
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+        _only_once(state)
         level, key = state["level"] + step, rng.getrandbits(62)
         if level not in competition.LEVELS:
             raise Unfit(f"level {state['level']} is the highest")
@@ -110,6 +114,7 @@ def _apply_params(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 def _draw_phrasing(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    _only_once(state)
     count = len(competition.FAMILIES[state["family"]].phrasings)
     others = [
         i for i in range(count) if i != state["phrasing"] and not sound({**state, "phrasing": i})
@@ -186,15 +191,25 @@ def _further(further: Mapping[str, Any], question: str, steps: list[Step], answe
     ], result  # fmt: skip
 
 
-# What is not told.
+# A number told by equations.
 
 
-def _draw_withheld(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    return withheld.draw(problem(state), lambda params: problem(state, params), rng)
+def _draw_unknowns(open_: bool) -> Callable[[State, random.Random, Mapping[str, Any]], dict[str, Any]]:
+    def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+        _only_once(state)
+        return withheld.draw(problem(state), lambda params: problem(state, params), rng, open_)
+
+    return draw
 
 
-def _apply_withheld(state: State, parameters: Mapping[str, Any]) -> State:
-    return {**state, "withheld": {key: parameters[key] for key in ("holes", "letter", "answers")}}
+def _only_once(state: State) -> None:
+    if "unknowns" in state:
+        raise Unfit("a number is told by equations, which go with these words and parameters")
+
+
+def _apply_unknowns(state: State, parameters: Mapping[str, Any]) -> State:
+    kept = ("holes", "letters", "equations", "completions")
+    return {**state, "unknowns": {key: parameters[key] for key in kept if key in parameters}}
 
 
 def proven(state: State, change: Mapping[str, Any]) -> list[str]:
@@ -202,6 +217,7 @@ def proven(state: State, change: Mapping[str, Any]) -> list[str]:
     return withheld.faults(problem(state), problem(state, change["other"]), change)
 
 
+UNKNOWNS = Operator("unknowns", "preserving", {}, "a number told by two equations")
 CHANGES = {
     "names": Change(_draw_names, _apply_names),
     "phrasing": Change(_draw_phrasing, _apply_phrasing),
@@ -209,5 +225,6 @@ CHANGES = {
     "numbers": Change(_draw_params(0), _apply_params),
     "larger": Change(_draw_params(1), _apply_params),
     "steps": Change(_draw_further, _apply_further),
-    "premise": Change(_draw_withheld, _apply_withheld),
+    "unknowns": Change(_draw_unknowns(False), _apply_unknowns),
+    "premise": Change(_draw_unknowns(True), _apply_unknowns),
 }

@@ -30,6 +30,7 @@ REASONS = {  # why an operator changes no DyVal item
     "phrasing": "a task has one form of sentence each, so that no words tell a distractor",
     "units": "the values of a graph have no units",
     "steps": "a graph gets more steps by `larger`, the next level of its task",
+    "unknowns": "an item tells values by other values anyway",
     "reversed": "an operation cannot be undone where another operand rests on the same value",
 }
 

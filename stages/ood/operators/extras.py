@@ -120,7 +120,7 @@ def _nodes(state: State, rng: random.Random, size: int) -> tuple[list[Statement]
 def _reached(table: Mapping[Any, Statement], names: Sequence[Any]) -> set[Any]:
     found, queue = set(names), list(names)
     for name in queue:
-        new = [child for child in table[name][2] if child not in found]
+        new = [child for child in (table[name][2] if name in table else ()) if child not in found]
         found |= set(new)
         queue += new
     return found

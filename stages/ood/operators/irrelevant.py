@@ -22,7 +22,7 @@ from stages.ood.operators.operator import Change, Operator, State, Unfit
 
 def _draw_aside(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     known, templates = tale.values(state), tale.templates(state["split"])
-    free = [name for name in wording.NAMES if name not in state["people"]]
+    free = [name for name in wording.NAMES if name not in tale.named(state)]
     told, largest = tale.told(state), max(knobs.get("largest") or 0, numbers.bound(state))
     place = rng.randint(1, len(told))
     source = rng.choice(told[:place])
@@ -74,7 +74,9 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
     places = [
         i
         for i, sentence in enumerate(found)
-        if (i == 0 or _about_a_name(sentence))
+        if (
+            _about_a_name(sentence) or (i == 0 and names.found(retold.text(sentence)))
+        )  # else a pronoun could mean them
         and not re.match(r"(He|She|It|They|His|Her|This|That)\b", retold.text(found[0]))
     ]
     noun, size = rng.choice(things)

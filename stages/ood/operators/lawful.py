@@ -1,8 +1,8 @@
 """Which parameters a competition family can have: what a problem with other values must keep to make sense.
 
 `Family.sample` draws parameters by a law, but cannot be asked whether some given ones obey it. Two solvers that agree
-are no proof of sense either: a die may show more than it has, and both call it impossible. A family without a line
-here is left whole by the operator `premise`.
+are no proof of sense either: a die may show more than it has, and both call it impossible. Without a line here, a family
+is left whole by the operators `premise` and `unknowns`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,28 @@ def _different(values: list[Any]) -> bool:
 def _crossed(p: Params) -> bool:
     """Whether three points (a, b), (c, d), (e, f) make a triangle."""
     return (p["c"] - p["a"]) * (p["f"] - p["b"]) != (p["e"] - p["a"]) * (p["d"] - p["b"])
+
+
+def _several(p: Params) -> bool:
+    """Whether cxy + ax + by = n has two solutions in positive integers: (cx + b)(cy + a) = cn + ab."""
+    (a, b, c), whole = (p[key] for key in "abc"), p["c"] * p["n"] + p["a"] * p["b"]
+    if not a or not b or whole <= 0 or gcd(a, b, c, p["n"]) > 1:
+        return False
+    factors = [d for d in range(1, whole + 1) if whole % d == 0 and d > b and whole // d > a]
+    return sum((d - b) % c == 0 == (whole // d - a) % c for d in factors) > 1
+
+
+def _whole(p: Params) -> bool:
+    """Whether the three unknowns of a symmetric system are positive integers."""
+    (a, b, c), k = p["right"], p["k"]
+    sums = p["kind"] == "sums"  # x(y + z) = a, and so on: half of all, less one of them, is a product
+    if sums and (a + b + c) % 2:
+        return False
+    xy, yz, zx = ((a + b + c) // 2 - other for other in (c, a, b)) if sums else (each + k * k for each in (a, b, c))
+    if min(xy, yz, zx) < 1:
+        return False
+    tops = ((xy * zx, yz), (xy * yz, zx), (yz * zx, xy))
+    return all(top % below == 0 and isqrt(top // below) ** 2 == top // below > k * k for top, below in tops)
 
 
 def _any(p: Params) -> bool:
@@ -57,9 +79,11 @@ LAWS: dict[str, Callable[[Params], bool]] = {
     "power_sums_of_roots": _any,
     "shifted_roots": _any,
     "functional_equation": _any,
+    "factorable_equation": _several,
     "arithmetic_sequence": lambda p: p["m"] < p["n"] and p["u"] != p["v"],
     "hidden_period": _any,
     "logarithm_system": lambda p: p["g"] > 1,
+    "symmetric_system": _whole,
     "roots_of_unity": lambda p: 2 < p["n"] < 14 and p["a"] > 1,
     "telescoping_sum": _any,
     "triangle_area": lambda p: _crossed(p) and p["m"] != p["n"] and gcd(p["m"], p["n"]) == 1,

@@ -27,7 +27,7 @@ SHE = frozenset(
     Claire Veronica Abigail Ruth Nora Ella Mara Katie Marcia Sophie Erica Allison Christine Marta Lara Diana
     Peggy Ellen Gretchen Patricia Milly Carolyn Liza Mia Irene Sheila Helen Katrina Lucille Kayla Tammy
     Pauline Isabel Theresa Shara Stephanie Andrea Tabitha Amelia Katy Ashley Zoe Eliza Jill Jen Marla Kelly
-    Polly Miriam Ursula Molly Jan Kimberly Rebecca Vicki Gloria Cynthia Deborah Nicole Heather Leah Clara
+    Polly Miriam Ursula Molly Jan Dee Kimberly Rebecca Vicki Gloria Cynthia Deborah Nicole Heather Leah Clara
     """,
     )
 ) - {"Jan"}
@@ -43,7 +43,7 @@ HE = frozenset(
     Rob Charles Zach Noah Todd Jerome Ted Larry Chad Kenny Stan Micah Anthony Ivan Joel Olaf Lucas Arthur Nick
     Dan Pete Neil Connor Bruce Hank Philip Jorge Jared Hans Richard Mario Nate Phillip Timothy Bart Brad
     Antonio Matthew Troy Brandon Juan Pablo Malcolm Raymond Edward Kenneth Donald Walter Howard Gabriel Ethan
-    Elijah Isaac Theo
+    Elijah Isaac Theo Cal
     """,
     )
 )

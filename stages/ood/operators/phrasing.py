@@ -87,6 +87,10 @@ _VERBS = re.findall(
 )
 _THIRD = {verb: verb + "s" for verb in _VERBS} | {"have": "has"}
 _SUBJECT = r"(?P<who>he|she|it|they|[A-Z][a-z]+(?: and [A-Z][a-z]+)?|(?:the|each|his|her|their) [a-z]+)"
+_MOVED = (  # of more words than one only where a verb follows: will the potting | soil cost
+    r"(?P<who>he|she|it|they|[A-Z][a-z]+(?: and [A-Z][a-z]+)?|"
+    rf"(?:the|each|his|her|their) [a-z]+(?= (?:be|{'|'.join(_VERBS)})\b))\b"
+)
 _HOW = r"How (?P<much>many|much)(?P<what>[a-z $'-]*?)"
 _VERB, _MODAL = "|".join(_VERBS), "will|can|could|would|should|must"
 _ASKS = (  # (pattern, request); {verb} is the verb with its ending
@@ -94,7 +98,7 @@ _ASKS = (  # (pattern, request); {verb} is the verb with its ending
      "{lead} how {much}{what} {who} {third}{rest}."),
     (re.compile(rf"^{_HOW} do {_SUBJECT} (?P<verb>{_VERB})\b(?P<rest>[^?]*)\?$"),
      "{lead} how {much}{what} {who} {verb}{rest}."),
-    (re.compile(rf"^{_HOW} (?P<verb>{_MODAL}) {_SUBJECT}\b(?P<rest>[^?]*)\?$"),
+    (re.compile(rf"^{_HOW} (?P<verb>{_MODAL}) {_MOVED}(?P<rest>[^?]*)\?$"),
      "{lead} how {much}{what} {who} {verb}{rest}."),
     (re.compile(rf"^{_HOW} (?P<verb>are|is|were|was) there\b(?P<rest>[^?]*)\?$"),
      "{lead} how {much}{what} there {verb}{rest}."),

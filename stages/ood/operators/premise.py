@@ -1,9 +1,11 @@
 """A premise removed, so that the answer is no longer determined: it is N/A.
 
-The proof is two completions: what is told is true of both, the removed value differs, and so does the answer. A
-bundled problem loses a whole sentence. A real problem loses a number before the things it counts, or a sentence that
-tells how much each of something costs or holds; never one that tells an event, without which the story would go on and
-have another answer. No word (some, several) is put in place: such words would tell which problems are unsolvable.
+The proof is two completions: what is told is true of both, the value that is not told differs, and so does the answer. A
+sentence of a bundled problem is told of somebody else, who plays no part: as many sentences in the same words. A real
+problem loses a number before the things it counts, or a sentence that tells how much each of something costs or holds;
+never one that tells an event, without which the story would go on and have another answer. No word (some, several) is put
+in place: such words would tell which problems are unsolvable. That a number is missing still does, a little: a bag of
+words finds 62 % of them, and 51 % once the numbers of all problems are hidden from it.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.lib.lifting import programs, quantities
-from stages.ood.operators import numbers, retold, tale
+from stages.ood.operators import names, numbers, retold, tale
 from stages.ood.operators.operator import Change, Operator, State, Unfit
 
 FURTHEST = 600  # values tried for the second completion
@@ -40,8 +43,11 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
         range(len(known) - 1)
     )  # the last sentence is about the one asked for: without it nothing is told of them
     rng.shuffle(able)
+    pool = names.ROLES if state["people"][0] in names.ROLES else wording.NAMES
+    strangers = [name for name in pool if name not in tale.named(state)]
     for i in able:
-        if tale.solve(_apply_sentence(state, {"removed": i}))[1] != "N/A":
+        of = rng.choice(strangers)
+        if tale.solve(_apply_sentence(state, {"removed": i, "person": of}))[1] != "N/A":
             continue
         others = []
         for value in range(1, FURTHEST):
@@ -53,13 +59,13 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
                 others.append([value, answer])
         near = sorted(others, key=lambda pair: abs(pair[0] - known[i]))[:5]
         if near:
-            return {"removed": i, "completions": [[known[i], known[-1]], rng.choice(near)]}
+            return {"removed": i, "person": of, "completions": [[known[i], known[-1]], rng.choice(near)]}
     raise Unfit("no sentence whose loss leaves two answers")
 
 
 def _apply_sentence(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
-    state["told"] = [i for i in tale.told(state) if i != parameters["removed"]]
+    state["strays"] = [*state.get("strays", []), [parameters["removed"], parameters["person"]]]
     return state
 
 
@@ -76,6 +82,7 @@ _THINGS = re.compile(
     r" ((?:[a-z]+ )?(?:[a-z]{2,}s|people|children|men|women|sheep|fish|mice|geese|feet|teeth))\b"
     r"(?!-|\w|'| (?:times|as|more|less|fewer|old|older|younger|per|a|an|each|every|ago|apart|later|long|tall|wide|deep)\b)"
 )
+_ASKED = re.compile(r"\b(how|what|find|calculate)\b", re.I)
 _UNCOUNTED = re.compile(
     r"\b(times|less|plus|is|was|as|has|its|his|this|us|s|degrees|percents|hundreds|thousands|millions|dozens|pairs|"
     r"seconds|minutes|hours|days|weeks|months|years|decades|inches|feet|yards|miles|meters|metres|centimeters|kilometers|"
@@ -122,10 +129,13 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
 def _uncounted(state: State, single: list[int]) -> list[dict[str, Any]]:
     """Numbers that can be left out before what they count."""
     parts, able = state["question"], []
+    asked = len(retold.text(parts)) - len(retold.text(retold.sentences(parts)[-1]))
     for at, part in enumerate(parts[:-1]):
         if isinstance(part, str) or part["is"]["number"] not in single or not at or not isinstance(parts[at - 1], str):
             continue
         things = _THINGS.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
+        if _ASKED.search(retold.text(parts[:at])[asked:]):  # how much was in [three] bags: may be read of one
+            continue
         if things and not _UNCOUNTED.search(things[1]) and not _DETERMINED.search(parts[at - 1]):
             able.append({"number": part["is"]["number"], "noun": things[1]})
     return able

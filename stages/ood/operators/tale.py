@@ -3,6 +3,7 @@
 A state is a program of `lib/gradeschool` with further keys, all optional:
   told      which quantities have their sentence told, in the order of the telling (default: all, in order)
   asides    extra quantities nobody needs: {"person", "entry", "before"}, told before the `before`-th told sentence
+  strays    [quantity, person]: its sentence is told of that person, who plays no part (`premise.py`)
   asked     the quantity asked for (default: the last)
   final     {"template"}: the value of the last quantity is told, in the words of that template
   unit      the things counted, in place of the story's
@@ -123,17 +124,22 @@ def told(state: State) -> list[int]:
     return list(state.get("told", range(len(state["quantities"]))))
 
 
+def named(state: State) -> list[str]:
+    """All people of the problem, those included who play no part."""
+    return [*state["people"], *(a["person"] for a in state.get("asides", [])), *(p for _, p in state.get("strays", []))]
+
+
 def asked(state: State) -> int:
     return state.get("asked", len(state["quantities"]) - 1)
 
 
 def sentences(state: State) -> list[str]:
     """The sentences of the problem in the order of the telling, the question last."""
-    people, asides = state["people"], state.get("asides", [])
+    people, asides, strays = state["people"], state.get("asides", []), dict(state.get("strays", []))
     said = []
     for place, i in enumerate(told(state)):
         said += [_sentence(state, aside["person"], aside["entry"]) for aside in asides if aside["before"] == place]
-        said.append(_sentence(state, people[i], state["quantities"][i]))
+        said.append(_sentence(state, strays.get(i, people[i]), state["quantities"][i]))
     said += [
         _sentence(state, aside["person"], aside["entry"]) for aside in asides if aside["before"] == len(told(state))
     ]
@@ -167,7 +173,7 @@ def question(state: State) -> str:
 
 def equations(state: State) -> Iterator[Equation]:
     """What the told sentences say, in the order of the people."""
-    for i in sorted(told(state)):
+    for i in sorted({*told(state)} - {i for i, _ in state.get("strays", [])}):
         entry = state["quantities"][i]
         measure = entry.get("measure")
         measured = (entry["number"] // measure["size"], measure["unit"], measure["size"]) if measure else None

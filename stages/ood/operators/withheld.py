@@ -1,16 +1,20 @@
-"""A condition of a competition problem that is not told: a clause left out, or a letter for a number.
+"""A number of a competition problem told by two equations in two unknowns: by independent ones (`unknowns`, the answer
+stays) or by one equation twice (`premise`, the answer is N/A).
 
-The proof are two items of the family, whole and checked by both solvers, with different answers and with texts that are
-the same but for the holes. Clauses are left out only where no reader would fill the gap by a habit (a fair coin, base
-ten, one color); elsewhere a letter stands for the number, as contests do with what they do not fix.
+Both are told in the same sentence with coefficients drawn by the same law, so that nothing but the equations themselves
+tells which problems have an answer. (A clause left out, or a letter that nothing explains, was told by a bag of words in
+80 %.) The proof of N/A are two items of the family, whole and checked by both solvers, with different answers, the same
+text but for that number, and numbers that both satisfy what is told.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
+from math import gcd
 from typing import Any
 
 from stages.lib import competition
@@ -19,7 +23,8 @@ from stages.ood.operators.asides import sentences
 from stages.ood.operators.lawful import LAWS, lawful
 from stages.ood.operators.operator import Unfit
 
-Hole = list[Any]  # [start, end, what stands there instead]
+Hole = list[int]  # [start, end] of the number in the question
+Equation = list[int]  # [a, b, c]: a times the first letter and b times the second is c
 _WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -30,92 +35,99 @@ _WORDS = frozenset(
     """,
     )
 )
-# (pattern, what stands for each of its groups): the groups are left out.
-CUTS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
-    (re.compile(pattern), instead)
-    for pattern, *instead in (
-        (r"(Tickets for children cost \d+ dollars and tickets for adults cost \d+ dollars\. )", ""),
-        (r"and pieces of (length \d+), at least", "a second length"),
-        (r"(After \d+ hours) the cells are put", "Later"),
-        (r"with f\(1\) = (\d+ and )f\(x", ""),
-        (r"xy for all [^.]*(, and f\(1\) = \d+)\.", ""),
-        (r"(If f\(1\) = \d+, determine)", "Determine"),
-        (r"term number \d+ is -?\d+( and term number \d+ is -?\d+)\.", ""),
-        (r"equals -?\d+(, and term \d+ equals -?\d+)\.", ""),
-        (r"Number \d+ in the row is -?\d+( and number \d+ is -?\d+)\.", ""),
-        (r"starts with a_1 = \d+( and a_2 = \d+), and", ""),
-        (r"If a_1 = \d+( and a_2 = \d+), find", ""),
-        (r"triangle ABC, AB = \d+( and AC = \d+)\.", ""),
-        (r"If AB = \d+( and AC = \d+), then", ""),
-        (r"(It is rolled \d+ times\. )", ""),
-        (r"box (measures) \d+ by \d+( by \d+)\.", "has a base of", ""),
-        (r"feet long(, )\d+ feet wide( and \d+ feet high)", " and ", ""),
-        (r"triangle has (sides) of length \d+(, )\d+( and \d+)\.", "two sides", " and ", ""),
-        (r"satisfy log_\d+\([^)]*\) = \d+( and log_\d+\([^)]*\) = \d+)\.", ""),
-        (r"with log_\d+\([^)]*\) = \d+( and log_\d+\([^)]*\) = \d+)\.", ""),
-        (r"If [^=]* = \d+\^\d+( and [^=]* = \d+\^\d+) for", ""),
-        (r"in each of her turns(, Bob with probability \d+/\d+ in each of his)\.", ""),
-        (r"per throw(, the other with probability \d+/\d+)\.", ""),
-        (r"consists of \d+ rows( and \d+ columns) of", ""),
-        (r"(?:has|with) \d+ rows( and \d+ columns)[.,]", ""),
-        (r"gets (one of \d+ colors)\.", "a color"),
-        (r"start with \d+( and grow by \d+)\.", ""),
-        (r"bag has \d+ tickets( and \d+ of them win)\.", ""),
+LETTERS = ("bcdghkmnstuvwxyz", "BCDKLMNRSTUVW")
+NEAR, TRIED = 600, 24  # other values of a number that are looked at, and lawful ones of them that are solved
+FACTORS = (2, 3)  # of the second equation
+
+
+def told(question: str, steps: list[Step], answer: str, unknowns: Mapping[str, Any]) -> tuple[str, list[Step], str]:
+    """The question with a letter for the number; the lines that find it, or those that say why it is open and N/A.
+    Raises Unfit where the equations give another number than the question has."""
+    (letter, _), equations = unknowns["letters"], unknowns["equations"]
+    (a, b, c), (d, e, f) = equations
+    number = {question[start:end] for start, end in unknowns["holes"]}
+    for start, end in sorted(unknowns["holes"], reverse=True):
+        question = question[:start] + letter + question[end:]
+    determinant = a * e - b * d
+    if not determinant:
+        (value, one), (other, two) = unknowns["completions"]
+        lines = [
+            f"1. The second equation is the first one times {d // a}, so {letter} is not determined.",
+            f"2. With {letter} = {value} the answer would be {one}, with {letter} = {other} it would be {two}.",
+        ]
+        return question, [*(Step(text=text, value="N/A") for text in lines), Step(text="#### N/A", value="N/A")], "N/A"
+    found = (c * e - b * f) // determinant
+    if number != {str(found)} or _partner(found, equations[0]) != _partner(found, equations[1]):
+        raise Unfit(f"the equations do not give the number of the question, {', '.join(sorted(number))}")
+    line = (
+        f"1. {letter} = ({c} * {e} - {b} * {f}) / ({a} * {e} - {b} * {d}) = {c * e - b * f} / {determinant} = {found}."
     )
-)  # fmt: skip
-LETTERS = "bcdghkmnstuvwxyzBCDKLMNRSTUVW"
+    rest = [step.model_copy(update={"text": re.sub(r"^\d+", _next, step.text)}) for step in steps]
+    return question, [Step(text=line, value=str(found)), *rest], answer
 
 
-def told(question: str, withheld: Mapping[str, Any]) -> tuple[str, list[Step], str]:
-    """The question with its holes, the steps that say why it is open, N/A."""
-    question, (one, other) = _with_holes(question, withheld["holes"]), withheld["answers"]
-    rest = f"the value of {withheld['letter']}" if withheld["letter"] else "a number"
-    steps = [
-        f"1. The answer depends on {rest} that is not told." if not withheld["letter"] else
-        f"1. The answer depends on {rest}, which is not told.",
-        f"2. What is told fits a problem with the answer {one} and another one with the answer {other}.",
-    ]  # fmt: skip
-    return question, [*(Step(text=text, value="N/A") for text in steps), Step(text="#### N/A", value="N/A")], "N/A"
+def _next(number: re.Match[str]) -> str:
+    return str(int(number[0]) + 1)
 
 
-def _with_holes(text: str, holes: list[Hole]) -> str:
-    for start, end, instead in sorted(holes, reverse=True):
-        text = text[:start] + instead + text[end:]
-    return text
+def sentence(unknowns: Mapping[str, Any]) -> str:
+    """What tells the number."""
+    one, other = unknowns["letters"]
+    said = (f"{_term(a, one)} + {_term(b, other)} = {c}" for a, b, c in unknowns["equations"])
+    return f"Let {one} and {other} be positive integers with {' and '.join(said)}."
 
 
-def draw(whole: Problem, of: Callable[[Mapping[str, Any]], Problem], rng: random.Random) -> dict[str, Any]:
-    """Holes, and the parameters of another item that fits what is still told. Raises Unfit."""
+def _term(coefficient: int, letter: str) -> str:
+    return letter if coefficient == 1 else f"{coefficient}{letter}"
+
+
+def _partner(value: int, equation: Equation) -> int | None:
+    """The second unknown, where the first has a value; None where it is no positive integer."""
+    a, b, c = equation
+    rest = c - a * value
+    return rest // b if rest > 0 and rest % b == 0 else None
+
+
+def draw(whole: Problem, of: Callable[[Mapping[str, Any]], Problem], rng: random.Random, open_: bool) -> dict[str, Any]:
+    """{"holes", "letters", "equations"}, and if the number is to be left open {"other", "completions"}: the parameters
+    of another item that fits what is told, and [number, answer] of both. Raises Unfit."""
     if whole.program.params["family"] not in LAWS:
         raise Unfit("it is not known which other parameters the family can have")
-    cuts = [cut for cut in CUTS if cut[0].search(whole.question)]
-    rng.shuffle(cuts)
-    for pattern, instead in cuts:
-        match = pattern.search(whole.question)
-        holes = [[*match.span(i), text] for i, text in enumerate(instead, 1)]
-        for params in _others(whole, rng):
-            if (other := _fitting(whole, of, params, holes)) is not None:
-                return _change(whole, other, holes, None)
-    letter = _letter(whole.question, rng)
+    letters = _letters(" ".join([whole.question, *(step.text for step in whole.steps)]), rng)
     for final in (False, True):  # rather a number of a condition than one of what is asked
         for params in _others(whole, rng):
-            holes = _numerals(whole, of, params, letter, final)
-            if holes and (other := _fitting(whole, of, params, holes)) is not None:
-                return _change(whole, other, holes, letter)
-    raise Unfit("no condition whose loss leaves two answers")
+            holes = _numerals(whole, of, params, final)
+            other = _fitting(whole, of, params, holes) if holes else None
+            if other is None:
+                continue
+            value, another = (int(_inside(whole, each, holes)) for each in (whole, other))
+            if min(value, another) < 1:
+                continue
+            change = {"holes": holes, "letters": letters, "equations": _equations(value, another, rng, open_)}
+            if not open_:
+                return change
+            completions = [[value, whole.answer], [another, other.answer]]
+            return change | {"other": other.program.params["params"], "completions": completions}
+    raise Unfit("no number on which the answer rests and that could be another")
 
 
-def _change(whole: Problem, other: Problem, holes: list[Hole], letter: str | None) -> dict[str, Any]:
-    return {"holes": holes, "letter": letter, "other": other.program.params["params"],
-            "answers": [whole.answer, other.answer]}  # fmt: skip
+def _equations(value: int, other: int, rng: random.Random, open_: bool) -> list[Equation]:
+    """Equations that `value` satisfies with a positive partner; `other` satisfies the first one, too, and all if open."""
+    able = [(a, b) for a in range(1, 5) for b in range(1, 5) if gcd(a, b) == 1 and a * (value - other) % b == 0]
+    a, b = rng.choice(able)
+    partner = max(0, a * (other - value) // b) + rng.randint(1, 12)
+    factor = rng.choice(FACTORS)
+    d, e = a * factor, b * (factor if open_ else sum(FACTORS) - factor)
+    return [[a, b, a * value + b * partner], [d, e, d * value + e * partner]]
 
 
-def _letter(text: str, rng: random.Random) -> str:
+def _letters(text: str, rng: random.Random) -> list[str]:
     used = {letter for word in re.findall("[A-Za-z]+", text) if len(word) < 4 and word not in _WORDS for letter in word}
-    free = [letter for letter in LETTERS if letter not in used]
-    if not free:
-        raise Unfit("no letter is left for a number")
-    return rng.choice(free)
+    for alphabet in LETTERS:
+        free = [letter for letter in alphabet if letter not in used]
+        if len(free) > 1:
+            return rng.sample(free, 2)
+    raise Unfit("no two letters are left for numbers")
 
 
 def _others(whole: Problem, rng: random.Random) -> Iterator[dict[str, Any]]:
@@ -124,15 +136,18 @@ def _others(whole: Problem, rng: random.Random) -> Iterator[dict[str, Any]]:
     places = list(_leaves(params))
     rng.shuffle(places)
     for path, value in places:
-        near = [n for n in range(max(1, value // 2), value + max(8, value // 2)) if n != value]
-        for new in rng.sample(near, min(24, len(near))):
-            made = copy.deepcopy(dict(params))
-            inside: Any = made
-            for key in path[:-1]:
-                inside = inside[key]
-            inside[path[-1]] = new
-            if lawful(family, made):
-                yield made
+        near = range(max(1, value // 2), value + max(8, value // 2))
+        others = (_put(params, path, new) for new in rng.sample(near, min(NEAR, len(near))) if new != value)
+        yield from itertools.islice((made for made in others if lawful(family, made)), TRIED)
+
+
+def _put(params: Mapping[str, Any], path: tuple, new: int) -> dict[str, Any]:
+    made = copy.deepcopy(dict(params))
+    inside: Any = made
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = new
+    return made
 
 
 def _leaves(inside: Any, path: tuple = ()) -> Iterator[tuple[tuple, int]]:
@@ -155,7 +170,7 @@ def _item(of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any])
 
 
 def _numerals(
-    whole: Problem, of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], letter: str, final: bool
+    whole: Problem, of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], final: bool
 ) -> list[Hole]:
     """The places of the one number in which the text of other parameters differs; [] where more than that differs, or
     (unless `final`) where it is part of what is asked."""
@@ -172,7 +187,7 @@ def _numerals(
     asked = len(whole.question) - len(sentences(whole.question)[-1])
     if not final and any(start >= asked for start in starts):
         return []
-    return [[start, start + len(old[i]), letter] for start, i in zip(starts, apart, strict=True)]
+    return [[start, start + len(old[i])] for start, i in zip(starts, apart, strict=True)]
 
 
 def _fitting(
@@ -181,7 +196,7 @@ def _fitting(
     other = _item(of, params)
     if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= competition.items.LARGEST:
         return None
-    if not _same_but(whole.question, other.question, holes):
+    if _inside(whole, other, holes) is None:
         return None
     return None if _unsound(other) else other
 
@@ -195,21 +210,27 @@ def _unsound(item: Problem) -> list[str]:
     return faults + (["p is 0"] if re.search(r"[pm] \+ [qn] = 0 ", item.steps[-2].text) else [])
 
 
-def _same_but(one: str, other: str, holes: list[Hole]) -> bool:
-    """Whether two texts are the same outside of the holes of the first."""
+def _inside(whole: Problem, other: Problem, holes: list[Hole]) -> str | None:
+    """The one number that stands in the holes of the other's question; None where the texts differ outside of them."""
     pattern, position = "", 0
-    for start, end, _ in sorted(holes):
-        pattern += re.escape(one[position:start]) + "(.+?)"
+    for start, end in sorted(holes):
+        pattern += re.escape(whole.question[position:start]) + r"(\d+)"
         position = end
-    return re.fullmatch(pattern + re.escape(one[position:]), other) is not None
+    match = re.fullmatch(pattern + re.escape(whole.question[position:]), other.question)
+    return match[1] if match and len(set(match.groups())) == 1 else None
 
 
 def faults(whole: Problem, other: Problem, change: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the proof that the answer is open: [] where two sound items tell the same outside the holes and
-    have the answers named, which differ."""
+    """What is wrong with the proof that the answer is open: [] where two sound items tell the same but for one number,
+    both numbers satisfy the equations, and the answers, which differ, are those named."""
     found = [f"a completion: {fault}" for item in (whole, other) for fault in _unsound(item)]
-    if [whole.answer, other.answer] != change["answers"] or whole.answer == other.answer:
+    (value, one), (another, two) = change["completions"]
+    if [whole.answer, other.answer] != [one, two] or one == two:
         found.append(f"the completions have the answers {whole.answer} and {other.answer}")
-    if not _same_but(whole.question, other.question, change["holes"]):
-        found.append("the completions do not tell the same outside of what is withheld")
+    if [_inside(whole, item, change["holes"]) for item in (whole, other)] != [str(value), str(another)]:
+        found.append("the completions do not tell the same but for the number")
+    for number in (value, another):
+        first, second = (_partner(number, equation) for equation in change["equations"])
+        if first is None or first != second:
+            found.append(f"{number} does not satisfy what is told")
     return found
