@@ -27,7 +27,8 @@ from stages.ood.mpa import agents, pipeline, principles
 from stages.ood.rejects import Reject, write_rejects
 
 # `names` works on them, too, but too few tell of people to make a set of it.
-COMPETITION = [name for name, each in operators.OPERATORS.items() if "competition" in each.by and name != "names"]
+COMPETITION = {name for name, each in operators.OPERATORS.items() if "competition" in each.by and name != "names"}
+OTHERS = {name for name, each in operators.OPERATORS.items() if set(each.by) - {"competition"}}
 
 
 class Agent(params.Params):
@@ -96,9 +97,8 @@ def made(
     parents: list[Problem], section: Params, of: agents.Agents, seed: int, others: list[Problem]
 ) -> tuple[list[Problem], list[Reject]]:
     """All variants of these parents. `others`, their whole split, has new options, and tells how large numbers may be."""
-    names = section.operators
-    if all(parent.benchmark == "competition" for parent in parents):  # what never fits them is not asked for
-        names = [name for name in names if all(part in COMPETITION for part in name.split("+"))]
+    fit = COMPETITION if all(parent.benchmark == "competition" for parent in parents) else OTHERS
+    names = [name for name in section.operators if fit.issuperset(name.split("+"))]  # what never fits is not asked for
     variants, rejects = operators.variants(parents, names, seed, operators.bound(others))
     for wanted in section.principles:
         more, refused = pipeline.variants(parents, wanted, of, seed, section.tries, others)
