@@ -2,8 +2,9 @@
 
 A step takes `global_batch` examples in micro-batches of `device_batch`, dealt round the processes. The loss is divided
 by the weight of the whole step's targets, so one process, several, or more accumulation compute the same gradient up to
-rounding, whether each process holds the model or all share it (FSDP2, stages/lib/sharding.py). Order and dropout are keyed by (seed, stage, epoch or step), so a resumed run needs no generator state: killed
-at any instant and run again, it ends on CPU with the same bytes.
+rounding, whether each process holds the model or all share it (FSDP2, stages/lib/sharding.py). Order and dropout are
+keyed by (seed, stage, epoch or step), so a resumed run needs no generator state: killed at any instant and run again, it
+ends on CPU with the same bytes.
 """
 
 from __future__ import annotations
