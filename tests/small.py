@@ -39,6 +39,8 @@ def body(run):
         raise RuntimeError("broken on purpose")
     (run.out / "model").mkdir(exist_ok=True)
     (run.out / "model/a.txt").write_text(str(run.params.lr))
+    (run.out / "history.csv").write_text("step,loss\\n0,1\\n")
+    (run.out / "table.md").write_text("| a |\\n|---|\\n| 1 |\\n")
     run.count(tokens=7)
     return {{"dev": {{"pass@1": {{"mean": 0.5, "low": 0.4, "high": 0.6}}}}, "curve": {{"1": 0.1, "2": 0.2}}}}
 

@@ -67,7 +67,7 @@ def server(tmp_path_factory):
         def start(self):
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-                 "--backend-store-uri", f"sqlite:///{folder}/server.db", "--default-artifact-root", f"{folder}/files"],
+                 "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/files"],
                 env={**ENV, **tracking.QUIET}, cwd=folder, start_new_session=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
@@ -109,6 +109,40 @@ def test_a_run_holds_what_the_journal_holds(finished):
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.name == "data/raw" and data.dataset.digest == entry["inputs"]["data/raw"]
     assert data.dataset.digest.endswith(".dir") and len(data.dataset.digest) == 36
+
+
+def shown(client, run):
+    return sorted(found.path for found in client.list_artifacts(run.info.run_id))
+
+
+def test_a_run_shows_pictures_tables_and_metrics(finished):
+    client, (run,) = runs(finished.root)
+    assert shown(client, run) == ["history.csv", "metrics.json", "table.md"]
+    assert run.data.tags["assay.artifacts"] == "3"
+    there = finished.root / "mlartifacts" / run.info.run_id / "artifacts"
+    for name in shown(client, run):
+        assert (there / name).read_bytes() == (finished.root / "data/one" / name).read_bytes()
+    assert not finished.run("git", "status", "--porcelain", "--", "mlartifacts").stdout, "git does not see them"
+
+
+def test_what_a_server_missed_is_shown_after_sync(project, server):
+    """Proxied by the server; and only what the newest execution wrote, for older files are gone."""
+    for _ in range(2):
+        project.stage("one", ASSAY_TRACKING="off")
+    assert "2 added" in project.stages("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
+    os.environ.update(tracking.QUIET)
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(server.uri)
+    experiment = client.get_experiment_by_name("pictures")
+    old, new = client.search_runs([experiment.experiment_id], order_by=["start_time"])
+    assert new.info.artifact_uri.startswith("mlflow-artifacts:")
+    assert shown(client, old) == [] and shown(client, new) == ["history.csv", "metrics.json", "table.md"]
+    client.delete_tag(new.info.run_id, tracking.SHOWN)  # as when the last file did not make it
+    assert (
+        "1 completed, 1 present"
+        in project.stages("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
+    )
 
 
 def test_secrets_stay_here(finished):
@@ -223,23 +257,3 @@ def test_without_mlflow_and_dvc(project):
     assert "fresh" not in project.stages(PYTHONPATH=str(project.root)).stdout
     missing = project.stages("sync", code=2, PYTHONPATH=str(project.root))
     assert "MLflow is not installed" in missing.stderr and "Traceback" not in missing.stderr
-
-
-@pytest.mark.parametrize(
-    ("key", "hidden"),
-    [("hf_token", True), ("x.HF_TOKEN", True), ("aws_secret_access_key", True), ("db.password", True), ("token", True),
-     ("max_new_tokens", False), ("pad_token", False), ("tokens", False), ("tokenizer", False), ("keys", False)],
-)  # fmt: skip
-def test_names_of_secrets(key, hidden):
-    assert (tracking.parameters({"params": {key: "v"}})[key] == "[redacted]") == hidden
-
-
-def test_public_text():
-    assert tracking.public("postgresql://u:p@h:1/x and hf_abcdefghijklmnopqrst") == "postgresql://h:1/x and ***"
-
-
-def test_points():
-    tree = {"acc": {"mean": 0.5, "n": 3}, "best": {"1": {"mean": 0.1}, "16": {"mean": 0.2}}, "ok": True, "name": "x"}
-    assert list(tracking.points(tree)) == [
-        ("acc/mean", None, 0.5), ("acc/n", None, 3.0), ("best/mean", 1, 0.1), ("best/mean", 16, 0.2)
-    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """A small training that tests start, kill and start again: `python -m tests.trainee FOLDER key=value ...`.
 
-Writes FOLDER/final.safetensors and FOLDER/history.csv. Keys are of Optimisation; `dropout` goes to `train`.
+Writes FOLDER/final.safetensors and FOLDER/history.csv. Keys are of Optimisation; `dropout` goes to `train`;
+`interrupted` ends the first epoch with an error and starts again from what was saved.
 """
 
 import os
@@ -12,7 +13,7 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
-from stages.lib import training
+from stages.lib import models, training
 from stages.lib.packing import Example
 from tests import tiny
 
@@ -28,13 +29,25 @@ def examples(count: int = 45) -> list[Example]:
     return found
 
 
-def main(folder: Path, dropout: float = 0.0, **changes) -> None:
-    torch.manual_seed(0)
+class Interrupted(Exception):
+    pass
+
+
+def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: int = 45, **changes) -> None:
     run = tiny.execution(folder, "orm", tiny.optimisation(**changes))
     run.rank, run.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    model = tiny.model("lfm2")
-    losses = training.Losses(model, torch.nn.Linear(32, 1))
-    history = training.train(run, losses, examples(), run.params, dropout=dropout)
+
+    def stop(epoch: int, losses: training.Losses) -> dict[str, float]:
+        raise Interrupted
+
+    for on_epoch in [stop, None] if interrupted else [None]:
+        torch.manual_seed(0)
+        model = models.adapted(tiny.model("lfm2"), run.params.lora_rank)
+        losses = training.Losses(model, torch.nn.Linear(32, 1))
+        try:
+            history = training.train(run, losses, examples(count), run.params, dropout=dropout, on_epoch=on_epoch)
+        except Interrupted:
+            continue
     if run.is_main:
         save_file({k: v.detach().clone() for k, v in losses.named_parameters()}, folder / "final.safetensors")
         (folder / "history.csv").write_text(history.csv())

@@ -11,11 +11,17 @@ from collections.abc import Iterable
 
 import torch
 
+from stages.lib import sharding
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic that drives singular values towards 1
 
 
 class Muon(torch.optim.Optimizer):
-    """params: matrices. lr is the step's spectral size, times sqrt(rows / columns) for tall matrices."""
+    """params: matrices. lr is the step's spectral size, times sqrt(rows / columns) for tall matrices.
+
+    A matrix that is shared between processes (stages/lib/sharding.py) is gathered, made orthogonal by each of them, and
+    each keeps its part: correct, and the price of Muon there.
+    """
 
     def __init__(self, params: Iterable, lr: float, weight_decay: float = 0.0, momentum: float = 0.95):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
@@ -32,10 +38,10 @@ class Muon(torch.optim.Optimizer):
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 shapes.setdefault(tuple(p.shape), []).append((p, p.grad.lerp(buffer, group["momentum"])))
             for (rows, columns), found in shapes.items():
-                updates = orthogonal(torch.stack([update for _, update in found]))
+                updates = orthogonal(torch.stack([sharding.whole(update) for _, update in found]))
                 for (p, _), update in zip(found, updates, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+                    p.add_(sharding.part(update, p), alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
 
 def orthogonal(x: torch.Tensor, iterations: int = 5) -> torch.Tensor:

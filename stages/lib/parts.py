@@ -1,4 +1,4 @@
-"""Finished work of an unfinished stage, kept one problem at a time.
+"""Processes that share a stage's work, and what they finished of it, kept one problem at a time.
 
 Each process appends lines to its own file under the stage's checkpoint folder; a line is one problem's records. A kill
 costs at most the line being written. The next run, with any number of processes, reads all files and does the rest.
@@ -7,10 +7,13 @@ costs at most the line being written. The next run, with any number of processes
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from stages.lib import files, sharding
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.records import Record
@@ -19,13 +22,14 @@ if TYPE_CHECKING:
     from accelerate import PartialState
 
 R = TypeVar("R", bound=Record)
+PATIENCE = 5.0  # seconds until what one machine wrote is there on another: file systems over a network take a moment
 
 
 def joined(run: Execution) -> PartialState:
     """This process joined with the others of the execution, so that they can wait for one another.
 
     Unlike Accelerator, PartialState does not look at ACCELERATE_USE_CPU: unasked, processes on CPUs stay strangers and
-    none waits. Raises UserError when they could not be joined.
+    none waits. Raises UserError when they could not be joined, or are on machines that do not share one folder.
     """
     from datetime import timedelta
 
@@ -40,7 +44,35 @@ def joined(run: Execution) -> PartialState:
             f"{run.name}: {run.world} processes were started, but accelerate joined {state.num_processes}; "
             f"on CPUs set ACCELERATE_USE_CPU=true"
         )
+    if run.world > 1:
+        sharding.wanted()  # settings that would leave a process without weights are refused before it reads any
+        _agree(run, state)
     return state
+
+
+def _agree(run: Execution, state: PartialState) -> None:
+    """Raises UserError unless every process sees the folder of unfinished work that the main one writes: they then have
+    read the same parameters, inputs and code, for these name it."""
+    import torch
+    from accelerate.utils import broadcast, gather
+
+    path, token = run.checkpoints / "token", torch.tensor([time.time_ns()], device=state.device)
+    token = str(broadcast(token).item())
+    if run.is_main:
+        files.write_text(path, token)
+    state.wait_for_everyone()
+    deadline = time.monotonic() + PATIENCE
+    while not (sees := path.exists() and path.read_text(encoding="utf-8") == token) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    found = gather(torch.tensor([int(sees)], device=state.device)).tolist()
+    strangers = [str(rank) for rank, one in enumerate(found) if not one]
+    if strangers and not run.is_main:
+        sys.exit(2)  # one process says it for all
+    if strangers:
+        raise UserError(
+            f"process {', '.join(strangers)} of {run.world}: cannot see {path.relative_to(run.root)}, which process 0 "
+            f"wrote; all machines must run in one shared folder, as stages/launch/multinode.yaml says"
+        )
 
 
 def finished(folder: Path, name: str, kind: type[R]) -> dict[str, list[R]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import select
 import signal
 import sys
@@ -21,82 +20,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.lib import journal, mirror
+from stages.lib import artifacts, journal, mirror
+from stages.lib.columns import ID, datasets, metric_name, parameters, points, public, tags
 from stages.lib.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-ID = "assay.journal"
 # Nothing is reported to anyone, and a server started here runs no job queue: four idle processes for nothing.
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # fmt: skip
+SHOWN = "assay.artifacts"  # tag: how many files of the stage's output are with the run
 RETRY = 30.0  # seconds between attempts while a server is away
-_SECRET_KEY = re.compile(
-    r"secret|password|passwd|passphrase|credential|(api|access|private|auth)_?key"
-    r"|(?<!pad_)(?<!bos_)(?<!eos_)(?<!unk_)(?<!mask_)\btoken$|(?<!pad)(?<!bos)(?<!eos)(?<!unk)(?<!mask)_token$",
-    re.IGNORECASE,
-)
-_SECRET_VALUE = re.compile(r"\b(hf_\w{16,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|AKIA[A-Z0-9]{12,})")
 
 
 def store(root: Path) -> str:
     """The tracking URI in use."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(root).resolve() / 'mlflow.db'}"
-
-
-def public(text: str) -> str:
-    """A message or address without the secrets that it may carry."""
-    text = re.sub(r"://[^/@\s]*@", "://", str(text))
-    for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
-        if os.environ.get(name):
-            text = text.replace(os.environ[name], "***")
-    return _SECRET_VALUE.sub("***", text)
-
-
-def flat(tree: Any, prefix: str = "", separator: str = ".") -> dict[str, Any]:
-    """{"orm": {"lr": 1e-3}} -> {"orm.lr": 1e-3}. A list is one value."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    found = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{separator}{key}" if prefix else str(key), separator)
-    return found
-
-
-def points(metrics: dict[str, Any]) -> Iterator[tuple[str, int | None, float]]:
-    """(name, step, value) of every number. Whole-number keys are steps: {"best_of": {"1": .4, "2": .5}} is a curve."""
-    for path, value in flat(metrics, separator="\0").items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        parts = path.split("\0")
-        steps = [part for part in parts if part.isdigit()]
-        name = "/".join(part for part in parts if part != steps[0]) if steps else "/".join(parts)
-        yield name or "value", int(steps[0]) if steps else None, float(value)
-
-
-def metric_name(name: str) -> str:
-    """MLflow allows letters, digits and _-. :/ in a name."""
-    return re.sub(r"[^\w.\- :/]", "_", name.replace("@", "_at_"))[:250]
-
-
-def parameters(run: dict[str, Any]) -> dict[str, str]:
-    found = {}
-    for key, value in flat(run.get("params", {})).items():
-        text = "[redacted]" if _SECRET_KEY.search(key) else public(str(value))
-        found[re.sub(r"[^\w.\- :/]", "_", key)[:250]] = text[:6000]
-    return found
-
-
-def tags(entry: journal.Entry) -> dict[str, str]:
-    run = entry.run
-    git = run.get("git") or {}
-    named = {
-        ID: entry.id, "stage": run["stage"], "stage_key": run["key"], "world": run.get("world"),
-        "git_commit": git.get("commit"), "git_dirty": git.get("dirty"), "dvc_exp": run.get("experiment"),
-        "repro_id": run.get("repro"), "mlflow.source.name": f"stages.{run['stage']}",
-        "mlflow.source.git.commit": git.get("commit"), "mlflow.user": os.environ.get("USER"),
-    }  # fmt: skip
-    return {key: str(value) for key, value in named.items() if value is not None}
 
 
 def connect(root: Path) -> tuple[MlflowClient, str]:
@@ -115,7 +55,7 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            place = None if os.environ.get("MLFLOW_TRACKING_URI") else (Path(root).resolve() / "mlartifacts").as_uri()
+            place = None if uri.startswith(("http://", "https://")) else (Path(root).resolve() / "mlartifacts").as_uri()
             return client, client.create_experiment(name, artifact_location=place)
     return client, experiment.experiment_id
 
@@ -127,7 +67,7 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
     run = entry.run
     if run_id is None:
         run_id = _create(client, experiment, entry)
-        client.log_inputs(run_id, list(_datasets(run)))
+        client.log_inputs(run_id, list(datasets(run)))
         params = [Param(key, value) for key, value in parameters(run).items()]
         for first in range(0, len(params), 100):
             client.log_batch(run_id, params=params[first : first + 100])
@@ -161,16 +101,16 @@ def _create(client: MlflowClient, experiment: str, entry: journal.Entry) -> str:
     return client.create_run(experiment, start, tags(entry), run_name=entry.run["stage"]).info.run_id
 
 
-def _datasets(run: dict[str, Any]) -> Iterator[Any]:
-    """What the stage read, under the digest that DVC stores it by."""
-    import json
-
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    for path, digest in run.get("inputs", {}).items():
-        if path.startswith("data/"):
-            source = json.dumps({"path": path, "dvc": digest})
-            yield DatasetInput(Dataset(path, digest[:36], "dvc", source), [InputTag("mlflow.data.context", "input")])
+def show(client: MlflowClient, root: Path, entry: journal.Entry, run_id: str) -> bool:
+    """Copy the stage's pictures, tables and metrics beside the run, once; False when there is nothing to copy."""
+    run = client.get_run(run_id)
+    files = artifacts.small(root, entry)
+    if not files or SHOWN in run.data.tags or not artifacts.reachable(root, store(root), run.info.artifact_uri):
+        return False
+    for path in files:
+        client.log_artifact(run_id, str(path))
+    client.set_tag(run_id, SHOWN, len(files))
+    return True
 
 
 def follow(root: Path, identity: str, stream: int = 0) -> bool:
@@ -193,6 +133,8 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
                     rows = sum(1 for _ in entry.history())
                     run_id = push(*connection, entry, run_id, sent)
                     sent, size, next_try = rows, grown, time.monotonic() + 1
+                    if over:
+                        show(connection[0], root, entry, run_id)
                 except Exception as error:  # noqa: BLE001 - whatever MLflow or its store does, the stage goes on
                     if not said:
                         mirror.warn(f"MLflow at {public(store(root))}: {reason(error)}")
@@ -224,15 +166,22 @@ def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: N
     try:
         client, experiment = connect(root)
         known = {run.data.tags[ID]: run for run in _runs(client, experiment) if ID in run.data.tags}
-        for entry in journal.entries(root):
+        found = journal.entries(root)
+        newest = {entry.run["stage"]: entry.id for entry in found}
+        for entry in found:
             journal.settle(entry)
+            last = newest[entry.run["stage"]] == entry.id
             run = known.get(entry.id)
             if entry.run["status"] == journal.RUNNING or _held(entry.folder / "mirror.lock"):
                 outcome = "running"
-            elif run and (run.info.status == entry.run["status"] or run.info.lifecycle_stage == "deleted"):
+            elif run and run.info.lifecycle_stage == "deleted":
                 outcome = "present"
+            elif run and run.info.status == entry.run["status"]:
+                outcome = "completed" if last and show(client, root, entry, run.info.run_id) else "present"
             else:
-                push(client, experiment, entry, None)
+                identity = push(client, experiment, entry, None)
+                if last:
+                    show(client, root, entry, identity)
                 outcome = "completed" if run else "added"
             counts[outcome] += 1
             report(entry, outcome)

@@ -2,12 +2,14 @@
 
 A step takes `global_batch` examples in micro-batches of `device_batch`, dealt round the processes. The loss is divided
 by the weight of the whole step's targets, so one process, several, or more accumulation compute the same gradient up to
-rounding. Order and dropout are keyed by (seed, stage, epoch or step), so a resumed run needs no generator state: killed
-at any instant and run again, it ends on CPU with the same bytes.
+rounding, whether each process holds the model or all share it (FSDP2, stages/lib/sharding.py). Order and dropout are
+keyed by (seed, stage, epoch or step), so a resumed run needs no generator state: killed at any instant and run again, it
+ends on CPU with the same bytes.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -17,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from stages.lib import checkpoints, models, packing, seeds
+from stages.lib import checkpoints, models, packing, parts, seeds, sharding
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.muon import Muon
@@ -87,18 +89,13 @@ def train(
     dropout: float = 0.0,
     on_epoch: Callable[[int, nn.Module], dict[str, float]] | None = None,
 ) -> History:
-    """Train `losses` in place. params: an Optimisation. on_epoch(epoch, losses) may evaluate and keep a copy; what it
-    returns joins the history. Raises UserError when the batch sizes do not fit together."""
+    """Train `losses` in place; afterwards every process holds all of it. params: an Optimisation. on_epoch(epoch, losses)
+    may evaluate and keep a copy; what it returns joins the history. Raises UserError when the batch sizes do not fit
+    together, or the processes do not."""
     from accelerate import Accelerator
 
+    parts.joined(run)
     accelerator = Accelerator(mixed_precision=params.precision)
-    if accelerator.num_processes != run.world:
-        raise UserError(
-            f"{run.name}: {run.world} processes were started, but accelerate joined {accelerator.num_processes}; "
-            f"on CPUs set ACCELERATE_USE_CPU=true"
-        )
-    if accelerator.distributed_type == "FSDP":
-        raise UserError(f"{run.name}: sharded weights cannot be saved and resumed yet; set launch: gpu or multinode")
     if params.global_batch % (params.device_batch * accelerator.num_processes):
         raise UserError(
             f"{run.name}.global_batch: {params.global_batch} is not a multiple of device_batch {params.device_batch} x "
@@ -106,24 +103,30 @@ def train(
         )
     config = losses.model.config
     if params.gradient_checkpointing:
-        losses.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        losses.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     hooks = _residual_dropout(losses.model, dropout)
     plan = _plan(run, [len(example.ids) for example in examples], params)
-    optimizers = _optimizers(losses, params)
-    wrapped, *prepared = accelerator.prepare(losses, *optimizers)
+    sharded = run.world > 1 and sharding.wanted()
+    if sharded:
+        trained = copy.deepcopy(losses)  # `losses` waits in main memory, whole
+        wrapped = sharding.spread(trained, decoder(trained.model).layers, accelerator.device)
+        prepared = optimizers = _optimizers(trained, params)
+    else:
+        trained, optimizers = losses, _optimizers(losses, params)
+        wrapped, *prepared = accelerator.prepare(losses, *optimizers)
     history, done = History(), 0
     saved = checkpoints.latest(run.checkpoints)
     if saved:
         tensors, facts = saved
-        _restore(losses, optimizers, tensors)
+        _restore(trained, optimizers, tensors)
         history.rows, done = facts["history"], facts["step"]
-    elif run.is_main:
-        _save(run, 0, losses, optimizers, history)
+    else:
+        _save(run, 0, trained, optimizers, history)
     bar = run.progress(range(done, len(plan)), len(plan) - done, "training")
     tokens, began = 0, time.monotonic()
     for step in bar:
         epoch, chosen, ends = plan[step]
-        losses.train()
+        trained.train()
         scale = _schedule(step, len(plan), params.warmup)
         for optimizer in prepared:
             for group in optimizer.param_groups:
@@ -132,23 +135,22 @@ def train(
         weight_lm = sum(sum(examples[i].lm[1:]) for i in chosen)
         weight_value = sum(sum(examples[i].value_weight) for i in chosen if examples[i].value_weight)
         sums = torch.zeros(2, device=accelerator.device)
-        mine = micro[accelerator.process_index :: accelerator.num_processes]
-        for m, part in enumerate(mine):
+        turns = range(accelerator.process_index, -(-len(micro) // run.world) * run.world, run.world)
+        for turn in turns:  # as many for every process: who has no micro-batch left takes part with nothing
+            share = float(turn < len(micro))
+            part = micro[turn] if share else chosen[:1]
             torch.manual_seed(seeds.key(run.seed, run.name, "dropout", step, part[0]) >> 1)
             batch = packing.collate([examples[i] for i in part], config, params.packing).to(accelerator.device)
-            with accelerator.no_sync(wrapped) if m < len(mine) - 1 else nullcontext():
+            # A model that is shared adds up its gradients where they belong each time: whole ones would not fit.
+            with accelerator.no_sync(wrapped) if turn != turns[-1] and not sharded else nullcontext():
                 with accelerator.autocast():
                     language, verification = wrapped(batch)
                 loss = lm_weight * language / max(weight_lm, 1e-9) + verification / max(weight_value, 1e-9)
-                # DDP averages over processes; the loss is a share of the step's sum.
-                accelerator.backward(loss * accelerator.num_processes)
-            sums += torch.stack([language.detach().float(), verification.detach().float()])
-            tokens += sum(len(examples[i].ids) for i in part)
-        if not mine:  # fewer micro-batches than processes: take part in the reduction with nothing
-            batch = packing.collate([examples[chosen[0]]], config, False).to(accelerator.device)
-            language, verification = wrapped(batch)
-            accelerator.backward((language + verification) * 0)
-        norm = accelerator.clip_grad_norm_(losses.parameters(), params.clip)
+                # Gradients are averaged over processes; the loss is a share of the step's sum.
+                accelerator.backward(loss * (share * run.world))
+            sums += torch.stack([language.detach().float(), verification.detach().float()]) * share
+        tokens += sum(len(examples[i].ids) for i in chosen)
+        norm = accelerator.clip_grad_norm_(trained.parameters(), params.clip)
         for optimizer in prepared:
             optimizer.step()
             optimizer.zero_grad()
@@ -161,14 +163,22 @@ def train(
         if not all(abs(value) < float("inf") for value in row.values()):
             raise UserError(f"{run.name}: the loss is not finite at step {step + 1}; lower {run.name}.lr ({params.lr})")
         if ends and on_epoch:
+            if sharded:
+                sharding.gather(trained, losses)
+                losses.to(accelerator.device)
             losses.eval()
             row |= on_epoch(int(epoch), losses)
+            if sharded:
+                losses.to("cpu")
         history.rows.append(row)
         run.log(
             step + 1, **{k: v for k, v in row.items() if k != "step"}, tokens_per_s=tokens / (time.monotonic() - began)
         )
-        if run.is_main and ((step + 1) % params.checkpoint_steps == 0 or ends):
-            _save(run, step + 1, losses, optimizers, history)
+        if (step + 1) % params.checkpoint_steps == 0 or ends:
+            _save(run, step + 1, trained, optimizers, history)
+    if sharded:
+        sharding.gather(trained, losses)
+        losses.to(accelerator.device)
     run.count(tokens=tokens, flops=models.flops(losses.model, tokens, training=True))
     for hook in hooks:
         hook.remove()
@@ -232,22 +242,31 @@ def _residual_dropout(model: nn.Module, rate: float) -> list[Any]:
 
 
 def _save(run: Execution, step: int, losses: Losses, optimizers: list, history: History) -> None:
+    """Written by the main process; the others give it their parts of what is shared."""
     tensors = {f"model.{name}": p for name, p in losses.named_parameters() if p.requires_grad}
     for k, optimizer in enumerate(optimizers):
         for i, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{k}.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    checkpoints.save(run.checkpoints, step, tensors, {"step": step, "history": history.rows})
+    for name, tensor in tensors.items():
+        found = sharding.whole(tensor.detach())
+        tensors[name] = found.cpu() if run.is_main else found.new_empty(0)
+    if run.is_main:
+        checkpoints.save(run.checkpoints, step, tensors, {"step": step, "history": history.rows})
 
 
 def _restore(losses: Losses, optimizers: list, tensors: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, p in losses.named_parameters():
             if p.requires_grad:
-                p.copy_(tensors[f"model.{name}"])
+                p.copy_(sharding.part(tensors[f"model.{name}"], p))
     for k, optimizer in enumerate(optimizers):
+        groups = optimizer.state_dict()["param_groups"]
+        owners = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in tensors.items():
             kind, *rest = name.split(".")
             if kind == "optimizer" and int(rest[0]) == k:
-                state.setdefault(int(rest[1]), {})[rest[2]] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+                owner = owners[int(rest[1])]
+                own = sharding.part(tensor, owner) if tensor.shape == owner.shape else tensor  # or a count of steps
+                state.setdefault(int(rest[1]), {})[rest[2]] = own
+        optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,83 @@
+"""One model spread over processes while it trains: FSDP2, `fully_shard` of torch (Zhao et al. 2023, arXiv 2304.11277).
+
+Each process keeps 1/N of the weights, of their gradients and of the optimizer's state (16 bytes a weight together) and
+gathers a layer when it is needed. What the rest of a stage works with stays a plain model, whole in every process: it is
+the copy that `spread` took the weights from, and `gather` writes them back.
+
+torch's own function and not accelerate's wrapper of it, which shards on accelerators alone: so what runs on a cluster is
+what the tests run, with two processes on CPUs. accelerate starts the processes, joins them and says whether to shard.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from stages.lib.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+# Keys of fsdp_config that would ask for something else than what is done here.
+_FIXED = {
+    "FSDP_VERSION": ("2", "fsdp_version: 2"),
+    "FSDP_OFFLOAD_PARAMS": ("false", "fsdp_offload_params: false"),
+    "FSDP_ACTIVATION_CHECKPOINTING": ("false", "gradient_checkpointing: true in params.yaml"),
+    # transformers would read weights in the first process and leave the others' empty, wherever a stage reads a model.
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": ("false", "fsdp_cpu_ram_efficient_loading: false"),
+}
+
+
+def wanted() -> bool:
+    """Whether the launcher's configuration says FSDP. Raises UserError for a setting of it that is not kept to."""
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true":
+        return False
+    for name, (value, instead) in _FIXED.items():
+        found = os.environ.get(name, value)
+        if found.lower() != value:
+            raise UserError(f"{name.lower()}: {found} is not supported; set {instead} (see stages/launch/fsdp.yaml)")
+    return True
+
+
+def spread(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -> nn.Module:
+    """Shard `model` in place over all processes, starting from the first one's weights: each layer apart, the rest (a
+    tied embedding, the output matrix, a head) together."""
+    from accelerate.utils import broadcast
+    from torch import distributed
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    for tensor in [*model.parameters(), *model.buffers()]:
+        tensor.data.copy_(broadcast(tensor.data.to(device)))
+    mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    reshard = os.environ.get("FSDP_RESHARD_AFTER_FORWARD", "true").lower() != "false"
+    for layer in layers:
+        fully_shard(layer, mesh=mesh, reshard_after_forward=reshard)
+    return fully_shard(model, mesh=mesh)
+
+
+def gather(model: nn.Module, into: nn.Module) -> None:
+    """Copy what a spread model has learnt into the plain one of the same shape. Every process must call it."""
+    import torch
+
+    with torch.no_grad():
+        for own, plain in zip(model.parameters(), into.parameters(), strict=True):
+            if own.requires_grad:
+                plain.copy_(whole(own))
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor, gathered if it is spread; every process must ask."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def part(tensor: torch.Tensor, like: Any) -> torch.Tensor:
+    """A whole tensor, which every process has, spread as `like` is; as it is when `like` is not."""
+    if not hasattr(like, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    tensor = tensor.to(like.device)
+    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)

@@ -1,0 +1,129 @@
+"""Formulas are compared in workers that neither hang nor outlive anyone, and no string takes long."""
+
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stages.lib import answers, latex
+from stages.lib.answers import equal, equal_many, extract, group
+from stages.lib.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+TYPES = [None, *answers.TYPES]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Workers with one second of processor time, in a pool of their own."""
+    monkeypatch.setattr(latex, "SECONDS", 1.0)
+    monkeypatch.setattr(latex, "_idle", [])
+    monkeypatch.setattr(latex, "_deadly", {})
+    yield
+    for worker in latex._idle:
+        latex._end(worker)
+
+
+def test_what_takes_for_ever_is_different_and_asked_once(impatient):
+    tower = "9^{9^{9^9}}"
+    assert equal_many([(tower, "x"), (r"\frac{2}{4}", r"\sqrt{\frac14}")], "latex") == [False, True]
+    start = time.process_time()
+    assert group([tower, "x", "y", tower, *(f"{n}x" for n in range(30))], "latex")[:4] == [0, 1, 2, 0]
+    assert time.process_time() - start < 1
+    assert latex._deadly[tower] and sum(latex._deadly.values()) == 1
+
+
+HUGE = 10_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * HUGE, "{" * HUGE, r"\boxed{" * (HUGE // 7), "answer: " * (HUGE // 8), "\n" * HUGE,
+        "`" * HUGE, r"\(" * (HUGE // 2),
+        "1," * (HUGE // 2), "A:\n" * (HUGE // 3), "{" * 5000 + "1" + "}" * 5000, "5 a" + "-a" * 900,
+        "1e999999999", "\ud800", "\0",
+    ],
+    ids=lambda text: f"{text[:6]!r}",
+)  # fmt: skip
+def test_no_string_takes_long(text):
+    start = time.process_time()
+    for answer_type in TYPES:
+        extract(text, answer_type)
+        assert equal(text, "7", answer_type) is False
+        group([text, None], answer_type)
+    assert time.process_time() - start < 10
+
+
+PAIRS = [(rf"\frac{{{2 * n}}}{{{n}}}x", "2x") for n in range(2, 30)] + [(rf"{n}x", "2x") for n in range(3, 30)]
+
+
+def test_threads_get_the_right_answers():
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda pair: latex.same(*pair), PAIRS))
+    assert found == [True] * 28 + [False] * 27
+
+
+def _forked(queue):
+    queue.put((latex.same_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in latex._idle]))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_process_has_workers_of_its_own(method):
+    assert latex.same("a+c", "c+a")
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    child = context.Process(target=_forked, args=(queue,))
+    child.start()
+    found, workers = queue.get(timeout=120)
+    child.join()
+    assert found == [True, False]
+    assert workers and {worker.pid for worker in latex._idle}.isdisjoint(workers)
+    assert latex.same("a+d", "d+a")
+
+
+def test_workers_that_were_killed_are_replaced():
+    latex._idle.extend(latex._start() for _ in range(3))
+    for worker in latex._idle:
+        worker.kill()
+        worker.poll = lambda: None  # its end has not been noticed yet
+    assert latex.same("b+d", "d+b")
+
+
+PARENT = """
+import os, sys, threading
+from stages.lib import latex
+latex.SECONDS = 5.0
+assert latex.same("a+b", "b+a")
+busy = threading.Thread(target=latex.same, args=("9^{9^{9^9}}", "2"))
+if sys.argv[1] == "busy":
+    busy.start()
+print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f equality.py").read().split()), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("state", ["idle", "busy"])
+def test_no_worker_outlives_a_killed_parent(state):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, state], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert workers
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=90)
+    assert not alive
+
+
+def test_a_worker_that_cannot_start_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr(latex, "_idle", [])
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    with pytest.raises(UserError, match="math-verify"):
+        latex.same("q+r", "r+q")
