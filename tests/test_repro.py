@@ -201,7 +201,7 @@ def test_a_wrong_parameter_is_one_sentence_with_its_line(workspace):
 
 @pytest.mark.parametrize("configuration", ["cpu", "cpu2"])
 def test_a_mistake_is_one_sentence_under_the_launcher_too(workspace, configuration):
-    workspace.edit("params.yaml", "level: solution", "level: word")
+    workspace.edit("params.yaml", "level: token", "level: word")
     done = workspace.run(*launch("orm", configuration), check=False)
     assert done.returncode == 2
     assert done.stderr.count("orm.level: ") == 1 and len(done.stderr.splitlines()) == 1, done.stderr
