@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from stages.lib import execution
 from stages.lib.errors import UserError
 
 
@@ -31,6 +32,7 @@ def launch(
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    execution.die_with_launcher()  # the stage watches, too, but only once it has started
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     machine = load_config_from_file(str(path))
     if machine.use_cpu:

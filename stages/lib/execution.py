@@ -108,7 +108,7 @@ def _run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any
     section = params.load(name, model)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    _die_with_launcher()
+    die_with_launcher()
     deps = _dependencies(root, name)
     key = _key(top.seed, section, deps)
     execution = Execution(name, section, top.seed, root, key, rank, world)
@@ -194,7 +194,7 @@ def _lock(root: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _die_with_launcher() -> None:
+def die_with_launcher() -> None:
     """End this process when the launcher or the `dvc repro` that started it is gone, so that none is orphaned.
 
     A killed launcher cannot pass a signal on, and the stage would keep writing into outputs that the next run owns.
