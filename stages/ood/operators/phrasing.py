@@ -69,7 +69,7 @@ SYNONYMS = (
     ("in total", "altogether"), ("altogether", "in total"), ("in all", "in total"), ("each day", "every day"),
     ("every day", "each day"), ("each week", "every week"), ("every week", "each week"), ("each month", "every month"),
     ("every month", "each month"), ("buys", "purchases"), ("bought", "purchased"), ("begins", "starts"),
-    ("started", "began"), ("began", "started"), ("starts", "begins"), ("big", "large"), ("large", "big"),
+    ("started", "began"), ("began", "started"), ("starts", "begins"), ("big", "large"),
     ("kids", "children"), ("children", "kids"), ("needs to", "has to"), ("has to", "needs to"), ("need to", "have to"),
     ("finished", "completed"), ("decides to", "chooses to"), ("wants to", "would like to"),
     ("receives", "gets"), ("received", "got"), ("made up of", "composed of"), ("a lot of", "plenty of"), ("mom", "mother"),
@@ -77,6 +77,8 @@ SYNONYMS = (
     ("currently", "at present"), ("assuming", "supposing"), ("calculate", "compute"), ("if each", "when each"),
     ("has a total of", "has altogether"),
 )  # fmt: skip
+# A word as SYNONYMS means it: not "started out", not "bought him", not "extra-large".
+_ALONE = r"(?<![\w-]){}\b(?!-| (?:out|off|up|him|them)\b| her[.,?;])"
 _VERBS = re.findall(
     r"\w+",
     """
@@ -120,7 +122,7 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
     question = retold.text(state["question"])
     swaps: dict[str, str] = {}
     for old, new in SYNONYMS:
-        if re.search(rf"\b{old}\b", question) and not {old, new} & {*swaps, *swaps.values()}:
+        if re.search(_ALONE.format(old), question) and not {old, new} & {*swaps, *swaps.values()}:
             swaps[old] = new
     lead = rng.choice(_LEADS)
     ask = retold.sentences(state["question"])[-1]
@@ -137,7 +139,7 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
         state = {**state, "question": retold.joined([*facts, [asked]])}
     if not parameters["swaps"]:
         return state
-    pattern = re.compile(rf"\b({'|'.join(sorted(parameters['swaps'], key=len, reverse=True))})\b")
+    pattern = re.compile(_ALONE.format(f"({'|'.join(sorted(parameters['swaps'], key=len, reverse=True))})"))
     return retold.rewritten(state, lambda part: pattern.sub(lambda m: parameters["swaps"][m[0]], part), lines=False)
 
 
