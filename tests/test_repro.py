@@ -132,13 +132,14 @@ def wait_for(condition, process, seconds=120):
 
 
 @pytest.mark.parametrize(
-    ("stage", "configuration"), [("generator", "cpu"), ("samples", "cpu2"), ("prm", "cpu")], ids=lambda value: value
-)
-def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stage, configuration):
-    """SIGKILL to the launcher alone: its children must notice, leave no orphan, and the next run must resume."""
+    ("stage", "command"), [("generator", launch("generator")), ("samples", launch("samples", "cpu2")),
+                           ("prm", ["dvc", "repro", "--single-item", "prm"])], ids=["one", "two", "dvc"]
+)  # fmt: skip
+def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stage, command):
+    """SIGKILL to who started it alone: its children must notice, leave no orphan, and the next run must resume."""
     before = workspace.outputs()
     workspace.run("rm", "-rf", *outputs_of(stage))
-    process = workspace.start(*launch(stage, configuration))
+    process = workspace.start(*command)
     folder = workspace.root / ".checkpoints" / stage
     wait_for(lambda: any(path.is_file() and path.name != "token" for path in folder.rglob("*")), process)
     children = psutil.Process(process.pid).children(recursive=True)
