@@ -71,7 +71,9 @@ def disk(root: Path) -> Finding:
 
 
 def cores(root: Path) -> Finding:
-    return OK, f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} usable"
+    from stages.lib.cores import usable
+
+    return OK, f"{usable()} usable"
 
 
 def library(name: str, needed: bool, why: str) -> Callable[[Path], Finding]:

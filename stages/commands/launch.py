@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from stages.lib import execution
+from stages.lib import cores, execution
 from stages.lib.errors import UserError
 
 
@@ -37,8 +37,8 @@ def launch(
     machine = load_config_from_file(str(path))
     if machine.use_cpu:
         os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not hand it to several processes
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores * machine.num_machines // machine.num_processes)))
+    threads = max(1, cores.usable() * machine.num_machines // machine.num_processes)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     try:
         launch_command(launch_command_parser().parse_args(["--config_file", str(path), "-m", f"stages.{stage}"]))
     except subprocess.CalledProcessError as error:

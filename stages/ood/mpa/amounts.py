@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-_ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-eighteen nineteen"""
-ONES = _ONES.split()
-TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+from stages.lib.lifting.quantities import WORDS
+
+_NAMES = {number: word for word, number in WORDS.items()}
 LARGEST = 999  # beyond it figures read better
 UNITS = {  # short form -> long form after any number but 1; one name a unit, so that nothing is lost either way
     "kg": "kilograms", "g": "grams", "mg": "milligrams", "km": "kilometers", "cm": "centimeters", "mm": "millimeters",
@@ -26,15 +25,15 @@ _LEADING = re.compile(r"^([0-9]|[1-9][0-9]{1,2})(?= [a-z]{3,}|$)(?! (?:times|ove
 
 def spelled(number: int) -> str:
     """A number from 0 to LARGEST in words."""
-    if number < 20:
-        return ONES[number]
+    if number in _NAMES:
+        return _NAMES[number]
     if number < 100:
-        return TENS[number // 10] + (f"-{ONES[number % 10]}" if number % 10 else "")
-    return f"{ONES[number // 100]} hundred" + (f" {spelled(number % 100)}" if number % 100 else "")
+        return f"{_NAMES[number // 10 * 10]}-{_NAMES[number % 10]}"
+    return f"{_NAMES[number // 100]} hundred" + (f" {spelled(number % 100)}" if number % 100 else "")
 
 
-_WORDS = "|".join([*ONES, *TENS[2:], "hundred"])
-_SPELLED = re.compile(rf"^((?:{_WORDS})(?:[- ](?:{_WORDS}))*)(?= [a-z]|$)")
+_WORD = "|".join([*WORDS, "hundred"])
+_SPELLED = re.compile(rf"^((?:{_WORD})(?:[- ](?:{_WORD}))*)(?= [a-z]|$)")
 _VALUES = {spelled(number): number for number in range(LARGEST + 1)}
 
 

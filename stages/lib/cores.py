@@ -1,0 +1,8 @@
+"""The processors that this process may use."""
+
+import os
+
+
+def usable() -> int:
+    """As many as the scheduler allows it, where the system tells; else those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
