@@ -18,9 +18,13 @@ from pydantic import Field
 
 from stages.lib.execution import Execution, run
 from stages.lib.optimisation import Optimisation
+from stages.lib.records import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stages.lib.records import Problem
+    from stages.lib.sampling import Engine
 
 
 class Params(Optimisation):
@@ -31,28 +35,46 @@ class Params(Optimisation):
     max_new_tokens: int = Field(gt=0)
 
 
-def accuracy(run: Execution[Params], engine: Any, tokenizer: Any, problems: list[Problem], n: int) -> dict[str, float]:
-    """{"greedy": share right at temperature 0} for n = 1, else {"single", "any"}: expected pass@1 and pass@n."""
+class Outcome(Record):
+    """How many of the solutions drawn for a problem are right."""
+
+    problem_id: str
+    right: int
+
+
+def outcomes(
+    run: Execution[Params], engine: Engine, tokenizer: Any, problems: list[Problem], n: int
+) -> Iterator[list[Outcome]]:
+    """One Outcome a problem, of n solutions: the greedy one for n = 1."""
     from stages.lib import answers, seeds
     from stages.lib.encoding import prompt_ids
-    from stages.lib.sampling import sample
 
     prompts = [prompt_ids(tokenizer, problem.prompt()) for problem in problems]
     keys = [[seeds.key(run.seed, "generator", 1, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
-    draws = sample(engine, prompts, keys, temperature, run.params.max_new_tokens, [tokenizer.eos_token_id])
-    right = []
-    for problem, drawn in zip(problems, draws, strict=True):
-        found = [
-            answers.extract(tokenizer.decode(draw.ids, skip_special_tokens=True), problem.answer_type)
-            for draw in drawn
-            if draw.finish == "stop"
-        ]
-        right.append(sum(answers.equal(problem.answer, answer, problem.answer_type) for answer in found) / n)
-    total = max(1, len(problems))
+    stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, [tokenizer.eos_token_id])
+    for i, draws in stream:
+        of = problems[i]
+        texts = [tokenizer.decode(draw.ids, skip_special_tokens=True) for draw in draws if draw.finish == "stop"]
+        found = [answers.extract(text, of.answer_type) for text in texts]
+        yield [Outcome(problem_id=of.id, right=sum(answers.equal(of.answer, x, of.answer_type) for x in found))]
+
+
+def accuracy(
+    run: Execution[Params], name: str, engine: Engine, tokenizer: Any, problems: list[Problem], n: int
+) -> dict[str, float]:
+    """{"greedy": share right at temperature 0} for n = 1, else {"single", "any"}: expected pass@1 and pass@n. The
+    processes share the work; `name` is that of its unfinished part."""
+    from stages.lib import parts
+
+    def work(mine: list[Problem]) -> Iterator[list[Outcome]]:
+        return outcomes(run, engine, tokenizer, mine, n)
+
+    found = parts.shared(run, name, problems, work, Outcome, lambda problem: problem.id).values()
+    right, total = [outcome.right for (outcome,) in found], max(1, len(problems))
     if n == 1:
         return {"greedy": sum(right) / total}
-    return {"single": sum(right) / total, "any": sum(share > 0 for share in right) / total}
+    return {"single": sum(right) / n / total, "any": sum(map(bool, right)) / total}
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
@@ -74,8 +96,12 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     def evaluate(epoch: int, losses: training.Losses) -> dict[str, float]:
         engine = NativeEngine(losses.model)
-        measured = {f"{split}_greedy": accuracy(run, engine, tokenizer, shown[split], 1)["greedy"] for split in shown}
-        many = accuracy(run, engine, tokenizer, shown["test"], run.params.eval_samples)
+        name, n = f"epoch-{epoch}", run.params.eval_samples
+        measured = {
+            f"{split}_greedy": accuracy(run, f"{name}-{split}", engine, tokenizer, shown[split], 1)["greedy"]
+            for split in shown
+        }
+        many = accuracy(run, f"{name}-many", engine, tokenizer, shown["test"], n)
         measured |= {"test_single": many["single"], "test_any": many["any"]}
         before = float(kept.read_text()) if kept.exists() else -1.0
         if run.is_main and measured["dev_greedy"] > before:

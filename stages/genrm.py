@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -105,23 +105,36 @@ def taught(run: Execution[Params], pairs: list[Pair]) -> tuple[list[tuple[Pair, 
     return kept, dict(sorted(counts.items()))
 
 
-def text_example(
-    tokenizer: PreTrainedTokenizerBase, pair: Pair, mode: Literal["direct", "cot"], segments: list[Segment], lm: float
-) -> Example:
-    """Question and solution, then segments by their weights, and the end; lm: weight of the solution's own tokens."""
-    from stages.lib.encoding import prompt_ids
+class Case(NamedTuple):
+    """A text to learn from, its solution's tokens weighing nothing; where they stand; and whether it is right."""
+
+    example: Example
+    solution: slice
+    right: bool
+
+    def joined(self, lm: float) -> Example:
+        """With the tokens of a right solution as language of this weight."""
+        weights = list(self.example.lm)
+        weights[self.solution] = [lm * self.right] * (self.solution.stop - self.solution.start)
+        return self.example._replace(lm=weights)
+
+
+def case(
+    tokenizer: PreTrainedTokenizerBase, pair: Pair, mode: Literal["direct", "cot"], segments: list[Segment]
+) -> Case:
+    """Question and solution, then segments by their weights, and the end."""
+    from stages.lib import rationales
     from stages.lib.generative import question_ids
     from stages.lib.packing import Example
 
     problem, sample = pair
-    ids, asked = question_ids(tokenizer, problem, sample.text, mode), question_ids(tokenizer, problem, "", mode)
-    start = len(prompt_ids(tokenizer, problem.prompt()))
-    solution = len(ids) - len(asked)
-    weights = [0.0] * start + [lm] * solution + [0.0] * (len(ids) - start - solution)
-    for text, weight in segments:
-        piece = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids, solution = question_ids(tokenizer, problem, sample.text, mode)
+    weights = [0.0] * len(ids)
+    texts = [text for text, _ in segments]  # in one call: a call costs as much as its texts
+    for piece, (_, weight) in zip(tokenizer(texts, add_special_tokens=False)["input_ids"], segments, strict=True):
         ids, weights = ids + piece, weights + [float(weight)] * len(piece)
-    return Example([*ids, tokenizer.eos_token_id], [*weights, 1.0])
+    example = Example([*ids, tokenizer.eos_token_id], [*weights, 1.0])
+    return Case(example, solution, rationales.outcome(sample))
 
 
 def examples(
@@ -136,17 +149,17 @@ def examples(
     """All that is learnt at one lambda. Solutions weigh, all together, lambda times what verification does."""
     from stages.lib import gold, pretraining, rationales, seeds
 
-    cases = [(pair, "cot", segments) for pair, segments in kept]
+    cases = [case(tokenizer, pair, "cot", segments) for pair, segments in kept]
     for pair in pairs:
         if seeds.uniforms(seed, "genrm", VERSION, pair[0].id, pair[1].index, "direct", n=1)[0] < params.direct_share:
             verdict = pretraining.yes(rationales.outcome(pair[1]))
-            cases.append((pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
+            cases.append(case(tokenizer, pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
     wanted = params.lm_data == "gold" and lm_weight > 0
     solutions = [gold.example(tokenizer, problem) for problem in solved if problem.steps and wanted]
 
     def made(weight: float) -> list[Example]:
         own = weight if params.lm_data == "samples" else 0.0
-        found = [text_example(tokenizer, *case, own * rationales.outcome(case[0][1])) for case in cases]
+        found = [each.joined(own) for each in cases]
         found += [solution._replace(lm=[weight * own for own in solution.lm]) for solution in solutions]
         return found
 
@@ -159,19 +172,14 @@ def examples(
 
 def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pools: list[Any]) -> list[list[Judgement]]:
     """Every pool judged, the problems dealt round the processes; finished ones are kept, so that a killed run goes on."""
-    from accelerate import PartialState
-
     from stages.lib import parts
     from stages.lib.generative import Judgement
 
-    done = parts.finished(run.checkpoints, name, Judgement)
-    mine = parts.mine(run, pools, done, lambda pool: pool[0].id)
-    parts.append(run, name, run.progress(verifier.judge_many(mine), len(mine), name))
-    PartialState().wait_for_everyone()
-    found: dict[str, list[Judgement]] = {}
-    for one in parts.merged(run, name, (problem.id for problem, _ in pools), Judgement):
-        found.setdefault(one.problem_id, []).append(one)
-    run.count(tokens=sum(one.tokens for problem, _ in mine for one in found[problem.id] if not one.repeated))
+    def work(mine: list[Any]) -> Any:
+        return run.progress(verifier.judge_many(mine), len(mine), name)
+
+    found = parts.shared(run, name, pools, work, Judgement, lambda pool: pool[0].id)
+    run.count(tokens=sum(one.tokens for judged in found.values() for one in judged if not one.repeated))
     return [found[problem.id] for problem, _ in pools]
 
 

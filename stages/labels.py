@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SETS = ("verifier", "dev")
-CHUNK = 16  # problems whose rollouts are drawn together; a kill costs at most these
+CHUNK = 64  # problems whose rollouts are drawn together; a kill costs at most these
 
 Method = Literal["exact", "mc_hard", "mc_soft", "binary_search"]
 Labels = dict[str, list[tuple[Solution, list[Estimate]]]]  # by method

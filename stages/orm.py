@@ -48,7 +48,7 @@ def chosen(samples: list[Any], params: Params) -> list[Any]:
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import files, gold, models, records, scorecard, training
     from stages.lib.errors import UserError
-    from stages.lib.verifiers import ScalarVerifier, example
+    from stages.lib.verifiers import ScalarVerifier, example, scores_of
 
     params = run.params
     problems = {
@@ -86,7 +86,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     )
     pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
-    scores = [[score.score for score in verifier.score(problems["dev"][name], pool)] for name, pool in pools.items()]
+    found = scores_of(run, verifier, problems["dev"], pools)
+    scores = [[score.score for score in found[name]] for name in pools]
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
     tokens = [[sample.tokens for sample in pool] for pool in pools.values()]
     if run.is_main:

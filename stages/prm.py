@@ -94,6 +94,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import aggregation, files, models, records, scorecard, training
     from stages.lib.errors import UserError
     from stages.lib.stepwise import StepVerifier, example
+    from stages.lib.verifiers import scores_of
 
     params = run.params
     problems = {
@@ -128,7 +129,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     )
     pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
-    steps = {name: verifier.step_scores(problems["dev"][name], pool) for name, pool in pools.items()}
+    found = scores_of(run, verifier, problems["dev"], pools)
+    steps = {name: [score.step_scores for score in found[name]] for name in pools}
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
     verifier.aggregation, areas = aggregation.choose(list(steps.values()), correct, params.aggregations)
     flat = [aggregation.aggregate(verifier.aggregation, found) for pool in steps.values() for found in pool]

@@ -108,7 +108,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             ids = parts.mine(run, list(pools), parts.finished(run.checkpoints, what, records.Score))
             own = [(problems[item], pools[item]) for item in ids]
             parts.append(run, what, all_scored(run, name, verifier, own, what))
-            tokens = sum(sample.tokens for item in ids for sample in pools[item])
+            tokens = sum(sample.tokens for pool in pools.values() for sample in pool)
             run.count(tokens=tokens, flops=models.flops(verifier.model, tokens, training=False))
         state.wait_for_everyone()
         if run.is_main:

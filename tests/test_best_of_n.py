@@ -60,6 +60,8 @@ def test_answers_are_grouped_by_equivalence_and_blanks_lose(tmp_path):
     assert each.classes[3] == -1
     assert each.correct.tolist() == [1, 1, 0, 0]
     found = curves.evaluate([each], {}, draws=10, seed=1)
+    few = curves.evaluate([each], {}, draws=10, seed=1, ks=[2])["weighted_rm"]
+    assert few.ks.tolist() == [2] and few.values[0, 0] == found["weighted_rm"].values[0, 1]
     assert found["majority"].values[0, -1] == 1
     assert found["best_of_rm"].values[0, -1] == 0  # the blank's score of 1 is not looked at; 0.9 wins
     assert found["weighted_rm"].values[0, -1] == 0

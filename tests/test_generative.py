@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     cases = [(of, tiny.sample(of, 0, error)) for of in map(tiny.problem, range(8, 10)) for error in (0, 1)]
     for of, sample in cases:
         for mode, rationale in (("direct", ""), ("cot", pretraining.ASK)):
-            prompt = generative.question_ids(TOKENIZER, of, sample.text, mode)
+            prompt = generative.question_ids(TOKENIZER, of, sample.text, mode)[0]
             said = ids(rationale) + ids(pretraining.yes(sample.correct)) + [TOKENIZER.eos_token_id]
             made.append(Example(prompt + said, [0.0] * len(prompt) + [1.0] * len(said)))
     run = tiny.execution(tmp_path_factory.mktemp("run"), "genrm", tiny.optimisation(epochs=150.0, checkpoint_steps=999))
@@ -69,7 +69,7 @@ def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
     checker = GenerativeVerifier("genrm", model, TOKENIZER, HOW._replace(max_new_tokens=20, temperature=0.3, votes=2))
     of, sample = cases[0]
     (judged,) = next(checker.judge_many([(of, [sample])]))
-    prompt = generative.question_ids(TOKENIZER, of, sample.text, "cot")
+    prompt = generative.question_ids(TOKENIZER, of, sample.text, "cot")[0]
     for vote, text in zip(judged.votes, judged.rationales, strict=True):
         body = text.removesuffix(" Yes").removesuffix(" No")
         with torch.inference_mode():

@@ -52,7 +52,7 @@ def test_the_kept_epoch_is_the_first_best_on_dev(tmp_path, monkeypatch):
     dev, snapshots, real = iter([0.25, 0.75, 0.75]), [], models.save
     split = {"n": 0}
 
-    def measured(run, engine, tokenizer, problems, n):
+    def measured(run, name, engine, tokenizer, problems, n):
         if n > 1:
             return {"single": 0.0, "any": 0.0}
         split["n"] += 1
@@ -71,12 +71,12 @@ def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
 
     run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS))
     of, model = tiny.problem(3), tiny.model("lfm2", len(TOKENIZER))
-    fresh = generator.accuracy(run, NativeEngine(model), TOKENIZER, [of], 1)
+    fresh = generator.accuracy(run, "fresh", NativeEngine(model), TOKENIZER, [of], 1)
     losses = training.Losses(model)
     training.train(run, losses, [gold.example(TOKENIZER, of)] * 8, tiny.optimisation(epochs=60.0, lr=1e-2))
     assert fresh == {"greedy": 0.0}
-    assert generator.accuracy(run, NativeEngine(model), TOKENIZER, [of], 1) == {"greedy": 1.0}
-    many = generator.accuracy(run, NativeEngine(model), TOKENIZER, [of], 4)
+    assert generator.accuracy(run, "taught", NativeEngine(model), TOKENIZER, [of], 1) == {"greedy": 1.0}
+    many = generator.accuracy(run, "many", NativeEngine(model), TOKENIZER, [of], 4)
     assert many["any"] == 1.0 and many["single"] > 0.5
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -140,6 +141,25 @@ def test_continuations_refuse_what_has_no_token_to_be_read_at():
         with pytest.raises(ValueError, match="at least one token"):
             list(continuations.hidden_states(model, prompt, rows))
     assert list(continuations.hidden_states(model, [3], [])) == []
+
+
+@given(st.lists(st.integers(1, 400), max_size=8).map(sorted), st.integers(1, 9))
+def test_passes_are_the_cheapest_split(lengths, most):
+    """Against every way to cut the rows into passes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(continuations, "ROWS", most)
+        found = continuations.passes(lengths)
+    n = len(lengths)
+
+    def cost(cuts):
+        spans = list(pairwise([0, *cuts, n]))
+        if any(end - first > most for first, end in spans):
+            return float("inf")
+        return sum(continuations.PASS + (end - first) * lengths[end - 1] for first, end in spans if end > first)
+
+    assert [i for first, end in found for i in range(first, end)] == list(range(n))
+    every = (cuts for k in range(n) for cuts in combinations(range(1, n), k))
+    assert cost([first for first, _ in found[1:]]) == min(map(cost, every), default=0)
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,6 +8,7 @@ from stages import samples
 from stages.lib import parts
 from stages.lib.records import Problem, Sample, Source
 from stages.lib.sampling import Draw
+from tests import tiny
 
 
 def problem(i: int, **changes) -> Problem:
@@ -69,6 +70,33 @@ def test_a_line_cut_off_by_a_kill_is_drawn_again(tmp_path, cut):
         parts.merged(ranks[0], "dev", [*everything, "toy/test/0005"], Sample)
     todo = [parts.mine(run, list(range(8)), {"3": 0, "4": 0}) for run in ranks]
     assert todo == [[0, 2, 6], [1, 5, 7]]
+
+
+def test_shared_work_is_done_once_and_known_to_all(tmp_path):
+    """Two processes one after the other, the first killed in its second problem."""
+    ranks = [tiny.execution(tmp_path, "toy", None) for _ in range(2)]
+    ranks[1].rank = 1
+    asked = []
+
+    def work(mine):
+        for i in mine:
+            asked.append(i)
+            if i == killed:
+                raise KeyboardInterrupt
+            yield group(i)
+
+    def shared(run, world):
+        run.world = world
+        return parts.shared(run, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
+
+    killed = 2
+    ranks[0].world = 2
+    with pytest.raises(KeyboardInterrupt):
+        shared(ranks[0], 2)
+    killed = None
+    parts.append(ranks[1], "dev", work([1, 3]))
+    assert shared(ranks[0], 1) == {problem(i).id: group(i) for i in range(4)}
+    assert asked == [0, 2, 1, 3, 2]
 
 
 def test_keys_share_nothing_between_seeds_and_do_not_move_when_n_grows():

@@ -78,8 +78,11 @@ def choose(pools: Sequence[Pool], powers: Sequence[float], shares: Sequence[floa
     return choices
 
 
-def evaluate(pools: Sequence[Pool], choices: Mapping[str, Choice], draws: int, seed: int) -> dict[str, Curve]:
-    """Method -> curve, rows in the order of the pools. draws: Monte Carlo subsets per problem and k."""
+def evaluate(
+    pools: Sequence[Pool], choices: Mapping[str, Choice], draws: int, seed: int, ks: Sequence[int] | None = None
+) -> dict[str, Curve]:
+    """Method -> curve, rows in the order of the pools. draws: Monte Carlo subsets per problem and k. ks: of the weighted
+    and top votes, `grid` if None; the others are known at every k."""
     import numpy as np
 
     n = min(len(each.classes) for each in pools)
@@ -106,7 +109,7 @@ def evaluate(pools: Sequence[Pool], choices: Mapping[str, Choice], draws: int, s
         "majority": exact(lambda classes, correct, some: majority(classes, correct)),
     }
     for name, kind in scales(pools).items():
-        votes = _votes(pools, grid(n), draws, seed, name, kind, choices.get(name, Choice()))
+        votes = _votes(pools, ks or grid(n), draws, seed, name, kind, choices.get(name, Choice()))
         curves[f"best_of_{name}"] = exact(ranked(name))
         curves[f"weighted_{name}"], curves[f"top_{name}"] = votes
     return curves

@@ -78,11 +78,13 @@ class Judgement(Record):
 
 def question_ids(
     tokenizer: PreTrainedTokenizerBase, problem: Problem, text: str, mode: Literal["direct", "cot"]
-) -> list[int]:
-    """Problem, solution and the request to verify it: the prompt that training and scoring share."""
+) -> tuple[list[int], slice]:
+    """Problem, solution and the request to verify it, the prompt that training and scoring share; and where the solution
+    stands in it."""
     asked = pretraining.ASK if mode == "direct" else pretraining.COT
-    solution = encode(tokenizer, problem.prompt(), steps_of(text), finished=False).ids
-    return solution + tokenizer(asked, add_special_tokens=False)["input_ids"]
+    solved = encode(tokenizer, problem.prompt(), steps_of(text), finished=False)
+    ids = solved.ids + tokenizer(asked, add_special_tokens=False)["input_ids"]
+    return ids, slice(solved.prompt_length, len(solved.ids))
 
 
 class GenerativeVerifier:
@@ -158,7 +160,7 @@ class GenerativeVerifier:
         return judged
 
     def _prompt(self, problem: Problem, text: str, mode: Literal["direct", "cot"], room: int) -> list[int]:
-        ids, context = question_ids(self.tokenizer, problem, text, mode), self.model.config.max_position_embeddings
+        ids, context = question_ids(self.tokenizer, problem, text, mode)[0], self.model.config.max_position_embeddings
         if len(ids) + room > context:
             raise UserError(
                 f"{problem.id}: {len(ids)} tokens of problem and solution and {room} of rationale exceed the {context} "

@@ -7,6 +7,7 @@ Sources: Efron & Tibshirani 1993, chapter 13 (percentile interval); Clopper & Pe
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -80,10 +81,17 @@ def compare(
 def _percentiles(values: np.ndarray, key: int, resamples: int, confidence: float):
     import numpy as np
 
-    problems = len(values)
+    means = _shares(len(values), key, resamples) @ values
+    return np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+
+
+@lru_cache(maxsize=2)
+def _shares(problems: int, key: int, resamples: int) -> np.ndarray:
+    """(resamples, problems): how much each problem counts in each resample. Many methods meet on the same ones."""
+    import numpy as np
+
     random = np.random.Generator(np.random.Philox(key=key))
-    shares = random.multinomial(problems, np.full(problems, 1 / problems), size=resamples) / problems
-    return np.quantile(shares @ values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return random.multinomial(problems, np.full(problems, 1 / problems), size=resamples) / problems
 
 
 def _sign_flip(differences: np.ndarray, key: int, resamples: int) -> float:

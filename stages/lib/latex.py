@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from stages.lib import equality
+from stages.lib import cores, equality
 
 SECONDS = 3.0  # processor time for one comparison
 PATIENCE = 120.0  # wall-clock time after which a worker is taken for dead
@@ -71,16 +71,12 @@ def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
 
 
 def _each(function: Any, chunks: list[Any]) -> list[Any]:
-    workers = min(len(chunks), processors())
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)  # of a launch on this machine
+    workers = min(len(chunks), cores.usable() // ranks)
     if workers <= 1:
         return [function(chunk) for chunk in chunks]
     with ThreadPoolExecutor(workers) as threads:
         return list(threads.map(function, chunks))
-
-
-def processors() -> int:
-    """Processors for this process: those of the machine, shared among the ranks of a launch."""
-    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
 
 
 # Idle workers wait in `_idle`; whoever asks takes one, or starts one, and puts it back.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.lib import charts, seeds
-from stages.lib.curves import evaluate
+from stages.lib.curves import evaluate, grid
 from stages.lib.intervals import bootstrap, compare
 from stages.lib.scorecard import within_problem_auc
 
@@ -50,7 +50,8 @@ def cells(groups: Mapping[str, Sequence[Pool]], choices: Mapping[str, Choice], d
     n = min(len(pool.classes) for pools in groups.values() for pool in pools)
     found, home = [], None
     for name, pools in groups.items():
-        curves = evaluate(pools, choices, draws, seed)
+        known = grid(min(len(pool.classes) for pool in pools))
+        curves = evaluate(pools, choices, draws, seed, [max(k for k in known if k <= n)])
         own = [_cell(name, method, curve, curves["majority"], pools, n, seed) for method, curve in curves.items()]
         own.append(_pass_at_1(name, curves["pass"], len(pools), seed))
         home = home or {cell.method: cell for cell in own}

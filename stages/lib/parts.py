@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from accelerate import PartialState
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 PATIENCE = 5.0  # seconds until what one machine wrote is there on another: file systems over a network take a moment
 
 
@@ -98,7 +99,7 @@ def append(run: Execution, name: str, groups: Iterable[list[R]]) -> None:
             file.flush()
 
 
-def mine(run: Execution, items: list[R], done: dict, identity: Callable[[R], str] = str) -> list[R]:
+def mine(run: Execution, items: list[T], done: dict, identity: Callable[[T], str] = str) -> list[T]:
     """What this process has still to do: item i is that of process i % world, whatever other worlds did before."""
     return [item for item in items[run.rank :: run.world] if identity(item) not in done]
 
@@ -109,3 +110,24 @@ def merged(run: Execution, name: str, wanted: Iterable[str], kind: type[R]) -> l
     if set(done) != wanted:
         raise RuntimeError(f"{name}: records of {len(done)} problems where {len(wanted)} were asked")
     return [record for group in done.values() for record in group]
+
+
+def shared(
+    run: Execution,
+    name: str,
+    items: list[T],
+    work: Callable[[list[T]], Iterable[list[R]]],
+    kind: type[R],
+    identity: Callable[[T], str] = str,
+) -> dict[str, list[R]]:
+    """problem id -> the records that `work` makes of its item, for every process: each does its own items, and what is
+    finished stays until the stage is."""
+    append(run, name, work(mine(run, items, finished(run.checkpoints, name, kind), identity)))
+    if run.world > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+    found: dict[str, list[R]] = {}
+    for record in merged(run, name, map(identity, items), kind):
+        found.setdefault(record.problem_id, []).append(record)
+    return found

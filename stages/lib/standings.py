@@ -50,6 +50,11 @@ def turning(dev: Mapping[str, Curve], test: Mapping[str, Curve], seed: int) -> d
     return found
 
 
+def span(gap: Mapping[str, float]) -> str:
+    """The interval of a difference, in points."""
+    return f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}"
+
+
 def rows(
     results: Mapping,
     differences: Mapping[str, Mapping[str, float]],
@@ -66,11 +71,9 @@ def rows(
         line = [name, str(k), accuracy, f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"]
         if gap:
             p = f"{gap['p']:.3f}" if gap["p"] >= 0.001 else "<0.001"
-            span = f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}"
-            line += [f"{100 * gap['difference']:+.1f}", span, p, f"{100 * gap['detectable']:.1f}"]
+            line += [f"{100 * gap['difference']:+.1f}", span(gap), p, f"{100 * gap['detectable']:.1f}"]
         if gap and over_likelihood and "_" in method and not method.endswith(LIKELIHOODS):
-            own = over_likelihood[method]
-            line += [f"{100 * own['difference']:+.1f}", f"{100 * own['low']:+.1f} to {100 * own['high']:+.1f}"]
+            line += [f"{100 * over_likelihood[method]['difference']:+.1f}", span(over_likelihood[method])]
         table.append([*line, *[""] * (width - len(line))])
 
     for method in order:
@@ -121,6 +124,6 @@ def notes(
         if choice:
             text.append(f"{name}: weight = {WEIGHT[kind]} ** {choice.power:g}; top vote keeps {choice.share:.0%} of k.")
     for method, turn in turns.items():
-        span = f"{100 * turn['low']:+.1f} to {100 * turn['high']:+.1f}"
-        text.append(f"k* of {label(method)}: {turn['k']}; from there to N {100 * turn['difference']:+.1f} ({span}).")
+        drop = f"{100 * turn['difference']:+.1f} ({span(turn)})"
+        text.append(f"k* of {label(method)}: {turn['k']}; from there to N {drop}.")
     return "\n".join(f"- {line}" for line in text) + "\n"

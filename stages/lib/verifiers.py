@@ -8,14 +8,14 @@ ScalarVerifier is a language model with a scalar head on its last hidden states:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import nn
 
-from stages.lib import continuations, files, heads, models
+from stages.lib import continuations, files, heads, models, parts
 from stages.lib.encoding import Encoded, encode, steps_of
 from stages.lib.packing import Example
 from stages.lib.records import Problem, Sample, Score
@@ -23,6 +23,8 @@ from stages.lib.training import Losses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from stages.lib.execution import Execution
 
 
 class Verifier(Protocol):
@@ -35,6 +37,18 @@ class Verifier(Protocol):
     def to(self, device: Any) -> Verifier:
         """Move to a device, in place."""
         ...
+
+
+def scores_of(
+    run: Execution, verifier: Verifier, problems: Mapping[str, Problem], pools: Mapping[str, list[Sample]]
+) -> dict[str, list[Score]]:
+    """problem id -> the Score of each of its samples, in their order; the processes share the work."""
+
+    def work(mine: list[str]) -> Iterator[list[Score]]:
+        for item in run.progress(mine, len(mine), "scoring dev"):
+            yield verifier.score(problems[item], pools[item])
+
+    return parts.shared(run, "scored", list(pools), work, Score)
 
 
 def encoded(tokenizer: PreTrainedTokenizerBase, problem: Problem, sample: Sample) -> Encoded:
