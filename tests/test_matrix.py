@@ -45,3 +45,14 @@ def test_table_csv_and_picture(tmp_path):
     charts.gains(tmp_path / "a.png", cells, ["orm"], "t")
     charts.gains(tmp_path / "b.png", cells, ["orm"], "t")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("solved", [0, 1])
+def test_the_picture_counts_groups_without_a_right_solution(tmp_path, monkeypatch, solved):
+    shown = []
+    monkeypatch.setattr(charts, "_save", lambda path, figure: shown.append(figure.axes[0]))
+    nothing = [pool._replace(correct=np.zeros(4)) for pool in pools([0.9, 0.1, 0.1, 0.1], 6)]
+    groups = {"home": pools([0.9, 0.1, 0.1, 0.1], 6) if solved else nothing, "away": nothing, "farther": nothing}
+    charts.gains(tmp_path / "a.png", matrix.cells(groups, {}, 8, 1), ["orm"], "t")
+    assert [tick.get_text() for tick in shown[0].get_yticklabels()] == ["home"] * solved
+    assert f"not shown: {3 - solved} sets" in shown[0].get_xlabel()

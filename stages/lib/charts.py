@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 TITLES = {"orm": "ORM", "prm": "PRM", "genrm": "GenRM"}
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
+FIRST = 2  # colour and mark of the first verifier: black is the ceiling's and blue the majority's, in every picture
 
 
 def label(method: str) -> str:
@@ -98,10 +99,12 @@ def draw(
 
 
 def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str) -> None:
-    """The weighted vote's gain on majority with its interval: a row for each group, a mark for each verifier.
+    """The weighted vote's gain on majority with its interval: a row for each group, a mark for each verifier. Groups where
+    no solution is right have nothing to gain and are only counted.
 
     cells: of stages/lib/matrix.py."""
-    groups = list(dict.fromkeys(cell.group for cell in cells))
+    solved = {cell.group: cell.accuracy > 0 for cell in cells if cell.method == "pass"}
+    groups = [group for group in solved if solved[group]]
     figure, axes = _subplots(figsize=(8.4, 1.3 + 0.34 * len(groups)), dpi=140)
     axes.axvline(0, color="#000000", linewidth=0.8)
     for place, verifier in enumerate(verifiers):
@@ -109,11 +112,13 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
         height = [i + 0.22 * (place - (len(verifiers) - 1) / 2) for i in range(len(groups))]
         gain = [100 * own[group].gain for group in groups]
         ends = [[100 * abs(getattr(own[g], end) - own[g].gain) for g in groups] for end in ("gain_low", "gain_high")]
-        axes.errorbar(gain, height, xerr=ends, fmt=MARKS[place], color=COLOURS[1 + place % 6], markersize=4.5,
+        axes.errorbar(gain, height, xerr=ends, fmt=MARKS[FIRST + place], color=COLOURS[FIRST + place], markersize=4.5,
                       linewidth=1.2, label=label(f"weighted_{verifier}"))  # fmt: skip
     axes.set_yticks(range(len(groups)), groups, fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlabel("accuracy minus majority's, points")
+    empty = len(solved) - len(groups)
+    left_out = f"; not shown: {empty} sets where no solution is right" if empty else ""
+    axes.set_xlabel(f"accuracy minus majority's, points{left_out}")
     _frame(axes, title, "x")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     figure.tight_layout()
@@ -129,9 +134,9 @@ def reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int
     for place, (name, rows) in enumerate(found.items()):
         says, right, counts = zip(*rows, strict=True)
         sizes = [6 + 220 * count / sum(counts) for count in counts]
-        colour = COLOURS[1 + place % 6]
+        colour = COLOURS[FIRST + place]
         axes.plot(says, right, color=colour, linewidth=1.2, label=TITLES.get(name, name))
-        axes.scatter(says, right, s=sizes, color=colour, marker=MARKS[place])
+        axes.scatter(says, right, s=sizes, color=colour, marker=MARKS[FIRST + place])
     axes.set_xlabel("mean score of the bin")
     axes.set_ylabel("share of right solutions")
     _frame(axes, title)
