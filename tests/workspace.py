@@ -20,16 +20,16 @@ ENV = {
 
 
 class Workspace:
-    """`run` runs a command there; `status` asks DVC which stages are stale, and why."""
+    """`run` runs a command there, with `env` in its environment; `stale` asks DVC which stages are."""
 
-    def __init__(self, root: Path):
-        self.root = root
+    def __init__(self, root: Path, **env: str):
+        self.root, self.env = root, {**ENV, **env}
 
     def run(
         self, *command: str, check: bool = True, timeout: float = 300, **env: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            command, cwd=self.root, env={**ENV, **env}, capture_output=True, text=True, timeout=timeout
+            command, cwd=self.root, env={**self.env, **env}, capture_output=True, text=True, timeout=timeout
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -40,7 +40,7 @@ class Workspace:
     def start(self, *command: str, **env: str) -> subprocess.Popen[str]:
         """A process group of its own, so that a test can kill it whole or only its head."""
         return subprocess.Popen(
-            command, cwd=self.root, env={**ENV, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command, cwd=self.root, env={**self.env, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip
 
