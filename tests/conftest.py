@@ -13,6 +13,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores
 from tests.workspace import Workspace, clone  # noqa: E402
 
 
+LONG = ("test_repro", "test_launch", "test_training", "test_tracking")  # begun last, they would leave a core idle
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; xdist hands them out in this order."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
     """A workspace whose nano pipeline has run. Shared: a test that changes it works on `workspace` instead."""
