@@ -13,12 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores
 from tests.workspace import Workspace, clone  # noqa: E402
 
 
-LONG = ("test_repro", "test_launch", "test_training", "test_tracking")  # begun last, they would leave a core idle
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; xdist hands them out in this order."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    """The longest file first, for xdist hands files out in this order: begun last, it would leave a core idle."""
+    items.sort(key=lambda item: item.path.stem != "test_repro")
 
 
 @pytest.fixture(scope="session")
