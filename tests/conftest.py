@@ -13,11 +13,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores
 from tests.workspace import Workspace, clone  # noqa: E402
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, for xdist hands files out in this order: begun last, it would leave a core idle."""
-    items.sort(key=lambda item: item.path.stem != "test_repro")
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
     """A workspace whose nano pipeline has run. Shared: a test that changes it works on `workspace` instead."""
