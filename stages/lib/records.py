@@ -18,6 +18,7 @@ from stages.lib.errors import UserError
 
 AnswerType = Literal["number", "integer", "latex", "choice", "boolean", "code"]
 Contract = Literal["preserving", "changing", "unsolvable"]
+ABSTAIN = "If the question cannot be answered from what it says, answer N/A."
 
 
 class Record(BaseModel):
@@ -63,16 +64,15 @@ class Problem(Record):
     contract: Contract | None = None
     difficulty: float | None = None
     program: Program | None = None
+    abstain: bool | None = None  # whether N/A is an allowed answer, which the prompt then says
     tests: dict[str, Any] | None = None  # code problems: entry point and test program, or input/output pairs
     licence: str
     source: Source
 
     def prompt(self) -> str:
-        """The question as a model reads it: options, if any, one a line as `A: text`."""
-        if not self.choices:
-            return self.question
-        options = "\n".join(f"{chr(ord('A') + i)}: {choice}" for i, choice in enumerate(self.choices))
-        return f"{self.question}\n{options}"
+        """The question as a model reads it: options, if any, one a line as `A: text`; whether N/A is allowed."""
+        options = [f"{chr(ord('A') + i)}: {choice}" for i, choice in enumerate(self.choices or ())]
+        return "\n".join([self.question, *options, *([ABSTAIN] if self.abstain else [])])
 
 
 class Sample(Record):
