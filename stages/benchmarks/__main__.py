@@ -2,36 +2,41 @@
 
 Reads the procedural benchmark, files as published, or a pinned data set of the hub. Writes Problem records (`train` to
 fine-tune the generator, `verifier` whose samples train the verifiers, `dev` to choose on, `test` to report) and
-provenance.json, where every row read is accounted for: used, beyond the size asked for, or rejected with a reason.
+provenance.json, where every row read is accounted for: used, beyond the size asked for, or rejected with a reason. A
+file without a usable row stops the stage; many rejects, and a split that ends empty, are said on standard error.
 
     python -m stages.benchmarks
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from stages.benchmarks import (
     aime,
     bundled,
     codeforces,
+    duplicates,
     gpqa,
     gsm8k,
     hendrycks_math,
     hub,
     humaneval,
     mmlu,
+    options,
     path,
     provenance,
     splits,
 )
 from stages.benchmarks.provenance import Place
-from stages.benchmarks.rows import Reject, Table
+from stages.benchmarks.rows import Reject, Table, optional
 from stages.lib import files, records
 from stages.lib.execution import Execution, run
+from stages.lib.gradeschool.wording import NAMES
 from stages.lib.params import Params as Section
 from stages.lib.records import Problem, Source
 
@@ -40,6 +45,7 @@ ADAPTERS = {
     "codeforces": codeforces,
 }  # fmt: skip
 
+MOST_STEPS = len(NAMES) - 2  # every quantity has an owner, and two of them may be given
 Rejects = dict[Place, str]
 Share = Annotated[float, Field(ge=0, le=1)]
 Paths = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
@@ -55,7 +61,7 @@ class Sizes(Section):
 
 
 class Shares(Section):
-    """How the published train rows are shared out. `test` only where no test file is published."""
+    """How the published train rows are shared out, or the test rows where no train rows are published."""
 
     train: Share = 0.0
     verifier: Share = 0.0
@@ -73,9 +79,16 @@ class Shares(Section):
 class Bundled(Section):
     """Knobs of the procedural benchmark."""
 
-    steps: Annotated[list[int], Field(min_length=2, max_length=2)]
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=MOST_STEPS)]], Field(min_length=2, max_length=2)]
     largest: int = Field(ge=20)
     inverse: float = Field(ge=0, le=1)
+
+    @field_validator("steps")
+    @classmethod
+    def _rising(cls, steps: list[int]) -> list[int]:
+        if steps[0] > steps[1]:
+            raise ValueError(f"must be [fewest, most], found {steps}")
+        return steps
 
 
 class Files(Section):
@@ -118,6 +131,8 @@ class Params(Section):
     bundled: Bundled | None = None
     path: Files | None = None
     hub: Hub | None = None
+    licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
+    shuffle_options: bool | None = None  # true: draw the order of options anew (GPQA's always is)
 
     @model_validator(mode="after")
     def _agree(self) -> Params:
@@ -134,9 +149,23 @@ class Params(Section):
             raise ValueError(f"{self.source} names no split; give at least one of train, dev, test")
         if "train" in given and self.shares is None:
             raise ValueError("shares is missing: it says how the published train rows are shared out")
-        if "test" in given and self.shares and self.shares.test:
-            raise ValueError("shares.test must be 0 when a test split is given: the published test rows are the test")
+        if "train" in given and "test" in given and self.shares.test:
+            raise ValueError(
+                "shares.test must be 0 when train and test are given: the published test rows are the test"
+            )
+        if self.shares and set(given) == {"dev"}:
+            raise ValueError("shares has nothing to share out: published dev rows stay dev; give train or test")
         return self
+
+    def shared(self) -> str:
+        """The published split whose rows the shares are of."""
+        return "train" if "train" in self.published() else "test"
+
+    def fills(self, split: str) -> bool:
+        """Whether the parameters say what should go to a split."""
+        if self.source == "bundled" or (self.shares and getattr(self.shares, split)):
+            return True
+        return split in self.published() and not (self.shares and split == self.shared())
 
     def published(self) -> dict[str, Any]:
         """Published split -> where it is, for the sources that read one."""
@@ -152,8 +181,14 @@ def read(section: Params) -> list[Table]:
     return path.tables(section.published(), getattr(adapter, "HEADER", None))
 
 
-def adapt(name: str, tables: Iterable[Table], seed: int) -> tuple[dict[str, Problem], dict[str, Place], Rejects]:
-    """(id -> problem, id -> its row, rejected rows). Problem.split is still the published one: train, dev or test."""
+def adapt(
+    name: str, tables: Iterable[Table], seed: int, licence: str | None = None
+) -> tuple[dict[str, Problem], dict[str, Place], Rejects]:
+    """(id -> problem, id -> its row, rejected rows). Problem.split is still the published one: train, dev or test.
+
+    An id that another file has used for another question is told apart by its file. Raises UserError for a file that
+    has no usable row.
+    """
     adapter = ADAPTERS[name]
     problems: dict[str, Problem] = {}
     places: dict[str, Place] = {}
@@ -163,40 +198,55 @@ def adapt(name: str, tables: Iterable[Table], seed: int) -> tuple[dict[str, Prob
         for row in table.rows:
             try:
                 fields = adapter.problem(row, seed)
-                item = f"{name}/{table.split}/{fields.pop('key', row.key)}"
-                if item in problems:
-                    raise Reject(f"id {item} stands already in {places[item][0]}:{places[item][1]}")
-                given = {"benchmark": name, "split": table.split, "licence": adapter.LICENCE, "source": source}
-                problems[item] = Problem.model_validate({"id": item} | given | fields)
-                places[item] = (table.url, row.line)
+                key = fields.pop("key", row.key)
+                stated = licence or optional(row, "licence", "license") or table.licence or fields.get("licence")
+                fields["licence"] = str(stated or adapter.LICENCE)
+                given = {"benchmark": name, "split": table.split, "source": source}
+                made = Problem.model_validate({"id": f"{name}/{table.split}/{key}"} | given | fields)
+                known = problems.get(made.id)
+                if known and splits.normalised(known) != splits.normalised(made) and "/" in row.key:
+                    label = row.key.rpartition("/")[0]
+                    made = made.model_copy(update={"id": f"{name}/{table.split}/{label}/{key}"})
+                if made.id in problems:
+                    raise Reject(f"id {made.id} stands already in {places[made.id][0]}:{places[made.id][1]}")
+                problems[made.id], places[made.id] = made, (table.url, row.line)
             except Reject as reject:
                 rejects[table.url, row.line] = str(reject)
             except ValidationError as error:
                 rejects[table.url, row.line] = records.explain(error)
+        provenance.refuse_useless(table, rejects)
     return problems, places, rejects
 
 
 def build(section: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
     """(problems in their final splits, provenance)."""
+    tables, rejects, near, more = [], {}, {}, {}
     if section.source == "bundled":
-        tables, rejects = [], {}
         problems = bundled.problems(section.sizes.model_dump(), seed, section.bundled.model_dump())
         if splits.separate(problems)[1]:
             raise AssertionError("the bundled splits are not apart")
     else:
         tables = read(section)
-        published, places, rejects = adapt(section.name, tables, seed)
-        apart, dropped = splits.separate(published.values())
-        rejects |= {places[item]: reason for item, reason in dropped.items()}
-        shared = splits.share_out(apart, section.shares.model_dump() if section.shares else {}, seed)
-        problems = splits.limit(shared, section.sizes.model_dump(), seed)
-    return problems, {
+        published, places, rejects = adapt(section.name, tables, seed, section.licence)
+        apart, twins = splits.separate(published.values())
+        shared = splits.share_out(apart, section.shared(), section.shares.model_dump() if section.shares else {}, seed)
+        tests = [problem for problem in shared if problem.split == "test"]
+        near = duplicates.near([problem for problem in shared if problem.split != "test"], tests)
+        rejects |= {places[item]: reason for item, reason in (twins | near).items()}
+        problems = splits.limit([p for p in shared if p.id not in near], section.sizes.model_dump(), seed)
+        if section.shares:
+            more["shares"] = {"of": f"the published {section.shared()} rows", **section.shares.model_dump()}
+    groups = splits.twins(problems)
+    if section.shuffle_options:
+        problems, more["options"] = options.shuffle(problems, seed)
+    return problems, more | {
         "name": section.name,
         "source": section.source,
         "licences": sorted({problem.licence for problem in problems}),
         "files": provenance.account(tables, problems, rejects),
         "splits": {split: sum(problem.split == split for problem in problems) for split in splits.SPLITS},
-        "twins": [[problem.id for problem in group] for group in splits.twins(problems)],
+        "twins": [[problem.id for problem in group] for group in groups],
+        "near_duplicates": near,
         "annotations": provenance.check_annotations(problems),
     }
 
@@ -204,7 +254,11 @@ def build(section: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
 def body(execution: Execution[Params]) -> dict[str, Any]:
     if not execution.is_main:
         return {}
-    problems, account = build(execution.params, execution.seed)
+    section = execution.params
+    problems, account = build(section, execution.seed)
+    asked = [split for split, size in section.sizes.model_dump().items() if size != 0 and section.fills(split)]
+    for line in provenance.warnings(account, asked):
+        print(f"benchmarks: warning: {line}", file=sys.stderr)
     for split in splits.SPLITS:
         records.write_problems(execution.out / f"{split}.jsonl", [p for p in problems if p.split == split])
     files.write_json(execution.out / "provenance.json", account)
@@ -214,6 +268,7 @@ def body(execution: Execution[Params]) -> dict[str, Any]:
         "problems": account["splits"],
         "rows": {kind: sum(row[kind] for row in rows) for kind in ("in", "out", "rejected", "beyond_sizes")},
         "twins": len(account["twins"]),
+        "near_duplicates": len(account["near_duplicates"]),
         "annotations": {"checked": annotations["checked"], "faults": len(annotations["faults"])},
     }
 

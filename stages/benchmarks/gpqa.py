@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stages.benchmarks.options import LETTERS
 from stages.benchmarks.rows import Reject, Row, text
 from stages.lib import seeds
 
@@ -25,5 +26,5 @@ def problem(row: Row, seed: int) -> dict[str, Any]:
     order = seeds.rng(seed, "benchmarks", VERSION, f"gpqa/{record}", "options").sample(range(4), 4)
     return {
         "question": text(row, "Question").strip(), "choices": [options[i] for i in order],
-        "answer": "ABCD"[order.index(0)], "answer_type": "choice", "key": record,
+        "answer": LETTERS[order.index(0)], "answer_type": "choice", "key": record,
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """MATH and MATH-500: competition mathematics with LaTeX answers (Hendrycks et al. 2021, arXiv 2103.03874).
 
 MATH-500 rows have `problem`, `solution`, `answer`, `subject`, `level`, `unique_id`; rows of the full set have
-`problem`, `solution`, `level` ("Level 5"), `type`, and the answer only as the last `\\boxed{}` of the solution.
+`problem`, `solution`, `level` ("Level 5"), `type`, and the answer only as the last `\\boxed{}` of the solution. A file of
+problems and answers alone does to evaluate on.
 """
 
 from __future__ import annotations
@@ -9,29 +10,26 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from stages.benchmarks.rows import Reject, Row, field, text
+from stages.benchmarks.rows import Reject, Row, field, optional, text
 
 LICENCE = "MIT"
 
 
 def problem(row: Row, seed: int) -> dict[str, Any]:
-    """The fields of a Problem. Raises Reject for a solution without an answer."""
-    solution = text(row, "solution")
-    answer = text(row, "answer").strip() if "answer" in row.values else boxed(solution)
+    """The fields of a Problem. Raises Reject for a row without an answer."""
+    solution = str(optional(row, "solution") or "")
+    answer = str(optional(row, "answer") or "").strip() or boxed(solution)
     if not answer:
-        raise Reject("solution: no \\boxed{} answer in it")
-    fields = {
-        "question": text(row, "problem"), "answer": answer, "answer_type": "latex", "difficulty": _level(row),
-        "steps": [{"text": line} for line in solution.split("\n") if line.strip()],
-    }  # fmt: skip
+        field(row, "answer", "solution")
+        raise Reject("answer: there is none, and no \\boxed{} in the solution")
+    fields: dict[str, Any] = {"question": text(row, "problem"), "answer": answer, "answer_type": "latex"}
+    if solution.strip():
+        fields["steps"] = [{"text": line} for line in solution.split("\n") if line.strip()]
+    if level := re.search(r"[1-5]", str(optional(row, "level"))):  # three rows of the full set say `Level ?`
+        fields["difficulty"] = float(level[0])
     if "unique_id" in row.values:  # test/precalculus/807.json
         fields["key"] = text(row, "unique_id").removesuffix(".json").partition("/")[2]
     return fields
-
-
-def _level(row: Row) -> float | None:
-    level = re.search(r"[1-5]", str(field(row, "level")))  # three rows of the full set say `Level ?`
-    return float(level[0]) if level else None
 
 
 def boxed(solution: str) -> str | None:

@@ -1,7 +1,7 @@
 """Source `path`: benchmark files as published, or folders of them: jsonl, json, csv (these also .gz), parquet.
 
 A file is read whole or not at all: what is not a row (broken JSON, a csv record with a field too few, a cut-off
-archive) is an error `file:line: reason`, never a skipped line.
+archive) is an error `file:line: reason`, never a skipped line; blank lines at the end are none.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,16 +25,53 @@ FORMATS = ("jsonl", "json", "csv", "parquet", "jsonl.gz", "json.gz", "csv.gz")
 
 def tables(sources: dict[str, list[str]], header: list[str] | None = None) -> list[Table]:
     """One table per file of `sources` (published split -> files or folders). `header`: see `read`."""
-    found = [(split, file) for split, names in sources.items() for name in names for file in _files(name)]
     result = []
-    for split, file in found:
-        alone = sum(other == split for other, _ in found) == 1
-        rows = [
-            Row(values, str(file), line, f"{i:04d}" if alone else f"{_stem(file)}/{i:04d}")
-            for i, (line, values) in enumerate(read(file, header))
-        ]
-        result.append(Table(str(file), split, None, files.sha256(file), rows))
+    for split, names in sources.items():
+        found = [file for name in names for file in _files(name)]
+        for file, label in zip(found, _labels(found), strict=True):
+            rows = [
+                Row(values, str(file), line, f"{label}{i:04d}") for i, (line, values) in enumerate(read(file, header))
+            ]
+            result.append(Table(str(file), split, None, files.sha256(file), rows, _licence(file.parent)))
     return result
+
+
+def _labels(found: list[Path]) -> list[str]:
+    """What keeps the rows of several files apart in ids: a file's name, with the folders that tell it from the others."""
+    if len(found) == 1:
+        return [""]
+    twice = [file for file in found if found.count(file) > 1]
+    if twice:
+        raise UserError(f"{twice[0]}: named twice in benchmarks.path; every file may be read once")
+    stems = [file.with_name(_stem(file)) for file in found]
+    parts = [file.parts if stems.count(stem) > 1 else stem.parts for file, stem in zip(found, stems, strict=True)]
+    labels = []
+    for own in parts:
+        depth = 1
+        while sum(other[-depth:] == own[-depth:] for other in parts) > 1:
+            depth += 1
+        labels.append("/".join(own[-depth:]).lstrip("/") + "/")
+    return labels
+
+
+_TITLES = {
+    r"MIT License|Permission is hereby granted, free of charge": "MIT",
+    r"Apache License\s+Version 2\.0": "Apache-2.0",
+    r"Attribution-NonCommercial 4\.0 International": "CC-BY-NC-4.0",
+    r"Attribution-ShareAlike 4\.0 International": "CC-BY-SA-4.0",
+    r"Attribution 4\.0 International": "CC-BY-4.0",
+}
+
+
+def _licence(folder: Path) -> str | None:
+    """What a LICENSE file of a folder says: its SPDX name where it is a known one, else where to read it."""
+    if folder.resolve() == Path.cwd():
+        return None  # the project's own
+    for path in sorted(folder.iterdir()):
+        if re.fullmatch(r"licen[cs]e(\.(txt|md))?", path.name, re.IGNORECASE) and path.is_file():
+            content = path.read_text(encoding="utf-8", errors="replace")
+            return next((name for title, name in _TITLES.items() if re.search(title, content)), f"see {path}")
+    return None
 
 
 def _files(name: str) -> list[Path]:
@@ -106,7 +144,8 @@ def _row(path: Path, line: int, value: Any) -> tuple[int, dict[str, Any]]:
 
 def _jsonl(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
     # Not splitlines(): it also breaks at U+2028 and others, which may stand inside a JSON string.
-    for line, entry in enumerate(content.removesuffix("\n").split("\n") if content else [], 1):
+    content = content.rstrip()
+    for line, entry in enumerate(content.split("\n") if content else [], 1):
         if not entry.strip():
             raise UserError(f"{path}:{line}: empty line; every line must be one JSON object")
         yield _row(path, line, _loads(path, line, entry))
@@ -121,12 +160,24 @@ def _json(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv(path: Path, content: str, header: list[str] | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
-    names, line = header, 1
+    csv.field_size_limit(2**31 - 1)  # the default, 131,072, is less than a long statement
+    first = content.partition("\n")[0]
+    delimiter = next((sign for sign in ",;\t" if sign in first), ",")
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True, delimiter=delimiter)
+    names, line = None, 1
     try:
         for record in reader:
-            if line == 1 and (header is None or len(set(record) & set(header)) > 1):
-                names = record
+            if len(record) < 2 and not "".join(record).strip():
+                line = reader.line_num + 1  # a blank line
+                continue
+            start = names is None
+            if start:
+                columns = {name.strip().casefold() for name in record}
+                names = record if header is None or len(columns & set(header)) > 1 else header
+                if len(set(names)) < len(names):
+                    raise UserError(f"{path}:{line}: a column stands twice in the header ({', '.join(names)})")
+            if start and names is record:
+                pass
             elif len(record) != len(names):
                 raise UserError(f"{path}:{line}: {len(record)} fields, expected {len(names)} ({', '.join(names)})")
             else:

@@ -26,24 +26,34 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of one published file, or of one split on the hub. `split` is the published one: train, dev or test."""
+    """The rows of one published file, or of one split on the hub. `split` is the published one: train, dev or test.
+
+    `licence` is of a LICENSE file beside it, if there is one.
+    """
 
     url: str
     split: str
     revision: str | None
     sha256: str | None
     rows: list[Row]
+    licence: str | None = None
 
 
 class Reject(Exception):
     """Why a well-formed row is not a usable problem."""
 
 
+def optional(row: Row, *names: str) -> Any:
+    """The first of the named columns that the row has, in capitals or not; None where it has none of them."""
+    columns = {name.casefold(): value for name, value in row.values.items()}
+    return next((columns[name.casefold()] for name in names if name.casefold() in columns), None)
+
+
 def field(row: Row, *names: str) -> Any:
-    """The first of the named columns that the row has. Raises UserError when it has none of them."""
-    for name in names:
-        if name in row.values:
-            return row.values[name]
+    """As `optional`. Raises UserError when the row has none of the columns."""
+    columns = {name.casefold() for name in row.values}
+    if any(name.casefold() in columns for name in names):
+        return optional(row, *names)
     wanted = " or ".join(repr(name) for name in names)
     raise UserError(
         f"{row.where}: no column {wanted}; found {', '.join(map(str, row.values))}; "

@@ -1,6 +1,7 @@
 """Which split a question goes to, and how many are kept.
 
-A published test file stays test, a published dev file stays dev, and the published train rows are shared out. Where a
+A published test file stays test, a published dev file stays dev, and the published train rows are shared out (where there
+are none, the test rows can be). Where a
 question goes depends on the question alone (a keyed hash of its normalised text): a twin follows its twin, and adding,
 dropping or renumbering other rows moves nothing. The same question never stands in two splits.
 """
@@ -44,8 +45,8 @@ def separate(problems: Iterable[Problem]) -> tuple[list[Problem], dict[str, str]
     return [problem for problem in problems if problem.id not in dropped], dropped
 
 
-def share_out(problems: Iterable[Problem], shares: Mapping[str, float], seed: int) -> list[Problem]:
-    """Published train problems moved to the split in whose share their hash, uniform in [0, 1), falls; others stay."""
+def share_out(problems: Iterable[Problem], published: str, shares: Mapping[str, float], seed: int) -> list[Problem]:
+    """Problems of one published split moved to the split in whose share their hash, uniform in [0, 1), falls."""
 
     def split(problem: Problem) -> str:
         point = seeds.key(seed, "benchmarks", VERSION, normalised(problem), "split") / 2**64
@@ -55,7 +56,7 @@ def share_out(problems: Iterable[Problem], shares: Mapping[str, float], seed: in
                 return name
         return max(shares, key=lambda name: shares[name])  # shares that sum to 1 - 1e-10
 
-    return [p.model_copy(update={"split": split(p)}) if p.split == "train" else p for p in problems]
+    return [p.model_copy(update={"split": split(p)}) if shares and p.split == published else p for p in problems]
 
 
 def limit(problems: Iterable[Problem], sizes: Mapping[str, int | None], seed: int) -> list[Problem]:

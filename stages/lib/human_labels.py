@@ -109,7 +109,7 @@ def read_math_shepherd(path: Path) -> tuple[list[Labelled], list[Rejected]]:
 def read_processbench(path: Path) -> tuple[list[Labelled], list[Rejected]]:
     """One sample a row. Raises UserError when the file is not one JSON list."""
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:

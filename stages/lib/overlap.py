@@ -69,7 +69,8 @@ def read_texts(path: Path) -> list[str]:
     if not path.exists():
         raise UserError(f"{path}: not found; name a .jsonl or .csv file of problems")
     if path.suffix == ".csv":
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            csv.field_size_limit(2**31 - 1)
             rows = [(reader.line_num, row) for reader in [csv.DictReader(file)] for row in reader]
     else:
         rows = list(jsonl_rows(path))

@@ -6,6 +6,7 @@ records give equal bytes. A row that does not fit its record is an error that na
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -127,13 +128,20 @@ def explain(error: ValidationError) -> str:
 
 
 def jsonl_rows(path: Path) -> Iterable[tuple[int, dict]]:
-    """(line number, row) of a JSONL file. Raises UserError `file:line: reason` for what is not an object a line."""
-    path = Path(path)
+    """(line number, row) of a JSONL file. Raises UserError `file:line: reason` for what is not an object a line.
+
+    A byte order mark, and blank lines at the end, are none of the content.
+    """
+    path, blank = Path(path), None
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 if not line.strip():
-                    raise UserError(f"{path}:{number}: empty line; every line must be one JSON object")
+                    blank = blank or number
+                    continue
+                if blank:
+                    raise UserError(f"{path}:{blank}: empty line; every line must be one JSON object")
                 try:
                     row = json.loads(line.decode("utf-8"))
                 except UnicodeDecodeError as error:
