@@ -1,5 +1,6 @@
 """benchmarks: what published rows become."""
 
+import csv
 from contextlib import suppress
 from fractions import Fraction
 
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.benchmarks import aime, calculator, codeforces, gpqa, gsm8k, hendrycks_math, humaneval, mmlu, path
-from stages.benchmarks.__main__ import build
+from stages.benchmarks import aime, calculator, codeforces, gpqa, gsm8k, hendrycks_math, humaneval, mmlu, options, path
+from stages.benchmarks.__main__ import Params, build
 from stages.benchmarks.rows import Reject, Row
+from stages.lib.errors import UserError
 from tests.test_benchmarks_splits import jsonl, section
 
 
@@ -105,12 +107,23 @@ def test_math_answers_come_from_the_column_or_the_last_box():
         hendrycks_math.problem(row({**full, "solution": r"\boxed{never closed"}), 0)
 
 
-@pytest.mark.parametrize(("written", "answer"), [("073", "73"), (73, "73"), ("0", "0"), ("000", "0"), ("999", "999")])
+def test_math_evaluates_without_solution_level_or_subject():
+    assert hendrycks_math.problem(row({"problem": "?", "answer": "7"}), 0) == {
+        "question": "?", "answer": "7", "answer_type": "latex",
+    }  # fmt: skip
+    with pytest.raises(UserError, match="no column 'answer' or 'solution'"):
+        hendrycks_math.problem(row({"problem": "?"}), 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "answer"),
+    [("073", "73"), (73, "73"), ("0", "0"), ("000", "0"), ("999", "999"), ("14.0", "14"), (14.0, "14"), ("7.00", "7")],
+)
 def test_aime_answers_are_whole_numbers(written, answer):
     assert aime.problem(row({"problem": "?", "answer": written}), 0)["answer"] == answer
 
 
-@pytest.mark.parametrize("written", [r"336^\circ", "1000", "-1", "3.5", "", None, "٣"])
+@pytest.mark.parametrize("written", [r"336^\circ", "1000", "1000.0", "-1", "3.5", "14.", "", None, "٣"])
 def test_aime_refuses_other_answers(written):
     with pytest.raises(Reject, match="0 to 999"):
         aime.problem(row({"problem": "?", "answer": written}), 0)
@@ -128,6 +141,33 @@ def test_the_aime_csv_hides_other_contests_and_other_years():
     assert problem("2025_AIME_I_3", "aime_2025.csv")["key"] == "2025_AIME_I_03"
 
 
+@pytest.mark.parametrize(
+    ("values", "file"),
+    [
+        ({"id": "hmmt_feb_2025_3"}, "mixed.jsonl"),
+        ({"source": "HMMT February 2025"}, "mixed.jsonl"),
+        ({"Competition": "AMC 12A"}, "mixed.jsonl"),
+        ({}, "hmmt_feb_2025.jsonl"),
+    ],
+)
+def test_other_contests_do_not_become_aime(values, file):
+    with pytest.raises(Reject, match="not of AIME"):
+        aime.problem(row({"problem": "?", "answer": "7", **values}, file), 0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ID": "1983-1", "Question": "?", "Answer": "60"},
+        {"id": 60, "problem": "?", "answer": "60", "url": "https://example.org/AIME"},
+        {"problem": "?", "answer": 60, "source": "AIME 2024 (see also AMC)"},
+    ],
+)
+def test_aime_reads_each_published_form(values):
+    fields = aime.problem(row(values), 0)
+    assert (fields["question"], fields["answer"]) == ("?", "60")
+
+
 def test_mmlu_answers_are_letters_in_each_published_form(tmp_path):
     named = {"question": "?", "choice0": "a", "choice1": "b", "choice2": "c", "choice3": "d", "answer": "2"}
     hub = {"question": "?", "choices": list("abcd"), "answer": 0, "subject": "virology"}
@@ -138,14 +178,122 @@ def test_mmlu_answers_are_letters_in_each_published_form(tmp_path):
     bare.write_text('"one, two?",a,b,c,d,B\n', encoding="utf-8")
     ((line, values),) = path.read(bare, mmlu.HEADER)
     assert (line, mmlu.problem(row(values), 0)["answer"]) == (1, "B")
-    for answer in (4, "E", "", True):
+    for answer in (4, "E", "", True, "1.5", -1):
         with pytest.raises(Reject):
             mmlu.problem(row({**hub, "answer": answer}), 0)
+    assert mmlu.problem(row({**named, "answer": "2.0"}), 0)["answer"] == "C"  # as pandas writes it
+    lettered = {"question": "?", "A": "a", "B": "b", "C": "c", "D": "", "answer": "C"}
+    assert mmlu.problem(row(lettered), 0)["choices"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_mmlu_pro_has_any_number_of_options(tmp_path, form):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"question_id": 70 + n, "question": f"Which {n}?", "options": [f"option {i}" for i in range(n)],
+         "answer": chr(64 + n), "answer_index": n - 1, "cot_content": "", "category": "business", "src": "x"}
+        for n in (2, 10, 26)
+    ]  # fmt: skip
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "test.parquet")
+    else:
+        jsonl(tmp_path / "test.jsonl", rows)
+    problems, account = build(section("mmlu", test=tmp_path / f"test.{form}"), 1)
+    assert [(p.id, p.answer) for p in problems] == [
+        ("mmlu/test/business/72", "B"), ("mmlu/test/business/80", "J"), ("mmlu/test/business/96", "Z"),
+    ]  # fmt: skip
+    assert problems[2].prompt().endswith("\nZ: option 25")
+    for change in ({"answer_index": 3}, {"options": ["alone"]}, {"options": ["x"] * 27}, {"options": ["x", ""]}):
+        with pytest.raises(Reject):
+            mmlu.problem(row({**rows[0], **change}), 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        (r"""["a", "it's", "\u00e9"]""", ["a", "it's", "é"]),
+        ("['a', \"it's\", 'é',]", ["a", "it's", "é"]),
+        ("['a' \"it's\"\n 'é']", ["a", "it's", "é"]),
+        (r"['a\'b' 'c\\d']", ["a'b", r"c\d"]),
+        ("['[1, 2]' '(\"x\")']", ["[1, 2]", '("x")']),
+    ],
+)
+def test_lists_in_csv_are_read_as_their_writers_meant(tmp_path, written, options):
+    fields = {"question": "?", "choices": written, "answer": "1", "error_type": "ok"}
+    assert mmlu.problem(row(fields), 0)["choices"] == options
+
+
+@pytest.mark.parametrize("written", ["a, b", "['a' b]", "['a', f()]", "['a'", "", "{'a': 'b'}", '"ab"'])
+def test_what_is_no_list_is_rejected(written):
+    with pytest.raises(Reject, match="options"):
+        mmlu.problem(row({"question": "?", "choices": written, "answer": "1"}), 0)
+
+
+def test_questions_that_redux_found_faulty_are_rejected():
+    fields = {"question": "?", "choices": "['a' 'b']", "answer": "1", "correct_answer": "A"}
+    with pytest.raises(Reject, match=r"wrong_groundtruth \(correct_answer: A\)"):
+        mmlu.problem(row({**fields, "error_type": "wrong_groundtruth"}), 0)
+
+
+def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
+    rows = [{"question": f"Which {n}?", "choices": [f"right {n}", "x", "y", "z"], "answer": "A"} for n in range(400)]
+    fixed = [
+        ["a", "b", "c", "All of the above"],
+        ["a", "b", "Both A and B", "Neither of these"],
+        ["1", "2", "a and b", "3"],
+    ]
+    rows += [{"question": f"Fixed {n}?", "choices": choices, "answer": "D"} for n, choices in enumerate(fixed)]
+    params = {"name": "mmlu", "source": "path", "path": {"test": str(jsonl(tmp_path / "t.jsonl", rows))}}
+    params |= {"sizes": dict.fromkeys(("train", "verifier", "dev", "test"))}
+    plain, _ = build(Params.model_validate(params), 1)
+    drawn, account = build(Params.model_validate({**params, "shuffle_options": True}), 1)
+    assert account["options"] == {"shuffled": 400, "kept in order": 3} and drawn[400:] == plain[400:]
+    assert all(p.choices["ABCD".index(p.answer)] == f"right {n}" for n, p in enumerate(drawn[:400]))
+    letters = [problem.answer for problem in drawn[:400]]
+    assert all(70 <= letters.count(letter) <= 130 for letter in "ABCD")  # 100 expected, deviation 8.7
+    few, _ = build(
+        Params.model_validate({**params, "shuffle_options": True, "sizes": {**params["sizes"], "test": 40}}), 1
+    )
+    assert all(problem in drawn for problem in few)
+
+
+@pytest.mark.parametrize(
+    ("option", "positional"),
+    [
+        ("All of the above", True), ("none of these.", True), ("Both A and C", True), ("a and b only", True),
+        ("Neither", True), ("(A), (B), and (C)", True), ("Options A and B", True), ("a. and c. above", True),
+        ("All options given are correct", True),
+        ("No-one is above the law.", False), ("falls below minimum cost", False), ("has both a literal meaning", False),
+        ("All organisms reproduce.", False), ("multiply both sides by 6", False), ("a", False), ("A/B", False),
+    ],
+)  # fmt: skip
+def test_options_that_speak_of_others(option, positional):
+    assert bool(options._POSITIONAL.search(option)) == positional
+
+
+def test_mmlu_csv_may_name_its_options_by_letters(tmp_path):
+    (tmp_path / "virology_test.csv").write_text("Question,A,B,C,D,Answer\nWhich?,a,b,c,d,B\n")
+    ((_, values),) = path.read(tmp_path / "virology_test.csv", mmlu.HEADER)
+    assert mmlu.problem(row(values), 0)["answer"] == "B"
 
 
 def science(n):
     return {"Record ID": f"rec{n}", "Question": f"Which {n}?", "Correct Answer": f"right {n}\n", "Explanation": "e",
             "Incorrect Answer 1": "x", "Incorrect Answer 2": "y", "Incorrect Answer 3": "z"}  # fmt: skip
+
+
+def test_gpqa_csv_with_quotes_and_line_breaks(tmp_path):
+    record = {**science(7), "Question": 'He said "why?",\nthen; left.\n', "Incorrect Answer 3": "a, b\nand c"}
+    with open(tmp_path / "gpqa_diamond.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*record, "Subdomain"])
+        writer.writeheader()
+        writer.writerows([{**record, "Subdomain": "Optics"}, {**science(8), "Subdomain": "Genetics"}])
+    problems, account = build(section("gpqa", test=tmp_path / "gpqa_diamond.csv"), 1)
+    assert [problem.id for problem in problems] == ["gpqa/test/rec7", "gpqa/test/rec8"]
+    assert problems[0].question == 'He said "why?",\nthen; left.' and "a, b\nand c" in problems[0].choices
+    assert problems[0].choices["ABCD".index(problems[0].answer)] == "right 7" and account["licences"] == ["CC-BY-4.0"]
 
 
 def test_gpqa_options_are_shuffled_per_item(tmp_path):

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from stages.benchmarks import path, splits
-from stages.benchmarks.__main__ import Params, build
+from stages.benchmarks import duplicates, path, provenance, splits
+from stages.benchmarks.__main__ import Bundled, Params, build
 from stages.lib.errors import UserError
+from stages.lib.records import Problem, Source
 
 ALL = {"train": None, "verifier": None, "dev": None, "test": None}
 THIRDS = {"train": 0.5, "verifier": 0.3, "dev": 0.2}
@@ -72,6 +73,7 @@ def test_every_format_reads_the_same_rows(tmp_path):
         ("a.json", b'[{"a": 1},\n{"a": ]', ":2: not valid JSON"),
         ("a.csv", b"q,a\n1,2\n3\n", ":3: 1 fields, expected 2"),
         ("a.csv", b'q,a\n"1,2\n', ":2: not valid csv"),
+        ("a.csv", b"q,a,q\n1,2,3\n", ":1: a column stands twice in the header"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20], "cannot be unpacked"),
         ("a.parquet", b"PAR1", "cannot be read as Parquet"),
         ("a.xlsx", b"", "unknown kind of file"),
@@ -82,6 +84,95 @@ def test_what_is_not_a_row_is_an_error_with_its_line(tmp_path, name, content, me
     with pytest.raises(UserError) as error:
         path.tables({"test": [str(tmp_path / name)]})
     assert str(error.value).startswith(str(tmp_path / name)) and message in str(error.value)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_byte_order_marks_blank_ends_and_other_signs_change_nothing(tmp_path, mark):
+    line = b'{"q": "a b", "a": "1"}'
+    table = {"q": "a b", "a": "1"}
+    for name, content in {
+        "a.jsonl": line + b"\r\n\n  \n", "b.json": b"[" + line + b"]\n\n", "c.csv": b"q,a\r\na b,1\r\n\r\n \r\n",
+        "d.csv": b'"q";"a"\n"a b";1\n', "e.csv": b"q\ta\na b\t1\n", "f.csv": b"\nq,a\na b,1",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_bytes(mark + content)
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(mark + content))
+    found = path.tables({"test": [str(tmp_path)]})
+    assert len(found) == 12 and [[row.values for row in table.rows] for table in found] == [[table]] * 12
+    assert [table.rows[0].line for table in found if table.url.endswith("csv")] == [2, 2, 2, 3]
+
+
+def test_a_long_csv_field_is_read(tmp_path):
+    (tmp_path / "a.csv").write_text(f"q,a\n{'x' * 200_000},1\n")
+    assert len(path.tables({"test": [str(tmp_path)]})[0].rows[0].values["q"]) == 200_000
+
+
+def test_two_files_of_one_name_are_two_files(tmp_path):
+    for folder, start in (("a", 0), ("b", 40), ("c", 80)):
+        (tmp_path / folder).mkdir()
+        jsonl(tmp_path / folder / ("train.jsonl" if folder < "c" else "more.jsonl"), words(*range(start, start + 30)))
+    where = {"train": [str(tmp_path / name) for name in "abc"]}
+    params = {"name": "gsm8k", "source": "path", "sizes": ALL, "shares": THIRDS, "path": where}
+    problems, account = build(Params.model_validate(params), 1)
+    assert len({problem.id for problem in problems}) == 90 and not any(e["rejected"] for e in account["files"])
+    stems = {problem.id.removeprefix("gsm8k/train/")[:-5] for problem in problems}
+    assert stems == {"a/train", "b/train", "more"}
+    params["path"] = {"train": [str(tmp_path / "a"), str(tmp_path / "a/train.jsonl")]}
+    with pytest.raises(UserError, match="named twice"):
+        build(Params.model_validate(params), 1)
+
+
+def test_an_id_that_two_files_use_names_two_questions(tmp_path):
+    def contest(*numbers):
+        return [{"id": n, "problem": f"Find the integer {n} + {year}.", "answer": n} for n in numbers]
+
+    for year in (2024, 2025):
+        jsonl(tmp_path / f"aime{year}.jsonl", contest(1, 2))
+    jsonl(tmp_path / "copy.jsonl", [{"id": 1, "problem": "Find the integer 1 + 2024.", "answer": 1}, *contest(3)])
+    problems, account = build(section("aime", test=tmp_path), 1)
+    assert [p.id.removeprefix("aime/test/") for p in problems] == ["01", "02", "aime2025/01", "aime2025/02", "03"]
+    assert "id aime/test/01 stands already" in account["files"][2]["rejected"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "t.jsonl: no rows"),
+        ([{"question": f"{n}?", "answer": f"####{n}"} for n in range(9)] + [{"question": "", "answer": "x"}],
+         r"none of the 10 rows is a usable problem; 9 x `answer: its last line must be `#### number`, found '####0'`"),
+    ],
+)  # fmt: skip
+def test_a_file_without_a_usable_row_is_an_error(tmp_path, rows, message):
+    with pytest.raises(UserError, match=message):
+        build(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1)
+
+
+def test_many_rejects_and_empty_splits_are_said(tmp_path):
+    bad = [{"question": f"{n}?", "answer": f"no {n}"} for n in range(3)]
+    train, test = jsonl(tmp_path / "train.jsonl", words(5)), jsonl(tmp_path / "test.jsonl", words(*range(10, 17)) + bad)
+    params = section(shares=THIRDS, train=train, test=test)
+    said = list(provenance.warnings(build(params, 1)[1], [split for split in splits.SPLITS if params.fills(split)]))
+    assert len(said) == 3 and "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in said[0]
+    assert [line.split(";")[0] for line in said[1:]] == ["split verifier is empty", "split dev is empty"]
+    jsonl(test, words(*range(10, 28)) + bad[:2])
+    alone = section(test=test)
+    asked = [split for split in splits.SPLITS if alone.fills(split)]
+    assert asked == ["test"] and not list(provenance.warnings(build(alone, 1)[1], asked))  # 2 of 20 are not many
+
+
+def test_licences_are_the_rows_own_the_files_or_the_parameters(tmp_path):
+    def licences(rows, **parameters):
+        file = jsonl(tmp_path / "t.jsonl", rows)
+        params = {"name": "gsm8k", "source": "path", "sizes": ALL, "path": {"test": str(file)}, **parameters}
+        return build(Params.model_validate(params), 1)[1]["licences"]
+
+    assert licences(words(1)) == ["MIT"]
+    (tmp_path / "LICENSE.txt").write_text("                   Apache License\n     Version 2.0, January 2004\n")
+    own = [{**words(2)[0], "license": "CC-BY-NC-4.0"}]
+    assert licences(words(1)) == ["Apache-2.0"]
+    assert licences(words(1) + own) == ["Apache-2.0", "CC-BY-NC-4.0"]
+    assert licences(words(1) + own, licence="ODbL-1.0") == ["ODbL-1.0"]
+    (tmp_path / "LICENSE.txt").write_text("Ask us.\n")
+    assert licences(words(1)) == [f"see {tmp_path / 'LICENSE.txt'}"]
 
 
 def test_a_file_of_another_benchmark_is_refused(tmp_path):
@@ -130,6 +221,58 @@ def test_the_duplicate_across_math_splits_stays_in_test(tmp_path):
     assert account["files"][0]["rejected"][0]["reason"] == "the same question is math/test/0000 of the test rows"
 
 
+LONG = (
+    "Among the {n} residents of Aimeville there are {m} who own a golden ring and $\\frac{{{m}}}{{2}}$ who own {what}."
+)
+
+
+def test_near_duplicates_of_test_rows_are_refused(tmp_path):
+    """The same problem in other words or typesetting goes; a drill of other numbers, or a phrase in common, stays."""
+
+    def problem(n, m=195, what="a garden spade", answer=7, end="Find the number who own all."):
+        return {"problem": f"{LONG.format(n=n, m=m, what=what)} {end}", "answer": answer}
+
+    test = [problem(900), {"problem": r"Find $\frac{1}{x+1}$ if $x=1/6$.", "answer": 6}]
+    train = [
+        {**problem(900), "problem": problem(900)["problem"].replace("$", " $$ ").replace("golden", "diamond")},
+        {"problem": r"Find \( \dfrac{1}{x + 1} \) if \(x = 1/6 \)", "answer": 6},
+        problem(901, 13, "none", answer=7), problem(900, answer=8), {"problem": r"Find $\frac{1}{x-1}$.", "answer": 6},
+    ]  # fmt: skip
+    files = {"train": jsonl(tmp_path / "train.jsonl", train), "test": jsonl(tmp_path / "test.jsonl", test)}
+    made, account = build(section("aime", shares={"train": 1.0}, **files), 1)
+    assert account["near_duplicates"] == {
+        f"aime/train/000{i}": f"nearly the same question is aime/test/000{i} of the test rows" for i in (0, 1)
+    }
+    assert [reject["row"] for reject in account["files"][0]["rejected"]] == [1, 2, 4]  # row 4 is word for word
+    assert [p.id[-4:] for p in made if p.split == "train"] == ["0002", "0004"]
+
+
+def test_questions_about_one_passage_are_not_one_question():
+    passage = "This question refers to the following text. " + " ".join(f"word{n}" for n in range(80))
+
+    def asked(item, question, options):
+        return Problem(
+            id=item, benchmark="mmlu", split="x", question=f"{passage} {question}", choices=options, answer="A",
+            answer_type="choice", licence="MIT", source=Source(url="u"),
+        )  # fmt: skip
+
+    test = asked("t", "Who is meant?", ["The king", "The queen"])
+    assert not duplicates.near([asked("a", "When was it written?", ["In 1500", "In 1700"])], [test])
+    assert list(duplicates.near([asked("a", "Who, then, is meant?", ["The king", "The queen"])], [test])) == ["a"]
+
+
+def test_one_test_file_feeds_all_splits(tmp_path):
+    shares = {"train": 0.4, "verifier": 0.2, "dev": 0.2, "test": 0.2}
+    file = jsonl(tmp_path / "test.jsonl", words(*range(400)))
+    problems, account = build(section(shares=shares, test=file), 1)
+    assert account["shares"] == {"of": "the published test rows", **shares}
+    assert len({problem.id for problem in problems}) == 400 and all(p.id.startswith("gsm8k/test/") for p in problems)
+    counts = [account["splits"][split] / 400 for split in splits.SPLITS]
+    assert counts == pytest.approx(list(shares.values()), abs=0.08)
+    with pytest.raises(ValueError, match="nothing to share out"):
+        section(shares=shares, dev=file)
+
+
 def test_a_row_keeps_its_split_when_others_come_and_go(tmp_path):
     def where(numbers, seed=1):
         file = jsonl(tmp_path / "train.jsonl", words(*numbers))
@@ -176,6 +319,16 @@ def test_parameters_that_do_not_agree_are_refused(change, message):
     base = {"name": "gsm8k", "source": "path", "sizes": ALL, "path": {"test": "a"}}
     with pytest.raises(ValueError, match=message):
         Params.model_validate({**base, **change})
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [([5, 2], "5 is more than 2"), ([-1, 2], ">= 1|equal to 1"), ([0, 0], "1"), ([50, 60], "46"), ([3], "2")],
+)
+def test_steps_that_make_no_problem_are_refused(steps, message):
+    with pytest.raises(ValueError, match=message):
+        Bundled.model_validate({"steps": steps, "largest": 60, "inverse": 0.25})
+    Bundled.model_validate({"steps": [1, 46], "largest": 60, "inverse": 0.25})
 
 
 def test_the_bundled_benchmark_is_apart_and_its_arithmetic_holds():

@@ -1,5 +1,6 @@
 """Records survive a round trip byte for byte, and a bad row is named by file and line, never skipped."""
 
+import codecs
 import json
 import random
 
@@ -14,6 +15,7 @@ from stages.lib.records import (
     Sample,
     Score,
     Source,
+    jsonl_rows,
     read_problems,
     read_samples,
     read_scores,
@@ -85,6 +87,12 @@ def test_a_bad_row_is_named(tmp_path, lines, reason):
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=reason):
         read_problems(path)
+
+
+def test_a_byte_order_mark_and_blank_ends_are_no_content(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(codecs.BOM_UTF8 + GOOD.encode() + b"\n\n \r\n")
+    assert [number for number, _ in jsonl_rows(path)] == [1] and read_problems(path) == [problem(1)]
 
 
 def test_bytes_that_are_not_utf8_crlf_and_long_lines(tmp_path):

@@ -87,7 +87,7 @@ class Bundled(Section):
     @classmethod
     def _rising(cls, steps: list[int]) -> list[int]:
         if steps[0] > steps[1]:
-            raise ValueError(f"must be [fewest, most], found {steps}")
+            raise ValueError(f"must be [fewest, most], {steps[0]} is more than {steps[1]}")
         return steps
 
 

@@ -1,15 +1,17 @@
 """Near-duplicates of test rows among the others: two published forms of one problem, in other words or typesetting.
 
-A row nearly repeats a test row when their sets of 5-word runs are alike (MinHash, `stages/lib/overlap.py`), or when they
-have a 13-word run and the answer in common. Either sign alone misleads somewhere: AIME problems end in set phrases of
-that length, so a run counts only where few test rows have it and a quarter of all runs is shared; MMLU asks several
-questions about one passage, so two questions with options must have the right one in common.
+A row nearly repeats a test row when both have the same answer, and besides the same letters and signs once TeX's layout is
+gone, or sets of 5-word runs that are alike (MinHash, `stages/lib/overlap.py`), or a 13-word run in common. One sign alone
+misleads: AIME problems end in set phrases of that length, so a run counts only where few test rows have it and a quarter
+of all 5-word runs is shared; MMLU asks several questions about one passage, so of questions with options the whole must
+be alike; drills change a number only. Programs have no one answer, so their statements decide.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from stages.benchmarks.options import LETTERS
 from stages.lib import overlap
@@ -17,26 +19,47 @@ from stages.lib.records import Problem
 
 ALIKE = 0.25  # two typesettings of one AIME problem share 0.29 of their 5-word runs or more, two problems 0.24 or less
 SET_PHRASE = 4  # a 13-word run in more test rows than this is a phrase of the contest
+_LAYOUT = re.compile(
+    r"\\(?:left|right|big+l?|big+r?|displaystyle|textstyle|text|mathrm|mathbf|mbox|limits|q?quad)(?![a-z])"
+    r"|(?<=\\)[dt](?=frac|binom)|\\[\[\]()!,;: ]|[\s{}$.,;:!?~]",
+    re.IGNORECASE,
+)
 
 
 def near(problems: Sequence[Problem], tests: Sequence[Problem]) -> dict[str, str]:
     """id -> reason of every problem that nearly repeats a test problem."""
+    found: dict[str, str] = {}
+    for one, test in [*_typeset(problems, tests), *_alike(problems, tests)]:
+        if _answer(one) == _answer(test):
+            found.setdefault(one.id, f"nearly the same question is {test.id} of the test rows")
+    return found
+
+
+def _answer(problem: Problem) -> str:
+    if problem.answer_type == "code":
+        return ""
+    right = problem.choices[LETTERS.index(problem.answer)] if problem.choices else problem.answer
+    return _LAYOUT.sub("", right)
+
+
+def _typeset(problems: Sequence[Problem], tests: Sequence[Problem]) -> Iterator[tuple[Problem, Problem]]:
+    known = {_LAYOUT.sub("", test.prompt()): test for test in tests}
+    for problem in problems:
+        if test := known.get(_LAYOUT.sub("", problem.prompt())):
+            yield problem, test
+
+
+def _alike(problems: Sequence[Problem], tests: Sequence[Problem]) -> Iterator[tuple[Problem, Problem]]:
+    """A question of fewer words than a run has says too little to be like another."""
+    problems, tests = (
+        [p for p in group if len(overlap.words(p.prompt())) >= overlap.RUN] for group in (problems, tests)
+    )
     texts, references = [p.prompt() for p in problems], [p.prompt() for p in tests]
-    found = {}
     for i, j in overlap.similar(texts, references):
-        if not problems[i].choices or _right(problems[i]) == _right(tests[j]):
-            found.setdefault(problems[i].id, tests[j].id)
+        yield problems[i], tests[j]
     for i, j in _sharing(texts, references):
-        if not problems[i].choices and problems[i].answer == tests[j].answer:
-            one, other = (overlap.runs(text, overlap.SHINGLE) for text in (texts[i], references[j]))
-            if len(one & other) >= ALIKE * len(one | other):
-                found.setdefault(problems[i].id, tests[j].id)
-    return {item: f"nearly the same question is {test} of the test rows" for item, test in found.items()}
-
-
-def _right(problem: Problem) -> str:
-    """The text of the right option."""
-    return problem.choices[LETTERS.index(problem.answer)] if problem.choices else problem.answer
+        if not problems[i].choices and _resemblance(texts[i], references[j]) >= ALIKE:
+            yield problems[i], tests[j]
 
 
 def _sharing(texts: Sequence[str], references: Sequence[str]) -> list[tuple[int, int]]:
@@ -50,7 +73,13 @@ def _sharing(texts: Sequence[str], references: Sequence[str]) -> list[tuple[int,
             (i, j)
             for i, text in enumerate(texts)
             for run in overlap.runs(text, overlap.RUN)
-            if len(known.get(run, ())) <= SET_PHRASE
-            for j in known.get(run, ())
+            if 0 < len(known.get(run, ())) <= SET_PHRASE
+            for j in known[run]
         }
     )
+
+
+def _resemblance(one: str, other: str) -> float:
+    """Jaccard similarity of the sets of 5-word runs."""
+    a, b = overlap.runs(one, overlap.SHINGLE), overlap.runs(other, overlap.SHINGLE)
+    return len(a & b) / len(a | b)
