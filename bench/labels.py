@@ -31,7 +31,6 @@ def main() -> None:
         engines,
         gradeschool,
         label_audit,
-        models,
         rollouts,
         seeds,
         step_labels,
@@ -48,15 +47,15 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("data/generator/model"))
     arguments = parser.parse_args()
 
-    engine, tokenizer = engines.make_engine("native", arguments.model, 1024), models.load_tokenizer(arguments.model)
+    engine, encoder = engines.make_engine("native", arguments.model, 1024), encoding.Encoder.load(arguments.model)
     problems = gradeschool.problems("dev", arguments.problems, SEED, steps=(3, 5), largest=60)
-    prompts = [encoding.prompt_ids(tokenizer, problem.prompt()) for problem in problems]
+    prompts = [encoder.prompt_ids(problem) for problem in problems]
     keys = [[seeds.key(SEED, "bench", problem.id, i) for i in range(arguments.pool)] for problem in problems]
     solutions, right = [], []
-    for problem, draws in zip(problems, sample(engine, prompts, keys, 0.7, 320, [tokenizer.eos_token_id]), strict=True):
+    for problem, draws in zip(problems, sample(engine, prompts, keys, 0.7, 320, encoder.stops), strict=True):
         pool = []
         for index, draw in enumerate(draws):
-            text = tokenizer.decode(draw.ids, skip_special_tokens=True)
+            text = encoder.decode(draw)
             answer = answers.extract(text, "integer") if draw.finish == "stop" else None
             pool.append(
                 Sample(problem_id=problem.id, index=index, text=text, answer=answer, finish=draw.finish, logprob=0.0,
@@ -67,7 +66,7 @@ def main() -> None:
         solutions += [of for of, _ in known]
         right += [steps for _, steps in known]
 
-    complete, n = rollouts.completer(engine, tokenizer, SEED, 0.7, 320), arguments.completions
+    complete, n = rollouts.completer(engine, encoder, SEED, 0.7, 320), arguments.completions
 
     def labelled(search, complete, of=solutions):
         began = time.monotonic()

@@ -81,11 +81,14 @@ def by_us(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float:
     from transformers import AutoModelForCausalLM
 
     from stages.lib import training
+    from stages.lib.encoding import Encoder
     from stages.lib.execution import Execution
     from stages.lib.optimisation import Optimisation
     from stages.lib.stepwise import StepVerifier, example
 
-    verifier = StepVerifier("prm", AutoModelForCausalLM.from_config(config("qwen2", len(tokenizer))), tokenizer, "head")
+    verifier = StepVerifier(
+        "prm", AutoModelForCausalLM.from_config(config("qwen2", len(tokenizer))), Encoder(tokenizer), "head"
+    )
     examples = []
     for problem, sample, labels in made:
         read = verifier.read(problem, sample)
@@ -111,11 +114,12 @@ def by_trl(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float | 
     from datasets import Dataset
     from transformers import AutoModelForTokenClassification
 
-    from stages.lib.encoding import PROMPT, steps_of
+    from stages.lib.encoding import steps_of
+    from stages.lib.prompts import PLAIN
 
     rows = [
         {
-            "prompt": PROMPT.format(question=problem.prompt()),
+            "prompt": PLAIN.format(question=problem.prompt()),
             "completions": steps_of(sample.text),
             "labels": [bool(label) for label in labels],
         }
@@ -172,10 +176,11 @@ def scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from stages.lib.encoding import Encoder
     from stages.lib.stepwise import StepVerifier
 
     model = AutoModelForCausalLM.from_config(config("lfm2", len(tokenizer))).eval()
-    verifier = StepVerifier("prm", model, tokenizer, "head")
+    verifier = StepVerifier("prm", model, Encoder(tokenizer), "head")
     torch.nn.init.normal_(verifier.head.weight)
     work = [(problem, [sample for sample, _ in pool]) for problem, pool in pools(count, samples)]
     methods = {"shared": verifier.step_scores, "step": lambda *x: by_step(verifier, *x),

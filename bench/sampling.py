@@ -51,7 +51,8 @@ def generator(count: int):
         raise SystemExit("data/generator/model: not found; run `make repro` first")
     model, tokenizer = models.load_causal_lm(path).eval(), models.load_tokenizer(path)
     problems = gradeschool.problems("test", count, SEED, steps=(3, 5), largest=60)
-    return model, [encoding.prompt_ids(tokenizer, problem.prompt()) for problem in problems], [tokenizer.eos_token_id]
+    encoder = encoding.Encoder(tokenizer)
+    return model, [encoder.prompt_ids(problem) for problem in problems], [tokenizer.eos_token_id]
 
 
 def rate(work: Callable[[], float]) -> float:

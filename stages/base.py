@@ -114,10 +114,10 @@ def build(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
 
 def example(tokenizer: PreTrainedTokenizerBase, document: Document) -> Example:
     """Token ids of a document and the weight of learning each of them."""
-    from stages.lib import encoding
+    from stages.lib.encoding import Encoder
     from stages.lib.packing import Example
 
-    ids = encoding.prompt_ids(tokenizer, document.question)
+    ids = Encoder(tokenizer).prompt_ids(document.question)
     weights = [0.0] * len(ids)
     for text, weight in document.segments:
         piece = tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,7 +1,7 @@
 """Select among N solutions and say what it is worth: curves for every N, intervals, comparisons with majority.
 
-Reads   data/samples/{dev,test,test_greedy,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and their problems
-        data/{samples,scores}/metrics.json
+Reads   data/samples/{dev,test,test_greedy,test_options,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and
+        their problems, data/{samples,scores}/metrics.json, data/generator/prompt.json
 Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in
         distribution, {matrix.md, matrix.csv, matrix.png} out of it
 
@@ -31,12 +31,15 @@ from stages.lib import (
     first_error,
     matrix,
     pools,
+    prompts,
     records,
     scorecard,
     sets,
     standings,
 )
 from stages.lib.params import Params as Section
+
+SINGLE = ("greedy", "options")  # ways to give one solution
 
 
 class Params(Section):
@@ -55,7 +58,7 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
         return {}
     dev, test = _pools(run, "dev"), _pools(run, "test")
     choices = curves.choose(dev, run.params.powers, run.params.top_shares, run.seed)
-    found = {"greedy": greedy(run)} | curves.evaluate(test, choices, run.params.draws, run.seed)
+    found = single(run) | curves.evaluate(test, choices, run.params.draws, run.seed)
     results = curves.intervals(found, run.seed, run.params.resamples)
     on_dev = curves.evaluate(dev, choices, 2, run.seed)
     likelihood = standings.own_choice(on_dev)
@@ -99,7 +102,7 @@ def equal_compute(run: execution.Execution[Params], results: dict[str, Any]) -> 
     sizes = {name: json.loads(run.data(name, "metrics.json").read_text("utf-8")) for name in ("samples", "scores")}
     verifiers = {name: own["parameters"] for name, own in sizes["scores"].items()}
     cost = compute.flops(samples, scores, sizes["samples"]["parameters"], verifiers)
-    methods = [name for name in standings.order(results) if not name.startswith("top_") and name != "greedy"]
+    methods = [name for name in standings.order(results) if not name.startswith("top_") and name not in SINGLE]
     budgets = [2**i for i in range(max(results["majority"]).bit_length())]
     header, rows = compute.table(results, methods, cost, budgets)
     title = f"What the price of drawing so many solutions buys; one costs {cost['draw']:.3g} floating-point operations."
@@ -124,17 +127,18 @@ def calibration(run: execution.Execution[Params], test: list[pools.Pool]) -> Non
 def first_errors(run: execution.Execution[Params]) -> dict[str, Any]:
     """Where the process verifier sees the first wrong step, against the truth: threshold from dev, measured elsewhere."""
     dev, reported = [], {}
+    split = prompts.Prompt.read(run.data("generator", "prompt.json")).split
     for name in sets.SCORED:
         problems = {problem.id: problem for problem in sets.problems(run, name)}
         scores = [s for s in records.read_scores(run.data("scores", f"{name}.parquet")) if s.verifier == "prm"]
         samples = records.read_samples(run.data("samples", f"{name}.parquet"))
         if name == "dev":
-            dev = first_error.cases(problems, samples, scores)
+            dev = first_error.cases(problems, samples, scores, split)
             continue
         groups: dict[str, list[Any]] = {}
         for sample in samples:
             groups.setdefault(sets.group(problems[sample.problem_id]), []).append(sample)
-        reported |= {group: first_error.cases(problems, own, scores) for group, own in groups.items()}
+        reported |= {group: first_error.cases(problems, own, scores, split) for group, own in groups.items()}
     return first_error.measured(dev, reported)
 
 
@@ -167,13 +171,19 @@ def _pools(run: execution.Execution[Params], split: str) -> list[pools.Pool]:
     )
 
 
-def greedy(run: execution.Execution[Params]) -> curves.Curve:
-    """One solution per problem at temperature 0, problems in the order of the pools."""
+def single(run: execution.Execution[Params]) -> dict[str, curves.Curve]:
+    """One solution per problem, problems in the order of the pools: at temperature 0, and of multiple choice the option
+    whose letter is likeliest."""
     import numpy as np
 
-    problems = records.read_problems(run.data("benchmarks", "test.jsonl"))
-    drawn = pools.from_records(problems, records.read_samples(run.data("samples", "test_greedy.parquet")), [])
-    return curves.Curve(np.array([1]), np.array([[each.correct[0]] for each in drawn]), np.zeros(1))
+    problems, found = records.read_problems(run.data("benchmarks", "test.jsonl")), {}
+    for name in SINGLE:
+        samples = records.read_samples(run.data("samples", f"test_{name}.parquet"))
+        if len(samples) == len(problems):
+            right = {sample.problem_id: float(bool(sample.correct and sample.finish == "stop")) for sample in samples}
+            values = np.array([[right[problem.id]] for problem in problems])
+            found[name] = curves.Curve(np.array([1]), values, np.zeros(1))
+    return found
 
 
 if __name__ == "__main__":

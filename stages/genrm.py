@@ -23,8 +23,7 @@ from stages.lib.execution import Execution, run
 from stages.lib.optimisation import Optimisation
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
+    from stages.lib.encoding import Encoder
     from stages.lib.generative import GenerativeVerifier, Judgement
     from stages.lib.packing import Example
     from stages.lib.pretraining import Segment
@@ -119,26 +118,24 @@ class Case(NamedTuple):
         return self.example._replace(lm=weights)
 
 
-def case(
-    tokenizer: PreTrainedTokenizerBase, pair: Pair, mode: Literal["direct", "cot"], segments: list[Segment]
-) -> Case:
+def case(encoder: Encoder, pair: Pair, mode: Literal["direct", "cot"], segments: list[Segment]) -> Case:
     """Question and solution, then segments by their weights, and the end."""
     from stages.lib import rationales
     from stages.lib.generative import question_ids
     from stages.lib.packing import Example
 
     problem, sample = pair
-    ids, solution = question_ids(tokenizer, problem, sample.text, mode)
+    ids, solution = question_ids(encoder, problem, sample.text, mode)
     weights = [0.0] * len(ids)
     texts = [text for text, _ in segments]  # in one call: a call costs as much as its texts
-    for piece, (_, weight) in zip(tokenizer(texts, add_special_tokens=False)["input_ids"], segments, strict=True):
+    for piece, (_, weight) in zip(encoder.texts(texts), segments, strict=True):
         ids, weights = ids + piece, weights + [float(weight)] * len(piece)
-    example = Example([*ids, tokenizer.eos_token_id], [*weights, 1.0])
+    example = Example([*ids, encoder.end], [*weights, 1.0])
     return Case(example, solution, rationales.outcome(sample))
 
 
 def examples(
-    tokenizer: PreTrainedTokenizerBase,
+    encoder: Encoder,
     pairs: list[Pair],
     kept: list[tuple[Pair, list[Segment]]],
     solved: list[Problem],
@@ -149,13 +146,13 @@ def examples(
     """All that is learnt at one lambda. Solutions weigh, all together, lambda times what verification does."""
     from stages.lib import gold, pretraining, rationales, seeds
 
-    cases = [case(tokenizer, pair, "cot", segments) for pair, segments in kept]
+    cases = [case(encoder, pair, "cot", segments) for pair, segments in kept]
     for pair in pairs:
         if seeds.uniforms(seed, "genrm", VERSION, pair[0].id, pair[1].index, "direct", n=1)[0] < params.direct_share:
             verdict = pretraining.yes(rationales.outcome(pair[1]))
-            cases.append(case(tokenizer, pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
+            cases.append(case(encoder, pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
     wanted = params.lm_data == "gold" and lm_weight > 0
-    solutions = [gold.example(tokenizer, problem) for problem in solved if problem.steps and wanted]
+    solutions = [gold.example(encoder, problem) for problem in solved if gold.steps(problem) and wanted]
 
     def made(weight: float) -> list[Example]:
         own = weight if params.lm_data == "samples" else 0.0
@@ -213,6 +210,7 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
 
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import files, models, parts, records, training
+    from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.generative import GenerativeVerifier, Sampling
 
@@ -235,7 +233,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     if right in (0, 1) and run.is_main:
         print("genrm: warning: all samples are right, or all wrong: this verifier will say one thing", file=sys.stderr)
     path = run.data(params.start, "model")
-    tokenizer = models.load_tokenizer(path)
+    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
     dev: dict[str, list[Any]] = {}
     for sample in records.read_samples(run.data("samples", "dev.parquet")):
         if sample.index < params.eval_samples:
@@ -245,7 +243,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     modes = (["cot"] if kept else []) + (["direct"] if params.direct_share else [])
     best, sweep = None, {}
     for i, weight in enumerate(params.lm_weights):
-        made = examples(tokenizer, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
+        made = examples(encoder, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
         trained = replace(run, key=f"{run.key}/{i}")  # checkpoints of its own
         model = models.adapted(models.load_causal_lm(path), params.lora_rank)
         history = training.train(trained, training.Losses(model), made, params)
@@ -254,7 +252,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             how = Sampling(
                 mode, params.votes, params.temperature, params.max_new_tokens, params.rows, run.seed, "genrm"
             )
-            verifier = GenerativeVerifier("genrm", models.merged(model), tokenizer, how)
+            verifier = GenerativeVerifier("genrm", models.merged(model), encoder, how)
             facts[mode] = measured(pools, judged(trained, mode, verifier, pools), params.votes)
         sweep[f"{weight:g}"] = facts
         auc = facts[modes[0]]["auc"] or 0.0

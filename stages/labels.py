@@ -1,6 +1,6 @@
 """labels: is each step of a solution right? By exact truth where a program knows it, and by Monte Carlo.
 
-Reads data/generator/model (the completer, unless another is named), data/samples/{verifier,dev}.parquet and
+Reads data/generator/{model, prompt.json} (the completer, unless another is named), data/samples/{verifier,dev}.parquet and
 data/benchmarks/{verifier,dev}.jsonl. Writes data/labels/{verifier,dev}.parquet and the audit of Monte-Carlo labels against
 the truth: audit.json, audit.md, audit.png.
 
@@ -24,6 +24,7 @@ from pydantic import Field
 from stages.lib import params, records, seeds, step_labels, truth
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution, run
+from stages.lib.prompts import Prompt
 from stages.lib.records import Problem, Record, Sample, StepLabel
 from stages.lib.rollouts import Complete, Prefix, Search, replay, resolve
 from stages.lib.step_labels import Estimate, Solution
@@ -94,18 +95,17 @@ def pools(path: Path, problems: Sequence[Problem]) -> dict[str, list[Sample]]:
     return found
 
 
-def chosen(problems: Sequence[Problem], pools: Mapping[str, list[Sample]], params: Params) -> dict[str, list[Solution]]:
-    """problem id -> the solutions that Monte Carlo labels. Raises UserError for problems that are answered by code."""
+def chosen(
+    problems: Sequence[Problem], pools: Mapping[str, list[Sample]], params: Params, prompt: Prompt
+) -> dict[str, list[Solution]]:
+    """problem id -> the solutions that Monte Carlo labels."""
     found = {}
     for problem in problems if searches(params) else ():
-        if problem.answer_type == "code":
-            raise UserError(
-                f"{problem.id}: a rollout is graded by its answer, and code has to be run; "
-                f"set labels.problems and labels.audit_problems to 0"
-            )
         pool = pools[problem.id]
         if pool and (not params.mixed_only or step_labels.mixed([bool(sample.correct) for sample in pool])):
-            found[problem.id] = step_labels.solutions(problem, pool, params.pool)[: params.samples_per_problem]
+            found[problem.id] = step_labels.solutions(problem, pool, params.pool, prompt.split)[
+                : params.samples_per_problem
+            ]
     return found
 
 
@@ -150,10 +150,12 @@ def monte_carlo(
     return labels, costs
 
 
-def exact(problems: Sequence[Problem], pools: Mapping[str, list[Sample]]) -> dict[tuple[str, int], list[bool]]:
+def exact(
+    problems: Sequence[Problem], pools: Mapping[str, list[Sample]], prompt: Prompt
+) -> dict[tuple[str, int], list[bool]]:
     """(problem id, index) -> the truth of each step of each sample of which it is known."""
     found = {
-        (problem.id, sample.index): truth.steps_right(problem, sample.text)
+        (problem.id, sample.index): truth.steps_right(problem, sample.text, prompt.split)
         for problem in problems
         for sample in pools[problem.id]
     }
@@ -226,7 +228,7 @@ def audit(
 
 def labelled(
     run: Execution[Params], name: str, problems: list[Problem], pools: Mapping[str, list[Sample]],
-    wanted: Mapping[str, list[Solution]],
+    wanted: Mapping[str, list[Solution]], prompt: Prompt,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the labels of a set, and on dev the audit; the stage's metrics of it. All processes have drawn their share."""
     from stages.lib import label_audit, parts
@@ -235,7 +237,7 @@ def labelled(
     outcomes = {(row.problem_id, row.prefix): row.right for row in kept if row.prefix}
     of = [one for group in wanted.values() for one in group]
     labels, costs = monte_carlo(of, outcomes, run.params)
-    right = exact(problems, pools)
+    right = exact(problems, pools, prompt)
     records.write_labels(run.out / f"{name}.parquet", rows(labels, right if "exact" in run.params.methods else {}))
     if name == "dev":
         audit(run, of, right, outcomes)
@@ -269,7 +271,8 @@ def share(
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import engines, models, parts, rollouts
+    from stages.lib import engines, parts, rollouts
+    from stages.lib.encoding import Encoder
 
     state = parts.joined(run)
     path = run.root / run.params.completer
@@ -278,18 +281,19 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     def load() -> Complete:
         engine = engines.make_engine(run.params.engine, path, run.params.rows, run.params.dtype, state.device)
-        tokenizer = models.load_tokenizer(path)
-        return rollouts.completer(engine, tokenizer, run.seed, run.params.temperature, run.params.max_new_tokens)
+        encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+        return rollouts.completer(engine, encoder, run.seed, run.params.temperature, run.params.max_new_tokens)
 
     problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in SETS}
     samples = {name: pools(run.data("samples", f"{name}.parquet"), problems[name]) for name in SETS}
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
-    wanted = {name: chosen(problems[name][: first[name]], samples[name], run.params) for name in SETS}
+    prompt = Prompt.read(run.data("generator", "prompt.json"))
+    wanted = {name: chosen(problems[name][: first[name]], samples[name], run.params, prompt) for name in SETS}
     share(run, wanted, load)
     state.wait_for_everyone()
     if not run.is_main:
         return {}
-    metrics = {name: labelled(run, name, problems[name], samples[name], wanted[name]) for name in SETS}
+    metrics = {name: labelled(run, name, problems[name], samples[name], wanted[name], prompt) for name in SETS}
     run.count(tokens=sum(each["tokens"] for each in metrics.values()))
     return metrics
 

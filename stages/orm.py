@@ -47,6 +47,7 @@ def chosen(samples: list[Any], params: Params) -> list[Any]:
 
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import files, gold, models, records, scorecard, training
+    from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.verifiers import ScalarVerifier, example, scores_of
 
@@ -65,21 +66,20 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             "orm: warning: all samples are right, or all wrong: this verifier cannot tell them apart", file=sys.stderr
         )
     path = run.data(params.start, "model")
-    model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
-    verifier = ScalarVerifier("orm", model, tokenizer, params.loss)
+    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    model = models.adapted(models.load_causal_lm(path), params.lora_rank)
+    verifier = ScalarVerifier("orm", model, encoder, params.loss)
     if params.head_words:
         verifier.start_from_words(*params.head_words)
     own = params.lm_weight > 0 and params.lm_data == "samples"
     examples = [
-        example(
-            tokenizer, problems["verifier"][sample.problem_id], sample, params.level, lm=own and bool(sample.correct)
-        )
+        example(encoder, problems["verifier"][sample.problem_id], sample, params.level, lm=own and bool(sample.correct))
         for sample in samples
     ]
     if params.lm_weight > 0 and params.lm_data == "gold":
-        worked = [gold.example(tokenizer, problem) for problem in problems["train"].values() if problem.steps]
+        worked = [gold.example(encoder, problem) for problem in problems["train"].values() if gold.steps(problem)]
         if not worked:
-            raise UserError("data/benchmarks/train.jsonl: no problem has gold steps; set orm.lm_data: samples")
+            raise UserError("data/benchmarks/train.jsonl: no problem has a gold solution; set orm.lm_data: samples")
         examples += islice(cycle(worked), len(examples))  # an equal mix: the few gold solutions come round many times
     history = training.train(
         run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout

@@ -59,12 +59,11 @@ def by_sample(labels: list[StepLabel], method: str) -> Labels:
 
 def chosen(samples: list[Sample], labels: Labels, params: Params) -> list[Sample]:
     """The samples to train on, by problem: those that have labels, or no step that could have one."""
-    from stages.lib.encoding import steps_of
     from stages.lib.records import by_problem
 
     first: dict[Any, Sample] = {}
     for sample in samples:
-        known = (sample.problem_id, sample.index) in labels or not steps_of(sample.text)
+        known = (sample.problem_id, sample.index) in labels or not sample.text.strip()
         if sample.index < params.samples_per_problem and known:
             which = (sample.text, sample.finish) if params.distinct else sample.index
             first.setdefault((sample.problem_id, which), sample)
@@ -92,6 +91,7 @@ def step_auc(steps: Mapping[tuple[str, int], list[float]], labels: Labels) -> fl
 
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import aggregation, files, models, records, scorecard, training
+    from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.stepwise import StepVerifier, example
     from stages.lib.verifiers import scores_of
@@ -116,8 +116,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
         )
     path = run.data(params.start, "model")
-    model, tokenizer = models.adapted(models.load_causal_lm(path), params.lora_rank), models.load_tokenizer(path)
-    verifier = StepVerifier("prm", model, tokenizer, params.form, params.words, params.mark)
+    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    model = models.adapted(models.load_causal_lm(path), params.lora_rank)
+    verifier = StepVerifier("prm", model, encoder, params.form, params.words, params.mark)
     examples, known = [], 0
     for sample in samples:
         steps = labels["verifier"].get((sample.problem_id, sample.index), {})

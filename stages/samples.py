@@ -1,8 +1,9 @@
 """samples: draw N solutions for every problem, extract their answers, grade them.
 
-Reads data/generator/model, data/benchmarks/{verifier,dev,test}.jsonl, data/ood/test.jsonl, data/aime/{test,unseen}.jsonl.
-Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one temperature) and
-test_greedy.parquet (one).
+Reads data/generator/{model, prompt.json}, data/benchmarks/{verifier,dev,test}.jsonl, data/ood/test.jsonl and
+data/aime/{test,unseen}.jsonl.
+Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one temperature), test_greedy.parquet
+(one) and test_options.parquet (of multiple choice, the option whose letter is likeliest).
 
 The verifiers learn from `verifier` and are judged on the others; all are drawn at the same temperature, for a
 verifier trained on other samples than it will rank is tested out of its depth (Cobbe et al. 2021, arXiv:2110.14168, draw
@@ -19,18 +20,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib import answers, params, records, seeds, sets
+from stages.lib import grading, params, records, seeds, sets
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution, run
 from stages.lib.records import Problem, Sample
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from pathlib import Path
 
+    from stages.lib.encoding import Encoder
     from stages.lib.sampling import Draw, Engine
 
 VERSION = 1  # part of every key: raise it when the way of drawing changes
-SETS = (*sets.SOURCES, "test_greedy")
+SETS = ("test_options", *sets.SOURCES, "test_greedy")
 
 
 class Params(params.Params):
@@ -55,31 +57,24 @@ def keys(seed: int, problem: Problem, n: int) -> list[int]:
     return [seeds.key(seed, "samples", VERSION, problem.id, index) for index in range(n)]
 
 
-def graded(problem: Problem, draws: list[Draw], tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
-    """Draws as samples. `correct` is None where only running the code can tell."""
-    samples = []
-    for index, draw in enumerate(draws):
-        ids = draw.ids[:-1] if draw.finish == "stop" else draw.ids
-        text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        answer = answers.extract(text, problem.answer_type) if draw.finish == "stop" else None
-        correct = answer is not None and answers.equal(problem.answer, answer, problem.answer_type)
-        samples.append(
-            Sample(
-                problem_id=problem.id, index=index, text=text, answer=answer, finish=draw.finish,
-                correct=None if problem.answer_type == "code" else correct,
-                logprob=sum(draw.logprobs), min_logprob=min(draw.logprobs), tokens=len(draw.ids),
-            )
-        )  # fmt: skip
-    return samples
+def graded(problem: Problem, draws: list[Draw], encoder: Encoder) -> list[Sample]:
+    """Draws as samples, graded; those that were cut off have no answer."""
+    texts = [encoder.decode(draw) for draw in draws]
+    ended = [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
+    return [
+        Sample(
+            problem_id=problem.id, index=index, text=text, answer=grade.answer, finish=draw.finish,
+            correct=grade.correct, logprob=sum(draw.logprobs), min_logprob=min(draw.logprobs), tokens=len(draw.ids),
+        )
+        for index, (draw, text, grade) in enumerate(zip(draws, texts, grading.grade(problem, ended), strict=True))
+    ]  # fmt: skip
 
 
 def drawn(
-    engine: Engine, tokenizer: PreTrainedTokenizerBase, problems: list[Problem], name: str, run: Execution[Params]
+    engine: Engine, encoder: Encoder, problems: list[Problem], name: str, run: Execution[Params]
 ) -> Iterator[list[Sample]]:
     """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
-    from stages.lib import encoding
-
-    prompts = [encoding.prompt_ids(tokenizer, problem.prompt()) for problem in problems]
+    prompts = [encoder.prompt_ids(problem, shots=True) for problem in problems]
     for problem, prompt in zip(problems, prompts, strict=True):
         if len(prompt) + run.params.max_new_tokens > engine.context:
             raise UserError(
@@ -88,9 +83,20 @@ def drawn(
             )
     own = [keys(run.seed, problem, count(name, run.params)) for problem in problems]
     temperature = 0.0 if name == "test_greedy" else run.params.temperature
-    stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, [tokenizer.eos_token_id])
+    stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, encoder.stops)
     for i, draws in run.progress(stream, len(problems), name):
-        yield graded(problems[i], draws, tokenizer)
+        yield graded(problems[i], draws, encoder)
+
+
+def chosen(
+    path: Path, device: Any, encoder: Encoder, problems: list[Problem], run: Execution[Params]
+) -> Iterator[list[Sample]]:
+    """The likeliest option of each problem. Its model is gone before an engine fills the memory."""
+    from stages.lib import models, options
+
+    model = models.load_causal_lm(path, run.params.dtype).to(device)
+    for problem in run.progress(problems, len(problems), "options"):
+        yield [options.choose(model, encoder, problem)]
 
 
 def summary(samples: list[Sample]) -> dict[str, float]:
@@ -111,20 +117,24 @@ def summary(samples: list[Sample]) -> dict[str, float]:
 
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import engines, models, parts
+    from stages.lib.encoding import Encoder
 
     state = parts.joined(run)
     path = run.data("generator", "model")
-    tokenizer = models.load_tokenizer(path)
-    problems = {name: sets.problems(run, name.removesuffix("_greedy")) for name in SETS}
+    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    problems = {name: sets.problems(run, name.partition("_")[0]) for name in SETS}
+    problems["test_options"] = [problem for problem in problems["test_options"] if problem.choices]
     engine = None
     for name in SETS:
         done = parts.finished(run.checkpoints, name, Sample)
         mine = parts.mine(run, problems[name], done, lambda problem: problem.id)
-        if mine:
+        if mine and name == "test_options":
+            parts.append(run, name, chosen(path, state.device, encoder, mine, run))
+        elif mine:
             engine = engine or engines.make_engine(
                 run.params.engine, path, run.params.rows, run.params.dtype, state.device
             )
-            parts.append(run, name, drawn(engine, tokenizer, mine, name, run))
+            parts.append(run, name, drawn(engine, encoder, mine, name, run))
     state.wait_for_everyone()
     if not run.is_main:
         return {}

@@ -21,6 +21,7 @@ from stages.lib.params import Params as Strict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages.lib.prompts import Prompt
     from stages.lib.records import Problem, Sample, Score
     from stages.lib.verifiers import Verifier
 
@@ -78,9 +79,8 @@ def all_scored(
             yield scored(verifier, problem, samples)
 
 
-def measured(pools: dict[str, list[Sample]], scores: list[Score]) -> dict[str, Any]:
+def measured(pools: dict[str, list[Sample]], scores: list[Score], prompt: Prompt) -> dict[str, Any]:
     from stages.lib import scorecard
-    from stages.lib.encoding import steps_of
 
     given = {(score.problem_id, score.index): score.score for score in scores}
     by_problem = [[given[s.problem_id, s.index] for s in pool] for pool in pools.values()]
@@ -88,13 +88,15 @@ def measured(pools: dict[str, list[Sample]], scores: list[Score]) -> dict[str, A
     card = scorecard.card(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
     stepped = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
     own = [sample for pool in pools.values() for sample in pool if (sample.problem_id, sample.index) in stepped]
-    steps = [stepped[sample.problem_id, sample.index][: len(steps_of(sample.text))] for sample in own]
+    steps = [stepped[sample.problem_id, sample.index][: len(prompt.split(sample.text))] for sample in own]
     return card | ({"lowest_last": lowest} if (lowest := scorecard.lowest_last(steps)) else {})
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import models, parts, records
+    from stages.lib.prompts import Prompt
 
+    prompt = Prompt.read(run.data("generator", "prompt.json"))
     state = parts.joined(run)
     verifiers = {name: load(run, name, state.device) for name in run.params.verifiers}
     metrics: dict[str, Any] = {
@@ -115,7 +117,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             scores = {name: parts.merged(run, f"{name}-{split}", pools, records.Score) for name in verifiers}
             records.write_scores(run.out / f"{split}.parquet", [score for each in scores.values() for score in each])
             for name in verifiers:
-                metrics[name][split] = measured(pools, scores[name])
+                metrics[name][split] = measured(pools, scores[name], prompt)
     return metrics
 
 

@@ -141,7 +141,7 @@ def test_the_bundled_model_is_small_and_solves_problems():
     known, right = 0, 0
     for problem in gradeschool.problems("dev", 12, 1, steps=(2, 2), largest=100, inverse=0.0):
         lines = [pretraining.strip(step.text) for step in problem.steps]
-        encoded = encoding.encode(TOKENIZER, problem.prompt(), lines)
+        encoded = encoding.Encoder(TOKENIZER).encode(problem, lines)
         with torch.inference_mode():
             best = model(torch.tensor([encoded.ids])).logits[0].argmax(-1).tolist()
         for t in range(encoded.prompt_length, len(encoded.ids)):

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from stages.lib import scorecard, training
-from stages.lib.encoding import encode, steps_of
+from stages.lib.encoding import Encoder, steps_of
 from stages.lib.tokenizer import build
 from stages.lib.verifiers import ScalarVerifier, example
 from tests import tiny
 
 TOKENIZER = build()
+ENCODER = Encoder(TOKENIZER)
 VERIFIERS = [(name, level, loss) for level in ("token", "solution") for loss in ("bce", "mse") for name in ("lfm2",)]
 VERIFIERS += [("qwen2", "token", "bce")]
 
@@ -32,7 +33,7 @@ def eight():
 
 
 def untrained(name, loss="bce", seed=0):
-    verifier = ScalarVerifier("orm", tiny.model(name, len(TOKENIZER), seed), TOKENIZER, loss)
+    verifier = ScalarVerifier("orm", tiny.model(name, len(TOKENIZER), seed), ENCODER, loss)
     torch.nn.init.normal_(verifier.head.weight)
     return verifier
 
@@ -44,8 +45,8 @@ def scores(verifier, of, samples):
 @pytest.mark.parametrize("name, level, loss", VERIFIERS)
 def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
     model = tiny.model(name, len(TOKENIZER))
-    verifier, pools = ScalarVerifier("orm", model, TOKENIZER, loss), eight()
-    examples = [example(TOKENIZER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool]
+    verifier, pools = ScalarVerifier("orm", model, ENCODER, loss), eight()
+    examples = [example(ENCODER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool]
     run = tiny.execution(tmp_path, "orm", tiny.optimisation(epochs=100.0, device_batch=4, checkpoint_steps=99))
     training.train(run, verifier.losses(), examples, run.params)
     verifier.save(tmp_path / "model")
@@ -85,11 +86,11 @@ def test_scores_are_read_where_training_put_them():
     for finish in ("stop", "length"):
         verifier, of = untrained("lfm2"), tiny.problem(3)
         sample = tiny.sample(of, 2, 0, finish)
-        ids = encode(TOKENIZER, of.prompt(), steps_of(sample.text), finished=finish == "stop").ids
+        ids = ENCODER.encode(of, steps_of(sample.text), finished=finish == "stop").ids
         hidden = verifier.model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]
         expected = torch.sigmoid(verifier.head(hidden)).item()
         assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=5e-6)
-        labelled = example(TOKENIZER, of, sample, "solution", lm=False)
+        labelled = example(ENCODER, of, sample, "solution", lm=False)
         assert [t for t, w in enumerate(labelled.value_weight) if w] == [len(ids) - 1]
 
 
@@ -100,7 +101,7 @@ def test_a_head_that_starts_from_words_says_what_the_model_says():
     torch.nn.init.zeros_(verifier.head.bias)
     verifier.start_from_words("Right", "Wrong")
     sample = tiny.sample(of, 2, 0)
-    ids = torch.tensor([example(TOKENIZER, of, sample, "token", lm=False).ids])
+    ids = torch.tensor([example(ENCODER, of, sample, "token", lm=False).ids])
     words = [TOKENIZER(word)["input_ids"] for word in ("Right", "Wrong")]
     assert [len(word) for word in words] == [1, 1]
     expected = verifier.model(ids).logits[0, -1, [words[0][0], words[1][0]]].softmax(0)[0].item()
@@ -110,22 +111,22 @@ def test_a_head_that_starts_from_words_says_what_the_model_says():
 def test_labels_stand_on_every_solution_token():
     of = tiny.problem(3)
     for sample in (tiny.sample(of, 0, 0), tiny.sample(of, 0, 1)):
-        labelled = example(TOKENIZER, of, sample, "token", lm=True)
-        start = encode(TOKENIZER, of.prompt(), []).prompt_length
+        labelled = example(ENCODER, of, sample, "token", lm=True)
+        start = ENCODER.encode(of, []).prompt_length
         assert labelled.value_weight == labelled.lm == [0.0] * start + [1.0] * (len(labelled.ids) - start)
         assert labelled.ids[-1] == TOKENIZER.eos_token_id and set(labelled.value) == {float(sample.correct)}
 
 
 def test_cut_off_is_wrong_whatever_it_says():
     of = tiny.problem(3)
-    assert set(example(TOKENIZER, of, tiny.sample(of, 0, 0, "length"), "token", lm=False).value) == {0.0}
+    assert set(example(ENCODER, of, tiny.sample(of, 0, 0, "length"), "token", lm=False).value) == {0.0}
 
 
 def test_an_ungraded_sample_is_refused():
     of = tiny.problem(3)
     ungraded = tiny.sample(of, 0, 0).model_copy(update={"correct": None})
     with pytest.raises(ValueError, match="not graded"):
-        example(TOKENIZER, of, ungraded, "token", lm=False)
+        example(ENCODER, of, ungraded, "token", lm=False)
 
 
 def test_nothing_is_cut():
@@ -135,4 +136,4 @@ def test_nothing_is_cut():
     other = long.model_copy(update={"text": "so " * 3000 + "4"})
     one, two = scores(verifier, of, [long, other])
     assert one != two
-    assert len(example(TOKENIZER, of, long, "token", lm=False).ids) > 3000
+    assert len(example(ENCODER, of, long, "token", lm=False).ids) > 3000

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from stages.lib import generative, pretraining, seeds, training
+from stages.lib.encoding import Encoder
 from stages.lib.errors import UserError
 from stages.lib.generative import GenerativeVerifier, Judgement, Sampling
 from stages.lib.packing import Example
@@ -14,11 +15,12 @@ from stages.lib.tokenizer import build
 from tests import tiny
 
 TOKENIZER = build()
+ENCODER = Encoder(TOKENIZER)
 HOW = Sampling("cot", votes=4, temperature=1.0, max_new_tokens=12, rows=64, seed=1, stage="test")
 
 
 def verifier(name="lfm2", seed=0, **changes):
-    return GenerativeVerifier("genrm", tiny.model(name, len(TOKENIZER), seed), TOKENIZER, HOW._replace(**changes))
+    return GenerativeVerifier("genrm", tiny.model(name, len(TOKENIZER), seed), ENCODER, HOW._replace(**changes))
 
 
 def pools(count=3, samples=4):
@@ -37,7 +39,7 @@ def trained(tmp_path_factory):
     cases = [(of, tiny.sample(of, 0, error)) for of in map(tiny.problem, range(8, 10)) for error in (0, 1)]
     for of, sample in cases:
         for mode, rationale in (("direct", ""), ("cot", pretraining.ASK)):
-            prompt = generative.question_ids(TOKENIZER, of, sample.text, mode)[0]
+            prompt = generative.question_ids(ENCODER, of, sample.text, mode)[0]
             said = ids(rationale) + ids(pretraining.yes(sample.correct)) + [TOKENIZER.eos_token_id]
             made.append(Example(prompt + said, [0.0] * len(prompt) + [1.0] * len(said)))
     run = tiny.execution(tmp_path_factory.mktemp("run"), "genrm", tiny.optimisation(epochs=150.0, checkpoint_steps=999))
@@ -49,7 +51,7 @@ def trained(tmp_path_factory):
 def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
     model, cases = trained
     how = HOW._replace(mode=mode, max_new_tokens=20, temperature=0.3)
-    GenerativeVerifier("genrm", model, TOKENIZER, how).save(tmp_path / "model")
+    GenerativeVerifier("genrm", model, ENCODER, how).save(tmp_path / "model")
     loaded = GenerativeVerifier.load(tmp_path / "model", how)
     for of, sample in cases:
         (score,) = loaded.score(of, [sample])
@@ -66,10 +68,10 @@ def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
 def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
     """The drawn verdict's probability against a forward pass over everything that was drawn."""
     model, cases = trained
-    checker = GenerativeVerifier("genrm", model, TOKENIZER, HOW._replace(max_new_tokens=20, temperature=0.3, votes=2))
+    checker = GenerativeVerifier("genrm", model, ENCODER, HOW._replace(max_new_tokens=20, temperature=0.3, votes=2))
     of, sample = cases[0]
     (judged,) = next(checker.judge_many([(of, [sample])]))
-    prompt = generative.question_ids(TOKENIZER, of, sample.text, "cot")[0]
+    prompt = generative.question_ids(ENCODER, of, sample.text, "cot")[0]
     for vote, text in zip(judged.votes, judged.rationales, strict=True):
         body = text.removesuffix(" Yes").removesuffix(" No")
         with torch.inference_mode():

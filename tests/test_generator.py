@@ -6,12 +6,16 @@ import pytest
 
 from stages import generator
 from stages.lib import gold, models, records
+from stages.lib.encoding import Encoder
 from stages.lib.errors import UserError
+from stages.lib.prompts import Prompt
 from stages.lib.tokenizer import build
 from tests import tiny
 
 TOKENIZER = build()
-SETTINGS = {**tiny.OPTIMISATION, "competition": 2, "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_problems": 4,
+ENCODER = Encoder(TOKENIZER)
+SETTINGS = {**tiny.OPTIMISATION, "train": True, "prompt": {}, "competition": 2,
+            "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_problems": 4,
             "eval_samples": 4,
             "temperature": 1.0, "max_new_tokens": 24}  # fmt: skip
 
@@ -27,7 +31,7 @@ def world(root, train):
 
 
 def test_loss_is_on_the_solution_alone_without_annotations():
-    found = gold.example(TOKENIZER, tiny.problem(3))
+    found = gold.example(ENCODER, tiny.problem(3))
     learnt = [token for token, weight in zip(found.ids, found.lm, strict=True) if weight]
     assert TOKENIZER.decode(learnt) == "4 + 1 = 5\n#### 5\n<eos>"
     assert found.lm == sorted(found.lm), "the prompt first, then the solution"
@@ -71,16 +75,54 @@ def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
 
     run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS))
     of, model = tiny.problem(3), tiny.model("lfm2", len(TOKENIZER))
-    fresh = generator.accuracy(run, "fresh", NativeEngine(model), TOKENIZER, [of], 1)
+    fresh = generator.accuracy(run, "fresh", NativeEngine(model), ENCODER, [of], 1)
     losses = training.Losses(model)
-    training.train(run, losses, [gold.example(TOKENIZER, of)] * 8, tiny.optimisation(epochs=60.0, lr=1e-2))
+    training.train(run, losses, [gold.example(ENCODER, of)] * 8, tiny.optimisation(epochs=60.0, lr=1e-2))
     assert fresh == {"greedy": 0.0}
-    assert generator.accuracy(run, "taught", NativeEngine(model), TOKENIZER, [of], 1) == {"greedy": 1.0}
-    many = generator.accuracy(run, "many", NativeEngine(model), TOKENIZER, [of], 4)
+    assert generator.accuracy(run, "taught", NativeEngine(model), ENCODER, [of], 1) == {"greedy": 1.0}
+    many = generator.accuracy(run, "many", NativeEngine(model), ENCODER, [of], 4)
     assert many["any"] == 1.0 and many["single"] > 0.5
 
 
-def test_no_gold_steps_is_told(tmp_path):
-    world(tmp_path, [tiny.problem(0).model_copy(update={"steps": None})])
-    with pytest.raises(UserError, match="no problem has gold steps"):
+def test_without_a_gold_solution_it_cannot_be_trained(tmp_path):
+    program = {"steps": None, "answer_type": "code", "answer": "", "tests": {"public": {"input": [], "output": []}}}
+    world(tmp_path, [tiny.problem(0).model_copy(update=program)])
+    with pytest.raises(UserError, match="no problem has a gold solution to learn from; .*generator.train: false"):
         generator.body(tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS)))
+
+
+def test_an_answer_alone_is_a_gold_solution(tmp_path):
+    letters = {"steps": None, "answer_type": "choice", "choices": ["1", "2"], "answer": "B"}
+    world(tmp_path, [tiny.problem(i).model_copy(update=letters) for i in range(8)])
+    run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition": 0}))
+    assert generator.body(run)["examples"] == 8
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
+    world(tmp_path, [tiny.problem(i) for i in range(4)])
+    settings = SETTINGS | {"train": False, "prompt": {"shots": shots}}
+    run = tiny.execution(tmp_path, "generator", generator.Params(**settings))
+    metrics = generator.body(run)
+    assert metrics["steps"] == metrics["examples"] == 0 and {"dev_greedy", "test_greedy", "test_any"} <= set(metrics)
+    base, copied = ({f.name: f.read_bytes() for f in folder.iterdir()}
+                    for folder in (tmp_path / "data/base/model", run.out / "model"))  # fmt: skip
+    assert copied == base
+    kept = Prompt.read(run.out / "prompt.json")
+    questions = {tiny.problem(i).question for i in range(4)}
+    assert len(kept.examples) == shots and {shot.question for shot in kept.examples} <= questions
+    with pytest.raises(ValueError, match="shots must be 0 where train is true"):
+        generator.Params(**SETTINGS | {"prompt": {"shots": 1}})
+
+
+def test_examples_of_dev_are_not_asked_again(tmp_path, monkeypatch):
+    """Without a train split they come from dev, and its accuracy is that of the others."""
+    world(tmp_path, [])
+    asked = []
+    monkeypatch.setattr(generator, "accuracy", lambda run, name, engine, encoder, problems, n: asked.append(problems)
+                        or {"greedy": 0.0, "single": 0.0, "any": 0.0})  # fmt: skip
+    settings = SETTINGS | {"train": False, "prompt": {"shots": 3}, "eval_problems": 6}
+    run = tiny.execution(tmp_path, "generator", generator.Params(**settings))
+    generator.body(run)
+    shown = {shot.question for shot in Prompt.read(run.out / "prompt.json").examples}
+    assert len(asked[0]) == 3 and not shown & {problem.question for problem in asked[0]}

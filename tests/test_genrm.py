@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from stages import genrm
 from stages.lib import gradeschool, models, pretraining, rationales, records
-from stages.lib.encoding import without_annotations
+from stages.lib.encoding import Encoder, without_annotations
 from stages.lib.errors import UserError
+from stages.lib.prompts import Prompt
 from stages.lib.records import Sample
 from stages.lib.tokenizer import build
 from tests import tiny
@@ -41,6 +42,7 @@ def pool(of, count=4):
 @pytest.fixture
 def root(tmp_path):
     models.save(tiny.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, count in (("train", 3), ("verifier", 6), ("dev", 3)):
         made = problems(split, count)
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", made)
@@ -99,7 +101,7 @@ def test_solutions_weigh_lambda_times_what_verification_does(root, lm_data):
 
     def made(weight):
         settings = params(lm_data=lm_data, direct_share=0.5)
-        return genrm.examples(TOKENIZER, pairs, kept, gold, settings, 1, weight)
+        return genrm.examples(Encoder(TOKENIZER), pairs, kept, gold, settings, 1, weight)
 
     alone, joint = made(0.0), made(0.5)
     total = [sum(sum(example.lm) for example in found) for found in (alone, joint)]

@@ -11,6 +11,7 @@ from stages.lib.encoding import steps_of, without_annotations
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.gradeschool import Fault
+from stages.lib.prompts import Prompt
 from stages.lib.records import Problem, Sample
 from tests import tiny
 
@@ -62,12 +63,16 @@ def prepared(run):
     problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in labels.SETS}
     samples = {name: labels.pools(run.data("samples", f"{name}.parquet"), problems[name]) for name in labels.SETS}
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
-    wanted = {name: labels.chosen(problems[name][: first[name]], samples[name], run.params) for name in labels.SETS}
+    wanted = {
+        name: labels.chosen(problems[name][: first[name]], samples[name], run.params, Prompt()) for name in labels.SETS
+    }
     return problems, samples, wanted
 
 
 def finish(run, problems, samples, wanted):
-    metrics = {name: labels.labelled(run, name, problems[name], samples[name], wanted[name]) for name in labels.SETS}
+    metrics = {
+        name: labels.labelled(run, name, problems[name], samples[name], wanted[name], Prompt()) for name in labels.SETS
+    }
     return metrics, {path.name: path.read_bytes() for path in sorted(run.out.iterdir())}
 
 
@@ -144,6 +149,7 @@ def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
 def test_a_real_completer(root):
     """The bundled model, through the whole body, twice: with what the first run kept and without."""
     shutil.copytree(tiny.ROOT / "data/raw/base", root / "data/generator/model")
+    Prompt().write(root / "data/generator/prompt.json")
     run = execution(root, problems=1, audit_problems=1, samples_per_problem=2)
     metrics = labels.body(run)
     first = {path.name: path.read_bytes() for path in sorted(run.out.iterdir())}
@@ -195,18 +201,14 @@ def test_only_mixed_problems_on_request(root):
         for name, right in zip(ids, ((0, 1, 2, 3), (), (1,), (), ()), strict=True)
     }
     choose = execution(root, mixed_only=True).params
-    assert list(labels.chosen(problems["verifier"][:3], pools, choose)) == [ids[2]]
-    assert list(labels.chosen(problems["verifier"][:3], pools, execution(root).params)) == ids[:3]
+    assert list(labels.chosen(problems["verifier"][:3], pools, choose, Prompt())) == [ids[2]]
+    assert list(labels.chosen(problems["verifier"][:3], pools, execution(root).params, Prompt())) == ids[:3]
 
 
-def test_unknown_problems_and_code_are_refused(root):
+def test_unknown_problems_are_refused(root):
     problems, samples, _ = prepared(execution(root))
     with pytest.raises(UserError, match="gradeschool/verifier/00004, which is no problem of this set"):
         labels.pools(root / "data/samples/verifier.parquet", problems["verifier"][:4])
-    code = [problem.model_copy(update={"answer_type": "code"}) for problem in problems["dev"]]
-    with pytest.raises(UserError, match=r"code has to be run; set labels\.problems"):
-        labels.chosen(code, samples["dev"], execution(root).params)
-    assert labels.chosen(code, samples["dev"], execution(root, methods=["exact"]).params) == {}
 
 
 def test_a_solution_that_was_cut_off_ends_wrong():

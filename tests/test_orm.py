@@ -8,6 +8,7 @@ import pytest
 from stages import orm
 from stages.lib import models, records
 from stages.lib.errors import UserError
+from stages.lib.prompts import Prompt
 from stages.lib.tokenizer import build
 from tests import tiny
 
@@ -37,6 +38,7 @@ if run.is_main:
 def root(tmp_path):
     """Right and wrong samples that a verifier can tell apart by rote: errors are always +1."""
     models.save(tiny.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, first, count in (("train", 0, 5), ("verifier", 5, 14), ("dev", 5, 5), ("test", 10, 7)):
         problems = [tiny.problem(first + i, split) for i in range(count)]
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)

@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from stages import prm
 from stages.lib import continuations, heads, models, records, scorecard, training
 from stages.lib.aggregation import aggregate
-from stages.lib.encoding import encode, steps_of
+from stages.lib.encoding import Encoder, steps_of
 from stages.lib.errors import UserError
 from stages.lib.params import load
+from stages.lib.prompts import Prompt
 from stages.lib.records import StepLabel
 from stages.lib.stepwise import StepVerifier, example, reading
 from stages.lib.tokenizer import build
 from tests import tiny
 
 TOKENIZER = build()
+ENCODER = Encoder(TOKENIZER)
 MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
 SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 4, "labels": "exact", "form": "head", "words": [],
             "mark": "", "past_error": False, "lm_weight": 1.0, "dropout": 0.0, "samples_per_problem": 4,
@@ -43,7 +45,7 @@ def right(of, solution):
 
 def verifier(name="lfm2", form="head", mark="", aggregation="min", seed=0):
     words = ["Right", "Wrong"] if form == "words" else []
-    made = StepVerifier("prm", tiny.model(name, len(TOKENIZER), seed), TOKENIZER, form, words, mark, aggregation)
+    made = StepVerifier("prm", tiny.model(name, len(TOKENIZER), seed), ENCODER, form, words, mark, aggregation)
     if form == "head":
         torch.nn.init.normal_(made.head.weight)
     return made
@@ -53,8 +55,8 @@ def test_labels_stand_on_the_last_token_of_each_step_and_on_the_end():
     of = tiny.problem(3)
     solution = sample(of, 0, wrong_from=2)
     for mark in ([], MARK):
-        read = reading(TOKENIZER, of, solution, mark)
-        plain = encode(TOKENIZER, of.prompt(), steps_of(solution.text))
+        read = reading(ENCODER, of, solution, mark)
+        plain = ENCODER.encode(of, steps_of(solution.text))
         labelled = example(read, dict(enumerate([1.0, 1.0, 0.0, 0.0])), False, past_error=True, lm=True)
         places = [t for t, w in enumerate(labelled.value_weight) if w]
         assert places == [place + i * len(mark) for i, place in enumerate([*plain.step_ends, len(plain.ids) - 1])]
@@ -69,7 +71,7 @@ def test_labels_stand_on_the_last_token_of_each_step_and_on_the_end():
 
 def test_what_follows_the_first_error_counts_only_if_asked_for():
     of = tiny.problem(3)
-    read = reading(TOKENIZER, of, sample(of, 0, wrong_from=1), MARK)
+    read = reading(ENCODER, of, sample(of, 0, wrong_from=1), MARK)
     labels = dict(enumerate([1.0, 0.0, 0.0, 0.0]))
     kept = {past: sum(example(read, labels, False, past, lm=False).value_weight) for past in (False, True)}
     assert kept == {False: 2.0, True: 5.0}
@@ -79,7 +81,7 @@ def test_what_follows_the_first_error_counts_only_if_asked_for():
 
 def test_steps_without_a_label_teach_nothing_and_labels_without_a_step_are_refused():
     of = tiny.problem(3)
-    read = reading(TOKENIZER, of, sample(of, 0), [])
+    read = reading(ENCODER, of, sample(of, 0), [])
     some = example(read, {1: 1.0}, True, False, lm=False)
     assert [t for t, w in enumerate(some.value_weight) if w] == [read.steps[1], read.end]
     with pytest.raises(ValueError, match="label for step 9"):
@@ -89,7 +91,7 @@ def test_steps_without_a_label_teach_nothing_and_labels_without_a_step_are_refus
 def test_a_solution_that_was_cut_off_has_no_end_and_scores_zero_there():
     of = tiny.problem(3)
     cut, empty = sample(of, 0, finish="length"), sample(of, 1, finish="length").model_copy(update={"text": ""})
-    read = reading(TOKENIZER, of, cut, [])
+    read = reading(ENCODER, of, cut, [])
     assert read.end is None and read.ids[-1] != TOKENIZER.eos_token_id
     assert sum(example(read, {}, True, True, lm=False).value_weight) == 0
     scores = verifier().score(of, [cut, empty])
@@ -106,7 +108,7 @@ def test_scores_are_read_where_the_labels_stand(form, mark):
     made, of = verifier(form=form, mark=mark), tiny.problem(3)
     pool = [sample(of, 0), sample(of, 1, 2, lines=7), sample(of, 2, 0, lines=1)]
     for solution, score in zip(pool, made.score(of, pool), strict=True):
-        read = reading(TOKENIZER, of, solution, MARK if mark else [])
+        read = reading(ENCODER, of, solution, MARK if mark else [])
         output = made.model(torch.tensor([read.ids]), output_hidden_states=True)
         if form == "head":
             expected = torch.sigmoid(made.head(output.hidden_states[-1][0]))[:, 0]
@@ -130,7 +132,7 @@ def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
     for solution, row in zip(pool[:12:2], together[:12:2], strict=True):  # the longest come in the last pass
         assert made.step_scores(of, [solution])[0] == pytest.approx(row, abs=1e-5)
         ids = torch.tensor([made.read(of, solution).ids])
-        hidden = training.decoder(made.model)(input_ids=ids).last_hidden_state.detach()
+        hidden = models.decoder(made.model)(input_ids=ids).last_hidden_state.detach()
         assert made.head(hidden)[0, made.read(of, solution).end].sigmoid().item() == pytest.approx(row[-1], abs=1e-5)
     assert together[0] == together[60], "equal solutions have equal scores, bit for bit"
 
@@ -171,7 +173,7 @@ def test_continuations_equal_whole_rows(rows):
         found |= {i: hidden[r, : len(rows[i])] for r, i in enumerate(indices)}
     with torch.no_grad():
         for i, row in enumerate(rows):
-            whole = training.decoder(model)(input_ids=torch.tensor([prompt + row])).last_hidden_state[0, 3:]
+            whole = models.decoder(model)(input_ids=torch.tensor([prompt + row])).last_hidden_state[0, 3:]
             assert torch.allclose(found[i], whole, atol=1e-5)
 
 
@@ -223,6 +225,7 @@ def test_words_that_cannot_be_told_apart_are_refused():
 def root(tmp_path):
     """Samples whose errors a verifier can see by rote, and their labels of three methods."""
     models.save(tiny.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, first, count in (("verifier", 5, 14), ("dev", 5, 5)):
         problems = [tiny.problem(first + i, split) for i in range(count)]
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.lib import first_error
+from stages.lib.encoding import Encoder
 from stages.lib.human_labels import read_processbench
 from stages.lib.stepwise import StepVerifier
 from stages.lib.tokenizer import build
@@ -16,6 +17,7 @@ from tests.small import ENV
 
 ROOT = Path(__file__).parent.parent
 TOKENIZER = build()
+ENCODER = Encoder(TOKENIZER)
 
 
 def rows(subset, labels, long=()):
@@ -31,7 +33,7 @@ def rows(subset, labels, long=()):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("processbench")
-    verifier = StepVerifier("prm", tiny.model("lfm2", len(TOKENIZER), seed=3), TOKENIZER, "head", ["Right", "Wrong"])
+    verifier = StepVerifier("prm", tiny.model("lfm2", len(TOKENIZER), seed=3), ENCODER, "head", ["Right", "Wrong"])
     verifier.save(root / "model")
     for name, given in (("one", rows("one", [0, -1, 2, 1, -1, -1], long=[2])), ("two", rows("two", [-1, 1, 0]))):
         (root / f"{name}.json").write_text(json.dumps(given), encoding="utf-8")

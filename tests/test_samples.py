@@ -6,8 +6,11 @@ import pytest
 
 from stages import samples
 from stages.lib import parts
+from stages.lib.encoding import Encoder
+from stages.lib.prompts import Prompt
 from stages.lib.records import Problem, Sample, Source
 from stages.lib.sampling import Draw
+from stages.lib.stops import Stops
 from tests import tiny
 
 
@@ -17,13 +20,12 @@ def problem(i: int, **changes) -> Problem:
     return Problem(**{**fields, **changes})
 
 
-class Letters:
-    """A tokenizer whose token i is the letter chr(i) and whose end token is 0."""
+class Letters(Encoder):
+    """An encoder whose token i is the letter chr(i) and whose end token is 0."""
 
-    eos_token_id = 0
-
-    def decode(self, ids, **_):
-        return "".join(map(chr, ids))
+    def __init__(self):
+        self.prompt, self.stops = Prompt(), Stops(None, [0])
+        self.tokenizer = SimpleNamespace(decode=lambda ids, **_: "".join(map(chr, ids)))
 
 
 def draw(text: str, finish: str = "stop") -> Draw:
@@ -40,8 +42,6 @@ def test_a_draw_becomes_a_graded_sample():
     assert (wrong.answer, wrong.correct, wrong.index) == ("5", False, 1)
     assert (cut.answer, cut.correct, cut.finish, cut.text) == (None, False, "length", "#### 4")
     assert (silent.answer, silent.correct, silent.tokens) == (None, False, 1)
-    (code,) = samples.graded(problem(1, answer_type="code"), [draw("#### 4")], Letters())
-    assert code.correct is None
 
 
 def group(i: int, n: int = 2) -> list[Sample]:

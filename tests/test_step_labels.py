@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib import encoding, engines, gradeschool, label_audit, models, rollouts, step_labels
+from stages.lib import encoding, engines, gradeschool, label_audit, rollouts, step_labels
 from stages.lib.errors import UserError
 from stages.lib.label_audit import Case
 from stages.lib.rollouts import Request, prefix, replay, resolve
@@ -144,8 +144,8 @@ def test_solutions_that_begin_alike_share_their_rollouts():
 
 def test_a_rollout_is_the_same_in_any_company():
     """The bundled model completes solutions of procedural problems."""
-    tokenizer, problems = models.load_tokenizer(BASE), gradeschool.problems("dev", 3, 1, steps=(2, 2), largest=20)
-    complete = rollouts.completer(engines.make_engine("native", BASE, 64), tokenizer, 1, 0.7, 120)
+    encoder, problems = encoding.Encoder.load(BASE), gradeschool.problems("dev", 3, 1, steps=(2, 2), largest=20)
+    complete = rollouts.completer(engines.make_engine("native", BASE, 64), encoder, 1, 0.7, 120)
     lines = {of.id: [encoding.without_annotations(step.text) for step in of.steps] for of in problems}
     requests = [Request(of, tuple(lines[of.id][:end]), 0, 4) for of in problems for end in (0, 2, 3)]
     together = complete(requests)
@@ -157,10 +157,10 @@ def test_a_rollout_is_the_same_in_any_company():
     assert any(map(any, almost)), "with all steps but the answer given, some completion is right"
     wrong = [Request(of.model_copy(update={"answer": "9999"}), tuple(lines[of.id]), 0, 4) for of in problems[:1]]
     assert complete(wrong)[0].right == [False] * 4
-    other = rollouts.completer(engines.make_engine("native", BASE, 64), tokenizer, 2, 0.7, 120)
+    other = rollouts.completer(engines.make_engine("native", BASE, 64), encoder, 2, 0.7, 120)
     assert [reply.tokens for reply in other(requests)] != [reply.tokens for reply in together], "another seed"
     with pytest.raises(UserError, match=f"{problems[0].id}: .* exceed the 2048 tokens of the model; lower"):
-        rollouts.completer(engines.make_engine("native", BASE, 64), tokenizer, 1, 0.7, 2000)(requests)
+        rollouts.completer(engines.make_engine("native", BASE, 64), encoder, 1, 0.7, 2000)(requests)
 
 
 def test_audit_by_hand():

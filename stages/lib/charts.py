@@ -26,7 +26,7 @@ def label(method: str) -> str:
             if name.startswith("likelihood_"):
                 return f"likelihood ({name.removeprefix('likelihood_')}) {words}"
             return f"{TITLES.get(name, name)} {words}"
-    return {"pass": "pass@k", "majority": "majority"}.get(method, method)
+    return {"pass": "pass@k", "options": "likeliest option"}.get(method, method)
 
 
 def _subplots(**settings: Any) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from stages.lib.training import decoder
+from stages.lib.models import decoder
 
 ROWS = 32  # continuations in a forward pass
 PASS = 96  # tokens that could be read in the time that a pass takes in addition to its tokens; changes speed alone

@@ -6,7 +6,7 @@ solutions than those reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from stages.lib import truth
@@ -41,7 +41,10 @@ def f1(found: Sequence[int], truth: Sequence[int]) -> F1:
     return F1(error, correct, 2 * error * correct / (error + correct) if error + correct else 0.0)
 
 
-def cases(problems: Mapping[str, Problem], samples: Sequence[Sample], scores: Sequence[Score]) -> list[Case]:
+def cases(
+    problems: Mapping[str, Problem], samples: Sequence[Sample], scores: Sequence[Score],
+    split: Callable[[str], Sequence[str]] = steps_of,
+) -> list[Case]:  # fmt: skip
     """Every solution whose steps are scored and whose truth is known, each wording once a problem. What a verifier says of
     the end of a solution, after its last step, is left out."""
     given = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
@@ -50,9 +53,9 @@ def cases(problems: Mapping[str, Problem], samples: Sequence[Sample], scores: Se
         steps = given.get((sample.problem_id, sample.index))
         if not steps or (sample.problem_id, sample.text) in found:
             continue
-        right = truth.steps_right(problems[sample.problem_id], sample.text)
+        right = truth.steps_right(problems[sample.problem_id], sample.text, split)
         if right:
-            own = steps[: len(steps_of(sample.text))]
+            own = steps[: len(split(sample.text))]
             found[sample.problem_id, sample.text] = own, right.index(False) if False in right else -1
     return list(found.values())
 

@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 
 from stages.lib import continuations, files, heads, models, pretraining, seeds
-from stages.lib.encoding import encode, prompt_ids, steps_of
+from stages.lib.encoding import Encoder
 from stages.lib.errors import UserError
 from stages.lib.native import NativeEngine
 from stages.lib.records import Problem, Record, Sample, Score
 from stages.lib.training import Losses
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from stages.lib.sampling import Draw
 
@@ -77,25 +77,23 @@ class Judgement(Record):
 
 
 def question_ids(
-    tokenizer: PreTrainedTokenizerBase, problem: Problem, text: str, mode: Literal["direct", "cot"]
+    encoder: Encoder, problem: Problem, text: str, mode: Literal["direct", "cot"]
 ) -> tuple[list[int], slice]:
     """Problem, solution and the request to verify it, the prompt that training and scoring share; and where the solution
     stands in it."""
     asked = pretraining.ASK if mode == "direct" else pretraining.COT
-    solved = encode(tokenizer, problem.prompt(), steps_of(text), finished=False)
-    ids = solved.ids + tokenizer(asked, add_special_tokens=False)["input_ids"]
+    solved = encoder.encode(problem, encoder.prompt.split(text), finished=False)
+    ids = solved.ids + encoder.texts([asked])[0]
     return ids, slice(solved.prompt_length, len(solved.ids))
 
 
 class GenerativeVerifier:
     """model: a causal LM. Score.score is p(Yes); Score.rationales the first texts, cut to a bound."""
 
-    def __init__(self, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: Sampling):
-        self.name, self.model, self.tokenizer, self.sampling = name, model, tokenizer, sampling
-        self._verdicts = [
-            tokenizer(pretraining.yes(right), add_special_tokens=False)["input_ids"] for right in (True, False)
-        ]
-        words = heads.first_tokens(tokenizer, pretraining.yes(True), pretraining.yes(False))
+    def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: Sampling):
+        self.name, self.model, self.encoder, self.sampling = name, model, encoder, sampling
+        self._verdicts = encoder.texts([pretraining.yes(right) for right in (True, False)])
+        words = heads.first_tokens(encoder.tokenizer, pretraining.yes(True), pretraining.yes(False))
         self._head = heads.WordHead(model.get_output_embeddings(), *words)
 
     def losses(self) -> Losses:
@@ -113,11 +111,12 @@ class GenerativeVerifier:
         if not facts.is_file() or json.loads(facts.read_text(encoding="utf-8")).get("kind") != "generative":
             raise UserError(f"{path}: holds no generative verifier; run the stage genrm")
         name = json.loads(facts.read_text(encoding="utf-8"))["name"]
-        return cls(name, models.load_causal_lm(path, dtype), models.load_tokenizer(path), sampling)
+        return cls(name, models.load_causal_lm(path, dtype), Encoder.load(path), sampling)
 
     def save(self, path: Path) -> None:
         with files.replacing_dir(path) as folder:
-            models.write(self.model, self.tokenizer, folder)
+            models.write(self.model, self.encoder.tokenizer, folder)
+            self.encoder.save(folder)
             files.write_json(folder / "verifier.json", {"name": self.name, "kind": "generative"})
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
@@ -160,7 +159,7 @@ class GenerativeVerifier:
         return judged
 
     def _prompt(self, problem: Problem, text: str, mode: Literal["direct", "cot"], room: int) -> list[int]:
-        ids, context = question_ids(self.tokenizer, problem, text, mode)[0], self.model.config.max_position_embeddings
+        ids, context = question_ids(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
         if len(ids) + room > context:
             raise UserError(
                 f"{problem.id}: {len(ids)} tokens of problem and solution and {room} of rationale exceed the {context} "
@@ -183,13 +182,13 @@ class GenerativeVerifier:
             for p, text in work
         ]
         engine = NativeEngine(self.model, how.rows)
-        stream = engine.stream(prompts, keys, how.temperature, how.max_new_tokens, [self.tokenizer.eos_token_id])
+        stream = engine.stream(prompts, keys, how.temperature, how.max_new_tokens, self.encoder.stops.ids)
         for place, draws in stream:
             problem, text = pools[work[place][0]][0], work[place][1]
             votes = [self.vote(draw) for draw in draws]
             missing = all(vote is None for vote in votes)
             direct = self._yes(problem, [text])[0][0] if missing else None
-            read = len(prompts[place]) - len(prompt_ids(self.tokenizer, problem.prompt()))
+            read = len(prompts[place]) - len(self.encoder.prompt_ids(problem))
             yield place, Judgement(
                 problem_id=problem.id, index=0, votes=votes, direct=direct,
                 rationales=[self._text(draw.ids)[:LONGEST] for draw in draws[:KEPT]],
@@ -209,14 +208,14 @@ class GenerativeVerifier:
         return None
 
     def _text(self, ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self.encoder.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     @torch.inference_mode()
     def _yes(self, problem: Problem, texts: Sequence[str]) -> list[tuple[float, int]]:
         """p(Yes) against p(No) right after the question on each solution, and how many tokens were read for it alone,
         after the problem, which is read once."""
         rows = [self._prompt(problem, text, "direct", 0) for text in texts]
-        start = len(prompt_ids(self.tokenizer, problem.prompt()))
+        start = len(self.encoder.prompt_ids(problem))
         found = [0.0] * len(rows)
         for part, hidden in continuations.hidden_states(self.model, rows[0][:start], [ids[start:] for ids in rows]):
             last = torch.tensor([len(rows[i]) - start - 1 for i in part], device=hidden.device)

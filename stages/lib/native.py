@@ -33,6 +33,7 @@ from transformers import PreTrainedModel
 
 from stages.lib.prefixes import PREFIX, ROWS, Block, Prompt, SharedCache, read, shared_prefix, up
 from stages.lib.sampling import Draw
+from stages.lib.stops import Stops
 
 
 class Request(NamedTuple):
@@ -58,7 +59,7 @@ class NativeEngine:
         keys: Sequence[Sequence[int]],
         temperature: float,
         max_new_tokens: int,
-        stop_ids: Sequence[int],
+        stops: Stops | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
         """Complete prompts as they come. Raises ValueError for an empty prompt."""
         if not all(prompts):
@@ -71,7 +72,8 @@ class NativeEngine:
         draws: list[list[Draw | None]] = [[None] * len(own) for own in keys]
         missing = [len(own) for own in keys]
         yield from ((i, []) for i, own in enumerate(keys) if not len(own))
-        batch = Batch(self.model, temperature, max_new_tokens, stop_ids)
+        stops = stops if isinstance(stops, Stops) else Stops(None, stops)
+        batch = Batch(self.model, temperature, max_new_tokens, stops)
         while requests or batch.cohorts:
             if not batch.cohorts or batch.size <= self.rows * 3 // 4:
                 batch.admit(fitting(requests, self.rows - batch.size))
@@ -110,16 +112,20 @@ class Cohort:
         self.ids = torch.zeros(len(self.at), limit, dtype=torch.long)
         self.logprobs = torch.zeros(len(self.at), limit)
 
-    def record(self, ids: torch.Tensor, logprobs: torch.Tensor, stop: torch.Tensor) -> list[tuple[Request, int, Draw]]:
+    def record(self, ids: torch.Tensor, logprobs: torch.Tensor, stops: Stops) -> list[tuple[Request, int, Draw]]:
         """Write a token down for every living draw; return the draws that it ends. All on the CPU, (living draws,)."""
         live = np.flatnonzero(self.alive)
         self.ids[live, self.age], self.logprobs[live, self.age] = ids, logprobs
         self.age += 1
-        over = live[stop.numpy() | (self.age == self.ids.shape[1])]
+        stop = np.isin(ids.numpy(), stops.ids)
+        if stops.texts:
+            for i in np.flatnonzero(stops.completing[ids.numpy()] & ~stop):
+                stop[i] = stops.complete(self.ids[live[i], : self.age].tolist())
+        over = live[stop | (self.age == self.ids.shape[1])]
         if not len(over):
             return []
         self.alive[over] = False
-        stopped = np.isin(over, live[stop.numpy()])
+        stopped = np.isin(over, live[stop])
         columns = (self.ids[over, : self.age].tolist(), self.logprobs[over, : self.age].tolist(), stopped)
         return [
             (*self.at[draw], Draw(own, numbers, "stop" if ended else "length"))
@@ -156,9 +162,8 @@ class Cohort:
 class Batch:
     """All rows in decoding, and what each needs for its next token."""
 
-    def __init__(self, model: PreTrainedModel, temperature: float, limit: int, stop_ids: Sequence[int]):
-        self.model, self.temperature, self.limit = model, temperature, limit
-        self.stop_ids = torch.tensor(list(stop_ids), dtype=torch.long)
+    def __init__(self, model: PreTrainedModel, temperature: float, limit: int, stops: Stops):
+        self.model, self.temperature, self.limit, self.stops = model, temperature, limit, stops
         self.cache, self.cohorts = SharedCache(model), []
         self.logits: list[torch.Tensor] = []  # (rows, V) of each cohort
 
@@ -185,7 +190,7 @@ class Batch:
         draws, inputs, kept, first = [], [np.zeros(0, int)], [np.zeros(0, int)], 0
         for cohort, chosen in zip(self.cohorts, self._choose(), strict=True):
             rows = cohort.block.rows
-            draws += cohort.record(*chosen)
+            draws += cohort.record(*chosen, self.stops)
             if cohort.alive.any():
                 tokens, before = cohort.branch()
                 inputs.append(tokens)
@@ -208,8 +213,8 @@ class Batch:
                 block.age += 1
         return draws
 
-    def _choose(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """(token, log-probability, whether it stops) of the living draws of each cohort, on the CPU."""
+    def _choose(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """(token, log-probability) of the living draws of each cohort, on the CPU."""
         live = [np.flatnonzero(cohort.alive) for cohort in self.cohorts]
         first = np.cumsum([0] + [len(logits) for logits in self.logits])
         row = np.concatenate([start + c.row[own] for start, c, own in zip(first, self.cohorts, live, strict=False)])
@@ -221,8 +226,7 @@ class Batch:
         logits = torch.cat(self.logits)
         ids, logprobs = choose(logits, u, self.temperature, torch.from_numpy(row).to(logits.device))
         ids, logprobs, sizes = ids.cpu(), logprobs.cpu(), [len(draws) for draws in live]
-        columns = (ids, logprobs, torch.isin(ids, self.stop_ids))
-        return list(zip(*(column.split(sizes) for column in columns), strict=True))
+        return list(zip(ids.split(sizes), logprobs.split(sizes), strict=True))
 
 
 def signed(key: int) -> int:

@@ -207,15 +207,18 @@ class Block:
             self.owner = np.searchsorted(wanted, self.owner).clip(max=len(wanted) - 1)
         self.prefix.place(self.owner, live)
 
-    def attend(self, i: int, query: torch.Tensor) -> torch.Tensor:
-        """query (rows, kv heads, groups, d), scaled -> (rows, kv heads, groups, d)."""
+    def attend(self, i: int, query: torch.Tensor, softcap: float | None) -> torch.Tensor:
+        """query (rows, kv heads, groups, d), scaled -> (rows, kv heads, groups, d). softcap: bound on scores (Gemma 2)."""
         window = self.windows.get(i)
         begin = 0 if window is None else max(0, self.age + 1 - window)
         keys = self.suffixes.keys[i][: self.rows, :, begin : self.age + 1].flatten(0, 1)
         values = self.suffixes.values[i][: self.rows, :, begin : self.age + 1].flatten(0, 1)
         shared = self.prefix.scores(i, query, window, self.age)
         suffix = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2)).view(*query.shape[:3], -1)
-        weights = torch.cat([shared, suffix], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
+        scores = torch.cat([shared, suffix], -1)
+        if softcap:
+            scores = torch.where(scores.isneginf(), scores, softcap * torch.tanh(scores / softcap))
+        weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
         shared, suffix = weights.split([shared.shape[-1], suffix.shape[-1]], -1)
         return self.prefix.mix(i, shared) + torch.bmm(suffix.flatten(0, 1), values).view(*query.shape[:3], -1)
 
@@ -235,10 +238,10 @@ class SharedCache(Cache):
             first += block.rows
         return self, layer_idx  # what `attend` receives as key and value
 
-    def attend(self, i: int, query: torch.Tensor) -> torch.Tensor:
+    def attend(self, i: int, query: torch.Tensor, softcap: float | None) -> torch.Tensor:
         parts, first = [], 0
         for block in self.blocks:
-            parts.append(block.attend(i, query[first : first + block.rows]))
+            parts.append(block.attend(i, query[first : first + block.rows], softcap))
             first += block.rows
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -271,12 +274,11 @@ class SharedCache(Cache):
 
 def attend(module, query, key, value, attention_mask, scaling, **kwargs):
     """The attention function; key is the SharedCache, value the layer. (rows, heads, 1, d) -> (rows, 1, heads, d)."""
-    for name in ("softcap", "s_aux"):
-        if kwargs.get(name) is not None:
-            raise ValueError(f"the native engine has no attention with {name!r}; use engine: vllm for this model")
+    if kwargs.get("s_aux") is not None:
+        raise ValueError("the native engine has no attention with 's_aux'; use engine: vllm for this model")
     rows, heads, _, d = query.shape
     groups = getattr(module, "num_key_value_groups", 1)
-    mixed = key.attend(value, query.view(rows, heads // groups, groups, d) * scaling)
+    mixed = key.attend(value, query.view(rows, heads // groups, groups, d) * scaling, kwargs.get("softcap"))
     return mixed.reshape(rows, 1, heads, -1), None
 
 

@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from stages.lib import answers, encoding, seeds
+from stages.lib import grading, seeds
 from stages.lib.errors import UserError
 from stages.lib.records import Problem
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from stages.lib.sampling import Engine
+    from stages.lib.encoding import Encoder
+    from stages.lib.sampling import Draw, Engine
 
 VERSION = 1  # part of every key: raise it when the way of drawing changes
 
@@ -67,15 +66,13 @@ def prefix(problem: Problem, steps: Sequence[str]) -> Prefix:
     return problem.id, "".join(step + "\n" for step in steps)
 
 
-def completer(
-    engine: Engine, tokenizer: PreTrainedTokenizerBase, seed: int, temperature: float, max_new_tokens: int
-) -> Complete:
+def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, max_new_tokens: int) -> Complete:
     """Requests to replies, by an engine. Raises UserError when a prefix leaves too little of the model's context."""
 
     def complete(requests: Sequence[Request]) -> list[Reply]:
         prompts, keys = [], []
         for request in requests:
-            ids = encoding.encode(tokenizer, request.problem.prompt(), request.steps, finished=False).ids
+            ids = encoder.encode(request.problem, request.steps, finished=False, shots=True).ids
             if len(ids) + max_new_tokens > engine.context:
                 raise UserError(
                     f"{request.problem.id}: {len(ids)} tokens of prompt and steps and max_new_tokens={max_new_tokens} "
@@ -85,8 +82,8 @@ def completer(
             prompts.append(ids)
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.first, request.last)])
         replies: list[Reply | None] = [None] * len(requests)
-        for i, draws in engine.stream(prompts, keys, temperature, max_new_tokens, [tokenizer.eos_token_id]):
-            replies[i] = Reply(_graded(requests[i], draws, tokenizer), sum(len(draw.ids) for draw in draws))
+        for i, draws in engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops):
+            replies[i] = Reply(_graded(requests[i], draws, encoder), sum(len(draw.ids) for draw in draws))
         return [reply for reply in replies if reply]
 
     return complete
@@ -109,17 +106,11 @@ def replay(outcomes: Mapping[Prefix, Sequence[bool]]) -> Complete:
     return complete
 
 
-def _graded(request: Request, draws: Iterable[Any], tokenizer: PreTrainedTokenizerBase) -> list[bool]:
+def _graded(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[bool]:
     """A completion that was cut off is not right, as a sample that was cut off is not."""
-    problem, (_, before) = request.problem, prefix(request.problem, request.steps)
-    found = []
-    for draw in draws:
-        text = tokenizer.decode(draw.ids[:-1], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        found.append(answers.extract(before + text, problem.answer_type) if draw.finish == "stop" else None)
-    distinct = sorted({answer for answer in found if answer is not None})
-    same = answers.equal_many([(problem.answer, answer) for answer in distinct], problem.answer_type)
-    right = dict(zip(distinct, same, strict=True))
-    return [right.get(answer, False) for answer in found]
+    before = encoder.prompt.join(list(request.steps))
+    texts = [before + encoder.decode(draw) if draw.finish == "stop" else None for draw in draws]
+    return [grade.correct for grade in grading.grade(request.problem, texts)]
 
 
 def resolve(

@@ -87,12 +87,12 @@ def rows(
 
 
 def order(methods: Iterable[str]) -> list[str]:
-    """greedy, pass@1, majority, then likelihood (best-of-N, weighted), then verifiers (and top vote)."""
+    """likeliest option, greedy, pass@1, majority, then likelihood (best-of-N, weighted), then verifiers (and top vote)."""
     names = [name.removeprefix("best_of_") for name in methods if name.startswith("best_of_")]
     names.sort(key=lambda name: (name not in LIKELIHOODS, name))
     votes = [f"{kind}_{name}" for name in names for kind in ("best_of", "weighted", "top")]
     votes = [method for method in votes if method.removeprefix("top_") not in LIKELIHOODS]
-    return [name for name in ("greedy", "pass", "majority") if name in methods] + votes
+    return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + votes
 
 
 def lines(results: Mapping[str, Mapping]) -> list[str]:

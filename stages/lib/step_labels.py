@@ -19,7 +19,7 @@ right solution it ends there, too.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -51,9 +51,11 @@ class Estimate(NamedTuple):
     successes: int = 0
 
 
-def solutions(problem: Problem, pool: Sequence[Sample], known: bool = True) -> list[Solution]:
+def solutions(
+    problem: Problem, pool: Sequence[Sample], known: bool = True, split: Callable[[str], list[str]] = steps_of
+) -> list[Solution]:  # fmt: skip
     """The samples of a problem. known: each starts from what the others show; else only a right one is known to succeed."""
-    steps, right = [steps_of(sample.text) for sample in pool], [bool(sample.correct) for sample in pool]
+    steps, right = [split(sample.text) for sample in pool], [bool(sample.correct) for sample in pool]
     reached = [len(lines) - 1 if so else -1 for lines, so in zip(steps, right, strict=True)]
     if known:
         reached = shown(steps, right)

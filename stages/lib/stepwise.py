@@ -18,19 +18,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
 
 from stages.lib import aggregation, continuations, files, heads, models
+from stages.lib.encoding import Encoder
 from stages.lib.packing import Example
 from stages.lib.records import Problem, Sample, Score
 from stages.lib.training import Losses
 from stages.lib.verifiers import encoded
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 class Reading(NamedTuple):
@@ -44,9 +42,9 @@ class Reading(NamedTuple):
     written: list[float]
 
 
-def reading(tokenizer: PreTrainedTokenizerBase, problem: Problem, sample: Sample, mark: Sequence[int]) -> Reading:
+def reading(encoder: Encoder, problem: Problem, sample: Sample, mark: Sequence[int]) -> Reading:
     """mark: token ids that follow every step; they come after the place where the step is judged."""
-    found = encoded(tokenizer, problem, sample)
+    found = encoded(encoder, problem, sample)
     first = found.prompt_length
     ids, written, steps = found.ids[:first], [0.0] * first, []
     for last in found.step_ends:
@@ -88,13 +86,14 @@ class StepVerifier:
         self,
         name: str,
         model: Any,
-        tokenizer: PreTrainedTokenizerBase,
+        encoder: Encoder,
         form: Literal["head", "words"],
         words: Sequence[str] = (),
         mark: str = "",
         aggregation: str = "min",
     ):
-        self.name, self.model, self.tokenizer = name, model, tokenizer
+        self.name, self.model, self.encoder = name, model, encoder
+        tokenizer = encoder.tokenizer
         self.form, self.words, self.mark, self.aggregation = form, list(words), mark, aggregation
         self.mark_ids: list[int] = tokenizer(mark, add_special_tokens=False)["input_ids"] if mark else []
         if form == "words":
@@ -115,7 +114,7 @@ class StepVerifier:
         return self
 
     def read(self, problem: Problem, sample: Sample) -> Reading:
-        return reading(self.tokenizer, problem, sample, self.mark_ids)
+        return reading(self.encoder, problem, sample, self.mark_ids)
 
     def length(self, problem: Problem, sample: Sample) -> int:
         """Tokens of a problem and its solution as they are read."""
@@ -126,9 +125,9 @@ class StepVerifier:
         from safetensors.torch import load_file
 
         facts = json.loads((path / "verifier.json").read_text(encoding="utf-8"))
-        model, tokenizer = models.load_causal_lm(path, dtype), models.load_tokenizer(path)
+        model, encoder = models.load_causal_lm(path, dtype), Encoder.load(path)
         verifier = cls(
-            facts["name"], model, tokenizer, facts["form"], facts["words"], facts["mark"], facts["aggregation"]
+            facts["name"], model, encoder, facts["form"], facts["words"], facts["mark"], facts["aggregation"]
         )
         if facts["form"] == "head":
             verifier.head.load_state_dict(load_file(path / "head" / "head.safetensors"))
@@ -136,13 +135,14 @@ class StepVerifier:
         return verifier
 
     def save(self, path: Path) -> None:
-        """Model, tokenizer, verifier.json, and the head, if it has weights, in a folder of its own."""
+        """Model, tokenizer, prompt, verifier.json, and the head, if it has weights, in a folder of its own."""
         from safetensors.torch import save_file
 
         facts = {"name": self.name, "kind": "steps", "form": self.form, "words": self.words, "mark": self.mark,
                  "aggregation": self.aggregation}  # fmt: skip
         with files.replacing_dir(path) as folder:
-            models.write(self.model, self.tokenizer, folder)
+            models.write(self.model, self.encoder.tokenizer, folder)
+            self.encoder.save(folder)
             if self.form == "head":
                 (folder / "head").mkdir()
                 weights = {k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()}

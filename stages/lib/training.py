@@ -71,13 +71,8 @@ class Losses(nn.Module):
 def hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
     """(rows, length, width): the last hidden states, after the final norm, from which the vocabulary is predicted."""
     arguments = {"attention_mask": batch.mask} if batch.mask is not None else {}
-    output = decoder(model)(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **arguments)
+    output = models.decoder(model)(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **arguments)
     return output.last_hidden_state
-
-
-def decoder(model: nn.Module) -> nn.Module:
-    """The layers of a causal language model without its output matrix, adapters or none."""
-    return (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
 
 
 def train(
@@ -109,7 +104,7 @@ def train(
     sharded = run.world > 1 and sharding.wanted()
     if sharded:
         trained = copy.deepcopy(losses)  # `losses` waits in main memory, whole
-        wrapped = sharding.spread(trained, decoder(trained.model).layers, accelerator.device)
+        wrapped = sharding.spread(trained, models.decoder(trained.model).layers, accelerator.device)
         prepared = optimizers = _optimizers(trained, params)
     else:
         trained, optimizers = losses, _optimizers(losses, params)
@@ -238,7 +233,7 @@ def _residual_dropout(model: nn.Module, rate: float) -> list[Any]:
         dropped = arguments[0] + nn.functional.dropout(first - arguments[0], rate)
         return (dropped, *output[1:]) if isinstance(output, tuple) else dropped
 
-    return [layer.register_forward_hook(drop) for layer in decoder(model).layers]
+    return [layer.register_forward_hook(drop) for layer in models.decoder(model).layers]
 
 
 def _save(run: Execution, step: int, losses: Losses, optimizers: list, history: History) -> None:

@@ -22,8 +22,9 @@ in its numbers alone is wrong, the gold line is right, and of any other nothing 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
 from stages.lib import answers, gradeschool
@@ -42,15 +43,18 @@ _ANSWER = "####"
 _DIGITS = re.compile(_NUMBER)
 
 
-def steps_right(problem: Problem, text: str) -> list[bool] | None:
-    """For each line of `encoding.steps_of(text)`, whether everything up to and with it is right.
+def steps_right(
+    problem: Problem, text: str, split: Callable[[str], Sequence[str]] = steps_of
+) -> list[bool] | None:  # fmt: skip
+    """For each step of a solution, `split(text)`, whether everything up to and with it is right.
 
     None where that cannot be told: the problem was not made by a program or shows no steps, or the solution's lines
     have no form that can be compared. A line that was cut off is not right.
     """
     if not problem.program or not problem.steps:
         return None
-    lines = [without_annotations(line).strip() for line in steps_of(text)]
+    steps = [steps_of(step) for step in split(text)]  # lines, of which a step may have several
+    lines = [without_annotations(line).strip() for step in steps for line in step]
     gold = [without_annotations(step.text).strip() for step in problem.steps]
     values = _values(problem)
     said = _by_value(problem, gold, values, lines) if values else _by_form(problem, gold, lines)
@@ -60,7 +64,8 @@ def steps_right(problem: Problem, text: str) -> list[bool] | None:
         if right is None:
             return None
         verdicts.append(right)
-    return verdicts
+    ends = accumulate(map(len, steps))
+    return [verdicts[end - 1] for end in ends]
 
 
 def first_error(right: Iterable[bool]) -> int | None:

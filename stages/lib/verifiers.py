@@ -16,14 +16,12 @@ import torch
 from torch import nn
 
 from stages.lib import continuations, files, heads, models, parts
-from stages.lib.encoding import Encoded, encode, steps_of
+from stages.lib.encoding import Encoded, Encoder
 from stages.lib.packing import Example
 from stages.lib.records import Problem, Sample, Score
 from stages.lib.training import Losses
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from stages.lib.execution import Execution
 
 
@@ -51,13 +49,13 @@ def scores_of(
     return parts.shared(run, "scored", list(pools), work, Score)
 
 
-def encoded(tokenizer: PreTrainedTokenizerBase, problem: Problem, sample: Sample) -> Encoded:
-    """A sample as every scalar verifier reads it: the end token only where the generator wrote it."""
-    return encode(tokenizer, problem.prompt(), steps_of(sample.text), finished=sample.finish == "stop")
+def encoded(encoder: Encoder, problem: Problem, sample: Sample) -> Encoded:
+    """A sample as every verifier reads it: the end token only where the generator ended it."""
+    return encoder.encode(problem, encoder.prompt.split(sample.text), finished=sample.finish == "stop")
 
 
 def example(
-    tokenizer: PreTrainedTokenizerBase, problem: Problem, sample: Sample, level: Literal["token", "solution"], lm: bool
+    encoder: Encoder, problem: Problem, sample: Sample, level: Literal["token", "solution"], lm: bool
 ) -> Example:
     """A labelled sample: the outcome at every solution token (level token) or at the last one (level solution).
 
@@ -65,7 +63,7 @@ def example(
     """
     if sample.correct is None:
         raise ValueError(f"{sample.problem_id} sample {sample.index}: not graded")
-    found = encoded(tokenizer, problem, sample)
+    found = encoded(encoder, problem, sample)
     solution = len(found.ids) - found.prompt_length
     prompt = [0.0] * found.prompt_length
     weights = [1.0] * solution if level == "token" else [0.0] * (solution - 1) + [1.0]
@@ -83,15 +81,13 @@ def example(
 class ScalarVerifier:
     """model: a causal LM; head: hidden width -> 1; loss: bce (the head is a logit) or mse (the head is the score)."""
 
-    def __init__(
-        self, name: str, model: Any, tokenizer: PreTrainedTokenizerBase, loss: str, head: nn.Linear | None = None
-    ):
-        self.name, self.model, self.tokenizer, self.loss = name, model, tokenizer, loss
+    def __init__(self, name: str, model: Any, encoder: Encoder, loss: str, head: nn.Linear | None = None):
+        self.name, self.model, self.encoder, self.loss = name, model, encoder, loss
         self.head = head or heads.blank(model.config.hidden_size, loss)
 
     def start_from_words(self, right: str, wrong: str) -> None:
         """Let the head begin as what the language model itself says of these two words (stages/lib/heads.py)."""
-        heads.start_from_words(self.head, self.model, self.tokenizer, right, wrong)
+        heads.start_from_words(self.head, self.model, self.encoder.tokenizer, right, wrong)
 
     def losses(self) -> Losses:
         """What `training.train` trains: this very model and head."""
@@ -111,14 +107,15 @@ class ScalarVerifier:
         weights = load_file(path / "head" / "head.safetensors")
         head = nn.Linear(weights["weight"].shape[1], 1)
         head.load_state_dict(weights)
-        return cls(facts["name"], model, models.load_tokenizer(path), facts["loss"], head.to(model.dtype))
+        return cls(facts["name"], model, Encoder.load(path), facts["loss"], head.to(model.dtype))
 
     def save(self, path: Path) -> None:
-        """Model, tokenizer and head; the head in a folder of its own, where transformers does not look for weights."""
+        """Model, tokenizer, prompt and head; the head in a folder where transformers does not look for weights."""
         from safetensors.torch import save_file
 
         with files.replacing_dir(path) as folder:
-            models.write(self.model, self.tokenizer, folder)
+            models.write(self.model, self.encoder.tokenizer, folder)
+            self.encoder.save(folder)
             (folder / "head").mkdir()
             save_file({k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()},
                       folder / "head" / "head.safetensors")  # fmt: skip
@@ -126,7 +123,7 @@ class ScalarVerifier:
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """Score.score is the head at the last token as a probability. The prompt is read once."""
-        found = [encoded(self.tokenizer, problem, sample) for sample in samples]
+        found = [encoded(self.encoder, problem, sample) for sample in samples]
         values = self._last(found) if found else []
         return [
             Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stages.lib.errors import UserError
 from stages.lib.sampling import Draw
+from stages.lib.stops import Stops
 
 
 class VllmEngine:
@@ -35,20 +36,22 @@ class VllmEngine:
         keys: Sequence[Sequence[int]],
         temperature: float,
         max_new_tokens: int,
-        stop_ids: Sequence[int],
+        stops: Stops | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
         from vllm import SamplingParams
 
+        stops = stops if isinstance(stops, Stops) else Stops(None, stops)
         for i, (prompt, own) in enumerate(zip(prompts, keys, strict=True)):
             settings = [
                 SamplingParams(
                     seed=key >> 1,  # a signed 64-bit integer there
                     temperature=temperature,
                     max_tokens=max_new_tokens,
-                    stop_token_ids=list(stop_ids),
+                    stop_token_ids=list(stops.ids),
+                    stop=list(stops.texts),
                     ignore_eos=True,
                     logprobs=0,  # of the token drawn, before temperature
-                    detokenize=False,
+                    detokenize=bool(stops.texts),
                 )
                 for key in own
             ]

@@ -1,0 +1,39 @@
+"""What ends a sample: a token, or a text that its tokens spell."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from transformers import PreTrainedTokenizerBase
+
+MARGIN = 4  # tokens more than a text has characters: enough to spell it, whatever stands before
+
+
+class Stops:
+    """ids: tokens that end a sample, the last of it. texts: a sample ends with the token that completes one of them."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase | None, ids: Collection[int], texts: Sequence[str] = ()):
+        self.tokenizer, self.ids, self.texts = tokenizer, sorted(set(ids)), tuple(texts)
+        self._window = max(map(len, self.texts), default=0) + MARGIN
+
+    @cached_property
+    def completing(self) -> np.ndarray:
+        """(vocabulary,) whether a token may complete a text: it holds the last character of one. Few do, so that few
+        samples are looked at."""
+        import numpy as np
+
+        size = len(self.tokenizer)
+        last = {text[-1] for text in self.texts}
+        if not all(character.isascii() for character in last):
+            return np.ones(size, bool)  # a character may be spread over several tokens
+        pieces = self.tokenizer.batch_decode([[token] for token in range(size)], clean_up_tokenization_spaces=False)
+        return np.array([any(character in piece for character in last) for piece in pieces])
+
+    def complete(self, ids: Sequence[int]) -> bool:
+        """Whether the last of these tokens completes a text."""
+        tail = self.tokenizer.decode(ids[-self._window :], clean_up_tokenization_spaces=False)
+        return any(text in tail for text in self.texts)
