@@ -1,7 +1,6 @@
 """The laws of the house: one word in five places, one way, rooms, exact code dependencies, import does nothing."""
 
 import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from stages.benchmarks.__main__ import ADAPTERS
 from stages.lib.closure import closure
 
 ROOT = Path(__file__).parent.parent
@@ -119,18 +119,31 @@ def test_import_does_nothing_and_is_light():
     assert done.stdout.strip() == "[]"
 
 
-def test_every_section_is_checked_by_its_stage():
+def test_every_section_is_checked_by_its_stage(monkeypatch):
+    from stages.commands import preset
     from stages.lib import params
 
-    for stage in NAMES:
-        module = importlib.import_module(
-            f"stages.{stage}" + (".__main__" if not module_file(stage).name.startswith(stage) else "")
-        )
-        for file in [ROOT / "params.yaml", *sorted((ROOT / "stages/presets").glob("*.yaml"))]:
-            section = params.load(stage, module.Params, file)
-            assert set(params.read(file)[stage] or {}) == set(section.model_dump(exclude_none=True)), (
-                f"{file} {stage}: spell out every key"
+    monkeypatch.chdir(ROOT)
+    names = list(preset.presets())
+    stacks = [[name] for name in names] + [[name, "nano"] for name in names if name in ADAPTERS]
+    texts = {" ".join(stack): preset.stacked(stack) for stack in stacks}
+    for label, text in {"params.yaml": (ROOT / "params.yaml").read_text(), **texts}.items():
+        document = YAML(typ="safe").load(text)
+        for stage, model in preset.stage_params().items():
+            section = params.check(stage, model, document, [(Path(label), document)])
+            assert set(document[stage] or {}) == set(section.model_dump(exclude_none=True)), (
+                f"{label} {stage}: spell out every key"
             )
+
+
+def test_every_benchmark_has_a_preset_that_says_where_its_files_come_from(monkeypatch):
+    from stages.commands import preset
+
+    monkeypatch.chdir(ROOT)
+    known = preset.presets()
+    for name in ADAPTERS:
+        first = known[name].splitlines()[0]
+        assert f"data/raw/benchmarks/{name}/" in first and "(" in first and len(first) < 150
 
 
 def test_no_pickle_no_remote_code_no_shell():

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from ruamel.yaml import YAML
 
-from stages.commands.preset import merged
+from stages.commands.preset import lay, merged
 from tests.small import PARAMS, small
 
 
@@ -22,8 +22,8 @@ def project(original, tmp_path):
 
 def test_list(project):
     assert project.stages("preset").stdout.splitlines() == [
-        "big             A larger one",
-        "plain           The plain one",
+        "big                 A larger one",
+        "plain               The plain one",
     ]
 
 
@@ -68,6 +68,86 @@ def test_a_faulty_preset_is_refused_with_every_fault(project):
                  "two.steps: missing", "two.step: unknown key"):  # fmt: skip
         assert part in said
     assert (project.root / "params.yaml").read_text() == PARAMS
+
+
+@pytest.fixture
+def overlays(project):
+    """plain <- half <- set, and plain <- fast: a set of problems at half size, or fast."""
+    for name, text in {
+        "half": "# Half the size\nover: plain\none:\n  steps: 1 # few\ntwo: {lr: 0.05}\n",
+        "fast": "# Soon over\nover: plain\none: {lr: 1.0}\n",
+        "set": "# A set of problems\nover: half # or fast\ntwo:\n  steps: 9\n",
+    }.items():
+        (project.root / f"stages/presets/{name}.yaml").write_text(text)
+    return project
+
+
+def test_an_overlay_lies_over_the_one_that_it_names(overlays):
+    path = overlays.root / "params.yaml"
+    path.unlink()
+    overlays.stages("preset", "set")
+    text = path.read_text()
+    assert text == "# python -m stages preset set\n# A set of problems\n" + PARAMS.removeprefix(
+        "# all of it\n"
+    ).replace("1e-3  # mine: tuned by hand\n  steps: 3", "1e-3\n  steps: 1 # few").replace(
+        "lr: 0.1\n  steps: 2", "lr: 0.05\n  steps: 9"
+    )
+
+
+@pytest.mark.parametrize("names", [("set", "fast"), ("fast", "set")])
+def test_names_stack_in_any_order(overlays, names):
+    overlays.stages("preset", *names)
+    values = YAML(typ="safe").load((overlays.root / "params.yaml").read_text())
+    assert [values[one][key] for one in ("one", "two") for key in ("lr", "steps")] == [
+        1.0,
+        3,
+        0.1,
+        9,
+    ]  # nothing of half
+    assert f"holds preset {' '.join(names)} already" in overlays.stages("preset", *names).stdout
+
+
+def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays):
+    path = overlays.root / "params.yaml"
+    path.unlink()
+    overlays.stages("preset", "set", "fast")
+    overlays.stages("preset", "plain")
+    assert path.read_text() == (overlays.root / "stages/presets/plain.yaml").read_text()
+    overlays.stages("preset", "set")
+    overlays.edit("params.yaml", "lr: 1e-3", "lr: 1e-3 # mine")
+    overlays.stages("preset", "fast")
+    assert path.read_text().startswith("# python -m stages preset fast\n# Soon over\n") and "# mine" in path.read_text()
+    assert "A set of problems" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("over: half\none:\n  lr: -1.0\n", "stages/presets/set.yaml:3 one.lr: must be > 0, got -1.0"),
+        ("over: half\ntwo: {step: 1}\n", "stages/presets/set.yaml:2 two.step: unknown key; allowed here: lr, steps"),
+        ("over: half\nthree: {a: 1}\n", "stages/presets/set.yaml: unknown section three; stages are one, two"),
+        ("over: half\nlaunch: tpu\n", "stages/presets/set.yaml launch: stages/launch/tpu.yaml not found"),
+        ("over: half\ntwo: null\n", "stages/presets/plain.yaml: section 'two' is missing"),
+        ("over: haf\n", "stages/presets/set.yaml over: preset 'haf': not found; there are big, fast, half, plain, set"),
+        ("over: set\n", "stages/presets/set.yaml over: preset 'set': lies over itself"),
+    ],
+)
+def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
+    (overlays.root / "stages/presets/set.yaml").write_text(text)
+    assert said in overlays.stages("preset", "set", code=2).stderr
+    assert (overlays.root / "params.yaml").read_text() == PARAMS
+
+
+def test_presets_that_do_not_stack(overlays):
+    said = overlays.stages("preset", "half", "fast", code=2).stderr
+    assert said == "presets half and fast: the one does not lie over the other; name one of them\n"
+
+
+@pytest.mark.parametrize("null", ["b: null", "b:", "c: null\nb: null"])
+def test_null_takes_a_mapping_away(null):
+    document, overlay = YAML().load("a: 1\nb: {x: 1}\nd: 2\n"), YAML().load(f"{null}\nd: null\n")
+    lay(document, overlay)
+    assert document == {"a": 1, "d": None}
 
 
 @pytest.mark.parametrize(

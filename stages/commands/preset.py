@@ -1,14 +1,19 @@
-"""`python -m stages preset NAME`: switch params.yaml to a whole set of parameters that ships in stages/presets/.
+"""`python -m stages preset NAME...`: switch params.yaml to parameters that ship in stages/presets/.
 
-A preset is a complete params.yaml. What you wrote beside the values stays: comments of keys that both files have are
-kept. The result is checked against every stage's parameters before anything is written.
+A preset is a whole params.yaml, or names another one that it lies over (`over: tiny`) and only the values that differ.
+Names stack: `preset mmlu nano` lays mmlu over nano, in whichever order they are written; mmlu alone lies over the one that
+it names. null takes a mapping of the lower one away. What you wrote beside the values stays: comments of keys that both
+files have are kept. The result is checked against every stage's parameters before anything is written.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 import importlib
 import io
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,34 +27,33 @@ if TYPE_CHECKING:
     from stages.lib.params import Params
 
 FOLDER = Path("stages/presets")
+COMMAND = "# python -m stages preset "  # the first line of what was stacked
 
 
 def preset(
-    name: Annotated[str, typer.Argument(help="Without a name, the presets are listed.")] = "",
+    names: Annotated[list[str] | None, typer.Argument(help="One or more. Without, the presets are listed.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change without writing it.")] = False,
 ) -> None:
-    """Switch params.yaml to a preset, keeping your comments, and show what changed."""
+    """Switch params.yaml to a preset, or to some that stack, keeping your comments, and show what changed."""
     from stages.lib import files, params
 
     known = presets()
-    if not name:
+    if not names:
         for label, text in known.items():
-            first = text.splitlines()[0] if text else ""
-            print(f"{label:<16}{first.removeprefix('#').strip() if first.startswith('#') else ''}".rstrip())
+            print(f"{label:<20}{next(iter(_header(text)), '#').removeprefix('#').strip()}".rstrip())
         return
-    if name not in known:
-        raise UserError(f"preset {name!r}: not found; there are {', '.join(known)}")
-    check(FOLDER / f"{name}.yaml")
+    new = stacked(names)
     old = params.PATH.read_text(encoding="utf-8") if params.PATH.exists() else ""
-    new = merged(old, known[name], untouched=old in known.values())
+    new = merged(old, new, untouched=_shipped(old))
     show(old, new)
+    label = " ".join(names)
     if old == new:
-        print(f"{params.PATH}: holds preset {name} already")
+        print(f"{params.PATH}: holds preset {label} already")
     elif dry_run:
         print(f"{params.PATH}: not changed (dry run)")
     else:
         files.write_text(params.PATH, new)
-        print(f"{params.PATH}: now preset {name}; `python -m stages` shows what is stale")
+        print(f"{params.PATH}: now preset {label}; `python -m stages` shows what is stale")
 
 
 def presets() -> dict[str, str]:
@@ -57,31 +61,132 @@ def presets() -> dict[str, str]:
     return {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))}
 
 
-def check(path: Path) -> None:
-    """A whole parameter set: each stage's section and the top keys, checked. Raises UserError listing every fault."""
+def stacked(names: list[str]) -> str:
+    """The text of a whole parameter set: the presets named, over those that they name. Raises UserError."""
+    (path, base), *overlays = layers = _stack(names)
+    document = copy.deepcopy(base)
+    for _, overlay in overlays:
+        lay(document, overlay)
+    check(document, layers[::-1])
+    text = path.read_text(encoding="utf-8")
+    if not overlays:
+        return text
+    named = [_header((FOLDER / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
+    header = [COMMAND + " ".join(names), *(line for lines in named for line in lines)]
+    return "\n".join([*header, *_dumped(document).splitlines()[len(_header(text)) :]]) + "\n"
+
+
+def _stack(names: list[str]) -> list[tuple[Path, Any]]:
+    """(file, mapping) of the presets and of those below them, the lowest first."""
+    from stages.lib import params
+
+    known = {name: FOLDER / f"{name}.yaml" for name in presets()}
+    read = functools.cache(params.read)
+
+    def chain(name: str, above: tuple[str, ...] = ()) -> list[str]:
+        if name not in known or name in above:
+            where = f"{known[above[-1]]} over: " if above else ""
+            fault = "lies over itself" if name in above else "not found"
+            raise UserError(f"{where}preset {name!r}: {fault}; there are {', '.join(known)}")
+        below = read(known[name]).get("over")
+        return [*(chain(below, (*above, name)) if below else []), name]
+
+    lowest, *others = sorted((chain(name) for name in names), key=len)
+    for one, other in zip([lowest, *others], others, strict=False):
+        if len(one) == len(other):
+            raise UserError(f"presets {one[-1]} and {other[-1]}: the one does not lie over the other; name one of them")
+    return [(known[name], read(known[name])) for name in [*lowest, *(chain[-1] for chain in others)]]
+
+
+def lay(document: Any, overlay: Any) -> None:
+    """Put an overlay's values, and what it says beside them, into the document."""
+    for key, value in overlay.items():
+        known = document.get(key)
+        if key == "over" or (value is None and key not in document):
+            continue
+        if value is None and isinstance(known, dict):
+            del document[key]
+            continue
+        if isinstance(value, dict) and isinstance(known, dict):
+            lay(known, value)
+        elif key in document:
+            document[key] = value
+        else:  # before the last key, whose comment holds the blank line that ends the section
+            document.insert(max(0, len(document) - 1), key, value)
+        _say(document, key, overlay)
+
+
+def _say(document: Any, key: str, overlay: Any) -> None:
+    """Give a key the comment that the overlay has beside it, if any; what follows on later lines stays."""
+    from ruamel.yaml.error import CommentMark
+    from ruamel.yaml.tokens import CommentToken
+
+    beside, own = (tree.ca.items.get(key, [None] * 4)[2] for tree in (overlay, document))
+    said = beside.value.partition("\n")[0] if beside else ""
+    kept, _, rest = own.value.partition("\n") if own else ("", "", "")
+    if said or own:
+        token = CommentToken(f"{said or kept}\n{rest}", CommentMark(0))
+        document.ca.items.setdefault(key, [None] * 4)[2] = token
+
+
+def _yaml() -> Any:
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="rt")
+    yaml.preserve_quotes, yaml.width = True, 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _dumped(document: Any) -> str:
+    stream = io.StringIO()
+    _yaml().dump(document, stream)
+    return stream.getvalue()
+
+
+def _header(text: str) -> list[str]:
+    """The lines of comment at the top."""
+    return re.match(r"(?:#.*\n)*", text)[0].splitlines()
+
+
+def _shipped(text: str) -> bool:
+    """Whether the text is a preset, or a stack of them, as it ships: it then holds nobody's comments."""
+    if text in presets().values():
+        return True
+    try:
+        return text.startswith(COMMAND) and text == stacked(text.splitlines()[0].removeprefix(COMMAND).split())
+    except UserError:
+        return False
+
+
+def check(document: Any, layers: Any) -> None:
+    """A whole parameter set: each stage's section and the top keys, checked. Raises UserError listing every fault, with
+    the file of `layers` (the highest first) in which it stands."""
     from stages.lib import params
 
     models = stage_params()
-    document = params.read(path)
     faults = []
-    unknown = [key for key in document if key not in models and key not in params.Top.model_fields]
-    if unknown:
-        faults.append(f"{path}: unknown section {', '.join(unknown)}; stages are {', '.join(models)}")
+    for key in document:
+        if key not in models and key not in params.Top.model_fields:
+            path = next(path for path, layer in layers if key in layer)
+            faults.append(f"{path}: unknown section {key}; stages are {', '.join(models)}")
     try:
-        launch = params.load_top(path).launch
+        launch = params.check_top(document, layers).launch
         if not Path(f"stages/launch/{launch}.yaml").exists():
+            path = next(path for path, layer in layers if "launch" in layer)
             faults.append(f"{path} launch: stages/launch/{launch}.yaml not found")
     except UserError as error:
         faults.append(str(error))
     for stage, model in models.items():
         try:
-            params.load(stage, model, path)
+            params.check(stage, model, document, layers)
         except UserError as error:
             faults.append(str(error))
     if faults:
         raise UserError("\n".join(faults))
 
 
+@functools.cache
 def stage_params() -> dict[str, type[Params]]:
     """Stage -> its parameters' model, in the order of dvc.yaml."""
     from stages.lib import params
@@ -99,14 +204,13 @@ def stage_params() -> dict[str, type[Params]]:
 
 def merged(old: str, new: str, untouched: bool = False) -> str:
     """`new`'s values with the comments of `old`. `untouched`: old is a preset as it shipped, so it holds no one's."""
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     if not old.strip() or untouched:
         return new
-    yaml = YAML(typ="rt")
-    yaml.preserve_quotes, yaml.width = True, 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml = _yaml()
+    if old.startswith(COMMAND) or any(_header(old) == _header(text) for text in presets().values()):
+        old = "\n".join([*_header(new), *old.splitlines()[len(_header(old)) :]]) + "\n"  # it names another preset
     try:
         document = yaml.load(old)
     except YAMLError:
@@ -115,9 +219,7 @@ def merged(old: str, new: str, untouched: bool = False) -> str:
         return new
     target = yaml.load(new)
     _overlay(document, target)
-    stream = io.StringIO()
-    yaml.dump(document, stream)
-    text = stream.getvalue()
+    text = _dumped(document)
     return text if _equal(yaml.load(text), target) else new
 
 

@@ -32,6 +32,7 @@ class Top(Params):
 
 
 P = TypeVar("P", bound=Params)
+Layers = list[tuple[Path, Any]]  # (file, its mapping), the one that counts most first; one alone for params.yaml
 
 
 def read(path: Path = PATH) -> Any:
@@ -40,7 +41,9 @@ def read(path: Path = PATH) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        document = YAML(typ="rt").load(Path(path).read_text(encoding="utf-8"))
+        yaml = YAML(typ="rt")
+        yaml.preserve_quotes = True
+        document = yaml.load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
             f"{path}: not found; run from the repository's root, or `python -m stages preset tiny`"
@@ -61,23 +64,32 @@ def read(path: Path = PATH) -> Any:
 def load(section: str, model: type[P], path: Path = PATH) -> P:
     """The section of one stage, checked. Raises UserError naming file, line, key, the value and what is allowed."""
     document = read(path)
-    if section not in document:
-        raise UserError(f"{path}: section {section!r} is missing; found {', '.join(document)}")
-    return _check(document[section] if document[section] is not None else {}, model, document, (section,), path)
+    return check(section, model, document, [(path, document)])
 
 
 def load_top(path: Path = PATH) -> Top:
     """seed and launch."""
     document = read(path)
-    return _check({k: document[k] for k in Top.model_fields if k in document}, Top, document, (), path)
+    return check_top(document, [(path, document)])
 
 
-def _check(values: Any, model: type[P], document: Any, prefix: tuple[str, ...], path: Path) -> P:
+def check(section: str, model: type[P], document: Any, layers: Layers) -> P:
+    """As `load`, of a document that was put together of several files: a fault is told of the file that it stands in."""
+    if section not in document:
+        raise UserError(f"{layers[-1][0]}: section {section!r} is missing; found {', '.join(document)}")
+    return _check(document[section] if document[section] is not None else {}, model, (section,), layers)
+
+
+def check_top(document: Any, layers: Layers) -> Top:
+    """seed and launch of such a document."""
+    return _check({k: document[k] for k in Top.model_fields if k in document}, Top, (), layers)
+
+
+def _check(values: Any, model: type[P], prefix: tuple[str, ...], layers: Layers) -> P:
     try:
         return model.model_validate(plain(values))
     except ValidationError as error:
-        faults = [_fault(fault, model, document, prefix, path) for fault in error.errors()]
-        raise UserError("\n".join(faults)) from None
+        raise UserError("\n".join(_fault(fault, model, prefix, layers) for fault in error.errors())) from None
 
 
 def plain(value: Any) -> Any:
@@ -92,10 +104,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _fault(fault: Any, model: type[Params], document: Any, prefix: tuple[str, ...], path: Path) -> str:
+def _fault(fault: Any, model: type[Params], prefix: tuple[str, ...], layers: Layers) -> str:
     # A discriminated union adds its tag to `loc`; only parts that exist in the file are kept as the key.
     where = prefix + tuple(fault["loc"])
     key = ".".join(str(part) for part in where)
+    path, document = max(layers, key=lambda layer: _known(layer[1], where))  # the first of those that hold most of it
     line = _line(document, where)
     at = f"{path}:{line} {key}" if line else f"{path} {key}"
     kind, context, found = fault["type"], fault.get("ctx", {}), fault.get("input")
@@ -180,6 +193,16 @@ def _siblings(model: type[BaseModel], location: tuple) -> list[str]:
             break
         model = field.annotation
     return list(model.model_fields)
+
+
+def _known(node: Any, where: tuple) -> int:
+    """How many parts of `where` stand in the file."""
+    for depth, part in enumerate(where):
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            return depth
+    return len(where)
 
 
 def _line(document: Any, where: tuple) -> int | None:
