@@ -40,10 +40,14 @@ _ANY_CASE = re.compile(
     r"(?:letter|character|word|answer|\b(?:yes|no))\b[^.]{0,40}\b(?:any|either|arbitrary) (?:letter )?(?:case|register)"
     r"|case[- ]insensitive|upper or lower", re.I,
 )  # fmt: skip
-_SEVERAL = r"(?:several|multiple|more than one|many)\b[^.]{0,40}\b(?:answer|solution|way|variant|option|optimal|possible|valid|such)"
+_SEVERAL = (
+    r"(?:several|multiple|more than one|many)\b[^.]{0,40}"
+    r"\b(?:answer|solution|way|variant|option|optimal|possible|valid|such)"
+)
 _ANY = r"(?:any|either|one of)\b"
 _ANY_ANSWER = re.compile(
     rf"\b(?:if|in case|when) (?:there|you|it)?[^.]{{0,20}}{_SEVERAL}[^.]*[.,]?[^.]*\b{_ANY}"
+    r"|(?:not|n't) (?:have|need) to (?:be minimal|minimi[sz]e|maximi[sz]e)"
     r"|\b(?:print|output|report|display) (?:out )?(?:any|either)(?! case)\b"
     r"|\b(?:any|either) (?:of (?:them|these|those|the \w+) )?(?:is|are|will be|would be|can be|may be)? ?"
     r"(?:accepted|acceptable|considered correct|printed)"
@@ -103,13 +107,17 @@ def program(
     for kind in KINDS:
         pairs = tests.get(kind) or {"input": [], "output": []}
         for number, (given, wanted) in enumerate(zip(pairs["input"], pairs["output"], strict=True)):
-            line = "" if not given or given.endswith("\n") else "\n"  # some tests were published without their last one
-            outcome = sandbox.run(solution, given + line, limits)
+            outcome = sandbox.run(solution, with_last_line(given), limits)
             if outcome.status != "ok":
                 return Verdict(False, _why(outcome), f"{kind} {number}")
             if not same(outcome.stdout, wanted, rule):
                 return Verdict(False, ANOTHER, f"{kind} {number}")
     return Verdict(True)
+
+
+def with_last_line(given: str) -> str:
+    """An input whose last line has its end; some were published without."""
+    return given if not given or given.endswith("\n") else f"{given}\n"
 
 
 def function(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.USUAL) -> Verdict:

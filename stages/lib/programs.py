@@ -22,6 +22,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 200_000  # characters; more is not a program
+TIMES = 5  # a program in a fence in a fence
 _FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*([\w+.#-]*)[^\n`]*$", re.M)
 _PYTHON = {"python", "py", "python3", "py3"}
 _COMPOUND = {"if", "for", "while", "with", "try", "def", "class", "async", "match"}
@@ -45,10 +46,21 @@ def extract(text: str, question: str = "", entry_point: str | None = None) -> st
 
     What `extract` gives it finds again: `extract(extract(text)) == extract(text)`.
     """
+    for _ in range(TIMES):
+        found = _extract(text, question, entry_point)
+        if not found or found == text:
+            break
+        text = found
+    return found
+
+
+def _extract(text: str, question: str, entry_point: str | None) -> str | None:
     if len(text) > LONGEST:
         return None
     text = text.replace("\r\n", "\n").replace("\f", "").replace("\0", "")
     code, fenced = _block(text, entry_point)
+    if not code.strip():
+        return None
     if entry_point is None:
         found = code if fenced else _bare(code)
     elif _defines(code, entry_point):
@@ -141,7 +153,7 @@ def _statements(source: str) -> list[_Statement]:
     last = len(starts) - 1
     return [
         _Statement(start, end, head, names, number < last or (whole and not opened))
-        for number, ((start, head, names), end) in enumerate(zip(starts, ends, strict=True))
+        for number, ((start, head, names), end) in enumerate(zip(starts, ends, strict=False))
     ]
 
 
@@ -188,13 +200,12 @@ def _whole(code: str, question: str, entry_point: str) -> str:
         if _is_definition(statement) and entry_point in names:
             if met:
                 continue  # a second try; the first was what was asked for
-            met, wanted = True, statement.names
+            met = True
         elif body in above or _prose(statement) or _is_trial(statement) or not statement.whole:
             continue  # the prompt said it, or it is no part of a function
-        elif met and statement.head[0].string not in ("import", "from"):
-            if not names & wanted:
-                continue  # what the function does not use
-            wanted = wanted | statement.names
+        elif met and statement.head[0].string not in ("import", "from") and not names & wanted:
+            continue  # what the function does not use
+        wanted |= statement.names
         kept.append(body)
     return "\n\n".join(filter(None, [above, *kept]))
 

@@ -137,7 +137,7 @@ def run(
 
 def _held(stdin: str) -> IO[bytes]:
     """A file in memory that nobody can change. /dev/stdin opens it again, which is refused for one in a folder."""
-    file = open(os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "r+b")
+    file = os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "r+b")
     file.write(stdin.encode("utf-8", "surrogateescape"))
     file.seek(0)
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
@@ -201,7 +201,7 @@ def _imprisoned(
 
 
 def _ends(process: int, patience: float) -> bool:
-    """Whether a process ends in this time. `Popen.wait` looks only every 50 milliseconds, longer than most programs take."""
+    """Whether a process ends in this time. `Popen.wait` looks only every 50 milliseconds; most programs take less."""
     with open(os.pidfd_open(process), "rb") as descriptor:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
