@@ -29,7 +29,7 @@ from stages.lib.records import Problem
 
 VERSION = 1  # part of every draw and of every kept outcome
 PUBLIC, CHANGED = 8, 8  # inputs at most
-LIMITS = sandbox.USUAL
+LIMITS = sandbox.USUAL._replace(seconds=5)
 SECONDS = 1.0  # of the processor, for one call of a function
 VALUE = "="  # begins an outcome that is a value; others say how the program failed
 
@@ -205,7 +205,7 @@ def {run}(builtins, json, signal, token):
             outcomes.append("error")
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         builtins.print("\\n" + token + json.dumps(outcomes), flush=True)
-{run}(*map(__import__, ("builtins", "json", "signal")), {token!r})
+{run}(__import__("builtins"), __import__("json"), __import__("signal"), {token!r})
 """
 
 
@@ -315,15 +315,14 @@ def _changed_text(text: str, given: list[str], draw: random.Random) -> str:
     """Another input of the form: a line's words in another order, another number within the range seen at its place in
     all inputs and in its line, or another letter of a word.
 
-    A number that may count something is kept: the words of a line, the letters of a word, the lines.
+    A number that may count something is kept.
     """
     lines = text.split("\n")
-    counts = set(range(len(lines) + 1)) | {len(line.split()) for line in lines}
-    counts |= {len(word) for word in text.split()}
     ways: list[tuple[int, re.Match[str] | None]] = []
     for at, line in enumerate(lines):
         if len(line.split()) > 2 and len({*line.split()}) > 1 and at:
             ways.append((at, None))
+        counts = _counts(line, [each.split() for each in lines[at + 1 :] if each.strip()])
         ways += [(at, match) for match in _NUMBER.finditer(line) if int(match[0]) not in counts]
         ways += [(at, match) for match in _WORD.finditer(line)]
     if not ways:
@@ -350,3 +349,12 @@ def _changed_text(text: str, given: list[str], draw: random.Random) -> str:
 def _words(text: str, at: int) -> list[list[str]]:
     """The words of a line, if there is such a line."""
     return [line.split() for line in text.split("\n")[at : at + 1]]
+
+
+def _counts(line: str, following: list[list[str]]) -> set[int]:
+    """Numbers of a line that may count: the words after the first, the lines that follow, their words and letters."""
+    first, lines = line.split()[:1], len(following)
+    own = {len(line.split()) - 1} & {int(word) for word in first if _NUMBER.fullmatch(word)}
+    of_lines = {lines, lines + 1, lines // 2, lines // 3} if following else set()
+    letters = {len(word) for words in following for word in words if _WORD.fullmatch(word)}
+    return own | of_lines | letters | {len(words) for words in following}

@@ -47,7 +47,7 @@ _SEVERAL = (
 _ANY = r"(?:any|either|one of)\b"
 _ANY_ANSWER = re.compile(
     rf"\b(?:if|in case|when) (?:there|you|it)?[^.]{{0,20}}{_SEVERAL}[^.]*[.,]?[^.]*\b{_ANY}"
-    r"|(?:not|n't) (?:have|need) to (?:be minimal|minimi[sz]e|maximi[sz]e)"
+    r"|(?:not|n't) (?:have|need) to (?:be minimal|minimi[sz]e the number)"
     r"|\b(?:print|output|report|display) (?:out )?(?:any|either)(?! case)\b"
     r"|\b(?:any|either) (?:of (?:them|these|those|the \w+) )?(?:is|are|will be|would be|can be|may be)? ?"
     r"(?:accepted|acceptable|considered correct|printed)"

@@ -194,20 +194,27 @@ def _whole(code: str, question: str, entry_point: str) -> str:
     above = re.split(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", question, maxsplit=1, flags=re.M)[
         0
     ].strip()
-    lines, kept, wanted, met = code.split("\n"), [], set(), False
-    for statement in _statements(code):
-        names, body = _defined(statement), "\n".join(lines[statement.start : statement.end]).strip("\n")
-        if _is_definition(statement) and entry_point in names:
-            if met:
-                continue  # a second try; the first was what was asked for
+    lines = code.split("\n")
+    statements, met = _statements(code), False
+    bodies = ["\n".join(lines[each.start : each.end]).strip("\n") for each in statements]
+    kept: set[int] = set()
+    later: list[int] = []
+    for number, statement in enumerate(statements):
+        if _is_definition(statement) and entry_point in _defined(statement):
+            if not met:  # a second try is none; the first was what was asked for
+                kept.add(number)
             met = True
-        elif body in above or _prose(statement) or _is_trial(statement) or not statement.whole:
+        elif bodies[number] in above or _prose(statement) or _is_trial(statement) or not statement.whole:
             continue  # the prompt said it, or it is no part of a function
-        elif met and statement.head[0].string not in ("import", "from") and not names & wanted:
-            continue  # what the function does not use
-        wanted |= statement.names
-        kept.append(body)
-    return "\n\n".join(filter(None, [above, *kept]))
+        elif met and statement.head[0].string not in ("import", "from"):
+            later.append(number)
+        else:
+            kept.add(number)
+    wanted = set().union(*(statements[number].names for number in kept))
+    while used := [number for number in later if number not in kept and _defined(statements[number]) & wanted]:
+        kept.update(used)  # of what stands below the function, what it uses
+        wanted = wanted.union(*(statements[number].names for number in used))
+    return "\n\n".join(filter(None, [above, *(bodies[number] for number in sorted(kept))]))
 
 
 def _is_definition(statement: _Statement) -> bool:
