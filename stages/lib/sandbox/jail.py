@@ -1,7 +1,8 @@
 """The child's side of the sandbox: a fresh interpreter that gives up its rights, then becomes the program.
 
 It runs as `python -I -S jail.py` with its orders (marshalled) on descriptor `orders`, and writes on descriptor `report`
-which protections it could not set up. It imports nothing of this project, because nothing of it is in reach.
+which protections it could not set up. It imports nothing of this project, because nothing of it is in reach, and little
+else: programs are many and short, and most of their time is this start.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import os
 import resource
 import struct
 import sys
-from typing import Any
 
 # Which layers keep which promise; one of them is enough. Each is tried, so where the kernel has all there are two locks.
 KEPT_BY = {
@@ -31,7 +31,7 @@ _EVERY_RIGHT = (1 << 13) - 1  # of the first version of Landlock: to execute, re
 _READ_FILE, _READ_FOLDER, _WRITE_FILE = 1 << 0 | 1 << 2, 1 << 3, 1 << 1  # execute and read; write
 
 
-def limits(orders: dict[str, Any]) -> None:
+def limits(orders: dict) -> None:
     """Processor seconds, bytes of address space, bytes of a file, open files, no core. Inherited by the program."""
     for name, value in orders["limits"].items():
         kind = getattr(resource, f"RLIMIT_{name}")
@@ -41,7 +41,7 @@ def limits(orders: dict[str, Any]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def namespaces(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
+def namespaces(libc: ctypes.CDLL, orders: dict) -> bool:
     """A network without any interface, and nobody's rights. Not allowed everywhere: containers often refuse it."""
     if libc.unshare(_NEW_USER | _NEW_NET | _NEW_IPC) != 0:
         return False
@@ -49,7 +49,7 @@ def namespaces(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
     return True
 
 
-def landlock(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
+def landlock(libc: ctypes.CDLL, orders: dict) -> bool:
     """Of the whole file system only `readable` can be read and `writable` written (Linux 5.13, where switched on)."""
     attributes = struct.pack("=Q", _EVERY_RIGHT)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
@@ -78,7 +78,7 @@ def seccomp(libc: ctypes.CDLL, code: str) -> bool:
     return libc.prctl(_SET_SECCOMP, ctypes.c_ulong(_FILTER_MODE), head, 0, 0) == 0
 
 
-def imprison(orders: dict[str, Any]) -> list[str]:
+def imprison(orders: dict) -> list[str]:
     """Set up every layer that the kernel offers; the promises that none of them keeps."""
     libc = ctypes.CDLL(None, use_errno=True)
     limits(orders)
