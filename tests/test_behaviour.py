@@ -46,7 +46,7 @@ def test_hidden_tests_have_no_say(monkeypatch):
     assert group(problem(), [SUMS[0], trap]) == [0, 0]
     without = problem(tests={"public": ADD["public"], "private": {"input": [], "output": []}})
     assert inputs(problem()) == inputs(without)
-    hidden = function().model_copy(update={"tests": {"entry_point": "double", "test": "raise SystemExit"}})
+    hidden = function().model_copy(update={"tests": {"entry_point": "double", "test": "double(41) == 82"}})
     assert inputs(function()) == inputs(hidden)
     given = []
     run = sandbox.run
@@ -88,6 +88,14 @@ def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeyp
     assert group(problem(), [root.format("n", "n"), root.format("n", "1"), root.format("n", "+n")]) == [0, 1, 0]
 
 
+def test_a_changed_input_that_right_programs_differ_on_does_not_count(monkeypatch):
+    monkeypatch.setattr(behaviour, "inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
+    root = "n = int(input())\nprint({} if n >= 0 else {})"
+    differing = [root.format("n", value) for value in ("1", "2", "3", "4", "+1")]
+    assert group(problem(), differing) == [0] * 5, "not half of them agree on -5"
+    assert group(problem(), [*differing, root.format("max(5, n - 1)", "5")]) == [0] * 5 + [1], "most agree on 6"
+
+
 def test_without_inputs_equal_text_is_equal_behaviour(monkeypatch):
     monkeypatch.setattr(sandbox, "run", lambda *_: pytest.fail("nothing is to be run"))
     bare = function().model_copy(update={"question": "def double(x):\n"})
@@ -99,6 +107,13 @@ def test_outcomes_are_kept(monkeypatch):
     assert group(problem(), SUMS) == [0, 0]
     monkeypatch.setattr(sandbox, "run", lambda *_: pytest.fail("it is known"))
     assert group(problem(), [SUMS[1], "# again\n" + SUMS[0]]) == [0, 0]
+
+
+def test_what_the_machine_may_have_done_is_not_kept(monkeypatch):
+    with monkeypatch.context() as busy:
+        busy.setattr(sandbox, "run", lambda *_: sandbox.Outcome("time", "", "", 60.0, sure=False))
+        assert group(problem(), SUMS[:1]) == group(function(), ["    return 2 * x"]) == [-1]
+    assert group(problem(), SUMS[:1]) == group(function(), ["    return 2 * x"]) == [0]
 
 
 def test_outputs_are_equal_where_the_judge_finds_them_equal():
