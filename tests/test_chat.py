@@ -14,6 +14,7 @@ import pytest
 
 from stages.lib import chat, patience
 from stages.lib.errors import UserError
+from stages.lib.store import open_store
 from tests.chat_server import serve
 
 ROOT = Path(__file__).parent.parent
@@ -217,7 +218,7 @@ def test_a_pickle_in_the_cache_is_refused(tmp_path):
 
     with diskcache.Cache(str(tmp_path)) as planted:
         planted.set("x", {1})
-    talk = chat._store(tmp_path)
+    talk = open_store(tmp_path)
     with pytest.raises(UserError, match="pickled"):
         talk.disk.fetch(diskcache.core.MODE_PICKLE, None, b"", False)
 

@@ -3,9 +3,10 @@ r"""Final answers: take one out of a solution, and decide whether two are the sa
 `extract` finds what a solution says its answer is: after `####`, in the first `<<<...>>>`, in `\boxed{}`, after "the
 answer is"; failing these, the last number (or formula, letter, yes or no) in it. `equal` compares two answers, or two
 whole solutions, by type: numbers exactly, as fractions (`lib/numerals.py`); formulas by Math-Verify in worker processes
-(`lib/latex.py`); letters and yes/no by meaning; code by text. It is symmetric. An answer that cannot be read equals
-nothing, itself included. A percentage equals both readings of it (28% = 28 = 0.28), since benchmarks write it either
-way. `N/A` (the question has no answer) is read in every type where it is marked or stands alone, and equals only itself.
+(`lib/latex.py`); letters and yes/no by meaning; code by text, but for comments and white space. It is symmetric. An
+answer that cannot be read equals nothing, itself included. A percentage equals both readings of it (28% = 28 = 0.28),
+since benchmarks write it either way. `N/A` (the question has no answer) is read in every type where it is marked or
+stands alone, and equals only itself.
 
 Sources: GSM8K's `####` (Cobbe et al., 2021), MATH's `\boxed` (Hendrycks et al., 2021), `<<<>>>` and `N/A` of DyVal (Zhu
 et al., 2024).
@@ -16,12 +17,11 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from stages.lib import latex, numerals
+from stages.lib import latex, numerals, programs
 
 TYPES = ("number", "integer", "latex", "choice", "boolean", "code")
 WINDOW = 20_000  # characters at the end of a text in which its answer is looked for
 LONGEST = 2_000  # characters of an answer; more is not an answer
-LONGEST_CODE = 200_000
 MARKS = 20  # of "the answer is ...", the last ones are read
 NONE = "N/A"
 
@@ -51,7 +51,7 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
     if text is None:
         return None
     if answer_type == "code":
-        return _code(text)
+        return programs.extract(text)
     text = re.sub(r"[ \t\r\f\v]+", " ", text[-WINDOW:].replace("\0", "")).strip()
     if "n/a" in text.lower() and _ABSENT.fullmatch(next(iter(_marked(text)), text)):
         return NONE
@@ -165,7 +165,7 @@ def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
     if answer_type == "boolean":
         return ["true" if answer.lower() in ("yes", "true") else "false"]
     if answer_type == "code":
-        return [answer]
+        return [programs.normal(answer)]
     found = numerals.read(answer, units=False, comma=False)
     plain = latex.normal(answer)
     return [*(_number_keys(found) if found else []), *([plain] if re.search(r"\w", plain) else [])]
@@ -267,18 +267,6 @@ def _last(sentence: str) -> str | None:
     names = [(at, one) for at, one in found if re.fullmatch(r"\W*[A-Za-z]+(?:\([A-Za-z]\))?\W*", one)]
     found = [each for each in found if each not in names] or found
     return max(found)[1] if found else None
-
-
-def _code(text: str) -> str | None:
-    """The last fenced block, else everything."""
-    if len(text) > LONGEST_CODE:
-        return None
-    lines = text.splitlines()
-    fences = [index for index, line in enumerate(lines) if line.lstrip().startswith("```")]
-    if len(fences) > 1:
-        end = len(fences) // 2 * 2 - 1
-        lines = lines[fences[end - 1] + 1 : fences[end]]
-    return "\n".join(line.rstrip() for line in lines).strip("\n") or None
 
 
 def _choice(text: str) -> str | None:

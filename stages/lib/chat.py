@@ -23,6 +23,7 @@ from stages.lib.errors import UserError
 from stages.lib.params import Params
 from stages.lib.patience import NoAnswer, patient
 from stages.lib.records import explain
+from stages.lib.store import open_store
 
 VERSION = 1
 
@@ -94,7 +95,7 @@ class Chat:
         threads: int = 1,
     ):
         self.identity, self.ledger, self.threads = identity, ledger, threads
-        self._reply, self._answers = reply, _store(cache)
+        self._reply, self._answers = reply, open_store(cache)
 
     def ask(self, prompt: str, key: str) -> str:
         """The model's answer. Raises NoAnswer, and UserError for what asking again would not mend."""
@@ -145,21 +146,6 @@ def make(kind: Literal["openai", "hf"], cache: Path, **settings: Any) -> Chat:
         return build(section.model_validate(settings), Path(cache))
     except ValidationError as error:
         raise UserError(f"settings of the {kind} chat: {explain(error)}") from None
-
-
-def _store(folder: Path):
-    """A diskcache of JSON values that evicts nothing and reads no pickle, as its default settings would."""
-    import diskcache
-
-    class Json(diskcache.JSONDisk):
-        def fetch(self, mode, filename, value, read):
-            if mode == diskcache.core.MODE_PICKLE:
-                raise UserError(
-                    f"{folder}: holds a pickled value, which can run code when it is read; delete the folder"
-                )
-            return super().fetch(mode, filename, value, read)
-
-    return diskcache.Cache(str(folder), disk=Json, eviction_policy="none", cull_limit=0, sqlite_synchronous=2)
 
 
 # A server.
