@@ -1,11 +1,15 @@
-"""Other people: the persons of a problem take other names. The answer stays."""
+"""Other people. The answer stays.
+
+names  first names that no split of the bundled world uses, or of real problems
+roles  the teacher, the team: who acts in the bundled world is no longer somebody named
+"""
 
 from __future__ import annotations
 
 import copy
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.ood.operators import retold
@@ -65,14 +69,16 @@ def found(text: str) -> list[str]:
     return names
 
 
-def _draw_roles(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    return {"people": rng.sample(ROLES, len(state["people"]))}
+def _people(names: Sequence[str]) -> Change:
+    """The people of the bundled world take some of these names."""
 
+    def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+        return {"people": rng.sample(names, len(state["people"]))}
 
-def _apply_roles(state: State, parameters: Mapping[str, Any]) -> State:
-    state = copy.deepcopy(state)
-    state["people"] = list(parameters["people"])
-    return state
+    def apply(state: State, parameters: Mapping[str, Any]) -> State:
+        return {**copy.deepcopy(state), "people": list(parameters["people"])}
+
+    return Change(draw, apply)
 
 
 def fresh(names: list[str], text: str, rng: random.Random) -> dict[str, str]:
@@ -108,9 +114,10 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return retold.rewritten(state, lambda part: pattern.sub(lambda match: rename[match[0]], part))
 
 
-OPERATOR = Operator(
+NAMED = Operator(
     "names",
     "preserving",
-    {"gradeschool": Change(_draw_roles, _apply_roles), "lifted": Change(_draw, _apply)},
-    "other people",
+    {"gradeschool": _people((*NEW_SHE, *NEW_HE)), "lifted": Change(_draw, _apply)},
+    "other first names",
 )
+IN_ROLES = Operator("roles", "preserving", {"gradeschool": _people(ROLES)}, "roles in place of names")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from stages.ood.operators.operator import Change, State, Unfit
@@ -42,6 +42,9 @@ _REAL = frozenset(
     slave bars bras bard brad grid gird slat salt calm clam silt slit tarp trap crab carb lair liar part prat carp
     crap blot bolt clod cold parts party prats pasta sacks stacks trips strips boards broads crates carets certain
     curtain plants pants clothes cloths shorts shots chairs hairs sports spots shares hares breads places
+    sued used meet met choose chose coma comma goof good been bean seen sene tow two who how own won now saw was are
+    ear era art rat tar sting spring brake bore board boarder angles deign sign sing singe diver causes clauses unites
+    casts caste cost costs coast filed field files flies lived devil evil vile live
     """,
     )
 )
@@ -60,8 +63,9 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
     return text
 
 
-def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> list[list[Any]]:
-    """Typos for a text, leaving the words of `keep` alone. Raises Unfit where fewer than two words can take one."""
+def edits(text: str, rng: random.Random, keep: Set[str] = frozenset(), drops: bool = True) -> list[list[Any]]:
+    """Typos for a text, leaving the words of `keep` alone; without `drops` no letter goes. Raises Unfit where fewer than
+    two words can take one."""
     present = {word.lower() for word in re.findall(r"[A-Za-z]+", text)}
     math = [match.span() for match in re.finditer(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\[asy\].*?\[/asy\]", text, re.S)]
     words = [
@@ -72,7 +76,7 @@ def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> 
     rng.shuffle(words)
     wanted, made = max(2, round(SHARE * len(words))), []
     for match in words:
-        kind = rng.choice(("swap", "swap", "drop" if len(match[0]) > 5 else "double", "double"))
+        kind = rng.choice(("swap", "swap", "drop" if drops and len(match[0]) > 5 else "double", "double"))
         at = match.start() + rng.randrange(1, len(match[0]) - 2)
         word = edited(match[0], [[at - match.start(), kind]])
         if word != match[0] and word not in present | _REAL | _PROTECTED:
@@ -82,14 +86,16 @@ def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> 
     raise Unfit(f"only {len(made)} words of the question can take a typo")
 
 
-def change(question: Any, keep: frozenset[str] = frozenset()) -> Change:
-    """Noise on what `question(state)` says, but for the words of `keep`. Names are protected by their capital, things by
-    standing after a number."""
+def change(
+    question: Callable[[State], str], keep: Callable[[State], Set[str]] = lambda state: frozenset(), drops: bool = True
+) -> Change:
+    """Noise on what `question(state)` says, but for the words of `keep(state)`. Names are protected by their capital,
+    things by standing after a number."""
 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
         text = question(state)
-        counted = frozenset(re.findall(r"\d+ ([a-z]+)", text)) | frozenset(re.findall(r"how many ([a-z]+)", text, re.I))
-        return {"edits": edits(text, rng, counted | keep)}
+        counted = {*re.findall(r"\d+ ([a-z]+)", text), *re.findall(r"how many ([a-z]+)", text, re.I)}
+        return {"edits": edits(text, rng, counted | keep(state), drops)}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
         return {**state, "edits": [list(edit) for edit in parameters["edits"]]}
