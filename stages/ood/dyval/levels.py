@@ -86,7 +86,7 @@ _ABDUCTIVE = {  # deeper, since one path is all that is needed; a single rule co
     4: {"depth": 5, "width": 3, "distractors": 2},
 }
 _GRAPHS = {
-    1: {"nodes": 6},
+    1: {"nodes": 8},
     2: {"nodes": 10},
     3: {"nodes": 14, "distractors": 1},
     4: {"nodes": 18, "min_links": 2, "max_links": 4, "distractors": 2},
@@ -107,7 +107,7 @@ DEFAULT = 2
 TASKS = tuple(LEVELS)
 
 _ALLOWED = {
-    "depth": (2, 7), "width": (2, 5), "links": (0, 4), "dags": (0, 6), "nodes": (4, 200), "min_links": (0, 10),
+    "depth": (2, 7), "width": (2, 5), "links": (0, 4), "dags": (0, 6), "nodes": (8, 200), "min_links": (0, 10),
     "max_links": (1, 10), "distractors": (0, 20), "deleted": (0, 10), "cycles": (0, 5), "unsolvable": (0, 1),
 }  # fmt: skip
 _LEAVES = 1000

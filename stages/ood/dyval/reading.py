@@ -81,8 +81,12 @@ def _equations(told: list[str], asked: str) -> str:
     defined, rows = _defined(told), []
     try:
         for line in told[1:3]:
-            terms = _found(r"^(\S+) x \+ \(?([^ )]+)\)? y = (\S+)$", line).groups()
-            rows.append([Fraction(t) if re.fullmatch(r"-?\d+", t) else _number(t, defined) for t in terms])
+            left, total = _found(r"^(\S.*) = (\S+)$", line).groups()
+            row = {"x": Fraction(), "y": Fraction()}
+            for sign, factor, unknown in re.findall(rf"(-|\+|^) ?(\d+|{_NAME}\*)?([xy])", left):
+                size = _number(factor[:-1], defined) if factor.endswith("*") else Fraction(factor or 1)
+                row[unknown] += -size if sign == "-" else size
+            rows.append([*row.values(), Fraction(total) if re.fullmatch(r"-?\d+", total) else _number(total, defined)])
     except _Unknown:
         return "N/A"
     (a, b, c), (d, e, f) = rows if rows[0][0] else rows[::-1]  # elimination
