@@ -9,7 +9,7 @@ deleted, cycles    sentences taken out, links that close a circle: the answer be
 unsolvable         the share of items to which `deleted` and `cycles` are done (they are nothing without it)
 
 The names in DyVal: depth, num_children_per_node, extra_links_per_node, num_dags, num_nodes_per_sample,
-min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default but for abductive logic.
+min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default but for the logic of rules.
 """
 
 from __future__ import annotations
@@ -72,14 +72,15 @@ _TREES = {
     3: {"depth": 3, "width": 3, "distractors": 1},
     4: {"depth": 4, "distractors": 2},
 }
+_BOOLEAN = _TREES | {1: {"depth": 3, "links": 0}}  # a single operation shows its answer
 _EQUATIONS = {
     1: {"depth": 2, "links": 0},
     2: {"depth": 3},
     3: {"depth": 3, "dags": 2, "distractors": 1},
     4: {"depth": 4, "dags": 2, "distractors": 2},
 }
-_DEDUCTIVE = {1: {"depth": 2}, 2: {"depth": 3}, 3: {"depth": 4, "distractors": 1}, 4: {"depth": 5, "distractors": 2}}
-_ABDUCTIVE = {  # deeper, since one path is all that is needed; a single rule could not hide its answer
+_DEDUCTIVE = {1: {"depth": 3}, 2: {"depth": 4}, 3: {"depth": 4, "distractors": 2}, 4: {"depth": 5, "distractors": 2}}
+_ABDUCTIVE = {  # some paths are all that is needed
     1: {"depth": 3, "width": 3},
     2: {"depth": 4},
     3: {"depth": 4, "width": 3, "distractors": 1},
@@ -96,7 +97,7 @@ LEVELS: dict[str, dict[int, Knobs]] = {
     for task, kind, table in (
         ("arithmetic", Trees, _TREES),
         ("linear_equation", Equations, _EQUATIONS),
-        ("bool_logic", Trees, _TREES),
+        ("bool_logic", Trees, _BOOLEAN),
         ("deductive_logic", Rules, _DEDUCTIVE),
         ("abductive_logic", Rules, _ABDUCTIVE),
         ("reachability", Graphs, _GRAPHS),
@@ -132,6 +133,10 @@ def knobs_of(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
     knobs = knobs._replace(**changes)
     if getattr(knobs, "width", 0) ** (getattr(knobs, "depth", 1) - 1) > _LEAVES:
         raise UserError(f"dyval: depth {knobs.depth} with width {knobs.width} gives over {_LEAVES} leaves; lower one")
+    if task.endswith("logic") and knobs.depth < 3:
+        raise UserError(
+            f"dyval: {task} of depth {knobs.depth} shows its answer in one sentence; set depth to 3 or more"
+        )
     if getattr(knobs, "depth", 3) < 3 and knobs.distractors:
         raise UserError("dyval: a tree of depth 2 is too small to hide a distractor; set depth to 3 or more")
     if getattr(knobs, "cycles", 0) and knobs.depth < 3:
