@@ -77,7 +77,7 @@ def _sample(task: str, item: str, number: int, seed: int, level: int, order: str
         made = MODULES[task].sample(draw, knobs, label, broken)
         if made:
             return {"task": task, "level": level, "order": order, "broken": broken, **_named(made, order, draw)}
-    raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; use a lower depth or width")
+    raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; change a knob")
 
 
 def _wish(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[int, bool]:

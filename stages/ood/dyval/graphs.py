@@ -7,7 +7,7 @@ them from the others but that no path of interest runs over them.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from stages.lib.records import Step
@@ -17,7 +17,7 @@ from stages.ood.dyval.statements import Statement
 from stages.ood.dyval.trees import share
 
 TO = "to"
-SWAPS = 20  # of every link at most
+SWAPS = 16  # a link, at most
 
 
 def grow(rng: random.Random, knobs: Graphs) -> list[list[int]]:
@@ -41,15 +41,15 @@ def reach(children: Sequence[Sequence[int]]) -> list[int]:
 
 
 def matched(
-    rng: random.Random, children: Sequence[Sequence[int]], reached: bool, fit: Callable[..., bool]
+    rng: random.Random, children: Sequence[Sequence[int]], reached: bool, most: int, least: int = 1
 ) -> tuple[list[list[int]], list[int]] | None:
     """(the graph with some links exchanged, two nodes), the second reached from the first or not.
 
     Two links exchange their ends, over and over, forward in the hidden order; so every node keeps its place and the
     number of links out of it and into it, and the two graphs in which the second node is reached and is not differ in
     nothing that can be counted. In both, as many links lead from the first node to others before the second, and from
-    others after the first to the second, and no single link decides. fit(graph, masks, start, end): whether a graph in
-    which it is reached will do. None where not both are found.
+    others after the first to the second, and no single link decides. Where it is reached, over `most` nodes at most and
+    on `least` paths. None where not both are found.
     """
     children = [list(below) for below in children]
     found: dict[tuple[int, int], dict[bool, list[list[int]]]] = {}
@@ -60,24 +60,34 @@ def matched(
         return None
     start, end = rng.choice(pairs)
     for swap in range(SWAPS * len(links)):
-        (a, at), (c, to) = rng.choice(links), rng.choice(links)
+        (a, at), (c, to) = (links[int(rng.random() * len(links))] for _ in range(2))
         b, d = children[a][at], children[c][to]
-        if a < d and c < b and d not in children[a] and b not in children[c]:
-            children[a][at], children[c][to] = d, b
+        if a >= d or c >= b or d in children[a] or b in children[c]:
+            continue
+        children[a][at], children[c][to] = d, b
         inner = sum(child < end for child in children[start]), sum(end in children[a] for a in range(start + 1, end))
         if swap < len(links) or end in children[start] or not all(inner):
             continue
-        masks, alike = reach(children), found.setdefault(inner, {})
-        kind = bool(masks[start] >> end & 1)
-        if kind not in alike and (not kind or fit(children, masks, start, end)):
-            alike[kind] = [list(below) for below in children]
+        number, alike = paths(children, start, end), found.setdefault(inner, {})
+        if (number > 0) not in alike and (not number or number >= least and small(children, start, end, most)):
+            alike[number > 0] = [list(below) for below in children]
         if len(alike) == 2:
             return alike[reached], [start, end]
     return None
 
 
-def small(masks: Sequence[int], start: int, end: int, most: int) -> bool:
+def paths(children: Sequence[Sequence[int]], start: int, end: int) -> int:
+    """How many paths lead from start to end."""
+    counts = {end: 1}
+    for node in range(end - 1, start - 1, -1):
+        if number := sum(counts.get(child, 0) for child in children[node]):
+            counts[node] = number
+    return counts.get(start, 0)
+
+
+def small(children: Sequence[Sequence[int]], start: int, end: int, most: int) -> bool:
     """Whether at most `most` nodes lie on paths from start to end."""
+    masks = reach(children)
     return sum(masks[start] >> node & 1 and masks[node] >> end & 1 for node in range(start, end + 1)) <= most
 
 

@@ -143,6 +143,8 @@ def knobs_of(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
         raise UserError("dyval: a tree of depth 2 has no room for a cycle; set depth to 3 or more")
     if isinstance(knobs, Graphs) and knobs.min_links > knobs.max_links:
         raise UserError(f"dyval: min_links {knobs.min_links} is above max_links {knobs.max_links}")
+    if task == "max_sum_path" and knobs.max_links < 2:
+        raise UserError("dyval: where every node has one link there is one path at most; set max_links to 2 or more")
     if isinstance(knobs, Equations) and not knobs.dags and (knobs.deleted or knobs.cycles or knobs.distractors):
         raise UserError("dyval: with dags 0 nothing is described that could be deleted, closed or added to; set dags")
     return knobs

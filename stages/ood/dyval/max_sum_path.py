@@ -21,23 +21,12 @@ CLASSES = 12
 
 def sample(draw: Any, knobs: Graphs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
-
-    def fit(children: list[list[int]], masks: list[int], start: int, end: int) -> bool:
-        return _paths(children, start, end) > 1 and graphs.small(masks, start, end, knobs.nodes)
-
-    found = graphs.matched(rng, graphs.grow(rng, knobs), label != 0, fit)
+    found = graphs.matched(rng, graphs.grow(rng, knobs), label != 0, knobs.nodes, least=2)
     if found is None:
         return None
     (children, asked), values = found, draw("values")
     statements = [[node, graphs.TO, below, values.randint(1, 10)] for node, below in enumerate(children)]
     return {"statements": statements, "asked": asked}
-
-
-def _paths(children: list[list[int]], start: int, end: int) -> int:
-    counts = {end: 1}
-    for node in range(end - 1, start - 1, -1):
-        counts[node] = sum(counts.get(child, 0) for child in children[node])
-    return counts[start]
 
 
 def sentence(statement: Statement) -> str:

@@ -20,7 +20,7 @@ CLASSES = 2
 
 def sample(draw: Any, knobs: Graphs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
-    found = graphs.matched(rng, graphs.grow(rng, knobs), bool(label), lambda _, *pair: graphs.small(*pair, knobs.nodes))
+    found = graphs.matched(rng, graphs.grow(rng, knobs), bool(label), knobs.nodes)
     if found is None:
         return None
     children, asked = found
