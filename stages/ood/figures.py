@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from math import log10
 from typing import Any
 
@@ -13,9 +14,12 @@ from stages.lib import answers, numerals, seeds
 from stages.lib.records import Problem
 from stages.ood import cues
 
-CLOSED = 5  # so few different answers can be guessed from the length of the question
-CAP, FEWEST = 2000, 60  # problems that the trained baselines use, and need
+CLOSED = 5  # so few different answers can be guessed without an idea of the question
+CAP, FEWEST = 2000, 30  # problems that the trained baselines use, and need
 FOLDS = 5
+_CONTENT = re.compile(  # words that carry meaning, and numbers
+    r"\b(?!(?:an?|the|of|to|in|on|at|for|and|or|is|are|was|were|be|that|this|it|its|with|by|as)\b)[^\W_]+"
+)
 
 
 def shortcuts(problems: Sequence[Problem]) -> dict[str, float | None]:
@@ -128,7 +132,7 @@ def shallow_tree(problems: Sequence[Problem]) -> float | None:
     return told(cues.table(chosen, sorted(set(labels)))[1], labels, chosen)
 
 
-def best_cue(problems: Sequence[Problem]) -> str:
+def first_cue(problems: Sequence[Problem]) -> str:
     """The cue that the tree asks for first."""
     chosen = sampled(problems)
     labels = classes(chosen)
@@ -172,6 +176,17 @@ def _cross(model: Any, inputs: Any, labels: Any, groups: list[str], method: str)
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
     return cross_val_predict(model, inputs, labels, groups=groups, cv=GroupKFold(FOLDS), method=method)
+
+
+def changed(variants: Sequence[Problem], parents: Sequence[Problem]) -> tuple[float, float]:
+    """(how many content words a variant adds, drops or replaces, what share of the longer text that is), the means."""
+    words, shares = [], []
+    for variant, parent in zip(variants, parents, strict=True):
+        new, old = (_CONTENT.findall(normal(problem.prompt())) for problem in (variant, parent))
+        blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        words.append(sum(max(b - a, d - c) for tag, a, b, c, d in blocks if tag != "equal"))
+        shares.append(words[-1] / max(len(old), len(new), 1))
+    return sum(words) / len(words), sum(shares) / len(shares)
 
 
 def magnitudes(problems: Sequence[Problem]) -> list[float]:
