@@ -68,9 +68,9 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
     figures = {key: None if value is None else round(value, 6) for key, value in figures.items()}
     bounds = _bounds(problems, one, figures, source)
     found = [_fault(name, problems, figure, figures[figure], bounds[figure], source.get(figure)) for figure in bounds]
-    if not problems:
-        found.append(f"{name}: no problem was kept ({len(one.rejects)} rejected); an empty set measures nothing")
     far, remarks = figures.get("magnitude_ks"), []
+    if not problems:
+        remarks.append(f"{name}: no problem was kept ({len(one.rejects)} rejected), so there is no such set")
     if far is not None and far > MAGNITUDE:
         remarks.append(f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAGNITUDE}")
     if 0 < len(problems) < FEWEST:
@@ -125,7 +125,7 @@ def _bounds(
         if source.get(figure) is not None:
             limit = max(limit, source[figure] + MARGIN)
         size = sizes.get(figure, len(problems))
-        bounds[figure] = round(float(binom.ppf(1 - RARE, size, min(1.0, limit))) / size, 6)
+        bounds[figure] = round(float(binom.ppf(1 - RARE, size, min(max(limit, 0.0), 1.0))) / size, 6)
     bounds["unique"] = round(min(UNIQUE, source.get("unique", 1.0), 1 - 1 / len(problems)), 6)
     if (
         figures.get("position_p") is not None
