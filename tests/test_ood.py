@@ -129,7 +129,7 @@ def test_a_test_problem_in_training_stops_the_stage(root):
 def test_a_broken_bound_stops_the_stage(root, monkeypatch):
     monkeypatch.setattr(ood.audit, "OPEN", -1.0)
     monkeypatch.setattr(ood.audit, "MARGIN", -1.0)
-    monkeypatch.setattr(ood.audit, "SIGMAS", 0.0)
+    monkeypatch.setattr(ood.audit, "FEWEST", 1)
     with pytest.raises(UserError, match="bounds broken in all; data/ood/audit.md shows them"):
         run(root)
 

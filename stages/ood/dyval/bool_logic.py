@@ -20,7 +20,7 @@ ANSWER_TYPE = "boolean"
 CLASSES = 2
 UNARY = ("not",)
 OPERATIONS = ("and", "or", "not")
-WORLDS, TRIES = 64, 16
+WORLDS = 64
 ALL = (1 << WORLDS) - 1
 
 
@@ -35,17 +35,20 @@ def apply(operation: str, values: Sequence[int]) -> int:
 
 
 def world(rng: random.Random, classes: Sequence[int], label: int, leaves: Sequence[int]) -> int | None:
-    """The number of an assignment of class `label` (each class a bit per assignment); None unless every class has one.
+    """The number of an assignment of class `label` (each class a bit per assignment); None unless all can be alike.
 
-    How many leaves are True is drawn before, the same for every label, and met as nearly as some tries allow: else the
-    number of times that `False` is written would tell the answer.
+    How many leaves are True is drawn before, of the numbers that every class can have in this graph: else the number of
+    facts that fail would tell the answer.
     """
-    if not all(classes):
-        return None
-    wished = rng.getrandbits(len(leaves)).bit_count()
-    places = [place for place in range(classes[label].bit_length()) if classes[label] >> place & 1]
-    tried = rng.sample(places, min(TRIES, len(places)))
-    return min(tried, key=lambda place: abs(sum(leaf >> place & 1 for leaf in leaves) - wished))
+    by_class: list[dict[int, list[int]]] = []
+    for places in classes:
+        found: dict[int, list[int]] = {}
+        for place in range(places.bit_length()):
+            if places >> place & 1:
+                found.setdefault(sum(leaf >> place & 1 for leaf in leaves), []).append(place)
+        by_class.append(found)
+    shared = sorted(set.intersection(*map(set, by_class)))
+    return rng.choice(by_class[label][rng.choice(shared)]) if shared else None
 
 
 def sample(draw: Any, knobs: Trees, label: int, broken: bool) -> dict[str, Any] | None:
