@@ -38,9 +38,9 @@ def _apply_given(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    places, values = numbers.changeable(state), programs.numbers(state)
+    places, values, doubtful = numbers.changeable(state), programs.numbers(state), programs.doubtful(state)
     answer, able, reason = retold.render(state)[2], [], "no number can be found back step by step"
-    for i in places:
+    for i in (i for i in places if i not in doubtful):
         if values.count(values[i]) > 1 or programs.canonical(values[i]) == answer:
             continue
         try:
