@@ -189,6 +189,8 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
         spent = getattr(done, "usage", None)
         tokens = [int(getattr(spent, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens")]
         ledger.add(tokens_in=tokens[0], tokens_out=tokens[1])  # an unusable answer is paid too
+        if not done.choices:
+            raise ValueError(_complaint(done))
         text = done.choices[0].message.content
         if not isinstance(text, str) or not text.strip():
             raise ValueError("the answer is empty")
@@ -200,6 +202,13 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
     )  # fmt: skip
     identity = {"kind": "openai", "base_url": settings.base_url, "model": settings.model, **sampling}
     return Chat(identity, reply, cache, ledger, settings.threads)
+
+
+def _complaint(done: Any) -> str:
+    """What a server says that sent no answer: some put an error into a body that they call a success."""
+    error = getattr(done, "error", None)
+    said = error.get("message") if isinstance(error, dict) else error
+    return f"the server sent no answer, but: {said}" if said else "the server sent a body without choices"
 
 
 # A model in this process.

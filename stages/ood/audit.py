@@ -67,8 +67,7 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
     figures = {key: None if value is None else round(value, 6) for key, value in figures.items()}
     bounds = _bounds(problems, one, figures, source)
     found = [_fault(name, figure, figures[figure], bounds[figure], source.get(figure)) for figure in bounds]
-    if not problems:
-        found.append(f"{name}: no problem was kept ({len(one.rejects)} rejected); an empty set measures nothing")
+    empty = [] if problems else [f"{name}: no problem was kept ({len(one.rejects)} rejected), so there is no such set"]
     far = figures.get("magnitude_ks")
     return {
         "kept": len(problems),
@@ -77,9 +76,12 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
         "source": {key: None if value is None else round(value, 6) for key, value in source.items()},
         "bounds": bounds,
         "faults": [fault for fault in found if fault],
-        "remarks": [f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAGNITUDE}"]
-        if far is not None and far > MAGNITUDE
-        else [],
+        "remarks": empty
+        + (
+            [f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAGNITUDE}"]
+            if far is not None and far > MAGNITUDE
+            else []
+        ),
     }
 
 

@@ -1,6 +1,6 @@
 """The judge, measured: known-bad perturbations planted into good variants, and how many of them are caught.
 
-Every planted fault starts from a variant that the rules made well and breaks it in one way. The checks and the judge
+Every planted fault starts from a variant that the agents made well and breaks it in one way. The checks and the judge
 then see problem and variant only, as two records: where each option came from is read off the texts again, so that a
 planter cannot give itself away. A reject of a planted fault is a hit, a reject of an untouched variant a false alarm;
 precision = hits / (hits + false alarms), with as many untouched variants as faults (each counted by its share).
@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from stages.lib import seeds
+from stages.lib.chat import NoAnswer
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, facts, normal, pipeline, principles, spans, stock
+from stages.ood.mpa import checks, facts, pipeline, principles, spans
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit
+from stages.ood.mpa.prompts import Unreadable
 
 _NUMBER = re.compile(r"(?<![\w.\\{])[0-9]+(?:\.[0-9]+)?(?![\w.]*[0-9])")
 _UNIT_SWAPS = {
@@ -86,7 +88,7 @@ def _dropped_condition(text: str, draw: Random) -> str | None:
     asks = facts.asking(text)
     droppable = [
         i for i, (part, _) in enumerate(parts)
-        if spans.unmask(part, kept) not in (*asks, *normal.FRAMES) and len(re.findall(r"[a-z]{4,}", part)) >= 3
+        if spans.unmask(part, kept) not in asks and len(re.findall(r"[a-z]{4,}", part)) >= 3
     ][-3:]  # fmt: skip
     if not droppable:
         found = re.match(r"^((?:If|When|Given)\b[^,]{15,}), (\w)", masked)
@@ -235,22 +237,21 @@ def measure(problems: Sequence[Problem], agents: Agents, seed: int) -> dict[str,
 
     n counts planted faults, good the untouched variants.
     """
-    pool = stock.pool(problems, seed)
-    return {name: _measured(problems, name, agents, pool) for name in principles.PRINCIPLES}
+    return {name: _measured(problems, name, agents, seed) for name in principles.PRINCIPLES}
 
 
-def _measured(problems: Sequence[Problem], name: str, agents: Agents, pool: stock.Pool) -> dict:
+def _measured(problems: Sequence[Problem], name: str, agents: Agents, seed: int) -> dict:
     good = alarms = 0
     by_fault: dict[str, list[int]] = {fault: [0, 0] for fault in PLANTS[name]}
     for problem in problems:
         try:
             applied = principles.applicable((name,), problem)
-            made = pipeline.draw(problem, applied, agents, pool, 0)
-        except Unfit:
+            made = pipeline.draw(problem, applied, agents, seed, 0)
+        except (Unfit, Unreadable, NoAnswer):
             continue
         good += 1
         alarms += _reason(problem, made, applied, agents) is not None
-        for fault, broken in planted(problem, made, name, pool.seed):
+        for fault, broken in planted(problem, made, name, seed):
             by_fault[fault][1] += 1
             by_fault[fault][0] += _reason(problem, broken, applied, agents) is not None
     caught, n = (sum(counts[i] for counts in by_fault.values()) for i in (0, 1))

@@ -1,4 +1,6 @@
-"""Another order of telling. In the bundled world every sentence is a fact, and the question stays last: the answer stays."""
+"""Another order of telling. In the bundled world every sentence is a fact and the question stays last, so the answer
+stays.
+"""
 
 from __future__ import annotations
 
