@@ -45,7 +45,8 @@ def lift(problem: Problem) -> dict[str, Any]:
 
     question, lines: texts as lists of strings and slots; a slot {"said", "is": Ref, "or"?: [Ref]} is a number that
     follows the program, {"annotation": k} the k-th annotation. numbers: those of the question, in order. annotations:
-    expression (operators and slots; "also" of a slot are its readings as [operation, Ref, Ref]) and result, as written. answer: the annotation whose result it is.
+    expression (operators and slots; "also" of a slot: what may have given it, as [operation, Ref, Ref]) and result, as
+    written. answer: the annotation whose result it is.
     """
     if not problem.steps or len(problem.steps) < 2:
         raise Unliftable("no gold steps")
