@@ -58,12 +58,12 @@ def test_what_the_story_may_hold_by_itself_is_left_alone():
 
 def test_new_numbers_must_not_depend_on_how_a_number_is_read():
     bags = problem(
-        "Ann has 2 bags with 4 pens in each and buys 8 cups. She puts 8 pens away and gets 3. How many has she?",
-        ["2*4=<<2*4=8>>8 pens", "8-8=<<8-8=0>>0", "0+3=<<0+3=3>>3", "#### 3"],
+        "Ann has 2 bags with 6 pens in each and buys 12 cups. She puts 12 pens away and gets 20. How many has she?",
+        ["2*6=<<2*6=12>>12 pens", "12-12=<<12-12=0>>0", "0+20=<<0+20=20>>20", "#### 20"],
     )
     program = lifting.lift(bags)
-    assert numbers.fits(program, [Fraction(n) for n in (2, 4, 8, 8, 5)])
-    assert not numbers.fits(program, [Fraction(n) for n in (3, 4, 8, 8, 5)])
+    assert numbers.fits(program, [Fraction(n) for n in (2, 6, 12, 12, 25)])
+    assert not numbers.fits(program, [Fraction(n) for n in (3, 6, 12, 12, 25)])
 
 
 def test_a_number_that_could_be_worked_out_is_no_missing_premise():
@@ -72,10 +72,10 @@ def test_a_number_that_could_be_worked_out_is_no_missing_premise():
 
 
 GAPS = [
-    (["Tom buys 5 red apples and 3 pears for $4 each.", "How much are the pears and apples?"],
-     ["5+3=<<5+3=8>>8", "8*4=$<<8*4=32>>32", "#### 32"], "Tom buys red apples and 3 pears|5 red apples and pears"),
+    (["Tom buys 7 red apples and 3 pears for $9 each.", "How much are the pears and apples?"],
+     ["7+3=<<7+3=10>>10", "10*9=$<<10*9=90>>90", "#### 90"], "Tom buys red apples and 3 pears"),
     (["Ann fills 4 crates.", "Each crate holds 30 bottles.", "How many bottles does Ann have?"],
-     ["4*30=<<4*30=120>>120", "#### 120"], "Ann fills crates|^Ann fills 4 crates. How many"),
+     ["4*30=<<4*30=120>>120", "#### 120"], "Ann fills crates|Each crate holds bottles"),
 ]  # fmt: skip
 
 
@@ -83,9 +83,11 @@ GAPS = [
 def test_a_missing_premise_leaves_no_marker(said, lines, expected):
     for seed in range(6):
         made, _ = operators.variants([problem(" ".join(said), lines)], ["premise"], seed)
-        assert made and re.search(expected, made[0].question) and made[0].answer == "N/A"
-        assert not re.search(r"\b(some|several|few|number of|x)\b", made[0].question)
-        assert operators.check(made[0]) == []
+        lost, twin = made
+        assert re.search(expected, lost.question) and lost.answer == "N/A" and lost.abstain and twin.abstain
+        assert twin.question.endswith(" ".join(said)) and twin.answer == lines[-1].removeprefix("#### ")
+        assert not re.search(r"\b(some|several|few|number of|x)\b", lost.question)
+        assert operators.check(lost) == operators.check(twin) == []
 
 
 def test_the_loss_of_an_event_is_no_missing_premise():
@@ -121,9 +123,8 @@ def test_a_bag_of_words_hardly_tells_which_real_problems_lost_a_premise():
 
     items = list(published("test", 2))
     made, _ = operators.variants(items, ["premise"], 1)
-    by = {item.id: item for item in items}
-    told = [(v.question, True, v.parent) for v in made] + [(by[v.parent].question, False, v.parent) for v in made]
-    assert len(made) >= 60 and figures.detector(told) <= 0.68  # a number less shows a bit
+    told = [(v.question, v.contract == "unsolvable", v.parent) for v in made]
+    assert len(made) >= 120 and figures.detector(told) <= 0.6
 
 
 def test_without_a_program_only_noise_is_possible():
