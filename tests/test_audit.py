@@ -129,8 +129,9 @@ def test_rejects_are_counted_by_reason_whatever_their_numbers():
     }  # fmt: skip
 
 
-def test_an_empty_set_is_a_fault_and_all_is_plain_data_in_any_order():
-    assert "no problem was kept (1 rejected)" in only([], rejects=[Reject("a", "x", "why")])["faults"][0]
+def test_an_empty_set_is_a_remark_and_all_is_plain_data_in_any_order():
+    empty = only([], rejects=[Reject("a", "x", "why")])
+    assert "no problem was kept (1 rejected)" in empty["remarks"][0] and not empty["faults"]
     problems = choices(80)
     one, two = (audit.audit({"b": Set(each), "a": Set(each[:70])}) for each in (problems, problems))
     shuffled = audit.audit({"a": Set(problems[:70][::-1]), "b": Set(problems[::-1])})

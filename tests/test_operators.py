@@ -15,7 +15,7 @@ from stages.lib.gradeschool import wording
 from stages.lib.records import Problem
 from stages.lib.tokenizer import words
 from stages.ood import operators
-from stages.ood.operators import names, noise, phrasing, tale
+from stages.ood.operators import names, noise, phrasing, preamble, tale
 from tests.variants import of, opened
 
 PARENTS = gradeschool.problems("test", 60, 5, steps=(3, 5), largest=60)
@@ -140,6 +140,25 @@ def test_only_templates_of_the_own_split_or_of_none():
     old = {form for forms in wording.WORDINGS.values() for form in forms}
     assert not old & {form for forms in phrasing.FRESH.values() for form in forms}
     assert set(phrasing.FRESH) == set(wording.WORDINGS)
+
+
+def test_new_names_are_no_splits_and_roles_are_no_names():
+    for name, allowed in (("names", {*names.NEW_SHE, *names.NEW_HE}), ("roles", {*names.ROLES})):
+        for variant in of(MADE, name):
+            people = operators.final_state(variant.program.params)["people"]
+            assert {*people} <= allowed and len({*people}) == len(people)
+            assert not {*re.findall(r"\w+", variant.question)} & {*wording.NAMES}
+
+
+def test_a_preamble_holds_nothing_that_could_be_used():
+    from stages.ood.mpa.facts import facts
+
+    for text in (*preamble.SETTINGS, *preamble.REQUESTS):
+        said = facts(text)
+        assert not said.numbers and not said.denials and "?" not in text and text.endswith(".")
+    for variant in of(MADE, "preamble"):
+        assert variant.question.endswith(" " + BY_ID[variant.parent].question)
+    assert len({v.question.removesuffix(BY_ID[v.parent].question) for v in of(MADE, "preamble")}) > 10
 
 
 def test_fresh_words_are_in_the_vocabulary():

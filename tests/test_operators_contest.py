@@ -15,8 +15,7 @@ from stages.ood import operators
 from stages.ood.operators import asides, contest, lawful, withheld
 from tests.variants import of, opened, sound, told_apart
 
-CHANGED = ("phrasing", "irrelevant", "typos", "numbers", "larger", "steps", "unknowns", "premise", "names")
-NEVER = ("items", "units", "order", "reversed")
+CHANGED = ("irrelevant", "typos", "preamble", "numbers", "larger", "steps", "unknowns", "premise", "names")
 FAMILIES = st.sampled_from(list(competition.FAMILIES))
 
 
@@ -32,12 +31,12 @@ MADE, REJECTED = operators.variants(PARENTS, operators.OPERATORS, 5)
 
 def test_every_variant_or_its_reject_with_a_reason():
     assert {v.id.removesuffix("~kept") for v in MADE} | {r.id for r in REJECTED} == {
-        f"{p.id}~{o}" for p in PARENTS for o in operators.OPERATORS
+        f"{p.id}~{name}" for p in PARENTS for name in CHANGED
     }
     assert all(reject.reason for reject in REJECTED)
-    for name in ("phrasing", "irrelevant", "typos", "numbers", "larger", "steps", "unknowns", "premise"):
+    for name in ("preamble", "typos", "numbers", "larger", "steps", "unknowns"):
         assert len(of(MADE, name)) >= 0.9 * len(PARENTS), name
-    assert of(MADE, "names") and not any(of(MADE, name) for name in NEVER)
+    assert of(MADE, "names") and len(of(MADE, "irrelevant")) >= 0.2 * len(PARENTS), "what tells a story"
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -177,10 +176,10 @@ def test_a_sentence_in_front_stays_there():
     plain = item("change", 2)
     framed = competition.items.framed(plain, "The market had opened early in the rain.")
     assert isinstance(framed, Problem), framed
-    made, _ = operators.variants([framed], ["premise", "phrasing", "irrelevant", "numbers", "typos+steps"], 3)
-    assert len(made) == 5 and all(map(sound, made))
+    made, _ = operators.variants([framed], ["premise", "preamble", "irrelevant", "numbers", "typos+steps"], 3)
+    assert len(made) == 6 and all(map(sound, made))
     for variant in made:
-        assert variant.question.startswith("The m") and variant.question.count("ain. ") == 1
+        assert variant.question.count("The m") >= 1 and variant.question.count("ain. ") == 1
 
 
 def test_an_unknown_family_is_left_whole(monkeypatch):
@@ -193,18 +192,18 @@ def test_an_aside_holds_no_number_of_the_problem():
     for variant in of(MADE, "irrelevant"):
         parent, sentence = BY_ID[variant.parent], variant.program.params["changes"][0]["sentence"]
         known = " ".join([parent.question, *(step.text for step in parent.steps)])
-        own = set(re.findall(r"\d+", sentence.replace("^2", "").replace("from 1 to", "")))
+        own = set(re.findall(r"\d+", sentence))
         assert own and not own & set(re.findall(r"\d+", known))
         assert variant.question.replace(sentence, "").split() == parent.question.split()
         assert " ".join(asides.sentences(variant.question)) == variant.question
 
 
 def test_operators_compose():
-    made, _ = operators.variants(PARENTS[:12], ["phrasing+irrelevant+typos", "larger+premise", "numbers+steps"], 2)
+    made, _ = operators.variants(PARENTS[:12], ["preamble+typos", "larger+premise", "numbers+steps"], 2)
     assert len(made) > 24 and all(map(sound, made))
-    made, rejects = operators.variants(PARENTS[12:], ["premise+irrelevant", "unknowns+larger"], 2)
-    assert len(made) > 8 and all(map(sound, made)) and {made_.operator for made_ in made} == {"premise+irrelevant"}
-    assert len([reject for reject in rejects if "go with these words" in reject.reason]) > 20
+    made, rejects = operators.variants(PARENTS[12:], ["premise+irrelevant", "premise+numbers", "unknowns+larger"], 2)
+    assert len(made) > 8 and all(map(sound, made)) and {variant.operator for variant in made} == {"premise+irrelevant"}
+    assert len([reject for reject in rejects if "go with these words" in reject.reason]) > 40
 
 
 def test_a_variant_depends_on_its_key_alone():

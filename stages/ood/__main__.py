@@ -58,7 +58,9 @@ class Dyval(params.Params):
 class Params(params.Params):
     parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
     aime_parents: int = Field(ge=0)  # of the competition problems of the test split
-    wrong_golds: list[str] = []  # no parents: ids, or files of ids, of problems whose published answer is known to be wrong
+    wrong_golds: list[
+        str
+    ] = []  # no parents: ids, or files of ids, of problems whose published answer is known to be wrong
     operators: list[str]  # of stages/ood/operators, composed by `+`
     principles: list[str]  # of stages/ood/mpa: all, or some joined by `+`
     paraphraser: Agent
@@ -185,7 +187,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     remarks = unasked(section, parents) + small(report)
     if section.wrong_golds:
         left = len(splits["test"]) - len(able)
-        remarks.append(f"wrong_golds lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents")
+        remarks.append(
+            f"wrong_golds lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents"
+        )
     records.write_problems(run.out / "test.jsonl", variants)
     write_rejects(run.out / "rejects.jsonl", rejects)
     proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
