@@ -112,6 +112,10 @@ CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody 
 }  # fmt: skip
 
 
+# What is never another number: the days of a week, and what stands on money.
+_FIXED = re.compile(
+    r"[- ](?:hour|day|week|month)[- ](?:day|week|month|year)s?\b|[- ](?:dollar|cent)[- ](?:bill|coin|note)s?\b| (?:bill|note)s?\b"
+)
 # Pressed 5 times more than: five times as often, or five times besides?
 _TIMES_MORE = re.compile(r"\btimes (?:\w+ )?(?:more|less|fewer|\w+er)\b[^.?!]*\bthan\b", re.I)
 
@@ -157,20 +161,19 @@ def changeable(state: State) -> list[int]:
     if unused:
         raise Unfit(f"the solution does not use {programs.canonical(values[unused[0]])}")
     # Where a number could be one of several of the question, these keep their value.
-    several = {
+    kept = {
         ref["number"]
         for slot in programs.slots(state)
         if "or" in slot
         for ref in (slot["is"], *slot["or"])
         if "number" in ref
     }
-    return [
-        i for i in sorted(said) if i in needed and i not in several and values[i] >= 2 or _amount(values[i], i, several)
-    ]
-
-
-def _amount(value: Fraction, i: int, several: set[int]) -> bool:
-    return value.denominator != 1 and i not in several
+    kept |= {
+        part["is"]["number"]
+        for part, after in itertools.pairwise(state["question"])
+        if isinstance(part, dict) and isinstance(after, str) and _FIXED.match(after)
+    }
+    return [i for i in sorted(said) if i not in kept and (i in needed and values[i] >= 2 or values[i].denominator != 1)]
 
 
 def entangled(values: Sequence[Fraction]) -> str | None:

@@ -97,7 +97,7 @@ _DETERMINED = re.compile(
     r"\b(the|these|those|his|her|its|their|my|our|your|all|other|next|last|first|least|most|only|another|every|each|"
     r"exactly|than|about|approximately|around|nearly|almost|over|additional|remaining|extra|of|is|are|was|were|by|a|an|"
     r"up|at|just|same|and|or|to|between|any|per|these|more|after|within|every|takes?|took|spends?|spent|lasts?|total)\s*$"
-    r"|[$\d-]\s*$|[.!?:;]\s*$",
+    r"|[$\d-]\s*$|[.!?:;]\s*$|^\s*$",
     re.I,
 )
 _THINGS = re.compile(
@@ -113,6 +113,7 @@ _UNCOUNTED = re.compile(
     r"|\b(more|less|fewer|of|and|or|to|in|on|for|were|are|as|kg|mg|g|km|cm|mm|ml|lb|oz|ft|inch|foot|yard|mile|meter|"
     r"pound|ounce|gram|liter|gallon|quart|pint|cup|dollar|cent|minute|hour|day|week|month|year)\b"
 )
+_PEOPLE = re.compile(r"\b(people|guests|students|children|kids|friends|members|players|passengers|customers|workers)$")
 _PRONOUN = re.compile(r"(he|she|it|they|his|her|its|their|this|these)\b", re.I)
 TREASURES = ("castles", "crowns", "swords", "towers", "shields", "palaces", "harps", "thrones", "banners", "carriages",
              "falcons", "lances")  # fmt: skip
@@ -160,13 +161,16 @@ def _tales(state: State, rng: random.Random) -> list[str]:
 def _uncounted(state: State, single: list[int]) -> list[dict[str, Any]]:
     """Numbers that can be left out before what they count."""
     parts, able = state["question"], []
-    asked = len(retold.text(parts)) - len(retold.text(retold.sentences(parts)[-1]))
+    said = retold.text(parts)
+    asked = len(said) - len(retold.text(retold.sentences(parts)[-1]))
     for at, part in enumerate(parts[:-1]):
         if isinstance(part, str) or part["is"]["number"] not in single or not at or not isinstance(parts[at - 1], str):
             continue
         things = _THINGS.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
         if _ASKED.search(retold.text(parts[:at])[asked:]):  # how much was in [three] bags: may be read of one
             continue
+        if things and _PEOPLE.search(things[1]) and said.count(things[1].split()[-1]) > 1:
+            continue  # who comes may be those who were invited
         if things and not _UNCOUNTED.search(things[1]) and not _DETERMINED.search(parts[at - 1]):
             able.append({"number": part["is"]["number"], "noun": things[1]})
     return able
