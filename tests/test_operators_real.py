@@ -73,6 +73,57 @@ def test_new_numbers_must_not_depend_on_how_a_number_is_read():
     assert not numbers.fits(program, [Fraction(n) for n in (3, 6, 12, 12, 25)])
 
 
+def made_of(question, line, names, seeds=range(4)):
+    """All variants of a story with one step, over some seeds."""
+    story = problem(question, [line, "#### " + line.rpartition(">>")[2]])
+    return [variant for seed in seeds for variant in operators.variants([story], names, seed)[0]]
+
+
+@pytest.mark.parametrize(
+    ("question", "line"),
+    [
+        ("Ann rings 3 times more than Ben, who rings 20 times. How often does Ann ring?", "3+20=<<3+20=23>>23"),
+        ("Ann picks 4 pears a day on the first 3 days and 4 more on each of the rest of the week. How many then?",
+         "4*4=<<4*4=16>>16"),
+        ("Ann drives 60 miles an hour for 2 hours and 30 miles an hour for 1 hour. What is her average speed?",
+         "(60*2+30)/3=<<(60*2+30)/3=50>>50"),
+    ],
+)  # fmt: skip
+def test_a_number_that_may_be_meant_otherwise_is_not_redrawn_alone(question, line):
+    for variant in made_of(question, line, ["numbers", "reversed", "larger"]):
+        said = [int(n) for n in re.findall(r"\d+", variant.question)]
+        assert "first" in question and variant.operator == "numbers" and 7 - said[1] == said[0], variant.question
+
+
+def test_a_calendar_and_money_keep_their_numbers():
+    for question, line in (
+        ("Ann earns $12 a day in a 6 day week. How much in all?", "6*12=<<6*12=72>>72"),
+        ("Ann has 12 20-dollar bills. How much is that?", "12*20=<<12*20=240>>240"),
+    ):
+        made = made_of(question, line, ["numbers"])
+        assert made and all(re.search(r" 6 day week| 20-dollar bills", variant.question) for variant in made)
+
+
+def test_larger_numbers_are_for_the_bundled_world():
+    assert "lifted" not in operators.OPERATORS["larger"].by and not operators.fits("larger", STORIES[0])
+
+
+def test_a_quotient_that_may_be_rounded_tells_nothing_back():
+    boxes = "Ann has 30 eggs. {} 6 eggs. How many boxes {}?"
+    filled = made_of(boxes.format("A box holds", "can she fill"), "30/6=<<30/6=5>>5", ["reversed"])
+    shared = made_of(boxes.format("Each of her boxes has", "does she have"), "30/6=<<30/6=5>>5", ["reversed"])
+    assert not filled and shared
+    assert not made_of("Ann has 30 eggs, Ben has 6. What is the difference?", "30-6=<<30-6=24>>24", ["reversed"])
+
+
+def test_who_comes_may_be_those_who_were_invited():
+    told = "Ann cooks for 30 {0}. Then 17 {0} eat 3 eggs each. How many eggs are that?"
+    assert not made_of(told.format("guests"), "17*3=<<17*3=51>>51", ["premise"])
+    starts = "{} children eat 3 eggs each. How many eggs are that?"
+    assert not made_of(starts.format("17"), "17*3=<<17*3=51>>51", ["premise"])
+    assert made_of(starts.format("Ann sees 17"), "17*3=<<17*3=51>>51", ["premise"])
+
+
 def test_a_number_that_could_be_worked_out_is_no_missing_premise():
     assert premise.recoverable([Fraction(20), Fraction(12), Fraction(8)], 1)
     assert not premise.recoverable([Fraction(20), Fraction(11), Fraction(7)], 1)

@@ -114,7 +114,8 @@ CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody 
 
 # What is never another number: the days of a week, and what stands on money.
 _FIXED = re.compile(
-    r"[- ](?:hour|day|week|month)[- ](?:day|week|month|year)s?\b|[- ](?:dollar|cent)[- ](?:bill|coin|note)s?\b| (?:bill|note)s?\b"
+    r"[- ](?:hour|day|week|month)[- ](?:day|week|month|year)s?\b"
+    r"|[- ](?:dollar|cent)[- ](?:bill|coin|note)s?\b| (?:bill|note)s?\b"
 )
 # Pressed 5 times more than: five times as often, or five times besides?
 _TIMES_MORE = re.compile(r"\btimes (?:\w+ )?(?:more|less|fewer|\w+er)\b[^.?!]*\bthan\b", re.I)
