@@ -133,6 +133,11 @@ def test_a_number_that_two_others_give_may_stand_for_them(question, line, apart,
         ("Ann has 9 ounces of tea. How many has Ben?", "9+16=<<9+16=25>>25 ounces", None),
         ("Ann has 9 pounds of tea. How many ounces are these?", "9*16=<<9*16=144>>144", "ounces in a pound"),
         ("A truck costs 9 dollars, its load of tons more. And now?", "9+2000=<<9+2000=2009>>2009", None),
+        (
+            "Ann bakes 9 pies, of which her three neighbors eat. A week is over, and a day. And?",
+            "9*7=<<9*7=63>>63",
+            None,
+        ),
         ("Ann's right foot taps 9 times a minute. How often?", "9*3=<<9*3=27>>27", None),
     ],
 )

@@ -7,11 +7,11 @@ from math import sqrt
 import pytest
 
 from stages.commands import verify_items
-from stages.lib import competition, gradeschool, sets
+from stages.lib import competition, gradeschool, seeds, sets
 from stages.lib.records import ABSTAIN, Problem
 from stages.ood import audit, operators
 from stages.ood.operators import withheld
-from tests.test_lifting import published, real
+from tests.test_lifting import problem, published, real
 from tests.variants import opened
 
 
@@ -25,7 +25,21 @@ def contest():
     return [item for item in made if isinstance(item, Problem)]
 
 
-WORLDS = [bundled, contest, pytest.param(lambda: list(published("test", 1)), marks=real, id="gsm8k")]
+def lifted():
+    stories = "Ann fills {a} crates. Each crate holds {b} red bottles and {c} blue bottles. How many bottles has Ann?"
+    for i in range(150):
+        a, b, c = seeds.rng("lifted", i).sample(range(5, 99), 3)
+        each, found = b + c, a * (b + c)
+        lines = [f"<<{b}+{c}={each}>>{each}", f"<<{a}*{each}={found}>>{found}", f"#### {found}"]
+        yield problem(stories.format(a=a, b=b, c=c), lines, number=i)
+
+
+WORLDS = [
+    bundled,
+    contest,
+    lambda: list(lifted()),
+    pytest.param(lambda: list(published("test", 1)), marks=real, id="gsm8k"),
+]
 
 
 def sentences(text):
@@ -58,6 +72,7 @@ FEATURES = {
     ),
     "sentences": lambda text: len(sentences(text)),
     "numbers": lambda text: len(re.findall(r"\d+", text)),
+    "numbers of the first sentence": lambda text: len(re.findall(r"\d+", sentences(text)[0])),
     "words": lambda text: len(text.split()),
     "the largest number": lambda text: max(numbers(text)),
     "the first number": lambda text: numbers(text)[0],
@@ -90,6 +105,13 @@ def test_twins_stand_one_to_one_and_nothing_simple_tells_which_has_an_answer(par
     allowance = 0.5 + audit.MARGIN + audit.SIGMAS * sqrt(0.25 / len(made))
     for name, feature in FEATURES.items():
         assert best([feature(variant.question) for variant in made], labels) <= allowance, name
+
+
+def test_twins_of_the_bundled_world_have_equally_many_words_of_every_frequency():
+    made, _ = operators.variants(gradeschool.problems("test", 100, 8, steps=(5, 7), largest=60), ["premise"], 3)
+    for lost, kept in zip(made[::2], made[1::2], strict=True):
+        one, other = (sorted(Counter(re.findall(r"\w+", item.question)).values()) for item in (lost, kept))
+        assert one == other, lost.id
 
 
 def test_a_constant_answer_is_worth_a_half_and_the_audit_knows_it():
