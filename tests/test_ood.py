@@ -51,12 +51,23 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
             assert dyval.check(problem) == []
     own = [p for p in made if p.benchmark == "gradeschool"]
     parents = {name: {p.parent for p in own if p.operator == name} for name in ("names", "numbers", "preamble")}
-    assert parents["names"] == parents["numbers"] == parents["preamble"], "the same parents"
-    assert {p.answer for p in made if p.operator == "premise"} == {"N/A"}
+    assert parents["names"] == parents["preamble"] >= parents["numbers"], "the same parents"
+    assert all((p.answer == "N/A") == (p.contract == "unsolvable") for p in made if p.operator == "premise")
     assert {p.operator for p in made if p.benchmark == "competition"} == {"numbers", "premise", "preamble"}
     audit = json.loads((root / "data/ood/audit.json").read_text())
     assert audit["firewall"]["faults"] == 0 and audit["sets"]["gradeschool~names"]["kept"] == 6
     assert "gradeschool~premise" in (root / "data/ood/audit.md").read_text()
+
+
+def test_problems_with_a_wrong_answer_are_no_parents(root):
+    ids = [p.id for p in records.read_problems(root / "data/benchmarks/test.jsonl")]
+    (root / "wrong.txt").write_text(f"# by hand\n{ids[1]}  # adds a neighbor\n\ngsm8k/test/9999\n", encoding="utf-8")
+    _, made = run(root, parents=None, wrong_golds=[ids[0], "wrong.txt"])
+    assert {p.parent for p in made if p.benchmark == "gradeschool"} == set(ids[2:])
+    assert "wrong_golds lists 3 problems; 2 of them are in the test split" in (root / "data/ood/audit.md").read_text()
+    for entry in ("none.txt", "gsm8k/0007"):
+        with pytest.raises(UserError, match=f"wrong_golds: '{entry}' is no file, nor an id such as gsm8k/test/0007"):
+            run(root, wrong_golds=[entry])
 
 
 def published(root, name, question="In # which of the following words was written down first?", **fields):

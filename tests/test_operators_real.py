@@ -65,12 +65,63 @@ def test_what_the_story_may_hold_by_itself_is_left_alone():
 
 def test_new_numbers_must_not_depend_on_how_a_number_is_read():
     bags = problem(
-        "Ann has 2 bags with 4 pens in each and buys 8 cups. She puts 8 pens away and gets 3. How many has she?",
-        ["2*4=<<2*4=8>>8 pens", "8-8=<<8-8=0>>0", "0+3=<<0+3=3>>3", "#### 3"],
+        "Ann has 2 bags with 6 pens in each and buys 12 cups. She puts 12 pens away and gets 20. How many has she?",
+        ["2*6=<<2*6=12>>12 pens", "12-12=<<12-12=0>>0", "0+20=<<0+20=20>>20", "#### 20"],
     )
     program = lifting.lift(bags)
-    assert numbers.fits(program, [Fraction(n) for n in (2, 4, 8, 8, 5)])
-    assert not numbers.fits(program, [Fraction(n) for n in (3, 4, 8, 8, 5)])
+    assert numbers.fits(program, [Fraction(n) for n in (2, 6, 12, 12, 25)])
+    assert not numbers.fits(program, [Fraction(n) for n in (3, 6, 12, 12, 25)])
+
+
+def made_of(question, line, names, seeds=range(4)):
+    """All variants of a story with one step, over some seeds."""
+    story = problem(question, [line, "#### " + line.rpartition(">>")[2]])
+    return [variant for seed in seeds for variant in operators.variants([story], names, seed)[0]]
+
+
+@pytest.mark.parametrize(
+    ("question", "line"),
+    [
+        ("Ann rings 3 times more than Ben, who rings 20 times. How often does Ann ring?", "3+20=<<3+20=23>>23"),
+        ("Ann picks 4 pears a day on the first 3 days and 4 more on each of the rest of the week. How many then?",
+         "4*4=<<4*4=16>>16"),
+        ("Ann drives 60 miles an hour for 2 hours and 30 miles an hour for 1 hour. What is her average speed?",
+         "(60*2+30)/3=<<(60*2+30)/3=50>>50"),
+    ],
+)  # fmt: skip
+def test_a_number_that_may_be_meant_otherwise_is_not_redrawn_alone(question, line):
+    for variant in made_of(question, line, ["numbers", "reversed", "larger"]):
+        said = [int(n) for n in re.findall(r"\d+", variant.question)]
+        assert "first" in question and variant.operator == "numbers" and 7 - said[1] == said[0], variant.question
+
+
+def test_a_calendar_and_money_keep_their_numbers():
+    for question, line in (
+        ("Ann earns $12 a day in a 6 day week. How much in all?", "6*12=<<6*12=72>>72"),
+        ("Ann has 12 20-dollar bills. How much is that?", "12*20=<<12*20=240>>240"),
+    ):
+        made = made_of(question, line, ["numbers"])
+        assert made and all(re.search(r" 6 day week| 20-dollar bills", variant.question) for variant in made)
+
+
+def test_larger_numbers_are_for_the_bundled_world():
+    assert "lifted" not in operators.OPERATORS["larger"].by and not operators.fits("larger", STORIES[0])
+
+
+def test_a_quotient_that_may_be_rounded_tells_nothing_back():
+    boxes = "Ann has 30 eggs. {} 6 eggs. How many boxes {}?"
+    filled = made_of(boxes.format("A box holds", "can she fill"), "30/6=<<30/6=5>>5", ["reversed"])
+    shared = made_of(boxes.format("Each of her boxes has", "does she have"), "30/6=<<30/6=5>>5", ["reversed"])
+    assert not filled and shared
+    assert not made_of("Ann has 30 eggs, Ben has 6. What is the difference?", "30-6=<<30-6=24>>24", ["reversed"])
+
+
+def test_who_comes_may_be_those_who_were_invited():
+    told = "Ann cooks for 30 {0}. Then 17 {0} eat 3 eggs each. How many eggs are that?"
+    assert not made_of(told.format("guests"), "17*3=<<17*3=51>>51", ["premise"])
+    starts = "{} children eat 3 eggs each. How many eggs are that?"
+    assert not made_of(starts.format("17"), "17*3=<<17*3=51>>51", ["premise"])
+    assert made_of(starts.format("Ann sees 17"), "17*3=<<17*3=51>>51", ["premise"])
 
 
 def test_a_number_that_could_be_worked_out_is_no_missing_premise():
@@ -79,10 +130,10 @@ def test_a_number_that_could_be_worked_out_is_no_missing_premise():
 
 
 GAPS = [
-    (["Tom buys 5 red apples and 3 pears for $4 each.", "How much are the pears and apples?"],
-     ["5+3=<<5+3=8>>8", "8*4=$<<8*4=32>>32", "#### 32"], "Tom buys red apples and 3 pears|5 red apples and pears"),
+    (["Tom buys 7 red apples and 3 pears for $9 each.", "How much are the pears and apples?"],
+     ["7+3=<<7+3=10>>10", "10*9=$<<10*9=90>>90", "#### 90"], "Tom buys red apples and 3 pears"),
     (["Ann fills 4 crates.", "Each crate holds 30 bottles.", "How many bottles does Ann have?"],
-     ["4*30=<<4*30=120>>120", "#### 120"], "Ann fills crates|^Ann fills 4 crates. How many"),
+     ["4*30=<<4*30=120>>120", "#### 120"], "Ann fills crates|Each crate holds bottles"),
 ]  # fmt: skip
 
 
@@ -90,9 +141,11 @@ GAPS = [
 def test_a_missing_premise_leaves_no_marker(said, lines, expected):
     for seed in range(6):
         made, _ = operators.variants([problem(" ".join(said), lines)], ["premise"], seed)
-        assert made and re.search(expected, made[0].question) and made[0].answer == "N/A"
-        assert not re.search(r"\b(some|several|few|number of|x)\b", made[0].question)
-        assert operators.check(made[0]) == []
+        lost, twin = made
+        assert re.search(expected, lost.question) and lost.answer == "N/A" and lost.abstain and twin.abstain
+        assert twin.question.endswith(" ".join(said)) and twin.answer == lines[-1].removeprefix("#### ")
+        assert not re.search(r"\b(some|several|few|number of|x)\b", lost.question)
+        assert operators.check(lost) == operators.check(twin) == []
 
 
 def test_the_loss_of_an_event_is_no_missing_premise():
@@ -111,9 +164,8 @@ def test_a_bag_of_words_hardly_tells_which_real_problems_lost_a_premise():
 
     items = list(published("test", 2))
     made, _ = operators.variants(items, ["premise"], 1)
-    by = {item.id: item for item in items}
-    told = [(v.question, True, v.parent) for v in made] + [(by[v.parent].question, False, v.parent) for v in made]
-    assert len(made) >= 60 and figures.detector(told) <= 0.68  # a number less shows a bit
+    told = [(v.question, v.contract == "unsolvable", v.parent) for v in made]
+    assert len(made) >= 120 and figures.detector(told) <= 0.6
 
 
 def test_without_a_program_only_noise_and_a_preamble_are_asked_for():

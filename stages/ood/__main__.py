@@ -13,9 +13,11 @@ stage.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Container, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -56,6 +58,9 @@ class Dyval(params.Params):
 class Params(params.Params):
     parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
     aime_parents: int = Field(ge=0)  # of the competition problems of the test split
+    wrong_golds: list[
+        str
+    ] = []  # no parents: ids, or files of ids, of problems whose published answer is known to be wrong
     operators: list[str]  # of stages/ood/operators, composed by `+`
     principles: list[str]  # of stages/ood/mpa: all, or some joined by `+`
     paraphraser: Agent
@@ -92,6 +97,21 @@ def chosen(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
     """n problems, the same whatever else is asked for."""
     ranked = sorted(problems, key=lambda problem: seeds.key(seed, "ood", 1, problem.id, "parent"))
     return sorted(ranked[:n], key=lambda problem: problem.id)
+
+
+def wrong(listed: list[str], root: Path) -> set[str]:
+    """The ids in `ood.wrong_golds`: one by one, or in files, one a line (what follows a `#` is a comment). Raises
+    UserError for an entry that is neither a file nor an id."""
+    found: set[str] = set()
+    for entry in listed:
+        if (root / entry).is_file():
+            lines = (root / entry).read_text(encoding="utf-8-sig").splitlines()
+            found |= {line.partition("#")[0].strip() for line in lines} - {""}
+        elif re.fullmatch(r"[a-z0-9]+/test/\w+", entry):
+            found.add(entry)
+        else:
+            raise UserError(f"ood.wrong_golds: {entry!r} is no file, nor an id such as gsm8k/test/0007")
+    return found
 
 
 def made(
@@ -138,7 +158,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     competition = {name: records.read_problems(run.data("aime", f"{name}.jsonl")) for name in ("train", "dev", "test")}
     chats = {role: _chat(run, role) for role in ("paraphraser", "evaluator")}
     of = agents.of(**chats)
-    parents = chosen(splits["test"], section.parents, run.seed)
+    wrong_golds = wrong(section.wrong_golds, run.root)
+    able = [problem for problem in splits["test"] if problem.id not in wrong_golds]
+    parents = chosen(able, section.parents, run.seed)
     variants, rejects = made(parents, section, of, run.seed, splits["test"])
     if section.aime_parents:
         contest = chosen(competition["test"], section.aime_parents, run.seed)
@@ -163,6 +185,11 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     rejects += failing
     report = audit.audit(grouped(variants, rejects, tested))
     remarks = unasked(section, parents) + small(report)
+    if section.wrong_golds:
+        left = len(splits["test"]) - len(able)
+        remarks.append(
+            f"wrong_golds lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents"
+        )
     records.write_problems(run.out / "test.jsonl", variants)
     write_rejects(run.out / "rejects.jsonl", rejects)
     proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}

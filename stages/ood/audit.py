@@ -107,6 +107,8 @@ def _bounds(
     constant = CONSTANT.get(different, 1 / different + MARGIN if different <= CLOSED else OPEN)
     if figures.get("unsolvable") == 1:
         constant = 1.0  # a set of items without an answer; they are told from others by a set that mixes both
+    elif source and figures.get("unsolvable"):
+        constant = max(constant, figures["unsolvable"] + MARGIN)  # twins: one half is N/A
     limits = {"constant": constant, "distractor_detector": 0.5 + MARGIN}
     sizes = {"distractor_detector": len(one.sentences), "options_only": min(len(options), CAP)}
     if classes := measured.classes(measured.sampled(problems)):

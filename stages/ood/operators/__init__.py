@@ -3,7 +3,7 @@
 preserving  names, roles, items, order, phrasing, units, irrelevant, typos, preamble: other words, the same answer
             unknowns: a number of a competition problem told by two equations, as `premise` tells it there
 changing    numbers, larger, steps, reversed: another answer, computed by the program
-unsolvable  premise: the answer is N/A, with two completions that prove it
+unsolvable  premise: the answer is N/A, with two completions that prove it; beside it stands its twin, the premise kept
 
 Programs are those of the bundled benchmark, of real GSM8K problems (lifted) and of competition families (`contest.py`);
 other problems can only take noise or a preamble. An operator is asked only of the kinds of problem that it `fits`. A
@@ -84,10 +84,12 @@ OPERATORS: dict[str, Operator] = {
 }  # fmt: skip
 
 
-def contract(name: str) -> str:
-    """The contract of an operator or of a composition: the strongest of its parts'."""
+def contract(name: str, kept: bool = False) -> str:
+    """The contract of an operator or of a composition: the strongest of its parts'. `kept`: of its twin, which keeps the
+    premise."""
     strength = ("preserving", "changing", "unsolvable")
-    return max((OPERATORS[part].contract for part in name.split("+")), key=strength.index)
+    kinds = [OPERATORS[part].contract for part in name.split("+")]
+    return max(("preserving" if kept and kind == "unsolvable" else kind for kind in kinds), key=strength.index)
 
 
 def fits(name: str, problem: Problem) -> bool:
@@ -114,7 +116,11 @@ def variants(
             reason = f"no program: {error}"
         for name in (name for name in names if fits(name, problem)):
             try:
-                made.append(_variant(problem, name, seed, generator, version, state, {"largest": largest}, reason))
+                twins = (False, True) if contract(name) == "unsolvable" else (False,)
+                made += [
+                    _variant(problem, name, seed, generator, version, state, {"largest": largest}, reason, kept)
+                    for kept in twins
+                ]
             except Unfit as error:
                 rejects.append(Reject(f"{problem.id}~{name}", name, str(error)))
     return made, rejects
@@ -162,6 +168,7 @@ def _variant(
     state: State,
     knobs: Mapping[str, Any],
     reason: str,
+    kept: bool,
 ) -> Problem:
     base = {"generator": generator, "version": version, "params": state}
     changes: list[dict[str, Any]] = []
@@ -170,16 +177,16 @@ def _variant(
         if change is None:
             raise Unfit(reason)
         rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
-        parameters = change.draw(state, rng, knobs)
+        parameters = change.draw(state, rng, knobs) | ({"kept": True} if kept and part == "premise" else {})
         state = change.apply(state, parameters)
         changes.append({"operator": part, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}
     question, steps, answer = rederive(params)
-    harder, kind = BASES[generator].difficulty, contract(name)
+    harder, kind = BASES[generator].difficulty, contract(name, kept)
     made = problem.model_copy(
         update={
-            "id": f"{problem.id}~{name}", "question": question, "steps": steps, "answer": answer, "parent": problem.id,
-            "operator": name, "contract": kind,
+            "id": _id(problem.id, name, kept), "question": question, "steps": steps, "answer": answer, "parent": problem.id,
+            "operator": name, "contract": kind, "abstain": _abstains(name) or problem.abstain,
             "difficulty": harder(state) if harder and kind == "changing" else problem.difficulty,
             "program": Program(generator=GENERATOR, version=VERSION, params=params),
         }
@@ -188,6 +195,15 @@ def _variant(
     if faults:
         raise Unfit(faults[0])
     return made
+
+
+def _id(parent: str, name: str, kept: bool) -> str:
+    return f"{parent}~{name}~kept" if kept else f"{parent}~{name}"
+
+
+def _abstains(name: str) -> bool:
+    """Whether problems of an operator say that N/A is allowed."""
+    return contract(name) == "unsolvable"
 
 
 def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step] | None, str]:
@@ -225,7 +241,9 @@ def _faults(problem: Problem) -> list[str]:
         if getattr(problem, field) != value:
             faults.append(f"{field}: {_difference(getattr(problem, field), value)}")
     name = "+".join(change["operator"] for change in changes)
-    for field, value in (("operator", name), ("contract", contract(name)), ("id", f"{problem.parent}~{name}")):
+    kept = any(change.get("kept") for change in changes)
+    expected = {"operator": name, "contract": contract(name, kept), "id": _id(problem.parent, name, kept)}
+    for field, value in (expected | ({"abstain": True} if _abstains(name) else {})).items():
         if getattr(problem, field) != value:
             faults.append(f"{field}: is {getattr(problem, field)!r}, must be {value!r}")
     if base["generator"] == "text":

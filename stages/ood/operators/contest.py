@@ -154,10 +154,8 @@ def _apply_further(state: State, parameters: Mapping[str, Any]) -> State:
 def _further(further: Mapping[str, Any], question: str, steps: list[Step], answer: str) -> tuple[str, list[Step], str]:
     """A relay, as team contests have it."""
     letter, times, modulus = (further[key] for key in ("letter", "times", "modulus"))
-    question = (
-        f"{question} Let {letter} be the answer to this question. What is the remainder when {times}{letter} is divided "
-        f"by {modulus}?"
-    )
+    asked = f"What is the remainder when {times}{letter} is divided by {modulus}?"
+    question = f"{question} Let {letter} be the answer above. {asked}"
     if answer == "N/A":
         return question, steps, answer
     product, place = times * int(answer), len(steps)
@@ -187,6 +185,8 @@ def _only_once(state: State) -> None:
 
 
 def _apply_unknowns(state: State, parameters: Mapping[str, Any]) -> State:
+    if parameters.get("kept"):
+        parameters = {key: parameters[key] for key in ("holes", "letters")} | {"equations": parameters["whole"]}
     kept = ("holes", "letters", "equations", "completions")
     return {**state, "unknowns": {key: parameters[key] for key in kept if key in parameters}}
 
