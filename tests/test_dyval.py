@@ -13,7 +13,7 @@ from itertools import product
 import networkx
 import pytest
 
-from stages.lib import answers
+from stages.lib import answers, expressions
 from stages.lib.errors import UserError
 from stages.ood import dyval
 from stages.ood.dyval import trees
@@ -101,7 +101,8 @@ def test_the_unknowns_solve_the_equations_as_they_are_told():
         for line in problem.question.split("\n")[1:3]:
             line = NAME.sub(lambda match, known=values: f"({known[match[0]]})", line)
             left, right = re.sub(r"(\d)(?=[xy])", r"\1*", line).split(" = ")
-            assert eval(left, {"x": x, "y": y}) == eval(right)
+            left = left.replace("x", f"({x})").replace("y", f"({y})")
+            assert expressions.evaluate(expressions.tokens(left)) == expressions.evaluate(expressions.tokens(right))
 
 
 @pytest.mark.parametrize(

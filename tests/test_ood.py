@@ -2,12 +2,12 @@
 
 import importlib
 import json
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from stages import aime
+from stages.commands.preset import stacked
 from stages.lib import gradeschool, records
 from stages.lib.errors import UserError
 from stages.lib.records import Problem, Source
@@ -102,7 +102,7 @@ FORMS = {
 @pytest.mark.parametrize("preset", ["tiny", "gsm8k", "nano"])
 def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name, preset):
     published(root, name, **FORMS[name])
-    shipped = YAML(typ="safe").load(Path(f"stages/presets/{preset}.yaml"))["ood"]
+    shipped = YAML(typ="safe").load(stacked([preset]))["ood"]
     metrics, made = run(root, operators=shipped["operators"], principles=shipped["principles"], aime_parents=0)
     audit = (root / "data/ood/audit.md").read_text()
     own = {problem.operator for problem in made if problem.benchmark == name}

@@ -58,9 +58,7 @@ class Dyval(params.Params):
 class Params(params.Params):
     parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
     aime_parents: int = Field(ge=0)  # of the competition problems of the test split
-    wrong_golds: list[
-        str
-    ] = []  # no parents: ids, or files of ids, of problems whose published answer is known to be wrong
+    wrong_golds: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
     operators: list[str]  # of stages/ood/operators, composed by `+`
     principles: list[str]  # of stages/ood/mpa: all, or some joined by `+`
     paraphraser: Agent
