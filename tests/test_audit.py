@@ -229,4 +229,8 @@ def test_dyval_passes_its_audit_in_every_task():
     for task in dyval.TASKS:
         for level in (1, 2):
             sets[f"dyval/{task}/{level}"] = Set(dyval.problems(task, 180, 11, level=level))
+    for task in ("arithmetic", "linear_equation", "bool_logic"):
+        for knob in ("deleted", "cycles"):
+            sets[f"dyval/{task}/{knob}"] = Set(dyval.problems(task, 180, 11, **{knob: 1}))
+    sets["dyval/reachability/told in order"] = Set(dyval.problems("reachability", 180, 11, 1, "topological"))
     assert audit.faults(audit.audit(sets)) == []

@@ -5,8 +5,9 @@ links              further operands of such an operation, taken from anywhere be
 dags               coefficients of the two equations that are described by a tree of their own
 nodes, min_links, max_links     of the general graphs
 distractors        thirds of the problem's own size that are added and that the answer does not need
-deleted, cycles    sentences taken out, links that close a circle: the answer becomes N/A
-unsolvable         the share of items to which `deleted` and `cycles` are done (they are nothing without it)
+deleted, cycles    sentences taken out, links that close a circle: the answer becomes N/A. Every item then tells of a
+                   second graph, too, to which as much is done in the items that keep their answer
+unsolvable         the share of items whose answer becomes N/A
 
 The names in DyVal: depth, num_children_per_node, extra_links_per_node, num_dags, num_nodes_per_sample,
 min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default but for the logic of rules.

@@ -51,8 +51,9 @@ def sample(draw: Any, knobs: Equations, label: int, broken: bool) -> dict[str, A
         known = [found.get(one[0]) if isinstance(one, list) else one for one in coefficients]
         return None if None in known else unknowns(known)
 
-    if broken:
-        statements = arithmetic.broken_up(draw, statements, roots, knobs, values, answer)
+    if knobs.deleted or knobs.cycles:
+        first = len(statements + extra)
+        statements = arithmetic.damaged(draw, statements, roots, knobs, values, broken, answer, first)
     if statements is None:
         return None
     return {"statements": statements + extra, "coefficients": coefficients, "asked": roots}
