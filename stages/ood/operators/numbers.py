@@ -112,9 +112,11 @@ CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody 
 }  # fmt: skip
 
 
-# What is never another number: the days of a week, what stands on money, the two, and as many as are named.
+_AGES = re.compile(r"\b(old|ages?|older|younger|birthday)\b", re.I)
+OLDEST = 100
+# What is never another number: the days of a week, what stands on money, legs, the two, and as many as are named.
 _FIXED = re.compile(
-    r"[- ](?:hour|day|week|month)[- ](?:day|week|month|year)s?\b"
+    r"[- ](?:hour|day|week|month)[- ](?:work[- ]?)?(?:day|week|month|year)s?\b|[- ](?:wheel|leg|tire|eye|ear|wing)s?\b"
     r"|[- ](?:dollar|cent)[- ](?:bill|coin|note)s?\b| (?:bill|note)s?\b"
 )
 _SAID = re.compile(r"\b(?:the|these|those|all|both)\s+$", re.I)
@@ -261,11 +263,12 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
     places, old = changeable(state), programs.numbers(state)
     if not places:
         raise Unfit("no number is bound for sure")
+    most = max(OLDEST, *programs.results(state, old)) if _AGES.search(retold.text(state["question"])) else None
     sure = [i for i in places if i not in programs.doubtful(state)]
     for attempt in range(TRIES):
         able, share = ((places, 1.0), (places, 0.5), (sure, 0.8))[attempt * 3 // TRIES]
         new = [alike(v, rng) if i in able and rng.random() < share else v for i, v in enumerate(old)]
-        if new != old and fits(state, new):
+        if new != old and fits(state, new) and (most is None or max(programs.results(state, new)) <= most):
             return {"values": [str(value) for value in new]}
     raise Unfit(f"no other numbers keep the problem sound in {TRIES} draws")
 
