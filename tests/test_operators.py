@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -177,6 +178,15 @@ def test_typos_spare_what_carries_the_meaning():
         assert len(changed) >= 2
         for old, _ in changed:
             assert old.islower() and old.strip(".,?") not in noise._PROTECTED | set(wording.UNITS) | set(wording.PARTS)
+
+
+def test_no_letter_goes_and_no_denial_is_touched():
+    """A letter less makes another word (friend, fiend), and a denial turns the answer."""
+    text = "My friend cannot say whether the country would never sell silver to a stranger unless it must."
+    for seed in range(40):
+        made = noise.edited(text, noise.edits(text, random.Random(seed)))
+        assert len(made) >= len(text) and made != text
+        assert all(word in made for word in (" cannot ", " never ", " unless ")) and "sliver" not in made
 
 
 def test_operators_compose():

@@ -192,6 +192,8 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
         if not done.choices:
             raise ValueError(_complaint(done))
         text = done.choices[0].message.content
+        if isinstance(text, list):  # as some servers send it: in parts
+            text = "".join(part.get("text") or "" for part in text)
         if not isinstance(text, str) or not text.strip():
             raise ValueError("the answer is empty")
         return Reply(text, *tokens)

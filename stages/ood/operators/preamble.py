@@ -1,7 +1,7 @@
 """A sentence or two in front of the problem. Nothing is reworded: a cosmetic shift, and named for what it is.
 
-A preamble holds no number, quantity, denial, question or name, and says nothing of what the problem is about, so it can
-stand before any problem in words. A program to complete takes none: its statement is code.
+A preamble holds no number, quantity, denial, question or name, and nobody whom a problem might count (students, a
+teacher), so it can stand before any problem in words. A program to complete takes none: its statement is code.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from stages.ood.operators.operator import Change, Operator, State
 
 SETTINGS = (  # where the problem was met; told first
-    "The following came up among a group of students after class.",
-    "A teacher wrote the following on the board and gave the class time to think about it.",
+    "The following came up in a conversation after dinner.",
+    "The following was found on a sheet of paper between the pages of a library book.",
     "During a long train ride, a traveler came across the following in a magazine.",
-    "The members of a club like to meet in the evening and discuss problems such as this.",
-    "The following is taken from an old collection of exercises.",
-    "A friend sent the following in a letter and asked for help.",
+    "A quiet evening can be spent on things such as this.",
+    "The following is taken from a collection of exercises.",
+    "The following arrived by letter, with a request for help.",
 )
 REQUESTS = (
     "Please read it carefully.",

@@ -196,7 +196,7 @@ def story(state: State) -> str:
     return " " * len(before) + "".join(text) + " " * len(after)
 
 
-TYPOS = noise.change(story, lambda state: CRUCIAL | {*state["kept"]}, drops=False)  # a letter less: string, sting
+TYPOS = noise.change(story, lambda state: CRUCIAL | {*state["kept"]})
 
 
 def contract(parent: State, question: str, tests: Mapping[str, Any] | None) -> list[str]:
