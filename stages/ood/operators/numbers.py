@@ -112,13 +112,21 @@ CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody 
 }  # fmt: skip
 
 
-# What is never another number: the days of a week, and what stands on money.
+_AGES = re.compile(r"\b(old|ages?|older|younger|birthday)\b", re.I)
+OLDEST = 100
+# What is never another number: the days of a week, what stands on money, legs, the two, and as many as are named.
 _FIXED = re.compile(
-    r"[- ](?:hour|day|week|month)[- ](?:day|week|month|year)s?\b"
+    r"[- ](?:hour|day|week|month)[- ](?:work[- ]?)?(?:day|week|month|year)s?\b|[- ](?:wheel|leg|tire|eye|ear|wing)s?\b"
     r"|[- ](?:dollar|cent)[- ](?:bill|coin|note)s?\b| (?:bill|note)s?\b"
 )
+_SAID = re.compile(r"\b(?:the|these|those|all|both)\s+$", re.I)
+_NAMED = re.compile(r"[A-Z][a-z]+(?:, [A-Z][a-z]+)*,? and [A-Z][a-z]+")
 # Pressed 5 times more than: five times as often, or five times besides?
-_TIMES_MORE = re.compile(r"\btimes (?:\w+ )?(?:more|less|fewer|\w+er)\b[^.?!]*\bthan\b", re.I)
+_TIMES_MORE = re.compile(
+    r"\btimes (?:\w+ )?(?:more|less|fewer|(?:old|young|larg|bigg|small|long|short|fast|slow|high|low|tall|heavi|cheap|"
+    r"great|farth|furth|strong|rich|wid|deep)er)\b[^.?!]*\bthan\b",
+    re.I,
+)
 
 
 def alike(value: Fraction, rng: random.Random) -> Fraction:
@@ -169,12 +177,22 @@ def changeable(state: State) -> list[int]:
         for ref in (slot["is"], *slot["or"])
         if "number" in ref
     }
-    kept |= {
-        part["is"]["number"]
-        for part, after in itertools.pairwise(state["question"])
-        if isinstance(part, dict) and isinstance(after, str) and _FIXED.match(after)
-    }
+    kept |= _fixed(state)
     return [i for i in sorted(said) if i not in kept and (i in needed and values[i] >= 2 or values[i].denominator != 1)]
+
+
+def _fixed(state: State) -> set[int]:
+    """The numbers that count what the story names, or that nobody changes."""
+    parts, values = state["question"], programs.numbers(state)
+    listed = {match[0].count(",") + 2 - (", and" in match[0]) for match in _NAMED.finditer(retold.text(parts))}
+    found = set()
+    for at, part in enumerate(parts):
+        if isinstance(part, dict):
+            i, before, after = part["is"]["number"], parts[at - 1] if at else "", (*parts, "")[at + 1]
+            again = values[i] <= 10 and isinstance(before, str) and _SAID.search(before)
+            if again or values[i] in listed or isinstance(after, str) and _FIXED.match(after):
+                found.add(i)
+    return found
 
 
 def entangled(values: Sequence[Fraction]) -> str | None:
@@ -245,11 +263,12 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
     places, old = changeable(state), programs.numbers(state)
     if not places:
         raise Unfit("no number is bound for sure")
+    most = max(OLDEST, *programs.results(state, old)) if _AGES.search(retold.text(state["question"])) else None
     sure = [i for i in places if i not in programs.doubtful(state)]
     for attempt in range(TRIES):
         able, share = ((places, 1.0), (places, 0.5), (sure, 0.8))[attempt * 3 // TRIES]
         new = [alike(v, rng) if i in able and rng.random() < share else v for i, v in enumerate(old)]
-        if new != old and fits(state, new):
+        if new != old and fits(state, new) and (most is None or max(programs.results(state, new)) <= most):
             return {"values": [str(value) for value in new]}
     raise Unfit(f"no other numbers keep the problem sound in {TRIES} draws")
 
