@@ -101,9 +101,9 @@ def fits(name: str, problem: Problem) -> bool:
 def variants(
     problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = numbers.LARGEST
 ) -> tuple[list[Problem], list[Reject]]:
-    """Each problem changed by each operator that fits it, and what could not be. A variant depends on its parent, the
-    operator, the seed and `largest` alone: the bound on values of the bundled benchmark, `bound` of its split (a problem
-    with larger ones keeps its own)."""
+    """Each problem changed by each operator that fits it, and what could not be. One that lost its premise is followed by
+    its twin, `~kept`. A variant depends on its parent, the operator, the seed and `largest` alone: the bound on values of
+    the bundled benchmark, `bound` of its split (a problem with larger ones keeps its own)."""
     names = list(names)
     made: list[Problem] = []
     rejects: list[Reject] = []
