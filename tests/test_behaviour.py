@@ -5,7 +5,7 @@ import os
 import pytest
 
 from stages.lib import behaviour, pools, sandbox
-from stages.lib.behaviour import by_text, examples, group, inputs
+from stages.lib.behaviour import group, group_by_text, make_inputs, read_examples
 from stages.lib.records import Sample
 from tests.test_grading import ADD, PROMPT, function, problem
 
@@ -40,14 +40,29 @@ def test_functions_that_do_the_same_vote_together():
     assert group(function(), texts) == [0, 0, 0, 0, 0, 1, 2, -1, -1], "x * x is 2 * x at the example, and not beside it"
 
 
+def test_values_are_equal_where_python_finds_them_equal():
+    """As the tests of a function would."""
+    same = ["4 if x == 2 else 0", "4.0 if x == 2 else -0.0", "(1 + 3.0000000000001) * (x == 2)"]
+    assert group(function(), [f"    return {value}" for value in same]) == [0, 0, 0]
+    pairs = [
+        "dict(a=1, b=x)",
+        "{'b': x, 'a': True}",
+        "__import__('collections').Counter(b=x, a=1)",
+        "[('a', 1), ('b', x)]",
+    ]
+    assert group(function("g"), [f"    return {value}" for value in pairs]) == [0, 0, 0, 1]
+    others = ["[x]", "(x,)", "{x}", "str(x)", "object()", "object()", "lambda: x", "None"]
+    assert group(function("h"), [f"    return {value}" for value in others]) == [0, 1, 2, 3, 4, 4, 5, 6]
+
+
 def test_hidden_tests_have_no_say(monkeypatch):
     """What only hidden tests tell apart stays together, and no hidden input is ever given to a program."""
     trap = "a, b = map(int, input().split())\nprint(0 if a == 10 and b == -20 else a + b)"
     assert group(problem(), [SUMS[0], trap]) == [0, 0]
     without = problem(tests={"public": ADD["public"], "private": {"input": [], "output": []}})
-    assert inputs(problem()) == inputs(without)
+    assert make_inputs(problem()) == make_inputs(without)
     hidden = function().model_copy(update={"tests": {"entry_point": "double", "test": "double(41) == 82"}})
-    assert inputs(function()) == inputs(hidden)
+    assert make_inputs(function()) == make_inputs(hidden)
     given = []
     run = sandbox.run
     monkeypatch.setattr(sandbox, "run", lambda source, *rest: given.append((source, rest[0])) or run(source, *rest))
@@ -58,7 +73,7 @@ def test_hidden_tests_have_no_say(monkeypatch):
 
 def test_the_published_solution_has_no_say():
     one = problem(tests=PUBLIC)
-    assert inputs(one) == inputs(one.model_copy(update={"answer": "raise"}))
+    assert make_inputs(one) == make_inputs(one.model_copy(update={"answer": "raise"}))
 
 
 def test_a_text_that_looks_like_outcomes_fakes_nothing():
@@ -81,7 +96,7 @@ def test_one_call_that_does_not_end_says_nothing_of_the_others():
 
 
 def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(behaviour, "inputs", lambda _: (["5\n", "-5\n"], 1))
+    monkeypatch.setattr(behaviour, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     programs = [root.format("n", "1 / 0"), root.format("0 + n", "[][0]"), root.format("+n", "-1")]
     assert group(problem(), programs) == [0, 0, 0]
@@ -89,7 +104,7 @@ def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeyp
 
 
 def test_a_changed_input_that_right_programs_differ_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(behaviour, "inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
+    monkeypatch.setattr(behaviour, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     differing = [root.format("n", value) for value in ("1", "2", "3", "4", "+1")]
     assert group(problem(), differing) == [0] * 5, "not half of them agree on -5"
@@ -100,7 +115,7 @@ def test_without_inputs_equal_text_is_equal_behaviour(monkeypatch):
     monkeypatch.setattr(sandbox, "run", lambda *_: pytest.fail("nothing is to be run"))
     bare = function().model_copy(update={"question": "def double(x):\n"})
     assert group(bare, ["    return 2 * x", "    return 2*x  # twice", "    return x + x", None]) == [0, 0, 1, -1]
-    assert by_text(["a = 1", "a=1 #", None, "b"]) == [0, 0, -1, 1]
+    assert group_by_text(["a = 1", "a=1 #", None, "b"]) == [0, 0, -1, 1]
 
 
 def test_outcomes_are_kept(monkeypatch):
@@ -142,19 +157,19 @@ def test_outputs_are_equal_where_the_judge_finds_them_equal():
     ],
 )
 def test_arguments_are_read_from_a_docstring(example, arguments):
-    assert examples(MAX.format(example), "largest") == arguments
+    assert read_examples(MAX.format(example), "largest") == arguments
 
 
 def test_changed_inputs_keep_their_form():
-    given, unchanged = inputs(problem(tests=PUBLIC))
+    given, unchanged = make_inputs(problem(tests=PUBLIC))
     assert given[:unchanged] == PUBLIC["public"]["input"] and len(given) > unchanged
     for text in given[unchanged:]:
         count, numbers = text.splitlines()
         assert int(count) == len(numbers.split()) and all(7 <= int(word) <= 81 for word in numbers.split())
-    assert inputs(problem(tests=PUBLIC)) == (given, unchanged)
-    assert inputs(problem("another", tests=PUBLIC)) != (given, unchanged), "drawn by problem"
+    assert make_inputs(problem(tests=PUBLIC)) == (given, unchanged)
+    assert make_inputs(problem("another", tests=PUBLIC)) != (given, unchanged), "drawn by problem"
     example = "largest([1, 2], 5)\n    largest([8, 9], 3)"
-    found, unchanged = inputs(
+    found, unchanged = make_inputs(
         function().model_copy(
             update={"question": MAX.format(example), "tests": {"entry_point": "largest", "test": "x"}}
         )
@@ -191,8 +206,8 @@ def test_published_problems_have_inputs(name, file, least):
     from tests.test_benchmarks_real import made
 
     problems, _ = made(name, test=[f"code/{file}"])
-    assert sum(inputs(each)[1] > 0 for each in problems) >= least
-    some = [each for each in problems if inputs(each)[1]][::8]
+    assert sum(make_inputs(each)[1] > 0 for each in problems) >= least
+    some = [each for each in problems if make_inputs(each)[1]][::8]
     broken = "    return None\n" if name == "humaneval" else "print('no')"
     classes = behaviour.group_ahead((each, [each.answer, f"# mine\n{each.answer}", broken]) for each in some)
     assert all(found in ([0, 0, 1], [-1, -1, 0]) for found in classes)

@@ -71,6 +71,8 @@ def test_nothing_is_no_program():
         "Here is my program:\n\n{}\n\nThis reads the input, doesn't it?\n",
         "```cpp\nint main() {{}}\n```\nIn Python:\n```python\n{}\n```\nOutput:\n```\n3\n```",
         "```\n{}\n```",
+        "Here is my program:\n```\n{}",
+        "{}\n```\nThat was it.",
         "~~~py\n{}\n~~~",
         "{}\n\nExplanation:\nprint is used to print.\n",
         "{}\nQuestion: what next?\nprint(0)\n",

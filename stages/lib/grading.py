@@ -64,7 +64,12 @@ def _start(solutions: Solutions) -> tuple[tuple[Problem, list[str | None], dict]
         return (problem, found, dict(zip(distinct, answers.equal_many(pairs, problem.answer_type), strict=True))), {}
     if not problem.tests:
         raise UserError(f"{problem.id}: no tests, so no program can be graded; give the benchmark with its tests")
-    rules = [judge.VERSION, store.digest(problem.tests), judge.compared(problem.question, problem.tests), sandbox.USUAL]
+    rules = [
+        judge.VERSION,
+        store.digest(problem.tests),
+        judge.comparison(problem.question, problem.tests),
+        sandbox.USUAL,
+    ]
     names = {code: store.digest([*rules, programs.normal(code)]) for code in distinct}
     return (problem, found, names), {name: partial(_judge, name, problem, code) for code, name in names.items()}
 

@@ -94,7 +94,7 @@ def passes(question: str, solution: str, tests: Mapping[str, Any], limits: Limit
         return function(question, solution, tests, limits)
     if not set(tests) <= {*KINDS, "compared"}:
         raise ValueError(f"tests of an unknown kind: {', '.join(tests)}")
-    verdict = program(solution, tests, compared(question, tests), limits)
+    verdict = program(solution, tests, comparison(question, tests), limits)
     if verdict.reason == ANOTHER and several_answers(question):
         return verdict._replace(reason=f"{ANOTHER} where several are right")
     return verdict
@@ -141,13 +141,10 @@ def several_answers(question: str) -> bool:
     return bool(_ANY_ANSWER.search(question))
 
 
-def compared(question: str, tests: Mapping[str, Any]) -> Comparison:
-    """How the tests say that outputs are compared, else the statement."""
-    return Comparison(**tests["compared"]) if "compared" in tests else comparison(question)
-
-
-def comparison(question: str) -> Comparison:
-    """What the statement says of comparing."""
+def comparison(question: str, tests: Mapping[str, Any] | None = None) -> Comparison:
+    """How outputs are compared: as the tests say, else as the statement does."""
+    if tests and "compared" in tests:
+        return Comparison(**tests["compared"])
     return Comparison(allowed_error(question), bool(_ANY_CASE.search(question)))
 
 

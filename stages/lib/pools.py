@@ -134,7 +134,7 @@ def _row(row: dict[str, Any], where: str) -> Pool:
         correct.append(right)
         for name, value in scores.items():
             columns.setdefault(name, []).append(value)
-    classes = behaviour.by_text(given) if answer_type == "code" else answers.group(given, answer_type)
+    classes = behaviour.group_by_text(given) if answer_type == "code" else answers.group(given, answer_type)
     return pool(row["problem_id"], classes, correct, columns)
 
 

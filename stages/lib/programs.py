@@ -57,16 +57,16 @@ def extract(text: str, question: str = "", entry_point: str | None = None) -> st
 def _extract(text: str, question: str, entry_point: str | None) -> str | None:
     if len(text) > LONGEST:
         return None
-    text = text.replace("\r\n", "\n").replace("\f", "").replace("\0", "")
-    code, fenced = _block(text, entry_point)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "").replace("\0", "")
+    code, fenced = _find_block(text, entry_point)
     if not code.strip():
         return None
     if entry_point is None:
-        found = code if fenced else _bare(code)
-    elif _defines(code, entry_point):
-        found = _whole(code, question, entry_point)
+        found = code if fenced else _cut(code)
+    elif _find_function(code, entry_point):
+        found = _assemble(code, question, entry_point)
     else:
-        found = _completed(code, question, entry_point, fenced)
+        found = _complete(code, question, entry_point, fenced)
     return found.strip("\n").rstrip() or None
 
 
@@ -92,7 +92,7 @@ def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
     return tokenize.generate_tokens(io.StringIO(source).readline)
 
 
-def _block(text: str, entry_point: str | None) -> tuple[str, bool]:
+def _find_block(text: str, entry_point: str | None) -> tuple[str, bool]:
     """(the code, whether it stood in a fence): the last fenced block that defines the function; else the last one that
     is called Python; else the last one in no other language; else the last one."""
     blocks: list[tuple[str, str]] = []
@@ -100,8 +100,9 @@ def _block(text: str, entry_point: str | None) -> tuple[str, bool]:
     while fences:
         opening = fences.pop(0)
         rest = text[opening.end() + 1 :]
-        if not fences and not opening[1] and text[: opening.start()].strip() and not blocks:
-            return text[: opening.start()], False  # the end of a block that the prompt opened
+        before = text[: opening.start()]
+        if not (fences or blocks or opening[1]) and before.strip() and not any(map(_is_prose, _split(before))):
+            return before, False  # the end of a block that the prompt opened
         if fences and not fences[0][1]:
             rest = text[opening.end() + 1 : fences.pop(0).start()]
         elif fences:
@@ -111,7 +112,7 @@ def _block(text: str, entry_point: str | None) -> tuple[str, bool]:
     if not blocks:
         return _FENCE.sub("", text), False
     for fits in (
-        lambda language, code: entry_point is not None and _defines(code, entry_point),
+        lambda language, code: entry_point is not None and bool(_find_function(code, entry_point)),
         lambda language, code: language in _PYTHON,
         lambda language, code: not language,
         lambda language, code: True,
@@ -121,11 +122,11 @@ def _block(text: str, entry_point: str | None) -> tuple[str, bool]:
     raise AssertionError("the last test fits every block")
 
 
-def _defines(code: str, entry_point: str) -> bool:
-    return bool(re.search(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", code, re.M))
+def _find_function(code: str, entry_point: str) -> re.Match[str] | None:
+    return re.search(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", code, re.M)
 
 
-def _statements(source: str) -> list[_Statement]:
+def _split(source: str) -> list[_Statement]:
     """The statements at the top of a program, also of one that is none: what has no tokens ends the last of them."""
     starts: list[tuple[int, list[tokenize.TokenInfo], set[str]]] = []
     line: list[tokenize.TokenInfo] = []
@@ -157,7 +158,7 @@ def _statements(source: str) -> list[_Statement]:
     ]
 
 
-def _prose(statement: _Statement) -> bool:
+def _is_prose(statement: _Statement) -> bool:
     """Whether a line is no Python: two names side by side, a sign that Python has not, a colon that opens nothing."""
     head = statement.head
     if head[0].string in ("**", ">", "|") or (
@@ -179,39 +180,37 @@ def _prose(statement: _Statement) -> bool:
     return last.type == token.ERRORTOKEN or (last.type == token.OP and last.string in (".", "?", "-", "="))
 
 
-def _bare(text: str) -> str:
+def _cut(text: str) -> str:
     """A program without a fence: from its first statement to the first line of prose after it."""
-    statements, lines = _statements(text), text.split("\n")
-    code = [statement for statement in statements if not _prose(statement)]
+    statements, lines = _split(text), text.split("\n")
+    code = [statement for statement in statements if not _is_prose(statement)]
     if not code or len(code) == len(statements):
         return text
-    after = [statement.start for statement in statements if statement.start > code[0].start and _prose(statement)]
+    after = [statement.start for statement in statements if statement.start > code[0].start and _is_prose(statement)]
     return "\n".join(lines[code[0].start : after[0] if after else len(lines)])
 
 
-def _whole(code: str, question: str, entry_point: str) -> str:
+def _assemble(code: str, question: str, entry_point: str) -> str:
     """The prompt's part above its function, and the model's function with what belongs to it."""
-    above = re.split(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", question, maxsplit=1, flags=re.M)[
-        0
-    ].strip()
+    above = question[: found.start() if (found := _find_function(question, entry_point)) else 0].strip()
     lines = code.split("\n")
-    statements, met = _statements(code), False
+    statements, met = _split(code), False
     bodies = ["\n".join(lines[each.start : each.end]).strip("\n") for each in statements]
     kept: set[int] = set()
     later: list[int] = []
     for number, statement in enumerate(statements):
-        if _is_definition(statement) and entry_point in _defined(statement):
+        if _is_definition(statement) and entry_point in _list_names(statement):
             if not met:  # a second try is none; the first was what was asked for
                 kept.add(number)
             met = True
-        elif bodies[number] in above or _prose(statement) or _is_trial(statement) or not statement.whole:
+        elif bodies[number] in above or _is_prose(statement) or _is_trial(statement) or not statement.whole:
             continue  # the prompt said it, or it is no part of a function
         elif met and statement.head[0].string not in ("import", "from"):
             later.append(number)
         else:
             kept.add(number)
     wanted = set().union(*(statements[number].names for number in kept))
-    while used := [number for number in later if number not in kept and _defined(statements[number]) & wanted]:
+    while used := [number for number in later if number not in kept and _list_names(statements[number]) & wanted]:
         kept.update(used)  # of what stands below the function, what it uses
         wanted = wanted.union(*(statements[number].names for number in used))
     return "\n\n".join(filter(None, [above, *(bodies[number] for number in sorted(kept))]))
@@ -221,7 +220,7 @@ def _is_definition(statement: _Statement) -> bool:
     return statement.head[0].string in ("def", "class", "async")
 
 
-def _defined(statement: _Statement) -> set[str]:
+def _list_names(statement: _Statement) -> set[str]:
     """The names that a statement gives a meaning, or may."""
     names = [each.string for each in statement.head if each.type == token.NAME and each.string != "async"]
     if _is_definition(statement):
@@ -236,7 +235,7 @@ def _is_trial(statement: _Statement) -> bool:
     return words[0] in ("print", "assert") or words == ["if", "__name__"]
 
 
-def _completed(code: str, question: str, entry_point: str, fenced: bool) -> str:
+def _complete(code: str, question: str, entry_point: str, fenced: bool) -> str:
     """The prompt and the rest of its function, up to the first line that is not part of it."""
     code = code.strip("\n").rstrip()
     own = re.search(r"^([ \t]+)\S", question[question.rfind(f"def {entry_point}") :], re.M)
@@ -247,7 +246,7 @@ def _completed(code: str, question: str, entry_point: str, fenced: bool) -> str:
         code = indent + code  # the white space between prompt and answer was lost
     source = f"{question.rstrip()}\n{code}\n"
     lines = source.split("\n")
-    for statement in _statements(source):
-        if _is_definition(statement) and entry_point in _defined(statement):
+    for statement in _split(source):
+        if _is_definition(statement) and entry_point in _list_names(statement):
             source = "\n".join(lines[: statement.end])
-    return _whole(source, question, entry_point)
+    return _assemble(source, question, entry_point)
