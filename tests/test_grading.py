@@ -174,6 +174,20 @@ def test_the_cores_are_shared_among_the_processes_of_a_launch(monkeypatch):
     assert cores.share() == 1
 
 
+def test_who_is_interrupted_waits_for_no_program():
+    def solutions():
+        yield problem("p"), [f"while True: x = {number}" for number in range(8)]
+        time.sleep(1.0)
+        raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(grading.grade_ahead(solutions()))
+    assert time.monotonic() - start < 8
+    assert correct(problem(), ["while x: pass"]) == [False], "and goes on afterwards"
+    assert not sandbox._running
+
+
 KILLED = """
 import sys
 from tests.test_grading import grading, problem

@@ -8,7 +8,7 @@ import typer
 
 def best_of_n(
     pool: Annotated[Path, typer.Argument(help='JSONL: {"problem_id", "gold", "answer_type"?, "samples": [{"answer" or '
-                                              '"text", "correct"?, "scores": {name: number}}]}')],
+                                              '"text", "correct"? (needed for code), "scores": {name: number}}]}')],
     out: Annotated[Path, typer.Option(help="folder for metrics.json, table.md, curve.csv, curve.png")],
     power: Annotated[float, typer.Option(min=0, help="weight of a vote = score ** power")] = 1.0,
     top_share: Annotated[float, typer.Option(min=0, max=1, help="share of k that a top vote keeps")] = 0.25,

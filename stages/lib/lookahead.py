@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from stages.lib import cores
+from stages.lib import cores, sandbox
 
 T, V = TypeVar("T"), TypeVar("V")
 AHEAD = 64  # items whose jobs may wait
@@ -18,8 +18,8 @@ def run_ahead(
 ) -> Iterator[tuple[T, dict[Any, V]]]:
     """Each item with what its jobs gave, in order. Up to `ahead` items are taken before the first of them is done.
 
-    Jobs are waiting for other processes, so there are as many threads as cores. Jobs of equal names are one, as long as
-    one of them runs. The first exception ends it; what runs then is waited for.
+    Jobs wait for programs in the sandbox, so there are as many threads as cores. Jobs of equal names are one, as long as
+    one of them runs. The first exception ends it, and so does who stops asking; what runs then is ended.
     """
     pool, running = ThreadPoolExecutor(cores.share()), {}
     waiting: deque[tuple[T, dict[Hashable, Future[V]]]] = deque()
@@ -43,5 +43,9 @@ def run_ahead(
                 yield finish()
         while waiting:
             yield finish()
+    except BaseException:  # a fault, an interruption, or nobody asks any more
+        pool.shutdown(wait=False, cancel_futures=True)
+        sandbox.stop()
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown()
