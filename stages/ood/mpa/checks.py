@@ -215,6 +215,8 @@ def faults(original: Problem, made: Draft, principles: Sequence[str]) -> list[st
     if {"question", "context"} & set(principles):
         if made.question == original.question:
             found.append("the question is unchanged")
+        if "question" in principles and _around(original.question, made.question):
+            found.append("no word of the question was changed, some were only added")
         found += question(original.question, made.question)
         if "context" in principles:
             found += context(original, added(original.question, made.question))
@@ -225,6 +227,12 @@ def faults(original: Problem, made: Draft, principles: Sequence[str]) -> list[st
     elif made.choices or made.answer != original.answer:
         found.append("the answer was changed")
     return found
+
+
+def _around(original: str, text: str) -> bool:
+    """Whether all words of the original stand in the text, in their order: words in front are no rewording."""
+    rest = iter(tokens(text))
+    return all(word in rest for word in tokens(original))
 
 
 def added(original: str, text: str) -> str:
