@@ -1,4 +1,4 @@
-"""Deterministic checks of a variant, before any judge sees it. They hold for any paraphraser, model or rules.
+"""Deterministic checks of a variant, before any judge sees it. They hold for any paraphraser.
 
 What they compare is read off both texts: numbers with their units, formulas, denials, superlatives, the quantity asked
 for, the conditions; and for options the key, its letter and equal meanings. They let free wording pass; what they
