@@ -4,14 +4,16 @@ Writes data/aime/{train,dev,test,unseen}.jsonl and report.json. The families (st
 named `unseen` are never trained or chosen on, those named `train_only` never tested, the rest are in train, dev and test
 with different parameters. An item whose solvers disagree stops the stage. Items that say the same, whatever the words, are
 kept once, in the split that is tested rather than trained on; an answer that would be too frequent in its family makes
-room for another. The report proves the firewall and states what guessing would be worth. A model may put a sentence in
-front of each item (`writer`; off by default), kept only where it provably changes nothing.
+room for another; a family with too few different items is a remark. The report proves the firewall and states what
+guessing would be worth. A model may put a sentence in front of each item (`writer`; off by default), kept only where it
+provably changes nothing.
 
     python -m stages.aime
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -78,8 +80,7 @@ def content(problem: Problem) -> str:
 
 
 def build(section: Params, seed: int) -> tuple[list[Problem], Counter[str]]:
-    """All items, and why candidates were left out. Raises UserError where a family cannot fill a split, or its solvers
-    disagree."""
+    """All items, and why candidates were left out. Raises UserError where the solvers of a family disagree."""
     problems: list[Problem] = []
     dropped: Counter[str] = Counter()
     sizes = section.per_family.model_dump()
@@ -106,12 +107,19 @@ def build(section: Params, seed: int) -> tuple[list[Problem], Counter[str]]:
                     answers[item.answer] += 1
                     problems.append(item)
                     kept += 1
-            if kept < sizes[split]:
-                raise UserError(
-                    f"aime: family {name} gives {kept} different items for {split}, {sizes[split]} are wanted; lower "
-                    f"aime.per_family.{split}, or allow more levels"
-                )
     return problems, dropped
+
+
+def short(problems: list[Problem], section: Params) -> list[str]:
+    """Sentences about families that have fewer different items than are wanted."""
+    found = Counter((problem.program.params["family"], problem.split) for problem in problems)
+    wanted = section.per_family.model_dump()
+    return [
+        f"family {name} gives {found[name, split]} different items for {split}, {wanted[split]} are wanted"
+        for split in SPLITS
+        for name in section.families(split)
+        if found[name, split] < wanted[split]
+    ]
 
 
 def framed(problems: list[Problem], chat: Chat, seed: int) -> tuple[list[Problem], Counter[str]]:
@@ -160,6 +168,7 @@ def report(problems: list[Problem], section: Params) -> dict[str, Any]:
         },
         "difficulty": {str(level): sum(own) / len(own) for level, own in levels.items() if own},
         "difficulty_of_families": {family: difficulties(own) for family, own in by_family.items()},
+        "remarks": short(problems, section),
         "published": published(problems, section.compare_with),
     }
 
@@ -201,6 +210,8 @@ def body(execution: Execution[Params]) -> dict[str, Any]:
             "written_sentences": {"kept": len(problems) - refused.total(), "refused": dict(sorted(refused.items()))}
         }
     account = report(problems, execution.params) | {"dropped": dict(sorted(dropped.items()))} | written
+    for remark in account["remarks"]:
+        print(f"aime: warning: {remark}", file=sys.stderr)
     for split in SPLITS:
         records.write_problems(execution.out / f"{split}.jsonl", [p for p in problems if p.split == split])
     files.write_json(execution.out / "report.json", account)

@@ -145,22 +145,41 @@ def first_errors(run: execution.Execution[Params]) -> dict[str, Any]:
 def transfer(
     run: execution.Execution[Params], test: list[pools.Pool], choices: dict[str, curves.Choice]
 ) -> dict[str, Any]:
-    """Write the matrix: every method on the test set and on every group out of distribution."""
+    """Write the matrix: every method on the test set and on every group out of distribution that is large enough."""
     groups: dict[str, list[pools.Pool]] = {}
+    unsolvable = set()
     for name, known in [("test", test), *((name, _pools(run, name)) for name in sets.SHIFTED)]:
         for problem, pool in zip(sets.problems(run, name), known, strict=True):
             groups.setdefault(sets.group(problem), []).append(pool)
-    found = matrix.cells(groups, choices, run.params.draws, run.seed)
+            if problem.contract == "unsolvable":
+                unsolvable.add(problem.id)
+    small = matrix.small(groups)
+    large = {name: own for name, own in groups.items() if name not in small}
+    found = matrix.cells(large, choices, run.params.draws, run.seed, unsolvable)
     verifiers = [name for name in test[0].scores if name not in pools.LIKELIHOODS]
     header, rows = matrix.table(found, verifiers)
     title = f"Out of distribution, N = {found[0].n}: what the verifiers' weighted votes gain on majority"
-    files.write_text(run.out / "matrix.md", f"{title}\n\n{charts.markdown(header, rows)}")
+    parts = [title, charts.markdown(header, rows)]
+    halves = matrix.halves(found, verifiers)
+    if halves[1]:
+        parts += ["Balanced accuracies and their parts:", charts.markdown(*halves)]
+    sizes = ", ".join(f"{name} ({size})" for name, size in small.items())
+    note = f"No row, since fewer than {sets.SMALLEST} problems: {sizes}." if small else ""
+    files.write_text(run.out / "matrix.md", "\n\n".join(part.rstrip("\n") for part in [*parts, note] if part) + "\n")
     files.write_text(run.out / "matrix.csv", matrix.csv(found))
     charts.gains(run.out / "matrix.png", found, verifiers, title)
     charts.show(title, header, rows)
-    return {
-        group: {cell.method: cell.accuracy for cell in found if cell.group == group} for group in dict.fromkeys(groups)
-    }
+    if halves[1]:
+        charts.show("Balanced accuracies and their parts", *halves)
+    if note:
+        print(note)
+    shown: dict[str, Any] = {}
+    for cell in found:
+        own = shown.setdefault(cell.group, {})
+        own[cell.method] = cell.accuracy
+        if cell.solvable is not None:
+            own[f"{cell.method}_solvable"], own[f"{cell.method}_unsolvable"] = cell.solvable, cell.unsolvable
+    return shown
 
 
 def _pools(run: execution.Execution[Params], split: str) -> list[pools.Pool]:

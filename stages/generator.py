@@ -15,6 +15,7 @@ train: false    a copy of the base, measured once: for models that come ready-ma
 from __future__ import annotations
 
 import shutil
+from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -90,9 +91,12 @@ def outcomes(
     prompts = [encoder.prompt_ids(problem, shots=True) for problem in problems]
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
-    for i, draws in engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops):
-        texts = [encoder.decode(draw) for draw in draws if draw.finish == "stop"]
-        yield [Outcome(problem_id=problems[i].id, right=sum(one.correct for one in grading.grade(problems[i], texts)))]
+    stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
+    drawn, graded = tee(
+        (problems[i], [encoder.decode(draw) for draw in draws if draw.finish == "stop"]) for i, draws in stream
+    )
+    for (problem, _), grades in zip(drawn, grading.grade_ahead(graded), strict=True):
+        yield [Outcome(problem_id=problem.id, right=sum(grade.correct for grade in grades))]
 
 
 def accuracy(

@@ -15,7 +15,8 @@ batch or more processes change none of those already drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -57,17 +58,25 @@ def keys(seed: int, problem: Problem, n: int) -> list[int]:
     return [seeds.key(seed, "samples", VERSION, problem.id, index) for index in range(n)]
 
 
-def graded(problem: Problem, draws: list[Draw], encoder: Encoder) -> list[Sample]:
-    """Draws as samples, graded; those that were cut off have no answer."""
-    texts = [encoder.decode(draw) for draw in draws]
-    ended = [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
-    return [
-        Sample(
-            problem_id=problem.id, index=index, text=text, answer=grade.answer, finish=draw.finish,
-            correct=grade.correct, logprob=sum(draw.logprobs), min_logprob=min(draw.logprobs), tokens=len(draw.ids),
-        )
-        for index, (draw, text, grade) in enumerate(zip(draws, texts, grading.grade(problem, ended), strict=True))
-    ]  # fmt: skip
+def graded(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Iterator[list[Sample]]:
+    """The draws of each problem as samples, graded, in order; those that were cut off have no answer."""
+    waiting: deque[tuple[Problem, list[Draw], list[str]]] = deque()
+
+    def solutions() -> Iterator[grading.Solutions]:
+        for problem, draws in drawn:
+            texts = [encoder.decode(draw) for draw in draws]
+            waiting.append((problem, draws, texts))
+            yield problem, [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
+
+    for grades in grading.grade_ahead(solutions()):
+        problem, draws, texts = waiting.popleft()
+        yield [
+            Sample(
+                problem_id=problem.id, index=index, text=text, answer=grade.answer, finish=draw.finish,
+                correct=grade.correct, logprob=sum(draw.logprobs), min_logprob=min(draw.logprobs), tokens=len(draw.ids),
+            )
+            for index, (draw, text, grade) in enumerate(zip(draws, texts, grades, strict=True))
+        ]  # fmt: skip
 
 
 def drawn(
@@ -84,8 +93,8 @@ def drawn(
     own = [keys(run.seed, problem, count(name, run.params)) for problem in problems]
     temperature = 0.0 if name == "test_greedy" else run.params.temperature
     stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, encoder.stops)
-    for i, draws in run.progress(stream, len(problems), name):
-        yield graded(problems[i], draws, encoder)
+    found = graded(((problems[i], draws) for i, draws in stream), encoder)
+    yield from run.progress(found, len(problems), name)
 
 
 def chosen(

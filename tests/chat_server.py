@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-FAULTS = ("busy", "broken", "slow", "cut", "empty", "silent", "dropped", "refused", "not json")
+FAULTS = ("busy", "broken", "slow", "cut", "empty", "silent", "dropped", "refused", "not json", "complaint")
 Act = str | Callable[[str], str]
 
 
@@ -57,6 +57,10 @@ def serve(*acts: Act, retry_after: str = "0", delay: float = 3.0) -> Iterator[Se
                 return self.send(200, b"<html>gateway</html>")
             if name == "empty":
                 return self.send(200, {**completion(""), "choices": []})
+            if name == "complaint":
+                return self.send(200, {"error": {"message": f"upstream busy for {secret}"}})
+            if name.startswith("parts: "):
+                return self.send(200, completion([{"type": "text", "text": part} for part in name[7:].split("|")]))
             if name == "silent":
                 return self.answer("")
             if name == "dropped":
@@ -99,7 +103,7 @@ def serve(*acts: Act, retry_after: str = "0", delay: float = 3.0) -> Iterator[Se
         server.server_close()
 
 
-def completion(text: str) -> dict:
+def completion(text: str | list[dict]) -> dict:
     return {
         "id": "1", "object": "chat.completion", "created": 1, "model": "scripted",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],

@@ -26,3 +26,9 @@ def workspace(finished, tmp_path) -> Workspace:
     """A copy of the finished workspace that a test may break. MLflow has seen the pipeline once; that is enough here."""
     shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
     return Workspace(tmp_path / "copy", ASSAY_TRACKING="off")
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty folder to run in: verdicts of programs are kept in the folder that a stage runs in."""
+    monkeypatch.chdir(tmp_path)

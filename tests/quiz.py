@@ -1,19 +1,21 @@
-"""Small multiple-choice and free-answer items, the published ones, and variants that the rules make of them."""
+"""Small multiple-choice and free-answer items, the published ones, and a model that rewords them by a script."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from stages.lib import seeds
+from stages.lib import chat, seeds
 from stages.lib.records import Problem, Source
 from stages.ood.mpa import agents, pipeline
+from tests.chat_server import serve
 
 ROOT = Path(os.environ.get("ASSAY_BENCHMARKS", ""))
 REAL = pytest.mark.skipif(
     "ASSAY_BENCHMARKS" not in os.environ, reason="ASSAY_BENCHMARKS is not set; it names the folder of published files"
 )
-RULES = agents.of()
+RULES = agents.of()  # no model: permutes alone
 THINGS = ("beech", "oak", "maple", "willow", "cedar", "pine", "birch", "alder", "hazel", "rowan", "elm", "ash")
 
 
@@ -35,21 +37,38 @@ def free(question, answer="4", kind="number", number=0):
     )  # fmt: skip
 
 
-def made(problem, names, seed=1, others=()):
-    kept, rejects = pipeline.variants([problem], names, RULES, seed, others=[problem, *others])
+def paraphrases(prompt):
+    """A paraphraser and judge that does as it is told, in the few words of these items."""
+    if "examination item" in prompt:
+        return "Fine. <<<Yes>>>"
+    if "Say each option" in prompt:
+        listed = prompt.split("Options:\n")[1].split("\n\n")[0]
+        return f"<<<{re.sub(r': the ', ': that ', listed)}>>>"
+    if "one more option" in prompt:
+        return "<<<a tree made of glass>>>"
+    if "one sentence of context" in prompt:
+        return "<<<A gardener walked through the park.>>>"
+    question = prompt.split("Question:\n")[1].split("\n\nWrite the new question")[0]
+    said = question.replace("Which of the following", "Out of these, which")
+    return f"<<<{said[:-1]}, please{said[-1]}>>>"
+
+
+def talk(server, folder, **settings):
+    return chat.make("openai", folder, model="m", base_url=server.url, key_env=None, backoff=0.01, **settings)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Agents over a server that answers by `paraphrases`."""
+    with serve(paraphrases) as server:
+        chatting = talk(server, tmp_path_factory.mktemp("chat"))
+        yield agents.of(chatting, chatting)
+
+
+def made(problem, names, by=RULES, seed=1):
+    kept, rejects = pipeline.variants([problem], names, by, seed)
     assert not rejects, rejects
     return kept[0]
-
-
-NEW = [
-    (["12", "14", "16", "18"], "B", "How much is it?"),
-    (["$1,200", "$1,400", "$1,650", "$1,800"], "B", "How much is it?"),
-    (["0.5", "0.25", "0.75", "1.5"], "A", "What is the value of x?"),
-    (["about 10", "about 20", "about 30", "about 40"], "C", "About how much is it?"),
-    (["Yes, because the oak is tall.", "Yes, because the elm is.", "No, because it is short.", "No, because it was cut."],
-     "A", "Will it win?"),
-    (["an oak", "an elm", "an ash", "a pine and a fir"], "D", "All of the following are old except"),
-]  # fmt: skip
 
 
 def real(name, count):

@@ -107,12 +107,16 @@ def test_wrong_settings_are_told(changes, message):
         settings(**changes)
 
 
-def test_a_family_too_small_is_told():
-    with pytest.raises(UserError, match="different items for"):
-        others = [name for name in competition.FAMILIES if name != "gamblers_ruin"]
-        aime.build(
-            settings(per_family={"train": 1500, "dev": 0, "test": 0, "unseen": 0}, unseen=others, train_only=[]), 1
-        )
+def test_a_family_too_small_is_a_remark(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(aime, "CANDIDATES", 1)  # so that whatever is drawn twice is missing
+    sizes = {"train": 60, "dev": 0, "test": 0, "unseen": 0}
+    others = [name for name in competition.FAMILIES if name not in ("gamblers_ruin", "codes")]
+    aime.body(run := tiny.execution(tmp_path, "aime", settings(per_family=sizes, unseen=others, train_only=[])))
+    made = Counter(p.program.params["family"] for p in records.read_problems(run.out / "train.jsonl"))
+    remarks = json.loads((run.out / "report.json").read_text())["remarks"]
+    assert made["gamblers_ruin"] < 60
+    remark = f"family gamblers_ruin gives {made['gamblers_ruin']} different items for train, 60 are wanted"
+    assert remark in remarks and f"aime: warning: {remark}\n" in capsys.readouterr().err
 
 
 SCENE = "On a rainy evening by the sea an old lighthouse keeper tells stories."

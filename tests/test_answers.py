@@ -207,10 +207,37 @@ def test_no_answer_can_be_read_where_it_is_marked_and_equals_only_itself(answer_
     assert [extract(text, answer_type) for text in said] == ["N/A"] * len(said)
     for text in said:
         assert equal("N/A", text, answer_type) and equal(text, "N/A", answer_type)
-    for other in ("5", "True", "no", "N", "A", r"\frac{N}{A}", "", "None", "Is it N/A? #### 5", "x <<<5>>> as N/A"):
+    for other in ("5", "True", "no", "N", "A", r"\frac{N}{A}", "", "Is it N/A? #### 5", "x <<<5>>> as N/A"):
         assert not equal("N/A", other, answer_type) and not equal(other, "N/A", answer_type)
     readable = {"choice": "B", "boolean": "True"}.get(answer_type, "5")
     assert group(["N/A", readable, "#### N/A", readable], answer_type) == [0, 1, 0, 1]
+
+
+ABSTAINED = [
+    "It cannot be determined.",
+    "Cannot be determined from the information given",
+    "**N/A**",
+    "#### unknown",
+    "There is not enough information to answer the question.",
+    "Insufficient information",
+    "none.",
+    "No answer can be given.",
+    r"\boxed{\text{cannot be determined}}",
+    "The answer: None",
+    "<<<unknown>>>",
+    "The answer can't be determined because a price is missing.",
+    "Tom has 5.\nSo the answer cannot be determined.",
+]
+ANSWERED = ["The unknown is x = 5. #### 5", "None of them has pears, so 5 are left. #### 5", "none of the above, but 5",
+            "Let x be the unknown. x = 5", "It cannot be determined directly, but it is 5.", "Is it unknown? #### 5",
+            "The answer is 5, which was unknown.", "The answer is (C) cannot be determined", "C", "(C) unknown",
+            "The answer is C: not enough information", "Unknown to Tom, Ann ate 5."]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer_type", [None, *(kind for kind in TYPES if kind != "code")])
+def test_an_abstention_in_english_is_one_only_where_it_is_the_answer(answer_type):
+    assert [extract(text, answer_type) for text in ABSTAINED] == ["N/A"] * len(ABSTAINED)
+    assert "N/A" not in [extract(text, answer_type) for text in ANSWERED]
 
 
 def test_an_angled_answer_is_the_first_one_without_commas():
@@ -233,7 +260,7 @@ def test_groups_are_classes_of_equal_answers():
         2,
         2,
     ]
-    assert group(["A", "(a)", "B", "none"], "choice") == [0, 0, 1, -1]
+    assert group(["A", "(a)", "B", "none", "both?"], "choice") == [0, 0, 1, 2, -1]
     assert group([], "latex") == []
 
 

@@ -88,11 +88,93 @@ def test_repeated_problems_and_constant_answers_are_found():
     assert any(fault.startswith("it: constant: one constant answer is right in 90.0%") for fault in only(yes)["faults"])
 
 
-def test_answers_that_follow_the_length_are_found():
-    long = [
-        free(n, f"Is it {n}" + " really" * (n % 2) * 5 + "?", "yes" if n % 2 else "no", "boolean") for n in range(200)
+def told(kind, number, rng):
+    """A question of four sentences about made names and its answer, which one cue gives away."""
+    one, other, *more = ("".join(rng.sample("bcdfghjklmnpqrstvwz", 3)) for _ in range(6))
+    yes = bool(number % 2)
+    told = [f"{name} points to {more[0]} and {more[1]}." for name in (one, other, *more[2:])]
+    rng.shuffle(told)
+    if kind == "length" and yes:
+        told = [line.replace("points to", "really and truly points to") for line in told]
+    if kind == "position":
+        told.sort(key=lambda line: line.startswith((one, other)[yes]), reverse=True)
+    if kind == "in-degree" and yes:
+        told = [line.replace(more[1], other, 1) for line in told]
+    if kind == "a name that occurs once":
+        stranger = "".join(rng.sample("bcdfghjklmnpqrstvwz", 3))
+        told.append(f"{stranger if yes else more[0]} points to nothing.")
+    if kind == "one rule":
+        told.append(f"({more[0]} {'AND' if yes else 'OR'} {other}) -> {more[1]}.")
+    if kind == "a largest number":
+        told.append(f"{more[0]} is {rng.randint(50, 90) if yes else rng.randint(10, 49)}.")
+    if kind == "negations" and yes:
+        told[-1] = told[-1].replace("points", "never points")
+    answer = "yes" if yes else "no"
+    if kind == "abstention":  # answers are open, N/A is told by a name that is not described
+        answer = "N/A" if yes else str(number)
+        told = [line for line in told if not (yes and line.startswith(one))]
+    if kind == "none":
+        answer = rng.choice(("yes", "no"))
+    return free(number, "\n".join([*told, f"Can {other} be reached from {one}?"]), answer, "boolean")
+
+
+KINDS = ["length", "position", "in-degree", "a name that occurs once", "one rule", "a largest number", "negations",
+         "abstention"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shallow_tree_finds_each_planted_shortcut(kind):
+    rng = random.Random(3)
+    entry = only([told(kind, number, rng) for number in range(120)])
+    assert entry["figures"]["shallow_tree"] > 0.9
+    said = [fault for fault in entry["faults"] if fault.startswith("it: shallow_tree: a shallow tree that looks at ")]
+    assert len(said) == 1
+
+
+def test_the_shallow_tree_is_at_chance_where_nothing_is_planted():
+    for seed in range(4):
+        rng = random.Random(seed)
+        entry = only([told("none", number, rng) for number in range(120)])
+        assert entry["faults"] == [] and 0.3 < entry["figures"]["shallow_tree"] < 0.65
+
+
+def test_the_tree_may_tell_of_variants_what_it_tells_of_their_parents():
+    rng = random.Random(3)
+    parents = {problem.id: problem for problem in (told("position", number, rng) for number in range(120))}
+    variants = [
+        problem.model_copy(
+            update={"id": f"{problem.id}~x", "parent": problem.id, "question": f"So. {problem.question}"}
+        )
+        for problem in parents.values()
     ]
-    assert any("length" in fault for fault in only(long)["faults"])
+    entry = only(variants, parents=parents)
+    assert entry["source"]["shallow_tree"] > 0.9 and not [f for f in entry["faults"] if "shallow_tree" in f]
+
+
+def test_a_small_set_has_no_bounds_and_says_so():
+    entry = only([free(n, f"Is {n} one?", "yes", "boolean") for n in range(29)])
+    assert entry["faults"] == []
+    assert entry["remarks"] == ["it: 29 problems are too few to bound a shortcut; 30 are needed"]
+    assert set(entry["bounds"]) == {"unique"}
+
+
+def test_a_bound_allows_for_chance_by_the_binomial_law():
+    from scipy.stats import binom
+
+    for size in (30, 40, 400):
+        entry = only([free(n, f"Is {n} one?", "yes" if n % 2 else "no", "boolean") for n in range(size)])
+        most = round(entry["bounds"]["constant"] * size)
+        assert binom.sf(most, size, 0.55) <= audit.RARE < binom.sf(most - 1, size, 0.55)
+
+
+def test_how_far_a_variant_is_from_its_parent():
+    parent = free(1, "Ann has 3 red apples and the pear.", "3")
+    parents = {parent.id: parent}
+    same = parent.model_copy(update={"id": "free/test/0001~x", "parent": parent.id})
+    other = same.model_copy(update={"question": "Bob has 3 red apples and a pear. Today."})
+    assert figures.changed([same], [parent]) == (0, 0)
+    assert figures.changed([other], [parent]) == (2, 2 / 7)  # a name, a word more; not the article
+    assert only([other], parents=parents)["figures"]["words_changed"] == 2
 
 
 def test_a_distractor_with_a_mark_is_detected_and_an_honest_one_is_not():
@@ -129,8 +211,9 @@ def test_rejects_are_counted_by_reason_whatever_their_numbers():
     }  # fmt: skip
 
 
-def test_an_empty_set_is_a_fault_and_all_is_plain_data_in_any_order():
-    assert "no problem was kept (1 rejected)" in only([], rejects=[Reject("a", "x", "why")])["faults"][0]
+def test_an_empty_set_is_a_remark_and_all_is_plain_data_in_any_order():
+    empty = only([], rejects=[Reject("a", "x", "why")])
+    assert "no problem was kept (1 rejected)" in empty["remarks"][0] and not empty["faults"]
     problems = choices(80)
     one, two = (audit.audit({"b": Set(each), "a": Set(each[:70])}) for each in (problems, problems))
     shuffled = audit.audit({"a": Set(problems[:70][::-1]), "b": Set(problems[::-1])})
@@ -146,4 +229,8 @@ def test_dyval_passes_its_audit_in_every_task():
     for task in dyval.TASKS:
         for level in (1, 2):
             sets[f"dyval/{task}/{level}"] = Set(dyval.problems(task, 180, 11, level=level))
+    for task in ("arithmetic", "linear_equation", "bool_logic"):
+        for knob in ("deleted", "cycles"):
+            sets[f"dyval/{task}/{knob}"] = Set(dyval.problems(task, 180, 11, **{knob: 1}))
+    sets["dyval/reachability/told in order"] = Set(dyval.problems("reachability", 180, 11, 1, "topological"))
     assert audit.faults(audit.audit(sets)) == []

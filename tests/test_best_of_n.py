@@ -101,6 +101,17 @@ def test_rows_that_do_not_fit(tmp_path, rows, message):
         pools.read(write(tmp_path / "pool.jsonl", rows))
 
 
+def test_programs_of_a_file_are_classed_by_text_and_graded_by_whoever_made_it(tmp_path):
+    texts = ["a = 1\nprint(a)", "```python\na = 1  # one\nprint(a)\n```", "print(1)"]
+    samples = [{"text": text, "correct": text != texts[2]} for text in texts] + [{"answer": None, "correct": False}]
+    rows = [row(gold="-", answer_type="code", samples=samples)]
+    (each,) = pools.read(write(tmp_path / "pool.jsonl", rows))
+    assert each.classes.tolist() == [0, 0, 1, -1] and each.correct.tolist() == [1, 1, 0, 0]
+    del samples[1]["correct"]
+    with pytest.raises(UserError, match="pool.jsonl:1: sample 1: correct is missing; programs are not run here"):
+        pools.read(write(tmp_path / "pool.jsonl", rows))
+
+
 def test_ragged_pools_end_at_the_smallest(tmp_path):
     short = row("p2", samples=[{"answer": "0.5", "scores": {"rm": 0.1}}, {"answer": "4", "scores": {"rm": 0.2}}])
     read = pools.read(write(tmp_path / "pool.jsonl", [row(), short]))

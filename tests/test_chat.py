@@ -14,6 +14,7 @@ import pytest
 
 from stages.lib import chat, patience
 from stages.lib.errors import UserError
+from stages.lib.store import open_store
 from tests.chat_server import serve
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +42,19 @@ def test_an_answer_and_what_was_sent_for_it(open_chat):
         assert sent["authorization"] == f"Bearer {SECRET}"
 
 
-@pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped"])
+@pytest.mark.parametrize(("act", "reason"), [("complaint", "upstream busy"), ("empty", "body without choices")])
+def test_a_body_without_an_answer_gives_the_servers_own_words(open_chat, act, reason):
+    with serve(act) as server, pytest.raises(chat.NoAnswer, match=reason) as error:
+        open_chat(server.url).ask("p", "k")
+    assert SECRET not in str(error.value)
+
+
+def test_an_answer_in_parts_is_one_text(open_chat):
+    with serve("parts: fine|, thanks") as server:
+        assert open_chat(server.url).ask("p", "k") == "fine, thanks"
+
+
+@pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped", "complaint"])
 def test_a_passing_fault_is_retried(open_chat, fault):
     with serve(fault, fault, "fine") as server:
         talk = open_chat(server.url)
@@ -49,7 +62,7 @@ def test_a_passing_fault_is_retried(open_chat, fault):
         assert len(server.asked) == 3 and talk.ledger.totals()["retries"] == 2
 
 
-@pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped"])
+@pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped", "complaint"])
 def test_a_lasting_fault_ends_after_the_limit_and_is_not_kept(open_chat, fault):
     with serve(*[fault] * 3, "fine") as server:
         talk = open_chat(server.url)
@@ -217,7 +230,7 @@ def test_a_pickle_in_the_cache_is_refused(tmp_path):
 
     with diskcache.Cache(str(tmp_path)) as planted:
         planted.set("x", {1})
-    talk = chat._store(tmp_path)
+    talk = open_store(tmp_path)
     with pytest.raises(UserError, match="pickled"):
         talk.disk.fetch(diskcache.core.MODE_PICKLE, None, b"", False)
 

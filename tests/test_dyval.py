@@ -1,4 +1,4 @@
-"""DyVal: exact, keyed, the same bytes everywhere, and graded as the original grades."""
+"""DyVal: exact, keyed, and the same bytes everywhere."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from itertools import product
 import networkx
 import pytest
 
-from stages.lib import answers
+from stages.lib import answers, expressions
 from stages.lib.errors import UserError
 from stages.ood import dyval
 from stages.ood.dyval import trees
@@ -59,7 +59,8 @@ def worlds(statements, observed=None):
             if operation == LEAF:
                 holds = world[name] == below
             else:
-                found = [world[one] for one in below]
+                negated = sign[1] if len(sign) > 1 and operation != "not" else [False] * len(below)
+                found = [world[one] != no for one, no in zip(below, negated, strict=True)]
                 premise = {"and": all(found), "or": any(found), "not": not found[0]}[operation]
                 holds = not premise or world[name] == sign[0]
             if not holds:
@@ -68,11 +69,11 @@ def worlds(statements, observed=None):
             yield world
 
 
-@pytest.mark.parametrize(
-    ("task", "depth"), [("deductive_logic", 2), ("abductive_logic", 2), ("abductive_logic", 3), ("abductive_logic", 4)]
-)
+@pytest.mark.parametrize(("task", "depth"), [("deductive_logic", 3), ("abductive_logic", 3), ("abductive_logic", 4)])
 def test_logic_says_what_holds_in_every_world(task, depth):
-    for problem in made(task, 24 if depth < 4 else 4, depth=depth, width=2):
+    for problem in made(task, 12 if depth < 4 else 36, depth=depth, width=2):
+        if len({one for s in params(problem)["statements"] for one in (s[0], *operands(s))}) > 14:
+            continue  # 2^14 worlds take long enough
         found = {
             world[params(problem)["asked"]]
             for world in worlds(params(problem)["statements"], params(problem).get("observed"))
@@ -98,9 +99,23 @@ def test_the_unknowns_solve_the_equations_as_they_are_told():
         values = trees.evaluate(params(problem)["statements"], params(problem)["asked"], dyval.arithmetic.apply)
         x, y = map(Fraction, problem.answer.strip("()").split(", "))
         for line in problem.question.split("\n")[1:3]:
-            a, b, c = (values.get(t) if NAME.fullmatch(t) else int(t) for t in re.fullmatch(
-                r"(\S+) x \+ \(?([^ )]+)\)? y = (\S+)", line).groups())  # fmt: skip
-            assert a * x + b * y == c
+            line = NAME.sub(lambda match, known=values: f"({known[match[0]]})", line)
+            left, right = re.sub(r"(\d)(?=[xy])", r"\1*", line).split(" = ")
+            left = left.replace("x", f"({x})").replace("y", f"({y})")
+            assert expressions.evaluate(expressions.tokens(left)) == expressions.evaluate(expressions.tokens(right))
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "said"),
+    [
+        ([-5, -8, 6, 1, ["nlj"], 9], "-5x - 8y = 6|x + nlj*y = 9"),
+        ([0, -1, ["nlj"], -1, 1, 0], "-y = nlj|-x + y = 0"),
+        ([["nlj"], 0, -3, 2, -1, 0], "nlj*x = -3|2x - y = 0"),
+    ],
+)
+def test_equations_are_written_as_one_writes_them(coefficients, said):
+    before, _ = dyval.linear_equation.ask({"coefficients": coefficients, "asked": ["nlj"]})
+    assert "|".join(before.split("\n")[1:3]) == said
 
 
 def test_every_line_of_arithmetic_holds():
@@ -122,8 +137,17 @@ def test_an_item_depends_on_nothing_but_its_key():
     for task in dyval.TASKS:
         many, few = made(task, 14), made(task, 3)
         assert many[:3] == few
-        alone = dyval.problem(task, 13, 7, 2, "topological", "test", knobs_of(task, 2, {}))
+        alone = dyval.problem(task, 13, 7, 2, "random", "test", knobs_of(task, 2, {}))
         assert alone == many[13]
+
+
+def test_graphs_are_told_in_their_hidden_order_so_that_a_path_does_not_show_by_it():
+    for task in ("reachability", "max_sum_path"):
+        for problem in made(task, 24, order="topological"):
+            told = [s[0] for s in params(problem)["statements"]]
+            start, end = params(problem)["asked"]
+            assert told.index(end) < told.index(start), problem.answer
+            assert all(told.index(c) < at for at, s in enumerate(params(problem)["statements"]) for c in s[2])
 
 
 def test_a_knob_changes_only_what_depends_on_it():
@@ -137,7 +161,7 @@ def test_a_knob_changes_only_what_depends_on_it():
 
 
 def test_orders_are_what_they_are_called():
-    for problem in made("arithmetic", 12, level=3):
+    for problem in made("arithmetic", 12, level=3, order="topological"):
         seen = set()
         for statement in params(problem)["statements"]:
             assert set(operands(statement)) <= seen
@@ -199,40 +223,6 @@ def test_answers_are_graded_exactly():
             assert not answers.equal(problem.answer, f"#### {wrong}", problem.answer_type)
 
 
-SCORES = [
-    ("arithmetic", "so <<<2.33333>>> or <<<5>>>", "7/3", True),
-    ("arithmetic", "<<<2.334>>>", "7/3", False),
-    ("arithmetic", "<<<1,234>>>", "1234", True),
-    ("arithmetic", "the answer is 7", "7", False),
-    ("arithmetic", "<<<N/A>>>", "N/A", True),
-    ("arithmetic", "<<<7>>>", "N/A", False),
-    ("arithmetic", "<<<many>>>", "7", False),
-    ("arithmetic", "<<<1/0>>>", "7", False),
-    ("linear_equation", "<<<2.3333 -2>>>", "(7/3, -2)", True),
-    ("linear_equation", "<<<(7/3, -2)>>>", "(7/3, -2)", True),
-    ("linear_equation", "<<<2.3333>>>", "(7/3, -2)", False),
-    ("bool_logic", "<<<true>>>", "True", True),
-    ("deductive_logic", "<<<n/a>>>", "N/A", True),
-    ("reachability", "<<<False>>>", "True", False),
-    ("max_sum_path", "<<<40>>>", "40", True),
-    ("max_sum_path", "<<<40.1>>>", "40", False),
-]
-
-
-@pytest.mark.parametrize(("task", "prediction", "gold", "right"), SCORES)
-def test_scoring_follows_the_original(task, prediction, gold, right):
-    assert dyval.score(task, prediction, gold) is right
-
-
-def test_the_training_text_ends_in_the_original_form():
-    for task in dyval.TASKS:
-        for problem in made(task, 4, order="random"):
-            question, text = dyval.training_text(problem)
-            assert sorted(question.split("\n")) == sorted(problem.question.split("\n"))
-            assert re.search(r"\n\nThus, the answer is <<<[^<>]+>>>$", text)
-            assert dyval.score(task, text, problem.answer)
-
-
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -243,9 +233,12 @@ def test_the_training_text_ends_in_the_original_form():
         ({"task": "arithmetic", "depth": 99}, "depth of arithmetic is 99; allowed is 2 to 7"),
         ({"task": "arithmetic", "depth": 7, "width": 5}, "gives over 1000 leaves"),
         ({"task": "arithmetic", "depth": 2, "links": 0, "cycles": 1}, "no room for a cycle"),
-        ({"task": "bool_logic", "depth": 2, "distractors": 1}, "too small to hide a distractor"),
+        ({"task": "arithmetic", "depth": 2, "links": 0, "distractors": 1}, "too small to hide a distractor"),
+        ({"task": "bool_logic", "depth": 2}, "bool_logic of depth 2 shows its answer in one sentence; set depth to 3"),
         ({"task": "linear_equation", "dags": 0, "deleted": 1}, "set dags"),
         ({"task": "max_sum_path", "min_links": 5}, "min_links 5 is above max_links 3"),
+        ({"task": "max_sum_path", "max_links": 1}, "there is one path at most; set max_links to 2 or more"),
+        ({"task": "reachability", "nodes": 12, "min_links": 10, "max_links": 10}, "draws gave no reachability with"),
         ({"task": "arithmetic", "order": "upwards"}, "order 'upwards' does not exist"),
     ],
 )

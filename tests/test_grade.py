@@ -39,6 +39,32 @@ def test_rows_come_back_with_a_verdict(tmp_path):
     assert out.read_text() == done.stdout
 
 
+def test_programs_with_tests_are_run(tmp_path, workplace):
+    from stages.commands.grade import graded, read
+    from stages.lib.errors import UserError
+
+    tests = {"public": {"input": ["1 2"], "output": ["3"]}, "private": {"input": [], "output": []}}
+    code = "print(sum(map(int, input().split())))"
+    head, check = "def f(x):\n", {"entry_point": "f", "test": "def check(f):\n    assert f(1) == 2\n"}
+    rows = [
+        {"gold": code, "pred": "a, b = input().split()\nprint(int(a) + int(b))", "answer_type": "code", "tests": tests},
+        {"gold": code, "pred": "print(4)", "answer_type": "code", "tests": tests},
+        {"gold": code, "pred": code + "  # mine", "answer_type": "code"},
+        {"gold": "", "pred": "    return x + 1", "answer_type": "code", "tests": check, "question": head},
+        {"gold": "3", "pred": "#### 3"},
+        {"gold": code, "pred": None, "answer_type": "code", "tests": tests},
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    found = graded(list(read(file)))
+    assert [each["equal"] for each in found] == [True, False, True, True, True, False]
+    assert found[3]["extracted"] == "def f(x):\n    return x + 1"
+    for broken in ({"tests": []}, {"tests": {"hidden": {}}}, {"tests": {}}, {"question": 1}):
+        file.write_text(json.dumps(rows[0] | broken))
+        with pytest.raises(UserError, match="rows.jsonl:1: .*tests"):
+            list(read(file))
+
+
 @pytest.mark.parametrize(
     "line, reason",
     [

@@ -98,6 +98,17 @@ def test_every_template_and_story_has_one_owner():
         assert sorted(owned) == [(a, b) for a in range(rows) for b in range(columns)]
 
 
+def test_variants_of_one_split_use_no_word_of_those_of_another():
+    words = [f"word {n}" for n in range(21)]
+    shares = {split: wording.owned(words + words[:5], split) for split in EVALUATED}
+    assert sorted(word for share in shares.values() for word in share) == sorted(words)
+    assert {len(share) for share in shares.values()} == {5, 6}
+    assert wording.owned(words[:9], "test") == shares["test"][:2] == ["word 3", "word 7"]  # a longer list moves nothing
+    assert wording.owned(words, "unseen") == shares["test"]
+    with pytest.raises(ValueError, match="3 different words cannot be dealt to four splits"):
+        wording.owned(["a", "b", "c", "a"], "test")
+
+
 def test_every_word_of_the_evaluation_stands_in_the_pretraining_text():
     seen = {w for p in many("pretraining", 1500) for w in re.findall("[A-Za-z]+", p.question.lower())}
     for split in EVALUATED:

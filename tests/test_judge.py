@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from stages.lib import judge
 from stages.lib.judge import Comparison, passes
+from stages.lib.records import Problem, Source
 from stages.lib.sandbox import Limits
 
 SHORT = Limits(seconds=2, patience=30.0)
@@ -56,6 +57,77 @@ def test_a_function_is_judged_with_its_prompt():
     assert passes(PROMPT, "    return x * x\n", DOUBLE, SHORT) == (False, "error: AssertionError", "check")
     for early in ("    import os; os._exit(0)\n", "    raise SystemExit\n"):
         assert passes(PROMPT, early, DOUBLE, SHORT) == (False, "ended before its tests", "check")
+
+
+def test_a_function_may_be_whole_and_call_things_as_it_likes():
+    body = "    return 2 * x\n"
+    for whole in (PROMPT + body, f"```python\n{PROMPT}{body}```", f"{PROMPT}{body}\nprint = None\ndouble.x = print\n"):
+        assert passes(PROMPT, whole, DOUBLE, SHORT).passed, whole
+    assert passes(PROMPT, "", DOUBLE, SHORT) == (False, "error: AssertionError", "check")
+
+
+def test_tests_may_say_how_outputs_are_compared():
+    """A statement that was changed, by typing errors say, still has its tests."""
+    third = {"public": {"input": ["1\n"], "output": ["0.333333333"]}}
+    statement = "The absolute or relative error must be at most 1e-6."
+    assert passes(statement, "print(1 / 3)", third, SHORT).passed
+    assert not passes("Teh absolute eror.", "print(1 / 3)", third, SHORT).passed
+    lenient = third | {"compared": {"tolerance": 1e-6, "any_case": False}}
+    assert passes("Teh absolute eror.", "print(1 / 3)", lenient, SHORT).passed
+    strict = third | {"compared": judge.EXACT._asdict()}
+    assert not passes(statement, "print(1 / 3)", strict, SHORT).passed
+
+
+def code(question, tests):
+    return Problem(
+        id="p", benchmark="b", split="test", question=question, answer="", answer_type="code", tests=tests,
+        licence="MIT", source=Source(url="x"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "tests", "reason"),
+    [
+        ("Add.", ADD, None),
+        (PROMPT, DOUBLE, None),
+        (PROMPT, DOUBLE | {"test": "\n"}, "no test program"),
+        ("Add.", None, "there are none"),
+        ("Add.", {"public": {"input": [], "output": []}}, "there are none"),
+        ("Add.", ADD | {"hidden": {}}, "unknown kind 'hidden'"),
+        ("If there are multiple answers, print any of them.", ADD, "any of several answers"),
+    ],
+)
+def test_problems_that_cannot_be_graded_are_told_before(question, tests, reason):
+    told = judge.gradable(code(question, tests))
+    assert told is reason is None or reason in told
+
+
+@pytest.mark.parametrize(
+    ("sentence", "several"),
+    [
+        ("If there are multiple solutions, output any of those.", True),
+        ("If there are several answers, you can print any.", True),
+        ("In case there multiple optimal schedules, print any of them.", True),
+        ("If there are multiple suitable ways to divide it, find any of them.", True),
+        ("Print any of the acceptable ways of tiling.", True),
+        ("If there are multiple solutions, any of them may be printed.", True),
+        ("Print the numbers in any order.", True),
+        ("Note that you do not have to minimize the number of operations.", True),
+        ("If there are several solutions, print one of them.", True),
+        ("If there are several answers, print the lexicographically smallest.", False),
+        ("You can print each letter in any case (upper or lower).", False),
+        ("Save as many tokens as possible.", False),
+        ("You can do any number of the following operations in any order.", False),
+        ("How many ways are there to fill the table?", False),
+        ("Phoenix may distribute the letters in many ways, such as: ba and ba.", False),
+        ("The ray stops if it reaches any of the four corners.", False),
+        ("The judge can return any two-character substring.", False),
+        ("You don't need to minimize the length of the way. Find the smallest line.", False),
+        ("Any of the prefixes can be the full name. There are many names possible.", False),
+    ],
+)
+def test_the_statement_says_whether_several_answers_are_right(sentence, several):
+    assert judge.several_answers(f"Given n. {sentence} Thanks.") == several
 
 
 def test_other_tests_are_refused():

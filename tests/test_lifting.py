@@ -98,12 +98,56 @@ def test_a_spoilt_program_is_found_out():
 
 def test_an_ambiguous_number_keeps_all_its_readings():
     item = problem(
-        "Ann has 3 bags with 3 pens in each and buys 4 pens. How many pens has she?",
-        ["3*3=<<3*3=9>>9 pens", "9+4=<<9+4=13>>13", "#### 13"],
+        "Ann has 3 bags with 3 pens in each and buys 8 pens. How many pens has she?",
+        ["3*3=<<3*3=9>>9 pens", "9+8=<<9+8=17>>17", "#### 17"],
     )
     program = lifting.lift(item)
-    assert programs.agree(program, [Fraction(3), Fraction(3), Fraction(8)])
+    assert programs.agree(program, [Fraction(3), Fraction(3), Fraction(5)])
     assert not programs.agree(program, [Fraction(5), Fraction(3), Fraction(8)])
+
+
+SILENT = [  # what an operand may be instead: question, solution, numbers that tell the readings apart, and that do not
+    ("Ann drives for 2 hours and then for 3 hours. She goes 5 miles an hour. How far does she go?",
+     "5*5=<<5*5=25>>25", [2, 4, 5], [2, 4, 6]),
+    ("Ann picks 4 pears on each of the first 3 days, and 9 a day for the rest of the week. How many then?",
+     "9*4=<<9*4=36>>36", [5, 3, 9], [4, 3, 8]),
+    ("Ann and 4 neighbors eat 5 pears each. How many do they eat?", "5*5=<<5*5=25>>25", [4, 6], [6, 7]),
+    ("Ann has 2 bags of 8 pens and 16 cups. How many cups are on 16 tables with as many?",
+     "16*16=<<16*16=256>>256", [2, 8, 18, 18], [2, 9, 18, 18]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "line", "apart", "alike"), SILENT)
+def test_a_number_that_two_others_give_may_stand_for_them(question, line, apart, alike):
+    program = lifting.lift(problem(question, [line, "#### " + line.rpartition(">>")[2]]))
+    assert not programs.agree(program, [Fraction(n) for n in apart])
+    assert programs.agree(program, [Fraction(n) for n in alike])
+    assert programs.doubtful(program)
+
+
+@pytest.mark.parametrize(
+    ("question", "line", "constant"),
+    [
+        ("Ann bakes 9 pies a day. How many in a week?", "9*7=<<9*7=63>>63", "days in a week"),
+        ("A car goes 150 miles in all. What is its average speed in hours?", "150/3=<<150/3=50>>50", None),
+        ("Ann has 9 ounces of tea. How many has Ben?", "9+16=<<9+16=25>>25 ounces", None),
+        ("Ann has 9 pounds of tea. How many ounces are these?", "9*16=<<9*16=144>>144", "ounces in a pound"),
+        ("A truck costs 9 dollars, its load of tons more. And now?", "9+2000=<<9+2000=2009>>2009", None),
+        (
+            "Ann bakes 9 pies, of which her three neighbors eat. A week is over, and a day. And?",
+            "9*7=<<9*7=63>>63",
+            None,
+        ),
+        ("Ann's right foot taps 9 times a minute. How often?", "9*3=<<9*3=27>>27", None),
+    ],
+)
+def test_a_constant_wants_its_units(question, line, constant):
+    item = problem(question, [line, "#### " + re.search(r">>(\d+)", line)[1]])
+    if constant is None:
+        with pytest.raises(lifting.Unliftable, match="neither"):
+            lifting.lift(item)
+    else:
+        assert lifting.lift(item)["annotations"][0]["expression"][2]["is"] == {"constant": constant}
 
 
 @settings(deadline=None)

@@ -9,31 +9,33 @@ from stages.lib.gradeschool import problems as gradeschool
 from stages.ood import mpa
 from stages.ood.mpa import agents, pipeline, principles, rephrasings
 from tests.chat_server import serve
-from tests.quiz import REAL, ROOT, RULES, free, item, made, real
+from tests.quiz import REAL, ROOT, free, item, made, model, real  # noqa: F401
 
 
-def test_the_record_holds_what_it_was_made_from():
+def test_the_record_holds_what_it_was_made_from(model):  # noqa: F811
     parent = item(4)
-    variant = made(parent, "all", seed=3)
+    assert made(parent, "permute").program.params["paraphraser"] == "rules"
+    variant = made(parent, "all", model, seed=3)
     params = variant.program.params
-    assert (params["seed"], params["paraphraser"], params["principles"]) == (3, "rules", list(principles.PRINCIPLES))
+    assert (params["seed"], params["paraphraser"]["model"]) == (3, "m")
+    assert params["principles"] == list(principles.PRINCIPLES)
     assert mpa.parent(variant) == parent and mpa.check(variant) == []
     key = parent.choices["ABCD".index(parent.answer)]
     assert params["origin"]["ABCDE".index(variant.answer)] == parent.choices.index(key)
 
 
 @pytest.mark.parametrize("name", [*principles.PRINCIPLES, "all"])
-def test_a_wrong_key_is_caught_in_every_principle(name):
+def test_a_wrong_key_is_caught_in_every_principle(name, model):  # noqa: F811
     for i in range(12):
-        variant = made(item(i), name)
+        variant = made(item(i), name, model)
         for letter in "ABCDE"[: len(variant.choices)]:
             if letter != variant.answer:
                 assert mpa.check(variant.model_copy(update={"answer": letter})), (name, i, letter)
 
 
-def test_what_else_is_changed_after_the_fact_is_caught():
-    story = made(free("Tom buys 3 pens for $2. How many pens does he have?"), "question")
-    quiz = made(item(1), "newchoice+permute")
+def test_what_else_is_changed_after_the_fact_is_caught(model):  # noqa: F811
+    story = made(free("Tom buys 3 pens for $2. How many pens does he have?"), "question", model)
+    quiz = made(item(1), "newchoice+permute", model)
     params = quiz.program.params
     swapped = [*quiz.choices[1::-1], *quiz.choices[2:]]
     for broken in (
@@ -50,8 +52,8 @@ def test_what_else_is_changed_after_the_fact_is_caught():
 
 
 @pytest.mark.parametrize("name", ["newchoice", "permute", "newchoice+permute", "all"])
-def test_an_order_that_no_draw_gave_is_caught(name):
-    variant = made(item(7), name)
+def test_an_order_that_no_draw_gave_is_caught(name, model):  # noqa: F811
+    variant = made(item(7), name, model)
     origin, choices = variant.program.params["origin"], variant.choices
     turned = {"choices": [*choices[1:], choices[0]], "answer": "ABCDE"["ABCDE".index(variant.answer) - 1]}
     program = variant.program.model_copy(
@@ -62,17 +64,17 @@ def test_an_order_that_no_draw_gave_is_caught(name):
         assert faults == ["the options do not stand where their draws put them"]
 
 
-def test_a_new_option_that_says_what_the_key_says_is_caught():
-    variant = made(item(2), "newchoice")
+def test_a_new_option_that_says_what_the_key_says_is_caught(model):  # noqa: F811
+    variant = made(item(2), "newchoice", model)
     place = variant.program.params["origin"].index(None)
     choices = [*variant.choices]
     choices[place] = "the answer “{}”".format(variant.choices["ABCDE".index(variant.answer)])
     assert mpa.check(variant.model_copy(update={"choices": choices}))
 
 
-def test_verify_items_names_a_planted_wrong_key_and_a_wrong_parent(tmp_path):
+def test_verify_items_names_a_planted_wrong_key_and_a_wrong_parent(tmp_path, model):  # noqa: F811
     parent = gradeschool("test", 1, 1)[0]
-    good = [made(parent, "question"), made(item(5), "permute")]
+    good = [made(parent, "question", model), made(item(5), "permute")]
     wrong = good[1].model_copy(update={"answer": next(c for c in "ABCD" if c != good[1].answer)})
     answer = str(int(parent.answer) + 1)  # changed in the variant and in the parent it carries
     params = good[0].program.params
@@ -93,26 +95,10 @@ def test_verify_items_names_a_planted_wrong_key_and_a_wrong_parent(tmp_path):
 
 def test_a_model_is_named_without_its_address(tmp_path):
     with serve("<<<Among these, which is the tallest here?>>>", "<<<Yes>>>") as server:
-        model = chat.make("openai", tmp_path, model="m", base_url=server.url, key_env=None)
-        (variant,), _ = pipeline.variants([item()], "question", agents.of(model, model), 1)
+        talking = chat.make("openai", tmp_path, model="m", base_url=server.url, key_env=None)
+        (variant,), _ = pipeline.variants([item()], "question", agents.of(talking, talking), 1)
     assert variant.program.params["paraphraser"]["model"] == "m" and server.url not in variant.model_dump_json()
     assert mpa.check(variant) == []
-
-
-def test_new_options_come_from_other_questions_and_fit_in():
-    topics = ("marsupial", "glacier", "sonnet", "turbine", "falcon", "cathedral", "enzyme", "viola")
-    others = [
-        item(100 + i, f"Which of the following belongs to the long history of the {topic}?",
-             [f"the {topic} of {place}{'abcdefgh'[i]}" for place in ("Vexholm", "Narvia", "Tullow", "Quorn")], "A")
-        for i, topic in enumerate(topics)
-    ]  # fmt: skip
-    parent = others[0]
-    new = made(parent, "newchoice", others=others[1:]).choices
-    (new,) = [choice for choice in new if choice not in parent.choices]
-    assert new in [choice for other in others[1:] for choice in other.choices] and "marsupial" not in new
-    denied = parent.model_copy(update={"question": "Which of the following does NOT belong to the marsupial history?"})
-    _, (reject,) = pipeline.variants([denied], "newchoice", RULES, 1, others=[denied, *others[1:]])
-    assert "surely wrong" in reject.reason, "what is off its topic may be right there"
 
 
 @REAL

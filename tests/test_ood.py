@@ -4,17 +4,20 @@ import importlib
 import json
 
 import pytest
+from ruamel.yaml import YAML
 
 from stages import aime
+from stages.commands.preset import stacked
 from stages.lib import gradeschool, records
 from stages.lib.errors import UserError
+from stages.lib.records import Problem, Source
 from stages.ood import dyval, operators
 from tests import tiny
 
 ood = importlib.import_module("stages.ood.__main__")
 SETTINGS = {
-    "parents": 6, "aime_parents": 2, "operators": ["names", "numbers", "premise", "order+typos"],
-    "principles": ["question", "context"], "paraphraser": {"kind": "rules"}, "evaluator": {"kind": "rules"}, "tries": 3,
+    "parents": 6, "aime_parents": 2, "operators": ["names", "numbers", "premise", "order+typos", "preamble"],
+    "principles": [], "paraphraser": {"kind": "rules"}, "evaluator": {"kind": "rules"}, "tries": 3,
     "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems": 12, "level": 1, "order": "topological"},
 }  # fmt: skip
 
@@ -47,23 +50,83 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
         if problem.benchmark == "dyval":
             assert dyval.check(problem) == []
     own = [p for p in made if p.benchmark == "gradeschool"]
-    parents = {name: {p.parent for p in own if p.operator == name} for name in ("names", "numbers", "mpa-context")}
-    assert parents["names"] == parents["numbers"] == parents["mpa-context"], "the same parents"
-    assert {p.answer for p in made if p.operator == "premise"} == {"N/A"}
-    asked = {name for name in SETTINGS["operators"] if name in ood.COMPETITION}
-    assert {p.operator for p in made if p.benchmark == "competition"} == asked | {"mpa-question", "mpa-context"}
-    assert "numbers" in asked and "names" not in asked
+    parents = {name: {p.parent for p in own if p.operator == name} for name in ("names", "numbers", "preamble")}
+    assert parents["names"] == parents["preamble"] >= parents["numbers"], "the same parents"
+    assert all((p.answer == "N/A") == (p.contract == "unsolvable") for p in made if p.operator == "premise")
+    assert {p.operator for p in made if p.benchmark == "competition"} == {"numbers", "premise", "preamble"}
     audit = json.loads((root / "data/ood/audit.json").read_text())
     assert audit["firewall"]["faults"] == 0 and audit["sets"]["gradeschool~names"]["kept"] == 6
     assert "gradeschool~premise" in (root / "data/ood/audit.md").read_text()
 
 
-def test_dyval_problems_are_parents_where_operators_are_asked_for(root):
-    _, made = run(root, dyval=SETTINGS["dyval"] | {"operators": ["order", "premise"]})
-    puzzles = {p.id: p for p in made if p.benchmark == "dyval" and not p.parent}
-    variants = [p for p in made if p.benchmark == "dyval" and p.parent]
-    assert {p.operator for p in variants} == {"order", "premise"} and {p.parent for p in variants} <= puzzles.keys()
-    assert all(operators.check(p) == [] and p.question != puzzles[p.parent].question for p in variants)
+def test_problems_with_a_wrong_answer_are_no_parents(root):
+    ids = [p.id for p in records.read_problems(root / "data/benchmarks/test.jsonl")]
+    (root / "wrong.txt").write_text(f"# by hand\n{ids[1]}  # adds a neighbor\n\ngsm8k/test/9999\n", encoding="utf-8")
+    _, made = run(root, parents=None, wrong_golds=[ids[0], "wrong.txt"])
+    assert {p.parent for p in made if p.benchmark == "gradeschool"} == set(ids[2:])
+    assert "wrong_golds lists 3 problems; 2 of them are in the test split" in (root / "data/ood/audit.md").read_text()
+    for entry in ("none.txt", "gsm8k/0007"):
+        with pytest.raises(UserError, match=f"wrong_golds: '{entry}' is no file, nor an id such as gsm8k/test/0007"):
+            run(root, wrong_golds=[entry])
+
+
+def published(root, name, question="In # which of the following words was written down first?", **fields):
+    """Four splits of ten problems in the shape of a published benchmark; # stands for split and number."""
+    for split in ("train", "verifier", "dev", "test"):
+        problems = [
+            Problem(
+                id=f"{name}/{split}/{i:02}", benchmark=name, split=split, question=question.replace("#", f"{split} {i},"),
+                licence="MIT", source=Source(url="here"), **fields,
+            )
+            for i in range(10)
+        ]  # fmt: skip
+        records.write_problems(root / f"data/benchmarks/{split}.jsonl", problems)
+
+
+FORMS = {
+    "math": {"answer": "7", "answer_type": "latex"},
+    "aime": {"answer": "7", "answer_type": "integer"},
+    "gsm8k": {"answer": "7", "answer_type": "number"},  # without steps that lift
+    "mmlu": {"answer": "B", "answer_type": "choice", "choices": ["alpha one", "beta two", "gamma three", "delta four"]},
+    "gpqa": {"answer": "B", "answer_type": "choice", "choices": ["alpha one", "beta two", "gamma three", "delta four"]},
+    "humaneval": {"answer": "    return 1\n", "answer_type": "code",
+                  "question": 'def f() -> int:\n    """Return the number that stands before those of #"""\n',
+                  "tests": {"entry_point": "f", "test": "def check(candidate):\n    assert candidate() == 1\n"}},
+    "codeforces": {"answer": "print(1)", "answer_type": "code",
+                   "question": "Somebody wants to know the number that stands before those of #\n\nOutput\n\nIt.",
+                   "tests": {"public": {"input": ["1\n"], "output": ["1\n"]}, "private": {"input": [], "output": []}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("preset", ["tiny", "gsm8k", "nano"])
+def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name, preset):
+    published(root, name, **FORMS[name])
+    shipped = YAML(typ="safe").load(stacked([preset]))["ood"]
+    metrics, made = run(root, operators=shipped["operators"], principles=shipped["principles"], aime_parents=0)
+    audit = (root / "data/ood/audit.md").read_text()
+    own = {problem.operator for problem in made if problem.benchmark == name}
+    assert own == ({"typos", "preamble"} if "typos" in shipped["operators"] else set()) - (
+        {"preamble"} if "code" in FORMS[name].values() else set()
+    )
+    assert f"since they change no {name} problem: " in audit or name == "gsm8k"
+    assert metrics["problems"] == len(made)
+
+
+def test_a_small_set_is_a_remark_and_an_empty_file_is_told_loudly(root, capsys):
+    run(root)
+    assert (
+        "under 30 problems, so without a row in the matrix: competition~numbers (2)"
+        in (root / "data/ood/audit.md").read_text()
+    )
+    published(root, "math", **FORMS["math"])
+    nothing = SETTINGS["dyval"] | {"problems": 0}
+    metrics, made = run(root, operators=["names"], aime_parents=0, dyval=nothing)
+    assert made == [] and metrics["problems"] == 0
+    assert capsys.readouterr().err == (
+        "warning: data/ood/test.jsonl is empty: nothing out of distribution is measured; "
+        "not asked for, since they change no math problem: names\n"
+    )
 
 
 def test_a_test_problem_in_training_stops_the_stage(root):
@@ -77,7 +140,7 @@ def test_a_test_problem_in_training_stops_the_stage(root):
 def test_a_broken_bound_stops_the_stage(root, monkeypatch):
     monkeypatch.setattr(ood.audit, "OPEN", -1.0)
     monkeypatch.setattr(ood.audit, "MARGIN", -1.0)
-    monkeypatch.setattr(ood.audit, "SIGMAS", 0.0)
+    monkeypatch.setattr(ood.audit, "FEWEST", 1)
     with pytest.raises(UserError, match="bounds broken in all; data/ood/audit.md shows them"):
         run(root)
 
@@ -87,14 +150,16 @@ def test_same_seed_same_bytes_and_more_parents_change_none(root):
     assert run(root)[1] == first
     more = {p.id: p for p in run(root, parents=10)[1]}
     assert all(more[p.id].parent == p.parent for p in first)
-    same = [p for p in first if p.operator in ("names", "premise", "order+typos", "mpa-context")]
+    same = [p for p in first if p.operator in ("names", "premise", "order+typos", "preamble")]
     assert same and all(more[p.id] == p for p in same)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"operators": ["magic"]}, "'magic' is no operator; allowed: names"),
-     ({"principles": ["magic"]}, "allowed are all, or some of")],
+     ({"principles": ["magic"]}, "allowed are all, or some of"),
+     ({"principles": ["permute", "question"]}, "question wants a model that rewrites and one that judges"),
+     ({"principles": ["all"], "paraphraser": {"kind": "openai"}}, "all wants a model")],
 )  # fmt: skip
 def test_wrong_names_are_told(changes, message):
     with pytest.raises(ValueError, match=message):

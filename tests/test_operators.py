@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -15,8 +16,8 @@ from stages.lib.gradeschool import wording
 from stages.lib.records import Problem
 from stages.lib.tokenizer import words
 from stages.ood import operators
-from stages.ood.operators import names, noise, phrasing, tale
-from tests.variants import of, told_apart
+from stages.ood.operators import names, noise, phrasing, preamble, tale
+from tests.variants import of, opened
 
 PARENTS = gradeschool.problems("test", 60, 5, steps=(3, 5), largest=60)
 BY_ID = {parent.id: parent for parent in PARENTS}
@@ -25,8 +26,8 @@ MADE, REJECTED = operators.variants(PARENTS, ALL, 3, largest=60)
 
 
 def test_every_variant_or_its_reject_is_accounted_for():
-    assert {v.id for v in MADE} | {r.id for r in REJECTED} == {f"{p.id}~{name}" for p in PARENTS for name in ALL}
-    assert len(MADE) + len(REJECTED) == len(PARENTS) * len(ALL)
+    found = [v.id for v in MADE if not v.id.endswith("~kept")] + [r.id for r in REJECTED]
+    assert sorted(found) == sorted(f"{p.id}~{name}" for p in PARENTS for name in ALL)
     for name in ALL:
         assert len(of(MADE, name)) >= 0.8 * len(PARENTS), name
     assert all(reject.reason for reject in REJECTED)
@@ -99,28 +100,24 @@ def test_the_same_bytes_in_every_process():
 
 
 def test_an_unsolvable_problem_has_two_completions_that_fit_what_is_told():
-    for variant in of(MADE, "premise"):
+    for variant in opened(MADE):
         params = variant.program.params
         state, change = params["base"]["params"], params["changes"][0]
         told = tale.sentences(operators.premise._apply_sentence(state, change))
         i = change["removed"]
         answers = set()
         for value, answer in change["completions"]:
-            whole = json.loads(json.dumps(state))
+            whole = operators.premise._apply_sentence(state, change | {"kept": True})
             whole["quantities"][i] = {"relation": "given", "number": value, "template": [0, 0]}
             assert [s for j, s in enumerate(tale.sentences(whole)) if j != i] == told[:i] + told[i + 1 :]
             assert tale.solve(whole)[1] == str(answer)
             answers.add(answer)
         assert len(answers) == 2
-        assert change["person"] in told[i] and change["person"] not in " ".join(told[:i] + told[i + 1 :])
-
-
-def test_a_bag_of_words_cannot_tell_what_has_no_answer():
-    assert len(of(MADE, "premise")) >= 60 and told_apart(of(MADE, "premise"), BY_ID) <= 0.55
+        assert [change["person"] in sentence for sentence in told].count(True) == 2 and change["person"] in told[i]
 
 
 def test_a_forged_proof_is_found():
-    for variant in of(MADE, "premise")[:5]:
+    for variant in opened(MADE)[:5]:
         row = json.loads(variant.model_dump_json())
         (first, answer), second = row["program"]["params"]["changes"][0]["completions"]
         for forged in ([[first, answer], [first, answer]], [[first, answer + 1], second]):
@@ -146,6 +143,25 @@ def test_only_templates_of_the_own_split_or_of_none():
     assert set(phrasing.FRESH) == set(wording.WORDINGS)
 
 
+def test_new_names_are_no_splits_and_roles_are_no_names():
+    for name, allowed in (("names", {*names.NEW_SHE, *names.NEW_HE}), ("roles", {*names.ROLES})):
+        for variant in of(MADE, name):
+            people = operators.final_state(variant.program.params)["people"]
+            assert {*people} <= allowed and len({*people}) == len(people)
+            assert not {*re.findall(r"\w+", variant.question)} & {*wording.NAMES}
+
+
+def test_a_preamble_holds_nothing_that_could_be_used():
+    from stages.ood.mpa.facts import facts
+
+    for text in (*preamble.SETTINGS, *preamble.REQUESTS):
+        said = facts(text)
+        assert not said.numbers and not said.denials and "?" not in text and text.endswith(".")
+    for variant in of(MADE, "preamble"):
+        assert variant.question.endswith(" " + BY_ID[variant.parent].question)
+    assert len({v.question.removesuffix(BY_ID[v.parent].question) for v in of(MADE, "preamble")}) > 10
+
+
 def test_fresh_words_are_in_the_vocabulary():
     known = {word.strip() for word in words()}
     texts = [form for forms in phrasing.FRESH.values() for form in forms]
@@ -164,12 +180,32 @@ def test_typos_spare_what_carries_the_meaning():
             assert old.islower() and old.strip(".,?") not in noise._PROTECTED | set(wording.UNITS) | set(wording.PARTS)
 
 
+def test_no_letter_goes_and_no_denial_is_touched():
+    """A letter less makes another word (friend, fiend), and a denial turns the answer."""
+    text = "My friend cannot say whether the country would never sell silver to a stranger unless it must."
+    for seed in range(40):
+        made = noise.edited(text, noise.edits(text, random.Random(seed)))
+        assert len(made) >= len(text) and made != text
+        assert all(word in made for word in (" cannot ", " never ", " unless ")) and "sliver" not in made
+
+
 def test_operators_compose():
     made, rejects = operators.variants(PARENTS[:10], ["order+irrelevant+typos", "larger+premise"], 3, largest=60)
     assert len(made) >= 12 and all(operators.check(variant) == [] for variant in made)
     assert {(v.operator, v.contract) for v in made} == {
-        ("order+irrelevant+typos", "preserving"), ("larger+premise", "unsolvable"),
+        ("order+irrelevant+typos", "preserving"), ("larger+premise", "unsolvable"), ("larger+premise", "changing"),
     }  # fmt: skip
+
+
+def test_only_addends_are_drawn_again():
+    for variant in [*of(MADE, "numbers"), *of(MADE, "larger")]:
+        base, now = variant.program.params["base"]["params"], operators.final_state(variant.program.params)
+        kept = [
+            (old["number"], new["number"])
+            for old, new in zip(base["quantities"], now["quantities"], strict=True)
+            if wording.OPERATION.get(old["relation"], "+") in "*/"
+        ]
+        assert all(old == new for old, new in kept)
 
 
 def test_larger_numbers_are_larger():

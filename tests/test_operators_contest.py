@@ -13,10 +13,9 @@ from stages.lib import competition, records, seeds
 from stages.lib.records import Problem
 from stages.ood import operators
 from stages.ood.operators import asides, contest, lawful, withheld
-from tests.variants import of, sound, told_apart
+from tests.variants import of, opened, sound, told_apart
 
-CHANGED = ("phrasing", "irrelevant", "typos", "numbers", "larger", "steps", "unknowns", "premise", "names")
-NEVER = ("items", "units", "order", "reversed")
+CHANGED = ("irrelevant", "typos", "preamble", "numbers", "larger", "steps", "unknowns", "premise", "names")
 FAMILIES = st.sampled_from(list(competition.FAMILIES))
 
 
@@ -31,13 +30,13 @@ MADE, REJECTED = operators.variants(PARENTS, operators.OPERATORS, 5)
 
 
 def test_every_variant_or_its_reject_with_a_reason():
-    assert {v.id for v in MADE} | {r.id for r in REJECTED} == {
-        f"{p.id}~{o}" for p in PARENTS for o in operators.OPERATORS
+    assert {v.id.removesuffix("~kept") for v in MADE} | {r.id for r in REJECTED} == {
+        f"{p.id}~{name}" for p in PARENTS for name in CHANGED
     }
     assert all(reject.reason for reject in REJECTED)
-    for name in ("phrasing", "irrelevant", "typos", "numbers", "larger", "steps", "unknowns", "premise"):
+    for name in ("preamble", "typos", "numbers", "larger", "steps", "unknowns"):
         assert len(of(MADE, name)) >= 0.9 * len(PARENTS), name
-    assert of(MADE, "names") and not any(of(MADE, name) for name in NEVER)
+    assert of(MADE, "names") and len(of(MADE, "irrelevant")) >= 0.2 * len(PARENTS), "what tells a story"
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -57,7 +56,7 @@ def test_any_family_any_operator(family, name, level, seed):
     if isinstance(parent, str):
         return
     made, rejects = operators.variants([parent], [name], seed)
-    assert len(made) + len(rejects) == 1 and all(map(sound, made))
+    assert len(made) + len(rejects) == 1 + bool(opened(made)) and all(map(sound, made))
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -81,7 +80,7 @@ def test_new_parameters_never_meet_an_item_of_the_run():
 
 
 def test_an_open_number_fits_two_items_that_differ():
-    for variant in of(MADE, "premise"):
+    for variant in opened(MADE):
         base, change = variant.program.params["base"]["params"], variant.program.params["changes"][0]
         whole = [contest.problem(base), contest.problem(base, change["other"])]
         assert competition.check(whole[0]) == competition.check(whole[1]) == []
@@ -113,13 +112,13 @@ def test_a_number_told_by_equations_is_the_one_of_the_parent():
 
 def test_a_bag_of_words_cannot_tell_which_equations_leave_the_answer_open():
     parents = [item(family, 1 + i % 3, i, 2) for family in competition.FAMILIES for i in range(4)]
-    made, _ = operators.variants([p for p in parents if isinstance(p, Problem)], ["premise", "unknowns"], 4)
-    solvable = {variant.parent: variant for variant in of(made, "unknowns")}
-    assert len(solvable) > 140 and told_apart(of(made, "premise"), solvable) <= 0.58  # .51 of 668 pairs
+    made, _ = operators.variants([p for p in parents if isinstance(p, Problem)], ["premise"], 4)
+    solvable = {variant.parent: variant for variant in made if variant.contract == "preserving"}
+    assert len(solvable) > 120 and told_apart(opened(made), solvable) <= 0.58
 
 
 def test_a_forged_proof_is_found():
-    for variant in of(MADE, "premise")[::4] + of(MADE, "unknowns")[::4]:
+    for variant in opened(MADE)[::4] + of(MADE, "unknowns")[::4]:
         row = json.loads(variant.model_dump_json())
         change = row["program"]["params"]["changes"][0]
         base = row["program"]["params"]["base"]["params"]
@@ -139,7 +138,7 @@ def test_a_forged_proof_is_found():
 
 
 def test_a_completion_that_tells_something_else_is_found():
-    for variant in of(MADE, "premise")[::3]:
+    for variant in opened(MADE)[::3]:
         row = json.loads(variant.model_dump_json())
         base, change = row["program"]["params"]["base"]["params"], row["program"]["params"]["changes"][0]
         mine, (number, answer) = change["completions"]
@@ -177,10 +176,10 @@ def test_a_sentence_in_front_stays_there():
     plain = item("change", 2)
     framed = competition.items.framed(plain, "The market had opened early in the rain.")
     assert isinstance(framed, Problem), framed
-    made, _ = operators.variants([framed], ["premise", "phrasing", "irrelevant", "numbers", "typos+steps"], 3)
-    assert len(made) == 5 and all(map(sound, made))
+    made, _ = operators.variants([framed], ["premise", "preamble", "irrelevant", "numbers", "typos+steps"], 3)
+    assert len(made) == 6 and all(map(sound, made))
     for variant in made:
-        assert variant.question.startswith("The m") and variant.question.count("ain. ") == 1
+        assert variant.question.count("The m") >= 1 and variant.question.count("ain. ") == 1
 
 
 def test_an_unknown_family_is_left_whole(monkeypatch):
@@ -193,17 +192,18 @@ def test_an_aside_holds_no_number_of_the_problem():
     for variant in of(MADE, "irrelevant"):
         parent, sentence = BY_ID[variant.parent], variant.program.params["changes"][0]["sentence"]
         known = " ".join([parent.question, *(step.text for step in parent.steps)])
-        own = set(re.findall(r"\d+", sentence.replace("^2", "").replace("from 1 to", "")))
+        own = set(re.findall(r"\d+", sentence))
         assert own and not own & set(re.findall(r"\d+", known))
         assert variant.question.replace(sentence, "").split() == parent.question.split()
         assert " ".join(asides.sentences(variant.question)) == variant.question
 
 
 def test_operators_compose():
-    made, _ = operators.variants(PARENTS[:12], ["phrasing+irrelevant+typos", "larger+premise", "numbers+steps"], 2)
+    made, _ = operators.variants(PARENTS[:12], ["preamble+typos", "larger+premise", "numbers+steps"], 2)
     assert len(made) > 24 and all(map(sound, made))
-    made, rejects = operators.variants(PARENTS[:4], ["premise+irrelevant", "premise+phrasing", "unknowns+larger"], 2)
-    assert len(made) == 4 and all(map(sound, made)) and all("go with these words" in r.reason for r in rejects)
+    made, rejects = operators.variants(PARENTS[12:], ["premise+irrelevant", "premise+numbers", "unknowns+larger"], 2)
+    assert len(made) > 8 and all(map(sound, made)) and {variant.operator for variant in made} == {"premise+irrelevant"}
+    assert len([reject for reject in rejects if "go with these words" in reject.reason]) > 40
 
 
 def test_a_variant_depends_on_its_key_alone():

@@ -34,9 +34,8 @@ def draw(text: str, finish: str = "stop") -> Draw:
 
 
 def test_a_draw_becomes_a_graded_sample():
-    right, wrong, cut, silent = samples.graded(
-        problem(0), [draw("2+2=4\n#### 4"), draw("#### 5"), draw("#### 4", "length"), draw("")], Letters()
-    )
+    drawn = [draw("2+2=4\n#### 4"), draw("#### 5"), draw("#### 4", "length"), draw("")]
+    ((right, wrong, cut, silent),) = samples.graded([(problem(0), drawn)], Letters())
     assert (right.text, right.answer, right.correct, right.tokens) == ("2+2=4\n#### 4", "4", True, 13)
     assert right.logprob == -0.5 * 12 - 2 and right.min_logprob == -2
     assert (wrong.answer, wrong.correct, wrong.index) == ("5", False, 1)
@@ -45,7 +44,7 @@ def test_a_draw_becomes_a_graded_sample():
 
 
 def group(i: int, n: int = 2) -> list[Sample]:
-    return samples.graded(problem(i), [draw("#### 4")] * n, Letters())
+    return next(samples.graded([(problem(i), [draw("#### 4")] * n)], Letters()))
 
 
 @pytest.mark.parametrize("cut", [1, 40, -2, -1])

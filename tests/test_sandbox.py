@@ -144,6 +144,7 @@ def test_no_socket_of_any_kind(kind):
         "os.symlink('x', {new!r})",
         "open('prog.py', 'w')",
         "os.open('.', os.O_TMPFILE | os.O_WRONLY)",
+        "os.open({new!r}, os.O_CREAT)",
     ],
 )
 def test_no_file_is_written_anywhere(tmp_path, layer, change):
@@ -152,6 +153,23 @@ def test_no_file_is_written_anywhere(tmp_path, layer, change):
     outcome = alone(layer, "import os\n" + change.format(old=str(old), new=str(new)))
     refused(outcome)
     assert old.read_text() == "kept" and not new.exists()
+
+
+@pytest.mark.parametrize("layers", [sandbox.LAYERS, ("filter",)])
+def test_opening_for_reading_empties_no_file(layers):
+    """What Landlock before its third version does not refuse, the filter does, also where writing is left to Landlock."""
+    source = "import os\nos.open('prog.py', os.O_RDONLY | os.O_TRUNC)"
+    refused(run(source, limits=SHORT) if layers == sandbox.LAYERS else alone(layers[0], source))
+
+
+def test_no_file_is_written_anywhere_with_all_layers(tmp_path):
+    old = tmp_path / "old"
+    old.write_text("kept")
+    for path in (old, tmp_path / "new", "/dev/stdout", "/dev/stderr", "/proc/self/mem", "prog.py", "/dev/null/../x"):
+        for mode in ("w", "a", "r+"):
+            outcome = run(f"open({str(path)!r}, {mode!r})", limits=SHORT)
+            assert outcome.status == "error" and "Error" in outcome.stderr, (path, mode, outcome)
+    assert old.read_text() == "kept" and [each.name for each in tmp_path.iterdir()] == ["old"]
 
 
 def test_permissions_and_times_stay(tmp_path):
@@ -190,6 +208,67 @@ def test_no_open_file_is_passed_on(tmp_path):
         os.set_inheritable(file.fileno(), True)
         source = "import os\nfor fd in range(3, 64):\n  try: os.fstat(fd); print(fd)\n  except OSError: pass"
         assert run(source, limits=SHORT).stdout == ""
+
+
+def test_integers_are_as_long_as_memory():
+    assert run("n = int('9' * 9000)\nprint(len(str(n + 1)), len(str(10**5000)))").stdout == "9001 5001\n"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "open('/dev/stdin').read().split()",
+        "open(0).read().split()",
+        "sys.stdin.buffer.read().decode().split()",
+        "[*input().split(), *sys.stdin.readline().split()]",
+        "os.read(os.open('/dev/stdin', os.O_RDONLY), 99).decode().split()",
+        "open('/dev/fd/0').read().split()",
+        "open('/proc/self/fd/0').read().split()",
+    ],
+)
+def test_standard_input_is_read_by_any_name(read):
+    assert run(f"import os, sys\nprint({read})", "1 2\n3\n", SHORT).stdout == "['1', '2', '3']\n"
+
+
+def test_a_large_input_is_whole():
+    text = "x" * (3 << 20)
+    assert run("print(len(input()), len(open('/dev/stdin').read()))", text, SHORT).stdout == f"{3 << 20} {3 << 20}\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.write(0, b'x')",
+        "os.truncate(0, 0)",
+        "open('/dev/stdin', 'w').write('x')",
+        "open('/dev/stdin', 'ab', 0).write(b'x')",
+    ],
+)
+def test_standard_input_cannot_be_changed(change):
+    assert "PermissionError" in run(f"import os\n{change}", "kept", SHORT).stderr
+
+
+def test_what_goes_to_dev_null_is_gone():
+    source = "import os, sys\nsys.stderr = open(os.devnull, 'w')\nprint('lost', file=sys.stderr, flush=True)\n"
+    source += "open('/dev/null', 'r+b').write(b'x')\nopen('/dev/null', 'ab')\nprint(repr(open('/dev/null').read()))"
+    assert run(source, limits=SHORT)[:3] == ("ok", "''\n", "")
+
+
+DEEP = "import sys\nfrom functools import cache\nsys.setrecursionlimit(10**6)\n"
+DEEP += "@cache\ndef depth(n):\n    return n and 1 + depth(n - 1)\n"
+
+
+def test_a_program_may_recurse_as_deep_as_it_asks():
+    assert "RecursionError" in run("def f(n): return n and 1 + f(n - 1)\nf(2000)").stderr
+    assert run(f"{DEEP}print(depth(50000))").stdout == "50000\n"
+    threaded = f"{DEEP}import threading\nthreading.stack_size(1 << 28)\n"
+    threaded += "t = threading.Thread(target=lambda: print(depth(50000)))\nt.start()\nt.join()"
+    assert run(threaded).stdout == "50000\n"
+
+
+def test_what_the_machine_may_have_done_is_told_apart():
+    assert run("while True: pass", limits=SHORT._replace(seconds=1)).sure
+    assert not run("import time\ntime.sleep(9)", limits=SHORT._replace(patience=0.5)).sure
 
 
 def test_nothing_of_the_project_is_imported():

@@ -14,6 +14,11 @@ def of(made: Iterable[Problem], name: str) -> list[Problem]:
     return [variant for variant in made if variant.operator == name]
 
 
+def opened(made: Iterable[Problem]) -> list[Problem]:
+    """Those that lost their premise, without the twins that kept it."""
+    return [variant for variant in made if variant.contract == "unsolvable"]
+
+
 def sound(variant: Problem) -> bool:
     """Whether a variant holds when it is read back from its file."""
     return operators.check(Problem.model_validate(json.loads(variant.model_dump_json()))) == []

@@ -6,21 +6,33 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stages.lib.errors import UserError
 
+if TYPE_CHECKING:
+    from stages.lib.records import Problem
+
 
 def grade(
-    file: Annotated[Path, typer.Argument(help='JSONL: {"gold", "pred", "answer_type"?}; answers or whole solutions')],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help='JSONL: {"gold", "pred", "answer_type"?}; answers or whole solutions. '
+            'Programs with {"tests", "question"?} are run.'
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="where to write the rows; standard output if not given")] = None,
 ) -> None:
-    """Add `equal` and `extracted` (the answer found in `pred`) to every row; say the accuracy on standard error."""
+    """Add `equal` and `extracted` (the answer found in `pred`) to every row; say the accuracy on standard error.
+
+    A program whose row has `tests`, as problems have them, is run, and `equal` says whether it passes.
+    """
     from stages.lib import files
 
-    rows = graded(list(read(file)))
+    rows = graded(list(read(file)), file)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no UTF-8 form
     if out:
@@ -32,7 +44,7 @@ def grade(
 
 def read(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file to grade. Raises UserError `file:line: reason` at the first that is malformed."""
-    from stages.lib import answers
+    from stages.lib import answers, judge
 
     try:
         lines = file.read_bytes().splitlines()
@@ -56,22 +68,40 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         if row.get("answer_type") not in (None, *answers.TYPES):
             kinds = ", ".join(answers.TYPES)
             raise UserError(f"{at}: `answer_type` must be one of {kinds}, got {row['answer_type']!r:.60}")
+        if (problem := _problem(row, at)) and (reason := judge.gradable(problem)):
+            raise UserError(f"{at}: {reason}")
         yield row
 
 
-def graded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def graded(rows: list[dict[str, Any]], file: Path = Path("rows")) -> list[dict[str, Any]]:
     """The rows with `equal` and `extracted`, in their order."""
-    from stages.lib import answers
+    from stages.lib import answers, grading
 
-    verdicts: dict[int, bool] = {}
+    found: dict[int, dict[str, Any]] = {}
+    problems = {index: problem for index, row in enumerate(rows) if (problem := _problem(row, f"{file}:{index}"))}
+    graded = grading.grade_ahead((problem, [rows[index]["pred"]]) for index, problem in problems.items())
+    for index, (grade,) in zip(problems, graded, strict=True):
+        found[index] = {"equal": grade.correct, "extracted": grade.answer}
     for answer_type in {row.get("answer_type") for row in rows}:
-        mine = [index for index, row in enumerate(rows) if row.get("answer_type") == answer_type]
-        pairs = [(rows[index]["gold"], rows[index]["pred"]) for index in mine]
-        verdicts.update(zip(mine, answers.equal_many(pairs, answer_type), strict=True))
-    return [
-        row | {"equal": verdicts[index], "extracted": answers.extract(row["pred"], row.get("answer_type"))}
-        for index, row in enumerate(rows)
-    ]
+        mine = [i for i, row in enumerate(rows) if i not in problems and row.get("answer_type") == answer_type]
+        equal = answers.equal_many([(rows[index]["gold"], rows[index]["pred"]) for index in mine], answer_type)
+        for index, same in zip(mine, equal, strict=True):
+            found[index] = {"equal": same, "extracted": answers.extract(rows[index]["pred"], answer_type)}
+    return [row | found[index] for index, row in enumerate(rows)]
+
+
+def _problem(row: dict[str, Any], at: str) -> Problem | None:
+    """The code problem of a row that has tests, else None."""
+    from stages.lib.records import Problem, Source
+
+    if row.get("answer_type") != "code" or row.get("tests") is None:
+        return None
+    if not isinstance(row["tests"], dict) or not isinstance(row.get("question", ""), str):
+        raise UserError(f"{at}: `tests` must be an object and `question` a string, as in a problem of data/benchmarks")
+    return Problem(
+        id=at, benchmark="grade", split="grade", question=row.get("question") or "-", answer=row["gold"],
+        answer_type="code", tests=row["tests"], licence="not stated", source=Source(url=at),
+    )  # fmt: skip
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

@@ -3,9 +3,10 @@ r"""Final answers: take one out of a solution, and decide whether two are the sa
 `extract` finds what a solution says its answer is: after `####`, in the first `<<<...>>>`, in `\boxed{}`, after "the
 answer is"; failing these, the last number (or formula, letter, yes or no) in it. `equal` compares two answers, or two
 whole solutions, by type: numbers exactly, as fractions (`lib/numerals.py`); formulas by Math-Verify in worker processes
-(`lib/latex.py`); letters and yes/no by meaning; code by text. It is symmetric. An answer that cannot be read equals
-nothing, itself included. A percentage equals both readings of it (28% = 28 = 0.28), since benchmarks write it either
-way. `N/A` (the question has no answer) is read in every type where it is marked or stands alone, and equals only itself.
+(`lib/latex.py`); letters and yes/no by meaning; code by text, but for comments and white space. It is symmetric. An
+answer that cannot be read equals nothing, itself included. A percentage equals both readings of it (28% = 28 = 0.28),
+since benchmarks write it either way. `N/A` (the question has no answer; also "cannot be determined", "not enough
+information", "unknown", "none") is read in every type where it is marked or stands alone, and equals only itself.
 
 Sources: GSM8K's `####` (Cobbe et al., 2021), MATH's `\boxed` (Hendrycks et al., 2021), `<<<>>>` and `N/A` of DyVal (Zhu
 et al., 2024).
@@ -16,16 +17,26 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from stages.lib import latex, numerals
+from stages.lib import latex, numerals, programs
 
 TYPES = ("number", "integer", "latex", "choice", "boolean", "code")
 WINDOW = 20_000  # characters at the end of a text in which its answer is looked for
 LONGEST = 2_000  # characters of an answer; more is not an answer
-LONGEST_CODE = 200_000
 MARKS = 20  # of "the answer is ...", the last ones are read
 NONE = "N/A"
 
-_ABSENT = re.compile(r"[\s*$({]*(?:\\[a-z]+\s*\{)?\s*N/A(?:[\s*$)}.!]*|[,;]?\s+[A-Za-z].*)", re.I | re.S)
+_ABSENT = re.compile(  # an answer that there is none, and perhaps why
+    r"[\s*_$({\[]*(?:\\[a-z]+\s*\{)?\s*(?:N/A(?:[\s*$)}.!]*|[,;]?\s+[A-Za-z].*)"
+    r"|(?:none|unknown|undetermined|undeterminable|indeterminate)[\s*_$)}\].!]*"
+    r"|(?:(?:so|thus|therefore|hence),?\s+)?"
+    r"(?:(?:it|this|that|the (?:answer|question|problem|value|number))\s+|there\s+is\s+)?"
+    r"(?:(?:cannot|can ?not|can['’]t|could not|couldn['’]t) be "
+    r"(?:determined|answered|known|told|found|computed|calculated|solved)"
+    r"|(?:is )?(?:not enough|insufficient) (?:information|data)|(?:is )?(?:unknown|not known)|no answer(?: can be given)?)"
+    r"(?:(?!\b(?:but|however|yet|unless)\b)[^.!?\d\n])*[.!\s]*)",
+    re.I | re.S,
+)
+_ABSTAINING = re.compile(r"N/A|\bnone\b|known|determin|can ?not|can['’]t|not enough|insufficient|no answer", re.I)
 _ANGLED = re.compile(r"<<<(.*?)>>>", re.S)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([^\s{\\$]))")
 _MARKED = re.compile(r"\b(final )?answer\b(?:\**\s*:|\s*(?:is|was|=)(?![a-z]))\**\s*:?|^A:", re.I | re.M)
@@ -51,9 +62,9 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
     if text is None:
         return None
     if answer_type == "code":
-        return _code(text)
+        return programs.extract(text)
     text = re.sub(r"[ \t\r\f\v]+", " ", text[-WINDOW:].replace("\0", "")).strip()
-    if "n/a" in text.lower() and _ABSENT.fullmatch(next(iter(_marked(text)), text)):
+    if _ABSTAINING.search(text) and _abstained(text):
         return NONE
     read = {"choice": _choice, "boolean": _boolean, "number": _number, "integer": _number}.get(
         answer_type or "", _formula
@@ -165,7 +176,7 @@ def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
     if answer_type == "boolean":
         return ["true" if answer.lower() in ("yes", "true") else "false"]
     if answer_type == "code":
-        return [answer]
+        return [programs.normal(answer)]
     found = numerals.read(answer, units=False, comma=False)
     plain = latex.normal(answer)
     return [*(_number_keys(found) if found else []), *([plain] if re.search(r"\w", plain) else [])]
@@ -173,6 +184,14 @@ def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
 
 def _number_keys(found: numerals.Numeral) -> list[str | Fraction]:
     return [found.value, found.value / 100] if found.percent else [found.value]
+
+
+def _abstained(text: str) -> bool:
+    """Whether the marked answer, or the whole text, says that there is none; or the last sentence, of "the answer"."""
+    marked = _marked(text)
+    last = re.split(r"(?<=[.!?])\s+|\n", text)[-1]
+    said = marked[:1] or [text, *([last] if re.search(r"\banswer\b", last, re.I) else [])]
+    return any(_ABSENT.fullmatch(one) for one in said)
 
 
 # Extraction, by type. Each takes a text and gives what an answer of the type is in it.
@@ -267,18 +286,6 @@ def _last(sentence: str) -> str | None:
     names = [(at, one) for at, one in found if re.fullmatch(r"\W*[A-Za-z]+(?:\([A-Za-z]\))?\W*", one)]
     found = [each for each in found if each not in names] or found
     return max(found)[1] if found else None
-
-
-def _code(text: str) -> str | None:
-    """The last fenced block, else everything."""
-    if len(text) > LONGEST_CODE:
-        return None
-    lines = text.splitlines()
-    fences = [index for index, line in enumerate(lines) if line.lstrip().startswith("```")]
-    if len(fences) > 1:
-        end = len(fences) // 2 * 2 - 1
-        lines = lines[fences[end - 1] + 1 : fences[end]]
-    return "\n".join(line.rstrip() for line in lines).strip("\n") or None
 
 
 def _choice(text: str) -> str | None:

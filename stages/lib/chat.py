@@ -23,6 +23,7 @@ from stages.lib.errors import UserError
 from stages.lib.params import Params
 from stages.lib.patience import NoAnswer, patient
 from stages.lib.records import explain
+from stages.lib.store import open_store
 
 VERSION = 1
 
@@ -94,7 +95,7 @@ class Chat:
         threads: int = 1,
     ):
         self.identity, self.ledger, self.threads = identity, ledger, threads
-        self._reply, self._answers = reply, _store(cache)
+        self._reply, self._answers = reply, open_store(cache)
 
     def ask(self, prompt: str, key: str) -> str:
         """The model's answer. Raises NoAnswer, and UserError for what asking again would not mend."""
@@ -147,21 +148,6 @@ def make(kind: Literal["openai", "hf"], cache: Path, **settings: Any) -> Chat:
         raise UserError(f"settings of the {kind} chat: {explain(error)}") from None
 
 
-def _store(folder: Path):
-    """A diskcache of JSON values that evicts nothing and reads no pickle, as its default settings would."""
-    import diskcache
-
-    class Json(diskcache.JSONDisk):
-        def fetch(self, mode, filename, value, read):
-            if mode == diskcache.core.MODE_PICKLE:
-                raise UserError(
-                    f"{folder}: holds a pickled value, which can run code when it is read; delete the folder"
-                )
-            return super().fetch(mode, filename, value, read)
-
-    return diskcache.Cache(str(folder), disk=Json, eviction_policy="none", cull_limit=0, sqlite_synchronous=2)
-
-
 # A server.
 
 
@@ -189,7 +175,11 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
         spent = getattr(done, "usage", None)
         tokens = [int(getattr(spent, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens")]
         ledger.add(tokens_in=tokens[0], tokens_out=tokens[1])  # an unusable answer is paid too
+        if not done.choices:
+            raise ValueError(_complaint(done))
         text = done.choices[0].message.content
+        if isinstance(text, list):  # as some servers send it: in parts
+            text = "".join(part.get("text") or "" for part in text)
         if not isinstance(text, str) or not text.strip():
             raise ValueError("the answer is empty")
         return Reply(text, *tokens)
@@ -200,6 +190,13 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
     )  # fmt: skip
     identity = {"kind": "openai", "base_url": settings.base_url, "model": settings.model, **sampling}
     return Chat(identity, reply, cache, ledger, settings.threads)
+
+
+def _complaint(done: Any) -> str:
+    """What a server says that sent no answer: some put an error into a body that they call a success."""
+    error = getattr(done, "error", None)
+    said = error.get("message") if isinstance(error, dict) else error
+    return f"the server sent no answer, but: {said}" if said else "the server sent a body without choices"
 
 
 # A model in this process.

@@ -1,15 +1,20 @@
 """Grading: what answer does a solution give, and is it right? One place for samples, rollouts, training and pools.
 
-Numbers, formulas, letters and truth values are extracted and compared (`answers`); programs are run against the tests of
-their problem in the sandbox (`judge`).
+Numbers, formulas, letters and truth values are extracted and compared (`answers`). Programs are run against the tests of
+their problem in the sandbox (`judge`), on all cores, and each once: programs that differ only in looks share a
+verdict, and verdicts are kept in `.assay/judge/`, so that a run that was killed goes on where it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from stages.lib import answers, judge
+from stages.lib import answers, judge, programs, sandbox, store
+from stages.lib.errors import UserError
+from stages.lib.judge import Verdict
+from stages.lib.lookahead import AHEAD, run_ahead
 from stages.lib.records import Problem
 
 
@@ -21,13 +26,59 @@ class Grade(NamedTuple):
     abstained: bool = False
 
 
+Solutions = tuple[Problem, Sequence[str | None]]
+
+
 def grade(problem: Problem, texts: Sequence[str | None]) -> list[Grade]:
     """A Grade for each solution; None stands for one that was cut off, which has no answer."""
-    found = [None if text is None else answers.extract(text, problem.answer_type) for text in texts]
-    distinct = sorted({answer for answer in found if answer is not None})
+    (grades,) = grade_ahead([(problem, texts)])
+    return grades
+
+
+def grade_ahead(solutions: Iterable[Solutions], ahead: int = AHEAD) -> Iterator[list[Grade]]:
+    """`grade` for each problem and its texts, in order. Programs run while the next solutions are being made: up to
+    `ahead` problems are taken before the first is done. Raises UserError for a code problem without tests, and where
+    this machine has no sandbox."""
+    for (problem, found, right), verdicts in run_ahead(map(_start, solutions), ahead):
+        if problem.answer_type == "code":
+            right = {answer: verdicts[name].passed for answer, name in right.items()}
+        yield [Grade(answer, right.get(answer, False), answer == answers.NONE) for answer in found]
+
+
+def extract(problem: Problem, text: str | None) -> str | None:
+    """The answer that a solution gives: of a code problem, a program that can be run."""
+    if text is None:
+        return None
     if problem.answer_type == "code":
-        right = {code: judge.passes(problem.question, code, problem.tests or {}).passed for code in distinct}
-    else:
+        return programs.extract(text, problem.question, (problem.tests or {}).get("entry_point"))
+    return answers.extract(text, problem.answer_type)
+
+
+def _start(solutions: Solutions) -> tuple[tuple[Problem, list[str | None], dict], dict[str, Callable[[], Verdict]]]:
+    """The answers of a problem's solutions; which are right, or the names of the jobs that tell."""
+    problem, texts = solutions
+    found = [extract(problem, text) for text in texts]
+    distinct = sorted({answer for answer in found if answer is not None})
+    if problem.answer_type != "code":
         pairs = [(problem.answer, answer) for answer in distinct]
-        right = dict(zip(distinct, answers.equal_many(pairs, problem.answer_type), strict=True))
-    return [Grade(answer, right.get(answer, False), answer == answers.NONE) for answer in found]
+        return (problem, found, dict(zip(distinct, answers.equal_many(pairs, problem.answer_type), strict=True))), {}
+    if not problem.tests:
+        raise UserError(f"{problem.id}: no tests, so no program can be graded; give the benchmark with its tests")
+    rules = [
+        judge.VERSION,
+        store.digest(problem.tests),
+        judge.comparison(problem.question, problem.tests),
+        sandbox.USUAL,
+    ]
+    names = {code: store.digest([*rules, programs.normal(code)]) for code in distinct}
+    return (problem, found, names), {name: partial(_judge, name, problem, code) for code, name in names.items()}
+
+
+def _judge(name: str, problem: Problem, code: str) -> Verdict:
+    kept = store.open_store(judge.FOLDER)
+    if known := kept.get(name):
+        return Verdict(*known)
+    verdict = judge.passes(problem.question, code, problem.tests)
+    if not verdict.reason.endswith(judge.BUSY):
+        kept.set(name, verdict)
+    return verdict

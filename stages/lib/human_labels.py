@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stages.lib import answers, files, records
+from stages.lib import files, grading, records
 from stages.lib.errors import UserError
 from stages.lib.records import AnswerType, Problem, Sample, Source, StepLabel
 
@@ -222,9 +222,9 @@ def _labelled(
     if blank := [place for place, line in enumerate(lines) if not line]:
         raise _Misaligned(f"step {blank[0]} is blank")
     text = "".join(line + "\n" for line in lines)
-    answer = answers.extract(text, problem.answer_type) if finished else None
+    answer = grading.extract(problem, text) if finished else None
     if correct is None and finished and problem.answer:
-        correct = answers.equal(problem.answer, answer, problem.answer_type)
+        correct = grading.grade(problem, [text])[0].correct
     sample = Sample(
         problem_id=problem.id, index=index, text=text, answer=answer, correct=correct,
         finish="stop" if finished else "length", logprob=0.0, min_logprob=0.0, tokens=0,

@@ -71,8 +71,7 @@ def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
 
 
 def _each(function: Any, chunks: list[Any]) -> list[Any]:
-    ranks = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)  # of a launch on this machine
-    workers = min(len(chunks), cores.usable() // ranks)
+    workers = min(len(chunks), cores.share())
     if workers <= 1:
         return [function(chunk) for chunk in chunks]
     with ThreadPoolExecutor(workers) as threads:

@@ -3,11 +3,12 @@
 A pool comes from this pipeline's records or from a JSONL file that another project made:
     {"problem_id": "p1", "gold": "12", "answer_type": "number",
      "samples": [{"answer": "12", "correct": true, "scores": {"orm": 0.9}}, {"text": "... #### 13"}]}
-`answer_type` (default: latex, which also reads numbers) and `correct` (default: graded against gold) are optional; a
-sample has `answer` (null: none was found) or `text`, from which the answer is extracted.
+`answer_type` (default: latex, which also reads numbers) and `correct` (default: graded against gold; programs need it) are
+optional; a sample has `answer` (null: none was found) or `text`, from which the answer is extracted.
 
-Answers are classed by mathematical equivalence, never by gold and never by raw string. An unfinished or unparsed
-solution has no answer: class -1, wrong, below every other under every score.
+Answers are classed by mathematical equivalence, programs by what they do (`behaviour`; those of a JSONL file by text),
+never by gold and never by raw string. An unfinished or unparsed solution has no answer: class -1, wrong, below every
+other under every score.
 """
 
 from __future__ import annotations
@@ -36,20 +37,15 @@ class Pool(NamedTuple):
 
 
 def pool(
-    problem_id: str,
-    answers: Sequence[str | None],
-    answer_type: str,
-    correct: Sequence[bool],
-    scores: Mapping[str, Sequence[float]],
+    problem_id: str, classes: Sequence[int], correct: Sequence[bool], scores: Mapping[str, Sequence[float]]
 ) -> Pool:
-    """Class the answers by equivalence. `None` stands for a solution without an answer."""
+    """A pool from the class of every answer; -1 stands for a solution without one."""
     import numpy as np
 
-    from stages.lib.answers import group
-
-    classes = np.array(group(list(answers), answer_type), int)
-    right = np.array(correct, float) * (classes >= 0)
-    return Pool(problem_id, classes, right, {name: np.array(values, float) for name, values in scores.items()})
+    right = np.array(correct, float) * (np.array(classes, int) >= 0)
+    return Pool(
+        problem_id, np.array(classes, int), right, {name: np.array(values, float) for name, values in scores.items()}
+    )
 
 
 def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores: Sequence[Score]) -> list[Pool]:
@@ -57,10 +53,12 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
 
     Raises UserError when a problem has no sample, or a verifier scored only some of the samples.
     """
+    from stages.lib import answers, behaviour
+
     given = {(score.verifier, score.problem_id, score.index): score.score for score in scores}
     verifiers = sorted({score.verifier for score in scores})
     drawn = by_problem(sorted(samples, key=lambda sample: (sample.problem_id, sample.index)))
-    pools = []
+    answered, correct, columns = [], [], []
     for problem in problems:
         mine = drawn.get(problem.id)
         if not mine:
@@ -79,10 +77,15 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
                     f"scores: {verifier} has no score for problem {problem.id} sample {index}; "
                     "run `dvc repro scores` again"
                 ) from None
-        answers = [sample.answer if sample.finish == "stop" else None for sample in mine]
-        right = [bool(sample.correct) for sample in mine]
-        pools.append(pool(problem.id, answers, problem.answer_type, right, numbers))
-    return pools
+        answered.append((problem, [sample.answer if sample.finish == "stop" else None for sample in mine]))
+        correct.append([bool(sample.correct) for sample in mine])
+        columns.append(numbers)
+    of_programs = behaviour.group_ahead(each for each in answered if each[0].answer_type == "code")
+    classes = (
+        next(of_programs) if problem.answer_type == "code" else answers.group(given, problem.answer_type)
+        for problem, given in answered
+    )
+    return [pool(problem.id, *each) for problem, *each in zip(problems, classes, correct, columns, strict=True)]
 
 
 def read(path: Path) -> list[Pool]:
@@ -108,6 +111,8 @@ def read(path: Path) -> list[Pool]:
 
 
 def _row(row: dict[str, Any], where: str) -> Pool:
+    from stages.lib import answers, behaviour
+
     unknown = set(row) - {"problem_id", "gold", "answer_type", "samples"}
     if unknown:
         raise UserError(f"{where}: unknown key {min(unknown)!r}; allowed: problem_id, gold, answer_type, samples")
@@ -117,7 +122,7 @@ def _row(row: dict[str, Any], where: str) -> Pool:
     answer_type = row.get("answer_type", "latex")
     if answer_type not in get_args(AnswerType):
         raise UserError(f"{where}: answer_type {answer_type!r}; allowed: {', '.join(get_args(AnswerType))}")
-    answers, correct, names = [], [], None
+    given, correct, names = [], [], None
     columns: dict[str, list[float]] = {}
     for index, sample in enumerate(row["samples"]):
         at = f"{where}: sample {index}"
@@ -125,11 +130,12 @@ def _row(row: dict[str, Any], where: str) -> Pool:
         if names is not None and set(scores) != names:
             raise UserError(f"{at}: scores {sorted(scores)}, but sample 0 has {sorted(names)}; all need the same")
         names = set(scores)
-        answers.append(answer)
+        given.append(answer)
         correct.append(right)
         for name, value in scores.items():
             columns.setdefault(name, []).append(value)
-    return pool(row["problem_id"], answers, answer_type, correct, columns)
+    classes = behaviour.group_by_text(given) if answer_type == "code" else answers.group(given, answer_type)
+    return pool(row["problem_id"], classes, correct, columns)
 
 
 def _sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | None, bool, dict[str, float]]:
@@ -149,6 +155,10 @@ def _sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | No
     answer = sample["answer"] if "answer" in sample else answers.extract(sample["text"], answer_type)
     answer = answer if answer and answer.strip() else None
     right = sample.get("correct")
+    if right is None and answer_type == "code":
+        raise UserError(
+            f"{at}: correct is missing; programs are not run here, so say of each whether it passed its tests"
+        )
     if right is None:
         right = answer is not None and answers.equal(gold, answer, answer_type)
     return answer, right, scores

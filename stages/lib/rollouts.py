@@ -13,6 +13,7 @@ at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from itertools import tee
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from stages.lib import grading, seeds
@@ -82,8 +83,13 @@ def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, m
             prompts.append(ids)
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.first, request.last)])
         replies: list[Reply | None] = [None] * len(requests)
-        for i, draws in engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops):
-            replies[i] = Reply(_graded(requests[i], draws, encoder), sum(len(draw.ids) for draw in draws))
+        stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
+        drawn, graded = tee(
+            (i, draws, (requests[i].problem, _texts(requests[i], draws, encoder))) for i, draws in stream
+        )
+        grades = grading.grade_ahead(solutions for _, _, solutions in graded)
+        for (i, draws, _), own in zip(drawn, grades, strict=True):
+            replies[i] = Reply([grade.correct for grade in own], sum(len(draw.ids) for draw in draws))
         return [reply for reply in replies if reply]
 
     return complete
@@ -106,11 +112,10 @@ def replay(outcomes: Mapping[Prefix, Sequence[bool]]) -> Complete:
     return complete
 
 
-def _graded(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[bool]:
-    """A completion that was cut off is not right, as a sample that was cut off is not."""
+def _texts(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
+    """The whole solutions. A completion that was cut off has none: it is not right, as a sample that was cut off is not."""
     before = encoder.prompt.join(list(request.steps))
-    texts = [before + encoder.decode(draw) if draw.finish == "stop" else None for draw in draws]
-    return [grade.correct for grade in grading.grade(request.problem, texts)]
+    return [before + encoder.decode(draw) if draw.finish == "stop" else None for draw in draws]
 
 
 def resolve(

@@ -19,6 +19,7 @@ SOURCES = {
 }
 SCORED = ("dev", "test", "ood", "aime")  # by every verifier
 SHIFTED = ("ood", "aime")  # out of distribution
+SMALLEST = 30  # problems that a group needs for a row of the matrix
 
 
 def problems(run: Execution, name: str) -> list[Problem]:

@@ -1,9 +1,10 @@
 """The audit of problem sets: what was kept, how far it is from its source, and whether a shortcut gives the answers.
 
-A shortcut is a rule that looks at no question: always the same answer, always the same place, the longest option, the
-words of the options, the length of the question; or one that tells distractors by their words. Each has a bound, and a
-set over it gets a sentence that says so. What a set has from its source is not its own fault: where the problems have
-parents, the bound is at least the parents' figure. Every bound allows for chance: `SIGMAS` standard errors.
+A shortcut is a rule that understands no question: always the same answer, always the same place, the longest option,
+the words of the options, a shallow tree over what is seen of the question (`cues.py`); or one that tells distractors by
+their words. Each has a bound, and a set over it gets a sentence that says so. What a set has from its source is not its
+own fault: where the problems have parents, the bound is at least the parents' figure. Every bound allows for chance, by
+the binomial law; a set of fewer than `FEWEST` problems has none.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Any, NamedTuple
 
 from stages.lib.records import Problem
 from stages.ood import figures as measured
-from stages.ood.figures import CAP, CLOSED
+from stages.ood.figures import CAP, CLOSED, FEWEST
 from stages.ood.rejects import Reject
 
 CONSTANT = {1: 1.0, 2: 0.55, 3: 0.38}  # best constant answer, by the number of different answers
@@ -25,7 +25,7 @@ MARGIN = 0.05  # above chance, or above the source
 UNIQUE = 0.998
 MAGNITUDE = 0.05
 RAREST = 1e-3  # p-value of the places of the right options
-SIGMAS = 2.6
+RARE = 0.005  # how often an honest set may be over a bound by chance
 
 
 class Set(NamedTuple):
@@ -64,12 +64,17 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
         figures["length_ks"] = measured.distance(
             [len(p.prompt()) for p in variants], [len(p.prompt()) for p in parents]
         )
+        figures["words_changed"], figures["share_changed"] = measured.changed(variants, parents)
     figures = {key: None if value is None else round(value, 6) for key, value in figures.items()}
     bounds = _bounds(problems, one, figures, source)
-    found = [_fault(name, figure, figures[figure], bounds[figure], source.get(figure)) for figure in bounds]
+    found = [_fault(name, problems, figure, figures[figure], bounds[figure], source.get(figure)) for figure in bounds]
+    far, remarks = figures.get("magnitude_ks"), []
     if not problems:
-        found.append(f"{name}: no problem was kept ({len(one.rejects)} rejected); an empty set measures nothing")
-    far = figures.get("magnitude_ks")
+        remarks.append(f"{name}: no problem was kept ({len(one.rejects)} rejected), so there is no such set")
+    if far is not None and far > MAGNITUDE:
+        remarks.append(f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAGNITUDE}")
+    if 0 < len(problems) < FEWEST:
+        remarks.append(f"{name}: {len(problems)} problems are too few to bound a shortcut; {FEWEST} are needed")
     return {
         "kept": len(problems),
         "rejected": dict(sorted(Counter(_reason(reject.reason) for reject in one.rejects).items())),
@@ -77,9 +82,7 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
         "source": {key: None if value is None else round(value, 6) for key, value in source.items()},
         "bounds": bounds,
         "faults": [fault for fault in found if fault],
-        "remarks": [f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAGNITUDE}"]
-        if far is not None and far > MAGNITUDE
-        else [],
+        "remarks": remarks,
     }
 
 
@@ -95,6 +98,8 @@ def _bounds(
     problems: Sequence[Problem], one: Set, figures: Mapping[str, float | None], source: Mapping[str, float | None]
 ) -> dict[str, float]:
     """figure -> the most it may be (of `unique` and `position_p`: the least)."""
+    from scipy.stats import binom
+
     if not problems:
         return {}
     options = [problem for problem in problems if problem.choices]
@@ -102,33 +107,40 @@ def _bounds(
     constant = CONSTANT.get(different, 1 / different + MARGIN if different <= CLOSED else OPEN)
     if figures.get("unsolvable") == 1:
         constant = 1.0  # a set of items without an answer; they are told from others by a set that mixes both
-    limits = {"constant": constant, "length": constant + MARGIN, "distractor_detector": 0.5 + MARGIN}
+    elif source and figures.get("unsolvable"):
+        constant = max(constant, figures["unsolvable"] + MARGIN)  # twins: one half is N/A
+    limits = {"constant": constant, "distractor_detector": 0.5 + MARGIN}
+    sizes = {"distractor_detector": len(one.sentences), "options_only": min(len(options), CAP)}
+    if classes := measured.classes(measured.sampled(problems)):
+        counts = Counter(classes).values()
+        limits["shallow_tree"] = 1 / len(counts) + MARGIN
+        sizes["shallow_tree"] = int(len(counts) ** 2 / sum(1 / count for count in counts))  # were all as frequent
     if options:
         limits["constant"] = measured.chance(options) + MARGIN
         limits |= dict.fromkeys(
             ("longest_option", "shortest_option", "options_only"), measured.chance(options) + MARGIN
         )
-    sizes = {
-        "distractor_detector": len(one.sentences), "options_only": min(len(options), CAP),
-        "length": min(len(problems), CAP),
-    }  # fmt: skip
     bounds = {}
     for figure, limit in limits.items():
-        if figures.get(figure) is None:
+        if figures.get(figure) is None or len(problems) < FEWEST:
             continue
         if source.get(figure) is not None:
             limit = max(limit, source[figure] + MARGIN)
         size = sizes.get(figure, len(problems))
-        bounds[figure] = round(min(1.0, limit + SIGMAS * sqrt(max(0.0, limit * (1 - limit)) / size)), 6)
+        bounds[figure] = round(float(binom.ppf(1 - RARE, size, min(max(limit, 0.0), 1.0))) / size, 6)
     bounds["unique"] = round(min(UNIQUE, source.get("unique", 1.0), 1 - 1 / len(problems)), 6)
-    if figures.get("position_p") is not None and (source.get("position_p") or 1.0) >= RAREST:
+    if (
+        figures.get("position_p") is not None
+        and len(problems) >= FEWEST
+        and (source.get("position_p") or 1.0) >= RAREST
+    ):
         bounds["position_p"] = RAREST
     return bounds
 
 
 _SAID = {
     "constant": "one constant answer is right in {0:.1%}, over the bound of {1:.1%}; balance the answers",
-    "length": "the length of the question gives {0:.1%} of the answers, over the bound of {1:.1%}",
+    "shallow_tree": "a shallow tree that looks at {2} tells {0:.1%} of the answers, over the bound of {1:.1%}",
     "distractor_detector": "a bag of words tells distractors with {0:.1%}, over the bound of {1:.1%}",
     "longest_option": "the longest option is right in {0:.1%}, over the bound of {1:.1%}",
     "shortest_option": "the shortest option is right in {0:.1%}, over the bound of {1:.1%}",
@@ -138,18 +150,22 @@ _SAID = {
 }
 
 
-def _fault(name: str, figure: str, value: float, bound: float, source: float | None) -> str | None:
+def _fault(
+    name: str, problems: Sequence[Problem], figure: str, value: float, bound: float, source: float | None
+) -> str | None:
     if value >= bound if figure in ("unique", "position_p") else value <= bound:
         return None
+    cue = measured.first_cue(problems) if figure == "shallow_tree" else ""
     beside = f" (source: {source:.1%})" if source is not None and figure != "position_p" else ""
-    return f"{name}: {figure}: {_SAID[figure].format(value, bound)}{beside}"
+    return f"{name}: {figure}: {_SAID[figure].format(value, bound, cue)}{beside}"
 
 
 def table(audited: Mapping[str, Mapping[str, Any]], solutions: Mapping[str, Mapping[str, int]] | None = None) -> str:
     """The audit as Markdown: a line a set, a bound after `/`, then how the published solutions of code problems fared
     (set -> verdict -> number), the reasons of rejects, remarks and faults."""
-    columns = ["unique", "constant", "options_only", "longest_option", "shortest_option", "position_p", "length",
-               "distractor_detector", "magnitude_ks", "length_ks", "unsolvable"]  # fmt: skip
+    columns = ["unique", "constant", "options_only", "longest_option", "shortest_option", "position_p",
+               "shallow_tree", "distractor_detector", "magnitude_ks", "length_ks", "words_changed", "share_changed",
+               "unsolvable"]  # fmt: skip
     columns = [c for c in columns if any(entry["figures"].get(c) is not None for entry in audited.values())]
     lines = ["| set | kept | rejected | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
     lines.append("|---|--:|--:|" + "--:|" * len(columns))

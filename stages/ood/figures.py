@@ -6,15 +6,20 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from math import log10
 from typing import Any
 
 from stages.lib import answers, numerals, seeds
 from stages.lib.records import Problem
+from stages.ood import cues
 
-CLOSED = 5  # so few different answers can be guessed from the length of the question
-CAP, FEWEST = 2000, 60  # problems that the trained baselines use, and need
+CLOSED = 5  # so few different answers can be guessed without an idea of the question
+CAP, FEWEST = 2000, 30  # problems that the trained baselines use, and need
 FOLDS = 5
+_CONTENT = re.compile(  # words that carry meaning, and numbers
+    r"\b(?!(?:an?|the|of|to|in|on|at|for|and|or|is|are|was|were|be|that|this|it|its|with|by|as)\b)[^\W_]+"
+)
 
 
 def shortcuts(problems: Sequence[Problem]) -> dict[str, float | None]:
@@ -27,8 +32,7 @@ def shortcuts(problems: Sequence[Problem]) -> dict[str, float | None]:
         figures["longest_option"] = _extreme(options, max)
         figures["shortest_option"] = _extreme(options, min)
         figures["options_only"] = options_only(options)
-    elif 1 < len({canonical(problem) for problem in problems}) <= CLOSED:
-        figures["length"] = length_only(problems)
+    figures["shallow_tree"] = shallow_tree(problems)
     return figures
 
 
@@ -109,19 +113,43 @@ def options_only(problems: Sequence[Problem]) -> float | None:
     return hits / len(chosen)
 
 
-def length_only(problems: Sequence[Problem]) -> float | None:
-    """Accuracy of guessing one of a few answers from the length of the question alone; cross-validated."""
-    from sklearn.neighbors import KNeighborsClassifier
+def classes(problems: Sequence[Problem]) -> list[str] | None:
+    """What is to be told of each problem: its answer where there are few, else whether it has one. None where there is
+    nothing to tell, or too little of one kind to learn it."""
+    found = [canonical(problem) for problem in problems]
+    if len(set(found)) > CLOSED:
+        found = ["n/a" if answer.casefold() == "n/a" else "an answer" for answer in found]
+    counts = Counter(found)
+    return found if len(counts) > 1 and min(counts.values()) >= FOLDS else None
 
+
+def shallow_tree(problems: Sequence[Problem]) -> float | None:
+    """Balanced accuracy of telling the answers (`classes`) from the cues of a question, by a shallow tree."""
     chosen = sampled(problems)
-    groups = [problem.parent or problem.id for problem in chosen]
-    if len(set(groups)) < FEWEST:
+    labels = classes(chosen)
+    if labels is None or len({problem.parent or problem.id for problem in chosen}) < FEWEST:
         return None
-    model = KNeighborsClassifier(n_neighbors=max(1, len(chosen) // 12))
-    lengths = [[len(problem.question)] for problem in chosen]
-    golds = [canonical(problem) for problem in chosen]
-    found = _cross(model, lengths, golds, groups, "predict")
-    return sum(str(a) == b for a, b in zip(found, golds, strict=True)) / len(chosen)
+    return told(cues.table(chosen, sorted(set(labels)))[1], labels, chosen)
+
+
+def first_cue(problems: Sequence[Problem]) -> str:
+    """The cue that the tree asks for first."""
+    chosen = sampled(problems)
+    labels = classes(chosen)
+    names, rows = cues.table(chosen, sorted(set(labels)))
+    return names[cues.tree(len(rows)).fit(rows, labels).tree_.feature[0]]
+
+
+def told(rows: Sequence[Sequence[float]], labels: Sequence[str], problems: Sequence[Problem]) -> float:
+    """Balanced accuracy of a shallow tree, cross-validated. Problems of one parent stay in one fold."""
+    groups = [problem.parent or problem.id for problem in problems]
+    return balanced(_cross(cues.tree(len(rows)), rows, labels, groups, "predict"), labels)
+
+
+def balanced(said: Sequence[Any], labels: Sequence[Any]) -> float:
+    """The mean over the classes of the share that is recognised."""
+    counts = Counter(labels)
+    return sum(1 / counts[b] for a, b in zip(said, labels, strict=True) if a == b) / len(counts)
 
 
 def detector(sentences: Sequence[tuple[str, bool, str]]) -> float | None:
@@ -132,12 +160,7 @@ def detector(sentences: Sequence[tuple[str, bool, str]]) -> float | None:
     if len(set(labels)) < 2 or len(set(groups)) < FEWEST:
         return None
     vectors = CountVectorizer(token_pattern=r"[^\s.,()]+", ngram_range=(1, 2))
-    said = [score > 0 for score in _validated(vectors, texts, labels, groups)]
-    shares = [
-        sum(a == b for a, b in zip(said, labels, strict=True) if b is kind) / labels.count(kind)
-        for kind in (True, False)
-    ]
-    return sum(shares) / 2
+    return balanced([score > 0 for score in _validated(vectors, texts, labels, groups)], labels)
 
 
 def _validated(vectors: Any, texts: list[str], labels: list[bool], groups: list[str]) -> list[float]:
@@ -153,6 +176,17 @@ def _cross(model: Any, inputs: Any, labels: Any, groups: list[str], method: str)
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
     return cross_val_predict(model, inputs, labels, groups=groups, cv=GroupKFold(FOLDS), method=method)
+
+
+def changed(variants: Sequence[Problem], parents: Sequence[Problem]) -> tuple[float, float]:
+    """(how many content words a variant adds, drops or replaces, what share of the longer text that is), the means."""
+    words, shares = [], []
+    for variant, parent in zip(variants, parents, strict=True):
+        new, old = (_CONTENT.findall(normal(problem.prompt())) for problem in (variant, parent))
+        blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        words.append(sum(max(b - a, d - c) for tag, a, b, c, d in blocks if tag != "equal"))
+        shares.append(words[-1] / max(len(old), len(new), 1))
+    return sum(words) / len(words), sum(shares) / len(shares)
 
 
 def magnitudes(problems: Sequence[Problem]) -> list[float]:

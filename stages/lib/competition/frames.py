@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from stages.lib import marks
+
 SHORTEST, LONGEST = 4, 30  # words
 
 
@@ -51,8 +53,8 @@ def prompt(question: str) -> str:
 
 def read(reply: str) -> str | None:
     """The one marked sentence of a model's reply."""
-    found = re.findall(r"<<<(.*?)>>>", reply, re.DOTALL)
-    return " ".join(found[0].split()) if len(found) == 1 else None
+    found = marks.marked(reply)
+    return " ".join(found.split()) if found else None
 
 
 def fault(sentence: str, core: str) -> str | None:

@@ -2,10 +2,16 @@
 
 A template is a (wording, frame) pair of a relation and a story is a (verb, unit) pair. Both are dealt to the splits by
 a residue, so a split never shows a sentence template or a story of another one, although every single word has been
-seen in pretraining: what is tested is new combinations, not new vocabulary. `owner` is the whole proof.
+seen in pretraining: what is tested is new combinations, not new vocabulary. `owner` is the whole proof. What variants of
+problems add (names, roles, typing errors, sentences around a problem) is dealt by `owned` in the same way.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _NAMES = (
     "Ada Amy Ann Ben Bob Cal Dan Deb Eli Eve Fay Gus Hal Ida Ivy Jan Jim Jon Kay Ken Kim Lea Leo Liz "
@@ -111,6 +117,8 @@ OPERATION = {
 
 _RESIDUES = {"pretraining": (0, 1), "train": (2,), "verifier": (3,), "dev": (4,), "test": (5,)}
 SPLITS = tuple(_RESIDUES)
+# Parents that have variants; problems of `unseen` families are tests, too.
+_HOLDERS = {"train": 0, "verifier": 1, "dev": 2, "test": 3, "unseen": 3}
 
 
 def owner(a: int, b: int) -> str:
@@ -122,6 +130,18 @@ def owner(a: int, b: int) -> str:
 def pairs(split: str, rows: int, columns: int) -> list[tuple[int, int]]:
     """All (a, b) that `split` owns, in order."""
     return [(a, b) for a in range(rows) for b in range(columns) if owner(a, b) == split]
+
+
+def owned(words: Sequence[T], split: str) -> list[T]:
+    """The part of a list that variants of the problems of `split` may use: what stands at its residue.
+
+    So variants of training problems give nothing away of those of the test, whatever list an operator draws from. One
+    word must stand in one list only. Raises ValueError where a split would be left with nothing.
+    """
+    dealt = list(dict.fromkeys(words))
+    if len(dealt) < 4:
+        raise ValueError(f"{len(dealt)} different words cannot be dealt to four splits: {dealt}")
+    return dealt[_HOLDERS[split] :: 4]
 
 
 def sentence(relation: str, template: tuple[int, int], **words: object) -> str:

@@ -4,14 +4,15 @@ GSM8K writes every computation of a solution as a calculator annotation, `<<16-3
 the question, the result of an earlier annotation, or a constant of the world (days in a week); binding them gives a
 straight-line program whose evaluation is the answer. A program is *verified* when every annotation evaluates to its
 result, every leaf is bound, and the last line's answer is the result of an annotation. Where a number could be bound
-in more than one way (the question says 3 twice) the program still holds and all the ways are kept: new numbers are
-right only if every way gives the same (`agree`).
+in more than one way (the question says 3 twice; it says 3 and 7, and 4 is the rest of the week) the program still holds
+and all the ways are kept: new numbers are right only if every way gives the same (`agree`).
 
 Source of the annotations: Cobbe et al. 2021, arXiv 2110.14168.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -20,13 +21,14 @@ from typing import Any
 from stages.lib.expressions import ANNOTATION, evaluate, tokens
 from stages.lib.lifting import quantities
 from stages.lib.lifting.programs import FORMS, Ref, arithmetic, check, render, results
-from stages.lib.lifting.quantities import WORDS, Quantity
+from stages.lib.lifting.quantities import NAMED, WORDS, Quantity
 from stages.lib.numerals import LONGEST
 from stages.lib.records import Problem
 
 __all__ = ["VERSION", "Unliftable", "arithmetic", "check", "lift", "render", "results"]
 
-VERSION = 1
+VERSION = 2
+BESIDE = 30  # characters after a number of the question in which its unit stands
 _FREE = re.compile(
     r"(?:(?<![\w.,])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)|(?<![\w.])\.\d+)"
     rf"(?![\w]|\.\d)|\b(?:{'|'.join(word for word, n in WORDS.items() if n > 1)})\b",
@@ -43,7 +45,8 @@ def lift(problem: Problem) -> dict[str, Any]:
 
     question, lines: texts as lists of strings and slots; a slot {"said", "is": Ref, "or"?: [Ref]} is a number that
     follows the program, {"annotation": k} the k-th annotation. numbers: those of the question, in order. annotations:
-    expression (operators and slots) and result, as written. answer: the annotation whose result it is.
+    expression (operators and slots; "also" of a slot: what may have given it, as [operation, Ref, Ref]) and result, as
+    written. answer: the annotation whose result it is.
     """
     if not problem.steps or len(problem.steps) < 2:
         raise Unliftable("no gold steps")
@@ -57,7 +60,7 @@ def lift(problem: Problem) -> dict[str, Any]:
         position = 0
         for match in ANNOTATION.finditer(step.text):
             parts.append(step.text[position : match.start()])
-            annotation = _annotation(match[1], f"{problem.question} {step.text}", found, values)
+            annotation = _annotation(match[1], problem.question, step.text, found, values)
             parts.append({"annotation": len(annotations)})
             annotations.append(annotation)
             values.append(Fraction(annotation["result"].replace(",", "")))
@@ -104,7 +107,9 @@ def _slots(question: str, found: Sequence[Quantity]) -> list[Any]:
     return [*parts, question[position:]]
 
 
-def _annotation(inside: str, text: str, found: Sequence[Quantity], known: Sequence[Fraction]) -> dict[str, Any]:
+def _annotation(
+    inside: str, question: str, line: str, found: Sequence[Quantity], known: Sequence[Fraction]
+) -> dict[str, Any]:
     expression, equals, result = inside.rpartition("=")
     try:
         pieces, value = tokens(expression), evaluate(tokens(result))
@@ -115,22 +120,50 @@ def _annotation(inside: str, text: str, found: Sequence[Quantity], known: Sequen
         raise Unliftable(f"<<{inside}>>: its result is not a number")
     if not holds:
         raise Unliftable(f"<<{inside}>>: does not hold")
+    operands = [Fraction(piece) for piece in pieces if piece[0] in "0123456789."]
+    beside = [question[q.start : q.end + BESIDE] for q in found if q.value in operands]
+    text, near = f"{question} {line}", " ".join([line, *beside])
     bound: list[Any] = []
     for piece in pieces:
         if piece[0] not in "0123456789.":
             bound.append(piece)
             continue
         value = Fraction(piece)
-        refs = _bindings(value, found, known) or [{"constant": name} for name in quantities.constants(value, text)]
+        refs = _bindings(value, found, known) or [
+            {"constant": name} for name in quantities.constants(value, text, near)
+        ]
         if not refs:
             raise Unliftable(f"{piece} in <<{inside}>> is neither in the question nor computed before")
-        bound.append(_slot(piece, refs))
+        slot = _slot(piece, refs)
+        if "step" not in slot["is"] and (also := _silent(value, refs, found, question)):
+            slot["also"] = also
+        bound.append(slot)
     return {"expression": bound, "result": result.strip()}
 
 
 def _slot(said: str, refs: Sequence[Ref]) -> dict[str, Any]:
     """A number that follows the program: as the first of `refs`, or perhaps as one of the rest."""
     return {"said": said, "is": refs[0] if refs else {}} | ({"or": list(refs[1:])} if len(refs) > 1 else {})
+
+
+def _silent(value: Fraction, refs: Sequence[Ref], found: Sequence[Quantity], question: str) -> list[list[Any]]:
+    """What two numbers of the question, or one of them and a constant, give this value by one operation: a solution may
+    have done it without saying so (the remaining 4 days of the week, where the question says 3 and 4)."""
+    if value <= 1:
+        return []
+    own = {ref["number"] for ref in refs if "number" in ref}
+    told = [({"number": i}, q.value) for i, q in enumerate(found) if i not in own and q.value]
+    usual = [({"constant": name}, NAMED[name]) for name in quantities.cued(question, question)]
+    ways: list[list[Any]] = []
+    for (a, x), (b, y) in itertools.combinations([*told, *usual], 2):
+        if "constant" in a:
+            continue
+        ways += [["+", a, b]] if x + y == value else []
+        ways += [["-", a, b]] if x - y == value else [["-", b, a]] if y - x == value else []
+        if "number" in b:
+            ways += [["*", a, b]] if x * y == value else []
+            ways += [["/", a, b]] if x == y * value else [["/", b, a]] if y == x * value else []
+    return ways
 
 
 def _settle(annotations: list[dict[str, Any]], found: Sequence[Quantity], known: Sequence[Fraction], text: str) -> None:

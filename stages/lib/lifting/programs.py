@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from stages.lib.expressions import ANNOTATION, evaluate, tokens
+from stages.lib.expressions import ANNOTATION, OPERATION, evaluate, tokens
 from stages.lib.lifting import quantities
 from stages.lib.lifting.quantities import NAMED, WORDS
 from stages.lib.records import Step
@@ -155,11 +155,26 @@ def slots(program: Program) -> list[dict[str, Any]]:
 def agree(program: Program, values: Sequence[Fraction]) -> bool:
     """Whether every way to bind a number gives the same with these values, so that it does not matter which is meant."""
     known = results(program, values)
+
+    def bound(ref: Ref) -> Fraction:
+        return resolve(ref, values, known)
+
     return all(
-        resolve(slot["is"], values, known) == resolve(other, values, known)
+        all(bound(slot["is"]) == bound(other) for other in slot.get("or", []))
+        and all(bound(slot["is"]) == OPERATION[way[0]](*map(bound, way[1:])) for way in slot.get("also", []))
         for slot in slots(program)
-        for other in slot.get("or", [])
     )
+
+
+def doubtful(program: Program) -> set[int]:
+    """The numbers of the question that take part in an operand which two of them may have given without saying so."""
+    return {
+        ref["number"]
+        for slot in slots(program)
+        if "also" in slot
+        for ref in (slot["is"], *(ref for way in slot["also"] for ref in way[1:]))
+        if "number" in ref
+    }
 
 
 def arithmetic(steps: Sequence[Step]) -> list[str]:

@@ -31,40 +31,57 @@ _CUES = {  # words that hold a number without being one: their values, as soluti
     "score": "20", "once": "1", "single": "1", "another": "1", "hundred": "100", "hundreds": "100",
     "thousand": "1000", "thousands": "1000", "million": "1000000", "billion": "1000000000",
 }  # fmt: skip
-CONSTANTS = (  # value, name, cue
-    ("1", "one, or the whole", r""),
-    ("2", "two: both, the average or the halves of two",
-     r"\b(both|average|each other|half|mean|two|sides?|other|weekend)\b"),
-    ("100", "percent, or cents in a dollar", r"%|percent|\bcents?\b|\$|\bdollars?\b|\bmeters?\b|centimeter"),
-    ("0.01", "one percent, or a cent in dollars", r"%|percent|\bcents?\b|\bpenn(y|ies)\b"),
-    ("7", "days in a week", r"\b(weeks?|weekly|daily|days?)\b"),
-    ("5", "weekdays in a week, or cents in a nickel", r"\b(weekdays?|school week|work\w*|nickels?|monday)\b"),
-    ("24", "hours in a day", r"\b(days?|hours?|daily)\b"),
-    ("60", "minutes in an hour, or seconds in a minute", r"\b(hours?|minutes?|seconds?|hourly|\w*mph)\b"),
-    ("3600", "seconds in an hour", r"\b(hours?|seconds?)\b"),
-    ("12", "a dozen, months in a year, or inches in a foot",
-     r"\b(dozens?|years?|months?|monthly|annual\w*|inch(es)?|feet|foot)\b"),
-    ("52", "weeks in a year", r"\b(weeks?|weekly|years?)\b"),
-    ("365", "days in a year", r"\b(years?|daily|days?)\b"),
-    ("30", "days in a month of 30", r"\b(months?|monthly|april|june|september|november)\b"),
-    ("31", "days in a month of 31", r"\b(months?|january|march|may|july|august|october|december)\b"),
-    ("28", "days in February", r"\bfebruary\b"),
-    ("4", "weeks in a month, legs, wheels, or sides",
-     r"\b(months?|monthly|legs?|cars?|square|wheels?|tires?|rectang\w+|quarter\w*|seasons?|dogs?|tables?|gallons?)\b"),
-    ("3", "feet in a yard, or sides of a triangle", r"\b(yards?|feet|triang\w+|average|tricycles?)\b"),
-    ("10", "years in a decade, cents in a dime, or millimeters in a centimeter",
-     r"\b(decades?|dimes?|millimeters?|centimeters?)\b"),
-    ("25", "cents in a quarter", r"\bquarters?\b"),
-    ("16", "ounces in a pound", r"\b(ounces?|pounds?)\b"),
-    ("1000", "thousandths in a whole", r"\b(kilo\w+|milli\w+|liters?|grams?|meters?|km|kg|ml|tons?)\b"),
-    ("2000", "pounds in a ton", r"\btons?\b"),
-    ("5280", "feet in a mile", r"\bmiles?\b"),
-    ("180", "degrees of a triangle", r"\b(triangle|degrees?|angles?)\b"),
-    ("360", "degrees of a circle", r"\b(circle|degrees?|angles?)\b"),
-    ("90", "degrees of a right angle", r"\b(right angle|degrees?|perpendicular)\b"),
+CONSTANTS = (  # value, name, what must stand in the text: all of these words
+    ("1", "one, or the whole", ""),
+    ("2", "both, or one of two halves", "both|each other|half|average|mean"),
+    ("2", "pairs of sides", "long sides?|short sides?|rectang\\w+|perimeter"),
+    ("2", "days of a weekend", "weekends?"),
+    ("100", "percent", "%|percent\\w*"),
+    ("100", "cents in a dollar", "cents?|penn(?:y|ies)|nickels?|dimes?|quarters?", "\\$|dollars?"),
+    ("100", "centimeters in a meter", "centimeters?|cm", "meters?|m"),
+    ("0.01", "one percent", "%|percent\\w*"),
+    ("0.01", "a cent in dollars", "cents?|penn(?:y|ies)"),
+    ("7", "days in a week", "days?|daily|nights?|mornings?|evenings?", "weeks?|weekly"),
+    ("5", "weekdays in a week", "weekdays?|work\\w*|school|monday"),
+    ("5", "cents in a nickel", "nickels?"),
+    ("24", "hours in a day", "hours?|hourly", "days?|daily"),
+    ("60", "minutes in an hour", "minutes?|mins?", "hours?|hourly|mph"),
+    ("60", "seconds in a minute", "seconds?", "minutes?"),
+    ("3600", "seconds in an hour", "seconds?", "hours?"),
+    ("12", "a dozen", "dozens?"),
+    ("12", "months in a year", "months?|monthly", "years?|yearly|annual\\w*"),
+    ("12", "inches in a foot", "inch(?:es)?", "feet|foot"),
+    ("52", "weeks in a year", "weeks?|weekly", "years?|yearly|annual\\w*"),
+    ("365", "days in a year", "days?|daily", "years?|yearly|annual\\w*"),
+    ("30", "days in a month of 30", "days?|daily", "months?|monthly|april|june|september|november"),
+    ("31", "days in a month of 31", "days?|daily", "january|march|may|july|august|october|december"),
+    ("28", "days in February", "february"),
+    ("4", "weeks in a month", "weeks?|weekly", "months?|monthly"),
+    ("4", "legs of an animal", "legs?"),
+    ("4", "wheels of a car", "wheels?|tires?"),
+    ("4", "sides of a square", "squares?|perimeter"),
+    ("4", "quarters in a whole", "quarters?|quarts?", "dollars?|\\$|gallons?|years?"),
+    ("3", "feet in a yard", "feet|foot", "yards?"),
+    ("3", "sides of a triangle", "triang\\w+"),
+    ("3", "wheels of a tricycle", "tricycles?"),
+    ("10", "years in a decade", "decades?"),
+    ("10", "cents in a dime", "dimes?"),
+    ("10", "millimeters in a centimeter", "millimeters?|mm", "centimeters?|cm"),
+    ("25", "cents in a quarter", "quarters?"),
+    ("16", "ounces in a pound", "ounces?|oz", "pounds?|lbs?"),
+    ("1000", "thousandths in a whole", "kilo\\w+|milli\\w+|km|kg|ml", "meters?|grams?|liters?|m|g|l|\\w*watts?"),
+    ("1000", "kilograms in a ton", "kilograms?|kg", "tons?"),
+    ("2000", "pounds in a ton", "pounds?|lbs?", "tons?"),
+    ("5280", "feet in a mile", "feet|foot", "miles?"),
+    ("180", "degrees of a triangle", "triangle|angles?"),
+    ("360", "degrees of a circle", "circle|angles?"),
+    ("90", "degrees of a right angle", "right angle|perpendicular"),
 )  # fmt: skip
-NAMED = {name: Fraction(value) for value, name, _ in CONSTANTS}
-_CUED = tuple((Fraction(value), name, re.compile(cue, re.I)) for value, name, cue in CONSTANTS)
+NAMED = {name: Fraction(value) for value, name, *_ in CONSTANTS}
+_CUED = tuple(
+    (name, [re.compile(rf"(?<![a-z])(?:{unit})(?![a-z])", re.I) for unit in units if unit])
+    for _, name, *units in CONSTANTS
+)
 
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _NUMBER = re.compile(
@@ -170,6 +187,16 @@ def _pair(text: str, one: Quantity, other: Quantity) -> list[Quantity]:
     return []
 
 
-def constants(value: Fraction, text: str) -> list[str]:
-    """Names of the constants with this value whose cue stands in the text."""
-    return [name for constant, name, cue in _CUED if constant == value and cue.search(text)]
+def cued(text: str, near: str | None = None) -> list[str]:
+    """Names of the constants that may be used without being told: all their units stand in the text, one of them near."""
+    near = text if near is None else near
+    return [
+        name
+        for name, units in _CUED
+        if all(unit.search(text) for unit in units) and (not units or any(unit.search(near) for unit in units))
+    ]
+
+
+def constants(value: Fraction, text: str, near: str | None = None) -> list[str]:
+    """Those of `cued` that have this value."""
+    return [name for name in cued(text, near) if NAMED[name] == value]

@@ -9,7 +9,7 @@ What is covered, each by a test that tries to break it (tests/test_sandbox.py):
   processes  none but its own: no fork, no signals to others, no look into them; threads are allowed
              (64 where namespaces are allowed and no administrator runs this, else what memory holds)
   network    no sockets at all, not even local ones
-  writing    no file is made, changed or removed anywhere
+  writing    no file is made, changed or removed anywhere; what goes to /dev/null is gone
   reading    only the interpreter's own files, the system's libraries and the program itself
   secrets    no environment variable and no open file of the caller is passed on
 
@@ -24,8 +24,10 @@ It keeps accidents and ordinary malice in; do not run the code of someone who at
 
 from __future__ import annotations
 
-import json
+import fcntl
+import marshal
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -47,10 +49,15 @@ _SYSTEM = (
     "/usr/lib64",
     "/usr/local/lib",
     "/etc/ld.so.cache",
-    "/dev/null",
     "/dev/urandom",
 )
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "PYTHONINTMAXSTRDIGITS": "0",  # integers of any length are read and printed, as by a judge
+    "LC_ALL": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 class Limits(NamedTuple):
@@ -72,6 +79,7 @@ class Outcome(NamedTuple):
     stdout: str
     stderr: str
     seconds: float  # wall-clock
+    sure: bool = True  # False where it was the machine, perhaps, that ended the program: it was busy or had no memory
 
     @property
     def reason(self) -> str:
@@ -90,34 +98,50 @@ def run(
 
     `layers` are those tried. Raises UserError where this machine cannot keep another promise.
     """
-    with tempfile.TemporaryDirectory(prefix="assay-") as folder, tempfile.TemporaryFile() as given, \
+    _check_platform()
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder, _held(stdin) as given, \
             tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # fmt: skip
         program = Path(folder) / "prog.py"
         program.write_text(source, encoding="utf-8", errors="surrogatepass", newline="")
-        given.write(stdin.encode("utf-8", "surrogateescape"))
-        given.seek(0)
         # Python without the user's packages, start-up files and variables, in a folder that nothing is imported from:
         # what -I means, and hashing fixed besides, so that a run can be repeated.
         command = [sys.executable, "-P", "-s", "-B", str(program)]
         orders = {
             "parent": os.getpid(), "command": command, "environment": _ENVIRONMENT, "layers": layers,
-            "without": without, "filter": (filters.program() or b"").hex(),
-            "limits": {"CPU": limits.seconds, "AS": limits.memory, "FSIZE": limits.output, "NOFILE": 64, "CORE": 0},
-            "threads": THREADS,
-            "readable": [folder, *_libraries(), *_SYSTEM],
+            "without": without, "filter": {
+                name: (filters.program(opening) or b"").hex() for name, opening in (("alone", False), ("beside", True))
+            },
+            "limits": {
+                "CPU": limits.seconds, "AS": limits.memory, "FSIZE": limits.output, "NOFILE": 64, "CORE": 0,
+                "STACK": -1,  # as deep as its memory
+            },
+            "threads": THREADS, "readable": [folder, *_libraries(), *_SYSTEM], "writable": [os.devnull],
         }  # fmt: skip
         start = time.monotonic()
-        code, timed_out = _imprisoned(orders, folder, (given, out, err), limits.patience)
+        code, timed_out, used = _imprisoned(orders, folder, (given, out, err), limits.patience)
         seconds = time.monotonic() - start
         written = [os.fstat(file.fileno()).st_size for file in (out, err)]
         stdout, stderr = (_text(file) for file in (out, err))
         if max(written) >= limits.output:
             return Outcome("output", stdout, stderr, seconds)
-        if timed_out or code in (-signal.SIGKILL, -signal.SIGXCPU):
+        if timed_out:
+            return Outcome("time", stdout, stderr, seconds, sure=False)
+        if code == -signal.SIGKILL and used < limits.seconds - 1:  # no program can do this to itself
+            return Outcome("memory", stdout, stderr, seconds, sure=False)
+        if code in (-signal.SIGKILL, -signal.SIGXCPU):
             return Outcome("time", stdout, stderr, seconds)
         if code and stderr.rstrip().rpartition("\n")[2].startswith("MemoryError"):
             return Outcome("memory", stdout, stderr, seconds)
         return Outcome("error" if code else "ok", stdout, stderr, seconds)
+
+
+def _held(stdin: str) -> IO[bytes]:
+    """A file in memory that nobody can change. /dev/stdin opens it again, which is refused for one in a folder."""
+    file = os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "r+b")
+    file.write(stdin.encode("utf-8", "surrogateescape"))
+    file.seek(0)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return file
 
 
 def _text(file: IO[bytes]) -> str:
@@ -132,14 +156,15 @@ def _libraries() -> list[str]:
 
 def _imprisoned(
     orders: dict[str, Any], folder: str, streams: tuple[IO[bytes], ...], patience: float
-) -> tuple[int, bool]:
-    """(exit status, whether the wall clock ran out) of the program. Raises UserError where it must not run here."""
-    if not sys.platform.startswith("linux"):
-        raise UserError("programs run only on Linux, whose kernel keeps them from the network and from files")
+) -> tuple[int, bool, float]:
+    """(exit status, whether the wall clock ran out, seconds of the processor) of the program.
+
+    Raises UserError where it must not run here.
+    """
     from stages.lib.sandbox import jail
 
-    with tempfile.TemporaryFile("w+") as told:
-        json.dump(orders, told)
+    with tempfile.TemporaryFile() as told:
+        marshal.dump(orders, told)  # for the same Python, which then imports less than for JSON
         told.seek(0)
         heard, report = os.pipe()
         try:
@@ -153,17 +178,18 @@ def _imprisoned(
         with open(heard, encoding="utf-8") as file:
             said, _, failed = file.read().partition("\n")  # until the program starts
         try:
-            code, timed_out = child.wait(patience), False
-        except subprocess.TimeoutExpired:
-            child.kill()
-            code, timed_out = child.wait(), True
+            timed_out = not _ends(child.pid, patience)
         except BaseException:  # interrupted: leave nothing behind
             child.kill()
             child.wait()
             raise
+        if timed_out:
+            child.kill()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
     if not said:
         raise UserError(f"the sandbox did not start; the limits may be too small ({orders['limits']})")
-    lacking = sorted({*json.loads(said)} - {*orders["without"]})
+    lacking = sorted({*said.split()} - {*orders["without"], "standing"})
     if lacking:
         raise UserError(
             f"this machine cannot keep a program to its limits ({', '.join(lacking)}), so none is run; "
@@ -171,4 +197,17 @@ def _imprisoned(
         )
     if failed:
         raise UserError(f"the sandbox cannot start {orders['command'][0]} ({failed})")
-    return code, timed_out
+    return child.returncode, timed_out, usage.ru_utime + usage.ru_stime
+
+
+def _ends(process: int, patience: float) -> bool:
+    """Whether a process ends in this time. `Popen.wait` looks only every 50 milliseconds; most programs take less."""
+    with open(os.pidfd_open(process), "rb") as descriptor:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(1000 * patience))
+
+
+def _check_platform() -> None:
+    if not sys.platform.startswith("linux"):
+        raise UserError("programs run only on Linux, whose kernel keeps them from the network and from files")

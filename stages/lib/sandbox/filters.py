@@ -2,7 +2,8 @@
 
 Everything else is allowed: an interpreter needs a hundred calls, and which ones changes with every libc. What is refused
 is what reaches out of the process: sockets, new processes, signals to others, any change of a file, namespaces, and the
-kernel's own doors. Threads are allowed, and so is reading files, which Landlock narrows down (`jail.py`).
+kernel's own doors. Threads are allowed, and so is reading files, which Landlock narrows down (`jail.py`). Opening files
+for writing, too, is left to Landlock where it stands: a filter sees no path, and writing to /dev/null must go.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import platform
 import struct
+from functools import lru_cache
 
 # name -> number on x86_64 and aarch64 (-: the call does not exist there)
 _REFUSED = """
@@ -36,7 +38,7 @@ _NUMBERS = {  # calls that are looked at more closely
     "open": (2, None), "openat": (257, 56), "openat2": (437, 437),
     "clone": (56, 220), "clone3": (435, 435), "prlimit64": (302, 261),
 }  # fmt: skip
-_CHANGING = 0o1 | 0o2 | 0o100 | 0o1000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC
+_WRITING, _CHANGING = 0o1 | 0o2, 0o100 | 0o1000  # O_WRONLY, O_RDWR; O_CREAT, O_TRUNC
 _THREAD = 0x10000  # CLONE_THREAD
 _X32 = 0x40000000  # the second numbering of x86_64
 
@@ -45,8 +47,13 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 _NR, _ARCH = 0, 4  # offsets in struct seccomp_data; its arguments are 64 bits wide
 
 
-def program() -> bytes | None:
-    """The filter as an array of struct sock_filter, None for a kind of processor that is not known here."""
+@lru_cache
+def program(opening: bool = False) -> bytes | None:
+    """The filter as an array of struct sock_filter, None for a kind of processor that is not known here.
+
+    `opening`: files may be opened for writing, as far as this layer goes. Truncating by opening for reading may not be,
+    which Landlock did not look at before its third version.
+    """
     if platform.system() != "Linux" or platform.machine() not in _ARCHITECTURES:
         return None
     audit, column = _ARCHITECTURES[platform.machine()]
@@ -56,7 +63,10 @@ def program() -> bytes | None:
         code += _when(number, [(_RETURN, 0, 0, _ERROR | errno.EPERM)])
     close = {name: numbers[column] for name, numbers in _NUMBERS.items()}
     for name, flags in (("open", 1), ("openat", 2)):
-        code += _when(close[name], _argument(flags, _ANY_BIT, _CHANGING, refused=True))
+        then = _argument(flags, _ANY_BIT, _CHANGING if opening else _WRITING | _CHANGING, refused=True)
+        if opening:
+            then = [then[0], (_ANY_BIT, 0, 1, _WRITING), (_RETURN, 0, 0, _ALLOW), *then[1:]]
+        code += _when(close[name], then)
     code += _when(close["clone"], _argument(0, _ANY_BIT, _THREAD, refused=False))
     code += _when(close["prlimit64"], _argument(0, _EQUAL, 0, refused=False))  # of other processes
     for name in ("clone3", "openat2"):  # their flags lie in memory; libc falls back to the calls above

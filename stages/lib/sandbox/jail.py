@@ -1,19 +1,19 @@
 """The child's side of the sandbox: a fresh interpreter that gives up its rights, then becomes the program.
 
-It runs as `python -I -S jail.py` with its orders as JSON on descriptor `orders`, and writes on descriptor `report` which
-protections it could not set up. It imports nothing of this project, because nothing of it is in reach.
+It runs as `python -I -S jail.py` with its orders (marshalled) on descriptor `orders`, and writes on descriptor `report`
+which protections it could not set up. It imports nothing of this project, because nothing of it is in reach, and little
+else: programs are many and short, and most of their time is this start.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import json
+import marshal
 import os
 import resource
 import struct
 import sys
-from typing import Any
 
 # Which layers keep which promise; one of them is enough. Each is tried, so where the kernel has all there are two locks.
 KEPT_BY = {
@@ -28,19 +28,20 @@ _FILTER_MODE = 2
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # landlock(7): equal numbers on every processor
 _PATH_BENEATH, _O_PATH = 1, 0o10000000
 _EVERY_RIGHT = (1 << 13) - 1  # of the first version of Landlock: to execute, read, write, list, make, remove
-_READ_FILE, _READ_FOLDER = 1 << 0 | 1 << 2, 1 << 3  # execute and read
+_READ_FILE, _READ_FOLDER, _WRITE_FILE = 1 << 0 | 1 << 2, 1 << 3, 1 << 1  # execute and read; write
 
 
-def limits(orders: dict[str, Any]) -> None:
+def limits(orders: dict) -> None:
     """Processor seconds, bytes of address space, bytes of a file, open files, no core. Inherited by the program."""
     for name, value in orders["limits"].items():
         kind = getattr(resource, f"RLIMIT_{name}")
         _, most = resource.getrlimit(kind)
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
+        if most != resource.RLIM_INFINITY:
+            value = most if value == resource.RLIM_INFINITY else min(value, most)
         resource.setrlimit(kind, (value, value))
 
 
-def namespaces(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
+def namespaces(libc: ctypes.CDLL, orders: dict) -> bool:
     """A network without any interface, and nobody's rights. Not allowed everywhere: containers often refuse it."""
     if libc.unshare(_NEW_USER | _NEW_NET | _NEW_IPC) != 0:
         return False
@@ -48,18 +49,19 @@ def namespaces(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
     return True
 
 
-def landlock(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
-    """Of the whole file system only `readable` can be read, and nothing written (Linux 5.13, where switched on)."""
+def landlock(libc: ctypes.CDLL, orders: dict) -> bool:
+    """Of the whole file system only `readable` can be read and `writable` written (Linux 5.13, where switched on)."""
     attributes = struct.pack("=Q", _EVERY_RIGHT)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     if ruleset < 0:
         return False
-    for path in orders["readable"]:
+    for path in orders["readable"] + orders["writable"]:
         try:
             beneath = os.open(path, _O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # not on this system
         rights = _READ_FILE | (_READ_FOLDER if os.path.isdir(path) else 0)
+        rights |= _WRITE_FILE if path in orders["writable"] else 0
         libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, beneath), 0)
         os.close(beneath)
     done = libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0
@@ -67,16 +69,16 @@ def landlock(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
     return done
 
 
-def seccomp(libc: ctypes.CDLL, orders: dict[str, Any]) -> bool:
+def seccomp(libc: ctypes.CDLL, code: str) -> bool:
     """The filter of system calls (`filters.py`)."""
-    if not orders["filter"]:
+    if not code:
         return False
-    code = ctypes.create_string_buffer(bytes.fromhex(orders["filter"]))
+    code = ctypes.create_string_buffer(bytes.fromhex(code))
     head = struct.pack("@HP", (len(code) - 1) // 8, ctypes.addressof(code))
     return libc.prctl(_SET_SECCOMP, ctypes.c_ulong(_FILTER_MODE), head, 0, 0) == 0
 
 
-def imprison(orders: dict[str, Any]) -> list[str]:
+def imprison(orders: dict) -> list[str]:
     """Set up every layer that the kernel offers; the promises that none of them keeps."""
     libc = ctypes.CDLL(None, use_errno=True)
     limits(orders)
@@ -91,18 +93,19 @@ def imprison(orders: dict[str, Any]) -> list[str]:
         os._exit(1)
     if "landlock" in orders["layers"] and landlock(libc, orders):
         standing.add("landlock")
-    if "filter" in orders["layers"] and seccomp(libc, orders):
+    beside = "beside" if "landlock" in standing else "alone"
+    if "filter" in orders["layers"] and seccomp(libc, orders["filter"][beside]):
         standing.add("filter")
     return [promise for promise, layers in KEPT_BY.items() if not standing & {*layers}]
 
 
 def main() -> None:
     orders_from, report_to = map(int, sys.argv[1:])
-    with open(orders_from) as file:
-        orders = json.load(file)
+    with open(orders_from, "rb") as file:
+        orders = marshal.load(file)
     os.set_inheritable(report_to, False)  # closes when the program starts
     lacking = imprison(orders)
-    os.write(report_to, json.dumps(lacking).encode())
+    os.write(report_to, " ".join(["standing", *lacking]).encode())
     if set(lacking) <= set(orders["without"]):
         try:
             os.execve(orders["command"][0], orders["command"], orders["environment"])

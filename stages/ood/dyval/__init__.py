@@ -1,15 +1,14 @@
 """DyVal: problems made from random graphs, so that none can have been seen and all have an exact answer.
 
-Seven tasks, the three orders of description, distractors, deleted descriptions, cycles, and the scoring of Zhu et al.
-2024 (arXiv 2309.17167; microsoft/promptbench, MIT). What is done otherwise, and why, stands in each task's file: labels
-are balanced by construction at every depth, distractors hang on the graph and have its forms and names, and what was
-broken says N/A. Every item is a pure function of (seed, split, task, level, number, knobs).
+Seven tasks, the three orders of description, distractors, deleted descriptions and cycles of Zhu et al. 2024 (arXiv
+2309.17167; microsoft/promptbench, MIT). What is done otherwise, and why, stands in each task's file: labels are balanced
+by construction at every depth, distractors hang on the graph and have its forms and names, and what was broken says
+N/A. Every item is a pure function of (seed, split, task, level, number, knobs).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 from stages.lib import seeds
@@ -20,6 +19,7 @@ from stages.ood.dyval import (
     arithmetic,
     bool_logic,
     deductive_logic,
+    graphs,
     linear_equation,
     max_sum_path,
     proof,
@@ -28,14 +28,12 @@ from stages.ood.dyval import (
 )
 from stages.ood.dyval.levels import DEFAULT, LEVELS, ORDERS, TASKS, Knobs, knobs_of
 from stages.ood.dyval.names import names
-from stages.ood.dyval.scoring import score
 from stages.ood.dyval.statements import arrange, needed, operands, renamed
 
 __all__ = [
-    "DEFAULT", "LEVELS", "MODULES", "ORDERS", "TASKS", "VERSION", "check", "drawn", "problem", "problems", "rederive",
-    "score", "sentences", "training_text", "with_names",
+    "DEFAULT", "LEVELS", "MODULES", "ORDERS", "TASKS", "VERSION", "check", "problem", "problems", "rederive", "sentences",
 ]  # fmt: skip
-VERSION = 1
+VERSION = 2
 BLOCK = 12  # items among which every answer of a closed task stands equally often
 ATTEMPTS = 1000
 MODULES = {
@@ -46,7 +44,7 @@ MODULES = {
 
 
 def problems(
-    task: str, n: int, seed: int, level: int = DEFAULT, order: str = "topological", split: str = "test", **knobs: Any
+    task: str, n: int, seed: int, level: int = DEFAULT, order: str = "random", split: str = "test", **knobs: Any
 ) -> list[Problem]:
     """The first n items of a task at a level, with single knobs of the level changed. Raises UserError for a wrong one."""
     made = knobs_of(task, level, knobs)
@@ -76,20 +74,10 @@ def _sample(task: str, item: str, number: int, seed: int, level: int, order: str
         def draw(field: str, attempt: int = attempt) -> Any:
             return seeds.rng(seed, "ood", "dyval", VERSION, item, attempt, field)
 
-        made = drawn(task, level, order, knobs, label, broken, draw)
+        made = MODULES[task].sample(draw, knobs, label, broken)
         if made:
-            return made
-    raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; use a lower depth or width")
-
-
-def drawn(
-    task: str, level: int, order: str, knobs: Knobs, label: int, broken: bool, draw: Any
-) -> dict[str, Any] | None:
-    """The params of an item whose answer is of class `label`; None where the draw leads nowhere."""
-    made = MODULES[task].sample(draw, knobs, label, broken)
-    if not made:
-        return None
-    return {"task": task, "level": level, "order": order, "broken": broken, **_named(made, order, draw)}
+            return {"task": task, "level": level, "order": order, "broken": broken, **_named(made, order, draw)}
+    raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; change a knob")
 
 
 def _wish(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[int, bool]:
@@ -104,25 +92,21 @@ def _wish(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[i
 
 def _named(made: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
     """The same with words for numbers, told in order."""
-    numbers = {name for statement in made["statements"] for name in (statement[0], *operands(statement))}
     asked = made["asked"] if isinstance(made["asked"], list) else [made["asked"]]
-    top = max([*numbers, *asked, -1]) + 1
-    made = with_names(made, dict(enumerate(names(draw("names"), top))))
-    return {**made, "statements": arrange(made["statements"], order, draw)}
-
-
-def with_names(params: Mapping[str, Any], word: Mapping[Any, str]) -> dict[str, Any]:
-    """The same with other names wherever there are names."""
-    asked = params["asked"]
-    new = {
-        **params,
-        "statements": [renamed(statement, word) for statement in params["statements"]],
-        "asked": [word[one] for one in asked] if isinstance(asked, list) else word[asked],
-    }
-    if "observed" in params:
-        new["observed"] = [word[params["observed"][0]], params["observed"][1]]
-    if "coefficients" in params:
-        new["coefficients"] = [[word[one[0]]] if isinstance(one, list) else one for one in params["coefficients"]]
+    numbers = [name for statement in made["statements"] for name in (statement[0], *operands(statement))]
+    word = names(draw("names"), max([*numbers, *asked, -1]) + 1)
+    statements = [renamed(statement, word) for statement in made["statements"]]
+    asked = [word[one] for one in asked]
+    if order == "random" or not statements or statements[0][1] != graphs.TO:
+        statements = arrange(statements, order, draw)
+    elif order == "topological":  # graphs keep their hidden order: in another one a path would show
+        statements.reverse()
+    new = {**made, "statements": statements}
+    new["asked"] = asked if isinstance(made["asked"], list) else asked[0]
+    if "observed" in made:
+        new["observed"] = [word[made["observed"][0]], made["observed"][1]]
+    if "coefficients" in made:
+        new["coefficients"] = [[word[one[0]]] if isinstance(one, list) else one for one in made["coefficients"]]
     return new
 
 
@@ -151,21 +135,6 @@ def _tops(params: Mapping[str, Any]) -> list[str]:
     if "observed" in params:
         return [params["observed"][0]]
     return params["asked"] if isinstance(params["asked"], list) else [params["asked"]]
-
-
-def training_text(problem: Problem) -> tuple[str, str]:
-    """(question told in topological order, inferences with `Thus, the answer is <<<v>>>`), DyVal's form for training:
-    decimals of eight places, the two unknowns of an equation with a space between."""
-    params = dict(problem.program.params)
-    params["statements"] = arrange(params["statements"], "topological", lambda field: seeds.rng(problem.id, field))
-    question, steps, answer = rederive(params)
-    parts = answer.strip("()").split(", ") if params["task"] in ("arithmetic", "linear_equation") else [answer]
-    shown = " ".join(part if part == "N/A" else _decimal(part) if "/" in part else part for part in parts)
-    return question, "\n".join([step.text for step in steps[:-1]]) + f"\n\nThus, the answer is <<<{shown}>>>"
-
-
-def _decimal(fraction: str) -> str:
-    return f"{float(Fraction(fraction)):.8f}".rstrip("0")
 
 
 def check(problem: Problem) -> list[str]:

@@ -1,26 +1,29 @@
 """Abductive logic: one thing is observed; what follows, against the rules, for something it may come from?
 
-A rule whose conclusion is seen to be wrong has a premise that is not true: all operands of an OR are then False, the
-operand of a NOT is True, and of an AND nothing is known; a conclusion that is right tells nothing. The answer follows
-the path of rules from the observed name down to the asked one. The tree is drawn first, with room for both answers, so
-that neither its size nor its operations tell; then the asked leaf, and the signs on its path. N/A is a path that breaks
-somewhere and looks whole everywhere else.
+A rule whose conclusion is seen to be wrong has a premise that is not true: no part of an OR holds then, nor that of a
+NOT, and of an AND nothing is known; a conclusion that is right tells nothing. The asked name stands in several rules, in
+one as it is and in another negated, and the answer follows whichever path of rules down from the observed name leads on
+to it. The tree is drawn first, with room for all answers, so that neither its size nor its operations tell, nor any rule
+that holds the asked name; then the signs. N/A is where every path breaks, at a rule that tells nothing or at an AND, and
+looks whole everywhere else.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from stages.lib.records import Step
-from stages.ood.dyval import bool_logic, rules, trees
+from stages.ood.dyval import rules, trees
 from stages.ood.dyval.levels import Rules
 from stages.ood.dyval.statements import Statement
 
 ANSWER_TYPE = "boolean"
 CLASSES = 3
 LABELS = (True, False, None)
-WEIGHTS = (0.2, 0.4, 0.4)  # of and, or, not, beside the path
+WEIGHTS = (0.25, 0.5, 0.25)  # of and, or, not
+STUCK = 2  # at most so many paths over an AND lead to the asked name, too
 sentence = rules.sentence
 
 
@@ -31,27 +34,53 @@ def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] 
     for statement in statements:
         if statement:
             statement[3] = rng.random() < 0.5
+            statement.append([statement[1] == "not" or rng.random() < 0.5 for _ in statement[2]])
     paths = _paths(statements, 0)
     clear = [path for path in paths if all(statements[name][1] != "and" for name in path[:-1])]
-    by_last = [[path for path in clear if statements[path[-2]][1] == last] for last in ("not", "or")]
-    # Both answers must be possible in every tree, or its shape would tell; a single rule has room for one only.
-    if not all(by_last) and (knobs.depth > 2 or label < 2 and not by_last[label] or not clear):
+    pairs = [
+        (one, other)
+        for one in clear
+        for other in clear
+        if one[-2] != other[-2] and _negated(statements, one, -1) < _negated(statements, other, -1)
+    ]
+    if not pairs:
         return None
-    wished = LABELS[label]
-    if wished is None:
-        stuck = [path for path in paths if path not in clear]
-        path = rng.choice(stuck if stuck and rng.random() < 1 / 3 else rng.choice([some for some in by_last if some]))
-    else:
-        path = rng.choice(by_last[label])
+    pair = rng.choice(pairs)
+    ways = list(pair)  # to the asked name, no two in one rule
+    stuck = [path for path in paths if path not in clear]
+    for path in rng.sample(stuck, min(len(stuck), rng.randint(0, STUCK))):
+        ways += [path] if path[-2] not in [way[-2] for way in ways] else []
     observed = rng.random() < 0.5
-    breaks = rng.randrange(len(path) - 1) if wished is None and path in clear else None
-    value = observed
-    for place, name in enumerate(path[:-1]):  # after a break, as if there had been none
-        statements[name][3] = value if place == breaks else not value
-        value = statements[name][1] == "not"
+    _sign(rng, statements, ways, observed, LABELS[label])
+    asked = pair[0][-1]
+    for way in ways:
+        below = statements[way[-2]][2]
+        below[below.index(way[-1])] = asked
     kept = [statement for statement in statements if statement]
     extra = aside(draw("distractors"), kept, len(statements), trees.share(len(kept), knobs.distractors))
-    return {"statements": kept + extra, "asked": path[-1], "observed": [0, observed]}
+    return {"statements": kept + extra, "asked": asked, "observed": [0, observed]}
+
+
+def _negated(statements: list[Statement], path: Sequence[int], place: int) -> bool:
+    """Whether the rule above names what stands at a place of the path in the negative: then it is True if that fails."""
+    _, _, below, _, negated = statements[path[place - 1]]
+    return negated[below.index(path[place])]
+
+
+def _sign(
+    rng: random.Random, statements: list[Statement], ways: Sequence[Sequence[int]], observed: bool, label: bool | None
+) -> None:
+    """Conclude so that of the first two ways, to False and to True, the wished one leads on and the other breaks once."""
+    statements[0][3] = not observed
+    done = {0}
+    shared = [one for one, other in zip(*ways[:2], strict=True) if one == other]
+    for way, value in zip(ways, (False, True, *[None] * len(ways)), strict=False):
+        own = [place for place in range(1, len(way) - 1) if way[place] not in done]
+        breaks = rng.choice([place for place in own if way[place] not in shared]) if value in (False, True) else None
+        for place in own:
+            intact = not _negated(statements, way, place)
+            statements[way[place]][3] = intact != (place == breaks and value != label)
+            done.add(way[place])
 
 
 def _paths(statements: list[Statement], name: int) -> list[list[int]]:
@@ -66,12 +95,12 @@ def aside(rng: random.Random, statements: list[Statement], names: int, count: in
     known = list(dict.fromkeys(one for statement in statements for one in (statement[0], *statement[2])))
     top, made = names, []
     for _ in range(count):
-        _, operation, below, sign = rng.choice(statements)
+        _, operation, below, sign, negated = rng.choice(statements)
         operands = [rng.choice(known), *range(top, top + len(below) - 1)]
         top += len(below)
         rng.shuffle(operands)
         known.append(top - 1)
-        made.append([top - 1, operation, operands, sign])
+        made.append([top - 1, operation, operands, sign, negated])
     return made
 
 
@@ -84,43 +113,32 @@ def ask(params: dict[str, Any]) -> tuple[str, str]:
 
 
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
-    name, value = params["observed"]
-    steps = [Step(text=f"{name} is {value}", value=str(value))]
-    way = _way(params["statements"], name, params["asked"])
-    if way is None:
-        return [*steps, Step(text=f"no rules lead from {name} to {params['asked']}", value="N/A")], "N/A"
-    for statement, below in way:
-        name, operation, operands, sign = statement
-        line = f"{rules.said(statement)}: {name} is {rules.WORDS[value]}"
-        wrong = f"so {bool_logic.formula(operation, operands)} is not true"
-        if value is None or value == sign:
-            value, line = None, f"{line}, which says nothing of the premise, so {below} is N/A"
-        elif operation == "and":
-            value, line = None, f"{line}, {wrong}, which leaves {below} N/A"
-        else:
-            value = operation == "not"
-            line = f"{line}, {wrong} and {below} is {value}"
-        steps.append(Step(text=line, value=rules.WORDS[value]))
-    return steps, rules.WORDS[value]
-
-
-def _way(statements: list[Statement], observed: str, asked: str) -> list[tuple[Statement, str]] | None:
-    """(rule, operand it leads to) from the observed name down to the asked one; None where a rule is missing."""
-    above: dict[str, list[Statement]] = {}
-    for statement in statements:
-        for one in statement[2]:
-            above.setdefault(one, []).append(statement)
-    came: dict[str, tuple[Statement, str]] = {}
-    queue = [asked]
+    statements, asked, (observed, value) = params["statements"], params["asked"], params["observed"]
+    ways, known, queue = _above(statements, asked), {observed: value}, [observed]
+    steps = [Step(text=f"{observed} is {value}", value=str(value))]
     for name in queue:
-        for statement in above.get(name, []):
-            if statement[0] not in came:
-                came[statement[0]] = (statement, name)
-                queue.append(statement[0])
-    way, name = [], observed
-    while name != asked:
-        if name not in came:
-            return None
-        way.append(came[name])
-        name = came[name][1]
-    return way
+        for statement in statements:
+            on = [one for one in statement[2] if one in ways] if statement[0] == name else []
+            said = f"{rules.said(statement)}: {name} is {known[name]}"
+            wrong = f"{said}, so {rules.premised(statement)} is not true"
+            for one in on:
+                if known[name] == statement[3]:
+                    steps.append(Step(text=f"{said}, which says nothing of the premise: {one} is N/A", value="N/A"))
+                elif statement[1] == "and":
+                    steps.append(Step(text=f"{wrong}, which leaves {one} N/A", value="N/A"))
+                else:
+                    known[one] = statement[4][statement[2].index(one)]
+                    steps.append(Step(text=f"{wrong} and {one} is {known[one]}", value=str(known[one])))
+                    queue.append(one)
+            if asked in known:
+                return steps, str(known[asked])
+    return [*steps, Step(text=f"nothing tells {asked}", value="N/A")], "N/A"
+
+
+def _above(statements: list[Statement], asked: str) -> set[str]:
+    """The asked name and all whose rules lead down to it."""
+    found, before = {asked}, 0
+    while len(found) != before:
+        before = len(found)
+        found |= {statement[0] for statement in statements if found & {*statement[2]}}
+    return found

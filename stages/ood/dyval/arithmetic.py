@@ -7,7 +7,7 @@ or `FINEST` below the line (there they reach 4e20), so the answer is a whole num
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import isqrt
 from typing import Any
@@ -78,30 +78,40 @@ def sample(draw: Any, knobs: Trees, label: int, broken: bool) -> dict[str, Any] 
     extra = trees.distractors(draw("distractors"), statements, knobs.distractors, apply, values)
     if extra is None:
         return None
-    if broken:
-        statements = broken_up(draw, statements, [asked], knobs, values, lambda found: found.get(asked))
+    if knobs.deleted or knobs.cycles:
+        statements = damaged(
+            draw, statements, [asked], knobs, values, broken, lambda found: found.get(asked), len(statements + extra)
+        )
     return statements and {"statements": statements + extra, "asked": asked}
 
 
-def broken_up(
-    draw: Any, statements: list[Statement], asked: list[Any], knobs: Any, values: dict[Any, Value], answer: Any
-) -> list[Statement] | None:
-    """The statements with circles closed and sentences taken out. answer(values): of the whole problem, or None."""
+def damaged(
+    draw: Any, statements: list[Statement], asked: list[Any], knobs: Any, values: dict[Any, Value], broken: bool,
+    answer: Callable[[dict[Any, Value]], Any], first: int,
+) -> list[Statement] | None:  # fmt: skip
+    """The statements and those of another tree, its names from `first` on, one of them damaged (`trees.damaged`).
+    answer(values): of the whole problem, or None."""
+    other = trees.grow(draw("beside"), knobs, OPERATIONS, UNARY, leaf, apply, first)
+    if other is None:
+        return None
+    root = other[0][-1][0]
+    ours = trees.Side(statements, asked, _undetermined(statements, asked, values, answer))
+    beside = trees.Side(other[0], [root], _undetermined(other[0], [root], other[1], lambda found: found.get(root)))
+    return trees.damaged(draw, ours, beside, knobs, broken, UNARY)
+
+
+def _undetermined(
+    statements: list[Statement], asked: list[Any], values: dict[Any, Value], answer: Callable[[dict[Any, Value]], Any]
+) -> Callable[[Any], bool]:
     truth = answer(values)
 
     def undetermined(name: Any) -> bool:
-        for other in other_values(values[name]):
-            found = answer(trees.evaluate(statements, asked, apply, {name: other}))
-            if found is not None and found != truth:
-                return True
-        return False
+        found = (
+            answer(trees.evaluate(statements, asked, apply, {name: other})) for other in other_values(values[name])
+        )
+        return any(one is not None and one != truth for one in found)
 
-    left = statements
-    if knobs.deleted:
-        left = trees.without_some(draw("deleted"), statements, asked, knobs.deleted, undetermined)
-    if knobs.cycles and left:
-        left = trees.with_circles(draw("cycles"), left, asked, knobs.cycles, UNARY)
-    return left
+    return undetermined
 
 
 def other_values(value: Value) -> tuple[Value, ...]:

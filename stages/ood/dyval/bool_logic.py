@@ -20,7 +20,7 @@ ANSWER_TYPE = "boolean"
 CLASSES = 2
 UNARY = ("not",)
 OPERATIONS = ("and", "or", "not")
-WORLDS, TRIES = 64, 16
+WORLDS = 64
 ALL = (1 << WORLDS) - 1
 
 
@@ -35,59 +35,61 @@ def apply(operation: str, values: Sequence[int]) -> int:
 
 
 def world(rng: random.Random, classes: Sequence[int], label: int, leaves: Sequence[int]) -> int | None:
-    """The number of an assignment of class `label` (each class a bit per assignment); None unless every class has one.
+    """The number of an assignment of class `label` (each class a bit per assignment); None unless all can be alike.
 
-    How many leaves are True is drawn before, the same for every label, and met as nearly as some tries allow: else the
-    number of times that `False` is written would tell the answer.
+    How many leaves are True is drawn before, of the numbers that every class can have in this graph: else the number of
+    facts that fail would tell the answer.
     """
-    if not all(classes):
-        return None
-    wished = rng.getrandbits(len(leaves)).bit_count()
-    places = [place for place in range(classes[label].bit_length()) if classes[label] >> place & 1]
-    tried = rng.sample(places, min(TRIES, len(places)))
-    return min(tried, key=lambda place: abs(sum(leaf >> place & 1 for leaf in leaves) - wished))
+    by_class: list[dict[int, list[int]]] = []
+    for places in classes:
+        found: dict[int, list[int]] = {}
+        for place in range(places.bit_length()):
+            if places >> place & 1:
+                found.setdefault(sum(leaf >> place & 1 for leaf in leaves), []).append(place)
+        by_class.append(found)
+    shared = sorted(set.intersection(*map(set, by_class)))
+    return rng.choice(by_class[label][rng.choice(shared)]) if shared else None
 
 
 def sample(draw: Any, knobs: Trees, label: int, broken: bool) -> dict[str, Any] | None:
-    rng = draw("graph")
-    statements, values = trees.grow(rng, knobs, OPERATIONS, UNARY, lambda r, _: r.getrandbits(WORLDS), apply)
+    made = _grown(draw("graph"), knobs, label)
+    if made is None:
+        return None
+    statements, truth = made
     asked = statements[-1][0]
-    leaves = [statement[2] for statement in statements if statement[1] == LEAF]
-    chosen = world(rng, (values[asked] ^ ALL, values[asked]), label, leaves)
+    extra = trees.distractors(draw("distractors"), statements, knobs.distractors, apply, truth)
+    if knobs.deleted or knobs.cycles:
+        other = _grown(draw("beside"), knobs, draw("other label").randrange(CLASSES), len(statements + extra))
+        if other is None:
+            return None
+        sides = (trees.Side(one, [one[-1][0]], _undetermined(one, found)) for one, found in (made, other))
+        statements = trees.damaged(
+            draw, *sides, knobs, broken, UNARY, lambda *circles: len(answers(*circles, asked)) != 1
+        )
+    return statements and {"statements": statements + extra, "asked": asked}
+
+
+def _grown(
+    rng: random.Random, knobs: Trees, label: int, first: int = 0
+) -> tuple[list[Statement], dict[Any, bool]] | None:
+    """A tree with truth values that give the wished answer; None where it has no room for both."""
+    statements, values = trees.grow(rng, knobs, OPERATIONS, UNARY, lambda r, _: r.getrandbits(WORLDS), apply, first)
+    top = values[statements[-1][0]]
+    chosen = world(rng, (top ^ ALL, top), label, [statement[2] for statement in statements if statement[1] == LEAF])
     if chosen is None:
         return None
     for statement in statements:
         if statement[1] == LEAF:
             statement[2] = bool(statement[2] >> chosen & 1)
-    truth = {name: bool(value >> chosen & 1) for name, value in values.items()}
-    extra = trees.distractors(draw("distractors"), statements, knobs.distractors, apply, truth)
-    if broken:
-        statements = _broken_up(draw, statements, asked, knobs, truth)
-    return statements and {"statements": statements + extra, "asked": asked}
+    return statements, {name: bool(value >> chosen & 1) for name, value in values.items()}
 
 
-def _broken_up(
-    draw: Any, statements: list[Statement], asked: int, knobs: Trees, truth: dict[Any, bool]
-) -> list[Statement] | None:
-    """Without a sentence, or with a circle, for which both answers can be right, or none."""
-
-    def undetermined(name: Any) -> bool:
-        return trees.evaluate(statements, [asked], apply, {name: not truth[name]})[asked] != truth[asked]
-
-    left = statements
-    if knobs.deleted:
-        left = trees.without_some(draw("deleted"), statements, [asked], knobs.deleted, undetermined)
-    if knobs.cycles:
-        rng = draw("cycles")
-        for _ in range(20):
-            closed = trees.with_circles(rng, left, [asked], knobs.cycles, UNARY)
-            if closed is None or knobs.deleted or len(answers(closed, asked, trees.cuts(left, closed))) != 1:
-                return closed
-        return None
-    return left
+def _undetermined(statements: list[Statement], truth: dict[Any, bool]) -> Any:
+    top = statements[-1][0]
+    return lambda name: trees.evaluate(statements, [top], apply, {name: not truth[name]})[top] != truth[top]
 
 
-def answers(closed: list[Statement], asked: Any, guessed: Sequence[Any]) -> list[bool]:
+def answers(closed: list[Statement], guessed: Sequence[Any], asked: Any) -> list[bool]:
     """The values of `asked` in all assignments that satisfy every statement; `guessed` names break all circles."""
     table = {statement[0]: statement for statement in closed}
     found = []

@@ -5,11 +5,12 @@ links              further operands of such an operation, taken from anywhere be
 dags               coefficients of the two equations that are described by a tree of their own
 nodes, min_links, max_links     of the general graphs
 distractors        thirds of the problem's own size that are added and that the answer does not need
-deleted, cycles    sentences taken out, links that close a circle: the answer becomes N/A
-unsolvable         the share of items to which `deleted` and `cycles` are done (they are nothing without it)
+deleted, cycles    sentences taken out, links that close a circle: the answer becomes N/A. Every item then tells of a
+                   second graph, too, to which as much is done in the items that keep their answer
+unsolvable         the share of items whose answer becomes N/A
 
 The names in DyVal: depth, num_children_per_node, extra_links_per_node, num_dags, num_nodes_per_sample,
-min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default but for abductive logic.
+min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default but for the logic of rules.
 """
 
 from __future__ import annotations
@@ -72,21 +73,22 @@ _TREES = {
     3: {"depth": 3, "width": 3, "distractors": 1},
     4: {"depth": 4, "distractors": 2},
 }
+_BOOLEAN = _TREES | {1: {"depth": 3, "links": 0}}  # a single operation shows its answer
 _EQUATIONS = {
     1: {"depth": 2, "links": 0},
     2: {"depth": 3},
     3: {"depth": 3, "dags": 2, "distractors": 1},
     4: {"depth": 4, "dags": 2, "distractors": 2},
 }
-_DEDUCTIVE = {1: {"depth": 2}, 2: {"depth": 3}, 3: {"depth": 4, "distractors": 1}, 4: {"depth": 5, "distractors": 2}}
-_ABDUCTIVE = {  # deeper, since one path is all that is needed; a single rule could not hide its answer
+_DEDUCTIVE = {1: {"depth": 3}, 2: {"depth": 4}, 3: {"depth": 4, "distractors": 2}, 4: {"depth": 5, "distractors": 2}}
+_ABDUCTIVE = {  # some paths are all that is needed
     1: {"depth": 3, "width": 3},
     2: {"depth": 4},
     3: {"depth": 4, "width": 3, "distractors": 1},
     4: {"depth": 5, "width": 3, "distractors": 2},
 }
 _GRAPHS = {
-    1: {"nodes": 6},
+    1: {"nodes": 8},
     2: {"nodes": 10},
     3: {"nodes": 14, "distractors": 1},
     4: {"nodes": 18, "min_links": 2, "max_links": 4, "distractors": 2},
@@ -96,7 +98,7 @@ LEVELS: dict[str, dict[int, Knobs]] = {
     for task, kind, table in (
         ("arithmetic", Trees, _TREES),
         ("linear_equation", Equations, _EQUATIONS),
-        ("bool_logic", Trees, _TREES),
+        ("bool_logic", Trees, _BOOLEAN),
         ("deductive_logic", Rules, _DEDUCTIVE),
         ("abductive_logic", Rules, _ABDUCTIVE),
         ("reachability", Graphs, _GRAPHS),
@@ -107,7 +109,7 @@ DEFAULT = 2
 TASKS = tuple(LEVELS)
 
 _ALLOWED = {
-    "depth": (2, 7), "width": (2, 5), "links": (0, 4), "dags": (0, 6), "nodes": (4, 200), "min_links": (0, 10),
+    "depth": (2, 7), "width": (2, 5), "links": (0, 4), "dags": (0, 6), "nodes": (8, 200), "min_links": (0, 10),
     "max_links": (1, 10), "distractors": (0, 20), "deleted": (0, 10), "cycles": (0, 5), "unsolvable": (0, 1),
 }  # fmt: skip
 _LEAVES = 1000
@@ -132,12 +134,18 @@ def knobs_of(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
     knobs = knobs._replace(**changes)
     if getattr(knobs, "width", 0) ** (getattr(knobs, "depth", 1) - 1) > _LEAVES:
         raise UserError(f"dyval: depth {knobs.depth} with width {knobs.width} gives over {_LEAVES} leaves; lower one")
+    if task.endswith("logic") and knobs.depth < 3:
+        raise UserError(
+            f"dyval: {task} of depth {knobs.depth} shows its answer in one sentence; set depth to 3 or more"
+        )
     if getattr(knobs, "depth", 3) < 3 and knobs.distractors:
         raise UserError("dyval: a tree of depth 2 is too small to hide a distractor; set depth to 3 or more")
     if getattr(knobs, "cycles", 0) and knobs.depth < 3:
         raise UserError("dyval: a tree of depth 2 has no room for a cycle; set depth to 3 or more")
     if isinstance(knobs, Graphs) and knobs.min_links > knobs.max_links:
         raise UserError(f"dyval: min_links {knobs.min_links} is above max_links {knobs.max_links}")
+    if task == "max_sum_path" and knobs.max_links < 2:
+        raise UserError("dyval: where every node has one link there is one path at most; set max_links to 2 or more")
     if isinstance(knobs, Equations) and not knobs.dags and (knobs.deleted or knobs.cycles or knobs.distractors):
         raise UserError("dyval: with dags 0 nothing is described that could be deleted, closed or added to; set dags")
     return knobs

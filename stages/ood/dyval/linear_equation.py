@@ -51,8 +51,9 @@ def sample(draw: Any, knobs: Equations, label: int, broken: bool) -> dict[str, A
         known = [found.get(one[0]) if isinstance(one, list) else one for one in coefficients]
         return None if None in known else unknowns(known)
 
-    if broken:
-        statements = arithmetic.broken_up(draw, statements, roots, knobs, values, answer)
+    if knobs.deleted or knobs.cycles:
+        first = len(statements + extra)
+        statements = arithmetic.damaged(draw, statements, roots, knobs, values, broken, answer, first)
     if statements is None:
         return None
     return {"statements": statements + extra, "coefficients": coefficients, "asked": roots}
@@ -79,14 +80,23 @@ def fine(params: dict[str, Any]) -> bool:
     return bool(found) and max(one.denominator for one in found) <= FINEST
 
 
-def _equations(coefficients: Sequence[str]) -> list[str]:
+def _equations(coefficients: Sequence[int | str]) -> list[str]:
+    """`-5x - 8y = 6`, `x + nlj*y = 9`: numbers and names as one writes them."""
     a, b, c, d, e, f = coefficients
-    return [f"{left} x + {f'({right})' if right[0] == '-' else right} y = {total}" for left, right, total in
-            ((a, b, c), (d, e, f))]  # fmt: skip
+    return [f"{_left(one, other)} = {total}" for one, other, total in ((a, b, c), (d, e, f))]
+
+
+def _left(x: int | str, y: int | str) -> str:
+    terms = [(factor, letter) for factor, letter in ((x, "x"), (y, "y")) if factor != 0]
+    signs = [not isinstance(factor, str) and factor < 0 for factor, _ in terms]
+    said = [f"{factor}*{letter}" if isinstance(factor, str) else letter if abs(factor) == 1 else f"{abs(factor)}{letter}"
+            for factor, letter in terms]  # fmt: skip
+    first = f"{'-' * signs[0]}{said[0]}"
+    return first + "".join(f" {'-' if sign else '+'} {one}" for sign, one in zip(signs[1:], said[1:], strict=True))
 
 
 def ask(params: dict[str, Any]) -> tuple[str, str]:
-    first, second = _equations([one[0] if isinstance(one, list) else str(one) for one in params["coefficients"]])
+    first, second = _equations([one[0] if isinstance(one, list) else one for one in params["coefficients"]])
     before = f"Two equations have the unknowns x and y:\n{first}\n{second}"
     if params["asked"]:
         before += "\nSome values are described by others."
@@ -102,7 +112,7 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
         return steps, "N/A"
     numbers = [values[one[0]] if isinstance(one, list) else one for one in params["coefficients"]]
     a, b, c, d, e, f = numbers
-    steps += [Step(text=line) for line in _equations(list(map(str, numbers)))]
+    steps += [Step(text=line) for line in _equations(numbers)]
     inner = arithmetic._inner
     determinant, over_x, over_y = a * e - b * d, c * e - b * f, a * f - c * d
     x, y = unknowns(numbers)

@@ -1,7 +1,8 @@
 """Maximum sum path: the largest sum of node values on a path between two nodes of a directed graph without circles.
 
 By dynamic programming over the nodes in order, linear in the links; DyVal walks every path, whose number is exponential.
-One problem in `CLASSES` has no path, answer N/A; so is the answer where the last node is not described.
+One problem in `CLASSES` has no path, answer N/A, in a graph that has one after an exchange of links (`graphs.matched`).
+So is the answer where the last node is not described.
 """
 
 from __future__ import annotations
@@ -20,34 +21,12 @@ CLASSES = 12
 
 def sample(draw: Any, knobs: Graphs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
-    children = graphs.grow(rng, knobs)
-    masks, entered = graphs.reach(children), {child for below in children for child in below}
-    if label == 0:
-        pairs = [(a, b) for a, below in enumerate(children) if below for b in entered if not masks[a] >> b & 1]
-    else:
-        pairs = [
-            (start, end)
-            for start in range(len(children))
-            for end in range(start + 1, len(children))
-            if masks[start] >> end & 1 and graphs.small(masks, start, end, knobs.nodes)
-        ]
-        several = [pair for pair in pairs if _paths(children, masks, *pair) > 1]
-        pairs = several or pairs
-    if not pairs:
+    found = graphs.matched(rng, graphs.grow(rng, knobs), label != 0, knobs.nodes, least=2)
+    if found is None:
         return None
-    start, end = rng.choice(pairs)
-    values = draw("values")
-    return {
-        "statements": [[node, graphs.TO, below, values.randint(1, 10)] for node, below in enumerate(children)],
-        "asked": [start, end],
-    }
-
-
-def _paths(children: list[list[int]], masks: list[int], start: int, end: int) -> int:
-    counts = {end: 1}
-    for node in range(end - 1, start - 1, -1):
-        counts[node] = sum(counts.get(child, 0) for child in children[node])
-    return counts[start]
+    (children, asked), values = found, draw("values")
+    statements = [[node, graphs.TO, below, values.randint(1, 10)] for node, below in enumerate(children)]
+    return {"statements": statements, "asked": asked}
 
 
 def sentence(statement: Statement) -> str:

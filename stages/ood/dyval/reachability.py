@@ -1,7 +1,7 @@
 """Reachability: can one node of a directed graph be reached from another?
 
-Both answers are asked of the same graphs. Where the graph allows it, the first node points to something and something
-points to the second, and no single link decides: neither answer can be seen at the ends.
+Both answers are asked of graphs that are alike in all that can be counted (`graphs.matched`): only following the links
+tells.
 """
 
 from __future__ import annotations
@@ -20,21 +20,11 @@ CLASSES = 2
 
 def sample(draw: Any, knobs: Graphs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
-    children = graphs.grow(rng, knobs)
-    masks, entered = graphs.reach(children), {child for below in children for child in below}
-    pairs = [
-        (start, end)
-        for start, below in enumerate(children)
-        if below
-        for end in range(len(children))
-        if end != start and end in entered and end not in below and (masks[start] >> end & 1) == label
-    ]
-    if label:
-        pairs = [pair for pair in pairs if graphs.small(masks, *pair, knobs.nodes)]
-    if not pairs:
+    found = graphs.matched(rng, graphs.grow(rng, knobs), bool(label), knobs.nodes)
+    if found is None:
         return None
-    start, end = rng.choice(pairs)
-    return {"statements": [[node, graphs.TO, below] for node, below in enumerate(children)], "asked": [start, end]}
+    children, asked = found
+    return {"statements": [[node, graphs.TO, below] for node, below in enumerate(children)], "asked": asked}
 
 
 def sentence(statement: Statement) -> str:

@@ -81,8 +81,12 @@ def _equations(told: list[str], asked: str) -> str:
     defined, rows = _defined(told), []
     try:
         for line in told[1:3]:
-            terms = _found(r"^(\S+) x \+ \(?([^ )]+)\)? y = (\S+)$", line).groups()
-            rows.append([Fraction(t) if re.fullmatch(r"-?\d+", t) else _number(t, defined) for t in terms])
+            left, total = _found(r"^(\S.*) = (\S+)$", line).groups()
+            row = {"x": Fraction(), "y": Fraction()}
+            for sign, factor, unknown in re.findall(rf"(-|\+|^) ?(\d+|{_NAME}\*)?([xy])", left):
+                size = _number(factor[:-1], defined) if factor.endswith("*") else Fraction(factor or 1)
+                row[unknown] += -size if sign == "-" else size
+            rows.append([*row.values(), Fraction(total) if re.fullmatch(r"-?\d+", total) else _number(total, defined)])
     except _Unknown:
         return "N/A"
     (a, b, c), (d, e, f) = rows if rows[0][0] else rows[::-1]  # elimination
@@ -109,12 +113,13 @@ def _boolean(told: list[str], asked: str) -> str:
         return "N/A"
 
 
-def _rules(told: list[str]) -> list[tuple[str, list[str], str, bool]]:
+def _rules(told: list[str]) -> list[tuple[bool, list[tuple[str, bool]], str, bool]]:
+    """(whether every part of the premise is needed, its names with the value each must have, the conclusion, its value)."""
     found = []
     for line in told:
-        if match := re.fullmatch(rf"\(([^)]*)\) -> (?:\(NOT ({_NAME})\)|({_NAME}))\.", line):
-            kind = "NOT" if "NOT" in match[1] else "AND" if "AND" in match[1] else "OR"
-            found.append((kind, _LIST.findall(match[1]), match[2] or match[3], not match[2]))
+        if match := re.fullmatch(rf"\((.+)\) -> (?:\(NOT ({_NAME})\)|({_NAME}))\.", line):
+            parts = [(name, not no) for no, name in re.findall(rf"(NOT )?\b({_NAME})\b", match[1])]
+            found.append(("AND" in match[1], parts, match[2] or match[3], not match[2]))
     return found
 
 
@@ -122,10 +127,9 @@ def _deductive(told: list[str], asked: str) -> str:
     known, rules, before = _facts(told), _rules(told), -1
     while len(known) != before:  # forward chaining until nothing new follows
         before = len(known)
-        for kind, names, conclusion, sign in rules:
-            values = [known.get(name) for name in names]
-            fires = {"NOT": values[0] is False, "AND": all(values), "OR": True in values}[kind]
-            if fires and known.setdefault(conclusion, sign) != sign:
+        for every, parts, conclusion, value in rules:
+            met = [known.get(name) is wanted for name, wanted in parts]
+            if (all(met) if every else any(met)) and known.setdefault(conclusion, value) != value:
                 raise ValueError(f"{conclusion} is both True and False")
     return str(known.get(_found(rf"^Is ({_NAME}) ", asked)[1], "N/A"))
 
@@ -135,9 +139,11 @@ def _abductive(told: list[str], asked: str) -> str:
     known, rules, before = {seen[1]: seen[2] == "True"}, _rules(told), -1
     while len(known) != before:
         before = len(known)
-        for kind, names, conclusion, sign in rules:
-            if known.get(conclusion) == (not sign) and kind != "AND":
-                known |= dict.fromkeys(names, kind == "NOT")
+        for every, parts, conclusion, value in rules:
+            if known.get(conclusion) == (not value) and not every:
+                for name, wanted in parts:
+                    if known.setdefault(name, not wanted) == wanted:
+                        raise ValueError(f"{name} is both True and False")
     return str(known.get(_found(rf"Is ({_NAME}) True", asked)[1], "N/A"))
 
 

@@ -1,7 +1,8 @@
 """Rules: what deductive and abductive logic have in common. `(a AND b) -> c.` or, with a negation, `-> (NOT c).`
 
 A rule is a statement with a sign: [name, operation, operands, sign]; sign False concludes that the name is False.
-DyVal has no negated conclusions, so that nothing in its deductive logic can ever be False.
+In abductive logic it also says which operands are negated: `((NOT a) AND b) -> c.` DyVal has no negated conclusions, so
+that nothing in its deductive logic can ever be False.
 """
 
 from __future__ import annotations
@@ -60,11 +61,18 @@ def grow(
     return name
 
 
+def premised(statement: Statement) -> str:
+    """The premise in words."""
+    _, operation, below, _, *negated = statement
+    if negated and operation != "not":
+        below = [f"(NOT {one})" if no else one for one, no in zip(below, negated[0], strict=True)]
+    return formula(operation, below)
+
+
 def sentence(statement: Statement) -> str:
     if statement[1] == LEAF:
         return fact(statement[0], statement[2])
-    name, operation, below, sign = statement
-    return f"{formula(operation, below)} -> {name if sign else f'(NOT {name})'}."
+    return f"{premised(statement)} -> {statement[0] if statement[3] else f'(NOT {statement[0]})'}."
 
 
 def said(statement: Statement) -> str:

@@ -7,7 +7,7 @@ is found by following the operands, and a sentence taken out or a circle shows t
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 Statement = list[Any]  # [name, operation, operands]; of a leaf [name, "is", value]; rules add a sign
@@ -85,6 +85,6 @@ def arrange(statements: list[Statement], order: str, draw: Callable[[str], rando
     return ordered[::-1] if order == "reversed" else ordered
 
 
-def renamed(statement: Statement, names: Mapping[Any, str]) -> Statement:
+def renamed(statement: Statement, names: Sequence[str]) -> Statement:
     name, operation, rest, *more = statement
     return [names[name], operation, rest if operation == LEAF else [names[operand] for operand in rest], *more]

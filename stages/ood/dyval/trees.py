@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.ood.dyval.statements import LEAF, Statement, needed, operands
 
+TRIES = 20
 Apply = Callable[[str, Sequence[Any]], Any]  # (operation, operand values) -> value; None where there is none
 
 
@@ -142,45 +143,71 @@ def _forms(rng: random.Random, statements: Sequence[Statement], count: int) -> l
     return forms
 
 
-def without_some(
-    rng: random.Random,
-    statements: Sequence[Statement],
-    asked: Sequence[Any],
-    count: int,
-    undetermined: Callable[[Any], bool],
-) -> list[Statement]:
-    """The statements less `count` that are needed. Without the first of them the answer may be one thing or another.
+class Side(NamedTuple):
+    """A graph that can be damaged. undetermined(name): whether two values of a name lead to different answers."""
 
-    undetermined(name): whether two values of that name lead to different answers. The asked names' own sentences go
-    only if no other proves that.
+    statements: list[Statement]
+    asked: Sequence[Any]
+    undetermined: Callable[[Any], bool]
+
+
+def damaged(
+    draw: Any, ours: Side, beside: Side, knobs: Any, broken: bool, unary: Sequence[str],
+    fits: Callable[[list[Statement], list[Any]], bool] = lambda closed, names: True,
+) -> list[Statement] | None:  # fmt: skip
+    """The statements of both sides, of one of which some are gone or lead upwards: of ours, if the item is to be broken,
+    or else of the one beside, of the same law, that nothing asked for rests on. Only following the names tells which.
+
+    Links from beside lead to names of ours to which a circle could. fits(closed, names): whether a side with circles
+    over these names will do. None where there is no such damage.
     """
-    names = [name for name in needed(statements, asked).names if name not in asked]
+    hurt, whole = (ours, beside) if broken else (beside, ours)
+    left = _without_some(draw("deleted"), hurt, knobs.deleted) if knobs.deleted else hurt.statements
+    rng = draw("cycles")
+    for _ in range(TRIES if knobs.cycles and left else 0):
+        linked = _with_links(rng, left, hurt.asked, ours, knobs.cycles, unary)
+        if linked is None or not broken or knobs.deleted or fits(linked, cuts(left, linked)):
+            return linked and linked + whole.statements
+    return left + whole.statements if left and not knobs.cycles else None
+
+
+def _without_some(rng: random.Random, side: Side, count: int) -> list[Statement] | None:
+    """The statements less `count` that are needed. Without the first of them the answer may be one thing or another."""
+    names = [name for name in needed(side.statements, side.asked).names if name not in side.asked]
     rng.shuffle(names)
-    gone = next((name for name in names if undetermined(name)), None)
-    chosen = [asked[0]] if gone is None else [gone]
-    chosen += [name for name in names if name not in chosen][: count - 1]
-    return [statement for statement in statements if statement[0] not in chosen]
+    gone = next((name for name in names if side.undetermined(name)), None)
+    chosen = [gone, *[name for name in names if name != gone][: count - 1]]
+    return None if gone is None else [statement for statement in side.statements if statement[0] not in chosen]
 
 
-def with_circles(
-    rng: random.Random, statements: Sequence[Statement], asked: Sequence[Any], count: int, unary: Sequence[str]
+def _with_links(
+    rng: random.Random, statements: list[Statement], asked: Sequence[Any], ours: Side, count: int, unary: Sequence[str]
 ) -> list[Statement] | None:
-    """The statements with `count` links upwards, each closing a circle that the asked names need; None for no room."""
-    closed = [list(statement) for statement in statements]
-    table = {statement[0]: statement for statement in closed}
-    top = needed(statements, asked).names
+    """The statements with `count` links up to names of ours: each closes a circle there, if these are ours. None for no
+    room."""
+    linked = [list(statement) for statement in statements]
+    table = {statement[0]: statement for statement in linked}
+    closing = bool({*asked} & {*ours.asked})
     for _ in range(count):
-        pairs = [
-            (low, high)
-            for high in top
-            for low in needed(statements, [high]).names
-            if low != high and table[low][1] not in (*unary, LEAF) and high not in table[low][2]
-        ]
-        if not pairs:
+        pairs = _circles(linked, asked, unary)
+        above = pairs if closing else _circles(ours.statements, ours.asked, unary)
+        if not pairs or not above:
             return None
         low, high = rng.choice(pairs)
+        high = high if closing else rng.choice(above)[1]
         table[low][2] = [*table[low][2], high]
-    return closed
+    return linked
+
+
+def _circles(statements: Sequence[Statement], asked: Sequence[Any], unary: Sequence[str]) -> list[tuple[Any, Any]]:
+    """(name, another that rests on it): a link from the first to the second would close a circle that is needed."""
+    table = {statement[0]: statement for statement in statements}
+    return [
+        (low, high)
+        for high in needed(statements, asked).names
+        for low in needed(statements, [high]).names
+        if low != high and table[low][1] not in (*unary, LEAF) and high not in table[low][2]
+    ]
 
 
 def cuts(statements: Sequence[Statement], closed: Sequence[Statement]) -> list[Any]:

@@ -40,7 +40,7 @@ def question(original: str, text: str) -> list[str]:
     wanted, asked = head(original), Counter(stem(w) for part in asking(text) for w in tokens(part))
     if wanted and not any(asked[word] for word in wanted):
         found.append(f"the quantity asked for is gone ({', '.join(sorted(wanted))})")
-    strange = counted(text) - {word for part in (original, normal.plain(original)) for word in map(stem, tokens(part))}
+    strange = counted(text) - set(map(stem, tokens(original)))
     strange = {word for word in strange if theirs.stems[word] < 2}  # what is so called all along has another name only
     if strange and counted(original):
         found.append(f"another quantity is asked for ({', '.join(sorted(strange))})")

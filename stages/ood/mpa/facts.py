@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from stages.ood.mpa import normal, spans
-from stages.ood.mpa.lexicon import COMPARISONS, COUNTS, DENIALS, EMPTY, UNITS
+from stages.ood.mpa import spans
+from stages.ood.mpa.lexicon import COMPARISONS, COUNTS, DENIALS, EMPTY, LEMMA, UNITS
 
 _TOKEN = re.compile(rf"[{spans.MASKED}]|[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[a-z]+(?:'[a-z]+)?|[$€£%°]")
 _PARTS = {"third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "tenth": 10}
@@ -50,7 +50,7 @@ def tokens(text: str) -> list[str]:
 @lru_cache(maxsize=1 << 15)
 def stem(word: str) -> str:
     """What a word shares with its inflections, roughly."""
-    word = normal.LEMMA.get(word, word)
+    word = LEMMA.get(word, word)
     return re.sub(r"(?:ies|es|s|ing|ed|ly)$", "", word)[:6] or word
 
 
@@ -91,7 +91,7 @@ def asking(text: str) -> tuple[str, ...]:
     """The sentences that ask, as written; the last one where none shows it by its mark or first word."""
     masked, kept = spans.mask(text)
     parts = [(part, spans.unmask(part, kept)) for part, _ in spans.sentences(masked)]
-    found = tuple(whole for part, whole in parts if _ASKING.search(part) and whole not in normal.FRAMES)
+    found = tuple(whole for part, whole in parts if _ASKING.search(part))
     return found or tuple(whole for _, whole in parts[-1:])
 
 

@@ -1,9 +1,10 @@
 """The judge, measured: known-bad perturbations planted into good variants, and how many of them are caught.
 
-Every planted fault starts from a variant that the rules made well and breaks it in one way. The checks and the judge
-then see problem and variant only, as two records: where each option came from is read off the texts again, so that a
-planter cannot give itself away. A reject of a planted fault is a hit, a reject of an untouched variant a false alarm;
-precision = hits / (hits + false alarms), with as many untouched variants as faults (each counted by its share).
+Every planted fault starts from a variant that the agents made well and breaks it in one way. The checks and the judge
+then see problem and variant only, as two records: where each option came from is read off the texts again (unless they
+were reworded), so that a planter cannot give itself away. A reject of a planted fault is a hit, a reject of an untouched
+variant a false alarm; precision = hits / (hits + false alarms), with as many untouched variants as faults (each counted
+by its share).
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from stages.lib import seeds
+from stages.lib.chat import NoAnswer
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, facts, normal, pipeline, principles, spans, stock
+from stages.ood.mpa import checks, facts, pipeline, principles, spans
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit
+from stages.ood.mpa.prompts import Unreadable
 
 _NUMBER = re.compile(r"(?<![\w.\\{])[0-9]+(?:\.[0-9]+)?(?![\w.]*[0-9])")
 _UNIT_SWAPS = {
@@ -31,6 +34,7 @@ _EXTREMES = {"least": "greatest", "greatest": "least", "smallest": "largest", "l
 _HELPER = re.compile(r"\b(?:is|are|was|were|will|would|can|could|should|has|have|had|may|might|must)\b(?! not|n't)")
 _HOW_MANY = re.compile(r"([Hh]ow (?:many|much)|[Nn]umber of) (\w+)")
 
+Origin = Sequence[int | None]
 Plant = Callable[[Problem, Draft, Random], Draft | None]
 
 
@@ -86,7 +90,7 @@ def _dropped_condition(text: str, draw: Random) -> str | None:
     asks = facts.asking(text)
     droppable = [
         i for i, (part, _) in enumerate(parts)
-        if spans.unmask(part, kept) not in (*asks, *normal.FRAMES) and len(re.findall(r"[a-z]{4,}", part)) >= 3
+        if spans.unmask(part, kept) not in asks and len(re.findall(r"[a-z]{4,}", part)) >= 3
     ][-3:]  # fmt: skip
     if not droppable:
         found = re.match(r"^((?:If|When|Given)\b[^,]{15,}), (\w)", masked)
@@ -118,15 +122,15 @@ def _unchanged(problem: Problem, made: Draft, draw: Random) -> Draft:
     return principles.draft(problem)
 
 
-def _options(change: Callable[[list[str], int, Problem, Random], list[str] | None]) -> Plant:
+def _options(change: Callable[[list[str], int, Origin, Random], list[str] | None]) -> Plant:
     def plant(problem: Problem, made: Draft, draw: Random) -> Draft | None:
-        new = change(list(made.choices), LETTERS.index(made.answer), problem, draw)
+        new = change(list(made.choices), LETTERS.index(made.answer), made.origin, draw)
         return made._replace(choices=tuple(new)) if new is not None and new != list(made.choices) else None
 
     return plant
 
 
-def _option_number(options: list[str], key: int, problem: Problem, draw: Random) -> list[str] | None:
+def _option_number(options: list[str], key: int, origin: Origin, draw: Random) -> list[str] | None:
     places = [i for i, option in enumerate(options) if _NUMBER.search(option)]
     if not places:
         return None
@@ -135,20 +139,20 @@ def _option_number(options: list[str], key: int, problem: Problem, draw: Random)
     return options
 
 
-def _option_negated(options: list[str], key: int, problem: Problem, draw: Random) -> list[str]:
-    old = [i for i, origin in enumerate(checks.origins(problem, options)) if origin is not None]
+def _option_negated(options: list[str], key: int, origin: Origin, draw: Random) -> list[str]:
+    old = [i for i, index in enumerate(origin) if index is not None]
     i = draw.choice(old)  # a new option, denied, would be another new option
     options[i] = f"not {options[i]}"
     return options
 
 
-def _duplicate(options: list[str], key: int, problem: Problem, draw: Random) -> list[str]:
+def _duplicate(options: list[str], key: int, origin: Origin, draw: Random) -> list[str]:
     i, j = draw.sample(range(len(options)), 2)
     options[i] = options[j].rstrip(".") + draw.choice(("", "."))
     return options
 
 
-def _replaced_key(options: list[str], key: int, problem: Problem, draw: Random) -> list[str]:
+def _replaced_key(options: list[str], key: int, origin: Origin, draw: Random) -> list[str]:
     options[key] = "something else altogether"
     return options
 
@@ -157,7 +161,7 @@ def _equal_new(target: str) -> Plant:
     """The new option says what the key, or another option, says."""
 
     def plant(problem: Problem, made: Draft, draw: Random) -> Draft | None:
-        origin = checks.origins(problem, made.choices)
+        origin = made.origin
         new, key = origin.index(None) if None in origin else None, LETTERS.index(made.answer)
         if new is None:
             return None
@@ -189,7 +193,7 @@ def _old_key(problem: Problem, made: Draft, draw: Random) -> Draft | None:
     return made._replace(answer=problem.answer) if made.answer != problem.answer else None
 
 
-def _lost_option(options: list[str], key: int, problem: Problem, draw: Random) -> list[str]:
+def _lost_option(options: list[str], key: int, origin: Origin, draw: Random) -> list[str]:
     del options[draw.choice([i for i in range(len(options)) if i != key])]
     return options
 
@@ -235,22 +239,21 @@ def measure(problems: Sequence[Problem], agents: Agents, seed: int) -> dict[str,
 
     n counts planted faults, good the untouched variants.
     """
-    pool = stock.pool(problems, seed)
-    return {name: _measured(problems, name, agents, pool) for name in principles.PRINCIPLES}
+    return {name: _measured(problems, name, agents, seed) for name in principles.PRINCIPLES}
 
 
-def _measured(problems: Sequence[Problem], name: str, agents: Agents, pool: stock.Pool) -> dict:
+def _measured(problems: Sequence[Problem], name: str, agents: Agents, seed: int) -> dict:
     good = alarms = 0
     by_fault: dict[str, list[int]] = {fault: [0, 0] for fault in PLANTS[name]}
     for problem in problems:
         try:
             applied = principles.applicable((name,), problem)
-            made = pipeline.draw(problem, applied, agents, pool, 0)
-        except Unfit:
+            made = pipeline.draw(problem, applied, agents, seed, 0)
+        except (Unfit, Unreadable, NoAnswer):
             continue
         good += 1
         alarms += _reason(problem, made, applied, agents) is not None
-        for fault, broken in planted(problem, made, name, pool.seed):
+        for fault, broken in planted(problem, made, name, seed):
             by_fault[fault][1] += 1
             by_fault[fault][0] += _reason(problem, broken, applied, agents) is not None
     caught, n = (sum(counts[i] for counts in by_fault.values()) for i in (0, 1))
@@ -267,5 +270,6 @@ def _measured(problems: Sequence[Problem], name: str, agents: Agents, pool: stoc
 
 
 def _reason(problem: Problem, made: Draft, applied: Sequence[str], agents: Agents) -> str | None:
-    seen = made._replace(origin=checks.origins(problem, made.choices))
-    return pipeline.fault(problem, seen, applied, agents, ("measured",))
+    if "choices" not in applied:  # of reworded options the texts do not tell
+        made = made._replace(origin=checks.origins(problem, made.choices))
+    return pipeline.fault(problem, made, applied, agents, ("measured",))

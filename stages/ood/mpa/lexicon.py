@@ -87,6 +87,46 @@ most greatest largest maximum highest biggest maximal
 least smallest minimum lowest fewest minimal
 average mean
 """
+_LEMMAS = """
+have has had
+make made
+earn earned
+spend spent
+pay paid
+buy buys bought purchase purchases purchased
+sell sold
+get gets got
+eat ate
+run ran
+drive drove
+take took
+give gave
+write wrote
+sleep slept
+lose lost
+win won
+catch caught
+weigh weighed
+begin began start starts started
+keep kept
+bring brought
+swim swam
+go goes went
+find found
+throw threw
+teach taught
+hold held
+feed fed
+know knew
+leave left
+build built
+drink drank
+sing sang
+child children kid kids
+person people persons individuals
+car cars automobile automobiles
+doctor doctors physician physicians
+"""
 _DENIALS = "not no never none neither nor nobody nothing except cannot without false incorrect untrue"
 _EMPTY = """
 a an the of to in on at by for with from as is are was were be been being do does did has have had will would can
@@ -105,6 +145,7 @@ def _classes(table: str) -> dict[str, str]:
 COUNTS = {word: value for word, value in _classes(_COUNTS).items() if word.isalpha()}
 UNITS = _classes(_UNITS)
 COMPARISONS = _classes(_COMPARISONS)
+LEMMA = _classes(_LEMMAS)
 OPPOSITE = {"more": "less", "less": "more", "most": "least", "least": "most"}
 DENIALS = frozenset(_DENIALS.split())
 EMPTY = frozenset(_EMPTY.split())

@@ -11,59 +11,54 @@ from collections.abc import Sequence
 
 from stages.lib.chat import NoAnswer
 from stages.lib.records import Problem
-from stages.ood.mpa import checks, principles, prompts, record, stock
+from stages.ood.mpa import checks, places, principles, prompts, record
 from stages.ood.mpa.agents import Agents
 from stages.ood.mpa.principles import Draft, Unfit
 from stages.ood.rejects import Reject
 
 
 def variants(
-    problems: Sequence[Problem], wanted: str | Sequence[str], agents: Agents, seed: int, tries: int = 5,
-    others: Sequence[Problem] | None = None,
-) -> tuple[list[Problem], list[Reject]]:  # fmt: skip
-    """A variant or a reject for every problem, in their order. `wanted`: `all`, or principles joined by `+`.
-
-    New options may be taken from `others` (default: the problems themselves) of the same benchmark, split and subject.
-    Raises UserError for an unknown principle and where a model's server is gone or refuses.
-    """
+    problems: Sequence[Problem], wanted: str | Sequence[str], agents: Agents, seed: int, tries: int = 5
+) -> tuple[list[Problem], list[Reject]]:
+    """A variant or a reject for every problem that the principles fit, in their order. `wanted`: `all`, or principles
+    joined by `+`. Raises UserError for an unknown principle and where a model's server is gone or refuses."""
     composition = principles.parse(wanted)
-    pool = stock.pool(problems if others is None else others, seed)
+    problems = [problem for problem in problems if principles.fits(composition, problem)]
 
     def one(problem: Problem) -> Problem | Reject:
-        return variant(problem, composition, agents, pool, tries)
+        return variant(problem, composition, agents, seed, tries)
 
     chat = agents.paraphraser.chat or agents.evaluator.chat
     made = chat.map(one, problems) if chat else [one(problem) for problem in problems]
     return [each for each in made if isinstance(each, Problem)], [each for each in made if isinstance(each, Reject)]
 
 
-def variant(
-    problem: Problem, composition: Sequence[str], agents: Agents, pool: stock.Pool, tries: int
-) -> Problem | Reject:
+def variant(problem: Problem, composition: Sequence[str], agents: Agents, seed: int, tries: int) -> Problem | Reject:
     name = principles.operator(composition)
     used, reason = 0, ""
     try:
         applied = principles.applicable(composition, problem)
+        places.suit(applied, problem)
         for attempt in range(tries):
             used = attempt + 1
             try:
-                made = draw(problem, applied, agents, pool, attempt)
-                reason = fault(problem, made, applied, agents, (pool.seed, attempt))
+                made = draw(problem, applied, agents, seed, attempt)
+                reason = fault(problem, made, applied, agents, (seed, attempt))
             except (prompts.Unreadable, Unfit) as refusal:
                 reason = str(refusal)
             else:
                 if reason is None:
-                    return record.finished(problem, made, composition, agents.paraphraser.name(), pool.seed, attempt)
+                    return record.finished(problem, made, composition, agents.paraphraser.name(), seed, attempt)
     except (Unfit, NoAnswer) as refusal:
         reason = str(refusal)
     return Reject(f"{problem.id}~{name}", name, reason, max(used, 1))
 
 
-def draw(problem: Problem, applied: Sequence[str], agents: Agents, pool: stock.Pool, attempt: int) -> Draft:
+def draw(problem: Problem, applied: Sequence[str], agents: Agents, seed: int, attempt: int) -> Draft:
     """One finished draft, not yet checked."""
     made = principles.draft(problem)
     for principle in applied:
-        made = agents.paraphraser.apply(principle, problem, made, pool, (attempt,))
+        made = agents.paraphraser.apply(principle, problem, made, seed, attempt)
     return made
 
 

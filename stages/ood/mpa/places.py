@@ -13,7 +13,7 @@ from random import Random
 
 from stages.lib import numerals, seeds
 from stages.lib.records import Problem
-from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit, above, lettered
+from stages.ood.mpa.principles import LETTERS, VERSION, Draft, Unfit, above, counting, lettered
 
 NEW = "newchoice place"  # the field whose draw is the key's place
 
@@ -31,6 +31,17 @@ def movable(choices: Sequence[str]) -> list[int]:
     if free != list(range(len(free))):
         raise Unfit("an option speaks of those above it and does not stand last")
     return free
+
+
+def suit(principles: Sequence[str], original: Problem) -> None:
+    """Raises Unfit where these options take no new one, or no other order, whoever writes it; before it is asked for."""
+    if not {"newchoice", "permute"} & set(principles):
+        return
+    free = movable(original.choices)
+    if "newchoice" in principles and LETTERS.index(original.answer) not in free:
+        raise Unfit("the key speaks of all options, so another one would change it")
+    if "newchoice" in principles and any(map(counting, original.choices)):
+        raise Unfit("an option counts the others, so another one would change it")
 
 
 def joined(original: Problem, made: Draft, new: str, draw: Random) -> Draft:

@@ -94,6 +94,13 @@ def operator(principles: Sequence[str]) -> str:
     return "mpa-all" if tuple(principles) == PRINCIPLES else "mpa-" + "-".join(principles)
 
 
+def fits(principles: Sequence[str], problem: Problem) -> bool:
+    """Whether all of them apply to this kind of question; of `all`, those that do."""
+    if problem.answer_type == "code":
+        return False
+    return bool(problem.choices) or tuple(principles) == PRINCIPLES or set(principles) <= set(FREE)
+
+
 def applicable(principles: Sequence[str], problem: Problem) -> tuple[str, ...]:
     """The principles as they apply to this kind of question; `all` means all that do. Raises Unfit."""
     if problem.choices:
@@ -102,9 +109,6 @@ def applicable(principles: Sequence[str], problem: Problem) -> tuple[str, ...]:
         if len(problem.choices) < 2:
             raise Unfit("a single option is no choice")
         return tuple(principles)
-    if problem.answer_type == "code":
-        raise Unfit("a programming problem has a statement whose formats must not be touched")
-    kept = tuple(name for name in principles if name in FREE)
-    if kept != tuple(principles) and tuple(principles) != PRINCIPLES:
-        raise Unfit(f"{next(name for name in principles if name not in FREE)} needs options, and there are none")
-    return kept
+    if not fits(principles, problem):
+        raise Unfit(f"{'+'.join(principles)} changes no problem of this kind")
+    return tuple(name for name in principles if name in FREE)

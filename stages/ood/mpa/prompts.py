@@ -1,4 +1,4 @@
-"""What a model is told. Every answer is read between <<< and >>>, which no benchmark text contains.
+"""What a model is told. Every answer is read between <<< and >>> (`stages/lib/marks.py`).
 
 The paraphraser is told what must not change, the judge the answer and what each principle allows; both in our words.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from stages.lib import marks
 from stages.lib.records import Problem
 from stages.ood.mpa.principles import LETTERS, MEANING, Draft
 
@@ -42,7 +43,6 @@ _JUDGE = (
     "its meaning; a new option is wrong and unlike every other; the answer given is right for the new item, and the "
     "only right one. Then write <<<Yes>>> if all of this holds, else <<<No: the reason>>>."
 )
-_MARKED = re.compile(r"<<<(.*?)>>>", re.S)
 _OPTION = re.compile(r"^\(?([A-Z])\)?\s*[:.)]\s*(.+?)\s*$")
 
 
@@ -71,11 +71,11 @@ def _listed(choices: Sequence[str]) -> str:
 
 
 def marked(text: str) -> str:
-    """What stands in the one pair of marks. Raises Unreadable."""
-    found = [part.strip() for part in _MARKED.findall(text)]
-    if len(found) != 1 or not found[0]:
-        raise Unreadable(f"the answer has {len(found)} marked parts, expected one with text in it")
-    return found[0]
+    """What stands between the marks. Raises Unreadable."""
+    found = marks.marked(text)
+    if found is None:
+        raise Unreadable("the answer has nothing between <<< and >>> outside its thinking")
+    return found
 
 
 def read_options(text: str, count: int) -> tuple[str, ...]:

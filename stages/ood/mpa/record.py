@@ -4,8 +4,8 @@
 parent       question, choices, answer and program of the problem it was made from
 principles   those applied, in their order
 origin       for each option its index in the parent, None for the new one
-paraphraser  `rules`, or what identifies the model
-seed, attempt  the key of the draw; with them the rules make the same text again, and code the same order of options
+paraphraser  `rules` where no model was needed, or what identifies the model
+seed, attempt  the key of the draw; with them code puts the options in the same order again
 
 `check` reads nothing else and asks no model, so a label can be held against its parent long after, anywhere.
 """
@@ -17,7 +17,6 @@ from typing import Any
 
 from stages.lib.records import Problem, Program
 from stages.ood.mpa import checks, places, principles
-from stages.ood.mpa.agents import RULES, EvaluatorAgent
 from stages.ood.mpa.principles import VERSION, Draft, Unfit
 
 GENERATOR = "mpa"
@@ -53,7 +52,7 @@ def check(variant: Problem) -> list[str]:
     """What is wrong with a variant: sentences, [] where all holds.
 
     The checks run again on what the record holds: numbers, units, the asked quantity, the context, the options and the
-    letter of the key. What the rules made is judged again too, whatever judged it before.
+    letter of the key.
     """
     try:
         return _faults(variant)
@@ -80,8 +79,4 @@ def _faults(variant: Problem) -> list[str]:
         again = places.replaced(original, made, applied, params["seed"], params["attempt"])
         if (again.choices, again.answer) != (made.choices, made.answer):
             return [*found, "the options do not stand where their draws put them"]
-    found += checks.faults(original, made, applied)
-    if not found and params["paraphraser"] == RULES:
-        fault = EvaluatorAgent(None).judge(original, made, applied, ())
-        found += [fault] if fault else []
-    return found
+    return found + checks.faults(original, made, applied)

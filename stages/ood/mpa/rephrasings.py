@@ -1,8 +1,6 @@
-"""The checks, measured on rephrasings that no grammar of ours made: what they wrongly refuse, what they wrongly let pass.
+"""The checks, measured on rephrasings from elsewhere (a model, people): what they wrongly refuse, what they let pass.
 
-faults.py plants into variants of the rules, whose grammar the judge knows; there it sees nearly all. Here the good
-rephrasings come from elsewhere (a model, people), and only the deterministic checks look at them, since the rules'
-judge refuses whatever its grammar cannot say. Recall counts the faults planted into rephrasings that the checks let
+Only the deterministic checks look at them, no judge. Recall counts the faults planted into rephrasings that the checks let
 pass when untouched; a refusal of one refused before would be no merit.
 """
 

@@ -1,15 +1,15 @@
 """Perturbations with contracts: operators that change the program of a problem, not its text alone.
 
-preserving  names, items, order, phrasing, units, irrelevant, typos: other words, the same answer
+preserving  names, roles, items, order, phrasing, units, irrelevant, typos, preamble: other words, the same answer
             unknowns: a number of a competition problem told by two equations, as `premise` tells it there
 changing    numbers, larger, steps, reversed: another answer, computed by the program
-unsolvable  premise: the answer is N/A, with two completions that prove it
+unsolvable  premise: the answer is N/A, with two completions that prove it; beside it stands its twin, the premise kept
 
-Programs are those of the bundled benchmark, of real GSM8K problems (lifted), of competition families (`contest.py`) and
-of DyVal graphs (`dags.py`); other problems can only take noise. A variant carries its parent's program, the seed, and
-the drawn parameters of each change, so `rederive` rebuilds question, gold steps and answer without a model, and `check`
-holds it against its contract. What cannot be made honestly becomes a Reject with the reason. Operators compose:
-`order+typos` makes one change, then the other.
+Programs are those of the bundled benchmark, of real GSM8K problems (lifted) and of competition families (`contest.py`);
+other problems can only take noise or a preamble. An operator is asked only of the kinds of problem that it `fits`. A
+variant carries its parent's program, the seed, and the drawn parameters of each change, so `rederive` rebuilds question,
+gold steps and answer without a model, and `check` holds it against its contract. What cannot be made honestly becomes a
+Reject with the reason. Operators compose: `order+typos` makes one change, then the other.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from stages.lib import gradeschool, lifting, seeds
 from stages.lib.records import Problem, Program, Step
 from stages.ood.operators import (
     contest,
-    dags,
     further,
-    gaps,
     irrelevant,
     items,
     names,
@@ -31,10 +29,11 @@ from stages.ood.operators import (
     numbers,
     order,
     phrasing,
+    preamble,
     premise,
     retold,
     reversal,
-    story,
+    statement,
     tale,
     units,
 )
@@ -64,46 +63,47 @@ def _agreed(state: State) -> list[str]:
 BASES: dict[str, Base] = {
     "gradeschool": Base(_told, _agreed, proven=premise.proven_told),
     "lifted": Base(retold.render, lifting.check, proven=premise.proven),
-    "competition": Base(
-        contest.render, contest.sound, contest.sound, contest.proven, contest.difficulty, contest.REASONS
-    ),
-    "dyval": Base(dags.render, dags.sound, dags.sound, gaps.proven, dags.difficulty, dags.REASONS),
-    "code": Base(story.render),
+    "competition": Base(contest.render, contest.sound, contest.sound, contest.proven, contest.difficulty),
+    "code": Base(statement.render),
     "text": Base(_text),  # no program: the words may carry noise, the answer is the benchmark's
 }
 _TYPOS = Operator(
     "typos",
     "preserving",
-    {
-        name: noise.change(
-            lambda state, base=base: base.render(state)[0], dags.KEPT if name == "dyval" else frozenset()
-        )
-        for name, base in BASES.items()
-    },
+    {name: noise.change(lambda state, base=base: base.render(state)[0]) for name, base in BASES.items()}
+    | {"code": statement.TYPOS},
     "typographical noise",
 )
-# Those with all their changes in one place.
-_BY = {"competition": contest.CHANGES, "dyval": dags.CHANGES, "code": story.CHANGES}
 OPERATORS: dict[str, Operator] = {
-    each.name: each._replace(by={**each.by, **{kind: own[each.name] for kind, own in _BY.items() if each.name in own}})
-    for each in (names.OPERATOR, items.OPERATOR, order.OPERATOR, phrasing.OPERATOR, units.OPERATOR, irrelevant.OPERATOR,
-                 _TYPOS, contest.UNKNOWNS, numbers.NUMBERS, further.OPERATOR, numbers.LARGER, reversal.OPERATOR,
-                 premise.OPERATOR)
+    each.name: each._replace(
+        by={**each.by, **({"competition": contest.CHANGES[each.name]} if each.name in contest.CHANGES else {})}
+    )
+    for each in (names.NAMED, names.IN_ROLES, items.OPERATOR, order.OPERATOR, phrasing.OPERATOR, units.OPERATOR,
+                 irrelevant.OPERATOR, _TYPOS, preamble.OPERATOR, contest.UNKNOWNS, numbers.NUMBERS, further.OPERATOR,
+                 numbers.LARGER, reversal.OPERATOR, premise.OPERATOR)
 }  # fmt: skip
 
 
-def contract(name: str) -> str:
-    """The contract of an operator or of a composition: the strongest of its parts'."""
+def contract(name: str, kept: bool = False) -> str:
+    """The contract of an operator or of a composition: the strongest of its parts'. `kept`: of its twin, which keeps the
+    premise."""
     strength = ("preserving", "changing", "unsolvable")
-    return max((OPERATORS[part].contract for part in name.split("+")), key=strength.index)
+    kinds = [OPERATORS[part].contract for part in name.split("+")]
+    return max(("preserving" if kept and kind == "unsolvable" else kind for kind in kinds), key=strength.index)
+
+
+def fits(name: str, problem: Problem) -> bool:
+    """Whether an operator, or every part of a composition, changes this kind of problem."""
+    kind = _kind(problem)
+    return all(kind in OPERATORS[part].by for part in name.split("+"))
 
 
 def variants(
     problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = numbers.LARGEST
 ) -> tuple[list[Problem], list[Reject]]:
-    """Each problem changed by each operator, and what could not be. A variant depends on its parent, the operator, the
-    seed and `largest` alone: the bound on values of the bundled benchmark, `bound` of its split (a problem with larger
-    ones keeps its own)."""
+    """Each problem changed by each operator that fits it, and what could not be. One that lost its premise is followed by
+    its twin, `~kept`. A variant depends on its parent, the operator, the seed and `largest` alone: the bound on values of
+    the bundled benchmark, `bound` of its split (a problem with larger ones keeps its own)."""
     names = list(names)
     made: list[Problem] = []
     rejects: list[Reject] = []
@@ -114,9 +114,13 @@ def variants(
         except lifting.Unliftable as error:
             generator, version, state = "text", VERSION, _verbatim(problem)
             reason = f"no program: {error}"
-        for name in names:
+        for name in (name for name in names if fits(name, problem)):
             try:
-                made.append(_variant(problem, name, seed, generator, version, state, {"largest": largest}, reason))
+                twins = (False, True) if contract(name) == "unsolvable" else (False,)
+                made += [
+                    _variant(problem, name, seed, generator, version, state, {"largest": largest}, reason, kept)
+                    for kept in twins
+                ]
             except Unfit as error:
                 rejects.append(Reject(f"{problem.id}~{name}", name, str(error)))
     return made, rejects
@@ -128,15 +132,25 @@ def bound(split: Iterable[Problem]) -> int:
     return max(map(numbers.bound, told), default=numbers.LARGEST)
 
 
+def _kind(problem: Problem) -> str:
+    """The kind of program to change, of BASES."""
+    if problem.program and problem.program.generator in BASES:
+        return problem.program.generator
+    if problem.benchmark == "gsm8k":
+        return "lifted"
+    return "text" if problem.tests is None else "code"
+
+
 def _base(problem: Problem) -> tuple[str, int, State]:
     """The generator, its version and the program to change. Raises Unliftable."""
-    if problem.program and problem.program.generator in BASES:
-        return problem.program.generator, problem.program.version, problem.program.params
-    if problem.benchmark == "gsm8k":
-        return "lifted", lifting.VERSION, lifting.lift(problem)
-    if problem.tests is not None:
-        return "code", VERSION, story.state(problem.question, problem.answer, problem.tests)
-    return "text", VERSION, _verbatim(problem)
+    kind = _kind(problem)
+    if problem.program and problem.program.generator == kind:
+        return kind, problem.program.version, problem.program.params
+    if kind == "lifted":
+        return kind, lifting.VERSION, lifting.lift(problem)
+    if kind == "code":
+        return kind, VERSION, statement.state(problem.question, problem.answer, problem.tests)
+    return kind, VERSION, _verbatim(problem)
 
 
 def _verbatim(problem: Problem) -> State:
@@ -154,25 +168,25 @@ def _variant(
     state: State,
     knobs: Mapping[str, Any],
     reason: str,
+    kept: bool,
 ) -> Problem:
     base = {"generator": generator, "version": version, "params": state}
     changes: list[dict[str, Any]] = []
     for part in name.split("+"):
         change = OPERATORS[part].by.get(generator)
         if change is None:
-            why = BASES[generator].why.get(part) or f"{part} needs a program of {' or '.join(OPERATORS[part].by)}"
-            raise Unfit(reason or why)
+            raise Unfit(reason)
         rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
-        parameters = change.draw(state, rng, knobs)
+        parameters = change.draw(state, rng, knobs) | ({"kept": True} if kept and part == "premise" else {})
         state = change.apply(state, parameters)
         changes.append({"operator": part, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}
     question, steps, answer = rederive(params)
-    harder, kind = BASES[generator].difficulty, contract(name)
+    harder, kind = BASES[generator].difficulty, contract(name, kept)
     made = problem.model_copy(
         update={
-            "id": f"{problem.id}~{name}", "question": question, "steps": steps, "answer": answer, "parent": problem.id,
-            "operator": name, "contract": kind,
+            "id": _id(problem.id, name, kept), "question": question, "steps": steps, "answer": answer, "parent": problem.id,
+            "operator": name, "contract": kind, "abstain": _abstains(name) or problem.abstain,
             "difficulty": harder(state) if harder and kind == "changing" else problem.difficulty,
             "program": Program(generator=GENERATOR, version=VERSION, params=params),
         }
@@ -183,9 +197,20 @@ def _variant(
     return made
 
 
+def _id(parent: str, name: str, kept: bool) -> str:
+    return f"{parent}~{name}~kept" if kept else f"{parent}~{name}"
+
+
+def _abstains(name: str) -> bool:
+    """Whether problems of an operator say that N/A is allowed."""
+    return contract(name) == "unsolvable"
+
+
 def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step] | None, str]:
     """(question, steps, answer) of a variant from its parent's program and its changes."""
-    return BASES[params["base"]["generator"]].render(final_state(params))
+    state = final_state(params)
+    question, steps, answer = BASES[params["base"]["generator"]].render(state)
+    return preamble.told(state, question), steps, answer
 
 
 def final_state(params: Mapping[str, Any]) -> State:
@@ -216,7 +241,9 @@ def _faults(problem: Problem) -> list[str]:
         if getattr(problem, field) != value:
             faults.append(f"{field}: {_difference(getattr(problem, field), value)}")
     name = "+".join(change["operator"] for change in changes)
-    for field, value in (("operator", name), ("contract", contract(name)), ("id", f"{problem.parent}~{name}")):
+    kept = any(change.get("kept") for change in changes)
+    expected = {"operator": name, "contract": contract(name, kept), "id": _id(problem.parent, name, kept)}
+    for field, value in (expected | ({"abstain": True} if _abstains(name) else {})).items():
         if getattr(problem, field) != value:
             faults.append(f"{field}: is {getattr(problem, field)!r}, must be {value!r}")
     if base["generator"] == "text":
@@ -224,7 +251,7 @@ def _faults(problem: Problem) -> list[str]:
             if getattr(problem, field) != base["params"].get(field):
                 faults.append(f"{field}: differ from the parent's")
     if base["generator"] == "code":
-        faults += story.contract(base["params"], changes, problem.tests)
+        faults += statement.contract(base["params"], question, problem.tests)
     kind = BASES[base["generator"]]
     faults += kind.sound(base["params"]) + kind.holds(final_state(params))
     return faults + _contract(problem, base, changes, steps, answer)
@@ -250,8 +277,7 @@ def _contract(
         faults.append("the last step is not the answer")
     if problem.contract == "preserving" and answer != parent:
         faults.append(f"preserving, but the answer {answer} was {parent}")
-    open_ = answer == "N/A" and base["generator"] != "dyval"  # where N/A is one of the answers of a task
-    if problem.contract == "changing" and (answer == parent or open_):
+    if problem.contract == "changing" and answer in (parent, "N/A"):
         faults.append(f"changing, but the answer is {'still ' if answer == parent else ''}{answer}")
     if problem.contract == "unsolvable":
         faults += [] if answer == "N/A" else [f"unsolvable, but the answer is {answer}"]

@@ -1,7 +1,7 @@
 """A fact that a competition problem does not need, in its style (NoOp, Mirzadeh et al. 2024, arXiv 2410.05229).
 
-Where the problem tells a story, the fact is about a thing of the story, with a quantity that plays no part in it; else
-it is a true equation. It uses no symbol and no number of the problem or of its solution.
+The fact is about a thing of the problem's story, with a quantity that plays no part in it; it uses no symbol and no
+number of the problem or of its solution. What tells no story gets none.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import random
 import re
 from collections.abc import Collection, Sequence
 from typing import Any
+
+from stages.ood.operators.operator import Unfit
 
 _BOUNDARY = re.compile(r"(?<=[.?])\s+(?=[A-Z])")
 _LEANS = re.compile(r"(?:\S+ ){0,3}?(it|its|they|them|their|he|she|his|her|this|these|those|such)\b", re.I)
@@ -62,7 +64,7 @@ def sentences(text: str) -> list[str]:
 
 
 def draw(text: str, taken: Collection[int], rng: random.Random) -> dict[str, Any]:
-    """{"sentence", "before"}: a fact and the sentence before which it is told."""
+    """{"sentence", "before"}: a fact and the sentence before which it is told. Raises Unfit."""
     said = sentences(text)
     for cue, fact, sizes in STORIES:
         first = next((i for i, sentence in enumerate(said) if re.search(cue, sentence)), None)
@@ -70,22 +72,9 @@ def draw(text: str, taken: Collection[int], rng: random.Random) -> dict[str, Any
         free = [n for n in sizes if n not in taken]
         if first is not None and places and free:
             return {"sentence": fact.format(n=rng.choice(free)), "before": rng.choice(places)}
-    return {"sentence": _equation(taken, rng), "before": rng.choice([0, *_places(said, 1)])}
+    raise Unfit("the problem tells no story that a fact could belong to")
 
 
 def _places(said: Sequence[str], low: int) -> list[int]:
     """Sentences from `low` on that name what they are about, so that another one may stand before them."""
     return [i for i in range(low, len(said)) if not _LEANS.match(said[i])]
-
-
-def _equation(taken: Collection[int], rng: random.Random) -> str:
-    """A true equation in numbers that the problem does not hold."""
-    while True:
-        a, b = rng.randint(11, 40), rng.randint(11, 40)
-        form, numbers = rng.choice((
-            (f"Note that {a} * {b} = {a * b}.", (a, b, a * b)),
-            (f"Recall that {a}^2 = {a * a}.", (a, 2, a * a)),
-            (f"Note that the integers from 1 to {a} add up to {a * (a + 1) // 2}.", (a, a * (a + 1) // 2)),
-        ))  # fmt: skip
-        if not set(numbers) & (set(taken) - {2}):
-            return form

@@ -28,12 +28,6 @@ from stages.ood.operators.operator import Change, Operator, State, Unfit
 
 TRIES = 400
 PROGRAM = ("family", "level", "phrasing", "params")
-REASONS = {  # why an operator changes no competition problem
-    "items": "the things of a competition problem belong to its phrasing, which `phrasing` changes as a whole",
-    "units": "a competition problem counts in one unit or in none, and its numbers are what it is about",
-    "order": "the sentences of a competition problem build on each other",
-    "reversed": "other parameters of the family may have the same answer, so the answer does not tell them",
-}
 
 
 def problem(state: State, params: Mapping[str, Any] | None = None) -> Problem:
@@ -113,21 +107,6 @@ def _apply_params(state: State, parameters: Mapping[str, Any]) -> State:
 # Other words.
 
 
-def _draw_phrasing(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    _only_once(state)
-    count = len(competition.FAMILIES[state["family"]].phrasings)
-    others = [
-        i for i in range(count) if i != state["phrasing"] and not sound({**state, "phrasing": i})
-    ]  # fmt: skip
-    if not others:
-        raise Unfit("the family has no other phrasing")
-    return {"phrasing": rng.choice(others)}
-
-
-def _apply_phrasing(state: State, parameters: Mapping[str, Any]) -> State:
-    return {**state, "phrasing": parameters["phrasing"]}
-
-
 def _draw_names(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     question = competition.rederive(state)[0]
     people = names.found(question)
@@ -175,10 +154,8 @@ def _apply_further(state: State, parameters: Mapping[str, Any]) -> State:
 def _further(further: Mapping[str, Any], question: str, steps: list[Step], answer: str) -> tuple[str, list[Step], str]:
     """A relay, as team contests have it."""
     letter, times, modulus = (further[key] for key in ("letter", "times", "modulus"))
-    question = (
-        f"{question} Let {letter} be the answer to this question. What is the remainder when {times}{letter} is divided "
-        f"by {modulus}?"
-    )
+    asked = f"What is the remainder when {times}{letter} is divided by {modulus}?"
+    question = f"{question} Let {letter} be the answer above. {asked}"
     if answer == "N/A":
         return question, steps, answer
     product, place = times * int(answer), len(steps)
@@ -208,6 +185,8 @@ def _only_once(state: State) -> None:
 
 
 def _apply_unknowns(state: State, parameters: Mapping[str, Any]) -> State:
+    if parameters.get("kept"):
+        parameters = {key: parameters[key] for key in ("holes", "letters")} | {"equations": parameters["whole"]}
     kept = ("holes", "letters", "equations", "completions")
     return {**state, "unknowns": {key: parameters[key] for key in kept if key in parameters}}
 
@@ -220,7 +199,6 @@ def proven(state: State, change: Mapping[str, Any]) -> list[str]:
 UNKNOWNS = Operator("unknowns", "preserving", {}, "a number told by two equations")
 CHANGES = {
     "names": Change(_draw_names, _apply_names),
-    "phrasing": Change(_draw_phrasing, _apply_phrasing),
     "irrelevant": Change(_draw_aside, _apply_aside),
     "numbers": Change(_draw_params(0), _apply_params),
     "larger": Change(_draw_params(1), _apply_params),

@@ -1,11 +1,15 @@
-"""Other people: the persons of a problem take other names. The answer stays."""
+"""Other people. The answer stays.
+
+names  first names that no split of the bundled world uses, or of real problems
+roles  the teacher, the team: who acts in the bundled world is no longer somebody named
+"""
 
 from __future__ import annotations
 
 import copy
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.ood.operators import retold
@@ -65,14 +69,16 @@ def found(text: str) -> list[str]:
     return names
 
 
-def _draw_roles(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    return {"people": rng.sample(ROLES, len(state["people"]))}
+def _people(names: Sequence[str]) -> Change:
+    """The people of the bundled world take some of these names."""
 
+    def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+        return {"people": rng.sample(names, len(state["people"]))}
 
-def _apply_roles(state: State, parameters: Mapping[str, Any]) -> State:
-    state = copy.deepcopy(state)
-    state["people"] = list(parameters["people"])
-    return state
+    def apply(state: State, parameters: Mapping[str, Any]) -> State:
+        return {**copy.deepcopy(state), "people": list(parameters["people"])}
+
+    return Change(draw, apply)
 
 
 def fresh(names: list[str], text: str, rng: random.Random) -> dict[str, str]:
@@ -89,11 +95,43 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
         raise Unfit("no first name in the question that is known to be one")
     if _mistaken(names, text):
         raise Unfit("the pronouns do not go with the names")
+    if left := _others(names, retold.text(state["question"])):
+        raise Unfit(f"somebody else may be named whose name would stay ({left})")
     rename = fresh(names, text, rng)
     for name in names:
         if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
             raise Unfit(f"{name} stands in the text in another form too")
     return {"rename": rename}
+
+
+_NOBODY = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    I A An The He She It They We You His Her Its Their My Our Your This That These Those There Here How What When Where
+    Who Which Why If For From In On At By To With After Before During While Since Once Then Now Next Later Each Every All
+    Both Some Most Many Another Other One Two Three Four Five Six Seven Eight Nine Ten Half Twice And But Or So Also
+    However Given Assume Suppose Calculate Find Determine Because Although Yesterday Today Tomorrow Last First Second
+    Third Finally Monday Tuesday Wednesday Thursday Friday Saturday Sunday Mondays Tuesdays Wednesdays Thursdays Fridays
+    Saturdays Sundays January February March April May June July August September October November December Christmas
+    Halloween Easter Thanksgiving Valentine Day Mr Mrs Ms Dr TV DVD DVDs CD CDs AM PM USA US MPH
+    """,
+    )
+)
+
+
+_ACTS = (
+    "has|had|wants|needs|likes|gets|got|eats|ate|buys|bought|sells|sold|makes|made|goes|went|works|earns|spends|gave"
+)
+
+
+def _others(names: list[str], question: str) -> str | None:
+    """A word written as a name that is none of `names`: with a capital inside a sentence, before `and` and a name, with a
+    genitive, or at the head of a sentence that tells what people do; None where there is none."""
+    known = "|".join(map(re.escape, names))
+    forms = rf"(?<=[a-z0-9,;] )[A-Z][a-z]+\b|\b[A-Z][a-z]+\b(?=(?:,|,? and) (?:{known})\b|['’]s\b| (?:{_ACTS})\b)"
+    found = (match[0] for match in re.finditer(forms, question))
+    return next((word for word in found if word not in _NOBODY and word not in names), None)
 
 
 def _mistaken(names: list[str], text: str) -> bool:
@@ -108,9 +146,10 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return retold.rewritten(state, lambda part: pattern.sub(lambda match: rename[match[0]], part))
 
 
-OPERATOR = Operator(
+NAMED = Operator(
     "names",
     "preserving",
-    {"gradeschool": Change(_draw_roles, _apply_roles), "lifted": Change(_draw, _apply)},
-    "other people",
+    {"gradeschool": _people((*NEW_SHE, *NEW_HE)), "lifted": Change(_draw, _apply)},
+    "other first names",
 )
+IN_ROLES = Operator("roles", "preserving", {"gradeschool": _people(ROLES)}, "roles in place of names")

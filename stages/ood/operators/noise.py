@@ -1,19 +1,20 @@
-"""Typographical noise: letters swapped, dropped or doubled, as fast typists do; never in what carries the meaning.
+"""Typographical noise: letters swapped or doubled, as fast typists do; never in what carries the meaning.
 
-Numbers, number words, units, names and mathematics are protected, the first and last letters of a word stay (a reader
-then hardly stumbles, Rawlinson 1976), and no typo may make another word of the same text or a common English one.
+Numbers, number words, units, denials, names and mathematics are protected, the first and last letters of a word stay (a
+reader then hardly stumbles, Rawlinson 1976), and no typo may make another word of the same text or a common English one.
+No letter is dropped: that makes other words too often (friend, fiend; country, county) to list them all.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from stages.ood.operators.operator import Change, State, Unfit
 
-Edit = Sequence[Any]  # [position in the text, "swap" | "drop" | "double"]
+Edit = Sequence[Any]  # [position in the text, "swap" | "double"]
 SHARE = 0.15  # of the words that may carry a typo; at least two where there are two
 
 _PROTECTED = frozenset(
@@ -24,7 +25,7 @@ _PROTECTED = frozenset(
     eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion
     first second third fourth fifth sixth seventh eighth ninth tenth half halves thirds quarter quarters
     fourths fifths twice thrice double triple quadruple dozen dozens pair pairs couple percent percentage not
-    never none nothing neither except without second seconds minute minutes hour hours week weeks month months
+    never none nothing neither except without cannot unless second seconds minute minutes hour hours week weeks month months
     year years century inch inches foot feet yard yards mile miles meter meters metre metres kilometer
     kilometers centimeter centimeters gram grams kilogram kilograms pound pounds ounce ounces gallon gallons
     liter liters litre litres cents dollar dollars penny pennies nickel nickels dime dimes euros degrees
@@ -40,8 +41,12 @@ _REAL = frozenset(
     thank later latter dinner diner hoping hopping loose lose bred bread bead beads beds price pride pries
     prices match march stole stole tried tired untied united scared sacred casual causal angel angle salve
     slave bars bras bard brad grid gird slat salt calm clam silt slit tarp trap crab carb lair liar part prat carp
-    crap blot bolt clod cold parts party prats pasta sacks stacks trips strips boards broads crates carets certain
+    crap blot bolt clod cold parts party prats pasta stakes steaks trips strips boards broads crates carets certain
     curtain plants pants clothes cloths shorts shots chairs hairs sports spots shares hares breads places
+    meet choose comma good been seen spring brake bore angles deign sing singe diver causes clauses unites
+    caste cost coast filed field files flies lived devil evil vile live silver sliver split spilt goal gaol weird wired
+    warp wrap marital martial lion loin coal cola tool toll step steep stop stoop stoops shot shoot supper dessert filled
+    tilled pinned scarred starred starring holly commas mopped stripped gripped tapping planned planning fussed written
     """,
     )
 )
@@ -53,14 +58,12 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
     for at, kind in sorted(edits, reverse=True):
         if kind == "swap":
             text = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
-        elif kind == "drop":
-            text = text[:at] + text[at + 1 :]
         else:
             text = text[: at + 1] + text[at] + text[at + 1 :]
     return text
 
 
-def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> list[list[Any]]:
+def edits(text: str, rng: random.Random, keep: Set[str] = frozenset()) -> list[list[Any]]:
     """Typos for a text, leaving the words of `keep` alone. Raises Unfit where fewer than two words can take one."""
     present = {word.lower() for word in re.findall(r"[A-Za-z]+", text)}
     math = [match.span() for match in re.finditer(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\[asy\].*?\[/asy\]", text, re.S)]
@@ -72,7 +75,7 @@ def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> 
     rng.shuffle(words)
     wanted, made = max(2, round(SHARE * len(words))), []
     for match in words:
-        kind = rng.choice(("swap", "swap", "drop" if len(match[0]) > 5 else "double", "double"))
+        kind = rng.choice(("swap", "double"))
         at = match.start() + rng.randrange(1, len(match[0]) - 2)
         word = edited(match[0], [[at - match.start(), kind]])
         if word != match[0] and word not in present | _REAL | _PROTECTED:
@@ -82,14 +85,14 @@ def edits(text: str, rng: random.Random, keep: frozenset[str] = frozenset()) -> 
     raise Unfit(f"only {len(made)} words of the question can take a typo")
 
 
-def change(question: Any, keep: frozenset[str] = frozenset()) -> Change:
-    """Noise on what `question(state)` says, but for the words of `keep`. Names are protected by their capital, things by
-    standing after a number."""
+def change(question: Callable[[State], str], keep: Callable[[State], Set[str]] = lambda state: frozenset()) -> Change:
+    """Noise on what `question(state)` says, but for the words of `keep(state)`. Names are protected by their capital,
+    things by standing after a number."""
 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
         text = question(state)
-        counted = frozenset(re.findall(r"\d+ ([a-z]+)", text)) | frozenset(re.findall(r"how many ([a-z]+)", text, re.I))
-        return {"edits": edits(text, rng, counted | keep)}
+        counted = {*re.findall(r"\d+ ([a-z]+)", text), *re.findall(r"how many ([a-z]+)", text, re.I)}
+        return {"edits": edits(text, rng, counted | keep(state))}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
         return {**state, "edits": [list(edit) for edit in parameters["edits"]]}

@@ -30,7 +30,6 @@ class Base(NamedTuple):
     render(state): question, steps, answer. sound(state): faults of the unchanged program, by a second road;
     holds(state): of the changed one, where that road is open to it. proven(state, change): faults of the proof that
     `premise` leaves the answer open. difficulty(state): what it is after a change; without it the parent's stays.
-    why: operator -> the reason why it changes no such program.
     """
 
     render: Callable[[State], tuple[str, list[Step] | None, str]]
@@ -38,7 +37,6 @@ class Base(NamedTuple):
     holds: Callable[[State], list[str]] = lambda state: []
     proven: Callable[[State, Mapping[str, Any]], list[str]] = lambda state, change: ["there is no proof"]
     difficulty: Callable[[State], float] | None = None
-    why: Mapping[str, str] = {}
 
 
 class Operator(NamedTuple):
@@ -46,15 +44,5 @@ class Operator(NamedTuple):
 
     name: str
     contract: str  # preserving: the answer stays; changing: it is computed anew, and differs; unsolvable: N/A
-    by: Mapping[str, Change]  # generator -> change: gradeschool, lifted, competition, dyval, code, text
+    by: Mapping[str, Change]  # generator -> change: gradeschool, lifted, competition, code, text
     idea: str
-
-    @property
-    def applies_to(self) -> tuple[str, ...]:
-        """Benchmarks with problems that this operator changes."""
-        benchmarks = {
-            "lifted": ("gsm8k",),
-            "text": ("aime", "math", "mmlu", "gpqa"),
-            "code": ("codeforces", "humaneval"),
-        }
-        return tuple(name for generator in self.by for name in benchmarks.get(generator, (generator,)))

@@ -1,11 +1,12 @@
-"""A premise removed, so that the answer is no longer determined: it is N/A.
+"""A premise removed, so that the answer is no longer determined: it is N/A. Beside each such problem stands its twin, in
+which the premise is `kept`: the same surface, the parent's answer. Both say that N/A is allowed.
 
-The proof is two completions: what is told is true of both, the value that is not told differs, and so does the answer. A
-sentence of a bundled problem is told of somebody else, who plays no part: as many sentences in the same words. A real
-problem loses a number before the things it counts, or a sentence that tells how much each of something costs or holds;
-never one that tells an event, without which the story would go on and have another answer. No word (some, several) is put
-in place: such words would tell which problems are unsolvable. That a number is missing still does, a little: a bag of
-words finds 62 % of them, and 51 % once the numbers of all problems are hidden from it.
+The proof is two completions: what is told is true of both, the value that is not told differs, and so does the answer.
+In the bundled world a sentence is told of a stranger, of whom two further sentences follow that nobody needs; in the twin
+it is told of whom it was. Both have the same words, and as many names that occur once. A real problem loses a number
+before the things it counts. No word (some, several) is put in place: such words would tell which problems are unsolvable.
+An old tale stands before it, of things of which some are counted and some are not: neither a thing without a number nor
+how many numbers there are tells.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from stages.lib.gradeschool import wording
-from stages.lib.lifting import programs, quantities
+from stages.lib.lifting import programs
 from stages.ood.operators import names, numbers, retold, tale
 from stages.ood.operators.operator import Change, Operator, State, Unfit
 
@@ -38,16 +39,19 @@ def completed(state: State, i: int, value: int) -> int:
 
 
 def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    known = tale.values(state)
-    able = list(
-        range(len(known) - 1)
-    )  # the last sentence is about the one asked for: without it nothing is told of them
+    known, told = tale.values(state), tale.told(state)
+    uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(known))]
+    # Of the one asked for something must be told; whoever is named elsewhere once occurs once without the sentence, as
+    # the stranger does in the twin.
+    able = [i for i in range(len(known) - 1) if uses[i] == 1]
     rng.shuffle(able)
-    pool = names.ROLES if state["people"][0] in names.ROLES else wording.NAMES
-    strangers = [name for name in pool if name not in tale.named(state)]
+    pool = next(
+        pool for pool in (names.ROLES, wording.NAMES, (*names.NEW_SHE, *names.NEW_HE)) if state["people"][0] in pool
+    )
+    people = rng.sample([name for name in pool if name not in tale.named(state)], 3)
+    largest = max(knobs.get("largest") or 0, numbers.bound(state))
     for i in able:
-        of = rng.choice(strangers)
-        if tale.solve(_apply_sentence(state, {"removed": i, "person": of}))[1] != "N/A":
+        if tale.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1] != "N/A":
             continue
         others = []
         for value in range(1, FURTHEST):
@@ -59,13 +63,31 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
                 others.append([value, answer])
         near = sorted(others, key=lambda pair: abs(pair[0] - known[i]))[:5]
         if near:
-            return {"removed": i, "person": of, "completions": [[known[i], known[-1]], rng.choice(near)]}
+            before = sorted(rng.choices(range(told.index(i) + 1, len(told) + 1), k=2))
+            return {
+                "removed": i, "person": people[0], "asides": _compared(state, people, known[i], largest, before, rng),
+                "completions": [[known[i], known[-1]], rng.choice(near)],
+            }  # fmt: skip
     raise Unfit("no sentence whose loss leaves two answers")
+
+
+def _compared(
+    state: State, people: list[str], value: int, largest: int, before: list[int], rng: random.Random
+) -> list[dict[str, Any]]:
+    """Asides about two further people: the first is compared with the stranger, the second with the first."""
+    asides, templates = [], tale.templates(state["split"])
+    for source, person, place in zip(people, people[1:], before, strict=False):
+        entry = tale.link(0, value, largest, templates, rng)
+        value = tale.value(entry, [value])
+        asides.append({"person": person, "entry": entry | {"of": [source]}, "before": place})
+    return asides
 
 
 def _apply_sentence(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
-    state["strays"] = [*state.get("strays", []), [parameters["removed"], parameters["person"]]]
+    if not parameters.get("kept"):
+        state["strays"] = [*state.get("strays", []), [parameters["removed"], parameters["person"]]]
+    state["asides"] = [*state.get("asides", []), *map(dict, parameters["asides"])]
     return state
 
 
@@ -75,7 +97,7 @@ _DETERMINED = re.compile(
     r"\b(the|these|those|his|her|its|their|my|our|your|all|other|next|last|first|least|most|only|another|every|each|"
     r"exactly|than|about|approximately|around|nearly|almost|over|additional|remaining|extra|of|is|are|was|were|by|a|an|"
     r"up|at|just|same|and|or|to|between|any|per|these|more|after|within|every|takes?|took|spends?|spent|lasts?|total)\s*$"
-    r"|[$\d-]\s*$|[.!?:;]\s*$",
+    r"|[$\d-]\s*$|[.!?:;]\s*$|^\s*$",
     re.I,
 )
 _THINGS = re.compile(
@@ -91,86 +113,67 @@ _UNCOUNTED = re.compile(
     r"|\b(more|less|fewer|of|and|or|to|in|on|for|were|are|as|kg|mg|g|km|cm|mm|ml|lb|oz|ft|inch|foot|yard|mile|meter|"
     r"pound|ounce|gram|liter|gallon|quart|pint|cup|dollar|cent|minute|hour|day|week|month|year)\b"
 )
-_RATE = re.compile(
-    r"(?:Each|Every|An?|One|The (?:price|cost)|It costs|Tickets|[A-Z][a-z]+s cost)\b[^%]*?"
-    r"(?:costs?|weighs?|holds?|contains?|has|have|is worth|is|sells? for|earns?|makes?|produces?|eats?|uses?|needs?)"
-    r"\b[^%]*\.$"
-)
-_LEANS = re.compile(
-    r"(?:(?:\S+ ){0,2}?(?:he|she|it|they|his|her|its|their|this|that|these|those|them|both)\b|(?:then|but|however|also|"
-    r"so|if|(?:\S+ ){1,3}also|after|since|because|in addition|another|finally|later|next)\b)",
-    re.I,
-)
-_EVENT = re.compile(
-    r"\b(if|when|after|then|until|once|more|fewer|less|twice|half|times|discount|extra|other|legs?|wheels?)\b"
-)
+_PEOPLE = re.compile(r"\b(people|guests|students|children|kids|friends|members|players|passengers|customers|workers)$")
+_PRONOUN = re.compile(r"(he|she|it|they|his|her|its|their|this|these)\b", re.I)
+TREASURES = ("castles", "crowns", "swords", "towers", "shields", "palaces", "harps", "thrones", "banners", "carriages",
+             "falcons", "lances")  # fmt: skip
+LISTED = 4  # of them in a tale
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     places, values = numbers.changeable(state), programs.numbers(state)
-    single = [i for i in places if values.count(values[i]) == 1 and values[i].denominator == 1]
-    able = [*_uncounted(state, single), *_untold(state, single)]
+    doubtful = programs.doubtful(state)
+    single = [i for i in places if values.count(values[i]) == 1 and values[i].denominator == 1 and i not in doubtful]
+    able = _uncounted(state, single)
     if not able:
         raise Unfit("every number is tied to what stands around it")
     answer = Fraction(programs.render(state)[2])
     for gap in rng.sample(able, len(able)):
         i = gap["number"]
-        if "dropped" not in gap and recoverable(values, i):
+        if recoverable(values, i):
             continue
         most = int(values[i]) * 3 + 10
         for other in rng.sample(range(2, most), min(200, most - 2)):
             new = [Fraction(other) if j == i else value for j, value in enumerate(values)]
             if other != values[i] and numbers.fits(state, new):
                 now = programs.results(state, new)[state["answer"]["step"]]
-                return gap | {"completions": [[str(values[i]), str(answer)], [str(other), str(now)]]}
+                completions = [[str(values[i]), str(answer)], [str(other), str(now)]]
+                return gap | {"tales": _tales(state, rng), "completions": completions}
     raise Unfit("no number can be left open for certain")
+
+
+def _tales(state: State, rng: random.Random) -> list[str]:
+    """What stands before the problem, and before its twin: in half of all problems the tale counts one thing more."""
+    said = retold.text(state["question"])
+    if _PRONOUN.match(said) or re.search(rf"\bking|{'|'.join(TREASURES)}", said):
+        raise Unfit("a tale in front would be taken for a part of the problem")
+    things, told = rng.sample(TREASURES, LISTED), rng.sample(range(LISTED), LISTED)
+    counts = rng.choices(list(numbers.FREQUENCY), list(numbers.FREQUENCY.values()), k=LISTED)
+    counted = rng.randrange(LISTED)
+
+    def written(counted: int) -> str:
+        listed = [f"{counts[i]} {things[i]}" if i in told[:counted] else things[i] for i in range(LISTED)]
+        return f"An old tale tells of a king with {', '.join(listed[:-1])} and {listed[-1]}."
+
+    return [written(counted + rng.randrange(2)), written(counted)]
 
 
 def _uncounted(state: State, single: list[int]) -> list[dict[str, Any]]:
     """Numbers that can be left out before what they count."""
     parts, able = state["question"], []
-    asked = len(retold.text(parts)) - len(retold.text(retold.sentences(parts)[-1]))
+    said = retold.text(parts)
+    asked = len(said) - len(retold.text(retold.sentences(parts)[-1]))
     for at, part in enumerate(parts[:-1]):
         if isinstance(part, str) or part["is"]["number"] not in single or not at or not isinstance(parts[at - 1], str):
             continue
         things = _THINGS.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
         if _ASKED.search(retold.text(parts[:at])[asked:]):  # how much was in [three] bags: may be read of one
             continue
+        if things and _PEOPLE.search(things[1]) and said.count(things[1].split()[-1]) > 1:
+            continue  # who comes may be those who were invited
         if things and not _UNCOUNTED.search(things[1]) and not _DETERMINED.search(parts[at - 1]):
             able.append({"number": part["is"]["number"], "noun": things[1]})
     return able
-
-
-def _untold(state: State, single: list[int]) -> list[dict[str, Any]]:
-    """Sentences that tell no event but how much each of something costs, holds or weighs: the story does not miss
-    them, only the answer does."""
-    found, able = retold.sentences(state["question"]), []
-    for at, sentence in enumerate(found[:-1]):
-        inside = [part["is"]["number"] for part in sentence if isinstance(part, dict)]
-        said = retold.text(sentence)
-        if not _RATE.match(said) or _EVENT.search(said) or not inside or not set(inside) <= set(single):
-            continue
-        if _LEANS.match(retold.text(found[at + 1])) or (at == 0 and len(found) < 3):
-            continue
-        if len(inside) == 1 and _multiplied(state, inside[0]) and not _usual(state, inside[0], said):
-            able.append({"number": inside[0], "dropped": at})
-    return able
-
-
-def _multiplied(state: State, i: int) -> bool:
-    """Whether a number enters products and quotients only: a story that does not tell it cannot be computed."""
-    uses = [a["expression"] for a in state["annotations"] if any(ref.get("number") == i for ref in _refs(a))]
-    return bool(uses) and all({"*", "/"} & {piece for piece in use if isinstance(piece, str)} for use in uses)
-
-
-def _refs(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [piece["is"] for piece in annotation["expression"] if isinstance(piece, dict)]
-
-
-def _usual(state: State, i: int, said: str) -> bool:
-    """Whether a reader knows the number anyway (days in a week)."""
-    names = quantities.constants(programs.numbers(state)[i], said)
-    return any(not name.startswith(("one, or", "two: both", "percent", "one percent")) for name in names)
 
 
 def recoverable(values: list[Fraction], i: int) -> bool:
@@ -183,7 +186,9 @@ def recoverable(values: list[Fraction], i: int) -> bool:
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
-    return {**state, "withheld": {key: parameters[key] for key in ("number", "noun", "dropped") if key in parameters}}
+    if parameters.get("kept"):
+        return {**state, "tale": parameters["tales"][1]}
+    return {**state, "tale": parameters["tales"][0], "withheld": {key: parameters[key] for key in ("number", "noun")}}
 
 
 OPERATOR = Operator(

@@ -5,8 +5,8 @@ A state is a program of `lib/lifting` with further keys, all optional:
   leading    lines before the gold steps: {"text", "value"}
   further    {"operation", "number", "text", "name"}: one more step on the answer, and its sentence
   unknown    {"number": i}: this number is not told, the answer is; the number is asked for (`reversal.py`)
-  withheld   {"number": i, "noun"}: this number is left out before what it counts; or {"number": i, "dropped": its
-             sentence}, which is left out (`premise.py`)
+  withheld   {"number": i, "noun"}: this number is left out before what it counts (`premise.py`)
+  tale       a sentence in front, of something else
   edits      typographical noise, made last
 """
 
@@ -114,13 +114,12 @@ def render(state: State) -> tuple[str, list[Step], str]:
         steps, answer = _undone(state, steps)
     if "withheld" in state:
         steps, answer = _stuck(state, steps), "N/A"
+    if "tale" in state:
+        question = f"{state['tale']} {question}"
     return noise.edited(question, state.get("edits", [])), steps, answer
 
 
 def _without(parts: Parts, withheld: dict[str, Any]) -> Parts:
-    if "dropped" in withheld:
-        found = sentences(parts)
-        return joined(found[: withheld["dropped"]] + found[withheld["dropped"] + 1 :])
     at = next(
         i for i, part in enumerate(parts) if isinstance(part, dict) and part["is"]["number"] == withheld["number"]
     )
@@ -183,8 +182,7 @@ def _free_lines(state: State, steps: Sequence[Step], number: int) -> list[Step]:
 
 def _stuck(state: State, steps: Sequence[Step]) -> list[Step]:
     withheld = state["withheld"]
-    missing = f"how many {withheld['noun']} there are" if "noun" in withheld else "a number that the answer needs"
-    unknown = Step(text=f"The problem does not say {missing}.")
+    unknown = Step(text=f"The problem does not say how many {withheld['noun']} there are.")
     return [*_free_lines(state, steps, withheld["number"]), unknown, Step(text="#### N/A", value="N/A")]
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from stages.lib.expressions import Tree, tree
 from stages.lib.lifting import programs
 from stages.ood.operators import numbers, retold, tale
 from stages.ood.operators.operator import Change, Operator, State, Unfit
@@ -37,11 +39,38 @@ def _apply_given(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
+# Of 29 eggs one fills 14 boxes of 2, and of 28: what is divided up cannot be told from how many parts there are.
+_ROUNDED = re.compile(
+    r"\b(can|could|fits?|fills?|stores?|needs?|needed|enough|(?:have|has|had) to|should|must|required?|at a time|lasts?)\b"
+)
+_EITHER = re.compile(r"\b(difference|higher|lower|larger|smaller|whichever|round(?:ed)?)\b", re.I)  # either way round
+
+
+def _divided(state: State, number: int) -> bool:
+    """Whether something that rests on a number is divided by a number told or computed, or divides."""
+
+    def divides(node: Tree) -> bool:
+        if not isinstance(node, tuple):
+            return False
+        operation, left, right = node
+        ref = right["is"] if isinstance(right, dict) else {}
+        told = "step" in ref or "number" in ref and state["numbers"][ref["number"]]["kind"] != "cue"
+        return operation == "/" and (told or isinstance(right, tuple)) or divides(left) or divides(right)
+
+    return any(divides(tree(state["annotations"][k]["expression"])) for k in retold.resting(state, number))
+
+
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    places, values = numbers.changeable(state), programs.numbers(state)
+    places, values, doubtful = numbers.changeable(state), programs.numbers(state), programs.doubtful(state)
     answer, able, reason = retold.render(state)[2], [], "no number can be found back step by step"
-    for i in places:
+    said = retold.text(state["question"])
+    if _EITHER.search(said):
+        raise Unfit("which of two is larger is not told")
+    for i in (i for i in places if i not in doubtful):
         if values.count(values[i]) > 1 or programs.canonical(values[i]) == answer:
+            continue
+        if _ROUNDED.search(said) and _divided(state, i):
+            reason = "a quotient may have been rounded"
             continue
         try:
             if retold.render(_apply(state, {"number": i}))[2] == programs.canonical(values[i]):

@@ -1,4 +1,4 @@
-"""The statement of a code problem: its story, which may be told otherwise, and everything else, which may not.
+"""The statement of a code problem: its story, which may carry noise, and everything else, which may not.
 
 Of a contest problem the story is what stands before the first heading (Input, Output, Constraints, Example, ...); of a
 function to complete, the prose at the head of its docstring, before the first example. Within a story the `marks` stay:
@@ -13,6 +13,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from stages.ood.operators import noise
+from stages.ood.operators.operator import State, Unfit
 
 _HEADING = re.compile(
     r"^[ \t]*(?:the )?(?:(?:sample |standard )?(?:inputs?|outputs?)(?: (?:format|example|specification)s?)?|constraints?"
@@ -165,3 +168,41 @@ def _change(one: str, other: str) -> str:
 def _difference(one: list[str], other: list[str]) -> str:
     at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return f"{(one[at:] or ['the end'])[0]!r}, now {(other[at:] or ['the end'])[0]!r}"
+
+
+# The program of a code problem: its text, the digest of its tests and which of its words they use.
+
+
+def state(question: str, answer: str, tests: Mapping[str, Any]) -> State:
+    made = {"question": question, "answer": answer, "tests": digest(tests), "kept": tested(tests, question)}
+    return made | ({"entry": tests["entry_point"]} if "entry_point" in tests else {})
+
+
+def render(state: State) -> tuple[str, None, str]:
+    """(question, no steps, answer)."""
+    return noise.edited(state["question"], state.get("edits", [])), None, state["answer"]
+
+
+def story(state: State) -> str:
+    """The question with spaces for all that must stay: what is left may be changed, at the same positions. Raises Unfit
+    where nothing is left."""
+    said = read(state["question"], state.get("entry"))
+    if not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", said.story):
+        raise Unfit("there is no story before the formats")
+    text = list(said.story)
+    for mark in marks(said.story, state["kept"]):
+        text[mark.start : mark.end] = " " * (mark.end - mark.start)
+    before, after = said.frozen
+    return " " * len(before) + "".join(text) + " " * len(after)
+
+
+TYPOS = noise.change(story, lambda state: CRUCIAL | {*state["kept"]})
+
+
+def contract(parent: State, question: str, tests: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with a variant that asks `question`: other tests than the parent's, or a change of what must stay."""
+    if tests is None or digest(tests) != parent["tests"]:
+        return ["tests: differ from the parent's"]
+    if parent["kept"] != tested(tests, parent["question"]):
+        return ["kept: not the words of the tests"]
+    return faults(parent["question"], question, tests)

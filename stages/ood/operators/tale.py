@@ -2,7 +2,8 @@
 
 A state is a program of `lib/gradeschool` with further keys, all optional:
   told      which quantities have their sentence told, in the order of the telling (default: all, in order)
-  asides    extra quantities nobody needs: {"person", "entry", "before"}, told before the `before`-th told sentence
+  asides    extra quantities nobody needs: {"person", "entry", "before"}, told before the `before`-th told sentence; their
+            sources may be people by name
   strays    [quantity, person]: its sentence is told of that person, who plays no part (`premise.py`)
   asked     the quantity asked for (default: the last)
   final     {"template"}: the value of the last quantity is told, in the words of that template
@@ -126,7 +127,9 @@ def told(state: State) -> list[int]:
 
 def named(state: State) -> list[str]:
     """All people of the problem, those included who play no part."""
-    return [*state["people"], *(a["person"] for a in state.get("asides", [])), *(p for _, p in state.get("strays", []))]
+    asides = state.get("asides", [])
+    sources = [of for aside in asides for of in aside["entry"].get("of", []) if isinstance(of, str)]
+    return [*state["people"], *(a["person"] for a in asides), *sources, *(p for _, p in state.get("strays", []))]
 
 
 def asked(state: State) -> int:
@@ -154,7 +157,9 @@ def sentences(state: State) -> list[str]:
 def _sentence(state: State, person: str, entry: Mapping[str, Any]) -> str:
     verb, unit = wording.VERBS[state["story"][0]], state.get("unit") or wording.UNITS[state["story"][1]]
     words = {"verb": verb, "unit": unit, "t": person, "n": entry.get("number")}
-    words |= dict(zip("sr", (state["people"][j] for j in entry.get("of", [])), strict=False))
+    words |= dict(
+        zip("sr", (state["people"][j] if isinstance(j, int) else j for j in entry.get("of", [])), strict=False)
+    )
     form = entry.get("fresh") or (entry["measure"]["form"] if "measure" in entry else None)
     if form is None:
         return wording.sentence(entry["relation"], tuple(entry["template"]), **words)

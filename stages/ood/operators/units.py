@@ -51,15 +51,15 @@ def _apply_measures(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-# Real units: (one, many) -> the smaller unit and how many of it there are.
+# Real units: (one, many) -> the smaller unit and how many of it there are. Days stay: one of work is not 24 hours.
 SMALLER = {
     ("hour", "hours"): ("minutes", 60), ("minute", "minutes"): ("seconds", 60), ("week", "weeks"): ("days", 7),
-    ("day", "days"): ("hours", 24), ("year", "years"): ("months", 12), ("foot", "feet"): ("inches", 12),
+    ("year", "years"): ("months", 12), ("foot", "feet"): ("inches", 12),
     ("yard", "yards"): ("feet", 3), ("meter", "meters"): ("centimeters", 100), ("kilogram", "kilograms"): ("grams", 1000),
     ("kilometer", "kilometers"): ("meters", 1000), ("pound", "pounds"): ("ounces", 16), 
     ("liter", "liters"): ("milliliters", 1000), ("gallon", "gallons"): ("quarts", 4),
 }  # fmt: skip
-_DOLLARS = ("dollars", "cents", 100)
+_ONE = {"inches": "inch", "feet": "foot"}
 _BARRED = r"(?!-|\w| old| ago|,? (?:an?|per|each|every|in|of the) "
 _BARRED += r"(?:day|week|month|year|hour|minute|foot|yard|pound|gallon)s?\b)"
 
@@ -76,6 +76,7 @@ def _conversions(state: State) -> list[dict[str, Any]]:
         size = Fraction(state["numbers"][part["is"]["number"]]["value"])
         if (
             before.endswith("$")
+            and not re.search(r"\b(?:an?|the|this|that|his|her|its|their|my) \$$", before)  # an $11 sweater
             and size <= 20
             and not re.match(r"-|\s*(million|thousand|billion|dollars?|cents?)\b", after)
         ):
@@ -83,9 +84,28 @@ def _conversions(state: State) -> list[dict[str, Any]]:
         for names, (smaller, factor) in SMALLER.items():
             unit = re.match(rf" ({names[0]}|{names[1]})\b{_BARRED}", after)
             adjective = unit and unit[1] == names[0] and size != 1  # a 30 day month
-            if unit and not adjective and not before.endswith("$") and smaller not in text:
+            counted = before == " " and at > 1  # two 15 minute breaks
+            named = re.search(rf"\b(?:{smaller}|{_ONE.get(smaller, smaller[:-1])})\b", text)
+            if unit and not (adjective or counted or named) and not before.endswith("$"):
                 found.append({"at": at, "old": unit[1], "new": smaller, "size": factor})
-    return [each for each in found if (_value(state, each["at"]) * each["size"]).denominator == 1]
+    exact = [each for each in found if (_value(state, each["at"]) * each["size"]).denominator == 1]
+    return [each for each in exact if _told(state, each)]
+
+
+def _told(state: State, change: Mapping[str, Any]) -> bool:
+    """Whether the unit of the answer is still plain once this number has another: the question asks how many of
+    something, or the old unit stands elsewhere. Else `how much` could be answered in the new one."""
+    parts = [part if isinstance(part, str) else part["said"] for part in state["question"]]
+    asked = re.search(r"\bhow many ([a-z]+)", retold.text(retold.sentences(state["question"])[-1]), re.I)
+    if asked and asked[1] not in ("more", "less", "of", "in", "does", "did"):
+        return True
+    at, old = change["at"], change["old"]
+    if old == "dollars":
+        parts[at - 1] = parts[at - 1][:-1]
+        return bool(re.search(r"\$|\bdollars?\b", "".join(parts)))
+    parts[at + 1] = parts[at + 1].replace(old, "", 1)
+    names = next(names for names in SMALLER if old in names)
+    return bool(re.search(rf"\b(?:{'|'.join(names)})\b", "".join(parts)))
 
 
 def _value(state: State, at: int) -> Fraction:

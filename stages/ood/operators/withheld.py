@@ -1,5 +1,5 @@
-"""A number of a competition problem told by two equations in two unknowns: by independent ones (`unknowns`, the answer
-stays) or by one equation twice (`premise`, the answer is N/A).
+"""A number of a competition problem told by two equations in two unknowns: by independent ones (`unknowns` and the twins of
+`premise`, the answer stays) or by one equation twice (`premise`, the answer is N/A).
 
 Both are told in the same sentence with coefficients drawn by the same law, so that nothing but the equations themselves
 tells which problems have an answer. (A clause left out, or a letter that nothing explains, was told by a bag of words in
@@ -38,6 +38,12 @@ _WORDS = frozenset(
 LETTERS = ("bcdghkmnstuvwxyz", "BCDKLMNRSTUVW")
 NEAR, TRIED = 600, 24  # other values of a number that are looked at, and lawful ones of them that are solved
 FACTORS = (2, 3)  # of the second equation
+# The greatest number of pieces may be meant over all rods that fit what is told: then there is an answer.
+EXTREMAL = re.compile(
+    r"(?<!\bat )\b(?:least|greatest|smallest|largest|shortest|longest|most|fewest|minimum|maximum|minimal|maximal)\b"
+    r"(?! integer that does not exceed)",
+    re.I,
+)
 
 
 def told(question: str, steps: list[Step], answer: str, unknowns: Mapping[str, Any]) -> tuple[str, list[Step], str]:
@@ -89,8 +95,10 @@ def _partner(value: int, equation: Equation) -> int | None:
 
 
 def draw(whole: Problem, of: Callable[[Mapping[str, Any]], Problem], rng: random.Random, open_: bool) -> dict[str, Any]:
-    """{"holes", "letters", "equations"}, and if the number is to be left open {"other", "completions"}: the parameters
-    of another item that fits what is told, and [number, answer] of both. Raises Unfit."""
+    """{"holes", "letters", "equations"}, and if the number is to be left open {"whole", "other", "completions"}: equations
+    that tell it, the parameters of another item that fits what is told, and [number, answer] of both. Raises Unfit."""
+    if open_ and EXTREMAL.search(whole.question):
+        raise Unfit("what is asked for is the least or the greatest, perhaps over all that fits what is told")
     if whole.program.params["family"] not in LAWS:
         raise Unfit("it is not known which other parameters the family can have")
     letters = _letters(" ".join([whole.question, *(step.text for step in whole.steps)]), rng)
@@ -103,22 +111,25 @@ def draw(whole: Problem, of: Callable[[Mapping[str, Any]], Problem], rng: random
             value, another = (int(_inside(whole, each, holes)) for each in (whole, other))
             if min(value, another) < 1:
                 continue
-            change = {"holes": holes, "letters": letters, "equations": _equations(value, another, rng, open_)}
+            first, second, again = _equations(value, another, rng)
+            change = {"holes": holes, "letters": letters, "equations": [first, second]}
             if not open_:
                 return change
             completions = [[value, whole.answer], [another, other.answer]]
-            return change | {"other": other.program.params["params"], "completions": completions}
+            fitting = {"other": other.program.params["params"], "completions": completions}
+            return change | {"equations": [first, again], "whole": [first, second]} | fitting
     raise Unfit("no number on which the answer rests and that could be another")
 
 
-def _equations(value: int, other: int, rng: random.Random, open_: bool) -> list[Equation]:
-    """Equations that `value` satisfies with a positive partner; `other` satisfies the first one, too, and all if open."""
+def _equations(value: int, other: int, rng: random.Random) -> list[Equation]:
+    """Three equations that `value` satisfies with a positive partner: `other` satisfies the first one, too; the second
+    is independent of it, the third is the first one again."""
     able = [(a, b) for a in range(1, 5) for b in range(1, 5) if gcd(a, b) == 1 and a * (value - other) % b == 0]
     a, b = rng.choice(able)
     partner = max(0, a * (other - value) // b) + rng.randint(1, 12)
     factor = rng.choice(FACTORS)
-    d, e = a * factor, b * (factor if open_ else sum(FACTORS) - factor)
-    return [[a, b, a * value + b * partner], [d, e, d * value + e * partner]]
+    told = ((a, b), (a * factor, b * (sum(FACTORS) - factor)), (a * factor, b * factor))
+    return [[d, e, d * value + e * partner] for d, e in told]
 
 
 def _letters(text: str, rng: random.Random) -> list[str]:

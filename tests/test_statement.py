@@ -1,8 +1,7 @@
-"""Code problems told otherwise: the story alone changes, and what must stay is seen to stay by a second road."""
+"""Code problems with typing errors: the story alone changes, and what must stay is seen to stay by a second road."""
 
 import json
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,8 @@ from stages.benchmarks.__main__ import Params, build
 from stages.commands import verify_items
 from stages.lib.records import Problem, Source, read_problems, write_problems
 from stages.ood import code, operators
-from stages.ood.operators import noise, statement, story, story_words
-from stages.ood.operators.operator import Unfit
+from stages.ood.operators import noise, statement
 
-OPERATORS = ["names", "phrasing", "irrelevant", "typos"]
 CONTEST = """Valera wants to buy n apples in the shop "Berry & Co". For example, if n = 3, he has to pay 3·x rubles. \
 Of course, Valera wants to spend exactly k rubles, and Masha knows that he likes the word YES.
 
@@ -56,25 +53,11 @@ def parent(question=CONTEST, answer=SOLUTION, tests=TESTS, benchmark="codeforces
 
 
 FUNCTION = parent(PROMPT, "    return sum(prices)\n", {"entry_point": "total", "test": CHECK}, "humaneval")
-MADE = {v.id: v for v in operators.variants([parent(), FUNCTION], OPERATORS, 5)[0]}
+MADE = {v.id: v for v in operators.variants([parent(), FUNCTION], ["typos"], 5)[0]}
 
 
-def variant(name, benchmark="codeforces"):
-    return MADE[f"{benchmark}/test/0001~{name}"]
-
-
-def edits(problem):
-    return problem.program.params["changes"][0]["edits"]
-
-
-def replanted(problem, changes):
-    """The variant with other edits and the question that follows from them: its program agrees with its text."""
-    params = json.loads(json.dumps(problem.program.params))
-    params["changes"][0]["edits"] = changes
-    question = story.edited(params["base"]["params"]["question"], changes)
-    return problem.model_copy(
-        update={"question": question, "program": problem.program.model_copy(update={"params": params})}
-    )
+def variant(benchmark):
+    return MADE[f"{benchmark}/test/0001~typos"]
 
 
 def test_a_statement_falls_into_its_parts():
@@ -109,74 +92,53 @@ def test_marks_are_places_in_the_text_in_order(text):
     assert found == sorted(found)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("benchmark", ["codeforces", "humaneval"])
-def test_every_operator_changes_the_story_and_nothing_else(name, benchmark):
-    made, before = variant(name, benchmark), FUNCTION if benchmark == "humaneval" else parent()
+def test_typos_change_the_story_and_nothing_else(benchmark):
+    made, before = variant(benchmark), FUNCTION if benchmark == "humaneval" else parent()
     assert operators.check(made) == [] and made.contract == "preserving" and made.answer == before.answer
     entry = before.tests.get("entry_point")
     assert statement.read(made.question, entry).frozen == statement.read(before.question, entry).frozen
     assert made.question != before.question and made.tests == before.tests
+    kept = statement.tested(before.tests, before.question)
+    marks = [
+        [mark.text for mark in statement.marks(statement.read(p.question, entry).story, kept)] for p in (made, before)
+    ]
+    assert marks[0] == marks[1]
 
 
-def test_only_who_stands_in_the_story_alone_is_renamed():
-    renamed = {old: new for _, old, new in edits(variant("names"))}
-    assert "Valera" in renamed and "Masha" not in renamed, "Masha stands in the input section"
-    assert "apple" in renamed and "shop" in renamed and "Valera" not in variant("names").question
-    assert '"Berry & Co"' in variant("names").question
-    with pytest.raises(Unfit, match="outside the story"):
-        story.CHANGES["names"].draw(
-            story.state("Vasya wants to read a very long book.\n\nOutput\n\nPrint Vasya.", "", TESTS),
-            noise.random.Random(0),
-            {},
-        )
+def test_of_code_only_typos_are_asked_for():
+    made, rejects = operators.variants([parent(), FUNCTION], operators.OPERATORS, 5)
+    assert {v.operator for v in made} == {"typos"} and not rejects
+    (reject,) = operators.variants([parent("Vasya\n\nOutput\n\nPrint Vasya.")], ["typos"], 5)[1]
+    assert reject.reason == "there is no story before the formats"
 
 
-def test_names_of_tests_stay():
-    tests = {"public": {"input": ["1\n"], "output": ["Valera\n"]}, "private": {"input": [], "output": []}}
-    made, _ = operators.variants([parent(tests=tests)], ["names", "typos"], 5)
-    assert all(v.question.count("Valera") == CONTEST.count("Valera") for v in made) and made
-
-
-def test_operators_compose():
-    (made,), _ = operators.variants([parent()], ["phrasing+names"], 5)
-    assert operators.check(made) == [] and "Valera" not in made.question and "For instance," in made.question
+def test_words_of_tests_stay():
+    tests = {"public": {"input": ["1\n"], "output": ["friends\n"]}, "private": {"input": [], "output": []}}
+    for seed in range(8):
+        (made,), _ = operators.variants([parent(tests=tests)], ["typos"], seed)
+        assert made.question.count("friends") == CONTEST.count("friends")
 
 
 def planted():
     """(what is wrong, the item): each agrees with its own program, or changes what that does not show."""
-    made, input_section = variant("names"), CONTEST.index("Masha wants to read")
-    story_edits = edits(made)
-    yield (
-        "tests",
-        made.model_copy(
-            update={"tests": {**TESTS, "public": {"input": ["3\n", "4\n", "5\n"], "output": ["YES\n", "NO\n", "NO\n"]}}}
-        ),
-    )
-    yield "after the story", replanted(made, [*story_edits, [input_section, "Masha", "Noor"]])
-    yield (
-        "question",
-        made.model_copy(update={"question": made.question.replace("Masha wants to read", "Noor wants to read")}),
-    )
-    yield "in the story", replanted(made, [[CONTEST.index("n = 3"), "n = 3", "n = 4"]])
-    yield "in the story", replanted(made, [[CONTEST.index("at least"), "at least", "at most"]])
-    yield "in the story", replanted(made, [[CONTEST.index('"Berry'), '"Berry & Co"', '"Berry & Cie"']])
-    yield "in the story", replanted(made, [[CONTEST.index("YES"), "YES", "Yes"]])
-    yield "left over", replanted(made, story_edits[:1])
-    yield (
-        "stood in the parent already",
-        replanted(made, [[at, "Valera", "Masha"] for at, old, _ in story_edits if old == "Valera"]),
-    )
-    yield (
-        "does not stand there",
-        made.model_copy(update={"program": made.program.model_copy(update={"params": shifted(made.program.params)})}),
-    )
+    made = variant("codeforces")
 
+    def doubled(text, inside=0):
+        at = CONTEST.index(text) + inside
+        params = json.loads(json.dumps(made.program.params))
+        params["changes"][0]["edits"] = [[at, "double"]]
+        program = made.program.model_copy(update={"params": params})
+        return made.model_copy(update={"question": noise.edited(CONTEST, [[at, "double"]]), "program": program})
 
-def shifted(params):
-    params = json.loads(json.dumps(params))
-    params["changes"][0]["edits"][0][0] += 1
-    return params
+    more = {"public": {"input": ["3\n", "4\n", "5\n"], "output": ["YES\n", "NO\n", "NO\n"]}}
+    yield "tests", made.model_copy(update={"tests": {**TESTS, **more}})
+    yield "after the story", doubled("Masha wants to read", 2)
+    yield "question", made.model_copy(update={"question": made.question.replace("Masha wants to read", "Noor reads")})
+    yield "in the story", doubled("n = 3", 4)
+    yield "in the story", doubled("at least", 4)
+    yield "in the story", doubled('"Berry', 3)
+    yield "in the story", doubled("YES", 1)
 
 
 @pytest.mark.parametrize(("fault", "item"), list(planted()))
@@ -186,18 +148,15 @@ def test_what_is_planted_is_found(fault, item):
 
 
 def test_verify_items_names_each_that_fails(tmp_path, capsys):
-    bad = [
-        item.model_copy(update={"id": f"{item.parent}~names", "split": f"s{i}"})
-        for i, (_, item) in enumerate(planted())
-    ]
+    bad = [item.model_copy(update={"split": f"s{i}"}) for i, (_, item) in enumerate(planted())]
     write_problems(tmp_path / "good.jsonl", MADE.values())
     verify_items.verify_items([tmp_path / "good.jsonl"])
     for i, item in enumerate(bad):
         write_problems(tmp_path / f"bad{i}.jsonl", [item])
         with pytest.raises(verify_items.typer.Exit):
             verify_items.verify_items([tmp_path / f"bad{i}.jsonl"])
-        assert f"bad{i}.jsonl: codeforces/test/0001~names: " in capsys.readouterr().out
-    made = variant("phrasing")
+        assert f"bad{i}.jsonl: codeforces/test/0001~typos: " in capsys.readouterr().out
+    made = variant("codeforces")
     other = parent(tests={**TESTS, "private": {"input": ["5\n"], "output": ["YES\n"]}})
     write_problems(tmp_path / "parent.jsonl", [other])
     write_problems(tmp_path / "made.jsonl", [made])
@@ -211,30 +170,18 @@ def test_verify_items_names_each_that_fails(tmp_path, capsys):
 
 
 def test_the_published_solution_proves_a_variant():
-    broken = variant("phrasing", "humaneval")
+    broken = variant("humaneval")
     broken = broken.model_copy(
         update={"id": broken.id + "2", "question": broken.question.replace("prices: list", "price: list")}
     )
     unsolved = parent(answer="").model_copy(update={"id": "codeforces/test/0002"})
-    variants = [*MADE.values(), broken, *operators.variants([unsolved], ["phrasing"], 5)[0]]
+    variants = [*MADE.values(), broken, *operators.variants([unsolved], ["typos"], 5)[0]]
     kept, rejects, counts = code.proven(variants, {p.id: p for p in (parent(), FUNCTION, unsolved)})
     assert [reject.id for reject in rejects] == [broken.id]
     assert rejects[0].reason.startswith(
         "the published solution fails now: error: NameError: name 'prices' is not defined"
     )
-    assert counts["codeforces~phrasing"] == {"no solution": 1, "passed": 1} and len(kept) == len(variants) - 1
-
-
-def test_a_phrase_and_a_context_touch_no_mark():
-    for old, news in story_words.PHRASES.items():
-        for text in (old, *news):
-            assert not statement.marks(text), text
-            assert len(re.findall(r"\ba\b", text)) == len(re.findall(r"\ba\b", old)) or "a given" in text, text
-    for line in (*story_words.CONTEST_CONTEXTS, *story_words.FUNCTION_CONTEXTS):
-        assert not statement.marks(line), line
-    new = [form for _, forms in story_words.THINGS for form in forms]
-    assert len(new) == len({*new}) and not {form for forms, _ in story_words.THINGS for form in forms} & {*new}
-    assert all((one[0][0] in "aeiou") == (other[0][0] in "aeiou") for one, other in story_words.THINGS)
+    assert counts["codeforces~typos"] == {"no solution": 1, "passed": 1} and len(kept) == len(variants) - 1
 
 
 @pytest.mark.parametrize(
@@ -248,9 +195,9 @@ def test_published_problems(name, file, tmp_path):
     problems, _ = build(
         Params.model_validate({"name": name, "source": "path", "sizes": sizes, "shares": None, "path": where}), 1
     )
-    made, rejects = operators.variants(problems, OPERATORS, 7)
-    assert len(made) + len(rejects) == 4 * len(problems) and all(reject.reason for reject in rejects)
+    made, rejects = operators.variants(problems, ["typos"], 7)
+    assert len(made) + len(rejects) == len(problems) and all(reject.reason for reject in rejects)
     assert all(operators.check(problem) == [] for problem in made)
-    assert len(made) > 1.9 * len(problems)
+    assert len(made) > 0.7 * len(problems)
     write_problems(tmp_path / "test.jsonl", made)
     assert read_problems(tmp_path / "test.jsonl") == sorted(made, key=lambda problem: problem.id)

@@ -1,0 +1,135 @@
+"""Programs in the texts of models: every usual form of one solution gives one program, and prose is no part of it."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.lib import programs
+
+PROMPT = 'import math\n\n\ndef root(x: int) -> int:\n    """The integer root.\n\n    >>> root(5)\n    2\n    """\n'
+HEAD = PROMPT[PROMPT.index("def root") :]
+BODY = "    low = math.isqrt(x)\n\n    return low\n"
+FORMS = {
+    "the body": BODY,
+    "the body, another function begun": BODY + '\n\ndef other(x):\n    """ Ret',
+    "the body, a question invented": BODY + "\n\nQuestion: How many don't?\nAnswer:\n",
+    "the body, a class": BODY + "\n\nclass A:\n    pass\n",
+    "the body, a print": BODY + "print(root(3))\n",
+    "the body, a script": BODY + 'if __name__ == "__main__":\n    main()\n',
+    "the body, a comment and a test": BODY + "# a test\nassert root(4) == 3\n",
+    "the body without its first indentation": BODY.strip(),
+    "the body in a fence": f"```python\n{BODY}```\nDone.",
+    "the body without indentation in a fence": "```\nlow = math.isqrt(x)\nreturn low\n```",
+    "the body up to the end of a fence": f"{BODY}```\nThis works.",
+    "the whole function": PROMPT + BODY,
+    "the function alone": HEAD + BODY,
+    "a fence": f"Sure!\n```python\n{PROMPT}{BODY}```\nIt isn't slow.",
+    "an open fence": f"Sure!\n```python\n{HEAD}{BODY}",
+    "a fence in a list": "1. Write:\n" + "".join(f"   {line}\n" for line in f"```python\n{HEAD}{BODY}```".split("\n")),
+    "a fence, its use, its output": f"```py\n{HEAD}{BODY}```\nUse:\n```py\nprint(root(2))\n```\nGives:\n```\n1\n```",
+    "two fences, the second better": f"```python\n{HEAD}    return x\n```\nBetter:\n```python\n{HEAD}{BODY}```",
+    "prose around": f"Here is the function:\n\n{PROMPT}{BODY}\nThis doesn't fail.\n\ndef other(x):\n    return x +\n",
+    "a list around": f"- the root is whole\n\n{HEAD}{BODY}\n**Note:** fast.\n1. It is right.\n",
+    "tests of its own": f"```\n{HEAD}{BODY}\nassert root(4) == 3\nprint(1)\nif __name__ == '__main__':\n    exit(1)\n```",
+}
+
+
+def first(text):
+    return programs.extract(text, PROMPT, "root")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_function_is_one_program(form):
+    found = first(FORMS[form])
+    assert programs.normal(found) == programs.normal(PROMPT + BODY), found
+    assert first(found) == found
+
+
+def test_what_a_function_needs_comes_with_it():
+    text = (
+        "from functools import cache\nLIMIT = 9\n@cache\ndef helper(n):\n    return late(n)\n"
+        f"{HEAD}    return helper(x)\n\ndef late(n):\n    return LIMIT\n\ndef never(n):\n    return n\n"
+    )
+    kept = first(text)
+    assert kept.startswith("import math\n") and all(f"def {name}(" in kept for name in ("helper", "root", "late"))
+    assert "@cache" in kept and "LIMIT = 9" in kept and "never" not in kept
+
+
+def test_nothing_is_no_program():
+    assert first("") is None and first(" \n\n") is None and programs.extract("\n") is None
+    assert programs.extract("x" * (programs.LONGEST + 1)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here is my program:\n\n{}\n\nThis reads the input, doesn't it?\n",
+        "```cpp\nint main() {{}}\n```\nIn Python:\n```python\n{}\n```\nOutput:\n```\n3\n```",
+        "```\n{}\n```",
+        "Here is my program:\n```\n{}",
+        "{}\n```\nThat was it.",
+        "~~~py\n{}\n~~~",
+        "{}\n\nExplanation:\nprint is used to print.\n",
+        "{}\nQuestion: what next?\nprint(0)\n",
+    ],
+)
+def test_a_program_is_found_between_prose(text):
+    code = (
+        "import sys\nfor line in sys.stdin:\n    a, b = map(int, line.split())\n\n    print(a + b)\nelse:\n    print()"
+    )
+    assert programs.extract(text.format(code)) == code
+
+
+def test_one_normal_form_means_one_program():
+    one = "def f(x):\n    # comment\n\n    return [x,\n   1]   \n"
+    assert programs.normal(one) == programs.normal("def f( x ):\n\treturn [x, 1] # c")
+    for other in (
+        "def f(x):\n    return [x, 2]",
+        "def f(x):\n    pass\nreturn [x, 1]",
+        "def f(x):\n    return 'x , 1'",
+    ):
+        assert programs.normal(one) != programs.normal(other)
+    assert programs.normal("print('a  b')") != programs.normal("print('a b')")
+    assert programs.normal("if x:\n  a\n  b") != programs.normal("if x:\n  a\nb")
+
+
+PIECES = [
+    *("def f(x):", "    return x", "\n", "```", "```python", "Here is it:", "print(f(1))", "  ", "x = 1", "'''", '"'),
+    *("don't", "import os", "@dec", "else:", "if x:", "class A:", "1.", "#c", "return", "(", ")", "\\", "\t", "\0"),
+]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES)).map("\n".join) | st.text(), st.sampled_from([None, "f"]))
+def test_a_program_is_its_own_program(text, entry_point):
+    prompt = "import math\n\ndef f(x):\n    '''d'''\n" if entry_point else ""
+    found = programs.extract(text, prompt, entry_point)
+    assert found is None or programs.extract(found, prompt, entry_point) == found
+    programs.normal(text)
+
+
+def test_published_programs_are_whole():
+    if "ASSAY_BENCHMARKS" not in os.environ:
+        pytest.skip("ASSAY_BENCHMARKS is not set; it names the folder of published files")
+    root = Path(os.environ["ASSAY_BENCHMARKS"], "code")
+    for row in map(json.loads, gzip.decompress((root / "HumanEval.jsonl.gz").read_bytes()).splitlines()):
+        prompt, body, name = row["prompt"], row["canonical_solution"], row["entry_point"]
+        for text in (
+            body,
+            prompt + body,
+            f"```python\n{prompt}{body}```",
+            f"{body}\n\ndef next_one(x):\n    '''",
+            body.strip(),
+        ):
+            assert programs.normal(programs.extract(text, prompt, name)) == programs.normal(prompt + body), row[
+                "task_id"
+            ]
+    for row in json.loads((root / "codeforces_openr_sample.json").read_text("utf-8")):
+        code = row["output"].replace("\r\n", "\n").strip("\n").rstrip()
+        assert programs.extract(row["output"]) == code
+        assert programs.normal(programs.extract(f"My program:\n\n{code}\n\nThis is it.\n")) == programs.normal(code)
