@@ -116,9 +116,10 @@ def test_two_files_of_one_name_are_two_files(tmp_path):
     assert len({problem.id for problem in problems}) == 90 and not any(e["rejected"] for e in account["files"])
     stems = {problem.id.removeprefix("gsm8k/train/")[:-5] for problem in problems}
     assert stems == {"a/train", "b/train", "more"}
-    params["path"] = {"train": [str(tmp_path / "a"), str(tmp_path / "a/train.jsonl")]}
-    with pytest.raises(UserError, match="named twice"):
-        build(Params.model_validate(params), 1)
+    file = str(tmp_path / "a/train.jsonl")
+    for twice in ({"train": [str(tmp_path / "a"), file]}, {"train": [file], "test": [file]}):
+        with pytest.raises(UserError, match="named twice"):
+            build(Params.model_validate({**params, "path": twice}), 1)
 
 
 def test_an_id_that_two_files_use_names_two_questions(tmp_path):

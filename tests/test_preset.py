@@ -72,11 +72,11 @@ def test_a_faulty_preset_is_refused_with_every_fault(project):
 
 @pytest.fixture
 def overlays(project):
-    """plain <- half <- set, and plain <- fast: a set of problems at half size, or fast."""
+    """A set of problems at half size, or fast."""
     for name, text in {
         "half": "# Half the size\nover: plain\none:\n  steps: 1 # few\ntwo: {lr: 0.05}\n",
         "fast": "# Soon over\nover: plain\none: {lr: 1.0}\n",
-        "set": "# A set of problems\nover: half # or fast\ntwo:\n  steps: 9\n",
+        "set": "# A set of problems\nover: [half, fast]\ntwo:\n  steps: 9\n",
     }.items():
         (project.root / f"stages/presets/{name}.yaml").write_text(text)
     return project
@@ -139,8 +139,13 @@ def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
 
 
 def test_presets_that_do_not_stack(overlays):
-    said = overlays.stages("preset", "half", "fast", code=2).stderr
-    assert said == "presets half and fast: the one does not lie over the other; name one of them\n"
+    for names, over in {
+        "half fast": "half lies over plain", "big half": "half lies over plain", "big plain": "big lies over nothing",
+        "set plain": "set lies over half or fast",
+    }.items():  # fmt: skip
+        said = overlays.stages("preset", *names.split(), code=2).stderr
+        assert said == f"presets {names}: do not say what to stack; {over}\n"
+    assert "now preset set half" in overlays.stages("preset", "set", "half").stdout
 
 
 @pytest.mark.parametrize("null", ["b: null", "b:", "c: null\nb: null"])

@@ -25,9 +25,12 @@ FORMATS = ("jsonl", "json", "csv", "parquet", "jsonl.gz", "json.gz", "csv.gz")
 
 def tables(sources: dict[str, list[str]], header: list[str] | None = None) -> list[Table]:
     """One table per file of `sources` (published split -> files or folders). `header`: see `read`."""
+    files_of = {split: [file for name in names for file in _files(name)] for split, names in sources.items()}
+    every = [file for found in files_of.values() for file in found]
+    if twice := [file for file in every if every.count(file) > 1]:
+        raise UserError(f"{twice[0]}: named twice in benchmarks.path; every file may be read once, for one split")
     result = []
-    for split, names in sources.items():
-        found = [file for name in names for file in _files(name)]
+    for split, found in files_of.items():
         for file, label in zip(found, _labels(found), strict=True):
             rows = [
                 Row(values, str(file), line, f"{label}{i:04d}") for i, (line, values) in enumerate(read(file, header))
@@ -40,9 +43,6 @@ def _labels(found: list[Path]) -> list[str]:
     """What keeps the rows of several files apart in ids: a file's name, with the folders that tell it from the others."""
     if len(found) == 1:
         return [""]
-    twice = [file for file in found if found.count(file) > 1]
-    if twice:
-        raise UserError(f"{twice[0]}: named twice in benchmarks.path; every file may be read once")
     stems = [file.with_name(_stem(file)) for file in found]
     parts = [file.parts if stems.count(stem) > 1 else stem.parts for file, stem in zip(found, stems, strict=True)]
     labels = []

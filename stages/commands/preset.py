@@ -1,9 +1,9 @@
 """`python -m stages preset NAME...`: switch params.yaml to parameters that ship in stages/presets/.
 
-A preset is a whole params.yaml, or names another one that it lies over (`over: tiny`) and only the values that differ.
-Names stack: `preset mmlu nano` lays mmlu over nano, in whichever order they are written; mmlu alone lies over the one that
-it names. null takes a mapping of the lower one away. What you wrote beside the values stays: comments of keys that both
-files have are kept. The result is checked against every stage's parameters before anything is written.
+A preset is a whole params.yaml, or names another one that it lies over (`over: tiny`) and only the values that differ; null
+takes a mapping of the lower one away. One that can lie over several (`over: [a, b]`) lies over the first, or over the one
+that leads to a preset named beside it: `preset mmlu nano`. What you wrote beside the values stays: comments of keys that
+both files have are kept. The result is checked against every stage's parameters before anything is written.
 """
 
 from __future__ import annotations
@@ -83,19 +83,22 @@ def _stack(names: list[str]) -> list[tuple[Path, Any]]:
     known = {name: FOLDER / f"{name}.yaml" for name in presets()}
     read = functools.cache(params.read)
 
-    def chain(name: str, above: tuple[str, ...] = ()) -> list[str]:
+    def chains(name: str, above: tuple[str, ...] = ()) -> list[list[str]]:
+        """The ways down from a preset, the usual one first, each from the lowest up."""
         if name not in known or name in above:
             where = f"{known[above[-1]]} over: " if above else ""
             fault = "lies over itself" if name in above else "not found"
             raise UserError(f"{where}preset {name!r}: {fault}; there are {', '.join(known)}")
-        below = read(known[name]).get("over")
-        return [*(chain(below, (*above, name)) if below else []), name]
+        over = read(known[name]).get("over", [])
+        below = [chain for one in ([over] if isinstance(over, str) else over) for chain in chains(one, (*above, name))]
+        return [[*chain, name] for chain in below or [[]]]
 
-    lowest, *others = sorted((chain(name) for name in names), key=len)
-    for one, other in zip([lowest, *others], others, strict=False):
-        if len(one) == len(other):
-            raise UserError(f"presets {one[-1]} and {other[-1]}: the one does not lie over the other; name one of them")
-    return [(known[name], read(known[name])) for name in [*lowest, *(chain[-1] for chain in others)]]
+    ways = max((chains(name) for name in names), key=lambda ways: len(ways[0]))
+    fitting = [way for way in ways if set(names) <= set(way)]
+    if not fitting or (len(names) > 1 and len(fitting) == len(ways) > 1):
+        choices = " or ".join(dict.fromkeys(way[-2] for way in ways if len(way) > 1)) or "nothing"
+        raise UserError(f"presets {' '.join(names)}: do not say what to stack; {ways[0][-1]} lies over {choices}")
+    return [(known[name], read(known[name])) for name in fitting[0]]
 
 
 def lay(document: Any, overlay: Any) -> None:
