@@ -20,7 +20,7 @@ STORIES = [
         ["Tom has 16+7=<<16+7=23>>23 apples.", "#### 23"], number=1,
     ),
     problem(
-        "Mary works 6 hours a day and earns $15 an hour. She works 5 days every week. How many dollars does she earn per week?",
+        "Mary works 6 hours a day and earns $15 an hour. She works 5 days every week. How many dollars is that a week?",
         ["She works 6*5=<<6*5=30>>30 hours.", "She earns 30*15=$<<30*15=450>>450.", "#### 450"], number=2,
     ),
     problem(
