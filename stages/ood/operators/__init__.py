@@ -170,7 +170,7 @@ def _variant(
         if change is None:
             raise Unfit(reason)
         rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
-        parameters = change.draw(state, rng, knobs)
+        parameters = change.draw(state, rng, {**knobs, "split": problem.split})
         state = change.apply(state, parameters)
         changes.append({"operator": part, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}
