@@ -181,7 +181,16 @@ def test_the_published_solution_proves_a_variant():
     assert rejects[0].reason.startswith(
         "the published solution fails now: error: NameError: name 'prices' is not defined"
     )
-    assert counts["codeforces~typos"] == {"no solution": 1, "passed": 1} and len(kept) == len(variants) - 1
+    assert counts["codeforces~typos"] == {code.SAME: 2} and counts["humaneval~typos"] == {"passed": 1}
+    assert len(kept) == len(variants) - 1
+    unwritten = FUNCTION.model_copy(update={"id": "humaneval/test/0002", "answer": ""})
+    (made,), _ = operators.variants([unwritten], ["typos"], 5)
+    assert code.proven([made], {unwritten.id: unwritten})[2] == {"humaneval~typos": {"no solution": 1}}
+    any_case = variant("codeforces")
+    any_case = any_case.model_copy(
+        update={"question": any_case.question + "You can print each letter in any case (upper or lower).\n"}
+    )
+    assert code.proven([any_case], {parent().id: parent()})[2] == {"codeforces~typos": {"passed": 1}}, "compared anew"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 A variant whose parent's solution passes and whose own does not is a reject: its statement was spoilt. Where the parent's
 solution fails already, the variant proves nothing by this road and is counted with the reason; where no solution was
-published, as `no solution`.
+published, as `no solution`. A program that reads and prints never sees its statement: where the statement compares
+answers as the parent's does, the two are the same to the tests, and nothing is run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from stages.lib.sandbox import Limits
 from stages.ood.operators import statement
 from stages.ood.rejects import Reject
 
+SAME = "the same to the tests"
 PATIENT = Limits(seconds=60, patience=600.0)  # what is proven is that a solution is right, on any machine, not fast
 
 
@@ -28,20 +30,20 @@ def proven(
 ) -> tuple[list[Problem], list[Reject], dict[str, dict[str, int]]]:
     """(what is kept, rejects, how the solutions fared: set -> verdict -> number). Problems without tests are kept as
     they are and counted nowhere. `parents`: id -> problem. Raises UserError where this machine has no sandbox."""
-    tested = [problem for problem in variants if problem.tests is not None]
-    sources = {problem.parent: parents[problem.parent] for problem in tested}
-    verdicts = _judged([*tested, *sources.values()])
+    sources = {problem.id: parents[problem.parent] for problem in variants if problem.tests is not None}
+    moved = [problem for problem in variants if problem.id in sources and _key(problem) != _key(sources[problem.id])]
+    verdicts = _judged([*moved, *(sources[problem.id] for problem in moved)])
     kept, rejects, counts = [], [], {}
     for problem in variants:
-        if problem.tests is None:
+        if problem.id not in sources:
             kept.append(problem)
             continue
-        before, after = verdicts[problem.parent], verdicts[problem.id]
-        if before.passed and not after.passed:
+        after = verdicts.get(problem.id)
+        if after and verdicts[problem.parent].passed and not after.passed:
             rejects.append(Reject(problem.id, problem.operator, f"the published solution fails now: {after.reason}"))
             continue
         kept.append(problem)
-        counts.setdefault(sets.group(problem), Counter())[_said(after)] += 1
+        counts.setdefault(sets.group(problem), Counter())[_said(after) if after else SAME] += 1
     return kept, rejects, {name: dict(sorted(counter.items())) for name, counter in sorted(counts.items())}
 
 

@@ -21,6 +21,16 @@ _ACTORS = (
     "teacher", "mother", "sister", "friend", "student", "class", "team", "school", "store", "family", "group", "town"
 )  # fmt: skip
 ROLES = tuple(f"the {actor}" for actor in wording.qualified(_ACTORS, ("old", "young", "new", "other")))
+# First names in the shape of the bundled world's that no split of it uses.
+UNSEEN = tuple(
+    re.findall(
+        r"\w+",
+        """
+    Abe Ari Bea Bev Ced Dee Dov Eda Elo Ewa Flo Gia Gil Ian Ike Ina Ira Isa Jed Joe Kit Lex Lou Lyn Mel Moe Nan Nat
+    Ona Peg Rae Reg Rex Ria Sal Sid Tad Tia Uma Wim Xia Yan Yul Zak
+    """,
+    )
+)
 # First names of GSM8K, without those that are also words, months or places. By gender, since pronouns stay.
 SHE = frozenset(
     re.findall(
@@ -160,7 +170,7 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 NAMED = Operator(
     "names",
     "preserving",
-    {"gradeschool": _people((*NEW_SHE, *NEW_HE)), "lifted": Change(_draw, _apply)},
+    {"gradeschool": _people(UNSEEN), "lifted": Change(_draw, _apply)},
     "other first names",
 )
 IN_ROLES = Operator("roles", "preserving", {"gradeschool": _people(ROLES)}, "roles in place of names")
