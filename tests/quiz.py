@@ -49,8 +49,10 @@ def paraphrases(prompt):
     if "one sentence of context" in prompt:
         return "<<<A gardener walked through the park.>>>"
     question = prompt.split("Question:\n")[1].split("\n\nWrite the new question")[0]
-    said = question.replace("Which of the following", "Out of these, which")
-    return f"<<<{said[:-1]}, please{said[-1]}>>>"
+    for old, new in (("Which of the following", "Out of these, which"), ("ow many", "ow great a number of"),
+                     ("what is", "tell me"), ("find", "determine")):  # fmt: skip
+        question = question.replace(old, new)
+    return f"<<<{question}>>>"
 
 
 def talk(server, folder, **settings):

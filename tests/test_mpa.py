@@ -90,6 +90,7 @@ def test_all_principles_through_a_server(tmp_path):
         ("<think>I must write <<<Among these, which is the tallest here?>>> now", "nothing between"),
         ("<<<Which of the following is the tallest here?>>>", "unchanged"),
         ("<<<Which of the 7 is the tallest here?>>>", "numbers changed"),
+        ("<<<Please answer: Which of the following is the very tallest here? Thanks.>>>", "no word of the question"),
         ("<<<Which of these is the shortest here, not the tallest?>>>", "denial"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Deterministic checks of a variant, before any judge sees it. They hold for any paraphraser, model or rules.
+"""Deterministic checks of a variant, before any judge sees it. They hold for any paraphraser.
 
 What they compare is read off both texts: numbers with their units, formulas, denials, superlatives, the quantity asked
 for, the conditions; and for options the key, its letter and equal meanings. They let free wording pass; what they
@@ -215,6 +215,8 @@ def faults(original: Problem, made: Draft, principles: Sequence[str]) -> list[st
     if {"question", "context"} & set(principles):
         if made.question == original.question:
             found.append("the question is unchanged")
+        if "question" in principles and _around(original.question, made.question):
+            found.append("no word of the question was changed, some were only added")
         found += question(original.question, made.question)
         if "context" in principles:
             found += context(original, added(original.question, made.question))
@@ -225,6 +227,12 @@ def faults(original: Problem, made: Draft, principles: Sequence[str]) -> list[st
     elif made.choices or made.answer != original.answer:
         found.append("the answer was changed")
     return found
+
+
+def _around(original: str, text: str) -> bool:
+    """Whether all words of the original stand in the text, in their order: words in front are no rewording."""
+    rest = iter(tokens(text))
+    return all(word in rest for word in tokens(original))
 
 
 def added(original: str, text: str) -> str:

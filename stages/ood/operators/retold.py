@@ -76,12 +76,11 @@ def text(parts: Sequence[Any]) -> str:
     return "".join(plain(part) for part in parts)
 
 
-def rewritten(state: State, change: Callable[[str], str], lines: bool = True) -> State:
-    """The state with every string of its question (and lines) changed; numbers are never touched."""
+def rewritten(state: State, change: Callable[[str], str]) -> State:
+    """The state with every string of its question and lines changed; numbers are never touched."""
     state = copy.deepcopy(state)
     state["question"] = [change(part) if isinstance(part, str) else part for part in state["question"]]
-    if lines:
-        state["lines"] = [[change(part) if isinstance(part, str) else part for part in line] for line in state["lines"]]
+    state["lines"] = [[change(part) if isinstance(part, str) else part for part in line] for line in state["lines"]]
     return state
 
 
