@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,33 @@ def test_only_templates_of_the_own_split_or_of_none():
     assert set(phrasing.FRESH) == set(wording.WORDINGS)
 
 
+def test_variants_of_one_split_share_no_words_with_those_of_another():
+    """What an operator adds, by split: names, roles, things, preambles, fresh templates, typing errors."""
+    added = {name: {} for name in ("names", "roles", "items", "preamble", "phrasing", "typos")}
+    for split in ("train", "verifier", "dev", "test"):
+        parents = gradeschool.problems(split, 60, 42)
+        made, _ = operators.variants(parents, list(added), 9)
+        by_id = {parent.id: parent for parent in parents}
+        for variant in made:
+            found, old = added[variant.operator].setdefault(split, set()), by_id[variant.parent]
+            (change,) = variant.program.params["changes"]
+            if variant.operator in ("names", "roles"):
+                found |= {*change["people"]}
+            elif variant.operator == "items":
+                found.add(change["unit"])
+            elif variant.operator == "preamble":
+                found |= {*re.split(r"(?<=[.]) ", change["preamble"])}
+            elif variant.operator == "phrasing":
+                found |= {tuple(template) for template in change["sentences"].values()}
+                found.add(("question", *change["question"]))
+            else:
+                found |= {*re.findall(r"\w+", variant.question)} - {*re.findall(r"\w+", old.question)}
+    for name, by_split in added.items():
+        assert len(by_split) == 4 and all(by_split.values()), name
+        for one, other in combinations(by_split.values(), 2):
+            assert not one & other, name
+
+
 def test_new_names_are_no_splits_and_roles_are_no_names():
     assert not {*names.UNSEEN} & {*wording.NAMES}
     for name, allowed in (("names", {*names.UNSEEN}), ("roles", {*names.ROLES})):
@@ -185,7 +213,7 @@ def test_no_letter_goes_and_no_denial_is_touched():
     """A letter less makes another word (friend, fiend), and a denial turns the answer."""
     text = "My friend cannot say whether the country would never sell silver to a stranger unless it must."
     for seed in range(40):
-        made = noise.edited(text, noise.edits(text, random.Random(seed)))
+        made = noise.edited(text, noise.edits(text, random.Random(seed), "test"))
         assert len(made) >= len(text) and made != text
         assert all(word in made for word in (" cannot ", " never ", " unless ")) and "sliver" not in made
 

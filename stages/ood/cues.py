@@ -40,7 +40,7 @@ def _cues(problem: Problem, units: list[list[str]], names: set[str], classes: Se
     asked = [word for word in units[ask] if word in names] if units else []
     body, words = units[:ask], [word for unit in units for word in unit]
     told = Counter(word for unit in body for word in unit if word in names)
-    numbers = [float(word.replace(",", "").rstrip(".")) for word in words if re.fullmatch(r"\d[\d,]*\.?\d*", word)]
+    numbers = [min(float(word.replace(",", "")), 1e9) for word in words if re.fullmatch(r"\d[\d,]*\.?\d*", word)]
     found: dict[str, float] = {
         "characters": len(problem.prompt()),
         "sentences": len(units),

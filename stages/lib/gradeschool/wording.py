@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from stages.lib import seeds
+
 T = TypeVar("T")
 
 _NAMES = (
@@ -142,6 +144,16 @@ def owned(words: Sequence[T], split: str) -> list[T]:
     if len(dealt) < 4:
         raise ValueError(f"{len(dealt)} different words cannot be dealt to four splits: {dealt}")
     return dealt[_HOLDERS[split] :: 4]
+
+
+def owns(split: str, word: str) -> bool:
+    """The same law for words of which there is no list, such as typing errors: by their letters."""
+    return seeds.key("owner", word) % 4 == _HOLDERS[split]
+
+
+def qualified(nouns: Sequence[str], qualities: Sequence[str]) -> tuple[str, ...]:
+    """Every noun with each of four qualities, so that `owned` gives each split every noun, with a quality of its own."""
+    return tuple(f"{qualities[(i + j) % 4]} {noun}" for i, noun in enumerate(nouns) for j in range(4))
 
 
 def sentence(relation: str, template: tuple[int, int], **words: object) -> str:

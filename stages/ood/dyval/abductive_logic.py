@@ -46,10 +46,14 @@ def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] 
     if not pairs:
         return None
     pair = rng.choice(pairs)
-    ways = list(pair)  # to the asked name, no two in one rule
+    ways, used = list(pair), {way[-2] for way in pair}  # to the asked name
     stuck = [path for path in paths if path not in clear]
     for path in rng.sample(stuck, min(len(stuck), rng.randint(0, STUCK))):
-        ways += [path] if path[-2] not in [way[-2] for way in ways] else []
+        # No two in one rule, nor over one AND: what the others of its parts are would then follow, too.
+        holding = {path[-2], *(name for name in path[:-1] if statements[name][1] == "and")}
+        if not used & holding:
+            ways.append(path)
+            used |= holding
     observed = rng.random() < 0.5
     _sign(rng, statements, ways, observed, LABELS[label])
     asked = pair[0][-1]

@@ -177,7 +177,8 @@ def _variant(
         if change is None:
             raise Unfit(reason)
         rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
-        parameters = change.draw(state, rng, knobs) | ({"kept": True} if kept and part == "premise" else {})
+        parameters = change.draw(state, rng, {**knobs, "split": problem.split})
+        parameters |= {"kept": True} if kept and part == "premise" else {}
         state = change.apply(state, parameters)
         changes.append({"operator": part, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.ood.operators.operator import Unfit
 
 _BOUNDARY = re.compile(r"(?<=[.?])\s+(?=[A-Z])")
@@ -63,13 +64,14 @@ def sentences(text: str) -> list[str]:
     return _BOUNDARY.split(text)
 
 
-def draw(text: str, taken: Collection[int], rng: random.Random) -> dict[str, Any]:
-    """{"sentence", "before"}: a fact and the sentence before which it is told. Raises Unfit."""
+def draw(text: str, taken: Collection[int], rng: random.Random, split: str) -> dict[str, Any]:
+    """{"sentence", "before"}: a fact and the sentence before which it is told. Its number is the split's own. Raises
+    Unfit."""
     said = sentences(text)
     for cue, fact, sizes in STORIES:
         first = next((i for i, sentence in enumerate(said) if re.search(cue, sentence)), None)
         places = _places(said, 1 if first is None else first + 1)
-        free = [n for n in sizes if n not in taken]
+        free = [n for n in wording.owned(sizes, split) if n not in taken]
         if first is not None and places and free:
             return {"sentence": fact.format(n=rng.choice(free)), "before": rng.choice(places)}
     raise Unfit("the problem tells no story that a fact could belong to")

@@ -112,7 +112,7 @@ def _draw_names(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> d
     people = names.found(question)
     if not people:
         raise Unfit("nobody is named")
-    return {"rename": names.fresh(people, question, rng)}
+    return {"rename": names.fresh(people, question, rng, knobs["split"])}
 
 
 def _apply_names(state: State, parameters: Mapping[str, Any]) -> State:
@@ -122,7 +122,7 @@ def _apply_names(state: State, parameters: Mapping[str, Any]) -> State:
 def _draw_aside(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
     question, steps, _ = competition.rederive({key: state[key] for key in PROGRAM})
     taken = {int(n) for text in (question, *(step.text for step in steps)) for n in re.findall(r"\d+", text)}
-    return asides.draw(question, taken, rng)
+    return asides.draw(question, taken, rng, knobs["split"])
 
 
 def _apply_aside(state: State, parameters: Mapping[str, Any]) -> State:

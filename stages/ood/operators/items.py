@@ -10,13 +10,15 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.ood.operators.operator import Change, Operator, State
 
-UNITS = ("games", "trees", "items", "pieces", "things", "plans")  # words of the vocabulary that no story counts
+# Words of the vocabulary that no story counts.
+UNITS = wording.qualified(("games", "trees", "items", "pieces", "things", "plans"), ("old", "new", "big", "small"))
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    return {"unit": rng.choice(UNITS)}
+    return {"unit": rng.choice(wording.owned(UNITS, knobs["split"]))}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

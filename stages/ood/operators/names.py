@@ -12,12 +12,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.ood.operators import retold
 from stages.ood.operators.operator import Change, Operator, State, Unfit
 
 # Words of the vocabulary that no problem of the benchmark has ever used for a person.
-ROLES = ("the teacher", "the mother", "the sister", "the friend", "the student", "the class", "the team", "the school",
-         "the store", "the family", "the group", "the town")  # fmt: skip
+_ACTORS = (
+    "teacher", "mother", "sister", "friend", "student", "class", "team", "school", "store", "family", "group", "town"
+)  # fmt: skip
+ROLES = tuple(f"the {actor}" for actor in wording.qualified(_ACTORS, ("old", "young", "new", "other")))
 # First names in the shape of the bundled world's that no split of it uses.
 UNSEEN = tuple(
     re.findall(
@@ -83,7 +86,10 @@ def _people(names: Sequence[str]) -> Change:
     """The people of the bundled world take some of these names."""
 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-        return {"people": rng.sample(names, len(state["people"]))}
+        own = wording.owned(names, knobs["split"])
+        if len(own) < len(state["people"]):
+            raise Unfit(f"more people than the {len(own)} names for this split")
+        return {"people": rng.sample(own, len(state["people"]))}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
         return {**copy.deepcopy(state), "people": list(parameters["people"])}
@@ -91,11 +97,16 @@ def _people(names: Sequence[str]) -> Change:
     return Change(draw, apply)
 
 
-def fresh(names: list[str], text: str, rng: random.Random) -> dict[str, str]:
-    """Another name, of the same gender and not in the text, for each of `names`."""
-    free = {name: [new for new in group if new not in text] for name, group in (("she", NEW_SHE), ("he", NEW_HE))}
-    drawn = {gender: rng.sample(group, len(group)) for gender, group in free.items()}
-    return {name: drawn["she" if name in SHE else "he"].pop() for name in names}
+def fresh(names: list[str], text: str, rng: random.Random, split: str) -> dict[str, str]:
+    """Another name of the split's own, of the same gender and not in the text, for each of `names`. Raises Unfit."""
+    renamed: dict[str, str] = {}
+    for group, new in ((SHE, NEW_SHE), (HE - SHE, NEW_HE)):
+        old = [name for name in names if name in group]
+        free = [name for name in wording.owned(new, split) if name not in text]
+        if len(free) < len(old):
+            raise Unfit("more people than there are new names")
+        renamed |= zip(old, rng.sample(free, len(old)), strict=True)
+    return renamed
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +118,7 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
         raise Unfit("the pronouns do not go with the names")
     if left := _others(names, retold.text(state["question"])):
         raise Unfit(f"somebody else may be named whose name would stay ({left})")
-    rename = fresh(names, text, rng)
+    rename = fresh(names, text, rng, knobs["split"])
     for name in names:
         if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
             raise Unfit(f"{name} stands in the text in another form too")

@@ -12,8 +12,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.ood.operators.operator import Change, State, Unfit
 
+_COUNTED = re.compile(r"(?:\b\d+|\b(?:many|number of|more|fewer)) ([a-z]+)", re.I)
 Edit = Sequence[Any]  # [position in the text, "swap" | "double"]
 SHARE = 0.15  # of the words that may carry a typo; at least two where there are two
 
@@ -63,8 +65,9 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
     return text
 
 
-def edits(text: str, rng: random.Random, keep: Set[str] = frozenset()) -> list[list[Any]]:
-    """Typos for a text, leaving the words of `keep` alone. Raises Unfit where fewer than two words can take one."""
+def edits(text: str, rng: random.Random, split: str, keep: Set[str] = frozenset()) -> list[list[Any]]:
+    """Typos of the split's own for a text, leaving the words of `keep` alone. Raises Unfit where fewer than two words can
+    take one."""
     present = {word.lower() for word in re.findall(r"[A-Za-z]+", text)}
     math = [match.span() for match in re.finditer(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\[asy\].*?\[/asy\]", text, re.S)]
     words = [
@@ -75,11 +78,12 @@ def edits(text: str, rng: random.Random, keep: Set[str] = frozenset()) -> list[l
     rng.shuffle(words)
     wanted, made = max(2, round(SHARE * len(words))), []
     for match in words:
-        kind = rng.choice(("swap", "double"))
-        at = match.start() + rng.randrange(1, len(match[0]) - 2)
-        word = edited(match[0], [[at - match.start(), kind]])
-        if word != match[0] and word not in present | _REAL | _PROTECTED:
-            made.append([at, kind])
+        able = [[at, kind] for at in range(1, len(match[0]) - 2) for kind in ("swap", "double")]
+        for at, kind in rng.sample(able, len(able)):
+            word = edited(match[0], [[at, kind]])
+            if word != match[0] and word not in present | _REAL | _PROTECTED and wording.owns(split, word):
+                made.append([match.start() + at, kind])
+                break
         if len(made) == wanted:
             return sorted(made)
     raise Unfit(f"only {len(made)} words of the question can take a typo")
@@ -87,12 +91,12 @@ def edits(text: str, rng: random.Random, keep: Set[str] = frozenset()) -> list[l
 
 def change(question: Callable[[State], str], keep: Callable[[State], Set[str]] = lambda state: frozenset()) -> Change:
     """Noise on what `question(state)` says, but for the words of `keep(state)`. Names are protected by their capital,
-    things by standing after a number."""
+    things by standing where something is counted."""
 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
         text = question(state)
-        counted = {*re.findall(r"\d+ ([a-z]+)", text), *re.findall(r"how many ([a-z]+)", text, re.I)}
-        return {"edits": edits(text, rng, counted | keep(state))}
+        counted = {*_COUNTED.findall(text), *re.findall(r"\bthe ([a-z]+) of\b", text, re.I)}
+        return {"edits": edits(text, rng, knobs["split"], counted | keep(state))}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
         return {**state, "edits": [list(edit) for edit in parameters["edits"]]}

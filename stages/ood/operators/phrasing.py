@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.ood.operators import tale
 from stages.ood.operators.operator import Change, Operator, State
 
@@ -47,17 +48,23 @@ FRESH: dict[str, tuple[str, ...]] = {
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    fresh = {str(i): rng.randrange(2) for i in tale.told(state)}
-    return {"sentences": fresh, "question": rng.randrange(2)}
+    own = wording.pairs(knobs["split"], 2, len(wording.FRAMES))
+    return {"sentences": {str(i): list(rng.choice(own)) for i in tale.told(state)}, "question": list(rng.choice(own))}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
-    for i, form in parameters["sentences"].items():
+    for i, template in parameters["sentences"].items():
         entry = state["quantities"][int(i)]
-        entry["fresh"] = FRESH[entry["relation"]][form]
-    state["asking"] = {"fresh": FRESH["question"][parameters["question"]]}
+        entry["fresh"] = _framed(entry["relation"], *template)
+    state["asking"] = {"fresh": _framed("question", *parameters["question"])}
     return state
+
+
+def _framed(relation: str, form: int, frame: int) -> str:
+    """A form in a frame: such pairs are dealt to the splits as the world's own are (`wording.owner`)."""
+    frames = wording.QUESTION_FRAMES if relation == "question" else wording.FRAMES
+    return frames[frame].replace("{}", FRESH[relation][form])
 
 
 OPERATOR = Operator("phrasing", "preserving", {"gradeschool": Change(_draw, _apply)}, "fresh words")

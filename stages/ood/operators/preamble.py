@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from stages.lib.gradeschool import wording
 from stages.ood.operators.operator import Change, Operator, State
 
 SETTINGS = (  # where the problem was met; told first
@@ -19,19 +20,37 @@ SETTINGS = (  # where the problem was met; told first
     "A quiet evening can be spent on things such as this.",
     "The following is taken from a collection of exercises.",
     "The following arrived by letter, with a request for help.",
+    "The following was read out on the radio during a rainy afternoon.",
+    "The following can be read on a wall of an exhibition.",
+    "The following was printed on the back of a calendar.",
+    "It is good to begin a lesson with something such as this.",
+    "The following was handed in for a contest by a reader of a newspaper.",
+    "The following was copied from a notebook that turned up in an attic.",
+    "The following was talked about over lunch.",
+    "The following hangs in the window of a bookshop.",
+    "A long wait passes sooner with things such as this.",
+    "The following stood in the margin of an old atlas.",
 )
 REQUESTS = (
     "Please read it carefully.",
     "Please think it through before answering.",
     "Take your time with it.",
     "Here it is, word for word.",
+    "Please look at it closely.",
+    "It is given here as it was found.",
+    "Please work through it calmly.",
+    "Please give it some thought.",
+    "Please go through it slowly.",
+    "It deserves a careful reading.",
+    "Please consider it with care.",
+    "It reads as follows.",
 )
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    said = [rng.choice(SETTINGS)]
+    said = [rng.choice(wording.owned(SETTINGS, knobs["split"]))]
     if rng.random() < 0.5:
-        said.append(rng.choice(REQUESTS))
+        said.append(rng.choice(wording.owned(REQUESTS, knobs["split"])))
     return {"preamble": " ".join(said)}
 
 
