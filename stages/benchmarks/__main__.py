@@ -34,7 +34,7 @@ from stages.benchmarks import (
 )
 from stages.benchmarks.provenance import Place
 from stages.benchmarks.rows import Reject, Table, optional
-from stages.lib import files, records
+from stages.lib import files, judge, records
 from stages.lib.execution import Execution, run
 from stages.lib.gradeschool.wording import NAMES
 from stages.lib.params import Params as Section
@@ -132,6 +132,7 @@ class Params(Section):
     path: Files | None = None
     hub: Hub | None = None
     licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
+    longest: int | None = Field(default=None, gt=0)  # characters of a question with its options; null: any length
     shuffle_options: bool | None = None  # true: draw the order of options anew (GPQA's always is)
 
     @model_validator(mode="after")
@@ -203,6 +204,8 @@ def adapt(
                 fields["licence"] = str(stated or adapter.LICENCE)
                 given = {"benchmark": name, "split": table.split, "source": source}
                 made = Problem.model_validate({"id": f"{name}/{table.split}/{key}"} | given | fields)
+                if made.answer_type == "code" and (reason := judge.gradable(made)):
+                    raise Reject(reason)
                 known = problems.get(made.id)
                 if known and splits.normalised(known) != splits.normalised(made) and "/" in row.key:
                     label = row.key.rpartition("/")[0]
@@ -233,7 +236,11 @@ def build(section: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
         tests = [problem for problem in shared if problem.split == "test"]
         near = duplicates.near([problem for problem in shared if problem.split != "test"], tests)
         rejects |= {places[item]: reason for item, reason in (twins | near).items()}
-        problems = splits.limit([p for p in shared if p.id not in near], section.sizes.model_dump(), seed)
+        kept = [problem for problem in shared if problem.id not in near]
+        short = [problem for problem in kept if section.longest is None or len(problem.prompt()) <= section.longest]
+        if len(short) < len(kept):
+            more["longest"] = {"characters": section.longest, "left_out": len(kept) - len(short)}
+        problems = splits.limit(short, section.sizes.model_dump(), seed)
         if section.shares:
             more["shares"] = {"of": f"the published {section.shared()} rows", **section.shares.model_dump()}
     groups = splits.twins(problems)

@@ -9,18 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from stages.benchmarks.rows import Reject, Row, field, text
+from stages.lib import judge
 
 LICENCE = "MIT"
 
 
 def problem(row: Row, seed: int) -> dict[str, Any]:
     """The fields of a Problem. Raises Reject when the tests do not pair up or there are none."""
-    tests = {kind: _pairs(field(row, f"{kind}_tests"), kind) for kind in ("public", "private")}
+    tests: dict[str, Any] = {kind: _pairs(field(row, f"{kind}_tests"), kind) for kind in ("public", "private")}
     if not tests["public"]["input"] and not tests["private"]["input"]:
         raise Reject("tests: there are none, so no program can be judged")
+    statement = text(row, "input")
+    # As published: a variant of the statement, with a typing error for instance, is judged alike.
+    tests["compared"] = judge.comparison(statement)._asdict()
     solution = row.values.get("output")
     fields = {
-        "question": text(row, "input"), "answer": solution if isinstance(solution, str) else "",
+        "question": statement, "answer": solution if isinstance(solution, str) else "",
         "answer_type": "code", "tests": tests,
     }  # fmt: skip
     if "index" in row.values:

@@ -45,9 +45,8 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
     # the stranger does in the twin.
     able = [i for i in range(len(known) - 1) if uses[i] == 1]
     rng.shuffle(able)
-    pool = next(
-        pool for pool in (names.ROLES, wording.NAMES, (*names.NEW_SHE, *names.NEW_HE)) if state["people"][0] in pool
-    )
+    pools = (names.ROLES, wording.NAMES, names.UNSEEN, (*names.NEW_SHE, *names.NEW_HE))
+    pool = next(pool for pool in pools if state["people"][0] in pool)
     people = rng.sample([name for name in pool if name not in tale.named(state)], 3)
     largest = max(knobs.get("largest") or 0, numbers.bound(state))
     for i in able:
