@@ -1,4 +1,4 @@
-"""A model that comes ready-made goes through the chain as it is, asked in its chat template; programs are run and graded."""
+"""A ready-made model goes through the chain as it is, asked in its chat template; programs are graded by running them."""
 
 import pytest
 
