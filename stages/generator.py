@@ -76,7 +76,7 @@ def draw_prompt(style: Style, problems: list[Problem], seed: int) -> Prompt:
         )
     ranked = sorted(worked, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "shot"))
     shots = [
-        Shot(question=prompt.ask(problem), solution=prompt.separator.join(gold.steps(problem)))
+        Shot(question=prompt.ask(problem), solution=prompt.separator.join(gold.steps(problem, prompt.instruct)))
         for problem in ranked[: style.shots]
     ]
     return prompt.model_copy(update={"examples": shots})

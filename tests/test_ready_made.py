@@ -3,7 +3,7 @@
 import pytest
 
 from stages import generator, labels, orm, prm, samples
-from stages.lib import encoding, records
+from stages.lib import encoding, gold, grading, records
 from stages.lib.prompts import Prompt
 from stages.lib.records import Problem, Source
 from stages.lib.sampling import Draw
@@ -76,6 +76,14 @@ def function(i):
         id=f"humaneval/test/{i:03}", benchmark="humaneval", split="test", question=prompt, answer=RIGHT,
         answer_type="code", tests={"entry_point": f"after{i}", "test": test}, licence="MIT", source=Source(url="none"),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("instruct", [True, False])
+def test_gold_programs_are_what_the_instruction_asks_for(instruct, workplace):
+    of = function(3)
+    (grade,) = grading.grade(of, ["\n".join(gold.steps(of, instruct))])
+    assert grade.correct and gold.steps(of, instruct)[0].startswith("```python" if instruct else "    return")
+    assert gold.steps(of.model_copy(update={"answer": ""}), instruct) == []
 
 
 @pytest.mark.parametrize(("written", "share"), [(RIGHT, 1.0), (WRONG, 0.0)])

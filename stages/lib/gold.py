@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from stages.lib.records import Problem
 
 
-def steps(problem: Problem) -> list[str]:
+def steps(problem: Problem, instruct: bool = False) -> list[str]:
     """The published steps; where there are none, the published program, or the answer in the form that is asked for.
-    [] where a problem has neither."""
+    [] where a problem has neither. instruct: a program as the instruction wants it, whole and in a block."""
     if problem.steps:
         return [without_annotations(step.text) for step in problem.steps]
     if problem.answer_type == "code":
-        return [line for line in problem.answer.splitlines() if line.strip()]
+        start = problem.question if instruct and "entry_point" in (problem.tests or {}) else ""
+        lines = [line for line in f"{start}\n{problem.answer}".splitlines() if line.strip()]
+        return ["```python", *lines, "```"] if instruct and problem.answer.strip() else lines if problem.answer else []
     return [answer_line(problem)]
 
 
 def example(encoder: Encoder, problem: Problem) -> Example:
     """The loss falls on every token of the solution, not on the prompt. Raises ValueError for a problem without one."""
-    lines = steps(problem)
+    lines = steps(problem, encoder.prompt.instruct)
     if not lines:
         raise ValueError(f"{problem.id}: no gold solution")
     found = encoder.encode(problem, lines)
