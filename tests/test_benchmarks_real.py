@@ -44,12 +44,18 @@ def test_gsm8k():
         ("aime", ["aime/aime25.jsonl"], 30),
         ("mmlu", ["mmlu/test"], 14042),
         ("humaneval", ["code/HumanEval.jsonl.gz"], 164),
-        ("codeforces", ["code/codeforces_openr_sample.json"], 100),
     ],
 )
 def test_every_published_row_is_a_problem(name, files, rows):
     problems, account = made(name, test=files)
     assert len(problems) == rows == account["splits"]["test"] and not reasons(account)
+
+
+def test_problems_with_several_answers_cannot_be_graded():
+    problems, account = made("codeforces", test=["code/codeforces_openr_sample.json"])
+    assert len(problems) == 86 and {reason.split(",")[0] for reason in reasons(account)} == {
+        "any of several answers is right"
+    }
 
 
 def test_the_aime_csv_gives_up_its_traps():
