@@ -37,6 +37,7 @@ from stages.lib import (
     sets,
     standings,
 )
+from stages.lib.errors import UserError
 from stages.lib.params import Params as Section
 
 SINGLE = ("greedy", "options")  # ways to give one solution
@@ -57,6 +58,12 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
     dev, test = _pools(run, "dev"), _pools(run, "test")
+    for split, pools_, use in (("dev", dev, "chosen on"), ("test", test, "reported")):
+        if not pools_:
+            raise UserError(
+                f"data/benchmarks/{split}.jsonl: no problems, so nothing can be {use}; raise benchmarks.sizes.{split}, "
+                f"benchmarks.shares.{split} or benchmarks.longest"
+            )
     choices = curves.choose(dev, run.params.powers, run.params.top_shares, run.seed)
     found = single(run) | curves.evaluate(test, choices, run.params.draws, run.seed)
     results = curves.intervals(found, run.seed, run.params.resamples)

@@ -40,7 +40,7 @@ class Params(Optimisation):
     train: bool  # false: the base as it is; then what describes training is not used
     prompt: Style
     competition: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
-    eval_problems: int = Field(ge=0)  # of dev and of test, after every epoch
+    eval_problems: int = Field(gt=0)  # of dev and of test, after every epoch
     eval_samples: int = Field(gt=0)  # N of test@N
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(gt=0)
@@ -62,22 +62,23 @@ class Outcome(Record):
 
 
 def draw_prompt(style: Style, problems: list[Problem], seed: int) -> Prompt:
-    """The prompt with its examples, drawn by key from `problems`. Raises UserError where too few have a gold solution."""
+    """The prompt with its examples, drawn by key from `problems`, one more than asked: none is shown before itself. Raises
+    UserError where too few have a gold solution."""
     from stages.lib import gold, seeds
     from stages.lib.errors import UserError
     from stages.lib.prompts import Prompt, Shot
 
     prompt = Prompt(**style.model_dump())
     worked = [problem for problem in problems if gold.steps(problem)]
-    if len(worked) < style.shots:
+    if len(worked) < style.shots + bool(style.shots):
         raise UserError(
-            f"generator.prompt.shots: {style.shots} examples are asked, but {len(worked)} problems of train and dev have a "
-            f"gold solution; lower shots, or give a train split"
+            f"generator.prompt.shots: {style.shots} examples are asked, and one more to choose from, but {len(worked)} "
+            f"problems of train (of dev, if there are none) have a gold solution; lower shots, or give more train problems"
         )
     ranked = sorted(worked, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "shot"))
     shots = [
-        Shot(question=prompt.ask(problem), solution=prompt.separator.join(gold.steps(problem, prompt.instruct)))
-        for problem in ranked[: style.shots]
+        Shot(question=prompt.ask(problem), solution=prompt.separator.join(gold.steps(problem, prompt)))
+        for problem in ranked[: style.shots + bool(style.shots)]
     ]
     return prompt.model_copy(update={"examples": shots})
 
@@ -86,9 +87,9 @@ def outcomes(
     run: Execution[Params], engine: Engine, encoder: Encoder, problems: list[Problem], n: int
 ) -> Iterator[list[Outcome]]:
     """One Outcome a problem, of n solutions: the greedy one for n = 1."""
-    from stages.lib import grading, seeds
+    from stages.lib import encoding, grading, seeds
 
-    prompts = [encoder.prompt_ids(problem, shots=True) for problem in problems]
+    prompts = encoding.fitting(encoder, problems, run.params.max_new_tokens, engine.context, "generator")
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
     stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
@@ -133,9 +134,6 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     encoder = Encoder(plain.tokenizer, prompt, plain.stops.ids)
     model = models.load_causal_lm(base)
     shown = {split: sets[split][: run.params.eval_problems] for split in ("dev", "test")}
-    # An example must not be asked again: where the examples come from dev, it would be known by heart.
-    asked = {shot.question for shot in prompt.examples}
-    shown["dev"] = [problem for problem in shown["dev"] if prompt.ask(problem) not in asked]
 
     def measure(name: str, engine: NativeEngine) -> dict[str, float]:
         measured = {
@@ -159,6 +157,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             "data/benchmarks/train.jsonl: no problem has a gold solution to learn from; give a train split, or set "
             "generator.train: false for a model that comes ready-made"
         )
+    if not shown["dev"]:
+        raise UserError("data/benchmarks/dev.jsonl: no problems, so no epoch can be chosen; raise benchmarks.sizes.dev")
     best = run.checkpoints / "best"
     kept = best / "dev_greedy"
 

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib import grading, params, records, seeds, sets
-from stages.lib.errors import UserError
+from stages.lib import encoding, grading, params, records, seeds, sets
 from stages.lib.execution import Execution, run
 from stages.lib.records import Problem, Sample
 
@@ -83,13 +82,7 @@ def drawn(
     engine: Engine, encoder: Encoder, problems: list[Problem], name: str, run: Execution[Params]
 ) -> Iterator[list[Sample]]:
     """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
-    prompts = [encoder.prompt_ids(problem, shots=True) for problem in problems]
-    for problem, prompt in zip(problems, prompts, strict=True):
-        if len(prompt) + run.params.max_new_tokens > engine.context:
-            raise UserError(
-                f"{problem.id}: {len(prompt)} tokens of prompt and samples.max_new_tokens={run.params.max_new_tokens} "
-                f"exceed the {engine.context} tokens of the model; lower max_new_tokens"
-            )
+    prompts = encoding.fitting(encoder, problems, run.params.max_new_tokens, engine.context, "samples")
     own = [keys(run.seed, problem, count(name, run.params)) for problem in problems]
     temperature = 0.0 if name == "test_greedy" else run.params.temperature
     stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, encoder.stops)

@@ -1,6 +1,6 @@
 """Stage scores: every sample of dev, test, ood and aime, scored by every verifier.
 
-Reads data/{orm,prm,genrm}/model, data/samples/{dev,test,ood,aime}.parquet and the problems they were drawn for;
+Reads data/{orm,prm,genrm}/model, data/generator/prompt.json, data/samples/{dev,test,ood,aime}.parquet and their problems;
 writes data/scores/{dev,test,ood,aime}.parquet and metrics.json: weights, AUC within a problem, calibration, correlation of
 score and length, how often the lowest step is the last. Solutions of a problem that are equal word for word are scored
 once. Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.

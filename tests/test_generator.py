@@ -110,19 +110,28 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
     assert copied == base
     kept = Prompt.read(run.out / "prompt.json")
     questions = {tiny.problem(i).question for i in range(4)}
-    assert len(kept.examples) == shots and {shot.question for shot in kept.examples} <= questions
+    assert len(kept.examples) == shots + bool(shots) and {shot.question for shot in kept.examples} <= questions
     with pytest.raises(ValueError, match="shots must be 0 where train is true"):
         generator.Params(**SETTINGS | {"prompt": {"shots": 1}})
 
 
-def test_examples_of_dev_are_not_asked_again(tmp_path, monkeypatch):
-    """Without a train split they come from dev, and its accuracy is that of the others."""
+def test_an_example_is_never_shown_before_itself(tmp_path):
+    """Without a train split the examples come from dev."""
     world(tmp_path, [])
-    asked = []
-    monkeypatch.setattr(generator, "accuracy", lambda run, name, engine, encoder, problems, n: asked.append(problems)
-                        or {"greedy": 0.0, "single": 0.0, "any": 0.0})  # fmt: skip
     settings = SETTINGS | {"train": False, "prompt": {"shots": 3}, "eval_problems": 6}
     run = tiny.execution(tmp_path, "generator", generator.Params(**settings))
     generator.body(run)
-    shown = {shot.question for shot in Prompt.read(run.out / "prompt.json").examples}
-    assert len(asked[0]) == 3 and not shown & {problem.question for problem in asked[0]}
+    encoder = Encoder.load(run.out / "model", run.out / "prompt.json")
+    for problem in records.read_problems(tmp_path / "data/benchmarks/dev.jsonl"):
+        text = encoder.tokenizer.decode(encoder.prompt_ids(problem, shots=True))
+        assert text.count(problem.question) == 1 and text.count("Question: ") == 4
+
+
+def test_without_dev_no_epoch_can_be_chosen_and_long_prompts_are_told(tmp_path):
+    world(tmp_path, [tiny.problem(i) for i in range(4)])
+    run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS | {"max_new_tokens": 500}))
+    with pytest.raises(UserError, match="tokens of prompt and generator.max_new_tokens=500 exceed the 512"):
+        generator.body(run)
+    records.write_problems(tmp_path / "data/benchmarks/dev.jsonl", [])
+    with pytest.raises(UserError, match="dev.jsonl: no problems, so no epoch can be chosen"):
+        generator.body(run)

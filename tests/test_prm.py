@@ -218,7 +218,7 @@ def test_saved_and_loaded_scores_are_equal(form, tmp_path):
 
 def test_words_that_cannot_be_told_apart_are_refused():
     with pytest.raises(UserError, match="begin with the same token"):
-        heads.first_tokens(TOKENIZER, "Right", "Right")
+        heads.first_tokens(ENCODER, "Right", "Right")
 
 
 @pytest.fixture

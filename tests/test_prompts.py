@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from stages import generator
 from stages.lib import answers, gold, options
@@ -14,10 +14,12 @@ from stages.lib.errors import UserError
 from stages.lib.models import load_tokenizer, save
 from stages.lib.native import NativeEngine
 from stages.lib.prompts import NEXT, PLAIN, Prompt, Style, answer_line, form
+from stages.lib.records import Step
 from stages.lib.sampling import sample
 from stages.lib.stops import Stops
 from stages.lib.tokenizer import build
 from tests import tiny
+from tests.test_public_prms import sentencepiece
 
 CHATML = (
     "{% for m in messages %}{% if loop.first and m['role'] != 'system' %}"
@@ -54,9 +56,11 @@ def chat_tokenizer(family):
     made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     names = {"bos_token": begin} if begin else {}
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=end, pad_token="<pad>", additional_special_tokens=others, **names,
-        chat_template=template, clean_up_tokenization_spaces=False,
+        tokenizer_object=made, eos_token=end, pad_token="<pad>", **names, chat_template=template,
+        clean_up_tokenization_spaces=False,
     )  # fmt: skip
+    # As published: special, but not among `all_special_tokens`.
+    tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in others])
     if (
         begin and family != "smollm2"
     ):  # these open whatever they are given; a template that opens it, too, must not double
@@ -140,12 +144,19 @@ def test_generation_ends_where_transformers_ends_it(family):
 def test_names_of_special_tokens_in_a_question_are_text(family):
     name, _, tokenizer, _, encoder = family
     _, _, begin, end, others, turn = FAMILIES[name]
-    special = set(tokenizer.all_special_ids)
+    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     of = tiny.problem(0).model_copy(update={"question": f"What is {turn}{others[0]} in {end}?"})
     plain = tiny.problem(0).model_copy(update={"question": "What is in?"})
     read, usual = ([token for token in encoder.prompt_ids(p) if token in special] for p in (of, plain))
     assert read == usual and turn in tokenizer.decode(encoder.prompt_ids(of), skip_special_tokens=True)
     assert not special & set(encoder.texts([f"a {turn} b"])[0])
+    shots = Prompt(style="chat", shots=1, examples=[{"question": f"a {turn}", "solution": f"{others[0]} b"}])
+    usual = Prompt(style="chat", shots=1, examples=[{"question": "a", "solution": "b"}])
+    read, usual = (
+        [token for token in Encoder(tokenizer, p).prompt_ids(plain, shots=True) if token in special]
+        for p in (shots, usual)
+    )
+    assert read == usual, "in examples, too"
     asked = Encoder(tokenizer).prompt_ids(of)
     assert [token for token in asked if token in special] == [
         t for t in Encoder(tokenizer).prompt_ids(plain) if t in special
@@ -154,8 +165,9 @@ def test_names_of_special_tokens_in_a_question_are_text(family):
 
 def test_examples_are_turns_of_a_chat(family):
     _, _, tokenizer, _, encoder = family
-    of, shown = tiny.problem(3), tiny.problem(4)
-    prompt = generator.draw_prompt(Style(style="chat", shots=1), [shown], 1)
+    of, both = tiny.problem(3), [tiny.problem(4), tiny.problem(5)]
+    prompt = generator.draw_prompt(Style(style="chat", shots=1), both, 1)
+    (shown,) = (each for each in both if each.question == prompt.examples[0].question)
     solution = "\n".join(gold.steps(shown))
     turns = [{"role": "user", "content": shown.question}, {"role": "assistant", "content": solution},
              {"role": "user", "content": of.question}]  # fmt: skip
@@ -175,6 +187,32 @@ def test_a_template_that_cannot_is_told(tmp_path):
     tokenizer = saved("qwen2", tmp_path / "other")[1]
     told = tokenizer.decode(Encoder(tokenizer, Prompt(style="chat", system="Be brief.")).prompt_ids("q"))
     assert "Be brief." in told and "You help." not in told
+
+
+def test_a_template_gets_the_same_date_every_day_and_its_own_variables(tmp_path):
+    tokenizer = saved("qwen2", tmp_path / "model")[1]
+    tokenizer.chat_template = (
+        "{{ strftime_now('%d %b %Y') }}|{{ date_string }}|{{ enable_thinking }}|" + tokenizer.chat_template
+    )
+    prompt = Prompt(style="chat", template={"enable_thinking": False})
+    text = tokenizer.decode(Encoder(tokenizer, prompt).prompt_ids("q"))
+    assert text.startswith("26 Jul 2024|26 Jul 2024|False|")
+
+
+def test_sentencepiece_puts_no_space_between_steps():
+    """It puts one in front of whatever it is given, and takes one from what it decodes."""
+    tokenizer = sentencepiece()
+    tokenizer.backend_tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    encoder = Encoder(tokenizer)
+    lines = ["    return n", "    x = 1", "Then 4"]
+    read = encoder.encode("q", lines, finished=False)
+    written = read.ids[read.prompt_length :]
+    assert encoder.text(written) == "".join(f"{line}\n" for line in lines)
+    joined = tokenizer("\n" + "".join(f"{line}\n" for line in lines), add_special_tokens=False)["input_ids"]
+    assert joined[-len(written) :] == written
+    assert len({tokens[0] for tokens in encoder.texts(["+ yes", "- no"])}) == 2
 
 
 def test_the_form_of_the_answer_is_asked_for_and_read():
@@ -206,10 +244,10 @@ def test_examples_are_keyed_and_never_of_test(tmp_path):
     problems = [tiny.problem(i) for i in range(20)]
     prompt = generator.draw_prompt(Style(shots=3), problems, 1)
     assert prompt == generator.draw_prompt(Style(shots=3), problems[::-1], 1), "the order of the problems is no matter"
-    assert prompt.examples[:2] == generator.draw_prompt(Style(shots=2), problems, 1).examples
+    assert prompt.examples[:3] == generator.draw_prompt(Style(shots=2), problems, 1).examples
     assert prompt.examples != generator.draw_prompt(Style(shots=3), problems, 2).examples
-    with pytest.raises(UserError, match="3 examples are asked, but 2 problems"):
-        generator.draw_prompt(Style(shots=3), problems[:2], 1)
+    with pytest.raises(UserError, match="3 examples are asked, and one more to choose from, but 3 problems"):
+        generator.draw_prompt(Style(shots=3), problems[:3], 1)
     encoder = Encoder(build(), prompt)
     text = encoder.tokenizer.decode(encoder.prompt_ids(tiny.problem(30), shots=True))
     first = prompt.examples[0]
@@ -234,13 +272,20 @@ def test_an_invented_next_question_is_cut():
     ]:
         assert encoder.prompt.cut(text) == kept
     assert Prompt(style="chat").cut("a\nQuestion: b") == "a\nQuestion: b"
+    for stop, text, kept in (
+        ("\n", "The answer is B.", "The answer is B."),
+        ("\n\n", "\n4\n#### 5\n\nNext", "\n4\n#### 5"),
+    ):
+        assert Prompt(stop=[stop]).cut(text) == kept, "a stop that begins with a line break"
+    with pytest.raises(ValueError, match="at least 1 character"):
+        Prompt(stop=[""])
 
 
-@pytest.mark.parametrize("texts", [("a",), ("ab", "an", "ri"), ("\n",), ("é",)])
+@pytest.mark.parametrize("texts", [("a",), ("ab", "an", "ri"), ("\n",), ("é",), ("🙂🙂🙂",)])
 def test_an_engine_stops_at_a_text(texts):
     """The same draws as without, each up to the token that completes a text."""
     tokenizer = build()
-    model = tiny.model("qwen2", len(tokenizer))
+    model = tiny.model("qwen2", len(tokenizer) + 200)  # as many a model is padded
     prompts, keys = [tokenizer("Ann has")["input_ids"], tokenizer("Bob")["input_ids"]], [list(range(24)), [7, 8]]
     free = sample(NativeEngine(model, 32), prompts, keys, 1.0, 40, [tokenizer.eos_token_id])
     stops = Stops(tokenizer, [tokenizer.eos_token_id], texts)
@@ -266,6 +311,15 @@ def test_steps_are_lines_or_paragraphs():
         encoder.tokenizer.decode(read.ids[read.prompt_length : read.step_ends[0] + 1]) == "Let x = 1.\nThen y = 2.\n\n"
     )
     assert len(read.step_ends) == 2
+    assert prompt.split("a\r\n\r\nb\r\nc") == ["a", "b\nc"]
+    proof = tiny.problem(0).model_copy(
+        update={"answer_type": "latex", "steps": [Step(text=t) for t in (r"\begin{align*}", "x &= 1", r"\end{align*}")]}
+    )
+    assert (
+        gold.steps(proof, prompt) == ["\\begin{align*}\nx &= 1\n\\end{align*}"]
+        and len(gold.steps(proof, Prompt())) == 3
+    )
+    assert "blank line" in Prompt(instruct=True, steps="paragraphs").ask(tiny.problem(0))
 
 
 @given(st.lists(st.text("ab c.#\n", min_size=1, max_size=12), max_size=5), st.sampled_from(["lines", "paragraphs"]))

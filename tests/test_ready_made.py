@@ -57,7 +57,7 @@ def test_an_instruct_model_goes_through_the_chain(tmp_path, family):
     for name, module, params in stages:
         metrics[name] = module.body(tiny.execution(tmp_path, name, module.Params(**params)))
     prompt = Prompt.read(tmp_path / "data/generator/prompt.json")
-    (shot,) = prompt.examples
+    shot, _ = prompt.examples
     assert shot.solution == "The answer is B." and "letter of the right option" in shot.question
     assert metrics["samples"]["test_options"]["samples"] == 4 and metrics["samples"]["dev"]["samples"] == 6
     likeliest = records.read_samples(tmp_path / "data/samples/test_options.parquet")
@@ -81,9 +81,11 @@ def function(i):
 @pytest.mark.parametrize("instruct", [True, False])
 def test_gold_programs_are_what_the_instruction_asks_for(instruct, workplace):
     of = function(3)
-    (grade,) = grading.grade(of, ["\n".join(gold.steps(of, instruct))])
-    assert grade.correct and gold.steps(of, instruct)[0].startswith("```python" if instruct else "    return")
-    assert gold.steps(of.model_copy(update={"answer": ""}), instruct) == []
+    (grade,) = grading.grade(of, ["\n".join(gold.steps(of, Prompt(instruct=instruct)))])
+    assert grade.correct and gold.steps(of, Prompt(instruct=instruct))[0].startswith(
+        "```python" if instruct else "    return"
+    )
+    assert gold.steps(of.model_copy(update={"answer": ""}), Prompt(instruct=instruct)) == []
 
 
 @pytest.mark.parametrize(("written", "share"), [(RIGHT, 1.0), (WRONG, 0.0)])

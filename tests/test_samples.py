@@ -25,6 +25,7 @@ class Letters(Encoder):
 
     def __init__(self):
         self.prompt, self.stops = Prompt(), Stops(None, [0])
+        self._lead = []
         self.tokenizer = SimpleNamespace(decode=lambda ids, **_: "".join(map(chr, ids)))
 
 

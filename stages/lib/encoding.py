@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stages.lib.sampling import Draw
 
 FILE = "prompt.json"
+DATE = "26 Jul 2024"  # Llama 3's own default: some templates write today's date, and a prompt must be the same tomorrow
 
 
 class Encoded(NamedTuple):
@@ -41,12 +42,15 @@ class Encoder:
 
     ends: further tokens that end a solution when one is drawn, as a model's generation config names them. `end` is the one
     that a finished solution carries: what the chat template writes after the assistant's turn, else the end of sequence.
-    Raises UserError for a chat prompt without a template in the tokenizer, or with one that refuses the system text.
+    Raises UserError for a chat prompt without a template in the tokenizer, and when asked for a prompt that the template
+    refuses.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt: Prompt | None = None, ends: Sequence[int] = ()):
         self.tokenizer, self.prompt = tokenizer, prompt or Prompt()
-        self._special = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
+        added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+        self._special = sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
+        self._lead = _lead(tokenizer)
         self.end: int = self._end()
         self.stops = Stops(tokenizer, {tokenizer.eos_token_id, self.end, *ends}, self.prompt.stops)
         # The samples of a problem come one after another, and a call of the tokenizer takes a third of a millisecond.
@@ -102,17 +106,24 @@ class Encoder:
         """Ids of texts that go on after others; names of special tokens in them are text."""
         if not texts:
             return []
-        plain = {} if not self._named("".join(texts)) else {"split_special_tokens": True}
-        return self.tokenizer(list(texts), add_special_tokens=False, **plain)["input_ids"]
+        plain = {"split_special_tokens": True} if self._named("".join(texts)) else {}
+        lead = "\n" if self._lead else ""
+        found = self.tokenizer([lead + text for text in texts], add_special_tokens=False, **plain)["input_ids"]
+        return [ids[len(self._lead) :] for ids in found]
 
     def decode(self, draw: Draw) -> str:
         """The text of a draw, up to what ended it."""
         ids = draw.ids[:-1] if draw.ids and draw.ids[-1] in self.stops.ids else draw.ids
-        text = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return self.prompt.cut(text)
+        return self.prompt.cut(self.text(ids))
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of tokens that go on after others."""
+        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        text = self.tokenizer.decode([*self._lead, *ids], **options)
+        return text.removeprefix(self.tokenizer.decode(self._lead, **options)) if self._lead else text
 
     def _prompt(self, question: str, shots: bool) -> list[int]:
-        examples = self.prompt.examples if shots else []
+        examples = self.prompt.shown(question) if shots else []
         if self.prompt.style == "chat":
             return self._chat(question, examples)
         worked = "".join(f"{PLAIN.format(question=each.question)}{each.solution}\n" for each in examples)
@@ -128,28 +139,21 @@ class Encoder:
         for each in examples:
             turns += [{"role": "user", "content": each.question}, {"role": "assistant", "content": each.solution}]
         turns.append({"role": "user", "content": question})
-        # Names of special tokens in a question must not become tokens: what stands for them is put in afterwards.
-        hidden = {name: f"\ue000{place}\ue001" for place, name in enumerate(self._named(question))}
-        if not hidden:
-            return self._render(turns, add_generation_prompt=True, tokenize=True)
-        for name, sign in hidden.items():
-            question = question.replace(name, sign)
-        text = self._render([*turns[:-1], {"role": "user", "content": question}], add_generation_prompt=True)
-        ids: list[int] = []
-        for piece in re.split("(\ue000\\d+\ue001)", text):
-            name = next((name for name, sign in hidden.items() if sign == piece), None)
-            ids += self.tokenizer(
-                name or piece, add_special_tokens=False, **({"split_special_tokens": True} if name else {})
-            )["input_ids"]
-        return ids
+        return self._render(turns, add_generation_prompt=True, tokenize=True, sanitize_control_tokens=True)
 
     def _render(self, turns: list[dict[str, str]], tokenize: bool = False, **options: Any) -> Any:
         from jinja2.exceptions import TemplateError
 
-        if not self.tokenizer.chat_template:
+        template = self.tokenizer.chat_template
+        if not template:
             raise UserError("generator.prompt.style: chat, but the model's tokenizer has no chat template; set plain")
+        if "strftime_now" in template:
+            template = "{% macro strftime_now(form) %}" + DATE + "{% endmacro %}" + template
+        options |= {"date_string": DATE, **self.prompt.template}
         try:
-            return self.tokenizer.apply_chat_template(turns, tokenize=tokenize, return_dict=False, **options)
+            return self.tokenizer.apply_chat_template(
+                turns, chat_template=template, tokenize=tokenize, return_dict=False, **options
+            )
         except TemplateError as error:
             raise UserError(f"generator.prompt: the model's chat template refuses this prompt ({error})") from None
 
@@ -165,6 +169,27 @@ class Encoder:
         special = {self.tokenizer.eos_token_id, *self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder}
         ids = self.tokenizer(after, add_special_tokens=False)["input_ids"]
         return next((token for token in ids if token in special), self.tokenizer.eos_token_id)
+
+
+def _lead(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids of a line break, behind which a text is tokenised as one that goes on, by SentencePiece tokenizers: they put a
+    space in front of whatever they are given, and take it away from what they decode. [] for all others."""
+    ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
+    return ids if ids and str(tokenizer.convert_ids_to_tokens(ids)[0]).startswith("▁") else []
+
+
+def fitting(
+    encoder: Encoder, problems: Sequence[Problem], room: int, context: int, section: str
+) -> list[list[int]]:  # fmt: skip
+    """The prompts of problems, examples included. Raises UserError where a prompt and `room` new tokens do not fit."""
+    prompts = [encoder.prompt_ids(problem, shots=True) for problem in problems]
+    for problem, prompt in zip(problems, prompts, strict=True):
+        if len(prompt) + room > context:
+            raise UserError(
+                f"{problem.id}: {len(prompt)} tokens of prompt and {section}.max_new_tokens={room} exceed the {context} "
+                f"tokens of the model; lower max_new_tokens, generator.prompt.shots or benchmarks.longest"
+            )
+    return prompts
 
 
 def _ends(path: Path) -> list[int]:

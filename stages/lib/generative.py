@@ -93,7 +93,7 @@ class GenerativeVerifier:
     def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: Sampling):
         self.name, self.model, self.encoder, self.sampling = name, model, encoder, sampling
         self._verdicts = encoder.texts([pretraining.yes(right) for right in (True, False)])
-        words = heads.first_tokens(encoder.tokenizer, pretraining.yes(True), pretraining.yes(False))
+        words = heads.first_tokens(encoder, pretraining.yes(True), pretraining.yes(False))
         self._head = heads.WordHead(model.get_output_embeddings(), *words)
 
     def losses(self) -> Losses:
@@ -208,7 +208,7 @@ class GenerativeVerifier:
         return None
 
     def _text(self, ids: Sequence[int]) -> str:
-        return self.encoder.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self.encoder.text(ids)
 
     @torch.inference_mode()
     def _yes(self, problem: Problem, texts: Sequence[str]) -> list[tuple[float, int]]:

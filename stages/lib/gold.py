@@ -10,12 +10,23 @@ from stages.lib.prompts import answer_line
 
 if TYPE_CHECKING:
     from stages.lib.encoding import Encoder
+    from stages.lib.prompts import Prompt
     from stages.lib.records import Problem
 
 
-def steps(problem: Problem, instruct: bool = False) -> list[str]:
+def steps(problem: Problem, prompt: Prompt | None = None) -> list[str]:
     """The published steps; where there are none, the published program, or the answer in the form that is asked for.
-    [] where a problem has neither. instruct: a program as the instruction wants it, whole and in a block."""
+    [] where a problem has neither.
+
+    prompt: with an instruction a program is whole and in a block, as it wants it. Where steps are paragraphs, the lines
+    of a program, or of a LaTeX solution, whose lines are no steps, are one.
+    """
+    lines = _lines(problem, bool(prompt and prompt.instruct))
+    whole = prompt and prompt.steps == "paragraphs" and problem.answer_type in ("code", "latex")
+    return ["\n".join(lines)] if whole and lines else lines
+
+
+def _lines(problem: Problem, instruct: bool) -> list[str]:
     if problem.steps:
         return [without_annotations(step.text) for step in problem.steps]
     if problem.answer_type == "code":
@@ -27,7 +38,7 @@ def steps(problem: Problem, instruct: bool = False) -> list[str]:
 
 def example(encoder: Encoder, problem: Problem) -> Example:
     """The loss falls on every token of the solution, not on the prompt. Raises ValueError for a problem without one."""
-    lines = steps(problem, encoder.prompt.instruct)
+    lines = steps(problem, encoder.prompt)
     if not lines:
         raise ValueError(f"{problem.id}: no gold solution")
     found = encoder.encode(problem, lines)

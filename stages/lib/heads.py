@@ -15,7 +15,7 @@ from torch import nn
 from stages.lib.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from stages.lib.encoding import Encoder
 
 
 def blank(width: int, loss: str) -> nn.Linear:
@@ -26,18 +26,18 @@ def blank(width: int, loss: str) -> nn.Linear:
     return head
 
 
-def first_tokens(tokenizer: PreTrainedTokenizerBase, right: str, wrong: str) -> tuple[int, int]:
+def first_tokens(encoder: Encoder, right: str, wrong: str) -> tuple[int, int]:
     """The first token of each word. Raises UserError when it is the same, for then they cannot be told apart."""
-    ids = [tokenizer(word, add_special_tokens=False)["input_ids"][:1] for word in (right, wrong)]
+    ids = [own[:1] for own in encoder.texts([right, wrong])]
     if not all(ids) or ids[0] == ids[1]:
         raise UserError(f"the words {right!r} and {wrong!r} begin with the same token; choose words that do not")
     return ids[0][0], ids[1][0]
 
 
-def start_from_words(head: nn.Linear, model: Any, tokenizer: PreTrainedTokenizerBase, right: str, wrong: str) -> None:
+def start_from_words(head: nn.Linear, model: Any, encoder: Encoder, right: str, wrong: str) -> None:
     """Let the head begin as what the language model itself says: the logit of `right` minus that of `wrong`."""
     vectors = model.get_output_embeddings().weight.detach()
-    good, bad = first_tokens(tokenizer, right, wrong)
+    good, bad = first_tokens(encoder, right, wrong)
     with torch.no_grad():
         head.weight.copy_((vectors[good] - vectors[bad])[None])
 

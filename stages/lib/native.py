@@ -119,7 +119,7 @@ class Cohort:
         self.age += 1
         stop = np.isin(ids.numpy(), stops.ids)
         if stops.texts:
-            for i in np.flatnonzero(stops.completing[ids.numpy()] & ~stop):
+            for i in np.flatnonzero(stops.may_complete(ids.numpy()) & ~stop):
                 stop[i] = stops.complete(self.ids[live[i], : self.age].tolist())
         over = live[stop | (self.age == self.ids.shape[1])]
         if not len(over):

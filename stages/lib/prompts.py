@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -34,7 +34,8 @@ class Style(Params):
     system: str | None = None  # of a chat
     shots: int = Field(default=0, ge=0)  # worked examples before the question
     steps: Literal["lines", "paragraphs"] = "lines"  # what a step of a solution is
-    stop: list[str] = []  # texts at which a solution ends
+    stop: list[Annotated[str, Field(min_length=1)]] = []  # texts at which a solution ends
+    template: dict[str, Any] = {}  # further variables of a chat template, {enable_thinking: false} for instance
 
 
 class Shot(Params):
@@ -45,7 +46,8 @@ class Shot(Params):
 
 
 class Prompt(Style):
-    """A prompt with its examples, as a generator is asked and as prompt.json keeps it."""
+    """A prompt with its examples, as a generator is asked and as prompt.json keeps it: one more than `shots`, for problems
+    that are examples themselves."""
 
     examples: list[Shot] = []
 
@@ -63,7 +65,7 @@ class Prompt(Style):
         """The steps of a solution: its lines, or what blank lines part, as far as they are not blank."""
         if self.steps == "lines":
             return [line for line in text.splitlines() if line.strip()]
-        paragraphs = re.split(r"\n(?:[ \t]*\n)+", f"\n{text}\n")
+        paragraphs = re.split(r"\n(?:[ \t]*\n)+", "\n" + text.replace("\r\n", "\n") + "\n")
         return [part for each in paragraphs if (part := re.sub(r"^\s*\n|\n\s*$", "", each)).strip()]
 
     def join(self, steps: list[str]) -> str:
@@ -71,13 +73,19 @@ class Prompt(Style):
 
     def ask(self, problem: Problem) -> str:
         """The question as it is put: with options, whether N/A is allowed, and the form of the answer."""
-        wanted = form(problem) if self.instruct else ""
+        wanted = form(problem, self.steps) if self.instruct else ""
         return f"{problem.prompt()}\n{wanted}" if wanted else problem.prompt()
 
     def cut(self, text: str) -> str:
         """A solution up to the first text that ends it."""
-        ends = [place for stop in self.stops if (place := ("\n" + text).find(stop)) >= 0]
-        return text[: max(0, min(ends) - 1)] if ends else text
+        ends = [place for stop in self.stops if (place := text.find(stop)) >= 0]
+        if self.style == "plain" and text.startswith(NEXT.strip()):
+            ends.append(0)
+        return text[: min(ends)] if ends else text
+
+    def shown(self, question: str) -> list[Shot]:
+        """The examples before a question, itself not among them."""
+        return [shot for shot in self.examples if shot.question != question][: self.shots]
 
     def alone(self) -> Prompt:
         """Without its examples."""
@@ -95,7 +103,7 @@ class Prompt(Style):
             raise UserError(f"{path}: {explain(error)}") from None
 
 
-def form(problem: Problem) -> str:
+def form(problem: Problem, steps: str = "lines") -> str:
     """One sentence that asks for the answer as the grader reads it; "" where the question itself does so (DyVal)."""
     if problem.benchmark == "dyval":
         return ""
@@ -105,12 +113,15 @@ def form(problem: Problem) -> str:
             return f"Write the whole Python function `{entry}` in one ```python block."
         return "Write a Python program that reads standard input and writes standard output, in one ```python block."
     if problem.answer_type == "choice":
-        return "Reason step by step, then end with `The answer is X.`, where X is the letter of the right option."
-    if problem.answer_type == "boolean":
-        return "Reason step by step, then end with `The answer is True.` or `The answer is False.`"
-    if marks_boxed(problem):
-        return "Reason step by step, and put your final answer within \\boxed{}."
-    return "Reason step by step, one step a line, and end with a line `#### ` and the answer."
+        end = "end with `The answer is X.`, where X is the letter of the right option"
+    elif problem.answer_type == "boolean":
+        end = "end with `The answer is True.` or `The answer is False.`"
+    elif marks_boxed(problem):
+        end = "put your final answer within \\boxed{}"
+    else:
+        end = "end with a line `#### ` and the answer"
+    apart = "one step a line" if steps == "lines" else "with a blank line between steps"
+    return f"Reason step by step, {apart}, and {end}."
 
 
 def marks_boxed(problem: Problem) -> bool:

@@ -64,7 +64,7 @@ class Cost(NamedTuple):
 
 
 def prefix(problem: Problem, steps: Sequence[str]) -> Prefix:
-    return problem.id, "".join(step + "\n" for step in steps)
+    return problem.id, "".join(step.replace("\n", "\v") + "\n" for step in steps)  # a step may have several lines
 
 
 def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, max_new_tokens: int) -> Complete:

@@ -93,16 +93,15 @@ class StepVerifier:
         aggregation: str = "min",
     ):
         self.name, self.model, self.encoder = name, model, encoder
-        tokenizer = encoder.tokenizer
         self.form, self.words, self.mark, self.aggregation = form, list(words), mark, aggregation
-        self.mark_ids: list[int] = tokenizer(mark, add_special_tokens=False)["input_ids"] if mark else []
+        self.mark_ids: list[int] = encoder.texts([mark])[0] if mark else []
         if form == "words":
-            tokens = heads.first_tokens(tokenizer, *words)
+            tokens = heads.first_tokens(encoder, *words)
             self.head: nn.Module = heads.WordHead(model.get_output_embeddings(), *tokens)
         else:
             self.head = heads.blank(model.config.hidden_size, "bce")
             if words:
-                heads.start_from_words(self.head, model, tokenizer, *words)
+                heads.start_from_words(self.head, model, encoder, *words)
 
     def losses(self) -> Losses:
         """What `training.train` trains: this very model and head."""

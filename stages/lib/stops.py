@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from transformers import PreTrainedTokenizerBase
 
-MARGIN = 4  # tokens more than a text has characters: enough to spell it, whatever stands before
+MARGIN = 4  # tokens more than a text has bytes: enough to spell it, whatever stands before
 
 
 class Stops:
@@ -18,10 +18,15 @@ class Stops:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase | None, ids: Collection[int], texts: Sequence[str] = ()):
         self.tokenizer, self.ids, self.texts = tokenizer, sorted(set(ids)), tuple(texts)
-        self._window = max(map(len, self.texts), default=0) + MARGIN
+        self._window = max((len(text.encode()) for text in self.texts), default=0) + MARGIN
+
+    def may_complete(self, ids: np.ndarray) -> np.ndarray:
+        """Which of these tokens may complete a text. A model may have more outputs than its tokenizer has tokens."""
+        known = ids < len(self._completing)
+        return known & self._completing[ids * known]
 
     @cached_property
-    def completing(self) -> np.ndarray:
+    def _completing(self) -> np.ndarray:
         """(vocabulary,) whether a token may complete a text: it holds the last character of one. Few do, so that few
         samples are looked at."""
         import numpy as np

@@ -87,7 +87,7 @@ class ScalarVerifier:
 
     def start_from_words(self, right: str, wrong: str) -> None:
         """Let the head begin as what the language model itself says of these two words (stages/lib/heads.py)."""
-        heads.start_from_words(self.head, self.model, self.encoder.tokenizer, right, wrong)
+        heads.start_from_words(self.head, self.model, self.encoder, right, wrong)
 
     def losses(self) -> Losses:
         """What `training.train` trains: this very model and head."""
