@@ -1,6 +1,7 @@
 """Stage genrm: the generative verifier of Zhang et al. 2024 (GenRM, arXiv 2408.15240).
 
-Reads data/{generator or base}/model (`start`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet and the problems of
+Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
+data/samples/{verifier,dev}.parquet and the problems of
 data/benchmarks/{train,verifier,dev}.jsonl; writes data/genrm/{model, history.csv, metrics.json}. It goes on writing text:
 after a solution, a rationale and its verdict (cot), or the verdict alone (direct); the loss falls on these, and at weight
 lambda on right solutions, for who can solve can check (section 3.3 of the paper). Each of `lm_weights` is trained, the

@@ -1,6 +1,7 @@
 """Stage orm: the outcome verifier of Cobbe et al. 2021 (arXiv 2110.14168, section 4.2).
 
-Reads data/{generator or base}/model (`start`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet and the problems of
+Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
+data/samples/{verifier,dev}.parquet and the problems of
 data/benchmarks/{train,verifier,dev}.jsonl; writes data/orm/{model, history.csv, metrics.json}. Learns from final answers
 alone: every solution token (level token) or the last one (level solution) predicts whether the answer is right, by bce or
 mse. The joint language-model loss (`lm_weight`) falls on the generator's gold solutions (lm_data gold, as in the paper:

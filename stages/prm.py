@@ -1,6 +1,7 @@
 """Stage prm: the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
 
-Reads data/{generator or base}/model (`start`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet, data/labels/{verifier,dev}.parquet and
+Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
+data/samples/{verifier,dev}.parquet, data/labels/{verifier,dev}.parquet and
 data/benchmarks/{verifier,dev}.jsonl; writes data/prm/{model, history.csv, metrics.json}. It learns, at the last token of
 every step, whether all is right so far, by the labels of one method (`labels`); at the end of the solution it learns the
 outcome. How step scores become one score is chosen on dev among `aggregations`, by AUC
