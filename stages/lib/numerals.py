@@ -15,7 +15,15 @@ class Numeral(NamedTuple):
 
     value: Fraction
     percent: bool
+    long: bool = False  # a decimal of 12 or more significant digits, of which the last may be floating-point noise
 
+    @property
+    def readings(self) -> list[Fraction]:
+        """The values it may mean."""
+        return [self.value, self.value / 100] if self.percent else [self.value]
+
+
+NOISE = Fraction(1, 10**12)  # relative
 
 LONGEST = 2_000  # characters; also keeps int() below Python's limit of 4,300 digits
 
@@ -38,65 +46,105 @@ _REWRITES = [
     (re.compile(r"\\(?:text|mbox|textbf|textrm|mathrm)\s*\{([^{}]*)\}"), r"\1"),
     (re.compile(r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|\\degree\b)"), "°"),
     (re.compile(r"\{,\}"), ","),
+    (re.compile(r"(?<=[0-9])\s*\{([a-zA-Z]+)\}"), r" \1"),
     (re.compile(r",?\\!|,\\ ?"), ","),
     (re.compile(r"\\(?:left|right)\b|\\[,;: ]|~"), " "),
     (re.compile(r"\\([$%])"), r"\1"),
 ]
 _MONEY = "$€£¥₹₽₩"
-_DIGITS = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,2}(?: [0-9]{3})+|[0-9]+)"
+_DIGITS = (  # grouped by comma, blank, apostrophe or underscore; by points if there are two; or not at all
+    r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,2}(?: [0-9]{3})+|[1-9][0-9]{0,2}(?:['’][0-9]{3})+"
+    r"|[1-9][0-9]{0,2}(?:_[0-9]{3})+|[0-9]+)"
+)
 _DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
-_SHORT = "mm|cm|dm|km|m|g|kg|mg|lb|lbs|oz|ft|in|yd|mi|s|h|hr|hrs|min|L|mL|ml|mph|kph|°|°C|°F|¢"
+_SHORT = (
+    "mm|cm|dm|km|nm|µm|μm|m|g|kg|mg|lb|lbs|oz|ft|in|yd|mi|s|ms|h|hr|hrs|min|L|mL|ml|mph|kph|°|°C|°F|¢|N|J|kJ|W|kW|kWh"
+    "|V|Hz|Pa|kPa|mol|rad|ha"
+)
+_POWER = r"(?:[²³]|\^?\{?-?[1-9]\}?|\*\*[1-9])?"
 _UNIT = (
-    rf"(?: ?(?:{_SHORT})(?:[²³]|\^?\{{?[23]\}}?)?| ?(?:{_SHORT})/(?:{_SHORT})"
-    rf"| [A-Za-z][A-Za-z'-]{{2,}}(?:[ /][A-Za-z'-]+){{0,5}})\.?"
+    rf"(?: ?(?:{_SHORT}){_POWER}(?: ?[/·*] ?(?:{_SHORT}){_POWER})*"
+    rf"| [A-Za-z][A-Za-z'-]{{2,}}{_POWER}(?:[ /][A-Za-z'-]+{_POWER}){{0,5}})\.?"
 )
 _NAMES = re.compile(  # what follows a number in a formula, and is no unit
-    r"(?:pi|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|mod|and|or|choose|times|plus|minus|to|over|[a-z])\b"
+    r"(?:pi|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|mod|and|or|choose|times|plus|minus|to|over)\b"
 )
-_SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_VARIABLE = re.compile(r"[A-Za-z](?![A-Za-z/])")
+_SCALE = {"hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9,
+          "trillion": 10**12}  # fmt: skip
+_SUFFIX = {"K": 10**3, "k": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9, "T": 10**12}  # 18K, $1.5M
 _WHOLE = re.compile(
     rf"(?P<sign>[-+]?) ?(?:(?:US|USD|EUR|Rs\.?) ?)?[{_MONEY}]? ?(?P<minus>-?)"
     rf"(?:(?P<mixed>[0-9]+) +(?P<top>[0-9]+)/(?P<bottom>[0-9]+)"
     rf"|(?P<numerator>-?{_DECIMAL}) ?/ ?(?P<denominator>-?{_DECIMAL})"
+    rf"|(?P<points>[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{2,}}(?:,[0-9]+)?)"
+    rf"|(?P<indian>[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?:\.[0-9]+)?)"
+    rf"|(?P<start>[0-9]*)\.(?P<lead>[0-9]*)(?:\\(?:overline|bar|dot)\{{ ?(?P<cycle>[0-9]+)\}}|\((?P<round>[0-9]+)\))"
     rf"|(?P<decimal>{_DECIMAL})(?:(?:[eE]|(?: ?(?:\*|×|\\times|\\cdot) ?10\^)\{{?)(?P<exponent>[-+]?[0-9]{{1,3}})\}}?)?"
     rf"|(?P<comma>[0-9]+,[0-9]+))"
-    rf"(?: (?P<scale>{'|'.join(_SCALE)}))?(?P<percent> ?(?:%|(?i:percent|percentage|pct)\b))?"
+    rf"(?:(?P<suffix>{'|'.join(_SUFFIX)})(?![a-z])| (?P<scale>{'|'.join(_SCALE)})s?\b)?"
+    rf"(?P<percent> ?(?:%|(?i:percent|percentage|pct)\b))?"
     rf" ?[{_MONEY}]?(?P<unit>{_UNIT})?"
 )
 
 # In a sentence: no space between thousands there, and not inside a word.
-_PLAIN = r"(?:[0-9]+(?:,[0-9]+)*(?:\.[0-9]+)?|\.[0-9]+)"
+_PLAIN = r"(?:[0-9]+(?:[,.:'’_][0-9]+)*|\.[0-9]+)"
 _TOKEN = re.compile(
     rf"(?:(?<![\w)\]}}])-)?\\[dtc]?frac\{{-?{_PLAIN}\}}\{{-?{_PLAIN}\}}"
-    rf"|(?:(?<![\w)\]}}])- ?)?(?:\\?[{_MONEY}])?(?<![A-Za-z0-9_\\])-?"
-    rf"(?:[0-9]+ +[0-9]+/[0-9]+|{_PLAIN}(?: ?/ ?{_PLAIN})?)(?![0-9])(?: ?\\?%| (?:percent|million|billion|thousand)\b)?"
+    rf"|(?:(?<![\w)\]}}])- ?)?(?:\\?[{_MONEY}])?(?<![A-Za-z0-9_\\^])(?<!\^\{{)(?<!\^\{{-)(?<!\^-)-?"
+    rf"(?:[0-9]+ +[0-9]+/[0-9]+|{_PLAIN}(?: ?/ ?{_PLAIN})?)(?![0-9])"
+    rf"(?:(?:[eE]| ?(?:\*|×|\\times|\\cdot) ?10\^\{{?)-?[0-9]+\}}?)?(?:(?:{'|'.join(_SUFFIX)})\b)?"
+    rf"(?: ?\\?%| (?:percent|{'|'.join(_SCALE)})s?\b)?"
 )
 
 
-def read(text: str, units: bool = True, comma: bool = True) -> Numeral | None:
-    """The number that a text is; None if it is not one. `units`: a unit may follow. `comma`: `2,74` is 2.74."""
+def read(text: str, units: bool = True, comma: bool = True, formula: bool = False) -> Numeral | None:
+    """The number that a text is; None if it is not one.
+
+    `units`: a unit may follow. `comma`: `2,74` is 2.74, `1,23,456` is 123456. `formula`: a letter may be a variable
+    (`5 m`), `!` a factorial, and a suffix (`5K`) is none.
+    """
     if len(text) > LONGEST:
         return None
-    return Numeral(Fraction(int(text)), False) if _SIMPLE.fullmatch(text) else _read(text, units, comma)
+    return Numeral(Fraction(int(text)), False) if _SIMPLE.fullmatch(text) else _read(text, units, comma, formula)
+
+
+def same(left: Numeral, right: Numeral, tolerance: float = 0.0) -> bool:
+    """Whether two numbers have a common reading, but for floating-point noise and a tolerance (relative)."""
+    if not set(left.readings).isdisjoint(right.readings):
+        return True
+    allowed = max(NOISE if left.long or right.long else 0, Fraction(tolerance))
+    return bool(allowed) and any(
+        abs(ours - theirs) <= allowed * max(abs(ours), abs(theirs))
+        for ours in left.readings
+        for theirs in right.readings
+    )
 
 
 @lru_cache(maxsize=1 << 14)
-def _read(text: str, units: bool, comma: bool) -> Numeral | None:
-    found = _WHOLE.fullmatch(_tidied(text))
+def _read(text: str, units: bool, comma: bool, formula: bool) -> Numeral | None:
+    text = _tidied(text)
+    if formula and text.endswith("!"):
+        return None
+    found = _WHOLE.fullmatch(text.rstrip("!"))
     if not found:
         return None
     part = found.groupdict()
-    if part["unit"] and (not units or _NAMES.match(part["unit"].strip())):
+    unit = (part["unit"] or "").strip()
+    if unit and (not units or _NAMES.match(unit) or (formula and _VARIABLE.match(unit))):
         return None
-    if (part["comma"] and not comma) or (part["sign"] and part["minus"]):
+    if ((part["comma"] or part["indian"]) and not comma) or (part["sign"] and part["minus"]):
+        return None
+    if formula and part["suffix"]:
         return None
     try:
         value = _value(part)
     except ZeroDivisionError:
         return None
-    if part["scale"]:
-        value *= _SCALE[part["scale"]]
-    return Numeral(-value if "-" in (part["sign"], part["minus"]) else value, bool(part["percent"]))
+    value *= _SCALE.get(part["scale"], 1) * _SUFFIX.get(part["suffix"], 1)
+    digits = (part["decimal"] or "").lstrip("0.")
+    long = "." in (part["decimal"] or "") and sum(map(str.isdigit, digits)) >= 12
+    return Numeral(-value if "-" in (part["sign"], part["minus"]) else value, bool(part["percent"]), long)
 
 
 def _value(part: dict[str, str | None]) -> Fraction:
@@ -104,6 +152,13 @@ def _value(part: dict[str, str | None]) -> Fraction:
         return int(part["mixed"]) + Fraction(int(part["top"]), int(part["bottom"]))
     if part["numerator"]:
         return _fraction(part["numerator"]) / _fraction(part["denominator"])
+    if part["points"]:
+        return Fraction(part["points"].replace(".", "").replace(",", "."))
+    if part["indian"]:
+        return _fraction(part["indian"])
+    if cycle := part["cycle"] or part["round"]:
+        lead = part["lead"]
+        return (int((part["start"] or "0") + lead) + Fraction(int(cycle), 10 ** len(cycle) - 1)) / 10 ** len(lead)
     if part["comma"]:
         return Fraction(part["comma"].replace(",", "."))
     value = _fraction(part["decimal"])
@@ -111,7 +166,7 @@ def _value(part: dict[str, str | None]) -> Fraction:
 
 
 def _fraction(digits: str) -> Fraction:
-    whole, _, rest = digits.replace(",", "").replace(" ", "").partition(".")
+    whole, _, rest = re.sub("[, '’_]", "", digits).partition(".")
     return Fraction(int(whole + rest), 10 ** len(rest)) if rest else Fraction(int(whole))
 
 
@@ -125,28 +180,44 @@ def _tidied(text: str) -> str:
     if "\\" in text or "~" in text or "{" in text:
         for pattern, new in _REWRITES:
             text = pattern.sub(new, text)
-    return " ".join(text.lstrip("=≈").rstrip(".,;:!").split())
+    return " ".join(text.lstrip("=≈").rstrip(".,;:").split())
 
 
 def tokens(text: str) -> list[tuple[int, str]]:
     """(position, number as written) of the numbers in a text."""
-    return [(match.start(), _one(match[0])) for match in _TOKEN.finditer(text.translate(_SYMBOLS))]
+    found = ((match.start(), _one(match[0])) for match in _TOKEN.finditer(text.translate(_SYMBOLS)))
+    return [(at, one) for at, one in found if one]
 
 
 def stated(sentence: str) -> str | None:
     """The number that answers in "the answer is ...": the one it begins with, else the last one."""
     found = tokens(sentence)
-    if found and found[0][0] < 4 and "=" not in sentence:
+    if found and found[0][0] < 4 and "=" not in sentence and not _open(sentence, found):
         return found[0][1]
-    return found[-1][1] if found else None
+    return last(sentence)
 
 
 def last(text: str) -> str | None:
-    """The last number in a text, as it is written there; None if there is none."""
+    """The last number in a text, as it is written there; None if there is none, or it is one of several offered."""
     found = tokens(text)
-    return found[-1][1] if found else None
+    return found[-1][1] if found and not _open(text, found) else None
 
 
-def _one(token: str) -> str:
-    """Of a token that is a list without spaces, the last number."""
-    return token if "," not in token or read(token) else token.rpartition(",")[2]
+def _open(text: str, found: list[tuple[int, str]]) -> bool:
+    """Whether the last number is denied (`not 7`), or one that "or" joins to a different one (`6 or 7`)."""
+    at = found[-1][0]
+    before = text[max(0, at - 40) : at]
+    if re.search(r"\b(?:not|never)(?: equal to)? *\$?$|n['’]t(?: be)? *\$?$", before):
+        return True
+    if len(found) < 2 or not re.search(r"[0-9][^0-9.!?\n]{0,20}\bor\b[ $(]*$", before):
+        return False
+    one, other = (read(token) for _, token in found[-2:])
+    return not (one and other and same(one, other))
+
+
+def _one(token: str) -> str | None:
+    """A token if it is a number; of a list without spaces, the last one; of `1.2.3` and `12:30` nothing."""
+    if token.strip("- ").isdigit() or read(token):
+        return token
+    rest = token.rpartition(",")[2]
+    return rest if rest != token and read(rest) else None

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stages.lib import files
 from stages.lib.errors import UserError
 
-AnswerType = Literal["number", "integer", "latex", "choice", "boolean", "code"]
+AnswerType = Literal["number", "integer", "latex", "choice", "boolean", "code", "text"]
 Contract = Literal["preserving", "changing", "unsolvable"]
 ABSTAIN = "If the question cannot be answered from what it says, answer N/A."
 
