@@ -59,7 +59,7 @@ _CORRECTED = re.compile(
 )
 _HOPE = re.compile(r"\.?\s*I hope\b.*", re.S)
 _SENTENCE = re.compile(r"[.!?](?=\s|$)|\n\s*\n|(?<=\S)\n")
-_MATH = re.compile(r"\$\$[^$]+\$\$|\$[^$\n]+\$|\\\([^\n]{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
+_MATH = re.compile(r"\$\$[^$]+\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$|\\\([^\n]{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
 _DELIMITER = re.compile(r"\$|\\\(|\\\[")
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\(?:text|mbox|textbf|textit|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
@@ -168,7 +168,7 @@ def group(answers: Sequence[str | None], answer_type: str | None = None) -> list
     for a, b in _near(distinct, answer_type):
         leader[find(a)] = find(b)
     if answer_type in (None, "latex"):
-        rest = [(a, b) for i, a in enumerate(distinct) for b in distinct[:i] if find(a) != find(b)]
+        rest = [(a, b) for a, b in _candidates(distinct) if find(a) != find(b)]
         for (a, b), same in zip(rest, equal_many(rest, answer_type), strict=True):
             if same:
                 leader[find(a)] = find(b)
@@ -201,6 +201,16 @@ def _same_number(gold: str | None, pred: str | None, tolerance: float) -> bool:
     if not ours or not theirs:
         return extract(gold, "number") == extract(pred, "number") == NONE
     return ours == theirs or numerals.same(ours, theirs, tolerance)
+
+
+def _candidates(given: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The pairs of formulas that may be equal: their values at a point are close, or one has none."""
+    values = dict(zip(given, latex.values(given), strict=True))
+    for i, a in enumerate(given):
+        for b in given[:i]:
+            ours, theirs = values[a], values[b]
+            if ours is None or theirs is None or abs(ours - theirs) <= 1e-9 * max(abs(ours), abs(theirs)):
+                yield a, b
 
 
 def _verdict(gold: str | None, pred: str | None, answer_type: str | None, tolerance: float) -> bool | None:
@@ -362,6 +372,10 @@ def _formula(text: str) -> str | None:
     for candidate in marked or [text]:
         if _prose(candidate) or (not marked and len(text) >= 400):
             candidate = _last(candidate)
+        elif len(found := _MATH.findall(candidate)) == 1 and not re.search("[0-9]", _MATH.sub("", candidate)):
+            candidate = found[0]
+        elif not marked and re.match("[A-Za-z]{3}", candidate) and not re.search(r"[=^_+*/\\<>()]", candidate):
+            candidate = _last(candidate) or candidate if len(numerals.tokens(candidate)) == 1 else candidate
         if candidate:
             return candidate
     return None

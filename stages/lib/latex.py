@@ -4,8 +4,11 @@ Parsing and simplifying an expression can take for ever (`9^{9^{9^9}}`) inside C
 interrupts, and Math-Verify's own timeout is SIGALRM, which fails in threads. So the question goes to a child process
 (stages/lib/equality.py), one line of JSON each way. A worker that exceeds its processor time is ended by the kernel
 (ITIMER_PROF with the default action: processor time, not wall-clock time, so that a busy machine gives the same answers
-as an idle one) and replaced. Its pair counts as different, and so does every pair with an expression that no worker
-survives even against 1/7. A worker ends with its parent, however that ended.
+as an idle one) and replaced. Its pair counts as different, and so does every pair with the expression that it died of,
+if it was one. A worker ends with its parent, however that ended.
+
+`standard` turns what people and chat models write (`6√2`, `sqrt(3)/2`, `x**2`, `sin 30°`) into the LaTeX that Math-Verify
+reads. Degrees count in the argument of a trigonometric function and are a unit elsewhere; `a ± b` is both values.
 
 Source: Math-Verify 0.9 (github.com/huggingface/Math-Verify). Its `verify(gold, prediction)` is asymmetric by design;
 `same` is symmetric: true if either order is.
@@ -29,7 +32,7 @@ from typing import Any
 
 from stages.lib import cores, equality
 
-SECONDS = 3.0  # processor time for one comparison
+SECONDS = 2.0  # processor time for one comparison
 PATIENCE = 120.0  # wall-clock time after which a worker is taken for dead
 LONGEST = 20_000  # characters; of a longer text the end is read, where answers are
 CHUNK = 32
@@ -41,11 +44,91 @@ _INVISIBLE = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[,;:! ]|\\
 _UPRIGHT = re.compile(r"\\(?:text|mbox|mathrm|textrm|operatorname)\s*\{([^{}]*)\}")
 
 
+_SIGNS = str.maketrans(
+    {"∞": r"\infty ", "π": r"\pi ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
+     "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ",
+     "∅": r"\emptyset ", "→": r"\to ", "−": "-", "–": "-", "⁄": "/", "∕": "/", "θ": r"\theta ", "α": r"\alpha ",
+     "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "μ": r"\mu ", "φ": r"\phi ", "ω": r"\omega ", "ρ": r"\rho ",
+     "σ": r"\sigma ", "Δ": r"\Delta ", "∠": r"\angle ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℝ": r"\mathbb{R}",
+     "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "⟨": r"\langle ", "⟩": r"\rangle ", "…": r"\ldots ", "∣": r"\mid ",
+     "∀": r"\forall ", "∃": r"\exists ", "⊂": r"\subset ", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
+     "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}"}
+)  # fmt: skip
+_RAISED, _LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n"), str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_DEGREES = re.compile(r"\s*(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-z]))|\\degree(?![a-z])|\\text\{\s*degrees?\s*\})")
+_ARRAY = re.compile(
+    r"(?:\\left\s*)?[\[(|]?\s*\\begin\{array\}\{[lcr| ]*\}((?:(?!\\begin).)*)\\end\{array\}\s*(?:\\right\s*)?[\])|]?"
+    r"(?<!\\right\.)$",
+    re.S,
+)
+_REWRITES = [
+    (re.compile(r"(?:√|(?<![A-Za-z\\])sqrt|\\sqrt)\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)"), r"\\sqrt{\1}"),
+    (re.compile(r"(?<![A-Za-z\\])sqrt(?=\{)"), r"\\sqrt"),
+    (re.compile(r"√\s*(?=\{)"), r"\\sqrt"),
+    (re.compile(r"√\s*([0-9]+|[A-Za-z]|\\[a-z]+)"), r"\\sqrt{\1}"),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"(?<![*])\*(?![*])"), r"\\cdot "),
+    (re.compile(r"\^\s*\(([^()]*)\)"), r"^{\1}"),
+    (re.compile(r"\^(-?[0-9]{2,}|-[0-9])(?![0-9])"), r"^{\1}"),
+    (re.compile(r"<="), r"\\le "),
+    (re.compile(r">="), r"\\ge "),
+    (re.compile(r"(?<![A-Za-z\\])(?:oo|inf|infty|infinity)(?![A-Za-z])"), r"\\infty "),
+    (re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])"), r"\\pi "),
+    (re.compile(r"(?<=[)\]]) *U *(?=[(\[])"), r"\\cup "),
+    (re.compile(r"(?<![A-Za-z\\])(sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|exp)(?=[ (^0-9]|\\)"), r"\\\1"),
+    (re.compile(r"\\(?:mathrm|mathbf|mathit|boldsymbol|operatorname|text|textit|rm)\s*\{\s*([A-Za-z])\s*\}"), r" \1 "),
+    (re.compile(r"_\{?\\(max|min)\}?"), r"_{\1}"),
+    (re.compile(r"\\varnothing|\\\{\s*\\\}"), r"\\emptyset "),
+    (
+        re.compile(
+            r"\\(?:text|mbox|textrm)\s*\{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])\s*(?:and|or)(?=[\s(\[\d\\$A-Z-])"
+        ),
+        ", ",
+    ),
+    (_ARRAY, r"\\begin{pmatrix}\1\\end{pmatrix}"),
+]
+_INDEXED = re.compile(r"^\s*[A-Za-z]_(?:\{[^{}]*\}|[A-Za-z0-9])\s*=(?!.*=)")
+_CYCLE = re.compile(r"([0-9]*)\.([0-9]*)\\(?:overline|bar|dot)\s*\{\s*([0-9]+)\s*\}")
+_ADDED = re.compile(r"\\(?:pm|mp)(?![a-z])")
+
+
+def standard(text: str) -> str:
+    """An expression as LaTeX that Math-Verify reads, without dollars."""
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda match: f"^{{{match[0].translate(_RAISED)}}}", text)
+    text = re.sub(r"[₀-₉]+", lambda match: f"_{{{match[0].translate(_LOWERED)}}}", text)
+    if "\\begin" not in text:
+        text = re.sub(r"\\{2}(?=[a-z]{2})", r"\\", text)
+    text = re.sub(r"\\?[$\"]|\\[()\[\]](?![0-9])|\*\*$|^\*\*", " ", text.translate(_SIGNS)).strip().rstrip(".")
+    for pattern, new in _REWRITES:
+        text = pattern.sub(new, text)
+    text = _CYCLE.sub(_fraction, text)
+    if _TRIGONOMETRY.search(text):
+        text = re.sub(
+            rf"([0-9.]+|(?<!\\)[A-Za-z](?![A-Za-z])|\\[a-z]+){_DEGREES.pattern}", r"(\1\\cdot\\frac{\\pi}{180})", text
+        )
+    text = _DEGREES.sub("", text)
+    text = _INDEXED.sub("", text)
+    if _ADDED.search(text) and "," not in text:
+        upper = _ADDED.sub(lambda match: "+" if match[0] == r"\pm" else "-", text)
+        lower = _ADDED.sub(lambda match: "-" if match[0] == r"\pm" else "+", text)
+        text = f"{upper}, {re.sub('^[^=]*=', '', lower)}"
+        text = re.sub("^ *[A-Za-z] *=", "", text)
+    return text
+
+
+def _fraction(match: re.Match[str]) -> str:
+    whole, lead, cycle = match.groups()
+    bottom = 10 ** len(lead) * (10 ** len(cycle) - 1)
+    return rf"\frac{{{int(whole + lead + cycle) - int(whole + lead or 0)}}}{{{bottom}}}"
+
+
 def normal(text: str) -> str:
     """The expression without what changes only its looks. Equal normal forms mean equal expressions, not conversely."""
     text = re.sub(r"\$|\\[()\[\]](?![0-9])", " ", text)
     text = _UPRIGHT.sub(r"\1", _INVISIBLE.sub(" ", text))
     text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text).replace("{,}", ",").replace("−", "-")
+    text = re.sub(r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}|∅", r"\\emptyset", text)
     text = re.sub(r"(?<=\w) +(?=\w)", "\0", text).replace(" ", "").replace("\0", " ")
     return text.strip().rstrip(".")
 
@@ -57,7 +140,7 @@ def same(left: str, right: str) -> bool:
 
 def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
     """`same` for each pair, over as many workers as this process has processors to itself."""
-    ends = [(left[-LONGEST:], right[-LONGEST:]) for left, right in pairs]
+    ends = [(standard(left[-LONGEST:]), standard(right[-LONGEST:])) for left, right in pairs]
     keys = [(left, right) if left < right else (right, left) for left, right in ends]
     wanted = [key for key in dict.fromkeys(keys) if key not in _known]
     chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
@@ -68,6 +151,17 @@ def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
         while len(_known) > REMEMBERED:
             _known.popitem(last=False)
     return results
+
+
+def values(texts: Sequence[str]) -> list[float | None]:
+    """A fingerprint of each expression: equal ones have almost the same; None where there is none."""
+    wanted = [standard(text[-LONGEST:]) for text in texts]
+    chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
+    return [value for found in _each(_values, chunks) for value in found]
+
+
+def _values(texts: list[str]) -> list[float | None]:
+    return [None if text in _deadly else _asked(text) for text in texts]
 
 
 def _each(function: Any, chunks: list[Any]) -> list[Any]:
@@ -83,7 +177,7 @@ def _each(function: Any, chunks: list[Any]) -> list[Any]:
 _lock = threading.Lock()
 _idle: list[subprocess.Popen[bytes]] = []
 _known: OrderedDict[Pair, bool] = OrderedDict()
-_deadly: dict[str, bool] = {}
+_deadly: set[str] = set()
 
 
 def _after_fork() -> None:
@@ -99,37 +193,29 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def _compare(pairs: list[Pair]) -> list[bool]:
-    return [not _deadly.get(left) and not _deadly.get(right) and _judged(left, right) for left, right in pairs]
+    return [left not in _deadly and right not in _deadly and bool(_asked(left, right)) for left, right in pairs]
 
 
-def _judged(left: str, right: str) -> bool:
-    answer = _asked(left, right)
-    if answer is None:
-        for text in (left, right):
-            if text not in _deadly:
-                _deadly[text] = _asked(text, r"\frac{1}{7}") is None
-    return bool(answer)
-
-
-def _asked(left: str, right: str) -> bool | None:
-    """A worker's answer, or None if it died of the question. Raises UserError if workers cannot start."""
+def _asked(*question: str) -> Any:
+    """A worker's answer; None if it died of the question. Raises UserError if workers cannot start."""
     for worker in (_take(), None):
         worker = worker or _start()  # the second is new: whoever ended one idle worker may have ended all
-        answer = None
+        line = b""
         try:
-            answer = _ask(worker, (left, right))
+            line = _ask(worker, question)
         finally:  # after an interrupt the worker's next answer would be the wrong one
-            if answer is None:
+            if not line.endswith(b"\n"):
                 _end(worker)
-        if answer is not None:
+        if line.endswith(b"\n"):
             with _lock:
                 _idle.append(worker)
-            return answer
+            return json.loads(line)
         if worker.returncode > 0:
             from stages.lib.errors import UserError
 
             raise UserError("formulas cannot be compared: math-verify does not import; run `make setup`")
         if worker.returncode not in (-signal.SIGKILL, -signal.SIGTERM):
+            _deadly.update(question[len(line) : len(line) + 1])  # it writes a blank for each one it survives
             break
         # Ended from outside, which says nothing about the question: ask once more.
     return None
@@ -153,19 +239,21 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _ask(worker: subprocess.Popen[bytes], pair: tuple[str, str]) -> bool | None:
-    """The worker's answer, or None if it died of the question."""
+def _ask(worker: subprocess.Popen[bytes], question: tuple[str, ...]) -> bytes:
+    """The worker's line; one that does not end if it died of the question."""
     try:
-        worker.stdin.write(json.dumps(pair).encode() + b"\n")  # ASCII: any string survives, lone surrogates too
+        worker.stdin.write(json.dumps(question).encode() + b"\n")  # ASCII: any string survives, lone surrogates too
         worker.stdin.flush()
     except OSError:
-        return None
-    ready = select.poll()
+        return b""
+    ready, line = select.poll(), b""
     ready.register(worker.stdout, select.POLLIN)
-    if not ready.poll(PATIENCE * 1000):
-        return None
-    line = worker.stdout.readline()
-    return json.loads(line) if line.endswith(b"\n") else None
+    while ready.poll(PATIENCE * 1000):
+        block = os.read(worker.stdout.fileno(), 1 << 12)
+        line += block
+        if not block or line.endswith(b"\n"):
+            break
+    return line
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
