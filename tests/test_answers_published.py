@@ -50,6 +50,10 @@ DISAGREEMENTS = {
         r"$\\boxed{35 cm} ++++++ \\boxed{4}$",
         "${35 cm,4}$",
     ): "boxes joined by `++++++`; here boxes are a list after a comma, and, or",
+    (
+        r"\\boxed{W(n) = 1 \\text{ and } W(n) = -1",
+        "W(x)=1orW(x)=-1",
+    ): "a box that is not closed, and two names of a variable: W(n) is not W(x)",
 }
 
 

@@ -59,8 +59,7 @@ _CORRECTED = re.compile(
 )
 _HOPE = re.compile(r"\.?\s*I hope\b.*", re.S)
 _SENTENCE = re.compile(r"[.!?](?=\s|$)|\n\s*\n|(?<=\S)\n")
-_MATH = re.compile(r"\$\$[^$]+\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$|\\\([^\n]{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
-_DELIMITER = re.compile(r"\$|\\\(|\\\[")
+_MATH = re.compile(r"\$\$[^$]+\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$|\\\(.{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\(?:text|mbox|textbf|textit|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
 _LISTED = re.compile(  # between boxes of one list: `and`, `, x =`, `papers and`

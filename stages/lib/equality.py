@@ -78,6 +78,9 @@ _CONDITION = re.compile(
 )
 
 
+_LAST = re.compile(r"(?<=[0-9])(?!(?:mm|cm|dm|km|kg|mg)\b)[A-Za-z]{1,2}$")
+
+
 def _same(left: str, right: str) -> bool:
     try:
         if (ours := _cases(left)) or (theirs := _cases(right)):
@@ -148,7 +151,7 @@ def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, Expr) and isinstance(right, Interval | Union):
         return False
     for kind in (Tuple, Matrix, FiniteSet):
-        if isinstance(left, kind) and isinstance(right, kind):
+        if isinstance(left, kind) and isinstance(right, kind) and not any(map(is_relation, [*left, *right])):
             return _equal_parts(left, right)
     if isinstance(left, Interval) and isinstance(right, Interval):
         open_ = (left.left_open, left.right_open) == (right.left_open, right.right_open)
@@ -209,9 +212,7 @@ def _parsed(text: str) -> list[Any]:
 
     text = re.sub(r"\\?%", "", text)  # Math-Verify cannot read it inside an expression
     text = _FRACTION.sub(r"\\frac{\1\2}{\3\4}", text)  # `\frac\pi2`, too
-    text = re.sub(
-        r"(?<=[0-9])(?!mm|cm|dm|km|kg|mg)([a-z])([a-z])(?![A-Za-z])", r"\1\\cdot \2", text
-    )  # `3bc` has no unit
+    text = _LAST.sub(lambda match: "".join(f"{{{letter}}}" for letter in match[0]), text)  # `3bc` has no unit
     if _UNREAD.search(text):
         return []
     found = parse(f"${text}$", [LatexExtractionConfig()], parsing_timeout=None)

@@ -99,6 +99,8 @@ def standard(text: str) -> str:
     text = re.sub(r"[₀-₉]+", lambda match: f"_{{{match[0].translate(_LOWERED)}}}", text)
     if "\\begin" not in text:
         text = re.sub(r"\\{2}(?=[a-z]{2})", r"\\", text)
+    if text.count("{") != text.count("}"):
+        text = re.sub(r"\\(?:boxed|fbox)\s*\{", "", text)
     text = re.sub(r"\\?[$\"]|\\[()\[\]](?![0-9])|\*\*$|^\*\*", " ", text.translate(_SIGNS)).strip().rstrip(".")
     for pattern, new in _REWRITES:
         text = pattern.sub(new, text)
