@@ -25,6 +25,10 @@ NUMBERS = {
     "1e5": 10**5, r"3 \times 10^{5}": 3 * 10**5,
     "2 million": 2 * 10**6, "18 dollars per day": 18, "5 km": 5, "1,000.99€": Fraction(100099, 100), r"90^\circ": 90,
     r"15\mbox{ cm}^2": 15, "**18**": 18, r"\boxed{18}": 18,
+    "9.876.543": 9876543, "9.876.543,21": Fraction(987654321, 100), "9'876'543": 9876543, "9_876_543": 9876543,
+    "98,76,543": 9876543, "45K": 45000, "$2.5M": 2500000, "3 lakh": 300000, "2 crore": 20000000, "7¾": Fraction(31, 4),
+    "30 m^2": 30, "30 m/s^2": 30, "30 kg*m/s": 30, "30 cubic feet": 30, "30 tiles^2": 30, "30{km}": 30,
+    r"5 \times 10^8 m/s": 5 * 10**8, r"0.\overline{6}": Fraction(2, 3), "2.1(6)": Fraction(13, 6),
 }  # fmt: skip
 
 
@@ -57,6 +61,39 @@ EXTRACTED = [
     ("A: 18", "number", "18"),
     (r"so \boxed{\frac{1}{\sqrt{2}}}. Done.", "latex", r"\frac{1}{\sqrt{2}}"),
     (r"\boxed{1}, no: \boxed{2}.", "number", "2"),
+    (r"With \boxed notation: the answer is 31.", None, "31"),
+    (r"I end with \boxed{8}, in \boxed style.", None, "8"),
+    (r"Either $a = \boxed{2}$ or $a = \boxed{9}$", "latex", "2, 9"),
+    (r"The base is \boxed{2}, so the area is \boxed{9}", "latex", "9"),
+    (r"The sum is \boxed{9}, not \boxed{2}.", "latex", "9"),
+    (r"It cannot be \boxed{C}; it is \boxed{D}", "choice", "D"),
+    (r"u = \boxed{4}, v = \boxed{6}, u + v = \boxed{10}", "integer", "10"),
+    ("4 + 2 = 6\n#### 6\n\nQuestion: 8 and 1?\nAnswer: 9\n#### 9", "number", "6"),
+    ("The answer is (D).\n\nQ: Is it? (A) yes (B) no\nA: The answer is (B).", "choice", "D"),
+    ("The answer is no.\n\nProblem 2. Is it?\nThe answer is yes.", "boolean", "no"),
+    ("The answer (in metres) is 61. It took 2 steps.", "number", "61"),
+    ("I made 61 tries. The answer is beyond me.", "number", None),
+    ("The answer is not 61.", "number", None),
+    ("It may be 3, 4, 5 or 6", "number", None),
+    ("It leaves at 12:30", "number", None),
+    ("The answer is 61!", "number", "61"),
+    ("(b) Let us see. The best fit is another. The answer is (E).", "choice", "E"),
+    ("II. holds, I. does not. The answer is C.", "choice", "C"),
+    ("It is (C) or (D).", "choice", None),
+    ("The answer is C or D.", "choice", None),
+    ("The answer is C. The answer is D.", "choice", None),
+    ("The answer is C. Wait, I misread. The answer is D.", "choice", "D"),
+    ("The answer is not C but D.", "choice", "D"),
+    ("Perhaps C, but D is possible", "choice", None),
+    ("D looks right. The answer is: none of these.", "choice", None),
+    ("The right choice is d", "choice", "D"),
+    ("D. Since the rest is older.", "choice", "D"),
+    ("No, this is never true.", "boolean", "no"),
+    ("That isn't true.", "boolean", "false"),
+    ("The answer is not false.", "boolean", "true"),
+    ("The answer is yes or no.", "boolean", None),
+    ("The answer is the second door on the left.", "text", "the second door on the left"),
+    ("There are 9 cups and 8 mugs.", "latex", "9 cups and 8 mugs"),
     (r"The roots are \boxed{-2} and \boxed{1}.", "latex", "-2, 1"),
     (r"First \boxed{4}. Then, checking, again \boxed{4}.", "latex", "4"),
     ("The answer is $1,234.", "number", "$1,234"),
@@ -116,6 +153,23 @@ EQUAL = [
     ("latex", "1, 2", r"\{2, 1\}"), ("latex", r"28\%", "28"), ("latex", r"x \in [-2,7]", r"-2 \le x \le 7"),
     ("latex", r"10\%, 20\%", r"\{20, 10\}"),
     ("choice", "B", "the answer is (b)"), ("boolean", "yes", "True"), ("code", "a = 1\n", "```\na = 1  \n```"),
+    ("number", "6", "5.9999999999999996"), ("number", "0.7", "0.70000000000000007"), ("number", "1e21", "1" + "0" * 21),
+    ("text", "has no limit", " HAS no  limit."), ("text", "( { <", "( { <"),
+    ("latex", r"\frac{1}{7}", "0.14285714285714285"), ("latex", "9:05 a.m.", "9:05 AM"),
+    ("latex", "3 cups and 4 mugs", r"3 \text{ cups and } 4 \text{ mugs}"), ("latex", "pq+qr+rp", "rp+pq+qr"),
+    ("latex", "5pq+2qr", "2qr+5pq"), ("latex", "720", "6!"), ("latex", "57{cm}", "57"), ("latex", "7√5", r"7\sqrt{5}"),
+    ("latex", "[2,∞)", r"[2,\infty)"), ("latex", "3⁴", "81"), ("latex", "2π/3", r"\frac{2\pi}{3}"),
+    ("latex", "y≥4", r"y\ge 4"),
+    ("latex", "sqrt(5)/2", r"\frac{\sqrt5}{2}"), ("latex", "(x+3)**2", "x^2 + 6*x + 9"),
+    ("latex", "3*pi/4", r"\frac{3\pi}{4}"),
+    ("latex", r"\frac{5}{9}", r"0.\overline{5}"), ("latex", "∅", r"\{\}"), ("latex", r"\varnothing", r"\emptyset"),
+    ("latex", "3+4i", "i(4-3i)"), ("latex", r"\sin x", r"\cos(90^\circ-x)"), ("latex", r"\sin 30^\circ", "0.5"),
+    ("latex", r"v_{\max}=\sqrt{2gh}", r"\sqrt{2gh}"), ("latex", r"3\pm\sqrt{2}", r"3-\sqrt{2},3+\sqrt{2}"),
+    ("latex", r"45^\circ, 135^\circ", "45,135"), ("latex", "[1, 0.5]", r"\begin{pmatrix}1\\1/2\end{pmatrix}"),
+    ("latex", r"\begin{array}{cc}1&2\\3&4\end{array}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
+    ("latex", r"\begin{cases}x^2 & \text{if } x>1\\0 & x\le 1\end{cases}", r"\begin{cases}0, & x\le1\\x\cdot x, & x>1\end{cases}"),
+    ("latex", r"\sqrt{1/t}", r"\frac{1}{\sqrt t}"), ("latex", "y=2x+1", "2x-y+1=0"),
+    ("latex", r"\log_2 5", r"\frac{\ln 5}{\ln 2}"),
     (None, "1,22", "1.22"), (None, "18 dollars", "18"), (None, "B", "B"), (None, r"2\sqrt{2}", r"\boxed{\sqrt{8}}"),
 ]  # fmt: skip
 DIFFERENT = [
@@ -124,6 +178,22 @@ DIFFERENT = [
     ("integer", "3", "3.5"), ("latex", "(3,1)", r"\{1,3\}"), ("latex", "(0,9)", "[0,9)"), ("latex", "5x", "5"),
     ("latex", "2x+z=1", "1"), ("latex", "$7 = 11a+c$", "11a+c"), ("latex", r"\sqrt{2}", "1.41"),
     ("latex", "1,2", "1.2"),
+    ("number", "6", "5.99"), ("number", "2", "30 m^2"), ("number", "543", "9.876.543"), ("number", "9876", "9.876"),
+    ("number", "45", "so 45K of them"), ("number", "123456789012", "123456789013"), ("text", "red, blue", "blue, red"),
+    ("text", "( {", "( { <"), ("latex", "5pq+2qr", "2"), ("latex", "5pq+2qr", "5"), ("latex", r"\frac{2pq}{pr+q}", "2"),
+    ("latex", r"\begin{array}{cc}1&2\\3&4\end{array}", "4"), ("latex", "9:05 a.m.", "9:50 a.m."),
+    ("latex", "9:05 a.m.", "9:05 p.m."), ("latex", "3 cups and 4 mugs", "4"),
+    ("latex", "3 cups and 4 mugs", "3 cups and 5 mugs"),
+    ("latex", "6", "6!"), ("latex", r"\emptyset", "0"), ("latex", r"\frac{1}{7}", "0.14"), ("latex", "|x|", "x"),
+    ("latex", r"\sin 60^\circ", r"\sin 60"), ("latex", "3^{-90}", "3^{-91}"), ("latex", "10^{-30}", "0"),
+    ("latex", r"2-\mathrm{e}", r"2+\mathrm{e}"), ("latex", r"1, 4, \ldots, n", r"1, 5, \ldots, n"),
+    ("latex", "8", r"8\sqrt(3)"),
+    ("latex", r"\exists y>1: y=2", r"\forall y>1: y=2"), ("latex", r"x\to 2", r"y\to 2"), ("latex", "40_9", "40"),
+    ("latex", r"\gcd(p,q)=1", r"\operatorname{lcm}(p,q)=1"), ("latex", r"3\mathbf{i}+2\mathbf{j}", "3"),
+    ("latex", r"\begin{cases}x & x>0\\1 & x\le 0\end{cases}", r"\begin{cases}x & x>0\\2 & x\le 0\end{cases}"),
+    ("latex", r"3\pm\sqrt{2}", r"3+\sqrt{2}"),
+    ("latex", r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
+    ("latex", r"x \equiv 3 \pmod 7", "3"), ("latex", "a=3,b=4", "a=4,b=3"),
     ("latex", "", ""), ("latex", "$$", "$$"), ("latex", r"\text{even}", r"\text{odd}"),
     ("latex", r"\frac13", "0.333333"),
     ("choice", "B", "D"), ("choice", "1", "1"), ("boolean", "yes", "no"), ("boolean", "maybe", "maybe"),
@@ -173,7 +243,7 @@ STRINGS = st.text(max_size=30) | PIECES
 
 
 @settings(max_examples=300, deadline=None)
-@given(STRINGS, STRINGS, st.sampled_from(["number", "integer", "choice", "boolean", "code"]))
+@given(STRINGS, STRINGS, st.sampled_from(["number", "integer", "choice", "boolean", "code", "text"]))
 def test_no_string_raises(left, right, answer_type):
     assert equal(left, right, answer_type) is equal(right, left, answer_type)
     found = extract(left, answer_type)
@@ -262,6 +332,11 @@ def test_groups_are_classes_of_equal_answers():
     ]
     assert group(["A", "(a)", "B", "none", "both?"], "choice") == [0, 0, 1, 2, -1]
     assert group([], "latex") == []
+
+
+def test_floating_point_noise_joins_in_any_order():
+    for kind in ("number", "latex"):
+        assert group(["1/3", "0.3333333333333333", "0.33", "0.33333333333333331"], kind) == [0, 0, 1, 0]
 
 
 def test_a_percentage_joins_both_its_readings():

@@ -99,6 +99,19 @@ def test_a_user_sees_one_line_and_nothing_is_written(tmp_path):
     assert missing.returncode == 2 and missing.stderr == f"{tmp_path / 'none.jsonl'}: No such file or directory\n"
 
 
+def test_a_tolerance_is_asked_for(tmp_path):
+    from stages.commands.grade import graded
+
+    rows = [
+        {"gold": "\\frac{1}{3}", "pred": "0.333", "answer_type": "latex"},
+        {"gold": "300", "pred": "about 301", "answer_type": "number"},
+        {"gold": "300", "pred": "330", "answer_type": "number"},
+    ]
+    assert [row["equal"] for row in graded(rows)] == [False] * 3
+    assert [row["equal"] for row in graded(rows, tolerance=0.01)] == [True, True, False]
+    assert grade(tmp_path / "rows.jsonl", "--tolerance", -1).returncode == 2
+
+
 def test_any_string_survives_the_round_trip(tmp_path):
     file, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
     strange = {"gold": "\ud800", "pred": "é\u2028\n½", "note": "\x85"}

@@ -39,6 +39,21 @@ def test_what_takes_for_ever_is_different_and_asked_once(impatient):
     assert latex._deadly == {tower}
 
 
+SLOW = [r"\prod_{k=1}^{10^6} k", r"\binom{10^9}{5\cdot10^8}", "7^{7^{7^{7^7}}}", r"\sum_{k=1}^{10^7} \frac{1}{k}"]
+
+
+def test_the_worst_pair_and_a_large_pool_are_quick():
+    equal("x+1", "1+x", "latex")  # a worker is running
+    for text in SLOW:
+        start = time.process_time()
+        before = time.perf_counter()
+        equal(text, "7", "latex")
+        assert time.perf_counter() - before < 3 * latex.SECONDS and time.process_time() - start < 1
+    formulas = [rf"\frac{{x+{n}}}{{{n}x+1}}" for n in range(2, 66)] + [r"\frac{2x+4}{4x+2}"]
+    assert group(formulas, "latex") == [*range(64), 0]
+    assert len(list(answers._candidates(formulas))) == 1  # of 2,080 pairs
+
+
 HUGE = 10_000_000
 
 

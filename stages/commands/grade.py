@@ -25,6 +25,9 @@ def grade(
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="where to write the rows; standard output if not given")] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="how far numbers may differ, as a share of the larger one; 0 is exact")
+    ] = 0.0,
 ) -> None:
     """Add `equal` and `extracted` (the answer found in `pred`) to every row; say the accuracy on standard error.
 
@@ -32,7 +35,7 @@ def grade(
     """
     from stages.lib import files
 
-    rows = graded(list(read(file)), file)
+    rows = graded(list(read(file)), file, tolerance)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no UTF-8 form
     if out:
@@ -73,7 +76,7 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def graded(rows: list[dict[str, Any]], file: Path = Path("rows")) -> list[dict[str, Any]]:
+def graded(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: float = 0.0) -> list[dict[str, Any]]:
     """The rows with `equal` and `extracted`, in their order."""
     from stages.lib import answers, grading
 
@@ -84,7 +87,9 @@ def graded(rows: list[dict[str, Any]], file: Path = Path("rows")) -> list[dict[s
         found[index] = {"equal": grade.correct, "extracted": grade.answer}
     for answer_type in {row.get("answer_type") for row in rows}:
         mine = [i for i, row in enumerate(rows) if i not in problems and row.get("answer_type") == answer_type]
-        equal = answers.equal_many([(rows[index]["gold"], rows[index]["pred"]) for index in mine], answer_type)
+        equal = answers.equal_many(
+            [(rows[index]["gold"], rows[index]["pred"]) for index in mine], answer_type, tolerance
+        )
         for index, same in zip(mine, equal, strict=True):
             found[index] = {"equal": same, "extracted": answers.extract(rows[index]["pred"], answer_type)}
     return [row | found[index] for index, row in enumerate(rows)]

@@ -1,12 +1,22 @@
 r"""Final answers: take one out of a solution, and decide whether two are the same.
 
-`extract` finds what a solution says its answer is: after `####`, in the first `<<<...>>>`, in `\boxed{}`, after "the
-answer is"; failing these, the last number (or formula, letter, yes or no) in it. `equal` compares two answers, or two
-whole solutions, by type: numbers exactly, as fractions (`lib/numerals.py`); formulas by Math-Verify in worker processes
-(`lib/latex.py`); letters and yes/no by meaning; code by text, but for comments and white space. It is symmetric. An
-answer that cannot be read equals nothing, itself included. A percentage equals both readings of it (28% = 28 = 0.28),
-since benchmarks write it either way. `N/A` (the question has no answer; also "cannot be determined", "not enough
-information", "unknown", "none") is read in every type where it is marked or stands alone, and equals only itself.
+`extract` finds what a solution says its answer is, the strongest mark first: after `####`, in the first `<<<...>>>`, in
+`\boxed{}` or after "final answer" (whichever is later), after "the answer is". Only where nothing is marked, it is the
+last number (or formula, the letter or truth word that the text opens with). Two different marked letters are none, and
+so is a number that is denied or one of several offered; boxes are a list where only commas, "and" or "or" part them; a
+next question that the model invents is not read. `equal` compares two answers, or two whole solutions, by type:
+
+* number, integer: exactly, as fractions (`lib/numerals.py`), but for floating-point noise: a decimal of 12 or more
+  significant digits equals what it is within 1e-12 of. Rounding is a difference, unless a tolerance is given.
+* latex: by value, in worker processes (`lib/latex.py`). A formula that cannot be read whole equals only one written the
+  same way; times of day and parts in words (`6 apples and 4 pears`) are compared whole.
+* choice, boolean: by meaning (`not true` is false). text: but for case, outer punctuation and white space.
+* code: by text, but for comments and white space.
+
+It is symmetric. An answer that cannot be read equals nothing, itself included. A percentage equals both readings of it
+(28% = 28 = 0.28), since benchmarks write it either way. `N/A` (the question has no answer; also "cannot be determined",
+"not enough information", "unknown", "none") is read in every type where it is marked or stands alone, and equals only
+itself.
 
 Sources: GSM8K's `####` (Cobbe et al., 2021), MATH's `\boxed` (Hendrycks et al., 2021), `<<<>>>` and `N/A` of DyVal (Zhu
 et al., 2024).
@@ -58,7 +68,7 @@ _CORRECTED = re.compile(
     r"\b(?:wait|actually|but|no|however|instead|sorry|rather|correct\w*|mistake|recheck\w*)\b", re.I
 )
 _HOPE = re.compile(r"\.?\s*I hope\b.*", re.S)
-_SENTENCE = re.compile(r"[.!?](?=\s|$)|\n\s*\n|(?<=\S)\n")
+_SENTENCE = re.compile(r"(?<!\\)[.!?](?=\s|$)|\n\s*\n|(?<=\S)\n")
 _MATH = re.compile(r"\$\$[^$]+\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$|\\\(.{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\(?:text|mbox|textbf|textit|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
@@ -446,7 +456,7 @@ def _boolean(text: str) -> str | None:
     for candidate in marked or [text]:
         said = [] if _TWO_TRUTHS.search(candidate) else list(_TRUTH.finditer(candidate))
         if said:
-            one = said[0] if marked or re.match(r"\W*(?:yes|no)\b", candidate, re.I) else said[-1]
+            one = said[0] if marked or re.match(r"\W*(?:yes|no|true|false)\b", candidate, re.I) else said[-1]
             word = one[0].lower()
             return _OPPOSITE[word] if _NEGATED.search(candidate[max(0, one.start() - 40) : one.start()]) else word
     return None

@@ -67,7 +67,7 @@ _ARGUMENT = r"\s*(?:\{([^{}]*)\}|(\\[A-Za-z]+|[0-9A-Za-z]))"
 _FRACTION = re.compile(rf"\\[dtc]?frac{_ARGUMENT}{_ARGUMENT}")
 _UNREAD = re.compile(  # what the parser would drop or evaluate to something else
     r"\\(?:forall|exists|[lcd]?dots|dots[a-z]|mid|nmid|to|rightarrow|Rightarrow|mapsto|equiv|[bp]?mod|gcd|lcm|#|implies|iff"
-    r"|wedge|vee|neg)(?![a-z])|\\operatorname\{(?:lcm|gcd)|\.\.\."
+    r"|wedge|vee|neg)(?![a-z])|[0-9]_\{?[0-9]|\\operatorname\{(?:lcm|gcd)|\.\.\."
 )
 _CASES = re.compile(
     r"(?:\\\{|\\left\\\{)?\s*\\begin\{(cases|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}(?:\\right\.)?\s*", re.S
