@@ -48,6 +48,7 @@ _ABSENT = re.compile(  # an answer that there is none, and perhaps why
 )
 _ABSTAINING = re.compile(r"N/A|\bnone\b|known|determin|can ?not|can['’]t|not enough|insufficient|no answer", re.I)
 _ANGLED = re.compile(r"<<<(.*?)>>>", re.S)
+_HASHES = re.compile("####")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([0-9]+(?:\.[0-9]+)?|[A-Za-z](?=\s*(?:[$.,;]|\Z))))")  # else a word
 _MARKED = re.compile(
     r"\b(final )?(?:answer|(?:correct|right|best) (?:option|choice|letter)|(?:option|choice) (?=is correct))\b"
@@ -292,12 +293,10 @@ def _abstained(text: str) -> bool:
 
 
 def _own(text: str) -> str:
-    """The text before a next question that the model invented after its answer."""
-    for match in _NEXT.finditer(text):
-        before = text[: match.start()].strip()
-        if before and _marked(before):
-            return before
-    return text
+    """The text before a next question that the model invented after its first marked answer."""
+    firsts = [mark for pattern in (_MARKED, _BOXED, _ANGLED, _HASHES) if (mark := pattern.search(text))]
+    following = _NEXT.search(text, min(mark.end() for mark in firsts)) if firsts else None
+    return text[: following.start()].strip() if following else text
 
 
 def _marked(text: str, single: bool = True) -> list[str]:
