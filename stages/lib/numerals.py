@@ -92,7 +92,7 @@ _PLAIN = r"(?:[0-9]+(?:[,.:'’_][0-9]+)*|\.[0-9]+)"
 _TOKEN = re.compile(
     rf"(?:(?<![\w)\]}}])-)?\\[dtc]?frac\{{-?{_PLAIN}\}}\{{-?{_PLAIN}\}}"
     rf"|(?:(?<![\w)\]}}])- ?)?(?:\\?[{_MONEY}])?(?<![A-Za-z0-9_\\^])(?<!\^\{{)(?<!\^\{{-)(?<!\^-)-?"
-    rf"(?:[0-9]+ +[0-9]+/[0-9]+|{_PLAIN}(?: ?/ ?{_PLAIN})?)(?![0-9])"
+    rf"(?:[0-9]+ +[0-9]+/[0-9]+|{_PLAIN}(?: ?/ ?{_PLAIN})?)(?![0-9^]|[.,][0-9])"
     rf"(?:(?:[eE]| ?(?:\*|×|\\times|\\cdot) ?10\^\{{?)-?[0-9]+\}}?)?(?:(?:{'|'.join(_SUFFIX)})\b)?"
     rf"(?: ?\\?%| (?:percent|{'|'.join(_SCALE)})s?\b)?"
 )
@@ -191,7 +191,7 @@ def tokens(text: str) -> list[tuple[int, str]]:
 
 def stated(sentence: str) -> str | None:
     """The number that answers in "the answer is ...": the one it begins with, else the last one."""
-    found = tokens(sentence)
+    found = _affirmed(sentence)
     if found and found[0][0] < 4 and "=" not in sentence and not _open(sentence, found):
         return found[0][1]
     return last(sentence)
@@ -199,17 +199,25 @@ def stated(sentence: str) -> str | None:
 
 def last(text: str) -> str | None:
     """The last number in a text, as it is written there; None if there is none, or it is one of several offered."""
-    found = tokens(text)
+    found = _affirmed(text)
     return found[-1][1] if found and not _open(text, found) else None
 
 
+_DENIED = re.compile(r"(?:\b(?:not|never)(?: equal to)?|n['’]t(?: be)?) *\$?$")
+_OFFERED = re.compile(
+    r"[0-9][^0-9.!?\n]{0,20}\bor\b[ $(]*$|\bbetween [^0-9.!?\n]{0,3}[0-9.,]+[^0-9.!?\n]{0,20}\band\b[ $(]*$"
+)
+
+
+def _affirmed(text: str) -> list[tuple[int, str]]:
+    """The numbers in a text but those that it denies: `not 7`."""
+    return [(at, one) for at, one in tokens(text) if not _DENIED.search(text[max(0, at - 20) : at])]
+
+
 def _open(text: str, found: list[tuple[int, str]]) -> bool:
-    """Whether the last number is denied (`not 7`), or one that "or" joins to a different one (`6 or 7`)."""
+    """Whether the last two numbers are different ones to choose from: `6 or 7`, `between 6 and 7`."""
     at = found[-1][0]
-    before = text[max(0, at - 40) : at]
-    if re.search(r"\b(?:not|never)(?: equal to)? *\$?$|n['’]t(?: be)? *\$?$", before):
-        return True
-    if len(found) < 2 or not re.search(r"[0-9][^0-9.!?\n]{0,20}\bor\b[ $(]*$", before):
+    if len(found) < 2 or not _OFFERED.search(text[max(0, at - 40) : at]):
         return False
     one, other = (read(token) for _, token in found[-2:])
     return not (one and other and same(one, other))
