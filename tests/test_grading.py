@@ -92,7 +92,7 @@ def test_trials_of_its_own_do_not_make_a_function_wrong():
 
 def test_a_comment_that_stops_a_program_stops_no_other():
     one = problem()
-    for number, looks in enumerate(["# coding: foo", "# -*- coding: ascii -*- é", "# \ud800"]):
+    for number, looks in enumerate(["# coding: foo", "# -*- coding: ascii -*-\n# é", "# \ud800"]):
         plain = f"{one.answer[:-1]} + {number} - {number})"
         assert correct(one, [f"{looks}\n{plain}", plain]) == [False, True]
 

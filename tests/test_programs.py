@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import re
 import textwrap
 from pathlib import Path
 
@@ -76,6 +75,8 @@ def test_every_form_of_a_function_is_one_program(form):
         "root(3)",
         "def try_root():\n    root('a')\nfor low in range(2):\n    try_root()",
         "def main():\n    root('a')\nmain()",
+        "def try_root():\n    root('a')\nlow = try_root()",
+        "results = [root(x) for x in 'a']\nfor x in results:\n    low = y",
         "while root(3) != 3:\n    pass",
         "try:\n    x = root('a')\nfinally:\n    low = 2",
     ],
@@ -84,9 +85,9 @@ def test_what_only_tries_a_function_is_no_part_of_it(trial):
     for text in (f"{HEAD}{BODY}\n{trial}\n", f"```python\n{HEAD}{BODY}\n{trial}\n```", f"{BODY}\n\n{trial}\n"):
         found = first(text)
         assert first(found) == found
-        lines = found.replace("import unittest", "").replace("import doctest", "").replace("import sys", "")
-        tables = re.sub(r"^(?:tests|x) = \S.*$", "", lines.replace(trial.split("\n")[0], ""), flags=re.M)
-        assert programs.normal(tables) == programs.normal(PROMPT + BODY), found
+        function, below = found[: (end := found.index("return low") + 10)], found[end:].split("\n")
+        assert programs.normal(function) == programs.normal(PROMPT + BODY)
+        assert set(below) <= {"", "import unittest", "import doctest", "import sys", "x = 9", "tests = [(9, 3)]"}
 
 
 @pytest.mark.parametrize(
@@ -100,10 +101,12 @@ def test_what_only_tries_a_function_is_no_part_of_it(trial):
         "TABLE = lambda: root(1)",
         "root = cache(root)\nTABLE = 1",
         "root.known = {}\nTABLE = 1",
+        "def make(x):\n    return root(x)\n\nTABLE = make",
+        "class Solution:\n    def root(self):\n        return {}\n\nTABLE = Solution().root()",
     ],
 )
 def test_what_a_function_uses_below_it_stays(below):
-    text = f"{HEAD}    return TABLE[x]\n\n{below}\n"
+    text = f"{HEAD}    return TABLE[x] or make or Solution\n\n{below}\n"
     assert programs.normal(first(text)) == programs.normal(f"import math\n{text}")
 
 
@@ -138,6 +141,12 @@ def test_a_variable_may_be_called_as_the_function_is(body):
         assert programs.normal(first(text)) == wanted
     for below in ("root = cache(root)", "root = other", "root: x = 4 gives 2"):
         assert programs.normal(first(f"{BODY}\n\n{below}\n")) == programs.normal(PROMPT + BODY)
+
+
+def test_a_trial_above_a_function_is_not_run_below_it():
+    trial = "def try_it():\n    assert root(9) == 2\n"
+    text = f"{trial}\n{HEAD}{BODY}\ntry_it()\n"
+    assert programs.normal(first(text)) == programs.normal(f"import math\n{trial}\n{HEAD}{BODY}")
 
 
 def test_what_a_function_needs_comes_with_it():

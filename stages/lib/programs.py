@@ -25,7 +25,7 @@ from typing import NamedTuple
 LONGEST = 200_000  # characters; more is not a program
 TIMES = 5  # a program in a fence in a fence
 _FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+.#-]*)[^\n`]*$", re.M)
-_TEXT = re.compile(  # what a program says in words, and what escapes
+_TEXT = re.compile(  # texts and comments, and what escapes
     r"""\\.|#[^\n]*|(\"{3}|'{3})(?:\\.|[^\\])*?\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S
 )
 _READS = re.compile(r"\b(?:raw_)?input\s*\(|[=(,]\s*input\b|\bstdin\b(?!\s*=[^=])|\bopen\s*\(\s*0\b|\bread\s*\(\s*0\b")
@@ -183,7 +183,7 @@ def _read_indent(text: str, said: re.Match[str]) -> int | None:
 
 
 def _reads_input(code: str) -> bool:
-    return bool(_READS.search(re.sub("#.*", "", code)))
+    return bool(_READS.search(_TEXT.sub(lambda said: "" if said[0].startswith("#") else said[0], code)))
 
 
 def _find_definition(code: str, entry_point: str) -> re.Match[str] | None:
@@ -292,37 +292,47 @@ def _assemble(code: str, question: str, entry_point: str) -> str:
     assigned = _find_definition(code, entry_point) is None
     bodies = ["\n".join(lines[each.start : each.end]).strip("\n") for each in statements]
     kept: set[int] = set()
-    later: dict[int, set[str]] = {}  # what stands below the function: the names to which it gives a meaning
-    trials = {entry_point}  # the function, and what uses it
+    later: list[int] = []
+    function = set()
     for number, statement in enumerate(statements):
         if (assigned or _is_definition(statement)) and not met and _gives(statement, entry_point):
             kept.add(number)
-            met = True
+            function, met = statement.names, True
         elif _is_definition(statement) and _gives(statement, entry_point):
             continue  # a second try is none; the first was what was asked for
         elif bodies[number] in above or _is_prose(statement) or _is_trial(statement) or not statement.whole:
             continue  # the prompt said it, or it is no part of a function
-        elif not met or _is_import(statement):
-            kept.add(number)
-            if _is_definition(statement) and statement.names & trials:
-                trials |= _list_names(statement)
+        elif met and not _is_import(statement):
+            later.append(number)
         else:
-            names, uses = _list_names(statement), bool(statement.names & trials)
-            if (
-                not uses
-                or _is_definition(statement)
-                or _gives(statement, entry_point)
-                or _only_names(statement, trials)
-            ):
-                later[number] = names
-            if uses and (_is_definition(statement) or _find_targets(statement) is not None):
-                trials |= names
+            kept.add(number)
+    definitions = [number for number, statement in enumerate(statements) if _is_definition(statement)]
+    trials = {entry_point}  # the function, and what uses it but is not used by it
+    for number in sorted({*definitions, *later} - _find_used(function, definitions, statements)):
+        statement = statements[number]
+        if not statement.names & trials or _gives(statement, entry_point):
+            continue
+        if number in later and not _is_definition(statement) and not _only_names(statement, trials):
+            later.remove(number)
+        if _is_definition(statement) or _find_targets(statement) is not None:
+            trials |= _list_names(statement)
     wanted = set().union(*(statements[number].names for number in kept))
-    while used := [number for number, names in later.items() if names & wanted]:
-        kept.update(used)  # of what stands below the function, what it uses
-        wanted = wanted.union(*(statements[number].names for number in used))
-        later = {number: names for number, names in later.items() if number not in kept}
+    kept |= _find_used(wanted, later, statements)  # of what stands below the function, what it uses
     return "\n\n".join(filter(None, [above, *(bodies[number] for number in sorted(kept))]))
+
+
+def _find_used(names: set[str], numbers: list[int], statements: list[_Statement]) -> set[int]:
+    """Which of these statements give a meaning to the names, to those that stand in the former, and so on."""
+    givers: dict[str, list[int]] = {}
+    for number in numbers:
+        for name in _list_names(statements[number]):
+            givers.setdefault(name, []).append(number)
+    found: set[int] = set()
+    while names:
+        used = {number for name in names for number in givers.pop(name, [])} - found
+        found |= used
+        names = set().union(*(statements[number].names for number in used))
+    return found
 
 
 def _is_definition(statement: _Statement) -> bool:
