@@ -118,7 +118,7 @@ def accuracy(
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, gold, models, parts, records, training
+    from stages.lib import files, gold, models, parts, records, seeds, training
     from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.native import NativeEngine
@@ -170,7 +170,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             files.write_text(kept, repr(measured["dev_greedy"]))
         return measured
 
-    losses = training.Losses(models.adapted(model, run.params.lora_rank))
+    losses = training.Losses(models.adapted(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters")))
     competition = records.read_problems(run.data("aime", "train.jsonl"))[: run.params.competition]
     examples = [gold.example(encoder, problem) for problem in worked + competition]
     history = training.train(run, losses, examples, run.params, on_epoch=evaluate)

@@ -210,7 +210,7 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, models, parts, records, training
+    from stages.lib import files, models, parts, records, seeds, training
     from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.generative import GenerativeVerifier, Sampling
@@ -246,7 +246,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     for i, weight in enumerate(params.lm_weights):
         made = examples(encoder, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
         trained = replace(run, key=f"{run.key}/{i}")  # checkpoints of its own
-        model = models.adapted(models.load_causal_lm(path), params.lora_rank)
+        model = models.adapted(models.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
         history = training.train(trained, training.Losses(model), made, params)
         facts = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(made)}
         for mode in modes:

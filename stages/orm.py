@@ -47,7 +47,7 @@ def chosen(samples: list[Any], params: Params) -> list[Any]:
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, gold, models, records, scorecard, training
+    from stages.lib import files, gold, models, records, scorecard, seeds, training
     from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.verifiers import ScalarVerifier, example, scores_of
@@ -68,7 +68,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         )
     path = run.data(params.start, "model")
     encoder = Encoder.load(path, run.data("generator", "prompt.json"))
-    model = models.adapted(models.load_causal_lm(path), params.lora_rank)
+    model = models.adapted(models.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     verifier = ScalarVerifier("orm", model, encoder, params.loss)
     if params.head_words:
         verifier.start_from_words(*params.head_words)

@@ -91,7 +91,7 @@ def step_auc(steps: Mapping[tuple[str, int], list[float]], labels: Labels) -> fl
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import aggregation, files, models, records, scorecard, training
+    from stages.lib import aggregation, files, models, records, scorecard, seeds, training
     from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.stepwise import StepVerifier, example
@@ -118,7 +118,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         )
     path = run.data(params.start, "model")
     encoder = Encoder.load(path, run.data("generator", "prompt.json"))
-    model = models.adapted(models.load_causal_lm(path), params.lora_rank)
+    model = models.adapted(models.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     verifier = StepVerifier("prm", model, encoder, params.form, params.words, params.mark)
     examples, known = [], 0
     for sample in samples:

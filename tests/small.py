@@ -129,7 +129,7 @@ def small(root: Path) -> Small:
     (root / "stages/two.py").write_text(STAGE.format(name="two", read="run.data('one', 'model')"))
     for name, text in {
         "params.yaml": PARAMS, "dvc.yaml": PIPELINE, "data/raw/x.txt": "hi\n", "data/raw/deep/y.txt": "there\n",
-        "data/raw/deep.txt": "sorts by parts\n", "stages/launch/cpu.yaml": "a: 1\n",
+        "data/raw/deep.txt": "sorts by parts\n", "stages/launch/cpu.yaml": "use_cpu: true\n",
         ".dvcignore": "__pycache__/\n", ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
         "stages/presets/plain.yaml": "# The plain one\n" + PARAMS.replace("  # mine: tuned by hand", ""),
         "stages/presets/big.yaml": "# A larger one\n"

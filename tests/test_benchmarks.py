@@ -262,6 +262,12 @@ def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
 @pytest.mark.parametrize(
     ("option", "positional"),
     [
+        ("(A), (B), and (C) are parts of it", True), ("All of (a) to (c) are risks", True), ("all three towers.", True),
+        ("B and C are both true", True), ("A, B and C are right", True), ("A and B but not C", True),
+        ("Only A and B", True), ("All four of these", True), ("None of the other options", True), ("Same as A", True),
+        ("The first two options", True),
+        ("all other things being equal", False), ("any other force", False), ("plan B", False), ("the first oak", False),
+        ("a vitamin A and B complex", False), ("only A students", False),
         ("All of the above", True), ("none of these.", True), ("Both A and C", True), ("a and b only", True),
         ("Neither", True), ("(A), (B), and (C)", True), ("Options A and B", True), ("a. and c. above", True),
         ("All options given are correct", True),

@@ -28,6 +28,14 @@ def test_healthy(project):
     assert found["telemetry"] == "ok" and "fail" not in found.values()
 
 
+@pytest.mark.parametrize(("line", "word"), [("use_cpu: true", "ok"), ("use_cpu: false", "fail"), ("a: 1", "fail")])
+def test_a_launch_file_says_whether_it_wants_an_accelerator(project, line, word):
+    project.edit("params.yaml", "launch: cpu", "launch: mine")
+    (project.root / "stages/launch/mine.yaml").write_text(f"{line}\n")
+    done = project.stages("doctor", code=int(word == "fail"))
+    assert findings(done)["accelerator"] == word
+
+
 def test_ill(project):
     project.edit("params.yaml", "lr: 1e-3", "lr: -1.0")
     project.edit("params.yaml", "launch: cpu", "launch: gpu")

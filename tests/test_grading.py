@@ -77,6 +77,26 @@ def test_published_functions_are_right_in_every_form_and_others_wrong():
     assert PROMPT.strip() in grading.grade(one, forms)[0].answer, "an answer can be run as it stands"
 
 
+def test_trials_of_its_own_do_not_make_a_function_wrong():
+    trials = [
+        "for x, want in [(1, 3)]:\n    assert double(x) == want\n",
+        "if double(1) != 3:\n    raise ValueError\n",
+        "import unittest\n\nclass T(unittest.TestCase):\n    def test(self):\n        self.fail()\n\nunittest.main()\n",
+        "import sys\nsys.exit(0)\n",
+        "x = input()\n",
+    ]
+    texts = [f"{PROMPT}    return 2 * x\n\n{trial}" for trial in trials]
+    assert correct(function(), texts) == [True] * len(texts)
+    assert correct(function(), ["```python\ndouble = lambda x: 2 * x\n```"]) == [True]
+
+
+def test_a_comment_that_stops_a_program_stops_no_other():
+    one = problem()
+    for number, looks in enumerate(["# coding: foo", "# -*- coding: ascii -*-\n# é", "# \ud800"]):
+        plain = f"{one.answer[:-1]} + {number} - {number})"
+        assert correct(one, [f"{looks}\n{plain}", plain]) == [False, True]
+
+
 def test_other_answers_are_compared():
     one = problem(answer="12", tests=None, kind="number")
     assert correct(one, ["so #### 12", "#### 13", None]) == [True, False, False]

@@ -89,7 +89,7 @@ def test_tied_weights_count_once():
 
 @torch.no_grad()
 def test_adapters_merge_into_plain_weights():
-    adapted = models.adapted(tiny.model("lfm2"), 4)
+    adapted = models.adapted(tiny.model("lfm2"), 4, 1)
     for name, p in adapted.named_parameters():
         if "lora_B" in name:
             p.normal_(std=0.1)
@@ -97,3 +97,20 @@ def test_adapters_merge_into_plain_weights():
     torch.testing.assert_close(merged(IDS).logits, adapted(IDS).logits, atol=1e-4, rtol=0)
     assert (merged(IDS).logits - tiny.model("lfm2")(IDS).logits).abs().max() > 1e-2
     assert set(merged.state_dict()) == set(tiny.model("lfm2").state_dict())
+
+
+def test_adapters_are_drawn_by_key_and_leave_the_generator_alone():
+    def first(key):
+        torch.seed()  # as a fresh process is: from the system
+        adapted = models.adapted(tiny.model("llama"), 4, key)
+        return {name: p.detach().clone() for name, p in adapted.named_parameters() if "lora_A" in name}
+
+    one, again, other = first(1), first(1), first(12345)
+    assert one and all(torch.equal(one[name], again[name]) for name in one)
+    assert not any(torch.equal(one[name], other[name]) for name in one)
+    model = tiny.model("llama")
+    torch.manual_seed(5)
+    models.adapted(model, 4, 1)
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(1), drawn), "what else is drawn stays as it was"

@@ -164,3 +164,17 @@ def test_same_seed_same_bytes_and_more_parents_change_none(root):
 def test_wrong_names_are_told(changes, message):
     with pytest.raises(ValueError, match=message):
         ood.Params(**{**SETTINGS, **changes})
+
+
+def test_a_stem_with_other_options_is_another_question():
+    """Hundreds of MMLU's questions share their first sentence with another one's."""
+    stem = {"question": "Which of the following is true?", "answer": "A", "answer_type": "choice", "licence": "MIT"}
+    made = {"benchmark": "quiz", "split": "test", "source": Source(url="none")} | stem
+    trained = Problem(id="quiz/train/0", **made | {"split": "train", "choices": ["one", "two"]})
+    parent = Problem(id="quiz/test/0", choices=["three", "four"], **made)
+    variant = parent.model_copy(
+        update={"id": "quiz/test/0~mpa-permute", "parent": parent.id, "choices": ["four", "three"]}
+    )
+    assert ood.firewall([variant], [trained], [parent.id]) == []
+    seen = variant.model_copy(update={"choices": ["two", "one"]})
+    assert "stands in a training split" in ood.firewall([seen], [trained], [parent.id])[0]

@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from math import sqrt
 
 import pytest
+from scipy.stats import binom
 
 from stages.commands import verify_items
 from stages.lib import competition, gradeschool, seeds, sets
@@ -102,7 +102,7 @@ def test_twins_stand_one_to_one_and_nothing_simple_tells_which_has_an_answer(par
     assert len({sets.group(variant) for variant in made}) == 1
     assert [verify_items.verified(variant, known) for variant in made[::7]] == [("verified", [])] * len(made[::7])
     labels = [variant.contract == "unsolvable" for variant in made]
-    allowance = 0.5 + audit.MARGIN + audit.SIGMAS * sqrt(0.25 / len(made))
+    allowance = binom.ppf(1 - audit.RARE, len(made), 0.5 + audit.MARGIN) / len(made)
     for name, feature in FEATURES.items():
         assert best([feature(variant.question) for variant in made], labels) <= allowance, name
 

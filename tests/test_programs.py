@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from stages.lib import programs
 
 PROMPT = 'import math\n\n\ndef root(x: int) -> int:\n    """The integer root.\n\n    >>> root(5)\n    2\n    """\n'
 HEAD = PROMPT[PROMPT.index("def root") :]
+FENCED = HEAD.replace("    >>> root", "    ```python\n    >>> root").replace("    2\n", "    2\n    ```\n")
 BODY = "    low = math.isqrt(x)\n\n    return low\n"
 FORMS = {
     "the body": BODY,
@@ -35,6 +37,8 @@ FORMS = {
     "two fences, the second better": f"```python\n{HEAD}    return x\n```\nBetter:\n```python\n{HEAD}{BODY}```",
     "prose around": f"Here is the function:\n\n{PROMPT}{BODY}\nThis doesn't fail.\n\ndef other(x):\n    return x +\n",
     "a list around": f"- the root is whole\n\n{HEAD}{BODY}\n**Note:** fast.\n1. It is right.\n",
+    "a docstring with a fence": f"Sure!\n```python\n{FENCED}{BODY}```\nDone.",
+    "a docstring with a fence, alone": FENCED + BODY,
     "tests of its own": f"```\n{HEAD}{BODY}\nassert root(4) == 3\nprint(1)\nif __name__ == '__main__':\n    exit(1)\n```",
 }
 
@@ -46,8 +50,103 @@ def first(text):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_function_is_one_program(form):
     found = first(FORMS[form])
-    assert programs.normal(found) == programs.normal(PROMPT + BODY), found
+    wanted = PROMPT.replace(HEAD, FENCED if "docstring" in form else HEAD) + BODY
+    assert programs.normal(found) == programs.normal(wanted), found
     assert first(found) == found
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        "tests = [(9, 3)]\nfor x, low in tests:\n    assert root(x) == low",
+        "x = 9\nif root(x) != 2:\n    raise ValueError",
+        "import unittest\nclass TestRoot(unittest.TestCase):\n    def test(self):\n        root(1)\nunittest.main()",
+        "import unittest\nclass TestRoot(unittest.TestCase):\n    def test(self):\n        root(1)\n"
+        "unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(TestRoot))",
+        "import doctest\ndoctest.testmod()",
+        "import doctest; doctest.testmod()",
+        "import sys\nsys.exit(0)",
+        "exit()",
+        "quit()",
+        "raise SystemExit",
+        "low = int(input())",
+        "import sys\nx = int(sys.stdin.readline())",
+        "low = root('a')",
+        "root(3)",
+        "def try_root():\n    root('a')\nfor low in range(2):\n    try_root()",
+        "def main():\n    root('a')\nmain()",
+        "def try_root():\n    root('a')\nlow = try_root()",
+        "results = [root(x) for x in 'a']\nfor x in results:\n    low = y",
+        "while root(3) != 3:\n    pass",
+        "try:\n    x = root('a')\nfinally:\n    low = 2",
+    ],
+)
+def test_what_only_tries_a_function_is_no_part_of_it(trial):
+    for text in (f"{HEAD}{BODY}\n{trial}\n", f"```python\n{HEAD}{BODY}\n{trial}\n```", f"{BODY}\n\n{trial}\n"):
+        found = first(text)
+        assert first(found) == found
+        function, below = found[: (end := found.index("return low") + 10)], found[end:].split("\n")
+        assert programs.normal(function) == programs.normal(PROMPT + BODY)
+        assert set(below) <= {"", "import unittest", "import doctest", "import sys", "x = 9", "tests = [(9, 3)]"}
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "TABLE = {}\nfor i in range(9):\n    TABLE[i] = i",
+        "TABLE = []\nTABLE.extend(range(9))",
+        "if True:\n    TABLE = {}\nelse:\n    TABLE = []",
+        "one = TABLE = {}",
+        "TABLE = make()\n\ndef make():\n    return {}",
+        "TABLE = lambda: root(1)",
+        "root = cache(root)\nTABLE = 1",
+        "root.known = {}\nTABLE = 1",
+        "def make(x):\n    return root(x)\n\nTABLE = make",
+        "class Solution:\n    def root(self):\n        return {}\n\nTABLE = Solution().root()",
+    ],
+)
+def test_what_a_function_uses_below_it_stays(below):
+    text = f"{HEAD}    return TABLE[x] or make or Solution\n\n{below}\n"
+    assert programs.normal(first(text)) == programs.normal(f"import math\n{text}")
+
+
+ASSIGNED = {
+    "lambda": "root = lambda x: math.isqrt(x)",
+    "recursive lambda": "root: object = lambda x: root(x - 1) if x else 0",
+    "another name": "def find(x):\n    return math.isqrt(x)\n\nroot = find",
+    "a method": "class Solution:\n    def root(self, x):\n        return math.isqrt(x)\n\nroot = Solution().root",
+}
+
+
+@pytest.mark.parametrize("form", ASSIGNED)
+def test_a_function_may_be_assigned(form):
+    code = ASSIGNED[form]
+    for text in (f"Sure:\n```python\n{code}\n```", f"```python\n{code}\nassert root(4) == 3\n```", code):
+        found = first(text)
+        assert programs.normal(found) == programs.normal(f"import math\n{code}"), found
+        assert first(found) == found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "root = math.isqrt(x)\nreturn root",
+        "for root in range(x):\n    if root * root == x:\n        return root",
+        "root = 0\nwhile root * root < x:\n    root += 1\nreturn root",
+    ],
+)
+def test_a_variable_may_be_called_as_the_function_is(body):
+    wanted = programs.normal(PROMPT + textwrap.indent(body, "    "))
+    for text in (f"```python\n{body}\n```", textwrap.indent(body, "    ")):
+        assert programs.normal(first(text)) == wanted
+    for below in ("root = cache(root)", "root = other", "root: x = 4 gives 2"):
+        assert programs.normal(first(f"{BODY}\n\n{below}\n")) == programs.normal(PROMPT + BODY)
+
+
+def test_a_trial_above_a_function_is_not_run_below_it():
+    trial = "def try_it():\n    assert root(9) == 2\n"
+    text = f"{trial}\n{HEAD}{BODY}\ntry_it()\n"
+    assert programs.normal(first(text)) == programs.normal(f"import math\n{trial}\n{HEAD}{BODY}")
 
 
 def test_what_a_function_needs_comes_with_it():
@@ -85,6 +184,33 @@ def test_a_program_is_found_between_prose(text):
     assert programs.extract(text.format(code)) == code
 
 
+@pytest.mark.parametrize("use", ["solve(5)", "# input() gives 5\nsolve(5)", "sys.stdin = io.StringIO('5')\nmain()"])
+@pytest.mark.parametrize(
+    "read", ["input()", "sys.stdin.readline()", "open(0).read()", "open('/dev/stdin').read()", "next(map(int, stdin))"]
+)
+def test_an_example_of_use_is_not_the_program(read, use):
+    code = f"def solve(n):\n    print(n)\n\nsolve({read})"
+    for language in ("python", ""):
+        text = f"```{language}\n{code}\n```\nUse:\n```{language}\n{use}\n```\nGives:\n```\n5\n```"
+        assert programs.extract(text) == code
+    assert programs.extract("```python\nprint(1)\n```\nBetter:\n```python\nprint(2)\n```") == "print(2)"
+    assert programs.extract(f"```python\n{code}\n```\nBetter:\n```python\nprint(input())\n```") == "print(input())"
+
+
+def test_looks_that_matter_are_kept():
+    plain = "print(int(input()) + 2 - 1)"
+    for looks in (
+        "# coding: foo\n",
+        "#\n# -*- coding: ascii -*- é\n",
+        "# \ud800\n",
+        "#!python\n# vim: fileencoding=foo\n",
+    ):
+        assert programs.normal(looks + plain) != programs.normal(plain)
+    assert programs.normal("# a\n# b\n# coding: foo\n" + plain) == programs.normal(plain)
+    block = "if 1:\n        a\n{}b"
+    assert programs.normal(block.format("\t")) != programs.normal(block.format(" " * 8)), "Python refuses the first"
+
+
 def test_one_normal_form_means_one_program():
     one = "def f(x):\n    # comment\n\n    return [x,\n   1]   \n"
     assert programs.normal(one) == programs.normal("def f( x ):\n\treturn [x, 1] # c")
@@ -101,6 +227,17 @@ def test_one_normal_form_means_one_program():
 PIECES = [
     *("def f(x):", "    return x", "\n", "```", "```python", "Here is it:", "print(f(1))", "  ", "x = 1", "'''", '"'),
     *("don't", "import os", "@dec", "else:", "if x:", "class A:", "1.", "#c", "return", "(", ")", "\\", "\t", "\0"),
+    *(
+        "f = g",
+        "f = lambda: 1",
+        '    """',
+        "    ```",
+        "for f in x:",
+        "f(1)",
+        "input()",
+        "g = f(2)",
+        "import sys; exit()",
+    ),
 ]
 
 

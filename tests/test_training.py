@@ -82,7 +82,7 @@ def test_settings_for_large_models_learn_too(tmp_path, name, changes):
     from stages.lib import models
 
     params = tiny.optimisation(epochs=6.0, lr=1e-2, **changes)
-    losses = training.Losses(models.adapted(tiny.model(name), params.lora_rank), torch.nn.Linear(32, 1))
+    losses = training.Losses(models.adapted(tiny.model(name), params.lora_rank, 1), torch.nn.Linear(32, 1))
     run = tiny.execution(tmp_path, "orm", params)
     rows = training.train(run, losses, trainee.examples(16), params, dropout=0.01).rows
     assert rows[-1]["lm_loss"] < rows[0]["lm_loss"] - 0.1

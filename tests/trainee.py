@@ -42,7 +42,7 @@ def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: i
 
     for on_epoch in [stop, None] if interrupted else [None]:
         torch.manual_seed(0)
-        model = models.adapted(tiny.model("lfm2"), run.params.lora_rank)
+        model = models.adapted(tiny.model("lfm2"), run.params.lora_rank, 1)
         losses = training.Losses(model, torch.nn.Linear(32, 1))
         try:
             history = training.train(run, losses, examples(count), run.params, dropout=dropout, on_epoch=on_epoch)

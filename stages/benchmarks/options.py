@@ -24,6 +24,12 @@ _POSITIONAL = re.compile(
     r"|^(?:all|any|none|both|neither|either|each) of the (?:\w+\W*$|options|choices|answers|statements|following|others)"
     r"|^(?:all|any|none|both|neither|either)(?: (?:options|choices|answers)\b.*|(?: are| is)? \w*(?:true|correct))?\W*$"
     r"|\b(?:both|neither|either|options?|choices?|answers?) \(?(?-i:[A-J])\b"
+    r"|\bonly \(?(?-i:[A-J])\)?(?:,| and| or|\W*$)|\bsame as \(?(?-i:[A-J])\b"
+    r"|\([a-j]\)\W+(?:(?:and|or|nor|to|but|not)\W+)*\([a-j]\)"  # (A), (B) and (C) are parts of it
+    r"|^\W*(?-i:[A-J])(?:, (?-i:[A-J]))*,? (?:and|or) (?-i:[A-J])\b (?:are|is|but|were|would|can)\b"
+    r"|^(?:all|any|none|both)(?: of)?(?: the| these| those)? (?:two|three|four|five)\b"
+    r"|^(?:all|any|none|both)(?: of)?(?: the)? (?:other|given|previous|first|last) (?:options|choices|answers|ones)\b"
+    r"|^the (?:first|last|other) (?:two|three|options?|choices?|answers?)\W*(?:options|choices|answers)?\W*$"
     r"|^\W*(?:both|neither|either)? ?\(?[a-j]\b\W*(?:,? \(?[a-j]\b\W*)*(?:and|or|nor|&) \(?[a-j]\b\W*(?:only|above)?\W*$",
     re.IGNORECASE,
 )

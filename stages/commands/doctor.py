@@ -94,7 +94,7 @@ def accelerator(root: Path) -> Finding:
     if torch.cuda.is_available():
         return OK, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     launch = params.load_top().launch
-    if launch != "cpu":
+    if not params.read(root / f"stages/launch/{launch}.yaml").get("use_cpu"):
         return FAIL, f"none, but params.yaml says launch: {launch}; `python -m stages preset tiny`, or set launch: cpu"
     return OK, "none; the tiny presets need none"
 
@@ -162,7 +162,8 @@ def parameters(root: Path) -> Finding:
     from stages.commands.preset import check
     from stages.lib import params
 
-    check(params.PATH)
+    document = params.read(params.PATH)
+    check(document, [(params.PATH, document)])
     return OK, "params.yaml is valid for every stage"
 
 

@@ -30,7 +30,7 @@ from stages.lib.judge import Comparison
 from stages.lib.lookahead import AHEAD, run_ahead
 from stages.lib.records import Problem
 
-VERSION = 1  # part of every draw and of every kept outcome
+VERSION = 2  # part of every draw and of every kept outcome
 PUBLIC, CHANGED = 8, 8  # inputs at most
 LIMITS = sandbox.USUAL._replace(seconds=5)
 LONGEST = 10_000  # characters of an input that is changed

@@ -49,7 +49,7 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt: Prompt | None = None, ends: Sequence[int] = ()):
         self.tokenizer, self.prompt = tokenizer, prompt or Prompt()
         added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
-        self._special = sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
+        self._special = {*tokenizer.all_special_tokens, *added}
         self._lead = _lead(tokenizer)
         self.end: int = self._end()
         self.stops = Stops(tokenizer, {tokenizer.eos_token_id, self.end, *ends}, self.prompt.stops)
@@ -106,9 +106,9 @@ class Encoder:
         """Ids of texts that go on after others; names of special tokens in them are text."""
         if not texts:
             return []
-        plain = {"split_special_tokens": True} if self._named("".join(texts)) else {}
         lead = "\n" if self._lead else ""
-        found = self.tokenizer([lead + text for text in texts], add_special_tokens=False, **plain)["input_ids"]
+        options = self._as_text("".join(texts))
+        found = self.tokenizer([lead + text for text in texts], add_special_tokens=False, **options)["input_ids"]
         return [ids[len(self._lead) :] for ids in found]
 
     def decode(self, draw: Draw) -> str:
@@ -128,8 +128,7 @@ class Encoder:
             return self._chat(question, examples)
         worked = "".join(f"{PLAIN.format(question=each.question)}{each.solution}\n" for each in examples)
         text = worked + PLAIN.format(question=question)
-        plain = {} if not self._named(text) else {"split_special_tokens": True}
-        ids = self.tokenizer(text, add_special_tokens=True, **plain)["input_ids"]
+        ids = self.tokenizer(text, add_special_tokens=True, **self._as_text(text))["input_ids"]
         if ids and ids[-1] == self.tokenizer.eos_token_id:  # some tokenizers close what they are given
             ids = ids[:-1]
         return ids
@@ -157,9 +156,9 @@ class Encoder:
         except TemplateError as error:
             raise UserError(f"generator.prompt: the model's chat template refuses this prompt ({error})") from None
 
-    def _named(self, text: str) -> list[str]:
-        """Names of special tokens that stand in a text, the longest first."""
-        return [name for name in self._special if name in text]
+    def _as_text(self, text: str) -> dict[str, bool]:
+        """What the tokenizer must be told where names of special tokens stand in a text."""
+        return {"split_special_tokens": True} if any(name in text for name in self._special) else {}
 
     def _end(self) -> int:
         if self.prompt.style == "plain":

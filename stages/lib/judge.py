@@ -27,7 +27,7 @@ from stages.lib import programs, sandbox
 from stages.lib.records import Problem
 from stages.lib.sandbox import Limits, Outcome
 
-VERSION = 1  # of what a verdict depends on here; raise it, and what was judged before is judged again
+VERSION = 2  # of what a verdict depends on here; raise it, and what was judged before is judged again
 FOLDER = Path(".assay/judge")
 KINDS = ("public", "private")
 ANOTHER = "another answer"

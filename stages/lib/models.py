@@ -125,14 +125,17 @@ def decoder(model: PreTrainedModel) -> PreTrainedModel:
     return (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
 
 
-def adapted(model: PreTrainedModel, rank: int) -> PreTrainedModel:
+def adapted(model: PreTrainedModel, rank: int, key: int) -> PreTrainedModel:
     """The model with LoRA adapters of this rank on every linear layer inside it (Hu et al. 2021, arXiv 2106.09685), or
-    the model itself for rank 0. `merged` undoes it."""
+    the model itself for rank 0. Their first weights are drawn from `key`. `merged` undoes it."""
     if not rank:
         return model
+    import torch
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+    with torch.random.fork_rng():
+        torch.manual_seed(key >> 1)
+        return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:

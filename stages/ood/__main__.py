@@ -133,14 +133,19 @@ def unasked(section: Params, parents: list[Problem]) -> list[str]:
     return [f"not asked for, since they change no {kinds} problem: {', '.join(left)}"] if left else []
 
 
+def _asked(problem: Problem) -> tuple[str, frozenset[str]]:
+    """A question with its options, in any order: many questions of MMLU share their first sentence and no option."""
+    return problem.question, frozenset(problem.choices or ())
+
+
 def firewall(variants: list[Problem], trained: list[Problem], tested: Container[str]) -> list[str]:
     """What would let training see a test: sentences, [] if nothing. tested: ids of the problems that may be parents."""
     faults = []
-    asked = {problem.question for problem in trained}
+    asked = {_asked(problem) for problem in trained}
     for problem in variants:
         if problem.parent and problem.parent not in tested:
             faults.append(f"{problem.id}: its parent {problem.parent} is no test problem")
-        if problem.question in asked:
+        if _asked(problem) in asked:
             faults.append(f"{problem.id}: its question stands in a training split, word for word")
     return faults
 
