@@ -51,7 +51,7 @@ _ANGLED = re.compile(r"<<<(.*?)>>>", re.S)
 _HASHES = re.compile("####")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([0-9]+(?:\.[0-9]+)?|[A-Za-z](?=\s*(?:[$.,;]|\Z))))")  # else a word
 _MARKED = re.compile(
-    r"\b(final )?(?:answer|(?:correct|right|best) (?:option|choice|letter)|(?:option|choice) (?=is correct))\b"
+    r"\b(final )?(?:answer|(?:correct|right|best) (?:option|choice|letter))\b"
     r"(?: ?\([^()\n]{0,60}\)| (?:to|of|for) [^.:!?\n]{0,80}?)?"
     r"(?:\**\s*:|\s*(?:is|was|=)(?![a-z]))\**\s*:?|^A:",
     re.I | re.M,
