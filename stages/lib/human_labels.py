@@ -222,9 +222,10 @@ def _labelled(
     if blank := [place for place, line in enumerate(lines) if not line]:
         raise _Misaligned(f"step {blank[0]} is blank")
     text = "".join(line + "\n" for line in lines)
-    answer = grading.extract(problem, text) if finished else None
+    marked = re.sub(r"#+ *Answer\b:?\s*", "Answer: ", text)  # a heading, whose line breaks the step's line has lost
+    answer = grading.extract(problem, marked) if finished else None
     if correct is None and finished and problem.answer:
-        correct = grading.grade(problem, [text])[0].correct
+        correct = grading.grade(problem, [marked])[0].correct
     sample = Sample(
         problem_id=problem.id, index=index, text=text, answer=answer, correct=correct,
         finish="stop" if finished else "length", logprob=0.0, min_logprob=0.0, tokens=0,
