@@ -15,7 +15,6 @@ train: false    a copy of the base, measured once: for models that come ready-ma
 from __future__ import annotations
 
 import shutil
-from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -93,10 +92,8 @@ def outcomes(
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
     stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
-    drawn, graded = tee(
-        (problems[i], [encoder.decode(draw) for draw in draws if draw.finish == "stop"]) for i, draws in stream
-    )
-    for (problem, _), grades in zip(drawn, grading.grade_ahead(graded), strict=True):
+    ended = ((problems[i], [encoder.decode(draw) for draw in draws if draw.finish == "stop"]) for i, draws in stream)
+    for (problem, _), grades in grading.grade_each(ended, lambda solutions: solutions):
         yield [Outcome(problem_id=problem.id, right=sum(grade.correct for grade in grades))]
 
 

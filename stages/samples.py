@@ -15,7 +15,6 @@ batch or more processes change none of those already drawn.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,16 +58,13 @@ def keys(seed: int, problem: Problem, n: int) -> list[int]:
 
 def graded(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Iterator[list[Sample]]:
     """The draws of each problem as samples, graded, in order; those that were cut off have no answer."""
-    waiting: deque[tuple[Problem, list[Draw], list[str]]] = deque()
+    read = ((problem, draws, [encoder.decode(draw) for draw in draws]) for problem, draws in drawn)
 
-    def solutions() -> Iterator[grading.Solutions]:
-        for problem, draws in drawn:
-            texts = [encoder.decode(draw) for draw in draws]
-            waiting.append((problem, draws, texts))
-            yield problem, [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
+    def solutions(one: tuple[Problem, list[Draw], list[str]]) -> grading.Solutions:
+        problem, draws, texts = one
+        return problem, [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
 
-    for grades in grading.grade_ahead(solutions()):
-        problem, draws, texts = waiting.popleft()
+    for (problem, draws, texts), grades in grading.grade_each(read, solutions):
         yield [
             Sample(
                 problem_id=problem.id, index=index, text=text, answer=grade.answer, finish=draw.finish,

@@ -16,6 +16,7 @@ import re
 import select
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 from zlib import crc32
@@ -115,11 +116,14 @@ def _vector(text: str) -> list[str]:
 
 def _matched(ours: list[tuple[str, ...]], theirs: list[tuple[str, ...]]) -> bool:
     """Whether the rows are the same in some order."""
-    if len(ours) != len(theirs):
-        return False
+    return len(ours) == len(theirs) and _paired(ours, theirs, _row)
+
+
+def _paired(ours: Iterable[Any], theirs: Iterable[Any], same: Callable[[Any, Any], bool]) -> bool:
+    """Whether each of ours finds one of theirs that is the same, and that no other has found."""
     rest = list(theirs)
-    for row in ours:
-        found = next((index for index, other in enumerate(rest) if _row(row, other)), None)
+    for one in ours:
+        found = next((index for index, other in enumerate(rest) if same(one, other)), None)
         if found is None:
             return False
         del rest[found]
@@ -196,13 +200,7 @@ def _equal_parts(left: Any, right: Any) -> bool:
         return False
     if not isinstance(left, FiniteSet):
         return all(_equal(a, b) for a, b in zip(left, right, strict=True))
-    rest = list(right)
-    for part in left:
-        found = next((index for index, other in enumerate(rest) if _equal(part, other)), None)
-        if found is None:
-            return False
-        del rest[found]
-    return True
+    return _paired(left, right, _equal)
 
 
 @lru_cache(maxsize=4096)

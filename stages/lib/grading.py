@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from itertools import tee
+from typing import NamedTuple, TypeVar
 
 from stages.lib import answers, judge, programs, sandbox, store
 from stages.lib.errors import UserError
@@ -27,6 +28,7 @@ class Grade(NamedTuple):
 
 
 Solutions = tuple[Problem, Sequence[str | None]]
+T = TypeVar("T")
 
 
 def grade(problem: Problem, texts: Sequence[str | None]) -> list[Grade]:
@@ -43,6 +45,12 @@ def grade_ahead(solutions: Iterable[Solutions], ahead: int = AHEAD) -> Iterator[
         if problem.answer_type == "code":
             right = {answer: verdicts[name].passed for answer, name in right.items()}
         yield [Grade(answer, right.get(answer, False), answer == answers.NONE) for answer in found]
+
+
+def grade_each(items: Iterable[T], solutions: Callable[[T], Solutions]) -> Iterator[tuple[T, list[Grade]]]:
+    """Each item with the grades of what `solutions` makes of it, in order; ahead, as `grade_ahead` does."""
+    kept, graded = tee(items)
+    return zip(kept, grade_ahead(map(solutions, graded)), strict=True)
 
 
 def extract(problem: Problem, text: str | None) -> str | None:

@@ -13,7 +13,6 @@ at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from itertools import tee
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from stages.lib import grading, seeds
@@ -84,12 +83,13 @@ def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, m
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.first, request.last)])
         replies: list[Reply | None] = [None] * len(requests)
         stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
-        drawn, graded = tee(
-            (i, draws, (requests[i].problem, _texts(requests[i], draws, encoder))) for i, draws in stream
-        )
-        grades = grading.grade_ahead(solutions for _, _, solutions in graded)
-        for (i, draws, _), own in zip(drawn, grades, strict=True):
-            replies[i] = Reply([grade.correct for grade in own], sum(len(draw.ids) for draw in draws))
+
+        def solutions(drawn: tuple[int, list[Draw]]) -> grading.Solutions:
+            request = requests[drawn[0]]
+            return request.problem, _texts(request, drawn[1], encoder)
+
+        for (i, draws), grades in grading.grade_each(stream, solutions):
+            replies[i] = Reply([grade.correct for grade in grades], sum(len(draw.ids) for draw in draws))
         return [reply for reply in replies if reply]
 
     return complete

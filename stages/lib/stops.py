@@ -27,35 +27,16 @@ class Stops:
 
     def complete(self, ids: Sequence[int]) -> bool:
         """Whether the last of these tokens completes a text."""
-        tail = ids[-self._window :]
-        if self._ascii:  # decoding costs a hundred times as much as joining pieces, which lack nothing but white space
-            joined = "".join(self._pieces[token] for token in tail if token < len(self._pieces))
-            if not any("".join(text.split()) in joined for text in self.texts):
-                return False
-        text = self.tokenizer.decode(tail, clean_up_tokenization_spaces=False)
-        return any(stop in text for stop in self.texts)
-
-    @cached_property
-    def _ascii(self) -> bool:
-        """Whether no character of a text can be spread over several tokens."""
-        return all(text.isascii() for text in self.texts)
-
-    @cached_property
-    def _decoded(self) -> list[str]:
-        """Each token's own text."""
-        tokens = [[token] for token in range(len(self.tokenizer))]
-        return self.tokenizer.batch_decode(tokens, clean_up_tokenization_spaces=False)
-
-    @cached_property
-    def _pieces(self) -> list[str]:
-        return ["".join(piece.split()) for piece in self._decoded]
+        tail = self.tokenizer.decode(ids[-self._window :], clean_up_tokenization_spaces=False)
+        return any(text in tail for text in self.texts)
 
     @cached_property
     def _completing(self) -> np.ndarray:
         """(vocabulary,) whether a token holds the last character of a text. Few do, so that few samples are looked at."""
         import numpy as np
 
-        if not self._ascii:
-            return np.ones(len(self.tokenizer), bool)
-        last = {text[-1] for text in self.texts}
-        return np.array([any(character in piece for character in last) for piece in self._decoded])
+        size, last = len(self.tokenizer), {text[-1] for text in self.texts}
+        if not all(text.isascii() for text in self.texts):
+            return np.ones(size, bool)  # a character may be spread over several tokens
+        pieces = self.tokenizer.batch_decode([[token] for token in range(size)], clean_up_tokenization_spaces=False)
+        return np.array([any(character in piece for character in last) for piece in pieces])
