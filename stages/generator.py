@@ -1,12 +1,13 @@
 """Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, section 4.1), or take
 it as it comes.
 
-Reads data/base/model, data/benchmarks/{train,dev,test}.jsonl, data/aime/train.jsonl; writes data/generator/{model,
-prompt.json, history.csv, metrics.json}. prompt.json is how this generator is asked, from here to the last stage.
+Reads data/base/model, data/benchmarks/{train,dev}.jsonl, data/aime/train.jsonl; writes data/generator/{model, prompt.json,
+history.csv, metrics.json}. prompt.json is how this generator is asked, from here to the last stage.
 
-train: true     the loss falls on the solution only. After each epoch it measures test@1 (greedy) and test@N (any of N
-                samples right): coverage collapses while test@1 still rises (figure 3 of the paper), and verifiers live on
-                coverage. The epoch that is kept is the best on dev; what is logged of test chooses nothing.
+train: true     the loss falls on the solution only. After each epoch N solutions are drawn for every dev problem, at the
+                temperature of the sampling to come. The epoch with the highest pass@1 is kept, the earlier of equals;
+                pass@N stands beside it, for coverage can collapse while pass@1 still rises (figure 3 of the paper), and
+                verifiers live on coverage. Greedy accuracy is logged: it does not see what sampling breaks.
 train: false    a copy of the base, measured once: for models that come ready-made
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.generator
@@ -33,16 +34,17 @@ if TYPE_CHECKING:
     from stages.lib.sampling import Engine
 
 VERSION = 1  # part of every key
+CRITERION = "dev_pass_at_1"  # by which the epoch is chosen
 
 
 class Params(Optimisation):
     train: bool  # false: the base as it is; then what describes training is not used
     prompt: Style
     competition: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
-    eval_problems: int = Field(gt=0)  # of dev and of test, after every epoch
-    eval_samples: int = Field(gt=0)  # N of test@N
+    eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(gt=0)
+    rows: int = Field(ge=16)  # solutions decoded at a time on each process; changes speed and memory, no draw
 
     @model_validator(mode="after")
     def _examples_or_training(self) -> Params:
@@ -54,20 +56,21 @@ class Params(Optimisation):
 
 
 class Outcome(Record):
-    """How many of the solutions drawn for a problem are right."""
+    """How many of the solutions drawn for a problem are right, and how many give an answer at all."""
 
     problem_id: str
     right: int
+    answered: int
 
 
-def draw_prompt(style: Style, problems: list[Problem], seed: int) -> Prompt:
+def draw_prompt(style: Style, problems: list[Problem], seed: int, trained: bool) -> Prompt:
     """The prompt with its examples, drawn by key from `problems`, one more than asked: none is shown before itself. Raises
     UserError where too few have a gold solution."""
     from stages.lib import gold, seeds
     from stages.lib.errors import UserError
     from stages.lib.prompts import Prompt, Shot
 
-    prompt = Prompt(**style.model_dump())
+    prompt = Prompt(**style.model_dump(), marked=trained or style.instruct or style.shots > 0)
     worked = [problem for problem in problems if gold.steps(problem)]
     if len(worked) < style.shots + bool(style.shots):
         raise UserError(
@@ -93,25 +96,33 @@ def outcomes(
     temperature = 0.0 if n == 1 else run.params.temperature
     stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
     ended = ((problems[i], [encoder.decode(draw) for draw in draws if draw.finish == "stop"]) for i, draws in stream)
-    for (problem, _), grades in grading.grade_each(ended, lambda solutions: solutions):
-        yield [Outcome(problem_id=problem.id, right=sum(grade.correct for grade in grades))]
+    for (problem, _), grades in grading.grade_each(ended, lambda solutions: solutions, encoder.prompt.marked):
+        right, answered = sum(grade.correct for grade in grades), sum(grade.answer is not None for grade in grades)
+        yield [Outcome(problem_id=problem.id, right=right, answered=answered)]
 
 
-def accuracy(
-    run: Execution[Params], name: str, engine: Engine, encoder: Encoder, problems: list[Problem], n: int
+def measure(
+    run: Execution[Params], name: str, engine: Engine, encoder: Encoder, problems: list[Problem]
 ) -> dict[str, float]:
-    """{"greedy": share right at temperature 0} for n = 1, else {"single", "any"}: expected pass@1 and pass@n. The
-    processes share the work; `name` is that of its unfinished part."""
+    """On dev: accuracy of the greedy solution; of N sampled ones pass@1, pass@N and the share that gives an answer. The
+    processes share the work; `name` is that of its unfinished parts."""
     from stages.lib import parts
 
-    def work(mine: list[Problem]) -> Iterator[list[Outcome]]:
-        return outcomes(run, engine, encoder, mine, n)
+    def drawn(n: int) -> list[Outcome]:
+        def work(mine: list[Problem]) -> Iterator[list[Outcome]]:
+            return outcomes(run, engine, encoder, mine, n)
 
-    found = parts.shared(run, name, problems, work, Outcome, lambda problem: problem.id).values()
-    right, total = [outcome.right for (outcome,) in found], max(1, len(problems))
-    if n == 1:
-        return {"greedy": sum(right) / total}
-    return {"single": sum(right) / n / total, "any": sum(map(bool, right)) / total}
+        found = parts.shared(run, f"{name}-{n}", problems, work, Outcome, lambda problem: problem.id)
+        return [outcome for (outcome,) in found.values()]
+
+    n, total = run.params.eval_samples, max(1, len(problems))
+    greedy, sampled = drawn(1), drawn(n)
+    return {
+        "dev_greedy": sum(each.right for each in greedy) / total,
+        "dev_pass_at_1": sum(each.right for each in sampled) / n / total,
+        "dev_pass_at_n": sum(each.right > 0 for each in sampled) / total,
+        "dev_answered": sum(each.answered for each in sampled) / n / total,
+    }
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
@@ -121,24 +132,13 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib.native import NativeEngine
 
     base = run.data("base", "model")
-    sets = {
-        split: records.read_problems(run.data("benchmarks", f"{split}.jsonl")) for split in ("train", "dev", "test")
-    }
-    prompt = draw_prompt(run.params.prompt, sets["train"] or sets["dev"], run.seed)
+    sets = {split: records.read_problems(run.data("benchmarks", f"{split}.jsonl")) for split in ("train", "dev")}
+    prompt = draw_prompt(run.params.prompt, sets["train"] or sets["dev"], run.seed, run.params.train)
     if run.is_main:
         prompt.write(run.out / "prompt.json")
     plain = Encoder.load(base)
     encoder = Encoder(plain.tokenizer, prompt, plain.stops.ids)
     model = models.load_causal_lm(base)
-    shown = {split: sets[split][: run.params.eval_problems] for split in ("dev", "test")}
-
-    def measure(name: str, engine: NativeEngine) -> dict[str, float]:
-        measured = {
-            f"{split}_greedy": accuracy(run, f"{name}-{split}", engine, encoder, shown[split], 1)["greedy"]
-            for split in shown
-        }
-        many = accuracy(run, f"{name}-many", engine, encoder, shown["test"], run.params.eval_samples)
-        return measured | {"test_single": many["single"], "test_any": many["any"]}
 
     if not run.params.train:
         state = parts.joined(run)
@@ -146,7 +146,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             with files.replacing_dir(run.out / "model") as folder:
                 shutil.copytree(base, folder, dirs_exist_ok=True)
             files.write_text(run.out / "history.csv", "")
-        return {"examples": 0, "steps": 0, "epoch": 0} | measure("as it comes", NativeEngine(model.to(state.device)))
+        return {"examples": 0, "steps": 0, "epoch": 0} | measure(
+            run, "as-it-comes", NativeEngine(model.to(state.device), run.params.rows), encoder, sets["dev"]
+        )
 
     worked = [problem for problem in sets["train"] if gold.steps(problem)]
     if not worked:
@@ -154,25 +156,24 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             "data/benchmarks/train.jsonl: no problem has a gold solution to learn from; give a train split, or set "
             "generator.train: false for a model that comes ready-made"
         )
-    if not shown["dev"]:
+    if not sets["dev"]:
         raise UserError("data/benchmarks/dev.jsonl: no problems, so no epoch can be chosen; raise benchmarks.sizes.dev")
     best = run.checkpoints / "best"
-    kept = best / "dev_greedy"
+    kept = best / CRITERION
 
     def evaluate(epoch: int, losses: training.Losses) -> dict[str, float]:
-        measured = measure(f"epoch-{epoch}", NativeEngine(losses.model))
+        measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.rows), encoder, sets["dev"])
         before = float(kept.read_text()) if kept.exists() else -1.0
-        if run.is_main and measured["dev_greedy"] > before:
+        if run.is_main and measured[CRITERION] > before:
             models.save(losses.model, encoder.tokenizer, best / "model")
-            files.write_text(kept, repr(measured["dev_greedy"]))
+            files.write_text(kept, repr(measured[CRITERION]))
         return measured
 
     losses = training.Losses(models.adapted(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters")))
     competition = records.read_problems(run.data("aime", "train.jsonl"))[: run.params.competition]
     examples = [gold.example(encoder, problem) for problem in worked + competition]
     history = training.train(run, losses, examples, run.params, on_epoch=evaluate)
-    epochs = [row for row in history.rows if "dev_greedy" in row]
-    chosen = max(epochs, key=lambda row: (row["dev_greedy"], -row["epoch"]))
+    chosen = max((row for row in history.rows if CRITERION in row), key=lambda row: (row[CRITERION], -row["epoch"]))
     if run.is_main:
         files.write_text(run.out / "history.csv", history.csv())
         with files.replacing_dir(run.out / "model") as folder:
@@ -181,7 +182,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         "examples": len(examples),
         "steps": len(history.rows),
         "epoch": chosen["epoch"],
-        **{name: chosen[name] for name in ("dev_greedy", "test_greedy", "test_single", "test_any")},
+        **{name: value for name, value in chosen.items() if name.startswith("dev_")},
         "loss": chosen["lm_loss"],
     }
 

@@ -7,7 +7,8 @@ Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem 
 
 The verifiers learn from `verifier` and are judged on the others; all are drawn at the same temperature, for a
 verifier trained on other samples than it will rank is tested out of its depth (Cobbe et al. 2021, arXiv:2110.14168, draw
-both at 0.7). A solution that was cut off has no answer. Every draw is keyed by problem and index: more samples, another
+both at 0.7). A solution that was cut off has no answer, nor has one
+that does not mark it (prompt.json, `marked`). Every draw is keyed by problem and index: more samples, another
 batch or more processes change none of those already drawn.
 
     python -m stages.samples
@@ -64,7 +65,7 @@ def graded(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Ite
         problem, draws, texts = one
         return problem, [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
 
-    for (problem, draws, texts), grades in grading.grade_each(read, solutions):
+    for (problem, draws, texts), grades in grading.grade_each(read, solutions, encoder.prompt.marked):
         yield [
             Sample(
                 problem_id=problem.id, index=index, text=text, answer=grade.answer, finish=draw.finish,
@@ -108,6 +109,7 @@ def summary(samples: list[Sample]) -> dict[str, float]:
         "pass_at_1": sum(sum(group) / len(group) for group in groups) / len(groups),
         "pass_at_n": sum(map(any, groups)) / len(groups),
         "finished": sum(sample.finish == "stop" for sample in samples) / len(samples),
+        "answered": sum(sample.answer is not None for sample in samples) / len(samples),
         "tokens": tokens,
         "mean_tokens": tokens / len(samples),
     }

@@ -15,17 +15,13 @@ from tests import tiny
 TOKENIZER = build()
 ENCODER = Encoder(TOKENIZER)
 SETTINGS = {**tiny.OPTIMISATION, "train": True, "prompt": {}, "competition": 2,
-            "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_problems": 4,
-            "eval_samples": 4,
-            "temperature": 1.0, "max_new_tokens": 24}  # fmt: skip
+            "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_samples": 4,
+            "temperature": 1.0, "max_new_tokens": 24, "rows": 16}  # fmt: skip
 
 
 def world(root, train):
     models.save(tiny.model("lfm2", len(TOKENIZER)), TOKENIZER, root / "data/base/model")
-    for split, count in (("dev", 6), ("test", 6)):
-        records.write_problems(
-            root / f"data/benchmarks/{split}.jsonl", [tiny.problem(i + 50, split) for i in range(count)]
-        )
+    records.write_problems(root / "data/benchmarks/dev.jsonl", [tiny.problem(i + 50, "dev") for i in range(6)])
     records.write_problems(root / "data/benchmarks/train.jsonl", train)
     records.write_problems(root / "data/aime/train.jsonl", [tiny.problem(i + 80) for i in range(3)])
 
@@ -42,46 +38,50 @@ def test_learns_and_keeps_the_best_epoch(tmp_path):
     run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS))
     metrics = generator.body(run)
     rows = list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
-    epochs = [row for row in rows if row["dev_greedy"]]
-    assert len(rows) == 9 and len(epochs) == 3 and {row["test_any"] != "" for row in epochs} == {True}
+    epochs = [row for row in rows if row["dev_pass_at_1"]]
+    assert len(rows) == 9 and len(epochs) == 3
+    assert all(float(row["dev_pass_at_n"]) >= float(row["dev_pass_at_1"]) for row in epochs)
     assert float(rows[-1]["lm_loss"]) < 0.7 * float(rows[0]["lm_loss"])
-    best = max(epochs, key=lambda row: (float(row["dev_greedy"]), -float(row["epoch"])))
+    best = max(epochs, key=lambda row: (float(row["dev_pass_at_1"]), -float(row["epoch"])))
     assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 22
     kept = models.load_causal_lm(run.out / "model")
     assert models.load_tokenizer(run.out / "model").eos_token_id == kept.config.eos_token_id == 1
 
 
-def test_the_kept_epoch_is_the_first_best_on_dev(tmp_path, monkeypatch):
+def test_the_kept_epoch_is_the_first_best_by_sampling_on_dev(tmp_path, monkeypatch):
     world(tmp_path, [tiny.problem(i) for i in range(8)])
-    dev, snapshots, real = iter([0.25, 0.75, 0.75]), [], models.save
-    split = {"n": 0}
+    dev, greedy, snapshots, real = iter([0.25, 0.75, 0.75]), iter([0.9, 0.1, 0.1]), [], models.save
 
-    def measured(run, name, engine, tokenizer, problems, n):
-        if n > 1:
-            return {"single": 0.0, "any": 0.0}
-        split["n"] += 1
-        return {"greedy": next(dev) if split["n"] % 2 else 1.0 - split["n"] / 10}  # test falls; it must not matter
+    def measured(run, name, engine, encoder, problems):
+        assert len(problems) == 6, "all of dev"
+        return {"dev_pass_at_1": next(dev), "dev_greedy": next(greedy), "dev_pass_at_n": 1.0, "dev_answered": 1.0}
 
-    monkeypatch.setattr(generator, "accuracy", measured)
+    monkeypatch.setattr(generator, "measure", measured)
     monkeypatch.setattr(models, "save", lambda *a: (snapshots.append(a[2]), real(*a)))
     run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS))
     assert generator.body(run)["epoch"] == 2 and len(snapshots) == 2
 
 
 def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
-    """Greedy and any-of-N from real decoding: a model taught one answer by heart, and a fresh one."""
+    """From real decoding: a model taught one answer by heart, a fresh one, and one that was taught to break off."""
     from stages.lib import training
     from stages.lib.native import NativeEngine
 
+    def taught(name, problem):
+        model = tiny.model("lfm2", len(TOKENIZER))
+        examples = [gold.example(ENCODER, problem)] * 8
+        training.train(run, training.Losses(model), examples, tiny.optimisation(epochs=60.0, lr=1e-2))
+        return generator.measure(run, name, NativeEngine(model), marked, [of])
+
     run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS))
-    of, model = tiny.problem(3), tiny.model("lfm2", len(TOKENIZER))
-    fresh = generator.accuracy(run, "fresh", NativeEngine(model), ENCODER, [of], 1)
-    losses = training.Losses(model)
-    training.train(run, losses, [gold.example(ENCODER, of)] * 8, tiny.optimisation(epochs=60.0, lr=1e-2))
-    assert fresh == {"greedy": 0.0}
-    assert generator.accuracy(run, "taught", NativeEngine(model), ENCODER, [of], 1) == {"greedy": 1.0}
-    many = generator.accuracy(run, "many", NativeEngine(model), ENCODER, [of], 4)
-    assert many["any"] == 1.0 and many["single"] > 0.5
+    of, marked = tiny.problem(3), Encoder(TOKENIZER, Prompt(marked=True))
+    fresh = generator.measure(run, "fresh", NativeEngine(tiny.model("lfm2", len(TOKENIZER))), marked, [of])
+    assert fresh["dev_greedy"] == fresh["dev_pass_at_1"] == 0.0
+    found = taught("whole", of)
+    assert found["dev_greedy"] == found["dev_pass_at_n"] == 1.0
+    assert found["dev_pass_at_1"] > 0.5 and found["dev_answered"] > 0.5
+    broken = taught("broken", of.model_copy(update={"steps": of.steps[:1]}))
+    assert broken["dev_greedy"] == broken["dev_pass_at_1"] == broken["dev_answered"] == 0.0, "5 is no answer yet"
 
 
 def test_without_a_gold_solution_it_cannot_be_trained(tmp_path):
@@ -104,12 +104,15 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
     settings = SETTINGS | {"train": False, "prompt": {"shots": shots}}
     run = tiny.execution(tmp_path, "generator", generator.Params(**settings))
     metrics = generator.body(run)
-    assert metrics["steps"] == metrics["examples"] == 0 and {"dev_greedy", "test_greedy", "test_any"} <= set(metrics)
+    assert metrics["steps"] == metrics["examples"] == 0 and {"dev_greedy", "dev_pass_at_1", "dev_answered"} <= set(
+        metrics
+    )
     base, copied = ({f.name: f.read_bytes() for f in folder.iterdir()}
                     for folder in (tmp_path / "data/base/model", run.out / "model"))  # fmt: skip
     assert copied == base
     kept = Prompt.read(run.out / "prompt.json")
     questions = {tiny.problem(i).question for i in range(4)}
+    assert kept.marked == (shots > 0), "examples show how an answer is marked"
     assert len(kept.examples) == shots + bool(shots) and {shot.question for shot in kept.examples} <= questions
     with pytest.raises(ValueError, match="shots must be 0 where train is true"):
         generator.Params(**SETTINGS | {"prompt": {"shots": 1}})
@@ -118,7 +121,7 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
 def test_an_example_is_never_shown_before_itself(tmp_path):
     """Without a train split the examples come from dev."""
     world(tmp_path, [])
-    settings = SETTINGS | {"train": False, "prompt": {"shots": 3}, "eval_problems": 6}
+    settings = SETTINGS | {"train": False, "prompt": {"shots": 3}}
     run = tiny.execution(tmp_path, "generator", generator.Params(**settings))
     generator.body(run)
     encoder = Encoder.load(run.out / "model", run.out / "prompt.json")

@@ -166,7 +166,7 @@ def test_names_of_special_tokens_in_a_question_are_text(family):
 def test_examples_are_turns_of_a_chat(family):
     _, _, tokenizer, _, encoder = family
     of, both = tiny.problem(3), [tiny.problem(4), tiny.problem(5)]
-    prompt = generator.draw_prompt(Style(style="chat", shots=1), both, 1)
+    prompt = generator.draw_prompt(Style(style="chat", shots=1), both, 1, trained=False)
     (shown,) = (each for each in both if each.question == prompt.examples[0].question)
     solution = "\n".join(gold.steps(shown))
     turns = [{"role": "user", "content": shown.question}, {"role": "assistant", "content": solution},
@@ -242,12 +242,14 @@ def test_the_form_of_the_answer_is_asked_for_and_read():
 
 def test_examples_are_keyed_and_never_of_test(tmp_path):
     problems = [tiny.problem(i) for i in range(20)]
-    prompt = generator.draw_prompt(Style(shots=3), problems, 1)
-    assert prompt == generator.draw_prompt(Style(shots=3), problems[::-1], 1), "the order of the problems is no matter"
-    assert prompt.examples[:3] == generator.draw_prompt(Style(shots=2), problems, 1).examples
-    assert prompt.examples != generator.draw_prompt(Style(shots=3), problems, 2).examples
+    prompt = generator.draw_prompt(Style(shots=3), problems, 1, trained=False)
+    assert prompt == generator.draw_prompt(Style(shots=3), problems[::-1], 1, trained=False), (
+        "the order of the problems is no matter"
+    )
+    assert prompt.examples[:3] == generator.draw_prompt(Style(shots=2), problems, 1, trained=False).examples
+    assert prompt.examples != generator.draw_prompt(Style(shots=3), problems, 2, trained=False).examples
     with pytest.raises(UserError, match="3 examples are asked, and one more to choose from, but 3 problems"):
-        generator.draw_prompt(Style(shots=3), problems[:3], 1)
+        generator.draw_prompt(Style(shots=3), problems[:3], 1, trained=False)
     encoder = Encoder(build(), prompt)
     text = encoder.tokenizer.decode(encoder.prompt_ids(tiny.problem(30), shots=True))
     first = prompt.examples[0]

@@ -109,5 +109,6 @@ def test_summary():
     rows = [sample.model_copy(update={"correct": ok, "finish": end}) for sample, ok, end in zip(
         group(0) + group(1), (True, False, False, False), ("stop", "stop", "stop", "length"), strict=True)]  # fmt: skip
     assert samples.summary(rows) == {
-        "problems": 2, "samples": 4, "pass_at_1": 0.25, "pass_at_n": 0.5, "finished": 0.75, "tokens": 28, "mean_tokens": 7,
+        "problems": 2, "samples": 4, "pass_at_1": 0.25, "pass_at_n": 0.5, "finished": 0.75, "answered": 1.0,
+        "tokens": 28, "mean_tokens": 7,
     }  # fmt: skip

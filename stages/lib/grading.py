@@ -31,41 +31,51 @@ Solutions = tuple[Problem, Sequence[str | None]]
 T = TypeVar("T")
 
 
-def grade(problem: Problem, texts: Sequence[str | None]) -> list[Grade]:
-    """A Grade for each solution; None stands for one that was cut off, which has no answer."""
-    (grades,) = grade_ahead([(problem, texts)])
+def grade(problem: Problem, texts: Sequence[str | None], marked: bool = False) -> list[Grade]:
+    """A Grade for each solution; None stands for one that was cut off, which has no answer. marked: see `extract`."""
+    (grades,) = grade_ahead([(problem, texts)], marked)
     return grades
 
 
-def grade_ahead(solutions: Iterable[Solutions], ahead: int = AHEAD) -> Iterator[list[Grade]]:
+def grade_ahead(solutions: Iterable[Solutions], marked: bool = False, ahead: int = AHEAD) -> Iterator[list[Grade]]:
     """`grade` for each problem and its texts, in order. Programs run while the next solutions are being made: up to
     `ahead` problems are taken before the first is done. Raises UserError for a code problem without tests, and where
     this machine has no sandbox."""
-    for (problem, found, right), verdicts in run_ahead(map(_start, solutions), ahead):
+    for (problem, found, right), verdicts in run_ahead(map(partial(_start, marked), solutions), ahead):
         if problem.answer_type == "code":
             right = {answer: verdicts[name].passed for answer, name in right.items()}
         yield [Grade(answer, right.get(answer, False), answer == answers.NONE) for answer in found]
 
 
-def grade_each(items: Iterable[T], solutions: Callable[[T], Solutions]) -> Iterator[tuple[T, list[Grade]]]:
+def grade_each(
+    items: Iterable[T], solutions: Callable[[T], Solutions], marked: bool
+) -> Iterator[tuple[T, list[Grade]]]:
     """Each item with the grades of what `solutions` makes of it, in order; ahead, as `grade_ahead` does."""
     kept, graded = tee(items)
-    return zip(kept, grade_ahead(map(solutions, graded)), strict=True)
+    return zip(kept, grade_ahead(map(solutions, graded), marked), strict=True)
 
 
-def extract(problem: Problem, text: str | None) -> str | None:
-    """The answer that a solution gives: of a code problem, a program that can be run."""
+def extract(problem: Problem, text: str | None, marked: bool = False) -> str | None:
+    """The answer that a solution gives: of a code problem, a program that can be run.
+
+    marked: an answer counts only where the solution says that it is one (after `####`, in a box, after "the answer is"),
+    or is nothing else. Without, it may be the last number of a solution that broke off.
+    """
     if text is None:
         return None
     if problem.answer_type == "code":
         return programs.extract(text, problem.question, (problem.tests or {}).get("entry_point"))
+    if marked and not answers.marked(text, problem.answer_type):
+        return None
     return answers.extract(text, problem.answer_type)
 
 
-def _start(solutions: Solutions) -> tuple[tuple[Problem, list[str | None], dict], dict[str, Callable[[], Verdict]]]:
+def _start(
+    marked: bool, solutions: Solutions
+) -> tuple[tuple[Problem, list[str | None], dict], dict[str, Callable[[], Verdict]]]:
     """The answers of a problem's solutions; which are right, or the names of the jobs that tell."""
     problem, texts = solutions
-    found = [extract(problem, text) for text in texts]
+    found = [extract(problem, text, marked) for text in texts]
     distinct = sorted({answer for answer in found if answer is not None})
     if problem.answer_type != "code":
         pairs = [(problem.answer, answer) for answer in distinct]

@@ -47,9 +47,15 @@ class Shot(Params):
 
 class Prompt(Style):
     """A prompt with its examples, as a generator is asked and as prompt.json keeps it: one more than `shots`, for problems
-    that are examples themselves."""
+    that are examples themselves.
+
+    marked: whether an answer counts only where the solution marks it. So it is where the form is known to the model, by
+    training on gold solutions, by examples or by the instruction: a solution that breaks off then has no answer, whatever
+    number comes last in it.
+    """
 
     examples: list[Shot] = []
+    marked: bool = False
 
     @property
     def separator(self) -> str:

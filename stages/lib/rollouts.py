@@ -88,7 +88,7 @@ def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, m
             request = requests[drawn[0]]
             return request.problem, _texts(request, drawn[1], encoder)
 
-        for (i, draws), grades in grading.grade_each(stream, solutions):
+        for (i, draws), grades in grading.grade_each(stream, solutions, encoder.prompt.marked):
             replies[i] = Reply([grade.correct for grade in grades], sum(len(draw.ids) for draw in draws))
         return [reply for reply in replies if reply]
 
