@@ -131,6 +131,42 @@ def test_the_final_answer_is_found(text, answer_type, answer):
     assert extract(text, answer_type) == answer
 
 
+MARKED = [
+    ("4 + 2 = 6\n#### 6", "number"), ("so <<<6>>> it is", "number"), (r"so \boxed{6}.", "number"),
+    ("The answer is 6. Right.", "number"), ("Answer: 6", "integer"), ("A: 6", "number"),
+    ("6", "number"), ("$6.", "number"), ("6 km", "number"), ("3 1/2 cups", "number"), ("6%", "number"),
+    ("B", "choice"), ("(b).", "choice"), ("The answer is (B), as A is not.", "choice"),
+    ("No.", "boolean"), ("So the answer is no.", "boolean"), ("Answer: the second door", "text"), ("red", "text"),
+    (r"\frac{\pi}{2}", "latex"), ("x = 5", "latex"), (r"\text{Evelyn}", "latex"), ("$6$", None),
+    ("5 of 7\n#### N/A", "number"), ("It cannot be determined.", "number"), ("N/A", "latex"),
+    ("A price is missing. So the answer cannot be determined.", "choice"), ("```\nprint(6)\n```", "code"),
+]  # fmt: skip
+UNMARKED = [
+    ("We know Oli has 15.\nRight.\n", "number"), ("4 + 2 = 6", "number"), ("It is 6", "number"), ("6 of them", "number"),
+    ("15\n15", "number"), ("5 apples were eaten", "number"), ("The answer is beyond me. 6", "number"), ("", "number"),
+    ("#### \n", "number"), (None, "number"),
+    ("B. Since the rest is older.", "choice"), ("It must be B", "choice"), ("(B) Paris", "choice"),
+    ("The answer is B or C.", "choice"), ("No, it is not.", "boolean"), ("That is true", "boolean"),
+    ("not true", "boolean"), (r"Hence $x = 5$ and so on", "latex"), ("x = 5\ny = 6", "latex"), ("It leaves at 5", None),
+    ("the ball rolls left", "text"), ("It cannot be determined yet, but it is 5", "number"), ("", "code"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verdict, cases", [(True, MARKED), (False, UNMARKED)])
+def test_an_answer_is_marked_or_all_there_is(verdict, cases):
+    assert [case for case in cases if answers.marked(*case) != verdict] == []
+
+
+@given(
+    st.lists(
+        st.sampled_from(["we", "know", "6", "B", "(C)", "no", "true", "x", "=", "$y$", "has", ",", "."]), min_size=2
+    ),
+    st.sampled_from(["number", "integer", "choice", "boolean", "latex", None, "text"]),
+)
+def test_words_without_a_mark_are_never_marked(words, answer_type):
+    assert not answers.marked("so " + " ".join(words) + " it goes", answer_type)
+
+
 def nested(depth):
     return st.recursive(
         st.text("xy+12", max_size=3),

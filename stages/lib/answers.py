@@ -79,6 +79,7 @@ _LISTED = re.compile(  # between boxes of one list: `and`, `, x =`, `papers and`
     r"|(?![^$]*\b(?:but|so|hence|then|thus)\b)[\s$\\A-Za-z{}()]{0,40}\b(?:and|or)\b[\s$}]*"
 )
 _LIST_WORD = re.compile(r"\\(?:text|mbox|textrm)\s*\{\s*,?\s*(?:and|or)\s*\}|\s+(?:and|or)\s+")
+_LETTER_ALONE = re.compile(r"[(\[]?([A-Za-z])[)\].:,]*")
 _LEADING = re.compile(  # of a statement: `(b) Paris`, `option B`, `B, because`
     r"(?:(?:(?i:either|option|choice|letter)) )?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z](?![\w'’])|[a-z](?=[).:,]|$)))"
 )
@@ -112,7 +113,7 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
         return None
     if answer_type == "code":
         return programs.extract(text)
-    text = _own(re.sub(r"[ \t\r\f\v]+", " ", text[-WINDOW:].replace("\0", "")).strip())
+    text = _tidied(text)
     if _ABSTAINING.search(text) and _abstained(text):
         return NONE
     read = {
@@ -124,6 +125,17 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
             break
         text, found = found, read(found)
     return found if found and len(found) <= LONGEST else None
+
+
+def marked(text: str | None, answer_type: str | None = None) -> bool:
+    """Whether `extract` finds an answer that the text marks, or that is all of the text.
+
+    A last number, a leading letter or a last truth word in a longer text is one that it only happens to contain.
+    """
+    if extract(text, answer_type) is None:
+        return False
+    text = _tidied(text)
+    return answer_type == "code" or bool(_marked(text)) or _alone(text, answer_type) or _abstained(text)
 
 
 def equal(gold: str | None, pred: str | None, answer_type: str | None = None, tolerance: float = 0.0) -> bool:
@@ -289,7 +301,23 @@ def _abstained(text: str) -> bool:
     return any(_ABSENT.fullmatch(one) for one in said)
 
 
+def _alone(text: str, answer_type: str | None) -> bool:
+    """Whether a text is an answer and no more: `B`, `No.`, `72 km`, `x = 5`."""
+    if answer_type == "choice":
+        return bool(_LETTER_ALONE.fullmatch(_bare(text)))
+    if answer_type == "boolean":
+        return bool(re.fullmatch(r"\W*(?:yes|no|true|false)\W*", text, re.I))
+    if "\n" in text or len(re.findall("[A-Za-z]{2,}", _COMMAND.sub(" ", text))) > 1:
+        return False
+    return answer_type not in ("number", "integer") or numerals.read(text) is not None
+
+
 # Extraction, by type. Each takes a text and gives what an answer of the type is in it.
+
+
+def _tidied(text: str) -> str:
+    """The end of a text, of its own, with single blanks."""
+    return _own(re.sub(r"[ \t\r\f\v]+", " ", text[-WINDOW:].replace("\0", "")).strip())
 
 
 def _own(text: str) -> str:
@@ -410,7 +438,7 @@ def _last(sentence: str) -> str | None:
 
 def _choice(text: str) -> str | None:
     """The one letter that is marked; if nothing is marked, the one that the text is, opens with, or names alone."""
-    if bare := re.fullmatch(r"[(\[]?([A-Za-z])[)\].:,]*", _bare(text)):
+    if bare := _LETTER_ALONE.fullmatch(_bare(text)):
         return bare[1].upper()
     marked = _marked(text)
     if marked:
