@@ -68,6 +68,7 @@ def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
     from stages.lib.native import NativeEngine
 
     def taught(name, problem):
+        run = tiny.execution(tmp_path / name, "generator", generator.Params(**SETTINGS))
         model = tiny.model("lfm2", len(TOKENIZER))
         examples = [gold.example(ENCODER, problem)] * 8
         training.train(run, training.Losses(model), examples, tiny.optimisation(epochs=60.0, lr=1e-2))

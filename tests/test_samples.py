@@ -44,6 +44,16 @@ def test_a_draw_becomes_a_graded_sample():
     assert (silent.answer, silent.correct, silent.tokens) == (None, False, 1)
 
 
+def test_where_answers_are_marked_a_solution_that_breaks_off_has_none():
+    """Its last number is right by chance, and must neither count nor vote."""
+    encoder, drawn = Letters(), [draw("We know 4.\nRight."), draw("2+2=4"), draw("4"), draw("The answer is 4.")]
+    ((*unmarked,),) = samples.graded([(problem(0), drawn)], encoder)
+    assert [sample.correct for sample in unmarked] == [True] * 4, "where no form was asked for, it is read"
+    encoder.prompt = Prompt(marked=True)
+    ((*found,),) = samples.graded([(problem(0), drawn)], encoder)
+    assert [(sample.answer, sample.correct) for sample in found] == [(None, False)] * 2 + [("4", True), ("4", True)]
+
+
 def group(i: int, n: int = 2) -> list[Sample]:
     return next(samples.graded([(problem(i), [draw("#### 4")] * n)], Letters()))
 
