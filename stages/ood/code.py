@@ -8,14 +8,14 @@ answers as the parent's does, the two are the same to the tests, and nothing is 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from stages.lib import judge, sets
 from stages.lib.judge import Verdict
+from stages.lib.lookahead import run_ahead
 from stages.lib.records import Problem
 from stages.lib.sandbox import Limits
 from stages.ood.operators import statement
@@ -55,8 +55,7 @@ def _judged(problems: Sequence[Problem]) -> dict[str, Verdict]:
     """id -> verdict. A program is run once for all statements that compare its answers alike."""
     keys = {problem.id: _key(problem) for problem in problems}
     distinct = {keys[problem.id]: problem for problem in problems}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        verdicts = dict(zip(distinct, threads.map(_verdict, distinct.values()), strict=True))
+    ((_, verdicts),) = run_ahead([(None, {key: partial(_verdict, each) for key, each in distinct.items()})])
     return {name: verdicts[key] for name, key in keys.items()}
 
 
