@@ -199,10 +199,12 @@ def quality(
             for name, (_, estimates) in zip(at, found, strict=True)
             if name in right
         ]
-        judged = label_audit.audit(cases, key)
-        numbers[method] = {"solutions": len(found), "completions": costs[method]} | (
-            {"f1": judged.f1, "steps_right": judged.steps} if judged else {}
-        )
+        judged = label_audit.audit(cases, key, decided=method != "mc_soft")
+        known = {"auc": "auc", "brier": "brier", "micro_f1": "micro_f1", "steps": "steps_right"}
+        figures = judged.plain() if judged else {}
+        numbers[method] = {"solutions": len(found), "completions": costs[method]} | {
+            known[name]: value for name, value in figures.items() if name in known
+        }
     return numbers
 
 
@@ -221,18 +223,18 @@ def audit(
     found = label_audit.against_truth(
         of, [right[one.problem.id, one.index] for one in of], outcomes, ns, seeds.key(run.seed, "labels", "audit")
     )
-    plain = [{"labels": row.kind, "n": row.n, "completions": row.completions, **row.audit._asdict()} for row in found]
+    plain = [{"labels": row.kind, "n": row.n, "completions": row.completions, **row.audit.plain()} for row in found]
     files.write_json(run.out / "audit.json", plain)
     note = f"{len(of)} solutions of {len({one.problem.id for one in of})} problems of dev whose truth is known.\n\n"
     files.write_text(run.out / "audit.md", note + label_audit.markdown(found))
     label_audit.draw(run.out / "audit.png", found, f"Step labels against the truth, {len(of)} solutions")
     if found:
-        header = ("labels", "N", "completions", "F1", "95% interval")
+        header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1")
         shown = [row for row in found if row.n in (0, largest)]
         charts.show(
             "Labels against the truth", header,
-            [(row.kind, str(row.n or ""), f"{row.completions:.1f}", f"{row.audit.f1:.3f}",
-              f"{row.audit.low:.3f} to {row.audit.high:.3f}") for row in shown],
+            [(row.kind, str(row.n or ""), f"{row.completions:.1f}", *label_audit.shown(row.audit.auc),
+              f"{row.audit.brier:.3f}", label_audit.shown(row.audit.micro_f1)[0]) for row in shown],
         )  # fmt: skip
 
 
