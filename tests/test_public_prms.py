@@ -125,6 +125,7 @@ def test_every_step_has_the_score_of_the_recipe(form):
 def test_one_at_a_time_and_order_change_nothing(form):
     verifier, _ = made(form)
     of = tiny.problem(3)
+    verifier.batch = 3
     together = verifier.step_scores(of, pool(of))
     assert verifier.step_scores(of, pool(of)[::-1]) == together[::-1]
     for sample, row in zip(pool(of), together, strict=True):

@@ -219,10 +219,10 @@ def draw(path: Path, rows: Sequence[Row], title: str) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, both = plt.subplots(1, 2, figsize=(11.4, 4.6), dpi=140)
+    figure, both = plt.subplots(1, 2, figsize=(12, 4.6), dpi=140)
     ns = sorted({row.n for row in rows if row.n})
-    panels = (("auc", "AUC of right against wrong steps"), ("micro_f1", "micro F1 of placed first errors"))
-    for axes, (figure_of, label) in zip(both, panels, strict=True):
+    panels = (("auc", "AUC of right against wrong steps", 0.5), ("micro_f1", "micro F1 of placed first errors", 0.0))
+    for axes, (figure_of, label, nothing) in zip(both, panels, strict=True):
         own = [(row.kind, row.n, found) for row in rows if (found := getattr(row.audit, figure_of))]
         for place, kind in enumerate(KINDS):
             line = sorted((n, found) for name, n, found in own if name == kind)
@@ -241,21 +241,16 @@ def draw(path: Path, rows: Sequence[Row], title: str) -> None:
                 )  # fmt: skip
         axes.set_xscale("log", base=2)
         axes.set_xticks(ns, [str(n) for n in ns])
-        axes.set_ylim(0, 1)
+        axes.set_ylim(nothing, 1.02)
         axes.set_xlabel("N, completions allowed after a step")
         axes.set_title(label, loc="left", fontsize=10)
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     if ns:
-        both[0].legend(
-            *both[0].get_legend_handles_labels(),
-            loc="center left",
-            bbox_to_anchor=(2.22, 0.5),
-            frameon=False,
-            fontsize=9,
-        )
+        handles = both[0].get_legend_handles_labels()  # all kinds have an AUC
+        both[1].legend(*handles, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
     figure.suptitle(title, x=0.045, ha="left", fontsize=11)
-    figure.subplots_adjust(left=0.045, right=0.79, top=0.86, bottom=0.12, wspace=0.12)
+    figure.subplots_adjust(left=0.045, right=0.8, top=0.86, bottom=0.12, wspace=0.12)
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     plt.close(figure)
