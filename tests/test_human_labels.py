@@ -172,9 +172,9 @@ def test_a_list_is_read_piece_by_piece(tmp_path, monkeypatch, chunk):
     path, values = tmp_path / "a.json", [bench(-1, True), -1, 12, "a ] \\", [], None, {"ки": [{}]}]
     for text in (json.dumps(values), json.dumps(values, indent=3, ensure_ascii=False)):
         path.write_text("\ufeff\n" + text + "\n", encoding="utf-8")
-        assert list(human_labels._listed(path)) == list(enumerate(values, 1))
+        assert list(human_labels.listed(path)) == list(enumerate(values, 1))
     path.write_text(" [ ] ")
-    assert list(human_labels._listed(path)) == []
+    assert list(human_labels.listed(path)) == []
 
 
 def test_steps_as_published_and_as_the_prompt_parts_them(tmp_path):

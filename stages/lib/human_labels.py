@@ -115,13 +115,13 @@ def read_math_shepherd(path: Path, prompt: Prompt | None = None) -> Iterator[Lab
 
 def read_processbench(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
     """One sample a row. Raises UserError when the file is not one JSON list."""
-    return _read(path, _listed(Path(path)), _ProcessBench, _processbench, prompt)
+    return _read(path, listed(Path(path)), _ProcessBench, _processbench, prompt)
 
 
 READERS = {"prm800k": read_prm800k, "math_shepherd": read_math_shepherd}  # of what a process verifier can be trained on
 
 
-def _listed(path: Path) -> Iterator[tuple[int, Any]]:
+def listed(path: Path) -> Iterator[tuple[int, Any]]:
     """(place from 1, value) of a JSON list, read piece by piece."""
     decoder, text, ended = json.JSONDecoder(), "", False
     try:
