@@ -23,6 +23,7 @@ Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16 and about 1 GB more for a batch of
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ class PublicPRM:
         aggregation: str = "min",
     ):
         self.name, self.model, self.layout = name, model.eval(), layout
-        self.head, self.right, self.aggregation = head.float().eval(), right, aggregation
+        self.head, self.right, self.aggregation = copy.deepcopy(head).float().eval(), right, aggregation
         self.split: Callable[[str], Sequence[str]] = steps_of
         self.batch = 8
 
