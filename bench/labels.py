@@ -98,15 +98,15 @@ def main() -> None:
     for name, (completions, found) in rows.items():
         print(
             f"{name:26} {completions:7,} completions   precision {found.precision:.3f}   recall {found.recall:.3f}   "
-            f"F1 {found.f1:.3f} ({found.low:.3f} to {found.high:.3f})"
+            f"micro F1 {found.micro_f1.value:.3f} ({found.micro_f1.low:.3f} to {found.micro_f1.high:.3f})"
         )
     figures = {
         "ratio": full / max(1, cost),
-        "f1": rows["ours"][1].f1,
-        "f1_full": rows["full, hard"][1].f1,
+        "f1": rows["ours"][1].micro_f1.value,
+        "f1_full": rows["full, hard"][1].micro_f1.value,
         "ratio_shared": full_shared.completions / max(1, cost),
         "ratio_search": full / max(1, cost_alone),
-        "f1_search": rows["binary search alone"][1].f1,
+        "f1_search": rows["binary search alone"][1].micro_f1.value,
         "seconds": seconds,
         "seconds_full": seconds_full,
         "solutions": len(solutions),

@@ -1,8 +1,9 @@
 """labels: is each step of a solution right? By exact truth where a program knows it, and by Monte Carlo.
 
-Reads data/generator/{model, prompt.json} (the completer, unless another is named), data/samples/{verifier,dev}.parquet and
-data/benchmarks/{verifier,dev}.jsonl. Writes data/labels/{verifier,dev}.parquet and the audit of Monte-Carlo labels against
-the truth: audit.json, audit.md, audit.png.
+Reads data/generator/{model, prompt.json} (the completer, unless another is named), data/samples/{verifier,dev}.parquet,
+data/benchmarks/{verifier,dev,test}.jsonl and what `imported` names in data/raw/labels/. Writes data/labels/{verifier,dev}.
+parquet, what was imported (imported/{problems.jsonl, samples.parquet, labels.parquet}), and the audit of Monte-Carlo
+labels against the truth: audit.json, audit.md, audit.png.
 
 Math-Shepherd (Wang et al. 2023, arXiv 2312.08935) completes a solution N times from every step and calls the step right if
 one completion (hard), or to the share that (soft), reaches the answer; OmegaPRM (Luo et al. 2024, arXiv 2406.06592) finds
@@ -16,6 +17,7 @@ read off them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,7 +41,15 @@ Method = Literal["exact", "mc_hard", "mc_soft", "binary_search"]
 Labels = dict[str, list[tuple[Solution, list[Estimate]]]]  # by method
 
 
+class Imported(params.Params):
+    """Files of published labels, or patterns of them, in data/raw/labels/ (stages/lib/imported_labels.py)."""
+
+    prm800k: list[str]
+    math_shepherd: list[str]
+
+
 class Params(params.Params):
+    imported: Imported  # what prm.labels: imported trains on, in place of this pipeline's samples and labels
     methods: list[Method] = Field(min_length=1)
     completer: str = Field(min_length=1)  # folder of the model that completes prefixes
     engine: Literal["native", "vllm"]
@@ -189,10 +199,12 @@ def quality(
             for name, (_, estimates) in zip(at, found, strict=True)
             if name in right
         ]
-        judged = label_audit.audit(cases, key)
-        numbers[method] = {"solutions": len(found), "completions": costs[method]} | (
-            {"f1": judged.f1, "steps_right": judged.steps} if judged else {}
-        )
+        judged = label_audit.audit(cases, key, decided=method != "mc_soft")
+        known = {"auc": "auc", "brier": "brier", "micro_f1": "micro_f1", "steps": "steps_right"}
+        figures = judged.plain() if judged else {}
+        numbers[method] = {"solutions": len(found), "completions": costs[method]} | {
+            known[name]: value for name, value in figures.items() if name in known
+        }
     return numbers
 
 
@@ -211,18 +223,18 @@ def audit(
     found = label_audit.against_truth(
         of, [right[one.problem.id, one.index] for one in of], outcomes, ns, seeds.key(run.seed, "labels", "audit")
     )
-    plain = [{"labels": row.kind, "n": row.n, "completions": row.completions, **row.audit._asdict()} for row in found]
+    plain = [{"labels": row.kind, "n": row.n, "completions": row.completions, **row.audit.plain()} for row in found]
     files.write_json(run.out / "audit.json", plain)
     note = f"{len(of)} solutions of {len({one.problem.id for one in of})} problems of dev whose truth is known.\n\n"
     files.write_text(run.out / "audit.md", note + label_audit.markdown(found))
     label_audit.draw(run.out / "audit.png", found, f"Step labels against the truth, {len(of)} solutions")
     if found:
-        header = ("labels", "N", "completions", "F1", "95% interval")
+        header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1")
         shown = [row for row in found if row.n in (0, largest)]
         charts.show(
             "Labels against the truth", header,
-            [(row.kind, str(row.n or ""), f"{row.completions:.1f}", f"{row.audit.f1:.3f}",
-              f"{row.audit.low:.3f} to {row.audit.high:.3f}") for row in shown],
+            [(row.kind, str(row.n or ""), f"{row.completions:.1f}", *label_audit.shown(row.audit.auc),
+              f"{row.audit.brier:.3f}", label_audit.shown(row.audit.micro_f1)[0]) for row in shown],
         )  # fmt: skip
 
 
@@ -270,6 +282,25 @@ def share(
             parts.append(run, name, drawn(run, mine, name, complete))
 
 
+def imported(run: Execution[Params], prompt: Prompt) -> dict[str, dict[str, int]]:
+    """Write what was published elsewhere in our form; the counts of each format."""
+    from stages.lib import imported_labels
+
+    held_out = [
+        problem
+        for name in ("dev", "test")
+        for problem in records.read_problems(run.data("benchmarks", f"{name}.jsonl"))
+    ]
+    found = imported_labels.read(run.root, run.params.imported.model_dump(), prompt, held_out)
+    for line in found.reasons:
+        print(f"labels: warning: {line}", file=sys.stderr)
+    out = run.out / "imported"
+    records.write_problems(out / "problems.jsonl", found.problems)
+    records.write_samples(out / "samples.parquet", found.samples)
+    records.write_labels(out / "labels.parquet", found.labels)
+    return found.counts
+
+
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import engines, parts, rollouts
     from stages.lib.encoding import Encoder
@@ -288,6 +319,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     samples = {name: pools(run.data("samples", f"{name}.parquet"), problems[name]) for name in SETS}
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
     prompt = Prompt.read(run.data("generator", "prompt.json"))
+    published = (
+        imported(run, prompt) if run.is_main else {}
+    )  # first: a file that can't be read is told before the hours
     wanted = {name: chosen(problems[name][: first[name]], samples[name], run.params, prompt) for name in SETS}
     share(run, wanted, load)
     state.wait_for_everyone()
@@ -295,7 +329,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         return {}
     metrics = {name: labelled(run, name, problems[name], samples[name], wanted[name], prompt) for name in SETS}
     run.count(tokens=sum(each["tokens"] for each in metrics.values()))
-    return metrics
+    return metrics | ({"imported": published} if published else {})
 
 
 def main() -> None:

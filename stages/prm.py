@@ -1,11 +1,12 @@
 """Stage prm: the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
 
 Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
-data/samples/{verifier,dev}.parquet, data/labels/{verifier,dev}.parquet and
+data/samples/{verifier,dev}.parquet, data/labels/{verifier.parquet, dev.parquet, imported} and
 data/benchmarks/{verifier,dev}.jsonl; writes data/prm/{model, history.csv, metrics.json}. It learns, at the last token of
 every step, whether all is right so far, by the labels of one method (`labels`); at the end of the solution it learns the
-outcome. How step scores become one score is chosen on dev among `aggregations`, by AUC
-within a problem, and kept in model/verifier.json; stage scores stores the step scores themselves.
+outcome. With `labels: imported` problems, solutions and labels are published ones. How step scores become one score is
+chosen on dev among `aggregations`, by AUC within a problem, and kept in model/verifier.json; stage scores stores the
+step scores themselves.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.prm
 """
@@ -22,14 +23,14 @@ from stages.lib.execution import Execution, run
 from stages.lib.optimisation import Optimisation
 
 if TYPE_CHECKING:
-    from stages.lib.records import Sample, StepLabel
+    from stages.lib.records import Problem, Sample, StepLabel
 
 Labels = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
 
 
 class Params(Optimisation):
     start: Literal["generator", "base"]  # the model that it starts from
-    labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "human"]  # method of the step labels to learn from
+    labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "imported"]  # the step labels to learn from
     form: Literal["head", "words"]  # a scalar head, or two words of the vocabulary
     words: list[str] = Field(max_length=2)  # [right, wrong]: what `words` reads, and what a head starts from; []: at 0
     mark: str  # what follows every step when it is read, as in work marked by a teacher; "" for nothing
@@ -50,10 +51,10 @@ class Params(Optimisation):
 
 
 def by_sample(labels: list[StepLabel], method: str) -> Labels:
-    """The values of one method."""
+    """The values of one method; imported: of all that there are."""
     found: Labels = {}
     for label in labels:
-        if label.method == method:
+        if method in (label.method, "imported"):
             found.setdefault((label.problem_id, label.index), {})[label.step] = label.value
     return found
 
@@ -70,8 +71,30 @@ def chosen(samples: list[Sample], labels: Labels, params: Params) -> list[Sample
             first.setdefault((sample.problem_id, which), sample)
     pools = list(by_problem(first.values()).values())
     if params.mixed_only:
-        pools = [pool for pool in pools if len({sample.correct for sample in pool}) == 2]
+        pools = [pool for pool in pools if len({sample.correct for sample in pool} - {None}) == 2]
     return [sample for pool in pools for sample in pool]
+
+
+def material(run: Execution[Params]) -> tuple[dict[str, Problem], list[Sample], Labels]:
+    """Problems, samples and labels to learn from: the pipeline's own, or what was published. Raises UserError for none."""
+    from stages.lib import records
+    from stages.lib.errors import UserError
+
+    method = run.params.labels
+    if method == "imported":
+        folder = run.data("labels", "imported")
+        files = folder / "problems.jsonl", folder / "samples.parquet", folder / "labels.parquet"
+        remedy = "name files of published labels in labels.imported"
+    else:
+        files = (
+            run.data("benchmarks", "verifier.jsonl"), run.data("samples", "verifier.parquet"),
+            run.data("labels", "verifier.parquet"),
+        )  # fmt: skip
+        remedy = "set prm.labels to a method that stage labels makes for these problems"
+    labels = by_sample(records.read_labels(files[2]), method)
+    if not labels:
+        raise UserError(f"{files[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
+    return {problem.id: problem for problem in records.read_problems(files[0])}, records.read_samples(files[1]), labels
 
 
 def step_auc(steps: Mapping[tuple[str, int], list[float]], labels: Labels) -> float | None:
@@ -98,40 +121,36 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib.verifiers import scores_of
 
     params = run.params
-    problems = {
-        split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
-        for split in ("verifier", "dev")
-    }
-    labels = {
-        split: by_sample(records.read_labels(run.data("labels", f"{split}.parquet")), params.labels)
-        for split in ("verifier", "dev")
-    }
-    if not labels["verifier"]:
-        raise UserError(
-            f"data/labels/verifier.parquet: no step has a label of method {params.labels!r}; set prm.labels to a method "
-            f"that stage labels makes for these problems"
-        )
-    samples = chosen(records.read_samples(run.data("samples", "verifier.parquet")), labels["verifier"], params)
+    problems, samples, labels = material(run)
+    samples = chosen(samples, labels, params)
     if not samples:
         raise UserError(
-            "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
+            "prm: no solution to train on; raise benchmarks.sizes.verifier or samples_per_problem, or mixed_only: false"
         )
     path = run.data(params.start, "model")
     encoder = Encoder.load(path, run.data("generator", "prompt.json"))
     model = models.adapted(models.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     verifier = StepVerifier("prm", model, encoder, params.form, params.words, params.mark)
-    examples, known = [], 0
+    examples, known, too_long, longest = [], 0, 0, model.config.max_position_embeddings
     for sample in samples:
-        steps = labels["verifier"].get((sample.problem_id, sample.index), {})
-        read, right = verifier.read(problems["verifier"][sample.problem_id], sample), bool(sample.correct)
-        examples.append(example(read, steps, right, params.past_error, lm=params.lm_weight > 0 and right))
+        steps, right = labels.get((sample.problem_id, sample.index), {}), sample.correct
+        read = verifier.read(problems[sample.problem_id], sample)
+        if len(read.ids) > longest:
+            too_long += 1
+            continue
+        examples.append(example(read, steps, right, params.past_error, lm=params.lm_weight > 0 and bool(right)))
         known += len(steps)
+    if not examples:
+        raise UserError(f"prm: every solution is longer than the {longest} tokens that the model reads")
     history = training.train(
         run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
     )
+    dev = {problem.id: problem for problem in records.read_problems(run.data("benchmarks", "dev.jsonl"))}
+    truths = records.read_labels(run.data("labels", "dev.parquet"))  # of dev nothing is imported
+    truths = by_sample(truths, "exact" if params.labels == "imported" else params.labels)
     pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
-    found = scores_of(run, verifier, problems["dev"], pools)
+    found = scores_of(run, verifier, dev, pools)
     steps = {name: [score.step_scores for score in found[name]] for name in pools}
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
     verifier.aggregation, areas = aggregation.choose(list(steps.values()), correct, params.aggregations)
@@ -144,7 +163,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         verifier.save(run.out / "model")
         files.write_text(run.out / "history.csv", history.csv())
     return {
-        "samples": len(samples),
+        "samples": len(examples),
+        **({"too_long": too_long} if too_long else {}),
         "labels": known,
         "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),
         "steps": len(history.rows),
@@ -154,7 +174,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         "dev": {
             "auc": areas[verifier.aggregation],
             "auc_by_aggregation": areas,
-            "step_auc": step_auc(by_key, labels["dev"]),
+            "step_auc": step_auc(by_key, truths),
             "brier": scorecard.brier(flat, truth) if flat else None,
             "ece": scorecard.calibration_error(flat, truth) if flat else None,
         },

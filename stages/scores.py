@@ -1,29 +1,41 @@
 """Stage scores: every sample of dev, test, ood and aime, scored by every verifier.
 
-Reads data/{orm,prm,genrm}/model, data/generator/prompt.json, data/samples/{dev,test,ood,aime}.parquet and their problems;
-writes data/scores/{dev,test,ood,aime}.parquet and metrics.json: weights, AUC within a problem, calibration, correlation of
-score and length, how often the lowest step is the last. Solutions of a problem that are equal word for word are scored
-once. Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.
+orm prm genrm   what the stages of these names trained
+base_prm        the untrained base read in the trained process verifier's form: its words, mark and aggregation
+base_genrm      the untrained base asked the generative verifier's question, with no rationale
+others          published models, as `published` describes them (stages/lib/public_prms.py)
+
+Reads data/{base,orm,prm,genrm}/model, data/raw/verifiers, data/generator/prompt.json,
+data/samples/{dev,test,ood,aime}.parquet and their problems; writes data/scores/{dev,test,ood,aime}.parquet and
+metrics.json: weights, AUC within a problem, calibration, correlation of score and length, how often the lowest step is
+the last. Solutions of a problem that are equal word for word are scored once. One verifier is in memory at a time.
+Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.scores
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.lib import sets
+from stages.lib.aggregation import Name
 from stages.lib.execution import Execution, run
 from stages.lib.params import Params as Strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from stages.lib.prompts import Prompt
     from stages.lib.records import Problem, Sample, Score
     from stages.lib.verifiers import Verifier
+
+
+OWN = ("orm", "prm", "genrm", "base_prm", "base_genrm")
 
 
 class Generative(Strict):
@@ -36,27 +48,102 @@ class Generative(Strict):
     rows: int = Field(ge=16)  # rationales drawn at a time; changes speed and memory, none of them
 
 
+class Published(Strict):
+    """A verifier that others have published: a folder in data/raw/verifiers/, or a hub repository at a commit."""
+
+    form: Literal["classes", "words", "separator", "reward"]
+    path: str | None = Field(default=None, pattern=r"^data/raw/verifiers/[^/.][^/]*$")
+    repo: str | None = None
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    tag: str | None = None  # what follows every step; the form's own without
+    good: str | None = None  # of the form `words`
+    bad: str | None = None
+    aggregation: Name | None = None  # of step scores; the form's own without
+    batch: int = Field(default=8, ge=1)  # solutions in a forward pass; changes speed and memory alone
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Published:
+        if (self.path is None) == (self.repo is None) or (self.repo is None) != (self.revision is None):
+            raise ValueError("must have path, or repo and revision (a full commit hash, since a branch moves)")
+        return self
+
+
 class Params(Strict):
-    verifiers: list[Literal["orm", "prm", "genrm"]] = Field(min_length=1)
+    verifiers: list[str] = Field(min_length=1)
+    published: dict[str, Published]  # by name
     dtype: Literal["float32", "bfloat16"]
     genrm: Generative
 
+    @model_validator(mode="after")
+    def _known(self) -> Params:
+        for name in self.published:
+            if name in OWN or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"published {name!r}: a name has small letters, digits and _, and is none of {', '.join(OWN)}"
+                )
+        known = [*OWN, *self.published]
+        for name in self.verifiers:
+            if name not in known:
+                raise ValueError(
+                    f"verifiers must be of {', '.join(known)}, or described in scores.published, not {name!r}"
+                )
+        if len(set(self.verifiers)) < len(self.verifiers):
+            raise ValueError(f"verifiers must differ, not {', '.join(self.verifiers)}")
+        return self
 
-def load(run: Execution[Params], name: str, device: Any) -> Verifier:
-    """The verifier that a stage saved, on a device."""
+
+def folder(run: Execution[Params], name: str) -> Path:
+    """Where a verifier's model is; one of the hub is downloaded. Raises UserError for one that cannot be read."""
+    from stages.lib import models
+    from stages.lib.errors import UserError
+
+    if how := run.params.published.get(name):
+        if how.repo:
+            return models.snapshot(how.repo, how.revision)
+        if not (run.root / how.path).is_dir():
+            raise UserError(
+                f"scores.published.{name}: {how.path} is not a folder; data/raw/verifiers/README.md says what goes there"
+            )
+        return run.root / how.path
+    if name == "base_prm" and not trained_prm(run)["words"]:
+        raise UserError(
+            "scores.verifiers: base_prm is read by the words of prm.words, which are []; set two, or leave base_prm out"
+        )
+    return run.data("base" if name.startswith("base_") else name, "model")
+
+
+def trained_prm(run: Execution[Params]) -> dict[str, Any]:
+    """The form in which the trained process verifier reads."""
+    import json
+
+    return json.loads((run.data("prm", "model") / "verifier.json").read_text(encoding="utf-8"))
+
+
+def load(run: Execution[Params], name: str, path: Path, prompt: Prompt) -> Verifier:
+    """The verifier of this name in a folder."""
+    from stages.lib import models, public_prms
+    from stages.lib.encoding import Encoder
     from stages.lib.generative import GenerativeVerifier, Sampling
     from stages.lib.stepwise import StepVerifier
     from stages.lib.verifiers import ScalarVerifier
 
-    path, dtype = run.data(name, "model"), run.params.dtype
+    dtype, asked = run.params.dtype, Sampling(**run.params.genrm.model_dump(), seed=run.seed)
+    if how := run.params.published.get(name):
+        options = how.model_dump(include={"tag", "good", "bad", "aggregation"}, exclude_none=True)
+        verifier = public_prms.load(how.form, path, name, dtype, **options)
+        verifier.batch = how.batch
+        if how.form != "reward":
+            verifier.split = prompt.split
+        return verifier
+    if name in ("orm", "prm"):
+        return {"orm": ScalarVerifier, "prm": StepVerifier}[name].load(path, dtype)
     if name == "genrm":
-        asked = Sampling(**run.params.genrm.model_dump(), seed=run.seed)
-        verifier = GenerativeVerifier.load(path, asked, dtype)
-    else:
-        verifier = {"orm": ScalarVerifier, "prm": StepVerifier}[name].load(path, dtype)
-        verifier.head.to(device)
-    verifier.model.to(device)
-    return verifier
+        return GenerativeVerifier.load(path, asked, dtype)
+    model, encoder = models.load_causal_lm(path, dtype), Encoder.load(path, run.data("generator", "prompt.json"))
+    if name == "base_genrm":
+        return GenerativeVerifier(name, model, encoder, asked._replace(mode="direct"))
+    facts = trained_prm(run)  # a head that starts from words reads as they do, until it is trained
+    return StepVerifier(name, model, encoder, "words", facts["words"], facts["mark"], facts["aggregation"])
 
 
 def scored(verifier: Verifier, problem: Problem, samples: list[Sample]) -> list[Score]:
@@ -69,10 +156,10 @@ def scored(verifier: Verifier, problem: Problem, samples: list[Sample]) -> list[
 
 
 def all_scored(
-    run: Execution[Params], name: str, verifier: Verifier, pools: list[tuple[Problem, list[Sample]]], what: str
+    run: Execution[Params], verifier: Verifier, pools: list[tuple[Problem, list[Sample]]], what: str
 ) -> Iterator[list[Score]]:
     """The scores of each problem, in any order."""
-    if name == "genrm":
+    if hasattr(verifier, "score_many"):
         yield from run.progress(verifier.score_many(pools), len(pools), what)
     else:
         for problem, samples in run.progress(pools, len(pools), what):
@@ -98,25 +185,28 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     prompt = Prompt.read(run.data("generator", "prompt.json"))
     state = parts.joined(run)
-    verifiers = {name: load(run, name, state.device) for name in run.params.verifiers}
-    metrics: dict[str, Any] = {
-        name: {"parameters": models.parameters(verifier.model)} for name, verifier in verifiers.items()
-    }
+    names, samples = run.params.verifiers, {}
+    folders = {name: folder(run, name) for name in names}  # what is missing is told before anything is scored
     for split in sets.SCORED:
-        problems = {problem.id: problem for problem in sets.problems(run, split)}
-        pools = records.by_problem(records.read_samples(run.data("samples", f"{split}.parquet")))
-        for name, verifier in verifiers.items():
-            what = f"{name}-{split}"
+        samples[split] = records.by_problem(records.read_samples(run.data("samples", f"{split}.parquet")))
+    metrics: dict[str, Any] = {}
+    for name in names:
+        verifier = load(run, name, folders[name], prompt).to(state.device)
+        metrics[name] = {"parameters": models.parameters(verifier.model)}
+        for split, pools in samples.items():
+            what, problems = f"{name}-{split}", {problem.id: problem for problem in sets.problems(run, split)}
             ids = parts.mine(run, list(pools), parts.finished(run.checkpoints, what, records.Score))
             own = [(problems[item], pools[item]) for item in ids]
-            parts.append(run, what, all_scored(run, name, verifier, own, what))
+            parts.append(run, what, all_scored(run, verifier, own, what))
             tokens = sum(sample.tokens for pool in pools.values() for sample in pool)
             run.count(tokens=tokens, flops=models.flops(verifier.model, tokens, training=False))
-        state.wait_for_everyone()
-        if run.is_main:
-            scores = {name: parts.merged(run, f"{name}-{split}", pools, records.Score) for name in verifiers}
+        del verifier
+    state.wait_for_everyone()
+    if run.is_main:
+        for split, pools in samples.items():
+            scores = {name: parts.merged(run, f"{name}-{split}", pools, records.Score) for name in names}
             records.write_scores(run.out / f"{split}.parquet", [score for each in scores.values() for score in each])
-            for name in verifiers:
+            for name in names:
                 metrics[name][split] = measured(pools, scores[name], prompt)
     return metrics
 

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from stages.benchmarks import duplicates, path, provenance, splits
+from stages.benchmarks import path, provenance, splits
 from stages.benchmarks.__main__ import Bundled, Params, build
+from stages.lib import duplicates
 from stages.lib.errors import UserError
 from stages.lib.records import Problem, Source
 

@@ -9,10 +9,17 @@ import pytest
 from stages.lib import human_labels
 from stages.lib.encoding import steps_of
 from stages.lib.errors import UserError
-from stages.lib.human_labels import Rejected, read_math_shepherd, read_prm800k, read_processbench
+from stages.lib.human_labels import Rejected
+from stages.lib.prompts import Prompt
 
 REAL = Path(os.environ.get("ASSAY_BENCHMARKS", "absent"))
 real = pytest.mark.skipif(not REAL.is_dir(), reason="ASSAY_BENCHMARKS names no folder of published benchmark files")
+
+
+def read(form: str, path: Path, **options):
+    """(what was taken, what was rejected)."""
+    found = list(getattr(human_labels, f"read_{form}")(path, **options))
+    return [[one for one in found if isinstance(one, Rejected) == so] for so in (False, True)]
 
 
 def jsonl(path: Path, *rows) -> Path:
@@ -37,7 +44,7 @@ def labels(one) -> list[tuple[int, float]]:
 
 def test_prm800k_has_its_path_and_what_stood_beside_it(tmp_path):
     row = path_of(rated(0, chosen=0), rated(-1, -1, human="by hand"), rated(-1, 1, 0, chosen=1))
-    (main, *beside), rejected = read_prm800k(jsonl(tmp_path / "a.jsonl", row))
+    (main, *beside), rejected = read("prm800k", jsonl(tmp_path / "a.jsonl", row))
     assert rejected == []
     assert steps_of(main.sample.text) == ["rated 0", "by hand", "rated 1"]
     assert labels(main) == [(0, 1.0), (2, 1.0)], "neutral is right; what a person wrote was not rated"
@@ -56,7 +63,7 @@ def test_prm800k_paths_that_end_in_an_error(tmp_path):
     found_error = path_of(rated(1, chosen=0), rated(-1, 1), finish="found_error")
     gave_up = path_of(rated(1, chosen=0), rated(-1, -1), rated(), finish="give_up", answer=None)
     solved = path_of({**rated(1, chosen=0), "completions": [{"text": "so\n\n# Answer\n\n4", "rating": 1}]})
-    taken, rejected = read_prm800k(jsonl(tmp_path / "a.jsonl", found_error, gave_up, solved))
+    taken, rejected = read("prm800k", jsonl(tmp_path / "a.jsonl", found_error, gave_up, solved))
     assert rejected == [] and len(taken) == 5
     assert labels(taken[0]) == [(0, 1.0), (1, 0.0)] and taken[0].sample.finish == "length"
     assert labels(taken[1]) == [(1, 1.0)] and labels(taken[2]) == [(0, 1.0), (1, 0.0)]
@@ -78,7 +85,7 @@ def test_prm800k_paths_that_end_in_an_error(tmp_path):
     ],
 )
 def test_prm800k_rows_that_do_not_align(tmp_path, row, reason):
-    taken, (rejected,) = read_prm800k(jsonl(tmp_path / "a.jsonl", row, path_of(rated(1, chosen=0))))
+    taken, (rejected,) = read("prm800k", jsonl(tmp_path / "a.jsonl", row, path_of(rated(1, chosen=0))))
     assert rejected.row == 1 and rejected.reason.startswith(reason), rejected.reason
     assert len(taken) == 1, "the other row is kept"
 
@@ -95,8 +102,8 @@ def shepherd(input=SHEPHERD, label=None, signs="+-", task="GSM8K") -> dict:
 
 
 def test_math_shepherd(tmp_path):
-    (one, other), rejected = read_math_shepherd(
-        jsonl(tmp_path / "a.jsonl", shepherd(), shepherd(signs="++", task="MATH"))
+    (one, other), rejected = read(
+        "math_shepherd", jsonl(tmp_path / "a.jsonl", shepherd(), shepherd(signs="++", task="MATH"))
     )
     assert rejected == []
     assert one.problem.question == "How many?" and one.problem.answer_type == "number"
@@ -126,7 +133,7 @@ def test_math_shepherd(tmp_path):
     ],
 )
 def test_math_shepherd_rows_that_do_not_align(tmp_path, row, reason):
-    taken, rejected = read_math_shepherd(jsonl(tmp_path / "a.jsonl", row))
+    taken, rejected = read("math_shepherd", jsonl(tmp_path / "a.jsonl", row))
     if reason is None:
         assert len(taken) == 1, "a step is numbered where its line begins"
     else:
@@ -141,7 +148,7 @@ def bench(label: int, correct: bool, steps=("one", "two\nlines", "three")) -> di
 def test_processbench(tmp_path):
     path = tmp_path / "gsm8k.json"
     path.write_text(json.dumps([bench(-1, True), bench(1, False), bench(2, True)]))
-    taken, rejected = read_processbench(path)
+    taken, rejected = read("processbench", path)
     assert rejected == []
     assert [labels(one) for one in taken] == [
         [(0, 1.0), (1, 1.0), (2, 1.0)], [(0, 1.0), (1, 0.0)], [(0, 1.0), (1, 1.0), (2, 0.0)]
@@ -151,7 +158,7 @@ def test_processbench(tmp_path):
     path.write_text(
         json.dumps([bench(3, False), bench(-1, False), bench(-2, False), bench(0, True, steps=["a", " "]), 5])
     )
-    taken, rejected = read_processbench(path)
+    taken, rejected = read("processbench", path)
     assert taken == [] and [row for row, _ in rejected] == [1, 2, 3, 4, 5]
     reasons = [reason for _, reason in rejected]
     assert reasons[0] == "its first wrong step is 3, but it has 3 steps"
@@ -159,18 +166,41 @@ def test_processbench(tmp_path):
     assert reasons[2].startswith("label: ") and "dictionary" in reasons[4]
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 16])
+def test_a_list_is_read_piece_by_piece(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(human_labels, "CHUNK", chunk)
+    path, values = tmp_path / "a.json", [bench(-1, True), -1, 12, "a ] \\", [], None, {"ки": [{}]}]
+    for text in (json.dumps(values), json.dumps(values, indent=3, ensure_ascii=False)):
+        path.write_text("\ufeff\n" + text + "\n", encoding="utf-8")
+        assert list(human_labels.listed(path)) == list(enumerate(values, 1))
+    path.write_text(" [ ] ")
+    assert list(human_labels.listed(path)) == []
+
+
+def test_steps_as_published_and_as_the_prompt_parts_them(tmp_path):
+    path = tmp_path / "gsm8k.json"
+    steps = [" one\n\ntwo ", "three\nfour"]
+    path.write_text(json.dumps([bench(1, False, steps=steps)]))
+    for prompt in (Prompt(), Prompt(steps="paragraphs")):
+        ((one,), _) = read("processbench", path, prompt=prompt)
+        assert one.steps == steps and one.name == "gsm8k-7", "nothing of a published step is changed"
+        assert len(prompt.split(one.sample.text)) == 2 and labels(one) == [(0, 1.0), (1, 0.0)]
+    assert one.sample.text == "one\ntwo\n\nthree\nfour\n\n"
+
+
 def test_files_of_another_form_are_refused(tmp_path):
     path = tmp_path / "a.json"
-    for text, words in (('{"a": 1}', "found dict"), ("[1", "not valid JSON")):
+    for text, words in (('{"a": 1}', "not a JSON list"), ("[1", "not valid JSON"), ("[1 2]", "neither goes on"),
+                        ("[1, 2]]", "neither goes on"), ("[1,]", "not valid JSON"), ("", "not a JSON list")):  # fmt: skip
         path.write_text(text)
         with pytest.raises(UserError, match=words):
-            read_processbench(path)
-    for read in (read_prm800k, read_math_shepherd):
+            read("processbench", path)
+    for form in ("prm800k", "math_shepherd"):
         path.write_text("[]\n")
         with pytest.raises(UserError, match=r"a\.json:1: found list"):
-            read(path)
+            read(form, path)
     with pytest.raises(UserError, match="cannot be read"):
-        read_processbench(tmp_path / "none.json")
+        read("processbench", tmp_path / "none.json")
 
 
 def checked(taken) -> None:
@@ -185,7 +215,7 @@ def checked(taken) -> None:
 
 @real
 def test_the_published_prm800k_rows():
-    taken, rejected = read_prm800k(REAL / "step_labels/samples_prm800k.jsonl")
+    taken, rejected = read("prm800k", REAL / "step_labels/samples_prm800k.jsonl")
     checked(taken)
     main = [one for one in taken if one.sample.index == 0]
     assert rejected == [] and len(main) == 6
@@ -197,7 +227,7 @@ def test_the_published_prm800k_rows():
 
 @real
 def test_the_published_math_shepherd_rows():
-    taken, rejected = read_math_shepherd(REAL / "step_labels/samples_math-shepherd.jsonl")
+    taken, rejected = read("math_shepherd", REAL / "step_labels/samples_math-shepherd.jsonl")
     checked(taken)
     assert rejected == [] and [len(one.labels) for one in taken] == [5, 3, 2, 5, 5, 2, 3]
     assert labels(taken[0])[-2:] == [(3, 1.0), (4, 0.0)] and not taken[0].sample.correct
@@ -207,7 +237,7 @@ def test_the_published_math_shepherd_rows():
 def test_the_published_processbench_files():
     counts = {}
     for name in ("gsm8k", "math"):
-        taken, rejected = read_processbench(REAL / f"processbench/{name}.json")
+        taken, rejected = read("processbench", REAL / f"processbench/{name}.json")
         checked(taken)
         assert rejected == []
         clean = [one for one in taken if all(label.value for label in one.labels)]

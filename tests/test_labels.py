@@ -18,6 +18,7 @@ from tests import tiny
 SETTINGS = dict(
     methods=["exact", "mc_hard", "mc_soft", "binary_search"], completer="data/generator/model", engine="native",
     completions=2, problems=3, audit_problems=2, audit_completions=3, samples_per_problem=3, temperature=0.7,
+    imported={"prm800k": [], "math_shepherd": []},
     max_new_tokens=40, hard="any", progress=0.8, pool=True, mixed_only=False, rows=64, dtype="float32",
 )  # fmt: skip
 FAULTS = ({}, {1: Fault("slip", 2)}, {2: Fault("reverse")}, {1: Fault("number", 1), 2: Fault("slip", 1)})
@@ -45,7 +46,7 @@ def by_chance(requests):
 
 @pytest.fixture
 def root(tmp_path):
-    for split, count in (("verifier", 5), ("dev", 4)):
+    for split, count in (("verifier", 5), ("dev", 4), ("test", 1)):
         problems = gradeschool.problems(split, count, 1, steps=(2, 3), largest=30)
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
         pool = [written(problem, index) for problem in problems for index in range(len(FAULTS))]
@@ -73,7 +74,7 @@ def finish(run, problems, samples, wanted):
     metrics = {
         name: labels.labelled(run, name, problems[name], samples[name], wanted[name], Prompt()) for name in labels.SETS
     }
-    return metrics, {path.name: path.read_bytes() for path in sorted(run.out.iterdir())}
+    return metrics, {path.name: path.read_bytes() for path in sorted(run.out.rglob("*")) if path.is_file()}
 
 
 def stage(run, complete=by_chance):
@@ -152,12 +153,12 @@ def test_a_real_completer(root):
     Prompt().write(root / "data/generator/prompt.json")
     run = execution(root, problems=1, audit_problems=1, samples_per_problem=2)
     metrics = labels.body(run)
-    first = {path.name: path.read_bytes() for path in sorted(run.out.iterdir())}
+    first = {path.name: path.read_bytes() for path in sorted(run.out.rglob("*")) if path.is_file()}
     assert metrics["verifier"]["tokens"] > metrics["verifier"]["completions"] > 0 and run.counts["tokens"] > 0
     assert labels.body(run) == metrics
     shutil.rmtree(run.checkpoints)
     labels.body(run)
-    assert {path.name: path.read_bytes() for path in sorted(run.out.iterdir())} == first
+    assert {path.name: path.read_bytes() for path in sorted(run.out.rglob("*")) if path.is_file()} == first
     with pytest.raises(UserError, match=r"labels\.completer: nowhere is not a folder"):
         labels.body(execution(root, completer="nowhere"))
 

@@ -1,4 +1,4 @@
-"""`python -m stages processbench`: an untrained verifier on rows of the published form, figures against a recount."""
+"""`python -m stages processbench`: untrained verifiers on rows of the published form, figures against a recount."""
 
 import json
 import subprocess
@@ -6,14 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForTokenClassification, Qwen2Config
 
-from stages.lib import first_error
+from stages.commands import processbench as command
+from stages.commands.processbench import processbench
+from stages.lib import first_error, models, public_prms
 from stages.lib.encoding import Encoder
-from stages.lib.human_labels import read_processbench
+from stages.lib.errors import UserError
+from stages.lib.human_labels import Labelled, read_processbench
 from stages.lib.stepwise import StepVerifier
 from stages.lib.tokenizer import build
 from tests import tiny
 from tests.small import ENV
+from tests.test_public_prms import SHAPE
 
 ROOT = Path(__file__).parent.parent
 TOKENIZER = build()
@@ -24,63 +29,163 @@ def rows(subset, labels, long=()):
     """Solutions of three steps, of which one number tells them apart; those in `long` do not fit the model."""
     return [
         {"id": f"{subset}-{i}", "problem": f"What is {i} and 1?", "generator": "none", "final_answer_correct": label == -1,
-         "steps": [f"We know {i}." + " and so on" * (9000 if i in long else 0), f"{i} + 1 = {i + 1}.", f"It is {i + 1}."],
+         "steps": [f"We know {i}." + " and so on" * (9000 if i in long else 0), f"{i} + 1\n= {i + 1}.", f"It is {i + 1}."],
          "label": label}
         for i, label in enumerate(labels)
     ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("processbench")
+def models_(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
     verifier = StepVerifier("prm", tiny.model("lfm2", len(TOKENIZER), seed=3), ENCODER, "head", ["Right", "Wrong"])
     verifier.save(root / "model")
-    for name, given in (("one", rows("one", [0, -1, 2, 1, -1, -1], long=[2])), ("two", rows("two", [-1, 1, 0]))):
-        (root / f"{name}.json").write_text(json.dumps(given), encoding="utf-8")
+    classifier = AutoModelForTokenClassification.from_config(
+        Qwen2Config(vocab_size=len(TOKENIZER), num_labels=2, **SHAPE)
+    )
+    models.save(classifier.eval(), TOKENIZER, root / "theirs")
     return root
 
 
-def run(folder, *words, code=0):
-    done = subprocess.run([sys.executable, "-m", "stages", "processbench", *words], cwd=folder, capture_output=True,
-                          text=True, env=ENV | {"PYTHONPATH": str(ROOT)})  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+@pytest.fixture
+def folder(models_, tmp_path, monkeypatch):
+    for name in ("model", "theirs"):
+        (tmp_path / name).symlink_to(models_ / name)
+    for name, given in (("one", rows("one", [0, -1, 2, 1, -1, -1], long=[2])), ("two", rows("two", [-1, 1, 0]))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(given), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_threshold_from_another_file_and_figures_as_recounted(folder):
-    run(folder, "one.json", "--dev", "two.json", "--model", "model", "--out", "found.json")
-    found = json.loads((folder / "found.json").read_text(encoding="utf-8"))
-    verifier = StepVerifier.load(folder / "model")
+def taken(name) -> list[Labelled]:
+    return [row for row in read_processbench(Path(f"{name}.json")) if len(row.sample.text) < 1000]
 
-    def cases(name):
-        for row in read_processbench(folder / f"{name}.json")[0]:
-            if len(row.sample.text) < 1000:
-                wrong = [label.step for label in row.labels if not label.value]
-                yield verifier.step_scores(row.problem, [row.sample])[0][:3], wrong[0] if wrong else -1
 
-    threshold = first_error.threshold(*zip(*cases("two"), strict=True))
-    assert found["threshold"] == pytest.approx(threshold, abs=1e-6)
-    scores, places = zip(*cases("one"), strict=True)
-    expected = first_error.f1([first_error.located(each, found["threshold"]) for each in scores], places)
-    own = found["subsets"]["one"]
+def first_wrong(row):
+    return next((label.step for label in row.labels if not label.value), -1)
+
+
+def found(*files, **options):
+    processbench([Path(f"{name}.json") for name in files], out=Path("found.json"), **options)
+    return json.loads(Path("found.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("form", ["assay", "classes"])
+def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
+    """A published model reads the steps as they were published, their line breaks too."""
+    model = {"assay": "model", "classes": "theirs"}[form]
+    figures = found("one", dev=Path("two.json"), model=model, form=form, batch=2)
+    if form == "assay":
+        verifier = StepVerifier.load(folder / model)
+        scores = {
+            row.name: verifier.step_scores(row.problem, [row.sample])[0][:3] for row in taken("one") + taken("two")
+        }
+    else:
+        verifier = public_prms.load(form, folder / model, "theirs")
+        scores = {
+            row.name: verifier.judge([(row.problem.question, row.steps)])[0] for row in taken("one") + taken("two")
+        }
+        assert all("\n" in row.steps[1] for row in taken("one"))
+    threshold = first_error.threshold(
+        *zip(*((scores[row.name], first_wrong(row)) for row in taken("two")), strict=True)
+    )
+    assert figures["threshold"] == pytest.approx(threshold, abs=1e-6)
+    guesses = [first_error.located(scores[row.name], figures["threshold"]) for row in taken("one")]
+    expected = first_error.f1(guesses, [first_wrong(row) for row in taken("one")])
+    own = figures["subsets"]["one"]
     assert (own["solutions"], own["left_out"]) == (5, 1)
-    assert (own["error"], own["correct"], own["f1"]) == expected and found["f1"] == expected.f1
+    assert (own["error"], own["correct"], own["f1"]) == expected and figures["f1"] == expected.f1
+    assert not list(folder.glob(".checkpoints/*")), "nothing is left to take up"
+
+
+def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder, monkeypatch):
+    monkeypatch.setattr(command, "WINDOW", 1)
+    options = {"model": "theirs", "form": "classes", "batch": 2, "threshold": 0.5}
+    whole = found("two", **options)
+    score, asked = command.step_scores, []
+
+    def killed(verifier, rows):
+        asked.extend(row.name for row in rows)
+        if "two-2" in asked:
+            raise KeyboardInterrupt
+        return score(verifier, rows)
+
+    monkeypatch.setattr(command, "step_scores", killed)
+    with pytest.raises(KeyboardInterrupt):
+        found("two", **options)
+    kept = folder / ".checkpoints/processbench.jsonl"
+    kept.write_bytes(kept.read_bytes() + b'{"id": "tw')
+    asked.clear()
+    monkeypatch.setattr(
+        command, "step_scores", lambda verifier, rows: asked.extend(r.name for r in rows) or score(verifier, rows)
+    )
+    assert found("two", **options) == whole and asked == ["two-2"] and not kept.exists()
+    assert found("two", **options, save=Path("kept.jsonl")) == whole
+    asked.clear()
+    assert found("two", **options, save=Path("kept.jsonl")) == whole and not asked
+    assert found("two", predictions=Path("kept.jsonl"), threshold=0.5) == whole
+    found("two", **{**options, "tag": " "}, save=Path("kept.jsonl"))
+    assert len(asked) == 3, "another setting is another score"
+
+
+def test_predictions_of_others(folder):
+    said = [{"id": "two-0", "first_error": -1}, {"id": "two-1", "first_error": None}, {"id": "two-2", "first_error": 0}]
+    path = Path("said.jsonl")
+
+    def given(lines):
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return found("two", predictions=path)
+
+    figures = given(said)
+    assert figures["threshold"] is None
+    assert figures["subsets"]["two"] == {"solutions": 3, "left_out": 0, "error": 0.5, "correct": 1.0,
+                                         "f1": pytest.approx(2 / 3)}  # fmt: skip
+    for line, message in (
+        ({"id": "two-1"}, "two-1|needs `scores`"),
+        ({"id": "two-0", "first_error": 1}, "said.jsonl:2: two-0 is predicted twice"),
+        ({"id": "two-1", "scores": [0.1, 0.2]}, "two-1 has 2 scores for 3 steps"),
+        ({"id": "two-1", "scores": [0.1, 0.2, "x"]}, r"said.jsonl:2: scores\.2: .*got 'x'"),
+        ({"id": "two-1", "scores": [0.1, 0.2, 0.3]}, "holds step scores; give --dev FILE or --threshold"),
+        ({"id": "two-9", "first_error": 1}, "no line for two-1"),
+    ):
+        with pytest.raises(UserError, match=message):
+            given([said[0], line, said[2]])
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
-        (["one.json", "--dev", "one.json"], "choose the threshold on another file"),
-        (["one.json", "--dev", "two.json", "--threshold", "0.5"], "exclude each other"),
-        (["one.json"], "holds no threshold"),
-        (["one.json", "--threshold", "0.5", "--form", "none"], "must be one of assay, classes"),
-        (["none.json", "--threshold", "0.5"], "cannot be read"),
+        ({"dev": Path("one.json")}, "choose the threshold on another file"),
+        ({"dev": Path("two.json"), "threshold": 0.5}, "exclude each other"),
+        ({}, "holds no threshold"),
+        ({"threshold": float("nan")}, "must be a finite number"),
+        ({"threshold": 0.5, "form": "none"}, "must be one of assay, classes"),
+        ({"form": "classes", "model": "theirs"}, "a published model has a threshold of its own"),
+        ({"threshold": 0.5, "form": "classes", "model": "no/where"}, "a hub repository needs --revision"),
+        ({"threshold": 0.5, "dtype": "int8"}, "must be auto, float32"),
+        ({"threshold": 0.5, "device": "cuda:77"}, "--device cuda:77: cannot be used"),
+        ({"threshold": 0.5, "model": "."}, "no verifier.json"),
     ],
 )
-def test_mistakes_are_one_sentence(folder, words, message):
-    error = run(folder, *words, "--model", "model", code=2).stderr.strip()
-    assert message in error and len(error.splitlines()) == 1
+def test_mistakes_are_told(folder, options, message):
+    with pytest.raises(UserError, match=message):
+        found("one", **{"model": "model", **options})
 
 
-def test_a_folder_without_a_verifier(folder, tmp_path):
-    assert "no verifier.json" in run(folder, "one.json", "--threshold", "0.5", "--model", str(tmp_path), code=2).stderr
+def test_rows_that_do_not_fit_are_told_with_their_reason(folder, capsys):
+    given = rows("bad", [-1, 0, 1])
+    given[1]["steps"][1] = " "
+    Path("bad.json").write_text(json.dumps(given))
+    assert found("bad", model="model", threshold=0.5)["subsets"]["bad"]["left_out"] == 1
+    assert "bad.json: left out 1, the first row 2: step 1 is blank" in capsys.readouterr().err
+    Path("bad.json").write_text(json.dumps([{**row, "label": float(row["label"])} for row in given]))
+    with pytest.raises(UserError, match=r"bad\.json: row 1: label: .*integer.*got -1\.0; no row can be used"):
+        found("bad", model="model", threshold=0.5)
+
+
+def test_from_the_command_line(folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "stages", "processbench", "none.json", "--threshold", "0.5"], cwd=folder,
+        capture_output=True, text=True, env=ENV | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.strip() == "none.json: cannot be read (no such file)"

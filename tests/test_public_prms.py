@@ -11,7 +11,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, normalizers
 from tokenizers import models as vocabularies
 from torch import nn
-from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, Qwen2Config, Qwen2Model
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2Model,
+)
 
 from stages.lib import models, public_prms
 from stages.lib.encoding import steps_of
@@ -125,10 +131,52 @@ def test_every_step_has_the_score_of_the_recipe(form):
 def test_one_at_a_time_and_order_change_nothing(form):
     verifier, _ = made(form)
     of = tiny.problem(3)
+    verifier.batch = 3
     together = verifier.step_scores(of, pool(of))
     assert verifier.step_scores(of, pool(of)[::-1]) == together[::-1]
     for sample, row in zip(pool(of), together, strict=True):
         assert verifier.step_scores(of, [sample])[0] == pytest.approx(row, abs=1e-5)
+
+
+@torch.no_grad()
+def test_a_reward_model_rates_the_whole_chat():
+    """By the classifier's own forward pass on the chat as its template writes it, one at a time."""
+    tokenizer, of = chat(), tiny.problem(3)
+    config = Qwen2Config(vocab_size=len(tokenizer), num_labels=1, pad_token_id=0, **SHAPE)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    verifier = public_prms.reward("theirs", model, tokenizer)
+    for sample, score in zip(pool(of), verifier.score(of, pool(of)), strict=True):
+        turns = [{"role": "user", "content": of.prompt()}, {"role": "assistant", "content": sample.text.strip()}]
+        ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False))["input_ids"]
+        assert score.score == pytest.approx(model(torch.tensor([ids])).logits[0, 0].sigmoid().item(), abs=1e-5)
+        assert score.step_scores is None
+    cut, empty = tiny.sample(of, 1, 0, "length"), tiny.sample(of, 2, 0).model_copy(update={"text": "\n"})
+    assert [score.score for score in verifier.score(of, [cut, empty])] == [0.0, 0.0]
+    with pytest.raises(UserError, match="2 labels; a reward model has 1"):
+        public_prms.reward("theirs", classifier()[0], tokenizer)
+    with pytest.raises(UserError, match="no chat template"):
+        public_prms.reward("theirs", model, build())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_heads_are_read_in_float32_and_go_where_the_model_goes(form):
+    verifier, _ = made(form)
+    of = tiny.problem(3)
+    whole = [score for steps in verifier.step_scores(of, pool(of)) for score in steps]
+    verifier.model.to(torch.bfloat16)
+    rough = [score for steps in verifier.step_scores(of, pool(of)) for score in steps]
+    assert rough == pytest.approx(whole, abs=0.05) and len(set(rough)) > len(rough) / 2, (
+        "in bfloat16 scores near 1 are ties"
+    )
+    assert verifier.to("meta") is verifier
+    assert {p.device.type for p in [*verifier.model.parameters(), *verifier.head.parameters()]} == {"meta"}
+
+
+def test_a_solution_that_the_model_cannot_read_is_refused():
+    verifier, _ = made("classes")
+    of = tiny.problem(3)
+    with pytest.raises(UserError, match="sums/train/003: a solution of .* theirs reads 512"):
+        verifier.score(of, [tiny.sample(of, 600, 0)])
 
 
 def test_cut_off_and_empty_solutions_score_zero():

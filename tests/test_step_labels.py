@@ -173,10 +173,40 @@ def test_audit_by_hand():
     ]
     found = label_audit.audit(cases, 1)
     assert (found.precision, found.recall, found.solutions) == (pytest.approx(1 / 3), pytest.approx(1 / 3), 5)
-    assert found.f1 == pytest.approx(1 / 3) and found.low <= found.f1 <= found.high
+    assert found.micro_f1.value == pytest.approx(1 / 3)
+    assert found.micro_f1.low <= found.micro_f1.value <= found.micro_f1.high
     assert found.steps == pytest.approx(11 / 14)
+    # Right steps: 1 1 | 1 1 1 .4 1 1 | 1; wrong ones: 0 0 1 0 1. Of the 45 pairs 0.4 wins three and loses two.
+    assert found.auc.value == pytest.approx((8 * 3 + 8 * 2 / 2 + 3) / 45) and found.auc.low <= found.auc.value
+    assert found.brier == pytest.approx((0.6**2 + 2) / 14)
     assert found == label_audit.audit(cases, 1) and label_audit.audit([], 1) is None
-    assert label_audit.audit([Case("a", [1.0], [True])], 1).f1 == 0
+    alone = label_audit.audit([Case("a", [1.0], [True])], 1)
+    assert alone.micro_f1.value == 0 and alone.auc is None and "auc" not in alone.plain()
+    soft = label_audit.audit(cases, 1, decided=False)
+    assert soft == found._replace(precision=None, recall=None, micro_f1=None, steps=None)
+    assert set(soft.plain()) == {"auc", "auc_low", "auc_high", "brier", "solutions"}
+
+
+def test_shares_of_successes_need_no_threshold():
+    """Right steps of a hard problem succeed seldom: all under one half, and yet told apart from wrong ones."""
+    cases = [Case("a", [0.4, 0.3, 0.0], [True, True, False]), Case("b", [0.2, 0.0, 0.0], [True, False, False])]
+    found = label_audit.audit(cases, 1, decided=False)
+    assert found.auc == (1.0, 1.0, 1.0) and found.brier == pytest.approx((0.6**2 + 0.7**2 + 0.8**2) / 6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 0.3, 1.0]), st.booleans()), min_size=1, max_size=12
+    )
+)
+def test_auc_is_that_of_all_pairs(steps):
+    found = label_audit.audit([Case(name, [value], [so]) for name, value, so in steps], 1, decided=False, resamples=50)
+    pairs = [(a > b) + (a == b) / 2 for _, a, so in steps if so for _, b, other in steps if not other]
+    assert (found.auc is None) == (not pairs) and (not pairs or found.auc.value == pytest.approx(np.mean(pairs)))
+
+
+def test_shares_of_nothing():
     assert label_audit.right_answer_wrong_step([True, True, False], [[True], [True, False], [False]]) == 0.5
     assert label_audit.right_answer_wrong_step([False], [[False]]) is None
 
@@ -192,7 +222,24 @@ def test_the_interval_resamples_problems():
     )
     found = label_audit.audit(cases, 5, resamples=20000, confidence=0.8)
     low, high = np.quantile(exact, [0.1, 0.9], method="inverted_cdf")
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert (found.micro_f1.low, found.micro_f1.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_the_interval_of_auc_resamples_problems():
+    """The same by listing: each resample's AUC over all its pairs of a right step and a wrong one."""
+    cases = [
+        Case("a", [0.9, 0.2], [True, False]),
+        Case("b", [0.1, 0.4], [True, False]),
+        Case("c", [0.5, 0.5], [True, False]),
+    ]
+    exact = sorted(
+        np.mean([(cases[p].values[0] > cases[q].values[1]) + (cases[p].values[0] == cases[q].values[1]) / 2
+                 for p in draw for q in draw])
+        for draw in itertools.product(range(3), repeat=3)
+    )  # fmt: skip
+    found = label_audit.audit(cases, 5, resamples=20000, confidence=0.8)
+    low, high = np.quantile(exact, [0.1, 0.9], method="inverted_cdf")
+    assert (found.auc.low, found.auc.high) == (pytest.approx(low), pytest.approx(high))
 
 
 def test_the_audit_of_every_kind(tmp_path):
@@ -207,14 +254,18 @@ def test_the_audit_of_every_kind(tmp_path):
         right.append([step < wrong for step in range(5)])
         outcomes |= table(one, [list(random.random(16) < 0.4 * (step < wrong)) for step in range(4)])
     rows = label_audit.against_truth(of, right, outcomes, [1, 4, 16], key=3)
-    f1 = {(row.kind, row.n): row.audit.f1 for row in rows}
+    f1 = {(row.kind, row.n): row.audit.micro_f1.value for row in rows if row.audit.micro_f1}
+    auc = {(row.kind, row.n): row.audit.auc.value for row in rows}
     cost = {(row.kind, row.n): row.completions for row in rows}
-    assert set(f1) == {(kind, n) for kind in label_audit.KINDS for n in (1, 4, 16)} | {("outcome", 0), ("pool", 0)}
+    assert list(auc)[:2] == [("outcome alone", 0), ("pool alone", 0)]
+    assert set(auc) == {(kind, n) for kind in label_audit.KINDS for n in (1, 4, 16)} | set(list(auc)[:2])
+    assert set(auc) - set(f1) == {("soft", 1), ("soft", 4), ("soft", 16)}, "a share decides nothing"
+    assert auc["soft", 1] < auc["soft", 4] < auc["soft", 16] > 0.95 and auc["soft", 16] >= auc["hard", 16]
     assert f1["hard", 1] < f1["hard", 4] < f1["hard", 16] > 0.95
     assert f1["binary search", 16] > 0.95 and cost["binary search", 16] < cost["hard", 16] < cost["soft", 16] == 64
     assert f1["hard, monotone", 4] > f1["hard", 4]
-    assert f1["outcome", 0] == pytest.approx(np.mean([sum(steps) == 4 for steps in right]))
+    assert f1["outcome alone", 0] == pytest.approx(np.mean([sum(steps) == 4 for steps in right]))
     label_audit.draw(tmp_path / "a.png", rows, "title")
     label_audit.draw(tmp_path / "b.png", rows, "title")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert label_audit.markdown(rows).count("\n") == len(rows) + 2
+    assert label_audit.markdown(rows).count("|\n") == len(rows) + 2

@@ -20,7 +20,6 @@ from stages.benchmarks import (
     aime,
     bundled,
     codeforces,
-    duplicates,
     gpqa,
     gsm8k,
     hendrycks_math,
@@ -34,7 +33,7 @@ from stages.benchmarks import (
 )
 from stages.benchmarks.provenance import Place
 from stages.benchmarks.rows import Reject, Table, optional
-from stages.lib import files, judge, records
+from stages.lib import duplicates, files, judge, records
 from stages.lib.execution import Execution, run
 from stages.lib.gradeschool.wording import NAMES
 from stages.lib.params import Params as Section

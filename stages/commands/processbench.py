@@ -3,119 +3,237 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stages.lib.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.first_error import Case
+    from collections.abc import Callable, Sequence
+
+    from stages.lib.human_labels import Labelled
+    from stages.lib.predictions import Said
+    from stages.lib.prompts import Prompt
     from stages.lib.public_prms import PublicPRM
     from stages.lib.stepwise import StepVerifier
 
+    Judge = Callable[[Sequence[Labelled]], list[Said]]
+
 FORMS = ("assay", "classes", "words", "separator")
+OWN = "data/prm/model"
+WINDOW = 8  # batches in memory, of which solutions of one length are read together; a kill costs at most these
 
 
 def processbench(
     files: Annotated[list[Path], typer.Argument(help="Files of ProcessBench, one a subset.")],
-    model: Annotated[Path, typer.Option(help="Folder of a process verifier.")] = Path("data/prm/model"),
+    model: Annotated[
+        str, typer.Option(help="Folder of a process verifier, or with --revision a hub repository.")
+    ] = OWN,
+    revision: Annotated[str | None, typer.Option(help="Full commit hash of a hub repository.")] = None,
     form: Annotated[str, typer.Option(help=f"Its kind: {', '.join(FORMS)} (stages/lib/public_prms.py).")] = "assay",
+    tag: Annotated[str | None, typer.Option(help="What follows every step, if not the form's own.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto (bfloat16 on an accelerator), float32, bfloat16, float16")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto (the accelerator, if there is one), cpu, cuda, cuda:1, ..")
+    ] = "auto",
+    batch: Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)] = 8,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="In place of a model: JSONL of {id, scores} or {id, first_error}, from 0, -1 for none."),
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="JSONL of the step scores, which --predictions reads.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Step scores below it are errors.")] = None,
     dev: Annotated[
         Path | None, typer.Option(help="ProcessBench file to choose the threshold on; none of FILES.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="where to write the figures as JSON")] = None,
 ) -> None:
-    """F1 of the first wrong step by ProcessBench's definition: for each file and their mean.
+    """F1 of the first wrong step by ProcessBench's definition, for each file, and their mean.
 
-    The threshold is never chosen on what is reported: it is given, or chosen on another file (--dev), or the one that
-    stage best_of_n chose on the pipeline's dev set.
+    F1 is the harmonic mean of two accuracies: on solutions with an error and on those without. The threshold is never
+    chosen on what is reported: it is given, or chosen on another file (--dev), or for the pipeline's own verifier the one
+    that stage best_of_n chose on dev. Step scores are kept as they come, so a run that was killed goes on where it was.
     """
     import json
+    import math
+    from functools import partial
 
     from stages.lib import charts, first_error
     from stages.lib import files as written
+    from stages.lib.predictions import Kept, Predictions
+    from stages.lib.prompts import Prompt
 
     if dev and threshold is not None:
         raise UserError("processbench: --threshold and --dev exclude each other; give one of them")
+    if threshold is not None and not math.isfinite(threshold):
+        raise UserError(f"processbench --threshold {threshold}: must be a finite number")
     if dev and dev.resolve() in {file.resolve() for file in files}:
         raise UserError(f"processbench --dev {dev}: is also reported; choose the threshold on another file")
-    verifier = loaded(model, form)
+    if len({file.stem for file in files}) < len(files):
+        raise UserError("processbench: two files have one name, which names the subset; rename one")
+    for file in (*files, *([dev] if dev else []), *([predictions] if predictions else [])):
+        if not file.is_file():
+            raise UserError(f"{file}: cannot be read (no such file)")
+    if predictions:
+        judge, prompt = Predictions(predictions).of, Prompt()
+    else:
+        verifier = loaded(model, revision, form, tag, *placed(dtype, device), batch)
+        if threshold is None and not dev:
+            threshold = recorded(Path("data/best_of_n/metrics.json"), form)
+        prompt = verifier.encoder.prompt if form == "assay" else Prompt()
+        kept = Kept(save, [form, tag, str(verifier.model.dtype), revision or fingerprint(Path(model))])
+        judge = partial(kept.judge, partial(step_scores, verifier))
     if dev:
-        threshold = first_error.threshold(*zip(*cases(verifier, dev)[0], strict=True))
-    elif threshold is None:
-        threshold = recorded(Path("data/best_of_n/metrics.json"))
-    found = {file.stem: figures(verifier, file, threshold) for file in files}
-    known = [each["f1"] for each in found.values() if each["f1"] is not None]
+        chosen_on = [case for case in cases(judge, prompt, dev, batch)[0] if isinstance(case[0], list)]
+        if not chosen_on:
+            raise UserError(f"{dev}: no step scores are predicted, so no threshold can be chosen")
+        threshold = first_error.threshold(*zip(*chosen_on, strict=True))
+    found = {file.stem: cases(judge, prompt, file, batch) for file in files}
+    if threshold is None and any(isinstance(case[0], list) for own, _ in found.values() for case in own):
+        raise UserError(f"{predictions}: holds step scores; give --dev FILE or --threshold")
+    figures = {}
+    for name, (own, left_out) in found.items():
+        guesses = [first_error.located(each, threshold) if isinstance(each, list) else each for each, _ in own]
+        f1 = first_error.f1(guesses, [place for _, place in own])
+        figures[name] = {"solutions": len(own), "left_out": left_out, **f1._asdict()}
+    known = [each["f1"] for each in figures.values() if each["f1"] is not None]
     mean = sum(known) / len(known) if known else None
     header = ("subset", "solutions", "left out", "error %", "correct %", "F1 %")
     rows = [[name, *(str(each[key]) for key in ("solutions", "left_out")),
-             *(percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in found.items()]  # fmt: skip
-    charts.show(
-        f"First wrong step, threshold {threshold:.4g}", header, [*rows, ["mean", "", "", "", "", percent(mean)]]
-    )
+             *(percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in figures.items()]  # fmt: skip
+    title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
+    charts.show(f"{title}; F1: harmonic mean of error % and correct %", header,
+                [*rows, ["mean", "", "", "", "", percent(mean)]])  # fmt: skip
+    if not predictions:
+        kept.done()
     if out:
-        written.write_text(out, json.dumps({"threshold": threshold, "subsets": found, "f1": mean}, indent=2) + "\n")
+        written.write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
 
 
 def percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
 
-def loaded(model: Path, form: str) -> StepVerifier | PublicPRM:
-    """The process verifier of a folder. Raises UserError for an unknown form, or a folder without one."""
-    from stages.lib import public_prms
+def placed(dtype: str, device: str) -> tuple[str, Any]:
+    """The dtype and the device that are meant. Raises UserError for what there is not."""
+    import torch
+
+    if device == "auto":
+        device = str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"processbench --device {device}: cannot be used ({str(error).splitlines()[0]})") from None
+    if dtype == "auto":
+        dtype = "float32" if found.type == "cpu" else "bfloat16"
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise UserError(f"processbench --dtype {dtype}: must be auto, float32, bfloat16 or float16")
+    return dtype, found
+
+
+def loaded(
+    model: str, revision: str | None, form: str, tag: str | None, dtype: str, device: Any, batch: int
+) -> StepVerifier | PublicPRM:
+    """The process verifier of a folder or a repository. Raises UserError for an unknown form, or a folder without one."""
+    from stages.lib import models, public_prms
     from stages.lib.stepwise import StepVerifier
 
     if form not in FORMS:
         raise UserError(f"processbench --form {form}: must be one of {', '.join(FORMS)}")
-    if form != "assay":
-        return public_prms.load(form, model, model.name)
-    if not (model / "verifier.json").is_file():
-        raise UserError(f"{model}: no verifier.json; run `dvc repro prm`, or name a public model's --form")
-    return StepVerifier.load(model)
+    path = models.snapshot(model, revision) if revision else Path(model)
+    if form == "assay":
+        if not (path / "verifier.json").is_file():
+            raise UserError(f"{path}: no verifier.json; run `dvc repro prm`, or name a public model's --form")
+        return StepVerifier.load(path, dtype).to(device)
+    if not path.is_dir():
+        raise UserError(
+            f"processbench --model {model}: not a folder; a hub repository needs --revision, a full commit hash"
+        )
+    verifier = public_prms.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))
+    verifier.batch = batch
+    return verifier.to(device)
 
 
-def cases(verifier: StepVerifier | PublicPRM, file: Path) -> tuple[list[Case], int]:
-    """The scores of each solution's steps and its first wrong step, and how many solutions were left out: rows that do
-    not fit, and solutions longer than the model can read. Raises UserError when none is left."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from stages.lib.encoding import steps_of
-    from stages.lib.human_labels import read_processbench
-
-    rows, rejected = read_processbench(file)
-    found, left_out, console = [], len(rejected), Console(stderr=True)
-    for row in track(rows, file.stem, console=console, transient=True, disable=not console.is_terminal):
-        if verifier.length(row.problem, row.sample) > verifier.model.config.max_position_embeddings:
-            left_out += 1
-            continue
-        steps = verifier.step_scores(row.problem, [row.sample])[0][: len(steps_of(row.sample.text))]
-        found.append((steps, next((label.step for label in row.labels if not label.value), -1)))
-    if not found:
-        raise UserError(f"{file}: no solution that {verifier.name} can read; {left_out} were left out")
-    return found, left_out
-
-
-def figures(verifier: StepVerifier | PublicPRM, file: Path, threshold: float) -> dict[str, float | int | None]:
-    """What ProcessBench reports of a subset, and how many solutions it rests on."""
-    from stages.lib import first_error
-
-    found, left_out = cases(verifier, file)
-    guesses = [first_error.located(steps, threshold) for steps, _ in found]
-    f1 = first_error.f1(guesses, [place for _, place in found])
-    return {"solutions": len(found), "left_out": left_out, **f1._asdict()}
-
-
-def recorded(metrics: Path) -> float:
-    """The threshold that stage best_of_n chose on dev. Raises UserError when there is none."""
+def recorded(metrics: Path, form: str) -> float:
+    """The threshold that stage best_of_n chose on dev, for the pipeline's own verifier. Raises UserError for none."""
     import json
 
+    if form != "assay":
+        raise UserError("processbench: a published model has a threshold of its own; give --dev FILE or --threshold")
     try:
         return float(json.loads(metrics.read_text(encoding="utf-8"))["first_error"]["threshold"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             f"{metrics}: holds no threshold; `dvc repro` first, or give --dev FILE or --threshold"
         ) from None
+
+
+def cases(judge: Judge, prompt: Prompt, file: Path, batch: int) -> tuple[list[tuple[Said, int]], int]:
+    """What is said of each solution and its first wrong step; and how many rows were left out, those that do not fit and
+    solutions longer than the model can read, which is told once for each reason. Raises UserError when none is left."""
+    import sys
+    from itertools import islice
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from stages.lib.human_labels import Rejected, listed, read_processbench
+    from stages.lib.predictions import TOO_LONG
+
+    found, left_out, console = [], {}, Console(stderr=True)
+    rows = enumerate(read_processbench(file, prompt), 1)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(file.stem, total=sum(1 for _ in listed(file)))
+        while window := list(islice(rows, WINDOW * batch)):
+            said = iter(judge([row for _, row in window if not isinstance(row, Rejected)]))
+            for number, row in window:
+                reason = row.reason if isinstance(row, Rejected) else None
+                if not reason and (each := next(said)) == TOO_LONG:
+                    reason = TOO_LONG
+                if reason:
+                    left_out.setdefault(reason, []).append(number)
+                else:
+                    found.append((each, next((label.step for label in row.labels if not label.value), -1)))
+            progress.advance(bar, len(window))
+    reasons = [f"row {numbers[0]}: {reason}" for reason, numbers in left_out.items()]
+    if not found:
+        raise UserError(f"{file}: {reasons[0] if reasons else 'an empty list'}; no row can be used")
+    for line, numbers in zip(reasons, left_out.values(), strict=True):
+        print(f"{file}: left out {len(numbers)}, the first {line}", file=sys.stderr)
+    return found, sum(map(len, left_out.values()))
+
+
+def step_scores(verifier: StepVerifier | PublicPRM, rows: Sequence[Labelled]) -> list[Said]:
+    """Of each solution the scores of its steps. A published model reads steps as they were published."""
+    import torch
+
+    from stages.lib.predictions import TOO_LONG
+    from stages.lib.stepwise import StepVerifier
+
+    longest = verifier.model.config.max_position_embeddings
+    try:
+        if isinstance(verifier, StepVerifier):
+            return [
+                verifier.step_scores(row.problem, [row.sample])[0][: len(row.steps)]
+                if verifier.length(row.problem, row.sample) <= longest
+                else TOO_LONG
+                for row in rows
+            ]
+        asked = {i: (row.problem.question, row.steps) for i, row in enumerate(rows)}
+        fits = {i: one for i, one in asked.items() if verifier.length(*one) <= longest}
+        found = dict(zip(fits, verifier.judge(list(fits.values())), strict=True))
+        return [found.get(i, TOO_LONG) for i in asked]
+    except torch.OutOfMemoryError:
+        raise UserError(
+            "processbench: the accelerator has too little memory; lower --batch, or --dtype bfloat16"
+        ) from None
+
+
+def fingerprint(folder: Path) -> str:
+    """Names, sizes and times of a model's files: 15 GB take a minute to hash."""
+    found = sorted(
+        (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
+    )
+    return repr(found)

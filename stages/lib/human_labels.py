@@ -7,9 +7,11 @@ math_shepherd   JSONL; `input` has the tag `ки` after every step, `label` is t
 processbench    one JSON list; `label` is the first wrong step or -1 (Zheng et al. 2024, arXiv 2412.06559). Steps after
                 the first error were not judged and get no label.
 
-A step becomes one line: line breaks inside it become spaces, so that step k of a label is line k of the sample. A row
-whose labels cannot be laid on its steps is rejected with the reason, never repaired. What was not published is empty: the
-gold answer "", log-probabilities and tokens 0.
+Rows are read one at a time. `Labelled.steps` are the steps as they were published. The sample's text is made of the same
+steps in the form of a prompt: step k of a label is step k of the text, for what would part a step inside becomes a space
+(line breaks where a step is a line, blank lines where it is a paragraph). A row whose labels cannot be laid on its steps
+is rejected with the reason, never repaired. What was not published is empty: the gold answer "", log-probabilities and
+tokens 0.
 """
 
 from __future__ import annotations
@@ -24,17 +26,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.lib import files, grading, records
 from stages.lib.errors import UserError
+from stages.lib.prompts import Prompt
 from stages.lib.records import AnswerType, Problem, Sample, Source, StepLabel
 
 TAG = "ки"
+CHUNK = 1 << 16  # characters of a JSON list read at a time
 
 
 class Labelled(NamedTuple):
-    """One solution and the labels of its steps; a step that nobody judged has none."""
+    """One solution and the labels of its steps; a step that nobody judged has none. name: that of its row, or the problem's
+    id where rows have none."""
 
     problem: Problem
     sample: Sample
     labels: list[StepLabel]
+    steps: list[str]
+    name: str
 
 
 class Rejected(NamedTuple):
@@ -92,49 +99,92 @@ class _Misaligned(Exception):
     """Why the labels of a row cannot be laid on its steps."""
 
 
-def read_prm800k(path: Path) -> tuple[list[Labelled], list[Rejected]]:
+def read_prm800k(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
     """Every path, with every rating on it, and every completion beside it as a sample of its own.
 
     A completion beside the path has the path's steps before it, but only its own label: the shared steps count once.
     Raises UserError when the file is not JSONL.
     """
-    return _read(path, records.jsonl_rows(Path(path)), _Prm800k, _prm800k)
+    return _read(path, records.jsonl_rows(Path(path)), _Prm800k, _prm800k, prompt)
 
 
-def read_math_shepherd(path: Path) -> tuple[list[Labelled], list[Rejected]]:
+def read_math_shepherd(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
     """One sample a row. Raises UserError when the file is not JSONL."""
-    return _read(path, records.jsonl_rows(Path(path)), _Shepherd, _shepherd)
+    return _read(path, records.jsonl_rows(Path(path)), _Shepherd, _shepherd, prompt)
 
 
-def read_processbench(path: Path) -> tuple[list[Labelled], list[Rejected]]:
+def read_processbench(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
     """One sample a row. Raises UserError when the file is not one JSON list."""
+    return _read(path, listed(Path(path)), _ProcessBench, _processbench, prompt)
+
+
+READERS = {"prm800k": read_prm800k, "math_shepherd": read_math_shepherd}  # of what a process verifier can be trained on
+
+
+def listed(path: Path) -> Iterator[tuple[int, Any]]:
+    """(place from 1, value) of a JSON list, read piece by piece."""
+    decoder, text, ended = json.JSONDecoder(), "", False
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        with open(path, encoding="utf-8-sig") as file:
+
+            def more() -> None:
+                nonlocal text, ended
+                piece = file.read(CHUNK)
+                text, ended = text + piece, not piece
+
+            def sign() -> str:
+                nonlocal text
+                while not (text := text.lstrip()) and not ended:
+                    more()
+                found, text = text[:1], text[1:]
+                return found
+
+            if sign() != "[":
+                raise UserError(f"{path}: not a JSON list; ProcessBench files are one JSON list of rows")
+            number, mark = 0, ","
+            while mark == ",":
+                while True:
+                    text = text.lstrip()
+                    if text.startswith("]") and not number:
+                        break
+                    try:
+                        row, end = decoder.raw_decode(text)
+                        if end < len(text) or ended:
+                            break
+                    except ValueError:
+                        if ended:
+                            raise
+                    more()
+                if not text.startswith("]"):
+                    number, text = number + 1, text[end:]
+                    yield number, row
+                mark = sign()
+            if mark != "]" or sign():
+                raise ValueError(f"after row {number} the list neither goes on nor ends the file")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); ProcessBench files are one JSON list") from None
-    if not isinstance(rows, list):
-        raise UserError(f"{path}: found {type(rows).__name__}; ProcessBench files are one JSON list of rows")
-    return _read(path, enumerate(rows, 1), _ProcessBench, _processbench)
 
 
 def _read(
-    path: Path, rows: Iterable[tuple[int, Any]], form: type[_Row], convert: Callable[..., Iterator[Labelled]]
-) -> tuple[list[Labelled], list[Rejected]]:
-    taken, rejected = [], []
-    source = Source(url=Path(path).name, sha256=files.sha256(Path(path)))
+    path: Path, rows: Iterable[tuple[int, Any]], form: type[_Row], convert: Callable[..., Iterator[Labelled]],
+    prompt: Prompt | None,
+) -> Iterator[Labelled | Rejected]:  # fmt: skip
+    try:
+        source = Source(url=Path(path).name, sha256=files.sha256(Path(path)))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     for number, row in rows:
         try:
-            taken += list(convert(form.model_validate(row), number, source))
+            yield from list(convert(form.model_validate(row), number, source, prompt or Prompt()))
         except ValidationError as error:
-            rejected.append(Rejected(number, records.explain(error)))
+            yield Rejected(number, records.explain(error))
         except _Misaligned as error:
-            rejected.append(Rejected(number, str(error)))
-    return taken, rejected
+            yield Rejected(number, str(error))
 
 
-def _prm800k(row: Any, number: int, source: Source) -> Iterator[Labelled]:
+def _prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
     if row.label.finish_reason == "bad_problem":
         raise _Misaligned("its labeller found the problem itself to be bad")
     path: list[_Completion] = []
@@ -158,13 +208,13 @@ def _prm800k(row: Any, number: int, source: Source) -> Iterator[Labelled]:
     )  # fmt: skip
     main = [None if step.rating is None else step.rating >= 0 for step in path]
     solved = row.label.finish_reason == "solution"
-    yield _labelled(problem, 0, [step.text for step in path], main, "human", finished=solved)
+    yield _labelled(prompt, problem, 0, [step.text for step in path], main, "human", finished=solved)
     for index, steps in enumerate(beside, 1):
         alone = [None] * (len(steps) - 1) + [steps[-1].rating >= 0]
-        yield _labelled(problem, index, [step.text for step in steps], alone, "human", finished=False)
+        yield _labelled(prompt, problem, index, [step.text for step in steps], alone, "human", finished=False)
 
 
-def _shepherd(row: Any, number: int, source: Source) -> Iterator[Labelled]:
+def _shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
     parts = row.input.split(TAG)
     if len(parts) == 1:
         raise _Misaligned(f"no tag {TAG!r} in its input")
@@ -188,10 +238,10 @@ def _shepherd(row: Any, number: int, source: Source) -> Iterator[Labelled]:
             raise _Misaligned(f"tag {place} closes the steps {marks}, not step {place} alone")
     kind: AnswerType = "number" if row.task == "GSM8K" else "latex"
     problem = _problem(f"math_shepherd/train/{number:06d}", question.strip(), "", kind, "MIT", source)
-    yield _labelled(problem, 0, steps, right, "mc_hard", finished=True, correct=right[-1])
+    yield _labelled(prompt, problem, 0, steps, right, "mc_hard", finished=True, correct=right[-1])
 
 
-def _processbench(row: Any, number: int, source: Source) -> Iterator[Labelled]:
+def _processbench(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
     if row.label >= len(row.steps):
         raise _Misaligned(f"its first wrong step is {row.label}, but it has {len(row.steps)} steps")
     if row.label == -1 and not row.final_answer_correct:
@@ -201,7 +251,8 @@ def _processbench(row: Any, number: int, source: Source) -> Iterator[Labelled]:
     problem = _problem(f"processbench/{subset}/{row.id}", row.problem, "", kind, "not stated", source)
     right = [row.label == -1 or place < row.label for place in range(len(row.steps))]
     judged = [so if row.label == -1 or place <= row.label else None for place, so in enumerate(right)]
-    yield _labelled(problem, 0, row.steps, judged, "human", finished=True, correct=row.final_answer_correct)
+    one = _labelled(prompt, problem, 0, row.steps, judged, "human", finished=True, correct=row.final_answer_correct)
+    yield one._replace(name=row.id)
 
 
 def _problem(name: str, question: str, answer: str, kind: AnswerType, licence: str, source: Source) -> Problem:
@@ -215,13 +266,13 @@ def _problem(name: str, question: str, answer: str, kind: AnswerType, licence: s
 
 
 def _labelled(
-    problem: Problem, index: int, steps: list[str], right: list[bool | None], method: Literal["human", "mc_hard"],
-    finished: bool, correct: bool | None = None,
+    prompt: Prompt, problem: Problem, index: int, steps: list[str], right: list[bool | None],
+    method: Literal["human", "mc_hard"], finished: bool, correct: bool | None = None,
 ) -> Labelled:  # fmt: skip
-    lines = [" ".join(step.splitlines()).strip() for step in steps]
-    if blank := [place for place, line in enumerate(lines) if not line]:
+    whole = [_whole(step, prompt) for step in steps]
+    if blank := [place for place, step in enumerate(whole) if not step]:
         raise _Misaligned(f"step {blank[0]} is blank")
-    text = "".join(line + "\n" for line in lines)
+    text = prompt.join(whole)
     marked = re.sub(r"#+ *Answer\b:?\s*", "Answer: ", text)  # a heading, whose line breaks the step's line has lost
     answer = grading.extract(problem, marked) if finished else None
     if correct is None and finished and problem.answer:
@@ -235,4 +286,12 @@ def _labelled(
         for step, so in enumerate(right)
         if so is not None
     ]
-    return Labelled(problem, sample, labels)
+    return Labelled(problem, sample, labels, steps, problem.id)
+
+
+def _whole(step: str, prompt: Prompt) -> str:
+    """A step without what would part it."""
+    parts = step.splitlines()
+    if prompt.steps == "lines":
+        return " ".join(parts).strip()
+    return "\n".join(line for line in parts if line.strip()).strip()

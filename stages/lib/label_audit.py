@@ -1,9 +1,16 @@
-"""The audit of step labels: where they put the first error of a solution, against the exact truth.
+"""The audit of step labels against the exact truth: where decisions put the first error, how well values tell steps apart.
 
+Of labels that decide, 1 or 0:
 precision   of the solutions in which labels see an error, the share whose first error they place right
 recall      of the solutions that have an error, the same share
-f1          their harmonic mean
-steps       the share of all steps whose label (1 from 0.5 on) is the truth: the figure that papers call label accuracy
+micro_f1    their harmonic mean: the F1 of placed errors, counted over all solutions together. ProcessBench's F1 is another
+            (stages/lib/first_error.py): the harmonic mean of the accuracies on solutions with an error and without
+steps       the share of all steps whose label is the truth: the figure that papers call label accuracy
+
+Of all labels, shares of successful rollouts too, which no threshold turns into decisions: a right step of a hard problem
+has a small share.
+auc         the chance that a right step has a higher value than a wrong one, equal values counting half
+brier       the mean squared difference of value and truth, 1 for a right step and 0 for a wrong one
 
 Intervals resample problems, for the solutions of one problem are not independent, and take the ratio anew each time.
 Rollouts are drawn once, for the largest N; what a kind of labels would say with fewer, and how many completions it alone
@@ -20,6 +27,10 @@ from stages.lib import charts, files, rollouts, step_labels, truth
 from stages.lib.rollouts import Prefix, Search
 from stages.lib.step_labels import Solution
 
+FREE: dict[str, Callable[[Solution, int], Search]] = {
+    "outcome alone": step_labels.outcome,
+    "pool alone": step_labels.pool,
+}
 KINDS: dict[str, Callable[[Solution, int], Search]] = {
     "hard": step_labels.until_success,
     "soft": step_labels.every,
@@ -29,7 +40,13 @@ KINDS: dict[str, Callable[[Solution, int], Search]] = {
     "binary search": lambda of, n: step_labels.bisect(alone(of), n),
     "binary search from the pool": step_labels.bisect,
 }
-FREE: dict[str, Callable[[Solution, int], Search]] = {"outcome": step_labels.outcome, "pool": step_labels.pool}
+SHARES = {"soft"}  # kinds whose values are no decisions
+NOTE = """\
+The first two make no completions. `outcome alone`: all steps but the last are right. `pool alone`: those are that a
+right sample of the same problem shares. `binary search from the pool` starts where `pool alone` leaves off, so all that
+its completions add is the difference of the two; `binary search` does without the pool. F1 is the micro F1 of placed
+first errors; shares of successes (`soft`) decide nothing and have none.
+"""
 
 
 class Case(NamedTuple):
@@ -40,16 +57,34 @@ class Case(NamedTuple):
     right: Sequence[bool]
 
 
-class Audit(NamedTuple):
-    """Shares in [0, 1]; low and high: the ends of the interval of f1. solutions: how many were judged."""
+class Interval(NamedTuple):
+    """A figure and the ends of its interval."""
 
-    precision: float
-    recall: float
-    f1: float
+    value: float
     low: float
     high: float
-    steps: float
+
+
+class Audit(NamedTuple):
+    """Shares in [0, 1]; None for what these labels do not have: decisions, or right steps and wrong ones."""
+
+    precision: float | None
+    recall: float | None
+    micro_f1: Interval | None
+    steps: float | None
+    auc: Interval | None
+    brier: float
     solutions: int
+
+    def plain(self) -> dict[str, float | int]:
+        """Flat, without what is None: `auc`, `auc_low` and `auc_high`, for instance."""
+        found: dict[str, float | int] = {}
+        for name, value in self._asdict().items():
+            if isinstance(value, Interval):
+                found |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+            elif value is not None:
+                found[name] = value
+        return found
 
 
 class Row(NamedTuple):
@@ -61,28 +96,51 @@ class Row(NamedTuple):
     audit: Audit
 
 
-def audit(cases: Sequence[Case], key: int, resamples: int = 2000, confidence: float = 0.95) -> Audit | None:
-    """None without cases. A share of nothing is 0. The same key gives the same interval."""
+def audit(
+    cases: Sequence[Case], key: int, decided: bool = True, resamples: int = 2000, confidence: float = 0.95
+) -> Audit | None:  # fmt: skip
+    """None without cases that have steps. decided: the values are decisions. A share of nothing is 0. The same key gives
+    the same intervals."""
     import numpy as np
 
-    if not cases:
+    steps = [(case.problem, value, so) for case in cases for value, so in zip(case.values, case.right, strict=True)]
+    if not steps:
         return None
     problems = {name: place for place, name in enumerate(dict.fromkeys(case.problem for case in cases))}
-    counts = np.zeros((len(problems), 3))  # placed right, seen, there
-    for case in cases:
-        seen, there = truth.first_error(value >= 0.5 for value in case.values), truth.first_error(case.right)
-        counts[problems[case.problem]] += (seen is not None and seen == there, seen is not None, there is not None)
     random = np.random.Generator(np.random.Philox(key=key))
     draws = random.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=resamples)
-    placed, seen, there = counts.sum(axis=0)
-    sums = draws @ counts
-    low, high = np.quantile(_f1(sums[:, 0], sums[:, 1] + sums[:, 2]), [(1 - confidence) / 2, (1 + confidence) / 2])
-    f1 = float(_f1(placed, seen + there))
-    same = [(value >= 0.5) == so for case in cases for value, so in zip(case.values, case.right, strict=True)]
-    return Audit(
-        float(placed / max(1, seen)), float(placed / max(1, there)), f1, min(float(low), f1), max(float(high), f1),
-        float(np.mean(same)) if same else 0.0, len(cases),
-    )  # fmt: skip
+
+    def interval(value: float, resampled: np.ndarray) -> Interval:
+        low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return Interval(float(value), min(float(low), float(value)), max(float(high), float(value)))
+
+    owner, values, right = (
+        np.array([problems[name] for name, _, _ in steps]),
+        *np.array([s[1:] for s in steps], float).T,
+    )
+    precision = recall = micro_f1 = same = None
+    if decided:
+        counts = np.zeros((len(problems), 3))  # placed right, seen, there
+        for case in cases:
+            seen, there = truth.first_error(value >= 0.5 for value in case.values), truth.first_error(case.right)
+            counts[problems[case.problem]] += (seen is not None and seen == there, seen is not None, there is not None)
+        placed, seen, there = counts.sum(axis=0)
+        sums = draws @ counts
+        precision, recall = float(placed / max(1, seen)), float(placed / max(1, there))
+        micro_f1 = interval(_f1(placed, seen + there), _f1(sums[:, 0], sums[:, 1] + sums[:, 2]))
+        same = float(np.mean((values >= 0.5) == (right > 0)))
+    auc, good = None, right > 0
+    if 0 < good.sum() < len(steps):
+        wins = np.zeros((len(problems), len(problems)))  # [p, q]: pairs of a right step of p above a wrong one of q
+        for q in range(len(problems)):
+            low = np.sort(values[(owner == q) & ~good])
+            above = (np.searchsorted(low, values[good], "left") + np.searchsorted(low, values[good], "right")) / 2
+            wins[:, q] = np.bincount(owner[good], above, len(problems))
+        rights, wrongs = (np.bincount(owner[mask], minlength=len(problems)) for mask in (good, ~good))
+        with np.errstate(invalid="ignore"):  # a resample may hold no wrong step
+            resampled = ((draws @ wins) * draws).sum(axis=1) / ((draws @ rights) * (draws @ wrongs))
+        auc = interval(wins.sum() / (good.sum() * (~good).sum()), resampled)
+    return Audit(precision, recall, micro_f1, same, auc, float(np.mean((values - right) ** 2)), len(cases))
 
 
 def alone(of: Solution) -> Solution:
@@ -102,7 +160,7 @@ def against_truth(
     Raises KeyError or ValueError when `outcomes` do not reach to the largest N.
     """
     rows = []
-    for kind, search in (KINDS | FREE).items():
+    for kind, search in (FREE | KINDS).items():
         for n in ns if kind in KINDS else (0,):
             jobs = [(one.problem, one.steps, search(one, n)) for one in of]
             labels, cost = rollouts.resolve(jobs, rollouts.replay(outcomes))
@@ -111,7 +169,7 @@ def against_truth(
                 for one, estimates, so in zip(of, labels, right, strict=True)
                 if estimates is not None
             ]
-            if found := audit(cases, key):
+            if found := audit(cases, key, decided=kind not in SHARES):
                 rows.append(Row(kind, n, cost.completions / len(of), found))
     return rows
 
@@ -129,53 +187,70 @@ def right_answer_wrong_step(correct: Sequence[bool], right: Sequence[Sequence[bo
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table; completions are those that a solution takes."""
-    header = ("labels", "N", "completions", "precision", "recall", "F1", "95% interval", "steps right", "solutions")
-    return charts.markdown(
+    """A table, and how to read it; completions are those that a solution takes."""
+    header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1", "95% interval", "precision",
+              "recall", "steps right", "solutions")  # fmt: skip
+    table = charts.markdown(
         header,
         [
-            (row.kind, str(row.n or ""), f"{row.completions:.1f}", f"{row.audit.precision:.3f}", f"{row.audit.recall:.3f}",
-             f"{row.audit.f1:.3f}", f"{row.audit.low:.3f} to {row.audit.high:.3f}", f"{row.audit.steps:.3f}",
+            (row.kind, str(row.n or ""), f"{row.completions:.1f}", *shown(row.audit.auc), f"{row.audit.brier:.3f}",
+             *shown(row.audit.micro_f1), *(_share(x) for x in (row.audit.precision, row.audit.recall, row.audit.steps)),
              str(row.audit.solutions))
             for row in rows
         ],
     )  # fmt: skip
+    return f"{table}\n{NOTE}"
+
+
+def shown(interval: Interval | None) -> tuple[str, str]:
+    """A figure and its interval in words; blank for none."""
+    return (f"{interval.value:.3f}", f"{interval.low:.3f} to {interval.high:.3f}") if interval else ("", "")
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def draw(path: Path, rows: Sequence[Row], title: str) -> None:
-    """F1 against N on a log2 axis, one line a kind of labels with its interval shaded; kinds without rollouts are dotted.
-    Equal results give equal bytes."""
+    """AUC and micro F1 against N on log2 axes, one line a kind of labels with its interval shaded; kinds without rollouts
+    are dotted. Equal results give equal bytes."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8.4, 4.6), dpi=140)
+    figure, both = plt.subplots(1, 2, figsize=(12, 4.6), dpi=140)
     ns = sorted({row.n for row in rows if row.n})
-    for place, kind in enumerate(dict.fromkeys(row.kind for row in rows if row.n)):
-        own = sorted((row.n, row.audit) for row in rows if row.kind == kind)
-        at, f1, low, high = zip(*((n, each.f1, each.low, each.high) for n, each in own), strict=True)
-        colour, mark = charts.COLOURS[place % len(charts.COLOURS)], charts.MARKS[place % len(charts.MARKS)]
-        axes.plot(at, f1, color=colour, marker=mark, markersize=4.5, linewidth=1.7, label=kind)
-        axes.fill_between(at, low, high, color=colour, alpha=0.10, linewidth=0)
-    for row in rows:
-        if not row.n:
-            axes.axhline(row.audit.f1, color="#777777", linestyle=":", linewidth=1.3)
-            axes.annotate(
-                f"{row.kind}, no completions", (1, row.audit.f1), xycoords=("axes fraction", "data"), xytext=(-4, 3),
-                textcoords="offset points", ha="right", fontsize=8, color="#555555",
-            )  # fmt: skip
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(ns, [str(n) for n in ns])
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("N, completions allowed after a step")
-    axes.set_ylabel("F1 of the first error against the truth")
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    panels = (("auc", "AUC of right against wrong steps", 0.5), ("micro_f1", "micro F1 of placed first errors", 0.0))
+    for axes, (figure_of, label, nothing) in zip(both, panels, strict=True):
+        own = [(row.kind, row.n, found) for row in rows if (found := getattr(row.audit, figure_of))]
+        for place, kind in enumerate(KINDS):
+            line = sorted((n, found) for name, n, found in own if name == kind)
+            if line:
+                at, found = zip(*line, strict=True)
+                value, low, high = zip(*found, strict=True)
+                colour, mark = charts.COLOURS[place % len(charts.COLOURS)], charts.MARKS[place % len(charts.MARKS)]
+                axes.plot(at, value, color=colour, marker=mark, markersize=4.5, linewidth=1.7, label=kind)
+                axes.fill_between(at, low, high, color=colour, alpha=0.10, linewidth=0)
+        for kind, n, found in own:
+            if not n:
+                axes.axhline(found.value, color="#777777", linestyle=":", linewidth=1.3)
+                axes.annotate(
+                    f"{kind}, no completions", (1, found.value), xycoords=("axes fraction", "data"), xytext=(-4, 3),
+                    textcoords="offset points", ha="right", fontsize=8, color="#555555",
+                )  # fmt: skip
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(ns, [str(n) for n in ns])
+        axes.set_ylim(nothing, 1.02)
+        axes.set_xlabel("N, completions allowed after a step")
+        axes.set_title(label, loc="left", fontsize=10)
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
     if ns:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
-    figure.subplots_adjust(left=0.075, right=0.71, top=0.92, bottom=0.12)
+        handles = both[0].get_legend_handles_labels()  # all kinds have an AUC
+        both[1].legend(*handles, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
+    figure.suptitle(title, x=0.045, ha="left", fontsize=11)
+    figure.subplots_adjust(left=0.045, right=0.8, top=0.86, bottom=0.12, wspace=0.12)
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""Scoring with process reward models that others have published, in their three common forms.
+"""Scoring with verifiers that others have published, in their common forms.
 
 classes     a token classifier with two labels, read at the last token of step + separator. TRL's PRMTrainer writes such
             models (Hugging Face's Qwen2.5-Math-PRM800K among them); label 1 is right.
@@ -7,22 +7,32 @@ words       a causal language model that says `+` or `-` at a tag after every st
 separator   Qwen2.5-Math-PRM (arXiv 2501.07301): a chat, `<extra_0>` after every step of the reply, and a two-layer head
             read at it; class 1 is right. Its hub page asks to run code from the checkpoint; here the same head is built
             from the weights alone, and no code is run.
+reward      a sequence classifier with one label that rates a whole reply in a chat, as the Skywork-Reward models do (arXiv
+            2410.18451). Its score is the sigmoid of the reward: the order is the reward's, a probability it is not.
 
 Ids are concatenated, never a joined string tokenised, so that the number of scores is the number of steps. These models
-know no end of a solution; what was cut off scores 0, as in every vote. Weights are read from safetensors only.
+know no end of a solution; what was cut off scores 0, as in every vote. Weights are read from safetensors only. Heads are
+read in float32 whatever the model is in.
+
+Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16 and about 1 GB more for a batch of 8 solutions of 2,000 tokens: one GPU of
+24 GB. In float32 it takes 30.5 GB; a CPU needs about 15 GFLOP a token. ProcessBench with it:
+
+    python -m stages processbench gsm8k.json math.json --model Qwen/Qwen2.5-Math-PRM-7B --revision <commit> \\
+        --form separator --threshold 0.5
 """
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
-from stages.lib import aggregation, continuations, models
+from stages.lib import aggregation, models
 from stages.lib.encoding import steps_of
 from stages.lib.errors import UserError
 from stages.lib.records import Problem, Sample, Score
@@ -30,65 +40,77 @@ from stages.lib.records import Problem, Sample, Score
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Form = Literal["classes", "words", "separator"]
+Form = Literal["classes", "words", "separator", "reward"]
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."  # of Qwen2.5-Math-PRM's card
-
-
-class Layout(NamedTuple):
-    """How a form writes a solution down: ids of the prompt, and ids of each step, read at the last of them."""
-
-    prompt: Callable[[str], list[int]]
-    step: Callable[[int, str], list[int]]
+Layout = Callable[[str, Sequence[str]], tuple[list[int], list[int]]]  # question and steps -> ids, and places of scores
 
 
 class PublicPRM:
-    """model: with a decoder behind `base_model`, or a decoder itself. probability: hidden states (.., width) -> (..)."""
+    """model: with a decoder behind `base_model`, or a decoder itself. head: hidden states (.., width) -> (.., classes).
+
+    right: the class that means right; None for a head with one output, which is read as a logit. split: the steps of a
+    solution, or the whole of it for a verifier of outcomes. batch: solutions in a forward pass; changes speed alone.
+    """
 
     def __init__(
         self,
         name: str,
         model: Any,
         layout: Layout,
-        probability: Callable[[torch.Tensor], torch.Tensor],
+        head: nn.Module,
+        right: int | None,
         aggregation: str = "min",
     ):
         self.name, self.model, self.layout = name, model.eval(), layout
-        self.probability, self.aggregation = probability, aggregation
+        self.head, self.right, self.aggregation = copy.deepcopy(head).float().eval(), right, aggregation
+        self.split: Callable[[str], Sequence[str]] = steps_of
+        self.batch = 8
 
-    def written(self, sample: Sample) -> tuple[list[int], list[int]]:
-        """A solution's ids, and the place of each step's score."""
-        ids, places = [], []
-        for number, step in enumerate(steps_of(sample.text), 1):
-            ids += self.layout.step(number, step)
-            places.append(len(ids) - 1)
-        return ids, places
+    def to(self, device: Any) -> PublicPRM:
+        self.model.to(device)
+        self.head.to(device)
+        return self
 
-    def length(self, problem: Problem, sample: Sample) -> int:
-        """Tokens of a problem and its solution as they are read."""
-        return len(self.layout.prompt(problem.prompt())) + len(self.written(sample)[0])
+    def length(self, question: str, steps: Sequence[str]) -> int:
+        """Tokens of a question and its solution as they are read."""
+        return len(self.layout(question, steps)[0])
 
     @torch.inference_mode()
+    def judge(self, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        """(question, steps) -> the probabilities that the steps are right; none for an empty solution. Solutions of about
+        one length are read together, padded at the right, where causal layers never look."""
+        rows = [self.layout(question, steps) if any(steps) else ([], []) for question, steps in solutions]
+        found: list[list[float]] = [[] for _ in rows]
+        order = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: (len(rows[i][0]), rows[i][0]))
+        device = next(self.model.parameters()).device
+        for part in (order[first : first + self.batch] for first in range(0, len(order), self.batch)):
+            ids = torch.zeros(len(part), len(rows[part[-1]][0]), dtype=torch.long)
+            for row, i in enumerate(part):
+                ids[row, : len(rows[i][0])] = torch.tensor(rows[i][0])
+            hidden = models.decoder(self.model)(input_ids=ids.to(device), use_cache=False).last_hidden_state
+            for row, i in enumerate(part):
+                logits = self.head(hidden[row, rows[i][1]].float()).double()
+                says = logits[:, 0].sigmoid() if self.right is None else logits.softmax(-1)[:, self.right]
+                found[i] = says.tolist()
+        return found
+
     def step_scores(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
-        """For each sample the probabilities that its steps are right; none for an empty solution."""
-        rows = [self.written(sample) for sample in samples]
-        scores: list[list[float]] = [[] for _ in rows]
-        asked = [i for i, (ids, _) in enumerate(rows) if ids]
-        prompt = self.layout.prompt(problem.prompt())
-        for part, hidden in continuations.hidden_states(self.model, prompt, [rows[i][0] for i in asked]):
-            says = self.probability(hidden).double()
-            for row, i in enumerate(asked[k] for k in part):
-                scores[i] = says[row, rows[i][1]].tolist()
-        return scores
+        return self.judge([(problem.prompt(), self.split(sample.text)) for sample in samples])
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """score: the aggregation of the step scores, 0 for a solution that is empty or was cut off."""
-        found = []
-        for sample, steps in zip(samples, self.step_scores(problem, samples), strict=True):
+        """score: the aggregation of the step scores, 0 for a solution that is empty or was cut off. Raises UserError for a
+        solution longer than the model reads."""
+        question, found = problem.prompt(), []
+        start, longest = self.length(question, []), self.model.config.max_position_embeddings
+        tokens = [self.length(question, self.split(sample.text)) for sample in samples]
+        if max(tokens, default=0) > longest:
+            raise UserError(f"{problem.id}: a solution of {max(tokens)} tokens; {self.name} reads {longest}")
+        for sample, steps, read in zip(samples, self.step_scores(problem, samples), tokens, strict=True):
             whole = bool(steps) and sample.finish == "stop"
             value = aggregation.aggregate(self.aggregation, steps) if whole else 0.0
             found.append(
                 Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
-                      step_scores=steps, tokens=len(self.written(sample)[0]))
+                      step_scores=None if self.right is None else steps, tokens=max(0, read - start))
             )  # fmt: skip
         return found
 
@@ -103,8 +125,21 @@ def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return whole[len(lead) :] if whole[: len(lead)] == lead else ids
 
 
+def _in_steps(prompt: Callable[[str], list[int]], step: Callable[[int, str], list[int]]) -> Layout:
+    """The layout of a prompt and steps, each read at its last token."""
+
+    def layout(question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
+        ids, places = list(prompt(question)), []
+        for number, text in enumerate(steps, 1):
+            ids += step(number, text)
+            places.append(len(ids) - 1)
+        return ids, places
+
+    return layout
+
+
 def classes(
-    name: str, model: Any, tokenizer: PreTrainedTokenizerBase, separator: str = "\n", aggregation: str = "min"
+    name: str, model: Any, tokenizer: PreTrainedTokenizerBase, tag: str = "\n", aggregation: str = "min"
 ) -> PublicPRM:
     """model: of an AutoModelForTokenClassification class with two labels. Raises UserError for another number."""
     if model.config.num_labels != 2:
@@ -115,8 +150,8 @@ def classes(
     def own(text: str) -> list[int]:  # as TRL tokenises: each part by itself
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    layout = Layout(lambda question: start + own(question), lambda number, step: own(step) + own(separator))
-    return PublicPRM(name, model, layout, lambda hidden: head(hidden).float().softmax(-1)[..., 1], aggregation)
+    layout = _in_steps(lambda question: start + own(question), lambda number, step: own(step) + own(tag))
+    return PublicPRM(name, model, layout, head, 1, aggregation)
 
 
 def words(
@@ -134,14 +169,15 @@ def words(
     if ids[0] == ids[1]:
         raise UserError(f"{name}: {good!r} and {bad!r} end with the same token; choose words that do not")
     output = model.get_output_embeddings()
-    layout = Layout(
+    head = nn.Linear(output.weight.shape[1], 2, bias=output.bias is not None)
+    head.load_state_dict({key: tensor[ids] for key, tensor in output.state_dict().items()})
+    layout = _in_steps(
         lambda question: tokenizer(question)["input_ids"],
         lambda number, step: (
             _ids(tokenizer, (" Step 1: " if number == 1 else f"\nStep {number}: ") + step) + _ids(tokenizer, tag)
         ),
     )
-    return PublicPRM(name, model, layout, lambda hidden: output(hidden)[..., ids].float().softmax(-1)[..., 0],
-                     aggregation)  # fmt: skip
+    return PublicPRM(name, model, layout, head, 0, aggregation)
 
 
 def separator(
@@ -149,39 +185,65 @@ def separator(
     model: Any,
     head: nn.Module,
     tokenizer: PreTrainedTokenizerBase,
-    token: str = "<extra_0>",
+    tag: str = "<extra_0>",
     aggregation: str = "product",
 ) -> PublicPRM:
-    """model: a Qwen2Model; head: (.., width) -> (.., 2). Raises UserError when `token` is not one of the tokenizer's."""
-    place = _ids(tokenizer, token)
+    """model: a Qwen2Model; head: (.., width) -> (.., 2). Raises UserError when `tag` is not one of the tokenizer's."""
+    place = _ids(tokenizer, tag)
     if len(place) != 1:
-        raise UserError(f"{name}: {token!r} is {len(place)} tokens of this tokenizer; it must be a single one")
+        raise UserError(f"{name}: {tag!r} is {len(place)} tokens of this tokenizer; it must be a single one")
 
     def prompt(question: str) -> list[int]:
         turns = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
         return _ids(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
-    layout = Layout(prompt, lambda number, step: _ids(tokenizer, step) + place)
-    return PublicPRM(name, model, layout, lambda hidden: head(hidden).float().softmax(-1)[..., 1], aggregation)
+    layout = _in_steps(prompt, lambda number, step: _ids(tokenizer, step) + place)
+    return PublicPRM(name, model, layout, head, 1, aggregation)
+
+
+def reward(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> PublicPRM:
+    """model: of an AutoModelForSequenceClassification class with one label, read at the last token of the chat. Raises
+    UserError for another number of labels, or a tokenizer without a chat template."""
+    if model.config.num_labels != 1:
+        raise UserError(f"{name}: the classifier has {model.config.num_labels} labels; a reward model has 1")
+    if not tokenizer.chat_template:
+        raise UserError(f"{name}: its tokenizer has no chat template, in which a reward model reads a solution")
+
+    def layout(question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
+        turns = [{"role": "user", "content": question}, *({"role": "assistant", "content": text} for text in steps)]
+        ids = _ids(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False))
+        return ids, [len(ids) - 1] if steps else []
+
+    head = model.score if hasattr(model, "score") else model.classifier
+    verifier = PublicPRM(name, model, layout, head, None, "last")
+    verifier.split = lambda text: [text.strip()] if text.strip() else []
+    return verifier
 
 
 def load(form: Form, path: Path, name: str, dtype: str = "float32", **options: str) -> PublicPRM:
-    """A published model from a local folder (`models.snapshot` downloads one at a pinned commit). options: separator;
-    tag, good, bad; token; and aggregation. Raises UserError for a folder that is not of this form."""
+    """A published model from a local folder (`models.snapshot` downloads one at a pinned commit). options: tag, what
+    follows every step; good and bad, of `words`; aggregation. Raises UserError for a folder that is not of this form, or an
+    option that it does not have."""
+    import inspect
+
+    build = {"classes": classes, "words": words, "separator": separator, "reward": reward}[form]
+    if unknown := sorted(options.keys() - inspect.signature(build).parameters):
+        raise UserError(f"{name}: the form {form} has no {unknown[0]}")
     path = Path(path)
     if form == "words":
         return words(name, models.load_causal_lm(path, dtype), models.load_tokenizer(path), **options)
     if form == "separator":
         model, head = _two_layers(path, dtype)
         return separator(name, model, head, models.load_tokenizer(path), **options)
-    from transformers import AutoModelForTokenClassification
+    import transformers
 
     models.check(path)
     models.quiet()
-    model = AutoModelForTokenClassification.from_pretrained(
+    kind = {"classes": "AutoModelForTokenClassification", "reward": "AutoModelForSequenceClassification"}[form]
+    model = getattr(transformers, kind).from_pretrained(
         path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False
     )
-    return classes(name, model, models.load_tokenizer(path), **options)
+    return build(name, model, models.load_tokenizer(path), **options)
 
 
 def _two_layers(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
@@ -214,4 +276,4 @@ def _two_layers(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
     head = nn.Sequential(nn.Linear(width, tensors["score.0.weight"].shape[0]), nn.ReLU(),
                          nn.Linear(tensors["score.2.weight"].shape[1], classes_))  # fmt: skip
     head.load_state_dict({key.removeprefix("score."): tensor for key, tensor in tensors.items()})
-    return model, head.to(getattr(torch, dtype)).eval()
+    return model, head

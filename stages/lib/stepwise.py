@@ -58,8 +58,9 @@ def reading(encoder: Encoder, problem: Problem, sample: Sample, mark: Sequence[i
     return Reading(ids, found.prompt_length, steps, len(ids) - 1 if sample.finish == "stop" else None, written)
 
 
-def example(read: Reading, labels: Mapping[int, float], outcome: bool, past_error: bool, lm: bool) -> Example:
-    """A labelled sample. labels: step number -> value in [0, 1]; a step without one is not learnt from.
+def example(read: Reading, labels: Mapping[int, float], outcome: bool | None, past_error: bool, lm: bool) -> Example:
+    """A labelled sample. labels: step number -> value in [0, 1]; a step without one is not learnt from, nor is an end whose
+    outcome nobody knows (None).
 
     past_error: also learn from what follows the first step of value 0, the end included; without, the solution counts up
     to there, for the marks say that all before a step is right. lm: the generator's tokens also count as language.
@@ -73,7 +74,7 @@ def example(read: Reading, labels: Mapping[int, float], outcome: bool, past_erro
         if step in labels and (past_error or not wrong):
             value[place], weight[place] = float(labels[step]), 1.0
             wrong = wrong or labels[step] == 0
-    if read.end is not None and (past_error or not wrong):
+    if read.end is not None and outcome is not None and (past_error or not wrong):
         value[read.end], weight[read.end] = float(outcome), 1.0
     return Example(read.ids, [float(lm) * w for w in read.written], value, weight)
 

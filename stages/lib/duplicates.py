@@ -4,7 +4,7 @@ A row nearly repeats a test row when both have the same answer, and besides the 
 gone, or sets of 5-word runs that are alike (MinHash, `stages/lib/overlap.py`), or a 13-word run in common. One sign alone
 misleads: AIME problems end in set phrases of that length, so a run counts only where few test rows have it and a quarter
 of all 5-word runs is shared; MMLU asks several questions about one passage, so of questions with options the whole must
-be alike; drills change a number only. Programs have no one answer, so their statements decide.
+be alike; drills change a number only. Programs have no one answer, and some sets publish none: there the questions decide.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from stages.benchmarks.options import LETTERS
 from stages.lib import overlap
 from stages.lib.records import Problem
 
@@ -30,15 +29,15 @@ def near(problems: Sequence[Problem], tests: Sequence[Problem]) -> dict[str, str
     """id -> reason of every problem that nearly repeats a test problem."""
     found: dict[str, str] = {}
     for one, test in [*_typeset(problems, tests), *_alike(problems, tests)]:
-        if _answer(one) == _answer(test):
-            found.setdefault(one.id, f"nearly the same question is {test.id} of the test rows")
+        if not one.answer or _answer(one) == _answer(test):
+            found.setdefault(one.id, f"nearly the same question is {test.id} of the {test.split} rows")
     return found
 
 
 def _answer(problem: Problem) -> str:
     if problem.answer_type == "code":
         return ""
-    right = problem.choices[LETTERS.index(problem.answer)] if problem.choices else problem.answer
+    right = problem.choices[ord(problem.answer) - ord("A")] if problem.choices else problem.answer
     return _LAYOUT.sub("", right)
 
 
