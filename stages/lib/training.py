@@ -70,9 +70,7 @@ class Losses(nn.Module):
 
 def hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
     """(rows, length, width): the last hidden states, after the final norm, from which the vocabulary is predicted."""
-    arguments = {"attention_mask": batch.mask} if batch.mask is not None else {}
-    output = models.decoder(model)(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **arguments)
-    return output.last_hidden_state
+    return models.decoder(model)(input_ids=batch.ids, use_cache=False).last_hidden_state
 
 
 def train(
@@ -96,7 +94,6 @@ def train(
             f"{run.name}.global_batch: {params.global_batch} is not a multiple of device_batch {params.device_batch} x "
             f"{accelerator.num_processes} processes"
         )
-    config = losses.model.config
     if params.gradient_checkpointing:
         losses.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     hooks = _residual_dropout(losses.model, dropout)
@@ -135,7 +132,7 @@ def train(
             share = float(turn < len(micro))
             part = micro[turn] if share else chosen[:1]
             torch.manual_seed(seeds.key(run.seed, run.name, "dropout", step, part[0]) >> 1)
-            batch = packing.collate([examples[i] for i in part], config, params.packing).to(accelerator.device)
+            batch = packing.collate([examples[i] for i in part]).to(accelerator.device)
             # A model that is shared adds up its gradients where they belong each time: whole ones would not fit.
             with accelerator.no_sync(wrapped) if turn != turns[-1] and not sharded else nullcontext():
                 with accelerator.autocast():
