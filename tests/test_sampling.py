@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib import sampling, seeds
-from stages.lib.errors import UserError
 from stages.lib.native import NativeEngine, choose, signed, uniform
 
 STOP, VOCABULARY = 2, 67
@@ -176,15 +175,3 @@ def test_the_model_is_given_back_as_it_was(model):
     before = model("llama").config._attn_implementation
     draw(model("llama"), prompts(), keys(len(LENGTHS), 1), limit=3)
     assert model("llama").config._attn_implementation == before
-
-
-def test_vllm_missing_is_one_sentence(tmp_path):
-    try:
-        import vllm  # noqa: F401
-    except ImportError:
-        from stages.lib.vllm_engine import VllmEngine
-
-        with pytest.raises(UserError, match="pip install"):
-            VllmEngine(tmp_path, 16, "float32")
-    else:
-        pytest.skip("vllm is installed here")

@@ -18,10 +18,12 @@ def make_engine(name: str, path: Path, rows: int, dtype: str = "float32", device
     rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine.
     Raises UserError when the model cannot be loaded, or `vllm` is asked for and not installed.
     """
+    import torch
+
     if name == "vllm":
         from stages.lib.vllm_engine import VllmEngine
 
-        return VllmEngine(path, rows, dtype)
+        return VllmEngine(path, rows, dtype, torch.device(device))
     from stages.lib import models
     from stages.lib.native import NativeEngine
 
