@@ -95,7 +95,7 @@ def by_us(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float:
         examples.append(example(read, dict(enumerate(labels)), bool(sample.correct), past_error=True, lm=False))
     params = Optimisation(
         epochs=1.0, global_batch=BATCH, device_batch=BATCH, optimizer="adamw", lr=1e-4, matrix_lr=1e-2, weight_decay=0.0,
-        warmup=0.0, clip=1.0, packing=False, precision="no", gradient_checkpointing=False, lora_rank=0,
+        warmup=0.0, clip=1.0, precision="no", gradient_checkpointing=False, lora_rank=0,
         checkpoint_steps=10**6,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

@@ -25,6 +25,7 @@ CASES = {
              "checkpoint_steps": 2, "interrupted": True},
     "lora": {"device_batch": 2, "lora_rank": 4},
     "bf16": {"device_batch": 4, "precision": "bf16"},
+    "bf16-lora": {"device_batch": 4, "precision": "bf16", "lora_rank": 4},
 }  # fmt: skip
 CHAIN = {
     "base": base.Params(**{**test_base.SCRATCH, "device_batch": 2}),

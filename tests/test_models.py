@@ -114,3 +114,14 @@ def test_adapters_are_drawn_by_key_and_leave_the_generator_alone():
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(1), drawn), "what else is drawn stays as it was"
+
+
+def test_a_card_that_imitates_bfloat16_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    for dtype in ("bf16", "bfloat16"):
+        with pytest.raises(UserError, match="^Tesla T4 does not compute in bfloat16; set dtype: float16$"):
+            models.check_card(torch.device("cuda:0"), dtype, "dtype: float16")
+        models.check_card(torch.device("cpu"), dtype, "")
+    for dtype in ("no", "float32", "float16"):
+        models.check_card(torch.device("cuda:0"), dtype, "")

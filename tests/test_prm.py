@@ -177,8 +177,8 @@ def test_continuations_equal_whole_rows(rows):
             assert torch.allclose(found[i], whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("form, mark, packing", [("head", "", True), ("words", "Right.\n", False)])
-def test_learns_eight_examples_by_heart(form, mark, packing, tmp_path):
+@pytest.mark.parametrize("form, mark", [("head", ""), ("words", "Right.\n")])
+def test_learns_eight_examples_by_heart(form, mark, tmp_path):
     """Trained, saved, loaded and scored: every step on its side of one half, and the solutions ranked."""
     made, pools = verifier(form=form, mark=mark, aggregation="product"), []
     for i in range(4):
@@ -188,7 +188,7 @@ def test_learns_eight_examples_by_heart(form, mark, packing, tmp_path):
         example(made.read(of, s), dict(enumerate(right(of, s))), bool(s.correct), False, lm=bool(s.correct))
         for of, pool in pools for s in pool
     ]  # fmt: skip
-    settings_ = tiny.optimisation(epochs=50.0, lr=1e-2, checkpoint_steps=999, packing=packing)
+    settings_ = tiny.optimisation(epochs=50.0, lr=1e-2, checkpoint_steps=999)
     training.train(tiny.execution(tmp_path, "prm", settings_), made.losses(), examples, settings_, lm_weight=0.1)
     made.save(tmp_path / "model")
     loaded = StepVerifier.load(tmp_path / "model")

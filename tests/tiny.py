@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 ARCHITECTURES = ("lfm2", "llama", "qwen2", "qwen3", "mistral")
 OPTIMISATION = dict(
     epochs=1.0, global_batch=8, device_batch=8, optimizer="adamw", lr=3e-3, matrix_lr=0.02, weight_decay=0.0,
-    warmup=0.1, clip=1.0, packing=True, precision="no", gradient_checkpointing=False, lora_rank=0, checkpoint_steps=4,
+    warmup=0.1, clip=1.0, precision="no", gradient_checkpointing=False, lora_rank=0, checkpoint_steps=4,
 )  # fmt: skip
 
 

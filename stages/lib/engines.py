@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 def make_engine(name: str, path: Path, rows: int, dtype: str = "float32", device: torch.device | str = "cpu") -> Engine:
     """The engine `name` on the model saved at `path`.
 
-    rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine.
-    Raises UserError when the model cannot be loaded, or `vllm` is asked for and not installed.
+    rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine on a CPU.
+    Raises UserError when the model cannot be loaded, the card does not compute in dtype, or `vllm` is not installed.
     """
+    import torch
+
+    from stages.lib import models
+
+    device = torch.device(device)
+    models.check_card(device, dtype, "dtype: float16")
     if name == "vllm":
         from stages.lib.vllm_engine import VllmEngine
 
-        return VllmEngine(path, rows, dtype)
-    from stages.lib import models
+        return VllmEngine(path, rows, dtype, device)
     from stages.lib.native import NativeEngine
 
     return NativeEngine(models.load_causal_lm(path, dtype).to(device), rows)

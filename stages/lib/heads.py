@@ -26,6 +26,13 @@ def blank(width: int, loss: str) -> nn.Linear:
     return head
 
 
+def read(head: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+    """(.., width) -> (..): what the head says, in float32 whatever the model computes in. In bfloat16 logits near 4 would
+    come in steps of 1/32, and scores would tie."""
+    with torch.autocast(hidden.device.type, enabled=False):
+        return head(hidden.float())[..., 0]
+
+
 def first_tokens(encoder: Encoder, right: str, wrong: str) -> tuple[int, int]:
     """The first token of each word. Raises UserError when it is the same, for then they cannot be told apart."""
     ids = [own[:1] for own in encoder.texts([right, wrong])]
@@ -52,6 +59,6 @@ class WordHead(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = list(self.tokens)
-        bias = self.output.bias
-        logits = nn.functional.linear(hidden, self.output.weight[rows], None if bias is None else bias[rows])
+        weight, bias = (None if x is None else x[rows].to(hidden.dtype) for x in (self.output.weight, self.output.bias))
+        logits = nn.functional.linear(hidden, weight, bias)
         return logits[..., :1] - logits[..., 1:]

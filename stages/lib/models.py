@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stages.lib.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
@@ -49,6 +50,16 @@ def load_causal_lm(path: Path, dtype: str = "float32") -> PreTrainedModel:
         path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False
     )
     return model.eval()
+
+
+def check_card(device: torch.device, dtype: str, instead: str) -> None:
+    """Raises UserError where bfloat16 is asked of a card that only imitates it, many times slower, as those before
+    NVIDIA's Ampere do: T4 and V100 among them. instead: what to set."""
+    import torch
+
+    asked = dtype in ("bfloat16", "bf16") and device.type == "cuda"
+    if asked and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UserError(f"{torch.cuda.get_device_name(device)} does not compute in bfloat16; set {instead}")
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
@@ -139,9 +150,13 @@ def adapted(model: PreTrainedModel, rank: int, key: int) -> PreTrainedModel:
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:
-    """A plain model with the adapters' change added to its weights; the adapted one stays as it is."""
+    """A plain model with the adapters' change added to its weights, in float32: in bfloat16 most of a small change would be
+    rounded away. The adapted one stays as it is."""
     if not hasattr(model, "peft_config"):
         return model
     import copy
 
-    return copy.deepcopy(model).merge_and_unload()
+    import torch
+
+    with torch.autocast(model.device.type, enabled=False):
+        return copy.deepcopy(model).float().merge_and_unload()

@@ -18,7 +18,8 @@ last bit whatever shares the batch, so every shape that enters a sum is a functi
     that add in another order.
 Measured on CPUs in float32 with MKL: equal bits for any number of rows, any order and 1 or 2 threads
 (tests/test_sampling.py proves it on the machine at hand). On an accelerator, whose library chooses kernels by the
-number of rows, a draw can differ between batches where u falls within rounding of a boundary.
+number of rows, a draw can differ between batches where u falls within rounding of a boundary; in half precision, whose
+rounding is coarse, that is not rare. It is launch-bound there: attention runs in Python over cohorts and layers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from stages.lib import memory
 from stages.lib.prefixes import PREFIX, ROWS, Block, Prompt, SharedCache, read, shared_prefix, up
 from stages.lib.sampling import Draw
 from stages.lib.stops import Stops
@@ -46,7 +48,8 @@ class Request(NamedTuple):
 
 
 class NativeEngine:
-    """See `sampling.Engine`. rows: the most samples decoded at a time; it bounds memory and changes no draw."""
+    """See `sampling.Engine`. rows: the most samples decoded at a time, fewer where a card's memory asks for it; it changes
+    speed and memory alone."""
 
     def __init__(self, model: PreTrainedModel, rows: int = 2048):
         self.model, self.rows = model.eval(), max(rows, ROWS)
@@ -61,13 +64,15 @@ class NativeEngine:
         max_new_tokens: int,
         stops: Stops | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
-        """Complete prompts as they come. Raises ValueError for an empty prompt."""
+        """Complete prompts as they come. Raises ValueError for an empty prompt, UserError where memory is too small."""
         if not all(prompts):
             raise ValueError("a prompt needs at least one token")
+        tokens = max(map(len, prompts), default=0) + max_new_tokens
+        rows = memory.fitting(self.model, self.rows, tokens, ROWS)
         requests = deque(
-            Request(i, first, prompt, own[first : first + self.rows])
+            Request(i, first, prompt, own[first : first + rows])
             for i, (prompt, own) in enumerate(zip(prompts, keys, strict=True))
-            for first in range(0, len(own), self.rows)
+            for first in range(0, len(own), rows)
         )
         draws: list[list[Draw | None]] = [[None] * len(own) for own in keys]
         missing = [len(own) for own in keys]
@@ -75,8 +80,8 @@ class NativeEngine:
         stops = stops if isinstance(stops, Stops) else Stops(None, stops)
         batch = Batch(self.model, temperature, max_new_tokens, stops)
         while requests or batch.cohorts:
-            if not batch.cohorts or batch.size <= self.rows * 3 // 4:
-                batch.admit(fitting(requests, self.rows - batch.size))
+            if not batch.cohorts or batch.size <= rows * 3 // 4:
+                batch.admit(fitting(requests, rows - batch.size))
             for request, row, draw in batch.step():
                 draws[request.index][request.first + row] = draw
                 missing[request.index] -= 1

@@ -21,7 +21,6 @@ class Optimisation(Params):
     weight_decay: float = Field(ge=0)
     warmup: float = Field(ge=0, lt=1)  # share of the steps; after it the rate falls linearly to 0
     clip: float = Field(gt=0)  # largest norm of the gradient
-    packing: bool  # several sequences in a row
     precision: Literal["no", "bf16"]  # mixed precision of accelerate
     gradient_checkpointing: bool
     lora_rank: int = Field(ge=0)  # 0 trains all weights

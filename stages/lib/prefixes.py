@@ -6,8 +6,9 @@ hands itself on in place of keys; `attend`, registered as an attention function,
     softmax([q K_prefix, q K_suffix]) [V_prefix, V_suffix]
 
 with one matrix product for all rows of a problem over its prefix, so a prompt's keys and values are stored and read
-once for all its samples (Juravsky et al., Hydragen, arXiv:2402.05099). Every shape that enters a sum is a function of
-the row alone, never of what else is in the batch; stages/lib/native.py says why.
+once for all its samples (Juravsky et al., Hydragen, arXiv:2402.05099). In half precision, too, scores and sums are
+float32, as in the kernels of a training pass: Qwen2.5's keys are so large that rounded scores would all be others. Every
+shape that enters a sum is a function of the row alone, never of what else is in the batch; stages/lib/native.py says why.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ SUFFIX = 32  # the room for suffixes grows by this many tokens
 def up(n: int, multiple: int) -> int:
     """n rounded up to a multiple."""
     return -(-n // multiple) * multiple
+
+
+def rounded(x: torch.Tensor) -> torch.Tensor:
+    """Queries, keys or values in the precision in which autocast, where it is on, hands them to attention."""
+    kind = x.device.type
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
 class Prompt(NamedTuple):
@@ -78,8 +85,9 @@ class Prefix:
                 continue
             # A sliding layer has kept the last window - 1 keys.
             width = min(padded, up(layer.sliding_window, PREFIX)) if layer.is_sliding else padded
-            self.keys[i] = layer.keys.new_zeros((len(prompts), layer.keys.shape[1], width, layer.keys.shape[3]))
-            self.values[i] = layer.values.new_zeros((*self.keys[i].shape[:3], layer.values.shape[3]))
+            shape = (len(prompts), layer.keys.shape[1], width)
+            self.keys[i] = rounded(layer.keys[:0]).new_zeros((*shape, layer.keys.shape[3]))
+            self.values[i] = rounded(layer.values[:0]).new_zeros((*shape, layer.values.shape[3]))
             self.bias[i] = layer.keys.new_full((len(prompts), width), float("-inf"))
             for p, prompt in enumerate(prompts):
                 stored = prompt.cache.layers[i]
@@ -125,12 +133,13 @@ class Prefix:
             first = self.lengths - self.lengths.clamp(max=window - 1)  # position of the first key stored
             position = first[:, None] + torch.arange(bias.shape[1], device=self.device)
             bias = bias.masked_fill(position <= (self.lengths + age - window)[:, None], float("-inf"))
-        scores = self._by_prompt(query) @ self.keys[i].transpose(2, 3) + bias[:, None, None]
+        keys = self.keys[i].to(query.dtype)
+        scores = self._by_prompt(query) @ keys.transpose(2, 3) + bias[:, None, None]
         return self._by_row(scores, query.shape[2])
 
     def mix(self, i: int, weights: torch.Tensor) -> torch.Tensor:
         """weights (rows, kv heads, groups, width) -> weighted sums of the values (rows, kv heads, groups, d)."""
-        return self._by_row(self._by_prompt(weights) @ self.values[i], weights.shape[2])
+        return self._by_row(self._by_prompt(weights) @ self.values[i].to(weights.dtype), weights.shape[2])
 
 
 class Suffixes:
@@ -211,8 +220,8 @@ class Block:
         """query (rows, kv heads, groups, d), scaled -> (rows, kv heads, groups, d). softcap: bound on scores (Gemma 2)."""
         window = self.windows.get(i)
         begin = 0 if window is None else max(0, self.age + 1 - window)
-        keys = self.suffixes.keys[i][: self.rows, :, begin : self.age + 1].flatten(0, 1)
-        values = self.suffixes.values[i][: self.rows, :, begin : self.age + 1].flatten(0, 1)
+        stored = (self.suffixes.keys[i], self.suffixes.values[i])
+        keys, values = (x[: self.rows, :, begin : self.age + 1].flatten(0, 1).to(query.dtype) for x in stored)
         shared = self.prefix.scores(i, query, window, self.age)
         suffix = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2)).view(*query.shape[:3], -1)
         scores = torch.cat([shared, suffix], -1)
@@ -231,10 +240,10 @@ class SharedCache(Cache):
         self.blocks: list[Block] = []
 
     def update(self, key_states, value_states, layer_idx, *args, **kwargs):
-        first = 0
+        keys, values, first = rounded(key_states), rounded(value_states), 0
         for block in self.blocks:
             rows = slice(first, first + block.rows)
-            block.suffixes.append(layer_idx, block.age, key_states[rows], value_states[rows])
+            block.suffixes.append(layer_idx, block.age, keys[rows], values[rows])
             first += block.rows
         return self, layer_idx  # what `attend` receives as key and value
 
@@ -278,8 +287,11 @@ def attend(module, query, key, value, attention_mask, scaling, **kwargs):
         raise ValueError("the native engine has no attention with 's_aux'; use engine: vllm for this model")
     rows, heads, _, d = query.shape
     groups = getattr(module, "num_key_value_groups", 1)
-    mixed = key.attend(value, query.view(rows, heads // groups, groups, d) * scaling, kwargs.get("softcap"))
-    return mixed.reshape(rows, 1, heads, -1), None
+    wide = rounded(query)
+    wide = wide.float() if wide.dtype in (torch.bfloat16, torch.float16) else wide
+    with torch.autocast(query.device.type, enabled=False):
+        mixed = key.attend(value, wide.view(rows, heads // groups, groups, d) * scaling, kwargs.get("softcap"))
+    return mixed.reshape(rows, 1, heads, -1).to(query.dtype), None
 
 
 AttentionInterface.register("shared_prefix", attend)

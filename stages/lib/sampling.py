@@ -1,7 +1,8 @@
 """Drawing solutions from a language model: what an engine is, and what a draw is.
 
-Two engines stand behind one small interface: `native` (stages/lib/native.py: any transformers causal LM, on any device,
-the same draws whatever the batch) and `vllm` (stages/lib/vllm_engine.py: an optional extra for large models on GPUs).
+Two engines stand behind one small interface: `native` (stages/lib/native.py: any transformers causal LM, on any device;
+on a CPU in float32 the same draws whatever the batch) and `vllm` (stages/lib/vllm_engine.py: an optional extra for large
+models on GPUs).
 """
 
 from __future__ import annotations

@@ -131,7 +131,6 @@ class StepVerifier:
         )
         if facts["form"] == "head":
             verifier.head.load_state_dict(load_file(path / "head" / "head.safetensors"))
-            verifier.head.to(model.dtype)
         return verifier
 
     def save(self, path: Path) -> None:
@@ -172,7 +171,7 @@ class StepVerifier:
         start = found[0].prompt_length
         passes = continuations.hidden_states(self.model, found[0].ids[:start], [found[i].ids[start:] for i in asked])
         for rows, hidden in passes:
-            says = self.head(hidden)[..., 0].double().sigmoid()
+            says = heads.read(self.head, hidden).double().sigmoid()
             for row, i in enumerate(asked[k] for k in rows):
                 read = found[i]
                 places = read.steps if read.end is None else [*read.steps, read.end]

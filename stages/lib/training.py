@@ -12,18 +12,21 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from stages.lib import checkpoints, models, packing, parts, seeds, sharding
+from stages.lib import checkpoints, heads, models, packing, parts, seeds, sharding
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.muon import Muon
 from stages.lib.packing import Batch, Example
+
+LOGITS = 2**28  # of a language loss in memory at a time: 1 GB in float32, and about as much again for their gradient
 
 
 @dataclass
@@ -54,13 +57,12 @@ class Losses(nn.Module):
         """(sum of weighted LM loss, sum of weighted verification loss)."""
         hidden = hidden_states(self.model, batch)
         targets = batch.lm[:, 1:] > 0
-        logits = self.model.get_output_embeddings()(hidden[:, :-1][targets]).float()
-        language = nn.functional.cross_entropy(logits, batch.ids[:, 1:][targets], reduction="none")
+        language = language_loss(self.model, hidden[:, :-1][targets], batch.ids[:, 1:][targets])
         language = (language * batch.lm[:, 1:][targets]).sum()
         if self.head is None:
             return language, language.new_zeros(())
         places = batch.value_weight > 0
-        predicted, wanted = self.head(hidden[places])[:, 0].float(), batch.value[places]
+        predicted, wanted = heads.read(self.head, hidden[places]), batch.value[places]
         if self.loss == "bce":
             verification = nn.functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none")
         else:
@@ -68,11 +70,24 @@ class Losses(nn.Module):
         return language, (verification * batch.value_weight[places]).sum()
 
 
+def language_loss(model: nn.Module, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """(places,) the negative log-probability of each of `ids` in float32. Where the vocabulary is large, some places at a
+    time, whose logits are computed again when gradients are: at most LOGITS of them stand in memory."""
+    output = model.get_output_embeddings()
+
+    def loss(hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(output(hidden).float(), ids, reduction="none")
+
+    size = max(1, LOGITS // output.weight.shape[0])
+    if len(ids) <= size:
+        return loss(hidden, ids)
+    pairs = zip(hidden.split(size), ids.split(size), strict=True)
+    return torch.cat([checkpoint(loss, *pair, use_reentrant=False) for pair in pairs])
+
+
 def hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
     """(rows, length, width): the last hidden states, after the final norm, from which the vocabulary is predicted."""
-    arguments = {"attention_mask": batch.mask} if batch.mask is not None else {}
-    output = models.decoder(model)(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **arguments)
-    return output.last_hidden_state
+    return models.decoder(model)(input_ids=batch.ids, use_cache=False).last_hidden_state
 
 
 def train(
@@ -89,17 +104,21 @@ def train(
     together, or the processes do not."""
     from accelerate import Accelerator
 
-    parts.joined(run)
+    models.check_card(parts.joined(run).device, params.precision, f'{run.name}.precision: "no"')
     accelerator = Accelerator(mixed_precision=params.precision)
+    if accelerator.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # what bfloat16 is not used for multiplies in TF32
     if params.global_batch % (params.device_batch * accelerator.num_processes):
         raise UserError(
             f"{run.name}.global_batch: {params.global_batch} is not a multiple of device_batch {params.device_batch} x "
             f"{accelerator.num_processes} processes"
         )
-    config = losses.model.config
     if params.gradient_checkpointing:
         losses.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     hooks = _residual_dropout(losses.model, dropout)
+    frozen = _frozen_matrices(losses.model) if params.precision == "bf16" else []
+    for p in frozen:  # as autocast would make of it at every use
+        p.data = p.data.bfloat16()
     plan = _plan(run, [len(example.ids) for example in examples], params)
     sharded = run.world > 1 and sharding.wanted()
     if sharded:
@@ -135,7 +154,7 @@ def train(
             share = float(turn < len(micro))
             part = micro[turn] if share else chosen[:1]
             torch.manual_seed(seeds.key(run.seed, run.name, "dropout", step, part[0]) >> 1)
-            batch = packing.collate([examples[i] for i in part], config, params.packing).to(accelerator.device)
+            batch = packing.collate([examples[i] for i in part]).to(accelerator.device)
             # A model that is shared adds up its gradients where they belong each time: whole ones would not fit.
             with accelerator.no_sync(wrapped) if turn != turns[-1] and not sharded else nullcontext():
                 with accelerator.autocast():
@@ -162,7 +181,8 @@ def train(
                 sharding.gather(trained, losses)
                 losses.to(accelerator.device)
             losses.eval()
-            row |= on_epoch(int(epoch), losses)
+            with autocast(losses, params.precision):
+                row |= on_epoch(int(epoch), losses)
             if sharded:
                 losses.to("cpu")
         history.rows.append(row)
@@ -177,9 +197,24 @@ def train(
     run.count(tokens=tokens, flops=models.flops(losses.model, tokens, training=True))
     for hook in hooks:
         hook.remove()
+    for p in frozen:
+        p.data = p.data.float()
     losses.eval()
     accelerator.wait_for_everyone()
     return history
+
+
+def autocast(module: nn.Module, precision: str) -> AbstractContextManager:
+    """Inside, `module` computes as it does in training, so that what is measured of it is what was trained."""
+    device = next(module.parameters()).device.type
+    return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def _frozen_matrices(model: nn.Module) -> list[nn.Parameter]:
+    """Weights and biases of the linear layers that are not trained: nearly all of a model with adapters. The embedding
+    stays, and the output matrix, which may be the same: what each layer adds is then summed as before."""
+    layers = [layer for layer in models.decoder(model).modules() if isinstance(layer, nn.Linear)]
+    return [p for layer in layers for p in layer.parameters(recurse=False) if not p.requires_grad]
 
 
 def _plan(run: Execution, lengths: list[int], params: Any) -> list[tuple[float, list[int], bool]]:

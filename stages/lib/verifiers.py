@@ -19,7 +19,7 @@ from stages.lib import continuations, files, heads, models, parts
 from stages.lib.encoding import Encoded, Encoder
 from stages.lib.packing import Example
 from stages.lib.records import Problem, Sample, Score
-from stages.lib.training import Losses
+from stages.lib.training import Losses, autocast
 
 if TYPE_CHECKING:
     from stages.lib.execution import Execution
@@ -40,11 +40,14 @@ class Verifier(Protocol):
 def scores_of(
     run: Execution, verifier: Verifier, problems: Mapping[str, Problem], pools: Mapping[str, list[Sample]]
 ) -> dict[str, list[Score]]:
-    """problem id -> the Score of each of its samples, in their order; the processes share the work."""
+    """problem id -> the Score of each of its samples, in their order, computed in the precision of the training; the
+    processes share the work."""
 
     def work(mine: list[str]) -> Iterator[list[Score]]:
         for item in run.progress(mine, len(mine), "scoring dev"):
-            yield verifier.score(problems[item], pools[item])
+            with autocast(verifier.model, run.params.precision):
+                scores = verifier.score(problems[item], pools[item])
+            yield scores
 
     return parts.shared(run, "scored", list(pools), work, Score)
 
@@ -107,7 +110,7 @@ class ScalarVerifier:
         weights = load_file(path / "head" / "head.safetensors")
         head = nn.Linear(weights["weight"].shape[1], 1)
         head.load_state_dict(weights)
-        return cls(facts["name"], model, Encoder.load(path), facts["loss"], head.to(model.dtype))
+        return cls(facts["name"], model, Encoder.load(path), facts["loss"], head)
 
     def save(self, path: Path) -> None:
         """Model, tokenizer, prompt and head; the head in a folder where transformers does not look for weights."""
@@ -138,7 +141,7 @@ class ScalarVerifier:
         passes = continuations.hidden_states(self.model, found[0].ids[:start], [read.ids[start:] for read in found])
         for part, hidden in passes:
             last = torch.tensor([len(found[i].ids) - start - 1 for i in part], device=hidden.device)
-            head = self.head(hidden[torch.arange(len(part), device=hidden.device), last])[:, 0].double()
+            head = heads.read(self.head, hidden[torch.arange(len(part), device=hidden.device), last]).double()
             says = head.sigmoid() if self.loss == "bce" else head.clamp(0, 1)
             for i, value in zip(part, says.tolist(), strict=True):
                 values[i] = value

@@ -1,0 +1,58 @@
+"""A verifier of a model in bfloat16 reads its scores in float32: they stay as fine as they were taught."""
+
+import pytest
+import torch
+
+from stages.lib import heads, models
+from stages.lib.encoding import Encoder
+from stages.lib.stepwise import StepVerifier
+from stages.lib.tokenizer import build
+from stages.lib.verifiers import ScalarVerifier
+from tests import tiny
+
+TOKENIZER = build()
+
+
+def scalar(model, encoder):
+    return ScalarVerifier("orm", model, encoder, "bce")
+
+
+def steps(model, encoder):
+    return StepVerifier("prm", model, encoder, "head", aggregation="last")
+
+
+@pytest.mark.parametrize("make", [scalar, steps])
+def test_scores_near_one_do_not_tie(make, tmp_path):
+    made = make(tiny.model("qwen2", len(TOKENIZER)), Encoder(TOKENIZER))
+    with torch.no_grad():
+        made.head.weight.normal_(std=0.02)
+        made.head.bias.fill_(4.0)
+    made.save(tmp_path / "model")
+    loaded = type(made).load(tmp_path / "model", "bfloat16")
+    assert loaded.model.dtype == torch.bfloat16 and loaded.head.weight.dtype == torch.float32
+    of = tiny.problem(3)
+    pool = [tiny.sample(of, i, i) for i in range(20)]
+    found = {score.score for score in loaded.score(of, pool)}
+    assert len(found) == 20, "bfloat16 has four values between 4 and 4.125"
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_two_words_are_weighed_in_float32(bias):
+    output = torch.nn.Linear(32, 50, bias=bias).bfloat16()
+    hidden = torch.randn(7, 32, generator=torch.Generator().manual_seed(0)).bfloat16()
+    wanted = output.double()(hidden.double())
+    output.bfloat16()
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            found = heads.read(heads.WordHead(output, 4, 9), hidden)
+        torch.testing.assert_close(found.double(), wanted[:, 4] - wanted[:, 9], atol=1e-6, rtol=0)
+
+
+def test_what_was_trained_in_float32_is_read_the_same(tmp_path):
+    made = scalar(tiny.model("lfm2", len(TOKENIZER)), Encoder(TOKENIZER))
+    made.save(tmp_path / "model")
+    of = tiny.problem(3)
+    assert ScalarVerifier.load(tmp_path / "model").score(of, [tiny.sample(of, 0, 0)]) == made.score(
+        of, [tiny.sample(of, 0, 0)]
+    )
+    assert models.load_causal_lm(tmp_path / "model").dtype == torch.float32

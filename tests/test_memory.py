@@ -1,0 +1,71 @@
+"""Fewer samples at a time where a card has no room for all, by arithmetic that the real caches confirm."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import DynamicCache, Qwen2Config
+
+from stages.lib import memory
+from stages.lib.errors import UserError
+from stages.lib.native import NativeEngine
+from stages.lib.sampling import sample
+from tests import tiny
+
+QWEN = Qwen2Config(
+    vocab_size=151_936, hidden_size=1536, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2
+)
+
+
+def test_by_hand():
+    """Qwen2.5-1.5B: keys and values of 2 heads of 128 in 28 layers are 57,344 bytes a token in float32."""
+    logits = 5 * 151_936 * 4
+    assert memory.row_bytes(QWEN, 4, 1) == 57_344 + logits
+    assert memory.row_bytes(QWEN, 2, 470) == 28_672 * 470 + logits
+
+
+@pytest.mark.parametrize("name", ["lfm2", "llama", "qwen2", "qwen3", "mistral"])
+@torch.no_grad()
+def test_as_the_cache_of_a_model_has_it(name):
+    model, ids = tiny.model(name), torch.arange(3, 40)[None]
+    cache = DynamicCache(config=model.config)
+    model(ids, past_key_values=cache, use_cache=True)
+    stores = [[layer.keys, layer.values] if hasattr(layer, "keys") else layer.conv_states.values()
+              for layer in cache.layers]  # fmt: skip
+    found = sum(tensor.nbytes for store in stores for tensor in store)
+    expected = memory.row_bytes(model.config, 4, ids.shape[1]) - 5 * 100 * 4
+    assert found < expected if name == "mistral" else found == expected  # a sliding window stores less
+
+
+def card(free, monkeypatch, **facts):
+    monkeypatch.setattr(memory, "free", lambda device: free)
+    return SimpleNamespace(config=QWEN, device=torch.device("cuda:0"), dtype=torch.float32, **facts)
+
+
+def test_rows_are_lowered_to_what_is_free(monkeypatch, capsys):
+    each = memory.row_bytes(QWEN, 4, 470)
+    model = card(100 * each, monkeypatch)  # 80 rows at four fifths
+    assert memory.fitting(model, 2048, 470, 16) == 80
+    assert capsys.readouterr().err == (
+        "drawing 80 samples at a time on cuda:0: 2048 of up to 470 tokens would take 57.2 GB and 2.79 GB are free\n"
+    )
+    assert memory.fitting(model, 80, 470, 16) == 80 and memory.fitting(model, 33, 470, 16) == 33
+    assert memory.fitting(card(99 * each, monkeypatch), 2048, 470, 16) == 64
+    assert memory.fitting(card(None, monkeypatch), 2048, 470, 16) == 2048
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_card_without_room_is_refused(monkeypatch):
+    model = card(19 * memory.row_bytes(QWEN, 4, 470), monkeypatch)
+    with pytest.raises(
+        UserError, match=r"^cuda:0: 16 samples of up to 470 tokens take 458 MB and 543 MB are free; lower"
+    ):
+        memory.fitting(model, 2048, 470, 16)
+
+
+def test_the_engine_draws_the_same_in_the_rows_that_fit(monkeypatch, capsys):
+    model, prompts, keys = tiny.model("llama"), [[5, 6, 7], [8, 9]], [list(range(40)), list(range(50, 90))]
+    wanted = sample(NativeEngine(model), prompts, keys, 1.0, 9, [1])
+    monkeypatch.setattr(memory, "free", lambda device: 30 * memory.row_bytes(model.config, 4, 12))
+    assert sample(NativeEngine(model), prompts, keys, 1.0, 9, [1]) == wanted
+    assert "drawing 16 samples at a time on cpu" in capsys.readouterr().err
