@@ -17,6 +17,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -99,7 +100,8 @@ def taught(run: Execution[Params], pairs: list[Pair]) -> tuple[list[tuple[Pair, 
     else:
         settings = dict(params.chat)
         teacher = chat.make(settings.pop("kind"), run.root / ".assay" / "chat", **settings)
-        found = rationales.written(teacher, run.seed, pairs, params.rationales)
+        progress = partial(run.progress, what="rationales")
+        found = rationales.written(teacher, run.seed, pairs, params.rationales, progress)
         run.count(**teacher.ledger.totals())
     kept = []
     for pair, own in zip(pairs, found, strict=True):

@@ -190,7 +190,10 @@ def test_nothing_to_learn_from_is_refused(root):
 
 def test_a_model_teaches_through_its_chat(root):
     """A local model that writes no check: everything is refused, counted, and asked only once."""
-    settings = {"kind": "hf", "model": str(root / "data/generator/model"), "max_tokens": 4, "temperature": 1.0}
+    tokenizer = build()
+    tokenizer.chat_template = "{% for turn in messages %}{{ turn.content }}{% endfor %}"
+    models.save(tiny.model("lfm2", len(TOKENIZER)), tokenizer, root / "teacher")
+    settings = {"kind": "hf", "model": str(root / "teacher"), "max_tokens": 4, "temperature": 1.0}
     run = tiny.execution(root, "genrm", params(teacher="model", chat=settings, rationales=2))
     of = problems("verifier", 1)[0]
     kept, counts = genrm.taught(run, [(of, pool(of, 1)[0])])

@@ -2,23 +2,26 @@
 
 `make(kind, cache, **settings)` gives a `Chat`; `chat.ask(prompt, key)` gives the answer's text. Answers are kept on disk
 under (model, settings, prompt, key) before they are used, so a crash loses none that was paid for and a second run pays
-nothing; another key draws another answer. Failures are retried with exponential backoff and jitter, not sooner than the
-server's Retry-After says, and at most `tries` times; then `NoAnswer` is raised. `chat.ledger` counts what it all cost.
+nothing; another key draws another answer. Who has many prompts gives them all to `ask_many`, or asks from the threads of
+`map`: a server is sent several at once, and a local model answers in batches all that was asked meanwhile.
 
-A server's key comes from the environment variable named in the settings. It is in no setting, error, log or cache.
+A server's failures are retried with exponential backoff and jitter, not sooner than its Retry-After says, and at most
+`tries` times; then `NoAnswer` is raised. Its key comes from the environment variable named in the settings. It is in no
+setting, error, log or cache. `chat.ledger` counts what it all cost.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError
 
-from stages.lib import files, models, seeds
+from stages.lib import seeds
 from stages.lib.errors import UserError
 from stages.lib.params import Params
 from stages.lib.patience import NoAnswer, patient
@@ -28,12 +31,15 @@ from stages.lib.store import open_store
 VERSION = 1
 
 T, U = TypeVar("T"), TypeVar("U")
+Ask = tuple[str, str]  # a prompt and a key
+Progress = Callable[[Iterable[T], int], Iterable[T]]  # (items, how many) -> the items
 
 
 class OpenAI(Params):
     """A server that speaks OpenAI's chat completions. Prices are per million tokens, in any currency."""
 
     model: str = Field(min_length=1)
+    system: str | None = None  # a system turn before every prompt
     base_url: str = Field(pattern=r"^https?://")
     key_env: str | None = "OPENAI_API_KEY"  # null: the server asks for no key
     temperature: float = Field(0.7, ge=0)
@@ -44,15 +50,6 @@ class OpenAI(Params):
     threads: int = Field(8, ge=1)
     price_in: float | None = Field(None, ge=0)
     price_out: float | None = Field(None, ge=0)
-
-
-class Local(Params):
-    """A transformers model in a folder, run here."""
-
-    model: str = Field(min_length=1)
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    temperature: float = Field(0.0, ge=0)
-    max_tokens: int = Field(256, ge=1)
 
 
 class Reply(NamedTuple):
@@ -84,74 +81,100 @@ class Ledger:
 
 
 class Chat:
-    """A model that answers prompts; safe to use from several threads."""
+    """A model that answers prompts; safe to use from several threads. threads: how many `map` runs."""
 
-    def __init__(
-        self,
-        identity: dict[str, Any],
-        reply: Callable[[str, int], Reply],
-        cache: Path,
-        ledger: Ledger,
-        threads: int = 1,
-    ):
+    def __init__(self, identity: dict[str, Any], cache: Path, ledger: Ledger, threads: int):
         self.identity, self.ledger, self.threads = identity, ledger, threads
-        self._reply, self._answers = reply, open_store(cache)
+        self._answers = open_store(cache)
 
     def ask(self, prompt: str, key: str) -> str:
         """The model's answer. Raises NoAnswer, and UserError for what asking again would not mend."""
-        return self._ask(prompt, key)
+        raise NotImplementedError
 
-    def ask_many(self, asks: Sequence[tuple[str, str]]) -> list[str | NoAnswer]:
-        """The answer to each (prompt, key), in their order, several at a time; equal asks are paid once."""
-
-        def one(ask: tuple[str, str]) -> str | NoAnswer:
-            try:
-                return self.ask(*ask)
-            except NoAnswer as failure:
-                return failure
-
+    def ask_many(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[str | NoAnswer]:
+        """The answer to each (prompt, key), in their order, many at a time; equal asks are paid once."""
         distinct = list(dict.fromkeys(asks))
-        answers = dict(zip(distinct, self.map(one, distinct), strict=True))
+        coming = self._replies(distinct)
+        answers = dict(progress(coming, len(distinct)) if progress else coming)
         return [answers[ask] for ask in asks]
 
     def map(self, function: Callable[[T], U], items: Iterable[T]) -> list[U]:
         """`function` of each item, in their order, on `threads` threads; the first exception ends it."""
-        from concurrent.futures import ThreadPoolExecutor
+        return list(self._mapped(function, items))
 
+    def _mapped(self, function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
         pool = ThreadPoolExecutor(self.threads)
         try:
-            return list(pool.map(function, items))
+            yield from pool.map(function, items)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _ask(self, prompt: str, key: str) -> str:
-        name = [self.identity, prompt, key]
-        known = self._answers.get(name)
-        if known is not None:
-            self.ledger.add(cached=1)
-            return known["text"]
-        reply = self._reply(prompt, seeds.key("chat", VERSION, prompt, key) >> 33)  # servers take 31-bit seeds
-        self._answers.set(name, reply._asdict())  # on disk before anybody uses it
+    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str | NoAnswer]]:
+        """The answers to distinct asks, as they come."""
+        raise NotImplementedError
+
+    def _known(self, prompt: str, key: str) -> str | None:
+        known = self._answers.get([self.identity, prompt, key])
+        if known is None:
+            return None
+        self.ledger.add(cached=1)
+        return known["text"]
+
+    def _keep(self, prompt: str, key: str, reply: Reply) -> str:
+        self._answers.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it
         self.ledger.add(calls=1)
         return reply.text
 
 
-def make(kind: Literal["openai", "hf"], cache: Path, **settings: Any) -> Chat:
+def seed(prompt: str, key: str) -> int:
+    """Of 64 bits, from which an answer is drawn."""
+    return seeds.key("chat", VERSION, prompt, key)
+
+
+def make(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Chat:
     """A chat of the kind, its answers kept in the folder `cache`. Raises UserError for settings that do not fit."""
-    kinds: dict[str, tuple[type[Params], Callable[..., Chat]]] = {"openai": (OpenAI, _openai), "hf": (Local, _local)}
+    from stages.lib.local_chat import Local, LocalChat
+
+    kinds: dict[str, tuple[type[Params], Callable[..., Chat]]] = {"openai": (OpenAI, _server), "hf": (Local, LocalChat)}
     if kind not in kinds:
         raise UserError(f"chat kind {kind!r}: unknown; allowed: {', '.join(kinds)}")
     section, build = kinds[kind]
+    if unknown := sorted(settings.keys() - section.model_fields):
+        raise UserError(
+            f"settings of the {kind} chat: {unknown[0]}: unknown key; allowed: {', '.join(section.model_fields)}"
+        )
     try:
-        return build(section.model_validate(settings), Path(cache))
+        checked = section.model_validate(settings)
     except ValidationError as error:
         raise UserError(f"settings of the {kind} chat: {explain(error)}") from None
+    return build(checked, Path(cache))
 
 
 # A server.
 
 
-def _openai(settings: OpenAI, cache: Path) -> Chat:
+class ServerChat(Chat):
+    """reply: the answer to (prompt, 31-bit seed), which is what servers take. A failure is a NoAnswer of its own ask."""
+
+    def __init__(self, reply: Callable[[str, int], Reply], *arguments: Any):
+        super().__init__(*arguments)
+        self._reply = reply
+
+    def ask(self, prompt: str, key: str) -> str:
+        known = self._known(prompt, key)
+        return known if known is not None else self._keep(prompt, key, self._reply(prompt, seed(prompt, key) >> 33))
+
+    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str | NoAnswer]]:
+        def one(ask: Ask) -> tuple[Ask, str | NoAnswer]:
+            try:
+                return ask, self.ask(*ask)
+            except NoAnswer as failure:
+                return ask, failure
+
+        return self._mapped(one, asks)
+
+
+def _server(settings: OpenAI, cache: Path) -> ServerChat:
     secret = ""
     if settings.key_env is not None:
         secret = os.environ.get(settings.key_env, "")
@@ -166,11 +189,12 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
         organization="", project="",
     )  # fmt: skip
     ledger = Ledger(settings.price_in, settings.price_out)
+    before = [{"role": "system", "content": settings.system}] if settings.system else []
     sampling = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
 
     def once(prompt: str, seed: int) -> Reply:
         done = client.chat.completions.create(
-            model=settings.model, messages=[{"role": "user", "content": prompt}], seed=seed, **sampling
+            model=settings.model, messages=[*before, {"role": "user", "content": prompt}], seed=seed, **sampling
         )
         spent = getattr(done, "usage", None)
         tokens = [int(getattr(spent, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens")]
@@ -189,7 +213,8 @@ def _openai(settings: OpenAI, cache: Path) -> Chat:
         lambda: ledger.add(retries=1), lambda text: text.replace(secret, "[key]") if secret else text,
     )  # fmt: skip
     identity = {"kind": "openai", "base_url": settings.base_url, "model": settings.model, **sampling}
-    return Chat(identity, reply, cache, ledger, settings.threads)
+    identity |= {"system": settings.system} if settings.system else {}
+    return ServerChat(reply, identity, cache, ledger, settings.threads)
 
 
 def _complaint(done: Any) -> str:
@@ -197,36 +222,3 @@ def _complaint(done: Any) -> str:
     error = getattr(done, "error", None)
     said = error.get("message") if isinstance(error, dict) else error
     return f"the server sent no answer, but: {said}" if said else "the server sent a body without choices"
-
-
-# A model in this process.
-
-
-def _local(settings: Local, cache: Path) -> Chat:
-    """Greedy at temperature 0; else each answer is drawn with a seed of its own, so order and threads change nothing."""
-    folder = Path(settings.model)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: not a folder; name one that `save_pretrained` wrote")
-    model, tokenizer = models.load_causal_lm(folder, settings.dtype), models.load_tokenizer(folder)
-    ledger, lock = Ledger(), threading.Lock()
-
-    def reply(prompt: str, seed: int) -> Reply:
-        import torch
-
-        if tokenizer.chat_template:
-            message = [{"role": "user", "content": prompt}]
-            prompt = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        tokens = tokenizer(prompt, return_tensors="pt", add_special_tokens=not tokenizer.chat_template)["input_ids"]
-        sampling = {"do_sample": True, "temperature": settings.temperature, "top_k": 0} if settings.temperature else {}
-        with lock, torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(seed)
-            out = model.generate(
-                tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=settings.max_tokens,
-                pad_token_id=tokenizer.eos_token_id, **(sampling or {"do_sample": False}),
-            )[0, tokens.shape[1] :]  # fmt: skip
-        ledger.add(tokens_in=tokens.shape[1], tokens_out=len(out))
-        return Reply(tokenizer.decode(out, skip_special_tokens=True), tokens.shape[1], len(out))
-
-    sha256 = files.sha256(folder)
-    identity = {"kind": "hf", "sha256": sha256, **settings.model_dump(exclude={"model"})}
-    return Chat(identity, reply, cache, ledger)
