@@ -40,7 +40,7 @@ class Params(Optimisation):
     start: Literal["generator", "base"]  # the model that it starts from
     mode: Literal["direct", "cot"]  # how it will be asked, for the verdict at once or for rationales; chooses lambda
     teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
-    chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (stages/lib/chat.py)
+    chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (stages/lib/chat)
     rationales: int = Field(gt=0)  # asked of such a teacher for each sample
     form: Literal["derived", "quoted"]  # of the procedural teacher: each line derived anew, or said again and marked
     emphasis: int = Field(ge=1)  # of the procedural teacher: weight of the words that refute a line

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib import chat, files, models
+from stages.lib import files, models
+from stages.lib.chat.base import Ask, Chat, Ledger, Progress, Reply, seed
 from stages.lib.errors import UserError
 from stages.lib.params import Params
 
@@ -36,7 +37,7 @@ class Local(Params):
     max_tokens: int = Field(256, ge=1)
 
 
-class LocalChat(chat.Chat):
+class LocalChat(Chat):
     """A model in a folder behind the native engine: an answer depends on its own prompt and key alone, so on a CPU in
     float32 no batch, order or number of threads changes one (stages/lib/native.py). Weights are read when first needed.
 
@@ -64,7 +65,7 @@ class LocalChat(chat.Chat):
             raise UserError(f"{self.folder}: the chat template refuses {turn} ({error.__context__ or error})") from None
         asked = settings.model_dump(exclude={"model", "device", "rows"})
         identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **asked}
-        super().__init__(identity, cache, chat.Ledger(), threads=min(settings.rows, 64))
+        super().__init__(identity, cache, Ledger(), threads=min(settings.rows, 64))
         self._lock, self._waiting = threading.Lock(), queue.SimpleQueue()
         self._batches = ThreadPoolExecutor(1)
 
@@ -78,7 +79,7 @@ class LocalChat(chat.Chat):
         self._batches.submit(self._answer_waiting)
         return answer.result()
 
-    def ask_many(self, asks: Sequence[chat.Ask], progress: chat.Progress | None = None) -> list[str]:
+    def ask_many(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[str]:
         with self._lock:  # one batch at a time
             return super().ask_many(asks, progress)
 
@@ -94,7 +95,7 @@ class LocalChat(chat.Chat):
             for _, answer in taken:
                 answer.set_exception(error)
 
-    def _replies(self, asks: Sequence[chat.Ask]) -> Iterator[tuple[chat.Ask, str]]:
+    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str]]:
         keys: dict[str, list[str]] = {}  # of a prompt: its answers share the reading of it
         for ask in asks:
             known = self._known(*ask)
@@ -105,7 +106,7 @@ class LocalChat(chat.Chat):
         if keys:
             yield from self._drawn(keys)
 
-    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[chat.Ask, str]]:
+    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[Ask, str]]:
         settings, prompts = self.settings, list(keys)
         read = [self.encoder.prompt_ids(prompt) for prompt in prompts]
         if (longest := max(map(len, read))) + settings.max_tokens > self._engine.context:
@@ -113,14 +114,14 @@ class LocalChat(chat.Chat):
                 f"{self.folder}: a prompt of {longest} tokens and max_tokens {settings.max_tokens} exceed the "
                 f"{self._engine.context} tokens of the model; lower max_tokens, or leave out what is so long"
             )
-        draws = [[chat.seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
+        draws = [[seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
         ends = self._engine.model.generation_config.eos_token_id
         stops = {*self.encoder.stops.ids, *(ends if isinstance(ends, list) else [ends] if ends is not None else [])}
         for i, own in self._engine.stream(read, draws, settings.temperature, settings.max_tokens, sorted(stops)):
             for key, draw in zip(keys[prompts[i]], own, strict=True):
                 self.ledger.add(tokens_in=len(read[i]), tokens_out=len(draw.ids))
                 written = self.encoder.text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)
-                reply = chat.Reply(written, len(read[i]), len(draw.ids))
+                reply = Reply(written, len(read[i]), len(draw.ids))
                 yield (prompts[i], key), self._keep(prompts[i], key, reply)
 
     @cached_property
