@@ -46,7 +46,7 @@ class Writer(params.Params):
     """Who writes a sentence in front of each item. none: nobody; openai: any compatible server; hf: a model folder."""
 
     kind: Literal["none", "openai", "hf"]
-    settings: dict[str, Any] = {}  # of the model: stages/lib/chat.py
+    settings: dict[str, Any] = {}  # of the model: stages/lib/chat
 
 
 class Params(params.Params):

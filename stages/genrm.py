@@ -3,10 +3,11 @@
 Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
 data/samples/{verifier,dev}.parquet and the problems of
 data/benchmarks/{train,verifier,dev}.jsonl; writes data/genrm/{model, history.csv, metrics.json}. It goes on writing text:
-after a solution, a rationale and its verdict (cot), or the verdict alone (direct); the loss falls on these, and at weight
-lambda on right solutions, for who can solve can check (section 3.3 of the paper). Each of `lm_weights` is trained, the
-best on dev kept. Who teaches the rationales is told in stages/lib/rationales.py, how they are drawn in
-stages/lib/generative.py.
+after a solution, a rationale and its verdict (cot), or the verdict alone (direct); the loss is L_verification + lambda
+L_correct, each a mean over tokens, where L_correct falls on right solutions, for who can solve can check (section 3.3 of
+the paper). Each lambda of `lm_weights` is trained; both modes are measured on dev, and the lambda is kept that is best in
+`mode`, the one in which stage scores will ask. Who teaches the rationales is told in stages/lib/rationales.py, how they
+are drawn in stages/lib/generative.py.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.genrm
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -25,7 +27,7 @@ from stages.lib.optimisation import Optimisation
 
 if TYPE_CHECKING:
     from stages.lib.encoding import Encoder
-    from stages.lib.generative import GenerativeVerifier, Judgement
+    from stages.lib.generative import GenerativeVerifier, Judgement, Mode
     from stages.lib.packing import Example
     from stages.lib.pretraining import Segment
     from stages.lib.records import Problem, Sample
@@ -36,8 +38,9 @@ Pair = tuple["Problem", "Sample"]
 
 class Params(Optimisation):
     start: Literal["generator", "base"]  # the model that it starts from
+    mode: Literal["direct", "cot"]  # how it will be asked, for the verdict at once or for rationales; chooses lambda
     teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
-    chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (stages/lib/chat.py)
+    chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (stages/lib/chat)
     rationales: int = Field(gt=0)  # asked of such a teacher for each sample
     form: Literal["derived", "quoted"]  # of the procedural teacher: each line derived anew, or said again and marked
     emphasis: int = Field(ge=1)  # of the procedural teacher: weight of the words that refute a line
@@ -46,7 +49,7 @@ class Params(Optimisation):
     lm_weights: list[float] = Field(min_length=1)  # lambda: weight of right solutions beside the verification; 0: none
     lm_data: Literal["gold", "samples"]  # right solutions: gold ones, or the right samples themselves
     samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
-    votes: int = Field(ge=1, le=32)  # rationales a solution, K
+    votes: int = Field(ge=1, le=32)  # rationales a solution of dev: the largest K that is measured
     temperature: float = Field(gt=0)  # of the rationales
     max_new_tokens: int = Field(ge=1)  # of a rationale
     rows: int = Field(ge=16)  # rationales drawn at a time on each process; changes speed and memory, none of them
@@ -59,8 +62,12 @@ class Params(Optimisation):
             raise ValueError("lm_weights must be 0 or more")
         if self.teacher == "model" and "kind" not in self.chat:
             raise ValueError("teacher: model needs chat: {kind: openai or hf, model: ..}")
-        if self.teacher == "none" and not self.direct_share:
-            raise ValueError("teacher: none leaves the bare verdict; raise direct_share above 0")
+        if self.mode == "cot" and self.teacher == "none":
+            raise ValueError("mode: cot needs a teacher of rationales; choose one, or mode: direct")
+        if self.mode == "direct" and not self.direct_share:
+            raise ValueError(
+                "mode: direct needs samples that are asked for the bare verdict; raise direct_share above 0"
+            )
         return self
 
 
@@ -93,7 +100,8 @@ def taught(run: Execution[Params], pairs: list[Pair]) -> tuple[list[tuple[Pair, 
     else:
         settings = dict(params.chat)
         teacher = chat.make(settings.pop("kind"), run.root / ".assay" / "chat", **settings)
-        found = rationales.written(teacher, run.seed, pairs, params.rationales)
+        progress = partial(run.progress, what="rationales")
+        found = rationales.written(teacher, run.seed, pairs, params.rationales, progress)
         run.count(**teacher.ledger.totals())
     kept = []
     for pair, own in zip(pairs, found, strict=True):
@@ -112,14 +120,8 @@ class Case(NamedTuple):
     solution: slice
     right: bool
 
-    def joined(self, lm: float) -> Example:
-        """With the tokens of a right solution as language of this weight."""
-        weights = list(self.example.lm)
-        weights[self.solution] = [lm * self.right] * (self.solution.stop - self.solution.start)
-        return self.example._replace(lm=weights)
 
-
-def case(encoder: Encoder, pair: Pair, mode: Literal["direct", "cot"], segments: list[Segment]) -> Case:
+def case(encoder: Encoder, pair: Pair, mode: Mode, segments: list[Segment]) -> Case:
     """Question and solution, then segments by their weights, and the end."""
     from stages.lib import rationales
     from stages.lib.generative import question_ids
@@ -135,6 +137,23 @@ def case(encoder: Encoder, pair: Pair, mode: Literal["direct", "cot"], segments:
     return Case(example, solution, rationales.outcome(sample))
 
 
+def weighed(cases: list[Case], lm: float) -> list[Example]:
+    """The examples of one kind. Their verification weighs 1 each on average, their right solutions `lm` times that.
+
+    A step's loss is divided by the weight of its tokens, so what counts is weight against weight: were the two kinds
+    scaled as one, the many tokens of rationales would drown the verdicts, and the solutions each verdict of its own.
+    """
+    verification = sum(sum(each.example.lm) for each in cases)
+    solved = sum(each.solution.stop - each.solution.start for each in cases if each.right)
+    made = []
+    for example, solution, right in cases:
+        weights = [weight * len(cases) / verification for weight in example.lm]
+        if right:
+            weights[solution] = [lm * len(cases) / solved] * (solution.stop - solution.start)
+        made.append(example._replace(lm=weights))
+    return made
+
+
 def examples(
     encoder: Encoder,
     pairs: list[Pair],
@@ -144,28 +163,22 @@ def examples(
     seed: int,
     lm_weight: float,
 ) -> list[Example]:
-    """All that is learnt at one lambda. Solutions weigh, all together, lambda times what verification does."""
+    """All that is learnt at one lambda: rationales, bare verdicts and, of other problems than these, gold solutions."""
     from stages.lib import gold, pretraining, rationales, seeds
 
-    cases = [case(encoder, pair, "cot", segments) for pair, segments in kept]
+    reasoned = [case(encoder, pair, "cot", segments) for pair, segments in kept]
+    bare = []
     for pair in pairs:
         if seeds.uniforms(seed, "genrm", VERSION, pair[0].id, pair[1].index, "direct", n=1)[0] < params.direct_share:
             verdict = pretraining.yes(rationales.outcome(pair[1]))
-            cases.append(case(encoder, pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
-    wanted = params.lm_data == "gold" and lm_weight > 0
-    solutions = [gold.example(encoder, problem) for problem in solved if gold.steps(problem) and wanted]
-
-    def made(weight: float) -> list[Example]:
-        own = weight if params.lm_data == "samples" else 0.0
-        found = [each.joined(own) for each in cases]
-        found += [solution._replace(lm=[weight * own for own in solution.lm]) for solution in solutions]
-        return found
-
-    def total(weight: float) -> float:
-        return sum(sum(example.lm) for example in made(weight))
-
-    verification = total(0.0)
-    return made(lm_weight * verification / max(1.0, total(1.0) - verification))
+            bare.append(case(encoder, pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
+    own = lm_weight if params.lm_data == "samples" else 0.0
+    made = [*weighed(reasoned, own), *weighed(bare, own)]
+    if params.lm_data == "samples" or not lm_weight:
+        return made
+    solutions = [gold.example(encoder, problem) for problem in solved if gold.steps(problem)]
+    each = lm_weight * len(made) / max(1.0, sum(sum(solution.lm) for solution in solutions))
+    return made + [solution._replace(lm=[each * weight for weight in solution.lm]) for solution in solutions]
 
 
 def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pools: list[Any]) -> list[list[Judgement]]:
@@ -182,26 +195,27 @@ def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pool
 
 
 def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict[str, Any]:
-    """Ranking and calibration; of rationales also AUC by their number, the share that parse, and what missed them all."""
+    """Ranking, its standard error over problems, and calibration; of rationales also ranking by their number, the share
+    that parse, and what missed them all."""
     from stages.lib import rationales, scorecard
 
     correct = [[rationales.outcome(sample) for sample in samples] for _, samples in pools]
     scores = [[one.score() for one in judged] for judged in found]
     flat, truth = [x for row in scores for x in row], [c for row in correct for c in row]
     metrics = {
-        "auc": scorecard.within_problem_auc(scores, correct),
+        **ranked([scores], correct),
         "brier": scorecard.brier(flat, truth) if flat else None,
         "ece": scorecard.calibration_error(flat, truth) if flat else None,
     }
     own = [one for judged in found for one in judged if not one.repeated]
     drawn = [vote for one in own for vote in one.votes]
     if drawn:
-        sizes = [k for k in (1, 2, 4, 8, 16, 32) if k < votes]
+
+        def turns(k: int) -> list[list[list[float]]]:
+            return [[[one.score(k, turn) for one in row] for row in found] for turn in range(votes // k)]
+
         metrics |= {
-            "auc_by_votes": {
-                str(k): scorecard.within_problem_auc([[one.score(k) for one in row] for row in found], correct)
-                for k in [*sizes, votes]
-            },
+            "by_votes": {str(k): ranked(turns(k), correct) for k in sorted({1, 2, 4, 8, 16, votes}) if k <= votes},
             "parsed": sum(vote is not None for vote in drawn) / len(drawn),
             "all_missing": sum(one.direct is not None for one in own),
         }
@@ -209,8 +223,22 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
     return metrics
 
 
+def ranked(turns: list[list[list[float]]], correct: list[list[bool]]) -> dict[str, float | None]:
+    """AUC within a problem and its standard error over problems; of several turns, each scored by other rationales, the
+    mean of a problem counts. turns: (turns, problems, samples)."""
+    import numpy as np
+
+    from stages.lib import scorecard
+
+    areas = [
+        np.mean([scorecard.within_problem_auc([turn[i]], [truth]) for turn in turns]) for i, truth in enumerate(correct)
+    ]
+    error = float(np.std(areas, ddof=1) / len(areas) ** 0.5) if len(areas) > 1 else None
+    return {"auc": float(np.mean(areas)) if areas else None, "auc_se": error}
+
+
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, models, parts, records, seeds, training
+    from stages.lib import files, models, parts, rationales, records, seeds, training
     from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.generative import GenerativeVerifier, Sampling
@@ -230,7 +258,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             f"data/samples/verifier.parquet: {len(pairs)} samples to learn from and no rationale ({teacher or 'none'}); "
             f"raise benchmarks.sizes.verifier, or choose another genrm.teacher"
         )
-    right = sum(sample.correct for _, sample in pairs) / len(pairs)
+    right = sum(rationales.outcome(sample) for _, sample in pairs) / len(pairs)
     if right in (0, 1) and run.is_main:
         print("genrm: warning: all samples are right, or all wrong: this verifier will say one thing", file=sys.stderr)
     path = run.data(params.start, "model")
@@ -239,9 +267,15 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     for sample in records.read_samples(run.data("samples", "dev.parquet")):
         if sample.index < params.eval_samples:
             dev.setdefault(sample.problem_id, []).append(sample)
-    pools = [(problems["dev"][name], own) for name, own in dev.items() if len({bool(s.correct) for s in own}) == 2]
-    pools = pools[: params.eval_problems]
+    mixed = {name: own for name, own in dev.items() if len(set(map(rationales.outcome, own))) == 2}
+    pools = [(problems["dev"][name], own) for name, own in mixed.items()][: params.eval_problems]
+    if not pools and len(params.lm_weights) > 1:
+        raise UserError(
+            f"data/samples/dev.parquet: no problem whose first {params.eval_samples} samples are right and wrong, so none "
+            f"to choose from the {len(params.lm_weights)} genrm.lm_weights by; name one, or raise benchmarks.sizes.dev"
+        )
     modes = (["cot"] if kept else []) + (["direct"] if params.direct_share else [])
+    how = Sampling(params.votes, params.temperature, params.max_new_tokens, params.rows, run.seed, "genrm")
     best, sweep = None, {}
     for i, weight in enumerate(params.lm_weights):
         made = examples(encoder, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
@@ -249,22 +283,20 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         model = models.adapted(models.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
         history = training.train(trained, training.Losses(model), made, params)
         facts = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(made)}
-        for mode in modes:
-            how = Sampling(
-                mode, params.votes, params.temperature, params.max_new_tokens, params.rows, run.seed, "genrm"
-            )
-            verifier = GenerativeVerifier("genrm", models.merged(model), encoder, how)
+        whole = models.merged(model)
+        verifiers = {mode: GenerativeVerifier("genrm", whole, encoder, how, mode) for mode in modes}
+        for mode, verifier in verifiers.items():
             facts[mode] = measured(pools, judged(trained, mode, verifier, pools), params.votes)
         sweep[f"{weight:g}"] = facts
-        auc = facts[modes[0]]["auc"] or 0.0
+        auc = facts[params.mode]["auc"] or 0.0
         if best is None or auc > best[0]:
             best = (auc, weight)
             if run.is_main:
-                verifier.save(run.out / "model")
+                verifiers[params.mode].save(run.out / "model")
                 files.write_text(run.out / "history.csv", history.csv())
     facts = sweep[f"{best[1]:g}"]
     return {
-        "samples": len(pairs), "share_right": right, "teacher": teacher, "lm_weight": best[1],
+        "samples": len(pairs), "share_right": right, "teacher": teacher, "mode": params.mode, "lm_weight": best[1],
         "steps": facts["steps"], "examples": facts["examples"], "loss": facts["loss"],
         "dev": {mode: facts[mode] for mode in modes},
         "sweep": {weight: {mode: own[mode]["auc"] for mode in modes} for weight, own in sweep.items()},

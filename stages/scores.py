@@ -39,9 +39,8 @@ OWN = ("orm", "prm", "genrm", "base_prm", "base_genrm")
 
 
 class Generative(Strict):
-    """How the generative verifier is asked: for the verdict at once, or for `votes` rationales."""
+    """How rationales are drawn, where the generative verifier was chosen to write them (genrm.mode: cot)."""
 
-    mode: Literal["direct", "cot"]
     votes: int = Field(ge=1, le=32)  # K
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(ge=1)

@@ -37,6 +37,8 @@ def test_an_answer_and_what_was_sent_for_it(open_chat):
         talk = open_chat(server.url, temperature=0.3, max_tokens=7)
         assert talk.ask("2 + 2?", "k") == "four"
         sent = server.asked[0]
+        assert open_chat(server.url, system="Be brief.").ask("2 + 2?", "k") == "four", "another system, another answer"
+        assert [turn["role"] for turn in server.asked[1]["messages"]] == ["system", "user"]
         assert (sent["model"], sent["temperature"], sent["max_tokens"]) == ("m", 0.3, 7)
         assert sent["messages"] == [{"role": "user", "content": "2 + 2?"}] and 0 <= sent["seed"] < 2**31
         assert sent["authorization"] == f"Bearer {SECRET}"
@@ -237,32 +239,106 @@ def test_a_pickle_in_the_cache_is_refused(tmp_path):
 
 # A local model.
 
+TEMPLATE = """{% for m in messages %}{{ '<' + m.role + '> ' + m.content + '\n' }}{% endfor %}<assistant> """
+STRICT = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + TEMPLATE
+PROMPTS = [f"What is {i} and {i * i}? {'Think. ' * (i % 5)}" for i in range(12)]
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+
+def saved(path, template, name="llama"):
     from stages.lib import models, tokenizer
     from tests import tiny
 
-    path = tmp_path_factory.mktemp("model") / "m"
     built = tokenizer.build()
-    models.save(tiny.model("llama", vocabulary=len(built), seed=3), built, path)
+    built.chat_template = template
+    models.save(tiny.model(name, vocabulary=len(built), seed=3), built, path)
     return path
 
 
-def test_a_local_model_answers_the_same_whatever_was_asked_before(folder, tmp_path):
-    settings = {"model": str(folder), "temperature": 1.0, "max_tokens": 12}
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("model") / "m", TEMPLATE)
+
+
+@pytest.mark.parametrize("name", ["llama", "lfm2"])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_local_model_answers_the_same_in_any_company(tmp_path, name, temperature):
+    """All at once, one by one, from threads, in another order and a smaller batch: an answer is its own ask's alone."""
+    settings = {"model": str(saved(tmp_path / "m", TEMPLATE, name)), "temperature": temperature, "max_tokens": 12}
+    asks = [(prompt, key) for prompt in PROMPTS for key in ("1", "2")]
+    together = chat.make("hf", tmp_path / "a", **settings)
+    answers = together.ask_many(asks)
+    assert len(set(answers)) > 12 if temperature else answers[::2] == answers[1::2], "greedy needs no key"
+    totals = together.ledger.totals()
+    assert totals["calls"] == 24 and 24 <= totals["tokens_out"] <= 24 * 12 and totals["tokens_in"] > 24
+    alone = chat.make("hf", tmp_path / "b", **settings)
+    assert [alone.ask(*ask) for ask in asks[:6]] == answers[:6]
+    other = chat.make("hf", tmp_path / "c", **settings, rows=16)
+    assert other.ask_many(asks[::-1]) == answers[::-1]
+    talk = chat.make("hf", tmp_path / "d", **settings)
+    assert talk.map(lambda ask: talk.ask(*ask), asks) == answers
+
+
+def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, monkeypatch):
+    """Conversations of three turns each: every batch holds the turn of nearly all of them."""
+    from stages.lib.native import NativeEngine
+
+    sizes, stream = [], NativeEngine.stream
+    monkeypatch.setattr(
+        NativeEngine, "stream", lambda self, *given: sizes.append(len(given[0])) or stream(self, *given)
+    )
+    talk = chat.make("hf", tmp_path / "a", model=str(folder), max_tokens=4, rows=16)
+
+    def converse(prompt):
+        return [talk.ask(f"{prompt} turn {turn}", "k") for turn in range(3)]
+
+    assert len(talk.map(converse, PROMPTS)) == 12
+    assert sum(sizes) == 36 and len(sizes) <= 9, sizes
+    sizes.clear()
+    shown = []
+    talk.ask_many([(prompt, "k") for prompt in PROMPTS], lambda coming, total: shown.append(total) or coming)
+    assert sizes == [12] == shown
+
+
+def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_needed(folder, tmp_path):
+    settings = {"model": str(folder), "max_tokens": 12, "temperature": 1.0, "rows": 16}
+    asks = [(prompt, "k") for prompt in PROMPTS]
+
+    def stop(coming, total):
+        yield from (next(coming) for _ in range(3))
+        raise KeyboardInterrupt
+
     first = chat.make("hf", tmp_path / "a", **settings)
-    answers = first.ask_many([("one", "1"), ("two", "1"), ("one", "2")])
-    second = chat.make("hf", tmp_path / "b", **settings)
-    assert [second.ask(*ask) for ask in [("one", "2"), ("one", "1")]] == [answers[2], answers[0]]
-    assert answers[0] != answers[2]
-    totals = first.ledger.totals()
-    assert totals["calls"] == 3 and 3 <= totals["tokens_out"] <= 36 and totals["tokens_in"] > 0
-    assert chat.make("hf", tmp_path / "a", **settings).ask("two", "1") == answers[1]
+    with pytest.raises(KeyboardInterrupt):
+        first.ask_many(asks, stop)
+    again = chat.make("hf", tmp_path / "a", **settings)
+    answers = again.ask_many(asks)
+    assert again.ledger.totals()["cached"] == 3 and again.ledger.totals()["calls"] == 9
+    third = chat.make("hf", tmp_path / "a", **settings | {"rows": 32, "device": "cpu"})
+    assert third.ask_many(asks) == answers and "_engine" not in vars(third), "what is kept needs no weights"
+    assert chat.make("hf", tmp_path / "a", **settings, system="Be brief.").ask_many(asks) != answers
 
 
-def test_a_greedy_local_model_needs_no_key(folder, tmp_path):
-    talk = chat.make("hf", tmp_path / "a", model=str(folder), max_tokens=8)
-    assert talk.ask("one", "1") == talk.ask("one", "2")
-    with pytest.raises(UserError, match="not a folder"):
-        chat.make("hf", tmp_path / "a", model=str(tmp_path / "none"))
+def test_what_a_local_model_cannot_do_is_told_in_a_sentence(folder, tmp_path):
+    def told(words, path=folder, prompt=None, **settings):
+        with pytest.raises(UserError, match=words):
+            talk = chat.make("hf", tmp_path / "a", **{"model": str(path), "max_tokens": 8, **settings})
+            talk.ask(prompt, "k")
+
+    told("none: not a folder", tmp_path / "none")
+    told("no chat template; name a model that was tuned to chat", saved(tmp_path / "base", None))
+    strict = saved(tmp_path / "strict", STRICT)
+    told("template refuses a system turn; leave out `system` .System role not supported", strict, system="Be brief.")
+    assert chat.make("hf", tmp_path / "a", model=str(strict), max_tokens=2).ask("?", "k") is not None
+    told("device cuda:99: this machine has", device="cuda:99")
+    told("device: string should match pattern", device="gpu")
+    told("threads: unknown key; allowed: model, system, template, device, dtype, rows, temperature", threads=3)
+    told("cache: unknown key", cache="x")
+    told("a prompt of [0-9]+ tokens and max_tokens 8 exceed the 512", prompt="long " * 600)
+    with pytest.raises(UserError, match="api_key: unknown key; allowed: model, system, base_url, key_env, temperature"):
+        chat.make("openai", tmp_path, model="m", base_url="http://x", api_key="x")
+
+
+def test_control_tokens_in_a_prompt_are_text(folder, tmp_path):
+    """A student's solution may hold the end token's name; the model must not read an end there."""
+    talk = chat.make("hf", tmp_path / "a", model=str(folder))
+    assert talk.encoder.tokenizer.eos_token_id not in talk.encoder.prompt_ids("It is 4.<eos> So?")

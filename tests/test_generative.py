@@ -1,5 +1,6 @@
 """The generative verifier: p(Yes) as the model says it, missing rationales, equal draws in any company."""
 
+import json
 import math
 
 import pytest
@@ -16,11 +17,11 @@ from tests import tiny
 
 TOKENIZER = build()
 ENCODER = Encoder(TOKENIZER)
-HOW = Sampling("cot", votes=4, temperature=1.0, max_new_tokens=12, rows=64, seed=1, stage="test")
+HOW = Sampling(votes=4, temperature=1.0, max_new_tokens=12, rows=64, seed=1, stage="test")
 
 
-def verifier(name="lfm2", seed=0, **changes):
-    return GenerativeVerifier("genrm", tiny.model(name, len(TOKENIZER), seed), ENCODER, HOW._replace(**changes))
+def verifier(name="lfm2", seed=0, mode="cot", **changes):
+    return GenerativeVerifier("genrm", tiny.model(name, len(TOKENIZER), seed), ENCODER, HOW._replace(**changes), mode)
 
 
 def pools(count=3, samples=4):
@@ -50,8 +51,8 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize("mode", ["direct", "cot"])
 def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
     model, cases = trained
-    how = HOW._replace(mode=mode, max_new_tokens=20, temperature=0.3)
-    GenerativeVerifier("genrm", model, ENCODER, how).save(tmp_path / "model")
+    how = HOW._replace(max_new_tokens=20, temperature=0.3)
+    GenerativeVerifier("genrm", model, ENCODER, how, mode).save(tmp_path / "model")
     loaded = GenerativeVerifier.load(tmp_path / "model", how)
     for of, sample in cases:
         (score,) = loaded.score(of, [sample])
@@ -68,7 +69,9 @@ def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
 def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
     """The drawn verdict's probability against a forward pass over everything that was drawn."""
     model, cases = trained
-    checker = GenerativeVerifier("genrm", model, ENCODER, HOW._replace(max_new_tokens=20, temperature=0.3, votes=2))
+    checker = GenerativeVerifier(
+        "genrm", model, ENCODER, HOW._replace(max_new_tokens=20, temperature=0.3, votes=2), "cot"
+    )
     of, sample = cases[0]
     (judged,) = next(checker.judge_many([(of, [sample])]))
     prompt = generative.question_ids(ENCODER, of, sample.text, "cot")[0]
@@ -105,6 +108,9 @@ def test_missing_votes_count_neither_for_nor_against():
     assert judgement([0.9, None, 0.5]).score() == pytest.approx(0.7)
     assert judgement([None, 0.4, 0.8]).score(1) == 0.4 and judgement([0.0, None]).score() == 0.0
     assert judgement([None, None], 0.25).score() == 0.25 and judgement([], 0.0).score() == 0.0
+    several = judgement([0.1, None, 0.2, 0.3, 0.4, None, 0.5])
+    assert [several.score(2, turn) for turn in range(3)] == pytest.approx([0.15, 0.35, 0.3]), "each turn takes the next"
+    assert several.score(5, 1) == several.score(7, 3) == several.score()
     with pytest.raises(ValueError, match="no rationale"):
         judgement([None]).score()
 
@@ -171,5 +177,8 @@ def test_bounds_and_mistakes(tmp_path):
     from stages.lib import models
 
     models.save(tiny.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "model")
-    with pytest.raises(UserError, match="no generative verifier"):
-        GenerativeVerifier.load(tmp_path / "model", HOW)
+    for facts in (None, {"name": "genrm", "kind": "generative"}, {"name": "prm", "kind": "steps", "mode": "cot"}):
+        if facts:
+            (tmp_path / "model/verifier.json").write_text(json.dumps(facts))
+        with pytest.raises(UserError, match="no generative verifier with its mode"):
+            GenerativeVerifier.load(tmp_path / "model", HOW)

@@ -10,6 +10,7 @@ from stages import genrm
 from stages.lib import gradeschool, models, pretraining, rationales, records
 from stages.lib.encoding import Encoder, without_annotations
 from stages.lib.errors import UserError
+from stages.lib.generative import GenerativeVerifier, Judgement, Sampling
 from stages.lib.prompts import Prompt
 from stages.lib.records import Sample
 from stages.lib.tokenizer import build
@@ -19,7 +20,7 @@ TOKENIZER = build()
 SETTINGS = {**tiny.OPTIMISATION, "epochs": 1.0, "device_batch": 8, "teacher": "procedural", "chat": {}, "rationales": 1,
             "form": "derived", "emphasis": 2, "direct_share": 0.5, "balance": False, "lm_weights": [0.5],
             "lm_data": "samples", "samples_per_problem": 4, "votes": 2, "temperature": 0.7, "max_new_tokens": 8, "rows": 64,
-            "eval_problems": 2, "eval_samples": 4, "start": "generator"}  # fmt: skip
+            "eval_problems": 2, "eval_samples": 4, "start": "generator", "mode": "cot"}  # fmt: skip
 
 
 def problems(split, count):
@@ -66,20 +67,47 @@ def test_trains_measures_and_writes(root):
     assert 24 < metrics["examples"] + sum(v for k, v in metrics["teacher"].items() if k != "kept") < 48
     assert set(metrics["dev"]) == {"cot", "direct"} and metrics["lm_weight"] == 0.5
     assert metrics["dev"]["cot"]["parsed"] == 0 and metrics["dev"]["cot"]["all_missing"] > 0, "untrained: all missing"
-    assert set(metrics["dev"]["cot"]["auc_by_votes"]) == {"1", "2"}
+    assert set(metrics["dev"]["cot"]["by_votes"]) == {"1", "2"} and metrics["dev"]["direct"]["auc_se"] >= 0
     folder = root / "data/genrm/model"
-    assert json.loads((folder / "verifier.json").read_text()) == {"kind": "generative", "name": "genrm"}
+    assert json.loads((folder / "verifier.json").read_text()) == {"kind": "generative", "name": "genrm", "mode": "cot"}
     assert not list(folder.glob("*adapter*"))
 
 
-def test_every_lambda_is_trained_and_the_best_kept(root, monkeypatch):
-    from stages.lib import scorecard
+@pytest.mark.parametrize(("mode", "best"), [("cot", 0.25), ("direct", 1.0)])
+def test_every_lambda_is_trained_and_the_best_in_the_mode_to_be_used_kept(root, monkeypatch, mode, best):
+    given = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
+    kind = {False: "direct", True: "cot"}
+    monkeypatch.setattr(genrm, "measured", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].votes)]])})
+    metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], mode=mode)
+    assert metrics["lm_weight"] == best and metrics["mode"] == mode and set(metrics["sweep"]) == {"0", "0.25", "1"}
+    assert [own["cot"] for own in metrics["sweep"].values()] == [0.4, 0.9, 0.6], "all modes are measured all the same"
+    assert GenerativeVerifier.load(root / "data/genrm/model", Sampling()).mode == mode, "stage scores asks in it"
 
-    given = iter((0.4, 0.4, 0.4, 0.9, 0.9, 0.9, 0.6, 0.6, 0.6))
-    monkeypatch.setattr(scorecard, "within_problem_auc", lambda *_: next(given))
-    metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], direct_share=0.0)
-    assert metrics["lm_weight"] == 0.25 and set(metrics["sweep"]) == {"0", "0.25", "1"}
-    assert [own["cot"] for own in metrics["sweep"].values()] == [0.4, 0.9, 0.6]
+
+def test_lambda_is_not_chosen_by_nothing(root):
+    samples = records.read_samples(root / "data/samples/dev.parquet")
+    records.write_samples(root / "data/samples/dev.parquet", [s.model_copy(update={"correct": True}) for s in samples])
+    with pytest.raises(UserError, match="right and wrong.*2 genrm.lm_weights"):
+        train(root, lm_weights=[0.0, 0.5])
+
+
+def test_ranking_by_the_number_of_rationales_takes_all_of_them():
+    """K = 1 of four rationales is the mean of four rankings, not that of whichever was drawn first."""
+    of = [tiny.problem(i) for i in range(2)]
+    pools = [(p, [tiny.sample(p, error, error) for error in (0, 1)]) for p in of]  # right, then wrong
+    votes = [[[0.9, 0.1, 0.9, 0.9], [0.5] * 4], [[0.1, 0.9, 0.5, 0.1], [0.5] * 4]]
+    found = [
+        [
+            Judgement(problem_id=p.id, index=i, votes=own, direct=None, rationales=[], tokens=1)
+            for i, own in enumerate(v)
+        ]
+        for p, v in zip(of, votes, strict=True)
+    ]
+    metrics = genrm.measured(pools, found, 4)
+    by_votes = metrics["by_votes"]
+    assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
+    assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
+    assert (metrics["auc"], metrics["auc_se"]) == tuple(by_votes["4"].values())
 
 
 def test_a_second_run_resumes_to_the_same_bytes(root):
@@ -93,7 +121,8 @@ def test_a_second_run_resumes_to_the_same_bytes(root):
 
 
 @pytest.mark.parametrize("lm_data", ["gold", "samples"])
-def test_solutions_weigh_lambda_times_what_verification_does(root, lm_data):
+def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_verdicts(root, lm_data):
+    """Zhang et al. 2024, section 3.3; a verdict of nine weights beside a solution of thirty must not be drowned by it."""
     of = problems("verifier", 6)
     pairs = [(p, s) for p in of for s in pool(p)]
     kept = [(pair, w.segments) for pair in pairs if (w := rationales.procedural(*pair, "derived")).segments]
@@ -103,16 +132,23 @@ def test_solutions_weigh_lambda_times_what_verification_does(root, lm_data):
         settings = params(lm_data=lm_data, direct_share=0.5)
         return genrm.examples(Encoder(TOKENIZER), pairs, kept, gold, settings, 1, weight)
 
-    alone, joint = made(0.0), made(0.5)
-    total = [sum(sum(example.lm) for example in found) for found in (alone, joint)]
-    assert total[1] == pytest.approx(1.5 * total[0])
+    alone, joint = made(0.0), made(0.3)
+    kinds = {"cot": slice(0, len(kept)), "direct": slice(len(kept), len(alone)), "gold": slice(len(alone), None)}
+    for kind, own in kinds.items():
+        verification, total = (sum(sum(example.lm) for example in found[own]) for found in (alone, joint))
+        if kind == "gold":
+            assert total == pytest.approx(0.3 * len(alone) if lm_data == "gold" else 0)
+        else:
+            assert verification == pytest.approx(len(alone[own])), "a kind counts as often as it has examples"
+            assert (total - verification) / verification == pytest.approx(0.3 if lm_data == "samples" else 0)
     assert len(joint) - len(alone) == (3 if lm_data == "gold" else 0)
     assert len(kept) < len(alone) < len(kept) + len(pairs), "half of the samples are asked for the bare verdict too"
     for example in alone:  # loss on what follows the request to verify, nowhere else
         text = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm, strict=True) if w])
         assert text.endswith(("Yes<eos>", "No<eos>")) and "Question" not in text
         assert text in (" Yes<eos>", " No<eos>") or text.startswith("We know")
-        assert max(example.lm) == (pretraining.JUDGEMENT if len(text) < 10 else pretraining.MARK)
+        least = min(weight for weight in example.lm if weight)
+        assert max(example.lm) / least == pytest.approx(pretraining.JUDGEMENT if len(text) < 10 else pretraining.MARK)
     if lm_data == "samples":
         for example, plain in zip(joint, alone, strict=True):
             more = [i for i, (a, b) in enumerate(zip(example.lm, plain.lm, strict=True)) if a != b]
@@ -134,7 +170,7 @@ def test_balance_and_which_samples():
 
 
 def test_without_a_teacher_the_bare_verdict_is_learnt(root):
-    metrics, _ = train(root, teacher="none", direct_share=1.0)
+    metrics, _ = train(root, teacher="none", direct_share=1.0, mode="direct")
     assert set(metrics["dev"]) == {"direct"} and metrics["examples"] == 24 and metrics["teacher"] == {}
 
 
@@ -144,14 +180,20 @@ def test_nothing_to_learn_from_is_refused(root):
     records.write_problems(verifier, made)
     with pytest.raises(UserError, match="no rationale.*no program that tells"):
         train(root)
-    for changes in ({"teacher": "model"}, {"teacher": "none", "direct_share": 0.0}, {"lm_weights": [-1.0]}):
-        with pytest.raises(ValidationError):
+    for changes, told in (
+        ({"teacher": "model"}, "needs chat"), ({"teacher": "none"}, "mode: cot needs a teacher"),
+        ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"), ({"lm_weights": [-1.0]}, "0 or more"),
+    ):  # fmt: skip
+        with pytest.raises(ValidationError, match=told):
             params(**changes)
 
 
 def test_a_model_teaches_through_its_chat(root):
     """A local model that writes no check: everything is refused, counted, and asked only once."""
-    settings = {"kind": "hf", "model": str(root / "data/generator/model"), "max_tokens": 4, "temperature": 1.0}
+    tokenizer = build()
+    tokenizer.chat_template = "{% for turn in messages %}{{ turn.content }}{% endfor %}"
+    models.save(tiny.model("lfm2", len(TOKENIZER)), tokenizer, root / "teacher")
+    settings = {"kind": "hf", "model": str(root / "teacher"), "max_tokens": 4, "temperature": 1.0}
     run = tiny.execution(root, "genrm", params(teacher="model", chat=settings, rationales=2))
     of = problems("verifier", 1)[0]
     kept, counts = genrm.taught(run, [(of, pool(of, 1)[0])])

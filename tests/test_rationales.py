@@ -213,7 +213,7 @@ def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():
     class Teacher:
         asks = []
 
-        def ask_many(self, asks):
+        def ask_many(self, asks, progress):
             self.asks = asks
             return [f"Good.\n{ASK} Yes" if i % 2 else RuntimeError("gone") for i in range(len(asks))]
 

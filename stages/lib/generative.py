@@ -20,7 +20,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import torch
 
@@ -41,12 +41,12 @@ KEPT = 4  # rationales of a solution whose text is kept
 LONGEST = 2000  # characters kept of each
 
 Pool = tuple[Problem, Sequence[Sample]]
+Mode = Literal["direct", "cot"]
 
 
 class Sampling(NamedTuple):
     """How rationales are drawn. seed and stage are parts of the keys; rows, the most drawn at a time, changes none."""
 
-    mode: Literal["direct", "cot"] = "cot"
     votes: int = 4
     temperature: float = 0.7
     max_new_tokens: int = 320
@@ -68,17 +68,19 @@ class Judgement(Record):
     tokens: int
     repeated: bool = False
 
-    def score(self, votes: int | None = None) -> float:
-        """Mean p(Yes) of the first so many rationales that are not missing; the direct one where all are."""
-        said = [vote for vote in self.votes if vote is not None][:votes]
+    def score(self, votes: int | None = None, turn: int = 0) -> float:
+        """Mean p(Yes) of so many of the rationales that are not missing, each turn of the next ones; the direct one where
+        all are missing."""
+        said = [vote for vote in self.votes if vote is not None]
+        if votes is not None and votes < len(said):
+            start = turn * votes % len(said)
+            said = (said + said)[start : start + votes]
         if not said and self.direct is None:
             raise ValueError(f"{self.problem_id} sample {self.index}: no rationale and no direct judgement")
         return sum(said) / len(said) if said else self.direct
 
 
-def question_ids(
-    encoder: Encoder, problem: Problem, text: str, mode: Literal["direct", "cot"]
-) -> tuple[list[int], slice]:
+def question_ids(encoder: Encoder, problem: Problem, text: str, mode: Mode) -> tuple[list[int], slice]:
     """Problem, solution and the request to verify it, the prompt that training and scoring share; and where the solution
     stands in it."""
     asked = pretraining.ASK if mode == "direct" else pretraining.COT
@@ -88,10 +90,10 @@ def question_ids(
 
 
 class GenerativeVerifier:
-    """model: a causal LM. Score.score is p(Yes); Score.rationales the first texts, cut to a bound."""
+    """A causal LM, asked in a mode. Score.score is p(Yes); Score.rationales the first texts, cut to a bound."""
 
-    def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: Sampling):
-        self.name, self.model, self.encoder, self.sampling = name, model, encoder, sampling
+    def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: Sampling, mode: Mode):
+        self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
         self._verdicts = encoder.texts([pretraining.yes(right) for right in (True, False)])
         words = heads.first_tokens(encoder, pretraining.yes(True), pretraining.yes(False))
         self._head = heads.WordHead(model.get_output_embeddings(), *words)
@@ -106,18 +108,18 @@ class GenerativeVerifier:
 
     @classmethod
     def load(cls, path: Path, sampling: Sampling, dtype: str = "float32") -> GenerativeVerifier:
-        """Raises UserError for a folder without a generative verifier."""
-        facts = path / "verifier.json"
-        if not facts.is_file() or json.loads(facts.read_text(encoding="utf-8")).get("kind") != "generative":
-            raise UserError(f"{path}: holds no generative verifier; run the stage genrm")
-        name = json.loads(facts.read_text(encoding="utf-8"))["name"]
-        return cls(name, models.load_causal_lm(path, dtype), Encoder.load(path), sampling)
+        """Asked in the mode that it was chosen for. Raises UserError for a folder without a generative verifier."""
+        file = path / "verifier.json"
+        facts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if facts.get("kind") != "generative" or facts.get("mode") not in get_args(Mode):
+            raise UserError(f"{path}: holds no generative verifier with its mode; run the stage genrm")
+        return cls(facts["name"], models.load_causal_lm(path, dtype), Encoder.load(path), sampling, facts["mode"])
 
     def save(self, path: Path) -> None:
         with files.replacing_dir(path) as folder:
             models.write(self.model, self.encoder.tokenizer, folder)
             self.encoder.save(folder)
-            files.write_json(folder / "verifier.json", {"name": self.name, "kind": "generative"})
+            files.write_json(folder / "verifier.json", {"name": self.name, "kind": "generative", "mode": self.mode})
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """One Score for each sample, in their order."""
@@ -138,7 +140,7 @@ class GenerativeVerifier:
         pools = [(problem, list(samples)) for problem, samples in pools]
         texts = [list(dict.fromkeys(sample.text for sample in samples)) for _, samples in pools]
         work = [(p, text) for p, own in enumerate(texts) for text in own]
-        found = (self._direct_all if self.sampling.mode == "direct" else self._drawn)(pools, work)
+        found = (self._direct_all if self.mode == "direct" else self._drawn)(pools, work)
         waiting, known = [len(own) for own in texts], [{} for _ in texts]
         yield from ([] for count in waiting if not count)
         for place, judged in found:
@@ -158,7 +160,7 @@ class GenerativeVerifier:
             seen.add(sample.text)
         return judged
 
-    def _prompt(self, problem: Problem, text: str, mode: Literal["direct", "cot"], room: int) -> list[int]:
+    def _prompt(self, problem: Problem, text: str, mode: Mode, room: int) -> list[int]:
         ids, context = question_ids(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
         if len(ids) + room > context:
             raise UserError(

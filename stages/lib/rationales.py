@@ -25,7 +25,7 @@ from stages.lib.encoding import steps_of, without_annotations
 from stages.lib.pretraining import ASK, JUDGEMENT, MARK, Segment
 
 if TYPE_CHECKING:
-    from stages.lib.chat import Chat
+    from stages.lib.chat import Chat, Progress
     from stages.lib.records import Problem, Sample
 
 Form = Literal["derived", "quoted"]
@@ -137,14 +137,16 @@ def read(problem: Problem, sample: Sample, text: str) -> Written:
     return Written([(body.strip() + "\n", 1), *_concluded(verdict)])
 
 
-def written(chat: Chat, seed: int, pairs: Sequence[tuple[Problem, Sample]], count: int) -> list[list[Written]]:
-    """`count` rationales of the model for each sample. Raises UserError when the model cannot be asked."""
+def written(
+    chat: Chat, seed: int, pairs: Sequence[tuple[Problem, Sample]], count: int, progress: Progress | None = None
+) -> list[list[Written]]:
+    """`count` rationales of the model for each sample, all asked at once. Raises UserError when it cannot be asked."""
     asks = [
         (asked(problem, sample), f"genrm {seed} {problem.id} {sample.index} {k}")
         for problem, sample in pairs
         for k in range(count)
     ]
-    answers = chat.ask_many(asks)
+    answers = chat.ask_many(asks, progress)
     found = [
         read(*pairs[i // count], answer) if isinstance(answer, str) else Written(None, "no answer")
         for i, answer in enumerate(answers)

@@ -35,7 +35,7 @@ class Agent(params.Params):
     """Who rewords or judges. rules: no model, enough to permute; openai: any compatible server; hf: a model folder."""
 
     kind: Literal["rules", "openai", "hf"]
-    settings: dict[str, Any] = {}  # of the model: stages/lib/chat.py
+    settings: dict[str, Any] = {}  # of the model: stages/lib/chat
 
 
 def known(names: list[str]) -> list[str]:

@@ -1,0 +1,44 @@
+"""Asking a language model in text: one small interface over any OpenAI-compatible server and over a local model.
+
+`make(kind, cache, **settings)` gives a `Chat`; `chat.ask(prompt, key)` gives the answer's text. Answers are kept on disk
+under (model, settings, prompt, key) before they are used, so a crash loses none that was paid for and a second run pays
+nothing; another key draws another answer. Who has many prompts gives them all to `ask_many`, or asks from the threads of
+`map`: a server is sent several at once, and a local model answers in batches all that was asked meanwhile.
+
+`chat.ledger` counts what it all cost. Kinds: openai (stages/lib/chat/server.py), hf (stages/lib/chat/local.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from stages.lib.chat.base import Ask, Chat, Progress
+from stages.lib.chat.local import Local, LocalChat
+from stages.lib.chat.server import OpenAI, open_server
+from stages.lib.errors import UserError
+from stages.lib.params import Params
+from stages.lib.patience import NoAnswer
+from stages.lib.records import explain
+
+__all__ = ["Ask", "Chat", "NoAnswer", "Progress", "make"]
+KINDS: dict[str, tuple[type[Params], Callable[..., Chat]]] = {"openai": (OpenAI, open_server), "hf": (Local, LocalChat)}
+
+
+def make(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Chat:
+    """A chat of the kind, its answers kept in the folder `cache`. Raises UserError for settings that do not fit."""
+    if kind not in KINDS:
+        raise UserError(f"chat kind {kind!r}: unknown; allowed: {', '.join(KINDS)}")
+    section, build = KINDS[kind]
+    if unknown := sorted(settings.keys() - section.model_fields):
+        raise UserError(
+            f"settings of the {kind} chat: {unknown[0]}: unknown key; allowed: {', '.join(section.model_fields)}"
+        )
+    try:
+        checked = section.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(f"settings of the {kind} chat: {explain(error)}") from None
+    return build(checked, Path(cache))

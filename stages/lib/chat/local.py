@@ -1,0 +1,142 @@
+"""A chat with a language model in a folder, run in this process, on an accelerator where there is one."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from stages.lib import files, models
+from stages.lib.chat.base import Ask, Chat, Ledger, Progress, Reply, seed
+from stages.lib.errors import UserError
+from stages.lib.params import Params
+
+if TYPE_CHECKING:
+    from stages.lib.native import NativeEngine
+
+LINGER = 0.02  # seconds in which others may join a batch: little beside an answer, much beside what lies between two
+
+
+class Local(Params):
+    """A transformers model in a folder, run here: greedy at temperature 0."""
+
+    model: str = Field(min_length=1)
+    system: str | None = None  # a system turn before every prompt
+    template: dict[str, Any] = {}  # further variables of the chat template, {enable_thinking: false} for instance
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: an accelerator where there is one
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    rows: int = Field(64, ge=1)  # answers written at a time; changes speed and memory
+    temperature: float = Field(0.0, ge=0)
+    max_tokens: int = Field(256, ge=1)
+
+
+class LocalChat(Chat):
+    """A model in a folder behind the native engine: an answer depends on its own prompt and key alone, so on a CPU in
+    float32 no batch, order or number of threads changes one (stages/lib/native.py). Weights are read when first needed.
+
+    Raises UserError for a folder without a model, for one whose template is missing or refuses the turns, and for a
+    device that is not there.
+    """
+
+    def __init__(self, settings: Local, cache: Path):
+        from stages.lib.encoding import Encoder
+        from stages.lib.prompts import Prompt
+
+        self.folder, self.settings = Path(settings.model), settings
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder}: not a folder; name one that `save_pretrained` wrote")
+        models.check(self.folder)
+        self.device = _device(settings.device)
+        tokenizer = models.load_tokenizer(self.folder)
+        if not tokenizer.chat_template:
+            raise UserError(f"{self.folder}: the tokenizer has no chat template; name a model that was tuned to chat")
+        try:
+            self.encoder = Encoder(tokenizer, Prompt(style="chat", system=settings.system, template=settings.template))
+            self.encoder.prompt_ids("?")
+        except UserError as error:
+            turn = "a system turn; leave out `system`" if settings.system else "a user's turn; name another model"
+            raise UserError(f"{self.folder}: the chat template refuses {turn} ({error.__context__ or error})") from None
+        asked = settings.model_dump(exclude={"model", "device", "rows"})
+        identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **asked}
+        super().__init__(identity, cache, Ledger(), threads=min(settings.rows, 64))
+        self._lock, self._waiting = threading.Lock(), queue.SimpleQueue()
+        self._batches = ThreadPoolExecutor(1)
+
+    def ask(self, prompt: str, key: str) -> str:
+        """Answered in one batch with what other threads ask at the time."""
+        known = self._known(prompt, key)
+        if known is not None:
+            return known
+        answer: Future[str] = Future()
+        self._waiting.put(((prompt, key), answer))
+        self._batches.submit(self._answer_waiting)
+        return answer.result()
+
+    def ask_many(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[str]:
+        with self._lock:  # one batch at a time
+            return super().ask_many(asks, progress)
+
+    def _answer_waiting(self) -> None:
+        if self._waiting.empty():  # an earlier batch took it along
+            return
+        time.sleep(LINGER)
+        taken = [self._waiting.get() for _ in range(self._waiting.qsize())]
+        try:
+            for (_, answer), text in zip(taken, self.ask_many([ask for ask, _ in taken]), strict=True):
+                answer.set_result(text)
+        except BaseException as error:
+            for _, answer in taken:
+                answer.set_exception(error)
+
+    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str]]:
+        keys: dict[str, list[str]] = {}  # of a prompt: its answers share the reading of it
+        for ask in asks:
+            known = self._known(*ask)
+            if known is not None:
+                yield ask, known
+            else:
+                keys.setdefault(ask[0], []).append(ask[1])
+        if keys:
+            yield from self._drawn(keys)
+
+    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[Ask, str]]:
+        settings, prompts = self.settings, list(keys)
+        read = [self.encoder.prompt_ids(prompt) for prompt in prompts]
+        if (longest := max(map(len, read))) + settings.max_tokens > self._engine.context:
+            raise UserError(
+                f"{self.folder}: a prompt of {longest} tokens and max_tokens {settings.max_tokens} exceed the "
+                f"{self._engine.context} tokens of the model; lower max_tokens, or leave out what is so long"
+            )
+        draws = [[seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
+        ends = self._engine.model.generation_config.eos_token_id
+        stops = {*self.encoder.stops.ids, *(ends if isinstance(ends, list) else [ends] if ends is not None else [])}
+        for i, own in self._engine.stream(read, draws, settings.temperature, settings.max_tokens, sorted(stops)):
+            for key, draw in zip(keys[prompts[i]], own, strict=True):
+                self.ledger.add(tokens_in=len(read[i]), tokens_out=len(draw.ids))
+                written = self.encoder.text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)
+                reply = Reply(written, len(read[i]), len(draw.ids))
+                yield (prompts[i], key), self._keep(prompts[i], key, reply)
+
+    @cached_property
+    def _engine(self) -> NativeEngine:
+        from stages.lib.native import NativeEngine
+
+        return NativeEngine(models.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.rows)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    count = torch.cuda.device_count()
+    if name == "auto":
+        return "cuda" if count else "cpu"
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= count:
+        raise UserError(f"device {name}: this machine has {count} accelerators; allowed: auto, cpu, cuda:0, cuda:1, ..")
+    return name
