@@ -81,7 +81,7 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
     turns = standings.turning(on_dev, found, k, run.seed)
     areas = ranking.measure(dev, test, run.seed, run.params.resamples)
 
-    rows = standings.rows(results, differences, standings.order(found), k, over_free)
+    rows = standings.rows(results, differences, standings.order(found, free), k, over_free)
     title = f"Best of N: {len(test)} test problems, N = {k}"
     notes = standings.notes(chosen, test, turns, free)
     tables = {

@@ -66,7 +66,7 @@ def _save(path: Path, figure: Any) -> None:
     import matplotlib.pyplot as plt
 
     with files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        figure.savefig(temporary, format="png", metadata={"Software": None}, bbox_inches="tight")  # however long a name
     plt.close(figure)
 
 

@@ -101,12 +101,13 @@ def at_n(method: str) -> str:
     return label(method).replace("best-of-k", "best-of-N")
 
 
-def order(methods: Iterable[str]) -> list[str]:
+def order(methods: Iterable[str], free: str | None = None) -> list[str]:
     """likeliest option, greedy, pass@1, majority, then what is free, likelihood first (best-of-N, weighted), then verifiers
-    (and top vote)."""
+    (and top vote). free: a method that is held against the others, so it has a row in any case."""
     names = [name.removeprefix("best_of_") for name in methods if name.startswith("best_of_")]
     names.sort(key=lambda name: (name not in LIKELIHOODS, name not in FREE, name))
-    votes = [f"{kind}_{name}" for name in names for kind in KINDS if kind != "top" or name not in LIKELIHOODS]
+    votes = [f"{kind}_{name}" for name in names for kind in KINDS]
+    votes = [method for method in votes if not (method.startswith("top_") and used(method) in FREE) or method == free]
     return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + votes
 
 
@@ -136,8 +137,10 @@ def notes(
         counts = ", ".join(
             f"{sum(size >= each for size in sizes)} at k = {each}" for each in sorted({*grid(max(sizes)), k})
         )
-        text.append(f"Problems have {min(sizes)} to {max(sizes)} solutions; accuracy at k is over those that have k: {counts}. "
-                    f"The table is at k = {k}, the largest that more than half have.")  # fmt: skip
+        text.append(
+            f"Problems have {min(sizes)} to {max(sizes)} solutions; accuracy at k is over those that have k: {counts}. "
+            f"The table is at k = {k}, the largest that more than half have."
+        )
     if free:
         text.append(f"vs best free: against {at_n(free)}, on dev the best that needs no trained verifier.")
     for name, choice in choices.items():
