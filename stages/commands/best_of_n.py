@@ -40,7 +40,7 @@ def best_of_n(
     title = f"{pool.stem}: {len(read)} problems, " + (f"N = {k}" if k == largest else f"up to {largest} solutions")
     notes = standings.notes(choices, read, standings.turning(found, found, k, seed))
     if choices:
-        notes.append("That k was found on these same problems, so the fall from it is an overestimate.")
+        notes.append("Peaks were found on these same problems, so the fall from them is an overestimate.")
     files.write_json(out / "metrics.json", results)
     files.write_text(out / "table.md", charts.document({title: (standings.HEADER, rows)}, notes))
     charts.write_csv(out / "curve.csv", results)

@@ -11,11 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
 
-BLOCK = 2**22  # resamples x problems that are held at a time: 32 MiB
 EXACT_FLIPS = 14  # up to this many differing problems every pattern of signs is enumerated
 
 
@@ -84,33 +81,16 @@ def compare(
 def _percentiles(values: np.ndarray, key: int, resamples: int, confidence: float):
     import numpy as np
 
-    means = np.concatenate([shares @ values for shares in _shares(len(values), key, resamples)])
+    means = _shares(len(values), key, resamples) @ values
     return np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
 
 
-def _shares(problems: int, key: int, resamples: int) -> Iterator[np.ndarray]:
-    """(some resamples, problems) at a time: how much each problem counts in each resample."""
-    import numpy as np
-
-    if problems * resamples <= BLOCK:
-        yield _kept_shares(problems, key, resamples)
-        return
-    random, rows = np.random.Generator(np.random.Philox(key=key)), max(1, BLOCK // problems)
-    for start in range(0, resamples, rows):
-        yield _draw(random, problems, min(rows, resamples - start))
-
-
 @lru_cache(maxsize=2)
-def _kept_shares(problems: int, key: int, resamples: int) -> np.ndarray:
-    """Many methods meet on the same problems."""
+def _shares(problems: int, key: int, resamples: int) -> np.ndarray:
+    """(resamples, problems): how much each problem counts in each resample. Many methods meet on the same ones."""
     import numpy as np
 
-    return _draw(np.random.Generator(np.random.Philox(key=key)), problems, resamples)
-
-
-def _draw(random: np.random.Generator, problems: int, resamples: int) -> np.ndarray:
-    import numpy as np
-
+    random = np.random.Generator(np.random.Philox(key=key))
     return random.multinomial(problems, np.full(problems, 1 / problems), size=resamples) / problems
 
 

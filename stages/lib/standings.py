@@ -151,5 +151,5 @@ def notes(
         )
     for method, turn in turns.items():
         drop = f"{100 * turn['difference']:+.1f} ({span(turn)})"
-        text.append(f"{label(method)} is best on dev at k = {turn['k']}; from there to N {drop}.")
+        text.append(f"{label(method)} peaks at k = {turn['k']}; from there to N {drop}.")
     return text
