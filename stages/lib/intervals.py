@@ -104,6 +104,10 @@ def _sign_flip(differences: np.ndarray, key: int, resamples: int) -> float:
     if len(differing) <= EXACT_FLIPS:
         patterns = (np.arange(2 ** len(differing))[:, None] >> np.arange(len(differing))) & 1
         return float(np.mean(np.abs((1 - 2 * patterns) @ differing) >= observed))
-    random = np.random.Generator(np.random.Philox(key=key))
-    signs = random.integers(0, 2, size=(resamples, len(differing)), dtype=np.int8) * 2 - 1
-    return float((1 + np.sum(np.abs(signs @ differing) >= observed)) / (1 + resamples))
+    random, as_far = np.random.Generator(np.random.Philox(key=key)), 0
+    step = 4 * max(1, 2**20 // len(differing))  # a few million signs in memory; multiples of 4 are those of one draw
+    for start in range(0, resamples, step):
+        size = (min(step, resamples - start), len(differing))
+        signs = random.integers(0, 2, size=size, dtype=np.int8) * 2 - 1
+        as_far += int(np.sum(np.abs(signs @ differing) >= observed))
+    return float((1 + as_far) / (1 + resamples))
