@@ -127,13 +127,13 @@ def compare(
     sums = _Sums.of(np.asarray(values, float) - np.asarray(baseline, float), units, weights)
     n, mean, critical = len(sums.totals), sums.mean, float(norm.ppf(0.5 + confidence / 2))
     p = _sign_flip(sums.totals, key, resamples)
-    low, high = (sums.end(critical, bound) for bound in (-sums.largest, sums.largest))
+    low, high = -sums.largest, sums.largest
     if p >= 1 - confidence:
-        low, high = min(low, 0.0), max(high, 0.0)
+        low, high = min(0.0, sums.end(critical, low)), max(0.0, sums.end(critical, high))
     elif mean > 0:
-        low = sums.end_before_0(critical)
+        low, high = sums.end_before_0(critical), sums.end(critical, high)
     else:
-        high = sums.end_before_0(critical)
+        low, high = sums.end(critical, low), sums.end_before_0(critical)
     error = (sums.variance * n / (n - 1) / n) ** 0.5 if n > 1 else 0.0
     return Comparison(mean, low, high, p, (critical + float(norm.ppf(0.8))) * error)
 
