@@ -7,7 +7,7 @@ Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md
 
 The idea: one pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k
 and majority are exact with ties split evenly; weighted and top votes are Monte Carlo below N, error stated. Whatever
-is chosen (power of the weight, share of a top vote, k*) is chosen on dev; what is printed is test.
+is chosen (power of the weight, share of a top vote, best free baseline, k*) is chosen on dev; what is printed is test.
 
 Sources: Cobbe et al. 2021 (arXiv 2110.14168, best-of-N and top votes), Wang et al. 2022 (2203.11171, majority),
 Li et al. 2022 (2206.02336, weighted votes).
@@ -18,12 +18,13 @@ Li et al. 2022 (2206.02336, weighted votes).
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from stages.lib import (
     charts,
+    choices,
     compute,
     curves,
     execution,
@@ -32,6 +33,7 @@ from stages.lib import (
     matrix,
     pools,
     prompts,
+    ranking,
     records,
     scorecard,
     sets,
@@ -46,8 +48,12 @@ SINGLE = ("greedy", "options")  # ways to give one solution
 class Params(Section):
     draws: int = Field(ge=2, description="random subsets per problem and k, where there is no closed form")
     resamples: int = Field(ge=100, description="bootstrap resamples of the problems")
-    powers: list[float] = Field(min_length=1, description="candidates: weight = score ** power; chosen on dev")
-    top_shares: list[float] = Field(min_length=1, description="candidates: share of k a top vote keeps; chosen on dev")
+    powers: list[Annotated[float, Field(ge=0)]] = Field(
+        min_length=1, description="candidates: weight = score ** power, 0 is a plain majority; chosen on dev"
+    )
+    top_shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        min_length=1, description="candidates: share of k a top vote keeps; chosen on dev"
+    )
 
 
 def main() -> None:
@@ -64,46 +70,74 @@ def body(run: execution.Execution[Params]) -> dict[str, Any]:
                 f"data/benchmarks/{split}.jsonl: no problems, so nothing can be {use}; raise benchmarks.sizes.{split}, "
                 f"benchmarks.shares.{split} or benchmarks.longest"
             )
-    choices = curves.choose(dev, run.params.powers, run.params.top_shares, run.seed)
-    found = single(run) | curves.evaluate(test, choices, run.params.draws, run.seed)
+    chosen = curves.choose(dev, run.params.powers, run.params.top_shares, run.seed)
+    k = curves.usual(test)
+    found = single(run) | curves.evaluate(test, chosen, run.params.draws, run.seed)
     results = curves.intervals(found, run.seed, run.params.resamples)
-    on_dev = curves.evaluate(dev, choices, 2, run.seed)
-    likelihood = standings.own_choice(on_dev)
-    differences = standings.against("majority", found, run.seed)
-    over_likelihood = standings.against(likelihood, found, run.seed)
-    turns = standings.turning(on_dev, found, run.seed)
+    on_dev = curves.evaluate(dev, chosen, run.params.draws, run.seed)
+    free = standings.best_free(on_dev, k)
+    differences = standings.against("majority", found, k, run.seed)
+    over_free = standings.against(free, found, k, run.seed)
+    turns = standings.turning(on_dev, found, k, run.seed)
+    areas = ranking.measure(dev, test, run.seed, run.params.resamples)
 
-    rows = standings.rows(results, differences, standings.order(found), over_likelihood)
-    header = standings.HEADER + standings.LIKELIHOOD
-    n = max(results["majority"])
-    title = f"Best of N: {len(test)} test problems, N = {n}"
-    notes = standings.notes(choices, curves.scales(test), turns, likelihood)
-    files.write_text(run.out / "table.md", f"{title}\n\n{charts.markdown(header, rows)}\n{notes}")
-    charts.csv(run.out / "curve.csv", results)
+    rows = standings.rows(results, differences, standings.order(found, free), k, over_free)
+    title = f"Best of N: {len(test)} test problems, N = {k}"
+    notes = [*standings.notes(chosen, test, turns, free), "Peaks were found on dev; the fall is measured on test."]
+    tables = {
+        title: (standings.HEADER + standings.OVER_FREE, rows),
+        ranking.heading(areas): (ranking.HEADER, ranking.rows(areas)),
+        "Weighted votes on dev, accuracy %, and how the other powers differ from the chosen one (± standard error)":
+            choices.table(chosen, "powers"),
+        "Top votes on dev, likewise": choices.table(chosen, "shares"),
+    }  # fmt: skip
+    files.write_text(run.out / "table.md", charts.document(tables, notes))
+    charts.write_csv(run.out / "curve.csv", results)
     charts.draw(run.out / "curve.png", results, standings.lines(results), title)
-    charts.show(title, header, rows)
-    print(notes)
-    price = equal_compute(run, results)
+    for heading, table in tables.items():
+        charts.show(heading, *table)
+    print(charts.bullets(notes))
+    price = equal_compute(run, results, on_dev)
     calibration(run, test)
-    shifted = transfer(run, test, choices)
+    shifted = transfer(run, test, chosen)
     return {
-        "n": n,
+        "n": k,
         "problems": len(test),
-        "pass_1": results["pass"][1],
-        "at_n": {method: curve[max(curve)] for method, curve in results.items()},
+        "pass_1": {part: results["pass"][1][part] for part in ("mean", "low", "high")},
+        "at_n": {
+            method: {part: number for part, number in curve[found[method].known(k)].items() if part != "problems"}
+            for method, curve in results.items()
+        },
         "versus_majority": differences,
-        "versus_likelihood": over_likelihood,
+        "versus_free": over_free,
+        "power_1": plain(run, test, k, found["majority"]),
+        "auc": areas,
         "turning": turns,
-        "chosen_on_dev": {name: choice._asdict() for name, choice in choices.items()},
+        "chosen_on_dev": {name: {"power": each.power, "share": each.share} for name, each in chosen.items()},
         "cost": price,
         "matrix": shifted,
         "first_error": first_errors(run),
     }
 
 
-def equal_compute(run: execution.Execution[Params], results: dict[str, Any]) -> dict[str, float]:
+def plain(
+    run: execution.Execution[Params], test: list[pools.Pool], k: int, majority: curves.Curve
+) -> dict[str, dict[str, float]]:
+    """{score: {mean, difference, low, high, ...}}: the weighted vote at power 1, where nothing was chosen."""
+    import numpy as np
+
+    votes = {
+        name: curves.weighted_vote(test, name, 1.0, [k], run.params.draws, run.seed) for name in sorted(test[0].scores)
+    }
+    gaps = standings.against("majority", {"majority": majority} | votes, k, run.seed)
+    return {name: {"mean": float(np.nanmean(vote.at(k)))} | gaps[name] for name, vote in votes.items()}
+
+
+def equal_compute(
+    run: execution.Execution[Params], results: dict[str, Any], dev: dict[str, curves.Curve]
+) -> dict[str, float]:
     """Write accuracy against compute, table and picture; what drawing and judging one solution costs, in
-    floating-point operations."""
+    floating-point operations. dev: which of the methods that cost no more than drawing is best is decided there."""
     samples = records.read_samples(run.data("samples", "test.parquet"))
     scores = records.read_scores(run.data("scores", "test.parquet"))
     sizes = {name: json.loads(run.data(name, "metrics.json").read_text("utf-8")) for name in ("samples", "scores")}
@@ -113,7 +147,8 @@ def equal_compute(run: execution.Execution[Params], results: dict[str, Any]) -> 
     budgets = [2**i for i in range(max(results["majority"]).bit_length())]
     header, rows = compute.table(results, methods, cost, budgets)
     title = f"What the price of drawing so many solutions buys; one costs {cost['draw']:.3g} floating-point operations."
-    files.write_text(run.out / "compute.md", f"{title}\n\n{charts.markdown(header, rows)}")
+    notes = compute.notes(results, dev, methods, cost)
+    files.write_text(run.out / "compute.md", charts.document({title: (header, rows)}, notes))
     charts.draw(
         run.out / "compute.png", results, standings.lines(results), "Accuracy at equal compute",
         lambda method: compute.solution(method, cost), "compute per problem, in solutions drawn",

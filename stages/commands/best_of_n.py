@@ -1,16 +1,27 @@
 """`python -m stages best-of-n POOL.jsonl --out DIR`: evaluate a pool that this project did not make."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from stages.lib.errors import UserError
+
+if TYPE_CHECKING:
+    from stages.lib.pools import Scale
+
 
 def best_of_n(
-    pool: Annotated[Path, typer.Argument(help='JSONL: {"problem_id", "gold", "answer_type"?, "samples": [{"answer" or '
+    pool: Annotated[Path, typer.Argument(help='JSONL: {"problem_id", "gold", "answer_type"?, "scales": {score: '
+                                              'probability, log-probability or logit}, "samples": [{"answer" or '
                                               '"text", "correct"? (needed for code), "scores": {name: number}}]}')],
     out: Annotated[Path, typer.Option(help="folder for metrics.json, table.md, curve.csv, curve.png")],
-    power: Annotated[float, typer.Option(min=0, help="weight of a vote = score ** power")] = 1.0,
+    scale: Annotated[
+        list[str] | None, typer.Option(help="SCORE=probability, log-probability or logit, where rows do not say it")
+    ] = None,
+    power: Annotated[float, typer.Option(min=0, help="weight of a vote = score ** power; 0: plain majority")] = 1.0,
     top_share: Annotated[float, typer.Option(min=0, max=1, help="share of k that a top vote keeps")] = 0.25,
     draws: Annotated[int, typer.Option(min=2, help="random subsets where there is no closed form")] = 200,
     resamples: Annotated[int, typer.Option(min=100, help="bootstrap resamples of the problems")] = 2000,
@@ -18,22 +29,35 @@ def best_of_n(
 ) -> None:  # fmt: skip
     """Accuracy of every selection method at every k up to N, with intervals, from one pool of solutions."""
     from stages.lib import charts, curves, files, pools, standings
+    from stages.lib.choices import Choice
 
-    read = pools.read(pool)
-    choices = {name: curves.Choice(power, top_share) for name in read[0].scores}
+    read = pools.read(pool, scales(scale or []))
+    choices = {name: Choice(power, top_share) for name in sorted(read[0].scores)}
+    k, largest = curves.usual(read), max(len(each.classes) for each in read)
     found = curves.evaluate(read, choices, draws, seed)
     results = curves.intervals(found, seed, resamples)
-    rows = standings.rows(results, standings.against("majority", found, seed), standings.order(found))
-    title = f"{pool.stem}: {len(read)} problems, N = {max(results['majority'])}"
-    notes = standings.notes(choices, curves.scales(read), standings.turning(found, found, seed))
-    sizes = {len(each.classes) for each in read}
-    if len(sizes) > 1:
-        notes += f"- Problems have {min(sizes)} to {max(sizes)} samples; curves end at {min(sizes)}.\n"
+    rows = standings.rows(results, standings.against("majority", found, k, seed), standings.order(found), k)
+    title = f"{pool.stem}: {len(read)} problems, " + (f"N = {k}" if k == largest else f"up to {largest} solutions")
+    notes = standings.notes(choices, read, standings.turning(found, found, k, seed))
     if choices:
-        notes += "- k* was found on these same problems, so the fall from it is an overestimate.\n"
+        notes.append("Peaks were found on these same problems, so the fall from them is an overestimate.")
     files.write_json(out / "metrics.json", results)
-    files.write_text(out / "table.md", f"{title}\n\n{charts.markdown(standings.HEADER, rows)}\n{notes}")
-    charts.csv(out / "curve.csv", results)
+    files.write_text(out / "table.md", charts.document({title: (standings.HEADER, rows)}, notes))
+    charts.write_csv(out / "curve.csv", results)
     charts.draw(out / "curve.png", results, standings.lines(results), title)
     charts.show(title, standings.HEADER, rows)
-    print(notes)
+    print(charts.bullets(notes))
+
+
+def scales(given: list[str]) -> dict[str, Scale]:
+    """{score: scale} of `SCORE=SCALE`. Raises UserError for anything else."""
+    from stages.lib import pools
+
+    found: dict[str, Scale] = {}
+    for each in given:
+        name, _, kind = each.rpartition("=")
+        if not name or kind not in get_args(pools.Scale):
+            raise UserError(f"--scale {each}: must be SCORE=SCALE, the scale one of {pools.SCALES}")
+        if found.setdefault(name, kind) != kind:
+            raise UserError(f"--scale {each}: {name} was given the scale {found[name]} before")
+    return found

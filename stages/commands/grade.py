@@ -77,21 +77,21 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def graded(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: float = 0.0) -> list[dict[str, Any]]:
-    """The rows with `equal` and `extracted`, in their order."""
+    """The rows with `equal` and `extracted`, in their order. What a prediction thinks aloud is no part of it."""
     from stages.lib import answers, grading
+    from stages.lib.thinking import spoken
 
+    said = [None if row["pred"] is None else spoken(row["pred"]) for row in rows]
     found: dict[int, dict[str, Any]] = {}
     problems = {index: problem for index, row in enumerate(rows) if (problem := _problem(row, f"{file}:{index}"))}
-    graded = grading.grade_ahead((problem, [rows[index]["pred"]]) for index, problem in problems.items())
+    graded = grading.grade_ahead((problem, [said[index]]) for index, problem in problems.items())
     for index, (grade,) in zip(problems, graded, strict=True):
         found[index] = {"equal": grade.correct, "extracted": grade.answer}
     for answer_type in {row.get("answer_type") for row in rows}:
         mine = [i for i, row in enumerate(rows) if i not in problems and row.get("answer_type") == answer_type]
-        equal = answers.equal_many(
-            [(rows[index]["gold"], rows[index]["pred"]) for index in mine], answer_type, tolerance
-        )
+        equal = answers.equal_many([(rows[index]["gold"], said[index]) for index in mine], answer_type, tolerance)
         for index, same in zip(mine, equal, strict=True):
-            found[index] = {"equal": same, "extracted": answers.extract(rows[index]["pred"], answer_type)}
+            found[index] = {"equal": same, "extracted": answers.extract(said[index], answer_type)}
     return [row | found[index] for index, row in enumerate(rows)]
 
 

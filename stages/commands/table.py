@@ -16,4 +16,7 @@ def table() -> None:
 
     text = TABLE.read_text(encoding="utf-8")
     console = Console()
-    console.print(Markdown(text) if console.is_terminal else text, soft_wrap=not console.is_terminal)
+    if console.is_terminal:
+        console.print(Markdown(text))
+    else:
+        print(text, end="")

@@ -14,7 +14,10 @@ import typer
 from stages.lib.errors import UserError
 
 FILE = Path("stages/variants.yaml")
-HEADER = ("variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p", "best-of-N %")
+HEADER = (
+    "variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p", "at power 1 %",
+    "best-of-N %",
+)  # fmt: skip
 
 
 def variants(
@@ -85,12 +88,18 @@ def execute(name: str, changes: dict[str, Any]) -> None:
 
 
 def own_rows() -> list[list[str]]:
-    """The pipeline's own verifiers."""
+    """What needs no training, then the pipeline's own verifiers."""
+    from stages.lib import charts, pools
+
     try:
         scores, best = (json.loads(Path(f"data/{s}/metrics.json").read_text("utf-8")) for s in ("scores", "best_of_n"))
     except OSError:
         return []
-    return [row(f"{verifier} (params.yaml)", verifier, scores, best) for verifier in scores]
+    free = [name for name in best["auc"] if name in pools.FREE]
+    return [
+        *(row(f"{charts.titled(name)}, free", name, scores, best) for name in free),
+        *(row(f"{name} (params.yaml)", name, scores, best) for name in scores if name not in free),
+    ]
 
 
 def variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
@@ -104,12 +113,17 @@ def variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
     return row(name, changes["scores.verifiers"][0], scores, best)
 
 
-def row(name: str, verifier: str, scores: dict[str, Any], best: dict[str, Any]) -> list[str]:
-    card, vote = scores[verifier], best["versus_majority"][f"weighted_{verifier}"]
-    p = f"{vote['p']:.3f}" if vote["p"] >= 0.001 else "<0.001"
+def row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any]) -> list[str]:
+    """The figures of a score. The vote at power 1 stands beside the one at the power that dev chose, since a choice among
+    powers is noisy; a likelihood is no probability of being right and has no Brier score."""
+    from stages.lib import charts
+
+    areas, vote = best["auc"].get(name, {}), best["versus_majority"][f"weighted_{name}"]
+    brier = scores.get(name, {}).get("test", {}).get("brier")
     return [
-        name, *(f"{card[split]['auc']:.3f}" for split in ("dev", "test")), f"{card['test']['brier']:.3f}",
-        f"{100 * best['at_n'][f'weighted_{verifier}']['mean']:.1f}", f"{100 * vote['difference']:+.1f}",
-        f"{100 * vote['low']:+.1f} to {100 * vote['high']:+.1f}", p,
-        f"{100 * best['at_n'][f'best_of_{verifier}']['mean']:.1f}",
+        title, *("" if areas.get(split) is None else f"{areas[split]:.3f}" for split in ("dev", "test")),
+        "" if brier is None else f"{brier:.3f}",
+        f"{100 * best['at_n'][f'weighted_{name}']['mean']:.1f}", f"{100 * vote['difference']:+.1f}",
+        f"{100 * vote['low']:+.1f} to {100 * vote['high']:+.1f}", charts.p_value(vote["p"]),
+        f"{100 * best['power_1'][name]['mean']:.1f}", f"{100 * best['at_n'][f'best_of_{name}']['mean']:.1f}",
     ]  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,27 +16,39 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette, which readers with any common colour blindness can tell apart.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-TITLES = {"orm": "ORM", "prm": "PRM", "genrm": "GenRM"}
+TITLES = {
+    "orm": "ORM", "prm": "PRM", "genrm": "GenRM",
+    "base_prm": "untrained base (as PRM)", "base_genrm": "untrained base (asked)",
+    **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},
+}  # fmt: skip
+WORDS = {"best_of": "best-of-k", "weighted": "weighted", "top": "top vote"}
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 FIRST = 2  # colour and mark of the first verifier: black is the ceiling's and blue the majority's, in every picture
 
 
+def titled(score: str) -> str:
+    """What a reader calls a score; any name but the pipeline's own stands for itself."""
+    return TITLES.get(score, score)
+
+
 def label(method: str) -> str:
     """`weighted_likelihood_min` -> `likelihood (min) weighted`."""
-    for prefix, words in (("best_of_", "best-of-k"), ("weighted_", "weighted"), ("top_", "top vote")):
-        if method.startswith(prefix):
-            name = method.removeprefix(prefix)
-            if name.startswith("likelihood_"):
-                return f"likelihood ({name.removeprefix('likelihood_')}) {words}"
-            return f"{TITLES.get(name, name)} {words}"
+    for kind, words in WORDS.items():
+        if method.startswith(f"{kind}_"):
+            return f"{titled(method.removeprefix(f'{kind}_'))} {words}"
     return {"pass": "pass@k", "options": "likeliest option"}.get(method, method)
 
 
+def p_value(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
 def _subplots(**settings: Any) -> tuple[Any, Any]:
-    """A figure and its axes, drawn without a screen."""
+    """A figure and its axes, drawn without a screen; a dollar in a name begins no formula."""
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False
     import matplotlib.pyplot as plt
 
     return plt.subplots(**settings)
@@ -51,7 +66,7 @@ def _save(path: Path, figure: Any) -> None:
     import matplotlib.pyplot as plt
 
     with files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        figure.savefig(temporary, format="png", metadata={"Software": None}, bbox_inches="tight")  # however long a name
     plt.close(figure)
 
 
@@ -143,9 +158,9 @@ def reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int
     for place, (name, rows) in enumerate(found.items()):
         says, right, counts = zip(*rows, strict=True)
         sizes = [6 + 220 * count / sum(counts) for count in counts]
-        colour = COLOURS[FIRST + place]
-        axes.plot(says, right, color=colour, linewidth=1.2, label=TITLES.get(name, name))
-        axes.scatter(says, right, s=sizes, color=colour, marker=MARKS[FIRST + place])
+        colour, mark = (looks[(FIRST + place) % len(looks)] for looks in (COLOURS, MARKS))
+        axes.plot(says, right, color=colour, linewidth=1.2, label=titled(name))
+        axes.scatter(says, right, s=sizes, color=colour, marker=mark)
     axes.set_xlabel("mean score of the bin")
     axes.set_ylabel("share of right solutions")
     _frame(axes, title)
@@ -154,19 +169,41 @@ def reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int
     _save(path, figure)
 
 
-def csv(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
-    """method,k,mean,low,high,error; error is the Monte Carlo standard error, 0 where the formula is exact."""
-    lines = ["method,k,mean,low,high,error"]
+def write_csv(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
+    """method,k,problems,mean,low,high,se; se is the Monte Carlo standard error, 0 where the formula is exact."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "k", "problems", "mean", "low", "high", "se"])
     for method, curve in results.items():
         for k, found in sorted(curve.items()):
-            numbers = (found["mean"], found["low"], found["high"], found.get("error", 0.0))
-            lines.append(",".join([method, str(k), *(f"{number:.6g}" for number in numbers)]))
-    files.write_text(path, "\n".join(lines) + "\n")
+            numbers = (found["mean"], found["low"], found["high"], found.get("se", 0.0))
+            writer.writerow([method, k, found["problems"], *(f"{number:.6g}" for number in numbers)])
+    files.write_text(path, text.getvalue())
+
+
+# What Markdown or GitHub would read as more than itself, where it would.
+_MARKUP = re.compile(r"[\\`*|$]|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
+
+
+def escape(text: str) -> str:
+    """Text as Markdown that shows it letter by letter."""
+    return _MARKUP.sub(r"\\\g<0>", text)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+    lines = [[escape(cell) for cell in line] for line in (header, *rows)]
+    lines.insert(1, ["---"] * len(header))
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def document(tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]], notes: Sequence[str]) -> str:
+    """Tables under their headings, then notes, as Markdown."""
+    parts = [f"{escape(heading)}\n\n{markdown(*table)}" for heading, table in tables.items()]
+    return "\n".join([*parts, *([bullets([escape(note) for note in notes])] if notes else [])])
+
+
+def bullets(sentences: Sequence[str]) -> str:
+    return "".join(f"- {sentence}\n" for sentence in sentences)
 
 
 def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -174,7 +211,8 @@ def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     from rich.console import Console
     from rich.table import Table
 
-    console = Console() if Console().is_terminal else Console(width=120)
+    width = None if Console().is_terminal else 1000
+    console = Console(width=width, markup=False, emoji=False)  # a name in brackets is a name
     table = Table(title=title, title_justify="left")
     for place, name in enumerate(header):
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from stages.lib.curves import used
+
 if TYPE_CHECKING:
+    from stages.lib.curves import Curve
     from stages.lib.records import Sample, Score
 
 
@@ -28,8 +31,7 @@ def flops(
 
 def solution(method: str, cost: Mapping[str, float]) -> float:
     """Cost of one solution under a method, in units of drawing it: 1, and what its verifier costs."""
-    judge = next((name for name in cost if name != "draw" and method.endswith(f"_{name}")), None)
-    return 1.0 + (cost[judge] / cost["draw"] if judge else 0.0)
+    return 1.0 + cost.get(used(method) or "", 0.0) / cost["draw"]
 
 
 def affordable(curve: Mapping[int, Mapping[str, float]], each: float, budget: float) -> int | None:
@@ -53,3 +55,25 @@ def table(
             cells.append("" if k is None else f"{100 * results[method][k]['mean']:.1f} (k {k})")
         rows.append([label(method), f"{each:.2f}", *cells])
     return header, rows
+
+
+def notes(
+    results: Mapping[str, Mapping[int, Mapping[str, float]]], dev: Mapping[str, Curve], methods: Sequence[str],
+    cost: Mapping[str, float], ks: Sequence[int] = (2, 4),
+) -> list[str]:  # fmt: skip
+    """What is best for few solutions among the methods that cost no more than drawing, as dev says, with its accuracy."""
+    import numpy as np
+
+    from stages.lib.charts import label
+
+    free = [method for method in methods if method in dev and method != "pass" and solution(method, cost) == 1.0]
+    text = []
+    for k in ks:
+        known = [method for method in free if k in dev[method].ks and k in results[method]]
+        if known:
+            best = max(known, key=lambda method: np.nanmean(dev[method].at(k)))
+            text.append(
+                f"Of the methods that cost no more than drawing, {label(best)} is the best on dev for {k} solutions: "
+                f"{100 * results[best][k]['mean']:.1f}, majority {100 * results['majority'][k]['mean']:.1f}."
+            )
+    return text

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-_THOUGHT = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.S)  # an opening tag may stand in the prompt
+from stages.lib.thinking import spoken
+
 _MARKED = re.compile(r"<<<((?:(?!<<<).)*?)>>>", re.S)
 _FENCED = re.compile(r"\A```[a-z]*\n(.*?)\n?```\Z", re.S)
 _BOLD = re.compile(r"\A(\*\*|__)(?=\S)((?:(?!\1).)+)\1\Z", re.S)
@@ -16,7 +17,7 @@ _BOLD = re.compile(r"\A(\*\*|__)(?=\S)((?:(?!\1).)+)\1\Z", re.S)
 
 def marked(reply: str) -> str | None:
     """The text between the last pair of marks; None where there is none, or nothing in it."""
-    found = _MARKED.findall(_THOUGHT.sub("", reply))
+    found = _MARKED.findall(spoken(reply) or "")
     text = found[-1].strip() if found else ""
     for dress in (_FENCED, _BOLD):
         if worn := dress.match(text):

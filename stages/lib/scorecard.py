@@ -10,13 +10,19 @@ from collections.abc import Sequence
 import numpy as np
 
 
+def problem_aucs(scores: Sequence[Sequence[float]], correct: Sequence[Sequence[bool]]) -> np.ndarray:
+    """(problems,): the chance that a right solution outscores a wrong one of the same problem, ties counting half; NaN
+    where a problem lacks either."""
+    areas = [_auc(np.asarray(s), np.asarray(c)) for s, c in zip(scores, correct, strict=True)]
+    return np.array([np.nan if area is None else area for area in areas])
+
+
 def within_problem_auc(scores: Sequence[Sequence[float]], correct: Sequence[Sequence[bool]]) -> float | None:
-    """Chance that a right solution outscores a wrong one of the same problem, ties counting half; the mean over problems
-    that have both. None when no problem has. An AUC over all solutions would mostly measure how hard problems are."""
-    areas = [
-        area for s, c in zip(scores, correct, strict=True) if (area := _auc(np.asarray(s), np.asarray(c))) is not None
-    ]
-    return float(np.mean(areas)) if areas else None
+    """The mean of `problem_aucs` over the problems that have both kinds of solutions; None when no problem has. An AUC
+    over all solutions would mostly measure how hard problems are."""
+    areas = problem_aucs(scores, correct)
+    areas = areas[~np.isnan(areas)]
+    return float(np.mean(areas)) if len(areas) else None
 
 
 def card(

@@ -8,45 +8,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages.lib import choices as chosen
 from stages.lib import seeds
-from stages.lib.charts import label
+from stages.lib.charts import label, p_value, titled
+from stages.lib.curves import KINDS, grid, used, usual
 from stages.lib.intervals import compare
-from stages.lib.pools import LIKELIHOODS
+from stages.lib.pools import FREE, LIKELIHOODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from stages.lib.curves import Choice, Curve
+    from stages.lib.choices import Choice
+    from stages.lib.curves import Curve
+    from stages.lib.pools import Pool
 
 WEIGHT = {"probability": "score", "log-probability": "exp(score)", "logit": "sigmoid(score)"}
 HEADER = ("method", "k", "accuracy %", "95% interval", "vs majority", "95% interval", "p", "detectable")
-LIKELIHOOD = ("vs likelihood", "95% interval")  # two more columns, where the generator's own likelihood is known
+OVER_FREE = ("vs best free", "95% interval")  # two more columns, where there are scores that need no training
 
 
-def against(baseline: str, curves: Mapping[str, Curve], seed: int) -> dict[str, dict[str, float]]:
-    """{method: {difference, low, high, p, detectable}} at each method's largest k, the baseline at its own."""
-    values = curves[baseline].values[:, -1]
-    key = seeds.key(seed, "best_of_n", 1, "problems", "comparison")
+def against(baseline: str, curves: Mapping[str, Curve], k: int, seed: int) -> dict[str, dict[str, float]]:
+    """{method: {difference, low, high, p, detectable}} on the problems that have k solutions; a method that ends before k
+    is taken at its own end."""
+    import numpy as np
+
+    values, key = curves[baseline].at(k), seeds.key(seed, "best_of_n", 1, "problems", "comparison")
+    enough = ~np.isnan(values)
     return {
-        name: compare(curve.values[:, -1], values, key)._asdict() for name, curve in curves.items() if name != baseline
+        name: compare(curve.at(k)[enough], values[enough], key)._asdict()
+        for name, curve in curves.items()
+        if name != baseline
     }
 
 
-def own_choice(dev: Mapping[str, Curve]) -> str:
-    """The method that gets most out of the generator's own likelihood, by its accuracy at N on dev: the baseline that
-    costs nothing."""
-    return max((name for name in dev if name.endswith(LIKELIHOODS)), key=lambda name: dev[name].values[:, -1].mean())
+def best_free(dev: Mapping[str, Curve], k: int) -> str:
+    """The best method that needs no training, of all uses of the likelihood and of the untrained base, by its accuracy at
+    k on dev."""
+    import numpy as np
+
+    return max((name for name in dev if used(name) in FREE), key=lambda name: np.nanmean(dev[name].at(k)))
 
 
-def turning(dev: Mapping[str, Curve], test: Mapping[str, Curve], seed: int) -> dict[str, dict[str, float]]:
-    """{method: {k, difference, low, high, p, detectable}}: k* on dev; accuracy at N minus that at k*, on test."""
-    key = seeds.key(seed, "best_of_n", 1, "problems", "turning")
-    found = {}
+def turning(dev: Mapping[str, Curve], test: Mapping[str, Curve], k: int, seed: int) -> dict[str, dict[str, float]]:
+    """{best-of method: {k, difference, low, high, p, detectable}}: k* on dev; accuracy at k minus that at k*, on test.
+    Each on the problems that have k solutions, or the peak could be due to who takes part."""
+    import numpy as np
+
+    key, found = seeds.key(seed, "best_of_n", 1, "problems", "turning"), {}
     for name, curve in dev.items():
         if name.startswith("best_of_"):
-            peak = min(int(curve.values.mean(axis=0).argmax()), test[name].values.shape[1] - 1)
-            values = test[name].values
-            found[name] = {"k": peak + 1} | compare(values[:, -1], values[:, peak], key)._asdict()
+            on_dev, on_test = (
+                values[~np.isnan(values[:, -1])] for values in (curve.values[:, :k], test[name].values[:, :k])
+            )
+            peak = min(int(on_dev.mean(axis=0).argmax()), on_test.shape[1] - 1)
+            found[name] = {"k": peak + 1} | compare(on_test[:, -1], on_test[:, peak], key)._asdict()
     return found
 
 
@@ -56,42 +71,43 @@ def span(gap: Mapping[str, float]) -> str:
 
 
 def rows(
-    results: Mapping,
-    differences: Mapping[str, Mapping[str, float]],
-    order: Sequence[str],
-    over_likelihood: Mapping[str, Mapping[str, float]] | None = None,
-) -> list[list[str]]:
-    """Table rows as text, in `order`; `pass` stands twice, first at k = 1 and at the end at N. Only verifiers are held
-    against the likelihood."""
-    table, width = [], len(HEADER) + (len(LIKELIHOOD) if over_likelihood else 0)
+    results: Mapping, differences: Mapping[str, Mapping[str, float]], order: Sequence[str], k: int,
+    over_free: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[list[str]]:  # fmt: skip
+    """Table rows as text, in `order`, at k or where a method ends; `pass` stands twice, first at 1 and at the end at k.
+    Only trained verifiers are held against the best free method."""
+    table, width = [], len(HEADER) + (len(OVER_FREE) if over_free else 0)
 
     def row(name: str, method: str, k: int) -> None:
-        found, gap = results[method][k], differences.get(method) if k == max(results[method]) else None
-        accuracy = f"{100 * found['mean']:.1f}" + (f" ±{100 * found['error']:.1f}" if found.get("error") else "")
+        found, gap = results[method][k], differences.get(method) if name != "pass@1" else None
+        accuracy = f"{100 * found['mean']:.1f}" + (f" ±{100 * found['se']:.1f}" if found.get("se") else "")
         line = [name, str(k), accuracy, f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"]
         if gap:
-            p = f"{gap['p']:.3f}" if gap["p"] >= 0.001 else "<0.001"
-            line += [f"{100 * gap['difference']:+.1f}", span(gap), p, f"{100 * gap['detectable']:.1f}"]
-        if gap and over_likelihood and "_" in method and not method.endswith(LIKELIHOODS):
-            line += [f"{100 * over_likelihood[method]['difference']:+.1f}", span(over_likelihood[method])]
+            line += [f"{100 * gap['difference']:+.1f}", span(gap), p_value(gap["p"]), f"{100 * gap['detectable']:.1f}"]
+        if gap and over_free and used(method) not in (None, *FREE):
+            line += [f"{100 * over_free[method]['difference']:+.1f}", span(over_free[method])]
         table.append([*line, *[""] * (width - len(line))])
 
     for method in order:
-        k = max(results[method])
         if method == "pass":
             row("pass@1", method, 1)
         else:
-            row(label(method).replace("best-of-k", "best-of-N"), method, k)
-    row("pass@N (ceiling)", "pass", max(results["pass"]))
+            row(at_n(method), method, max(each for each in results[method] if each <= k))
+    row("pass@N (ceiling)", "pass", k)
     return table
 
 
-def order(methods: Iterable[str]) -> list[str]:
-    """likeliest option, greedy, pass@1, majority, then likelihood (best-of-N, weighted), then verifiers (and top vote)."""
+def at_n(method: str) -> str:
+    return label(method).replace("best-of-k", "best-of-N")
+
+
+def order(methods: Iterable[str], free: str | None = None) -> list[str]:
+    """likeliest option, greedy, pass@1, majority, then what is free, likelihood first (best-of-N, weighted), then verifiers
+    (and top vote). free: a method that is held against the others, so it has a row in any case."""
     names = [name.removeprefix("best_of_") for name in methods if name.startswith("best_of_")]
-    names.sort(key=lambda name: (name not in LIKELIHOODS, name))
-    votes = [f"{kind}_{name}" for name in names for kind in ("best_of", "weighted", "top")]
-    votes = [method for method in votes if method.removeprefix("top_") not in LIKELIHOODS]
+    names.sort(key=lambda name: (name not in LIKELIHOODS, name not in FREE, name))
+    votes = [f"{kind}_{name}" for name in names for kind in KINDS]
+    votes = [method for method in votes if not (method.startswith("top_") and used(method) in FREE) or method == free]
     return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + votes
 
 
@@ -99,31 +115,41 @@ def lines(results: Mapping[str, Mapping]) -> list[str]:
     """What the picture shows: pass, majority, each verifier's best-of and weighted vote, and the generator's
     minimum token likelihood. At most seven, as many as a reader can tell apart."""
     names = [name.removeprefix("best_of_") for name in results if name.startswith("best_of_")]
-    verifiers = [name for name in names if name not in LIKELIHOODS]
+    verifiers = [name for name in names if name not in FREE]
     own = [f"best_of_{name}" for name in names if name == "likelihood_min"]  # fixed: not the one that did best
     shown = ["pass", "majority"] + [f"{kind}_{name}" for kind in ("weighted", "best_of") for name in verifiers]
     return shown[:6] + own
 
 
 def notes(
-    choices: Mapping[str, Choice],
-    scales: Mapping[str, str],
-    turns: Mapping[str, Mapping[str, float]],
-    likelihood: str | None = None,
-) -> str:
-    """How to read the table: the likelihood's own best, scales and choices per score, k* per best-of curve."""
+    choices: Mapping[str, Choice], pools: Sequence[Pool], turns: Mapping[str, Mapping[str, float]],
+    free: str | None = None,
+) -> list[str]:  # fmt: skip
+    """How to read the table: what was compared, scale and choices of every score, k* of every best-of curve.
+    pools: what the figures are of; free: the best free method on dev."""
     text = [
         "Intervals: bootstrap over problems. detectable: smallest true difference this many problems would find four "
         "times in five. ±: Monte Carlo standard error; figures without it are exact."
     ]
-    if likelihood:
-        name = label(likelihood).replace("best-of-k", "best-of-N")
-        text.append(f"vs likelihood: against {name}, on dev the best use of the generator's own likelihood.")
-    for name, kind in scales.items():
-        choice = choices.get(name)
-        if choice:
-            text.append(f"{name}: weight = {WEIGHT[kind]} ** {choice.power:g}; top vote keeps {choice.share:.0%} of k.")
+    sizes = [len(pool.classes) for pool in pools]
+    if len(set(sizes)) > 1:
+        k = usual(pools)
+        counts = ", ".join(
+            f"{sum(size >= each for size in sizes)} at k = {each}" for each in sorted({*grid(max(sizes)), k})
+        )
+        text.append(
+            f"Problems have {min(sizes)} to {max(sizes)} solutions; accuracy at k is over those that have k: {counts}. "
+            f"The table is at k = {k}, the largest that more than half have."
+        )
+    if free:
+        text.append(f"vs best free: against {at_n(free)}, on dev the best that needs no trained verifier.")
+    for name, choice in choices.items():
+        weight = WEIGHT[pools[0].scales.get(name, "probability")]
+        text.append(
+            f"{titled(name)}: weight = {weight} to the power {chosen.sentence(choice.power, choice.powers)}; "
+            f"top vote keeps a share of {chosen.sentence(choice.share, choice.shares)}."
+        )
     for method, turn in turns.items():
         drop = f"{100 * turn['difference']:+.1f} ({span(turn)})"
-        text.append(f"k* of {label(method)}: {turn['k']}; from there to N {drop}.")
-    return "\n".join(f"- {line}" for line in text) + "\n"
+        text.append(f"{label(method)} peaks at k = {turn['k']}; from there to N {drop}.")
+    return text

@@ -1,0 +1,16 @@
+"""What a model says once it has thought: `<think>...</think>` is no part of its answer, and nothing in it is graded."""
+
+from __future__ import annotations
+
+import re
+
+_TAG = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+
+
+def spoken(text: str) -> str | None:
+    """The text after its last thinking; whole where there is none. The opening tag may have stood in the prompt. None
+    where the last thinking never ends: such a text was cut off and says nothing yet."""
+    tags = list(_TAG.finditer(text))
+    if not tags:
+        return text
+    return text[tags[-1].end() :] if tags[-1][1] else None
