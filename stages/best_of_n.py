@@ -199,7 +199,7 @@ def transfer(
             if problem.parent:
                 parents[problem.id] = problem.parent
     found = matrix.compare(groups, choices, run.params.draws, run.seed, unsolvable, parents)
-    verifiers = [name for name in test[0].scores if name not in (*pools.LIKELIHOODS, *matrix.BASELINES)]
+    verifiers = [name for name in test[0].scores if name not in pools.FREE]
     title = f"Out of distribution, N = {found[0].n}: what the verifiers' weighted votes gain on majority"
     tables = {
         title: matrix.tabulate_gains(found, verifiers),
@@ -210,13 +210,12 @@ def transfer(
     }
     tables = {name: table for name, table in tables.items() if table[1]}
     notes = matrix.write_notes(found, verifiers, matrix.find_small(groups))
-    parts = [f"{name}\n\n{charts.markdown(*table)}" for name, table in tables.items()]
-    files.write_text(run.out / "matrix.md", "\n".join([*parts, "".join(f"- {note}\n" for note in notes)]))
+    files.write_text(run.out / "matrix.md", charts.document(tables, notes))
     files.write_text(run.out / "matrix.csv", matrix.format_csv(found))
     charts.gains(run.out / "matrix.png", found, verifiers, title)
     for name, table in tables.items():
         charts.show(name, *table)
-    print("\n".join(f"- {note}" for note in notes))
+    print(charts.bullets(notes))
     shown: dict[str, Any] = {}
     for cell in found:
         own = shown.setdefault(cell.group, {})

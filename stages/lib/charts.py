@@ -121,31 +121,34 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
     cells: of stages/lib/matrix.py."""
     solved = {cell.group: cell.accuracy > 0 for cell in cells if cell.method == "pass"}
     groups = [group for group in solved if solved[group]]
+    height = 1.8 + 0.34 * len(groups)
     figure, both = _subplots(
-        figsize=(10.4, 1.5 + 0.34 * len(groups)), dpi=140, ncols=2, sharey=True, gridspec_kw={"width_ratios": (3, 2)}
-    )
+        figsize=(10.4, height), dpi=140, ncols=2, sharey=True, gridspec_kw={"width_ratios": (3, 2)}
+    )  # fmt: skip
     for axes, name in zip(both, ("gain", "gap"), strict=True):
         axes.axvline(0, color="#000000", linewidth=0.8)
         for place, verifier in enumerate(verifiers):
             own = {cell.group: cell for cell in cells if cell.method == f"weighted_{verifier}"}
             rows = [(i, own[group]) for i, group in enumerate(groups) if getattr(own[group], name) is not None]
-            height = [i + 0.22 * (place - (len(verifiers) - 1) / 2) for i, _ in rows]
+            ys = [i + 0.22 * (place - (len(verifiers) - 1) / 2) for i, _ in rows]
             middle, low, high = (
                 [100 * getattr(cell, part) for _, cell in rows] for part in (name, f"{name}_low", f"{name}_high")
             )
-            axes.plot(middle, height, MARKS[FIRST + place], color=COLOURS[FIRST + place], markersize=4.5,
-                      label=label(f"weighted_{verifier}"))  # fmt: skip
-            axes.hlines(height, low, high, color=COLOURS[FIRST + place], linewidth=1.2)
+            colour, mark = (looks[(FIRST + place) % len(looks)] for looks in (COLOURS, MARKS))
+            axes.plot(middle, ys, mark, color=colour, markersize=4.5, label=label(f"weighted_{verifier}"))
+            axes.hlines(ys, low, high, color=colour, linewidth=1.2)
         _frame(axes, title if name == "gain" else "", "x")
-    both[0].set_yticks(range(len(groups)), groups, fontsize=9, parse_math=False)
+    both[0].set_yticks(range(len(groups)), groups, fontsize=9)
     both[0].invert_yaxis()
-    empty = len(solved) - len(groups)
-    left_out = f"; not shown: {empty} sets where no solution is right" if empty else ""
-    both[0].set_xlabel(f"gain: accuracy minus majority's, points{left_out}")
+    both[0].set_xlabel("gain: accuracy minus majority's, points")
     both[1].set_xlabel("gap: gain in distribution minus gain here")
-    for text in both[1].legend(fontsize=8, frameon=False, loc="upper right").get_texts() if verifiers else ():
-        text.set_parse_math(False)
-    figure.tight_layout()
+    if empty := len(solved) - len(groups):
+        both[0].set_ylabel(f"sets never solved, not shown: {empty}", fontsize=9)
+    figure.tight_layout(rect=(0, 0.35 / height, 1, 1))
+    if verifiers:
+        figure.legend(
+            *both[0].get_legend_handles_labels(), loc="lower center", ncols=len(verifiers), fontsize=9, frameon=False
+        )
     _save(path, figure)
 
 

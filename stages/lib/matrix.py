@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.lib import charts, intervals, seeds, sets
 from stages.lib.curves import evaluate
+from stages.lib.pools import UNTRAINED
 from stages.lib.scorecard import within_problem_auc
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from stages.lib.pools import Pool
 
 POOLED = ("all sets", "all solved sets")
-BASELINES = ("likelihood_mean", "base_prm", "base_genrm")  # scores that cost no training
+BASELINES = ("likelihood_mean", *UNTRAINED)
 LEVEL = 0.05
 
 
@@ -120,7 +121,7 @@ def _measure(
     import numpy as np
 
     curves = evaluate(pools, choices, draws, seed, [n])
-    values = {method: curve.values[:, int(np.searchsorted(curve.ks, n))] for method, curve in curves.items()}
+    values = {method: curve.at(n) for method, curve in curves.items()}
     values["pass_1"] = curves["pass"].values[:, 0]
     none = np.array([pool.problem_id in unsolvable for pool in pools], bool)
     size, some = len(none), int(none.sum())
@@ -248,7 +249,7 @@ def tabulate_gains(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """For each row pass@1, majority, pass@N, and of each verifier's weighted vote the gain and its p."""
     header = ["problems from", "n", "pass@1", "majority", "pass@N"]
     for verifier in verifiers:
-        header += [f"{_title(verifier)} weighted", "gain", "p"]
+        header += [f"{charts.titled(verifier)} weighted", "gain", "p"]
     rows = []
     for name, own in _by_group(found).items():
         row = [name, str(own["majority"].problems)]
@@ -268,7 +269,7 @@ def tabulate_gaps(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
         votes = [own[f"weighted_{verifier}"] for verifier in verifiers]
         if votes and votes[0].gap is not None:
             rows.append([name, str(votes[0].parents or "independent"), *(_span(vote, "gap") for vote in votes)])
-    return ["gap to", "parents", *(_title(verifier) for verifier in verifiers)], rows
+    return ["gap to", "parents", *(charts.titled(verifier) for verifier in verifiers)], rows
 
 
 def tabulate_drops(found: Sequence[Cell]) -> Table:
@@ -279,7 +280,7 @@ def tabulate_drops(found: Sequence[Cell]) -> Table:
         if vote.drop is not None:
             ends = [f"{100 * cell.before:.1f} to {100 * (cell.before - cell.drop):.1f}" for cell in (one, vote)]
             rows.append([name, str(vote.parents), ends[0], _span(one, "drop"), ends[1], _span(vote, "drop"),
-                         f"{vote.lost} / {vote.won}", _number(vote.drop_p)])  # fmt: skip
+                         f"{vote.lost} / {vote.won}", charts.p_value(vote.drop_p)])  # fmt: skip
     header = ["from parents to", "parents", "pass@1", "drop", "majority right", "drop", "lost / won", "p"]
     return header, rows
 
@@ -292,13 +293,13 @@ def tabulate_aucs(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
         aucs = [own[f"best_of_{score}"].auc for score in scores]
         if name != POOLED[1] and any(auc is not None for auc in aucs):  # an AUC is of solved problems alone
             rows.append([name, *("" if auc is None else f"{auc:.2f}" for auc in aucs)])
-    return ["AUC", *(_title(score) for score in scores)], rows
+    return ["AUC", *(charts.titled(score) for score in scores)], rows
 
 
 def tabulate_parts(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """Of the groups whose accuracies are balanced: on solvable / on unsolvable problems, by method."""
     methods = {"pass_1": "pass@1", "majority": "majority", "pass": "pass@N"}
-    methods |= {f"weighted_{verifier}": f"{_title(verifier)} weighted" for verifier in verifiers}
+    methods |= {f"weighted_{verifier}": f"{charts.titled(verifier)} weighted" for verifier in verifiers}
     mixed = [cell for cell in found if cell.solvable is not None and cell.group not in POOLED]
     rows = []
     for name, own in _by_group(mixed).items():
@@ -314,15 +315,15 @@ def write_notes(found: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         tested = [vote for vote in votes if vote.p_holm is not None]
         survive = [f"{vote.group} ({100 * vote.gain:+.1f})" for vote in tested if vote.p_holm < LEVEL]
         words = [
-            f"{_span(vote, 'gain')} points over all {vote.problems} problems out of distribution (p {_number(vote.p)}), "
-            f"gap {_span(vote, 'gap')}; "
+            f"{_span(vote, 'gain')} points over all {vote.problems} problems out of distribution "
+            f"(p {charts.p_value(vote.p)}), gap {_span(vote, 'gap')}; "
             for vote in votes
             if vote.group == POOLED[0]
         ]
         if tested:
             names = ": " + ", ".join(survive) if survive else ""
             words.append(f"{len(survive)} of {len(tested)} sets survive Holm's correction{names}.")
-            notes.append(f"{_title(verifier)}: {''.join(words)}")
+            notes.append(f"{charts.titled(verifier)}: {''.join(words)}")
     if any(name in groups for name in POOLED):
         notes.append(
             "all sets: each problem counts the same, also of sets too small for a row and of sets never solved; "
@@ -349,11 +350,6 @@ def _by_group(found: Sequence[Cell]) -> dict[str, dict[str, Cell]]:
     return groups
 
 
-def _title(score: str) -> str:
-    words = {"base_prm": "untrained PRM", "base_genrm": "untrained GenRM", "likelihood_mean": "likelihood (mean)"}
-    return charts.TITLES.get(score) or words.get(score, score)
-
-
 def _unsolved(vote: Cell, own: Mapping[str, Cell]) -> bool:
     return vote.accuracy == own["majority"].accuracy == 0
 
@@ -367,9 +363,5 @@ def _span(cell: Cell, name: str) -> str:
 def _p(cell: Cell) -> str:
     """Corrected where the cell is one of several sets, a star where it survives."""
     if cell.p_holm is None:
-        return _number(cell.p)
-    return _number(cell.p_holm) + ("*" if cell.p_holm < LEVEL else "")
-
-
-def _number(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+        return charts.p_value(cell.p)
+    return charts.p_value(cell.p_holm) + ("*" if cell.p_holm < LEVEL else "")
