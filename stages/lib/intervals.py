@@ -4,12 +4,13 @@ The unit is the problem, because solutions of one problem are not independent; o
 (variants) it is the parent. Two methods meet on the same problems, so only their differences per problem are compared;
 the difficulty of the problems cancels.
 
-The interval of a mean holds every value that a score test accepts: those from which the mean is fewer than 1.96 standard
-errors away, under a distribution that has this value as its mean. A resample of what was seen knows nothing of outcomes
-that were not: of 54 zeros it says [0, 0], and of three differences in 54 it says too little. So the distribution is the
-likeliest one of the outcomes seen, weighted anew, and one unseen, a problem that turns out entirely the other way. Between
-0 and the mean of a difference it is the sign-flip test's own: sizes stay, signs may turn. For right and wrong this is, but
-for that, Wilson's interval of a proportion and Tango's of a paired difference; it holds for fractions, too.
+The interval of a mean holds the values that a score test accepts: those less than 1.96 standard errors away from the mean.
+What counts is the spread if the value were true, not the spread that was seen: of 54 zeros a bootstrap says [0, 0], and of
+three differences in 54 problems it says too little, because it never draws what was not seen. So the spread is that of the
+likeliest distribution that has the value as its mean. Its outcomes are those seen, weighted anew, and one more, a problem
+that turns out entirely the other way. With right and wrong alone this is Wilson's interval of a proportion and Tango's of a
+paired difference; it also holds for fractions. One thing is different: between the mean of a difference and 0, the spread
+is the one of the sign-flip test, which keeps the sizes and turns signs. There the interval ends as the test decides.
 
 Sources: Wilson 1927; Tango 1998 (score interval of a paired difference); Owen 1988 (weights by empirical likelihood);
 Clopper & Pearson 1934; McNemar 1947; Good 2005 (sign flips); Holm 1979; Newcombe 1998 (differences of two samples);
@@ -21,13 +22,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     import numpy as np
 
 EXACT_FLIPS = 14  # up to this many differing units every pattern of signs is enumerated
-CHUNK = 1 << 22  # resampled problems held in memory at once
+CHUNK = 1 << 22  # units of resamples held in memory at once
 
 
 class Interval(NamedTuple):
@@ -71,11 +72,18 @@ def _resampled(values: np.ndarray, key: int, resamples: int) -> np.ndarray:
     import numpy as np
 
     random, n, means = np.random.Generator(np.random.Philox(key=key)), len(values), []
-    for start in range(0, resamples, step := max(1, CHUNK // n)):
-        rows = min(step, resamples - start)
+    for rows in _portions(resamples, n):
         drawn = random.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
         means.append(np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n) @ values / n)
     return np.concatenate(means)
+
+
+def _portions(resamples: int, n: int) -> Iterator[int]:
+    """How many resamples of n to hold at a time."""
+    most = max(1, CHUNK // n)
+    yield from [most] * (resamples // most)
+    if resamples % most:
+        yield resamples % most
 
 
 def clopper_pearson(successes: Any, trials: int, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +112,7 @@ def accuracy(
         low, high = clopper_pearson(sums.totals.sum(), len(sums.totals), confidence)
         return Interval(sums.mean, float(low), float(high))
     critical = float(norm.ppf(0.5 + confidence / 2))
-    return Interval(sums.mean, *(sums.end(critical, bound) for bound in (0.0, sums.largest)))
+    return Interval(sums.mean, sums.end(critical, 0.0), min(1.0, sums.end(critical, sums.largest)))
 
 
 def compare(
@@ -134,7 +142,7 @@ def compare(
         low, high = sums.end_before_0(critical), sums.end(critical, high)
     else:
         low, high = sums.end(critical, low), sums.end_before_0(critical)
-    error = (sums.variance * n / (n - 1) / n) ** 0.5 if n > 1 else 0.0
+    error = (sums.variance / (n - 1)) ** 0.5 if n > 1 else 0.0
     return Comparison(mean, low, high, p, (critical + float(norm.ppf(0.8))) * error)
 
 
@@ -234,5 +242,8 @@ def _sign_flip(differences: np.ndarray, key: int, resamples: int) -> float:
         patterns = (np.arange(2 ** len(differing))[:, None] >> np.arange(len(differing))) & 1
         return float(np.mean(np.abs((1 - 2 * patterns) @ differing) >= observed))
     random = np.random.Generator(np.random.Philox(key=key))
-    signs = random.integers(0, 2, size=(resamples, len(differing)), dtype=np.int8) * 2 - 1
-    return float((1 + np.sum(np.abs(signs @ differing) >= observed)) / (1 + resamples))
+    beyond = 0
+    for rows in _portions(resamples, len(differing)):
+        signs = random.integers(0, 2, size=(rows, len(differing)), dtype=np.int8) * 2 - 1
+        beyond += int(np.sum(np.abs(signs @ differing) >= observed))
+    return (1 + beyond) / (1 + resamples)

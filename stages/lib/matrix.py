@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.lib import charts, intervals, seeds, sets
 from stages.lib.curves import evaluate
+from stages.lib.intervals import Interval
 from stages.lib.pools import UNTRAINED
 from stages.lib.scorecard import within_problem_auc
 
@@ -79,7 +80,7 @@ class Cell(NamedTuple):
     gap: float | None = None
     gap_low: float | None = None
     gap_high: float | None = None
-    parents: int | None = None  # at home, that a gap is paired with
+    parents: int | None = None  # that gap or drop is paired with; 0: independent
     auc: float | None = None
     solvable: float | None = None  # the parts of a balanced accuracy
     unsolvable: float | None = None
@@ -109,8 +110,7 @@ def compare(
     home, shifted, small = rows[0], rows[1:], find_small(groups)
     shown = [*_pool(shifted), home, *(row for row in shifted if row.name not in small)]
     comparison = _Comparison(home, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
-    found = [comparison.cell(row, method) for row in shown for method in row.values]
-    return _adjust(found, home.name)
+    return _adjust([comparison.cell(row, method) for row in shown for method in row.values], home.name)
 
 
 def _measure(
@@ -158,9 +158,16 @@ class _Comparison:
         self.all = _join("", rows)
         self.at_home = {pool.problem_id: i for i, pool in enumerate(home.pools)}
         self.anywhere = {pool.problem_id: i for i, pool in enumerate(self.all.pools)}
-        self.cells_at_home = {method: self.cell(home, method) for method in home.values}
+        self.home_cells = {method: self._describe(home, method) for method in home.values}
 
     def cell(self, row: Row, method: str) -> Cell:
+        if row is self.home:
+            return self.home_cells[method]
+        cell = self._describe(row, method)
+        return self._drop(row, method, cell) if cell.gain is None else self._gap(row, method, cell)
+
+    def _describe(self, row: Row, method: str) -> Cell:
+        """What a row says by itself: accuracy, gain, AUC."""
         values = row.values[method]
         units = [self.parents.get(pool.problem_id, pool.problem_id) for pool in row.pools]
         cell = Cell(row.name, method, 1 if method == "pass_1" else self.n, len(values),
@@ -173,18 +180,17 @@ class _Comparison:
             own = [pool.scores[score] for pool in row.pools]
             cell = cell._replace(auc=within_problem_auc(own, [pool.correct > 0 for pool in row.pools]))
         if method in ("pass_1", "majority"):
-            return self._drop(row, method, cell)
+            return cell
         gain = intervals.compare(values, row.values["majority"], self.key, units=units, weights=row.weights)
-        cell = cell._replace(gain=gain.difference, gain_low=gain.low, gain_high=gain.high, p=gain.p)
-        return cell if row is self.home else self._gap(row, method, cell)
+        return cell._replace(gain=gain.difference, gain_low=gain.low, gain_high=gain.high, p=gain.p)
 
     def _gap(self, row: Row, method: str, cell: Cell) -> Cell:
         here, there = self._pairs(row, self.at_home)
         if here:
             gap = self._pair(row, here, self.home.gains(method)[there], row.gains(method)[here])
         else:
-            gap = intervals.subtract(*(intervals.Interval(own.gain, own.gain_low, own.gain_high)
-                                       for own in (self.cells_at_home[method], cell)))  # fmt: skip
+            gains = [Interval(each.gain, each.gain_low, each.gain_high) for each in (self.home_cells[method], cell)]
+            gap = intervals.subtract(*gains)
         return cell._replace(gap=gap[0], gap_low=gap.low, gap_high=gap.high, parents=len(set(there)))
 
     def _drop(self, row: Row, method: str, cell: Cell) -> Cell:
@@ -249,7 +255,7 @@ def tabulate_gains(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """For each row pass@1, majority, pass@N, and of each verifier's weighted vote the gain and its p."""
     header = ["problems from", "n", "pass@1", "majority", "pass@N"]
     for verifier in verifiers:
-        header += [f"{charts.titled(verifier)} weighted", "gain", "p"]
+        header += [f"{charts.titled(verifier)} weighted", "gain", "p (Holm)"]
     rows = []
     for name, own in _by_group(found).items():
         row = [name, str(own["majority"].problems)]
@@ -331,11 +337,11 @@ def write_notes(found: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         )
     if len(groups) > 1:
         notes.append(
-            "Intervals and tests are by problem, variants of one parent together. p: sign flips, of a set corrected for "
-            "all sets (Holm), * below 0.05; an interval leaves out 0 exactly when its uncorrected p is below 0.05. Gaps "
-            "are paired with the problems' parents in the test set; a set that has none there is independent. Majority "
-            "is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than their "
-            "variants."
+            "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly when p, "
+            "of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), * where that is below "
+            "0.05. Gaps are paired with the problems' parents in the test set; a set that has none there is independent. "
+            "Majority is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than "
+            "their variants."
         )
     if small:
         sizes = ", ".join(f"{name} ({size})" for name, size in small.items())
@@ -361,7 +367,6 @@ def _span(cell: Cell, name: str) -> str:
 
 
 def _p(cell: Cell) -> str:
-    """Corrected where the cell is one of several sets, a star where it survives."""
-    if cell.p_holm is None:
-        return charts.p_value(cell.p)
-    return charts.p_value(cell.p_holm) + ("*" if cell.p_holm < LEVEL else "")
+    """`0.004 (0.055)`: corrected in brackets where the cell is one of several sets, with a star where it survives."""
+    corrected = "" if cell.p_holm is None else f" ({charts.p_value(cell.p_holm)})"
+    return charts.p_value(cell.p) + corrected + ("*" if corrected and cell.p_holm < LEVEL else "")
