@@ -115,11 +115,12 @@ def draw(
 
 def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str) -> None:
     """The weighted vote's gain on majority, and beside it the gap to the gain in distribution, with their intervals: a row
-    for each group, the groups together first, a mark for each verifier. Groups where no solution is right have nothing
-    to gain and are only counted.
+    for each group, a mark for each verifier, and a line above the sets out of distribution. Sets where no solution is
+    right have nothing to gain and are only counted.
 
     cells: of stages/lib/matrix.py."""
     solved = {cell.group: cell.accuracy > 0 for cell in cells if cell.method == "pass"}
+    shifted = {cell.group for cell in cells if cell.p_holm is not None}
     groups = [group for group in solved if solved[group]]
     height = 1.8 + 0.34 * len(groups)
     figure, both = _subplots(
@@ -127,6 +128,7 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
     )  # fmt: skip
     for axes, name in zip(both, ("gain", "gap"), strict=True):
         axes.axvline(0, color="#000000", linewidth=0.8)
+        axes.axhline(sum(group not in shifted for group in groups) - 0.5, color="#999999", linewidth=0.6)
         for place, verifier in enumerate(verifiers):
             own = {cell.group: cell for cell in cells if cell.method == f"weighted_{verifier}"}
             rows = [(i, own[group]) for i, group in enumerate(groups) if getattr(own[group], name) is not None]
@@ -142,7 +144,7 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
     both[0].invert_yaxis()
     both[0].set_xlabel("gain: accuracy minus majority's, points")
     both[1].set_xlabel("gap: gain in distribution minus gain here")
-    if empty := len(solved) - len(groups):
+    if empty := len(shifted.difference(groups)):
         both[0].set_ylabel(f"sets never solved, not shown: {empty}", fontsize=9)
     figure.tight_layout(rect=(0, 0.35 / height, 1, 1))
     if verifiers:

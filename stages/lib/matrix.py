@@ -4,8 +4,8 @@ A row is a group (the test set, then operators and families), a column a method 
 distribution. Three differences are told, each with its interval:
 
 gain   a method's accuracy minus majority's, on the same problems
-gap    the gain in distribution minus the gain here: how much of a verifier's help is lost when the problems change. Where
-       the problems here are variants of problems at home it is paired, variant with parent; else of independent means
+gap    the gain in distribution minus the gain here: how much of a verifier's help is lost when the problems change. It is
+       over the problems here that have a parent at home, each paired with it; of two independent means where none has
 drop   pass@1 and majority of the parents minus those of their variants; majority is right on a problem where its expected
        accuracy is above 1/2, so that lost and won are whole problems and the test is McNemar's
 
@@ -131,11 +131,13 @@ def _measure(
 
 def _pool(shifted: Sequence[Row]) -> list[Row]:
     """The rows over several sets; none where the sets are one, or together too small for a row."""
-    found = []
-    for name, rows in zip(POOLED, (shifted, [row for row in shifted if row.solved]), strict=True):
-        if len(rows) > 1 and sum(len(row.pools) for row in rows) >= sets.SMALLEST:
-            found.append(_join(name, rows))
-    return found[:1] if len(found) == 2 and len(found[0].pools) == len(found[1].pools) else found
+    solved = [row for row in shifted if row.solved]
+    choices = [shifted, solved] if len(solved) < len(shifted) else [shifted]
+    return [
+        _join(name, rows)
+        for name, rows in zip(POOLED, choices, strict=False)
+        if len(rows) > 1 and sum(len(row.pools) for row in rows) >= sets.SMALLEST
+    ]
 
 
 def _join(name: str, rows: Sequence[Row]) -> Row:
@@ -339,7 +341,7 @@ def write_notes(found: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         notes.append(
             "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly when p, "
             "of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), * where that is below "
-            "0.05. Gaps are paired with the problems' parents in the test set; a set that has none there is independent. "
+            "0.05. Gaps are over the problems that have a parent in the test set, paired with it; independent: none has. "
             "Majority is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than "
             "their variants."
         )
