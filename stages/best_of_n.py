@@ -162,6 +162,7 @@ def calibration(run: execution.Execution[Params], test: list[pools.Pool]) -> Non
 
     correct = np.concatenate([pool.correct for pool in test]) > 0
     names = [name for name in test[0].scores if name not in pools.LIKELIHOODS]
+    names.sort(key=lambda name: (name in pools.UNTRAINED, name))
     found = {name: scorecard.reliability(np.concatenate([p.scores[name] for p in test]), correct) for name in names}
     charts.reliability(run.out / "reliability.png", found, "Reliability on the test set")
 

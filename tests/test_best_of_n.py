@@ -1,14 +1,19 @@
 """The stage and the command on whole pools: published figures, records, and rows that do not fit."""
 
+import csv
 import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.commands.best_of_n import best_of_n
-from stages.lib import curves, pools, standings
+from stages.commands import best_of_n as command
+from stages.lib import charts, curves, pools, standings
+from stages.lib.choices import Choice
 from stages.lib.errors import UserError
 from stages.lib.records import Problem, Sample, Score, Source
 
@@ -20,7 +25,8 @@ def write(path, rows):
 
 def row(name="p1", **changes):
     samples = [{"answer": a, "scores": {"rm": s}} for a, s in (("1/2", 0.2), ("0.5", 0.3), ("3", 0.9), (None, 1.0))]
-    return {"problem_id": name, "gold": "0.5", "answer_type": "number", "samples": samples} | changes
+    scales = {"rm": "probability"}
+    return {"problem_id": name, "gold": "0.5", "answer_type": "number", "scales": scales, "samples": samples} | changes
 
 
 def problem(name):
@@ -39,12 +45,12 @@ def test_published_figures_of_qwen_math(tmp_path):
         pytest.skip("ASSAY_BENCHMARKS is not set: the real pool of 100 x 8 solutions is not here")
     raw = (Path(root) / "samples/qwen_math_cot_100x8.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [
-        {"problem_id": str(r["idx"]), "gold": r["gt"], "answer_type": "latex", "samples": [
+        {"problem_id": str(r["idx"]), "gold": r["gt"], "answer_type": "latex", "scales": {"rm": "logit"}, "samples": [
             {"answer": answer, "correct": right, "scores": {"rm": score[0]}}
             for answer, right, score in zip(r["pred"], r["score"], r["pred_score"], strict=True)]}
         for r in map(json.loads, raw)
     ]  # fmt: skip
-    best_of_n(write(tmp_path / "qwen.jsonl", rows), tmp_path / "out", draws=20, resamples=200, seed=1)
+    command.best_of_n(write(tmp_path / "qwen.jsonl", rows), tmp_path / "out", draws=20, resamples=200, seed=1)
     found = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))
     assert found["pass"]["1"]["mean"] == pytest.approx(0.91)
     assert found["majority"]["8"]["mean"] == pytest.approx(0.925, abs=0.01)  # grouping may move it by one problem
@@ -91,20 +97,44 @@ def test_records_with_an_unfinished_solution(tmp_path):
         ([row(extra=1)], "unknown key 'extra'"),
         ([row(answer_type="prose")], "answer_type 'prose'"),
         ([row(samples=[{"scores": {}}])], "sample 0: must be an object with `answer` or `text`"),
-        ([row(samples=[{"answer": "1", "scores": {"rm": "high"}}])], "score rm must be a finite number"),
+        ([row(samples=[{"answer": "1", "scores": {"rm": "high"}}])], "score 'rm' must be a finite number"),
+        ([row(samples=[{"answer": "1", "scores": {"rm": 10**400}}])], "score 'rm' must be a finite number"),
+        ([row(samples=[{"answer": "1", "scores": {"r\nm": 1}}])], "a name must be one line of printable characters"),
+        (
+            [row(), row("p2", scales={"rm": "odds"})],
+            "pool.jsonl:2: the scale of 'rm' is 'odds'; allowed: probability, log-",
+        ),
+        ([row(), row("p2", scales={"rm": "logit"})], "pool.jsonl:2: the scale of 'rm' is logit, but line 1 says prob"),
+        ([row(scales={"orm": "logit"})], "line 1 gives 'orm' a scale, but the samples have ['rm']"),
+        (
+            [row(scales={})],
+            "pool.jsonl: nothing says what the numbers of score 'rm' are (probability, log-probability, logit)",
+        ),
+        (
+            [row(samples=[{"answer": "1", "scores": {"rm": 1.3}}])],
+            "pool.jsonl:1: sample 0: score 'rm' is 1.3, but a prob",
+        ),
+        (
+            [row(samples=[{"answer": "1", "scores": {"rm": -0.1}}])],
+            "sample 0: score 'rm' is -0.1, but a probability is from 0",
+        ),
+        (
+            [row(), row("p2", scales={"rm": "log-probability"})][1:],
+            "score 'rm' is 0.2, but a log-probability is 0 or less",
+        ),
         ([row(samples=[{"answer": "1", "scores": {"rm": 1}}, {"answer": "2"}])], "sample 1: scores"),
         ([row(), row("p2", samples=[{"answer": "1"}])], "pool.jsonl:2: scores"),
     ],
 )
 def test_rows_that_do_not_fit(tmp_path, rows, message):
-    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+    with pytest.raises(UserError, match=re.escape(message)):
         pools.read(write(tmp_path / "pool.jsonl", rows))
 
 
 def test_programs_of_a_file_are_classed_by_text_and_graded_by_whoever_made_it(tmp_path):
     texts = ["a = 1\nprint(a)", "```python\na = 1  # one\nprint(a)\n```", "print(1)"]
     samples = [{"text": text, "correct": text != texts[2]} for text in texts] + [{"answer": None, "correct": False}]
-    rows = [row(gold="-", answer_type="code", samples=samples)]
+    rows = [row(gold="-", answer_type="code", samples=samples, scales={})]
     (each,) = pools.read(write(tmp_path / "pool.jsonl", rows))
     assert each.classes.tolist() == [0, 0, 1, -1] and each.correct.tolist() == [1, 1, 0, 0]
     del samples[1]["correct"]
@@ -112,49 +142,157 @@ def test_programs_of_a_file_are_classed_by_text_and_graded_by_whoever_made_it(tm
         pools.read(write(tmp_path / "pool.jsonl", rows))
 
 
-def test_ragged_pools_end_at_the_smallest(tmp_path):
+def test_what_a_score_is_comes_from_the_rows_or_the_option_and_never_from_its_range(tmp_path):
+    """Logits that happen to be all negative: the weighted vote is that of the logistic function, at any shift."""
+    samples = [{"answer": a, "scores": {"rm": s}} for a, s in (("1", 3.0), ("1", 1.0), ("0.5", 5.0))]
+    low = [each | {"scores": {"rm": each["scores"]["rm"] - 9}} for each in samples]
+    rows = {"high": row(samples=samples, scales={"rm": "logit"}), "low": row(samples=low, scales={})}
+    high = pools.read(write(tmp_path / "high.jsonl", [rows["high"]]))
+    told = pools.read(write(tmp_path / "low.jsonl", [rows["low"]]), {"rm": "logit"})
+    right = [curves.weighted_vote(each, "rm", 1.0, [3], 2, 1).values[0, 0] for each in (high, told)]
+    assert right == [0.0, 1.0]  # sigmoid(3) + sigmoid(1) > sigmoid(5); e**-6 + e**-8 < e**-4
+    assert curves.log_weights(np.array([-30.0]), "logit")[0] == pytest.approx(-30)
+    assert curves.log_weights(np.array([0.5, 0.0]), "probability", 2.0).tolist() == [2 * np.log(0.5), -np.inf]
+    assert curves.log_weights(np.array([0.5, 0.0]), "probability", 0.0).tolist() == [0, 0]
+    with pytest.raises(UserError, match="pool.jsonl:1: the scale of 'rm' is probability, but --scale says logit"):
+        pools.read(write(tmp_path / "pool.jsonl", [row()]), {"rm": "logit"})
+    assert command.scales(["a=b=logit", "c=probability"]) == {"a=b": "logit", "c": "probability"}
+    for wrong in (["rm"], ["rm=odds"], ["=logit"], ["rm=logit", "rm=probability"]):
+        with pytest.raises(UserError, match="--scale"):
+            command.scales(wrong)
+
+
+def test_power_0_is_a_plain_majority():
+    random = np.random.default_rng(3)
+    some = [
+        pools.Pool(str(i), random.integers(-1, 3, 8), random.integers(0, 2, 8) * 1.0, {"rm": np.zeros(8)})
+        for i in range(9)
+    ]
+    found = curves.evaluate(some, {"rm": Choice(power=0.0)}, 4, 1)
+    np.testing.assert_allclose(found["weighted_rm"].values[:, -1], found["majority"].values[:, -1])
+
+
+def test_thinking_is_not_graded(tmp_path):
+    texts = {"<think>#### 7</think>#### 0.5": True, "perhaps #### 7</think>\n#### 0.5": True,
+             "#### 0.5 <think>or is it #### 7?": False, "<think>#### 0.5": False, "#### 0.5": True}  # fmt: skip
+    samples = [{"text": text, "scores": {"rm": 0.5}} for text in texts]
+    (each,) = pools.read(write(tmp_path / "pool.jsonl", [row(samples=samples)]))
+    assert [right > 0 for right in each.correct] == list(texts.values())
+    assert each.classes.tolist() == [0, 0, -1, -1, 0]
+
+
+def sized(name, n, right):
+    """A pool of n solutions of which the first is right or wrong; all answers differ."""
+    return pools.Pool(name, np.arange(n), np.eye(n)[0] * right, {"rm": np.linspace(0.9, 0.1, n)})
+
+
+def test_ragged_pools_keep_all_problems_each_k_over_those_that_have_it(tmp_path):
     short = row("p2", samples=[{"answer": "0.5", "scores": {"rm": 0.1}}, {"answer": "4", "scores": {"rm": 0.2}}])
-    read = pools.read(write(tmp_path / "pool.jsonl", [row(), short]))
-    found = curves.evaluate(read, {}, draws=10, seed=1)
-    assert found["pass"].values.shape == (2, 2)
-    assert found["pass"].values[:, 0].tolist() == [0.5, 0.5]
+    pool = write(tmp_path / "pool.jsonl", [row(), short, row("p3")])
+    found = curves.evaluate(pools.read(pool), {}, draws=10, seed=1)
+    assert found["pass"].values.shape == (3, 4)
+    assert found["pass"].values[:, 0].tolist() == [0.5, 0.5, 0.5]
     assert found["pass"].values[0, 1] == pytest.approx(5 / 6)
+    assert np.isnan(found["pass"].values[1]).tolist() == [False, False, True, True]
+    assert found["weighted_rm"].ks.tolist() == [1, 2, 4] and np.isnan(found["weighted_rm"].values[1, 2])
+    command.best_of_n(pool, tmp_path / "out", draws=10, resamples=100, seed=1)
+    with (tmp_path / "out/curve.csv").open(encoding="utf-8", newline="") as file:
+        counts = {(line["method"], line["k"]): line["problems"] for line in csv.DictReader(file)}
+    assert [counts["pass", k] for k in "1234"] == ["3", "3", "2", "2"] == [counts["majority", k] for k in "1234"]
+    assert [counts["top_rm", k] for k in "124"] == ["3", "3", "2"]
+    text = (tmp_path / "out/table.md").read_text(encoding="utf-8")
+    assert "| rm best-of-N | 4 |" in text and "3 at k = 1, 3 at k = 2, 2 at k = 4. The table is at k = 4" in text
 
 
-def test_choices_are_the_best_on_dev():
-    classes, correct = np.array([0, 0, 0, 1]), np.array([0.0, 0, 0, 1])
-    dev = [pools.Pool("a", classes, correct, {"orm": np.array([0.4, 0.4, 0.4, 0.9])})]
-    assert curves.choose(dev, [1.0, 2.0, 4.0], [1.0, 0.25], seed=1)["orm"] == curves.Choice(power=2.0, share=0.25)
+def test_methods_are_compared_on_the_problems_that_have_k():
+    """Easy problems have many solutions and hard ones few: over all of them every method would seem to rise with k."""
+    some = [*(sized(f"easy{i}", 4, 1) for i in range(6)), *(sized(f"hard{i}", 2, 0) for i in range(5))]
+    assert curves.usual(some) == 4 and curves.usual(some[1:]) == 2
+    found = curves.evaluate(some, {}, 4, 1)
+    results = curves.intervals(found, 1, 100)
+    assert [results["best_of_rm"][k]["mean"] for k in (1, 2, 4)] == pytest.approx([6 * 0.25 / 11, 6 * 0.5 / 11, 1.0])
+    gap = standings.against("majority", found, 4, 1)["best_of_rm"]
+    assert gap["difference"] == pytest.approx(0.75)  # 1 against 1/4, on the six
+    turn = standings.turning(found, found, 2, 1)["best_of_rm"]
+    assert turn["k"] == 2 and turn["difference"] == 0
+
+
+def test_intervals_of_many_columns_are_those_of_each(monkeypatch):
+    some = [sized(str(i), 4, i % 2) for i in range(9)]
+    found = curves.evaluate(some, {}, 4, 1)
+    whole = curves.intervals(found, 1, 100)
+    monkeypatch.setattr(curves, "COLUMNS", 1)
+    for name, curve in curves.intervals(found, 1, 100).items():
+        assert all(curve[k] == pytest.approx(whole[name][k]) for k in whole[name])
+    assert list(whole["pass"]) == [1, 2, 3, 4] and whole["pass"][1]["problems"] == 9
+
+
+NAMES = ("Qwen/PRM[/last]", "prm[bold]", "prm,min", "cost_$a_$b", "a|b", 'say "it"', "_`*<b>&amp;[x](y)", "x" * 80)
+
+
+def test_no_name_of_a_score_breaks_an_output(tmp_path):
+    samples = [{"answer": a, "scores": dict.fromkeys(NAMES, s)} for a, s in (("0.5", 0.9), ("7", 0.1))]
+    rows = [row(name, samples=samples, scales=dict.fromkeys(NAMES, "probability")) for name in ("p1", "p2")]
+    write(tmp_path / "a $b$ | c.jsonl", rows)
+    done = subprocess.run(
+        [sys.executable, "-m", "stages", "best-of-n", tmp_path / "a $b$ | c.jsonl", "--out", tmp_path / "out"],
+        capture_output=True, text=True, cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out/curve.csv").open(encoding="utf-8", newline="") as file:
+        methods = [line["method"] for line in csv.DictReader(file, strict=True)]
+    assert {f"best_of_{name}" for name in NAMES} < set(methods)
+    text = (tmp_path / "out/table.md").read_text(encoding="utf-8")
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {9}
+    assert r"| cost\_\$a\_\$b weighted |" in text and r"| \_\`\*\<b>\&amp;[x\](y) weighted |" in text
+    for name in NAMES:
+        assert f"│ {name} weighted " in done.stdout
+    assert (tmp_path / "out/curve.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))["weighted_a|b"]["2"]["mean"] == 1
 
 
 def test_turning_point_is_found_on_dev_and_measured_on_test():
     def curve(*means):
         return {"best_of_orm": curves.Curve(np.arange(1, 4), np.tile(means, (20, 1)), np.zeros(3))}
 
-    found = standings.turning(curve(0.4, 0.6, 0.5), curve(0.5, 0.55, 0.5), seed=1)["best_of_orm"]
+    found = standings.turning(curve(0.4, 0.6, 0.5), curve(0.5, 0.55, 0.5), 3, seed=1)["best_of_orm"]
     assert found["k"] == 2
     assert found["difference"] == pytest.approx(-0.05)
 
 
-def test_verifiers_are_held_against_the_best_of_the_likelihood_on_dev():
+def test_verifiers_are_held_against_the_best_free_method_on_dev():
     def curve(at_n):
         return curves.Curve(np.arange(1, 3), np.tile((0.5, at_n), (20, 1)), np.zeros(2))
 
-    dev = {"best_of_orm": curve(0.9), "best_of_likelihood_min": curve(0.6), "weighted_likelihood_sum": curve(0.7)}
-    test = {"majority": curve(0.55), "weighted_orm": curve(0.8), "weighted_likelihood_sum": curve(0.65)}
-    assert standings.own_choice(dev) == "weighted_likelihood_sum"
-    over = standings.against("weighted_likelihood_sum", test, seed=1)
+    dev = {"best_of_orm": curve(0.9), "best_of_likelihood_min": curve(0.6), "top_likelihood_sum": curve(0.7),
+           "best_of_my_likelihood_sum": curve(0.95), "weighted_base_prm": curve(0.65)}  # fmt: skip
+    test = {"majority": curve(0.55), "weighted_orm": curve(0.8), "top_likelihood_sum": curve(0.65)}
+    assert standings.best_free(dev, 2) == "top_likelihood_sum"
+    assert standings.best_free(dev | {"weighted_base_prm": curve(0.75)}, 2) == "weighted_base_prm"
+    over = standings.against("top_likelihood_sum", test, 2, seed=1)
     assert over["weighted_orm"]["difference"] == pytest.approx(0.15) and over["weighted_orm"]["low"] > 0
-    results = {**curves.intervals(test, 1, 100), "pass": {1: {"mean": 0.5, "low": 0.5, "high": 0.5}}}
-    order = ["majority", "weighted_orm", "weighted_likelihood_sum"]
-    table = standings.rows(results, standings.against("majority", test, 1), order, over)
-    assert [row[-2:] for row in table[:3]] == [["", ""], ["+15.0", "+15.0 to +15.0"], ["", ""]]
+    results = {**curves.intervals(test, 1, 100), "pass": {k: {"mean": 0.5, "low": 0.5, "high": 0.5} for k in (1, 2)}}
+    order = ["majority", "weighted_orm", "top_likelihood_sum"]
+    table = standings.rows(results, standings.against("majority", test, 2, 1), order, 2, over)
+    assert [row[-2] for row in table[:3]] == ["", "+15.0", ""]
     assert {len(row) for row in table} == {10}
+
+
+def test_the_free_method_that_others_are_held_against_has_a_row():
+    methods = [f"{kind}_{name}" for name in ("orm", "base_prm", "likelihood_sum") for kind in curves.KINDS]
+    assert standings.order(["pass", "majority", *methods]) == [
+        "pass", "majority", "best_of_likelihood_sum", "weighted_likelihood_sum", "best_of_base_prm",
+        "weighted_base_prm", "best_of_orm", "weighted_orm", "top_orm",
+    ]  # fmt: skip
+    assert "top_likelihood_sum" in standings.order(methods, "top_likelihood_sum")
+    assert charts.label("weighted_base_prm") == "untrained base (as PRM) weighted"
+    assert curves.used("top_best_of_x") == "best_of_x" and curves.used("pass") is None
 
 
 def test_same_pool_same_bytes(tmp_path):
     pool = write(tmp_path / "pool.jsonl", [row(), row("p2", gold="3")])
     for name in ("one", "two"):
-        best_of_n(pool, tmp_path / name, draws=10, resamples=100, seed=1)
+        command.best_of_n(pool, tmp_path / name, draws=10, resamples=100, seed=1)
     for name in ("metrics.json", "table.md", "curve.csv", "curve.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

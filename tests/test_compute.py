@@ -1,10 +1,11 @@
 """Costs and equal compute against hand counts."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.lib import compute, models
+from stages.lib import compute, curves, models
 from stages.lib.records import Sample, Score
 from tests import tiny
 
@@ -26,6 +27,20 @@ def test_two_operations_a_weight_and_token():
     assert compute.solution("majority", cost) == compute.solution("best_of_likelihood_min", cost) == 1
     assert compute.solution("weighted_genrm", cost) == 1 + 200 / 20
     assert compute.solution("top_orm", cost) == 1 + 5 * 21 / (7 * 20)
+    assert compute.solution("weighted_base_orm", cost) == 1  # another score, whose name ends alike
+
+
+def test_the_best_of_what_costs_no_more_than_drawing_is_chosen_on_dev():
+    def curve(value):
+        return curves.Curve(np.array([1, 2, 4]), np.full((3, 3), value), np.zeros(3))
+
+    dev = {"pass": curve(0.9), "majority": curve(0.4), "best_of_likelihood_min": curve(0.5), "best_of_orm": curve(0.8)}
+    test = {method: {k: {"mean": 0.3} for k in (1, 2, 4)} for method in dev} | {"majority": {2: {"mean": 0.6}}}
+    notes = compute.notes(test, dev, list(dev), {"draw": 1.0, "orm": 1.0}, (2,))
+    assert (
+        len(notes) == 1
+        and "likelihood (min) best-of-k is the best on dev for 2 solutions: 30.0, majority 60.0" in notes[0]
+    )
 
 
 @given(st.floats(1, 50), st.integers(1, 64))

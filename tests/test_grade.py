@@ -39,6 +39,23 @@ def test_rows_come_back_with_a_verdict(tmp_path):
     assert out.read_text() == done.stdout
 
 
+def test_what_a_model_thinks_aloud_is_not_graded(tmp_path, workplace):
+    from stages.commands.grade import graded
+
+    tests = {"public": {"input": [""], "output": ["3"]}, "private": {"input": [], "output": []}}
+    code = {"gold": "print(3)", "answer_type": "code", "tests": tests}
+    rows = [
+        {"gold": "3", "pred": "<think>#### 4</think>\n#### 3"},
+        {"gold": "4", "pred": "<think>#### 4</think>\n#### 3"},
+        {"gold": "3", "pred": "#### 3 <think>or rather"},
+        code | {"pred": "<think>```python\nprint(3)\n```</think>```python\nprint(4)\n```"},
+        code | {"pred": "<think>```python\nprint(4)\n```</think>```python\nprint(3)\n```"},
+    ]
+    found = graded(rows)
+    assert [row["equal"] for row in found] == [True, False, False, False, True]
+    assert [row["extracted"] for row in found][:3] == ["3", "3", None] and found[0]["pred"] == rows[0]["pred"]
+
+
 def test_programs_with_tests_are_run(tmp_path, workplace):
     from stages.commands.grade import graded, read
     from stages.lib.errors import UserError

@@ -61,6 +61,9 @@ def test_same_key_same_interval_however_many_resamples_are_held_at_once(monkeypa
     assert not np.array_equal(found, bootstrap(values, key=10))
     monkeypatch.setattr(intervals, "CHUNK", 7 * 40)
     assert np.allclose(found, bootstrap(values, key=9), rtol=1e-12, atol=0)
+    p = compare(values[:, 0], values[:, 1], key=9).p
+    monkeypatch.setattr(intervals, "CHUNK", 1 << 22)
+    assert compare(values[:, 0], values[:, 1], key=9).p == p
 
 
 def test_p_equals_enumeration_of_signs():

@@ -23,7 +23,10 @@ else:
     if auc > 1:
         sys.exit("auc above 1")
     gap = {"difference": 0.1, "low": 0.05, "high": 0.15, "p": 0.0001}
+    names = ["likelihood_mean", *names]
     found = {"versus_majority": {f"weighted_{n}": gap for n in names},
+             "auc": {n: {"dev": auc, "test": auc} for n in names},
+             "power_1": {n: {"mean": auc / 3} for n in names},
              "at_n": {f"{kind}_{n}": {"mean": auc / 2} for n in names for kind in ("weighted", "best_of")}}
 folder = pathlib.Path("data") / sys.argv[1]
 folder.mkdir(parents=True, exist_ok=True)
@@ -79,9 +82,12 @@ def test_a_variant_is_an_experiment_and_the_workspace_stays(project):
     before = {path: path.read_bytes() for path in project.rglob("metrics.json")}
     variants(project, "orm-more", "--run", "--out", "table.md")
     table = (project / "table.md").read_text(encoding="utf-8").splitlines()
-    assert [line.split("|")[1].strip() for line in table[2:]] == ["orm (params.yaml)", "prm (params.yaml)", "orm-more"]
-    assert "| 0.600 | 0.600 | 0.200 | 30.0 | +10.0 | +5.0 to +15.0 | <0.001 | 30.0 |" in table[2]
-    assert "| 0.800 | 0.800 |" in table[4]
+    assert [line.split("|")[1].strip() for line in table[2:]] == [
+        "likelihood (mean), free", "orm (params.yaml)", "prm (params.yaml)", "orm-more",
+    ]  # fmt: skip
+    assert "| 0.600 | 0.600 |  | 30.0 | +10.0 | +5.0 to +15.0 | <0.001 | 20.0 | 30.0 |" in table[2]
+    assert "| 0.600 | 0.600 | 0.200 | 30.0 | +10.0 | +5.0 to +15.0 | <0.001 | 20.0 | 30.0 |" in table[3]
+    assert "| 0.800 | 0.800 |" in table[5]
     assert {path: path.read_bytes() for path in project.rglob("metrics.json") if ".dvc" not in path.parts} == before
     assert "variant-orm-more" in call(project, sys.executable, "-m", "dvc", "exp", "list", "--name-only").stdout
     again = variants(project, "--run", "orm-more")

@@ -32,7 +32,7 @@ def best_of_n(
     from stages.lib.choices import Choice
 
     read = pools.read(pool, scales(scale or []))
-    choices = {name: Choice(power, top_share) for name in sorted(read[0].scores)}
+    choices = {name: Choice(power, top_share) for name in pools.sort(read[0].scores)}
     k, largest = curves.usual(read), max(len(each.classes) for each in read)
     found = curves.evaluate(read, choices, draws, seed)
     results = curves.intervals(found, seed, resamples)
@@ -44,7 +44,8 @@ def best_of_n(
     files.write_json(out / "metrics.json", results)
     files.write_text(out / "table.md", charts.document({title: (standings.HEADER, rows)}, notes))
     charts.write_csv(out / "curve.csv", results)
-    charts.draw(out / "curve.png", results, standings.lines(results), title)
+    unit = "k, solutions drawn per problem" + (", over the problems that have k" if k < largest else "")
+    charts.draw(out / "curve.png", results, standings.lines(results), title, unit=unit)
     charts.show(title, standings.HEADER, rows)
     print(charts.bullets(notes))
 

@@ -16,6 +16,7 @@ from stages.lib.choices import Choice, pick
 from stages.lib.estimators import best_of, pass_at
 from stages.lib.intervals import bootstrap
 from stages.lib.majority import majority
+from stages.lib.pools import sort
 from stages.lib.voting import subsets, top, weighted
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def choose(pools: Sequence[Pool], powers: Sequence[float], shares: Sequence[floa
     """For each score the power and the share that these pools (dev) speak for, by the accuracy at N (`choices.pick`)."""
     k, choices = usual(pools), {}
     enough = [each for each in pools if len(each.classes) >= k]
-    for name in sorted(pools[0].scores):
+    for name in sort(pools[0].scores):
         power, by_power = pick({p: weighted_vote(enough, name, p, [k], 32, seed).values[:, 0] for p in powers})
         share, by_share = pick({s: top_vote(enough, name, s, [k], 32, seed).values[:, 0] for s in shares})
         choices[name] = Choice(power, share, by_power, by_share)

@@ -79,8 +79,8 @@ def _resampled(values: np.ndarray, key: int, resamples: int) -> np.ndarray:
 
 
 def _portions(resamples: int, n: int) -> Iterator[int]:
-    """How many resamples of n to hold at a time."""
-    most = max(1, CHUNK // n)
+    """How many resamples of n to hold at a time; a multiple of 4, because that many signs are made of one draw."""
+    most = 4 * max(1, CHUNK // 4 // n)
     yield from [most] * (resamples // most)
     if resamples % most:
         yield resamples % most

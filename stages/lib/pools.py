@@ -25,7 +25,7 @@ from stages.lib.errors import UserError
 from stages.lib.records import AnswerType, Problem, Sample, Score, by_problem, jsonl_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -47,6 +47,11 @@ class Pool(NamedTuple):
     correct: np.ndarray
     scores: Mapping[str, np.ndarray]
     scales: Mapping[str, Scale] = MappingProxyType({})
+
+
+def sort(names: Iterable[str]) -> list[str]:
+    """Free scores first, as `FREE` has them, then the others by name."""
+    return sorted(names, key=lambda name: (FREE.index(name) if name in FREE else len(FREE), name))
 
 
 def pool(

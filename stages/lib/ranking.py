@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stages.lib import seeds
 from stages.lib.charts import p_value, titled
 from stages.lib.intervals import bootstrap, compare
-from stages.lib.pools import FREE
+from stages.lib.pools import FREE, sort
 from stages.lib.scorecard import problem_aucs
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def measure(dev: Sequence[Pool], test: Sequence[Pool], seed: int, resamples: int
     import numpy as np
 
     key = seeds.key(seed, "best_of_n", 1, "problems", "ranking")
-    names = sorted(test[0].scores, key=lambda name: (FREE.index(name) if name in FREE else len(FREE), name))
+    names = sort(test[0].scores)
     on_dev, on_test = ({name: _areas(name, pools) for name in names} for pools in (dev, test))
     if not names or not len(on_test[names[0]]):
         return {}

@@ -13,7 +13,7 @@ from stages.lib import seeds
 from stages.lib.charts import label, p_value, titled
 from stages.lib.curves import KINDS, grid, used, usual
 from stages.lib.intervals import compare
-from stages.lib.pools import FREE, LIKELIHOODS
+from stages.lib.pools import FREE, sort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,8 +104,7 @@ def at_n(method: str) -> str:
 def order(methods: Iterable[str], free: str | None = None) -> list[str]:
     """likeliest option, greedy, pass@1, majority, then what is free, likelihood first (best-of-N, weighted), then verifiers
     (and top vote). free: a method that is held against the others, so it has a row in any case."""
-    names = [name.removeprefix("best_of_") for name in methods if name.startswith("best_of_")]
-    names.sort(key=lambda name: (name not in LIKELIHOODS, name not in FREE, name))
+    names = sort(name.removeprefix("best_of_") for name in methods if name.startswith("best_of_"))
     votes = [f"{kind}_{name}" for name in names for kind in KINDS]
     votes = [method for method in votes if not (method.startswith("top_") and used(method) in FREE) or method == free]
     return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + votes
