@@ -225,6 +225,7 @@ def transfer(
             own[f"{cell.method}_solvable"], own[f"{cell.method}_unsolvable"] = cell.solvable, cell.unsolvable
         if cell.group in matrix.POOLED and cell.gain is not None:
             own[f"{cell.method}_gain"] = {"mean": cell.gain, "low": cell.gain_low, "high": cell.gain_high}
+            own[f"{cell.method}_gap"] = {"mean": cell.gap, "low": cell.gap_low, "high": cell.gap_high}
     return shown
 
 

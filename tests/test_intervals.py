@@ -44,6 +44,9 @@ def test_no_spread_is_not_certainty():
         assert np.ravel(found).tolist() == pytest.approx([1, 0.884, 1], abs=1e-3)
     for found in (bootstrap(np.zeros((30, 1)), key=1), accuracy(np.zeros(30))):
         assert np.ravel(found).tolist() == pytest.approx([0, 0, 0.116], abs=1e-3)
+    hardly = np.r_[np.zeros(53), 0.02]  # resampled: 0 to 0.0015
+    for low, high in (np.ravel(bootstrap(hardly[:, None], key=1)[1:]), accuracy(hardly)[1:]):
+        assert 0 < low < 0.02 / 54 and high == pytest.approx(0.067, abs=1e-3)
     assert compare(np.zeros(54), np.zeros(54), key=1)[1:3] == pytest.approx((-0.0664, 0.0664), abs=1e-4)
 
 

@@ -249,4 +249,7 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
     )
     assert "| sums~premise | 50.0 / 50.0 |" in told and f"| {ALL} | 75 |" in told and f"| {ALL} | 4 |" in told
     assert found["sums~premise"]["pass_1_unsolvable"] == 0.5 and "pass_1_solvable" not in found["sums~names"]
-    assert set(found[ALL]["weighted_orm_gain"]) == {"mean", "low", "high"} and "pass_1_solvable" not in found[ALL]
+    assert (
+        set(found[ALL]["weighted_orm_gain"]) == set(found[ALL]["weighted_orm_gap"]) == {"mean", "low", "high"}
+        and "pass_1_solvable" not in found[ALL]
+    )

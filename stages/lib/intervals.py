@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 EXACT_FLIPS = 14  # up to this many differing units every pattern of signs is enumerated
+FEW = 20  # problems below which a bootstrap is not trusted
 CHUNK = 1 << 22  # units of resamples held in memory at once
 
 
@@ -52,8 +53,9 @@ class Comparison(NamedTuple):
 def bootstrap(values: np.ndarray, key: int, resamples: int = 2000, confidence: float = 0.95) -> Interval:
     """Percentile interval of the mean over problems, for all columns from the same resamples.
 
-    values: (problems, ks), per-problem accuracies in [0, 1]. The same key gives the same interval. Columns of right and
-    wrong alone need no resampling: theirs is the exact interval.
+    values: (problems, ks), per-problem accuracies in [0, 1]. The same key gives the same interval. A column of right and
+    wrong alone, and one with few problems that are not entirely wrong or not entirely right, has the interval of
+    `accuracy` instead: there resampling sees too little.
     """
     import numpy as np
 
@@ -61,9 +63,13 @@ def bootstrap(values: np.ndarray, key: int, resamples: int = 2000, confidence: f
     mean = values.mean(axis=0)
     low, high = clopper_pearson(values.sum(axis=0), len(values), confidence)
     fractions = ~np.isin(values, (0, 1)).all(axis=0)
-    if fractions.any():
+    few = np.minimum((values > 0).sum(axis=0), (values < 1).sum(axis=0)) < FEW
+    for column in np.flatnonzero(fractions & few):
+        _, low[column], high[column] = accuracy(values[:, column], confidence=confidence)
+    many = fractions & ~few
+    if many.any():
         ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-        low[fractions], high[fractions] = np.quantile(_resampled(values[:, fractions], key, resamples), ends, axis=0)
+        low[many], high[many] = np.quantile(_resampled(values[:, many], key, resamples), ends, axis=0)
     return Interval(mean, np.clip(low, 0, mean), np.clip(high, mean, 1))
 
 
