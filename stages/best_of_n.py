@@ -188,40 +188,44 @@ def first_errors(run: execution.Execution[Params]) -> dict[str, Any]:
 def transfer(
     run: execution.Execution[Params], test: list[pools.Pool], choices: dict[str, curves.Choice]
 ) -> dict[str, Any]:
-    """Write the matrix: every method on the test set and on every group out of distribution that is large enough."""
+    """Write the matrix: every method on the test set, on every group out of distribution that is large enough, and over
+    all groups."""
     groups: dict[str, list[pools.Pool]] = {}
-    unsolvable = set()
+    unsolvable, parents = set(), {}
     for name, known in [("test", test), *((name, _pools(run, name)) for name in sets.SHIFTED)]:
         for problem, pool in zip(sets.problems(run, name), known, strict=True):
             groups.setdefault(sets.group(problem), []).append(pool)
             if problem.contract == "unsolvable":
                 unsolvable.add(problem.id)
-    small = matrix.small(groups)
-    large = {name: own for name, own in groups.items() if name not in small}
-    found = matrix.cells(large, choices, run.params.draws, run.seed, unsolvable)
-    verifiers = [name for name in test[0].scores if name not in pools.LIKELIHOODS]
-    header, rows = matrix.table(found, verifiers)
+            if problem.parent:
+                parents[problem.id] = problem.parent
+    found = matrix.compare(groups, choices, run.params.draws, run.seed, unsolvable, parents)
+    verifiers = [name for name in test[0].scores if name not in pools.FREE]
     title = f"Out of distribution, N = {found[0].n}: what the verifiers' weighted votes gain on majority"
-    parts = [title, charts.markdown(header, rows)]
-    halves = matrix.halves(found, verifiers)
-    if halves[1]:
-        parts += ["Balanced accuracies and their parts:", charts.markdown(*halves)]
-    sizes = ", ".join(f"{name} ({size})" for name, size in small.items())
-    note = f"No row, since fewer than {sets.SMALLEST} problems: {sizes}." if small else ""
-    files.write_text(run.out / "matrix.md", "\n\n".join(part.rstrip("\n") for part in [*parts, note] if part) + "\n")
-    files.write_text(run.out / "matrix.csv", matrix.csv(found))
+    tables = {
+        title: matrix.tabulate_gains(found, verifiers),
+        "Gap: the gain in distribution minus the gain out of it": matrix.tabulate_gaps(found, verifiers),
+        "Drop: from problems to their variants": matrix.tabulate_drops(found),
+        "AUC: how well scores rank the solutions of a problem": matrix.tabulate_aucs(found, verifiers),
+        "Balanced accuracies and their parts": matrix.tabulate_parts(found, verifiers),
+    }
+    tables = {name: table for name, table in tables.items() if table[1]}
+    notes = matrix.write_notes(found, verifiers, matrix.find_small(groups))
+    files.write_text(run.out / "matrix.md", charts.document(tables, notes))
+    files.write_text(run.out / "matrix.csv", matrix.format_csv(found))
     charts.gains(run.out / "matrix.png", found, verifiers, title)
-    charts.show(title, header, rows)
-    if halves[1]:
-        charts.show("Balanced accuracies and their parts", *halves)
-    if note:
-        print(note)
+    for name, table in tables.items():
+        charts.show(name, *table)
+    print(charts.bullets(notes))
     shown: dict[str, Any] = {}
     for cell in found:
         own = shown.setdefault(cell.group, {})
         own[cell.method] = cell.accuracy
         if cell.solvable is not None:
             own[f"{cell.method}_solvable"], own[f"{cell.method}_unsolvable"] = cell.solvable, cell.unsolvable
+        if cell.group in matrix.POOLED and cell.gain is not None:
+            own[f"{cell.method}_gain"] = {"mean": cell.gain, "low": cell.gain_low, "high": cell.gain_high}
+            own[f"{cell.method}_gap"] = {"mean": cell.gap, "low": cell.gap_low, "high": cell.gap_high}
     return shown
 
 

@@ -114,29 +114,43 @@ def draw(
 
 
 def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str) -> None:
-    """The weighted vote's gain on majority with its interval: a row for each group, a mark for each verifier. Groups where
-    no solution is right have nothing to gain and are only counted.
+    """The weighted vote's gain on majority, and beside it the gap to the gain in distribution, with their intervals: a row
+    for each group, a mark for each verifier, and a line above the sets out of distribution. Sets where no solution is
+    right have nothing to gain and are only counted.
 
     cells: of stages/lib/matrix.py."""
     solved = {cell.group: cell.accuracy > 0 for cell in cells if cell.method == "pass"}
+    shifted = {cell.group for cell in cells if cell.p_holm is not None}
     groups = [group for group in solved if solved[group]]
-    figure, axes = _subplots(figsize=(8.4, 1.3 + 0.34 * len(groups)), dpi=140)
-    axes.axvline(0, color="#000000", linewidth=0.8)
-    for place, verifier in enumerate(verifiers):
-        own = {cell.group: cell for cell in cells if cell.method == f"weighted_{verifier}"}
-        height = [i + 0.22 * (place - (len(verifiers) - 1) / 2) for i in range(len(groups))]
-        gain = [100 * own[group].gain for group in groups]
-        ends = [[100 * abs(getattr(own[g], end) - own[g].gain) for g in groups] for end in ("gain_low", "gain_high")]
-        axes.errorbar(gain, height, xerr=ends, fmt=MARKS[FIRST + place], color=COLOURS[FIRST + place], markersize=4.5,
-                      linewidth=1.2, label=label(f"weighted_{verifier}"))  # fmt: skip
-    axes.set_yticks(range(len(groups)), groups, fontsize=9)
-    axes.invert_yaxis()
-    empty = len(solved) - len(groups)
-    left_out = f"; not shown: {empty} sets where no solution is right" if empty else ""
-    axes.set_xlabel(f"accuracy minus majority's, points{left_out}")
-    _frame(axes, title, "x")
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
-    figure.tight_layout()
+    height = 1.8 + 0.34 * len(groups)
+    figure, both = _subplots(
+        figsize=(10.4, height), dpi=140, ncols=2, sharey=True, gridspec_kw={"width_ratios": (3, 2)}
+    )  # fmt: skip
+    for axes, name in zip(both, ("gain", "gap"), strict=True):
+        axes.axvline(0, color="#000000", linewidth=0.8)
+        axes.axhline(sum(group not in shifted for group in groups) - 0.5, color="#999999", linewidth=0.6)
+        for place, verifier in enumerate(verifiers):
+            own = {cell.group: cell for cell in cells if cell.method == f"weighted_{verifier}"}
+            rows = [(i, own[group]) for i, group in enumerate(groups) if getattr(own[group], name) is not None]
+            ys = [i + 0.22 * (place - (len(verifiers) - 1) / 2) for i, _ in rows]
+            middle, low, high = (
+                [100 * getattr(cell, part) for _, cell in rows] for part in (name, f"{name}_low", f"{name}_high")
+            )
+            colour, mark = (looks[(FIRST + place) % len(looks)] for looks in (COLOURS, MARKS))
+            axes.plot(middle, ys, mark, color=colour, markersize=4.5, label=label(f"weighted_{verifier}"))
+            axes.hlines(ys, low, high, color=colour, linewidth=1.2)
+        _frame(axes, title if name == "gain" else "", "x")
+    both[0].set_yticks(range(len(groups)), groups, fontsize=9)
+    both[0].invert_yaxis()
+    both[0].set_xlabel("gain: accuracy minus majority's, points")
+    both[1].set_xlabel("gap: gain in distribution minus gain here")
+    if empty := len(shifted.difference(groups)):
+        both[0].set_ylabel(f"sets never solved, not shown: {empty}", fontsize=9)
+    figure.tight_layout(rect=(0, 0.35 / height, 1, 1))
+    if verifiers:
+        figure.legend(
+            *both[0].get_legend_handles_labels(), loc="lower center", ncols=len(verifiers), fontsize=9, frameon=False
+        )
     _save(path, figure)
 
 

@@ -1,9 +1,18 @@
 """From in distribution to out of it: what each verifier is worth on every group of problems, and what it loses.
 
-A row is a group (the test set first, then operators and families), a column a method at N. What was chosen was chosen on
-dev, in distribution. `gain` is a method's accuracy minus majority's on the same problems, with a paired interval; `gap` is
-the gain in distribution minus the gain here: how much of a verifier's help is lost when the problems change. The two
-groups share no problem, so the interval of a gap is that of two independent means.
+A row is a group (the test set, then operators and families), a column a method at N. What was chosen was chosen on dev, in
+distribution. Three differences are told, each with its interval:
+
+gain   a method's accuracy minus majority's, on the same problems
+gap    the gain in distribution minus the gain here: how much of a verifier's help is lost when the problems change. It is
+       over the problems here that have a parent at home, each paired with it; of two independent means where none has
+drop   pass@1 and majority of the parents minus those of their variants; majority is right on a problem where its expected
+       accuracy is above 1/2, so that lost and won are whole problems and the test is McNemar's
+
+Variants of one parent are not independent, so parents are the units of every interval and test; in rows over several sets
+a parent takes along its variants in all of them. The first row is over all sets out of distribution, every problem
+counting the same, also in sets that are never solved or too small for a row; the second is without sets that are never
+solved. The p-values of one method over all sets are corrected by Holm's rule.
 
 A group of fewer than `sets.SMALLEST` problems has no row. Where a group mixes problems that can be solved with twins that
 cannot, an accuracy is balanced, the mean of the accuracy on the ones and on the others, and both parts are told: who
@@ -12,26 +21,49 @@ always abstains, and who never does, gets half at most.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages.lib import charts, seeds, sets
-from stages.lib.curves import evaluate, grid
-from stages.lib.intervals import bootstrap, compare
+from stages.lib import charts, intervals, seeds, sets
+from stages.lib.curves import evaluate
+from stages.lib.intervals import Interval
+from stages.lib.pools import UNTRAINED
 from stages.lib.scorecard import within_problem_auc
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from stages.lib.curves import Choice, Curve
+    from stages.lib.curves import Choice
+    from stages.lib.intervals import Comparison
     from stages.lib.pools import Pool
 
-COLUMNS = ("group", "method", "n", "problems", "accuracy", "low", "high", "gain", "gain_low", "gain_high", "p",
-           "gap", "gap_low", "gap_high", "auc", "solvable", "unsolvable")  # fmt: skip
+POOLED = ("all sets", "all solved sets")
+BASELINES = ("likelihood_mean", *UNTRAINED)
+LEVEL = 0.05
+
+
+class Row(NamedTuple):
+    """Problems and what every method makes of them at N: (problems,) each."""
+
+    name: str
+    pools: Sequence[Pool]
+    values: Mapping[str, np.ndarray]
+    weights: np.ndarray
+    unsolvable: np.ndarray
+
+    def gains(self, method: str) -> np.ndarray:
+        return self.values[method] - self.values["majority"]
+
+    @property
+    def solved(self) -> bool:
+        return bool(self.values["pass"].any())
 
 
 class Cell(NamedTuple):
-    """One method on one group; None where there is nothing to compare."""
+    """One method on one row; None where there is nothing to compare."""
 
     group: str
     method: str
@@ -40,142 +72,303 @@ class Cell(NamedTuple):
     accuracy: float
     low: float
     high: float
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
-    p: float | None
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
-    auc: float | None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None  # of the same method over all sets out of distribution
+    gap: float | None = None
+    gap_low: float | None = None
+    gap_high: float | None = None
+    parents: int | None = None  # that gap or drop is paired with; 0: independent
+    auc: float | None = None
     solvable: float | None = None  # the parts of a balanced accuracy
     unsolvable: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    drop_p: float | None = None
+    before: float | None = None  # the parents' own
+    lost: int | None = None  # parents that do better than their variants
+    won: int | None = None
 
 
-def small(groups: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+def find_small(groups: Mapping[str, Sequence[Any]]) -> dict[str, int]:
     """The groups too small for a row, and their sizes; the first, in distribution, always has one."""
     return {name: len(own) for name, own in list(groups.items())[1:] if len(own) < sets.SMALLEST}
 
 
-def cells(
+def compare(
     groups: Mapping[str, Sequence[Pool]], choices: Mapping[str, Choice], draws: int, seed: int,
-    unsolvable: Set[str] = frozenset(),
+    unsolvable: Set[str] = frozenset(), parents: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Cell]:  # fmt: skip
-    """All methods at N on all groups; the first group is the one in distribution. N is the smallest of all, and where a
-    vote is not known at N, the largest k below it that is. unsolvable: ids of problems without an answer."""
+    """All methods at N on all groups; the first group is the one in distribution. N is the smallest of all.
+
+    unsolvable: ids of problems without an answer; parents: problem id -> id of the problem it was made from."""
     n = min(len(pool.classes) for pools in groups.values() for pool in pools)
-    found, home = [], None
-    for name, pools in groups.items():
-        known = grid(min(len(pool.classes) for pool in pools))
-        curves = evaluate(pools, choices, draws, seed, [max(k for k in known if k <= n)])
-        parts = Parts.of([pool.problem_id in unsolvable for pool in pools])
-        own = [_cell(name, method, curve, curves, pools, n, seed, parts) for method, curve in curves.items()]
-        own.append(_pass_at_1(name, curves["pass"], seed, parts))
-        home = home or {cell.method: cell for cell in own}
-        found += [cell if cell is home[cell.method] else _against(home[cell.method], cell) for cell in own]
-    return found
+    rows = [_measure(name, pools, choices, draws, seed, n, unsolvable) for name, pools in groups.items()]
+    home, shifted, small = rows[0], rows[1:], find_small(groups)
+    shown = [*_pool(shifted), home, *(row for row in shifted if row.name not in small)]
+    comparison = _Comparison(home, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
+    return _adjust([comparison.cell(row, method) for row in shown for method in row.values], home.name)
 
 
-def _at(curve: Curve, n: int) -> Any:
+def _measure(
+    name: str, pools: Sequence[Pool], choices: Mapping[str, Choice], draws: int, seed: int, n: int,
+    unsolvable: Set[str],
+) -> Row:  # fmt: skip
+    """The weights let the solvable and the unsolvable problems of a group count alike as parts."""
     import numpy as np
 
-    return curve.values[:, int(np.searchsorted(curve.ks, n))]
+    curves = evaluate(pools, choices, draws, seed, [n])
+    values = {method: curve.at(n) for method, curve in curves.items()}
+    values["pass_1"] = curves["pass"].values[:, 0]
+    none = np.array([pool.problem_id in unsolvable for pool in pools], bool)
+    size, some = len(none), int(none.sum())
+    weights = np.where(none, size / (2 * some), size / (2 * (size - some))) if 0 < some < size else np.ones(size)
+    return Row(name, pools, values, weights, none)
 
 
-class Parts(NamedTuple):
-    """Which problems of a group have no answer, and what each problem counts for so that both parts count alike."""
+def _pool(shifted: Sequence[Row]) -> list[Row]:
+    """The rows over several sets; none where the sets are one, or together too small for a row."""
+    solved = [row for row in shifted if row.solved]
+    choices = [shifted, solved] if len(solved) < len(shifted) else [shifted]
+    return [
+        _join(name, rows)
+        for name, rows in zip(POOLED, choices, strict=False)
+        if len(rows) > 1 and sum(len(row.pools) for row in rows) >= sets.SMALLEST
+    ]
 
-    open: np.ndarray
-    weight: np.ndarray
 
-    @classmethod
-    def of(cls, unsolvable: Sequence[bool]) -> Parts:
+def _join(name: str, rows: Sequence[Row]) -> Row:
+    import numpy as np
+
+    return Row(
+        name,
+        [pool for row in rows for pool in row.pools],
+        {method: np.concatenate([row.values[method] for row in rows]) for method in rows[0].values},
+        np.concatenate([row.weights for row in rows]),
+        np.concatenate([row.unsolvable for row in rows]),
+    )
+
+
+class _Comparison:
+    """Rows with what they are held against: the home row, and the parents of their problems."""
+
+    def __init__(self, home: Row, rows: Sequence[Row], parents: Mapping[str, str], n: int, key: int) -> None:
+        self.home, self.parents, self.n, self.key = home, parents, n, key
+        self.all = _join("", rows)
+        self.at_home = {pool.problem_id: i for i, pool in enumerate(home.pools)}
+        self.anywhere = {pool.problem_id: i for i, pool in enumerate(self.all.pools)}
+        self.home_cells = {method: self._describe(home, method) for method in home.values}
+
+    def cell(self, row: Row, method: str) -> Cell:
+        if row is self.home:
+            return self.home_cells[method]
+        cell = self._describe(row, method)
+        return self._drop(row, method, cell) if cell.gain is None else self._gap(row, method, cell)
+
+    def _describe(self, row: Row, method: str) -> Cell:
+        """What a row says by itself: accuracy, gain, AUC."""
+        values = row.values[method]
+        units = [self.parents.get(pool.problem_id, pool.problem_id) for pool in row.pools]
+        cell = Cell(row.name, method, 1 if method == "pass_1" else self.n, len(values),
+                    *intervals.accuracy(values, units, row.weights))  # fmt: skip
+        if row.name not in POOLED and 0 < row.unsolvable.sum() < len(values):
+            parts = {"solvable": values[~row.unsolvable].mean(), "unsolvable": values[row.unsolvable].mean()}
+            cell = cell._replace(**{name: float(part) for name, part in parts.items()})
+        if method.startswith("best_of_"):
+            score = method.removeprefix("best_of_")
+            own = [pool.scores[score] for pool in row.pools]
+            cell = cell._replace(auc=within_problem_auc(own, [pool.correct > 0 for pool in row.pools]))
+        if method in ("pass_1", "majority"):
+            return cell
+        gain = intervals.compare(values, row.values["majority"], self.key, units=units, weights=row.weights)
+        return cell._replace(gain=gain.difference, gain_low=gain.low, gain_high=gain.high, p=gain.p)
+
+    def _gap(self, row: Row, method: str, cell: Cell) -> Cell:
+        here, there = self._pairs(row, self.at_home)
+        if here:
+            gap = self._pair(row, here, self.home.gains(method)[there], row.gains(method)[here])
+        else:
+            gains = [Interval(each.gain, each.gain_low, each.gain_high) for each in (self.home_cells[method], cell)]
+            gap = intervals.subtract(*gains)
+        return cell._replace(gap=gap[0], gap_low=gap.low, gap_high=gap.high, parents=len(set(there)))
+
+    def _drop(self, row: Row, method: str, cell: Cell) -> Cell:
         import numpy as np
 
-        open_ = np.array(unsolvable, bool)
-        n, some = len(open_), int(open_.sum())
-        weight = np.where(open_, n / (2 * some), n / (2 * (n - some))) if 0 < some < n else np.ones(n)
-        return cls(open_, weight)
-
-    def means(self, values: np.ndarray) -> tuple[float | None, float | None]:
-        """The mean over the solvable and over the unsolvable; None, None where only one kind is there."""
-        if self.open.all() or not self.open.any():
-            return None, None
-        return float(values[~self.open].mean()), float(values[self.open].mean())
-
-
-def _cell(
-    name: str, method: str, curve: Curve, curves: Mapping[str, Curve], pools: Sequence[Pool], n: int, seed: int,
-    parts: Parts,
-) -> Cell:  # fmt: skip
-    n = max(k for k in curve.ks.tolist() if k <= n)
-    values = _at(curve, n) * parts.weight
-    mean, low, high = (float(x[0]) for x in bootstrap(values[:, None], _key(seed)))
-    majority = _at(curves["majority"], n) * parts.weight
-    gain = compare(values, majority, _key(seed)) if method != "majority" else None
-    score = method.split("_", 2)[-1] if method.startswith("best_of_") else None
-    auc = None
-    if score:
-        auc = within_problem_auc([p.scores[score] for p in pools], [p.correct > 0 for p in pools])
-    return Cell(
-        name, method, n, len(pools), mean, low, high, *(gain[:4] if gain else (None,) * 4), *(None,) * 3, auc,
-        *parts.means(_at(curve, n)),
-    )  # fmt: skip
-
-
-def _pass_at_1(name: str, curve: Curve, seed: int, parts: Parts) -> Cell:
-    values = curve.values[:, 0]
-    mean, low, high = (float(x[0]) for x in bootstrap((values * parts.weight)[:, None], _key(seed)))
-    return Cell(name, "pass_1", 1, len(values), mean, low, high, *(None,) * 8, *parts.means(values))
-
-
-def _against(home: Cell, cell: Cell) -> Cell:
-    """With the gap: gain at home minus gain here. Half widths of independent differences add as squares."""
-    if home.gain is None or cell.gain is None:
+        here, there = self._pairs(row, self.anywhere)
+        if not here:
+            return cell
+        before, after = self.all.values[method][there], row.values[method][here]
+        if method == "majority":
+            before, after = (values > 0.5 + 1e-9 for values in (before, after))
+        drop = self._pair(row, here, before, after)
+        cell = cell._replace(
+            before=float(np.average(before, weights=row.weights[here])), parents=len(set(there)),
+            drop=drop.difference, drop_low=drop.low, drop_high=drop.high, drop_p=drop.p,
+        )  # fmt: skip
+        if method == "majority":
+            differences = (before.astype(float) - after) * row.weights[here]
+            totals = np.bincount(np.unique(there, return_inverse=True)[1], differences)
+            cell = cell._replace(lost=int((totals > 1e-9).sum()), won=int((totals < -1e-9).sum()))
         return cell
-    gap = home.gain - cell.gain
-    below = ((home.gain - home.gain_low) ** 2 + (cell.gain_high - cell.gain) ** 2) ** 0.5
-    above = ((home.gain_high - home.gain) ** 2 + (cell.gain - cell.gain_low) ** 2) ** 0.5
-    return cell._replace(gap=gap, gap_low=gap - below, gap_high=gap + above)
+
+    def _pairs(self, row: Row, known: Mapping[str, int]) -> tuple[list[int], list[int]]:
+        """Where in the row the problems stand whose parent is known, and where their parents."""
+        pairs = [
+            (i, known[parent])
+            for i, pool in enumerate(row.pools)
+            if (parent := self.parents.get(pool.problem_id)) in known
+        ]
+        return [i for i, _ in pairs], [j for _, j in pairs]
+
+    def _pair(self, row: Row, here: list[int], before: Any, after: Any) -> Comparison:
+        units = [self.parents[row.pools[i].problem_id] for i in here]
+        return intervals.compare(before, after, self.key, units=units, weights=row.weights[here])
 
 
-def _key(seed: int) -> int:
-    return seeds.key(seed, "best_of_n", 1, "problems", "matrix")
+def _adjust(found: Sequence[Cell], home: str) -> list[Cell]:
+    """With the p-values that Holm's rule gives each method over all sets out of distribution."""
+    tested: dict[str, list[int]] = {}
+    for place, cell in enumerate(found):
+        if cell.p is not None and cell.group not in (home, *POOLED):
+            tested.setdefault(cell.method, []).append(place)
+    cells = list(found)
+    for places in tested.values():
+        for place, p in zip(places, intervals.holm([found[i].p for i in places]), strict=True):
+            cells[place] = cells[place]._replace(p_holm=p)
+    return cells
 
 
-def csv(found: Sequence[Cell]) -> str:
-    lines = [",".join(COLUMNS)]
-    for cell in found:
-        lines.append(",".join("" if x is None else f"{x:.6g}" if isinstance(x, float) else str(x) for x in cell))
-    return "\n".join(lines) + "\n"
+def format_csv(found: Sequence[Cell]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Cell._fields)
+    writer.writerows(["" if x is None else f"{x:.6g}" if isinstance(x, float) else x for x in cell] for cell in found)
+    return text.getvalue()
 
 
-def table(found: Sequence[Cell], verifiers: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """(header, rows): for each group pass@1, majority, pass@N, and of each verifier AUC, weighted vote, and its gain."""
+Table = tuple[list[str], list[list[str]]]  # header, rows
+
+
+def tabulate_gains(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
+    """For each row pass@1, majority, pass@N, and of each verifier's weighted vote the gain and its p."""
     header = ["problems from", "n", "pass@1", "majority", "pass@N"]
     for verifier in verifiers:
-        title = charts.TITLES.get(verifier, verifier)
-        header += [f"{title} AUC", f"{title} weighted", "gain"]
+        header += [f"{charts.titled(verifier)} weighted", "gain", "p (Holm)"]
     rows = []
-    for name in dict.fromkeys(cell.group for cell in found):
-        own = {cell.method: cell for cell in found if cell.group == name}
+    for name, own in _by_group(found).items():
         row = [name, str(own["majority"].problems)]
         row += [f"{100 * own[method].accuracy:.1f}" for method in ("pass_1", "majority", "pass")]
         for verifier in verifiers:
-            auc, vote = own[f"best_of_{verifier}"].auc, own[f"weighted_{verifier}"]
-            gain = f"{100 * vote.gain:+.1f} [{100 * vote.gain_low:+.1f}, {100 * vote.gain_high:+.1f}]"
-            row += ["" if auc is None else f"{auc:.2f}", f"{100 * vote.accuracy:.1f}", gain]
+            vote = own[f"weighted_{verifier}"]
+            row += [f"{100 * vote.accuracy:.1f}"]
+            row += ["none solved", ""] if _unsolved(vote, own) else [_span(vote, "gain"), _p(vote)]
         rows.append(row)
     return header, rows
 
 
-def halves(found: Sequence[Cell], verifiers: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """(header, rows) of the groups whose accuracies are balanced: on solvable / on unsolvable problems, by method."""
-    methods = {"pass_1": "pass@1", "majority": "majority", "pass": "pass@N"}
-    methods |= {f"weighted_{verifier}": f"{charts.TITLES.get(verifier, verifier)} weighted" for verifier in verifiers}
-    mixed = [cell for cell in found if cell.solvable is not None]
+def tabulate_gaps(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
+    """Of each verifier's weighted vote the gap, and how many parents at home it is paired with."""
     rows = []
-    for name in dict.fromkeys(cell.group for cell in mixed):
-        own = {cell.method: cell for cell in mixed if cell.group == name}
+    for name, own in _by_group(found).items():
+        votes = [own[f"weighted_{verifier}"] for verifier in verifiers]
+        if votes and votes[0].gap is not None:
+            rows.append([name, str(votes[0].parents or "independent"), *(_span(vote, "gap") for vote in votes)])
+    return ["gap to", "parents", *(charts.titled(verifier) for verifier in verifiers)], rows
+
+
+def tabulate_drops(found: Sequence[Cell]) -> Table:
+    """From the parents to their variants: pass@1 and majority right, before and after, with McNemar's test."""
+    rows = []
+    for name, own in _by_group(found).items():
+        one, vote = own["pass_1"], own["majority"]
+        if vote.drop is not None:
+            ends = [f"{100 * cell.before:.1f} to {100 * (cell.before - cell.drop):.1f}" for cell in (one, vote)]
+            rows.append([name, str(vote.parents), ends[0], _span(one, "drop"), ends[1], _span(vote, "drop"),
+                         f"{vote.lost} / {vote.won}", charts.p_value(vote.drop_p)])  # fmt: skip
+    header = ["from parents to", "parents", "pass@1", "drop", "majority right", "drop", "lost / won", "p"]
+    return header, rows
+
+
+def tabulate_aucs(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
+    """Of every verifier, and of the baselines that cost no training, the AUC within problems."""
+    scores = [score for score in (*BASELINES, *verifiers) if any(cell.method == f"best_of_{score}" for cell in found)]
+    rows = []
+    for name, own in _by_group(found).items():
+        aucs = [own[f"best_of_{score}"].auc for score in scores]
+        if name != POOLED[1] and any(auc is not None for auc in aucs):  # an AUC is of solved problems alone
+            rows.append([name, *("" if auc is None else f"{auc:.2f}" for auc in aucs)])
+    return ["AUC", *(charts.titled(score) for score in scores)], rows
+
+
+def tabulate_parts(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
+    """Of the groups whose accuracies are balanced: on solvable / on unsolvable problems, by method."""
+    methods = {"pass_1": "pass@1", "majority": "majority", "pass": "pass@N"}
+    methods |= {f"weighted_{verifier}": f"{charts.titled(verifier)} weighted" for verifier in verifiers}
+    mixed = [cell for cell in found if cell.solvable is not None and cell.group not in POOLED]
+    rows = []
+    for name, own in _by_group(mixed).items():
         rows.append([name, *(f"{100 * own[m].solvable:.1f} / {100 * own[m].unsolvable:.1f}" for m in methods)])
     return ["solvable / unsolvable", *methods.values()], rows
+
+
+def write_notes(found: Sequence[Cell], verifiers: Sequence[str], small: Mapping[str, int]) -> list[str]:
+    """What the tables say of each verifier, how to read them, and what has no row."""
+    groups, notes = _by_group(found), []
+    for verifier in verifiers:
+        votes = [own[f"weighted_{verifier}"] for own in groups.values()]
+        tested = [vote for vote in votes if vote.p_holm is not None]
+        survive = [f"{vote.group} ({100 * vote.gain:+.1f})" for vote in tested if vote.p_holm < LEVEL]
+        words = [
+            f"{_span(vote, 'gain')} points over all {vote.problems} problems out of distribution "
+            f"(p {charts.p_value(vote.p)}), gap {_span(vote, 'gap')}; "
+            for vote in votes
+            if vote.group == POOLED[0]
+        ]
+        if tested:
+            names = ": " + ", ".join(survive) if survive else ""
+            words.append(f"{len(survive)} of {len(tested)} sets survive Holm's correction{names}.")
+            notes.append(f"{charts.titled(verifier)}: {''.join(words)}")
+    if any(name in groups for name in POOLED):
+        notes.append(
+            "all sets: each problem counts the same, also of sets too small for a row and of sets never solved; "
+            "all solved sets: without those where no solution is right."
+        )
+    if len(groups) > 1:
+        notes.append(
+            "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly when p, "
+            "of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), * where that is below "
+            "0.05. Gaps are over the problems that have a parent in the test set, paired with it; independent: none has. "
+            "Majority is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than "
+            "their variants."
+        )
+    if small:
+        sizes = ", ".join(f"{name} ({size})" for name, size in small.items())
+        notes.append(f"No row, since fewer than {sets.SMALLEST} problems: {sizes}.")
+    return notes
+
+
+def _by_group(found: Sequence[Cell]) -> dict[str, dict[str, Cell]]:
+    groups: dict[str, dict[str, Cell]] = {}
+    for cell in found:
+        groups.setdefault(cell.group, {})[cell.method] = cell
+    return groups
+
+
+def _unsolved(vote: Cell, own: Mapping[str, Cell]) -> bool:
+    return vote.accuracy == own["majority"].accuracy == 0
+
+
+def _span(cell: Cell, name: str) -> str:
+    """`+5.2 [+3.6, +6.9]`, in points."""
+    middle, low, high = (100 * getattr(cell, part) for part in (name, f"{name}_low", f"{name}_high"))
+    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _p(cell: Cell) -> str:
+    """`0.004 (0.055)`: corrected in brackets where the cell is one of several sets, with a star where it survives."""
+    corrected = "" if cell.p_holm is None else f" ({charts.p_value(cell.p_holm)})"
+    return charts.p_value(cell.p) + corrected + ("*" if corrected and cell.p_holm < LEVEL else "")
