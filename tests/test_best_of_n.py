@@ -6,13 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stages.commands import best_of_n as command
-from stages.lib import charts, curves, pools, standings
+from stages.lib import charts, curves, intervals, pools, standings
 from stages.lib.choices import Choice
 from stages.lib.errors import UserError
 from stages.lib.records import Problem, Sample, Score, Source
@@ -143,14 +144,14 @@ def test_programs_of_a_file_are_classed_by_text_and_graded_by_whoever_made_it(tm
 
 
 def test_what_a_score_is_comes_from_the_rows_or_the_option_and_never_from_its_range(tmp_path):
-    """Logits that happen to be all negative: the weighted vote is that of the logistic function, at any shift."""
-    samples = [{"answer": a, "scores": {"rm": s}} for a, s in (("1", 3.0), ("1", 1.0), ("0.5", 5.0))]
-    low = [each | {"scores": {"rm": each["scores"]["rm"] - 9}} for each in samples]
-    rows = {"high": row(samples=samples, scales={"rm": "logit"}), "low": row(samples=low, scales={})}
-    high = pools.read(write(tmp_path / "high.jsonl", [rows["high"]]))
-    told = pools.read(write(tmp_path / "low.jsonl", [rows["low"]]), {"rm": "logit"})
-    right = [curves.weighted_vote(each, "rm", 1.0, [3], 2, 1).values[0, 0] for each in (high, told)]
-    assert right == [0.0, 1.0]  # sigmoid(3) + sigmoid(1) > sigmoid(5); e**-6 + e**-8 < e**-4
+    """Numbers that are all negative may be either: 2 sigmoid(-1) > sigmoid(-0.1), but 2 e**-1 < e**-0.1."""
+    samples = [{"answer": a, "scores": {"rm": s}} for a, s in (("1", -1.0), ("1", -1.0), ("0.5", -0.1))]
+    pool, told = tmp_path / "pool.jsonl", tmp_path / "told.jsonl"
+    write(pool, [row(samples=samples, scales={})])
+    for kind, right in (("logit", 0), ("log-probability", 1)):
+        write(told, [row(samples=samples, scales={"rm": kind})])
+        for read in (pools.read(pool, {"rm": kind}), pools.read(told)):
+            assert curves.weighted_vote(read, "rm", 1.0, [3], 2, 1).values[0, 0] == right
     assert curves.log_weights(np.array([-30.0]), "logit")[0] == pytest.approx(-30)
     assert curves.log_weights(np.array([0.5, 0.0]), "probability", 2.0).tolist() == [2 * np.log(0.5), -np.inf]
     assert curves.log_weights(np.array([0.5, 0.0]), "probability", 0.0).tolist() == [0, 0]
@@ -213,8 +214,10 @@ def test_methods_are_compared_on_the_problems_that_have_k():
     assert [results["best_of_rm"][k]["mean"] for k in (1, 2, 4)] == pytest.approx([6 * 0.25 / 11, 6 * 0.5 / 11, 1.0])
     gap = standings.against("majority", found, 4, 1)["best_of_rm"]
     assert gap["difference"] == pytest.approx(0.75)  # 1 against 1/4, on the six
-    turn = standings.turning(found, found, 2, 1)["best_of_rm"]
-    assert turn["k"] == 2 and turn["difference"] == 0
+    short = sized("short", 2, 1)._replace(correct=np.ones(2))
+    found = curves.evaluate([*some[:6], *(short._replace(problem_id=f"short{i}") for i in range(5))], {}, 4, 1)
+    turn = standings.turning(found, found, 4, 1)["best_of_rm"]
+    assert turn["k"] == 4 and turn["difference"] == 0  # not 2, where the short pools leave
 
 
 def test_intervals_of_many_columns_are_those_of_each(monkeypatch):
@@ -296,3 +299,12 @@ def test_same_pool_same_bytes(tmp_path):
         command.best_of_n(pool, tmp_path / name, draws=10, resamples=100, seed=1)
     for name in ("metrics.json", "table.md", "curve.csv", "curve.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_memory_of_a_test_does_not_grow_with_problems_times_resamples():
+    differences = np.random.default_rng(0).normal(size=4000) / 4
+    tracemalloc.start()
+    intervals._sign_flip(differences, 1, 10000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6  # all signs at once, as floats: 320 MB
