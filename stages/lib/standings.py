@@ -127,7 +127,7 @@ def notes(
     """How to read the table: what was compared, scale and choices of every score, k* of every best-of curve.
     pools: what the figures are of; free: the best free method on dev."""
     text = [
-        "Intervals: bootstrap over problems. detectable: smallest true difference this many problems would find four "
+        "Intervals: as other problems would vary. detectable: smallest true difference this many problems would find four "
         "times in five. ±: Monte Carlo standard error; figures without it are exact."
     ]
     sizes = [len(pool.classes) for pool in pools]
