@@ -52,6 +52,16 @@ def runs(monkeypatch):
     return seen
 
 
+def test_what_a_model_thinks_is_not_graded():
+    one = problem(kind="number", answer="4", tests=None)
+    texts = [
+        "<think>Perhaps \\boxed{4}.</think>\nIt is \\boxed{5}.",
+        "<think>\\boxed{5}</think>So \\boxed{4}.",
+        "<think>#### 4",
+    ]
+    assert grading.grade(one, texts) == [Grade("5", False), Grade("4", True), Grade(None, False)]
+
+
 def test_published_programs_are_right_and_others_wrong():
     one = problem()
     fenced = f"I add them.\n```python\n{one.answer}\n```\nThat's all.\n"

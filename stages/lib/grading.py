@@ -17,6 +17,7 @@ from stages.lib.errors import UserError
 from stages.lib.judge import Verdict
 from stages.lib.lookahead import AHEAD, run_ahead
 from stages.lib.records import Problem
+from stages.lib.thinking import spoken
 
 
 class Grade(NamedTuple):
@@ -56,12 +57,12 @@ def grade_each(
 
 
 def extract(problem: Problem, text: str | None, marked: bool = False) -> str | None:
-    """The answer that a solution gives: of a code problem, a program that can be run.
+    """The answer that a solution gives, past any thinking: of a code problem, a program that can be run.
 
     marked: an answer counts only where the solution says that it is one (after `####`, in a box, after "the answer is"),
     or is nothing else. Without, it may be the last number of a solution that broke off.
     """
-    if text is None:
+    if text is None or (text := spoken(text)) is None:
         return None
     if problem.answer_type == "code":
         return programs.extract(text, problem.question, (problem.tests or {}).get("entry_point"))
