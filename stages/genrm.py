@@ -4,10 +4,10 @@ Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
 data/samples/{verifier,dev}.parquet and the problems of
 data/benchmarks/{train,verifier,dev}.jsonl; writes data/genrm/{model, history.csv, metrics.json}. It goes on writing text:
 after a solution, a rationale and its verdict (cot), or the verdict alone (direct); the loss is L_verification + lambda
-L_correct, each a mean over tokens, where L_correct falls on right solutions, for who can solve can check (section 3.3 of
-the paper). Each lambda of `lm_weights` is trained; both modes are measured on dev, and the lambda is kept that is best in
-`mode`, the one in which stage scores will ask. Who teaches the rationales is told in stages/lib/rationales.py, how they
-are drawn in stages/lib/generative.py.
+L_correct, each a mean over tokens, of rationales and of bare verdicts alike, where L_correct falls on right solutions, for
+who can solve can check (section 3.3 of the paper). Each lambda of `lm_weights` is trained; both modes are measured on dev,
+and the lambda is kept that is best in `mode`, the one in which stage scores will ask. Who teaches the rationales is told
+in stages/lib/rationales.py, how they are drawn in stages/lib/generative.py.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.genrm
 """
@@ -197,13 +197,12 @@ def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pool
 def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict[str, Any]:
     """Ranking, its standard error over problems, and calibration; of rationales also ranking by their number, the share
     that parse, and what missed them all."""
-    from stages.lib import rationales, scorecard
+    from stages.lib import scorecard
 
-    correct = [[rationales.outcome(sample) for sample in samples] for _, samples in pools]
-    scores = [[one.score() for one in judged] for judged in found]
+    correct, scores = outcomes(pools), [[one.score() for one in judged] for judged in found]
     flat, truth = [x for row in scores for x in row], [c for row in correct for c in row]
     metrics = {
-        **ranked([scores], correct),
+        **averaged(areas([scores], correct)),
         "brier": scorecard.brier(flat, truth) if flat else None,
         "ece": scorecard.calibration_error(flat, truth) if flat else None,
     }
@@ -215,7 +214,9 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
             return [[[one.score(k, turn) for one in row] for row in found] for turn in range(votes // k)]
 
         metrics |= {
-            "by_votes": {str(k): ranked(turns(k), correct) for k in sorted({1, 2, 4, 8, 16, votes}) if k <= votes},
+            "by_votes": {
+                str(k): averaged(areas(turns(k), correct)) for k in sorted({1, 2, 4, 8, 16, votes}) if k <= votes
+            },
             "parsed": sum(vote is not None for vote in drawn) / len(drawn),
             "all_missing": sum(one.direct is not None for one in own),
         }
@@ -223,18 +224,36 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
     return metrics
 
 
-def ranked(turns: list[list[list[float]]], correct: list[list[bool]]) -> dict[str, float | None]:
-    """AUC within a problem and its standard error over problems; of several turns, each scored by other rationales, the
-    mean of a problem counts. turns: (turns, problems, samples)."""
-    import numpy as np
+def compared(pools: list[Any], cot: list[list[Judgement]], direct: list[list[Judgement]]) -> dict[str, float | None]:
+    """What rationales rank better than bare verdicts on the same problems."""
+    by_cot, by_direct = (
+        areas([[[one.score() for one in row] for row in found]], outcomes(pools)) for found in (cot, direct)
+    )
+    return averaged([a - b for a, b in zip(by_cot, by_direct, strict=True)])
 
-    from stages.lib import scorecard
 
-    areas = [
-        np.mean([scorecard.within_problem_auc([turn[i]], [truth]) for turn in turns]) for i, truth in enumerate(correct)
+def outcomes(pools: list[Any]) -> list[list[bool]]:
+    from stages.lib import rationales
+
+    return [[rationales.outcome(sample) for sample in samples] for _, samples in pools]
+
+
+def areas(turns: list[list[list[float]]], correct: list[list[bool]]) -> list[float]:
+    """AUC within each problem, the mean of several turns, each scored by other rationales. turns: (turns, problems,
+    samples)."""
+    from stages.lib.scorecard import within_problem_auc
+
+    return [
+        sum(within_problem_auc([turn[i]], [truth]) for turn in turns) / len(turns) for i, truth in enumerate(correct)
     ]
-    error = float(np.std(areas, ddof=1) / len(areas) ** 0.5) if len(areas) > 1 else None
-    return {"auc": float(np.mean(areas)) if areas else None, "auc_se": error}
+
+
+def averaged(values: list[float]) -> dict[str, float | None]:
+    """The mean over problems and its standard error."""
+    from statistics import fmean, stdev
+
+    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return {"auc": fmean(values) if values else None, "auc_se": error}
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
@@ -285,8 +304,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         facts = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(made)}
         whole = models.merged(model)
         verifiers = {mode: GenerativeVerifier("genrm", whole, encoder, how, mode) for mode in modes}
-        for mode, verifier in verifiers.items():
-            facts[mode] = measured(pools, judged(trained, mode, verifier, pools), params.votes)
+        found = {mode: judged(trained, mode, verifier, pools) for mode, verifier in verifiers.items()}
+        facts |= {mode: measured(pools, own, params.votes) for mode, own in found.items()}
+        facts |= {"cot_minus_direct": compared(pools, **found)} if len(found) == 2 else {}
         sweep[f"{weight:g}"] = facts
         auc = facts[params.mode]["auc"] or 0.0
         if best is None or auc > best[0]:
@@ -298,7 +318,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     return {
         "samples": len(pairs), "share_right": right, "teacher": teacher, "mode": params.mode, "lm_weight": best[1],
         "steps": facts["steps"], "examples": facts["examples"], "loss": facts["loss"],
-        "dev": {mode: facts[mode] for mode in modes},
+        "dev": {name: facts[name] for name in (*modes, "cot_minus_direct") if name in facts},
         "sweep": {weight: {mode: own[mode]["auc"] for mode in modes} for weight, own in sweep.items()},
     }  # fmt: skip
 

@@ -65,7 +65,7 @@ def test_trains_measures_and_writes(root):
     metrics, rows = train(root, lora_rank=2)
     assert metrics["samples"] == 24 and metrics["steps"] == len(rows) and metrics["teacher"]["kept"] > 18
     assert 24 < metrics["examples"] + sum(v for k, v in metrics["teacher"].items() if k != "kept") < 48
-    assert set(metrics["dev"]) == {"cot", "direct"} and metrics["lm_weight"] == 0.5
+    assert set(metrics["dev"]) == {"cot", "direct", "cot_minus_direct"} and metrics["lm_weight"] == 0.5
     assert metrics["dev"]["cot"]["parsed"] == 0 and metrics["dev"]["cot"]["all_missing"] > 0, "untrained: all missing"
     assert set(metrics["dev"]["cot"]["by_votes"]) == {"1", "2"} and metrics["dev"]["direct"]["auc_se"] >= 0
     folder = root / "data/genrm/model"
@@ -108,6 +108,9 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
     assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
     assert (metrics["auc"], metrics["auc_se"]) == tuple(by_votes["4"].values())
+    direct = [[one.model_copy(update={"votes": [], "direct": 0.5 - one.index / 9}) for one in own] for own in found]
+    difference = {"auc": (1 + 0) / 2 - 1, "auc_se": pytest.approx((0 - -1) / 2)}
+    assert genrm.compared(pools, found, direct) == difference, "bare verdicts rank both right"
 
 
 def test_a_second_run_resumes_to_the_same_bytes(root):
