@@ -38,20 +38,20 @@ def test_as_the_cache_of_a_model_has_it(name):
 
 
 def card(free, monkeypatch, **facts):
-    monkeypatch.setattr(memory, "free", lambda device: free)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
     return SimpleNamespace(config=QWEN, device=torch.device("cuda:0"), dtype=torch.float32, **facts)
 
 
 def test_rows_are_lowered_to_what_is_free(monkeypatch, capsys):
     each = memory.row_bytes(QWEN, 4, 470)
     model = card(100 * each, monkeypatch)  # 80 rows at four fifths
-    assert memory.fitting(model, 2048, 470, 16) == 80
+    assert memory.limit_rows(model, 2048, 470, 16) == 80
     assert capsys.readouterr().err == (
         "drawing 80 samples at a time on cuda:0: 2048 of up to 470 tokens would take 57.2 GB and 2.79 GB are free\n"
     )
-    assert memory.fitting(model, 80, 470, 16) == 80 and memory.fitting(model, 33, 470, 16) == 33
-    assert memory.fitting(card(99 * each, monkeypatch), 2048, 470, 16) == 64
-    assert memory.fitting(card(None, monkeypatch), 2048, 470, 16) == 2048
+    assert memory.limit_rows(model, 80, 470, 16) == 80 and memory.limit_rows(model, 33, 470, 16) == 33
+    assert memory.limit_rows(card(99 * each, monkeypatch), 2048, 470, 16) == 64
+    assert memory.limit_rows(card(None, monkeypatch), 2048, 470, 16) == 2048
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -60,12 +60,12 @@ def test_a_card_without_room_is_refused(monkeypatch):
     with pytest.raises(
         UserError, match=r"^cuda:0: 16 samples of up to 470 tokens take 458 MB and 543 MB are free; lower"
     ):
-        memory.fitting(model, 2048, 470, 16)
+        memory.limit_rows(model, 2048, 470, 16)
 
 
 def test_the_engine_draws_the_same_in_the_rows_that_fit(monkeypatch, capsys):
     model, prompts, keys = tiny.model("llama"), [[5, 6, 7], [8, 9]], [list(range(40)), list(range(50, 90))]
     wanted = sample(NativeEngine(model), prompts, keys, 1.0, 9, [1])
-    monkeypatch.setattr(memory, "free", lambda device: 30 * memory.row_bytes(model.config, 4, 12))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 30 * memory.row_bytes(model.config, 4, 12))
     assert sample(NativeEngine(model), prompts, keys, 1.0, 9, [1]) == wanted
     assert "drawing 16 samples at a time on cpu" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib import sampling, seeds
+from stages.lib import prefixes, sampling, seeds
 from stages.lib.native import NativeEngine, choose, signed, uniform
 
 STOP, VOCABULARY = 2, 67
@@ -183,6 +183,14 @@ def test_choose_inverts_the_distribution(size, u, temperature, seed):
         assert sums[token] > u - 1e-6 and (token == 0 or sums[token - 1] <= u + 1e-6)
         assert p[row, token] > 0
         assert logprobs[row] == pytest.approx(logits[row].double().log_softmax(-1)[token].item(), abs=1e-5)
+
+
+def test_prompts_hold_on_to_their_next_tokens_logits_alone(model):
+    """Sixteen positions of every prompt are computed; of a large vocabulary, they would fill a card."""
+    with torch.no_grad():
+        read = prefixes.read(model("llama"), prompts((40, 40, 40, 8)))
+    held = {prompt.logits.untyped_storage().data_ptr(): prompt.logits.untyped_storage().nbytes() for prompt in read}
+    assert sum(held.values()) <= 4 * (3 + 2) * VOCABULARY, "the short prompt is read twice, for enough rows"
 
 
 def test_nothing_asked_nothing_drawn(model):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stages.lib import packing, training
+from stages.lib import packing, sharding, training
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.records import Score
@@ -211,3 +211,14 @@ def test_dev_scores_are_computed_in_the_precision_of_training(tmp_path):
         found = scores_of(run, Asking(), {of.id: of}, {of.id: [tiny.sample(of, 0, 0)]})
         assert [score.score for score in found[of.id]] == [wanted]
     assert not torch.is_autocast_enabled("cpu")
+
+
+def test_a_twin_reads_the_same_weights_and_keeps_ties():
+    losses = training.Losses(tiny.model("lfm2"), torch.nn.Linear(32, 1))
+    copied = sharding.twin(losses)
+    for (name, p), (other, own) in zip(losses.named_parameters(), copied.named_parameters(), strict=True):
+        assert (
+            name == other and p is not own and p.data_ptr() == own.data_ptr() and p.requires_grad == own.requires_grad
+        )
+    for made in (losses, copied):
+        assert made.model.get_output_embeddings().weight is made.model.get_input_embeddings().weight

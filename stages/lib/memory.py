@@ -29,17 +29,17 @@ def row_bytes(config: PretrainedConfig, itemsize: int, tokens: int) -> int:
     return (2 * attention * heads * width * tokens + states) * itemsize + LOGITS * config.vocab_size * 4
 
 
-def free(device: torch.device) -> int | None:
+def free_bytes(device: torch.device) -> int | None:
     """Bytes that a tensor may still take on a CUDA device, those that torch holds unused included; None elsewhere."""
     if device.type != "cuda":
         return None
     return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def fitting(model: PreTrainedModel, rows: int, tokens: int, least: int) -> int:
+def limit_rows(model: PreTrainedModel, rows: int, tokens: int, least: int) -> int:
     """`rows`, or the largest multiple of `least` below it that fits beside what is on the model's device already. Says so
     when it is lower. Raises UserError when not even `least` fit."""
-    room = free(model.device)
+    room = free_bytes(model.device)
     if room is None:
         return rows
     kind = model.device.type

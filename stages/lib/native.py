@@ -18,8 +18,8 @@ last bit whatever shares the batch, so every shape that enters a sum is a functi
     that add in another order.
 Measured on CPUs in float32 with MKL: equal bits for any number of rows, any order and 1 or 2 threads
 (tests/test_sampling.py proves it on the machine at hand). On an accelerator, whose library chooses kernels by the
-number of rows, a draw can differ between batches where u falls within rounding of a boundary; in half precision, whose
-rounding is coarse, that is not rare. It is launch-bound there: attention runs in Python over cohorts and layers.
+number of rows, a draw can differ between batches where u falls within rounding of a boundary, which is not rare in half
+precision. Attention is a loop in Python over cohorts and layers: correct there, but bound by kernel launches.
 """
 
 from __future__ import annotations
@@ -67,12 +67,13 @@ class NativeEngine:
         """Complete prompts as they come. Raises ValueError for an empty prompt, UserError where memory is too small."""
         if not all(prompts):
             raise ValueError("a prompt needs at least one token")
-        tokens = max(map(len, prompts), default=0) + max_new_tokens
-        rows = memory.fitting(self.model, self.rows, tokens, ROWS)
+        longest = max(map(len, prompts), default=0)  # held twice while it is let in, before a token is drawn
+        tokens = longest + max(longest, max_new_tokens)
+        self.rows = memory.limit_rows(self.model, self.rows, tokens, ROWS)
         requests = deque(
-            Request(i, first, prompt, own[first : first + rows])
+            Request(i, first, prompt, own[first : first + self.rows])
             for i, (prompt, own) in enumerate(zip(prompts, keys, strict=True))
-            for first in range(0, len(own), rows)
+            for first in range(0, len(own), self.rows)
         )
         draws: list[list[Draw | None]] = [[None] * len(own) for own in keys]
         missing = [len(own) for own in keys]
@@ -80,8 +81,8 @@ class NativeEngine:
         stops = stops if isinstance(stops, Stops) else Stops(None, stops)
         batch = Batch(self.model, temperature, max_new_tokens, stops)
         while requests or batch.cohorts:
-            if not batch.cohorts or batch.size <= rows * 3 // 4:
-                batch.admit(fitting(requests, rows - batch.size))
+            if not batch.cohorts or batch.size <= self.rows * 3 // 4:
+                batch.admit(fitting(requests, self.rows - batch.size))
             for request, row, draw in batch.step():
                 draws[request.index][request.first + row] = draw
                 missing[request.index] -= 1

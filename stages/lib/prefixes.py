@@ -64,7 +64,8 @@ def read(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[Promp
             ids = torch.tensor([list(prompts[i]) for i in part] * repeats, device=model.device)
             cache = DynamicCache(config=model.config)
             logits = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=ROWS).logits
-            read |= {i: Prompt(length, cache, row, logits[row, -1]) for row, i in enumerate(part)}
+            logits = logits[:, -1].clone()  # or each prompt would hold on to all of them
+            read |= {i: Prompt(length, cache, row, logits[row]) for row, i in enumerate(part)}
     return [read[i] for i in range(len(prompts))]
 
 

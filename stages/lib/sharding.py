@@ -1,8 +1,8 @@
 """One model spread over processes while it trains: FSDP2, `fully_shard` of torch (Zhao et al. 2023, arXiv 2304.11277).
 
 Each process keeps 1/N of the weights, of their gradients and of the optimizer's state (16 bytes a weight together) and
-gathers a layer when it is needed. What the rest of a stage works with stays a plain model, whole in every process: it is
-the copy that `spread` took the weights from, and `gather` writes them back.
+gathers a layer when it is needed. What the rest of a stage works with stays a plain model, whole in every process's main
+memory: `spread` takes the weights from it, and `gather` writes them back.
 
 torch's own function and not accelerate's wrapper of it, which shards on accelerators alone: so what runs on a cluster is
 what the tests run, with two processes on CPUs. accelerate starts the processes, joins them and says whether to shard.
@@ -10,6 +10,7 @@ what the tests run, with two processes on CPUs. accelerate starts the processes,
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,15 @@ def wanted() -> bool:
         if found.lower() != value:
             raise UserError(f"{name.lower()}: {found} is not supported; set {instead} (see stages/launch/fsdp.yaml)")
     return True
+
+
+def twin(model: nn.Module) -> nn.Module:
+    """A copy to spread, which reads the very weights of `model`: spreading takes its own part of each, and a process need
+    not hold them twice."""
+    from torch import nn
+
+    weights = {id(p): nn.Parameter(p.data, p.requires_grad) for p in model.parameters()}
+    return copy.deepcopy(model, weights)
 
 
 def spread(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -> nn.Module:

@@ -9,7 +9,6 @@ ends on CPU with the same bytes.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -122,7 +121,7 @@ def train(
     plan = _plan(run, [len(example.ids) for example in examples], params)
     sharded = run.world > 1 and sharding.wanted()
     if sharded:
-        trained = copy.deepcopy(losses)  # `losses` waits in main memory, whole
+        trained = sharding.twin(losses)  # `losses` waits in main memory, whole
         wrapped = sharding.spread(trained, models.decoder(trained.model).layers, accelerator.device)
         prepared = optimizers = _optimizers(trained, params)
     else:
