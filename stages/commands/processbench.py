@@ -99,12 +99,11 @@ def processbench(
         figures[name] = {"solutions": len(own), "left_out": left_out, **f1._asdict()}
     known = [each["f1"] for each in figures.values() if each["f1"] is not None]
     mean = sum(known) / len(known) if known else None
-    header = ("subset", "solutions", "left out", "error %", "correct %", "F1 %")
+    header = ("subset", "solutions", "left out", "error %", "correct %", "F1 % (harmonic mean)")
     rows = [[name, *(str(each[key]) for key in ("solutions", "left_out")),
              *(percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in figures.items()]  # fmt: skip
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
-    charts.show(f"{title}; F1: harmonic mean of error % and correct %", header,
-                [*rows, ["mean", "", "", "", "", percent(mean)]])  # fmt: skip
+    charts.show(title, header, [*rows, ["mean", "", "", "", "", percent(mean)]])
     if not predictions:
         kept.done()
     if out:
