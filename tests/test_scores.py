@@ -87,6 +87,10 @@ def test_published_verifiers_share_the_stage(root):
     theirs = public_prms.load("classes", root / "data/raw/verifiers/steps", "steps", aggregation="mean")
     assert [s.score for s in found["steps"]] == pytest.approx([s.score for s in theirs.score(*pool(root))], abs=1e-6)
     assert all(s.score == 0 if s.index == 3 else s.score == aggregate("mean", s.step_scores) for s in found["steps"])
+    Prompt(steps="paragraphs").write(root / "data/generator/prompt.json")
+    (root / ".checkpoints").rename(root / "before")
+    whole = scored(root, "steps", published=described)["steps"]
+    assert [len(s.step_scores) for s in found["steps"] + whole] == [2] * 4 + [1] * 4, "steps as the pipeline parts them"
     assert all(s.step_scores is None for s in found["whole"]) and len({s.score for s in found["whole"]}) == 4
 
 
