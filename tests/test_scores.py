@@ -112,6 +112,8 @@ def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):
         ({"verifiers": ["orm", "skywork"]}, "described in scores.published, not 'skywork'"),
         ({"verifiers": ["orm", "orm"]}, "must differ"),
         ({"published": {"prm": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "is none of orm, prm"),
+        ({"published": {"likelihood_sum": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "does not begin with"),
+        ({"published": {"a|b": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "small letters, digits and _"),
         ({"published": {"a": {"form": "classes"}}}, "must have path, or repo and revision"),
         ({"published": {"a": {"form": "classes", "repo": "a/b"}}}, "must have path, or repo and revision"),
         ({"published": {"a": {"form": "classes", "repo": "a/b", "revision": "main"}}}, "scores.published.a.revision"),

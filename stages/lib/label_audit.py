@@ -5,7 +5,7 @@ precision   of the solutions in which labels see an error, the share whose first
 recall      of the solutions that have an error, the same share
 micro_f1    their harmonic mean: the F1 of placed errors, counted over all solutions together. ProcessBench's F1 is another
             (stages/lib/first_error.py): the harmonic mean of the accuracies on solutions with an error and without
-steps       the share of all steps whose label is the truth: the figure that papers call label accuracy
+steps_right the share of all steps whose label is the truth, the figure that papers call label accuracy
 
 Of all labels, shares of successful rollouts too, which no threshold turns into decisions: a right step of a hard problem
 has a small share.
@@ -71,7 +71,7 @@ class Audit(NamedTuple):
     precision: float | None
     recall: float | None
     micro_f1: Interval | None
-    steps: float | None
+    steps_right: float | None
     auc: Interval | None
     brier: float
     solutions: int
@@ -194,8 +194,8 @@ def markdown(rows: Sequence[Row]) -> str:
         header,
         [
             (row.kind, str(row.n or ""), f"{row.completions:.1f}", *shown(row.audit.auc), f"{row.audit.brier:.3f}",
-             *shown(row.audit.micro_f1), *(_share(x) for x in (row.audit.precision, row.audit.recall, row.audit.steps)),
-             str(row.audit.solutions))
+             *shown(row.audit.micro_f1), _share(row.audit.precision), _share(row.audit.recall),
+             _share(row.audit.steps_right), str(row.audit.solutions))
             for row in rows
         ],
     )  # fmt: skip
