@@ -7,8 +7,8 @@ micro_f1    their harmonic mean: the F1 of placed errors, counted over all solut
             (stages/lib/first_error.py): the harmonic mean of the accuracies on solutions with an error and without
 steps_right the share of all steps whose label is the truth, the figure that papers call label accuracy
 
-Of all labels, shares of successful rollouts too, which no threshold turns into decisions: a right step of a hard problem
-has a small share.
+Of all labels, over all steps of all solutions, and of shares of successful rollouts too, which no threshold turns into
+decisions: a right step of a hard problem has a small share.
 auc         the chance that a right step has a higher value than a wrong one, equal values counting half
 brier       the mean squared difference of value and truth, 1 for a right step and 0 for a wrong one
 
@@ -114,10 +114,8 @@ def audit(
         low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
         return Interval(float(value), min(float(low), float(value)), max(float(high), float(value)))
 
-    owner, values, right = (
-        np.array([problems[name] for name, _, _ in steps]),
-        *np.array([s[1:] for s in steps], float).T,
-    )
+    owner = np.array([problems[name] for name, _, _ in steps])
+    values, right = np.array([(value, so) for _, value, so in steps], float).T
     precision = recall = micro_f1 = same = None
     if decided:
         counts = np.zeros((len(problems), 3))  # placed right, seen, there
