@@ -200,10 +200,9 @@ def quality(
             if name in right
         ]
         judged = label_audit.audit(cases, key, decided=method != "mc_soft")
-        known = {"auc": "auc", "brier": "brier", "micro_f1": "micro_f1", "steps": "steps_right"}
         figures = judged.plain() if judged else {}
         numbers[method] = {"solutions": len(found), "completions": costs[method]} | {
-            known[name]: value for name, value in figures.items() if name in known
+            name: figures[name] for name in ("auc", "brier", "micro_f1", "steps_right") if name in figures
         }
     return numbers
 
@@ -319,9 +318,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     samples = {name: pools(run.data("samples", f"{name}.parquet"), problems[name]) for name in SETS}
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
     prompt = Prompt.read(run.data("generator", "prompt.json"))
-    published = (
-        imported(run, prompt) if run.is_main else {}
-    )  # first: a file that can't be read is told before the hours
+    # Before the hours of rollouts, so that a file which cannot be read is told at once.
+    published = imported(run, prompt) if run.is_main else {}
     wanted = {name: chosen(problems[name][: first[name]], samples[name], run.params, prompt) for name in SETS}
     share(run, wanted, load)
     state.wait_for_everyone()

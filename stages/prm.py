@@ -159,6 +159,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     by_key = {
         (s.problem_id, s.index): x for name, pool in pools.items() for s, x in zip(pool, steps[name], strict=True)
     }
+    outcomes = [sample.correct for sample in samples if sample.correct is not None]
     if run.is_main:
         verifier.save(run.out / "model")
         files.write_text(run.out / "history.csv", history.csv())
@@ -166,7 +167,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         "samples": len(examples),
         **({"too_long": too_long} if too_long else {}),
         "labels": known,
-        "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),
+        "share_right": sum(outcomes) / len(outcomes) if outcomes else None,
         "steps": len(history.rows),
         "verification_loss": history.rows[-1].get("verification_loss"),
         "lm_loss": history.rows[-1].get("lm_loss"),

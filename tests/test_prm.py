@@ -84,6 +84,8 @@ def test_steps_without_a_label_teach_nothing_and_labels_without_a_step_are_refus
     read = reading(ENCODER, of, sample(of, 0), [])
     some = example(read, {1: 1.0}, True, False, lm=False)
     assert [t for t, w in enumerate(some.value_weight) if w] == [read.steps[1], read.end]
+    unknown = example(read, {1: 1.0}, None, False, lm=False)
+    assert [t for t, w in enumerate(unknown.value_weight) if w] == [read.steps[1]], "nobody knows its outcome"
     with pytest.raises(ValueError, match="label for step 9"):
         example(read, {9: 1.0}, True, False, lm=False)
 

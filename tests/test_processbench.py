@@ -183,6 +183,14 @@ def test_rows_that_do_not_fit_are_told_with_their_reason(folder, capsys):
         found("bad", model="model", threshold=0.5)
 
 
+@pytest.mark.parametrize("text", ["[1]", '{"id": "two-0", "scores": [1.0]}\n', "5\n", "words\n\n"])
+def test_a_file_of_another_kind_is_not_written_over(folder, text):
+    Path("kept.jsonl").write_text(text)
+    with pytest.raises(UserError, match=r"kept\.jsonl: not a file of step scores kept by --save"):
+        found("two", model="model", threshold=0.5, save=Path("kept.jsonl"))
+    assert Path("kept.jsonl").read_text() == text
+
+
 def test_from_the_command_line(folder):
     done = subprocess.run(
         [sys.executable, "-m", "stages", "processbench", "none.json", "--threshold", "0.5"], cwd=folder,

@@ -218,6 +218,8 @@ def test_loads_from_a_folder(form, tmp_path):
         )
         models.save(model, tokenizer, tmp_path / "m")
         tmp_path = tmp_path / "m"
+    rough = public_prms.load(form, tmp_path, "theirs", "bfloat16")
+    assert rough.model.dtype == torch.bfloat16 and {p.dtype for p in rough.head.parameters()} == {torch.float32}
     loaded = public_prms.load(form, tmp_path, "theirs")
     for mine, theirs in zip(loaded.step_scores(of, pool(of)), verifier.step_scores(of, pool(of)), strict=True):
         assert mine == pytest.approx(theirs, abs=1e-6)

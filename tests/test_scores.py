@@ -87,6 +87,10 @@ def test_published_verifiers_share_the_stage(root):
     theirs = public_prms.load("classes", root / "data/raw/verifiers/steps", "steps", aggregation="mean")
     assert [s.score for s in found["steps"]] == pytest.approx([s.score for s in theirs.score(*pool(root))], abs=1e-6)
     assert all(s.score == 0 if s.index == 3 else s.score == aggregate("mean", s.step_scores) for s in found["steps"])
+    Prompt(steps="paragraphs").write(root / "data/generator/prompt.json")
+    (root / ".checkpoints").rename(root / "before")
+    whole = scored(root, "steps", published=described)["steps"]
+    assert [len(s.step_scores) for s in found["steps"] + whole] == [2] * 4 + [1] * 4, "steps as the pipeline parts them"
     assert all(s.step_scores is None for s in found["whole"]) and len({s.score for s in found["whole"]}) == 4
 
 
@@ -108,6 +112,8 @@ def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):
         ({"verifiers": ["orm", "skywork"]}, "described in scores.published, not 'skywork'"),
         ({"verifiers": ["orm", "orm"]}, "must differ"),
         ({"published": {"prm": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "is none of orm, prm"),
+        ({"published": {"likelihood_sum": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "does not begin with"),
+        ({"published": {"a|b": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "small letters, digits and _"),
         ({"published": {"a": {"form": "classes"}}}, "must have path, or repo and revision"),
         ({"published": {"a": {"form": "classes", "repo": "a/b"}}}, "must have path, or repo and revision"),
         ({"published": {"a": {"form": "classes", "repo": "a/b", "revision": "main"}}}, "scores.published.a.revision"),

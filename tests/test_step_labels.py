@@ -175,7 +175,7 @@ def test_audit_by_hand():
     assert (found.precision, found.recall, found.solutions) == (pytest.approx(1 / 3), pytest.approx(1 / 3), 5)
     assert found.micro_f1.value == pytest.approx(1 / 3)
     assert found.micro_f1.low <= found.micro_f1.value <= found.micro_f1.high
-    assert found.steps == pytest.approx(11 / 14)
+    assert found.steps_right == pytest.approx(11 / 14)
     # Right steps: 1 1 | 1 1 1 .4 1 1 | 1; wrong ones: 0 0 1 0 1. Of the 45 pairs 0.4 wins three and loses two.
     assert found.auc.value == pytest.approx((8 * 3 + 8 * 2 / 2 + 3) / 45) and found.auc.low <= found.auc.value
     assert found.brier == pytest.approx((0.6**2 + 2) / 14)
@@ -183,7 +183,7 @@ def test_audit_by_hand():
     alone = label_audit.audit([Case("a", [1.0], [True])], 1)
     assert alone.micro_f1.value == 0 and alone.auc is None and "auc" not in alone.plain()
     soft = label_audit.audit(cases, 1, decided=False)
-    assert soft == found._replace(precision=None, recall=None, micro_f1=None, steps=None)
+    assert soft == found._replace(precision=None, recall=None, micro_f1=None, steps_right=None)
     assert set(soft.plain()) == {"auc", "auc_low", "auc_high", "brier", "solutions"}
 
 

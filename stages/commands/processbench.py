@@ -78,9 +78,9 @@ def processbench(
     if predictions:
         judge, prompt = Predictions(predictions).of, Prompt()
     else:
-        verifier = loaded(model, revision, form, tag, *placed(dtype, device), batch)
         if threshold is None and not dev:
             threshold = recorded(Path("data/best_of_n/metrics.json"), form)
+        verifier = loaded(model, revision, form, tag, *placed(dtype, device), batch)
         prompt = verifier.encoder.prompt if form == "assay" else Prompt()
         kept = Kept(save, [form, tag, str(verifier.model.dtype), revision or fingerprint(Path(model))])
         judge = partial(kept.judge, partial(step_scores, verifier))
@@ -99,12 +99,11 @@ def processbench(
         figures[name] = {"solutions": len(own), "left_out": left_out, **f1._asdict()}
     known = [each["f1"] for each in figures.values() if each["f1"] is not None]
     mean = sum(known) / len(known) if known else None
-    header = ("subset", "solutions", "left out", "error %", "correct %", "F1 %")
+    header = ("subset", "solutions", "left out", "error %", "correct %", "F1 % (harmonic mean)")
     rows = [[name, *(str(each[key]) for key in ("solutions", "left_out")),
              *(percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in figures.items()]  # fmt: skip
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
-    charts.show(f"{title}; F1: harmonic mean of error % and correct %", header,
-                [*rows, ["mean", "", "", "", "", percent(mean)]])  # fmt: skip
+    charts.show(title, header, [*rows, ["mean", "", "", "", "", percent(mean)]])
     if not predictions:
         kept.done()
     if out:
@@ -160,7 +159,7 @@ def recorded(metrics: Path, form: str) -> float:
     """The threshold that stage best_of_n chose on dev, for the pipeline's own verifier. Raises UserError for none."""
     import json
 
-    if form != "assay":
+    if form in FORMS[1:]:
         raise UserError("processbench: a published model has a threshold of its own; give --dev FILE or --threshold")
     try:
         return float(json.loads(metrics.read_text(encoding="utf-8"))["first_error"]["threshold"])

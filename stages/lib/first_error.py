@@ -1,7 +1,7 @@
 """Where a verifier sees the first error of a solution, by the definition of ProcessBench (Zheng et al. 2024, arXiv
 2412.06559): the first step whose score is below a threshold, none if all are above. Exact place on solutions with an
-error and no step on right ones are two accuracies; their harmonic mean is the F1. The threshold is chosen on other
-solutions than those reported.
+error and no step on right ones are two accuracies; their harmonic mean is the F1 (that of label audits is another, see
+label_audit.py). The threshold is chosen on other solutions than those reported.
 """
 
 from __future__ import annotations

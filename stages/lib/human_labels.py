@@ -177,6 +177,7 @@ def _read(
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     for number, row in rows:
         try:
+            # A row is taken whole or not at all.
             yield from list(convert(form.model_validate(row), number, source, prompt or Prompt()))
         except ValidationError as error:
             yield Rejected(number, records.explain(error))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from stages.lib import duplicates
 from stages.lib.encoding import without_annotations
 from stages.lib.errors import UserError
-from stages.lib.human_labels import READERS, Labelled, Rejected
+from stages.lib.human_labels import READERS, Rejected
 from stages.lib.prompts import Prompt
 from stages.lib.records import Problem, Sample, StepLabel
 
@@ -60,7 +60,7 @@ def files(root: Path, form: str, patterns: Sequence[str]) -> list[Path]:
 
 
 def _add(into: Imported, form: str, paths: Sequence[Path], prompt: Prompt, held_out: Sequence[Problem]) -> None:
-    pools: dict[str, list[Labelled]] = {}
+    pools: dict[str, tuple[Problem, list[tuple[Sample, list[StepLabel]]]]] = {}  # by question
     rows = refused = 0
     for path in paths:
         own, reasons = set(), []
@@ -69,26 +69,28 @@ def _add(into: Imported, form: str, paths: Sequence[Path], prompt: Prompt, held_
                 reasons.append(f"row {one.row}: {one.reason}")
             else:
                 own.add(one.name)
-                pools.setdefault(" ".join(one.problem.question.split()), []).append(one)
+                pool = pools.setdefault(" ".join(one.problem.question.split()), (one.problem, []))[1]
+                pool.append((one.sample, one.labels))
         if not own:
             raise UserError(f"{path}: no row of the form {form} ({reasons[0] if reasons else 'the file is empty'})")
         if reasons:
             into.reasons.append(f"{path.name}: {len(reasons)} rows left out; the first, {reasons[0]}")
         rows, refused = rows + len(own) + len(reasons), refused + len(reasons)
     problems = [
-        pool[0].problem.model_copy(update={"id": f"{form}/train/{number:06d}"})
-        for number, pool in enumerate(pools.values(), 1)
+        problem.model_copy(update={"id": f"{form}/train/{number:06d}"})
+        for number, (problem, _) in enumerate(pools.values(), 1)
     ]
     near = duplicates.near(problems, held_out)
     before = len(into.problems), len(into.samples), len(into.labels)
-    for problem, pool in zip(problems, pools.values(), strict=True):
+    for problem, (_, pool) in zip(problems, pools.values(), strict=True):
         if problem.id not in near:
             into.problems.append(problem)
-            for index, one in enumerate(pool):
+            for index, (sample, labels) in enumerate(pool):
                 at = {"problem_id": problem.id, "index": index}
-                text = prompt.join([_plain(step) for step in prompt.split(one.sample.text)])
-                into.samples.append(one.sample.model_copy(update={**at, "text": text}))
-                into.labels.extend(label.model_copy(update=at) for label in one.labels)
+                text = prompt.join([_plain(step) for step in prompt.split(sample.text)])
+                into.samples.append(sample.model_copy(update={**at, "text": text}))
+                into.labels.extend(label.model_copy(update=at) for label in labels)
+        pool.clear()  # there may be half a million
     taken = [len(now) - then for now, then in zip((into.problems, into.samples, into.labels), before, strict=True)]
     into.counts[form] = {"rows": rows, "rows_refused": refused, "problems_held_out": len(near)} | dict(
         zip(("problems", "samples", "labels"), taken, strict=True)

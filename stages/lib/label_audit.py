@@ -5,10 +5,10 @@ precision   of the solutions in which labels see an error, the share whose first
 recall      of the solutions that have an error, the same share
 micro_f1    their harmonic mean: the F1 of placed errors, counted over all solutions together. ProcessBench's F1 is another
             (stages/lib/first_error.py): the harmonic mean of the accuracies on solutions with an error and without
-steps       the share of all steps whose label is the truth: the figure that papers call label accuracy
+steps_right the share of all steps whose label is the truth, the figure that papers call label accuracy
 
-Of all labels, shares of successful rollouts too, which no threshold turns into decisions: a right step of a hard problem
-has a small share.
+Of all labels, over all steps of all solutions, and of shares of successful rollouts too, which no threshold turns into
+decisions: a right step of a hard problem has a small share.
 auc         the chance that a right step has a higher value than a wrong one, equal values counting half
 brier       the mean squared difference of value and truth, 1 for a right step and 0 for a wrong one
 
@@ -71,7 +71,7 @@ class Audit(NamedTuple):
     precision: float | None
     recall: float | None
     micro_f1: Interval | None
-    steps: float | None
+    steps_right: float | None
     auc: Interval | None
     brier: float
     solutions: int
@@ -114,10 +114,8 @@ def audit(
         low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
         return Interval(float(value), min(float(low), float(value)), max(float(high), float(value)))
 
-    owner, values, right = (
-        np.array([problems[name] for name, _, _ in steps]),
-        *np.array([s[1:] for s in steps], float).T,
-    )
+    owner = np.array([problems[name] for name, _, _ in steps])
+    values, right = np.array([(value, so) for _, value, so in steps], float).T
     precision = recall = micro_f1 = same = None
     if decided:
         counts = np.zeros((len(problems), 3))  # placed right, seen, there
@@ -194,8 +192,8 @@ def markdown(rows: Sequence[Row]) -> str:
         header,
         [
             (row.kind, str(row.n or ""), f"{row.completions:.1f}", *shown(row.audit.auc), f"{row.audit.brier:.3f}",
-             *shown(row.audit.micro_f1), *(_share(x) for x in (row.audit.precision, row.audit.recall, row.audit.steps)),
-             str(row.audit.solutions))
+             *shown(row.audit.micro_f1), _share(row.audit.precision), _share(row.audit.recall),
+             _share(row.audit.steps_right), str(row.audit.solutions))
             for row in rows
         ],
     )  # fmt: skip

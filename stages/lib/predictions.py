@@ -69,15 +69,14 @@ class Kept:
         self.wanted = path is not None
         self.known: dict[str, Said] = {}
         if self.path.is_file():
-            text = self.path.read_bytes()
-            whole = text[: text.rfind(b"\n") + 1]
-            for line in whole.splitlines():
-                try:
-                    row = json.loads(line)
-                    self.known[row["key"]] = row["scores"]
-                except (ValueError, KeyError, TypeError):
-                    raise UserError(f"{self.path}: is no file of kept step scores; name another with --save") from None
-            os.truncate(self.path, len(whole))  # what a kill cut off
+            *lines, cut = self.path.read_bytes().split(b"\n")
+            try:
+                self.known = {row["key"]: row["scores"] for row in map(json.loads, lines)}
+                if not b'{"id": "'.startswith(cut[:8]):  # a kill cuts a line of ours off, or it is another's file
+                    raise ValueError
+            except (ValueError, KeyError, TypeError):
+                raise UserError(f"{self.path}: not a file of step scores kept by --save; name another") from None
+            os.truncate(self.path, sum(len(line) + 1 for line in lines))
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def judge(self, score: Callable[[Sequence[Labelled]], list[Said]], rows: Sequence[Labelled]) -> list[Said]:
