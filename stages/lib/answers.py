@@ -190,7 +190,7 @@ def group(answers: Sequence[str | None], answer_type: str | None = None) -> list
     for a, b in _near(distinct, answer_type):
         leader[find(a)] = find(b)
     if answer_type in (None, "latex"):
-        rest = [(a, b) for a, b in _candidates(distinct) if find(a) != find(b)]
+        rest = [(a, b) for a, b in latex.candidates(distinct) if find(a) != find(b)]
         for (a, b), same in zip(rest, equal_many(rest, answer_type), strict=True):
             if same:
                 leader[find(a)] = find(b)
@@ -223,16 +223,6 @@ def _same_number(gold: str | None, pred: str | None, tolerance: float) -> bool:
     if not ours or not theirs:
         return extract(gold, "number") == extract(pred, "number") == NONE
     return ours == theirs or numerals.same(ours, theirs, tolerance)
-
-
-def _candidates(given: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The pairs of formulas that may be equal: their values at a point are close, or one has none."""
-    values = dict(zip(given, latex.values(given), strict=True))
-    for i, a in enumerate(given):
-        for b in given[:i]:
-            ours, theirs = values[a], values[b]
-            if ours is None or theirs is None or abs(ours - theirs) <= 1e-9 * max(abs(ours), abs(theirs)):
-                yield a, b
 
 
 def _verdict(gold: str | None, pred: str | None, answer_type: str | None, tolerance: float) -> bool | None:
