@@ -97,10 +97,10 @@ def test_a_child_process_has_workers_of_its_own(method):
     queue = context.Queue()
     child = context.Process(target=_forked, args=(queue,))
     child.start()
-    found, workers = queue.get(timeout=120)
+    found, theirs = queue.get(timeout=120)
     child.join()
     assert found == [True, False]
-    assert workers and {worker.pid for worker in workers.idle}.isdisjoint(workers)
+    assert theirs and {worker.pid for worker in workers.idle}.isdisjoint(theirs)
     assert latex.same("a+d", "d+a")
 
 

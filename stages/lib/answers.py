@@ -69,7 +69,10 @@ _CORRECTED = re.compile(
     r"\b(?:wait|actually|but|no|however|instead|sorry|rather|correct\w*|mistake|recheck\w*)\b", re.I
 )
 _HOPE = re.compile(r"\.?\s*I hope\b.*", re.S)
-_SENTENCE = re.compile(r"(?<!\\)[.!?](?=\s|$)|\n\s*\n|(?<=\S)\n")
+_SENTENCE = re.compile(  # its end; but not after `Dr`, nor between the initials of a name, nor in `9 a.m. on`
+    r"(?<!\\)(?:[!?]|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bJr)(?<!\bSr)(?<!\bvs)(?<!\bMrs)(?<!\bProf)"
+    r"(?<!\.\s[A-Z])\.(?!(?<=\b[A-Z]\.)\s[A-Z]\.)(?!(?<=\b[A-Za-z]\.[A-Za-z]\.)\s[a-z]))(?=\s|$)|\n\s*\n|(?<=\S)\n"
+)
 _MATH = re.compile(r"\$\$[^$]+\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$|\\\(.{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\(?:text|mbox|textbf|textit|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")

@@ -18,25 +18,34 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 from math_verify import verify
 from math_verify.grader import is_assignment_relation, is_equation, is_relation, take_first_relation, take_last_relation
-from mpmath import mpf
+from mpmath import mpc, mpf
 from sympy import (
+    And,
     Derivative,
     E,
     Eq,
     Expr,
     FiniteSet,
     Float,
+    Integral,
     Interval,
     Limit,
     MatrixBase,
     Mul,
+    Or,
+    Pow,
+    Product,
     Set,
+    Sum,
     Symbol,
     Tuple,
     Union,
+    binomial,
+    factorial,
 )
 
 from stages.lib import fingerprints, formulas, solutions
@@ -138,7 +147,7 @@ def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, Expr) and isinstance(right, Interval | Union):
         return False
     for kind in (Tuple, MatrixBase, FiniteSet):
-        if isinstance(left, kind) and isinstance(right, kind) and not any(map(is_relation, [*left, *right])):
+        if isinstance(left, kind) and isinstance(right, kind) and not (_holds_numbers(left) and _holds_numbers(right)):
             return _equal_parts(left, right)
     if isinstance(left, Interval) and isinstance(right, Interval):
         open_ = (left.left_open, left.right_open) == (right.left_open, right.right_open)
@@ -146,6 +155,8 @@ def _equal(left: Any, right: Any) -> bool:
     if is_equation(left) and is_equation(right) and (agreed := _same_equation(left, right)) is not None:
         return agreed
     agreed = _agree(left, right)
+    if agreed is None:
+        agreed = _same_numbers(left, right)
     if agreed is not None:
         return agreed
     if verify(left, right, timeout_seconds=None):
@@ -174,6 +185,29 @@ def _same_equation(left: Any, right: Any) -> bool | None:
     return None
 
 
+def _same_numbers(left: Any, right: Any) -> bool | None:
+    """Whether two sets of real numbers, or relations of one variable, hold for the same; None if that cannot be told."""
+    if not (_holds_numbers(left) and _holds_numbers(right)):
+        return None
+    names = solutions.variables(left), solutions.variables(right)
+    if all(names) and names[0] != names[1]:
+        return False
+    ours, theirs = (solutions.region(each, *name) for each, name in zip((left, right), names, strict=True))
+    return solutions.same(ours, theirs) if ours and theirs else None
+
+
+def _holds_numbers(each: Any) -> bool:
+    if isinstance(each, FiniteSet):  # of relations; one of numbers may be a point, which is written as an interval is
+        return len(solutions.variables(each)) < 2 and all(map(_holds_numbers, each))
+    if isinstance(each, Set):
+        return not each.free_symbols
+    return _is_logic(each) and not is_equation(each) and len(solutions.variables(each)) == 1
+
+
+def _is_logic(each: Any) -> bool:
+    return is_relation(each) or isinstance(each, And | Or)
+
+
 def _equal_parts(left: Any, right: Any) -> bool:
     if getattr(left, "shape", None) != getattr(right, "shape", None) or len(left) != len(right):
         return False
@@ -200,7 +234,18 @@ def _agree(left: Any, right: Any) -> bool | None:
         if abs(ours - theirs) > noise * max(abs(ours), abs(theirs)):
             return False
         told = True
+    if told and not names and None not in (exact := (_exact(left), _exact(right))):
+        return exact[0] == exact[1]
     return True if told else None
+
+
+def _exact(each: Any) -> Any:
+    """The value of a fraction of whole numbers of moderate size; None of anything else."""
+    sizes = [part.args[-1] for part in each.atoms(Pow, factorial, binomial)]
+    if each.has(Sum, Product, Integral, Float) or not all(size.is_Integer and abs(size) <= 1000 for size in sizes):
+        return None
+    found = each.doit()
+    return found if found.is_Rational else None
 
 
 # Fingerprints. Each rule follows one of the comparison's: what that accepts has to have a mark in common.
@@ -212,9 +257,9 @@ def _marks(text: str) -> list[Fingerprint] | None:
     try:
         if rows := formulas.cases(text):
             cells = [_marks(cell) for row in rows for cell in row]
-            plain = all(cell and len(cell) == 1 and cell[0][0] == "value" for cell in cells)
-            total = [sum(part) for part in zip(*(cell[0][1][""] for cell in cells), strict=True)] if plain else []
-            return [("cases", {"": total} if plain else {})]
+            if not all(cell and "equation" not in dict(cell) for cell in cells):
+                return [("cases", {})]
+            return [("cases", {"": _sum(_number(*cell[0]) for cell in cells)})]
         found: list[Fingerprint] = []
         for each in (read := formulas.readings(text)):
             if (marks := _fingerprints(each)) is None:
@@ -232,7 +277,7 @@ def _fingerprints(each: Any) -> list[Fingerprint] | None:
             value = _fingerprints(last.rhs)
             return None if value is None else [*value, *_equation(Eq(first.lhs, last.rhs, evaluate=False))]
         return _equation(each) if isinstance(each, Eq) else [("equation", {})]
-    if is_relation(each) and len(names := solutions.variables(each)) > 1:
+    if _is_logic(each) and len(names := solutions.variables(each)) > 1:
         regions = {str(name): solutions.region(each, name) for name in names[:VARIABLES]}
         return [("inequality", {name: _sum(found.boundary()) for name, found in regions.items() if found})]
     if isinstance(each, Symbol):
@@ -244,7 +289,7 @@ def _fingerprints(each: Any) -> list[Fingerprint] | None:
     words = []
     if all(part == E or isinstance(part, Symbol) for part in word):  # `\text{even}` is read as `even`, or e v e n
         words = [(f"word {''.join('e' if part == E else part.name.lower() for part in word)}", {})]
-    return [("value", {"": _sum(leaves)}), *words]
+    return [("value", {"": _sum(solutions.distinct(leaves))}), *words]
 
 
 def _equation(each: Eq) -> list[Fingerprint]:
@@ -254,7 +299,7 @@ def _equation(each: Eq) -> list[Fingerprint]:
 
 def _leaves(each: Any) -> list[Any] | None:
     """The numbers of which an expression is made, in any order; None if it has others."""
-    if isinstance(each, Collection):
+    if isinstance(each, Collection) and not _holds_numbers(each):
         parts = [_leaves(part) for part in each]
         return None if None in parts else [leaf for part in parts for leaf in part]
     if is_equation(each):
@@ -262,7 +307,7 @@ def _leaves(each: Any) -> list[Any] | None:
     if isinstance(each, Interval):
         ends = [_leaves(end) for end in (each.start, each.end) if not end.is_infinite]
         return None if None in ends else [leaf for end in ends for leaf in end]
-    if is_relation(each) or isinstance(each, Set):
+    if _is_logic(each) or isinstance(each, Set):
         found = solutions.region(each, *solutions.variables(each)[:1])
         return found.boundary() if found else None
     if not valued(each):
@@ -270,6 +315,11 @@ def _leaves(each: Any) -> list[Any] | None:
     each = formulas.complex_(each)
     value = at(each, sorted(map(str, each.free_symbols)), POINTS[0])
     return None if value is None else [value]
+
+
+def _number(kind: str, marks: dict[str, fingerprints.Mark]) -> Any:
+    """A fingerprint as one number."""
+    return mpc(marks[""][0] if "" in marks else crc32(kind.encode()) % 997)
 
 
 def _sum(leaves: Iterable[Any]) -> tuple[float, float]:

@@ -15,14 +15,15 @@ from zlib import crc32
 import math_verify
 from antlr4.atn.PredictionMode import PredictionMode
 from latex2sympy2_extended.latex2sympy2 import _Latex2Sympy
+from math_verify.grader import is_relation
 from mpmath import isfinite, mp, mpc
-from sympy import Expr, Float, I, Integer, Symbol, UnevaluatedExpr, sqrt
+from sympy import And, Expr, Float, I, Integer, Or, Symbol, UnevaluatedExpr, sqrt
 
 _ARGUMENT = r"\s*(?:\{([^{}]*)\}|(\\[A-Za-z]+|[0-9A-Za-z]))"
 _FRACTION = re.compile(rf"\\[dtc]?frac{_ARGUMENT}{_ARGUMENT}")
 _UNREAD = re.compile(  # what the parser would drop or evaluate to something else
     r"\\(?:forall|exists|[lcd]?dots|dots[a-z]|mid|nmid|to|rightarrow|Rightarrow|mapsto|equiv|[bp]?mod|gcd|lcm|#|implies|iff"
-    r"|wedge|vee|neg)(?![a-z])|[0-9]_\{?[0-9]|\\operatorname\{(?:lcm|gcd)|\.\.\."
+    r"|neg)(?![a-z])|[0-9]_\{?[0-9]|\\operatorname\{(?:lcm|gcd)|\.\.\."
 )
 _CASES = re.compile(
     r"(?:\\\{|\\left\\\{)?\s*\\begin\{(cases|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}(?:\\right\.)?\s*", re.S
@@ -31,6 +32,7 @@ _MATRIX = re.compile(r"\s*\\begin\{([pbvBV]?matrix)\}(.*)\\end\{\1\}\s*", re.S)
 _CONDITION = re.compile(
     r"\\(?:text|mbox|textrm)\s*\{\s*,?\s*(?:if|for|when|where)?\s*\}|\b(?:if|for|when)\b|^\s*,|,\s*$"
 )
+_JOINED = re.compile(r"\\(?:wedge|vee)(?![a-z])")
 _LAST = re.compile(r"(?<=[0-9])(?!(?:mm|cm|dm|km|kg|mg)\b)[A-Za-z]{1,2}$")
 
 
@@ -45,6 +47,11 @@ def _parsed(text: str) -> list[Any]:
     text = re.sub(r"\\?%", "", text)  # Math-Verify cannot read it inside an expression
     text = _FRACTION.sub(r"\\frac{\1\2}{\3\4}", text)  # `\frac\pi2`, too
     text = _LAST.sub(lambda match: "".join(f"{{{letter}}}" for letter in match[0]), text)  # `3bc` has no unit
+    if joined := _JOINED.findall(text):
+        parts = [_parsed(part) for part in _JOINED.split(text)]
+        if {*joined} == {joined[0]} and all(len(part) == 1 and is_relation(part[0]) for part in parts):
+            return [(And if joined[0] == r"\wedge" else Or)(*(part[0] for part in parts), evaluate=False)]
+        return []
     if _UNREAD.search(text):
         return []
     found = math_verify.parse(f"${text}$", [math_verify.LatexExtractionConfig()], parsing_timeout=None)
@@ -102,12 +109,16 @@ def complex_(expression: Any) -> Any:
     return expression.subs({name: I for name in expression.free_symbols if str(name) == "i"})
 
 
-def at(expression: Any, names: list[Any], signs: tuple[int, ...]) -> Any:
-    """The value of an expression at a point to 40 digits; None where it has none (infinity, f(x))."""
-    point = {
+def at(expression: Any, names: list[Any], signs: tuple[int, ...], fixed: dict[Symbol, Float] | None = None) -> Any:
+    """The value of an expression at a point to 40 digits; None where it has none (infinity, f(x)).
+
+    `fixed`: the places of variables that are elsewhere.
+    """
+    point = fixed or {}
+    point |= {
         name: signs[names.index(str(name)) % 3]
         * (Float("0.5", 40) + sqrt(Float(2 + 4 * (crc32(str(name).encode()) % 999_983), 40)) % 1)
-        for name in expression.free_symbols
+        for name in expression.free_symbols - point.keys()
     }
     try:
         value = expression.evalf(40, subs=point, maxn=200)

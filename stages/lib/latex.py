@@ -78,6 +78,18 @@ _REWRITES = [
     ),
     (_ARRAY, r"\\begin{pmatrix}\1\\end{pmatrix}"),
 ]
+_COUNT = r"(\{\s*[0-9]{1,3}\s*\}|[0-9])"
+_CHOOSE = re.compile(  # {}_5C_2, ^5P_2, 5C2
+    rf"(?:(?:\{{\s*\}})?[_^]{_COUNT}|(?<![\w.])([0-9]{{1,3}}))\s*([CP])(?:_{_COUNT}|([0-9]{{1,3}})(?![\w.]))"
+)
+_CHOOSE_RAISED = re.compile(rf"(?<![A-Za-z0-9}}\\])C_{_COUNT}\s*\^\s*{_COUNT}")
+_ANY_INTEGER = re.compile(  # of a name, at the end
+    r"[\s,;(]*(?:\\(?:text|mbox)\s*\{\s*,?\s*(?:where|for|with)?\s*\}|where|for|with)?[\s,;(]*([A-Za-z])\s*"
+    r"(?:\\in\s*(?:\\mathbb\s*\{?\s*Z\s*\}?|\\Z|Z)|\s(?:is\s+)?an(?:y)?\s+integer)\s*\)?\s*$"
+)
+_TURNS = re.compile(r"(?<![A-Za-z\\])([kmn])\s*\\pi(?![a-z])|\\pi\s*([kmn])(?![A-Za-z])")
+_RELATION = r"[<>]|\\(?:[lg]eq?|ne)(?![a-z])"
+_BETWEEN = re.compile(r"\\(?:text|mbox|textrm)\s*\{\s*,?\s*(and|or)\s*\}|(?<![A-Za-z\\])(and|or)(?![A-Za-z])")
 _INDEXED = re.compile(r"^\s*[A-Za-z]_(?:\{[^{}]*\}|[A-Za-z0-9])\s*=(?!.*=)")
 _CYCLE = re.compile(r"([0-9]*)\.([0-9]*)\\(?:overline|bar|dot)\s*\{\s*([0-9]+)\s*\}")
 _ADDED = re.compile(r"\\(?:pm|mp)(?![a-z])")
@@ -92,8 +104,12 @@ def standard(text: str) -> str:
     if text.count("{") != text.count("}"):
         text = re.sub(r"\\(?:boxed|fbox)\s*\{", "", text)
     text = re.sub(r"\\?[$\"]|\\[()\[\]](?![0-9])|\*\*$|^\*\*", " ", text.translate(_SIGNS)).strip().rstrip(".")
+    text = _joined(text)
     for pattern, new in _REWRITES:
         text = pattern.sub(new, text)
+    text = _CHOOSE.sub(_chosen, text)
+    text = _CHOOSE_RAISED.sub(r"\\binom{\1}{\2}", text)
+    text = _any_integer(text)
     text = _CYCLE.sub(_fraction, text)
     if _TRIGONOMETRY.search(text):
         text = re.sub(
@@ -107,6 +123,37 @@ def standard(text: str) -> str:
         text = f"{upper}, {re.sub('^[^=]*=', '', lower)}"
         text = re.sub("^ *[A-Za-z] *=", "", text)
     return text
+
+
+def _joined(text: str) -> str:
+    """Relations with "and" or "or" between them, as logic."""
+    parts = _BETWEEN.split(text)
+    if len(parts) == 1 or not all(re.search(_RELATION, part) for part in parts[::3]):
+        return text
+    words = [one or other for one, other in zip(parts[1::3], parts[2::3], strict=True)]
+    signs = [{"and": r" \wedge ", "or": r" \vee "}[word] for word in words] + [""]
+    return "".join(part.rstrip(" ,") + sign for part, sign in zip(parts[::3], signs, strict=True))
+
+
+def _chosen(match: re.Match[str]) -> str:
+    n, r = match[1] or match[2], match[4] or match[5]
+    chosen = rf"\binom{{{n}}}{{{r}}}"
+    return chosen if match[3] == "C" else rf"{chosen} \cdot {r.strip('{} ')}!"
+
+
+def _any_integer(text: str) -> str:
+    """`2n\\pi` and `2m\\pi, m \\in \\mathbb{Z}` with k for the integer, whose name says nothing."""
+    declared = _ANY_INTEGER.search(text)
+    bare = text[: declared.start()] if declared else text
+    names = {declared[1]} if declared else {one or other for one, other in _TURNS.findall(bare)}
+    if len(names) != 1 or (declared and declared[1] not in bare):
+        return text
+    (name,) = names
+    if not declared and set(re.findall(r"(?<![A-Za-z\\])[A-Za-z]", re.sub("^[^=]*=", "", bare))) != names:
+        return text  # an area of n\pi r^2
+    if name != "k" and re.search(r"(?<![A-Za-z\\])k(?![A-Za-z])", bare):
+        return text
+    return re.sub(rf"(?<![A-Za-z\\]){name}(?![A-Za-z])", "k", bare)
 
 
 def _fraction(match: re.Match[str]) -> str:

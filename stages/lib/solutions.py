@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from mpmath import mpc, mpf, polyroots
 from sympy import (
+    Abs,
     And,
     Complement,
-    Dummy,
     Eq,
     FiniteSet,
     Float,
@@ -54,21 +54,21 @@ class Region(NamedTuple):
 
     def boundary(self) -> list[Any]:
         """The places where it does change, in order."""
-        places = _distinct(sorted(self.places))
+        places = distinct(sorted(self.places))
         between = [self.holds(place) for place in _between(places)]
         return [p for p, *held in zip(places, between, between[1:], strict=False) if {*held} != {self.holds(p)}]
 
 
 def same(left: Region, right: Region) -> bool:
     """Whether two regions hold the same numbers."""
-    places = _distinct(sorted([*left.places, *right.places]))
+    places = distinct(sorted([*left.places, *right.places]))
     return all(left.holds(place) == right.holds(place) for place in (*places, *_between(places)))
 
 
 def region(each: Any, name: Symbol | None = None) -> Region | None:
     """The real numbers in a set, or for which a relation holds along a variable; None if that cannot be told."""
     if isinstance(each, Relational):
-        return _half_line(each, name) if name else None
+        return _half_lines(each, name) if name else None
     if isinstance(each, Interval):
         ends = [None if end.is_infinite else _real(end) for end in (each.start, each.end)]
         if any(end is None and not whole.is_infinite for end, whole in zip(ends, (each.start, each.end), strict=True)):
@@ -81,6 +81,8 @@ def region(each: Any, name: Symbol | None = None) -> Region | None:
             ),
             [end for end in ends if end is not None],
         )
+    if isinstance(each, FiniteSet) and any(isinstance(part, Relational | And | Or) for part in each):
+        return _listed(each, name)
     if isinstance(each, FiniteSet):
         points = [_real(point) for point in each]
         return None if None in points else Region(lambda t: any(_close(t, point) for point in points), points)
@@ -96,13 +98,19 @@ def region(each: Any, name: Symbol | None = None) -> Region | None:
     return Region(lambda t: some(part.holds(t) for part in parts), places)
 
 
+def _listed(each: FiniteSet, name: Symbol | None) -> Region | None:
+    """Relations in a list hold together; where nothing is left then, each holds alone (`x < 1, x > 3`)."""
+    both = region(And(*each, evaluate=False), name)
+    return both if both is None or both.boundary() else region(Or(*each, evaluate=False), name)
+
+
 def roots(equation: Eq, name: Symbol) -> list[Any] | None:
     """The different complex roots of an equation along a variable; None if they cannot be told, or there is no end of
     them."""
     found = _quotient(equation.lhs, equation.rhs, name)
     if found is None or not found[0]:
         return None
-    above, below = (_distinct(_zeros(coefficients)) for coefficients in found)
+    above, below = (distinct(_zeros(coefficients)) for coefficients in found)
     return [root for root in above if not any(_close(root, pole) for pole in below)]
 
 
@@ -115,7 +123,11 @@ def _plain(each: Any) -> Any:
     return each.replace(lambda part: isinstance(part, AppliedUndef), lambda part: Symbol(str(part)))
 
 
-def _half_line(relation: Relational, name: Symbol) -> Region | None:
+def _half_lines(relation: Relational, name: Symbol) -> Region | None:
+    if absolute := next(iter(relation.atoms(Abs)), None):
+        (inside,) = absolute.args
+        positive, negative = (relation.xreplace({absolute: value}) for value in (inside, -inside))
+        return region(Or(And(inside >= 0, positive), And(inside < 0, negative)), name)
     found = _quotient(relation.lhs, relation.rhs, name)
     if found is None:
         return None
@@ -147,10 +159,9 @@ def _quotient(left: Any, right: Any, name: Symbol) -> tuple[list[Any], list[Any]
 
 def _coefficients(expression: Any, name: Symbol) -> list[Any] | None:
     """Of a polynomial, constant first; [] of zero. By Newton's divided differences: two that vanish end it."""
-    t = Dummy("t")
-    line = expression.subs(name, t)
-    if not line.has(t):
-        value = formulas.at(line, _names(line), formulas.POINTS[0])
+    names = sorted(map(str, expression.free_symbols))
+    if name not in expression.free_symbols:
+        value = formulas.at(expression, names, formulas.POINTS[0])
         return None if value is None else [value] if value else []
     places: list[Any] = []
     values: list[Any] = []
@@ -158,7 +169,7 @@ def _coefficients(expression: Any, name: Symbol) -> list[Any] | None:
     leading: list[Any] = []
     for step in range(DEGREE + 3):
         place = Float(7 * step, 40) / 5 - Float("1.3", 40)
-        value = formulas.at(line.subs(t, place), _names(line), formulas.POINTS[0])
+        value = formulas.at(expression, names, formulas.POINTS[0], {name: place})
         if value is None:
             return None
         places.append(mpf(place._mpf_))
@@ -172,10 +183,6 @@ def _coefficients(expression: Any, name: Symbol) -> list[Any] | None:
         if step and all(abs(difference) <= ZERO * size for difference in leading[-2:]):
             return _expanded(leading[:-2], places, size)
     return None
-
-
-def _names(expression: Any) -> list[str]:
-    return sorted(map(str, expression.free_symbols))
 
 
 def _expanded(leading: list[Any], places: list[Any], size: Any) -> list[Any]:
@@ -203,7 +210,7 @@ def _value(coefficients: list[Any], t: Any) -> Any:
 
 
 def _real(number: Any) -> Any:
-    value = formulas.at(number, _names(number), formulas.POINTS[0]) if not number.free_symbols else None
+    value = formulas.at(number, [], formulas.POINTS[0]) if not number.free_symbols else None
     return None if value is None or abs(value.imag) > NEAR * abs(value) else value.real
 
 
@@ -211,7 +218,8 @@ def _close(one: Any, other: Any) -> bool:
     return abs(one - other) <= NEAR * max(abs(one), abs(other))
 
 
-def _distinct(found: Iterable[Any]) -> list[Any]:
+def distinct(found: Iterable[Any]) -> list[Any]:
+    """Numbers without those that are one of the others but for noise."""
     kept: list[Any] = []
     for one in found:
         if not any(_close(one, other) for other in kept):
