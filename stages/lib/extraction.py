@@ -33,7 +33,7 @@ _ABSENT = re.compile(  # an answer that there is none, and perhaps why
     r"(?:(?!\b(?:but|however|yet|unless)\b)[^.!?\d\n])*[.!\s]*)",
     re.I | re.S,
 )
-_ABSTAINING = re.compile(r"N/A|\bnone\b|known|determin|can ?not|can['’]t|not enough|insufficient|no answer", re.I)
+_ABSTAINING = re.compile(r"N/A|\bnone\b|known|determin|can ?not|could|can['’]t|not enough|insufficient|no answer", re.I)
 _ANGLED = re.compile(r"<<<(.*?)>>>", re.S)
 _HASHES = re.compile("####")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([0-9]+(?:\.[0-9]+)?|[A-Za-z](?=\s*(?:[$.,;]|\Z))))")  # else a word
@@ -62,6 +62,7 @@ _SENTENCE = re.compile(  # its end; but not after `Dr`, nor between the initials
 )
 _MATH = re.compile(r"\$\$[^$]+\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$|\\\(.{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
+_WORD_FIRST = re.compile("(?!(?:arc)?(?:sin|cos|tan)|sec|csc|cot|log|exp|sqrt)[A-Za-z]{3}")
 _COMMAND = re.compile(r"\\(?:text|mbox|textbf|textit|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
 _LISTED = re.compile(  # between boxes of one list: `and`, `, x =`, `papers and`
     r"(?:[\s$,;&]|\\(?:quad|qquad|,|;|\(|\)|\[|\])|\\(?:text|mbox|textrm)\s*\{\s*,?\s*(?:and|or)\s*\}|\b(?:and|or)\b"
@@ -73,7 +74,7 @@ _LETTER_ALONE = re.compile(r"[(\[]?([A-Za-z])[)\].:,]*")
 _LEADING = re.compile(  # of a statement: `(b) Paris`, `option B`, `B, because`
     r"(?:(?:(?i:either|option|choice|letter)) )?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z](?![\w'’])|[a-z](?=[).:,]|$)))"
 )
-_OPENING = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])(?:[).:,]|$)")
+_OPENING = re.compile(r"(?:(?i:option|choice|letter) )?[(\[]([A-Za-z])[)\]]|([A-Za-z])(?:[).:,]|$)")
 _ITEM = re.compile(r"[(\[]([A-Za-z])[)\]]|(?<![\w'’(])([A-Z])[).](?=\s)")
 _LETTER = re.compile(r"(?<![A-Za-z'’])([A-Z])(?![A-Za-z'’])")
 _ARTICLE = re.compile(r"A(?= +[a-z])|I(?=[ '’]|\.? (?:is|and)\b)")
@@ -242,7 +243,7 @@ def _formula(text: str) -> str | None:
             candidate = _last(candidate)
         elif len(found := _MATH.findall(candidate)) == 1 and not re.search("[0-9]", _MATH.sub("", candidate)):
             candidate = found[0]
-        elif not marked and re.match("[A-Za-z]{3}", candidate) and not re.search(r"[=^_+*/\\<>()]", candidate):
+        elif not marked and _WORD_FIRST.match(candidate) and not re.search(r"[=^_+*/\\<>()]", candidate):
             candidate = _last(candidate) or candidate if len(numerals.tokens(candidate)) == 1 else candidate
         if candidate:
             return candidate
@@ -302,7 +303,12 @@ def _letter(candidate: str) -> str | None:
 
 
 def _letters(text: str) -> list[str]:
-    return [match[1] for match in _LETTER.finditer(text) if not _ARTICLE.match(text, match.start())]
+    return [
+        match[1]
+        for match in _LETTER.finditer(text)
+        if not _ARTICLE.match(text, match.start())
+        and not _DENIED.search(text[max(0, match.start() - 40) : match.start()])
+    ]
 
 
 def _bare(text: str) -> str:

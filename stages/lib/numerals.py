@@ -206,7 +206,7 @@ def last(text: str) -> str | None:
     return found[-1][1] if found and not _open(text, found) else None
 
 
-_DENIED = re.compile(r"(?:\b(?:not|never)(?: equal to)?|n['’]t(?: be)?) *\$?$")
+_DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)(?: equal to)?|n['’]t(?: be)?) *\$?$")
 _OFFERED = re.compile(
     r"[0-9][^0-9.!?\n]{0,20}\bor\b[ $(]*$|\bbetween [^0-9.!?\n]{0,3}[0-9.,]+[^0-9.!?\n]{0,20}\band\b[ $(]*$"
 )
