@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stages.lib import answers, latex
+from stages.lib import answers, latex, workers
 from stages.lib.answers import equal, equal_many, extract, group
 from stages.lib.errors import UserError
 
@@ -22,12 +22,12 @@ TYPES = [None, *answers.TYPES]
 @pytest.fixture
 def impatient(monkeypatch):
     """Workers with one second of processor time, in a pool of their own."""
-    monkeypatch.setattr(latex, "SECONDS", 1.0)
-    monkeypatch.setattr(latex, "_idle", [])
-    monkeypatch.setattr(latex, "_deadly", set())
+    monkeypatch.setattr(workers, "SECONDS", 1.0)
+    monkeypatch.setattr(workers, "idle", [])
+    monkeypatch.setattr(workers, "deadly", set())
     yield
-    for worker in latex._idle:
-        latex._end(worker)
+    for worker in workers.idle:
+        workers._end(worker)
 
 
 def test_what_takes_for_ever_is_different_and_asked_once(impatient):
@@ -36,7 +36,7 @@ def test_what_takes_for_ever_is_different_and_asked_once(impatient):
     start = time.process_time()
     assert group([tower, "x", "y", tower, *(f"{n}x" for n in range(30))], "latex")[:4] == [0, 1, 2, 0]
     assert time.process_time() - start < 1
-    assert latex._deadly == {tower}
+    assert workers.deadly == {tower}
 
 
 SLOW = [r"\prod_{k=1}^{10^6} k", r"\binom{10^9}{5\cdot10^8}", "7^{7^{7^{7^7}}}", r"\sum_{k=1}^{10^7} \frac{1}{k}"]
@@ -48,10 +48,10 @@ def test_the_worst_pair_and_a_large_pool_are_quick():
         start = time.process_time()
         before = time.perf_counter()
         equal(text, "7", "latex")
-        assert time.perf_counter() - before < 3 * latex.SECONDS and time.process_time() - start < 1
+        assert time.perf_counter() - before < 3 * workers.SECONDS and time.process_time() - start < 1
     formulas = [rf"\frac{{x+{n}}}{{{n}x+1}}" for n in range(2, 66)] + [r"\frac{2x+4}{4x+2}"]
     assert group(formulas, "latex") == [*range(64), 0]
-    assert len(list(answers._candidates(formulas))) == 1  # of 2,080 pairs
+    assert len(list(latex.candidates(formulas))) == 1  # of 2,080 pairs
 
 
 HUGE = 10_000_000
@@ -87,7 +87,7 @@ def test_threads_get_the_right_answers():
 
 
 def _forked(queue):
-    queue.put((latex.same_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in latex._idle]))
+    queue.put((latex.same_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in workers.idle]))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -97,16 +97,16 @@ def test_a_child_process_has_workers_of_its_own(method):
     queue = context.Queue()
     child = context.Process(target=_forked, args=(queue,))
     child.start()
-    found, workers = queue.get(timeout=120)
+    found, theirs = queue.get(timeout=120)
     child.join()
     assert found == [True, False]
-    assert workers and {worker.pid for worker in latex._idle}.isdisjoint(workers)
+    assert theirs and {worker.pid for worker in workers.idle}.isdisjoint(theirs)
     assert latex.same("a+d", "d+a")
 
 
 def test_workers_that_were_killed_are_replaced():
-    latex._idle.extend(latex._start() for _ in range(3))
-    for worker in latex._idle:
+    workers.idle.extend(workers._start() for _ in range(3))
+    for worker in workers.idle:
         worker.kill()
         worker.poll = lambda: None  # its end has not been noticed yet
     assert latex.same("b+d", "d+b")
@@ -114,13 +114,13 @@ def test_workers_that_were_killed_are_replaced():
 
 PARENT = """
 import os, sys, threading
-from stages.lib import latex
-latex.SECONDS = 5.0
+from stages.lib import latex, workers
+workers.SECONDS = 5.0
 assert latex.same("a+b", "b+a")
 busy = threading.Thread(target=latex.same, args=("9^{9^{9^9}}", "2"))
 if sys.argv[1] == "busy":
     busy.start()
-print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f equality.py").read().split()), flush=True)
+print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f lib.equality").read().split()), flush=True)
 sys.stdin.read()
 """
 
@@ -139,7 +139,7 @@ def test_no_worker_outlives_a_killed_parent(state):
 
 
 def test_a_worker_that_cannot_start_is_a_clear_error(monkeypatch):
-    monkeypatch.setattr(latex, "_idle", [])
+    monkeypatch.setattr(workers, "idle", [])
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     with pytest.raises(UserError, match="math-verify"):
         latex.same("q+r", "r+q")

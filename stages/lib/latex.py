@@ -1,11 +1,6 @@
 r"""LaTeX answers: are two expressions mathematically the same? Math-Verify decides, in worker processes.
 
-Parsing and simplifying an expression can take for ever (`9^{9^{9^9}}`) inside C code that no Python exception
-interrupts, and Math-Verify's own timeout is SIGALRM, which fails in threads. So the question goes to a child process
-(stages/lib/equality.py), one line of JSON each way. A worker that exceeds its processor time is ended by the kernel
-(ITIMER_PROF with the default action: processor time, not wall-clock time, so that a busy machine gives the same answers
-as an idle one) and replaced. Its pair counts as different, and so does every pair with the expression that it died of,
-if it was one. A worker ends with its parent, however that ended.
+An expression that takes a worker too long equals nothing (stages/lib/workers.py).
 
 `standard` turns what people and chat models write (`6√2`, `sqrt(3)/2`, `x**2`, `sin 30°`) into the LaTeX that Math-Verify
 reads. Degrees count in the argument of a trigonometric function and are a unit elsewhere; `a ± b` is both values.
@@ -16,29 +11,24 @@ Source: Math-Verify 0.9 (github.com/huggingface/Math-Verify). Its `verify(gold, 
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
-import select
-import signal
-import subprocess
-import sys
-import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TypeVar
 
-from stages.lib import cores, equality
+from stages.lib import cores, workers
+from stages.lib.fingerprints import Fingerprint, may_equal
 
-SECONDS = 2.0  # processor time for one comparison
-PATIENCE = 120.0  # wall-clock time after which a worker is taken for dead
 LONGEST = 20_000  # characters; of a longer text the end is read, where answers are
 CHUNK = 32
 REMEMBERED = 1 << 16
 
 Pair = tuple[str, str]
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+_known: OrderedDict[Pair, bool] = OrderedDict()
 
 _INVISIBLE = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[,;:! ]|\\quad(?![A-Za-z])|~")
 _UPRIGHT = re.compile(r"\\(?:text|mbox|mathrm|textrm|operatorname)\s*\{([^{}]*)\}")
@@ -88,6 +78,18 @@ _REWRITES = [
     ),
     (_ARRAY, r"\\begin{pmatrix}\1\\end{pmatrix}"),
 ]
+_COUNT = r"(\{\s*[0-9]{1,3}\s*\}|[0-9])"
+_CHOOSE = re.compile(  # {}_5C_2, ^5P_2, 5C2
+    rf"(?:(?:\{{\s*\}})?[_^]{_COUNT}|(?<![\w.])([0-9]{{1,3}}))\s*([CP])(?:_{_COUNT}|([0-9]{{1,3}})(?![\w.]))"
+)
+_CHOOSE_RAISED = re.compile(rf"(?<![A-Za-z0-9}}\\])C_{_COUNT}\s*\^\s*{_COUNT}")
+_ANY_INTEGER = re.compile(  # of a name, at the end
+    r"[\s,;(]*(?:\\(?:text|mbox)\s*\{\s*,?\s*(?:where|for|with)?\s*\}|where|for|with)?[\s,;(]*([A-Za-z])\s*"
+    r"(?:\\in\s*(?:\\mathbb\s*\{?\s*Z\s*\}?|\\Z|Z)|\s(?:is\s+)?an(?:y)?\s+integer)\s*\)?\s*$"
+)
+_TURNS = re.compile(r"(?<![A-Za-z\\])([kmn])\s*\\pi(?![a-z])|\\pi\s*([kmn])(?![A-Za-z])")
+_RELATION = r"[<>]|\\(?:[lg]eq?|ne)(?![a-z])"
+_BETWEEN = re.compile(r"\\(?:text|mbox|textrm)\s*\{\s*,?\s*(and|or)\s*\}|(?<![A-Za-z\\])(and|or)(?![A-Za-z])")
 _INDEXED = re.compile(r"^\s*[A-Za-z]_(?:\{[^{}]*\}|[A-Za-z0-9])\s*=(?!.*=)")
 _CYCLE = re.compile(r"([0-9]*)\.([0-9]*)\\(?:overline|bar|dot)\s*\{\s*([0-9]+)\s*\}")
 _ADDED = re.compile(r"\\(?:pm|mp)(?![a-z])")
@@ -102,8 +104,12 @@ def standard(text: str) -> str:
     if text.count("{") != text.count("}"):
         text = re.sub(r"\\(?:boxed|fbox)\s*\{", "", text)
     text = re.sub(r"\\?[$\"]|\\[()\[\]](?![0-9])|\*\*$|^\*\*", " ", text.translate(_SIGNS)).strip().rstrip(".")
+    text = _joined(text)
     for pattern, new in _REWRITES:
         text = pattern.sub(new, text)
+    text = _CHOOSE.sub(_chosen, text)
+    text = _CHOOSE_RAISED.sub(r"\\binom{\1}{\2}", text)
+    text = _any_integer(text)
     text = _CYCLE.sub(_fraction, text)
     if _TRIGONOMETRY.search(text):
         text = re.sub(
@@ -117,6 +123,37 @@ def standard(text: str) -> str:
         text = f"{upper}, {re.sub('^[^=]*=', '', lower)}"
         text = re.sub("^ *[A-Za-z] *=", "", text)
     return text
+
+
+def _joined(text: str) -> str:
+    """Relations with "and" or "or" between them, as logic."""
+    parts = _BETWEEN.split(text)
+    if len(parts) == 1 or not all(re.search(_RELATION, part) for part in parts[::3]):
+        return text
+    words = [one or other for one, other in zip(parts[1::3], parts[2::3], strict=True)]
+    signs = [{"and": r" \wedge ", "or": r" \vee "}[word] for word in words] + [""]
+    return "".join(part.rstrip(" ,") + sign for part, sign in zip(parts[::3], signs, strict=True))
+
+
+def _chosen(match: re.Match[str]) -> str:
+    n, r = match[1] or match[2], match[4] or match[5]
+    chosen = rf"\binom{{{n}}}{{{r}}}"
+    return chosen if match[3] == "C" else rf"{chosen} \cdot {r.strip('{} ')}!"
+
+
+def _any_integer(text: str) -> str:
+    """`2n\\pi` and `2m\\pi, m \\in \\mathbb{Z}` with k for the integer, whose name says nothing."""
+    declared = _ANY_INTEGER.search(text)
+    bare = text[: declared.start()] if declared else text
+    names = {declared[1]} if declared else {one or other for one, other in _TURNS.findall(bare)}
+    if len(names) != 1 or (declared and declared[1] not in bare):
+        return text
+    (name,) = names
+    if not declared and set(re.findall(r"(?<![A-Za-z\\])[A-Za-z]", re.sub("^[^=]*=", "", bare))) != names:
+        return text  # an area of n\pi r^2
+    if name != "k" and re.search(r"(?<![A-Za-z\\])k(?![A-Za-z])", bare):
+        return text
+    return re.sub(rf"(?<![A-Za-z\\]){name}(?![A-Za-z])", "k", bare)
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -145,122 +182,33 @@ def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
     ends = [(standard(left[-LONGEST:]), standard(right[-LONGEST:])) for left, right in pairs]
     keys = [(left, right) if left < right else (right, left) for left, right in ends]
     wanted = [key for key in dict.fromkeys(keys) if key not in _known]
-    chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
-    found = dict(zip(wanted, (answer for answers in _each(_compare, chunks) for answer in answers), strict=True))
+    found = dict(zip(wanted, _each(lambda pair: bool(workers.ask(*pair)), wanted), strict=True))
     results = [found[key] if key in found else _known[key] for key in keys]
-    with _lock:
+    with workers.lock:
         _known.update((key, answer) for key, answer in found.items() if len(key[0]) + len(key[1]) < 2000)
         while len(_known) > REMEMBERED:
             _known.popitem(last=False)
     return results
 
 
-def values(texts: Sequence[str]) -> list[float | None]:
-    """A fingerprint of each expression: equal ones have almost the same; None where there is none."""
-    wanted = [standard(text[-LONGEST:]) for text in texts]
-    chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
-    return [value for found in _each(_values, chunks) for value in found]
+def candidates(texts: Sequence[str]) -> Iterator[Pair]:
+    """The pairs of expressions that may be the same: all others have fingerprints that differ."""
+    found = _each(_fingerprints, [standard(text[-LONGEST:]) for text in texts])
+    for i, (ours, one) in enumerate(zip(found, texts, strict=True)):
+        for theirs, other in zip(found[:i], texts[:i], strict=True):
+            if may_equal(ours, theirs):
+                yield one, other
 
 
-def _values(texts: list[str]) -> list[float | None]:
-    return [None if text in _deadly else _asked(text) for text in texts]
+def _fingerprints(text: str) -> list[Fingerprint] | None:
+    found = workers.ask(text)
+    return found if found is not None or text not in workers.deadly else []
 
 
-def _each(function: Any, chunks: list[Any]) -> list[Any]:
-    workers = min(len(chunks), cores.share())
-    if workers <= 1:
-        return [function(chunk) for chunk in chunks]
-    with ThreadPoolExecutor(workers) as threads:
-        return list(threads.map(function, chunks))
-
-
-# Idle workers wait in `_idle`; whoever asks takes one, or starts one, and puts it back.
-
-_lock = threading.Lock()
-_idle: list[subprocess.Popen[bytes]] = []
-_known: OrderedDict[Pair, bool] = OrderedDict()
-_deadly: set[str] = set()
-
-
-def _after_fork() -> None:
-    """A forked child must not talk to its parent's workers."""
-    global _lock
-    _lock = threading.Lock()
-    _abandoned.extend(_idle)
-    _idle.clear()
-
-
-_abandoned: list[Any] = []  # keeps Popen's finaliser from waiting for another process's child
-os.register_at_fork(after_in_child=_after_fork)
-
-
-def _compare(pairs: list[Pair]) -> list[bool]:
-    return [left not in _deadly and right not in _deadly and bool(_asked(left, right)) for left, right in pairs]
-
-
-def _asked(*question: str) -> Any:
-    """A worker's answer; None if it died of the question. Raises UserError if workers cannot start."""
-    for worker in (_take(), None):
-        worker = worker or _start()  # the second is new: whoever ended one idle worker may have ended all
-        line = b""
-        try:
-            line = _ask(worker, question)
-        finally:  # after an interrupt the worker's next answer would be the wrong one
-            if not line.endswith(b"\n"):
-                _end(worker)
-        if line.endswith(b"\n"):
-            with _lock:
-                _idle.append(worker)
-            return json.loads(line)
-        if worker.returncode > 0:
-            from stages.lib.errors import UserError
-
-            raise UserError("formulas cannot be compared: math-verify does not import; run `make setup`")
-        if worker.returncode not in (-signal.SIGKILL, -signal.SIGTERM):
-            _deadly.update(question[len(line) : len(line) + 1])  # it writes a blank for each one it survives
-            break
-        # Ended from outside, which says nothing about the question: ask once more.
-    return None
-
-
-def _take() -> subprocess.Popen[bytes]:
-    with _lock:
-        while _idle:
-            worker = _idle.pop()
-            if worker.poll() is None:
-                return worker
-    return _start()
-
-
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-P", os.path.abspath(equality.__file__), str(os.getpid()), str(SECONDS)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _ask(worker: subprocess.Popen[bytes], question: tuple[str, ...]) -> bytes:
-    """The worker's line; one that does not end if it died of the question."""
-    try:
-        worker.stdin.write(json.dumps(question).encode() + b"\n")  # ASCII: any string survives, lone surrogates too
-        worker.stdin.flush()
-    except OSError:
-        return b""
-    ready, line = select.poll(), b""
-    ready.register(worker.stdout, select.POLLIN)
-    while ready.poll(PATIENCE * 1000):
-        block = os.read(worker.stdout.fileno(), 1 << 12)
-        line += block
-        if not block or line.endswith(b"\n"):
-            break
-    return line
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    worker.kill()
-    worker.wait()
-    with contextlib.suppress(OSError):
-        worker.stdin.close()
-    worker.stdout.close()
+def _each(ask: Callable[[Question], Answer], questions: Sequence[Question]) -> list[Answer]:
+    """The answers, from as many workers as this process has processors to itself."""
+    threads = min(-(-len(questions) // CHUNK), cores.share())
+    if threads <= 1:
+        return [ask(question) for question in questions]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(ask, questions))

@@ -87,11 +87,13 @@ _WHOLE = re.compile(
     rf" ?[{_MONEY}]?(?P<unit>{_UNIT})?"
 )
 
+# A minus in words; after anything else it may be the operation: `10 minus 7`.
+_MINUS = r"(?i:(?<![\w-])negative|(?:\A|(?<=[=:(])|(?<=[=:(] )|(?<=\bis )|(?<=\bwas )|(?<=\bequals ))minus)"
 # In a sentence: no space between thousands there, and not inside a word.
 _PLAIN = r"(?:[0-9]+(?:[,.:'’_][0-9]+)*|\.[0-9]+)"
 _TOKEN = re.compile(
-    rf"(?:(?<![\w)\]}}])-)?\\[dtc]?frac\{{-?{_PLAIN}\}}\{{-?{_PLAIN}\}}"
-    rf"|(?:(?<![\w)\]}}])- ?)?(?:\\?[{_MONEY}])?(?<![A-Za-z0-9_\\^])(?<!\^\{{)(?<!\^\{{-)(?<!\^-)-?"
+    rf"(?:{_MINUS} )?(?:(?<![\w)\]}}])-)?\\[dtc]?frac\{{-?{_PLAIN}\}}\{{-?{_PLAIN}\}}"
+    rf"|(?:{_MINUS} )?(?:(?<![\w)\]}}])- ?)?(?:\\?[{_MONEY}])?(?<![A-Za-z0-9_\\^])(?<!\^\{{)(?<!\^\{{-)(?<!\^-)-?"
     rf"(?:[0-9]+ +[0-9]+/[0-9]+|{_PLAIN}(?: ?/ ?{_PLAIN})?)(?![0-9^]|[.,][0-9])"
     rf"(?:(?:[eE]| ?(?:\*|×|\\times|\\cdot) ?10\^\{{?)-?[0-9]+\}}?)?(?:(?:{'|'.join(_SUFFIX)})\b)?"
     rf"(?: ?\\?%| (?:percent|{'|'.join(_SCALE)})s?\b)?"
@@ -180,7 +182,8 @@ def _tidied(text: str) -> str:
     if "\\" in text or "~" in text or "{" in text:
         for pattern, new in _REWRITES:
             text = pattern.sub(new, text)
-    return " ".join(text.lstrip("=≈").rstrip(".,;:").split())
+    text = " ".join(text.lstrip("=≈").rstrip(".,;:").split())
+    return re.sub(rf"^{_MINUS} (?=[{_MONEY}]?[0-9.])", "-", text)
 
 
 def tokens(text: str) -> list[tuple[int, str]]:
@@ -203,7 +206,7 @@ def last(text: str) -> str | None:
     return found[-1][1] if found and not _open(text, found) else None
 
 
-_DENIED = re.compile(r"(?:\b(?:not|never)(?: equal to)?|n['’]t(?: be)?) *\$?$")
+_DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)(?: equal to)?|n['’]t(?: be)?) *\$?$")
 _OFFERED = re.compile(
     r"[0-9][^0-9.!?\n]{0,20}\bor\b[ $(]*$|\bbetween [^0-9.!?\n]{0,3}[0-9.,]+[^0-9.!?\n]{0,20}\band\b[ $(]*$"
 )
