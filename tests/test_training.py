@@ -9,6 +9,7 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils.checkpoint import checkpoint
 
 from stages.lib import packing, sharding, training
 from stages.lib.errors import UserError
@@ -138,7 +139,13 @@ def test_a_loss_that_explodes_is_told(tmp_path):
 
 @pytest.mark.parametrize("name", ["lfm2", "qwen2"])
 def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
-    found = {}
+    found, places = {}, []
+
+    def counted(loss, hidden, ids, **how):
+        places.append(len(ids))
+        return checkpoint(loss, hidden, ids, **how)
+
+    monkeypatch.setattr(training, "checkpoint", counted)
     for logits in (2**28, 700):  # 7 places of a vocabulary of 100
         monkeypatch.setattr(training, "LOGITS", logits)
         losses = training.Losses(tiny.model(name), torch.nn.Linear(32, 1, bias=False))
@@ -146,6 +153,7 @@ def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
         sums = losses(packing.collate(trainee.examples(5)))
         sum(sums).backward()
         found[logits] = [*sums, *(p.grad for p in losses.parameters())]
+    assert len(places) > 5 and max(places) == 7 and sum(places) == sum(sum(e.lm[1:]) for e in trainee.examples(5))
     for whole, parts in zip(*found.values(), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-5)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.lib.errors import UserError
-from stages.lib.terminal import size
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 LOGITS = 5  # float32 copies of a row's logits while its next token is drawn: as made, joined, and as probabilities
+GB = 2**30
 SHARE = 0.8  # of the free memory, to be asked for: scores of attention, and stores that grow by copying, need the rest
 
 
@@ -48,14 +48,11 @@ def limit_rows(model: PreTrainedModel, rows: int, tokens: int, least: int) -> in
     most = int(SHARE * room) // each // least * least
     if most >= rows:
         return rows
+    few = rows if most else least
+    found = f"{few} samples of up to {tokens} tokens take {few * each / GB:.2f} GB, and {room / GB:.2f} GB are free"
     if not most:
         raise UserError(
-            f"{model.device}: {least} samples of up to {tokens} tokens take {size(least * each)} and {size(room)} are "
-            f"free; lower max_new_tokens, choose a half-precision dtype, or stop what else runs there"
+            f"{model.device}: {found}; lower max_new_tokens, choose a half-precision dtype, or stop what else runs there"
         )
-    print(
-        f"drawing {most} samples at a time on {model.device}: {rows} of up to {tokens} tokens would take "
-        f"{size(rows * each)} and {size(room)} are free",
-        file=sys.stderr,
-    )
+    print(f"{model.device}: {found}; drawing {most} at a time", file=sys.stderr)
     return most
