@@ -146,9 +146,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             with files.replacing_dir(run.out / "model") as folder:
                 shutil.copytree(base, folder, dirs_exist_ok=True)
             files.write_text(run.out / "history.csv", "")
-        return {"examples": 0, "steps": 0, "epoch": 0} | measure(
-            run, "as-it-comes", NativeEngine(model.to(state.device), run.params.rows), encoder, sets["dev"]
-        )
+        engine = NativeEngine(model.to(state.device), run.params.rows)
+        with training.autocast(model, run.params.precision):
+            return {"examples": 0, "steps": 0, "epoch": 0} | measure(run, "as-it-comes", engine, encoder, sets["dev"])
 
     worked = [problem for problem in sets["train"] if gold.steps(problem)]
     if not worked:

@@ -26,6 +26,8 @@ from stages.lib.execution import Execution, run
 from stages.lib.optimisation import Optimisation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stages.lib.encoding import Encoder
     from stages.lib.generative import GenerativeVerifier, Judgement, Mode
     from stages.lib.packing import Example
@@ -185,9 +187,11 @@ def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pool
     """Every pool judged, the problems dealt round the processes; finished ones are kept, so that a killed run goes on."""
     from stages.lib import parts
     from stages.lib.generative import Judgement
+    from stages.lib.training import autocast
 
-    def work(mine: list[Any]) -> Any:
-        return run.progress(verifier.judge_many(mine), len(mine), name)
+    def work(mine: list[Any]) -> Iterator[list[Judgement]]:
+        with autocast(verifier.model, run.params.precision):
+            yield from run.progress(verifier.judge_many(mine), len(mine), name)
 
     found = parts.shared(run, name, pools, work, Judgement, lambda pool: pool[0].id)
     run.count(tokens=sum(one.tokens for judged in found.values() for one in judged if not one.repeated))

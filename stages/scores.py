@@ -185,6 +185,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     prompt = Prompt.read(run.data("generator", "prompt.json"))
     state = parts.joined(run)
     names, samples = run.params.verifiers, {}
+    models.check_card(state.device, run.params.dtype, "scores.dtype: float32")
     folders = {name: folder(run, name) for name in names}  # what is missing is told before anything is scored
     for split in sets.SCORED:
         samples[split] = records.by_problem(records.read_samples(run.data("samples", f"{split}.parquet")))

@@ -221,7 +221,7 @@ class GenerativeVerifier:
         found = [0.0] * len(rows)
         for part, hidden in continuations.hidden_states(self.model, rows[0][:start], [ids[start:] for ids in rows]):
             last = torch.tensor([len(rows[i]) - start - 1 for i in part], device=hidden.device)
-            odds = self._head(hidden[torch.arange(len(part), device=hidden.device), last])[:, 0].double()
+            odds = heads.read(self._head, hidden[torch.arange(len(part), device=hidden.device), last]).double()
             for i, own in zip(part, odds.tolist(), strict=True):
                 found[i] = sigmoid(own)
         return [(yes, len(ids) - start) for yes, ids in zip(found, rows, strict=True)]
