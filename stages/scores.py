@@ -76,9 +76,10 @@ class Params(Strict):
     @model_validator(mode="after")
     def _known(self) -> Params:
         for name in self.published:
-            if name in OWN or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            if name in OWN or name.startswith("likelihood") or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(
-                    f"published {name!r}: a name has small letters, digits and _, and is none of {', '.join(OWN)}"
+                    f"published {name!r}: a name has small letters, digits and _, does not begin with likelihood, and is "
+                    f"none of {', '.join(OWN)}"
                 )
         known = [*OWN, *self.published]
         for name in self.verifiers:

@@ -14,7 +14,7 @@ Ids are concatenated, never a joined string tokenised, so that the number of sco
 know no end of a solution; what was cut off scores 0, as in every vote. Weights are read from safetensors only. Heads are
 read in float32 whatever the model is in.
 
-Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16 and about 1 GB more for a batch of 8 solutions of 2,000 tokens: one GPU of
+By its sizes Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16, and 2 GB more for 8 solutions of 2,000 tokens: one GPU of
 24 GB. In float32 it takes 30.5 GB; a CPU needs about 15 GFLOP a token. ProcessBench with it:
 
     python -m stages processbench gsm8k.json math.json --model Qwen/Qwen2.5-Math-PRM-7B --revision <commit> \\
