@@ -22,7 +22,8 @@ def a_number(draw: Draw) -> tuple[list[str], Fraction]:
     ]
     if bottom == 1:
         ways = [f"{sign}{top}.0", f"${sign}{top}$", f"{sign}{top:,}", f"{sign}{top:,}".replace(",", "{,}"),
-                f"{sign}{top:_}", rf"\boxed{{{sign}{top}}}", f"#### {sign}{top}", f"{sign.replace('-', '−')}{top}"]  # fmt: skip
+                f"{sign}{top:_}", rf"\boxed{{{sign}{top}}}", f"#### {sign}{top}",
+                f"{sign.replace('-', '−')}{top}"]  # fmt: skip
     elif bottom in (2, 4, 5, 8):
         ways += [f"{float(value)}", f"{float(value)}0"]
     return [*ways, *([f"minus {top}/{bottom}", f"negative {top}/{bottom}"] if sign else [])], value
@@ -31,7 +32,8 @@ def a_number(draw: Draw) -> tuple[list[str], Fraction]:
 def a_surd(draw: Draw) -> tuple[list[str], object]:
     a, b, c = draw.randint(2, 4), draw.choice([2, 3]), draw.randint(2, 3)
     ways = [rf"\frac{{{a}\sqrt{{{b}}}}}{{{c}}}", f"{a}√{b}/{c}", f"{a}*sqrt({b})/{c}", rf"\frac{{{a}}}{{{c}}}\sqrt{b}",
-            rf"\sqrt{{\frac{{{a * a * b}}}{{{c * c}}}}}", rf"\dfrac{{{a * b}}}{{{c}\sqrt{b}}}", f"{a}({b})^(1/2)/{c}"]  # fmt: skip
+            rf"\sqrt{{\frac{{{a * a * b}}}{{{c * c}}}}}", rf"\dfrac{{{a * b}}}{{{c}\sqrt{b}}}",
+            f"{a}({b})^(1/2)/{c}"]  # fmt: skip
     return ways, sympy.Rational(a, c) * sympy.sqrt(b)
 
 

@@ -48,7 +48,7 @@ def test_the_worst_pair_and_a_large_pool_are_quick():
         start = time.process_time()
         before = time.perf_counter()
         equal(text, "7", "latex")
-        assert time.perf_counter() - before < 3 * workers.SECONDS and time.process_time() - start < 1
+        assert time.perf_counter() - before < 6 * workers.SECONDS and time.process_time() - start < 1
     formulas = [rf"\frac{{x+{n}}}{{{n}x+1}}" for n in range(2, 66)] + [r"\frac{2x+4}{4x+2}"]
     assert group(formulas, "latex") == [*range(64), 0]
     assert len(list(latex.candidates(formulas))) == 1  # of 2,080 pairs

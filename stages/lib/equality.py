@@ -182,6 +182,8 @@ def _same_equation(left: Any, right: Any) -> bool | None:
     ratio = pairs[0][0] / pairs[0][1]
     if ratio and all(abs(a - ratio * b) <= 1e-12 * abs(a) for a, b in pairs):
         return True
+    if len(names) == 1 and (found := solutions.same_roots(left, right)) is not None:
+        return found
     return None
 
 

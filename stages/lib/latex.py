@@ -103,7 +103,8 @@ def standard(text: str) -> str:
         text = re.sub(r"\\{2}(?=[a-z]{2})", r"\\", text)
     if text.count("{") != text.count("}"):
         text = re.sub(r"\\(?:boxed|fbox)\s*\{", "", text)
-    text = re.sub(r"\\?[$\"]|\\[()\[\]](?![0-9])|\*\*$|^\*\*", " ", text.translate(_SIGNS)).strip().rstrip(".")
+    text = re.sub(r"\\?[$\"]|\\[()\[\]](?![0-9])|\*\*$|^\*\*", " ", text.translate(_SIGNS)).strip()
+    text = re.sub(r"(?<!\\right)\.+$", "", text)
     text = _joined(text)
     for pattern, new in _REWRITES:
         text = pattern.sub(new, text)
@@ -122,7 +123,7 @@ def standard(text: str) -> str:
         lower = _ADDED.sub(lambda match: "-" if match[0] == r"\pm" else "+", text)
         text = f"{upper}, {re.sub('^[^=]*=', '', lower)}"
         text = re.sub("^ *[A-Za-z] *=", "", text)
-    return text
+    return text.strip()
 
 
 def _joined(text: str) -> str:
@@ -181,8 +182,10 @@ def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
     """`same` for each pair, over as many workers as this process has processors to itself."""
     ends = [(standard(left[-LONGEST:]), standard(right[-LONGEST:])) for left, right in pairs]
     keys = [(left, right) if left < right else (right, left) for left, right in ends]
-    wanted = [key for key in dict.fromkeys(keys) if key not in _known]
-    found = dict(zip(wanted, _each(lambda pair: bool(workers.ask(*pair)), wanted), strict=True))
+    wanted = [(left, right) for left, right in dict.fromkeys(keys) if (left, right) not in _known and left != right]
+    found = {key: True for key in keys if key[0] == key[1]} | dict(
+        zip(wanted, _each(lambda pair: bool(workers.ask(*pair)), wanted), strict=True)
+    )
     results = [found[key] if key in found else _known[key] for key in keys]
     with workers.lock:
         _known.update((key, answer) for key, answer in found.items() if len(key[0]) + len(key[1]) < 2000)
@@ -193,10 +196,11 @@ def same_many(pairs: Sequence[tuple[str, str]]) -> list[bool]:
 
 def candidates(texts: Sequence[str]) -> Iterator[Pair]:
     """The pairs of expressions that may be the same: all others have fingerprints that differ."""
-    found = _each(_fingerprints, [standard(text[-LONGEST:]) for text in texts])
-    for i, (ours, one) in enumerate(zip(found, texts, strict=True)):
-        for theirs, other in zip(found[:i], texts[:i], strict=True):
-            if may_equal(ours, theirs):
+    written = [standard(text[-LONGEST:]) for text in texts]
+    found = _each(_fingerprints, written)
+    for i, one in enumerate(texts):
+        for j, other in enumerate(texts[:i]):
+            if written[i] == written[j] or may_equal(found[i], found[j]):
                 yield one, other
 
 

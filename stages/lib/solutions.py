@@ -39,6 +39,7 @@ from stages.lib import formulas
 
 DEGREE = 4  # of a polynomial, at most
 ZERO = mpf(10) ** -25  # relative
+DUST = mpf(10) ** -36  # what 40 digits leave of a zero
 NEAR = mpf(10) ** -12  # two places that are one but for floating-point noise; relative
 _TESTS: dict[type, Callable[[int], bool]] = {
     Lt: lambda sign: sign < 0, Le: lambda sign: sign <= 0, Gt: lambda sign: sign > 0, Ge: lambda sign: sign >= 0,
@@ -112,6 +113,15 @@ def roots(equation: Eq, name: Symbol) -> list[Any] | None:
         return None
     above, below = (distinct(_zeros(coefficients)) for coefficients in found)
     return [root for root in above if not any(_close(root, pole) for pole in below)]
+
+
+def same_roots(left: Eq, right: Eq) -> bool | None:
+    """Whether two equations in one variable have the same roots; None if that cannot be told."""
+    (name,) = {*variables(left), *variables(right)}
+    ours, theirs = roots(left, name), roots(right, name)
+    if ours is None or theirs is None:
+        return None
+    return len(ours) == len(theirs) and all(any(_close(root, other) for other in theirs) for root in ours)
 
 
 def variables(each: Any) -> list[Symbol]:
@@ -193,7 +203,7 @@ def _expanded(leading: list[Any], places: list[Any], size: Any) -> list[Any]:
         found[0] += difference
     while found and abs(found[-1]) <= ZERO * size:
         found.pop()
-    return found
+    return [mpf(0) if abs(each) <= DUST * size else each for each in found]
 
 
 def _zeros(coefficients: list[Any]) -> list[Any]:
