@@ -318,6 +318,7 @@ DIFFERENT = [
     ("latex", r"3\pm\sqrt{2}", r"3+\sqrt{2}"),
     ("latex", r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
     ("latex", r"x \equiv 3 \pmod 7", "3"), ("latex", "a=3,b=4", "a=4,b=3"),
+    ("latex", "2a", "2A"), ("latex", r"\frac{a}{\sin A}", r"\frac{A}{\sin a}"), ("latex", "A=2", "a=2"),
     ("latex", "", ""), ("latex", "$$", "$$"), ("latex", r"\text{even}", r"\text{odd}"),
     ("latex", r"\frac13", "0.333333"),
     ("choice", "B", "D"), ("choice", "1", "1"), ("boolean", "yes", "no"), ("boolean", "maybe", "maybe"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from zlib import crc32
@@ -147,6 +148,7 @@ def prepare() -> None:
         return parser
 
     def two_stage(self: Any, text: str) -> Any:
+        self.config = replace(self.config, lowercase_symbols=False)  # an angle A, a side a
         try:
             self.create_parser = fast_parser.__get__(self)
             return parse(self, text)
