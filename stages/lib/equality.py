@@ -53,7 +53,7 @@ from stages.lib.fingerprints import Fingerprint
 from stages.lib.formulas import POINTS, at, valued
 
 MEMORY = 2 << 30  # address space of a worker
-VARIABLES = 3  # of an equation or inequality, that its fingerprint looks along
+VARIABLES = 3  # of an equation or inequality, that its fingerprint tries to look along
 Collection = Tuple | MatrixBase | FiniteSet
 
 
@@ -281,8 +281,8 @@ def _fingerprints(each: Any) -> list[Fingerprint] | None:
             return None if value is None else [*value, *_equation(Eq(first.lhs, last.rhs, evaluate=False))]
         return _equation(each) if isinstance(each, Eq) else [("equation", {})]
     if _is_logic(each) and len(names := solutions.variables(each)) > 1:
-        regions = {str(name): solutions.region(each, name) for name in names[:VARIABLES]}
-        return [("inequality", {name: _sum(found.boundary()) for name, found in regions.items() if found})]
+        found = ((name, solutions.region(each, name)) for name in names[:VARIABLES])
+        return [("inequality", next(({str(name): _sum(one.boundary())} for name, one in found if one), {}))]
     if isinstance(each, Symbol):
         return [(f"word {each.name.lower()}", {})]
     leaves = _leaves(each)
@@ -296,8 +296,8 @@ def _fingerprints(each: Any) -> list[Fingerprint] | None:
 
 
 def _equation(each: Eq) -> list[Fingerprint]:
-    found = {str(name): solutions.roots(each, name) for name in solutions.variables(each)[:VARIABLES]}
-    return [("equation", {name: _sum(roots) for name, roots in found.items() if roots is not None})]
+    found = ((name, solutions.roots(each, name)) for name in solutions.variables(each)[:VARIABLES])
+    return [("equation", next(({str(name): _sum(roots)} for name, roots in found if roots is not None), {}))]
 
 
 def _leaves(each: Any) -> list[Any] | None:
