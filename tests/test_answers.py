@@ -197,7 +197,7 @@ EQUAL = [
     ("latex", r"\frac{1}{7}", "0.14285714285714285"), ("latex", "9:05 a.m.", "9:05 AM"),
     ("latex", "3 cups and 4 mugs", r"3 \text{ cups and } 4 \text{ mugs}"), ("latex", "pq+qr+rp", "rp+pq+qr"),
     ("latex", "5pq+2qr", "2qr+5pq"), ("latex", "720", "6!"), ("latex", "57{cm}", "57"), ("latex", "7√5", r"7\sqrt{5}"),
-    ("latex", "11:30", "11:30 a.m."), ("latex", "9:05", "9:05 PM"), ("latex", "9 pm", "9:00 p.m."),
+    ("latex", "1/7P3", r"\frac{1}{210}"), ("latex", "11:30", "11:30 a.m."), ("latex", "9:05", "9:05 PM"), ("latex", "9 pm", "9:00 p.m."),
     ("latex", "[2,∞)", r"[2,\infty)"), ("latex", "3⁴", "81"), ("latex", "2π/3", r"\frac{2\pi}{3}"),
     ("latex", "y≥4", r"y\ge 4"),
     ("latex", "sqrt(5)/2", r"\frac{\sqrt5}{2}"), ("latex", "(x+3)**2", "x^2 + 6*x + 9"),
