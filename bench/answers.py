@@ -67,6 +67,17 @@ def published(count: int) -> list[Pair]:
     return [(gold, golds[(i + step) % len(golds)]) for step in steps for i, gold in enumerate(golds)][:count]
 
 
+GROUPED = [
+    "x \\ge {n}",
+    "x^2 < {n}",
+    "({n}, -{n})",
+    "y = {n}x + 1",
+    "x^2 + y^2 = {n}",
+    "y = \\sin({n}x)",
+    "\\sqrt{{{n}}}",
+]
+
+
 def processor_seconds() -> float:
     """What this process and its living children have used."""
     import psutil
@@ -109,6 +120,10 @@ def main() -> None:
         cells = (f"{wall:.2f}", f"{len(pairs) / wall:,.0f}", f"{spent:.2f}", f"{len(pairs) / spent:,.0f}")
         table.add_row(name, str(len(pairs)), str(sum(found)), *cells)
     Console().print(table)
+    for form in GROUPED:
+        start = time.perf_counter()
+        answers.group([form.format(n=n) for n in range(2, 66)], "latex")
+        rates[f"group 64 of {form}, wall seconds"] = round(time.perf_counter() - start, 2)
     print(json.dumps(rates))
 
 

@@ -197,6 +197,8 @@ EQUAL = [
     ("latex", r"\frac{1}{7}", "0.14285714285714285"), ("latex", "9:05 a.m.", "9:05 AM"),
     ("latex", "3 cups and 4 mugs", r"3 \text{ cups and } 4 \text{ mugs}"), ("latex", "pq+qr+rp", "rp+pq+qr"),
     ("latex", "5pq+2qr", "2qr+5pq"), ("latex", "720", "6!"), ("latex", "57{cm}", "57"), ("latex", "7√5", r"7\sqrt{5}"),
+    ("latex", "1/7P3", r"\frac{1}{210}"), ("latex", "11:30", "11:30 a.m."),
+    ("latex", "9:05", "9:05 PM"), ("latex", "9 pm", "9:00 p.m."),
     ("latex", "[2,∞)", r"[2,\infty)"), ("latex", "3⁴", "81"), ("latex", "2π/3", r"\frac{2\pi}{3}"),
     ("latex", "y≥4", r"y\ge 4"),
     ("latex", "sqrt(5)/2", r"\frac{\sqrt5}{2}"), ("latex", "(x+3)**2", "x^2 + 6*x + 9"),
@@ -318,6 +320,7 @@ DIFFERENT = [
     ("latex", r"3\pm\sqrt{2}", r"3+\sqrt{2}"),
     ("latex", r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
     ("latex", r"x \equiv 3 \pmod 7", "3"), ("latex", "a=3,b=4", "a=4,b=3"),
+    ("latex", "2a", "2A"), ("latex", r"\frac{a}{\sin A}", r"\frac{A}{\sin a}"), ("latex", "A=2", "a=2"),
     ("latex", "", ""), ("latex", "$$", "$$"), ("latex", r"\text{even}", r"\text{odd}"),
     ("latex", r"\frac13", "0.333333"),
     ("choice", "B", "D"), ("choice", "1", "1"), ("boolean", "yes", "no"), ("boolean", "maybe", "maybe"),
@@ -486,6 +489,13 @@ def test_groups_are_classes_of_equal_answers():
 def test_floating_point_noise_joins_in_any_order():
     for kind in ("number", "latex"):
         assert group(["1/3", "0.3333333333333333", "0.33", "0.33333333333333331"], kind) == [0, 0, 1, 0]
+
+
+def test_every_type_is_grouped():
+    assert group(["yes", "False", "True", "no", "maybe"], "boolean") == [0, 1, 0, 1, -1]
+    assert group(["a = 1", "a=1 # one", "b = 1"], "code") == [0, 0, 1]
+    assert group(["Red.", "red", "blue", "..."], "text") == [0, 0, 1, 2]
+    assert group(["5 km", "5", "1/3", "x"], "integer") == [0, 0, 1, -1]
 
 
 def test_a_percentage_joins_both_its_readings():

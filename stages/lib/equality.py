@@ -53,7 +53,7 @@ from stages.lib.fingerprints import Fingerprint
 from stages.lib.formulas import POINTS, at, valued
 
 MEMORY = 2 << 30  # address space of a worker
-VARIABLES = 3  # of an equation or inequality, that its fingerprint looks along
+VARIABLES = 3  # of an equation or inequality, that its fingerprint tries to look along
 Collection = Tuple | MatrixBase | FiniteSet
 
 
@@ -173,6 +173,8 @@ def _same_equation(left: Any, right: Any) -> bool | None:
         return False
     if not (isinstance(left, Eq) and isinstance(right, Eq)):
         return None
+    if solutions.variables(left) != solutions.variables(right):
+        return False
     ours, theirs = left.lhs - left.rhs, right.lhs - right.rhs
     names = sorted({str(name) for name in ours.free_symbols | theirs.free_symbols})
     pairs = [(at(ours, names, signs), at(theirs, names, signs)) for signs in POINTS]
@@ -259,9 +261,8 @@ def _marks(text: str) -> list[Fingerprint] | None:
     try:
         if rows := formulas.cases(text):
             cells = [_marks(cell) for row in rows for cell in row]
-            if not all(cell and "equation" not in dict(cell) for cell in cells):
-                return [("cases", {})]
-            return [("cases", {"": _sum(_number(*cell[0]) for cell in cells)})]
+            numbers = [_number(cell) for cell in cells]
+            return [("cases", {} if None in numbers else {"": _sum(numbers)})]
         found: list[Fingerprint] = []
         for each in (read := formulas.readings(text)):
             if (marks := _fingerprints(each)) is None:
@@ -280,8 +281,8 @@ def _fingerprints(each: Any) -> list[Fingerprint] | None:
             return None if value is None else [*value, *_equation(Eq(first.lhs, last.rhs, evaluate=False))]
         return _equation(each) if isinstance(each, Eq) else [("equation", {})]
     if _is_logic(each) and len(names := solutions.variables(each)) > 1:
-        regions = {str(name): solutions.region(each, name) for name in names[:VARIABLES]}
-        return [("inequality", {name: _sum(found.boundary()) for name, found in regions.items() if found})]
+        found = ((name, solutions.region(each, name)) for name in names[:VARIABLES])
+        return [("inequality", next(({str(name): _sum(one.boundary())} for name, one in found if one), {}))]
     if isinstance(each, Symbol):
         return [(f"word {each.name.lower()}", {})]
     leaves = _leaves(each)
@@ -295,8 +296,8 @@ def _fingerprints(each: Any) -> list[Fingerprint] | None:
 
 
 def _equation(each: Eq) -> list[Fingerprint]:
-    found = {str(name): solutions.roots(each, name) for name in solutions.variables(each)[:VARIABLES]}
-    return [("equation", {name: _sum(roots) for name, roots in found.items() if roots is not None})]
+    found = ((name, solutions.roots(each, name)) for name in solutions.variables(each)[:VARIABLES])
+    return [("equation", next(({str(name): _sum(roots)} for name, roots in found if roots is not None), {}))]
 
 
 def _leaves(each: Any) -> list[Any] | None:
@@ -319,9 +320,13 @@ def _leaves(each: Any) -> list[Any] | None:
     return None if value is None else [value]
 
 
-def _number(kind: str, marks: dict[str, fingerprints.Mark]) -> Any:
-    """A fingerprint as one number."""
-    return mpc(marks[""][0] if "" in marks else crc32(kind.encode()) % 997)
+def _number(cell: list[Fingerprint] | None) -> Any:
+    """The fingerprint of a cell as one number; of an equation the one of its roots, of a word the word's."""
+    kind, marks = next((each for each in cell or () if each[0] == "equation"), cell[0] if cell else ("", {}))
+    if len(marks) == 1:
+        ((name, mark),) = marks.items()
+        return mpc(mark[0] + crc32(name.encode()) % 997)
+    return mpc(crc32(kind.encode()) % 997) if kind.startswith("word") else None
 
 
 def _sum(leaves: Iterable[Any]) -> tuple[float, float]:

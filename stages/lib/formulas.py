@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from zlib import crc32
@@ -114,12 +115,11 @@ def at(expression: Any, names: list[Any], signs: tuple[int, ...], fixed: dict[Sy
 
     `fixed`: the places of variables that are elsewhere.
     """
-    point = fixed or {}
-    point |= {
+    point = {
         name: signs[names.index(str(name)) % 3]
         * (Float("0.5", 40) + sqrt(Float(2 + 4 * (crc32(str(name).encode()) % 999_983), 40)) % 1)
-        for name in expression.free_symbols - point.keys()
-    }
+        for name in expression.free_symbols - (fixed or {}).keys()
+    } | (fixed or {})
     try:
         value = expression.evalf(40, subs=point, maxn=200)
         real, imaginary = value.as_real_imag()
@@ -132,7 +132,7 @@ def at(expression: Any, names: list[Any], signs: tuple[int, ...], fixed: dict[Sy
 
 
 def prepare() -> None:
-    """Import Math-Verify, silence it, and make its parser five times as fast.
+    """Silence Math-Verify, tell capital letters from small ones, and make its parser five times as fast.
 
     ANTLR's prediction mode SLL gives the same tree as the default, LL, wherever it gives one, but remembers its
     decisions; so it is tried first ("two-stage parsing", as the documentation of ANTLR 4's PredictionMode advises).
@@ -147,6 +147,7 @@ def prepare() -> None:
         return parser
 
     def two_stage(self: Any, text: str) -> Any:
+        self.config = replace(self.config, lowercase_symbols=False)  # an angle A, a side a
         try:
             self.create_parser = fast_parser.__get__(self)
             return parse(self, text)

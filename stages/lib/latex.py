@@ -139,7 +139,7 @@ def _joined(text: str) -> str:
 def _chosen(match: re.Match[str]) -> str:
     n, r = match[1] or match[2], match[4] or match[5]
     chosen = rf"\binom{{{n}}}{{{r}}}"
-    return chosen if match[3] == "C" else rf"{chosen} \cdot {r.strip('{} ')}!"
+    return chosen if match[3] == "C" else rf"({chosen} \cdot {r.strip('{} ')}!)"
 
 
 def _any_integer(text: str) -> str:
