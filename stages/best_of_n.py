@@ -48,7 +48,7 @@ SINGLE = ("greedy", "options")  # ways to give one solution
 class Params(Section):
     draws: int = Field(ge=2, description="random subsets per problem and k, where there is no closed form")
     resamples: int = Field(ge=100, description="bootstrap resamples of the problems")
-    powers: list[Annotated[float, Field(ge=0)]] = Field(
+    powers: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         min_length=1, description="candidates: weight = score ** power, 0 is a plain majority; chosen on dev"
     )
     top_shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(

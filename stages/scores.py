@@ -141,7 +141,7 @@ def load(run: Execution[Params], name: str, path: Path, prompt: Prompt) -> Verif
         return GenerativeVerifier.load(path, asked, dtype)
     model, encoder = models.load_causal_lm(path, dtype), Encoder.load(path, run.data("generator", "prompt.json"))
     if name == "base_genrm":
-        return GenerativeVerifier(name, model, encoder, asked._replace(mode="direct"))
+        return GenerativeVerifier(name, model, encoder, asked, "direct")
     facts = trained_prm(run)  # a head that starts from words reads as they do, until it is trained
     return StepVerifier(name, model, encoder, "words", facts["words"], facts["mark"], facts["aggregation"])
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 def best_of_n(
     pool: Annotated[Path, typer.Argument(help='JSONL: {"problem_id", "gold", "answer_type"?, "scales": {score: '
-                                              'probability, log-probability or logit}, "samples": [{"answer" or '
-                                              '"text", "correct"? (needed for code), "scores": {name: number}}]}')],
+                                              'probability, log-probability or logit}, "samples": [{"answer", or '
+                                              '"text" to extract it from, "correct"? (needed for code), '
+                                              '"scores": {name: number}}]}')],
     out: Annotated[Path, typer.Option(help="folder for metrics.json, table.md, curve.csv, curve.png")],
     scale: Annotated[
         list[str] | None, typer.Option(help="SCORE=probability, log-probability or logit, where rows do not say it")
@@ -31,6 +32,10 @@ def best_of_n(
     from stages.lib import charts, curves, files, pools, standings
     from stages.lib.choices import Choice
 
+    if not power < float("inf"):
+        raise UserError(f"--power {power}: must be a finite number, 0 or more")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; name a folder")
     read = pools.read(pool, scales(scale or []))
     choices = {name: Choice(power, top_share) for name in pools.sort(read[0].scores)}
     k, largest = curves.usual(read), max(len(each.classes) for each in read)

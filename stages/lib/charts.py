@@ -187,7 +187,7 @@ def write_csv(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]
 
 
 # What Markdown or GitHub would read as more than itself, where it would.
-_MARKUP = re.compile(r"[\\`*|$]|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
+_MARKUP = re.compile(r"[\\`*|$]|~(?=~)|(?<=~)~|^#|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
 
 
 def escape(text: str) -> str:

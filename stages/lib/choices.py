@@ -78,7 +78,7 @@ def table(choices: Mapping[str, Choice], part: str) -> tuple[list[str], list[lis
 
 
 def sentence(chosen: float, candidates: Sequence[Candidate]) -> str:
-    """`4 (54.2 % on dev; 1 and 2 are within one standard error)`."""
+    """`4 (54.2 % on dev; 1, 2 within one standard error)`."""
     if not candidates:
         return f"{chosen:g}"
     accuracy = next(each.accuracy for each in candidates if each.value == chosen)

@@ -6,7 +6,7 @@ with equal scores are exchangeable, so each carries its tie group's share of cor
 uniform tie-breaking. pass@k is best-of-k under an oracle that scores by correctness. Every term is positive, so
 nothing cancels. Majority votes are in `majority`, weighted and top votes in `voting`.
 
-One rule throughout: a solution without an answer (unfinished or unparsed) is wrong and ranks below every other.
+One rule throughout: a solution without an answer (unfinished or unparsed) is wrong and is elected after every other.
 
 Sources: Chen et al. 2021 (arXiv 2107.03374) for pass@k; the tie-free sum is `verifier_at_k` of sc-genrm-scaling
 (arXiv 2504.01005), which shuffles ties a hundred times instead.

@@ -47,7 +47,7 @@ class Comparison(NamedTuple):
     low: float
     high: float
     p: float
-    detectable: float
+    detectable: float | None
 
 
 def bootstrap(values: np.ndarray, key: int, resamples: int = 2000, confidence: float = 0.95) -> Interval:
@@ -63,7 +63,7 @@ def bootstrap(values: np.ndarray, key: int, resamples: int = 2000, confidence: f
     mean = values.mean(axis=0)
     low, high = clopper_pearson(values.sum(axis=0), len(values), confidence)
     fractions = ~np.isin(values, (0, 1)).all(axis=0)
-    few = np.minimum((values > 0).sum(axis=0), (values < 1).sum(axis=0)) < FEW
+    few = np.minimum(values.sum(axis=0), (1 - values).sum(axis=0)) < FEW
     for column in np.flatnonzero(fractions & few):
         _, low[column], high[column] = accuracy(values[:, column], confidence=confidence)
     many = fractions & ~few
@@ -133,7 +133,8 @@ def compare(
                  units that differ, else of `resamples` random patterns.
     low, high    leave out 0 exactly when p < 1 - confidence: on 0 the test decides.
     detectable   the smallest true difference that as many units would find (p < 1 - confidence) four times in five:
-                 (1.96 + 0.84) standard errors of the difference. 0 when the methods never differ: none observed.
+                 (1.96 + 0.84) standard errors of the difference. None where all units differ alike, or there is but one:
+                 nothing is known of the spread.
     """
     import numpy as np
     from scipy.stats import norm
@@ -148,8 +149,8 @@ def compare(
         low, high = sums.end_before_0(critical), sums.end(critical, high)
     else:
         low, high = sums.end(critical, low), sums.end_before_0(critical)
-    error = (sums.variance / (n - 1)) ** 0.5 if n > 1 else 0.0
-    return Comparison(mean, low, high, p, (critical + float(norm.ppf(0.8))) * error)
+    error = (sums.variance / (n - 1)) ** 0.5 if n > 1 and sums.variance > 1e-18 else None
+    return Comparison(mean, low, high, p, error and (critical + float(norm.ppf(0.8))) * error)
 
 
 def subtract(one: Interval, other: Interval) -> Interval:
@@ -191,7 +192,7 @@ class _Sums(NamedTuple):
         unit = sizes.mean()
         totals, sizes = totals / unit, sizes / unit
         mean = float(totals.mean())
-        largest = max(float(np.abs(totals).max()), float(one / unit))
+        largest = max(float(np.abs(totals).max()), float(one / unit), 1.0)
         return cls(totals, sizes, mean, float(((totals - mean * sizes) ** 2).mean()), largest)
 
     def end(self, critical: float, bound: float) -> float:
@@ -222,7 +223,7 @@ class _Sums(NamedTuple):
 
         t = (1 - 1e-12) / max(edge, float(deviations.max()), 1e-300)
         if excess(t) > 0:
-            t = brentq(excess, 0, t)
+            t = brentq(excess, 0, t) if excess(0) < 0 else 0.0
         shares = 1 / (len(deviations) * (1 - t * deviations))
         return float((shares * deviations**2).sum()) + max(0.0, 1 - float(shares.sum())) * edge**2
 
@@ -238,7 +239,7 @@ def _sign_flip(differences: np.ndarray, key: int, resamples: int) -> float:
     import numpy as np
     from scipy.stats import binomtest
 
-    differing = differences[np.abs(differences) > 1e-12]
+    differing = np.sort(differences[np.abs(differences) > 1e-12])  # in any order of the problems the same signs
     if not len(differing):
         return 1.0
     if np.ptp(np.abs(differing)) < 1e-12:

@@ -5,9 +5,10 @@ distribution. Three differences are told, each with its interval:
 
 gain   a method's accuracy minus majority's, on the same problems
 gap    the gain in distribution minus the gain here: how much of a verifier's help is lost when the problems change. It is
-       over the problems here that have a parent at home, each paired with it; of two independent means where none has
+       over the problems here that have a parent at home, each paired with it; of two independent means where more than half
+       have none
 drop   pass@1 and majority of the parents minus those of their variants; majority is right on a problem where its expected
-       accuracy is above 1/2, so that lost and won are whole problems and the test is McNemar's
+       accuracy is above 1/2. With one variant a parent the test is McNemar's, with several that of sign flips by parent
 
 Variants of one parent are not independent, so parents are the units of every interval and test; in rows over several sets
 a parent takes along its variants in all of them. The first row is over all sets out of distribution, every problem
@@ -188,12 +189,13 @@ class _Comparison:
 
     def _gap(self, row: Row, method: str, cell: Cell) -> Cell:
         here, there = self._pairs(row, self.at_home)
-        if here:
+        paired = len(set(there)) if 2 * len(here) >= len(row.pools) else 0
+        if paired:
             gap = self._pair(row, here, self.home.gains(method)[there], row.gains(method)[here])
         else:
             gains = [Interval(each.gain, each.gain_low, each.gain_high) for each in (self.home_cells[method], cell)]
             gap = intervals.subtract(*gains)
-        return cell._replace(gap=gap[0], gap_low=gap.low, gap_high=gap.high, parents=len(set(there)))
+        return cell._replace(gap=gap[0], gap_low=gap.low, gap_high=gap.high, parents=paired)
 
     def _drop(self, row: Row, method: str, cell: Cell) -> Cell:
         import numpy as np
@@ -281,7 +283,7 @@ def tabulate_gaps(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
 
 
 def tabulate_drops(found: Sequence[Cell]) -> Table:
-    """From the parents to their variants: pass@1 and majority right, before and after, with McNemar's test."""
+    """From the parents to their variants: pass@1 and majority right, before and after, with the test of `majority`."""
     rows = []
     for name, own in _by_group(found).items():
         one, vote = own["pass_1"], own["majority"]
@@ -341,8 +343,8 @@ def write_notes(found: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         notes.append(
             "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly when p, "
             "of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), * where that is below "
-            "0.05. Gaps are over the problems that have a parent in the test set, paired with it; independent: none has. "
-            "Majority is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than "
+            "0.05. Gaps are over the problems that have a parent in the test set, paired with it; independent: most have "
+            "none. Majority is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than "
             "their variants."
         )
     if small:

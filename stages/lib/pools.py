@@ -108,9 +108,11 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
 
 
 def read(path: Path, scales: Mapping[str, Scale] = MappingProxyType({})) -> list[Pool]:
-    """Pools of a JSONL file. scales: of scores whose rows do not say it. Raises UserError `file:line: reason` for a row
-    that does not fit, an id met twice, a file without rows, scores that not every sample has, a score without a scale,
-    and one that contradicts its scale."""
+    """Pools of a JSONL file, sorted by problem. scales: of scores whose rows do not say it.
+
+    Raises UserError `file:line: reason` for a row that does not fit, an id met twice, a file without rows, scores that not
+    every sample has, a score without a scale, and one that contradicts its scale.
+    """
     pools: list[Pool] = []
     lines: dict[str, int] = {}
     stated: dict[str, tuple[Scale, str]] = {name: (kind, "--scale") for name, kind in scales.items()}
@@ -145,7 +147,7 @@ def read(path: Path, scales: Mapping[str, Scale] = MappingProxyType({})) -> list
     kinds = {name: kind for name, (kind, _) in stated.items()}
     for each in pools:
         _check_values(each, kinds, f"{path}:{lines[each.problem_id]}")
-    return [each._replace(scales=kinds) for each in pools]
+    return [each._replace(scales=kinds) for each in sorted(pools, key=lambda each: each.problem_id)]
 
 
 def _check_values(each: Pool, kinds: Mapping[str, str], where: str) -> None:
@@ -203,9 +205,12 @@ def _sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | No
 
     if not isinstance(sample, dict) or not ({"answer", "text"} & set(sample)):
         raise UserError(f"{at}: must be an object with `answer` or `text`")
+    forms = {"answer": "a string or null", "text": "a string", "correct": "true or false", "scores": "an object"}
+    if unknown := set(sample) - set(forms):
+        raise UserError(f"{at}: unknown key {min(unknown)!r}; allowed: {', '.join(forms)}")
     for name, allowed in (("answer", (str, type(None))), ("text", str), ("correct", bool), ("scores", dict)):
         if name in sample and not isinstance(sample[name], allowed):
-            raise UserError(f"{at}: {name} is {sample[name]!r:.60}; see the row format in `--help`")
+            raise UserError(f"{at}: {name} is {sample[name]!r:.60}; it must be {forms[name]}")
     scores = sample.get("scores", {})
     for name, value in scores.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:

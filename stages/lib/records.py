@@ -150,6 +150,10 @@ def jsonl_rows(path: Path) -> Iterable[tuple[int, dict]]:
                     ) from None
                 except (json.JSONDecodeError, RecursionError) as error:
                     raise UserError(f"{path}:{number}: not valid JSON ({error}); the file may be cut off") from None
+                except ValueError:
+                    raise UserError(
+                        f"{path}:{number}: a number has thousands of digits; write it as a string"
+                    ) from None
                 if not isinstance(row, dict):
                     raise UserError(f"{path}:{number}: found {type(row).__name__}; every line must be one JSON object")
                 yield number, row

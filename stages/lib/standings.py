@@ -83,7 +83,8 @@ def rows(
         accuracy = f"{100 * found['mean']:.1f}" + (f" ±{100 * found['se']:.1f}" if found.get("se") else "")
         line = [name, str(k), accuracy, f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"]
         if gap:
-            line += [f"{100 * gap['difference']:+.1f}", span(gap), p_value(gap["p"]), f"{100 * gap['detectable']:.1f}"]
+            line += [f"{100 * gap['difference']:+.1f}", span(gap), p_value(gap["p"])]
+            line += ["" if gap["detectable"] is None else f"{100 * gap['detectable']:.1f}"]
         if gap and over_free and used(method) not in (None, *FREE):
             line += [f"{100 * over_free[method]['difference']:+.1f}", span(over_free[method])]
         table.append([*line, *[""] * (width - len(line))])
