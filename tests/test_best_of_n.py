@@ -96,6 +96,11 @@ def test_records_with_an_unfinished_solution(tmp_path):
         ([row(gold=3)], "gold must be a non-empty string"),
         ([row(samples=[])], "samples must be a non-empty list"),
         ([row(extra=1)], "unknown key 'extra'"),
+        (
+            [row(samples=[{"answer": "1", "score": {"rm": 1}}])],
+            "sample 0: unknown key 'score'; allowed: answer, text, correct",
+        ),
+        ([row(samples=[{"answer": "1", "correct": "yes"}])], "sample 0: correct is 'yes'; it must be true or false"),
         ([row(answer_type="prose")], "answer_type 'prose'"),
         ([row(samples=[{"scores": {}}])], "sample 0: must be an object with `answer` or `text`"),
         ([row(samples=[{"answer": "1", "scores": {"rm": "high"}}])], "score 'rm' must be a finite number"),
