@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stages.lib import files
+from stages.lib.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 
@@ -82,3 +83,12 @@ def test_sha256_of_a_folder_sees_names_and_contents(tmp_path):
     second = files.sha256(tmp_path / "d")
     (tmp_path / "d/y").write_text("2")
     assert len({first, second, files.sha256(tmp_path / "d")}) == 3
+
+
+def test_a_folder_or_a_path_through_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a folder; name a file"):
+        files.write_text(tmp_path, "x")
+    for path in ("file/x", "file/sub/x"):
+        with pytest.raises(UserError, match="is a file, no folder"):
+            files.write_text(tmp_path / path, "x")

@@ -36,10 +36,15 @@ def _sync_directory(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write; on success it replaces `path` in one step, on failure it is removed.
 
-    Raises UserError when the disk is full; the old file stays as it was.
+    Raises UserError when the disk is full (the old file stays as it was), for a folder, and for a path through a file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{path}: {path.parent} is a file, no folder; name another path") from None
     temporary = _temporary(path)
     try:
         yield temporary
