@@ -69,3 +69,15 @@ def test_the_engine_draws_the_same_in_the_rows_that_fit(monkeypatch, capsys):
     monkeypatch.setattr(memory, "free_bytes", lambda device: 30 * memory.row_bytes(model.config, 4, 12))
     assert sample(NativeEngine(model), prompts, keys, 1.0, 9, [1]) == wanted
     assert "drawing 16 at a time" in capsys.readouterr().err
+
+
+def test_a_recurrent_layer_holds_a_state_and_no_keys():
+    """Qwen3-Next: three layers of four are gated delta networks; figures of its own cache, by hand."""
+    from transformers.models.qwen3_next import Qwen3NextConfig
+
+    config = Qwen3NextConfig(
+        vocab_size=100, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+        linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8,
+    )  # fmt: skip
+    cache = 2 * 2 * 37 * 8 + 3 * (64 * 4 + 4 * 8 * 8)
+    assert memory.row_bytes(config, 4, 37) - 5 * 100 * 4 == 4 * cache == 10880

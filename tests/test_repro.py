@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,6 +21,13 @@ TRAINED = ["generator", "samples", "labels", "orm", "prm", "genrm", "scores"]
 def outputs_of(stage: str) -> list[str]:
     entries = PIPELINE[stage]["outs"] + PIPELINE[stage]["metrics"]
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def contents(root: Path, stage: str) -> dict[str, bytes]:
+    """The bytes of every output of a stage, of folders those of each file."""
+    paths = [root / path for path in outputs_of(stage)]
+    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return {str(file.relative_to(root)): file.read_bytes() for file in files if file.is_file()}
 
 
 def stale(root) -> set[str]:
@@ -116,11 +124,11 @@ def test_the_lock_that_is_committed_is_fresh():
 
 @pytest.mark.parametrize("stage", ["samples", "labels", "scores"])
 def test_two_processes_give_the_same_bytes_as_one(workspace, stage):
-    hashes = {path: (workspace.root / path).read_bytes() for path in outputs_of(stage)}
-    for path in hashes:
+    before = contents(workspace.root, stage)
+    for path in before:
         os.remove(workspace.root / path)
     workspace.run(*launch(stage, "cpu2"))
-    assert {path: (workspace.root / path).read_bytes() for path in hashes} == hashes
+    assert contents(workspace.root, stage) == before
 
 
 def wait_for(condition, process, seconds=120):
@@ -176,10 +184,10 @@ def test_stages_run_by_hand_without_dvc_and_without_mlflow(workspace):
         (blocker / name).mkdir(parents=True)
         (blocker / name / "__init__.py").write_text("raise ImportError('not installed')\n")
     for stage in ("benchmarks", "scores", "best_of_n"):
-        before = {path: (workspace.root / path).read_bytes() for path in outputs_of(stage)}
+        before = contents(workspace.root, stage)
         done = workspace.python("-m", f"stages.{stage}", PYTHONPATH=str(blocker), ASSAY_TRACKING="on")
         assert "Traceback" not in done.stderr
-        assert {path: (workspace.root / path).read_bytes() for path in before} == before
+        assert contents(workspace.root, stage) == before
 
 
 def test_a_missing_input_names_the_stage_to_run(workspace):

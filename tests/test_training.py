@@ -89,6 +89,16 @@ def test_settings_for_large_models_learn_too(tmp_path, name, changes):
     assert run.counts["tokens"] == 6 * sum(len(example.ids) for example in trainee.examples(16))
 
 
+def test_adapters_without_a_head_learn_by_muon_alone(tmp_path):
+    """They are matrices all, so nothing is left for AdamW."""
+    from stages.lib import models
+
+    params = tiny.optimisation(epochs=4.0, optimizer="muon", lora_rank=4)
+    losses = training.Losses(models.adapted(tiny.model("qwen2"), 4, 1))
+    rows = training.train(tiny.execution(tmp_path, "genrm", params), losses, trainee.examples(16), params).rows
+    assert rows[-1]["lm_loss"] < rows[0]["lm_loss"]
+
+
 def test_gradient_checkpointing_changes_nothing(tmp_path):
     trainee.main(tmp_path / "plain", dropout=0.1)
     trainee.main(tmp_path / "again", dropout=0.1, gradient_checkpointing=True)

@@ -22,10 +22,16 @@ def row_bytes(config: PretrainedConfig, itemsize: int, tokens: int) -> int:
     that rows share is counted for each of them, as it must be when every row has its own."""
     config = config.get_text_config()
     kinds = getattr(config, "layer_types", None) or ["attention"] * config.num_hidden_layers
-    attention = sum("attention" in kind for kind in kinds)
+    recurrent = sum("linear" in kind for kind in kinds)
+    attention = sum("attention" in kind for kind in kinds) - recurrent
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    states = (len(kinds) - attention) * config.hidden_size * getattr(config, "conv_L_cache", 1)
+    states = (len(kinds) - attention - recurrent) * config.hidden_size * getattr(config, "conv_L_cache", 1)
+    if recurrent:  # of a gated delta network (Qwen3-Next): a matrix a head, and what its convolution sees
+        keys, values = config.linear_num_key_heads, config.linear_num_value_heads
+        wide = 2 * keys * config.linear_key_head_dim + values * config.linear_value_head_dim
+        states += recurrent * wide * config.linear_conv_kernel_dim
+        states += recurrent * values * config.linear_key_head_dim * config.linear_value_head_dim * 4 // itemsize  # float32
     return (2 * attention * heads * width * tokens + states) * itemsize + LOGITS * config.vocab_size * 4
 
 

@@ -244,9 +244,9 @@ def _optimizers(losses: Losses, params: Any) -> list[torch.optim.Optimizer]:
     inner = inner if params.optimizer == "muon" else []
     chosen = {id(p) for p in inner}
     rest = [p for _, p in named if id(p) not in chosen]
-    made: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(rest, lr=params.lr, betas=(0.9, 0.98), weight_decay=params.weight_decay)
-    ]
+    made: list[torch.optim.Optimizer] = []
+    if rest:  # adapters without a head are matrices alone
+        made.append(torch.optim.AdamW(rest, lr=params.lr, betas=(0.9, 0.98), weight_decay=params.weight_decay))
     if inner:
         made.append(Muon(inner, lr=params.matrix_lr, weight_decay=params.weight_decay))
     for optimizer in made:
