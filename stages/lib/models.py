@@ -141,10 +141,13 @@ def adapted(model: PreTrainedModel, rank: int, key: int) -> PreTrainedModel:
     the model itself for rank 0. Their first weights are drawn from `key`. `merged` undoes it."""
     if not rank:
         return model
+    import warnings
+
     import torch
     from peft import LoraConfig, get_peft_model
 
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a property by its old name
         torch.manual_seed(key >> 1)
         return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
 
