@@ -81,7 +81,9 @@ def test_solutions_of_a_question_are_one_pool(root, prompt):
 
 def test_what_is_tested_is_not_learnt_from(root):
     """In other typesetting, whatever the answer; in other words where the answer is the same by value or not published."""
-    words = "Ann and her sister Mary have picked ten apples in the old garden and share them, so how many {} does each get?"
+    words = (
+        "Ann and her sister Mary have picked ten apples in the old garden and share them, so how many {} does each get?"
+    )
     lines(
         root / "data/raw/labels/p.jsonl",
         [prm800k(), prm800k("What is 3 + 1.5?", "4"), prm800k("What is 3 + 15?"),
@@ -160,6 +162,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     metrics = prm.body(execution)
     assert (
         metrics["samples"] == 7
+        and metrics["imported"] == 8
         and metrics["labels"] == 12
         and metrics["too_long"] == 1
         and metrics["dev"]["step_auc"] is None

@@ -35,8 +35,14 @@ def test_weights_that_a_folder_lacks_are_not_drawn_at_random(folder):
     weights = load_file(folder / "model.safetensors")
     norm = "model.embedding_norm.weight"
     for changed, message in (
-        ({key: tensor for key, tensor in weights.items() if key != norm}, "has no weights model.embedding_norm.weight, so"),
-        ({**weights, norm: weights[norm][:4].clone()}, "has the weights model.embedding_norm.weight in another size, so"),
+        (
+            {key: tensor for key, tensor in weights.items() if key != norm},
+            "has no weights model.embedding_norm.weight, so",
+        ),
+        (
+            {**weights, norm: weights[norm][:4].clone()},
+            "has the weights model.embedding_norm.weight in another size, so",
+        ),
     ):
         save_file(changed, folder / "model.safetensors", {"format": "pt"})
         with pytest.raises(UserError, match=message):

@@ -69,7 +69,9 @@ def processbench(
     given = {"model": model != OWN, "revision": revision, "form": form != "assay", "tag": tag is not None, "save": save,
              "dtype": dtype != "auto", "device": device != "auto", "batch": batch != BATCH}  # fmt: skip
     if predictions and (ignored := next((name for name, so in given.items() if so), None)):
-        raise UserError(f"processbench: --{ignored} is of a model, but --predictions stand in place of one; leave one out")
+        raise UserError(
+            f"processbench: --{ignored} is of a model, but --predictions stand in place of one; leave one out"
+        )
     for option, path in (("save", save), ("out", out)):
         if path and path.is_dir():
             raise UserError(f"processbench --{option} {path}: is a folder; name a file")
@@ -175,7 +177,9 @@ def recorded(metrics: Path, own: bool) -> float:
     import json
 
     if not own:
-        raise UserError(f"processbench: a model other than {OWN} has a threshold of its own; give --dev FILE or --threshold")
+        raise UserError(
+            f"processbench: a model other than {OWN} has a threshold of its own; give --dev FILE or --threshold"
+        )
     try:
         return float(json.loads(metrics.read_text(encoding="utf-8"))["first_error"]["threshold"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,7 +11,7 @@ reward      a sequence classifier with one label that rates a whole reply in a c
             2410.18451). Its score is the sigmoid of the reward: the order is the reward's, a probability it is not.
 
 Ids are concatenated, never a joined string tokenised, so that the number of scores is the number of steps. These models
-know no end of a solution; what was cut off scores 0, as in every vote. Weights are read from safetensors only. Heads are
+know no end of a solution; what was cut off scores 0, as in every vote, and so does what is longer than they read. Weights are read from safetensors only. Heads are
 read in float32 whatever the model is in.
 
 By its sizes Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16, and 2 GB more for 8 solutions of 2,000 tokens: one GPU of
@@ -100,19 +100,20 @@ class PublicPRM:
         return self.judge([(problem.prompt(), self.split(sample.text)) for sample in samples])
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """score: the aggregation of the step scores, 0 for a solution that is empty or was cut off. Raises UserError for a
-        solution longer than the model reads."""
+        """score: the aggregation of the step scores, 0 for a solution that is empty, was cut off or is longer than the model
+        reads; the last has no step scores, []."""
         question, found = problem.prompt(), []
         start, longest = self.length(question, []), self.model.config.max_position_embeddings
         tokens = [self.length(question, self.split(sample.text)) for sample in samples]
-        if max(tokens, default=0) > longest:
-            raise UserError(f"{problem.id}: a solution of {max(tokens)} tokens; {self.name} reads {longest}")
-        for sample, steps, read in zip(samples, self.step_scores(problem, samples), tokens, strict=True):
+        fits = [sample for sample, read in zip(samples, tokens, strict=True) if read <= longest]
+        known = iter(self.step_scores(problem, fits))
+        for sample, read in zip(samples, tokens, strict=True):
+            steps = next(known) if read <= longest else []
             whole = bool(steps) and sample.finish == "stop"
             value = aggregation.aggregate(self.aggregation, steps) if whole else 0.0
             found.append(
                 Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
-                      step_scores=steps if self.stepwise else None, tokens=max(0, read - start))
+                      step_scores=steps if self.stepwise or read > longest else None, tokens=max(0, read - start))
             )  # fmt: skip
         return found
 
@@ -129,7 +130,9 @@ def check(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
     hidden = models.decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
     near = torch.finfo(model.dtype).eps ** 0.5
     if (hidden[0, 0] - hidden[1, 0]).abs().max() > near * hidden[0, 0].abs().max():
-        raise UserError(f"{name}: its {type(model).__name__} reads a step by what follows it; only causal models are read")
+        raise UserError(
+            f"{name}: its {type(model).__name__} reads a step by what follows it; only causal models are read"
+        )
     own = model(input_ids=ids[:1], use_cache=False).logits.float()
     own, here = own[0, -1] if own.dim() == 3 else own[0], verifier.head(hidden[0, -1])
     if tokens:
