@@ -66,7 +66,7 @@ class Params(Optimisation):
             raise ValueError("teacher: model needs chat: {kind: openai or hf, model: ..}")
         if self.teacher == "model" and self.rationales > 1 and self._greedy():
             raise ValueError(
-                f"chat.temperature 0 gives the same rationale {self.rationales} times; set it above 0 (0.7), or rationales: 1"
+                f"chat.temperature 0 gives the same rationale {self.rationales} times; set 0.7, or rationales: 1"
             )
         if self.mode == "cot" and self.teacher == "none":
             raise ValueError("mode: cot needs a teacher of rationales; choose one, or mode: direct")

@@ -67,8 +67,9 @@ def start_from_words(head: nn.Linear, model: Any, encoder: Encoder, right: str, 
 
 
 class WordHead(nn.Module):
-    """(.., width) -> (.., 1): the logit of token `good` minus that of `bad`, by the model's own output matrix and config. Its
-    sigmoid is the two tokens' softmax, so binary cross-entropy on it is cross-entropy between them, for soft labels too."""
+    """(.., width) -> (.., 1): the logit of token `good` minus that of `bad`, by the model's own output matrix and config.
+    Its sigmoid is the two tokens' softmax, so binary cross-entropy on it is cross-entropy between them, for soft labels
+    too."""
 
     def __init__(self, output: nn.Linear, good: int, bad: int, config: Any = None):
         super().__init__()

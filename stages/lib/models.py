@@ -48,8 +48,9 @@ def load_causal_lm(path: Path, dtype: str = "float32") -> PreTrainedModel:
 
 
 def load(kind: Any, path: Path, dtype: str, **settings: Any) -> PreTrainedModel:
-    """A model of a transformers class, all of its weights from the folder, in evaluation mode. Raises UserError for a folder
-    that lacks some or has them in other sizes: transformers would draw those at random. Tied ones are not lacking."""
+    """A model of a transformers class, all of its weights from the folder, in evaluation mode. Raises UserError for a
+    folder that lacks some or has them in other sizes: transformers would draw those at random. Tied ones are not
+    lacking."""
     import torch
 
     quiet()

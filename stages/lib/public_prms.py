@@ -11,8 +11,9 @@ reward      a sequence classifier with one label that rates a whole reply in a c
             2410.18451). Its score is the sigmoid of the reward: the order is the reward's, a probability it is not.
 
 Ids are concatenated, never a joined string tokenised, so that the number of scores is the number of steps. These models
-know no end of a solution; what was cut off scores 0, as in every vote, and so does what is longer than they read. Weights are read from safetensors only. Heads are
-read in float32 whatever the model is in.
+know no end of a solution; what was cut off scores 0, as in every vote, and so does what is longer than they read. Models
+whose layers look ahead are refused, and heads that read anything but the last hidden state. Weights are read from
+safetensors only. Heads are read in float32 whatever the model is in.
 
 By its sizes Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16, and 2 GB more for 8 solutions of 2,000 tokens: one GPU of
 24 GB. In float32 it takes 30.5 GB; a CPU needs about 15 GFLOP a token. ProcessBench with it:
@@ -100,8 +101,8 @@ class PublicPRM:
         return self.judge([(problem.prompt(), self.split(sample.text)) for sample in samples])
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """score: the aggregation of the step scores, 0 for a solution that is empty, was cut off or is longer than the model
-        reads; the last has no step scores, []."""
+        """score: the aggregation of the step scores, 0 for a solution that is empty, was cut off or is longer than the
+        model reads; the last has no step scores, []."""
         question, found = problem.prompt(), []
         start, longest = self.length(question, []), self.model.config.max_position_embeddings
         tokens = [self.length(question, self.split(sample.text)) for sample in samples]
