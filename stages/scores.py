@@ -59,9 +59,7 @@ class Published(Strict):
     good: str | None = None  # of the form `words`
     bad: str | None = None
     aggregation: Name | None = None  # of step scores; the form's own without
-    batch: int = Field(
-        default=8, ge=1
-    )  # solutions in a forward pass; changes speed, memory and the last digits of scores
+    batch: int = Field(default=8, ge=1)  # solutions in a forward pass; changes speed, memory and a score's last digits
 
     @model_validator(mode="after")
     def _one_source(self) -> Published:
