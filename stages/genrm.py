@@ -64,6 +64,10 @@ class Params(Optimisation):
             raise ValueError("lm_weights must be 0 or more")
         if self.teacher == "model" and "kind" not in self.chat:
             raise ValueError("teacher: model needs chat: {kind: openai or hf, model: ..}")
+        if self.teacher == "model" and self.rationales > 1 and self._greedy():
+            raise ValueError(
+                f"chat.temperature 0 gives the same rationale {self.rationales} times; set 0.7, or rationales: 1"
+            )
         if self.mode == "cot" and self.teacher == "none":
             raise ValueError("mode: cot needs a teacher of rationales; choose one, or mode: direct")
         if self.mode == "direct" and not self.direct_share:
@@ -71,6 +75,10 @@ class Params(Optimisation):
                 "mode: direct needs samples that are asked for the bare verdict; raise direct_share above 0"
             )
         return self
+
+    def _greedy(self) -> bool:
+        """Whether the teacher's answers are all one, by its settings or the default of its kind."""
+        return self.chat.get("temperature", 0 if self.chat["kind"] == "hf" else None) == 0
 
 
 def chosen(problems: dict[str, Problem], samples: list[Sample], params: Params, seed: int) -> list[Pair]:

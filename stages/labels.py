@@ -283,14 +283,11 @@ def share(
 
 def imported(run: Execution[Params], prompt: Prompt) -> dict[str, dict[str, int]]:
     """Write what was published elsewhere in our form; the counts of each format."""
-    from stages.lib import imported_labels
+    from stages.lib import imported_labels, sets
 
-    held_out = [
-        problem
-        for name in ("dev", "test")
-        for problem in records.read_problems(run.data("benchmarks", f"{name}.jsonl"))
-    ]
-    found = imported_labels.read(run.root, run.params.imported.model_dump(), prompt, held_out)
+    wanted = run.params.imported.model_dump()
+    held_out = [problem for name in sets.SCORED if any(wanted.values()) for problem in sets.problems(run, name)]
+    found = imported_labels.read(run.root, wanted, prompt, held_out)
     for line in found.reasons:
         print(f"labels: warning: {line}", file=sys.stderr)
     out = run.out / "imported"

@@ -59,6 +59,24 @@ def by_sample(labels: list[StepLabel], method: str) -> Labels:
     return found
 
 
+def merged(samples: list[Sample], labels: Labels) -> Labels:
+    """Every sample with the labels of all that are equal to it, of which `distinct` keeps one. Where labels of a step
+    differ, as those of two people may, it has their mean."""
+    from statistics import fmean
+
+    values: dict[Any, dict[int, list[float]]] = {}
+    for sample in samples:
+        for step, value in labels.get((sample.problem_id, sample.index), {}).items():
+            values.setdefault((sample.problem_id, sample.text, sample.finish), {}).setdefault(step, []).append(value)
+    return {
+        (sample.problem_id, sample.index): {
+            step: given[0] if len(set(given)) == 1 else fmean(given) for step, given in sorted(own.items())
+        }
+        for sample in samples
+        if (own := values.get((sample.problem_id, sample.text, sample.finish)))
+    }
+
+
 def chosen(samples: list[Sample], labels: Labels, params: Params) -> list[Sample]:
     """The samples to train on, by problem: those that have labels, or no step that could have one."""
     from stages.lib.records import by_problem
@@ -122,6 +140,9 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     params = run.params
     problems, samples, labels = material(run)
+    pool = len(samples)
+    if params.distinct:
+        labels = merged(samples, labels)
     samples = chosen(samples, labels, params)
     if not samples:
         raise UserError(
@@ -165,6 +186,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         files.write_text(run.out / "history.csv", history.csv())
     return {
         "samples": len(examples),
+        **({"imported": pool} if params.labels == "imported" else {}),
         **({"too_long": too_long} if too_long else {}),
         "labels": known,
         "share_right": sum(outcomes) / len(outcomes) if outcomes else None,

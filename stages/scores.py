@@ -8,7 +8,8 @@ others          published models, as `published` describes them (stages/lib/publ
 Reads data/{base,orm,prm,genrm}/model, data/raw/verifiers, data/generator/prompt.json,
 data/samples/{dev,test,ood,aime}.parquet and their problems; writes data/scores/{dev,test,ood,aime}.parquet and
 metrics.json: weights, AUC within a problem, calibration, correlation of score and length, how often the lowest step is
-the last. Solutions of a problem that are equal word for word are scored once. One verifier is in memory at a time.
+the last, how many solutions a published model could not read. What was cut off has no answer and scores 0 with every
+verifier. Solutions of a problem that are equal word for word are scored once. One verifier is in memory at a time.
 Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.scores
@@ -58,7 +59,7 @@ class Published(Strict):
     good: str | None = None  # of the form `words`
     bad: str | None = None
     aggregation: Name | None = None  # of step scores; the form's own without
-    batch: int = Field(default=8, ge=1)  # solutions in a forward pass; changes speed and memory alone
+    batch: int = Field(default=8, ge=1)  # solutions in a forward pass; changes speed, memory and a score's last digits
 
     @model_validator(mode="after")
     def _one_source(self) -> Published:
@@ -158,12 +159,17 @@ def scored(verifier: Verifier, problem: Problem, samples: list[Sample]) -> list[
 def all_scored(
     run: Execution[Params], verifier: Verifier, pools: list[tuple[Problem, list[Sample]]], what: str
 ) -> Iterator[list[Score]]:
-    """The scores of each problem, in any order."""
+    """The scores of each problem, in any order; 0 for what was cut off."""
     if hasattr(verifier, "score_many"):
-        yield from run.progress(verifier.score_many(pools), len(pools), what)
+        found = verifier.score_many(pools)
     else:
-        for problem, samples in run.progress(pools, len(pools), what):
-            yield scored(verifier, problem, samples)
+        found = (scored(verifier, problem, samples) for problem, samples in pools)
+    cut = {(sample.problem_id, sample.index) for _, pool in pools for sample in pool if sample.finish != "stop"}
+    for scores in run.progress(found, len(pools), what):
+        yield [
+            score.model_copy(update={"score": 0.0}) if (score.problem_id, score.index) in cut else score
+            for score in scores
+        ]
 
 
 def measured(pools: dict[str, list[Sample]], scores: list[Score], prompt: Prompt) -> dict[str, Any]:
@@ -176,7 +182,10 @@ def measured(pools: dict[str, list[Sample]], scores: list[Score], prompt: Prompt
     stepped = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
     own = [sample for pool in pools.values() for sample in pool if (sample.problem_id, sample.index) in stepped]
     steps = [stepped[sample.problem_id, sample.index][: len(prompt.split(sample.text))] for sample in own]
-    return card | ({"lowest_last": lowest} if (lowest := scorecard.lowest_last(steps)) else {})
+    card |= {"lowest_last": lowest} if (lowest := scorecard.lowest_last(steps)) else {}
+    empty = {(sample.problem_id, sample.index) for pool in pools.values() for sample in pool if not sample.text.strip()}
+    unread = [s for s in scores if s.step_scores == [] and (s.problem_id, s.index) not in empty]
+    return card | ({"too_long": len(unread)} if unread else {})
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:

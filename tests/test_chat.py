@@ -319,10 +319,9 @@ def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_need
 
 
 def test_what_a_local_model_cannot_do_is_told_in_a_sentence(folder, tmp_path):
-    def told(words, path=folder, prompt=None, **settings):
+    def told(words, path=folder, **settings):
         with pytest.raises(UserError, match=words):
-            talk = chat.make("hf", tmp_path / "a", **{"model": str(path), "max_tokens": 8, **settings})
-            talk.ask(prompt, "k")
+            chat.make("hf", tmp_path / "a", **{"model": str(path), "max_tokens": 8, **settings})
 
     told("none: not a folder", tmp_path / "none")
     told("no chat template; name a model that was tuned to chat", saved(tmp_path / "base", None))
@@ -333,9 +332,22 @@ def test_what_a_local_model_cannot_do_is_told_in_a_sentence(folder, tmp_path):
     told("device: string should match pattern", device="gpu")
     told("threads: unknown key; allowed: model, system, template, device, dtype, rows, temperature", threads=3)
     told("cache: unknown key", cache="x")
-    told("a prompt of [0-9]+ tokens and max_tokens 8 exceed the 512", prompt="long " * 600)
+    told("or mend `template` .*multiple values for keyword argument 'messages'", template={"messages": []})
+    with pytest.raises(UserError, match=r"chat kind \['hf'\]: unknown; allowed: openai, hf"):
+        chat.make(["hf"], tmp_path)
     with pytest.raises(UserError, match="api_key: unknown key; allowed: model, system, base_url, key_env, temperature"):
         chat.make("openai", tmp_path, model="m", base_url="http://x", api_key="x")
+
+
+def test_a_prompt_that_is_too_long_fails_alone(folder, tmp_path):
+    settings, long = {"model": str(folder), "max_tokens": 8}, "long " * 600
+    asks = [(PROMPTS[0], "k"), (long, "k"), (long, "l"), (PROMPTS[1], "k")]
+    answers = chat.make("hf", tmp_path / "a", **settings).ask_many(asks)
+    alone = chat.make("hf", tmp_path / "b", **settings)
+    assert [answers[0], answers[3]] == alone.ask_many([asks[0], asks[3]])
+    assert all("tokens and max_tokens 8 exceed the 512" in str(answers[i]) for i in (1, 2))
+    with pytest.raises(chat.NoAnswer, match="a prompt of [0-9]+ tokens and max_tokens 8 exceed the 512"):
+        alone.ask(long, "k")
 
 
 def test_control_tokens_in_a_prompt_are_text(folder, tmp_path):

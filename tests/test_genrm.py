@@ -184,6 +184,7 @@ def test_nothing_to_learn_from_is_refused(root):
     with pytest.raises(UserError, match="no rationale.*no program that tells"):
         train(root)
     for changes, told in (
+        ({"teacher": "model", "rationales": 2, "chat": {"kind": "hf"}}, "gives the same rationale 2 times"),
         ({"teacher": "model"}, "needs chat"), ({"teacher": "none"}, "mode: cot needs a teacher"),
         ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"), ({"lm_weights": [-1.0]}, "0 or more"),
     ):  # fmt: skip

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.lib import heads, models
+from stages.lib import heads, models, options, training
 from stages.lib.encoding import Encoder
 from stages.lib.stepwise import StepVerifier
 from stages.lib.tokenizer import build
 from stages.lib.verifiers import ScalarVerifier
 from tests import tiny
+from tests.test_public_prms import SHAPE
 
 TOKENIZER = build()
 
@@ -46,6 +48,30 @@ def test_two_words_are_weighed_in_float32(bias):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             found = heads.read(heads.WordHead(output, 4, 9), hidden)
         torch.testing.assert_close(found.double(), wanted[:, 4] - wanted[:, 9], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("granite", {"logits_scaling": 8.0}),
+        ("cohere", {"logit_scale": 0.0625}),
+        ("gemma2", {"final_logit_softcapping": 0.1, "head_dim": 8}),
+    ],
+)
+@torch.no_grad()
+def test_logits_are_scaled_and_bounded_as_the_model_asks(kind, settings):
+    """Words, options and the language loss, each against the model's own forward pass."""
+    config = AutoConfig.for_model(kind, **SHAPE, vocab_size=60, pad_token_id=0, bos_token_id=None, eos_token_id=1)
+    config.update(settings)
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    ids = torch.tensor([[5, 9, 30, 2, 7]])
+    logits, hidden = model(ids).logits[0], models.decoder(model)(ids).last_hidden_state[0]
+    found = heads.read(heads.WordHead(model.get_output_embeddings(), 4, 9, model.config), hidden)
+    torch.testing.assert_close(found, logits[:, 4] - logits[:, 9], atol=1e-6, rtol=1e-5)
+    wanted = logits[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+    torch.testing.assert_close(-training.language_loss(model, hidden[:-1], ids[0, 1:]), wanted)
+    assert options.logprobs(model, [5, 9], [[30, 2, 7]])[0] == pytest.approx(wanted[1:].tolist(), abs=1e-5)
 
 
 def test_what_was_trained_in_float32_is_read_the_same(tmp_path):

@@ -128,6 +128,10 @@ def test_math_shepherd(tmp_path):
             "tag 1 closes the steps ['1', '2'], not step 1 alone",
         ),
         (shepherd("How many? Step 1: 2 ки\nStep 3: 3 ки"), "tag 2 closes the steps ['3'], not step 2 alone"),
+        (
+            shepherd("Do Step 1: stir. Step 1: 2 ки", signs="+"),
+            "`Step 1:` stands twice before its first tag: where its question ends cannot be told",
+        ),
         (shepherd(" Step 1: 2 ки", signs="+"), "its question is empty"),
         ({"input": SHEPHERD, "task": "GSM8K"}, "label: field required"),
     ],

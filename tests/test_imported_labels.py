@@ -80,20 +80,33 @@ def test_solutions_of_a_question_are_one_pool(root, prompt):
 
 
 def test_what_is_tested_is_not_learnt_from(root):
-    """In other typesetting and, where no answer was published, whatever the answer; with another answer it stays."""
-    lines(root / "data/raw/labels/p.jsonl", [prm800k(), prm800k("What is 3 + 1?", "4")])
+    """In other typesetting, whatever the answer; in other words where the answer is the same by value or not published."""
+    words = (
+        "Ann and her sister Mary have picked ten apples in the old garden and share them, so how many {} does each get?"
+    )
+    lines(
+        root / "data/raw/labels/p.jsonl",
+        [prm800k(), prm800k("What is 3 + 1.5?", "4"), prm800k("What is 3 + 15?"),
+         prm800k(words.format("apples"), "5")],
+    )  # fmt: skip
 
     def held(question, answer):
         return tiny.problem(1, "test").model_copy(update={"question": question, "answer": answer})
 
     shouted = held("How many pens, are two and one", "99")
     found = imported_labels.read(
-        root, ALL, Prompt(), [shouted, held("What is $2 + 2$?", "4"), held("What is 3+1?", "5")]
+        root, ALL, Prompt(), [shouted, held("What is $2 + 2$?", "4.0"), held("What is 3+1.5?", "5")]
     )
-    assert [problem.question for problem in found.problems] == ["What is 3 + 1?", "How many are five and five?"]
-    assert found.counts["math_shepherd"]["problems_held_out"] == found.counts["prm800k"]["problems_held_out"] == 1
+    assert [problem.question for problem in found.problems] == [
+        "What is 3 + 15?", words.format("apples"), "How many are five and five?"
+    ]  # fmt: skip
+    assert [found.counts[form]["problems_held_out"] for form in ("prm800k", "math_shepherd")] == [2, 1]
+    for answer, left in ((r"5.0", 1), ("7", 2)):
+        lines(root / "data/raw/labels/p.jsonl", [prm800k("What?"), prm800k(words.format("apples"), r"\frac{10}{2}")])
+        test = [held(words.format("pieces of fruit"), answer)]
+        assert len(imported_labels.read(root, {"prm800k": ALL["prm800k"]}, Prompt(), test).problems) == left
     assert {x.problem_id for x in found.labels} == {x.id for x in found.problems}
-    with pytest.raises(UserError, match="every problem nearly repeats a dev or test row"):
+    with pytest.raises(UserError, match="every problem nearly repeats one of dev, test, ood"):
         imported_labels.read(root, {"math_shepherd": ["data/raw/labels/s/one.jsonl"]}, Prompt(), [shouted])
 
 
@@ -126,11 +139,17 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
         records.write_problems(root / f"data/benchmarks/{split}.jsonl", problems)
         pool = [tiny.sample(of, i, i % 2) for of in problems for i in range(2)]
         records.write_samples(root / f"data/samples/{split}.parquet", pool)
+    told = [f"What is 9 + {i}?" for i in range(3)]  # of no set that verifiers are scored on is anything learnt
+    lines(root / "data/raw/labels/told.jsonl", [prm800k(question, f"1{i}") for i, question in enumerate(told)])
+    for name, question in zip(("ood/test", "aime/test", "aime/unseen"), told, strict=True):
+        held = tiny.problem(1, "test").model_copy(update={"question": question})
+        records.write_problems(root / f"data/{name}.jsonl", [held])
     long = ("How long is this?", [("Step 1: " + "very " * 600, "+"), ("Step 2: The answer is: 3 ", "+")])
     lines(root / "data/raw/labels/s/long.jsonl", shepherd([long]))
-    settings = {**test_labels.SETTINGS, "methods": ["exact"], "imported": ALL}
+    settings = {**test_labels.SETTINGS, "methods": ["exact"]}
+    settings["imported"] = {**ALL, "prm800k": ["data/raw/labels/*.jsonl"]}
     found = labels.body(tiny.execution(root, "labels", labels.Params(**settings)))
-    assert found["imported"]["prm800k"]["labels"] == 6
+    assert found["imported"]["prm800k"]["labels"] == 6 and found["imported"]["prm800k"]["problems_held_out"] == 3
     settings = {
         **test_prm.SETTINGS,
         "labels": "imported",
@@ -143,6 +162,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     metrics = prm.body(execution)
     assert (
         metrics["samples"] == 7
+        and metrics["imported"] == 8
         and metrics["labels"] == 12
         and metrics["too_long"] == 1
         and metrics["dev"]["step_auc"] is None

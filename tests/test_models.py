@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from stages.lib import models
 from stages.lib.errors import UserError
@@ -28,6 +29,24 @@ def test_saved_and_loaded_is_the_same(folder):
     assert models.load_causal_lm(folder, "bfloat16").dtype == torch.bfloat16
     assert models.load_tokenizer(folder)("3 + 4")["input_ids"] == build()("3 + 4")["input_ids"]
     assert not [file.name for file in folder.iterdir() if file.suffix not in (".json", ".safetensors")]
+
+
+def test_weights_that_a_folder_lacks_are_not_drawn_at_random(folder):
+    weights = load_file(folder / "model.safetensors")
+    norm = "model.embedding_norm.weight"
+    for changed, message in (
+        (
+            {key: tensor for key, tensor in weights.items() if key != norm},
+            "has no weights model.embedding_norm.weight, so",
+        ),
+        (
+            {**weights, norm: weights[norm][:4].clone()},
+            "has the weights model.embedding_norm.weight in another size, so",
+        ),
+    ):
+        save_file(changed, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(UserError, match=message):
+            models.load_causal_lm(folder)
 
 
 @pytest.mark.parametrize("name", tiny.ARCHITECTURES)

@@ -24,7 +24,7 @@ from stages.lib import files
 from stages.lib.execution import Execution
 root = Path(sys.argv[1])
 PARAMS = {"verifiers": ["orm"], "published": {}, "dtype": "float32", "genrm":
-                   {"mode": "direct", "votes": 1, "temperature": 1.0, "max_new_tokens": 8,
+                   {"votes": 1, "temperature": 1.0, "max_new_tokens": 8,
                     "rows": 16}}
 run = Execution("scores", scores.Params(**PARAMS), 1, root, "key", int(os.environ.get("RANK", 0)),
                 int(os.environ.get("WORLD_SIZE", 1)))

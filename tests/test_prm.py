@@ -293,6 +293,11 @@ def test_which_samples(root):
     exact = prm.by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "exact")
     once = prm.chosen(pool, exact, prm.Params(**{**SETTINGS, "distinct": True}))
     assert {s.index for s in once} == {0, 1, 3}, "samples 0 and 2 are equal"
+    first, last = (next(s for s in pool if (s.problem_id, s.index) == (once[0].problem_id, i)) for i in (0, 2))
+    published = {(first.problem_id, 0): {0: 1.0, 1: 1.0}, (first.problem_id, 2): {1: 0.0, 2: 0.3}}
+    told = prm.merged([first, last], published)
+    assert told == dict.fromkeys(published, {0: 1.0, 1: 0.5, 2: 0.3}), "no label of an equal solution is lost"
+    assert prm.merged(pool, exact) == exact
     one = prm.chosen(pool, exact, prm.Params(**{**SETTINGS, "samples_per_problem": 1}))
     assert len(one) == 14 and not prm.chosen(one, exact, prm.Params(**{**SETTINGS, "mixed_only": True}))
 

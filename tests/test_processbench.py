@@ -113,12 +113,18 @@ def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder
     monkeypatch.setattr(command, "step_scores", killed)
     with pytest.raises(KeyboardInterrupt):
         found("two", **options)
-    kept = folder / ".checkpoints/processbench.jsonl"
+    [kept] = folder.glob(".checkpoints/*")
     kept.write_bytes(kept.read_bytes() + b'{"id": "tw')
     asked.clear()
     monkeypatch.setattr(
         command, "step_scores", lambda verifier, rows: asked.extend(r.name for r in rows) or score(verifier, rows)
     )
+    assert found("one", **options)["subsets"]["one"]["solutions"] == 5 and kept.exists(), "another run's scores stay"
+    asked.clear()
+    Path("folder").mkdir()
+    with pytest.raises(UserError, match="--out folder: is a folder; name a file"):
+        processbench([Path("two.json")], out=Path("folder"), **options)
+    assert kept.exists()
     assert found("two", **options) == whole and asked == ["two-2"] and not kept.exists()
     assert found("two", **options, save=Path("kept.jsonl")) == whole
     asked.clear()
@@ -128,7 +134,7 @@ def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder
     assert len(asked) == 3, "another setting is another score"
 
 
-def test_predictions_of_others(folder):
+def test_predictions_of_others(folder, capsys):
     said = [{"id": "two-0", "first_error": -1}, {"id": "two-1", "first_error": None}, {"id": "two-2", "first_error": 0}]
     path = Path("said.jsonl")
 
@@ -140,6 +146,9 @@ def test_predictions_of_others(folder):
     assert figures["threshold"] is None
     assert figures["subsets"]["two"] == {"solutions": 3, "left_out": 0, "error": 0.5, "correct": 1.0,
                                          "f1": pytest.approx(2 / 3)}  # fmt: skip
+    said.append({"id": "three-1", "first_error": 0})
+    assert given(said) == figures
+    assert "said.jsonl: 1 ids are in no file, the first three-1" in capsys.readouterr().err
     for line, message in (
         ({"id": "two-1"}, "two-1|needs `scores`"),
         ({"id": "two-0", "first_error": 1}, "said.jsonl:2: two-0 is predicted twice"),
@@ -147,6 +156,8 @@ def test_predictions_of_others(folder):
         ({"id": "two-1", "scores": [0.1, 0.2, "x"]}, r"said.jsonl:2: scores\.2: .*got 'x'"),
         ({"id": "two-1", "scores": [0.1, 0.2, 0.3]}, "holds step scores; give --dev FILE or --threshold"),
         ({"id": "two-9", "first_error": 1}, "no line for two-1"),
+        ({"id": "two-1", "first_error": 3}, "two-1 has 3 steps, counted from 0; first_error 3 is none of them"),
+        ({"id": "two-1", "first_error": -2}, r"said.jsonl:2: first_error: .*greater than or equal to -1"),
     ):
         with pytest.raises(UserError, match=message):
             given([said[0], line, said[2]])
@@ -157,10 +168,13 @@ def test_predictions_of_others(folder):
     [
         ({"dev": Path("one.json")}, "choose the threshold on another file"),
         ({"dev": Path("two.json"), "threshold": 0.5}, "exclude each other"),
-        ({}, "holds no threshold"),
+        ({"model": command.OWN}, "holds no threshold"),
+        ({}, "a model other than data/prm/model has a threshold of its own"),
+        ({"predictions": Path("two.json"), "model": command.OWN, "tag": " "}, "--tag is of a model, but --predictions"),
+        ({"threshold": 0.5, "save": Path(".")}, r"--save \.: is a folder"),
         ({"threshold": float("nan")}, "must be a finite number"),
         ({"threshold": 0.5, "form": "none"}, "must be one of assay, classes"),
-        ({"form": "classes", "model": "theirs"}, "a published model has a threshold of its own"),
+        ({"form": "classes", "model": "theirs"}, "a model other than data/prm/model has a threshold"),
         ({"threshold": 0.5, "form": "classes", "model": "no/where"}, "a hub repository needs --revision"),
         ({"threshold": 0.5, "dtype": "int8"}, "must be auto, float32"),
         ({"threshold": 0.5, "device": "cuda:77"}, "--device cuda:77: cannot be used"),
@@ -178,6 +192,13 @@ def test_rows_that_do_not_fit_are_told_with_their_reason(folder, capsys):
     Path("bad.json").write_text(json.dumps(given))
     assert found("bad", model="model", threshold=0.5)["subsets"]["bad"]["left_out"] == 1
     assert "bad.json: left out 1, the first row 2: step 1 is blank" in capsys.readouterr().err
+    twice = [*given[:1], {**given[2], "id": "bad-0"}, given[2]]
+    Path("bad.json").write_text(json.dumps(twice))
+    assert found("bad", model="model", threshold=0.5)["subsets"]["bad"]["solutions"] == 2
+    assert "left out 1, the first row 2: its id is that of an earlier row" in capsys.readouterr().err
+    Path("bad.json").write_text(json.dumps(given)[:-60])
+    with pytest.raises(UserError, match=r"bad\.json: not valid JSON after row 2 \("):
+        found("bad", model="model", threshold=0.5)
     Path("bad.json").write_text(json.dumps([{**row, "label": float(row["label"])} for row in given]))
     with pytest.raises(UserError, match=r"bad\.json: row 1: label: .*integer.*got -1\.0; no row can be used"):
         found("bad", model="model", threshold=0.5)

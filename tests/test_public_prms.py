@@ -14,6 +14,7 @@ from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    BertConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2Model,
@@ -172,11 +173,11 @@ def test_heads_are_read_in_float32_and_go_where_the_model_goes(form):
     assert {p.device.type for p in [*verifier.model.parameters(), *verifier.head.parameters()]} == {"meta"}
 
 
-def test_a_solution_that_the_model_cannot_read_is_refused():
+def test_a_solution_that_the_model_cannot_read_scores_zero_and_leaves_the_others_alone():
     verifier, _ = made("classes")
     of = tiny.problem(3)
-    with pytest.raises(UserError, match="sums/train/003: a solution of .* theirs reads 512"):
-        verifier.score(of, [tiny.sample(of, 600, 0)])
+    long, *rest = verifier.score(of, [tiny.sample(of, 600, 0), *pool(of)])
+    assert (long.score, long.step_scores) == (0.0, []) and long.tokens > 512 and rest == verifier.score(of, pool(of))
 
 
 def test_cut_off_and_empty_solutions_score_zero():
@@ -237,3 +238,29 @@ def test_a_folder_of_another_form_is_refused(tmp_path):
     three = AutoModelForTokenClassification.from_config(Qwen2Config(vocab_size=99, **SHAPE, num_labels=3))
     with pytest.raises(UserError, match="3 labels"):
         public_prms.classes("theirs", three, tokenizer)
+
+
+@pytest.mark.parametrize("form", ["classes", "reward"])
+def test_a_language_model_is_no_classifier(form, tmp_path):
+    """Its head would be drawn at random, and by default have two labels."""
+    models.save(tiny.model("qwen2", len(build())), chat(), tmp_path / "m")
+    with pytest.raises(UserError, match=r"/m: has no weights score\."):
+        public_prms.load(form, tmp_path / "m", "theirs")
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "message"),
+    [
+        (AutoModelForTokenClassification, 2, "BertForTokenClassification reads a step by what follows it"),
+        (AutoModelForSequenceClassification, 1, "BertForSequenceClassification does not say what its output layer"),
+    ],
+)
+def test_encoders_and_pooled_states_are_refused(kind, labels, message):
+    """A BERT; and one whose attention is causal, but whose head reads a pooled state."""
+    tokenizer = chat()
+    config = BertConfig(vocab_size=len(tokenizer), num_labels=labels, hidden_size=32, intermediate_size=64,
+                        num_hidden_layers=2, num_attention_heads=4, is_decoder=labels == 1)  # fmt: skip
+    torch.manual_seed(0)
+    model = kind.from_config(config).eval()
+    with pytest.raises(UserError, match=message):
+        {1: public_prms.reward, 2: public_prms.classes}[labels]("theirs", model, tokenizer)

@@ -19,7 +19,7 @@ from tests import tiny
 from tests.test_public_prms import SHAPE, chat
 
 TOKENIZER = build()
-GENRM = {"mode": "cot", "votes": 2, "temperature": 1.0, "max_new_tokens": 8, "rows": 16}
+GENRM = {"votes": 2, "temperature": 1.0, "max_new_tokens": 8, "rows": 16}
 SETTINGS = {"verifiers": ["base_genrm"], "published": {}, "dtype": "float32", "genrm": GENRM}
 
 
@@ -53,6 +53,7 @@ def root(tmp_path):
 def scored(root, *verifiers, **changes):
     run = tiny.execution(root, "scores", scores.Params(**{**SETTINGS, "verifiers": list(verifiers), **changes}))
     metrics = scores.body(run)
+    (root / "metrics.json").write_text(json.dumps(metrics))
     assert set(metrics) == set(verifiers) and all(card["parameters"] > 0 for card in metrics.values())
     found = records.read_scores(root / "data/scores/test.parquet")
     return {name: [score for score in found if score.verifier == name] for name in verifiers}
@@ -75,9 +76,11 @@ def test_the_untrained_base_is_the_process_verifier_before_its_training(root):
 def test_the_untrained_base_is_asked_for_its_verdict(root):
     """Directly, though the trained one is asked for rationales."""
     base = GenerativeVerifier(
-        "base_genrm", models.load_causal_lm(root / "data/base/model"), Encoder(TOKENIZER), Sampling("direct")
+        "base_genrm", models.load_causal_lm(root / "data/base/model"), Encoder(TOKENIZER), Sampling(), "direct"
     )
-    assert scored(root, "base_genrm")["base_genrm"] == base.score(*pool(root))
+    found = scored(root, "base_genrm")["base_genrm"]
+    assert found[:3] == base.score(*pool(root))[:3]
+    assert base.score(*pool(root))[3].score > 0 == found[3].score, "it was cut off, whatever the verdict"
 
 
 def test_published_verifiers_share_the_stage(root):
@@ -92,6 +95,20 @@ def test_published_verifiers_share_the_stage(root):
     whole = scored(root, "steps", published=described)["steps"]
     assert [len(s.step_scores) for s in found["steps"] + whole] == [2] * 4 + [1] * 4, "steps as the pipeline parts them"
     assert all(s.step_scores is None for s in found["whole"]) and len({s.score for s in found["whole"]}) == 4
+
+
+def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_counted(root):
+    of, own = pool(root)
+    long = tiny.sample(of, 600, 0).model_copy(update={"index": 4})
+    empty = own[0].model_copy(update={"index": 5, "text": " \n", "correct": False})
+    records.write_samples(root / "data/samples/test.parquet", [*own, long, empty])
+    described = {"steps": {"form": "classes", "path": "data/raw/verifiers/steps"},
+                 "whole": {"form": "reward", "path": "data/raw/verifiers/whole"}}  # fmt: skip
+    found = scored(root, "steps", "whole", published=described)
+    metrics = json.loads((root / "metrics.json").read_text())
+    for name in described:
+        assert [score.score > 0 for score in found[name]] == [True, True, True, False, False, False]
+        assert metrics[name]["test"]["too_long"] == 1 and "too_long" not in metrics[name]["dev"]
 
 
 def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMS = ("assay", "classes", "words", "separator")
 OWN = "data/prm/model"
+BATCH = 8
 WINDOW = 8  # batches in memory, of which solutions of one length are read together; a kill costs at most these
 
 
@@ -37,7 +38,7 @@ def processbench(
     device: Annotated[
         str, typer.Option(help="auto (the accelerator, if there is one), cpu, cuda, cuda:1, ..")
     ] = "auto",
-    batch: Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)] = 8,
+    batch: Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)] = BATCH,
     predictions: Annotated[
         Path | None,
         typer.Option(help="In place of a model: JSONL of {id, scores} or {id, first_error}, from 0, -1 for none."),
@@ -57,6 +58,7 @@ def processbench(
     """
     import json
     import math
+    import sys
     from functools import partial
 
     from stages.lib import charts, first_error
@@ -64,6 +66,15 @@ def processbench(
     from stages.lib.predictions import Kept, Predictions
     from stages.lib.prompts import Prompt
 
+    given = {"model": model != OWN, "revision": revision, "form": form != "assay", "tag": tag is not None, "save": save,
+             "dtype": dtype != "auto", "device": device != "auto", "batch": batch != BATCH}  # fmt: skip
+    if predictions and (ignored := next((name for name, so in given.items() if so), None)):
+        raise UserError(
+            f"processbench: --{ignored} is of a model, but --predictions stand in place of one; leave one out"
+        )
+    for option, path in (("save", save), ("out", out)):
+        if path and path.is_dir():
+            raise UserError(f"processbench --{option} {path}: is a folder; name a file")
     if dev and threshold is not None:
         raise UserError("processbench: --threshold and --dev exclude each other; give one of them")
     if threshold is not None and not math.isfinite(threshold):
@@ -76,13 +87,16 @@ def processbench(
         if not file.is_file():
             raise UserError(f"{file}: cannot be read (no such file)")
     if predictions:
-        judge, prompt = Predictions(predictions).of, Prompt()
+        said = Predictions(predictions)
+        judge, prompt = said.of, Prompt()
     else:
         if threshold is None and not dev:
-            threshold = recorded(Path("data/best_of_n/metrics.json"), form)
+            threshold = recorded(Path("data/best_of_n/metrics.json"), own=form == "assay" and not revision and
+                                 Path(model).resolve() == Path(OWN).resolve())  # fmt: skip
         verifier = loaded(model, revision, form, tag, *placed(dtype, device), batch)
         prompt = verifier.encoder.prompt if form == "assay" else Prompt()
-        kept = Kept(save, [form, tag, str(verifier.model.dtype), revision or fingerprint(Path(model))])
+        settings = [form, tag, str(verifier.model.dtype), revision or fingerprint(Path(model))]
+        kept = Kept(save, settings, [*files, *([dev] if dev else [])])
         judge = partial(kept.judge, partial(step_scores, verifier))
     if dev:
         chosen_on = [case for case in cases(judge, prompt, dev, batch)[0] if isinstance(case[0], list)]
@@ -104,10 +118,12 @@ def processbench(
              *(percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in figures.items()]  # fmt: skip
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
     charts.show(title, header, [*rows, ["mean", "", "", "", "", percent(mean)]])
-    if not predictions:
-        kept.done()
     if out:
         written.write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
+    if not predictions:
+        kept.done()
+    elif unasked := said.unasked():
+        print(f"{predictions}: {len(unasked)} ids are in no file, the first {unasked[0]}", file=sys.stderr)
 
 
 def percent(share: float | None) -> str:
@@ -155,12 +171,15 @@ def loaded(
     return verifier.to(device)
 
 
-def recorded(metrics: Path, form: str) -> float:
-    """The threshold that stage best_of_n chose on dev, for the pipeline's own verifier. Raises UserError for none."""
+def recorded(metrics: Path, own: bool) -> float:
+    """The threshold that stage best_of_n chose on dev. Raises UserError for none, and where the model is not the pipeline's
+    own, for which it was chosen."""
     import json
 
-    if form in FORMS[1:]:
-        raise UserError("processbench: a published model has a threshold of its own; give --dev FILE or --threshold")
+    if not own:
+        raise UserError(
+            f"processbench: a model other than {OWN} has a threshold of its own; give --dev FILE or --threshold"
+        )
     try:
         return float(json.loads(metrics.read_text(encoding="utf-8"))["first_error"]["threshold"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -171,7 +190,8 @@ def recorded(metrics: Path, form: str) -> float:
 
 def cases(judge: Judge, prompt: Prompt, file: Path, batch: int) -> tuple[list[tuple[Said, int]], int]:
     """What is said of each solution and its first wrong step; and how many rows were left out, those that do not fit and
-    solutions longer than the model can read, which is told once for each reason. Raises UserError when none is left."""
+    solutions longer than the model can read, which is told once for each reason. A name met again is left out: it would
+    count twice. Raises UserError when none is left."""
     import sys
     from itertools import islice
 
@@ -181,11 +201,16 @@ def cases(judge: Judge, prompt: Prompt, file: Path, batch: int) -> tuple[list[tu
     from stages.lib.human_labels import Rejected, listed, read_processbench
     from stages.lib.predictions import TOO_LONG
 
-    found, left_out, console = [], {}, Console(stderr=True)
+    found, left_out, names, console = [], {}, set(), Console(stderr=True)
     rows = enumerate(read_processbench(file, prompt), 1)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(file.stem, total=sum(1 for _ in listed(file)))
         while window := list(islice(rows, WINDOW * batch)):
+            for i, (number, row) in enumerate(window):
+                if not isinstance(row, Rejected) and row.name in names:
+                    window[i] = number, Rejected(number, "its id is that of an earlier row")
+                elif not isinstance(row, Rejected):
+                    names.add(row.name)
             said = iter(judge([row for _, row in window if not isinstance(row, Rejected)]))
             for number, row in window:
                 reason = row.reason if isinstance(row, Rejected) else None

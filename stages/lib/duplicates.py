@@ -1,26 +1,28 @@
 """Near-duplicates of test rows among the others: two published forms of one problem, in other words or typesetting.
 
-A row nearly repeats a test row when both have the same answer, and besides the same letters and signs once TeX's layout is
-gone, or sets of 5-word runs that are alike (MinHash, `stages/lib/overlap.py`), or a 13-word run in common. One sign alone
-misleads: AIME problems end in set phrases of that length, so a run counts only where few test rows have it and a quarter
-of all 5-word runs is shared; MMLU asks several questions about one passage, so of questions with options the whole must
-be alike; drills change a number only. Programs have no one answer, and some sets publish none: there the questions decide.
+A row nearly repeats a test row when it has the same letters and signs once TeX's layout is gone, whatever the answers; or
+when both have the same answer, by value, and besides sets of 5-word runs that are alike (MinHash, `stages/lib/overlap.py`),
+or a 13-word run in common. One sign alone misleads: AIME problems end in set phrases of that length, so a run counts only
+where few test rows have it and a quarter of all 5-word runs is shared; MMLU asks several questions about one passage, so of
+questions with options the whole must be alike; drills change a number only. Programs have no one answer, and some sets
+publish none: there the questions decide.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from stages.lib import overlap
+from stages.lib import answers, overlap
 from stages.lib.records import Problem
 
 ALIKE = 0.25  # two typesettings of one AIME problem share 0.29 of their 5-word runs or more, two problems 0.24 or less
 SET_PHRASE = 4  # a 13-word run in more test rows than this is a phrase of the contest
 _LAYOUT = re.compile(
     r"\\(?:left|right|big+l?|big+r?|displaystyle|textstyle|text|mathrm|mathbf|mbox|limits|q?quad)(?![a-z])"
-    r"|(?<=\\)[dt](?=frac|binom)|\\[\[\]()!,;: ]|[\s{}$.,;:!?~]",
+    r"|(?<=\\)[dt](?=frac|binom)|\\[\[\]()!,;: ]|[\s{}$;!?~]|[.,:](?!\d)|(?<!\d)[.,:]|(?<=\d),(?=\d{3}(?!\d))",
     re.IGNORECASE,
 )
 
@@ -28,17 +30,21 @@ _LAYOUT = re.compile(
 def near(problems: Sequence[Problem], tests: Sequence[Problem]) -> dict[str, str]:
     """id -> reason of every problem that nearly repeats a test problem."""
     found: dict[str, str] = {}
-    for one, test in [*_typeset(problems, tests), *_alike(problems, tests)]:
-        if not one.answer or _answer(one) == _answer(test):
-            found.setdefault(one.id, f"nearly the same question is {test.id} of the {test.split} rows")
+    alike = list(_alike(problems, tests))
+    given = [(_answer(test), _answer(one)) for one, test in alike]
+    agree = [
+        not own or so or _LAYOUT.sub("", own) == _LAYOUT.sub("", right)
+        for so, (right, own) in zip(answers.equal_many(given), given, strict=True)
+    ]
+    for one, test in [*_typeset(problems, tests), *itertools.compress(alike, agree)]:
+        found.setdefault(one.id, f"nearly the same question is {test.id} of the {test.split} rows")
     return found
 
 
 def _answer(problem: Problem) -> str:
     if problem.answer_type == "code":
         return ""
-    right = problem.choices[ord(problem.answer) - ord("A")] if problem.choices else problem.answer
-    return _LAYOUT.sub("", right)
+    return problem.choices[ord(problem.answer) - ord("A")] if problem.choices else problem.answer
 
 
 def _typeset(problems: Sequence[Problem], tests: Sequence[Problem]) -> Iterator[tuple[Problem, Problem]]:

@@ -153,7 +153,7 @@ class Encoder:
             return self.tokenizer.apply_chat_template(
                 turns, chat_template=template, tokenize=tokenize, return_dict=False, **options
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError) as error:  # a variable of prompt.template may be one that is set here
             raise UserError(f"generator.prompt: the model's chat template refuses this prompt ({error})") from None
 
     def _as_text(self, text: str) -> dict[str, bool]:

@@ -96,7 +96,7 @@ class GenerativeVerifier:
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
         self._verdicts = encoder.texts([pretraining.yes(right) for right in (True, False)])
         words = heads.first_tokens(encoder, pretraining.yes(True), pretraining.yes(False))
-        self._head = heads.WordHead(model.get_output_embeddings(), *words)
+        self._head = heads.WordHead(model.get_output_embeddings(), *words, model.config)
 
     def losses(self) -> Losses:
         """What `training.train` trains: this very model, on text alone."""

@@ -33,6 +33,23 @@ def read(head: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
         return head(hidden.float())[..., 0]
 
 
+def said(raw: torch.Tensor, config: Any) -> torch.Tensor:
+    """The logits of a language model from hidden states times output matrix: scaled and bounded as its config asks, which
+    the output matrix does not know. Most models ask for neither."""
+    if factor := scale(config):
+        raw = raw * factor
+    if bound := getattr(config, "final_logit_softcapping", None):  # Gemma 2
+        raw = bound * torch.tanh(raw / bound)
+    return raw
+
+
+def scale(config: Any) -> float | None:
+    """What the products are multiplied with: of Granite, Cohere and Falcon-H1."""
+    if divisor := getattr(config, "logits_scaling", None):
+        return 1 / divisor
+    return getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None)
+
+
 def first_tokens(encoder: Encoder, right: str, wrong: str) -> tuple[int, int]:
     """The first token of each word. Raises UserError when it is the same, for then they cannot be told apart."""
     ids = [own[:1] for own in encoder.texts([right, wrong])]
@@ -46,19 +63,20 @@ def start_from_words(head: nn.Linear, model: Any, encoder: Encoder, right: str, 
     vectors = model.get_output_embeddings().weight.detach()
     good, bad = first_tokens(encoder, right, wrong)
     with torch.no_grad():
-        head.weight.copy_((vectors[good] - vectors[bad])[None])
+        head.weight.copy_((vectors[good] - vectors[bad])[None] * (scale(model.config) or 1.0))
 
 
 class WordHead(nn.Module):
-    """(.., width) -> (.., 1): the logit of token `good` minus that of `bad`, by the model's own output matrix. Its sigmoid
-    is the two tokens' softmax, so binary cross-entropy on it is cross-entropy between them, for soft labels too."""
+    """(.., width) -> (.., 1): the logit of token `good` minus that of `bad`, by the model's own output matrix and config.
+    Its sigmoid is the two tokens' softmax, so binary cross-entropy on it is cross-entropy between them, for soft labels
+    too."""
 
-    def __init__(self, output: nn.Linear, good: int, bad: int):
+    def __init__(self, output: nn.Linear, good: int, bad: int, config: Any = None):
         super().__init__()
-        self.output, self.tokens = output, (good, bad)
+        self.output, self.tokens, self.config = output, (good, bad), config
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = list(self.tokens)
         weight, bias = (None if x is None else x[rows].to(hidden.dtype) for x in (self.output.weight, self.output.bias))
-        logits = nn.functional.linear(hidden, weight, bias)
+        logits = said(nn.functional.linear(hidden, weight, bias), self.config)
         return logits[..., :1] - logits[..., 1:]

@@ -123,7 +123,7 @@ READERS = {"prm800k": read_prm800k, "math_shepherd": read_math_shepherd}  # of w
 
 def listed(path: Path) -> Iterator[tuple[int, Any]]:
     """(place from 1, value) of a JSON list, read piece by piece."""
-    decoder, text, ended = json.JSONDecoder(), "", False
+    decoder, text, ended, number = json.JSONDecoder(), "", False, 0
     try:
         with open(path, encoding="utf-8-sig") as file:
 
@@ -141,7 +141,7 @@ def listed(path: Path) -> Iterator[tuple[int, Any]]:
 
             if sign() != "[":
                 raise UserError(f"{path}: not a JSON list; ProcessBench files are one JSON list of rows")
-            number, mark = 0, ","
+            mark = ","
             while mark == ",":
                 while True:
                     text = text.lstrip()
@@ -160,11 +160,13 @@ def listed(path: Path) -> Iterator[tuple[int, Any]]:
                     yield number, row
                 mark = sign()
             if mark != "]" or sign():
-                raise ValueError(f"after row {number} the list neither goes on nor ends the file")
+                raise ValueError("the list neither goes on nor ends the file")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); ProcessBench files are one JSON list") from None
+        raise UserError(
+            f"{path}: not valid JSON after row {number} ({error}); ProcessBench files are one JSON list"
+        ) from None
 
 
 def _read(
@@ -233,6 +235,8 @@ def _shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator
     question, mark, first = parts[0].partition("Step 1:")
     if not mark:
         raise _Misaligned("a tag stands before `Step 1:`, or there is none")
+    if "Step 1:" in first:
+        raise _Misaligned("`Step 1:` stands twice before its first tag: where its question ends cannot be told")
     steps = [mark + first, *(part.lstrip() for part in parts[1:-1])]
     for place, step in enumerate(steps, 1):
         if (marks := re.findall(r"(?:^|\n)Step (\d+):", step)) != [str(place)]:

@@ -2,8 +2,8 @@
 
 Files lie in data/raw/labels/, which stage labels depends on. Solutions of one question become the pool of one problem,
 whatever their rows and files, so that pools are limited and filtered as drawn ones are. A problem that nearly repeats
-one of the benchmark's dev or test rows is refused (stages/lib/duplicates.py). Numbering (`Step 2:`) and calculator
-annotations are taken off: the solutions that the verifier will read have neither.
+one that verifiers are chosen by or scored on (dev, test, ood, aime) is refused (stages/lib/duplicates.py). Numbering
+(`Step 2:`) and calculator annotations are taken off: the solutions that the verifier will read have neither.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _add(into: Imported, form: str, paths: Sequence[Path], prompt: Prompt, held_
     )
     if not taken[2]:
         raise UserError(
-            f"labels.imported.{form}: every problem nearly repeats a dev or test row; none may be learnt from"
+            f"labels.imported.{form}: every problem nearly repeats one of dev, test, ood or aime; none may be learnt from"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stages.lib.errors import UserError
 
@@ -41,14 +41,33 @@ def check(path: Path) -> None:
 
 def load_causal_lm(path: Path, dtype: str = "float32") -> PreTrainedModel:
     """A causal language model from a local folder, in evaluation mode. dtype: float32, bfloat16, float16, float64."""
-    import torch
     from transformers import AutoModelForCausalLM
 
     check(Path(path))
+    return load(AutoModelForCausalLM, path, dtype)
+
+
+def load(kind: Any, path: Path, dtype: str, **settings: Any) -> PreTrainedModel:
+    """A model of a transformers class, all of its weights from the folder, in evaluation mode. Raises UserError for a
+    folder that lacks some or has them in other sizes: transformers would draw those at random. Tied ones are not
+    lacking."""
+    import torch
+
     quiet()
-    model = AutoModelForCausalLM.from_pretrained(
-        path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False
-    )
+    try:
+        model, report = kind.from_pretrained(
+            path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False,
+            output_loading_info=True, ignore_mismatched_sizes=True, **settings,
+        )  # fmt: skip
+    except ValueError as error:  # a kind of model of which there is no such class
+        raise UserError(f"{path}: cannot be read as {kind.__name__} ({str(error).splitlines()[0]})") from None
+    missing, resized = sorted(report["missing_keys"]), sorted(key for key, *_ in report["mismatched_keys"])
+    if missing or resized:
+        found = f"has no weights {missing[0]}" if missing else f"has the weights {resized[0]} in another size"
+        more = f" and {len(missing) + len(resized) - 1} more faults" if len(missing) + len(resized) > 1 else ""
+        raise UserError(
+            f"{path}: {found}{more}, so it is no {type(model).__name__}; name a folder that was saved as one"
+        )
     return model.eval()
 
 

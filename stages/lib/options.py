@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from stages.lib import continuations
+from stages.lib import continuations, heads
 from stages.lib.prompts import answer_line
 from stages.lib.records import Problem, Sample
 
@@ -38,7 +38,8 @@ def logprobs(model: Any, prompt: list[int], texts: list[list[int]]) -> list[list
     found: list[list[float]] = [[] for _ in texts]
     for part, hidden in continuations.hidden_states(model, prompt[:-1], rows):
         for row, i in enumerate(part):
-            says = model.get_output_embeddings()(hidden[row, : len(texts[i])]).double().log_softmax(-1)
+            raw = model.get_output_embeddings()(hidden[row, : len(texts[i])])
+            says = heads.said(raw, model.config).double().log_softmax(-1)
             wanted = torch.tensor(texts[i], device=says.device)
             found[i] = says.gather(1, wanted[:, None])[:, 0].tolist()
     return found

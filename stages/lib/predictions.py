@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.lib import records
 from stages.lib.errors import UserError
@@ -27,7 +27,7 @@ class _Row(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
     id: str
     scores: list[float] | None = None
-    first_error: int | None = None
+    first_error: int | None = Field(default=None, ge=-1)
 
 
 class Predictions:
@@ -36,6 +36,7 @@ class Predictions:
     def __init__(self, path: Path):
         self.path = path
         self.said: dict[str, Said] = {}
+        self.asked: set[str] = set()
         for number, row in records.jsonl_rows(path):
             try:
                 one = _Row.model_validate(row)
@@ -50,22 +51,32 @@ class Predictions:
             self.said[one.id] = one.first_error if one.scores is None else one.scores
 
     def of(self, rows: Sequence[Labelled]) -> list[Said]:
-        """Raises UserError where nothing is predicted, or where the scores are not those of the steps."""
+        """Raises UserError where nothing is predicted, or something that does not fit the steps."""
         for row in rows:
             if row.name not in self.said:
                 raise UserError(f"{self.path}: no line for {row.name}; where there is no answer give first_error null")
             own = self.said[row.name]
             if isinstance(own, list) and len(own) != len(row.steps):
                 raise UserError(f"{self.path}: {row.name} has {len(own)} scores for {len(row.steps)} steps")
+            if isinstance(own, int) and own >= len(row.steps):
+                raise UserError(
+                    f"{self.path}: {row.name} has {len(row.steps)} steps, counted from 0; first_error {own} is none of them"
+                )
+        self.asked.update(row.name for row in rows)
         return [self.said[row.name] for row in rows]
+
+    def unasked(self) -> list[str]:
+        """The ids of no solution so far."""
+        return [name for name in self.said if name not in self.asked]
 
 
 class Kept:
     """Step scores as they come, a line a solution: a run that was killed takes them up again. Lines of other models,
-    settings or texts are passed over."""
+    settings or texts are passed over. Without a path each run has a file of its own: of its settings and what it scores."""
 
-    def __init__(self, path: Path | None, settings: list[str | None]):
-        self.path, self.settings = path or Path(".checkpoints/processbench.jsonl"), settings
+    def __init__(self, path: Path | None, settings: list[str | None], scored: Sequence[Path] = ()):
+        own = hashlib.sha256(json.dumps([settings, [str(file.resolve()) for file in scored]]).encode()).hexdigest()[:12]
+        self.path, self.settings = path or Path(f".checkpoints/processbench-{own}.jsonl"), settings
         self.wanted = path is not None
         self.known: dict[str, Said] = {}
         if self.path.is_file():

@@ -11,8 +11,9 @@ reward      a sequence classifier with one label that rates a whole reply in a c
             2410.18451). Its score is the sigmoid of the reward: the order is the reward's, a probability it is not.
 
 Ids are concatenated, never a joined string tokenised, so that the number of scores is the number of steps. These models
-know no end of a solution; what was cut off scores 0, as in every vote. Weights are read from safetensors only. Heads are
-read in float32 whatever the model is in.
+know no end of a solution; what was cut off scores 0, as in every vote, and so does what is longer than they read. Models
+whose layers look ahead are refused, and heads that read anything but the last hidden state. Weights are read from
+safetensors only. Heads are read in float32 whatever the model is in.
 
 By its sizes Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16, and 2 GB more for 8 solutions of 2,000 tokens: one GPU of
 24 GB. In float32 it takes 30.5 GB; a CPU needs about 15 GFLOP a token. ProcessBench with it:
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from stages.lib import aggregation, models
+from stages.lib import aggregation, heads, models
 from stages.lib.encoding import steps_of
 from stages.lib.errors import UserError
 from stages.lib.records import Problem, Sample, Score
@@ -48,8 +49,9 @@ Layout = Callable[[str, Sequence[str]], tuple[list[int], list[int]]]  # question
 class PublicPRM:
     """model: with a decoder behind `base_model`, or a decoder itself. head: hidden states (.., width) -> (.., classes).
 
-    right: the class that means right; None for a head with one output, which is read as a logit. split: the steps of a
-    solution, or the whole of it for a verifier of outcomes. batch: solutions in a forward pass; changes speed alone.
+    right: the class that means right; None for a head with one output, which is read as a logit. stepwise: whether there
+    is a score a step, or one of the whole. split: the steps of a solution, or the whole of it for a verifier of outcomes.
+    batch: solutions in a forward pass; changes speed and memory, and scores by no more than rounding does.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class PublicPRM:
         self.name, self.model, self.layout = name, model.eval(), layout
         self.head, self.right, self.aggregation = copy.deepcopy(head).float().eval(), right, aggregation
         self.split: Callable[[str], Sequence[str]] = steps_of
+        self.stepwise = True
         self.batch = 8
 
     def to(self, device: Any) -> PublicPRM:
@@ -98,21 +101,53 @@ class PublicPRM:
         return self.judge([(problem.prompt(), self.split(sample.text)) for sample in samples])
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """score: the aggregation of the step scores, 0 for a solution that is empty or was cut off. Raises UserError for a
-        solution longer than the model reads."""
+        """score: the aggregation of the step scores, 0 for a solution that is empty, was cut off or is longer than the
+        model reads; the last has no step scores, []."""
         question, found = problem.prompt(), []
         start, longest = self.length(question, []), self.model.config.max_position_embeddings
         tokens = [self.length(question, self.split(sample.text)) for sample in samples]
-        if max(tokens, default=0) > longest:
-            raise UserError(f"{problem.id}: a solution of {max(tokens)} tokens; {self.name} reads {longest}")
-        for sample, steps, read in zip(samples, self.step_scores(problem, samples), tokens, strict=True):
+        fits = [sample for sample, read in zip(samples, tokens, strict=True) if read <= longest]
+        known = iter(self.step_scores(problem, fits))
+        for sample, read in zip(samples, tokens, strict=True):
+            steps = next(known) if read <= longest else []
             whole = bool(steps) and sample.finish == "stop"
             value = aggregation.aggregate(self.aggregation, steps) if whole else 0.0
             found.append(
                 Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
-                      step_scores=None if self.right is None else steps, tokens=max(0, read - start))
+                      step_scores=steps if self.stepwise or read > longest else None, tokens=max(0, read - start))
             )  # fmt: skip
         return found
+
+
+@torch.inference_mode()
+def check(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
+    """Raises UserError where a text's end changes how its beginning is read, as in an encoder; and where the model's own
+    forward pass says otherwise than the head on the last hidden states does, as where a pooled state is read. tokens: of
+    the vocabulary, that the head weighs against each other. A few tokens tell."""
+    model, name = verifier.model, verifier.name
+    config = model.config.get_text_config()
+    ids = torch.tensor([i for i in range(1, 18) if i != config.pad_token_id][:16]).view(2, 8) % config.vocab_size
+    ids[1, 0] = ids[0, 0]
+    hidden = models.decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
+    near = torch.finfo(model.dtype).eps ** 0.5
+    if (hidden[0, 0] - hidden[1, 0]).abs().max() > near * hidden[0, 0].abs().max():
+        raise UserError(
+            f"{name}: its {type(model).__name__} reads a step by what follows it; only causal models are read"
+        )
+    own = model(input_ids=ids[:1], use_cache=False).logits.float()
+    own, here = own[0, -1] if own.dim() == 3 else own[0], verifier.head(hidden[0, -1])
+    if tokens:
+        own = own[tokens[0], None] - own[tokens[1], None]
+    if own.shape != here.shape or (own - here).abs().max() > near * max(1.0, float(own.abs().max())):
+        raise UserError(f"{name}: its {type(model).__name__} does not say what its output layer makes of the last hidden "
+                        f"state, which is all that is read here; name a model that does")  # fmt: skip
+
+
+def _head(name: str, model: Any) -> nn.Module:
+    head = getattr(model, "score", None) or getattr(model, "classifier", None)
+    if head is None:
+        raise UserError(f"{name}: its {type(model).__name__} has no output layer `score` or `classifier`")
+    return head
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -144,14 +179,16 @@ def classes(
     """model: of an AutoModelForTokenClassification class with two labels. Raises UserError for another number."""
     if model.config.num_labels != 2:
         raise UserError(f"{name}: the classifier has {model.config.num_labels} labels; a process verifier has 2")
-    head = model.score if hasattr(model, "score") else model.classifier
+    head = _head(name, model)
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
     def own(text: str) -> list[int]:  # as TRL tokenises: each part by itself
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
     layout = _in_steps(lambda question: start + own(question), lambda number, step: own(step) + own(tag))
-    return PublicPRM(name, model, layout, head, 1, aggregation)
+    verifier = PublicPRM(name, model, layout, head, 1, aggregation)
+    check(verifier)
+    return verifier
 
 
 def words(
@@ -169,15 +206,18 @@ def words(
     if ids[0] == ids[1]:
         raise UserError(f"{name}: {good!r} and {bad!r} end with the same token; choose words that do not")
     output = model.get_output_embeddings()
-    head = nn.Linear(output.weight.shape[1], 2, bias=output.bias is not None)
-    head.load_state_dict({key: tensor[ids] for key, tensor in output.state_dict().items()})
+    rows = nn.Linear(output.weight.shape[1], 2, bias=output.bias is not None)
+    rows.load_state_dict({key: tensor[ids] for key, tensor in output.state_dict().items()})
+    head = heads.WordHead(rows, 0, 1, model.config)
     layout = _in_steps(
         lambda question: tokenizer(question)["input_ids"],
         lambda number, step: (
             _ids(tokenizer, (" Step 1: " if number == 1 else f"\nStep {number}: ") + step) + _ids(tokenizer, tag)
         ),
     )
-    return PublicPRM(name, model, layout, head, 0, aggregation)
+    verifier = PublicPRM(name, model, layout, head, None, aggregation)
+    check(verifier, ids)
+    return verifier
 
 
 def separator(
@@ -214,9 +254,10 @@ def reward(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> PublicP
         ids = _ids(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False))
         return ids, [len(ids) - 1] if steps else []
 
-    head = model.score if hasattr(model, "score") else model.classifier
-    verifier = PublicPRM(name, model, layout, head, None, "last")
+    verifier = PublicPRM(name, model, layout, _head(name, model), None, "last")
+    verifier.stepwise = False
     verifier.split = lambda text: [text.strip()] if text.strip() else []
+    check(verifier)
     return verifier
 
 
@@ -238,11 +279,8 @@ def load(form: Form, path: Path, name: str, dtype: str = "float32", **options: s
     import transformers
 
     models.check(path)
-    models.quiet()
     kind = {"classes": "AutoModelForTokenClassification", "reward": "AutoModelForSequenceClassification"}[form]
-    model = getattr(transformers, kind).from_pretrained(
-        path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False
-    )
+    model = models.load(getattr(transformers, kind), path, dtype)
     return build(name, model, models.load_tokenizer(path), **options)
 
 
@@ -267,11 +305,7 @@ def _two_layers(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
     wanted = {"score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"}
     if set(tensors) != wanted:
         raise UserError(f"{path}: head weights {sorted(tensors)}, expected {sorted(wanted)}")
-    models.quiet()
-    config = Qwen2Config.from_pretrained(path, local_files_only=True)
-    model = Qwen2Model.from_pretrained(
-        path, config=config, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
-    )
+    model = models.load(Qwen2Model, path, dtype, config=Qwen2Config.from_pretrained(path, local_files_only=True))
     width, classes_ = tensors["score.0.weight"].shape[1], tensors["score.2.weight"].shape[0]
     head = nn.Sequential(nn.Linear(width, tensors["score.0.weight"].shape[0]), nn.ReLU(),
                          nn.Linear(tensors["score.2.weight"].shape[1], classes_))  # fmt: skip

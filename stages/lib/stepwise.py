@@ -98,7 +98,7 @@ class StepVerifier:
         self.mark_ids: list[int] = encoder.texts([mark])[0] if mark else []
         if form == "words":
             tokens = heads.first_tokens(encoder, *words)
-            self.head: nn.Module = heads.WordHead(model.get_output_embeddings(), *tokens)
+            self.head: nn.Module = heads.WordHead(model.get_output_embeddings(), *tokens, model.config)
         else:
             self.head = heads.blank(model.config.hidden_size, "bce")
             if words:

@@ -75,7 +75,7 @@ def language_loss(model: nn.Module, hidden: torch.Tensor, ids: torch.Tensor) -> 
     output = model.get_output_embeddings()
 
     def loss(hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(output(hidden).float(), ids, reduction="none")
+        return nn.functional.cross_entropy(heads.said(output(hidden), model.config).float(), ids, reduction="none")
 
     size = max(1, LOGITS // output.weight.shape[0])
     if len(ids) <= size:

@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[type[Params], Callable[..., Chat]]] = {"openai": (OpenAI,
 
 def make(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Chat:
     """A chat of the kind, its answers kept in the folder `cache`. Raises UserError for settings that do not fit."""
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UserError(f"chat kind {kind!r}: unknown; allowed: {', '.join(KINDS)}")
     section, build = KINDS[kind]
     if unknown := sorted(settings.keys() - section.model_fields):

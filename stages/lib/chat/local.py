@@ -17,6 +17,7 @@ from stages.lib import files, models
 from stages.lib.chat.base import Ask, Chat, Ledger, Progress, Reply, seed
 from stages.lib.errors import UserError
 from stages.lib.params import Params
+from stages.lib.patience import NoAnswer
 
 if TYPE_CHECKING:
     from stages.lib.native import NativeEngine
@@ -39,7 +40,8 @@ class Local(Params):
 
 class LocalChat(Chat):
     """A model in a folder behind the native engine: an answer depends on its own prompt and key alone, so on a CPU in
-    float32 no batch, order or number of threads changes one (stages/lib/native.py). Weights are read when first needed.
+    float32 no batch, order or number of threads changes one (stages/lib/native.py). Weights are read when first needed. A
+    prompt that is too long is a NoAnswer of its own ask.
 
     Raises UserError for a folder without a model, for one whose template is missing or refuses the turns, and for a
     device that is not there.
@@ -62,6 +64,7 @@ class LocalChat(Chat):
             self.encoder.prompt_ids("?")
         except UserError as error:
             turn = "a system turn; leave out `system`" if settings.system else "a user's turn; name another model"
+            turn += ", or mend `template`" if settings.template else ""
             raise UserError(f"{self.folder}: the chat template refuses {turn} ({error.__context__ or error})") from None
         asked = settings.model_dump(exclude={"model", "device", "rows"})
         identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **asked}
@@ -79,7 +82,7 @@ class LocalChat(Chat):
         self._batches.submit(self._answer_waiting)
         return answer.result()
 
-    def ask_many(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[str]:
+    def ask_many(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[str | NoAnswer]:
         with self._lock:  # one batch at a time
             return super().ask_many(asks, progress)
 
@@ -90,12 +93,15 @@ class LocalChat(Chat):
         taken = [self._waiting.get() for _ in range(self._waiting.qsize())]
         try:
             for (_, answer), text in zip(taken, self.ask_many([ask for ask, _ in taken]), strict=True):
-                answer.set_result(text)
+                if isinstance(text, NoAnswer):
+                    answer.set_exception(text)
+                else:
+                    answer.set_result(text)
         except BaseException as error:
             for _, answer in taken:
                 answer.set_exception(error)
 
-    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str]]:
+    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str | NoAnswer]]:
         keys: dict[str, list[str]] = {}  # of a prompt: its answers share the reading of it
         for ask in asks:
             known = self._known(*ask)
@@ -106,14 +112,19 @@ class LocalChat(Chat):
         if keys:
             yield from self._drawn(keys)
 
-    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[Ask, str]]:
-        settings, prompts = self.settings, list(keys)
-        read = [self.encoder.prompt_ids(prompt) for prompt in prompts]
-        if (longest := max(map(len, read))) + settings.max_tokens > self._engine.context:
-            raise UserError(
-                f"{self.folder}: a prompt of {longest} tokens and max_tokens {settings.max_tokens} exceed the "
-                f"{self._engine.context} tokens of the model; lower max_tokens, or leave out what is so long"
-            )
+    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[Ask, str | NoAnswer]]:
+        settings, prompts, read = self.settings, [], []
+        for prompt, own in keys.items():
+            ids = self.encoder.prompt_ids(prompt)
+            if len(ids) + settings.max_tokens > self._engine.context:
+                failure = NoAnswer(
+                    f"{self.folder}: a prompt of {len(ids)} tokens and max_tokens {settings.max_tokens} exceed the "
+                    f"{self._engine.context} tokens of the model; lower max_tokens, or leave out what is so long"
+                )
+                yield from (((prompt, key), failure) for key in own)
+            else:
+                prompts.append(prompt)
+                read.append(ids)
         draws = [[seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
         ends = self._engine.model.generation_config.eos_token_id
         stops = {*self.encoder.stops.ids, *(ends if isinstance(ends, list) else [ends] if ends is not None else [])}
