@@ -153,7 +153,8 @@ def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
     if answer_type == "code":
         return [programs.normal(answer)]
     if answer_type == "text":
-        words = " ".join(answer.casefold().split())
+        bare = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", unstyle(answer))
+        words = " ".join(bare.casefold().split())
         return [key] if (key := words.strip(_FRAME) or words) else []
     if whole := _whole(answer):
         return [whole]

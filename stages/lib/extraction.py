@@ -44,14 +44,10 @@ _PLACE = (
     r"|Analysis|Reasoning|Calculations?|Given|(?:The )?(?:Final )?Answer)\b"
 )
 _HEADING = re.compile(  # of a part of the text: `Step 2: Money`; where more follows, any title
-    rf"(?P<place>\W*{_PLACE}(?! is\b))|\W*(?!(?:Yes|No|True|False|None)\b)(?:\d+[.)] |[A-Z][a-z]{{2,}})(?!.*\.$)"
+    rf"(?P<place>\W*{_PLACE}(?! is\b))|\W*(?!(?:Yes|No|True|False|None)\b)(?:\d{{1,2}}[.)] +\W*)?[A-Z][a-z]{{2,}}(?!.*\.$)"
 )
 _SHOWN = re.compile(r"\\\[(.*?)\\\]|\$\$(.+?)\$\$|\\begin\{(\w+\*?)\}.*?\\end\{\3\}", re.S)
-_OPENED = re.compile(  # and not closed
-    r"\\\[(?!.*\\\])|\\\((?!.*\\\))|\\begin\{(\w+\*?)\}(?!.*\\end\{\1\})|\A(?:(?!\$\$).)*\$\$(?:(?!\$\$).)*"
-    r"(?:\$\$(?:(?!\$\$).)*\$\$(?:(?!\$\$).)*)*\Z",
-    re.S,
-)
+_OPENED = re.compile(r"\\\[(?!.*\\\])|\\\((?!.*\\\))|\\begin\{(\w+\*?)\}(?!.*\\end\{\1\})", re.S)
 _BOXED = re.compile(
     r"\\(?:boxed|fbox|framebox)\s*(?:\{|([0-9]+(?:\.[0-9]+)?|[A-Za-z](?=\s*(?:[$.,;]|\Z))))"
 )  # else a word
@@ -59,7 +55,8 @@ _MARKED = re.compile(
     r"(?P<line>^[#*_ ]*(?:the )?)?(?:\b(?P<final>final )?(?:answer|(?:correct|right|best) (?:option|choice|letter)"
     r"|Antwort|réponse|respuesta)\b|(?:最终)?答案)"
     r"(?: ?\([^()\n]{0,60}\)| (?:to|of|for) [^.:!?\n]{0,80}?)?"
-    r"(?:(?:\**\s*[:：]|\s*(?:is|was|=|(?:would|should|must|will)(?: then| therefore)? be|ist|est|es|是|为)(?![a-z]))\**\s*:?"
+    r"(?:(?:\**\s*[:：]|\s*(?:is|was|=|(?:would|should|must|will)(?: then| therefore)? be|ist|est|es|是|为)(?![a-z]))"
+    r"\**\s*:?"
     r"|(?(line)[*_ ]*$|(?!)))|^A:",
     re.I | re.M,
 )
@@ -176,7 +173,7 @@ def _alone(text: str, answer_type: str | None) -> bool:
         return bool(_LETTER_ALONE.fullmatch(bare := _bare(text)) or (_OPTION.fullmatch(bare)))
     if answer_type == "boolean":
         return bool(re.fullmatch(r"\W*(?:yes|no|true|false)\W*", text, re.I))
-    if "\n" in text or len(re.findall("[A-Za-z]{2,}", _COMMAND.sub(" ", text))) > 1 or _OPENED.search(text):
+    if "\n" in text or len(re.findall("[A-Za-z]{2,}", _COMMAND.sub(" ", text))) > 1 or _broken(text):
         return False
     if answer_type in ("latex", None) and (_WORKING.match(text) or text.count("{") != text.count("}")):
         return False
@@ -195,7 +192,15 @@ def _own(text: str) -> str:
     """The text before a next question that the model invented after its first marked answer."""
     firsts = [mark for pattern in (_MARKED, _BOXED, _ANGLED) if (mark := pattern.search(text))] + _hashes(text)[:1]
     following = _NEXT.search(text, min(mark.end() for mark in firsts)) if firsts else None
-    return text[: following.start()].strip() if following else text
+    if not following or (re.search("[0-9]", following[0]) and _boxed_later(text, following.start())):
+        return text
+    return text[: following.start()].strip()
+
+
+def _boxed_later(text: str, at: int) -> bool:
+    """Whether a text has boxes only after a place: who invents another question answers it as the first, so that a box
+    after plain words is in a later part of the same solution."""
+    return bool(_BOXED.search(text, at)) and not any(mark.search(text[:at]) for mark in (_BOXED, _ANGLED, _HASHES))
 
 
 def _hashes(text: str) -> list[re.Match[str]]:
@@ -234,7 +239,14 @@ def _sentence(text: str, start: int) -> str:
         return shown[0]
     end = _SENTENCE.search(rest)
     said = rest[: end.start()] if end else rest
-    return "" if _OPENED.search(said) or _START.match(said) else _NOT_BUT.sub("", said)
+    return "" if _broken(said) or _START.match(said) else _NOT_BUT.sub("", said)
+
+
+def _broken(text: str) -> bool:
+    """Whether a formula or a box in a text is not closed."""
+    if _OPENED.search(text) or text.count("$$") % 2:
+        return True
+    return bool(_BOXED.search(text)) and text.count("{") > text.count("}")
 
 
 def boxes(text: str) -> list[str]:

@@ -106,8 +106,8 @@ _TOKEN = re.compile(
 def read(text: str, units: bool = True, comma: bool = True, formula: bool = False) -> Numeral | None:
     """The number that a text is; None if it is not one.
 
-    `units`: a unit may follow. `comma`: `2,74` is 2.74, `1.234,5` is 1234.5, `1,23,456` is 123456. `formula`: a letter may be a variable
-    (`5 m`), `!` a factorial, and a suffix (`5K`) is none.
+    `units`: a unit may follow. `comma`: `2,74` is 2.74, `1.234,5` is 1234.5, `1,23,456` is 123456. `formula`: a letter
+    may be a variable (`5 m`), `!` a factorial, and a suffix (`5K`) is none.
     """
     if len(text) > LONGEST:
         return None
@@ -222,11 +222,11 @@ _WIDE = r"(?:miles?|yards?|yds?|feet|foot|ft|inch(?:es)?|in|(?:kilo|centi|milli)
 _HEAVY = r"(?:pounds?|lbs?|ounces?|oz|kilograms?|kg|grams?|g|gallons?|quarts?|pints?|cups?|dollars?|cents?|euros?)"
 _FOLLOWED = re.compile(  # by what makes a number a part: `2\sqrt{3}`, `4π`, `5 + 3`, `7 hours and 30 minutes`
     r"[\s$)}*]*(?:\\(?:sqrt|pi|ln|log|sin|cos|tan|left|binom|infty)(?![a-z])|[√π]|(?:pi|sqrt)\b|[iexyz](?![A-Za-z'’.])"
-    r"|(?:[-+*/×·÷]|\\(?:times|cdot|pm|div)(?![a-z]))\s*(?:[\d($√π]|\\[a-z]))"
+    r"|(?:[-+*/×·÷]|\\(?:times|cdot|pm|div)(?![a-z]))\s*(?:[($√π]|\\[a-z]|\d(?!\S*\s+\d)))"
     + "".join(rf"|\s*{kind}\.?(?:,|,? and)?\s+[\d./]+\s*{kind}\b" for kind in (_LONG, _WIDE, _HEAVY))
 )
 _PRECEDED = re.compile(
-    r"(?:[√π^]|\\(?:sqrt|ln|log|sin|cos|tan|pi|binom)(?![a-z]))(?:\[[^\]]*\])?\s*[{(]?\s*$"
+    r"(?:[√π^]|\\(?:sqrt|ln|log|sin|cos|tan|pi|binom)(?![a-z]))(?:\[[^\]]*\]|_(?:\w|\{\w*\}))?(?:\{[^{}]*\})?\s*[{(]?\s*$"
     r"|[\d)}π]\s*(?:[+*/×·÷]|\\(?:times|cdot|pm|div))\s*\$?$"
     + "".join(rf"|\d\s*{kind}\.?(?:,|,? and)?\s+$" for kind in (_LONG, _WIDE, _HEAVY))
 )
