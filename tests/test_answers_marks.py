@@ -16,6 +16,7 @@ HEADINGS = [
     ("### Final Answer\n\n18", "number", "18"), ("**Final Answer**\n\n18", "number", "18"),
     ("### Final Answer\n\nB", "choice", "B"), ("### Answer\n\nNo", "boolean", "no"),
     ("## Final Answer\n\n$$\n\\frac{1}{2}\n$$", "latex", "$$\n\\frac{1}{2}\n$$"),
+    ("####\n\n18", "number", "18"), ("#### 18 ####", "number", "18"),
     ("#### Yes\n\nFor it is.", "boolean", "yes"), ("It is so.\n#### Paris", "text", "Paris"),
     ("#### 53. 20\nmore", "number", "53"), ("#### She has 18 eggs.\nDone", "number", "18"),
 ]  # fmt: skip
@@ -25,6 +26,7 @@ SHOWN = [
     ("The answer is therefore\n\n\\[ x=18 \\]", "latex", "\\[ x=18 \\]"),
     ("The answer is therefore\n\n\\[ x=18 \\]", "number", "18"),
     ("The answer is given by\n$$x=18$$\nIt fits.", "latex", "$$x=18$$"),
+    ("The answer is $$x=1$$ or $$x=2$$.", "latex", "$$x=1$$ or $$x=2$$"),
     ("The answer is so\n\\begin{pmatrix}1\\\\2\\end{pmatrix}", "latex", "\\begin{pmatrix}1\\\\2\\end{pmatrix}"),
 ]
 SAID = [
@@ -37,7 +39,9 @@ SAID = [
     ("The value is $\\boxed{x}$. The answer is D.", "choice", "D"),
     ("The answer is 5 for part one.\nProblem 2: then \\boxed{3}", "number", "3"),
     ("The answer is \\boxed{5}.\nProblem 2: then \\boxed{3}", "number", "5"),
-    ("\\framebox{49}", "number", "49"), ("\\boxed{\\underline{\\textbf{B}}}", "choice", "B"),
+    ("\\framebox{49}", "number", "49"), ("The answer is to the left.", "text", "to the left"),
+    ("Answer: First floor", "text", "First floor"), ("Answer: We need 18 eggs.", "number", "18"),
+    ("\\boxed{\\underline{\\textbf{B}}}", "choice", "B"),
 ]  # fmt: skip
 NOT_MARKED = [
     ("#### Step 1: 16 - 3 = 13 eggs", "number"), ("#### Understanding the problem\n3 + 4 = 7", "number"),
@@ -47,6 +51,7 @@ NOT_MARKED = [
     ("Then $3+4=7$.", "latex"), ("\\frac{1}{", "latex"),
     ("Let's find the answer: first we compute 16 - 3 = 13", "number"),
     ("**Answer:** We start with 16 eggs.", "number"), ("A: First, we know that 15 trees", "number"),
+    ("A: There are 15 trees originally. Then there", "number"), ("Answer: Jason started with 20 lollipops.", "number"),
     ("Option A is correct, or option B is correct", "choice"), ("B. 16 = 4 x 4", "choice"),
 ]  # fmt: skip
 PARTS = [

@@ -38,7 +38,7 @@ _ABSENT = re.compile(  # an answer that there is none, and perhaps why
 _ABSTAINING = re.compile(r"N/A|\bnone\b|known|determin|can ?not|could|can['’]t|not enough|insufficient|no answer", re.I)
 _ANGLED = re.compile(r"<<<(.*?)>>>", re.S)
 _TAGGED = re.compile(r"<((?:final_?)?answer)>(.*?)</\1>", re.I | re.S)
-_HASHES = re.compile(r"#{4,}[ \t]*\n?([^\n#]*)")
+_HASHES = re.compile(r"#{4,}\s*([^\n#]+)")
 _PLACE = (
     r"(?:Steps?|Part|Cases?|Option|Question|Problem|Solution|Explanation|Verification|Check(?:ing)?|Conclusion|Summary|Note"
     r"|Analysis|Reasoning|Calculations?|Given|(?:The )?(?:Final )?Answer)\b"
@@ -74,9 +74,10 @@ _CORRECTED = re.compile(
 )
 _LEAD = re.compile(r"(?:(?:therefore|thus|then|hence|so|indeed|simply|now|just|given by|as follows)\b[,:]?\s*)+", re.I)
 _START = re.compile(  # of a working, which no answer opens with
-    r"\W*(?:(?:first(?:ly)?|let(?:['’]s| us)?|since|given|if|to|suppose|consider|in order to|step 1)\b(?!\W*$)"
-    r"|we (?:start|begin|know|are given|first|need to|have to|want|can|will|let|use|must)\b)",
-    re.I,
+    r"\W*(?:[Ff]irst(?:ly)?(?:,| we\b| I\b| let\b)|[Ll]et(?:['’]s| us| \W?[a-z]\b)|(?:Since|Given|If|Suppose|Consider)\b"
+    r"(?!\W*$)|(?:In order )?[Tt]o (?:find|get|solve|determine|calculate|compute|answer|see)\b|Originally|Initially"
+    r"|There (?:are|were|is|was)\b[^.]*\b(?:originally|initially|at first)\b|[A-Z][a-z]+ (?:had|started with|starts with) "
+    r"|[Ww]e (?:start|begin|know|are given|first|need to|have to|want|can|will|let|use|must)\b)"
 )
 _RIGHT = re.compile(  # `option B is correct`
     r"\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer) \(?([A-Za-z])\)? is (?:the )?(?:correct|right|best)\b"
@@ -234,10 +235,10 @@ def _sentence(text: str, start: int) -> str:
     """What stands after a mark, to the end of its sentence or formula; nothing where that broke off, or a working
     starts."""
     rest = _HOPE.sub("", text[start : start + LONGEST].strip())
-    led = _LEAD.sub("", rest, count=1) if _LEAD.match(rest) else rest
-    if shown := _SHOWN.match(led):
-        return shown[0]
-    end = _SENTENCE.search(rest)
+    led = lead.end() if (lead := _LEAD.match(rest)) else 0
+    shown = _SHOWN.match(rest, led)
+    rest = rest[led:] if shown else rest
+    end = _SENTENCE.search(rest, shown.end() - led if shown else 0)
     said = rest[: end.start()] if end else rest
     return "" if _broken(said) or _START.match(said) else _NOT_BUT.sub("", said)
 
