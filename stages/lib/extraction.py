@@ -48,9 +48,9 @@ _HEADING = re.compile(  # of a part of the text: `Step 2: Money`; where more fol
 )
 _SHOWN = re.compile(r"\\\[(.*?)\\\]|\$\$(.+?)\$\$|\\begin\{(\w+\*?)\}.*?\\end\{\3\}", re.S)
 _OPENED = re.compile(r"\\\[(?!.*\\\])|\\\((?!.*\\\))|\\begin\{(\w+\*?)\}(?!.*\\end\{\1\})", re.S)
-_BOXED = re.compile(
+_BOXED = re.compile(  # else a word
     r"\\(?:boxed|fbox|framebox)\s*(?:\{|([0-9]+(?:\.[0-9]+)?|[A-Za-z](?=\s*(?:[$.,;]|\Z))))"
-)  # else a word
+)
 _MARKED = re.compile(
     r"(?P<line>^[#*_ ]*(?:the )?)?(?:\b(?P<final>final )?(?:answer|(?:correct|right|best) (?:option|choice|letter)"
     r"|Antwort|réponse|respuesta)\b|(?:最终)?答案)"
@@ -171,10 +171,15 @@ def _abstained(text: str) -> bool:
 def _alone(text: str, answer_type: str | None) -> bool:
     """Whether a text is an answer and no more: `B`, `No.`, `72 km`, `x = 5`."""
     if answer_type == "choice":
-        return bool(_LETTER_ALONE.fullmatch(bare := _bare(text)) or (_OPTION.fullmatch(bare)))
+        return bool(_LETTER_ALONE.fullmatch(bare := _bare(text)) or _OPTION.fullmatch(bare))
     if answer_type == "boolean":
         return bool(re.fullmatch(r"\W*(?:yes|no|true|false)\W*", text, re.I))
-    if "\n" in text or len(re.findall("[A-Za-z]{2,}", _COMMAND.sub(" ", text))) > 1 or _broken(text):
+    if (
+        "\n" in text
+        or len(text) > LONGEST
+        or len(re.findall("[A-Za-z]{2,}", _COMMAND.sub(" ", text))) > 1
+        or _broken(text)
+    ):
         return False
     if answer_type in ("latex", None) and (_WORKING.match(text) or text.count("{") != text.count("}")):
         return False
