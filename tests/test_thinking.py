@@ -18,6 +18,11 @@ from stages.lib.thinking import spoken
         ("<think>72", None),
         ("72 <think>or", None),
         ("<think>7</think> 72 <think>or", None),
+        ("[THINK]7[/THINK]72", "72"),
+        ("<thought>7</thought>72", "72"),
+        ("<reasoning>7</reasoning><answer>72</answer>", "<answer>72</answer>"),
+        ("◁think▷7◁/think▷72", "72"),
+        ("[THINK]72", None),
         ("x < think > y", "x < think > y"),
     ],
 )

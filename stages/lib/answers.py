@@ -21,6 +21,7 @@ from fractions import Fraction
 
 from stages.lib import latex, numerals, programs
 from stages.lib.extraction import NONE, PARTS, TYPES, boxes, extract, marked
+from stages.lib.styles import unstyle
 
 __all__ = ["NONE", "TYPES", "boxes", "equal", "equal_many", "extract", "group", "marked", "number"]
 
@@ -152,7 +153,8 @@ def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
     if answer_type == "code":
         return [programs.normal(answer)]
     if answer_type == "text":
-        words = " ".join(answer.casefold().split())
+        bare = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", unstyle(answer))
+        words = " ".join(bare.casefold().split())
         return [key] if (key := words.strip(_FRAME) or words) else []
     if whole := _whole(answer):
         return [whole]
@@ -165,7 +167,9 @@ def _keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
 
 def _whole(answer: str) -> str | None:
     """The normal form of a time of day or of parts in words (`6 apples and 4 pears`), which are compared as they are."""
-    plain = re.sub(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}|[$~]|\\[,;: ]", lambda match: match[1] or " ", answer)
+    plain = re.sub(
+        r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}|[$~]|\\[,;: ]", lambda match: match[1] or " ", unstyle(answer)
+    )
     plain = " ".join(plain.split())
     if time := _CLOCK.fullmatch(plain):
         return f"{int(time[1])}:{time[2] or '00'} {time[3].lower()}m"

@@ -1,6 +1,7 @@
 r"""The final answer in a solution: what a text says its answer is, the strongest mark first.
 
-After `####`, in the first `<<<...>>>`, in `\boxed{}` or after "final answer" (whichever is later), after "the answer is".
+After `####`, in the first `<<<...>>>`, in `<answer>...</answer>`, in `\boxed{}` or after "final answer" (whichever is
+later), after "the answer is". A heading (`#### Step 2: Money`) is no mark, but `### Final Answer` is.
 Only where nothing is marked, it is the last number (or formula, the letter or truth word that the text opens with). Two
 different marked letters are none, and so is a number that is denied or one of several offered; boxes are a list where only
 commas, "and" or "or" part them; a next question that the model invents is not read.
@@ -15,6 +16,7 @@ et al., 2024).
 import re
 
 from stages.lib import numerals, programs
+from stages.lib.styles import unstyle
 
 TYPES = ("number", "integer", "latex", "choice", "boolean", "code", "text")
 WINDOW = 20_000  # characters at the end of a text in which its answer is looked for
@@ -35,12 +37,27 @@ _ABSENT = re.compile(  # an answer that there is none, and perhaps why
 )
 _ABSTAINING = re.compile(r"N/A|\bnone\b|known|determin|can ?not|could|can['’]t|not enough|insufficient|no answer", re.I)
 _ANGLED = re.compile(r"<<<(.*?)>>>", re.S)
-_HASHES = re.compile("####")
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|([0-9]+(?:\.[0-9]+)?|[A-Za-z](?=\s*(?:[$.,;]|\Z))))")  # else a word
+_TAGGED = re.compile(r"<((?:final_?)?answer)>(.*?)</\1>", re.I | re.S)
+_HASHES = re.compile(r"#{4,}\s*([^\n#]+)")
+_PLACE = (
+    r"(?:Steps?|Part|Cases?|Option|Question|Problem|Solution|Explanation|Verification|Check(?:ing)?|Conclusion|Summary|Note"
+    r"|Analysis|Reasoning|Calculations?|Given|(?:The )?(?:Final )?Answer)\b"
+)
+_HEADING = re.compile(  # of a part of the text: `Step 2: Money`; where more follows, any title
+    rf"(?P<place>\W*{_PLACE}(?! is\b))|\W*(?!(?:Yes|No|True|False|None)\b)(?:\d{{1,2}}[.)] +\W*)?[A-Z][a-z]{{2,}}(?!.*\.$)"
+)
+_SHOWN = re.compile(r"\\\[(.*?)\\\]|\$\$(.+?)\$\$|\\begin\{(\w+\*?)\}.*?\\end\{\3\}", re.S)
+_OPENED = re.compile(r"\\\[(?!.*\\\])|\\\((?!.*\\\))|\\begin\{(\w+\*?)\}(?!.*\\end\{\1\})", re.S)
+_BOXED = re.compile(  # else a word
+    r"\\(?:boxed|fbox|framebox)\s*(?:\{|([0-9]+(?:\.[0-9]+)?|[A-Za-z](?=\s*(?:[$.,;]|\Z))))"
+)
 _MARKED = re.compile(
-    r"\b(final )?(?:answer|(?:correct|right|best) (?:option|choice|letter))\b"
+    r"(?P<line>^[#*_ ]*(?:the )?)?(?:\b(?P<final>final )?(?:answer|(?:correct|right|best) (?:option|choice|letter)"
+    r"|Antwort|réponse|respuesta)\b|(?:最终)?答案)"
     r"(?: ?\([^()\n]{0,60}\)| (?:to|of|for) [^.:!?\n]{0,80}?)?"
-    r"(?:\**\s*:|\s*(?:is|was|=)(?![a-z]))\**\s*:?|^A:",
+    r"(?:(?:\**\s*[:：]|\s*(?:is|was|=|(?:would|should|must|will)(?: then| therefore)? be|ist|est|es|是|为)(?![a-z]))"
+    r"\**\s*:?"
+    r"|(?(line)[*_ ]*$|(?!)))|^A:",
     re.I | re.M,
 )
 _NEXT = re.compile(  # a line that opens another question
@@ -55,10 +72,21 @@ _ASSERTED = re.compile(r"\banswer\b[^.\n]{0,40}?(?:\bis|:|=)[\s*$]*$", re.I)
 _CORRECTED = re.compile(
     r"\b(?:wait|actually|but|no|however|instead|sorry|rather|correct\w*|mistake|recheck\w*)\b", re.I
 )
+_LEAD = re.compile(r"(?:(?:therefore|thus|then|hence|so|indeed|simply|now|just|given by|as follows)\b[,:]?\s*)+", re.I)
+_START = re.compile(  # of a working, which no answer opens with
+    r"\W*(?:[Ff]irst(?:ly)?(?:,| we\b| I\b| let\b)|[Ll]et(?:['’]s| us| \W?[a-z]\b)|(?:Since|Given|If|Suppose|Consider)\b"
+    r"(?!\W*$)|(?:In order )?[Tt]o (?:find|get|solve|determine|calculate|compute|answer|see)\b|Originally|Initially"
+    r"|There (?:are|were|is|was)\b[^.]*\b(?:originally|initially|at first)\b|[A-Z][a-z]+ (?:had|started with|starts with) "
+    r"|[Ww]e (?:start|begin|know|are given|first|need to|have to|want|can|will|let|use|must)\b)"
+)
+_RIGHT = re.compile(  # `option B is correct`
+    r"\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer) \(?([A-Za-z])\)? is (?:the )?(?:correct|right|best)\b"
+    r"|(?<![\w'’])\(?([A-Z])\)? is the (?:correct|right|best) (?:answer|option|choice)\b"
+)
 _HOPE = re.compile(r"\.?\s*I hope\b.*", re.S)
 _SENTENCE = re.compile(  # its end; but not after `Dr`, nor between the initials of a name, nor in `9 a.m. on`
     r"(?<!\\)(?:[!?]|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bJr)(?<!\bSr)(?<!\bvs)(?<!\bMrs)(?<!\bProf)"
-    r"(?<!\.\s[A-Z])\.(?!(?<=\b[A-Z]\.)\s[A-Z]\.)(?!(?<=\b[A-Za-z]\.[A-Za-z]\.)\s[a-z]))(?=\s|$)|\n\s*\n|(?<=\S)\n"
+    r"(?<!\.\s[A-Z])\.(?!(?<=\b[A-Z]\.)\s[A-Z]\.)(?!(?<=\b[A-Za-z]\.[A-Za-z]\.)\s[a-z]))(?=\s|$)|[。！？]|\n\s*\n|(?<=\S)\n"
 )
 _MATH = re.compile(r"\$\$[^$]+\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$|\\\(.{0,1000}?\\\)|\\\[.{0,1000}?\\\]", re.S)
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
@@ -77,9 +105,15 @@ _LEADING = re.compile(  # of a statement: `(b) Paris`, `option B`, `B, because`
 _OPENING = re.compile(r"(?:(?i:option|choice|letter) )?[(\[]([A-Za-z])[)\]]|([A-Za-z])(?:[).:,]|$)")
 _ITEM = re.compile(r"[(\[]([A-Za-z])[)\]]|(?<![\w'’(])([A-Z])[).](?=\s)")
 _LETTER = re.compile(r"(?<![A-Za-z'’])([A-Z])(?![A-Za-z'’])")
-_ARTICLE = re.compile(r"A(?= +[a-z])|I(?=[ '’]|\.? (?:is|and)\b)")
+_ARTICLE = re.compile(r"A(?= +(?!(?:because|since|as|for|due|but|given|is)\b)[a-z])|I(?=[ '’]|\.? (?:is|and)\b)")
 _EITHER = re.compile(r"\s*(?:(?:,|/|&|\bor\b|\band\b)\s*)+[(\[]?[A-Za-z](?![\w'’])")
-_TRUTH = re.compile(r"\b(?:yes|true|false|no(?=\s*(?:[.,;:!)*$}]|\Z)))(?![\w'’])", re.I)
+_OPTION = re.compile(r"[(\[]?[A-Z][)\].:]+ (?!\d+[ =])\S+(?: \S+){0,3}(?<![.?!,])")  # `B. Paris`
+_WORKING = re.compile(  # in a line: `Let $v = 1$`, `16 - 7 = 9 eggs`
+    r"\W*(?:let|then|so|thus|hence|since|we|first|now|given|if|by|to|next|therefore|because|suppose|note|consider|using|from"
+    r"|as|for|and|but|where|assume|recall|step|finally)\b(?! *[=^_])|[^A-Za-z\\]*\d\s*[-+*/×·÷][^A-Za-z=\\]*=",
+    re.I,
+)
+_TRUTH = re.compile(r"\b(?:yes|true|false|no(?=\s*(?:[.,;:!)*$}–—-]|because\b|since\b|as\b|\Z)))(?![\w'’])", re.I)
 _OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 _TWO_TRUTHS = re.compile(r"\b(?:yes|true|no|false) (?:or|and|/) (?:yes|true|no|false)\b", re.I)
 _NEGATED = re.compile(
@@ -137,10 +171,17 @@ def _abstained(text: str) -> bool:
 def _alone(text: str, answer_type: str | None) -> bool:
     """Whether a text is an answer and no more: `B`, `No.`, `72 km`, `x = 5`."""
     if answer_type == "choice":
-        return bool(_LETTER_ALONE.fullmatch(_bare(text)))
+        return bool(_LETTER_ALONE.fullmatch(bare := _bare(text)) or _OPTION.fullmatch(bare))
     if answer_type == "boolean":
         return bool(re.fullmatch(r"\W*(?:yes|no|true|false)\W*", text, re.I))
-    if "\n" in text or len(re.findall("[A-Za-z]{2,}", _COMMAND.sub(" ", text))) > 1:
+    if (
+        "\n" in text
+        or len(text) > LONGEST
+        or len(re.findall("[A-Za-z]{2,}", _COMMAND.sub(" ", text))) > 1
+        or _broken(text)
+    ):
+        return False
+    if answer_type in ("latex", None) and (_WORKING.match(text) or text.count("{") != text.count("}")):
         return False
     return answer_type not in ("number", "integer") or numerals.read(text) is not None
 
@@ -155,32 +196,63 @@ def _tidied(text: str) -> str:
 
 def _own(text: str) -> str:
     """The text before a next question that the model invented after its first marked answer."""
-    firsts = [mark for pattern in (_MARKED, _BOXED, _ANGLED, _HASHES) if (mark := pattern.search(text))]
+    firsts = [mark for pattern in (_MARKED, _BOXED, _ANGLED) if (mark := pattern.search(text))] + _hashes(text)[:1]
     following = _NEXT.search(text, min(mark.end() for mark in firsts)) if firsts else None
-    return text[: following.start()].strip() if following else text
+    if not following or (re.search("[0-9]", following[0]) and _boxed_later(text, following.start())):
+        return text
+    return text[: following.start()].strip()
+
+
+def _boxed_later(text: str, at: int) -> bool:
+    """Whether a text has boxes only after a place: who invents another question answers it as the first, so that a box
+    after plain words is in a later part of the same solution."""
+    return bool(_BOXED.search(text, at)) and not any(mark.search(text[:at]) for mark in (_BOXED, _ANGLED, _HASHES))
+
+
+def _hashes(text: str) -> list[re.Match[str]]:
+    """The lines after `####` but headings: those of a part, and any title under which something stands."""
+    return [
+        mark
+        for mark in _HASHES.finditer(text)
+        if not (heading := _HEADING.match(mark[1])) or not (heading["place"] or text[mark.end() :].strip())
+    ]
 
 
 def _claims(text: str, single: bool = True) -> list[str]:
-    """What the text says is its answer, the strongest mark first: `####`, `<<<>>>`, a box or a "final answer",
-    whichever is later, "the answer is". `single`: several boxes are not a list."""
-    found = []
-    if "####" in text:
-        found.append(text.rpartition("####")[2].strip().partition("\n")[0])
+    """What the text says is its answer, the strongest mark first: `####`, `<<<>>>`, `<answer>`, a box or a "final
+    answer", whichever is later, "the answer is", "option B is correct". `single`: several boxes are not a list."""
+    found = [mark[1] for mark in _hashes(text)[-1:]]
     if angled := _ANGLED.search(text):
         found.append(angled[1])
+    found += [tagged[2] for tagged in list(_TAGGED.finditer(text))[-1:]]
     spans = _spans(text)
     marks = list(_MARKED.finditer(text))[: -1 - MARKS : -1]
-    if marks and marks[0][1] and marks[0].start() > (spans[-1][0] if spans else -1):
+    if marks and marks[0]["final"] and marks[0].start() > (spans[-1][0] if spans else -1):
         marks, final = marks[1:], marks[0]
         found.append(_sentence(text, final.end()))
     found += _boxed(text, spans, single) + [_sentence(text, mark.end()) for mark in marks]
+    right = {one or other for one, other in _RIGHT.findall(text)}
+    found += right if len(right) == 1 else []
     return [one.strip() for one in found if one.strip()]
 
 
 def _sentence(text: str, start: int) -> str:
+    """What stands after a mark, to the end of its sentence or formula; nothing where that broke off, or a working
+    starts."""
     rest = _HOPE.sub("", text[start : start + LONGEST].strip())
-    end = _SENTENCE.search(rest)
-    return _NOT_BUT.sub("", rest[: end.start()] if end else rest)
+    led = lead.end() if (lead := _LEAD.match(rest)) else 0
+    shown = _SHOWN.match(rest, led)
+    rest = rest[led:] if shown else rest
+    end = _SENTENCE.search(rest, shown.end() - led if shown else 0)
+    said = rest[: end.start()] if end else rest
+    return "" if _broken(said) or _START.match(said) else _NOT_BUT.sub("", said)
+
+
+def _broken(text: str) -> bool:
+    """Whether a formula or a box in a text is not closed."""
+    if _OPENED.search(text) or text.count("$$") % 2:
+        return True
+    return bool(_BOXED.search(text)) and text.count("{") > text.count("}")
 
 
 def boxes(text: str) -> list[str]:
@@ -277,10 +349,12 @@ def _choice(text: str) -> str | None:
     if marked:
         found = [_letter(candidate) for candidate in marked]
         stated = list(_MARKED.finditer(text))
-        if len(found) == len(stated) > 1 and found[0] and found[1] and found[0] != found[1] and not stated[-1][1]:
+        if len(found) == len(stated) > 1 and found[0] and found[1] and found[0] != found[1] and not stated[-1]["final"]:
             corrected = _CORRECTED.search(text[stated[-2].end() : stated[-1].start()])
             return found[0] if corrected else None
-        return next((letter for letter in found if letter), None)
+        given = [one for one in zip(found, marked, strict=True) if one[0]]
+        variables = [one for one in given if re.fullmatch("[k-z]", _bare(one[1]))]  # `\boxed{x}` is no option's letter
+        return next((letter for letter, _ in [one for one in given if one not in variables] + variables), None)
     bare = _bare(text)
     letters = _letters(bare)
     if opening := _OPENING.match(bare):  # but not the first item of a list of options
@@ -312,7 +386,8 @@ def _letters(text: str) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    return re.sub(r"\\(?:text|textbf|mathrm|mathbf|mbox)\b|[${}*\\]", "", text).strip()
+    text = re.sub(r"\\(?:text|mathrm|mbox)\b|[${}*\\]", "", unstyle(text))
+    return re.sub(r"(?<!\w)['\"“”‘’`]([A-Za-z])['\"“”‘’`](?!\w)", r"\1", text).strip()
 
 
 def _boolean(text: str) -> str | None:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from stages.lib import cores, workers
 from stages.lib.fingerprints import Fingerprint, may_equal
+from stages.lib.styles import unstyle
 
 LONGEST = 20_000  # characters; of a longer text the end is read, where answers are
 CHUNK = 32
@@ -67,7 +68,7 @@ _REWRITES = [
     (re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])"), r"\\pi "),
     (re.compile(r"(?<=[)\]]) *U *(?=[(\[])"), r"\\cup "),
     (re.compile(r"(?<![A-Za-z\\])(sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|exp)(?=[ (^0-9]|\\)"), r"\\\1"),
-    (re.compile(r"\\(?:mathrm|mathbf|mathit|boldsymbol|operatorname|text|textit|rm)\s*\{\s*([A-Za-z])\s*\}"), r" \1 "),
+    (re.compile(r"\\(?:mathrm|operatorname|text|rm)\s*\{\s*([A-Za-z])\s*\}"), r" \1 "),
     (re.compile(r"_\{?\\(max|min)\}?"), r"_{\1}"),
     (re.compile(r"\\varnothing|\\\{\s*\\\}"), r"\\emptyset "),
     (
@@ -97,6 +98,7 @@ _ADDED = re.compile(r"\\(?:pm|mp)(?![a-z])")
 
 def standard(text: str) -> str:
     """An expression as LaTeX that Math-Verify reads, without dollars."""
+    text = unstyle(text)
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda match: f"^{{{match[0].translate(_RAISED)}}}", text)
     text = re.sub(r"[₀-₉]+", lambda match: f"_{{{match[0].translate(_LOWERED)}}}", text)
     if "\\begin" not in text:
@@ -165,7 +167,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 def normal(text: str) -> str:
     """The expression without what changes only its looks. Equal normal forms mean equal expressions, not conversely."""
-    text = re.sub(r"\$|\\[()\[\]](?![0-9])", " ", text)
+    text = re.sub(r"\$|\\[()\[\]](?![0-9])", " ", unstyle(text))
     text = _UPRIGHT.sub(r"\1", _INVISIBLE.sub(" ", text))
     text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text).replace("{,}", ",").replace("−", "-")
     text = re.sub(r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}|∅", r"\\emptyset", text)

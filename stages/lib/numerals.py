@@ -9,6 +9,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from stages.lib.styles import unstyle
+
 
 class Numeral(NamedTuple):
     """`28%` is (28, percent): whether it means 28 or 0.28 is for the reader to say."""
@@ -78,6 +80,7 @@ _WHOLE = re.compile(
     rf"(?:(?P<mixed>[0-9]+) +(?P<top>[0-9]+)/(?P<bottom>[0-9]+)"
     rf"|(?P<numerator>-?{_DECIMAL}) ?/ ?(?P<denominator>-?{_DECIMAL})"
     rf"|(?P<points>[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{2,}}(?:,[0-9]+)?)"
+    rf"|(?P<point>[1-9][0-9]{{0,2}}\.[0-9]{{3}},[0-9]+)"
     rf"|(?P<indian>[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?:\.[0-9]+)?)"
     rf"|(?P<start>[0-9]*)\.(?P<lead>[0-9]*)(?:\\(?:overline|bar|dot)\{{ ?(?P<cycle>[0-9]+)\}}|\((?P<round>[0-9]+)\))"
     rf"|(?P<decimal>{_DECIMAL})(?:(?:[eE]|(?: ?(?:\*|×|\\times|\\cdot) ?10\^)\{{?)(?P<exponent>[-+]?[0-9]{{1,3}})\}}?)?"
@@ -103,8 +106,8 @@ _TOKEN = re.compile(
 def read(text: str, units: bool = True, comma: bool = True, formula: bool = False) -> Numeral | None:
     """The number that a text is; None if it is not one.
 
-    `units`: a unit may follow. `comma`: `2,74` is 2.74, `1,23,456` is 123456. `formula`: a letter may be a variable
-    (`5 m`), `!` a factorial, and a suffix (`5K`) is none.
+    `units`: a unit may follow. `comma`: `2,74` is 2.74, `1.234,5` is 1234.5, `1,23,456` is 123456. `formula`: a letter
+    may be a variable (`5 m`), `!` a factorial, and a suffix (`5K`) is none.
     """
     if len(text) > LONGEST:
         return None
@@ -135,7 +138,7 @@ def _read(text: str, units: bool, comma: bool, formula: bool) -> Numeral | None:
     unit = (part["unit"] or "").strip()
     if unit and (not units or _NAMES.match(unit) or (formula and _VARIABLE.match(unit))):
         return None
-    if ((part["comma"] or part["indian"]) and not comma) or (part["sign"] and part["minus"]):
+    if ((part["comma"] or part["indian"] or part["point"]) and not comma) or (part["sign"] and part["minus"]):
         return None
     if formula and part["suffix"]:
         return None
@@ -154,8 +157,8 @@ def _value(part: dict[str, str | None]) -> Fraction:
         return int(part["mixed"]) + Fraction(int(part["top"]), int(part["bottom"]))
     if part["numerator"]:
         return _fraction(part["numerator"]) / _fraction(part["denominator"])
-    if part["points"]:
-        return Fraction(part["points"].replace(".", "").replace(",", "."))
+    if points := part["points"] or part["point"]:
+        return Fraction(points.replace(".", "").replace(",", "."))
     if part["indian"]:
         return _fraction(part["indian"])
     if cycle := part["cycle"] or part["round"]:
@@ -174,7 +177,7 @@ def _fraction(digits: str) -> Fraction:
 
 def _tidied(text: str) -> str:
     """The text without the markup that does not change a number."""
-    text = text.translate(_SYMBOLS).strip()
+    text = unstyle(text.translate(_SYMBOLS)).strip()
     for _ in range(4):
         if not (inner := _WRAPPED.fullmatch(text)):
             break
@@ -194,22 +197,49 @@ def tokens(text: str) -> list[tuple[int, str]]:
 
 def stated(sentence: str) -> str | None:
     """The number that answers in "the answer is ...": the one it begins with, else the last one."""
+    sentence = unstyle(sentence)
     found = _affirmed(sentence)
     if found and found[0][0] < 4 and "=" not in sentence and not _open(sentence, found):
-        return found[0][1]
+        return found[0][1] if _whole(sentence, *found[0]) else None
     return last(sentence)
 
 
 def last(text: str) -> str | None:
-    """The last number in a text, as it is written there; None if there is none, or it is one of several offered."""
+    """The last number in a text, as it is written there; None if there is none, it is one of several offered, or a part
+    of something."""
     found = _affirmed(text)
-    return found[-1][1] if found and not _open(text, found) else None
+    return found[-1][1] if found and not _open(text, found) and _whole(text, *found[-1]) else None
 
 
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)(?: equal to)?|n['’]t(?: be)?) *\$?$")
 _OFFERED = re.compile(
     r"[0-9][^0-9.!?\n]{0,20}\bor\b[ $(]*$|\bbetween [^0-9.!?\n]{0,3}[0-9.,]+[^0-9.!?\n]{0,20}\band\b[ $(]*$"
 )
+
+
+_LONG = r"(?:years?|months?|weeks?|days?|hours?|hrs?|h|minutes?|mins?|seconds?|secs?)"
+_WIDE = r"(?:miles?|yards?|yds?|feet|foot|ft|inch(?:es)?|in|(?:kilo|centi|milli)?met(?:er|re)s?|k?m|cm|mm)"
+_HEAVY = r"(?:pounds?|lbs?|ounces?|oz|kilograms?|kg|grams?|g|gallons?|quarts?|pints?|cups?|dollars?|cents?|euros?)"
+_FOLLOWED = re.compile(  # by what makes a number a part: `2\sqrt{3}`, `4π`, `5 + 3`, `7 hours and 30 minutes`
+    r"[\s$)}*]*(?:\\(?:sqrt|pi|ln|log|sin|cos|tan|left|binom|infty)(?![a-z])|[√π]|(?:pi|sqrt)\b|[iexyz](?![A-Za-z'’.])"
+    r"|(?:[-+*/×·÷]|\\(?:times|cdot|pm|div)(?![a-z]))\s*(?:[($√π]|\\[a-z]|\d(?!\S*\s+\d)))"
+    + "".join(rf"|\s*{kind}\.?(?:,|,? and)?\s+[\d./]+\s*{kind}\b" for kind in (_LONG, _WIDE, _HEAVY))
+)
+_PRECEDED = re.compile(
+    r"(?:[√π^]|\\(?:sqrt|ln|log|sin|cos|tan|pi|binom)(?![a-z]))(?:\[[^\]]*\]|_(?:\w|\{\w*\}))?(?:\{[^{}]*\})?\s*[{(]?\s*$"
+    r"|[\d)}π]\s*(?:[+*/×·÷]|\\(?:times|cdot|pm|div))\s*\$?$"
+    + "".join(rf"|\d\s*{kind}\.?(?:,|,? and)?\s+$" for kind in (_LONG, _WIDE, _HEAVY))
+)
+
+
+def _whole(text: str, at: int, token: str) -> bool:
+    """Whether a number is no part of a formula, nor of a measure in two units."""
+    before = text[max(0, at - 20) : at]
+    return not (
+        _FOLLOWED.match(text, at + len(token))
+        or _PRECEDED.search(before)
+        or (token[0] in "-–−" and re.search(r"[\d)}]\s*$", before))
+    )
 
 
 def _affirmed(text: str) -> list[tuple[int, str]]:
@@ -227,8 +257,5 @@ def _open(text: str, found: list[tuple[int, str]]) -> bool:
 
 
 def _one(token: str) -> str | None:
-    """A token if it is a number; of a list without spaces, the last one; of `1.2.3` and `12:30` nothing."""
-    if token.strip("- ").isdigit() or read(token):
-        return token
-    rest = token.rpartition(",")[2]
-    return rest if rest != token and read(rest) else None
+    """A token if it is a number; `1.2.3`, `12:30` and a list without spaces are none."""
+    return token if token.strip("- ").isdigit() or read(token) else None

@@ -1,10 +1,13 @@
-"""What a model says once it has thought: `<think>...</think>` is no part of its answer, and nothing in it is graded."""
+"""What a model says once it has thought: `<think>...</think>` is no part of its answer, and nothing in it is graded.
+
+Models name it differently: `[THINK]`, `<thought>`, `<reasoning>`.
+"""
 
 from __future__ import annotations
 
 import re
 
-_TAG = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)(?:think(?:ing)?|thoughts?|reasoning)>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE)
 
 
 def spoken(text: str) -> str | None:
@@ -13,4 +16,4 @@ def spoken(text: str) -> str | None:
     tags = list(_TAG.finditer(text))
     if not tags:
         return text
-    return text[tags[-1].end() :] if tags[-1][1] else None
+    return text[tags[-1].end() :] if any(tags[-1].groups()) else None
