@@ -31,7 +31,9 @@ def row_bytes(config: PretrainedConfig, itemsize: int, tokens: int) -> int:
         keys, values = config.linear_num_key_heads, config.linear_num_value_heads
         wide = 2 * keys * config.linear_key_head_dim + values * config.linear_value_head_dim
         states += recurrent * wide * config.linear_conv_kernel_dim
-        states += recurrent * values * config.linear_key_head_dim * config.linear_value_head_dim * 4 // itemsize  # float32
+        states += (
+            recurrent * values * config.linear_key_head_dim * config.linear_value_head_dim * 4 // itemsize
+        )  # float32
     return (2 * attention * heads * width * tokens + states) * itemsize + LOGITS * config.vocab_size * 4
 
 
