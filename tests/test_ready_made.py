@@ -35,7 +35,8 @@ def world(root, family):
 SAMPLES = dict(engine="native", n_verifier=3, n_eval=2, n_shifted=2, temperature=1.0, max_new_tokens=30, rows=64,
                dtype="float32")  # fmt: skip
 LABELS = dict(
-    methods=["mc_hard"], completer="data/generator/model", engine="native", completions=1, problems=4, audit_problems=0,
+    imported={"prm800k": [], "math_shepherd": []}, methods=["mc_hard"], completer="data/generator/model",
+    engine="native", completions=1, problems=4, audit_problems=0,
     audit_completions=1, samples_per_problem=2, temperature=1.0, max_new_tokens=20, hard="any", progress=0.8, pool=True,
     mixed_only=False, rows=64, dtype="float32",
 )  # fmt: skip
