@@ -5,9 +5,10 @@ Reads data/base/model, data/benchmarks/{train,dev}.jsonl, data/aime/train.jsonl;
 history.csv, metrics.json}. prompt.json is how this generator is asked, from here to the last stage.
 
 train: true     the loss falls on the solution only. After each epoch N solutions are drawn for every dev problem, at the
-                temperature of the sampling to come. The epoch with the highest pass@1 is kept, the earlier of equals;
-                pass@N stands beside it, for coverage can collapse while pass@1 still rises (figure 3 of the paper), and
-                verifiers live on coverage. Greedy accuracy is logged: it does not see what sampling breaks.
+                temperature of the sampling to come. The epoch with the highest pass@1 is kept, of equals the one that
+                answers most often, then the earlier. pass@N stands beside it: coverage can collapse while pass@1 still
+                rises (figure 3 of the paper), and verifiers live on coverage. Greedy accuracy is logged alone: it does
+                not see what sampling breaks.
 train: false    a copy of the base, measured once: for models that come ready-made
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.generator
@@ -15,7 +16,9 @@ train: false    a copy of the base, measured once: for models that come ready-ma
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
     from stages.lib.sampling import Engine
 
 VERSION = 1  # part of every key
-CRITERION = "dev_pass_at_1"  # by which the epoch is chosen
 
 
 class Params(Optimisation):
@@ -125,6 +127,11 @@ def measure(
     }
 
 
+def rank(measured: dict[str, float]) -> list[float]:
+    """What makes one epoch better than another."""
+    return [measured["dev_pass_at_1"], measured["dev_answered"]]
+
+
 def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib import files, gold, models, parts, records, seeds, training
     from stages.lib.encoding import Encoder
@@ -159,22 +166,26 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     if not sets["dev"]:
         raise UserError("data/benchmarks/dev.jsonl: no problems, so no epoch can be chosen; raise benchmarks.sizes.dev")
     best = run.checkpoints / "best"
-    kept = best / CRITERION
+    kept = best / "rank.json"
 
     def evaluate(epoch: int, losses: training.Losses) -> dict[str, float]:
         measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.rows), encoder, sets["dev"])
-        before = float(kept.read_text()) if kept.exists() else -1.0
-        if run.is_main and measured[CRITERION] > before:
+        before = json.loads(kept.read_text()) if kept.exists() else []
+        if run.is_main and rank(measured) > before:
             models.save(losses.model, encoder.tokenizer, best / "model")
-            files.write_text(kept, repr(measured[CRITERION]))
+            files.write_json(kept, rank(measured))
         return measured
 
     losses = training.Losses(models.adapted(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters")))
     competition = records.read_problems(run.data("aime", "train.jsonl"))[: run.params.competition]
     examples = [gold.example(encoder, problem) for problem in worked + competition]
     history = training.train(run, losses, examples, run.params, on_epoch=evaluate)
-    chosen = max((row for row in history.rows if CRITERION in row), key=lambda row: (row[CRITERION], -row["epoch"]))
+    chosen = max((row for row in history.rows if "dev_pass_at_1" in row), key=lambda row: (rank(row), -row["epoch"]))
     if run.is_main:
+        if not chosen["dev_answered"]:
+            print(
+                f"generator: warning: no solution of {len(sets['dev'])} dev problems gives an answer", file=sys.stderr
+            )
         files.write_text(run.out / "history.csv", history.csv())
         with files.replacing_dir(run.out / "model") as folder:
             shutil.copytree(best / "model", folder, dirs_exist_ok=True)

@@ -48,18 +48,28 @@ def test_learns_and_keeps_the_best_epoch(tmp_path):
     assert models.load_tokenizer(run.out / "model").eos_token_id == kept.config.eos_token_id == 1
 
 
-def test_the_kept_epoch_is_the_first_best_by_sampling_on_dev(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("passed", "share", "epoch", "saved"),
+    [
+        ([0.25, 0.75, 0.75], [1.0, 1.0, 1.0], 2, 2),  # the first of equals
+        ([0.0, 0.0, 0.0], [0.1, 0.4, 0.3], 2, 2),  # where none is right, the one that answers
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], 1, 1),
+    ],
+)
+def test_the_kept_epoch_is_the_best_by_sampling_on_dev(tmp_path, monkeypatch, capsys, passed, share, epoch, saved):
     world(tmp_path, [tiny.problem(i) for i in range(8)])
-    dev, greedy, snapshots, real = iter([0.25, 0.75, 0.75]), iter([0.9, 0.1, 0.1]), [], models.save
+    snapshots, real = [], models.save
+    dev, answered, greedy = iter(passed), iter(share), iter([0.9, 0.1, 0.1])
 
     def measured(run, name, engine, encoder, problems):
         assert len(problems) == 6, "all of dev"
-        return {"dev_pass_at_1": next(dev), "dev_greedy": next(greedy), "dev_pass_at_n": 1.0, "dev_answered": 1.0}
+        return {"dev_pass_at_1": next(dev), "dev_greedy": next(greedy), "dev_answered": next(answered)}
 
     monkeypatch.setattr(generator, "measure", measured)
     monkeypatch.setattr(models, "save", lambda *a: (snapshots.append(a[2]), real(*a)))
     run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS))
-    assert generator.body(run)["epoch"] == 2 and len(snapshots) == 2
+    assert generator.body(run)["epoch"] == epoch and len(snapshots) == saved
+    assert ("no solution of 6 dev problems gives an answer" in capsys.readouterr().err) == (not any(share))
 
 
 def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):

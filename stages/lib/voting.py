@@ -4,9 +4,9 @@ weighted   the answer with the largest sum of weights; weight = exp(power x log-
 top        draw k, keep the best `ceil(share x k)` by score, take their majority (Cobbe et al. 2021, section 4.2)
 
 Sums of real weights have no closed form over subsets, so these two are exact where one subset is all there is (k = N),
-top votes but for ties at their edge, and Monte Carlo below, over keyed random subsets and with the standard error reported. Never "the first k".
-A solution without an answer has no vote. Ties split evenly; sums closer than 1e-9 (relative) are tied, so the order
-in which equal weights were added up decides nothing.
+top votes but for ties at their edge, and Monte Carlo below, over keyed random subsets and with the standard error
+reported. Never "the first k". A solution without an answer has no vote. Ties split evenly; sums closer than 1e-9
+(relative) are tied, so the order in which equal weights were added up decides nothing.
 """
 
 from __future__ import annotations
