@@ -253,11 +253,10 @@ def outcomes(pools: list[Any]) -> list[list[bool]]:
 def areas(turns: list[list[list[float]]], correct: list[list[bool]]) -> list[float]:
     """AUC within each problem, the mean of several turns, each scored by other rationales. turns: (turns, problems,
     samples)."""
-    from stages.lib.scorecard import within_problem_auc
+    from stages.lib.scorecard import problem_aucs
 
-    return [
-        sum(within_problem_auc([turn[i]], [truth]) for turn in turns) / len(turns) for i, truth in enumerate(correct)
-    ]
+    by_turn = [problem_aucs(turn, correct).tolist() for turn in turns]
+    return [sum(own) / len(turns) for own in zip(*by_turn, strict=True)]
 
 
 def averaged(values: list[float]) -> dict[str, float | None]:
