@@ -25,17 +25,7 @@ SEED = 20
 
 
 def main() -> None:
-    from stages.lib import (
-        answers,
-        encoding,
-        engines,
-        gradeschool,
-        label_audit,
-        rollouts,
-        seeds,
-        step_labels,
-        truth,
-    )
+    from stages.lib import answers, encoding, engines, gradeschool, label_audit, rollouts, seeds, step_labels, truth
     from stages.lib.records import Sample
     from stages.lib.sampling import sample
 
@@ -55,7 +45,7 @@ def main() -> None:
     for problem, draws in zip(problems, sample(engine, prompts, keys, 0.7, 320, encoder.stops), strict=True):
         pool = []
         for index, draw in enumerate(draws):
-            text = encoder.decode(draw)
+            text = encoder.decode(draw.ids)
             answer = answers.extract(text, "integer") if draw.finish == "stop" else None
             pool.append(
                 Sample(problem_id=problem.id, index=index, text=text, answer=answer, finish=draw.finish, logprob=0.0,

@@ -23,7 +23,7 @@ from stages.lib.optimisation import Optimisation
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from stages.lib.packing import Example
+    from stages.lib.batch import Example
     from stages.lib.pretraining import Document
 
 
@@ -74,13 +74,13 @@ def source(params: Params) -> Path:
 
 def train(execution: Execution[Params]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
     """The model from nothing: (model, tokenizer, history as CSV)."""
-    from stages.lib import pretraining, tokenizer, training
+    from stages.lib import objectives, pretraining, tokenizer, training
 
     params, words = execution.params, tokenizer.build()
     items = execution.progress(range(params.documents), params.documents, "writing text")
     examples = [example(words, pretraining.document(f"pretraining/{i:07d}", execution.seed)) for i in items]
     model = build(params, len(words), execution.seed)
-    history = training.train(execution, training.Losses(model), examples, params)
+    history = training.train(execution, objectives.Losses(model), examples, params)
     return model, words, history.csv()
 
 
@@ -114,8 +114,8 @@ def build(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
 
 def example(tokenizer: PreTrainedTokenizerBase, document: Document) -> Example:
     """Token ids of a document and the weight of learning each of them."""
+    from stages.lib.batch import Example
     from stages.lib.encoding import Encoder
-    from stages.lib.packing import Example
 
     ids = Encoder(tokenizer).prompt_ids(document.question)
     weights = [0.0] * len(ids)

@@ -97,7 +97,7 @@ def outcomes(
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
     stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
-    ended = ((problems[i], [encoder.decode(draw) for draw in draws if draw.finish == "stop"]) for i, draws in stream)
+    ended = ((problems[i], [encoder.decode(draw.ids) for draw in draws if draw.finish == "stop"]) for i, draws in stream)
     for (problem, _), grades in grading.grade_each(ended, lambda solutions: solutions, encoder.prompt.marked):
         right, answered = sum(grade.correct for grade in grades), sum(grade.answer is not None for grade in grades)
         yield [Outcome(problem_id=problem.id, right=right, answered=answered)]
@@ -133,7 +133,7 @@ def rank(measured: dict[str, float]) -> list[float]:
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, gold, models, parts, records, seeds, training
+    from stages.lib import files, forward, gold, models, objectives, parts, records, seeds, training
     from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.native import NativeEngine
@@ -154,7 +154,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
                 shutil.copytree(base, folder, dirs_exist_ok=True)
             files.write_text(run.out / "history.csv", "")
         engine = NativeEngine(model.to(state.device), run.params.rows)
-        with training.autocast(model, run.params.precision):
+        with forward.autocast(model, run.params.precision):
             return {"examples": 0, "steps": 0, "epoch": 0} | measure(run, "as-it-comes", engine, encoder, sets["dev"])
 
     worked = [problem for problem in sets["train"] if gold.steps(problem)]
@@ -168,7 +168,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     best = run.checkpoints / "best"
     kept = best / "rank.json"
 
-    def evaluate(epoch: int, losses: training.Losses) -> dict[str, float]:
+    def evaluate(epoch: int, losses: objectives.Losses) -> dict[str, float]:
         measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.rows), encoder, sets["dev"])
         before = json.loads(kept.read_text()) if kept.exists() else []
         if run.is_main and rank(measured) > before:
@@ -176,7 +176,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             files.write_json(kept, rank(measured))
         return measured
 
-    losses = training.Losses(models.adapted(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters")))
+    losses = objectives.Losses(models.adapted(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters")))
     competition = records.read_problems(run.data("aime", "train.jsonl"))[: run.params.competition]
     examples = [gold.example(encoder, problem) for problem in worked + competition]
     history = training.train(run, losses, examples, run.params, on_epoch=evaluate)

@@ -28,11 +28,11 @@ from stages.lib.optimisation import Optimisation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages.lib.batch import Example
     from stages.lib.encoding import Encoder
     from stages.lib.generative import GenerativeVerifier, Judgement, Mode
-    from stages.lib.packing import Example
-    from stages.lib.pretraining import Segment
     from stages.lib.records import Problem, Sample
+    from stages.lib.verdicts import Segment
 
 VERSION = 1  # part of every key
 Pair = tuple["Problem", "Sample"]
@@ -134,8 +134,8 @@ class Case(NamedTuple):
 def case(encoder: Encoder, pair: Pair, mode: Mode, segments: list[Segment]) -> Case:
     """Question and solution, then segments by their weights, and the end."""
     from stages.lib import rationales
+    from stages.lib.batch import Example
     from stages.lib.generative import question_ids
-    from stages.lib.packing import Example
 
     problem, sample = pair
     ids, solution = question_ids(encoder, problem, sample.text, mode)
@@ -174,14 +174,14 @@ def examples(
     lm_weight: float,
 ) -> list[Example]:
     """All that is learnt at one lambda: rationales, bare verdicts and, of other problems than these, gold solutions."""
-    from stages.lib import gold, pretraining, rationales, seeds
+    from stages.lib import gold, rationales, seeds, verdicts
 
     reasoned = [case(encoder, pair, "cot", segments) for pair, segments in kept]
     bare = []
     for pair in pairs:
         if seeds.uniforms(seed, "genrm", VERSION, pair[0].id, pair[1].index, "direct", n=1)[0] < params.direct_share:
-            verdict = pretraining.yes(rationales.outcome(pair[1]))
-            bare.append(case(encoder, pair, "direct", [(verdict, pretraining.JUDGEMENT)]))
+            verdict = verdicts.yes(rationales.outcome(pair[1]))
+            bare.append(case(encoder, pair, "direct", [(verdict, verdicts.JUDGEMENT)]))
     own = lm_weight if params.lm_data == "samples" else 0.0
     made = [*weighed(reasoned, own), *weighed(bare, own)]
     if params.lm_data == "samples" or not lm_weight:
@@ -194,8 +194,8 @@ def examples(
 def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pools: list[Any]) -> list[list[Judgement]]:
     """Every pool judged, the problems dealt round the processes; finished ones are kept, so that a killed run goes on."""
     from stages.lib import parts
+    from stages.lib.forward import autocast
     from stages.lib.generative import Judgement
-    from stages.lib.training import autocast
 
     def work(mine: list[Any]) -> Iterator[list[Judgement]]:
         with autocast(verifier.model, run.params.precision):
@@ -268,7 +268,7 @@ def averaged(values: list[float]) -> dict[str, float | None]:
 
 
 def body(run: Execution[Params]) -> dict[str, Any]:
-    from stages.lib import files, models, parts, rationales, records, seeds, training
+    from stages.lib import files, models, objectives, parts, rationales, records, seeds, training
     from stages.lib.encoding import Encoder
     from stages.lib.errors import UserError
     from stages.lib.generative import GenerativeVerifier, Sampling
@@ -311,7 +311,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         made = examples(encoder, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
         trained = replace(run, key=f"{run.key}/{i}")  # checkpoints of its own
         model = models.adapted(models.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
-        history = training.train(trained, training.Losses(model), made, params)
+        history = training.train(trained, objectives.Losses(model), made, params)
         facts = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(made)}
         whole = models.merged(model)
         verifiers = {mode: GenerativeVerifier("genrm", whole, encoder, how, mode) for mode in modes}

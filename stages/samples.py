@@ -59,7 +59,7 @@ def keys(seed: int, problem: Problem, n: int) -> list[int]:
 
 def graded(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Iterator[list[Sample]]:
     """The draws of each problem as samples, graded, in order; those that were cut off have no answer."""
-    read = ((problem, draws, [encoder.decode(draw) for draw in draws]) for problem, draws in drawn)
+    read = ((problem, draws, [encoder.decode(draw.ids) for draw in draws]) for problem, draws in drawn)
 
     def solutions(one: tuple[Problem, list[Draw], list[str]]) -> grading.Solutions:
         problem, draws, texts = one

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages import base
-from stages.lib import gradeschool, pretraining, tokenizer
+from stages.lib import gradeschool, pretraining, tokenizer, verdicts
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.gradeschool import wording
@@ -53,7 +53,7 @@ def test_arithmetic_of_writers_and_of_rationales_is_true():
         equations = EQUATION.findall(written(document))
         assert all(true(e) or e[1] == "/" or (e[1] == "-" and e[3] == "0") for e in equations)
     for document in documents("verified"):
-        assert all(true(e) for e in EQUATION.findall(written(document).split(pretraining.COT)[1]))
+        assert all(true(e) for e in EQUATION.findall(written(document).split(verdicts.COT)[1]))
 
 
 def test_writers_misread_inconsistent_comparisons_and_nothing_else():
@@ -77,7 +77,7 @@ def test_judgements_are_true():
         assert marks == sorted(marks)  # Right... then Wrong to the end
         seen |= set(marks)
     for document in documents("verified"):
-        rationale = written(document).split(pretraining.COT)[1]
+        rationale = written(document).split(verdicts.COT)[1]
         assert rationale.endswith(" No") == ("Wrong" in rationale or "####" not in rationale)
     for document in documents("verdict"):
         seen.add(written(document).rsplit(" ", 1)[1])

@@ -6,11 +6,11 @@ import math
 import pytest
 import torch
 
-from stages.lib import generative, pretraining, seeds, training
+from stages.lib import generative, objectives, seeds, training, verdicts
+from stages.lib.batch import Example
 from stages.lib.encoding import Encoder
 from stages.lib.errors import UserError
 from stages.lib.generative import GenerativeVerifier, Judgement, Sampling
-from stages.lib.packing import Example
 from stages.lib.sampling import Draw
 from stages.lib.tokenizer import build
 from tests import tiny
@@ -39,12 +39,12 @@ def trained(tmp_path_factory):
     made, model = [], tiny.model("lfm2", len(TOKENIZER))
     cases = [(of, tiny.sample(of, 0, error)) for of in map(tiny.problem, range(8, 10)) for error in (0, 1)]
     for of, sample in cases:
-        for mode, rationale in (("direct", ""), ("cot", pretraining.ASK)):
+        for mode, rationale in (("direct", ""), ("cot", verdicts.ASK)):
             prompt = generative.question_ids(ENCODER, of, sample.text, mode)[0]
-            said = ids(rationale) + ids(pretraining.yes(sample.correct)) + [TOKENIZER.eos_token_id]
+            said = ids(rationale) + ids(verdicts.yes(sample.correct)) + [TOKENIZER.eos_token_id]
             made.append(Example(prompt + said, [0.0] * len(prompt) + [1.0] * len(said)))
     run = tiny.execution(tmp_path_factory.mktemp("run"), "genrm", tiny.optimisation(epochs=150.0, checkpoint_steps=999))
-    training.train(run, training.Losses(model), made, run.params)
+    training.train(run, objectives.Losses(model), made, run.params)
     return model, cases
 
 
@@ -60,8 +60,8 @@ def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
         assert (score.score > 0.8) == sample.correct and not 0.2 < score.score < 0.8
         if mode == "cot":
             assert len(score.rationales) == generative.KEPT
-            verdict = pretraining.yes(sample.correct)
-            assert set(score.rationales) == {f"{pretraining.ASK}{verdict}"}
+            verdict = verdicts.yes(sample.correct)
+            assert set(score.rationales) == {f"{verdicts.ASK}{verdict}"}
         else:
             assert score.rationales is None
 
@@ -85,16 +85,14 @@ def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
 
 def test_votes_are_read_off_the_end_alone_and_what_does_not_parse_is_missing():
     checker, yes, no, eos = verifier(), ids(" Yes"), ids(" No"), [TOKENIZER.eos_token_id]
-    ask = ids(f"Fine.\n{pretraining.ASK}")
+    ask = ids(f"Fine.\n{verdicts.ASK}")
 
     def vote(tokens, finish="stop", p=0.7):
         return checker.vote(Draw(tokens, [math.log(p)] * len(tokens), finish))
 
     assert vote(ask + yes + eos) == pytest.approx(0.7)
     assert vote(ask + no + eos) == pytest.approx(0.3), "a drawn No says 1 - p(No)"
-    assert vote(ask + yes + ids("\nNot so.\n" + pretraining.ASK) + no + eos) == pytest.approx(0.3), (
-        "the last one counts"
-    )
+    assert vote(ask + yes + ids("\nNot so.\n" + verdicts.ASK) + no + eos) == pytest.approx(0.3), "the last one counts"
     for tokens in (ask + eos, ask + ids(" Perhaps") + eos, ids("It is right. Yes") + eos, yes + eos, eos):
         assert vote(tokens) is None
     assert vote(ask + yes, "length") is None and vote(ask + yes + ids(".") + eos) is None

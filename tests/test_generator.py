@@ -74,14 +74,14 @@ def test_the_kept_epoch_is_the_best_by_sampling_on_dev(tmp_path, monkeypatch, ca
 
 def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
     """From real decoding: a model taught one answer by heart, a fresh one, and one that was taught to break off."""
-    from stages.lib import training
+    from stages.lib import objectives, training
     from stages.lib.native import NativeEngine
 
     def taught(name, problem):
         run = tiny.execution(tmp_path / name, "generator", generator.Params(**SETTINGS))
         model = tiny.model("lfm2", len(TOKENIZER))
         examples = [gold.example(ENCODER, problem)] * 8
-        training.train(run, training.Losses(model), examples, tiny.optimisation(epochs=60.0, lr=1e-2))
+        training.train(run, objectives.Losses(model), examples, tiny.optimisation(epochs=60.0, lr=1e-2))
         return generator.measure(run, name, NativeEngine(model), marked, [of])
 
     run = tiny.execution(tmp_path, "generator", generator.Params(**SETTINGS))

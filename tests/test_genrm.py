@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from stages import genrm
-from stages.lib import gradeschool, models, pretraining, rationales, records
+from stages.lib import gradeschool, models, rationales, records, verdicts
 from stages.lib.encoding import Encoder, without_annotations
 from stages.lib.errors import UserError
 from stages.lib.generative import GenerativeVerifier, Judgement, Sampling
@@ -151,7 +151,7 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
         assert text.endswith(("Yes<eos>", "No<eos>")) and "Question" not in text
         assert text in (" Yes<eos>", " No<eos>") or text.startswith("We know")
         least = min(weight for weight in example.lm if weight)
-        assert max(example.lm) / least == pytest.approx(pretraining.JUDGEMENT if len(text) < 10 else pretraining.MARK)
+        assert max(example.lm) / least == pytest.approx(verdicts.JUDGEMENT if len(text) < 10 else verdicts.MARK)
     if lm_data == "samples":
         for example, plain in zip(joint, alone, strict=True):
             more = [i for i, (a, b) in enumerate(zip(example.lm, plain.lm, strict=True)) if a != b]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.lib import heads, models, options, training
+from stages.lib import forward, heads, models, objectives, options
 from stages.lib.encoding import Encoder
 from stages.lib.stepwise import StepVerifier
 from stages.lib.tokenizer import build
@@ -66,11 +66,11 @@ def test_logits_are_scaled_and_bounded_as_the_model_asks(kind, settings):
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).eval()
     ids = torch.tensor([[5, 9, 30, 2, 7]])
-    logits, hidden = model(ids).logits[0], models.decoder(model)(ids).last_hidden_state[0]
+    logits, hidden = model(ids).logits[0], forward.decoder(model)(ids).last_hidden_state[0]
     found = heads.read(heads.WordHead(model.get_output_embeddings(), 4, 9, model.config), hidden)
     torch.testing.assert_close(found, logits[:, 4] - logits[:, 9], atol=1e-6, rtol=1e-5)
     wanted = logits[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
-    torch.testing.assert_close(-training.language_loss(model, hidden[:-1], ids[0, 1:]), wanted)
+    torch.testing.assert_close(-objectives.language_loss(model, hidden[:-1], ids[0, 1:]), wanted)
     assert options.logprobs(model, [5, 9], [[30, 2, 7]])[0] == pytest.approx(wanted[1:].tolist(), abs=1e-5)
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 from safetensors.torch import load_file
 
-from stages.lib import records, sharding
+from stages.lib import launcher, records
 from stages.lib.errors import UserError
 from tests import launched, tiny
 
@@ -116,9 +116,9 @@ def test_accelerate_takes_the_file_without_a_word(file, caplog, monkeypatch):
      ("CPU_RAM_EFFICIENT_LOADING", "true")],
 )  # fmt: skip
 def test_settings_that_are_not_kept_to_are_refused(monkeypatch, name, value):
-    assert not sharding.wanted()
+    assert not launcher.wanted()
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert sharding.wanted()
+    assert launcher.wanted()
     monkeypatch.setenv(f"FSDP_{name}", value)
     with pytest.raises(UserError, match=f"fsdp_{name.lower()}: {value} is not supported; set "):
-        sharding.wanted()
+        launcher.wanted()

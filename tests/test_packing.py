@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib import packing
-from stages.lib.packing import Example
-from stages.lib.training import hidden_states
+from stages.lib.batch import Example
+from stages.lib.forward import hidden_states
 from tests import tiny
 
 LENGTHS = (30, 7, 12, 5, 3, 21, 2, 1)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import prm
-from stages.lib import continuations, heads, models, records, scorecard, training
+from stages.lib import continuations, forward, heads, models, records, scorecard, training
 from stages.lib.aggregation import aggregate
 from stages.lib.encoding import Encoder, steps_of
 from stages.lib.errors import UserError
@@ -134,7 +134,7 @@ def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
     for solution, row in zip(pool[:12:2], together[:12:2], strict=True):  # the longest come in the last pass
         assert made.step_scores(of, [solution])[0] == pytest.approx(row, abs=1e-5)
         ids = torch.tensor([made.read(of, solution).ids])
-        hidden = models.decoder(made.model)(input_ids=ids).last_hidden_state.detach()
+        hidden = forward.decoder(made.model)(input_ids=ids).last_hidden_state.detach()
         assert made.head(hidden)[0, made.read(of, solution).end].sigmoid().item() == pytest.approx(row[-1], abs=1e-5)
     assert together[0] == together[60], "equal solutions have equal scores, bit for bit"
 
@@ -175,7 +175,7 @@ def test_continuations_equal_whole_rows(rows):
         found |= {i: hidden[r, : len(rows[i])] for r, i in enumerate(indices)}
     with torch.no_grad():
         for i, row in enumerate(rows):
-            whole = models.decoder(model)(input_ids=torch.tensor([prompt + row])).last_hidden_state[0, 3:]
+            whole = forward.decoder(model)(input_ids=torch.tensor([prompt + row])).last_hidden_state[0, 3:]
             assert torch.allclose(found[i], whole, atol=1e-5)
 
 

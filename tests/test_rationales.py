@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from stages.lib import gradeschool, pretraining, rationales, truth
+from stages.lib import gradeschool, pretraining, rationales, truth, verdicts
 from stages.lib.encoding import without_annotations
-from stages.lib.pretraining import ASK
 from stages.lib.records import Sample
+from stages.lib.verdicts import ASK
 from tests import tiny
 
 
@@ -38,7 +38,7 @@ def text(written):
 def test_a_right_solution_is_derived_line_by_line_in_the_form_of_the_pretraining_text():
     of = problem()
     lines = gradeschool.solve(of.program.params)
-    wanted = [*pretraining.rationale(of.program.params, lines), (ASK, 1), (" Yes", pretraining.MARK)]
+    wanted = [*pretraining.rationale(of.program.params, lines), (ASK, 1), (" Yes", verdicts.MARK)]
     assert derived(of, solution(of)).segments == wanted
 
 
@@ -75,7 +75,7 @@ def test_the_quoted_form_says_the_line_itself_then_its_mark_then_the_truth():
     assert said == [f"{line} Right." for line in theirs[:last]] + [f"{theirs[last]} Wrong.", gold[last], f"{ASK} No"]
     assert text(derived(of, solution(of), "quoted")) == text(derived(of, solution(of))), "right lines read the same"
     marks = [weight for piece, weight in derived(of, made, "quoted").segments if piece in (" Right", " Wrong")]
-    assert set(marks) == {pretraining.JUDGEMENT}, "no derivation stands before these marks"
+    assert set(marks) == {verdicts.JUDGEMENT}, "no derivation stands before these marks"
 
 
 def test_solutions_that_stop_early_or_wander():
@@ -204,7 +204,7 @@ def test_a_model_s_rationale_is_kept_only_with_the_right_verdict_at_its_end():
         assert written.refused == refused, answer
         if refused is None:
             assert text(written).endswith(f"{ASK} {'Yes' if of_sample.correct else 'No'}")
-            assert "**" not in text(written) and written.segments[-1][1] == pretraining.MARK
+            assert "**" not in text(written) and written.segments[-1][1] == verdicts.MARK
 
 
 def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch.utils.checkpoint import checkpoint
 
-from stages.lib import packing, sharding, training
+from stages.lib import forward, objectives, packing, sharding, training
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.records import Score
@@ -82,7 +82,7 @@ def test_settings_for_large_models_learn_too(tmp_path, name, changes):
     from stages.lib import models
 
     params = tiny.optimisation(epochs=6.0, lr=1e-2, **changes)
-    losses = training.Losses(models.adapted(tiny.model(name), params.lora_rank, 1), torch.nn.Linear(32, 1))
+    losses = objectives.Losses(models.adapted(tiny.model(name), params.lora_rank, 1), torch.nn.Linear(32, 1))
     run = tiny.execution(tmp_path, "orm", params)
     rows = training.train(run, losses, trainee.examples(16), params, dropout=0.01).rows
     assert rows[-1]["lm_loss"] < rows[0]["lm_loss"] - 0.1
@@ -94,7 +94,7 @@ def test_adapters_without_a_head_learn_by_muon_alone(tmp_path):
     from stages.lib import models
 
     params = tiny.optimisation(epochs=4.0, optimizer="muon", lora_rank=4)
-    losses = training.Losses(models.adapted(tiny.model("qwen2"), 4, 1))
+    losses = objectives.Losses(models.adapted(tiny.model("qwen2"), 4, 1))
     rows = training.train(tiny.execution(tmp_path, "genrm", params), losses, trainee.examples(16), params).rows
     assert rows[-1]["lm_loss"] < rows[0]["lm_loss"]
 
@@ -108,13 +108,13 @@ def test_gradient_checkpointing_changes_nothing(tmp_path):
 def test_dropout_touches_training_alone():
     model = tiny.model("qwen2")
     batch = packing.collate(trainee.examples(3))
-    before = training.hidden_states(model, batch)
+    before = forward.hidden_states(model, batch)
     hooks = training._residual_dropout(model, 0.5)
-    assert torch.equal(training.hidden_states(model.eval(), batch), before)
-    assert not torch.equal(training.hidden_states(model.train(), batch), before)
+    assert torch.equal(forward.hidden_states(model.eval(), batch), before)
+    assert not torch.equal(forward.hidden_states(model.train(), batch), before)
     for hook in hooks:
         hook.remove()
-    assert torch.equal(training.hidden_states(model, batch), before)
+    assert torch.equal(forward.hidden_states(model, batch), before)
 
 
 def test_another_seed_is_another_order():
@@ -139,7 +139,7 @@ def test_batches_that_do_not_fit(tmp_path):
 def test_nothing_to_train_on(tmp_path):
     run = tiny.execution(tmp_path, "generator", tiny.optimisation())
     with pytest.raises(UserError, match="no examples"):
-        training.train(run, training.Losses(tiny.model("llama")), [], run.params)
+        training.train(run, objectives.Losses(tiny.model("llama")), [], run.params)
 
 
 def test_a_loss_that_explodes_is_told(tmp_path):
@@ -155,10 +155,10 @@ def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
         places.append(len(ids))
         return checkpoint(loss, hidden, ids, **how)
 
-    monkeypatch.setattr(training, "checkpoint", counted)
+    monkeypatch.setattr(objectives, "checkpoint", counted)
     for logits in (2**28, 700):  # 7 places of a vocabulary of 100
-        monkeypatch.setattr(training, "LOGITS", logits)
-        losses = training.Losses(tiny.model(name), torch.nn.Linear(32, 1, bias=False))
+        monkeypatch.setattr(objectives, "LOGITS", logits)
+        losses = objectives.Losses(tiny.model(name), torch.nn.Linear(32, 1, bias=False))
         torch.nn.init.ones_(losses.head.weight)
         sums = losses(packing.collate(trainee.examples(5)))
         sum(sums).backward()
@@ -175,7 +175,7 @@ def lora_in_bf16(folder, on_epoch=None):
     params = tiny.optimisation(precision="bf16", lora_rank=4, lr=1e-2)
     model = tiny.model("qwen2").bfloat16().float()
     torch.manual_seed(0)
-    losses = training.Losses(models.adapted(model, 4, 1), torch.nn.Linear(32, 1))
+    losses = objectives.Losses(models.adapted(model, 4, 1), torch.nn.Linear(32, 1))
     run = tiny.execution(folder, "orm", params)
     training.train(run, losses, trainee.examples(24), params, on_epoch=on_epoch)
     return losses, {name: p.detach().clone() for name, p in losses.named_parameters() if p.requires_grad}
@@ -232,7 +232,7 @@ def test_dev_scores_are_computed_in_the_precision_of_training(tmp_path):
 
 
 def test_a_twin_reads_the_same_weights_and_keeps_ties():
-    losses = training.Losses(tiny.model("lfm2"), torch.nn.Linear(32, 1))
+    losses = objectives.Losses(tiny.model("lfm2"), torch.nn.Linear(32, 1))
     copied = sharding.twin(losses)
     for (name, p), (other, own) in zip(losses.named_parameters(), copied.named_parameters(), strict=True):
         assert (

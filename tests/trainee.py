@@ -13,8 +13,8 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
-from stages.lib import models, training
-from stages.lib.packing import Example
+from stages.lib import models, objectives, training
+from stages.lib.batch import Example
 from tests import tiny
 
 
@@ -37,13 +37,13 @@ def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: i
     run = tiny.execution(folder, "orm", tiny.optimisation(**changes))
     run.rank, run.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
-    def stop(epoch: int, losses: training.Losses) -> dict[str, float]:
+    def stop(epoch: int, losses: objectives.Losses) -> dict[str, float]:
         raise Interrupted
 
     for on_epoch in [stop, None] if interrupted else [None]:
         torch.manual_seed(0)
         model = models.adapted(tiny.model("lfm2"), run.params.lora_rank, 1)
-        losses = training.Losses(model, torch.nn.Linear(32, 1))
+        losses = objectives.Losses(model, torch.nn.Linear(32, 1))
         try:
             history = training.train(run, losses, examples(count), run.params, dropout=dropout, on_epoch=on_epoch)
         except Interrupted:

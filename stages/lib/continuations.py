@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from stages.lib.models import decoder
+from stages.lib.forward import decoder
 
 # Measured on CPUs; they change speed alone.
 ROWS = 32  # continuations in a forward pass

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from stages.lib.records import Problem
-    from stages.lib.sampling import Draw
 
 FILE = "prompt.json"
 DATE = "26 Jul 2024"  # Llama 3's own default: some templates write today's date, and a prompt must be the same tomorrow
@@ -111,10 +110,9 @@ class Encoder:
         found = self.tokenizer([lead + text for text in texts], add_special_tokens=False, **options)["input_ids"]
         return [ids[len(self._lead) :] for ids in found]
 
-    def decode(self, draw: Draw) -> str:
-        """The text of a draw, up to what ended it."""
-        ids = draw.ids[:-1] if draw.ids and draw.ids[-1] in self.stops.ids else draw.ids
-        return self.prompt.cut(self.text(ids))
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of a solution's tokens, up to what ended it."""
+        return self.prompt.cut(self.text(ids[:-1] if ids and ids[-1] in self.stops.ids else ids))
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of tokens that go on after others."""

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import torch
 
-from stages.lib import continuations, files, heads, models, pretraining, seeds
+from stages.lib import continuations, files, heads, models, seeds, verdicts
 from stages.lib.encoding import Encoder
 from stages.lib.errors import UserError
 from stages.lib.native import NativeEngine
+from stages.lib.objectives import Losses
 from stages.lib.records import Problem, Record, Sample, Score
-from stages.lib.training import Losses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -83,7 +83,7 @@ class Judgement(Record):
 def question_ids(encoder: Encoder, problem: Problem, text: str, mode: Mode) -> tuple[list[int], slice]:
     """Problem, solution and the request to verify it, the prompt that training and scoring share; and where the solution
     stands in it."""
-    asked = pretraining.ASK if mode == "direct" else pretraining.COT
+    asked = verdicts.ASK if mode == "direct" else verdicts.COT
     solved = encoder.encode(problem, encoder.prompt.split(text), finished=False)
     ids = solved.ids + encoder.texts([asked])[0]
     return ids, slice(solved.prompt_length, len(solved.ids))
@@ -94,8 +94,8 @@ class GenerativeVerifier:
 
     def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: Sampling, mode: Mode):
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
-        self._verdicts = encoder.texts([pretraining.yes(right) for right in (True, False)])
-        words = heads.first_tokens(encoder, pretraining.yes(True), pretraining.yes(False))
+        self._verdicts = encoder.texts([verdicts.yes(right) for right in (True, False)])
+        words = heads.first_tokens(encoder, verdicts.yes(True), verdicts.yes(False))
         self._head = heads.WordHead(model.get_output_embeddings(), *words, model.config)
 
     def losses(self) -> Losses:
@@ -204,7 +204,7 @@ class GenerativeVerifier:
             return None
         for verdict, right in zip(self._verdicts, (True, False), strict=True):
             start = len(ids) - len(verdict)
-            if ids[start:] == verdict and self._text(ids[:start]).endswith(pretraining.ASK):
+            if ids[start:] == verdict and self._text(ids[:start]).endswith(verdicts.ASK):
                 p = math.exp(draw.logprobs[start])
                 return min(1.0, p if right else max(0.0, 1.0 - p))
         return None

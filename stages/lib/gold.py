@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages.lib.batch import Example
 from stages.lib.encoding import without_annotations
-from stages.lib.packing import Example
 from stages.lib.prompts import answer_line
 
 if TYPE_CHECKING:

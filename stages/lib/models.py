@@ -150,11 +150,6 @@ def flops(model: PreTrainedModel, tokens: int, training: bool) -> float:
     return (6.0 if training else 2.0) * parameters(model) * tokens
 
 
-def decoder(model: PreTrainedModel) -> PreTrainedModel:
-    """The layers of a causal language model without its output matrix, adapters or none."""
-    return (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
-
-
 def adapted(model: PreTrainedModel, rank: int, key: int) -> PreTrainedModel:
     """The model with LoRA adapters of this rank on every linear layer inside it (Hu et al. 2021, arXiv 2106.09685), or
     the model itself for rank 0. Their first weights are drawn from `key`. `merged` undoes it."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from stages.lib import files, sharding
+from stages.lib import files, launcher
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
 from stages.lib.records import Record
@@ -46,7 +46,7 @@ def joined(run: Execution) -> PartialState:
             f"on CPUs set ACCELERATE_USE_CPU=true"
         )
     if run.world > 1:
-        sharding.wanted()  # settings that would leave a process without weights are refused before it reads any
+        launcher.wanted()  # settings that would leave a process without weights are refused before it reads any
         _agree(run, state)
     return state
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from stages.lib import gradeschool, seeds
 from stages.lib.gradeschool import Fault, Knobs, wording
 from stages.lib.gradeschool.program import question
+from stages.lib.verdicts import ASK, COT, JUDGEMENT, MARK, Segment, mark, yes
 
 MISREAD = {  # by wording
     "inverse more": (0.20, 0.60, 0.15, 0.55),
@@ -38,13 +39,8 @@ other others first second third last"""
 PEOPLE = tuple(f"the {word}" for word in _PEOPLE.split())
 _THINGS = "games trees items pieces things plans miles years days hours minutes rooms rows pounds dollars cents weeks"
 THINGS = tuple(_THINGS.split())
-ASK = "Verification: Is the answer correct (Yes/No)?"
-COT = "Verification: Let's verify step by step.\n"
 DRILL = "how much is each?"  # the prompt of bare equations
 KINDS = {"solution": 0.24, "graded": 0.24, "verdict": 0.06, "verified": 0.12, "drill": 0.34}
-JUDGEMENT, MARK = 8, 4  # weights of a judgement alone and of one that follows its own derivation
-
-Segment = tuple[str, int]  # a text and how much learning to write its tokens weighs
 
 
 class Document(NamedTuple):
@@ -86,14 +82,6 @@ def document(item: str, seed: int) -> Document:
 def strip(text: str) -> str:
     """A solution as models read it, without the calculator annotations."""
     return re.sub(r"<<[^>]*>>", "", text)
-
-
-def yes(right: bool) -> str:
-    return " Yes" if right else " No"
-
-
-def mark(right: bool, weight: int, space: str = "") -> list[Segment]:
-    return [(space + ("Right" if right else "Wrong"), weight), (".\n", 1)]
 
 
 def rationale(program: Mapping[str, Any], lines: list[gradeschool.Line]) -> list[Segment]:

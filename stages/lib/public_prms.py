@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from stages.lib import aggregation, heads, models
+from stages.lib import aggregation, forward, heads, models
 from stages.lib.encoding import steps_of
 from stages.lib.errors import UserError
 from stages.lib.records import Problem, Sample, Score
@@ -90,7 +90,7 @@ class PublicPRM:
             ids = torch.zeros(len(part), len(rows[part[-1]][0]), dtype=torch.long)
             for row, i in enumerate(part):
                 ids[row, : len(rows[i][0])] = torch.tensor(rows[i][0])
-            hidden = models.decoder(self.model)(input_ids=ids.to(device), use_cache=False).last_hidden_state
+            hidden = forward.decoder(self.model)(input_ids=ids.to(device), use_cache=False).last_hidden_state
             for row, i in enumerate(part):
                 logits = self.head(hidden[row, rows[i][1]].float()).double()
                 says = logits[:, 0].sigmoid() if self.right is None else logits.softmax(-1)[:, self.right]
@@ -128,7 +128,7 @@ def check(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
     config = model.config.get_text_config()
     ids = torch.tensor([i for i in range(1, 18) if i != config.pad_token_id][:16]).view(2, 8) % config.vocab_size
     ids[1, 0] = ids[0, 0]
-    hidden = models.decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
+    hidden = forward.decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
     near = torch.finfo(model.dtype).eps ** 0.5
     if (hidden[0, 0] - hidden[1, 0]).abs().max() > near * hidden[0, 0].abs().max():
         raise UserError(

@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from stages.lib import pretraining, truth
+from stages.lib import truth, verdicts
 from stages.lib.encoding import steps_of, without_annotations
-from stages.lib.pretraining import ASK, JUDGEMENT, MARK, Segment
+from stages.lib.verdicts import ASK, JUDGEMENT, MARK, Segment
 
 if TYPE_CHECKING:
     from stages.lib.chat import Chat, Progress
@@ -55,9 +55,9 @@ def procedural(problem: Problem, sample: Sample, form: Form, emphasis: int = 1) 
         mine = line if so else _counterpart(gold, said, line)
         said.add(mine)
         if form == "derived":
-            segments += [*_emphasised(mine, line, emphasis), *pretraining.mark(so, MARK, space=" ")]
+            segments += [*_emphasised(mine, line, emphasis), *verdicts.mark(so, MARK, space=" ")]
         else:
-            segments += [(line, 1), *pretraining.mark(so, JUDGEMENT, space=" ")]
+            segments += [(line, 1), *verdicts.mark(so, JUDGEMENT, space=" ")]
             segments += [] if so else [*_emphasised(mine, line, emphasis), ("\n", 1)]
         if not so:
             break
@@ -93,7 +93,7 @@ def _emphasised(mine: str, theirs: str, weight: int) -> list[Segment]:
 
 
 def _concluded(verdict: bool) -> list[Segment]:
-    return [(ASK, 1), (pretraining.yes(verdict), MARK)]
+    return [(ASK, 1), (verdicts.yes(verdict), MARK)]
 
 
 # A model.

@@ -115,7 +115,7 @@ def replay(outcomes: Mapping[Prefix, Sequence[bool]]) -> Complete:
 def _texts(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
     """The whole solutions. A completion that was cut off has none: it is not right, as a sample that was cut off is not."""
     before = encoder.prompt.join(list(request.steps))
-    return [before + encoder.decode(draw) if draw.finish == "stop" else None for draw in draws]
+    return [before + encoder.decode(draw.ids) if draw.finish == "stop" else None for draw in draws]
 
 
 def resolve(

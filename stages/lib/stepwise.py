@@ -24,10 +24,10 @@ import torch
 from torch import nn
 
 from stages.lib import aggregation, continuations, files, heads, models
+from stages.lib.batch import Example
 from stages.lib.encoding import Encoder
-from stages.lib.packing import Example
+from stages.lib.objectives import Losses
 from stages.lib.records import Problem, Sample, Score
-from stages.lib.training import Losses
 from stages.lib.verifiers import encoded
 
 

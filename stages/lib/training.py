@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from stages.lib import checkpoints, heads, models, packing, parts, seeds, sharding
+from stages.lib import checkpoints, forward, launcher, models, packing, parts, seeds, sharding
+from stages.lib.batch import Example
 from stages.lib.errors import UserError
 from stages.lib.execution import Execution
+from stages.lib.forward import autocast
 from stages.lib.muon import Muon
-from stages.lib.packing import Batch, Example
-
-LOGITS = 2**28  # of a language loss in memory at a time: 1 GB in float32, and about as much again for their gradient
+from stages.lib.objectives import Losses
 
 
 @dataclass
@@ -40,53 +39,6 @@ class History:
         lines = [",".join(names)]
         lines += [",".join(f"{row[name]:.6g}" if name in row else "" for name in names) for row in self.rows]
         return "\n".join(lines) + "\n"
-
-
-class Losses(nn.Module):
-    """A model and what it is trained for, as one module: the forward pass under DDP must go through the wrapper.
-
-    Returns sums over targets; `train` divides. A head, if there is one, predicts a value at positions (ORM, PRM).
-    """
-
-    def __init__(self, model: nn.Module, head: nn.Module | None = None, loss: str = "bce"):
-        super().__init__()
-        self.model, self.head, self.loss = model, head, loss
-
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """(sum of weighted LM loss, sum of weighted verification loss)."""
-        hidden = hidden_states(self.model, batch)
-        targets = batch.lm[:, 1:] > 0
-        language = language_loss(self.model, hidden[:, :-1][targets], batch.ids[:, 1:][targets])
-        language = (language * batch.lm[:, 1:][targets]).sum()
-        if self.head is None:
-            return language, language.new_zeros(())
-        places = batch.value_weight > 0
-        predicted, wanted = heads.read(self.head, hidden[places]), batch.value[places]
-        if self.loss == "bce":
-            verification = nn.functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none")
-        else:
-            verification = (predicted - wanted).square()
-        return language, (verification * batch.value_weight[places]).sum()
-
-
-def language_loss(model: nn.Module, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """(places,) the negative log-probability of each of `ids` in float32. Where the vocabulary is large, some places at a
-    time, whose logits are computed again when gradients are: at most LOGITS of them stand in memory."""
-    output = model.get_output_embeddings()
-
-    def loss(hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(heads.said(output(hidden), model.config).float(), ids, reduction="none")
-
-    size = max(1, LOGITS // output.weight.shape[0])
-    if len(ids) <= size:
-        return loss(hidden, ids)
-    pairs = zip(hidden.split(size), ids.split(size), strict=True)
-    return torch.cat([checkpoint(loss, *pair, use_reentrant=False) for pair in pairs])
-
-
-def hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """(rows, length, width): the last hidden states, after the final norm, from which the vocabulary is predicted."""
-    return models.decoder(model)(input_ids=batch.ids, use_cache=False).last_hidden_state
 
 
 def train(
@@ -119,10 +71,10 @@ def train(
     for p in frozen:  # as autocast would make of it at every use
         p.data = p.data.bfloat16()
     plan = _plan(run, [len(example.ids) for example in examples], params)
-    sharded = run.world > 1 and sharding.wanted()
+    sharded = run.world > 1 and launcher.wanted()
     if sharded:
         trained = sharding.twin(losses)  # `losses` waits in main memory, whole
-        wrapped = sharding.spread(trained, models.decoder(trained.model).layers, accelerator.device)
+        wrapped = sharding.spread(trained, forward.decoder(trained.model).layers, accelerator.device)
         prepared = optimizers = _optimizers(trained, params)
     else:
         trained, optimizers = losses, _optimizers(losses, params)
@@ -203,16 +155,10 @@ def train(
     return history
 
 
-def autocast(module: nn.Module, precision: str) -> AbstractContextManager:
-    """Inside, `module` computes as it does in training, so that what is measured of it is what was trained."""
-    device = next(module.parameters()).device.type
-    return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
 def _frozen_matrices(model: nn.Module) -> list[nn.Parameter]:
     """Weights and biases of the linear layers that are not trained: nearly all of a model with adapters. The embedding
     stays, and the output matrix, which may be the same: what each layer adds is then summed as before."""
-    layers = [layer for layer in models.decoder(model).modules() if isinstance(layer, nn.Linear)]
+    layers = [layer for layer in forward.decoder(model).modules() if isinstance(layer, nn.Linear)]
     return [p for layer in layers for p in layer.parameters(recurse=False) if not p.requires_grad]
 
 
@@ -267,7 +213,7 @@ def _residual_dropout(model: nn.Module, rate: float) -> list[Any]:
         dropped = arguments[0] + nn.functional.dropout(first - arguments[0], rate)
         return (dropped, *output[1:]) if isinstance(output, tuple) else dropped
 
-    return [layer.register_forward_hook(drop) for layer in models.decoder(model).layers]
+    return [layer.register_forward_hook(drop) for layer in forward.decoder(model).layers]
 
 
 def _save(run: Execution, step: int, losses: Losses, optimizers: list, history: History) -> None:

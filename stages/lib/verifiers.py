@@ -16,10 +16,11 @@ import torch
 from torch import nn
 
 from stages.lib import continuations, files, heads, models, parts
+from stages.lib.batch import Example
 from stages.lib.encoding import Encoded, Encoder
-from stages.lib.packing import Example
+from stages.lib.forward import autocast
+from stages.lib.objectives import Losses
 from stages.lib.records import Problem, Sample, Score
-from stages.lib.training import Losses, autocast
 
 if TYPE_CHECKING:
     from stages.lib.execution import Execution
