@@ -59,7 +59,7 @@ def published(count: int) -> list[Pair]:
     root = os.environ.get("ASSAY_BENCHMARKS")
     if not root:
         return []
-    from stages.lib import answers
+    from stages.lib.grading import answers
 
     rows = [json.loads(line) for line in Path(root, "math/math500.jsonl").read_text("utf-8").splitlines()]
     golds = list(dict.fromkeys(row["answer"] for row in rows if answers.number(row["answer"]) is None))
@@ -91,7 +91,7 @@ def main() -> None:
     from rich.table import Table
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the workers inherit it
-    from stages.lib import answers
+    from stages.lib.grading import answers
 
     answers.equal(r"\sqrt{2}", "x", "latex")
     columns = (

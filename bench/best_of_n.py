@@ -47,8 +47,8 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stages.lib.estimators import best_of, pass_at
-    from stages.lib.majority import majority
+    from stages.lib.metrics.estimators import best_of, pass_at
+    from stages.lib.metrics.majority import majority
 
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--problems", type=int, default=500)

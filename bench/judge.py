@@ -22,7 +22,7 @@ from pathlib import Path
 
 def problems(count: int):
     """Code problems, each with a right program of its own."""
-    from stages.lib.records import Problem, Source
+    from stages.lib.core.records import Problem, Source
 
     root = os.environ.get("ASSAY_BENCHMARKS")
     if root:
@@ -55,7 +55,8 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stages.lib import cores, grading, judge
+    from stages.lib.core import cpus
+    from stages.lib.grading import code_tests, grader
 
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--programs", type=int, default=60)
@@ -65,11 +66,11 @@ def main() -> None:
     times: dict[str, list[float]] = {"one after another": [], "all cores": [], "all cores, known": [], "limit": []}
 
     def ours() -> None:
-        graded = list(grading.grade_ahead((each, [each.answer]) for each in work))
+        graded = list(grader.grade_ahead((each, [each.answer]) for each in work))
         assert all(grade.correct for (grade,) in graded)
 
     def peer() -> None:
-        assert all(judge.passes(each.question, each.answer, each.tests).passed for each in work)
+        assert all(code_tests.passes(each.question, each.answer, each.tests).passed for each in work)
 
     def limit() -> None:
         for _ in work:
@@ -82,14 +83,14 @@ def main() -> None:
             times["one after another"].append(seconds(peer))
             times["all cores"].append(seconds(ours))
             times["all cores, known"].append(seconds(ours))
-            times["limit"].append(seconds(limit) / cores.share())
+            times["limit"].append(seconds(limit) / cpus.share())
             os.chdir(here)
     rates = {name: len(work) / statistics.median(each) for name, each in times.items()}
     table = Table("way", "programs a second", "against one after another", "against the limit")
     for name, rate in rates.items():
         ratios = rate / rates["one after another"], rate / rates["limit"]
         table.add_row(name, f"{rate:,.1f}", f"{ratios[0]:.2f}", f"{ratios[1]:.2f}")
-    Console().print(f"{len(work)} programs, {cores.share()} cores", table)
+    Console().print(f"{len(work)} programs, {cpus.share()} cores", table)
     print(json.dumps({name.replace(",", "").replace(" ", "_"): round(rate, 1) for name, rate in rates.items()}))
 
 

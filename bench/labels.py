@@ -25,9 +25,14 @@ SEED = 20
 
 
 def main() -> None:
-    from stages.lib import answers, encoding, engines, gradeschool, label_audit, rollouts, seeds, step_labels, truth
-    from stages.lib.records import Sample
-    from stages.lib.sampling import sample
+    from stages.lib.core import seeds
+    from stages.lib.core.records import Sample
+    from stages.lib.grading import answers
+    from stages.lib.inference import engines
+    from stages.lib.inference.sampling import sample
+    from stages.lib.labels import label_audit, rollouts, step_labels, truth
+    from stages.lib.models import encoding
+    from stages.lib.procedural import gradeschool
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=40)

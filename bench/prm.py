@@ -2,7 +2,7 @@
 
     python -m bench.prm [--examples 256] [--problems 2] [--samples 64]
 
-Training: TRL's PRMTrainer (trl.experimental.prm, TRL 1.9 to 1.12) and stages/lib/training.py fit the same two-way step
+Training: TRL's PRMTrainer (trl.experimental.prm, TRL 1.9 to 1.12) and stages/lib/training/loop.py fit the same two-way step
 labels on the same sequences, of problems of 2 to 8 steps as GSM8K's: a Qwen2 of 8 layers and width 112, random weights,
 float32, AdamW, 32 sequences a step, one epoch, no language loss; Qwen2 because TRL needs a token classifier, and of LFM2
 there is none. Real tokens count, padding does not.
@@ -41,9 +41,10 @@ def seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
 
 def pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
     """Procedural problems, each with distinct solutions that hold at most one slip."""
-    from stages.lib import gradeschool, seeds
-    from stages.lib.encoding import without_annotations
-    from stages.lib.records import Sample
+    from stages.lib.core import seeds
+    from stages.lib.core.records import Sample
+    from stages.lib.models.encoding import without_annotations
+    from stages.lib.procedural import gradeschool
 
     found = []
     for problem in gradeschool.problems("verifier", count, SEED, steps=(2, 8), largest=60):
@@ -80,11 +81,11 @@ def by_us(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float:
     """Real tokens a second of training."""
     from transformers import AutoModelForCausalLM
 
-    from stages.lib import training
-    from stages.lib.encoding import Encoder
-    from stages.lib.execution import Execution
-    from stages.lib.optimisation import Optimisation
-    from stages.lib.stepwise import StepVerifier, example
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.run.execution import Execution
+    from stages.lib.training import loop
+    from stages.lib.training.options import Optimisation
+    from stages.lib.verifiers.process import StepVerifier, example
 
     verifier = StepVerifier(
         "prm", AutoModelForCausalLM.from_config(config("qwen2", len(tokenizer))), Encoder(tokenizer), "head"
@@ -100,7 +101,7 @@ def by_us(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         run = Execution("prm", params, SEED, Path(folder), "key", 0, 1)
-        taken, _ = seconds(lambda: training.train(run, verifier.losses(), examples, params, lm_weight=0.0))
+        taken, _ = seconds(lambda: loop.train(run, verifier.losses(), examples, params, lm_weight=0.0))
     return sum(len(e.ids) for e in examples) / taken
 
 
@@ -114,8 +115,8 @@ def by_trl(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float | 
     from datasets import Dataset
     from transformers import AutoModelForTokenClassification
 
-    from stages.lib.encoding import steps_of
-    from stages.lib.prompts import PLAIN
+    from stages.lib.models.encoding import steps_of
+    from stages.lib.models.prompts import PLAIN
 
     rows = [
         {
@@ -176,8 +177,8 @@ def scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from stages.lib.encoding import Encoder
-    from stages.lib.stepwise import StepVerifier
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.verifiers.process import StepVerifier
 
     model = AutoModelForCausalLM.from_config(config("lfm2", len(tokenizer))).eval()
     verifier = StepVerifier("prm", model, Encoder(tokenizer), "head")
@@ -205,8 +206,8 @@ def scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
 def main() -> None:
     import torch
 
-    from stages.lib.models import quiet
-    from stages.lib.tokenizer import build
+    from stages.generators.base.tokenizer import build
+    from stages.lib.models.loading import quiet
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=256)

@@ -44,12 +44,13 @@ def random_prompts(count: int) -> list[list[int]]:
 
 def generator(count: int):
     """(the generator, prompts of problems, its end token)"""
-    from stages.lib import encoding, gradeschool, models
+    from stages.lib.models import encoding, loading
+    from stages.lib.procedural import gradeschool
 
     path = Path(__file__).parent.parent / "data" / "generator" / "model"
     if not path.exists():
         raise SystemExit("data/generator/model: not found; run `make repro` first")
-    model, tokenizer = models.load_causal_lm(path).eval(), models.load_tokenizer(path)
+    model, tokenizer = loading.load_causal_lm(path).eval(), loading.load_tokenizer(path)
     problems = gradeschool.problems("test", count, SEED, steps=(3, 5), largest=60)
     encoder = encoding.Encoder(tokenizer)
     return model, [encoder.prompt_ids(problem) for problem in problems], [tokenizer.eos_token_id]
@@ -96,8 +97,9 @@ def by_generate(model, prompts, samples: int, temperature: float, limit: int, st
 
 
 def by_native(model, prompts, samples: int, temperature: float, limit: int, stop: list[int], rows: int) -> int:
-    from stages.lib import sampling, seeds
-    from stages.lib.native import NativeEngine
+    from stages.lib.core import seeds
+    from stages.lib.inference import sampling
+    from stages.lib.inference.native import NativeEngine
 
     keys = [[seeds.key("bench", i, j) for j in range(samples)] for i in range(len(prompts))]
     draws = sampling.sample(NativeEngine(model, rows), prompts, keys, temperature, limit, stop)

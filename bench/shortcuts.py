@@ -13,7 +13,7 @@ ITEMS = 600
 
 
 def main(tasks: list[str]) -> None:
-    from stages.ood import cues, dyval, figures
+    from stages.problems.ood import cues, dyval, figures
 
     for task in tasks or dyval.TASKS:
         for order in dyval.ORDERS:

@@ -25,7 +25,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def dyval() -> tuple[list[tuple[str, float, float]], float]:
     """(task, items a second at the default level, at the hardest) and the average over the tasks at the default one."""
-    from stages.ood import dyval
+    from stages.problems.ood import dyval
 
     dyval.problems(dyval.TASKS[0], 20, seed=0)
     rows, total = [], 0.0
@@ -41,7 +41,7 @@ def dyval() -> tuple[list[tuple[str, float, float]], float]:
 
 def competition(items: int = 12) -> tuple[list[tuple[str, float]], float]:
     """(family, items a second over its levels) and the average over the families."""
-    from stages.lib import competition
+    from stages.lib.procedural import competition
 
     rows, total = [], 0.0
     for family in competition.FAMILIES:

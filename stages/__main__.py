@@ -12,7 +12,7 @@ import sys
 import typer
 
 from stages import commands
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 ORDER = ["status", "doctor", "preset", "compare", "table", "ui", "sync", "grade", "best_of_n", "processbench"]
 

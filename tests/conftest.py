@@ -10,7 +10,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores
 
-from tests.workspace import Workspace, clone  # noqa: E402
+from tests.helpers.workspace import Workspace, clone  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.benchmarks.__main__ import ADAPTERS
-from stages.lib.closure import closure
+from stages.lib.run.imports import closure
+from stages.problems.benchmarks.__main__ import ADAPTERS
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -121,7 +121,7 @@ def test_import_does_nothing_and_is_light():
 
 def test_every_section_is_checked_by_its_stage(monkeypatch):
     from stages.commands import preset
-    from stages.lib import params
+    from stages.lib.core import params
 
     monkeypatch.chdir(ROOT)
     names = list(preset.presets())

@@ -11,8 +11,9 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from stages.lib import journal
-from tests.workspace import ROOT, clone
+from stages.lib.run import journal
+from stages.lib.workspace import chapters
+from tests.helpers.workspace import ROOT, clone
 
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 TRAINED = ["generator", "samples", "labels", "orm", "prm", "genrm", "scores"]
@@ -167,10 +168,10 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stag
 
 def test_a_second_repro_at_the_same_time_is_refused_in_one_sentence(workspace):
     workspace.run("rm", "-rf", *outputs_of("generator"))
-    first = workspace.start(sys.executable, "-m", "stages.generator")
+    first = workspace.start(sys.executable, "-m", "stages.generators.generator")
     wait_for(lambda: (workspace.root / ".assay/generator.lock").exists() and first.poll() is None, first)
     wait_for(lambda: (journal.latest(workspace.root, "generator").run["status"]) == journal.RUNNING, first)
-    second = workspace.python("-m", "stages.generator", check=False)
+    second = workspace.python("-m", "stages.generators.generator", check=False)
     assert second.returncode == 2
     assert "running already in process" in second.stderr and "Traceback" not in second.stderr
     os.killpg(first.pid, signal.SIGKILL)
@@ -185,14 +186,14 @@ def test_stages_run_by_hand_without_dvc_and_without_mlflow(workspace):
         (blocker / name / "__init__.py").write_text("raise ImportError('not installed')\n")
     for stage in ("benchmarks", "scores", "best_of_n"):
         before = contents(workspace.root, stage)
-        done = workspace.python("-m", f"stages.{stage}", PYTHONPATH=str(blocker), ASSAY_TRACKING="on")
+        done = workspace.python("-m", chapters.find_module(stage), PYTHONPATH=str(blocker), ASSAY_TRACKING="on")
         assert "Traceback" not in done.stderr
         assert contents(workspace.root, stage) == before
 
 
 def test_a_missing_input_names_the_stage_to_run(workspace):
     workspace.run("rm", "-rf", "data/generator/model")
-    done = workspace.python("-m", "stages.samples", check=False)
+    done = workspace.python("-m", "stages.generators.samples", check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "data/generator/model: not found" in done.stderr
 
@@ -203,7 +204,7 @@ def test_a_wrong_parameter_is_one_sentence_with_its_line(workspace):
     document["orm"]["lr"] = "1e-5"
     with open(path, "w") as file:
         yaml.dump(document, file)
-    done = workspace.python("-m", "stages.orm", check=False)
+    done = workspace.python("-m", "stages.verifiers.orm", check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "orm.lr: must be > 0, got '1e-5' (a string; write 1.0e-5)" in done.stderr
 

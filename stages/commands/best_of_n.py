@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.pools import Scale
+    from stages.lib.reports.pools import Scale
 
 
 def best_of_n(
@@ -29,8 +29,10 @@ def best_of_n(
     seed: Annotated[int, typer.Option(help="for subsets and resamples")] = 42,
 ) -> None:  # fmt: skip
     """Accuracy of every selection method at every k up to N, with intervals, from one pool of solutions."""
-    from stages.lib import charts, curves, files, pools, standings
-    from stages.lib.choices import Choice
+    from stages.lib.core import files
+    from stages.lib.display import charts
+    from stages.lib.reports import curves, leaderboard, pools
+    from stages.lib.reports.choices import Choice
 
     if not power < float("inf"):
         raise UserError(f"--power {power}: must be a finite number, 0 or more")
@@ -41,23 +43,23 @@ def best_of_n(
     k, largest = curves.usual(read), max(len(each.classes) for each in read)
     found = curves.evaluate(read, choices, draws, seed)
     results = curves.intervals(found, seed, resamples)
-    rows = standings.rows(results, standings.against("majority", found, k, seed), standings.order(found), k)
+    rows = leaderboard.rows(results, leaderboard.against("majority", found, k, seed), leaderboard.order(found), k)
     title = f"{pool.stem}: {len(read)} problems, " + (f"N = {k}" if k == largest else f"up to {largest} solutions")
-    notes = standings.notes(choices, read, standings.turning(found, found, k, seed))
+    notes = leaderboard.notes(choices, read, leaderboard.turning(found, found, k, seed))
     if choices:
         notes.append("Peaks were found on these same problems, so the fall from them is an overestimate.")
     files.write_json(out / "metrics.json", results)
-    files.write_text(out / "table.md", charts.document({title: (standings.HEADER, rows)}, notes))
+    files.write_text(out / "table.md", charts.document({title: (leaderboard.HEADER, rows)}, notes))
     charts.write_csv(out / "curve.csv", results)
     unit = "k, solutions drawn per problem" + (", over the problems that have k" if k < largest else "")
-    charts.draw(out / "curve.png", results, standings.lines(results), title, unit=unit)
-    charts.show(title, standings.HEADER, rows)
+    charts.draw(out / "curve.png", results, leaderboard.lines(results), title, unit=unit)
+    charts.show(title, leaderboard.HEADER, rows)
     print(charts.bullets(notes))
 
 
 def scales(given: list[str]) -> dict[str, Scale]:
     """{score: scale} of `SCORE=SCALE`. Raises UserError for anything else."""
-    from stages.lib import pools
+    from stages.lib.reports import pools
 
     found: dict[str, Scale] = {}
     for each in given:

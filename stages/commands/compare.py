@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 
 def compare(
@@ -17,7 +17,8 @@ def compare(
     everything: Annotated[bool, typer.Option("--all", help="Equal rows and every k of a curve, too.")] = False,
 ) -> None:
     """Put the newest runs of a stage side by side: parameters and inputs that differ, metrics, cost."""
-    from stages.lib import journal, terminal
+    from stages.lib.display import tables
+    from stages.lib.run import journal
 
     runs = [entry.run for entry in journal.entries(Path.cwd()) if entry.run["stage"] == stage]
     if not runs:
@@ -26,12 +27,12 @@ def compare(
         raise UserError(f"compare {stage}: no run of this stage{known}")
     runs = runs[-last:]
     rows = [[label, *(str(cell) for cell in cells)] for label, cells in table(runs, everything)]
-    terminal.show([stage, *(when(run["started"]) for run in runs)], rows)
+    tables.show([stage, *(when(run["started"]) for run in runs)], rows)
 
 
 def table(runs: list[dict[str, Any]], everything: bool = False) -> list[tuple[str, list[str]]]:
     """(row name, one cell per run), oldest run first."""
-    from stages.lib import terminal
+    from stages.lib.display import tables
 
     commits = [((run.get("git") or {}).get("commit") or "")[:8] for run in runs]
     dirty = ["+" if (run.get("git") or {}).get("dirty") else "" for run in runs]
@@ -42,18 +43,18 @@ def table(runs: list[dict[str, Any]], everything: bool = False) -> list[tuple[st
     rows += _rows([leaves(run.get("params", {})) for run in runs], everything, "")
     rows += _rows([{k: v.partition(".")[0][:8] for k, v in run.get("inputs", {}).items()} for run in runs], everything)
     rows += _rows([figures(run.get("metrics") or {}, everything) for run in runs], True)
-    rows.append(("time", [terminal.duration(run["seconds"]) if "seconds" in run else "" for run in runs]))
+    rows.append(("time", [tables.duration(run["seconds"]) if "seconds" in run else "" for run in runs]))
     memory = [(run.get("peak_memory") or {}).get("host") for run in runs]
-    rows.append(("memory", [terminal.size(amount) if amount else "" for amount in memory]))
+    rows.append(("memory", [tables.size(amount) if amount else "" for amount in memory]))
     return rows
 
 
 def _rows(columns: list[dict[str, Any]], everything: bool, absent: str = "") -> list[tuple[str, list[str]]]:
-    from stages.lib import terminal
+    from stages.lib.display import tables
 
     names = list(dict.fromkeys(name for column in columns for name in column))
     cells = [
-        (name, [terminal.number(column[name]) if name in column else absent for column in columns]) for name in names
+        (name, [tables.number(column[name]) if name in column else absent for column in columns]) for name in names
     ]
     return [(name, row) for name, row in cells if everything or len(set(row)) > 1]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 Finding = tuple[str, str]  # a word above, and what was found with how to mend it
@@ -19,7 +19,7 @@ Finding = tuple[str, str]  # a word above, and what was found with how to mend i
 
 def doctor() -> None:
     """Check python, git, disk, libraries, accelerator, remote and parameters; say how to mend what is wrong."""
-    from stages.lib import terminal
+    from stages.lib.display import tables
 
     rows = []
     for name, check in CHECKS.items():
@@ -30,7 +30,7 @@ def doctor() -> None:
         except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, and the others still run
             word, text = WARN, f"could not be checked: {type(error).__name__}: {error}"
         rows += [[word, name, line] if not number else ["", "", line] for number, line in enumerate(text.splitlines())]
-    terminal.show(["", "what", "found"], rows)
+    tables.show(["", "what", "found"], rows)
     if any(row[0] == FAIL for row in rows):
         raise typer.Exit(1)
 
@@ -50,7 +50,7 @@ def path(root: Path) -> Finding:
 
 
 def git(root: Path) -> Finding:
-    from stages.lib import journal
+    from stages.lib.run import journal
 
     if not shutil.which("git"):
         return WARN, "not installed; runs are recorded without a commit. Install git"
@@ -61,17 +61,17 @@ def git(root: Path) -> Finding:
 
 
 def disk(root: Path) -> Finding:
-    from stages.lib import terminal
+    from stages.lib.display import tables
 
     free = shutil.disk_usage(root).free
-    text = f"{terminal.size(free)} free"
+    text = f"{tables.size(free)} free"
     if free < 1 << 30:
         return FAIL, f"{text}; at least 1 GB is needed. `dvc gc --workspace` drops old versions"
     return (WARN, f"{text}; hub models need more than 10 GB") if free < 10 << 30 else (OK, text)
 
 
 def cores(root: Path) -> Finding:
-    from stages.lib.cores import usable
+    from stages.lib.core.cpus import usable
 
     return OK, f"{usable()} usable"
 
@@ -89,7 +89,7 @@ def library(name: str, needed: bool, why: str) -> Callable[[Path], Finding]:
 def accelerator(root: Path) -> Finding:
     import torch
 
-    from stages.lib import params
+    from stages.lib.core import params
 
     if torch.cuda.is_available():
         return OK, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
@@ -160,7 +160,7 @@ def lock(root: Path) -> Finding:
 
 def parameters(root: Path) -> Finding:
     from stages.commands.preset import check
-    from stages.lib import params
+    from stages.lib.core import params
 
     document = params.read(params.PATH)
     check(document, [(params.PATH, document)])
@@ -168,15 +168,15 @@ def parameters(root: Path) -> Finding:
 
 
 def tracking(root: Path) -> Finding:
-    from stages.lib import tracking
+    from stages.lib.workspace import mlflow_store
 
     word, text = library("mlflow", False, "runs are recorded in the journal only")(root)
-    where = tracking.public(tracking.store(root))
+    where = mlflow_store.public(mlflow_store.store(root))
     if word == OK and os.environ.get("MLFLOW_TRACKING_URI"):
         try:
-            tracking.connect(root)
+            mlflow_store.connect(root)
         except Exception as error:  # noqa: BLE001 - whatever MLflow raises means the same here
-            why = tracking.reason(error)
+            why = mlflow_store.reason(error)
             return WARN, f"{text}, {where}: {why}; start it or unset MLFLOW_TRACKING_URI, then `python -m stages sync`"
     return (word, f"{text}, {where}") if word == OK else (word, text)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.records import Problem
+    from stages.lib.core.records import Problem
 
 
 def grade(
@@ -33,7 +33,7 @@ def grade(
 
     A program whose row has `tests`, as problems have them, is run, and `equal` says whether it passes.
     """
-    from stages.lib import files
+    from stages.lib.core import files
 
     rows = graded(list(read(file)), file, tolerance)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -47,7 +47,7 @@ def grade(
 
 def read(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file to grade. Raises UserError `file:line: reason` at the first that is malformed."""
-    from stages.lib import answers, judge
+    from stages.lib.grading import answers, code_tests
 
     try:
         lines = file.read_bytes().splitlines()
@@ -71,20 +71,20 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         if row.get("answer_type") not in (None, *answers.TYPES):
             kinds = ", ".join(answers.TYPES)
             raise UserError(f"{at}: `answer_type` must be one of {kinds}, got {row['answer_type']!r:.60}")
-        if (problem := _problem(row, at)) and (reason := judge.gradable(problem)):
+        if (problem := _problem(row, at)) and (reason := code_tests.gradable(problem)):
             raise UserError(f"{at}: {reason}")
         yield row
 
 
 def graded(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: float = 0.0) -> list[dict[str, Any]]:
     """The rows with `equal` and `extracted`, in their order. What a prediction thinks aloud is no part of it."""
-    from stages.lib import answers, grading
-    from stages.lib.thinking import spoken
+    from stages.lib.grading import answers, grader
+    from stages.lib.grading.thinking import spoken
 
     said = [None if row["pred"] is None else spoken(row["pred"]) for row in rows]
     found: dict[int, dict[str, Any]] = {}
     problems = {index: problem for index, row in enumerate(rows) if (problem := _problem(row, f"{file}:{index}"))}
-    graded = grading.grade_ahead((problem, [said[index]]) for index, problem in problems.items())
+    graded = grader.grade_ahead((problem, [said[index]]) for index, problem in problems.items())
     for index, (grade,) in zip(problems, graded, strict=True):
         found[index] = {"equal": grade.correct, "extracted": grade.answer}
     for answer_type in {row.get("answer_type") for row in rows}:
@@ -97,7 +97,7 @@ def graded(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: flo
 
 def _problem(row: dict[str, Any], at: str) -> Problem | None:
     """The code problem of a row that has tests, else None."""
-    from stages.lib.records import Problem, Source
+    from stages.lib.core.records import Problem, Source
 
     if row.get("answer_type") != "code" or row.get("tests") is None:
         return None

@@ -14,8 +14,10 @@ from typing import Annotated
 
 import typer
 
-from stages.lib import cores, execution
-from stages.lib.errors import UserError
+from stages.lib.core import cpus
+from stages.lib.core.errors import UserError
+from stages.lib.run import execution
+from stages.lib.workspace import chapters
 
 
 def launch(
@@ -27,6 +29,7 @@ def launch(
     if not path.exists():
         known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml")))
         raise UserError(f"params.yaml: launch: {path} not found; there are {known}")
+    module = chapters.find_module(stage)
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -37,10 +40,10 @@ def launch(
     machine = load_config_from_file(str(path))
     if machine.use_cpu:
         os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not hand it to several processes
-    threads = max(1, cores.usable() * machine.num_machines // machine.num_processes)
+    threads = max(1, cpus.usable() * machine.num_machines // machine.num_processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     try:
-        launch_command(launch_command_parser().parse_args(["--config_file", str(path), "-m", f"stages.{stage}"]))
+        launch_command(launch_command_parser().parse_args(["--config_file", str(path), "-m", module]))
     except subprocess.CalledProcessError as error:
         sys.exit(_status(error.returncode))
     except ChildFailedError as error:

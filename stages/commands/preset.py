@@ -15,16 +15,15 @@ import importlib
 import io
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.params import Params
+    from stages.lib.core.params import Params
 
 FOLDER = Path("stages/presets")
 COMMAND = "# python -m stages preset "  # the first line of what was stacked
@@ -35,7 +34,7 @@ def preset(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change without writing it.")] = False,
 ) -> None:
     """Switch params.yaml to a preset, or to some that stack, keeping your comments, and show what changed."""
-    from stages.lib import files, params
+    from stages.lib.core import files, params
 
     known = presets()
     if not names:
@@ -78,7 +77,7 @@ def stacked(names: list[str]) -> str:
 
 def _stack(names: list[str]) -> list[tuple[Path, Any]]:
     """(file, mapping) of the presets and of those below them, the lowest first."""
-    from stages.lib import params
+    from stages.lib.core import params
 
     known = {name: FOLDER / f"{name}.yaml" for name in presets()}
     read = functools.cache(params.read)
@@ -165,7 +164,7 @@ def _shipped(text: str) -> bool:
 def check(document: Any, layers: Any) -> None:
     """A whole parameter set: each stage's section and the top keys, checked. Raises UserError listing every fault, with
     the file of `layers` (the highest first) in which it stands."""
-    from stages.lib import params
+    from stages.lib.core import params
 
     models = stage_params()
     faults = []
@@ -192,16 +191,13 @@ def check(document: Any, layers: Any) -> None:
 @functools.cache
 def stage_params() -> dict[str, type[Params]]:
     """Stage -> its parameters' model, in the order of dvc.yaml."""
-    from stages.lib import params
+    from stages.lib.core import params
+    from stages.lib.workspace import chapters
 
     names = list(params.read(Path("dvc.yaml"))["stages"])
     found = {}
     for name in names:
-        spec = find_spec(f"stages.{name}")
-        if spec is None:
-            raise UserError(f"dvc.yaml {name}: no module stages.{name}")
-        module = f"stages.{name}.__main__" if spec.submodule_search_locations else f"stages.{name}"
-        found[name] = importlib.import_module(module).Params
+        found[name] = importlib.import_module(chapters.find_module(name)).Params
     return found
 
 
@@ -239,7 +235,7 @@ def _overlay(document: Any, target: Any) -> None:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    from stages.lib import params
+    from stages.lib.core import params
 
     return repr(_sorted(params.plain(one))) == repr(_sorted(params.plain(other)))  # repr tells 1 from 1.0 and True
 

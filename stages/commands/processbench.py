@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stages.lib.human_labels import Labelled
-    from stages.lib.predictions import Said
-    from stages.lib.prompts import Prompt
-    from stages.lib.public_prms import PublicPRM
-    from stages.lib.stepwise import StepVerifier
+    from stages.lib.labels.predictions import Said
+    from stages.lib.labels.published_labels import Labelled
+    from stages.lib.models.prompts import Prompt
+    from stages.lib.verifiers.process import StepVerifier
+    from stages.lib.verifiers.published_models import PublicPRM
 
     Judge = Callable[[Sequence[Labelled]], list[Said]]
 
@@ -32,7 +32,9 @@ def processbench(
         str, typer.Option(help="Folder of a process verifier, or with --revision a hub repository.")
     ] = OWN,
     revision: Annotated[str | None, typer.Option(help="Full commit hash of a hub repository.")] = None,
-    form: Annotated[str, typer.Option(help=f"Its kind: {', '.join(FORMS)} (stages/lib/public_prms.py).")] = "assay",
+    form: Annotated[
+        str, typer.Option(help=f"Its kind: {', '.join(FORMS)} (lib/verifiers/published_models.py).")
+    ] = "assay",
     tag: Annotated[str | None, typer.Option(help="What follows every step, if not the form's own.")] = None,
     dtype: Annotated[str, typer.Option(help="auto (bfloat16 on an accelerator), float32, bfloat16, float16")] = "auto",
     device: Annotated[
@@ -61,10 +63,11 @@ def processbench(
     import sys
     from functools import partial
 
-    from stages.lib import charts, first_error
-    from stages.lib import files as written
-    from stages.lib.predictions import Kept, Predictions
-    from stages.lib.prompts import Prompt
+    from stages.lib.core import files as written
+    from stages.lib.display import charts
+    from stages.lib.labels import first_error
+    from stages.lib.labels.predictions import Kept, Predictions
+    from stages.lib.models.prompts import Prompt
 
     given = {"model": model != OWN, "revision": revision, "form": form != "assay", "tag": tag is not None, "save": save,
              "dtype": dtype != "auto", "device": device != "auto", "batch": batch != BATCH}  # fmt: skip
@@ -152,12 +155,13 @@ def loaded(
     model: str, revision: str | None, form: str, tag: str | None, dtype: str, device: Any, batch: int
 ) -> StepVerifier | PublicPRM:
     """The process verifier of a folder or a repository. Raises UserError for an unknown form, or a folder without one."""
-    from stages.lib import models, public_prms
-    from stages.lib.stepwise import StepVerifier
+    from stages.lib.models import loading
+    from stages.lib.verifiers import published_models
+    from stages.lib.verifiers.process import StepVerifier
 
     if form not in FORMS:
         raise UserError(f"processbench --form {form}: must be one of {', '.join(FORMS)}")
-    path = models.snapshot(model, revision) if revision else Path(model)
+    path = loading.snapshot(model, revision) if revision else Path(model)
     if form == "assay":
         if not (path / "verifier.json").is_file():
             raise UserError(f"{path}: no verifier.json; run `dvc repro prm`, or name a public model's --form")
@@ -166,7 +170,7 @@ def loaded(
         raise UserError(
             f"processbench --model {model}: not a folder; a hub repository needs --revision, a full commit hash"
         )
-    verifier = public_prms.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))
+    verifier = published_models.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))
     verifier.batch = batch
     return verifier.to(device)
 
@@ -198,8 +202,8 @@ def cases(judge: Judge, prompt: Prompt, file: Path, batch: int) -> tuple[list[tu
     from rich.console import Console
     from rich.progress import Progress
 
-    from stages.lib.human_labels import Rejected, listed, read_processbench
-    from stages.lib.predictions import TOO_LONG
+    from stages.lib.labels.predictions import TOO_LONG
+    from stages.lib.labels.published_labels import Rejected, listed, read_processbench
 
     found, left_out, names, console = [], {}, set(), Console(stderr=True)
     rows = enumerate(read_processbench(file, prompt), 1)
@@ -233,8 +237,8 @@ def step_scores(verifier: StepVerifier | PublicPRM, rows: Sequence[Labelled]) ->
     """Of each solution the scores of its steps. A published model reads steps as they were published."""
     import torch
 
-    from stages.lib.predictions import TOO_LONG
-    from stages.lib.stepwise import StepVerifier
+    from stages.lib.labels.predictions import TOO_LONG
+    from stages.lib.verifiers.process import StepVerifier
 
     longest = verifier.model.config.max_position_embeddings
     try:

@@ -9,11 +9,13 @@ from typing import Any
 
 def status() -> None:
     """Show each stage: fresh, stale and why, missing, running or never run; its last cost and its main metric."""
-    from stages.lib import journal, pipeline, terminal
+    from stages.lib.display import tables
+    from stages.lib.run import journal
+    from stages.lib.workspace import staleness
 
     root = Path.cwd()
-    stages = pipeline.read(root)
-    states = pipeline.states(root, stages)
+    stages = staleness.read(root)
+    states = staleness.states(root, stages)
     runs = journal.entries(root)
     rows, notes = [], []
     for stage in stages:
@@ -21,29 +23,29 @@ def status() -> None:
         own = [entry.run for entry in runs if entry.run["stage"] == stage.name]
         done = next((run for run in reversed(own) if run["status"] == journal.FINISHED), {})
         rows.append([
-            stage.name, state.word, terminal.duration(done["seconds"]) if done else "",
-            terminal.size(done["peak_memory"]["host"]) if done else "", headline(root, stage), stage.desc,
+            stage.name, state.word, tables.duration(done["seconds"]) if done else "",
+            tables.size(done["peak_memory"]["host"]) if done else "", headline(root, stage), stage.desc,
         ])  # fmt: skip
-        if own and own[-1]["status"] in (journal.FAILED, journal.KILLED) and state.word != pipeline.FRESH:
+        if own and own[-1]["status"] in (journal.FAILED, journal.KILLED) and state.word != staleness.FRESH:
             state.why.insert(0, f"last run {own[-1]['status'].lower()}")
         if state.why:
             more = f", and {len(state.why) - 3} more" if len(state.why) > 3 else ""
             notes.append(f"{stage.name}: {state.word}: {', '.join(state.why[:3])}{more}")
-    terminal.show(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
+    tables.show(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
     if notes:
         print("\n" + "\n".join(notes))
 
 
 def headline(root: Path, stage: Any) -> str:
     """The stage's main metric: `meta.metric` of dvc.yaml, else the first figure of metrics.json."""
-    from stages.lib import terminal
+    from stages.lib.display import tables
 
     try:
         metrics = json.loads((root / "data" / stage.name / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     name, value = next(_figures(metrics, stage.metric or ""), ("", ""))
-    return f"{name} {terminal.number(value)}".strip()
+    return f"{name} {tables.number(value)}".strip()
 
 
 def _figures(tree: Any, wanted: str, path: str = "") -> Any:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 def sync() -> None:
     """Copy every journal entry that MLflow does not have; running it again adds nothing."""
-    from stages.lib import tracking
+    from stages.lib.workspace import mlflow_store
 
     def report(entry, outcome: str) -> None:
         if outcome in ("added", "completed"):
             print(f"{outcome:<9}  {entry.id}  {entry.run['status']}")
 
     root = Path.cwd()
-    counts = tracking.sync(root, report)
+    counts = mlflow_store.sync(root, report)
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    print(f"MLflow at {tracking.public(tracking.store(root))}: {told}")
+    print(f"MLflow at {mlflow_store.public(mlflow_store.store(root))}: {told}")

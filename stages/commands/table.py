@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 TABLE = Path("data/best_of_n/table.md")
 

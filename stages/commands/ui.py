@@ -8,6 +8,6 @@ import typer
 
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
     """Open MLflow's pages on 127.0.0.1, for this machine only. Ctrl-C ends it."""
-    from stages.lib import tracking
+    from stages.lib.workspace import mlflow_store
 
-    tracking.serve(Path.cwd(), port)
+    mlflow_store.serve(Path.cwd(), port)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 
 FILE = Path("stages/variants.yaml")
 HEADER = (
@@ -30,7 +30,8 @@ def variants(
     With --run each becomes a DVC experiment of its own, `variant-NAME`, in a temporary copy of the repository: the
     workspace stays as it is. MLflow shows their runs beside the pipeline's.
     """
-    from stages.lib import charts, files
+    from stages.lib.core import files
+    from stages.lib.display import charts
 
     known = read(FILE)
     if unknown := [name for name in names or () if name not in known]:
@@ -76,11 +77,14 @@ def experiment(name: str) -> bool:
 
 def execute(name: str, changes: dict[str, Any]) -> None:
     """Run one as a DVC experiment. Raises UserError when it fails; those that ended are kept."""
-    from stages.lib import tracking
+    from stages.lib.workspace import mlflow_store
 
     settings = [word for key, value in changes.items() for word in ("-S", f"{key}={json.dumps(value)}")]
     command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, *settings, "best_of_n"]
-    env = {**os.environ, "MLFLOW_TRACKING_URI": tracking.store(Path.cwd())}  # the copy is thrown away, its runs are not
+    env = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": mlflow_store.store(Path.cwd()),
+    }  # the copy is thrown away, its runs are not
     if subprocess.run(command, env=env).returncode:
         raise UserError(
             f"{name}: the experiment failed (above); mend it and run `python -m stages variants --run` again"
@@ -89,7 +93,8 @@ def execute(name: str, changes: dict[str, Any]) -> None:
 
 def own_rows() -> list[list[str]]:
     """What needs no training, then the pipeline's own verifiers."""
-    from stages.lib import charts, pools
+    from stages.lib.display import charts
+    from stages.lib.reports import pools
 
     try:
         scores, best = (json.loads(Path(f"data/{s}/metrics.json").read_text("utf-8")) for s in ("scores", "best_of_n"))
@@ -116,7 +121,7 @@ def variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
 def row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any]) -> list[str]:
     """The figures of a score. The vote at power 1 stands beside the one at the power that dev chose, since a choice among
     powers is noisy; a likelihood is no probability of being right and has no Brier score."""
-    from stages.lib import charts
+    from stages.lib.display import charts
 
     areas, vote = best["auc"].get(name, {}), best["versus_majority"][f"weighted_{name}"]
     brier = scores.get(name, {}).get("test", {}).get("brier")

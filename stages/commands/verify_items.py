@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from stages.lib.records import Problem
+    from stages.lib.core.records import Problem
 
 # Program.generator -> the module whose check(problem) returns what is wrong with an item, [] where nothing is.
 CHECKERS = {
-    "operators": "stages.ood.operators",
-    "dyval": "stages.ood.dyval",
-    "mpa": "stages.ood.mpa",
-    "competition": "stages.lib.competition",
+    "operators": "stages.problems.ood.operators",
+    "dyval": "stages.problems.ood.dyval",
+    "mpa": "stages.problems.ood.mpa",
+    "competition": "stages.lib.procedural.competition",
 }
 
 
@@ -30,7 +30,7 @@ def verify_items(
     Items without a program are counted as `no program`: of these nothing is verified. Variants are also held against
     their parents where these stand in one of the files.
     """
-    from stages.lib import terminal
+    from stages.lib.display import tables
 
     counts: Counter[tuple[str, ...]] = Counter()
     failed: list[str] = []
@@ -48,7 +48,7 @@ def verify_items(
     total = [sum(int(row[column]) for row in rows) for column in (4, 5, 6)]
     rows.append(["total", "", "", "", *map(str, total)])
     columns = ["verified", "failed", "no program"]
-    terminal.show(["file", "benchmark", "operator", "contract", *columns], rows, columns)
+    tables.show(["file", "benchmark", "operator", "contract", *columns], rows, columns)
     for line in failed:
         print(line)
     if failed:
@@ -57,7 +57,7 @@ def verify_items(
 
 def read(file: Path) -> list[Problem]:
     """The problems of a file. Raises UserError `file:line: reason` for one that is malformed."""
-    from stages.lib.records import read_problems
+    from stages.lib.core.records import read_problems
 
     return read_problems(file)
 
@@ -118,19 +118,19 @@ def _parent(problem: Problem) -> list[str]:
     """What is wrong with the problem that a reworded one carries within: its label is only as good as its parent's."""
     if problem.program.generator != "mpa":
         return []
-    from stages.ood import mpa
+    from stages.problems.ood import mpa
 
     return [f"its parent: {fault}" for fault in verified(mpa.parent(problem), {})[1]]
 
 
 def _gradeschool(problem: Problem) -> list[str]:
-    from stages.lib import gradeschool
+    from stages.lib.procedural import gradeschool
 
     return _compared(problem, lambda: gradeschool.rederive(problem.program.params))
 
 
 def _lifted(problem: Problem) -> list[str]:
-    from stages.lib import lifting
+    from stages.lib.procedural import lifting
 
     return lifting.check(problem.program.params) + _compared(problem, lambda: lifting.render(problem.program.params))
 

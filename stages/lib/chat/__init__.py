@@ -5,7 +5,7 @@ under (model, settings, prompt, key) before they are used, so a crash loses none
 nothing; another key draws another answer. Who has many prompts gives them all to `ask_many`, or asks from the threads of
 `map`: a server is sent several at once, and a local model answers in batches all that was asked meanwhile.
 
-`chat.ledger` counts what it all cost. Kinds: openai (stages/lib/chat/server.py), hf (stages/lib/chat/local.py).
+`chat.ledger` counts what it all cost. Kinds: openai (lib/chat/server.py), hf (lib/chat/local.py).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pydantic import ValidationError
 
 from stages.lib.chat.base import Ask, Chat, Progress
 from stages.lib.chat.local import Local, LocalChat
+from stages.lib.chat.retry import NoAnswer
 from stages.lib.chat.server import OpenAI, open_server
-from stages.lib.errors import UserError
-from stages.lib.params import Params
-from stages.lib.patience import NoAnswer
-from stages.lib.records import explain
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import Params
+from stages.lib.core.records import explain
 
 __all__ = ["Ask", "Chat", "NoAnswer", "Progress", "make"]
 KINDS: dict[str, tuple[type[Params], Callable[..., Chat]]] = {"openai": (OpenAI, open_server), "hf": (Local, LocalChat)}

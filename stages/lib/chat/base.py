@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from stages.lib import seeds
-from stages.lib.patience import NoAnswer
-from stages.lib.store import open_store
+from stages.lib.chat.retry import NoAnswer
+from stages.lib.core import seeds
+from stages.lib.core.cache import open_store
 
 VERSION = 1
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib import files, models
 from stages.lib.chat.base import Ask, Chat, Ledger, Progress, Reply, seed
-from stages.lib.errors import UserError
-from stages.lib.params import Params
-from stages.lib.patience import NoAnswer
+from stages.lib.chat.retry import NoAnswer
+from stages.lib.core import files
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import Params
+from stages.lib.models import loading
 
 if TYPE_CHECKING:
-    from stages.lib.native import NativeEngine
+    from stages.lib.inference.native import NativeEngine
 
 LINGER = 0.02  # seconds in which others may join a batch: little beside an answer, much beside what lies between two
 
@@ -40,23 +41,23 @@ class Local(Params):
 
 class LocalChat(Chat):
     """A model in a folder behind the native engine: an answer depends on its own prompt and key alone, so on a CPU in
-    float32 no batch, order or number of threads changes one (stages/lib/native.py). Weights are read when first needed. A
-    prompt that is too long is a NoAnswer of its own ask.
+    float32 no batch, order or number of threads changes one (lib/inference/native.py). Weights are read when first
+    needed. A prompt that is too long is a NoAnswer of its own ask.
 
     Raises UserError for a folder without a model, for one whose template is missing or refuses the turns, and for a
     device that is not there.
     """
 
     def __init__(self, settings: Local, cache: Path):
-        from stages.lib.encoding import Encoder
-        from stages.lib.prompts import Prompt
+        from stages.lib.models.encoding import Encoder
+        from stages.lib.models.prompts import Prompt
 
         self.folder, self.settings = Path(settings.model), settings
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: not a folder; name one that `save_pretrained` wrote")
-        models.check(self.folder)
+        loading.check(self.folder)
         self.device = _device(settings.device)
-        tokenizer = models.load_tokenizer(self.folder)
+        tokenizer = loading.load_tokenizer(self.folder)
         if not tokenizer.chat_template:
             raise UserError(f"{self.folder}: the tokenizer has no chat template; name a model that was tuned to chat")
         try:
@@ -137,9 +138,11 @@ class LocalChat(Chat):
 
     @cached_property
     def _engine(self) -> NativeEngine:
-        from stages.lib.native import NativeEngine
+        from stages.lib.inference.native import NativeEngine
 
-        return NativeEngine(models.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.rows)
+        return NativeEngine(
+            loading.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.rows
+        )
 
 
 def _device(name: str) -> str:

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import Field
 
 from stages.lib.chat.base import Ask, Chat, Ledger, Reply, seed
-from stages.lib.errors import UserError
-from stages.lib.params import Params
-from stages.lib.patience import NoAnswer, patient
+from stages.lib.chat.retry import NoAnswer, patient
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import Params
 
 
 class OpenAI(Params):

@@ -1,0 +1,232 @@
+"""Stage scores: every sample of dev, test, ood and aime, scored by every verifier.
+
+orm prm genrm   what the stages of these names trained
+base_prm        the untrained base read in the trained process verifier's form: its words, mark and aggregation
+base_genrm      the untrained base asked the generative verifier's question, with no rationale
+others          published models, as `published` describes them (lib/verifiers/published_models.py)
+
+Reads data/{base,orm,prm,genrm}/model, data/raw/verifiers, data/generator/prompt.json,
+data/samples/{dev,test,ood,aime}.parquet and their problems; writes data/scores/{dev,test,ood,aime}.parquet and
+metrics.json: weights, AUC within a problem, calibration, correlation of score and length, how often the lowest step is
+the last, how many solutions a published model could not read. What was cut off has no answer and scores 0 with every
+verifier. Solutions of a problem that are equal word for word are scored once. One verifier is in memory at a time.
+Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.
+
+    accelerate launch --config_file stages/launch/cpu.yaml -m stages.evaluation.scores
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from stages.lib.core.params import Params as Strict
+from stages.lib.datasets import eval_sets
+from stages.lib.run.execution import Execution, run
+from stages.lib.verifiers.aggregation import Name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stages.lib.core.records import Problem, Sample, Score
+    from stages.lib.models.prompts import Prompt
+    from stages.lib.verifiers.outcome import Verifier
+
+
+OWN = ("orm", "prm", "genrm", "base_prm", "base_genrm")
+
+
+class Generative(Strict):
+    """How rationales are drawn, where the generative verifier was chosen to write them (genrm.mode: cot)."""
+
+    votes: int = Field(ge=1, le=32)  # K
+    temperature: float = Field(gt=0)
+    max_new_tokens: int = Field(ge=1)
+    rows: int = Field(ge=16)  # rationales drawn at a time; changes speed and memory, none of them
+
+
+class Published(Strict):
+    """A verifier that others have published: a folder in data/raw/verifiers/, or a hub repository at a commit."""
+
+    form: Literal["classes", "words", "separator", "reward"]
+    path: str | None = Field(default=None, pattern=r"^data/raw/verifiers/[^/.][^/]*$")
+    repo: str | None = None
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    tag: str | None = None  # what follows every step; the form's own without
+    good: str | None = None  # of the form `words`
+    bad: str | None = None
+    aggregation: Name | None = None  # of step scores; the form's own without
+    batch: int = Field(default=8, ge=1)  # solutions in a forward pass; changes speed, memory and a score's last digits
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Published:
+        if (self.path is None) == (self.repo is None) or (self.repo is None) != (self.revision is None):
+            raise ValueError("must have path, or repo and revision (a full commit hash, since a branch moves)")
+        return self
+
+
+class Params(Strict):
+    verifiers: list[str] = Field(min_length=1)
+    published: dict[str, Published]  # by name
+    dtype: Literal["float32", "bfloat16"]
+    genrm: Generative
+
+    @model_validator(mode="after")
+    def _known(self) -> Params:
+        for name in self.published:
+            if name in OWN or name.startswith("likelihood") or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"published {name!r}: a name has small letters, digits and _, does not begin with likelihood, and is "
+                    f"none of {', '.join(OWN)}"
+                )
+        known = [*OWN, *self.published]
+        for name in self.verifiers:
+            if name not in known:
+                raise ValueError(
+                    f"verifiers must be of {', '.join(known)}, or described in scores.published, not {name!r}"
+                )
+        if len(set(self.verifiers)) < len(self.verifiers):
+            raise ValueError(f"verifiers must differ, not {', '.join(self.verifiers)}")
+        return self
+
+
+def folder(run: Execution[Params], name: str) -> Path:
+    """Where a verifier's model is; one of the hub is downloaded. Raises UserError for one that cannot be read."""
+    from stages.lib.core.errors import UserError
+    from stages.lib.models import loading
+
+    if how := run.params.published.get(name):
+        if how.repo:
+            return loading.snapshot(how.repo, how.revision)
+        if not (run.root / how.path).is_dir():
+            raise UserError(
+                f"scores.published.{name}: {how.path} is not a folder; data/raw/verifiers/README.md says what goes there"
+            )
+        return run.root / how.path
+    if name == "base_prm" and not trained_prm(run)["words"]:
+        raise UserError(
+            "scores.verifiers: base_prm is read by the words of prm.words, which are []; set two, or leave base_prm out"
+        )
+    return run.data("base" if name.startswith("base_") else name, "model")
+
+
+def trained_prm(run: Execution[Params]) -> dict[str, Any]:
+    """The form in which the trained process verifier reads."""
+    import json
+
+    return json.loads((run.data("prm", "model") / "verifier.json").read_text(encoding="utf-8"))
+
+
+def load(run: Execution[Params], name: str, path: Path, prompt: Prompt) -> Verifier:
+    """The verifier of this name in a folder."""
+    from stages.lib.models import loading
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.verifiers import published_models
+    from stages.lib.verifiers.generative import GenerativeVerifier, Sampling
+    from stages.lib.verifiers.outcome import ScalarVerifier
+    from stages.lib.verifiers.process import StepVerifier
+
+    dtype, asked = run.params.dtype, Sampling(**run.params.genrm.model_dump(), seed=run.seed)
+    if how := run.params.published.get(name):
+        options = how.model_dump(include={"tag", "good", "bad", "aggregation"}, exclude_none=True)
+        verifier = published_models.load(how.form, path, name, dtype, **options)
+        verifier.batch = how.batch
+        if how.form != "reward":
+            verifier.split = prompt.split
+        return verifier
+    if name in ("orm", "prm"):
+        return {"orm": ScalarVerifier, "prm": StepVerifier}[name].load(path, dtype)
+    if name == "genrm":
+        return GenerativeVerifier.load(path, asked, dtype)
+    model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path, run.data("generator", "prompt.json"))
+    if name == "base_genrm":
+        return GenerativeVerifier(name, model, encoder, asked, "direct")
+    facts = trained_prm(run)  # a head that starts from words reads as they do, until it is trained
+    return StepVerifier(name, model, encoder, "words", facts["words"], facts["mark"], facts["aggregation"])
+
+
+def scored(verifier: Verifier, problem: Problem, samples: list[Sample]) -> list[Score]:
+    """One Score for each sample; equal solutions share theirs."""
+    first: dict[tuple[str, str], int] = {}
+    same = [first.setdefault((sample.text, sample.finish), i) for i, sample in enumerate(samples)]
+    distinct = sorted(set(same))
+    found = dict(zip(distinct, verifier.score(problem, [samples[i] for i in distinct]), strict=True))
+    return [found[i].model_copy(update={"index": sample.index}) for i, sample in zip(same, samples, strict=True)]
+
+
+def all_scored(
+    run: Execution[Params], verifier: Verifier, pools: list[tuple[Problem, list[Sample]]], what: str
+) -> Iterator[list[Score]]:
+    """The scores of each problem, in any order; 0 for what was cut off."""
+    if hasattr(verifier, "score_many"):
+        found = verifier.score_many(pools)
+    else:
+        found = (scored(verifier, problem, samples) for problem, samples in pools)
+    cut = {(sample.problem_id, sample.index) for _, pool in pools for sample in pool if sample.finish != "stop"}
+    for scores in run.progress(found, len(pools), what):
+        yield [
+            score.model_copy(update={"score": 0.0}) if (score.problem_id, score.index) in cut else score
+            for score in scores
+        ]
+
+
+def measured(pools: dict[str, list[Sample]], scores: list[Score], prompt: Prompt) -> dict[str, Any]:
+    from stages.lib.metrics import ranking
+
+    given = {(score.problem_id, score.index): score.score for score in scores}
+    by_problem = [[given[s.problem_id, s.index] for s in pool] for pool in pools.values()]
+    correct = [[bool(s.correct) for s in pool] for pool in pools.values()]
+    card = ranking.card(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
+    stepped = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
+    own = [sample for pool in pools.values() for sample in pool if (sample.problem_id, sample.index) in stepped]
+    steps = [stepped[sample.problem_id, sample.index][: len(prompt.split(sample.text))] for sample in own]
+    card |= {"lowest_last": lowest} if (lowest := ranking.lowest_last(steps)) else {}
+    empty = {(sample.problem_id, sample.index) for pool in pools.values() for sample in pool if not sample.text.strip()}
+    unread = [s for s in scores if s.step_scores == [] and (s.problem_id, s.index) not in empty]
+    return card | ({"too_long": len(unread)} if unread else {})
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    from stages.lib.core import records
+    from stages.lib.models import loading
+    from stages.lib.models.prompts import Prompt
+    from stages.lib.run import distributed
+
+    prompt = Prompt.read(run.data("generator", "prompt.json"))
+    state = distributed.joined(run)
+    names, samples = run.params.verifiers, {}
+    loading.check_card(state.device, run.params.dtype, "scores.dtype: float32")
+    folders = {name: folder(run, name) for name in names}  # what is missing is told before anything is scored
+    for split in eval_sets.SCORED:
+        samples[split] = records.by_problem(records.read_samples(run.data("samples", f"{split}.parquet")))
+    metrics: dict[str, Any] = {}
+    for name in names:
+        verifier = load(run, name, folders[name], prompt).to(state.device)
+        metrics[name] = {"parameters": loading.parameters(verifier.model)}
+        for split, pools in samples.items():
+            what, problems = f"{name}-{split}", {problem.id: problem for problem in eval_sets.problems(run, split)}
+            ids = distributed.mine(run, list(pools), distributed.finished(run.checkpoints, what, records.Score))
+            own = [(problems[item], pools[item]) for item in ids]
+            distributed.append(run, what, all_scored(run, verifier, own, what))
+            tokens = sum(sample.tokens for pool in pools.values() for sample in pool)
+            run.count(tokens=tokens, flops=loading.flops(verifier.model, tokens, training=False))
+        del verifier
+    state.wait_for_everyone()
+    if run.is_main:
+        for split, pools in samples.items():
+            scores = {name: distributed.merged(run, f"{name}-{split}", pools, records.Score) for name in names}
+            records.write_scores(run.out / f"{split}.parquet", [score for each in scores.values() for score in each])
+            for name in names:
+                metrics[name][split] = measured(pools, scores[name], prompt)
+    return metrics
+
+
+def main() -> None:
+    run("scores", Params, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The tiny world's tokenizer: a word list over single bytes, one token a digit, exact on any text.
+
+Byte-level BPE of the `tokenizers` library with an empty merge list: a piece that stands in the vocabulary is one token,
+any other piece falls back to its bytes. Nothing is learnt from a corpus, so the same code builds the same bytes
+everywhere. Digits are single tokens (with or without the space before them), as arithmetic needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.lib.procedural.gradeschool import wording
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PAD, EOS = "<pad>", "<eos>"
+_PIECES = r"####| ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]|\s"
+# Frequent words of grade-school problems, so that real ones do not fall apart into bytes entirely.
+_COMMON = """
+a about after again all also altogether always am an and another any are as at away back be because been before began
+being between big both bought bring but buy by came can car cent cents children class come cost costs could cut day
+days did do does dollar dollars done down dozen during each earn earned earns eat eats eight eighteen either eleven
+else end equal equally even every everyone everything extra family far feet few fewer fifteen fifth fifty fill find
+finally finish first five food for forty four fourteen fourth fraction friend friends from full game games gave get
+gets getting give given gives go goes going gone good got great group had half hand has have having he her here high
+him his hold holds home hour hours house how however hundred if in inch inches instead into is it items its job just
+keep kept know large last later least leave leaves left length less let like little long lost made make makes many
+mile miles minute minutes money month months more morning most mother much must my need needs never new next night
+nine nineteen no not nothing now number of off old on once one only or order other others our out over own owns paid
+paint parents part party pay people per percent piece pieces place plans play plus pounds price put quarter rate read
+received remaining rest right room rows run runs said same sale saw school second see sell seven seventeen share she
+shop short should show side since sister six sixteen sixty size small so sold some spend spends spent start started
+starts still store student students sum take takes teacher team ten than that the their them then there these they
+thing things think third thirteen thirty this those thousand three through time times to today together too took total
+town tree trees tries twelve twenty twice two under until up us use used uses very walk walks want wants was water way
+we week weekend weeks weighs weight well went were what when where which while who whole will win with without word
+work worked works worth would write year years yesterday yet you young your
+"""
+_MARKS = "Question Answer Verification Let verify step by step Is the answer correct Yes No Right Wrong"
+
+
+def words() -> list[str]:
+    """The word list, sorted: every word of the world as it stands inside a line, with its space, and bare."""
+    import re
+
+    texts = [w for ws in wording.WORDINGS.values() for w in ws] + [*wording.FRAMES, *wording.QUESTION_FRAMES]
+    world = set(re.findall("[A-Za-z]+", re.sub(r"\{\w*\}", " ", " ".join(texts))))
+    world |= {word.capitalize() for word in world}
+    world |= {*wording.NAMES, *wording.VERBS, *wording.UNITS, *wording.PARTS, *_MARKS.split(), *_COMMON.split()}
+    world |= {"We", "Then", "So", "Also"}
+    marks = [f" {mark}" for mark in "+-*/=:.,?!()<>$%\\{}^_'\"&#;"]
+    return (
+        sorted({f" {w}" for w in world} | {w for w in world if w[0].isupper()} | {f" {d}" for d in range(10)})
+        + marks
+        + ["####"]
+    )
+
+
+def build() -> PreTrainedTokenizerFast:
+    """The tokenizer. Encoding adds no special token; decoding gives the text back exactly."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    pieces = [PAD, EOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    known = set(pieces)
+    for word in words():
+        piece = as_bytes.pre_tokenize_str(word)[0][0]
+        if piece not in known:
+            pieces.append(piece)
+            known.add(piece)
+    tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=[], ignore_merges=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_PIECES), "isolated"), as_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=EOS,
+        pad_token=PAD,
+        clean_up_tokenization_spaces=False,
+        split_special_tokens=True,  # "<eos>" in a question is text, not the end of it
+    )

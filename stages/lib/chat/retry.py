@@ -1,0 +1,90 @@
+"""Asking a server again: with exponential backoff and jitter, not sooner than it says, and only so often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from stages.lib.core.errors import UserError
+
+LONGEST_WAIT = 120.0  # seconds between two tries, whatever a server asks for
+HOPELESS = 8  # requests in a row without an answer after which a server is taken to be gone
+PERMANENT = (400, 401, 403, 404, 405, 413, 422)  # asking again would not help
+
+T = TypeVar("T")
+
+
+class NoAnswer(Exception):
+    """The model gave no usable answer within the allowed number of tries; the text says what happened last."""
+
+
+def patient(
+    once: Callable[[str, int], T], server: str, tries: int, backoff: float, retrying: Callable[[], None],
+    redact: Callable[[str], str],
+) -> Callable[[str, int], T]:  # fmt: skip
+    """`once`, tried again with backoff (seconds, doubled with every try). Every error it lets out is ours, made of
+    redacted text and linked to no other: NoAnswer, or UserError for what asking again would not mend."""
+    import tenacity
+
+    spread = tenacity.wait_random_exponential(multiplier=backoff, max=LONGEST_WAIT)
+    failed = 0  # requests in a row
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        asked = _retry_after(state.outcome.exception())
+        return min(LONGEST_WAIT, asked + backoff * _jitter() if asked is not None else spread(state))
+
+    def reply(prompt: str, seed: int) -> T:
+        nonlocal failed
+        attempts = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(tries), wait=wait, reraise=True,
+            retry=tenacity.retry_if_exception(lambda error: not _permanent(error)),
+            before_sleep=lambda state: retrying(),
+        )  # fmt: skip
+        try:
+            found = attempts(once, prompt, seed)
+        except Exception as error:
+            reason = " ".join(redact(f"{type(error).__name__}: {error}").split())[:300]
+            permanent = _permanent(error)
+        else:
+            failed = 0
+            return found
+        failed += 1
+        if permanent:
+            raise UserError(f"{server}: refused the request ({reason})")
+        if failed >= HOPELESS:
+            raise UserError(
+                f"{server}: no answer to {failed} requests in a row, each tried {tries} times "
+                f"(last: {reason}); start the server and run again, answers so far are kept"
+            )
+        raise NoAnswer(f"no answer after {tries} tries ({reason})")
+
+    return reply
+
+
+def _permanent(error: BaseException) -> bool:
+    return not isinstance(error, Exception) or getattr(error, "status_code", None) in PERMANENT
+
+
+def _retry_after(error: BaseException | None) -> float | None:
+    """Seconds the server asked to be left alone: a number or a date (RFC 9110, 10.2.3)."""
+    from email.utils import parsedate_to_datetime
+
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _jitter() -> float:
+    import random
+
+    return random.random()  # of waiting only: no result depends on it

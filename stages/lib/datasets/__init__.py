@@ -1,0 +1,4 @@
+"""Sets of problems: which are scored, and what is shared or nearly repeated between them.
+
+Knows no model and no verifier.
+"""

@@ -1,0 +1,32 @@
+"""The sets of problems that samples are drawn for: in distribution (dev, test), out of it (ood), competition (aime).
+
+A set has one file of samples and one of scores. Its problems fall into groups, one for each way of being different: an
+operator of stage ood, the seen and the unseen families of stage aime. Reports tell the groups apart.
+"""
+
+from __future__ import annotations
+
+from stages.lib.core import records
+from stages.lib.core.records import Problem
+from stages.lib.run.execution import Execution
+
+SOURCES = {
+    "verifier": (("benchmarks", "verifier.jsonl"),),
+    "dev": (("benchmarks", "dev.jsonl"),),
+    "test": (("benchmarks", "test.jsonl"),),
+    "ood": (("ood", "test.jsonl"),),
+    "aime": (("aime", "test.jsonl"), ("aime", "unseen.jsonl")),
+}
+SCORED = ("dev", "test", "ood", "aime")  # by every verifier
+SHIFTED = ("ood", "aime")  # out of distribution
+SMALLEST = 30  # problems that a group needs for a row of the matrix
+
+
+def problems(run: Execution, name: str) -> list[Problem]:
+    """The problems of a set, in the order of their files."""
+    return [problem for parts in SOURCES[name] for problem in records.read_problems(run.data(*parts))]
+
+
+def group(problem: Problem) -> str:
+    """`gradeschool~names` for a variant, `competition/unseen` for what has no parent."""
+    return f"{problem.benchmark}~{problem.operator}" if problem.operator else f"{problem.benchmark}/{problem.split}"

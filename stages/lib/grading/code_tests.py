@@ -1,0 +1,176 @@
+"""The judge of code problems: does a program pass the tests of its problem? Each test is one run in the sandbox.
+
+Two kinds of `Problem.tests`:
+  {"public": {"input": [...], "output": [...]}, "private": {...}}   a program with standard input and output (Codeforces)
+  {"entry_point": ..., "test": ...}                                 a function, whole or the rest of it (HumanEval)
+The first may say how outputs are compared, `"compared": {"tolerance": 1e-6, "any_case": false}`; else the statement does.
+
+Printed answers are compared word by word, as the usual checker of Codeforces does (`wcmp` of testlib): white space is
+nobody's fault. Where the statement allows an error, numbers may be that far off, and where it allows either case, cases
+count as equal. A problem that takes *any* of several right answers needs a checker of its own: a program that
+reads the input, the published output and the printed one, and decides. The published tests come without, so a failed
+comparison says nothing there, and `reason` says so; `gradable` tells before.
+
+A function shares its process with its tests, so a solution that wants to cheat can; that the tests ran to their end is
+known from a word that is printed after them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.lib.core.records import Problem
+from stages.lib.grading import programs, sandbox
+from stages.lib.grading.sandbox import Limits, Outcome
+
+VERSION = 2  # of what a verdict depends on here; raise it, and what was judged before is judged again
+FOLDER = Path(".assay/judge")
+KINDS = ("public", "private")
+ANOTHER = "another answer"
+BUSY = "perhaps only on this machine"
+_ERROR = re.compile(
+    r"(?:relative|absolute)(?: or (?:relative|absolute))? error|error (?:of|is|does|should|must|between)"
+)
+_TOLERANCE = re.compile(r"10\s*\^?\s*\{?\s*[-−–]\s*(\d)|1e-(\d)|0\.(0*1)\b")
+_ANY_CASE = re.compile(
+    r"(?:letter|character|word|answer|\b(?:yes|no))\b[^.]{0,40}\b(?:any|either|arbitrary) (?:letter )?(?:case|register)"
+    r"|case[- ]insensitive|upper or lower", re.I,
+)  # fmt: skip
+_SEVERAL = (
+    r"(?:several|multiple|more than one|many)\b[^.]{0,40}"
+    r"\b(?:answer|solution|way|variant|option|optimal|possible|valid|such)"
+)
+_ANY = r"(?:any|either|one of)\b"
+_ANY_ANSWER = re.compile(
+    rf"\b(?:if|in case|when) (?:there|you|it)?[^.]{{0,20}}{_SEVERAL}[^.]*[.,]?[^.]*\b{_ANY}"
+    r"|(?:not|n't) (?:have|need) to (?:be minimal|minimi[sz]e the number)"
+    r"|\b(?:print|output|report|display) (?:out )?(?:any|either)(?! case)\b"
+    r"|\b(?:any|either) (?:of (?:them|these|those|the \w+) )?(?:is|are|will be|would be|can be|may be)? ?"
+    r"(?:accepted|acceptable|considered correct|printed)"
+    r"|\b(?:print|output|list|answers?|solutions?)\b[^.]{0,80}\bin (?:any|arbitrary) order",
+    re.I,
+)
+
+
+class Verdict(NamedTuple):
+    """Whether every test was passed; else why not, by the first that was not (`public 0`)."""
+
+    passed: bool
+    reason: str = ""
+    test: str = ""
+
+
+class Comparison(NamedTuple):
+    """How printed answers are compared: the error that numbers may have (None: none), and whether case counts."""
+
+    tolerance: float | None = None
+    any_case: bool = False
+
+
+EXACT = Comparison()
+
+
+def gradable(problem: Problem) -> str | None:
+    """Why no program can be graded on this problem, None where it can."""
+    tests = problem.tests or {}
+    if "entry_point" in tests:
+        return None if str(tests.get("test", "")).strip() else "tests: no test program, so no function can be graded"
+    if unknown := set(tests) - {*KINDS, "compared"}:
+        return f"tests: unknown kind {min(unknown)!r}; allowed: {', '.join(KINDS)}, or entry_point and test"
+    if not any((tests.get(kind) or {}).get("input") for kind in KINDS):
+        return "tests: there are none, so no program can be graded"
+    if several_answers(problem.question):
+        return "any of several answers is right, which takes a checker of its own; the tests hold one answer each"
+    return None
+
+
+def passes(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.USUAL) -> Verdict:
+    """Judge a solution. Raises UserError where this machine has no sandbox, ValueError for another kind of tests."""
+    if "entry_point" in tests:
+        return function(question, solution, tests, limits)
+    if not set(tests) <= {*KINDS, "compared"}:
+        raise ValueError(f"tests of an unknown kind: {', '.join(tests)}")
+    verdict = program(solution, tests, comparison(question, tests), limits)
+    if verdict.reason == ANOTHER and several_answers(question):
+        return verdict._replace(reason=f"{ANOTHER} where several are right")
+    return verdict
+
+
+def program(
+    solution: str, tests: Mapping[str, Any], rule: Comparison = EXACT, limits: Limits = sandbox.USUAL
+) -> Verdict:
+    """A program that reads standard input, against the pairs of input and output, until the first that fails."""
+    for kind in KINDS:
+        pairs = tests.get(kind) or {"input": [], "output": []}
+        for number, (given, wanted) in enumerate(zip(pairs["input"], pairs["output"], strict=True)):
+            outcome = sandbox.run(solution, with_last_line(given), limits)
+            if outcome.status != "ok":
+                return Verdict(False, _why(outcome), f"{kind} {number}")
+            if not same(outcome.stdout, wanted, rule):
+                return Verdict(False, ANOTHER, f"{kind} {number}")
+    return Verdict(True)
+
+
+def with_last_line(given: str) -> str:
+    """An input whose last line has its end; some were published without."""
+    return given if not given or given.endswith("\n") else f"{given}\n"
+
+
+def function(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.USUAL) -> Verdict:
+    """A function, whole or as the rest of what the prompt begins, against the published test program."""
+    end = secrets.token_hex(8)
+    code = programs.extract(solution, question, tests["entry_point"]) or question
+    last = f"__import__('builtins').print('{end}')"  # whatever the solution called print
+    source = f"{code}\n\n{tests['test']}\n\ncheck({tests['entry_point']})\n{last}\n"
+    outcome = sandbox.run(source, "", limits)
+    if outcome.status != "ok":
+        return Verdict(False, _why(outcome), "check")
+    return Verdict(True) if outcome.stdout.endswith(f"{end}\n") else Verdict(False, "ended before its tests", "check")
+
+
+def _why(outcome: Outcome) -> str:
+    return outcome.reason if outcome.sure else f"{outcome.reason}, {BUSY}"
+
+
+def several_answers(question: str) -> bool:
+    """Whether the statement accepts any of several answers, which takes a checker of its own."""
+    return bool(_ANY_ANSWER.search(question))
+
+
+def comparison(question: str, tests: Mapping[str, Any] | None = None) -> Comparison:
+    """How outputs are compared: as the tests say, else as the statement does."""
+    if tests and "compared" in tests:
+        return Comparison(**tests["compared"])
+    return Comparison(allowed_error(question), bool(_ANY_CASE.search(question)))
+
+
+def allowed_error(question: str) -> float | None:
+    """The absolute or relative error that the statement allows, None where it names none."""
+    for sentence in re.split(r"(?<=[.!?])\s", question):
+        if _ERROR.search(sentence) and (found := _TOLERANCE.search(sentence)):
+            power, exponent, zeros = found.groups()
+            return 10.0 ** -int(power or exponent or len(zeros))
+    return None
+
+
+def same(printed: str, wanted: str, compared: Comparison = EXACT) -> bool:
+    """Whether two outputs have the same words, as far as the comparison looks."""
+    ours, theirs = printed.split(), wanted.split()
+    if compared.any_case:
+        ours, theirs = ([word.lower() for word in words] for words in (ours, theirs))
+    return len(ours) == len(theirs) and all(
+        one == other or (compared.tolerance is not None and _near(one, other, compared.tolerance))
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+def _near(one: str, other: str, tolerance: float) -> bool:
+    try:
+        left, right = float(one), float(other)
+    except ValueError:
+        return False
+    return abs(left - right) <= tolerance * max(1.0, abs(right))  # False for nan

@@ -1,0 +1,303 @@
+"""Step labels of people and of other systems, from the forms in which they were published, as our records.
+
+prm800k         JSONL; every step of a path has rated completions, one of them chosen (Lightman et al. 2023,
+                arXiv 2305.20050; github.com/openai/prm800k). Ratings -1, 0, 1; neutral counts as right, as in the paper.
+math_shepherd   JSONL; `input` has the tag `ки` after every step, `label` is the same text with + or - in place of every
+                tag (Wang et al. 2023, arXiv 2312.08935). Hard Monte-Carlo estimates, not people's.
+processbench    one JSON list; `label` is the first wrong step or -1 (Zheng et al. 2024, arXiv 2412.06559). Steps after
+                the first error were not judged and get no label.
+
+Rows are read one at a time. `Labelled.steps` are the steps as they were published. The sample's text is made of the same
+steps in the form of a prompt: step k of a label is step k of the text, for what would part a step inside becomes a space
+(line breaks where a step is a line, blank lines where it is a paragraph). A row whose labels cannot be laid on its steps
+is rejected with the reason, never repaired. What was not published is empty: the gold answer "", log-probabilities and
+tokens 0.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.lib.core import files, records
+from stages.lib.core.errors import UserError
+from stages.lib.core.records import AnswerType, Problem, Sample, Source, StepLabel
+from stages.lib.grading import grader
+from stages.lib.models.prompts import Prompt
+
+TAG = "ки"
+CHUNK = 1 << 16  # characters of a JSON list read at a time
+
+
+class Labelled(NamedTuple):
+    """One solution and the labels of its steps; a step that nobody judged has none. name: that of its row, or the problem's
+    id where rows have none."""
+
+    problem: Problem
+    sample: Sample
+    labels: list[StepLabel]
+    steps: list[str]
+    name: str
+
+
+class Rejected(NamedTuple):
+    """A row (its line in a JSONL file, its place from 1 in a JSON list) that was not taken."""
+
+    row: int
+    reason: str
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class _Completion(_Row):
+    text: str
+    rating: Literal[-1, 0, 1] | None = None
+
+
+class _Choice(_Row):
+    completions: list[_Completion] | None
+    human_completion: _Completion | None = None
+    chosen_completion: int | None = Field(default=None, ge=0)
+
+
+class _Question(_Row):
+    problem: str = Field(min_length=1)
+    ground_truth_answer: str | None = None
+
+
+class _Path(_Row):
+    steps: list[_Choice] = Field(min_length=1)
+    finish_reason: str
+
+
+class _Prm800k(_Row):
+    question: _Question
+    label: _Path
+
+
+class _Shepherd(_Row):
+    input: str
+    label: str
+    task: str
+
+
+class _ProcessBench(_Row):
+    id: str = Field(min_length=1)
+    problem: str = Field(min_length=1)
+    steps: list[str] = Field(min_length=1)
+    final_answer_correct: bool
+    label: int = Field(ge=-1)
+
+
+class _Misaligned(Exception):
+    """Why the labels of a row cannot be laid on its steps."""
+
+
+def read_prm800k(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
+    """Every path, with every rating on it, and every completion beside it as a sample of its own.
+
+    A completion beside the path has the path's steps before it, but only its own label: the shared steps count once.
+    Raises UserError when the file is not JSONL.
+    """
+    return _read(path, records.jsonl_rows(Path(path)), _Prm800k, _prm800k, prompt)
+
+
+def read_math_shepherd(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
+    """One sample a row. Raises UserError when the file is not JSONL."""
+    return _read(path, records.jsonl_rows(Path(path)), _Shepherd, _shepherd, prompt)
+
+
+def read_processbench(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
+    """One sample a row. Raises UserError when the file is not one JSON list."""
+    return _read(path, listed(Path(path)), _ProcessBench, _processbench, prompt)
+
+
+READERS = {"prm800k": read_prm800k, "math_shepherd": read_math_shepherd}  # of what a process verifier can be trained on
+
+
+def listed(path: Path) -> Iterator[tuple[int, Any]]:
+    """(place from 1, value) of a JSON list, read piece by piece."""
+    decoder, text, ended, number = json.JSONDecoder(), "", False, 0
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+
+            def more() -> None:
+                nonlocal text, ended
+                piece = file.read(CHUNK)
+                text, ended = text + piece, not piece
+
+            def sign() -> str:
+                nonlocal text
+                while not (text := text.lstrip()) and not ended:
+                    more()
+                found, text = text[:1], text[1:]
+                return found
+
+            if sign() != "[":
+                raise UserError(f"{path}: not a JSON list; ProcessBench files are one JSON list of rows")
+            mark = ","
+            while mark == ",":
+                while True:
+                    text = text.lstrip()
+                    if text.startswith("]") and not number:
+                        break
+                    try:
+                        row, end = decoder.raw_decode(text)
+                        if end < len(text) or ended:
+                            break
+                    except ValueError:
+                        if ended:
+                            raise
+                    more()
+                if not text.startswith("]"):
+                    number, text = number + 1, text[end:]
+                    yield number, row
+                mark = sign()
+            if mark != "]" or sign():
+                raise ValueError("the list neither goes on nor ends the file")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: not valid JSON after row {number} ({error}); ProcessBench files are one JSON list"
+        ) from None
+
+
+def _read(
+    path: Path, rows: Iterable[tuple[int, Any]], form: type[_Row], convert: Callable[..., Iterator[Labelled]],
+    prompt: Prompt | None,
+) -> Iterator[Labelled | Rejected]:  # fmt: skip
+    try:
+        source = Source(url=Path(path).name, sha256=files.sha256(Path(path)))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    for number, row in rows:
+        try:
+            # A row is taken whole or not at all.
+            yield from list(convert(form.model_validate(row), number, source, prompt or Prompt()))
+        except ValidationError as error:
+            yield Rejected(number, records.explain(error))
+        except _Misaligned as error:
+            yield Rejected(number, str(error))
+
+
+def _prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
+    if row.label.finish_reason == "bad_problem":
+        raise _Misaligned("its labeller found the problem itself to be bad")
+    path: list[_Completion] = []
+    beside: list[list[_Completion]] = []
+    ended = False
+    for place, step in enumerate(row.label.steps):
+        completions, chosen = step.completions or [], step.chosen_completion
+        if ended and (completions or step.human_completion):
+            raise _Misaligned(f"step {place - 1} chooses no completion, but the path goes on")
+        if chosen is not None and chosen >= len(completions):
+            raise _Misaligned(f"step {place} chooses completion {chosen} of {len(completions)}")
+        ended = chosen is None and not step.human_completion
+        following = completions[chosen or 0] if completions and (ended or chosen is not None) else step.human_completion
+        beside += [[*path, other] for other in completions if other is not following and other.rating is not None]
+        if following:
+            path.append(following)
+    if not path:
+        raise _Misaligned("no step was proposed")
+    problem = _problem(
+        f"prm800k/train/{number:06d}", row.question.problem, row.question.ground_truth_answer or "", "latex", "MIT", source
+    )  # fmt: skip
+    main = [None if step.rating is None else step.rating >= 0 for step in path]
+    solved = row.label.finish_reason == "solution"
+    yield _labelled(prompt, problem, 0, [step.text for step in path], main, "human", finished=solved)
+    for index, steps in enumerate(beside, 1):
+        alone = [None] * (len(steps) - 1) + [steps[-1].rating >= 0]
+        yield _labelled(prompt, problem, index, [step.text for step in steps], alone, "human", finished=False)
+
+
+def _shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
+    parts = row.input.split(TAG)
+    if len(parts) == 1:
+        raise _Misaligned(f"no tag {TAG!r} in its input")
+    if parts[-1].strip():
+        raise _Misaligned(f"text after the last tag: {parts[-1].strip()[:40]!r}")
+    right, at = [], 0
+    for part in parts[:-1]:
+        sign = row.label[at + len(part) : at + len(part) + 1]
+        if row.label[at : at + len(part)] != part or sign not in ("+", "-"):
+            raise _Misaligned(f"label {len(right) + 1} is not the input with + or - in place of {TAG!r}")
+        right.append(sign == "+")
+        at += len(part) + 1
+    if row.label[at:] != parts[-1]:
+        raise _Misaligned("its label goes on after the last tag")
+    question, mark, first = parts[0].partition("Step 1:")
+    if not mark:
+        raise _Misaligned("a tag stands before `Step 1:`, or there is none")
+    if "Step 1:" in first:
+        raise _Misaligned("`Step 1:` stands twice before its first tag: where its question ends cannot be told")
+    steps = [mark + first, *(part.lstrip() for part in parts[1:-1])]
+    for place, step in enumerate(steps, 1):
+        if (marks := re.findall(r"(?:^|\n)Step (\d+):", step)) != [str(place)]:
+            raise _Misaligned(f"tag {place} closes the steps {marks}, not step {place} alone")
+    kind: AnswerType = "number" if row.task == "GSM8K" else "latex"
+    problem = _problem(f"math_shepherd/train/{number:06d}", question.strip(), "", kind, "MIT", source)
+    yield _labelled(prompt, problem, 0, steps, right, "mc_hard", finished=True, correct=right[-1])
+
+
+def _processbench(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
+    if row.label >= len(row.steps):
+        raise _Misaligned(f"its first wrong step is {row.label}, but it has {len(row.steps)} steps")
+    if row.label == -1 and not row.final_answer_correct:
+        raise _Misaligned("its final answer is wrong, but no step")
+    subset = row.id.rpartition("-")[0] or "all"
+    kind: AnswerType = "number" if subset == "gsm8k" else "latex"
+    problem = _problem(f"processbench/{subset}/{row.id}", row.problem, "", kind, "not stated", source)
+    right = [row.label == -1 or place < row.label for place in range(len(row.steps))]
+    judged = [so if row.label == -1 or place <= row.label else None for place, so in enumerate(right)]
+    one = _labelled(prompt, problem, 0, row.steps, judged, "human", finished=True, correct=row.final_answer_correct)
+    yield one._replace(name=row.id)
+
+
+def _problem(name: str, question: str, answer: str, kind: AnswerType, licence: str, source: Source) -> Problem:
+    if not question.strip():
+        raise _Misaligned("its question is empty")
+    benchmark, split, _ = name.split("/")
+    return Problem(
+        id=name, benchmark=benchmark, split=split, question=question, answer=answer, answer_type=kind, licence=licence,
+        source=source,
+    )  # fmt: skip
+
+
+def _labelled(
+    prompt: Prompt, problem: Problem, index: int, steps: list[str], right: list[bool | None],
+    method: Literal["human", "mc_hard"], finished: bool, correct: bool | None = None,
+) -> Labelled:  # fmt: skip
+    whole = [_whole(step, prompt) for step in steps]
+    if blank := [place for place, step in enumerate(whole) if not step]:
+        raise _Misaligned(f"step {blank[0]} is blank")
+    text = prompt.join(whole)
+    marked = re.sub(r"#+ *Answer\b:?\s*", "Answer: ", text)  # a heading, whose line breaks the step's line has lost
+    answer = grader.extract(problem, marked) if finished else None
+    if correct is None and finished and problem.answer:
+        correct = grader.grade(problem, [marked])[0].correct
+    sample = Sample(
+        problem_id=problem.id, index=index, text=text, answer=answer, correct=correct,
+        finish="stop" if finished else "length", logprob=0.0, min_logprob=0.0, tokens=0,
+    )  # fmt: skip
+    labels = [
+        StepLabel(problem_id=problem.id, index=index, step=step, method=method, value=float(so))
+        for step, so in enumerate(right)
+        if so is not None
+    ]
+    return Labelled(problem, sample, labels, steps, problem.id)
+
+
+def _whole(step: str, prompt: Prompt) -> str:
+    """A step without what would part it."""
+    parts = step.splitlines()
+    if prompt.steps == "lines":
+        return " ".join(parts).strip()
+    return "\n".join(line for line in parts if line.strip()).strip()

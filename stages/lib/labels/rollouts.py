@@ -1,0 +1,165 @@
+"""Monte-Carlo completions from the step prefixes of solutions: does the completer still reach the right answer?
+
+A rollout is a pure function of (seed, problem, text of the prefix, number): ask for the first n of a prefix now and for
+more later, in any company, and the first n stay what they were. So solutions that begin alike share their rollouts, all
+label kinds look at the same ones, and what an adaptive search finds is what looking at all of them would have found.
+The n completions of a prefix share it as one prompt (lib/inference/shared_prefix.py).
+
+Searches (lib/labels/step_labels.py) are generators: they yield a list of `Ask(step, n)` and are sent, for each, the
+outcomes of the first n rollouts after that step. `resolve` runs many of them side by side, a round of completions for all
+at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from stages.lib.core import seeds
+from stages.lib.core.errors import UserError
+from stages.lib.core.records import Problem
+from stages.lib.grading import grader
+
+if TYPE_CHECKING:
+    from stages.lib.inference.sampling import Draw, Engine
+    from stages.lib.models.encoding import Encoder
+
+VERSION = 1  # part of every key: raise it when the way of drawing changes
+
+
+class Ask(NamedTuple):
+    """The outcomes of the first `n` rollouts from the prefix that ends with step `step`."""
+
+    step: int
+    n: int
+
+
+T = TypeVar("T")
+Search = Generator[list[Ask], list[tuple[bool, ...]], T]
+Prefix = tuple[str, str]  # problem id, and the steps so far, one a line
+
+
+class Request(NamedTuple):
+    """Rollouts number first, first + 1, ..., last - 1 of a prefix."""
+
+    problem: Problem
+    steps: tuple[str, ...]
+    first: int
+    last: int
+
+
+class Reply(NamedTuple):
+    """Whether each of a request's rollouts ended in the right answer, and the tokens they took together."""
+
+    right: list[bool]
+    tokens: int
+
+
+Complete = Callable[[Sequence[Request]], list[Reply]]
+
+
+class Cost(NamedTuple):
+    completions: int
+    tokens: int
+
+
+def prefix(problem: Problem, steps: Sequence[str]) -> Prefix:
+    return problem.id, "".join(step.replace("\n", "\v") + "\n" for step in steps)  # a step may have several lines
+
+
+def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, max_new_tokens: int) -> Complete:
+    """Requests to replies, by an engine. Raises UserError when a prefix leaves too little of the model's context."""
+
+    def complete(requests: Sequence[Request]) -> list[Reply]:
+        prompts, keys = [], []
+        for request in requests:
+            ids = encoder.encode(request.problem, request.steps, finished=False, shots=True).ids
+            if len(ids) + max_new_tokens > engine.context:
+                raise UserError(
+                    f"{request.problem.id}: {len(ids)} tokens of prompt and steps and max_new_tokens={max_new_tokens} "
+                    f"exceed the {engine.context} tokens of the model; lower max_new_tokens"
+                )
+            name, text = prefix(request.problem, request.steps)
+            prompts.append(ids)
+            keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.first, request.last)])
+        replies: list[Reply | None] = [None] * len(requests)
+        stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
+
+        def solutions(drawn: tuple[int, list[Draw]]) -> grader.Solutions:
+            request = requests[drawn[0]]
+            return request.problem, _texts(request, drawn[1], encoder)
+
+        for (i, draws), grades in grader.grade_each(stream, solutions, encoder.prompt.marked):
+            replies[i] = Reply([grade.correct for grade in grades], sum(len(draw.ids) for draw in draws))
+        return [reply for reply in replies if reply]
+
+    return complete
+
+
+def replay(outcomes: Mapping[Prefix, Sequence[bool]]) -> Complete:
+    """Requests to replies from rollouts that are known. Raises KeyError for a prefix, ValueError for more, than these."""
+
+    def complete(requests: Sequence[Request]) -> list[Reply]:
+        replies = []
+        for request in requests:
+            known = outcomes[prefix(request.problem, request.steps)]
+            if len(known) < request.last:
+                raise ValueError(
+                    f"{request.problem.id}: {len(known)} rollouts of a prefix where {request.last} are asked"
+                )
+            replies.append(Reply(list(known[request.first : request.last]), 0))
+        return replies
+
+    return complete
+
+
+def _texts(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
+    """The whole solutions. A completion that was cut off has none: it is not right, as a sample that was cut off is not."""
+    before = encoder.prompt.join(list(request.steps))
+    return [before + encoder.decode(draw.ids) if draw.finish == "stop" else None for draw in draws]
+
+
+def resolve(
+    searches: Sequence[tuple[Problem, Sequence[str], Search[T]]],
+    complete: Complete,
+    outcomes: dict[Prefix, list[bool]] | None = None,
+) -> tuple[list[T], Cost]:
+    """What each search returns, and what all of them cost together.
+
+    searches: (problem, steps of the solution, search). outcomes: rollouts that are known already; new ones are added.
+    Only what is not known yet is completed, and counted.
+    """
+    outcomes = {} if outcomes is None else outcomes
+    results: list[Any] = [None] * len(searches)
+    asking: dict[int, list[Ask]] = {}
+
+    def advance(i: int, replies: list[tuple[bool, ...]] | None) -> None:
+        try:
+            asking[i] = searches[i][2].send(replies)
+        except StopIteration as end:
+            asking.pop(i, None)
+            results[i] = end.value
+
+    for i in range(len(searches)):
+        advance(i, None)
+    completions = tokens = 0
+    while asking:
+        wanted: dict[Prefix, Request] = {}
+        for i, asks in asking.items():
+            problem, steps, _ = searches[i]
+            for ask in asks:
+                before = tuple(steps[: ask.step + 1])
+                at = prefix(problem, before)
+                first = len(outcomes.setdefault(at, []))
+                last = max(ask.n, wanted[at].last) if at in wanted else ask.n
+                if last > first:
+                    wanted[at] = Request(problem, before, first, last)
+        replies = complete(list(wanted.values())) if wanted else []
+        for at, reply in zip(wanted, replies, strict=True):
+            outcomes[at] += reply.right
+            completions += len(reply.right)
+            tokens += reply.tokens
+        for i, asks in list(asking.items()):
+            problem, steps, _ = searches[i]
+            advance(i, [tuple(outcomes[prefix(problem, steps[: ask.step + 1])][: ask.n]) for ask in asks])
+    return results, Cost(completions, tokens)

@@ -1,0 +1,141 @@
+r"""How a question is put to a language model: plain, with worked examples before it, or in the model's own chat template.
+
+plain   `Question: ..`, `Answer:`, then the solution; a model that goes on with a next question of its own is cut there
+chat    the model's template around the question; the solution is the assistant's turn
+
+`instruct` adds one sentence that asks for the answer in the form which the grader marks (a letter, `\boxed{}`, `####`, a
+function). Examples (few-shot prompting, Brown et al. 2020, arXiv 2005.14165) are drawn by key and only ever from train or
+dev. They help a model that was not trained on the form; a verifier reads questions without them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from stages.lib.core import files
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import Params
+from stages.lib.core.records import Problem, explain
+
+PLAIN = "Question: {question}\nAnswer:\n"
+NEXT = "\nQuestion:"  # an invented next question of the plain form
+BOXED = ("math", "aime")  # benchmarks whose solutions mark a number with \boxed{}, not with ####
+
+
+class Style(Params):
+    """The parameters of a prompt."""
+
+    style: Literal["plain", "chat"] = "plain"
+    instruct: bool = False  # ask for the form of the answer
+    system: str | None = None  # of a chat
+    shots: int = Field(default=0, ge=0)  # worked examples before the question
+    steps: Literal["lines", "paragraphs"] = "lines"  # what a step of a solution is
+    stop: list[Annotated[str, Field(min_length=1)]] = []  # texts at which a solution ends
+    template: dict[str, Any] = {}  # further variables of a chat template, {enable_thinking: false} for instance
+
+
+class Shot(Params):
+    """A worked example."""
+
+    question: str
+    solution: str
+
+
+class Prompt(Style):
+    """A prompt with its examples, as a generator is asked and as prompt.json keeps it: one more than `shots`, for problems
+    that are examples themselves.
+
+    marked: whether an answer counts only where the solution marks it. So it is where the form is known to the model, by
+    training on gold solutions, by examples or by the instruction: a solution that breaks off then has no answer, whatever
+    number comes last in it.
+    """
+
+    examples: list[Shot] = []
+    marked: bool = False
+
+    @property
+    def separator(self) -> str:
+        """What follows every step."""
+        return "\n" if self.steps == "lines" else "\n\n"
+
+    @property
+    def stops(self) -> list[str]:
+        """Texts at which a solution ends, beside the model's end tokens."""
+        return [*self.stop, *([NEXT] if self.style == "plain" else [])]
+
+    def split(self, text: str) -> list[str]:
+        """The steps of a solution: its lines, or what blank lines part, as far as they are not blank."""
+        if self.steps == "lines":
+            return [line for line in text.splitlines() if line.strip()]
+        paragraphs = re.split(r"\n(?:[ \t]*\n)+", "\n" + text.replace("\r\n", "\n") + "\n")
+        return [part for each in paragraphs if (part := re.sub(r"^\s*\n|\n\s*$", "", each)).strip()]
+
+    def join(self, steps: list[str]) -> str:
+        return "".join(step + self.separator for step in steps)
+
+    def ask(self, problem: Problem) -> str:
+        """The question as it is put: with options, whether N/A is allowed, and the form of the answer."""
+        wanted = form(problem, self.steps) if self.instruct else ""
+        return f"{problem.prompt()}\n{wanted}" if wanted else problem.prompt()
+
+    def cut(self, text: str) -> str:
+        """A solution up to the first text that ends it."""
+        ends = [place for stop in self.stops if (place := text.find(stop)) >= 0]
+        if self.style == "plain" and text.startswith(NEXT.strip()):
+            ends.append(0)
+        return text[: min(ends)] if ends else text
+
+    def shown(self, question: str) -> list[Shot]:
+        """The examples before a question, itself not among them."""
+        return [shot for shot in self.examples if shot.question != question][: self.shots]
+
+    def alone(self) -> Prompt:
+        """Without its examples."""
+        return self.model_copy(update={"examples": [], "shots": 0})
+
+    def write(self, path: Path) -> None:
+        files.write_json(path, self.model_dump())
+
+    @classmethod
+    def read(cls, path: Path) -> Prompt:
+        """Raises UserError for a file that is no prompt."""
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise UserError(f"{path}: {explain(error)}") from None
+
+
+def form(problem: Problem, steps: str = "lines") -> str:
+    """One sentence that asks for the answer as the grader reads it; "" where the question itself does so (DyVal)."""
+    if problem.benchmark == "dyval":
+        return ""
+    if problem.answer_type == "code":
+        entry = (problem.tests or {}).get("entry_point")
+        if entry:
+            return f"Write the whole Python function `{entry}` in one ```python block."
+        return "Write a Python program that reads standard input and writes standard output, in one ```python block."
+    if problem.answer_type == "choice":
+        end = "end with `The answer is X.`, where X is the letter of the right option"
+    elif problem.answer_type == "boolean":
+        end = "end with `The answer is True.` or `The answer is False.`"
+    elif marks_boxed(problem):
+        end = "put your final answer within \\boxed{}"
+    else:
+        end = "end with a line `#### ` and the answer"
+    apart = "one step a line" if steps == "lines" else "with a blank line between steps"
+    return f"Reason step by step, {apart}, and {end}."
+
+
+def marks_boxed(problem: Problem) -> bool:
+    return problem.answer_type == "latex" or problem.benchmark in BOXED
+
+
+def answer_line(problem: Problem) -> str:
+    """The line that states the answer of a problem in the form that is asked for."""
+    if problem.answer_type in ("choice", "boolean"):
+        return f"The answer is {problem.answer}."
+    return f"\\boxed{{{problem.answer}}}" if marks_boxed(problem) else f"#### {problem.answer}"

@@ -1,0 +1,189 @@
+"""Systems of equations: in logarithms, in products."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import isqrt
+
+from stages.lib.core.records import Step
+from stages.lib.procedural.competition.family import Draw, Family, Params, bracketed, listed, numbered
+
+# A system of logarithms.
+
+
+def _logs(draw: Draw, level: int) -> Params | None:
+    u, v = draw("u").randint(1, 6 + 3 * level), draw("v").randint(1, 6 + 3 * level)
+    a, b, c, d = (draw(name).randint(1, 3 + level) for name in "abcd")
+    e, f = draw("e").randint(2, 6 + 6 * level), draw("f").randint(2, 6 + 6 * level)
+    if a * d == b * c:
+        return None
+    return {"g": draw("g").randint(2, 9), "a": a, "b": b, "A": a * u + b * v, "c": c, "d": d, "B": c * u + d * v,
+            "e": e, "f": f}  # fmt: skip
+
+
+def _logs_solution(p: Params) -> tuple[int, int, int]:
+    det = p["a"] * p["d"] - p["b"] * p["c"]
+    return det, (p["A"] * p["d"] - p["b"] * p["B"]) // det, (p["a"] * p["B"] - p["A"] * p["c"]) // det
+
+
+def _logs_brute(p: Params) -> int:
+    found = [
+        (u, v)
+        for u in range(p["A"] + 1)
+        for v in range(p["A"] + 1)
+        if p["a"] * u + p["b"] * v == p["A"] and p["c"] * u + p["d"] * v == p["B"]
+    ]
+    ((u, v),) = found
+    return p["e"] * u + p["f"] * v
+
+
+def _logs_steps(p: Params) -> list[Step]:
+    det, u, v = _logs_solution(p)
+    g, e, f = p["g"], p["e"], p["f"]
+    first, second = (f"{_product(p[s], p[t], 'u', 'v', ' + ')}" for s, t in ("ab", "cd"))
+    return numbered([
+        (f"With u = log_{g} x and v = log_{g} y the conditions are {first} = {p['A']} and {second} = {p['B']}. Their "
+         f"determinant is {p['a']} * {p['d']} - {p['b']} * {p['c']} = {det}.", det),
+        (f"u = ({p['A']} * {p['d']} - {p['b']} * {p['B']}) / {bracketed(det)} = {u}.", u),
+        (f"v = ({p['a']} * {p['B']} - {p['A']} * {p['c']}) / {bracketed(det)} = {v}.", v),
+        (f"The logarithm asked for is {e} * {u} + {f} * {v} = {e * u + f * v}.", e * u + f * v),
+    ])  # fmt: skip
+
+
+def _product(m: int, n: int, x: str, y: str, sign: str = " ") -> str:
+    """`2u + v`, or with a blank between `x^2 y`."""
+    if sign == " ":
+        return f"{x}{f'^{m}' * (m > 1)} {y}{f'^{n}' * (n > 1)}"
+    return f"{m if m > 1 else ''}{x}{sign}{n if n > 1 else ''}{y}"
+
+
+def _logs_words(p: Params) -> dict[str, str]:
+    powers = {s + t: _product(p[s], p[t], "x", "y") for s, t in ("ab", "cd", "ef")}
+    return powers | {name: str(p[name]) for name in "gAB"}
+
+
+def _logs_parse(fields: dict[str, str]) -> Params:
+    found = {name: int(fields[name]) for name in "gAB"}
+    for names in ("ab", "cd", "ef"):
+        powers = re.fullmatch(r"x(?:\^(\d+))? y(?:\^(\d+))?", fields[names]).groups()
+        found |= {name: int(power or 1) for name, power in zip(names, powers, strict=True)}
+    return found
+
+
+LOGS = Family(
+    "logarithm_system", "algebra", _logs, lambda p: p["e"] * _logs_solution(p)[1] + p["f"] * _logs_solution(p)[2],
+    _logs_brute,
+    ("Positive real numbers x and y satisfy log_{g}({ab}) = {A} and log_{g}({cd}) = {B}. Find log_{g}({ef}).",
+     "If {ab} = {g}^{A} and {cd} = {g}^{B} for positive real numbers x and y, and {ef} = {g}^k, find k.",
+     "The logarithms to the base {g} of two positive real numbers x and y are unknown, but it is known that those of {ab} "
+     "and {cd} are {A} and {B} in this order. What is the logarithm of {ef} to the base {g}?"),
+    _logs_steps, lambda p: (p["A"] + 1) ** 2, _logs_words, _logs_parse,
+)  # fmt: skip
+
+
+# Three equations that turn into products of two unknowns each.
+
+
+def _threes(draw: Draw, level: int) -> Params | None:
+    x, y, z = sorted(draw(name).randint(1, 30) for name in "xyz")
+    if not x < y < z or x * x + y * y + z * z > 999:
+        return None
+    if level == 1:
+        return {"kind": "products", "k": 0, "right": [x * y, y * z, z * x]}
+    if level == 3:
+        return {"kind": "sums", "k": 0, "right": [x * (y + z), y * (z + x), z * (x + y)]}
+    k = draw("k").randint(2, 9)
+    return {"kind": "shifted", "k": k, "right": [a * b + k * (a + b) for a, b in ((x, y), (y, z), (z, x))]}
+
+
+def _threes_products(p: Params) -> tuple[int, int, int]:
+    """The products XY, YZ, ZX of X = x + k and so on."""
+    a, b, c = p["right"]
+    if p["kind"] == "sums":
+        half = (a + b + c) // 2
+        return half - c, half - a, half - b
+    return a + p["k"] ** 2, b + p["k"] ** 2, c + p["k"] ** 2
+
+
+def _threes_closed(p: Params) -> int:
+    xy, yz, zx = _threes_products(p)
+    squares = (xy * zx // yz, xy * yz // zx, yz * zx // xy)
+    return sum((isqrt(square) - p["k"]) ** 2 for square in squares)
+
+
+def _threes_brute(p: Params) -> int:
+    """Runs through x and y, and takes z from the second equation."""
+    k, (first, second, third) = p["k"], p["right"]
+    for x in range(1, 32):
+        for y in range(1, 32):
+            if p["kind"] == "sums":
+                z = Fraction(first, x) - y
+                fits = y * (z + x) == second and z * (x + y) == third
+            else:
+                z = Fraction(second - k * y, y + k)
+                fits = x * y + k * (x + y) == first and z * x + k * (z + x) == third
+            if fits and z > 0:
+                return int(x * x + y * y + z * z)
+    raise ValueError("no x and y fit")
+
+
+def _threes_steps(p: Params) -> list[Step]:
+    (a, b, c), k, (xy, yz, zx) = p["right"], p["k"], _threes_products(p)
+    lines = []
+    names = "XYZ" if p["kind"] == "shifted" else "xyz"
+    if p["kind"] == "sums":
+        half = (a + b + c) // 2
+        lines.append((f"Adding all, xy + yz + zx = ({a} + {b} + {c}) / 2 = {half}.", half))
+        for pair, other, value in (("xy", c, xy), ("yz", a, yz), ("zx", b, zx)):
+            lines.append((f"{pair} = {half} - {other} = {value}.", value))
+    elif p["kind"] == "shifted":
+        lines.append((f"With X = x + {k}, Y = y + {k}, Z = z + {k} the first equation is XY = {a} + {k}^2 = {xy}.", xy))
+        lines.append((f"The second is YZ = {b} + {k}^2 = {yz}.", yz))
+        lines.append((f"The third is ZX = {c} + {k}^2 = {zx}.", zx))
+    values = []
+    for name, top, other, bottom in ((names[0], xy, zx, yz), (names[1], xy, yz, zx), (names[2], yz, zx, xy)):
+        square = top * other // bottom
+        root = isqrt(square)
+        small = root - k
+        values.append(small)
+        tail = f", so {name} = {root} and {name.lower()} = {root} - {k} = {small}" if k else ""
+        lines.append((f"{name}^2 = {top} * {other} / {bottom} = {square}{tail}.", small if k else square))
+    answer = sum(value * value for value in values)
+    if k:
+        lines.append((f"The sum is {' + '.join(f'{v}^2' for v in values)} = {answer}.", answer))
+    else:
+        lines.append((f"The sum is {' + '.join(str(v * v) for v in values)} = {answer}.", answer))
+    return numbered(lines)
+
+
+_PAIRS = (("x", "y", "z"), ("y", "z", "x"), ("z", "x", "y"))
+
+
+def _threes_words(p: Params) -> dict[str, str]:
+    equations = []
+    for (a, b, c), right in zip(_PAIRS, p["right"], strict=True):
+        if p["kind"] == "sums":
+            equations.append(f"{a}({b} + {c}) = {right}")
+        else:
+            shift = f" + {p['k']}{a} + {p['k']}{b}" if p["k"] else ""
+            equations.append(f"{a}{b}{shift} = {right}")
+    return {"equations": listed(equations)}
+
+
+def _threes_parse(fields: dict[str, str]) -> Params:
+    equations = fields["equations"].replace(" and ", ", ").split(", ")
+    kind = "sums" if "(" in equations[0] else "shifted" if "+" in equations[0] else "products"
+    k = int(re.search(r"\+ (\d+)x", equations[0])[1]) if kind == "shifted" else 0
+    return {"kind": kind, "k": k, "right": [int(equation.split(" = ")[1]) for equation in equations]}
+
+
+THREES = Family(
+    "symmetric_system", "algebra", _threes, _threes_closed, _threes_brute,
+    ("Positive real numbers x, y and z satisfy {equations}. Find x^2 + y^2 + z^2.",
+     "Let x, y and z be positive real numbers such that {equations}. What is the sum of their squares?",
+     "Given that {equations}, where x, y and z are positive real numbers, compute x^2 + y^2 + z^2."),
+    _threes_steps, lambda p: max(p["right"]), _threes_words, _threes_parse,
+)  # fmt: skip
+
+FAMILIES: tuple[Family, ...] = (LOGS, THREES)

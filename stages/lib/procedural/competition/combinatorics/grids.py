@@ -1,0 +1,191 @@
+"""Grids: paths that avoid points, rectangles that contain squares."""
+
+from __future__ import annotations
+
+import re
+from math import comb
+
+from stages.lib.core.records import Step
+from stages.lib.procedural.competition.family import Draw, Family, Params, listed, numbered
+
+Point = list[int]
+
+
+# Paths round closed points. Closed: paths by the first closed point they meet. Search: the ways to every point, row by row.
+
+
+def _paths(draw: Draw, level: int) -> Params | None:
+    low, high = ((3, 8), (4, 8), (5, 9))[level - 1]
+    end = [draw("right").randint(low, high), draw("up").randint(low, high)]
+    inner = [[x, y] for x in range(end[0] + 1) for y in range(end[1] + 1) if 2 <= x + y <= sum(end) - 2]
+    return {"end": end, "closed": sorted(draw("closed").sample(inner, level))}
+
+
+def ways(start: Point, end: Point) -> int:
+    right, up = end[0] - start[0], end[1] - start[1]
+    return comb(right + up, up) if right >= 0 and up >= 0 else 0
+
+
+def _arrivals(p: Params) -> list[int]:
+    """Paths to each closed point, and to the end, that meet no closed point before."""
+    found: list[int] = []
+    for place, point in enumerate(goals := [*p["closed"], p["end"]]):
+        found.append(ways([0, 0], point) - sum(found[i] * ways(goals[i], point) for i in range(place)))
+    return found
+
+
+def _paths_brute(p: Params) -> int:
+    count = {}
+    for x in range(p["end"][0] + 1):
+        for y in range(p["end"][1] + 1):
+            steps = count.get((x - 1, y), 0) + count.get((x, y - 1), 0) if x or y else 1
+            count[x, y] = 0 if [x, y] in p["closed"] else steps
+    return count[tuple(p["end"])]
+
+
+def _choose(start: Point, end: Point) -> str:
+    return f"C({sum(end) - sum(start)}, {end[1] - start[1]})"
+
+
+def _paths_steps(p: Params) -> list[Step]:
+    goals, first, lines = [*p["closed"], p["end"]], _arrivals(p), []
+    for place, goal in enumerate(goals):
+        total = ways([0, 0], goal)
+        lines.append((f"The number of paths to ({goal[0]}, {goal[1]}) is {_choose([0, 0], goal)} = {total}.", total))
+        left = total
+        for i in range(place):
+            on = ways(goals[i], goal)
+            if not on:
+                continue
+            lost, name = first[i] * on, f"({goals[i][0]}, {goals[i][1]})"
+            lines.append((f"Through {name} first: {first[i]} * {_choose(goals[i], goal)} = {lost}.", lost))
+            lines.append((f"That leaves {left} - {lost} = {left - lost}.", left - lost))
+            left -= lost
+    return numbered(lines)
+
+
+def _paths_words(p: Params) -> dict[str, str]:
+    points = [f"({x}, {y})" for x, y in p["closed"]]
+    return {"end": f"({p['end'][0]}, {p['end'][1]})", "right": str(p["end"][0]), "up": str(p["end"][1]),
+            "or": listed(points, " or "), "and": listed(points),
+            "closed": ("crossings " if len(points) > 1 else "crossing ") + listed(points),
+            "are": "are" if len(points) > 1 else "is"}  # fmt: skip
+
+
+def _paths_parse(fields: dict[str, str]) -> Params:
+    points = [[int(x), int(y)] for x, y in re.findall(r"\((\d+), (\d+)\)", " ".join(fields.values()))]
+    if "right" in fields:
+        return {"end": [int(fields["right"]), int(fields["up"])], "closed": points}
+    return {"end": points[0], "closed": points[1:]}
+
+
+PATHS = Family(
+    "lattice_paths", "combinatorics", _paths, lambda p: _arrivals(p)[-1], _paths_brute,
+    ("A path on the grid goes from (0, 0) to {end} in steps of length 1, each to the right or up. How many such paths do "
+     "not pass through {or}?",
+     "A robot at (0, 0) can move from (x, y) to (x + 1, y) or to (x, y + 1). In how many ways can it reach {end} without "
+     "ever standing on {or}?",
+     "In a city of square blocks, crossing (x, y) lies x blocks east and y blocks north of crossing (0, 0). A taxi drives "
+     "{right} blocks east and {up} blocks north, in any order, starting at (0, 0). The {closed} {are} closed. How many "
+     "routes can it take?"),
+    _paths_steps, lambda p: ways([0, 0], p["end"]), _paths_words, _paths_parse,
+)  # fmt: skip
+
+
+# Rectangles in a grid. Closed: choices for the four sides. Search: every rectangle, tested.
+
+_ASKS = ("{both}", "at least one of {both}", "exactly one of {both}")
+
+
+def _rectangles(draw: Draw, level: int) -> Params | None:
+    low, high = ((4, 9), (5, 11), (8, 14))[level - 1]
+    size = [draw("rows").randint(low, high), draw("columns").randint(low, high)]
+    squares = [[draw(f"row {i}").randint(1, size[0]), draw(f"column {i}").randint(1, size[1])] for i in range(2)]
+    if level == 1:
+        return {"size": size, "squares": squares[:1], "ask": 0}
+    return {"size": size, "squares": sorted(squares), "ask": level - 1} if squares[0] != squares[1] else None
+
+
+def _around(p: Params, squares: list[Point]) -> list[int]:
+    """Choices for the upper, lower, left and right side of a rectangle that contains the squares."""
+    found = []
+    for axis in (0, 1):
+        places = [square[axis] for square in squares]
+        found += [min(places), p["size"][axis] - max(places) + 1]
+    return found
+
+
+def _containing(p: Params, squares: list[Point]) -> int:
+    top, bottom, left, right = _around(p, squares)
+    return top * bottom * left * right
+
+
+def _rectangles_closed(p: Params) -> int:
+    ones = sum(_containing(p, [square]) for square in p["squares"])
+    return ones if p["ask"] == 0 else ones - p["ask"] * _containing(p, p["squares"])
+
+
+def _rectangles_brute(p: Params) -> int:
+    rows, columns = p["size"]
+    count = 0
+    for top in range(1, rows + 1):
+        for bottom in range(top, rows + 1):
+            for left in range(1, columns + 1):
+                for right in range(left, columns + 1):
+                    inside = sum(top <= r <= bottom and left <= c <= right for r, c in p["squares"])
+                    count += inside == 1 if p["ask"] != 1 else inside >= 1
+    return count
+
+
+def _square(square: Point) -> str:
+    return f"row {square[0]}, column {square[1]}"
+
+
+def _rectangles_steps(p: Params) -> list[Step]:
+    squares, lines = p["squares"], []
+    if p["ask"] == 0:
+        top, bottom, left, right = _around(p, squares)
+        rows, columns = p["size"]
+        return numbered([
+            (f"Choices for the upper side: {top}; for the lower side: {rows} - {top} + 1 = {bottom}.", bottom),
+            (f"Choices for the left side: {left}; for the right side: {columns} - {left} + 1 = {right}.", right),
+            (f"That makes {top} * {bottom} = {top * bottom} choices of rows.", top * bottom),
+            (f"Together with the columns: {top * bottom} * {left} * {right} = {_containing(p, squares)}.",
+             _containing(p, squares)),
+        ])  # fmt: skip
+    for square in squares:
+        choices, n = " * ".join(map(str, _around(p, [square]))), _containing(p, [square])
+        lines.append((f"With the square in {_square(square)}: {choices} = {n} rectangles.", n))
+    both, ones = _containing(p, squares), sum(_containing(p, [square]) for square in squares)
+    lines.append((f"With both squares: {' * '.join(map(str, _around(p, squares)))} = {both} rectangles.", both))
+    terms = " + ".join(str(_containing(p, [square])) for square in squares)
+    lines.append((f"The two counts add up to {terms} = {ones}, and those with both are in it twice.", ones))
+    less = str(both) if p["ask"] == 1 else f"2 * {both}"
+    lines.append((f"So there are {ones} - {less} = {_rectangles_closed(p)}.", _rectangles_closed(p)))
+    return numbered(lines)
+
+
+def _rectangles_words(p: Params) -> dict[str, str]:
+    both = listed([f"the square in {_square(square)}" for square in p["squares"]])
+    return {"rows": str(p["size"][0]), "columns": str(p["size"][1]), "ask": _ASKS[p["ask"]].format(both=both)}
+
+
+def _rectangles_parse(fields: dict[str, str]) -> Params:
+    squares = [[int(r), int(c)] for r, c in re.findall(r"row (\d+), column (\d+)", fields["ask"])]
+    ask = 1 if fields["ask"].startswith("at least") else 2 if fields["ask"].startswith("exactly") else 0
+    return {"size": [int(fields["rows"]), int(fields["columns"])], "squares": squares, "ask": ask}
+
+
+RECTANGLES = Family(
+    "rectangles", "combinatorics", _rectangles, _rectangles_closed, _rectangles_brute,
+    ("A rectangular grid consists of {rows} rows and {columns} columns of unit squares. How many rectangles made up of "
+     "squares of the grid contain {ask}? Squares count as rectangles.",
+     "A sheet of stamps has {rows} rows and {columns} columns. A block of stamps is a full rectangle of any size, down to "
+     "a single stamp. Calling each stamp a square, find the number of blocks that contain {ask}.",
+     "On a board with {rows} rows and {columns} columns, a rectangle is bounded by grid lines. Rectangles of equal size in "
+     "different places are different. Find the number of rectangles that contain {ask}."),
+    _rectangles_steps, lambda p: comb(p["size"][0] + 1, 2) * comb(p["size"][1] + 1, 2),
+    _rectangles_words, _rectangles_parse,
+)  # fmt: skip
+
+FAMILIES: tuple[Family, ...] = (PATHS, RECTANGLES)

@@ -1,0 +1,82 @@
+"""What a family of competition problems is.
+
+A family knows how to draw parameters, to solve them in two independent ways, to say them in several phrasings and to
+read every phrasing back, and to write the solution a step a line. `items.item` keeps a draw only if both solvers agree on
+an integer in 0..999 and the text reads back to the very parameters; nothing else ever becomes a problem.
+
+Phrasings are templates: `{name}` stands for `words(params)[name]`. Reading back turns the same template into a pattern
+and hands what stood in the fields to `parse`, so that a number which the text omits or spoils is found out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from stages.lib.core.records import Step
+
+Params = dict[str, Any]  # plain data: integers, strings and lists of them; it goes into Problem.program
+Draw = Callable[[str], random.Random]  # draw("modulus"): a generator of its own for every field
+AREAS = ("number theory", "combinatorics", "algebra", "geometry", "probability")
+
+
+def plain_words(params: Params) -> dict[str, str]:
+    """For families whose parameters are all integers that stand in the text as digits."""
+    return {name: str(value) for name, value in params.items()}
+
+
+def plain_parse(fields: dict[str, str]) -> Params:
+    return {name: int(text) for name, text in fields.items()}
+
+
+@dataclass(frozen=True)
+class Family:
+    """sample(draw, level): parameters at level 1, 2 or 3, or None when the draw is degenerate (it is drawn again).
+    solve_closed, solve_brute: the answer by two independent code paths. work(params): how many candidates, states or
+    terms a search without insight goes through. steps(params): at least three steps; the last value is the answer."""
+
+    name: str
+    area: str
+    sample: Callable[[Draw, int], Params | None]
+    solve_closed: Callable[[Params], int]
+    solve_brute: Callable[[Params], int]
+    phrasings: tuple[str, ...]
+    steps: Callable[[Params], list[Step]]
+    work: Callable[[Params], int]
+    words: Callable[[Params], dict[str, str]] = plain_words
+    parse: Callable[[dict[str, str]], Params] = plain_parse
+    version: int = 1
+
+
+def numbered(lines: Sequence[tuple[str, int | str]]) -> list[Step]:
+    """Steps `1. text` with the value after each."""
+    return [Step(text=f"{i}. {text}", value=str(value)) for i, (text, value) in enumerate(lines, 1)]
+
+
+def signed(number: int) -> str:
+    """`+ 5` or `- 5`, as a term of a polynomial."""
+    return f"- {-number}" if number < 0 else f"+ {number}"
+
+
+def listed(items: list[str], last: str = " and ") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return last.join(filter(None, (", ".join(items[:-1]), items[-1])))
+
+
+def bracketed(number: int) -> str:
+    """`5` or `(-5)`, as a factor or a summand."""
+    return f"({number})" if number < 0 else str(number)
+
+
+def ratio(top: int, bottom: int) -> str:
+    """`26/8 = 13/4`, or `7/15` where nothing can be reduced."""
+    reduced = str(Fraction(top, bottom))
+    return reduced if reduced == f"{top}/{bottom}" else f"{top}/{bottom} = {reduced}"
+
+
+def unsigned(text: str) -> int:
+    """Back from `signed`."""
+    return int(text.replace(" ", ""))

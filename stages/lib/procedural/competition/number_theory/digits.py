@@ -1,0 +1,136 @@
+"""Digit sums of long numbers, sums of rounded fractions."""
+
+from __future__ import annotations
+
+import re
+from math import gcd
+
+from stages.lib.core.records import Step
+from stages.lib.procedural.competition.family import Draw, Family, Params, numbered
+
+# Digit sums. Closed: nines, from which nothing is borrowed. Search: the number written out.
+
+
+def _digits(draw: Draw, level: int) -> Params | None:
+    length = draw("length").randint(*((6, 60), (20, 90), (30, 100))[level - 1])
+    lead = 1 if level == 1 else draw("lead").randint(2, 99)
+    middle = draw("middle").randint(2, 99) if level == 3 else 0
+    place = draw("place").randint(6, length - 4) if level == 3 else 0
+    return {"lead": lead, "length": length, "middle": middle, "place": place, "less": draw("less").randint(11, 99999)}
+
+
+def digit_sum(n: int) -> int:
+    total = 0
+    while n:
+        n, digit = divmod(n, 10)
+        total += digit
+    return total
+
+
+def _digits_closed(p: Params) -> int:
+    return digit_sum(p["lead"] - 1) + 9 * p["length"] - digit_sum(p["middle"]) - digit_sum(p["less"] - 1)
+
+
+def _digits_brute(p: Params) -> int:
+    number = p["lead"] * 10 ** p["length"] - p["middle"] * 10 ** p["place"] - p["less"]
+    return sum(int(digit) for digit in str(number))
+
+
+def _power(factor: int, exponent: int) -> str:
+    return f"10^{exponent}" if factor == 1 else f"{factor} * 10^{exponent}"
+
+
+def _digits_steps(p: Params) -> list[Step]:
+    head, length, less, middle = p["lead"] - 1, p["length"], p["less"] - 1, p["middle"]
+    whole = digit_sum(head) + 9 * length
+    front = f"the digits of {head} and then " if head else ""
+    plus = f"{digit_sum(head)} + " if head else ""
+    lines = [
+        (f"{_power(p['lead'], length)} - 1 has {front}{length} nines: digit sum {plus}9 * {length} = {whole}.", whole),
+        (f"What is still to be taken away ends in {p['less']} - 1 = {less}.", less),
+        (f"From nines nothing is borrowed. The digits of {less} add up to {_added(less)}.", digit_sum(less)),
+    ]
+    if middle:
+        lines.append((f"The digits of {middle} add up to {_added(middle)}.", digit_sum(middle)))
+    taken = f" - {digit_sum(middle)}" if middle else ""
+    lines.append((f"The digit sum is {whole} - {digit_sum(less)}{taken} = {_digits_closed(p)}.", _digits_closed(p)))
+    return numbered(lines)
+
+
+def _added(n: int) -> str:
+    return f"{' + '.join(str(n))} = {digit_sum(n)}" if n > 9 else str(n)
+
+
+def _digits_words(p: Params) -> dict[str, str]:
+    middle = f" - {_power(p['middle'], p['place'])}" if p["middle"] else ""
+    return {"number": f"{_power(p['lead'], p['length'])}{middle} - {p['less']}"}
+
+
+def _digits_parse(fields: dict[str, str]) -> Params:
+    *terms, less = fields["number"].split(" - ")
+    pairs = [re.fullmatch(r"(?:(\d+) \* )?10\^(\d+)", term).groups() for term in terms] + [("0", "0")]
+    (lead, length), (middle, place) = [(int(factor or 1), int(exponent)) for factor, exponent in pairs[:2]]
+    return {"lead": lead, "length": length, "middle": middle, "place": place, "less": int(less)}
+
+
+DIGITS = Family(
+    "digit_sum", "number theory", _digits, _digits_closed, _digits_brute,
+    ("Find the sum of the digits of the number {number}.",
+     "The number N = {number} is written out in base ten. What is the sum of its digits?",
+     "When {number} is written as an integer in decimal notation, what do its digits add up to?"),
+    _digits_steps, lambda p: p["length"], _digits_words, _digits_parse,
+)  # fmt: skip
+
+
+# Sums of floors. Closed: the remainders run through full periods. Search: term by term.
+
+
+def _floors(draw: Draw, level: int) -> Params | None:
+    b = draw("b").randint(*((3, 8), (5, 13), (8, 19))[level - 1])
+    a = draw("a").randint(2, 2 * b)
+    periods = draw("periods").randint(1 + level // 3, 7)
+    rest = 0 if level == 1 else draw("rest").randint(1, min(b - 1, 3 * level))
+    if gcd(a, b) > 1:
+        return None
+    return {"a": a, "b": b, "n": periods * b + rest}
+
+
+def _floors_closed(p: Params) -> int:
+    a, b, n = p["a"], p["b"], p["n"]
+    remainders = n // b * (b * (b - 1) // 2) + sum(a * k % b for k in range(1, n % b + 1))
+    return (a * n * (n + 1) // 2 - remainders) // b
+
+
+def _floors_brute(p: Params) -> int:
+    return sum(p["a"] * k // p["b"] for k in range(1, p["n"] + 1))
+
+
+def _floors_steps(p: Params) -> list[Step]:
+    a, b, n = p["a"], p["b"], p["n"]
+    whole, period = a * n * (n + 1) // 2, b * (b - 1) // 2
+    lines = [
+        (f"Before rounding, the numerators add up to {a} * {n} * {n + 1} / 2 = {whole}.", whole),
+        (f"Rounding takes off the remainders modulo {b}. In each {b} terms they are 0 to {b - 1} in some order, "
+         f"with sum {b} * {b - 1} / 2 = {period}.", period),
+        (f"Over all {n // b * b} terms of full periods: {n // b} * {period} = {n // b * period}.", n // b * period),
+    ]  # fmt: skip
+    lost, minus = n // b * period, f" - {n // b * period}"
+    if n % b:
+        rest = [a * k % b for k in range(1, n % b + 1)]
+        said = " + ".join(map(str, rest)) + f" = {sum(rest)}" if len(rest) > 1 else str(rest[0])
+        lines.append((f"The remainders of the last terms add up to {said}.", sum(rest)))
+        lost, minus = lost + sum(rest), f"{minus} - {sum(rest)}"
+    return numbered([*lines, (f"The sum is ({whole}{minus}) / {b} = {(whole - lost) // b}.", (whole - lost) // b)])
+
+
+FLOORS = Family(
+    "floor_sum", "number theory", _floors, _floors_closed, _floors_brute,
+    ("Let [x] be the greatest integer that does not exceed x. Find the sum of [{a}k/{b}] for k = 1, 2, ..., {n}.",
+     "For each integer k from 1 to {n}, the number {a}k/{b} is rounded down to an integer. Find the sum of the {n} "
+     "integers obtained.",
+     "On day k of a journey, for k = 1, 2, ..., {n}, a merchant earns {a}k/{b} silver coins, rounded down to a whole "
+     "number. How many silver coins does the merchant earn in all?"),
+    _floors_steps, lambda p: p["n"],
+)  # fmt: skip
+
+FAMILIES: tuple[Family, ...] = (DIGITS, FLOORS)

@@ -1,0 +1,8 @@
+"""Probability and expectation, answers p + q for a fraction p/q in lowest terms."""
+
+from __future__ import annotations
+
+from stages.lib.procedural.competition.family import Family
+from stages.lib.procedural.competition.probability import draws, games, waits
+
+FAMILIES: tuple[Family, ...] = tuple(family for module in (draws, games, waits) for family in module.FAMILIES)

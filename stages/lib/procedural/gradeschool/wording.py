@@ -1,0 +1,164 @@
+"""The words of the world: stories, sentence templates, and which split owns which of them.
+
+A template is a (wording, frame) pair of a relation and a story is a (verb, unit) pair. Both are dealt to the splits by
+a residue, so a split never shows a sentence template or a story of another one, although every single word has been
+seen in pretraining: what is tested is new combinations, not new vocabulary. `owner` is the whole proof. What variants of
+problems add (names, roles, typing errors, sentences around a problem) is dealt by `owned` in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from stages.lib.core import seeds
+
+T = TypeVar("T")
+
+_NAMES = (
+    "Ada Amy Ann Ben Bob Cal Dan Deb Eli Eve Fay Gus Hal Ida Ivy Jan Jim Jon Kay Ken Kim Lea Leo Liz "
+    "Mae Max Meg Mia Ned Nia Oli Pam Pat Ray Rob Ron Roy Sam Sue Ted Tim Tom Una Val Vic Wes Zed Zoe"
+)
+NAMES = tuple(_NAMES.split())
+VERBS = ("has", "owns", "collects", "buys", "sells", "finds", "carries", "counts")
+UNITS = ("apples", "coins", "stamps", "cards", "shells", "books", "pens", "beads", "nuts", "eggs", "maps", "toys")
+PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
+PERCENTS = {50: 2, 25: 4, 20: 5, 10: 10}
+
+# s: the known quantity, t: the new one, r: a second known one, n: the number given in the sentence.
+_COMPARISONS = {
+    "more": (
+        "{t} {verb} {n} more {unit} than {s}",
+        "{t} {verb} {n} {unit} more than {s}",
+        "compared with {s}, {t} {verb} {n} more {unit}",
+        "{t} is ahead of {s} by {n} {unit}",
+    ),
+    "fewer": (
+        "{t} {verb} {n} fewer {unit} than {s}",
+        "{t} {verb} {n} {unit} fewer than {s}",
+        "compared with {s}, {t} {verb} {n} fewer {unit}",
+        "{t} is behind {s} by {n} {unit}",
+    ),
+    "times": (
+        "{t} {verb} {n} times as many {unit} as {s}",
+        "{t} {verb} {n} times the {unit} of {s}",
+        "compared with {s}, {t} {verb} {n} times as many {unit}",
+        "the {unit} of {t} are {n} times those of {s}",
+    ),
+    "part": (
+        "{t} {verb} a {n} as many {unit} as {s}",
+        "{t} {verb} a {n} of the {unit} of {s}",
+        "compared with {s}, {t} {verb} a {n} as many {unit}",
+        "the {unit} of {t} are a {n} of those of {s}",
+    ),
+}
+WORDINGS: dict[str, tuple[str, ...]] = {
+    "given": (
+        "{t} {verb} {n} {unit}",
+        "{t} {verb} exactly {n} {unit}",
+        "there are {n} {unit} with {t}",
+        "the number of {unit} of {t} is {n}",
+    ),
+    **_COMPARISONS,
+    **{
+        f"inverse {name}": tuple(w.replace("{t}", "{x}").replace("{s}", "{t}").replace("{x}", "{s}") for w in wordings)
+        for name, wordings in _COMPARISONS.items()
+    },
+    "percent": (
+        "{t} {verb} {n} percent as many {unit} as {s}",
+        "{t} {verb} {n} percent of the {unit} of {s}",
+        "compared with {s}, {t} {verb} {n} percent as many {unit}",
+        "the {unit} of {t} are {n} percent of those of {s}",
+    ),
+    "gain": (
+        "{t} {verb} as many {unit} as {s} and then gets {n} more",
+        "{t} had as many {unit} as {s} and then got {n}",
+        "{t} starts with the {unit} of {s} and gets {n}",
+        "{t} , once equal with {s} , got {n} {unit}",
+    ),
+    "loss": (
+        "{t} {verb} as many {unit} as {s} and then loses {n}",
+        "{t} had as many {unit} as {s} and then lost {n}",
+        "{t} starts with the {unit} of {s} and loses {n}",
+        "{t} , once equal with {s} , lost {n} {unit}",
+    ),
+    "groups": (
+        "{t} {verb} {n} bags with as many {unit} in each as {s} has",
+        "{t} fills {n} boxes , each with the {unit} of {s}",
+        "each of {n} bags of {t} holds as many {unit} as {s} has",
+        "{t} packs the number of {unit} of {s} in each of {n} boxes",
+    ),
+    "share": (
+        "{t} gets one of {n} equal shares of the {unit} of {s}",
+        "the {unit} of {s} are shared equally by {n} people and {t} is one",
+        "{n} people share the {unit} of {s} equally and {t} is one",
+        "{t} takes one share when the {unit} of {s} are split in {n}",
+    ),
+    "sum": (
+        "{t} {verb} as many {unit} as {s} and {r} together",
+        "{t} {verb} the {unit} of {s} and {r} combined",
+        "compared with {s} and {r} together, {t} {verb} as many {unit}",
+        "the {unit} of {t} equal those of {s} and {r} together",
+    ),
+    "question": (
+        "how many {unit} does {t} have?",
+        "how many {unit} are with {t}?",
+        "what is the number of {unit} of {t}?",
+        "find the number of {unit} of {t}.",
+    ),
+}
+FRAMES = ("{}.", "now {}.", "now we know that {}.", "{} today.", "we know that {}.", "{}, it turns out.")
+QUESTION_FRAMES = ("{}", "now {}", "now, {}", "in the end, {}", "today, {}", "then {}")
+
+# A sentence whose quantity of reference is the unknown one ("Bob has 7 fewer than Cal", Bob known) is in inconsistent
+# language; people reverse its operation far more often (Lewis & Mayer, J. Educ. Psychol. 79, 1987).
+OPERATION = {
+    "more": "+", "fewer": "-", "times": "*", "part": "/", "percent": "/", "gain": "+", "loss": "-", "groups": "*",
+    "share": "/", "sum": "+", "inverse more": "-", "inverse fewer": "+", "inverse times": "/", "inverse part": "*",
+}  # fmt: skip
+
+_RESIDUES = {"pretraining": (0, 1), "train": (2,), "verifier": (3,), "dev": (4,), "test": (5,)}
+SPLITS = tuple(_RESIDUES)
+# Parents that have variants; problems of `unseen` families are tests, too.
+_HOLDERS = {"train": 0, "verifier": 1, "dev": 2, "test": 3, "unseen": 3}
+
+
+def owner(a: int, b: int) -> str:
+    """The split that owns the template (wording a, frame b) or the story (verb a, unit b)."""
+    residue = (a + b) % 6
+    return next(split for split, residues in _RESIDUES.items() if residue in residues)
+
+
+def pairs(split: str, rows: int, columns: int) -> list[tuple[int, int]]:
+    """All (a, b) that `split` owns, in order."""
+    return [(a, b) for a in range(rows) for b in range(columns) if owner(a, b) == split]
+
+
+def owned(words: Sequence[T], split: str) -> list[T]:
+    """The part of a list that variants of the problems of `split` may use: what stands at its residue.
+
+    So variants of training problems give nothing away of those of the test, whatever list an operator draws from. One
+    word must stand in one list only. Raises ValueError where a split would be left with nothing.
+    """
+    dealt = list(dict.fromkeys(words))
+    if len(dealt) < 4:
+        raise ValueError(f"{len(dealt)} different words cannot be dealt to four splits: {dealt}")
+    return dealt[_HOLDERS[split] :: 4]
+
+
+def owns(split: str, word: str) -> bool:
+    """The same law for words of which there is no list, such as typing errors: by their letters."""
+    return seeds.key("owner", word) % 4 == _HOLDERS[split]
+
+
+def qualified(nouns: Sequence[str], qualities: Sequence[str]) -> tuple[str, ...]:
+    """Every noun with each of four qualities, so that `owned` gives each split every noun, with a quality of its own."""
+    return tuple(f"{qualities[(i + j) % 4]} {noun}" for i, noun in enumerate(nouns) for j in range(4))
+
+
+def sentence(relation: str, template: tuple[int, int], **words: object) -> str:
+    """One sentence of a problem, beginning with a capital letter."""
+    wording, frame = template
+    frames = QUESTION_FRAMES if relation == "question" else FRAMES
+    text = frames[frame].format(WORDINGS[relation][wording].format(**words)).replace(" ,", ",")
+    return text[0].upper() + text[1:]

@@ -1,0 +1,233 @@
+"""One execution of one stage: strict parameters in, files out, everything else handled here.
+
+A stage's `main()` is `run(name, Params, body)`. Around `body` this file takes the stage's lock, opens the journal and
+its MLflow mirror, offers a checkpoint folder that survives kills, writes metrics.json, records how it ended, and turns
+a user's mistake into one sentence. It works under `accelerate launch` on any number of processes and by hand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from stages.lib.core import digests, files, params
+from stages.lib.core.errors import UserError
+from stages.lib.run import journal, mlflow_helper
+
+P = TypeVar("P", bound=params.Params)
+T = TypeVar("T")
+
+
+@dataclass
+class Execution(Generic[P]):
+    """What a stage's body is given."""
+
+    name: str
+    params: P
+    seed: int
+    root: Path
+    key: str
+    rank: int
+    world: int
+    entry: journal.Entry | None = None
+    mirror: Any = None
+    counts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def out(self) -> Path:
+        """data/<stage>/, the only folder the stage writes."""
+        return self.root / "data" / self.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """Unfinished work. Outside data/, because DVC deletes outputs before a stage runs; named by parameters, inputs
+        and code, so that a resumed run can never mix settings; removed on success."""
+        return self.root / ".checkpoints" / self.name / self.key
+
+    def data(self, stage: str, *parts: str) -> Path:
+        """An output of an earlier stage. Raises UserError that names the stage to run when it is missing."""
+        path = self.root.joinpath("data", stage, *parts)
+        if not path.exists():
+            raise UserError(
+                f"{path.relative_to(self.root)}: not found; run `dvc repro {stage}` (or `dvc pull {stage}`) first"
+            )
+        return path
+
+    def log(self, step: int, **numbers: float) -> None:
+        """Numbers at a step, for the journal and MLflow. Main process only; the others may call it."""
+        if self.entry:
+            self.entry.log(step, **numbers)
+
+    def count(self, **amounts: float) -> None:
+        """Add to what the execution cost: tokens, flops."""
+        for name, amount in amounts.items():
+            self.counts[name] = self.counts.get(name, 0) + amount
+
+    def progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        """Pass items through with a progress bar; silent when standard error is not a terminal."""
+        if not (self.is_main and sys.stderr.isatty()):
+            yield from items
+            return
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(items, total=total, description=f"{self.name}: {what}", console=Console(stderr=True))
+
+
+def run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any]]) -> None:
+    """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated."""
+    try:
+        _run(name, model, body)
+    except UserError as error:
+        if int(os.environ.get("RANK", 0)):
+            time.sleep(2)  # a mistake that all processes met is told by the first, and the launcher ends the others
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any]]) -> None:
+    root = Path.cwd()
+    top = params.load_top()
+    section = params.load(name, model)
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    die_with_launcher()
+    deps = _dependencies(root, name)
+    key = _key(top.seed, section, deps)
+    execution = Execution(name, section, top.seed, root, key, rank, world)
+    if rank != 0:
+        body(execution)
+        return
+    with _lock(root, name):
+        _forget_stale_checkpoints(execution)
+        execution.entry = journal.start(
+            root, stage=name, key=key, params={"seed": top.seed, name: section.model_dump()}, inputs=deps,
+            command=[Path(sys.executable).name, *sys.argv], world=world, repro=os.environ.get("ASSAY_REPRO"),
+        )  # fmt: skip
+        execution.mirror = mlflow_helper.Mirror(root, execution.entry)
+        began, status, metrics = time.monotonic(), journal.FAILED, {}
+        try:
+            execution.out.mkdir(parents=True, exist_ok=True)
+            metrics = body(execution)
+            files.write_json(execution.out / "metrics.json", metrics)
+            shutil.rmtree(execution.checkpoints, ignore_errors=True)
+            status = journal.FINISHED
+        except (KeyboardInterrupt, SystemExit):
+            status = journal.KILLED
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            execution.entry.finish(
+                status, metrics=metrics, seconds=seconds, peak_memory=_peak_memory(), **execution.counts
+            )
+            execution.mirror.close()
+        print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
+
+
+def _dependencies(root: Path, name: str) -> dict[str, str]:
+    """path -> DVC's md5 of everything that dvc.yaml says this stage depends on."""
+    from ruamel.yaml import YAML
+
+    path = root / "dvc.yaml"
+    if not path.exists():
+        raise UserError(f"{path.name}: not found in {root}; run from the repository's root")
+    stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+    names = params.filled(stages[name].get("deps", []), params.read(params.PATH))
+    missing = [dep for dep in names if not (root / dep).exists()]
+    if missing:
+        raise UserError(f"{missing[0]}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
+    return {dep: digests.md5(root / dep) for dep in names}
+
+
+def _key(seed: int, section: params.Params, deps: dict[str, str]) -> str:
+    text = json.dumps([seed, section.model_dump(mode="json"), deps], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _forget_stale_checkpoints(execution: Execution) -> None:
+    """Unfinished work of other settings waits for them to come back, but only the three newest: it fills the disk."""
+    folders = sorted(execution.checkpoints.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in [folder for folder in folders if folder.name != execution.key][:-3]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _lock(root: Path, name: str) -> Iterator[None]:
+    """Two executions of one stage would write the same files; the second is refused.
+
+    The lock goes with its process, however it ends. A stage whose launcher was just killed needs a moment to notice.
+    """
+    path = root / ".assay" / f"{name}.lock"
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        for attempt in range(30):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt == 29:
+                    file.seek(0)
+                    raise UserError(
+                        f"running already in process {file.read().strip()}; wait for it or stop it"
+                    ) from None
+                time.sleep(0.1)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def die_with_launcher() -> None:
+    """End this process when the launcher or the `dvc repro` that started it is gone, so that none is orphaned.
+
+    A killed launcher cannot pass a signal on, and the stage would keep writing into outputs that the next run owns.
+    """
+    import psutil
+
+    guardians = []
+    with suppress(psutil.Error):
+        for ancestor in psutil.Process().parents():
+            command = " ".join(ancestor.cmdline()[:5])
+            launcher = any(word in command for word in ("accelerate", "torchrun", "stages launch"))
+            if launcher or ("DVC_STAGE" in os.environ and "dvc" in command):
+                guardians.append(ancestor)
+    if not guardians:
+        return
+
+    def watch() -> None:
+        while all(guardian.is_running() and guardian.status() != psutil.STATUS_ZOMBIE for guardian in guardians):
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+        os._exit(128 + signal.SIGTERM)  # still here: stuck in native code that does not return to Python
+
+    threading.Thread(target=watch, name="launcher-watch", daemon=True).start()
+
+
+def _peak_memory() -> dict[str, int]:
+    """Bytes: resident memory of this process, and of the accelerator if one was used."""
+    import resource
+
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        peak["accelerator"] = torch.cuda.max_memory_allocated()
+    return peak

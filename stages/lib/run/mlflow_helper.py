@@ -1,0 +1,65 @@
+"""The stage's side of tracking: a helper process that copies the journal to MLflow while the stage works.
+
+A process and not a thread: importing MLflow takes seconds and holds the interpreter's lock, a server may hang, a store
+may crash, and none of that may stop or slow a stage. The stage only starts the helper, and at its end waits at most
+PATIENCE seconds for it. What did not make it stays in the journal for `python -m stages sync`. The helper learns that
+the stage ended, or was killed, from the closing of a pipe that only the two of them hold.
+
+Nothing here imports MLflow, so a change of `tracking.py` makes no stage stale.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from stages.lib.run import journal
+
+PATIENCE = 3.0  # seconds a stage waits for its helper after its own work is done
+LIMIT = 60  # seconds after which a helper that was left alone gives up
+_PACKAGE = Path(__file__).resolve().parents[3]
+
+
+def wanted() -> bool:
+    """Tracking is on unless ASSAY_TRACKING=off or MLflow is not installed."""
+    if os.environ.get("ASSAY_TRACKING", "on").lower() in ("off", "0", "false", "no"):
+        return False
+    try:
+        return find_spec("mlflow") is not None
+    except ValueError:  # what find_spec makes of a module that is blocked on purpose
+        return False
+
+
+class Mirror:
+    """Started when the stage starts; `close()` when the journal entry has its final status. Neither raises."""
+
+    def __init__(self, root: Path, entry: journal.Entry):
+        self.helper = None
+        if not wanted():
+            return
+        try:
+            # The helper may say one line on standard error; whatever libraries print, it silences itself.
+            self.helper = subprocess.Popen(
+                [sys.executable, "-m", "stages.lib.workspace.mlflow_store", str(Path(root).resolve()), entry.id],
+                cwd=_PACKAGE, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            warn(f"the MLflow helper did not start ({error.strerror})")
+
+    def close(self) -> None:
+        """Wait a moment, so that MLflow is usually complete when the stage returns; the helper may end later, alone."""
+        if self.helper is None:
+            return
+        self.helper.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.helper.wait(PATIENCE)
+
+
+def warn(reason: str) -> None:
+    """The one line a stage may say about tracking."""
+    line = f"tracking: {reason}; the stage is not affected, `python -m stages sync` copies the rest later"
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,49 @@
+"""From step scores to the score of a solution.
+
+min is Math-Shepherd's (Wang et al. 2023, arXiv 2312.08935), product Lightman et al.'s (2023, arXiv 2305.20050); last
+suits labels that already look ahead to the answer, such as Monte-Carlo ones. Which one fits follows the labels, so it
+is chosen on dev, over step scores that are stored once and never computed again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+Name = Literal["min", "product", "last", "mean"]
+NAMES: tuple[Name, ...] = get_args(Name)
+
+
+def aggregate(name: str, step_scores: Sequence[float]) -> float:
+    """One number in [0, 1] from step scores in [0, 1]; the product is that of the probabilities themselves, so longer
+    solutions score lower. Raises ValueError for no steps at all and for an unknown name."""
+    if not len(step_scores):
+        raise ValueError("no step scores to aggregate")
+    if name == "min":
+        return float(min(step_scores))
+    if name == "product":
+        return float(math.prod(step_scores))
+    if name == "last":
+        return float(step_scores[-1])
+    if name == "mean":
+        return min(1.0, math.fsum(step_scores) / len(step_scores))  # rounding may lift it above 1
+    raise ValueError(f"aggregation {name!r}: must be one of {', '.join(NAMES)}")
+
+
+def choose(
+    step_scores: Sequence[Sequence[Sequence[float]]],
+    correct: Sequence[Sequence[bool]],
+    names: Sequence[str] = NAMES,
+) -> tuple[str, dict[str, float | None]]:
+    """(the name with the best AUC within a problem, the AUC of each). step_scores: by problem, sample and step.
+
+    Where no problem has right and wrong solutions, nothing can be chosen: the first name, and None for each AUC.
+    """
+    from stages.lib.metrics.ranking import within_problem_auc
+
+    areas = {
+        name: within_problem_auc([[aggregate(name, steps) for steps in pool] for pool in step_scores], correct)
+        for name in names
+    }
+    return max(names, key=lambda name: -1.0 if areas[name] is None else areas[name]), areas

@@ -1,0 +1,264 @@
+"""MLflow as a mirror of the journal: one MLflow run per execution of a stage. Every MLflow call of the project is here.
+
+The journal entry is the truth; `push` makes MLflow's run equal to it and may be repeated at any time: the run is found
+by its tag `assay.journal`, and a metric that is there already is not written twice. While a stage works, a helper
+process (`mirror.py`) runs `follow`; `python -m stages sync` calls `sync` for whatever is missing.
+
+Store: MLFLOW_TRACKING_URI, else sqlite in mlflow.db at the repository's root, named by absolute path.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.lib.core.errors import UserError
+from stages.lib.run import journal, mlflow_helper
+from stages.lib.workspace import mlflow_files
+from stages.lib.workspace.mlflow_fields import ID, datasets, metric_name, parameters, points, public, tags
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+# Nothing is reported to anyone, and a server started here runs no job queue: four idle processes for nothing.
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # fmt: skip
+SHOWN = "assay.artifacts"  # tag: how many files of the stage's output are with the run
+RETRY = 30.0  # seconds between attempts while a server is away
+
+
+def store(root: Path) -> str:
+    """The tracking URI in use."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(root).resolve() / 'mlflow.db'}"
+
+
+def connect(root: Path) -> tuple[MlflowClient, str]:
+    """A client and the id of the experiment. Raises whatever MLflow raises when the store cannot be used."""
+    os.environ.update(QUIET)
+    for name, value in (("TIMEOUT", "5"), ("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "1")):
+        os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+    import logging
+
+    from mlflow.tracking import MlflowClient
+
+    for name in ("mlflow", "alembic", "urllib3", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    uri, name = store(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or "assay"
+    with locked(Path(root) / ".assay/mlflow.lock"):  # two first users would both create tables and experiment
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            place = None if uri.startswith(("http://", "https://")) else (Path(root).resolve() / "mlartifacts").as_uri()
+            return client, client.create_experiment(name, artifact_location=place)
+    return client, experiment.experiment_id
+
+
+def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: str | None, since: int = 0) -> str:
+    """Make MLflow's run equal to the journal entry from its row `since` on, and return the run's id."""
+    from mlflow.entities import Metric, Param
+
+    run = entry.run
+    if run_id is None:
+        run_id = _create(client, experiment, entry)
+        client.log_inputs(run_id, list(datasets(run)))
+        params = [Param(key, value) for key, value in parameters(run).items()]
+        for first in range(0, len(params), 100):
+            client.log_batch(run_id, params=params[first : first + 100])
+    metrics, last = [], 0
+    for row in list(entry.history()):
+        last = int(row["step"])
+        stamp = int(row["time"] * 1000)
+        names = [name for name in row if name not in ("step", "time")]
+        metrics.append([Metric(metric_name(name), row[name], stamp, last) for name in names])
+    batch = [metric for row in metrics[since:] for metric in row]
+    if run["status"] != journal.RUNNING:
+        stamp = int(run["ended"] * 1000)
+        cost = {key: run[key] for key in ("seconds", "peak_memory", "tokens", "flops") if key in run}
+        for name, step, value in points({**run.get("metrics", {}), "cost": cost}):
+            batch.append(Metric(metric_name(name), value, stamp, last if step is None else step))
+    for first in range(0, len(batch), 1000):
+        client.log_batch(run_id, metrics=batch[first : first + 1000])
+    if run["status"] != journal.RUNNING:
+        client.set_terminated(run_id, status=run["status"], end_time=int(run["ended"] * 1000))
+    return run_id
+
+
+def _create(client: MlflowClient, experiment: str, entry: journal.Entry) -> str:
+    """The run's id, found by the tag or made: an earlier attempt may have been cut off just after it made the run."""
+    from mlflow.entities import ViewType
+
+    found = client.search_runs([experiment], f"tags.`{ID}` = '{entry.id}'", ViewType.ALL, max_results=1)
+    if found:
+        return found[0].info.run_id
+    start = int(entry.run["started"] * 1000)
+    return client.create_run(experiment, start, tags(entry), run_name=entry.run["stage"]).info.run_id
+
+
+def show(client: MlflowClient, root: Path, entry: journal.Entry, run_id: str) -> bool:
+    """Copy the stage's pictures, tables and metrics beside the run, once; False when there is nothing to copy."""
+    run = client.get_run(run_id)
+    files = mlflow_files.small(root, entry)
+    if not files or SHOWN in run.data.tags or not mlflow_files.reachable(root, store(root), run.info.artifact_uri):
+        return False
+    for path in files:
+        client.log_artifact(run_id, str(path))
+    client.set_tag(run_id, SHOWN, len(files))
+    return True
+
+
+def follow(root: Path, identity: str, stream: int = 0) -> bool:
+    """Copy one execution while it runs, until `stream` closes; True when all of it is there. Says at most one line.
+
+    A store that is away is tried again every RETRY seconds, and once more at the end.
+    """
+    folder = Path(root) / journal.FOLDER / identity
+    log = folder / "log.jsonl"
+    connection = run_id = None
+    sent, size, next_try, said, closed = 0, -1, 0.0, False, False
+    with locked(folder / "mirror.lock"):
+        while entry := journal.load(folder):
+            journal.settle(entry)
+            over = entry.run["status"] != journal.RUNNING
+            grown = log.stat().st_size if log.exists() else 0
+            if over or (grown != size and time.monotonic() >= next_try):
+                try:
+                    connection = connection or connect(root)
+                    rows = sum(1 for _ in entry.history())
+                    run_id = push(*connection, entry, run_id, sent)
+                    sent, size, next_try = rows, grown, time.monotonic() + 1
+                    if over:
+                        show(connection[0], root, entry, run_id)
+                except Exception as error:  # noqa: BLE001 - whatever MLflow or its store does, the stage goes on
+                    if not said:
+                        mlflow_helper.warn(f"MLflow at {public(store(root))}: {reason(error)}")
+                    said, next_try, connection = True, time.monotonic() + RETRY, None
+                    if over:
+                        return False
+                if over:
+                    return True
+            if closed:  # the stage is ending: it has closed the pipe, its process may need another moment
+                time.sleep(0.1)
+            else:
+                closed = bool(select.select([stream], [], [], 1.0)[0])
+                if closed:
+                    signal.signal(signal.SIGALRM, _give_up)
+                    signal.alarm(mlflow_helper.LIMIT)
+    return False
+
+
+def _give_up(*_: Any) -> None:
+    raise TimeoutError(f"no answer within {mlflow_helper.LIMIT} s of the stage's end")
+
+
+def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: None) -> dict[str, int]:
+    """Back-fill the store: {"added", "completed", "present", "running"} counts of journal entries.
+
+    Raises UserError when MLflow is missing or the store cannot be used. A run deleted in MLflow stays deleted.
+    """
+    counts = dict.fromkeys(("added", "completed", "present", "running"), 0)
+    try:
+        client, experiment = connect(root)
+        known = {run.data.tags[ID]: run for run in _runs(client, experiment) if ID in run.data.tags}
+        found = journal.entries(root)
+        newest = {entry.run["stage"]: entry.id for entry in found}
+        for entry in found:
+            journal.settle(entry)
+            last = newest[entry.run["stage"]] == entry.id
+            run = known.get(entry.id)
+            if entry.run["status"] == journal.RUNNING or _held(entry.folder / "mirror.lock"):
+                outcome = "running"
+            elif run and run.info.lifecycle_stage == "deleted":
+                outcome = "present"
+            elif run and run.info.status == entry.run["status"]:
+                outcome = "completed" if last and show(client, root, entry, run.info.run_id) else "present"
+            else:
+                identity = push(client, experiment, entry, None)
+                if last:
+                    show(client, root, entry, identity)
+                outcome = "completed" if run else "added"
+            counts[outcome] += 1
+            report(entry, outcome)
+    except ImportError as error:
+        raise UserError(f"MLflow is not installed ({error}); `pip install mlflow`, or do without it") from None
+    except Exception as error:
+        raise UserError(
+            f"MLflow at {public(store(root))}: {reason(error)}; nothing is lost, `python -m stages sync` again later"
+        ) from None
+    return counts
+
+
+def serve(root: Path, port: int) -> None:
+    """Replace this process by MLflow's server on 127.0.0.1 over the default store. Raises UserError."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        raise UserError(f"MLFLOW_TRACKING_URI is set: open {public(store(root))} in a browser, or unset it")
+    try:
+        connect(root)
+    except ImportError as error:
+        raise UserError(f"MLflow is not installed ({error}); `pip install mlflow`") from None
+    print(f"http://127.0.0.1:{port}", flush=True)
+    os.execv(sys.executable, [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", store(root), "--default-artifact-root", (Path(root).resolve() / "mlartifacts").as_uri(),
+    ])  # fmt: skip
+
+
+def _runs(client: MlflowClient, experiment: str) -> Iterator[Any]:
+    from mlflow.entities import ViewType
+
+    token = None
+    while True:
+        page = client.search_runs([experiment], "", ViewType.ALL, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def reason(error: Exception) -> str:
+    """The last cause's first line, short."""
+    text = public(str(error)).strip().splitlines() or [type(error).__name__]
+    if "Max retries exceeded" in text[0] or "Connection" in type(error).__name__:
+        return "cannot be reached"
+    return text[0][:160]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _held(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with open(path, encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _helper(root: str, identity: str) -> None:
+    """What `mirror.Mirror` starts. Only our one line reaches the terminal: libraries write to nowhere."""
+    os.nice(5)
+    terminal = os.dup(2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.stderr = os.fdopen(terminal, "w", encoding="utf-8")
+    done = follow(Path(root), identity)
+    sys.stderr.flush()
+    os._exit(0 if done else 1)  # MLflow's background threads are not waited for
+
+
+if __name__ == "__main__":
+    _helper(*sys.argv[1:])

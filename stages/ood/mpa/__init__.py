@@ -1,5 +1,0 @@
-"""Meta probing (DyVal 2: Zhu et al. 2024, arXiv 2402.14865): an item rewritten by five principles, then judged."""
-
-from stages.ood.mpa.record import check, parent
-
-__all__ = ["check", "parent"]

@@ -1,0 +1,17 @@
+"""Source `bundled`: the procedural grade-school benchmark, made here, so that everything runs without a download.
+
+Its splits share neither sentence templates nor stories; the generator sees to that (`lib/procedural/gradeschool`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stages.lib.core.records import Problem
+from stages.lib.procedural import gradeschool
+
+
+def problems(sizes: Mapping[str, int], seed: int, knobs: Mapping[str, Any]) -> list[Problem]:
+    """sizes[split] problems of every split."""
+    return [problem for split, size in sizes.items() for problem in gradeschool.problems(split, size, seed, **knobs)]

@@ -1,0 +1,41 @@
+"""Codeforces: programs that read standard input and write standard output, judged by pairs of the two.
+
+A row is `input` (the statement), `output` (one accepted program, perhaps absent), `public_tests` and `private_tests`,
+each `{"input": [...], "output": [...]}`. Nothing is run here; the pairs go to `tests` for lib/grading/code_tests.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stages.lib.grading import code_tests
+from stages.problems.benchmarks.rows import Reject, Row, field, text
+
+LICENCE = "MIT"
+
+
+def problem(row: Row, seed: int) -> dict[str, Any]:
+    """The fields of a Problem. Raises Reject when the tests do not pair up or there are none."""
+    tests: dict[str, Any] = {kind: _pairs(field(row, f"{kind}_tests"), kind) for kind in ("public", "private")}
+    if not tests["public"]["input"] and not tests["private"]["input"]:
+        raise Reject("tests: there are none, so no program can be judged")
+    statement = text(row, "input")
+    # As published: a variant of the statement, with a typing error for instance, is judged alike.
+    tests["compared"] = code_tests.comparison(statement)._asdict()
+    solution = row.values.get("output")
+    fields = {
+        "question": statement, "answer": solution if isinstance(solution, str) else "",
+        "answer_type": "code", "tests": tests,
+    }  # fmt: skip
+    if "index" in row.values:
+        fields["key"] = str(row.values["index"]).zfill(4)
+    return fields
+
+
+def _pairs(tests: Any, kind: str) -> dict[str, list[str]]:
+    inputs, outputs = (tests.get(side) if isinstance(tests, dict) else None for side in ("input", "output"))
+    if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
+        raise Reject(f"{kind}_tests: must be as many inputs as outputs")
+    if not all(isinstance(side, str) for side in inputs + outputs):
+        raise Reject(f"{kind}_tests: inputs and outputs must be texts")
+    return {"input": inputs, "output": outputs}

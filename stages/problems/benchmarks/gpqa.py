@@ -1,0 +1,30 @@
+"""GPQA: graduate-level science questions (Rein et al. 2023, arXiv 2311.12022). Gated: accept its terms first.
+
+The published row keeps the right answer in a column of its own, so the order of the options is ours to draw. It is
+drawn per item from the record's id: two builds agree, and adding or removing rows moves no other item's options.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stages.lib.core import seeds
+from stages.problems.benchmarks.options import LETTERS
+from stages.problems.benchmarks.rows import Reject, Row, text
+
+LICENCE = "CC-BY-4.0"
+VERSION = 1
+_WRONG = ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
+
+
+def problem(row: Row, seed: int) -> dict[str, Any]:
+    """The fields of a Problem; the answer is a letter. Raises Reject when two options read the same."""
+    record = text(row, "Record ID").strip()
+    options = [text(row, name).strip() for name in ("Correct Answer", *_WRONG)]
+    if len(set(options)) < len(options):
+        raise Reject("options: two of them read the same")
+    order = seeds.rng(seed, "benchmarks", VERSION, f"gpqa/{record}", "options").sample(range(4), 4)
+    return {
+        "question": text(row, "Question").strip(), "choices": [options[i] for i in order],
+        "answer": LETTERS[order.index(0)], "answer_type": "choice", "key": record,
+    }  # fmt: skip

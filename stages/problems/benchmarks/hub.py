@@ -1,0 +1,63 @@
+"""Source `hub`: a data set of the Hugging Face hub at one pinned commit, read by the `datasets` client.
+
+A branch or tag moves; a commit does not, so only a full commit id is taken. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE
+work as the client documents them. No code from a repository is ever run (`datasets` has no such option any more).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from stages.lib.core import files
+from stages.lib.core.errors import UserError
+from stages.problems.benchmarks.rows import Row, Table
+
+
+def tables(repo: str, config: str | None, revision: str, splits: dict[str, str]) -> list[Table]:
+    """One table per published split of `splits` (ours -> its name on the hub). Raises UserError.
+
+    The sha256 of a table is that of the one file behind it, or of the digests in order when there are several.
+    """
+    if Path(repo).exists():
+        raise UserError(f"benchmarks.hub.repo: a folder {repo} stands here, and `datasets` would read it; move it away")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the client is imported
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        builder = datasets.load_dataset_builder(repo, config, revision=revision)
+        # Not the default mode: it would take a data set that an earlier run prepared without looking at its files.
+        builder.download_and_prepare(download_mode="reuse_cache_if_exists")
+        loaded = builder.as_dataset()
+        digests = {split: _sha256(repo, revision, urls) for split, urls in builder.config.data_files.items()}
+    except Exception as error:  # the client raises its own, huggingface_hub's, httpx's, pyarrow's and OSError
+        raise UserError(_explain(repo, config, revision, error)) from None
+    result = []
+    for split, name in splits.items():
+        if name not in loaded:
+            raise UserError(f"benchmarks.hub.splits.{split}: {repo} has no split {name!r}; it has {', '.join(loaded)}")
+        url = f"hf://datasets/{repo}/{config or 'default'}/{name}"
+        rows = [Row(dict(values), url, i + 1, f"{i:04d}") for i, values in enumerate(loaded[name])]
+        result.append(Table(url, split, revision, digests.get(name), rows))
+    return result
+
+
+def _sha256(repo: str, revision: str, urls: list[str]) -> str:
+    from huggingface_hub import hf_hub_download
+
+    names = [url.removeprefix(f"hf://datasets/{repo}@{revision}/") for url in urls]
+    digests = [
+        files.sha256(Path(hf_hub_download(repo, name, repo_type="dataset", revision=revision))) for name in names
+    ]  # already in the client's cache
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _explain(repo: str, config: str | None, revision: str, error: Exception) -> str:
+    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+    return (
+        f"{repo} (config {config or 'default'}, revision {revision[:12]}) could not be loaded from the hub: {reason}. "
+        "Check the name, the revision and the network; a gated set needs its terms accepted and HF_TOKEN set; "
+        "without a network, fetch the files elsewhere and use `source: path`"
+    )

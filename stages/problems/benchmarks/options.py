@@ -1,0 +1,91 @@
+"""The options of multiple choice: reading them and the key, and putting them in an order of one's own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import string
+from collections.abc import Iterable
+from typing import Any
+
+from stages.lib.core import seeds
+from stages.lib.core.records import Problem
+from stages.problems.benchmarks.rows import Reject
+
+LETTERS = string.ascii_uppercase
+VERSION = 1
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_ARRAY = re.compile(rf"\[\s*{_QUOTED}(?:\s*,?\s*{_QUOTED})*\s*,?\s*\]", re.DOTALL)
+# Options that speak of others or of their places, such as `all of these` and `both A and C`: they hold in one order only.
+_POSITIONAL = re.compile(
+    r"\b(?:all|any|none|both|neither|either|of|the|listed|given|mentioned)(?: the)? (?:above|below)\b"
+    r"|^(?:all|any|none|both|neither|either|each)(?: one)? of (?:these|those|them)\b"
+    r"|^(?:all|any|none|both|neither|either|each) of the (?:\w+\W*$|options|choices|answers|statements|following|others)"
+    r"|^(?:all|any|none|both|neither|either)(?: (?:options|choices|answers)\b.*|(?: are| is)? \w*(?:true|correct))?\W*$"
+    r"|\b(?:both|neither|either|options?|choices?|answers?) \(?(?-i:[A-J])\b"
+    r"|\bonly \(?(?-i:[A-J])\)?(?:,| and| or|\W*$)|\bsame as \(?(?-i:[A-J])\b"
+    r"|\([a-j]\)\W+(?:(?:and|or|nor|to|but|not)\W+)*\([a-j]\)"  # (A), (B) and (C) are parts of it
+    r"|^\W*(?-i:[A-J])(?:, (?-i:[A-J]))*,? (?:and|or) (?-i:[A-J])\b (?:are|is|but|were|would|can)\b"
+    r"|^(?:all|any|none|both)(?: of)?(?: the| these| those)? (?:two|three|four|five)\b"
+    r"|^(?:all|any|none|both)(?: of)?(?: the)? (?:other|given|previous|first|last) (?:options|choices|answers|ones)\b"
+    r"|^the (?:first|last|other) (?:two|three|options?|choices?|answers?)\W*(?:options|choices|answers)?\W*$"
+    r"|^\W*(?:both|neither|either)? ?\(?[a-j]\b\W*(?:,? \(?[a-j]\b\W*)*(?:and|or|nor|&) \(?[a-j]\b\W*(?:only|above)?\W*$",
+    re.IGNORECASE,
+)
+
+
+def read(value: Any) -> list[str]:
+    """The options: a list, or one written in a csv field as JSON (`["a", "b"]`), Python or numpy (`['a' 'b']`) do."""
+    listed = _listed(value) if isinstance(value, str) else value
+    if not isinstance(listed, list):
+        raise Reject("options: must be a list of texts")
+    if not 2 <= len(listed) <= len(LETTERS):
+        raise Reject(f"options: must be 2 to {len(LETTERS)}, found {len(listed)}")
+    if not all(isinstance(option, str) and option.strip() for option in listed):
+        raise Reject("options: each must be a text that is not empty")
+    return listed
+
+
+def _listed(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        pass
+    # One literal after another: Python would read numpy's ['a' 'b'] as the one text 'ab'.
+    if not _ARRAY.fullmatch(value.strip()):
+        return None
+    try:
+        return [ast.literal_eval(quoted.replace("\n", "\\n")) for quoted in re.findall(_QUOTED, value, re.DOTALL)]
+    except (ValueError, SyntaxError):
+        return None
+
+
+def letter(answer: Any, n: int) -> str:
+    """The key as a letter, from a letter, or an index from 0 (`2`, and `2.0` as pandas writes it)."""
+    found = str(answer).strip().upper()
+    index = re.fullmatch(r"([0-9]{1,2})(?:\.0+)?", found, re.ASCII)
+    place = int(index[1]) if index else LETTERS.find(found) if len(found) == 1 else -1
+    if not 0 <= place < n:
+        raise Reject(f"answer: must be an index 0-{n - 1} or a letter A-{LETTERS[n - 1]}, found {answer!r}")
+    return LETTERS[place]
+
+
+def shuffle(problems: Iterable[Problem], seed: int) -> tuple[list[Problem], dict[str, int]]:
+    """The problems, each one's options in an order drawn for it and the key with them; and how many were.
+
+    Where an option speaks of others no order but the published one is right, so that one is kept.
+    """
+    made, shuffled, kept = [], 0, 0
+    for problem in problems:
+        if problem.choices and any(map(_POSITIONAL.search, problem.choices)):
+            kept += 1
+        elif problem.choices:
+            shuffled += 1
+            n = len(problem.choices)
+            order = seeds.rng(seed, "benchmarks", VERSION, problem.id, "options").sample(range(n), n)
+            key = LETTERS[order.index(LETTERS.index(problem.answer))]
+            choices = [problem.choices[i] for i in order]
+            problem = problem.model_copy(update={"choices": choices, "answer": key})
+        made.append(problem)
+    return made, {"shuffled": shuffled, "kept in order": kept}

@@ -1,0 +1,73 @@
+"""Which split a question goes to, and how many are kept.
+
+A published test file stays test, a published dev file stays dev, and the published train rows are shared out (where there
+are none, the test rows can be). Where a
+question goes depends on the question alone (a keyed hash of its normalised text): a twin follows its twin, and adding,
+dropping or renumbering other rows moves nothing. The same question never stands in two splits.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from stages.lib.core import seeds
+from stages.lib.core.records import Problem
+
+SPLITS = ("train", "verifier", "dev", "test")
+VERSION = 1
+# White space, dollar signs, and punctuation that is no decimal point or thousands comma: typesetting, not content.
+_TYPESETTING = re.compile(r"[\s$]+|(?<!\d)[.,;:!?]|[.,;:!?](?!\d)")
+
+
+def normalised(problem: Problem) -> str:
+    """The question, its options included, without case, spacing or typesetting."""
+    return _TYPESETTING.sub("", unicodedata.normalize("NFKC", problem.prompt())).casefold()
+
+
+def twins(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """Groups of two or more problems with the same normalised question, each in order of id."""
+    groups: dict[str, list[Problem]] = {}
+    for problem in sorted(problems, key=lambda problem: problem.id):
+        groups.setdefault(normalised(problem), []).append(problem)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def separate(problems: Iterable[Problem]) -> tuple[list[Problem], dict[str, str]]:
+    """(problems to keep, id -> reason of those dropped): of twins across splits, test wins over dev over the others."""
+    dropped = {}
+    for group in twins(problems):
+        first = max(group, key=lambda problem: SPLITS.index(problem.split))
+        for problem in group:
+            if problem.split != first.split:
+                dropped[problem.id] = f"the same question is {first.id} of the {first.split} rows"
+    return [problem for problem in problems if problem.id not in dropped], dropped
+
+
+def share_out(problems: Iterable[Problem], published: str, shares: Mapping[str, float], seed: int) -> list[Problem]:
+    """Problems of one published split moved to the split in whose share their hash, uniform in [0, 1), falls."""
+
+    def split(problem: Problem) -> str:
+        point = seeds.key(seed, "benchmarks", VERSION, normalised(problem), "split") / 2**64
+        for name in SPLITS:
+            point -= shares.get(name, 0)
+            if point < 0:
+                return name
+        return max(shares, key=lambda name: shares[name])  # shares that sum to 1 - 1e-10
+
+    return [p.model_copy(update={"split": split(p)}) if shares and p.split == published else p for p in problems]
+
+
+def limit(problems: Iterable[Problem], sizes: Mapping[str, int | None], seed: int) -> list[Problem]:
+    """At most sizes[split] problems of each split, chosen by keyed hash: a smaller size keeps a subset of a larger."""
+
+    def order(problem: Problem) -> tuple[int, str]:
+        return seeds.key(seed, "benchmarks", VERSION, normalised(problem), "order"), problem.id
+
+    kept = []
+    for split in SPLITS:
+        members = [problem for problem in problems if problem.split == split]
+        size = sizes.get(split)
+        kept += members if size is None or size >= len(members) else sorted(members, key=order)[:size]
+    return kept

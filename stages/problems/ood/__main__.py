@@ -1,0 +1,257 @@
+"""Stage ood: the same problems made different, so that a verifier is tested where it was not trained.
+
+Reads data/benchmarks/{train,verifier,dev,test}.jsonl and data/aime/{train,dev,test}.jsonl; writes data/ood/{test.jsonl,
+rejects.jsonl, audit.json, audit.md}. Problems of the test split are changed by operators that keep, change or destroy the
+answer (ood/operators), reworded by probing agents (ood/mpa), and joined by new ones from random graphs
+(ood/dyval). All operators of a benchmark start from the same parents, so that what they do can be compared problem
+by problem; each is asked only of problems that it fits. What cannot be made honestly is a reject with its reason; an
+empty or small set is a remark; a set that can be solved by a shortcut, or shares a problem with training, fails the
+stage.
+
+    python -m stages.problems.ood
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from stages.lib.core import files, params, records, seeds
+from stages.lib.core.errors import UserError
+from stages.lib.core.records import Problem
+from stages.lib.datasets import eval_sets
+from stages.lib.run.execution import Execution, run
+from stages.problems.ood import audit, code, dyval, operators
+from stages.problems.ood.mpa import agents, pipeline, principles
+from stages.problems.ood.rejects import Reject, write_rejects
+
+
+class Agent(params.Params):
+    """Who rewords or judges. rules: no model, enough to permute; openai: any compatible server; hf: a model folder."""
+
+    kind: Literal["rules", "openai", "hf"]
+    settings: dict[str, Any] = {}  # of the model: lib/chat
+
+
+def known(names: list[str]) -> list[str]:
+    """Names of operators as they are. Raises ValueError for one that is not."""
+    for name in names:
+        for part in name.split("+"):
+            if part not in operators.OPERATORS:
+                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(operators.OPERATORS)}")
+    return names
+
+
+class Dyval(params.Params):
+    tasks: list[Literal[dyval.TASKS]]
+    problems: int = Field(ge=0)  # a task
+    level: int = Field(ge=1, le=len(dyval.LEVELS))
+    order: Literal[dyval.ORDERS]
+    knobs: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
+
+
+class Params(params.Params):
+    parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
+    aime_parents: int = Field(ge=0)  # of the competition problems of the test split
+    wrong_golds: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
+    operators: list[str]  # of ood/operators, composed by `+`
+    principles: list[str]  # of ood/mpa: all, or some joined by `+`
+    paraphraser: Agent
+    evaluator: Agent
+    tries: int = Field(ge=1)
+    dyval: Dyval
+
+    @field_validator("operators")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            for part in name.split("+"):
+                if part not in operators.OPERATORS:
+                    raise ValueError(f"{part!r} is no operator; allowed: {', '.join(operators.OPERATORS)}")
+        return names
+
+    @model_validator(mode="after")
+    def _able(self) -> Params:
+        for wanted in self.principles:
+            try:
+                asked = [name for name in principles.parse(wanted) if name != "permute"]
+            except UserError as error:
+                raise ValueError(str(error)) from None
+            if asked and "rules" in (self.paraphraser.kind, self.evaluator.kind):
+                raise ValueError(
+                    f"principles: {wanted} wants a model that rewrites and one that judges; set paraphraser and "
+                    "evaluator to openai or hf, or ask for permute, which needs none (the operator preamble puts words "
+                    "in front by rules)"
+                )
+        return self
+
+
+def chosen(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
+    """n problems, the same whatever else is asked for."""
+    ranked = sorted(problems, key=lambda problem: seeds.key(seed, "ood", 1, problem.id, "parent"))
+    return sorted(ranked[:n], key=lambda problem: problem.id)
+
+
+def wrong(listed: list[str], root: Path) -> set[str]:
+    """The ids in `ood.wrong_golds`: one by one, or in files, one a line (what follows a `#` is a comment). Raises
+    UserError for an entry that is neither a file nor an id."""
+    found: set[str] = set()
+    for entry in listed:
+        if (root / entry).is_file():
+            lines = (root / entry).read_text(encoding="utf-8-sig").splitlines()
+            found |= {line.partition("#")[0].strip() for line in lines} - {""}
+        elif re.fullmatch(r"[a-z0-9]+/test/\w+", entry):
+            found.add(entry)
+        else:
+            raise UserError(f"ood.wrong_golds: {entry!r} is no file, nor an id such as gsm8k/test/0007")
+    return found
+
+
+def made(
+    parents: list[Problem], section: Params, of: agents.Agents, seed: int, split: list[Problem]
+) -> tuple[list[Problem], list[Reject]]:
+    """All variants of these parents. `split`, all that they were chosen from, tells how large numbers may be."""
+    variants, rejects = operators.variants(parents, section.operators, seed, operators.bound(split))
+    for wanted in section.principles:
+        more, refused = pipeline.variants(parents, wanted, of, seed, section.tries)
+        variants, rejects = variants + more, rejects + refused
+    return variants, rejects
+
+
+def unasked(section: Params, parents: list[Problem]) -> list[str]:
+    """Sentences about operators and principles that fit none of the parents, [] if there are none."""
+    left = [name for name in section.operators if not any(operators.fits(name, parent) for parent in parents)]
+    for wanted in section.principles:
+        if not any(principles.fits(principles.parse(wanted), parent) for parent in parents):
+            left.append(wanted)
+    kinds = ", ".join(sorted({parent.benchmark for parent in parents}))
+    return [f"not asked for, since they change no {kinds} problem: {', '.join(left)}"] if left else []
+
+
+def _asked(problem: Problem) -> tuple[str, frozenset[str]]:
+    """A question with its options, in any order: many questions of MMLU share their first sentence and no option."""
+    return problem.question, frozenset(problem.choices or ())
+
+
+def firewall(variants: list[Problem], trained: list[Problem], tested: Container[str]) -> list[str]:
+    """What would let training see a test: sentences, [] if nothing. tested: ids of the problems that may be parents."""
+    faults = []
+    asked = {_asked(problem) for problem in trained}
+    for problem in variants:
+        if problem.parent and problem.parent not in tested:
+            faults.append(f"{problem.id}: its parent {problem.parent} is no test problem")
+        if _asked(problem) in asked:
+            faults.append(f"{problem.id}: its question stands in a training split, word for word")
+    return faults
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    if not run.is_main:
+        return {}
+    section = run.params
+    splits = {
+        name: records.read_problems(run.data("benchmarks", f"{name}.jsonl"))
+        for name in ("train", "verifier", "dev", "test")
+    }
+    competition = {name: records.read_problems(run.data("aime", f"{name}.jsonl")) for name in ("train", "dev", "test")}
+    chats = {role: _chat(run, role) for role in ("paraphraser", "evaluator")}
+    of = agents.of(**chats)
+    wrong_golds = wrong(section.wrong_golds, run.root)
+    able = [problem for problem in splits["test"] if problem.id not in wrong_golds]
+    parents = chosen(able, section.parents, run.seed)
+    variants, rejects = made(parents, section, of, run.seed, splits["test"])
+    if section.aime_parents:
+        contest = chosen(competition["test"], section.aime_parents, run.seed)
+        more, refused = made(contest, section, of, run.seed, competition["test"])
+        parents, variants, rejects = parents + contest, variants + more, rejects + refused
+    wanted = section.dyval
+    puzzles = [
+        problem
+        for task in wanted.tasks
+        for problem in dyval.problems(task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs)
+    ]
+    variants = variants + puzzles
+    trained = (
+        [p for name in ("train", "verifier", "dev") for p in splits[name]] + competition["train"] + competition["dev"]
+    )
+    tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
+    faults = firewall(variants, trained, tested)
+    if faults:
+        raise UserError(f"{len(faults)} variants leak between training and test; the first: {faults[0]}")
+
+    variants, failing, solutions = code.proven(variants, tested)
+    rejects += failing
+    report = audit.audit(grouped(variants, rejects, tested))
+    remarks = unasked(section, parents) + small(report)
+    if section.wrong_golds:
+        left = len(splits["test"]) - len(able)
+        remarks.append(
+            f"wrong_golds lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents"
+        )
+    records.write_problems(run.out / "test.jsonl", variants)
+    write_rejects(run.out / "rejects.jsonl", rejects)
+    proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
+    files.write_json(
+        run.out / "audit.json", {"sets": report, "firewall": proof, "solutions": solutions, "remarks": remarks}
+    )
+    told = "".join(f"* {remark}\n" for remark in remarks)
+    files.write_text(run.out / "audit.md", audit.table(report, solutions) + (f"\n{told}" if told else ""))
+    found = audit.faults(report)
+    if found:
+        raise UserError(f"{found[0]} ({len(found)} bounds broken in all; data/ood/audit.md shows them)")
+    if not variants:
+        why = f"; {remarks[0]}" if remarks else ""
+        print(f"warning: data/ood/test.jsonl is empty: nothing out of distribution is measured{why}", file=sys.stderr)
+    for role, chat in chats.items():
+        if chat:
+            run.count(**{f"{role}_{name}": amount for name, amount in chat.ledger.totals().items()})
+    return {
+        "problems": len(variants),
+        "rejects": len(rejects),
+        "operators": dict(sorted(Counter(eval_sets.group(problem) for problem in variants).items())),
+        "unsolvable": sum(problem.contract == "unsolvable" for problem in variants),
+    }
+
+
+def small(report: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Sentences about the sets too small for a row of the matrix."""
+    few = [f"{name} ({entry['kept']})" for name, entry in report.items() if 0 < entry["kept"] < eval_sets.SMALLEST]
+    return [f"under {eval_sets.SMALLEST} problems, so without a row in the matrix: {', '.join(few)}"] if few else []
+
+
+def grouped(variants: list[Problem], rejects: list[Reject], parents: dict[str, Problem]) -> dict[str, audit.Set]:
+    """The sets that later stages evaluate, as the audit takes them."""
+    names = list(dict.fromkeys(eval_sets.group(problem) for problem in variants))
+    refused: dict[str, list[Reject]] = {}
+    for reject in rejects:
+        benchmark = parents[reject.id.partition("~")[0]].benchmark
+        refused.setdefault(f"{benchmark}~{reject.operator}", []).append(reject)
+    made = {}
+    for name in dict.fromkeys([*names, *refused]):
+        own = [problem for problem in variants if eval_sets.group(problem) == name]
+        sentences = [each for problem in own if problem.benchmark == "dyval" for each in dyval.sentences(problem) or []]
+        made[name] = audit.Set(own, parents, refused.get(name, []), sentences)
+    return made
+
+
+def _chat(run: Execution[Params], role: str):
+    from stages.lib import chat
+
+    agent: Agent = getattr(run.params, role)
+    if agent.kind == "rules":
+        return None
+    return chat.make(agent.kind, run.root / ".assay" / "chat", **agent.settings)
+
+
+def main() -> None:
+    run("ood", Params, body)
+
+
+if __name__ == "__main__":
+    main()

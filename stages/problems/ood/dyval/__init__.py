@@ -1,0 +1,169 @@
+"""DyVal: problems made from random graphs, so that none can have been seen and all have an exact answer.
+
+Seven tasks, the three orders of description, distractors, deleted descriptions and cycles of Zhu et al. 2024 (arXiv
+2309.17167; microsoft/promptbench, MIT). What is done otherwise, and why, stands in each task's file: labels are balanced
+by construction at every depth, distractors hang on the graph and have its forms and names, and what was broken says
+N/A. Every item is a pure function of (seed, split, task, level, number, knobs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stages.lib.core import seeds
+from stages.lib.core.errors import UserError
+from stages.lib.core.records import Problem, Program, Source, Step
+from stages.problems.ood.dyval import (
+    abductive_logic,
+    arithmetic,
+    bool_logic,
+    deductive_logic,
+    graphs,
+    linear_equation,
+    max_sum_path,
+    proof,
+    reachability,
+    reading,
+)
+from stages.problems.ood.dyval.levels import DEFAULT, LEVELS, ORDERS, TASKS, Knobs, knobs_of
+from stages.problems.ood.dyval.names import names
+from stages.problems.ood.dyval.statements import arrange, needed, operands, renamed
+
+__all__ = [
+    "DEFAULT", "LEVELS", "MODULES", "ORDERS", "TASKS", "VERSION", "check", "problem", "problems", "rederive", "sentences",
+]  # fmt: skip
+VERSION = 2
+BLOCK = 12  # items among which every answer of a closed task stands equally often
+ATTEMPTS = 1000
+MODULES = {
+    "arithmetic": arithmetic, "linear_equation": linear_equation, "bool_logic": bool_logic,
+    "deductive_logic": deductive_logic, "abductive_logic": abductive_logic, "reachability": reachability,
+    "max_sum_path": max_sum_path,
+}  # fmt: skip
+
+
+def problems(
+    task: str, n: int, seed: int, level: int = DEFAULT, order: str = "random", split: str = "test", **knobs: Any
+) -> list[Problem]:
+    """The first n items of a task at a level, with single knobs of the level changed. Raises UserError for a wrong one."""
+    made = knobs_of(task, level, knobs)
+    if order not in ORDERS:
+        raise UserError(f"dyval: order {order!r} does not exist; use one of {', '.join(ORDERS)}")
+    return [problem(task, number, seed, level, order, split, made) for number in range(n)]
+
+
+def problem(task: str, number: int, seed: int, level: int, order: str, split: str, knobs: Knobs) -> Problem:
+    """Item `number`, which depends on no other. Its order changes no more than the order of its sentences."""
+    item = f"dyval/{split}/{task}-l{level}-{number:05d}"
+    params = _sample(task, item, number, seed, level, order, knobs)
+    question, steps, answer = rederive(params)
+    return Problem(
+        id=item, benchmark="dyval", split=split, question=question, answer=answer,
+        answer_type=MODULES[task].ANSWER_TYPE, steps=steps, operator=task,
+        contract="unsolvable" if params["broken"] else None, difficulty=float(len(steps) - 1),
+        program=Program(generator="dyval", version=VERSION, params=params),
+        licence="MIT", source=Source(url="procedural:dyval", revision=f"seed={seed}"),
+    )  # fmt: skip
+
+
+def _sample(task: str, item: str, number: int, seed: int, level: int, order: str, knobs: Knobs) -> dict[str, Any]:
+    label, broken = _wish(task, item, number, seed, knobs)
+    for attempt in range(ATTEMPTS):
+
+        def draw(field: str, attempt: int = attempt) -> Any:
+            return seeds.rng(seed, "ood", "dyval", VERSION, item, attempt, field)
+
+        made = MODULES[task].sample(draw, knobs, label, broken)
+        if made:
+            return {"task": task, "level": level, "order": order, "broken": broken, **_named(made, order, draw)}
+    raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; change a knob")
+
+
+def _wish(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[int, bool]:
+    """(which answer the item is to have, whether it is to be broken), each equally often in every block of items."""
+    ranks = list(range(BLOCK))
+    seeds.rng(seed, "ood", "dyval", VERSION, item.rpartition("-")[0], "wish", number // BLOCK).shuffle(ranks)
+    rank = ranks[number % BLOCK]
+    damage = getattr(knobs, "deleted", 0) or getattr(knobs, "cycles", 0)
+    broken = bool(damage) and rank >= BLOCK - round(BLOCK * knobs.unsolvable)
+    return rank % getattr(MODULES[task], "CLASSES", 1), broken
+
+
+def _named(made: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
+    """The same with words for numbers, told in order."""
+    asked = made["asked"] if isinstance(made["asked"], list) else [made["asked"]]
+    numbers = [name for statement in made["statements"] for name in (statement[0], *operands(statement))]
+    word = names(draw("names"), max([*numbers, *asked, -1]) + 1)
+    statements = [renamed(statement, word) for statement in made["statements"]]
+    asked = [word[one] for one in asked]
+    if order == "random" or not statements or statements[0][1] != graphs.TO:
+        statements = arrange(statements, order, draw)
+    elif order == "topological":  # graphs keep their hidden order: in another one a path would show
+        statements.reverse()
+    new = {**made, "statements": statements}
+    new["asked"] = asked if isinstance(made["asked"], list) else asked[0]
+    if "observed" in made:
+        new["observed"] = [word[made["observed"][0]], made["observed"][1]]
+    if "coefficients" in made:
+        new["coefficients"] = [[word[one[0]]] if isinstance(one, list) else one for one in made["coefficients"]]
+    return new
+
+
+def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step], str]:
+    """(question, steps, answer) of Problem.program.params; the last step is the `#### answer` line."""
+    module = MODULES[params["task"]]
+    before, after = module.ask(params)
+    question = "\n".join([before, *map(module.sentence, params["statements"]), after])
+    steps, answer = module.solve(params)
+    return question, [*steps, Step(text=f"#### {answer}", value=answer)], answer
+
+
+def sentences(problem: Problem) -> list[tuple[str, bool, str]]:
+    """(sentence, whether it is a distractor, id of the problem) in the order of the telling: what serves to detect
+    distractors. Empty for graphs, where nothing but the search itself tells what is needed."""
+    params = problem.program.params
+    if problem.program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
+        return []
+    inside = needed(params["statements"], _tops(params)).names
+    told = MODULES[params["task"]].sentence
+    return [(told(statement), statement[0] not in inside, problem.id) for statement in params["statements"]]
+
+
+def _tops(params: Mapping[str, Any]) -> list[str]:
+    """The names on which all that is needed hangs."""
+    if "observed" in params:
+        return [params["observed"][0]]
+    return params["asked"] if isinstance(params["asked"], list) else [params["asked"]]
+
+
+def check(problem: Problem) -> list[str]:
+    """What is wrong with an item, in sentences; empty if nothing is.
+
+    Its program must give its text, steps and answer again, and so must a second reader, who knows nothing but the
+    question and evaluates from the asked name down.
+    """
+    params, faults = problem.program.params, []
+    try:
+        question, steps, answer = rederive(params)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        return [f"{problem.id}: the program cannot be evaluated ({type(error).__name__}: {error})"]
+    if question != problem.question:
+        faults.append(f"{problem.id}: the program tells another question")
+    if answer != problem.answer:
+        faults.append(f"{problem.id}: the program gives {answer}, the item says {problem.answer}")
+    if problem.steps != steps:
+        faults.append(f"{problem.id}: the program gives other steps")
+    try:
+        read = reading.answer(params["task"], problem.question)
+    except (ValueError, KeyError, IndexError) as error:
+        return [*faults, f"{problem.id}: the question cannot be read back ({error})"]
+    if read != problem.answer:
+        faults.append(f"{problem.id}: the question by itself gives {read}, the item says {problem.answer}")
+    if (problem.contract == "unsolvable") != params["broken"] or (params["broken"] and problem.answer != "N/A"):
+        faults.append(f"{problem.id}: contract {problem.contract} with answer {problem.answer}")
+    if params["broken"] and not needed(params["statements"], _tops(params)).circle:
+        found = proof.completions(params, lambda completed: MODULES[params["task"]].solve(completed)[1])
+        if found is None:
+            faults.append(f"{problem.id}: no two completions with different answers were found")
+    return faults

@@ -1,0 +1,99 @@
+"""Deductive logic: facts and rules; is the asked name True, False, or can neither be deduced (N/A)?
+
+A rule says what holds if its premise is true, and nothing otherwise. Two rules are about the asked name, one for it and
+one against it, so that the three answers can be equally frequent and none can be read off the last rule. The rules are
+drawn first, the facts then so that they give the wished answer: 256 random assignments are tried at once, a bit each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stages.lib.core.records import Step
+from stages.problems.ood.dyval import bool_logic, rules, trees
+from stages.problems.ood.dyval.levels import Rules
+from stages.problems.ood.dyval.statements import LEAF, Statement, needed
+
+ANSWER_TYPE = "boolean"
+CLASSES = 3  # True, False, N/A
+WEIGHTS = (0.2, 0.6, 0.2)  # of and, or, not, as in DyVal
+WORLDS = 256
+ALL = (1 << WORLDS) - 1
+sentence = rules.sentence
+
+
+def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] | None:
+    rng = draw("graph")
+    statements: list[Statement] = []
+    asked, against = (
+        rules.grow(rng, knobs.depth, knobs.width, sign, WEIGHTS, statements, lambda: rng.getrandbits(WORLDS))
+        for sign in (True, False)
+    )
+    yes, no = _worlds(statements, asked), _worlds(statements, against)
+    leaves = [statement[2] for statement in statements if statement[1] == LEAF]
+    chosen = bool_logic.world(rng, (yes & ~no, no & ~yes, ALL & ~(yes | no)), label, leaves)
+    if chosen is None:
+        return None
+    for statement in statements:
+        if statement[1] == LEAF:
+            statement[2] = bool(statement[2] >> chosen & 1)
+    extra = trees.distractors(
+        draw("distractors"), statements, knobs.distractors, lambda *_: True, {s[0]: True for s in statements}
+    )
+    if extra is None:
+        return None
+    statements[against][0] = asked
+    for statement in extra:
+        if statement[1] != LEAF:
+            statement[2] = list(dict.fromkeys(asked if one == against else one for one in statement[2]))
+    return {"statements": statements + extra, "asked": asked}
+
+
+def _worlds(statements: list[Statement], name: int) -> int:
+    """The assignments, a bit each, in which the premise of the rule for `name` is true."""
+    _, operation, below, _ = statements[name]
+
+    def fires(one: int, wanted: bool) -> int:
+        if statements[one][1] == LEAF:
+            return statements[one][2] if wanted else statements[one][2] ^ ALL
+        return _worlds(statements, one) if statements[one][3] == wanted else 0
+
+    if operation == "not":
+        return fires(below[0], False)
+    result = fires(below[0], True)
+    for one in below[1:]:
+        result = result & fires(one, True) if operation == "and" else result | fires(one, True)
+    return result
+
+
+def ask(params: dict[str, Any]) -> tuple[str, str]:
+    return (
+        "Some facts and rules are known. What holds is True, what fails is False. A rule P -> Q says that if P is true "
+        "then Q is true; if P is not true it says nothing of Q."
+    ), f"Is {params['asked']} True or False? If neither can be deduced, answer N/A."
+
+
+def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
+    statements, asked = params["statements"], params["asked"]
+    table: dict[str, list[Statement]] = {}
+    for statement in statements:
+        table.setdefault(statement[0], []).append(statement)
+    values: dict[str, bool | None] = {}
+    steps = []
+    for name in needed(statements, [asked]).names:
+        values[name] = None
+        for statement in table[name]:
+            if statement[1] == LEAF:
+                values[name], line = statement[2], f"{name} is {statement[2]}"
+            else:
+                _, operation, below, sign = statement
+                found = [values.get(one) for one in below]
+                true = rules.premise(operation, found) is True
+                if true:
+                    values[name] = sign
+                shown = f"{rules.said(statement)}: {bool_logic.formula(operation, [rules.WORDS[one] for one in found])}"
+                line = f"{shown} is true, so {name} is {sign}" if true else f"{shown} is not true"
+            steps.append(Step(text=line, value=rules.WORDS[values[name]]))
+        if values[name] is None:
+            steps[-1] = Step(text=f"{steps[-1].text}, so {name} is N/A", value="N/A")
+    return steps, rules.WORDS[values[asked]]

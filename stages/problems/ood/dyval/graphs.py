@@ -1,0 +1,109 @@
+"""Directed graphs without circles, the same for reachability and maximum sum paths.
+
+Nodes stand in a hidden order and point to later ones only. Distractors are more nodes of the same graph: nothing tells
+them from the others but that no path of interest runs over them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from stages.lib.core.records import Step
+from stages.problems.ood.dyval.arithmetic import listed
+from stages.problems.ood.dyval.levels import Graphs
+from stages.problems.ood.dyval.statements import Statement
+from stages.problems.ood.dyval.trees import share
+
+TO = "to"
+SWAPS = 16  # a link, at most
+
+
+def grow(rng: random.Random, knobs: Graphs) -> list[list[int]]:
+    """children[node], nodes numbered in the hidden order; fewer links than wished where too few nodes are left."""
+    count = knobs.nodes + share(knobs.nodes, knobs.distractors)
+    children = []
+    for node in range(count):
+        links = min(rng.randint(knobs.min_links, knobs.max_links), count - 1 - node)
+        children.append(rng.sample(range(node + 1, count), links))
+    return children
+
+
+def reach(children: Sequence[Sequence[int]]) -> list[int]:
+    """For every node a bit mask of the nodes that can be reached from it, itself included. O(nodes + links) words."""
+    masks = [0] * len(children)
+    for node in range(len(children) - 1, -1, -1):
+        masks[node] = 1 << node
+        for child in children[node]:
+            masks[node] |= masks[child]
+    return masks
+
+
+def matched(
+    rng: random.Random, children: Sequence[Sequence[int]], reached: bool, most: int, least: int = 1
+) -> tuple[list[list[int]], list[int]] | None:
+    """(the graph with some links exchanged, two nodes), the second reached from the first or not.
+
+    Two links exchange their ends, over and over, forward in the hidden order; so every node keeps its place and the
+    number of links out of it and into it, and the two graphs in which the second node is reached and is not differ in
+    nothing that can be counted. In both, as many links lead from the first node to others before the second, and from
+    others after the first to the second, and no single link decides. Where it is reached, over `most` nodes at most and
+    on `least` paths. None where not both are found.
+    """
+    children = [list(below) for below in children]
+    found: dict[tuple[int, int], dict[bool, list[list[int]]]] = {}
+    entered = {child for below in children for child in below}
+    pairs = [(a, b) for a, below in enumerate(children) if below for b in range(a + 2, len(children)) if b in entered]
+    links = [(node, place) for node, below in enumerate(children) for place in range(len(below))]
+    if not pairs:
+        return None
+    start, end = rng.choice(pairs)
+    for swap in range(SWAPS * len(links)):
+        (a, at), (c, to) = (links[int(rng.random() * len(links))] for _ in range(2))
+        b, d = children[a][at], children[c][to]
+        if a >= d or c >= b or d in children[a] or b in children[c]:
+            continue
+        children[a][at], children[c][to] = d, b
+        inner = sum(child < end for child in children[start]), sum(end in children[a] for a in range(start + 1, end))
+        if swap < len(links) or end in children[start] or not all(inner):
+            continue
+        number, alike = paths(children, start, end), found.setdefault(inner, {})
+        if (number > 0) not in alike and (not number or number >= least and small(children, start, end, most)):
+            alike[number > 0] = [list(below) for below in children]
+        if len(alike) == 2:
+            return alike[reached], [start, end]
+    return None
+
+
+def paths(children: Sequence[Sequence[int]], start: int, end: int) -> int:
+    """How many paths lead from start to end."""
+    counts = {end: 1}
+    for node in range(end - 1, start - 1, -1):
+        if number := sum(counts.get(child, 0) for child in children[node]):
+            counts[node] = number
+    return counts.get(start, 0)
+
+
+def small(children: Sequence[Sequence[int]], start: int, end: int, most: int) -> bool:
+    """Whether at most `most` nodes lie on paths from start to end."""
+    masks = reach(children)
+    return sum(masks[start] >> node & 1 and masks[node] >> end & 1 for node in range(start, end + 1)) <= most
+
+
+def search(table: dict[str, Sequence[str]], start: str, end: str) -> tuple[list[Step], bool]:
+    """Breadth-first search, a line for each node that is visited."""
+    reached, queue, steps = {start: None}, [start], []
+    for name in queue:
+        new = [child for child in table[name] if child not in reached]
+        steps.append(Step(text=f"from {name} on to {listed(new) if new else 'nothing new'}"))
+        reached |= dict.fromkeys(new)
+        queue += new
+        if end in reached:
+            break
+    steps.append(Step(text=f"{end} is {'' if end in reached else 'not '}reached", value=str(end in reached)))
+    return steps, end in reached
+
+
+def table(statements: Sequence[Statement]) -> dict[str, Any]:
+    return {statement[0]: statement[2] for statement in statements}

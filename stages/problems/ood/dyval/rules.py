@@ -1,0 +1,79 @@
+"""Rules: what deductive and abductive logic have in common. `(a AND b) -> c.` or, with a negation, `-> (NOT c).`
+
+A rule is a statement with a sign: [name, operation, operands, sign]; sign False concludes that the name is False.
+In abductive logic it also says which operands are negated: `((NOT a) AND b) -> c.` DyVal has no negated conclusions, so
+that nothing in its deductive logic can ever be False.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stages.problems.ood.dyval.bool_logic import fact, formula
+from stages.problems.ood.dyval.statements import LEAF, Statement
+
+OPERATIONS = ("and", "or", "not")
+WORDS = {True: "True", False: "False", None: "N/A"}
+
+
+def premise(operation: str, values: Sequence[bool | None]) -> bool | None:
+    """Kleene's three-valued logic."""
+    if operation == "not":
+        return None if values[0] is None else not values[0]
+    decisive = operation == "or"
+    if decisive in values:
+        return decisive
+    return None if None in values else not decisive
+
+
+def signs(rng: random.Random, operation: str, count: int) -> list[bool]:
+    """Signs of the rules for the operands of a premise that can still become true by them."""
+    if operation == "not":
+        return [False]
+    if operation == "and":
+        return [True] * count
+    drawn = [rng.random() < 0.5 for _ in range(count)]
+    drawn[int(rng.random() * count)] = True
+    return drawn
+
+
+def grow(
+    rng: random.Random,
+    depth: int,
+    width: int,
+    sign: bool,
+    weights: Sequence[float],
+    statements: list[Statement],
+    leaf: Callable[[], Any] | None,
+) -> int:
+    """Append a full tree of rules and give the name of its top. Without `leaf`, leaves have no statement."""
+    name = len(statements)
+    statements.append([])  # its place; a name is a place in this list
+    if depth == 1:
+        statements[name] = [name, LEAF, leaf()] if leaf else []
+        return name
+    operation = rng.choices(OPERATIONS, weights)[0]
+    below = signs(rng, operation, 1 if operation == "not" else width)
+    operands = [grow(rng, depth - 1, width, each, weights, statements, leaf) for each in below]
+    statements[name] = [name, operation, operands, sign]
+    return name
+
+
+def premised(statement: Statement) -> str:
+    """The premise in words."""
+    _, operation, below, _, *negated = statement
+    if negated and operation != "not":
+        below = [f"(NOT {one})" if no else one for one, no in zip(below, negated[0], strict=True)]
+    return formula(operation, below)
+
+
+def sentence(statement: Statement) -> str:
+    if statement[1] == LEAF:
+        return fact(statement[0], statement[2])
+    return f"{premised(statement)} -> {statement[0] if statement[3] else f'(NOT {statement[0]})'}."
+
+
+def said(statement: Statement) -> str:
+    return sentence(statement)[:-1]

@@ -1,0 +1,97 @@
+"""What a model is told. Every answer is read between <<< and >>> (`lib/grading/markers.py`).
+
+The paraphraser is told what must not change, the judge the answer and what each principle allows; both in our words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from stages.lib.core.records import Problem
+from stages.lib.grading import markers
+from stages.problems.ood.mpa.principles import LETTERS, MEANING, Draft
+
+_TASKS = {
+    "question": (
+        "Say the question below in other words. Whoever answers it must need the same facts and reach the same answer. "
+        "Keep every number, unit, formula, name, condition and denial, and ask for exactly the same quantity. Do not "
+        "add or explain anything, and do not answer it.\n\nQuestion:\n{question}\n\n"
+        "Write the new question between <<< and >>>."
+    ),
+    "context": (
+        "Write one sentence of context that could stand before the question below. It sets the scene and changes "
+        "nothing: no number, no fact that could be used, no hint at the answer ({answer}), no question, no denial.\n\n"
+        "Question:\n{question}\n\nWrite only the new sentence between <<< and >>>."
+    ),
+    "choices": (
+        "Say each option below in other words, so that each keeps exactly its meaning, its numbers and units, and no two "
+        "become alike. Keep their order and letters. The right one is {letter}.\n\nQuestion:\n{question}\n\n"
+        "Options:\n{options}\n\nWrite all options, one a line as `A: text`, between <<< and >>>."
+    ),
+    "newchoice": (
+        "Write one more option for the question below. It must be wrong beyond doubt, differ from every option in "
+        "meaning, be in their style, and look tempting to somebody who is unsure. The right one is {letter}.\n\n"
+        "Question:\n{question}\n\nOptions:\n{options}\n\nWrite only the text of the new option between <<< and >>>."
+    ),
+}
+_JUDGE = (
+    "An examination item was rewritten. Decide whether the new item is still the same item. It may differ from the old "
+    "one in this only: {allowed}.\n\nOld item:\n{old}\nAnswer: {old_answer}\n\nNew item:\n{new}\nAnswer: {new_answer}\n\n"
+    "Go through these: the new question asks for the same quantity; no number, unit, name, condition or denial was "
+    "changed, dropped or added; context, if any, neither helps nor changes anything; every old option is there with "
+    "its meaning; a new option is wrong and unlike every other; the answer given is right for the new item, and the "
+    "only right one. Then write <<<Yes>>> if all of this holds, else <<<No: the reason>>>."
+)
+_OPTION = re.compile(r"^\(?([A-Z])\)?\s*[:.)]\s*(.+?)\s*$")
+
+
+class Unreadable(Exception):
+    """A model's answer is not in the form it was asked for."""
+
+
+def ask(principle: str, original: Problem, made: Draft) -> str:
+    """The prompt for the paraphraser."""
+    key = made.choices[LETTERS.index(made.answer)] if made.choices else made.answer
+    return _TASKS[principle].format(
+        question=made.question, options=_listed(made.choices), letter=made.answer, answer=key
+    )
+
+
+def judge(original: Problem, made: Draft, principles: Sequence[str]) -> str:
+    """The prompt for the judge, who sees both items whole and both answers."""
+    old = "\n".join(filter(None, [original.question, _listed(original.choices or ())]))
+    new = "\n".join(filter(None, [made.question, _listed(made.choices)]))
+    allowed = "; ".join(MEANING[name] for name in principles)
+    return _JUDGE.format(allowed=allowed, old=old, old_answer=original.answer, new=new, new_answer=made.answer)
+
+
+def _listed(choices: Sequence[str]) -> str:
+    return "\n".join(f"{letter}: {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+
+
+def marked(text: str) -> str:
+    """What stands between the marks. Raises Unreadable."""
+    found = markers.marked(text)
+    if found is None:
+        raise Unreadable("the answer has nothing between <<< and >>> outside its thinking")
+    return found
+
+
+def read_options(text: str, count: int) -> tuple[str, ...]:
+    """The options of a marked answer, in order. Raises Unreadable unless all are there, lettered from A."""
+    read = [_OPTION.match(line) for line in marked(text).splitlines() if line.strip()]
+    if len(read) != count or not all(read) or [found[1] for found in read] != list(LETTERS[:count]):
+        raise Unreadable(f"the answer does not list the {count} options as `A: text`")
+    return tuple(found[2] for found in read)
+
+
+def read_verdict(text: str) -> str | None:
+    """None for Yes, the reason for No. Raises Unreadable for anything else."""
+    verdict = marked(text)
+    if verdict.rstrip(".").lower() == "yes":
+        return None
+    found = re.match(r"no\b[\s:,.;-]*(.*)", verdict, re.I | re.S)
+    if not found:
+        raise Unreadable("the judge says neither Yes nor No")
+    return " ".join(found[1].split())[:200] or "no reason given"

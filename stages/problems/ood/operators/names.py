@@ -1,0 +1,176 @@
+"""Other people. The answer stays.
+
+names  first names that no split of the bundled world uses, or of real problems
+roles  the teacher, the team: who acts in the bundled world is no longer somebody named
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stages.lib.procedural.gradeschool import wording
+from stages.problems.ood.operators import retold
+from stages.problems.ood.operators.operator import Change, Operator, State, Unfit
+
+# Words of the vocabulary that no problem of the benchmark has ever used for a person.
+_ACTORS = (
+    "teacher", "mother", "sister", "friend", "student", "class", "team", "school", "store", "family", "group", "town"
+)  # fmt: skip
+ROLES = tuple(f"the {actor}" for actor in wording.qualified(_ACTORS, ("old", "young", "new", "other")))
+# First names in the shape of the bundled world's that no split of it uses.
+UNSEEN = tuple(
+    re.findall(
+        r"\w+",
+        """
+    Abe Ari Bea Bev Ced Dee Dov Eda Elo Ewa Flo Gia Gil Ian Ike Ina Ira Isa Jed Joe Kit Lex Lou Lyn Mel Moe Nan Nat
+    Ona Peg Rae Reg Rex Ria Sal Sid Tad Tia Uma Wim Xia Yan Yul Zak
+    """,
+    )
+)
+# First names of GSM8K, without those that are also words, months or places. By gender, since pronouns stay.
+SHE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    Mary Sarah Janet Jane Martha Sally Hannah Carla Maria Betty Lisa Nancy Amanda Susan Emily Anna Rachel
+    Karen Annie Jenny Tina Alice Jessica Julia Linda Julie Carrie Lily Jenna Mandy Donna Sandra Emma Beth Sara
+    Janice Susie Gina Megan Olivia Amy Lucy Angela Kendra Monica Leila Carly Marcy Laura Nina Cindy Joan Wendy
+    Bella Elsa Jennifer Madeline Anne Tonya Melissa Brenda Michelle Ann Tara Kate Dorothy Lydia Diane
+    Elizabeth Carol Cheryl Paula Stacy Tiffany Barbara Samantha Brittany Stella Haley Mabel Tanya Maggie Layla
+    Claire Veronica Abigail Ruth Nora Ella Mara Katie Marcia Sophie Erica Allison Christine Marta Lara Diana
+    Peggy Ellen Gretchen Patricia Milly Carolyn Liza Mia Irene Sheila Helen Katrina Lucille Kayla Tammy
+    Pauline Isabel Theresa Shara Stephanie Andrea Tabitha Amelia Katy Ashley Zoe Eliza Jill Jen Marla Kelly
+    Polly Miriam Ursula Molly Jan Dee Kimberly Rebecca Vicki Gloria Cynthia Deborah Nicole Heather Leah Clara
+    """,
+    )
+) - {"Jan"}
+HE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    John James Tom Jack Bob Mike Tim Matt Jerry Peter Jason Tony Michael Jim Ben Joe Billy Harry Jacob Jake
+    Josh Carl Steve Paul Adam Jimmy Andy Max Ryan Randy George Andrew Jeff Bobby Fred Kevin Tommy Greg Marcus
+    Gerald Henry Jose Johnny Leo Toby Kyle Justin William Oliver Dave Thomas Ken Barry Samuel Brian Martin Jon
+    Danny Luke Daniel Simon David Gary Joey Jeremy Robert Joseph Eric Carlos Mason Nathan Aaron Alan Roger
+    Manny Derek Caleb Sammy Phil Steven Diego Sean Albert Lou Ian Bryan Trevor Bert Patrick Jude Calvin Tyler
+    Rob Charles Zach Noah Todd Jerome Ted Larry Chad Kenny Stan Micah Anthony Ivan Joel Olaf Lucas Arthur Nick
+    Dan Pete Neil Connor Bruce Hank Philip Jorge Jared Hans Richard Mario Nate Phillip Timothy Bart Brad
+    Antonio Matthew Troy Brandon Juan Pablo Malcolm Raymond Edward Kenneth Donald Walter Howard Gabriel Ethan
+    Elijah Isaac Theo Cal
+    """,
+    )
+)
+NEW_SHE = ("Adaeze", "Beatriz", "Chiara", "Divya", "Elif", "Freya", "Giulia", "Hana", "Ingrid", "Jia", "Katya", "Linh",
+           "Mireille", "Noor", "Oksana", "Priya", "Rosalind", "Saoirse", "Thandi", "Yuki")  # fmt: skip
+NEW_HE = ("Anders", "Bilal", "Chidi", "Dmitri", "Emeka", "Fabio", "Goran", "Hiroshi", "Idris", "Joaquin", "Kofi", "Lars",
+          "Mateus", "Nikhil", "Omar", "Pavel", "Rafael", "Stefan", "Tariq", "Wei")  # fmt: skip
+NAMES = SHE | HE
+
+
+def found(text: str) -> list[str]:
+    """First names in a text, in order of appearance; not surnames after a title, nor parts of a longer name."""
+    names = []
+    for match in re.finditer(
+        r"(?<!Mr\. )(?<!Mrs\. )(?<!Ms\. )(?<!Dr\. )(?<!Miss )\b[A-Z][a-z]+\b(?![- ][A-Z]|-)", text
+    ):
+        if match[0] in NAMES and match[0] not in names:
+            names.append(match[0])
+    return names
+
+
+def _people(names: Sequence[str]) -> Change:
+    """The people of the bundled world take some of these names."""
+
+    def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+        own = wording.owned(names, knobs["split"])
+        if len(own) < len(state["people"]):
+            raise Unfit(f"more people than the {len(own)} names for this split")
+        return {"people": rng.sample(own, len(state["people"]))}
+
+    def apply(state: State, parameters: Mapping[str, Any]) -> State:
+        return {**copy.deepcopy(state), "people": list(parameters["people"])}
+
+    return Change(draw, apply)
+
+
+def fresh(names: list[str], text: str, rng: random.Random, split: str) -> dict[str, str]:
+    """Another name of the split's own, of the same gender and not in the text, for each of `names`. Raises Unfit."""
+    renamed: dict[str, str] = {}
+    for group, new in ((SHE, NEW_SHE), (HE - SHE, NEW_HE)):
+        old = [name for name in names if name in group]
+        free = [name for name in wording.owned(new, split) if name not in text]
+        if len(free) < len(old):
+            raise Unfit("more people than there are new names")
+        renamed |= zip(old, rng.sample(free, len(old)), strict=True)
+    return renamed
+
+
+def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    text = retold.everything(state)
+    names = found(retold.text(state["question"]))
+    if not names:
+        raise Unfit("no first name in the question that is known to be one")
+    if _mistaken(names, text):
+        raise Unfit("the pronouns do not go with the names")
+    if left := _others(names, retold.text(state["question"])):
+        raise Unfit(f"somebody else may be named whose name would stay ({left})")
+    rename = fresh(names, text, rng, knobs["split"])
+    for name in names:
+        if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
+            raise Unfit(f"{name} stands in the text in another form too")
+    return {"rename": rename}
+
+
+_NOBODY = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    I A An The He She It They We You His Her Its Their My Our Your This That These Those There Here How What When Where
+    Who Which Why If For From In On At By To With After Before During While Since Once Then Now Next Later Each Every All
+    Both Some Most Many Another Other One Two Three Four Five Six Seven Eight Nine Ten Half Twice And But Or So Also
+    However Given Assume Suppose Calculate Find Determine Because Although Yesterday Today Tomorrow Last First Second
+    Third Finally Monday Tuesday Wednesday Thursday Friday Saturday Sunday Mondays Tuesdays Wednesdays Thursdays Fridays
+    Saturdays Sundays January February March April May June July August September October November December Christmas
+    Halloween Easter Thanksgiving Valentine Day Mr Mrs Ms Dr TV DVD DVDs CD CDs AM PM USA US MPH
+    """,
+    )
+)
+
+
+_ACTS = (
+    "has|had|wants|needs|likes|gets|got|eats|ate|buys|bought|sells|sold|makes|made|goes|went|works|earns|spends|gave"
+)
+
+
+def _others(names: list[str], question: str) -> str | None:
+    """A word written as a name that is none of `names`: with a capital inside a sentence, before `and` and a name, with a
+    genitive, or at the head of a sentence that tells what people do; None where there is none."""
+    known = "|".join(map(re.escape, names))
+    forms = rf"(?<=[a-z0-9,;] )[A-Z][a-z]+\b|\b[A-Z][a-z]+\b(?=(?:,|,? and) (?:{known})\b|['’]s\b| (?:{_ACTS})\b)"
+    found = (match[0] for match in re.finditer(forms, question))
+    return next((word for word in found if word not in _NOBODY and word not in names), None)
+
+
+def _mistaken(names: list[str], text: str) -> bool:
+    """Whether all names are of one gender and all pronouns of the other."""
+    she, he = (re.search(rf"\b({words})\b", text, re.I) is not None for words in ("she|her|hers", "he|his|him"))
+    return (he and not she and set(names) <= SHE) or (she and not he and set(names) <= HE)
+
+
+def _apply(state: State, parameters: Mapping[str, Any]) -> State:
+    rename = parameters["rename"]
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, rename))})\b")
+    return retold.rewritten(state, lambda part: pattern.sub(lambda match: rename[match[0]], part))
+
+
+NAMED = Operator(
+    "names",
+    "preserving",
+    {"gradeschool": _people(UNSEEN), "lifted": Change(_draw, _apply)},
+    "other first names",
+)
+IN_ROLES = Operator("roles", "preserving", {"gradeschool": _people(ROLES)}, "roles in place of names")

@@ -1,0 +1,70 @@
+"""Another phrasing: the same facts and the same question in sentence templates that no split of the bundled world uses
+(none of `gradeschool/wording.py`, so no split's leak into another), made of words a tiny model knows.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from stages.lib.procedural.gradeschool import wording
+from stages.problems.ood.operators import tale
+from stages.problems.ood.operators.operator import Change, Operator, State
+
+_COMPARISONS = {
+    "more": ("{s} needs {n} more {unit} to be equal with {t}", "it takes {n} more {unit} for {s} to be equal with {t}"),
+    "fewer": (
+        "{t} needs {n} more {unit} to be equal with {s}",
+        "it takes {n} more {unit} for {t} to be equal with {s}",
+    ),
+    "times": (
+        "for every one of the {unit} {s} has, {t} has {n}",
+        "take the {unit} of {s} {n} times and it is what {t} has",
+    ),
+    "part": ("a {n} of what {s} has in {unit} is what {t} has", "{t} has just a {n} of what {s} has in {unit}"),
+}
+FRESH: dict[str, tuple[str, ...]] = {
+    "given": ("{t} has {n} of the {unit}", "in all, {n} {unit} are for {t}"),
+    **_COMPARISONS,
+    **{
+        f"inverse {name}": tuple(w.replace("{t}", "{x}").replace("{s}", "{t}").replace("{x}", "{s}") for w in wordings)
+        for name, wordings in _COMPARISONS.items()
+    },
+    "percent": ("{n} percent of what {s} has in {unit} is what {t} has",
+                "{t} has just {n} percent of what {s} has in {unit}"),
+    "gain": ("{t} began with as many {unit} as {s} has and was given {n} more",
+             "{n} {unit} came to {t}, who had what {s} has"),
+    "loss": ("{t} began with as many {unit} as {s} has and gave away {n}",
+             "{n} {unit} went from {t}, who had what {s} has"),
+    "groups": ("in every one of {n} boxes {t} has as many {unit} as {s}",
+               "{t} has {n} full boxes and each has as many {unit} as {s}"),
+    "share": ("the {unit} of {s} go equally to {n} friends and {t} is one of them",
+              "{t} is one of {n} friends who split the {unit} of {s} equally"),
+    "sum": ("{s} and {r} put together would have as many {unit} as {t}", "all {unit} of {s} and {r} would be what {t} has"),
+    "question": ("can you find how many {unit} {t} has?", "{t} has how many {unit}?"),
+}  # fmt: skip
+
+
+def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    own = wording.pairs(knobs["split"], 2, len(wording.FRAMES))
+    return {"sentences": {str(i): list(rng.choice(own)) for i in tale.told(state)}, "question": list(rng.choice(own))}
+
+
+def _apply(state: State, parameters: Mapping[str, Any]) -> State:
+    state = copy.deepcopy(state)
+    for i, template in parameters["sentences"].items():
+        entry = state["quantities"][int(i)]
+        entry["fresh"] = _framed(entry["relation"], *template)
+    state["asking"] = {"fresh": _framed("question", *parameters["question"])}
+    return state
+
+
+def _framed(relation: str, form: int, frame: int) -> str:
+    """A form in a frame: such pairs are dealt to the splits as the world's own are (`wording.owner`)."""
+    frames = wording.QUESTION_FRAMES if relation == "question" else wording.FRAMES
+    return frames[frame].replace("{}", FRESH[relation][form])
+
+
+OPERATOR = Operator("phrasing", "preserving", {"gradeschool": Change(_draw, _apply)}, "fresh words")

@@ -1,0 +1,69 @@
+"""A sentence or two in front of the problem. Nothing is reworded: a cosmetic shift, and named for what it is.
+
+A preamble holds no number, quantity, denial, question or name, and nobody whom a problem might count (students, a
+teacher), so it can stand before any problem in words. A program to complete takes none: its statement is code.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from stages.lib.procedural.gradeschool import wording
+from stages.problems.ood.operators.operator import Change, Operator, State
+
+SETTINGS = (  # where the problem was met; told first
+    "The following came up in a conversation after dinner.",
+    "The following was found on a sheet of paper between the pages of a library book.",
+    "During a long train ride, a traveler came across the following in a magazine.",
+    "A quiet evening can be spent on things such as this.",
+    "The following is taken from a collection of exercises.",
+    "The following arrived by letter, with a request for help.",
+    "The following was read out on the radio during a rainy afternoon.",
+    "The following can be read on a wall of an exhibition.",
+    "The following was printed on the back of a calendar.",
+    "It is good to begin a lesson with something such as this.",
+    "The following was handed in for a contest by a reader of a newspaper.",
+    "The following was copied from a notebook that turned up in an attic.",
+    "The following was talked about over lunch.",
+    "The following hangs in the window of a bookshop.",
+    "A long wait passes sooner with things such as this.",
+    "The following stood in the margin of an old atlas.",
+)
+REQUESTS = (
+    "Please read it carefully.",
+    "Please think it through before answering.",
+    "Take your time with it.",
+    "Here it is, word for word.",
+    "Please look at it closely.",
+    "It is given here as it was found.",
+    "Please work through it calmly.",
+    "Please give it some thought.",
+    "Please go through it slowly.",
+    "It deserves a careful reading.",
+    "Please consider it with care.",
+    "It reads as follows.",
+)
+
+
+def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    said = [rng.choice(wording.owned(SETTINGS, knobs["split"]))]
+    if rng.random() < 0.5:
+        said.append(rng.choice(wording.owned(REQUESTS, knobs["split"])))
+    return {"preamble": " ".join(said)}
+
+
+def _apply(state: State, parameters: Mapping[str, Any]) -> State:
+    return {**state, "preamble": parameters["preamble"]}
+
+
+def told(state: State, question: str) -> str:
+    """The question after the preamble of its state, if it has one."""
+    return f"{state['preamble']} {question}" if "preamble" in state else question
+
+
+_CHANGE = Change(_draw, _apply)
+OPERATOR = Operator(
+    "preamble", "preserving", dict.fromkeys(("gradeschool", "lifted", "competition", "text"), _CHANGE), "words in front"
+)

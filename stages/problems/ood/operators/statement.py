@@ -1,0 +1,208 @@
+"""The statement of a code problem: its story, which may carry noise, and everything else, which may not.
+
+Of a contest problem the story is what stands before the first heading (Input, Output, Constraints, Example, ...); of a
+function to complete, the prose at the head of its docstring, before the first example. Within a story the `marks` stay:
+formulas, numbers, variables, quoted strings, pictures and links, words in capitals, words that its tests read or print,
+and the small words on which an answer turns (`least`, `each`, `only`, `not`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from stages.problems.ood.operators import noise
+from stages.problems.ood.operators.operator import State, Unfit
+
+_HEADING = re.compile(
+    r"^[ \t]*(?:the )?(?:(?:sample |standard )?(?:inputs?|outputs?)(?: (?:format|example|specification)s?)?|constraints?"
+    r"|limits|restrictions|scoring|(?:sample )?(?:examples?|notes?)|interaction|explanations?)[ \t]*\d*[ \t]*:?[ \t]*$",
+    re.I | re.M,
+)
+_EXAMPLES = re.compile(  # a line that is no prose, or leads to such lines
+    r"^[ \t]*(?:>>>|[-*#@\[]|\d+[.)]|assert\b|for exam|e\.g|(?:(?:some |the )?(?:examples?|inputs?|outputs?|notes?"
+    r"|constraints?|variables|restrictions)|here (?:are|is))\b[^.\n]{0,20}(?::|$))|->|=>|➞|(?<![<>!])="
+    r"|[“\"']{2}|\be\.g\.|\bfor exam",
+    re.M | re.I,
+)
+_WHOLE = re.compile(  # spans that are one mark
+    r"```.*?```|`[^`\n]*`|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]{1,60}'(?!\w)|\$\$\$.*?\$\$\$|\$[^$\n]+\$"
+    r"|<[^<>\n]{1,40}>|!?\[[^\]\n]*\]\([^()\n]*\)|https?://\S+",
+    re.S,
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_FORMULA = re.compile(r"[\d_^\\=<>≤≥≠≦≧+*/|{}\[\]$#@~%⊕⊙⋅·×−…⇒∞]")
+_SHORT = frozenset(re.findall(r"\w+", "of to in it is be as at so we he by or on do if me my up an go no us am oh ok"))
+CRUCIAL = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    zero one two three four five six seven eight nine ten eleven twelve twenty hundred thousand million billion
+    first second third fourth fifth last half once twice double pair pairs
+    not no never none nothing neither nor without cannot except unless
+    least most exactly only strictly minimum minimal minimize maximum maximal maximize smallest largest shortest longest
+    lowest highest fewest earliest latest more less fewer greater smaller larger before after between
+    each every all any some either both same equal different distinct adjacent consecutive contiguous arbitrary
+    positive negative nonnegative integer integers real odd even prime divisible modulo remainder sum product
+    left right up down row rows column columns horizontal vertical sorted ascending descending increasing decreasing
+    lexicographically permutation subsequence substring prefix suffix empty unique else otherwise
+    random probability expected optimal optimally infinite finite true false yes
+    """,
+    )
+)
+
+
+class Statement(NamedTuple):
+    """A question in three parts; the story lies between start and end."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def story(self) -> str:
+        return self.text[self.start : self.end]
+
+    @property
+    def frozen(self) -> tuple[str, str]:
+        """What stands before the story and after it."""
+        return self.text[: self.start], self.text[self.end :]
+
+
+class Mark(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+def read(question: str, entry: str | None = None) -> Statement:
+    """The statement of a contest problem, or that of the function `entry`. A story may be empty."""
+    if entry is None:
+        heading = _HEADING.search(question)
+        return Statement(question, 0, heading.start() if heading else len(question))
+    opening = re.compile(r'"""|\'\'\'').search(question, question.rfind(f"def {entry}("))
+    if not opening:
+        return Statement(question, len(question), len(question))
+    start = opening.end()
+    closing = question.find(opening[0], start)
+    closing = closing if closing >= 0 else len(question)
+    end, called = closing, re.compile(rf"\b{re.escape(entry)}\(")
+    for line in re.finditer(r"[^\n]*\n?", question[start:closing]):
+        if line[0].strip() and (_EXAMPLES.search(line[0]) or called.search(line[0])):
+            end = start + line.start()
+            break
+    return Statement(question, start, end)
+
+
+def words(text: str) -> set[str]:
+    return set(_WORD.findall(text))
+
+
+def tested(tests: Mapping[str, Any], question: str) -> list[str]:
+    """The words of a question that its tests use: what a program reads or prints, what a test calls or compares."""
+    if "entry_point" in tests:
+        signature = question[: read(question, tests["entry_point"]).start]
+        inside = " ".join(re.findall(r"'[^'\n]*'|\"[^\"\n]*\"", tests["test"])) + signature
+    else:
+        inside = json.dumps(tests, ensure_ascii=False).replace("\\n", " ").replace("\\r", " ")
+    found = {word for word in words(inside) if len(word) > 1}
+    return sorted(found & words(question))
+
+
+def digest(tests: Mapping[str, Any]) -> str:
+    """What names the tests in a program, which would otherwise carry them twice."""
+    return hashlib.sha256(json.dumps(tests, sort_keys=True).encode()).hexdigest()
+
+
+def marks(text: str, kept: Iterable[str] = ()) -> list[Mark]:
+    """What must stay in a text, in order; `kept` are further words that must."""
+    found, kept = [Mark(*match.span(), match[0]) for match in _WHOLE.finditer(text)], frozenset(kept)
+    rest = _WHOLE.sub(lambda match: " " * len(match[0]), text)
+    for match in re.finditer(r"\S+", rest):
+        bare = match[0].strip(".,;:!?()—–-\"'’“”")
+        if _FORMULA.search(match[0]) or _name_of_something(bare, rest[match.end() : match.end() + 3]):
+            found.append(Mark(*match.span(), bare or match[0]))
+            continue
+        found += [
+            Mark(match.start() + word.start(), match.start() + word.end(), word[0])
+            for word in _WORD.finditer(match[0])
+            if word[0] in kept or {*re.split("['’-]", word[0].lower())} & CRUCIAL or word[0].lower().endswith("n't")
+        ]
+    return sorted(found)
+
+
+def _name_of_something(word: str, after: str) -> bool:
+    """Variables (`x`, `xi`, `n-th`) and names in capitals; not the article and not I."""
+    if re.fullmatch(r"[aAI]", word):
+        return not re.match(r" [a-z]{2}|['’]", after)
+    if re.fullmatch(r"[A-Za-z](?:-[a-z]+)?(?:['’]s?)?", word):
+        return True
+    if len(word) == 2 and word.isalpha() and word.lower() not in _SHORT:
+        return True
+    return bool(re.search(r"[a-z][A-Z]|^[A-Z]{2,}", word))
+
+
+def faults(before: str, after: str, tests: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a question that should put the same problem as another: [] where only its story differs, and
+    nothing that must stay in that."""
+    entry = tests.get("entry_point")
+    ours, theirs = read(before, entry), read(after, entry)
+    for name, one, other in zip(("before", "after"), ours.frozen, theirs.frozen, strict=True):
+        if one != other:
+            return [f"what stands {name} the story changed: {_change(one, other)}"]
+    kept = tested(tests, before)
+    one, other = ([mark.text for mark in marks(statement.story, kept)] for statement in (ours, theirs))
+    if one != other:
+        return [f"what must stay in the story changed: {_difference(one, other)}"]
+    return []
+
+
+def _change(one: str, other: str) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return f"{one[max(0, at - 20) : at + 20]!r}, now {other[max(0, at - 20) : at + 20]!r}"
+
+
+def _difference(one: list[str], other: list[str]) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return f"{(one[at:] or ['the end'])[0]!r}, now {(other[at:] or ['the end'])[0]!r}"
+
+
+# The program of a code problem: its text, the digest of its tests and which of its words they use.
+
+
+def state(question: str, answer: str, tests: Mapping[str, Any]) -> State:
+    made = {"question": question, "answer": answer, "tests": digest(tests), "kept": tested(tests, question)}
+    return made | ({"entry": tests["entry_point"]} if "entry_point" in tests else {})
+
+
+def render(state: State) -> tuple[str, None, str]:
+    """(question, no steps, answer)."""
+    return noise.edited(state["question"], state.get("edits", [])), None, state["answer"]
+
+
+def story(state: State) -> str:
+    """The question with spaces for all that must stay: what is left may be changed, at the same positions. Raises Unfit
+    where nothing is left."""
+    said = read(state["question"], state.get("entry"))
+    if not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", said.story):
+        raise Unfit("there is no story before the formats")
+    text = list(said.story)
+    for mark in marks(said.story, state["kept"]):
+        text[mark.start : mark.end] = " " * (mark.end - mark.start)
+    before, after = said.frozen
+    return " " * len(before) + "".join(text) + " " * len(after)
+
+
+TYPOS = noise.change(story, lambda state: CRUCIAL | {*state["kept"]})
+
+
+def contract(parent: State, question: str, tests: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with a variant that asks `question`: other tests than the parent's, or a change of what must stay."""
+    if tests is None or digest(tests) != parent["tests"]:
+        return ["tests: differ from the parent's"]
+    if parent["kept"] != tested(tests, parent["question"]):
+        return ["kept: not the words of the tests"]
+    return faults(parent["question"], question, tests)

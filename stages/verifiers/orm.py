@@ -1,0 +1,113 @@
+"""Stage orm: the outcome verifier of Cobbe et al. 2021 (arXiv 2110.14168, section 4.2).
+
+Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
+data/samples/{verifier,dev}.parquet and the problems of
+data/benchmarks/{train,verifier,dev}.jsonl; writes data/orm/{model, history.csv, metrics.json}. Learns from final answers
+alone: every solution token (level token) or the last one (level solution) predicts whether the answer is right, by bce or
+mse. The joint language-model loss (`lm_weight`) falls on the generator's gold solutions (lm_data gold, as in the paper:
+an equal mix of language and verification examples) or on the right samples themselves (lm_data samples: no extra
+sequences).
+
+    accelerate launch --config_file stages/launch/cpu.yaml -m stages.verifiers.orm
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import cycle, islice
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stages.lib.run.execution import Execution, run
+from stages.lib.training.options import Optimisation
+
+
+class Params(Optimisation):
+    start: Literal["generator", "base"]  # the model that it starts from
+    level: Literal["token", "solution"]
+    loss: Literal["bce", "mse"]
+    lm_weight: float = Field(ge=0)  # 1: the paper's unweighted sum; 0: verification alone
+    lm_data: Literal["gold", "samples"]
+    head_words: list[str] = Field(max_length=2)  # [right, wrong]: the head starts as their logits' difference; []: at 0
+    dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
+    samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
+    mixed_only: bool  # leave out problems whose samples are all right or all wrong
+    eval_problems: int = Field(gt=0)  # of dev, for this stage's own metrics; stage scores measures all
+
+
+def chosen(samples: list[Any], params: Params) -> list[Any]:
+    """The samples to train on, by problem."""
+    from stages.lib.core.records import by_problem
+
+    pools = by_problem(sample for sample in samples if sample.index < params.samples_per_problem).values()
+    if params.mixed_only:
+        pools = [pool for pool in pools if len({sample.correct for sample in pool}) == 2]
+    return [sample for pool in pools for sample in pool]
+
+
+def body(run: Execution[Params]) -> dict[str, Any]:
+    from stages.lib.core import files, records, seeds
+    from stages.lib.core.errors import UserError
+    from stages.lib.metrics import ranking
+    from stages.lib.models import loading
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.training import loop, sft
+    from stages.lib.verifiers.outcome import ScalarVerifier, example, scores_of
+
+    params = run.params
+    problems = {
+        split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
+        for split in ("train", "verifier", "dev")
+    }
+    samples = chosen(records.read_samples(run.data("samples", "verifier.parquet")), params)
+    if not samples:
+        raise UserError(
+            "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
+        )
+    if len({sample.correct for sample in samples}) < 2 and run.is_main:
+        print(
+            "orm: warning: all samples are right, or all wrong: this verifier cannot tell them apart", file=sys.stderr
+        )
+    path = run.data(params.start, "model")
+    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    model = loading.adapted(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
+    verifier = ScalarVerifier("orm", model, encoder, params.loss)
+    if params.head_words:
+        verifier.start_from_words(*params.head_words)
+    own = params.lm_weight > 0 and params.lm_data == "samples"
+    examples = [
+        example(encoder, problems["verifier"][sample.problem_id], sample, params.level, lm=own and bool(sample.correct))
+        for sample in samples
+    ]
+    if params.lm_weight > 0 and params.lm_data == "gold":
+        worked = [sft.example(encoder, problem) for problem in problems["train"].values() if sft.steps(problem)]
+        if not worked:
+            raise UserError("data/benchmarks/train.jsonl: no problem has a gold solution; set orm.lm_data: samples")
+        examples += islice(cycle(worked), len(examples))  # an equal mix: the few gold solutions come round many times
+    history = loop.train(run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout)
+    pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
+    pools = dict(list(pools.items())[: params.eval_problems])
+    found = scores_of(run, verifier, problems["dev"], pools)
+    scores = [[score.score for score in found[name]] for name in pools]
+    correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
+    tokens = [[sample.tokens for sample in pool] for pool in pools.values()]
+    if run.is_main:
+        verifier.save(run.out / "model")
+        files.write_text(run.out / "history.csv", history.csv())
+    return {
+        "samples": len(samples),
+        "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),
+        "steps": len(history.rows),
+        "verification_loss": history.rows[-1].get("verification_loss"),
+        "lm_loss": history.rows[-1].get("lm_loss"),
+        "dev": ranking.card(scores, correct, tokens),
+    }
+
+
+def main() -> None:
+    run("orm", Params, body)
+
+
+if __name__ == "__main__":
+    main()

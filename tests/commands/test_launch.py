@@ -1,0 +1,140 @@
+"""The launch files start what they say: shared weights and several machines train what one process trains.
+
+`ACCELERATE_USE_CPU=true` puts their processes on CPUs; everything else is as the files have it.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+from safetensors.torch import load_file
+
+from stages.lib.core import records
+from stages.lib.core.errors import UserError
+from stages.lib.run import launcher
+from tests.helpers import distributed_script, tiny_models
+
+FILES = sorted((tiny_models.ROOT / "stages/launch").glob("*.yaml"))
+ENV = {
+    **{k: v for k, v in os.environ.items() if not k.startswith(("ACCELERATE", "FSDP"))},
+    "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(tiny_models.ROOT),
+}  # fmt: skip
+
+
+def launch(file: str, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", f"stages/launch/{file}.yaml"]
+    return subprocess.Popen(
+        [*command, *arguments], cwd=tiny_models.ROOT, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def finish(*started: subprocess.Popen) -> None:
+    try:
+        for process in started:
+            said, _ = process.communicate(timeout=600)
+            assert process.returncode == 0, said
+    finally:
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """What one process makes of everything."""
+    root = tmp_path_factory.mktemp("one")
+    distributed_script.world(root)
+    tiny_models.processes(
+        1, "-m", "tests.helpers.distributed_script", str(root), *distributed_script.CASES, *distributed_script.CHAIN
+    )
+    return root
+
+
+def same(root, one, names):
+    """The same weights, and for the ways of training the same history."""
+    for name in names:
+        if name in distributed_script.CASES:
+            history, wanted = (
+                [[float(x) for x in line.split(",")] for line in text.splitlines()[1:]]
+                for text in ((place / name / "history.csv").read_text() for place in (root, one))
+            )
+            assert len(history) == len(wanted) > 2
+            assert sum(history, []) == pytest.approx(sum(wanted, []), rel=1e-2), name
+        path = (
+            f"{name}/final.safetensors" if name in distributed_script.CASES else f"data/{name}/model/model.safetensors"
+        )
+        tolerance = 2e-3 if name == "bf16" else 1e-4
+        assert tiny_models.same_weights(load_file(root / path), load_file(one / path), tolerance), name
+
+
+def test_shared_weights_train_what_whole_ones_train(one, tmp_path):
+    distributed_script.world(tmp_path)
+    names = [*distributed_script.CASES, "base", "generator"]
+    arguments = [
+        "--num_processes",
+        "2",
+        "--main_process_port",
+        "0",
+        "-m",
+        "tests.helpers.distributed_script",
+        str(tmp_path),
+        *names,
+    ]
+    finish(launch("fsdp", *arguments))
+    same(tmp_path, one, names)
+    assert (tmp_path / "data/generator/metrics.json").read_text() == (one / "data/generator/metrics.json").read_text()
+
+
+def test_two_machines_do_what_one_process_does(one, tmp_path):
+    distributed_script.world(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    names = ["adamw", *distributed_script.CHAIN]
+    finish(*(
+        launch("multinode", "--num_processes", "2", "--machine_rank", rank, "--main_process_ip", "127.0.0.1",
+               "--main_process_port", port, "-m", "tests.helpers.distributed_script", str(tmp_path), *names)
+        for rank in "01"
+    ))  # fmt: skip
+    same(tmp_path, one, names[:-2])
+    for path in sorted((one / "data/samples").glob("*.parquet")):
+        found, wanted = (records.read_samples(root / path.relative_to(one)) for root in (tmp_path, one))
+        assert [(s.problem_id, s.index, s.text) for s in found] == [(s.problem_id, s.index, s.text) for s in wanted]
+    for path in sorted((one / "data/labels").glob("*.parquet")):
+        assert (tmp_path / path.relative_to(one)).read_bytes() == path.read_bytes()
+    refused = (tmp_path / "refused.txt").read_text()
+    assert refused.startswith("process 1 of 2: cannot see .checkpoints/orm/key/token") and "multinode.yaml" in refused
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_accelerate_takes_the_file_without_a_word(file, caplog, monkeypatch):
+    from accelerate.commands import launch as accelerate
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    arguments = accelerate.launch_command_parser().parse_args(
+        ["--config_file", str(file), "-m", "stages.verifiers.orm"]
+    )
+    with caplog.at_level(logging.WARNING):
+        checked, _, _ = accelerate._validate_launch_command(arguments)
+    assert not caplog.records
+    assert checked.use_fsdp == (file.stem == "fsdp") and checked.use_cpu == file.stem.startswith("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("VERSION", "1"), ("OFFLOAD_PARAMS", "true"), ("ACTIVATION_CHECKPOINTING", "true"),
+     ("CPU_RAM_EFFICIENT_LOADING", "true")],
+)  # fmt: skip
+def test_settings_that_are_not_kept_to_are_refused(monkeypatch, name, value):
+    assert not launcher.wanted()
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    assert launcher.wanted()
+    monkeypatch.setenv(f"FSDP_{name}", value)
+    with pytest.raises(UserError, match=f"fsdp_{name.lower()}: {value} is not supported; set "):
+        launcher.wanted()

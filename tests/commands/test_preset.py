@@ -1,0 +1,171 @@
+"""Presets: whole parameter sets, checked before they are written, comments kept."""
+
+import shutil
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.commands.preset import lay, merged
+from tests.helpers.toy_pipeline import PARAMS, small
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return small(tmp_path_factory.mktemp("preset") / "p")
+
+
+@pytest.fixture
+def project(original, tmp_path):
+    shutil.copytree(original.root, tmp_path / "p")
+    return type(original)(tmp_path / "p")
+
+
+def test_list(project):
+    assert project.stages("preset").stdout.splitlines() == [
+        "big                 A larger one",
+        "plain               The plain one",
+    ]
+
+
+def test_switch_keeps_the_users_comments(project):
+    done = project.stages("preset", "big")
+    text = (project.root / "params.yaml").read_text()
+    assert text == PARAMS.replace("1e-3  # mine", "2e-5  # mine").replace("seed: 1", "seed: 7")
+    assert "-  lr: 1e-3" in done.stdout and "+  lr: 2e-5" in done.stdout and "lr: 0.1" not in done.stdout
+    assert "holds preset big already" in project.stages("preset", "big").stdout
+
+
+def test_dry_run_changes_nothing(project):
+    done = project.stages("preset", "big", "--dry-run")
+    assert "+seed: 7" in done.stdout and (project.root / "params.yaml").read_text() == PARAMS
+
+
+def test_untouched_preset_is_replaced_whole(project):
+    for name in ("plain", "big"):
+        (project.root / "params.yaml").write_text((project.root / "stages/presets/plain.yaml").read_text())
+        project.stages("preset", name)
+        assert (project.root / "params.yaml").read_text() == (project.root / f"stages/presets/{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("before", [None, "", "\t: [", "- 1\n"])
+def test_from_nothing_or_a_broken_file(project, before):
+    path = project.root / "params.yaml"
+    path.unlink() if before is None else path.write_text(before)
+    project.stages("preset", "big")
+    assert path.read_text() == (project.root / "stages/presets/big.yaml").read_text()
+
+
+def test_unknown(project):
+    assert project.stages("preset", "huge", code=2).stderr == "preset 'huge': not found; there are big, plain\n"
+
+
+def test_a_faulty_preset_is_refused_with_every_fault(project):
+    path = project.root / "stages/presets/big.yaml"
+    path.write_text(path.read_text().replace("2e-5", "-1.0").replace("steps: 2", "step: 2").replace("cpu", "tpu"))
+    path.write_text(path.read_text() + "three:\n  a: 1\n")
+    said = project.stages("preset", "big", code=2).stderr
+    for part in ("unknown section three", "stages/launch/tpu.yaml not found", "one.lr: must be > 0, got -1.0",
+                 "two.steps: missing", "two.step: unknown key"):  # fmt: skip
+        assert part in said
+    assert (project.root / "params.yaml").read_text() == PARAMS
+
+
+@pytest.fixture
+def overlays(project):
+    """A set of problems at half size, or fast."""
+    for name, text in {
+        "half": "# Half the size\nover: plain\none:\n  steps: 1 # few\ntwo: {lr: 0.05}\n",
+        "fast": "# Soon over\nover: plain\none: {lr: 1.0}\n",
+        "set": "# A set of problems\nover: [half, fast]\ntwo:\n  steps: 9\n",
+    }.items():
+        (project.root / f"stages/presets/{name}.yaml").write_text(text)
+    return project
+
+
+def test_an_overlay_lies_over_the_one_that_it_names(overlays):
+    path = overlays.root / "params.yaml"
+    path.unlink()
+    overlays.stages("preset", "set")
+    text = path.read_text()
+    assert text == "# python -m stages preset set\n# A set of problems\n" + PARAMS.removeprefix(
+        "# all of it\n"
+    ).replace("1e-3  # mine: tuned by hand\n  steps: 3", "1e-3\n  steps: 1 # few").replace(
+        "lr: 0.1\n  steps: 2", "lr: 0.05\n  steps: 9"
+    )
+
+
+@pytest.mark.parametrize("names", [("set", "fast"), ("fast", "set")])
+def test_names_stack_in_any_order(overlays, names):
+    overlays.stages("preset", *names)
+    values = YAML(typ="safe").load((overlays.root / "params.yaml").read_text())
+    assert [values[one][key] for one in ("one", "two") for key in ("lr", "steps")] == [
+        1.0,
+        3,
+        0.1,
+        9,
+    ]  # nothing of half
+    assert f"holds preset {' '.join(names)} already" in overlays.stages("preset", *names).stdout
+
+
+def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays):
+    path = overlays.root / "params.yaml"
+    path.unlink()
+    overlays.stages("preset", "set", "fast")
+    overlays.stages("preset", "plain")
+    assert path.read_text() == (overlays.root / "stages/presets/plain.yaml").read_text()
+    overlays.stages("preset", "set")
+    overlays.edit("params.yaml", "lr: 1e-3", "lr: 1e-3 # mine")
+    overlays.stages("preset", "fast")
+    assert path.read_text().startswith("# python -m stages preset fast\n# Soon over\n") and "# mine" in path.read_text()
+    assert "A set of problems" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("over: half\none:\n  lr: -1.0\n", "stages/presets/set.yaml:3 one.lr: must be > 0, got -1.0"),
+        ("over: half\ntwo: {step: 1}\n", "stages/presets/set.yaml:2 two.step: unknown key; allowed here: lr, steps"),
+        ("over: half\nthree: {a: 1}\n", "stages/presets/set.yaml: unknown section three; stages are one, two"),
+        ("over: half\nlaunch: tpu\n", "stages/presets/set.yaml launch: stages/launch/tpu.yaml not found"),
+        ("over: half\ntwo: null\n", "stages/presets/plain.yaml: section 'two' is missing"),
+        ("over: haf\n", "stages/presets/set.yaml over: preset 'haf': not found; there are big, fast, half, plain, set"),
+        ("over: set\n", "stages/presets/set.yaml over: preset 'set': lies over itself"),
+    ],
+)
+def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
+    (overlays.root / "stages/presets/set.yaml").write_text(text)
+    assert said in overlays.stages("preset", "set", code=2).stderr
+    assert (overlays.root / "params.yaml").read_text() == PARAMS
+
+
+def test_presets_that_do_not_stack(overlays):
+    for names, over in {
+        "half fast": "half lies over plain", "big half": "half lies over plain", "big plain": "big lies over nothing",
+        "set plain": "set lies over half or fast",
+    }.items():  # fmt: skip
+        said = overlays.stages("preset", *names.split(), code=2).stderr
+        assert said == f"presets {names}: do not say what to stack; {over}\n"
+    assert "now preset set half" in overlays.stages("preset", "set", "half").stdout
+
+
+@pytest.mark.parametrize("null", ["b: null", "b:", "c: null\nb: null"])
+def test_null_takes_a_mapping_away(null):
+    document, overlay = YAML().load("a: 1\nb: {x: 1}\nd: 2\n"), YAML().load(f"{null}\nd: null\n")
+    lay(document, overlay)
+    assert document == {"a": 1, "d": None}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a: 1 # x\nb:\n  c: 2\n", "b:\n  c: 2.0\n  d: [1, 2]\na: true\n"),
+        ("a: {b: 1}\n", "a: 3\n"),
+        ("a: 3 # why\n", "a:\n  b: 1\n"),
+        ("# top\na: 1\nz: 9 # end\n", "m: 'text'\na: 1\n"),
+        ("a: &x 1\nb: *x\n", "a: 1\nb: 2\n"),
+    ],
+)
+def test_merged_has_exactly_the_new_values(old, new):
+    yaml = YAML(typ="safe")
+    result, wanted = yaml.load(merged(old, new)), yaml.load(new)
+    assert repr(sorted(result.items())) == repr(sorted(wanted.items()))

@@ -1,0 +1,148 @@
+"""Stage scores: verifiers that were not trained here, beside those that were. tests/verifiers/test_orm.py has kills
+and processes.
+"""
+
+import json
+
+import pytest
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, Qwen2Config
+
+from stages.evaluation import scores
+from stages.generators.base.tokenizer import build
+from stages.lib.core import records
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import load
+from stages.lib.models import loading
+from stages.lib.models.encoding import Encoder
+from stages.lib.models.prompts import Prompt
+from stages.lib.verifiers import published_models
+from stages.lib.verifiers.aggregation import aggregate
+from stages.lib.verifiers.generative import GenerativeVerifier, Sampling
+from stages.lib.verifiers.process import StepVerifier
+from tests.helpers import tiny_models
+from tests.lib.verifiers.test_published_models import SHAPE, chat
+
+TOKENIZER = build()
+GENRM = {"votes": 2, "temperature": 1.0, "max_new_tokens": 8, "rows": 16}
+SETTINGS = {"verifiers": ["base_genrm"], "published": {}, "dtype": "float32", "genrm": GENRM}
+
+
+def classifier(kind, tokenizer, labels):
+    return kind.from_config(Qwen2Config(vocab_size=len(tokenizer), num_labels=labels, pad_token_id=0, **SHAPE)).eval()
+
+
+@pytest.fixture
+def root(tmp_path):
+    """One problem a set; the process verifier is one before its training; two published verifiers."""
+    base = tiny_models.model("qwen2", len(TOKENIZER), seed=2)
+    loading.save(base, TOKENIZER, tmp_path / "data/base/model")
+    Prompt().write(tmp_path / "data/generator/prompt.json")
+    words = ["Right", "Wrong"]
+    StepVerifier("prm", base, Encoder(TOKENIZER), "head", words, "Right.\n", "product").save(
+        tmp_path / "data/prm/model"
+    )
+    folder = tmp_path / "data/raw/verifiers"
+    loading.save(classifier(AutoModelForTokenClassification, TOKENIZER, 2), TOKENIZER, folder / "steps")
+    loading.save(classifier(AutoModelForSequenceClassification, chat(), 1), chat(), folder / "whole")
+    for split in ("dev", "test", "ood", "aime"):
+        of = tiny_models.problem(3, "test" if split != "dev" else split).model_copy(update={"id": f"sums/{split}/1"})
+        pool = [tiny_models.sample(of, i, i % 2, "length" if i == 3 else "stop") for i in range(4)]
+        records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
+        where = {"ood": "data/ood/test.jsonl", "aime": "data/aime/test.jsonl"}
+        records.write_problems(tmp_path / where.get(split, f"data/benchmarks/{split}.jsonl"), [of])
+    records.write_problems(tmp_path / "data/aime/unseen.jsonl", [])
+    return tmp_path
+
+
+def scored(root, *verifiers, **changes):
+    run = tiny_models.execution(root, "scores", scores.Params(**{**SETTINGS, "verifiers": list(verifiers), **changes}))
+    metrics = scores.body(run)
+    (root / "metrics.json").write_text(json.dumps(metrics))
+    assert set(metrics) == set(verifiers) and all(card["parameters"] > 0 for card in metrics.values())
+    found = records.read_scores(root / "data/scores/test.parquet")
+    return {name: [score for score in found if score.verifier == name] for name in verifiers}
+
+
+def pool(root):
+    return records.read_problems(root / "data/benchmarks/test.jsonl")[0], records.read_samples(
+        root / "data/samples/test.parquet"
+    )
+
+
+def test_the_untrained_base_is_the_process_verifier_before_its_training(root):
+    found = scored(root, "prm", "base_prm")
+    for trained, base in zip(found["prm"], found["base_prm"], strict=True):
+        assert base.step_scores == pytest.approx(trained.step_scores, abs=1e-6) and len(base.step_scores) == 3
+        assert base.score == aggregate("product", base.step_scores) and base.tokens == trained.tokens
+    assert len({score.score for score in found["base_prm"]}) == 4
+
+
+def test_the_untrained_base_is_asked_for_its_verdict(root):
+    """Directly, though the trained one is asked for rationales."""
+    base = GenerativeVerifier(
+        "base_genrm", loading.load_causal_lm(root / "data/base/model"), Encoder(TOKENIZER), Sampling(), "direct"
+    )
+    found = scored(root, "base_genrm")["base_genrm"]
+    assert found[:3] == base.score(*pool(root))[:3]
+    assert base.score(*pool(root))[3].score > 0 == found[3].score, "it was cut off, whatever the verdict"
+
+
+def test_published_verifiers_share_the_stage(root):
+    described = {"steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch": 2},
+                 "whole": {"form": "reward", "path": "data/raw/verifiers/whole"}}  # fmt: skip
+    found = scored(root, "steps", "whole", published=described)
+    theirs = published_models.load("classes", root / "data/raw/verifiers/steps", "steps", aggregation="mean")
+    assert [s.score for s in found["steps"]] == pytest.approx([s.score for s in theirs.score(*pool(root))], abs=1e-6)
+    assert all(s.score == 0 if s.index == 3 else s.score == aggregate("mean", s.step_scores) for s in found["steps"])
+    Prompt(steps="paragraphs").write(root / "data/generator/prompt.json")
+    (root / ".checkpoints").rename(root / "before")
+    whole = scored(root, "steps", published=described)["steps"]
+    assert [len(s.step_scores) for s in found["steps"] + whole] == [2] * 4 + [1] * 4, "steps as the pipeline parts them"
+    assert all(s.step_scores is None for s in found["whole"]) and len({s.score for s in found["whole"]}) == 4
+
+
+def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_counted(root):
+    of, own = pool(root)
+    long = tiny_models.sample(of, 600, 0).model_copy(update={"index": 4})
+    empty = own[0].model_copy(update={"index": 5, "text": " \n", "correct": False})
+    records.write_samples(root / "data/samples/test.parquet", [*own, long, empty])
+    described = {"steps": {"form": "classes", "path": "data/raw/verifiers/steps"},
+                 "whole": {"form": "reward", "path": "data/raw/verifiers/whole"}}  # fmt: skip
+    found = scored(root, "steps", "whole", published=described)
+    metrics = json.loads((root / "metrics.json").read_text())
+    for name in described:
+        assert [score.score > 0 for score in found[name]] == [True, True, True, False, False, False]
+        assert metrics[name]["test"]["too_long"] == 1 and "too_long" not in metrics[name]["dev"]
+
+
+def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):
+    facts = root / "data/prm/model/verifier.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"words": []}))
+    with pytest.raises(UserError, match=r"base_prm is read by the words of prm\.words, which are \[\]"):
+        scored(root, "prm", "base_prm")
+    assert not list((root / ".checkpoints").rglob("prm-*"))
+    with pytest.raises(UserError, match=r"scores\.published\.a: data/raw/verifiers/none is not a folder"):
+        scored(root, "a", published={"a": {"form": "classes", "path": "data/raw/verifiers/none"}})
+    with pytest.raises(UserError, match="the form separator has no good"):
+        scored(root, "a", published={"a": {"form": "separator", "path": "data/raw/verifiers/steps", "good": "+"}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"verifiers": ["orm", "skywork"]}, "described in scores.published, not 'skywork'"),
+        ({"verifiers": ["orm", "orm"]}, "must differ"),
+        ({"published": {"prm": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "is none of orm, prm"),
+        ({"published": {"likelihood_sum": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "does not begin with"),
+        ({"published": {"a|b": {"form": "classes", "path": "data/raw/verifiers/a"}}}, "small letters, digits and _"),
+        ({"published": {"a": {"form": "classes"}}}, "must have path, or repo and revision"),
+        ({"published": {"a": {"form": "classes", "repo": "a/b"}}}, "must have path, or repo and revision"),
+        ({"published": {"a": {"form": "classes", "repo": "a/b", "revision": "main"}}}, "scores.published.a.revision"),
+        ({"published": {"a": {"form": "classes", "path": "/tmp/model"}}}, "scores.published.a.path"),
+        ({"published": {"a": {"form": "other", "path": "data/raw/verifiers/a"}}}, "scores.published.a.form"),
+    ],
+)
+def test_mistakes_are_told_by_their_key(tmp_path, changes, message):
+    (tmp_path / "params.yaml").write_text(json.dumps({"scores": {**SETTINGS, **changes}}))
+    with pytest.raises(UserError, match=message):
+        load("scores", scores.Params, tmp_path / "params.yaml")

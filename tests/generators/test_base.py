@@ -1,0 +1,151 @@
+"""The pretraining text keeps its promises; the base stage copies, builds and trains; the bundled model solves."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from stages.generators.base import __main__, pretraining, tokenizer
+from stages.lib.core.errors import UserError
+from stages.lib.procedural import gradeschool
+from stages.lib.procedural.gradeschool import wording
+from stages.lib.run.execution import Execution
+from stages.lib.verifiers import verdicts
+
+ROOT = Path(__file__).parents[2]
+TOKENIZER = tokenizer.build()
+EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
+SCRATCH = {
+    "source": "scratch", "bundled": "data/raw/base", "repo": "", "revision": "", "documents": 8, "layers": 2,
+    "width": 16, "hidden": 32, "heads": 2, "kernel": 4, "epochs": 1.0, "global_batch": 4, "device_batch": 4,
+    "optimizer": "muon", "lr": 3e-3, "matrix_lr": 0.02, "weight_decay": 0.0, "warmup": 0.03, "clip": 1.0,
+    "precision": "no", "gradient_checkpointing": False, "lora_rank": 0, "checkpoint_steps": 100,
+}  # fmt: skip
+
+
+def documents(kind=None, n=400):
+    made = [pretraining.document(f"x/{i}", 3) for i in range(n)]
+    return [d for d in made if kind in (None, d.kind)]
+
+
+def written(document):
+    return "".join(text for text, _ in document.segments)
+
+
+def true(equation):
+    a, operation, b, result = equation
+    a, b, result = int(a), int(b), int(result)
+    return {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else None}[operation] == result
+
+
+def test_every_kind_is_written():
+    assert {d.kind for d in documents()} == set(pretraining.KINDS)
+
+
+def test_drills_are_true_or_marked_wrong():
+    for document in documents("drill"):
+        for equation, mark in re.findall(r"Then (.*)\.\n(Right|Wrong)?", written(document)):
+            assert true(EQUATION.fullmatch(equation).groups()) == (mark != "Wrong")
+
+
+def test_arithmetic_of_writers_and_of_rationales_is_true():
+    for document in documents("solution"):  # after a misreading a step can be impossible: rounded down, or nothing left
+        equations = EQUATION.findall(written(document))
+        assert all(true(e) or e[1] == "/" or (e[1] == "-" and e[3] == "0") for e in equations)
+    for document in documents("verified"):
+        assert all(true(e) for e in EQUATION.findall(written(document).split(verdicts.COT)[1]))
+
+
+def test_writers_misread_inconsistent_comparisons_and_nothing_else():
+    wrong = {True: [0, 0], False: [0, 0]}
+    for i in range(600):
+        program = gradeschool.sample("pretraining", f"x/{i}", 3, gradeschool.Knobs())
+        faults = pretraining.misread(program, random.Random(i))
+        for j, entry in enumerate(program["quantities"]):
+            counts = wrong[entry["relation"].startswith("inverse")]
+            counts[0] += j in faults
+            counts[1] += 1
+    assert wrong[False][0] == 0
+    assert 0.3 < wrong[True][0] / wrong[True][1] < 0.6
+
+
+def test_judgements_are_true():
+    seen = set()
+    for document in documents("graded"):
+        lines = re.findall(r"(.*)\n(Right|Wrong)\.\n", written(document))
+        marks = [mark for _, mark in lines]
+        assert marks == sorted(marks)  # Right... then Wrong to the end
+        seen |= set(marks)
+    for document in documents("verified"):
+        rationale = written(document).split(verdicts.COT)[1]
+        assert rationale.endswith(" No") == ("Wrong" in rationale or "####" not in rationale)
+    for document in documents("verdict"):
+        seen.add(written(document).rsplit(" ", 1)[1])
+    assert seen == {"Right", "Wrong", "Yes", "No"}
+
+
+def test_no_loss_falls_on_question_or_checked_solution():
+    for document in documents(n=60):
+        example = __main__.example(TOKENIZER, document)
+        learnt = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm, strict=True) if w])
+        assert learnt == "".join(text for text, w in document.segments if w) + tokenizer.EOS
+        assert max(example.lm) == (1 if set(w for _, w in document.segments) <= {0, 1} else max(example.lm))
+
+
+def test_the_text_is_firewalled():
+    for i in range(100):
+        program = gradeschool.sample("pretraining", f"x/{i}", 3, gradeschool.Knobs())
+        assert wording.owner(*program["story"]) == "pretraining"
+        assert all(wording.owner(*q["template"]) == "pretraining" for q in program["quantities"])
+    evaluated = {
+        p.question for split in ("train", "verifier", "dev", "test") for p in gradeschool.problems(split, 200, 3)
+    }
+    assert not evaluated & {d.question for d in documents()}
+
+
+def execution(tmp_path, **changes):
+    params = __main__.Params(**(SCRATCH | changes))
+    return Execution("base", params, 42, tmp_path, "key", 0, 1)
+
+
+def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
+    from stages.lib.models import loading
+
+    made = execution(tmp_path)
+    metrics = __main__.body(made)
+    model = loading.load_causal_lm(made.out / "model")
+    assert loading.parameters(model) == metrics["weights"]
+    assert len((made.out / "history.csv").read_text().splitlines()) == 3  # a header and two steps
+    copy = execution(tmp_path / "copy", source="bundled", bundled=str(made.out / "model"))
+    __main__.body(copy)
+    name = "model.safetensors"
+    assert (copy.out / "model" / name).read_bytes() == (made.out / "model" / name).read_bytes()
+
+
+def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
+    with pytest.raises(UserError, match="config.json"):
+        __main__.source(execution(tmp_path, source="bundled", bundled=str(tmp_path)).params)
+    with pytest.raises(UserError, match="commit"):
+        __main__.source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
+
+
+def test_the_bundled_model_is_small_and_solves_problems():
+    import torch
+
+    from stages.lib.models import encoding, loading
+
+    folder = ROOT / "data" / "raw" / "base"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 8e6
+    assert loading.load_tokenizer(folder).get_vocab() == TOKENIZER.get_vocab()
+    model = loading.load_causal_lm(folder)
+    known, right = 0, 0
+    for problem in gradeschool.problems("dev", 12, 1, steps=(2, 2), largest=100, inverse=0.0):
+        lines = [pretraining.strip(step.text) for step in problem.steps]
+        encoded = encoding.Encoder(TOKENIZER).encode(problem, lines)
+        with torch.inference_mode():
+            best = model(torch.tensor([encoded.ids])).logits[0].argmax(-1).tolist()
+        for t in range(encoded.prompt_length, len(encoded.ids)):
+            known += 1
+            right += best[t - 1] == encoded.ids[t]
+    assert right / known > 0.85  # nearly every token of a gold solution is the model's first choice

@@ -1,0 +1,107 @@
+"""A ready-made model goes through the chain as it is, asked in its chat template; programs are graded by running them."""
+
+import pytest
+
+from stages.generators import generator, samples
+from stages.lib.core import records
+from stages.lib.core.records import Problem, Source
+from stages.lib.grading import grader
+from stages.lib.inference.sampling import Draw
+from stages.lib.models import encoding
+from stages.lib.models.prompts import Prompt
+from stages.lib.training import sft
+from stages.verifiers import labels, orm, prm
+from tests.generators.test_generator import SETTINGS
+from tests.helpers import tiny_models
+from tests.lib.models.test_prompts import saved
+
+ANSWER = {"answer": "B", "answer_type": "choice", "choices": ["one", "two", "three"]}
+RIGHT, WRONG = "    return n + 1\n", "    return n\n"
+
+
+def choice(split, i):
+    return Problem(
+        id=f"quiz/{split}/{i:02}", benchmark="quiz", split=split, question=f"Which is number {i}?", licence="MIT",
+        source=Source(url="none"), **ANSWER,
+    )  # fmt: skip
+
+
+def world(root, family):
+    saved(family, root / "data/base/model")
+    for split, count in (("train", 4), ("verifier", 4), ("dev", 3), ("test", 4)):
+        (root / "data/benchmarks").mkdir(parents=True, exist_ok=True)
+        records.write_problems(root / f"data/benchmarks/{split}.jsonl", [choice(split, i) for i in range(count)])
+    for path in ("ood/test", "aime/train", "aime/test", "aime/unseen"):
+        (root / f"data/{path}").parent.mkdir(parents=True, exist_ok=True)
+        records.write_problems(root / f"data/{path}.jsonl", [])
+
+
+SAMPLES = dict(engine="native", n_verifier=3, n_eval=2, n_shifted=2, temperature=1.0, max_new_tokens=30, rows=64,
+               dtype="float32")  # fmt: skip
+LABELS = dict(
+    imported={"prm800k": [], "math_shepherd": []}, methods=["mc_hard"], completer="data/generator/model",
+    engine="native", completions=1, problems=4, audit_problems=0,
+    audit_completions=1, samples_per_problem=2, temperature=1.0, max_new_tokens=20, hard="any", progress=0.8, pool=True,
+    mixed_only=False, rows=64, dtype="float32",
+)  # fmt: skip
+TRAINED = {**tiny_models.OPTIMISATION, "start": "base", "lm_weight": 0.0, "dropout": 0.0, "samples_per_problem": 2,
+           "mixed_only": False, "eval_problems": 2}  # fmt: skip
+ORM = {**TRAINED, "level": "solution", "loss": "bce", "lm_data": "samples", "head_words": []}
+PRM = {**TRAINED, "labels": "mc_hard", "form": "head", "words": [], "mark": "", "past_error": True, "distinct": True,
+       "aggregations": ["min"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ["qwen2", "llama3"])
+def test_an_instruct_model_goes_through_the_chain(tmp_path, family):
+    world(tmp_path, family)
+    asked = {"style": "chat", "instruct": True, "shots": 1, "steps": "paragraphs"}
+    settings = SETTINGS | {"train": False, "prompt": asked}
+    stages = [("generator", generator, settings), ("samples", samples, SAMPLES), ("labels", labels, LABELS),
+              ("orm", orm, ORM), ("prm", prm, PRM)]  # fmt: skip
+    metrics = {}
+    for name, module, params in stages:
+        metrics[name] = module.body(tiny_models.execution(tmp_path, name, module.Params(**params)))
+    prompt = Prompt.read(tmp_path / "data/generator/prompt.json")
+    shot, _ = prompt.examples
+    assert shot.solution == "The answer is B." and "letter of the right option" in shot.question
+    assert metrics["samples"]["test_options"]["samples"] == 4 and metrics["samples"]["dev"]["samples"] == 6
+    likeliest = records.read_samples(tmp_path / "data/samples/test_options.parquet")
+    assert {sample.text for sample in likeliest} <= {f"The answer is {letter}." for letter in "ABC"}
+    for name in ("orm", "prm"):
+        kept = encoding.Encoder.load(tmp_path / f"data/{name}/model")
+        assert kept.prompt == prompt.alone() and kept.prompt.style == "chat", (
+            "a verifier carries the prompt, not the shots"
+        )
+
+
+def function(i):
+    prompt = f'def after{i}(n):\n    """The whole number after n.\n\n    >>> after{i}(1)\n    2\n    """\n'
+    test = f"def check(f):\n    assert f({i}) == {i + 1}\n"
+    return Problem(
+        id=f"humaneval/test/{i:03}", benchmark="humaneval", split="test", question=prompt, answer=RIGHT,
+        answer_type="code", tests={"entry_point": f"after{i}", "test": test}, licence="MIT", source=Source(url="none"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("instruct", [True, False])
+def test_gold_programs_are_what_the_instruction_asks_for(instruct, workplace):
+    of = function(3)
+    (grade,) = grader.grade(of, ["\n".join(sft.steps(of, Prompt(instruct=instruct)))])
+    assert grade.correct and sft.steps(of, Prompt(instruct=instruct))[0].startswith(
+        "```python" if instruct else "    return"
+    )
+    assert sft.steps(of.model_copy(update={"answer": ""}), Prompt(instruct=instruct)) == []
+
+
+@pytest.mark.parametrize(("written", "share"), [(RIGHT, 1.0), (WRONG, 0.0)])
+def test_canonical_programs_are_right_and_others_wrong(written, share, workplace):
+    """From tokens to pass@1."""
+    from stages.generators.base.tokenizer import build
+
+    encoder = encoding.Encoder(build())
+    ids = [*encoder.texts([written])[0], encoder.end]
+    drawn = [(function(i), [Draw(ids, [-1.0] * len(ids), "stop"), Draw(ids[:-1], [-1.0], "length")]) for i in range(3)]
+    found = [sample for own in samples.graded(drawn, encoder) for sample in own]
+    ended = [sample for sample in found if sample.finish == "stop"]
+    assert samples.summary(ended)["pass_at_1"] == share
+    assert not any(sample.correct for sample in found if sample.finish == "length"), "cut off is not right"

@@ -1,0 +1,105 @@
+"""What tests start under stages/launch/*.yaml: `python -m tests.helpers.distributed_script FOLDER NAME ...`, by any
+number of processes.
+
+Trains a small model in the named ways of CASES (FOLDER/<name>/final.safetensors and history.csv), and runs the named
+stages of CHAIN one after the other on the tiny world that `world` made (FOLDER/data). First, the processes must notice
+that they do not share a folder (FOLDER/refused.txt), and each must read a saved model whole.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from accelerate.state import AcceleratorState
+
+from stages.generators import generator, samples
+from stages.generators.base import __main__
+from stages.generators.base.tokenizer import build
+from stages.lib.core import files, records
+from stages.lib.core.errors import UserError
+from stages.lib.models import loading
+from stages.lib.run import distributed
+from stages.lib.run.execution import Execution
+from stages.lib.workspace import chapters
+from stages.verifiers import labels
+from tests.generators import test_base, test_generator
+from tests.helpers import tiny_models, training_script
+from tests.verifiers import test_labels
+
+CASES = {
+    "adamw": {"device_batch": 2, "dropout": 0.1},
+    "muon": {"device_batch": 2, "optimizer": "muon", "gradient_checkpointing": True, "epochs": 2.0,
+             "checkpoint_steps": 2, "interrupted": True},
+    "lora": {"device_batch": 2, "lora_rank": 4},
+    "bf16": {"device_batch": 4, "precision": "bf16"},
+    "bf16-lora": {"device_batch": 4, "precision": "bf16", "lora_rank": 4},
+}  # fmt: skip
+CHAIN = {
+    "base": __main__.Params(**{**test_base.SCRATCH, "device_batch": 2}),
+    "generator": generator.Params(**{**test_generator.SETTINGS, "device_batch": 2, "epochs": 1.0}),
+    "samples": samples.Params(
+        engine="native", n_verifier=3, n_eval=2, n_shifted=1, temperature=0.7, max_new_tokens=12, rows=16,
+        dtype="float32",
+    ),
+    "labels": labels.Params(**{**test_labels.SETTINGS, "max_new_tokens": 12, "samples_per_problem": 2}),
+}  # fmt: skip
+
+
+def world(root: Path) -> None:
+    """Problems for every stage of CHAIN."""
+    for split in ("train", "verifier", "dev", "test"):
+        found = [tiny_models.problem(i, split) for i in range(9 if split == "train" else 3)]
+        records.write_problems(root / f"data/benchmarks/{split}.jsonl", found)
+    for path in ("data/ood/test.jsonl", "data/aime/train.jsonl", "data/aime/test.jsonl", "data/aime/unseen.jsonl"):
+        records.write_problems(root / path, [tiny_models.problem(40, "test")])
+
+
+def execution(root: Path, name: str, params=None) -> Execution:
+    rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    run = Execution(name, params, 1, root, "key", rank, count)
+    run.out.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def refused(root: Path) -> None:
+    """Each process in a folder of its own, as on machines that share none."""
+    distributed.PATIENCE = 0.1
+    run = execution(root / os.environ["RANK"], "orm")
+    try:
+        distributed.joined(run)
+    except UserError as error:
+        (root / "refused.txt").write_text(str(error))
+    except SystemExit as end:
+        assert end.code == 2 and not run.is_main
+    distributed.PATIENCE = 5.0
+
+
+def whole(run: Execution) -> None:
+    state = distributed.joined(run)
+    path = run.root / "model"
+    if run.is_main:
+        loading.save(tiny_models.model("lfm2", len(build())), build(), path)
+    state.wait_for_everyone()
+    found, wanted = loading.load_causal_lm(path).state_dict(), tiny_models.model("lfm2", len(build())).state_dict()
+    assert all(found[name].equal(wanted[name]) for name in wanted), "a process read a model in part"
+
+
+def main(root: Path, names: list[str]) -> None:
+    if "RANK" in os.environ:
+        refused(root)
+    whole(execution(root, "orm"))
+    for name in names:
+        AcceleratorState._reset_state()  # a stage has one precision for the life of its process
+        if name in CASES:
+            training_script.main(root / name, count=21, **CASES[name])
+            continue
+        run = execution(root, name, CHAIN[name])
+        metrics = importlib.import_module(chapters.find_module(name)).body(run)
+        if run.is_main:
+            files.write_json(run.out / "metrics.json", metrics)
+        distributed.joined(run)  # the next stage reads what this one wrote
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,121 @@
+"""Tiny random models of five architectures, arithmetic problems and an execution without a workspace around it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.lib.core.records import Problem, Sample, Source, Step
+from stages.lib.run.execution import Execution
+from stages.lib.training.options import Optimisation
+
+ROOT = Path(__file__).parents[2]
+ARCHITECTURES = ("lfm2", "llama", "qwen2", "qwen3", "mistral")
+OPTIMISATION = dict(
+    epochs=1.0, global_batch=8, device_batch=8, optimizer="adamw", lr=3e-3, matrix_lr=0.02, weight_decay=0.0,
+    warmup=0.1, clip=1.0, precision="no", gradient_checkpointing=False, lora_rank=0, checkpoint_steps=4,
+)  # fmt: skip
+
+
+def model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models import lfm2, llama, mistral, qwen2, qwen3
+
+    torch.manual_seed(seed)
+    shared = dict(vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=4, pad_token_id=0,
+                  num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.1,
+                  bos_token_id=None, eos_token_id=1)  # fmt: skip
+    config = {
+        "lfm2": lambda: lfm2.Lfm2Config(**shared, layer_types=["conv", "full_attention"] * 2),
+        "llama": lambda: llama.LlamaConfig(**shared),
+        "qwen2": lambda: qwen2.Qwen2Config(**shared),
+        "qwen3": lambda: qwen3.Qwen3Config(**shared, head_dim=8),
+        "mistral": lambda: mistral.MistralConfig(**shared, sliding_window=8),
+    }[name]()
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+def execution(root: Path, name: str, params: Any, seed: int = 1) -> Execution:
+    """As `execution.run` would make it, on one process, without journal and lock."""
+    run = Execution(name, params, seed, root, "key", 0, 1)
+    run.out.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def optimisation(**changes: Any) -> Optimisation:
+    return Optimisation(**{**OPTIMISATION, **changes})
+
+
+def problem(i: int, split: str = "train") -> Problem:
+    a, b = i % 7 + 1, i // 7 % 7 + 1
+    steps = [f"{a} + {b} = <<{a}+{b}={a + b}>>{a + b}", f"#### {a + b}"]
+    return Problem(
+        id=f"sums/{split}/{i:03}", benchmark="sums", split=split, question=f"Ann has {a} and buys {b}. How many?",
+        answer=str(a + b), answer_type="number", steps=[Step(text=text) for text in steps], licence="MIT",
+        source=Source(url="none"),
+    )  # fmt: skip
+
+
+def sample(of: Problem, index: int, error: int, finish: str = "stop") -> Sample:
+    """A solution whose sum is off by `error`; longer for higher indices."""
+    value = int(of.answer) + error
+    text = f"{'so ' * index}it is {value}\n#### {value}\n"
+    return Sample(problem_id=of.id, index=index, text=text, answer=str(value), correct=error == 0, finish=finish,
+                  logprob=-1.0, min_logprob=-0.5, tokens=len(text))  # fmt: skip
+
+
+def processes(count: int, *command: str, cwd: Path = ROOT) -> None:
+    """Run `python <command>` on so many CPU processes joined by gloo."""
+    env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+    env |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"] if count > 1 else []
+    done = subprocess.run([sys.executable, *launcher, *command], cwd=cwd, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+BODY = """
+import importlib, json, os, sys
+from pathlib import Path
+from stages.lib.core import files
+from stages.lib.run.execution import Execution
+from stages.lib.workspace import chapters
+root, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+stage = importlib.import_module(chapters.find_module(name))
+run = Execution(name, stage.Params(**settings), 1, root, "key", int(os.environ.get("RANK", 0)),
+                int(os.environ.get("WORLD_SIZE", 1)))
+metrics = stage.body(run)
+if run.is_main:
+    files.write_json(run.out / "metrics.json", metrics)
+"""
+
+
+def on_processes(count: int, root: Path, name: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A training stage on a copy of `root` by so many processes: its metrics, and its model's weights."""
+    from safetensors.torch import load_file
+
+    copy = root.with_name(f"{root.name}-{count}")
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".checkpoints"))
+    (copy / "body.py").write_text(BODY, encoding="utf-8")
+    processes(count, str(copy / "body.py"), str(copy), name, json.dumps(settings), cwd=copy)
+    out = copy / "data" / name
+    return json.loads((out / "metrics.json").read_text("utf-8")), load_file(out / "model/model.safetensors")
+
+
+def same_weights(one: dict[str, Any], two: dict[str, Any], atol: float = 2e-4) -> bool:
+    """Whether two models are one up to the order in which gradients are summed."""
+    return one.keys() == two.keys() and all(one[key].allclose(two[key], atol=atol) for key in one)
+
+
+def close(found: Any, atol: float = 1e-3) -> Any:
+    """A nest of numbers to compare with, equal up to rounding."""
+    if isinstance(found, dict):
+        return {key: close(own, atol) for key, own in found.items()}
+    return pytest.approx(found, abs=atol) if isinstance(found, float) else found

@@ -1,0 +1,142 @@
+"""A workspace of two small stages around the real lib and commands, for tests that need no model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ENV = {
+    **{k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "ASSAY", "PYTHONPATH", "DO_NOT"))},
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "DVC_NO_ANALYTICS": "1",
+}
+STAGE = '''
+"""A stage for tests: logs some steps, may sleep or fail."""
+import time
+from pydantic import Field
+from stages.lib.core import params
+from stages.lib.run import execution
+
+
+class Params(params.Params):
+    lr: float = Field(gt=0)
+    steps: int = Field(ge=1)
+    sleep: float = 0.0
+    fail: bool = False
+    api_key: str = "none"
+
+
+def body(run):
+    {read}
+    for step in range(run.params.steps):
+        run.log(step, loss=run.params.lr / (step + 1))
+        time.sleep(run.params.sleep)
+    if run.params.fail:
+        raise RuntimeError("broken on purpose")
+    (run.out / "model").mkdir(exist_ok=True)
+    (run.out / "model/a.txt").write_text(str(run.params.lr))
+    (run.out / "history.csv").write_text("step,loss\\n0,1\\n")
+    (run.out / "table.md").write_text("| a |\\n|---|\\n| 1 |\\n")
+    run.count(tokens=7)
+    return {{"dev": {{"pass@1": {{"mean": 0.5, "low": 0.4, "high": 0.6}}}}, "curve": {{"1": 0.1, "2": 0.2}}}}
+
+
+if __name__ == "__main__":
+    execution.run("{name}", Params, body)
+'''
+PARAMS = """# all of it
+seed: 1
+launch: cpu  # here
+
+# the first
+one:
+  lr: 1e-3  # mine: tuned by hand
+  steps: 3
+  sleep: 0.0
+  fail: false
+  api_key: none
+two:
+  lr: 0.1
+  steps: 2
+  sleep: 0.0
+  fail: false
+  api_key: none
+"""
+PIPELINE = """stages:
+  one:
+    desc: The first stage of the test
+    cmd: python -m stages.problems.one
+    deps: [data/raw, stages/problems/one.py, "stages/launch/${launch}.yaml"]
+    params: [seed, one]
+    outs: [data/one/model]
+    metrics: [data/one/metrics.json]
+    meta: {metric: dev.pass@1}
+  two:
+    desc: The second stage of the test
+    cmd: python -m stages.problems.two
+    deps: [data/one/model, stages/problems/two.py]
+    params: [seed, two.lr, two.steps]
+    outs: [data/two/model]
+    metrics: [data/two/metrics.json]
+"""
+
+
+class Small:
+    def __init__(self, root: Path):
+        self.root = root
+
+    def run(self, *command: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command, cwd=self.root, env={**ENV, **env}, capture_output=True, text=True, timeout=120
+        )  # fmt: skip
+        assert done.returncode == code, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def stages(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "stages", *arguments, code=code, **env)
+
+    def stage(self, name: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", f"stages.problems.{name}", code=code, **env)
+
+    def start(self, name: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"stages.problems.{name}"], cwd=self.root, env={**ENV, **env}, text=True,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = (self.root / path).read_text()
+        assert old in text
+        (self.root / path).write_text(text.replace(old, new, 1))
+
+    def journal(self) -> list[dict]:
+        found = [json.loads(path.read_text()) for path in (self.root / ".assay/journal").glob("*/run.json")]
+        return sorted(found, key=lambda run: run["started"])
+
+
+def small(root: Path) -> Small:
+    for folder in ("lib", "commands"):
+        shutil.copytree(
+            ROOT / "stages" / folder, root / "stages" / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for file in ("__init__.py", "__main__.py"):
+        shutil.copy(ROOT / "stages" / file, root / "stages" / file)
+    (root / "stages/problems").mkdir()
+    (root / "stages/problems/one.py").write_text(STAGE.format(name="one", read=""))
+    (root / "stages/problems/two.py").write_text(STAGE.format(name="two", read="run.data('one', 'model')"))
+    for name, text in {
+        "params.yaml": PARAMS, "dvc.yaml": PIPELINE, "data/raw/x.txt": "hi\n", "data/raw/deep/y.txt": "there\n",
+        "data/raw/deep.txt": "sorts by parts\n", "stages/launch/cpu.yaml": "use_cpu: true\n",
+        ".dvcignore": "__pycache__/\n", ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
+        "stages/presets/plain.yaml": "# The plain one\n" + PARAMS.replace("  # mine: tuned by hand", ""),
+        "stages/presets/big.yaml": "# A larger one\n"
+        + PARAMS.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
+    }.items():  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return Small(root)

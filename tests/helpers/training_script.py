@@ -1,0 +1,58 @@
+"""A small training that tests start, kill and start again: `python -m tests.helpers.training_script FOLDER key=value ...`.
+
+Writes FOLDER/final.safetensors and FOLDER/history.csv. Keys are of Optimisation; `dropout` goes to `train`;
+`interrupted` ends the first epoch with an error and starts again from what was saved.
+"""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import torch
+from ruamel.yaml import YAML
+from safetensors.torch import save_file
+
+from stages.lib.models import loading, objectives
+from stages.lib.models.batch import Example
+from stages.lib.training import loop
+from tests.helpers import tiny_models
+
+
+def examples(count: int = 45) -> list[Example]:
+    """Labelled by a rule that can be learnt: whether token 7 is there."""
+    generator, found = random.Random(3), []
+    for _ in range(count):
+        n = generator.randint(4, 30)
+        ids = [generator.randrange(2, 100) for _ in range(n - 1)] + [1]
+        weights = [0.0, 0.0] + [1.0] * (n - 2)
+        found.append(Example(ids, weights, [float(7 in ids)] * n, weights))
+    return found
+
+
+class Interrupted(Exception):
+    pass
+
+
+def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: int = 45, **changes) -> None:
+    run = tiny_models.execution(folder, "orm", tiny_models.optimisation(**changes))
+    run.rank, run.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+    def stop(epoch: int, losses: objectives.Losses) -> dict[str, float]:
+        raise Interrupted
+
+    for on_epoch in [stop, None] if interrupted else [None]:
+        torch.manual_seed(0)
+        model = loading.adapted(tiny_models.model("lfm2"), run.params.lora_rank, 1)
+        losses = objectives.Losses(model, torch.nn.Linear(32, 1))
+        try:
+            history = loop.train(run, losses, examples(count), run.params, dropout=dropout, on_epoch=on_epoch)
+        except Interrupted:
+            continue
+    if run.is_main:
+        save_file({k: v.detach().clone() for k, v in losses.named_parameters()}, folder / "final.safetensors")
+        (folder / "history.csv").write_text(history.csv())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), **{k: YAML(typ="safe").load(v) for k, v in (a.split("=") for a in sys.argv[2:])})

@@ -1,0 +1,145 @@
+"""Formulas are compared in workers that neither hang nor outlive anyone, and no string takes long."""
+
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stages.lib.core.errors import UserError
+from stages.lib.grading import answers, latex, workers
+from stages.lib.grading.answers import equal, equal_many, extract, group
+
+ROOT = Path(__file__).parents[3]
+TYPES = [None, *answers.TYPES]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Workers with one second of processor time, in a pool of their own."""
+    monkeypatch.setattr(workers, "SECONDS", 1.0)
+    monkeypatch.setattr(workers, "idle", [])
+    monkeypatch.setattr(workers, "deadly", set())
+    yield
+    for worker in workers.idle:
+        workers._end(worker)
+
+
+def test_what_takes_for_ever_is_different_and_asked_once(impatient):
+    tower = "9^{9^{9^9}}"
+    assert equal_many([(tower, "x"), (r"\frac{2}{4}", r"\sqrt{\frac14}")], "latex") == [False, True]
+    start = time.process_time()
+    assert group([tower, "x", "y", tower, *(f"{n}x" for n in range(30))], "latex")[:4] == [0, 1, 2, 0]
+    assert time.process_time() - start < 1
+    assert workers.deadly == {tower}
+
+
+SLOW = [r"\prod_{k=1}^{10^6} k", r"\binom{10^9}{5\cdot10^8}", "7^{7^{7^{7^7}}}", r"\sum_{k=1}^{10^7} \frac{1}{k}"]
+
+
+def test_the_worst_pair_and_a_large_pool_are_quick():
+    equal("x+1", "1+x", "latex")  # a worker is running
+    for text in SLOW:
+        start = time.process_time()
+        before = time.perf_counter()
+        equal(text, "7", "latex")
+        assert time.perf_counter() - before < 6 * workers.SECONDS and time.process_time() - start < 1
+    formulas = [rf"\frac{{x+{n}}}{{{n}x+1}}" for n in range(2, 66)] + [r"\frac{2x+4}{4x+2}"]
+    assert group(formulas, "latex") == [*range(64), 0]
+    assert len(list(latex.candidates(formulas))) == 1  # of 2,080 pairs
+
+
+HUGE = 10_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * HUGE, "{" * HUGE, r"\boxed{" * (HUGE // 7), "answer: " * (HUGE // 8), "\n" * HUGE,
+        "`" * HUGE, r"\(" * (HUGE // 2),
+        "1," * (HUGE // 2), "A:\n" * (HUGE // 3), "Q:\n" * (HUGE // 3), "6 a, " * (HUGE // 5),
+        "{" * 5000 + "1" + "}" * 5000, "5 a" + "-a" * 900,
+        "1e999999999", "\ud800", "\0",
+    ],
+    ids=lambda text: f"{text[:6]!r}",
+)  # fmt: skip
+def test_no_string_takes_long(text):
+    start = time.process_time()
+    for answer_type in TYPES:
+        extract(text, answer_type)
+        assert equal(text, "7", answer_type) is False
+        group([text, None], answer_type)
+    assert time.process_time() - start < 10
+
+
+PAIRS = [(rf"\frac{{{2 * n}}}{{{n}}}x", "2x") for n in range(2, 30)] + [(rf"{n}x", "2x") for n in range(3, 30)]
+
+
+def test_threads_get_the_right_answers():
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda pair: latex.same(*pair), PAIRS))
+    assert found == [True] * 28 + [False] * 27
+
+
+def _forked(queue):
+    queue.put((latex.same_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in workers.idle]))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_process_has_workers_of_its_own(method):
+    assert latex.same("a+c", "c+a")
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    child = context.Process(target=_forked, args=(queue,))
+    child.start()
+    found, theirs = queue.get(timeout=120)
+    child.join()
+    assert found == [True, False]
+    assert theirs and {worker.pid for worker in workers.idle}.isdisjoint(theirs)
+    assert latex.same("a+d", "d+a")
+
+
+def test_workers_that_were_killed_are_replaced():
+    workers.idle.extend(workers._start() for _ in range(3))
+    for worker in workers.idle:
+        worker.kill()
+        worker.poll = lambda: None  # its end has not been noticed yet
+    assert latex.same("b+d", "d+b")
+
+
+PARENT = """
+import os, sys, threading
+from stages.lib.grading import latex, workers
+workers.SECONDS = 5.0
+assert latex.same("a+b", "b+a")
+busy = threading.Thread(target=latex.same, args=("9^{9^{9^9}}", "2"))
+if sys.argv[1] == "busy":
+    busy.start()
+print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f lib.equality").read().split()), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("state", ["idle", "busy"])
+def test_no_worker_outlives_a_killed_parent(state):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, state], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert workers
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=90)
+    assert not alive
+
+
+def test_a_worker_that_cannot_start_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr(workers, "idle", [])
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    with pytest.raises(UserError, match="math-verify"):
+        latex.same("q+r", "r+q")

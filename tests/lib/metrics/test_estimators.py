@@ -1,0 +1,184 @@
+"""Every curve equals full enumeration over all C(N, k) subsets."""
+
+from fractions import Fraction
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.lib.metrics.estimators import best_of, pass_at
+from stages.lib.metrics.majority import majority
+from stages.lib.metrics.voting import outcome, subsets, top, top_size, weighted
+
+
+def mean_over_subsets(n, value):
+    return [float(sum(map(value, combinations(range(n), k)), Fraction(0)) / comb(n, k)) for k in range(1, n + 1)]
+
+
+def share(winners, right):
+    """Chance that an evenly drawn winner is right."""
+    winners = list(winners)
+    return Fraction(sum(right(w) for w in winners), len(winners)) if winners else Fraction(0)
+
+
+@st.composite
+def pools(draw):
+    """classes (-1: no answer), correct by class, scores with many ties."""
+    n = draw(st.integers(1, 9))
+    classes = draw(st.lists(st.integers(-1, 3), min_size=n, max_size=n))
+    good = draw(st.sets(st.integers(0, 3), max_size=2))
+    scores = draw(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=n, max_size=n))
+    return np.array(classes), np.array([float(c in good) for c in classes]), np.array(scores)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pools())
+def test_best_of_and_pass_equal_enumeration(pool):
+    classes, correct, scores = pool
+    scores = np.where(classes >= 0, scores, -np.inf)
+
+    def best(drawn):
+        top_score = max(scores[i] for i in drawn)
+        return share([i for i in drawn if scores[i] == top_score], lambda i: int(correct[i]))
+
+    n = len(classes)
+    np.testing.assert_allclose(best_of(correct[None], scores[None])[0], mean_over_subsets(n, best), rtol=1e-12)
+    expected = mean_over_subsets(n, lambda drawn: Fraction(int(any(correct[i] for i in drawn))))
+    np.testing.assert_allclose(pass_at(correct[None])[0], expected, rtol=1e-12)
+
+
+@settings(max_examples=80, deadline=None)
+@given(pools())
+def test_majority_equals_enumeration(pool):
+    classes, correct, _ = pool
+
+    def vote(drawn):
+        counts = {}
+        for i in drawn:
+            if classes[i] >= 0:
+                counts.setdefault(classes[i], []).append(i)
+        most = max(map(len, counts.values()), default=0)
+        return share([v for v in counts.values() if len(v) == most], lambda v: int(correct[v[0]]))
+
+    expected = mean_over_subsets(len(classes), vote)
+    np.testing.assert_allclose(majority(classes[None], correct[None])[0], expected, rtol=1e-9, atol=1e-13)
+
+
+def exact_majority(sizes, blanks, k):
+    """maj@k of class 0 as a fraction, by a dynamic programme over classes on whole numbers (one loop per count m)."""
+    total = Fraction(0)
+    for m in range(1, min(sizes[0], k) + 1):
+        table = {(0, 0): 1}  # (included, ties) -> ways
+        for size in [*sizes[1:], None]:
+            step = {}
+            for (included, ties), ways in table.items():
+                for i in range((blanks if size is None else min(m, size)) + 1):
+                    place = (included + i, ties + (size is not None and i == m))
+                    if place[0] <= k - m:
+                        step[place] = step.get(place, 0) + ways * comb(blanks if size is None else size, i)
+            table = step
+        for (included, ties), ways in table.items():
+            if included == k - m:
+                total += Fraction(ways * comb(sizes[0], m), 1 + ties)
+    return float(total / comb(sum(sizes) + blanks, k))
+
+
+MODERATE = [([12, 9, 9, 5, 1, 1, 1], 7), ([4] * 10, 0), ([1] * 40, 3), ([30, 31], 2)]
+
+
+@pytest.mark.parametrize(("sizes", "blanks"), MODERATE)
+def test_majority_equals_whole_number_programme_at_moderate_n(sizes, blanks):
+    classes = np.repeat([*range(len(sizes)), -1], [*sizes, blanks])
+    found = majority(classes[None], (classes == 0)[None])[0]
+    for k in (1, 2, 3, 7, 16, len(classes) // 2, len(classes) - 1, len(classes)):
+        assert found[k - 1] == pytest.approx(exact_majority(sizes, blanks, k), rel=1e-9)
+
+
+def test_majority_at_1860_against_closed_forms():
+    n, half = 1860, 930
+    two = np.repeat([0, 1], half)  # equal sizes: each wins half, whatever k
+    np.testing.assert_allclose(majority(two[None], (two == 0)[None])[0], 0.5, atol=1e-10)
+    distinct = np.arange(n)  # all tied: 1 / N
+    np.testing.assert_allclose(majority(distinct[None], (distinct == 5)[None])[0], 1 / n, rtol=1e-9)
+    alone = np.repeat([0, -1], [60, n - 60])  # one class among blanks wins when it is drawn at all
+    np.testing.assert_allclose(majority(alone[None], (alone == 0)[None]), pass_at((alone == 0)[None] * 1.0), atol=1e-10)
+
+
+def test_majority_agrees_with_sampling_on_a_large_pool():
+    random = np.random.default_rng(0)
+    classes = random.choice(60, 1860, p=random.dirichlet(1 / np.arange(1, 61)))
+    right = np.bincount(classes).argsort()[-2]  # the runner-up: no k is trivial
+    correct = (classes == right).astype(float)
+    found = majority(classes[None], correct[None])[0]
+    orders = subsets(1860, 2000, key=1)
+    for k in (4, 30, 200, 1200):
+        drawn = orders[:, :k]
+        votes = outcome(classes[drawn], correct[drawn], np.zeros(drawn.shape))
+        assert abs(found[k - 1] - votes.mean()) < 4.5 * votes.std() / np.sqrt(2000) + 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(pools())
+def test_one_drawn_is_the_same_for_every_method_and_blanks_never_win(pool):
+    classes, correct, scores = pool
+    single = correct.mean()
+    assert best_of(correct[None], np.where(classes >= 0, scores, -np.inf)[None])[0, 0] == pytest.approx(single)
+    assert majority(classes[None], correct[None])[0, 0] == pytest.approx(single)
+    orders = subsets(len(classes), 4, key=3)
+    assert weighted(classes, correct, scores, [1], orders).value[0] == pytest.approx(single)
+    assert top(classes, correct, scores, 0.5, [1], orders).value[0] == pytest.approx(single)
+    blank = np.full(len(classes), -1)
+    assert not majority(blank[None], np.zeros((1, len(classes)))).any()
+    assert not weighted(blank, correct, scores, [len(classes)], orders).value.any()
+
+
+def test_curves_do_not_depend_on_the_order_of_the_pool():
+    random = np.random.default_rng(1)
+    classes, scores = random.integers(-1, 5, 64), random.integers(0, 4, 64) / 3
+    correct, shuffled = (classes == 2) * 1.0, random.permutation(64)
+    masked = np.where(classes >= 0, scores, -np.inf)
+    first = best_of(correct[None], masked[None])
+    assert np.allclose(first, best_of(correct[shuffled][None], masked[shuffled][None]), rtol=1e-13)
+    voted = majority(classes[None], correct[None])
+    assert np.allclose(voted, majority(classes[shuffled][None], correct[shuffled][None]))
+
+
+def test_weighted_vote_splits_ties_exactly_and_ignores_blanks():
+    log = np.log([0.1, 0.2, 0.3, 0.6, 0.99])  # 0.1 + 0.2 + 0.3 is not 0.6 in floating point
+    classes, correct = np.array([[0, 0, 0, 1, -1]]), np.array([[1.0, 1, 1, 0, 0]])
+    assert outcome(classes, correct, log[None])[0] == 0.5
+    zero = np.full((1, 5), -np.inf)
+    assert outcome(classes, correct, zero)[0] == 0.5
+    assert outcome(classes, correct, log[None] - 1e5)[0] == 0.5  # no underflow: weights are relative
+
+
+def test_monte_carlo_votes_agree_with_enumeration_within_their_error():
+    random = np.random.default_rng(5)
+    classes, scores = np.array([0, 0, 1, 1, 1, 2, -1, 0, 2]), random.random(9)
+    correct, n = (classes == 0) * 1.0, 9
+    orders = subsets(n, 4000, key=7)
+
+    def one(drawn):
+        drawn = np.array(drawn)
+        return Fraction(outcome(classes[drawn][None], correct[drawn][None], np.log(scores[drawn])[None])[0])
+
+    def best(drawn):
+        ranked = sorted(drawn, key=lambda i: -scores[i] if classes[i] >= 0 else 1)[: top_size(0.4, len(drawn))]
+        return Fraction(outcome(classes[ranked][None], correct[ranked][None], np.zeros((1, len(ranked))))[0])
+
+    ks = range(1, n + 1)
+    for found, value in (
+        (weighted(classes, correct, np.log(scores), ks, orders), one),
+        (top(classes, correct, scores, 0.4, ks, orders), best),
+    ):
+        expected = mean_over_subsets(n, value)
+        assert (np.abs(found.value - expected) <= 4.5 * np.sqrt(found.variance) + 1e-12).all()
+        assert found.variance[-1] == 0
+
+
+def test_a_nan_score_is_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        best_of(np.ones((1, 2)), np.array([[0.1, np.nan]]))

@@ -1,0 +1,182 @@
+"""Competition families: two solvers that agree, text that reads back, solutions that end in the answer."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.lib.core import seeds
+from stages.lib.core.records import Step
+from stages.lib.grading import answers
+from stages.lib.procedural import competition
+from stages.lib.procedural.competition import items, reading
+from stages.lib.procedural.competition.equations import equations, value
+from stages.lib.procedural.competition.family import AREAS, signed, unsigned
+from tests.helpers import exact_arithmetic
+
+FAMILIES = competition.FAMILIES
+by_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+
+
+def drawn(family, level, seed):
+    """Parameters as `item` draws them, also where the answer is out of range."""
+    for attempt in range(400):
+        params = family.sample(lambda field, a=attempt: seeds.rng(seed, a, field), level)
+        if params is not None:
+            return params
+    raise AssertionError(f"{family.name}: no parameters at level {level}")
+
+
+def test_there_are_enough_families_of_every_kind():
+    assert len(FAMILIES) >= 24
+    areas = Counter(family.area for family in FAMILIES.values())
+    assert set(areas) == set(AREAS) and min(areas.values()) >= 4
+
+
+@by_family
+@settings(deadline=None, max_examples=60)
+@given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
+def test_both_solvers_agree(family, level, seed):
+    params = drawn(family, level, seed)
+    assert family.solve_closed(params) == family.solve_brute(params), params
+
+
+@by_family
+@settings(deadline=None, max_examples=30)
+@given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
+def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, level, seed):
+    params = drawn(family, level, seed)
+    words = family.words(params)
+    assert len(family.phrasings) >= 3
+    for phrasing in family.phrasings:
+        text = reading.written(phrasing, words)
+        assert "{" not in text and text[0].isupper() and text[-1] in ".?)"
+        assert family.parse(reading.read(phrasing, text)) == params
+    steps = family.steps(params)
+    assert len(steps) >= 3 and steps[-1].value == str(family.solve_closed(params))
+    assert [step.text.split()[0] for step in steps] == [f"{i}." for i in range(1, len(steps) + 1)]
+
+
+@by_family
+@settings(deadline=None, max_examples=15)
+@given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
+def test_every_step_states_its_value_and_its_equations_hold(family, level, seed):
+    assert items.untrue(family.steps(drawn(family, level, seed))) == []
+
+
+def test_the_reading_of_equations():
+    assert list(equations("1. So n = 3 + 4 * 2 = 11, unique modulo 5 * 7 = 35.")) == [
+        ("3 + 4 * 2", "11", True), ("5 * 7", "35", True)]  # fmt: skip
+    assert list(equations("2. C(5, 2) = 10 and x = 3.")) == [("C(5, 2)", "10", True)]
+    assert list(equations("3. 7 * 9 mod 10 = 4, and x + 2 = 5, f(3) = 7, 10 = 2x.")) == [("7 * 9 mod 10", "4", False)]
+    assert list(equations("4. 5! / (3! * 2!) = 10 = 2^3 + sqrt(4) = -(-10).")) == [
+        ("5! / (3! * 2!)", "10", True), ("10", "2^3 + sqrt(4)", True), ("2^3 + sqrt(4)", "-(-10)", True)]  # fmt: skip
+    assert value("1/3 + 1/6") == Fraction(1, 2) and value("2^-1") == Fraction(1, 2) and value("-2^2") == -4
+    for hopeless in ("1/0", "sqrt(2)", "2^10^9", "(1", "x", "", "3 4", "(-5)!"):
+        assert value(hopeless) is None, hopeless
+
+
+@given(st.recursive(st.integers(0, 99).map(str), lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(
+    lambda parts: f"({' '.join(parts)})"), max_leaves=8))  # fmt: skip
+def test_expressions_have_the_value_that_python_gives(text):
+    assert value(text) == value(text[1:-1] if text.startswith("(") else text) == exact_arithmetic.value(text)
+
+
+def test_a_false_step_and_an_empty_promise_are_caught():
+    assert items.untrue([Step(text="1. Then 7 * 11 = 78.", value="78")]) == [
+        "7 * 11 = 78 does not hold: '1. Then 7 * 11 = 78.'"
+    ]
+    assert items.untrue([Step(text="1. Then it is 77.", value="7")])
+    end = [Step(text="1. p + q = 3 + 4 = 7.", value="7"), Step(text="#### 7", value="7")]
+    assert items.promises("It is p/q in lowest terms.", end) == []
+    assert items.promises("It is p/q.", end)
+    assert items.promises("It is p/q in lowest terms.", [Step(text="1. So it is 7.", value="7"), end[1]])
+    assert items.promises("Lowest: lowest terms.", [Step(text="1. p + q = 6 + 4 = 10.", value="10"), end[1]])
+    root = [Step(text="1. m + n = 3 + 8 = 11.", value="11"), end[1]]
+    assert items.promises("It is m*sqrt(n), and no square of a prime divides n.", root) == ["8 has a square factor"]
+    over = [Step(text="1. m + n + p = 2 + 12 + 4 = 18.", value="18"), end[1]]
+    assert items.promises("m/p is in lowest terms and no square of a prime divides n.", over) == [
+        "2/4 is not in lowest terms", "12 has a square factor"]  # fmt: skip
+    assert items.promises("No square of a prime divides n, as no square of a prime divides n.", over)
+
+
+@by_family
+def test_items_are_proven_and_their_levels_mean_something(family):
+    means = []
+    for level in competition.LEVELS:
+        made = [
+            competition.item(family.name, level, 7, f"competition/test/{family.name}-{i}", "test") for i in range(25)
+        ]
+        assert all(not isinstance(item, str) for item in made), made
+        for item in made:
+            assert competition.check(item) == []
+            assert 0 <= int(item.answer) <= 999 and answers.equal(item.answer, item.steps[-1].text, "integer")
+            assert f"#### {item.answer}" == item.steps[-1].text
+        means.append(sum(item.difficulty for item in made) / len(made))
+    assert means[0] < means[2], means
+
+
+@by_family
+def test_levels_rise_in_steps_or_in_search(family):
+    """Strictly, on average, from every level to the next, in one and the same of the two."""
+    made = {level: [drawn(family, level, seed) for seed in range(120)] for level in competition.LEVELS}
+    steps = [sum(len(family.steps(p)) for p in made[level]) for level in competition.LEVELS]
+    search = [sum(math.log10(max(1, family.work(p))) for p in made[level]) for level in competition.LEVELS]
+    assert any(rising[0] < rising[1] < rising[2] for rising in (steps, search)), (steps, search)
+
+
+def test_no_answer_stands_in_the_text():
+    for name in ("hidden_period", "purchases", "expected_wait"):
+        for i in range(40):
+            made = competition.item(name, 1, 9, f"competition/test/{name}-{i}")
+            assert not items.stated(made.answer, made.question)
+    assert items.stated("7", "Find 7 coins.") and not items.stated("7", "Find x^7 + 17, or 7.5.")
+
+
+def item(**changes):
+    return competition.item("two_coins", 1, 3, "competition/test/x", "test").model_copy(update=changes)
+
+
+def test_a_planted_error_is_caught(monkeypatch):
+    assert competition.check(item()) == []
+    assert competition.check(item(answer="1"))
+    assert competition.check(item(question=item().question.replace("coins", "coins, 5 of them,")))
+    steps = item().steps
+    assert competition.check(item(steps=[steps[0].model_copy(update={"value": "1"}), *steps[1:]]))
+    for solver in ("solve_closed", "solve_brute"):
+        broken = replace(FAMILIES["two_coins"], **{solver: lambda p: 17})
+        made = item()
+        with monkeypatch.context() as patched:
+            patched.setitem(items.FAMILIES, "two_coins", broken)
+            assert any("disagree" in fault for fault in competition.check(made))
+            assert "disagree" in competition.item("two_coins", 1, 3, "competition/test/x", "test")
+
+
+def test_items_depend_on_their_id_and_seed_alone():
+    def question(seed, name="a"):
+        return competition.item("dice_sum", 2, seed, f"competition/test/{name}", "test").question
+
+    assert question(1) == question(1) != question(2)
+    assert question(1) != question(1, "b")
+
+
+def said_by(item):
+    return competition.content(item.program.params["family"], item.program.params["params"])
+
+
+@by_family
+def test_adjacent_seeds_share_nothing(family):
+    said = [
+        {said_by(competition.item(family.name, 1 + i % 3, seed, f"competition/test/{i}", "test")) for i in range(60)}
+        for seed in (1, 2)
+    ]
+    assert not said[0] & said[1]
+
+
+@given(st.integers(-999, 999).filter(bool))
+def test_signed_terms_read_back(number):
+    assert unsigned(signed(number)) == number

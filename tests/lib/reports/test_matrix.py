@@ -1,0 +1,258 @@
+"""The ID -> OOD matrix: gains, gaps, drops and their intervals against hand-made pools."""
+
+import csv
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from stages.evaluation import best_of_n
+from stages.lib.core import records
+from stages.lib.display import charts
+from stages.lib.metrics import intervals
+from stages.lib.reports import matrix
+from stages.lib.reports.pools import Pool
+from tests.helpers import tiny_models
+
+RIGHT = np.array([1.0, 0, 0, 0])
+CLASSES = np.array([0, 1, 1, 2])  # majority is wrong
+WON, LOST = [0.9, 0.1, 0.1, 0.1], [0.1, 0.9, 0.9, 0.1]
+ALL, SOLVED = matrix.POOLED
+
+
+def pools(scores, n, size=4, name="p"):
+    return [Pool(f"{name}{i}", CLASSES[:size], RIGHT[:size], {"orm": np.array(scores[:size])}) for i in range(n)]
+
+
+def solved(votes, name, right=()):
+    """A pool for each vote, won or lost; majority is right where `right` says so."""
+    found = []
+    for i, won in enumerate(votes):
+        correct = np.array([0, 1.0, 1.0, 0]) if i in right else RIGHT
+        scores = WON if won != (i in right) else LOST
+        found.append(Pool(f"{name}{i}", CLASSES, correct, {"orm": np.array(scores)}))
+    return found
+
+
+def cells(unsolvable=frozenset(), parents=None, **groups):
+    return matrix.compare(groups, {}, 8, 1, unsolvable, parents or {})
+
+
+def compared(**groups):
+    return {(cell.group, cell.method): cell for cell in cells(**groups)}
+
+
+def test_gain_and_gap_by_hand():
+    found = compared(home=pools(WON, 20), away=pools(LOST, 30))
+    home, away = found["home", "weighted_orm"], found["away", "weighted_orm"]
+    assert (home.accuracy, home.gain, home.gap, home.problems, home.n) == (1.0, 1.0, None, 20, 4)
+    assert (away.accuracy, away.gain, away.gap, away.parents) == (0.0, 0.0, 1.0, 0)
+    assert away.gap_low < away.gap <= away.gap_high and away.gain_low < 0 < away.gain_high
+    assert found["home", "pass_1"].accuracy == pytest.approx(0.25) and found["home", "pass"].accuracy == 1.0
+    assert found["home", "best_of_orm"].auc == 1.0 and found["away", "best_of_orm"].auc == pytest.approx(1 / 6)
+    assert found["home", "majority"].gain is None and found["away", "pass_1"].drop is None
+
+
+def test_n_is_the_smallest_of_all():
+    found = compared(home=pools(WON, 5), away=pools([0.9, 0.1], 30, size=2))
+    assert {cell.n for (_, method), cell in found.items() if method != "pass_1"} == {2}
+
+
+def test_a_gap_to_variants_is_paired_with_their_parents():
+    """60 problems at home, of which 30 have a variant. The gap is that of the parents, and so is its interval."""
+    random = np.random.default_rng(0)
+    home = solved(random.random(60) < 0.6, "h")
+    wins = [pool.scores["orm"][0] > 0.5 for pool in home[:30]]
+    away = solved([won and i % 5 > 0 for i, won in enumerate(wins)], "v")
+    parents = {f"v{i}": f"h{i}" for i in range(30)}
+    vote = compared(home=home, away=away, parents=parents)["away", "weighted_orm"]
+    lost = sum(won for won in wins[::5])
+    assert vote.gap == pytest.approx(lost / 30) and vote.parents == 30
+    expected = intervals.compare(np.r_[np.ones(lost), np.zeros(30 - lost)], np.zeros(30), key=1)
+    assert (vote.gap_low, vote.gap_high) == pytest.approx(expected[1:3])
+    apart = compared(home=home, away=away)["away", "weighted_orm"]
+    assert apart.parents == 0 and apart.gap_high - apart.gap_low > 1.3 * (vote.gap_high - vote.gap_low)
+
+
+def test_a_drop_is_mcnemars():
+    """Majority is right on 20 of 40 parents; of their variants on 8 of those, and on 2 others."""
+    home = solved([True] * 40, "h", right=range(20))
+    away = solved([True] * 40, "v", right=[*range(8), 38, 39])
+    found = compared(home=home, away=away, parents={f"v{i}": f"h{i}" for i in range(40)})
+    vote = found["away", "majority"]
+    assert (vote.before, vote.accuracy, vote.drop, vote.lost, vote.won) == (0.5, 0.25, 0.25, 12, 2)
+    assert vote.drop_p == pytest.approx(binomtest(2, 14).pvalue) and vote.drop_low > 0
+    assert found["away", "pass_1"].drop == pytest.approx((20 * 2 + 20 - 10 * 2 - 30) / 160)
+    header, rows = matrix.tabulate_drops(list(found.values()))
+    assert dict(zip(header[4:], rows[0][4:], strict=True))["lost / won"] == "12 / 2"
+    assert rows[0][4] == "50.0 to 25.0"
+
+
+def test_a_majority_is_not_right_on_a_tie():
+    tie = Pool("v0", np.array([0, 0, 1, 1]), np.array([1.0, 1, 0, 0]), {"orm": np.array(WON)})
+    home = solved([True] * 30, "h", right=range(30))
+    away = [tie, *solved([True] * 30, "v", right=range(30))[1:]]
+    vote = compared(home=home, away=away, parents={f"v{i}": f"h{i}" for i in range(30)})["away", "majority"]
+    assert (vote.accuracy, vote.drop, vote.lost, vote.drop_p) == (29.5 / 30, pytest.approx(1 / 30), 1, 1)
+
+
+def test_several_variants_of_a_parent_are_one_pair():
+    """Each of 6 parents that majority solves has five variants, which it does not: 6 losses, not 30."""
+    home = solved([True] * 6, "h", right=range(6))
+    away = solved([True] * 30, "v")
+    vote = compared(home=home, away=away, parents={f"v{i}": f"h{i // 5}" for i in range(30)})["away", "majority"]
+    assert (vote.drop, vote.lost, vote.won, vote.parents, vote.drop_p) == (1, 6, 0, 6, 2 / 64)
+
+
+def test_all_sets_are_pooled_by_parent():
+    """Four variants of each of 12 parents, all alike: as four sets they look like 48 problems, but 12 is all there are."""
+    wins = [i < 5 for i in range(12)]
+    groups = {f"away{k}": solved(wins, f"v{k}/") for k in range(4)}
+    parents = {f"v{k}/{i}": f"h{i}" for k in range(4) for i in range(12)}
+    found = compared(home=pools(LOST, 12, name="h"), parents=parents, **groups)
+    vote = found[ALL, "weighted_orm"]
+    expected = intervals.compare(np.array(wins, float), np.zeros(12), key=1)
+    assert (vote.problems, vote.gain, vote.p) == (48, pytest.approx(5 / 12), expected.p) and expected.p > 0.05
+    assert vote.gain_low == 0 and vote.gain_high == pytest.approx(expected.high, abs=1e-6)
+    assert vote.gap == pytest.approx(-5 / 12) and vote.parents == 12
+    assert ("away0", "pass") not in found  # a set of 12 has no row, but counts
+    assert compared(home=pools(LOST, 12, name="h"), **groups)[ALL, "weighted_orm"].p < 0.001
+
+
+def test_pooled_rows_count_every_problem_and_say_what_is_never_solved():
+    never = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30, name="n")]
+    found = compared(home=pools(WON, 6), few=pools(WON, 10, name="f"), many=pools(LOST, 40, name="m"), never=never)
+    assert list(dict.fromkeys(group for group, _ in found)) == [ALL, SOLVED, "home", "many", "never"]
+    assert found[ALL, "weighted_orm"].gain == pytest.approx(10 / 80)
+    assert found[SOLVED, "weighted_orm"].gain == pytest.approx(10 / 50)
+    _, rows = matrix.tabulate_gains(list(found.values()), ["orm"])
+    assert rows[-1][-2:] == rows[-2][-2:] == ["none solved", ""] and rows[0][-1] == "0.002"
+    alone = compared(home=pools(WON, 6), many=pools(LOST, 40, name="m"))
+    assert list(dict.fromkeys(group for group, _ in alone)) == ["home", "many"]
+
+
+def test_holm_is_over_sets_within_a_method():
+    groups = {f"s{k}": solved([i < won for i in range(30)], f"s{k}/") for k, won in enumerate((6, 8, 0))}
+    found = compared(home=pools(WON, 30, name="h"), **groups)
+    ps = [found[name, "weighted_orm"].p for name in groups]
+    assert ps == pytest.approx([2 / 64, 2 / 256, 1])
+    adjusted = [found[name, "weighted_orm"].p_holm for name in groups]
+    assert adjusted == pytest.approx([4 / 64, 6 / 256, 1])
+    assert found["home", "weighted_orm"].p_holm is None and found[ALL, "weighted_orm"].p_holm is None
+    _, rows = matrix.tabulate_gains(list(found.values()), ["orm"])
+    assert [row[-1] for row in rows] == ["<0.001", "<0.001", "0.031 (0.062)", "0.008 (0.023)*", ""]
+    (note,) = [note for note in matrix.write_notes(list(found.values()), ["orm"], {}) if note.startswith("ORM")]
+    assert "over all 90 problems" in note and note.endswith("1 of 3 sets survive Holm's correction: s1 (+26.7).")
+
+
+def test_order_of_the_problems_changes_nothing():
+    random = np.random.default_rng(5)
+    groups = {k: solved(random.random(40) < 0.5, k, right=range(5)) for k in ("h", "v", "w")}
+    parents = {f"{k}{i}": f"h{i}" for k in "vw" for i in range(40)}
+    turned = {k: own[::-1] for k, own in groups.items()}
+    assert matrix.format_csv(cells(parents=parents, **groups)) == matrix.format_csv(cells(parents=parents, **turned))
+
+
+def test_tables_csv_and_picture(tmp_path):
+    names = ["base_prm", "likelihood_mean", "orm"]
+    groups = {
+        "home": pools(WON, 6),
+        'a|way, "far" $x$': [p._replace(scores=dict.fromkeys(names, p.scores["orm"])) for p in pools(LOST, 30)],
+    }
+    groups["home"] = [pool._replace(scores=dict.fromkeys(names, pool.scores["orm"])) for pool in groups["home"]]
+    found = cells(**groups)
+    header, rows = matrix.tabulate_gains(found, ["orm"])
+    assert header[-3:] == ["ORM weighted", "gain", "p (Holm)"] and [row[0] for row in rows] == list(groups)
+    assert rows[0][1:6] == ["6", "25.0", "0.0", "100.0", "100.0"]
+    assert rows[1][-2:] == ["none solved", ""]  # by majority or by the vote
+    header, rows = matrix.tabulate_aucs(found, ["orm"])
+    assert header[-1] == "ORM" and len(header) == 4 and rows[0][1:] == ["1.00"] * 3 and rows[1][1:] == ["0.17"] * 3
+    header, rows = matrix.tabulate_gaps(found, ["orm"])
+    assert [row[1] for row in rows] == ["independent"] and rows[0][2].startswith("+100.0 [")
+    lines = list(csv.DictReader(matrix.format_csv(found).splitlines()))
+    assert tuple(lines[0]) == matrix.Cell._fields and len(lines) == len(found)
+    assert {line["group"] for line in lines} == set(groups)
+    for name in ("a.png", "b.png"):
+        charts.gains(tmp_path / name, found, ["orm"], "t")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("wins", [0, 1])
+def test_the_picture_shows_gain_and_gap_and_counts_groups_without_a_right_solution(tmp_path, monkeypatch, wins):
+    shown = []
+    monkeypatch.setattr(charts, "_save", lambda path, figure: shown.extend(figure.axes))
+    nothing = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30)]
+    groups = {"home": pools(WON, 6) if wins else nothing, "away": pools(LOST, 30) if wins else nothing, "far": nothing}
+    charts.gains(tmp_path / "a.png", cells(**groups), ["orm"], "t")
+    ticks = [tick.get_text() for tick in shown[0].get_yticklabels()]
+    assert ticks == [ALL, "home", "away"] * wins  # one solved set is no pool of solved sets
+    assert shown[0].get_ylabel() == f"sets never solved, not shown: {1 if wins else 2}"
+    marks = [line.get_xdata() for axes in shown for line in axes.lines if line.get_marker() == "^"]
+    assert [len(own) for own in marks] == [3 * wins, 2 * wins]
+
+
+def test_a_small_group_has_no_row_but_the_first():
+    few, many = pools(WON, 29), pools(WON, 30)
+    assert matrix.find_small({"home": few, "few": few, "many": many}) == {"few": 29}
+
+
+def test_a_mixed_group_is_balanced_and_both_parts_are_told():
+    """30 solvable problems of which half are won, 10 unsolvable of which all are: (1/2 + 1) / 2, not 25/40."""
+    away = [*pools(WON, 15), *pools(LOST, 15), *pools(WON, 10)]
+    away = [pool._replace(problem_id=f"a{i}") for i, pool in enumerate(away)]
+    groups = {"home": pools(WON, 30), "away": away}
+    unsolvable = {f"a{i}" for i in range(30, 40)}
+    by = compared(unsolvable=unsolvable, **groups)
+    vote = by["away", "weighted_orm"]
+    assert (vote.accuracy, vote.solvable, vote.unsolvable) == (pytest.approx(0.75), 0.5, 1.0)
+    assert vote.gain == pytest.approx(0.75) and vote.low <= vote.accuracy <= vote.high
+    assert by["home", "weighted_orm"].solvable is None and by["away", "pass_1"].accuracy == pytest.approx(0.25)
+    header, rows = matrix.tabulate_parts(list(by.values()), ["orm"])
+    assert header[-1] == "ORM weighted" and rows == [
+        ["away", "25.0 / 25.0", "0.0 / 0.0", "100.0 / 100.0", "50.0 / 100.0"]
+    ]
+    always = [pool._replace(correct=np.full(4, float(i >= 30))) for i, pool in enumerate(away)]  # who always abstains
+    found = cells(unsolvable=unsolvable, home=groups["home"], away=always)
+    assert all(cell.accuracy == pytest.approx(0.5) for cell in found if cell.group == "away")
+
+
+@pytest.mark.parametrize("sizes", [{"names": 40, "order": 5, "premise": 30}, {}])
+def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes):
+    run = tiny_models.execution(
+        tmp_path, "best_of_n", best_of_n.Params(draws=4, resamples=100, powers=[1.0], top_shares=[0.5])
+    )
+    test = [tiny_models.problem(i, "test") for i in range(4)]
+    away = []
+    for name, size in sizes.items():
+        for i in range(size):
+            contract = "unsolvable" if name == "premise" and i % 2 else "preserving"
+            parent = test[i % 4]
+            changed = {"id": f"sums/test/{i:03}~{name}", "operator": name, "contract": contract, "parent": parent.id}
+            away.append(parent.model_copy(update=changed))
+    files = {"benchmarks/test": test, "ood/test": away, "aime/test": [], "aime/unseen": []}
+    for name, problems in files.items():
+        records.write_problems(tmp_path / f"data/{name}.jsonl", problems)
+    for name, problems in (("test", test), ("ood", away), ("aime", [])):
+        samples = [tiny_models.sample(problem, k, k % 2) for problem in problems for k in range(2)]
+        scores = [
+            records.Score(problem_id=s.problem_id, index=s.index, verifier="orm", score=float(s.correct))
+            for s in samples
+        ]
+        records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
+        records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
+    found = best_of_n.transfer(run, best_of_n._pools(run, "test"), {})
+    told = (run.out / "matrix.md").read_text()
+    assert told.count("| sums/test | 4 |") == 1 and (run.out / "matrix.png").exists()
+    if not sizes:
+        assert list(found) == ["sums/test"] and "No row" not in told
+        return
+    assert list(found) == [ALL, "sums/test", "sums~names", "sums~premise"] and "| sums~order |" not in told
+    assert (
+        told.endswith("No row, since fewer than 30 problems: sums~order (5).\n") and "No row" in capsys.readouterr().out
+    )
+    assert "| sums~premise | 50.0 / 50.0 |" in told and f"| {ALL} | 75 |" in told and f"| {ALL} | 4 |" in told
+    assert found["sums~premise"]["pass_1_unsolvable"] == 0.5 and "pass_1_solvable" not in found["sums~names"]
+    assert (
+        set(found[ALL]["weighted_orm_gain"]) == set(found[ALL]["weighted_orm_gap"]) == {"mean", "low", "high"}
+        and "pass_1_solvable" not in found[ALL]
+    )

@@ -1,0 +1,93 @@
+"""The journal survives kills, tells the truth about them, and holds nothing that is not JSON."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stages.lib.run import journal
+
+FACTS = {"stage": "orm", "key": "k", "params": {}, "inputs": {}, "command": [], "world": 1, "repro": None}
+
+
+def test_round_trip(tmp_path):
+    entry = journal.start(tmp_path, **FACTS)
+    entry.log(1, loss=0.5)
+    entry.log(2, loss=0.25, accuracy=1)
+    entry.finish(journal.FINISHED, metrics={"a": 1}, seconds=2.0)
+    (found,) = journal.entries(tmp_path)
+    assert found.run == entry.run and found.id == entry.id
+    assert [(row["step"], row["loss"]) for row in found.history()] == [(1, 0.5), (2, 0.25)]
+    assert found.run["started"] <= found.run["ended"]
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    entry = journal.start(tmp_path, **FACTS)
+    entry.log(1, loss=0.5)
+    with open(entry.folder / "log.jsonl", "a") as file:
+        file.write('{"step": 2, "lo')
+    assert [row["step"] for row in entry.history()] == [1]
+
+
+def test_running_is_only_who_runs(tmp_path):
+    mine = journal.start(tmp_path, **FACTS)
+    arguments = f"Path({str(tmp_path)!r}), **{FACTS!r}"
+    code = f"from stages.lib.run import journal; from pathlib import Path; journal.start({arguments})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    statuses = [entry.run["status"] for entry in journal.entries(tmp_path)]
+    assert statuses == [journal.RUNNING, journal.KILLED]
+    journal.start(tmp_path, **FACTS)
+    written = [json.loads(path.read_text()) for path in (tmp_path / journal.FOLDER).glob("*/run.json")]
+    assert sorted(run["status"] for run in written) == ["KILLED", "RUNNING", "RUNNING"]
+    killed = next(run for run in written if run["status"] == "KILLED")
+    assert killed["started"] <= killed["ended"] and mine.run["pid"] == os.getpid()
+
+
+def test_a_pid_given_to_another_process_is_not_the_one(tmp_path):
+    entry = journal.start(tmp_path, **FACTS)
+    entry.run["pid_started"] -= 1000
+    entry.save()
+    assert journal.entries(tmp_path)[0].run["status"] == journal.KILLED
+
+
+def test_numbers_that_are_not_finite(tmp_path):
+    entry = journal.start(tmp_path, **FACTS)
+    entry.log(0, loss=math.nan)
+    entry.finish(journal.FAILED, metrics={"a": math.nan, "b": [math.inf, 1.0]})
+    assert journal.entries(tmp_path)[0].run["metrics"] == {"a": None, "b": [None, 1.0]}
+    assert math.isnan(next(entry.history())["loss"])
+
+
+def test_half_an_entry_is_no_entry(tmp_path):
+    (tmp_path / journal.FOLDER / "x").mkdir(parents=True)
+    (tmp_path / journal.FOLDER / "y").mkdir()
+    (tmp_path / journal.FOLDER / "y/run.json").write_text("{")
+    assert journal.entries(tmp_path) == [] and journal.latest(tmp_path, "orm") is None
+
+
+def test_latest(tmp_path):
+    first, second = journal.start(tmp_path, **FACTS), journal.start(tmp_path, **FACTS)
+    assert journal.latest(tmp_path, "orm").id == second.id != first.id
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_revision(tmp_path, edit):
+    assert journal.revision(tmp_path) is None
+
+    def git(*arguments):
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.email=a@b.c", "-c", "user.name=n", *arguments], check=True)
+
+    git("init", "-q")
+    for name in ("a.py", "dvc.lock"):
+        (tmp_path / name).write_text("1")
+    git("add", "-A")
+    git("commit", "-qm", "x")
+    (tmp_path / "dvc.lock").write_text("2")  # `dvc repro` writes it between stages
+    (tmp_path / "untracked").write_text("2")
+    if edit:
+        (tmp_path / "a.py").write_text("2")
+    found = journal.revision(tmp_path)
+    assert len(found["commit"]) == 40 and found["dirty"] is edit

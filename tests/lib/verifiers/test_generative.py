@@ -1,0 +1,191 @@
+"""The generative verifier: p(Yes) as the model says it, missing rationales, equal draws in any company."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from stages.generators.base.tokenizer import build
+from stages.lib.core import seeds
+from stages.lib.core.errors import UserError
+from stages.lib.inference.sampling import Draw
+from stages.lib.models import objectives
+from stages.lib.models.batch import Example
+from stages.lib.models.encoding import Encoder
+from stages.lib.training import loop
+from stages.lib.verifiers import generative, verdicts
+from stages.lib.verifiers.generative import GenerativeVerifier, Judgement, Sampling
+from tests.helpers import tiny_models
+
+TOKENIZER = build()
+ENCODER = Encoder(TOKENIZER)
+HOW = Sampling(votes=4, temperature=1.0, max_new_tokens=12, rows=64, seed=1, stage="test")
+
+
+def verifier(name="lfm2", seed=0, mode="cot", **changes):
+    return GenerativeVerifier(
+        "genrm", tiny_models.model(name, len(TOKENIZER), seed), ENCODER, HOW._replace(**changes), mode
+    )
+
+
+def pools(count=3, samples=4):
+    problems = [tiny_models.problem(i + 3) for i in range(count)]
+    return [(of, [tiny_models.sample(of, j % 3, j % 2) for j in range(samples)]) for of in problems]
+
+
+def ids(text):
+    return TOKENIZER(text, add_special_tokens=False)["input_ids"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model that has learnt by heart to check two right and two wrong solutions, with rationales and without."""
+    made, model = [], tiny_models.model("lfm2", len(TOKENIZER))
+    cases = [
+        (of, tiny_models.sample(of, 0, error)) for of in map(tiny_models.problem, range(8, 10)) for error in (0, 1)
+    ]
+    for of, sample in cases:
+        for mode, rationale in (("direct", ""), ("cot", verdicts.ASK)):
+            prompt = generative.question_ids(ENCODER, of, sample.text, mode)[0]
+            said = ids(rationale) + ids(verdicts.yes(sample.correct)) + [TOKENIZER.eos_token_id]
+            made.append(Example(prompt + said, [0.0] * len(prompt) + [1.0] * len(said)))
+    run = tiny_models.execution(
+        tmp_path_factory.mktemp("run"), "genrm", tiny_models.optimisation(epochs=150.0, checkpoint_steps=999)
+    )
+    loop.train(run, objectives.Losses(model), made, run.params)
+    return model, cases
+
+
+@pytest.mark.parametrize("mode", ["direct", "cot"])
+def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
+    model, cases = trained
+    how = HOW._replace(max_new_tokens=20, temperature=0.3)
+    GenerativeVerifier("genrm", model, ENCODER, how, mode).save(tmp_path / "model")
+    loaded = GenerativeVerifier.load(tmp_path / "model", how)
+    for of, sample in cases:
+        (score,) = loaded.score(of, [sample])
+        assert (score.verifier, score.problem_id, score.index) == ("genrm", of.id, sample.index)
+        assert (score.score > 0.8) == sample.correct and not 0.2 < score.score < 0.8
+        if mode == "cot":
+            assert len(score.rationales) == generative.KEPT
+            verdict = verdicts.yes(sample.correct)
+            assert set(score.rationales) == {f"{verdicts.ASK}{verdict}"}
+        else:
+            assert score.rationales is None
+
+
+def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
+    """The drawn verdict's probability against a forward pass over everything that was drawn."""
+    model, cases = trained
+    checker = GenerativeVerifier(
+        "genrm", model, ENCODER, HOW._replace(max_new_tokens=20, temperature=0.3, votes=2), "cot"
+    )
+    of, sample = cases[0]
+    (judged,) = next(checker.judge_many([(of, [sample])]))
+    prompt = generative.question_ids(ENCODER, of, sample.text, "cot")[0]
+    for vote, text in zip(judged.votes, judged.rationales, strict=True):
+        body = text.removesuffix(" Yes").removesuffix(" No")
+        with torch.inference_mode():
+            p = model(torch.tensor([prompt + ids(body)])).logits[0, -1].softmax(-1)
+        yes, no = p[ids(" Yes")[0]].item(), p[ids(" No")[0]].item()
+        assert yes - 1e-5 <= vote <= 1 - no + 1e-5 and 1 - yes - no < 0.05
+
+
+def test_votes_are_read_off_the_end_alone_and_what_does_not_parse_is_missing():
+    checker, yes, no, eos = verifier(), ids(" Yes"), ids(" No"), [TOKENIZER.eos_token_id]
+    ask = ids(f"Fine.\n{verdicts.ASK}")
+
+    def vote(tokens, finish="stop", p=0.7):
+        return checker.vote(Draw(tokens, [math.log(p)] * len(tokens), finish))
+
+    assert vote(ask + yes + eos) == pytest.approx(0.7)
+    assert vote(ask + no + eos) == pytest.approx(0.3), "a drawn No says 1 - p(No)"
+    assert vote(ask + yes + ids("\nNot so.\n" + verdicts.ASK) + no + eos) == pytest.approx(0.3), "the last one counts"
+    for tokens in (ask + eos, ask + ids(" Perhaps") + eos, ids("It is right. Yes") + eos, yes + eos, eos):
+        assert vote(tokens) is None
+    assert vote(ask + yes, "length") is None and vote(ask + yes + ids(".") + eos) is None
+    assert vote(ask + yes + eos, p=1e-9) == pytest.approx(1e-9) and vote(ask + no + eos, p=1.0) == 0.0
+
+
+def test_missing_votes_count_neither_for_nor_against():
+    def judgement(votes, direct=None):
+        return Judgement(problem_id="p", index=0, votes=votes, direct=direct, rationales=[], tokens=1)
+
+    assert judgement([0.9, None, 0.5]).score() == pytest.approx(0.7)
+    assert judgement([None, 0.4, 0.8]).score(1) == 0.4 and judgement([0.0, None]).score() == 0.0
+    assert judgement([None, None], 0.25).score() == 0.25 and judgement([], 0.0).score() == 0.0
+    several = judgement([0.1, None, 0.2, 0.3, 0.4, None, 0.5])
+    assert [several.score(2, turn) for turn in range(3)] == pytest.approx([0.15, 0.35, 0.3]), "each turn takes the next"
+    assert several.score(5, 1) == several.score(7, 3) == several.score()
+    with pytest.raises(ValueError, match="no rationale"):
+        judgement([None]).score()
+
+
+def test_an_untrained_model_falls_back_to_the_bare_verdict():
+    (of, pool), *_ = pools()
+    judged = next(verifier().judge_many([(of, pool)]))
+    direct = next(verifier(mode="direct").judge_many([(of, pool)]))
+    assert all(set(one.votes) == {None} for one in judged), "random text should not parse"
+    said = [one.direct for one in direct]  # there with the others of its problem, here alone: equal but for rounding
+    assert [one.direct for one in judged] == pytest.approx(said, abs=1e-6)
+    assert [score.score for score in verifier().score(of, pool)] == pytest.approx(said, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lfm2", "llama"])
+@pytest.mark.parametrize("mode", ["direct", "cot"])
+def test_company_order_and_room_change_nothing(name, mode):
+    given = pools(4)
+
+    def judged(verifier, pools):
+        found = {one[0].problem_id: one for one in verifier.judge_many(pools)}
+        return {(key, one.index, i): one.model_dump() for key, own in found.items() for i, one in enumerate(own)}
+
+    together = judged(verifier(name, mode=mode), given)
+    alone = {}
+    for pool in given:
+        alone |= judged(verifier(name, mode=mode, rows=16), [pool])
+    assert alone == together == judged(verifier(name, mode=mode), given[::-1])
+    texts = {tuple(one["rationales"]) for one in together.values()}
+    assert mode == "direct" or len(texts) > 4, "draws that do not differ would prove nothing"
+    other = judged(verifier(name, mode=mode, seed=2), given)
+    assert mode == "direct" or {tuple(one["rationales"]) for one in other.values()}.isdisjoint(texts)
+
+
+def test_more_votes_keep_the_first_ones():
+    few, many = verifier(votes=2), verifier(votes=6)
+    for (a,), (b,) in zip(
+        *(v.judge_many((of, pool[:1]) for of, pool in pools(2)) for v in (few, many)), strict=True
+    ):  # fmt: skip
+        assert a.rationales == b.rationales[:2] and a.votes == b.votes[:2]
+
+
+def test_equal_texts_are_judged_once_and_every_sample_gets_its_score(monkeypatch):
+    (of, pool), *_ = pools()
+    copies = [pool[i % 2].model_copy(update={"index": i}) for i in range(6)]
+    read = []
+    keys = seeds.key
+    monkeypatch.setattr(seeds, "key", lambda *parts: read.append(parts) or keys(*parts))
+    judged = next(verifier().judge_many([(of, copies)]))
+    assert len(read) == 2 * HOW.votes and [one.index for one in judged] == list(range(6))
+    assert (
+        {tuple(one.rationales) for one in judged[::2]}
+        == {tuple(judged[0].rationales)}
+        != {tuple(one.rationales) for one in judged[1::2]}
+    )
+    assert [one.repeated for one in judged] == [False, False] + [True] * 4, "work is counted once"
+
+
+def test_bounds_and_mistakes(tmp_path):
+    (of, pool), *_ = pools()
+    assert next(verifier().judge_many([(of, [])])) == [] and verifier().score(of, []) == []
+    with pytest.raises(UserError, match=r"sums/train/003: .* exceed the 512 tokens"):
+        verifier(max_new_tokens=500).score(of, pool)
+    from stages.lib.models import loading
+
+    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "model")
+    for facts in (None, {"name": "genrm", "kind": "generative"}, {"name": "prm", "kind": "steps", "mode": "cot"}):
+        if facts:
+            (tmp_path / "model/verifier.json").write_text(json.dumps(facts))
+        with pytest.raises(UserError, match="no generative verifier with its mode"):
+            GenerativeVerifier.load(tmp_path / "model", HOW)

@@ -1,0 +1,232 @@
+"""Rationales that a generative verifier learns from: derived from programs, or written by a model and sifted."""
+
+from collections import Counter
+
+import pytest
+
+from stages.generators.base import pretraining
+from stages.lib.core.records import Sample
+from stages.lib.labels import truth
+from stages.lib.models.encoding import without_annotations
+from stages.lib.procedural import gradeschool
+from stages.lib.verifiers import rationales, verdicts
+from stages.lib.verifiers.verdicts import ASK
+from tests.helpers import tiny_models
+
+
+def problem(i=0, split="verifier"):
+    return gradeschool.problems(split, i + 1, seed=3, steps=(3, 4), largest=60, inverse=0.5)[i]
+
+
+def solution(of, faults=None):
+    """What a writer with these faults writes, as a sample of the generator would stand."""
+    lines = [without_annotations(line.text) for line in gradeschool.solve(of.program.params, faults)]
+    return sample(of, "\n".join(lines) + "\n")
+
+
+def sample(of, text, finish="stop"):
+    answer = text.rsplit("#### ", 1)[1].strip() if "#### " in text else None
+    return Sample(problem_id=of.id, index=0, text=text, answer=answer, correct=answer == of.answer, finish=finish,
+                  logprob=-1.0, min_logprob=-1.0, tokens=9)  # fmt: skip
+
+
+def derived(of, made, form="derived", emphasis=1):
+    return rationales.procedural(of, made, form, emphasis)
+
+
+def text(written):
+    return "".join(piece for piece, _ in written.segments)
+
+
+def test_a_right_solution_is_derived_line_by_line_in_the_form_of_the_pretraining_text():
+    of = problem()
+    lines = gradeschool.solve(of.program.params)
+    wanted = [*pretraining.rationale(of.program.params, lines), (ASK, 1), (" Yes", verdicts.MARK)]
+    assert derived(of, solution(of)).segments == wanted
+
+
+def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
+    reasons = Counter()
+    for i in range(25):
+        of = problem(i)
+        count = len(of.program.params["quantities"])
+        for kind in ("slip", "reverse", "operand", "number"):
+            made = solution(of, {count - 2: gradeschool.Fault(kind, 1)})
+            right = truth.steps_right(of, made.text)
+            if all(right):
+                continue
+            written = derived(of, made)
+            reasons[written.refused] += 1
+            if written.refused:
+                assert made.correct, "refused without having the right answer by luck"
+                continue
+            said, first = text(written).split("\n"), right.index(False)
+            assert [line.endswith(" Right.") for line in said[:first]] == [True] * first
+            gold = without_annotations(of.steps[first].text)
+            assert said[first] == f"{gold} Wrong." and said[first + 1] == f"{ASK} No", "the truth, then the verdict"
+            theirs = made.text.splitlines()[first]
+            assert theirs != gold
+    assert reasons[None] > 60
+
+
+def test_the_quoted_form_says_the_line_itself_then_its_mark_then_the_truth():
+    of = problem()
+    last = len(of.steps) - 2
+    made = solution(of, {last: gradeschool.Fault("slip", 1)})
+    theirs, gold = made.text.splitlines(), [without_annotations(step.text) for step in of.steps]
+    said = text(derived(of, made, "quoted")).split("\n")
+    assert said == [f"{line} Right." for line in theirs[:last]] + [f"{theirs[last]} Wrong.", gold[last], f"{ASK} No"]
+    assert text(derived(of, solution(of), "quoted")) == text(derived(of, solution(of))), "right lines read the same"
+    marks = [weight for piece, weight in derived(of, made, "quoted").segments if piece in (" Right", " Wrong")]
+    assert set(marks) == {verdicts.JUDGEMENT}, "no derivation stands before these marks"
+
+
+def test_solutions_that_stop_early_or_wander():
+    of = problem()
+    gold = [without_annotations(step.text) for step in of.steps]
+    for lines, marks, verdict in (
+        (gold[:2] + ["#### 1"], "Right Right Wrong", "No"),  # an answer too early: the next line was due
+        (gold[:1] + ["Right."] + gold[1:], "Right Wrong", None),  # right answer, odd line: refused
+        (gold[:1] + ["Right."] + gold[1:-1] + ["#### 999"], "Right Wrong", "No"),
+        (gold[:2], "Right Right", "No"),  # never answered
+        ([], "", "No"),
+    ):
+        written = derived(of, sample(of, "\n".join(lines)))
+        if verdict is None:
+            assert written.refused == "verdict differs from the grade"
+            continue
+        said = text(written)
+        assert said.endswith(f"{ASK} {verdict}")
+        found = [line.rsplit(" ", 1)[1].rstrip(".") for line in said.split("\n")[:-1]]
+        assert " ".join(found) == marks
+        refuted = [line for line in said.split("\n") if line.endswith(" Wrong.")]
+        assert all(line.removesuffix(" Wrong.") == gold[marks.split().index("Wrong")] for line in refuted)
+
+
+def test_cut_off_is_wrong_even_with_the_answer_written():
+    of = problem()
+    whole = sample(of, "\n".join(without_annotations(step.text) for step in of.steps), finish="length")
+    assert text(derived(of, whole)).endswith(" No") and not rationales.outcome(whole)
+
+
+def test_emphasis_falls_on_the_words_that_refute():
+    of = problem()
+    last = len(of.steps) - 2
+    made = solution(of, {last: gradeschool.Fault("slip", 1)})
+    plain, loud = derived(of, made), derived(of, made, emphasis=5)
+    assert text(plain) == text(loud)
+    value = of.steps[last].value
+    assert [piece.strip(" ,.") for piece, weight in loud.segments if weight == 5] == [value, value]
+
+
+def test_other_writers_and_other_problems_have_no_procedural_teacher():
+    assert (
+        derived(tiny_models.problem(1), tiny_models.sample(tiny_models.problem(1), 0, 0)).refused
+        == "no program that tells"
+    )
+    of = problem()
+    assert derived(of, sample(of, f"It is\n#### {of.answer}")).refused == "no program that tells"
+
+
+REFERENCE = "Ann has 3 + 4 = 7.\n#### 42"
+# The kinds of words by which published rationales (GenRM's release and others) speak of what only their writer saw.
+LEAKING = [
+    "Expected Answer: 42. The solution says 41.",
+    "The final answer does not match the Expected Answer.",
+    "This step is wrong because the expected answer is different.",
+    "As the reference solution shows, step 2 is wrong.",
+    "Compared with the reference, the sum is off.",
+    "The given answer key says otherwise.",
+    "According to the answer key this is wrong.",
+    "It contradicts the gold answer.",
+    "The ground truth is 42, so this is incorrect.",
+    "The ground-truth solution adds first.",
+    "The official solution multiplies here.",
+    "That matches the correct answer provided.",
+    "The provided correct answer differs.",
+    "The correct solution that was given adds 3.",
+    "We were told that the answer is 42.",
+    "I was given the correct answer, which is larger.",
+    "The teacher's solution uses 7.",
+    "The model answer divides by 2.",
+    "The marking scheme wants 7.",
+    "The answer is expected to be even.",
+    "The expected\nfinal answer is not this one.",
+    "According to the correct answer, this is too small.",
+    "Step 1 is right. The result should be 42.",
+    "The correct answer is 42, not 41.",
+    "It ought to be $42.",
+    "The total must be 42 apples.",
+]
+CLEAN = [
+    "Ann has 3 and buys 4: 3 + 4 = 7. Right.",
+    "The student says 41, but 40 + 2 = 42, so the answer should be 42.",
+    "The given numbers are 3 and 4. The solution adds them.",
+    "The solution given by the student forgets to halve the result. This should be 420.",
+    "Half of 84 gives 42; the correct answer is 42, and the student wrote 41.",
+    "The expected value of the die is 3.5.",
+    "The answer 42 is what the student wrote; every step holds.",
+    "She must be 4 years old. The model train costs 42 dollars.",
+    "The student's final answer is 42. Checking: 21 * 2 = 42. Right.",
+]
+
+
+@pytest.mark.parametrize("said", LEAKING)
+def test_leaks_are_caught(said):
+    assert rationales.leaks(said, REFERENCE)
+
+
+@pytest.mark.parametrize("said", CLEAN)
+def test_honest_checks_are_not_leaks(said):
+    assert rationales.leaks(said, REFERENCE) is None
+
+
+def test_the_procedural_teacher_never_leaks():
+    for i in range(20):
+        of = problem(i)
+        for faults in (None, {1: gradeschool.Fault("slip", 2)}):
+            written = derived(of, solution(of, faults))
+            if written.segments:
+                assert rationales.leaks(text(written), "") is None
+
+
+def test_a_model_s_rationale_is_kept_only_with_the_right_verdict_at_its_end():
+    of, end = problem(), f"\n{ASK}"
+    right, wrong = solution(of), sample(of, "#### 999")
+    for of_sample, answer, refused in (
+        (right, f"All steps hold.{end} Yes", None),
+        (right, f"All steps hold.\n**{ASK} Yes**\n", None),
+        (right, f"I end with `{ASK} No` or Yes.\nAll hold.{end} Yes.", None),  # the last one counts, not the first
+        (wrong, f"All steps hold.{end} Yes", "verdict differs from the grade"),
+        (right, f"Step 1 fails.{end} No", "verdict differs from the grade"),
+        (wrong, f"Step 1 fails.{end} No", None),
+        (wrong, "Step 1 fails. The answer is wrong: No", "no verdict"),
+        (wrong, f"{ASK} No", "not a check that ends with its verdict"),
+        (wrong, f"Fails.{end} No\nBut then again, perhaps.", "not a check that ends with its verdict"),
+        (wrong, f"It differs from the reference answer.{end} No", "leak: reference answer"),
+        (wrong, f"It should be {of.answer}.{end} No", f"leak: should be {of.answer}"),
+    ):
+        written = rationales.read(of, of_sample, answer)
+        assert written.refused == refused, answer
+        if refused is None:
+            assert text(written).endswith(f"{ASK} {'Yes' if of_sample.correct else 'No'}")
+            assert "**" not in text(written) and written.segments[-1][1] == verdicts.MARK
+
+
+def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():
+    of = problem()
+
+    class Teacher:
+        asks = []
+
+        def ask_many(self, asks, progress):
+            self.asks = asks
+            return [f"Good.\n{ASK} Yes" if i % 2 else RuntimeError("gone") for i in range(len(asks))]
+
+    teacher, right = Teacher(), solution(of)
+    found = rationales.written(teacher, 1, [(of, right), (of, right.model_copy(update={"index": 1}))], 2)
+    assert [[written.refused for written in own] for own in found] == [["no answer", None]] * 2
+    assert len({key for _, key in teacher.asks}) == 4, "every rationale is a draw of its own"
+    prompt = teacher.asks[0][0]
+    assert of.question in prompt and f"#### {of.answer}" in prompt and right.text.strip() in prompt and ASK in prompt
+    assert "<<" not in prompt

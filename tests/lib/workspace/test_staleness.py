@@ -1,0 +1,129 @@
+"""`python -m stages` knows what is stale and why, and agrees with DVC."""
+
+import json
+import shutil
+
+import pytest
+
+from stages.lib.core import digests
+from stages.lib.core.errors import UserError
+from stages.lib.workspace import staleness
+from tests.helpers.toy_pipeline import small
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    project = small(tmp_path_factory.mktemp("pipeline") / "a spåce")
+    project.run("git", "init", "-q")
+    project.run("dvc", "init", "-q")
+    project.run("dvc", "repro", "-q", ASSAY_TRACKING="off")
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
+    return type(finished)(tmp_path / "copy")
+
+
+def words(root):
+    return {name: state.word for name, state in staleness.states(root, staleness.read(root)).items()}
+
+
+def test_read(finished):
+    one, two = staleness.read(finished.root)
+    assert (one.name, one.desc, one.metric) == ("one", "The first stage of the test", "dev.pass@1")
+    assert one.deps == ["data/raw", "stages/problems/one.py", "stages/launch/cpu.yaml"]
+    assert two.params == {"params.yaml": ["seed", "two.lr", "two.steps"]}
+    assert two.outs == ["data/two/model", "data/two/metrics.json"]
+
+
+def test_digests_are_those_of_dvc(finished):
+    """data/raw holds deep.txt beside deep/y.txt, which sort differently as text and as paths."""
+    from ruamel.yaml import YAML
+
+    lock = YAML(typ="safe").load((finished.root / "dvc.lock").read_text())["stages"]
+    items = [item for stage in lock.values() for kind in ("deps", "outs") for item in stage[kind]]
+    assert {item["path"]: digests.md5(finished.root / item["path"]) for item in items} == {
+        item["path"]: item["md5"] for item in items
+    }
+
+
+CHANGES = {
+    "nothing": (lambda p: None, {"one": "fresh", "two": "fresh"}, ""),
+    "parameter": (lambda p: p.edit("params.yaml", "1e-3", "3e-3"), {"one": "stale", "two": "waiting"},
+                  "one.lr 0.001 -> 0.003"),
+    "parameter that two does not read": (lambda p: p.edit("params.yaml", "none\n", "x\n"),
+                                         {"one": "stale", "two": "waiting"}, "one.api_key none -> x"),
+    "parameter that nobody reads": (
+        lambda p: p.edit("params.yaml", "steps: 2\n  sleep: 0.0", "steps: 2\n  sleep: 0.1"),
+        {"one": "fresh", "two": "fresh"}, ""),
+    "seed": (lambda p: p.edit("params.yaml", "seed: 1", "seed: 2"), {"one": "stale", "two": "stale"}, "seed 1 -> 2"),
+    "comment": (lambda p: p.edit("params.yaml", "# all of it", "# all"), {"one": "fresh", "two": "fresh"}, ""),
+    "same number": (lambda p: p.edit("params.yaml", "1e-3", "0.001"), {"one": "fresh", "two": "fresh"}, ""),
+    "new parameter": (lambda p: p.edit("params.yaml", "one:\n", "one:\n  more: 1\n"),
+                      {"one": "stale", "two": "waiting"}, "one.more (absent) -> 1"),
+    "code": (lambda p: p.edit("stages/problems/two.py", "steps", "steps "), {"one": "fresh", "two": "stale"},
+             "stages/problems/two.py changed"),
+    "input": (lambda p: p.edit("data/raw/deep/y.txt", "there", "their"), {"one": "stale", "two": "waiting"},
+              "data/raw changed"),
+    "input gone": (lambda p: shutil.rmtree(p.root / "data/raw"), {"one": "stale", "two": "waiting"},
+                   "data/raw missing"),
+    "output edited": (lambda p: p.edit("data/one/model/a.txt", "0", "1"), {"one": "stale", "two": "stale"},
+                      "data/one/model changed"),
+    "output gone": (lambda p: shutil.rmtree(p.root / "data/two"), {"one": "fresh", "two": "missing"},
+                    "data/two/model missing"),
+    "command": (lambda p: p.edit("dvc.yaml", "python -m stages.problems.two", "python  -m stages.problems.two"),
+                {"one": "fresh", "two": "stale"}, "command changed"),
+    "dependency added": (lambda p: p.edit("dvc.yaml", "problems/two.py]", "problems/two.py, stages/problems/one.py]"),
+                         {"one": "fresh", "two": "stale"}, "stages/problems/one.py new"),
+    "output added": (lambda p: p.edit("dvc.yaml", "outs: [data/two/model]", "outs: [data/two/model, data/two/x]"),
+                     {"one": "fresh", "two": "missing"}, "data/two/x missing"),
+    "never run": (lambda p: (p.root / "dvc.lock").unlink(), {"one": "never run", "two": "never run"}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_states_agree_with_dvc(project, change):
+    act, expected, why = CHANGES[change]
+    act(project)
+    states = staleness.states(project.root, staleness.read(project.root))
+    assert {name: state.word for name, state in states.items()} == expected
+    assert why in str(states["two" if expected["one"] == "fresh" else "one"].why)
+    theirs = set(json.loads(project.run("dvc", "status", "--json").stdout or "{}"))
+    assert {name for name, word in expected.items() if word not in ("fresh", "waiting")} == theirs
+
+
+def test_map(project):
+    project.edit("params.yaml", "lr: 0.1", "lr: 0.2")
+    lines = project.stages().stdout.splitlines()
+    assert lines[0].split() == ["stage", "state", "time", "memory", "metric", "what", "it", "does"]
+    assert "fresh" in lines[1] and "dev.pass@1 0.5 [0.4, 0.6]  The first stage of the test" in lines[1]
+    assert lines[-1] == "two: stale: two.lr 0.1 -> 0.2"
+    assert lines[1].index("The first") == lines[2].index("The second"), "aligned"
+
+
+def test_running_and_failed(project):
+    project.edit("params.yaml", "sleep: 0.0", "sleep: 30.0")
+    process = project.start("one", ASSAY_TRACKING="off")
+    try:
+        while words(project.root)["one"] != "running":
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    assert "one: stale: last run killed" in project.stages().stdout
+
+
+def test_outside_a_workspace(tmp_path):
+    with pytest.raises(UserError, match="dvc.yaml: not found"):
+        staleness.read(tmp_path)
+
+
+def test_remembered_digests_follow_the_file(tmp_path):
+    (tmp_path / ".assay").mkdir()
+    (tmp_path / "x").write_text("one")
+    for text in ("one", "two", "two"):
+        (tmp_path / "x").write_text(text)
+        with staleness._remembered(tmp_path) as md5:
+            assert md5(tmp_path / "x") == digests.md5(tmp_path / "x")

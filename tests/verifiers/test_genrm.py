@@ -1,0 +1,217 @@
+"""Stage genrm: from graded samples to a verifier that writes; teachers, lambda, balance, and a killed run."""
+
+import csv
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from stages.generators.base.tokenizer import build
+from stages.lib.core import records
+from stages.lib.core.errors import UserError
+from stages.lib.core.records import Sample
+from stages.lib.models import loading
+from stages.lib.models.encoding import Encoder, without_annotations
+from stages.lib.models.prompts import Prompt
+from stages.lib.procedural import gradeschool
+from stages.lib.verifiers import rationales, verdicts
+from stages.lib.verifiers.generative import GenerativeVerifier, Judgement, Sampling
+from stages.verifiers import genrm
+from tests.helpers import tiny_models
+
+TOKENIZER = build()
+SETTINGS = {**tiny_models.OPTIMISATION, "epochs": 1.0, "device_batch": 8, "teacher": "procedural", "chat": {},
+            "rationales": 1, "form": "derived", "emphasis": 2, "direct_share": 0.5, "balance": False, "lm_weights":
+            [0.5], "lm_data": "samples", "samples_per_problem": 4, "votes": 2, "temperature": 0.7, "max_new_tokens":
+            8, "rows": 64, "eval_problems": 2, "eval_samples": 4, "start": "generator", "mode": "cot"}  # fmt: skip
+
+
+def problems(split, count):
+    return gradeschool.problems(split, count, seed=5, steps=(2, 2), largest=30, inverse=0.3)
+
+
+def pool(of, count=4):
+    """Right solutions and slips in turn."""
+    made = []
+    for index in range(count):
+        faults = {1: gradeschool.Fault("slip", index)} if index % 2 else None
+        lines = gradeschool.solve(of.program.params, faults)
+        text = "\n".join(without_annotations(line.text) for line in lines) + "\n"
+        answer = str(lines[-1].value)
+        made.append(Sample(problem_id=of.id, index=index, text=text, answer=answer, correct=answer == of.answer,
+                           finish="stop", logprob=-1.0, min_logprob=-1.0, tokens=9))  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def root(tmp_path):
+    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    Prompt().write(tmp_path / "data/generator/prompt.json")
+    for split, count in (("train", 3), ("verifier", 6), ("dev", 3)):
+        made = problems(split, count)
+        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", made)
+        if split != "train":
+            records.write_samples(tmp_path / f"data/samples/{split}.parquet", [s for of in made for s in pool(of)])
+    return tmp_path
+
+
+def params(**changes):
+    return genrm.Params(**{**SETTINGS, **changes})
+
+
+def train(root, **changes):
+    run = tiny_models.execution(root, "genrm", params(**changes))
+    return genrm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
+
+
+def test_trains_measures_and_writes(root):
+    metrics, rows = train(root, lora_rank=2)
+    assert metrics["samples"] == 24 and metrics["steps"] == len(rows) and metrics["teacher"]["kept"] > 18
+    assert 24 < metrics["examples"] + sum(v for k, v in metrics["teacher"].items() if k != "kept") < 48
+    assert set(metrics["dev"]) == {"cot", "direct", "cot_minus_direct"} and metrics["lm_weight"] == 0.5
+    assert metrics["dev"]["cot"]["parsed"] == 0 and metrics["dev"]["cot"]["all_missing"] > 0, "untrained: all missing"
+    assert set(metrics["dev"]["cot"]["by_votes"]) == {"1", "2"} and metrics["dev"]["direct"]["auc_se"] >= 0
+    folder = root / "data/genrm/model"
+    assert json.loads((folder / "verifier.json").read_text()) == {"kind": "generative", "name": "genrm", "mode": "cot"}
+    assert not list(folder.glob("*adapter*"))
+
+
+@pytest.mark.parametrize(("mode", "best"), [("cot", 0.25), ("direct", 1.0)])
+def test_every_lambda_is_trained_and_the_best_in_the_mode_to_be_used_kept(root, monkeypatch, mode, best):
+    given = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
+    kind = {False: "direct", True: "cot"}
+    monkeypatch.setattr(genrm, "measured", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].votes)]])})
+    metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], mode=mode)
+    assert metrics["lm_weight"] == best and metrics["mode"] == mode and set(metrics["sweep"]) == {"0", "0.25", "1"}
+    assert [own["cot"] for own in metrics["sweep"].values()] == [0.4, 0.9, 0.6], "all modes are measured all the same"
+    assert GenerativeVerifier.load(root / "data/genrm/model", Sampling()).mode == mode, "stage scores asks in it"
+
+
+def test_lambda_is_not_chosen_by_nothing(root):
+    samples = records.read_samples(root / "data/samples/dev.parquet")
+    records.write_samples(root / "data/samples/dev.parquet", [s.model_copy(update={"correct": True}) for s in samples])
+    with pytest.raises(UserError, match="right and wrong.*2 genrm.lm_weights"):
+        train(root, lm_weights=[0.0, 0.5])
+
+
+def test_ranking_by_the_number_of_rationales_takes_all_of_them():
+    """K = 1 of four rationales is the mean of four rankings, not that of whichever was drawn first."""
+    of = [tiny_models.problem(i) for i in range(2)]
+    pools = [(p, [tiny_models.sample(p, error, error) for error in (0, 1)]) for p in of]  # right, then wrong
+    votes = [[[0.9, 0.1, 0.9, 0.9], [0.5] * 4], [[0.1, 0.9, 0.5, 0.1], [0.5] * 4]]
+    found = [
+        [
+            Judgement(problem_id=p.id, index=i, votes=own, direct=None, rationales=[], tokens=1)
+            for i, own in enumerate(v)
+        ]
+        for p, v in zip(of, votes, strict=True)
+    ]
+    metrics = genrm.measured(pools, found, 4)
+    by_votes = metrics["by_votes"]
+    assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
+    assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
+    assert (metrics["auc"], metrics["auc_se"]) == tuple(by_votes["4"].values())
+    direct = [[one.model_copy(update={"votes": [], "direct": 0.5 - one.index / 9}) for one in own] for own in found]
+    difference = {"auc": (1 + 0) / 2 - 1, "auc_se": pytest.approx((0 - -1) / 2)}
+    assert genrm.compared(pools, found, direct) == difference, "bare verdicts rank both right"
+
+
+def test_a_second_run_resumes_to_the_same_bytes(root):
+    first, _ = train(root)
+    weights = (root / "data/genrm/model/model.safetensors").read_bytes()
+    parts = sorted((root / ".checkpoints/genrm/key/0").glob("*.jsonl"))
+    assert [part.name for part in parts] == ["cot.0.jsonl", "direct.0.jsonl"]
+    parts[0].write_bytes(parts[0].read_bytes()[:-30])  # a line cut off by a kill
+    again, _ = train(root)
+    assert again == first and (root / "data/genrm/model/model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize("lm_data", ["gold", "samples"])
+def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_verdicts(root, lm_data):
+    """Zhang et al. 2024, section 3.3; a verdict of nine weights beside a solution of thirty must not be drowned by it."""
+    of = problems("verifier", 6)
+    pairs = [(p, s) for p in of for s in pool(p)]
+    kept = [(pair, w.segments) for pair in pairs if (w := rationales.procedural(*pair, "derived")).segments]
+    gold = problems("train", 3)
+
+    def made(weight):
+        settings = params(lm_data=lm_data, direct_share=0.5)
+        return genrm.examples(Encoder(TOKENIZER), pairs, kept, gold, settings, 1, weight)
+
+    alone, joint = made(0.0), made(0.3)
+    kinds = {"cot": slice(0, len(kept)), "direct": slice(len(kept), len(alone)), "gold": slice(len(alone), None)}
+    for kind, own in kinds.items():
+        verification, total = (sum(sum(example.lm) for example in found[own]) for found in (alone, joint))
+        if kind == "gold":
+            assert total == pytest.approx(0.3 * len(alone) if lm_data == "gold" else 0)
+        else:
+            assert verification == pytest.approx(len(alone[own])), "a kind counts as often as it has examples"
+            assert (total - verification) / verification == pytest.approx(0.3 if lm_data == "samples" else 0)
+    assert len(joint) - len(alone) == (3 if lm_data == "gold" else 0)
+    assert len(kept) < len(alone) < len(kept) + len(pairs), "half of the samples are asked for the bare verdict too"
+    for example in alone:  # loss on what follows the request to verify, nowhere else
+        text = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm, strict=True) if w])
+        assert text.endswith(("Yes<eos>", "No<eos>")) and "Question" not in text
+        assert text in (" Yes<eos>", " No<eos>") or text.startswith("We know")
+        least = min(weight for weight in example.lm if weight)
+        assert max(example.lm) / least == pytest.approx(verdicts.JUDGEMENT if len(text) < 10 else verdicts.MARK)
+    if lm_data == "samples":
+        for example, plain in zip(joint, alone, strict=True):
+            more = [i for i, (a, b) in enumerate(zip(example.lm, plain.lm, strict=True)) if a != b]
+            right = TOKENIZER.decode(example.ids).endswith("Yes<eos>")
+            said = TOKENIZER.decode([example.ids[i] for i in more])
+            assert said.startswith("We know") and "####" in said and said.endswith("\n") if right else not more
+
+
+def test_balance_and_which_samples():
+    of = {p.id: p for p in problems("verifier", 6)}
+    samples = [s.model_copy(update={"correct": i == 0}) for p in of.values() for i, s in enumerate(pool(p))]
+    pairs = genrm.chosen(of, samples, params(balance=True), 1)
+    kinds = [sample.correct for _, sample in pairs]
+    assert kinds.count(True) == kinds.count(False) == 6
+    assert genrm.chosen(of, samples, params(balance=True), 2) != pairs, "which ones depends on the seed"
+    assert len(genrm.chosen(of, samples, params(samples_per_problem=2), 1)) == 12
+    wrong = [s.model_copy(update={"correct": False}) for s in samples]
+    assert len(genrm.chosen(of, wrong, params(balance=True), 1)) == 24, "one kind alone is kept, not thrown away"
+
+
+def test_without_a_teacher_the_bare_verdict_is_learnt(root):
+    metrics, _ = train(root, teacher="none", direct_share=1.0, mode="direct")
+    assert set(metrics["dev"]) == {"direct"} and metrics["examples"] == 24 and metrics["teacher"] == {}
+
+
+def test_nothing_to_learn_from_is_refused(root):
+    verifier = root / "data/benchmarks/verifier.jsonl"
+    made = [p.model_copy(update={"program": None}) for p in records.read_problems(verifier)]
+    records.write_problems(verifier, made)
+    with pytest.raises(UserError, match="no rationale.*no program that tells"):
+        train(root)
+    for changes, told in (
+        ({"teacher": "model", "rationales": 2, "chat": {"kind": "hf"}}, "gives the same rationale 2 times"),
+        ({"teacher": "model"}, "needs chat"), ({"teacher": "none"}, "mode: cot needs a teacher"),
+        ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"), ({"lm_weights": [-1.0]}, "0 or more"),
+    ):  # fmt: skip
+        with pytest.raises(ValidationError, match=told):
+            params(**changes)
+
+
+def test_a_model_teaches_through_its_chat(root):
+    """A local model that writes no check: everything is refused, counted, and asked only once."""
+    tokenizer = build()
+    tokenizer.chat_template = "{% for turn in messages %}{{ turn.content }}{% endfor %}"
+    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), tokenizer, root / "teacher")
+    settings = {"kind": "hf", "model": str(root / "teacher"), "max_tokens": 4, "temperature": 1.0}
+    run = tiny_models.execution(root, "genrm", params(teacher="model", chat=settings, rationales=2))
+    of = problems("verifier", 1)[0]
+    kept, counts = genrm.taught(run, [(of, pool(of, 1)[0])])
+    assert kept == [] and sum(counts.values()) == 2 and run.counts["calls"] == 2
+    assert genrm.taught(run, [(of, pool(of, 1)[0])])[1] == counts and run.counts["cached"] == 2
+
+
+def test_two_processes_train_as_one(root):
+    settings = {**SETTINGS, "device_batch": 2}
+    (one, weights), (two, others) = (tiny_models.on_processes(count, root, "genrm", settings) for count in (1, 2))
+    assert tiny_models.same_weights(weights, others) and one["steps"] == two["steps"] > 1
+    start = loading.load_causal_lm(root / "data/generator/model").state_dict()
+    assert not tiny_models.same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
+    assert two["dev"] == tiny_models.close(one["dev"])
