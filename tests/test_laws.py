@@ -1,6 +1,8 @@
-"""The laws of the house: one word in five places, one way, rooms, exact code dependencies, import does nothing."""
+"""The laws of the house: one word in five places, one way, rooms, honest code dependencies, import does nothing."""
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.lib.run.imports import closure
+from stages.lib.workspace.chapters import CHAPTERS, find_module
 from stages.problems.benchmarks.__main__ import ADAPTERS
 
 ROOT = Path(__file__).parent.parent
@@ -17,9 +20,29 @@ NAMES = list(PIPELINE)
 SOURCES = sorted(path for folder in ("stages", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
 
 
+# Room of stages/lib -> rooms that it may import. One way, top to bottom; every room may import `core`.
+ARROWS = {
+    "chat": {"inference", "models"},
+    "verifiers": {"chat", "inference", "labels", "metrics", "models", "run"},
+    "labels": {"datasets", "display", "grading", "inference", "models", "procedural"},
+    "reports": {"datasets", "display", "grading", "metrics"},
+    "training": {"models", "run"},
+    "inference": {"models"},
+    "datasets": {"grading", "run"},
+    "procedural": {"grading"},
+    "workspace": {"run"},
+    "run": set(),
+    "models": set(),
+    "grading": set(),
+    "display": set(),
+    "metrics": set(),
+    "core": set(),
+}
+
+
 def module_file(stage: str) -> Path:
-    path = ROOT / "stages" / f"{stage}.py"
-    return path if path.exists() else ROOT / "stages" / stage / "__main__.py"
+    path = ROOT.joinpath(*find_module(stage).split("."))
+    return path.with_suffix(".py")
 
 
 def imports(path: Path) -> set[str]:
@@ -36,11 +59,14 @@ def paths(entries: list) -> list[str]:
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
-def test_every_module_under_stages_is_a_stage_a_command_or_lib():
-    rooms = {path.stem if path.is_file() else path.name for path in (ROOT / "stages").iterdir()}
-    assert rooms - {"__init__", "__main__", "__pycache__", "lib", "commands", "launch", "presets", "variants"} == set(
-        NAMES
-    )
+def test_stages_holds_chapters_lib_commands_and_settings_alone():
+    listing = {path.name for path in (ROOT / "stages").iterdir()} - {"__pycache__"}
+    assert listing == {*CHAPTERS, "lib", "commands", "launch", "presets", "__init__.py", "__main__.py"}
+    parts = [path for chapter in CHAPTERS for path in (ROOT / "stages" / chapter).iterdir()]
+    assert {path.stem for path in parts} - {"__init__", "__pycache__", "README"} == set(NAMES)
+    assert [chapter for stage in NAMES for chapter in CHAPTERS if f".{chapter}." in find_module(stage)] == [
+        chapter for chapter in CHAPTERS for stage in NAMES if f".{chapter}." in find_module(stage)
+    ], "dvc.yaml is in the order of the chapters"
 
 
 @pytest.mark.parametrize("stage", NAMES)
@@ -49,7 +75,9 @@ def test_one_word_five_places(stage):
     entry = PIPELINE[stage]
     assert stage in sections
     assert module_file(stage).exists()
-    assert entry["cmd"] in (f"python -m stages.{stage}", f"python -m stages launch ${{launch}} {stage}")
+    by_hand = f"python -m {find_module(stage).removesuffix('.__main__')}"
+    assert entry["cmd"] in (by_hand, f"python -m stages launch ${{launch}} {stage}", f"python -m stages launch {stage}")
+    assert ("stages/launch/${launch}.yaml" in entry["deps"]) == ("${launch}" in entry["cmd"])
     assert entry["params"] == ["seed", stage]
     assert all(path.startswith(f"data/{stage}/") for path in paths(entry["outs"] + entry["metrics"]))
     main = module_file(stage).read_text()
@@ -72,21 +100,57 @@ def test_one_way(stage):
     )
 
 
+def rooms(files: set[Path]) -> set[str]:
+    """The code dependencies of a closure: of a room with two or more files in it the smallest folder that holds them, of a
+    room with one that file."""
+    groups: dict[tuple[str, ...], list[Path]] = {}
+    for file in files:
+        groups.setdefault(file.parts[:3], []).append(file)
+    return {
+        (group[0] if len(group) == 1 else Path(os.path.commonpath([file.parent for file in group]))).as_posix()
+        for group in groups.values()
+    }
+
+
 @pytest.mark.parametrize("stage", NAMES)
-def test_dependencies_on_code_are_the_closure_of_imports(stage):
-    code = {dep for dep in PIPELINE[stage]["deps"] if dep.endswith(".py")}
-    expected = {path.as_posix() for path in closure(ROOT, f"stages.{stage}")}
+def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
+    code = {dep for dep in PIPELINE[stage]["deps"] if dep.startswith("stages/") and "/launch/" not in dep}
+    expected = rooms(closure(ROOT, find_module(stage)))
     assert code == expected, f"dvc.yaml {stage}: add {sorted(expected - code)}, remove {sorted(code - expected)}"
+    assert "requirements.lock" in PIPELINE[stage]["deps"]
 
 
-def test_rooms():
+def test_dvc_yaml_reads_like_a_contents_page():
+    lines = (ROOT / "dvc.yaml").read_text().splitlines()
+    assert len(lines) <= 230 and sum(line.startswith("  # ----") for line in lines) == len(CHAPTERS)
+    starts = [i for i, line in enumerate(lines) if re.fullmatch(r"  \w+:", line) and line.strip(" :") in NAMES]
+    for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):
+        entry = [line for line in lines[first:last] if line.startswith("    ") or line == lines[first]]
+        assert len(entry) <= 18, lines[first]
+
+
+def test_chapters_and_rooms():
+    assert set(ARROWS) == {path.name for path in (ROOT / "stages/lib").iterdir() if path.is_dir()} - {"__pycache__"}
     for path in (ROOT / "stages").rglob("*.py"):
-        used = {name.split(".")[1] for name in imports(path) if name.startswith("stages.")}
-        here = path.relative_to(ROOT / "stages").parts[0].removesuffix(".py")
-        if here == "lib":
-            assert used <= {"lib"}, f"{path}: lib imports {used}"
-        elif here in NAMES:
-            assert used <= {"lib", here}, f"{path}: a stage imports {used}"
+        used = [name.split(".") for name in imports(path) if name.startswith("stages.")]
+        here = path.relative_to(ROOT / "stages").parts
+        if here[0] == "lib":
+            assert {name[1] for name in used} <= {"lib"}, f"{path}: lib imports {used}"
+            reached = {name[2] for name in used if len(name) > 2} - {here[1], "core"}
+            assert reached <= ARROWS.get(here[1], set()), (
+                f"{path}: {here[1]} must not import {reached - ARROWS[here[1]]}"
+            )
+        elif here[0] in CHAPTERS:
+            stage = Path(here[1]).stem if len(here) > 1 else None
+            others = {".".join(name[1:3]) for name in used if name[1] != "lib" and len(name) > 2}
+            assert others <= {f"{here[0]}.{stage}"}, f"{path}: a stage imports {others}"
+
+
+@pytest.mark.parametrize("folder", ["stages", *(f"stages/{chapter}" for chapter in CHAPTERS), "stages/lib",
+                                    *(f"stages/lib/{room}" for room in ARROWS)])  # fmt: skip
+def test_every_chapter_and_room_says_what_it_is(folder):
+    said = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text()))
+    assert said and len(said) > 60, f"{folder}/__init__.py: what the room knows, and what it must not know"
 
 
 def test_lib_has_no_cycles():
@@ -107,9 +171,7 @@ def test_lib_has_no_cycles():
 
 
 def test_import_does_nothing_and_is_light():
-    modules = [
-        f"stages.{stage}" if (ROOT / f"stages/{stage}.py").exists() else f"stages.{stage}.__main__" for stage in NAMES
-    ]
+    modules = [find_module(stage) for stage in NAMES]
     heavy = ["torch", "transformers", "mlflow", "dvc", "datasets", "pyarrow", "scipy", "matplotlib", "sympy"]
     code = (
         f"import sys, importlib\nfor m in {[*modules, 'stages.__main__']}: importlib.import_module(m)\n"
@@ -166,7 +228,8 @@ def test_data_and_state_stay_out_of_git():
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
     outside = [path for path in tracked if path.startswith("data/") and not path.startswith("data/raw/")]
-    assert [path for path in outside if path not in ("data/.gitignore", "data/README.md")] == []
+    metrics = {f"data/{stage}/metrics.json" for stage in NAMES}  # a clone shows the numbers without a remote
+    assert [path for path in outside if path not in {"data/.gitignore", "data/README.md"} | metrics] == []
     assert not [path for path in tracked if path.startswith((".assay/", ".checkpoints/", "mlflow", ".venv"))]
     base = [path for path in tracked if path.endswith(".safetensors")]
     assert all(path.startswith("data/raw/base/") for path in base)

@@ -1,4 +1,4 @@
-"""`python -m stages launch CONFIGURATION STAGE`: `accelerate launch`, except that a failed stage has the last word.
+"""`python -m stages launch [CONFIGURATION] STAGE`: `accelerate launch`, except that a failed stage has the last word.
 
 accelerate and torchrun print their own traceback below a stage's error, whatever it was; a user's mistake drowns in it.
 """
@@ -14,17 +14,21 @@ from typing import Annotated
 
 import typer
 
-from stages.lib.core import cpus
+from stages.lib.core import cpus, params
 from stages.lib.core.errors import UserError
 from stages.lib.run import execution
 from stages.lib.workspace import chapters
 
 
 def launch(
-    configuration: Annotated[str, typer.Argument(help="stages/launch/CONFIGURATION.yaml")],
-    stage: Annotated[str, typer.Argument(help="a stage of dvc.yaml")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="[CONFIGURATION] STAGE", help="stages/launch/CONFIGURATION.yaml; a stage")
+    ],
 ) -> None:
-    """Run one stage under accelerate, on the processes that the configuration names."""
+    """Run one stage under accelerate, on the processes of a configuration: without one, that of params.yaml's `launch`."""
+    if len(names) > 2:
+        raise UserError(f"launch: expected [CONFIGURATION] STAGE, got {' '.join(names)}")
+    configuration, stage = names if len(names) == 2 else (params.load_top().launch, names[0])
     path = Path("stages/launch") / f"{configuration}.yaml"
     if not path.exists():
         known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml")))

@@ -13,7 +13,7 @@ import typer
 
 from stages.lib.core.errors import UserError
 
-FILE = Path("stages/variants.yaml")
+FILE = Path("stages/commands/variants.yaml")
 HEADER = (
     "variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p", "at power 1 %",
     "best-of-N %",
@@ -21,7 +21,7 @@ HEADER = (
 
 
 def variants(
-    names: Annotated[list[str] | None, typer.Argument(help="Some of stages/variants.yaml; all if none.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Some of stages/commands/variants.yaml; all if none.")] = None,
     run: Annotated[bool, typer.Option("--run", help="Run those that have not been run on this commit.")] = False,
     out: Annotated[Path | None, typer.Option(help="where to write the table, as Markdown")] = None,
 ) -> None:
