@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.grading.grader import math_verify_worker  # noqa: F401  what a worker runs; it is never imported here, for it imports sympy
+    # What a worker runs. It is never imported here, for it imports sympy; so it is a dependency all the same.
+    from stages.lib.grading import math_verify_worker  # noqa: F401
 
 SECONDS = 2.0  # processor time for one question
 PATIENCE = 120.0  # wall-clock time after which a worker is taken for dead

@@ -221,9 +221,9 @@ def test_who_is_interrupted_waits_for_no_program():
 
 KILLED = """
 import sys
-from tests.lib.grading.test_grader import grading, problem
+from tests.lib.grading.test_grader import grader, problem
 for number in range(400):
-    grading.grade(problem(), [f"print(sum(map(int, input().split())) + {number})"])
+    grader.grade(problem(), [f"print(sum(map(int, input().split())) + {number})"])
     print(number, flush=True)
 """
 
