@@ -18,7 +18,7 @@ from pathlib import Path
 Pair = tuple[str, str]
 
 
-def numbers(count: int) -> list[Pair]:
+def make_number_pairs(count: int) -> list[Pair]:
     """Distinct pairs; every second one is equal."""
     pairs = []
     for i in range(count):
@@ -29,7 +29,7 @@ def numbers(count: int) -> list[Pair]:
     return pairs
 
 
-def formulas(count: int, seed: int = 0) -> list[Pair]:
+def make_latex_pairs(count: int, seed: int = 0) -> list[Pair]:
     """Distinct pairs of answers as in competition mathematics; about half are equal."""
     draw = random.Random(seed)
     pairs: dict[Pair, None] = {}
@@ -54,7 +54,7 @@ def formulas(count: int, seed: int = 0) -> list[Pair]:
     return list(pairs)
 
 
-def published(count: int) -> list[Pair]:
+def load_published_pairs(count: int) -> list[Pair]:
     """Answers of MATH-500 that are not plain numbers, each against the next ones."""
     root = os.environ.get("ASSAY_BENCHMARKS")
     if not root:
@@ -62,12 +62,12 @@ def published(count: int) -> list[Pair]:
     from stages.lib.grading import answers
 
     rows = [json.loads(line) for line in Path(root, "math/math500.jsonl").read_text("utf-8").splitlines()]
-    golds = list(dict.fromkeys(row["answer"] for row in rows if answers.number(row["answer"]) is None))
+    golds = list(dict.fromkeys(row["answer"] for row in rows if answers.parse_number(row["answer"]) is None))
     steps = range(1, 2 + count // len(golds))
     return [(gold, golds[(i + step) % len(golds)]) for step in steps for i, gold in enumerate(golds)][:count]
 
 
-GROUPED = [
+GROUP_FORMS = [
     "x \\ge {n}",
     "x^2 < {n}",
     "({n}, -{n})",
@@ -78,7 +78,7 @@ GROUPED = [
 ]
 
 
-def processor_seconds() -> float:
+def measure_cpu_seconds() -> float:
     """What this process and its living children have used."""
     import psutil
 
@@ -106,21 +106,21 @@ def main() -> None:
     table = Table(*columns, title="Answers compared, one core, cold")
     rates = {}
     for name, answer_type, pairs in (
-        ("number", "number", numbers(40_000)),
-        ("latex", "latex", formulas(1500)),
-        ("math500", "latex", published(600)),
+        ("number", "number", make_number_pairs(40_000)),
+        ("latex", "latex", make_latex_pairs(1500)),
+        ("math500", "latex", load_published_pairs(600)),
     ):
         if not pairs:
             continue
-        start, spent = time.perf_counter(), processor_seconds()
+        start, spent = time.perf_counter(), measure_cpu_seconds()
         found = answers.equal_many(pairs, answer_type)
-        wall, spent = time.perf_counter() - start, processor_seconds() - spent
+        wall, spent = time.perf_counter() - start, measure_cpu_seconds() - spent
         rates[f"{name}_per_s"] = round(len(pairs) / spent, 1)
         rates[f"{name}_wall_per_s"] = round(len(pairs) / wall, 1)
         cells = (f"{wall:.2f}", f"{len(pairs) / wall:,.0f}", f"{spent:.2f}", f"{len(pairs) / spent:,.0f}")
         table.add_row(name, str(len(pairs)), str(sum(found)), *cells)
     Console().print(table)
-    for form in GROUPED:
+    for form in GROUP_FORMS:
         start = time.perf_counter()
         answers.group([form.format(n=n) for n in range(2, 66)], "latex")
         rates[f"group 64 of {form}, wall seconds"] = round(time.perf_counter() - start, 2)

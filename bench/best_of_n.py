@@ -12,7 +12,7 @@ import json
 import time
 
 
-def synthetic(problems: int, n: int, seed: int = 0):
+def make_pools(problems: int, n: int, seed: int = 0):
     """classes, correct, scores, each (problems, n)."""
     import numpy as np
 
@@ -27,7 +27,7 @@ def synthetic(problems: int, n: int, seed: int = 0):
     return classes, correct, correct + random.normal(0, 1.5, (problems, n))
 
 
-def peer(classes, correct, scores, ks, trials: int = 400, seed: int = 0):
+def estimate_by_subsets(classes, correct, scores, ks, trials: int = 400, seed: int = 0):
     """One problem: {k: (majority, best-of)} by random subsets, the first-seen answer winning a tie as in eval.py."""
     import numpy as np
 
@@ -47,7 +47,7 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stages.lib.metrics.estimators import best_of, pass_at
+    from stages.lib.metrics.estimators import best_of_k, pass_at_k
     from stages.lib.metrics.majority import majority
 
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -56,11 +56,11 @@ def main() -> None:
     arguments.add_argument("--peer-problems", type=int, default=4)
     options = arguments.parse_args()
     problems, n = options.problems, options.samples
-    classes, correct, scores = synthetic(problems, n)
+    classes, correct, scores = make_pools(problems, n)
 
     parts, curves = {}, {}
-    methods = (("pass", lambda: pass_at(correct)), ("majority", lambda: majority(classes, correct)),
-               ("best_of", lambda: best_of(correct, scores)))  # fmt: skip
+    methods = (("pass", lambda: pass_at_k(correct)), ("majority", lambda: majority(classes, correct)),
+               ("best_of", lambda: best_of_k(correct, scores)))  # fmt: skip
     for name, method in methods:
         wall, cpu = time.perf_counter(), time.process_time()
         curves[name] = method()
@@ -70,7 +70,7 @@ def main() -> None:
     ks = sorted({max(1, round(n * share)) for share in np.geomspace(10 / n, 1, 10)})
     began, gaps = time.process_time(), []
     for i in range(options.peer_problems):
-        found = peer(classes[i], correct[i], scores[i], ks)
+        found = estimate_by_subsets(classes[i], correct[i], scores[i], ks)
         gaps += [abs(curves["majority"][i, k - 1] - found[k][0]) for k in ks[:-1]]
     peer_cost = (time.process_time() - began) / options.peer_problems / len(ks)
     own_cost = (parts["majority"][1] + parts["best_of"][1]) / problems / n

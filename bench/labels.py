@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     engine, encoder = engines.make_engine("native", arguments.model, 1024), encoding.Encoder.load(arguments.model)
-    problems = gradeschool.problems("dev", arguments.problems, SEED, steps=(3, 5), largest=60)
+    problems = gradeschool.generate_problems("dev", arguments.problems, SEED, steps=(3, 5), largest=60)
     prompts = [encoder.prompt_ids(problem) for problem in problems]
     keys = [[seeds.key(SEED, "bench", problem.id, i) for i in range(arguments.pool)] for problem in problems]
     solutions, right = [], []
@@ -56,36 +56,41 @@ def main() -> None:
                 Sample(problem_id=problem.id, index=index, text=text, answer=answer, finish=draw.finish, logprob=0.0,
                        correct=answers.equal(problem.answer, answer, "integer"), min_logprob=0.0, tokens=len(draw.ids))
             )  # fmt: skip
-        known = [(of, truth.steps_right(problem, pool[of.index].text)) for of in step_labels.solutions(problem, pool)]
+        known = [
+            (of, truth.label_steps(problem, pool[of.index].text)) for of in step_labels.build_solutions(problem, pool)
+        ]
         known = [(of, steps) for of, steps in known[: arguments.labelled] if steps is not None]
         solutions += [of for of, _ in known]
         right += [steps for _, steps in known]
 
-    complete, n = rollouts.completer(engine, encoder, SEED, 0.7, 320), arguments.completions
+    complete, n = rollouts.make_completer(engine, encoder, SEED, 0.7, 320), arguments.completions
 
     def labelled(search, complete, of=solutions):
         began = time.monotonic()
-        found, cost = rollouts.resolve([(one.problem, one.steps, search(one, n)) for one in of], complete)
+        found, cost = rollouts.run_searches([(one.problem, one.steps, search(one, n)) for one in of], complete)
         return found, cost.completions, time.monotonic() - began
 
     def f1(labels):
         values = [[each.value for each in estimates] for estimates in labels]
         cases = [label_audit.Case(of.problem.id, *case) for of, *case in zip(solutions, values, right, strict=True)]
-        return label_audit.audit(cases, SEED)
+        return label_audit.measure(cases, SEED)
 
     outcomes: dict = {}
     began = time.monotonic()
-    jobs = [(one.problem, one.steps, step_labels.every(one, n)) for one in solutions]
-    soft, full_shared = rollouts.resolve(jobs, complete, outcomes)
+    jobs = [(one.problem, one.steps, step_labels.mc_soft(one, n)) for one in solutions]
+    soft, full_shared = rollouts.run_searches(jobs, complete, outcomes)
     seconds_full = time.monotonic() - began
-    ours, cost, seconds = labelled(step_labels.bisect, complete)
-    replay = rollouts.replay(outcomes)
-    alone = [labelled(lambda of, n: step_labels.bisect(label_audit.alone(of), n), replay, [of]) for of in solutions]
+    ours, cost, seconds = labelled(step_labels.binary_search, complete)
+    replay = rollouts.make_cached_completer(outcomes)
+    alone = [
+        labelled(lambda of, n: step_labels.binary_search(label_audit.without_pool(of), n), replay, [of])
+        for of in solutions
+    ]
     full = sum(n * (len(of.steps) - 1) for of in solutions if of.steps)
     cost_alone = sum(each[1] for each in alone)
     rows = {
-        "full, hard": (full, f1([step_labels.hard(each) for each in soft])),
-        "full, equal prefixes once": (full_shared.completions, f1([step_labels.hard(each) for each in soft])),
+        "full, hard": (full, f1([step_labels.harden(each) for each in soft])),
+        "full, equal prefixes once": (full_shared.completions, f1([step_labels.harden(each) for each in soft])),
         "binary search alone": (cost_alone, f1([found for each in alone for found in each[0]])),
         "ours": (cost, f1(ours)),
     }

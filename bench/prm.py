@@ -29,7 +29,7 @@ from typing import Any
 SEED, BATCH, WIDTH, LAYERS = 7, 32, 112, 8
 
 
-def seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
+def measure_seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
     """(processor seconds of the fastest of so many runs, what it returned)."""
     best = float("inf")
     for _ in range(times):
@@ -39,20 +39,22 @@ def seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
     return best, found
 
 
-def pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
+def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
     """Procedural problems, each with distinct solutions that hold at most one slip."""
     from stages.lib.core import seeds
     from stages.lib.core.records import Sample
-    from stages.lib.models.encoding import without_annotations
+    from stages.lib.models.encoding import strip_annotations
     from stages.lib.procedural import gradeschool
 
     found = []
-    for problem in gradeschool.problems("verifier", count, SEED, steps=(2, 8), largest=60):
+    for problem in gradeschool.generate_problems("verifier", count, SEED, steps=(2, 8), largest=60):
         rng, texts = seeds.rng(SEED, "bench", problem.id), {}
         while len(texts) < samples:
             fault = gradeschool.Fault("slip", rng.randint(-20, 30))
-            lines = gradeschool.solve(problem.program.params, {rng.randrange(int(problem.difficulty) + 2): fault})
-            texts.setdefault("".join(f"{without_annotations(line.text)}\n" for line in lines), lines)
+            lines = gradeschool.solve_program(
+                problem.program.params, {rng.randrange(int(problem.difficulty) + 2): fault}
+            )
+            texts.setdefault("".join(f"{strip_annotations(line.text)}\n" for line in lines), lines)
         pool = [
             (
                 Sample(problem_id=problem.id, index=i, text=text, answer=None, correct=lines[-1].right, finish="stop",
@@ -65,7 +67,7 @@ def pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
     return found
 
 
-def config(kind: str, vocabulary: int) -> Any:
+def make_config(kind: str, vocabulary: int) -> Any:
     from transformers import Lfm2Config, Qwen2Config
 
     shared = dict(vocab_size=vocabulary, hidden_size=WIDTH, intermediate_size=256, num_hidden_layers=LAYERS,
@@ -77,35 +79,35 @@ def config(kind: str, vocabulary: int) -> Any:
     return Lfm2Config(**shared, layer_types=types, block_auto_adjust_ff_dim=False, conv_L_cache=4)
 
 
-def by_us(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float:
+def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float:
     """Real tokens a second of training."""
     from transformers import AutoModelForCausalLM
 
     from stages.lib.models.encoding import Encoder
-    from stages.lib.run.execution import Execution
+    from stages.lib.run.execution import StageRun
     from stages.lib.training import loop
-    from stages.lib.training.options import Optimisation
-    from stages.lib.verifiers.process import StepVerifier, example
+    from stages.lib.training.training_params import TrainingParams
+    from stages.lib.verifiers.process import ProcessVerifier, make_example
 
-    verifier = StepVerifier(
-        "prm", AutoModelForCausalLM.from_config(config("qwen2", len(tokenizer))), Encoder(tokenizer), "head"
+    verifier = ProcessVerifier(
+        "prm", AutoModelForCausalLM.from_config(make_config("qwen2", len(tokenizer))), Encoder(tokenizer), "head"
     )
     examples = []
     for problem, sample, labels in made:
         read = verifier.read(problem, sample)
-        examples.append(example(read, dict(enumerate(labels)), bool(sample.correct), past_error=True, lm=False))
-    params = Optimisation(
+        examples.append(make_example(read, dict(enumerate(labels)), bool(sample.correct), past_error=True, lm=False))
+    params = TrainingParams(
         epochs=1.0, global_batch=BATCH, device_batch=BATCH, optimizer="adamw", lr=1e-4, matrix_lr=1e-2, weight_decay=0.0,
         warmup=0.0, clip=1.0, precision="no", gradient_checkpointing=False, lora_rank=0,
         checkpoint_steps=10**6,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        run = Execution("prm", params, SEED, Path(folder), "key", 0, 1)
-        taken, _ = seconds(lambda: loop.train(run, verifier.losses(), examples, params, lm_weight=0.0))
+        run = StageRun("prm", params, SEED, Path(folder), "key", 0, 1)
+        taken, _ = measure_seconds(lambda: loop.train(run, verifier.losses(), examples, params, lm_weight=0.0))
     return sum(len(e.ids) for e in examples) / taken
 
 
-def by_trl(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float | None:
+def measure_trl_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float | None:
     """The same of PRMTrainer with its defaults; None where TRL is not installed."""
     try:
         from trl.experimental.prm import PRMConfig, PRMTrainer
@@ -115,13 +117,13 @@ def by_trl(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float | 
     from datasets import Dataset
     from transformers import AutoModelForTokenClassification
 
-    from stages.lib.models.encoding import steps_of
-    from stages.lib.models.prompts import PLAIN
+    from stages.lib.models.encoding import split_steps
+    from stages.lib.models.prompts import PLAIN_TEMPLATE
 
     rows = [
         {
-            "prompt": PLAIN.format(question=problem.prompt()),
-            "completions": steps_of(sample.text),
+            "prompt": PLAIN_TEMPLATE.format(question=problem.prompt()),
+            "completions": split_steps(sample.text),
             "labels": [bool(label) for label in labels],
         }
         for problem, sample, labels in made
@@ -132,16 +134,16 @@ def by_trl(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float | 
             gradient_checkpointing=False, bf16=False, use_cpu=True, report_to="none", save_strategy="no",
             logging_strategy="no", disable_tqdm=True, max_length=None, seed=SEED,
         )  # fmt: skip
-        model = AutoModelForTokenClassification.from_config(config("qwen2", len(tokenizer)))
+        model = AutoModelForTokenClassification.from_config(make_config("qwen2", len(tokenizer)))
         trainer = PRMTrainer(
             model=model, args=settings, processing_class=tokenizer, train_dataset=Dataset.from_list(rows)
         )
         tokens = sum(len(row) for row in trainer.train_dataset["input_ids"])
-        taken, _ = seconds(trainer.train)
+        taken, _ = measure_seconds(trainer.train)
     return tokens / taken
 
 
-def by_step(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
+def score_by_step(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
     """One forward pass for every step and one for the end: all samples' prefixes in one padded batch each."""
     found = [verifier.read(problem, sample) for sample in samples]
     places = [[*read.steps, read.end] for read in found]
@@ -149,19 +151,19 @@ def by_step(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]
     for step in range(max(map(len, places))):
         alive = [i for i, own in enumerate(places) if step < len(own)]
         rows = [found[i].ids[: places[i][step] + 1] for i in alive]
-        for i, says in zip(alive, padded(verifier, rows), strict=True):
+        for i, says in zip(alive, run_padded(verifier, rows), strict=True):
             scores[i].append(float(says[-1]))
     return scores
 
 
-def by_sample(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
+def score_by_sample(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
     """One padded forward pass over whole samples, prompts and all."""
     found = [verifier.read(problem, sample) for sample in samples]
-    says = padded(verifier, [read.ids for read in found])
+    says = run_padded(verifier, [read.ids for read in found])
     return [row[[*read.steps, read.end]].tolist() for read, row in zip(found, says, strict=True)]
 
 
-def padded(verifier: Any, rows: list[list[int]]) -> list[Any]:
+def run_padded(verifier: Any, rows: list[list[int]]) -> list[Any]:
     """For each row, the head's probabilities at each of its tokens."""
     import torch
 
@@ -173,23 +175,23 @@ def padded(verifier: Any, rows: list[list[int]]) -> list[Any]:
     return [own[: len(row), 0].double().sigmoid() for own, row in zip(says, rows, strict=True)]
 
 
-def scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
+def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
     import torch
     from transformers import AutoModelForCausalLM
 
     from stages.lib.models.encoding import Encoder
-    from stages.lib.verifiers.process import StepVerifier
+    from stages.lib.verifiers.process import ProcessVerifier
 
-    model = AutoModelForCausalLM.from_config(config("lfm2", len(tokenizer))).eval()
-    verifier = StepVerifier("prm", model, Encoder(tokenizer), "head")
+    model = AutoModelForCausalLM.from_config(make_config("lfm2", len(tokenizer))).eval()
+    verifier = ProcessVerifier("prm", model, Encoder(tokenizer), "head")
     torch.nn.init.normal_(verifier.head.weight)
-    work = [(problem, [sample for sample, _ in pool]) for problem, pool in pools(count, samples)]
-    methods = {"shared": verifier.step_scores, "step": lambda *x: by_step(verifier, *x),
-               "padded": lambda *x: by_sample(verifier, *x)}  # fmt: skip
+    work = [(problem, [sample for sample, _ in pool]) for problem, pool in make_pools(count, samples)]
+    methods = {"shared": verifier.step_scores, "step": lambda *x: score_by_step(verifier, *x),
+               "padded": lambda *x: score_by_sample(verifier, *x)}  # fmt: skip
     verifier.step_scores(*work[0])  # the first call pays for imports
     taken, scores = {}, {}
     for name, method in methods.items():
-        taken[name], scores[name] = seconds(lambda method=method: [method(*one) for one in work], 3)
+        taken[name], scores[name] = measure_seconds(lambda method=method: [method(*one) for one in work], 3)
     apart = max(
         abs(a - b)
         for name in ("step", "padded")
@@ -206,8 +208,8 @@ def scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
 def main() -> None:
     import torch
 
-    from stages.generators.base.tokenizer import build
-    from stages.lib.models.loading import quiet
+    from stages.generators.base.tokenizer import build_tokenizer
+    from stages.lib.models.loading import silence_transformers
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=256)
@@ -215,14 +217,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=64)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    quiet()
-    tokenizer = build()
-    made = [(problem, s, labels) for problem, pool in pools(-(-arguments.examples // 4), 4) for s, labels in pool]
+    silence_transformers()
+    tokenizer = build_tokenizer()
+    made = [(problem, s, labels) for problem, pool in make_pools(-(-arguments.examples // 4), 4) for s, labels in pool]
     made = made[: arguments.examples]
-    by_us(tokenizer, made[:BATCH])  # the first call pays for imports
-    ours, theirs = by_us(tokenizer, made), by_trl(tokenizer, made)
+    measure_training(tokenizer, made[:BATCH])  # the first call pays for imports
+    ours, theirs = measure_training(tokenizer, made), measure_trl_training(tokenizer, made)
     figures = {"ratio": ours / theirs if theirs else None, "tokens_per_s": ours, "trl_tokens_per_s": theirs,
-               **scoring(tokenizer, arguments.problems, arguments.samples)}  # fmt: skip
+               **measure_scoring(tokenizer, arguments.problems, arguments.samples)}  # fmt: skip
     print(json.dumps(figures))
 
 

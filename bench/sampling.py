@@ -22,7 +22,7 @@ from pathlib import Path
 SEED, VOCABULARY, LIMIT, STOP = 7, 1000, 160, [996, 997, 998, 999]
 
 
-def tiny_model():
+def make_tiny_model():
     import torch
     from transformers import Lfm2Config, Lfm2ForCausalLM
 
@@ -35,14 +35,14 @@ def tiny_model():
     return Lfm2ForCausalLM(config).eval()
 
 
-def random_prompts(count: int) -> list[list[int]]:
+def draw_prompts(count: int) -> list[list[int]]:
     import numpy as np
 
     rng = np.random.default_rng(SEED)
     return [rng.integers(4, 990, rng.integers(64, 119)).tolist() for _ in range(count)]
 
 
-def generator(count: int):
+def load_generator(count: int):
     """(the generator, prompts of problems, its end token)"""
     from stages.lib.models import encoding, loading
     from stages.lib.procedural import gradeschool
@@ -51,26 +51,26 @@ def generator(count: int):
     if not path.exists():
         raise SystemExit("data/generator/model: not found; run `make repro` first")
     model, tokenizer = loading.load_causal_lm(path).eval(), loading.load_tokenizer(path)
-    problems = gradeschool.problems("test", count, SEED, steps=(3, 5), largest=60)
+    problems = gradeschool.generate_problems("test", count, SEED, steps=(3, 5), largest=60)
     encoder = encoding.Encoder(tokenizer)
     return model, [encoder.prompt_ids(problem) for problem in problems], [tokenizer.eos_token_id]
 
 
-def rate(work: Callable[[], float]) -> float:
+def measure_rate(work: Callable[[], float]) -> float:
     """What `work` returns (tokens, operations), per second."""
     began = time.perf_counter()
     return work() / (time.perf_counter() - began)
 
 
-def matrix_limit() -> float:
+def measure_matmul_flops() -> float:
     """FLOP/s of a large float32 matrix product, best of 20."""
     import torch
 
     a, b = torch.randn(2048, 1024), torch.randn(1024, 1024)
-    return max(rate(lambda: 2 * 1024 * (a @ b).numel()) for _ in range(20))
+    return max(measure_rate(lambda: 2 * 1024 * (a @ b).numel()) for _ in range(20))
 
 
-def flops_per_token(model, context: int) -> float:
+def count_flops_per_token(model, context: int) -> float:
     """Multiplications and additions of one decoded token whose attention sees `context` keys."""
     import torch
 
@@ -79,7 +79,9 @@ def flops_per_token(model, context: int) -> float:
     return 2 * linear + 4 * config.layer_types.count("full_attention") * config.hidden_size * context
 
 
-def by_generate(model, prompts, samples: int, temperature: float, limit: int, stop: list[int], batch: int) -> int:
+def sample_with_generate(
+    model, prompts, samples: int, temperature: float, limit: int, stop: list[int], batch: int
+) -> int:
     """Tokens drawn by `generate`, `batch` prompts at a time, padded on the left."""
     import torch
 
@@ -96,27 +98,27 @@ def by_generate(model, prompts, samples: int, temperature: float, limit: int, st
     return total
 
 
-def by_native(model, prompts, samples: int, temperature: float, limit: int, stop: list[int], rows: int) -> int:
+def sample_with_native(model, prompts, samples: int, temperature: float, limit: int, stop: list[int], rows: int) -> int:
     from stages.lib.core import seeds
     from stages.lib.inference import sampling
-    from stages.lib.inference.native import NativeEngine
+    from stages.lib.inference.native_engine import NativeEngine
 
     keys = [[seeds.key("bench", i, j) for j in range(samples)] for i in range(len(prompts))]
     draws = sampling.sample(NativeEngine(model, rows), prompts, keys, temperature, limit, stop)
     return sum(len(draw.ids) for group in draws for draw in group)
 
 
-def compared(
+def compare_engines(
     title: str, model, prompts, temperature: float, limit: int, stop: list[int], arguments
 ) -> dict[str, float]:
     """Print and return the tokens per second of both."""
-    by_generate(model, prompts[:1], 4, temperature, 4, stop, 1)  # first calls pay for imports
-    by_native(model, prompts[:1], 16, temperature, 4, stop, 16)
+    sample_with_generate(model, prompts[:1], 4, temperature, 4, stop, 1)  # first calls pay for imports
+    sample_with_native(model, prompts[:1], 16, temperature, 4, stop, 16)
     settings = (model, prompts, arguments.samples, temperature, limit, stop)
-    rates = {f"generate, {n} prompts a time": rate(partial(by_generate, *settings, n)) for n in (2, 8)}
+    rates = {f"generate, {n} prompts a time": measure_rate(partial(sample_with_generate, *settings, n)) for n in (2, 8)}
     generate = max(rates.values())
-    native = rates["native"] = rate(partial(by_native, *settings, arguments.rows))
-    limit_flops, work = matrix_limit(), flops_per_token(model, 90 + 50)
+    native = rates["native"] = measure_rate(partial(sample_with_native, *settings, arguments.rows))
+    limit_flops, work = measure_matmul_flops(), count_flops_per_token(model, 90 + 50)
     print(f"{title}: {len(prompts)} prompts x {arguments.samples} samples")
     for name, tokens in rates.items():
         print(
@@ -134,10 +136,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4096)
     arguments = parser.parse_args()
     torch.set_grad_enabled(False)
-    model, prompts, stop = generator(arguments.prompts)
-    as_run = compared("as the pipeline samples", model, prompts, 0.7, LIMIT, stop, arguments)
-    alone = compared(
-        "nothing shared but the prompt", tiny_model(), random_prompts(arguments.prompts), 1.0, LIMIT, STOP, arguments
+    model, prompts, stop = load_generator(arguments.prompts)
+    as_run = compare_engines("as the pipeline samples", model, prompts, 0.7, LIMIT, stop, arguments)
+    alone = compare_engines(
+        "nothing shared but the prompt", make_tiny_model(), draw_prompts(arguments.prompts), 1.0, LIMIT, STOP, arguments
     )
     figures = {
         "ratio": as_run["native"] / as_run["generate"],

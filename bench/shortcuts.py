@@ -13,24 +13,25 @@ ITEMS = 600
 
 
 def main(tasks: list[str]) -> None:
-    from stages.problems.ood import cues, dyval, figures
+    from stages.problems.ood import dyval, shortcuts, surface_features
 
     for task in tasks or dyval.TASKS:
         for order in dyval.ORDERS:
             for level in dyval.LEVELS[task]:
-                problems = dyval.problems(task, ITEMS, 777, level, order)
-                labels = figures.classes(problems)
+                problems = dyval.generate_problems(task, ITEMS, 777, level, order)
+                labels = shortcuts.label_classes(problems)
                 if labels is None:
                     continue
-                names, rows = cues.table(problems, sorted(set(labels)))
+                names, rows = surface_features.build_feature_table(problems, sorted(set(labels)))
                 single = {
-                    name: figures.told([[row[at]] for row in rows], labels, problems) for at, name in enumerate(names)
+                    name: shortcuts.tree_accuracy([[row[at]] for row in rows], labels, problems)
+                    for at, name in enumerate(names)
                 }
                 best = max(single, key=single.get)
                 print(json.dumps({
                     "task": task, "order": order, "level": level, "chance": round(1 / len(set(labels)), 3),
                     "best_cue": best, "best": round(single[best], 3),
-                    "tree": round(figures.told(rows, labels, problems), 3),
+                    "tree": round(shortcuts.tree_accuracy(rows, labels, problems), 3),
                 }), flush=True)  # fmt: skip
 
 

@@ -17,37 +17,37 @@ PEER = 500 / 58  # items a second: examples/dyval.ipynb of microsoft/promptbench
 ITEMS = 300
 
 
-def seconds(work: Callable[[], object]) -> float:
+def measure_seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
-def dyval() -> tuple[list[tuple[str, float, float]], float]:
+def measure_dyval() -> tuple[list[tuple[str, float, float]], float]:
     """(task, items a second at the default level, at the hardest) and the average over the tasks at the default one."""
     from stages.problems.ood import dyval
 
-    dyval.problems(dyval.TASKS[0], 20, seed=0)
+    dyval.generate_problems(dyval.TASKS[0], 20, seed=0)
     rows, total = [], 0.0
     for task in dyval.TASKS:
         spent = [
-            seconds(lambda task=task, level=level: dyval.problems(task, ITEMS, seed=1, level=level))
-            for level in (dyval.DEFAULT, max(dyval.LEVELS[task]))
+            measure_seconds(lambda task=task, level=level: dyval.generate_problems(task, ITEMS, seed=1, level=level))
+            for level in (dyval.DEFAULT_LEVEL, max(dyval.LEVELS[task]))
         ]
         total += spent[0]
         rows.append((task, ITEMS / spent[0], ITEMS / spent[1]))
     return rows, ITEMS * len(rows) / total
 
 
-def competition(items: int = 12) -> tuple[list[tuple[str, float]], float]:
+def measure_competition(items: int = 12) -> tuple[list[tuple[str, float]], float]:
     """(family, items a second over its levels) and the average over the families."""
     from stages.lib.procedural import competition
 
     rows, total = [], 0.0
     for family in competition.FAMILIES:
-        spent = seconds(
+        spent = measure_seconds(
             lambda family=family: [
-                competition.item(family, level, 1, f"bench/{family}/{level}/{number}", "test")
+                competition.generate_item(family, level, 1, f"bench/{family}/{level}/{number}", "test")
                 for level in competition.LEVELS
                 for number in range(items)
             ]
@@ -63,7 +63,7 @@ def main() -> None:
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     console = Console()
-    rows, rate = dyval()
+    rows, rate = measure_dyval()
     table = Table("task", "items/s, default level", "items/s, hardest level", title="DyVal, one core")
     for task, default, hardest in rows:
         table.add_row(task, f"{default:,.0f}", f"{hardest:,.0f}")
@@ -73,7 +73,7 @@ def main() -> None:
         "promptbench_items_per_s_published": round(PEER, 1),
         "dyval_ratio": round(rate / PEER, 1),
     }
-    families, average = competition()
+    families, average = measure_competition()
     table = Table("family", "items/s", title="Competition problems, one core")
     for family, speed in sorted(families, key=lambda row: row[1]):
         table.add_row(family, f"{speed:,.0f}")

@@ -14,13 +14,13 @@ import typer
 from stages import commands
 from stages.lib.core.errors import UserError
 
-ORDER = ["status", "doctor", "preset", "compare", "table", "ui", "sync", "grade", "best_of_n", "processbench"]
+COMMAND_ORDER = ["status", "doctor", "preset", "compare", "table", "ui", "sync", "grade", "best_of_n", "processbench"]
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 
 
 @app.callback(invoke_without_command=True)
-def pipeline(context: typer.Context) -> None:
+def show_pipeline(context: typer.Context) -> None:
     """Assay's pipeline. Without a command: the stages in order, each with its state, cost and main metric."""
     if context.invoked_subcommand is None:
         from stages.commands.status import status
@@ -28,15 +28,15 @@ def pipeline(context: typer.Context) -> None:
         status()
 
 
-def _register() -> None:
+def _register_commands() -> None:
     found = {module.name for module in pkgutil.iter_modules(commands.__path__)}
-    for name in [*(name for name in ORDER if name in found), *sorted(found - set(ORDER))]:
+    for name in [*(name for name in COMMAND_ORDER if name in found), *sorted(found - set(COMMAND_ORDER))]:
         function = getattr(importlib.import_module(f"stages.commands.{name}"), name)
         app.command(name.replace("_", "-"))(function)
 
 
 def main() -> None:
-    _register()
+    _register_commands()
     try:
         app()
     except UserError as error:

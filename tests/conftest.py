@@ -10,13 +10,13 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores
 
-from tests.helpers.workspace import Workspace, clone  # noqa: E402
+from tests.helpers.workspace import Workspace, clone_repository  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
     """A workspace whose nano pipeline has run. Shared: a test that changes it works on `workspace` instead."""
-    workspace = clone(tmp_path_factory.mktemp("run") / "a spåce")
+    workspace = clone_repository(tmp_path_factory.mktemp("run") / "a spåce")
     workspace.run("dvc", "repro")
     return workspace
 

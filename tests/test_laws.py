@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.lib.run.imports import closure
+from stages.lib.run.import_closure import find_imported_files
 from stages.lib.workspace.chapters import CHAPTERS, find_module
 from stages.problems.benchmarks.__main__ import ADAPTERS
 
@@ -115,7 +115,7 @@ def rooms(files: set[Path]) -> set[str]:
 @pytest.mark.parametrize("stage", NAMES)
 def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
     code = {dep for dep in PIPELINE[stage]["deps"] if dep.startswith("stages/") and "/launch/" not in dep}
-    expected = rooms(closure(ROOT, find_module(stage)))
+    expected = rooms(find_imported_files(ROOT, find_module(stage)))
     assert code == expected, f"dvc.yaml {stage}: add {sorted(expected - code)}, remove {sorted(code - expected)}"
     assert "requirements.lock" in PIPELINE[stage]["deps"]
 
@@ -186,13 +186,13 @@ def test_every_section_is_checked_by_its_stage(monkeypatch):
     from stages.lib.core import params
 
     monkeypatch.chdir(ROOT)
-    names = list(preset.presets())
+    names = list(preset.load_presets())
     stacks = [[name] for name in names] + [[name, "nano"] for name in names if name in ADAPTERS]
-    texts = {" ".join(stack): preset.stacked(stack) for stack in stacks}
+    texts = {" ".join(stack): preset.stack_presets(stack) for stack in stacks}
     for label, text in {"params.yaml": (ROOT / "params.yaml").read_text(), **texts}.items():
         document = YAML(typ="safe").load(text)
-        for stage, model in preset.stage_params().items():
-            section = params.check(stage, model, document, [(Path(label), document)])
+        for stage, model in preset.load_stage_params().items():
+            section = params.validate_section(stage, model, document, [(Path(label), document)])
             assert set(document[stage] or {}) == set(section.model_dump(exclude_none=True)), (
                 f"{label} {stage}: spell out every key"
             )
@@ -202,7 +202,7 @@ def test_every_benchmark_has_a_preset_that_says_where_its_files_come_from(monkey
     from stages.commands import preset
 
     monkeypatch.chdir(ROOT)
-    known = preset.presets()
+    known = preset.load_presets()
     for name in ADAPTERS:
         first = known[name].splitlines()[0]
         assert f"data/raw/benchmarks/{name}/" in first and "(" in first and len(first) < 150

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from stages.lib.run import journal
 from stages.lib.workspace import chapters
-from tests.helpers.workspace import ROOT, clone
+from tests.helpers.workspace import ROOT, clone_repository
 
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 TRAINED = ["generator", "samples", "labels", "orm", "prm", "genrm", "scores"]
@@ -54,21 +54,21 @@ def test_the_pipeline_gives_a_table_with_intervals(finished):
 
 
 def test_a_second_repro_runs_nothing(finished):
-    before = len(journal.entries(finished.root))
+    before = len(journal.load_entries(finished.root))
     done = finished.run("dvc", "repro")
     assert "Data and pipelines are up to date." in done.stdout
-    assert len(journal.entries(finished.root)) == before
+    assert len(journal.load_entries(finished.root)) == before
     assert finished.stale() == set()
 
 
 def test_lost_outputs_come_back_from_the_cache_without_running_anything(workspace):
-    before = len(journal.entries(workspace.root))
+    before = len(journal.load_entries(workspace.root))
     for stage in PIPELINE:
         for path in outputs_of(stage):
             workspace.run("rm", "-rf", path)
     hashes = workspace.outputs()
     workspace.run("dvc", "repro")
-    assert len(journal.entries(workspace.root)) == before
+    assert len(journal.load_entries(workspace.root)) == before
     assert workspace.outputs() == hashes
 
 
@@ -178,10 +178,10 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stag
     process.wait()
     _, alive = psutil.wait_procs(children, timeout=15)
     assert not alive, "an orphan is left"
-    assert journal.latest(workspace.root, stage).run["status"] == journal.KILLED
+    assert journal.load_latest(workspace.root, stage).run["status"] == journal.KILLED
     assert any(folder.iterdir()), "unfinished work is kept"
     workspace.run(*launch(stage))
-    assert journal.latest(workspace.root, stage).run["status"] == journal.FINISHED
+    assert journal.load_latest(workspace.root, stage).run["status"] == journal.FINISHED
     assert not any(path.is_file() for path in folder.rglob("*"))
     workspace.run("dvc", "commit", "-f", stage)
     after = workspace.outputs()
@@ -192,7 +192,7 @@ def test_a_second_repro_at_the_same_time_is_refused_in_one_sentence(workspace):
     workspace.run("rm", "-rf", *outputs_of("generator"))
     first = workspace.start(sys.executable, "-m", "stages.generators.generator")
     wait_for(lambda: (workspace.root / ".assay/generator.lock").exists() and first.poll() is None, first)
-    wait_for(lambda: (journal.latest(workspace.root, "generator").run["status"]) == journal.RUNNING, first)
+    wait_for(lambda: (journal.load_latest(workspace.root, "generator").run["status"]) == journal.RUNNING, first)
     second = workspace.python("-m", "stages.generators.generator", check=False)
     assert second.returncode == 2
     assert "running already in process" in second.stderr and "Traceback" not in second.stderr
@@ -264,6 +264,6 @@ def test_data_is_shared_through_a_remote(workspace, tmp_path):
 
 def test_the_same_commit_gives_the_same_bytes_elsewhere(finished, tmp_path):
     """Another folder, another process, another hash seed: the cheap stages, bit for bit."""
-    other = clone(tmp_path / "other")
+    other = clone_repository(tmp_path / "other")
     other.run("dvc", "repro", "benchmarks", PYTHONHASHSEED="7")
     assert other.outputs().items() <= finished.outputs().items()

@@ -10,7 +10,7 @@ import typer
 from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.reports.pools import Scale
+    from stages.lib.reports.pools import ScoreKind
 
 
 def best_of_n(
@@ -32,40 +32,42 @@ def best_of_n(
     from stages.lib.core import files
     from stages.lib.display import charts
     from stages.lib.reports import curves, leaderboard, pools
-    from stages.lib.reports.choices import Choice
+    from stages.lib.reports.vote_settings import VoteSettings
 
     if not power < float("inf"):
         raise UserError(f"--power {power}: must be a finite number, 0 or more")
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; name a folder")
-    read = pools.read(pool, scales(scale or []))
-    choices = {name: Choice(power, top_share) for name in pools.sort(read[0].scores)}
-    k, largest = curves.usual(read), max(len(each.classes) for each in read)
+    read = pools.read(pool, parse_scales(scale or []))
+    choices = {name: VoteSettings(power, top_share) for name in pools.sort_score_names(read[0].scores)}
+    k, largest = curves.median_k(read), max(len(each.classes) for each in read)
     found = curves.evaluate(read, choices, draws, seed)
-    results = curves.intervals(found, seed, resamples)
-    rows = leaderboard.rows(results, leaderboard.against("majority", found, k, seed), leaderboard.order(found), k)
+    results = curves.compute_intervals(found, seed, resamples)
+    rows = leaderboard.format_rows(
+        results, leaderboard.compare_to("majority", found, k, seed), leaderboard.order_methods(found), k
+    )
     title = f"{pool.stem}: {len(read)} problems, " + (f"N = {k}" if k == largest else f"up to {largest} solutions")
-    notes = leaderboard.notes(choices, read, leaderboard.turning(found, found, k, seed))
+    notes = leaderboard.write_notes(choices, read, leaderboard.measure_overoptimisation(found, found, k, seed))
     if choices:
         notes.append("Peaks were found on these same problems, so the fall from them is an overestimate.")
     files.write_json(out / "metrics.json", results)
-    files.write_text(out / "table.md", charts.document({title: (leaderboard.HEADER, rows)}, notes))
+    files.write_text(out / "table.md", charts.format_report({title: (leaderboard.HEADER, rows)}, notes))
     charts.write_csv(out / "curve.csv", results)
     unit = "k, solutions drawn per problem" + (", over the problems that have k" if k < largest else "")
-    charts.draw(out / "curve.png", results, leaderboard.lines(results), title, unit=unit)
-    charts.show(title, leaderboard.HEADER, rows)
-    print(charts.bullets(notes))
+    charts.plot_curves(out / "curve.png", results, leaderboard.select_plotted_methods(results), title, unit=unit)
+    charts.print_table(title, leaderboard.HEADER, rows)
+    print(charts.format_bullets(notes))
 
 
-def scales(given: list[str]) -> dict[str, Scale]:
+def parse_scales(given: list[str]) -> dict[str, ScoreKind]:
     """{score: scale} of `SCORE=SCALE`. Raises UserError for anything else."""
     from stages.lib.reports import pools
 
-    found: dict[str, Scale] = {}
+    found: dict[str, ScoreKind] = {}
     for each in given:
         name, _, kind = each.rpartition("=")
-        if not name or kind not in get_args(pools.Scale):
-            raise UserError(f"--scale {each}: must be SCORE=SCALE, the scale one of {pools.SCALES}")
+        if not name or kind not in get_args(pools.ScoreKind):
+            raise UserError(f"--scale {each}: must be SCORE=SCALE, the scale one of {pools.SCORE_KINDS}")
         if found.setdefault(name, kind) != kind:
             raise UserError(f"--scale {each}: {name} was given the scale {found[name]} before")
     return found

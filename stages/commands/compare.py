@@ -20,17 +20,17 @@ def compare(
     from stages.lib.display import tables
     from stages.lib.run import journal
 
-    runs = [entry.run for entry in journal.entries(Path.cwd()) if entry.run["stage"] == stage]
+    runs = [entry.run for entry in journal.load_entries(Path.cwd()) if entry.run["stage"] == stage]
     if not runs:
-        names = sorted({entry.run["stage"] for entry in journal.entries(Path.cwd())})
+        names = sorted({entry.run["stage"] for entry in journal.load_entries(Path.cwd())})
         known = f"; runs are recorded of {', '.join(names)}" if names else "; nothing has run yet, `dvc repro` first"
         raise UserError(f"compare {stage}: no run of this stage{known}")
     runs = runs[-last:]
-    rows = [[label, *(str(cell) for cell in cells)] for label, cells in table(runs, everything)]
-    tables.show([stage, *(when(run["started"]) for run in runs)], rows)
+    rows = [[label, *(str(cell) for cell in cells)] for label, cells in build_table(runs, everything)]
+    tables.print_table([stage, *(format_time(run["started"]) for run in runs)], rows)
 
 
-def table(runs: list[dict[str, Any]], everything: bool = False) -> list[tuple[str, list[str]]]:
+def build_table(runs: list[dict[str, Any]], everything: bool = False) -> list[tuple[str, list[str]]]:
     """(row name, one cell per run), oldest run first."""
     from stages.lib.display import tables
 
@@ -40,39 +40,42 @@ def table(runs: list[dict[str, Any]], everything: bool = False) -> list[tuple[st
         ("status", [run["status"].lower() for run in runs]),
         ("commit", [commit + mark for commit, mark in zip(commits, dirty, strict=True)]),
     ]
-    rows += _rows([leaves(run.get("params", {})) for run in runs], everything, "")
-    rows += _rows([{k: v.partition(".")[0][:8] for k, v in run.get("inputs", {}).items()} for run in runs], everything)
-    rows += _rows([figures(run.get("metrics") or {}, everything) for run in runs], True)
-    rows.append(("time", [tables.duration(run["seconds"]) if "seconds" in run else "" for run in runs]))
+    rows += _build_rows([flatten(run.get("params", {})) for run in runs], everything, "")
+    rows += _build_rows(
+        [{k: v.partition(".")[0][:8] for k, v in run.get("inputs", {}).items()} for run in runs], everything
+    )
+    rows += _build_rows([select_metrics(run.get("metrics") or {}, everything) for run in runs], True)
+    rows.append(("time", [tables.format_duration(run["seconds"]) if "seconds" in run else "" for run in runs]))
     memory = [(run.get("peak_memory") or {}).get("host") for run in runs]
-    rows.append(("memory", [tables.size(amount) if amount else "" for amount in memory]))
+    rows.append(("memory", [tables.format_bytes(amount) if amount else "" for amount in memory]))
     return rows
 
 
-def _rows(columns: list[dict[str, Any]], everything: bool, absent: str = "") -> list[tuple[str, list[str]]]:
+def _build_rows(columns: list[dict[str, Any]], everything: bool, absent: str = "") -> list[tuple[str, list[str]]]:
     from stages.lib.display import tables
 
     names = list(dict.fromkeys(name for column in columns for name in column))
     cells = [
-        (name, [tables.number(column[name]) if name in column else absent for column in columns]) for name in names
+        (name, [tables.format_number(column[name]) if name in column else absent for column in columns])
+        for name in names
     ]
     return [(name, row) for name, row in cells if everything or len(set(row)) > 1]
 
 
-def leaves(tree: Any, path: str = "") -> dict[str, Any]:
+def flatten(tree: Any, path: str = "") -> dict[str, Any]:
     """{"orm": {"lr": 1}} -> {"orm.lr": 1}. An interval {mean, low, high} is one leaf."""
     if not isinstance(tree, dict) or {"mean", "low", "high"} <= tree.keys():
         return {path: tree}
     found = {}
     for key, value in tree.items():
-        found |= leaves(value, f"{path}.{key}" if path else str(key))
+        found |= flatten(value, f"{path}.{key}" if path else str(key))
     return found
 
 
-def figures(tree: Any, everything: bool) -> dict[str, Any]:
+def select_metrics(tree: Any, everything: bool) -> dict[str, Any]:
     """Metrics to show. Of a curve {"1": ..., "2": ..., "64": ...} the last point stands for all."""
     if not isinstance(tree, dict) or everything:
-        return leaves(tree)
+        return flatten(tree)
     numbered = [key for key in tree if key.isdigit()]
     kept = {key: value for key, value in tree.items() if key not in numbered}
     if numbered:
@@ -80,10 +83,10 @@ def figures(tree: Any, everything: bool) -> dict[str, Any]:
         kept[end] = tree[end]
     found = {}
     for key, value in kept.items():
-        inner = figures(value, False) if isinstance(value, dict) and "mean" not in value else {"": value}
+        inner = select_metrics(value, False) if isinstance(value, dict) and "mean" not in value else {"": value}
         found |= {f"{key}.{name}" if name else key: leaf for name, leaf in inner.items()}
     return found
 
 
-def when(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     return time.strftime("%d %b %H:%M:%S", time.localtime(seconds))

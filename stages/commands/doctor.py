@@ -14,7 +14,7 @@ import typer
 from stages.lib.core.errors import UserError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
-Finding = tuple[str, str]  # a word above, and what was found with how to mend it
+CheckResult = tuple[str, str]  # a word above, and what was found with how to mend it
 
 
 def doctor() -> None:
@@ -30,54 +30,57 @@ def doctor() -> None:
         except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, and the others still run
             word, text = WARN, f"could not be checked: {type(error).__name__}: {error}"
         rows += [[word, name, line] if not number else ["", "", line] for number, line in enumerate(text.splitlines())]
-    tables.show(["", "what", "found"], rows)
+    tables.print_table(["", "what", "found"], rows)
     if any(row[0] == FAIL for row in rows):
         raise typer.Exit(1)
 
 
-def python(root: Path) -> Finding:
+def check_python(root: Path) -> CheckResult:
     found = ".".join(map(str, sys.version_info[:3]))
     return (OK, found) if sys.version_info >= (3, 11) else (FAIL, f"{found}; 3.11 or later is needed")
 
 
-def path(root: Path) -> Finding:
-    """DVC runs stages with whatever `python` PATH gives."""
+def check_path(root: Path) -> CheckResult:
+    """DVC runs stages with whatever `check_python` PATH gives."""
     found = shutil.which("python")
     if found and os.path.realpath(os.path.dirname(found)) == os.path.realpath(os.path.dirname(sys.executable)):
-        return OK, f"`python` is {found}"
+        return OK, f"`check_python` is {found}"
     where = os.path.dirname(sys.executable)
-    return FAIL, f"`python` is {found or 'not found'}, this is {sys.executable}; export PATH={where}:$PATH, or use make"
+    return (
+        FAIL,
+        f"`check_python` is {found or 'not found'}, this is {sys.executable}; export PATH={where}:$PATH, or use make",
+    )
 
 
-def git(root: Path) -> Finding:
+def check_git(root: Path) -> CheckResult:
     from stages.lib.run import journal
 
     if not shutil.which("git"):
         return WARN, "not installed; runs are recorded without a commit. Install git"
-    revision = journal.revision(root)
+    revision = journal.get_git_revision(root)
     if revision is None:
         return WARN, "no commit here; runs are recorded without one. `git init`, then commit"
     return OK, revision["commit"][:8] + (", with uncommitted changes" if revision["dirty"] else "")
 
 
-def disk(root: Path) -> Finding:
+def check_disk(root: Path) -> CheckResult:
     from stages.lib.display import tables
 
     free = shutil.disk_usage(root).free
-    text = f"{tables.size(free)} free"
+    text = f"{tables.format_bytes(free)} free"
     if free < 1 << 30:
         return FAIL, f"{text}; at least 1 GB is needed. `dvc gc --workspace` drops old versions"
     return (WARN, f"{text}; hub models need more than 10 GB") if free < 10 << 30 else (OK, text)
 
 
-def cores(root: Path) -> Finding:
-    from stages.lib.core.cpus import usable
+def check_cores(root: Path) -> CheckResult:
+    from stages.lib.core.cpus import count_usable
 
-    return OK, f"{usable()} usable"
+    return OK, f"{count_usable()} usable"
 
 
-def library(name: str, needed: bool, why: str) -> Callable[[Path], Finding]:
-    def check(root: Path) -> Finding:
+def make_package_check(name: str, needed: bool, why: str) -> Callable[[Path], CheckResult]:
+    def check(root: Path) -> CheckResult:
         try:
             return OK, version(name)
         except PackageNotFoundError:
@@ -86,27 +89,27 @@ def library(name: str, needed: bool, why: str) -> Callable[[Path], Finding]:
     return check
 
 
-def accelerator(root: Path) -> Finding:
+def check_accelerator(root: Path) -> CheckResult:
     import torch
 
     from stages.lib.core import params
 
     if torch.cuda.is_available():
         return OK, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
-    launch = params.load_top().launch
-    if not params.read(root / f"stages/launch/{launch}.yaml").get("use_cpu"):
+    launch = params.load_top_level().launch
+    if not params.read_yaml(root / f"stages/launch/{launch}.yaml").get("use_cpu"):
         return FAIL, f"none, but params.yaml says launch: {launch}; `python -m stages preset tiny`, or set launch: cpu"
     return OK, "none; the tiny presets need none"
 
 
-def dvc(root: Path) -> Finding:
-    word, text = library("dvc", False, "stages run by hand only")(root)
+def check_dvc(root: Path) -> CheckResult:
+    word, text = make_package_check("dvc", False, "stages run by hand only")(root)
     if word == OK and not (root / ".dvc").is_dir():
         return FAIL, f"{text}, but there is no .dvc/ here; `dvc init`"
     return word, text
 
 
-def remote(root: Path) -> Finding:
+def check_remote(root: Path) -> CheckResult:
     """A remote named in .dvc/config or .dvc/config.local; secrets belong in the second."""
     import configparser
     import re
@@ -126,7 +129,7 @@ def remote(root: Path) -> Finding:
     return OK, ", ".join(dict.fromkeys(names))
 
 
-def telemetry(root: Path) -> Finding:
+def check_telemetry(root: Path) -> CheckResult:
     config = (root / ".dvc/config").read_text(encoding="utf-8") if (root / ".dvc/config").exists() else ""
     on = []
     if not os.environ.get("DVC_NO_ANALYTICS") and "analytics = false" not in config:
@@ -136,7 +139,7 @@ def telemetry(root: Path) -> Finding:
     return (WARN, f"on: {'; '.join(on)}") if on else (OK, "off")
 
 
-def lock(root: Path) -> Finding:
+def check_lock_file(root: Path) -> CheckResult:
     """Installed versions against requirements.lock."""
     file = root / "requirements.lock"
     if not file.exists():
@@ -158,34 +161,34 @@ def lock(root: Path) -> Finding:
     return WARN, f"{', '.join(off[:3])}{more}; `rm .venv/.ready && make setup`"
 
 
-def parameters(root: Path) -> Finding:
-    from stages.commands.preset import check
+def check_params(root: Path) -> CheckResult:
+    from stages.commands.preset import validate
     from stages.lib.core import params
 
-    document = params.read(params.PATH)
-    check(document, [(params.PATH, document)])
+    document = params.read_yaml(params.PARAMS_FILE)
+    validate(document, [(params.PARAMS_FILE, document)])
     return OK, "params.yaml is valid for every stage"
 
 
-def tracking(root: Path) -> Finding:
+def check_tracking(root: Path) -> CheckResult:
     from stages.lib.workspace import mlflow_store
 
-    word, text = library("mlflow", False, "runs are recorded in the journal only")(root)
-    where = mlflow_store.public(mlflow_store.store(root))
+    word, text = make_package_check("mlflow", False, "runs are recorded in the journal only")(root)
+    where = mlflow_store.redact_secrets(mlflow_store.get_tracking_uri(root))
     if word == OK and os.environ.get("MLFLOW_TRACKING_URI"):
         try:
             mlflow_store.connect(root)
         except Exception as error:  # noqa: BLE001 - whatever MLflow raises means the same here
-            why = mlflow_store.reason(error)
+            why = mlflow_store.describe_error(error)
             return WARN, f"{text}, {where}: {why}; start it or unset MLFLOW_TRACKING_URI, then `python -m stages sync`"
     return (word, f"{text}, {where}") if word == OK else (word, text)
 
 
-CHECKS: dict[str, Callable[[Path], Finding]] = {
+CHECKS: dict[str, Callable[[Path], CheckResult]] = {
     # telemetry stands before mlflow, whose check turns it off for this process
-    "python": python, "python on PATH": path, "telemetry": telemetry, "git": git,
-    "disk": disk, "cores": cores, "dvc": dvc, "remote": remote,
-    "mlflow": tracking, "torch": library("torch", True, "every model needs it"),
-    "accelerate": library("accelerate", True, "training is launched by it"), "accelerator": accelerator,
-    "requirements": lock, "parameters": parameters,
+    "python": check_python, "python on PATH": check_path, "telemetry": check_telemetry, "git": check_git,
+    "disk": check_disk, "cores": check_cores, "dvc": check_dvc, "remote": check_remote,
+    "mlflow": check_tracking, "torch": make_package_check("torch", True, "every model needs it"),
+    "accelerate": make_package_check("accelerate", True, "training is launched by it"), "accelerator": check_accelerator,
+    "requirements": check_lock_file, "parameters": check_params,
 }  # fmt: skip

@@ -35,17 +35,17 @@ def grade(
     """
     from stages.lib.core import files
 
-    rows = graded(list(read(file)), file, tolerance)
+    rows = grade_rows(list(read_rows(file)), file, tolerance)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no UTF-8 form
     if out:
         files.write_text(out, text)
     else:
         sys.stdout.write(text)
-    print(summary(rows), file=sys.stderr)
+    print(summarize(rows), file=sys.stderr)
 
 
-def read(file: Path) -> Iterator[dict[str, Any]]:
+def read_rows(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file to grade. Raises UserError `file:line: reason` at the first that is malformed."""
     from stages.lib.grading import answers, code_tests
 
@@ -71,19 +71,19 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         if row.get("answer_type") not in (None, *answers.TYPES):
             kinds = ", ".join(answers.TYPES)
             raise UserError(f"{at}: `answer_type` must be one of {kinds}, got {row['answer_type']!r:.60}")
-        if (problem := _problem(row, at)) and (reason := code_tests.gradable(problem)):
+        if (problem := _build_problem(row, at)) and (reason := code_tests.explain_ungradable(problem)):
             raise UserError(f"{at}: {reason}")
         yield row
 
 
-def graded(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: float = 0.0) -> list[dict[str, Any]]:
+def grade_rows(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: float = 0.0) -> list[dict[str, Any]]:
     """The rows with `equal` and `extracted`, in their order. What a prediction thinks aloud is no part of it."""
     from stages.lib.grading import answers, grader
-    from stages.lib.grading.thinking import spoken
+    from stages.lib.grading.thinking import strip_thinking
 
-    said = [None if row["pred"] is None else spoken(row["pred"]) for row in rows]
+    said = [None if row["pred"] is None else strip_thinking(row["pred"]) for row in rows]
     found: dict[int, dict[str, Any]] = {}
-    problems = {index: problem for index, row in enumerate(rows) if (problem := _problem(row, f"{file}:{index}"))}
+    problems = {index: problem for index, row in enumerate(rows) if (problem := _build_problem(row, f"{file}:{index}"))}
     graded = grader.grade_ahead((problem, [said[index]]) for index, problem in problems.items())
     for index, (grade,) in zip(problems, graded, strict=True):
         found[index] = {"equal": grade.correct, "extracted": grade.answer}
@@ -95,7 +95,7 @@ def graded(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: flo
     return [row | found[index] for index, row in enumerate(rows)]
 
 
-def _problem(row: dict[str, Any], at: str) -> Problem | None:
+def _build_problem(row: dict[str, Any], at: str) -> Problem | None:
     """The code problem of a row that has tests, else None."""
     from stages.lib.core.records import Problem, Source
 
@@ -109,7 +109,7 @@ def _problem(row: dict[str, Any], at: str) -> Problem | None:
     )  # fmt: skip
 
 
-def summary(rows: list[dict[str, Any]]) -> str:
+def summarize(rows: list[dict[str, Any]]) -> str:
     """One sentence: how many rows, how many equal, how many predictions without an answer."""
     equal = sum(row["equal"] for row in rows)
     silent = sum(row["extracted"] is None for row in rows)

@@ -28,7 +28,7 @@ def launch(
     """Run one stage under accelerate, on the processes of a configuration: without one, that of params.yaml's `launch`."""
     if len(names) > 2:
         raise UserError(f"launch: expected [CONFIGURATION] STAGE, got {' '.join(names)}")
-    configuration, stage = names if len(names) == 2 else (params.load_top().launch, names[0])
+    configuration, stage = names if len(names) == 2 else (params.load_top_level().launch, names[0])
     path = Path("stages/launch") / f"{configuration}.yaml"
     if not path.exists():
         known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml")))
@@ -39,23 +39,23 @@ def launch(
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    execution.die_with_launcher()  # the stage watches, too, but only once it has started
+    execution.exit_with_launcher()  # the stage watches, too, but only once it has started
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     machine = load_config_from_file(str(path))
     if machine.use_cpu:
         os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not hand it to several processes
-    threads = max(1, cpus.usable() * machine.num_machines // machine.num_processes)
+    threads = max(1, cpus.count_usable() * machine.num_machines // machine.num_processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     try:
         launch_command(launch_command_parser().parse_args(["--config_file", str(path), "-m", module]))
     except subprocess.CalledProcessError as error:
-        sys.exit(_status(error.returncode))
+        sys.exit(_to_exit_status(error.returncode))
     except ChildFailedError as error:
-        sys.exit(_status(error.get_first_failure()[1].exitcode))
+        sys.exit(_to_exit_status(error.get_first_failure()[1].exitcode))
     except SignalException as error:
         sys.exit(128 + error.sigval)
 
 
-def _status(code: int) -> int:
+def _to_exit_status(code: int) -> int:
     """As a shell has it: 128 + signal for a process that a signal ended."""
     return code if code >= 0 else 128 - code

@@ -25,8 +25,8 @@ from stages.lib.core.errors import UserError
 if TYPE_CHECKING:
     from stages.lib.core.params import Params
 
-FOLDER = Path("stages/presets")
-COMMAND = "# python -m stages preset "  # the first line of what was stacked
+PRESETS_DIR = Path("stages/presets")
+STACK_HEADER = "# python -m stages preset "  # the first line of what was stacked
 
 
 def preset(
@@ -36,51 +36,51 @@ def preset(
     """Switch params.yaml to a preset, or to some that stack, keeping your comments, and show what changed."""
     from stages.lib.core import files, params
 
-    known = presets()
+    known = load_presets()
     if not names:
         for label, text in known.items():
-            print(f"{label:<20}{next(iter(_header(text)), '#').removeprefix('#').strip()}".rstrip())
+            print(f"{label:<20}{next(iter(_get_header(text)), '#').removeprefix('#').strip()}".rstrip())
         return
-    new = stacked(names)
-    old = params.PATH.read_text(encoding="utf-8") if params.PATH.exists() else ""
-    new = merged(old, new, untouched=_shipped(old))
-    show(old, new)
+    new = stack_presets(names)
+    old = params.PARAMS_FILE.read_text(encoding="utf-8") if params.PARAMS_FILE.exists() else ""
+    new = merge(old, new, untouched=_is_shipped(old))
+    print_diff(old, new)
     label = " ".join(names)
     if old == new:
-        print(f"{params.PATH}: holds preset {label} already")
+        print(f"{params.PARAMS_FILE}: holds preset {label} already")
     elif dry_run:
-        print(f"{params.PATH}: not changed (dry run)")
+        print(f"{params.PARAMS_FILE}: not changed (dry run)")
     else:
-        files.write_text(params.PATH, new)
-        print(f"{params.PATH}: now preset {label}; `python -m stages` shows what is stale")
+        files.write_text(params.PARAMS_FILE, new)
+        print(f"{params.PARAMS_FILE}: now preset {label}; `python -m stages` shows what is stale")
 
 
-def presets() -> dict[str, str]:
+def load_presets() -> dict[str, str]:
     """Name -> text of every preset."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))}
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(PRESETS_DIR.glob("*.yaml"))}
 
 
-def stacked(names: list[str]) -> str:
+def stack_presets(names: list[str]) -> str:
     """The text of a whole parameter set: the presets named, over those that they name. Raises UserError."""
-    (path, base), *overlays = layers = _stack(names)
+    (path, base), *overlays = layers = _resolve_layers(names)
     document = copy.deepcopy(base)
     for _, overlay in overlays:
-        lay(document, overlay)
-    check(document, layers[::-1])
+        apply_overlay(document, overlay)
+    validate(document, layers[::-1])
     text = path.read_text(encoding="utf-8")
     if not overlays:
         return text
-    named = [_header((FOLDER / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
-    header = [COMMAND + " ".join(names), *(line for lines in named for line in lines)]
-    return "\n".join([*header, *_dumped(document).splitlines()[len(_header(text)) :]]) + "\n"
+    named = [_get_header((PRESETS_DIR / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
+    header = [STACK_HEADER + " ".join(names), *(line for lines in named for line in lines)]
+    return "\n".join([*header, *_dump(document).splitlines()[len(_get_header(text)) :]]) + "\n"
 
 
-def _stack(names: list[str]) -> list[tuple[Path, Any]]:
+def _resolve_layers(names: list[str]) -> list[tuple[Path, Any]]:
     """(file, mapping) of the presets and of those below them, the lowest first."""
     from stages.lib.core import params
 
-    known = {name: FOLDER / f"{name}.yaml" for name in presets()}
-    read = functools.cache(params.read)
+    known = {name: PRESETS_DIR / f"{name}.yaml" for name in load_presets()}
+    read = functools.cache(params.read_yaml)
 
     def chains(name: str, above: tuple[str, ...] = ()) -> list[list[str]]:
         """The ways down from a preset, the usual one first, each from the lowest up."""
@@ -100,7 +100,7 @@ def _stack(names: list[str]) -> list[tuple[Path, Any]]:
     return [(known[name], read(known[name])) for name in fitting[0]]
 
 
-def lay(document: Any, overlay: Any) -> None:
+def apply_overlay(document: Any, overlay: Any) -> None:
     """Put an overlay's values, and what it says beside them, into the document."""
     for key, value in overlay.items():
         known = document.get(key)
@@ -110,15 +110,15 @@ def lay(document: Any, overlay: Any) -> None:
             del document[key]
             continue
         if isinstance(value, dict) and isinstance(known, dict):
-            lay(known, value)
+            apply_overlay(known, value)
         elif key in document:
             document[key] = value
         else:  # before the last key, whose comment holds the blank line that ends the section
             document.insert(max(0, len(document) - 1), key, value)
-        _say(document, key, overlay)
+        _copy_comment(document, key, overlay)
 
 
-def _say(document: Any, key: str, overlay: Any) -> None:
+def _copy_comment(document: Any, key: str, overlay: Any) -> None:
     """Give a key the comment that the overlay has beside it, if any; what follows on later lines stays."""
     from ruamel.yaml.error import CommentMark
     from ruamel.yaml.tokens import CommentToken
@@ -131,7 +131,7 @@ def _say(document: Any, key: str, overlay: Any) -> None:
         document.ca.items.setdefault(key, [None] * 4)[2] = token
 
 
-def _yaml() -> Any:
+def _create_yaml() -> Any:
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="rt")
@@ -140,40 +140,42 @@ def _yaml() -> Any:
     return yaml
 
 
-def _dumped(document: Any) -> str:
+def _dump(document: Any) -> str:
     stream = io.StringIO()
-    _yaml().dump(document, stream)
+    _create_yaml().dump(document, stream)
     return stream.getvalue()
 
 
-def _header(text: str) -> list[str]:
+def _get_header(text: str) -> list[str]:
     """The lines of comment at the top."""
     return re.match(r"(?:#.*\n)*", text)[0].splitlines()
 
 
-def _shipped(text: str) -> bool:
+def _is_shipped(text: str) -> bool:
     """Whether the text is a preset, or a stack of them, as it ships: it then holds nobody's comments."""
-    if text in presets().values():
+    if text in load_presets().values():
         return True
     try:
-        return text.startswith(COMMAND) and text == stacked(text.splitlines()[0].removeprefix(COMMAND).split())
+        return text.startswith(STACK_HEADER) and text == stack_presets(
+            text.splitlines()[0].removeprefix(STACK_HEADER).split()
+        )
     except UserError:
         return False
 
 
-def check(document: Any, layers: Any) -> None:
+def validate(document: Any, layers: Any) -> None:
     """A whole parameter set: each stage's section and the top keys, checked. Raises UserError listing every fault, with
     the file of `layers` (the highest first) in which it stands."""
     from stages.lib.core import params
 
-    models = stage_params()
+    models = load_stage_params()
     faults = []
     for key in document:
-        if key not in models and key not in params.Top.model_fields:
+        if key not in models and key not in params.TopLevel.model_fields:
             path = next(path for path, layer in layers if key in layer)
             faults.append(f"{path}: unknown section {key}; stages are {', '.join(models)}")
     try:
-        launch = params.check_top(document, layers).launch
+        launch = params.validate_top_level(document, layers).launch
         if not Path(f"stages/launch/{launch}.yaml").exists():
             path = next(path for path, layer in layers if "launch" in layer)
             faults.append(f"{path} launch: stages/launch/{launch}.yaml not found")
@@ -181,7 +183,7 @@ def check(document: Any, layers: Any) -> None:
         faults.append(str(error))
     for stage, model in models.items():
         try:
-            params.check(stage, model, document, layers)
+            params.validate_section(stage, model, document, layers)
         except UserError as error:
             faults.append(str(error))
     if faults:
@@ -189,27 +191,29 @@ def check(document: Any, layers: Any) -> None:
 
 
 @functools.cache
-def stage_params() -> dict[str, type[Params]]:
+def load_stage_params() -> dict[str, type[Params]]:
     """Stage -> its parameters' model, in the order of dvc.yaml."""
     from stages.lib.core import params
     from stages.lib.workspace import chapters
 
-    names = list(params.read(Path("dvc.yaml"))["stages"])
+    names = list(params.read_yaml(Path("dvc.yaml"))["stages"])
     found = {}
     for name in names:
         found[name] = importlib.import_module(chapters.find_module(name)).Params
     return found
 
 
-def merged(old: str, new: str, untouched: bool = False) -> str:
+def merge(old: str, new: str, untouched: bool = False) -> str:
     """`new`'s values with the comments of `old`. `untouched`: old is a preset as it shipped, so it holds no one's."""
     from ruamel.yaml.error import YAMLError
 
     if not old.strip() or untouched:
         return new
-    yaml = _yaml()
-    if old.startswith(COMMAND) or any(_header(old) == _header(text) for text in presets().values()):
-        old = "\n".join([*_header(new), *old.splitlines()[len(_header(old)) :]]) + "\n"  # it names another preset
+    yaml = _create_yaml()
+    if old.startswith(STACK_HEADER) or any(_get_header(old) == _get_header(text) for text in load_presets().values()):
+        old = (
+            "\n".join([*_get_header(new), *old.splitlines()[len(_get_header(old)) :]]) + "\n"
+        )  # it names another preset
     try:
         document = yaml.load(old)
     except YAMLError:
@@ -217,36 +221,38 @@ def merged(old: str, new: str, untouched: bool = False) -> str:
     if not isinstance(document, dict):
         return new
     target = yaml.load(new)
-    _overlay(document, target)
-    text = _dumped(document)
-    return text if _equal(yaml.load(text), target) else new
+    _merge_values(document, target)
+    text = _dump(document)
+    return text if _is_equal(yaml.load(text), target) else new
 
 
-def _overlay(document: Any, target: Any) -> None:
+def _merge_values(document: Any, target: Any) -> None:
     for key in [key for key in document if key not in target]:
         del document[key]
     for place, (key, value) in enumerate(target.items()):
         if key not in document:
             document.insert(place, key, value)
         elif isinstance(value, dict) and isinstance(document[key], dict):
-            _overlay(document[key], value)
+            _merge_values(document[key], value)
         elif document[key] != value or type(document[key]) is not type(value):
             document[key] = value
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _is_equal(one: Any, other: Any) -> bool:
     from stages.lib.core import params
 
-    return repr(_sorted(params.plain(one))) == repr(_sorted(params.plain(other)))  # repr tells 1 from 1.0 and True
+    return repr(_sort_keys(params.to_plain(one))) == repr(
+        _sort_keys(params.to_plain(other))
+    )  # repr tells 1 from 1.0 and True
 
 
-def _sorted(value: Any) -> Any:
+def _sort_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        return {key: _sort_keys(value[key]) for key in sorted(value)}
+    return [_sort_keys(item) for item in value] if isinstance(value, list) else value
 
 
-def show(old: str, new: str) -> None:
+def print_diff(old: str, new: str) -> None:
     """The difference, in colour on a terminal."""
     colours = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"} if sys.stdout.isatty() else {}
     for line in difflib.unified_diff(

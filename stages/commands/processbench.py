@@ -12,25 +12,25 @@ from stages.lib.core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stages.lib.labels.predictions import Said
-    from stages.lib.labels.published_labels import Labelled
+    from stages.lib.labels.predictions import Prediction
+    from stages.lib.labels.published_labels import LabelledSolution
     from stages.lib.models.prompts import Prompt
-    from stages.lib.verifiers.process import StepVerifier
+    from stages.lib.verifiers.process import ProcessVerifier
     from stages.lib.verifiers.published_models import PublicPRM
 
-    Judge = Callable[[Sequence[Labelled]], list[Said]]
+    Predictor = Callable[[Sequence[LabelledSolution]], list[Prediction]]
 
 FORMS = ("assay", "classes", "words", "separator")
-OWN = "data/prm/model"
-BATCH = 8
-WINDOW = 8  # batches in memory, of which solutions of one length are read together; a kill costs at most these
+DEFAULT_MODEL = "data/prm/model"
+BATCH_SIZE = 8
+WINDOW_BATCHES = 8  # batches in memory, of which solutions of one length are read together; a kill costs at most these
 
 
 def processbench(
     files: Annotated[list[Path], typer.Argument(help="Files of ProcessBench, one a subset.")],
     model: Annotated[
         str, typer.Option(help="Folder of a process verifier, or with --revision a hub repository.")
-    ] = OWN,
+    ] = DEFAULT_MODEL,
     revision: Annotated[str | None, typer.Option(help="Full commit hash of a hub repository.")] = None,
     form: Annotated[
         str, typer.Option(help=f"Its kind: {', '.join(FORMS)} (lib/verifiers/published_models.py).")
@@ -40,7 +40,7 @@ def processbench(
     device: Annotated[
         str, typer.Option(help="auto (the accelerator, if there is one), cpu, cuda, cuda:1, ..")
     ] = "auto",
-    batch: Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)] = BATCH,
+    batch: Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)] = BATCH_SIZE,
     predictions: Annotated[
         Path | None,
         typer.Option(help="In place of a model: JSONL of {id, scores} or {id, first_error}, from 0, -1 for none."),
@@ -66,11 +66,11 @@ def processbench(
     from stages.lib.core import files as written
     from stages.lib.display import charts
     from stages.lib.labels import first_error
-    from stages.lib.labels.predictions import Kept, Predictions
+    from stages.lib.labels.predictions import Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
 
-    given = {"model": model != OWN, "revision": revision, "form": form != "assay", "tag": tag is not None, "save": save,
-             "dtype": dtype != "auto", "device": device != "auto", "batch": batch != BATCH}  # fmt: skip
+    given = {"model": model != DEFAULT_MODEL, "revision": revision, "form": form != "assay", "tag": tag is not None, "save": save,
+             "dtype": dtype != "auto", "device": device != "auto", "batch": batch != BATCH_SIZE}  # fmt: skip
     if predictions and (ignored := next((name for name, so in given.items() if so), None)):
         raise UserError(
             f"processbench: --{ignored} is of a model, but --predictions stand in place of one; leave one out"
@@ -94,33 +94,33 @@ def processbench(
         judge, prompt = said.of, Prompt()
     else:
         if threshold is None and not dev:
-            threshold = recorded(Path("data/best_of_n/metrics.json"), own=form == "assay" and not revision and
-                                 Path(model).resolve() == Path(OWN).resolve())  # fmt: skip
-        verifier = loaded(model, revision, form, tag, *placed(dtype, device), batch)
+            threshold = load_threshold(Path("data/best_of_n/metrics.json"), own=form == "assay" and not revision and
+                                 Path(model).resolve() == Path(DEFAULT_MODEL).resolve())  # fmt: skip
+        verifier = load_verifier(model, revision, form, tag, *resolve_device(dtype, device), batch)
         prompt = verifier.encoder.prompt if form == "assay" else Prompt()
-        settings = [form, tag, str(verifier.model.dtype), revision or fingerprint(Path(model))]
-        kept = Kept(save, settings, [*files, *([dev] if dev else [])])
-        judge = partial(kept.judge, partial(step_scores, verifier))
+        settings = [form, tag, str(verifier.model.dtype), revision or compute_fingerprint(Path(model))]
+        kept = ScoreCache(save, settings, [*files, *([dev] if dev else [])])
+        judge = partial(kept.judge, partial(score_steps, verifier))
     if dev:
-        chosen_on = [case for case in cases(judge, prompt, dev, batch)[0] if isinstance(case[0], list)]
+        chosen_on = [case for case in collect_predictions(judge, prompt, dev, batch)[0] if isinstance(case[0], list)]
         if not chosen_on:
             raise UserError(f"{dev}: no step scores are predicted, so no threshold can be chosen")
-        threshold = first_error.threshold(*zip(*chosen_on, strict=True))
-    found = {file.stem: cases(judge, prompt, file, batch) for file in files}
+        threshold = first_error.choose_threshold(*zip(*chosen_on, strict=True))
+    found = {file.stem: collect_predictions(judge, prompt, file, batch) for file in files}
     if threshold is None and any(isinstance(case[0], list) for own, _ in found.values() for case in own):
         raise UserError(f"{predictions}: holds step scores; give --dev FILE or --threshold")
     figures = {}
     for name, (own, left_out) in found.items():
-        guesses = [first_error.located(each, threshold) if isinstance(each, list) else each for each, _ in own]
+        guesses = [first_error.locate(each, threshold) if isinstance(each, list) else each for each, _ in own]
         f1 = first_error.f1(guesses, [place for _, place in own])
         figures[name] = {"solutions": len(own), "left_out": left_out, **f1._asdict()}
     known = [each["f1"] for each in figures.values() if each["f1"] is not None]
     mean = sum(known) / len(known) if known else None
     header = ("subset", "solutions", "left out", "error %", "correct %", "F1 % (harmonic mean)")
     rows = [[name, *(str(each[key]) for key in ("solutions", "left_out")),
-             *(percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in figures.items()]  # fmt: skip
+             *(format_percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in figures.items()]  # fmt: skip
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
-    charts.show(title, header, [*rows, ["mean", "", "", "", "", percent(mean)]])
+    charts.print_table(title, header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])
     if out:
         written.write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
     if not predictions:
@@ -129,11 +129,11 @@ def processbench(
         print(f"{predictions}: {len(unasked)} ids are in no file, the first {unasked[0]}", file=sys.stderr)
 
 
-def percent(share: float | None) -> str:
+def format_percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
 
-def placed(dtype: str, device: str) -> tuple[str, Any]:
+def resolve_device(dtype: str, device: str) -> tuple[str, Any]:
     """The dtype and the device that are meant. Raises UserError for what there is not."""
     import torch
 
@@ -151,21 +151,21 @@ def placed(dtype: str, device: str) -> tuple[str, Any]:
     return dtype, found
 
 
-def loaded(
+def load_verifier(
     model: str, revision: str | None, form: str, tag: str | None, dtype: str, device: Any, batch: int
-) -> StepVerifier | PublicPRM:
+) -> ProcessVerifier | PublicPRM:
     """The process verifier of a folder or a repository. Raises UserError for an unknown form, or a folder without one."""
     from stages.lib.models import loading
     from stages.lib.verifiers import published_models
-    from stages.lib.verifiers.process import StepVerifier
+    from stages.lib.verifiers.process import ProcessVerifier
 
     if form not in FORMS:
         raise UserError(f"processbench --form {form}: must be one of {', '.join(FORMS)}")
-    path = loading.snapshot(model, revision) if revision else Path(model)
+    path = loading.download_snapshot(model, revision) if revision else Path(model)
     if form == "assay":
         if not (path / "verifier.json").is_file():
             raise UserError(f"{path}: no verifier.json; run `dvc repro prm`, or name a public model's --form")
-        return StepVerifier.load(path, dtype).to(device)
+        return ProcessVerifier.load(path, dtype).to(device)
     if not path.is_dir():
         raise UserError(
             f"processbench --model {model}: not a folder; a hub repository needs --revision, a full commit hash"
@@ -175,14 +175,14 @@ def loaded(
     return verifier.to(device)
 
 
-def recorded(metrics: Path, own: bool) -> float:
+def load_threshold(metrics: Path, own: bool) -> float:
     """The threshold that stage best_of_n chose on dev. Raises UserError for none, and where the model is not the pipeline's
     own, for which it was chosen."""
     import json
 
     if not own:
         raise UserError(
-            f"processbench: a model other than {OWN} has a threshold of its own; give --dev FILE or --threshold"
+            f"processbench: a model other than {DEFAULT_MODEL} has a threshold of its own; give --dev FILE or --threshold"
         )
     try:
         return float(json.loads(metrics.read_text(encoding="utf-8"))["first_error"]["threshold"])
@@ -192,7 +192,9 @@ def recorded(metrics: Path, own: bool) -> float:
         ) from None
 
 
-def cases(judge: Judge, prompt: Prompt, file: Path, batch: int) -> tuple[list[tuple[Said, int]], int]:
+def collect_predictions(
+    judge: Predictor, prompt: Prompt, file: Path, batch: int
+) -> tuple[list[tuple[Prediction, int]], int]:
     """What is said of each solution and its first wrong step; and how many rows were left out, those that do not fit and
     solutions longer than the model can read, which is told once for each reason. A name met again is left out: it would
     count twice. Raises UserError when none is left."""
@@ -203,21 +205,21 @@ def cases(judge: Judge, prompt: Prompt, file: Path, batch: int) -> tuple[list[tu
     from rich.progress import Progress
 
     from stages.lib.labels.predictions import TOO_LONG
-    from stages.lib.labels.published_labels import Rejected, listed, read_processbench
+    from stages.lib.labels.published_labels import RejectedRow, iter_json_list, read_processbench
 
     found, left_out, names, console = [], {}, set(), Console(stderr=True)
     rows = enumerate(read_processbench(file, prompt), 1)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(file.stem, total=sum(1 for _ in listed(file)))
-        while window := list(islice(rows, WINDOW * batch)):
+        bar = progress.add_task(file.stem, total=sum(1 for _ in iter_json_list(file)))
+        while window := list(islice(rows, WINDOW_BATCHES * batch)):
             for i, (number, row) in enumerate(window):
-                if not isinstance(row, Rejected) and row.name in names:
-                    window[i] = number, Rejected(number, "its id is that of an earlier row")
-                elif not isinstance(row, Rejected):
+                if not isinstance(row, RejectedRow) and row.name in names:
+                    window[i] = number, RejectedRow(number, "its id is that of an earlier row")
+                elif not isinstance(row, RejectedRow):
                     names.add(row.name)
-            said = iter(judge([row for _, row in window if not isinstance(row, Rejected)]))
+            said = iter(judge([row for _, row in window if not isinstance(row, RejectedRow)]))
             for number, row in window:
-                reason = row.reason if isinstance(row, Rejected) else None
+                reason = row.reason if isinstance(row, RejectedRow) else None
                 if not reason and (each := next(said)) == TOO_LONG:
                     reason = TOO_LONG
                 if reason:
@@ -233,16 +235,16 @@ def cases(judge: Judge, prompt: Prompt, file: Path, batch: int) -> tuple[list[tu
     return found, sum(map(len, left_out.values()))
 
 
-def step_scores(verifier: StepVerifier | PublicPRM, rows: Sequence[Labelled]) -> list[Said]:
+def score_steps(verifier: ProcessVerifier | PublicPRM, rows: Sequence[LabelledSolution]) -> list[Prediction]:
     """Of each solution the scores of its steps. A published model reads steps as they were published."""
     import torch
 
     from stages.lib.labels.predictions import TOO_LONG
-    from stages.lib.verifiers.process import StepVerifier
+    from stages.lib.verifiers.process import ProcessVerifier
 
     longest = verifier.model.config.max_position_embeddings
     try:
-        if isinstance(verifier, StepVerifier):
+        if isinstance(verifier, ProcessVerifier):
             return [
                 verifier.step_scores(row.problem, [row.sample])[0][: len(row.steps)]
                 if verifier.length(row.problem, row.sample) <= longest
@@ -259,7 +261,7 @@ def step_scores(verifier: StepVerifier | PublicPRM, rows: Sequence[Labelled]) ->
         ) from None
 
 
-def fingerprint(folder: Path) -> str:
+def compute_fingerprint(folder: Path) -> str:
     """Names, sizes and times of a model's files: 15 GB take a minute to hash."""
     found = sorted(
         (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()

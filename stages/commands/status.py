@@ -14,29 +14,29 @@ def status() -> None:
     from stages.lib.workspace import staleness
 
     root = Path.cwd()
-    stages = staleness.read(root)
-    states = staleness.states(root, stages)
-    runs = journal.entries(root)
+    stages = staleness.load_stages(root)
+    states = staleness.compute_states(root, stages)
+    runs = journal.load_entries(root)
     rows, notes = [], []
     for stage in stages:
         state = states[stage.name]
         own = [entry.run for entry in runs if entry.run["stage"] == stage.name]
         done = next((run for run in reversed(own) if run["status"] == journal.FINISHED), {})
         rows.append([
-            stage.name, state.word, tables.duration(done["seconds"]) if done else "",
-            tables.size(done["peak_memory"]["host"]) if done else "", headline(root, stage), stage.desc,
+            stage.name, state.word, tables.format_duration(done["seconds"]) if done else "",
+            tables.format_bytes(done["peak_memory"]["host"]) if done else "", format_main_metric(root, stage), stage.desc,
         ])  # fmt: skip
         if own and own[-1]["status"] in (journal.FAILED, journal.KILLED) and state.word != staleness.FRESH:
             state.why.insert(0, f"last run {own[-1]['status'].lower()}")
         if state.why:
             more = f", and {len(state.why) - 3} more" if len(state.why) > 3 else ""
             notes.append(f"{stage.name}: {state.word}: {', '.join(state.why[:3])}{more}")
-    tables.show(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
+    tables.print_table(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
     if notes:
         print("\n" + "\n".join(notes))
 
 
-def headline(root: Path, stage: Any) -> str:
+def format_main_metric(root: Path, stage: Any) -> str:
     """The stage's main metric: `meta.metric` of dvc.yaml, else the first figure of metrics.json."""
     from stages.lib.display import tables
 
@@ -44,13 +44,13 @@ def headline(root: Path, stage: Any) -> str:
         metrics = json.loads((root / "data" / stage.name / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    name, value = next(_figures(metrics, stage.metric or ""), ("", ""))
-    return f"{name} {tables.number(value)}".strip()
+    name, value = next(_iter_metrics(metrics, stage.metric or ""), ("", ""))
+    return f"{name} {tables.format_number(value)}".strip()
 
 
-def _figures(tree: Any, wanted: str, path: str = "") -> Any:
+def _iter_metrics(tree: Any, wanted: str, path: str = "") -> Any:
     if isinstance(tree, dict) and not {"mean", "low", "high"} <= tree.keys():
         for key, value in tree.items():
-            yield from _figures(value, wanted, f"{path}.{key}" if path else key)
+            yield from _iter_metrics(value, wanted, f"{path}.{key}" if path else key)
     elif not isinstance(tree, str | list) and (not wanted or path == wanted):
         yield path, tree

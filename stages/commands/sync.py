@@ -14,4 +14,4 @@ def sync() -> None:
     root = Path.cwd()
     counts = mlflow_store.sync(root, report)
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    print(f"MLflow at {mlflow_store.public(mlflow_store.store(root))}: {told}")
+    print(f"MLflow at {mlflow_store.redact_secrets(mlflow_store.get_tracking_uri(root))}: {told}")

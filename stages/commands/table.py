@@ -4,17 +4,17 @@ from pathlib import Path
 
 from stages.lib.core.errors import UserError
 
-TABLE = Path("data/best_of_n/table.md")
+TABLE_FILE = Path("data/best_of_n/table.md")
 
 
 def table() -> None:
     """Print the best-of-N table."""
-    if not TABLE.exists():
-        raise UserError(f"{TABLE}: not found; run `make repro` (or `dvc pull best_of_n`) first")
+    if not TABLE_FILE.exists():
+        raise UserError(f"{TABLE_FILE}: not found; run `make repro` (or `dvc pull best_of_n`) first")
     from rich.console import Console
     from rich.markdown import Markdown
 
-    text = TABLE.read_text(encoding="utf-8")
+    text = TABLE_FILE.read_text(encoding="utf-8")
     console = Console()
     if console.is_terminal:
         console.print(Markdown(text))

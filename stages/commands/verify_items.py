@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Program.generator -> the module whose check(problem) returns what is wrong with an item, [] where nothing is.
 CHECKERS = {
-    "operators": "stages.problems.ood.operators",
+    "operators": "stages.problems.ood.operators.registry",
     "dyval": "stages.problems.ood.dyval",
     "mpa": "stages.problems.ood.mpa",
     "competition": "stages.lib.procedural.competition",
@@ -34,11 +34,11 @@ def verify_items(
 
     counts: Counter[tuple[str, ...]] = Counter()
     failed: list[str] = []
-    items = {file: read(file) for file in files}
+    items = {file: load_problems(file) for file in files}
     parents = {problem.id: problem for problems in items.values() for problem in problems}
     for file, problems in items.items():
         for problem in problems:
-            verdict, faults = verified(problem, parents)
+            verdict, faults = verify(problem, parents)
             counts[file.name, problem.benchmark, problem.operator or "-", problem.contract or "-", verdict] += 1
             failed += [f"{file}: {problem.id}: {fault}" for fault in faults]
     rows = []
@@ -48,35 +48,37 @@ def verify_items(
     total = [sum(int(row[column]) for row in rows) for column in (4, 5, 6)]
     rows.append(["total", "", "", "", *map(str, total)])
     columns = ["verified", "failed", "no program"]
-    tables.show(["file", "benchmark", "operator", "contract", *columns], rows, columns)
+    tables.print_table(["file", "benchmark", "operator", "contract", *columns], rows, columns)
     for line in failed:
         print(line)
     if failed:
         raise typer.Exit(1)
 
 
-def read(file: Path) -> list[Problem]:
+def load_problems(file: Path) -> list[Problem]:
     """The problems of a file. Raises UserError `file:line: reason` for one that is malformed."""
     from stages.lib.core.records import read_problems
 
     return read_problems(file)
 
 
-def verified(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str]]:
+def verify(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str]]:
     """("verified" | "failed" | "no program", faults). `parents`: id -> problem, of those that are known."""
-    faults = shape(problem) + (related(problem, parents[problem.parent]) if problem.parent in parents else [])
+    faults = check_fields(problem) + (
+        check_against_parent(problem, parents[problem.parent]) if problem.parent in parents else []
+    )
     if problem.program is None:
         return ("failed" if faults else "no program"), faults
-    checker = _checker(problem.program.generator)
+    checker = _get_checker(problem.program.generator)
     if checker is None:
         faults.append(f"generator {problem.program.generator!r} has no checker")
     else:
         faults += checker(problem)
-        faults += _parent(problem) if not faults else []
+        faults += _verify_mpa_parent(problem) if not faults else []
     return ("failed" if faults else "verified"), faults
 
 
-def shape(problem: Problem) -> list[str]:
+def check_fields(problem: Problem) -> list[str]:
     """Faults that show without a program: an answer that is no choice, a variant without parent or contract."""
     faults = []
     letters = [chr(ord("A") + i) for i in range(len(problem.choices or []))]
@@ -91,7 +93,7 @@ def shape(problem: Problem) -> list[str]:
     return faults
 
 
-def related(problem: Problem, parent: Problem) -> list[str]:
+def check_against_parent(problem: Problem, parent: Problem) -> list[str]:
     """Faults that show beside the parent: another answer or other tests, or a program that starts from another text."""
     faults = []
     if problem.contract == "preserving" and parent.answer != problem.answer and problem.choices is None:
@@ -104,38 +106,40 @@ def related(problem: Problem, parent: Problem) -> list[str]:
     return faults
 
 
-def _checker(generator: str) -> Callable[[Problem], list[str]] | None:
+def _get_checker(generator: str) -> Callable[[Problem], list[str]] | None:
     if generator == "gradeschool":
-        return _gradeschool
+        return _check_gradeschool
     if generator == "lifted":
-        return _lifted
+        return _check_lifted
     if generator not in CHECKERS:
         return None
     return getattr(import_module(CHECKERS[generator]), "check", None)
 
 
-def _parent(problem: Problem) -> list[str]:
+def _verify_mpa_parent(problem: Problem) -> list[str]:
     """What is wrong with the problem that a reworded one carries within: its label is only as good as its parent's."""
     if problem.program.generator != "mpa":
         return []
     from stages.problems.ood import mpa
 
-    return [f"its parent: {fault}" for fault in verified(mpa.parent(problem), {})[1]]
+    return [f"its parent: {fault}" for fault in verify(mpa.restore_parent(problem), {})[1]]
 
 
-def _gradeschool(problem: Problem) -> list[str]:
+def _check_gradeschool(problem: Problem) -> list[str]:
     from stages.lib.procedural import gradeschool
 
-    return _compared(problem, lambda: gradeschool.rederive(problem.program.params))
+    return _compare_with_program(problem, lambda: gradeschool.rederive(problem.program.params))
 
 
-def _lifted(problem: Problem) -> list[str]:
+def _check_lifted(problem: Problem) -> list[str]:
     from stages.lib.procedural import lifting
 
-    return lifting.check(problem.program.params) + _compared(problem, lambda: lifting.render(problem.program.params))
+    return lifting.check_program(problem.program.params) + _compare_with_program(
+        problem, lambda: lifting.render_program(problem.program.params)
+    )
 
 
-def _compared(problem: Problem, derive: Callable[[], tuple]) -> list[str]:
+def _compare_with_program(problem: Problem, derive: Callable[[], tuple]) -> list[str]:
     try:
         derived = dict(zip(("question", "steps", "answer"), derive(), strict=True))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:

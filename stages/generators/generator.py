@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from stages.lib.core.records import Record
-from stages.lib.models.prompts import Style
-from stages.lib.run.execution import Execution, run
-from stages.lib.training.options import Optimisation
+from stages.lib.models.prompts import PromptParams
+from stages.lib.run.execution import StageRun, run_stage
+from stages.lib.training.training_params import TrainingParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 VERSION = 1  # part of every key
 
 
-class Params(Optimisation):
+class Params(TrainingParams):
     train: bool  # false: the base as it is; then what describes training is not used
-    prompt: Style
+    prompt: PromptParams
     competition: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
     temperature: float = Field(gt=0)
@@ -57,7 +57,7 @@ class Params(Optimisation):
         return self
 
 
-class Outcome(Record):
+class OutcomeCounts(Record):
     """How many of the solutions drawn for a problem are right, and how many give an answer at all."""
 
     problem_id: str
@@ -65,7 +65,7 @@ class Outcome(Record):
     answered: int
 
 
-def draw_prompt(style: Style, problems: list[Problem], seed: int, trained: bool) -> Prompt:
+def build_prompt(style: PromptParams, problems: list[Problem], seed: int, trained: bool) -> Prompt:
     """The prompt with its examples, drawn by key from `problems`, one more than asked: none is shown before itself. Raises
     UserError where too few have a gold solution."""
     from stages.lib.core import seeds
@@ -74,7 +74,7 @@ def draw_prompt(style: Style, problems: list[Problem], seed: int, trained: bool)
     from stages.lib.training import sft
 
     prompt = Prompt(**style.model_dump(), marked=trained or style.instruct or style.shots > 0)
-    worked = [problem for problem in problems if sft.steps(problem)]
+    worked = [problem for problem in problems if sft.get_steps(problem)]
     if len(worked) < style.shots + bool(style.shots):
         raise UserError(
             f"generator.prompt.shots: {style.shots} examples are asked, and one more to choose from, but {len(worked)} "
@@ -82,21 +82,21 @@ def draw_prompt(style: Style, problems: list[Problem], seed: int, trained: bool)
         )
     ranked = sorted(worked, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "shot"))
     shots = [
-        Shot(question=prompt.ask(problem), solution=prompt.separator.join(sft.steps(problem, prompt)))
+        Shot(question=prompt.ask(problem), solution=prompt.separator.join(sft.get_steps(problem, prompt)))
         for problem in ranked[: style.shots + bool(style.shots)]
     ]
     return prompt.model_copy(update={"examples": shots})
 
 
-def outcomes(
-    run: Execution[Params], engine: Engine, encoder: Encoder, problems: list[Problem], n: int
-) -> Iterator[list[Outcome]]:
+def count_outcomes(
+    run: StageRun[Params], engine: Engine, encoder: Encoder, problems: list[Problem], n: int
+) -> Iterator[list[OutcomeCounts]]:
     """One Outcome a problem, of n solutions: the greedy one for n = 1."""
     from stages.lib.core import seeds
     from stages.lib.grading import grader
     from stages.lib.models import encoding
 
-    prompts = encoding.fitting(encoder, problems, run.params.max_new_tokens, engine.context, "generator")
+    prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context, "generator")
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
     stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
@@ -105,21 +105,21 @@ def outcomes(
     )
     for (problem, _), grades in grader.grade_each(ended, lambda solutions: solutions, encoder.prompt.marked):
         right, answered = sum(grade.correct for grade in grades), sum(grade.answer is not None for grade in grades)
-        yield [Outcome(problem_id=problem.id, right=right, answered=answered)]
+        yield [OutcomeCounts(problem_id=problem.id, right=right, answered=answered)]
 
 
 def measure(
-    run: Execution[Params], name: str, engine: Engine, encoder: Encoder, problems: list[Problem]
+    run: StageRun[Params], name: str, engine: Engine, encoder: Encoder, problems: list[Problem]
 ) -> dict[str, float]:
     """On dev: accuracy of the greedy solution; of N sampled ones pass@1, pass@N and the share that gives an answer. The
     processes share the work; `name` is that of its unfinished parts."""
     from stages.lib.run import distributed
 
-    def drawn(n: int) -> list[Outcome]:
-        def work(mine: list[Problem]) -> Iterator[list[Outcome]]:
-            return outcomes(run, engine, encoder, mine, n)
+    def drawn(n: int) -> list[OutcomeCounts]:
+        def work(mine: list[Problem]) -> Iterator[list[OutcomeCounts]]:
+            return count_outcomes(run, engine, encoder, mine, n)
 
-        found = distributed.shared(run, f"{name}-{n}", problems, work, Outcome, lambda problem: problem.id)
+        found = distributed.map_sharded(run, f"{name}-{n}", problems, work, OutcomeCounts, lambda problem: problem.id)
         return [outcome for (outcome,) in found.values()]
 
     n, total = run.params.eval_samples, max(1, len(problems))
@@ -132,15 +132,15 @@ def measure(
     }
 
 
-def rank(measured: dict[str, float]) -> list[float]:
+def selection_key(measured: dict[str, float]) -> list[float]:
     """What makes one epoch better than another."""
     return [measured["dev_pass_at_1"], measured["dev_answered"]]
 
 
-def body(run: Execution[Params]) -> dict[str, Any]:
+def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.core import files, records, seeds
     from stages.lib.core.errors import UserError
-    from stages.lib.inference.native import NativeEngine
+    from stages.lib.inference.native_engine import NativeEngine
     from stages.lib.models import forward, loading, objectives
     from stages.lib.models.encoding import Encoder
     from stages.lib.run import distributed
@@ -148,7 +148,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
     base = run.data("base", "model")
     sets = {split: records.read_problems(run.data("benchmarks", f"{split}.jsonl")) for split in ("train", "dev")}
-    prompt = draw_prompt(run.params.prompt, sets["train"] or sets["dev"], run.seed, run.params.train)
+    prompt = build_prompt(run.params.prompt, sets["train"] or sets["dev"], run.seed, run.params.train)
     if run.is_main:
         prompt.write(run.out / "prompt.json")
     plain = Encoder.load(base)
@@ -156,16 +156,16 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     model = loading.load_causal_lm(base)
 
     if not run.params.train:
-        state = distributed.joined(run)
+        state = distributed.init_processes(run)
         if run.is_main:
-            with files.replacing_dir(run.out / "model") as folder:
+            with files.atomic_write_dir(run.out / "model") as folder:
                 shutil.copytree(base, folder, dirs_exist_ok=True)
             files.write_text(run.out / "history.csv", "")
         engine = NativeEngine(model.to(state.device), run.params.rows)
         with forward.autocast(model, run.params.precision):
             return {"examples": 0, "steps": 0, "epoch": 0} | measure(run, "as-it-comes", engine, encoder, sets["dev"])
 
-    worked = [problem for problem in sets["train"] if sft.steps(problem)]
+    worked = [problem for problem in sets["train"] if sft.get_steps(problem)]
     if not worked:
         raise UserError(
             "data/benchmarks/train.jsonl: no problem has a gold solution to learn from; give a train split, or set "
@@ -176,26 +176,30 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     best = run.checkpoints / "best"
     kept = best / "rank.json"
 
-    def evaluate(epoch: int, losses: objectives.Losses) -> dict[str, float]:
+    def evaluate(epoch: int, losses: objectives.LossModule) -> dict[str, float]:
         measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.rows), encoder, sets["dev"])
         before = json.loads(kept.read_text()) if kept.exists() else []
-        if run.is_main and rank(measured) > before:
+        if run.is_main and selection_key(measured) > before:
             loading.save(losses.model, encoder.tokenizer, best / "model")
-            files.write_json(kept, rank(measured))
+            files.write_json(kept, selection_key(measured))
         return measured
 
-    losses = objectives.Losses(loading.adapted(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters")))
+    losses = objectives.LossModule(
+        loading.add_lora(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
+    )
     competition = records.read_problems(run.data("aime", "train.jsonl"))[: run.params.competition]
-    examples = [sft.example(encoder, problem) for problem in worked + competition]
+    examples = [sft.make_sft_example(encoder, problem) for problem in worked + competition]
     history = loop.train(run, losses, examples, run.params, on_epoch=evaluate)
-    chosen = max((row for row in history.rows if "dev_pass_at_1" in row), key=lambda row: (rank(row), -row["epoch"]))
+    chosen = max(
+        (row for row in history.rows if "dev_pass_at_1" in row), key=lambda row: (selection_key(row), -row["epoch"])
+    )
     if run.is_main:
         if not chosen["dev_answered"]:
             print(
                 f"generator: warning: no solution of {len(sets['dev'])} dev problems gives an answer", file=sys.stderr
             )
         files.write_text(run.out / "history.csv", history.csv())
-        with files.replacing_dir(run.out / "model") as folder:
+        with files.atomic_write_dir(run.out / "model") as folder:
             shutil.copytree(best / "model", folder, dirs_exist_ok=True)
     return {
         "examples": len(examples),
@@ -207,7 +211,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run("generator", Params, body)
+    run_stage("generator", Params, body)
 
 
 if __name__ == "__main__":

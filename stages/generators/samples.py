@@ -26,7 +26,7 @@ from stages.lib.core.records import Problem, Sample
 from stages.lib.datasets import eval_sets
 from stages.lib.grading import grader
 from stages.lib.models import encoding
-from stages.lib.run.execution import Execution, run
+from stages.lib.run.execution import StageRun, run_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from stages.lib.models.encoding import Encoder
 
 VERSION = 1  # part of every key: raise it when the way of drawing changes
-SETS = ("test_options", *eval_sets.SOURCES, "test_greedy")
+SAMPLE_SETS = ("test_options", *eval_sets.SET_FILES, "test_greedy")
 
 
 class Params(params.Params):
@@ -49,22 +49,22 @@ class Params(params.Params):
     dtype: Literal["float32", "bfloat16", "float16"]
 
 
-def count(name: str, params: Params) -> int:
+def get_sample_count(name: str, params: Params) -> int:
     """Samples a problem."""
-    if name in eval_sets.SHIFTED:
+    if name in eval_sets.OOD:
         return params.n_shifted
     return {"verifier": params.n_verifier, "test_greedy": 1}.get(name, params.n_eval)
 
 
-def keys(seed: int, problem: Problem, n: int) -> list[int]:
+def make_keys(seed: int, problem: Problem, n: int) -> list[int]:
     return [seeds.key(seed, "samples", VERSION, problem.id, index) for index in range(n)]
 
 
-def graded(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Iterator[list[Sample]]:
+def grade_draws(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Iterator[list[Sample]]:
     """The draws of each problem as samples, graded, in order; those that were cut off have no answer."""
     read = ((problem, draws, [encoder.decode(draw.ids) for draw in draws]) for problem, draws in drawn)
 
-    def solutions(one: tuple[Problem, list[Draw], list[str]]) -> grader.Solutions:
+    def solutions(one: tuple[Problem, list[Draw], list[str]]) -> grader.ProblemTexts:
         problem, draws, texts = one
         return problem, [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
 
@@ -78,34 +78,34 @@ def graded(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Ite
         ]  # fmt: skip
 
 
-def drawn(
-    engine: Engine, encoder: Encoder, problems: list[Problem], name: str, run: Execution[Params]
+def draw_samples(
+    engine: Engine, encoder: Encoder, problems: list[Problem], name: str, run: StageRun[Params]
 ) -> Iterator[list[Sample]]:
     """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
-    prompts = encoding.fitting(encoder, problems, run.params.max_new_tokens, engine.context, "samples")
-    own = [keys(run.seed, problem, count(name, run.params)) for problem in problems]
+    prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context, "samples")
+    own = [make_keys(run.seed, problem, get_sample_count(name, run.params)) for problem in problems]
     temperature = 0.0 if name == "test_greedy" else run.params.temperature
     stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, encoder.stops)
-    found = graded(((problems[i], draws) for i, draws in stream), encoder)
+    found = grade_draws(((problems[i], draws) for i, draws in stream), encoder)
     yield from run.progress(found, len(problems), name)
 
 
-def chosen(
-    path: Path, device: Any, encoder: Encoder, problems: list[Problem], run: Execution[Params]
+def predict_options(
+    path: Path, device: Any, encoder: Encoder, problems: list[Problem], run: StageRun[Params]
 ) -> Iterator[list[Sample]]:
     """The likeliest option of each problem. Its model is gone before an engine fills the memory."""
-    from stages.lib.inference import option_scores
+    from stages.lib.inference import multiple_choice
     from stages.lib.models import loading
 
     model = loading.load_causal_lm(path, run.params.dtype).to(device)
     for problem in run.progress(problems, len(problems), "options"):
-        yield [option_scores.choose(model, encoder, problem)]
+        yield [multiple_choice.predict_choice(model, encoder, problem)]
 
 
-def summary(samples: list[Sample]) -> dict[str, float]:
+def summarize(samples: list[Sample]) -> dict[str, float]:
     if not samples:
         return {"problems": 0, "samples": 0, "tokens": 0}
-    groups = [[bool(sample.correct) for sample in own] for own in records.by_problem(samples).values()]
+    groups = [[bool(sample.correct) for sample in own] for own in records.group_by_problem(samples).values()]
     tokens = sum(sample.tokens for sample in samples)
     return {
         "problems": len(groups),
@@ -119,42 +119,42 @@ def summary(samples: list[Sample]) -> dict[str, float]:
     }
 
 
-def body(run: Execution[Params]) -> dict[str, Any]:
+def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.inference import engines
     from stages.lib.models import loading
     from stages.lib.models.encoding import Encoder
     from stages.lib.run import distributed
 
-    state = distributed.joined(run)
+    state = distributed.init_processes(run)
     path = run.data("generator", "model")
     encoder = Encoder.load(path, run.data("generator", "prompt.json"))
-    problems = {name: eval_sets.problems(run, name.partition("_")[0]) for name in SETS}
+    problems = {name: eval_sets.load_problems(run, name.partition("_")[0]) for name in SAMPLE_SETS}
     problems["test_options"] = [problem for problem in problems["test_options"] if problem.choices]
     engine = None
-    for name in SETS:
-        done = distributed.finished(run.checkpoints, name, Sample)
-        mine = distributed.mine(run, problems[name], done, lambda problem: problem.id)
+    for name in SAMPLE_SETS:
+        done = distributed.load_finished(run.checkpoints, name, Sample)
+        mine = distributed.select_shard(run, problems[name], done, lambda problem: problem.id)
         if mine and name == "test_options":
-            distributed.append(run, name, chosen(path, state.device, encoder, mine, run))
+            distributed.append_records(run, name, predict_options(path, state.device, encoder, mine, run))
         elif mine:
             engine = engine or engines.make_engine(
                 run.params.engine, path, run.params.rows, run.params.dtype, state.device
             )
-            distributed.append(run, name, drawn(engine, encoder, mine, name, run))
+            distributed.append_records(run, name, draw_samples(engine, encoder, mine, name, run))
     state.wait_for_everyone()
     if not run.is_main:
         return {}
-    metrics: dict[str, Any] = {"parameters": loading.stored_parameters(path)}
-    for name in SETS:
-        samples = distributed.merged(run, name, (problem.id for problem in problems[name]), Sample)
+    metrics: dict[str, Any] = {"parameters": loading.count_stored_parameters(path)}
+    for name in SAMPLE_SETS:
+        samples = distributed.gather_records(run, name, (problem.id for problem in problems[name]), Sample)
         records.write_samples(run.out / f"{name}.parquet", samples)
-        metrics[name] = summary(samples)
+        metrics[name] = summarize(samples)
         run.count(tokens=metrics[name]["tokens"])
     return metrics
 
 
 def main() -> None:
-    run("samples", Params, body)
+    run_stage("samples", Params, body)
 
 
 if __name__ == "__main__":

@@ -25,14 +25,14 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
 from stages.lib.datasets import contamination
 from stages.lib.procedural import competition
-from stages.lib.run.execution import Execution, run
+from stages.lib.run.execution import StageRun, run_stage
 
 if TYPE_CHECKING:
     from stages.lib.chat import Chat
 
 SPLITS = ("test", "unseen", "dev", "train")  # of two equal items the one in the earlier split stays
-MOST = 0.02  # of a family's items may have one answer
-CANDIDATES = 4  # drawn for every item wanted, at most
+MAX_ANSWER_SHARE = 0.02  # of a family's items may have one answer
+MAX_CANDIDATES_PER_ITEM = 4  # drawn for every item wanted, at most
 
 
 class Sizes(params.Params):
@@ -44,7 +44,7 @@ class Sizes(params.Params):
     unseen: int = Field(ge=0)
 
 
-class Writer(params.Params):
+class WriterParams(params.Params):
     """Who writes a sentence in front of each item. none: nobody; openai: any compatible server; hf: a model folder."""
 
     kind: Literal["none", "openai", "hf"]
@@ -57,7 +57,7 @@ class Params(params.Params):
     train_only: list[str]  # families that are only trained on
     levels: list[Annotated[int, Field(ge=1, le=3)]] = Field(min_length=1)
     compare_with: list[str]  # files of published problems that no item may repeat
-    writer: Writer | None = None
+    writer: WriterParams | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Params:
@@ -76,43 +76,43 @@ class Params(params.Params):
         return [name for name in competition.FAMILIES if name not in without]
 
 
-def content(problem: Problem) -> str:
+def fingerprint(problem: Problem) -> str:
     program = problem.program.params
-    return competition.content(program["family"], program["params"])
+    return competition.fingerprint(program["family"], program["params"])
 
 
-def build(section: Params, seed: int) -> tuple[list[Problem], Counter[str]]:
+def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]]:
     """All items, and why candidates were left out. Raises UserError where the solvers of a family disagree."""
     problems: list[Problem] = []
     dropped: Counter[str] = Counter()
     sizes = section.per_family.model_dump()
     for name in competition.FAMILIES:
         splits = [split for split in SPLITS if name in section.families(split)]
-        most = max(1, int(MOST * sum(sizes[split] for split in splits)))
+        most = max(1, int(MAX_ANSWER_SHARE * sum(sizes[split] for split in splits)))
         said: set[str] = set()
         answers: Counter[str] = Counter()
         for split in splits:
             kept = 0
-            for number in range(CANDIDATES * sizes[split]):
+            for number in range(MAX_CANDIDATES_PER_ITEM * sizes[split]):
                 if kept == sizes[split]:
                     break
                 level = section.levels[number % len(section.levels)]
-                item = competition.item(name, level, seed, f"competition/{split}/{name}-{number:05d}", split)
+                item = competition.generate_item(name, level, seed, f"competition/{split}/{name}-{number:05d}", split)
                 if isinstance(item, str):
                     raise UserError(f"{item}; the family is at fault, nothing was written")
-                if content(item) in said:
+                if fingerprint(item) in said:
                     dropped["says the same as another item"] += 1
                 elif answers[item.answer] == most:
                     dropped["its answer is too frequent in the family"] += 1
                 else:
-                    said.add(content(item))
+                    said.add(fingerprint(item))
                     answers[item.answer] += 1
                     problems.append(item)
                     kept += 1
     return problems, dropped
 
 
-def short(problems: list[Problem], section: Params) -> list[str]:
+def describe_shortages(problems: list[Problem], section: Params) -> list[str]:
     """Sentences about families that have fewer different items than are wanted."""
     found = Counter((problem.program.params["family"], problem.split) for problem in problems)
     wanted = section.per_family.model_dump()
@@ -124,27 +124,27 @@ def short(problems: list[Problem], section: Params) -> list[str]:
     ]
 
 
-def framed(problems: list[Problem], chat: Chat, seed: int) -> tuple[list[Problem], Counter[str]]:
+def add_intros(problems: list[Problem], chat: Chat, seed: int) -> tuple[list[Problem], Counter[str]]:
     """The items, each with the model's sentence in front where it provably changes nothing, and why others have none."""
     refused: Counter[str] = Counter()
     kept = []
-    asks = [(competition.frames.prompt(p.question), f"aime {seed} {p.id}") for p in problems]
+    asks = [(competition.intros.prompt(p.question), f"aime {seed} {p.id}") for p in problems]
     for problem, reply in zip(problems, chat.ask_many(asks), strict=True):
-        sentence = competition.frames.read(reply) if isinstance(reply, str) else None
+        sentence = competition.intros.read(reply) if isinstance(reply, str) else None
         if sentence is None:
             made: Problem | str = "no answer" if not isinstance(reply, str) else "not one marked sentence"
         else:
-            made = competition.framed(problem, sentence)
+            made = competition.add_intro(problem, sentence)
         if isinstance(made, str):
             refused[made] += 1
         kept.append(problem if isinstance(made, str) else made)
     return kept, refused
 
 
-def report(problems: list[Problem], section: Params) -> dict[str, Any]:
+def build_report(problems: list[Problem], section: Params) -> dict[str, Any]:
     """The firewall, what guessing is worth, and difficulty by level. Raises UserError where the firewall does not hold."""
     by_split = {split: [p for p in problems if p.split == split] for split in SPLITS}
-    said = {split: {content(p) for p in own} for split, own in by_split.items()}
+    said = {split: {fingerprint(p) for p in own} for split, own in by_split.items()}
     families = {split: sorted({p.program.params["family"] for p in own}) for split, own in by_split.items()}
     shared = {f"{a}/{b}": len(said[a] & said[b]) for i, a in enumerate(SPLITS) for b in SPLITS[:i]}
     leaked = sorted(set(families["unseen"]) & {*families["train"], *families["dev"]})
@@ -169,13 +169,13 @@ def report(problems: list[Problem], section: Params) -> dict[str, Any]:
             "largest_share_in_a_family": max(shares, default=0),
         },
         "difficulty": {str(level): sum(own) / len(own) for level, own in levels.items() if own},
-        "difficulty_of_families": {family: difficulties(own) for family, own in by_family.items()},
-        "remarks": short(problems, section),
-        "published": published(problems, section.compare_with),
+        "difficulty_of_families": {family: summarize_difficulty(own) for family, own in by_family.items()},
+        "remarks": describe_shortages(problems, section),
+        "published": check_published_overlap(problems, section.compare_with),
     }
 
 
-def difficulties(problems: list[Problem]) -> dict[str, dict[str, float]]:
+def summarize_difficulty(problems: list[Problem]) -> dict[str, dict[str, float]]:
     """Of each level: items, mean steps of the worked solution, mean decimal digits of the search without insight."""
     found: dict[str, dict[str, float]] = {}
     for level in sorted({p.program.params["level"] for p in problems}):
@@ -186,12 +186,13 @@ def difficulties(problems: list[Problem]) -> dict[str, dict[str, float]]:
     return found
 
 
-def published(problems: list[Problem], paths: list[str]) -> dict[str, Any]:
+def check_published_overlap(problems: list[Problem], paths: list[str]) -> dict[str, Any]:
     """Items that repeat published problems. Raises UserError if there is one."""
     references = [text for path in paths for text in contamination.read_texts(Path(path))]
     texts = [problem.question for problem in problems]
     found = (
-        contamination.shared_runs(texts, references) + [i for i, _ in contamination.similar(texts, references)]
+        contamination.find_shared_ngrams(texts, references)
+        + [i for i, _ in contamination.find_similar(texts, references)]
         if paths
         else []
     )
@@ -200,22 +201,22 @@ def published(problems: list[Problem], paths: list[str]) -> dict[str, Any]:
     return {"compared_with": len(references), "repeated": 0}
 
 
-def body(execution: Execution[Params]) -> dict[str, Any]:
+def body(execution: StageRun[Params]) -> dict[str, Any]:
     if not execution.is_main:
         return {}
-    problems, dropped = build(execution.params, execution.seed)
+    problems, dropped = build_items(execution.params, execution.seed)
     writer = execution.params.writer
     written = {}
     if writer and writer.kind != "none":
         from stages.lib import chat
 
-        model = chat.make(writer.kind, execution.root / ".assay" / "chat", **writer.settings)
-        problems, refused = framed(problems, model, execution.seed)
+        model = chat.create(writer.kind, execution.root / ".assay" / "chat", **writer.settings)
+        problems, refused = add_intros(problems, model, execution.seed)
         execution.count(**{f"writer_{name}": amount for name, amount in model.ledger.totals().items()})
         written = {
             "written_sentences": {"kept": len(problems) - refused.total(), "refused": dict(sorted(refused.items()))}
         }
-    account = report(problems, execution.params) | {"dropped": dict(sorted(dropped.items()))} | written
+    account = build_report(problems, execution.params) | {"dropped": dict(sorted(dropped.items()))} | written
     for remark in account["remarks"]:
         print(f"aime: warning: {remark}", file=sys.stderr)
     for split in SPLITS:
@@ -231,7 +232,7 @@ def body(execution: Execution[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run("aime", Params, body)
+    run_stage("aime", Params, body)
 
 
 if __name__ == "__main__":

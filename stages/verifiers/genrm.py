@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from stages.lib.run.execution import Execution, run
-from stages.lib.training.options import Optimisation
+from stages.lib.run.execution import StageRun, run_stage
+from stages.lib.training.training_params import TrainingParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from stages.lib.core.records import Problem, Sample
     from stages.lib.models.batch import Example
     from stages.lib.models.encoding import Encoder
-    from stages.lib.verifiers.generative import GenerativeVerifier, Judgement, Mode
+    from stages.lib.verifiers.generative import GenerativeVerifier, Mode, RationaleVerdicts
     from stages.lib.verifiers.verdicts import Segment
 
 VERSION = 1  # part of every key
 Pair = tuple["Problem", "Sample"]
 
 
-class Params(Optimisation):
+class Params(TrainingParams):
     start: Literal["generator", "base"]  # the model that it starts from
     mode: Literal["direct", "cot"]  # how it will be asked, for the verdict at once or for rationales; chooses lambda
     teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
@@ -81,13 +81,13 @@ class Params(Optimisation):
         return self.chat.get("temperature", 0 if self.chat["kind"] == "hf" else None) == 0
 
 
-def chosen(problems: dict[str, Problem], samples: list[Sample], params: Params, seed: int) -> list[Pair]:
+def select_pairs(problems: dict[str, Problem], samples: list[Sample], params: Params, seed: int) -> list[Pair]:
     """The samples to learn from; with `balance` a keyed choice of the more frequent kind, as many as there are others."""
     from stages.lib.core import seeds
     from stages.lib.verifiers import rationales
 
     pairs = [(problems[s.problem_id], s) for s in samples if s.index < params.samples_per_problem]
-    kinds = [[pair for pair in pairs if rationales.outcome(pair[1]) == right] for right in (True, False)]
+    kinds = [[pair for pair in pairs if rationales.is_right(pair[1]) == right] for right in (True, False)]
     fewer = min(map(len, kinds))
     if not params.balance or not fewer:
         return pairs
@@ -99,7 +99,9 @@ def chosen(problems: dict[str, Problem], samples: list[Sample], params: Params, 
     return [pair for pair in pairs if (pair[0].id, pair[1].index) in kept]
 
 
-def taught(run: Execution[Params], pairs: list[Pair]) -> tuple[list[tuple[Pair, list[Segment]]], dict[str, int]]:
+def write_rationales(
+    run: StageRun[Params], pairs: list[Pair]
+) -> tuple[list[tuple[Pair, list[Segment]]], dict[str, int]]:
     """(sample, rationale) as the teacher writes them, and how many were kept or refused, by reason."""
     from stages.lib import chat
     from stages.lib.verifiers import rationales
@@ -108,12 +110,12 @@ def taught(run: Execution[Params], pairs: list[Pair]) -> tuple[list[tuple[Pair, 
     if params.teacher == "none":
         return [], {}
     if params.teacher == "procedural":
-        found = [[rationales.procedural(*pair, params.form, params.emphasis)] for pair in pairs]
+        found = [[rationales.write_procedural(*pair, params.form, params.emphasis)] for pair in pairs]
     else:
         settings = dict(params.chat)
-        teacher = chat.make(settings.pop("kind"), run.root / ".assay" / "chat", **settings)
+        teacher = chat.create(settings.pop("kind"), run.root / ".assay" / "chat", **settings)
         progress = partial(run.progress, what="rationales")
-        found = rationales.written(teacher, run.seed, pairs, params.rationales, progress)
+        found = rationales.request_rationales(teacher, run.seed, pairs, params.rationales, progress)
         run.count(**teacher.ledger.totals())
     kept = []
     for pair, own in zip(pairs, found, strict=True):
@@ -125,7 +127,7 @@ def taught(run: Execution[Params], pairs: list[Pair]) -> tuple[list[tuple[Pair, 
     return kept, dict(sorted(counts.items()))
 
 
-class Case(NamedTuple):
+class EncodedPair(NamedTuple):
     """A text to learn from, its solution's tokens weighing nothing; where they stand; and whether it is right."""
 
     example: Example
@@ -133,23 +135,23 @@ class Case(NamedTuple):
     right: bool
 
 
-def case(encoder: Encoder, pair: Pair, mode: Mode, segments: list[Segment]) -> Case:
+def encode_pair(encoder: Encoder, pair: Pair, mode: Mode, segments: list[Segment]) -> EncodedPair:
     """Question and solution, then segments by their weights, and the end."""
     from stages.lib.models.batch import Example
     from stages.lib.verifiers import rationales
-    from stages.lib.verifiers.generative import question_ids
+    from stages.lib.verifiers.generative import encode_question
 
     problem, sample = pair
-    ids, solution = question_ids(encoder, problem, sample.text, mode)
+    ids, solution = encode_question(encoder, problem, sample.text, mode)
     weights = [0.0] * len(ids)
     texts = [text for text, _ in segments]  # in one call: a call costs as much as its texts
     for piece, (_, weight) in zip(encoder.texts(texts), segments, strict=True):
         ids, weights = ids + piece, weights + [float(weight)] * len(piece)
     example = Example([*ids, encoder.end], [*weights, 1.0])
-    return Case(example, solution, rationales.outcome(sample))
+    return EncodedPair(example, solution, rationales.is_right(sample))
 
 
-def weighed(cases: list[Case], lm: float) -> list[Example]:
+def normalize_weights(cases: list[EncodedPair], lm: float) -> list[Example]:
     """The examples of one kind. Their verification weighs 1 each on average, their right solutions `lm` times that.
 
     A step's loss is divided by the weight of its tokens, so what counts is weight against weight: were the two kinds
@@ -166,7 +168,7 @@ def weighed(cases: list[Case], lm: float) -> list[Example]:
     return made
 
 
-def examples(
+def build_examples(
     encoder: Encoder,
     pairs: list[Pair],
     kept: list[tuple[Pair, list[Segment]]],
@@ -180,47 +182,49 @@ def examples(
     from stages.lib.training import sft
     from stages.lib.verifiers import rationales, verdicts
 
-    reasoned = [case(encoder, pair, "cot", segments) for pair, segments in kept]
+    reasoned = [encode_pair(encoder, pair, "cot", segments) for pair, segments in kept]
     bare = []
     for pair in pairs:
         if seeds.uniforms(seed, "genrm", VERSION, pair[0].id, pair[1].index, "direct", n=1)[0] < params.direct_share:
-            verdict = verdicts.yes(rationales.outcome(pair[1]))
-            bare.append(case(encoder, pair, "direct", [(verdict, verdicts.JUDGEMENT)]))
+            verdict = verdicts.format_verdict(rationales.is_right(pair[1]))
+            bare.append(encode_pair(encoder, pair, "direct", [(verdict, verdicts.DIRECT_VERDICT_WEIGHT)]))
     own = lm_weight if params.lm_data == "samples" else 0.0
-    made = [*weighed(reasoned, own), *weighed(bare, own)]
+    made = [*normalize_weights(reasoned, own), *normalize_weights(bare, own)]
     if params.lm_data == "samples" or not lm_weight:
         return made
-    solutions = [sft.example(encoder, problem) for problem in solved if sft.steps(problem)]
+    solutions = [sft.make_sft_example(encoder, problem) for problem in solved if sft.get_steps(problem)]
     each = lm_weight * len(made) / max(1.0, sum(sum(solution.lm) for solution in solutions))
     return made + [solution._replace(lm=[each * weight for weight in solution.lm]) for solution in solutions]
 
 
-def judged(run: Execution[Params], name: str, verifier: GenerativeVerifier, pools: list[Any]) -> list[list[Judgement]]:
+def judge_pools(
+    run: StageRun[Params], name: str, verifier: GenerativeVerifier, pools: list[Any]
+) -> list[list[RationaleVerdicts]]:
     """Every pool judged, the problems dealt round the processes; finished ones are kept, so that a killed run goes on."""
     from stages.lib.models.forward import autocast
     from stages.lib.run import distributed
-    from stages.lib.verifiers.generative import Judgement
+    from stages.lib.verifiers.generative import RationaleVerdicts
 
-    def work(mine: list[Any]) -> Iterator[list[Judgement]]:
+    def work(mine: list[Any]) -> Iterator[list[RationaleVerdicts]]:
         with autocast(verifier.model, run.params.precision):
             yield from run.progress(verifier.judge_many(mine), len(mine), name)
 
-    found = distributed.shared(run, name, pools, work, Judgement, lambda pool: pool[0].id)
+    found = distributed.map_sharded(run, name, pools, work, RationaleVerdicts, lambda pool: pool[0].id)
     run.count(tokens=sum(one.tokens for judged in found.values() for one in judged if not one.repeated))
     return [found[problem.id] for problem, _ in pools]
 
 
-def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict[str, Any]:
+def compute_metrics(pools: list[Any], found: list[list[RationaleVerdicts]], votes: int) -> dict[str, Any]:
     """Ranking, its standard error over problems, and calibration; of rationales also ranking by their number, the share
     that parse, and what missed them all."""
     from stages.lib.metrics import ranking
 
-    correct, scores = outcomes(pools), [[one.score() for one in judged] for judged in found]
+    correct, scores = collect_outcomes(pools), [[one.score() for one in judged] for judged in found]
     flat, truth = [x for row in scores for x in row], [c for row in correct for c in row]
     metrics = {
-        **averaged(areas([scores], correct)),
-        "brier": ranking.brier(flat, truth) if flat else None,
-        "ece": ranking.calibration_error(flat, truth) if flat else None,
+        **summarize_aucs(compute_aucs([scores], correct)),
+        "brier": ranking.brier_score(flat, truth) if flat else None,
+        "ece": ranking.expected_calibration_error(flat, truth) if flat else None,
     }
     own = [one for judged in found for one in judged if not one.repeated]
     drawn = [vote for one in own for vote in one.votes]
@@ -231,7 +235,9 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
 
         metrics |= {
             "by_votes": {
-                str(k): averaged(areas(turns(k), correct)) for k in sorted({1, 2, 4, 8, 16, votes}) if k <= votes
+                str(k): summarize_aucs(compute_aucs(turns(k), correct))
+                for k in sorted({1, 2, 4, 8, 16, votes})
+                if k <= votes
             },
             "parsed": sum(vote is not None for vote in drawn) / len(drawn),
             "all_missing": sum(one.direct is not None for one in own),
@@ -240,21 +246,24 @@ def measured(pools: list[Any], found: list[list[Judgement]], votes: int) -> dict
     return metrics
 
 
-def compared(pools: list[Any], cot: list[list[Judgement]], direct: list[list[Judgement]]) -> dict[str, float | None]:
+def compare_modes(
+    pools: list[Any], cot: list[list[RationaleVerdicts]], direct: list[list[RationaleVerdicts]]
+) -> dict[str, float | None]:
     """What rationales rank better than bare verdicts on the same problems."""
     by_cot, by_direct = (
-        areas([[[one.score() for one in row] for row in found]], outcomes(pools)) for found in (cot, direct)
+        compute_aucs([[[one.score() for one in row] for row in found]], collect_outcomes(pools))
+        for found in (cot, direct)
     )
-    return averaged([a - b for a, b in zip(by_cot, by_direct, strict=True)])
+    return summarize_aucs([a - b for a, b in zip(by_cot, by_direct, strict=True)])
 
 
-def outcomes(pools: list[Any]) -> list[list[bool]]:
+def collect_outcomes(pools: list[Any]) -> list[list[bool]]:
     from stages.lib.verifiers import rationales
 
-    return [[rationales.outcome(sample) for sample in samples] for _, samples in pools]
+    return [[rationales.is_right(sample) for sample in samples] for _, samples in pools]
 
 
-def areas(turns: list[list[list[float]]], correct: list[list[bool]]) -> list[float]:
+def compute_aucs(turns: list[list[list[float]]], correct: list[list[bool]]) -> list[float]:
     """AUC within each problem, the mean of several turns, each scored by other rationales. turns: (turns, problems,
     samples)."""
     from stages.lib.metrics.ranking import problem_aucs
@@ -263,7 +272,7 @@ def areas(turns: list[list[list[float]]], correct: list[list[bool]]) -> list[flo
     return [sum(own) / len(turns) for own in zip(*by_turn, strict=True)]
 
 
-def averaged(values: list[float]) -> dict[str, float | None]:
+def summarize_aucs(values: list[float]) -> dict[str, float | None]:
     """The mean over problems and its standard error."""
     from statistics import fmean, stdev
 
@@ -271,7 +280,7 @@ def averaged(values: list[float]) -> dict[str, float | None]:
     return {"auc": fmean(values) if values else None, "auc_se": error}
 
 
-def body(run: Execution[Params]) -> dict[str, Any]:
+def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.core import files, records, seeds
     from stages.lib.core.errors import UserError
     from stages.lib.models import loading, objectives
@@ -279,24 +288,24 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib.run import distributed
     from stages.lib.training import loop
     from stages.lib.verifiers import rationales
-    from stages.lib.verifiers.generative import GenerativeVerifier, Sampling
+    from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
 
     params = run.params
     problems = {
         split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
         for split in ("train", "verifier", "dev")
     }
-    state = distributed.joined(run)
+    state = distributed.init_processes(run)
     pool = records.read_samples(run.data("samples", "verifier.parquet"))
-    pairs = chosen(problems["verifier"], pool, params, run.seed)
+    pairs = select_pairs(problems["verifier"], pool, params, run.seed)
     with state.main_process_first():  # the others find a model's answers in its cache
-        kept, teacher = taught(run, pairs)
+        kept, teacher = write_rationales(run, pairs)
     if not kept and (params.teacher != "none" or not pairs):
         raise UserError(
             f"data/samples/verifier.parquet: {len(pairs)} samples to learn from and no rationale ({teacher or 'none'}); "
             f"raise benchmarks.sizes.verifier, or choose another genrm.teacher"
         )
-    right = sum(rationales.outcome(sample) for _, sample in pairs) / len(pairs)
+    right = sum(rationales.is_right(sample) for _, sample in pairs) / len(pairs)
     if right in (0, 1) and run.is_main:
         print("genrm: warning: all samples are right, or all wrong: this verifier will say one thing", file=sys.stderr)
     path = run.data(params.start, "model")
@@ -305,7 +314,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     for sample in records.read_samples(run.data("samples", "dev.parquet")):
         if sample.index < params.eval_samples:
             dev.setdefault(sample.problem_id, []).append(sample)
-    mixed = {name: own for name, own in dev.items() if len(set(map(rationales.outcome, own))) == 2}
+    mixed = {name: own for name, own in dev.items() if len(set(map(rationales.is_right, own))) == 2}
     pools = [(problems["dev"][name], own) for name, own in mixed.items()][: params.eval_problems]
     if not pools and len(params.lm_weights) > 1:
         raise UserError(
@@ -313,21 +322,21 @@ def body(run: Execution[Params]) -> dict[str, Any]:
             f"to choose from the {len(params.lm_weights)} genrm.lm_weights by; name one, or raise benchmarks.sizes.dev"
         )
     modes = (["cot"] if kept else []) + (["direct"] if params.direct_share else [])
-    how = Sampling(params.votes, params.temperature, params.max_new_tokens, params.rows, run.seed, "genrm")
+    how = RationaleSampling(params.votes, params.temperature, params.max_new_tokens, params.rows, run.seed, "genrm")
     best, sweep = None, {}
     for i, weight in enumerate(params.lm_weights):
-        made = examples(encoder, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
+        made = build_examples(encoder, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
         trained = replace(run, key=f"{run.key}/{i}")  # checkpoints of its own
-        model = loading.adapted(
+        model = loading.add_lora(
             loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters")
         )
-        history = loop.train(trained, objectives.Losses(model), made, params)
+        history = loop.train(trained, objectives.LossModule(model), made, params)
         facts = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(made)}
-        whole = loading.merged(model)
+        whole = loading.merge_lora(model)
         verifiers = {mode: GenerativeVerifier("genrm", whole, encoder, how, mode) for mode in modes}
-        found = {mode: judged(trained, mode, verifier, pools) for mode, verifier in verifiers.items()}
-        facts |= {mode: measured(pools, own, params.votes) for mode, own in found.items()}
-        facts |= {"cot_minus_direct": compared(pools, **found)} if len(found) == 2 else {}
+        found = {mode: judge_pools(trained, mode, verifier, pools) for mode, verifier in verifiers.items()}
+        facts |= {mode: compute_metrics(pools, own, params.votes) for mode, own in found.items()}
+        facts |= {"cot_minus_direct": compare_modes(pools, **found)} if len(found) == 2 else {}
         sweep[f"{weight:g}"] = facts
         auc = facts[params.mode]["auc"] or 0.0
         if best is None or auc > best[0]:
@@ -345,7 +354,7 @@ def body(run: Execution[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run("genrm", Params, body)
+    run_stage("genrm", Params, body)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """labels: is each step of a solution right? By exact truth where a program knows it, and by Monte Carlo.
 
 Reads data/generator/{model, prompt.json} (the completer, unless another is named), data/samples/{verifier,dev}.parquet,
-data/benchmarks/{verifier,dev,test}.jsonl and what `imported` names in data/raw/labels/. Writes data/labels/{verifier,dev}.
+data/benchmarks/{verifier,dev,test}.jsonl and what `import_labels` names in data/raw/labels/. Writes data/labels/{verifier,dev}.
 parquet, what was imported (imported/{problems.jsonl, samples.parquet, labels.parquet}), and the audit of Monte-Carlo
 labels against the truth: audit.json, audit.md, audit.png.
 
@@ -27,22 +27,22 @@ from stages.lib.core import params, records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Record, Sample, StepLabel
 from stages.lib.labels import step_labels, truth
-from stages.lib.labels.rollouts import Complete, Prefix, Search, replay, resolve
+from stages.lib.labels.rollouts import Completer, PrefixKey, Search, make_cached_completer, run_searches
 from stages.lib.labels.step_labels import Estimate, Solution
 from stages.lib.models.prompts import Prompt
-from stages.lib.run.execution import Execution, run
+from stages.lib.run.execution import StageRun, run_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETS = ("verifier", "dev")
-CHUNK = 64  # problems whose rollouts are drawn together; a kill costs at most these
+SPLITS = ("verifier", "dev")
+CHUNK_PROBLEMS = 64  # problems whose rollouts are drawn together; a kill costs at most these
 
 Method = Literal["exact", "mc_hard", "mc_soft", "binary_search"]
-Labels = dict[str, list[tuple[Solution, list[Estimate]]]]  # by method
+LabelsByMethod = dict[str, list[tuple[Solution, list[Estimate]]]]  # by method
 
 
-class Imported(params.Params):
+class ImportParams(params.Params):
     """Files of published labels, or patterns of them, in data/raw/labels/ (lib/labels/imported_labels.py)."""
 
     prm800k: list[str]
@@ -50,12 +50,14 @@ class Imported(params.Params):
 
 
 class Params(params.Params):
-    imported: Imported  # what prm.labels: imported trains on, in place of this pipeline's samples and labels
+    imported: ImportParams  # what prm.labels: imported trains on, in place of this pipeline's samples and labels
     methods: list[Method] = Field(min_length=1)
     completer: str = Field(min_length=1)  # folder of the model that completes prefixes
     engine: Literal["native", "vllm"]
     completions: int = Field(ge=1)  # N, rollouts after a step at most
-    problems: int = Field(ge=0)  # of verifier, for the Monte-Carlo methods: the first so many; `exact` labels all
+    problems: int = Field(
+        ge=0
+    )  # of verifier, for the Monte-Carlo methods: the first so many; `compute_exact_labels` labels all
     audit_problems: int = Field(ge=0)  # of dev, for the same and for the audit
     audit_completions: int = Field(ge=1)  # largest N of the audit
     samples_per_problem: int = Field(ge=1)  # the first so many of the pool
@@ -69,7 +71,7 @@ class Params(params.Params):
     dtype: Literal["float32", "bfloat16", "float16"]
 
 
-class Rollouts(Record):
+class PrefixRollouts(Record):
     """The outcomes of the rollouts of one prefix of a problem's solutions, in the order of their numbers."""
 
     problem_id: str
@@ -78,23 +80,23 @@ class Rollouts(Record):
     tokens: int  # of all rollouts of the problem; on the row with the empty prefix
 
 
-def searches(params: Params) -> dict[str, Callable[[Solution], Search[Any]]]:
+def build_searches(params: Params) -> dict[str, Callable[[Solution], Search[Any]]]:
     """The Monte-Carlo methods that were asked for."""
     n, threshold = params.completions, params.progress
     hard = {
-        "any": lambda of: step_labels.until_success(of, n),
+        "any": lambda of: step_labels.mc_hard(of, n),
         "progress": lambda of: step_labels.relative_progress(of, n, threshold),
-        "agreed": lambda of: step_labels.agreed(of, n, threshold),
+        "agreed": lambda of: step_labels.consensus(of, n, threshold),
     }
     known = {  # the most lavish first: what it drew, the others only look at
-        "mc_soft": lambda of: step_labels.every(of, n),
+        "mc_soft": lambda of: step_labels.mc_soft(of, n),
         "mc_hard": hard[params.hard],
-        "binary_search": lambda of: step_labels.bisect(of, n),
+        "binary_search": lambda of: step_labels.binary_search(of, n),
     }
     return {method: known[method] for method in known if method in params.methods}
 
 
-def pools(path: Path, problems: Sequence[Problem]) -> dict[str, list[Sample]]:
+def load_samples(path: Path, problems: Sequence[Problem]) -> dict[str, list[Sample]]:
     """problem id -> its samples. Raises UserError for a sample of a problem that is not there."""
     found: dict[str, list[Sample]] = {problem.id: [] for problem in problems}
     for sample in records.read_samples(path):
@@ -106,30 +108,30 @@ def pools(path: Path, problems: Sequence[Problem]) -> dict[str, list[Sample]]:
     return found
 
 
-def chosen(
+def select_solutions(
     problems: Sequence[Problem], pools: Mapping[str, list[Sample]], params: Params, prompt: Prompt
 ) -> dict[str, list[Solution]]:
     """problem id -> the solutions that Monte Carlo labels."""
     found = {}
-    for problem in problems if searches(params) else ():
+    for problem in problems if build_searches(params) else ():
         pool = pools[problem.id]
-        if pool and (not params.mixed_only or step_labels.mixed([bool(sample.correct) for sample in pool])):
-            found[problem.id] = step_labels.solutions(problem, pool, params.pool, prompt.split)[
+        if pool and (not params.mixed_only or step_labels.is_mixed([bool(sample.correct) for sample in pool])):
+            found[problem.id] = step_labels.build_solutions(problem, pool, params.pool, prompt.split)[
                 : params.samples_per_problem
             ]
     return found
 
 
-def drawn(
-    run: Execution[Params], groups: list[list[Solution]], name: str, complete: Complete
-) -> Iterator[list[Rollouts]]:
+def draw_rollouts(
+    run: StageRun[Params], groups: list[list[Solution]], name: str, complete: Completer
+) -> Iterator[list[PrefixRollouts]]:
     """The rollouts of each problem's solutions that the methods look at and, on dev, the audit."""
-    wanted = list(searches(run.params).values())
+    wanted = list(build_searches(run.params).values())
     if name == "dev":
-        wanted.insert(0, lambda of: step_labels.every(of, run.params.audit_completions))
-    chunks = [groups[first : first + CHUNK] for first in range(0, len(groups), CHUNK)]
+        wanted.insert(0, lambda of: step_labels.mc_soft(of, run.params.audit_completions))
+    chunks = [groups[first : first + CHUNK_PROBLEMS] for first in range(0, len(groups), CHUNK_PROBLEMS)]
     for chunk in run.progress(chunks, len(chunks), name):
-        outcomes: dict[Prefix, list[bool]] = {}
+        outcomes: dict[PrefixKey, list[bool]] = {}
         tokens: dict[str, int] = {}
 
         def counted(requests: Sequence[Any], tokens: dict[str, int] = tokens) -> list[Any]:
@@ -139,41 +141,43 @@ def drawn(
             return replies
 
         for search in wanted:
-            resolve([(of.problem, of.steps, search(of)) for group in chunk for of in group], counted, outcomes)
+            run_searches([(of.problem, of.steps, search(of)) for group in chunk for of in group], counted, outcomes)
         for group in chunk:
             problem = group[0].problem.id
             own = [(prefix, right) for (of, prefix), right in sorted(outcomes.items()) if of == problem]
             yield [
-                Rollouts(problem_id=problem, prefix="", right=[], tokens=tokens.get(problem, 0)),
-                *(Rollouts(problem_id=problem, prefix=prefix, right=right, tokens=0) for prefix, right in own),
+                PrefixRollouts(problem_id=problem, prefix="", right=[], tokens=tokens.get(problem, 0)),
+                *(PrefixRollouts(problem_id=problem, prefix=prefix, right=right, tokens=0) for prefix, right in own),
             ]
 
 
-def monte_carlo(
-    of: Sequence[Solution], outcomes: Mapping[Prefix, Sequence[bool]], params: Params
-) -> tuple[Labels, dict[str, int]]:
+def estimate_labels(
+    of: Sequence[Solution], outcomes: Mapping[PrefixKey, Sequence[bool]], params: Params
+) -> tuple[LabelsByMethod, dict[str, int]]:
     """The labels of each method, and the completions that it alone would have made."""
     labels, costs = {}, {}
-    for method, search in searches(params).items():
-        found, cost = resolve([(one.problem, one.steps, search(one)) for one in of], replay(outcomes))
+    for method, search in build_searches(params).items():
+        found, cost = run_searches(
+            [(one.problem, one.steps, search(one)) for one in of], make_cached_completer(outcomes)
+        )
         labels[method] = [(one, estimates) for one, estimates in zip(of, found, strict=True) if estimates is not None]
         costs[method] = cost.completions
     return labels, costs
 
 
-def exact(
+def compute_exact_labels(
     problems: Sequence[Problem], pools: Mapping[str, list[Sample]], prompt: Prompt
 ) -> dict[tuple[str, int], list[bool]]:
     """(problem id, index) -> the truth of each step of each sample of which it is known."""
     found = {
-        (problem.id, sample.index): truth.steps_right(problem, sample.text, prompt.split)
+        (problem.id, sample.index): truth.label_steps(problem, sample.text, prompt.split)
         for problem in problems
         for sample in pools[problem.id]
     }
     return {at: right for at, right in found.items() if right is not None}
 
 
-def rows(labels: Labels, right: Mapping[tuple[str, int], list[bool]]) -> Iterator[StepLabel]:
+def build_records(labels: LabelsByMethod, right: Mapping[tuple[str, int], list[bool]]) -> Iterator[StepLabel]:
     for method, found in labels.items():
         for of, estimates in found:
             for step, each in enumerate(estimates):
@@ -186,8 +190,8 @@ def rows(labels: Labels, right: Mapping[tuple[str, int], list[bool]]) -> Iterato
             yield StepLabel(problem_id=problem, index=index, step=step, method="exact", value=float(so))
 
 
-def quality(
-    labels: Labels, costs: Mapping[str, int], right: Mapping[tuple[str, int], list[bool]], key: int
+def measure_quality(
+    labels: LabelsByMethod, costs: Mapping[str, int], right: Mapping[tuple[str, int], list[bool]], key: int
 ) -> dict[str, Any]:
     """What was labelled with each method, at what cost, and how well by the truth where that is known."""
     from stages.lib.labels import label_audit
@@ -200,7 +204,7 @@ def quality(
             for name, (_, estimates) in zip(at, found, strict=True)
             if name in right
         ]
-        judged = label_audit.audit(cases, key, decided=method != "mc_soft")
+        judged = label_audit.measure(cases, key, decided=method != "mc_soft")
         figures = judged.plain() if judged else {}
         numbers[method] = {"solutions": len(found), "completions": costs[method]} | {
             name: figures[name] for name in ("auc", "brier", "micro_f1", "steps_right") if name in figures
@@ -208,11 +212,11 @@ def quality(
     return numbers
 
 
-def audit(
-    run: Execution[Params],
+def write_audit(
+    run: StageRun[Params],
     of: list[Solution],
     right: Mapping[tuple[str, int], list[bool]],
-    outcomes: Mapping[Prefix, Sequence[bool]],
+    outcomes: Mapping[PrefixKey, Sequence[bool]],
 ) -> None:
     """Every kind of label at N = 1, 2, 4, ... against the truth, where it is known; written as JSON, table and picture."""
     from stages.lib.core import files
@@ -222,77 +226,79 @@ def audit(
     of = [one for one in of if (one.problem.id, one.index) in right]
     largest = run.params.audit_completions
     ns = [n for n in (2**i for i in range(largest.bit_length())) if n < largest] + [largest]
-    found = label_audit.against_truth(
+    found = label_audit.compare_to_truth(
         of, [right[one.problem.id, one.index] for one in of], outcomes, ns, seeds.key(run.seed, "labels", "audit")
     )
     plain = [{"labels": row.kind, "n": row.n, "completions": row.completions, **row.audit.plain()} for row in found]
     files.write_json(run.out / "audit.json", plain)
     note = f"{len(of)} solutions of {len({one.problem.id for one in of})} problems of dev whose truth is known.\n\n"
-    files.write_text(run.out / "audit.md", note + label_audit.markdown(found))
-    label_audit.draw(run.out / "audit.png", found, f"Step labels against the truth, {len(of)} solutions")
+    files.write_text(run.out / "audit.md", note + label_audit.format_markdown(found))
+    label_audit.plot(run.out / "audit.png", found, f"Step labels against the truth, {len(of)} solutions")
     if found:
         header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1")
         shown = [row for row in found if row.n in (0, largest)]
-        charts.show(
+        charts.print_table(
             "Labels against the truth", header,
-            [(row.kind, str(row.n or ""), f"{row.completions:.1f}", *label_audit.shown(row.audit.auc),
-              f"{row.audit.brier:.3f}", label_audit.shown(row.audit.micro_f1)[0]) for row in shown],
+            [(row.kind, str(row.n or ""), f"{row.completions:.1f}", *label_audit.format_interval(row.audit.auc),
+              f"{row.audit.brier:.3f}", label_audit.format_interval(row.audit.micro_f1)[0]) for row in shown],
         )  # fmt: skip
 
 
-def labelled(
-    run: Execution[Params], name: str, problems: list[Problem], pools: Mapping[str, list[Sample]],
+def write_labels(
+    run: StageRun[Params], name: str, problems: list[Problem], pools: Mapping[str, list[Sample]],
     wanted: Mapping[str, list[Solution]], prompt: Prompt,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the labels of a set, and on dev the audit; the stage's metrics of it. All processes have drawn their share."""
     from stages.lib.labels import label_audit
     from stages.lib.run import distributed
 
-    kept = distributed.merged(run, name, wanted, Rollouts)
+    kept = distributed.gather_records(run, name, wanted, PrefixRollouts)
     outcomes = {(row.problem_id, row.prefix): row.right for row in kept if row.prefix}
     of = [one for group in wanted.values() for one in group]
-    labels, costs = monte_carlo(of, outcomes, run.params)
-    right = exact(problems, pools, prompt)
-    records.write_labels(run.out / f"{name}.parquet", rows(labels, right if "exact" in run.params.methods else {}))
+    labels, costs = estimate_labels(of, outcomes, run.params)
+    right = compute_exact_labels(problems, pools, prompt)
+    records.write_labels(
+        run.out / f"{name}.parquet", build_records(labels, right if "exact" in run.params.methods else {})
+    )
     if name == "dev":
-        audit(run, of, right, outcomes)
+        write_audit(run, of, right, outcomes)
     samples = [sample for pool in pools.values() for sample in pool]
     known = [sample for sample in samples if (sample.problem_id, sample.index) in right]
     return {
         "completions": sum(len(row.right) for row in kept),
         "tokens": sum(row.tokens for row in kept),
         "truth_known": len(known) / max(1, len(samples)),
-        "right_answer_wrong_step": label_audit.right_answer_wrong_step(
+        "right_answer_wrong_step": label_audit.flawed_correct_rate(
             [bool(sample.correct) for sample in known],
             [right[sample.problem_id, sample.index] for sample in known],
         ),
-        **quality(labels, costs, right, seeds.key(run.seed, "labels", name)),
+        **measure_quality(labels, costs, right, seeds.key(run.seed, "labels", name)),
     }
 
 
-def share(
-    run: Execution[Params], wanted: Mapping[str, Mapping[str, list[Solution]]], load: Callable[[], Complete]
+def draw_missing_rollouts(
+    run: StageRun[Params], wanted: Mapping[str, Mapping[str, list[Solution]]], load: Callable[[], Completer]
 ) -> None:
     """Draw and keep what of the rollouts is this process's to draw and nobody has drawn; `load` only if there is any."""
     from stages.lib.run import distributed
 
     complete = None
     for name, groups in wanted.items():
-        done = distributed.finished(run.checkpoints, name, Rollouts)
-        mine = distributed.mine(run, list(groups.values()), done, lambda group: group[0].problem.id)
+        done = distributed.load_finished(run.checkpoints, name, PrefixRollouts)
+        mine = distributed.select_shard(run, list(groups.values()), done, lambda group: group[0].problem.id)
         if mine:
             complete = complete or load()
-            distributed.append(run, name, drawn(run, mine, name, complete))
+            distributed.append_records(run, name, draw_rollouts(run, mine, name, complete))
 
 
-def imported(run: Execution[Params], prompt: Prompt) -> dict[str, dict[str, int]]:
+def import_labels(run: StageRun[Params], prompt: Prompt) -> dict[str, dict[str, int]]:
     """Write what was published elsewhere in our form; the counts of each format."""
     from stages.lib.datasets import eval_sets
     from stages.lib.labels import imported_labels
 
     wanted = run.params.imported.model_dump()
     held_out = [
-        problem for name in eval_sets.SCORED if any(wanted.values()) for problem in eval_sets.problems(run, name)
+        problem for name in eval_sets.SCORED if any(wanted.values()) for problem in eval_sets.load_problems(run, name)
     ]
     found = imported_labels.read(run.root, wanted, prompt, held_out)
     for line in found.reasons:
@@ -304,40 +310,42 @@ def imported(run: Execution[Params], prompt: Prompt) -> dict[str, dict[str, int]
     return found.counts
 
 
-def body(run: Execution[Params]) -> dict[str, Any]:
+def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.inference import engines
     from stages.lib.labels import rollouts
     from stages.lib.models.encoding import Encoder
     from stages.lib.run import distributed
 
-    state = distributed.joined(run)
+    state = distributed.init_processes(run)
     path = run.root / run.params.completer
     if not path.is_dir():
         raise UserError(f"labels.completer: {run.params.completer} is not a folder; name one with a saved model")
 
-    def load() -> Complete:
+    def load() -> Completer:
         engine = engines.make_engine(run.params.engine, path, run.params.rows, run.params.dtype, state.device)
         encoder = Encoder.load(path, run.data("generator", "prompt.json"))
-        return rollouts.completer(engine, encoder, run.seed, run.params.temperature, run.params.max_new_tokens)
+        return rollouts.make_completer(engine, encoder, run.seed, run.params.temperature, run.params.max_new_tokens)
 
-    problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in SETS}
-    samples = {name: pools(run.data("samples", f"{name}.parquet"), problems[name]) for name in SETS}
+    problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in SPLITS}
+    samples = {name: load_samples(run.data("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
     prompt = Prompt.read(run.data("generator", "prompt.json"))
     # Before the hours of rollouts, so that a file which cannot be read is told at once.
-    published = imported(run, prompt) if run.is_main else {}
-    wanted = {name: chosen(problems[name][: first[name]], samples[name], run.params, prompt) for name in SETS}
-    share(run, wanted, load)
+    published = import_labels(run, prompt) if run.is_main else {}
+    wanted = {
+        name: select_solutions(problems[name][: first[name]], samples[name], run.params, prompt) for name in SPLITS
+    }
+    draw_missing_rollouts(run, wanted, load)
     state.wait_for_everyone()
     if not run.is_main:
         return {}
-    metrics = {name: labelled(run, name, problems[name], samples[name], wanted[name], prompt) for name in SETS}
+    metrics = {name: write_labels(run, name, problems[name], samples[name], wanted[name], prompt) for name in SPLITS}
     run.count(tokens=sum(each["tokens"] for each in metrics.values()))
     return metrics | ({"imported": published} if published else {})
 
 
 def main() -> None:
-    run("labels", Params, body)
+    run_stage("labels", Params, body)
 
 
 if __name__ == "__main__":

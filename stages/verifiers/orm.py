@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from stages.lib.run.execution import Execution, run
-from stages.lib.training.options import Optimisation
+from stages.lib.run.execution import StageRun, run_stage
+from stages.lib.training.training_params import TrainingParams
 
 
-class Params(Optimisation):
+class Params(TrainingParams):
     start: Literal["generator", "base"]  # the model that it starts from
     level: Literal["token", "solution"]
     loss: Literal["bce", "mse"]
@@ -36,31 +36,31 @@ class Params(Optimisation):
     eval_problems: int = Field(gt=0)  # of dev, for this stage's own metrics; stage scores measures all
 
 
-def chosen(samples: list[Any], params: Params) -> list[Any]:
+def select_samples(samples: list[Any], params: Params) -> list[Any]:
     """The samples to train on, by problem."""
-    from stages.lib.core.records import by_problem
+    from stages.lib.core.records import group_by_problem
 
-    pools = by_problem(sample for sample in samples if sample.index < params.samples_per_problem).values()
+    pools = group_by_problem(sample for sample in samples if sample.index < params.samples_per_problem).values()
     if params.mixed_only:
         pools = [pool for pool in pools if len({sample.correct for sample in pool}) == 2]
     return [sample for pool in pools for sample in pool]
 
 
-def body(run: Execution[Params]) -> dict[str, Any]:
+def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.core import files, records, seeds
     from stages.lib.core.errors import UserError
     from stages.lib.metrics import ranking
     from stages.lib.models import loading
     from stages.lib.models.encoding import Encoder
     from stages.lib.training import loop, sft
-    from stages.lib.verifiers.outcome import ScalarVerifier, example, scores_of
+    from stages.lib.verifiers.outcome import OutcomeVerifier, make_example, score_pools
 
     params = run.params
     problems = {
         split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
         for split in ("train", "verifier", "dev")
     }
-    samples = chosen(records.read_samples(run.data("samples", "verifier.parquet")), params)
+    samples = select_samples(records.read_samples(run.data("samples", "verifier.parquet")), params)
     if not samples:
         raise UserError(
             "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
@@ -71,24 +71,28 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         )
     path = run.data(params.start, "model")
     encoder = Encoder.load(path, run.data("generator", "prompt.json"))
-    model = loading.adapted(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
-    verifier = ScalarVerifier("orm", model, encoder, params.loss)
+    model = loading.add_lora(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
+    verifier = OutcomeVerifier("orm", model, encoder, params.loss)
     if params.head_words:
         verifier.start_from_words(*params.head_words)
     own = params.lm_weight > 0 and params.lm_data == "samples"
     examples = [
-        example(encoder, problems["verifier"][sample.problem_id], sample, params.level, lm=own and bool(sample.correct))
+        make_example(
+            encoder, problems["verifier"][sample.problem_id], sample, params.level, lm=own and bool(sample.correct)
+        )
         for sample in samples
     ]
     if params.lm_weight > 0 and params.lm_data == "gold":
-        worked = [sft.example(encoder, problem) for problem in problems["train"].values() if sft.steps(problem)]
+        worked = [
+            sft.make_sft_example(encoder, problem) for problem in problems["train"].values() if sft.get_steps(problem)
+        ]
         if not worked:
             raise UserError("data/benchmarks/train.jsonl: no problem has a gold solution; set orm.lm_data: samples")
         examples += islice(cycle(worked), len(examples))  # an equal mix: the few gold solutions come round many times
     history = loop.train(run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout)
-    pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
+    pools = records.group_by_problem(records.read_samples(run.data("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
-    found = scores_of(run, verifier, problems["dev"], pools)
+    found = score_pools(run, verifier, problems["dev"], pools)
     scores = [[score.score for score in found[name]] for name in pools]
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
     tokens = [[sample.tokens for sample in pool] for pool in pools.values()]
@@ -101,12 +105,12 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         "steps": len(history.rows),
         "verification_loss": history.rows[-1].get("verification_loss"),
         "lm_loss": history.rows[-1].get("lm_loss"),
-        "dev": ranking.card(scores, correct, tokens),
+        "dev": ranking.compute(scores, correct, tokens),
     }
 
 
 def main() -> None:
-    run("orm", Params, body)
+    run_stage("orm", Params, body)
 
 
 if __name__ == "__main__":

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from stages.lib.run.execution import Execution, run
-from stages.lib.training.options import Optimisation
-from stages.lib.verifiers.aggregation import Name
+from stages.lib.run.execution import StageRun, run_stage
+from stages.lib.training.training_params import TrainingParams
+from stages.lib.verifiers.aggregation import Aggregation
 
 if TYPE_CHECKING:
     from stages.lib.core.records import Problem, Sample, StepLabel
 
-Labels = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
+LabelsBySample = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
 
 
-class Params(Optimisation):
+class Params(TrainingParams):
     start: Literal["generator", "base"]  # the model that it starts from
     labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "imported"]  # the step labels to learn from
     form: Literal["head", "words"]  # a scalar head, or two words of the vocabulary
@@ -40,7 +40,7 @@ class Params(Optimisation):
     samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
     distinct: bool  # equal solutions of a problem count once, as in Math-Shepherd's pool
     mixed_only: bool  # leave out problems whose samples are all right or all wrong
-    aggregations: list[Name] = Field(min_length=1)  # the best on dev is kept
+    aggregations: list[Aggregation] = Field(min_length=1)  # the best on dev is kept
     eval_problems: int = Field(gt=0)  # of dev, to choose by and for this stage's own metrics; stage scores measures all
 
     @model_validator(mode="after")
@@ -50,16 +50,16 @@ class Params(Optimisation):
         return self
 
 
-def by_sample(labels: list[StepLabel], method: str) -> Labels:
+def group_by_sample(labels: list[StepLabel], method: str) -> LabelsBySample:
     """The values of one method; imported: of all that there are."""
-    found: Labels = {}
+    found: LabelsBySample = {}
     for label in labels:
         if method in (label.method, "imported"):
             found.setdefault((label.problem_id, label.index), {})[label.step] = label.value
     return found
 
 
-def merged(samples: list[Sample], labels: Labels) -> Labels:
+def merge_duplicates(samples: list[Sample], labels: LabelsBySample) -> LabelsBySample:
     """Every sample with the labels of all that are equal to it, of which `distinct` keeps one. Where labels of a step
     differ, as those of two people may, it has their mean."""
     from statistics import fmean
@@ -77,9 +77,9 @@ def merged(samples: list[Sample], labels: Labels) -> Labels:
     }
 
 
-def chosen(samples: list[Sample], labels: Labels, params: Params) -> list[Sample]:
+def select_samples(samples: list[Sample], labels: LabelsBySample, params: Params) -> list[Sample]:
     """The samples to train on, by problem: those that have labels, or no step that could have one."""
-    from stages.lib.core.records import by_problem
+    from stages.lib.core.records import group_by_problem
 
     first: dict[Any, Sample] = {}
     for sample in samples:
@@ -87,13 +87,13 @@ def chosen(samples: list[Sample], labels: Labels, params: Params) -> list[Sample
         if sample.index < params.samples_per_problem and known:
             which = (sample.text, sample.finish) if params.distinct else sample.index
             first.setdefault((sample.problem_id, which), sample)
-    pools = list(by_problem(first.values()).values())
+    pools = list(group_by_problem(first.values()).values())
     if params.mixed_only:
         pools = [pool for pool in pools if len({sample.correct for sample in pool} - {None}) == 2]
     return [sample for pool in pools for sample in pool]
 
 
-def material(run: Execution[Params]) -> tuple[dict[str, Problem], list[Sample], Labels]:
+def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[Sample], LabelsBySample]:
     """Problems, samples and labels to learn from: the pipeline's own, or what was published. Raises UserError for none."""
     from stages.lib.core import records
     from stages.lib.core.errors import UserError
@@ -109,13 +109,13 @@ def material(run: Execution[Params]) -> tuple[dict[str, Problem], list[Sample], 
             run.data("labels", "verifier.parquet"),
         )  # fmt: skip
         remedy = "set prm.labels to a method that stage labels makes for these problems"
-    labels = by_sample(records.read_labels(files[2]), method)
+    labels = group_by_sample(records.read_labels(files[2]), method)
     if not labels:
         raise UserError(f"{files[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
     return {problem.id: problem for problem in records.read_problems(files[0])}, records.read_samples(files[1]), labels
 
 
-def step_auc(steps: Mapping[tuple[str, int], list[float]], labels: Labels) -> float | None:
+def compute_step_auc(steps: Mapping[tuple[str, int], list[float]], labels: LabelsBySample) -> float | None:
     """Chance that a right step outscores a wrong one, over all steps up to the first wrong one of their solution."""
     from stages.lib.metrics.ranking import within_problem_auc
 
@@ -131,7 +131,7 @@ def step_auc(steps: Mapping[tuple[str, int], list[float]], labels: Labels) -> fl
     return within_problem_auc([scores], [right])
 
 
-def body(run: Execution[Params]) -> dict[str, Any]:
+def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.core import files, records, seeds
     from stages.lib.core.errors import UserError
     from stages.lib.metrics import ranking
@@ -139,23 +139,23 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     from stages.lib.models.encoding import Encoder
     from stages.lib.training import loop
     from stages.lib.verifiers import aggregation
-    from stages.lib.verifiers.outcome import scores_of
-    from stages.lib.verifiers.process import StepVerifier, example
+    from stages.lib.verifiers.outcome import score_pools
+    from stages.lib.verifiers.process import ProcessVerifier, make_example
 
     params = run.params
-    problems, samples, labels = material(run)
+    problems, samples, labels = load_training_data(run)
     pool = len(samples)
     if params.distinct:
-        labels = merged(samples, labels)
-    samples = chosen(samples, labels, params)
+        labels = merge_duplicates(samples, labels)
+    samples = select_samples(samples, labels, params)
     if not samples:
         raise UserError(
             "prm: no solution to train on; raise benchmarks.sizes.verifier or samples_per_problem, or mixed_only: false"
         )
     path = run.data(params.start, "model")
     encoder = Encoder.load(path, run.data("generator", "prompt.json"))
-    model = loading.adapted(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
-    verifier = StepVerifier("prm", model, encoder, params.form, params.words, params.mark)
+    model = loading.add_lora(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
+    verifier = ProcessVerifier("prm", model, encoder, params.form, params.words, params.mark)
     examples, known, too_long, longest = [], 0, 0, model.config.max_position_embeddings
     for sample in samples:
         steps, right = labels.get((sample.problem_id, sample.index), {}), sample.correct
@@ -163,17 +163,17 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         if len(read.ids) > longest:
             too_long += 1
             continue
-        examples.append(example(read, steps, right, params.past_error, lm=params.lm_weight > 0 and bool(right)))
+        examples.append(make_example(read, steps, right, params.past_error, lm=params.lm_weight > 0 and bool(right)))
         known += len(steps)
     if not examples:
         raise UserError(f"prm: every solution is longer than the {longest} tokens that the model reads")
     history = loop.train(run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout)
     dev = {problem.id: problem for problem in records.read_problems(run.data("benchmarks", "dev.jsonl"))}
     truths = records.read_labels(run.data("labels", "dev.parquet"))  # of dev nothing is imported
-    truths = by_sample(truths, "exact" if params.labels == "imported" else params.labels)
-    pools = records.by_problem(records.read_samples(run.data("samples", "dev.parquet")))
+    truths = group_by_sample(truths, "exact" if params.labels == "imported" else params.labels)
+    pools = records.group_by_problem(records.read_samples(run.data("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
-    found = scores_of(run, verifier, dev, pools)
+    found = score_pools(run, verifier, dev, pools)
     steps = {name: [score.step_scores for score in found[name]] for name in pools}
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
     verifier.aggregation, areas = aggregation.choose(list(steps.values()), correct, params.aggregations)
@@ -199,15 +199,15 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         "dev": {
             "auc": areas[verifier.aggregation],
             "auc_by_aggregation": areas,
-            "step_auc": step_auc(by_key, truths),
-            "brier": ranking.brier(flat, truth) if flat else None,
-            "ece": ranking.calibration_error(flat, truth) if flat else None,
+            "step_auc": compute_step_auc(by_key, truths),
+            "brier": ranking.brier_score(flat, truth) if flat else None,
+            "ece": ranking.expected_calibration_error(flat, truth) if flat else None,
         },
     }
 
 
 def main() -> None:
-    run("prm", Params, body)
+    run_stage("prm", Params, body)
 
 
 if __name__ == "__main__":

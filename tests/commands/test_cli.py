@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.helpers.toy_pipeline import small
+from tests.helpers.toy_pipeline import create_pipeline
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_mistakes_are_one_sentence(tmp_path):
-    project = small(tmp_path)
+    project = create_pipeline(tmp_path)
     (tmp_path / "dvc.yaml").unlink()
     for command in (["status"], [], ["compare", "one"], ["preset", "nope"]):
         done = project.stages(*command, code=2)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.helpers.toy_pipeline import small
+from tests.helpers.toy_pipeline import create_pipeline
 
 
 @pytest.fixture
 def project(tmp_path):
-    project = small(tmp_path)
+    project = create_pipeline(tmp_path)
     project.run("git", "init", "-q")
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    analytics = false\n")

@@ -40,7 +40,7 @@ def test_rows_come_back_with_a_verdict(tmp_path):
 
 
 def test_what_a_model_thinks_aloud_is_not_graded(tmp_path, workplace):
-    from stages.commands.grade import graded
+    from stages.commands.grade import grade_rows
 
     tests = {"public": {"input": [""], "output": ["3"]}, "private": {"input": [], "output": []}}
     code = {"gold": "print(3)", "answer_type": "code", "tests": tests}
@@ -51,13 +51,13 @@ def test_what_a_model_thinks_aloud_is_not_graded(tmp_path, workplace):
         code | {"pred": "<think>```python\nprint(3)\n```</think>```python\nprint(4)\n```"},
         code | {"pred": "<think>```python\nprint(4)\n```</think>```python\nprint(3)\n```"},
     ]
-    found = graded(rows)
+    found = grade_rows(rows)
     assert [row["equal"] for row in found] == [True, False, False, False, True]
     assert [row["extracted"] for row in found][:3] == ["3", "3", None] and found[0]["pred"] == rows[0]["pred"]
 
 
 def test_programs_with_tests_are_run(tmp_path, workplace):
-    from stages.commands.grade import graded, read
+    from stages.commands.grade import grade_rows, read_rows
     from stages.lib.core.errors import UserError
 
     tests = {"public": {"input": ["1 2"], "output": ["3"]}, "private": {"input": [], "output": []}}
@@ -73,13 +73,13 @@ def test_programs_with_tests_are_run(tmp_path, workplace):
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    found = graded(list(read(file)))
+    found = grade_rows(list(read_rows(file)))
     assert [each["equal"] for each in found] == [True, False, True, True, True, False]
     assert found[3]["extracted"] == "def f(x):\n    return x + 1"
     for broken in ({"tests": []}, {"tests": {"hidden": {}}}, {"tests": {}}, {"question": 1}):
         file.write_text(json.dumps(rows[0] | broken))
         with pytest.raises(UserError, match="rows.jsonl:1: .*tests"):
-            list(read(file))
+            list(read_rows(file))
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,13 @@ def test_programs_with_tests_are_run(tmp_path, workplace):
     ],
 )
 def test_a_malformed_row_is_named(tmp_path, line, reason):
-    from stages.commands.grade import read
+    from stages.commands.grade import read_rows
     from stages.lib.core.errors import UserError
 
     file = tmp_path / "rows.jsonl"
     file.write_text(json.dumps(ROWS[0]) + "\n" + line + "\n")
     with pytest.raises(UserError) as raised:
-        list(read(file))
+        list(read_rows(file))
     assert str(raised.value).startswith(f"{file}:2: ") and reason in str(raised.value)
 
 
@@ -117,15 +117,15 @@ def test_a_user_sees_one_line_and_nothing_is_written(tmp_path):
 
 
 def test_a_tolerance_is_asked_for(tmp_path):
-    from stages.commands.grade import graded
+    from stages.commands.grade import grade_rows
 
     rows = [
         {"gold": "\\frac{1}{3}", "pred": "0.333", "answer_type": "latex"},
         {"gold": "300", "pred": "about 301", "answer_type": "number"},
         {"gold": "300", "pred": "330", "answer_type": "number"},
     ]
-    assert [row["equal"] for row in graded(rows)] == [False] * 3
-    assert [row["equal"] for row in graded(rows, tolerance=0.01)] == [True, True, False]
+    assert [row["equal"] for row in grade_rows(rows)] == [False] * 3
+    assert [row["equal"] for row in grade_rows(rows, tolerance=0.01)] == [True, True, False]
     assert grade(tmp_path / "rows.jsonl", "--tolerance", -1).returncode == 2
 
 

@@ -50,9 +50,14 @@ def finish(*started: subprocess.Popen) -> None:
 def one(tmp_path_factory):
     """What one process makes of everything."""
     root = tmp_path_factory.mktemp("one")
-    distributed_script.world(root)
-    tiny_models.processes(
-        1, "-m", "tests.helpers.distributed_script", str(root), *distributed_script.CASES, *distributed_script.CHAIN
+    distributed_script.write_inputs(root)
+    tiny_models.run_processes(
+        1,
+        "-m",
+        "tests.helpers.distributed_script",
+        str(root),
+        *distributed_script.TRAINING_CASES,
+        *distributed_script.STAGE_PARAMS,
     )
     return root
 
@@ -60,7 +65,7 @@ def one(tmp_path_factory):
 def same(root, one, names):
     """The same weights, and for the ways of training the same history."""
     for name in names:
-        if name in distributed_script.CASES:
+        if name in distributed_script.TRAINING_CASES:
             history, wanted = (
                 [[float(x) for x in line.split(",")] for line in text.splitlines()[1:]]
                 for text in ((place / name / "history.csv").read_text() for place in (root, one))
@@ -68,15 +73,17 @@ def same(root, one, names):
             assert len(history) == len(wanted) > 2
             assert sum(history, []) == pytest.approx(sum(wanted, []), rel=1e-2), name
         path = (
-            f"{name}/final.safetensors" if name in distributed_script.CASES else f"data/{name}/model/model.safetensors"
+            f"{name}/final.safetensors"
+            if name in distributed_script.TRAINING_CASES
+            else f"data/{name}/model/model.safetensors"
         )
         tolerance = 2e-3 if name == "bf16" else 1e-4
-        assert tiny_models.same_weights(load_file(root / path), load_file(one / path), tolerance), name
+        assert tiny_models.has_same_weights(load_file(root / path), load_file(one / path), tolerance), name
 
 
 def test_shared_weights_train_what_whole_ones_train(one, tmp_path):
-    distributed_script.world(tmp_path)
-    names = [*distributed_script.CASES, "base", "generator"]
+    distributed_script.write_inputs(tmp_path)
+    names = [*distributed_script.TRAINING_CASES, "base", "generator"]
     arguments = [
         "--num_processes",
         "2",
@@ -93,10 +100,10 @@ def test_shared_weights_train_what_whole_ones_train(one, tmp_path):
 
 
 def test_two_machines_do_what_one_process_does(one, tmp_path):
-    distributed_script.world(tmp_path)
+    distributed_script.write_inputs(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-    names = ["adamw", *distributed_script.CHAIN]
+    names = ["adamw", *distributed_script.STAGE_PARAMS]
     finish(*(
         launch("multinode", "--num_processes", "2", "--machine_rank", rank, "--main_process_ip", "127.0.0.1",
                "--main_process_port", port, "-m", "tests.helpers.distributed_script", str(tmp_path), *names)
@@ -132,9 +139,9 @@ def test_accelerate_takes_the_file_without_a_word(file, caplog, monkeypatch):
      ("CPU_RAM_EFFICIENT_LOADING", "true")],
 )  # fmt: skip
 def test_settings_that_are_not_kept_to_are_refused(monkeypatch, name, value):
-    assert not launcher.wanted()
+    assert not launcher.fsdp_enabled()
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert launcher.wanted()
+    assert launcher.fsdp_enabled()
     monkeypatch.setenv(f"FSDP_{name}", value)
     with pytest.raises(UserError, match=f"fsdp_{name.lower()}: {value} is not supported; set "):
-        launcher.wanted()
+        launcher.fsdp_enabled()

@@ -5,13 +5,13 @@ import shutil
 import pytest
 from ruamel.yaml import YAML
 
-from stages.commands.preset import lay, merged
-from tests.helpers.toy_pipeline import PARAMS, small
+from stages.commands.preset import apply_overlay, merge
+from tests.helpers.toy_pipeline import PARAMS_YAML, create_pipeline
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    return small(tmp_path_factory.mktemp("preset") / "p")
+    return create_pipeline(tmp_path_factory.mktemp("preset") / "p")
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def test_list(project):
 def test_switch_keeps_the_users_comments(project):
     done = project.stages("preset", "big")
     text = (project.root / "params.yaml").read_text()
-    assert text == PARAMS.replace("1e-3  # mine", "2e-5  # mine").replace("seed: 1", "seed: 7")
+    assert text == PARAMS_YAML.replace("1e-3  # mine", "2e-5  # mine").replace("seed: 1", "seed: 7")
     assert "-  lr: 1e-3" in done.stdout and "+  lr: 2e-5" in done.stdout and "lr: 0.1" not in done.stdout
     assert "holds preset big already" in project.stages("preset", "big").stdout
 
 
 def test_dry_run_changes_nothing(project):
     done = project.stages("preset", "big", "--dry-run")
-    assert "+seed: 7" in done.stdout and (project.root / "params.yaml").read_text() == PARAMS
+    assert "+seed: 7" in done.stdout and (project.root / "params.yaml").read_text() == PARAMS_YAML
 
 
 def test_untouched_preset_is_replaced_whole(project):
@@ -67,7 +67,7 @@ def test_a_faulty_preset_is_refused_with_every_fault(project):
     for part in ("unknown section three", "stages/launch/tpu.yaml not found", "one.lr: must be > 0, got -1.0",
                  "two.steps: missing", "two.step: unknown key"):  # fmt: skip
         assert part in said
-    assert (project.root / "params.yaml").read_text() == PARAMS
+    assert (project.root / "params.yaml").read_text() == PARAMS_YAML
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_an_overlay_lies_over_the_one_that_it_names(overlays):
     path.unlink()
     overlays.stages("preset", "set")
     text = path.read_text()
-    assert text == "# python -m stages preset set\n# A set of problems\n" + PARAMS.removeprefix(
+    assert text == "# python -m stages preset set\n# A set of problems\n" + PARAMS_YAML.removeprefix(
         "# all of it\n"
     ).replace("1e-3  # mine: tuned by hand\n  steps: 3", "1e-3\n  steps: 1 # few").replace(
         "lr: 0.1\n  steps: 2", "lr: 0.05\n  steps: 9"
@@ -135,7 +135,7 @@ def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays
 def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
     (overlays.root / "stages/presets/set.yaml").write_text(text)
     assert said in overlays.stages("preset", "set", code=2).stderr
-    assert (overlays.root / "params.yaml").read_text() == PARAMS
+    assert (overlays.root / "params.yaml").read_text() == PARAMS_YAML
 
 
 def test_presets_that_do_not_stack(overlays):
@@ -151,7 +151,7 @@ def test_presets_that_do_not_stack(overlays):
 @pytest.mark.parametrize("null", ["b: null", "b:", "c: null\nb: null"])
 def test_null_takes_a_mapping_away(null):
     document, overlay = YAML().load("a: 1\nb: {x: 1}\nd: 2\n"), YAML().load(f"{null}\nd: null\n")
-    lay(document, overlay)
+    apply_overlay(document, overlay)
     assert document == {"a": 1, "d": None}
 
 
@@ -167,5 +167,5 @@ def test_null_takes_a_mapping_away(null):
 )
 def test_merged_has_exactly_the_new_values(old, new):
     yaml = YAML(typ="safe")
-    result, wanted = yaml.load(merged(old, new)), yaml.load(new)
+    result, wanted = yaml.load(merge(old, new)), yaml.load(new)
     assert repr(sorted(result.items())) == repr(sorted(wanted.items()))

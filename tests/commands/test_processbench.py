@@ -10,20 +10,20 @@ from transformers import AutoModelForTokenClassification, Qwen2Config
 
 from stages.commands import processbench as command
 from stages.commands.processbench import processbench
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.labels import first_error
-from stages.lib.labels.published_labels import Labelled, read_processbench
+from stages.lib.labels.published_labels import LabelledSolution, read_processbench
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder
 from stages.lib.verifiers import published_models
-from stages.lib.verifiers.process import StepVerifier
+from stages.lib.verifiers.process import ProcessVerifier
 from tests.helpers import tiny_models
 from tests.helpers.toy_pipeline import ENV
 from tests.lib.verifiers.test_published_models import SHAPE
 
 ROOT = Path(__file__).parents[2]
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 
 
@@ -40,8 +40,8 @@ def rows(subset, labels, long=()):
 @pytest.fixture(scope="module")
 def models_(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    verifier = StepVerifier(
-        "prm", tiny_models.model("lfm2", len(TOKENIZER), seed=3), ENCODER, "head", ["Right", "Wrong"]
+    verifier = ProcessVerifier(
+        "prm", tiny_models.make_model("lfm2", len(TOKENIZER), seed=3), ENCODER, "head", ["Right", "Wrong"]
     )
     verifier.save(root / "model")
     classifier = AutoModelForTokenClassification.from_config(
@@ -61,7 +61,7 @@ def folder(models_, tmp_path, monkeypatch):
     return tmp_path
 
 
-def taken(name) -> list[Labelled]:
+def taken(name) -> list[LabelledSolution]:
     return [row for row in read_processbench(Path(f"{name}.json")) if len(row.sample.text) < 1000]
 
 
@@ -80,7 +80,7 @@ def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
     model = {"assay": "model", "classes": "theirs"}[form]
     figures = found("one", dev=Path("two.json"), model=model, form=form, batch=2)
     if form == "assay":
-        verifier = StepVerifier.load(folder / model)
+        verifier = ProcessVerifier.load(folder / model)
         scores = {
             row.name: verifier.step_scores(row.problem, [row.sample])[0][:3] for row in taken("one") + taken("two")
         }
@@ -90,11 +90,11 @@ def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
             row.name: verifier.judge([(row.problem.question, row.steps)])[0] for row in taken("one") + taken("two")
         }
         assert all("\n" in row.steps[1] for row in taken("one"))
-    threshold = first_error.threshold(
+    threshold = first_error.choose_threshold(
         *zip(*((scores[row.name], first_wrong(row)) for row in taken("two")), strict=True)
     )
     assert figures["threshold"] == pytest.approx(threshold, abs=1e-6)
-    guesses = [first_error.located(scores[row.name], figures["threshold"]) for row in taken("one")]
+    guesses = [first_error.locate(scores[row.name], figures["threshold"]) for row in taken("one")]
     expected = first_error.f1(guesses, [first_wrong(row) for row in taken("one")])
     own = figures["subsets"]["one"]
     assert (own["solutions"], own["left_out"]) == (5, 1)
@@ -103,10 +103,10 @@ def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
 
 
 def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder, monkeypatch):
-    monkeypatch.setattr(command, "WINDOW", 1)
+    monkeypatch.setattr(command, "WINDOW_BATCHES", 1)
     options = {"model": "theirs", "form": "classes", "batch": 2, "threshold": 0.5}
     whole = found("two", **options)
-    score, asked = command.step_scores, []
+    score, asked = command.score_steps, []
 
     def killed(verifier, rows):
         asked.extend(row.name for row in rows)
@@ -114,14 +114,14 @@ def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder
             raise KeyboardInterrupt
         return score(verifier, rows)
 
-    monkeypatch.setattr(command, "step_scores", killed)
+    monkeypatch.setattr(command, "score_steps", killed)
     with pytest.raises(KeyboardInterrupt):
         found("two", **options)
     [kept] = folder.glob(".checkpoints/*")
     kept.write_bytes(kept.read_bytes() + b'{"id": "tw')
     asked.clear()
     monkeypatch.setattr(
-        command, "step_scores", lambda verifier, rows: asked.extend(r.name for r in rows) or score(verifier, rows)
+        command, "score_steps", lambda verifier, rows: asked.extend(r.name for r in rows) or score(verifier, rows)
     )
     assert found("one", **options)["subsets"]["one"]["solutions"] == 5 and kept.exists(), "another run's scores stay"
     asked.clear()
@@ -172,9 +172,12 @@ def test_predictions_of_others(folder, capsys):
     [
         ({"dev": Path("one.json")}, "choose the threshold on another file"),
         ({"dev": Path("two.json"), "threshold": 0.5}, "exclude each other"),
-        ({"model": command.OWN}, "holds no threshold"),
+        ({"model": command.DEFAULT_MODEL}, "holds no threshold"),
         ({}, "a model other than data/prm/model has a threshold of its own"),
-        ({"predictions": Path("two.json"), "model": command.OWN, "tag": " "}, "--tag is of a model, but --predictions"),
+        (
+            {"predictions": Path("two.json"), "model": command.DEFAULT_MODEL, "tag": " "},
+            "--tag is of a model, but --predictions",
+        ),
         ({"threshold": 0.5, "save": Path(".")}, r"--save \.: is a folder"),
         ({"threshold": float("nan")}, "must be a finite number"),
         ({"threshold": 0.5, "form": "none"}, "must be one of assay, classes"),

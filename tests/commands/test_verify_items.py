@@ -12,12 +12,12 @@ from stages.commands.verify_items import verify_items
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Program, write_problems
 from stages.lib.procedural import gradeschool, lifting
-from stages.problems.ood import operators
+from stages.problems.ood.operators import registry
 from tests.lib.procedural.test_lifting import CAKES, problem
 
 ROOT = Path(__file__).parents[2]
-PARENTS = gradeschool.problems("test", 4, 5)
-MADE = operators.variants(PARENTS, list(operators.OPERATORS), 3, largest=60)[0]
+PARENTS = gradeschool.generate_problems("test", 4, 5)
+MADE = registry.make_variants(PARENTS, list(registry.OPERATORS), 3, largest=60)[0]
 CAKE = problem(*CAKES)
 LIFTED = CAKE.model_copy(
     update={"id": "gsm8k/test/0007", "program": Program(generator="lifted", version=1, params=lifting.lift(CAKE))}
@@ -68,7 +68,7 @@ def test_a_planted_wrong_label_is_named(item, tmp_path, capsys):
 
 def test_a_wrong_choice_key_is_named(tmp_path, capsys):
     item = CAKE.model_copy(update={"answer_type": "choice", "answer": "B", "choices": ["1", "2"], "steps": None})
-    typo = operators.variants([item.model_copy(update={"benchmark": "mmlu"})], ["typos"], 1)[0][0]
+    typo = registry.make_variants([item.model_copy(update={"benchmark": "mmlu"})], ["typos"], 1)[0][0]
     assert run(tmp_path, [typo], capsys)[0] == 0
     assert run(tmp_path, [typo.model_copy(update={"answer": "A"})], capsys)[0] == 1
     assert run(tmp_path, [item.model_copy(update={"answer": "C"})], capsys)[0] == 1

@@ -18,7 +18,7 @@ from stages.lib.core.records import Problem, Sample, Score, Source
 from stages.lib.display import charts
 from stages.lib.metrics import intervals
 from stages.lib.reports import curves, leaderboard, pools
-from stages.lib.reports.choices import Choice
+from stages.lib.reports.vote_settings import VoteSettings
 
 
 def write(path, rows):
@@ -158,16 +158,16 @@ def test_what_a_score_is_comes_from_the_rows_or_the_option_and_never_from_its_ra
     for kind, right in (("logit", 0), ("log-probability", 1)):
         write(told, [row(samples=samples, scales={"rm": kind})])
         for read in (pools.read(pool, {"rm": kind}), pools.read(told)):
-            assert curves.weighted_vote(read, "rm", 1.0, [3], 2, 1).values[0, 0] == right
+            assert curves.compute_weighted_curve(read, "rm", 1.0, [3], 2, 1).values[0, 0] == right
     assert curves.log_weights(np.array([-30.0]), "logit")[0] == pytest.approx(-30)
     assert curves.log_weights(np.array([0.5, 0.0]), "probability", 2.0).tolist() == [2 * np.log(0.5), -np.inf]
     assert curves.log_weights(np.array([0.5, 0.0]), "probability", 0.0).tolist() == [0, 0]
     with pytest.raises(UserError, match="pool.jsonl:1: the scale of 'rm' is probability, but --scale says logit"):
         pools.read(write(tmp_path / "pool.jsonl", [row()]), {"rm": "logit"})
-    assert command.scales(["a=b=logit", "c=probability"]) == {"a=b": "logit", "c": "probability"}
+    assert command.parse_scales(["a=b=logit", "c=probability"]) == {"a=b": "logit", "c": "probability"}
     for wrong in (["rm"], ["rm=odds"], ["=logit"], ["rm=logit", "rm=probability"]):
         with pytest.raises(UserError, match="--scale"):
-            command.scales(wrong)
+            command.parse_scales(wrong)
 
 
 def test_power_0_is_a_plain_majority():
@@ -176,7 +176,7 @@ def test_power_0_is_a_plain_majority():
         pools.Pool(str(i), random.integers(-1, 3, 8), random.integers(0, 2, 8) * 1.0, {"rm": np.zeros(8)})
         for i in range(9)
     ]
-    found = curves.evaluate(some, {"rm": Choice(power=0.0)}, 4, 1)
+    found = curves.evaluate(some, {"rm": VoteSettings(power=0.0)}, 4, 1)
     np.testing.assert_allclose(found["weighted_rm"].values[:, -1], found["majority"].values[:, -1])
 
 
@@ -215,24 +215,24 @@ def test_ragged_pools_keep_all_problems_each_k_over_those_that_have_it(tmp_path)
 def test_methods_are_compared_on_the_problems_that_have_k():
     """Easy problems have many solutions and hard ones few: over all of them every method would seem to rise with k."""
     some = [*(sized(f"easy{i}", 4, 1) for i in range(6)), *(sized(f"hard{i}", 2, 0) for i in range(5))]
-    assert curves.usual(some) == 4 and curves.usual(some[1:]) == 2
+    assert curves.median_k(some) == 4 and curves.median_k(some[1:]) == 2
     found = curves.evaluate(some, {}, 4, 1)
-    results = curves.intervals(found, 1, 100)
+    results = curves.compute_intervals(found, 1, 100)
     assert [results["best_of_rm"][k]["mean"] for k in (1, 2, 4)] == pytest.approx([6 * 0.25 / 11, 6 * 0.5 / 11, 1.0])
-    gap = leaderboard.against("majority", found, 4, 1)["best_of_rm"]
+    gap = leaderboard.compare_to("majority", found, 4, 1)["best_of_rm"]
     assert gap["difference"] == pytest.approx(0.75)  # 1 against 1/4, on the six
     short = sized("short", 2, 1)._replace(correct=np.ones(2))
     found = curves.evaluate([*some[:6], *(short._replace(problem_id=f"short{i}") for i in range(5))], {}, 4, 1)
-    turn = leaderboard.turning(found, found, 4, 1)["best_of_rm"]
+    turn = leaderboard.measure_overoptimisation(found, found, 4, 1)["best_of_rm"]
     assert turn["k"] == 4 and turn["difference"] == 0  # not 2, where the short pools leave
 
 
 def test_intervals_of_many_columns_are_those_of_each(monkeypatch):
     some = [sized(str(i), 4, i % 2) for i in range(9)]
     found = curves.evaluate(some, {}, 4, 1)
-    whole = curves.intervals(found, 1, 100)
-    monkeypatch.setattr(curves, "COLUMNS", 1)
-    for name, curve in curves.intervals(found, 1, 100).items():
+    whole = curves.compute_intervals(found, 1, 100)
+    monkeypatch.setattr(curves, "COLUMNS_PER_BATCH", 1)
+    for name, curve in curves.compute_intervals(found, 1, 100).items():
         assert all(curve[k] == pytest.approx(whole[name][k]) for k in whole[name])
     assert list(whole["pass"]) == [1, 2, 3, 4] and whole["pass"][1]["problems"] == 9
 
@@ -266,7 +266,7 @@ def test_turning_point_is_found_on_dev_and_measured_on_test():
     def curve(*means):
         return {"best_of_orm": curves.Curve(np.arange(1, 4), np.tile(means, (20, 1)), np.zeros(3))}
 
-    found = leaderboard.turning(curve(0.4, 0.6, 0.5), curve(0.5, 0.55, 0.5), 3, seed=1)["best_of_orm"]
+    found = leaderboard.measure_overoptimisation(curve(0.4, 0.6, 0.5), curve(0.5, 0.55, 0.5), 3, seed=1)["best_of_orm"]
     assert found["k"] == 2
     assert found["difference"] == pytest.approx(-0.05)
 
@@ -278,26 +278,29 @@ def test_verifiers_are_held_against_the_best_free_method_on_dev():
     dev = {"best_of_orm": curve(0.9), "best_of_likelihood_min": curve(0.6), "top_likelihood_sum": curve(0.7),
            "best_of_my_likelihood_sum": curve(0.95), "weighted_base_prm": curve(0.65)}  # fmt: skip
     test = {"majority": curve(0.55), "weighted_orm": curve(0.8), "top_likelihood_sum": curve(0.65)}
-    assert leaderboard.best_free(dev, 2) == "top_likelihood_sum"
-    assert leaderboard.best_free(dev | {"weighted_base_prm": curve(0.75)}, 2) == "weighted_base_prm"
-    over = leaderboard.against("top_likelihood_sum", test, 2, seed=1)
+    assert leaderboard.select_best_free(dev, 2) == "top_likelihood_sum"
+    assert leaderboard.select_best_free(dev | {"weighted_base_prm": curve(0.75)}, 2) == "weighted_base_prm"
+    over = leaderboard.compare_to("top_likelihood_sum", test, 2, seed=1)
     assert over["weighted_orm"]["difference"] == pytest.approx(0.15) and over["weighted_orm"]["low"] > 0
-    results = {**curves.intervals(test, 1, 100), "pass": {k: {"mean": 0.5, "low": 0.5, "high": 0.5} for k in (1, 2)}}
+    results = {
+        **curves.compute_intervals(test, 1, 100),
+        "pass": {k: {"mean": 0.5, "low": 0.5, "high": 0.5} for k in (1, 2)},
+    }
     order = ["majority", "weighted_orm", "top_likelihood_sum"]
-    table = leaderboard.rows(results, leaderboard.against("majority", test, 2, 1), order, 2, over)
+    table = leaderboard.format_rows(results, leaderboard.compare_to("majority", test, 2, 1), order, 2, over)
     assert [row[-2] for row in table[:3]] == ["", "+15.0", ""]
     assert {len(row) for row in table} == {10}
 
 
 def test_the_free_method_that_others_are_held_against_has_a_row():
-    methods = [f"{kind}_{name}" for name in ("orm", "base_prm", "likelihood_sum") for kind in curves.KINDS]
-    assert leaderboard.order(["pass", "majority", *methods]) == [
+    methods = [f"{kind}_{name}" for name in ("orm", "base_prm", "likelihood_sum") for kind in curves.METHOD_KINDS]
+    assert leaderboard.order_methods(["pass", "majority", *methods]) == [
         "pass", "majority", "best_of_likelihood_sum", "weighted_likelihood_sum", "best_of_base_prm",
         "weighted_base_prm", "best_of_orm", "weighted_orm", "top_orm",
     ]  # fmt: skip
-    assert "top_likelihood_sum" in leaderboard.order(methods, "top_likelihood_sum")
-    assert charts.label("weighted_base_prm") == "untrained base (as PRM) weighted"
-    assert curves.used("top_best_of_x") == "best_of_x" and curves.used("pass") is None
+    assert "top_likelihood_sum" in leaderboard.order_methods(methods, "top_likelihood_sum")
+    assert charts.format_method("weighted_base_prm") == "untrained base (as PRM) weighted"
+    assert curves.parse_score_name("top_best_of_x") == "best_of_x" and curves.parse_score_name("pass") is None
 
 
 def test_same_pool_same_bytes(tmp_path):
@@ -311,7 +314,7 @@ def test_same_pool_same_bytes(tmp_path):
 def test_memory_of_a_test_does_not_grow_with_problems_times_resamples():
     differences = np.random.default_rng(0).normal(size=4000) / 4
     tracemalloc.start()
-    intervals._sign_flip(differences, 1, 10000)
+    intervals._sign_flip_test(differences, 1, 10000)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100e6  # all signs at once, as floats: 320 MB

@@ -8,21 +8,21 @@ import pytest
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, Qwen2Config
 
 from stages.evaluation import scores
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.core.params import load
+from stages.lib.core.params import load_section
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
 from stages.lib.verifiers import published_models
 from stages.lib.verifiers.aggregation import aggregate
-from stages.lib.verifiers.generative import GenerativeVerifier, Sampling
-from stages.lib.verifiers.process import StepVerifier
+from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
+from stages.lib.verifiers.process import ProcessVerifier
 from tests.helpers import tiny_models
 from tests.lib.verifiers.test_published_models import SHAPE, chat
 
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 GENRM = {"votes": 2, "temperature": 1.0, "max_new_tokens": 8, "rows": 16}
 SETTINGS = {"verifiers": ["base_genrm"], "published": {}, "dtype": "float32", "genrm": GENRM}
 
@@ -34,19 +34,21 @@ def classifier(kind, tokenizer, labels):
 @pytest.fixture
 def root(tmp_path):
     """One problem a set; the process verifier is one before its training; two published verifiers."""
-    base = tiny_models.model("qwen2", len(TOKENIZER), seed=2)
+    base = tiny_models.make_model("qwen2", len(TOKENIZER), seed=2)
     loading.save(base, TOKENIZER, tmp_path / "data/base/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     words = ["Right", "Wrong"]
-    StepVerifier("prm", base, Encoder(TOKENIZER), "head", words, "Right.\n", "product").save(
+    ProcessVerifier("prm", base, Encoder(TOKENIZER), "head", words, "Right.\n", "product").save(
         tmp_path / "data/prm/model"
     )
     folder = tmp_path / "data/raw/verifiers"
     loading.save(classifier(AutoModelForTokenClassification, TOKENIZER, 2), TOKENIZER, folder / "steps")
     loading.save(classifier(AutoModelForSequenceClassification, chat(), 1), chat(), folder / "whole")
     for split in ("dev", "test", "ood", "aime"):
-        of = tiny_models.problem(3, "test" if split != "dev" else split).model_copy(update={"id": f"sums/{split}/1"})
-        pool = [tiny_models.sample(of, i, i % 2, "length" if i == 3 else "stop") for i in range(4)]
+        of = tiny_models.make_problem(3, "test" if split != "dev" else split).model_copy(
+            update={"id": f"sums/{split}/1"}
+        )
+        pool = [tiny_models.make_sample(of, i, i % 2, "length" if i == 3 else "stop") for i in range(4)]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
         where = {"ood": "data/ood/test.jsonl", "aime": "data/aime/test.jsonl"}
         records.write_problems(tmp_path / where.get(split, f"data/benchmarks/{split}.jsonl"), [of])
@@ -55,7 +57,7 @@ def root(tmp_path):
 
 
 def scored(root, *verifiers, **changes):
-    run = tiny_models.execution(root, "scores", scores.Params(**{**SETTINGS, "verifiers": list(verifiers), **changes}))
+    run = tiny_models.make_run(root, "scores", scores.Params(**{**SETTINGS, "verifiers": list(verifiers), **changes}))
     metrics = scores.body(run)
     (root / "metrics.json").write_text(json.dumps(metrics))
     assert set(metrics) == set(verifiers) and all(card["parameters"] > 0 for card in metrics.values())
@@ -80,7 +82,11 @@ def test_the_untrained_base_is_the_process_verifier_before_its_training(root):
 def test_the_untrained_base_is_asked_for_its_verdict(root):
     """Directly, though the trained one is asked for rationales."""
     base = GenerativeVerifier(
-        "base_genrm", loading.load_causal_lm(root / "data/base/model"), Encoder(TOKENIZER), Sampling(), "direct"
+        "base_genrm",
+        loading.load_causal_lm(root / "data/base/model"),
+        Encoder(TOKENIZER),
+        RationaleSampling(),
+        "direct",
     )
     found = scored(root, "base_genrm")["base_genrm"]
     assert found[:3] == base.score(*pool(root))[:3]
@@ -103,7 +109,7 @@ def test_published_verifiers_share_the_stage(root):
 
 def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_counted(root):
     of, own = pool(root)
-    long = tiny_models.sample(of, 600, 0).model_copy(update={"index": 4})
+    long = tiny_models.make_sample(of, 600, 0).model_copy(update={"index": 4})
     empty = own[0].model_copy(update={"index": 5, "text": " \n", "correct": False})
     records.write_samples(root / "data/samples/test.parquet", [*own, long, empty])
     described = {"steps": {"form": "classes", "path": "data/raw/verifiers/steps"},
@@ -145,4 +151,4 @@ def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):
 def test_mistakes_are_told_by_their_key(tmp_path, changes, message):
     (tmp_path / "params.yaml").write_text(json.dumps({"scores": {**SETTINGS, **changes}}))
     with pytest.raises(UserError, match=message):
-        load("scores", scores.Params, tmp_path / "params.yaml")
+        load_section("scores", scores.Params, tmp_path / "params.yaml")

@@ -10,11 +10,11 @@ from stages.generators.base import __main__, pretraining, tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
-from stages.lib.run.execution import Execution
+from stages.lib.run.execution import StageRun
 from stages.lib.verifiers import verdicts
 
 ROOT = Path(__file__).parents[2]
-TOKENIZER = tokenizer.build()
+TOKENIZER = tokenizer.build_tokenizer()
 EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 SCRATCH = {
     "source": "scratch", "bundled": "data/raw/base", "repo": "", "revision": "", "documents": 8, "layers": 2,
@@ -25,7 +25,7 @@ SCRATCH = {
 
 
 def documents(kind=None, n=400):
-    made = [pretraining.document(f"x/{i}", 3) for i in range(n)]
+    made = [pretraining.generate_document(f"x/{i}", 3) for i in range(n)]
     return [d for d in made if kind in (None, d.kind)]
 
 
@@ -40,7 +40,7 @@ def true(equation):
 
 
 def test_every_kind_is_written():
-    assert {d.kind for d in documents()} == set(pretraining.KINDS)
+    assert {d.kind for d in documents()} == set(pretraining.KIND_SHARES)
 
 
 def test_drills_are_true_or_marked_wrong():
@@ -54,14 +54,14 @@ def test_arithmetic_of_writers_and_of_rationales_is_true():
         equations = EQUATION.findall(written(document))
         assert all(true(e) or e[1] == "/" or (e[1] == "-" and e[3] == "0") for e in equations)
     for document in documents("verified"):
-        assert all(true(e) for e in EQUATION.findall(written(document).split(verdicts.COT)[1]))
+        assert all(true(e) for e in EQUATION.findall(written(document).split(verdicts.COT_PROMPT)[1]))
 
 
 def test_writers_misread_inconsistent_comparisons_and_nothing_else():
     wrong = {True: [0, 0], False: [0, 0]}
     for i in range(600):
-        program = gradeschool.sample("pretraining", f"x/{i}", 3, gradeschool.Knobs())
-        faults = pretraining.misread(program, random.Random(i))
+        program = gradeschool.sample_program("pretraining", f"x/{i}", 3, gradeschool.Knobs())
+        faults = pretraining.draw_misreadings(program, random.Random(i))
         for j, entry in enumerate(program["quantities"]):
             counts = wrong[entry["relation"].startswith("inverse")]
             counts[0] += j in faults
@@ -78,7 +78,7 @@ def test_judgements_are_true():
         assert marks == sorted(marks)  # Right... then Wrong to the end
         seen |= set(marks)
     for document in documents("verified"):
-        rationale = written(document).split(verdicts.COT)[1]
+        rationale = written(document).split(verdicts.COT_PROMPT)[1]
         assert rationale.endswith(" No") == ("Wrong" in rationale or "####" not in rationale)
     for document in documents("verdict"):
         seen.add(written(document).rsplit(" ", 1)[1])
@@ -87,7 +87,7 @@ def test_judgements_are_true():
 
 def test_no_loss_falls_on_question_or_checked_solution():
     for document in documents(n=60):
-        example = __main__.example(TOKENIZER, document)
+        example = __main__.encode_document(TOKENIZER, document)
         learnt = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm, strict=True) if w])
         assert learnt == "".join(text for text, w in document.segments if w) + tokenizer.EOS
         assert max(example.lm) == (1 if set(w for _, w in document.segments) <= {0, 1} else max(example.lm))
@@ -95,18 +95,20 @@ def test_no_loss_falls_on_question_or_checked_solution():
 
 def test_the_text_is_firewalled():
     for i in range(100):
-        program = gradeschool.sample("pretraining", f"x/{i}", 3, gradeschool.Knobs())
-        assert wording.owner(*program["story"]) == "pretraining"
-        assert all(wording.owner(*q["template"]) == "pretraining" for q in program["quantities"])
+        program = gradeschool.sample_program("pretraining", f"x/{i}", 3, gradeschool.Knobs())
+        assert wording.find_owner(*program["story"]) == "pretraining"
+        assert all(wording.find_owner(*q["template"]) == "pretraining" for q in program["quantities"])
     evaluated = {
-        p.question for split in ("train", "verifier", "dev", "test") for p in gradeschool.problems(split, 200, 3)
+        p.question
+        for split in ("train", "verifier", "dev", "test")
+        for p in gradeschool.generate_problems(split, 200, 3)
     }
     assert not evaluated & {d.question for d in documents()}
 
 
 def execution(tmp_path, **changes):
     params = __main__.Params(**(SCRATCH | changes))
-    return Execution("base", params, 42, tmp_path, "key", 0, 1)
+    return StageRun("base", params, 42, tmp_path, "key", 0, 1)
 
 
 def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
@@ -115,7 +117,7 @@ def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
     made = execution(tmp_path)
     metrics = __main__.body(made)
     model = loading.load_causal_lm(made.out / "model")
-    assert loading.parameters(model) == metrics["weights"]
+    assert loading.count_parameters(model) == metrics["weights"]
     assert len((made.out / "history.csv").read_text().splitlines()) == 3  # a header and two steps
     copy = execution(tmp_path / "copy", source="bundled", bundled=str(made.out / "model"))
     __main__.body(copy)
@@ -125,9 +127,9 @@ def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
 
 def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
     with pytest.raises(UserError, match="config.json"):
-        __main__.source(execution(tmp_path, source="bundled", bundled=str(tmp_path)).params)
+        __main__.resolve_source(execution(tmp_path, source="bundled", bundled=str(tmp_path)).params)
     with pytest.raises(UserError, match="commit"):
-        __main__.source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
+        __main__.resolve_source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
 
 
 def test_the_bundled_model_is_small_and_solves_problems():
@@ -140,8 +142,8 @@ def test_the_bundled_model_is_small_and_solves_problems():
     assert loading.load_tokenizer(folder).get_vocab() == TOKENIZER.get_vocab()
     model = loading.load_causal_lm(folder)
     known, right = 0, 0
-    for problem in gradeschool.problems("dev", 12, 1, steps=(2, 2), largest=100, inverse=0.0):
-        lines = [pretraining.strip(step.text) for step in problem.steps]
+    for problem in gradeschool.generate_problems("dev", 12, 1, steps=(2, 2), largest=100, inverse=0.0):
+        lines = [pretraining.strip_annotations(step.text) for step in problem.steps]
         encoded = encoding.Encoder(TOKENIZER).encode(problem, lines)
         with torch.inference_mode():
             best = model(torch.tensor([encoded.ids])).logits[0].argmax(-1).tolist()

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from stages.generators import generator
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
@@ -14,30 +14,32 @@ from stages.lib.models.prompts import Prompt
 from stages.lib.training import sft
 from tests.helpers import tiny_models
 
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
-SETTINGS = {**tiny_models.OPTIMISATION, "train": True, "prompt": {}, "competition": 2,
+SETTINGS = {**tiny_models.TRAINING_PARAMS, "train": True, "prompt": {}, "competition": 2,
             "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_samples": 4,
             "temperature": 1.0, "max_new_tokens": 24, "rows": 16}  # fmt: skip
 
 
 def world(root, train):
-    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), TOKENIZER, root / "data/base/model")
-    records.write_problems(root / "data/benchmarks/dev.jsonl", [tiny_models.problem(i + 50, "dev") for i in range(6)])
+    loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, root / "data/base/model")
+    records.write_problems(
+        root / "data/benchmarks/dev.jsonl", [tiny_models.make_problem(i + 50, "dev") for i in range(6)]
+    )
     records.write_problems(root / "data/benchmarks/train.jsonl", train)
-    records.write_problems(root / "data/aime/train.jsonl", [tiny_models.problem(i + 80) for i in range(3)])
+    records.write_problems(root / "data/aime/train.jsonl", [tiny_models.make_problem(i + 80) for i in range(3)])
 
 
 def test_loss_is_on_the_solution_alone_without_annotations():
-    found = sft.example(ENCODER, tiny_models.problem(3))
+    found = sft.make_sft_example(ENCODER, tiny_models.make_problem(3))
     learnt = [token for token, weight in zip(found.ids, found.lm, strict=True) if weight]
     assert TOKENIZER.decode(learnt) == "4 + 1 = 5\n#### 5\n<eos>"
     assert found.lm == sorted(found.lm), "the prompt first, then the solution"
 
 
 def test_learns_and_keeps_the_best_epoch(tmp_path):
-    world(tmp_path, [tiny_models.problem(i) for i in range(20)])
-    run = tiny_models.execution(tmp_path, "generator", generator.Params(**SETTINGS))
+    world(tmp_path, [tiny_models.make_problem(i) for i in range(20)])
+    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS))
     metrics = generator.body(run)
     rows = list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
     epochs = [row for row in rows if row["dev_pass_at_1"]]
@@ -59,7 +61,7 @@ def test_learns_and_keeps_the_best_epoch(tmp_path):
     ],
 )
 def test_the_kept_epoch_is_the_best_by_sampling_on_dev(tmp_path, monkeypatch, capsys, passed, share, epoch, saved):
-    world(tmp_path, [tiny_models.problem(i) for i in range(8)])
+    world(tmp_path, [tiny_models.make_problem(i) for i in range(8)])
     snapshots, real = [], loading.save
     dev, answered, greedy = iter(passed), iter(share), iter([0.9, 0.1, 0.1])
 
@@ -69,27 +71,27 @@ def test_the_kept_epoch_is_the_best_by_sampling_on_dev(tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(generator, "measure", measured)
     monkeypatch.setattr(loading, "save", lambda *a: (snapshots.append(a[2]), real(*a)))
-    run = tiny_models.execution(tmp_path, "generator", generator.Params(**SETTINGS))
+    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS))
     assert generator.body(run)["epoch"] == epoch and len(snapshots) == saved
     assert ("no solution of 6 dev problems gives an answer" in capsys.readouterr().err) == (not any(share))
 
 
 def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
     """From real decoding: a model taught one answer by heart, a fresh one, and one that was taught to break off."""
-    from stages.lib.inference.native import NativeEngine
+    from stages.lib.inference.native_engine import NativeEngine
     from stages.lib.models import objectives
     from stages.lib.training import loop
 
     def taught(name, problem):
-        run = tiny_models.execution(tmp_path / name, "generator", generator.Params(**SETTINGS))
-        model = tiny_models.model("lfm2", len(TOKENIZER))
-        examples = [sft.example(ENCODER, problem)] * 8
-        loop.train(run, objectives.Losses(model), examples, tiny_models.optimisation(epochs=60.0, lr=1e-2))
+        run = tiny_models.make_run(tmp_path / name, "generator", generator.Params(**SETTINGS))
+        model = tiny_models.make_model("lfm2", len(TOKENIZER))
+        examples = [sft.make_sft_example(ENCODER, problem)] * 8
+        loop.train(run, objectives.LossModule(model), examples, tiny_models.make_training_params(epochs=60.0, lr=1e-2))
         return generator.measure(run, name, NativeEngine(model), marked, [of])
 
-    run = tiny_models.execution(tmp_path, "generator", generator.Params(**SETTINGS))
-    of, marked = tiny_models.problem(3), Encoder(TOKENIZER, Prompt(marked=True))
-    fresh = generator.measure(run, "fresh", NativeEngine(tiny_models.model("lfm2", len(TOKENIZER))), marked, [of])
+    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS))
+    of, marked = tiny_models.make_problem(3), Encoder(TOKENIZER, Prompt(marked=True))
+    fresh = generator.measure(run, "fresh", NativeEngine(tiny_models.make_model("lfm2", len(TOKENIZER))), marked, [of])
     assert fresh["dev_greedy"] == fresh["dev_pass_at_1"] == 0.0
     found = taught("whole", of)
     assert found["dev_greedy"] == found["dev_pass_at_n"] == 1.0
@@ -100,23 +102,23 @@ def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
 
 def test_without_a_gold_solution_it_cannot_be_trained(tmp_path):
     program = {"steps": None, "answer_type": "code", "answer": "", "tests": {"public": {"input": [], "output": []}}}
-    world(tmp_path, [tiny_models.problem(0).model_copy(update=program)])
+    world(tmp_path, [tiny_models.make_problem(0).model_copy(update=program)])
     with pytest.raises(UserError, match="no problem has a gold solution to learn from; .*generator.train: false"):
-        generator.body(tiny_models.execution(tmp_path, "generator", generator.Params(**SETTINGS)))
+        generator.body(tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS)))
 
 
 def test_an_answer_alone_is_a_gold_solution(tmp_path):
     letters = {"steps": None, "answer_type": "choice", "choices": ["1", "2"], "answer": "B"}
-    world(tmp_path, [tiny_models.problem(i).model_copy(update=letters) for i in range(8)])
-    run = tiny_models.execution(tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition": 0}))
+    world(tmp_path, [tiny_models.make_problem(i).model_copy(update=letters) for i in range(8)])
+    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition": 0}))
     assert generator.body(run)["examples"] == 8
 
 
 @pytest.mark.parametrize("shots", [0, 2])
 def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
-    world(tmp_path, [tiny_models.problem(i) for i in range(4)])
+    world(tmp_path, [tiny_models.make_problem(i) for i in range(4)])
     settings = SETTINGS | {"train": False, "prompt": {"shots": shots}}
-    run = tiny_models.execution(tmp_path, "generator", generator.Params(**settings))
+    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**settings))
     metrics = generator.body(run)
     assert metrics["steps"] == metrics["examples"] == 0 and {"dev_greedy", "dev_pass_at_1", "dev_answered"} <= set(
         metrics
@@ -125,7 +127,7 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
                     for folder in (tmp_path / "data/base/model", run.out / "model"))  # fmt: skip
     assert copied == base
     kept = Prompt.read(run.out / "prompt.json")
-    questions = {tiny_models.problem(i).question for i in range(4)}
+    questions = {tiny_models.make_problem(i).question for i in range(4)}
     assert kept.marked == (shots > 0), "examples show how an answer is marked"
     assert len(kept.examples) == shots + bool(shots) and {shot.question for shot in kept.examples} <= questions
     with pytest.raises(ValueError, match="shots must be 0 where train is true"):
@@ -136,7 +138,7 @@ def test_an_example_is_never_shown_before_itself(tmp_path):
     """Without a train split the examples come from dev."""
     world(tmp_path, [])
     settings = SETTINGS | {"train": False, "prompt": {"shots": 3}}
-    run = tiny_models.execution(tmp_path, "generator", generator.Params(**settings))
+    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**settings))
     generator.body(run)
     encoder = Encoder.load(run.out / "model", run.out / "prompt.json")
     for problem in records.read_problems(tmp_path / "data/benchmarks/dev.jsonl"):
@@ -145,8 +147,8 @@ def test_an_example_is_never_shown_before_itself(tmp_path):
 
 
 def test_without_dev_no_epoch_can_be_chosen_and_long_prompts_are_told(tmp_path):
-    world(tmp_path, [tiny_models.problem(i) for i in range(4)])
-    run = tiny_models.execution(tmp_path, "generator", generator.Params(**SETTINGS | {"max_new_tokens": 500}))
+    world(tmp_path, [tiny_models.make_problem(i) for i in range(4)])
+    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS | {"max_new_tokens": 500}))
     with pytest.raises(UserError, match="tokens of prompt and generator.max_new_tokens=500 exceed the 512"):
         generator.body(run)
     records.write_problems(tmp_path / "data/benchmarks/dev.jsonl", [])

@@ -44,7 +44,7 @@ LABELS = dict(
     audit_completions=1, samples_per_problem=2, temperature=1.0, max_new_tokens=20, hard="any", progress=0.8, pool=True,
     mixed_only=False, rows=64, dtype="float32",
 )  # fmt: skip
-TRAINED = {**tiny_models.OPTIMISATION, "start": "base", "lm_weight": 0.0, "dropout": 0.0, "samples_per_problem": 2,
+TRAINED = {**tiny_models.TRAINING_PARAMS, "start": "base", "lm_weight": 0.0, "dropout": 0.0, "samples_per_problem": 2,
            "mixed_only": False, "eval_problems": 2}  # fmt: skip
 ORM = {**TRAINED, "level": "solution", "loss": "bce", "lm_data": "samples", "head_words": []}
 PRM = {**TRAINED, "labels": "mc_hard", "form": "head", "words": [], "mark": "", "past_error": True, "distinct": True,
@@ -60,7 +60,7 @@ def test_an_instruct_model_goes_through_the_chain(tmp_path, family):
               ("orm", orm, ORM), ("prm", prm, PRM)]  # fmt: skip
     metrics = {}
     for name, module, params in stages:
-        metrics[name] = module.body(tiny_models.execution(tmp_path, name, module.Params(**params)))
+        metrics[name] = module.body(tiny_models.make_run(tmp_path, name, module.Params(**params)))
     prompt = Prompt.read(tmp_path / "data/generator/prompt.json")
     shot, _ = prompt.examples
     assert shot.solution == "The answer is B." and "letter of the right option" in shot.question
@@ -86,22 +86,22 @@ def function(i):
 @pytest.mark.parametrize("instruct", [True, False])
 def test_gold_programs_are_what_the_instruction_asks_for(instruct, workplace):
     of = function(3)
-    (grade,) = grader.grade(of, ["\n".join(sft.steps(of, Prompt(instruct=instruct)))])
-    assert grade.correct and sft.steps(of, Prompt(instruct=instruct))[0].startswith(
+    (grade,) = grader.grade(of, ["\n".join(sft.get_steps(of, Prompt(instruct=instruct)))])
+    assert grade.correct and sft.get_steps(of, Prompt(instruct=instruct))[0].startswith(
         "```python" if instruct else "    return"
     )
-    assert sft.steps(of.model_copy(update={"answer": ""}), Prompt(instruct=instruct)) == []
+    assert sft.get_steps(of.model_copy(update={"answer": ""}), Prompt(instruct=instruct)) == []
 
 
 @pytest.mark.parametrize(("written", "share"), [(RIGHT, 1.0), (WRONG, 0.0)])
 def test_canonical_programs_are_right_and_others_wrong(written, share, workplace):
     """From tokens to pass@1."""
-    from stages.generators.base.tokenizer import build
+    from stages.generators.base.tokenizer import build_tokenizer
 
-    encoder = encoding.Encoder(build())
+    encoder = encoding.Encoder(build_tokenizer())
     ids = [*encoder.texts([written])[0], encoder.end]
     drawn = [(function(i), [Draw(ids, [-1.0] * len(ids), "stop"), Draw(ids[:-1], [-1.0], "length")]) for i in range(3)]
-    found = [sample for own in samples.graded(drawn, encoder) for sample in own]
+    found = [sample for own in samples.grade_draws(drawn, encoder) for sample in own]
     ended = [sample for sample in found if sample.finish == "stop"]
-    assert samples.summary(ended)["pass_at_1"] == share
+    assert samples.summarize(ended)["pass_at_1"] == share
     assert not any(sample.correct for sample in found if sample.finish == "length"), "cut off is not right"

@@ -9,7 +9,7 @@ from stages.lib.core.records import Problem, Sample, Source
 from stages.lib.inference.sampling import Draw
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
-from stages.lib.models.stops import Stops
+from stages.lib.models.stops import StopCriteria
 from stages.lib.run import distributed
 from tests.helpers import tiny_models
 
@@ -24,7 +24,7 @@ class Letters(Encoder):
     """An encoder whose token i is the letter chr(i) and whose end token is 0."""
 
     def __init__(self):
-        self.prompt, self.stops = Prompt(), Stops(None, [0])
+        self.prompt, self.stops = Prompt(), StopCriteria(None, [0])
         self._lead = []
         self.tokenizer = SimpleNamespace(decode=lambda ids, **_: "".join(map(chr, ids)))
 
@@ -36,7 +36,7 @@ def draw(text: str, finish: str = "stop") -> Draw:
 
 def test_a_draw_becomes_a_graded_sample():
     drawn = [draw("2+2=4\n#### 4"), draw("#### 5"), draw("#### 4", "length"), draw("")]
-    ((right, wrong, cut, silent),) = samples.graded([(problem(0), drawn)], Letters())
+    ((right, wrong, cut, silent),) = samples.grade_draws([(problem(0), drawn)], Letters())
     assert (right.text, right.answer, right.correct, right.tokens) == ("2+2=4\n#### 4", "4", True, 13)
     assert right.logprob == -0.5 * 12 - 2 and right.min_logprob == -2
     assert (wrong.answer, wrong.correct, wrong.index) == ("5", False, 1)
@@ -47,44 +47,44 @@ def test_a_draw_becomes_a_graded_sample():
 def test_where_answers_are_marked_a_solution_that_breaks_off_has_none():
     """Its last number is right by chance, and must neither count nor vote."""
     encoder, drawn = Letters(), [draw("We know 4.\nRight."), draw("2+2=4"), draw("4"), draw("The answer is 4.")]
-    ((*unmarked,),) = samples.graded([(problem(0), drawn)], encoder)
+    ((*unmarked,),) = samples.grade_draws([(problem(0), drawn)], encoder)
     assert [sample.correct for sample in unmarked] == [True] * 4, "where no form was asked for, it is read"
     encoder.prompt = Prompt(marked=True)
-    ((*found,),) = samples.graded([(problem(0), drawn)], encoder)
+    ((*found,),) = samples.grade_draws([(problem(0), drawn)], encoder)
     assert [(sample.answer, sample.correct) for sample in found] == [(None, False)] * 2 + [("4", True), ("4", True)]
 
 
 def group(i: int, n: int = 2) -> list[Sample]:
-    return next(samples.graded([(problem(i), [draw("#### 4")] * n)], Letters()))
+    return next(samples.grade_draws([(problem(i), [draw("#### 4")] * n)], Letters()))
 
 
 @pytest.mark.parametrize("cut", [1, 40, -2, -1])
 def test_a_line_cut_off_by_a_kill_is_drawn_again(tmp_path, cut):
     ranks = [SimpleNamespace(checkpoints=tmp_path / "deep", rank=rank, world=2) for rank in (0, 1)]
-    distributed.append(ranks[0], "dev", [group(0), group(1), group(2)])
+    distributed.append_records(ranks[0], "dev", [group(0), group(1), group(2)])
     part = tmp_path / "deep" / "dev.0.jsonl"
     whole = part.read_bytes()
     last = whole[:-1].rindex(b"\n") + 1
     part.write_bytes(whole[:last] + whole[last:][:cut])
-    kept = distributed.finished(part.parent, "dev", Sample)
+    kept = distributed.load_finished(part.parent, "dev", Sample)
     assert list(kept) == ["toy/test/0000", "toy/test/0001"] + ["toy/test/0002"] * (cut == -1)
-    distributed.append(ranks[0], "dev", [group(2), group(3)])
-    distributed.append(ranks[1], "dev", [group(4)])
-    distributed.append(ranks[0], "test", [group(5)])
+    distributed.append_records(ranks[0], "dev", [group(2), group(3)])
+    distributed.append_records(ranks[1], "dev", [group(4)])
+    distributed.append_records(ranks[0], "test", [group(5)])
     everything = {problem(i).id: group(i) for i in range(5)}
-    assert distributed.finished(part.parent, "dev", Sample) == everything
-    assert sorted(distributed.merged(ranks[0], "dev", everything, Sample), key=str) == sorted(
+    assert distributed.load_finished(part.parent, "dev", Sample) == everything
+    assert sorted(distributed.gather_records(ranks[0], "dev", everything, Sample), key=str) == sorted(
         sum(everything.values(), []), key=str
     )
     with pytest.raises(RuntimeError, match="5 problems where 6"):
-        distributed.merged(ranks[0], "dev", [*everything, "toy/test/0005"], Sample)
-    todo = [distributed.mine(run, list(range(8)), {"3": 0, "4": 0}) for run in ranks]
+        distributed.gather_records(ranks[0], "dev", [*everything, "toy/test/0005"], Sample)
+    todo = [distributed.select_shard(run, list(range(8)), {"3": 0, "4": 0}) for run in ranks]
     assert todo == [[0, 2, 6], [1, 5, 7]]
 
 
 def test_shared_work_is_done_once_and_known_to_all(tmp_path):
     """Two processes one after the other, the first killed in its second problem."""
-    ranks = [tiny_models.execution(tmp_path, "toy", None) for _ in range(2)]
+    ranks = [tiny_models.make_run(tmp_path, "toy", None) for _ in range(2)]
     ranks[1].rank = 1
     asked = []
 
@@ -97,28 +97,28 @@ def test_shared_work_is_done_once_and_known_to_all(tmp_path):
 
     def shared(run, world):
         run.world = world
-        return distributed.shared(run, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
+        return distributed.map_sharded(run, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
 
     killed = 2
     ranks[0].world = 2
     with pytest.raises(KeyboardInterrupt):
         shared(ranks[0], 2)
     killed = None
-    distributed.append(ranks[1], "dev", work([1, 3]))
+    distributed.append_records(ranks[1], "dev", work([1, 3]))
     assert shared(ranks[0], 1) == {problem(i).id: group(i) for i in range(4)}
     assert asked == [0, 2, 1, 3, 2]
 
 
 def test_keys_share_nothing_between_seeds_and_do_not_move_when_n_grows():
-    assert samples.keys(1, problem(0), 4) == samples.keys(1, problem(0), 9)[:4]
-    everything = [key for seed in (1, 2) for i in range(5) for key in samples.keys(seed, problem(i), 8)]
+    assert samples.make_keys(1, problem(0), 4) == samples.make_keys(1, problem(0), 9)[:4]
+    everything = [key for seed in (1, 2) for i in range(5) for key in samples.make_keys(seed, problem(i), 8)]
     assert len(set(everything)) == len(everything)
 
 
 def test_summary():
     rows = [sample.model_copy(update={"correct": ok, "finish": end}) for sample, ok, end in zip(
         group(0) + group(1), (True, False, False, False), ("stop", "stop", "stop", "length"), strict=True)]  # fmt: skip
-    assert samples.summary(rows) == {
+    assert samples.summarize(rows) == {
         "problems": 2, "samples": 4, "pass_at_1": 0.25, "pass_at_n": 0.5, "finished": 0.75, "answered": 1.0,
         "tokens": 28, "mean_tokens": 7,
     }  # fmt: skip

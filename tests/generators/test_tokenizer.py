@@ -10,7 +10,7 @@ from stages.generators.base import tokenizer
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
 
-BUILT = tokenizer.build()
+BUILT = tokenizer.build_tokenizer()
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_digit_is_a_token(number):
 def test_the_words_of_the_world_are_single_tokens(tok):
     for word in (*wording.NAMES, *wording.VERBS, *wording.UNITS, "Question", "Answer", "Verification", "Yes", "No"):
         assert len(ids(tok, f" {word}")) == 1, word
-    problem = gradeschool.problems("test", 1, 1)[0]
+    problem = gradeschool.generate_problems("test", 1, 1)[0]
     pieces = tok.convert_ids_to_tokens(ids(tok, problem.question))
     assert all(len(piece.lstrip("Ġ")) > 1 or not piece[-1].isalpha() or piece[-1] == "a" for piece in pieces), pieces
 
@@ -66,7 +66,7 @@ def test_specials_are_distinct_and_never_typed_by_a_user(tok):
 
 def test_the_same_bytes_every_time(tmp_path):
     for name in "ab":
-        tokenizer.build().save_pretrained(tmp_path / name)
+        tokenizer.build_tokenizer().save_pretrained(tmp_path / name)
     for file in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     assert json.loads((tmp_path / "a" / "tokenizer.json").read_text())["model"]["merges"] == []

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
 FAULTS = ("busy", "broken", "slow", "cut", "empty", "silent", "dropped", "refused", "not json", "complaint")
-Act = str | Callable[[str], str]
+ScriptedReply = str | Callable[[str], str]
 
 
 class Server(NamedTuple):
@@ -25,7 +25,7 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serve(*acts: Act, retry_after: str = "0", delay: float = 3.0) -> Iterator[Server]:
+def serve(*acts: ScriptedReply, retry_after: str = "0", delay: float = 3.0) -> Iterator[Server]:
     """The server's address while the block runs. An act that is a function is given the prompt."""
     asked: list[dict] = []
     lock = threading.Lock()
@@ -52,15 +52,17 @@ def serve(*acts: Act, retry_after: str = "0", delay: float = 3.0) -> Iterator[Se
                 time.sleep(delay)
                 return self.answer("too late")
             if name == "cut":
-                return self.send(200, json.dumps(completion("half")).encode()[:60])
+                return self.send(200, json.dumps(build_completion("half")).encode()[:60])
             if name == "not json":
                 return self.send(200, b"<html>gateway</html>")
             if name == "empty":
-                return self.send(200, {**completion(""), "choices": []})
+                return self.send(200, {**build_completion(""), "choices": []})
             if name == "complaint":
                 return self.send(200, {"error": {"message": f"upstream busy for {secret}"}})
             if name.startswith("parts: "):
-                return self.send(200, completion([{"type": "text", "text": part} for part in name[7:].split("|")]))
+                return self.send(
+                    200, build_completion([{"type": "text", "text": part} for part in name[7:].split("|")])
+                )
             if name == "silent":
                 return self.answer("")
             if name == "dropped":
@@ -69,7 +71,7 @@ def serve(*acts: Act, retry_after: str = "0", delay: float = 3.0) -> Iterator[Se
             self.answer(name)
 
         def answer(self, text: str) -> None:
-            self.send(200, completion(text))
+            self.send(200, build_completion(text))
 
         def send(self, status: int, body: dict | bytes, headers: dict[str, str] | None = None) -> None:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -103,7 +105,7 @@ def serve(*acts: Act, retry_after: str = "0", delay: float = 3.0) -> Iterator[Se
         server.server_close()
 
 
-def completion(text: str | list[dict]) -> dict:
+def build_completion(text: str | list[dict]) -> dict:
     return {
         "id": "1", "object": "chat.completion", "created": 1, "model": "scripted",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
@@ -111,5 +113,5 @@ def completion(text: str | list[dict]) -> dict:
     }  # fmt: skip
 
 
-def prompts(asked: Sequence[dict]) -> list[str]:
+def get_prompts(asked: Sequence[dict]) -> list[str]:
     return [body["messages"][-1]["content"] for body in asked]

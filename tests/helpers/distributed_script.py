@@ -2,7 +2,7 @@
 number of processes.
 
 Trains a small model in the named ways of CASES (FOLDER/<name>/final.safetensors and history.csv), and runs the named
-stages of CHAIN one after the other on the tiny world that `world` made (FOLDER/data). First, the processes must notice
+stages of CHAIN one after the other on the tiny world that `write_inputs` made (FOLDER/data). First, the processes must notice
 that they do not share a folder (FOLDER/refused.txt), and each must read a saved model whole.
 """
 
@@ -15,19 +15,19 @@ from accelerate.state import AcceleratorState
 
 from stages.generators import generator, samples
 from stages.generators.base import __main__
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import files, records
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
 from stages.lib.run import distributed
-from stages.lib.run.execution import Execution
+from stages.lib.run.execution import StageRun
 from stages.lib.workspace import chapters
 from stages.verifiers import labels
 from tests.generators import test_base, test_generator
 from tests.helpers import tiny_models, training_script
 from tests.verifiers import test_labels
 
-CASES = {
+TRAINING_CASES = {
     "adamw": {"device_batch": 2, "dropout": 0.1},
     "muon": {"device_batch": 2, "optimizer": "muon", "gradient_checkpointing": True, "epochs": 2.0,
              "checkpoint_steps": 2, "interrupted": True},
@@ -35,7 +35,7 @@ CASES = {
     "bf16": {"device_batch": 4, "precision": "bf16"},
     "bf16-lora": {"device_batch": 4, "precision": "bf16", "lora_rank": 4},
 }  # fmt: skip
-CHAIN = {
+STAGE_PARAMS = {
     "base": __main__.Params(**{**test_base.SCRATCH, "device_batch": 2}),
     "generator": generator.Params(**{**test_generator.SETTINGS, "device_batch": 2, "epochs": 1.0}),
     "samples": samples.Params(
@@ -46,59 +46,62 @@ CHAIN = {
 }  # fmt: skip
 
 
-def world(root: Path) -> None:
+def write_inputs(root: Path) -> None:
     """Problems for every stage of CHAIN."""
     for split in ("train", "verifier", "dev", "test"):
-        found = [tiny_models.problem(i, split) for i in range(9 if split == "train" else 3)]
+        found = [tiny_models.make_problem(i, split) for i in range(9 if split == "train" else 3)]
         records.write_problems(root / f"data/benchmarks/{split}.jsonl", found)
     for path in ("data/ood/test.jsonl", "data/aime/train.jsonl", "data/aime/test.jsonl", "data/aime/unseen.jsonl"):
-        records.write_problems(root / path, [tiny_models.problem(40, "test")])
+        records.write_problems(root / path, [tiny_models.make_problem(40, "test")])
 
 
-def execution(root: Path, name: str, params=None) -> Execution:
+def make_run(root: Path, name: str, params=None) -> StageRun:
     rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    run = Execution(name, params, 1, root, "key", rank, count)
+    run = StageRun(name, params, 1, root, "key", rank, count)
     run.out.mkdir(parents=True, exist_ok=True)
     return run
 
 
-def refused(root: Path) -> None:
+def check_separate_folders(root: Path) -> None:
     """Each process in a folder of its own, as on machines that share none."""
-    distributed.PATIENCE = 0.1
-    run = execution(root / os.environ["RANK"], "orm")
+    distributed.VISIBILITY_TIMEOUT = 0.1
+    run = make_run(root / os.environ["RANK"], "orm")
     try:
-        distributed.joined(run)
+        distributed.init_processes(run)
     except UserError as error:
         (root / "refused.txt").write_text(str(error))
     except SystemExit as end:
         assert end.code == 2 and not run.is_main
-    distributed.PATIENCE = 5.0
+    distributed.VISIBILITY_TIMEOUT = 5.0
 
 
-def whole(run: Execution) -> None:
-    state = distributed.joined(run)
+def check_model_loading(run: StageRun) -> None:
+    state = distributed.init_processes(run)
     path = run.root / "model"
     if run.is_main:
-        loading.save(tiny_models.model("lfm2", len(build())), build(), path)
+        loading.save(tiny_models.make_model("lfm2", len(build_tokenizer())), build_tokenizer(), path)
     state.wait_for_everyone()
-    found, wanted = loading.load_causal_lm(path).state_dict(), tiny_models.model("lfm2", len(build())).state_dict()
+    found, wanted = (
+        loading.load_causal_lm(path).state_dict(),
+        tiny_models.make_model("lfm2", len(build_tokenizer())).state_dict(),
+    )
     assert all(found[name].equal(wanted[name]) for name in wanted), "a process read a model in part"
 
 
 def main(root: Path, names: list[str]) -> None:
     if "RANK" in os.environ:
-        refused(root)
-    whole(execution(root, "orm"))
+        check_separate_folders(root)
+    check_model_loading(make_run(root, "orm"))
     for name in names:
         AcceleratorState._reset_state()  # a stage has one precision for the life of its process
-        if name in CASES:
-            training_script.main(root / name, count=21, **CASES[name])
+        if name in TRAINING_CASES:
+            training_script.main(root / name, count=21, **TRAINING_CASES[name])
             continue
-        run = execution(root, name, CHAIN[name])
+        run = make_run(root, name, STAGE_PARAMS[name])
         metrics = importlib.import_module(chapters.find_module(name)).body(run)
         if run.is_main:
             files.write_json(run.out / "metrics.json", metrics)
-        distributed.joined(run)  # the next stage reads what this one wrote
+        distributed.init_processes(run)  # the next stage reads what this one wrote
 
 
 if __name__ == "__main__":

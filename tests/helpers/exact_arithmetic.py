@@ -8,7 +8,7 @@ OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.m
               ast.Pow: operator.pow}  # fmt: skip
 
 
-def value(text: str) -> Fraction:
+def evaluate(text: str) -> Fraction:
     """`2^3 * (4 + 5)` as a fraction."""
 
     def walk(node):

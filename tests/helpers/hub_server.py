@@ -17,8 +17,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 Repos = Mapping[str, Mapping[str, Mapping[str, bytes]]]
-_FILE = re.compile(r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
-_API = re.compile(
+_FILE_ROUTE = re.compile(r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
+_API_ROUTE = re.compile(
     r"/api/datasets/(?P<repo>[^/]+/[^/]+)(?:/(?P<call>revision|tree|paths-info)/(?P<revision>[^/]+)(?:/(?P<path>.*))?)?"
 )
 
@@ -41,7 +41,7 @@ def serve(repos: Repos) -> Iterator[Hub]:
             form = parse_qs(self.rfile.read(length).decode())
             asked.append(f"{self.command} {self.path}")
             target = unquote(urlsplit(self.path).path)
-            match = _FILE.fullmatch(target) or _API.fullmatch(target)
+            match = _FILE_ROUTE.fullmatch(target) or _API_ROUTE.fullmatch(target)
             if not match or match["repo"] not in repos:
                 return self.answer(404, error="RepoNotFound")
             commits = repos[match["repo"]]
@@ -50,16 +50,18 @@ def serve(repos: Repos) -> Iterator[Hub]:
             if commit not in commits:
                 return self.answer(404, error="RevisionNotFound")
             tree = commits[commit]
-            if match.re is _FILE:
+            if match.re is _FILE_ROUTE:
                 if match["path"] not in tree:
                     return self.answer(404, error="EntryNotFound", commit=commit)
                 return self.answer(200, tree[match["path"]], commit=commit)
             if match["call"] == "tree":
                 under = f"{match['path'].rstrip('/')}/" if match["path"] else ""
-                found = entries(tree, under, "recursive=" in self.path and "recursive=false" not in self.path.lower())
+                found = list_entries(
+                    tree, under, "recursive=" in self.path and "recursive=false" not in self.path.lower()
+                )
                 return self.answer(200, found) if found else self.answer(404, error="EntryNotFound")
             if match["call"] == "paths-info":
-                every = {entry["path"]: entry for entry in entries(tree, "", True)}
+                every = {entry["path"]: entry for entry in list_entries(tree, "", True)}
                 return self.answer(200, [every[path] for path in form["paths"] if path in every])
             siblings = [{"rfilename": path} for path in tree]
             return self.answer(200, {"id": match["repo"], "sha": commit, "siblings": siblings, "tags": []})
@@ -92,7 +94,7 @@ def serve(repos: Repos) -> Iterator[Hub]:
         server.server_close()
 
 
-def entries(tree: Mapping[str, bytes], under: str, recursive: bool) -> list[dict]:
+def list_entries(tree: Mapping[str, bytes], under: str, recursive: bool) -> list[dict]:
     """Files and folders below `under`, as the hub lists them."""
     found: dict[str, dict] = {}
     for path, data in tree.items():

@@ -13,16 +13,16 @@ from stages.problems.ood.mpa import agents, pipeline
 from tests.helpers.chat_server import serve
 
 ROOT = Path(os.environ.get("ASSAY_BENCHMARKS", ""))
-REAL = pytest.mark.skipif(
+requires_files = pytest.mark.skipif(
     "ASSAY_BENCHMARKS" not in os.environ, reason="ASSAY_BENCHMARKS is not set; it names the folder of published files"
 )
-RULES = agents.of()  # no model: permutes alone
-THINGS = ("beech", "oak", "maple", "willow", "cedar", "pine", "birch", "alder", "hazel", "rowan", "elm", "ash")
+RULE_AGENTS = agents.make_agents()  # no model: permutes alone
+TREE_NAMES = ("beech", "oak", "maple", "willow", "cedar", "pine", "birch", "alder", "hazel", "rowan", "elm", "ash")
 
 
-def item(number=0, question="Which of the following is the tallest here?", choices=None, answer=None, **more):
+def make_item(number=0, question="Which of the following is the tallest here?", choices=None, answer=None, **more):
     draw = seeds.rng("test", number)
-    *three, fourth, fifth = draw.sample(THINGS, 5)
+    *three, fourth, fifth = draw.sample(TREE_NAMES, 5)
     choices = choices or [*(f"the height of the {name}" for name in three), f"the {fourth} and the {fifth}"]
     answer = answer or "ABCD"[draw.randrange(4)]
     return Problem(
@@ -31,14 +31,14 @@ def item(number=0, question="Which of the following is the tallest here?", choic
     )  # fmt: skip
 
 
-def free(question, answer="4", kind="number", number=0):
+def make_open_item(question, answer="4", kind="number", number=0):
     return Problem(
         id=f"sums/test/{number:04}", benchmark="sums", split="test", question=question, answer=answer,
         answer_type=kind, licence="MIT", source=Source(url="none"),
     )  # fmt: skip
 
 
-def paraphrases(prompt):
+def paraphrase(prompt):
     """A paraphraser and judge that does as it is told, in the few words of these items."""
     if "examination item" in prompt:
         return "Fine. <<<Yes>>>"
@@ -56,31 +56,31 @@ def paraphrases(prompt):
     return f"<<<{question}>>>"
 
 
-def talk(server, folder, **settings):
-    return chat.make("openai", folder, model="m", base_url=server.url, key_env=None, backoff=0.01, **settings)
+def open_chat(server, folder, **settings):
+    return chat.create("openai", folder, model="m", base_url=server.url, key_env=None, backoff=0.01, **settings)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Agents over a server that answers by `paraphrases`."""
-    with serve(paraphrases) as server:
-        chatting = talk(server, tmp_path_factory.mktemp("chat"))
-        yield agents.of(chatting, chatting)
+    """Agents over a server that answers by `paraphrase`."""
+    with serve(paraphrase) as server:
+        chatting = open_chat(server, tmp_path_factory.mktemp("chat"))
+        yield agents.make_agents(chatting, chatting)
 
 
-def made(problem, names, by=RULES, seed=1):
-    kept, rejects = pipeline.variants([problem], names, by, seed)
+def make_variant(problem, names, by=RULE_AGENTS, seed=1):
+    kept, rejects = pipeline.make_variants([problem], names, by, seed)
     assert not rejects, rejects
     return kept[0]
 
 
-def real(name, count):
-    from stages.problems.benchmarks.__main__ import Params, build
+def load_published(name, count):
+    from stages.problems.benchmarks.__main__ import Params, build_problems
 
     file = {"gsm8k": "gsm8k/test.jsonl", "math": "math/math500.jsonl", "aime": "aime/aime24.jsonl"}.get(
         name, "mmlu/test"
     )
     sizes = dict.fromkeys(("train", "verifier", "dev", "test"))
     params = {"name": name, "source": "path", "sizes": sizes, "shares": None, "path": {"test": [str(ROOT / file)]}}
-    problems, _ = build(Params.model_validate(params), 1)
+    problems, _ = build_problems(Params.model_validate(params), 1)
     return sorted(problems, key=lambda problem: seeds.key("sample", problem.id))[:count]

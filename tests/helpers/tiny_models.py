@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 
 from stages.lib.core.records import Problem, Sample, Source, Step
-from stages.lib.run.execution import Execution
-from stages.lib.training.options import Optimisation
+from stages.lib.run.execution import StageRun
+from stages.lib.training.training_params import TrainingParams
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURES = ("lfm2", "llama", "qwen2", "qwen3", "mistral")
-OPTIMISATION = dict(
+TRAINING_PARAMS = dict(
     epochs=1.0, global_batch=8, device_batch=8, optimizer="adamw", lr=3e-3, matrix_lr=0.02, weight_decay=0.0,
     warmup=0.1, clip=1.0, precision="no", gradient_checkpointing=False, lora_rank=0, checkpoint_steps=4,
 )  # fmt: skip
 
 
-def model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
+def make_model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.models import lfm2, llama, mistral, qwen2, qwen3
@@ -43,18 +43,18 @@ def model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
     return AutoModelForCausalLM.from_config(config).eval()
 
 
-def execution(root: Path, name: str, params: Any, seed: int = 1) -> Execution:
+def make_run(root: Path, name: str, params: Any, seed: int = 1) -> StageRun:
     """As `execution.run` would make it, on one process, without journal and lock."""
-    run = Execution(name, params, seed, root, "key", 0, 1)
+    run = StageRun(name, params, seed, root, "key", 0, 1)
     run.out.mkdir(parents=True, exist_ok=True)
     return run
 
 
-def optimisation(**changes: Any) -> Optimisation:
-    return Optimisation(**{**OPTIMISATION, **changes})
+def make_training_params(**changes: Any) -> TrainingParams:
+    return TrainingParams(**{**TRAINING_PARAMS, **changes})
 
 
-def problem(i: int, split: str = "train") -> Problem:
+def make_problem(i: int, split: str = "train") -> Problem:
     a, b = i % 7 + 1, i // 7 % 7 + 1
     steps = [f"{a} + {b} = <<{a}+{b}={a + b}>>{a + b}", f"#### {a + b}"]
     return Problem(
@@ -64,7 +64,7 @@ def problem(i: int, split: str = "train") -> Problem:
     )  # fmt: skip
 
 
-def sample(of: Problem, index: int, error: int, finish: str = "stop") -> Sample:
+def make_sample(of: Problem, index: int, error: int, finish: str = "stop") -> Sample:
     """A solution whose sum is off by `error`; longer for higher indices."""
     value = int(of.answer) + error
     text = f"{'so ' * index}it is {value}\n#### {value}\n"
@@ -72,7 +72,7 @@ def sample(of: Problem, index: int, error: int, finish: str = "stop") -> Sample:
                   logprob=-1.0, min_logprob=-0.5, tokens=len(text))  # fmt: skip
 
 
-def processes(count: int, *command: str, cwd: Path = ROOT) -> None:
+def run_processes(count: int, *command: str, cwd: Path = ROOT) -> None:
     """Run `python <command>` on so many CPU processes joined by gloo."""
     env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     env |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
@@ -81,7 +81,7 @@ def processes(count: int, *command: str, cwd: Path = ROOT) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-BODY = """
+STAGE_SCRIPT = """
 import importlib, json, os, sys
 from pathlib import Path
 from stages.lib.core import files
@@ -97,25 +97,27 @@ if run.is_main:
 """
 
 
-def on_processes(count: int, root: Path, name: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def train_on_processes(
+    count: int, root: Path, name: str, settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """A training stage on a copy of `root` by so many processes: its metrics, and its model's weights."""
     from safetensors.torch import load_file
 
     copy = root.with_name(f"{root.name}-{count}")
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".checkpoints"))
-    (copy / "body.py").write_text(BODY, encoding="utf-8")
-    processes(count, str(copy / "body.py"), str(copy), name, json.dumps(settings), cwd=copy)
+    (copy / "body.py").write_text(STAGE_SCRIPT, encoding="utf-8")
+    run_processes(count, str(copy / "body.py"), str(copy), name, json.dumps(settings), cwd=copy)
     out = copy / "data" / name
     return json.loads((out / "metrics.json").read_text("utf-8")), load_file(out / "model/model.safetensors")
 
 
-def same_weights(one: dict[str, Any], two: dict[str, Any], atol: float = 2e-4) -> bool:
+def has_same_weights(one: dict[str, Any], two: dict[str, Any], atol: float = 2e-4) -> bool:
     """Whether two models are one up to the order in which gradients are summed."""
     return one.keys() == two.keys() and all(one[key].allclose(two[key], atol=atol) for key in one)
 
 
-def close(found: Any, atol: float = 1e-3) -> Any:
+def approx_nested(found: Any, atol: float = 1e-3) -> Any:
     """A nest of numbers to compare with, equal up to rounding."""
     if isinstance(found, dict):
-        return {key: close(own, atol) for key, own in found.items()}
+        return {key: approx_nested(own, atol) for key, own in found.items()}
     return pytest.approx(found, abs=atol) if isinstance(found, float) else found

@@ -15,7 +15,7 @@ ENV = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "DVC_NO_ANALYTICS": "1",
 }
-STAGE = '''
+STAGE_TEMPLATE = '''
 """A stage for tests: logs some steps, may sleep or fail."""
 import time
 from pydantic import Field
@@ -49,7 +49,7 @@ def body(run):
 if __name__ == "__main__":
     execution.run("{name}", Params, body)
 '''
-PARAMS = """# all of it
+PARAMS_YAML = """# all of it
 seed: 1
 launch: cpu  # here
 
@@ -67,7 +67,7 @@ two:
   fail: false
   api_key: none
 """
-PIPELINE = """stages:
+DVC_YAML = """stages:
   one:
     desc: The first stage of the test
     cmd: python -m stages.problems.one
@@ -86,7 +86,7 @@ PIPELINE = """stages:
 """
 
 
-class Small:
+class ToyPipeline:
     def __init__(self, root: Path):
         self.root = root
 
@@ -119,7 +119,7 @@ class Small:
         return sorted(found, key=lambda run: run["started"])
 
 
-def small(root: Path) -> Small:
+def create_pipeline(root: Path) -> ToyPipeline:
     for folder in ("lib", "commands"):
         shutil.copytree(
             ROOT / "stages" / folder, root / "stages" / folder, ignore=shutil.ignore_patterns("__pycache__")
@@ -127,16 +127,16 @@ def small(root: Path) -> Small:
     for file in ("__init__.py", "__main__.py"):
         shutil.copy(ROOT / "stages" / file, root / "stages" / file)
     (root / "stages/problems").mkdir()
-    (root / "stages/problems/one.py").write_text(STAGE.format(name="one", read=""))
-    (root / "stages/problems/two.py").write_text(STAGE.format(name="two", read="run.data('one', 'model')"))
+    (root / "stages/problems/one.py").write_text(STAGE_TEMPLATE.format(name="one", read=""))
+    (root / "stages/problems/two.py").write_text(STAGE_TEMPLATE.format(name="two", read="run.data('one', 'model')"))
     for name, text in {
-        "params.yaml": PARAMS, "dvc.yaml": PIPELINE, "data/raw/x.txt": "hi\n", "data/raw/deep/y.txt": "there\n",
+        "params.yaml": PARAMS_YAML, "dvc.yaml": DVC_YAML, "data/raw/x.txt": "hi\n", "data/raw/deep/y.txt": "there\n",
         "data/raw/deep.txt": "sorts by parts\n", "stages/launch/cpu.yaml": "use_cpu: true\n",
         ".dvcignore": "__pycache__/\n", ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
-        "stages/presets/plain.yaml": "# The plain one\n" + PARAMS.replace("  # mine: tuned by hand", ""),
+        "stages/presets/plain.yaml": "# The plain one\n" + PARAMS_YAML.replace("  # mine: tuned by hand", ""),
         "stages/presets/big.yaml": "# A larger one\n"
-        + PARAMS.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
+        + PARAMS_YAML.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
     }.items():  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    return Small(root)
+    return ToyPipeline(root)

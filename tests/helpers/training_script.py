@@ -19,7 +19,7 @@ from stages.lib.training import loop
 from tests.helpers import tiny_models
 
 
-def examples(count: int = 45) -> list[Example]:
+def make_examples(count: int = 45) -> list[Example]:
     """Labelled by a rule that can be learnt: whether token 7 is there."""
     generator, found = random.Random(3), []
     for _ in range(count):
@@ -35,18 +35,18 @@ class Interrupted(Exception):
 
 
 def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: int = 45, **changes) -> None:
-    run = tiny_models.execution(folder, "orm", tiny_models.optimisation(**changes))
+    run = tiny_models.make_run(folder, "orm", tiny_models.make_training_params(**changes))
     run.rank, run.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
-    def stop(epoch: int, losses: objectives.Losses) -> dict[str, float]:
+    def stop(epoch: int, losses: objectives.LossModule) -> dict[str, float]:
         raise Interrupted
 
     for on_epoch in [stop, None] if interrupted else [None]:
         torch.manual_seed(0)
-        model = loading.adapted(tiny_models.model("lfm2"), run.params.lora_rank, 1)
-        losses = objectives.Losses(model, torch.nn.Linear(32, 1))
+        model = loading.add_lora(tiny_models.make_model("lfm2"), run.params.lora_rank, 1)
+        losses = objectives.LossModule(model, torch.nn.Linear(32, 1))
         try:
-            history = loop.train(run, losses, examples(count), run.params, dropout=dropout, on_epoch=on_epoch)
+            history = loop.train(run, losses, make_examples(count), run.params, dropout=dropout, on_epoch=on_epoch)
         except Interrupted:
             continue
     if run.is_main:

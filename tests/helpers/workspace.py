@@ -61,7 +61,7 @@ class Workspace:
         return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
 
 
-def clone(target: Path, preset: str = "nano") -> Workspace:
+def clone_repository(target: Path, preset: str = "nano") -> Workspace:
     """The working tree as git would commit it, under a path with a space and an accent, set to a preset."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -27,7 +27,7 @@ def settings(**changes):
 
 
 def test_the_splits_share_nothing(tmp_path):
-    run = tiny_models.execution(tmp_path, "aime", settings())
+    run = tiny_models.make_run(tmp_path, "aime", settings())
     metrics = aime.body(run)
     made = {split: records.read_problems(run.out / f"{split}.jsonl") for split in aime.SPLITS}
     families = {split: {p.program.params["family"] for p in own} for split, own in made.items()}
@@ -35,7 +35,7 @@ def test_the_splits_share_nothing(tmp_path):
     assert not families["unseen"] & (families["train"] | families["dev"] | families["test"])
     assert "digit_sum" in families["train"] and "digit_sum" not in families["test"] | families["dev"]
     everything = [p for own in made.values() for p in own]
-    assert len({aime.content(p) for p in everything}) == len(everything) == sum(metrics["problems"].values())
+    assert len({aime.fingerprint(p) for p in everything}) == len(everything) == sum(metrics["problems"].values())
     assert all(competition.check(p) == [] for p in everything)
     report = json.loads((run.out / "report.json").read_text())
     assert not any(report["firewall"]["items_shared"].values())
@@ -43,25 +43,25 @@ def test_the_splits_share_nothing(tmp_path):
 
 
 def test_no_answer_is_frequent_in_its_family():
-    problems, _ = aime.build(
+    problems, _ = aime.build_items(
         settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen=["two_coins"]), 4
     )
     for family in competition.FAMILIES:
         answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
-        assert max(answers.values()) <= max(1, aime.MOST * answers.total()), family
+        assert max(answers.values()) <= max(1, aime.MAX_ANSWER_SHARE * answers.total()), family
     assert {p.program.params["level"] for p in problems} == {1, 2, 3}
 
 
 def test_difficulty_of_a_family_by_hand():
-    made = [p for p in aime.build(settings(levels=[3]), 1)[0] if p.program.params["family"] == "codes"]
-    (level,) = aime.difficulties(made).items()
+    made = [p for p in aime.build_items(settings(levels=[3]), 1)[0] if p.program.params["family"] == "codes"]
+    (level,) = aime.summarize_difficulty(made).items()
     assert level[0] == "3" and level[1]["items"] == len(made)
     assert level[1]["steps"] == 6 and level[1]["search_digits"] == round(math.log10(4**6), 2)  # words of six letters
 
 
 def test_more_items_change_none():
-    few, _ = aime.build(settings(), 1)
-    more, _ = aime.build(settings(per_family={**SETTINGS["per_family"], "test": 4}), 1)
+    few, _ = aime.build_items(settings(), 1)
+    more, _ = aime.build_items(settings(per_family={**SETTINGS["per_family"], "test": 4}), 1)
     tests = [{p.id: p for p in made if p.split == "test"} for made in (few, more)]
     assert tests[0].items() <= tests[1].items() and len(tests[1]) > len(tests[0])
 
@@ -69,22 +69,22 @@ def test_more_items_change_none():
 def test_same_seed_same_bytes_and_adjacent_seeds_share_none(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        aime.body(tiny_models.execution(tmp_path / name, "aime", settings()))
+        aime.body(tiny_models.make_run(tmp_path / name, "aime", settings()))
     for file in ("test.jsonl", "train.jsonl", "report.json"):
         assert (tmp_path / "one/data/aime" / file).read_bytes() == (tmp_path / "two/data/aime" / file).read_bytes()
-    said = [{aime.content(p) for p in aime.build(settings(), seed)[0]} for seed in (42, 43)]
+    said = [{aime.fingerprint(p) for p in aime.build_items(settings(), seed)[0]} for seed in (42, 43)]
     assert not said[0] & said[1]
 
 
 def test_a_repeated_published_problem_stops_the_stage(tmp_path):
-    problems, _ = aime.build(settings(), 1)
+    problems, _ = aime.build_items(settings(), 1)
     leaked = tmp_path / "published.jsonl"
     leaked.write_text(json.dumps({"problem": "Well known. " + problems[0].question}) + "\n")
     with pytest.raises(UserError, match="repeats a problem of"):
-        aime.report(problems, settings(compare_with=[str(leaked)]))
+        aime.build_report(problems, settings(compare_with=[str(leaked)]))
     leaked.write_text(json.dumps({"nothing": 1}) + "\n")
     with pytest.raises(UserError, match="published.jsonl:1: no question"):
-        aime.report(problems, settings(compare_with=[str(leaked)]))
+        aime.build_report(problems, settings(compare_with=[str(leaked)]))
 
 
 def test_no_item_repeats_a_real_aime_problem():
@@ -92,8 +92,8 @@ def test_no_item_repeats_a_real_aime_problem():
     if not root:
         pytest.skip("ASSAY_BENCHMARKS is not set: the real AIME problems are not here")
     files = [str(Path(root) / "aime" / name) for name in ("aime24.jsonl", "aime25.jsonl", "aime_1983_2024.csv")]
-    problems, _ = aime.build(settings(), 1)
-    account = aime.report(problems, settings(compare_with=files))
+    problems, _ = aime.build_items(settings(), 1)
+    account = aime.build_report(problems, settings(compare_with=files))
     assert account["published"]["repeated"] == 0 and account["published"]["compared_with"] > 900
 
 
@@ -110,10 +110,10 @@ def test_wrong_settings_are_told(changes, message):
 
 
 def test_a_family_too_small_is_a_remark(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(aime, "CANDIDATES", 1)  # so that whatever is drawn twice is missing
+    monkeypatch.setattr(aime, "MAX_CANDIDATES_PER_ITEM", 1)  # so that whatever is drawn twice is missing
     sizes = {"train": 60, "dev": 0, "test": 0, "unseen": 0}
     others = [name for name in competition.FAMILIES if name not in ("gamblers_ruin", "codes")]
-    aime.body(run := tiny_models.execution(tmp_path, "aime", settings(per_family=sizes, unseen=others, train_only=[])))
+    aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, unseen=others, train_only=[])))
     made = Counter(p.program.params["family"] for p in records.read_problems(run.out / "train.jsonl"))
     remarks = json.loads((run.out / "report.json").read_text())["remarks"]
     assert made["gamblers_ruin"] < 60
@@ -132,7 +132,7 @@ def writer(server):
 def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_path):
     sizes = {"train": 1, "dev": 0, "test": 1, "unseen": 1}
     with serve(f"<<<{SCENE}>>>") as server:
-        aime.body(run := tiny_models.execution(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
+        aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
         assert len(server.asked) == sum(len(records.read_problems(run.out / f"{split}.jsonl")) for split in aime.SPLITS)
     made = [p for split in aime.SPLITS for p in records.read_problems(run.out / f"{split}.jsonl")]
     front = [p for p in made if p.question.startswith(SCENE + " ")]
@@ -165,15 +165,15 @@ def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_pat
 )
 def test_a_sentence_that_could_change_the_problem_is_refused(sentence, reason):
     core = "In a certain country the only coins are worth 7 and 9 dollars. Find the largest amount."
-    assert competition.frames.fault(sentence, core).startswith(reason)
-    assert competition.frames.fault(SCENE, core) is None
+    assert competition.intros.fault(sentence, core).startswith(reason)
+    assert competition.intros.fault(SCENE, core) is None
 
 
 def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
     sizes = {"train": 1, "dev": 0, "test": 0, "unseen": 0}
     with serve("no mark", "<<<Everything costs seven dollars today.>>>") as server:
-        aime.body(run := tiny_models.execution(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
-    plain, _ = aime.build(settings(per_family=sizes), 1)
+        aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
+    plain, _ = aime.build_items(settings(per_family=sizes), 1)
     assert records.read_problems(run.out / "train.jsonl") == sorted(plain, key=lambda p: p.id)
     said = json.loads((run.out / "report.json").read_text())["written_sentences"]
     assert said["kept"] == 0 and said["refused"]["not one marked sentence"] == 1
@@ -182,6 +182,6 @@ def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
 def test_overlap_by_hand():
     long = "the quick brown fox jumps over the lazy dog and then runs far away home"
     other = long.replace("over", "above")
-    assert contamination.shared_runs([long, other, "short"], [long.upper()]) == [0]
-    assert contamination.shared_runs([other], [long], n=5) == [0]
-    assert contamination.similar([long, other, "nothing like it at all, really nothing"], [long]) == [(0, 0)]
+    assert contamination.find_shared_ngrams([long, other, "short"], [long.upper()]) == [0]
+    assert contamination.find_shared_ngrams([other], [long], n=5) == [0]
+    assert contamination.find_similar([long, other, "nothing like it at all, really nothing"], [long]) == [(0, 0)]

@@ -6,28 +6,28 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Sample
 from stages.lib.models import loading
-from stages.lib.models.encoding import Encoder, without_annotations
+from stages.lib.models.encoding import Encoder, strip_annotations
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
 from stages.lib.verifiers import rationales, verdicts
-from stages.lib.verifiers.generative import GenerativeVerifier, Judgement, Sampling
+from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling, RationaleVerdicts
 from stages.verifiers import genrm
 from tests.helpers import tiny_models
 
-TOKENIZER = build()
-SETTINGS = {**tiny_models.OPTIMISATION, "epochs": 1.0, "device_batch": 8, "teacher": "procedural", "chat": {},
+TOKENIZER = build_tokenizer()
+SETTINGS = {**tiny_models.TRAINING_PARAMS, "epochs": 1.0, "device_batch": 8, "teacher": "procedural", "chat": {},
             "rationales": 1, "form": "derived", "emphasis": 2, "direct_share": 0.5, "balance": False, "lm_weights":
             [0.5], "lm_data": "samples", "samples_per_problem": 4, "votes": 2, "temperature": 0.7, "max_new_tokens":
             8, "rows": 64, "eval_problems": 2, "eval_samples": 4, "start": "generator", "mode": "cot"}  # fmt: skip
 
 
 def problems(split, count):
-    return gradeschool.problems(split, count, seed=5, steps=(2, 2), largest=30, inverse=0.3)
+    return gradeschool.generate_problems(split, count, seed=5, steps=(2, 2), largest=30, inverse=0.3)
 
 
 def pool(of, count=4):
@@ -35,8 +35,8 @@ def pool(of, count=4):
     made = []
     for index in range(count):
         faults = {1: gradeschool.Fault("slip", index)} if index % 2 else None
-        lines = gradeschool.solve(of.program.params, faults)
-        text = "\n".join(without_annotations(line.text) for line in lines) + "\n"
+        lines = gradeschool.solve_program(of.program.params, faults)
+        text = "\n".join(strip_annotations(line.text) for line in lines) + "\n"
         answer = str(lines[-1].value)
         made.append(Sample(problem_id=of.id, index=index, text=text, answer=answer, correct=answer == of.answer,
                            finish="stop", logprob=-1.0, min_logprob=-1.0, tokens=9))  # fmt: skip
@@ -45,7 +45,7 @@ def pool(of, count=4):
 
 @pytest.fixture
 def root(tmp_path):
-    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, count in (("train", 3), ("verifier", 6), ("dev", 3)):
         made = problems(split, count)
@@ -60,7 +60,7 @@ def params(**changes):
 
 
 def train(root, **changes):
-    run = tiny_models.execution(root, "genrm", params(**changes))
+    run = tiny_models.make_run(root, "genrm", params(**changes))
     return genrm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
 
 
@@ -80,11 +80,15 @@ def test_trains_measures_and_writes(root):
 def test_every_lambda_is_trained_and_the_best_in_the_mode_to_be_used_kept(root, monkeypatch, mode, best):
     given = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
     kind = {False: "direct", True: "cot"}
-    monkeypatch.setattr(genrm, "measured", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].votes)]])})
+    monkeypatch.setattr(
+        genrm, "compute_metrics", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].votes)]])}
+    )
     metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], mode=mode)
     assert metrics["lm_weight"] == best and metrics["mode"] == mode and set(metrics["sweep"]) == {"0", "0.25", "1"}
     assert [own["cot"] for own in metrics["sweep"].values()] == [0.4, 0.9, 0.6], "all modes are measured all the same"
-    assert GenerativeVerifier.load(root / "data/genrm/model", Sampling()).mode == mode, "stage scores asks in it"
+    assert GenerativeVerifier.load(root / "data/genrm/model", RationaleSampling()).mode == mode, (
+        "stage scores asks in it"
+    )
 
 
 def test_lambda_is_not_chosen_by_nothing(root):
@@ -96,24 +100,24 @@ def test_lambda_is_not_chosen_by_nothing(root):
 
 def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     """K = 1 of four rationales is the mean of four rankings, not that of whichever was drawn first."""
-    of = [tiny_models.problem(i) for i in range(2)]
-    pools = [(p, [tiny_models.sample(p, error, error) for error in (0, 1)]) for p in of]  # right, then wrong
+    of = [tiny_models.make_problem(i) for i in range(2)]
+    pools = [(p, [tiny_models.make_sample(p, error, error) for error in (0, 1)]) for p in of]  # right, then wrong
     votes = [[[0.9, 0.1, 0.9, 0.9], [0.5] * 4], [[0.1, 0.9, 0.5, 0.1], [0.5] * 4]]
     found = [
         [
-            Judgement(problem_id=p.id, index=i, votes=own, direct=None, rationales=[], tokens=1)
+            RationaleVerdicts(problem_id=p.id, index=i, votes=own, direct=None, rationales=[], tokens=1)
             for i, own in enumerate(v)
         ]
         for p, v in zip(of, votes, strict=True)
     ]
-    metrics = genrm.measured(pools, found, 4)
+    metrics = genrm.compute_metrics(pools, found, 4)
     by_votes = metrics["by_votes"]
     assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
     assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
     assert (metrics["auc"], metrics["auc_se"]) == tuple(by_votes["4"].values())
     direct = [[one.model_copy(update={"votes": [], "direct": 0.5 - one.index / 9}) for one in own] for own in found]
     difference = {"auc": (1 + 0) / 2 - 1, "auc_se": pytest.approx((0 - -1) / 2)}
-    assert genrm.compared(pools, found, direct) == difference, "bare verdicts rank both right"
+    assert genrm.compare_modes(pools, found, direct) == difference, "bare verdicts rank both right"
 
 
 def test_a_second_run_resumes_to_the_same_bytes(root):
@@ -131,12 +135,12 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
     """Zhang et al. 2024, section 3.3; a verdict of nine weights beside a solution of thirty must not be drowned by it."""
     of = problems("verifier", 6)
     pairs = [(p, s) for p in of for s in pool(p)]
-    kept = [(pair, w.segments) for pair in pairs if (w := rationales.procedural(*pair, "derived")).segments]
+    kept = [(pair, w.segments) for pair in pairs if (w := rationales.write_procedural(*pair, "derived")).segments]
     gold = problems("train", 3)
 
     def made(weight):
         settings = params(lm_data=lm_data, direct_share=0.5)
-        return genrm.examples(Encoder(TOKENIZER), pairs, kept, gold, settings, 1, weight)
+        return genrm.build_examples(Encoder(TOKENIZER), pairs, kept, gold, settings, 1, weight)
 
     alone, joint = made(0.0), made(0.3)
     kinds = {"cot": slice(0, len(kept)), "direct": slice(len(kept), len(alone)), "gold": slice(len(alone), None)}
@@ -154,7 +158,9 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
         assert text.endswith(("Yes<eos>", "No<eos>")) and "Question" not in text
         assert text in (" Yes<eos>", " No<eos>") or text.startswith("We know")
         least = min(weight for weight in example.lm if weight)
-        assert max(example.lm) / least == pytest.approx(verdicts.JUDGEMENT if len(text) < 10 else verdicts.MARK)
+        assert max(example.lm) / least == pytest.approx(
+            verdicts.DIRECT_VERDICT_WEIGHT if len(text) < 10 else verdicts.DERIVED_VERDICT_WEIGHT
+        )
     if lm_data == "samples":
         for example, plain in zip(joint, alone, strict=True):
             more = [i for i, (a, b) in enumerate(zip(example.lm, plain.lm, strict=True)) if a != b]
@@ -166,13 +172,13 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
 def test_balance_and_which_samples():
     of = {p.id: p for p in problems("verifier", 6)}
     samples = [s.model_copy(update={"correct": i == 0}) for p in of.values() for i, s in enumerate(pool(p))]
-    pairs = genrm.chosen(of, samples, params(balance=True), 1)
+    pairs = genrm.select_pairs(of, samples, params(balance=True), 1)
     kinds = [sample.correct for _, sample in pairs]
     assert kinds.count(True) == kinds.count(False) == 6
-    assert genrm.chosen(of, samples, params(balance=True), 2) != pairs, "which ones depends on the seed"
-    assert len(genrm.chosen(of, samples, params(samples_per_problem=2), 1)) == 12
+    assert genrm.select_pairs(of, samples, params(balance=True), 2) != pairs, "which ones depends on the seed"
+    assert len(genrm.select_pairs(of, samples, params(samples_per_problem=2), 1)) == 12
     wrong = [s.model_copy(update={"correct": False}) for s in samples]
-    assert len(genrm.chosen(of, wrong, params(balance=True), 1)) == 24, "one kind alone is kept, not thrown away"
+    assert len(genrm.select_pairs(of, wrong, params(balance=True), 1)) == 24, "one kind alone is kept, not thrown away"
 
 
 def test_without_a_teacher_the_bare_verdict_is_learnt(root):
@@ -197,21 +203,21 @@ def test_nothing_to_learn_from_is_refused(root):
 
 def test_a_model_teaches_through_its_chat(root):
     """A local model that writes no check: everything is refused, counted, and asked only once."""
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     tokenizer.chat_template = "{% for turn in messages %}{{ turn.content }}{% endfor %}"
-    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), tokenizer, root / "teacher")
+    loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), tokenizer, root / "teacher")
     settings = {"kind": "hf", "model": str(root / "teacher"), "max_tokens": 4, "temperature": 1.0}
-    run = tiny_models.execution(root, "genrm", params(teacher="model", chat=settings, rationales=2))
+    run = tiny_models.make_run(root, "genrm", params(teacher="model", chat=settings, rationales=2))
     of = problems("verifier", 1)[0]
-    kept, counts = genrm.taught(run, [(of, pool(of, 1)[0])])
+    kept, counts = genrm.write_rationales(run, [(of, pool(of, 1)[0])])
     assert kept == [] and sum(counts.values()) == 2 and run.counts["calls"] == 2
-    assert genrm.taught(run, [(of, pool(of, 1)[0])])[1] == counts and run.counts["cached"] == 2
+    assert genrm.write_rationales(run, [(of, pool(of, 1)[0])])[1] == counts and run.counts["cached"] == 2
 
 
 def test_two_processes_train_as_one(root):
     settings = {**SETTINGS, "device_batch": 2}
-    (one, weights), (two, others) = (tiny_models.on_processes(count, root, "genrm", settings) for count in (1, 2))
-    assert tiny_models.same_weights(weights, others) and one["steps"] == two["steps"] > 1
+    (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "genrm", settings) for count in (1, 2))
+    assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
     start = loading.load_causal_lm(root / "data/generator/model").state_dict()
-    assert not tiny_models.same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
-    assert two["dev"] == tiny_models.close(one["dev"])
+    assert not tiny_models.has_same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
+    assert two["dev"] == tiny_models.approx_nested(one["dev"])

@@ -9,12 +9,12 @@ from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample
 from stages.lib.labels import rollouts, step_labels, truth
-from stages.lib.models.encoding import steps_of, without_annotations
+from stages.lib.models.encoding import split_steps, strip_annotations
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault
 from stages.lib.run import distributed
-from stages.lib.run.execution import Execution
+from stages.lib.run.execution import StageRun
 from stages.verifiers import labels
 from tests.helpers import tiny_models
 
@@ -29,8 +29,8 @@ FAULTS = ({}, {1: Fault("slip", 2)}, {2: Fault("reverse")}, {1: Fault("number", 
 
 def written(problem: Problem, index: int) -> Sample:
     """A solution by a writer who makes the mistakes FAULTS[index]."""
-    made = gradeschool.solve(problem.program.params, FAULTS[index])
-    text = "".join(without_annotations(line.text) + "\n" for line in made)
+    made = gradeschool.solve_program(problem.program.params, FAULTS[index])
+    text = "".join(strip_annotations(line.text) + "\n" for line in made)
     answer = str(made[-1].value)
     return Sample(problem_id=problem.id, index=index, text=text, answer=answer, correct=answer == problem.answer,
                   finish="stop", logprob=-1.0, min_logprob=-0.5, tokens=len(text))  # fmt: skip
@@ -40,8 +40,8 @@ def by_chance(requests):
     """A completer without a model: a rollout succeeds by its own key with chance 0.4 while all said is right."""
     replies = []
     for one in requests:
-        alive = all(truth.steps_right(one.problem, "\n".join(one.steps)))
-        name, text = rollouts.prefix(one.problem, one.steps)
+        alive = all(truth.label_steps(one.problem, "\n".join(one.steps)))
+        name, text = rollouts.make_prefix_key(one.problem, one.steps)
         right = [alive and seeds.rng(name, text, i).random() < 0.4 for i in range(one.first, one.last)]
         replies.append(rollouts.Reply(right, 10 * len(right)))
     return replies
@@ -50,39 +50,43 @@ def by_chance(requests):
 @pytest.fixture
 def root(tmp_path):
     for split, count in (("verifier", 5), ("dev", 4), ("test", 1)):
-        problems = gradeschool.problems(split, count, 1, steps=(2, 3), largest=30)
+        problems = gradeschool.generate_problems(split, count, 1, steps=(2, 3), largest=30)
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
         pool = [written(problem, index) for problem in problems for index in range(len(FAULTS))]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
     return tmp_path
 
 
-def execution(root, rank=0, world=1, key="key", **changes) -> Execution:
-    run = Execution("labels", labels.Params(**{**SETTINGS, **changes}), 1, root, key, rank, world)
+def execution(root, rank=0, world=1, key="key", **changes) -> StageRun:
+    run = StageRun("labels", labels.Params(**{**SETTINGS, **changes}), 1, root, key, rank, world)
     run.out.mkdir(parents=True, exist_ok=True)
     return run
 
 
 def prepared(run):
-    problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in labels.SETS}
-    samples = {name: labels.pools(run.data("samples", f"{name}.parquet"), problems[name]) for name in labels.SETS}
+    problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in labels.SPLITS}
+    samples = {
+        name: labels.load_samples(run.data("samples", f"{name}.parquet"), problems[name]) for name in labels.SPLITS
+    }
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
     wanted = {
-        name: labels.chosen(problems[name][: first[name]], samples[name], run.params, Prompt()) for name in labels.SETS
+        name: labels.select_solutions(problems[name][: first[name]], samples[name], run.params, Prompt())
+        for name in labels.SPLITS
     }
     return problems, samples, wanted
 
 
 def finish(run, problems, samples, wanted):
     metrics = {
-        name: labels.labelled(run, name, problems[name], samples[name], wanted[name], Prompt()) for name in labels.SETS
+        name: labels.write_labels(run, name, problems[name], samples[name], wanted[name], Prompt())
+        for name in labels.SPLITS
     }
     return metrics, {path.name: path.read_bytes() for path in sorted(run.out.rglob("*")) if path.is_file()}
 
 
 def stage(run, complete=by_chance):
     found = prepared(run)
-    labels.share(run, found[2], lambda: complete)
+    labels.draw_missing_rollouts(run, found[2], lambda: complete)
     return finish(run, *found)
 
 
@@ -100,7 +104,7 @@ def test_labels_of_every_method(root):
     for problem in problems["verifier"]:
         for sample in samples["verifier"][problem.id]:
             own = [row.value for row in by_method["exact"] if (row.problem_id, row.index) == (problem.id, sample.index)]
-            assert own == list(map(float, truth.steps_right(problem, sample.text)))
+            assert own == list(map(float, truth.label_steps(problem, sample.text)))
     soft = {(row.problem_id, row.index, row.step): row for row in by_method["mc_soft"]}
     for row in by_method["mc_hard"]:
         full = soft[row.problem_id, row.index, row.step]
@@ -119,11 +123,11 @@ def test_labels_of_every_method(root):
 def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
     _, whole = stage(execution(root))
     shutil.rmtree(root / ".checkpoints")
-    monkeypatch.setattr(labels, "CHUNK", 1)
+    monkeypatch.setattr(labels, "CHUNK_PROBLEMS", 1)
     for rank in (1, 0):
         run = execution(root, rank, world=2)
         found = prepared(run)
-        labels.share(run, found[2], lambda: by_chance)
+        labels.draw_missing_rollouts(run, found[2], lambda: by_chance)
     assert finish(run, *found)[1] == whole, "two processes, a problem at a time"
     assert len(list(run.checkpoints.glob("verifier.*.jsonl"))) == 2
     asked = []
@@ -146,7 +150,7 @@ def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
     run = execution(root, key="other")
     with pytest.raises(KeyboardInterrupt):
         stage(run, killed)
-    assert len(distributed.finished(run.checkpoints, "verifier", labels.Rollouts)) == 2
+    assert len(distributed.load_finished(run.checkpoints, "verifier", labels.PrefixRollouts)) == 2
     assert stage(run)[1] == whole
 
 
@@ -205,19 +209,19 @@ def test_only_mixed_problems_on_request(root):
         for name, right in zip(ids, ((0, 1, 2, 3), (), (1,), (), ()), strict=True)
     }
     choose = execution(root, mixed_only=True).params
-    assert list(labels.chosen(problems["verifier"][:3], pools, choose, Prompt())) == [ids[2]]
-    assert list(labels.chosen(problems["verifier"][:3], pools, execution(root).params, Prompt())) == ids[:3]
+    assert list(labels.select_solutions(problems["verifier"][:3], pools, choose, Prompt())) == [ids[2]]
+    assert list(labels.select_solutions(problems["verifier"][:3], pools, execution(root).params, Prompt())) == ids[:3]
 
 
 def test_unknown_problems_are_refused(root):
     problems, samples, _ = prepared(execution(root))
     with pytest.raises(UserError, match="gradeschool/verifier/00004, which is no problem of this set"):
-        labels.pools(root / "data/samples/verifier.parquet", problems["verifier"][:4])
+        labels.load_samples(root / "data/samples/verifier.parquet", problems["verifier"][:4])
 
 
 def test_a_solution_that_was_cut_off_ends_wrong():
-    problem = gradeschool.problems("dev", 1, 1, steps=(2, 2), largest=30)[0]
+    problem = gradeschool.generate_problems("dev", 1, 1, steps=(2, 2), largest=30)[0]
     cut = written(problem, 0).model_copy(update={"correct": False, "finish": "length", "answer": None})
-    (one,) = step_labels.solutions(problem, [cut])
-    (estimates,), _ = rollouts.resolve([(problem, one.steps, step_labels.every(one, 2))], by_chance)
-    assert estimates[-1] == step_labels.Estimate(0.0) and len(estimates) == len(steps_of(cut.text))
+    (one,) = step_labels.build_solutions(problem, [cut])
+    (estimates,), _ = rollouts.run_searches([(problem, one.steps, step_labels.mc_soft(one, 2))], by_chance)
+    assert estimates[-1] == step_labels.Estimate(0.0) and len(estimates) == len(split_steps(cut.text))

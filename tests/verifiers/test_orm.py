@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
@@ -13,8 +13,8 @@ from stages.lib.models.prompts import Prompt
 from stages.verifiers import orm
 from tests.helpers import tiny_models
 
-TOKENIZER = build()
-SETTINGS = {**tiny_models.OPTIMISATION, "epochs": 1.0, "device_batch": 4, "level": "token", "loss": "bce", "lm_weight": 1.0,
+TOKENIZER = build_tokenizer()
+SETTINGS = {**tiny_models.TRAINING_PARAMS, "epochs": 1.0, "device_batch": 4, "level": "token", "loss": "bce", "lm_weight": 1.0,
             "eval_problems": 99, "lm_data": "gold", "head_words": [], "dropout": 0.0, "samples_per_problem": 4,
             "mixed_only": False, "start": "generator"}  # fmt: skip
 SCORE = """
@@ -38,21 +38,21 @@ if run.is_main:
 @pytest.fixture
 def root(tmp_path):
     """Right and wrong samples that a verifier can tell apart by rote: errors are always +1."""
-    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, first, count in (("train", 0, 5), ("verifier", 5, 14), ("dev", 5, 5), ("test", 10, 7)):
-        problems = [tiny_models.problem(first + i, split) for i in range(count)]
+        problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
         if split != "train":
-            pool = [tiny_models.sample(of, j, (i + j) % 2) for i, of in enumerate(problems) for j in range(4)]
+            pool = [tiny_models.make_sample(of, j, (i + j) % 2) for i, of in enumerate(problems) for j in range(4)]
             records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
     shifted = [
-        tiny_models.problem(i, "test").model_copy(update={"id": f"sums/test/{i}~names", "operator": "names"})
+        tiny_models.make_problem(i, "test").model_copy(update={"id": f"sums/test/{i}~names", "operator": "names"})
         for i in (3, 4)
     ]
     records.write_problems(tmp_path / "data/ood/test.jsonl", shifted)
     pool = [
-        tiny_models.sample(of, j, j % 2).model_copy(update={"text": "the same", "index": j})
+        tiny_models.make_sample(of, j, j % 2).model_copy(update={"text": "the same", "index": j})
         for of in shifted
         for j in range(3)
     ]
@@ -64,7 +64,7 @@ def root(tmp_path):
 
 
 def train(root, **changes):
-    run = tiny_models.execution(root, "orm", orm.Params(**{**SETTINGS, **changes}))
+    run = tiny_models.make_run(root, "orm", orm.Params(**{**SETTINGS, **changes}))
     return orm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
 
 
@@ -90,12 +90,16 @@ def test_learns_what_it_is_shown(root):
 
 
 def test_which_samples():
-    of = [tiny_models.problem(i) for i in range(3)]
-    pool = [tiny_models.sample(of[0], j, j % 2) for j in range(5)] + [tiny_models.sample(of[1], j, 0) for j in range(5)]
+    of = [tiny_models.make_problem(i) for i in range(3)]
+    pool = [tiny_models.make_sample(of[0], j, j % 2) for j in range(5)] + [
+        tiny_models.make_sample(of[1], j, 0) for j in range(5)
+    ]
     params = orm.Params(**{**SETTINGS, "samples_per_problem": 3})
-    assert [(s.problem_id, s.index) for s in orm.chosen(pool, params)] == [(p.id, j) for p in of[:2] for j in range(3)]
+    assert [(s.problem_id, s.index) for s in orm.select_samples(pool, params)] == [
+        (p.id, j) for p in of[:2] for j in range(3)
+    ]
     mixed = orm.Params(**{**SETTINGS, "mixed_only": True})
-    assert {s.problem_id for s in orm.chosen(pool, mixed)} == {of[0].id}
+    assert {s.problem_id for s in orm.select_samples(pool, mixed)} == {of[0].id}
 
 
 def test_nothing_to_tell_apart_is_said_and_nothing_at_all_is_refused(root, capsys):
@@ -122,7 +126,7 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
             part.parent.mkdir(parents=True)
             whole = outputs[0][1]["orm-test.0.jsonl"].split(b"\n")
             part.write_bytes(b"\n".join(whole[:3]) + b"\n" + whole[3][: len(whole[3]) // 2])
-        tiny_models.processes(count, str(script), str(copy), cwd=copy)
+        tiny_models.run_processes(count, str(script), str(copy), cwd=copy)
         out = {path.name: path.read_bytes() for path in sorted((copy / "data/scores").iterdir())}
         parts = {path.name: path.read_bytes() for path in (copy / ".checkpoints/scores/key").iterdir()}
         outputs.append((out, parts))
@@ -143,8 +147,8 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
 
 def test_two_processes_train_as_one(root):
     settings = {**SETTINGS, "device_batch": 2}
-    (one, weights), (two, others) = (tiny_models.on_processes(count, root, "orm", settings) for count in (1, 2))
-    assert tiny_models.same_weights(weights, others) and one["steps"] == two["steps"] > 1
+    (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "orm", settings) for count in (1, 2))
+    assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
     start = loading.load_causal_lm(root / "data/generator/model").state_dict()
-    assert not tiny_models.same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
-    assert two["dev"] == tiny_models.close(one["dev"])
+    assert not tiny_models.has_same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
+    assert two["dev"] == tiny_models.approx_nested(one["dev"])

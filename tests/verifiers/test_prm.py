@@ -10,26 +10,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.core.params import load
+from stages.lib.core.params import load_section
 from stages.lib.core.records import StepLabel
 from stages.lib.inference import prefix_forward
 from stages.lib.metrics import ranking
 from stages.lib.models import forward, heads, loading
-from stages.lib.models.encoding import Encoder, steps_of
+from stages.lib.models.encoding import Encoder, split_steps
 from stages.lib.models.prompts import Prompt
 from stages.lib.training import loop
 from stages.lib.verifiers.aggregation import aggregate
-from stages.lib.verifiers.process import StepVerifier, example, reading
+from stages.lib.verifiers.process import ProcessVerifier, encode_with_markers, make_example
 from stages.verifiers import prm
 from tests.helpers import tiny_models
 
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
-SETTINGS = {**tiny_models.OPTIMISATION, "epochs": 1.0, "device_batch": 4, "labels": "exact", "form": "head", "words": [],
+SETTINGS = {**tiny_models.TRAINING_PARAMS, "epochs": 1.0, "device_batch": 4, "labels": "exact", "form": "head", "words": [],
             "mark": "", "past_error": False, "lm_weight": 1.0, "dropout": 0.0, "samples_per_problem": 4,
             "distinct": False, "mixed_only": False, "aggregations": ["min", "product", "last", "mean"],
             "eval_problems": 99, "start": "generator"}  # fmt: skip
@@ -40,28 +40,30 @@ def sample(of, index, wrong_from=None, finish="stop", lines=3):
     value = int(of.answer)
     said = [value + (wrong_from is not None and i >= wrong_from) for i in range(lines + 1)]
     text = "".join(f"line {i}: {said[i]}\n" for i in range(lines)) + f"#### {said[lines]}\n"
-    return tiny_models.sample(of, index, said[lines] - value, finish).model_copy(update={"text": text})
+    return tiny_models.make_sample(of, index, said[lines] - value, finish).model_copy(update={"text": text})
 
 
 def right(of, solution):
-    return [float(line.split()[-1] == of.answer) for line in steps_of(solution.text)]
+    return [float(line.split()[-1] == of.answer) for line in split_steps(solution.text)]
 
 
 def verifier(name="lfm2", form="head", mark="", aggregation="min", seed=0):
     words = ["Right", "Wrong"] if form == "words" else []
-    made = StepVerifier("prm", tiny_models.model(name, len(TOKENIZER), seed), ENCODER, form, words, mark, aggregation)
+    made = ProcessVerifier(
+        "prm", tiny_models.make_model(name, len(TOKENIZER), seed), ENCODER, form, words, mark, aggregation
+    )
     if form == "head":
         torch.nn.init.normal_(made.head.weight)
     return made
 
 
 def test_labels_stand_on_the_last_token_of_each_step_and_on_the_end():
-    of = tiny_models.problem(3)
+    of = tiny_models.make_problem(3)
     solution = sample(of, 0, wrong_from=2)
     for mark in ([], MARK):
-        read = reading(ENCODER, of, solution, mark)
-        plain = ENCODER.encode(of, steps_of(solution.text))
-        labelled = example(read, dict(enumerate([1.0, 1.0, 0.0, 0.0])), False, past_error=True, lm=True)
+        read = encode_with_markers(ENCODER, of, solution, mark)
+        plain = ENCODER.encode(of, split_steps(solution.text))
+        labelled = make_example(read, dict(enumerate([1.0, 1.0, 0.0, 0.0])), False, past_error=True, lm=True)
         places = [t for t, w in enumerate(labelled.value_weight) if w]
         assert places == [place + i * len(mark) for i, place in enumerate([*plain.step_ends, len(plain.ids) - 1])]
         assert all(TOKENIZER.decode(read.ids[t]) == "\n" for t in places[:-1])
@@ -74,32 +76,32 @@ def test_labels_stand_on_the_last_token_of_each_step_and_on_the_end():
 
 
 def test_what_follows_the_first_error_counts_only_if_asked_for():
-    of = tiny_models.problem(3)
-    read = reading(ENCODER, of, sample(of, 0, wrong_from=1), MARK)
+    of = tiny_models.make_problem(3)
+    read = encode_with_markers(ENCODER, of, sample(of, 0, wrong_from=1), MARK)
     labels = dict(enumerate([1.0, 0.0, 0.0, 0.0]))
-    kept = {past: sum(example(read, labels, False, past, lm=False).value_weight) for past in (False, True)}
+    kept = {past: sum(make_example(read, labels, False, past, lm=False).value_weight) for past in (False, True)}
     assert kept == {False: 2.0, True: 5.0}
-    soft = example(read, dict(enumerate([0.75, 0.25, 0.5, 0.25])), False, False, lm=False)
+    soft = make_example(read, dict(enumerate([0.75, 0.25, 0.5, 0.25])), False, False, lm=False)
     assert [v for v, w in zip(soft.value, soft.value_weight, strict=True) if w] == [0.75, 0.25, 0.5, 0.25, 0.0]
 
 
 def test_steps_without_a_label_teach_nothing_and_labels_without_a_step_are_refused():
-    of = tiny_models.problem(3)
-    read = reading(ENCODER, of, sample(of, 0), [])
-    some = example(read, {1: 1.0}, True, False, lm=False)
+    of = tiny_models.make_problem(3)
+    read = encode_with_markers(ENCODER, of, sample(of, 0), [])
+    some = make_example(read, {1: 1.0}, True, False, lm=False)
     assert [t for t, w in enumerate(some.value_weight) if w] == [read.steps[1], read.end]
-    unknown = example(read, {1: 1.0}, None, False, lm=False)
+    unknown = make_example(read, {1: 1.0}, None, False, lm=False)
     assert [t for t, w in enumerate(unknown.value_weight) if w] == [read.steps[1]], "nobody knows its outcome"
     with pytest.raises(ValueError, match="label for step 9"):
-        example(read, {9: 1.0}, True, False, lm=False)
+        make_example(read, {9: 1.0}, True, False, lm=False)
 
 
 def test_a_solution_that_was_cut_off_has_no_end_and_scores_zero_there():
-    of = tiny_models.problem(3)
+    of = tiny_models.make_problem(3)
     cut, empty = sample(of, 0, finish="length"), sample(of, 1, finish="length").model_copy(update={"text": ""})
-    read = reading(ENCODER, of, cut, [])
+    read = encode_with_markers(ENCODER, of, cut, [])
     assert read.end is None and read.ids[-1] != TOKENIZER.eos_token_id
-    assert sum(example(read, {}, True, True, lm=False).value_weight) == 0
+    assert sum(make_example(read, {}, True, True, lm=False).value_weight) == 0
     scores = verifier().score(of, [cut, empty])
     assert [len(score.step_scores) for score in scores] == [5, 1]
     assert [score.step_scores[-1] for score in scores] == [score.score for score in scores] == [0.0, 0.0]
@@ -111,10 +113,10 @@ def test_a_solution_that_was_cut_off_has_no_end_and_scores_zero_there():
 @torch.no_grad()
 def test_scores_are_read_where_the_labels_stand(form, mark):
     """By hand: every sample alone, prompt and all, no shared prefix; the head or the two words at each place."""
-    made, of = verifier(form=form, mark=mark), tiny_models.problem(3)
+    made, of = verifier(form=form, mark=mark), tiny_models.make_problem(3)
     pool = [sample(of, 0), sample(of, 1, 2, lines=7), sample(of, 2, 0, lines=1)]
     for solution, score in zip(pool, made.score(of, pool), strict=True):
-        read = reading(ENCODER, of, solution, MARK if mark else [])
+        read = encode_with_markers(ENCODER, of, solution, MARK if mark else [])
         output = made.model(torch.tensor([read.ids]), output_hidden_states=True)
         if form == "head":
             expected = torch.sigmoid(made.head(output.hidden_states[-1][0]))[:, 0]
@@ -128,9 +130,9 @@ def test_scores_are_read_where_the_labels_stand(form, mark):
 
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
-    made, of = verifier(name), tiny_models.problem(3)
+    made, of = verifier(name), tiny_models.make_problem(3)
     pool = [sample(of, i, i % 7, lines=1 + i % 12) for i in range(60)]
-    assert len({s.text for s in pool}) > prefix_forward.ROWS, "one forward pass would prove less"
+    assert len({s.text for s in pool}) > prefix_forward.MAX_ROWS, "one forward pass would prove less"
     pool.append(pool[0].model_copy(update={"index": 60}))
     together = made.step_scores(of, pool)
     assert len({round(row[-1], 6) for row in together}) > 10, "scores that do not differ would prove nothing"
@@ -138,32 +140,36 @@ def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
     for solution, row in zip(pool[:12:2], together[:12:2], strict=True):  # the longest come in the last pass
         assert made.step_scores(of, [solution])[0] == pytest.approx(row, abs=1e-5)
         ids = torch.tensor([made.read(of, solution).ids])
-        hidden = forward.decoder(made.model)(input_ids=ids).last_hidden_state.detach()
+        hidden = forward.get_decoder(made.model)(input_ids=ids).last_hidden_state.detach()
         assert made.head(hidden)[0, made.read(of, solution).end].sigmoid().item() == pytest.approx(row[-1], abs=1e-5)
     assert together[0] == together[60], "equal solutions have equal scores, bit for bit"
 
 
 def test_continuations_refuse_what_has_no_token_to_be_read_at():
-    model = tiny_models.model("lfm2")
+    model = tiny_models.make_model("lfm2")
     for prompt, rows in (([], [[3]]), ([3], [[4], []])):
         with pytest.raises(ValueError, match="at least one token"):
-            list(prefix_forward.hidden_states(model, prompt, rows))
-    assert list(prefix_forward.hidden_states(model, [3], [])) == []
+            list(prefix_forward.compute_hidden_states(model, prompt, rows))
+    assert list(prefix_forward.compute_hidden_states(model, [3], [])) == []
 
 
 @given(st.lists(st.integers(1, 400), max_size=8).map(sorted), st.integers(1, 9))
 def test_passes_are_the_cheapest_split(lengths, most):
     """Against every way to cut the rows into passes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prefix_forward, "ROWS", most)
-        found = prefix_forward.passes(lengths)
+        patch.setattr(prefix_forward, "MAX_ROWS", most)
+        found = prefix_forward.plan_batches(lengths)
     n = len(lengths)
 
     def cost(cuts):
         spans = list(pairwise([0, *cuts, n]))
         if any(end - first > most for first, end in spans):
             return float("inf")
-        return sum(prefix_forward.PASS + (end - first) * lengths[end - 1] for first, end in spans if end > first)
+        return sum(
+            prefix_forward.PASS_OVERHEAD_TOKENS + (end - first) * lengths[end - 1]
+            for first, end in spans
+            if end > first
+        )
 
     assert [i for first, end in found for i in range(first, end)] == list(range(n))
     every = (cuts for k in range(n) for cuts in combinations(range(1, n), k))
@@ -173,13 +179,13 @@ def test_passes_are_the_cheapest_split(lengths, most):
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=5))
 def test_continuations_equal_whole_rows(rows):
-    model, prompt = tiny_models.model("lfm2"), [5, 6, 7]
+    model, prompt = tiny_models.make_model("lfm2"), [5, 6, 7]
     found = {}
-    for indices, hidden in prefix_forward.hidden_states(model, prompt, rows):
+    for indices, hidden in prefix_forward.compute_hidden_states(model, prompt, rows):
         found |= {i: hidden[r, : len(rows[i])] for r, i in enumerate(indices)}
     with torch.no_grad():
         for i, row in enumerate(rows):
-            whole = forward.decoder(model)(input_ids=torch.tensor([prompt + row])).last_hidden_state[0, 3:]
+            whole = forward.get_decoder(model)(input_ids=torch.tensor([prompt + row])).last_hidden_state[0, 3:]
             assert torch.allclose(found[i], whole, atol=1e-5)
 
 
@@ -188,16 +194,16 @@ def test_learns_eight_examples_by_heart(form, mark, tmp_path):
     """Trained, saved, loaded and scored: every step on its side of one half, and the solutions ranked."""
     made, pools = verifier(form=form, mark=mark, aggregation="product"), []
     for i in range(4):
-        of = tiny_models.problem(i + 8)
+        of = tiny_models.make_problem(i + 8)
         pools.append((of, [sample(of, 0), sample(of, 1, i % 4)]))
     examples = [
-        example(made.read(of, s), dict(enumerate(right(of, s))), bool(s.correct), False, lm=bool(s.correct))
+        make_example(made.read(of, s), dict(enumerate(right(of, s))), bool(s.correct), False, lm=bool(s.correct))
         for of, pool in pools for s in pool
     ]  # fmt: skip
-    settings_ = tiny_models.optimisation(epochs=50.0, lr=1e-2, checkpoint_steps=999)
-    loop.train(tiny_models.execution(tmp_path, "prm", settings_), made.losses(), examples, settings_, lm_weight=0.1)
+    settings_ = tiny_models.make_training_params(epochs=50.0, lr=1e-2, checkpoint_steps=999)
+    loop.train(tiny_models.make_run(tmp_path, "prm", settings_), made.losses(), examples, settings_, lm_weight=0.1)
     made.save(tmp_path / "model")
-    loaded = StepVerifier.load(tmp_path / "model")
+    loaded = ProcessVerifier.load(tmp_path / "model")
     found, correct = [], []
     for of, pool in pools:
         scores = loaded.score(of, pool)
@@ -213,10 +219,10 @@ def test_learns_eight_examples_by_heart(form, mark, tmp_path):
 
 @pytest.mark.parametrize("form", ["head", "words"])
 def test_saved_and_loaded_scores_are_equal(form, tmp_path):
-    made, of = verifier("qwen2", form, "Right.\n", "mean"), tiny_models.problem(3)
+    made, of = verifier("qwen2", form, "Right.\n", "mean"), tiny_models.make_problem(3)
     pool = [sample(of, i, i % 3) for i in range(3)]
     made.save(tmp_path / "model")
-    assert StepVerifier.load(tmp_path / "model").score(of, pool) == made.score(of, pool)
+    assert ProcessVerifier.load(tmp_path / "model").score(of, pool) == made.score(of, pool)
     facts = json.loads((tmp_path / "model/verifier.json").read_text())
     assert facts["kind"] == "steps" and facts["aggregation"] == "mean"
     assert (tmp_path / "model/head").exists() == (form == "head"), "two words need no weights of their own"
@@ -224,16 +230,16 @@ def test_saved_and_loaded_scores_are_equal(form, tmp_path):
 
 def test_words_that_cannot_be_told_apart_are_refused():
     with pytest.raises(UserError, match="begin with the same token"):
-        heads.first_tokens(ENCODER, "Right", "Right")
+        heads.get_first_tokens(ENCODER, "Right", "Right")
 
 
 @pytest.fixture
 def root(tmp_path):
     """Samples whose errors a verifier can see by rote, and their labels of three methods."""
-    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
+    loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, first, count in (("verifier", 5, 14), ("dev", 5, 5)):
-        problems = [tiny_models.problem(first + i, split) for i in range(count)]
+        problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
         pool = [(of, sample(of, j, j if j % 2 else None)) for of in problems for j in range(4)]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", [s for _, s in pool])
@@ -251,7 +257,7 @@ def train(root, **changes):
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state(reset_partial_state=True)  # one process here trains in several precisions
-    run = tiny_models.execution(root, "prm", prm.Params(**{**SETTINGS, **changes}))
+    run = tiny_models.make_run(root, "prm", prm.Params(**{**SETTINGS, **changes}))
     shutil.rmtree(run.checkpoints, ignore_errors=True)  # or a second training would take up the first one's end
     return prm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
 
@@ -290,20 +296,20 @@ def test_training_twice_gives_the_same_bytes(root):
 
 def test_which_samples(root):
     pool = records.read_samples(root / "data/samples/verifier.parquet")
-    labels = prm.by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "mc_hard")
+    labels = prm.group_by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "mc_hard")
     assert {key[1] for key in labels} == {0, 1} and len(labels) == 28
-    kept = prm.chosen(pool, labels, prm.Params(**SETTINGS))
+    kept = prm.select_samples(pool, labels, prm.Params(**SETTINGS))
     assert {(s.problem_id, s.index) for s in kept} == set(labels), "what has no label of this method is left out"
-    exact = prm.by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "exact")
-    once = prm.chosen(pool, exact, prm.Params(**{**SETTINGS, "distinct": True}))
+    exact = prm.group_by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "exact")
+    once = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "distinct": True}))
     assert {s.index for s in once} == {0, 1, 3}, "samples 0 and 2 are equal"
     first, last = (next(s for s in pool if (s.problem_id, s.index) == (once[0].problem_id, i)) for i in (0, 2))
     published = {(first.problem_id, 0): {0: 1.0, 1: 1.0}, (first.problem_id, 2): {1: 0.0, 2: 0.3}}
-    told = prm.merged([first, last], published)
+    told = prm.merge_duplicates([first, last], published)
     assert told == dict.fromkeys(published, {0: 1.0, 1: 0.5, 2: 0.3}), "no label of an equal solution is lost"
-    assert prm.merged(pool, exact) == exact
-    one = prm.chosen(pool, exact, prm.Params(**{**SETTINGS, "samples_per_problem": 1}))
-    assert len(one) == 14 and not prm.chosen(one, exact, prm.Params(**{**SETTINGS, "mixed_only": True}))
+    assert prm.merge_duplicates(pool, exact) == exact
+    one = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "samples_per_problem": 1}))
+    assert len(one) == 14 and not prm.select_samples(one, exact, prm.Params(**{**SETTINGS, "mixed_only": True}))
 
 
 def test_a_method_without_labels_is_refused_with_its_name(root):
@@ -315,13 +321,13 @@ def test_one_word_is_not_enough(tmp_path):
     lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in {**SETTINGS, "words": ["Right"]}.items())
     (tmp_path / "params.yaml").write_text(f"prm:\n{lines}")
     with pytest.raises(UserError, match="words must be two"):
-        load("prm", prm.Params, tmp_path / "params.yaml")
+        load_section("prm", prm.Params, tmp_path / "params.yaml")
 
 
 def test_two_processes_train_as_one(root):
     settings = {**SETTINGS, "device_batch": 2}
-    (one, weights), (two, others) = (tiny_models.on_processes(count, root, "prm", settings) for count in (1, 2))
-    assert tiny_models.same_weights(weights, others) and one["steps"] == two["steps"] > 1
+    (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "prm", settings) for count in (1, 2))
+    assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
     start = loading.load_causal_lm(root / "data/generator/model").state_dict()
-    assert not tiny_models.same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
-    assert two["dev"] == tiny_models.close(one["dev"])
+    assert not tiny_models.has_same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
+    assert two["dev"] == tiny_models.approx_nested(one["dev"])

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from stages.lib.run.execution import Execution, run
-from stages.lib.training.options import Optimisation
+from stages.lib.run.execution import StageRun, run_stage
+from stages.lib.training.training_params import TrainingParams
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stages.lib.models.batch import Example
 
 
-class Params(Optimisation):
+class Params(TrainingParams):
     """Below `repo` and `revision` everything describes `source: scratch` and is ignored by the other sources."""
 
     source: Literal["bundled", "scratch", "hub"]
@@ -43,50 +43,52 @@ class Params(Optimisation):
 
 
 def main() -> None:
-    run("base", Params, body)
+    run_stage("base", Params, body)
 
 
-def body(execution: Execution[Params]) -> dict[str, float]:
+def body(execution: StageRun[Params]) -> dict[str, float]:
     from stages.lib.models import loading
 
     if execution.params.source == "scratch":
         model, tokenizer, history = train(execution)
     else:
-        path = source(execution.params)
+        path = resolve_source(execution.params)
         model, tokenizer, history = loading.load_causal_lm(path), loading.load_tokenizer(path), ""
     if execution.is_main:
         from stages.lib.core import files
 
         loading.save(model, tokenizer, execution.out / "model")
         files.write_text(execution.out / "history.csv", history)
-    return {"weights": loading.parameters(model), "vocabulary": len(tokenizer)}
+    return {"weights": loading.count_parameters(model), "vocabulary": len(tokenizer)}
 
 
-def source(params: Params) -> Path:
+def resolve_source(params: Params) -> Path:
     """The folder to copy. Raises UserError for a missing folder or an unpinned revision."""
     from stages.lib.models import loading
 
     if params.source == "hub":
-        return loading.snapshot(params.repo, params.revision)
-    loading.check(Path(params.bundled))
+        return loading.download_snapshot(params.repo, params.revision)
+    loading.check_folder(Path(params.bundled))
     return Path(params.bundled)
 
 
-def train(execution: Execution[Params]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
+def train(execution: StageRun[Params]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
     """The model from nothing: (model, tokenizer, history as CSV)."""
     from stages.generators.base import pretraining, tokenizer
     from stages.lib.models import objectives
     from stages.lib.training import loop
 
-    params, words = execution.params, tokenizer.build()
+    params, words = execution.params, tokenizer.build_tokenizer()
     items = execution.progress(range(params.documents), params.documents, "writing text")
-    examples = [example(words, pretraining.document(f"pretraining/{i:07d}", execution.seed)) for i in items]
-    model = build(params, len(words), execution.seed)
-    history = loop.train(execution, objectives.Losses(model), examples, params)
+    examples = [
+        encode_document(words, pretraining.generate_document(f"pretraining/{i:07d}", execution.seed)) for i in items
+    ]
+    model = build_model(params, len(words), execution.seed)
+    history = loop.train(execution, objectives.LossModule(model), examples, params)
     return model, words, history.csv()
 
 
-def build(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
+def build_model(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
     """An untrained LFM2. A deep and narrow one leaves layers, after the prediction of a token has formed, to compare it
     with the token that was written; that comparison is what a verifier lives on."""
     import torch
@@ -114,7 +116,7 @@ def build(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
     return Lfm2ForCausalLM(config)
 
 
-def example(tokenizer: PreTrainedTokenizerBase, document: Document) -> Example:
+def encode_document(tokenizer: PreTrainedTokenizerBase, document: Document) -> Example:
     """Token ids of a document and the weight of learning each of them."""
     from stages.lib.models.batch import Example
     from stages.lib.models.encoding import Encoder

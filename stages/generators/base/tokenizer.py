@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, EOS = "<pad>", "<eos>"
-_PIECES = r"####| ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]|\s"
+_PIECE_PATTERN = r"####| ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]|\s"
 # Frequent words of grade-school problems, so that real ones do not fall apart into bytes entirely.
-_COMMON = """
+_COMMON_WORDS = """
 a about after again all also altogether always am an and another any are as at away back be because been before began
 being between big both bought bring but buy by came can car cent cents children class come cost costs could cut day
 days did do does dollar dollars done down dozen during each earn earned earns eat eats eight eighteen either eleven
@@ -37,17 +37,24 @@ town tree trees tries twelve twenty twice two under until up us use used uses ve
 we week weekend weeks weighs weight well went were what when where which while who whole will win with without word
 work worked works worth would write year years yesterday yet you young your
 """
-_MARKS = "Question Answer Verification Let verify step by step Is the answer correct Yes No Right Wrong"
+_VERIFIER_WORDS = "Question Answer Verification Let verify step by step Is the answer correct Yes No Right Wrong"
 
 
-def words() -> list[str]:
+def build_word_list() -> list[str]:
     """The word list, sorted: every word of the world as it stands inside a line, with its space, and bare."""
     import re
 
     texts = [w for ws in wording.WORDINGS.values() for w in ws] + [*wording.FRAMES, *wording.QUESTION_FRAMES]
     world = set(re.findall("[A-Za-z]+", re.sub(r"\{\w*\}", " ", " ".join(texts))))
     world |= {word.capitalize() for word in world}
-    world |= {*wording.NAMES, *wording.VERBS, *wording.UNITS, *wording.PARTS, *_MARKS.split(), *_COMMON.split()}
+    world |= {
+        *wording.NAMES,
+        *wording.VERBS,
+        *wording.UNITS,
+        *wording.FRACTION_DIVISORS,
+        *_VERIFIER_WORDS.split(),
+        *_COMMON_WORDS.split(),
+    }
     world |= {"We", "Then", "So", "Also"}
     marks = [f" {mark}" for mark in "+-*/=:.,?!()<>$%\\{}^_'\"&#;"]
     return (
@@ -57,7 +64,7 @@ def words() -> list[str]:
     )
 
 
-def build() -> PreTrainedTokenizerFast:
+def build_tokenizer() -> PreTrainedTokenizerFast:
     """The tokenizer. Encoding adds no special token; decoding gives the text back exactly."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -65,13 +72,15 @@ def build() -> PreTrainedTokenizerFast:
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     pieces = [PAD, EOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     known = set(pieces)
-    for word in words():
+    for word in build_word_list():
         piece = as_bytes.pre_tokenize_str(word)[0][0]
         if piece not in known:
             pieces.append(piece)
             known.add(piece)
     tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=[], ignore_merges=True))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_PIECES), "isolated"), as_bytes])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(_PIECE_PATTERN), "isolated"), as_bytes]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

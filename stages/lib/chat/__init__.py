@@ -1,6 +1,6 @@
 """Asking a language model in text: one small interface over any OpenAI-compatible server and over a local model.
 
-`make(kind, cache, **settings)` gives a `Chat`; `chat.ask(prompt, key)` gives the answer's text. Answers are kept on disk
+`create(kind, cache, **settings)` gives a `Chat`; `chat.ask(prompt, key)` gives the answer's text. Answers are kept on disk
 under (model, settings, prompt, key) before they are used, so a crash loses none that was paid for and a second run pays
 nothing; another key draws another answer. Who has many prompts gives them all to `ask_many`, or asks from the threads of
 `map`: a server is sent several at once, and a local model answers in batches all that was asked meanwhile.
@@ -16,23 +16,26 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from stages.lib.chat.base import Ask, Chat, Progress
-from stages.lib.chat.local import Local, LocalChat
-from stages.lib.chat.retry import NoAnswer
-from stages.lib.chat.server import OpenAI, open_server
+from stages.lib.chat.base import Chat, Progress, Request
+from stages.lib.chat.local import LocalChat, LocalParams
+from stages.lib.chat.retry import NoAnswerError
+from stages.lib.chat.server import OpenAIParams, create_server_chat
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
-from stages.lib.core.records import explain
+from stages.lib.core.records import explain_error
 
-__all__ = ["Ask", "Chat", "NoAnswer", "Progress", "make"]
-KINDS: dict[str, tuple[type[Params], Callable[..., Chat]]] = {"openai": (OpenAI, open_server), "hf": (Local, LocalChat)}
+__all__ = ["Request", "Chat", "NoAnswerError", "Progress", "create"]
+BACKENDS: dict[str, tuple[type[Params], Callable[..., Chat]]] = {
+    "openai": (OpenAIParams, create_server_chat),
+    "hf": (LocalParams, LocalChat),
+}
 
 
-def make(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Chat:
+def create(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Chat:
     """A chat of the kind, its answers kept in the folder `cache`. Raises UserError for settings that do not fit."""
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise UserError(f"chat kind {kind!r}: unknown; allowed: {', '.join(KINDS)}")
-    section, build = KINDS[kind]
+    if not isinstance(kind, str) or kind not in BACKENDS:
+        raise UserError(f"chat kind {kind!r}: unknown; allowed: {', '.join(BACKENDS)}")
+    section, build = BACKENDS[kind]
     if unknown := sorted(settings.keys() - section.model_fields):
         raise UserError(
             f"settings of the {kind} chat: {unknown[0]}: unknown key; allowed: {', '.join(section.model_fields)}"
@@ -40,5 +43,5 @@ def make(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Chat
     try:
         checked = section.model_validate(settings)
     except ValidationError as error:
-        raise UserError(f"settings of the {kind} chat: {explain(error)}") from None
+        raise UserError(f"settings of the {kind} chat: {explain_error(error)}") from None
     return build(checked, Path(cache))

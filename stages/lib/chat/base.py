@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from stages.lib.chat.retry import NoAnswer
+from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import seeds
-from stages.lib.core.cache import open_store
+from stages.lib.core.json_cache import open_cache
 
 VERSION = 1
 
 T, U = TypeVar("T"), TypeVar("U")
-Ask = tuple[str, str]  # a prompt and a key
+Request = tuple[str, str]  # a prompt and a key
 Progress = Callable[[Iterable[T], int], Iterable[T]]  # (items, how many) -> the items
 
 
@@ -25,7 +25,7 @@ class Reply(NamedTuple):
     tokens_out: int
 
 
-class Ledger:
+class Usage:
     """What a chat cost so far. `totals` fits `Execution.count`."""
 
     def __init__(self, price_in: float | None = None, price_out: float | None = None):
@@ -50,15 +50,15 @@ class Ledger:
 class Chat:
     """A model that answers prompts; safe to use from several threads. threads: how many `map` runs."""
 
-    def __init__(self, identity: dict[str, Any], cache: Path, ledger: Ledger, threads: int):
+    def __init__(self, identity: dict[str, Any], cache: Path, ledger: Usage, threads: int):
         self.identity, self.ledger, self.threads = identity, ledger, threads
-        self._answers = open_store(cache)
+        self._answers = open_cache(cache)
 
     def ask(self, prompt: str, key: str) -> str:
         """The model's answer. Raises NoAnswer, and UserError for what asking again would not mend."""
         raise NotImplementedError
 
-    def ask_many(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[str | NoAnswer]:
+    def ask_many(self, asks: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
         """The answer to each (prompt, key), in their order, many at a time; equal asks are paid once."""
         distinct = list(dict.fromkeys(asks))
         coming = self._replies(distinct)
@@ -76,7 +76,7 @@ class Chat:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str | NoAnswer]]:
+    def _replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         """The answers to distinct asks, as they come."""
         raise NotImplementedError
 
@@ -93,6 +93,6 @@ class Chat:
         return reply.text
 
 
-def seed(prompt: str, key: str) -> int:
+def derive_seed(prompt: str, key: str) -> int:
     """Of 64 bits, from which an answer is drawn."""
     return seeds.key("chat", VERSION, prompt, key)

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib.chat.base import Ask, Chat, Ledger, Progress, Reply, seed
-from stages.lib.chat.retry import NoAnswer
+from stages.lib.chat.base import Chat, Progress, Reply, Request, Usage, derive_seed
+from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
 from stages.lib.models import loading
 
 if TYPE_CHECKING:
-    from stages.lib.inference.native import NativeEngine
+    from stages.lib.inference.native_engine import NativeEngine
 
-LINGER = 0.02  # seconds in which others may join a batch: little beside an answer, much beside what lies between two
+BATCH_WAIT = (
+    0.02  # seconds in which others may join a batch: little beside an answer, much beside what lies between two
+)
 
 
-class Local(Params):
+class LocalParams(Params):
     """A transformers model in a folder, run here: greedy at temperature 0."""
 
     model: str = Field(min_length=1)
@@ -41,22 +43,22 @@ class Local(Params):
 
 class LocalChat(Chat):
     """A model in a folder behind the native engine: an answer depends on its own prompt and key alone, so on a CPU in
-    float32 no batch, order or number of threads changes one (lib/inference/native.py). Weights are read when first
+    float32 no batch, order or number of threads changes one (lib/inference/native_engine.py). Weights are read when first
     needed. A prompt that is too long is a NoAnswer of its own ask.
 
     Raises UserError for a folder without a model, for one whose template is missing or refuses the turns, and for a
     device that is not there.
     """
 
-    def __init__(self, settings: Local, cache: Path):
+    def __init__(self, settings: LocalParams, cache: Path):
         from stages.lib.models.encoding import Encoder
         from stages.lib.models.prompts import Prompt
 
         self.folder, self.settings = Path(settings.model), settings
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: not a folder; name one that `save_pretrained` wrote")
-        loading.check(self.folder)
-        self.device = _device(settings.device)
+        loading.check_folder(self.folder)
+        self.device = _resolve_device(settings.device)
         tokenizer = loading.load_tokenizer(self.folder)
         if not tokenizer.chat_template:
             raise UserError(f"{self.folder}: the tokenizer has no chat template; name a model that was tuned to chat")
@@ -69,7 +71,7 @@ class LocalChat(Chat):
             raise UserError(f"{self.folder}: the chat template refuses {turn} ({error.__context__ or error})") from None
         asked = settings.model_dump(exclude={"model", "device", "rows"})
         identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **asked}
-        super().__init__(identity, cache, Ledger(), threads=min(settings.rows, 64))
+        super().__init__(identity, cache, Usage(), threads=min(settings.rows, 64))
         self._lock, self._waiting = threading.Lock(), queue.SimpleQueue()
         self._batches = ThreadPoolExecutor(1)
 
@@ -83,18 +85,18 @@ class LocalChat(Chat):
         self._batches.submit(self._answer_waiting)
         return answer.result()
 
-    def ask_many(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[str | NoAnswer]:
+    def ask_many(self, asks: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
         with self._lock:  # one batch at a time
             return super().ask_many(asks, progress)
 
     def _answer_waiting(self) -> None:
         if self._waiting.empty():  # an earlier batch took it along
             return
-        time.sleep(LINGER)
+        time.sleep(BATCH_WAIT)
         taken = [self._waiting.get() for _ in range(self._waiting.qsize())]
         try:
             for (_, answer), text in zip(taken, self.ask_many([ask for ask, _ in taken]), strict=True):
-                if isinstance(text, NoAnswer):
+                if isinstance(text, NoAnswerError):
                     answer.set_exception(text)
                 else:
                     answer.set_result(text)
@@ -102,7 +104,7 @@ class LocalChat(Chat):
             for _, answer in taken:
                 answer.set_exception(error)
 
-    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str | NoAnswer]]:
+    def _replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         keys: dict[str, list[str]] = {}  # of a prompt: its answers share the reading of it
         for ask in asks:
             known = self._known(*ask)
@@ -113,12 +115,12 @@ class LocalChat(Chat):
         if keys:
             yield from self._drawn(keys)
 
-    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[Ask, str | NoAnswer]]:
+    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         settings, prompts, read = self.settings, [], []
         for prompt, own in keys.items():
             ids = self.encoder.prompt_ids(prompt)
             if len(ids) + settings.max_tokens > self._engine.context:
-                failure = NoAnswer(
+                failure = NoAnswerError(
                     f"{self.folder}: a prompt of {len(ids)} tokens and max_tokens {settings.max_tokens} exceed the "
                     f"{self._engine.context} tokens of the model; lower max_tokens, or leave out what is so long"
                 )
@@ -126,7 +128,7 @@ class LocalChat(Chat):
             else:
                 prompts.append(prompt)
                 read.append(ids)
-        draws = [[seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
+        draws = [[derive_seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
         ends = self._engine.model.generation_config.eos_token_id
         stops = {*self.encoder.stops.ids, *(ends if isinstance(ends, list) else [ends] if ends is not None else [])}
         for i, own in self._engine.stream(read, draws, settings.temperature, settings.max_tokens, sorted(stops)):
@@ -138,14 +140,14 @@ class LocalChat(Chat):
 
     @cached_property
     def _engine(self) -> NativeEngine:
-        from stages.lib.inference.native import NativeEngine
+        from stages.lib.inference.native_engine import NativeEngine
 
         return NativeEngine(
             loading.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.rows
         )
 
 
-def _device(name: str) -> str:
+def _resolve_device(name: str) -> str:
     import torch
 
     count = torch.cuda.device_count()

@@ -1,7 +1,7 @@
 """A chat with a server that speaks OpenAI's chat completions, several requests at a time.
 
 Failures are retried with exponential backoff and jitter, not sooner than the server's Retry-After says, and at most `tries`
-times; then `NoAnswer` is raised. The key comes from the environment variable named in the settings. It is in no setting,
+times; then `NoAnswerError` is raised. The key comes from the environment variable named in the settings. It is in no setting,
 error, log or cache.
 """
 
@@ -14,13 +14,13 @@ from typing import Any
 
 from pydantic import Field
 
-from stages.lib.chat.base import Ask, Chat, Ledger, Reply, seed
-from stages.lib.chat.retry import NoAnswer, patient
+from stages.lib.chat.base import Chat, Reply, Request, Usage, derive_seed
+from stages.lib.chat.retry import NoAnswerError, add_retries
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
 
 
-class OpenAI(Params):
+class OpenAIParams(Params):
     """A server that speaks OpenAI's chat completions. Prices are per million tokens, in any currency."""
 
     model: str = Field(min_length=1)
@@ -46,19 +46,21 @@ class ServerChat(Chat):
 
     def ask(self, prompt: str, key: str) -> str:
         known = self._known(prompt, key)
-        return known if known is not None else self._keep(prompt, key, self._reply(prompt, seed(prompt, key) >> 33))
+        return (
+            known if known is not None else self._keep(prompt, key, self._reply(prompt, derive_seed(prompt, key) >> 33))
+        )
 
-    def _replies(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, str | NoAnswer]]:
-        def one(ask: Ask) -> tuple[Ask, str | NoAnswer]:
+    def _replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+        def one(ask: Request) -> tuple[Request, str | NoAnswerError]:
             try:
                 return ask, self.ask(*ask)
-            except NoAnswer as failure:
+            except NoAnswerError as failure:
                 return ask, failure
 
         return self._mapped(one, asks)
 
 
-def open_server(settings: OpenAI, cache: Path) -> ServerChat:
+def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
     secret = ""
     if settings.key_env is not None:
         secret = os.environ.get(settings.key_env, "")
@@ -72,7 +74,7 @@ def open_server(settings: OpenAI, cache: Path) -> ServerChat:
         api_key=secret or "none", base_url=settings.base_url, timeout=settings.timeout, max_retries=0,
         organization="", project="",
     )  # fmt: skip
-    ledger = Ledger(settings.price_in, settings.price_out)
+    ledger = Usage(settings.price_in, settings.price_out)
     before = [{"role": "system", "content": settings.system}] if settings.system else []
     sampling = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
 
@@ -84,7 +86,7 @@ def open_server(settings: OpenAI, cache: Path) -> ServerChat:
         tokens = [int(getattr(spent, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens")]
         ledger.add(tokens_in=tokens[0], tokens_out=tokens[1])  # an unusable answer is paid too
         if not done.choices:
-            raise ValueError(_complaint(done))
+            raise ValueError(_describe_failure(done))
         text = done.choices[0].message.content
         if isinstance(text, list):  # as some servers send it: in parts
             text = "".join(part.get("text") or "" for part in text)
@@ -92,7 +94,7 @@ def open_server(settings: OpenAI, cache: Path) -> ServerChat:
             raise ValueError("the answer is empty")
         return Reply(text, *tokens)
 
-    reply = patient(
+    reply = add_retries(
         once, f"{settings.base_url}, model {settings.model}", settings.tries, settings.backoff,
         lambda: ledger.add(retries=1), lambda text: text.replace(secret, "[key]") if secret else text,
     )  # fmt: skip
@@ -101,7 +103,7 @@ def open_server(settings: OpenAI, cache: Path) -> ServerChat:
     return ServerChat(reply, identity, cache, ledger, settings.threads)
 
 
-def _complaint(done: Any) -> str:
+def _describe_failure(done: Any) -> str:
     """What a server says that sent no answer: some put an error into a body that they call a success."""
     error = getattr(done, "error", None)
     said = error.get("message") if isinstance(error, dict) else error

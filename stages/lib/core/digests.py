@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-IGNORED = {"__pycache__", ".DS_Store", ".ipynb_checkpoints"}  # as in .dvcignore
+IGNORED_NAMES = {"__pycache__", ".DS_Store", ".ipynb_checkpoints"}  # as in .dvcignore
 
 
 def file_md5(path: Path) -> str:
@@ -26,7 +26,7 @@ def md5(path: Path, of: Callable[[Path], str] = file_md5) -> str:
     names = {
         file.relative_to(path).as_posix(): file
         for file in path.rglob("*")
-        if file.is_file() and not IGNORED & set(file.relative_to(path).parts) and file.suffix != ".pyc"
+        if file.is_file() and not IGNORED_NAMES & set(file.relative_to(path).parts) and file.suffix != ".pyc"
     }
     listing = [{"md5": of(names[name]), "relpath": name} for name in sorted(names)]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"

@@ -17,10 +17,10 @@ from typing import Any
 
 from stages.lib.core.errors import UserError
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def _temporary(path: Path) -> Path:
+def _get_temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
@@ -33,7 +33,7 @@ def _sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write; on success it replaces `path` in one step, on failure it is removed.
 
     Raises UserError when the disk is full (the old file stays as it was), for a folder, and for a path through a file.
@@ -45,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"{path}: {path.parent} is a file, no folder; name another path") from None
-    temporary = _temporary(path)
+    temporary = _get_temporary_path(path)
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -53,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         _sync_directory(path.parent)
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in _DISK_FULL_ERRORS:
             raise UserError(
                 f"{path}: no space left to write it; the old file is unchanged. Free some space, run again."
             ) from error
@@ -63,11 +63,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_dir(path: Path) -> Iterator[Path]:
+def atomic_write_dir(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder to fill; on success it takes the place of `path`, on failure it is removed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = _temporary(path), _temporary(path).with_suffix(".old")
+    temporary, old = _get_temporary_path(path), _get_temporary_path(path).with_suffix(".old")
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir()
@@ -82,7 +82,7 @@ def replacing_dir(path: Path) -> Iterator[Path]:
         os.rename(temporary, path)
         _sync_directory(path.parent)
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in _DISK_FULL_ERRORS:
             raise UserError(
                 f"{path}: no space left to write it; the old folder is unchanged. Free some space, run again."
             ) from error
@@ -93,7 +93,7 @@ def replacing_dir(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.lib.core.errors import UserError
 
-PATH = Path("params.yaml")
+PARAMS_FILE = Path("params.yaml")
 
 
 class Params(BaseModel):
@@ -24,7 +24,7 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Top(Params):
+class TopLevel(Params):
     """The keys beside the sections."""
 
     seed: int = Field(ge=0)
@@ -35,7 +35,7 @@ P = TypeVar("P", bound=Params)
 Layers = list[tuple[Path, Any]]  # (file, its mapping), the one that counts most first; one alone for params.yaml
 
 
-def read(path: Path = PATH) -> Any:
+def read_yaml(path: Path = PARAMS_FILE) -> Any:
     """The whole file as a ruamel mapping that knows its lines. Raises UserError when it is missing or not YAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -57,75 +57,77 @@ def read(path: Path = PATH) -> Any:
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(document, dict):
-        raise UserError(f"{path}: found {_noun(document)}; expected one section per stage")
+        raise UserError(f"{path}: found {_describe_type(document)}; expected one section per stage")
     return document
 
 
-def load(section: str, model: type[P], path: Path = PATH) -> P:
+def load_section(section: str, model: type[P], path: Path = PARAMS_FILE) -> P:
     """The section of one stage, checked. Raises UserError naming file, line, key, the value and what is allowed."""
-    document = read(path)
-    return check(section, model, document, [(path, document)])
+    document = read_yaml(path)
+    return validate_section(section, model, document, [(path, document)])
 
 
-def load_top(path: Path = PATH) -> Top:
+def load_top_level(path: Path = PARAMS_FILE) -> TopLevel:
     """seed and launch."""
-    document = read(path)
-    return check_top(document, [(path, document)])
+    document = read_yaml(path)
+    return validate_top_level(document, [(path, document)])
 
 
-def check(section: str, model: type[P], document: Any, layers: Layers) -> P:
-    """As `load`, of a document that was put together of several files: a fault is told of the file that it stands in."""
+def validate_section(section: str, model: type[P], document: Any, layers: Layers) -> P:
+    """As `load_section`, of a document that was put together of several files: a fault is told of the file that it stands in."""
     if section not in document:
         raise UserError(f"{layers[-1][0]}: section {section!r} is missing; found {', '.join(document)}")
-    return _check(document[section] if document[section] is not None else {}, model, (section,), layers)
+    return _validate(document[section] if document[section] is not None else {}, model, (section,), layers)
 
 
-def check_top(document: Any, layers: Layers) -> Top:
+def validate_top_level(document: Any, layers: Layers) -> TopLevel:
     """seed and launch of such a document."""
-    return _check({k: document[k] for k in Top.model_fields if k in document}, Top, (), layers)
+    return _validate({k: document[k] for k in TopLevel.model_fields if k in document}, TopLevel, (), layers)
 
 
-def _check(values: Any, model: type[P], prefix: tuple[str, ...], layers: Layers) -> P:
+def _validate(values: Any, model: type[P], prefix: tuple[str, ...], layers: Layers) -> P:
     try:
-        return model.model_validate(plain(values))
+        return model.model_validate(to_plain(values))
     except ValidationError as error:
-        raise UserError("\n".join(_fault(fault, model, prefix, layers) for fault in error.errors())) from None
+        raise UserError("\n".join(_format_fault(fault, model, prefix, layers) for fault in error.errors())) from None
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """ruamel's subclasses (ScalarFloat, CommentedMap) as the plain types that strict validation asks for."""
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): to_plain(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [plain(v) for v in value]
+        return [to_plain(v) for v in value]
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
     return value
 
 
-def _fault(fault: Any, model: type[Params], prefix: tuple[str, ...], layers: Layers) -> str:
+def _format_fault(fault: Any, model: type[Params], prefix: tuple[str, ...], layers: Layers) -> str:
     # A discriminated union adds its tag to `loc`; only parts that exist in the file are kept as the key.
     where = prefix + tuple(fault["loc"])
     key = ".".join(str(part) for part in where)
-    path, document = max(layers, key=lambda layer: _known(layer[1], where))  # the first of those that hold most of it
-    line = _line(document, where)
+    path, document = max(
+        layers, key=lambda layer: _count_known_parts(layer[1], where)
+    )  # the first of those that hold most of it
+    line = _find_line(document, where)
     at = f"{path}:{line} {key}" if line else f"{path} {key}"
     kind, context, found = fault["type"], fault.get("ctx", {}), fault.get("input")
     if kind == "extra_forbidden":
-        return f"{at}: unknown key; allowed here: {', '.join(_siblings(model, fault['loc']))}"
+        return f"{at}: unknown key; allowed here: {', '.join(_list_allowed_keys(model, fault['loc']))}"
     if kind == "missing":
         return f"{at}: missing; add it"
-    return f"{at}: {_rule(kind, context, fault['msg'], _bounds(model, fault['loc']))}, got {_show(found, kind)}"
+    return f"{at}: {_format_rule(kind, context, fault['msg'], _format_bounds(model, fault['loc']))}, got {_format_value(found, kind)}"
 
 
-_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_LIMITS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-_TYPES = {"float_type": "must be a number", "int_type": "must be a whole number", "bool_type": "must be true or false",
+_BOUND_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_BOUND_ERRORS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+_TYPE_MESSAGES = {"float_type": "must be a number", "int_type": "must be a whole number", "bool_type": "must be true or false",
           "string_type": "must be a string"}  # fmt: skip
 
 
-def _bounds(model: type[BaseModel], location: tuple) -> str:
+def _format_bounds(model: type[BaseModel], location: tuple) -> str:
     """The limits of a number's field, as `> 0 and <= 1`; empty when it has none."""
     field = None
     for part in location:
@@ -134,18 +136,20 @@ def _bounds(model: type[BaseModel], location: tuple) -> str:
             field = fields[part]
             model = field.annotation
     rules = [
-        (getattr(rule, name, None), sign) for rule in getattr(field, "metadata", ()) for name, sign in _SIGNS.items()
+        (getattr(rule, name, None), sign)
+        for rule in getattr(field, "metadata", ())
+        for name, sign in _BOUND_SIGNS.items()
     ]
     return " and ".join(f"{sign} {limit}" for limit, sign in rules if limit is not None)
 
 
-def _rule(kind: str, context: dict, message: str, bounds: str) -> str:
-    if kind in _LIMITS:
-        return f"must be {bounds or f'{_SIGNS[_LIMITS[kind]]} {context[_LIMITS[kind]]}'}"
+def _format_rule(kind: str, context: dict, message: str, bounds: str) -> str:
+    if kind in _BOUND_ERRORS:
+        return f"must be {bounds or f'{_BOUND_SIGNS[_BOUND_ERRORS[kind]]} {context[_BOUND_ERRORS[kind]]}'}"
     if kind == "float_type" and bounds:
         return f"must be {bounds}"
-    if kind in _TYPES:
-        return f"{_TYPES[kind]} {bounds}".rstrip()
+    if kind in _TYPE_MESSAGES:
+        return f"{_TYPE_MESSAGES[kind]} {bounds}".rstrip()
     if kind == "literal_error":
         return f"must be one of {context['expected']}"
     if kind in ("model_type", "dict_type"):
@@ -161,13 +165,13 @@ def _rule(kind: str, context: dict, message: str, bounds: str) -> str:
     return text[0].lower() + text[1:]
 
 
-def _noun(value: Any) -> str:
+def _describe_type(value: Any) -> str:
     if value is None:
         return "nothing"
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a single value"
 
 
-def _show(found: Any, kind: str) -> str:
+def _format_value(found: Any, kind: str) -> str:
     if isinstance(found, str) and kind in ("float_type", "int_type"):
         try:
             number = float(found)
@@ -182,11 +186,11 @@ def _show(found: Any, kind: str) -> str:
         written = f"{digits}e{int(exponent)}" if abs(int(exponent)) > 3 and kind == "float_type" else f"{number:.10g}"
         return f"{found!r} (a string; write {written})"
     if found is None or isinstance(found, dict | list):
-        return _noun(found)
+        return _describe_type(found)
     return repr(found)
 
 
-def _siblings(model: type[BaseModel], location: tuple) -> list[str]:
+def _list_allowed_keys(model: type[BaseModel], location: tuple) -> list[str]:
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
         if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
@@ -195,7 +199,7 @@ def _siblings(model: type[BaseModel], location: tuple) -> list[str]:
     return list(model.model_fields)
 
 
-def _known(node: Any, where: tuple) -> int:
+def _count_known_parts(node: Any, where: tuple) -> int:
     """How many parts of `where` stand in the file."""
     for depth, part in enumerate(where):
         try:
@@ -205,7 +209,7 @@ def _known(node: Any, where: tuple) -> int:
     return len(where)
 
 
-def _line(document: Any, where: tuple) -> int | None:
+def _find_line(document: Any, where: tuple) -> int | None:
     """1-based line of the deepest part of `where` that stands in the file."""
     line, node = None, document
     for part in where:
@@ -217,18 +221,18 @@ def _line(document: Any, where: tuple) -> int | None:
     return line
 
 
-def filled(value: Any, variables: Any) -> Any:
+def interpolate(value: Any, variables: Any) -> Any:
     """A part of dvc.yaml with ${a.b} of params.yaml filled in, as DVC's templates are."""
     if isinstance(value, dict):
-        return {key: filled(item, variables) for key, item in value.items()}
+        return {key: interpolate(item, variables) for key, item in value.items()}
     if isinstance(value, list):
-        return [filled(item, variables) for item in value]
+        return [interpolate(item, variables) for item in value]
     if isinstance(value, str):
-        return re.sub(r"\$\{([\w.]+)\}", lambda found: str(_dig(variables, found[1])), value)
+        return re.sub(r"\$\{([\w.]+)\}", lambda found: str(_get_by_path(variables, found[1])), value)
     return value
 
 
-def _dig(tree: Any, key: str) -> Any:
+def _get_by_path(tree: Any, key: str) -> Any:
     for part in key.split("."):
         tree = tree.get(part) if isinstance(tree, dict) else None
     return tree

@@ -19,7 +19,7 @@ from stages.lib.core.errors import UserError
 
 AnswerType = Literal["number", "integer", "latex", "choice", "boolean", "code", "text"]
 Contract = Literal["preserving", "changing", "unsolvable"]
-ABSTAIN = "If the question cannot be answered from what it says, answer N/A."
+ABSTAIN_INSTRUCTION = "If the question cannot be answered from what it says, answer N/A."
 
 
 class Record(BaseModel):
@@ -73,7 +73,7 @@ class Problem(Record):
     def prompt(self) -> str:
         """The question as a model reads it: options, if any, one a line as `A: text`; whether N/A is allowed."""
         options = [f"{chr(ord('A') + i)}: {choice}" for i, choice in enumerate(self.choices or ())]
-        return "\n".join([self.question, *options, *([ABSTAIN] if self.abstain else [])])
+        return "\n".join([self.question, *options, *([ABSTAIN_INSTRUCTION] if self.abstain else [])])
 
 
 class Sample(Record):
@@ -120,14 +120,14 @@ class Score(Record):
 R = TypeVar("R", bound=Record)
 
 
-def explain(error: ValidationError) -> str:
+def explain_error(error: ValidationError) -> str:
     """The first fault of a validation error in a few words."""
     fault = error.errors()[0]
     where = ".".join(str(part) for part in fault["loc"]) or "row"
     return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {repr(fault.get('input'))[:80]}"
 
 
-def jsonl_rows(path: Path) -> Iterable[tuple[int, dict]]:
+def iter_jsonl(path: Path) -> Iterable[tuple[int, dict]]:
     """(line number, row) of a JSONL file. Raises UserError `file:line: reason` for what is not an object a line.
 
     A byte order mark, and blank lines at the end, are none of the content.
@@ -164,11 +164,11 @@ def jsonl_rows(path: Path) -> Iterable[tuple[int, dict]]:
 def read_problems(path: Path) -> list[Problem]:
     """Problems of a JSONL file, in file order. Raises UserError for a malformed row or an id met twice."""
     problems, lines = [], {}
-    for number, row in jsonl_rows(path):
+    for number, row in iter_jsonl(path):
         try:
             problem = Problem.model_validate(row)
         except ValidationError as error:
-            raise UserError(f"{path}:{number}: {explain(error)}") from None
+            raise UserError(f"{path}:{number}: {explain_error(error)}") from None
         if problem.id in lines:
             raise UserError(
                 f"{path}:{number}: id {problem.id!r} stands already in line {lines[problem.id]}; ids must be unique"
@@ -186,7 +186,7 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
     )
 
 
-def _schema(kind: type[Record]):
+def _get_schema(kind: type[Record]):
     import pyarrow as pa
 
     text, integer, real = pa.string(), pa.int64(), pa.float64()
@@ -201,7 +201,7 @@ def _schema(kind: type[Record]):
     return pa.schema(list(columns[kind].items()))
 
 
-_KEYS = {
+_SORT_KEYS = {
     Sample: ("problem_id", "index"),
     StepLabel: ("problem_id", "index", "step", "method"),
     Score: ("verifier", "problem_id", "index"),
@@ -213,14 +213,14 @@ def _write_parquet(path: Path, kind: type[R], rows: Iterable[R]) -> None:
     import pyarrow.parquet as pq
 
     def sort_key(row: R) -> tuple:
-        return tuple(getattr(row, name) for name in _KEYS[kind])
+        return tuple(getattr(row, name) for name in _SORT_KEYS[kind])
 
     ordered = sorted(rows, key=sort_key)
     for before, after in zip(ordered, ordered[1:], strict=False):
         if sort_key(before) == sort_key(after):
             raise ValueError(f"{path}: two rows with the key {sort_key(after)}")
-    table = pa.Table.from_pylist([row.model_dump() for row in ordered], schema=_schema(kind))
-    with files.replacing(path) as temporary:
+    table = pa.Table.from_pylist([row.model_dump() for row in ordered], schema=_get_schema(kind))
+    with files.atomic_write(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
@@ -232,14 +232,14 @@ def _read_parquet(path: Path, kind: type[R]) -> list[R]:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
-    if table.schema.names != _schema(kind).names:
-        raise UserError(f"{path}: columns {table.schema.names}, expected {_schema(kind).names}")
+    if table.schema.names != _get_schema(kind).names:
+        raise UserError(f"{path}: columns {table.schema.names}, expected {_get_schema(kind).names}")
     rows = []
     for number, row in enumerate(table.to_pylist(), 1):
         try:
             rows.append(kind.model_validate(row))
         except ValidationError as error:
-            raise UserError(f"{path}: row {number}: {explain(error)}") from None
+            raise UserError(f"{path}: row {number}: {explain_error(error)}") from None
     return rows
 
 
@@ -247,7 +247,7 @@ def read_samples(path: Path) -> list[Sample]:
     return _read_parquet(path, Sample)
 
 
-def by_problem(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+def group_by_problem(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
     """problem id -> its samples, problems and samples in the order in which they come."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:

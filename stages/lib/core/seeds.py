@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-Part = str | int | float | bool | None
+KeyPart = str | int | float | bool | None
 
 
-def key(*parts: Part) -> int:
+def key(*parts: KeyPart) -> int:
     """A 64-bit unsigned integer from the parts. Types count: key(1) differs from key("1") and from key(True)."""
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
@@ -26,12 +26,12 @@ def key(*parts: Part) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def rng(*parts: Part) -> random.Random:
+def rng(*parts: KeyPart) -> random.Random:
     """A generator of its own for one field of one item."""
     return random.Random(key(*parts))
 
 
-def uniforms(*parts: Part, n: int) -> np.ndarray:
+def uniforms(*parts: KeyPart, n: int) -> np.ndarray:
     """n float64 numbers in [0, 1) for one field of one item."""
     import numpy as np
 

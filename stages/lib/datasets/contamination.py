@@ -13,49 +13,51 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.core.errors import UserError
-from stages.lib.core.records import jsonl_rows
+from stages.lib.core.records import iter_jsonl
 
-RUN, SHINGLE, SIMILAR, PERMUTATIONS = 13, 5, 0.7, 128
-FIELDS = ("question", "problem", "Question", "Problem")
+NGRAM_SIZE, SHINGLE_SIZE, MIN_JACCARD, PERMUTATIONS = 13, 5, 0.7, 128
+QUESTION_FIELDS = ("question", "problem", "Question", "Problem")
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
-def runs(text: str, n: int) -> set[str]:
-    own = words(text)
+def extract_ngrams(text: str, n: int) -> set[str]:
+    own = split_words(text)
     return {" ".join(own[i : i + n]) for i in range(len(own) - n + 1)}
 
 
-def shared_runs(texts: Sequence[str], references: Iterable[str], n: int = RUN) -> list[int]:
+def find_shared_ngrams(texts: Sequence[str], references: Iterable[str], n: int = NGRAM_SIZE) -> list[int]:
     """Indices of the texts that have a run of n words in common with a reference."""
-    known = set().union(*(runs(reference, n) for reference in references))
-    return [i for i, text in enumerate(texts) if not known.isdisjoint(runs(text, n))]
+    known = set().union(*(extract_ngrams(reference, n) for reference in references))
+    return [i for i, text in enumerate(texts) if not known.isdisjoint(extract_ngrams(text, n))]
 
 
-def similar(texts: Sequence[str], references: Sequence[str], threshold: float = SIMILAR) -> list[tuple[int, int]]:
+def find_similar(
+    texts: Sequence[str], references: Sequence[str], threshold: float = MIN_JACCARD
+) -> list[tuple[int, int]]:
     """(text, reference) whose sets of 5-word runs have about this Jaccard similarity or more."""
     from datasketch import MinHashLSH
 
     index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
-    hashed = {j: _hash(reference) for j, reference in enumerate(references)}
+    hashed = {j: _compute_minhash(reference) for j, reference in enumerate(references)}
     for j, value in hashed.items():
         if value is not None:
             index.insert(j, value)
     pairs = []
     for i, text in enumerate(texts):
-        value = _hash(text)
+        value = _compute_minhash(text)
         for j in sorted(index.query(value)) if value is not None else []:
             if value.jaccard(hashed[j]) >= threshold:
                 pairs.append((i, j))
     return pairs
 
 
-def _hash(text: str) -> Any:
+def _compute_minhash(text: str) -> Any:
     from datasketch import MinHash
 
-    own = sorted(runs(text, SHINGLE))
+    own = sorted(extract_ngrams(text, SHINGLE_SIZE))
     if not own:
         return None
     value = MinHash(num_perm=PERMUTATIONS, seed=1)
@@ -73,11 +75,11 @@ def read_texts(path: Path) -> list[str]:
             csv.field_size_limit(2**31 - 1)
             rows = [(reader.line_num, row) for reader in [csv.DictReader(file)] for row in reader]
     else:
-        rows = list(jsonl_rows(path))
+        rows = list(iter_jsonl(path))
     texts = []
     for number, row in rows:
-        found = next((row[field] for field in FIELDS if row.get(field)), None)
+        found = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
         if not isinstance(found, str):
-            raise UserError(f"{path}:{number}: no question; a row needs one of the fields {', '.join(FIELDS)}")
+            raise UserError(f"{path}:{number}: no question; a row needs one of the fields {', '.join(QUESTION_FIELDS)}")
         texts.append(found)
     return texts

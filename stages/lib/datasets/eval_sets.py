@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from stages.lib.core import records
 from stages.lib.core.records import Problem
-from stages.lib.run.execution import Execution
+from stages.lib.run.execution import StageRun
 
-SOURCES = {
+SET_FILES = {
     "verifier": (("benchmarks", "verifier.jsonl"),),
     "dev": (("benchmarks", "dev.jsonl"),),
     "test": (("benchmarks", "test.jsonl"),),
@@ -18,15 +18,15 @@ SOURCES = {
     "aime": (("aime", "test.jsonl"), ("aime", "unseen.jsonl")),
 }
 SCORED = ("dev", "test", "ood", "aime")  # by every verifier
-SHIFTED = ("ood", "aime")  # out of distribution
-SMALLEST = 30  # problems that a group needs for a row of the matrix
+OOD = ("ood", "aime")  # out of distribution
+MIN_PROBLEMS = 30  # problems that a group needs for a row of the matrix
 
 
-def problems(run: Execution, name: str) -> list[Problem]:
+def load_problems(run: StageRun, name: str) -> list[Problem]:
     """The problems of a set, in the order of their files."""
-    return [problem for parts in SOURCES[name] for problem in records.read_problems(run.data(*parts))]
+    return [problem for parts in SET_FILES[name] for problem in records.read_problems(run.data(*parts))]
 
 
-def group(problem: Problem) -> str:
+def get_group_name(problem: Problem) -> str:
     """`gradeschool~names` for a variant, `competition/unseen` for what has no parent."""
     return f"{problem.benchmark}~{problem.operator}" if problem.operator else f"{problem.benchmark}/{problem.split}"

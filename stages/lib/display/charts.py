@@ -16,34 +16,36 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette, which readers with any common colour blindness can tell apart.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-TITLES = {
+SCORE_NAMES = {
     "orm": "ORM", "prm": "PRM", "genrm": "GenRM",
     "base_prm": "untrained base (as PRM)", "base_genrm": "untrained base (asked)",
     **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},
 }  # fmt: skip
-WORDS = {"best_of": "best-of-k", "weighted": "weighted", "top": "top vote"}
-MARKS = ("o", "s", "^", "D", "v", "P", "X")
-FIRST = 2  # colour and mark of the first verifier: black is the ceiling's and blue the majority's, in every picture
+METHOD_NAMES = {"best_of": "best-of-k", "weighted": "weighted", "top": "top vote"}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+FIRST_VERIFIER_STYLE = (
+    2  # colour and mark of the first verifier: black is the ceiling's and blue the majority's, in every picture
+)
 
 
-def titled(score: str) -> str:
+def format_score_name(score: str) -> str:
     """What a reader calls a score; any name but the pipeline's own stands for itself."""
-    return TITLES.get(score, score)
+    return SCORE_NAMES.get(score, score)
 
 
-def label(method: str) -> str:
+def format_method(method: str) -> str:
     """`weighted_likelihood_min` -> `likelihood (min) weighted`."""
-    for kind, words in WORDS.items():
+    for kind, words in METHOD_NAMES.items():
         if method.startswith(f"{kind}_"):
-            return f"{titled(method.removeprefix(f'{kind}_'))} {words}"
+            return f"{format_score_name(method.removeprefix(f'{kind}_'))} {words}"
     return {"pass": "pass@k", "options": "likeliest option"}.get(method, method)
 
 
-def p_value(p: float) -> str:
+def format_p_value(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
-def _subplots(**settings: Any) -> tuple[Any, Any]:
+def _create_subplots(**settings: Any) -> tuple[Any, Any]:
     """A figure and its axes, drawn without a screen; a dollar in a name begins no formula."""
     import matplotlib
 
@@ -54,23 +56,23 @@ def _subplots(**settings: Any) -> tuple[Any, Any]:
     return plt.subplots(**settings)
 
 
-def _frame(axes: Any, title: str, grid: str = "both") -> None:
+def _style_axes(axes: Any, title: str, grid: str = "both") -> None:
     """Title, faint grid and open sides, as all pictures have them."""
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(alpha=0.25, linewidth=0.6, axis=grid)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _save(path: Path, figure: Any) -> None:
+def _save_figure(path: Path, figure: Any) -> None:
     """Write a PNG whole or not at all, equal bytes for equal pictures."""
     import matplotlib.pyplot as plt
 
-    with files.replacing(path) as temporary:
+    with files.atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None}, bbox_inches="tight")  # however long a name
     plt.close(figure)
 
 
-def draw(
+def plot_curves(
     path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], title: str,
     cost: Callable[[str], float] = lambda method: 1.0, unit: str = "k, solutions drawn per problem",
 ):  # fmt: skip
@@ -79,13 +81,13 @@ def draw(
 
     results: {method: {k: {mean, low, high}}}; cost: of one solution under a method. Equal results give equal bytes.
     """
-    figure, axes = _subplots(figsize=(8.4, 4.6), dpi=140)
+    figure, axes = _create_subplots(figsize=(8.4, 4.6), dpi=140)
     ends, last = [], 1
     for place, method in enumerate(methods):
         curve = results[method]
         ks = sorted(curve)
         mean, low, high = ([100 * curve[k][part] for k in ks] for part in ("mean", "low", "high"))
-        colour, mark = COLOURS[place % len(COLOURS)], MARKS[place % len(MARKS)]
+        colour, mark = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
         marked = [i for i, k in enumerate(ks) if k & (k - 1) == 0 or i == len(ks) - 1]
         dashed = "--" if method == "pass" else "-"
         xs = [k * cost(method) for k in ks]
@@ -99,21 +101,21 @@ def draw(
     axes.set_xlim(0.95, last * 1.05)
     axes.set_xlabel(unit)
     axes.set_ylabel("accuracy, %")
-    _frame(axes, title)
+    _style_axes(axes, title)
     bottom, top = axes.get_ylim()
     gap, heights = (top - bottom) * 0.055, []
     for height, _, _ in sorted(ends):  # names never overlap: each stands at least a line above the one below
         heights.append(max(height, heights[-1] + gap) if heights else height)
     for (height, method, colour), shown in zip(sorted(ends), heights, strict=True):
         axes.annotate(
-            f"{label(method)}  {height:.1f}", (last * 1.06, shown), color=colour, fontsize=9, va="center",
+            f"{format_method(method)}  {height:.1f}", (last * 1.06, shown), color=colour, fontsize=9, va="center",
             annotation_clip=False,
         )  # fmt: skip
     figure.subplots_adjust(left=0.075, right=0.71, top=0.92, bottom=0.12)
-    _save(path, figure)
+    _save_figure(path, figure)
 
 
-def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str) -> None:
+def plot_gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str) -> None:
     """The weighted vote's gain on majority, and beside it the gap to the gain in distribution, with their intervals: a row
     for each group, a mark for each verifier, and a line above the sets out of distribution. Sets where no solution is
     right have nothing to gain and are only counted.
@@ -123,7 +125,7 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
     shifted = {cell.group for cell in cells if cell.p_holm is not None}
     groups = [group for group in solved if solved[group]]
     height = 1.8 + 0.34 * len(groups)
-    figure, both = _subplots(
+    figure, both = _create_subplots(
         figsize=(10.4, height), dpi=140, ncols=2, sharey=True, gridspec_kw={"width_ratios": (3, 2)}
     )  # fmt: skip
     for axes, name in zip(both, ("gain", "gap"), strict=True):
@@ -136,10 +138,10 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
             middle, low, high = (
                 [100 * getattr(cell, part) for _, cell in rows] for part in (name, f"{name}_low", f"{name}_high")
             )
-            colour, mark = (looks[(FIRST + place) % len(looks)] for looks in (COLOURS, MARKS))
-            axes.plot(middle, ys, mark, color=colour, markersize=4.5, label=label(f"weighted_{verifier}"))
+            colour, mark = (looks[(FIRST_VERIFIER_STYLE + place) % len(looks)] for looks in (COLOURS, MARKERS))
+            axes.plot(middle, ys, mark, color=colour, markersize=4.5, label=format_method(f"weighted_{verifier}"))
             axes.hlines(ys, low, high, color=colour, linewidth=1.2)
-        _frame(axes, title if name == "gain" else "", "x")
+        _style_axes(axes, title if name == "gain" else "", "x")
     both[0].set_yticks(range(len(groups)), groups, fontsize=9)
     both[0].invert_yaxis()
     both[0].set_xlabel("gain: accuracy minus majority's, points")
@@ -151,27 +153,27 @@ def gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title: str
         figure.legend(
             *both[0].get_legend_handles_labels(), loc="lower center", ncols=len(verifiers), fontsize=9, frameon=False
         )
-    _save(path, figure)
+    _save_figure(path, figure)
 
 
-def reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int]]], title: str) -> None:
+def plot_reliability(path: Path, found: Mapping[str, Sequence[tuple[float, float, int]]], title: str) -> None:
     """Share of right solutions against mean score, a line for each verifier; a mark's area is its share of solutions.
 
     found: {verifier: [(mean score, share right, solutions)]} of lib/metrics/ranking.py."""
-    figure, axes = _subplots(figsize=(5.6, 5.0), dpi=140)
+    figure, axes = _create_subplots(figsize=(5.6, 5.0), dpi=140)
     axes.plot([0, 1], [0, 1], "--", color="#000000", linewidth=0.8)
     for place, (name, rows) in enumerate(found.items()):
         says, right, counts = zip(*rows, strict=True)
         sizes = [6 + 220 * count / sum(counts) for count in counts]
-        colour, mark = (looks[(FIRST + place) % len(looks)] for looks in (COLOURS, MARKS))
-        axes.plot(says, right, color=colour, linewidth=1.2, label=titled(name))
+        colour, mark = (looks[(FIRST_VERIFIER_STYLE + place) % len(looks)] for looks in (COLOURS, MARKERS))
+        axes.plot(says, right, color=colour, linewidth=1.2, label=format_score_name(name))
         axes.scatter(says, right, s=sizes, color=colour, marker=mark)
     axes.set_xlabel("mean score of the bin")
     axes.set_ylabel("share of right solutions")
-    _frame(axes, title)
+    _style_axes(axes, title)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     figure.tight_layout()
-    _save(path, figure)
+    _save_figure(path, figure)
 
 
 def write_csv(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
@@ -190,28 +192,28 @@ def write_csv(path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]
 _MARKUP = re.compile(r"[\\`*|$]|~(?=~)|(?<=~)~|^#|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
 
 
-def escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text as Markdown that shows it letter by letter."""
     return _MARKUP.sub(r"\\\g<0>", text)
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [[escape(cell) for cell in line] for line in (header, *rows)]
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [[escape_markdown(cell) for cell in line] for line in (header, *rows)]
     lines.insert(1, ["---"] * len(header))
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def document(tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]], notes: Sequence[str]) -> str:
+def format_report(tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]], notes: Sequence[str]) -> str:
     """Tables under their headings, then notes, as Markdown."""
-    parts = [f"{escape(heading)}\n\n{markdown(*table)}" for heading, table in tables.items()]
-    return "\n".join([*parts, *([bullets([escape(note) for note in notes])] if notes else [])])
+    parts = [f"{escape_markdown(heading)}\n\n{format_table(*table)}" for heading, table in tables.items()]
+    return "\n".join([*parts, *([format_bullets([escape_markdown(note) for note in notes])] if notes else [])])
 
 
-def bullets(sentences: Sequence[str]) -> str:
+def format_bullets(sentences: Sequence[str]) -> str:
     return "".join(f"- {sentence}\n" for sentence in sentences)
 
 
-def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The same table in the terminal. Wide enough for its content when the output is a file."""
     from rich.console import Console
     from rich.table import Table

@@ -9,13 +9,13 @@ STYLES = {"fresh": "green", "ok": "green", "running": "cyan", "stale": "yellow",
           "missing": "red", "never run": "dim", "fail": "bold red"}  # fmt: skip
 
 
-def show(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:
     """Print a table; columns named in `numbers` are right-aligned. A cell that is a known word takes its colour."""
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
-        print(plain(headers, rows, numbers))
+        print(format_table(headers, rows, numbers))
         return
     from rich.table import Table
     from rich.text import Text
@@ -28,7 +28,7 @@ def show(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequenc
     console.print(table)
 
 
-def plain(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> str:
+def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> str:
     """The table as text: two spaces between columns, nothing at line ends."""
     table = [list(headers), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(headers))]
@@ -42,7 +42,7 @@ def plain(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequen
     return "\n".join(lines)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """0.4 s, 12 s, 3:05, 1:02:03."""
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -53,15 +53,15 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def size(amount: float) -> str:
+def format_bytes(amount: float) -> str:
     """Bytes in units of 1024: 512 B, 1.4 GB."""
     power = min(4, int(math.log(max(amount, 1), 1024)))
     scaled = amount / 1024**power
     return f"{scaled:.0f} B" if power == 0 else f"{scaled:.3g} {('KB', 'MB', 'GB', 'TB')[power - 1]}"
 
 
-def number(value: object) -> str:
+def format_number(value: object) -> str:
     """Four significant digits; {mean, low, high} as `mean [low, high]`."""
     if isinstance(value, dict) and {"mean", "low", "high"} <= value.keys():
-        return f"{number(value['mean'])} [{number(value['low'])}, {number(value['high'])}]"
+        return f"{format_number(value['mean'])} [{format_number(value['low'])}, {format_number(value['high'])}]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -25,18 +25,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from stages.lib.core import cache, seeds
+from stages.lib.core import json_cache, seeds
 from stages.lib.core.records import Problem
 from stages.lib.grading import code_tests, programs, sandbox
 from stages.lib.grading.code_tests import Comparison
-from stages.lib.grading.lookahead import AHEAD, run_ahead
+from stages.lib.grading.lookahead import MAX_AHEAD, run_ahead
 
 VERSION = 2  # part of every draw and of every kept outcome
-PUBLIC, CHANGED = 8, 8  # inputs at most
-LIMITS = sandbox.USUAL._replace(seconds=5)
-LONGEST = 10_000  # characters of an input that is changed
-SECONDS = 1.0  # of the processor, for one call of a function
-VALUE = "="  # begins an outcome that is a value; others say how the program failed
+MAX_PUBLIC_INPUTS, MAX_CHANGED_INPUTS = 8, 8  # inputs at most
+LIMITS = sandbox.DEFAULT_LIMITS._replace(seconds=5)
+MAX_INPUT_CHARS = 10_000  # characters of an input that is changed
+CALL_SECONDS = 1.0  # of the processor, for one call of a function
+VALUE_PREFIX = "="  # begins an outcome that is a value; others say how the program failed
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,18}(?![\w.])")
 _WORD = re.compile(r"[A-Za-z]{2,}|[01]{5,}")
@@ -48,18 +48,18 @@ def group(problem: Problem, solutions: Sequence[str | None]) -> list[int]:
     return classes
 
 
-def group_ahead(pools: Iterable[tuple[Problem, Sequence[str | None]]], ahead: int = AHEAD) -> Iterator[list[int]]:
+def group_ahead(pools: Iterable[tuple[Problem, Sequence[str | None]]], ahead: int = MAX_AHEAD) -> Iterator[list[int]]:
     """`group` for each problem and its programs, in order, on all cores.
 
     Raises UserError where this machine has no sandbox.
     """
-    for (names, unchanged), outcomes in run_ahead(map(_start, pools), ahead):
+    for (names, unchanged), outcomes in run_ahead(map(_prepare_jobs, pools), ahead):
         yield _classify(names, unchanged, outcomes)
 
 
 def group_by_text(solutions: Sequence[str | None]) -> list[int]:
     """Classes of programs that are the same but for comments and white space."""
-    return _number([None if code is None else programs.normal(code) for code in solutions])
+    return _assign_ids([None if code is None else programs.normalise(code) for code in solutions])
 
 
 def make_inputs(problem: Problem) -> tuple[list[Any], int]:
@@ -69,63 +69,63 @@ def make_inputs(problem: Problem) -> tuple[list[Any], int]:
         given, change = read_examples(problem.question, tests["entry_point"]), _change_arguments
     else:
         given, change = list(dict.fromkeys((tests.get("public") or {}).get("input", []))), _change_text
-    given = given[:PUBLIC]
+    given = given[:MAX_PUBLIC_INPUTS]
     changed: list[Any] = []
-    for number in range(3 * CHANGED if given else 0):
+    for number in range(3 * MAX_CHANGED_INPUTS if given else 0):
         draw = seeds.rng("behaviour", VERSION, problem.id, number)
         one = change(given[number % len(given)], given, draw)
         if repr(one) not in {repr(other) for other in given + changed}:
             changed.append(one)
-    return given + changed[:CHANGED], len(given)
+    return given + changed[:MAX_CHANGED_INPUTS], len(given)
 
 
-def _start(pool: tuple[Problem, Sequence[str | None]]) -> tuple[Any, dict[str, Callable[[], list[str]]]]:
+def _prepare_jobs(pool: tuple[Problem, Sequence[str | None]]) -> tuple[Any, dict[str, Callable[[], list[str]]]]:
     problem, solutions = pool
     given, unchanged = make_inputs(problem)
     entry_point = (problem.tests or {}).get("entry_point")
     codes = [programs.extract(code or "", problem.question, entry_point) for code in solutions]
-    texts = [None if code is None else programs.normal(code) for code in codes]
+    texts = [None if code is None else programs.normalise(code) for code in codes]
     if not given:
         return (texts, 0), {}
-    rule = code_tests.comparison(problem.question, problem.tests)
-    known = cache.digest(["behaviour", VERSION, repr(given), rule, LIMITS])
+    rule = code_tests.read_comparison(problem.question, problem.tests)
+    known = json_cache.hash_value(["behaviour", VERSION, repr(given), rule, LIMITS])
     jobs, names = {}, {}
     for text, code in zip(texts, codes, strict=True):
         if code is not None and text not in names:
-            names[text] = cache.digest([known, entry_point, text])
+            names[text] = json_cache.hash_value([known, entry_point, text])
             jobs[names[text]] = partial(_observe, names[text], code, given, entry_point, rule)
     return ([names.get(text) for text in texts], unchanged), jobs
 
 
 def _classify(names: list[str | None], unchanged: int, outcomes: dict[str, list[str]]) -> list[int]:
     if not outcomes:
-        return _number(names)
+        return _assign_ids(names)
     by_unchanged: dict[str, list[list[str]]] = {}
     for each in outcomes.values():
         if any(map(_is_value, each[:unchanged])):
             by_unchanged.setdefault(json.dumps(each[:unchanged]), []).append(each)
     largest = max(by_unchanged.values(), key=len, default=[])
     valid = [
-        place < unchanged or _agree([each[place] for each in largest])
+        place < unchanged or _is_agreed([each[place] for each in largest])
         for place in range(len(next(iter(outcomes.values()))))
     ]
     told: list[str | None] = []
     for name in names:
         mine = [one for one, counts in zip(outcomes[name], valid, strict=True) if counts] if name else []
         told.append(json.dumps(mine) if any(map(_is_value, mine)) else None)
-    return _number(told)
+    return _assign_ids(told)
 
 
 def _is_value(outcome: str) -> bool:
-    return outcome.startswith(VALUE)
+    return outcome.startswith(VALUE_PREFIX)
 
 
-def _agree(outcomes: list[str]) -> bool:
+def _is_agreed(outcomes: list[str]) -> bool:
     ((common, number),) = Counter(outcomes).most_common(1) or [("", 0)]
     return _is_value(common) and 2 * number >= len(outcomes)
 
 
-def _number(values: Sequence[str | None]) -> list[int]:
+def _assign_ids(values: Sequence[str | None]) -> list[int]:
     ids: dict[str, int] = {}
     return [-1 if value is None else ids.setdefault(value, len(ids)) for value in values]
 
@@ -134,23 +134,23 @@ def _number(values: Sequence[str | None]) -> list[int]:
 
 
 def _observe(name: str, code: str, given: list[Any], entry_point: str | None, rule: Comparison) -> list[str]:
-    kept = cache.open_store(code_tests.FOLDER)
+    kept = json_cache.open_cache(code_tests.CACHE_FOLDER)
     if (known := kept.get(name)) is not None:
         return known
-    outcomes, sure = _call(code, given, entry_point) if entry_point else _run(code, given, rule)
+    outcomes, sure = _call_function(code, given, entry_point) if entry_point else _run_program(code, given, rule)
     if sure:
         kept.set(name, outcomes)
     return outcomes
 
 
-def _run(code: str, given: list[str], rule: Comparison) -> tuple[list[str], bool]:
+def _run_program(code: str, given: list[str], rule: Comparison) -> tuple[list[str], bool]:
     """What a program prints for each input; after the first that it does not end on, it is taken to end on none."""
     outcomes: list[str] = []
     sure = True
     for text in given:
-        outcome = sandbox.run(code, code_tests.with_last_line(text), LIMITS)
+        outcome = sandbox.run(code, code_tests.ensure_trailing_newline(text), LIMITS)
         sure = sure and outcome.sure
-        outcomes.append(VALUE + _normalise(outcome.stdout, rule) if outcome.status == "ok" else outcome.status)
+        outcomes.append(VALUE_PREFIX + _normalise(outcome.stdout, rule) if outcome.status == "ok" else outcome.status)
         if outcome.status not in ("ok", "error"):
             outcomes += [outcome.status] * (len(given) - len(outcomes))
             break
@@ -210,13 +210,13 @@ def {run}(builtins, json, signal, token):
 """
 
 
-def _call(code: str, given: list[tuple[Any, ...]], entry_point: str) -> tuple[list[str], bool]:
+def _call_function(code: str, given: list[tuple[Any, ...]], entry_point: str) -> tuple[list[str], bool]:
     """What a function returns for each tuple of arguments, all in one run. Equal values are equal texts; a word that no
     program knows stands before them."""
     end = secrets.token_hex(8)
     arguments = json.dumps([repr(each) for each in given])
     driver = _DRIVER.format(
-        run=f"_{end}", token=end, entry_point=entry_point, arguments=arguments, value=VALUE, seconds=SECONDS
+        run=f"_{end}", token=end, entry_point=entry_point, arguments=arguments, value=VALUE_PREFIX, seconds=CALL_SECONDS
     )
     outcome = sandbox.run(f"{code}\n{driver}", "", LIMITS)
     _, met, told = outcome.stdout.rpartition(f"\n{end}")
@@ -320,7 +320,7 @@ def _change_text(text: str, given: list[str], draw: random.Random) -> str:
 
     A number that may count something is kept.
     """
-    if len(text) > LONGEST:
+    if len(text) > MAX_INPUT_CHARS:
         return text
     lines = text.split("\n")
     ways: list[tuple[int, re.Match[str] | None]] = []

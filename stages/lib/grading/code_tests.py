@@ -9,7 +9,7 @@ Printed answers are compared word by word, as the usual checker of Codeforces do
 nobody's fault. Where the statement allows an error, numbers may be that far off, and where it allows either case, cases
 count as equal. A problem that takes *any* of several right answers needs a checker of its own: a program that
 reads the input, the published output and the printed one, and decides. The published tests come without, so a failed
-comparison says nothing there, and `reason` says so; `gradable` tells before.
+comparison says nothing there, and `reason` says so; `explain_ungradable` tells before.
 
 A function shares its process with its tests, so a solution that wants to cheat can; that the tests ran to their end is
 known from a word that is printed after them.
@@ -28,10 +28,10 @@ from stages.lib.grading import programs, sandbox
 from stages.lib.grading.sandbox import Limits, Outcome
 
 VERSION = 2  # of what a verdict depends on here; raise it, and what was judged before is judged again
-FOLDER = Path(".assay/judge")
-KINDS = ("public", "private")
-ANOTHER = "another answer"
-BUSY = "perhaps only on this machine"
+CACHE_FOLDER = Path(".assay/judge")
+TEST_KINDS = ("public", "private")
+WRONG_ANSWER = "another answer"
+INCONCLUSIVE = "perhaps only on this machine"
 _ERROR = re.compile(
     r"(?:relative|absolute)(?: or (?:relative|absolute))? error|error (?:of|is|does|should|must|between)"
 )
@@ -40,13 +40,13 @@ _ANY_CASE = re.compile(
     r"(?:letter|character|word|answer|\b(?:yes|no))\b[^.]{0,40}\b(?:any|either|arbitrary) (?:letter )?(?:case|register)"
     r"|case[- ]insensitive|upper or lower", re.I,
 )  # fmt: skip
-_SEVERAL = (
+_SEVERAL_ANSWERS = (
     r"(?:several|multiple|more than one|many)\b[^.]{0,40}"
     r"\b(?:answer|solution|way|variant|option|optimal|possible|valid|such)"
 )
-_ANY = r"(?:any|either|one of)\b"
+_ANY_OF = r"(?:any|either|one of)\b"
 _ANY_ANSWER = re.compile(
-    rf"\b(?:if|in case|when) (?:there|you|it)?[^.]{{0,20}}{_SEVERAL}[^.]*[.,]?[^.]*\b{_ANY}"
+    rf"\b(?:if|in case|when) (?:there|you|it)?[^.]{{0,20}}{_SEVERAL_ANSWERS}[^.]*[.,]?[^.]*\b{_ANY_OF}"
     r"|(?:not|n't) (?:have|need) to (?:be minimal|minimi[sz]e the number)"
     r"|\b(?:print|output|report|display) (?:out )?(?:any|either)(?! case)\b"
     r"|\b(?:any|either) (?:of (?:them|these|those|the \w+) )?(?:is|are|will be|would be|can be|may be)? ?"
@@ -74,53 +74,57 @@ class Comparison(NamedTuple):
 EXACT = Comparison()
 
 
-def gradable(problem: Problem) -> str | None:
+def explain_ungradable(problem: Problem) -> str | None:
     """Why no program can be graded on this problem, None where it can."""
     tests = problem.tests or {}
     if "entry_point" in tests:
         return None if str(tests.get("test", "")).strip() else "tests: no test program, so no function can be graded"
-    if unknown := set(tests) - {*KINDS, "compared"}:
-        return f"tests: unknown kind {min(unknown)!r}; allowed: {', '.join(KINDS)}, or entry_point and test"
-    if not any((tests.get(kind) or {}).get("input") for kind in KINDS):
+    if unknown := set(tests) - {*TEST_KINDS, "compared"}:
+        return f"tests: unknown kind {min(unknown)!r}; allowed: {', '.join(TEST_KINDS)}, or entry_point and test"
+    if not any((tests.get(kind) or {}).get("input") for kind in TEST_KINDS):
         return "tests: there are none, so no program can be graded"
-    if several_answers(problem.question):
+    if accepts_several_answers(problem.question):
         return "any of several answers is right, which takes a checker of its own; the tests hold one answer each"
     return None
 
 
-def passes(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.USUAL) -> Verdict:
+def run_tests(
+    question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.DEFAULT_LIMITS
+) -> Verdict:
     """Judge a solution. Raises UserError where this machine has no sandbox, ValueError for another kind of tests."""
     if "entry_point" in tests:
-        return function(question, solution, tests, limits)
-    if not set(tests) <= {*KINDS, "compared"}:
+        return run_function_tests(question, solution, tests, limits)
+    if not set(tests) <= {*TEST_KINDS, "compared"}:
         raise ValueError(f"tests of an unknown kind: {', '.join(tests)}")
-    verdict = program(solution, tests, comparison(question, tests), limits)
-    if verdict.reason == ANOTHER and several_answers(question):
-        return verdict._replace(reason=f"{ANOTHER} where several are right")
+    verdict = run_program_tests(solution, tests, read_comparison(question, tests), limits)
+    if verdict.reason == WRONG_ANSWER and accepts_several_answers(question):
+        return verdict._replace(reason=f"{WRONG_ANSWER} where several are right")
     return verdict
 
 
-def program(
-    solution: str, tests: Mapping[str, Any], rule: Comparison = EXACT, limits: Limits = sandbox.USUAL
+def run_program_tests(
+    solution: str, tests: Mapping[str, Any], rule: Comparison = EXACT, limits: Limits = sandbox.DEFAULT_LIMITS
 ) -> Verdict:
     """A program that reads standard input, against the pairs of input and output, until the first that fails."""
-    for kind in KINDS:
+    for kind in TEST_KINDS:
         pairs = tests.get(kind) or {"input": [], "output": []}
         for number, (given, wanted) in enumerate(zip(pairs["input"], pairs["output"], strict=True)):
-            outcome = sandbox.run(solution, with_last_line(given), limits)
+            outcome = sandbox.run(solution, ensure_trailing_newline(given), limits)
             if outcome.status != "ok":
-                return Verdict(False, _why(outcome), f"{kind} {number}")
-            if not same(outcome.stdout, wanted, rule):
-                return Verdict(False, ANOTHER, f"{kind} {number}")
+                return Verdict(False, _explain(outcome), f"{kind} {number}")
+            if not equal_outputs(outcome.stdout, wanted, rule):
+                return Verdict(False, WRONG_ANSWER, f"{kind} {number}")
     return Verdict(True)
 
 
-def with_last_line(given: str) -> str:
+def ensure_trailing_newline(given: str) -> str:
     """An input whose last line has its end; some were published without."""
     return given if not given or given.endswith("\n") else f"{given}\n"
 
 
-def function(question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.USUAL) -> Verdict:
+def run_function_tests(
+    question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.DEFAULT_LIMITS
+) -> Verdict:
     """A function, whole or as the rest of what the prompt begins, against the published test program."""
     end = secrets.token_hex(8)
     code = programs.extract(solution, question, tests["entry_point"]) or question
@@ -128,27 +132,27 @@ def function(question: str, solution: str, tests: Mapping[str, Any], limits: Lim
     source = f"{code}\n\n{tests['test']}\n\ncheck({tests['entry_point']})\n{last}\n"
     outcome = sandbox.run(source, "", limits)
     if outcome.status != "ok":
-        return Verdict(False, _why(outcome), "check")
+        return Verdict(False, _explain(outcome), "check")
     return Verdict(True) if outcome.stdout.endswith(f"{end}\n") else Verdict(False, "ended before its tests", "check")
 
 
-def _why(outcome: Outcome) -> str:
-    return outcome.reason if outcome.sure else f"{outcome.reason}, {BUSY}"
+def _explain(outcome: Outcome) -> str:
+    return outcome.reason if outcome.sure else f"{outcome.reason}, {INCONCLUSIVE}"
 
 
-def several_answers(question: str) -> bool:
+def accepts_several_answers(question: str) -> bool:
     """Whether the statement accepts any of several answers, which takes a checker of its own."""
     return bool(_ANY_ANSWER.search(question))
 
 
-def comparison(question: str, tests: Mapping[str, Any] | None = None) -> Comparison:
+def read_comparison(question: str, tests: Mapping[str, Any] | None = None) -> Comparison:
     """How outputs are compared: as the tests say, else as the statement does."""
     if tests and "compared" in tests:
         return Comparison(**tests["compared"])
-    return Comparison(allowed_error(question), bool(_ANY_CASE.search(question)))
+    return Comparison(read_tolerance(question), bool(_ANY_CASE.search(question)))
 
 
-def allowed_error(question: str) -> float | None:
+def read_tolerance(question: str) -> float | None:
     """The absolute or relative error that the statement allows, None where it names none."""
     for sentence in re.split(r"(?<=[.!?])\s", question):
         if _ERROR.search(sentence) and (found := _TOLERANCE.search(sentence)):
@@ -157,18 +161,18 @@ def allowed_error(question: str) -> float | None:
     return None
 
 
-def same(printed: str, wanted: str, compared: Comparison = EXACT) -> bool:
+def equal_outputs(printed: str, wanted: str, compared: Comparison = EXACT) -> bool:
     """Whether two outputs have the same words, as far as the comparison looks."""
     ours, theirs = printed.split(), wanted.split()
     if compared.any_case:
         ours, theirs = ([word.lower() for word in words] for words in (ours, theirs))
     return len(ours) == len(theirs) and all(
-        one == other or (compared.tolerance is not None and _near(one, other, compared.tolerance))
+        one == other or (compared.tolerance is not None and _is_close(one, other, compared.tolerance))
         for one, other in zip(ours, theirs, strict=True)
     )
 
 
-def _near(one: str, other: str, tolerance: float) -> bool:
+def _is_close(one: str, other: str, tolerance: float) -> bool:
     try:
         left, right = float(one), float(other)
     except ValueError:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-NOISE = 1e-9  # relative to the size
+TOLERANCE = 1e-9  # relative to the size
 
-Mark = tuple[float, float]
-Fingerprint = tuple[str, dict[str, Mark]]
+Component = tuple[float, float]
+Fingerprint = tuple[str, dict[str, Component]]
 
 
 def may_equal(ours: Sequence[Fingerprint] | None, theirs: Sequence[Fingerprint] | None) -> bool:
@@ -19,11 +19,11 @@ def may_equal(ours: Sequence[Fingerprint] | None, theirs: Sequence[Fingerprint] 
     if ours is None or theirs is None:
         return True
     return any(
-        kind == other and all(_close(mark, others[name]) for name, mark in marks.items() if name in others)
+        kind == other and all(_is_close(mark, others[name]) for name, mark in marks.items() if name in others)
         for kind, marks in ours
         for other, others in theirs
     )
 
 
-def _close(ours: Mark, theirs: Mark) -> bool:
-    return abs(ours[0] - theirs[0]) <= NOISE * max(ours[1], theirs[1])
+def _is_close(ours: Component, theirs: Component) -> bool:
+    return abs(ours[0] - theirs[0]) <= TOLERANCE * max(ours[1], theirs[1])

@@ -22,7 +22,7 @@ from sympy import And, Expr, Float, I, Integer, Or, Symbol, UnevaluatedExpr, sqr
 
 _ARGUMENT = r"\s*(?:\{([^{}]*)\}|(\\[A-Za-z]+|[0-9A-Za-z]))"
 _FRACTION = re.compile(rf"\\[dtc]?frac{_ARGUMENT}{_ARGUMENT}")
-_UNREAD = re.compile(  # what the parser would drop or evaluate to something else
+_UNSUPPORTED = re.compile(  # what the parser would drop or evaluate to something else
     r"\\(?:forall|exists|[lcd]?dots|dots[a-z]|mid|nmid|to|rightarrow|Rightarrow|mapsto|equiv|[bp]?mod|gcd|lcm|#|implies|iff"
     r"|neg)(?![a-z])|[0-9]_\{?[0-9]|\\operatorname\{(?:lcm|gcd)|\.\.\."
 )
@@ -33,35 +33,37 @@ _MATRIX = re.compile(r"\s*\\begin\{([pbvBV]?matrix)\}(.*)\\end\{\1\}\s*", re.S)
 _CONDITION = re.compile(
     r"\\(?:text|mbox|textrm)\s*\{\s*,?\s*(?:if|for|when|where)?\s*\}|\b(?:if|for|when)\b|^\s*,|,\s*$"
 )
-_JOINED = re.compile(r"\\(?:wedge|vee)(?![a-z])")
-_LAST = re.compile(r"(?<=[0-9])(?!(?:mm|cm|dm|km|kg|mg)\b)[A-Za-z]{1,2}$")
+_CONNECTIVE = re.compile(r"\\(?:wedge|vee)(?![a-z])")
+_TRAILING_LETTERS = re.compile(r"(?<=[0-9])(?!(?:mm|cm|dm|km|kg|mg)\b)[A-Za-z]{1,2}$")
 
 
-def readings(text: str) -> list[Any]:
+def parse_readings(text: str) -> list[Any]:
     """`60,120` is a number, or a list."""
-    return _parsed(text) + (_parsed(text.replace(",", ", ")) if re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", text) else [])
+    return _parse(text) + (_parse(text.replace(",", ", ")) if re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", text) else [])
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> list[Any]:
+def _parse(text: str) -> list[Any]:
     """Math-Verify's reading of a text as one formula, read whole; nothing if it cannot be."""
     text = re.sub(r"\\?%", "", text)  # Math-Verify cannot read it inside an expression
     text = _FRACTION.sub(r"\\frac{\1\2}{\3\4}", text)  # `\frac\pi2`, too
-    text = _LAST.sub(lambda match: "".join(f"{{{letter}}}" for letter in match[0]), text)  # `3bc` has no unit
-    if joined := _JOINED.findall(text):
-        parts = [_parsed(part) for part in _JOINED.split(text)]
+    text = _TRAILING_LETTERS.sub(
+        lambda match: "".join(f"{{{letter}}}" for letter in match[0]), text
+    )  # `3bc` has no unit
+    if joined := _CONNECTIVE.findall(text):
+        parts = [_parse(part) for part in _CONNECTIVE.split(text)]
         if {*joined} == {joined[0]} and all(len(part) == 1 and is_relation(part[0]) for part in parts):
             return [(And if joined[0] == r"\wedge" else Or)(*(part[0] for part in parts), evaluate=False)]
         return []
-    if _UNREAD.search(text):
+    if _UNSUPPORTED.search(text):
         return []
     found = math_verify.parse(f"${text}$", [math_verify.LatexExtractionConfig()], parsing_timeout=None)
-    if len(found) < 2 or not isinstance(found[-1], str) or _content(found[-1]) != _content(text):
+    if len(found) < 2 or not isinstance(found[-1], str) or _list_symbols(found[-1]) != _list_symbols(text):
         return []
     return found[:-1]
 
 
-def _content(text: str) -> list[str]:
+def _list_symbols(text: str) -> list[str]:
     """The digits and variables of a formula, but for its unit: what the parser has lost of them it has not read."""
     text = re.sub(
         r"\\(?:text|mbox|textrm|mathrm)\s*\{[^{}]*\}(?:\s*\^\s*\{?[0-9]\}?)?|(?<=\s)[A-Za-z]{2,}\b\.?(?:\^[0-9])?",
@@ -73,7 +75,7 @@ def _content(text: str) -> list[str]:
     return sorted(re.findall("[0-9]|[a-z]", text.lower()))
 
 
-def cases(text: str) -> list[tuple[str, ...]]:
+def parse_cases(text: str) -> list[tuple[str, ...]]:
     """The rows of a piecewise function or a system, cell by cell."""
     found = _CASES.fullmatch(text)
     if not found or (found[1] == "array" and not text.lstrip().startswith(("\\{", "\\left\\{"))):
@@ -86,7 +88,7 @@ def is_matrix(text: str) -> bool:
     return bool(_MATRIX.fullmatch(text))
 
 
-def vector(text: str) -> list[str]:
+def parse_vector(text: str) -> list[str]:
     """The entries of a column or row, or of what stands in brackets."""
     if found := _MATRIX.fullmatch(text):
         rows = [row.split("&") for row in found[2].split("\\\\") if row.strip()]
@@ -98,19 +100,28 @@ def vector(text: str) -> list[str]:
 
 
 mp.dps = 40
-POINTS = ((1, 1, 1), (3, 1, 1), (1, 3, 1), (-1, -1, -1), (-1, 1, -1), (1, -1, 1))  # signs and scales of the variables
+SAMPLE_POINTS = (
+    (1, 1, 1),
+    (3, 1, 1),
+    (1, 3, 1),
+    (-1, -1, -1),
+    (-1, 1, -1),
+    (1, -1, 1),
+)  # signs and scales of the variables
 
 
-def valued(each: Any) -> bool:
+def has_value(each: Any) -> bool:
     """A lone symbol may be a word, and a percentage equals two numbers."""
     return isinstance(each, Expr) and not isinstance(each, Symbol) and not each.has(UnevaluatedExpr)
 
 
-def complex_(expression: Any) -> Any:
+def substitute_i(expression: Any) -> Any:
     return expression.subs({name: I for name in expression.free_symbols if str(name) == "i"})
 
 
-def at(expression: Any, names: list[Any], signs: tuple[int, ...], fixed: dict[Symbol, Float] | None = None) -> Any:
+def evaluate_at(
+    expression: Any, names: list[Any], signs: tuple[int, ...], fixed: dict[Symbol, Float] | None = None
+) -> Any:
     """The value of an expression at a point to 40 digits; None where it has none (infinity, f(x)).
 
     `fixed`: the places of variables that are elsewhere.
@@ -131,7 +142,7 @@ def at(expression: Any, names: list[Any], signs: tuple[int, ...], fixed: dict[Sy
     return mpc(*(0 if abs(part) < 1e-120 else part for part in (found.real, found.imag)))
 
 
-def prepare() -> None:
+def configure_math_verify() -> None:
     """Silence Math-Verify, tell capital letters from small ones, and make its parser five times as fast.
 
     ANTLR's prediction mode SLL gives the same tree as the default, LL, wherever it gives one, but remembers its

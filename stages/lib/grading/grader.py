@@ -12,13 +12,13 @@ from functools import partial
 from itertools import tee
 from typing import NamedTuple, TypeVar
 
-from stages.lib.core import cache
+from stages.lib.core import json_cache
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
 from stages.lib.grading import answers, code_tests, programs, sandbox
 from stages.lib.grading.code_tests import Verdict
-from stages.lib.grading.lookahead import AHEAD, run_ahead
-from stages.lib.grading.thinking import spoken
+from stages.lib.grading.lookahead import MAX_AHEAD, run_ahead
+from stages.lib.grading.thinking import strip_thinking
 
 
 class Grade(NamedTuple):
@@ -29,7 +29,7 @@ class Grade(NamedTuple):
     abstained: bool = False
 
 
-Solutions = tuple[Problem, Sequence[str | None]]
+ProblemTexts = tuple[Problem, Sequence[str | None]]
 T = TypeVar("T")
 
 
@@ -39,18 +39,20 @@ def grade(problem: Problem, texts: Sequence[str | None], marked: bool = False) -
     return grades
 
 
-def grade_ahead(solutions: Iterable[Solutions], marked: bool = False, ahead: int = AHEAD) -> Iterator[list[Grade]]:
+def grade_ahead(
+    solutions: Iterable[ProblemTexts], marked: bool = False, ahead: int = MAX_AHEAD
+) -> Iterator[list[Grade]]:
     """`grade` for each problem and its texts, in order. Programs run while the next solutions are being made: up to
     `ahead` problems are taken before the first is done. Raises UserError for a code problem without tests, and where
     this machine has no sandbox."""
-    for (problem, found, right), verdicts in run_ahead(map(partial(_start, marked), solutions), ahead):
+    for (problem, found, right), verdicts in run_ahead(map(partial(_prepare_jobs, marked), solutions), ahead):
         if problem.answer_type == "code":
             right = {answer: verdicts[name].passed for answer, name in right.items()}
-        yield [Grade(answer, right.get(answer, False), answer == answers.NONE) for answer in found]
+        yield [Grade(answer, right.get(answer, False), answer == answers.NO_ANSWER) for answer in found]
 
 
 def grade_each(
-    items: Iterable[T], solutions: Callable[[T], Solutions], marked: bool
+    items: Iterable[T], solutions: Callable[[T], ProblemTexts], marked: bool
 ) -> Iterator[tuple[T, list[Grade]]]:
     """Each item with the grades of what `solutions` makes of it, in order; ahead, as `grade_ahead` does."""
     kept, graded = tee(items)
@@ -63,17 +65,17 @@ def extract(problem: Problem, text: str | None, marked: bool = False) -> str | N
     marked: an answer counts only where the solution says that it is one (after `####`, in a box, after "the answer is"),
     or is nothing else. Without, it may be the last number of a solution that broke off.
     """
-    if text is None or (text := spoken(text)) is None:
+    if text is None or (text := strip_thinking(text)) is None:
         return None
     if problem.answer_type == "code":
         return programs.extract(text, problem.question, (problem.tests or {}).get("entry_point"))
-    if marked and not answers.marked(text, problem.answer_type):
+    if marked and not answers.has_marked_answer(text, problem.answer_type):
         return None
     return answers.extract(text, problem.answer_type)
 
 
-def _start(
-    marked: bool, solutions: Solutions
+def _prepare_jobs(
+    marked: bool, solutions: ProblemTexts
 ) -> tuple[tuple[Problem, list[str | None], dict], dict[str, Callable[[], Verdict]]]:
     """The answers of a problem's solutions; which are right, or the names of the jobs that tell."""
     problem, texts = solutions
@@ -86,19 +88,19 @@ def _start(
         raise UserError(f"{problem.id}: no tests, so no program can be graded; give the benchmark with its tests")
     rules = [
         code_tests.VERSION,
-        cache.digest(problem.tests),
-        code_tests.comparison(problem.question, problem.tests),
-        sandbox.USUAL,
+        json_cache.hash_value(problem.tests),
+        code_tests.read_comparison(problem.question, problem.tests),
+        sandbox.DEFAULT_LIMITS,
     ]
-    names = {code: cache.digest([*rules, programs.normal(code)]) for code in distinct}
-    return (problem, found, names), {name: partial(_judge, name, problem, code) for code, name in names.items()}
+    names = {code: json_cache.hash_value([*rules, programs.normalise(code)]) for code in distinct}
+    return (problem, found, names), {name: partial(_run_tests, name, problem, code) for code, name in names.items()}
 
 
-def _judge(name: str, problem: Problem, code: str) -> Verdict:
-    kept = cache.open_store(code_tests.FOLDER)
+def _run_tests(name: str, problem: Problem, code: str) -> Verdict:
+    kept = json_cache.open_cache(code_tests.CACHE_FOLDER)
     if known := kept.get(name):
         return Verdict(*known)
-    verdict = code_tests.passes(problem.question, code, problem.tests)
-    if not verdict.reason.endswith(code_tests.BUSY):
+    verdict = code_tests.run_tests(problem.question, code, problem.tests)
+    if not verdict.reason.endswith(code_tests.INCONCLUSIVE):
         kept.set(name, verdict)
     return verdict

@@ -11,18 +11,18 @@ from stages.lib.core import cpus
 from stages.lib.grading import sandbox
 
 T, V = TypeVar("T"), TypeVar("V")
-AHEAD = 64  # items whose jobs may wait
+MAX_AHEAD = 64  # items whose jobs may wait
 
 
 def run_ahead(
-    items: Iterable[tuple[T, Mapping[Hashable, Callable[[], V]]]], ahead: int = AHEAD
+    items: Iterable[tuple[T, Mapping[Hashable, Callable[[], V]]]], ahead: int = MAX_AHEAD
 ) -> Iterator[tuple[T, dict[Any, V]]]:
     """Each item with what its jobs gave, in order. Up to `ahead` items are taken before the first of them is done.
 
     Jobs wait for programs in the sandbox, so there are as many threads as cores. Jobs of equal names are one, as long as
     one of them runs. The first exception ends it, and so does who stops asking; what runs then is ended.
     """
-    pool, running = ThreadPoolExecutor(cpus.share()), {}
+    pool, running = ThreadPoolExecutor(cpus.count_per_process()), {}
     waiting: deque[tuple[T, dict[Hashable, Future[V]]]] = deque()
 
     def start(name: Hashable, job: Callable[[], V]) -> Future[V]:
@@ -46,7 +46,7 @@ def run_ahead(
             yield finish()
     except BaseException:  # a fault, an interruption, or nobody asks any more
         pool.shutdown(wait=False, cancel_futures=True)
-        sandbox.stop()
+        sandbox.stop_all()
         raise
     finally:
         pool.shutdown()

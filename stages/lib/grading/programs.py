@@ -22,21 +22,23 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-LONGEST = 200_000  # characters; more is not a program
-TIMES = 5  # a program in a fence in a fence
+MAX_CHARS = 200_000  # characters; more is not a program
+MAX_NESTING = 5  # a program in a fence in a fence
 _FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+.#-]*)[^\n`]*$", re.M)
-_TEXT = re.compile(  # texts and comments, and what escapes
+_STRING_OR_COMMENT = re.compile(  # texts and comments, and what escapes
     r"""\\.|#[^\n]*|(\"{3}|'{3})(?:\\.|[^\\])*?\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S
 )
-_READS = re.compile(r"\b(?:raw_)?input\s*\(|[=(,]\s*input\b|\bstdin\b(?!\s*=[^=])|\bopen\s*\(\s*0\b|\bread\s*\(\s*0\b")
-_PYTHON = {"python", "py", "python3", "py3"}
-_COMPOUND = {"if", "for", "while", "with", "try", "def", "class", "async", "match"}
-_GOES_ON = {"elif", "else", "except", "finally", "case"}  # belongs to the statement before
-_SOFT = {"match", "case", "type", "print", "exec"}
-_ENDS = {"exit", "quit", "_exit", "main", "testmod", "testfile"}  # called: ends the process, or runs what may
-_READERS = {"input", "raw_input", "open"}  # called: fails where there is nothing to read
+_INPUT_PATTERN = re.compile(
+    r"\b(?:raw_)?input\s*\(|[=(,]\s*input\b|\bstdin\b(?!\s*=[^=])|\bopen\s*\(\s*0\b|\bread\s*\(\s*0\b"
+)
+_PYTHON_TAGS = {"python", "py", "python3", "py3"}
+_COMPOUND_KEYWORDS = {"if", "for", "while", "with", "try", "def", "class", "async", "match"}
+_CONTINUATION_KEYWORDS = {"elif", "else", "except", "finally", "case"}  # belongs to the statement before
+_SOFT_KEYWORDS = {"match", "case", "type", "print", "exec"}
+_EXIT_CALLS = {"exit", "quit", "_exit", "main", "testmod", "testfile"}  # called: ends the process, or runs what may
+_INPUT_CALLS = {"input", "raw_input", "open"}  # called: fails where there is nothing to read
 _BUILTINS = frozenset(dir(builtins))
-_SKIPPED = (token.NEWLINE, token.INDENT, token.DEDENT, tokenize.NL, tokenize.COMMENT, token.ENDMARKER)
+_IGNORED_TOKENS = (token.NEWLINE, token.INDENT, token.DEDENT, tokenize.NL, tokenize.COMMENT, token.ENDMARKER)
 
 
 class _Statement(NamedTuple):
@@ -56,7 +58,7 @@ def extract(text: str, question: str = "", entry_point: str | None = None) -> st
 
     What `extract` gives it finds again: `extract(extract(text)) == extract(text)`.
     """
-    for _ in range(TIMES):
+    for _ in range(MAX_NESTING):
         found = _extract(text, question, entry_point)
         if not found or found == text:
             break
@@ -65,14 +67,14 @@ def extract(text: str, question: str = "", entry_point: str | None = None) -> st
 
 
 def _extract(text: str, question: str, entry_point: str | None) -> str | None:
-    if len(text) > LONGEST:
+    if len(text) > MAX_CHARS:
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "").replace("\0", "")
     code, fenced = _find_block(text, entry_point)
     if not code.strip():
         return None
     if entry_point is None:
-        found = code if fenced else _cut(code)
+        found = code if fenced else _cut_prose(code)
     elif _find_function(code, entry_point):
         found = _assemble(code, question, entry_point)
     else:
@@ -81,17 +83,17 @@ def _extract(text: str, question: str, entry_point: str | None) -> str | None:
 
 
 @lru_cache(maxsize=1 << 12)
-def normal(program: str) -> str:
+def normalise(program: str) -> str:
     """A program without comments, blank lines and the white space between its words; itself where these matter, and
     where it has no tokens.
 
     Programs with one normal form do the same.
     """
-    if _depends_on_looks(program):
+    if _depends_on_layout(program):
         return program
     words = []
     try:
-        for each in _tokens(program):
+        for each in _tokenize(program):
             if each.type in (tokenize.COMMENT, tokenize.NL):
                 continue
             marks = each.type in (token.INDENT, token.DEDENT, token.NEWLINE)
@@ -101,7 +103,7 @@ def normal(program: str) -> str:
     return "\0".join(words)
 
 
-def _depends_on_looks(program: str) -> bool:
+def _depends_on_layout(program: str) -> bool:
     """Whether comments or white space decide if a program runs at all: it names an encoding, is in none, or is indented
     by both tabs and spaces."""
     try:
@@ -112,7 +114,7 @@ def _depends_on_looks(program: str) -> bool:
     return bool(re.search("coding[:=]", start)) or len(set("".join(re.findall(r"^[ \t]+", program, re.M)))) > 1
 
 
-def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
+def _tokenize(source: str) -> Iterator[tokenize.TokenInfo]:
     return tokenize.generate_tokens(io.StringIO(source).readline)
 
 
@@ -126,7 +128,11 @@ def _find_block(text: str, entry_point: str | None) -> tuple[str, bool]:
         opening = fences.pop(0)
         rest = text[opening.end() + 1 :]
         before = text[: opening.start()]
-        if not (fences or blocks or opening[2]) and before.strip() and not any(map(_is_prose, _split(before))):
+        if (
+            not (fences or blocks or opening[2])
+            and before.strip()
+            and not any(map(_is_prose, _split_statements(before)))
+        ):
             return before, False  # the end of a block that the prompt opened
         if fences and not fences[0][2]:
             rest = text[opening.end() + 1 : fences.pop(0).start()]
@@ -141,9 +147,9 @@ def _find_block(text: str, entry_point: str | None) -> tuple[str, bool]:
     for fits in (
         lambda language, code: entry_point is not None and bool(_find_definition(code, entry_point)),
         lambda language, code: entry_point is not None and bool(_find_function(code, entry_point)),
-        lambda language, code: entry_point is None and language in _PYTHON and _reads_input(code),
+        lambda language, code: entry_point is None and language in _PYTHON_TAGS and _reads_input(code),
         lambda language, code: entry_point is None and not language and _reads_input(code),
-        lambda language, code: language in _PYTHON,
+        lambda language, code: language in _PYTHON_TAGS,
         lambda language, code: not language,
         lambda language, code: True,
     ):
@@ -158,7 +164,7 @@ def _find_fences(text: str) -> list[re.Match[str]]:
     found: list[re.Match[str]] = []
     place = next_fence = 0
     while next_fence < len(fences):
-        said = _TEXT.search(text, place)
+        said = _STRING_OR_COMMENT.search(text, place)
         while next_fence < len(fences) and (not said or fences[next_fence].start() < said.start()):
             found.append(fences[next_fence])
             next_fence += 1
@@ -183,7 +189,9 @@ def _read_indent(text: str, said: re.Match[str]) -> int | None:
 
 
 def _reads_input(code: str) -> bool:
-    return bool(_READS.search(_TEXT.sub(lambda said: "" if said[0].startswith("#") else said[0], code)))
+    return bool(
+        _INPUT_PATTERN.search(_STRING_OR_COMMENT.sub(lambda said: "" if said[0].startswith("#") else said[0], code))
+    )
 
 
 def _find_definition(code: str, entry_point: str) -> re.Match[str] | None:
@@ -198,52 +206,52 @@ def _find_function(code: str, entry_point: str) -> re.Match[str] | None:
     # `f = cache(f)` gives no function where there is none, and in the rest of a function it may be any variable.
     value = rf"(?:[ \t]*lambda\b|(?!.*(?<![\w.]){name}\b))"
     found = re.search(rf"^{name}[ \t]*(?::[^=\n]*)?=(?!=){value}", code, re.M)
-    return found if found and not _is_rest(code) else None
+    return found if found and not _is_continuation(code) else None
 
 
-def _is_rest(code: str) -> bool:
+def _is_continuation(code: str) -> bool:
     """Whether a function goes on: the first line is indented, or something is returned outside all definitions."""
     return code.lstrip("\n")[:1].isspace() or any(
-        not _is_definition(statement) and statement.names & {"return", "yield"} for statement in _split(code)
+        not _is_definition(statement) and statement.names & {"return", "yield"} for statement in _split_statements(code)
     )
 
 
-def _split(source: str) -> list[_Statement]:
+def _split_statements(source: str) -> list[_Statement]:
     """The statements at the top of a program, also of one that is none: what has no tokens ends the last of them."""
     found: list[_Statement] = []
     line: list[tokenize.TokenInfo] = []
     whole, decorated, opened = True, False, False
     try:
-        for each in _tokens(source):
+        for each in _tokenize(source):
             if each.type in (token.NEWLINE, token.ENDMARKER) and line:
                 column, word = line[0].start[1], line[0].string
                 if column == 0 and decorated:
                     found[-1] = found[-1]._replace(head=line)
-                elif column == 0 and not (found and word in _GOES_ON):
-                    found.append(_begin(line))
+                elif column == 0 and not (found and word in _CONTINUATION_KEYWORDS):
+                    found.append(_start_statement(line))
                 if found:
-                    _note_names(found[-1], line)
+                    _record_names(found[-1], line)
                 decorated = column == 0 and word == "@"
-                opened = line[-1].string == ":" and word in _COMPOUND | _GOES_ON
+                opened = line[-1].string == ":" and word in _COMPOUND_KEYWORDS | _CONTINUATION_KEYWORDS
                 line = []
-            elif each.type not in _SKIPPED:
+            elif each.type not in _IGNORED_TOKENS:
                 line.append(each)
     except (SyntaxError, tokenize.TokenError):
         whole = False
         if line and line[0].start[1] == 0:
-            found.append(_begin(line))
+            found.append(_start_statement(line))
     ends = [statement.start for statement in found[1:]] + [source.count("\n") + 1]
     if found:
         found[-1] = found[-1]._replace(whole=whole and not opened)
     return [statement._replace(end=end) for statement, end in zip(found, ends, strict=False)]
 
 
-def _begin(line: list[tokenize.TokenInfo]) -> _Statement:
+def _start_statement(line: list[tokenize.TokenInfo]) -> _Statement:
     start = line[0].start[0] - 1
     return _Statement(start, start, line, set(), set(), set(), True)
 
 
-def _note_names(statement: _Statement, line: list[tokenize.TokenInfo]) -> None:
+def _record_names(statement: _Statement, line: list[tokenize.TokenInfo]) -> None:
     for number, each in enumerate(line):
         if each.type == token.NAME:
             dotted = number > 0 and line[number - 1].string == "."
@@ -266,17 +274,17 @@ def _is_prose(statement: _Statement) -> bool:
             each.type == token.NUMBER or (each.type == token.NAME and not keyword.iskeyword(each.string))
             for each in (one, other)
         ]
-        if all(words) and one.string not in _SOFT:
+        if all(words) and one.string not in _SOFT_KEYWORDS:
             return True
     last = head[-1]
-    if last.string == ":" and head[0].string not in _COMPOUND | _GOES_ON:
+    if last.string == ":" and head[0].string not in _COMPOUND_KEYWORDS | _CONTINUATION_KEYWORDS:
         return True
     return last.type == token.ERRORTOKEN or (last.type == token.OP and last.string in (".", "?", "-", "="))
 
 
-def _cut(text: str) -> str:
+def _cut_prose(text: str) -> str:
     """A program without a fence: from its first statement to the first line of prose after it."""
-    statements, lines = _split(text), text.split("\n")
+    statements, lines = _split_statements(text), text.split("\n")
     code = [statement for statement in statements if not _is_prose(statement)]
     if not code or len(code) == len(statements):
         return text
@@ -288,19 +296,19 @@ def _assemble(code: str, question: str, entry_point: str) -> str:
     """The prompt's part above its function, and the model's function with what belongs to it."""
     above = question[: found.start() if (found := _find_function(question, entry_point)) else 0].strip()
     lines = code.split("\n")
-    statements, met = _split(code), False
+    statements, met = _split_statements(code), False
     assigned = _find_definition(code, entry_point) is None
     bodies = ["\n".join(lines[each.start : each.end]).strip("\n") for each in statements]
     kept: set[int] = set()
     later: list[int] = []
     function = set()
     for number, statement in enumerate(statements):
-        if (assigned or _is_definition(statement)) and not met and _gives(statement, entry_point):
+        if (assigned or _is_definition(statement)) and not met and _defines(statement, entry_point):
             kept.add(number)
             function, met = statement.names, True
-        elif _is_definition(statement) and _gives(statement, entry_point):
+        elif _is_definition(statement) and _defines(statement, entry_point):
             continue  # a second try is none; the first was what was asked for
-        elif bodies[number] in above or _is_prose(statement) or _is_trial(statement) or not statement.whole:
+        elif bodies[number] in above or _is_prose(statement) or _is_test_code(statement) or not statement.whole:
             continue  # the prompt said it, or it is no part of a function
         elif met and not _is_import(statement):
             later.append(number)
@@ -310,9 +318,9 @@ def _assemble(code: str, question: str, entry_point: str) -> str:
     trials = {entry_point}  # the function, and what uses it but is not used by it
     for number in sorted({*definitions, *later} - _find_used(function, definitions, statements)):
         statement = statements[number]
-        if not statement.names & trials or _gives(statement, entry_point):
+        if not statement.names & trials or _defines(statement, entry_point):
             continue
-        if number in later and not _is_definition(statement) and not _only_names(statement, trials):
+        if number in later and not _is_definition(statement) and not _is_alias(statement, trials):
             later.remove(number)
         if _is_definition(statement) or _find_targets(statement) is not None:
             trials |= _list_names(statement)
@@ -343,12 +351,12 @@ def _is_import(statement: _Statement) -> bool:
     return statement.head[0].string in ("import", "from")
 
 
-def _gives(statement: _Statement, name: str) -> bool:
+def _defines(statement: _Statement, name: str) -> bool:
     """Whether a statement defines a name or assigns to it."""
     return (_is_definition(statement) or _find_targets(statement) is not None) and name in _list_names(statement)
 
 
-def _only_names(statement: _Statement, trials: set[str]) -> bool:
+def _is_alias(statement: _Statement, trials: set[str]) -> bool:
     """Whether an assignment runs none of these: it gives one another name, or is a function itself."""
     return _find_targets(statement) is not None and ("lambda" in statement.names or not statement.calls & trials)
 
@@ -382,7 +390,7 @@ def _find_targets(statement: _Statement) -> set[str] | None:
     return found
 
 
-def _is_trial(statement: _Statement) -> bool:
+def _is_test_code(statement: _Statement) -> bool:
     """A test, a print, an end, what reads input or what runs only as a script: no part of a function that was asked for."""
     words = [each.string for each in statement.head[:2]]
     if words[0] in ("print", "assert", "raise", "return") or words == ["if", "__name__"]:
@@ -390,7 +398,8 @@ def _is_trial(statement: _Statement) -> bool:
     if _is_definition(statement) or (_is_import(statement) and ";" not in [each.string for each in statement.head]):
         return False
     return bool(
-        statement.calls & (_ENDS | _READERS) or (statement.names | statement.members) & {"stdin", "argv", "SystemExit"}
+        statement.calls & (_EXIT_CALLS | _INPUT_CALLS)
+        or (statement.names | statement.members) & {"stdin", "argv", "SystemExit"}
     )
 
 
@@ -405,7 +414,7 @@ def _complete(code: str, question: str, entry_point: str, fenced: bool) -> str:
         code = indent + code  # the white space between prompt and answer was lost
     source = f"{question.rstrip()}\n{code}\n"
     lines = source.split("\n")
-    for statement in _split(source):
+    for statement in _split_statements(source):
         if _is_definition(statement) and entry_point in _list_names(statement):
             source = "\n".join(lines[: statement.end])
     return _assemble(source, question, entry_point)

@@ -10,7 +10,7 @@ import re
 _TAG = re.compile(r"<(/?)(?:think(?:ing)?|thoughts?|reasoning)>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE)
 
 
-def spoken(text: str) -> str | None:
+def strip_thinking(text: str) -> str | None:
     """The text after its last thinking; whole where there is none. The opening tag may have stood in the prompt. None
     where the last thinking never ends: such a text was cut off and says nothing yet."""
     tags = list(_TAG.finditer(text))

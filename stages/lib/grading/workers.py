@@ -26,67 +26,67 @@ if TYPE_CHECKING:
     # What a worker runs. It is never imported here, for it imports sympy; so it is a dependency all the same.
     from stages.lib.grading import math_verify_worker  # noqa: F401
 
-SECONDS = 2.0  # processor time for one question
-PATIENCE = 120.0  # wall-clock time after which a worker is taken for dead
+CPU_SECONDS = 2.0  # processor time for one question
+WALL_SECONDS = 120.0  # wall-clock time after which a worker is taken for dead
 ROOT = Path(__file__).parents[3]
 
-# Idle workers wait in `idle`; whoever asks takes one, or starts one, and puts it back.
+# Idle workers wait in `idle_workers`; whoever asks takes one, or starts one, and puts it back.
 
 lock = threading.Lock()
-idle: list[subprocess.Popen[bytes]] = []
-deadly: set[str] = set()
+idle_workers: list[subprocess.Popen[bytes]] = []
+fatal_expressions: set[str] = set()
 
 
-def _after_fork() -> None:
+def _reset_after_fork() -> None:
     """A forked child must not talk to its parent's workers."""
     global lock
     lock = threading.Lock()
-    _abandoned.extend(idle)
-    idle.clear()
+    _orphaned_workers.extend(idle_workers)
+    idle_workers.clear()
 
 
-_abandoned: list[Any] = []  # keeps Popen's finaliser from waiting for another process's child
-os.register_at_fork(after_in_child=_after_fork)
+_orphaned_workers: list[Any] = []  # keeps Popen's finaliser from waiting for another process's child
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def ask(*question: str) -> Any:
+def query(*question: str) -> Any:
     """A worker's answer; None if one died of the question, or of a part of it. Raises UserError if workers cannot start."""
-    if not deadly.isdisjoint(question):
+    if not fatal_expressions.isdisjoint(question):
         return None
-    for worker in (_take(), None):
-        worker = worker or _start()  # the second is new: whoever ended one idle worker may have ended all
+    for worker in (_acquire_worker(), None):
+        worker = worker or _start_worker()  # the second is new: whoever ended one idle worker may have ended all
         line = b""
         try:
-            line = _ask(worker, question)
+            line = _query_worker(worker, question)
         finally:  # after an interrupt the worker's next answer would be the wrong one
             if not line.endswith(b"\n"):
-                _end(worker)
+                _kill_worker(worker)
         if line.endswith(b"\n"):
             with lock:
-                idle.append(worker)
+                idle_workers.append(worker)
             return json.loads(line)
         if worker.returncode > 0:
             raise UserError("formulas cannot be compared: math-verify does not import; run `make setup`")
         if worker.returncode not in (-signal.SIGKILL, -signal.SIGTERM):
-            deadly.update(question[len(line) : len(line) + 1])  # it writes a blank for each one it survives
+            fatal_expressions.update(question[len(line) : len(line) + 1])  # it writes a blank for each one it survives
             break
         # Ended from outside, which says nothing about the question: ask once more.
     return None
 
 
-def _take() -> subprocess.Popen[bytes]:
+def _acquire_worker() -> subprocess.Popen[bytes]:
     with lock:
-        while idle:
-            worker = idle.pop()
+        while idle_workers:
+            worker = idle_workers.pop()
             if worker.poll() is None:
                 return worker
-    return _start()
+    return _start_worker()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start_worker() -> subprocess.Popen[bytes]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "stages.lib.grading.math_verify_worker", str(os.getpid()), str(SECONDS)],
+        [sys.executable, "-P", "-m", "stages.lib.grading.math_verify_worker", str(os.getpid()), str(CPU_SECONDS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -94,7 +94,7 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _ask(worker: subprocess.Popen[bytes], question: tuple[str, ...]) -> bytes:
+def _query_worker(worker: subprocess.Popen[bytes], question: tuple[str, ...]) -> bytes:
     """The worker's line; one that does not end if it died of the question."""
     try:
         worker.stdin.write(json.dumps(question).encode() + b"\n")  # ASCII: any string survives, lone surrogates too
@@ -103,7 +103,7 @@ def _ask(worker: subprocess.Popen[bytes], question: tuple[str, ...]) -> bytes:
         return b""
     ready, line = select.poll(), b""
     ready.register(worker.stdout, select.POLLIN)
-    while ready.poll(PATIENCE * 1000):
+    while ready.poll(WALL_SECONDS * 1000):
         block = os.read(worker.stdout.fileno(), 1 << 12)
         line += block
         if not block or line.endswith(b"\n"):
@@ -111,7 +111,7 @@ def _ask(worker: subprocess.Popen[bytes], question: tuple[str, ...]) -> bytes:
     return line
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
+def _kill_worker(worker: subprocess.Popen[bytes]) -> None:
     worker.kill()
     worker.wait()
     with contextlib.suppress(OSError):

@@ -23,11 +23,11 @@ def make_engine(name: str, path: Path, rows: int, dtype: str = "float32", device
     from stages.lib.models import loading
 
     device = torch.device(device)
-    loading.check_card(device, dtype, "dtype: float16")
+    loading.check_bf16_support(device, dtype, "dtype: float16")
     if name == "vllm":
         from stages.lib.inference.vllm_engine import VllmEngine
 
         return VllmEngine(path, rows, dtype, device)
-    from stages.lib.inference.native import NativeEngine
+    from stages.lib.inference.native_engine import NativeEngine
 
     return NativeEngine(loading.load_causal_lm(path, dtype).to(device), rows)

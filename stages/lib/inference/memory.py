@@ -12,12 +12,16 @@ from stages.lib.core.errors import UserError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-LOGITS = 5  # float32 copies of a row's logits while its next token is drawn: as made, joined, and as probabilities
+LOGIT_COPIES = (
+    5  # float32 copies of a row's logits while its next token is drawn: as made, joined, and as probabilities
+)
 GB = 2**30
-SHARE = 0.8  # of the free memory, to be asked for: scores of attention, and stores that grow by copying, need the rest
+MAX_MEMORY_SHARE = (
+    0.8  # of the free memory, to be asked for: scores of attention, and stores that grow by copying, need the rest
+)
 
 
-def row_bytes(config: PretrainedConfig, itemsize: int, tokens: int) -> int:
+def estimate_row_bytes(config: PretrainedConfig, itemsize: int, tokens: int) -> int:
     """Bytes of a row at its longest: keys and values of so many tokens, states of convolutions, and its logits. A prompt
     that rows share is counted for each of them, as it must be when every row has its own."""
     config = config.get_text_config()
@@ -34,10 +38,10 @@ def row_bytes(config: PretrainedConfig, itemsize: int, tokens: int) -> int:
         states += (
             recurrent * values * config.linear_key_head_dim * config.linear_value_head_dim * 4 // itemsize
         )  # float32
-    return (2 * attention * heads * width * tokens + states) * itemsize + LOGITS * config.vocab_size * 4
+    return (2 * attention * heads * width * tokens + states) * itemsize + LOGIT_COPIES * config.vocab_size * 4
 
 
-def free_bytes(device: torch.device) -> int | None:
+def get_free_bytes(device: torch.device) -> int | None:
     """Bytes that a tensor may still take on a CUDA device, those that torch holds unused included; None elsewhere."""
     if device.type != "cuda":
         return None
@@ -47,13 +51,13 @@ def free_bytes(device: torch.device) -> int | None:
 def limit_rows(model: PreTrainedModel, rows: int, tokens: int, least: int) -> int:
     """`rows`, or the largest multiple of `least` below it that fits beside what is on the model's device already. Says so
     when it is lower. Raises UserError when not even `least` fit."""
-    room = free_bytes(model.device)
+    room = get_free_bytes(model.device)
     if room is None:
         return rows
     kind = model.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
-    each = row_bytes(model.config, dtype.itemsize, tokens)
-    most = int(SHARE * room) // each // least * least
+    each = estimate_row_bytes(model.config, dtype.itemsize, tokens)
+    most = int(MAX_MEMORY_SHARE * room) // each // least * least
     if most >= rows:
         return rows
     few = rows if most else least

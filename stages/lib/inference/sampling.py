@@ -1,6 +1,6 @@
 """Drawing solutions from a language model: what an engine is, and what a draw is.
 
-Two engines stand behind one small interface: `native` (lib/inference/native.py: any transformers causal LM, on any device;
+Two engines stand behind one small interface: `native` (lib/inference/native_engine.py: any transformers causal LM, on any device;
 on a CPU in float32 the same draws whatever the batch) and `vllm` (lib/inference/vllm_engine.py: an optional extra for large
 models on GPUs).
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from stages.lib.models.stops import Stops
+    from stages.lib.models.stops import StopCriteria
 
 
 class Draw(NamedTuple):
@@ -42,7 +42,7 @@ class Engine(Protocol):
         keys: Sequence[Sequence[int]],
         temperature: float,
         max_new_tokens: int,
-        stops: Stops | Sequence[int],
+        stops: StopCriteria | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
         """(index of the prompt, its draws in the order of its keys), each as soon as it is complete."""
         ...

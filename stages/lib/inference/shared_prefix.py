@@ -8,7 +8,7 @@ hands itself on in place of keys; `attend`, registered as an attention function,
 with one matrix product for all rows of a problem over its prefix, so a prompt's keys and values are stored and read
 once for all its samples (Juravsky et al., Hydragen, arXiv:2402.05099). In half precision, too, scores and sums are
 float32, as in the kernels of a training pass: Qwen2.5's keys are so large that rounded scores would all be others. Every
-shape that enters a sum is a function of the row alone, never of what else is in the batch; lib/inference/native.py
+shape that enters a sum is a function of the row alone, never of what else is in the batch; lib/inference/native_engine.py
 says why.
 """
 
@@ -24,25 +24,25 @@ import torch
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, LinearAttentionCacheLayerMixin
 
-ROWS = 16  # rows come in multiples of this
-SLOTS = 8  # and those of one prompt, in the products with its keys and values, in multiples of this
-PREFIX = 32  # prefixes are padded to multiples of this
-READ = 4096  # tokens of prompts that the model reads at a time
-SUFFIX = 32  # the room for suffixes grows by this many tokens
+ROW_MULTIPLE = 16  # rows come in multiples of this
+SLOT_MULTIPLE = 8  # and those of one prompt, in the products with its keys and values, in multiples of this
+PREFIX_MULTIPLE = 32  # prefixes are padded to multiples of this
+MAX_PREFILL_TOKENS = 4096  # tokens of prompts that the model reads at a time
+SUFFIX_GROWTH = 32  # the room for suffixes grows by this many tokens
 
 
-def up(n: int, multiple: int) -> int:
+def round_up(n: int, multiple: int) -> int:
     """n rounded up to a multiple."""
     return -(-n // multiple) * multiple
 
 
-def rounded(x: torch.Tensor) -> torch.Tensor:
+def to_autocast_dtype(x: torch.Tensor) -> torch.Tensor:
     """Queries, keys or values in the precision in which autocast, where it is on, hands them to attention."""
     kind = x.device.type
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
-class Prompt(NamedTuple):
+class PrefilledPrompt(NamedTuple):
     """A prompt after the model has read it: `row` of what it left in `cache`, and the logits (V,) of the next token."""
 
     length: int
@@ -51,22 +51,22 @@ class Prompt(NamedTuple):
     logits: torch.Tensor
 
 
-def read(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[Prompt]:
+def prefill(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[PrefilledPrompt]:
     """Run the prompts through the model as it is, those of equal length together: no padding, which would leak into
     convolutions. Short or few ones are repeated, and more logits made than wanted, for ROWS rows in every product."""
-    read: dict[int, Prompt] = {}
+    read: dict[int, PrefilledPrompt] = {}
     lengths: dict[int, list[int]] = {}
     for i, prompt in enumerate(prompts):
         lengths.setdefault(len(prompt), []).append(i)
     for length, members in lengths.items():
-        size = max(1, READ // length)
+        size = max(1, MAX_PREFILL_TOKENS // length)
         for part in (members[first : first + size] for first in range(0, len(members), size)):
-            repeats = -(-ROWS // (length * len(part)))
+            repeats = -(-ROW_MULTIPLE // (length * len(part)))
             ids = torch.tensor([list(prompts[i]) for i in part] * repeats, device=model.device)
             cache = DynamicCache(config=model.config)
-            logits = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=ROWS).logits
+            logits = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=ROW_MULTIPLE).logits
             logits = logits[:, -1].clone()  # or each prompt would hold on to all of them
-            read |= {i: Prompt(length, cache, row, logits[row]) for row, i in enumerate(part)}
+            read |= {i: PrefilledPrompt(length, cache, row, logits[row]) for row, i in enumerate(part)}
     return [read[i] for i in range(len(prompts))]
 
 
@@ -74,22 +74,22 @@ def is_recurrent(layer) -> bool:
     return isinstance(layer, LinearAttentionCacheLayerMixin)
 
 
-class Prefix:
+class PrefixCache:
     """The prompts of one padded length: for each attention layer keys and values (P, kv heads, width, d)."""
 
-    def __init__(self, prompts: list[Prompt]):
+    def __init__(self, prompts: list[PrefilledPrompt]):
         self.device = prompts[0].logits.device
         self.lengths = torch.tensor([prompt.length for prompt in prompts], device=self.device)
-        padded = up(int(self.lengths.max()), PREFIX)
+        padded = round_up(int(self.lengths.max()), PREFIX_MULTIPLE)
         self.keys, self.values, self.bias = {}, {}, {}
         for i, layer in enumerate(prompts[0].cache.layers):
             if is_recurrent(layer):
                 continue
             # A sliding layer has kept the last window - 1 keys.
-            width = min(padded, up(layer.sliding_window, PREFIX)) if layer.is_sliding else padded
+            width = min(padded, round_up(layer.sliding_window, PREFIX_MULTIPLE)) if layer.is_sliding else padded
             shape = (len(prompts), layer.keys.shape[1], width)
-            self.keys[i] = rounded(layer.keys[:0]).new_zeros((*shape, layer.keys.shape[3]))
-            self.values[i] = rounded(layer.values[:0]).new_zeros((*shape, layer.values.shape[3]))
+            self.keys[i] = to_autocast_dtype(layer.keys[:0]).new_zeros((*shape, layer.keys.shape[3]))
+            self.values[i] = to_autocast_dtype(layer.values[:0]).new_zeros((*shape, layer.values.shape[3]))
             self.bias[i] = layer.keys.new_full((len(prompts), width), float("-inf"))
             for p, prompt in enumerate(prompts):
                 stored = prompt.cache.layers[i]
@@ -109,7 +109,7 @@ class Prefix:
         """owner: (rows,) the prompt of each row; live: the rows that count. The others may hold anything."""
         live = live[np.argsort(owner[live], kind="stable")]
         counts = np.bincount(owner[live], minlength=len(self.lengths))
-        self.slots = up(int(counts.max()), SLOTS)
+        self.slots = round_up(int(counts.max()), SLOT_MULTIPLE)
         rank = np.arange(len(live)) - np.repeat(counts.cumsum() - counts, counts)
         slot = owner[live] * self.slots + rank
         # (P * slots,) the row in each slot, in an empty one any; and (rows,) the way back.
@@ -144,7 +144,7 @@ class Prefix:
         return self._by_row(self._by_prompt(weights) @ self.values[i].to(weights.dtype), weights.shape[2])
 
 
-class Suffixes:
+class SuffixCache:
     """New tokens' keys and values of rows of one age: for each attention layer (rows, kv heads, room, d), or more."""
 
     def __init__(self, limit: int):
@@ -156,7 +156,7 @@ class Suffixes:
             rows, room = store[i].shape[0::2] if i in store else (0, 0)
             if room <= age or rows < len(new):
                 if room <= age:
-                    room = min(up(age + 1, SUFFIX) if age < 2 * SUFFIX else 2 * age, self.limit)
+                    room = min(round_up(age + 1, SUFFIX_GROWTH) if age < 2 * SUFFIX_GROWTH else 2 * age, self.limit)
                 grown = new.new_empty((max(rows, len(new)), new.shape[1], room, new.shape[3]))
                 if i in store:
                     grown[:rows, :, :age] = store[i][:, :, :age]
@@ -184,11 +184,13 @@ class Block:
     It begins with one row a prompt; a row forks where the draws that share it part.
     """
 
-    def __init__(self, prompts: list[Prompt], limit: int):
+    def __init__(self, prompts: list[PrefilledPrompt], limit: int):
         layers = enumerate(prompts[0].cache.layers)
         self.windows = {i: layer.sliding_window for i, layer in layers if getattr(layer, "is_sliding", False)}
-        self.prefix, self.suffixes, self.age = Prefix(prompts), Suffixes(limit), 0
-        self.owner = np.minimum(np.arange(up(len(prompts), ROWS)), len(prompts) - 1)  # (rows,) the prompt of each
+        self.prefix, self.suffixes, self.age = PrefixCache(prompts), SuffixCache(limit), 0
+        self.owner = np.minimum(
+            np.arange(round_up(len(prompts), ROW_MULTIPLE)), len(prompts) - 1
+        )  # (rows,) the prompt of each
 
     @property
     def rows(self) -> int:
@@ -242,7 +244,7 @@ class SharedCache(Cache):
         self.blocks: list[Block] = []
 
     def update(self, key_states, value_states, layer_idx, *args, **kwargs):
-        keys, values, first = rounded(key_states), rounded(value_states), 0
+        keys, values, first = to_autocast_dtype(key_states), to_autocast_dtype(value_states), 0
         for block in self.blocks:
             rows = slice(first, first + block.rows)
             block.suffixes.append(layer_idx, block.age, keys[rows], values[rows])
@@ -256,7 +258,7 @@ class SharedCache(Cache):
             first += block.rows
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def admit(self, block: Block, prompts: list[Prompt]) -> None:
+    def admit(self, block: Block, prompts: list[PrefilledPrompt]) -> None:
         """Add a block of rows; each takes its recurrent states from its prompt."""
         owner = torch.from_numpy(block.owner)
         self.blocks.append(block)
@@ -289,7 +291,7 @@ def attend(module, query, key, value, attention_mask, scaling, **kwargs):
         raise ValueError("the native engine has no attention with 's_aux'; use engine: vllm for this model")
     rows, heads, _, d = query.shape
     groups = getattr(module, "num_key_value_groups", 1)
-    wide = rounded(query)
+    wide = to_autocast_dtype(query)
     wide = wide.float() if wide.dtype in (torch.bfloat16, torch.float16) else wide
     with torch.autocast(query.device.type, enabled=False):
         mixed = key.attend(value, wide.view(rows, heads // groups, groups, d) * scaling, kwargs.get("softcap"))
@@ -300,7 +302,7 @@ AttentionInterface.register("shared_prefix", attend)
 
 
 @contextmanager
-def shared_prefix(model: PreTrainedModel) -> Iterator[None]:
+def use_shared_prefix(model: PreTrainedModel) -> Iterator[None]:
     """Inside, the model attends through `attend`. It makes no masks: an attention function without a mask function of
     its own is given none."""
     before = model.config._attn_implementation

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 from stages.lib.core.errors import UserError
 from stages.lib.inference.sampling import Draw
-from stages.lib.models.stops import Stops
+from stages.lib.models.stops import StopCriteria
 
 if TYPE_CHECKING:
     import torch
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
 class VllmEngine:
@@ -37,7 +37,7 @@ class VllmEngine:
             raise UserError(
                 "engine: vllm is not installed; `pip install vllm` where there is a GPU, or set engine: native"
             ) from None
-        with shown(device):
+        with restrict_visible_devices(device):
             model = LLM(
                 str(path), dtype=dtype, max_num_seqs=rows, enable_prefix_caching=True, logprobs_mode="raw_logprobs"
             )
@@ -50,12 +50,12 @@ class VllmEngine:
         keys: Sequence[Sequence[int]],
         temperature: float,
         max_new_tokens: int,
-        stops: Stops | Sequence[int],
+        stops: StopCriteria | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        stops = stops if isinstance(stops, Stops) else Stops(None, stops)
+        stops = stops if isinstance(stops, StopCriteria) else StopCriteria(None, stops)
         draws: list[list[Draw | None]] = [[None] * len(own) for own in keys]
         missing = [len(own) for own in keys]
         yield from ((i, []) for i, own in enumerate(keys) if not own)
@@ -81,7 +81,7 @@ class VllmEngine:
                     if not output.finished:
                         continue
                     i, j = waiting.pop(output.request_id)
-                    draws[i][j] = _draw(output.outputs[0])
+                    draws[i][j] = _to_draw(output.outputs[0])
                     missing[i] -= 1
                     if not missing[i]:
                         yield i, draws[i]
@@ -92,20 +92,20 @@ class VllmEngine:
 
 
 @contextmanager
-def shown(device: torch.device) -> Iterator[None]:
+def restrict_visible_devices(device: torch.device) -> Iterator[None]:
     """Inside, processes that are started see `device` alone, where it is a numbered GPU."""
-    before = os.environ.get(VISIBLE)
+    before = os.environ.get(VISIBLE_DEVICES)
     if device.type == "cuda" and device.index is not None:
-        os.environ[VISIBLE] = before.split(",")[device.index] if before else str(device.index)
+        os.environ[VISIBLE_DEVICES] = before.split(",")[device.index] if before else str(device.index)
     try:
         yield
     finally:
-        os.environ.pop(VISIBLE, None)
+        os.environ.pop(VISIBLE_DEVICES, None)
         if before is not None:
-            os.environ[VISIBLE] = before
+            os.environ[VISIBLE_DEVICES] = before
 
 
-def _draw(output) -> Draw:
+def _to_draw(output) -> Draw:
     ids = list(output.token_ids)
     logprobs = [step[token].logprob for token, step in zip(ids, output.logprobs, strict=True)]
     return Draw(ids, logprobs, "stop" if output.finish_reason == "stop" else "length")

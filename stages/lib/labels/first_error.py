@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stages.lib.core.records import Problem, Sample, Score
 from stages.lib.labels import truth
-from stages.lib.models.encoding import steps_of
+from stages.lib.models.encoding import split_steps
 
 Case = tuple[Sequence[float], int]  # the scores of a solution's steps, and its first wrong step, -1 for none
 
@@ -25,7 +25,7 @@ class F1(NamedTuple):
     f1: float | None
 
 
-def located(step_scores: Sequence[float], threshold: float) -> int:
+def locate(step_scores: Sequence[float], threshold: float) -> int:
     """The first step that scores below the threshold; -1 if none does."""
     return next((step for step, score in enumerate(step_scores) if score < threshold), -1)
 
@@ -41,9 +41,9 @@ def f1(found: Sequence[int], truth: Sequence[int]) -> F1:
     return F1(error, correct, 2 * error * correct / (error + correct) if error + correct else 0.0)
 
 
-def cases(
+def collect_cases(
     problems: Mapping[str, Problem], samples: Sequence[Sample], scores: Sequence[Score],
-    split: Callable[[str], Sequence[str]] = steps_of,
+    split: Callable[[str], Sequence[str]] = split_steps,
 ) -> list[Case]:  # fmt: skip
     """Every solution whose steps are scored and whose truth is known, each wording once a problem. What a verifier says of
     the end of a solution, after its last step, is left out."""
@@ -53,28 +53,28 @@ def cases(
         steps = given.get((sample.problem_id, sample.index))
         if not steps or (sample.problem_id, sample.text) in found:
             continue
-        right = truth.steps_right(problems[sample.problem_id], sample.text, split)
+        right = truth.label_steps(problems[sample.problem_id], sample.text, split)
         if right:
             own = steps[: len(split(sample.text))]
             found[sample.problem_id, sample.text] = own, right.index(False) if False in right else -1
     return list(found.values())
 
 
-def measured(dev: Sequence[Case], reported: Mapping[str, Sequence[Case]]) -> dict[str, float | dict[str, float | int]]:
+def measure(dev: Sequence[Case], reported: Mapping[str, Sequence[Case]]) -> dict[str, float | dict[str, float | int]]:
     """The threshold chosen on `dev`, and for every reported set what ProcessBench reports, with the number of solutions."""
     if not dev:
         return {}
-    chosen = threshold(*zip(*dev, strict=True))
+    chosen = choose_threshold(*zip(*dev, strict=True))
     result: dict[str, float | dict[str, float | int]] = {"threshold": chosen}
     for name, own in reported.items():
         if own:
             scores, places = zip(*own, strict=True)
-            figures = f1([located(each, chosen) for each in scores], places)._asdict()
+            figures = f1([locate(each, chosen) for each in scores], places)._asdict()
             result[name] = {"solutions": len(own)} | {key: x for key, x in figures.items() if x is not None}
     return result
 
 
-def threshold(step_scores: Sequence[Sequence[float]], truth: Sequence[int], grid: int = 200) -> float:
+def choose_threshold(step_scores: Sequence[Sequence[float]], truth: Sequence[int], grid: int = 200) -> float:
     """The threshold with the best F1 here, the middle one of equals; candidates are quantiles of all scores."""
     import numpy as np
 
@@ -83,6 +83,6 @@ def threshold(step_scores: Sequence[Sequence[float]], truth: Sequence[int], grid
         return 0.5
     places = np.unique(np.quantile(scores, np.linspace(0, 1, grid)))
     candidates = [*(float(a + b) / 2 for a, b in zip(places, places[1:], strict=False)), float(places[-1]) + 1e-9]
-    values = [f1([located(own, each) for own in step_scores], truth).f1 or 0.0 for each in candidates]
+    values = [f1([locate(own, each) for own in step_scores], truth).f1 or 0.0 for each in candidates]
     best = [each for each, value in zip(candidates, values, strict=True) if value == max(values)]
     return best[len(best) // 2]

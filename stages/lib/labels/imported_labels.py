@@ -2,7 +2,7 @@
 
 Files lie in data/raw/labels/, which stage labels depends on. Solutions of one question become the pool of one problem,
 whatever their rows and files, so that pools are limited and filtered as drawn ones are. A problem that nearly repeats
-one that verifiers are chosen by or scored on (dev, test, ood, aime) is refused (lib/datasets/duplicates.py). Numbering
+one that verifiers are chosen by or scored on (dev, test, ood, aime) is refused (lib/datasets/near_duplicates.py). Numbering
 (`Step 2:`) and calculator annotations are taken off: the solutions that the verifier will read have neither.
 """
 
@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample, StepLabel
-from stages.lib.datasets import duplicates
-from stages.lib.labels.published_labels import READERS, Rejected
-from stages.lib.models.encoding import without_annotations
+from stages.lib.datasets import near_duplicates
+from stages.lib.labels.published_labels import READERS, RejectedRow
+from stages.lib.models.encoding import strip_annotations
 from stages.lib.models.prompts import Prompt
 
 FOLDER = "data/raw/labels"
 _NUMBER = re.compile(r"^Step \d+: *")
 
 
-class Imported(NamedTuple):
+class ImportedLabels(NamedTuple):
     """What was taken. counts: by format; reasons: one line for each file that rows were left out of."""
 
     problems: list[Problem]
@@ -34,18 +34,20 @@ class Imported(NamedTuple):
     reasons: list[str]
 
 
-def read(root: Path, wanted: Mapping[str, Sequence[str]], prompt: Prompt, held_out: Sequence[Problem]) -> Imported:
+def read(
+    root: Path, wanted: Mapping[str, Sequence[str]], prompt: Prompt, held_out: Sequence[Problem]
+) -> ImportedLabels:
     """wanted: format -> patterns of files, from the root. held_out: problems that may not be trained on.
 
     Raises UserError for a pattern outside FOLDER or without a file, and for a file of which no row can be taken."""
-    found = Imported([], [], [], {}, [])
+    found = ImportedLabels([], [], [], {}, [])
     for form, patterns in wanted.items():
         if patterns:
-            _add(found, form, files(root, form, patterns), prompt, held_out)
+            _add_form(found, form, find_files(root, form, patterns), prompt, held_out)
     return found
 
 
-def files(root: Path, form: str, patterns: Sequence[str]) -> list[Path]:
+def find_files(root: Path, form: str, patterns: Sequence[str]) -> list[Path]:
     """The files that patterns name, each once."""
     paths: dict[Path, None] = {}
     for pattern in patterns:
@@ -59,13 +61,15 @@ def files(root: Path, form: str, patterns: Sequence[str]) -> list[Path]:
     return list(paths)
 
 
-def _add(into: Imported, form: str, paths: Sequence[Path], prompt: Prompt, held_out: Sequence[Problem]) -> None:
+def _add_form(
+    into: ImportedLabels, form: str, paths: Sequence[Path], prompt: Prompt, held_out: Sequence[Problem]
+) -> None:
     pools: dict[str, tuple[Problem, list[tuple[Sample, list[StepLabel]]]]] = {}  # by question
     rows = refused = 0
     for path in paths:
         own, reasons = set(), []
         for one in READERS[form](path, prompt):
-            if isinstance(one, Rejected):
+            if isinstance(one, RejectedRow):
                 reasons.append(f"row {one.row}: {one.reason}")
             else:
                 own.add(one.name)
@@ -80,14 +84,14 @@ def _add(into: Imported, form: str, paths: Sequence[Path], prompt: Prompt, held_
         problem.model_copy(update={"id": f"{form}/train/{number:06d}"})
         for number, (problem, _) in enumerate(pools.values(), 1)
     ]
-    near = duplicates.near(problems, held_out)
+    near = near_duplicates.find(problems, held_out)
     before = len(into.problems), len(into.samples), len(into.labels)
     for problem, (_, pool) in zip(problems, pools.values(), strict=True):
         if problem.id not in near:
             into.problems.append(problem)
             for index, (sample, labels) in enumerate(pool):
                 at = {"problem_id": problem.id, "index": index}
-                text = prompt.join([_plain(step) for step in prompt.split(sample.text)])
+                text = prompt.join([_strip_numbering(step) for step in prompt.split(sample.text)])
                 into.samples.append(sample.model_copy(update={**at, "text": text}))
                 into.labels.extend(label.model_copy(update=at) for label in labels)
         pool.clear()  # there may be half a million
@@ -101,5 +105,5 @@ def _add(into: Imported, form: str, paths: Sequence[Path], prompt: Prompt, held_
         )
 
 
-def _plain(step: str) -> str:
-    return without_annotations(_NUMBER.sub("", step)).strip() or step  # a step of nothing else stays: it has a label
+def _strip_numbering(step: str) -> str:
+    return strip_annotations(_NUMBER.sub("", step)).strip() or step  # a step of nothing else stays: it has a label

@@ -26,23 +26,23 @@ from typing import NamedTuple
 from stages.lib.core import files
 from stages.lib.display import charts
 from stages.lib.labels import rollouts, step_labels, truth
-from stages.lib.labels.rollouts import Prefix, Search
+from stages.lib.labels.rollouts import PrefixKey, Search
 from stages.lib.labels.step_labels import Solution
 
-FREE: dict[str, Callable[[Solution, int], Search]] = {
-    "outcome alone": step_labels.outcome,
-    "pool alone": step_labels.pool,
+FREE_METHODS: dict[str, Callable[[Solution, int], Search]] = {
+    "outcome alone": step_labels.outcome_labels,
+    "pool alone": step_labels.pool_labels,
 }
-KINDS: dict[str, Callable[[Solution, int], Search]] = {
-    "hard": step_labels.until_success,
-    "soft": step_labels.every,
+METHODS: dict[str, Callable[[Solution, int], Search]] = {
+    "hard": step_labels.mc_hard,
+    "soft": step_labels.mc_soft,
     "relative progress": step_labels.relative_progress,
-    "hard, agreeing with progress": step_labels.agreed,
-    "hard, monotone": step_labels.monotone,
-    "binary search": lambda of, n: step_labels.bisect(alone(of), n),
-    "binary search from the pool": step_labels.bisect,
+    "hard, agreeing with progress": step_labels.consensus,
+    "hard, monotone": step_labels.mc_monotone,
+    "binary search": lambda of, n: step_labels.binary_search(without_pool(of), n),
+    "binary search from the pool": step_labels.binary_search,
 }
-SHARES = {"soft"}  # kinds whose values are no decisions
+SOFT_METHODS = {"soft"}  # kinds whose values are no decisions
 NOTE = """\
 The first two make no completions. `outcome alone`: all steps but the last are right. `pool alone`: those are that a
 right sample of the same problem shares. `binary search from the pool` starts where `pool alone` leaves off, so all that
@@ -98,7 +98,7 @@ class Row(NamedTuple):
     audit: Audit
 
 
-def audit(
+def measure(
     cases: Sequence[Case], key: int, decided: bool = True, resamples: int = 2000, confidence: float = 0.95
 ) -> Audit | None:  # fmt: skip
     """None without cases that have steps. decided: the values are decisions. A share of nothing is 0. The same key gives
@@ -122,7 +122,10 @@ def audit(
     if decided:
         counts = np.zeros((len(problems), 3))  # placed right, seen, there
         for case in cases:
-            seen, there = truth.first_error(value >= 0.5 for value in case.values), truth.first_error(case.right)
+            seen, there = (
+                truth.find_first_error(value >= 0.5 for value in case.values),
+                truth.find_first_error(case.right),
+            )
             counts[problems[case.problem]] += (seen is not None and seen == there, seen is not None, there is not None)
         placed, seen, there = counts.sum(axis=0)
         sums = draws @ counts
@@ -143,15 +146,15 @@ def audit(
     return Audit(precision, recall, micro_f1, same, auc, float(np.mean((values - right) ** 2)), len(cases))
 
 
-def alone(of: Solution) -> Solution:
+def without_pool(of: Solution) -> Solution:
     """As the other samples of the problem had not been drawn."""
     return of._replace(reached=len(of.steps) - 1 if of.correct else -1)
 
 
-def against_truth(
+def compare_to_truth(
     of: Sequence[Solution],
     right: Sequence[Sequence[bool]],
-    outcomes: Mapping[Prefix, Sequence[bool]],
+    outcomes: Mapping[PrefixKey, Sequence[bool]],
     ns: Sequence[int],
     key: int,
 ) -> list[Row]:
@@ -160,16 +163,16 @@ def against_truth(
     Raises KeyError or ValueError when `outcomes` do not reach to the largest N.
     """
     rows = []
-    for kind, search in (FREE | KINDS).items():
-        for n in ns if kind in KINDS else (0,):
+    for kind, search in (FREE_METHODS | METHODS).items():
+        for n in ns if kind in METHODS else (0,):
             jobs = [(one.problem, one.steps, search(one, n)) for one in of]
-            labels, cost = rollouts.resolve(jobs, rollouts.replay(outcomes))
+            labels, cost = rollouts.run_searches(jobs, rollouts.make_cached_completer(outcomes))
             cases = [
                 Case(one.problem.id, [each.value for each in estimates], so)
                 for one, estimates, so in zip(of, labels, right, strict=True)
                 if estimates is not None
             ]
-            if found := audit(cases, key, decided=kind not in SHARES):
+            if found := measure(cases, key, decided=kind not in SOFT_METHODS):
                 rows.append(Row(kind, n, cost.completions / len(of), found))
     return rows
 
@@ -180,38 +183,38 @@ def _f1(placed, seen_and_there):
     return 2 * placed / np.maximum(1, seen_and_there)
 
 
-def right_answer_wrong_step(correct: Sequence[bool], right: Sequence[Sequence[bool]]) -> float | None:
+def flawed_correct_rate(correct: Sequence[bool], right: Sequence[Sequence[bool]]) -> float | None:
     """Of the solutions with the right answer, the share with a wrong step; None when there is none."""
     flawed = [not all(steps) for so, steps in zip(correct, right, strict=True) if so]
     return sum(flawed) / len(flawed) if flawed else None
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def format_markdown(rows: Sequence[Row]) -> str:
     """A table, and how to read it; completions are those that a solution takes."""
     header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1", "95% interval", "precision",
               "recall", "steps right", "solutions")  # fmt: skip
-    table = charts.markdown(
+    table = charts.format_table(
         header,
         [
-            (row.kind, str(row.n or ""), f"{row.completions:.1f}", *shown(row.audit.auc), f"{row.audit.brier:.3f}",
-             *shown(row.audit.micro_f1), _share(row.audit.precision), _share(row.audit.recall),
-             _share(row.audit.steps_right), str(row.audit.solutions))
+            (row.kind, str(row.n or ""), f"{row.completions:.1f}", *format_interval(row.audit.auc), f"{row.audit.brier:.3f}",
+             *format_interval(row.audit.micro_f1), _format_share(row.audit.precision), _format_share(row.audit.recall),
+             _format_share(row.audit.steps_right), str(row.audit.solutions))
             for row in rows
         ],
     )  # fmt: skip
     return f"{table}\n{NOTE}"
 
 
-def shown(interval: Interval | None) -> tuple[str, str]:
+def format_interval(interval: Interval | None) -> tuple[str, str]:
     """A figure and its interval in words; blank for none."""
     return (f"{interval.value:.3f}", f"{interval.low:.3f} to {interval.high:.3f}") if interval else ("", "")
 
 
-def _share(value: float | None) -> str:
+def _format_share(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def draw(path: Path, rows: Sequence[Row], title: str) -> None:
+def plot(path: Path, rows: Sequence[Row], title: str) -> None:
     """AUC and micro F1 against N on log2 axes, one line a kind of labels with its interval shaded; kinds without rollouts
     are dotted. Equal results give equal bytes."""
     import matplotlib
@@ -224,12 +227,12 @@ def draw(path: Path, rows: Sequence[Row], title: str) -> None:
     panels = (("auc", "AUC of right against wrong steps", 0.5), ("micro_f1", "micro F1 of placed first errors", 0.0))
     for axes, (figure_of, label, nothing) in zip(both, panels, strict=True):
         own = [(row.kind, row.n, found) for row in rows if (found := getattr(row.audit, figure_of))]
-        for place, kind in enumerate(KINDS):
+        for place, kind in enumerate(METHODS):
             line = sorted((n, found) for name, n, found in own if name == kind)
             if line:
                 at, found = zip(*line, strict=True)
                 value, low, high = zip(*found, strict=True)
-                colour, mark = charts.COLOURS[place % len(charts.COLOURS)], charts.MARKS[place % len(charts.MARKS)]
+                colour, mark = charts.COLOURS[place % len(charts.COLOURS)], charts.MARKERS[place % len(charts.MARKERS)]
                 axes.plot(at, value, color=colour, marker=mark, markersize=4.5, linewidth=1.7, label=kind)
                 axes.fill_between(at, low, high, color=colour, alpha=0.10, linewidth=0)
         for kind, n, found in own:
@@ -251,6 +254,6 @@ def draw(path: Path, rows: Sequence[Row], title: str) -> None:
         both[1].legend(*handles, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
     figure.suptitle(title, x=0.045, ha="left", fontsize=11)
     figure.subplots_adjust(left=0.045, right=0.8, top=0.86, bottom=0.12, wspace=0.12)
-    with files.replacing(path) as temporary:
+    with files.atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     plt.close(figure)

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.labels.published_labels import Labelled
+from stages.lib.labels.published_labels import LabelledSolution
 
 # The scores of the steps; or the first wrong one, -1 for none and None for no answer; or TOO_LONG.
-Said = list[float] | int | str | None
+Prediction = list[float] | int | str | None
 TOO_LONG = "the solution is longer than the model reads"
 
 
@@ -35,13 +35,13 @@ class Predictions:
 
     def __init__(self, path: Path):
         self.path = path
-        self.said: dict[str, Said] = {}
+        self.said: dict[str, Prediction] = {}
         self.asked: set[str] = set()
-        for number, row in records.jsonl_rows(path):
+        for number, row in records.iter_jsonl(path):
             try:
                 one = _Row.model_validate(row)
             except ValidationError as error:
-                raise UserError(f"{path}:{number}: {records.explain(error)}") from None
+                raise UserError(f"{path}:{number}: {records.explain_error(error)}") from None
             if one.id in self.said:
                 raise UserError(f"{path}:{number}: {one.id} is predicted twice")
             if (one.scores is None) == ("first_error" not in one.model_fields_set):
@@ -50,7 +50,7 @@ class Predictions:
                 )
             self.said[one.id] = one.first_error if one.scores is None else one.scores
 
-    def of(self, rows: Sequence[Labelled]) -> list[Said]:
+    def of(self, rows: Sequence[LabelledSolution]) -> list[Prediction]:
         """Raises UserError where nothing is predicted, or something that does not fit the steps."""
         for row in rows:
             if row.name not in self.said:
@@ -70,7 +70,7 @@ class Predictions:
         return [name for name in self.said if name not in self.asked]
 
 
-class Kept:
+class ScoreCache:
     """Step scores as they come, a line a solution: a run that was killed takes them up again. Lines of other models,
     settings or texts are passed over. Without a path each run has a file of its own: of its settings and what it scores."""
 
@@ -78,7 +78,7 @@ class Kept:
         own = hashlib.sha256(json.dumps([settings, [str(file.resolve()) for file in scored]]).encode()).hexdigest()[:12]
         self.path, self.settings = path or Path(f".checkpoints/processbench-{own}.jsonl"), settings
         self.wanted = path is not None
-        self.known: dict[str, Said] = {}
+        self.known: dict[str, Prediction] = {}
         if self.path.is_file():
             *lines, cut = self.path.read_bytes().split(b"\n")
             try:
@@ -90,7 +90,9 @@ class Kept:
             os.truncate(self.path, sum(len(line) + 1 for line in lines))
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
-    def judge(self, score: Callable[[Sequence[Labelled]], list[Said]], rows: Sequence[Labelled]) -> list[Said]:
+    def judge(
+        self, score: Callable[[Sequence[LabelledSolution]], list[Prediction]], rows: Sequence[LabelledSolution]
+    ) -> list[Prediction]:
         """What is known of solutions, and of the others what `score` says."""
         keys = [self._key(row) for row in rows]
         todo = [(key, row) for key, row in zip(keys, rows, strict=True) if key not in self.known]
@@ -106,5 +108,5 @@ class Kept:
         if not self.wanted:
             self.path.unlink(missing_ok=True)
 
-    def _key(self, row: Labelled) -> str:
+    def _key(self, row: LabelledSolution) -> str:
         return hashlib.sha256(json.dumps([self.settings, row.problem.question, row.steps]).encode()).hexdigest()[:20]

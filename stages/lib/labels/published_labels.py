@@ -30,11 +30,11 @@ from stages.lib.core.records import AnswerType, Problem, Sample, Source, StepLab
 from stages.lib.grading import grader
 from stages.lib.models.prompts import Prompt
 
-TAG = "ки"
-CHUNK = 1 << 16  # characters of a JSON list read at a time
+STEP_TAG = "ки"
+READ_CHARS = 1 << 16  # characters of a JSON list read at a time
 
 
-class Labelled(NamedTuple):
+class LabelledSolution(NamedTuple):
     """One solution and the labels of its steps; a step that nobody judged has none. name: that of its row, or the problem's
     id where rows have none."""
 
@@ -45,7 +45,7 @@ class Labelled(NamedTuple):
     name: str
 
 
-class Rejected(NamedTuple):
+class RejectedRow(NamedTuple):
     """A row (its line in a JSONL file, its place from 1 in a JSON list) that was not taken."""
 
     row: int
@@ -77,18 +77,18 @@ class _Path(_Row):
     finish_reason: str
 
 
-class _Prm800k(_Row):
+class _Prm800kRow(_Row):
     question: _Question
     label: _Path
 
 
-class _Shepherd(_Row):
+class _ShepherdRow(_Row):
     input: str
     label: str
     task: str
 
 
-class _ProcessBench(_Row):
+class _ProcessBenchRow(_Row):
     id: str = Field(min_length=1)
     problem: str = Field(min_length=1)
     steps: list[str] = Field(min_length=1)
@@ -96,33 +96,33 @@ class _ProcessBench(_Row):
     label: int = Field(ge=-1)
 
 
-class _Misaligned(Exception):
+class _MisalignedError(Exception):
     """Why the labels of a row cannot be laid on its steps."""
 
 
-def read_prm800k(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
+def read_prm800k(path: Path, prompt: Prompt | None = None) -> Iterator[LabelledSolution | RejectedRow]:
     """Every path, with every rating on it, and every completion beside it as a sample of its own.
 
     A completion beside the path has the path's steps before it, but only its own label: the shared steps count once.
     Raises UserError when the file is not JSONL.
     """
-    return _read(path, records.jsonl_rows(Path(path)), _Prm800k, _prm800k, prompt)
+    return _read_rows(path, records.iter_jsonl(Path(path)), _Prm800kRow, _convert_prm800k, prompt)
 
 
-def read_math_shepherd(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
+def read_math_shepherd(path: Path, prompt: Prompt | None = None) -> Iterator[LabelledSolution | RejectedRow]:
     """One sample a row. Raises UserError when the file is not JSONL."""
-    return _read(path, records.jsonl_rows(Path(path)), _Shepherd, _shepherd, prompt)
+    return _read_rows(path, records.iter_jsonl(Path(path)), _ShepherdRow, _convert_shepherd, prompt)
 
 
-def read_processbench(path: Path, prompt: Prompt | None = None) -> Iterator[Labelled | Rejected]:
+def read_processbench(path: Path, prompt: Prompt | None = None) -> Iterator[LabelledSolution | RejectedRow]:
     """One sample a row. Raises UserError when the file is not one JSON list."""
-    return _read(path, listed(Path(path)), _ProcessBench, _processbench, prompt)
+    return _read_rows(path, iter_json_list(Path(path)), _ProcessBenchRow, _convert_processbench, prompt)
 
 
 READERS = {"prm800k": read_prm800k, "math_shepherd": read_math_shepherd}  # of what a process verifier can be trained on
 
 
-def listed(path: Path) -> Iterator[tuple[int, Any]]:
+def iter_json_list(path: Path) -> Iterator[tuple[int, Any]]:
     """(place from 1, value) of a JSON list, read piece by piece."""
     decoder, text, ended, number = json.JSONDecoder(), "", False, 0
     try:
@@ -130,7 +130,7 @@ def listed(path: Path) -> Iterator[tuple[int, Any]]:
 
             def more() -> None:
                 nonlocal text, ended
-                piece = file.read(CHUNK)
+                piece = file.read(READ_CHARS)
                 text, ended = text + piece, not piece
 
             def sign() -> str:
@@ -170,10 +170,10 @@ def listed(path: Path) -> Iterator[tuple[int, Any]]:
         ) from None
 
 
-def _read(
-    path: Path, rows: Iterable[tuple[int, Any]], form: type[_Row], convert: Callable[..., Iterator[Labelled]],
+def _read_rows(
+    path: Path, rows: Iterable[tuple[int, Any]], form: type[_Row], convert: Callable[..., Iterator[LabelledSolution]],
     prompt: Prompt | None,
-) -> Iterator[Labelled | Rejected]:  # fmt: skip
+) -> Iterator[LabelledSolution | RejectedRow]:  # fmt: skip
     try:
         source = Source(url=Path(path).name, sha256=files.sha256(Path(path)))
     except OSError as error:
@@ -183,87 +183,89 @@ def _read(
             # A row is taken whole or not at all.
             yield from list(convert(form.model_validate(row), number, source, prompt or Prompt()))
         except ValidationError as error:
-            yield Rejected(number, records.explain(error))
-        except _Misaligned as error:
-            yield Rejected(number, str(error))
+            yield RejectedRow(number, records.explain_error(error))
+        except _MisalignedError as error:
+            yield RejectedRow(number, str(error))
 
 
-def _prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
+def _convert_prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[LabelledSolution]:
     if row.label.finish_reason == "bad_problem":
-        raise _Misaligned("its labeller found the problem itself to be bad")
+        raise _MisalignedError("its labeller found the problem itself to be bad")
     path: list[_Completion] = []
     beside: list[list[_Completion]] = []
     ended = False
     for place, step in enumerate(row.label.steps):
         completions, chosen = step.completions or [], step.chosen_completion
         if ended and (completions or step.human_completion):
-            raise _Misaligned(f"step {place - 1} chooses no completion, but the path goes on")
+            raise _MisalignedError(f"step {place - 1} chooses no completion, but the path goes on")
         if chosen is not None and chosen >= len(completions):
-            raise _Misaligned(f"step {place} chooses completion {chosen} of {len(completions)}")
+            raise _MisalignedError(f"step {place} chooses completion {chosen} of {len(completions)}")
         ended = chosen is None and not step.human_completion
         following = completions[chosen or 0] if completions and (ended or chosen is not None) else step.human_completion
         beside += [[*path, other] for other in completions if other is not following and other.rating is not None]
         if following:
             path.append(following)
     if not path:
-        raise _Misaligned("no step was proposed")
-    problem = _problem(
+        raise _MisalignedError("no step was proposed")
+    problem = _make_problem(
         f"prm800k/train/{number:06d}", row.question.problem, row.question.ground_truth_answer or "", "latex", "MIT", source
     )  # fmt: skip
     main = [None if step.rating is None else step.rating >= 0 for step in path]
     solved = row.label.finish_reason == "solution"
-    yield _labelled(prompt, problem, 0, [step.text for step in path], main, "human", finished=solved)
+    yield _make_labelled(prompt, problem, 0, [step.text for step in path], main, "human", finished=solved)
     for index, steps in enumerate(beside, 1):
         alone = [None] * (len(steps) - 1) + [steps[-1].rating >= 0]
-        yield _labelled(prompt, problem, index, [step.text for step in steps], alone, "human", finished=False)
+        yield _make_labelled(prompt, problem, index, [step.text for step in steps], alone, "human", finished=False)
 
 
-def _shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
-    parts = row.input.split(TAG)
+def _convert_shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[LabelledSolution]:
+    parts = row.input.split(STEP_TAG)
     if len(parts) == 1:
-        raise _Misaligned(f"no tag {TAG!r} in its input")
+        raise _MisalignedError(f"no tag {STEP_TAG!r} in its input")
     if parts[-1].strip():
-        raise _Misaligned(f"text after the last tag: {parts[-1].strip()[:40]!r}")
+        raise _MisalignedError(f"text after the last tag: {parts[-1].strip()[:40]!r}")
     right, at = [], 0
     for part in parts[:-1]:
         sign = row.label[at + len(part) : at + len(part) + 1]
         if row.label[at : at + len(part)] != part or sign not in ("+", "-"):
-            raise _Misaligned(f"label {len(right) + 1} is not the input with + or - in place of {TAG!r}")
+            raise _MisalignedError(f"label {len(right) + 1} is not the input with + or - in place of {STEP_TAG!r}")
         right.append(sign == "+")
         at += len(part) + 1
     if row.label[at:] != parts[-1]:
-        raise _Misaligned("its label goes on after the last tag")
+        raise _MisalignedError("its label goes on after the last tag")
     question, mark, first = parts[0].partition("Step 1:")
     if not mark:
-        raise _Misaligned("a tag stands before `Step 1:`, or there is none")
+        raise _MisalignedError("a tag stands before `Step 1:`, or there is none")
     if "Step 1:" in first:
-        raise _Misaligned("`Step 1:` stands twice before its first tag: where its question ends cannot be told")
+        raise _MisalignedError("`Step 1:` stands twice before its first tag: where its question ends cannot be told")
     steps = [mark + first, *(part.lstrip() for part in parts[1:-1])]
     for place, step in enumerate(steps, 1):
         if (marks := re.findall(r"(?:^|\n)Step (\d+):", step)) != [str(place)]:
-            raise _Misaligned(f"tag {place} closes the steps {marks}, not step {place} alone")
+            raise _MisalignedError(f"tag {place} closes the steps {marks}, not step {place} alone")
     kind: AnswerType = "number" if row.task == "GSM8K" else "latex"
-    problem = _problem(f"math_shepherd/train/{number:06d}", question.strip(), "", kind, "MIT", source)
-    yield _labelled(prompt, problem, 0, steps, right, "mc_hard", finished=True, correct=right[-1])
+    problem = _make_problem(f"math_shepherd/train/{number:06d}", question.strip(), "", kind, "MIT", source)
+    yield _make_labelled(prompt, problem, 0, steps, right, "mc_hard", finished=True, correct=right[-1])
 
 
-def _processbench(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[Labelled]:
+def _convert_processbench(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[LabelledSolution]:
     if row.label >= len(row.steps):
-        raise _Misaligned(f"its first wrong step is {row.label}, but it has {len(row.steps)} steps")
+        raise _MisalignedError(f"its first wrong step is {row.label}, but it has {len(row.steps)} steps")
     if row.label == -1 and not row.final_answer_correct:
-        raise _Misaligned("its final answer is wrong, but no step")
+        raise _MisalignedError("its final answer is wrong, but no step")
     subset = row.id.rpartition("-")[0] or "all"
     kind: AnswerType = "number" if subset == "gsm8k" else "latex"
-    problem = _problem(f"processbench/{subset}/{row.id}", row.problem, "", kind, "not stated", source)
+    problem = _make_problem(f"processbench/{subset}/{row.id}", row.problem, "", kind, "not stated", source)
     right = [row.label == -1 or place < row.label for place in range(len(row.steps))]
     judged = [so if row.label == -1 or place <= row.label else None for place, so in enumerate(right)]
-    one = _labelled(prompt, problem, 0, row.steps, judged, "human", finished=True, correct=row.final_answer_correct)
+    one = _make_labelled(
+        prompt, problem, 0, row.steps, judged, "human", finished=True, correct=row.final_answer_correct
+    )
     yield one._replace(name=row.id)
 
 
-def _problem(name: str, question: str, answer: str, kind: AnswerType, licence: str, source: Source) -> Problem:
+def _make_problem(name: str, question: str, answer: str, kind: AnswerType, licence: str, source: Source) -> Problem:
     if not question.strip():
-        raise _Misaligned("its question is empty")
+        raise _MisalignedError("its question is empty")
     benchmark, split, _ = name.split("/")
     return Problem(
         id=name, benchmark=benchmark, split=split, question=question, answer=answer, answer_type=kind, licence=licence,
@@ -271,13 +273,13 @@ def _problem(name: str, question: str, answer: str, kind: AnswerType, licence: s
     )  # fmt: skip
 
 
-def _labelled(
+def _make_labelled(
     prompt: Prompt, problem: Problem, index: int, steps: list[str], right: list[bool | None],
     method: Literal["human", "mc_hard"], finished: bool, correct: bool | None = None,
-) -> Labelled:  # fmt: skip
-    whole = [_whole(step, prompt) for step in steps]
+) -> LabelledSolution:  # fmt: skip
+    whole = [_join_step_lines(step, prompt) for step in steps]
     if blank := [place for place, step in enumerate(whole) if not step]:
-        raise _Misaligned(f"step {blank[0]} is blank")
+        raise _MisalignedError(f"step {blank[0]} is blank")
     text = prompt.join(whole)
     marked = re.sub(r"#+ *Answer\b:?\s*", "Answer: ", text)  # a heading, whose line breaks the step's line has lost
     answer = grader.extract(problem, marked) if finished else None
@@ -292,10 +294,10 @@ def _labelled(
         for step, so in enumerate(right)
         if so is not None
     ]
-    return Labelled(problem, sample, labels, steps, problem.id)
+    return LabelledSolution(problem, sample, labels, steps, problem.id)
 
 
-def _whole(step: str, prompt: Prompt) -> str:
+def _join_step_lines(step: str, prompt: Prompt) -> str:
     """A step without what would part it."""
     parts = step.splitlines()
     if prompt.steps == "lines":

@@ -5,8 +5,8 @@ more later, in any company, and the first n stay what they were. So solutions th
 label kinds look at the same ones, and what an adaptive search finds is what looking at all of them would have found.
 The n completions of a prefix share it as one prompt (lib/inference/shared_prefix.py).
 
-Searches (lib/labels/step_labels.py) are generators: they yield a list of `Ask(step, n)` and are sent, for each, the
-outcomes of the first n rollouts after that step. `resolve` runs many of them side by side, a round of completions for all
+Searches (lib/labels/step_labels.py) are generators: they yield a list of `Query(step, n)` and are sent, for each, the
+outcomes of the first n rollouts after that step. `run_searches` runs many of them side by side, a round of completions for all
 at a time.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERSION = 1  # part of every key: raise it when the way of drawing changes
 
 
-class Ask(NamedTuple):
+class Query(NamedTuple):
     """The outcomes of the first `n` rollouts from the prefix that ends with step `step`."""
 
     step: int
@@ -35,8 +35,8 @@ class Ask(NamedTuple):
 
 
 T = TypeVar("T")
-Search = Generator[list[Ask], list[tuple[bool, ...]], T]
-Prefix = tuple[str, str]  # problem id, and the steps so far, one a line
+Search = Generator[list[Query], list[tuple[bool, ...]], T]
+PrefixKey = tuple[str, str]  # problem id, and the steps so far, one a line
 
 
 class Request(NamedTuple):
@@ -55,7 +55,7 @@ class Reply(NamedTuple):
     tokens: int
 
 
-Complete = Callable[[Sequence[Request]], list[Reply]]
+Completer = Callable[[Sequence[Request]], list[Reply]]
 
 
 class Cost(NamedTuple):
@@ -63,11 +63,11 @@ class Cost(NamedTuple):
     tokens: int
 
 
-def prefix(problem: Problem, steps: Sequence[str]) -> Prefix:
+def make_prefix_key(problem: Problem, steps: Sequence[str]) -> PrefixKey:
     return problem.id, "".join(step.replace("\n", "\v") + "\n" for step in steps)  # a step may have several lines
 
 
-def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, max_new_tokens: int) -> Complete:
+def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, max_new_tokens: int) -> Completer:
     """Requests to replies, by an engine. Raises UserError when a prefix leaves too little of the model's context."""
 
     def complete(requests: Sequence[Request]) -> list[Reply]:
@@ -79,15 +79,15 @@ def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, m
                     f"{request.problem.id}: {len(ids)} tokens of prompt and steps and max_new_tokens={max_new_tokens} "
                     f"exceed the {engine.context} tokens of the model; lower max_new_tokens"
                 )
-            name, text = prefix(request.problem, request.steps)
+            name, text = make_prefix_key(request.problem, request.steps)
             prompts.append(ids)
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.first, request.last)])
         replies: list[Reply | None] = [None] * len(requests)
         stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
 
-        def solutions(drawn: tuple[int, list[Draw]]) -> grader.Solutions:
+        def solutions(drawn: tuple[int, list[Draw]]) -> grader.ProblemTexts:
             request = requests[drawn[0]]
-            return request.problem, _texts(request, drawn[1], encoder)
+            return request.problem, _decode_solutions(request, drawn[1], encoder)
 
         for (i, draws), grades in grader.grade_each(stream, solutions, encoder.prompt.marked):
             replies[i] = Reply([grade.correct for grade in grades], sum(len(draw.ids) for draw in draws))
@@ -96,13 +96,13 @@ def completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, m
     return complete
 
 
-def replay(outcomes: Mapping[Prefix, Sequence[bool]]) -> Complete:
+def make_cached_completer(outcomes: Mapping[PrefixKey, Sequence[bool]]) -> Completer:
     """Requests to replies from rollouts that are known. Raises KeyError for a prefix, ValueError for more, than these."""
 
     def complete(requests: Sequence[Request]) -> list[Reply]:
         replies = []
         for request in requests:
-            known = outcomes[prefix(request.problem, request.steps)]
+            known = outcomes[make_prefix_key(request.problem, request.steps)]
             if len(known) < request.last:
                 raise ValueError(
                     f"{request.problem.id}: {len(known)} rollouts of a prefix where {request.last} are asked"
@@ -113,16 +113,16 @@ def replay(outcomes: Mapping[Prefix, Sequence[bool]]) -> Complete:
     return complete
 
 
-def _texts(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
+def _decode_solutions(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
     """The whole solutions. A completion that was cut off has none: it is not right, as a sample that was cut off is not."""
     before = encoder.prompt.join(list(request.steps))
     return [before + encoder.decode(draw.ids) if draw.finish == "stop" else None for draw in draws]
 
 
-def resolve(
+def run_searches(
     searches: Sequence[tuple[Problem, Sequence[str], Search[T]]],
-    complete: Complete,
-    outcomes: dict[Prefix, list[bool]] | None = None,
+    complete: Completer,
+    outcomes: dict[PrefixKey, list[bool]] | None = None,
 ) -> tuple[list[T], Cost]:
     """What each search returns, and what all of them cost together.
 
@@ -131,7 +131,7 @@ def resolve(
     """
     outcomes = {} if outcomes is None else outcomes
     results: list[Any] = [None] * len(searches)
-    asking: dict[int, list[Ask]] = {}
+    asking: dict[int, list[Query]] = {}
 
     def advance(i: int, replies: list[tuple[bool, ...]] | None) -> None:
         try:
@@ -144,12 +144,12 @@ def resolve(
         advance(i, None)
     completions = tokens = 0
     while asking:
-        wanted: dict[Prefix, Request] = {}
+        wanted: dict[PrefixKey, Request] = {}
         for i, asks in asking.items():
             problem, steps, _ = searches[i]
             for ask in asks:
                 before = tuple(steps[: ask.step + 1])
-                at = prefix(problem, before)
+                at = make_prefix_key(problem, before)
                 first = len(outcomes.setdefault(at, []))
                 last = max(ask.n, wanted[at].last) if at in wanted else ask.n
                 if last > first:
@@ -161,5 +161,5 @@ def resolve(
             tokens += reply.tokens
         for i, asks in list(asking.items()):
             problem, steps, _ = searches[i]
-            advance(i, [tuple(outcomes[prefix(problem, steps[: ask.step + 1])][: ask.n]) for ask in asks])
+            advance(i, [tuple(outcomes[make_prefix_key(problem, steps[: ask.step + 1])][: ask.n]) for ask in asks])
     return results, Cost(completions, tokens)

@@ -13,7 +13,7 @@ Each is a search for `rollouts.resolve`. A solution's last step ends it: there i
 outcome.
 
 A sample drawn for a problem is a rollout from each of its own prefixes, and other samples share them. So a pool of samples
-labels steps before anything is completed (`shown`), and `bisect` starts where the pool's right samples leave off; for a
+labels steps before anything is completed (`find_last_shared_steps`), and `binary_search` starts where the pool's right samples leave off; for a
 right solution it ends there, too.
 """
 
@@ -24,8 +24,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from stages.lib.core.records import Problem, Sample
-from stages.lib.labels.rollouts import Ask, Search
-from stages.lib.models.encoding import steps_of
+from stages.lib.labels.rollouts import Query, Search
+from stages.lib.models.encoding import split_steps
 
 
 class Solution(NamedTuple):
@@ -51,14 +51,14 @@ class Estimate(NamedTuple):
     successes: int = 0
 
 
-def solutions(
-    problem: Problem, pool: Sequence[Sample], known: bool = True, split: Callable[[str], list[str]] = steps_of
+def build_solutions(
+    problem: Problem, pool: Sequence[Sample], known: bool = True, split: Callable[[str], list[str]] = split_steps
 ) -> list[Solution]:  # fmt: skip
     """The samples of a problem. known: each starts from what the others show; else only a right one is known to succeed."""
     steps, right = [split(sample.text) for sample in pool], [bool(sample.correct) for sample in pool]
     reached = [len(lines) - 1 if so else -1 for lines, so in zip(steps, right, strict=True)]
     if known:
-        reached = shown(steps, right)
+        reached = find_last_shared_steps(steps, right)
     start = sum(right) / max(1, len(right))
     return [
         Solution(problem, sample.index, *each, start)
@@ -66,7 +66,7 @@ def solutions(
     ]  # fmt: skip
 
 
-def shown(steps: Sequence[Sequence[str]], right: Sequence[bool]) -> list[int]:
+def find_last_shared_steps(steps: Sequence[Sequence[str]], right: Sequence[bool]) -> list[int]:
     """For each solution of a problem, its last step up to which some right solution goes the same way; -1: none does."""
     alive = {
         tuple(lines[:end]) for lines, so in zip(steps, right, strict=True) if so for end in range(1, len(lines) + 1)
@@ -77,18 +77,18 @@ def shown(steps: Sequence[Sequence[str]], right: Sequence[bool]) -> list[int]:
     ]
 
 
-def every(of: Solution, n: int) -> Search[list[Estimate]]:
-    replies = yield [Ask(step, n) for step in range(len(of.steps) - 1)]
-    return [Estimate(sum(reply) / n, n, sum(reply)) for reply in replies] + _end(of)
+def mc_soft(of: Solution, n: int) -> Search[list[Estimate]]:
+    replies = yield [Query(step, n) for step in range(len(of.steps) - 1)]
+    return [Estimate(sum(reply) / n, n, sum(reply)) for reply in replies] + _label_last_step(of)
 
 
-def until_success(of: Solution, n: int) -> Search[list[Estimate]]:
+def mc_hard(of: Solution, n: int) -> Search[list[Estimate]]:
     """1, 2, 4, ..., n rollouts after each step until one succeeds: the same values as from all n."""
     found = yield from _probe(range(len(of.steps) - 1), n)
-    return [found[step] for step in range(len(of.steps) - 1)] + _end(of)
+    return [found[step] for step in range(len(of.steps) - 1)] + _label_last_step(of)
 
 
-def bisect(of: Solution, n: int) -> Search[list[Estimate]]:
+def binary_search(of: Solution, n: int) -> Search[list[Estimate]]:
     """Takes it that a step with a success has only right steps before it."""
     probed: dict[int, Estimate] = {}
     low, high = of.reached, len(of.steps) - (not of.correct)  # the end of a wrong solution is known to be wrong
@@ -100,41 +100,45 @@ def bisect(of: Solution, n: int) -> Search[list[Estimate]]:
 
 
 def relative_progress(of: Solution, n: int, threshold: float = 0.8) -> Search[list[Estimate]]:
-    soft = yield from every(of, n)
-    return progress(soft, of.start, threshold)
+    soft = yield from mc_soft(of, n)
+    return apply_relative_progress(soft, of.start, threshold)
 
 
-def agreed(of: Solution, n: int, threshold: float = 0.8) -> Search[list[Estimate] | None]:
+def consensus(of: Solution, n: int, threshold: float = 0.8) -> Search[list[Estimate] | None]:
     """None where hard estimates and relative progress differ. Zhang et al. 2025 (arXiv 2501.07301) keep the solutions on
     which rollouts and a judge agree; this needs no judge."""
-    soft = yield from every(of, n)
-    return hard(soft) if first_error(hard(soft)) == first_error(progress(soft, of.start, threshold)) else None
+    soft = yield from mc_soft(of, n)
+    return (
+        harden(soft)
+        if find_first_error(harden(soft)) == find_first_error(apply_relative_progress(soft, of.start, threshold))
+        else None
+    )
 
 
-def monotone(of: Solution, n: int) -> Search[list[Estimate]]:
-    """What `bisect` assumes, without its thrift: 1 up to the last step with a success."""
-    soft = yield from every(of, n)
+def mc_monotone(of: Solution, n: int) -> Search[list[Estimate]]:
+    """What `binary_search` assumes, without its thrift: 1 up to the last step with a success."""
+    soft = yield from mc_soft(of, n)
     last = max((step for step, each in enumerate(soft) if each.value > 0), default=-1)
     return [each._replace(value=float(step <= last)) for step, each in enumerate(soft)]
 
 
-def outcome(of: Solution, n: int) -> Search[list[Estimate]]:
+def outcome_labels(of: Solution, n: int) -> Search[list[Estimate]]:
     """No rollouts: every step is right but the end of a wrong solution."""
     yield []
-    return [Estimate(1.0)] * (len(of.steps) - 1) + _end(of)
+    return [Estimate(1.0)] * (len(of.steps) - 1) + _label_last_step(of)
 
 
-def pool(of: Solution, n: int) -> Search[list[Estimate]]:
+def pool_labels(of: Solution, n: int) -> Search[list[Estimate]]:
     """No rollouts: a step is right as far as a right sample of the problem goes the same way."""
     yield []
     return [Estimate(float(step <= of.reached)) for step in range(len(of.steps))]
 
 
-def _probe(steps: Iterable[int], n: int) -> Generator[list[Ask], list[tuple[bool, ...]], dict[int, Estimate]]:
+def _probe(steps: Iterable[int], n: int) -> Generator[list[Query], list[tuple[bool, ...]], dict[int, Estimate]]:
     found: dict[int, Estimate] = {}
     waiting, size = list(steps), 1
     while waiting:
-        replies = yield [Ask(step, size) for step in waiting]
+        replies = yield [Query(step, size) for step in waiting]
         for step, reply in zip(waiting, replies, strict=True):
             if any(reply) or size == n:
                 looked = reply.index(True) + 1 if any(reply) else n
@@ -143,15 +147,15 @@ def _probe(steps: Iterable[int], n: int) -> Generator[list[Ask], list[tuple[bool
     return found
 
 
-def _end(of: Solution) -> list[Estimate]:
+def _label_last_step(of: Solution) -> list[Estimate]:
     return [Estimate(float(of.correct))] if of.steps else []
 
 
-def hard(estimates: Sequence[Estimate]) -> list[Estimate]:
+def harden(estimates: Sequence[Estimate]) -> list[Estimate]:
     return [each._replace(value=float(each.value > 0)) for each in estimates]
 
 
-def progress(estimates: Sequence[Estimate], start: float, threshold: float) -> list[Estimate]:
+def apply_relative_progress(estimates: Sequence[Estimate], start: float, threshold: float) -> list[Estimate]:
     """Relative progress, from soft estimates and the success rate before the first step."""
     labels, dead = [], False
     for before, now in pairwise([start, *(each.value for each in estimates)]):
@@ -160,12 +164,12 @@ def progress(estimates: Sequence[Estimate], start: float, threshold: float) -> l
     return [each._replace(value=label) for each, label in zip(estimates, labels, strict=True)]
 
 
-def first_error(estimates: Iterable[Estimate], threshold: float = 0.5) -> int | None:
+def find_first_error(estimates: Iterable[Estimate], threshold: float = 0.5) -> int | None:
     """The first step with a value below the threshold; None if there is none."""
     return next((step for step, each in enumerate(estimates) if each.value < threshold), None)
 
 
-def mixed(right: Sequence[bool]) -> bool:
+def is_mixed(right: Sequence[bool]) -> bool:
     """Filter: whether a problem has right samples and wrong ones. Where all agree, rollouts tell little; OmegaPRM drops
     such problems."""
     return 0 < sum(right) < len(right)

@@ -29,23 +29,23 @@ from typing import Any
 
 from stages.lib.core.records import Problem
 from stages.lib.grading import answers
-from stages.lib.models.encoding import steps_of, without_annotations
+from stages.lib.models.encoding import split_steps, strip_annotations
 from stages.lib.procedural import gradeschool
 
 _NAME, _NUMBER = r"[^:,=]{1,60}?", r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?"
-_KNOWN = re.compile(rf"We know ({_NAME}) has ({_NUMBER})\.")
-_DERIVED = re.compile(
+_GIVEN_LINE = re.compile(rf"We know ({_NAME}) has ({_NUMBER})\.")
+_DERIVED_LINE = re.compile(
     rf"Then ({_NAME}) has ({_NAME}) ([-+*/]) ({_NAME}): ([^=]{{1,200}}?), "
     rf"({_NUMBER}) ([-+*/]) ({_NUMBER}) = ({_NUMBER}), so ({_NAME}) has ({_NUMBER})\."
 )
-_CONCLUDES = re.compile(rf"(?:We know|Then) ({_NAME}) has ")
-_RECALLED = re.compile(rf"({_NAME}) has ({_NUMBER})")
-_ANSWER = "####"
+_CONCLUSION = re.compile(rf"(?:We know|Then) ({_NAME}) has ")
+_RECALLED_VALUE = re.compile(rf"({_NAME}) has ({_NUMBER})")
+_ANSWER_MARK = "####"
 _DIGITS = re.compile(_NUMBER)
 
 
-def steps_right(
-    problem: Problem, text: str, split: Callable[[str], Sequence[str]] = steps_of
+def label_steps(
+    problem: Problem, text: str, split: Callable[[str], Sequence[str]] = split_steps
 ) -> list[bool] | None:  # fmt: skip
     """For each step of a solution, `split(text)`, whether everything up to and with it is right.
 
@@ -54,11 +54,11 @@ def steps_right(
     """
     if not problem.program or not problem.steps:
         return None
-    steps = [steps_of(step) for step in split(text)]  # lines, of which a step may have several
-    lines = [without_annotations(line).strip() for step in steps for line in step]
-    gold = [without_annotations(step.text).strip() for step in problem.steps]
-    values = _values(problem)
-    said = _by_value(problem, gold, values, lines) if values else _by_form(problem, gold, lines)
+    steps = [split_steps(step) for step in split(text)]  # lines, of which a step may have several
+    lines = [strip_annotations(line).strip() for step in steps for line in step]
+    gold = [strip_annotations(step.text).strip() for step in problem.steps]
+    values = _compute_values(problem)
+    said = _check_by_value(problem, gold, values, lines) if values else _check_by_form(problem, gold, lines)
     right, verdicts = True, []
     for verdict in said:
         right = right and verdict
@@ -69,12 +69,12 @@ def steps_right(
     return [verdicts[end - 1] for end in ends]
 
 
-def first_error(right: Iterable[bool]) -> int | None:
+def find_first_error(right: Iterable[bool]) -> int | None:
     """The place of the first step that is not right; None where all are."""
     return next((step for step, so in enumerate(right) if not so), None)
 
 
-def _values(problem: Problem) -> dict[str, Fraction | None]:
+def _compute_values(problem: Problem) -> dict[str, Fraction | None]:
     """quantity -> its true value: all that the gold lines conclude, and what a variant tells beside (None: unknown).
 
     An aside is a person more, who is compared with one of the story by an `entry` of the parent's program. Its value is
@@ -82,7 +82,7 @@ def _values(problem: Problem) -> dict[str, Fraction | None]:
     """
     values: dict[str, Fraction | None] = {}
     for step in problem.steps or ():
-        if (found := _CONCLUDES.match(step.text)) and (value := answers.number(step.value)) is not None:
+        if (found := _CONCLUSION.match(step.text)) and (value := answers.parse_number(step.value)) is not None:
             values[found[1]] = value
     params = problem.program.params if problem.program else {}
     changes = [change for change in params.get("changes", ()) if {"person", "entry"} <= set(change)] if values else []
@@ -90,18 +90,18 @@ def _values(problem: Problem) -> dict[str, Fraction | None]:
         people, entry = params["base"]["params"]["people"], change["entry"]
         sources = [values.get(people[i]) for i in entry.get("of", ())]
         known = len(params["changes"]) == 1 and None not in sources
-        values[change["person"]] = _aside(entry, sources) if known else None
+        values[change["person"]] = _solve_distractor(entry, sources) if known else None
     return values
 
 
-def _aside(entry: Mapping[str, Any], sources: Sequence[Any]) -> Fraction:
+def _solve_distractor(entry: Mapping[str, Any], sources: Sequence[Any]) -> Fraction:
     quantities = [{"relation": "given", "number": int(value)} for value in sources]
     quantities.append({**entry, "of": list(range(len(sources)))} if sources else dict(entry))
     names = [f"person {i}" for i in range(len(quantities))]
-    return Fraction(gradeschool.solve({"people": names, "quantities": quantities})[-1].value)
+    return Fraction(gradeschool.solve_program({"people": names, "quantities": quantities})[-1].value)
 
 
-def _by_value(
+def _check_by_value(
     problem: Problem, gold: list[str], values: Mapping[str, Fraction | None], lines: list[str]
 ) -> list[bool | None]:  # fmt: skip
     if any(name in line for name, value in values.items() if value is None for line in lines):
@@ -111,25 +111,27 @@ def _by_value(
         if line in gold:
             verdicts.append(True)
         else:
-            verdicts.append(_answer(problem, line) if line.startswith(_ANSWER) else _line(values, line))
-    readable = [so is not None for so, line in zip(verdicts, lines, strict=True) if not line.startswith(_ANSWER)]
+            verdicts.append(
+                _check_answer(problem, line) if line.startswith(_ANSWER_MARK) else _check_line(values, line)
+            )
+    readable = [so is not None for so, line in zip(verdicts, lines, strict=True) if not line.startswith(_ANSWER_MARK)]
     if readable and not any(readable):
         return [None]
     return [bool(so) for so in verdicts]
 
 
-def _answer(problem: Problem, line: str) -> bool:
+def _check_answer(problem: Problem, line: str) -> bool:
     return answers.equal(problem.answer, answers.extract(line, problem.answer_type), problem.answer_type)
 
 
-def _line(values: Mapping[str, Fraction | None], line: str) -> bool | None:
+def _check_line(values: Mapping[str, Fraction | None], line: str) -> bool | None:
     """Whether all that the line says is true; None if it cannot be read."""
-    if known := _KNOWN.fullmatch(line):
+    if known := _GIVEN_LINE.fullmatch(line):
         return values.get(known[1]) == Fraction(known[2])
-    if not (derived := _DERIVED.fullmatch(line)):
+    if not (derived := _DERIVED_LINE.fullmatch(line)):
         return None
     name, first, sign, second, recalled, a, operation, b, result, concluded, value = derived.groups()
-    clauses = [_RECALLED.fullmatch(clause) for clause in recalled.split(", ")]
+    clauses = [_RECALLED_VALUE.fullmatch(clause) for clause in recalled.split(", ")]
     if not all(clauses):
         return None
     known = {clause[1]: Fraction(clause[2]) for clause in clauses if clause}
@@ -150,11 +152,11 @@ def _apply(operation: str, a: Fraction, b: Fraction) -> Fraction | None:
     return {"+": a + b, "-": a - b, "*": a * b}[operation]
 
 
-def _by_form(problem: Problem, gold: list[str], lines: list[str]) -> list[bool | None]:
+def _check_by_form(problem: Problem, gold: list[str], lines: list[str]) -> list[bool | None]:
     verdicts: list[bool | None] = []
     for place, line in enumerate(lines):
-        if line.startswith(_ANSWER):
-            verdicts.append(_answer(problem, line))
+        if line.startswith(_ANSWER_MARK):
+            verdicts.append(_check_answer(problem, line))
         elif place < len(gold) and _DIGITS.sub("0", line) == _DIGITS.sub("0", gold[place]):
             verdicts.append(line == gold[place])
         else:

@@ -37,7 +37,7 @@ def rank_table(n: int) -> np.ndarray:
     return table
 
 
-def best_of(correct: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def best_of_k(correct: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Accuracy of the highest-scored of k, ties split evenly.
 
     correct: (problems, N) in [0, 1]; scores: (problems, N), higher is better, -inf for a solution without an answer.
@@ -58,6 +58,6 @@ def best_of(correct: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return share[group].reshape(problems, n) @ rank_table(n)
 
 
-def pass_at(correct: np.ndarray) -> np.ndarray:
+def pass_at_k(correct: np.ndarray) -> np.ndarray:
     """Chance that at least one of k is correct. correct: (problems, N) of 0/1; returns (problems, N), column k-1."""
-    return best_of(correct, correct)
+    return best_of_k(correct, correct)

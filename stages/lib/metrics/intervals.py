@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-EXACT_FLIPS = 14  # up to this many differing units every pattern of signs is enumerated
-FEW = 20  # problems below which a bootstrap is not trusted
-CHUNK = 1 << 22  # units of resamples held in memory at once
+MAX_EXACT_FLIPS = 14  # up to this many differing units every pattern of signs is enumerated
+MIN_BOOTSTRAP_PROBLEMS = 20  # problems below which a bootstrap is not trusted
+MAX_RESAMPLED_UNITS = 1 << 22  # units of resamples held in memory at once
 
 
 class Interval(NamedTuple):
@@ -55,7 +55,7 @@ def bootstrap(values: np.ndarray, key: int, resamples: int = 2000, confidence: f
 
     values: (problems, ks), per-problem accuracies in [0, 1]. The same key gives the same interval. A column of right and
     wrong alone, and one with few problems that are not entirely wrong or not entirely right, has the interval of
-    `accuracy` instead: there resampling sees too little.
+    `estimate_accuracy` instead: there resampling sees too little.
     """
     import numpy as np
 
@@ -63,30 +63,30 @@ def bootstrap(values: np.ndarray, key: int, resamples: int = 2000, confidence: f
     mean = values.mean(axis=0)
     low, high = clopper_pearson(values.sum(axis=0), len(values), confidence)
     fractions = ~np.isin(values, (0, 1)).all(axis=0)
-    few = np.minimum(values.sum(axis=0), (1 - values).sum(axis=0)) < FEW
+    few = np.minimum(values.sum(axis=0), (1 - values).sum(axis=0)) < MIN_BOOTSTRAP_PROBLEMS
     for column in np.flatnonzero(fractions & few):
-        _, low[column], high[column] = accuracy(values[:, column], confidence=confidence)
+        _, low[column], high[column] = estimate_accuracy(values[:, column], confidence=confidence)
     many = fractions & ~few
     if many.any():
         ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-        low[many], high[many] = np.quantile(_resampled(values[:, many], key, resamples), ends, axis=0)
+        low[many], high[many] = np.quantile(_resample_means(values[:, many], key, resamples), ends, axis=0)
     return Interval(mean, np.clip(low, 0, mean), np.clip(high, mean, 1))
 
 
-def _resampled(values: np.ndarray, key: int, resamples: int) -> np.ndarray:
+def _resample_means(values: np.ndarray, key: int, resamples: int) -> np.ndarray:
     """(resamples, ks): means of problems drawn with replacement, a few resamples at a time."""
     import numpy as np
 
     random, n, means = np.random.Generator(np.random.Philox(key=key)), len(values), []
-    for rows in _portions(resamples, n):
+    for rows in _split_resamples(resamples, n):
         drawn = random.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
         means.append(np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n) @ values / n)
     return np.concatenate(means)
 
 
-def _portions(resamples: int, n: int) -> Iterator[int]:
+def _split_resamples(resamples: int, n: int) -> Iterator[int]:
     """How many resamples of n to hold at a time; a multiple of 4, because that many signs are made of one draw."""
-    most = 4 * max(1, CHUNK // 4 // n)
+    most = 4 * max(1, MAX_RESAMPLED_UNITS // 4 // n)
     yield from [most] * (resamples // most)
     if resamples % most:
         yield resamples % most
@@ -103,7 +103,7 @@ def clopper_pearson(successes: Any, trials: int, confidence: float = 0.95) -> tu
     return np.where(successes == 0, 0.0, low), np.where(successes == trials, 1.0, high)
 
 
-def accuracy(
+def estimate_accuracy(
     values: np.ndarray, units: Sequence[Any] | None = None, weights: np.ndarray | None = None, confidence: float = 0.95
 ) -> Interval:
     """The mean of accuracies in [0, 1] and its interval: exact where each unit is one problem, right or wrong.
@@ -113,7 +113,7 @@ def accuracy(
     import numpy as np
     from scipy.stats import norm
 
-    sums = _Sums.of(np.asarray(values, float), units, weights)
+    sums = _UnitSums.of(np.asarray(values, float), units, weights)
     if np.isin(sums.totals, (0, 1)).all() and (sums.sizes == 1).all():
         low, high = clopper_pearson(sums.totals.sum(), len(sums.totals), confidence)
         return Interval(sums.mean, float(low), float(high))
@@ -139,9 +139,9 @@ def compare(
     import numpy as np
     from scipy.stats import norm
 
-    sums = _Sums.of(np.asarray(values, float) - np.asarray(baseline, float), units, weights)
+    sums = _UnitSums.of(np.asarray(values, float) - np.asarray(baseline, float), units, weights)
     n, mean, critical = len(sums.totals), sums.mean, float(norm.ppf(0.5 + confidence / 2))
-    p = _sign_flip(sums.totals, key, resamples)
+    p = _sign_flip_test(sums.totals, key, resamples)
     low, high = -sums.largest, sums.largest
     if p >= 1 - confidence:
         low, high = min(0.0, sums.end(critical, low)), max(0.0, sums.end(critical, high))
@@ -170,7 +170,7 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-class _Sums(NamedTuple):
+class _UnitSums(NamedTuple):
     """(units,) each: the sum of what belongs to a unit, and the unit's size, on average 1; their ratio is the weighted
     mean. largest: the most that a unit shows, or that one problem turning would make of it."""
 
@@ -181,7 +181,7 @@ class _Sums(NamedTuple):
     largest: float
 
     @classmethod
-    def of(cls, values: np.ndarray, units: Sequence[Any] | None, weights: np.ndarray | None) -> _Sums:
+    def of(cls, values: np.ndarray, units: Sequence[Any] | None, weights: np.ndarray | None) -> _UnitSums:
         import numpy as np
 
         weights = np.ones(len(values)) if weights is None else np.asarray(weights, float)
@@ -235,7 +235,7 @@ class _Sums(NamedTuple):
         return (n * self.mean - root * (1 if self.mean > 0 else -1)) / (n + critical**2)
 
 
-def _sign_flip(differences: np.ndarray, key: int, resamples: int) -> float:
+def _sign_flip_test(differences: np.ndarray, key: int, resamples: int) -> float:
     import numpy as np
     from scipy.stats import binomtest
 
@@ -245,12 +245,12 @@ def _sign_flip(differences: np.ndarray, key: int, resamples: int) -> float:
     if np.ptp(np.abs(differing)) < 1e-12:
         return float(binomtest(int((differing > 0).sum()), len(differing)).pvalue)
     observed = abs(differing.sum()) * (1 - 1e-9)  # sums in another order may differ in the last digit
-    if len(differing) <= EXACT_FLIPS:
+    if len(differing) <= MAX_EXACT_FLIPS:
         patterns = (np.arange(2 ** len(differing))[:, None] >> np.arange(len(differing))) & 1
         return float(np.mean(np.abs((1 - 2 * patterns) @ differing) >= observed))
     random = np.random.Generator(np.random.Philox(key=key))
     beyond = 0
-    for rows in _portions(resamples, len(differing)):
+    for rows in _split_resamples(resamples, len(differing)):
         signs = random.integers(0, 2, size=(rows, len(differing)), dtype=np.int8) * 2 - 1
         beyond += int(np.sum(np.abs(signs @ differing) >= observed))
     return (1 + beyond) / (1 + resamples)

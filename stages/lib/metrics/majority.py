@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-WIDTH = 3.5  # standard deviations of the included count that one value of p serves
+TILT_WIDTH = 3.5  # standard deviations of the included count that one value of p serves
 NEGLIGIBLE = 1e-15  # what is left out, relative to the rarest k that one value of p serves
-CACHED = 256  # class sizes whose tables are kept between problems
+MAX_CACHED_SIZE = 256  # class sizes whose tables are kept between problems
 
 
-class Contest(NamedTuple):
+class AnswerCounts(NamedTuple):
     """One problem: the size of every answer class, and the share of correct solutions in it (0 or 1 as a rule)."""
 
     total: int
@@ -51,41 +51,41 @@ def majority(classes: np.ndarray, correct: np.ndarray) -> np.ndarray:
     import numpy as np
 
     classes, correct = np.asarray(classes), np.asarray(correct, float)
-    contests = [contest(row, right) for row, right in zip(classes, correct, strict=True)]
+    contests = [count_answers(row, right) for row, right in zip(classes, correct, strict=True)]
     n = classes.shape[1]
     won = np.zeros((len(contests), n))
-    for p, ks in _tilts(n):
+    for p, ks in _iter_tilts(n):
         tilt = _Tilt(n, p, ks)
         for problem, each in enumerate(contests):
             if any(each.shares):
                 won[problem, ks - 1] = tilt.wins(each)
     if n:
         won[:, 0] = [sum(s * r for s, r in zip(c.sizes, c.shares, strict=True)) / n for c in contests]
-        won[:, -1] = [_all_drawn(c) for c in contests]
+        won[:, -1] = [_full_pool_accuracy(c) for c in contests]
     return np.clip(won, 0, 1)
 
 
-def contest(classes: np.ndarray, correct: np.ndarray) -> Contest:
+def count_answers(classes: np.ndarray, correct: np.ndarray) -> AnswerCounts:
     import numpy as np
 
     answered = classes >= 0
     _, ids = np.unique(classes[answered], return_inverse=True)
     sizes = np.bincount(ids)
     shares = np.bincount(ids, correct[answered], minlength=len(sizes)) / np.maximum(sizes, 1)
-    return Contest(len(classes), sizes.tolist(), shares.tolist())
+    return AnswerCounts(len(classes), sizes.tolist(), shares.tolist())
 
 
-def _all_drawn(each: Contest) -> float:
+def _full_pool_accuracy(each: AnswerCounts) -> float:
     top = max(each.sizes, default=0)
     winners = [share for size, share in zip(each.sizes, each.shares, strict=True) if size == top]
     return sum(winners) / len(winners) if winners else 0.0
 
 
-def _tilts(n: int):
+def _iter_tilts(n: int):
     """(p, the ks it serves): equal steps of arcsin sqrt(p), in which every binomial has the same width 1/(2 sqrt n)."""
     import numpy as np
 
-    count = ceil(pi / 2 * sqrt(n) / WIDTH)
+    count = ceil(pi / 2 * sqrt(n) / TILT_WIDTH)
     place = np.arcsin(np.sqrt(np.arange(1, n + 1) / n)) / (pi / 2) * count
     owner = np.minimum(place.astype(int), count - 1)
     for j in range(count):
@@ -94,7 +94,7 @@ def _tilts(n: int):
             yield sin((j + 0.5) / count * pi / 2) ** 2, ks
 
 
-def binomial(n: int, p: float) -> np.ndarray:
+def binomial_pmf(n: int, p: float) -> np.ndarray:
     """Probabilities of 0..n successes, by ratios outward from the mode, so that neither end costs the other digits."""
     import numpy as np
 
@@ -105,13 +105,13 @@ def binomial(n: int, p: float) -> np.ndarray:
     return mass / mass.sum()
 
 
-class _Size:
+class _SizeTables:
     """A class size under one p: tables over its counts m = low .. high, the only ones that matter."""
 
     def __init__(self, size: int, tilt: _Tilt):
         import numpy as np
 
-        self.tilt, self.mass = tilt, binomial(size, tilt.p)
+        self.tilt, self.mass = tilt, binomial_pmf(size, tilt.p)
         self.upto = np.minimum(np.cumsum(self.mass), 1)  # P(count <= m)
         kept = np.flatnonzero(self.mass > tilt.cut)
         self.low, self.high = int(kept[0]), int(kept[-1])
@@ -139,7 +139,7 @@ class _Tilt:
         import numpy as np
 
         self.n, self.p, self.ks = n, p, ks
-        included = binomial(n, p)
+        included = binomial_pmf(n, p)
         self.included = included[ks]
         self.cut = NEGLIGIBLE * self.included.min()
         support = np.flatnonzero(included > self.cut)
@@ -150,17 +150,17 @@ class _Tilt:
         self.x = np.exp(angles * (counts % self.nodes))
         self.full = np.vstack([np.ones(len(angles)), np.broadcast_to(1 - p + p * self.x[1], (n, len(angles)))])
         self.full = np.cumprod(self.full, axis=0)
-        self.cache: dict[int, _Size] = {}
+        self.cache: dict[int, _SizeTables] = {}
 
-    def size(self, size: int) -> _Size:
+    def size(self, size: int) -> _SizeTables:
         if size in self.cache:
             return self.cache[size]
-        tables = _Size(size, self)
-        if size <= CACHED:
+        tables = _SizeTables(size, self)
+        if size <= MAX_CACHED_SIZE:
             self.cache[size] = tables
         return tables
 
-    def wins(self, each: Contest) -> np.ndarray:
+    def wins(self, each: AnswerCounts) -> np.ndarray:
         """(len(ks),): the chance that a right class wins, given that k solutions are drawn."""
         import numpy as np
 
@@ -193,12 +193,12 @@ class _Tilt:
         spectrum = np.zeros(self.nodes // 2 + 1, complex)
         if not len(rows):
             return spectrum
-        nodes = np.array([_nodes(int(t)) for t in ties[rows]])
+        nodes = np.array([_count_nodes(int(t)) for t in ties[rows]])
         for count in np.unique(nodes):  # non-increasing in m, so every block is a run of consecutive rows
             block = m[rows[nodes == count]]
             start, stop = int(block[0]), int(block[-1]) + 1
             product = own.term[start - own.low : stop - own.low] * self.full[rest[start - first : stop - first]]
-            u, weights = _legendre(int(count))
+            u, weights = _gauss_legendre(int(count))
             product = np.repeat(product[None], count, axis=0)
             for rival, _, copies in rivals:
                 end = min(rival.high + 1, stop)
@@ -206,13 +206,13 @@ class _Tilt:
                     break
                 window = slice(start - rival.low, end - rival.low)
                 factor = rival.below[window] + u[:, None, None] * rival.term[window]
-                product[:, : end - start] *= _power(factor, copies)
+                product[:, : end - start] *= _int_power(factor, copies)
             spectrum += weights @ product.sum(axis=1)
         return spectrum
 
 
 @lru_cache(maxsize=4096)
-def _nodes(ties: int) -> int:
+def _count_nodes(ties: int) -> int:
     """Gauss-Legendre nodes for a polynomial in u of this degree: exact, or to 1e-14 when the degree is high (a power
     of degree D is a polynomial of degree sqrt(2 D ln(2 / error)) up to that error). Rounded up, for few blocks."""
     needed = min(ties // 2 + 1, ceil(sqrt(66 * ties) / 2) + 1)
@@ -220,14 +220,14 @@ def _nodes(ties: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def _legendre(count: int):
+def _gauss_legendre(count: int):
     import numpy as np
 
     x, w = np.polynomial.legendre.leggauss(count)
     return (x + 1) / 2, w / 2
 
 
-def _power(base: np.ndarray, exponent: int) -> np.ndarray:
+def _int_power(base: np.ndarray, exponent: int) -> np.ndarray:
     """By squaring: an integer power of complex numbers without a logarithm's rounding."""
     result = None
     while exponent:

@@ -25,7 +25,7 @@ def within_problem_auc(scores: Sequence[Sequence[float]], correct: Sequence[Sequ
     return float(np.mean(areas)) if len(areas) else None
 
 
-def card(
+def compute(
     scores: Sequence[Sequence[float]], correct: Sequence[Sequence[bool]], tokens: Sequence[Sequence[int]]
 ) -> dict[str, float | None]:
     """All of this file for one verifier, problem by problem; {} where there is no sample."""
@@ -34,8 +34,8 @@ def card(
         return {}
     return {
         "auc": within_problem_auc(scores, correct),
-        "brier": brier(flat, truth),
-        "ece": calibration_error(flat, truth),
+        "brier": brier_score(flat, truth),
+        "ece": expected_calibration_error(flat, truth),
         "length_correlation": length_correlation(flat, sizes),
     }
 
@@ -49,12 +49,12 @@ def _auc(scores: np.ndarray, correct: np.ndarray) -> float | None:
     return float(below.mean() / 2 / len(wrong))
 
 
-def brier(scores: Sequence[float], correct: Sequence[bool]) -> float:
+def brier_score(scores: Sequence[float], correct: Sequence[bool]) -> float:
     """Mean squared difference between probability and outcome (Brier 1950)."""
     return float(np.mean((np.asarray(scores, float) - np.asarray(correct, float)) ** 2))
 
 
-def calibration_error(scores: Sequence[float], correct: Sequence[bool], bins: int = 15) -> float:
+def expected_calibration_error(scores: Sequence[float], correct: Sequence[bool], bins: int = 15) -> float:
     """Expected calibration error over equal-width bins (Guo et al. 2017, arXiv 1706.04599)."""
     scores, correct = np.asarray(scores, float), np.asarray(correct, float)
     place = np.minimum((scores * bins).astype(int), bins - 1)
@@ -71,7 +71,9 @@ def length_correlation(scores: Sequence[float], tokens: Sequence[int]) -> float:
     return float(spearmanr(scores, tokens).statistic)
 
 
-def reliability(scores: Sequence[float], correct: Sequence[bool], bins: int = 10) -> list[tuple[float, float, int]]:
+def reliability_bins(
+    scores: Sequence[float], correct: Sequence[bool], bins: int = 10
+) -> list[tuple[float, float, int]]:
     """(mean score, share right, solutions) of every equal-width bin that holds a score: the reliability diagram whose
     weighted distance from the diagonal is the calibration error (DeGroot & Fienberg 1983)."""
     scores, correct = np.asarray(scores, float), np.asarray(correct, float)
@@ -83,7 +85,7 @@ def reliability(scores: Sequence[float], correct: Sequence[bool], bins: int = 10
     ]
 
 
-def lowest_last(step_scores: Sequence[Sequence[float]]) -> dict[str, float]:
+def lowest_step_last_share(step_scores: Sequence[Sequence[float]]) -> dict[str, float]:
     """share: of solutions whose lowest step is their last; chance: what it would be were each step as likely. A process
     verifier far above chance has become an outcome verifier (Zhang et al. 2025, arXiv 2501.07301, section 3.3).
     {} without a solution of two steps."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-TIED = 1e-9
+TIE_TOLERANCE = 1e-9
 
 
 class Estimate(NamedTuple):
@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
     variance: np.ndarray
 
 
-def outcome(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
+def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
     """(rows,): the chance that each row's vote is right, ties split evenly.
 
     All (rows, voters): answer classes (negative: no vote), correct in [0, 1], natural log of the weight (-inf: weight
@@ -50,34 +50,34 @@ def outcome(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -
 
     votes, voters, right = total(weights), total(np.ones_like(weights)), total(correct)
     best = votes.max(axis=1, keepdims=True, initial=0)
-    winners = (voters > 0) & (votes >= best * (1 - TIED))
+    winners = (voters > 0) & (votes >= best * (1 - TIE_TOLERANCE))
     share = np.where(winners, right / np.maximum(voters, 1), 0)
     return share.sum(axis=1) / np.maximum(winners.sum(axis=1), 1)
 
 
-def subsets(n: int, draws: int, key: int) -> np.ndarray:
+def draw_subsets(n: int, draws: int, key: int) -> np.ndarray:
     """(draws, n) random orders; the first k columns are k-subsets. The same key gives the same orders."""
     import numpy as np
 
     return np.random.Generator(np.random.Philox(key=key)).random((draws, n)).argsort(axis=1)
 
 
-def weighted(
+def estimate_weighted(
     classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray, ks: Sequence[int], orders: np.ndarray
 ) -> Estimate:
-    """Weighted vote of one problem. classes, correct, log_weights: (N,); orders: (draws, N) from `subsets`."""
+    """Weighted vote of one problem. classes, correct, log_weights: (N,); orders: (draws, N) from `draw_subsets`."""
     import numpy as np
 
     everyone = np.arange(len(classes))[None]
 
     def vote(k: int) -> np.ndarray:
         drawn = everyone if k == len(classes) else orders[:, :k]
-        return outcome(classes[drawn], correct[drawn], log_weights[drawn])
+        return score_votes(classes[drawn], correct[drawn], log_weights[drawn])
 
     return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
 
 
-def top(
+def estimate_top(
     classes: np.ndarray, correct: np.ndarray, scores: np.ndarray, share: float, ks: Sequence[int], orders: np.ndarray
 ) -> Estimate:
     """Majority of the best ceil(share x k) of k by score. Equal scores come in random order: their tie is fair."""
@@ -89,13 +89,13 @@ def top(
         drawn = orders[:, :k]
         best = np.argsort(-scores[drawn], axis=1, kind="stable")[:, : top_size(share, k)]
         chosen = np.take_along_axis(drawn, best, 1)
-        return outcome(classes[chosen], correct[chosen], np.zeros(chosen.shape))
+        return score_votes(classes[chosen], correct[chosen], np.zeros(chosen.shape))
 
     return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
 
 
 def top_size(share: float, k: int) -> int:
-    return max(1, ceil(share * k - TIED))
+    return max(1, ceil(share * k - TIE_TOLERANCE))
 
 
 def _estimate(vote: Callable[[int], np.ndarray], ks: Sequence[int], single: float) -> Estimate:
@@ -107,5 +107,5 @@ def _estimate(vote: Callable[[int], np.ndarray], ks: Sequence[int], single: floa
         results = np.array([single]) if k == 1 else vote(k)
         values.append(results.mean())
         # All subsets agree: exact, up to the last digits of sums in another order.
-        variances.append(results.var(ddof=1) / len(results) if np.ptp(results) > TIED else 0.0)
+        variances.append(results.var(ddof=1) / len(results) if np.ptp(results) > TIE_TOLERANCE else 0.0)
     return Estimate(np.array(values), np.array(variances))

@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.lib.core.errors import UserError
-from stages.lib.models.prompts import PLAIN, Prompt
-from stages.lib.models.stops import Stops
+from stages.lib.models.prompts import PLAIN_TEMPLATE, Prompt
+from stages.lib.models.stops import StopCriteria
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from stages.lib.core.records import Problem
 
-FILE = "prompt.json"
-DATE = "26 Jul 2024"  # Llama 3's own default: some templates write today's date, and a prompt must be the same tomorrow
+PROMPT_FILE = "prompt.json"
+TEMPLATE_DATE = (
+    "26 Jul 2024"  # Llama 3's own default: some templates write today's date, and a prompt must be the same tomorrow
+)
 
 
 class Encoded(NamedTuple):
@@ -49,9 +51,9 @@ class Encoder:
         self.tokenizer, self.prompt = tokenizer, prompt or Prompt()
         added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
         self._special = {*tokenizer.all_special_tokens, *added}
-        self._lead = _lead(tokenizer)
+        self._lead = _find_lead_ids(tokenizer)
         self.end: int = self._end()
-        self.stops = Stops(tokenizer, {tokenizer.eos_token_id, self.end, *ends}, self.prompt.stops)
+        self.stops = StopCriteria(tokenizer, {tokenizer.eos_token_id, self.end, *ends}, self.prompt.stops)
         # The samples of a problem come one after another, and a call of the tokenizer takes a third of a millisecond.
         self._prompts = lru_cache(maxsize=16)(self._prompt)
 
@@ -60,13 +62,13 @@ class Encoder:
         """Of the model saved in a folder. prompt: a prompt.json; without, the one in the folder, else the plain prompt."""
         from stages.lib.models import loading
 
-        file = prompt or Path(path) / FILE
+        file = prompt or Path(path) / PROMPT_FILE
         found = Prompt.read(file) if prompt or file.is_file() else None
-        return cls(loading.load_tokenizer(path), found, _ends(Path(path)))
+        return cls(loading.load_tokenizer(path), found, _read_end_ids(Path(path)))
 
     def save(self, folder: Path) -> None:
         """The prompt without its examples, beside a model that reads questions alone."""
-        self.prompt.alone().write(folder / FILE)
+        self.prompt.alone().write(folder / PROMPT_FILE)
 
     def prompt_ids(self, problem: Problem | str, shots: bool = False) -> list[int]:
         """Ids up to where a solution begins. A text stands for a question as it is. shots: with the examples before it.
@@ -124,8 +126,8 @@ class Encoder:
         examples = self.prompt.shown(question) if shots else []
         if self.prompt.style == "chat":
             return self._chat(question, examples)
-        worked = "".join(f"{PLAIN.format(question=each.question)}{each.solution}\n" for each in examples)
-        text = worked + PLAIN.format(question=question)
+        worked = "".join(f"{PLAIN_TEMPLATE.format(question=each.question)}{each.solution}\n" for each in examples)
+        text = worked + PLAIN_TEMPLATE.format(question=question)
         ids = self.tokenizer(text, add_special_tokens=True, **self._as_text(text))["input_ids"]
         if ids and ids[-1] == self.tokenizer.eos_token_id:  # some tokenizers close what they are given
             ids = ids[:-1]
@@ -145,8 +147,8 @@ class Encoder:
         if not template:
             raise UserError("generator.prompt.style: chat, but the model's tokenizer has no chat template; set plain")
         if "strftime_now" in template:
-            template = "{% macro strftime_now(form) %}" + DATE + "{% endmacro %}" + template
-        options |= {"date_string": DATE, **self.prompt.template}
+            template = "{% macro strftime_now(form) %}" + TEMPLATE_DATE + "{% endmacro %}" + template
+        options |= {"date_string": TEMPLATE_DATE, **self.prompt.template}
         try:
             return self.tokenizer.apply_chat_template(
                 turns, chat_template=template, tokenize=tokenize, return_dict=False, **options
@@ -168,14 +170,14 @@ class Encoder:
         return next((token for token in ids if token in special), self.tokenizer.eos_token_id)
 
 
-def _lead(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def _find_lead_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids of a line break, behind which a text is tokenised as one that goes on, by SentencePiece tokenizers: they put a
     space in front of whatever they are given, and take it away from what they decode. [] for all others."""
     ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
     return ids if ids and str(tokenizer.convert_ids_to_tokens(ids)[0]).startswith("▁") else []
 
 
-def fitting(
+def encode_prompts(
     encoder: Encoder, problems: Sequence[Problem], room: int, context: int, section: str
 ) -> list[list[int]]:  # fmt: skip
     """The prompts of problems, examples included. Raises UserError where a prompt and `room` new tokens do not fit."""
@@ -189,7 +191,7 @@ def fitting(
     return prompts
 
 
-def _ends(path: Path) -> list[int]:
+def _read_end_ids(path: Path) -> list[int]:
     """The end tokens that a model's generation config, or else its config, names."""
     for name in ("generation_config.json", "config.json"):
         if (path / name).is_file():
@@ -199,11 +201,11 @@ def _ends(path: Path) -> list[int]:
     return []
 
 
-def without_annotations(text: str) -> str:
+def strip_annotations(text: str) -> str:
     """A gold step as models read it: GSM8K's calculator annotations `<<48/2=24>>` taken out."""
     return re.sub(r"<<[^<>]*>>", "", text)
 
 
-def steps_of(text: str) -> list[str]:
+def split_steps(text: str) -> list[str]:
     """The lines of a solution that are not blank: its steps, where a step is a line."""
     return Prompt().split(text)

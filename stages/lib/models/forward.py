@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def decoder(model: PreTrainedModel) -> PreTrainedModel:
+def get_decoder(model: PreTrainedModel) -> PreTrainedModel:
     """The layers of a causal language model without its output matrix, adapters or none."""
     return (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
 
 
-def hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
+def compute_hidden_states(model: nn.Module, batch: Batch) -> torch.Tensor:
     """(rows, length, width): the last hidden states, after the final norm, from which the vocabulary is predicted."""
-    return decoder(model)(input_ids=batch.ids, use_cache=False).last_hidden_state
+    return get_decoder(model)(input_ids=batch.ids, use_cache=False).last_hidden_state
 
 
 def autocast(module: nn.Module, precision: str) -> AbstractContextManager:

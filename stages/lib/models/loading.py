@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
-DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
+DOWNLOAD_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
-def quiet() -> None:
+def silence_transformers() -> None:
     """No bars and no advice from transformers: a stage's own progress is what a person wants to see."""
     from transformers.utils import logging
 
@@ -25,11 +25,11 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
-def check(path: Path) -> None:
+def check_folder(path: Path) -> None:
     """Raises UserError for a folder that holds pickled weights or asks to run code of its own."""
     if not (path / "config.json").is_file():
         raise UserError(f"{path}: no config.json; expected a folder as `save_pretrained` writes it")
-    unsafe = sorted(file.name for file in path.iterdir() if file.suffix in UNSAFE)
+    unsafe = sorted(file.name for file in path.iterdir() if file.suffix in UNSAFE_SUFFIXES)
     if unsafe:
         raise UserError(f"{path}: holds {unsafe[0]}, which can run code when it is read; only .safetensors weights are")
     if not list(path.glob("*.safetensors")):
@@ -43,17 +43,17 @@ def load_causal_lm(path: Path, dtype: str = "float32") -> PreTrainedModel:
     """A causal language model from a local folder, in evaluation mode. dtype: float32, bfloat16, float16, float64."""
     from transformers import AutoModelForCausalLM
 
-    check(Path(path))
-    return load(AutoModelForCausalLM, path, dtype)
+    check_folder(Path(path))
+    return load_pretrained(AutoModelForCausalLM, path, dtype)
 
 
-def load(kind: Any, path: Path, dtype: str, **settings: Any) -> PreTrainedModel:
+def load_pretrained(kind: Any, path: Path, dtype: str, **settings: Any) -> PreTrainedModel:
     """A model of a transformers class, all of its weights from the folder, in evaluation mode. Raises UserError for a
     folder that lacks some or has them in other sizes: transformers would draw those at random. Tied ones are not
     lacking."""
     import torch
 
-    quiet()
+    silence_transformers()
     try:
         model, report = kind.from_pretrained(
             path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False,
@@ -71,7 +71,7 @@ def load(kind: Any, path: Path, dtype: str, **settings: Any) -> PreTrainedModel:
     return model.eval()
 
 
-def check_card(device: torch.device, dtype: str, instead: str) -> None:
+def check_bf16_support(device: torch.device, dtype: str, instead: str) -> None:
     """Raises UserError where bfloat16 is asked of a card that only imitates it, many times slower, as those before
     NVIDIA's Ampere do: T4 and V100 among them. instead: what to set."""
     import torch
@@ -100,17 +100,17 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: Path)
     """Weights, config and tokenizer; the folder appears whole or not at all."""
     from stages.lib.core import files
 
-    with files.replacing_dir(path) as folder:
-        write(model, tokenizer, folder)
+    with files.atomic_write_dir(path) as folder:
+        write_files(model, tokenizer, folder)
 
 
-def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def write_files(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Fill an existing folder with safetensors weights, config and tokenizer."""
-    merged(model).save_pretrained(folder)
+    merge_lora(model).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
-def snapshot(repo: str, revision: str) -> Path:
+def download_snapshot(repo: str, revision: str) -> Path:
     """The folder of a hub model, downloaded at a commit. Raises UserError for a branch, or when it can't be had."""
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise UserError(
@@ -121,17 +121,17 @@ def snapshot(repo: str, revision: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=DOWNLOADED))
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=DOWNLOAD_PATTERNS))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(f"{repo}@{revision[:8]}: cannot be downloaded ({str(error).splitlines()[0]})") from None
 
 
-def parameters(model: PreTrainedModel) -> int:
+def count_parameters(model: PreTrainedModel) -> int:
     """Number of weights, tied ones counted once."""
     return sum(p.numel() for p in model.parameters())
 
 
-def stored_parameters(path: Path) -> int:
+def count_stored_parameters(path: Path) -> int:
     """Number of weights in a folder's safetensors files; tied ones are stored once."""
     from math import prod
 
@@ -144,15 +144,15 @@ def stored_parameters(path: Path) -> int:
     return total
 
 
-def flops(model: PreTrainedModel, tokens: int, training: bool) -> float:
+def estimate_flops(model: PreTrainedModel, tokens: int, training: bool) -> float:
     """Floating-point operations by the usual estimate: 2 per weight and token forward, 6 forward and backward
     (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). Attention's own quadratic part is left out."""
-    return (6.0 if training else 2.0) * parameters(model) * tokens
+    return (6.0 if training else 2.0) * count_parameters(model) * tokens
 
 
-def adapted(model: PreTrainedModel, rank: int, key: int) -> PreTrainedModel:
+def add_lora(model: PreTrainedModel, rank: int, key: int) -> PreTrainedModel:
     """The model with LoRA adapters of this rank on every linear layer inside it (Hu et al. 2021, arXiv 2106.09685), or
-    the model itself for rank 0. Their first weights are drawn from `key`. `merged` undoes it."""
+    the model itself for rank 0. Their first weights are drawn from `key`. `merge_lora` undoes it."""
     if not rank:
         return model
     import warnings
@@ -166,7 +166,7 @@ def adapted(model: PreTrainedModel, rank: int, key: int) -> PreTrainedModel:
         return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
 
 
-def merged(model: PreTrainedModel) -> PreTrainedModel:
+def merge_lora(model: PreTrainedModel) -> PreTrainedModel:
     """A plain model with the adapters' change added to its weights, in float32: in bfloat16 most of a small change would be
     rounded away. The adapted one stays as it is."""
     if not hasattr(model, "peft_config"):

@@ -8,12 +8,14 @@ from torch.utils.checkpoint import checkpoint
 
 from stages.lib.models import heads
 from stages.lib.models.batch import Batch
-from stages.lib.models.forward import hidden_states
+from stages.lib.models.forward import compute_hidden_states
 
-LOGITS = 2**28  # of a language loss in memory at a time: 1 GB in float32, and about as much again for their gradient
+MAX_LOGITS = (
+    2**28
+)  # of a language loss in memory at a time: 1 GB in float32, and about as much again for their gradient
 
 
-class Losses(nn.Module):
+class LossModule(nn.Module):
     """A model and what it is trained for, as one module: the forward pass under DDP must go through the wrapper.
 
     Returns sums over targets; `train` divides. A head, if there is one, predicts a value at positions (ORM, PRM).
@@ -25,14 +27,14 @@ class Losses(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """(sum of weighted LM loss, sum of weighted verification loss)."""
-        hidden = hidden_states(self.model, batch)
+        hidden = compute_hidden_states(self.model, batch)
         targets = batch.lm[:, 1:] > 0
-        language = language_loss(self.model, hidden[:, :-1][targets], batch.ids[:, 1:][targets])
+        language = compute_lm_loss(self.model, hidden[:, :-1][targets], batch.ids[:, 1:][targets])
         language = (language * batch.lm[:, 1:][targets]).sum()
         if self.head is None:
             return language, language.new_zeros(())
         places = batch.value_weight > 0
-        predicted, wanted = heads.read(self.head, hidden[places]), batch.value[places]
+        predicted, wanted = heads.compute_logits(self.head, hidden[places]), batch.value[places]
         if self.loss == "bce":
             verification = nn.functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none")
         else:
@@ -40,15 +42,17 @@ class Losses(nn.Module):
         return language, (verification * batch.value_weight[places]).sum()
 
 
-def language_loss(model: nn.Module, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+def compute_lm_loss(model: nn.Module, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """(places,) the negative log-probability of each of `ids` in float32. Where the vocabulary is large, some places at a
     time, whose logits are computed again when gradients are: at most LOGITS of them stand in memory."""
     output = model.get_output_embeddings()
 
     def loss(hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(heads.said(output(hidden), model.config).float(), ids, reduction="none")
+        return nn.functional.cross_entropy(
+            heads.scale_logits(output(hidden), model.config).float(), ids, reduction="none"
+        )
 
-    size = max(1, LOGITS // output.weight.shape[0])
+    size = max(1, MAX_LOGITS // output.weight.shape[0])
     if len(ids) <= size:
         return loss(hidden, ids)
     pairs = zip(hidden.split(size), ids.split(size), strict=True)

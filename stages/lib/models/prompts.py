@@ -19,14 +19,14 @@ from pydantic import Field, ValidationError
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
-from stages.lib.core.records import Problem, explain
+from stages.lib.core.records import Problem, explain_error
 
-PLAIN = "Question: {question}\nAnswer:\n"
-NEXT = "\nQuestion:"  # an invented next question of the plain form
-BOXED = ("math", "aime")  # benchmarks whose solutions mark a number with \boxed{}, not with ####
+PLAIN_TEMPLATE = "Question: {question}\nAnswer:\n"
+NEXT_QUESTION = "\nQuestion:"  # an invented next question of the plain form
+BOXED_BENCHMARKS = ("math", "aime")  # benchmarks whose solutions mark a number with \boxed{}, not with ####
 
 
-class Style(Params):
+class PromptParams(Params):
     """The parameters of a prompt."""
 
     style: Literal["plain", "chat"] = "plain"
@@ -45,7 +45,7 @@ class Shot(Params):
     solution: str
 
 
-class Prompt(Style):
+class Prompt(PromptParams):
     """A prompt with its examples, as a generator is asked and as prompt.json keeps it: one more than `shots`, for problems
     that are examples themselves.
 
@@ -65,7 +65,7 @@ class Prompt(Style):
     @property
     def stops(self) -> list[str]:
         """Texts at which a solution ends, beside the model's end tokens."""
-        return [*self.stop, *([NEXT] if self.style == "plain" else [])]
+        return [*self.stop, *([NEXT_QUESTION] if self.style == "plain" else [])]
 
     def split(self, text: str) -> list[str]:
         """The steps of a solution: its lines, or what blank lines part, as far as they are not blank."""
@@ -79,13 +79,13 @@ class Prompt(Style):
 
     def ask(self, problem: Problem) -> str:
         """The question as it is put: with options, whether N/A is allowed, and the form of the answer."""
-        wanted = form(problem, self.steps) if self.instruct else ""
+        wanted = build_instruction(problem, self.steps) if self.instruct else ""
         return f"{problem.prompt()}\n{wanted}" if wanted else problem.prompt()
 
     def cut(self, text: str) -> str:
         """A solution up to the first text that ends it."""
         ends = [place for stop in self.stops if (place := text.find(stop)) >= 0]
-        if self.style == "plain" and text.startswith(NEXT.strip()):
+        if self.style == "plain" and text.startswith(NEXT_QUESTION.strip()):
             ends.append(0)
         return text[: min(ends)] if ends else text
 
@@ -106,10 +106,10 @@ class Prompt(Style):
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
-            raise UserError(f"{path}: {explain(error)}") from None
+            raise UserError(f"{path}: {explain_error(error)}") from None
 
 
-def form(problem: Problem, steps: str = "lines") -> str:
+def build_instruction(problem: Problem, steps: str = "lines") -> str:
     """One sentence that asks for the answer as the grader reads it; "" where the question itself does so (DyVal)."""
     if problem.benchmark == "dyval":
         return ""
@@ -122,7 +122,7 @@ def form(problem: Problem, steps: str = "lines") -> str:
         end = "end with `The answer is X.`, where X is the letter of the right option"
     elif problem.answer_type == "boolean":
         end = "end with `The answer is True.` or `The answer is False.`"
-    elif marks_boxed(problem):
+    elif uses_boxed(problem):
         end = "put your final answer within \\boxed{}"
     else:
         end = "end with a line `#### ` and the answer"
@@ -130,12 +130,12 @@ def form(problem: Problem, steps: str = "lines") -> str:
     return f"Reason step by step, {apart}, and {end}."
 
 
-def marks_boxed(problem: Problem) -> bool:
-    return problem.answer_type == "latex" or problem.benchmark in BOXED
+def uses_boxed(problem: Problem) -> bool:
+    return problem.answer_type == "latex" or problem.benchmark in BOXED_BENCHMARKS
 
 
-def answer_line(problem: Problem) -> str:
+def format_answer(problem: Problem) -> str:
     """The line that states the answer of a problem in the form that is asked for."""
     if problem.answer_type in ("choice", "boolean"):
         return f"The answer is {problem.answer}."
-    return f"\\boxed{{{problem.answer}}}" if marks_boxed(problem) else f"#### {problem.answer}"
+    return f"\\boxed{{{problem.answer}}}" if uses_boxed(problem) else f"#### {problem.answer}"

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     import numpy as np
     from transformers import PreTrainedTokenizerBase
 
-MARGIN = 4  # tokens more than a text has bytes: enough to spell it, whatever stands before
+MARGIN_TOKENS = 4  # tokens more than a text has bytes: enough to spell it, whatever stands before
 
 
-class Stops:
+class StopCriteria:
     """ids: tokens that end a sample, the last of it. texts: a sample ends with the token that completes one of them."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase | None, ids: Collection[int], texts: Sequence[str] = ()):
         self.tokenizer, self.ids, self.texts = tokenizer, sorted(set(ids)), tuple(texts)
-        self._window = max((len(text.encode()) for text in self.texts), default=0) + MARGIN
+        self._window = max((len(text.encode()) for text in self.texts), default=0) + MARGIN_TOKENS
 
     def may_complete(self, ids: np.ndarray) -> np.ndarray:
         """Which of these tokens may complete a text. A model may have more outputs than its tokenizer has tokens."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 ANNOTATION = re.compile(r"<<([^<>]*)>>")
-OPERATION: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
@@ -16,12 +16,12 @@ OPERATION: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "//": lambda a, b: Fraction(a // b),
 }
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?|\.\d+)|(//|[-+*/()]))")
-_DEEPEST = 50
+_MAX_DEPTH = 50
 
 Tree = Any  # an operand (a token that is a number, or a slot), or (operation, left, right)
 
 
-def tokens(expression: str) -> list[str]:
+def tokenize(expression: str) -> list[str]:
     """Numbers and `+ - * / // ( )`. Raises ValueError for anything else."""
     found, position = [], 0
     expression = expression.rstrip()
@@ -34,41 +34,41 @@ def tokens(expression: str) -> list[str]:
     return found
 
 
-def tree(pieces: Sequence[Any]) -> Tree:
+def parse_tree(pieces: Sequence[Any]) -> Tree:
     """The tree of a token list whose operands are numbers or slots (dicts). Raises ValueError for no expression."""
-    found, rest = _sum(list(pieces), 0)
+    found, rest = _parse_sum(list(pieces), 0)
     if rest:
         raise ValueError(f"unexpected {rest[0]!r}")
     return found
 
 
-def _sum(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
-    left, pieces = _product(pieces, depth)
+def _parse_sum(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
+    left, pieces = _parse_product(pieces, depth)
     while pieces and pieces[0] in ("+", "-"):
-        right, rest = _product(pieces[1:], depth)
+        right, rest = _parse_product(pieces[1:], depth)
         left, pieces = (pieces[0], left, right), rest
     return left, pieces
 
 
-def _product(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
-    left, pieces = _factor(pieces, depth)
+def _parse_product(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
+    left, pieces = _parse_factor(pieces, depth)
     while pieces and pieces[0] in ("*", "/", "//"):
-        right, rest = _factor(pieces[1:], depth)
+        right, rest = _parse_factor(pieces[1:], depth)
         left, pieces = (pieces[0], left, right), rest
     return left, pieces
 
 
-def _factor(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
+def _parse_factor(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
     if not pieces:
         raise ValueError("ends too early")
-    if depth > _DEEPEST:
-        raise ValueError(f"more than {_DEEPEST} brackets or signs deep")
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"more than {_MAX_DEPTH} brackets or signs deep")
     first, rest = pieces[0], pieces[1:]
     if first in ("+", "-"):
-        operand, rest = _factor(rest, depth + 1)
+        operand, rest = _parse_factor(rest, depth + 1)
         return (operand if first == "+" else ("-", "0", operand)), rest
     if first == "(":
-        inside, rest = _sum(rest, depth + 1)
+        inside, rest = _parse_sum(rest, depth + 1)
         if not rest or rest[0] != ")":
             raise ValueError("a bracket is not closed")
         return inside, rest[1:]
@@ -77,7 +77,7 @@ def _factor(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
     return first, rest
 
 
-def value(
+def evaluate_tree(
     node: Tree,
     value_of: Callable[[Any], Fraction] = Fraction,
     seen: Callable[[Fraction], None] = lambda value: None,
@@ -86,18 +86,18 @@ def value(
     intermediate value. Raises ValueError for a division by zero."""
     if not isinstance(node, tuple):
         return Fraction(node) if isinstance(node, str) else value_of(node)
-    operation, left, right = node[0], value(node[1], value_of, seen), value(node[2], value_of, seen)
+    operation, left, right = node[0], evaluate_tree(node[1], value_of, seen), evaluate_tree(node[2], value_of, seen)
     if "/" in operation and not right:
         raise ValueError("division by zero")
-    result = OPERATION[operation](left, right)
+    result = OPERATIONS[operation](left, right)
     seen(result)
     return result
 
 
-def evaluate(
+def evaluate_tokens(
     pieces: Sequence[Any],
     value_of: Callable[[Any], Fraction] = Fraction,
     seen: Callable[[Fraction], None] = lambda value: None,
 ) -> Fraction:
-    """The value of a token list; as `value`."""
-    return value(tree(pieces), value_of, seen)
+    """The value of a token list; as `evaluate_tree`."""
+    return evaluate_tree(parse_tree(pieces), value_of, seen)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stages.lib.core import seeds
-from stages.lib.display.charts import p_value, titled
+from stages.lib.display.charts import format_p_value, format_score_name
 from stages.lib.metrics.intervals import bootstrap, compare
 from stages.lib.metrics.ranking import problem_aucs
-from stages.lib.reports.pools import FREE, sort
+from stages.lib.reports.pools import TRAINING_FREE, sort_score_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ def measure(dev: Sequence[Pool], test: Sequence[Pool], seed: int, resamples: int
     import numpy as np
 
     key = seeds.key(seed, "best_of_n", 1, "problems", "ranking")
-    names = sort(test[0].scores)
-    on_dev, on_test = ({name: _areas(name, pools) for name in names} for pools in (dev, test))
+    names = sort_score_names(test[0].scores)
+    on_dev, on_test = ({name: _compute_aucs(name, pools) for name in names} for pools in (dev, test))
     if not names or not len(on_test[names[0]]):
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -40,7 +40,7 @@ def measure(dev: Sequence[Pool], test: Sequence[Pool], seed: int, resamples: int
         mean, low, high = (float(part[0]) for part in bootstrap(areas[:, None], key, resamples))
         found[name] = {"dev": float(np.mean(on_dev[name])) if len(on_dev[name]) else None, "test": mean}
         found[name] |= {"low": low, "high": high}
-    best = best_free(found)
+    best = select_best_free(found)
     for name, areas in on_test.items():
         if best and name != best:
             gap = compare(areas, on_test[best], key)
@@ -49,7 +49,7 @@ def measure(dev: Sequence[Pool], test: Sequence[Pool], seed: int, resamples: int
     return found
 
 
-def _areas(name: str, pools: Sequence[Pool]) -> np.ndarray:
+def _compute_aucs(name: str, pools: Sequence[Pool]) -> np.ndarray:
     """The score's AUC within each problem that has right and wrong solutions; which have them is the same for all."""
     import numpy as np
 
@@ -57,24 +57,26 @@ def _areas(name: str, pools: Sequence[Pool]) -> np.ndarray:
     return areas[~np.isnan(areas)]
 
 
-def best_free(found: Mapping[str, Mapping[str, Any]]) -> str | None:
+def select_best_free(found: Mapping[str, Mapping[str, Any]]) -> str | None:
     """The free score with the highest AUC on dev."""
-    return max((name for name in found if name in FREE), key=lambda name: found[name]["dev"] or 0.0, default=None)
+    return max(
+        (name for name in found if name in TRAINING_FREE), key=lambda name: found[name]["dev"] or 0.0, default=None
+    )
 
 
-def heading(found: Mapping[str, Mapping[str, Any]]) -> str:
-    best = best_free(found)
-    return "Ranking within a problem (AUC)" + (f"; best free on dev: {titled(best)}" if best else "")
+def format_heading(found: Mapping[str, Mapping[str, Any]]) -> str:
+    best = select_best_free(found)
+    return "Ranking within a problem (AUC)" + (f"; best free on dev: {format_score_name(best)}" if best else "")
 
 
-def rows(found: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+def format_rows(found: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Table rows as text, under `HEADER`."""
     table = []
     for name, own in found.items():
         dev = "" if own["dev"] is None else f"{own['dev']:.3f}"
-        line = [titled(name), dev, f"{own['test']:.3f}", f"{own['low']:.3f} to {own['high']:.3f}"]
+        line = [format_score_name(name), dev, f"{own['test']:.3f}", f"{own['low']:.3f} to {own['high']:.3f}"]
         if "difference" in own:
             span = f"{own['difference_low']:+.3f} to {own['difference_high']:+.3f}"
-            line += [f"{own['difference']:+.3f}", span, p_value(own["p"])]
+            line += [f"{own['difference']:+.3f}", span, format_p_value(own["p"])]
         table.append([*line, *[""] * (len(HEADER) - len(line))])
     return table

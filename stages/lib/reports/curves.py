@@ -12,12 +12,12 @@ from statistics import median_low
 from typing import TYPE_CHECKING, NamedTuple
 
 from stages.lib.core import seeds
-from stages.lib.metrics.estimators import best_of, pass_at
+from stages.lib.metrics.estimators import best_of_k, pass_at_k
 from stages.lib.metrics.intervals import bootstrap
 from stages.lib.metrics.majority import majority
-from stages.lib.metrics.voting import subsets, top, weighted
-from stages.lib.reports.choices import Choice, pick
-from stages.lib.reports.pools import sort
+from stages.lib.metrics.voting import draw_subsets, estimate_top, estimate_weighted
+from stages.lib.reports.pools import sort_score_names
+from stages.lib.reports.vote_settings import VoteSettings, pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from stages.lib.metrics.voting import Estimate
-    from stages.lib.reports.pools import Pool, Scale
+    from stages.lib.reports.pools import Pool, ScoreKind
 
-KINDS = ("best_of", "weighted", "top")  # of methods that use a score
-COLUMNS = 512  # of curves that are resampled at a time
+METHOD_KINDS = ("best_of", "weighted", "top")  # of methods that use a score
+COLUMNS_PER_BATCH = 512  # of curves that are resampled at a time
 
 
 class Curve(NamedTuple):
@@ -48,17 +48,17 @@ class Curve(NamedTuple):
         return self.values[:, int((self.ks <= k).sum()) - 1]
 
 
-def used(method: str) -> str | None:
+def parse_score_name(method: str) -> str | None:
     """The score that a method uses, None for one that needs none."""
-    return next((method.removeprefix(f"{kind}_") for kind in KINDS if method.startswith(f"{kind}_")), None)
+    return next((method.removeprefix(f"{kind}_") for kind in METHOD_KINDS if method.startswith(f"{kind}_")), None)
 
 
-def usual(pools: Sequence[Pool]) -> int:
+def median_k(pools: Sequence[Pool]) -> int:
     """The k that tables speak of: the largest that more than half of the problems have, N where all are alike."""
     return median_low(len(each.classes) for each in pools)
 
 
-def log_weights(scores: np.ndarray, scale: Scale, power: float = 1.0) -> np.ndarray:
+def log_weights(scores: np.ndarray, scale: ScoreKind, power: float = 1.0) -> np.ndarray:
     """Natural log of the weight: of the probability, the likelihood or the logistic function of the logit, to a power.
     At power 0 all weigh the same, which is a plain majority."""
     import numpy as np
@@ -71,24 +71,26 @@ def log_weights(scores: np.ndarray, scale: Scale, power: float = 1.0) -> np.ndar
     return power * (scores if scale == "log-probability" else -np.logaddexp(0, -scores))
 
 
-def grid(n: int) -> list[int]:
+def k_grid(n: int) -> list[int]:
     """1, 2, 4, ... and n."""
     return sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})
 
 
-def choose(pools: Sequence[Pool], powers: Sequence[float], shares: Sequence[float], seed: int) -> dict[str, Choice]:
+def choose(
+    pools: Sequence[Pool], powers: Sequence[float], shares: Sequence[float], seed: int
+) -> dict[str, VoteSettings]:
     """For each score the power and the share that these pools (dev) speak for, by the accuracy at N (`choices.pick`)."""
-    k, choices = usual(pools), {}
+    k, choices = median_k(pools), {}
     enough = [each for each in pools if len(each.classes) >= k]
-    for name in sort(pools[0].scores):
-        power, by_power = pick({p: weighted_vote(enough, name, p, [k], 32, seed).values[:, 0] for p in powers})
-        share, by_share = pick({s: top_vote(enough, name, s, [k], 32, seed).values[:, 0] for s in shares})
-        choices[name] = Choice(power, share, by_power, by_share)
+    for name in sort_score_names(pools[0].scores):
+        power, by_power = pick({p: compute_weighted_curve(enough, name, p, [k], 32, seed).values[:, 0] for p in powers})
+        share, by_share = pick({s: compute_top_curve(enough, name, s, [k], 32, seed).values[:, 0] for s in shares})
+        choices[name] = VoteSettings(power, share, by_power, by_share)
     return choices
 
 
 def evaluate(
-    pools: Sequence[Pool], choices: Mapping[str, Choice], draws: int, seed: int, ks: Sequence[int] | None = None
+    pools: Sequence[Pool], choices: Mapping[str, VoteSettings], draws: int, seed: int, ks: Sequence[int] | None = None
 ) -> dict[str, Curve]:
     """Method -> curve, rows in the order of the pools. draws: Monte Carlo subsets per problem and k. ks: of the weighted
     and top votes, powers of two, the usual k and N if None; the others are known at every k."""
@@ -96,7 +98,7 @@ def evaluate(
 
     n = max(len(each.classes) for each in pools)
     every, nothing = np.arange(1, n + 1), np.zeros(n)
-    ks = ks or sorted({*grid(n), usual(pools)})
+    ks = ks or sorted({*k_grid(n), median_k(pools)})
 
     def exact(method) -> Curve:
         """`method` takes (classes, correct, pools) of equally long pools and returns (problems, their N)."""
@@ -110,44 +112,46 @@ def evaluate(
 
     def ranked(name: str):
         def method(classes, correct, some):
-            return best_of(correct, np.where(classes >= 0, np.stack([p.scores[name] for p in some]), -np.inf))
+            return best_of_k(correct, np.where(classes >= 0, np.stack([p.scores[name] for p in some]), -np.inf))
 
         return method
 
     curves = {
-        "pass": exact(lambda classes, correct, some: pass_at(correct)),
+        "pass": exact(lambda classes, correct, some: pass_at_k(correct)),
         "majority": exact(lambda classes, correct, some: majority(classes, correct)),
     }
     for name in sorted(pools[0].scores):
-        choice = choices.get(name, Choice())
+        choice = choices.get(name, VoteSettings())
         curves[f"best_of_{name}"] = exact(ranked(name))
-        curves[f"weighted_{name}"] = weighted_vote(pools, name, choice.power, ks, draws, seed)
-        curves[f"top_{name}"] = top_vote(pools, name, choice.share, ks, draws, seed)
+        curves[f"weighted_{name}"] = compute_weighted_curve(pools, name, choice.power, ks, draws, seed)
+        curves[f"top_{name}"] = compute_top_curve(pools, name, choice.share, ks, draws, seed)
     return curves
 
 
-def weighted_vote(
+def compute_weighted_curve(
     pools: Sequence[Pool], name: str, power: float, ks: Sequence[int], draws: int, seed: int
 ) -> Curve:  # fmt: skip
     """The curve of a score's weighted vote."""
 
     def vote(each: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
         weights = log_weights(each.scores[name], each.scales.get(name, "probability"), power)
-        return weighted(each.classes, each.correct, weights, ks, orders)
+        return estimate_weighted(each.classes, each.correct, weights, ks, orders)
 
-    return _voted(pools, vote, ks, draws, seed)
+    return _compute_vote_curve(pools, vote, ks, draws, seed)
 
 
-def top_vote(pools: Sequence[Pool], name: str, share: float, ks: Sequence[int], draws: int, seed: int) -> Curve:
+def compute_top_curve(
+    pools: Sequence[Pool], name: str, share: float, ks: Sequence[int], draws: int, seed: int
+) -> Curve:
     """The curve of a score's top vote."""
 
     def vote(each: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
-        return top(each.classes, each.correct, each.scores[name], share, ks, orders)
+        return estimate_top(each.classes, each.correct, each.scores[name], share, ks, orders)
 
-    return _voted(pools, vote, ks, draws, seed)
+    return _compute_vote_curve(pools, vote, ks, draws, seed)
 
 
-def _voted(
+def _compute_vote_curve(
     pools: Sequence[Pool], vote: Callable[[Pool, Sequence[int], np.ndarray], Estimate], ks: Sequence[int], draws: int,
     seed: int,
 ) -> Curve:  # fmt: skip
@@ -157,14 +161,14 @@ def _voted(
     values, variances = (np.full((len(pools), len(ks)), np.nan) for _ in range(2))
     for row, each in enumerate(pools):
         n = len(each.classes)
-        orders = subsets(n, draws, seeds.key(seed, "best_of_n", 1, each.problem_id, "subsets"))
+        orders = draw_subsets(n, draws, seeds.key(seed, "best_of_n", 1, each.problem_id, "subsets"))
         own = [place for place, k in enumerate(ks) if k <= n]
         values[row, own], variances[row, own] = vote(each, [ks[place] for place in own], orders)
     error = np.sqrt(np.nansum(variances, axis=0)) / np.maximum((~np.isnan(values)).sum(axis=0), 1)
     return Curve(np.array(ks), values, error)
 
 
-def intervals(curves: Mapping[str, Curve], seed: int, resamples: int) -> dict[str, dict[int, dict[str, float]]]:
+def compute_intervals(curves: Mapping[str, Curve], seed: int, resamples: int) -> dict[str, dict[int, dict[str, float]]]:
     """{method: {k: {mean, low, high, problems}}}, with `se` where the mean is a Monte Carlo estimate.
 
     All methods see the same resamples. Problems that have k solutions are the same under all methods, so columns of
@@ -179,8 +183,8 @@ def intervals(curves: Mapping[str, Curve], seed: int, resamples: int) -> dict[st
             columns.setdefault(int(count), []).append((name, place))
     result: dict[str, dict[int, dict[str, float]]] = {name: {} for name in curves}
     for problems, own in columns.items():
-        for start in range(0, len(own), COLUMNS):
-            some = own[start : start + COLUMNS]
+        for start in range(0, len(own), COLUMNS_PER_BATCH):
+            some = own[start : start + COLUMNS_PER_BATCH]
             values = np.stack([curves[name].values[:, place] for name, place in some], axis=1)
             found = bootstrap(values[~np.isnan(values[:, 0])], key, resamples)
             for (name, place), mean, low, high in zip(some, *found, strict=True):

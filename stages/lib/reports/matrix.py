@@ -35,18 +35,18 @@ from stages.lib.metrics import intervals
 from stages.lib.metrics.intervals import Interval
 from stages.lib.metrics.ranking import within_problem_auc
 from stages.lib.reports.curves import evaluate
-from stages.lib.reports.pools import UNTRAINED
+from stages.lib.reports.pools import UNTRAINED_VERIFIERS
 
 if TYPE_CHECKING:
     import numpy as np
 
     from stages.lib.metrics.intervals import Comparison
-    from stages.lib.reports.curves import Choice
+    from stages.lib.reports.curves import VoteSettings
     from stages.lib.reports.pools import Pool
 
-POOLED = ("all sets", "all solved sets")
-BASELINES = ("likelihood_mean", *UNTRAINED)
-LEVEL = 0.05
+POOLED_GROUPS = ("all sets", "all solved sets")
+BASELINES = ("likelihood_mean", *UNTRAINED_VERIFIERS)
+SIGNIFICANCE_LEVEL = 0.05
 
 
 class Row(NamedTuple):
@@ -97,13 +97,13 @@ class Cell(NamedTuple):
     won: int | None = None
 
 
-def find_small(groups: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+def find_small_groups(groups: Mapping[str, Sequence[Any]]) -> dict[str, int]:
     """The groups too small for a row, and their sizes; the first, in distribution, always has one."""
-    return {name: len(own) for name, own in list(groups.items())[1:] if len(own) < eval_sets.SMALLEST}
+    return {name: len(own) for name, own in list(groups.items())[1:] if len(own) < eval_sets.MIN_PROBLEMS}
 
 
 def compare(
-    groups: Mapping[str, Sequence[Pool]], choices: Mapping[str, Choice], draws: int, seed: int,
+    groups: Mapping[str, Sequence[Pool]], choices: Mapping[str, VoteSettings], draws: int, seed: int,
     unsolvable: Set[str] = frozenset(), parents: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Cell]:  # fmt: skip
     """All methods at N on all groups; the first group is the one in distribution. N is the smallest of all.
@@ -111,14 +111,14 @@ def compare(
     unsolvable: ids of problems without an answer; parents: problem id -> id of the problem it was made from."""
     n = min(len(pool.classes) for pools in groups.values() for pool in pools)
     rows = [_measure(name, pools, choices, draws, seed, n, unsolvable) for name, pools in groups.items()]
-    home, shifted, small = rows[0], rows[1:], find_small(groups)
-    shown = [*_pool(shifted), home, *(row for row in shifted if row.name not in small)]
-    comparison = _Comparison(home, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
-    return _adjust([comparison.cell(row, method) for row in shown for method in row.values], home.name)
+    home, shifted, small = rows[0], rows[1:], find_small_groups(groups)
+    shown = [*_pool_rows(shifted), home, *(row for row in shifted if row.name not in small)]
+    comparison = _CellBuilder(home, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
+    return _adjust_p_values([comparison.cell(row, method) for row in shown for method in row.values], home.name)
 
 
 def _measure(
-    name: str, pools: Sequence[Pool], choices: Mapping[str, Choice], draws: int, seed: int, n: int,
+    name: str, pools: Sequence[Pool], choices: Mapping[str, VoteSettings], draws: int, seed: int, n: int,
     unsolvable: Set[str],
 ) -> Row:  # fmt: skip
     """The weights let the solvable and the unsolvable problems of a group count alike as parts."""
@@ -133,18 +133,18 @@ def _measure(
     return Row(name, pools, values, weights, none)
 
 
-def _pool(shifted: Sequence[Row]) -> list[Row]:
+def _pool_rows(shifted: Sequence[Row]) -> list[Row]:
     """The rows over several sets; none where the sets are one, or together too small for a row."""
     solved = [row for row in shifted if row.solved]
     choices = [shifted, solved] if len(solved) < len(shifted) else [shifted]
     return [
-        _join(name, rows)
-        for name, rows in zip(POOLED, choices, strict=False)
-        if len(rows) > 1 and sum(len(row.pools) for row in rows) >= eval_sets.SMALLEST
+        _concatenate(name, rows)
+        for name, rows in zip(POOLED_GROUPS, choices, strict=False)
+        if len(rows) > 1 and sum(len(row.pools) for row in rows) >= eval_sets.MIN_PROBLEMS
     ]
 
 
-def _join(name: str, rows: Sequence[Row]) -> Row:
+def _concatenate(name: str, rows: Sequence[Row]) -> Row:
     import numpy as np
 
     return Row(
@@ -156,12 +156,12 @@ def _join(name: str, rows: Sequence[Row]) -> Row:
     )
 
 
-class _Comparison:
+class _CellBuilder:
     """Rows with what they are held against: the home row, and the parents of their problems."""
 
     def __init__(self, home: Row, rows: Sequence[Row], parents: Mapping[str, str], n: int, key: int) -> None:
         self.home, self.parents, self.n, self.key = home, parents, n, key
-        self.all = _join("", rows)
+        self.all = _concatenate("", rows)
         self.at_home = {pool.problem_id: i for i, pool in enumerate(home.pools)}
         self.anywhere = {pool.problem_id: i for i, pool in enumerate(self.all.pools)}
         self.home_cells = {method: self._describe(home, method) for method in home.values}
@@ -177,8 +177,8 @@ class _Comparison:
         values = row.values[method]
         units = [self.parents.get(pool.problem_id, pool.problem_id) for pool in row.pools]
         cell = Cell(row.name, method, 1 if method == "pass_1" else self.n, len(values),
-                    *intervals.accuracy(values, units, row.weights))  # fmt: skip
-        if row.name not in POOLED and 0 < row.unsolvable.sum() < len(values):
+                    *intervals.estimate_accuracy(values, units, row.weights))  # fmt: skip
+        if row.name not in POOLED_GROUPS and 0 < row.unsolvable.sum() < len(values):
             parts = {"solvable": values[~row.unsolvable].mean(), "unsolvable": values[row.unsolvable].mean()}
             cell = cell._replace(**{name: float(part) for name, part in parts.items()})
         if method.startswith("best_of_"):
@@ -234,11 +234,11 @@ class _Comparison:
         return intervals.compare(before, after, self.key, units=units, weights=row.weights[here])
 
 
-def _adjust(found: Sequence[Cell], home: str) -> list[Cell]:
+def _adjust_p_values(found: Sequence[Cell], home: str) -> list[Cell]:
     """With the p-values that Holm's rule gives each method over all sets out of distribution."""
     tested: dict[str, list[int]] = {}
     for place, cell in enumerate(found):
-        if cell.p is not None and cell.group not in (home, *POOLED):
+        if cell.p is not None and cell.group not in (home, *POOLED_GROUPS):
             tested.setdefault(cell.method, []).append(place)
     cells = list(found)
     for places in tested.values():
@@ -262,15 +262,15 @@ def tabulate_gains(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """For each row pass@1, majority, pass@N, and of each verifier's weighted vote the gain and its p."""
     header = ["problems from", "n", "pass@1", "majority", "pass@N"]
     for verifier in verifiers:
-        header += [f"{charts.titled(verifier)} weighted", "gain", "p (Holm)"]
+        header += [f"{charts.format_score_name(verifier)} weighted", "gain", "p (Holm)"]
     rows = []
-    for name, own in _by_group(found).items():
+    for name, own in _group_cells(found).items():
         row = [name, str(own["majority"].problems)]
         row += [f"{100 * own[method].accuracy:.1f}" for method in ("pass_1", "majority", "pass")]
         for verifier in verifiers:
             vote = own[f"weighted_{verifier}"]
             row += [f"{100 * vote.accuracy:.1f}"]
-            row += ["none solved", ""] if _unsolved(vote, own) else [_span(vote, "gain"), _p(vote)]
+            row += ["none solved", ""] if _is_unsolved(vote, own) else [_format_interval(vote, "gain"), _format_p(vote)]
         rows.append(row)
     return header, rows
 
@@ -278,22 +278,24 @@ def tabulate_gains(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
 def tabulate_gaps(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """Of each verifier's weighted vote the gap, and how many parents at home it is paired with."""
     rows = []
-    for name, own in _by_group(found).items():
+    for name, own in _group_cells(found).items():
         votes = [own[f"weighted_{verifier}"] for verifier in verifiers]
         if votes and votes[0].gap is not None:
-            rows.append([name, str(votes[0].parents or "independent"), *(_span(vote, "gap") for vote in votes)])
-    return ["gap to", "parents", *(charts.titled(verifier) for verifier in verifiers)], rows
+            rows.append(
+                [name, str(votes[0].parents or "independent"), *(_format_interval(vote, "gap") for vote in votes)]
+            )
+    return ["gap to", "parents", *(charts.format_score_name(verifier) for verifier in verifiers)], rows
 
 
 def tabulate_drops(found: Sequence[Cell]) -> Table:
     """From the parents to their variants: pass@1 and majority right, before and after, with the test of `majority`."""
     rows = []
-    for name, own in _by_group(found).items():
+    for name, own in _group_cells(found).items():
         one, vote = own["pass_1"], own["majority"]
         if vote.drop is not None:
             ends = [f"{100 * cell.before:.1f} to {100 * (cell.before - cell.drop):.1f}" for cell in (one, vote)]
-            rows.append([name, str(vote.parents), ends[0], _span(one, "drop"), ends[1], _span(vote, "drop"),
-                         f"{vote.lost} / {vote.won}", charts.p_value(vote.drop_p)])  # fmt: skip
+            rows.append([name, str(vote.parents), ends[0], _format_interval(one, "drop"), ends[1], _format_interval(vote, "drop"),
+                         f"{vote.lost} / {vote.won}", charts.format_p_value(vote.drop_p)])  # fmt: skip
     header = ["from parents to", "parents", "pass@1", "drop", "majority right", "drop", "lost / won", "p"]
     return header, rows
 
@@ -302,42 +304,42 @@ def tabulate_aucs(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """Of every verifier, and of the baselines that cost no training, the AUC within problems."""
     scores = [score for score in (*BASELINES, *verifiers) if any(cell.method == f"best_of_{score}" for cell in found)]
     rows = []
-    for name, own in _by_group(found).items():
+    for name, own in _group_cells(found).items():
         aucs = [own[f"best_of_{score}"].auc for score in scores]
-        if name != POOLED[1] and any(auc is not None for auc in aucs):  # an AUC is of solved problems alone
+        if name != POOLED_GROUPS[1] and any(auc is not None for auc in aucs):  # an AUC is of solved problems alone
             rows.append([name, *("" if auc is None else f"{auc:.2f}" for auc in aucs)])
-    return ["AUC", *(charts.titled(score) for score in scores)], rows
+    return ["AUC", *(charts.format_score_name(score) for score in scores)], rows
 
 
 def tabulate_parts(found: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """Of the groups whose accuracies are balanced: on solvable / on unsolvable problems, by method."""
     methods = {"pass_1": "pass@1", "majority": "majority", "pass": "pass@N"}
-    methods |= {f"weighted_{verifier}": f"{charts.titled(verifier)} weighted" for verifier in verifiers}
-    mixed = [cell for cell in found if cell.solvable is not None and cell.group not in POOLED]
+    methods |= {f"weighted_{verifier}": f"{charts.format_score_name(verifier)} weighted" for verifier in verifiers}
+    mixed = [cell for cell in found if cell.solvable is not None and cell.group not in POOLED_GROUPS]
     rows = []
-    for name, own in _by_group(mixed).items():
+    for name, own in _group_cells(mixed).items():
         rows.append([name, *(f"{100 * own[m].solvable:.1f} / {100 * own[m].unsolvable:.1f}" for m in methods)])
     return ["solvable / unsolvable", *methods.values()], rows
 
 
 def write_notes(found: Sequence[Cell], verifiers: Sequence[str], small: Mapping[str, int]) -> list[str]:
     """What the tables say of each verifier, how to read them, and what has no row."""
-    groups, notes = _by_group(found), []
+    groups, notes = _group_cells(found), []
     for verifier in verifiers:
         votes = [own[f"weighted_{verifier}"] for own in groups.values()]
         tested = [vote for vote in votes if vote.p_holm is not None]
-        survive = [f"{vote.group} ({100 * vote.gain:+.1f})" for vote in tested if vote.p_holm < LEVEL]
+        survive = [f"{vote.group} ({100 * vote.gain:+.1f})" for vote in tested if vote.p_holm < SIGNIFICANCE_LEVEL]
         words = [
-            f"{_span(vote, 'gain')} points over all {vote.problems} problems out of distribution "
-            f"(p {charts.p_value(vote.p)}), gap {_span(vote, 'gap')}; "
+            f"{_format_interval(vote, 'gain')} points over all {vote.problems} problems out of distribution "
+            f"(p {charts.format_p_value(vote.p)}), gap {_format_interval(vote, 'gap')}; "
             for vote in votes
-            if vote.group == POOLED[0]
+            if vote.group == POOLED_GROUPS[0]
         ]
         if tested:
             names = ": " + ", ".join(survive) if survive else ""
             words.append(f"{len(survive)} of {len(tested)} sets survive Holm's correction{names}.")
-            notes.append(f"{charts.titled(verifier)}: {''.join(words)}")
-    if any(name in groups for name in POOLED):
+            notes.append(f"{charts.format_score_name(verifier)}: {''.join(words)}")
+    if any(name in groups for name in POOLED_GROUPS):
         notes.append(
             "all sets: each problem counts the same, also of sets too small for a row and of sets never solved; "
             "all solved sets: without those where no solution is right."
@@ -352,28 +354,28 @@ def write_notes(found: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         )
     if small:
         sizes = ", ".join(f"{name} ({size})" for name, size in small.items())
-        notes.append(f"No row, since fewer than {eval_sets.SMALLEST} problems: {sizes}.")
+        notes.append(f"No row, since fewer than {eval_sets.MIN_PROBLEMS} problems: {sizes}.")
     return notes
 
 
-def _by_group(found: Sequence[Cell]) -> dict[str, dict[str, Cell]]:
+def _group_cells(found: Sequence[Cell]) -> dict[str, dict[str, Cell]]:
     groups: dict[str, dict[str, Cell]] = {}
     for cell in found:
         groups.setdefault(cell.group, {})[cell.method] = cell
     return groups
 
 
-def _unsolved(vote: Cell, own: Mapping[str, Cell]) -> bool:
+def _is_unsolved(vote: Cell, own: Mapping[str, Cell]) -> bool:
     return vote.accuracy == own["majority"].accuracy == 0
 
 
-def _span(cell: Cell, name: str) -> str:
+def _format_interval(cell: Cell, name: str) -> str:
     """`+5.2 [+3.6, +6.9]`, in points."""
     middle, low, high = (100 * getattr(cell, part) for part in (name, f"{name}_low", f"{name}_high"))
     return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def _p(cell: Cell) -> str:
+def _format_p(cell: Cell) -> str:
     """`0.004 (0.055)`: corrected in brackets where the cell is one of several sets, with a star where it survives."""
-    corrected = "" if cell.p_holm is None else f" ({charts.p_value(cell.p_holm)})"
-    return charts.p_value(cell.p) + corrected + ("*" if corrected and cell.p_holm < LEVEL else "")
+    corrected = "" if cell.p_holm is None else f" ({charts.format_p_value(cell.p_holm)})"
+    return charts.format_p_value(cell.p) + corrected + ("*" if corrected and cell.p_holm < SIGNIFICANCE_LEVEL else "")

@@ -22,20 +22,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from stages.lib.core.errors import UserError
-from stages.lib.core.records import AnswerType, Problem, Sample, Score, by_problem, jsonl_rows
+from stages.lib.core.records import AnswerType, Problem, Sample, Score, group_by_problem, iter_jsonl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
 
-LIKELIHOODS = ("likelihood_sum", "likelihood_mean", "likelihood_min")
-UNTRAINED = ("base_prm", "base_genrm")  # the base model itself, asked as a verifier that was never trained
-FREE = (*LIKELIHOODS, *UNTRAINED)  # scores that need no training: what a trained verifier has to beat
-Scale = Literal["probability", "log-probability", "logit"]
-SCALES = ", ".join(get_args(Scale))
-LARGEST = sys.float_info.max  # JSON also has whole numbers beyond it
-ROUNDING = 1e-6  # a softmax in float32 may say 1.0000001
+LIKELIHOOD_SCORES = ("likelihood_sum", "likelihood_mean", "likelihood_min")
+UNTRAINED_VERIFIERS = ("base_prm", "base_genrm")  # the base model itself, asked as a verifier that was never trained
+TRAINING_FREE = (
+    *LIKELIHOOD_SCORES,
+    *UNTRAINED_VERIFIERS,
+)  # scores that need no training: what a trained verifier has to beat
+ScoreKind = Literal["probability", "log-probability", "logit"]
+SCORE_KINDS = ", ".join(get_args(ScoreKind))
+MAX_FLOAT = sys.float_info.max  # JSON also has whole numbers beyond it
+ROUNDING_TOLERANCE = 1e-6  # a softmax in float32 may say 1.0000001
 
 
 class Pool(NamedTuple):
@@ -46,17 +49,19 @@ class Pool(NamedTuple):
     classes: np.ndarray
     correct: np.ndarray
     scores: Mapping[str, np.ndarray]
-    scales: Mapping[str, Scale] = MappingProxyType({})
+    scales: Mapping[str, ScoreKind] = MappingProxyType({})
 
 
-def sort(names: Iterable[str]) -> list[str]:
-    """Free scores first, as `FREE` has them, then the others by name."""
-    return sorted(names, key=lambda name: (FREE.index(name) if name in FREE else len(FREE), name))
+def sort_score_names(names: Iterable[str]) -> list[str]:
+    """Free scores first, as `TRAINING_FREE` has them, then the others by name."""
+    return sorted(
+        names, key=lambda name: (TRAINING_FREE.index(name) if name in TRAINING_FREE else len(TRAINING_FREE), name)
+    )
 
 
-def pool(
+def make_pool(
     problem_id: str, classes: Sequence[int], correct: Sequence[bool], scores: Mapping[str, Sequence[float]],
-    scales: Mapping[str, Scale],
+    scales: Mapping[str, ScoreKind],
 ) -> Pool:  # fmt: skip
     """A pool from the class of every answer; -1 stands for a solution without one."""
     import numpy as np
@@ -75,7 +80,7 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
 
     given = {(score.verifier, score.problem_id, score.index): score.score for score in scores}
     verifiers = sorted({score.verifier for score in scores})
-    drawn = by_problem(sorted(samples, key=lambda sample: (sample.problem_id, sample.index)))
+    drawn = group_by_problem(sorted(samples, key=lambda sample: (sample.problem_id, sample.index)))
     answered, correct, columns = [], [], []
     for problem in problems:
         mine = drawn.get(problem.id)
@@ -103,11 +108,15 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
         next(of_programs) if problem.answer_type == "code" else answers.group(given, problem.answer_type)
         for problem, given in answered
     )
-    scales: dict[str, Scale] = dict.fromkeys(LIKELIHOODS, "log-probability") | dict.fromkeys(verifiers, "probability")
-    return [pool(problem.id, *each, scales) for problem, *each in zip(problems, classes, correct, columns, strict=True)]
+    scales: dict[str, ScoreKind] = dict.fromkeys(LIKELIHOOD_SCORES, "log-probability") | dict.fromkeys(
+        verifiers, "probability"
+    )
+    return [
+        make_pool(problem.id, *each, scales) for problem, *each in zip(problems, classes, correct, columns, strict=True)
+    ]
 
 
-def read(path: Path, scales: Mapping[str, Scale] = MappingProxyType({})) -> list[Pool]:
+def read(path: Path, scales: Mapping[str, ScoreKind] = MappingProxyType({})) -> list[Pool]:
     """Pools of a JSONL file, sorted by problem. scales: of scores whose rows do not say it.
 
     Raises UserError `file:line: reason` for a row that does not fit, an id met twice, a file without rows, scores that not
@@ -115,10 +124,10 @@ def read(path: Path, scales: Mapping[str, Scale] = MappingProxyType({})) -> list
     """
     pools: list[Pool] = []
     lines: dict[str, int] = {}
-    stated: dict[str, tuple[Scale, str]] = {name: (kind, "--scale") for name, kind in scales.items()}
-    for number, row in jsonl_rows(path):
+    stated: dict[str, tuple[ScoreKind, str]] = {name: (kind, "--scale") for name, kind in scales.items()}
+    for number, row in iter_jsonl(path):
         where = f"{path}:{number}"
-        each = _row(row, where)
+        each = _parse_row(row, where)
         if each.problem_id in lines:
             raise UserError(f"{where}: problem_id {each.problem_id!r} stands already in line {lines[each.problem_id]}")
         if pools and set(each.scores) != set(pools[0].scores):
@@ -140,7 +149,7 @@ def read(path: Path, scales: Mapping[str, Scale] = MappingProxyType({})) -> list
             raise UserError(f"{path}: {source} gives {name!r} a scale, but the samples have {names or 'no scores'}")
     if missing := [name for name in names if name not in stated]:
         raise UserError(
-            f"{path}: nothing says what the numbers of score {missing[0]!r} are ({SCALES}); give each row "
+            f"{path}: nothing says what the numbers of score {missing[0]!r} are ({SCORE_KINDS}); give each row "
             f'"scales": {{{", ".join(f"{json.dumps(name)}: ..." for name in missing)}}}, or the option '
             f"{' '.join(f'--scale {shlex.quote(name)}=...' for name in missing)}"
         )
@@ -156,14 +165,14 @@ def _check_values(each: Pool, kinds: Mapping[str, str], where: str) -> None:
         low = 0.0 if kinds[name] == "probability" else -float("inf")
         high = {"probability": 1.0, "log-probability": 0.0}.get(kinds[name], float("inf"))
         for index, value in enumerate(values):
-            if not low <= value <= high + ROUNDING:
+            if not low <= value <= high + ROUNDING_TOLERANCE:
                 limits = "from 0 to 1" if kinds[name] == "probability" else "0 or less"
                 raise UserError(
                     f"{where}: sample {index}: score {name!r} is {value:g}, but a {kinds[name]} is {limits}"
                 )
 
 
-def _row(row: dict[str, Any], where: str) -> Pool:
+def _parse_row(row: dict[str, Any], where: str) -> Pool:
     from stages.lib.grading import answers, behaviour
 
     unknown = set(row) - {"problem_id", "gold", "answer_type", "scales", "samples"}
@@ -179,15 +188,15 @@ def _row(row: dict[str, Any], where: str) -> Pool:
         raise UserError(f"{where}: answer_type {answer_type!r}; allowed: {', '.join(get_args(AnswerType))}")
     scales = row.get("scales", {})
     if not isinstance(scales, dict):
-        raise UserError(f"{where}: scales must be an object that maps each score to one of {SCALES}")
+        raise UserError(f"{where}: scales must be an object that maps each score to one of {SCORE_KINDS}")
     for name, kind in scales.items():
-        if kind not in get_args(Scale):
-            raise UserError(f"{where}: the scale of {name!r} is {kind!r:.60}; allowed: {SCALES}")
+        if kind not in get_args(ScoreKind):
+            raise UserError(f"{where}: the scale of {name!r} is {kind!r:.60}; allowed: {SCORE_KINDS}")
     given, correct, names = [], [], None
     columns: dict[str, list[float]] = {}
     for index, sample in enumerate(row["samples"]):
         at = f"{where}: sample {index}"
-        answer, right, scores = _sample(sample, row["gold"], answer_type, at)
+        answer, right, scores = _parse_sample(sample, row["gold"], answer_type, at)
         if names is not None and set(scores) != names:
             raise UserError(f"{at}: scores {sorted(scores)}, but sample 0 has {sorted(names)}; all need the same")
         names = set(scores)
@@ -196,12 +205,12 @@ def _row(row: dict[str, Any], where: str) -> Pool:
         for name, value in scores.items():
             columns.setdefault(name, []).append(value)
     classes = behaviour.group_by_text(given) if answer_type == "code" else answers.group(given, answer_type)
-    return pool(row["problem_id"], classes, correct, columns, scales)
+    return make_pool(row["problem_id"], classes, correct, columns, scales)
 
 
-def _sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | None, bool, dict[str, float]]:
+def _parse_sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | None, bool, dict[str, float]]:
     from stages.lib.grading import answers
-    from stages.lib.grading.thinking import spoken
+    from stages.lib.grading.thinking import strip_thinking
 
     if not isinstance(sample, dict) or not ({"answer", "text"} & set(sample)):
         raise UserError(f"{at}: must be an object with `answer` or `text`")
@@ -213,11 +222,11 @@ def _sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | No
             raise UserError(f"{at}: {name} is {sample[name]!r:.60}; it must be {forms[name]}")
     scores = sample.get("scores", {})
     for name, value in scores.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_FLOAT:
             raise UserError(f"{at}: score {name!r} must be a finite number, got {value!r:.60}")
         if not name.strip() or not name.isprintable():
             raise UserError(f"{at}: score {name!r}: a name must be one line of printable characters")
-    answer = sample["answer"] if "answer" in sample else answers.extract(spoken(sample["text"]), answer_type)
+    answer = sample["answer"] if "answer" in sample else answers.extract(strip_thinking(sample["text"]), answer_type)
     answer = answer if answer and answer.strip() else None
     right = sample.get("correct")
     if right is None and answer_type == "code":

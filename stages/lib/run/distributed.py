@@ -17,17 +17,19 @@ from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Record
 from stages.lib.run import launcher
-from stages.lib.run.execution import Execution
+from stages.lib.run.execution import StageRun
 
 if TYPE_CHECKING:
     from accelerate import PartialState
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-PATIENCE = 5.0  # seconds until what one machine wrote is there on another: file systems over a network take a moment
+VISIBILITY_TIMEOUT = (
+    5.0  # seconds until what one machine wrote is there on another: file systems over a network take a moment
+)
 
 
-def joined(run: Execution) -> PartialState:
+def init_processes(run: StageRun) -> PartialState:
     """This process joined with the others of the execution, so that they can wait for one another.
 
     Unlike Accelerator, PartialState does not look at ACCELERATE_USE_CPU: unasked, processes on CPUs stay strangers and
@@ -47,12 +49,12 @@ def joined(run: Execution) -> PartialState:
             f"on CPUs set ACCELERATE_USE_CPU=true"
         )
     if run.world > 1:
-        launcher.wanted()  # settings that would leave a process without weights are refused before it reads any
-        _agree(run, state)
+        launcher.fsdp_enabled()  # settings that would leave a process without weights are refused before it reads any
+        _check_shared_folder(run, state)
     return state
 
 
-def _agree(run: Execution, state: PartialState) -> None:
+def _check_shared_folder(run: StageRun, state: PartialState) -> None:
     """Raises UserError unless every process sees the folder of unfinished work that the main one writes: they then have
     read the same parameters, inputs and code, for these name it."""
     import torch
@@ -63,7 +65,7 @@ def _agree(run: Execution, state: PartialState) -> None:
     if run.is_main:
         files.write_text(path, token)
     state.wait_for_everyone()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + VISIBILITY_TIMEOUT
     while not (sees := path.exists() and path.read_text(encoding="utf-8") == token) and time.monotonic() < deadline:
         time.sleep(0.2)
     found = gather(torch.tensor([int(sees)], device=state.device)).tolist()
@@ -77,7 +79,7 @@ def _agree(run: Execution, state: PartialState) -> None:
         )
 
 
-def finished(folder: Path, name: str, kind: type[R]) -> dict[str, list[R]]:
+def load_finished(folder: Path, name: str, kind: type[R]) -> dict[str, list[R]]:
     """problem id -> records, from the parts that this and earlier runs left. A line cut off by a kill is left out."""
     done: dict[str, list[R]] = {}
     for part in sorted(folder.glob(f"{name}.*.jsonl")):
@@ -90,7 +92,7 @@ def finished(folder: Path, name: str, kind: type[R]) -> dict[str, list[R]]:
     return done
 
 
-def append(run: Execution, name: str, groups: Iterable[list[R]]) -> None:
+def append_records(run: StageRun, name: str, groups: Iterable[list[R]]) -> None:
     """One line for each problem's records, on disk before the next begins."""
     run.checkpoints.mkdir(parents=True, exist_ok=True)
     with open(run.checkpoints / f"{name}.{run.rank}.jsonl", "ab") as file:
@@ -100,21 +102,21 @@ def append(run: Execution, name: str, groups: Iterable[list[R]]) -> None:
             file.flush()
 
 
-def mine(run: Execution, items: list[T], done: dict, identity: Callable[[T], str] = str) -> list[T]:
+def select_shard(run: StageRun, items: list[T], done: dict, identity: Callable[[T], str] = str) -> list[T]:
     """What this process has still to do: item i is that of process i % world, whatever other worlds did before."""
     return [item for item in items[run.rank :: run.world] if identity(item) not in done]
 
 
-def merged(run: Execution, name: str, wanted: Iterable[str], kind: type[R]) -> list[R]:
+def gather_records(run: StageRun, name: str, wanted: Iterable[str], kind: type[R]) -> list[R]:
     """All records, once every process has finished. Raises RuntimeError unless they are of exactly these problems."""
-    done, wanted = finished(run.checkpoints, name, kind), set(wanted)
+    done, wanted = load_finished(run.checkpoints, name, kind), set(wanted)
     if set(done) != wanted:
         raise RuntimeError(f"{name}: records of {len(done)} problems where {len(wanted)} were asked")
     return [record for group in done.values() for record in group]
 
 
-def shared(
-    run: Execution,
+def map_sharded(
+    run: StageRun,
     name: str,
     items: list[T],
     work: Callable[[list[T]], Iterable[list[R]]],
@@ -123,12 +125,12 @@ def shared(
 ) -> dict[str, list[R]]:
     """problem id -> the records that `work` makes of its item, for every process: each does its own items, and what is
     finished stays until the stage is."""
-    append(run, name, work(mine(run, items, finished(run.checkpoints, name, kind), identity)))
+    append_records(run, name, work(select_shard(run, items, load_finished(run.checkpoints, name, kind), identity)))
     if run.world > 1:
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()
     found: dict[str, list[R]] = {}
-    for record in merged(run, name, map(identity, items), kind):
+    for record in gather_records(run, name, map(identity, items), kind):
         found.setdefault(record.problem_id, []).append(record)
     return found

@@ -1,6 +1,6 @@
 """One execution of one stage: strict parameters in, files out, everything else handled here.
 
-A stage's `main()` is `run(name, Params, body)`. Around `body` this file takes the stage's lock, opens the journal and
+A stage's `main()` is `run_stage(name, Params, body)`. Around `body` this file takes the stage's lock, opens the journal and
 its MLflow mirror, offers a checkpoint folder that survives kills, writes metrics.json, records how it ended, and turns
 a user's mistake into one sentence. It works under `accelerate launch` on any number of processes and by hand.
 """
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Execution(Generic[P]):
+class StageRun(Generic[P]):
     """What a stage's body is given."""
 
     name: str
@@ -90,10 +90,10 @@ class Execution(Generic[P]):
         yield from track(items, total=total, description=f"{self.name}: {what}", console=Console(stderr=True))
 
 
-def run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any]]) -> None:
+def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
     """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated."""
     try:
-        _run(name, model, body)
+        _run_stage(name, model, body)
     except UserError as error:
         if int(os.environ.get("RANK", 0)):
             time.sleep(2)  # a mistake that all processes met is told by the first, and the launcher ends the others
@@ -103,26 +103,26 @@ def run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any]
         sys.exit(130)
 
 
-def _run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any]]) -> None:
+def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
     root = Path.cwd()
-    top = params.load_top()
-    section = params.load(name, model)
+    top = params.load_top_level()
+    section = params.load_section(name, model)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    die_with_launcher()
-    deps = _dependencies(root, name)
-    key = _key(top.seed, section, deps)
-    execution = Execution(name, section, top.seed, root, key, rank, world)
+    exit_with_launcher()
+    deps = _hash_dependencies(root, name)
+    key = _compute_key(top.seed, section, deps)
+    execution = StageRun(name, section, top.seed, root, key, rank, world)
     if rank != 0:
         body(execution)
         return
     with _lock(root, name):
-        _forget_stale_checkpoints(execution)
+        _prune_checkpoints(execution)
         execution.entry = journal.start(
             root, stage=name, key=key, params={"seed": top.seed, name: section.model_dump()}, inputs=deps,
             command=[Path(sys.executable).name, *sys.argv], world=world, repro=os.environ.get("ASSAY_REPRO"),
         )  # fmt: skip
-        execution.mirror = mlflow_helper.Mirror(root, execution.entry)
+        execution.mirror = mlflow_helper.MlflowHelper(root, execution.entry)
         began, status, metrics = time.monotonic(), journal.FAILED, {}
         try:
             execution.out.mkdir(parents=True, exist_ok=True)
@@ -136,13 +136,13 @@ def _run(name: str, model: type[P], body: Callable[[Execution[P]], dict[str, Any
         finally:
             seconds = time.monotonic() - began
             execution.entry.finish(
-                status, metrics=metrics, seconds=seconds, peak_memory=_peak_memory(), **execution.counts
+                status, metrics=metrics, seconds=seconds, peak_memory=_measure_peak_memory(), **execution.counts
             )
             execution.mirror.close()
         print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
 
 
-def _dependencies(root: Path, name: str) -> dict[str, str]:
+def _hash_dependencies(root: Path, name: str) -> dict[str, str]:
     """path -> DVC's md5 of everything that dvc.yaml says this stage depends on."""
     from ruamel.yaml import YAML
 
@@ -150,19 +150,19 @@ def _dependencies(root: Path, name: str) -> dict[str, str]:
     if not path.exists():
         raise UserError(f"{path.name}: not found in {root}; run from the repository's root")
     stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
-    names = params.filled(stages[name].get("deps", []), params.read(params.PATH))
+    names = params.interpolate(stages[name].get("deps", []), params.read_yaml(params.PARAMS_FILE))
     missing = [dep for dep in names if not (root / dep).exists()]
     if missing:
         raise UserError(f"{missing[0]}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
     return {dep: digests.md5(root / dep) for dep in names}
 
 
-def _key(seed: int, section: params.Params, deps: dict[str, str]) -> str:
+def _compute_key(seed: int, section: params.Params, deps: dict[str, str]) -> str:
     text = json.dumps([seed, section.model_dump(mode="json"), deps], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _forget_stale_checkpoints(execution: Execution) -> None:
+def _prune_checkpoints(execution: StageRun) -> None:
     """Unfinished work of other settings waits for them to come back, but only the three newest: it fills the disk."""
     folders = sorted(execution.checkpoints.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
     for folder in [folder for folder in folders if folder.name != execution.key][:-3]:
@@ -195,7 +195,7 @@ def _lock(root: Path, name: str) -> Iterator[None]:
         yield
 
 
-def die_with_launcher() -> None:
+def exit_with_launcher() -> None:
     """End this process when the launcher or the `dvc repro` that started it is gone, so that none is orphaned.
 
     A killed launcher cannot pass a signal on, and the stage would keep writing into outputs that the next run owns.
@@ -222,7 +222,7 @@ def die_with_launcher() -> None:
     threading.Thread(target=watch, name="launcher-watch", daemon=True).start()
 
 
-def _peak_memory() -> dict[str, int]:
+def _measure_peak_memory() -> dict[str, int]:
     """Bytes: resident memory of this process, and of the accelerator if one was used."""
     import resource
 

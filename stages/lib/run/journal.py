@@ -21,7 +21,7 @@ from typing import Any
 
 from stages.lib.core import files
 
-FOLDER = Path(".assay/journal")
+JOURNAL_DIR = Path(".assay/journal")
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # MLflow's words
 
 
@@ -57,20 +57,20 @@ class Entry:
 
     def finish(self, status: str, **facts: Any) -> None:
         """How it ended. Numbers that are not finite become null: JSON has no other word for them."""
-        self.run.update(_finite({"status": status, "ended": time.time(), **facts}))
+        self.run.update(_replace_nonfinite({"status": status, "ended": time.time(), **facts}))
         self.save()
 
 
 def start(root: Path, **facts: Any) -> Entry:
     """Open a journal entry for an execution that begins now in this process; those that were killed are closed."""
-    for entry in entries(root):
-        settle(entry)
+    for entry in load_entries(root):
+        close_killed(entry)
     identity = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{facts['stage']}-{uuid.uuid4().hex[:6]}"
-    entry = Entry(root / FOLDER / identity)
+    entry = Entry(root / JOURNAL_DIR / identity)
     entry.folder.mkdir(parents=True)
     entry.run = {
-        **facts, "status": RUNNING, "started": time.time(), "pid": os.getpid(), "pid_started": _started(os.getpid()),
-        "git": revision(root), "experiment": os.environ.get("DVC_EXP_NAME"),
+        **facts, "status": RUNNING, "started": time.time(), "pid": os.getpid(), "pid_started": _get_process_start(os.getpid()),
+        "git": get_git_revision(root), "experiment": os.environ.get("DVC_EXP_NAME"),
     }  # fmt: skip
     entry.save()
     return entry
@@ -82,34 +82,34 @@ def load(folder: Path) -> Entry | None:
         entry = Entry(folder, json.loads((folder / "run.json").read_text(encoding="utf-8")))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    if entry.run["status"] == RUNNING and not alive(entry):
+    if entry.run["status"] == RUNNING and not is_alive(entry):
         entry.run["status"] = KILLED
     return entry
 
 
-def alive(entry: Entry) -> bool:
+def is_alive(entry: Entry) -> bool:
     """Whether the process that opened the entry still runs. Start times may shift by a clock correction."""
-    began = _started(entry.run["pid"])
+    began = _get_process_start(entry.run["pid"])
     return began is not None and abs(began - entry.run["pid_started"]) < 5
 
 
-def settle(entry: Entry) -> None:
+def close_killed(entry: Entry) -> None:
     """Write down that an execution was killed; it ended no earlier than the last thing it wrote."""
     if entry.run["status"] == KILLED and "ended" not in entry.run:
         entry.finish(KILLED, ended=max(path.stat().st_mtime for path in entry.folder.glob("*.json*")))
 
 
-def entries(root: Path) -> list[Entry]:
+def load_entries(root: Path) -> list[Entry]:
     """All executions, oldest first."""
-    found = [load(path) for path in (root / FOLDER).glob("*/")]
+    found = [load(path) for path in (root / JOURNAL_DIR).glob("*/")]
     return sorted((entry for entry in found if entry), key=lambda entry: (entry.run["started"], entry.id))
 
 
-def latest(root: Path, stage: str) -> Entry | None:
-    return next((entry for entry in reversed(entries(root)) if entry.run["stage"] == stage), None)
+def load_latest(root: Path, stage: str) -> Entry | None:
+    return next((entry for entry in reversed(load_entries(root)) if entry.run["stage"] == stage), None)
 
 
-def revision(root: Path) -> dict[str, Any] | None:
+def get_git_revision(root: Path) -> dict[str, Any] | None:
     """The commit the work tree stands on, and whether a tracked file differs from it; None outside git.
 
     dvc.lock is left out of `dirty`: `dvc repro` itself rewrites it between stages.
@@ -127,15 +127,15 @@ def revision(root: Path) -> dict[str, Any] | None:
     return {"commit": commit, "dirty": bool(changes)}
 
 
-def _finite(value: Any) -> Any:
+def _replace_nonfinite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _replace_nonfinite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_replace_nonfinite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _started(pid: int) -> float | None:
+def _get_process_start(pid: int) -> float | None:
     """When the process began: a pid alone may have been given to another process since. None when it is gone."""
     import psutil
 

@@ -7,7 +7,7 @@ import os
 from stages.lib.core.errors import UserError
 
 # Keys of fsdp_config that would ask for something else than what is done here.
-_FIXED = {
+_REQUIRED_SETTINGS = {
     "FSDP_VERSION": ("2", "fsdp_version: 2"),
     "FSDP_OFFLOAD_PARAMS": ("false", "fsdp_offload_params: false"),
     "FSDP_ACTIVATION_CHECKPOINTING": ("false", "gradient_checkpointing: true in params.yaml"),
@@ -16,11 +16,11 @@ _FIXED = {
 }
 
 
-def wanted() -> bool:
+def fsdp_enabled() -> bool:
     """Whether the launcher's configuration says FSDP. Raises UserError for a setting of it that is not kept to."""
     if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true":
         return False
-    for name, (value, instead) in _FIXED.items():
+    for name, (value, instead) in _REQUIRED_SETTINGS.items():
         found = os.environ.get(name, value)
         if found.lower() != value:
             raise UserError(f"{name.lower()}: {found} is not supported; set {instead} (see stages/launch/fsdp.yaml)")

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from stages.lib.run import journal
 
-PATIENCE = 3.0  # seconds a stage waits for its helper after its own work is done
-LIMIT = 60  # seconds after which a helper that was left alone gives up
-_PACKAGE = Path(__file__).resolve().parents[3]
+CLOSE_TIMEOUT = 3.0  # seconds a stage waits for its helper after its own work is done
+ORPHAN_TIMEOUT = 60  # seconds after which a helper that was left alone gives up
+_REPO_ROOT = Path(__file__).resolve().parents[3]
 
 
-def wanted() -> bool:
+def is_enabled() -> bool:
     """Tracking is on unless ASSAY_TRACKING=off or MLflow is not installed."""
     if os.environ.get("ASSAY_TRACKING", "on").lower() in ("off", "0", "false", "no"):
         return False
@@ -34,18 +34,18 @@ def wanted() -> bool:
         return False
 
 
-class Mirror:
+class MlflowHelper:
     """Started when the stage starts; `close()` when the journal entry has its final status. Neither raises."""
 
     def __init__(self, root: Path, entry: journal.Entry):
         self.helper = None
-        if not wanted():
+        if not is_enabled():
             return
         try:
             # The helper may say one line on standard error; whatever libraries print, it silences itself.
             self.helper = subprocess.Popen(
                 [sys.executable, "-m", "stages.lib.workspace.mlflow_store", str(Path(root).resolve()), entry.id],
-                cwd=_PACKAGE, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
+                cwd=_REPO_ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             warn(f"the MLflow helper did not start ({error.strerror})")
@@ -56,7 +56,7 @@ class Mirror:
             return
         self.helper.stdin.close()
         with suppress(subprocess.TimeoutExpired):
-            self.helper.wait(PATIENCE)
+            self.helper.wait(CLOSE_TIMEOUT)
 
 
 def warn(reason: str) -> None:

@@ -22,21 +22,21 @@ def save(folder: Path, step: int, tensors: dict[str, torch.Tensor], facts: dict[
     """Write checkpoint `step` under `folder`, then remove older ones. Shared memory is copied out first."""
     from safetensors.torch import save_file
 
-    with files.replacing_dir(folder / f"step-{step:08d}") as new:
+    with files.atomic_write_dir(folder / f"step-{step:08d}") as new:
         save_file(
             {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
             new / "state.safetensors",
         )
         files.write_json(new / "facts.json", facts)
-    for old in _all(folder)[:-1]:
+    for old in _list_checkpoints(folder)[:-1]:
         shutil.rmtree(old)
 
 
-def latest(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+def load_latest(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """(tensors, facts) of the newest checkpoint, or None."""
     from safetensors.torch import load_file
 
-    found = _all(folder)
+    found = _list_checkpoints(folder)
     if not found:
         return None
     return load_file(found[-1] / "state.safetensors"), json.loads(
@@ -44,5 +44,5 @@ def latest(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | Non
     )
 
 
-def _all(folder: Path) -> list[Path]:
+def _list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))

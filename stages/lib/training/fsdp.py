@@ -2,7 +2,7 @@
 
 Each process keeps 1/N of the weights, of their gradients and of the optimizer's state (16 bytes a weight together) and
 gathers a layer when it is needed. What the rest of a stage works with stays a plain model, whole in every process's main
-memory: `spread` takes the weights from it, and `gather` writes them back.
+memory: `shard` takes the weights from it, and `gather_into` writes them back.
 
 torch's own function and not accelerate's wrapper of it, which shards on accelerators alone: so what runs on a cluster is
 what the tests run, with two processes on CPUs. accelerate starts the processes, joins them and says whether to shard.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def twin(model: nn.Module) -> nn.Module:
+def copy_for_sharding(model: nn.Module) -> nn.Module:
     """A copy to spread, which reads the very weights of `model`: spreading takes its own part of each, and a process need
     not hold them twice."""
     from torch import nn
@@ -29,7 +29,7 @@ def twin(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, weights)
 
 
-def spread(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -> nn.Module:
+def shard(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -> nn.Module:
     """Shard `model` in place over all processes, starting from the first one's weights: each layer apart, the rest (a
     tied embedding, the output matrix, a head) together."""
     from accelerate.utils import broadcast
@@ -46,22 +46,22 @@ def spread(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) 
     return fully_shard(model, mesh=mesh)
 
 
-def gather(model: nn.Module, into: nn.Module) -> None:
+def gather_into(model: nn.Module, into: nn.Module) -> None:
     """Copy what a spread model has learnt into the plain one of the same shape. Every process must call it."""
     import torch
 
     with torch.no_grad():
         for own, plain in zip(model.parameters(), into.parameters(), strict=True):
             if own.requires_grad:
-                plain.copy_(whole(own))
+                plain.copy_(full_tensor(own))
 
 
-def whole(tensor: torch.Tensor) -> torch.Tensor:
+def full_tensor(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor, gathered if it is spread; every process must ask."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def part(tensor: torch.Tensor, like: Any) -> torch.Tensor:
+def shard_like(tensor: torch.Tensor, like: Any) -> torch.Tensor:
     """A whole tensor, which every process has, spread as `like` is; as it is when `like` is not."""
     if not hasattr(like, "full_tensor"):
         return tensor

@@ -23,10 +23,10 @@ from stages.lib.core.errors import UserError
 from stages.lib.models import forward, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.forward import autocast
-from stages.lib.models.objectives import Losses
+from stages.lib.models.objectives import LossModule
 from stages.lib.run import distributed, launcher
-from stages.lib.run.execution import Execution
-from stages.lib.training import batches, checkpoints, fsdp
+from stages.lib.run.execution import StageRun
+from stages.lib.training import checkpoints, data_loader, fsdp
 from stages.lib.training.muon import Muon
 
 
@@ -45,8 +45,8 @@ class History:
 
 
 def train(
-    run: Execution,
-    losses: Losses,
+    run: StageRun,
+    losses: LossModule,
     examples: Sequence[Example],
     params: Any,
     lm_weight: float = 1.0,
@@ -58,7 +58,7 @@ def train(
     together, or the processes do not."""
     from accelerate import Accelerator
 
-    loading.check_card(distributed.joined(run).device, params.precision, f'{run.name}.precision: "no"')
+    loading.check_bf16_support(distributed.init_processes(run).device, params.precision, f'{run.name}.precision: "no"')
     accelerator = Accelerator(mixed_precision=params.precision)
     if accelerator.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # what bfloat16 is not used for multiplies in TF32
@@ -69,33 +69,33 @@ def train(
         )
     if params.gradient_checkpointing:
         losses.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
-    hooks = _residual_dropout(losses.model, dropout)
-    frozen = _frozen_matrices(losses.model) if params.precision == "bf16" else []
+    hooks = _add_residual_dropout(losses.model, dropout)
+    frozen = _get_frozen_weights(losses.model) if params.precision == "bf16" else []
     for p in frozen:  # as autocast would make of it at every use
         p.data = p.data.bfloat16()
-    plan = _plan(run, [len(example.ids) for example in examples], params)
-    sharded = run.world > 1 and launcher.wanted()
+    plan = _plan_steps(run, [len(example.ids) for example in examples], params)
+    sharded = run.world > 1 and launcher.fsdp_enabled()
     if sharded:
-        trained = fsdp.twin(losses)  # `losses` waits in main memory, whole
-        wrapped = fsdp.spread(trained, forward.decoder(trained.model).layers, accelerator.device)
-        prepared = optimizers = _optimizers(trained, params)
+        trained = fsdp.copy_for_sharding(losses)  # `losses` waits in main memory, whole
+        wrapped = fsdp.shard(trained, forward.get_decoder(trained.model).layers, accelerator.device)
+        prepared = optimizers = _build_optimizers(trained, params)
     else:
-        trained, optimizers = losses, _optimizers(losses, params)
+        trained, optimizers = losses, _build_optimizers(losses, params)
         wrapped, *prepared = accelerator.prepare(losses, *optimizers)
     history, done = History(), 0
-    saved = checkpoints.latest(run.checkpoints)
+    saved = checkpoints.load_latest(run.checkpoints)
     if saved:
         tensors, facts = saved
-        _restore(trained, optimizers, tensors)
+        _restore_checkpoint(trained, optimizers, tensors)
         history.rows, done = facts["history"], facts["step"]
     else:
-        _save(run, 0, trained, optimizers, history)
+        _save_checkpoint(run, 0, trained, optimizers, history)
     bar = run.progress(range(done, len(plan)), len(plan) - done, "training")
     tokens, began = 0, time.monotonic()
     for step in bar:
         epoch, chosen, ends = plan[step]
         trained.train()
-        scale = _schedule(step, len(plan), params.warmup)
+        scale = _compute_lr_scale(step, len(plan), params.warmup)
         for optimizer in prepared:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * scale
@@ -108,7 +108,7 @@ def train(
             share = float(turn < len(micro))
             part = micro[turn] if share else chosen[:1]
             torch.manual_seed(seeds.key(run.seed, run.name, "dropout", step, part[0]) >> 1)
-            batch = batches.collate([examples[i] for i in part]).to(accelerator.device)
+            batch = data_loader.collate([examples[i] for i in part]).to(accelerator.device)
             # A model that is shared adds up its gradients where they belong each time: whole ones would not fit.
             with accelerator.no_sync(wrapped) if turn != turns[-1] and not sharded else nullcontext():
                 with accelerator.autocast():
@@ -132,7 +132,7 @@ def train(
             raise UserError(f"{run.name}: the loss is not finite at step {step + 1}; lower {run.name}.lr ({params.lr})")
         if ends and on_epoch:
             if sharded:
-                fsdp.gather(trained, losses)
+                fsdp.gather_into(trained, losses)
                 losses.to(accelerator.device)
             losses.eval()
             with autocast(losses, params.precision):
@@ -144,11 +144,11 @@ def train(
             step + 1, **{k: v for k, v in row.items() if k != "step"}, tokens_per_s=tokens / (time.monotonic() - began)
         )
         if (step + 1) % params.checkpoint_steps == 0 or ends:
-            _save(run, step + 1, trained, optimizers, history)
+            _save_checkpoint(run, step + 1, trained, optimizers, history)
     if sharded:
-        fsdp.gather(trained, losses)
+        fsdp.gather_into(trained, losses)
         losses.to(accelerator.device)
-    run.count(tokens=tokens, flops=loading.flops(losses.model, tokens, training=True))
+    run.count(tokens=tokens, flops=loading.estimate_flops(losses.model, tokens, training=True))
     for hook in hooks:
         hook.remove()
     for p in frozen:
@@ -158,21 +158,23 @@ def train(
     return history
 
 
-def _frozen_matrices(model: nn.Module) -> list[nn.Parameter]:
+def _get_frozen_weights(model: nn.Module) -> list[nn.Parameter]:
     """Weights and biases of the linear layers that are not trained: nearly all of a model with adapters. The embedding
     stays, and the output matrix, which may be the same: what each layer adds is then summed as before."""
-    layers = [layer for layer in forward.decoder(model).modules() if isinstance(layer, nn.Linear)]
+    layers = [layer for layer in forward.get_decoder(model).modules() if isinstance(layer, nn.Linear)]
     return [p for layer in layers for p in layer.parameters(recurse=False) if not p.requires_grad]
 
 
-def _plan(run: Execution, lengths: list[int], params: Any) -> list[tuple[float, list[int], bool]]:
+def _plan_steps(run: StageRun, lengths: list[int], params: Any) -> list[tuple[float, list[int], bool]]:
     """(epoch, indices, whether an epoch ends here) for every step. A fraction of an epoch ends early."""
     if not lengths:
         raise UserError(f"{run.name}: there are no examples to train on; see data/benchmarks/metrics.json")
     plan: list[tuple[float, list[int], bool]] = []
     epoch = 0
     while epoch < params.epochs:
-        steps = batches.steps(lengths, params.global_batch, seeds.rng(run.seed, run.name, "order", epoch))
+        steps = data_loader.make_epoch_batches(
+            lengths, params.global_batch, seeds.rng(run.seed, run.name, "order", epoch)
+        )
         if params.epochs - epoch < 1:
             steps = steps[: max(1, round(len(steps) * (params.epochs - epoch)))]
         epoch += 1
@@ -180,13 +182,13 @@ def _plan(run: Execution, lengths: list[int], params: Any) -> list[tuple[float, 
     return plan
 
 
-def _schedule(step: int, steps: int, warmup: float) -> float:
+def _compute_lr_scale(step: int, steps: int, warmup: float) -> float:
     """Linear up over the warm-up, then linear down to 0 at the end."""
     rising = max(1, round(steps * warmup))
     return min((step + 1) / rising, (steps - step) / max(1, steps - rising))
 
 
-def _optimizers(losses: Losses, params: Any) -> list[torch.optim.Optimizer]:
+def _build_optimizers(losses: LossModule, params: Any) -> list[torch.optim.Optimizer]:
     named = [(name, p) for name, p in losses.named_parameters() if p.requires_grad]
     outer = ("embed", "lm_head", "head.", "wte")  # Muon is for matrices between hidden layers (Jordan et al. 2024)
     inner = [p for name, p in named if p.ndim == 2 and not any(word in name for word in outer)]
@@ -204,7 +206,7 @@ def _optimizers(losses: Losses, params: Any) -> list[torch.optim.Optimizer]:
     return made
 
 
-def _residual_dropout(model: nn.Module, rate: float) -> list[Any]:
+def _add_residual_dropout(model: nn.Module, rate: float) -> list[Any]:
     """Dropout on what each layer adds to the residual stream, for any decoder (Cobbe et al. 2021, section 4.3)."""
     if not rate:
         return []
@@ -216,27 +218,27 @@ def _residual_dropout(model: nn.Module, rate: float) -> list[Any]:
         dropped = arguments[0] + nn.functional.dropout(first - arguments[0], rate)
         return (dropped, *output[1:]) if isinstance(output, tuple) else dropped
 
-    return [layer.register_forward_hook(drop) for layer in forward.decoder(model).layers]
+    return [layer.register_forward_hook(drop) for layer in forward.get_decoder(model).layers]
 
 
-def _save(run: Execution, step: int, losses: Losses, optimizers: list, history: History) -> None:
+def _save_checkpoint(run: StageRun, step: int, losses: LossModule, optimizers: list, history: History) -> None:
     """Written by the main process; the others give it their parts of what is shared."""
     tensors = {f"model.{name}": p for name, p in losses.named_parameters() if p.requires_grad}
     for k, optimizer in enumerate(optimizers):
         for i, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{k}.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
     for name, tensor in tensors.items():
-        found = fsdp.whole(tensor.detach())
+        found = fsdp.full_tensor(tensor.detach())
         tensors[name] = found.cpu() if run.is_main else found.new_empty(0)
     if run.is_main:
         checkpoints.save(run.checkpoints, step, tensors, {"step": step, "history": history.rows})
 
 
-def _restore(losses: Losses, optimizers: list, tensors: dict[str, torch.Tensor]) -> None:
+def _restore_checkpoint(losses: LossModule, optimizers: list, tensors: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, p in losses.named_parameters():
             if p.requires_grad:
-                p.copy_(fsdp.part(tensors[f"model.{name}"], p))
+                p.copy_(fsdp.shard_like(tensors[f"model.{name}"], p))
     for k, optimizer in enumerate(optimizers):
         groups = optimizer.state_dict()["param_groups"]
         owners = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
@@ -245,6 +247,6 @@ def _restore(losses: Losses, optimizers: list, tensors: dict[str, torch.Tensor])
             kind, *rest = name.split(".")
             if kind == "optimizer" and int(rest[0]) == k:
                 owner = owners[int(rest[1])]
-                own = fsdp.part(tensor, owner) if tensor.shape == owner.shape else tensor  # or a count of steps
+                own = fsdp.shard_like(tensor, owner) if tensor.shape == owner.shape else tensor  # or a count of steps
                 state.setdefault(int(rest[1]), {})[rest[2]] = own
         optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -38,13 +38,13 @@ class Muon(torch.optim.Optimizer):
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 shapes.setdefault(tuple(p.shape), []).append((p, p.grad.lerp(buffer, group["momentum"])))
             for (rows, columns), found in shapes.items():
-                updates = orthogonal(torch.stack([fsdp.whole(update) for _, update in found]))
+                updates = orthogonalize(torch.stack([fsdp.full_tensor(update) for _, update in found]))
                 for (p, _), update in zip(found, updates, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(fsdp.part(update, p), alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+                    p.add_(fsdp.shard_like(update, p), alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
 
-def orthogonal(x: torch.Tensor, iterations: int = 5) -> torch.Tensor:
+def orthogonalize(x: torch.Tensor, iterations: int = 5) -> torch.Tensor:
     """(matrices, rows, columns) with all singular values brought near 1 (between about 0.7 and 1.2)."""
     a, b, c = _COEFFICIENTS
     tall = x.shape[1] > x.shape[2]

@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-Name = Literal["min", "product", "last", "mean"]
-NAMES: tuple[Name, ...] = get_args(Name)
+Aggregation = Literal["min", "product", "last", "mean"]
+AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
 
 def aggregate(name: str, step_scores: Sequence[float]) -> float:
@@ -28,13 +28,13 @@ def aggregate(name: str, step_scores: Sequence[float]) -> float:
         return float(step_scores[-1])
     if name == "mean":
         return min(1.0, math.fsum(step_scores) / len(step_scores))  # rounding may lift it above 1
-    raise ValueError(f"aggregation {name!r}: must be one of {', '.join(NAMES)}")
+    raise ValueError(f"aggregation {name!r}: must be one of {', '.join(AGGREGATIONS)}")
 
 
 def choose(
     step_scores: Sequence[Sequence[Sequence[float]]],
     correct: Sequence[Sequence[bool]],
-    names: Sequence[str] = NAMES,
+    names: Sequence[str] = AGGREGATIONS,
 ) -> tuple[str, dict[str, float | None]]:
     """(the name with the best AUC within a problem, the AUC of each). step_scores: by problem, sample and step.
 

@@ -9,7 +9,7 @@ are missing the direct p(Yes) stands in, and is counted. p(Yes) is read off the 
 p(No)): no second pass, and exact up to the probability of saying neither.
 
 The K rationales of a solution share its question and its text, read once, and share each other's beginnings as long as
-they agree (lib/inference/native.py). Solutions of a problem with equal text are judged once. Draw k is keyed by (seed,
+they agree (lib/inference/native_engine.py). Solutions of a problem with equal text are judged once. Draw k is keyed by (seed,
 stage, version, problem, text, k): batch, order, and number of processes change nothing.
 """
 
@@ -28,10 +28,10 @@ from stages.lib.core import files, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Record, Sample, Score
 from stages.lib.inference import prefix_forward
-from stages.lib.inference.native import NativeEngine
+from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.models import heads, loading
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import Losses
+from stages.lib.models.objectives import LossModule
 from stages.lib.verifiers import verdicts
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from stages.lib.inference.sampling import Draw
 
 VERSION = 1  # part of every key: raise it when the way of drawing changes
-KEPT = 4  # rationales of a solution whose text is kept
-LONGEST = 2000  # characters kept of each
+MAX_KEPT_RATIONALES = 4  # rationales of a solution whose text is kept
+MAX_RATIONALE_CHARS = 2000  # characters kept of each
 
 Pool = tuple[Problem, Sequence[Sample]]
 Mode = Literal["direct", "cot"]
 
 
-class Sampling(NamedTuple):
+class RationaleSampling(NamedTuple):
     """How rationales are drawn. seed and stage are parts of the keys; rows, the most drawn at a time, changes none."""
 
     votes: int = 4
@@ -58,7 +58,7 @@ class Sampling(NamedTuple):
     stage: str = "scores"
 
 
-class Judgement(Record):
+class RationaleVerdicts(Record):
     """What was said of one sample. votes: p(Yes) of each rationale, None where it was missing; direct: p(Yes) with no
     rationale, where it was asked for; tokens: after the problem, the rationales' included; repeated: a copy of what was
     said of another sample with the same text."""
@@ -83,10 +83,10 @@ class Judgement(Record):
         return sum(said) / len(said) if said else self.direct
 
 
-def question_ids(encoder: Encoder, problem: Problem, text: str, mode: Mode) -> tuple[list[int], slice]:
+def encode_question(encoder: Encoder, problem: Problem, text: str, mode: Mode) -> tuple[list[int], slice]:
     """Problem, solution and the request to verify it, the prompt that training and scoring share; and where the solution
     stands in it."""
-    asked = verdicts.ASK if mode == "direct" else verdicts.COT
+    asked = verdicts.VERDICT_QUESTION if mode == "direct" else verdicts.COT_PROMPT
     solved = encoder.encode(problem, encoder.prompt.split(text), finished=False)
     ids = solved.ids + encoder.texts([asked])[0]
     return ids, slice(solved.prompt_length, len(solved.ids))
@@ -95,22 +95,22 @@ def question_ids(encoder: Encoder, problem: Problem, text: str, mode: Mode) -> t
 class GenerativeVerifier:
     """A causal LM, asked in a mode. Score.score is p(Yes); Score.rationales the first texts, cut to a bound."""
 
-    def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: Sampling, mode: Mode):
+    def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: RationaleSampling, mode: Mode):
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
-        self._verdicts = encoder.texts([verdicts.yes(right) for right in (True, False)])
-        words = heads.first_tokens(encoder, verdicts.yes(True), verdicts.yes(False))
-        self._head = heads.WordHead(model.get_output_embeddings(), *words, model.config)
+        self._verdicts = encoder.texts([verdicts.format_verdict(right) for right in (True, False)])
+        words = heads.get_first_tokens(encoder, verdicts.format_verdict(True), verdicts.format_verdict(False))
+        self._head = heads.TokenLogitHead(model.get_output_embeddings(), *words, model.config)
 
-    def losses(self) -> Losses:
+    def losses(self) -> LossModule:
         """What `training.train` trains: this very model, on text alone."""
-        return Losses(self.model)
+        return LossModule(self.model)
 
     def to(self, device: torch.device | str) -> GenerativeVerifier:
         self.model.to(device)
         return self
 
     @classmethod
-    def load(cls, path: Path, sampling: Sampling, dtype: str = "float32") -> GenerativeVerifier:
+    def load(cls, path: Path, sampling: RationaleSampling, dtype: str = "float32") -> GenerativeVerifier:
         """Asked in the mode that it was chosen for. Raises UserError for a folder without a generative verifier."""
         file = path / "verifier.json"
         facts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -119,8 +119,8 @@ class GenerativeVerifier:
         return cls(facts["name"], loading.load_causal_lm(path, dtype), Encoder.load(path), sampling, facts["mode"])
 
     def save(self, path: Path) -> None:
-        with files.replacing_dir(path) as folder:
-            loading.write(self.model, self.encoder.tokenizer, folder)
+        with files.atomic_write_dir(path) as folder:
+            loading.write_files(self.model, self.encoder.tokenizer, folder)
             self.encoder.save(folder)
             files.write_json(folder / "verifier.json", {"name": self.name, "kind": "generative", "mode": self.mode})
 
@@ -138,7 +138,7 @@ class GenerativeVerifier:
                 for one in judged
             ]  # fmt: skip
 
-    def judge_many(self, pools: Iterable[Pool]) -> Iterator[list[Judgement]]:
+    def judge_many(self, pools: Iterable[Pool]) -> Iterator[list[RationaleVerdicts]]:
         """The judgements behind `score_many`. Raises UserError for a solution longer than the model can read."""
         pools = [(problem, list(samples)) for problem, samples in pools]
         texts = [list(dict.fromkeys(sample.text for sample in samples)) for _, samples in pools]
@@ -154,7 +154,7 @@ class GenerativeVerifier:
                 yield self._spread(pools[p], known[p])
                 known[p] = {}
 
-    def _spread(self, pool: Pool, known: dict[str, Judgement]) -> list[Judgement]:
+    def _spread(self, pool: Pool, known: dict[str, RationaleVerdicts]) -> list[RationaleVerdicts]:
         """The judgement of each text, given to every sample that reads so."""
         seen, judged = set(), []
         for sample in pool[1]:
@@ -164,7 +164,7 @@ class GenerativeVerifier:
         return judged
 
     def _prompt(self, problem: Problem, text: str, mode: Mode, room: int) -> list[int]:
-        ids, context = question_ids(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
+        ids, context = encode_question(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
         if len(ids) + room > context:
             raise UserError(
                 f"{problem.id}: {len(ids)} tokens of problem and solution and {room} of rationale exceed the {context} "
@@ -172,14 +172,14 @@ class GenerativeVerifier:
             )
         return ids
 
-    def _direct_all(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
+    def _direct_all(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
         for p, own in itertools.groupby(enumerate(work), key=lambda placed: placed[1][0]):
             places, texts = zip(*((place, text) for place, (_, text) in own), strict=True)
             for place, (yes, tokens) in zip(places, self._yes(pools[p][0], texts), strict=True):
-                yield place, Judgement(problem_id=pools[p][0].id, index=0, votes=[], direct=yes, rationales=[],
+                yield place, RationaleVerdicts(problem_id=pools[p][0].id, index=0, votes=[], direct=yes, rationales=[],
                                        tokens=tokens)  # fmt: skip
 
-    def _drawn(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, Judgement]]:
+    def _drawn(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
         how = self.sampling
         prompts = [self._prompt(pools[p][0], text, "cot", how.max_new_tokens) for p, text in work]
         keys = [
@@ -194,9 +194,9 @@ class GenerativeVerifier:
             missing = all(vote is None for vote in votes)
             direct = self._yes(problem, [text])[0][0] if missing else None
             read = len(prompts[place]) - len(self.encoder.prompt_ids(problem))
-            yield place, Judgement(
+            yield place, RationaleVerdicts(
                 problem_id=problem.id, index=0, votes=votes, direct=direct,
-                rationales=[self._text(draw.ids)[:LONGEST] for draw in draws[:KEPT]],
+                rationales=[self._text(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]],
                 tokens=read + sum(len(draw.ids) for draw in draws),
             )  # fmt: skip
 
@@ -207,7 +207,7 @@ class GenerativeVerifier:
             return None
         for verdict, right in zip(self._verdicts, (True, False), strict=True):
             start = len(ids) - len(verdict)
-            if ids[start:] == verdict and self._text(ids[:start]).endswith(verdicts.ASK):
+            if ids[start:] == verdict and self._text(ids[:start]).endswith(verdicts.VERDICT_QUESTION):
                 p = math.exp(draw.logprobs[start])
                 return min(1.0, p if right else max(0.0, 1.0 - p))
         return None
@@ -222,9 +222,13 @@ class GenerativeVerifier:
         rows = [self._prompt(problem, text, "direct", 0) for text in texts]
         start = len(self.encoder.prompt_ids(problem))
         found = [0.0] * len(rows)
-        for part, hidden in prefix_forward.hidden_states(self.model, rows[0][:start], [ids[start:] for ids in rows]):
+        for part, hidden in prefix_forward.compute_hidden_states(
+            self.model, rows[0][:start], [ids[start:] for ids in rows]
+        ):
             last = torch.tensor([len(rows[i]) - start - 1 for i in part], device=hidden.device)
-            odds = heads.read(self._head, hidden[torch.arange(len(part), device=hidden.device), last]).double()
+            odds = heads.compute_logits(
+                self._head, hidden[torch.arange(len(part), device=hidden.device), last]
+            ).double()
             for i, own in zip(part, odds.tolist(), strict=True):
                 found[i] = sigmoid(own)
         return [(yes, len(ids) - start) for yes, ids in zip(found, rows, strict=True)]

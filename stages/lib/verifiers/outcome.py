@@ -1,7 +1,7 @@
 """Verifiers behind one interface: `score(problem, samples)` gives one Score for each sample.
 
 ScalarVerifier is a language model with a scalar head on its last hidden states: the outcome verifier of Cobbe et al.
-2021 (arXiv 2110.14168, section 4.2), which reads the score at a solution's last token. `example` and `score` share
+2021 (arXiv 2110.14168, section 4.2), which reads the score at a solution's last token. `make_example` and `score` share
 `encode`, so that a score means what was trained.
 """
 
@@ -22,11 +22,11 @@ from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoded, Encoder
 from stages.lib.models.forward import autocast
-from stages.lib.models.objectives import Losses
+from stages.lib.models.objectives import LossModule
 from stages.lib.run import distributed
 
 if TYPE_CHECKING:
-    from stages.lib.run.execution import Execution
+    from stages.lib.run.execution import StageRun
 
 
 class Verifier(Protocol):
@@ -41,8 +41,8 @@ class Verifier(Protocol):
         ...
 
 
-def scores_of(
-    run: Execution, verifier: Verifier, problems: Mapping[str, Problem], pools: Mapping[str, list[Sample]]
+def score_pools(
+    run: StageRun, verifier: Verifier, problems: Mapping[str, Problem], pools: Mapping[str, list[Sample]]
 ) -> dict[str, list[Score]]:
     """problem id -> the Score of each of its samples, in their order, computed in the precision of the training; the
     processes share the work."""
@@ -53,15 +53,15 @@ def scores_of(
                 scores = verifier.score(problems[item], pools[item])
             yield scores
 
-    return distributed.shared(run, "scored", list(pools), work, Score)
+    return distributed.map_sharded(run, "scored", list(pools), work, Score)
 
 
-def encoded(encoder: Encoder, problem: Problem, sample: Sample) -> Encoded:
+def encode_sample(encoder: Encoder, problem: Problem, sample: Sample) -> Encoded:
     """A sample as every verifier reads it: the end token only where the generator ended it."""
     return encoder.encode(problem, encoder.prompt.split(sample.text), finished=sample.finish == "stop")
 
 
-def example(
+def make_example(
     encoder: Encoder, problem: Problem, sample: Sample, level: Literal["token", "solution"], lm: bool
 ) -> Example:
     """A labelled sample: the outcome at every solution token (level token) or at the last one (level solution).
@@ -70,7 +70,7 @@ def example(
     """
     if sample.correct is None:
         raise ValueError(f"{sample.problem_id} sample {sample.index}: not graded")
-    found = encoded(encoder, problem, sample)
+    found = encode_sample(encoder, problem, sample)
     solution = len(found.ids) - found.prompt_length
     prompt = [0.0] * found.prompt_length
     weights = [1.0] * solution if level == "token" else [0.0] * (solution - 1) + [1.0]
@@ -85,28 +85,28 @@ def example(
     )
 
 
-class ScalarVerifier:
+class OutcomeVerifier:
     """model: a causal LM; head: hidden width -> 1; loss: bce (the head is a logit) or mse (the head is the score)."""
 
     def __init__(self, name: str, model: Any, encoder: Encoder, loss: str, head: nn.Linear | None = None):
         self.name, self.model, self.encoder, self.loss = name, model, encoder, loss
-        self.head = head or heads.blank(model.config.hidden_size, loss)
+        self.head = head or heads.make_zero_head(model.config.hidden_size, loss)
 
     def start_from_words(self, right: str, wrong: str) -> None:
         """Let the head begin as what the language model itself says of these two words (lib/models/heads.py)."""
-        heads.start_from_words(self.head, self.model, self.encoder, right, wrong)
+        heads.init_from_tokens(self.head, self.model, self.encoder, right, wrong)
 
-    def losses(self) -> Losses:
+    def losses(self) -> LossModule:
         """What `training.train` trains: this very model and head."""
-        return Losses(self.model, self.head, self.loss)
+        return LossModule(self.model, self.head, self.loss)
 
-    def to(self, device: Any) -> ScalarVerifier:
+    def to(self, device: Any) -> OutcomeVerifier:
         self.model.to(device)
         self.head.to(device)
         return self
 
     @classmethod
-    def load(cls, path: Path, dtype: str = "float32") -> ScalarVerifier:
+    def load(cls, path: Path, dtype: str = "float32") -> OutcomeVerifier:
         from safetensors.torch import load_file
 
         facts = json.loads((path / "verifier.json").read_text(encoding="utf-8"))
@@ -120,8 +120,8 @@ class ScalarVerifier:
         """Model, tokenizer, prompt and head; the head in a folder where transformers does not look for weights."""
         from safetensors.torch import save_file
 
-        with files.replacing_dir(path) as folder:
-            loading.write(self.model, self.encoder.tokenizer, folder)
+        with files.atomic_write_dir(path) as folder:
+            loading.write_files(self.model, self.encoder.tokenizer, folder)
             self.encoder.save(folder)
             (folder / "head").mkdir()
             save_file({k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()},
@@ -130,7 +130,7 @@ class ScalarVerifier:
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """Score.score is the head at the last token as a probability. The prompt is read once."""
-        found = [encoded(self.encoder, problem, sample) for sample in samples]
+        found = [encode_sample(self.encoder, problem, sample) for sample in samples]
         values = self._last(found) if found else []
         return [
             Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
@@ -142,10 +142,12 @@ class ScalarVerifier:
     def _last(self, found: list[Encoded]) -> list[float]:
         start = found[0].prompt_length - 1  # its last token is read with each row: an empty solution is judged there
         values = [0.0] * len(found)
-        passes = prefix_forward.hidden_states(self.model, found[0].ids[:start], [read.ids[start:] for read in found])
+        passes = prefix_forward.compute_hidden_states(
+            self.model, found[0].ids[:start], [read.ids[start:] for read in found]
+        )
         for part, hidden in passes:
             last = torch.tensor([len(found[i].ids) - start - 1 for i in part], device=hidden.device)
-            head = heads.read(self.head, hidden[torch.arange(len(part), device=hidden.device), last]).double()
+            head = heads.compute_logits(self.head, hidden[torch.arange(len(part), device=hidden.device), last]).double()
             says = head.sigmoid() if self.loss == "bce" else head.clamp(0, 1)
             for i, value in zip(part, says.tolist(), strict=True):
                 values[i] = value

@@ -29,12 +29,12 @@ from stages.lib.inference import prefix_forward
 from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import Losses
+from stages.lib.models.objectives import LossModule
 from stages.lib.verifiers import aggregation
-from stages.lib.verifiers.outcome import encoded
+from stages.lib.verifiers.outcome import encode_sample
 
 
-class Reading(NamedTuple):
+class MarkedSample(NamedTuple):
     """A sample as the process verifier reads it. steps: place of each step's last token. end: place of the end token,
     None for a solution that was cut off. written: 1 for the tokens that the generator wrote, 0 for prompt and marks."""
 
@@ -45,9 +45,9 @@ class Reading(NamedTuple):
     written: list[float]
 
 
-def reading(encoder: Encoder, problem: Problem, sample: Sample, mark: Sequence[int]) -> Reading:
+def encode_with_markers(encoder: Encoder, problem: Problem, sample: Sample, mark: Sequence[int]) -> MarkedSample:
     """mark: token ids that follow every step; they come after the place where the step is judged."""
-    found = encoded(encoder, problem, sample)
+    found = encode_sample(encoder, problem, sample)
     first = found.prompt_length
     ids, written, steps = found.ids[:first], [0.0] * first, []
     for last in found.step_ends:
@@ -58,10 +58,12 @@ def reading(encoder: Encoder, problem: Problem, sample: Sample, mark: Sequence[i
         first = last + 1
     ids = ids + found.ids[first:]
     written += [1.0] * (len(found.ids) - first)
-    return Reading(ids, found.prompt_length, steps, len(ids) - 1 if sample.finish == "stop" else None, written)
+    return MarkedSample(ids, found.prompt_length, steps, len(ids) - 1 if sample.finish == "stop" else None, written)
 
 
-def example(read: Reading, labels: Mapping[int, float], outcome: bool | None, past_error: bool, lm: bool) -> Example:
+def make_example(
+    read: MarkedSample, labels: Mapping[int, float], outcome: bool | None, past_error: bool, lm: bool
+) -> Example:
     """A labelled sample. labels: step number -> value in [0, 1]; a step without one is not learnt from, nor is an end whose
     outcome nobody knows (None).
 
@@ -82,7 +84,7 @@ def example(read: Reading, labels: Mapping[int, float], outcome: bool | None, pa
     return Example(read.ids, [float(lm) * w for w in read.written], value, weight)
 
 
-class StepVerifier:
+class ProcessVerifier:
     """model: a causal LM. form `head`: a scalar head on the last hidden state; `words`: the logit of words[0] against
     words[1] in the vocabulary. mark: text after each step, or "". aggregation: how step scores become the score."""
 
@@ -100,31 +102,31 @@ class StepVerifier:
         self.form, self.words, self.mark, self.aggregation = form, list(words), mark, aggregation
         self.mark_ids: list[int] = encoder.texts([mark])[0] if mark else []
         if form == "words":
-            tokens = heads.first_tokens(encoder, *words)
-            self.head: nn.Module = heads.WordHead(model.get_output_embeddings(), *tokens, model.config)
+            tokens = heads.get_first_tokens(encoder, *words)
+            self.head: nn.Module = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
         else:
-            self.head = heads.blank(model.config.hidden_size, "bce")
+            self.head = heads.make_zero_head(model.config.hidden_size, "bce")
             if words:
-                heads.start_from_words(self.head, model, encoder, *words)
+                heads.init_from_tokens(self.head, model, encoder, *words)
 
-    def losses(self) -> Losses:
+    def losses(self) -> LossModule:
         """What `training.train` trains: this very model and head."""
-        return Losses(self.model, self.head, "bce")
+        return LossModule(self.model, self.head, "bce")
 
-    def to(self, device: Any) -> StepVerifier:
+    def to(self, device: Any) -> ProcessVerifier:
         self.model.to(device)
         self.head.to(device)
         return self
 
-    def read(self, problem: Problem, sample: Sample) -> Reading:
-        return reading(self.encoder, problem, sample, self.mark_ids)
+    def read(self, problem: Problem, sample: Sample) -> MarkedSample:
+        return encode_with_markers(self.encoder, problem, sample, self.mark_ids)
 
     def length(self, problem: Problem, sample: Sample) -> int:
         """Tokens of a problem and its solution as they are read."""
         return len(self.read(problem, sample).ids)
 
     @classmethod
-    def load(cls, path: Path, dtype: str = "float32") -> StepVerifier:
+    def load(cls, path: Path, dtype: str = "float32") -> ProcessVerifier:
         from safetensors.torch import load_file
 
         facts = json.loads((path / "verifier.json").read_text(encoding="utf-8"))
@@ -142,8 +144,8 @@ class StepVerifier:
 
         facts = {"name": self.name, "kind": "steps", "form": self.form, "words": self.words, "mark": self.mark,
                  "aggregation": self.aggregation}  # fmt: skip
-        with files.replacing_dir(path) as folder:
-            loading.write(self.model, self.encoder.tokenizer, folder)
+        with files.atomic_write_dir(path) as folder:
+            loading.write_files(self.model, self.encoder.tokenizer, folder)
             self.encoder.save(folder)
             if self.form == "head":
                 (folder / "head").mkdir()
@@ -166,15 +168,17 @@ class StepVerifier:
         return self._step_scores([self.read(problem, sample) for sample in samples])
 
     @torch.inference_mode()
-    def _step_scores(self, found: Sequence[Reading]) -> list[list[float]]:
+    def _step_scores(self, found: Sequence[MarkedSample]) -> list[list[float]]:
         scores = [[0.0] * (len(read.steps) + 1) for read in found]
         asked = [i for i, read in enumerate(found) if read.steps or read.end is not None]
         if not asked:
             return scores
         start = found[0].prompt_length
-        passes = prefix_forward.hidden_states(self.model, found[0].ids[:start], [found[i].ids[start:] for i in asked])
+        passes = prefix_forward.compute_hidden_states(
+            self.model, found[0].ids[:start], [found[i].ids[start:] for i in asked]
+        )
         for rows, hidden in passes:
-            says = heads.read(self.head, hidden).double().sigmoid()
+            says = heads.compute_logits(self.head, hidden).double().sigmoid()
             for row, i in enumerate(asked[k] for k in rows):
                 read = found[i]
                 places = read.steps if read.end is None else [*read.steps, read.end]

@@ -36,14 +36,14 @@ from torch import nn
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample, Score
 from stages.lib.models import forward, heads, loading
-from stages.lib.models.encoding import steps_of
+from stages.lib.models.encoding import split_steps
 from stages.lib.verifiers import aggregation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Form = Literal["classes", "words", "separator", "reward"]
-SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."  # of Qwen2.5-Math-PRM's card
+SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."  # of Qwen2.5-Math-PRM's card
 Layout = Callable[[str, Sequence[str]], tuple[list[int], list[int]]]  # question and steps -> ids, and places of scores
 
 
@@ -66,7 +66,7 @@ class PublicPRM:
     ):
         self.name, self.model, self.layout = name, model.eval(), layout
         self.head, self.right, self.aggregation = copy.deepcopy(head).float().eval(), right, aggregation
-        self.split: Callable[[str], Sequence[str]] = steps_of
+        self.split: Callable[[str], Sequence[str]] = split_steps
         self.stepwise = True
         self.batch = 8
 
@@ -91,7 +91,7 @@ class PublicPRM:
             ids = torch.zeros(len(part), len(rows[part[-1]][0]), dtype=torch.long)
             for row, i in enumerate(part):
                 ids[row, : len(rows[i][0])] = torch.tensor(rows[i][0])
-            hidden = forward.decoder(self.model)(input_ids=ids.to(device), use_cache=False).last_hidden_state
+            hidden = forward.get_decoder(self.model)(input_ids=ids.to(device), use_cache=False).last_hidden_state
             for row, i in enumerate(part):
                 logits = self.head(hidden[row, rows[i][1]].float()).double()
                 says = logits[:, 0].sigmoid() if self.right is None else logits.softmax(-1)[:, self.right]
@@ -121,7 +121,7 @@ class PublicPRM:
 
 
 @torch.inference_mode()
-def check(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
+def check_model(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
     """Raises UserError where a text's end changes how its beginning is read, as in an encoder; and where the model's own
     forward pass says otherwise than the head on the last hidden states does, as where a pooled state is read. tokens: of
     the vocabulary, that the head weighs against each other. A few tokens tell."""
@@ -129,7 +129,7 @@ def check(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
     config = model.config.get_text_config()
     ids = torch.tensor([i for i in range(1, 18) if i != config.pad_token_id][:16]).view(2, 8) % config.vocab_size
     ids[1, 0] = ids[0, 0]
-    hidden = forward.decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
+    hidden = forward.get_decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
     near = torch.finfo(model.dtype).eps ** 0.5
     if (hidden[0, 0] - hidden[1, 0]).abs().max() > near * hidden[0, 0].abs().max():
         raise UserError(
@@ -144,14 +144,14 @@ def check(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
                         f"state, which is all that is read here; name a model that does")  # fmt: skip
 
 
-def _head(name: str, model: Any) -> nn.Module:
+def _get_head(name: str, model: Any) -> nn.Module:
     head = getattr(model, "score", None) or getattr(model, "classifier", None)
     if head is None:
         raise UserError(f"{name}: its {type(model).__name__} has no output layer `score` or `classifier`")
     return head
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Ids of a text that goes on after other text. SentencePiece tokenizers put a space in front of whatever they are
     given; theirs are those that follow a line break, without the break."""
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -161,7 +161,7 @@ def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return whole[len(lead) :] if whole[: len(lead)] == lead else ids
 
 
-def _in_steps(prompt: Callable[[str], list[int]], step: Callable[[int, str], list[int]]) -> Layout:
+def _make_step_layout(prompt: Callable[[str], list[int]], step: Callable[[int, str], list[int]]) -> Layout:
     """The layout of a prompt and steps, each read at its last token."""
 
     def layout(question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
@@ -174,25 +174,25 @@ def _in_steps(prompt: Callable[[str], list[int]], step: Callable[[int, str], lis
     return layout
 
 
-def classes(
+def build_token_classifier(
     name: str, model: Any, tokenizer: PreTrainedTokenizerBase, tag: str = "\n", aggregation: str = "min"
 ) -> PublicPRM:
     """model: of an AutoModelForTokenClassification class with two labels. Raises UserError for another number."""
     if model.config.num_labels != 2:
         raise UserError(f"{name}: the classifier has {model.config.num_labels} labels; a process verifier has 2")
-    head = _head(name, model)
+    head = _get_head(name, model)
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
     def own(text: str) -> list[int]:  # as TRL tokenises: each part by itself
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    layout = _in_steps(lambda question: start + own(question), lambda number, step: own(step) + own(tag))
+    layout = _make_step_layout(lambda question: start + own(question), lambda number, step: own(step) + own(tag))
     verifier = PublicPRM(name, model, layout, head, 1, aggregation)
-    check(verifier)
+    check_model(verifier)
     return verifier
 
 
-def words(
+def build_token_logits(
     name: str,
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
@@ -203,25 +203,26 @@ def words(
 ) -> PublicPRM:
     """model: a causal language model. The tag's last token is where the last of `good` is weighed against that of `bad`.
     In Math-Shepherd's own tokenizer these are 12902, 648 and 387, as its card says."""
-    ids = [_ids(tokenizer, word)[-1] for word in (good, bad)]
+    ids = [_tokenize(tokenizer, word)[-1] for word in (good, bad)]
     if ids[0] == ids[1]:
         raise UserError(f"{name}: {good!r} and {bad!r} end with the same token; choose words that do not")
     output = model.get_output_embeddings()
     rows = nn.Linear(output.weight.shape[1], 2, bias=output.bias is not None)
     rows.load_state_dict({key: tensor[ids] for key, tensor in output.state_dict().items()})
-    head = heads.WordHead(rows, 0, 1, model.config)
-    layout = _in_steps(
+    head = heads.TokenLogitHead(rows, 0, 1, model.config)
+    layout = _make_step_layout(
         lambda question: tokenizer(question)["input_ids"],
         lambda number, step: (
-            _ids(tokenizer, (" Step 1: " if number == 1 else f"\nStep {number}: ") + step) + _ids(tokenizer, tag)
+            _tokenize(tokenizer, (" Step 1: " if number == 1 else f"\nStep {number}: ") + step)
+            + _tokenize(tokenizer, tag)
         ),
     )
     verifier = PublicPRM(name, model, layout, head, None, aggregation)
-    check(verifier, ids)
+    check_model(verifier, ids)
     return verifier
 
 
-def separator(
+def build_separator(
     name: str,
     model: Any,
     head: nn.Module,
@@ -230,19 +231,19 @@ def separator(
     aggregation: str = "product",
 ) -> PublicPRM:
     """model: a Qwen2Model; head: (.., width) -> (.., 2). Raises UserError when `tag` is not one of the tokenizer's."""
-    place = _ids(tokenizer, tag)
+    place = _tokenize(tokenizer, tag)
     if len(place) != 1:
         raise UserError(f"{name}: {tag!r} is {len(place)} tokens of this tokenizer; it must be a single one")
 
     def prompt(question: str) -> list[int]:
-        turns = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
-        return _ids(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        turns = [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": question}]
+        return _tokenize(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
-    layout = _in_steps(prompt, lambda number, step: _ids(tokenizer, step) + place)
+    layout = _make_step_layout(prompt, lambda number, step: _tokenize(tokenizer, step) + place)
     return PublicPRM(name, model, layout, head, 1, aggregation)
 
 
-def reward(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> PublicPRM:
+def build_reward_model(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> PublicPRM:
     """model: of an AutoModelForSequenceClassification class with one label, read at the last token of the chat. Raises
     UserError for another number of labels, or a tokenizer without a chat template."""
     if model.config.num_labels != 1:
@@ -252,40 +253,45 @@ def reward(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> PublicP
 
     def layout(question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
         turns = [{"role": "user", "content": question}, *({"role": "assistant", "content": text} for text in steps)]
-        ids = _ids(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False))
+        ids = _tokenize(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False))
         return ids, [len(ids) - 1] if steps else []
 
-    verifier = PublicPRM(name, model, layout, _head(name, model), None, "last")
+    verifier = PublicPRM(name, model, layout, _get_head(name, model), None, "last")
     verifier.stepwise = False
     verifier.split = lambda text: [text.strip()] if text.strip() else []
-    check(verifier)
+    check_model(verifier)
     return verifier
 
 
 def load(form: Form, path: Path, name: str, dtype: str = "float32", **options: str) -> PublicPRM:
     """A published model from a local folder (`models.snapshot` downloads one at a pinned commit). options: tag, what
-    follows every step; good and bad, of `words`; aggregation. Raises UserError for a folder that is not of this form, or an
+    follows every step; good and bad, of `build_token_logits`; aggregation. Raises UserError for a folder that is not of this form, or an
     option that it does not have."""
     import inspect
 
-    build = {"classes": classes, "words": words, "separator": separator, "reward": reward}[form]
+    build = {
+        "classes": build_token_classifier,
+        "words": build_token_logits,
+        "separator": build_separator,
+        "reward": build_reward_model,
+    }[form]
     if unknown := sorted(options.keys() - inspect.signature(build).parameters):
         raise UserError(f"{name}: the form {form} has no {unknown[0]}")
     path = Path(path)
     if form == "words":
-        return words(name, loading.load_causal_lm(path, dtype), loading.load_tokenizer(path), **options)
+        return build_token_logits(name, loading.load_causal_lm(path, dtype), loading.load_tokenizer(path), **options)
     if form == "separator":
-        model, head = _two_layers(path, dtype)
-        return separator(name, model, head, loading.load_tokenizer(path), **options)
+        model, head = _load_two_layer_head(path, dtype)
+        return build_separator(name, model, head, loading.load_tokenizer(path), **options)
     import transformers
 
-    loading.check(path)
+    loading.check_folder(path)
     kind = {"classes": "AutoModelForTokenClassification", "reward": "AutoModelForSequenceClassification"}[form]
-    model = loading.load(getattr(transformers, kind), path, dtype)
+    model = loading.load_pretrained(getattr(transformers, kind), path, dtype)
     return build(name, model, loading.load_tokenizer(path), **options)
 
 
-def _two_layers(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
+def _load_two_layer_head(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
     """Qwen2ForProcessRewardModel without its code: a Qwen2Model, and `score` = Linear, ReLU, Linear to 2.
 
     The folder's `auto_map` and its Python files are ignored: classes are named here, and only weights are read."""
@@ -298,7 +304,7 @@ def _two_layers(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
         raise UserError(f"{path}: needs config.json and .safetensors weights")
     kind = json.loads(config_file.read_text(encoding="utf-8")).get("model_type")
     if kind != "qwen2":
-        raise UserError(f"{path}/config.json: model_type {kind!r}; the form `separator` reads qwen2")
+        raise UserError(f"{path}/config.json: model_type {kind!r}; the form `build_separator` reads qwen2")
     tensors = {}
     for file in files:
         with safe_open(file, framework="pt") as opened:
@@ -306,7 +312,9 @@ def _two_layers(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
     wanted = {"score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"}
     if set(tensors) != wanted:
         raise UserError(f"{path}: head weights {sorted(tensors)}, expected {sorted(wanted)}")
-    model = loading.load(Qwen2Model, path, dtype, config=Qwen2Config.from_pretrained(path, local_files_only=True))
+    model = loading.load_pretrained(
+        Qwen2Model, path, dtype, config=Qwen2Config.from_pretrained(path, local_files_only=True)
+    )
     width, classes_ = tensors["score.0.weight"].shape[1], tensors["score.2.weight"].shape[0]
     head = nn.Sequential(nn.Linear(width, tensors["score.0.weight"].shape[0]), nn.ReLU(),
                          nn.Linear(tensors["score.2.weight"].shape[1], classes_))  # fmt: skip

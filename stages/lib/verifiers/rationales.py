@@ -21,19 +21,19 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from stages.lib.labels import truth
-from stages.lib.models.encoding import steps_of, without_annotations
+from stages.lib.models.encoding import split_steps, strip_annotations
 from stages.lib.verifiers import verdicts
-from stages.lib.verifiers.verdicts import ASK, JUDGEMENT, MARK, Segment
+from stages.lib.verifiers.verdicts import DERIVED_VERDICT_WEIGHT, DIRECT_VERDICT_WEIGHT, VERDICT_QUESTION, Segment
 
 if TYPE_CHECKING:
     from stages.lib.chat import Chat, Progress
     from stages.lib.core.records import Problem, Sample
 
-Form = Literal["derived", "quoted"]
-_SUBJECT = re.compile(r"(?:We know|Then) (.{1,60}?) has ")
+RationaleStyle = Literal["derived", "quoted"]
+_SUBJECT_PATTERN = re.compile(r"(?:We know|Then) (.{1,60}?) has ")
 
 
-class Written(NamedTuple):
+class Rationale(NamedTuple):
     """segments: the rationale, from after `step by step.` to its verdict; refused: why there is none."""
 
     segments: list[Segment] | None
@@ -43,45 +43,48 @@ class Written(NamedTuple):
 # Procedural problems.
 
 
-def procedural(problem: Problem, sample: Sample, form: Form, emphasis: int = 1) -> Written:
+def write_procedural(problem: Problem, sample: Sample, form: RationaleStyle, emphasis: int = 1) -> Rationale:
     """The procedural teacher. emphasis: weight of the words of a derivation that differ from the line it refutes; there
     the verifier must not copy."""
-    right = truth.steps_right(problem, sample.text)
+    right = truth.label_steps(problem, sample.text)
     if right is None:
-        return Written(None, "no program that tells")
-    gold = [without_annotations(step.text) for step in problem.steps]
+        return Rationale(None, "no program that tells")
+    gold = [strip_annotations(step.text) for step in problem.steps]
     segments: list[Segment] = []
     said: set[str] = set()
-    for line, so in zip(steps_of(sample.text), right, strict=True):
-        mine = line if so else _counterpart(gold, said, line)
+    for line, so in zip(split_steps(sample.text), right, strict=True):
+        mine = line if so else _find_gold_line(gold, said, line)
         said.add(mine)
         if form == "derived":
-            segments += [*_emphasised(mine, line, emphasis), *verdicts.mark(so, MARK, space=" ")]
+            segments += [
+                *_weight_refutation(mine, line, emphasis),
+                *verdicts.mark_step(so, DERIVED_VERDICT_WEIGHT, space=" "),
+            ]
         else:
-            segments += [(line, 1), *verdicts.mark(so, JUDGEMENT, space=" ")]
-            segments += [] if so else [*_emphasised(mine, line, emphasis), ("\n", 1)]
+            segments += [(line, 1), *verdicts.mark_step(so, DIRECT_VERDICT_WEIGHT, space=" ")]
+            segments += [] if so else [*_weight_refutation(mine, line, emphasis), ("\n", 1)]
         if not so:
             break
-    finished = sample.finish == "stop" and bool(right) and steps_of(sample.text)[-1].startswith("####")
+    finished = sample.finish == "stop" and bool(right) and split_steps(sample.text)[-1].startswith("####")
     verdict = finished and all(right)
-    if verdict != outcome(sample):
-        return Written(None, "verdict differs from the grade")
-    return Written([*segments, *_concluded(verdict)])
+    if verdict != is_right(sample):
+        return Rationale(None, "verdict differs from the grade")
+    return Rationale([*segments, *_build_verdict(verdict)])
 
 
-def outcome(sample: Sample) -> bool:
+def is_right(sample: Sample) -> bool:
     """What a verifier should say of a sample: cut off is wrong, as in every vote."""
     return bool(sample.correct) and sample.finish == "stop"
 
 
-def _counterpart(gold: Sequence[str], said: set[str], line: str) -> str:
+def _find_gold_line(gold: Sequence[str], said: set[str], line: str) -> str:
     """The gold line to hold against a wrong one: that on the same quantity, else the first that is still to be said."""
-    subject = _SUBJECT.match(line)
-    same = [g for g in gold if subject and (found := _SUBJECT.match(g)) and found[1] == subject[1]]
+    subject = _SUBJECT_PATTERN.match(line)
+    same = [g for g in gold if subject and (found := _SUBJECT_PATTERN.match(g)) and found[1] == subject[1]]
     return next((g for g in [*same, *gold] if g not in said and g != line), gold[-1])
 
 
-def _emphasised(mine: str, theirs: str, weight: int) -> list[Segment]:
+def _weight_refutation(mine: str, theirs: str, weight: int) -> list[Segment]:
     """`mine` in pieces, word by word: 1, or `weight` where it differs from `theirs`. A piece begins with its space."""
     if mine == theirs or weight == 1:
         return [(mine, 1)]
@@ -93,63 +96,63 @@ def _emphasised(mine: str, theirs: str, weight: int) -> list[Segment]:
     return pieces
 
 
-def _concluded(verdict: bool) -> list[Segment]:
-    return [(ASK, 1), (verdicts.yes(verdict), MARK)]
+def _build_verdict(verdict: bool) -> list[Segment]:
+    return [(VERDICT_QUESTION, 1), (verdicts.format_verdict(verdict), DERIVED_VERDICT_WEIGHT)]
 
 
 # A model.
 
 
-def asked(problem: Problem, sample: Sample) -> str:
+def build_prompt(problem: Problem, sample: Sample) -> str:
     """The reference-guided prompt."""
-    reference = reference_of(problem)
+    reference = format_reference(problem)
     return (
         "Check a student's solution to the problem below, one step after the other.\n"
         "A reference is given to you alone, so that you find the first wrong step with certainty. Whoever reads your "
         "check has never seen it: derive everything from the problem, and never say or hint that you were given an "
         "answer, a key or another solution.\n"
         "For every step work it out again and say whether it is right; stop at the first that is wrong. End with one "
-        f"line, exactly `{ASK} Yes` or `{ASK} No`.\n\n"
+        f"line, exactly `{VERDICT_QUESTION} Yes` or `{VERDICT_QUESTION} No`.\n\n"
         f"Problem:\n{problem.prompt()}\n\nReference:\n{reference}\n\nStudent's solution:\n{sample.text.strip()}\n"
     )
 
 
-def reference_of(problem: Problem) -> str:
+def format_reference(problem: Problem) -> str:
     """The gold solution, or the answer alone where there is none; the last line is `#### answer`."""
-    lines = [without_annotations(step.text) for step in problem.steps or ()]
+    lines = [strip_annotations(step.text) for step in problem.steps or ()]
     if not lines or not lines[-1].startswith("####"):
         lines.append(f"#### {problem.answer}")
     return "\n".join(lines)
 
 
-def read(problem: Problem, sample: Sample, text: str) -> Written:
+def parse_rationale(problem: Problem, sample: Sample, text: str) -> Rationale:
     """What a model wrote, as a rationale: a verdict that agrees with the grade, something before it, no leak."""
-    found = list(re.finditer(re.escape(ASK) + r"\W{0,4}(yes|no)\b", text, re.IGNORECASE))
+    found = list(re.finditer(re.escape(VERDICT_QUESTION) + r"\W{0,4}(yes|no)\b", text, re.IGNORECASE))
     if not found:
-        return Written(None, "no verdict")
+        return Rationale(None, "no verdict")
     last = found[-1]  # an earlier one may quote the instruction
     body, verdict = text[: last.start()].rstrip(" \n*`"), last[1].lower() == "yes"
     if text[last.end() :].strip(" \n.*`") or not body.strip():
-        return Written(None, "not a check that ends with its verdict")
-    if verdict != outcome(sample):
-        return Written(None, "verdict differs from the grade")
-    if leak := leaks(body, reference_of(problem)):
-        return Written(None, f"leak: {leak}")
-    return Written([(body.strip() + "\n", 1), *_concluded(verdict)])
+        return Rationale(None, "not a check that ends with its verdict")
+    if verdict != is_right(sample):
+        return Rationale(None, "verdict differs from the grade")
+    if leak := find_leak(body, format_reference(problem)):
+        return Rationale(None, f"leak: {leak}")
+    return Rationale([(body.strip() + "\n", 1), *_build_verdict(verdict)])
 
 
-def written(
+def request_rationales(
     chat: Chat, seed: int, pairs: Sequence[tuple[Problem, Sample]], count: int, progress: Progress | None = None
-) -> list[list[Written]]:
+) -> list[list[Rationale]]:
     """`count` rationales of the model for each sample, all asked at once. Raises UserError when it cannot be asked."""
     asks = [
-        (asked(problem, sample), f"genrm {seed} {problem.id} {sample.index} {k}")
+        (build_prompt(problem, sample), f"genrm {seed} {problem.id} {sample.index} {k}")
         for problem, sample in pairs
         for k in range(count)
     ]
     answers = chat.ask_many(asks, progress)
     found = [
-        read(*pairs[i // count], answer) if isinstance(answer, str) else Written(None, "no answer")
+        parse_rationale(*pairs[i // count], answer) if isinstance(answer, str) else Rationale(None, "no answer")
         for i, answer in enumerate(answers)
     ]
     return [found[i : i + count] for i in range(0, len(found), count)]
@@ -157,41 +160,41 @@ def written(
 
 # What a rationale must not say.
 
-_GIVEN = r"(?:given|provided|supplied|stated|listed|known|supposed|attached|official)"
-_WORK = r"(?:answers?|solutions?|results?|values?|outputs?|outcomes?|responses?|keys?|explanations?|derivations?)"
-_LEAKS = [
+_GIVEN_WORDS = r"(?:given|provided|supplied|stated|listed|known|supposed|attached|official)"
+_WORK_WORDS = r"(?:answers?|solutions?|results?|values?|outputs?|outcomes?|responses?|keys?|explanations?|derivations?)"
+_LEAK_PATTERNS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"\bexpected\s+(?:final\s+)?(?:answers?|solutions?|results?|outputs?|responses?)\b",  # "expected value" is a term
         rf"\b(?:reference|gold(?:en)?|ground[- ]?truth|official|target|model|sample|teacher'?s?|textbook|"
-        rf"instructor'?s?|published|standard)(?:\s+(?:final|correct|numerical|math))?\s+{_WORK}\b",
+        rf"instructor'?s?|published|standard)(?:\s+(?:final|correct|numerical|math))?\s+{_WORK_WORDS}\b",
         r"\b(?:the|this|a|your|our)\s+(?:reference|gold standard|ground[- ]?truth|rubric|mark(?:ing)? scheme)\b",
         r"\b(?:answers?|solutions?|marking|grading|scoring)[- ](?:key|sheet|guide|manual|book)s?\b",
-        rf"\b(?:correct|right|true|actual|final)\s+{_WORK}\s+(?:(?:that\s+)?(?:is|was|were|has been)\s+)?"
-        rf"{_GIVEN}\b(?!\s+by\s+the\s+student)",
-        rf"\b{_GIVEN}\s+(?:correct|right|true|actual|final|expected)\s+{_WORK}\b",
-        rf"\b(?:according|compar(?:ed|ing)|due|relative)\s+(?:to|with)\s+the\s+(?:{_GIVEN}\s+|correct\s+|true\s+)"
-        rf"{_WORK}\b",
-        rf"\b(?:i|we)\s+(?:was|were|am|are|have been)\s+(?:given|told|provided|shown)\b.{{0,40}}\b{_WORK}\b",
+        rf"\b(?:correct|right|true|actual|final)\s+{_WORK_WORDS}\s+(?:(?:that\s+)?(?:is|was|were|has been)\s+)?"
+        rf"{_GIVEN_WORDS}\b(?!\s+by\s+the\s+student)",
+        rf"\b{_GIVEN_WORDS}\s+(?:correct|right|true|actual|final|expected)\s+{_WORK_WORDS}\b",
+        rf"\b(?:according|compar(?:ed|ing)|due|relative)\s+(?:to|with)\s+the\s+(?:{_GIVEN_WORDS}\s+|correct\s+|true\s+)"
+        rf"{_WORK_WORDS}\b",
+        rf"\b(?:i|we)\s+(?:was|were|am|are|have been)\s+(?:given|told|provided|shown)\b.{{0,40}}\b{_WORK_WORDS}\b",
         r"\bas\s+(?:expected|provided|given)\s+in\s+the\s+(?:answer|solution|reference|key)\b",
         r"\b(?:is|was|were|been)\s+expected\s+to\s+be\b",
-        rf"\b(?:correct|right|true)\s+{_WORK}\s+(?:above|below)\b",
+        rf"\b(?:correct|right|true)\s+{_WORK_WORDS}\s+(?:above|below)\b",
     )
 ]
-_ASSERTED = (
+_ASSERTION_PATTERN = (
     r"(?:should|must|ought to|supposed to|needs to)\s+(?:be|have been|equal|come out (?:as|to))|"
     r"(?:correct|right|true|actual)\s+(?:final\s+)?(?:answer|result|value|total|amount)\s+(?:is|was|would be|equals)"
 )
 
 
-def leaks(rationale: str, reference: str) -> str | None:
+def find_leak(rationale: str, reference: str) -> str | None:
     """The words by which a rationale gives away that its writer had seen the reference, or None.
 
     Either it speaks of such a thing (`the expected answer`, `the answer key`), or it asserts the reference's final answer
     (the last line of `reference`, with or without `####`) before any equation of its own has come to it.
     """
     flat = " ".join(rationale.split())
-    for pattern in _LEAKS:
+    for pattern in _LEAK_PATTERNS:
         if found := pattern.search(flat):
             return found[0]
     lines = [line for line in reference.splitlines() if line.strip()]
@@ -199,7 +202,7 @@ def leaks(rationale: str, reference: str) -> str | None:
     if not answer:
         return None
     number = rf"[$\\(]*{re.escape(answer)}(?![\d.,]*\d)"
-    claim = re.search(rf"\b(?:{_ASSERTED})\s*:?\s+(?:\w+\s+){{0,2}}?{number}", flat, re.IGNORECASE)
+    claim = re.search(rf"\b(?:{_ASSERTION_PATTERN})\s*:?\s+(?:\w+\s+){{0,2}}?{number}", flat, re.IGNORECASE)
     if claim and not re.search(rf"(?:=|equals|gives|makes|get|is left with)\s*{number}", flat[: claim.start()]):
         return claim[0]
     return None

@@ -6,16 +6,19 @@ one is read as the other was learnt.
 
 from __future__ import annotations
 
-ASK = "Verification: Is the answer correct (Yes/No)?"
-COT = "Verification: Let's verify step by step.\n"
-JUDGEMENT, MARK = 8, 4  # weights of a judgement alone and of one that follows its own derivation
+VERDICT_QUESTION = "Verification: Is the answer correct (Yes/No)?"
+COT_PROMPT = "Verification: Let's verify step by step.\n"
+DIRECT_VERDICT_WEIGHT, DERIVED_VERDICT_WEIGHT = (
+    8,
+    4,
+)  # weights of a judgement alone and of one that follows its own derivation
 
 Segment = tuple[str, int]  # a text and how much learning to write its tokens weighs
 
 
-def yes(right: bool) -> str:
+def format_verdict(right: bool) -> str:
     return " Yes" if right else " No"
 
 
-def mark(right: bool, weight: int, space: str = "") -> list[Segment]:
+def mark_step(right: bool, weight: int, space: str = "") -> list[Segment]:
     return [(space + ("Right" if right else "Wrong"), weight), (".\n", 1)]

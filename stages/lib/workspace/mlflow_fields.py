@@ -13,7 +13,7 @@ from typing import Any
 
 from stages.lib.run import journal
 
-ID = "assay.journal"
+JOURNAL_TAG = "assay.journal"
 _SECRET_KEY = re.compile(
     r"secret|password|passwd|passphrase|credential|(api|access|private|auth)_?key"
     r"|(?<!pad_)(?<!bos_)(?<!eos_)(?<!unk_)(?<!mask_)\btoken$|(?<!pad)(?<!bos)(?<!eos)(?<!unk)(?<!mask)_token$",
@@ -22,7 +22,7 @@ _SECRET_KEY = re.compile(
 _SECRET_VALUE = re.compile(r"\b(hf_\w{16,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|AKIA[A-Z0-9]{12,})")
 
 
-def public(text: str) -> str:
+def redact_secrets(text: str) -> str:
     """A message or address without the secrets that it may carry."""
     text = re.sub(r"://[^/@\s]*@", "://", str(text))
     for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
@@ -31,19 +31,19 @@ def public(text: str) -> str:
     return _SECRET_VALUE.sub("***", text)
 
 
-def flat(tree: Any, prefix: str = "", separator: str = ".") -> dict[str, Any]:
+def flatten(tree: Any, prefix: str = "", separator: str = ".") -> dict[str, Any]:
     """{"orm": {"lr": 1e-3}} -> {"orm.lr": 1e-3}. A list is one value."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     found = {}
     for key, value in tree.items():
-        found |= flat(value, f"{prefix}{separator}{key}" if prefix else str(key), separator)
+        found |= flatten(value, f"{prefix}{separator}{key}" if prefix else str(key), separator)
     return found
 
 
-def points(metrics: dict[str, Any]) -> Iterator[tuple[str, int | None, float]]:
+def iter_metrics(metrics: dict[str, Any]) -> Iterator[tuple[str, int | None, float]]:
     """(name, step, value) of every number. Whole-number keys are steps: {"best_of": {"1": .4, "2": .5}} is a curve."""
-    for path, value in flat(metrics, separator="\0").items():
+    for path, value in flatten(metrics, separator="\0").items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         parts = path.split("\0")
@@ -52,24 +52,24 @@ def points(metrics: dict[str, Any]) -> Iterator[tuple[str, int | None, float]]:
         yield name or "value", int(steps[0]) if steps else None, float(value)
 
 
-def metric_name(name: str) -> str:
+def sanitize_metric_name(name: str) -> str:
     """MLflow allows letters, digits and _-. :/ in a name."""
     return re.sub(r"[^\w.\- :/]", "_", name.replace("@", "_at_"))[:250]
 
 
-def parameters(run: dict[str, Any]) -> dict[str, str]:
+def build_params(run: dict[str, Any]) -> dict[str, str]:
     found = {}
-    for key, value in flat(run.get("params", {})).items():
-        text = "[redacted]" if _SECRET_KEY.search(key) else public(str(value))
+    for key, value in flatten(run.get("params", {})).items():
+        text = "[redacted]" if _SECRET_KEY.search(key) else redact_secrets(str(value))
         found[re.sub(r"[^\w.\- :/]", "_", key)[:250]] = text[:6000]
     return found
 
 
-def tags(entry: journal.Entry) -> dict[str, str]:
+def build_tags(entry: journal.Entry) -> dict[str, str]:
     run = entry.run
     git = run.get("git") or {}
     named = {
-        ID: entry.id, "stage": run["stage"], "stage_key": run["key"], "world": run.get("world"),
+        JOURNAL_TAG: entry.id, "stage": run["stage"], "stage_key": run["key"], "world": run.get("world"),
         "git_commit": git.get("commit"), "git_dirty": git.get("dirty"), "dvc_exp": run.get("experiment"),
         "repro_id": run.get("repro"), "mlflow.source.name": run["stage"],
         "mlflow.source.git.commit": git.get("commit"), "mlflow.user": os.environ.get("USER"),
@@ -77,7 +77,7 @@ def tags(entry: journal.Entry) -> dict[str, str]:
     return {key: str(value) for key, value in named.items() if value is not None}
 
 
-def datasets(run: dict[str, Any]) -> Iterator[Any]:
+def iter_datasets(run: dict[str, Any]) -> Iterator[Any]:
     """What the stage read, under the digest that DVC stores it by."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 

@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlparse
 from stages.lib.run import journal
 
 SUFFIXES = (".png", ".md", ".json", ".csv")
-LARGEST = 1_000_000  # bytes of a file
+MAX_BYTES = 1_000_000  # bytes of a file
 
 
-def small(root: Path, entry: journal.Entry) -> list[Path]:
+def select_uploads(root: Path, entry: journal.Entry) -> list[Path]:
     """The files of data/<stage>/ to show, by name; none unless they are what this execution wrote."""
     run, folder = entry.run, Path(root) / "data" / entry.run["stage"]
     if run["status"] != journal.FINISHED:
@@ -28,10 +28,10 @@ def small(root: Path, entry: journal.Entry) -> list[Path]:
     if written != run.get("metrics"):
         return []
     files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
-    return sorted(path for path in files if 0 < path.stat().st_size <= LARGEST)
+    return sorted(path for path in files if 0 < path.stat().st_size <= MAX_BYTES)
 
 
-def reachable(root: Path, store: str, location: str) -> bool:
+def can_upload(root: Path, store: str, location: str) -> bool:
     """Whether files may be sent to a run's `location`: a path that a server names is on the server's machine, and one
     that a copied mlflow.db names is in another repository."""
     parsed = urlparse(location)

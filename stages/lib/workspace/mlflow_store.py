@@ -23,26 +23,34 @@ from typing import TYPE_CHECKING, Any
 from stages.lib.core.errors import UserError
 from stages.lib.run import journal, mlflow_helper
 from stages.lib.workspace import mlflow_files
-from stages.lib.workspace.mlflow_fields import ID, datasets, metric_name, parameters, points, public, tags
+from stages.lib.workspace.mlflow_fields import (
+    JOURNAL_TAG,
+    build_params,
+    build_tags,
+    iter_datasets,
+    iter_metrics,
+    redact_secrets,
+    sanitize_metric_name,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 # Nothing is reported to anyone, and a server started here runs no job queue: four idle processes for nothing.
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+MLFLOW_ENV = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
          "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # fmt: skip
-SHOWN = "assay.artifacts"  # tag: how many files of the stage's output are with the run
-RETRY = 30.0  # seconds between attempts while a server is away
+ARTIFACTS_TAG = "assay.artifacts"  # tag: how many files of the stage's output are with the run
+RETRY_INTERVAL = 30.0  # seconds between attempts while a server is away
 
 
-def store(root: Path) -> str:
+def get_tracking_uri(root: Path) -> str:
     """The tracking URI in use."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(root).resolve() / 'mlflow.db'}"
 
 
 def connect(root: Path) -> tuple[MlflowClient, str]:
     """A client and the id of the experiment. Raises whatever MLflow raises when the store cannot be used."""
-    os.environ.update(QUIET)
+    os.environ.update(MLFLOW_ENV)
     for name, value in (("TIMEOUT", "5"), ("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "1")):
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
     import logging
@@ -51,8 +59,8 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
 
     for name in ("mlflow", "alembic", "urllib3", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    uri, name = store(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or "assay"
-    with locked(Path(root) / ".assay/mlflow.lock"):  # two first users would both create tables and experiment
+    uri, name = get_tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or "assay"
+    with hold_lock(Path(root) / ".assay/mlflow.lock"):  # two first users would both create tables and experiment
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
@@ -67,9 +75,9 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
 
     run = entry.run
     if run_id is None:
-        run_id = _create(client, experiment, entry)
-        client.log_inputs(run_id, list(datasets(run)))
-        params = [Param(key, value) for key, value in parameters(run).items()]
+        run_id = _find_or_create_run(client, experiment, entry)
+        client.log_inputs(run_id, list(iter_datasets(run)))
+        params = [Param(key, value) for key, value in build_params(run).items()]
         for first in range(0, len(params), 100):
             client.log_batch(run_id, params=params[first : first + 100])
     metrics, last = [], 0
@@ -77,13 +85,13 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
         last = int(row["step"])
         stamp = int(row["time"] * 1000)
         names = [name for name in row if name not in ("step", "time")]
-        metrics.append([Metric(metric_name(name), row[name], stamp, last) for name in names])
+        metrics.append([Metric(sanitize_metric_name(name), row[name], stamp, last) for name in names])
     batch = [metric for row in metrics[since:] for metric in row]
     if run["status"] != journal.RUNNING:
         stamp = int(run["ended"] * 1000)
         cost = {key: run[key] for key in ("seconds", "peak_memory", "tokens", "flops") if key in run}
-        for name, step, value in points({**run.get("metrics", {}), "cost": cost}):
-            batch.append(Metric(metric_name(name), value, stamp, last if step is None else step))
+        for name, step, value in iter_metrics({**run.get("metrics", {}), "cost": cost}):
+            batch.append(Metric(sanitize_metric_name(name), value, stamp, last if step is None else step))
     for first in range(0, len(batch), 1000):
         client.log_batch(run_id, metrics=batch[first : first + 1000])
     if run["status"] != journal.RUNNING:
@@ -91,26 +99,30 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
     return run_id
 
 
-def _create(client: MlflowClient, experiment: str, entry: journal.Entry) -> str:
+def _find_or_create_run(client: MlflowClient, experiment: str, entry: journal.Entry) -> str:
     """The run's id, found by the tag or made: an earlier attempt may have been cut off just after it made the run."""
     from mlflow.entities import ViewType
 
-    found = client.search_runs([experiment], f"tags.`{ID}` = '{entry.id}'", ViewType.ALL, max_results=1)
+    found = client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{entry.id}'", ViewType.ALL, max_results=1)
     if found:
         return found[0].info.run_id
     start = int(entry.run["started"] * 1000)
-    return client.create_run(experiment, start, tags(entry), run_name=entry.run["stage"]).info.run_id
+    return client.create_run(experiment, start, build_tags(entry), run_name=entry.run["stage"]).info.run_id
 
 
-def show(client: MlflowClient, root: Path, entry: journal.Entry, run_id: str) -> bool:
+def upload_artifacts(client: MlflowClient, root: Path, entry: journal.Entry, run_id: str) -> bool:
     """Copy the stage's pictures, tables and metrics beside the run, once; False when there is nothing to copy."""
     run = client.get_run(run_id)
-    files = mlflow_files.small(root, entry)
-    if not files or SHOWN in run.data.tags or not mlflow_files.reachable(root, store(root), run.info.artifact_uri):
+    files = mlflow_files.select_uploads(root, entry)
+    if (
+        not files
+        or ARTIFACTS_TAG in run.data.tags
+        or not mlflow_files.can_upload(root, get_tracking_uri(root), run.info.artifact_uri)
+    ):
         return False
     for path in files:
         client.log_artifact(run_id, str(path))
-    client.set_tag(run_id, SHOWN, len(files))
+    client.set_tag(run_id, ARTIFACTS_TAG, len(files))
     return True
 
 
@@ -119,13 +131,13 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
 
     A store that is away is tried again every RETRY seconds, and once more at the end.
     """
-    folder = Path(root) / journal.FOLDER / identity
+    folder = Path(root) / journal.JOURNAL_DIR / identity
     log = folder / "log.jsonl"
     connection = run_id = None
     sent, size, next_try, said, closed = 0, -1, 0.0, False, False
-    with locked(folder / "mirror.lock"):
+    with hold_lock(folder / "mirror.lock"):
         while entry := journal.load(folder):
-            journal.settle(entry)
+            journal.close_killed(entry)
             over = entry.run["status"] != journal.RUNNING
             grown = log.stat().st_size if log.exists() else 0
             if over or (grown != size and time.monotonic() >= next_try):
@@ -135,11 +147,13 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
                     run_id = push(*connection, entry, run_id, sent)
                     sent, size, next_try = rows, grown, time.monotonic() + 1
                     if over:
-                        show(connection[0], root, entry, run_id)
+                        upload_artifacts(connection[0], root, entry, run_id)
                 except Exception as error:  # noqa: BLE001 - whatever MLflow or its store does, the stage goes on
                     if not said:
-                        mlflow_helper.warn(f"MLflow at {public(store(root))}: {reason(error)}")
-                    said, next_try, connection = True, time.monotonic() + RETRY, None
+                        mlflow_helper.warn(
+                            f"MLflow at {redact_secrets(get_tracking_uri(root))}: {describe_error(error)}"
+                        )
+                    said, next_try, connection = True, time.monotonic() + RETRY_INTERVAL, None
                     if over:
                         return False
                 if over:
@@ -149,13 +163,13 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
             else:
                 closed = bool(select.select([stream], [], [], 1.0)[0])
                 if closed:
-                    signal.signal(signal.SIGALRM, _give_up)
-                    signal.alarm(mlflow_helper.LIMIT)
+                    signal.signal(signal.SIGALRM, _raise_timeout)
+                    signal.alarm(mlflow_helper.ORPHAN_TIMEOUT)
     return False
 
 
-def _give_up(*_: Any) -> None:
-    raise TimeoutError(f"no answer within {mlflow_helper.LIMIT} s of the stage's end")
+def _raise_timeout(*_: Any) -> None:
+    raise TimeoutError(f"no answer within {mlflow_helper.ORPHAN_TIMEOUT} s of the stage's end")
 
 
 def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: None) -> dict[str, int]:
@@ -166,23 +180,25 @@ def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: N
     counts = dict.fromkeys(("added", "completed", "present", "running"), 0)
     try:
         client, experiment = connect(root)
-        known = {run.data.tags[ID]: run for run in _runs(client, experiment) if ID in run.data.tags}
-        found = journal.entries(root)
+        known = {
+            run.data.tags[JOURNAL_TAG]: run for run in _iter_runs(client, experiment) if JOURNAL_TAG in run.data.tags
+        }
+        found = journal.load_entries(root)
         newest = {entry.run["stage"]: entry.id for entry in found}
         for entry in found:
-            journal.settle(entry)
+            journal.close_killed(entry)
             last = newest[entry.run["stage"]] == entry.id
             run = known.get(entry.id)
-            if entry.run["status"] == journal.RUNNING or _held(entry.folder / "mirror.lock"):
+            if entry.run["status"] == journal.RUNNING or _is_locked(entry.folder / "mirror.lock"):
                 outcome = "running"
             elif run and run.info.lifecycle_stage == "deleted":
                 outcome = "present"
             elif run and run.info.status == entry.run["status"]:
-                outcome = "completed" if last and show(client, root, entry, run.info.run_id) else "present"
+                outcome = "completed" if last and upload_artifacts(client, root, entry, run.info.run_id) else "present"
             else:
                 identity = push(client, experiment, entry, None)
                 if last:
-                    show(client, root, entry, identity)
+                    upload_artifacts(client, root, entry, identity)
                 outcome = "completed" if run else "added"
             counts[outcome] += 1
             report(entry, outcome)
@@ -190,7 +206,7 @@ def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: N
         raise UserError(f"MLflow is not installed ({error}); `pip install mlflow`, or do without it") from None
     except Exception as error:
         raise UserError(
-            f"MLflow at {public(store(root))}: {reason(error)}; nothing is lost, `python -m stages sync` again later"
+            f"MLflow at {redact_secrets(get_tracking_uri(root))}: {describe_error(error)}; nothing is lost, `python -m stages sync` again later"
         ) from None
     return counts
 
@@ -198,7 +214,9 @@ def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: N
 def serve(root: Path, port: int) -> None:
     """Replace this process by MLflow's server on 127.0.0.1 over the default store. Raises UserError."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
-        raise UserError(f"MLFLOW_TRACKING_URI is set: open {public(store(root))} in a browser, or unset it")
+        raise UserError(
+            f"MLFLOW_TRACKING_URI is set: open {redact_secrets(get_tracking_uri(root))} in a browser, or unset it"
+        )
     try:
         connect(root)
     except ImportError as error:
@@ -206,11 +224,11 @@ def serve(root: Path, port: int) -> None:
     print(f"http://127.0.0.1:{port}", flush=True)
     os.execv(sys.executable, [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", store(root), "--default-artifact-root", (Path(root).resolve() / "mlartifacts").as_uri(),
+        "--backend-store-uri", get_tracking_uri(root), "--default-artifact-root", (Path(root).resolve() / "mlartifacts").as_uri(),
     ])  # fmt: skip
 
 
-def _runs(client: MlflowClient, experiment: str) -> Iterator[Any]:
+def _iter_runs(client: MlflowClient, experiment: str) -> Iterator[Any]:
     from mlflow.entities import ViewType
 
     token = None
@@ -222,23 +240,23 @@ def _runs(client: MlflowClient, experiment: str) -> Iterator[Any]:
             return
 
 
-def reason(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """The last cause's first line, short."""
-    text = public(str(error)).strip().splitlines() or [type(error).__name__]
+    text = redact_secrets(str(error)).strip().splitlines() or [type(error).__name__]
     if "Max retries exceeded" in text[0] or "Connection" in type(error).__name__:
         return "cannot be reached"
     return text[0][:160]
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _held(path: Path) -> bool:
+def _is_locked(path: Path) -> bool:
     if not path.exists():
         return False
     with open(path, encoding="utf-8") as file:
@@ -249,7 +267,7 @@ def _held(path: Path) -> bool:
     return False
 
 
-def _helper(root: str, identity: str) -> None:
+def _run_helper(root: str, identity: str) -> None:
     """What `mirror.Mirror` starts. Only our one line reaches the terminal: libraries write to nowhere."""
     os.nice(5)
     terminal = os.dup(2)
@@ -261,4 +279,4 @@ def _helper(root: str, identity: str) -> None:
 
 
 if __name__ == "__main__":
-    _helper(*sys.argv[1:])
+    _run_helper(*sys.argv[1:])

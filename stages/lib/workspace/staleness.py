@@ -17,7 +17,14 @@ from stages.lib.core import digests, files, params
 from stages.lib.core.errors import UserError
 from stages.lib.run import journal
 
-FRESH, STALE, WAITING, MISSING, RUNNING, NEVER = "fresh", "stale", "waiting", "missing", "running", "never run"
+FRESH, STALE, UPSTREAM_STALE, MISSING, RUNNING, NEVER_RUN = (
+    "fresh",
+    "stale",
+    "waiting",
+    "missing",
+    "running",
+    "never run",
+)
 
 
 @dataclass(frozen=True)
@@ -41,40 +48,42 @@ class State:
     why: list[str] = field(default_factory=list)
 
 
-def read(root: Path) -> list[Stage]:
+def load_stages(root: Path) -> list[Stage]:
     """The stages in the order of dvc.yaml. Raises UserError when it is missing or not a pipeline."""
     path = Path(root) / "dvc.yaml"
     if not path.exists():
         raise UserError(f"dvc.yaml: not found in {Path(root).resolve()}; run from the repository's root")
-    entries = params.read(path).get("stages")
+    entries = params.read_yaml(path).get("stages")
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
         raise UserError(f"{path}: expected `stages:` with one entry per stage")
-    values = params.read(Path(root) / "params.yaml")
-    return [_stage(name, params.filled(params.plain(entry), values)) for name, entry in entries.items()]
+    values = params.read_yaml(Path(root) / "params.yaml")
+    return [_parse_stage(name, params.interpolate(params.to_plain(entry), values)) for name, entry in entries.items()]
 
 
-def states(root: Path, stages: list[Stage]) -> dict[str, State]:
+def compute_states(root: Path, stages: list[Stage]) -> dict[str, State]:
     """The state of every stage."""
     root = Path(root)
-    lock = params.plain(params.read(root / "dvc.lock")).get("stages", {}) if (root / "dvc.lock").exists() else {}
-    running = {entry.run["stage"] for entry in journal.entries(root) if entry.run["status"] == journal.RUNNING}
+    lock = (
+        params.to_plain(params.read_yaml(root / "dvc.lock")).get("stages", {}) if (root / "dvc.lock").exists() else {}
+    )
+    running = {entry.run["stage"] for entry in journal.load_entries(root) if entry.run["status"] == journal.RUNNING}
     found: dict[str, State] = {}
-    with _remembered(root) as md5:
+    with _DigestCache(root) as md5:
         for stage in stages:
             if stage.name in running:
                 found[stage.name] = State(RUNNING)
             elif stage.name not in lock:
-                found[stage.name] = State(NEVER)
+                found[stage.name] = State(NEVER_RUN)
             else:
                 found[stage.name] = _compare(root, stage, lock[stage.name], md5)
             if found[stage.name].word == FRESH:
-                behind = [name for name in _before(stage, stages) if found[name].word not in (FRESH, MISSING)]
+                behind = [name for name in _find_upstream(stage, stages) if found[name].word not in (FRESH, MISSING)]
                 if behind:
-                    found[stage.name] = State(WAITING, [f"for {', '.join(behind)}"])
+                    found[stage.name] = State(UPSTREAM_STALE, [f"for {', '.join(behind)}"])
     return found
 
 
-def _stage(name: str, entry: dict[str, Any]) -> Stage:
+def _parse_stage(name: str, entry: dict[str, Any]) -> Stage:
     keys: dict[str, list[str]] = {}
     for item in entry.get("params", []):
         for file, names in (item if isinstance(item, dict) else {"params.yaml": [item]}).items():
@@ -88,7 +97,7 @@ def _stage(name: str, entry: dict[str, Any]) -> Stage:
     return Stage(name, entry.get("desc", ""), entry["cmd"], entry.get("deps", []), keys, outs, metric)
 
 
-def _before(stage: Stage, stages: list[Stage]) -> list[str]:
+def _find_upstream(stage: Stage, stages: list[Stage]) -> list[str]:
     """Stages whose outputs this one reads."""
 
     def within(inner: str, outer: str) -> bool:
@@ -103,12 +112,12 @@ def _before(stage: Stage, stages: list[Stage]) -> list[str]:
 def _compare(root: Path, stage: Stage, lock: dict[str, Any], md5: Callable[[Path], str]) -> State:
     why = [] if lock["cmd"] == stage.cmd else ["command changed"]
     for file, keys in stage.params.items():
-        new = params.plain(params.read(root / file)) if (root / file).exists() else {}
+        new = params.to_plain(params.read_yaml(root / file)) if (root / file).exists() else {}
         old = lock.get("params", {}).get(file, {})
         for key in keys:
-            why += _differences(key, _known(old, key), _known(new, key))
-    why += _changes(root, stage.deps, lock.get("deps", []), md5)
-    outs = _changes(root, stage.outs, lock.get("outs", []), md5)
+            why += _diff_params(key, _get_param(old, key), _get_param(new, key))
+    why += _diff_files(root, stage.deps, lock.get("deps", []), md5)
+    outs = _diff_files(root, stage.outs, lock.get("outs", []), md5)
     gone = [line for line in outs if line.endswith("missing")]
     if why or len(outs) > len(gone):
         return State(STALE, why + outs)
@@ -118,7 +127,7 @@ def _compare(root: Path, stage: Stage, lock: dict[str, Any], md5: Callable[[Path
 _ABSENT = "(absent)"
 
 
-def _known(tree: dict, key: str) -> Any:
+def _get_param(tree: dict, key: str) -> Any:
     """A parameter's value. dvc.lock holds `a.b` as one key; params.yaml nests it."""
     if key in tree:
         return tree[key]
@@ -129,22 +138,22 @@ def _known(tree: dict, key: str) -> Any:
     return tree
 
 
-def _differences(key: str, old: Any, new: Any) -> list[str]:
+def _diff_params(key: str, old: Any, new: Any) -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         return [
             line
             for part in sorted(old | new)
-            for line in _differences(f"{key}.{part}", old.get(part, _ABSENT), new.get(part, _ABSENT))
+            for line in _diff_params(f"{key}.{part}", old.get(part, _ABSENT), new.get(part, _ABSENT))
         ]
-    return [] if old == new else [f"{key} {_brief(old)} -> {_brief(new)}"]
+    return [] if old == new else [f"{key} {_truncate(old)} -> {_truncate(new)}"]
 
 
-def _brief(value: Any) -> str:
+def _truncate(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _changes(root: Path, paths: list[str], locked: list[dict], md5: Callable[[Path], str]) -> list[str]:
+def _diff_files(root: Path, paths: list[str], locked: list[dict], md5: Callable[[Path], str]) -> list[str]:
     known = {item["path"]: item.get("md5") for item in locked}
     found = []
     for path in paths:
@@ -157,7 +166,7 @@ def _changes(root: Path, paths: list[str], locked: list[dict], md5: Callable[[Pa
     return found
 
 
-class _remembered:
+class _DigestCache:
     """digests.md5 that hashes a file once until its size, time or inode changes. Kept in .assay/digests.json."""
 
     def __init__(self, root: Path):

@@ -19,10 +19,10 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from stages.lib.core import files, records
 from stages.lib.core.params import Params as Section
 from stages.lib.core.records import Problem, Source
-from stages.lib.datasets import duplicates
+from stages.lib.datasets import near_duplicates
 from stages.lib.grading import code_tests
 from stages.lib.procedural.gradeschool.wording import NAMES
-from stages.lib.run.execution import Execution, run
+from stages.lib.run.execution import StageRun, run_stage
 from stages.problems.benchmarks import (
     aime,
     bundled,
@@ -38,16 +38,16 @@ from stages.problems.benchmarks import (
     provenance,
     splits,
 )
-from stages.problems.benchmarks.provenance import Place
-from stages.problems.benchmarks.rows import Reject, Table, optional
+from stages.problems.benchmarks.provenance import RowLocation
+from stages.problems.benchmarks.rows import Reject, Table, get_optional
 
 ADAPTERS = {
     "gsm8k": gsm8k, "math": hendrycks_math, "aime": aime, "mmlu": mmlu, "gpqa": gpqa, "humaneval": humaneval,
     "codeforces": codeforces,
 }  # fmt: skip
 
-MOST_STEPS = len(NAMES) - 2  # every quantity has an owner, and two of them may be given
-Rejects = dict[Place, str]
+MAX_STEPS = len(NAMES) - 2  # every quantity has an owner, and two of them may be given
+RejectReasons = dict[RowLocation, str]
 Share = Annotated[float, Field(ge=0, le=1)]
 Paths = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
@@ -77,10 +77,10 @@ class Shares(Section):
         return self
 
 
-class Bundled(Section):
+class BundledParams(Section):
     """Knobs of the procedural benchmark."""
 
-    steps: Annotated[list[Annotated[int, Field(ge=1, le=MOST_STEPS)]], Field(min_length=2, max_length=2)]
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]
     largest: int = Field(ge=20)
     inverse: float = Field(ge=0, le=1)
 
@@ -92,7 +92,7 @@ class Bundled(Section):
         return steps
 
 
-class Files(Section):
+class PathParams(Section):
     """Published split -> file, folder, or a list of them."""
 
     train: Paths = []
@@ -100,7 +100,7 @@ class Files(Section):
     test: Paths = []
 
 
-class HubSplits(Section):
+class HubSplitNames(Section):
     """Published split -> its name on the hub."""
 
     train: str | None = None
@@ -108,14 +108,14 @@ class HubSplits(Section):
     test: str | None = None
 
 
-class Hub(Section):
+class HubParams(Section):
     repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     config: str | None = None
     revision: str
-    splits: HubSplits
+    splits: HubSplitNames
 
     @model_validator(mode="after")
-    def _pinned(self) -> Hub:
+    def _pinned(self) -> HubParams:
         if len(self.revision) != 40 or set(self.revision) - set("0123456789abcdef"):
             raise ValueError(
                 f"revision must be a full commit id (40 hex digits), got {self.revision!r}, which can move; copy "
@@ -129,9 +129,9 @@ class Params(Section):
     source: Literal["bundled", "path", "hub"]
     sizes: Sizes
     shares: Shares | None = None
-    bundled: Bundled | None = None
-    path: Files | None = None
-    hub: Hub | None = None
+    bundled: BundledParams | None = None
+    path: PathParams | None = None
+    hub: HubParams | None = None
     licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
     longest: int | None = Field(default=None, gt=0)  # characters of a question with its options; null: any length
     shuffle_options: bool | None = None  # true: draw the order of options anew (GPQA's always is)
@@ -175,17 +175,17 @@ class Params(Section):
         return {split: where for split, where in chosen.model_dump().items() if where}
 
 
-def read(section: Params) -> list[Table]:
+def read_tables(section: Params) -> list[Table]:
     """The published rows."""
     if section.source == "hub":
-        return hub.tables(section.hub.repo, section.hub.config, section.hub.revision, section.published())
+        return hub.load_tables(section.hub.repo, section.hub.config, section.hub.revision, section.published())
     adapter = ADAPTERS[section.name]
-    return path.tables(section.published(), getattr(adapter, "HEADER", None))
+    return path.load_tables(section.published(), getattr(adapter, "HEADER", None))
 
 
-def adapt(
+def adapt_rows(
     name: str, tables: Iterable[Table], seed: int, licence: str | None = None
-) -> tuple[dict[str, Problem], dict[str, Place], Rejects]:
+) -> tuple[dict[str, Problem], dict[str, RowLocation], RejectReasons]:
     """(id -> problem, id -> its row, rejected rows). Problem.split is still the published one: train, dev or test.
 
     An id that another file has used for another question is told apart by its file. Raises UserError for a file that
@@ -193,22 +193,22 @@ def adapt(
     """
     adapter = ADAPTERS[name]
     problems: dict[str, Problem] = {}
-    places: dict[str, Place] = {}
-    rejects: Rejects = {}
+    places: dict[str, RowLocation] = {}
+    rejects: RejectReasons = {}
     for table in tables:
         source = Source(url=table.url, revision=table.revision, sha256=table.sha256)
         for row in table.rows:
             try:
                 fields = adapter.problem(row, seed)
                 key = fields.pop("key", row.key)
-                stated = licence or optional(row, "licence", "license") or table.licence or fields.get("licence")
+                stated = licence or get_optional(row, "licence", "license") or table.licence or fields.get("licence")
                 fields["licence"] = str(stated or adapter.LICENCE)
                 given = {"benchmark": name, "split": table.split, "source": source}
                 made = Problem.model_validate({"id": f"{name}/{table.split}/{key}"} | given | fields)
-                if made.answer_type == "code" and (reason := code_tests.gradable(made)):
+                if made.answer_type == "code" and (reason := code_tests.explain_ungradable(made)):
                     raise Reject(reason)
                 known = problems.get(made.id)
-                if known and splits.normalised(known) != splits.normalised(made) and "/" in row.key:
+                if known and splits.normalize_question(known) != splits.normalize_question(made) and "/" in row.key:
                     label = row.key.rpartition("/")[0]
                     made = made.model_copy(update={"id": f"{name}/{table.split}/{label}/{key}"})
                 if made.id in problems:
@@ -217,41 +217,43 @@ def adapt(
             except Reject as reject:
                 rejects[table.url, row.line] = str(reject)
             except ValidationError as error:
-                rejects[table.url, row.line] = records.explain(error)
-        provenance.refuse_useless(table, rejects)
+                rejects[table.url, row.line] = records.explain_error(error)
+        provenance.require_usable_rows(table, rejects)
     return problems, places, rejects
 
 
-def build(section: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
+def build_problems(section: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
     """(problems in their final splits, provenance)."""
     tables, rejects, near, more = [], {}, {}, {}
     if section.source == "bundled":
-        problems = bundled.problems(section.sizes.model_dump(), seed, section.bundled.model_dump())
-        if splits.separate(problems)[1]:
+        problems = bundled.generate_problems(section.sizes.model_dump(), seed, section.bundled.model_dump())
+        if splits.drop_cross_split_duplicates(problems)[1]:
             raise AssertionError("the bundled splits are not apart")
     else:
-        tables = read(section)
-        published, places, rejects = adapt(section.name, tables, seed, section.licence)
-        apart, twins = splits.separate(published.values())
-        shared = splits.share_out(apart, section.shared(), section.shares.model_dump() if section.shares else {}, seed)
+        tables = read_tables(section)
+        published, places, rejects = adapt_rows(section.name, tables, seed, section.licence)
+        apart, twins = splits.drop_cross_split_duplicates(published.values())
+        shared = splits.assign_splits(
+            apart, section.shared(), section.shares.model_dump() if section.shares else {}, seed
+        )
         tests = [problem for problem in shared if problem.split == "test"]
-        near = duplicates.near([problem for problem in shared if problem.split != "test"], tests)
+        near = near_duplicates.find([problem for problem in shared if problem.split != "test"], tests)
         rejects |= {places[item]: reason for item, reason in (twins | near).items()}
         kept = [problem for problem in shared if problem.id not in near]
         short = [problem for problem in kept if section.longest is None or len(problem.prompt()) <= section.longest]
         if len(short) < len(kept):
             more["longest"] = {"characters": section.longest, "left_out": len(kept) - len(short)}
-        problems = splits.limit(short, section.sizes.model_dump(), seed)
+        problems = splits.limit_sizes(short, section.sizes.model_dump(), seed)
         if section.shares:
             more["shares"] = {"of": f"the published {section.shared()} rows", **section.shares.model_dump()}
-    groups = splits.twins(problems)
+    groups = splits.group_duplicates(problems)
     if section.shuffle_options:
-        problems, more["options"] = options.shuffle(problems, seed)
+        problems, more["options"] = options.shuffle_options(problems, seed)
     return problems, more | {
         "name": section.name,
         "source": section.source,
         "licences": sorted({problem.licence for problem in problems}),
-        "files": provenance.account(tables, problems, rejects),
+        "files": provenance.account_for_rows(tables, problems, rejects),
         "splits": {split: sum(problem.split == split for problem in problems) for split in splits.SPLITS},
         "twins": [[problem.id for problem in group] for group in groups],
         "near_duplicates": near,
@@ -259,13 +261,13 @@ def build(section: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
     }
 
 
-def body(execution: Execution[Params]) -> dict[str, Any]:
+def body(execution: StageRun[Params]) -> dict[str, Any]:
     if not execution.is_main:
         return {}
     section = execution.params
-    problems, account = build(section, execution.seed)
+    problems, account = build_problems(section, execution.seed)
     asked = [split for split, size in section.sizes.model_dump().items() if size != 0 and section.fills(split)]
-    for line in provenance.warnings(account, asked):
+    for line in provenance.find_warnings(account, asked):
         print(f"benchmarks: warning: {line}", file=sys.stderr)
     for split in splits.SPLITS:
         records.write_problems(execution.out / f"{split}.jsonl", [p for p in problems if p.split == split])
@@ -282,7 +284,7 @@ def body(execution: Execution[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run("benchmarks", Params, body)
+    run_stage("benchmarks", Params, body)
 
 
 if __name__ == "__main__":

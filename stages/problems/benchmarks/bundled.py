@@ -12,6 +12,10 @@ from stages.lib.core.records import Problem
 from stages.lib.procedural import gradeschool
 
 
-def problems(sizes: Mapping[str, int], seed: int, knobs: Mapping[str, Any]) -> list[Problem]:
+def generate_problems(sizes: Mapping[str, int], seed: int, knobs: Mapping[str, Any]) -> list[Problem]:
     """sizes[split] problems of every split."""
-    return [problem for split, size in sizes.items() for problem in gradeschool.problems(split, size, seed, **knobs)]
+    return [
+        problem
+        for split, size in sizes.items()
+        for problem in gradeschool.generate_problems(split, size, seed, **knobs)
+    ]

@@ -17,10 +17,10 @@ _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)")
 
 def evaluate(expression: str) -> Fraction:
     """The exact value of `+ - * / //` and brackets over decimal numbers. Raises ValueError for anything else."""
-    return expressions.evaluate(expressions.tokens(expression))
+    return expressions.evaluate_tokens(expressions.tokenize(expression))
 
 
-def check(annotation: str) -> str | None:
+def find_fault(annotation: str) -> str | None:
     """None when the inside of an annotation is `expression=number` and holds exactly, else what is wrong with it."""
     expression, equals, result = annotation.rpartition("=")
     if not equals:
@@ -34,16 +34,16 @@ def check(annotation: str) -> str | None:
     return None if _NUMBER.fullmatch(result.strip()) else "left unevaluated"
 
 
-def value(step: str) -> str | None:
+def extract_value(step: str) -> str | None:
     """The number after the last annotation of a step, `72`, `0.2` or `3/4`; None where there is no annotation."""
     found = ANNOTATION.findall(step)
     if not found:
         return None
     result = found[-1].rpartition("=")[2].strip()
-    return canonical(result) if _NUMBER.fullmatch(result) else result or None
+    return normalize_number(result) if _NUMBER.fullmatch(result) else result or None
 
 
-def canonical(number: str) -> str:
+def normalize_number(number: str) -> str:
     """A decimal number without commas, leading or trailing zeros: `073` -> `73`, `.50` -> `0.5`. Raises ValueError."""
     number = number.strip().replace(",", "")
     if not _NUMBER.fullmatch(number):

@@ -9,19 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from stages.lib.grading import code_tests
-from stages.problems.benchmarks.rows import Reject, Row, field, text
+from stages.problems.benchmarks.rows import Reject, Row, get_field, get_text
 
 LICENCE = "MIT"
 
 
-def problem(row: Row, seed: int) -> dict[str, Any]:
+def parse_row(row: Row, seed: int) -> dict[str, Any]:
     """The fields of a Problem. Raises Reject when the tests do not pair up or there are none."""
-    tests: dict[str, Any] = {kind: _pairs(field(row, f"{kind}_tests"), kind) for kind in ("public", "private")}
+    tests: dict[str, Any] = {
+        kind: _parse_tests(get_field(row, f"{kind}_tests"), kind) for kind in ("public", "private")
+    }
     if not tests["public"]["input"] and not tests["private"]["input"]:
         raise Reject("tests: there are none, so no program can be judged")
-    statement = text(row, "input")
+    statement = get_text(row, "input")
     # As published: a variant of the statement, with a typing error for instance, is judged alike.
-    tests["compared"] = code_tests.comparison(statement)._asdict()
+    tests["compared"] = code_tests.read_comparison(statement)._asdict()
     solution = row.values.get("output")
     fields = {
         "question": statement, "answer": solution if isinstance(solution, str) else "",
@@ -32,7 +34,7 @@ def problem(row: Row, seed: int) -> dict[str, Any]:
     return fields
 
 
-def _pairs(tests: Any, kind: str) -> dict[str, list[str]]:
+def _parse_tests(tests: Any, kind: str) -> dict[str, list[str]]:
     inputs, outputs = (tests.get(side) if isinstance(tests, dict) else None for side in ("input", "output"))
     if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
         raise Reject(f"{kind}_tests: must be as many inputs as outputs")

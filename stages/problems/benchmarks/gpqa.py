@@ -10,21 +10,21 @@ from typing import Any
 
 from stages.lib.core import seeds
 from stages.problems.benchmarks.options import LETTERS
-from stages.problems.benchmarks.rows import Reject, Row, text
+from stages.problems.benchmarks.rows import Reject, Row, get_text
 
 LICENCE = "CC-BY-4.0"
 VERSION = 1
-_WRONG = ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
+_WRONG_COLUMNS = ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 
 
-def problem(row: Row, seed: int) -> dict[str, Any]:
+def parse_row(row: Row, seed: int) -> dict[str, Any]:
     """The fields of a Problem; the answer is a letter. Raises Reject when two options read the same."""
-    record = text(row, "Record ID").strip()
-    options = [text(row, name).strip() for name in ("Correct Answer", *_WRONG)]
+    record = get_text(row, "Record ID").strip()
+    options = [get_text(row, name).strip() for name in ("Correct Answer", *_WRONG_COLUMNS)]
     if len(set(options)) < len(options):
         raise Reject("options: two of them read the same")
     order = seeds.rng(seed, "benchmarks", VERSION, f"gpqa/{record}", "options").sample(range(4), 4)
     return {
-        "question": text(row, "Question").strip(), "choices": [options[i] for i in order],
+        "question": get_text(row, "Question").strip(), "choices": [options[i] for i in order],
         "answer": LETTERS[order.index(0)], "answer_type": "choice", "key": record,
     }  # fmt: skip

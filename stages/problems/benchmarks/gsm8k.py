@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from stages.problems.benchmarks import calculator
-from stages.problems.benchmarks.rows import Reject, Row, text
+from stages.problems.benchmarks.rows import Reject, Row, get_text
 
 LICENCE = "MIT"
 
 
-def problem(row: Row, seed: int) -> dict[str, Any]:
+def parse_row(row: Row, seed: int) -> dict[str, Any]:
     """The fields of a Problem. Raises Reject when the answer does not end in `#### number`."""
-    question, solution = text(row, "question"), text(row, "answer")
+    question, solution = get_text(row, "question"), get_text(row, "answer")
     lines = [line for line in solution.split("\n") if line.strip()]
     marker, _, final = lines[-1].partition(" ")
     if marker != "####":
         raise Reject(f"answer: its last line must be `#### number`, found {lines[-1][:60]!r}")
     try:
-        answer = calculator.canonical(final)
+        answer = calculator.normalize_number(final)
     except ValueError as error:
         raise Reject(f"answer: {error}") from None
-    steps = [{"text": line, "value": calculator.value(line)} for line in lines[:-1]]
+    steps = [{"text": line, "value": calculator.extract_value(line)} for line in lines[:-1]]
     steps.append({"text": lines[-1], "value": answer})
     return {"question": question, "answer": answer, "answer_type": "number", "steps": steps}

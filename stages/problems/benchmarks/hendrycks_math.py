@@ -1,7 +1,7 @@
 """MATH and MATH-500: competition mathematics with LaTeX answers (Hendrycks et al. 2021, arXiv 2103.03874).
 
-MATH-500 rows have `problem`, `solution`, `answer`, `subject`, `level`, `unique_id`; rows of the full set have
-`problem`, `solution`, `level` ("Level 5"), `type`, and the answer only as the last `\\boxed{}` of the solution. A file of
+MATH-500 rows have `parse_row`, `solution`, `answer`, `subject`, `level`, `unique_id`; rows of the full set have
+`parse_row`, `solution`, `level` ("Level 5"), `type`, and the answer only as the last `\\boxed{}` of the solution. A file of
 problems and answers alone does to evaluate on.
 """
 
@@ -10,29 +10,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from stages.problems.benchmarks.rows import Reject, Row, field, optional, text
+from stages.problems.benchmarks.rows import Reject, Row, get_field, get_optional, get_text
 
 LICENCE = "MIT"
 
 
-def problem(row: Row, seed: int) -> dict[str, Any]:
+def parse_row(row: Row, seed: int) -> dict[str, Any]:
     """The fields of a Problem. Raises Reject for a row without an answer."""
-    solution = str(optional(row, "solution") or "")
-    answer = str(optional(row, "answer") or "").strip() or boxed(solution)
+    solution = str(get_optional(row, "solution") or "")
+    answer = str(get_optional(row, "answer") or "").strip() or extract_boxed(solution)
     if not answer:
-        field(row, "answer", "solution")
+        get_field(row, "answer", "solution")
         raise Reject("answer: there is none, and no \\boxed{} in the solution")
-    fields: dict[str, Any] = {"question": text(row, "problem"), "answer": answer, "answer_type": "latex"}
+    fields: dict[str, Any] = {"question": get_text(row, "problem"), "answer": answer, "answer_type": "latex"}
     if solution.strip():
         fields["steps"] = [{"text": line} for line in solution.split("\n") if line.strip()]
-    if level := re.search(r"[1-5]", str(optional(row, "level"))):  # three rows of the full set say `Level ?`
+    if level := re.search(r"[1-5]", str(get_optional(row, "level"))):  # three rows of the full set say `Level ?`
         fields["difficulty"] = float(level[0])
     if "unique_id" in row.values:  # test/precalculus/807.json
-        fields["key"] = text(row, "unique_id").removesuffix(".json").partition("/")[2]
+        fields["key"] = get_text(row, "unique_id").removesuffix(".json").partition("/")[2]
     return fields
 
 
-def boxed(solution: str) -> str | None:
+def extract_boxed(solution: str) -> str | None:
     """What the last `\\boxed{...}` (or `\\fbox{...}`, `\\boxed 5`) holds, braces matched; None where there is none."""
     starts = list(re.finditer(r"\\(?:boxed|fbox)\s*", solution))
     if not starts:

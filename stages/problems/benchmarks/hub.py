@@ -15,7 +15,7 @@ from stages.lib.core.errors import UserError
 from stages.problems.benchmarks.rows import Row, Table
 
 
-def tables(repo: str, config: str | None, revision: str, splits: dict[str, str]) -> list[Table]:
+def load_tables(repo: str, config: str | None, revision: str, splits: dict[str, str]) -> list[Table]:
     """One table per published split of `splits` (ours -> its name on the hub). Raises UserError.
 
     The sha256 of a table is that of the one file behind it, or of the digests in order when there are several.
@@ -31,9 +31,9 @@ def tables(repo: str, config: str | None, revision: str, splits: dict[str, str])
         # Not the default mode: it would take a data set that an earlier run prepared without looking at its files.
         builder.download_and_prepare(download_mode="reuse_cache_if_exists")
         loaded = builder.as_dataset()
-        digests = {split: _sha256(repo, revision, urls) for split, urls in builder.config.data_files.items()}
+        digests = {split: _compute_sha256(repo, revision, urls) for split, urls in builder.config.data_files.items()}
     except Exception as error:  # the client raises its own, huggingface_hub's, httpx's, pyarrow's and OSError
-        raise UserError(_explain(repo, config, revision, error)) from None
+        raise UserError(_explain_error(repo, config, revision, error)) from None
     result = []
     for split, name in splits.items():
         if name not in loaded:
@@ -44,7 +44,7 @@ def tables(repo: str, config: str | None, revision: str, splits: dict[str, str])
     return result
 
 
-def _sha256(repo: str, revision: str, urls: list[str]) -> str:
+def _compute_sha256(repo: str, revision: str, urls: list[str]) -> str:
     from huggingface_hub import hf_hub_download
 
     names = [url.removeprefix(f"hf://datasets/{repo}@{revision}/") for url in urls]
@@ -54,7 +54,7 @@ def _sha256(repo: str, revision: str, urls: list[str]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _explain(repo: str, config: str | None, revision: str, error: Exception) -> str:
+def _explain_error(repo: str, config: str | None, revision: str, error: Exception) -> str:
     reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
     return (
         f"{repo} (config {config or 'default'}, revision {revision[:12]}) could not be loaded from the hub: {reason}. "

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from stages.problems.benchmarks.rows import Reject, Row, text
+from stages.problems.benchmarks.rows import Reject, Row, get_text
 
 LICENCE = "MIT"
 
 
-def problem(row: Row, seed: int) -> dict[str, Any]:
+def parse_row(row: Row, seed: int) -> dict[str, Any]:
     """The fields of a Problem. Raises Reject when the prompt does not define the function that the tests call."""
-    prompt, entry = text(row, "prompt"), text(row, "entry_point").strip()
+    prompt, entry = get_text(row, "prompt"), get_text(row, "entry_point").strip()
     if f"def {entry}(" not in prompt:
         raise Reject(f"entry_point: the prompt defines no function {entry!r}")
-    number = text(row, "task_id").rpartition("/")[2]
+    number = get_text(row, "task_id").rpartition("/")[2]
     return {
-        "question": prompt, "answer": text(row, "canonical_solution"), "answer_type": "code",
-        "tests": {"entry_point": entry, "test": text(row, "test")}, "key": number.zfill(3),
+        "question": prompt, "answer": get_text(row, "canonical_solution"), "answer_type": "code",
+        "tests": {"entry_point": entry, "test": get_text(row, "test")}, "key": number.zfill(3),
     }  # fmt: skip

@@ -35,9 +35,9 @@ _POSITIONAL = re.compile(
 )
 
 
-def read(value: Any) -> list[str]:
+def parse_options(value: Any) -> list[str]:
     """The options: a list, or one written in a csv field as JSON (`["a", "b"]`), Python or numpy (`['a' 'b']`) do."""
-    listed = _listed(value) if isinstance(value, str) else value
+    listed = _parse_list(value) if isinstance(value, str) else value
     if not isinstance(listed, list):
         raise Reject("options: must be a list of texts")
     if not 2 <= len(listed) <= len(LETTERS):
@@ -47,7 +47,7 @@ def read(value: Any) -> list[str]:
     return listed
 
 
-def _listed(value: str) -> Any:
+def _parse_list(value: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
@@ -61,7 +61,7 @@ def _listed(value: str) -> Any:
         return None
 
 
-def letter(answer: Any, n: int) -> str:
+def parse_letter(answer: Any, n: int) -> str:
     """The key as a letter, from a letter, or an index from 0 (`2`, and `2.0` as pandas writes it)."""
     found = str(answer).strip().upper()
     index = re.fullmatch(r"([0-9]{1,2})(?:\.0+)?", found, re.ASCII)
@@ -71,7 +71,7 @@ def letter(answer: Any, n: int) -> str:
     return LETTERS[place]
 
 
-def shuffle(problems: Iterable[Problem], seed: int) -> tuple[list[Problem], dict[str, int]]:
+def shuffle_options(problems: Iterable[Problem], seed: int) -> tuple[list[Problem], dict[str, int]]:
     """The problems, each one's options in an order drawn for it and the key with them; and how many were.
 
     Where an option speaks of others no order but the published one is right, so that one is kept.

@@ -43,17 +43,17 @@ class Reject(Exception):
     """Why a well-formed row is not a usable problem."""
 
 
-def optional(row: Row, *names: str) -> Any:
+def get_optional(row: Row, *names: str) -> Any:
     """The first of the named columns that the row has, in capitals or not; None where it has none of them."""
     columns = {name.casefold(): value for name, value in row.values.items()}
     return next((columns[name.casefold()] for name in names if name.casefold() in columns), None)
 
 
-def field(row: Row, *names: str) -> Any:
-    """As `optional`. Raises UserError when the row has none of the columns."""
+def get_field(row: Row, *names: str) -> Any:
+    """As `get_optional`. Raises UserError when the row has none of the columns."""
     columns = {name.casefold() for name in row.values}
     if any(name.casefold() in columns for name in names):
-        return optional(row, *names)
+        return get_optional(row, *names)
     wanted = " or ".join(repr(name) for name in names)
     raise UserError(
         f"{row.where}: no column {wanted}; found {', '.join(map(str, row.values))}; "
@@ -61,9 +61,9 @@ def field(row: Row, *names: str) -> Any:
     )
 
 
-def text(row: Row, *names: str) -> str:
+def get_text(row: Row, *names: str) -> str:
     """A column that must be text and not blank, else the row is rejected."""
-    value = field(row, *names)
+    value = get_field(row, *names)
     if not isinstance(value, str):
         raise Reject(f"{names[0]}: must be text, found {type(value).__name__}")
     if not value.strip():

@@ -21,23 +21,23 @@ VERSION = 1
 _TYPESETTING = re.compile(r"[\s$]+|(?<!\d)[.,;:!?]|[.,;:!?](?!\d)")
 
 
-def normalised(problem: Problem) -> str:
+def normalize_question(problem: Problem) -> str:
     """The question, its options included, without case, spacing or typesetting."""
     return _TYPESETTING.sub("", unicodedata.normalize("NFKC", problem.prompt())).casefold()
 
 
-def twins(problems: Iterable[Problem]) -> list[list[Problem]]:
+def group_duplicates(problems: Iterable[Problem]) -> list[list[Problem]]:
     """Groups of two or more problems with the same normalised question, each in order of id."""
     groups: dict[str, list[Problem]] = {}
     for problem in sorted(problems, key=lambda problem: problem.id):
-        groups.setdefault(normalised(problem), []).append(problem)
+        groups.setdefault(normalize_question(problem), []).append(problem)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def separate(problems: Iterable[Problem]) -> tuple[list[Problem], dict[str, str]]:
+def drop_cross_split_duplicates(problems: Iterable[Problem]) -> tuple[list[Problem], dict[str, str]]:
     """(problems to keep, id -> reason of those dropped): of twins across splits, test wins over dev over the others."""
     dropped = {}
-    for group in twins(problems):
+    for group in group_duplicates(problems):
         first = max(group, key=lambda problem: SPLITS.index(problem.split))
         for problem in group:
             if problem.split != first.split:
@@ -45,11 +45,11 @@ def separate(problems: Iterable[Problem]) -> tuple[list[Problem], dict[str, str]
     return [problem for problem in problems if problem.id not in dropped], dropped
 
 
-def share_out(problems: Iterable[Problem], published: str, shares: Mapping[str, float], seed: int) -> list[Problem]:
+def assign_splits(problems: Iterable[Problem], published: str, shares: Mapping[str, float], seed: int) -> list[Problem]:
     """Problems of one published split moved to the split in whose share their hash, uniform in [0, 1), falls."""
 
     def split(problem: Problem) -> str:
-        point = seeds.key(seed, "benchmarks", VERSION, normalised(problem), "split") / 2**64
+        point = seeds.key(seed, "benchmarks", VERSION, normalize_question(problem), "split") / 2**64
         for name in SPLITS:
             point -= shares.get(name, 0)
             if point < 0:
@@ -59,11 +59,11 @@ def share_out(problems: Iterable[Problem], published: str, shares: Mapping[str, 
     return [p.model_copy(update={"split": split(p)}) if shares and p.split == published else p for p in problems]
 
 
-def limit(problems: Iterable[Problem], sizes: Mapping[str, int | None], seed: int) -> list[Problem]:
+def limit_sizes(problems: Iterable[Problem], sizes: Mapping[str, int | None], seed: int) -> list[Problem]:
     """At most sizes[split] problems of each split, chosen by keyed hash: a smaller size keeps a subset of a larger."""
 
     def order(problem: Problem) -> tuple[int, str]:
-        return seeds.key(seed, "benchmarks", VERSION, normalised(problem), "order"), problem.id
+        return seeds.key(seed, "benchmarks", VERSION, normalize_question(problem), "order"), problem.id
 
     kept = []
     for split in SPLITS:

@@ -26,29 +26,30 @@ from stages.lib.core import files, params, records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
 from stages.lib.datasets import eval_sets
-from stages.lib.run.execution import Execution, run
-from stages.problems.ood import audit, code, dyval, operators
+from stages.lib.run.execution import StageRun, run_stage
+from stages.problems.ood import audit, code_proof, dyval
 from stages.problems.ood.mpa import agents, pipeline, principles
+from stages.problems.ood.operators import registry
 from stages.problems.ood.rejects import Reject, write_rejects
 
 
-class Agent(params.Params):
+class AgentParams(params.Params):
     """Who rewords or judges. rules: no model, enough to permute; openai: any compatible server; hf: a model folder."""
 
     kind: Literal["rules", "openai", "hf"]
     settings: dict[str, Any] = {}  # of the model: lib/chat
 
 
-def known(names: list[str]) -> list[str]:
+def validate_operators(names: list[str]) -> list[str]:
     """Names of operators as they are. Raises ValueError for one that is not."""
     for name in names:
         for part in name.split("+"):
-            if part not in operators.OPERATORS:
-                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(operators.OPERATORS)}")
+            if part not in registry.OPERATORS:
+                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(registry.OPERATORS)}")
     return names
 
 
-class Dyval(params.Params):
+class DyvalParams(params.Params):
     tasks: list[Literal[dyval.TASKS]]
     problems: int = Field(ge=0)  # a task
     level: int = Field(ge=1, le=len(dyval.LEVELS))
@@ -62,25 +63,25 @@ class Params(params.Params):
     wrong_golds: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
     operators: list[str]  # of ood/operators, composed by `+`
     principles: list[str]  # of ood/mpa: all, or some joined by `+`
-    paraphraser: Agent
-    evaluator: Agent
+    paraphraser: AgentParams
+    evaluator: AgentParams
     tries: int = Field(ge=1)
-    dyval: Dyval
+    dyval: DyvalParams
 
     @field_validator("operators")
     @classmethod
     def _known(cls, names: list[str]) -> list[str]:
         for name in names:
             for part in name.split("+"):
-                if part not in operators.OPERATORS:
-                    raise ValueError(f"{part!r} is no operator; allowed: {', '.join(operators.OPERATORS)}")
+                if part not in registry.OPERATORS:
+                    raise ValueError(f"{part!r} is no operator; allowed: {', '.join(registry.OPERATORS)}")
         return names
 
     @model_validator(mode="after")
     def _able(self) -> Params:
         for wanted in self.principles:
             try:
-                asked = [name for name in principles.parse(wanted) if name != "permute"]
+                asked = [name for name in principles.parse_principles(wanted) if name != "permute"]
             except UserError as error:
                 raise ValueError(str(error)) from None
             if asked and "rules" in (self.paraphraser.kind, self.evaluator.kind):
@@ -92,13 +93,13 @@ class Params(params.Params):
         return self
 
 
-def chosen(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
+def select_parents(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
     """n problems, the same whatever else is asked for."""
     ranked = sorted(problems, key=lambda problem: seeds.key(seed, "ood", 1, problem.id, "parent"))
     return sorted(ranked[:n], key=lambda problem: problem.id)
 
 
-def wrong(listed: list[str], root: Path) -> set[str]:
+def load_mislabelled_ids(listed: list[str], root: Path) -> set[str]:
     """The ids in `ood.wrong_golds`: one by one, or in files, one a line (what follows a `#` is a comment). Raises
     UserError for an entry that is neither a file nor an id."""
     found: set[str] = set()
@@ -113,45 +114,45 @@ def wrong(listed: list[str], root: Path) -> set[str]:
     return found
 
 
-def made(
+def make_variants(
     parents: list[Problem], section: Params, of: agents.Agents, seed: int, split: list[Problem]
 ) -> tuple[list[Problem], list[Reject]]:
     """All variants of these parents. `split`, all that they were chosen from, tells how large numbers may be."""
-    variants, rejects = operators.variants(parents, section.operators, seed, operators.bound(split))
+    variants, rejects = registry.make_variants(parents, section.operators, seed, registry.compute_bound(split))
     for wanted in section.principles:
-        more, refused = pipeline.variants(parents, wanted, of, seed, section.tries)
+        more, refused = pipeline.make_variants(parents, wanted, of, seed, section.tries)
         variants, rejects = variants + more, rejects + refused
     return variants, rejects
 
 
-def unasked(section: Params, parents: list[Problem]) -> list[str]:
+def describe_unused(section: Params, parents: list[Problem]) -> list[str]:
     """Sentences about operators and principles that fit none of the parents, [] if there are none."""
-    left = [name for name in section.operators if not any(operators.fits(name, parent) for parent in parents)]
+    left = [name for name in section.operators if not any(registry.fits_problem(name, parent) for parent in parents)]
     for wanted in section.principles:
-        if not any(principles.fits(principles.parse(wanted), parent) for parent in parents):
+        if not any(principles.fits(principles.parse_principles(wanted), parent) for parent in parents):
             left.append(wanted)
     kinds = ", ".join(sorted({parent.benchmark for parent in parents}))
     return [f"not asked for, since they change no {kinds} problem: {', '.join(left)}"] if left else []
 
 
-def _asked(problem: Problem) -> tuple[str, frozenset[str]]:
+def _make_question_key(problem: Problem) -> tuple[str, frozenset[str]]:
     """A question with its options, in any order: many questions of MMLU share their first sentence and no option."""
     return problem.question, frozenset(problem.choices or ())
 
 
-def firewall(variants: list[Problem], trained: list[Problem], tested: Container[str]) -> list[str]:
+def find_leaks(variants: list[Problem], trained: list[Problem], tested: Container[str]) -> list[str]:
     """What would let training see a test: sentences, [] if nothing. tested: ids of the problems that may be parents."""
     faults = []
-    asked = {_asked(problem) for problem in trained}
+    asked = {_make_question_key(problem) for problem in trained}
     for problem in variants:
         if problem.parent and problem.parent not in tested:
             faults.append(f"{problem.id}: its parent {problem.parent} is no test problem")
-        if _asked(problem) in asked:
+        if _make_question_key(problem) in asked:
             faults.append(f"{problem.id}: its question stands in a training split, word for word")
     return faults
 
 
-def body(run: Execution[Params]) -> dict[str, Any]:
+def body(run: StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
     section = run.params
@@ -160,35 +161,37 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         for name in ("train", "verifier", "dev", "test")
     }
     competition = {name: records.read_problems(run.data("aime", f"{name}.jsonl")) for name in ("train", "dev", "test")}
-    chats = {role: _chat(run, role) for role in ("paraphraser", "evaluator")}
-    of = agents.of(**chats)
-    wrong_golds = wrong(section.wrong_golds, run.root)
+    chats = {role: _make_chat(run, role) for role in ("paraphraser", "evaluator")}
+    of = agents.make_agents(**chats)
+    wrong_golds = load_mislabelled_ids(section.wrong_golds, run.root)
     able = [problem for problem in splits["test"] if problem.id not in wrong_golds]
-    parents = chosen(able, section.parents, run.seed)
-    variants, rejects = made(parents, section, of, run.seed, splits["test"])
+    parents = select_parents(able, section.parents, run.seed)
+    variants, rejects = make_variants(parents, section, of, run.seed, splits["test"])
     if section.aime_parents:
-        contest = chosen(competition["test"], section.aime_parents, run.seed)
-        more, refused = made(contest, section, of, run.seed, competition["test"])
+        contest = select_parents(competition["test"], section.aime_parents, run.seed)
+        more, refused = make_variants(contest, section, of, run.seed, competition["test"])
         parents, variants, rejects = parents + contest, variants + more, rejects + refused
     wanted = section.dyval
     puzzles = [
         problem
         for task in wanted.tasks
-        for problem in dyval.problems(task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs)
+        for problem in dyval.generate_problems(
+            task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs
+        )
     ]
     variants = variants + puzzles
     trained = (
         [p for name in ("train", "verifier", "dev") for p in splits[name]] + competition["train"] + competition["dev"]
     )
     tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
-    faults = firewall(variants, trained, tested)
+    faults = find_leaks(variants, trained, tested)
     if faults:
         raise UserError(f"{len(faults)} variants leak between training and test; the first: {faults[0]}")
 
-    variants, failing, solutions = code.proven(variants, tested)
+    variants, failing, solutions = code_proof.verify_solutions(variants, tested)
     rejects += failing
-    report = audit.audit(grouped(variants, rejects, tested))
-    remarks = unasked(section, parents) + small(report)
+    report = audit.audit_sets(group_by_set(variants, rejects, tested))
+    remarks = describe_unused(section, parents) + describe_small_sets(report)
     if section.wrong_golds:
         left = len(splits["test"]) - len(able)
         remarks.append(
@@ -201,8 +204,8 @@ def body(run: Execution[Params]) -> dict[str, Any]:
         run.out / "audit.json", {"sets": report, "firewall": proof, "solutions": solutions, "remarks": remarks}
     )
     told = "".join(f"* {remark}\n" for remark in remarks)
-    files.write_text(run.out / "audit.md", audit.table(report, solutions) + (f"\n{told}" if told else ""))
-    found = audit.faults(report)
+    files.write_text(run.out / "audit.md", audit.format_table(report, solutions) + (f"\n{told}" if told else ""))
+    found = audit.collect_faults(report)
     if found:
         raise UserError(f"{found[0]} ({len(found)} bounds broken in all; data/ood/audit.md shows them)")
     if not variants:
@@ -214,43 +217,47 @@ def body(run: Execution[Params]) -> dict[str, Any]:
     return {
         "problems": len(variants),
         "rejects": len(rejects),
-        "operators": dict(sorted(Counter(eval_sets.group(problem) for problem in variants).items())),
+        "operators": dict(sorted(Counter(eval_sets.get_group_name(problem) for problem in variants).items())),
         "unsolvable": sum(problem.contract == "unsolvable" for problem in variants),
     }
 
 
-def small(report: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def describe_small_sets(report: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Sentences about the sets too small for a row of the matrix."""
-    few = [f"{name} ({entry['kept']})" for name, entry in report.items() if 0 < entry["kept"] < eval_sets.SMALLEST]
-    return [f"under {eval_sets.SMALLEST} problems, so without a row in the matrix: {', '.join(few)}"] if few else []
+    few = [f"{name} ({entry['kept']})" for name, entry in report.items() if 0 < entry["kept"] < eval_sets.MIN_PROBLEMS]
+    return [f"under {eval_sets.MIN_PROBLEMS} problems, so without a row in the matrix: {', '.join(few)}"] if few else []
 
 
-def grouped(variants: list[Problem], rejects: list[Reject], parents: dict[str, Problem]) -> dict[str, audit.Set]:
+def group_by_set(
+    variants: list[Problem], rejects: list[Reject], parents: dict[str, Problem]
+) -> dict[str, audit.ProblemSet]:
     """The sets that later stages evaluate, as the audit takes them."""
-    names = list(dict.fromkeys(eval_sets.group(problem) for problem in variants))
+    names = list(dict.fromkeys(eval_sets.get_group_name(problem) for problem in variants))
     refused: dict[str, list[Reject]] = {}
     for reject in rejects:
         benchmark = parents[reject.id.partition("~")[0]].benchmark
         refused.setdefault(f"{benchmark}~{reject.operator}", []).append(reject)
     made = {}
     for name in dict.fromkeys([*names, *refused]):
-        own = [problem for problem in variants if eval_sets.group(problem) == name]
-        sentences = [each for problem in own if problem.benchmark == "dyval" for each in dyval.sentences(problem) or []]
-        made[name] = audit.Set(own, parents, refused.get(name, []), sentences)
+        own = [problem for problem in variants if eval_sets.get_group_name(problem) == name]
+        sentences = [
+            each for problem in own if problem.benchmark == "dyval" for each in dyval.label_sentences(problem) or []
+        ]
+        made[name] = audit.ProblemSet(own, parents, refused.get(name, []), sentences)
     return made
 
 
-def _chat(run: Execution[Params], role: str):
+def _make_chat(run: StageRun[Params], role: str):
     from stages.lib import chat
 
-    agent: Agent = getattr(run.params, role)
+    agent: AgentParams = getattr(run.params, role)
     if agent.kind == "rules":
         return None
-    return chat.make(agent.kind, run.root / ".assay" / "chat", **agent.settings)
+    return chat.create(agent.kind, run.root / ".assay" / "chat", **agent.settings)
 
 
 def main() -> None:
-    run("ood", Params, body)
+    run_stage("ood", Params, body)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A shortcut is a rule that understands no question: always the same answer, alway
 the words of the options, a shallow tree over what is seen of the question (`cues.py`); or one that tells distractors by
 their words. Each has a bound, and a set over it gets a sentence that says so. What a set has from its source is not its
 own fault: where the problems have parents, the bound is at least the parents' figure. Every bound allows for chance, by
-the binomial law; a set of fewer than `FEWEST` problems has none.
+the binomial law; a set of fewer than `MIN_PROBLEMS` problems has none.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stages.lib.core.records import Problem
-from stages.problems.ood import figures as measured
-from stages.problems.ood.figures import CAP, CLOSED, FEWEST
+from stages.problems.ood import shortcuts as measured
 from stages.problems.ood.rejects import Reject
+from stages.problems.ood.shortcuts import MAX_CLASSES, MAX_SAMPLED, MIN_PROBLEMS
 
-CONSTANT = {1: 1.0, 2: 0.55, 3: 0.38}  # best constant answer, by the number of different answers
-OPEN = 0.25  # with more than CLOSED different answers
+CONSTANT_BOUNDS = {1: 1.0, 2: 0.55, 3: 0.38}  # best constant answer, by the number of different answers
+OPEN_CONSTANT_BOUND = 0.25  # with more than CLOSED different answers
 MARGIN = 0.05  # above chance, or above the source
-UNIQUE = 0.998
-MAGNITUDE = 0.05
-RAREST = 1e-3  # p-value of the places of the right options
-RARE = 0.005  # how often an honest set may be over a bound by chance
+MIN_UNIQUE = 0.998
+MAX_MAGNITUDE_KS = 0.05
+MIN_POSITION_P = 1e-3  # p-value of the places of the right options
+FALSE_ALARM_RATE = 0.005  # how often an honest set may be over a bound by chance
 
 
-class Set(NamedTuple):
+class ProblemSet(NamedTuple):
     """Problems that later stages evaluate together. parents: id -> the problem a variant was made from.
     sentences: (sentence, whether it is a distractor, id of its problem), where that is known."""
 
@@ -38,46 +38,51 @@ class Set(NamedTuple):
     sentences: Sequence[tuple[str, bool, str]] = ()
 
 
-def audit(sets: Mapping[str, Set]) -> dict[str, dict[str, Any]]:
+def audit_sets(sets: Mapping[str, ProblemSet]) -> dict[str, dict[str, Any]]:
     """name -> {kept, rejected, figures, source, bounds, faults, remarks}: plain data, the same for every order."""
-    return {name: _audit(name, sets[name]) for name in sorted(sets)}
+    return {name: _audit_set(name, sets[name]) for name in sorted(sets)}
 
 
-def faults(audited: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def collect_faults(audited: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """All sentences that fail the stage."""
     return [fault for entry in audited.values() for fault in entry["faults"]]
 
 
-def _audit(name: str, one: Set) -> dict[str, Any]:
+def _audit_set(name: str, one: ProblemSet) -> dict[str, Any]:
     problems = sorted(one.problems, key=lambda problem: problem.id)
     parents = [one.parents[problem.parent] for problem in problems if problem.parent in one.parents]
     distinct = list({parent.id: parent for parent in parents}.values())
-    figures = measured.shortcuts(problems) if problems else {}
-    source = measured.shortcuts(distinct) if distinct else {}
+    figures = measured.measure_all(problems) if problems else {}
+    source = measured.measure_all(distinct) if distinct else {}
     if problems:
         figures["unsolvable"] = sum(problem.contract == "unsolvable" for problem in problems) / len(problems)
     if one.sentences:
-        figures["distractor_detector"] = measured.detector(one.sentences)
+        figures["distractor_detector"] = measured.distractor_detector_accuracy(one.sentences)
     if parents:
         variants = [problem for problem in problems if problem.parent in one.parents]
-        figures["magnitude_ks"] = measured.distance(measured.magnitudes(variants), measured.magnitudes(parents))
-        figures["length_ks"] = measured.distance(
+        figures["magnitude_ks"] = measured.ks_distance(
+            measured.extract_magnitudes(variants), measured.extract_magnitudes(parents)
+        )
+        figures["length_ks"] = measured.ks_distance(
             [len(p.prompt()) for p in variants], [len(p.prompt()) for p in parents]
         )
-        figures["words_changed"], figures["share_changed"] = measured.changed(variants, parents)
+        figures["words_changed"], figures["share_changed"] = measured.measure_word_changes(variants, parents)
     figures = {key: None if value is None else round(value, 6) for key, value in figures.items()}
-    bounds = _bounds(problems, one, figures, source)
-    found = [_fault(name, problems, figure, figures[figure], bounds[figure], source.get(figure)) for figure in bounds]
+    bounds = _compute_bounds(problems, one, figures, source)
+    found = [
+        _describe_fault(name, problems, figure, figures[figure], bounds[figure], source.get(figure))
+        for figure in bounds
+    ]
     far, remarks = figures.get("magnitude_ks"), []
     if not problems:
         remarks.append(f"{name}: no problem was kept ({len(one.rejects)} rejected), so there is no such set")
-    if far is not None and far > MAGNITUDE:
-        remarks.append(f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAGNITUDE}")
-    if 0 < len(problems) < FEWEST:
-        remarks.append(f"{name}: {len(problems)} problems are too few to bound a shortcut; {FEWEST} are needed")
+    if far is not None and far > MAX_MAGNITUDE_KS:
+        remarks.append(f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAX_MAGNITUDE_KS}")
+    if 0 < len(problems) < MIN_PROBLEMS:
+        remarks.append(f"{name}: {len(problems)} problems are too few to bound a shortcut; {MIN_PROBLEMS} are needed")
     return {
         "kept": len(problems),
-        "rejected": dict(sorted(Counter(_reason(reject.reason) for reject in one.rejects).items())),
+        "rejected": dict(sorted(Counter(_generalize_reason(reject.reason) for reject in one.rejects).items())),
         "figures": figures,
         "source": {key: None if value is None else round(value, 6) for key, value in source.items()},
         "bounds": bounds,
@@ -86,7 +91,7 @@ def _audit(name: str, one: Set) -> dict[str, Any]:
     }
 
 
-def _reason(text: str) -> str:
+def _generalize_reason(text: str) -> str:
     """A reason without its item: numbers, expressions and what stands in brackets differ from item to item."""
     return re.sub(r"(?<!\w)[0-9]*\.?[0-9]+", "#", re.sub(r"<<.*?>>", "<<...>>", re.sub(r" \([^()]*\)$", "", text)))
 
@@ -94,8 +99,11 @@ def _reason(text: str) -> str:
 # Bounds
 
 
-def _bounds(
-    problems: Sequence[Problem], one: Set, figures: Mapping[str, float | None], source: Mapping[str, float | None]
+def _compute_bounds(
+    problems: Sequence[Problem],
+    one: ProblemSet,
+    figures: Mapping[str, float | None],
+    source: Mapping[str, float | None],
 ) -> dict[str, float]:
     """figure -> the most it may be (of `unique` and `position_p`: the least)."""
     from scipy.stats import binom
@@ -103,42 +111,44 @@ def _bounds(
     if not problems:
         return {}
     options = [problem for problem in problems if problem.choices]
-    different = len({measured.canonical(problem) for problem in problems})
-    constant = CONSTANT.get(different, 1 / different + MARGIN if different <= CLOSED else OPEN)
+    different = len({measured.normalize_answer(problem) for problem in problems})
+    constant = CONSTANT_BOUNDS.get(
+        different, 1 / different + MARGIN if different <= MAX_CLASSES else OPEN_CONSTANT_BOUND
+    )
     if figures.get("unsolvable") == 1:
         constant = 1.0  # a set of items without an answer; they are told from others by a set that mixes both
     elif source and figures.get("unsolvable"):
         constant = max(constant, figures["unsolvable"] + MARGIN)  # twins: one half is N/A
     limits = {"constant": constant, "distractor_detector": 0.5 + MARGIN}
-    sizes = {"distractor_detector": len(one.sentences), "options_only": min(len(options), CAP)}
-    if classes := measured.classes(measured.sampled(problems)):
+    sizes = {"distractor_detector": len(one.sentences), "options_only": min(len(options), MAX_SAMPLED)}
+    if classes := measured.label_classes(measured.subsample(problems)):
         counts = Counter(classes).values()
         limits["shallow_tree"] = 1 / len(counts) + MARGIN
         sizes["shallow_tree"] = int(len(counts) ** 2 / sum(1 / count for count in counts))  # were all as frequent
     if options:
-        limits["constant"] = measured.chance(options) + MARGIN
+        limits["constant"] = measured.chance_accuracy(options) + MARGIN
         limits |= dict.fromkeys(
-            ("longest_option", "shortest_option", "options_only"), measured.chance(options) + MARGIN
+            ("longest_option", "shortest_option", "options_only"), measured.chance_accuracy(options) + MARGIN
         )
     bounds = {}
     for figure, limit in limits.items():
-        if figures.get(figure) is None or len(problems) < FEWEST:
+        if figures.get(figure) is None or len(problems) < MIN_PROBLEMS:
             continue
         if source.get(figure) is not None:
             limit = max(limit, source[figure] + MARGIN)
         size = sizes.get(figure, len(problems))
-        bounds[figure] = round(float(binom.ppf(1 - RARE, size, min(max(limit, 0.0), 1.0))) / size, 6)
-    bounds["unique"] = round(min(UNIQUE, source.get("unique", 1.0), 1 - 1 / len(problems)), 6)
+        bounds[figure] = round(float(binom.ppf(1 - FALSE_ALARM_RATE, size, min(max(limit, 0.0), 1.0))) / size, 6)
+    bounds["unique"] = round(min(MIN_UNIQUE, source.get("unique", 1.0), 1 - 1 / len(problems)), 6)
     if (
         figures.get("position_p") is not None
-        and len(problems) >= FEWEST
-        and (source.get("position_p") or 1.0) >= RAREST
+        and len(problems) >= MIN_PROBLEMS
+        and (source.get("position_p") or 1.0) >= MIN_POSITION_P
     ):
-        bounds["position_p"] = RAREST
+        bounds["position_p"] = MIN_POSITION_P
     return bounds
 
 
-_SAID = {
+_MESSAGES = {
     "constant": "one constant answer is right in {0:.1%}, over the bound of {1:.1%}; balance the answers",
     "shallow_tree": "a shallow tree that looks at {2} tells {0:.1%} of the answers, over the bound of {1:.1%}",
     "distractor_detector": "a bag of words tells distractors with {0:.1%}, over the bound of {1:.1%}",
@@ -150,17 +160,19 @@ _SAID = {
 }
 
 
-def _fault(
+def _describe_fault(
     name: str, problems: Sequence[Problem], figure: str, value: float, bound: float, source: float | None
 ) -> str | None:
     if value >= bound if figure in ("unique", "position_p") else value <= bound:
         return None
-    cue = measured.first_cue(problems) if figure == "shallow_tree" else ""
+    cue = measured.find_first_feature(problems) if figure == "shallow_tree" else ""
     beside = f" (source: {source:.1%})" if source is not None and figure != "position_p" else ""
-    return f"{name}: {figure}: {_SAID[figure].format(value, bound, cue)}{beside}"
+    return f"{name}: {figure}: {_MESSAGES[figure].format(value, bound, cue)}{beside}"
 
 
-def table(audited: Mapping[str, Mapping[str, Any]], solutions: Mapping[str, Mapping[str, int]] | None = None) -> str:
+def format_table(
+    audited: Mapping[str, Mapping[str, Any]], solutions: Mapping[str, Mapping[str, int]] | None = None
+) -> str:
     """The audit as Markdown: a line a set, a bound after `/`, then how the published solutions of code problems fared
     (set -> verdict -> number), the reasons of rejects, remarks and faults."""
     columns = ["unique", "constant", "options_only", "longest_option", "shortest_option", "position_p",
@@ -181,7 +193,7 @@ def table(audited: Mapping[str, Mapping[str, Any]], solutions: Mapping[str, Mapp
         for reason, number in entry["rejected"].items()
     ]
     remarks = [f"* {remark}" for entry in audited.values() for remark in entry["remarks"]]
-    over = [f"* **{fault}**" for fault in faults(audited)]
+    over = [f"* **{fault}**" for fault in collect_faults(audited)]
     proven = [
         f"* {name}: published solutions: " + ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
         for name, verdicts in (solutions or {}).items()

@@ -14,8 +14,8 @@ import pytest
 
 from stages.lib import chat
 from stages.lib.chat import retry
-from stages.lib.core.cache import open_store
 from stages.lib.core.errors import UserError
+from stages.lib.core.json_cache import open_cache
 from tests.helpers.chat_server import serve
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +28,7 @@ def open_chat(tmp_path, monkeypatch):
 
     def make(url, cache="cache", **settings):
         settings = {"model": "m", "base_url": url, "key_env": "TEST_KEY", "backoff": 0.01, "tries": 3, **settings}
-        return chat.make("openai", tmp_path / cache, **settings)
+        return chat.create("openai", tmp_path / cache, **settings)
 
     return make
 
@@ -47,7 +47,7 @@ def test_an_answer_and_what_was_sent_for_it(open_chat):
 
 @pytest.mark.parametrize(("act", "reason"), [("complaint", "upstream busy"), ("empty", "body without choices")])
 def test_a_body_without_an_answer_gives_the_servers_own_words(open_chat, act, reason):
-    with serve(act) as server, pytest.raises(chat.NoAnswer, match=reason) as error:
+    with serve(act) as server, pytest.raises(chat.NoAnswerError, match=reason) as error:
         open_chat(server.url).ask("p", "k")
     assert SECRET not in str(error.value)
 
@@ -69,7 +69,7 @@ def test_a_passing_fault_is_retried(open_chat, fault):
 def test_a_lasting_fault_ends_after_the_limit_and_is_not_kept(open_chat, fault):
     with serve(*[fault] * 3, "fine") as server:
         talk = open_chat(server.url)
-        with pytest.raises(chat.NoAnswer, match="after 3 tries"):
+        with pytest.raises(chat.NoAnswerError, match="after 3 tries"):
             talk.ask("p", "k")
         assert len(server.asked) == 3
         assert talk.ask("p", "k") == "fine"
@@ -95,7 +95,7 @@ def test_retry_after_may_be_a_date_or_nonsense():
     def seconds(value):
         error = ValueError()
         error.response = SimpleNamespace(headers={"retry-after": value})
-        return retry._retry_after(error)
+        return retry._parse_retry_after(error)
 
     assert 7 < seconds(formatdate(time.time() + 10, usegmt=True)) <= 10
     assert seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0 and seconds("soon") is None and seconds("12") == 12
@@ -119,7 +119,7 @@ def test_the_key_is_in_no_error_log_cache_or_repr(open_chat, tmp_path):
     try:
         with serve("broken", "broken", "broken", "fine") as server:
             talk = open_chat(server.url)
-            with pytest.raises(chat.NoAnswer) as error:
+            with pytest.raises(chat.NoAnswerError) as error:
                 talk.ask("p", "k")
             talk.ask("p", "k")
     finally:
@@ -142,13 +142,13 @@ def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
                 **{"url": "http://127.0.0.1:1/v1", **settings} if "base_url" not in settings else {"url": "ftp://x"}
             )
     with pytest.raises(UserError, match="allowed: openai, hf"):
-        chat.make("telepathy", tmp_path)
+        chat.create("telepathy", tmp_path)
 
 
 def test_a_server_that_is_gone_ends_the_work(open_chat):
     talk = open_chat("http://127.0.0.1:9/v1", tries=1)
-    for _ in range(retry.HOPELESS - 1):
-        with pytest.raises(chat.NoAnswer):
+    for _ in range(retry.MAX_CONSECUTIVE_FAILURES - 1):
+        with pytest.raises(chat.NoAnswerError):
             talk.ask("p", "k")
     with pytest.raises(UserError, match="start the server"):
         talk.ask("p", "k")
@@ -201,7 +201,7 @@ def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(ope
         assert time.monotonic() - began < 1.0
         assert len(server.asked) == 8  # equal asks are paid once
     assert [a for i, a in enumerate(answers) if i % 8 != 3] == [f"<{i % 8}>" for i in range(16) if i % 8 != 3]
-    assert isinstance(answers[3], chat.NoAnswer) and isinstance(answers[11], chat.NoAnswer)
+    assert isinstance(answers[3], chat.NoAnswerError) and isinstance(answers[11], chat.NoAnswerError)
 
 
 CRASH = """
@@ -223,7 +223,7 @@ def test_a_killed_run_loses_no_answer(tmp_path):
             [sys.executable, "-c", CRASH, server.url, str(tmp_path / "cache")], cwd=ROOT, env=env, capture_output=True
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL and done.stdout.split() == [b"0", b"1", b"2", b"3"]
-        talk = chat.make("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
+        talk = chat.create("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
         assert [talk.ask(str(i), "k") for i in range(6)] == [f"{i}!" for i in range(6)]
         assert len(server.asked) == 6 and talk.ledger.totals()["cached"] == 4
 
@@ -233,7 +233,7 @@ def test_a_pickle_in_the_cache_is_refused(tmp_path):
 
     with diskcache.Cache(str(tmp_path)) as planted:
         planted.set("x", {1})
-    talk = open_store(tmp_path)
+    talk = open_cache(tmp_path)
     with pytest.raises(UserError, match="pickled"):
         talk.disk.fetch(diskcache.core.MODE_PICKLE, None, b"", False)
 
@@ -250,9 +250,9 @@ def saved(path, template, name="llama"):
     from stages.lib.models import loading
     from tests.helpers import tiny_models
 
-    built = tokenizer.build()
+    built = tokenizer.build_tokenizer()
     built.chat_template = template
-    loading.save(tiny_models.model(name, vocabulary=len(built), seed=3), built, path)
+    loading.save(tiny_models.make_model(name, vocabulary=len(built), seed=3), built, path)
     return path
 
 
@@ -267,28 +267,28 @@ def test_a_local_model_answers_the_same_in_any_company(tmp_path, name, temperatu
     """All at once, one by one, from threads, in another order and a smaller batch: an answer is its own ask's alone."""
     settings = {"model": str(saved(tmp_path / "m", TEMPLATE, name)), "temperature": temperature, "max_tokens": 12}
     asks = [(prompt, key) for prompt in PROMPTS for key in ("1", "2")]
-    together = chat.make("hf", tmp_path / "a", **settings)
+    together = chat.create("hf", tmp_path / "a", **settings)
     answers = together.ask_many(asks)
     assert len(set(answers)) > 12 if temperature else answers[::2] == answers[1::2], "greedy needs no key"
     totals = together.ledger.totals()
     assert totals["calls"] == 24 and 24 <= totals["tokens_out"] <= 24 * 12 and totals["tokens_in"] > 24
-    alone = chat.make("hf", tmp_path / "b", **settings)
+    alone = chat.create("hf", tmp_path / "b", **settings)
     assert [alone.ask(*ask) for ask in asks[:6]] == answers[:6]
-    other = chat.make("hf", tmp_path / "c", **settings, rows=16)
+    other = chat.create("hf", tmp_path / "c", **settings, rows=16)
     assert other.ask_many(asks[::-1]) == answers[::-1]
-    talk = chat.make("hf", tmp_path / "d", **settings)
+    talk = chat.create("hf", tmp_path / "d", **settings)
     assert talk.map(lambda ask: talk.ask(*ask), asks) == answers
 
 
 def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, monkeypatch):
     """Conversations of three turns each: every batch holds the turn of nearly all of them."""
-    from stages.lib.inference.native import NativeEngine
+    from stages.lib.inference.native_engine import NativeEngine
 
     sizes, stream = [], NativeEngine.stream
     monkeypatch.setattr(
         NativeEngine, "stream", lambda self, *given: sizes.append(len(given[0])) or stream(self, *given)
     )
-    talk = chat.make("hf", tmp_path / "a", model=str(folder), max_tokens=4, rows=16)
+    talk = chat.create("hf", tmp_path / "a", model=str(folder), max_tokens=4, rows=16)
 
     def converse(prompt):
         return [talk.ask(f"{prompt} turn {turn}", "k") for turn in range(3)]
@@ -309,50 +309,50 @@ def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_need
         yield from (next(coming) for _ in range(3))
         raise KeyboardInterrupt
 
-    first = chat.make("hf", tmp_path / "a", **settings)
+    first = chat.create("hf", tmp_path / "a", **settings)
     with pytest.raises(KeyboardInterrupt):
         first.ask_many(asks, stop)
-    again = chat.make("hf", tmp_path / "a", **settings)
+    again = chat.create("hf", tmp_path / "a", **settings)
     answers = again.ask_many(asks)
     assert again.ledger.totals()["cached"] == 3 and again.ledger.totals()["calls"] == 9
-    third = chat.make("hf", tmp_path / "a", **settings | {"rows": 32, "device": "cpu"})
+    third = chat.create("hf", tmp_path / "a", **settings | {"rows": 32, "device": "cpu"})
     assert third.ask_many(asks) == answers and "_engine" not in vars(third), "what is kept needs no weights"
-    assert chat.make("hf", tmp_path / "a", **settings, system="Be brief.").ask_many(asks) != answers
+    assert chat.create("hf", tmp_path / "a", **settings, system="Be brief.").ask_many(asks) != answers
 
 
 def test_what_a_local_model_cannot_do_is_told_in_a_sentence(folder, tmp_path):
     def told(words, path=folder, **settings):
         with pytest.raises(UserError, match=words):
-            chat.make("hf", tmp_path / "a", **{"model": str(path), "max_tokens": 8, **settings})
+            chat.create("hf", tmp_path / "a", **{"model": str(path), "max_tokens": 8, **settings})
 
     told("none: not a folder", tmp_path / "none")
     told("no chat template; name a model that was tuned to chat", saved(tmp_path / "base", None))
     strict = saved(tmp_path / "strict", STRICT)
     told("template refuses a system turn; leave out `system` .System role not supported", strict, system="Be brief.")
-    assert chat.make("hf", tmp_path / "a", model=str(strict), max_tokens=2).ask("?", "k") is not None
+    assert chat.create("hf", tmp_path / "a", model=str(strict), max_tokens=2).ask("?", "k") is not None
     told("device cuda:99: this machine has", device="cuda:99")
     told("device: string should match pattern", device="gpu")
     told("threads: unknown key; allowed: model, system, template, device, dtype, rows, temperature", threads=3)
     told("cache: unknown key", cache="x")
     told("or mend `template` .*multiple values for keyword argument 'messages'", template={"messages": []})
     with pytest.raises(UserError, match=r"chat kind \['hf'\]: unknown; allowed: openai, hf"):
-        chat.make(["hf"], tmp_path)
+        chat.create(["hf"], tmp_path)
     with pytest.raises(UserError, match="api_key: unknown key; allowed: model, system, base_url, key_env, temperature"):
-        chat.make("openai", tmp_path, model="m", base_url="http://x", api_key="x")
+        chat.create("openai", tmp_path, model="m", base_url="http://x", api_key="x")
 
 
 def test_a_prompt_that_is_too_long_fails_alone(folder, tmp_path):
     settings, long = {"model": str(folder), "max_tokens": 8}, "long " * 600
     asks = [(PROMPTS[0], "k"), (long, "k"), (long, "l"), (PROMPTS[1], "k")]
-    answers = chat.make("hf", tmp_path / "a", **settings).ask_many(asks)
-    alone = chat.make("hf", tmp_path / "b", **settings)
+    answers = chat.create("hf", tmp_path / "a", **settings).ask_many(asks)
+    alone = chat.create("hf", tmp_path / "b", **settings)
     assert [answers[0], answers[3]] == alone.ask_many([asks[0], asks[3]])
     assert all("tokens and max_tokens 8 exceed the 512" in str(answers[i]) for i in (1, 2))
-    with pytest.raises(chat.NoAnswer, match="a prompt of [0-9]+ tokens and max_tokens 8 exceed the 512"):
+    with pytest.raises(chat.NoAnswerError, match="a prompt of [0-9]+ tokens and max_tokens 8 exceed the 512"):
         alone.ask(long, "k")
 
 
 def test_control_tokens_in_a_prompt_are_text(folder, tmp_path):
     """A student's solution may hold the end token's name; the model must not read an end there."""
-    talk = chat.make("hf", tmp_path / "a", model=str(folder))
+    talk = chat.create("hf", tmp_path / "a", model=str(folder))
     assert talk.encoder.tokenizer.eos_token_id not in talk.encoder.prompt_ids("It is 4.<eos> So?")

@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[3]
 
 def test_failure_keeps_the_old_version(tmp_path):
     files.write_text(tmp_path / "a", "old")
-    with pytest.raises(RuntimeError), files.replacing(tmp_path / "a") as temporary:
+    with pytest.raises(RuntimeError), files.atomic_write(tmp_path / "a") as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert (tmp_path / "a").read_text() == "old"
-    with files.replacing_dir(tmp_path / "d") as temporary:
+    with files.atomic_write_dir(tmp_path / "d") as temporary:
         (temporary / "x").write_text("old")
-    with pytest.raises(RuntimeError), files.replacing_dir(tmp_path / "d") as temporary:
+    with pytest.raises(RuntimeError), files.atomic_write_dir(tmp_path / "d") as temporary:
         (temporary / "x").write_text("half")
         raise RuntimeError
     assert (tmp_path / "d/x").read_text() == "old"

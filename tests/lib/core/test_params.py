@@ -38,15 +38,15 @@ def write(tmp_path, **changes):
 
 def fault(path, section="orm", model=Orm):
     with pytest.raises(UserError) as caught:
-        params.load(section, model, path)
+        params.load_section(section, model, path)
     return str(caught.value).replace(str(path), "params.yaml")
 
 
 def test_good_file(tmp_path):
     path = write(tmp_path)
-    section = params.load("orm", Orm, path)
+    section = params.load_section("orm", Orm, path)
     assert section.lr == 1e-5 and type(section.lr) is float, "YAML 1.2: 1e-5 is a number"
-    assert params.load_top(path) == params.Top(seed=1, launch="cpu")
+    assert params.load_top_level(path) == params.TopLevel(seed=1, launch="cpu")
 
 
 def test_the_sentence_of_the_readme(tmp_path):
@@ -125,7 +125,7 @@ def test_top(tmp_path, text, said):
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
-        params.load_top(path)
+        params.load_top_level(path)
     assert said in str(caught.value)
 
 
@@ -134,6 +134,6 @@ def test_no_bytes_make_a_traceback(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(b"orm:\n  lr: " + content)
     try:
-        params.load("orm", Orm, path)
+        params.load_section("orm", Orm, path)
     except UserError as error:
         assert str(path) in str(error)

@@ -15,7 +15,7 @@ from stages.lib.core.records import (
     Sample,
     Score,
     Source,
-    jsonl_rows,
+    iter_jsonl,
     read_problems,
     read_samples,
     read_scores,
@@ -92,7 +92,7 @@ def test_a_bad_row_is_named(tmp_path, lines, reason):
 def test_a_byte_order_mark_and_blank_ends_are_no_content(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(codecs.BOM_UTF8 + GOOD.encode() + b"\n\n \r\n")
-    assert [number for number, _ in jsonl_rows(path)] == [1] and read_problems(path) == [problem(1)]
+    assert [number for number, _ in iter_jsonl(path)] == [1] and read_problems(path) == [problem(1)]
 
 
 def test_bytes_that_are_not_utf8_crlf_and_long_lines(tmp_path):
@@ -108,7 +108,7 @@ def test_bytes_that_are_not_utf8_crlf_and_long_lines(tmp_path):
 
 @pytest.mark.parametrize("kind", [records.Sample, records.StepLabel, records.Score])
 def test_every_field_has_its_column(kind):
-    assert records._schema(kind).names == list(kind.model_fields)
+    assert records._get_schema(kind).names == list(kind.model_fields)
 
 
 def test_a_pool_that_is_cut_off_or_of_another_kind_is_refused(tmp_path):

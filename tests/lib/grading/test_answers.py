@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib.grading import answers
-from stages.lib.grading.answers import equal, equal_many, extract, group, number
+from stages.lib.grading.answers import equal, equal_many, extract, group, parse_number
 
 TYPES = [None, *answers.TYPES]
 
@@ -34,7 +34,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("text", NUMBERS)
 def test_a_number_is_read_exactly(text):
-    assert number(text) == NUMBERS[text]
+    assert parse_number(text) == NUMBERS[text]
 
 
 @pytest.mark.parametrize(
@@ -42,16 +42,22 @@ def test_a_number_is_read_exactly(text):
     ["", "x", "5x", "5 pi", "1/0", "1,2,3", "1.2.3", "12:30", "--5", "5-", "5 or 6", "1e9999", "1" * 5000, "nan"],
 )
 def test_what_is_not_one_number_is_none(text):
-    assert number(text) is None
+    assert parse_number(text) is None
 
 
 @given(st.fractions(max_denominator=10**6), st.integers(0, 8))
 def test_every_way_of_writing_a_number_is_the_same_number(value, places):
     top, bottom, whole = value.numerator, value.denominator, f"{value.numerator:,}"
-    assert number(f"{top}/{bottom}") == number(rf"\dfrac{{{top}}}{{{bottom}}}") == value
+    assert parse_number(f"{top}/{bottom}") == parse_number(rf"\dfrac{{{top}}}{{{bottom}}}") == value
     decimal = f"{float(value):.{places}f}"
-    assert number(decimal) == Fraction(decimal)
-    assert number(whole) == number(f"${whole}") == number(f"{whole}.") == number(whole.replace("-", "−")) == top
+    assert parse_number(decimal) == Fraction(decimal)
+    assert (
+        parse_number(whole)
+        == parse_number(f"${whole}")
+        == parse_number(f"{whole}.")
+        == parse_number(whole.replace("-", "−"))
+        == top
+    )
 
 
 # Extraction
@@ -154,7 +160,7 @@ UNMARKED = [
 
 @pytest.mark.parametrize("verdict, cases", [(True, MARKED), (False, UNMARKED)])
 def test_an_answer_is_marked_or_all_there_is(verdict, cases):
-    assert [case for case in cases if answers.marked(*case) != verdict] == []
+    assert [case for case in cases if answers.has_marked_answer(*case) != verdict] == []
 
 
 @given(
@@ -164,7 +170,7 @@ def test_an_answer_is_marked_or_all_there_is(verdict, cases):
     st.sampled_from(["number", "integer", "choice", "boolean", "latex", None, "text"]),
 )
 def test_words_without_a_mark_are_never_marked(words, answer_type):
-    assert not answers.marked("so " + " ".join(words) + " it goes", answer_type)
+    assert not answers.has_marked_answer("so " + " ".join(words) + " it goes", answer_type)
 
 
 def nested(depth):
@@ -176,7 +182,7 @@ def nested(depth):
 
 @given(nested(4), st.text("xyz .", max_size=10), st.text("xyz .{}", max_size=10))
 def test_a_box_is_closed_by_its_own_brace(content, before, after):
-    found = answers.boxes(rf"{before}\boxed{{{content}}}{after}")
+    found = answers.extract_boxed(rf"{before}\boxed{{{content}}}{after}")
     assert found == [content.strip()]
 
 

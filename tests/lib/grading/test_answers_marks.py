@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from stages.lib.grading.answers import equal, extract, marked, number
+from stages.lib.grading.answers import equal, extract, has_marked_answer, parse_number
 
 HEADINGS = [
     ("#### Step 1..\n#### Step 2: Money\n9 x 2 = 18\n\nThe final answer is $\\boxed{18}$.", "number", "18"),
@@ -76,11 +76,11 @@ def test_a_formula_on_lines_of_its_own_is_the_answer():
 
 def test_what_says_an_answer_is_found_and_marks_it():
     assert [(text, kind, extract(text, kind)) for text, kind, _ in SAID] == SAID
-    assert [case for case in HEADINGS + SHOWN + SAID if not marked(*case[:2])] == []
+    assert [case for case in HEADINGS + SHOWN + SAID if not has_marked_answer(*case[:2])] == []
 
 
 def test_workings_and_what_broke_off_mark_nothing():
-    assert [case for case in NOT_MARKED if marked(*case)] == []
+    assert [case for case in NOT_MARKED if has_marked_answer(*case)] == []
 
 
 @pytest.mark.parametrize("text", PARTS)
@@ -91,7 +91,7 @@ def test_a_part_of_something_is_no_number(text):
 
 def test_a_point_may_group_where_a_comma_follows():
     given = {"1.234,56": Fraction(123456, 100), "1.234,50 €": Fraction(12345, 10), "1.234,5": Fraction(12345, 10)}
-    assert {text: number(text) for text in given} == given
+    assert {text: parse_number(text) for text in given} == given
     assert equal("\\boxed{1.234,5}", "1,234.5", "number") and not equal("1.234,5", "1234.5", "latex")
 
 

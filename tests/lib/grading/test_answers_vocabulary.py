@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from stages.lib.grading.answers import equal_many, extract, group, number
+from stages.lib.grading.answers import equal_many, extract, group, parse_number
 
 NUMBERS = {
     "US$5": "5", "USD 5": "5", "EUR 5": "5", "Rs. 5": "5", "5 °F": "5", "5°C": "5", "5 oz": "5", r"0.\bar{3}": "1/3",
@@ -122,8 +122,8 @@ DIFFERENT = [
 
 
 def test_every_sign_and_unit_is_read():
-    assert {text: number(text) for text in NUMBERS} == {text: Fraction(value) for text, value in NUMBERS.items()}
-    assert {text: number(text) for text in NOT_NUMBERS} == dict.fromkeys(NOT_NUMBERS)
+    assert {text: parse_number(text) for text in NUMBERS} == {text: Fraction(value) for text, value in NUMBERS.items()}
+    assert {text: parse_number(text) for text in NOT_NUMBERS} == dict.fromkeys(NOT_NUMBERS)
 
 
 def test_every_way_to_say_an_answer_is_found():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stages.lib.core.records import Problem, Source
 from stages.lib.grading import code_tests
-from stages.lib.grading.code_tests import Comparison, passes
+from stages.lib.grading.code_tests import Comparison, run_tests
 from stages.lib.grading.sandbox import Limits
 
 SHORT = Limits(seconds=2, patience=30.0)
@@ -22,8 +22,8 @@ DOUBLE = {
 
 
 def test_a_right_program_passes_with_any_white_space():
-    assert passes("Add.", "a, b = map(int, input().split())\nprint(a + b, '', end=' \\n\\n')", ADD, SHORT).passed
-    assert passes("Add.", "print(sum(map(int, input()[:99].split())))", ADD, SHORT).passed
+    assert run_tests("Add.", "a, b = map(int, input().split())\nprint(a + b, '', end=' \\n\\n')", ADD, SHORT).passed
+    assert run_tests("Add.", "print(sum(map(int, input()[:99].split())))", ADD, SHORT).passed
 
 
 @pytest.mark.parametrize(
@@ -38,44 +38,44 @@ def test_a_right_program_passes_with_any_white_space():
     ],
 )  # fmt: skip
 def test_a_wrong_program_fails_at_a_test_with_a_reason(source, test, reason):
-    verdict = passes("Add.", source, ADD, SHORT)
+    verdict = run_tests("Add.", source, ADD, SHORT)
     assert verdict == (False, reason, test)
 
 
 def test_a_last_line_without_its_end_is_read_like_any_other():
     tests = {"public": {"input": ["ab\ncd"], "output": ["cd"]}}
-    assert passes("Echo.", "a, b = open(0)\nprint(b[:-1])", tests, SHORT).passed
+    assert run_tests("Echo.", "a, b = open(0)\nprint(b[:-1])", tests, SHORT).passed
 
 
 def test_where_several_answers_are_right_the_reason_says_so():
     question = "Find two numbers. If there are multiple solutions, print any of them."
-    assert passes(question, "print(3)", ADD, SHORT).reason == "another answer where several are right"
+    assert run_tests(question, "print(3)", ADD, SHORT).reason == "another answer where several are right"
 
 
 def test_a_function_is_judged_with_its_prompt():
-    assert passes(PROMPT, "    return 2 * x\n", DOUBLE, SHORT).passed
-    assert passes(PROMPT, "    return x * x\n", DOUBLE, SHORT) == (False, "error: AssertionError", "check")
+    assert run_tests(PROMPT, "    return 2 * x\n", DOUBLE, SHORT).passed
+    assert run_tests(PROMPT, "    return x * x\n", DOUBLE, SHORT) == (False, "error: AssertionError", "check")
     for early in ("    import os; os._exit(0)\n", "    raise SystemExit\n"):
-        assert passes(PROMPT, early, DOUBLE, SHORT) == (False, "ended before its tests", "check")
+        assert run_tests(PROMPT, early, DOUBLE, SHORT) == (False, "ended before its tests", "check")
 
 
 def test_a_function_may_be_whole_and_call_things_as_it_likes():
     body = "    return 2 * x\n"
     for whole in (PROMPT + body, f"```python\n{PROMPT}{body}```", f"{PROMPT}{body}\nprint = None\ndouble.x = print\n"):
-        assert passes(PROMPT, whole, DOUBLE, SHORT).passed, whole
-    assert passes(PROMPT, "", DOUBLE, SHORT) == (False, "error: AssertionError", "check")
+        assert run_tests(PROMPT, whole, DOUBLE, SHORT).passed, whole
+    assert run_tests(PROMPT, "", DOUBLE, SHORT) == (False, "error: AssertionError", "check")
 
 
 def test_tests_may_say_how_outputs_are_compared():
     """A statement that was changed, by typing errors say, still has its tests."""
     third = {"public": {"input": ["1\n"], "output": ["0.333333333"]}}
     statement = "The absolute or relative error must be at most 1e-6."
-    assert passes(statement, "print(1 / 3)", third, SHORT).passed
-    assert not passes("Teh absolute eror.", "print(1 / 3)", third, SHORT).passed
+    assert run_tests(statement, "print(1 / 3)", third, SHORT).passed
+    assert not run_tests("Teh absolute eror.", "print(1 / 3)", third, SHORT).passed
     lenient = third | {"compared": {"tolerance": 1e-6, "any_case": False}}
-    assert passes("Teh absolute eror.", "print(1 / 3)", lenient, SHORT).passed
+    assert run_tests("Teh absolute eror.", "print(1 / 3)", lenient, SHORT).passed
     strict = third | {"compared": code_tests.EXACT._asdict()}
-    assert not passes(statement, "print(1 / 3)", strict, SHORT).passed
+    assert not run_tests(statement, "print(1 / 3)", strict, SHORT).passed
 
 
 def code(question, tests):
@@ -98,7 +98,7 @@ def code(question, tests):
     ],
 )
 def test_problems_that_cannot_be_graded_are_told_before(question, tests, reason):
-    told = code_tests.gradable(code(question, tests))
+    told = code_tests.explain_ungradable(code(question, tests))
     assert told is reason is None or reason in told
 
 
@@ -127,12 +127,12 @@ def test_problems_that_cannot_be_graded_are_told_before(question, tests, reason)
     ],
 )
 def test_the_statement_says_whether_several_answers_are_right(sentence, several):
-    assert code_tests.several_answers(f"Given n. {sentence} Thanks.") == several
+    assert code_tests.accepts_several_answers(f"Given n. {sentence} Thanks.") == several
 
 
 def test_other_tests_are_refused():
     with pytest.raises(ValueError, match="unknown kind: hidden"):
-        passes("", "", {"hidden": {}})
+        run_tests("", "", {"hidden": {}})
 
 
 @pytest.mark.parametrize(
@@ -147,26 +147,28 @@ def test_other_tests_are_refused():
     ],
 )
 def test_the_statement_says_which_error_is_allowed(sentence, error):
-    assert code_tests.allowed_error(f"Print a number. {sentence} Thanks.") == error
+    assert code_tests.read_tolerance(f"Print a number. {sentence} Thanks.") == error
 
 
 def test_errors_and_cases_are_forgiven_only_where_that_is_said():
     near = ("0.3333334 YES", "0.33333333 yes")
     assert (
-        not code_tests.same(*near)
-        and not code_tests.same(*near, Comparison(1e-6))
-        and not code_tests.same(*near, Comparison(None, True))
+        not code_tests.equal_outputs(*near)
+        and not code_tests.equal_outputs(*near, Comparison(1e-6))
+        and not code_tests.equal_outputs(*near, Comparison(None, True))
     )
-    assert code_tests.same(*near, Comparison(1e-6, True))
-    assert not code_tests.same("nan", "1.0", Comparison(1e-6)) and not code_tests.same("inf", "1.0", Comparison(1e-6))
-    assert code_tests.comparison("You can print each letter in any case.").any_case
-    assert not code_tests.comparison("In any case, print the sum.").any_case
+    assert code_tests.equal_outputs(*near, Comparison(1e-6, True))
+    assert not code_tests.equal_outputs("nan", "1.0", Comparison(1e-6)) and not code_tests.equal_outputs(
+        "inf", "1.0", Comparison(1e-6)
+    )
+    assert code_tests.read_comparison("You can print each letter in any case.").any_case
+    assert not code_tests.read_comparison("In any case, print the sum.").any_case
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab1 .\n-", max_size=6), max_size=6))
 def test_white_space_never_counts(words):
     text = " ".join(words)
-    assert code_tests.same(text, "\n\t ".join(["", *text.split(), ""]))
+    assert code_tests.equal_outputs(text, "\n\t ".join(["", *text.split(), ""]))
     if text.split():
-        assert not code_tests.same(text, text + " c")
+        assert not code_tests.equal_outputs(text, text + " c")

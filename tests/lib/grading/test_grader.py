@@ -165,8 +165,8 @@ def test_grades_come_in_order_while_the_next_solutions_are_made(monkeypatch):
             gate.wait(30)
         return Verdict(True)
 
-    monkeypatch.setattr(code_tests, "passes", passes)
-    monkeypatch.setattr(cpus, "usable", lambda: 2)
+    monkeypatch.setattr(code_tests, "run_tests", passes)
+    monkeypatch.setattr(cpus, "count_usable", lambda: 2)
 
     def solutions():
         for number in range(6):
@@ -182,7 +182,7 @@ def test_grades_come_in_order_while_the_next_solutions_are_made(monkeypatch):
 
 def test_no_more_than_ahead_are_taken(monkeypatch):
     gate, made = threading.Event(), []
-    monkeypatch.setattr(code_tests, "passes", lambda *_: Verdict(gate.wait(30)))
+    monkeypatch.setattr(code_tests, "run_tests", lambda *_: Verdict(gate.wait(30)))
 
     def solutions():
         for number in range(9):
@@ -197,12 +197,12 @@ def test_no_more_than_ahead_are_taken(monkeypatch):
 
 
 def test_the_cores_are_shared_among_the_processes_of_a_launch(monkeypatch):
-    monkeypatch.setattr(cpus, "usable", lambda: 8)
-    assert cpus.share() == 8
+    monkeypatch.setattr(cpus, "count_usable", lambda: 8)
+    assert cpus.count_per_process() == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    assert cpus.share() == 2
+    assert cpus.count_per_process() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
-    assert cpus.share() == 1
+    assert cpus.count_per_process() == 1
 
 
 def test_who_is_interrupted_waits_for_no_program():
@@ -216,7 +216,7 @@ def test_who_is_interrupted_waits_for_no_program():
         list(grader.grade_ahead(solutions()))
     assert time.monotonic() - start < 8
     assert correct(problem(), ["while x: pass"]) == [False], "and goes on afterwards"
-    assert not sandbox._running
+    assert not sandbox._running_pids
 
 
 KILLED = """
@@ -255,11 +255,11 @@ def test_published_solutions_of_published_problems(name, file, known_faults):
     from tests.problems.benchmarks.test_benchmarks_real import made
 
     problems, _ = made(name, test=[file])
-    problems = [each for each in problems if code_tests.gradable(each) is None]
+    problems = [each for each in problems if code_tests.explain_ungradable(each) is None]
     assert len(problems) == {"humaneval": 164, "codeforces": 86}[name]
     if name == "codeforces":  # three tests of a kind are enough here
         few = [
-            p.tests | {kind: {side: each[:3] for side, each in p.tests[kind].items()} for kind in code_tests.KINDS}
+            p.tests | {kind: {side: each[:3] for side, each in p.tests[kind].items()} for kind in code_tests.TEST_KINDS}
             for p in problems
         ]
         problems = [each.model_copy(update={"tests": tests}) for each, tests in zip(problems, few, strict=True)]

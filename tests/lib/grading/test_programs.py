@@ -51,7 +51,7 @@ def first(text):
 def test_every_form_of_a_function_is_one_program(form):
     found = first(FORMS[form])
     wanted = PROMPT.replace(HEAD, FENCED if "docstring" in form else HEAD) + BODY
-    assert programs.normal(found) == programs.normal(wanted), found
+    assert programs.normalise(found) == programs.normalise(wanted), found
     assert first(found) == found
 
 
@@ -86,7 +86,7 @@ def test_what_only_tries_a_function_is_no_part_of_it(trial):
         found = first(text)
         assert first(found) == found
         function, below = found[: (end := found.index("return low") + 10)], found[end:].split("\n")
-        assert programs.normal(function) == programs.normal(PROMPT + BODY)
+        assert programs.normalise(function) == programs.normalise(PROMPT + BODY)
         assert set(below) <= {"", "import unittest", "import doctest", "import sys", "x = 9", "tests = [(9, 3)]"}
 
 
@@ -107,7 +107,7 @@ def test_what_only_tries_a_function_is_no_part_of_it(trial):
 )
 def test_what_a_function_uses_below_it_stays(below):
     text = f"{HEAD}    return TABLE[x] or make or Solution\n\n{below}\n"
-    assert programs.normal(first(text)) == programs.normal(f"import math\n{text}")
+    assert programs.normalise(first(text)) == programs.normalise(f"import math\n{text}")
 
 
 ASSIGNED = {
@@ -123,7 +123,7 @@ def test_a_function_may_be_assigned(form):
     code = ASSIGNED[form]
     for text in (f"Sure:\n```python\n{code}\n```", f"```python\n{code}\nassert root(4) == 3\n```", code):
         found = first(text)
-        assert programs.normal(found) == programs.normal(f"import math\n{code}"), found
+        assert programs.normalise(found) == programs.normalise(f"import math\n{code}"), found
         assert first(found) == found
 
 
@@ -136,17 +136,17 @@ def test_a_function_may_be_assigned(form):
     ],
 )
 def test_a_variable_may_be_called_as_the_function_is(body):
-    wanted = programs.normal(PROMPT + textwrap.indent(body, "    "))
+    wanted = programs.normalise(PROMPT + textwrap.indent(body, "    "))
     for text in (f"```python\n{body}\n```", textwrap.indent(body, "    ")):
-        assert programs.normal(first(text)) == wanted
+        assert programs.normalise(first(text)) == wanted
     for below in ("root = cache(root)", "root = other", "root: x = 4 gives 2"):
-        assert programs.normal(first(f"{BODY}\n\n{below}\n")) == programs.normal(PROMPT + BODY)
+        assert programs.normalise(first(f"{BODY}\n\n{below}\n")) == programs.normalise(PROMPT + BODY)
 
 
 def test_a_trial_above_a_function_is_not_run_below_it():
     trial = "def try_it():\n    assert root(9) == 2\n"
     text = f"{trial}\n{HEAD}{BODY}\ntry_it()\n"
-    assert programs.normal(first(text)) == programs.normal(f"import math\n{trial}\n{HEAD}{BODY}")
+    assert programs.normalise(first(text)) == programs.normalise(f"import math\n{trial}\n{HEAD}{BODY}")
 
 
 def test_what_a_function_needs_comes_with_it():
@@ -161,7 +161,7 @@ def test_what_a_function_needs_comes_with_it():
 
 def test_nothing_is_no_program():
     assert first("") is None and first(" \n\n") is None and programs.extract("\n") is None
-    assert programs.extract("x" * (programs.LONGEST + 1)) is None
+    assert programs.extract("x" * (programs.MAX_CHARS + 1)) is None
 
 
 @pytest.mark.parametrize(
@@ -205,23 +205,25 @@ def test_looks_that_matter_are_kept():
         "# \ud800\n",
         "#!python\n# vim: fileencoding=foo\n",
     ):
-        assert programs.normal(looks + plain) != programs.normal(plain)
-    assert programs.normal("# a\n# b\n# coding: foo\n" + plain) == programs.normal(plain)
+        assert programs.normalise(looks + plain) != programs.normalise(plain)
+    assert programs.normalise("# a\n# b\n# coding: foo\n" + plain) == programs.normalise(plain)
     block = "if 1:\n        a\n{}b"
-    assert programs.normal(block.format("\t")) != programs.normal(block.format(" " * 8)), "Python refuses the first"
+    assert programs.normalise(block.format("\t")) != programs.normalise(block.format(" " * 8)), (
+        "Python refuses the first"
+    )
 
 
 def test_one_normal_form_means_one_program():
     one = "def f(x):\n    # comment\n\n    return [x,\n   1]   \n"
-    assert programs.normal(one) == programs.normal("def f( x ):\n\treturn [x, 1] # c")
+    assert programs.normalise(one) == programs.normalise("def f( x ):\n\treturn [x, 1] # c")
     for other in (
         "def f(x):\n    return [x, 2]",
         "def f(x):\n    pass\nreturn [x, 1]",
         "def f(x):\n    return 'x , 1'",
     ):
-        assert programs.normal(one) != programs.normal(other)
-    assert programs.normal("print('a  b')") != programs.normal("print('a b')")
-    assert programs.normal("if x:\n  a\n  b") != programs.normal("if x:\n  a\nb")
+        assert programs.normalise(one) != programs.normalise(other)
+    assert programs.normalise("print('a  b')") != programs.normalise("print('a b')")
+    assert programs.normalise("if x:\n  a\n  b") != programs.normalise("if x:\n  a\nb")
 
 
 PIECES = [
@@ -247,7 +249,7 @@ def test_a_program_is_its_own_program(text, entry_point):
     prompt = "import math\n\ndef f(x):\n    '''d'''\n" if entry_point else ""
     found = programs.extract(text, prompt, entry_point)
     assert found is None or programs.extract(found, prompt, entry_point) == found
-    programs.normal(text)
+    programs.normalise(text)
 
 
 def test_published_programs_are_whole():
@@ -263,10 +265,12 @@ def test_published_programs_are_whole():
             f"{body}\n\ndef next_one(x):\n    '''",
             body.strip(),
         ):
-            assert programs.normal(programs.extract(text, prompt, name)) == programs.normal(prompt + body), row[
+            assert programs.normalise(programs.extract(text, prompt, name)) == programs.normalise(prompt + body), row[
                 "task_id"
             ]
     for row in json.loads((root / "codeforces_openr_sample.json").read_text("utf-8")):
         code = row["output"].replace("\r\n", "\n").strip("\n").rstrip()
         assert programs.extract(row["output"]) == code
-        assert programs.normal(programs.extract(f"My program:\n\n{code}\n\nThis is it.\n")) == programs.normal(code)
+        assert programs.normalise(programs.extract(f"My program:\n\n{code}\n\nThis is it.\n")) == programs.normalise(
+            code
+        )

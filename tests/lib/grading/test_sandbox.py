@@ -23,7 +23,7 @@ SHORT = Limits(seconds=2, memory=256 << 20, output=1 << 20, patience=20.0)
 
 def alone(layer, source, **kwargs):
     """A run with one layer, without what it does not promise. Skips where the kernel does not have the layer."""
-    without = tuple(promise for promise, layers in jail.KEPT_BY.items() if layer not in layers)
+    without = tuple(promise for promise, layers in jail.LAYERS_BY_PROMISE.items() if layer not in layers)
     try:
         return run(source, limits=SHORT, layers=(layer,), without=without, **kwargs)
     except UserError as error:
@@ -92,7 +92,7 @@ def test_no_other_processes(source):
 
 
 def test_a_raw_clone_is_refused_too():
-    number = sandbox.filters._NUMBERS["clone"][sandbox.filters._ARCHITECTURES[os.uname().machine][1]]
+    number = sandbox.seccomp._NUMBERS["clone"][sandbox.seccomp._ARCHITECTURES[os.uname().machine][1]]
     source = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
     outcome = run(source + f"print(libc.syscall({number}, 17, 0, 0, 0, 0), ctypes.get_errno())", limits=SHORT)
     assert outcome.stdout == "-1 1\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.lib.grading.thinking import spoken
+from stages.lib.grading.thinking import strip_thinking
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ from stages.lib.grading.thinking import spoken
     ],
 )
 def test_spoken(text, said):
-    assert spoken(text) == said
+    assert strip_thinking(text) == said

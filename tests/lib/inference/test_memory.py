@@ -8,7 +8,7 @@ from transformers import DynamicCache, Qwen2Config
 
 from stages.lib.core.errors import UserError
 from stages.lib.inference import memory
-from stages.lib.inference.native import NativeEngine
+from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.inference.sampling import sample
 from tests.helpers import tiny_models
 
@@ -20,30 +20,30 @@ QWEN = Qwen2Config(
 def test_by_hand():
     """Qwen2.5-1.5B: keys and values of 2 heads of 128 in 28 layers are 57,344 bytes a token in float32."""
     logits = 5 * 151_936 * 4
-    assert memory.row_bytes(QWEN, 4, 1) == 57_344 + logits
-    assert memory.row_bytes(QWEN, 2, 470) == 28_672 * 470 + logits
+    assert memory.estimate_row_bytes(QWEN, 4, 1) == 57_344 + logits
+    assert memory.estimate_row_bytes(QWEN, 2, 470) == 28_672 * 470 + logits
 
 
 @pytest.mark.parametrize("name", ["lfm2", "llama", "qwen2", "qwen3", "mistral"])
 @torch.no_grad()
 def test_as_the_cache_of_a_model_has_it(name):
-    model, ids = tiny_models.model(name), torch.arange(3, 40)[None]
+    model, ids = tiny_models.make_model(name), torch.arange(3, 40)[None]
     cache = DynamicCache(config=model.config)
     model(ids, past_key_values=cache, use_cache=True)
     stores = [[layer.keys, layer.values] if hasattr(layer, "keys") else layer.conv_states.values()
               for layer in cache.layers]  # fmt: skip
     found = sum(tensor.nbytes for store in stores for tensor in store)
-    expected = memory.row_bytes(model.config, 4, ids.shape[1]) - 5 * 100 * 4
+    expected = memory.estimate_row_bytes(model.config, 4, ids.shape[1]) - 5 * 100 * 4
     assert found < expected if name == "mistral" else found == expected  # a sliding window stores less
 
 
 def card(free, monkeypatch, **facts):
-    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+    monkeypatch.setattr(memory, "get_free_bytes", lambda device: free)
     return SimpleNamespace(config=QWEN, device=torch.device("cuda:0"), dtype=torch.float32, **facts)
 
 
 def test_rows_are_lowered_to_what_is_free(monkeypatch, capsys):
-    each = memory.row_bytes(QWEN, 4, 470)
+    each = memory.estimate_row_bytes(QWEN, 4, 470)
     model = card(100 * each, monkeypatch)  # 80 rows at four fifths
     assert memory.limit_rows(model, 2048, 470, 16) == 80
     assert capsys.readouterr().err == (
@@ -56,7 +56,7 @@ def test_rows_are_lowered_to_what_is_free(monkeypatch, capsys):
 
 
 def test_a_card_without_room_is_refused(monkeypatch):
-    model = card(19 * memory.row_bytes(QWEN, 4, 470), monkeypatch)
+    model = card(19 * memory.estimate_row_bytes(QWEN, 4, 470), monkeypatch)
     with pytest.raises(
         UserError, match=r"^cuda:0: 16 samples of up to 470 tokens take 0.45 GB, and 0.53 GB are free; lower"
     ):
@@ -64,9 +64,9 @@ def test_a_card_without_room_is_refused(monkeypatch):
 
 
 def test_the_engine_draws_the_same_in_the_rows_that_fit(monkeypatch, capsys):
-    model, prompts, keys = tiny_models.model("llama"), [[5, 6, 7], [8, 9]], [list(range(40)), list(range(50, 90))]
+    model, prompts, keys = tiny_models.make_model("llama"), [[5, 6, 7], [8, 9]], [list(range(40)), list(range(50, 90))]
     wanted = sample(NativeEngine(model), prompts, keys, 1.0, 9, [1])
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 30 * memory.row_bytes(model.config, 4, 12))
+    monkeypatch.setattr(memory, "get_free_bytes", lambda device: 30 * memory.estimate_row_bytes(model.config, 4, 12))
     assert sample(NativeEngine(model), prompts, keys, 1.0, 9, [1]) == wanted
     assert "drawing 16 at a time" in capsys.readouterr().err
 
@@ -80,4 +80,4 @@ def test_a_recurrent_layer_holds_a_state_and_no_keys():
         linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8,
     )  # fmt: skip
     cache = 2 * 2 * 37 * 8 + 3 * (64 * 4 + 4 * 8 * 8)
-    assert memory.row_bytes(config, 4, 37) - 5 * 100 * 4 == 4 * cache == 10880
+    assert memory.estimate_row_bytes(config, 4, 37) - 5 * 100 * 4 == 4 * cache == 10880

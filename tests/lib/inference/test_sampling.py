@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stages.lib.core import seeds
 from stages.lib.inference import sampling, shared_prefix
-from stages.lib.inference.native import NativeEngine, choose, signed, uniform
+from stages.lib.inference.native_engine import NativeEngine, draw_uniform, sample_tokens, to_int64
 
 STOP, VOCABULARY = 2, 67
 BASE = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
@@ -161,15 +161,15 @@ def test_draws_follow_the_models_distribution(model):
 def test_uniforms_are_splitmix64():
     """Against the reference implementation's published first outputs for seed 1234567, and in [0, 1)."""
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
-    found = uniform(torch.full((4,), 1234567), torch.arange(4))
+    found = draw_uniform(torch.full((4,), 1234567), torch.arange(4))
     assert found.tolist() == [(x >> 11) * 2.0**-53 for x in published]
-    many = uniform(torch.tensor([signed(seeds.key(i)) for i in range(20000)]), torch.arange(20000))
+    many = draw_uniform(torch.tensor([to_int64(seeds.key(i)) for i in range(20000)]), torch.arange(20000))
     assert many.min() >= 0 and many.max() < 1 and abs(many.mean() - 0.5) < 0.01
 
 
 @given(st.integers(0, 2**64 - 1))
 def test_keys_of_all_64_bits_fit(key):
-    assert int(np.array(key, dtype=np.uint64).astype(np.int64)) == signed(key)
+    assert int(np.array(key, dtype=np.uint64).astype(np.int64)) == to_int64(key)
 
 
 @settings(deadline=None)
@@ -177,7 +177,7 @@ def test_keys_of_all_64_bits_fit(key):
 def test_choose_inverts_the_distribution(size, u, temperature, seed):
     logits = torch.from_numpy(np.random.default_rng(seed).normal(0, 3, (16, size))).float()
     logits[:, seed % size] = -math.inf if size > 1 else 0.0
-    ids, logprobs = choose(logits, torch.full((16,), u, dtype=torch.float64), temperature, torch.arange(16))
+    ids, logprobs = sample_tokens(logits, torch.full((16,), u, dtype=torch.float64), temperature, torch.arange(16))
     p = (logits.double() / temperature).softmax(-1).numpy()
     for row, token in enumerate(ids.tolist()):
         sums = np.cumsum(p[row])
@@ -189,7 +189,7 @@ def test_choose_inverts_the_distribution(size, u, temperature, seed):
 def test_prompts_hold_on_to_their_next_tokens_logits_alone(model):
     """Sixteen positions of every prompt are computed; of a large vocabulary, they would fill a card."""
     with torch.no_grad():
-        read = shared_prefix.read(model("llama"), prompts((40, 40, 40, 8)))
+        read = shared_prefix.prefill(model("llama"), prompts((40, 40, 40, 8)))
     held = {prompt.logits.untyped_storage().data_ptr(): prompt.logits.untyped_storage().nbytes() for prompt in read}
     assert sum(held.values()) <= 4 * (3 + 2) * VOCABULARY, "the short prompt is read twice, for enough rows"
 

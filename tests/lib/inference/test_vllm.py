@@ -10,7 +10,7 @@ import torch
 from stages.lib.core.errors import UserError
 from stages.lib.inference import sampling
 from stages.lib.inference.engines import make_engine
-from stages.lib.inference.vllm_engine import VISIBLE
+from stages.lib.inference.vllm_engine import VISIBLE_DEVICES
 
 PROMPTS, KEYS = [[5, 6], [7], [8, 9, 10], [4]], [[2**63 + 7, 3, 5], [8], [], [1, 2]]
 
@@ -48,7 +48,7 @@ def stub(monkeypatch):
     engine = Stub()
 
     def load(path, **settings):
-        engine.made = settings | {"path": path, "visible": os.environ.get(VISIBLE)}
+        engine.made = settings | {"path": path, "visible": os.environ.get(VISIBLE_DEVICES)}
         return SimpleNamespace(llm_engine=engine)
 
     vllm, parameters = ModuleType("vllm"), ModuleType("vllm.sampling_params")
@@ -83,11 +83,11 @@ def test_a_prompt_is_handed_out_when_its_last_draw_ends(stub, tmp_path):
     [("cuda:0", None, "0"), ("cuda:3", None, "3"), ("cuda:1", "4,6", "6"), ("cuda", "4,6", "4,6"), ("cpu", None, None)],
 )
 def test_each_process_has_its_own_device(stub, tmp_path, monkeypatch, device, before, seen):
-    monkeypatch.delenv(VISIBLE, raising=False)
+    monkeypatch.delenv(VISIBLE_DEVICES, raising=False)
     if before:
-        monkeypatch.setenv(VISIBLE, before)
+        monkeypatch.setenv(VISIBLE_DEVICES, before)
     make_engine("vllm", tmp_path, 16, device=torch.device(device))
-    assert stub.made["visible"] == seen and os.environ.get(VISIBLE) == before
+    assert stub.made["visible"] == seen and os.environ.get(VISIBLE_DEVICES) == before
 
 
 def test_vllm_missing_is_one_sentence(tmp_path, monkeypatch):

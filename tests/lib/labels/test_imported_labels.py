@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.labels import imported_labels
 from stages.lib.models import loading
-from stages.lib.models.encoding import steps_of
+from stages.lib.models.encoding import split_steps
 from stages.lib.models.prompts import Prompt
 from stages.verifiers import labels, prm
 from tests.helpers import tiny_models
@@ -60,7 +60,7 @@ ALL = {"prm800k": ["data/raw/labels/p.jsonl"], "math_shepherd": ["data/raw/label
 @pytest.mark.parametrize("prompt", [Prompt(), Prompt(steps="paragraphs")], ids=["lines", "paragraphs"])
 def test_solutions_of_a_question_are_one_pool(root, prompt):
     found = imported_labels.read(root, ALL, prompt, [])
-    pools = records.by_problem(found.samples)
+    pools = records.group_by_problem(found.samples)
     assert {name: len(pool) for name, pool in pools.items()} == {
         "prm800k/train/000001": 2, "prm800k/train/000002": 2, "math_shepherd/train/000001": 2,
         "math_shepherd/train/000002": 1,
@@ -94,7 +94,7 @@ def test_what_is_tested_is_not_learnt_from(root):
     )  # fmt: skip
 
     def held(question, answer):
-        return tiny_models.problem(1, "test").model_copy(update={"question": question, "answer": answer})
+        return tiny_models.make_problem(1, "test").model_copy(update={"question": question, "answer": answer})
 
     shouted = held("How many pens, are two and one", "99")
     found = imported_labels.read(
@@ -133,25 +133,25 @@ def test_mistakes_are_one_sentence(root, form, pattern, message):
 
 def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     """Stage labels reads them, stage prm learns them by heart; nothing of the pipeline's own pool is used."""
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     for name in ("base", "generator"):
-        loading.save(tiny_models.model("lfm2", len(tokenizer)), tokenizer, root / f"data/{name}/model")
+        loading.save(tiny_models.make_model("lfm2", len(tokenizer)), tokenizer, root / f"data/{name}/model")
     Prompt().write(root / "data/generator/prompt.json")
     for split in ("verifier", "dev", "test"):
-        problems = [tiny_models.problem(i, split) for i in range(3)]
+        problems = [tiny_models.make_problem(i, split) for i in range(3)]
         records.write_problems(root / f"data/benchmarks/{split}.jsonl", problems)
-        pool = [tiny_models.sample(of, i, i % 2) for of in problems for i in range(2)]
+        pool = [tiny_models.make_sample(of, i, i % 2) for of in problems for i in range(2)]
         records.write_samples(root / f"data/samples/{split}.parquet", pool)
     told = [f"What is 9 + {i}?" for i in range(3)]  # of no set that verifiers are scored on is anything learnt
     lines(root / "data/raw/labels/told.jsonl", [prm800k(question, f"1{i}") for i, question in enumerate(told)])
     for name, question in zip(("ood/test", "aime/test", "aime/unseen"), told, strict=True):
-        held = tiny_models.problem(1, "test").model_copy(update={"question": question})
+        held = tiny_models.make_problem(1, "test").model_copy(update={"question": question})
         records.write_problems(root / f"data/{name}.jsonl", [held])
     long = ("How long is this?", [("Step 1: " + "very " * 600, "+"), ("Step 2: The answer is: 3 ", "+")])
     lines(root / "data/raw/labels/s/long.jsonl", shepherd([long]))
     settings = {**test_labels.SETTINGS, "methods": ["exact"]}
     settings["imported"] = {**ALL, "prm800k": ["data/raw/labels/*.jsonl"]}
-    found = labels.body(tiny_models.execution(root, "labels", labels.Params(**settings)))
+    found = labels.body(tiny_models.make_run(root, "labels", labels.Params(**settings)))
     assert found["imported"]["prm800k"]["labels"] == 6 and found["imported"]["prm800k"]["problems_held_out"] == 3
     settings = {
         **test_prm.SETTINGS,
@@ -161,7 +161,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
         "lm_weight": 0.0,
         "lr": 1e-2,
     }
-    execution = tiny_models.execution(root, "prm", prm.Params(**settings))
+    execution = tiny_models.make_run(root, "prm", prm.Params(**settings))
     metrics = prm.body(execution)
     assert (
         metrics["samples"] == 7
@@ -170,15 +170,15 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
         and metrics["too_long"] == 1
         and metrics["dev"]["step_auc"] is None
     )
-    from stages.lib.verifiers.process import StepVerifier
+    from stages.lib.verifiers.process import ProcessVerifier
 
-    verifier = StepVerifier.load(root / "data/prm/model")
-    problems, samples, known = prm.material(execution)
+    verifier = ProcessVerifier.load(root / "data/prm/model")
+    problems, samples, known = prm.load_training_data(execution)
     for sample in (one for one in samples if "very" not in one.text):
         said = verifier.step_scores(problems[sample.problem_id], [sample])[0]
         for step, value in known[sample.problem_id, sample.index].items():
             assert abs(said[step] - value) < 0.3, (sample, said)
-        assert len(said) == len(steps_of(sample.text)) + 1
+        assert len(said) == len(split_steps(sample.text)) + 1
 
 
 def test_nothing_imported_is_told_before_anything_is_trained(root):
@@ -186,6 +186,6 @@ def test_nothing_imported_is_told_before_anything_is_trained(root):
     records.write_problems(out / "problems.jsonl", [])
     records.write_samples(out / "samples.parquet", [])
     records.write_labels(out / "labels.parquet", [])
-    execution = tiny_models.execution(root, "prm", prm.Params(**{**test_prm.SETTINGS, "labels": "imported"}))
+    execution = tiny_models.make_run(root, "prm", prm.Params(**{**test_prm.SETTINGS, "labels": "imported"}))
     with pytest.raises(UserError, match=r"data/labels/imported/labels\.parquet: no step .* in labels\.imported"):
-        prm.material(execution)
+        prm.load_training_data(execution)

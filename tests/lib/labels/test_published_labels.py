@@ -8,8 +8,8 @@ import pytest
 
 from stages.lib.core.errors import UserError
 from stages.lib.labels import published_labels
-from stages.lib.labels.published_labels import Rejected
-from stages.lib.models.encoding import steps_of
+from stages.lib.labels.published_labels import RejectedRow
+from stages.lib.models.encoding import split_steps
 from stages.lib.models.prompts import Prompt
 
 REAL = Path(os.environ.get("ASSAY_BENCHMARKS", "absent"))
@@ -19,7 +19,7 @@ real = pytest.mark.skipif(not REAL.is_dir(), reason="ASSAY_BENCHMARKS names no f
 def read(form: str, path: Path, **options):
     """(what was taken, what was rejected)."""
     found = list(getattr(published_labels, f"read_{form}")(path, **options))
-    return [[one for one in found if isinstance(one, Rejected) == so] for so in (False, True)]
+    return [[one for one in found if isinstance(one, RejectedRow) == so] for so in (False, True)]
 
 
 def jsonl(path: Path, *rows) -> Path:
@@ -46,9 +46,9 @@ def test_prm800k_has_its_path_and_what_stood_beside_it(tmp_path):
     row = path_of(rated(0, chosen=0), rated(-1, -1, human="by hand"), rated(-1, 1, 0, chosen=1))
     (main, *beside), rejected = read("prm800k", jsonl(tmp_path / "a.jsonl", row))
     assert rejected == []
-    assert steps_of(main.sample.text) == ["rated 0", "by hand", "rated 1"]
+    assert split_steps(main.sample.text) == ["rated 0", "by hand", "rated 1"]
     assert labels(main) == [(0, 1.0), (2, 1.0)], "neutral is right; what a person wrote was not rated"
-    assert [(steps_of(one.sample.text), labels(one)) for one in beside] == [
+    assert [(split_steps(one.sample.text), labels(one)) for one in beside] == [
         (["rated 0", "rated -1"], [(1, 0.0)]),
         (["rated 0", "rated -1"], [(1, 0.0)]),
         (["rated 0", "by hand", "rated -1"], [(2, 0.0)]),
@@ -107,7 +107,7 @@ def test_math_shepherd(tmp_path):
     )
     assert rejected == []
     assert one.problem.question == "How many?" and one.problem.answer_type == "number"
-    assert steps_of(one.sample.text) == ["Step 1: 1 + 1 = 2.", "Step 2: 2 + 1 = 3 The answer is: 3"]
+    assert split_steps(one.sample.text) == ["Step 1: 1 + 1 = 2.", "Step 2: 2 + 1 = 3 The answer is: 3"]
     assert labels(one) == [(0, 1.0), (1, 0.0)] and one.sample.correct is False and one.sample.answer == "3"
     assert labels(other) == [(0, 1.0), (1, 1.0)] and other.sample.correct and other.problem.answer_type == "latex"
     assert {label.method for label in one.labels} == {"mc_hard"}, "nobody judged them"
@@ -158,7 +158,7 @@ def test_processbench(tmp_path):
         [(0, 1.0), (1, 1.0), (2, 1.0)], [(0, 1.0), (1, 0.0)], [(0, 1.0), (1, 1.0), (2, 0.0)]
     ]  # fmt: skip
     assert [one.sample.correct for one in taken] == [True, False, True]
-    assert steps_of(taken[0].sample.text) == ["one", "two lines", "three"]
+    assert split_steps(taken[0].sample.text) == ["one", "two lines", "three"]
     path.write_text(
         json.dumps([bench(3, False), bench(-1, False), bench(-2, False), bench(0, True, steps=["a", " "]), 5])
     )
@@ -172,13 +172,13 @@ def test_processbench(tmp_path):
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 16])
 def test_a_list_is_read_piece_by_piece(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr(published_labels, "CHUNK", chunk)
+    monkeypatch.setattr(published_labels, "READ_CHARS", chunk)
     path, values = tmp_path / "a.json", [bench(-1, True), -1, 12, "a ] \\", [], None, {"ки": [{}]}]
     for text in (json.dumps(values), json.dumps(values, indent=3, ensure_ascii=False)):
         path.write_text("\ufeff\n" + text + "\n", encoding="utf-8")
-        assert list(published_labels.listed(path)) == list(enumerate(values, 1))
+        assert list(published_labels.iter_json_list(path)) == list(enumerate(values, 1))
     path.write_text(" [ ] ")
-    assert list(published_labels.listed(path)) == []
+    assert list(published_labels.iter_json_list(path)) == []
 
 
 def test_steps_as_published_and_as_the_prompt_parts_them(tmp_path):
@@ -211,7 +211,7 @@ def checked(taken) -> None:
     """Every label lies on a line, no line is labelled twice, records are complete."""
     assert len({(one.problem.id, one.sample.index) for one in taken}) == len(taken)
     for one in taken:
-        lines = len(steps_of(one.sample.text))
+        lines = len(split_steps(one.sample.text))
         assert one.sample.text.count("\n") == lines and one.labels
         assert [label.step for label in one.labels] == sorted({label.step for label in one.labels})
         assert all(0 <= label.step < lines for label in one.labels)
@@ -251,5 +251,5 @@ def test_the_published_processbench_files():
 
 
 def test_a_rejection_names_row_and_reason():
-    assert Rejected(3, "because")._asdict() == {"row": 3, "reason": "because"}
-    assert published_labels.TAG == "ки"
+    assert RejectedRow(3, "because")._asdict() == {"row": 3, "reason": "because"}
+    assert published_labels.STEP_TAG == "ки"

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib.core.records import Problem, Program, Source, Step
-from stages.lib.labels.truth import first_error, steps_right
-from stages.lib.models.encoding import without_annotations
+from stages.lib.labels.truth import find_first_error, label_steps
+from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault
 
-PROBLEMS = gradeschool.problems("dev", 60, 3, steps=(3, 5), largest=60)
+PROBLEMS = gradeschool.generate_problems("dev", 60, 3, steps=(3, 5), largest=60)
 CHAIN = Problem(
     id="gradeschool/dev/x", benchmark="gradeschool", split="dev", question="?", answer="5", answer_type="integer",
     steps=[Step(text=text, value=value) for text, value in (
@@ -21,15 +21,15 @@ CHAIN = Problem(
         ("Then Dan has Cal / 3: Cal has 15, 15 / 3 = <<15/3=5>>5, so Dan has 5.", "5"), ("#### 5", "5"))],
     program=Program(generator="gradeschool", version=1, params={}), licence="MIT", source=Source(url="here"),
 )  # fmt: skip
-LINES = [without_annotations(step.text) for step in CHAIN.steps]
+LINES = [strip_annotations(step.text) for step in CHAIN.steps]
 
 
 def gold(problem: Problem) -> list[str]:
-    return [without_annotations(step.text) for step in problem.steps]
+    return [strip_annotations(step.text) for step in problem.steps]
 
 
 def right(*lines: str, problem: Problem = CHAIN) -> list[bool] | None:
-    return steps_right(problem, "\n".join(lines) + "\n")
+    return label_steps(problem, "\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize("problem", PROBLEMS[:20], ids=lambda problem: problem.id)
@@ -44,7 +44,7 @@ def test_every_number_and_name_of_a_gold_line_counts(problem):
             assert found == [True] * place + [False] * (len(lines) - place), spoilt
         for name in re.finditer(r"\b[A-Z][a-z]{2}\b(?= has| [-+*/]|:)", line):
             spoilt = f"{line[: name.start()]}Nobody{line[name.end() :]}"
-            assert first_error(right(*lines[:place], spoilt, problem=problem)) == place, spoilt
+            assert find_first_error(right(*lines[:place], spoilt, problem=problem)) == place, spoilt
 
 
 @settings(max_examples=150, deadline=None)
@@ -58,15 +58,15 @@ def test_every_number_and_name_of_a_gold_line_counts(problem):
     ),
 )
 def test_agrees_with_the_writer_who_knows_his_faults(problem, faults):
-    made = gradeschool.solve(problem.program.params, faults)
+    made = gradeschool.solve_program(problem.program.params, faults)
     found = right(*(line.text for line in made), problem=problem)
     clean = gold(problem)
     for place, line in enumerate(made):
         assert not (found[place] and not line.right), "what has a wrong value is wrong"
         if not found[place] and line.right:
-            said = [without_annotations(each.text) for each in made[: place + 1]]
+            said = [strip_annotations(each.text) for each in made[: place + 1]]
             assert said != clean[: place + 1], "what has the right value is wrong only for what it says on the way"
-    assert first_error(found) is not None or all(line.right for line in made)
+    assert find_first_error(found) is not None or all(line.right for line in made)
 
 
 def test_the_order_is_free_and_lines_may_be_left_out():
@@ -100,9 +100,9 @@ def test_nothing_is_told_of_another_writers_prose_or_without_a_program():
     assert right("First I look at Ann.", "So Dan must have 5.", "#### 5") is None
     assert right("First I look at Ann.", "We know Ann has 16.") == [False, False]
     assert right("#### 5") == [True] and right("#### 6") == [False]
-    assert steps_right(CHAIN, "") == [] and steps_right(CHAIN, " \n\n") == []
-    assert steps_right(CHAIN.model_copy(update={"program": None}), "We know Ann has 16.") is None
-    assert steps_right(CHAIN.model_copy(update={"steps": None}), "We know Ann has 16.") is None
+    assert label_steps(CHAIN, "") == [] and label_steps(CHAIN, " \n\n") == []
+    assert label_steps(CHAIN.model_copy(update={"program": None}), "We know Ann has 16.") is None
+    assert label_steps(CHAIN.model_copy(update={"steps": None}), "We know Ann has 16.") is None
 
 
 def test_variants_know_what_is_told_beside_their_solution():
@@ -155,7 +155,7 @@ def test_other_forms_are_compared_with_the_gold_line_or_not_at_all():
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="We know Ann has16.\nThe,:=+-*/ so#Cl²٣", max_size=200))
 def test_any_text_has_a_verdict_a_line_that_never_recovers(text):
-    found = steps_right(CHAIN, text)
+    found = label_steps(CHAIN, text)
     if found is not None:
         assert len(found) == len([line for line in text.splitlines() if line.strip()])
         assert found == sorted(found, reverse=True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.metrics.estimators import best_of, pass_at
+from stages.lib.metrics.estimators import best_of_k, pass_at_k
 from stages.lib.metrics.majority import majority
-from stages.lib.metrics.voting import outcome, subsets, top, top_size, weighted
+from stages.lib.metrics.voting import draw_subsets, estimate_top, estimate_weighted, score_votes, top_size
 
 
 def mean_over_subsets(n, value):
@@ -45,9 +45,9 @@ def test_best_of_and_pass_equal_enumeration(pool):
         return share([i for i in drawn if scores[i] == top_score], lambda i: int(correct[i]))
 
     n = len(classes)
-    np.testing.assert_allclose(best_of(correct[None], scores[None])[0], mean_over_subsets(n, best), rtol=1e-12)
+    np.testing.assert_allclose(best_of_k(correct[None], scores[None])[0], mean_over_subsets(n, best), rtol=1e-12)
     expected = mean_over_subsets(n, lambda drawn: Fraction(int(any(correct[i] for i in drawn))))
-    np.testing.assert_allclose(pass_at(correct[None])[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(pass_at_k(correct[None])[0], expected, rtol=1e-12)
 
 
 @settings(max_examples=80, deadline=None)
@@ -104,7 +104,9 @@ def test_majority_at_1860_against_closed_forms():
     distinct = np.arange(n)  # all tied: 1 / N
     np.testing.assert_allclose(majority(distinct[None], (distinct == 5)[None])[0], 1 / n, rtol=1e-9)
     alone = np.repeat([0, -1], [60, n - 60])  # one class among blanks wins when it is drawn at all
-    np.testing.assert_allclose(majority(alone[None], (alone == 0)[None]), pass_at((alone == 0)[None] * 1.0), atol=1e-10)
+    np.testing.assert_allclose(
+        majority(alone[None], (alone == 0)[None]), pass_at_k((alone == 0)[None] * 1.0), atol=1e-10
+    )
 
 
 def test_majority_agrees_with_sampling_on_a_large_pool():
@@ -113,10 +115,10 @@ def test_majority_agrees_with_sampling_on_a_large_pool():
     right = np.bincount(classes).argsort()[-2]  # the runner-up: no k is trivial
     correct = (classes == right).astype(float)
     found = majority(classes[None], correct[None])[0]
-    orders = subsets(1860, 2000, key=1)
+    orders = draw_subsets(1860, 2000, key=1)
     for k in (4, 30, 200, 1200):
         drawn = orders[:, :k]
-        votes = outcome(classes[drawn], correct[drawn], np.zeros(drawn.shape))
+        votes = score_votes(classes[drawn], correct[drawn], np.zeros(drawn.shape))
         assert abs(found[k - 1] - votes.mean()) < 4.5 * votes.std() / np.sqrt(2000) + 1e-9
 
 
@@ -125,14 +127,14 @@ def test_majority_agrees_with_sampling_on_a_large_pool():
 def test_one_drawn_is_the_same_for_every_method_and_blanks_never_win(pool):
     classes, correct, scores = pool
     single = correct.mean()
-    assert best_of(correct[None], np.where(classes >= 0, scores, -np.inf)[None])[0, 0] == pytest.approx(single)
+    assert best_of_k(correct[None], np.where(classes >= 0, scores, -np.inf)[None])[0, 0] == pytest.approx(single)
     assert majority(classes[None], correct[None])[0, 0] == pytest.approx(single)
-    orders = subsets(len(classes), 4, key=3)
-    assert weighted(classes, correct, scores, [1], orders).value[0] == pytest.approx(single)
-    assert top(classes, correct, scores, 0.5, [1], orders).value[0] == pytest.approx(single)
+    orders = draw_subsets(len(classes), 4, key=3)
+    assert estimate_weighted(classes, correct, scores, [1], orders).value[0] == pytest.approx(single)
+    assert estimate_top(classes, correct, scores, 0.5, [1], orders).value[0] == pytest.approx(single)
     blank = np.full(len(classes), -1)
     assert not majority(blank[None], np.zeros((1, len(classes)))).any()
-    assert not weighted(blank, correct, scores, [len(classes)], orders).value.any()
+    assert not estimate_weighted(blank, correct, scores, [len(classes)], orders).value.any()
 
 
 def test_curves_do_not_depend_on_the_order_of_the_pool():
@@ -140,8 +142,8 @@ def test_curves_do_not_depend_on_the_order_of_the_pool():
     classes, scores = random.integers(-1, 5, 64), random.integers(0, 4, 64) / 3
     correct, shuffled = (classes == 2) * 1.0, random.permutation(64)
     masked = np.where(classes >= 0, scores, -np.inf)
-    first = best_of(correct[None], masked[None])
-    assert np.allclose(first, best_of(correct[shuffled][None], masked[shuffled][None]), rtol=1e-13)
+    first = best_of_k(correct[None], masked[None])
+    assert np.allclose(first, best_of_k(correct[shuffled][None], masked[shuffled][None]), rtol=1e-13)
     voted = majority(classes[None], correct[None])
     assert np.allclose(voted, majority(classes[shuffled][None], correct[shuffled][None]))
 
@@ -149,30 +151,30 @@ def test_curves_do_not_depend_on_the_order_of_the_pool():
 def test_weighted_vote_splits_ties_exactly_and_ignores_blanks():
     log = np.log([0.1, 0.2, 0.3, 0.6, 0.99])  # 0.1 + 0.2 + 0.3 is not 0.6 in floating point
     classes, correct = np.array([[0, 0, 0, 1, -1]]), np.array([[1.0, 1, 1, 0, 0]])
-    assert outcome(classes, correct, log[None])[0] == 0.5
+    assert score_votes(classes, correct, log[None])[0] == 0.5
     zero = np.full((1, 5), -np.inf)
-    assert outcome(classes, correct, zero)[0] == 0.5
-    assert outcome(classes, correct, log[None] - 1e5)[0] == 0.5  # no underflow: weights are relative
+    assert score_votes(classes, correct, zero)[0] == 0.5
+    assert score_votes(classes, correct, log[None] - 1e5)[0] == 0.5  # no underflow: weights are relative
 
 
 def test_monte_carlo_votes_agree_with_enumeration_within_their_error():
     random = np.random.default_rng(5)
     classes, scores = np.array([0, 0, 1, 1, 1, 2, -1, 0, 2]), random.random(9)
     correct, n = (classes == 0) * 1.0, 9
-    orders = subsets(n, 4000, key=7)
+    orders = draw_subsets(n, 4000, key=7)
 
     def one(drawn):
         drawn = np.array(drawn)
-        return Fraction(outcome(classes[drawn][None], correct[drawn][None], np.log(scores[drawn])[None])[0])
+        return Fraction(score_votes(classes[drawn][None], correct[drawn][None], np.log(scores[drawn])[None])[0])
 
     def best(drawn):
         ranked = sorted(drawn, key=lambda i: -scores[i] if classes[i] >= 0 else 1)[: top_size(0.4, len(drawn))]
-        return Fraction(outcome(classes[ranked][None], correct[ranked][None], np.zeros((1, len(ranked))))[0])
+        return Fraction(score_votes(classes[ranked][None], correct[ranked][None], np.zeros((1, len(ranked))))[0])
 
     ks = range(1, n + 1)
     for found, value in (
-        (weighted(classes, correct, np.log(scores), ks, orders), one),
-        (top(classes, correct, scores, 0.4, ks, orders), best),
+        (estimate_weighted(classes, correct, np.log(scores), ks, orders), one),
+        (estimate_top(classes, correct, scores, 0.4, ks, orders), best),
     ):
         expected = mean_over_subsets(n, value)
         assert (np.abs(found.value - expected) <= 4.5 * np.sqrt(found.variance) + 1e-12).all()
@@ -181,4 +183,4 @@ def test_monte_carlo_votes_agree_with_enumeration_within_their_error():
 
 def test_a_nan_score_is_refused():
     with pytest.raises(ValueError, match="NaN"):
-        best_of(np.ones((1, 2)), np.array([[0.1, np.nan]]))
+        best_of_k(np.ones((1, 2)), np.array([[0.1, np.nan]]))

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from scipy.stats import binomtest, multinomial
 
 from stages.lib.metrics import intervals
-from stages.lib.metrics.intervals import Interval, accuracy, bootstrap, compare, holm, subtract
+from stages.lib.metrics.intervals import Interval, bootstrap, compare, estimate_accuracy, holm, subtract
 
 
 def outcomes(won, lost, n):
@@ -40,12 +40,12 @@ def test_intervals_cover_the_truth(largest):
 
 
 def test_no_spread_is_not_certainty():
-    for found in (bootstrap(np.ones((30, 1)), key=1), accuracy(np.ones(30))):
+    for found in (bootstrap(np.ones((30, 1)), key=1), estimate_accuracy(np.ones(30))):
         assert np.ravel(found).tolist() == pytest.approx([1, 0.884, 1], abs=1e-3)
-    for found in (bootstrap(np.zeros((30, 1)), key=1), accuracy(np.zeros(30))):
+    for found in (bootstrap(np.zeros((30, 1)), key=1), estimate_accuracy(np.zeros(30))):
         assert np.ravel(found).tolist() == pytest.approx([0, 0, 0.116], abs=1e-3)
     hardly = np.r_[np.zeros(53), 0.02]  # resampled: 0 to 0.0015
-    for low, high in (np.ravel(bootstrap(hardly[:, None], key=1)[1:]), accuracy(hardly)[1:]):
+    for low, high in (np.ravel(bootstrap(hardly[:, None], key=1)[1:]), estimate_accuracy(hardly)[1:]):
         assert 0 < low < 0.02 / 54 and high == pytest.approx(0.067, abs=1e-3)
     assert compare(np.zeros(54), np.zeros(54), key=1)[1:3] == pytest.approx((-0.0664, 0.0664), abs=1e-4)
 
@@ -54,7 +54,7 @@ def test_right_and_wrong_have_the_exact_interval():
     for right in (0, 1, 27, 53, 54):
         values = np.arange(54) < right
         exact = binomtest(right, 54).proportion_ci()
-        assert accuracy(values)[1:] == pytest.approx(tuple(exact))
+        assert estimate_accuracy(values)[1:] == pytest.approx(tuple(exact))
         assert np.ravel(bootstrap(values[:, None], key=1)[1:]) == pytest.approx(tuple(exact))
 
 
@@ -62,10 +62,10 @@ def test_same_key_same_interval_however_many_resamples_are_held_at_once(monkeypa
     values = np.random.default_rng(3).random((60, 3))
     found = bootstrap(values, key=9)
     assert not np.array_equal(found, bootstrap(values, key=10))
-    monkeypatch.setattr(intervals, "CHUNK", 7 * 60)
+    monkeypatch.setattr(intervals, "MAX_RESAMPLED_UNITS", 7 * 60)
     assert np.allclose(found, bootstrap(values, key=9), rtol=1e-12, atol=0)
     p = compare(values[:, 0], values[:, 1], key=9).p
-    monkeypatch.setattr(intervals, "CHUNK", 1 << 22)
+    monkeypatch.setattr(intervals, "MAX_RESAMPLED_UNITS", 1 << 22)
     assert compare(values[:, 0], values[:, 1], key=9).p == p
 
 
@@ -84,7 +84,7 @@ def test_p_of_right_and_wrong_is_that_of_mcnemar():
 def test_random_signs_agree_with_enumerated_ones(monkeypatch):
     differences = np.random.default_rng(2).normal(0.15, 0.5, 12)
     exact = compare(differences, np.zeros(12), key=1).p
-    monkeypatch.setattr(intervals, "EXACT_FLIPS", 0)
+    monkeypatch.setattr(intervals, "MAX_EXACT_FLIPS", 0)
     assert compare(differences, np.zeros(12), key=1, resamples=40000).p == pytest.approx(exact, abs=0.012)
 
 
@@ -155,10 +155,10 @@ def test_parents_are_the_units_of_their_variants():
 
 def test_weights_and_units_of_a_mean():
     values, units, weights = np.array([1, 0, 0.5, 1]), ["a", "a", "b", "c"], np.array([1.0, 1, 2, 4])
-    found = accuracy(values, units, weights)
+    found = estimate_accuracy(values, units, weights)
     assert found.mean == pytest.approx(6 / 8) and 0 < found.low < found.mean < found.high == 1
-    twice = accuracy(np.repeat([1.0, 0.0, 0.0], 2), [0, 0, 1, 1, 2, 2])
-    assert tuple(twice) == pytest.approx(tuple(accuracy([1, 0, 0])))  # a copy says nothing new
+    twice = estimate_accuracy(np.repeat([1.0, 0.0, 0.0], 2), [0, 0, 1, 1, 2, 2])
+    assert tuple(twice) == pytest.approx(tuple(estimate_accuracy([1, 0, 0])))  # a copy says nothing new
     shuffled = [2, 0, 3, 1]
     again = compare(values[shuffled], np.zeros(4), 1, units=[units[i] for i in shuffled], weights=weights[shuffled])
     assert again == pytest.approx(compare(values, np.zeros(4), 1, units=units, weights=weights))
@@ -171,7 +171,7 @@ def test_pairing_finds_what_separate_intervals_hide():
     found = compare(better, difficulty, key=1)
     assert found.low > 0
     assert found.p < 0.001
-    assert accuracy(better).low < accuracy(difficulty).high
+    assert estimate_accuracy(better).low < estimate_accuracy(difficulty).high
 
 
 def test_methods_that_never_differ_may_do_so_on_problems_not_seen():
@@ -207,7 +207,7 @@ def test_independent_means_are_subtracted_with_their_spread():
 def test_a_mean_next_to_its_bound_has_an_interval():
     """Shares of 1 - 1e-12 come from exact formulas of strong pools."""
     almost = np.r_[np.ones(19), 1 - 1e-8]
-    found = accuracy(almost)
+    found = estimate_accuracy(almost)
     assert found.low < 0.9 and found.high == pytest.approx(1)
     assert compare(almost, np.ones(20), key=1).low < -0.1
     values = np.ones((100, 1))
@@ -219,7 +219,7 @@ def test_a_mean_next_to_its_bound_has_an_interval():
 def test_what_was_not_seen_is_a_whole_parent():
     """54 parents with 13 variants each and none solved: with one variant less, hardly anything changes."""
     units = np.repeat(np.arange(54), 13)
-    whole, less = accuracy(np.zeros(702), units), accuracy(np.zeros(701), units[:-1])
+    whole, less = estimate_accuracy(np.zeros(702), units), estimate_accuracy(np.zeros(701), units[:-1])
     assert whole.high == pytest.approx(0.066, abs=1e-3) and less.high == pytest.approx(whole.high, abs=1e-3)
     assert compare(np.zeros(701), np.zeros(701), key=1, units=units[:-1]).high > 0.06
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.generators.base.tokenizer import build
-from stages.lib.models.encoding import Encoder, steps_of, without_annotations
-from stages.lib.models.prompts import PLAIN
+from stages.generators.base.tokenizer import build_tokenizer
+from stages.lib.models.encoding import Encoder, split_steps, strip_annotations
+from stages.lib.models.prompts import PLAIN_TEMPLATE
 
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 LINES = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -29,7 +29,7 @@ def test_ids_are_the_pieces_in_order(question, steps, finished):
     found = ENCODER.encode(question, steps, finished)
     start = found.prompt_length
     assert found.ids[:start] == ENCODER.prompt_ids(question)
-    assert TOKENIZER.decode(found.ids[:start]) == PLAIN.format(question=question)
+    assert TOKENIZER.decode(found.ids[:start]) == PLAIN_TEMPLATE.format(question=question)
     for step, end in zip(steps, found.step_ends, strict=True):
         assert TOKENIZER.decode(found.ids[start : end + 1]) == step + "\n"
         start = end + 1
@@ -50,7 +50,7 @@ def test_names_of_special_tokens_in_text_are_text():
 def test_a_tokenizer_that_closes_its_input():
     from tokenizers.processors import TemplateProcessing
 
-    closing = build()
+    closing = build_tokenizer()
     closing.backend_tokenizer.post_processor = TemplateProcessing(
         single="$A <eos>", special_tokens=[("<eos>", closing.eos_token_id)]
     )
@@ -59,8 +59,8 @@ def test_a_tokenizer_that_closes_its_input():
 
 
 def test_steps_are_lines_with_something_in_them():
-    assert steps_of("a\n\n  b \n \n#### 3") == ["a", "  b ", "#### 3"]
+    assert split_steps("a\n\n  b \n \n#### 3") == ["a", "  b ", "#### 3"]
 
 
 def test_annotations_go():
-    assert without_annotations("48/2 = <<48/2=24>>24 clips, <<1+1=2>>2 < 3") == "48/2 = 24 clips, 2 < 3"
+    assert strip_annotations("48/2 = <<48/2=24>>24 clips, <<1+1=2>>2 < 3") == "48/2 = 24 clips, 2 < 3"

@@ -4,37 +4,37 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.generators.base.tokenizer import build
-from stages.lib.inference import option_scores
+from stages.generators.base.tokenizer import build_tokenizer
+from stages.lib.inference import multiple_choice
 from stages.lib.models import forward, heads, loading, objectives
 from stages.lib.models.encoding import Encoder
-from stages.lib.verifiers.outcome import ScalarVerifier
-from stages.lib.verifiers.process import StepVerifier
+from stages.lib.verifiers.outcome import OutcomeVerifier
+from stages.lib.verifiers.process import ProcessVerifier
 from tests.helpers import tiny_models
 from tests.lib.verifiers.test_published_models import SHAPE
 
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 
 
 def scalar(model, encoder):
-    return ScalarVerifier("orm", model, encoder, "bce")
+    return OutcomeVerifier("orm", model, encoder, "bce")
 
 
 def steps(model, encoder):
-    return StepVerifier("prm", model, encoder, "head", aggregation="last")
+    return ProcessVerifier("prm", model, encoder, "head", aggregation="last")
 
 
 @pytest.mark.parametrize("make", [scalar, steps])
 def test_scores_near_one_do_not_tie(make, tmp_path):
-    made = make(tiny_models.model("qwen2", len(TOKENIZER)), Encoder(TOKENIZER))
+    made = make(tiny_models.make_model("qwen2", len(TOKENIZER)), Encoder(TOKENIZER))
     with torch.no_grad():
         made.head.weight.normal_(std=0.02)
         made.head.bias.fill_(4.0)
     made.save(tmp_path / "model")
     loaded = type(made).load(tmp_path / "model", "bfloat16")
     assert loaded.model.dtype == torch.bfloat16 and loaded.head.weight.dtype == torch.float32
-    of = tiny_models.problem(3)
-    pool = [tiny_models.sample(of, i, i) for i in range(20)]
+    of = tiny_models.make_problem(3)
+    pool = [tiny_models.make_sample(of, i, i) for i in range(20)]
     found = {score.score for score in loaded.score(of, pool)}
     assert len(found) == 20, "bfloat16 has four values between 4 and 4.125"
 
@@ -47,7 +47,7 @@ def test_two_words_are_weighed_in_float32(bias):
     output.bfloat16()
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            found = heads.read(heads.WordHead(output, 4, 9), hidden)
+            found = heads.compute_logits(heads.TokenLogitHead(output, 4, 9), hidden)
         torch.testing.assert_close(found.double(), wanted[:, 4] - wanted[:, 9], atol=1e-6, rtol=0)
 
 
@@ -67,19 +67,21 @@ def test_logits_are_scaled_and_bounded_as_the_model_asks(kind, settings):
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).eval()
     ids = torch.tensor([[5, 9, 30, 2, 7]])
-    logits, hidden = model(ids).logits[0], forward.decoder(model)(ids).last_hidden_state[0]
-    found = heads.read(heads.WordHead(model.get_output_embeddings(), 4, 9, model.config), hidden)
+    logits, hidden = model(ids).logits[0], forward.get_decoder(model)(ids).last_hidden_state[0]
+    found = heads.compute_logits(heads.TokenLogitHead(model.get_output_embeddings(), 4, 9, model.config), hidden)
     torch.testing.assert_close(found, logits[:, 4] - logits[:, 9], atol=1e-6, rtol=1e-5)
     wanted = logits[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
-    torch.testing.assert_close(-objectives.language_loss(model, hidden[:-1], ids[0, 1:]), wanted)
-    assert option_scores.logprobs(model, [5, 9], [[30, 2, 7]])[0] == pytest.approx(wanted[1:].tolist(), abs=1e-5)
+    torch.testing.assert_close(-objectives.compute_lm_loss(model, hidden[:-1], ids[0, 1:]), wanted)
+    assert multiple_choice.compute_logprobs(model, [5, 9], [[30, 2, 7]])[0] == pytest.approx(
+        wanted[1:].tolist(), abs=1e-5
+    )
 
 
 def test_what_was_trained_in_float32_is_read_the_same(tmp_path):
-    made = scalar(tiny_models.model("lfm2", len(TOKENIZER)), Encoder(TOKENIZER))
+    made = scalar(tiny_models.make_model("lfm2", len(TOKENIZER)), Encoder(TOKENIZER))
     made.save(tmp_path / "model")
-    of = tiny_models.problem(3)
-    assert ScalarVerifier.load(tmp_path / "model").score(of, [tiny_models.sample(of, 0, 0)]) == made.score(
-        of, [tiny_models.sample(of, 0, 0)]
+    of = tiny_models.make_problem(3)
+    assert OutcomeVerifier.load(tmp_path / "model").score(of, [tiny_models.make_sample(of, 0, 0)]) == made.score(
+        of, [tiny_models.make_sample(of, 0, 0)]
     )
     assert loading.load_causal_lm(tmp_path / "model").dtype == torch.float32

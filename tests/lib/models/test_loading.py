@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
 from tests.helpers import tiny_models
@@ -17,17 +17,17 @@ IDS = torch.tensor([[5, 9, 30, 2]])
 
 @pytest.fixture
 def folder(tmp_path):
-    loading.save(tiny_models.model("lfm2"), build(), tmp_path / "model")
+    loading.save(tiny_models.make_model("lfm2"), build_tokenizer(), tmp_path / "model")
     return tmp_path / "model"
 
 
 @torch.no_grad()
 def test_saved_and_loaded_is_the_same(folder):
     torch.testing.assert_close(
-        loading.load_causal_lm(folder)(IDS).logits, tiny_models.model("lfm2")(IDS).logits, atol=0, rtol=0
+        loading.load_causal_lm(folder)(IDS).logits, tiny_models.make_model("lfm2")(IDS).logits, atol=0, rtol=0
     )
     assert loading.load_causal_lm(folder, "bfloat16").dtype == torch.bfloat16
-    assert loading.load_tokenizer(folder)("3 + 4")["input_ids"] == build()("3 + 4")["input_ids"]
+    assert loading.load_tokenizer(folder)("3 + 4")["input_ids"] == build_tokenizer()("3 + 4")["input_ids"]
     assert not [file.name for file in folder.iterdir() if file.suffix not in (".json", ".safetensors")]
 
 
@@ -52,11 +52,14 @@ def test_weights_that_a_folder_lacks_are_not_drawn_at_random(folder):
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_a_tokenizer_stays_what_it_is_beside_any_model(name, tmp_path):
     """AutoTokenizer would read ours as another beside a Qwen2 model."""
-    loading.save(tiny_models.model(name), build(), tmp_path / "model")
+    loading.save(tiny_models.make_model(name), build_tokenizer(), tmp_path / "model")
     loaded = loading.load_tokenizer(tmp_path / "model")
-    assert loaded.backend_tokenizer.to_str() == build().backend_tokenizer.to_str()
+    assert loaded.backend_tokenizer.to_str() == build_tokenizer().backend_tokenizer.to_str()
     text = "Ann has 3 <eos> 47 apples, über.\n"
-    assert loaded(text)["input_ids"] == build()(text)["input_ids"] and loaded.decode(loaded(text)["input_ids"]) == text
+    assert (
+        loaded(text)["input_ids"] == build_tokenizer()(text)["input_ids"]
+        and loaded.decode(loaded(text)["input_ids"]) == text
+    )
 
 
 def test_saving_twice_gives_equal_bytes(folder, tmp_path):
@@ -97,39 +100,39 @@ def test_a_tokenizer_without_an_end_is_refused(folder):
 @pytest.mark.parametrize("revision", ["main", "v1.0", "abc123", "A" * 40])
 def test_a_hub_model_needs_a_commit(revision):
     with pytest.raises(UserError, match="commit"):
-        loading.snapshot("some/model", revision)
+        loading.download_snapshot("some/model", revision)
 
 
 def test_tied_weights_count_once():
-    model = tiny_models.model("lfm2")
-    assert loading.parameters(model) == sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
-    assert loading.flops(model, 10, training=True) == 3 * loading.flops(model, 10, training=False)
+    model = tiny_models.make_model("lfm2")
+    assert loading.count_parameters(model) == sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
+    assert loading.estimate_flops(model, 10, training=True) == 3 * loading.estimate_flops(model, 10, training=False)
 
 
 @torch.no_grad()
 def test_adapters_merge_into_plain_weights():
-    adapted = loading.adapted(tiny_models.model("lfm2"), 4, 1)
+    adapted = loading.add_lora(tiny_models.make_model("lfm2"), 4, 1)
     for name, p in adapted.named_parameters():
         if "lora_B" in name:
             p.normal_(std=0.1)
-    merged = loading.merged(adapted)
+    merged = loading.merge_lora(adapted)
     torch.testing.assert_close(merged(IDS).logits, adapted(IDS).logits, atol=1e-4, rtol=0)
-    assert (merged(IDS).logits - tiny_models.model("lfm2")(IDS).logits).abs().max() > 1e-2
-    assert set(merged.state_dict()) == set(tiny_models.model("lfm2").state_dict())
+    assert (merged(IDS).logits - tiny_models.make_model("lfm2")(IDS).logits).abs().max() > 1e-2
+    assert set(merged.state_dict()) == set(tiny_models.make_model("lfm2").state_dict())
 
 
 def test_adapters_are_drawn_by_key_and_leave_the_generator_alone():
     def first(key):
         torch.seed()  # as a fresh process is: from the system
-        adapted = loading.adapted(tiny_models.model("llama"), 4, key)
+        adapted = loading.add_lora(tiny_models.make_model("llama"), 4, key)
         return {name: p.detach().clone() for name, p in adapted.named_parameters() if "lora_A" in name}
 
     one, again, other = first(1), first(1), first(12345)
     assert one and all(torch.equal(one[name], again[name]) for name in one)
     assert not any(torch.equal(one[name], other[name]) for name in one)
-    model = tiny_models.model("llama")
+    model = tiny_models.make_model("llama")
     torch.manual_seed(5)
-    loading.adapted(model, 4, 1)
+    loading.add_lora(model, 4, 1)
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(1), drawn), "what else is drawn stays as it was"
@@ -140,7 +143,7 @@ def test_a_card_that_imitates_bfloat16_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     for dtype in ("bf16", "bfloat16"):
         with pytest.raises(UserError, match="^Tesla T4 does not compute in bfloat16; set dtype: float16$"):
-            loading.check_card(torch.device("cuda:0"), dtype, "dtype: float16")
-        loading.check_card(torch.device("cpu"), dtype, "")
+            loading.check_bf16_support(torch.device("cuda:0"), dtype, "dtype: float16")
+        loading.check_bf16_support(torch.device("cpu"), dtype, "")
     for dtype in ("no", "float32", "float16"):
-        loading.check_card(torch.device("cuda:0"), dtype, "")
+        loading.check_bf16_support(torch.device("cuda:0"), dtype, "")

@@ -8,17 +8,24 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from stages.generators import generator
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Step
 from stages.lib.grading import answers
-from stages.lib.inference import option_scores
-from stages.lib.inference.native import NativeEngine
+from stages.lib.inference import multiple_choice
+from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.inference.sampling import sample
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.loading import load_tokenizer, save
-from stages.lib.models.prompts import NEXT, PLAIN, Prompt, Style, answer_line, form
-from stages.lib.models.stops import Stops
+from stages.lib.models.prompts import (
+    NEXT_QUESTION,
+    PLAIN_TEMPLATE,
+    Prompt,
+    PromptParams,
+    build_instruction,
+    format_answer,
+)
+from stages.lib.models.stops import StopCriteria
 from stages.lib.training import sft
 from tests.helpers import tiny_models
 from tests.lib.verifiers.test_published_models import sentencepiece
@@ -88,7 +95,7 @@ def saved(family, root):
                          initializer_range=0.1)
         ).eval()  # fmt: skip
     else:
-        model = tiny_models.model(architecture, len(tokenizer))
+        model = tiny_models.make_model(architecture, len(tokenizer))
     ends = tokenizer.convert_tokens_to_ids([end, turn, *[name for name in others if name == "<|endoftext|>"]])
     model.generation_config.eos_token_id = sorted(set(ends))
     model.generation_config.do_sample = False
@@ -106,7 +113,7 @@ def family(request, tmp_path_factory):
 
 def test_a_chat_prompt_is_the_template_s_own(family):
     name, _, tokenizer, _, encoder = family
-    of = tiny_models.problem(3)
+    of = tiny_models.make_problem(3)
     ids = encoder.prompt_ids(of)
     turns = [{"role": "user", "content": of.question}]
     assert ids == tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
@@ -123,14 +130,14 @@ def test_what_ends_a_turn_ends_a_solution(family):
     name, _, tokenizer, ends, encoder = family
     turn = tokenizer.convert_tokens_to_ids(FAMILIES[name][-1])
     assert encoder.end == turn and set(encoder.stops.ids) == ends | {tokenizer.eos_token_id, turn}
-    assert encoder.encode(tiny_models.problem(0), ["x"]).ids[-1] == turn
+    assert encoder.encode(tiny_models.make_problem(0), ["x"]).ids[-1] == turn
 
 
 def test_generation_ends_where_transformers_ends_it(family):
     import torch
 
     _, model, _, _, encoder = family
-    prompts = [encoder.prompt_ids(tiny_models.problem(i)) for i in range(4)]
+    prompts = [encoder.prompt_ids(tiny_models.make_problem(i)) for i in range(4)]
     ours = sample(NativeEngine(model, 16), prompts, [[i] for i in range(4)], 0.0, 60, encoder.stops)
     for prompt, (draw,) in zip(prompts, ours, strict=True):
         theirs = model.generate(
@@ -147,8 +154,8 @@ def test_names_of_special_tokens_in_a_question_are_text(family):
     name, _, tokenizer, _, encoder = family
     _, _, begin, end, others, turn = FAMILIES[name]
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
-    of = tiny_models.problem(0).model_copy(update={"question": f"What is {turn}{others[0]} in {end}?"})
-    plain = tiny_models.problem(0).model_copy(update={"question": "What is in?"})
+    of = tiny_models.make_problem(0).model_copy(update={"question": f"What is {turn}{others[0]} in {end}?"})
+    plain = tiny_models.make_problem(0).model_copy(update={"question": "What is in?"})
     read, usual = ([token for token in encoder.prompt_ids(p) if token in special] for p in (of, plain))
     assert read == usual and turn in tokenizer.decode(encoder.prompt_ids(of), skip_special_tokens=True)
     assert not special & set(encoder.texts([f"a {turn} b"])[0])
@@ -167,10 +174,10 @@ def test_names_of_special_tokens_in_a_question_are_text(family):
 
 def test_examples_are_turns_of_a_chat(family):
     _, _, tokenizer, _, encoder = family
-    of, both = tiny_models.problem(3), [tiny_models.problem(4), tiny_models.problem(5)]
-    prompt = generator.draw_prompt(Style(style="chat", shots=1), both, 1, trained=False)
+    of, both = tiny_models.make_problem(3), [tiny_models.make_problem(4), tiny_models.make_problem(5)]
+    prompt = generator.build_prompt(PromptParams(style="chat", shots=1), both, 1, trained=False)
     (shown,) = (each for each in both if each.question == prompt.examples[0].question)
-    solution = "\n".join(sft.steps(shown))
+    solution = "\n".join(sft.get_steps(shown))
     turns = [{"role": "user", "content": shown.question}, {"role": "assistant", "content": solution},
              {"role": "user", "content": of.question}]  # fmt: skip
     asked = Encoder(tokenizer, prompt)
@@ -182,7 +189,7 @@ def test_examples_are_turns_of_a_chat(family):
 
 def test_a_template_that_cannot_is_told(tmp_path):
     with pytest.raises(UserError, match="has no chat template; set plain"):
-        Encoder(build(), Prompt(style="chat"))
+        Encoder(build_tokenizer(), Prompt(style="chat"))
     tokenizer = saved("gemma", tmp_path / "model")[1]
     with pytest.raises(UserError, match="refuses this prompt .System role not supported"):
         Encoder(tokenizer, Prompt(style="chat", system="Be brief.")).prompt_ids("q")
@@ -219,7 +226,7 @@ def test_sentencepiece_puts_no_space_between_steps():
 
 def test_the_form_of_the_answer_is_asked_for_and_read():
     """What the instruction asks, gold solutions do, and the grader reads."""
-    base = tiny_models.problem(0)
+    base = tiny_models.make_problem(0)
     kinds = {
         "a letter": base.model_copy(
             update={"answer_type": "choice", "choices": ["x", "y"], "answer": "B", "steps": None}
@@ -231,32 +238,39 @@ def test_the_form_of_the_answer_is_asked_for_and_read():
     }
     for kind, of in kinds.items():
         asked = Prompt(instruct=True).ask(of)
-        assert asked.startswith(of.prompt()) and form(of) in asked and Prompt().ask(of) == of.prompt(), kind
-        assert sft.steps(of) == [answer_line(of)]
-        read = answers.extract("So it is 3.\n" + answer_line(of), of.answer_type)
+        assert asked.startswith(of.prompt()) and build_instruction(of) in asked and Prompt().ask(of) == of.prompt(), (
+            kind
+        )
+        assert sft.get_steps(of) == [format_answer(of)]
+        read = answers.extract("So it is 3.\n" + format_answer(of), of.answer_type)
         assert answers.equal(of.answer, read, of.answer_type), kind
-    assert "\\boxed{}" in form(kinds["AIME"]) and "####" in form(base)
+    assert "\\boxed{}" in build_instruction(kinds["AIME"]) and "####" in build_instruction(base)
     code = base.model_copy(update={"answer_type": "code", "tests": {"entry_point": "f", "test": ""}, "steps": None})
-    assert "`f`" in form(code) and "standard input" in form(code.model_copy(update={"tests": {"public": {}}}))
-    assert form(base.model_copy(update={"benchmark": "dyval"})) == ""
+    assert "`f`" in build_instruction(code) and "standard input" in build_instruction(
+        code.model_copy(update={"tests": {"public": {}}})
+    )
+    assert build_instruction(base.model_copy(update={"benchmark": "dyval"})) == ""
     assert Prompt(instruct=True).ask(base.model_copy(update={"abstain": True})).count("N/A") == 1
 
 
 def test_examples_are_keyed_and_never_of_test(tmp_path):
-    problems = [tiny_models.problem(i) for i in range(20)]
-    prompt = generator.draw_prompt(Style(shots=3), problems, 1, trained=False)
-    assert prompt == generator.draw_prompt(Style(shots=3), problems[::-1], 1, trained=False), (
+    problems = [tiny_models.make_problem(i) for i in range(20)]
+    prompt = generator.build_prompt(PromptParams(shots=3), problems, 1, trained=False)
+    assert prompt == generator.build_prompt(PromptParams(shots=3), problems[::-1], 1, trained=False), (
         "the order of the problems is no matter"
     )
-    assert prompt.examples[:3] == generator.draw_prompt(Style(shots=2), problems, 1, trained=False).examples
-    assert prompt.examples != generator.draw_prompt(Style(shots=3), problems, 2, trained=False).examples
+    assert prompt.examples[:3] == generator.build_prompt(PromptParams(shots=2), problems, 1, trained=False).examples
+    assert prompt.examples != generator.build_prompt(PromptParams(shots=3), problems, 2, trained=False).examples
     with pytest.raises(UserError, match="3 examples are asked, and one more to choose from, but 3 problems"):
-        generator.draw_prompt(Style(shots=3), problems[:3], 1, trained=False)
-    encoder = Encoder(build(), prompt)
-    text = encoder.tokenizer.decode(encoder.prompt_ids(tiny_models.problem(30), shots=True))
+        generator.build_prompt(PromptParams(shots=3), problems[:3], 1, trained=False)
+    encoder = Encoder(build_tokenizer(), prompt)
+    text = encoder.tokenizer.decode(encoder.prompt_ids(tiny_models.make_problem(30), shots=True))
     first = prompt.examples[0]
-    assert text.startswith(PLAIN.format(question=first.question) + first.solution + "\nQuestion: ")
-    assert text.endswith(PLAIN.format(question=tiny_models.problem(30).question)) and text.count("Answer:") == 4
+    assert text.startswith(PLAIN_TEMPLATE.format(question=first.question) + first.solution + "\nQuestion: ")
+    assert (
+        text.endswith(PLAIN_TEMPLATE.format(question=tiny_models.make_problem(30).question))
+        and text.count("Answer:") == 4
+    )
     prompt.write(tmp_path / "prompt.json")
     assert Prompt.read(tmp_path / "prompt.json") == prompt
     encoder.save(tmp_path)
@@ -267,7 +281,7 @@ def test_examples_are_keyed_and_never_of_test(tmp_path):
 
 
 def test_an_invented_next_question_is_cut():
-    encoder = Encoder(build(), Prompt(stop=["THE END"]))
+    encoder = Encoder(build_tokenizer(), Prompt(stop=["THE END"]))
     for text, kept in [
         ("4 + 1 = 5\n#### 5\nQuestion: Bob has 3.\nAnswer:\n#### 3", "4 + 1 = 5\n#### 5"),
         ("#### 5 THE END and more", "#### 5 "),
@@ -288,11 +302,11 @@ def test_an_invented_next_question_is_cut():
 @pytest.mark.parametrize("texts", [("a",), ("ab", "an", "ri"), ("\n",), ("é",), ("🙂🙂🙂",)])
 def test_an_engine_stops_at_a_text(texts):
     """The same draws as without, each up to the token that completes a text."""
-    tokenizer = build()
-    model = tiny_models.model("qwen2", len(tokenizer) + 200)  # as many a model is padded
+    tokenizer = build_tokenizer()
+    model = tiny_models.make_model("qwen2", len(tokenizer) + 200)  # as many a model is padded
     prompts, keys = [tokenizer("Ann has")["input_ids"], tokenizer("Bob")["input_ids"]], [list(range(24)), [7, 8]]
     free = sample(NativeEngine(model, 32), prompts, keys, 1.0, 40, [tokenizer.eos_token_id])
-    stops = Stops(tokenizer, [tokenizer.eos_token_id], texts)
+    stops = StopCriteria(tokenizer, [tokenizer.eos_token_id], texts)
     cut = sample(NativeEngine(model, 32), prompts, keys, 1.0, 40, stops)
     met = 0
     for whole, part in zip(sum(free, []), sum(cut, []), strict=True):
@@ -309,20 +323,21 @@ def test_steps_are_lines_or_paragraphs():
     assert Prompt().split(text) == ["Let x = 1.", "Then y = 2.", "So", "\\boxed{2}"]
     prompt = Prompt(steps="paragraphs")
     assert prompt.split(text) == ["Let x = 1.\nThen y = 2.", "So\n\\boxed{2}"]
-    encoder = Encoder(build(), prompt)
+    encoder = Encoder(build_tokenizer(), prompt)
     read = encoder.encode("q", prompt.split(text))
     assert (
         encoder.tokenizer.decode(read.ids[read.prompt_length : read.step_ends[0] + 1]) == "Let x = 1.\nThen y = 2.\n\n"
     )
     assert len(read.step_ends) == 2
     assert prompt.split("a\r\n\r\nb\r\nc") == ["a", "b\nc"]
-    proof = tiny_models.problem(0).model_copy(
+    proof = tiny_models.make_problem(0).model_copy(
         update={"answer_type": "latex", "steps": [Step(text=t) for t in (r"\begin{align*}", "x &= 1", r"\end{align*}")]}
     )
     assert (
-        sft.steps(proof, prompt) == ["\\begin{align*}\nx &= 1\n\\end{align*}"] and len(sft.steps(proof, Prompt())) == 3
+        sft.get_steps(proof, prompt) == ["\\begin{align*}\nx &= 1\n\\end{align*}"]
+        and len(sft.get_steps(proof, Prompt())) == 3
     )
-    assert "blank line" in Prompt(instruct=True, steps="paragraphs").ask(tiny_models.problem(0))
+    assert "blank line" in Prompt(instruct=True, steps="paragraphs").ask(tiny_models.make_problem(0))
 
 
 @given(st.lists(st.text("ab c.#\n", min_size=1, max_size=12), max_size=5), st.sampled_from(["lines", "paragraphs"]))
@@ -337,10 +352,10 @@ def test_options_by_log_probability():
     """Against whole forward passes, one an option."""
     import torch
 
-    tokenizer = build()
-    model, encoder = tiny_models.model("llama", len(tokenizer)), Encoder(tokenizer)
+    tokenizer = build_tokenizer()
+    model, encoder = tiny_models.make_model("llama", len(tokenizer)), Encoder(tokenizer)
     for count in (2, 4, 10):
-        of = tiny_models.problem(1).model_copy(
+        of = tiny_models.make_problem(1).model_copy(
             update={"choices": [f"{i} apples" for i in range(count)], "answer": "B", "answer_type": "choice"}
         )
         prompt, sums = encoder.prompt_ids(of), []
@@ -348,10 +363,12 @@ def test_options_by_log_probability():
             ids = tokenizer(f"The answer is {letter}.", add_special_tokens=False)["input_ids"]
             says = model(torch.tensor([prompt + ids])).logits[0].double().log_softmax(-1)
             sums.append(sum(says[len(prompt) + t - 1, token].item() for t, token in enumerate(ids)))
-        found = option_scores.choose(model, encoder, of)
+        found = multiple_choice.predict_choice(model, encoder, of)
         assert found.logprob == pytest.approx(max(sums), abs=1e-5)
         assert found.answer == "ABCDEFGHIJ"[sums.index(max(sums))] and found.correct == (found.answer == "B")
 
 
 def test_next_is_what_the_plain_prompt_begins_with():
-    assert PLAIN.startswith(NEXT.strip()) and json.loads(Prompt().model_dump_json())["style"] == "plain"
+    assert (
+        PLAIN_TEMPLATE.startswith(NEXT_QUESTION.strip()) and json.loads(Prompt().model_dump_json())["style"] == "plain"
+    )

@@ -13,9 +13,9 @@ from stages.lib.core import seeds
 from stages.lib.core.records import Step
 from stages.lib.grading import answers
 from stages.lib.procedural import competition
-from stages.lib.procedural.competition import items, reading
-from stages.lib.procedural.competition.equations import equations, value
-from stages.lib.procedural.competition.family import AREAS, signed, unsigned
+from stages.lib.procedural.competition import items, templates
+from stages.lib.procedural.competition.equations import evaluate, find_equations
+from stages.lib.procedural.competition.family import AREAS, format_signed, parse_signed
 from tests.helpers import exact_arithmetic
 
 FAMILIES = competition.FAMILIES
@@ -53,9 +53,9 @@ def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, l
     words = family.words(params)
     assert len(family.phrasings) >= 3
     for phrasing in family.phrasings:
-        text = reading.written(phrasing, words)
+        text = templates.render_template(phrasing, words)
         assert "{" not in text and text[0].isupper() and text[-1] in ".?)"
-        assert family.parse(reading.read(phrasing, text)) == params
+        assert family.parse(templates.parse_text(phrasing, text)) == params
     steps = family.steps(params)
     assert len(steps) >= 3 and steps[-1].value == str(family.solve_closed(params))
     assert [step.text.split()[0] for step in steps] == [f"{i}." for i in range(1, len(steps) + 1)]
@@ -65,43 +65,47 @@ def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, l
 @settings(deadline=None, max_examples=15)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
 def test_every_step_states_its_value_and_its_equations_hold(family, level, seed):
-    assert items.untrue(family.steps(drawn(family, level, seed))) == []
+    assert items.find_false_steps(family.steps(drawn(family, level, seed))) == []
 
 
 def test_the_reading_of_equations():
-    assert list(equations("1. So n = 3 + 4 * 2 = 11, unique modulo 5 * 7 = 35.")) == [
+    assert list(find_equations("1. So n = 3 + 4 * 2 = 11, unique modulo 5 * 7 = 35.")) == [
         ("3 + 4 * 2", "11", True), ("5 * 7", "35", True)]  # fmt: skip
-    assert list(equations("2. C(5, 2) = 10 and x = 3.")) == [("C(5, 2)", "10", True)]
-    assert list(equations("3. 7 * 9 mod 10 = 4, and x + 2 = 5, f(3) = 7, 10 = 2x.")) == [("7 * 9 mod 10", "4", False)]
-    assert list(equations("4. 5! / (3! * 2!) = 10 = 2^3 + sqrt(4) = -(-10).")) == [
+    assert list(find_equations("2. C(5, 2) = 10 and x = 3.")) == [("C(5, 2)", "10", True)]
+    assert list(find_equations("3. 7 * 9 mod 10 = 4, and x + 2 = 5, f(3) = 7, 10 = 2x.")) == [
+        ("7 * 9 mod 10", "4", False)
+    ]
+    assert list(find_equations("4. 5! / (3! * 2!) = 10 = 2^3 + sqrt(4) = -(-10).")) == [
         ("5! / (3! * 2!)", "10", True), ("10", "2^3 + sqrt(4)", True), ("2^3 + sqrt(4)", "-(-10)", True)]  # fmt: skip
-    assert value("1/3 + 1/6") == Fraction(1, 2) and value("2^-1") == Fraction(1, 2) and value("-2^2") == -4
+    assert evaluate("1/3 + 1/6") == Fraction(1, 2) and evaluate("2^-1") == Fraction(1, 2) and evaluate("-2^2") == -4
     for hopeless in ("1/0", "sqrt(2)", "2^10^9", "(1", "x", "", "3 4", "(-5)!"):
-        assert value(hopeless) is None, hopeless
+        assert evaluate(hopeless) is None, hopeless
 
 
 @given(st.recursive(st.integers(0, 99).map(str), lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(
     lambda parts: f"({' '.join(parts)})"), max_leaves=8))  # fmt: skip
 def test_expressions_have_the_value_that_python_gives(text):
-    assert value(text) == value(text[1:-1] if text.startswith("(") else text) == exact_arithmetic.value(text)
+    assert evaluate(text) == evaluate(text[1:-1] if text.startswith("(") else text) == exact_arithmetic.evaluate(text)
 
 
 def test_a_false_step_and_an_empty_promise_are_caught():
-    assert items.untrue([Step(text="1. Then 7 * 11 = 78.", value="78")]) == [
+    assert items.find_false_steps([Step(text="1. Then 7 * 11 = 78.", value="78")]) == [
         "7 * 11 = 78 does not hold: '1. Then 7 * 11 = 78.'"
     ]
-    assert items.untrue([Step(text="1. Then it is 77.", value="7")])
+    assert items.find_false_steps([Step(text="1. Then it is 77.", value="7")])
     end = [Step(text="1. p + q = 3 + 4 = 7.", value="7"), Step(text="#### 7", value="7")]
-    assert items.promises("It is p/q in lowest terms.", end) == []
-    assert items.promises("It is p/q.", end)
-    assert items.promises("It is p/q in lowest terms.", [Step(text="1. So it is 7.", value="7"), end[1]])
-    assert items.promises("Lowest: lowest terms.", [Step(text="1. p + q = 6 + 4 = 10.", value="10"), end[1]])
+    assert items.check_answer_form("It is p/q in lowest terms.", end) == []
+    assert items.check_answer_form("It is p/q.", end)
+    assert items.check_answer_form("It is p/q in lowest terms.", [Step(text="1. So it is 7.", value="7"), end[1]])
+    assert items.check_answer_form("Lowest: lowest terms.", [Step(text="1. p + q = 6 + 4 = 10.", value="10"), end[1]])
     root = [Step(text="1. m + n = 3 + 8 = 11.", value="11"), end[1]]
-    assert items.promises("It is m*sqrt(n), and no square of a prime divides n.", root) == ["8 has a square factor"]
+    assert items.check_answer_form("It is m*sqrt(n), and no square of a prime divides n.", root) == [
+        "8 has a square factor"
+    ]
     over = [Step(text="1. m + n + p = 2 + 12 + 4 = 18.", value="18"), end[1]]
-    assert items.promises("m/p is in lowest terms and no square of a prime divides n.", over) == [
+    assert items.check_answer_form("m/p is in lowest terms and no square of a prime divides n.", over) == [
         "2/4 is not in lowest terms", "12 has a square factor"]  # fmt: skip
-    assert items.promises("No square of a prime divides n, as no square of a prime divides n.", over)
+    assert items.check_answer_form("No square of a prime divides n, as no square of a prime divides n.", over)
 
 
 @by_family
@@ -109,7 +113,8 @@ def test_items_are_proven_and_their_levels_mean_something(family):
     means = []
     for level in competition.LEVELS:
         made = [
-            competition.item(family.name, level, 7, f"competition/test/{family.name}-{i}", "test") for i in range(25)
+            competition.generate_item(family.name, level, 7, f"competition/test/{family.name}-{i}", "test")
+            for i in range(25)
         ]
         assert all(not isinstance(item, str) for item in made), made
         for item in made:
@@ -132,13 +137,13 @@ def test_levels_rise_in_steps_or_in_search(family):
 def test_no_answer_stands_in_the_text():
     for name in ("hidden_period", "purchases", "expected_wait"):
         for i in range(40):
-            made = competition.item(name, 1, 9, f"competition/test/{name}-{i}")
-            assert not items.stated(made.answer, made.question)
-    assert items.stated("7", "Find 7 coins.") and not items.stated("7", "Find x^7 + 17, or 7.5.")
+            made = competition.generate_item(name, 1, 9, f"competition/test/{name}-{i}")
+            assert not items.is_stated(made.answer, made.question)
+    assert items.is_stated("7", "Find 7 coins.") and not items.is_stated("7", "Find x^7 + 17, or 7.5.")
 
 
 def item(**changes):
-    return competition.item("two_coins", 1, 3, "competition/test/x", "test").model_copy(update=changes)
+    return competition.generate_item("two_coins", 1, 3, "competition/test/x", "test").model_copy(update=changes)
 
 
 def test_a_planted_error_is_caught(monkeypatch):
@@ -153,25 +158,28 @@ def test_a_planted_error_is_caught(monkeypatch):
         with monkeypatch.context() as patched:
             patched.setitem(items.FAMILIES, "two_coins", broken)
             assert any("disagree" in fault for fault in competition.check(made))
-            assert "disagree" in competition.item("two_coins", 1, 3, "competition/test/x", "test")
+            assert "disagree" in competition.generate_item("two_coins", 1, 3, "competition/test/x", "test")
 
 
 def test_items_depend_on_their_id_and_seed_alone():
     def question(seed, name="a"):
-        return competition.item("dice_sum", 2, seed, f"competition/test/{name}", "test").question
+        return competition.generate_item("dice_sum", 2, seed, f"competition/test/{name}", "test").question
 
     assert question(1) == question(1) != question(2)
     assert question(1) != question(1, "b")
 
 
 def said_by(item):
-    return competition.content(item.program.params["family"], item.program.params["params"])
+    return competition.fingerprint(item.program.params["family"], item.program.params["params"])
 
 
 @by_family
 def test_adjacent_seeds_share_nothing(family):
     said = [
-        {said_by(competition.item(family.name, 1 + i % 3, seed, f"competition/test/{i}", "test")) for i in range(60)}
+        {
+            said_by(competition.generate_item(family.name, 1 + i % 3, seed, f"competition/test/{i}", "test"))
+            for i in range(60)
+        }
         for seed in (1, 2)
     ]
     assert not said[0] & said[1]
@@ -179,4 +187,4 @@ def test_adjacent_seeds_share_nothing(family):
 
 @given(st.integers(-999, 999).filter(bool))
 def test_signed_terms_read_back(number):
-    assert unsigned(signed(number)) == number
+    assert parse_signed(format_signed(number)) == number

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault, Knobs, wording
-from stages.lib.procedural.gradeschool.program import apply, solve
+from stages.lib.procedural.gradeschool.program import apply, solve_program
 
 EVALUATED = ("train", "verifier", "dev", "test")
 ANNOTATION = re.compile(r"<<(\d+)([-+*/])(\d+)=(\d+)>>(\d+)")
 
 
 def many(split, n=150, seed=7, **knobs):
-    return gradeschool.problems(split, n, seed, **knobs)
+    return gradeschool.generate_problems(split, n, seed, **knobs)
 
 
 @pytest.mark.parametrize("split", wording.SPLITS)
@@ -47,7 +47,7 @@ def test_the_words_say_the_program():
             assert m, (sentence, entry)
             found = m.groupdict()
             n = found.get("n")
-            n = None if n is None else wording.PARTS.get(n) or int(n)
+            n = None if n is None else wording.FRACTION_DIVISORS.get(n) or int(n)
             if entry["relation"] == "given":
                 value = n
             elif entry["relation"] == "sum":
@@ -55,7 +55,7 @@ def test_the_words_say_the_program():
             elif entry["relation"] == "percent":
                 value = known[found["s"]] * n // 100
             else:
-                value = apply(wording.OPERATION[entry["relation"]], known[found["s"]], n)
+                value = apply(wording.OPERATIONS[entry["relation"]], known[found["s"]], n)
             known[found["t"]] = value
         asked = [name for name in known if re.search(rf"\b{name}\b", sentences[-1])]
         assert str(known[asked[0]]) == problem.answer
@@ -63,7 +63,7 @@ def test_the_words_say_the_program():
 
 def _pattern(text):
     text = text.replace(",", " ,").replace("  ", " ")
-    text = re.escape(text).replace(r"\{n\}", rf"(?P<n>\d+|{'|'.join(wording.PARTS)})")
+    text = re.escape(text).replace(r"\{n\}", rf"(?P<n>\d+|{'|'.join(wording.FRACTION_DIVISORS)})")
     text = re.sub(r"\\{([str])\\}", rf"(?P<\1>{'|'.join(wording.NAMES)})", text)
     return "(?i)" + re.sub(r"\\{\w+\\}", r"\\w+", text)
 
@@ -94,19 +94,21 @@ def test_splits_share_no_template_no_story_and_no_question():
 
 def test_every_template_and_story_has_one_owner():
     for rows, columns in ((4, 6), (len(wording.VERBS), len(wording.UNITS))):
-        owned = [pair for split in wording.SPLITS for pair in wording.pairs(split, rows, columns)]
+        owned = [pair for split in wording.SPLITS for pair in wording.list_owned_pairs(split, rows, columns)]
         assert sorted(owned) == [(a, b) for a in range(rows) for b in range(columns)]
 
 
 def test_variants_of_one_split_use_no_word_of_those_of_another():
     words = [f"word {n}" for n in range(21)]
-    shares = {split: wording.owned(words + words[:5], split) for split in EVALUATED}
+    shares = {split: wording.select_owned(words + words[:5], split) for split in EVALUATED}
     assert sorted(word for share in shares.values() for word in share) == sorted(words)
     assert {len(share) for share in shares.values()} == {5, 6}
-    assert wording.owned(words[:9], "test") == shares["test"][:2] == ["word 3", "word 7"]  # a longer list moves nothing
-    assert wording.owned(words, "unseen") == shares["test"]
+    assert (
+        wording.select_owned(words[:9], "test") == shares["test"][:2] == ["word 3", "word 7"]
+    )  # a longer list moves nothing
+    assert wording.select_owned(words, "unseen") == shares["test"]
     with pytest.raises(ValueError, match="3 different words cannot be dealt to four splits"):
-        wording.owned(["a", "b", "c", "a"], "test")
+        wording.select_owned(["a", "b", "c", "a"], "test")
 
 
 def test_every_word_of_the_evaluation_stands_in_the_pretraining_text():
@@ -138,10 +140,10 @@ def test_the_same_bytes_under_another_hash_seed():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 7), st.integers(30, 900), st.floats(0, 1), st.integers(0, 10**6))
 def test_knobs_hold(steps, largest, inverse, item):
-    program = gradeschool.sample("train", f"x/{item}", 1, Knobs((steps, steps), largest, inverse))
+    program = gradeschool.sample_program("train", f"x/{item}", 1, Knobs((steps, steps), largest, inverse))
     quantities = program["quantities"]
     assert sum("of" in q for q in quantities) == steps
-    values = [line.value for line in solve(program)]
+    values = [line.value for line in solve_program(program)]
     assert all(v >= 1 for v in values) and len(set(program["people"])) == len(quantities)
     used = {j for q in quantities for j in q.get("of", [])}
     assert used == set(range(len(quantities) - 1))  # nothing in the story is idle
@@ -156,8 +158,8 @@ def test_knobs_hold(steps, largest, inverse, item):
     ),
 )
 def test_faulty_solutions_are_marked_where_they_leave_the_truth(item, faults):
-    program = gradeschool.sample("train", f"x/{item}", 1, Knobs())
-    truth, lines = solve(program), solve(program, faults)
+    program = gradeschool.sample_program("train", f"x/{item}", 1, Knobs())
+    truth, lines = solve_program(program), solve_program(program, faults)
     assert [line.right for line in truth] == [True] * len(truth)
     marks = [line.right for line in lines]
     assert marks == sorted(marks, reverse=True)  # once wrong, wrong to the end

@@ -14,7 +14,7 @@ from stages.lib.core.records import Problem, Source, Step
 from stages.lib.procedural import lifting
 from stages.lib.procedural.lifting import programs, quantities
 from stages.problems.benchmarks import calculator
-from tests.helpers.exact_arithmetic import value
+from tests.helpers.exact_arithmetic import evaluate
 
 PUBLISHED = os.environ.get("ASSAY_BENCHMARKS")
 real = pytest.mark.skipif(not PUBLISHED, reason="ASSAY_BENCHMARKS is not set: no published GSM8K to lift")
@@ -33,8 +33,8 @@ CAKES = (
 
 
 def problem(question, lines, benchmark="gsm8k", number=0):
-    steps = [Step(text=line, value=calculator.value(line)) for line in lines[:-1]]
-    answer = calculator.canonical(lines[-1].removeprefix("#### "))
+    steps = [Step(text=line, value=calculator.extract_value(line)) for line in lines[:-1]]
+    answer = calculator.normalize_number(lines[-1].removeprefix("#### "))
     return Problem(
         id=f"{benchmark}/test/{number:04}", benchmark=benchmark, split="test", question=question, answer=answer,
         answer_type="number", steps=[*steps, Step(text=lines[-1], value=answer)], licence="MIT", source=Source(url="here"),
@@ -51,15 +51,15 @@ def published(split, step):
 def test_a_solution_is_lifted_and_written_out_again():
     item = problem(*CAKES)
     program = json.loads(json.dumps(lifting.lift(item)))
-    assert lifting.check(program) == []
-    assert lifting.render(program) == (item.question, item.steps, item.answer)
+    assert lifting.check_program(program) == []
+    assert lifting.render_program(program) == (item.question, item.steps, item.answer)
     assert [number["value"] for number in program["numbers"]] == ["12", "3", "5", "5/2"]
     assert program["annotations"][0]["expression"][2]["is"] == {"constant": "days in a week"}
 
 
 def test_other_numbers_flow_through_question_and_steps():
     program = lifting.lift(problem(*CAKES))
-    question, steps, answer = lifting.render(program, [Fraction(20), Fraction(4), Fraction(6), Fraction(3, 2)])
+    question, steps, answer = lifting.render_program(program, [Fraction(20), Fraction(4), Fraction(6), Fraction(3, 2)])
     assert question.startswith("Nora bakes 20 cakes a day for a week. She gives four cakes to each of 6 friends")
     assert "for $1.50 each" in question and answer == "174" and steps[-1].text == "#### 174"
     assert steps[1].text == "She gives away 4*6=<<4*6=24>>24 cakes." and steps[1].value == "24"
@@ -93,7 +93,7 @@ def test_a_spoilt_program_is_found_out():
     ):
         program = json.loads(json.dumps(lifting.lift(problem(*CAKES))))
         spoil(program)
-        assert lifting.check(program)
+        assert lifting.check_program(program)
 
 
 def test_an_ambiguous_number_keeps_all_its_readings():
@@ -102,8 +102,8 @@ def test_an_ambiguous_number_keeps_all_its_readings():
         ["3*3=<<3*3=9>>9 pens", "9+8=<<9+8=17>>17", "#### 17"],
     )
     program = lifting.lift(item)
-    assert programs.agree(program, [Fraction(3), Fraction(3), Fraction(5)])
-    assert not programs.agree(program, [Fraction(5), Fraction(3), Fraction(8)])
+    assert programs.bindings_agree(program, [Fraction(3), Fraction(3), Fraction(5)])
+    assert not programs.bindings_agree(program, [Fraction(5), Fraction(3), Fraction(8)])
 
 
 SILENT = [  # what an operand may be instead: question, solution, numbers that tell the readings apart, and that do not
@@ -120,9 +120,9 @@ SILENT = [  # what an operand may be instead: question, solution, numbers that t
 @pytest.mark.parametrize(("question", "line", "apart", "alike"), SILENT)
 def test_a_number_that_two_others_give_may_stand_for_them(question, line, apart, alike):
     program = lifting.lift(problem(question, [line, "#### " + line.rpartition(">>")[2]]))
-    assert not programs.agree(program, [Fraction(n) for n in apart])
-    assert programs.agree(program, [Fraction(n) for n in alike])
-    assert programs.doubtful(program)
+    assert not programs.bindings_agree(program, [Fraction(n) for n in apart])
+    assert programs.bindings_agree(program, [Fraction(n) for n in alike])
+    assert programs.find_ambiguous(program)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_constant_wants_its_units(question, line, constant):
 @given(st.recursive(st.integers(0, 99).map(str), lambda e: st.builds("({}{}{})".format, e, st.sampled_from("+-*/"), e)))
 def test_expressions_are_exact(expression):
     try:
-        expected = value(expression)
+        expected = evaluate(expression)
     except ZeroDivisionError:
         with pytest.raises(ValueError):
             calculator.evaluate(expression)
@@ -166,8 +166,8 @@ def test_expressions_are_exact(expression):
 @given(st.integers(-(10**9), 10**9), st.integers(0, 6))
 def test_decimals_are_written_exactly(digits, places):
     value = Fraction(digits, 10**places)
-    assert Fraction(programs.canonical(value)) == value
-    assert calculator.canonical(programs.canonical(value)) == programs.canonical(value)
+    assert Fraction(programs.format_decimal(value)) == value
+    assert calculator.normalize_number(programs.format_decimal(value)) == programs.format_decimal(value)
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ def test_decimals_are_written_exactly(digits, places):
     ],
 )
 def test_quantities_are_read(text, values):
-    found = [str(quantity.value) for quantity in quantities.find(text)]
+    found = [str(quantity.value) for quantity in quantities.find_quantities(text)]
     assert set(values) <= set(found), found
 
 
 @pytest.mark.parametrize("text", ["at 3:00", "the 2nd", "in 1998", "on day 2", "7 p.m. "])
 def test_what_names_instead_of_counting_is_fixed(text):
-    assert {quantity.kind for quantity in quantities.find(text)} == {"fixed"}
+    assert {quantity.kind for quantity in quantities.find_quantities(text)} == {"fixed"}
 
 
 @real
@@ -201,5 +201,5 @@ def test_real_problems_lift_and_come_back_byte_for_byte():
         except lifting.Unliftable:
             continue
         lifted += 1
-        assert lifting.render(program) == (item.question, item.steps, item.answer)
+        assert lifting.render_program(program) == (item.question, item.steps, item.answer)
     assert lifted / tried >= 0.7, (lifted, tried)

@@ -21,10 +21,10 @@ def test_verifiers_are_held_against_the_free_score_that_is_best_on_dev():
     found = auc_table.measure(dev, test, 1, 100)
     assert list(found) == ["likelihood_mean", "base_prm", "orm"]
     assert [found[name]["test"] for name in found] == [0.5, 1.0, 1.0] and found["orm"]["dev"] == 0.5
-    assert auc_table.best_free(found) == "likelihood_mean" and "difference" not in found["likelihood_mean"]
+    assert auc_table.select_best_free(found) == "likelihood_mean" and "difference" not in found["likelihood_mean"]
     assert found["orm"]["difference"] == pytest.approx(0.5) and found["orm"]["p"] < 0.05
-    assert auc_table.heading(found).endswith("best free on dev: likelihood (mean)")
-    rows = auc_table.rows(found)
+    assert auc_table.format_heading(found).endswith("best free on dev: likelihood (mean)")
+    rows = auc_table.format_rows(found)
     assert rows[0][:3] == ["likelihood (mean)", "1.000", "0.500"] and rows[0][4:] == ["", "", ""]
     assert rows[1][0] == "untrained base (as PRM)" and rows[2][4] == "+0.500"
     assert {len(row) for row in rows} == {len(auc_table.HEADER)}
@@ -33,4 +33,4 @@ def test_verifiers_are_held_against_the_free_score_that_is_best_on_dev():
 def test_without_problems_to_rank_there_is_nothing_to_say():
     assert auc_table.measure(pools(2, orm=GOOD), pools(0, orm=GOOD), 1, 100) == {}
     found = auc_table.measure(pools(0, orm=GOOD), pools(2, orm=GOOD), 1, 100)
-    assert found["orm"]["dev"] is None and auc_table.rows(found)[0][1] == "" and "difference" not in found["orm"]
+    assert found["orm"]["dev"] is None and auc_table.format_rows(found)[0][1] == "" and "difference" not in found["orm"]

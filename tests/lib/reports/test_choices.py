@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.lib.reports import choices, curves, pools
+from stages.lib.reports import curves, pools, vote_settings
 
 HALF = np.repeat([0.0, 1.0], 8)
 
@@ -12,7 +12,7 @@ def test_the_middle_of_the_candidates_that_dev_cannot_tell_from_the_best_is_chos
     """Power 8 is best by one problem of 16: noise. 0 loses six problems of 16: not noise."""
     one_more, six_fewer = HALF.copy(), HALF.copy()
     one_more[0], six_fewer[8:14] = 1, 0
-    chosen, found = choices.pick({8.0: one_more, 2.0: HALF, 1.0: HALF, 4.0: HALF, 0.0: six_fewer})
+    chosen, found = vote_settings.pick({8.0: one_more, 2.0: HALF, 1.0: HALF, 4.0: HALF, 0.0: six_fewer})
     assert chosen == 4.0
     assert [each.value for each in found] == [0, 1, 2, 4, 8]
     assert [each.near for each in found] == [False, True, True, True, True]
@@ -22,8 +22,8 @@ def test_the_middle_of_the_candidates_that_dev_cannot_tell_from_the_best_is_chos
 
 
 def test_a_clear_best_is_chosen():
-    assert choices.pick({0.0: np.zeros(9), 1.0: np.ones(9), 2.0: np.zeros(9)})[0] == 1.0
-    assert choices.pick({2.0: np.ones(1)}) == (2.0, ((2.0, 1.0, 0.0, 0.0),))
+    assert vote_settings.pick({0.0: np.zeros(9), 1.0: np.ones(9), 2.0: np.zeros(9)})[0] == 1.0
+    assert vote_settings.pick({2.0: np.ones(1)}) == (2.0, ((2.0, 1.0, 0.0, 0.0),))
 
 
 def test_power_and_share_are_chosen_by_votes():
@@ -36,9 +36,9 @@ def test_power_and_share_are_chosen_by_votes():
 def test_the_noise_is_shown():
     one_more = HALF.copy()
     one_more[0] = 1
-    chosen, found = choices.pick({1.0: HALF, 4.0: one_more})
-    header, rows = choices.table({"orm": choices.Choice(chosen, 0.25, found)}, "powers")
+    chosen, found = vote_settings.pick({1.0: HALF, 4.0: one_more})
+    header, rows = vote_settings.format_table({"orm": vote_settings.VoteSettings(chosen, 0.25, found)}, "powers")
     assert header == ["power of the weight", "1", "4"]
     assert rows == [["ORM", "-6.2 ±6.2", "chosen: 56.2"]]
-    assert choices.sentence(chosen, found) == "4 (56.2 % on dev; 1 within one standard error)"
-    assert choices.sentence(1.0, ()) == "1"
+    assert vote_settings.format_choice(chosen, found) == "4 (56.2 % on dev; 1 within one standard error)"
+    assert vote_settings.format_choice(1.0, ()) == "1"

@@ -17,7 +17,7 @@ from tests.helpers import tiny_models
 RIGHT = np.array([1.0, 0, 0, 0])
 CLASSES = np.array([0, 1, 1, 2])  # majority is wrong
 WON, LOST = [0.9, 0.1, 0.1, 0.1], [0.1, 0.9, 0.9, 0.1]
-ALL, SOLVED = matrix.POOLED
+ALL, SOLVED = matrix.POOLED_GROUPS
 
 
 def pools(scores, n, size=4, name="p"):
@@ -173,17 +173,17 @@ def test_tables_csv_and_picture(tmp_path):
     assert tuple(lines[0]) == matrix.Cell._fields and len(lines) == len(found)
     assert {line["group"] for line in lines} == set(groups)
     for name in ("a.png", "b.png"):
-        charts.gains(tmp_path / name, found, ["orm"], "t")
+        charts.plot_gains(tmp_path / name, found, ["orm"], "t")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 @pytest.mark.parametrize("wins", [0, 1])
 def test_the_picture_shows_gain_and_gap_and_counts_groups_without_a_right_solution(tmp_path, monkeypatch, wins):
     shown = []
-    monkeypatch.setattr(charts, "_save", lambda path, figure: shown.extend(figure.axes))
+    monkeypatch.setattr(charts, "_save_figure", lambda path, figure: shown.extend(figure.axes))
     nothing = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30)]
     groups = {"home": pools(WON, 6) if wins else nothing, "away": pools(LOST, 30) if wins else nothing, "far": nothing}
-    charts.gains(tmp_path / "a.png", cells(**groups), ["orm"], "t")
+    charts.plot_gains(tmp_path / "a.png", cells(**groups), ["orm"], "t")
     ticks = [tick.get_text() for tick in shown[0].get_yticklabels()]
     assert ticks == [ALL, "home", "away"] * wins  # one solved set is no pool of solved sets
     assert shown[0].get_ylabel() == f"sets never solved, not shown: {1 if wins else 2}"
@@ -193,7 +193,7 @@ def test_the_picture_shows_gain_and_gap_and_counts_groups_without_a_right_soluti
 
 def test_a_small_group_has_no_row_but_the_first():
     few, many = pools(WON, 29), pools(WON, 30)
-    assert matrix.find_small({"home": few, "few": few, "many": many}) == {"few": 29}
+    assert matrix.find_small_groups({"home": few, "few": few, "many": many}) == {"few": 29}
 
 
 def test_a_mixed_group_is_balanced_and_both_parts_are_told():
@@ -218,10 +218,10 @@ def test_a_mixed_group_is_balanced_and_both_parts_are_told():
 
 @pytest.mark.parametrize("sizes", [{"names": 40, "order": 5, "premise": 30}, {}])
 def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes):
-    run = tiny_models.execution(
+    run = tiny_models.make_run(
         tmp_path, "best_of_n", best_of_n.Params(draws=4, resamples=100, powers=[1.0], top_shares=[0.5])
     )
-    test = [tiny_models.problem(i, "test") for i in range(4)]
+    test = [tiny_models.make_problem(i, "test") for i in range(4)]
     away = []
     for name, size in sizes.items():
         for i in range(size):
@@ -233,14 +233,14 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
     for name, problems in files.items():
         records.write_problems(tmp_path / f"data/{name}.jsonl", problems)
     for name, problems in (("test", test), ("ood", away), ("aime", [])):
-        samples = [tiny_models.sample(problem, k, k % 2) for problem in problems for k in range(2)]
+        samples = [tiny_models.make_sample(problem, k, k % 2) for problem in problems for k in range(2)]
         scores = [
             records.Score(problem_id=s.problem_id, index=s.index, verifier="orm", score=float(s.correct))
             for s in samples
         ]
         records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
         records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
-    found = best_of_n.transfer(run, best_of_n._pools(run, "test"), {})
+    found = best_of_n.write_transfer_report(run, best_of_n._load_pools(run, "test"), {})
     told = (run.out / "matrix.md").read_text()
     assert told.count("| sums/test | 4 |") == 1 and (run.out / "matrix.png").exists()
     if not sizes:

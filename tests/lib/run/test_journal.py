@@ -18,7 +18,7 @@ def test_round_trip(tmp_path):
     entry.log(1, loss=0.5)
     entry.log(2, loss=0.25, accuracy=1)
     entry.finish(journal.FINISHED, metrics={"a": 1}, seconds=2.0)
-    (found,) = journal.entries(tmp_path)
+    (found,) = journal.load_entries(tmp_path)
     assert found.run == entry.run and found.id == entry.id
     assert [(row["step"], row["loss"]) for row in found.history()] == [(1, 0.5), (2, 0.25)]
     assert found.run["started"] <= found.run["ended"]
@@ -37,10 +37,10 @@ def test_running_is_only_who_runs(tmp_path):
     arguments = f"Path({str(tmp_path)!r}), **{FACTS!r}"
     code = f"from stages.lib.run import journal; from pathlib import Path; journal.start({arguments})"
     subprocess.run([sys.executable, "-c", code], check=True)
-    statuses = [entry.run["status"] for entry in journal.entries(tmp_path)]
+    statuses = [entry.run["status"] for entry in journal.load_entries(tmp_path)]
     assert statuses == [journal.RUNNING, journal.KILLED]
     journal.start(tmp_path, **FACTS)
-    written = [json.loads(path.read_text()) for path in (tmp_path / journal.FOLDER).glob("*/run.json")]
+    written = [json.loads(path.read_text()) for path in (tmp_path / journal.JOURNAL_DIR).glob("*/run.json")]
     assert sorted(run["status"] for run in written) == ["KILLED", "RUNNING", "RUNNING"]
     killed = next(run for run in written if run["status"] == "KILLED")
     assert killed["started"] <= killed["ended"] and mine.run["pid"] == os.getpid()
@@ -50,32 +50,32 @@ def test_a_pid_given_to_another_process_is_not_the_one(tmp_path):
     entry = journal.start(tmp_path, **FACTS)
     entry.run["pid_started"] -= 1000
     entry.save()
-    assert journal.entries(tmp_path)[0].run["status"] == journal.KILLED
+    assert journal.load_entries(tmp_path)[0].run["status"] == journal.KILLED
 
 
 def test_numbers_that_are_not_finite(tmp_path):
     entry = journal.start(tmp_path, **FACTS)
     entry.log(0, loss=math.nan)
     entry.finish(journal.FAILED, metrics={"a": math.nan, "b": [math.inf, 1.0]})
-    assert journal.entries(tmp_path)[0].run["metrics"] == {"a": None, "b": [None, 1.0]}
+    assert journal.load_entries(tmp_path)[0].run["metrics"] == {"a": None, "b": [None, 1.0]}
     assert math.isnan(next(entry.history())["loss"])
 
 
 def test_half_an_entry_is_no_entry(tmp_path):
-    (tmp_path / journal.FOLDER / "x").mkdir(parents=True)
-    (tmp_path / journal.FOLDER / "y").mkdir()
-    (tmp_path / journal.FOLDER / "y/run.json").write_text("{")
-    assert journal.entries(tmp_path) == [] and journal.latest(tmp_path, "orm") is None
+    (tmp_path / journal.JOURNAL_DIR / "x").mkdir(parents=True)
+    (tmp_path / journal.JOURNAL_DIR / "y").mkdir()
+    (tmp_path / journal.JOURNAL_DIR / "y/run.json").write_text("{")
+    assert journal.load_entries(tmp_path) == [] and journal.load_latest(tmp_path, "orm") is None
 
 
 def test_latest(tmp_path):
     first, second = journal.start(tmp_path, **FACTS), journal.start(tmp_path, **FACTS)
-    assert journal.latest(tmp_path, "orm").id == second.id != first.id
+    assert journal.load_latest(tmp_path, "orm").id == second.id != first.id
 
 
 @pytest.mark.parametrize("edit", [False, True])
 def test_revision(tmp_path, edit):
-    assert journal.revision(tmp_path) is None
+    assert journal.get_git_revision(tmp_path) is None
 
     def git(*arguments):
         subprocess.run(["git", "-C", tmp_path, "-c", "user.email=a@b.c", "-c", "user.name=n", *arguments], check=True)
@@ -89,5 +89,5 @@ def test_revision(tmp_path, edit):
     (tmp_path / "untracked").write_text("2")
     if edit:
         (tmp_path / "a.py").write_text("2")
-    found = journal.revision(tmp_path)
+    found = journal.get_git_revision(tmp_path)
     assert len(found["commit"]) == 40 and found["dirty"] is edit

@@ -21,11 +21,11 @@ for step in range(10**6):
 
 
 def test_newest_is_read_and_older_go(tmp_path):
-    assert checkpoints.latest(tmp_path) is None
+    assert checkpoints.load_latest(tmp_path) is None
     shared = torch.arange(4.0)
     for step in (0, 9, 10):
         checkpoints.save(tmp_path, step, {"a": shared, "b": shared[1:], "n": torch.tensor(step)}, {"step": step})
-    tensors, facts = checkpoints.latest(tmp_path)
+    tensors, facts = checkpoints.load_latest(tmp_path)
     assert facts == {"step": 10} and tensors["n"] == 10
     assert torch.equal(tensors["a"], shared) and torch.equal(tensors["b"], shared[1:])
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000010"]
@@ -37,12 +37,12 @@ def test_killed_while_saving(tmp_path):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT, env={**os.environ})
         # Kill in the very act: a temporary folder is there.
         deadline = time.monotonic() + 60
-        while not (checkpoints.latest(tmp_path) and list(tmp_path.glob(f".*{writer.pid}.tmp/*"))):
+        while not (checkpoints.load_latest(tmp_path) and list(tmp_path.glob(f".*{writer.pid}.tmp/*"))):
             assert time.monotonic() < deadline and writer.poll() is None
         time.sleep(attempt * 0.003)
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-        tensors, facts = checkpoints.latest(tmp_path)
+        tensors, facts = checkpoints.load_latest(tmp_path)
         assert torch.equal(tensors["w"], torch.full((300_000,), float(facts["step"])))
         last = max(last, facts["step"])
     assert last >= 0

@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Score
 from stages.lib.models import forward, objectives
-from stages.lib.run.execution import Execution
-from stages.lib.training import batches, fsdp, loop
+from stages.lib.run.execution import StageRun
+from stages.lib.training import data_loader, fsdp, loop
 from tests.helpers import tiny_models, training_script
 
 
@@ -45,7 +45,7 @@ def test_accumulation_changes_nothing(tmp_path):
 
 def test_two_processes_train_what_one_trains(tmp_path):
     training_script.main(tmp_path / "one", device_batch=4, dropout=0.1)
-    tiny_models.processes(
+    tiny_models.run_processes(
         2, "-m", "tests.helpers.training_script", str(tmp_path / "two"), "device_batch=4", "dropout=0.1"
     )
     close(tmp_path / "one", tmp_path / "two", 1e-5)
@@ -57,7 +57,7 @@ def test_two_processes_train_what_one_trains(tmp_path):
 
 def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
     settings = ["optimizer=muon", "checkpoint_steps=1", "dropout=0.1", "epochs=2.5", "device_batch=4"]
-    tiny_models.processes(1, "-m", "tests.helpers.training_script", str(tmp_path / "calm"), *settings)
+    tiny_models.run_processes(1, "-m", "tests.helpers.training_script", str(tmp_path / "calm"), *settings)
     folder, checkpoint = tmp_path / "killed", tmp_path / "killed/.checkpoints/orm/key"
     for step, middle in ((2, False), (6, True)):  # between two saves, and in the middle of one
         process = subprocess.Popen(
@@ -72,7 +72,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (folder / "final.safetensors").exists()
-    tiny_models.processes(1, "-m", "tests.helpers.training_script", str(folder), *settings)
+    tiny_models.run_processes(1, "-m", "tests.helpers.training_script", str(folder), *settings)
     for name in ("final.safetensors", "history.csv"):
         assert (tmp_path / "calm" / name).read_bytes() == (folder / name).read_bytes()
 
@@ -84,22 +84,24 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
 def test_settings_for_large_models_learn_too(tmp_path, name, changes):
     from stages.lib.models import loading
 
-    params = tiny_models.optimisation(epochs=6.0, lr=1e-2, **changes)
-    losses = objectives.Losses(loading.adapted(tiny_models.model(name), params.lora_rank, 1), torch.nn.Linear(32, 1))
-    run = tiny_models.execution(tmp_path, "orm", params)
-    rows = loop.train(run, losses, training_script.examples(16), params, dropout=0.01).rows
+    params = tiny_models.make_training_params(epochs=6.0, lr=1e-2, **changes)
+    losses = objectives.LossModule(
+        loading.add_lora(tiny_models.make_model(name), params.lora_rank, 1), torch.nn.Linear(32, 1)
+    )
+    run = tiny_models.make_run(tmp_path, "orm", params)
+    rows = loop.train(run, losses, training_script.make_examples(16), params, dropout=0.01).rows
     assert rows[-1]["lm_loss"] < rows[0]["lm_loss"] - 0.1
-    assert run.counts["tokens"] == 6 * sum(len(example.ids) for example in training_script.examples(16))
+    assert run.counts["tokens"] == 6 * sum(len(example.ids) for example in training_script.make_examples(16))
 
 
 def test_adapters_without_a_head_learn_by_muon_alone(tmp_path):
     """They are matrices all, so nothing is left for AdamW."""
     from stages.lib.models import loading
 
-    params = tiny_models.optimisation(epochs=4.0, optimizer="muon", lora_rank=4)
-    losses = objectives.Losses(loading.adapted(tiny_models.model("qwen2"), 4, 1))
+    params = tiny_models.make_training_params(epochs=4.0, optimizer="muon", lora_rank=4)
+    losses = objectives.LossModule(loading.add_lora(tiny_models.make_model("qwen2"), 4, 1))
     rows = loop.train(
-        tiny_models.execution(tmp_path, "genrm", params), losses, training_script.examples(16), params
+        tiny_models.make_run(tmp_path, "genrm", params), losses, training_script.make_examples(16), params
     ).rows
     assert rows[-1]["lm_loss"] < rows[0]["lm_loss"]
 
@@ -111,28 +113,31 @@ def test_gradient_checkpointing_changes_nothing(tmp_path):
 
 
 def test_dropout_touches_training_alone():
-    model = tiny_models.model("qwen2")
-    batch = batches.collate(training_script.examples(3))
-    before = forward.hidden_states(model, batch)
-    hooks = loop._residual_dropout(model, 0.5)
-    assert torch.equal(forward.hidden_states(model.eval(), batch), before)
-    assert not torch.equal(forward.hidden_states(model.train(), batch), before)
+    model = tiny_models.make_model("qwen2")
+    batch = data_loader.collate(training_script.make_examples(3))
+    before = forward.compute_hidden_states(model, batch)
+    hooks = loop._add_residual_dropout(model, 0.5)
+    assert torch.equal(forward.compute_hidden_states(model.eval(), batch), before)
+    assert not torch.equal(forward.compute_hidden_states(model.train(), batch), before)
     for hook in hooks:
         hook.remove()
-    assert torch.equal(forward.hidden_states(model, batch), before)
+    assert torch.equal(forward.compute_hidden_states(model, batch), before)
 
 
 def test_another_seed_is_another_order():
     def plan(seed):
-        run = Execution("orm", None, seed, tiny_models.ROOT, "key", 0, 1)
-        return [chosen for _, chosen, _ in loop._plan(run, list(range(1, 60)), tiny_models.optimisation(epochs=1.5))]
+        run = StageRun("orm", None, seed, tiny_models.ROOT, "key", 0, 1)
+        return [
+            chosen
+            for _, chosen, _ in loop._plan_steps(run, list(range(1, 60)), tiny_models.make_training_params(epochs=1.5))
+        ]
 
     assert plan(1) == plan(1) != plan(2)
     assert len(plan(1)) == 8 + 4
 
 
 def test_schedule_rises_then_falls_to_nothing():
-    rates = [loop._schedule(step, 100, 0.1) for step in range(100)]
+    rates = [loop._compute_lr_scale(step, 100, 0.1) for step in range(100)]
     assert rates[9] == max(rates) == 1 and rates[0] == pytest.approx(0.1) and 0 < rates[99] < 0.02
 
 
@@ -142,9 +147,9 @@ def test_batches_that_do_not_fit(tmp_path):
 
 
 def test_nothing_to_train_on(tmp_path):
-    run = tiny_models.execution(tmp_path, "generator", tiny_models.optimisation())
+    run = tiny_models.make_run(tmp_path, "generator", tiny_models.make_training_params())
     with pytest.raises(UserError, match="no examples"):
-        loop.train(run, objectives.Losses(tiny_models.model("llama")), [], run.params)
+        loop.train(run, objectives.LossModule(tiny_models.make_model("llama")), [], run.params)
 
 
 def test_a_loss_that_explodes_is_told(tmp_path):
@@ -162,14 +167,16 @@ def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
 
     monkeypatch.setattr(objectives, "checkpoint", counted)
     for logits in (2**28, 700):  # 7 places of a vocabulary of 100
-        monkeypatch.setattr(objectives, "LOGITS", logits)
-        losses = objectives.Losses(tiny_models.model(name), torch.nn.Linear(32, 1, bias=False))
+        monkeypatch.setattr(objectives, "MAX_LOGITS", logits)
+        losses = objectives.LossModule(tiny_models.make_model(name), torch.nn.Linear(32, 1, bias=False))
         torch.nn.init.ones_(losses.head.weight)
-        sums = losses(batches.collate(training_script.examples(5)))
+        sums = losses(data_loader.collate(training_script.make_examples(5)))
         sum(sums).backward()
         found[logits] = [*sums, *(p.grad for p in losses.parameters())]
     assert (
-        len(places) > 5 and max(places) == 7 and sum(places) == sum(sum(e.lm[1:]) for e in training_script.examples(5))
+        len(places) > 5
+        and max(places) == 7
+        and sum(places) == sum(sum(e.lm[1:]) for e in training_script.make_examples(5))
     )
     for whole, parts in zip(*found.values(), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-5)
@@ -179,12 +186,12 @@ def lora_in_bf16(folder, on_epoch=None):
     """(losses, tensors that were trained) of a model whose weights bfloat16 can hold, as published ones are."""
     from stages.lib.models import loading
 
-    params = tiny_models.optimisation(precision="bf16", lora_rank=4, lr=1e-2)
-    model = tiny_models.model("qwen2").bfloat16().float()
+    params = tiny_models.make_training_params(precision="bf16", lora_rank=4, lr=1e-2)
+    model = tiny_models.make_model("qwen2").bfloat16().float()
     torch.manual_seed(0)
-    losses = objectives.Losses(loading.adapted(model, 4, 1), torch.nn.Linear(32, 1))
-    run = tiny_models.execution(folder, "orm", params)
-    loop.train(run, losses, training_script.examples(24), params, on_epoch=on_epoch)
+    losses = objectives.LossModule(loading.add_lora(model, 4, 1), torch.nn.Linear(32, 1))
+    run = tiny_models.make_run(folder, "orm", params)
+    loop.train(run, losses, training_script.make_examples(24), params, on_epoch=on_epoch)
     return losses, {name: p.detach().clone() for name, p in losses.named_parameters() if p.requires_grad}
 
 
@@ -202,10 +209,10 @@ def test_frozen_matrices_are_half_as_large_and_nothing_else_changes(tmp_path, mo
     half = {name for name, dtype in seen.items() if dtype == torch.bfloat16}
     assert half == {name for name in seen if "base_layer" in name} and len(half) == 4 * 10
     assert {p.dtype for p in losses.parameters()} == {torch.float32}
-    monkeypatch.setattr(loop, "_frozen_matrices", lambda model: [])
+    monkeypatch.setattr(loop, "_get_frozen_weights", lambda model: [])
     whole, expected = lora_in_bf16(tmp_path / "whole")
     assert trained.keys() == expected.keys() and all(trained[name].equal(expected[name]) for name in trained)
-    one, two = (loading.merged(own.model).state_dict() for own in (losses, whole))
+    one, two = (loading.merge_lora(own.model).state_dict() for own in (losses, whole))
     assert all(one[name].equal(two[name]) for name in two), "what is saved is the same to the last bit"
 
 
@@ -214,33 +221,33 @@ def test_a_merged_model_is_float32_while_its_matrices_are_not(tmp_path):
 
     merged = {}
     losses, _ = lora_in_bf16(
-        tmp_path, lambda epoch, losses: merged.update(loading.merged(losses.model).state_dict()) or {}
+        tmp_path, lambda epoch, losses: merged.update(loading.merge_lora(losses.model).state_dict()) or {}
     )
     assert {p.dtype for p in merged.values()} == {torch.float32}
-    assert all(merged[name].equal(p) for name, p in loading.merged(losses.model).state_dict().items())
+    assert all(merged[name].equal(p) for name, p in loading.merge_lora(losses.model).state_dict().items())
 
 
 def test_dev_scores_are_computed_in_the_precision_of_training(tmp_path):
-    from stages.lib.verifiers.outcome import scores_of
+    from stages.lib.verifiers.outcome import score_pools
 
     class Asking:
-        model = tiny_models.model("llama")
+        model = tiny_models.make_model("llama")
 
         def score(self, problem, samples):
             score = float(torch.is_autocast_enabled("cpu"))
             return [Score(problem_id=problem.id, index=0, verifier="asking", score=score)]
 
-    of = tiny_models.problem(1)
+    of = tiny_models.make_problem(1)
     for precision, wanted in (("no", 0.0), ("bf16", 1.0)):
-        run = tiny_models.execution(tmp_path / precision, "orm", tiny_models.optimisation(precision=precision))
-        found = scores_of(run, Asking(), {of.id: of}, {of.id: [tiny_models.sample(of, 0, 0)]})
+        run = tiny_models.make_run(tmp_path / precision, "orm", tiny_models.make_training_params(precision=precision))
+        found = score_pools(run, Asking(), {of.id: of}, {of.id: [tiny_models.make_sample(of, 0, 0)]})
         assert [score.score for score in found[of.id]] == [wanted]
     assert not torch.is_autocast_enabled("cpu")
 
 
 def test_a_twin_reads_the_same_weights_and_keeps_ties():
-    losses = objectives.Losses(tiny_models.model("lfm2"), torch.nn.Linear(32, 1))
-    copied = fsdp.twin(losses)
+    losses = objectives.LossModule(tiny_models.make_model("lfm2"), torch.nn.Linear(32, 1))
+    copied = fsdp.copy_for_sharding(losses)
     for (name, p), (other, own) in zip(losses.named_parameters(), copied.named_parameters(), strict=True):
         assert (
             name == other and p is not own and p.data_ptr() == own.data_ptr() and p.requires_grad == own.requires_grad

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from stages.lib.training.muon import Muon, orthogonal
+from stages.lib.training.muon import Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 16, 6), (2, 6, 16)])
 def test_singular_values_come_near_one(shape):
     torch.manual_seed(0)
-    values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+    values = torch.linalg.svdvals(orthogonalize(torch.randn(shape)))
     assert values.min() > 0.3 and values.max() < 1.3
 
 

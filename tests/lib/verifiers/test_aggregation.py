@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.verifiers import aggregation
-from stages.lib.verifiers.aggregation import NAMES, aggregate, choose
+from stages.lib.verifiers.aggregation import AGGREGATIONS, aggregate, choose
 
 STEPS = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -27,7 +27,7 @@ def test_each_is_what_its_name_says(steps):
 def test_all_stay_between_zero_and_one_in_the_order_of_their_severity(steps):
     product, lowest, mean = (aggregate(name, steps) for name in ("product", "min", "mean"))
     assert 0 <= product <= lowest <= mean + 1e-12 and mean <= 1  # a mean is rounded
-    assert all(aggregate(name, [score]) == score for name in NAMES for score in steps)
+    assert all(aggregate(name, [score]) == score for name in AGGREGATIONS for score in steps)
 
 
 @given(STEPS, st.data())
@@ -61,7 +61,7 @@ POOLS = st.lists(
 def test_the_choice_is_the_best_area_by_counting_pairs(pools):
     steps, correct = [[s for s, _ in pool] for pool in pools], [[c for _, c in pool] for pool in pools]
     expected = {}
-    for name in NAMES:
+    for name in AGGREGATIONS:
         areas = []
         for pool in pools:
             pairs = [
@@ -72,7 +72,7 @@ def test_the_choice_is_the_best_area_by_counting_pairs(pools):
                 areas.append(math.fsum(pairs) / len(pairs))
         expected[name] = math.fsum(areas) / len(areas) if areas else None
     best, found = choose(steps, correct)
-    for name in NAMES:
+    for name in AGGREGATIONS:
         assert found[name] == (None if expected[name] is None else pytest.approx(expected[name]))
     if None not in expected.values():
         assert found[best] == max(found.values())
@@ -95,4 +95,4 @@ def test_each_name_is_chosen_where_it_is_right():
 def test_of_equals_the_first_and_of_nothing_the_first():
     assert choose([[[0.9], [0.1]]], [[True, False]], ("last", "min"))[0] == "last"
     assert choose([[[0.9], [0.1]]], [[True, True]], ("mean", "min")) == ("mean", {"mean": None, "min": None})
-    assert aggregation.NAMES == ("min", "product", "last", "mean")
+    assert aggregation.AGGREGATIONS == ("min", "product", "last", "mean")

@@ -9,14 +9,14 @@ import json
 import pytest
 import torch
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.metrics import ranking
-from stages.lib.models.encoding import Encoder, steps_of
+from stages.lib.models.encoding import Encoder, split_steps
 from stages.lib.training import loop
-from stages.lib.verifiers.outcome import ScalarVerifier, example
+from stages.lib.verifiers.outcome import OutcomeVerifier, make_example
 from tests.helpers import tiny_models
 
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 VERIFIERS = [(name, level, loss) for level in ("token", "solution") for loss in ("bce", "mse") for name in ("lfm2",)]
 VERIFIERS += [("qwen2", "token", "bce")]
@@ -26,15 +26,15 @@ def eight():
     """Four problems, a right and a wrong solution of each; some long, one cut off, one empty."""
     found = []
     for i in range(4):
-        of = tiny_models.problem(i + 8)
-        found.append((of, [tiny_models.sample(of, i, 0), tiny_models.sample(of, 3 - i, i + 1)]))
+        of = tiny_models.make_problem(i + 8)
+        found.append((of, [tiny_models.make_sample(of, i, 0), tiny_models.make_sample(of, 3 - i, i + 1)]))
     found[0][1][1] = found[0][1][1].model_copy(update={"text": "it is", "answer": None, "finish": "length"})
     found[1][1][1] = found[1][1][1].model_copy(update={"text": "", "answer": None})
     return found
 
 
 def untrained(name, loss="bce", seed=0):
-    verifier = ScalarVerifier("orm", tiny_models.model(name, len(TOKENIZER), seed), ENCODER, loss)
+    verifier = OutcomeVerifier("orm", tiny_models.make_model(name, len(TOKENIZER), seed), ENCODER, loss)
     torch.nn.init.normal_(verifier.head.weight)
     return verifier
 
@@ -45,15 +45,17 @@ def scores(verifier, of, samples):
 
 @pytest.mark.parametrize("name, level, loss", VERIFIERS)
 def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
-    model = tiny_models.model(name, len(TOKENIZER))
-    verifier, pools = ScalarVerifier("orm", model, ENCODER, loss), eight()
-    examples = [example(ENCODER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool]
-    run = tiny_models.execution(
-        tmp_path, "orm", tiny_models.optimisation(epochs=100.0, device_batch=4, checkpoint_steps=99)
+    model = tiny_models.make_model(name, len(TOKENIZER))
+    verifier, pools = OutcomeVerifier("orm", model, ENCODER, loss), eight()
+    examples = [
+        make_example(ENCODER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool
+    ]
+    run = tiny_models.make_run(
+        tmp_path, "orm", tiny_models.make_training_params(epochs=100.0, device_batch=4, checkpoint_steps=99)
     )
     loop.train(run, verifier.losses(), examples, run.params)
     verifier.save(tmp_path / "model")
-    found = [scores(ScalarVerifier.load(tmp_path / "model"), of, pool) for of, pool in pools]
+    found = [scores(OutcomeVerifier.load(tmp_path / "model"), of, pool) for of, pool in pools]
     correct = [[sample.correct for sample in pool] for _, pool in pools]
     assert ranking.within_problem_auc(found, correct) == 1.0
     flat = [(s, c) for row, truth in zip(found, correct, strict=True) for s, c in zip(row, truth, strict=True)]
@@ -62,24 +64,24 @@ def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
 
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_one_at_a_time_order_and_neighbours_change_nothing(name):
-    verifier, of = untrained(name), tiny_models.problem(3)
-    pool = [tiny_models.sample(of, i, i % 3 - 1) for i in range(8)]
+    verifier, of = untrained(name), tiny_models.make_problem(3)
+    pool = [tiny_models.make_sample(of, i, i % 3 - 1) for i in range(8)]
     together = scores(verifier, of, pool)
     assert len({round(score, 6) for score in together}) == 8, "scores that do not differ would prove nothing"
     assert [scores(verifier, of, [sample])[0] for sample in pool] == pytest.approx(together, abs=5e-6)
     assert scores(verifier, of, pool[::-1]) == together[::-1]
-    longer = tiny_models.sample(of, 60, 0)
+    longer = tiny_models.make_sample(of, 60, 0)
     assert scores(verifier, of, [*pool, longer])[:-1] == pytest.approx(together, abs=5e-6)
-    many = [tiny_models.sample(of, i, 0) for i in range(70)]  # more than one forward pass
+    many = [tiny_models.make_sample(of, i, 0) for i in range(70)]  # more than one forward pass
     assert scores(verifier, of, many)[:8] == pytest.approx(scores(verifier, of, many[:8]), abs=5e-6)
 
 
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_saved_and_loaded_scores_are_equal(name, tmp_path):
-    verifier, of = untrained(name, "mse"), tiny_models.problem(3)
-    pool = [tiny_models.sample(of, i, i % 2) for i in range(5)]
+    verifier, of = untrained(name, "mse"), tiny_models.make_problem(3)
+    pool = [tiny_models.make_sample(of, i, i % 2) for i in range(5)]
     verifier.save(tmp_path / "model")
-    assert scores(ScalarVerifier.load(tmp_path / "model"), of, pool) == scores(verifier, of, pool)
+    assert scores(OutcomeVerifier.load(tmp_path / "model"), of, pool) == scores(verifier, of, pool)
     assert json.loads((tmp_path / "model/verifier.json").read_text())["name"] == "orm"
 
 
@@ -87,24 +89,24 @@ def test_saved_and_loaded_scores_are_equal(name, tmp_path):
 def test_scores_are_read_where_training_put_them():
     """By hand, from encode() on: the head at the last token of a row computed alone."""
     for finish in ("stop", "length"):
-        verifier, of = untrained("lfm2"), tiny_models.problem(3)
-        sample = tiny_models.sample(of, 2, 0, finish)
-        ids = ENCODER.encode(of, steps_of(sample.text), finished=finish == "stop").ids
+        verifier, of = untrained("lfm2"), tiny_models.make_problem(3)
+        sample = tiny_models.make_sample(of, 2, 0, finish)
+        ids = ENCODER.encode(of, split_steps(sample.text), finished=finish == "stop").ids
         hidden = verifier.model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]
         expected = torch.sigmoid(verifier.head(hidden)).item()
         assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=5e-6)
-        labelled = example(ENCODER, of, sample, "solution", lm=False)
+        labelled = make_example(ENCODER, of, sample, "solution", lm=False)
         assert [t for t, w in enumerate(labelled.value_weight) if w] == [len(ids) - 1]
 
 
 @torch.no_grad()
 def test_a_head_that_starts_from_words_says_what_the_model_says():
     """Its logit is that of the one word minus that of the other, so its score is their two-way softmax."""
-    verifier, of = untrained("lfm2"), tiny_models.problem(3)
+    verifier, of = untrained("lfm2"), tiny_models.make_problem(3)
     torch.nn.init.zeros_(verifier.head.bias)
     verifier.start_from_words("Right", "Wrong")
-    sample = tiny_models.sample(of, 2, 0)
-    ids = torch.tensor([example(ENCODER, of, sample, "token", lm=False).ids])
+    sample = tiny_models.make_sample(of, 2, 0)
+    ids = torch.tensor([make_example(ENCODER, of, sample, "token", lm=False).ids])
     words = [TOKENIZER(word)["input_ids"] for word in ("Right", "Wrong")]
     assert [len(word) for word in words] == [1, 1]
     expected = verifier.model(ids).logits[0, -1, [words[0][0], words[1][0]]].softmax(0)[0].item()
@@ -112,31 +114,31 @@ def test_a_head_that_starts_from_words_says_what_the_model_says():
 
 
 def test_labels_stand_on_every_solution_token():
-    of = tiny_models.problem(3)
-    for sample in (tiny_models.sample(of, 0, 0), tiny_models.sample(of, 0, 1)):
-        labelled = example(ENCODER, of, sample, "token", lm=True)
+    of = tiny_models.make_problem(3)
+    for sample in (tiny_models.make_sample(of, 0, 0), tiny_models.make_sample(of, 0, 1)):
+        labelled = make_example(ENCODER, of, sample, "token", lm=True)
         start = ENCODER.encode(of, []).prompt_length
         assert labelled.value_weight == labelled.lm == [0.0] * start + [1.0] * (len(labelled.ids) - start)
         assert labelled.ids[-1] == TOKENIZER.eos_token_id and set(labelled.value) == {float(sample.correct)}
 
 
 def test_cut_off_is_wrong_whatever_it_says():
-    of = tiny_models.problem(3)
-    assert set(example(ENCODER, of, tiny_models.sample(of, 0, 0, "length"), "token", lm=False).value) == {0.0}
+    of = tiny_models.make_problem(3)
+    assert set(make_example(ENCODER, of, tiny_models.make_sample(of, 0, 0, "length"), "token", lm=False).value) == {0.0}
 
 
 def test_an_ungraded_sample_is_refused():
-    of = tiny_models.problem(3)
-    ungraded = tiny_models.sample(of, 0, 0).model_copy(update={"correct": None})
+    of = tiny_models.make_problem(3)
+    ungraded = tiny_models.make_sample(of, 0, 0).model_copy(update={"correct": None})
     with pytest.raises(ValueError, match="not graded"):
-        example(ENCODER, of, ungraded, "token", lm=False)
+        make_example(ENCODER, of, ungraded, "token", lm=False)
 
 
 def test_nothing_is_cut():
     """The last of 3,000 tokens, far beyond the model's own 512 positions, still moves the score."""
-    verifier, of = untrained("lfm2"), tiny_models.problem(3)
-    long = tiny_models.sample(of, 0, 0).model_copy(update={"text": "so " * 3000 + "3"})
+    verifier, of = untrained("lfm2"), tiny_models.make_problem(3)
+    long = tiny_models.make_sample(of, 0, 0).model_copy(update={"text": "so " * 3000 + "3"})
     other = long.model_copy(update={"text": "so " * 3000 + "4"})
     one, two = scores(verifier, of, [long, other])
     assert one != two
-    assert len(example(ENCODER, of, long, "token", lm=False).ids) > 3000
+    assert len(make_example(ENCODER, of, long, "token", lm=False).ids) > 3000

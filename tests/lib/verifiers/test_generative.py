@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
 from stages.lib.inference.sampling import Draw
@@ -15,23 +15,23 @@ from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
 from stages.lib.training import loop
 from stages.lib.verifiers import generative, verdicts
-from stages.lib.verifiers.generative import GenerativeVerifier, Judgement, Sampling
+from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling, RationaleVerdicts
 from tests.helpers import tiny_models
 
-TOKENIZER = build()
+TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
-HOW = Sampling(votes=4, temperature=1.0, max_new_tokens=12, rows=64, seed=1, stage="test")
+HOW = RationaleSampling(votes=4, temperature=1.0, max_new_tokens=12, rows=64, seed=1, stage="test")
 
 
 def verifier(name="lfm2", seed=0, mode="cot", **changes):
     return GenerativeVerifier(
-        "genrm", tiny_models.model(name, len(TOKENIZER), seed), ENCODER, HOW._replace(**changes), mode
+        "genrm", tiny_models.make_model(name, len(TOKENIZER), seed), ENCODER, HOW._replace(**changes), mode
     )
 
 
 def pools(count=3, samples=4):
-    problems = [tiny_models.problem(i + 3) for i in range(count)]
-    return [(of, [tiny_models.sample(of, j % 3, j % 2) for j in range(samples)]) for of in problems]
+    problems = [tiny_models.make_problem(i + 3) for i in range(count)]
+    return [(of, [tiny_models.make_sample(of, j % 3, j % 2) for j in range(samples)]) for of in problems]
 
 
 def ids(text):
@@ -41,19 +41,21 @@ def ids(text):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A model that has learnt by heart to check two right and two wrong solutions, with rationales and without."""
-    made, model = [], tiny_models.model("lfm2", len(TOKENIZER))
+    made, model = [], tiny_models.make_model("lfm2", len(TOKENIZER))
     cases = [
-        (of, tiny_models.sample(of, 0, error)) for of in map(tiny_models.problem, range(8, 10)) for error in (0, 1)
+        (of, tiny_models.make_sample(of, 0, error))
+        for of in map(tiny_models.make_problem, range(8, 10))
+        for error in (0, 1)
     ]
     for of, sample in cases:
-        for mode, rationale in (("direct", ""), ("cot", verdicts.ASK)):
-            prompt = generative.question_ids(ENCODER, of, sample.text, mode)[0]
-            said = ids(rationale) + ids(verdicts.yes(sample.correct)) + [TOKENIZER.eos_token_id]
+        for mode, rationale in (("direct", ""), ("cot", verdicts.VERDICT_QUESTION)):
+            prompt = generative.encode_question(ENCODER, of, sample.text, mode)[0]
+            said = ids(rationale) + ids(verdicts.format_verdict(sample.correct)) + [TOKENIZER.eos_token_id]
             made.append(Example(prompt + said, [0.0] * len(prompt) + [1.0] * len(said)))
-    run = tiny_models.execution(
-        tmp_path_factory.mktemp("run"), "genrm", tiny_models.optimisation(epochs=150.0, checkpoint_steps=999)
+    run = tiny_models.make_run(
+        tmp_path_factory.mktemp("run"), "genrm", tiny_models.make_training_params(epochs=150.0, checkpoint_steps=999)
     )
-    loop.train(run, objectives.Losses(model), made, run.params)
+    loop.train(run, objectives.LossModule(model), made, run.params)
     return model, cases
 
 
@@ -68,9 +70,9 @@ def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
         assert (score.verifier, score.problem_id, score.index) == ("genrm", of.id, sample.index)
         assert (score.score > 0.8) == sample.correct and not 0.2 < score.score < 0.8
         if mode == "cot":
-            assert len(score.rationales) == generative.KEPT
-            verdict = verdicts.yes(sample.correct)
-            assert set(score.rationales) == {f"{verdicts.ASK}{verdict}"}
+            assert len(score.rationales) == generative.MAX_KEPT_RATIONALES
+            verdict = verdicts.format_verdict(sample.correct)
+            assert set(score.rationales) == {f"{verdicts.VERDICT_QUESTION}{verdict}"}
         else:
             assert score.rationales is None
 
@@ -83,7 +85,7 @@ def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
     )
     of, sample = cases[0]
     (judged,) = next(checker.judge_many([(of, [sample])]))
-    prompt = generative.question_ids(ENCODER, of, sample.text, "cot")[0]
+    prompt = generative.encode_question(ENCODER, of, sample.text, "cot")[0]
     for vote, text in zip(judged.votes, judged.rationales, strict=True):
         body = text.removesuffix(" Yes").removesuffix(" No")
         with torch.inference_mode():
@@ -94,14 +96,16 @@ def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
 
 def test_votes_are_read_off_the_end_alone_and_what_does_not_parse_is_missing():
     checker, yes, no, eos = verifier(), ids(" Yes"), ids(" No"), [TOKENIZER.eos_token_id]
-    ask = ids(f"Fine.\n{verdicts.ASK}")
+    ask = ids(f"Fine.\n{verdicts.VERDICT_QUESTION}")
 
     def vote(tokens, finish="stop", p=0.7):
         return checker.vote(Draw(tokens, [math.log(p)] * len(tokens), finish))
 
     assert vote(ask + yes + eos) == pytest.approx(0.7)
     assert vote(ask + no + eos) == pytest.approx(0.3), "a drawn No says 1 - p(No)"
-    assert vote(ask + yes + ids("\nNot so.\n" + verdicts.ASK) + no + eos) == pytest.approx(0.3), "the last one counts"
+    assert vote(ask + yes + ids("\nNot so.\n" + verdicts.VERDICT_QUESTION) + no + eos) == pytest.approx(0.3), (
+        "the last one counts"
+    )
     for tokens in (ask + eos, ask + ids(" Perhaps") + eos, ids("It is right. Yes") + eos, yes + eos, eos):
         assert vote(tokens) is None
     assert vote(ask + yes, "length") is None and vote(ask + yes + ids(".") + eos) is None
@@ -110,7 +114,7 @@ def test_votes_are_read_off_the_end_alone_and_what_does_not_parse_is_missing():
 
 def test_missing_votes_count_neither_for_nor_against():
     def judgement(votes, direct=None):
-        return Judgement(problem_id="p", index=0, votes=votes, direct=direct, rationales=[], tokens=1)
+        return RationaleVerdicts(problem_id="p", index=0, votes=votes, direct=direct, rationales=[], tokens=1)
 
     assert judgement([0.9, None, 0.5]).score() == pytest.approx(0.7)
     assert judgement([None, 0.4, 0.8]).score(1) == 0.4 and judgement([0.0, None]).score() == 0.0
@@ -183,7 +187,7 @@ def test_bounds_and_mistakes(tmp_path):
         verifier(max_new_tokens=500).score(of, pool)
     from stages.lib.models import loading
 
-    loading.save(tiny_models.model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "model")
+    loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "model")
     for facts in (None, {"name": "genrm", "kind": "generative"}, {"name": "prm", "kind": "steps", "mode": "cot"}):
         if facts:
             (tmp_path / "model/verifier.json").write_text(json.dumps(facts))

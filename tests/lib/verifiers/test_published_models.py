@@ -20,10 +20,10 @@ from transformers import (
     Qwen2Model,
 )
 
-from stages.generators.base.tokenizer import build
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
-from stages.lib.models.encoding import steps_of
+from stages.lib.models.encoding import split_steps
 from stages.lib.verifiers import published_models
 from tests.helpers import tiny_models
 
@@ -51,7 +51,7 @@ def sentencepiece():
 
 
 def chat():
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<extra_0>", "<|im_start|>", "<|im_end|>"]})
     tokenizer.split_special_tokens = False
     tokenizer.chat_template = TEMPLATE
@@ -60,7 +60,7 @@ def chat():
 
 def classifier():
     torch.manual_seed(0)
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     config = Qwen2Config(vocab_size=len(tokenizer), num_labels=2, **SHAPE)
     return AutoModelForTokenClassification.from_config(config).eval(), tokenizer
 
@@ -78,51 +78,54 @@ def made(form):
 
         def recipe(of, sample):
             ids, places = tokenizer(of.prompt())["input_ids"], []
-            for step in steps_of(sample.text):
+            for step in split_steps(sample.text):
                 ids = ids + tokenizer(step)["input_ids"] + tokenizer("\n")["input_ids"]
                 places.append(len(ids) - 1)
             return model(torch.tensor([ids])).logits[0].softmax(-1)[places, 1]
 
-        return published_models.classes("theirs", model, tokenizer), recipe
+        return published_models.build_token_classifier("theirs", model, tokenizer), recipe
     if form == "words":
         tokenizer = sentencepiece()
-        model = tiny_models.model("mistral", len(tokenizer))
+        model = tiny_models.make_model("mistral", len(tokenizer))
         plus, minus, tag = (tokenizer.convert_tokens_to_ids(piece) for piece in ("▁+", "▁-", "ки"))
 
         def recipe(of, sample):
-            lines = [f"Step {i}: {step} ки" for i, step in enumerate(steps_of(sample.text), 1)]
+            lines = [f"Step {i}: {step} ки" for i, step in enumerate(split_steps(sample.text), 1)]
             ids = torch.tensor([tokenizer(f"{of.prompt()} " + "\n".join(lines))["input_ids"]])
             return model(ids).logits[:, :, [plus, minus]].softmax(-1)[..., 0][ids == tag]
 
-        return published_models.words("theirs", model, tokenizer), recipe
+        return published_models.build_token_logits("theirs", model, tokenizer), recipe
     tokenizer = chat()
     model, head = two_layers(tokenizer)
 
     def recipe(of, sample):
-        turns = [{"role": "system", "content": published_models.SYSTEM}, {"role": "user", "content": of.prompt()}]
-        reply = "".join(f"{step}<extra_0>" for step in steps_of(sample.text))
+        turns = [
+            {"role": "system", "content": published_models.SYSTEM_PROMPT},
+            {"role": "user", "content": of.prompt()},
+        ]
+        reply = "".join(f"{step}<extra_0>" for step in split_steps(sample.text))
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) + reply
         ids = torch.tensor([tokenizer(text)["input_ids"]])
         places = ids[0] == tokenizer.convert_tokens_to_ids("<extra_0>")
         return head(model(ids).last_hidden_state)[0].softmax(-1)[places, 1]
 
-    return published_models.separator("theirs", model, head, tokenizer), recipe
+    return published_models.build_separator("theirs", model, head, tokenizer), recipe
 
 
 FORMS = ("classes", "words", "separator")
 
 
 def pool(of):
-    return [tiny_models.sample(of, i, i % 2) for i in range(5)]
+    return [tiny_models.make_sample(of, i, i % 2) for i in range(5)]
 
 
 @pytest.mark.parametrize("form", FORMS)
 @torch.no_grad()
 def test_every_step_has_the_score_of_the_recipe(form):
     verifier, recipe = made(form)
-    of = tiny_models.problem(3)
+    of = tiny_models.make_problem(3)
     for sample, score in zip(pool(of), verifier.score(of, pool(of)), strict=True):
-        assert len(score.step_scores) == len(steps_of(sample.text)) == 2
+        assert len(score.step_scores) == len(split_steps(sample.text)) == 2
         assert score.step_scores == pytest.approx(recipe(of, sample).tolist(), abs=1e-5)
         product = score.step_scores[0] * score.step_scores[1]
         assert score.score == pytest.approx(product if form == "separator" else min(score.step_scores))
@@ -132,7 +135,7 @@ def test_every_step_has_the_score_of_the_recipe(form):
 @pytest.mark.parametrize("form", FORMS)
 def test_one_at_a_time_and_order_change_nothing(form):
     verifier, _ = made(form)
-    of = tiny_models.problem(3)
+    of = tiny_models.make_problem(3)
     verifier.batch = 3
     together = verifier.step_scores(of, pool(of))
     assert verifier.step_scores(of, pool(of)[::-1]) == together[::-1]
@@ -143,27 +146,30 @@ def test_one_at_a_time_and_order_change_nothing(form):
 @torch.no_grad()
 def test_a_reward_model_rates_the_whole_chat():
     """By the classifier's own forward pass on the chat as its template writes it, one at a time."""
-    tokenizer, of = chat(), tiny_models.problem(3)
+    tokenizer, of = chat(), tiny_models.make_problem(3)
     config = Qwen2Config(vocab_size=len(tokenizer), num_labels=1, pad_token_id=0, **SHAPE)
     model = AutoModelForSequenceClassification.from_config(config).eval()
-    verifier = published_models.reward("theirs", model, tokenizer)
+    verifier = published_models.build_reward_model("theirs", model, tokenizer)
     for sample, score in zip(pool(of), verifier.score(of, pool(of)), strict=True):
         turns = [{"role": "user", "content": of.prompt()}, {"role": "assistant", "content": sample.text.strip()}]
         ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False))["input_ids"]
         assert score.score == pytest.approx(model(torch.tensor([ids])).logits[0, 0].sigmoid().item(), abs=1e-5)
         assert score.step_scores is None
-    cut, empty = tiny_models.sample(of, 1, 0, "length"), tiny_models.sample(of, 2, 0).model_copy(update={"text": "\n"})
+    cut, empty = (
+        tiny_models.make_sample(of, 1, 0, "length"),
+        tiny_models.make_sample(of, 2, 0).model_copy(update={"text": "\n"}),
+    )
     assert [score.score for score in verifier.score(of, [cut, empty])] == [0.0, 0.0]
     with pytest.raises(UserError, match="2 labels; a reward model has 1"):
-        published_models.reward("theirs", classifier()[0], tokenizer)
+        published_models.build_reward_model("theirs", classifier()[0], tokenizer)
     with pytest.raises(UserError, match="no chat template"):
-        published_models.reward("theirs", model, build())
+        published_models.build_reward_model("theirs", model, build_tokenizer())
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_heads_are_read_in_float32_and_go_where_the_model_goes(form):
     verifier, _ = made(form)
-    of = tiny_models.problem(3)
+    of = tiny_models.make_problem(3)
     whole = [score for steps in verifier.step_scores(of, pool(of)) for score in steps]
     verifier.model.to(torch.bfloat16)
     rough = [score for steps in verifier.step_scores(of, pool(of)) for score in steps]
@@ -176,15 +182,18 @@ def test_heads_are_read_in_float32_and_go_where_the_model_goes(form):
 
 def test_a_solution_that_the_model_cannot_read_scores_zero_and_leaves_the_others_alone():
     verifier, _ = made("classes")
-    of = tiny_models.problem(3)
-    long, *rest = verifier.score(of, [tiny_models.sample(of, 600, 0), *pool(of)])
+    of = tiny_models.make_problem(3)
+    long, *rest = verifier.score(of, [tiny_models.make_sample(of, 600, 0), *pool(of)])
     assert (long.score, long.step_scores) == (0.0, []) and long.tokens > 512 and rest == verifier.score(of, pool(of))
 
 
 def test_cut_off_and_empty_solutions_score_zero():
     verifier, _ = made("classes")
-    of = tiny_models.problem(3)
-    cut, empty = tiny_models.sample(of, 1, 0, "length"), tiny_models.sample(of, 2, 0).model_copy(update={"text": "\n"})
+    of = tiny_models.make_problem(3)
+    cut, empty = (
+        tiny_models.make_sample(of, 1, 0, "length"),
+        tiny_models.make_sample(of, 2, 0).model_copy(update={"text": "\n"}),
+    )
     scores = verifier.score(of, [cut, empty])
     assert [score.score for score in scores] == [0.0, 0.0]
     assert len(scores[0].step_scores) == 2 and scores[1].step_scores == []
@@ -194,7 +203,8 @@ def test_a_sentencepiece_text_goes_on_without_another_space():
     """Math-Shepherd's tag is `▁` and `ки`, its words `▁+` and `▁-`: what its card finds by encoding whole strings."""
     tokenizer = sentencepiece()
     pieces = {
-        text: tokenizer.convert_ids_to_tokens(published_models._ids(tokenizer, text)) for text in (" ки", " +", "\nS")
+        text: tokenizer.convert_ids_to_tokens(published_models._tokenize(tokenizer, text))
+        for text in (" ки", " +", "\nS")
     }
     assert pieces == {" ки": ["▁", "ки"], " +": ["▁+"], "\nS": ["<0x0A>", "S"]}
 
@@ -202,7 +212,7 @@ def test_a_sentencepiece_text_goes_on_without_another_space():
 @pytest.mark.parametrize("form", FORMS)
 def test_loads_from_a_folder(form, tmp_path):
     verifier, _ = made(form)
-    of = tiny_models.problem(3)
+    of = tiny_models.make_problem(3)
     if form == "separator":
         tokenizer = chat()
         model, head = two_layers(tokenizer)
@@ -218,7 +228,9 @@ def test_loads_from_a_folder(form, tmp_path):
         (tmp_path / "modeling_qwen2_rm.py").write_text("raise SystemExit('code of a checkpoint was run')")
     else:
         model, tokenizer = (
-            classifier() if form == "classes" else (tiny_models.model("mistral", len(sentencepiece())), sentencepiece())
+            classifier()
+            if form == "classes"
+            else (tiny_models.make_model("mistral", len(sentencepiece())), sentencepiece())
         )
         loading.save(model, tokenizer, tmp_path / "m")
         tmp_path = tmp_path / "m"
@@ -235,18 +247,18 @@ def test_a_folder_of_another_form_is_refused(tmp_path):
     with pytest.raises(UserError, match="head weights"):
         published_models.load("separator", tmp_path / "m", "theirs")
     with pytest.raises(UserError, match="single one"):
-        published_models.separator("theirs", None, None, tokenizer)
+        published_models.build_separator("theirs", None, None, tokenizer)
     with pytest.raises(UserError, match="end with the same token"):
-        published_models.words("theirs", None, tokenizer, good="+", bad="+")
+        published_models.build_token_logits("theirs", None, tokenizer, good="+", bad="+")
     three = AutoModelForTokenClassification.from_config(Qwen2Config(vocab_size=99, **SHAPE, num_labels=3))
     with pytest.raises(UserError, match="3 labels"):
-        published_models.classes("theirs", three, tokenizer)
+        published_models.build_token_classifier("theirs", three, tokenizer)
 
 
 @pytest.mark.parametrize("form", ["classes", "reward"])
 def test_a_language_model_is_no_classifier(form, tmp_path):
     """Its head would be drawn at random, and by default have two labels."""
-    loading.save(tiny_models.model("qwen2", len(build())), chat(), tmp_path / "m")
+    loading.save(tiny_models.make_model("qwen2", len(build_tokenizer())), chat(), tmp_path / "m")
     with pytest.raises(UserError, match=r"/m: has no weights score\."):
         published_models.load(form, tmp_path / "m", "theirs")
 
@@ -266,4 +278,6 @@ def test_encoders_and_pooled_states_are_refused(kind, labels, message):
     torch.manual_seed(0)
     model = kind.from_config(config).eval()
     with pytest.raises(UserError, match=message):
-        {1: published_models.reward, 2: published_models.classes}[labels]("theirs", model, tokenizer)
+        {1: published_models.build_reward_model, 2: published_models.build_token_classifier}[labels](
+            "theirs", model, tokenizer
+        )

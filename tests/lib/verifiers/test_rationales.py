@@ -7,20 +7,20 @@ import pytest
 from stages.generators.base import pretraining
 from stages.lib.core.records import Sample
 from stages.lib.labels import truth
-from stages.lib.models.encoding import without_annotations
+from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.verifiers import rationales, verdicts
-from stages.lib.verifiers.verdicts import ASK
+from stages.lib.verifiers.verdicts import VERDICT_QUESTION
 from tests.helpers import tiny_models
 
 
 def problem(i=0, split="verifier"):
-    return gradeschool.problems(split, i + 1, seed=3, steps=(3, 4), largest=60, inverse=0.5)[i]
+    return gradeschool.generate_problems(split, i + 1, seed=3, steps=(3, 4), largest=60, inverse=0.5)[i]
 
 
 def solution(of, faults=None):
     """What a writer with these faults writes, as a sample of the generator would stand."""
-    lines = [without_annotations(line.text) for line in gradeschool.solve(of.program.params, faults)]
+    lines = [strip_annotations(line.text) for line in gradeschool.solve_program(of.program.params, faults)]
     return sample(of, "\n".join(lines) + "\n")
 
 
@@ -31,7 +31,7 @@ def sample(of, text, finish="stop"):
 
 
 def derived(of, made, form="derived", emphasis=1):
-    return rationales.procedural(of, made, form, emphasis)
+    return rationales.write_procedural(of, made, form, emphasis)
 
 
 def text(written):
@@ -40,8 +40,12 @@ def text(written):
 
 def test_a_right_solution_is_derived_line_by_line_in_the_form_of_the_pretraining_text():
     of = problem()
-    lines = gradeschool.solve(of.program.params)
-    wanted = [*pretraining.rationale(of.program.params, lines), (ASK, 1), (" Yes", verdicts.MARK)]
+    lines = gradeschool.solve_program(of.program.params)
+    wanted = [
+        *pretraining.write_rationale(of.program.params, lines),
+        (VERDICT_QUESTION, 1),
+        (" Yes", verdicts.DERIVED_VERDICT_WEIGHT),
+    ]
     assert derived(of, solution(of)).segments == wanted
 
 
@@ -52,7 +56,7 @@ def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
         count = len(of.program.params["quantities"])
         for kind in ("slip", "reverse", "operand", "number"):
             made = solution(of, {count - 2: gradeschool.Fault(kind, 1)})
-            right = truth.steps_right(of, made.text)
+            right = truth.label_steps(of, made.text)
             if all(right):
                 continue
             written = derived(of, made)
@@ -62,8 +66,10 @@ def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
                 continue
             said, first = text(written).split("\n"), right.index(False)
             assert [line.endswith(" Right.") for line in said[:first]] == [True] * first
-            gold = without_annotations(of.steps[first].text)
-            assert said[first] == f"{gold} Wrong." and said[first + 1] == f"{ASK} No", "the truth, then the verdict"
+            gold = strip_annotations(of.steps[first].text)
+            assert said[first] == f"{gold} Wrong." and said[first + 1] == f"{VERDICT_QUESTION} No", (
+                "the truth, then the verdict"
+            )
             theirs = made.text.splitlines()[first]
             assert theirs != gold
     assert reasons[None] > 60
@@ -73,17 +79,21 @@ def test_the_quoted_form_says_the_line_itself_then_its_mark_then_the_truth():
     of = problem()
     last = len(of.steps) - 2
     made = solution(of, {last: gradeschool.Fault("slip", 1)})
-    theirs, gold = made.text.splitlines(), [without_annotations(step.text) for step in of.steps]
+    theirs, gold = made.text.splitlines(), [strip_annotations(step.text) for step in of.steps]
     said = text(derived(of, made, "quoted")).split("\n")
-    assert said == [f"{line} Right." for line in theirs[:last]] + [f"{theirs[last]} Wrong.", gold[last], f"{ASK} No"]
+    assert said == [f"{line} Right." for line in theirs[:last]] + [
+        f"{theirs[last]} Wrong.",
+        gold[last],
+        f"{VERDICT_QUESTION} No",
+    ]
     assert text(derived(of, solution(of), "quoted")) == text(derived(of, solution(of))), "right lines read the same"
     marks = [weight for piece, weight in derived(of, made, "quoted").segments if piece in (" Right", " Wrong")]
-    assert set(marks) == {verdicts.JUDGEMENT}, "no derivation stands before these marks"
+    assert set(marks) == {verdicts.DIRECT_VERDICT_WEIGHT}, "no derivation stands before these marks"
 
 
 def test_solutions_that_stop_early_or_wander():
     of = problem()
-    gold = [without_annotations(step.text) for step in of.steps]
+    gold = [strip_annotations(step.text) for step in of.steps]
     for lines, marks, verdict in (
         (gold[:2] + ["#### 1"], "Right Right Wrong", "No"),  # an answer too early: the next line was due
         (gold[:1] + ["Right."] + gold[1:], "Right Wrong", None),  # right answer, odd line: refused
@@ -96,7 +106,7 @@ def test_solutions_that_stop_early_or_wander():
             assert written.refused == "verdict differs from the grade"
             continue
         said = text(written)
-        assert said.endswith(f"{ASK} {verdict}")
+        assert said.endswith(f"{VERDICT_QUESTION} {verdict}")
         found = [line.rsplit(" ", 1)[1].rstrip(".") for line in said.split("\n")[:-1]]
         assert " ".join(found) == marks
         refuted = [line for line in said.split("\n") if line.endswith(" Wrong.")]
@@ -105,8 +115,8 @@ def test_solutions_that_stop_early_or_wander():
 
 def test_cut_off_is_wrong_even_with_the_answer_written():
     of = problem()
-    whole = sample(of, "\n".join(without_annotations(step.text) for step in of.steps), finish="length")
-    assert text(derived(of, whole)).endswith(" No") and not rationales.outcome(whole)
+    whole = sample(of, "\n".join(strip_annotations(step.text) for step in of.steps), finish="length")
+    assert text(derived(of, whole)).endswith(" No") and not rationales.is_right(whole)
 
 
 def test_emphasis_falls_on_the_words_that_refute():
@@ -121,7 +131,7 @@ def test_emphasis_falls_on_the_words_that_refute():
 
 def test_other_writers_and_other_problems_have_no_procedural_teacher():
     assert (
-        derived(tiny_models.problem(1), tiny_models.sample(tiny_models.problem(1), 0, 0)).refused
+        derived(tiny_models.make_problem(1), tiny_models.make_sample(tiny_models.make_problem(1), 0, 0)).refused
         == "no program that tells"
     )
     of = problem()
@@ -173,12 +183,12 @@ CLEAN = [
 
 @pytest.mark.parametrize("said", LEAKING)
 def test_leaks_are_caught(said):
-    assert rationales.leaks(said, REFERENCE)
+    assert rationales.find_leak(said, REFERENCE)
 
 
 @pytest.mark.parametrize("said", CLEAN)
 def test_honest_checks_are_not_leaks(said):
-    assert rationales.leaks(said, REFERENCE) is None
+    assert rationales.find_leak(said, REFERENCE) is None
 
 
 def test_the_procedural_teacher_never_leaks():
@@ -187,30 +197,34 @@ def test_the_procedural_teacher_never_leaks():
         for faults in (None, {1: gradeschool.Fault("slip", 2)}):
             written = derived(of, solution(of, faults))
             if written.segments:
-                assert rationales.leaks(text(written), "") is None
+                assert rationales.find_leak(text(written), "") is None
 
 
 def test_a_model_s_rationale_is_kept_only_with_the_right_verdict_at_its_end():
-    of, end = problem(), f"\n{ASK}"
+    of, end = problem(), f"\n{VERDICT_QUESTION}"
     right, wrong = solution(of), sample(of, "#### 999")
     for of_sample, answer, refused in (
         (right, f"All steps hold.{end} Yes", None),
-        (right, f"All steps hold.\n**{ASK} Yes**\n", None),
-        (right, f"I end with `{ASK} No` or Yes.\nAll hold.{end} Yes.", None),  # the last one counts, not the first
+        (right, f"All steps hold.\n**{VERDICT_QUESTION} Yes**\n", None),
+        (
+            right,
+            f"I end with `{VERDICT_QUESTION} No` or Yes.\nAll hold.{end} Yes.",
+            None,
+        ),  # the last one counts, not the first
         (wrong, f"All steps hold.{end} Yes", "verdict differs from the grade"),
         (right, f"Step 1 fails.{end} No", "verdict differs from the grade"),
         (wrong, f"Step 1 fails.{end} No", None),
         (wrong, "Step 1 fails. The answer is wrong: No", "no verdict"),
-        (wrong, f"{ASK} No", "not a check that ends with its verdict"),
+        (wrong, f"{VERDICT_QUESTION} No", "not a check that ends with its verdict"),
         (wrong, f"Fails.{end} No\nBut then again, perhaps.", "not a check that ends with its verdict"),
         (wrong, f"It differs from the reference answer.{end} No", "leak: reference answer"),
         (wrong, f"It should be {of.answer}.{end} No", f"leak: should be {of.answer}"),
     ):
-        written = rationales.read(of, of_sample, answer)
+        written = rationales.parse_rationale(of, of_sample, answer)
         assert written.refused == refused, answer
         if refused is None:
-            assert text(written).endswith(f"{ASK} {'Yes' if of_sample.correct else 'No'}")
-            assert "**" not in text(written) and written.segments[-1][1] == verdicts.MARK
+            assert text(written).endswith(f"{VERDICT_QUESTION} {'Yes' if of_sample.correct else 'No'}")
+            assert "**" not in text(written) and written.segments[-1][1] == verdicts.DERIVED_VERDICT_WEIGHT
 
 
 def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():
@@ -221,12 +235,17 @@ def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():
 
         def ask_many(self, asks, progress):
             self.asks = asks
-            return [f"Good.\n{ASK} Yes" if i % 2 else RuntimeError("gone") for i in range(len(asks))]
+            return [f"Good.\n{VERDICT_QUESTION} Yes" if i % 2 else RuntimeError("gone") for i in range(len(asks))]
 
     teacher, right = Teacher(), solution(of)
-    found = rationales.written(teacher, 1, [(of, right), (of, right.model_copy(update={"index": 1}))], 2)
+    found = rationales.request_rationales(teacher, 1, [(of, right), (of, right.model_copy(update={"index": 1}))], 2)
     assert [[written.refused for written in own] for own in found] == [["no answer", None]] * 2
     assert len({key for _, key in teacher.asks}) == 4, "every rationale is a draw of its own"
     prompt = teacher.asks[0][0]
-    assert of.question in prompt and f"#### {of.answer}" in prompt and right.text.strip() in prompt and ASK in prompt
+    assert (
+        of.question in prompt
+        and f"#### {of.answer}" in prompt
+        and right.text.strip() in prompt
+        and VERDICT_QUESTION in prompt
+    )
     assert "<<" not in prompt

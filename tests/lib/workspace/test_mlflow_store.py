@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from stages.lib.workspace import mlflow_store
-from tests.helpers.toy_pipeline import ENV, small
+from tests.helpers.toy_pipeline import ENV, create_pipeline
 
 pytest.importorskip("mlflow")
 
@@ -19,8 +19,8 @@ pytest.importorskip("mlflow")
 def runs(root, uri=None):
     from mlflow.tracking import MlflowClient
 
-    os.environ.update(mlflow_store.QUIET)
-    with mlflow_store.locked(root / ".assay/mlflow.lock"):  # a reader too would create tables
+    os.environ.update(mlflow_store.MLFLOW_ENV)
+    with mlflow_store.hold_lock(root / ".assay/mlflow.lock"):  # a reader too would create tables
         client = MlflowClient(uri or f"sqlite:///{root}/mlflow.db")
         experiment = client.get_experiment_by_name("assay")
     return client, client.search_runs([experiment.experiment_id], order_by=["start_time"]) if experiment else []
@@ -37,13 +37,13 @@ def until(condition, seconds=60):
 
 @pytest.fixture
 def project(tmp_path):
-    return small(tmp_path / "a spåce")
+    return create_pipeline(tmp_path / "a spåce")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """One stage, run to its end, its helper too (run() returns when the helper has let go of standard error)."""
-    project = small(tmp_path_factory.mktemp("run") / "a spåce")
+    project = create_pipeline(tmp_path_factory.mktemp("run") / "a spåce")
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")
     project.run("git", "-c", "user.email=a@b.c", "-c", "user.name=n", "commit", "-qm", "x")
@@ -68,7 +68,7 @@ def server(tmp_path_factory):
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
                  "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/files"],
-                env={**ENV, **mlflow_store.QUIET}, cwd=folder, start_new_session=True,
+                env={**ENV, **mlflow_store.MLFLOW_ENV}, cwd=folder, start_new_session=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
 
@@ -130,7 +130,7 @@ def test_what_a_server_missed_is_shown_after_sync(project, server):
     for _ in range(2):
         project.stage("one", ASSAY_TRACKING="off")
     assert "2 added" in project.stages("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
-    os.environ.update(mlflow_store.QUIET)
+    os.environ.update(mlflow_store.MLFLOW_ENV)
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(server.uri)
@@ -138,7 +138,7 @@ def test_what_a_server_missed_is_shown_after_sync(project, server):
     old, new = client.search_runs([experiment.experiment_id], order_by=["start_time"])
     assert new.info.artifact_uri.startswith("mlflow-artifacts:")
     assert shown(client, old) == [] and shown(client, new) == ["history.csv", "metrics.json", "table.md"]
-    client.delete_tag(new.info.run_id, mlflow_store.SHOWN)  # as when the last file did not make it
+    client.delete_tag(new.info.run_id, mlflow_store.ARTIFACTS_TAG)  # as when the last file did not make it
     assert (
         "1 completed, 1 present"
         in project.stages("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout

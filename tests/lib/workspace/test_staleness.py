@@ -8,12 +8,12 @@ import pytest
 from stages.lib.core import digests
 from stages.lib.core.errors import UserError
 from stages.lib.workspace import staleness
-from tests.helpers.toy_pipeline import small
+from tests.helpers.toy_pipeline import create_pipeline
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    project = small(tmp_path_factory.mktemp("pipeline") / "a spåce")
+    project = create_pipeline(tmp_path_factory.mktemp("pipeline") / "a spåce")
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
     project.run("dvc", "repro", "-q", ASSAY_TRACKING="off")
@@ -27,11 +27,11 @@ def project(finished, tmp_path):
 
 
 def words(root):
-    return {name: state.word for name, state in staleness.states(root, staleness.read(root)).items()}
+    return {name: state.word for name, state in staleness.compute_states(root, staleness.load_stages(root)).items()}
 
 
 def test_read(finished):
-    one, two = staleness.read(finished.root)
+    one, two = staleness.load_stages(finished.root)
     assert (one.name, one.desc, one.metric) == ("one", "The first stage of the test", "dev.pass@1")
     assert one.deps == ["data/raw", "stages/problems/one.py", "stages/launch/cpu.yaml"]
     assert two.params == {"params.yaml": ["seed", "two.lr", "two.steps"]}
@@ -87,7 +87,7 @@ CHANGES = {
 def test_states_agree_with_dvc(project, change):
     act, expected, why = CHANGES[change]
     act(project)
-    states = staleness.states(project.root, staleness.read(project.root))
+    states = staleness.compute_states(project.root, staleness.load_stages(project.root))
     assert {name: state.word for name, state in states.items()} == expected
     assert why in str(states["two" if expected["one"] == "fresh" else "one"].why)
     theirs = set(json.loads(project.run("dvc", "status", "--json").stdout or "{}"))
@@ -117,7 +117,7 @@ def test_running_and_failed(project):
 
 def test_outside_a_workspace(tmp_path):
     with pytest.raises(UserError, match="dvc.yaml: not found"):
-        staleness.read(tmp_path)
+        staleness.load_stages(tmp_path)
 
 
 def test_remembered_digests_follow_the_file(tmp_path):
@@ -125,5 +125,5 @@ def test_remembered_digests_follow_the_file(tmp_path):
     (tmp_path / "x").write_text("one")
     for text in ("one", "two", "two"):
         (tmp_path / "x").write_text(text)
-        with staleness._remembered(tmp_path) as md5:
+        with staleness._DigestCache(tmp_path) as md5:
             assert md5(tmp_path / "x") == digests.md5(tmp_path / "x")

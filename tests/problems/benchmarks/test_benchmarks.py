@@ -21,7 +21,7 @@ from stages.problems.benchmarks import (
     options,
     path,
 )
-from stages.problems.benchmarks.__main__ import Params, build
+from stages.problems.benchmarks.__main__ import Params, build_problems
 from stages.problems.benchmarks.rows import Reject, Row
 from tests.problems.benchmarks.test_benchmarks_splits import jsonl, section
 
@@ -75,10 +75,10 @@ def test_deep_brackets_and_division_by_zero_are_refused():
 
 
 def test_annotations_that_do_not_hold_are_named():
-    assert calculator.check("48/2=24") is None
-    assert calculator.check("10/3=3.33") == "10/3 is 10/3"
-    assert calculator.check("3/4=3/4") == "left unevaluated"
-    assert calculator.check("48/2") == "no result"
+    assert calculator.find_fault("48/2=24") is None
+    assert calculator.find_fault("10/3=3.33") == "10/3 is 10/3"
+    assert calculator.find_fault("3/4=3/4") == "left unevaluated"
+    assert calculator.find_fault("48/2") == "no result"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_annotations_that_do_not_hold_are_named():
     [("073", "73"), ("1,080", "1080"), (".50", "0.5"), ("-0", "0"), ("-7.0", "-7"), ("000", "0")],
 )
 def test_canonical_numbers(written, canonical):
-    assert calculator.canonical(written) == canonical
+    assert calculator.normalize_number(written) == canonical
 
 
 # --- one benchmark each ---------------------------------------------------------------------------------------------
@@ -94,12 +94,12 @@ def test_canonical_numbers(written, canonical):
 
 def test_gsm8k_steps_carry_the_value_after_them():
     solution = "Half is 48/2 = <<48/2=24>>24.\nSo we add.\n#### 1,024"
-    fields = gsm8k.problem(row({"question": "How many?", "answer": solution}), 0)
+    fields = gsm8k.parse_row(row({"question": "How many?", "answer": solution}), 0)
     assert fields["answer"] == "1024"
     assert [step["value"] for step in fields["steps"]] == ["24", None, "1024"]
     assert [step["text"] for step in fields["steps"]] == solution.split("\n")
     with pytest.raises(Reject, match="must end|last line"):
-        gsm8k.problem(row({"question": "How many?", "answer": "24"}), 0)
+        gsm8k.parse_row(row({"question": "How many?", "answer": "24"}), 0)
 
 
 def test_math_answers_come_from_the_column_or_the_last_box():
@@ -109,21 +109,21 @@ def test_math_answers_come_from_the_column_or_the_last_box():
         "level": "Level 5",
         "type": "A",
     }
-    fields = hendrycks_math.problem(row(full), 0)
+    fields = hendrycks_math.parse_row(row(full), 0)
     assert (fields["answer"], fields["difficulty"]) == (r"\frac{1}{\sqrt{2}}", 5)
     short = {**full, "answer": "7", "level": 2, "unique_id": "test/precalculus/807.json"}
-    fields = hendrycks_math.problem(row(short), 0)
+    fields = hendrycks_math.parse_row(row(short), 0)
     assert (fields["answer"], fields["key"]) == ("7", "precalculus/807")
     with pytest.raises(Reject):
-        hendrycks_math.problem(row({**full, "solution": r"\boxed{never closed"}), 0)
+        hendrycks_math.parse_row(row({**full, "solution": r"\boxed{never closed"}), 0)
 
 
 def test_math_evaluates_without_solution_level_or_subject():
-    assert hendrycks_math.problem(row({"problem": "?", "answer": "7"}), 0) == {
+    assert hendrycks_math.parse_row(row({"problem": "?", "answer": "7"}), 0) == {
         "question": "?", "answer": "7", "answer_type": "latex",
     }  # fmt: skip
     with pytest.raises(UserError, match="no column 'answer' or 'solution'"):
-        hendrycks_math.problem(row({"problem": "?"}), 0)
+        hendrycks_math.parse_row(row({"problem": "?"}), 0)
 
 
 @pytest.mark.parametrize(
@@ -131,18 +131,18 @@ def test_math_evaluates_without_solution_level_or_subject():
     [("073", "73"), (73, "73"), ("0", "0"), ("000", "0"), ("999", "999"), ("14.0", "14"), (14.0, "14"), ("7.00", "7")],
 )
 def test_aime_answers_are_whole_numbers(written, answer):
-    assert aime.problem(row({"problem": "?", "answer": written}), 0)["answer"] == answer
+    assert aime.parse_row(row({"problem": "?", "answer": written}), 0)["answer"] == answer
 
 
 @pytest.mark.parametrize("written", [r"336^\circ", "1000", "1000.0", "-1", "3.5", "14.", "", None, "٣"])
 def test_aime_refuses_other_answers(written):
     with pytest.raises(Reject, match="0 to 999"):
-        aime.problem(row({"problem": "?", "answer": written}), 0)
+        aime.parse_row(row({"problem": "?", "answer": written}), 0)
 
 
 def test_the_aime_csv_hides_other_contests_and_other_years():
     def problem(key, file="aime_1983_2024.csv"):
-        return aime.problem(row({"id": key, "problem": "?", "answer": "7"}, file), 0)
+        return aime.parse_row(row({"id": key, "problem": "?", "answer": "7"}, file), 0)
 
     assert problem("1983_AIME_1")["key"] == "1983_AIME_01"
     with pytest.raises(Reject, match="AIMO"):
@@ -163,7 +163,7 @@ def test_the_aime_csv_hides_other_contests_and_other_years():
 )
 def test_other_contests_do_not_become_aime(values, file):
     with pytest.raises(Reject, match="not of AIME"):
-        aime.problem(row({"problem": "?", "answer": "7", **values}, file), 0)
+        aime.parse_row(row({"problem": "?", "answer": "7", **values}, file), 0)
 
 
 @pytest.mark.parametrize(
@@ -175,26 +175,26 @@ def test_other_contests_do_not_become_aime(values, file):
     ],
 )
 def test_aime_reads_each_published_form(values):
-    fields = aime.problem(row(values), 0)
+    fields = aime.parse_row(row(values), 0)
     assert (fields["question"], fields["answer"]) == ("?", "60")
 
 
 def test_mmlu_answers_are_letters_in_each_published_form(tmp_path):
     named = {"question": "?", "choice0": "a", "choice1": "b", "choice2": "c", "choice3": "d", "answer": "2"}
     hub = {"question": "?", "choices": list("abcd"), "answer": 0, "subject": "virology"}
-    fields = mmlu.problem(row(named, "mmlu/test/abstract_algebra_test.csv", key="abstract_algebra_test/0003"), 0)
+    fields = mmlu.parse_row(row(named, "mmlu/test/abstract_algebra_test.csv", key="abstract_algebra_test/0003"), 0)
     assert (fields["answer"], fields["key"]) == ("C", "abstract_algebra/0003")
-    assert mmlu.problem(row(hub), 0)["answer"] == "A"
+    assert mmlu.parse_row(row(hub), 0)["answer"] == "A"
     bare = tmp_path / "anatomy_test.csv"
     bare.write_text('"one, two?",a,b,c,d,B\n', encoding="utf-8")
-    ((line, values),) = path.read(bare, mmlu.HEADER)
-    assert (line, mmlu.problem(row(values), 0)["answer"]) == (1, "B")
+    ((line, values),) = path.read_rows(bare, mmlu.HEADER)
+    assert (line, mmlu.parse_row(row(values), 0)["answer"]) == (1, "B")
     for answer in (4, "E", "", True, "1.5", -1):
         with pytest.raises(Reject):
-            mmlu.problem(row({**hub, "answer": answer}), 0)
-    assert mmlu.problem(row({**named, "answer": "2.0"}), 0)["answer"] == "C"  # as pandas writes it
+            mmlu.parse_row(row({**hub, "answer": answer}), 0)
+    assert mmlu.parse_row(row({**named, "answer": "2.0"}), 0)["answer"] == "C"  # as pandas writes it
     lettered = {"question": "?", "A": "a", "B": "b", "C": "c", "D": "", "answer": "C"}
-    assert mmlu.problem(row(lettered), 0)["choices"] == ["a", "b", "c"]
+    assert mmlu.parse_row(row(lettered), 0)["choices"] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
@@ -211,14 +211,14 @@ def test_mmlu_pro_has_any_number_of_options(tmp_path, form):
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "test.parquet")
     else:
         jsonl(tmp_path / "test.jsonl", rows)
-    problems, account = build(section("mmlu", test=tmp_path / f"test.{form}"), 1)
+    problems, account = build_problems(section("mmlu", test=tmp_path / f"test.{form}"), 1)
     assert [(p.id, p.answer) for p in problems] == [
         ("mmlu/test/business/72", "B"), ("mmlu/test/business/80", "J"), ("mmlu/test/business/96", "Z"),
     ]  # fmt: skip
     assert problems[2].prompt().endswith("\nZ: option 25")
     for change in ({"answer_index": 3}, {"options": ["alone"]}, {"options": ["x"] * 27}, {"options": ["x", ""]}):
         with pytest.raises(Reject):
-            mmlu.problem(row({**rows[0], **change}), 0)
+            mmlu.parse_row(row({**rows[0], **change}), 0)
 
 
 @pytest.mark.parametrize(
@@ -233,19 +233,19 @@ def test_mmlu_pro_has_any_number_of_options(tmp_path, form):
 )
 def test_lists_in_csv_are_read_as_their_writers_meant(tmp_path, written, options):
     fields = {"question": "?", "choices": written, "answer": "1", "error_type": "ok"}
-    assert mmlu.problem(row(fields), 0)["choices"] == options
+    assert mmlu.parse_row(row(fields), 0)["choices"] == options
 
 
 @pytest.mark.parametrize("written", ["a, b", "['a' b]", "['a', f()]", "['a'", "", "{'a': 'b'}", '"ab"'])
 def test_what_is_no_list_is_rejected(written):
     with pytest.raises(Reject, match="options"):
-        mmlu.problem(row({"question": "?", "choices": written, "answer": "1"}), 0)
+        mmlu.parse_row(row({"question": "?", "choices": written, "answer": "1"}), 0)
 
 
 def test_questions_that_redux_found_faulty_are_rejected():
     fields = {"question": "?", "choices": "['a' 'b']", "answer": "1", "correct_answer": "A"}
     with pytest.raises(Reject, match=r"wrong_groundtruth \(correct_answer: A\)"):
-        mmlu.problem(row({**fields, "error_type": "wrong_groundtruth"}), 0)
+        mmlu.parse_row(row({**fields, "error_type": "wrong_groundtruth"}), 0)
 
 
 def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
@@ -258,13 +258,13 @@ def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
     rows += [{"question": f"Fixed {n}?", "choices": choices, "answer": "D"} for n, choices in enumerate(fixed)]
     params = {"name": "mmlu", "source": "path", "path": {"test": str(jsonl(tmp_path / "t.jsonl", rows))}}
     params |= {"sizes": dict.fromkeys(("train", "verifier", "dev", "test"))}
-    plain, _ = build(Params.model_validate(params), 1)
-    drawn, account = build(Params.model_validate({**params, "shuffle_options": True}), 1)
+    plain, _ = build_problems(Params.model_validate(params), 1)
+    drawn, account = build_problems(Params.model_validate({**params, "shuffle_options": True}), 1)
     assert account["options"] == {"shuffled": 400, "kept in order": 3} and drawn[400:] == plain[400:]
     assert all(p.choices["ABCD".index(p.answer)] == f"right {n}" for n, p in enumerate(drawn[:400]))
     letters = [problem.answer for problem in drawn[:400]]
     assert all(70 <= letters.count(letter) <= 130 for letter in "ABCD")  # 100 expected, deviation 8.7
-    few, _ = build(
+    few, _ = build_problems(
         Params.model_validate({**params, "shuffle_options": True, "sizes": {**params["sizes"], "test": 40}}), 1
     )
     assert all(problem in drawn for problem in few)
@@ -292,8 +292,8 @@ def test_options_that_speak_of_others(option, positional):
 
 def test_mmlu_csv_may_name_its_options_by_letters(tmp_path):
     (tmp_path / "virology_test.csv").write_text("Question,A,B,C,D,Answer\nWhich?,a,b,c,d,B\n")
-    ((_, values),) = path.read(tmp_path / "virology_test.csv", mmlu.HEADER)
-    assert mmlu.problem(row(values), 0)["answer"] == "B"
+    ((_, values),) = path.read_rows(tmp_path / "virology_test.csv", mmlu.HEADER)
+    assert mmlu.parse_row(row(values), 0)["answer"] == "B"
 
 
 def science(n):
@@ -307,7 +307,7 @@ def test_gpqa_csv_with_quotes_and_line_breaks(tmp_path):
         writer = csv.DictWriter(file, [*record, "Subdomain"])
         writer.writeheader()
         writer.writerows([{**record, "Subdomain": "Optics"}, {**science(8), "Subdomain": "Genetics"}])
-    problems, account = build(section("gpqa", test=tmp_path / "gpqa_diamond.csv"), 1)
+    problems, account = build_problems(section("gpqa", test=tmp_path / "gpqa_diamond.csv"), 1)
     assert [problem.id for problem in problems] == ["gpqa/test/rec7", "gpqa/test/rec8"]
     assert problems[0].question == 'He said "why?",\nthen; left.' and "a, b\nand c" in problems[0].choices
     assert problems[0].choices["ABCD".index(problems[0].answer)] == "right 7" and account["licences"] == ["CC-BY-4.0"]
@@ -316,7 +316,7 @@ def test_gpqa_csv_with_quotes_and_line_breaks(tmp_path):
 def test_gpqa_options_are_shuffled_per_item(tmp_path):
     def options(rows, seed=1):
         file = jsonl(tmp_path / "gpqa.jsonl", rows)
-        return {p.id: (p.choices, p.answer) for p in build(section("gpqa", test=file), seed)[0]}
+        return {p.id: (p.choices, p.answer) for p in build_problems(section("gpqa", test=file), seed)[0]}
 
     few, many = options([science(n) for n in range(5)]), options([science(n) for n in range(400)][::-1])
     assert few == {item: many[item] for item in few}  # 395 more, and in another order: no option moved
@@ -329,20 +329,20 @@ def test_gpqa_options_are_shuffled_per_item(tmp_path):
     other = options([science(n) for n in range(400)], seed=2)
     assert 0.6 < sum(other[item] != many[item] for item in many) / 400 < 1  # 23/24 expected
     with pytest.raises(Reject, match="the same"):
-        gpqa.problem(row({**science(1), "Incorrect Answer 2": "x "}), 0)
+        gpqa.parse_row(row({**science(1), "Incorrect Answer 2": "x "}), 0)
 
 
 def test_code_problems_keep_their_tests():
     program = {"task_id": "HumanEval/7", "prompt": "def f(x):\n", "entry_point": "f", 
                "canonical_solution": "    return x\n", "test": "def check(c):\n    assert c(1) == 1\n"}  # fmt: skip
-    fields = humaneval.problem(row(program), 0)
+    fields = humaneval.parse_row(row(program), 0)
     assert (fields["key"], fields["tests"]["entry_point"]) == ("007", "f")
     with pytest.raises(Reject):
-        humaneval.problem(row({**program, "entry_point": "g"}), 0)
+        humaneval.parse_row(row({**program, "entry_point": "g"}), 0)
     pairs = {"input": ["1\n"], "output": ["2\n"]}
     contest = {"input": "Add one.", "output": "print(int(input()) + 1)", "public_tests": pairs, "private_tests": pairs}
-    assert codeforces.problem(row(contest), 0)["tests"]["private"] == pairs
+    assert codeforces.parse_row(row(contest), 0)["tests"]["private"] == pairs
     empty = {"input": [], "output": []}
     for public, private in [(empty, empty), ({"input": ["1"], "output": []}, pairs), (None, pairs)]:
         with pytest.raises(Reject):
-            codeforces.problem(row({**contest, "public_tests": public, "private_tests": private}), 0)
+            codeforces.parse_row(row({**contest, "public_tests": public, "private_tests": private}), 0)

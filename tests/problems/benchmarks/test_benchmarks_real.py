@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.problems.benchmarks.__main__ import Params, build
+from stages.problems.benchmarks.__main__ import Params, build_problems
 
 ROOT = Path(os.environ.get("ASSAY_BENCHMARKS", ""))
 pytestmark = pytest.mark.skipif(
@@ -18,7 +18,7 @@ def made(name, shares=None, **sources):
     where = {split: [str(ROOT / file) for file in files] for split, files in sources.items()}
     sizes = dict.fromkeys(("train", "verifier", "dev", "test"))
     params = {"name": name, "source": "path", "sizes": sizes, "shares": shares, "path": where}
-    return build(Params.model_validate(params), 1)
+    return build_problems(Params.model_validate(params), 1)
 
 
 def reasons(account):

@@ -9,9 +9,9 @@ import pytest
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Source
-from stages.lib.datasets import duplicates
+from stages.lib.datasets import near_duplicates
 from stages.problems.benchmarks import path, provenance, splits
-from stages.problems.benchmarks.__main__ import Bundled, Params, build
+from stages.problems.benchmarks.__main__ import BundledParams, Params, build_problems
 
 ALL = {"train": None, "verifier": None, "dev": None, "test": None}
 THIRDS = {"train": 0.5, "verifier": 0.3, "dev": 0.2}
@@ -57,7 +57,7 @@ def test_every_format_reads_the_same_rows(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "d.parquet")
     (tmp_path / "e.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
     (tmp_path / "notes.txt").write_text("not read")
-    found = path.tables({"test": [str(tmp_path)]})
+    found = path.load_tables({"test": [str(tmp_path)]})
     assert [[r.values for r in table.rows] for table in found] == [rows] * 5
     assert [r.line for r in found[2].rows] == [2, 4, 6]  # as an editor counts: each csv record takes two lines
 
@@ -83,7 +83,7 @@ def test_every_format_reads_the_same_rows(tmp_path):
 def test_what_is_not_a_row_is_an_error_with_its_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as error:
-        path.tables({"test": [str(tmp_path / name)]})
+        path.load_tables({"test": [str(tmp_path / name)]})
     assert str(error.value).startswith(str(tmp_path / name)) and message in str(error.value)
 
 
@@ -97,14 +97,14 @@ def test_byte_order_marks_blank_ends_and_other_signs_change_nothing(tmp_path, ma
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(mark + content)
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(mark + content))
-    found = path.tables({"test": [str(tmp_path)]})
+    found = path.load_tables({"test": [str(tmp_path)]})
     assert len(found) == 12 and [[row.values for row in table.rows] for table in found] == [[table]] * 12
     assert [table.rows[0].line for table in found if table.url.endswith("csv")] == [2, 2, 2, 3]
 
 
 def test_a_long_csv_field_is_read(tmp_path):
     (tmp_path / "a.csv").write_text(f"q,a\n{'x' * 200_000},1\n")
-    assert len(path.tables({"test": [str(tmp_path)]})[0].rows[0].values["q"]) == 200_000
+    assert len(path.load_tables({"test": [str(tmp_path)]})[0].rows[0].values["q"]) == 200_000
 
 
 def test_two_files_of_one_name_are_two_files(tmp_path):
@@ -113,14 +113,14 @@ def test_two_files_of_one_name_are_two_files(tmp_path):
         jsonl(tmp_path / folder / ("train.jsonl" if folder < "c" else "more.jsonl"), words(*range(start, start + 30)))
     where = {"train": [str(tmp_path / name) for name in "abc"]}
     params = {"name": "gsm8k", "source": "path", "sizes": ALL, "shares": THIRDS, "path": where}
-    problems, account = build(Params.model_validate(params), 1)
+    problems, account = build_problems(Params.model_validate(params), 1)
     assert len({problem.id for problem in problems}) == 90 and not any(e["rejected"] for e in account["files"])
     stems = {problem.id.removeprefix("gsm8k/train/")[:-5] for problem in problems}
     assert stems == {"a/train", "b/train", "more"}
     file = str(tmp_path / "a/train.jsonl")
     for twice in ({"train": [str(tmp_path / "a"), file]}, {"train": [file], "test": [file]}):
         with pytest.raises(UserError, match="named twice"):
-            build(Params.model_validate({**params, "path": twice}), 1)
+            build_problems(Params.model_validate({**params, "path": twice}), 1)
 
 
 def test_an_id_that_two_files_use_names_two_questions(tmp_path):
@@ -130,7 +130,7 @@ def test_an_id_that_two_files_use_names_two_questions(tmp_path):
     for year in (2024, 2025):
         jsonl(tmp_path / f"aime{year}.jsonl", contest(1, 2))
     jsonl(tmp_path / "copy.jsonl", [{"id": 1, "problem": "Find the integer 1 + 2024.", "answer": 1}, *contest(3)])
-    problems, account = build(section("aime", test=tmp_path), 1)
+    problems, account = build_problems(section("aime", test=tmp_path), 1)
     assert [p.id.removeprefix("aime/test/") for p in problems] == ["01", "02", "aime2025/01", "aime2025/02", "03"]
     assert "id aime/test/01 stands already" in account["files"][2]["rejected"][0]["reason"]
 
@@ -145,27 +145,33 @@ def test_an_id_that_two_files_use_names_two_questions(tmp_path):
 )  # fmt: skip
 def test_a_file_without_a_usable_row_is_an_error(tmp_path, rows, message):
     with pytest.raises(UserError, match=message):
-        build(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1)
+        build_problems(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1)
 
 
 def test_many_rejects_and_empty_splits_are_said(tmp_path):
     bad = [{"question": f"{n}?", "answer": f"no {n}"} for n in range(3)]
     train, test = jsonl(tmp_path / "train.jsonl", words(5)), jsonl(tmp_path / "test.jsonl", words(*range(10, 17)) + bad)
     params = section(shares=THIRDS, train=train, test=test)
-    said = list(provenance.warnings(build(params, 1)[1], [split for split in splits.SPLITS if params.fills(split)]))
+    said = list(
+        provenance.find_warnings(
+            build_problems(params, 1)[1], [split for split in splits.SPLITS if params.fills(split)]
+        )
+    )
     assert len(said) == 3 and "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in said[0]
     assert [line.split(";")[0] for line in said[1:]] == ["split verifier is empty", "split dev is empty"]
     jsonl(test, words(*range(10, 28)) + bad[:2])
     alone = section(test=test)
     asked = [split for split in splits.SPLITS if alone.fills(split)]
-    assert asked == ["test"] and not list(provenance.warnings(build(alone, 1)[1], asked))  # 2 of 20 are not many
+    assert asked == ["test"] and not list(
+        provenance.find_warnings(build_problems(alone, 1)[1], asked)
+    )  # 2 of 20 are not many
 
 
 def test_licences_are_the_rows_own_the_files_or_the_parameters(tmp_path):
     def licences(rows, **parameters):
         file = jsonl(tmp_path / "t.jsonl", rows)
         params = {"name": "gsm8k", "source": "path", "sizes": ALL, "path": {"test": str(file)}, **parameters}
-        return build(Params.model_validate(params), 1)[1]["licences"]
+        return build_problems(Params.model_validate(params), 1)[1]["licences"]
 
     assert licences(words(1)) == ["MIT"]
     (tmp_path / "LICENSE.txt").write_text("                   Apache License\n     Version 2.0, January 2004\n")
@@ -180,9 +186,9 @@ def test_licences_are_the_rows_own_the_files_or_the_parameters(tmp_path):
 def test_a_file_of_another_benchmark_is_refused(tmp_path):
     file = jsonl(tmp_path / "math.jsonl", [{"problem": "?", "solution": "!"}])
     with pytest.raises(UserError, match="math.jsonl:1: no column 'question'; found problem, solution"):
-        build(section(test=file), 1)
+        build_problems(section(test=file), 1)
     with pytest.raises(UserError, match="not found"):
-        build(section(test=tmp_path / "absent.jsonl"), 1)
+        build_problems(section(test=tmp_path / "absent.jsonl"), 1)
 
 
 # --- splits ---------------------------------------------------------------------------------------------------------
@@ -191,7 +197,7 @@ def test_a_file_of_another_benchmark_is_refused(tmp_path):
 def test_every_row_is_accounted_for(tmp_path):
     rows = [*words(*range(40)), {"question": "", "answer": "#### 1"}, {"question": "?", "answer": "no"}]
     train, test = jsonl(tmp_path / "train.jsonl", rows), jsonl(tmp_path / "test.jsonl", words(7, 100))
-    problems, account = build(section(shares=THIRDS, sizes={**ALL, "train": 5}, train=train, test=test), 1)
+    problems, account = build_problems(section(shares=THIRDS, sizes={**ALL, "train": 5}, train=train, test=test), 1)
     entry = account["files"][0]
     assert entry["rows"]["in"] == 42 and sum(entry["rows"].values()) == 2 * 42
     assert [reject["row"] for reject in entry["rejected"]] == [8, 41, 42]
@@ -204,10 +210,10 @@ def test_every_row_is_accounted_for(tmp_path):
 def test_a_twin_never_stands_in_two_splits(tmp_path):
     spaced = [{**values, "question": f"  {values['question'].upper()} "} for values in words(*range(60))]
     train, test = jsonl(tmp_path / "train.jsonl", words(*range(60)) + spaced), jsonl(tmp_path / "t.jsonl", words(3))
-    problems, account = build(section(shares=THIRDS, train=train, test=test), 1)
+    problems, account = build_problems(section(shares=THIRDS, train=train, test=test), 1)
     homes = {}
     for problem in problems:
-        homes.setdefault(splits.normalised(problem), set()).add(problem.split)
+        homes.setdefault(splits.normalize_question(problem), set()).add(problem.split)
     assert all(len(home) == 1 for home in homes.values()) and len(homes) == 60
     assert len(account["twins"]) == 59
 
@@ -218,7 +224,7 @@ def test_the_duplicate_across_math_splits_stays_in_test(tmp_path):
 
     train = jsonl(tmp_path / "train.jsonl", problems("What is $x$?", "What is $y$?"))
     test = jsonl(tmp_path / "test.jsonl", problems("What is $ x $ ?"))
-    made, account = build(section("math", shares={"train": 1.0}, train=train, test=test), 1)
+    made, account = build_problems(section("math", shares={"train": 1.0}, train=train, test=test), 1)
     assert [problem.id for problem in made if problem.split == "test"] == ["math/test/0000"]
     assert account["files"][0]["rejected"][0]["reason"] == "the same question is math/test/0000 of the test rows"
 
@@ -241,7 +247,7 @@ def test_near_duplicates_of_test_rows_are_refused(tmp_path):
         problem(901, 13, "none", answer=7), problem(900, answer=8), {"problem": r"Find $\frac{1}{x-1}$.", "answer": 6},
     ]  # fmt: skip
     files = {"train": jsonl(tmp_path / "train.jsonl", train), "test": jsonl(tmp_path / "test.jsonl", test)}
-    made, account = build(section("aime", shares={"train": 1.0}, **files), 1)
+    made, account = build_problems(section("aime", shares={"train": 1.0}, **files), 1)
     assert account["near_duplicates"] == {
         f"aime/train/000{i}": f"nearly the same question is aime/test/000{i} of the test rows" for i in (0, 1)
     }
@@ -259,14 +265,14 @@ def test_questions_about_one_passage_are_not_one_question():
         )  # fmt: skip
 
     test = asked("t", "Who is meant?", ["The king", "The queen"])
-    assert not duplicates.near([asked("a", "When was it written?", ["In 1500", "In 1700"])], [test])
-    assert list(duplicates.near([asked("a", "Who, then, is meant?", ["The king", "The queen"])], [test])) == ["a"]
+    assert not near_duplicates.find([asked("a", "When was it written?", ["In 1500", "In 1700"])], [test])
+    assert list(near_duplicates.find([asked("a", "Who, then, is meant?", ["The king", "The queen"])], [test])) == ["a"]
 
 
 def test_one_test_file_feeds_all_splits(tmp_path):
     shares = {"train": 0.4, "verifier": 0.2, "dev": 0.2, "test": 0.2}
     file = jsonl(tmp_path / "test.jsonl", words(*range(400)))
-    problems, account = build(section(shares=shares, test=file), 1)
+    problems, account = build_problems(section(shares=shares, test=file), 1)
     assert account["shares"] == {"of": "the published test rows", **shares}
     assert len({problem.id for problem in problems}) == 400 and all(p.id.startswith("gsm8k/test/") for p in problems)
     counts = [account["splits"][split] / 400 for split in splits.SPLITS]
@@ -278,7 +284,7 @@ def test_one_test_file_feeds_all_splits(tmp_path):
 def test_a_row_keeps_its_split_when_others_come_and_go(tmp_path):
     def where(numbers, seed=1):
         file = jsonl(tmp_path / "train.jsonl", words(*numbers))
-        return {p.question: p.split for p in build(section(shares=THIRDS, train=file), seed)[0]}
+        return {p.question: p.split for p in build_problems(section(shares=THIRDS, train=file), seed)[0]}
 
     whole, part = where(range(600)), where(range(599, 300, -1))
     assert part.items() <= whole.items()
@@ -290,15 +296,15 @@ def test_a_row_keeps_its_split_when_others_come_and_go(tmp_path):
 
 def test_a_smaller_size_is_a_subset(tmp_path):
     file = jsonl(tmp_path / "test.jsonl", words(*range(50)))
-    few, many = ({p.id for p in build(section(sizes={**ALL, "test": n}, test=file), 1)[0]} for n in (10, 20))
+    few, many = ({p.id for p in build_problems(section(sizes={**ALL, "test": n}, test=file), 1)[0]} for n in (10, 20))
     assert few < many and len(few) == 10
 
 
 def test_normalisation_keeps_what_changes_the_answer(tmp_path):
     texts = ["x+1", "x-1", "x*1", "1.5 and 2", "15 and 2", "1,5 and 2", "1.5 and -2"]
     file = jsonl(tmp_path / "t.jsonl", [{"question": text, "answer": "#### 1"} for text in texts])
-    problems, _ = build(section(test=file), 1)
-    assert len({splits.normalised(problem) for problem in problems}) == len(texts)
+    problems, _ = build_problems(section(test=file), 1)
+    assert len({splits.normalize_question(problem) for problem in problems}) == len(texts)
 
 
 # --- parameters -----------------------------------------------------------------------------------------------------
@@ -329,15 +335,15 @@ def test_parameters_that_do_not_agree_are_refused(change, message):
 )
 def test_steps_that_make_no_problem_are_refused(steps, message):
     with pytest.raises(ValueError, match=message):
-        Bundled.model_validate({"steps": steps, "largest": 60, "inverse": 0.25})
-    Bundled.model_validate({"steps": [1, 46], "largest": 60, "inverse": 0.25})
+        BundledParams.model_validate({"steps": steps, "largest": 60, "inverse": 0.25})
+    BundledParams.model_validate({"steps": [1, 46], "largest": 60, "inverse": 0.25})
 
 
 def test_the_bundled_benchmark_is_apart_and_its_arithmetic_holds():
     sizes = {"train": 60, "verifier": 30, "dev": 20, "test": 20}
     knobs = {"steps": [3, 5], "largest": 200, "inverse": 0.25}
     params = {"name": "gradeschool", "source": "bundled", "sizes": sizes, "bundled": knobs}
-    problems, account = build(Params.model_validate(params), 1)
+    problems, account = build_problems(Params.model_validate(params), 1)
     assert account["splits"] == sizes
     assert account["annotations"]["checked"] > 300 and not account["annotations"]["faults"]
-    assert not splits.separate(problems)[1]
+    assert not splits.drop_cross_split_duplicates(problems)[1]

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from stages.lib.core.records import Problem, Source
-from stages.problems.ood import audit, dyval, figures
-from stages.problems.ood.audit import Set
+from stages.problems.ood import audit, dyval, shortcuts
+from stages.problems.ood.audit import ProblemSet
 from stages.problems.ood.rejects import Reject
 
 WORDS = """river stone lamp cloud paper bridge candle mirror garden winter copper valley engine basket
@@ -37,7 +37,7 @@ def choices(count=200, seed=5, **how):
 
 
 def only(problems, **rest):
-    return audit.audit({"it": Set(problems, **rest)})["it"]
+    return audit.audit_sets({"it": ProblemSet(problems, **rest)})["it"]
 
 
 def test_an_honest_set_of_choices_has_no_fault():
@@ -59,7 +59,7 @@ def test_each_planted_shortcut_is_named_with_its_bound(how, figure):
     entry = only(choices(**how))
     said = [fault for fault in entry["faults"] if fault.startswith(f"it: {figure}: ")]
     assert len(said) == 1 and "bound" in said[0] or "under" in said[0]
-    assert audit.faults({"it": entry}) == entry["faults"]
+    assert audit.collect_faults({"it": entry}) == entry["faults"]
 
 
 def test_what_the_source_has_is_not_the_fault_of_its_variants():
@@ -164,7 +164,7 @@ def test_a_bound_allows_for_chance_by_the_binomial_law():
     for size in (30, 40, 400):
         entry = only([free(n, f"Is {n} one?", "yes" if n % 2 else "no", "boolean") for n in range(size)])
         most = round(entry["bounds"]["constant"] * size)
-        assert binom.sf(most, size, 0.55) <= audit.RARE < binom.sf(most - 1, size, 0.55)
+        assert binom.sf(most, size, 0.55) <= audit.FALSE_ALARM_RATE < binom.sf(most - 1, size, 0.55)
 
 
 def test_how_far_a_variant_is_from_its_parent():
@@ -172,8 +172,8 @@ def test_how_far_a_variant_is_from_its_parent():
     parents = {parent.id: parent}
     same = parent.model_copy(update={"id": "free/test/0001~x", "parent": parent.id})
     other = same.model_copy(update={"question": "Bob has 3 red apples and a pear. Today."})
-    assert figures.changed([same], [parent]) == (0, 0)
-    assert figures.changed([other], [parent]) == (2, 2 / 7)  # a name, a word more; not the article
+    assert shortcuts.measure_word_changes([same], [parent]) == (0, 0)
+    assert shortcuts.measure_word_changes([other], [parent]) == (2, 2 / 7)  # a name, a word more; not the article
     assert only([other], parents=parents)["figures"]["words_changed"] == 2
 
 
@@ -181,8 +181,8 @@ def test_a_distractor_with_a_mark_is_detected_and_an_honest_one_is_not():
     marked = [(f"abc0 is {n % 7}." if n % 2 else f"abc is {n % 7}.", bool(n % 2), f"p{n // 2}") for n in range(400)]
     problems = [free(n, f"What is {n}?", str(n)) for n in range(100)]
     assert any("distractor_detector" in fault for fault in only(problems, sentences=marked)["faults"])
-    items = dyval.problems("arithmetic", 150, 3, level=3)
-    entry = only(items, sentences=[row for item in items for row in dyval.sentences(item)])
+    items = dyval.generate_problems("arithmetic", 150, 3, level=3)
+    entry = only(items, sentences=[row for item in items for row in dyval.label_sentences(item)])
     assert entry["faults"] == [] and 0.4 < entry["figures"]["distractor_detector"] < 0.57
 
 
@@ -191,7 +191,7 @@ def test_the_distance_of_numbers_is_kolmogorovs():
 
     rng = random.Random(1)
     left, right = [rng.gauss(0, 1) for _ in range(80)], [rng.choice((0.0, 0.5, 1.0)) for _ in range(50)]
-    assert figures.distance(left, right) == pytest.approx(ks_2samp(left, right).statistic)
+    assert shortcuts.ks_distance(left, right) == pytest.approx(ks_2samp(left, right).statistic)
     parents = {p.id: p for p in (free(n, f"What is {n}?", "1") for n in range(100))}
     larger = [
         free(n, f"What is {n}000?", str(n)).model_copy(
@@ -215,12 +215,12 @@ def test_an_empty_set_is_a_remark_and_all_is_plain_data_in_any_order():
     empty = only([], rejects=[Reject("a", "x", "why")])
     assert "no problem was kept (1 rejected)" in empty["remarks"][0] and not empty["faults"]
     problems = choices(80)
-    one, two = (audit.audit({"b": Set(each), "a": Set(each[:70])}) for each in (problems, problems))
-    shuffled = audit.audit({"a": Set(problems[:70][::-1]), "b": Set(problems[::-1])})
+    one, two = (audit.audit_sets({"b": ProblemSet(each), "a": ProblemSet(each[:70])}) for each in (problems, problems))
+    shuffled = audit.audit_sets({"a": ProblemSet(problems[:70][::-1]), "b": ProblemSet(problems[::-1])})
     assert json.dumps(one) == json.dumps(two) == json.dumps(shuffled)
-    text = audit.table(one)
+    text = audit.format_table(one)
     assert text.splitlines()[2].startswith("| a | 70 | 0 |") and text.endswith("\n")
-    proven = audit.table(one, {"a": {"passed": 60, "wrong output": 2}})
+    proven = audit.format_table(one, {"a": {"passed": 60, "wrong output": 2}})
     assert "\n\n* a: published solutions: 60 passed, 2 wrong output\n" in proven
 
 
@@ -228,9 +228,11 @@ def test_dyval_passes_its_audit_in_every_task():
     sets = {}
     for task in dyval.TASKS:
         for level in (1, 2):
-            sets[f"dyval/{task}/{level}"] = Set(dyval.problems(task, 180, 11, level=level))
+            sets[f"dyval/{task}/{level}"] = ProblemSet(dyval.generate_problems(task, 180, 11, level=level))
     for task in ("arithmetic", "linear_equation", "bool_logic"):
         for knob in ("deleted", "cycles"):
-            sets[f"dyval/{task}/{knob}"] = Set(dyval.problems(task, 180, 11, **{knob: 1}))
-    sets["dyval/reachability/told in order"] = Set(dyval.problems("reachability", 180, 11, 1, "topological"))
-    assert audit.faults(audit.audit(sets)) == []
+            sets[f"dyval/{task}/{knob}"] = ProblemSet(dyval.generate_problems(task, 180, 11, **{knob: 1}))
+    sets["dyval/reachability/told in order"] = ProblemSet(
+        dyval.generate_problems("reachability", 180, 11, 1, "topological")
+    )
+    assert audit.collect_faults(audit.audit_sets(sets)) == []

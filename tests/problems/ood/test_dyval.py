@@ -16,10 +16,10 @@ from stages.lib.core.errors import UserError
 from stages.lib.grading import answers
 from stages.problems.ood import dyval
 from stages.problems.ood.dyval import trees
-from stages.problems.ood.dyval.levels import knobs_of
-from stages.problems.ood.dyval.statements import operands
-from tests.helpers.dyval_items import NAME, TREES, made, params
-from tests.helpers.exact_arithmetic import value
+from stages.problems.ood.dyval.levels import get_knobs
+from stages.problems.ood.dyval.statements import get_operands
+from tests.helpers.dyval_items import NAME_PATTERN, TREE_TASKS, get_params, make_items
+from tests.helpers.exact_arithmetic import evaluate
 
 # What is said is so
 
@@ -27,9 +27,9 @@ from tests.helpers.exact_arithmetic import value
 @pytest.mark.parametrize("task", dyval.TASKS)
 def test_every_item_can_be_derived_again_and_its_words_alone_give_its_answer(task):
     for level, order in zip((1, 2, 3, 4, 2), ("topological", "reversed", "random", "random", "random"), strict=True):
-        for problem in made(task, 12, level=level, order=order):
+        for problem in make_items(task, 12, level=level, order=order):
             assert dyval.check(problem) == []
-            again = dyval.rederive(json.loads(json.dumps(params(problem))))
+            again = dyval.rederive(json.loads(json.dumps(get_params(problem))))
             assert again == (problem.question, problem.steps, problem.answer)
             assert problem.steps[-1].text == f"#### {problem.answer}" and problem.steps[-1].value == problem.answer
             assert problem.benchmark == "dyval" and problem.operator == task and problem.contract is None
@@ -37,12 +37,12 @@ def test_every_item_can_be_derived_again_and_its_words_alone_give_its_answer(tas
 
 @pytest.mark.parametrize("task", dyval.TASKS)
 def test_a_planted_fault_is_found(task):
-    problem = made(task, 2, level=3)[1]
+    problem = make_items(task, 2, level=3)[1]
     other = "N/A" if problem.answer != "N/A" else "True"
     assert dyval.check(problem.model_copy(update={"answer": other}))
     assert dyval.check(problem.model_copy(update={"steps": problem.steps[1:]}))
     assert dyval.check(problem.model_copy(update={"question": problem.question.replace("?", "")}))
-    twisted = json.loads(json.dumps(params(problem)))
+    twisted = json.loads(json.dumps(get_params(problem)))
     twisted["statements"] = twisted["statements"][:-1]
     assert dyval.check(problem.model_copy(update={"program": problem.program.model_copy(update={"params": twisted})}))
 
@@ -82,8 +82,8 @@ def satisfiable(clauses, world):
 @pytest.mark.parametrize("task", ["deductive_logic", "abductive_logic"])
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_logic_says_what_holds_in_every_world(task, level):
-    for problem in made(task, 120, level=level):
-        found, asked = clauses(problem.question), params(problem)["asked"]
+    for problem in make_items(task, 120, level=level):
+        found, asked = clauses(problem.question), get_params(problem)["asked"]
         possible = [value for value in (True, False) if satisfiable(found, {asked: value})]
         assert possible, "no world is possible"
         assert problem.answer == (str(possible[0]) if len(possible) == 1 else "N/A")
@@ -93,18 +93,18 @@ def test_one_part_of_an_and_at_most_leads_to_the_asked_name():
     """From two that do, more would follow by cases than rule by rule: of (b AND c) -> (NOT d) and a True d, that one of
     b and c is False, and so perhaps what both rest on."""
     for level in (1, 2, 3, 4):
-        for problem in made("abductive_logic", 120, level=level):
-            told, ways = params(problem)["statements"], {params(problem)["asked"]}
+        for problem in make_items("abductive_logic", 120, level=level):
+            told, ways = get_params(problem)["statements"], {get_params(problem)["asked"]}
             for _ in told:
                 ways |= {s[0] for s in told if ways & {*s[2]}}
-            needed_ = {*dyval.needed(told, [params(problem)["observed"][0]]).names}
+            needed_ = {*dyval.find_dependencies(told, [get_params(problem)["observed"][0]]).names}
             assert all(len(ways & {*s[2]}) <= 1 for s in told if s[1] == "and" and s[0] in needed_)
 
 
 def test_graphs_agree_with_networkx():
     for task in ("reachability", "max_sum_path"):
-        for problem in made(task, 24, level=3):
-            statements, (start, end) = params(problem)["statements"], params(problem)["asked"]
+        for problem in make_items(task, 24, level=3):
+            statements, (start, end) = get_params(problem)["statements"], get_params(problem)["asked"]
             graph = networkx.DiGraph([(s[0], child) for s in statements for child in s[2]])
             if task == "reachability":
                 assert problem.answer == str(networkx.has_path(graph, start, end))
@@ -115,13 +115,13 @@ def test_graphs_agree_with_networkx():
 
 
 def test_the_unknowns_solve_the_equations_as_they_are_told():
-    for problem in made("linear_equation", 24, dags=3):
-        values = trees.evaluate(params(problem)["statements"], params(problem)["asked"], dyval.arithmetic.apply)
+    for problem in make_items("linear_equation", 24, dags=3):
+        values = trees.evaluate(get_params(problem)["statements"], get_params(problem)["asked"], dyval.arithmetic.apply)
         x, y = map(Fraction, problem.answer.strip("()").split(", "))
         for line in problem.question.split("\n")[1:3]:
-            line = NAME.sub(lambda match, known=values: f"({known[match[0]]})", line)
+            line = NAME_PATTERN.sub(lambda match, known=values: f"({known[match[0]]})", line)
             left, right = re.sub(r"(\d)(?=[xy])", r"\1*", line).split(" = ")
-            assert value(left.replace("x", f"({x})").replace("y", f"({y})")) == value(right)
+            assert evaluate(left.replace("x", f"({x})").replace("y", f"({y})")) == evaluate(right)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_equations_are_written_as_one_writes_them(coefficients, said):
 
 
 def test_every_line_of_arithmetic_holds():
-    for problem in made("arithmetic", 40, level=3):
+    for problem in make_items("arithmetic", 40, level=3):
         for step in problem.steps[:-1]:
             *said, numbers, result = step.text.split(" = ")
             if not said:
@@ -146,7 +146,7 @@ def test_every_line_of_arithmetic_holds():
             if "sqrt" in numbers:
                 assert Fraction(result) ** 2 == Fraction(numbers[5:-1])
                 continue
-            assert value(numbers) == Fraction(result)
+            assert evaluate(numbers) == Fraction(result)
 
 
 # Keyed
@@ -154,48 +154,52 @@ def test_every_line_of_arithmetic_holds():
 
 def test_an_item_depends_on_nothing_but_its_key():
     for task in dyval.TASKS:
-        many, few = made(task, 14), made(task, 3)
+        many, few = make_items(task, 14), make_items(task, 3)
         assert many[:3] == few
-        alone = dyval.problem(task, 13, 7, 2, "random", "test", knobs_of(task, 2, {}))
+        alone = dyval.generate_problem(task, 13, 7, 2, "random", "test", get_knobs(task, 2, {}))
         assert alone == many[13]
 
 
 def test_graphs_are_told_in_their_hidden_order_so_that_a_path_does_not_show_by_it():
     for task in ("reachability", "max_sum_path"):
-        for problem in made(task, 24, order="topological"):
-            told = [s[0] for s in params(problem)["statements"]]
-            start, end = params(problem)["asked"]
+        for problem in make_items(task, 24, order="topological"):
+            told = [s[0] for s in get_params(problem)["statements"]]
+            start, end = get_params(problem)["asked"]
             assert told.index(end) < told.index(start), problem.answer
-            assert all(told.index(c) < at for at, s in enumerate(params(problem)["statements"]) for c in s[2])
+            assert all(told.index(c) < at for at, s in enumerate(get_params(problem)["statements"]) for c in s[2])
 
 
 def test_a_knob_changes_only_what_depends_on_it():
-    for plain, extra in zip(made("arithmetic", 12), made("arithmetic", 12, distractors=2), strict=True):
-        kept = {json.dumps(s) for s in params(plain)["statements"]}
-        assert kept < {json.dumps(s) for s in params(extra)["statements"]} and plain.answer == extra.answer
-    for a, b, c in zip(*(made("bool_logic", 6, order=order) for order in dyval.ORDERS), strict=True):
+    for plain, extra in zip(make_items("arithmetic", 12), make_items("arithmetic", 12, distractors=2), strict=True):
+        kept = {json.dumps(s) for s in get_params(plain)["statements"]}
+        assert kept < {json.dumps(s) for s in get_params(extra)["statements"]} and plain.answer == extra.answer
+    for a, b, c in zip(*(make_items("bool_logic", 6, order=order) for order in dyval.ORDERS), strict=True):
         lines = [sorted(problem.question.split("\n")) for problem in (a, b, c)]
         assert lines[0] == lines[1] == lines[2] and a.answer == b.answer == c.answer
         assert a.question.split("\n")[1:-1] == b.question.split("\n")[1:-1][::-1]
 
 
 def test_orders_are_what_they_are_called():
-    for problem in made("arithmetic", 12, level=3, order="topological"):
+    for problem in make_items("arithmetic", 12, level=3, order="topological"):
         seen = set()
-        for statement in params(problem)["statements"]:
-            assert set(operands(statement)) <= seen
+        for statement in get_params(problem)["statements"]:
+            assert set(get_operands(statement)) <= seen
             seen.add(statement[0])
 
 
 def test_seeds_splits_and_tasks_share_no_item():
     for task in dyval.TASKS:
-        sets = [made(task, 60, seed=42), made(task, 60, seed=43), made(task, 60, seed=42, split="dev")]
+        sets = [
+            make_items(task, 60, seed=42),
+            make_items(task, 60, seed=43),
+            make_items(task, 60, seed=42, split="dev"),
+        ]
         questions = [problem.question for each in sets for problem in each]
         assert len(set(questions)) == len(questions)
 
 
 def test_five_thousand_items_are_different():
-    assert len({problem.question for problem in made("arithmetic", 5000, level=1)}) >= 4990
+    assert len({problem.question for problem in make_items("arithmetic", 5000, level=1)}) >= 4990
 
 
 def test_the_same_bytes_under_every_hash_seed():
@@ -209,7 +213,7 @@ def test_the_same_bytes_under_every_hash_seed():
         ).stdout.decode().strip()
         for salt in ("0", "1234")
     }  # fmt: skip
-    here = "".join(p.model_dump_json() for t in dyval.TASKS for p in made(t, 8, level=3, order="random"))
+    here = "".join(p.model_dump_json() for t in dyval.TASKS for p in make_items(t, 8, level=3, order="random"))
     assert digests == {hashlib.sha256(here.encode()).hexdigest()}
 
 
@@ -218,7 +222,7 @@ def test_the_same_bytes_under_every_hash_seed():
 
 def test_a_maximum_sum_path_takes_polynomial_time():
     start = time.process_time()
-    problem = next(p for p in made("max_sum_path", 3, nodes=120, min_links=8, max_links=10) if p.answer != "N/A")
+    problem = next(p for p in make_items("max_sum_path", 3, nodes=120, min_links=8, max_links=10) if p.answer != "N/A")
     assert time.process_time() - start < 5 and int(problem.answer) > 0
     best = {}
     chain = [[f"n{i}", "to", [f"n{j}" for j in range(i + 1, min(i + 9, 150))], 1] for i in range(150)]
@@ -228,8 +232,8 @@ def test_a_maximum_sum_path_takes_polynomial_time():
 
 def test_answers_are_graded_exactly():
     for task in dyval.TASKS:
-        for problem in made(task, 6, level=1) + (
-            made(task, 6, deleted=1, depth=3, unsolvable=0.5) if task in TREES else []
+        for problem in make_items(task, 6, level=1) + (
+            make_items(task, 6, deleted=1, depth=3, unsolvable=0.5) if task in TREE_TASKS else []
         ):
             solution = "\n".join(step.text for step in problem.steps)
             assert answers.equal(problem.answer, solution, problem.answer_type)
@@ -263,4 +267,4 @@ def test_answers_are_graded_exactly():
 )
 def test_a_wrong_knob_is_a_clear_error(call, said):
     with pytest.raises(UserError, match=re.escape(said)):
-        dyval.problems(n=1, seed=1, **call)
+        dyval.generate_problems(n=1, seed=1, **call)

@@ -10,39 +10,39 @@ import pytest
 
 from stages.problems.ood import dyval
 from stages.problems.ood.dyval import bool_logic
-from stages.problems.ood.dyval.levels import knobs_of
-from stages.problems.ood.dyval.names import names
-from stages.problems.ood.dyval.statements import LEAF, needed, operands
-from tests.helpers.dyval_items import LOGIC, NAME, TREES, made, params
+from stages.problems.ood.dyval.levels import get_knobs
+from stages.problems.ood.dyval.names import draw_names
+from stages.problems.ood.dyval.statements import LEAF, find_dependencies, get_operands
+from tests.helpers.dyval_items import LOGIC_TASKS, NAME_PATTERN, TREE_TASKS, get_params, make_items
 
 # Labels
 
 
-@pytest.mark.parametrize("task", [*LOGIC, "reachability"])
+@pytest.mark.parametrize("task", [*LOGIC_TASKS, "reachability"])
 def test_no_constant_answer_is_worth_anything_at_any_depth(task):
     sizes = (
         [{"nodes": n} for n in (8, 10, 20)] if task == "reachability" else [{"depth": d, "width": 2} for d in (3, 4, 5)]
     )
     classes = 3 if task in ("deductive_logic", "abductive_logic") else 2
     for size in sizes:
-        counts = Counter(problem.answer for problem in made(task, 60, **size))
+        counts = Counter(problem.answer for problem in make_items(task, 60, **size))
         assert sorted(counts.values()) == [60 // classes] * classes
 
 
 def test_the_first_items_of_a_set_are_balanced_too_and_not_in_a_pattern():
-    labels = [problem.answer for problem in made("deductive_logic", 96, level=1)]
+    labels = [problem.answer for problem in make_items("deductive_logic", 96, level=1)]
     assert len({tuple(labels[start : start + 12]) for start in range(0, 96, 12)}) == 8
     assert max(Counter(labels[:50]).values()) <= 0.38 * 50
 
 
 def test_with_unsolvable_items_no_answer_leads():
     for knob in ("deleted", "cycles"):
-        counts = Counter(problem.answer for problem in made("bool_logic", 60, **{knob: 1}))
+        counts = Counter(problem.answer for problem in make_items("bool_logic", 60, **{knob: 1}))
         assert counts == {"True": 20, "False": 20, "N/A": 20}
 
 
 def test_arithmetic_covers_negatives_and_stays_small():
-    values = [Fraction(problem.answer) for problem in made("arithmetic", 400)]
+    values = [Fraction(problem.answer) for problem in make_items("arithmetic", 400)]
     assert sum(value < 0 for value in values) > 40 and any(value.denominator > 1 for value in values)
     assert max(abs(value.numerator) for value in values) <= 10**5
     assert max(Counter(values).values()) < 0.1 * len(values)
@@ -53,7 +53,7 @@ def test_arithmetic_covers_negatives_and_stays_small():
 
 def degrees(problem):
     """What can be counted at the two nodes: links out of and into each, and the places of both in the hidden order."""
-    statements, (start, end) = params(problem)["statements"], params(problem)["asked"]
+    statements, (start, end) = get_params(problem)["statements"], get_params(problem)["asked"]
     entered = Counter(child for s in statements for child in s[2])
     told = [s[0] for s in statements]
     out = {s[0]: len(s[2]) for s in statements}
@@ -65,10 +65,10 @@ def test_nodes_with_and_without_a_path_look_alike(task):
     """Means that differ by over four standard errors would be a shortcut."""
     for level in (1, 2) if task == "reachability" else (2, 3):
         kinds = {True: [], False: []}
-        for problem in made(task, 240, level=level, order="topological"):
+        for problem in make_items(task, 240, level=level, order="topological"):
             kinds[problem.answer in ("False", "N/A")].append(degrees(problem))
-            assert params(problem)["asked"][1] not in dyval.graphs.table(params(problem)["statements"])[
-                params(problem)["asked"][0]
+            assert get_params(problem)["asked"][1] not in dyval.graphs.table(get_params(problem)["statements"])[
+                get_params(problem)["asked"][0]
             ]  # fmt: skip
         for one, other in zip(*(zip(*rows, strict=True) for rows in kinds.values()), strict=True):
             error = (variance(one) / len(one) + variance(other) / len(other)) ** 0.5
@@ -80,7 +80,7 @@ def test_exchanging_links_keeps_every_node_its_links():
 
     for number in range(30):
         rng = random.Random(number)
-        before = dyval.graphs.grow(rng, knobs_of("reachability", 1, {}))
+        before = dyval.graphs.grow(rng, get_knobs("reachability", 1, {}))
         for reached in (True, False):
             found = dyval.graphs.matched(random.Random(number), before, reached, 8)
             if found:
@@ -95,9 +95,9 @@ def test_a_rule_that_holds_the_asked_name_of_an_abductive_item_does_not_tell():
     """The best guess from the form of any one such rule, and how the name stands in it, is right in a third."""
     for level in (1, 2, 3, 4):
         forms_ = {}
-        for problem in made("abductive_logic", 600, level=level):
-            asked, found = params(problem)["asked"], params(problem)["observed"][1]
-            for _, operation, below, sign, negated in params(problem)["statements"]:
+        for problem in make_items("abductive_logic", 600, level=level):
+            asked, found = get_params(problem)["asked"], get_params(problem)["observed"][1]
+            for _, operation, below, sign, negated in get_params(problem)["statements"]:
                 if asked in below:
                     form = operation, negated[below.index(asked)], sign, found, sum(negated)
                     forms_.setdefault(form, Counter())[problem.answer] += 1
@@ -108,9 +108,9 @@ def test_a_rule_that_holds_the_asked_name_of_an_abductive_item_does_not_tell():
 def test_and_is_no_or_in_abductive_items():
     """Who takes every AND for an OR is wrong in a good part of the items."""
     wrong = 0
-    for problem in made("abductive_logic", 120):
-        swapped = [[s[0], "or" if s[1] == "and" else s[1], *s[2:]] for s in params(problem)["statements"]]
-        wrong += dyval.abductive_logic.solve({**params(problem), "statements": swapped})[1] != problem.answer
+    for problem in make_items("abductive_logic", 120):
+        swapped = [[s[0], "or" if s[1] == "and" else s[1], *s[2:]] for s in get_params(problem)["statements"]]
+        wrong += dyval.abductive_logic.solve({**get_params(problem), "statements": swapped})[1] != problem.answer
     assert wrong >= 12
 
 
@@ -118,8 +118,8 @@ def test_the_number_of_facts_that_hold_tells_no_truth_value():
     for task in ("bool_logic", "deductive_logic"):
         for level in (1, 2):
             counts = {}
-            for problem in made(task, 360, level=level):
-                holding = sum(s[1] == LEAF and s[2] for s in params(problem)["statements"])
+            for problem in make_items(task, 360, level=level):
+                holding = sum(s[1] == LEAF and s[2] for s in get_params(problem)["statements"])
                 counts.setdefault(problem.answer, []).append(holding)
             for one, other in combinations(counts.values(), 2):
                 error = (variance(one) / len(one) + variance(other) / len(other)) ** 0.5
@@ -129,27 +129,27 @@ def test_the_number_of_facts_that_hold_tells_no_truth_value():
 # What is broken says so
 
 
-@pytest.mark.parametrize("task", TREES)
+@pytest.mark.parametrize("task", TREE_TASKS)
 @pytest.mark.parametrize("knobs", [{"deleted": 1}, {"deleted": 3}, {"cycles": 1}, {"cycles": 2}])
 def test_a_broken_item_says_na_and_never_the_old_answer(task, knobs):
-    whole, broken = made(task, 12), made(task, 12, unsolvable=1, **knobs)
+    whole, broken = make_items(task, 12), make_items(task, 12, unsolvable=1, **knobs)
     assert all(problem.answer == "N/A" and problem.contract == "unsolvable" for problem in broken)
     for before, after in zip(whole, broken, strict=True):
         assert dyval.check(after) == [], after.question  # for a deletion this proves two completions
-        need = needed(params(after)["statements"], dyval._tops(params(after)))
+        need = find_dependencies(get_params(after)["statements"], dyval._find_roots(get_params(after)))
         assert bool(need.circle) == ("cycles" in knobs) and bool(need.missing) == ("deleted" in knobs)
         assert before.id == after.id and before.answer != "N/A"
 
 
-@pytest.mark.parametrize("task", TREES)
+@pytest.mark.parametrize("task", TREE_TASKS)
 @pytest.mark.parametrize("knobs", [{"deleted": 1}, {"cycles": 1}, {"deleted": 1, "cycles": 1}])
 def test_what_is_broken_cannot_be_told_by_counting(task, knobs):
     """Sentences, names without one, and names that nothing rests on: as many in items that keep their answer."""
     counts = {True: [], False: []}
-    for problem in made(task, 120, unsolvable=0.5, **knobs):
-        statements = params(problem)["statements"]
-        told, used = {s[0] for s in statements}, [one for s in statements for one in operands(s)]
-        whole = params(problem)["broken"]
+    for problem in make_items(task, 120, unsolvable=0.5, **knobs):
+        statements = get_params(problem)["statements"]
+        told, used = {s[0] for s in statements}, [one for s in statements for one in get_operands(s)]
+        whole = get_params(problem)["broken"]
         counts[whole].append((len(told), len({*used} - told), len(told - {*used}), len(used)))
         assert dyval.check(problem) == []
     assert len(counts[True]) == len(counts[False]) == 60
@@ -159,10 +159,10 @@ def test_what_is_broken_cannot_be_told_by_counting(task, knobs):
 
 
 def test_a_circle_of_truth_values_fits_both_answers_or_none():
-    for problem in made("bool_logic", 24, unsolvable=1, cycles=1):
-        asked = params(problem)["asked"]
-        told = needed(params(problem)["statements"], [asked]).names
-        statements = [s for s in params(problem)["statements"] if s[0] in told]
+    for problem in make_items("bool_logic", 24, unsolvable=1, cycles=1):
+        asked = get_params(problem)["asked"]
+        told = find_dependencies(get_params(problem)["statements"], [asked]).names
+        statements = [s for s in get_params(problem)["statements"] if s[0] in told]
         found = set()
         for values in product((False, True), repeat=len(told)):
             world = dict(zip(told, values, strict=True))
@@ -180,14 +180,14 @@ def test_a_circle_of_truth_values_fits_both_answers_or_none():
 def forms(task, **knobs):
     """{(operation, operands, sign): number} of the needed sentences and of the others."""
     counts = {True: Counter(), False: Counter()}
-    for problem in dyval.problems(task, 150, 3, **knobs):
-        inside = needed(params(problem)["statements"], dyval._tops(params(problem))).names
-        for statement in params(problem)["statements"]:
-            counts[statement[0] in inside][(statement[1], len(operands(statement)), str(statement[3:]))] += 1
+    for problem in dyval.generate_problems(task, 150, 3, **knobs):
+        inside = find_dependencies(get_params(problem)["statements"], dyval._find_roots(get_params(problem))).names
+        for statement in get_params(problem)["statements"]:
+            counts[statement[0] in inside][(statement[1], len(get_operands(statement)), str(statement[3:]))] += 1
     return counts
 
 
-@pytest.mark.parametrize("task", [*TREES, "deductive_logic", "abductive_logic"])
+@pytest.mark.parametrize("task", [*TREE_TASKS, "deductive_logic", "abductive_logic"])
 def test_the_best_detector_of_distractor_sentences_is_near_chance(task):
     for level in (2, 3):
         counts = forms(task, level=level, distractors=2)
@@ -198,26 +198,26 @@ def test_the_best_detector_of_distractor_sentences_is_near_chance(task):
         assert 0.5 + apart / 4 <= 0.55, "balanced accuracy of Bayes' rule on the form of a sentence"
 
 
-@pytest.mark.parametrize("task", [*TREES, "deductive_logic", "abductive_logic"])
+@pytest.mark.parametrize("task", [*TREE_TASKS, "deductive_logic", "abductive_logic"])
 def test_distractors_hang_on_the_graph_and_are_named_like_it(task):
-    for problem in made(task, 12, level=3):
-        statements = params(problem)["statements"]
-        graph = networkx.Graph([(s[0], one) for s in statements for one in operands(s)])
+    for problem in make_items(task, 12, level=3):
+        statements = get_params(problem)["statements"]
+        graph = networkx.Graph([(s[0], one) for s in statements for one in get_operands(s)])
         graph.add_nodes_from(s[0] for s in statements)
-        tops = dyval._tops(params(problem))
+        tops = dyval._find_roots(get_params(problem))
         parts = list(networkx.connected_components(graph))
         assert all(part & set(tops) for part in parts)
-        assert all(NAME.fullmatch(s[0]) for s in statements)
-        assert any(apart for _, apart, _ in dyval.sentences(problem))
-        assert dyval.rederive({**params(problem), "statements": [
-            s for s, (_, apart, _) in zip(statements, dyval.sentences(problem), strict=True) if not apart
+        assert all(NAME_PATTERN.fullmatch(s[0]) for s in statements)
+        assert any(apart for _, apart, _ in dyval.label_sentences(problem))
+        assert dyval.rederive({**get_params(problem), "statements": [
+            s for s, (_, apart, _) in zip(statements, dyval.label_sentences(problem), strict=True) if not apart
         ]})[2] == problem.answer  # fmt: skip
 
 
 def test_names_are_no_words_and_do_not_tell_their_order():
     import random
 
-    drawn = names(random.Random(1), 500)
-    assert len(set(drawn)) == 500 and all(NAME.fullmatch(name) for name in drawn)
-    assert names(random.Random(1), 20) == drawn[:20]
+    drawn = draw_names(random.Random(1), 500)
+    assert len(set(drawn)) == 500 and all(NAME_PATTERN.fullmatch(name) for name in drawn)
+    assert draw_names(random.Random(1), 20) == drawn[:20]
     assert drawn != sorted(drawn)

@@ -1,13 +1,13 @@
 """The checks and the judge, measured: planted faults are caught, in bundled, small and published items."""
 
-from stages.lib.procedural.gradeschool import problems as gradeschool
+from stages.lib.procedural.gradeschool import generate_problems as gradeschool
 from stages.problems.ood import mpa
-from stages.problems.ood.mpa import checks, faults, pipeline, principles
-from tests.helpers.mpa_items import REAL, RULES, item, model, real  # noqa: F401
+from stages.problems.ood.mpa import checks, pipeline, planted_faults, principles
+from tests.helpers.mpa_items import RULE_AGENTS, load_published, make_item, model, requires_files  # noqa: F401
 
 
 def measured(problems, by, floor):
-    report = faults.measure(problems, by, 1)
+    report = planted_faults.measure_judge(problems, by, 1)
     for name, found in report.items():
         if found["n"]:
             assert found["recall"] >= floor and found["precision"] >= floor, (name, found)
@@ -24,26 +24,26 @@ def test_the_checks_alone_catch_most_faults_planted_in_the_bundled_benchmark(mod
 
 
 def test_the_checks_alone_catch_all_faults_planted_in_options(model):  # noqa: F811
-    report = faults.measure([item(i) for i in range(36)], model, 1)
+    report = planted_faults.measure_judge([make_item(i) for i in range(36)], model, 1)
     for name in ("newchoice", "permute"):
         assert report[name]["recall"] == report[name]["precision"] == 1.0 and report[name]["n"] > 60, report[name]
 
 
 def test_a_faulty_composition_is_caught_whole(model):  # noqa: F811
-    parent = item(3)
-    good = pipeline.draw(parent, principles.PRINCIPLES, model, 1, 0)
-    assert pipeline.fault(parent, good, principles.PRINCIPLES, model, (0,)) is None
+    parent = make_item(3)
+    good = pipeline.make_draft(parent, principles.PRINCIPLES, model, 1, 0)
+    assert pipeline.find_fault(parent, good, principles.PRINCIPLES, model, (0,)) is None
     for name in ("context", "newchoice", "permute"):
-        for fault, broken in faults.planted(parent, good, name, 1):
-            seen = broken._replace(origin=checks.origins(parent, broken.choices))
-            assert pipeline.fault(parent, seen, principles.PRINCIPLES, model, (0,)), (name, fault)
+        for fault, broken in planted_faults.plant_faults(parent, good, name, 1):
+            seen = broken._replace(origin=checks.match_origins(parent, broken.choices))
+            assert pipeline.find_fault(parent, seen, principles.PRINCIPLES, model, (0,)), (name, fault)
 
 
-@REAL
+@requires_files
 def test_published_options_are_permuted_and_planted_faults_in_them_caught():
-    problems = real("mmlu", 200)
-    kept, rejects = pipeline.variants(problems, "permute", RULES, 1)
+    problems = load_published("mmlu", 200)
+    kept, rejects = pipeline.make_variants(problems, "permute", RULE_AGENTS, 1)
     assert len(kept) >= 0.9 * len(problems) and len(kept) + len(rejects) == len(problems)
     assert all(mpa.check(variant) == [] for variant in kept)
-    found = faults.measure(problems, RULES, 1)["permute"]
+    found = planted_faults.measure_judge(problems, RULE_AGENTS, 1)["permute"]
     assert found["recall"] >= 0.95 and found["precision"] >= 0.95, found

@@ -6,13 +6,14 @@ import json
 import pytest
 from ruamel.yaml import YAML
 
-from stages.commands.preset import stacked
+from stages.commands.preset import stack_presets
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Source
 from stages.lib.procedural import gradeschool
 from stages.problems import aime
-from stages.problems.ood import dyval, operators
+from stages.problems.ood import dyval
+from stages.problems.ood.operators import registry
 from tests.helpers import tiny_models
 
 ood = importlib.import_module("stages.problems.ood.__main__")
@@ -26,17 +27,17 @@ SETTINGS = {
 @pytest.fixture
 def root(tmp_path):
     for split in ("train", "verifier", "dev", "test"):
-        problems = gradeschool.problems(split, 10, 3, steps=(3, 4), largest=60)
+        problems = gradeschool.generate_problems(split, 10, 3, steps=(3, 4), largest=60)
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
     sizes = {"train": 1, "dev": 1, "test": 1, "unseen": 0}
-    made, _ = aime.build(aime.Params(per_family=sizes, unseen=[], train_only=[], levels=[1], compare_with=[]), 3)
+    made, _ = aime.build_items(aime.Params(per_family=sizes, unseen=[], train_only=[], levels=[1], compare_with=[]), 3)
     for split in ("train", "dev", "test"):
         records.write_problems(tmp_path / f"data/aime/{split}.jsonl", [p for p in made if p.split == split])
     return tmp_path
 
 
 def run(root, **changes):
-    execution = tiny_models.execution(root, "ood", ood.Params(**{**SETTINGS, **changes}))
+    execution = tiny_models.make_run(root, "ood", ood.Params(**{**SETTINGS, **changes}))
     return ood.body(execution), records.read_problems(execution.out / "test.jsonl")
 
 
@@ -47,7 +48,7 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
     for problem in made:
         assert problem.operator and (problem.benchmark == "dyval" or problem.parent in tested)
         if problem.program and problem.program.generator == "operators":
-            assert operators.check(problem) == []
+            assert registry.check(problem) == []
         if problem.benchmark == "dyval":
             assert dyval.check(problem) == []
     own = [p for p in made if p.benchmark == "gradeschool"]
@@ -103,7 +104,7 @@ FORMS = {
 @pytest.mark.parametrize("preset", ["tiny", "gsm8k", "nano"])
 def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name, preset):
     published(root, name, **FORMS[name])
-    shipped = YAML(typ="safe").load(stacked([preset]))["ood"]
+    shipped = YAML(typ="safe").load(stack_presets([preset]))["ood"]
     metrics, made = run(root, operators=shipped["operators"], principles=shipped["principles"], aime_parents=0)
     audit = (root / "data/ood/audit.md").read_text()
     own = {problem.operator for problem in made if problem.benchmark == name}

@@ -11,34 +11,34 @@ from pathlib import Path
 
 import pytest
 
-from stages.generators.base.tokenizer import words
+from stages.generators.base.tokenizer import build_word_list
 from stages.lib.core.records import Problem
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import program as programs
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood import operators
-from stages.problems.ood.operators import names, noise, phrasing, preamble, tale
-from tests.helpers.variant_checks import of, opened
+from stages.problems.ood.operators import names, phrasing, preamble, registry
+from stages.problems.ood.programs import gradeschool_program, noise
+from tests.helpers.variant_checks import select_operator, select_unsolvable
 
-PARENTS = gradeschool.problems("test", 60, 5, steps=(3, 5), largest=60)
+PARENTS = gradeschool.generate_problems("test", 60, 5, steps=(3, 5), largest=60)
 BY_ID = {parent.id: parent for parent in PARENTS}
-ALL = [name for name, each in operators.OPERATORS.items() if "gradeschool" in each.by]
-MADE, REJECTED = operators.variants(PARENTS, ALL, 3, largest=60)
+ALL = [name for name, each in registry.OPERATORS.items() if "gradeschool" in each.by]
+MADE, REJECTED = registry.make_variants(PARENTS, ALL, 3, largest=60)
 
 
 def test_every_variant_or_its_reject_is_accounted_for():
     found = [v.id for v in MADE if not v.id.endswith("~kept")] + [r.id for r in REJECTED]
     assert sorted(found) == sorted(f"{p.id}~{name}" for p in PARENTS for name in ALL)
     for name in ALL:
-        assert len(of(MADE, name)) >= 0.8 * len(PARENTS), name
+        assert len(select_operator(MADE, name)) >= 0.8 * len(PARENTS), name
     assert all(reject.reason for reject in REJECTED)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_variant_keeps_its_contract(name):
-    for variant in of(MADE, name):
+    for variant in select_operator(MADE, name):
         parent = BY_ID[variant.parent]
-        assert operators.check(Problem.model_validate(json.loads(variant.model_dump_json()))) == []
+        assert registry.check(Problem.model_validate(json.loads(variant.model_dump_json()))) == []
         assert variant.question != parent.question and variant.steps[-1].text == f"#### {variant.answer}"
         same = variant.answer == parent.answer
         assert same if variant.contract == "preserving" else not same
@@ -48,39 +48,39 @@ def test_a_variant_keeps_its_contract(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_planted_wrong_label_is_found(name):
-    variant = of(MADE, name)[0]
+    variant = select_operator(MADE, name)[0]
     wrong = {"answer": "4711", "contract": "preserving" if variant.contract != "preserving" else "changing",
              "question": variant.question.replace(" ", "  ", 1), "operator": "none"}  # fmt: skip
     for field, value in wrong.items():
-        assert operators.check(variant.model_copy(update={field: value})), field
+        assert registry.check(variant.model_copy(update={field: value})), field
     for i in range(len(variant.steps)):
         steps = list(variant.steps)
         steps[i] = steps[i].model_copy(update={"value": "4711"})
-        assert operators.check(variant.model_copy(update={"steps": steps})), i
+        assert registry.check(variant.model_copy(update={"steps": steps})), i
 
 
 def test_two_solvers_agree_on_the_benchmark():
     for split in wording.SPLITS:
-        for item in gradeschool.problems(split, 60, 11, steps=(1, 7), largest=100):
-            assert tale.solve(item.program.params) == (item.steps, item.answer)
-            assert tale.question(item.program.params) == item.question
+        for item in gradeschool.generate_problems(split, 60, 11, steps=(1, 7), largest=100):
+            assert gradeschool_program.solve(item.program.params) == (item.steps, item.answer)
+            assert gradeschool_program.render_question(item.program.params) == item.question
 
 
 def test_numbers_are_drawn_by_the_benchmarks_law():
     relations = [relation for relation in wording.WORDINGS if relation not in ("given", "sum", "question")]
     for relation in relations:
         for value in range(1, 60):
-            ours = tale.numbers(relation, value, 60)
-            assert all(programs._used({"relation": relation, "number": said}) == used for said, used in ours)
-            drawn = programs._number(relation, value, 60, gradeschool.program.seeds.rng(value))
+            ours = gradeschool_program.list_operands(relation, value, 60)
+            assert all(programs._get_operand({"relation": relation, "number": said}) == used for said, used in ours)
+            drawn = programs._draw_number(relation, value, 60, gradeschool.program.seeds.rng(value))
             assert (drawn is None) == (not ours) and (drawn is None or drawn in ours)
 
 
 def test_a_variant_depends_on_its_key_alone():
-    few = operators.variants(list(reversed(PARENTS[:7])), list(reversed(ALL)), 3, largest=60)[0]
+    few = registry.make_variants(list(reversed(PARENTS[:7])), list(reversed(ALL)), 3, largest=60)[0]
     every = {variant.id: variant for variant in MADE}
     assert few and all(every[variant.id] == variant for variant in few)
-    other = operators.variants(PARENTS[:20], ["numbers", "order", "names"], 4, largest=60)[0]
+    other = registry.make_variants(PARENTS[:20], ["numbers", "order", "names"], 4, largest=60)[0]
     assert sum(every[v.id].question == v.question for v in other if v.id in every) <= 2
 
 
@@ -101,55 +101,61 @@ def test_the_same_bytes_in_every_process():
 
 
 def test_an_unsolvable_problem_has_two_completions_that_fit_what_is_told():
-    for variant in opened(MADE):
+    for variant in select_unsolvable(MADE):
         params = variant.program.params
         state, change = params["base"]["params"], params["changes"][0]
-        told = tale.sentences(operators.premise._apply_sentence(state, change))
+        told = gradeschool_program.render_sentences(registry.premise._apply_sentence(state, change))
         i = change["removed"]
         answers = set()
         for value, answer in change["completions"]:
-            whole = operators.premise._apply_sentence(state, change | {"kept": True})
+            whole = registry.premise._apply_sentence(state, change | {"kept": True})
             whole["quantities"][i] = {"relation": "given", "number": value, "template": [0, 0]}
-            assert [s for j, s in enumerate(tale.sentences(whole)) if j != i] == told[:i] + told[i + 1 :]
-            assert tale.solve(whole)[1] == str(answer)
+            assert [s for j, s in enumerate(gradeschool_program.render_sentences(whole)) if j != i] == told[:i] + told[
+                i + 1 :
+            ]
+            assert gradeschool_program.solve(whole)[1] == str(answer)
             answers.add(answer)
         assert len(answers) == 2
         assert [change["person"] in sentence for sentence in told].count(True) == 2 and change["person"] in told[i]
 
 
 def test_a_forged_proof_is_found():
-    for variant in opened(MADE)[:5]:
+    for variant in select_unsolvable(MADE)[:5]:
         row = json.loads(variant.model_dump_json())
         (first, answer), second = row["program"]["params"]["changes"][0]["completions"]
         for forged in ([[first, answer], [first, answer]], [[first, answer + 1], second]):
             row["program"]["params"]["changes"][0]["completions"] = forged
-            assert operators.check(Problem.model_validate(row))
+            assert registry.check(Problem.model_validate(row))
 
 
 def test_a_reversed_problem_asks_for_the_first_number():
-    for variant in of(MADE, "reversed"):
+    for variant in select_operator(MADE, "reversed"):
         state, change = variant.program.params["base"]["params"], variant.program.params["changes"][0]
         assert variant.answer == str(state["quantities"][change["asked"]]["number"])
-        assert tale.sentences(state)[change["asked"]] not in variant.question
+        assert gradeschool_program.render_sentences(state)[change["asked"]] not in variant.question
         assert re.search(rf"\b{BY_ID[variant.parent].answer}\b", variant.question)
 
 
 def test_only_templates_of_the_own_split_or_of_none():
-    for variant in [*of(MADE, "irrelevant"), *of(MADE, "steps"), *of(MADE, "reversed")]:
+    for variant in [
+        *select_operator(MADE, "irrelevant"),
+        *select_operator(MADE, "steps"),
+        *select_operator(MADE, "reversed"),
+    ]:
         for change in variant.program.params["changes"]:
             entries = [change["entry"]] if "entry" in change else change.get("entries", [change.get("final")])
-            assert {wording.owner(*entry["template"]) for entry in entries} == {"test"}
+            assert {wording.find_owner(*entry["template"]) for entry in entries} == {"test"}
     old = {form for forms in wording.WORDINGS.values() for form in forms}
-    assert not old & {form for forms in phrasing.FRESH.values() for form in forms}
-    assert set(phrasing.FRESH) == set(wording.WORDINGS)
+    assert not old & {form for forms in phrasing.NEW_TEMPLATES.values() for form in forms}
+    assert set(phrasing.NEW_TEMPLATES) == set(wording.WORDINGS)
 
 
 def test_variants_of_one_split_share_no_words_with_those_of_another():
     """What an operator adds, by split: names, roles, things, preambles, fresh templates, typing errors."""
     added = {name: {} for name in ("names", "roles", "items", "preamble", "phrasing", "typos")}
     for split in ("train", "verifier", "dev", "test"):
-        parents = gradeschool.problems(split, 60, 42)
-        made, _ = operators.variants(parents, list(added), 9)
+        parents = gradeschool.generate_problems(split, 60, 42)
+        made, _ = registry.make_variants(parents, list(added), 9)
         by_id = {parent.id: parent for parent in parents}
         for variant in made:
             found, old = added[variant.operator].setdefault(split, set()), by_id[variant.parent]
@@ -172,73 +178,75 @@ def test_variants_of_one_split_share_no_words_with_those_of_another():
 
 
 def test_new_names_are_no_splits_and_roles_are_no_names():
-    assert not {*names.UNSEEN} & {*wording.NAMES}
-    for name, allowed in (("names", {*names.UNSEEN}), ("roles", {*names.ROLES})):
-        for variant in of(MADE, name):
-            people = operators.final_state(variant.program.params)["people"]
+    assert not {*names.UNSEEN_NAMES} & {*wording.NAMES}
+    for name, allowed in (("names", {*names.UNSEEN_NAMES}), ("roles", {*names.ROLES})):
+        for variant in select_operator(MADE, name):
+            people = registry.compute_final_state(variant.program.params)["people"]
             assert {*people} <= allowed and len({*people}) == len(people)
             assert not {*re.findall(r"\w+", variant.question)} & {*wording.NAMES}
 
 
 def test_a_preamble_holds_nothing_that_could_be_used():
-    from stages.problems.ood.mpa.facts import facts
+    from stages.problems.ood.mpa.text_features import extract_features
 
     for text in (*preamble.SETTINGS, *preamble.REQUESTS):
-        said = facts(text)
+        said = extract_features(text)
         assert not said.numbers and not said.denials and "?" not in text and text.endswith(".")
-    for variant in of(MADE, "preamble"):
+    for variant in select_operator(MADE, "preamble"):
         assert variant.question.endswith(" " + BY_ID[variant.parent].question)
-    assert len({v.question.removesuffix(BY_ID[v.parent].question) for v in of(MADE, "preamble")}) > 10
+    assert len({v.question.removesuffix(BY_ID[v.parent].question) for v in select_operator(MADE, "preamble")}) > 10
 
 
 def test_fresh_words_are_in_the_vocabulary():
-    known = {word.strip() for word in words()}
-    texts = [form for forms in phrasing.FRESH.values() for form in forms]
-    texts += [*names.ROLES, *operators.items.UNITS]
+    known = {word.strip() for word in build_word_list()}
+    texts = [form for forms in phrasing.NEW_TEMPLATES.values() for form in forms]
+    texts += [*names.ROLES, *registry.items.UNITS]
     for text in texts:
         for word in re.findall("[A-Za-z]+", re.sub(r"\{\w+\}", " ", text)):
             assert word in known, word
 
 
 def test_typos_spare_what_carries_the_meaning():
-    for variant in of(MADE, "typos"):
+    for variant in select_operator(MADE, "typos"):
         before, after = BY_ID[variant.parent].question.split(), variant.question.split()
         changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
         assert len(changed) >= 2
         for old, _ in changed:
-            assert old.islower() and old.strip(".,?") not in noise._PROTECTED | set(wording.UNITS) | set(wording.PARTS)
+            assert old.islower() and old.strip(".,?") not in noise._PROTECTED | set(wording.UNITS) | set(
+                wording.FRACTION_DIVISORS
+            )
 
 
 def test_no_letter_goes_and_no_denial_is_touched():
     """A letter less makes another word (friend, fiend), and a denial turns the answer."""
     text = "My friend cannot say whether the country would never sell silver to a stranger unless it must."
     for seed in range(40):
-        made = noise.edited(text, noise.edits(text, random.Random(seed), "test"))
+        made = noise.apply_edits(text, noise.draw_edits(text, random.Random(seed), "test"))
         assert len(made) >= len(text) and made != text
         assert all(word in made for word in (" cannot ", " never ", " unless ")) and "sliver" not in made
 
 
 def test_operators_compose():
-    made, rejects = operators.variants(PARENTS[:10], ["order+irrelevant+typos", "larger+premise"], 3, largest=60)
-    assert len(made) >= 12 and all(operators.check(variant) == [] for variant in made)
+    made, rejects = registry.make_variants(PARENTS[:10], ["order+irrelevant+typos", "larger+premise"], 3, largest=60)
+    assert len(made) >= 12 and all(registry.check(variant) == [] for variant in made)
     assert {(v.operator, v.contract) for v in made} == {
         ("order+irrelevant+typos", "preserving"), ("larger+premise", "unsolvable"), ("larger+premise", "changing"),
     }  # fmt: skip
 
 
 def test_only_addends_are_drawn_again():
-    for variant in [*of(MADE, "numbers"), *of(MADE, "larger")]:
-        base, now = variant.program.params["base"]["params"], operators.final_state(variant.program.params)
+    for variant in [*select_operator(MADE, "numbers"), *select_operator(MADE, "larger")]:
+        base, now = variant.program.params["base"]["params"], registry.compute_final_state(variant.program.params)
         kept = [
             (old["number"], new["number"])
             for old, new in zip(base["quantities"], now["quantities"], strict=True)
-            if wording.OPERATION.get(old["relation"], "+") in "*/"
+            if wording.OPERATIONS.get(old["relation"], "+") in "*/"
         ]
         assert all(old == new for old, new in kept)
 
 
 def test_larger_numbers_are_larger():
-    for variant in of(MADE, "larger"):
+    for variant in select_operator(MADE, "larger"):
         state = variant.program.params["base"]["params"]
         params = variant.program.params["changes"][0]
         assert max(n for n in params["said"] if isinstance(n, int)) > max(
@@ -250,15 +258,15 @@ def test_larger_numbers_are_larger():
 def test_numbers_keep_the_magnitudes_of_the_source(largest):
     from scipy.stats import ks_2samp
 
-    parents = gradeschool.problems("test", 250, 8, steps=(3, 5), largest=largest)
-    made, _ = operators.variants(parents, ["numbers"], 3, operators.bound(parents))
+    parents = gradeschool.generate_problems("test", 250, 8, steps=(3, 5), largest=largest)
+    made, _ = registry.make_variants(parents, ["numbers"], 3, registry.compute_bound(parents))
     said = [[float(n) for item in items for n in re.findall(r"\d+", item.question)] for items in (parents, made)]
     assert ks_2samp(*said).statistic <= 0.05
 
 
 def test_a_variant_does_not_depend_on_the_problems_beside_it():
     names = ["numbers", "larger", "irrelevant", "steps"]
-    alone = [operators.variants([parent], names, 3)[0] for parent in PARENTS[:8]]
-    together = operators.variants(gradeschool.problems("test", 8, 5, steps=(3, 5), largest=60)
-                                  + gradeschool.problems("dev", 4, 5, steps=(3, 5), largest=900), names, 3)[0]  # fmt: skip
+    alone = [registry.make_variants([parent], names, 3)[0] for parent in PARENTS[:8]]
+    together = registry.make_variants(gradeschool.generate_problems("test", 8, 5, steps=(3, 5), largest=60)
+                                  + gradeschool.generate_problems("dev", 4, 5, steps=(3, 5), largest=900), names, 3)[0]  # fmt: skip
     assert [v for own in alone for v in own] == [v for v in together if v.split == "test"]

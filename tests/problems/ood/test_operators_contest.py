@@ -12,22 +12,27 @@ from stages.commands import verify_items
 from stages.lib.core import records, seeds
 from stages.lib.core.records import Problem
 from stages.lib.procedural import competition
-from stages.problems.ood import operators
-from stages.problems.ood.operators import asides, contest, lawful, withheld
-from tests.helpers.variant_checks import of, opened, sound, told_apart
+from stages.problems.ood.operators import registry
+from stages.problems.ood.programs import (
+    competition_constraints,
+    competition_distractors,
+    competition_program,
+    competition_unknowns,
+)
+from tests.helpers.variant_checks import is_valid, measure_detectability, select_operator, select_unsolvable
 
 CHANGED = ("irrelevant", "typos", "preamble", "numbers", "larger", "steps", "unknowns", "premise", "names")
 FAMILIES = st.sampled_from(list(competition.FAMILIES))
 
 
 def item(family, level=1, number=0, seed=5):
-    return competition.item(family, level, seed, f"competition/test/{family}-{number:05d}")
+    return competition.generate_item(family, level, seed, f"competition/test/{family}-{number:05d}")
 
 
 PARENTS = [item(family, 1 + i % 2) for i, family in enumerate(competition.FAMILIES)]
 PARENTS += [item(family, 1, number) for family in ("bounded_shares", "taking_turns") for number in range(1, 5)]
 BY_ID = {parent.id: parent for parent in PARENTS}
-MADE, REJECTED = operators.variants(PARENTS, operators.OPERATORS, 5)
+MADE, REJECTED = registry.make_variants(PARENTS, registry.OPERATORS, 5)
 
 
 def test_every_variant_or_its_reject_with_a_reason():
@@ -36,15 +41,17 @@ def test_every_variant_or_its_reject_with_a_reason():
     }
     assert all(reject.reason for reject in REJECTED)
     for name in ("preamble", "typos", "numbers", "larger", "steps", "unknowns"):
-        assert len(of(MADE, name)) >= 0.9 * len(PARENTS), name
-    assert of(MADE, "names") and len(of(MADE, "irrelevant")) >= 0.2 * len(PARENTS), "what tells a story"
+        assert len(select_operator(MADE, name)) >= 0.9 * len(PARENTS), name
+    assert select_operator(MADE, "names") and len(select_operator(MADE, "irrelevant")) >= 0.2 * len(PARENTS), (
+        "what tells a story"
+    )
 
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_variant_keeps_its_contract(name):
-    for variant in of(MADE, name):
+    for variant in select_operator(MADE, name):
         parent = BY_ID[variant.parent]
-        assert sound(variant), variant.id
+        assert is_valid(variant), variant.id
         assert variant.question != parent.question
         assert (variant.answer == parent.answer) == (variant.contract == "preserving")
         assert (variant.answer == "N/A") == (variant.contract == "unsolvable")
@@ -56,34 +63,39 @@ def test_any_family_any_operator(family, name, level, seed):
     parent = item(family, level, seed=seed)
     if isinstance(parent, str):
         return
-    made, rejects = operators.variants([parent], [name], seed)
-    assert len(made) + len(rejects) == 1 + bool(opened(made)) and all(map(sound, made))
+    made, rejects = registry.make_variants([parent], [name], seed)
+    assert len(made) + len(rejects) == 1 + bool(select_unsolvable(made)) and all(map(is_valid, made))
 
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_planted_wrong_label_is_found_in_every_variant(name, tmp_path):
     planted = []
-    for variant in of(MADE, name):
+    for variant in select_operator(MADE, name):
         wrong = "7" if variant.answer == "N/A" else str((int(variant.answer) + 1) % 1000)
         planted.append(variant.model_copy(update={"answer": wrong}))
     records.write_problems(tmp_path / "planted.jsonl", planted)
-    for problem in verify_items.read(tmp_path / "planted.jsonl"):
-        assert verify_items.verified(problem, {})[0] == "failed", problem.id
+    for problem in verify_items.load_problems(tmp_path / "planted.jsonl"):
+        assert verify_items.verify(problem, {})[0] == "failed", problem.id
 
 
 def test_new_parameters_never_meet_an_item_of_the_run():
     for name in ("numbers", "larger"):
-        for variant in of(MADE, name):
+        for variant in select_operator(MADE, name):
             parent, change = BY_ID[variant.parent].program.params, variant.program.params["changes"][0]
-            said = (competition.content(parent["family"], params) for params in (parent["params"], change["params"]))
+            said = (
+                competition.fingerprint(parent["family"], params) for params in (parent["params"], change["params"])
+            )
             assert {seeds.key("aime", each) % 2 for each in said} == {0, 1}
             assert change["level"] == parent["level"] + (name == "larger")
 
 
 def test_an_open_number_fits_two_items_that_differ():
-    for variant in opened(MADE):
+    for variant in select_unsolvable(MADE):
         base, change = variant.program.params["base"]["params"], variant.program.params["changes"][0]
-        whole = [contest.problem(base), contest.problem(base, change["other"])]
+        whole = [
+            competition_program.build_plain_problem(base),
+            competition_program.build_plain_problem(base, change["other"]),
+        ]
         assert competition.check(whole[0]) == competition.check(whole[1]) == []
         (value, one), (other, two) = change["completions"]
         assert [item.answer for item in whole] == [one, two] and one != two
@@ -91,16 +103,16 @@ def test_an_open_number_fits_two_items_that_differ():
         for start, stop in sorted(change["holes"]):
             pieces, end = [*pieces, text[end:start]], stop
         pieces.append(text[end:])
-        assert variant.question == f"{withheld.sentence(change)} {change['letters'][0].join(pieces)}"
+        assert variant.question == f"{competition_unknowns.render_sentence(change)} {change['letters'][0].join(pieces)}"
         for item, number in zip(whole, (value, other), strict=True):
             assert item.question == str(number).join(pieces)
             partners = {Fraction(c - a * number, b) for a, b, c in change["equations"]}
             assert len(partners) == 1 and min(partners) > 0 and partners.pop().denominator == 1
-        assert lawful.lawful(base["family"], change["other"])
+        assert competition_constraints.satisfies_constraints(base["family"], change["other"])
 
 
 def test_a_number_told_by_equations_is_the_one_of_the_parent():
-    for variant in of(MADE, "unknowns"):
+    for variant in select_operator(MADE, "unknowns"):
         change = variant.program.params["changes"][0]
         (a, b, c), (d, e, f) = change["equations"]
         start, end = change["holes"][0]
@@ -113,13 +125,13 @@ def test_a_number_told_by_equations_is_the_one_of_the_parent():
 
 def test_a_bag_of_words_cannot_tell_which_equations_leave_the_answer_open():
     parents = [item(family, 1 + i % 3, i, 2) for family in competition.FAMILIES for i in range(4)]
-    made, _ = operators.variants([p for p in parents if isinstance(p, Problem)], ["premise"], 4)
+    made, _ = registry.make_variants([p for p in parents if isinstance(p, Problem)], ["premise"], 4)
     solvable = {variant.parent: variant for variant in made if variant.contract == "preserving"}
-    assert len(solvable) > 120 and told_apart(opened(made), solvable) <= 0.58
+    assert len(solvable) > 120 and measure_detectability(select_unsolvable(made), solvable) <= 0.58
 
 
 def test_a_forged_proof_is_found():
-    for variant in opened(MADE)[::4] + of(MADE, "unknowns")[::4]:
+    for variant in select_unsolvable(MADE)[::4] + select_operator(MADE, "unknowns")[::4]:
         row = json.loads(variant.model_dump_json())
         change = row["program"]["params"]["changes"][0]
         base = row["program"]["params"]["base"]["params"]
@@ -135,11 +147,11 @@ def test_a_forged_proof_is_found():
         for forged in forgeries:
             change.clear()
             change.update(genuine | forged)
-            assert operators.check(Problem.model_validate(row)), forged
+            assert registry.check(Problem.model_validate(row)), forged
 
 
 def test_a_completion_that_tells_something_else_is_found():
-    for variant in opened(MADE)[::3]:
+    for variant in select_unsolvable(MADE)[::3]:
         row = json.loads(variant.model_dump_json())
         base, change = row["program"]["params"]["base"]["params"], row["program"]["params"]["changes"][0]
         mine, (number, answer) = change["completions"]
@@ -147,7 +159,7 @@ def test_a_completion_that_tells_something_else_is_found():
             other = item(base["family"], base["level"], place, 9)
             if isinstance(other, Problem) and other.answer not in (mine[1], answer):
                 change |= {"other": other.program.params["params"], "completions": [mine, [number, other.answer]]}
-                faults = operators.check(Problem.model_validate(row))
+                faults = registry.check(Problem.model_validate(row))
                 assert any("do not tell the same" in fault for fault in faults), variant.id
                 break
 
@@ -157,57 +169,67 @@ def test_every_family_has_a_law_that_its_own_items_obey():
         for level in competition.LEVELS:
             made = item(family, level, 3)
             if isinstance(made, Problem):
-                assert lawful.lawful(family, made.program.params["params"]), made.question
+                assert competition_constraints.satisfies_constraints(family, made.program.params["params"]), (
+                    made.question
+                )
 
 
 def test_a_law_refuses_what_makes_no_sense():
     product = {"kind": "products", "k": 0, "right": [6, 12, 8]}  # x = 2, y = 3, z = 4
-    assert lawful.lawful("symmetric_system", product)
-    assert lawful.lawful("symmetric_system", product | {"kind": "sums", "right": [14, 18, 20]})
-    assert lawful.lawful("symmetric_system", product | {"kind": "shifted", "k": 1, "right": [11, 19, 14]})
+    assert competition_constraints.satisfies_constraints("symmetric_system", product)
+    assert competition_constraints.satisfies_constraints(
+        "symmetric_system", product | {"kind": "sums", "right": [14, 18, 20]}
+    )
+    assert competition_constraints.satisfies_constraints(
+        "symmetric_system", product | {"kind": "shifted", "k": 1, "right": [11, 19, 14]}
+    )
     for right in ([6, 12, 9], [6, 12, 32], [0, 12, 8]):
-        assert not lawful.lawful("symmetric_system", product | {"right": right})
+        assert not competition_constraints.satisfies_constraints("symmetric_system", product | {"right": right})
     equation = {"c": 1, "a": 2, "b": 3, "n": 54}  # (x + 3)(y + 2) = 60
-    assert lawful.lawful("factorable_equation", equation)
+    assert competition_constraints.satisfies_constraints("factorable_equation", equation)
     for change in ({"n": 5}, {"a": 0}, {"c": 2, "a": 2, "b": 4, "n": 60}, {"n": -80}):
-        assert not lawful.lawful("factorable_equation", equation | change)
+        assert not competition_constraints.satisfies_constraints("factorable_equation", equation | change)
 
 
 def test_a_sentence_in_front_stays_there():
     plain = item("change", 2)
     framed = competition.items.framed(plain, "The market had opened early in the rain.")
     assert isinstance(framed, Problem), framed
-    made, _ = operators.variants([framed], ["premise", "preamble", "irrelevant", "numbers", "typos+steps"], 3)
-    assert len(made) == 6 and all(map(sound, made))
+    made, _ = registry.make_variants([framed], ["premise", "preamble", "irrelevant", "numbers", "typos+steps"], 3)
+    assert len(made) == 6 and all(map(is_valid, made))
     for variant in made:
         assert variant.question.count("The m") >= 1 and variant.question.count("ain. ") == 1
 
 
 def test_an_unknown_family_is_left_whole(monkeypatch):
-    monkeypatch.delitem(lawful.LAWS, "two_coins")
-    made, rejects = operators.variants([item("two_coins")], ["premise"], 1)
+    monkeypatch.delitem(competition_constraints.CONSTRAINTS, "two_coins")
+    made, rejects = registry.make_variants([item("two_coins")], ["premise"], 1)
     assert not made and "not known" in rejects[0].reason
 
 
 def test_an_aside_holds_no_number_of_the_problem():
-    for variant in of(MADE, "irrelevant"):
+    for variant in select_operator(MADE, "irrelevant"):
         parent, sentence = BY_ID[variant.parent], variant.program.params["changes"][0]["sentence"]
         known = " ".join([parent.question, *(step.text for step in parent.steps)])
         own = set(re.findall(r"\d+", sentence))
         assert own and not own & set(re.findall(r"\d+", known))
         assert variant.question.replace(sentence, "").split() == parent.question.split()
-        assert " ".join(asides.sentences(variant.question)) == variant.question
+        assert " ".join(competition_distractors.split_sentences(variant.question)) == variant.question
 
 
 def test_operators_compose():
-    made, _ = operators.variants(PARENTS[:12], ["preamble+typos", "larger+premise", "numbers+steps"], 2)
-    assert len(made) > 24 and all(map(sound, made))
-    made, rejects = operators.variants(PARENTS[12:], ["premise+irrelevant", "premise+numbers", "unknowns+larger"], 2)
-    assert len(made) > 8 and all(map(sound, made)) and {variant.operator for variant in made} == {"premise+irrelevant"}
+    made, _ = registry.make_variants(PARENTS[:12], ["preamble+typos", "larger+premise", "numbers+steps"], 2)
+    assert len(made) > 24 and all(map(is_valid, made))
+    made, rejects = registry.make_variants(
+        PARENTS[12:], ["premise+irrelevant", "premise+numbers", "unknowns+larger"], 2
+    )
+    assert (
+        len(made) > 8 and all(map(is_valid, made)) and {variant.operator for variant in made} == {"premise+irrelevant"}
+    )
     assert len([reject for reject in rejects if "go with these words" in reject.reason]) > 40
 
 
 def test_a_variant_depends_on_its_key_alone():
-    few = operators.variants(PARENTS[10:4:-1], ["premise", "numbers", "irrelevant"], 5)[0]
+    few = registry.make_variants(PARENTS[10:4:-1], ["premise", "numbers", "irrelevant"], 5)[0]
     every = {variant.id: variant for variant in MADE}
     assert few and all(every[variant.id] == variant for variant in few)

@@ -8,12 +8,12 @@ import pytest
 
 from stages.lib.core.records import Problem
 from stages.lib.procedural import lifting
-from stages.problems.ood import operators
-from stages.problems.ood.operators import numbers, premise, retold
+from stages.problems.ood.operators import numbers, premise, registry
+from stages.problems.ood.programs import gsm8k_program
 from stages.problems.ood.rejects import Reject, write_rejects
 from tests.lib.procedural.test_lifting import problem, published, real
 
-ALL = [name for name, each in operators.OPERATORS.items() if "lifted" in each.by]
+ALL = [name for name, each in registry.OPERATORS.items() if "lifted" in each.by]
 STORIES = [
     problem(
         "Nora has 16 apples. Tom has 7 more apples than Nora and buys 4 pears for $3 each. How many apples does Tom have?",
@@ -31,9 +31,9 @@ STORIES = [
 
 
 def test_real_stories_change_as_they_say():
-    made, rejects = operators.variants(STORIES, ALL, 2)
+    made, rejects = registry.make_variants(STORIES, ALL, 2)
     by = {variant.id: variant for variant in made}
-    assert all(operators.check(variant) == [] for variant in made)
+    assert all(registry.check(variant) == [] for variant in made)
     names_ = by["gsm8k/test/0001~names"]
     assert "Nora" not in names_.question and "Tom" not in names_.question + names_.steps[0].text
     assert re.search(r"\d+ (apples|pears)\b", names_.question)
@@ -49,14 +49,14 @@ def test_real_stories_change_as_they_say():
 def test_the_words_for_things_people_and_order_of_real_text_are_left_alone():
     assert not {"items", "order", "phrasing", "irrelevant", "roles"} & {*ALL}
     unlifted = problem("Rose has some roses. How many?", ["She has many.", "#### 3"], number=4)
-    made, rejects = operators.variants([unlifted], ["items", "numbers", "typos", "preamble"], 1)
+    made, rejects = registry.make_variants([unlifted], ["items", "numbers", "typos", "preamble"], 1)
     assert {variant.operator for variant in made} <= {"typos", "preamble"}
     assert [reject.operator for reject in rejects if reject.reason.startswith("no program: ")] == ["numbers"]
 
 
 def one(question, lines, name, seeds=8):
     """The questions that an operator makes of a story, over some seeds."""
-    made = [operators.variants([problem(question, lines)], [name], seed)[0] for seed in range(seeds)]
+    made = [registry.make_variants([problem(question, lines)], [name], seed)[0] for seed in range(seeds)]
     return [variants[0].question for variants in made if variants]
 
 
@@ -102,7 +102,7 @@ def test_what_the_story_may_hold_by_itself_is_left_alone():
         "Of 20 students 12 are girls and 8 are boys. Each girl pays $3. How much do the girls pay?",
         ["12*3=$<<12*3=36>>36", "#### 36"],
     )
-    made, rejects = operators.variants([school], ["numbers", "premise", "reversed"], 1)
+    made, rejects = registry.make_variants([school], ["numbers", "premise", "reversed"], 1)
     assert not made and all("12 + 8" in r.reason or "8 + 12" in r.reason for r in rejects)
 
 
@@ -112,14 +112,14 @@ def test_new_numbers_must_not_depend_on_how_a_number_is_read():
         ["2*6=<<2*6=12>>12 pens", "12-12=<<12-12=0>>0", "0+20=<<0+20=20>>20", "#### 20"],
     )
     program = lifting.lift(bags)
-    assert numbers.fits(program, [Fraction(n) for n in (2, 6, 12, 12, 25)])
-    assert not numbers.fits(program, [Fraction(n) for n in (3, 6, 12, 12, 25)])
+    assert numbers.is_plausible(program, [Fraction(n) for n in (2, 6, 12, 12, 25)])
+    assert not numbers.is_plausible(program, [Fraction(n) for n in (3, 6, 12, 12, 25)])
 
 
 def made_of(question, line, names, seeds=range(4)):
     """All variants of a story with one step, over some seeds."""
     story = problem(question, [line, "#### " + line.rpartition(">>")[2]])
-    return [variant for seed in seeds for variant in operators.variants([story], names, seed)[0]]
+    return [variant for seed in seeds for variant in registry.make_variants([story], names, seed)[0]]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_as_many_as_are_named_stay(told, stays):
 
 
 def test_larger_numbers_are_for_the_bundled_world():
-    assert "lifted" not in operators.OPERATORS["larger"].by and not operators.fits("larger", STORIES[0])
+    assert "lifted" not in registry.OPERATORS["larger"].by and not registry.fits_problem("larger", STORIES[0])
 
 
 def test_a_quotient_that_may_be_rounded_tells_nothing_back():
@@ -191,8 +191,8 @@ def test_who_comes_may_be_those_who_were_invited():
 
 
 def test_a_number_that_could_be_worked_out_is_no_missing_premise():
-    assert premise.recoverable([Fraction(20), Fraction(12), Fraction(8)], 1)
-    assert not premise.recoverable([Fraction(20), Fraction(11), Fraction(7)], 1)
+    assert premise.is_recoverable([Fraction(20), Fraction(12), Fraction(8)], 1)
+    assert not premise.is_recoverable([Fraction(20), Fraction(11), Fraction(7)], 1)
 
 
 GAPS = [
@@ -206,12 +206,12 @@ GAPS = [
 @pytest.mark.parametrize(("said", "lines", "expected"), GAPS)
 def test_a_missing_premise_leaves_no_marker(said, lines, expected):
     for seed in range(6):
-        made, _ = operators.variants([problem(" ".join(said), lines)], ["premise"], seed)
+        made, _ = registry.make_variants([problem(" ".join(said), lines)], ["premise"], seed)
         lost, twin = made
         assert re.search(expected, lost.question) and lost.answer == "N/A" and lost.abstain and twin.abstain
         assert twin.question.endswith(" ".join(said)) and twin.answer == lines[-1].removeprefix("#### ")
         assert not re.search(r"\b(some|several|few|number of|x)\b", lost.question)
-        assert operators.check(lost) == operators.check(twin) == []
+        assert registry.check(lost) == registry.check(twin) == []
 
 
 def test_the_loss_of_an_event_is_no_missing_premise():
@@ -220,18 +220,18 @@ def test_the_loss_of_an_event_is_no_missing_premise():
         ["20-7=<<20-7=13>>13", "#### 13"],
     )
     for seed in range(8):
-        made, _ = operators.variants([story], ["premise"], seed)
+        made, _ = registry.make_variants([story], ["premise"], seed)
         assert not made or "A thief eats 7" in made[0].question
 
 
 @real
 def test_a_bag_of_words_hardly_tells_which_real_problems_lost_a_premise():
-    from stages.problems.ood import figures
+    from stages.problems.ood import shortcuts
 
     items = list(published("test", 2))
-    made, _ = operators.variants(items, ["premise"], 1)
+    made, _ = registry.make_variants(items, ["premise"], 1)
     told = [(v.question, v.contract == "unsolvable", v.parent) for v in made]
-    assert len(made) >= 120 and figures.detector(told) <= 0.6
+    assert len(made) >= 120 and shortcuts.distractor_detector_accuracy(told) <= 0.6
 
 
 def test_without_a_program_only_noise_and_a_preamble_are_asked_for():
@@ -239,23 +239,25 @@ def test_without_a_program_only_noise_and_a_preamble_are_asked_for():
         {**STORIES[0].model_dump(), "benchmark": "mmlu", "id": "mmlu/test/1", "answer_type": "choice", "answer": "B",
          "choices": ["one thing", "another"], "steps": None}
     )  # fmt: skip
-    made, rejects = operators.variants([plain], operators.OPERATORS, 1)
+    made, rejects = registry.make_variants([plain], registry.OPERATORS, 1)
     assert [variant.operator for variant in made] == ["typos", "preamble"] and not rejects
-    assert operators.check(made[0]) == [] and operators.check(made[0].model_copy(update={"answer": "A"}))
-    assert operators.check(made[0].model_copy(update={"choices": ["another", "one thing"]}))
+    assert registry.check(made[0]) == [] and registry.check(made[0].model_copy(update={"answer": "A"}))
+    assert registry.check(made[0].model_copy(update={"choices": ["another", "one thing"]}))
 
 
 @real
 def test_real_problems_change_and_hold():
     items = list(published("test", 45))
-    made, rejects = operators.variants(items, ALL, 1)
+    made, rejects = registry.make_variants(items, ALL, 1)
     assert len({v.id.removesuffix("~kept") for v in made}) + len(rejects) == len(items) * len(ALL)
-    assert all(operators.check(variant) == [] for variant in made)
+    assert all(registry.check(variant) == [] for variant in made)
     for variant in made:
         for step in variant.steps[:-1]:
             if step.value is not None and variant.operator in ("numbers", "larger"):
                 state = variant.program.params["base"]["params"]
-                assert numbers.fits(state, retold.numbers({**state, **variant.program.params["changes"][0]}))
+                assert numbers.is_plausible(
+                    state, gsm8k_program.get_numbers({**state, **variant.program.params["changes"][0]})
+                )
 
 
 def test_rejects_are_written_in_order(tmp_path):

@@ -8,22 +8,23 @@ from scipy.stats import binom
 
 from stages.commands import verify_items
 from stages.lib.core import seeds
-from stages.lib.core.records import ABSTAIN, Problem
+from stages.lib.core.records import ABSTAIN_INSTRUCTION, Problem
 from stages.lib.datasets import eval_sets
 from stages.lib.procedural import competition, gradeschool
-from stages.problems.ood import audit, operators
-from stages.problems.ood.operators import withheld
-from tests.helpers.variant_checks import opened
+from stages.problems.ood import audit
+from stages.problems.ood.operators import registry
+from stages.problems.ood.programs import competition_unknowns
+from tests.helpers.variant_checks import select_unsolvable
 from tests.lib.procedural.test_lifting import problem, published, real
 
 
 def bundled(number=150):
-    return gradeschool.problems("test", number, 5, steps=(2, 5), largest=60)
+    return gradeschool.generate_problems("test", number, 5, steps=(2, 5), largest=60)
 
 
 def contest():
     families = [family for family in competition.FAMILIES for _ in range(3)]
-    made = (competition.item(f, 1 + i % 3, 7, f"competition/test/{f}-{i:05d}") for i, f in enumerate(families))
+    made = (competition.generate_item(f, 1 + i % 3, 7, f"competition/test/{f}-{i:05d}") for i, f in enumerate(families))
     return [item for item in made if isinstance(item, Problem)]
 
 
@@ -94,23 +95,25 @@ def best(values, labels):
 @pytest.mark.parametrize("parents", WORLDS)
 def test_twins_stand_one_to_one_and_nothing_simple_tells_which_has_an_answer(parents):
     parents = parents()
-    made, _ = operators.variants(parents, ["premise"], 3, largest=60)
+    made, _ = registry.make_variants(parents, ["premise"], 3, largest=60)
     known = {parent.id: parent for parent in parents}
     assert len(made) >= 200 and len({variant.id for variant in made}) == len(made)
-    lost, kept = opened(made), [variant for variant in made if variant.contract == "preserving"]
+    lost, kept = select_unsolvable(made), [variant for variant in made if variant.contract == "preserving"]
     assert [f"{variant.id}~kept" for variant in lost] == [variant.id for variant in kept]
     assert all(variant.answer == known[variant.parent].answer for variant in kept)
-    assert all(variant.prompt().endswith(f"\n{ABSTAIN}") for variant in made)
-    assert len({eval_sets.group(variant) for variant in made}) == 1
-    assert [verify_items.verified(variant, known) for variant in made[::7]] == [("verified", [])] * len(made[::7])
+    assert all(variant.prompt().endswith(f"\n{ABSTAIN_INSTRUCTION}") for variant in made)
+    assert len({eval_sets.get_group_name(variant) for variant in made}) == 1
+    assert [verify_items.verify(variant, known) for variant in made[::7]] == [("verified", [])] * len(made[::7])
     labels = [variant.contract == "unsolvable" for variant in made]
-    allowance = binom.ppf(1 - audit.RARE, len(made), 0.5 + audit.MARGIN) / len(made)
+    allowance = binom.ppf(1 - audit.FALSE_ALARM_RATE, len(made), 0.5 + audit.MARGIN) / len(made)
     for name, feature in FEATURES.items():
         assert best([feature(variant.question) for variant in made], labels) <= allowance, name
 
 
 def test_twins_of_the_bundled_world_have_equally_many_words_of_every_frequency():
-    made, _ = operators.variants(gradeschool.problems("test", 100, 8, steps=(5, 7), largest=60), ["premise"], 3)
+    made, _ = registry.make_variants(
+        gradeschool.generate_problems("test", 100, 8, steps=(5, 7), largest=60), ["premise"], 3
+    )
     for lost, kept in zip(made[::2], made[1::2], strict=True):
         one, other = (sorted(Counter(re.findall(r"\w+", item.question)).values()) for item in (lost, kept))
         assert one == other, lost.id
@@ -118,27 +121,29 @@ def test_twins_of_the_bundled_world_have_equally_many_words_of_every_frequency()
 
 def test_a_constant_answer_is_worth_a_half_and_the_audit_knows_it():
     parents = {parent.id: parent for parent in bundled(60)}
-    made, _ = operators.variants(parents.values(), ["premise"], 3, largest=60)
-    report = audit.audit({"mixed": audit.Set(made, parents)})["mixed"]
+    made, _ = registry.make_variants(parents.values(), ["premise"], 3, largest=60)
+    report = audit.audit_sets({"mixed": audit.ProblemSet(made, parents)})["mixed"]
     assert report["figures"]["constant"] == report["figures"]["unsolvable"] == 0.5
     assert 0.5 < report["bounds"]["constant"] < 0.7 and not report["faults"]
 
 
 def test_the_twin_of_a_forged_item_is_found():
-    made, _ = operators.variants(bundled()[:4], ["premise"], 3, largest=60)
+    made, _ = registry.make_variants(bundled()[:4], ["premise"], 3, largest=60)
     for variant in made:
         wrong = {"contract": "changing", "abstain": None, "id": f"{variant.id}~kept", "answer": "4711"}
         for field, value in wrong.items():
-            assert operators.check(variant.model_copy(update={field: value})), (variant.id, field)
+            assert registry.check(variant.model_copy(update={field: value})), (variant.id, field)
 
 
 def test_what_is_greatest_over_all_that_fits_is_no_missing_premise():
     families = ("remainder_system", "purchases", "order_modulo_prime", "two_coins", "shortest_way_by_a_line")
-    items = [competition.item(f, 1 + i % 3, 3, f"competition/test/{f}-{i:05d}") for f in families for i in range(6)]
+    items = [
+        competition.generate_item(f, 1 + i % 3, 3, f"competition/test/{f}-{i:05d}") for f in families for i in range(6)
+    ]
     words = ("least", "smallest", "largest", "greatest", "shortest")
     asked = [item for item in items if isinstance(item, Problem) and any(word in item.question for word in words)]
-    made, rejects = operators.variants(asked, ["premise"], 1)
+    made, rejects = registry.make_variants(asked, ["premise"], 1)
     assert not made and all("the least or the greatest" in reject.reason for reject in rejects)
     assert {reject.id.split("/")[2].split("-")[0] for reject in rejects} == set(families)
-    assert withheld.EXTREMAL.search("Find the greatest possible number of pieces.")
-    assert not withheld.EXTREMAL.search("How many of them use at least one of the numbers, and at most 3?")
+    assert competition_unknowns.EXTREMAL.search("Find the greatest possible number of pieces.")
+    assert not competition_unknowns.EXTREMAL.search("How many of them use at least one of the numbers, and at most 3?")

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from stages.commands import verify_items
 from stages.lib.core.records import Problem, Source, read_problems, write_problems
-from stages.problems.benchmarks.__main__ import Params, build
-from stages.problems.ood import code, operators
-from stages.problems.ood.operators import noise, statement
+from stages.problems.benchmarks.__main__ import Params, build_problems
+from stages.problems.ood import code_proof
+from stages.problems.ood.operators import registry
+from stages.problems.ood.programs import code_statement, noise
 
 CONTEST = """Valera wants to buy n apples in the shop "Berry & Co". For example, if n = 3, he has to pay 3·x rubles. \
 Of course, Valera wants to spend exactly k rubles, and Masha knows that he likes the word YES.
@@ -53,7 +54,7 @@ def parent(question=CONTEST, answer=SOLUTION, tests=TESTS, benchmark="codeforces
 
 
 FUNCTION = parent(PROMPT, "    return sum(prices)\n", {"entry_point": "total", "test": CHECK}, "humaneval")
-MADE = {v.id: v for v in operators.variants([parent(), FUNCTION], ["typos"], 5)[0]}
+MADE = {v.id: v for v in registry.make_variants([parent(), FUNCTION], ["typos"], 5)[0]}
 
 
 def variant(benchmark):
@@ -61,9 +62,9 @@ def variant(benchmark):
 
 
 def test_a_statement_falls_into_its_parts():
-    said = statement.read(CONTEST)
+    said = code_statement.parse_statement(CONTEST)
     assert said.story.endswith("rubles.\n\n") and said.frozen == ("", CONTEST[CONTEST.index("Input") :])
-    said = statement.read(PROMPT, "total")
+    said = code_statement.parse_statement(PROMPT, "total")
     assert said.story.startswith("Write a") and said.frozen[1].lstrip().startswith("Examples:")
     for text in (
         "Story here.\n\ninput\n\nx",
@@ -71,23 +72,23 @@ def test_a_statement_falls_into_its_parts():
         "A.\n\nSample Input 1:\n\n1",
         "A.\n-----Input-----\n1",
     ):
-        assert "1" not in statement.read(text).story or "-----" in text
-    assert statement.read("No heading at all, only a story.").frozen == ("", "")
+        assert "1" not in code_statement.parse_statement(text).story or "-----" in text
+    assert code_statement.parse_statement("No heading at all, only a story.").frozen == ("", "")
 
 
 def test_marks_are_formulas_strings_variables_and_what_the_answer_turns_on():
     text = 'Let a_1, xi and n be at least 3; a cat says "meow now" or `b`, I don\'t print YES, $x$ <image> the i-th.'
-    found = [mark.text for mark in statement.marks(text)]
+    found = [mark.text for mark in code_statement.find_protected_spans(text)]
     for mark in ("a_1", "xi", "n", "least", "3", '"meow now"', "`b`", "don't", "YES", "$x$", "<image>", "i-th"):
         assert mark in found, mark
     assert not {"a", "cat", "says", "I", "print", "Let"} & {*found}
-    assert "cat" in [mark.text for mark in statement.marks(text, ["cat"])]
+    assert "cat" in [mark.text for mark in code_statement.find_protected_spans(text, ["cat"])]
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="aAxXn 1.,\n\"'`$<>_-éI", max_size=60))
 def test_marks_are_places_in_the_text_in_order(text):
-    found = statement.marks(text)
+    found = code_statement.find_protected_spans(text)
     assert all(0 <= mark.start < mark.end <= len(text) and mark.text in text[mark.start : mark.end] for mark in found)
     assert found == sorted(found)
 
@@ -95,28 +96,37 @@ def test_marks_are_places_in_the_text_in_order(text):
 @pytest.mark.parametrize("benchmark", ["codeforces", "humaneval"])
 def test_typos_change_the_story_and_nothing_else(benchmark):
     made, before = variant(benchmark), FUNCTION if benchmark == "humaneval" else parent()
-    assert operators.check(made) == [] and made.contract == "preserving" and made.answer == before.answer
+    assert registry.check(made) == [] and made.contract == "preserving" and made.answer == before.answer
     entry = before.tests.get("entry_point")
-    assert statement.read(made.question, entry).frozen == statement.read(before.question, entry).frozen
+    assert (
+        code_statement.parse_statement(made.question, entry).frozen
+        == code_statement.parse_statement(before.question, entry).frozen
+    )
     assert made.question != before.question and made.tests == before.tests
-    kept = statement.tested(before.tests, before.question)
+    kept = code_statement.find_tested_words(before.tests, before.question)
     marks = [
-        [mark.text for mark in statement.marks(statement.read(p.question, entry).story, kept)] for p in (made, before)
+        [
+            mark.text
+            for mark in code_statement.find_protected_spans(
+                code_statement.parse_statement(p.question, entry).story, kept
+            )
+        ]
+        for p in (made, before)
     ]
     assert marks[0] == marks[1]
 
 
 def test_of_code_only_typos_are_asked_for():
-    made, rejects = operators.variants([parent(), FUNCTION], operators.OPERATORS, 5)
+    made, rejects = registry.make_variants([parent(), FUNCTION], registry.OPERATORS, 5)
     assert {v.operator for v in made} == {"typos"} and not rejects
-    (reject,) = operators.variants([parent("Vasya\n\nOutput\n\nPrint Vasya.")], ["typos"], 5)[1]
+    (reject,) = registry.make_variants([parent("Vasya\n\nOutput\n\nPrint Vasya.")], ["typos"], 5)[1]
     assert reject.reason == "there is no story before the formats"
 
 
 def test_words_of_tests_stay():
     tests = {"public": {"input": ["1\n"], "output": ["friends\n"]}, "private": {"input": [], "output": []}}
     for seed in range(8):
-        (made,), _ = operators.variants([parent(tests=tests)], ["typos"], seed)
+        (made,), _ = registry.make_variants([parent(tests=tests)], ["typos"], seed)
         assert made.question.count("friends") == CONTEST.count("friends")
 
 
@@ -129,7 +139,7 @@ def planted():
         params = json.loads(json.dumps(made.program.params))
         params["changes"][0]["edits"] = [[at, "double"]]
         program = made.program.model_copy(update={"params": params})
-        return made.model_copy(update={"question": noise.edited(CONTEST, [[at, "double"]]), "program": program})
+        return made.model_copy(update={"question": noise.apply_edits(CONTEST, [[at, "double"]]), "program": program})
 
     more = {"public": {"input": ["3\n", "4\n", "5\n"], "output": ["YES\n", "NO\n", "NO\n"]}}
     yield "tests", made.model_copy(update={"tests": {**TESTS, **more}})
@@ -143,7 +153,7 @@ def planted():
 
 @pytest.mark.parametrize(("fault", "item"), list(planted()))
 def test_what_is_planted_is_found(fault, item):
-    found = operators.check(item)
+    found = registry.check(item)
     assert any(fault in each for each in found), found
 
 
@@ -175,22 +185,24 @@ def test_the_published_solution_proves_a_variant():
         update={"id": broken.id + "2", "question": broken.question.replace("prices: list", "price: list")}
     )
     unsolved = parent(answer="").model_copy(update={"id": "codeforces/test/0002"})
-    variants = [*MADE.values(), broken, *operators.variants([unsolved], ["typos"], 5)[0]]
-    kept, rejects, counts = code.proven(variants, {p.id: p for p in (parent(), FUNCTION, unsolved)})
+    variants = [*MADE.values(), broken, *registry.make_variants([unsolved], ["typos"], 5)[0]]
+    kept, rejects, counts = code_proof.verify_solutions(variants, {p.id: p for p in (parent(), FUNCTION, unsolved)})
     assert [reject.id for reject in rejects] == [broken.id]
     assert rejects[0].reason.startswith(
         "the published solution fails now: error: NameError: name 'prices' is not defined"
     )
-    assert counts["codeforces~typos"] == {code.SAME: 2} and counts["humaneval~typos"] == {"passed": 1}
+    assert counts["codeforces~typos"] == {code_proof.UNCHANGED: 2} and counts["humaneval~typos"] == {"passed": 1}
     assert len(kept) == len(variants) - 1
     unwritten = FUNCTION.model_copy(update={"id": "humaneval/test/0002", "answer": ""})
-    (made,), _ = operators.variants([unwritten], ["typos"], 5)
-    assert code.proven([made], {unwritten.id: unwritten})[2] == {"humaneval~typos": {"no solution": 1}}
+    (made,), _ = registry.make_variants([unwritten], ["typos"], 5)
+    assert code_proof.verify_solutions([made], {unwritten.id: unwritten})[2] == {"humaneval~typos": {"no solution": 1}}
     any_case = variant("codeforces")
     any_case = any_case.model_copy(
         update={"question": any_case.question + "You can print each letter in any case (upper or lower).\n"}
     )
-    assert code.proven([any_case], {parent().id: parent()})[2] == {"codeforces~typos": {"passed": 1}}, "compared anew"
+    assert code_proof.verify_solutions([any_case], {parent().id: parent()})[2] == {"codeforces~typos": {"passed": 1}}, (
+        "compared anew"
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,12 +213,12 @@ def test_published_problems(name, file, tmp_path):
         pytest.skip("ASSAY_BENCHMARKS is not set; it names the folder of published files")
     where = {"test": [str(Path(os.environ["ASSAY_BENCHMARKS"]) / "code" / file)]}
     sizes = dict.fromkeys(("train", "verifier", "dev", "test"))
-    problems, _ = build(
+    problems, _ = build_problems(
         Params.model_validate({"name": name, "source": "path", "sizes": sizes, "shares": None, "path": where}), 1
     )
-    made, rejects = operators.variants(problems, ["typos"], 7)
+    made, rejects = registry.make_variants(problems, ["typos"], 7)
     assert len(made) + len(rejects) == len(problems) and all(reject.reason for reject in rejects)
-    assert all(operators.check(problem) == [] for problem in made)
+    assert all(registry.check(problem) == [] for problem in made)
     assert len(made) > 0.7 * len(problems)
     write_problems(tmp_path / "test.jsonl", made)
     assert read_problems(tmp_path / "test.jsonl") == sorted(made, key=lambda problem: problem.id)

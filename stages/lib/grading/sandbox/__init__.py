@@ -38,11 +38,11 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from stages.lib.core.errors import UserError
-from stages.lib.grading.sandbox import filters
+from stages.lib.grading.sandbox import seccomp
 
-THREADS = 64
+MAX_THREADS = 64
 LAYERS = ("filter", "landlock", "namespaces")
-_SYSTEM = (
+_SYSTEM_PATHS = (
     "/lib",
     "/lib64",
     "/usr/lib",
@@ -69,7 +69,7 @@ class Limits(NamedTuple):
     patience: float = 60.0  # wall-clock seconds: a busy machine must not turn a right program into a slow one
 
 
-USUAL = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 class Outcome(NamedTuple):
@@ -91,7 +91,7 @@ class Outcome(NamedTuple):
 
 
 def run(
-    source: str, stdin: str = "", limits: Limits = USUAL, without: tuple[str, ...] = (),
+    source: str, stdin: str = "", limits: Limits = DEFAULT_LIMITS, without: tuple[str, ...] = (),
     layers: tuple[str, ...] = LAYERS,
 ) -> Outcome:  # fmt: skip
     """Run a program. `without`: promises (network, writing, reading, processes) that the caller can do without.
@@ -99,7 +99,7 @@ def run(
     `layers` are those tried. Raises UserError where this machine cannot keep another promise.
     """
     _check_platform()
-    with tempfile.TemporaryDirectory(prefix="assay-") as folder, _held(stdin) as given, \
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder, _make_sealed_file(stdin) as given, \
             tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # fmt: skip
         program = Path(folder) / "prog.py"
         program.write_text(source, encoding="utf-8", errors="surrogatepass", newline="")
@@ -109,19 +109,19 @@ def run(
         orders = {
             "parent": os.getpid(), "command": command, "environment": _ENVIRONMENT, "layers": layers,
             "without": without, "filter": {
-                name: (filters.program(opening) or b"").hex() for name, opening in (("alone", False), ("beside", True))
+                name: (seccomp.build_filter(opening) or b"").hex() for name, opening in (("alone", False), ("beside", True))
             },
             "limits": {
                 "CPU": limits.seconds, "AS": limits.memory, "FSIZE": limits.output, "NOFILE": 64, "CORE": 0,
                 "STACK": -1,  # as deep as its memory
             },
-            "threads": THREADS, "readable": [folder, *_libraries(), *_SYSTEM], "writable": [os.devnull],
+            "threads": MAX_THREADS, "readable": [folder, *_list_library_paths(), *_SYSTEM_PATHS], "writable": [os.devnull],
         }  # fmt: skip
         start = time.monotonic()
-        code, timed_out, used = _imprisoned(orders, folder, (given, out, err), limits.patience)
+        code, timed_out, used = _run_jailed(orders, folder, (given, out, err), limits.patience)
         seconds = time.monotonic() - start
         written = [os.fstat(file.fileno()).st_size for file in (out, err)]
-        stdout, stderr = (_text(file) for file in (out, err))
+        stdout, stderr = (_read_text(file) for file in (out, err))
         if max(written) >= limits.output:
             return Outcome("output", stdout, stderr, seconds)
         if timed_out:
@@ -135,7 +135,7 @@ def run(
         return Outcome("error" if code else "ok", stdout, stderr, seconds)
 
 
-def _held(stdin: str) -> IO[bytes]:
+def _make_sealed_file(stdin: str) -> IO[bytes]:
     """A file in memory that nobody can change. /dev/stdin opens it again, which is refused for one in a folder."""
     file = os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "r+b")
     file.write(stdin.encode("utf-8", "surrogateescape"))
@@ -144,26 +144,26 @@ def _held(stdin: str) -> IO[bytes]:
     return file
 
 
-_running: set[int] = set()  # programs of all threads; a number is nobody else's before it is waited for
+_running_pids: set[int] = set()  # programs of all threads; a number is nobody else's before it is waited for
 
 
-def stop() -> None:
+def stop_all() -> None:
     """End the programs of all threads now, as where their results are no longer wanted."""
-    for process in tuple(_running):
+    for process in tuple(_running_pids):
         os.kill(process, signal.SIGKILL)
 
 
-def _text(file: IO[bytes]) -> str:
+def _read_text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode("utf-8", "surrogateescape")
 
 
-def _libraries() -> list[str]:
+def _list_library_paths() -> list[str]:
     paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sysconfig.get_paths().values()}
     return sorted(paths - {"/"})
 
 
-def _imprisoned(
+def _run_jailed(
     orders: dict[str, Any], folder: str, streams: tuple[IO[bytes], ...], patience: float
 ) -> tuple[int, bool, float]:
     """(exit status, whether the wall clock ran out, seconds of the processor) of the program.
@@ -186,15 +186,15 @@ def _imprisoned(
             os.close(report)
         with open(heard, encoding="utf-8") as file:
             said, _, failed = file.read().partition("\n")  # until the program starts
-        _running.add(child.pid)
+        _running_pids.add(child.pid)
         try:
-            timed_out = not _ends(child.pid, patience)
+            timed_out = not _wait_for_exit(child.pid, patience)
         except BaseException:  # interrupted: leave nothing behind
             child.kill()
             child.wait()
             raise
         finally:
-            _running.discard(child.pid)
+            _running_pids.discard(child.pid)
         if timed_out:
             os.kill(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
@@ -212,7 +212,7 @@ def _imprisoned(
     return child.returncode, timed_out, usage.ru_utime + usage.ru_stime
 
 
-def _ends(process: int, patience: float) -> bool:
+def _wait_for_exit(process: int, patience: float) -> bool:
     """Whether a process ends in this time. `Popen.wait` looks only every 50 milliseconds; most programs take less."""
     with open(os.pidfd_open(process), "rb") as descriptor:
         poll = select.poll()

@@ -16,7 +16,7 @@ import struct
 import sys
 
 # Which layers keep which promise; one of them is enough. Each is tried, so where the kernel has all there are two locks.
-KEPT_BY = {
+LAYERS_BY_PROMISE = {
     "network": ("filter", "namespaces"),
     "writing": ("filter", "landlock"),
     "reading": ("landlock",),
@@ -31,7 +31,7 @@ _EVERY_RIGHT = (1 << 13) - 1  # of the first version of Landlock: to execute, re
 _READ_FILE, _READ_FOLDER, _WRITE_FILE = 1 << 0 | 1 << 2, 1 << 3, 1 << 1  # execute and read; write
 
 
-def limits(orders: dict) -> None:
+def set_limits(orders: dict) -> None:
     """Processor seconds, bytes of address space, bytes of a file, open files, no core. Inherited by the program."""
     for name, value in orders["limits"].items():
         kind = getattr(resource, f"RLIMIT_{name}")
@@ -41,7 +41,7 @@ def limits(orders: dict) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def namespaces(libc: ctypes.CDLL, orders: dict) -> bool:
+def enter_namespaces(libc: ctypes.CDLL, orders: dict) -> bool:
     """A network without any interface, and nobody's rights. Not allowed everywhere: containers often refuse it."""
     if libc.unshare(_NEW_USER | _NEW_NET | _NEW_IPC) != 0:
         return False
@@ -49,7 +49,7 @@ def namespaces(libc: ctypes.CDLL, orders: dict) -> bool:
     return True
 
 
-def landlock(libc: ctypes.CDLL, orders: dict) -> bool:
+def apply_landlock(libc: ctypes.CDLL, orders: dict) -> bool:
     """Of the whole file system only `readable` can be read and `writable` written (Linux 5.13, where switched on)."""
     attributes = struct.pack("=Q", _EVERY_RIGHT)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
@@ -69,7 +69,7 @@ def landlock(libc: ctypes.CDLL, orders: dict) -> bool:
     return done
 
 
-def seccomp(libc: ctypes.CDLL, code: str) -> bool:
+def apply_seccomp(libc: ctypes.CDLL, code: str) -> bool:
     """The filter of system calls (`filters.py`)."""
     if not code:
         return False
@@ -81,9 +81,9 @@ def seccomp(libc: ctypes.CDLL, code: str) -> bool:
 def imprison(orders: dict) -> list[str]:
     """Set up every layer that the kernel offers; the promises that none of them keeps."""
     libc = ctypes.CDLL(None, use_errno=True)
-    limits(orders)
+    set_limits(orders)
     standing = set()
-    if "namespaces" in orders["layers"] and namespaces(libc, orders):
+    if "namespaces" in orders["layers"] and enter_namespaces(libc, orders):
         standing.add("namespaces")
     for capability in range(64):  # of the administrator, where it is one who runs this
         libc.prctl(_DROP_CAPABILITY, ctypes.c_ulong(capability), 0, 0, 0)
@@ -91,12 +91,12 @@ def imprison(orders: dict) -> list[str]:
     libc.prctl(_DEATH_SIGNAL, ctypes.c_ulong(9), 0, 0, 0)  # never outlive the one who asked
     if os.getppid() != orders["parent"]:
         os._exit(1)
-    if "landlock" in orders["layers"] and landlock(libc, orders):
+    if "landlock" in orders["layers"] and apply_landlock(libc, orders):
         standing.add("landlock")
     beside = "beside" if "landlock" in standing else "alone"
-    if "filter" in orders["layers"] and seccomp(libc, orders["filter"][beside]):
+    if "filter" in orders["layers"] and apply_seccomp(libc, orders["filter"][beside]):
         standing.add("filter")
-    return [promise for promise, layers in KEPT_BY.items() if not standing & {*layers}]
+    return [promise for promise, layers in LAYERS_BY_PROMISE.items() if not standing & {*layers}]
 
 
 def main() -> None:

@@ -3,17 +3,28 @@
 Families stand in five files by area; `family.py` says what one is, `items.py` makes and checks problems of them.
 """
 
-from stages.lib.procedural.competition import frames
+from stages.lib.procedural.competition import intros
 from stages.lib.procedural.competition.items import (
     FAMILIES,
     GENERATOR,
     LEVELS,
     VERSION,
+    add_intro,
     check,
-    content,
-    framed,
-    item,
+    fingerprint,
+    generate_item,
     rederive,
 )
 
-__all__ = ["FAMILIES", "GENERATOR", "LEVELS", "VERSION", "check", "content", "framed", "frames", "item", "rederive"]
+__all__ = [
+    "FAMILIES",
+    "GENERATOR",
+    "LEVELS",
+    "VERSION",
+    "check",
+    "fingerprint",
+    "add_intro",
+    "intros",
+    "generate_item",
+    "rederive",
+]

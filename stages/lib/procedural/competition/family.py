@@ -23,12 +23,12 @@ Draw = Callable[[str], random.Random]  # draw("modulus"): a generator of its own
 AREAS = ("number theory", "combinatorics", "algebra", "geometry", "probability")
 
 
-def plain_words(params: Params) -> dict[str, str]:
+def format_integers(params: Params) -> dict[str, str]:
     """For families whose parameters are all integers that stand in the text as digits."""
     return {name: str(value) for name, value in params.items()}
 
 
-def plain_parse(fields: dict[str, str]) -> Params:
+def parse_integers(fields: dict[str, str]) -> Params:
     return {name: int(text) for name, text in fields.items()}
 
 
@@ -46,37 +46,37 @@ class Family:
     phrasings: tuple[str, ...]
     steps: Callable[[Params], list[Step]]
     work: Callable[[Params], int]
-    words: Callable[[Params], dict[str, str]] = plain_words
-    parse: Callable[[dict[str, str]], Params] = plain_parse
+    words: Callable[[Params], dict[str, str]] = format_integers
+    parse: Callable[[dict[str, str]], Params] = parse_integers
     version: int = 1
 
 
-def numbered(lines: Sequence[tuple[str, int | str]]) -> list[Step]:
+def number_steps(lines: Sequence[tuple[str, int | str]]) -> list[Step]:
     """Steps `1. text` with the value after each."""
     return [Step(text=f"{i}. {text}", value=str(value)) for i, (text, value) in enumerate(lines, 1)]
 
 
-def signed(number: int) -> str:
+def format_signed(number: int) -> str:
     """`+ 5` or `- 5`, as a term of a polynomial."""
     return f"- {-number}" if number < 0 else f"+ {number}"
 
 
-def listed(items: list[str], last: str = " and ") -> str:
+def join_list(items: list[str], last: str = " and ") -> str:
     """`a`, `a and b`, `a, b and c`."""
     return last.join(filter(None, (", ".join(items[:-1]), items[-1])))
 
 
-def bracketed(number: int) -> str:
+def parenthesize(number: int) -> str:
     """`5` or `(-5)`, as a factor or a summand."""
     return f"({number})" if number < 0 else str(number)
 
 
-def ratio(top: int, bottom: int) -> str:
+def format_ratio(top: int, bottom: int) -> str:
     """`26/8 = 13/4`, or `7/15` where nothing can be reduced."""
     reduced = str(Fraction(top, bottom))
     return reduced if reduced == f"{top}/{bottom}" else f"{top}/{bottom} = {reduced}"
 
 
-def unsigned(text: str) -> int:
-    """Back from `signed`."""
+def parse_signed(text: str) -> int:
+    """Back from `format_signed`."""
     return int(text.replace(" ", ""))

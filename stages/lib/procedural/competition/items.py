@@ -2,7 +2,7 @@
 
 An item is kept only if its two solvers agree on an integer in 0..999, its solution ends in that integer, and its text
 reads back to the parameters it was made of. A disagreement of the solvers is never drawn over: it is a fault of the
-family, and the reason that `item` gives names it. `check` also reads the solution as a sceptic would: every step states
+family, and the reason that `generate_item` gives names it. `check` also reads the solution as a sceptic would: every step states
 its value, every equation in it holds, and what the question promises of p/q or m*sqrt(n) is so.
 """
 
@@ -19,20 +19,20 @@ from stages.lib.core.records import Problem, Program, Source, Step
 from stages.lib.procedural.competition import (
     algebra,
     combinatorics,
-    frames,
     geometry,
+    intros,
     number_theory,
     probability,
-    reading,
+    templates,
 )
-from stages.lib.procedural.competition.equations import equations
+from stages.lib.procedural.competition.equations import find_equations
 from stages.lib.procedural.competition.family import Family, Params
 
 VERSION = 2  # 2: families mended on reading, other parameters, no answer in the text
 GENERATOR = "competition"
 LEVELS = (1, 2, 3)
-LARGEST = 999
-ATTEMPTS = 400
+MAX_ANSWER = 999
+MAX_ATTEMPTS = 400
 FAMILIES: dict[str, Family] = {
     family.name: family
     for module in (number_theory, combinatorics, algebra, geometry, probability)
@@ -40,13 +40,13 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def item(name: str, level: int, seed: int, item_id: str, split: str | None = None) -> Problem | str:
+def generate_item(name: str, level: int, seed: int, item_id: str, split: str | None = None) -> Problem | str:
     """The item with this id, or why there is none. It depends on nothing but these arguments; the split is the one that
     the id names (`competition/<split>/...`) unless another is given. Every possible problem
     belongs to the even seeds or to the odd ones, so adjacent seeds share none however small a family is."""
     family = FAMILIES[name]
     reason = ""
-    for attempt in range(ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
 
         def draw(field: str, attempt: int = attempt):
             return seeds.rng(seed, "aime", VERSION, family.version, item_id, level, attempt, field)
@@ -55,27 +55,29 @@ def item(name: str, level: int, seed: int, item_id: str, split: str | None = Non
         if params is None:
             reason = reason or "every draw was degenerate"
             continue
-        if seeds.key("aime", content(name, params)) % 2 != seed % 2:
+        if seeds.key("aime", fingerprint(name, params)) % 2 != seed % 2:
             continue
-        answer = solved(family, params)
+        answer = solve_with_both(family, params)
         if isinstance(answer, str):
             return answer
-        reason = f"the answer {answer} is not in 0..{LARGEST}"
-        if 0 <= answer <= LARGEST:
+        reason = f"the answer {answer} is not in 0..{MAX_ANSWER}"
+        if 0 <= answer <= MAX_ANSWER:
             phrasing = draw("phrasing").randrange(len(family.phrasings))
-            if stated(str(answer), reading.written(family.phrasings[phrasing], family.words(params))):
+            if is_stated(str(answer), templates.render_template(family.phrasings[phrasing], family.words(params))):
                 reason = f"the answer {answer} stands in the text"
                 continue
-            return problem(family, level, phrasing, params, item_id, split or item_id.split("/")[1], f"seed={seed}")
-    return f"{name}, level {level}: no problem in {ATTEMPTS} draws ({reason})"
+            return build_problem(
+                family, level, phrasing, params, item_id, split or item_id.split("/")[1], f"seed={seed}"
+            )
+    return f"{name}, level {level}: no problem in {MAX_ATTEMPTS} draws ({reason})"
 
 
-def content(name: str, params: Mapping[str, Any]) -> str:
+def fingerprint(name: str, params: Mapping[str, Any]) -> str:
     """What an item says, whatever the words."""
     return f"{name} {json.dumps(params, sort_keys=True)}"
 
 
-def solved(family: Family, params: Params) -> int | str:
+def solve_with_both(family: Family, params: Params) -> int | str:
     """The answer, or the sentence that says how the solvers disagree."""
     closed, brute = family.solve_closed(params), family.solve_brute(params)
     if closed != brute:
@@ -83,20 +85,20 @@ def solved(family: Family, params: Params) -> int | str:
     return closed
 
 
-def problem(
+def build_problem(
     family: Family, level: int, phrasing: int, params: Params, item_id: str, split: str, revision: str
 ) -> Problem:
     program = {"family": family.name, "level": level, "phrasing": phrasing, "params": params}
     question, steps, answer = rederive(program)
     return Problem(
         id=item_id, benchmark="competition", split=split, question=question, answer=answer, answer_type="integer",
-        steps=steps, difficulty=difficulty(family, params),
+        steps=steps, difficulty=estimate_difficulty(family, params),
         program=Program(generator=GENERATOR, version=VERSION, params=program),
         licence="MIT", source=Source(url="procedural:competition", revision=revision),
     )  # fmt: skip
 
 
-def difficulty(family: Family, params: Params) -> float:
+def estimate_difficulty(family: Family, params: Params) -> float:
     """Steps of the worked solution, and decimal digits of the search that does without it."""
     return round(len(family.steps(params)) + log10(max(1, family.work(params))), 2)
 
@@ -105,22 +107,22 @@ def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
     """(question, steps, answer) of Problem.program.params; the last step is the `#### answer` line."""
     family, params = FAMILIES[program["family"]], program["params"]
     answer = str(family.solve_closed(params))
-    question = core(program)
+    question = render_question(program)
     if "frame" in program:
         question = f"{program['frame']} {question}"
     return question, [*family.steps(params), Step(text=f"#### {answer}", value=answer)], answer
 
 
-def core(program: Mapping[str, Any]) -> str:
+def render_question(program: Mapping[str, Any]) -> str:
     """The question in the family's own words."""
     family = FAMILIES[program["family"]]
-    return reading.written(family.phrasings[program["phrasing"]], family.words(program["params"]))
+    return templates.render_template(family.phrasings[program["phrasing"]], family.words(program["params"]))
 
 
-def framed(problem: Problem, sentence: str) -> Problem | str:
+def add_intro(problem: Problem, sentence: str) -> Problem | str:
     """The item with a model's sentence in front, or why it may not stand there."""
     program = problem.program.params
-    if reason := frames.fault(sentence, core(program)):
+    if reason := intros.find_fault(sentence, render_question(program)):
         return reason
     program = problem.program.model_copy(update={"params": program | {"frame": sentence}})
     return problem.model_copy(update={"question": f"{sentence} {problem.question}", "program": program})
@@ -129,15 +131,15 @@ def framed(problem: Problem, sentence: str) -> Problem | str:
 def check(problem: Problem) -> list[str]:
     """What is wrong with an item: sentences, [] where all holds. Both solvers run again."""
     try:
-        return _faults(problem)
+        return _find_faults(problem)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         return [f"program: {type(error).__name__}: {error}"]
 
 
-def _faults(problem: Problem) -> list[str]:
+def _find_faults(problem: Problem) -> list[str]:
     program = problem.program.params
     family, params = FAMILIES[program["family"]], program["params"]
-    answer = solved(family, params)
+    answer = solve_with_both(family, params)
     if isinstance(answer, str):
         return [answer]
     faults = []
@@ -145,40 +147,40 @@ def _faults(problem: Problem) -> list[str]:
     for field, value in (("question", question), ("answer", derived), ("steps", steps)):
         if getattr(problem, field) != value:
             faults.append(f"{field} differs from what the program gives")
-    if not 0 <= answer <= LARGEST:
-        faults.append(f"the answer {answer} is not in 0..{LARGEST}")
-    if stated(derived, question):
+    if not 0 <= answer <= MAX_ANSWER:
+        faults.append(f"the answer {answer} is not in 0..{MAX_ANSWER}")
+    if is_stated(derived, question):
         faults.append(f"the answer {derived} stands in the text")
     if len(steps) < 4 or steps[-2].value != derived:
         faults.append("the worked solution needs three steps and must end in the answer")
-    faults += untrue(steps) + promises(question, steps)
+    faults += find_false_steps(steps) + check_answer_form(question, steps)
     frame = program.get("frame", "")
-    if frame and (reason := frames.fault(frame, core(program))):
+    if frame and (reason := intros.find_fault(frame, render_question(program))):
         faults.append(f"the sentence in front: {reason}")
-    fields = reading.read(family.phrasings[program["phrasing"]], problem.question.removeprefix(f"{frame} "))
+    fields = templates.parse_text(family.phrasings[program["phrasing"]], problem.question.removeprefix(f"{frame} "))
     if fields is None or family.parse(fields) != params:
         faults.append("the text does not read back to the parameters")
     return faults
 
 
-def stated(value: str, text: str) -> bool:
+def is_stated(value: str, text: str) -> bool:
     """Whether a value stands in the text as a number of its own."""
     return re.search(rf"(?<![\w^-])(?<!\d[.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
 
 
-def untrue(steps: Iterable[Step]) -> list[str]:
+def find_false_steps(steps: Iterable[Step]) -> list[str]:
     """Steps that do not state their value, and equations in them that do not hold."""
     faults = []
     for step in steps:
-        if step.value is None or not stated(step.value, step.text.partition(" ")[2]):
+        if step.value is None or not is_stated(step.value, step.text.partition(" ")[2]):
             faults.append(f"does not state its value {step.value}: {step.text!r}")
         faults += [
-            f"{left} = {right} does not hold: {step.text!r}" for left, right, so in equations(step.text) if not so
+            f"{left} = {right} does not hold: {step.text!r}" for left, right, so in find_equations(step.text) if not so
         ]
     return faults
 
 
-def promises(question: str, steps: list[Step]) -> list[str]:
+def check_answer_form(question: str, steps: list[Step]) -> list[str]:
     """An answer p + q, m + n or m + n + p is what the text says of it: a fraction in lowest terms, n without a square
     factor."""
     root = "no square of a prime divides n" in question

@@ -13,26 +13,26 @@ from typing import Any
 
 from stages.lib.core.records import Problem, Program, Source, Step
 from stages.lib.procedural.gradeschool import program as programs
-from stages.lib.procedural.gradeschool.program import VERSION, Fault, Knobs, Line, sample, solve
+from stages.lib.procedural.gradeschool.program import VERSION, Fault, Knobs, Line, sample_program, solve_program
 
-__all__ = ["VERSION", "Fault", "Knobs", "Line", "problems", "rederive", "sample", "solve"]
+__all__ = ["VERSION", "Fault", "Knobs", "Line", "generate_problems", "rederive", "sample_program", "solve_program"]
 
 
 def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
     """(question, steps, answer) of Problem.program.params; the last step is the `#### answer` line."""
-    lines = solve(program)
+    lines = solve_program(program)
     steps = [Step(text=line.text, value=str(line.value)) for line in lines]
-    return programs.question(program), steps, str(lines[-1].value)
+    return programs.render_question(program), steps, str(lines[-1].value)
 
 
-def problems(split: str, n: int, seed: int, **knobs: Any) -> list[Problem]:
+def generate_problems(split: str, n: int, seed: int, **knobs: Any) -> list[Problem]:
     """The first n problems of a split. Knobs as in `Knobs`; item i never depends on n or on the other items."""
     made = Knobs(**knobs)
-    return [_problem(split, f"gradeschool/{split}/{i:05d}", seed, made) for i in range(n)]
+    return [_generate_problem(split, f"gradeschool/{split}/{i:05d}", seed, made) for i in range(n)]
 
 
-def _problem(split: str, item: str, seed: int, knobs: Knobs) -> Problem:
-    program = sample(split, item, seed, knobs)
+def _generate_problem(split: str, item: str, seed: int, knobs: Knobs) -> Problem:
+    program = sample_program(split, item, seed, knobs)
     question, steps, answer = rederive(program)
     return Problem(
         id=item, benchmark="gradeschool", split=split, question=question, answer=answer, answer_type="integer",

@@ -14,7 +14,7 @@ from stages.lib.core import seeds
 from stages.lib.procedural.gradeschool import wording
 
 VERSION = 1
-_KINDS = {
+_RELATION_KINDS = {
     "additive": ("more", "fewer", "gain", "loss"),
     "inverse additive": ("inverse more", "inverse fewer"),
     "multiplicative": ("times", "groups"),
@@ -56,9 +56,9 @@ def apply(operation: str, a: int, b: int) -> int | None:
     return result if result >= 0 else None
 
 
-def _number(relation: str, value: int, largest: int, rng: Any) -> tuple[int | str, int] | None:
+def _draw_number(relation: str, value: int, largest: int, rng: Any) -> tuple[int | str, int] | None:
     """(the number as the sentence says it, as the operation uses it); None where none keeps 1 <= result <= largest."""
-    operation = wording.OPERATION[relation]
+    operation = wording.OPERATIONS[relation]
     if operation == "+":
         choices = range(2, min(99, largest - value) + 1)
     elif operation == "-":
@@ -68,29 +68,33 @@ def _number(relation: str, value: int, largest: int, rng: Any) -> tuple[int | st
     else:
         choices = [n for n in range(2, 10) if value % n == 0 and value // n >= 2]
     if relation.endswith("part"):
-        said = [word for word, n in wording.PARTS.items() if n in choices]
+        said = [word for word, n in wording.FRACTION_DIVISORS.items() if n in choices]
     elif relation == "percent":
-        said = [p for p, n in wording.PERCENTS.items() if value % n == 0 and value // n >= 2]
+        said = [p for p, n in wording.PERCENT_DIVISORS.items() if value % n == 0 and value // n >= 2]
     else:
         said = list(choices)
     if not said:
         return None
     said = rng.choice(said)
     used = (
-        wording.PARTS.get(said) if isinstance(said, str) else wording.PERCENTS[said] if relation == "percent" else said
+        wording.FRACTION_DIVISORS.get(said)
+        if isinstance(said, str)
+        else wording.PERCENT_DIVISORS[said]
+        if relation == "percent"
+        else said
     )
     return said, used
 
 
-def sample(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, Any]:
+def sample_program(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, Any]:
     """A program for item id `item` of `split`, with the split's own stories and templates."""
 
     def rng(*field: Any):
         return seeds.rng(seed, "benchmarks", VERSION, item, *field)
 
-    stories = wording.pairs(split, len(wording.VERBS), len(wording.UNITS))
+    stories = wording.list_owned_pairs(split, len(wording.VERBS), len(wording.UNITS))
     templates = {
-        relation: wording.pairs(split, len(wordings), len(wording.FRAMES))
+        relation: wording.list_owned_pairs(split, len(wordings), len(wording.FRAMES))
         for relation, wordings in wording.WORDINGS.items()
     }
     links = rng("steps").randint(*knobs.steps)
@@ -113,7 +117,7 @@ def sample(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, Any]:
             if i == joint or (draw.random() < 0.1 and other != source and total <= knobs.largest):
                 entry, value = {"relation": "sum", "of": [source, other]}, total
             else:
-                entry, value = _link(known, source, knobs, draw)
+                entry, value = _draw_relation(known, source, knobs, draw)
         entry["template"] = list(draw.choice(templates[entry["relation"]]))
         quantities.append(entry)
         values.append(value)
@@ -126,25 +130,25 @@ def sample(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, Any]:
     }
 
 
-def _link(known: int, source: int, knobs: Knobs, draw: Any) -> tuple[dict[str, Any], int]:
+def _draw_relation(known: int, source: int, knobs: Knobs, draw: Any) -> tuple[dict[str, Any], int]:
     while True:
         kind = draw.choices(("additive", "multiplicative", "divisive"), (0.5, 0.25, 0.25))[0]
-        relation = draw.choice(_KINDS[f"inverse {kind}" if draw.random() < knobs.inverse else kind])
-        number = _number(relation, known, knobs.largest, draw)
+        relation = draw.choice(_RELATION_KINDS[f"inverse {kind}" if draw.random() < knobs.inverse else kind])
+        number = _draw_number(relation, known, knobs.largest, draw)
         if number is not None:
             said, used = number
             entry = {"relation": relation, "of": [source], "number": said}
-            return entry, apply(wording.OPERATION[relation], known, used)
+            return entry, apply(wording.OPERATIONS[relation], known, used)
 
 
-def _used(entry: Mapping[str, Any]) -> int:
+def _get_operand(entry: Mapping[str, Any]) -> int:
     said = entry["number"]
     if isinstance(said, str):
-        return wording.PARTS[said]
-    return wording.PERCENTS[said] if entry["relation"] == "percent" else said
+        return wording.FRACTION_DIVISORS[said]
+    return wording.PERCENT_DIVISORS[said] if entry["relation"] == "percent" else said
 
 
-def question(program: Mapping[str, Any]) -> str:
+def render_question(program: Mapping[str, Any]) -> str:
     """The problem in words."""
     verb, unit = wording.VERBS[program["story"][0]], wording.UNITS[program["story"][1]]
     people, sentences = program["people"], []
@@ -152,13 +156,13 @@ def question(program: Mapping[str, Any]) -> str:
         of = entry.get("of", [])
         words = {"verb": verb, "unit": unit, "t": people[i], "n": entry.get("number")}
         words |= dict(zip("sr", (people[j] for j in of), strict=False))
-        sentences.append(wording.sentence(entry["relation"], tuple(entry["template"]), **words))
+        sentences.append(wording.render_sentence(entry["relation"], tuple(entry["template"]), **words))
     last = people[len(program["quantities"]) - 1]
-    sentences.append(wording.sentence("question", tuple(program["question"]), unit=unit, t=last))
+    sentences.append(wording.render_sentence("question", tuple(program["question"]), unit=unit, t=last))
     return " ".join(sentences)
 
 
-def solve(program: Mapping[str, Any], faults: Mapping[int, Fault] | None = None) -> list[Line]:
+def solve_program(program: Mapping[str, Any], faults: Mapping[int, Fault] | None = None) -> list[Line]:
     """The worked solution, one line a quantity and the answer last, with GSM8K's calculator annotations.
 
     With `faults` (quantity index -> Fault) the writer makes those mistakes and goes on from the wrong values, as a
@@ -182,10 +186,10 @@ def solve(program: Mapping[str, Any], faults: Mapping[int, Fault] | None = None)
                 value += fault.amount
             text = f"We know {name} has {value}."
         else:
-            of, operation = entry["of"], wording.OPERATION[entry["relation"]]
+            of, operation = entry["of"], wording.OPERATIONS[entry["relation"]]
             joint = len(of) == 2
-            true = apply(operation, truth[of[0]], truth[of[1]] if joint else _used(entry))
-            first, second = values[of[0]], values[of[1]] if joint else _used(entry)
+            true = apply(operation, truth[of[0]], truth[of[1]] if joint else _get_operand(entry))
+            first, second = values[of[0]], values[of[1]] if joint else _get_operand(entry)
             if fault and fault.kind == "operand" and fault.amount < i:
                 first = values[fault.amount]
             if fault and fault.kind == "number" and not joint and second + fault.amount > 1:

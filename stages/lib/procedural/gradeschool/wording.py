@@ -2,8 +2,8 @@
 
 A template is a (wording, frame) pair of a relation and a story is a (verb, unit) pair. Both are dealt to the splits by
 a residue, so a split never shows a sentence template or a story of another one, although every single word has been
-seen in pretraining: what is tested is new combinations, not new vocabulary. `owner` is the whole proof. What variants of
-problems add (names, roles, typing errors, sentences around a problem) is dealt by `owned` in the same way.
+seen in pretraining: what is tested is new combinations, not new vocabulary. `find_owner` is the whole proof. What variants of
+problems add (names, roles, typing errors, sentences around a problem) is dealt by `select_owned` in the same way.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _NAMES = (
 NAMES = tuple(_NAMES.split())
 VERBS = ("has", "owns", "collects", "buys", "sells", "finds", "carries", "counts")
 UNITS = ("apples", "coins", "stamps", "cards", "shells", "books", "pens", "beads", "nuts", "eggs", "maps", "toys")
-PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
-PERCENTS = {50: 2, 25: 4, 20: 5, 10: 10}
+FRACTION_DIVISORS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
+PERCENT_DIVISORS = {50: 2, 25: 4, 20: 5, 10: 10}
 
 # s: the known quantity, t: the new one, r: a second known one, n: the number given in the sentence.
 _COMPARISONS = {
@@ -112,7 +112,7 @@ QUESTION_FRAMES = ("{}", "now {}", "now, {}", "in the end, {}", "today, {}", "th
 
 # A sentence whose quantity of reference is the unknown one ("Bob has 7 fewer than Cal", Bob known) is in inconsistent
 # language; people reverse its operation far more often (Lewis & Mayer, J. Educ. Psychol. 79, 1987).
-OPERATION = {
+OPERATIONS = {
     "more": "+", "fewer": "-", "times": "*", "part": "/", "percent": "/", "gain": "+", "loss": "-", "groups": "*",
     "share": "/", "sum": "+", "inverse more": "-", "inverse fewer": "+", "inverse times": "/", "inverse part": "*",
 }  # fmt: skip
@@ -120,21 +120,21 @@ OPERATION = {
 _RESIDUES = {"pretraining": (0, 1), "train": (2,), "verifier": (3,), "dev": (4,), "test": (5,)}
 SPLITS = tuple(_RESIDUES)
 # Parents that have variants; problems of `unseen` families are tests, too.
-_HOLDERS = {"train": 0, "verifier": 1, "dev": 2, "test": 3, "unseen": 3}
+_VARIANT_RESIDUES = {"train": 0, "verifier": 1, "dev": 2, "test": 3, "unseen": 3}
 
 
-def owner(a: int, b: int) -> str:
+def find_owner(a: int, b: int) -> str:
     """The split that owns the template (wording a, frame b) or the story (verb a, unit b)."""
     residue = (a + b) % 6
     return next(split for split, residues in _RESIDUES.items() if residue in residues)
 
 
-def pairs(split: str, rows: int, columns: int) -> list[tuple[int, int]]:
+def list_owned_pairs(split: str, rows: int, columns: int) -> list[tuple[int, int]]:
     """All (a, b) that `split` owns, in order."""
-    return [(a, b) for a in range(rows) for b in range(columns) if owner(a, b) == split]
+    return [(a, b) for a in range(rows) for b in range(columns) if find_owner(a, b) == split]
 
 
-def owned(words: Sequence[T], split: str) -> list[T]:
+def select_owned(words: Sequence[T], split: str) -> list[T]:
     """The part of a list that variants of the problems of `split` may use: what stands at its residue.
 
     So variants of training problems give nothing away of those of the test, whatever list an operator draws from. One
@@ -143,20 +143,20 @@ def owned(words: Sequence[T], split: str) -> list[T]:
     dealt = list(dict.fromkeys(words))
     if len(dealt) < 4:
         raise ValueError(f"{len(dealt)} different words cannot be dealt to four splits: {dealt}")
-    return dealt[_HOLDERS[split] :: 4]
+    return dealt[_VARIANT_RESIDUES[split] :: 4]
 
 
-def owns(split: str, word: str) -> bool:
+def is_owned_by(split: str, word: str) -> bool:
     """The same law for words of which there is no list, such as typing errors: by their letters."""
-    return seeds.key("owner", word) % 4 == _HOLDERS[split]
+    return seeds.key("owner", word) % 4 == _VARIANT_RESIDUES[split]
 
 
-def qualified(nouns: Sequence[str], qualities: Sequence[str]) -> tuple[str, ...]:
-    """Every noun with each of four qualities, so that `owned` gives each split every noun, with a quality of its own."""
+def add_adjectives(nouns: Sequence[str], qualities: Sequence[str]) -> tuple[str, ...]:
+    """Every noun with each of four qualities, so that `select_owned` gives each split every noun, with a quality of its own."""
     return tuple(f"{qualities[(i + j) % 4]} {noun}" for i, noun in enumerate(nouns) for j in range(4))
 
 
-def sentence(relation: str, template: tuple[int, int], **words: object) -> str:
+def render_sentence(relation: str, template: tuple[int, int], **words: object) -> str:
     """One sentence of a problem, beginning with a capital letter."""
     wording, frame = template
     frames = QUESTION_FRAMES if relation == "question" else FRAMES

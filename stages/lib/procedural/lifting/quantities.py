@@ -20,7 +20,7 @@ _TENS = re.findall(
     twenty thirty forty fifty sixty seventy eighty ninety
     """,
 )
-WORDS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+NUMBER_WORDS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
 _CUES = {  # words that hold a number without being one: their values, as solutions use them
     "half": "2 1/2", "halves": "2 1/2", "halved": "2 1/2", "halfway": "2 1/2", "third": "3 1/3", "thirds": "3 1/3",
     "quarter": "4 1/4", "quarters": "4 1/4", "fourth": "4 1/4", "fourths": "4 1/4", "fifth": "5 1/5", "fifths": "5 1/5",
@@ -77,8 +77,8 @@ CONSTANTS = (  # value, name, what must stand in the text: all of these words
     ("360", "degrees of a circle", "circle|angles?"),
     ("90", "degrees of a right angle", "right angle|perpendicular"),
 )  # fmt: skip
-NAMED = {name: Fraction(value) for value, name, *_ in CONSTANTS}
-_CUED = tuple(
+CONSTANT_VALUES = {name: Fraction(value) for value, name, *_ in CONSTANTS}
+_CUE_PATTERNS = tuple(
     (name, [re.compile(rf"(?<![a-z])(?:{unit})(?![a-z])", re.I) for unit in units if unit])
     for _, name, *units in CONSTANTS
 )
@@ -87,7 +87,7 @@ _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\w.])\.\d+"
 _NUMBER = re.compile(
     rf"(?P<digits>(?<![\d.,])(?:{_DIGITS}))"
     rf"|\b(?P<tens>{'|'.join(_TENS)})[- ](?P<unit>{'|'.join(_ONES[1:10])})\b"
-    rf"|\b(?P<word>{'|'.join(WORDS)})\b|\b(?P<cue>{'|'.join(_CUES)})\b|(?P<symbol>[½⅓⅔¼¾⅕⅛])",
+    rf"|\b(?P<word>{'|'.join(NUMBER_WORDS)})\b|\b(?P<cue>{'|'.join(_CUES)})\b|(?P<symbol>[½⅓⅔¼¾⅕⅛])",
     re.I,
 )
 _LABEL = re.compile(
@@ -97,13 +97,13 @@ _LABEL = re.compile(
 _SYMBOLS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8"}
 
 
-_TIED = (  # a number word that is part of a longer number, or of a compound
+_COMPOUND_SUFFIX = (  # a number word that is part of a longer number, or of a compound
     r"[- ](?:hundred|thousand|million|billion|thirds?|fourths?|fifths?|quarters?|half|halves|sixths?|eighths?|tenths?|"
     r"and a half)\b|-"
 )
 
 
-_MANY = ("dozen", "score", "pair", "pairs", "couple", "hundred", "thousand", "million", "billion")
+_MULTIPLIER_WORDS = ("dozen", "score", "pair", "pairs", "couple", "hundred", "thousand", "million", "billion")
 
 
 class Quantity(NamedTuple):
@@ -122,7 +122,7 @@ def is_label(before: str) -> bool:
     return bool(_LABEL.search(before))
 
 
-def find(text: str) -> list[Quantity]:
+def find_quantities(text: str) -> list[Quantity]:
     """The quantities of a text in order. A fraction gives its parts and, after them, itself."""
     found: list[Quantity] = []
     for match in _NUMBER.finditer(text):
@@ -143,34 +143,36 @@ def find(text: str) -> list[Quantity]:
             kind = "fixed" if attached or before or clock or year or is_label(text[:start]) else "digits"
             found.append(Quantity(start, end, value, kind, percent))
         elif match["tens"]:
-            value = Fraction(WORDS[match["tens"].lower()] + WORDS[match["unit"].lower()])
+            value = Fraction(NUMBER_WORDS[match["tens"].lower()] + NUMBER_WORDS[match["unit"].lower()])
             found.append(Quantity(start, end, value, "fixed"))
         elif match["word"]:
             tied = re.match(
-                _TIED,
+                _COMPOUND_SUFFIX,
                 after,
                 re.I,
             )
-            found.append(Quantity(start, end, Fraction(WORDS[match["word"].lower()]), "fixed" if tied else "word"))
+            found.append(
+                Quantity(start, end, Fraction(NUMBER_WORDS[match["word"].lower()]), "fixed" if tied else "word")
+            )
         elif match["cue"]:
             values = _CUES[match["cue"].lower()].split()
             found += [Quantity(start, end, Fraction(value), "cue") for value in values]
         else:
             found.append(Quantity(start, end, Fraction(_SYMBOLS[match["symbol"]]), "fraction"))
-    return found + _composed(text, found)
+    return found + _find_compound(text, found)
 
 
-def _composed(text: str, parts: list[Quantity]) -> list[Quantity]:
+def _find_compound(text: str, parts: list[Quantity]) -> list[Quantity]:
     """Numbers told in two or three parts: 3/4, two thirds, 2 1/2, two and a half, five hundred, 2.5 million."""
     found = []
     for at, one in enumerate(parts):
         for other in parts[at + 1 : at + 4]:
-            found += _pair(text, one, other) if other.start >= one.end else []
+            found += _combine_pair(text, one, other) if other.start >= one.end else []
     halves = re.finditer(r"\b(an?|one|1) (?:\w+ )?and a half\b", text, re.I)
     return found + [Quantity(match.start(), match.end(), Fraction(3, 2), "fraction") for match in halves]
 
 
-def _pair(text: str, one: Quantity, other: Quantity) -> list[Quantity]:
+def _combine_pair(text: str, one: Quantity, other: Quantity) -> list[Quantity]:
     between, span = text[one.end : other.start], (one.start, other.end)
     if re.fullmatch(r"\s?/\s?", between) and other.value:
         made = [Quantity(*span, one.value / other.value, "fraction")]
@@ -178,7 +180,7 @@ def _pair(text: str, one: Quantity, other: Quantity) -> list[Quantity]:
             made.append(Quantity(whole.start(), other.end, int(whole[1]) + one.value / other.value, "fraction"))
         return made
     if re.fullmatch(r"[- ]|", between) and one.kind in ("word", "digits", "fixed"):
-        if other.kind == "cue" and (other.value < 1 or text[other.start : other.end].lower() in _MANY):
+        if other.kind == "cue" and (other.value < 1 or text[other.start : other.end].lower() in _MULTIPLIER_WORDS):
             return [Quantity(*span, one.value * other.value, "fraction")]
         if other.kind == "fraction":
             return [Quantity(*span, one.value + other.value, "fraction")]
@@ -187,16 +189,16 @@ def _pair(text: str, one: Quantity, other: Quantity) -> list[Quantity]:
     return []
 
 
-def cued(text: str, near: str | None = None) -> list[str]:
+def find_cued_constants(text: str, near: str | None = None) -> list[str]:
     """Names of the constants that may be used without being told: all their units stand in the text, one of them near."""
     near = text if near is None else near
     return [
         name
-        for name, units in _CUED
+        for name, units in _CUE_PATTERNS
         if all(unit.search(text) for unit in units) and (not units or any(unit.search(near) for unit in units))
     ]
 
 
-def constants(value: Fraction, text: str, near: str | None = None) -> list[str]:
-    """Those of `cued` that have this value."""
-    return [name for name in cued(text, near) if NAMED[name] == value]
+def match_constants(value: Fraction, text: str, near: str | None = None) -> list[str]:
+    """Those of `find_cued_constants` that have this value."""
+    return [name for name in find_cued_constants(text, near) if CONSTANT_VALUES[name] == value]

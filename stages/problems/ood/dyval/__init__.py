@@ -20,22 +20,22 @@ from stages.problems.ood.dyval import (
     bool_logic,
     deductive_logic,
     graphs,
+    independent_solver,
     linear_equation,
     max_sum_path,
-    proof,
     reachability,
-    reading,
+    unsolvability,
 )
-from stages.problems.ood.dyval.levels import DEFAULT, LEVELS, ORDERS, TASKS, Knobs, knobs_of
-from stages.problems.ood.dyval.names import names
-from stages.problems.ood.dyval.statements import arrange, needed, operands, renamed
+from stages.problems.ood.dyval.levels import DEFAULT_LEVEL, LEVELS, ORDERS, TASKS, Knobs, get_knobs
+from stages.problems.ood.dyval.names import draw_names
+from stages.problems.ood.dyval.statements import arrange_statements, find_dependencies, get_operands, rename_statement
 
 __all__ = [
-    "DEFAULT", "LEVELS", "MODULES", "ORDERS", "TASKS", "VERSION", "check", "problem", "problems", "rederive", "sentences",
+    "DEFAULT_LEVEL", "LEVELS", "MODULES", "ORDERS", "TASKS", "VERSION", "check", "generate_problem", "generate_problems", "rederive", "label_sentences",
 ]  # fmt: skip
 VERSION = 2
-BLOCK = 12  # items among which every answer of a closed task stands equally often
-ATTEMPTS = 1000
+BALANCE_BLOCK = 12  # items among which every answer of a closed task stands equally often
+MAX_ATTEMPTS = 1000
 MODULES = {
     "arithmetic": arithmetic, "linear_equation": linear_equation, "bool_logic": bool_logic,
     "deductive_logic": deductive_logic, "abductive_logic": abductive_logic, "reachability": reachability,
@@ -43,17 +43,17 @@ MODULES = {
 }  # fmt: skip
 
 
-def problems(
-    task: str, n: int, seed: int, level: int = DEFAULT, order: str = "random", split: str = "test", **knobs: Any
+def generate_problems(
+    task: str, n: int, seed: int, level: int = DEFAULT_LEVEL, order: str = "random", split: str = "test", **knobs: Any
 ) -> list[Problem]:
     """The first n items of a task at a level, with single knobs of the level changed. Raises UserError for a wrong one."""
-    made = knobs_of(task, level, knobs)
+    made = get_knobs(task, level, knobs)
     if order not in ORDERS:
         raise UserError(f"dyval: order {order!r} does not exist; use one of {', '.join(ORDERS)}")
-    return [problem(task, number, seed, level, order, split, made) for number in range(n)]
+    return [generate_problem(task, number, seed, level, order, split, made) for number in range(n)]
 
 
-def problem(task: str, number: int, seed: int, level: int, order: str, split: str, knobs: Knobs) -> Problem:
+def generate_problem(task: str, number: int, seed: int, level: int, order: str, split: str, knobs: Knobs) -> Problem:
     """Item `number`, which depends on no other. Its order changes no more than the order of its sentences."""
     item = f"dyval/{split}/{task}-l{level}-{number:05d}"
     params = _sample(task, item, number, seed, level, order, knobs)
@@ -68,37 +68,37 @@ def problem(task: str, number: int, seed: int, level: int, order: str, split: st
 
 
 def _sample(task: str, item: str, number: int, seed: int, level: int, order: str, knobs: Knobs) -> dict[str, Any]:
-    label, broken = _wish(task, item, number, seed, knobs)
-    for attempt in range(ATTEMPTS):
+    label, broken = _choose_target(task, item, number, seed, knobs)
+    for attempt in range(MAX_ATTEMPTS):
 
         def draw(field: str, attempt: int = attempt) -> Any:
             return seeds.rng(seed, "ood", "dyval", VERSION, item, attempt, field)
 
         made = MODULES[task].sample(draw, knobs, label, broken)
         if made:
-            return {"task": task, "level": level, "order": order, "broken": broken, **_named(made, order, draw)}
-    raise UserError(f"dyval: {item}: {ATTEMPTS} draws gave no {task} with {knobs}; change a knob")
+            return {"task": task, "level": level, "order": order, "broken": broken, **_assign_names(made, order, draw)}
+    raise UserError(f"dyval: {item}: {MAX_ATTEMPTS} draws gave no {task} with {knobs}; change a knob")
 
 
-def _wish(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[int, bool]:
+def _choose_target(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[int, bool]:
     """(which answer the item is to have, whether it is to be broken), each equally often in every block of items."""
-    ranks = list(range(BLOCK))
-    seeds.rng(seed, "ood", "dyval", VERSION, item.rpartition("-")[0], "wish", number // BLOCK).shuffle(ranks)
-    rank = ranks[number % BLOCK]
+    ranks = list(range(BALANCE_BLOCK))
+    seeds.rng(seed, "ood", "dyval", VERSION, item.rpartition("-")[0], "wish", number // BALANCE_BLOCK).shuffle(ranks)
+    rank = ranks[number % BALANCE_BLOCK]
     damage = getattr(knobs, "deleted", 0) or getattr(knobs, "cycles", 0)
-    broken = bool(damage) and rank >= BLOCK - round(BLOCK * knobs.unsolvable)
+    broken = bool(damage) and rank >= BALANCE_BLOCK - round(BALANCE_BLOCK * knobs.unsolvable)
     return rank % getattr(MODULES[task], "CLASSES", 1), broken
 
 
-def _named(made: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
+def _assign_names(made: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
     """The same with words for numbers, told in order."""
     asked = made["asked"] if isinstance(made["asked"], list) else [made["asked"]]
-    numbers = [name for statement in made["statements"] for name in (statement[0], *operands(statement))]
-    word = names(draw("names"), max([*numbers, *asked, -1]) + 1)
-    statements = [renamed(statement, word) for statement in made["statements"]]
+    numbers = [name for statement in made["statements"] for name in (statement[0], *get_operands(statement))]
+    word = draw_names(draw("names"), max([*numbers, *asked, -1]) + 1)
+    statements = [rename_statement(statement, word) for statement in made["statements"]]
     asked = [word[one] for one in asked]
-    if order == "random" or not statements or statements[0][1] != graphs.TO:
-        statements = arrange(statements, order, draw)
+    if order == "random" or not statements or statements[0][1] != graphs.LINK:
+        statements = arrange_statements(statements, order, draw)
     elif order == "topological":  # graphs keep their hidden order: in another one a path would show
         statements.reverse()
     new = {**made, "statements": statements}
@@ -119,18 +119,18 @@ def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step], str]:
     return question, [*steps, Step(text=f"#### {answer}", value=answer)], answer
 
 
-def sentences(problem: Problem) -> list[tuple[str, bool, str]]:
+def label_sentences(problem: Problem) -> list[tuple[str, bool, str]]:
     """(sentence, whether it is a distractor, id of the problem) in the order of the telling: what serves to detect
     distractors. Empty for graphs, where nothing but the search itself tells what is needed."""
     params = problem.program.params
     if problem.program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
         return []
-    inside = needed(params["statements"], _tops(params)).names
+    inside = find_dependencies(params["statements"], _find_roots(params)).names
     told = MODULES[params["task"]].sentence
     return [(told(statement), statement[0] not in inside, problem.id) for statement in params["statements"]]
 
 
-def _tops(params: Mapping[str, Any]) -> list[str]:
+def _find_roots(params: Mapping[str, Any]) -> list[str]:
     """The names on which all that is needed hangs."""
     if "observed" in params:
         return [params["observed"][0]]
@@ -155,15 +155,15 @@ def check(problem: Problem) -> list[str]:
     if problem.steps != steps:
         faults.append(f"{problem.id}: the program gives other steps")
     try:
-        read = reading.answer(params["task"], problem.question)
+        read = independent_solver.solve(params["task"], problem.question)
     except (ValueError, KeyError, IndexError) as error:
         return [*faults, f"{problem.id}: the question cannot be read back ({error})"]
     if read != problem.answer:
         faults.append(f"{problem.id}: the question by itself gives {read}, the item says {problem.answer}")
     if (problem.contract == "unsolvable") != params["broken"] or (params["broken"] and problem.answer != "N/A"):
         faults.append(f"{problem.id}: contract {problem.contract} with answer {problem.answer}")
-    if params["broken"] and not needed(params["statements"], _tops(params)).circle:
-        found = proof.completions(params, lambda completed: MODULES[params["task"]].solve(completed)[1])
+    if params["broken"] and not find_dependencies(params["statements"], _find_roots(params)).circle:
+        found = unsolvability.find_completions(params, lambda completed: MODULES[params["task"]].solve(completed)[1])
         if found is None:
             faults.append(f"{problem.id}: no two completions with different answers were found")
     return faults

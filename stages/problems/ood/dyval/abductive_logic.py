@@ -16,18 +16,18 @@ from typing import Any
 
 from stages.lib.core.records import Step
 from stages.problems.ood.dyval import rules, trees
-from stages.problems.ood.dyval.levels import Rules
+from stages.problems.ood.dyval.levels import RuleKnobs
 from stages.problems.ood.dyval.statements import Statement
 
 ANSWER_TYPE = "boolean"
 CLASSES = 3
 LABELS = (True, False, None)
 WEIGHTS = (0.25, 0.5, 0.25)  # of and, or, not
-STUCK = 2  # at most so many paths over an AND lead to the asked name, too
-sentence = rules.sentence
+MAX_STUCK_PATHS = 2  # at most so many paths over an AND lead to the asked name, too
+render_sentence = rules.render_sentence
 
 
-def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] | None:
+def sample(draw: Any, knobs: RuleKnobs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
     statements: list[Statement] = []
     rules.grow(rng, knobs.depth, knobs.width, True, WEIGHTS, statements, None)
@@ -35,43 +35,45 @@ def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] 
         if statement:
             statement[3] = rng.random() < 0.5
             statement.append([statement[1] == "not" or rng.random() < 0.5 for _ in statement[2]])
-    paths = _paths(statements, 0)
+    paths = _find_paths(statements, 0)
     clear = [path for path in paths if all(statements[name][1] != "and" for name in path[:-1])]
     pairs = [
         (one, other)
         for one in clear
         for other in clear
-        if one[-2] != other[-2] and _negated(statements, one, -1) < _negated(statements, other, -1)
+        if one[-2] != other[-2] and _is_negated(statements, one, -1) < _is_negated(statements, other, -1)
     ]
     if not pairs:
         return None
     pair = rng.choice(pairs)
     ways, used = list(pair), {way[-2] for way in pair}  # to the asked name
     stuck = [path for path in paths if path not in clear]
-    for path in rng.sample(stuck, min(len(stuck), rng.randint(0, STUCK))):
+    for path in rng.sample(stuck, min(len(stuck), rng.randint(0, MAX_STUCK_PATHS))):
         # No two in one rule, nor over one AND: what the others of its parts are would then follow, too.
         holding = {path[-2], *(name for name in path[:-1] if statements[name][1] == "and")}
         if not used & holding:
             ways.append(path)
             used |= holding
     observed = rng.random() < 0.5
-    _sign(rng, statements, ways, observed, LABELS[label])
+    _assign_sign(rng, statements, ways, observed, LABELS[label])
     asked = pair[0][-1]
     for way in ways:
         below = statements[way[-2]][2]
         below[below.index(way[-1])] = asked
     kept = [statement for statement in statements if statement]
-    extra = aside(draw("distractors"), kept, len(statements), trees.share(len(kept), knobs.distractors))
+    extra = draw_distractors(
+        draw("distractors"), kept, len(statements), trees.count_distractors(len(kept), knobs.distractors)
+    )
     return {"statements": kept + extra, "asked": asked, "observed": [0, observed]}
 
 
-def _negated(statements: list[Statement], path: Sequence[int], place: int) -> bool:
+def _is_negated(statements: list[Statement], path: Sequence[int], place: int) -> bool:
     """Whether the rule above names what stands at a place of the path in the negative: then it is True if that fails."""
     _, _, below, _, negated = statements[path[place - 1]]
     return negated[below.index(path[place])]
 
 
-def _sign(
+def _assign_sign(
     rng: random.Random, statements: list[Statement], ways: Sequence[Sequence[int]], observed: bool, label: bool | None
 ) -> None:
     """Conclude so that of the first two ways, to False and to True, the wished one leads on and the other breaks once."""
@@ -82,19 +84,19 @@ def _sign(
         own = [place for place in range(1, len(way) - 1) if way[place] not in done]
         breaks = rng.choice([place for place in own if way[place] not in shared]) if value in (False, True) else None
         for place in own:
-            intact = not _negated(statements, way, place)
+            intact = not _is_negated(statements, way, place)
             statements[way[place]][3] = intact != (place == breaks and value != label)
             done.add(way[place])
 
 
-def _paths(statements: list[Statement], name: int) -> list[list[int]]:
+def _find_paths(statements: list[Statement], name: int) -> list[list[int]]:
     """The names on every way from `name` down to a leaf, which has no rule."""
     if not statements[name]:
         return [[name]]
-    return [[name, *path] for below in statements[name][2] for path in _paths(statements, below)]
+    return [[name, *path] for below in statements[name][2] for path in _find_paths(statements, below)]
 
 
-def aside(rng: random.Random, statements: list[Statement], names: int, count: int) -> list[Statement]:
+def draw_distractors(rng: random.Random, statements: list[Statement], names: int, count: int) -> list[Statement]:
     """Rules about new names: their conclusions are not observed, so they tell nothing of what they stand on."""
     known = list(dict.fromkeys(one for statement in statements for one in (statement[0], *statement[2])))
     top, made = names, []
@@ -108,7 +110,7 @@ def aside(rng: random.Random, statements: list[Statement], names: int, count: in
     return made
 
 
-def ask(params: dict[str, Any]) -> tuple[str, str]:
+def render_frame(params: dict[str, Any]) -> tuple[str, str]:
     name, value = params["observed"]
     return (
         "Some rules are known. A rule P -> Q says that if P is true then Q is true, and so if Q is false then P is "
@@ -118,13 +120,13 @@ def ask(params: dict[str, Any]) -> tuple[str, str]:
 
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
     statements, asked, (observed, value) = params["statements"], params["asked"], params["observed"]
-    ways, known, queue = _above(statements, asked), {observed: value}, [observed]
+    ways, known, queue = _find_ancestors(statements, asked), {observed: value}, [observed]
     steps = [Step(text=f"{observed} is {value}", value=str(value))]
     for name in queue:
         for statement in statements:
             on = [one for one in statement[2] if one in ways] if statement[0] == name else []
-            said = f"{rules.said(statement)}: {name} is {known[name]}"
-            wrong = f"{said}, so {rules.premised(statement)} is not true"
+            said = f"{rules.format_statement(statement)}: {name} is {known[name]}"
+            wrong = f"{said}, so {rules.format_premise(statement)} is not true"
             for one in on:
                 if known[name] == statement[3]:
                     steps.append(Step(text=f"{said}, which says nothing of the premise: {one} is N/A", value="N/A"))
@@ -139,7 +141,7 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
     return [*steps, Step(text=f"nothing tells {asked}", value="N/A")], "N/A"
 
 
-def _above(statements: list[Statement], asked: str) -> set[str]:
+def _find_ancestors(statements: list[Statement], asked: str) -> set[str]:
     """The asked name and all whose rules lead down to it."""
     found, before = {asked}, 0
     while len(found) != before:

@@ -11,33 +11,33 @@ from typing import Any
 
 from stages.lib.core.records import Step
 from stages.problems.ood.dyval import bool_logic, rules, trees
-from stages.problems.ood.dyval.levels import Rules
-from stages.problems.ood.dyval.statements import LEAF, Statement, needed
+from stages.problems.ood.dyval.levels import RuleKnobs
+from stages.problems.ood.dyval.statements import LEAF, Statement, find_dependencies
 
 ANSWER_TYPE = "boolean"
 CLASSES = 3  # True, False, N/A
 WEIGHTS = (0.2, 0.6, 0.2)  # of and, or, not, as in DyVal
-WORLDS = 256
-ALL = (1 << WORLDS) - 1
-sentence = rules.sentence
+NUM_ASSIGNMENTS = 256
+ALL_ASSIGNMENTS = (1 << NUM_ASSIGNMENTS) - 1
+render_sentence = rules.render_sentence
 
 
-def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] | None:
+def sample(draw: Any, knobs: RuleKnobs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
     statements: list[Statement] = []
     asked, against = (
-        rules.grow(rng, knobs.depth, knobs.width, sign, WEIGHTS, statements, lambda: rng.getrandbits(WORLDS))
+        rules.grow(rng, knobs.depth, knobs.width, sign, WEIGHTS, statements, lambda: rng.getrandbits(NUM_ASSIGNMENTS))
         for sign in (True, False)
     )
-    yes, no = _worlds(statements, asked), _worlds(statements, against)
+    yes, no = _evaluate_premises(statements, asked), _evaluate_premises(statements, against)
     leaves = [statement[2] for statement in statements if statement[1] == LEAF]
-    chosen = bool_logic.world(rng, (yes & ~no, no & ~yes, ALL & ~(yes | no)), label, leaves)
+    chosen = bool_logic.find_assignment(rng, (yes & ~no, no & ~yes, ALL_ASSIGNMENTS & ~(yes | no)), label, leaves)
     if chosen is None:
         return None
     for statement in statements:
         if statement[1] == LEAF:
             statement[2] = bool(statement[2] >> chosen & 1)
-    extra = trees.distractors(
+    extra = trees.grow_distractors(
         draw("distractors"), statements, knobs.distractors, lambda *_: True, {s[0]: True for s in statements}
     )
     if extra is None:
@@ -49,14 +49,14 @@ def sample(draw: Any, knobs: Rules, label: int, broken: bool) -> dict[str, Any] 
     return {"statements": statements + extra, "asked": asked}
 
 
-def _worlds(statements: list[Statement], name: int) -> int:
+def _evaluate_premises(statements: list[Statement], name: int) -> int:
     """The assignments, a bit each, in which the premise of the rule for `name` is true."""
     _, operation, below, _ = statements[name]
 
     def fires(one: int, wanted: bool) -> int:
         if statements[one][1] == LEAF:
-            return statements[one][2] if wanted else statements[one][2] ^ ALL
-        return _worlds(statements, one) if statements[one][3] == wanted else 0
+            return statements[one][2] if wanted else statements[one][2] ^ ALL_ASSIGNMENTS
+        return _evaluate_premises(statements, one) if statements[one][3] == wanted else 0
 
     if operation == "not":
         return fires(below[0], False)
@@ -66,7 +66,7 @@ def _worlds(statements: list[Statement], name: int) -> int:
     return result
 
 
-def ask(params: dict[str, Any]) -> tuple[str, str]:
+def render_frame(params: dict[str, Any]) -> tuple[str, str]:
     return (
         "Some facts and rules are known. What holds is True, what fails is False. A rule P -> Q says that if P is true "
         "then Q is true; if P is not true it says nothing of Q."
@@ -80,7 +80,7 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
         table.setdefault(statement[0], []).append(statement)
     values: dict[str, bool | None] = {}
     steps = []
-    for name in needed(statements, [asked]).names:
+    for name in find_dependencies(statements, [asked]).names:
         values[name] = None
         for statement in table[name]:
             if statement[1] == LEAF:
@@ -88,12 +88,12 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
             else:
                 _, operation, below, sign = statement
                 found = [values.get(one) for one in below]
-                true = rules.premise(operation, found) is True
+                true = rules.evaluate_premise(operation, found) is True
                 if true:
                     values[name] = sign
-                shown = f"{rules.said(statement)}: {bool_logic.formula(operation, [rules.WORDS[one] for one in found])}"
+                shown = f"{rules.format_statement(statement)}: {bool_logic.format_formula(operation, [rules.TRUTH_WORDS[one] for one in found])}"
                 line = f"{shown} is true, so {name} is {sign}" if true else f"{shown} is not true"
-            steps.append(Step(text=line, value=rules.WORDS[values[name]]))
+            steps.append(Step(text=line, value=rules.TRUTH_WORDS[values[name]]))
         if values[name] is None:
             steps[-1] = Step(text=f"{steps[-1].text}, so {name} is N/A", value="N/A")
-    return steps, rules.WORDS[values[asked]]
+    return steps, rules.TRUTH_WORDS[values[asked]]

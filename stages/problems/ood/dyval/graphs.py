@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval.arithmetic import listed
-from stages.problems.ood.dyval.levels import Graphs
+from stages.problems.ood.dyval.arithmetic import join_names
+from stages.problems.ood.dyval.levels import GraphKnobs
 from stages.problems.ood.dyval.statements import Statement
-from stages.problems.ood.dyval.trees import share
+from stages.problems.ood.dyval.trees import count_distractors
 
-TO = "to"
-SWAPS = 16  # a link, at most
+LINK = "to"
+MAX_SWAPS_PER_LINK = 16  # a link, at most
 
 
-def grow(rng: random.Random, knobs: Graphs) -> list[list[int]]:
+def grow(rng: random.Random, knobs: GraphKnobs) -> list[list[int]]:
     """children[node], nodes numbered in the hidden order; fewer links than wished where too few nodes are left."""
-    count = knobs.nodes + share(knobs.nodes, knobs.distractors)
+    count = knobs.nodes + count_distractors(knobs.nodes, knobs.distractors)
     children = []
     for node in range(count):
         links = min(rng.randint(knobs.min_links, knobs.max_links), count - 1 - node)
@@ -30,7 +30,7 @@ def grow(rng: random.Random, knobs: Graphs) -> list[list[int]]:
     return children
 
 
-def reach(children: Sequence[Sequence[int]]) -> list[int]:
+def compute_reachable(children: Sequence[Sequence[int]]) -> list[int]:
     """For every node a bit mask of the nodes that can be reached from it, itself included. O(nodes + links) words."""
     masks = [0] * len(children)
     for node in range(len(children) - 1, -1, -1):
@@ -40,7 +40,7 @@ def reach(children: Sequence[Sequence[int]]) -> list[int]:
     return masks
 
 
-def matched(
+def draw_matched_pair(
     rng: random.Random, children: Sequence[Sequence[int]], reached: bool, most: int, least: int = 1
 ) -> tuple[list[list[int]], list[int]] | None:
     """(the graph with some links exchanged, two nodes), the second reached from the first or not.
@@ -59,7 +59,7 @@ def matched(
     if not pairs:
         return None
     start, end = rng.choice(pairs)
-    for swap in range(SWAPS * len(links)):
+    for swap in range(MAX_SWAPS_PER_LINK * len(links)):
         (a, at), (c, to) = (links[int(rng.random() * len(links))] for _ in range(2))
         b, d = children[a][at], children[c][to]
         if a >= d or c >= b or d in children[a] or b in children[c]:
@@ -68,15 +68,17 @@ def matched(
         inner = sum(child < end for child in children[start]), sum(end in children[a] for a in range(start + 1, end))
         if swap < len(links) or end in children[start] or not all(inner):
             continue
-        number, alike = paths(children, start, end), found.setdefault(inner, {})
-        if (number > 0) not in alike and (not number or number >= least and small(children, start, end, most)):
+        number, alike = count_paths(children, start, end), found.setdefault(inner, {})
+        if (number > 0) not in alike and (
+            not number or number >= least and has_few_path_nodes(children, start, end, most)
+        ):
             alike[number > 0] = [list(below) for below in children]
         if len(alike) == 2:
             return alike[reached], [start, end]
     return None
 
 
-def paths(children: Sequence[Sequence[int]], start: int, end: int) -> int:
+def count_paths(children: Sequence[Sequence[int]], start: int, end: int) -> int:
     """How many paths lead from start to end."""
     counts = {end: 1}
     for node in range(end - 1, start - 1, -1):
@@ -85,18 +87,18 @@ def paths(children: Sequence[Sequence[int]], start: int, end: int) -> int:
     return counts.get(start, 0)
 
 
-def small(children: Sequence[Sequence[int]], start: int, end: int, most: int) -> bool:
+def has_few_path_nodes(children: Sequence[Sequence[int]], start: int, end: int, most: int) -> bool:
     """Whether at most `most` nodes lie on paths from start to end."""
-    masks = reach(children)
+    masks = compute_reachable(children)
     return sum(masks[start] >> node & 1 and masks[node] >> end & 1 for node in range(start, end + 1)) <= most
 
 
-def search(table: dict[str, Sequence[str]], start: str, end: str) -> tuple[list[Step], bool]:
+def search_breadth_first(table: dict[str, Sequence[str]], start: str, end: str) -> tuple[list[Step], bool]:
     """Breadth-first search, a line for each node that is visited."""
     reached, queue, steps = {start: None}, [start], []
     for name in queue:
         new = [child for child in table[name] if child not in reached]
-        steps.append(Step(text=f"from {name} on to {listed(new) if new else 'nothing new'}"))
+        steps.append(Step(text=f"from {name} on to {join_names(new) if new else 'nothing new'}"))
         reached |= dict.fromkeys(new)
         queue += new
         if end in reached:
@@ -105,5 +107,5 @@ def search(table: dict[str, Sequence[str]], start: str, end: str) -> tuple[list[
     return steps, end in reached
 
 
-def table(statements: Sequence[Statement]) -> dict[str, Any]:
+def build_adjacency(statements: Sequence[Statement]) -> dict[str, Any]:
     return {statement[0]: statement[2] for statement in statements}

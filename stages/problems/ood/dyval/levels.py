@@ -23,7 +23,7 @@ from stages.lib.core.errors import UserError
 ORDERS = ("topological", "reversed", "random")
 
 
-class Trees(NamedTuple):
+class TreeKnobs(NamedTuple):
     """arithmetic, bool_logic"""
 
     depth: int = 3
@@ -35,7 +35,7 @@ class Trees(NamedTuple):
     unsolvable: float = 1 / 3
 
 
-class Equations(NamedTuple):
+class EquationKnobs(NamedTuple):
     """linear_equation"""
 
     depth: int = 3
@@ -48,7 +48,7 @@ class Equations(NamedTuple):
     unsolvable: float = 1 / 3
 
 
-class Rules(NamedTuple):
+class RuleKnobs(NamedTuple):
     """deductive_logic, abductive_logic"""
 
     depth: int = 3
@@ -56,7 +56,7 @@ class Rules(NamedTuple):
     distractors: int = 0
 
 
-class Graphs(NamedTuple):
+class GraphKnobs(NamedTuple):
     """reachability, max_sum_path"""
 
     nodes: int = 10
@@ -65,7 +65,7 @@ class Graphs(NamedTuple):
     distractors: int = 0
 
 
-Knobs = Trees | Equations | Rules | Graphs
+Knobs = TreeKnobs | EquationKnobs | RuleKnobs | GraphKnobs
 
 _TREES = {
     1: {"depth": 2, "links": 0},
@@ -96,26 +96,26 @@ _GRAPHS = {
 LEVELS: dict[str, dict[int, Knobs]] = {
     task: {level: kind(**knobs) for level, knobs in table.items()}
     for task, kind, table in (
-        ("arithmetic", Trees, _TREES),
-        ("linear_equation", Equations, _EQUATIONS),
-        ("bool_logic", Trees, _BOOLEAN),
-        ("deductive_logic", Rules, _DEDUCTIVE),
-        ("abductive_logic", Rules, _ABDUCTIVE),
-        ("reachability", Graphs, _GRAPHS),
-        ("max_sum_path", Graphs, _GRAPHS),
+        ("arithmetic", TreeKnobs, _TREES),
+        ("linear_equation", EquationKnobs, _EQUATIONS),
+        ("bool_logic", TreeKnobs, _BOOLEAN),
+        ("deductive_logic", RuleKnobs, _DEDUCTIVE),
+        ("abductive_logic", RuleKnobs, _ABDUCTIVE),
+        ("reachability", GraphKnobs, _GRAPHS),
+        ("max_sum_path", GraphKnobs, _GRAPHS),
     )
 }
-DEFAULT = 2
+DEFAULT_LEVEL = 2
 TASKS = tuple(LEVELS)
 
-_ALLOWED = {
+_ALLOWED_RANGES = {
     "depth": (2, 7), "width": (2, 5), "links": (0, 4), "dags": (0, 6), "nodes": (8, 200), "min_links": (0, 10),
     "max_links": (1, 10), "distractors": (0, 20), "deleted": (0, 10), "cycles": (0, 5), "unsolvable": (0, 1),
 }  # fmt: skip
-_LEAVES = 1000
+_MAX_LEAVES = 1000
 
 
-def knobs_of(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
+def get_knobs(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
     """The knobs of a level with `changes` made. Raises UserError for a name or value that the task cannot have."""
     if task not in LEVELS:
         raise UserError(f"dyval: task {task!r} does not exist; use one of {', '.join(TASKS)}")
@@ -127,13 +127,15 @@ def knobs_of(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
     for name, value in changes.items():
         if name not in knobs._fields:
             raise UserError(f"dyval: {task} has no knob {name!r}; it has {', '.join(knobs._fields)}")
-        low, high = _ALLOWED[name]
+        low, high = _ALLOWED_RANGES[name]
         whole = name == "unsolvable" or (isinstance(value, int) and not isinstance(value, bool))
         if not whole or not low <= value <= high:
             raise UserError(f"dyval: {name} of {task} is {value!r}; allowed is {low} to {high}")
     knobs = knobs._replace(**changes)
-    if getattr(knobs, "width", 0) ** (getattr(knobs, "depth", 1) - 1) > _LEAVES:
-        raise UserError(f"dyval: depth {knobs.depth} with width {knobs.width} gives over {_LEAVES} leaves; lower one")
+    if getattr(knobs, "width", 0) ** (getattr(knobs, "depth", 1) - 1) > _MAX_LEAVES:
+        raise UserError(
+            f"dyval: depth {knobs.depth} with width {knobs.width} gives over {_MAX_LEAVES} leaves; lower one"
+        )
     if task.endswith("logic") and knobs.depth < 3:
         raise UserError(
             f"dyval: {task} of depth {knobs.depth} shows its answer in one sentence; set depth to 3 or more"
@@ -142,10 +144,10 @@ def knobs_of(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
         raise UserError("dyval: a tree of depth 2 is too small to hide a distractor; set depth to 3 or more")
     if getattr(knobs, "cycles", 0) and knobs.depth < 3:
         raise UserError("dyval: a tree of depth 2 has no room for a cycle; set depth to 3 or more")
-    if isinstance(knobs, Graphs) and knobs.min_links > knobs.max_links:
+    if isinstance(knobs, GraphKnobs) and knobs.min_links > knobs.max_links:
         raise UserError(f"dyval: min_links {knobs.min_links} is above max_links {knobs.max_links}")
     if task == "max_sum_path" and knobs.max_links < 2:
         raise UserError("dyval: where every node has one link there is one path at most; set max_links to 2 or more")
-    if isinstance(knobs, Equations) and not knobs.dags and (knobs.deleted or knobs.cycles or knobs.distractors):
+    if isinstance(knobs, EquationKnobs) and not knobs.dags and (knobs.deleted or knobs.cycles or knobs.distractors):
         raise UserError("dyval: with dags 0 nothing is described that could be deleted, closed or added to; set dags")
     return knobs

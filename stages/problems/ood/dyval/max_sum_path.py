@@ -1,7 +1,7 @@
 """Maximum sum path: the largest sum of node values on a path between two nodes of a directed graph without circles.
 
 By dynamic programming over the nodes in order, linear in the links; DyVal walks every path, whose number is exponential.
-One problem in `CLASSES` has no path, answer N/A, in a graph that has one after an exchange of links (`graphs.matched`).
+One problem in `CLASSES` has no path, answer N/A, in a graph that has one after an exchange of links (`graphs.draw_matched_pair`).
 So is the answer where the last node is not described.
 """
 
@@ -11,30 +11,30 @@ from typing import Any
 
 from stages.lib.core.records import Step
 from stages.problems.ood.dyval import graphs
-from stages.problems.ood.dyval.arithmetic import listed
-from stages.problems.ood.dyval.levels import Graphs
-from stages.problems.ood.dyval.statements import Statement, needed
+from stages.problems.ood.dyval.arithmetic import join_names
+from stages.problems.ood.dyval.levels import GraphKnobs
+from stages.problems.ood.dyval.statements import Statement, find_dependencies
 
 ANSWER_TYPE = "integer"
 CLASSES = 12
 
 
-def sample(draw: Any, knobs: Graphs, label: int, broken: bool) -> dict[str, Any] | None:
+def sample(draw: Any, knobs: GraphKnobs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
-    found = graphs.matched(rng, graphs.grow(rng, knobs), label != 0, knobs.nodes, least=2)
+    found = graphs.draw_matched_pair(rng, graphs.grow(rng, knobs), label != 0, knobs.nodes, least=2)
     if found is None:
         return None
     (children, asked), values = found, draw("values")
-    statements = [[node, graphs.TO, below, values.randint(1, 10)] for node, below in enumerate(children)]
+    statements = [[node, graphs.LINK, below, values.randint(1, 10)] for node, below in enumerate(children)]
     return {"statements": statements, "asked": asked}
 
 
-def sentence(statement: Statement) -> str:
+def render_sentence(statement: Statement) -> str:
     name, _, below, value = statement
-    return f"{name} has the value {value} and points to {listed(below) if below else 'nothing'}."
+    return f"{name} has the value {value} and points to {join_names(below) if below else 'nothing'}."
 
 
-def ask(params: dict[str, Any]) -> tuple[str, str]:
+def render_frame(params: dict[str, Any]) -> tuple[str, str]:
     start, end = params["asked"]
     return "Nodes have values and point to others.", (
         f"What is the largest sum of values on a path from {start} to {end}, both included? If there is no path, "
@@ -44,31 +44,31 @@ def ask(params: dict[str, Any]) -> tuple[str, str]:
 
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
     statements, (start, end) = params["statements"], params["asked"]
-    table, value = graphs.table(statements), {statement[0]: statement[3] for statement in statements}
-    if end not in value and on_the_way(statements, start, end):
+    table, value = graphs.build_adjacency(statements), {statement[0]: statement[3] for statement in statements}
+    if end not in value and find_path_nodes(statements, start, end):
         return [Step(text=f"there is a path to {end}, whose value is not told", value="N/A")], "N/A"
     best: dict[str, int] = {}
     steps = []
-    for name in needed(statements, [start]).names:  # children first
+    for name in find_dependencies(statements, [start]).names:  # children first
         if name == end:
             best[name], line = value[name], f"{name}: {value[name]}"
         elif onward := [child for child in table[name] if child in best]:
             ways = [best[child] for child in onward]
             best[name] = value[name] + max(ways)
             most = f"max({', '.join(map(str, ways))})" if len(ways) > 1 else str(ways[0])
-            line = f"{name}, then {listed(onward)}: {value[name]} + {most} = {best[name]}"
+            line = f"{name}, then {join_names(onward)}: {value[name]} + {most} = {best[name]}"
         else:
             continue
         steps.append(Step(text=line, value=str(best[name])))
     if start in best:
         return steps, str(best[start])
-    return graphs.search(table, start, end)[0], "N/A"
+    return graphs.search_breadth_first(table, start, end)[0], "N/A"
 
 
-def on_the_way(statements: list[Statement], start: str, end: str) -> list[str]:
+def find_path_nodes(statements: list[Statement], start: str, end: str) -> list[str]:
     """The names on any path from start to end, the last ones first."""
-    table, leads = graphs.table(statements), {end}
-    for name in needed(statements, [start]).names:
+    table, leads = graphs.build_adjacency(statements), {end}
+    for name in find_dependencies(statements, [start]).names:
         if any(child in leads for child in table[name]):
             leads.add(name)
-    return [name for name in needed(statements, [start]).names if name in leads]
+    return [name for name in find_dependencies(statements, [start]).names if name in leads]

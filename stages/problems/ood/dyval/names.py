@@ -9,14 +9,16 @@ from __future__ import annotations
 import random
 
 _CONSONANTS = "bcdfghjklmnpqrstvwz"  # without x, which is an unknown, and y, which makes words
-_TAKEN = frozenset({"and", "not", "nth", "pst", "tsk", "cwm", "dvd", "mrs", "pdf", "hrs", "lbs", "pct", "sqr", "sqt"})
+_EXCLUDED = frozenset(
+    {"and", "not", "nth", "pst", "tsk", "cwm", "dvd", "mrs", "pdf", "hrs", "lbs", "pct", "sqr", "sqt"}
+)
 
 
-def names(draw: random.Random, count: int) -> list[str]:
+def draw_names(draw: random.Random, count: int) -> list[str]:
     """Different names; the first ones are the same for every count."""
     found: dict[str, None] = {}
     while len(found) < count:
         name = "".join(draw.sample(_CONSONANTS, 3))
-        if name not in _TAKEN:
+        if name not in _EXCLUDED:
             found[name] = None
     return list(found)

@@ -11,14 +11,14 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stages.problems.ood.dyval.bool_logic import fact, formula
+from stages.problems.ood.dyval.bool_logic import format_fact, format_formula
 from stages.problems.ood.dyval.statements import LEAF, Statement
 
 OPERATIONS = ("and", "or", "not")
-WORDS = {True: "True", False: "False", None: "N/A"}
+TRUTH_WORDS = {True: "True", False: "False", None: "N/A"}
 
 
-def premise(operation: str, values: Sequence[bool | None]) -> bool | None:
+def evaluate_premise(operation: str, values: Sequence[bool | None]) -> bool | None:
     """Kleene's three-valued logic."""
     if operation == "not":
         return None if values[0] is None else not values[0]
@@ -28,7 +28,7 @@ def premise(operation: str, values: Sequence[bool | None]) -> bool | None:
     return None if None in values else not decisive
 
 
-def signs(rng: random.Random, operation: str, count: int) -> list[bool]:
+def draw_signs(rng: random.Random, operation: str, count: int) -> list[bool]:
     """Signs of the rules for the operands of a premise that can still become true by them."""
     if operation == "not":
         return [False]
@@ -55,25 +55,25 @@ def grow(
         statements[name] = [name, LEAF, leaf()] if leaf else []
         return name
     operation = rng.choices(OPERATIONS, weights)[0]
-    below = signs(rng, operation, 1 if operation == "not" else width)
+    below = draw_signs(rng, operation, 1 if operation == "not" else width)
     operands = [grow(rng, depth - 1, width, each, weights, statements, leaf) for each in below]
     statements[name] = [name, operation, operands, sign]
     return name
 
 
-def premised(statement: Statement) -> str:
+def format_premise(statement: Statement) -> str:
     """The premise in words."""
     _, operation, below, _, *negated = statement
     if negated and operation != "not":
         below = [f"(NOT {one})" if no else one for one, no in zip(below, negated[0], strict=True)]
-    return formula(operation, below)
+    return format_formula(operation, below)
 
 
-def sentence(statement: Statement) -> str:
+def render_sentence(statement: Statement) -> str:
     if statement[1] == LEAF:
-        return fact(statement[0], statement[2])
-    return f"{premised(statement)} -> {statement[0] if statement[3] else f'(NOT {statement[0]})'}."
+        return format_fact(statement[0], statement[2])
+    return f"{format_premise(statement)} -> {statement[0] if statement[3] else f'(NOT {statement[0]})'}."
 
 
-def said(statement: Statement) -> str:
-    return sentence(statement)[:-1]
+def format_statement(statement: Statement) -> str:
+    return render_sentence(statement)[:-1]

@@ -14,11 +14,11 @@ Statement = list[Any]  # [name, operation, operands]; of a leaf [name, "is", val
 LEAF = "is"
 
 
-def operands(statement: Sequence[Any]) -> Sequence[str]:
+def get_operands(statement: Sequence[Any]) -> Sequence[str]:
     return () if statement[1] == LEAF else statement[2]
 
 
-class Need(NamedTuple):
+class Dependencies(NamedTuple):
     """names: what is needed and described, operands first. missing: (name, of whom) without a sentence.
     circle: names that need each other, in order; empty if there are none."""
 
@@ -27,11 +27,11 @@ class Need(NamedTuple):
     circle: list[str]
 
 
-def needed(statements: Iterable[Statement], asked: Iterable[str]) -> Need:
+def find_dependencies(statements: Iterable[Statement], asked: Iterable[str]) -> Dependencies:
     """What the asked names stand on. Several statements may be about one name."""
     table: dict[str, list[str]] = {}
     for statement in statements:
-        table.setdefault(statement[0], []).extend(operands(statement))
+        table.setdefault(statement[0], []).extend(get_operands(statement))
     done: dict[str, None] = {}
     missing: dict[str, str] = {}
     path: dict[str, None] = {}
@@ -54,10 +54,12 @@ def needed(statements: Iterable[Statement], asked: Iterable[str]) -> Need:
 
     for name in asked:
         visit(name, name)
-    return Need(list(done), list(missing.items()), circle)
+    return Dependencies(list(done), list(missing.items()), circle)
 
 
-def arrange(statements: list[Statement], order: str, draw: Callable[[str], random.Random]) -> list[Statement]:
+def arrange_statements(
+    statements: list[Statement], order: str, draw: Callable[[str], random.Random]
+) -> list[Statement]:
     """The statements in the order of the telling: operands first (a random one of such orders), the same backwards,
     or any. Circles, which have no first, are entered anywhere."""
     if order == "random":
@@ -68,7 +70,7 @@ def arrange(statements: list[Statement], order: str, draw: Callable[[str], rando
     users: dict[str, list[str]] = {name: [] for name in waiting}
     lacking = dict.fromkeys(waiting, 0)
     for name, group in waiting.items():
-        for operand in dict.fromkeys(operand for statement in group for operand in operands(statement)):
+        for operand in dict.fromkeys(operand for statement in group for operand in get_operands(statement)):
             if operand in waiting:
                 users[operand].append(name)
                 lacking[name] += 1
@@ -85,6 +87,6 @@ def arrange(statements: list[Statement], order: str, draw: Callable[[str], rando
     return ordered[::-1] if order == "reversed" else ordered
 
 
-def renamed(statement: Statement, names: Sequence[str]) -> Statement:
+def rename_statement(statement: Statement, names: Sequence[str]) -> Statement:
     name, operation, rest, *more = statement
     return [names[name], operation, rest if operation == LEAF else [names[operand] for operand in rest], *more]

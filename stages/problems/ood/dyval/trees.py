@@ -9,13 +9,13 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stages.problems.ood.dyval.statements import LEAF, Statement, needed, operands
+from stages.problems.ood.dyval.statements import LEAF, Statement, find_dependencies, get_operands
 
-TRIES = 20
+MAX_ATTEMPTS = 20
 Apply = Callable[[str, Sequence[Any]], Any]  # (operation, operand values) -> value; None where there is none
 
 
-def grow(
+def grow_tree(
     rng: random.Random,
     knobs: Any,
     operations: Sequence[str],
@@ -67,7 +67,7 @@ def evaluate(
     statements = list(statements)
     table = {statement[0]: statement for statement in statements}
     values = dict(given or {})
-    for name in needed([s for s in statements if s[0] not in values], asked).names:
+    for name in find_dependencies([s for s in statements if s[0] not in values], asked).names:
         if name in values:
             continue
         _, operation, below = table[name][:3]
@@ -80,7 +80,7 @@ def evaluate(
     return values
 
 
-def distractors(
+def grow_distractors(
     rng: random.Random, statements: Sequence[Statement], thirds: int, apply: Apply, values: Mapping[Any, Any]
 ) -> list[Statement] | None:
     """Statements that nothing in the graph stands on, `thirds` of its number. None if their operations have no values
@@ -93,9 +93,9 @@ def distractors(
         return []
     values, made = dict(values), []
     graph = [statement[0] for statement in statements]
-    forms = _forms(rng, statements, share(len(statements), thirds))
-    leaves = [form for form in forms if not operands(form)]
-    inner = [form for form in forms if operands(form)]
+    forms = _sample_forms(rng, statements, count_distractors(len(statements), thirds))
+    leaves = [form for form in forms if not get_operands(form)]
+    inner = [form for form in forms if get_operands(form)]
     rng.shuffle(inner)
     names = range(len(statements), len(statements) + len(forms))
     for name, form in zip(names, leaves, strict=False):
@@ -122,28 +122,28 @@ def distractors(
     return made
 
 
-def share(size: int, thirds: int) -> int:
+def count_distractors(size: int, thirds: int) -> int:
     """How many statements are added to `size`: in proportion, since the forms of small graphs differ from large ones'."""
     return max(1, round(size * thirds / 3)) if thirds else 0
 
 
-def _forms(rng: random.Random, statements: Sequence[Statement], count: int) -> list[Statement]:
+def _sample_forms(rng: random.Random, statements: Sequence[Statement], count: int) -> list[Statement]:
     """A systematic sample by number of operands, less the leaves for which no operand would be left.
 
     n statements that hang together and on the graph have at least n operands; a tree has one less than it has
     statements, so a fair sample of it falls short by a fraction of a leaf.
     """
-    ordered = sorted(rng.sample(statements, len(statements)), key=lambda statement: len(operands(statement)))
+    ordered = sorted(rng.sample(statements, len(statements)), key=lambda statement: len(get_operands(statement)))
     step, start = len(statements) / count, rng.random()
     forms = [ordered[int((start + place) * step)] for place in range(count)]
-    while sum(len(operands(form)) for form in forms) < len(forms):
+    while sum(len(get_operands(form)) for form in forms) < len(forms):
         if len(forms) == 1:
-            return [rng.choice([form for form in ordered if operands(form)])]
+            return [rng.choice([form for form in ordered if get_operands(form)])]
         forms.pop(0)
     return forms
 
 
-class Side(NamedTuple):
+class GraphPart(NamedTuple):
     """A graph that can be damaged. undetermined(name): whether two values of a name lead to different answers."""
 
     statements: list[Statement]
@@ -151,8 +151,8 @@ class Side(NamedTuple):
     undetermined: Callable[[Any], bool]
 
 
-def damaged(
-    draw: Any, ours: Side, beside: Side, knobs: Any, broken: bool, unary: Sequence[str],
+def damage_one(
+    draw: Any, ours: GraphPart, beside: GraphPart, knobs: Any, broken: bool, unary: Sequence[str],
     fits: Callable[[list[Statement], list[Any]], bool] = lambda closed, names: True,
 ) -> list[Statement] | None:  # fmt: skip
     """The statements of both sides, of one of which some are gone or lead upwards: of ours, if the item is to be broken,
@@ -162,26 +162,31 @@ def damaged(
     over these names will do. None where there is no such damage.
     """
     hurt, whole = (ours, beside) if broken else (beside, ours)
-    left = _without_some(draw("deleted"), hurt, knobs.deleted) if knobs.deleted else hurt.statements
+    left = _remove_statements(draw("deleted"), hurt, knobs.deleted) if knobs.deleted else hurt.statements
     rng = draw("cycles")
-    for _ in range(TRIES if knobs.cycles and left else 0):
-        linked = _with_links(rng, left, hurt.asked, ours, knobs.cycles, unary)
-        if linked is None or not broken or knobs.deleted or fits(linked, cuts(left, linked)):
+    for _ in range(MAX_ATTEMPTS if knobs.cycles and left else 0):
+        linked = _add_links(rng, left, hurt.asked, ours, knobs.cycles, unary)
+        if linked is None or not broken or knobs.deleted or fits(linked, find_cut_names(left, linked)):
             return linked and linked + whole.statements
     return left + whole.statements if left and not knobs.cycles else None
 
 
-def _without_some(rng: random.Random, side: Side, count: int) -> list[Statement] | None:
+def _remove_statements(rng: random.Random, side: GraphPart, count: int) -> list[Statement] | None:
     """The statements less `count` that are needed. Without the first of them the answer may be one thing or another."""
-    names = [name for name in needed(side.statements, side.asked).names if name not in side.asked]
+    names = [name for name in find_dependencies(side.statements, side.asked).names if name not in side.asked]
     rng.shuffle(names)
     gone = next((name for name in names if side.undetermined(name)), None)
     chosen = [gone, *[name for name in names if name != gone][: count - 1]]
     return None if gone is None else [statement for statement in side.statements if statement[0] not in chosen]
 
 
-def _with_links(
-    rng: random.Random, statements: list[Statement], asked: Sequence[Any], ours: Side, count: int, unary: Sequence[str]
+def _add_links(
+    rng: random.Random,
+    statements: list[Statement],
+    asked: Sequence[Any],
+    ours: GraphPart,
+    count: int,
+    unary: Sequence[str],
 ) -> list[Statement] | None:
     """The statements with `count` links up to names of ours: each closes a circle there, if these are ours. None for no
     room."""
@@ -189,8 +194,8 @@ def _with_links(
     table = {statement[0]: statement for statement in linked}
     closing = bool({*asked} & {*ours.asked})
     for _ in range(count):
-        pairs = _circles(linked, asked, unary)
-        above = pairs if closing else _circles(ours.statements, ours.asked, unary)
+        pairs = _find_cycle_links(linked, asked, unary)
+        above = pairs if closing else _find_cycle_links(ours.statements, ours.asked, unary)
         if not pairs or not above:
             return None
         low, high = rng.choice(pairs)
@@ -199,24 +204,26 @@ def _with_links(
     return linked
 
 
-def _circles(statements: Sequence[Statement], asked: Sequence[Any], unary: Sequence[str]) -> list[tuple[Any, Any]]:
+def _find_cycle_links(
+    statements: Sequence[Statement], asked: Sequence[Any], unary: Sequence[str]
+) -> list[tuple[Any, Any]]:
     """(name, another that rests on it): a link from the first to the second would close a circle that is needed."""
     table = {statement[0]: statement for statement in statements}
     return [
         (low, high)
-        for high in needed(statements, asked).names
-        for low in needed(statements, [high]).names
+        for high in find_dependencies(statements, asked).names
+        for low in find_dependencies(statements, [high]).names
         if low != high and table[low][1] not in (*unary, LEAF) and high not in table[low][2]
     ]
 
 
-def cuts(statements: Sequence[Statement], closed: Sequence[Statement]) -> list[Any]:
+def find_cut_names(statements: Sequence[Statement], closed: Sequence[Statement]) -> list[Any]:
     """The names that the links of `closed` lead up to: with their values known, nothing is a circle."""
     return list(
         dict.fromkeys(
             one
             for old, new in zip(statements, closed, strict=True)
-            for one in operands(new)
-            if one not in operands(old)
+            for one in get_operands(new)
+            if one not in get_operands(old)
         )
     )

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from stages.lib.chat import Chat
 from stages.lib.core.records import Problem
-from stages.problems.ood.mpa import places, prompts
-from stages.problems.ood.mpa.principles import Draft, Unfit
+from stages.problems.ood.mpa import option_order, prompts
+from stages.problems.ood.mpa.principles import Draft, NotApplicable
 
 RULES = "rules"
 
@@ -31,15 +31,19 @@ class ParaphraserAgent(NamedTuple):
     def apply(self, principle: str, original: Problem, made: Draft, seed: int, attempt: int) -> Draft:
         """The next draft. Raises Unfit, prompts.Unreadable or chat.NoAnswer."""
         if principle == "permute":
-            return places.permuted(made, places.rng(seed, original, principle, attempt))
+            return option_order.permute_options(made, option_order.make_rng(seed, original, principle, attempt))
         if self.chat is None:
-            raise Unfit(f"{principle} wants a model")
-        answer = self.chat.ask(prompts.ask(principle, original, made), f"{principle} {seed} {original.id} {(attempt,)}")
+            raise NotApplicable(f"{principle} wants a model")
+        answer = self.chat.ask(
+            prompts.build_paraphrase_prompt(principle, original, made), f"{principle} {seed} {original.id} {(attempt,)}"
+        )
         if principle == "choices":
             return made._replace(choices=prompts.read_options(answer, len(made.choices)))
-        text = prompts.marked(answer)
+        text = prompts.extract_marked(answer)
         if principle == "newchoice":
-            return places.joined(original, made, text, places.rng(seed, original, places.NEW, attempt))
+            return option_order.insert_option(
+                original, made, text, option_order.make_rng(seed, original, option_order.NEW_OPTION_FIELD, attempt)
+            )
         return made._replace(question=text if principle == "question" else f"{text} {made.question}")
 
 
@@ -52,7 +56,7 @@ class EvaluatorAgent(NamedTuple):
         """Raises prompts.Unreadable or chat.NoAnswer."""
         if self.chat is None:
             return None
-        answer = self.chat.ask(prompts.judge(original, made, principles), f"judge {original.id} {key}")
+        answer = self.chat.ask(prompts.build_judge_prompt(original, made, principles), f"judge {original.id} {key}")
         return prompts.read_verdict(answer)
 
 
@@ -61,6 +65,6 @@ class Agents(NamedTuple):
     evaluator: EvaluatorAgent
 
 
-def of(paraphraser: Chat | None = None, evaluator: Chat | None = None) -> Agents:
+def make_agents(paraphraser: Chat | None = None, evaluator: Chat | None = None) -> Agents:
     """The agents over these models; None: no model."""
     return Agents(ParaphraserAgent(paraphraser), EvaluatorAgent(evaluator))

@@ -16,14 +16,14 @@ from stages.lib.core.records import Problem
 
 VERSION = 1
 PRINCIPLES = ("question", "context", "choices", "newchoice", "permute")  # in the order they are applied
-MEANING = {
+DESCRIPTIONS = {
     "question": "the question in other words",
     "context": "a sentence of context before the question",
     "choices": "every option in other words",
     "newchoice": "one wrong option more",
     "permute": "the options in another order",
 }
-FREE = ("question", "context")
+FREE_FORM_PRINCIPLES = ("question", "context")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -36,7 +36,7 @@ class Draft(NamedTuple):
     answer: str = ""
 
 
-class Unfit(Exception):
+class NotApplicable(Exception):
     """A principle cannot be applied to this item, however often it is tried; the text says why."""
 
 
@@ -49,35 +49,35 @@ _ABOVE = re.compile(
     r"|^(?:all|none|both|neither|no answer|no correct answer)(?: (?:are|is) (?:true|correct|right))?\.?$",
     re.I,
 )
-_COUNTING = re.compile(r"^(?:both|neither|either)(?: of (?:these|them|those|the \w+))?\.?$", re.I)
+_BY_COUNT = re.compile(r"^(?:both|neither|either)(?: of (?:these|them|those|the \w+))?\.?$", re.I)
 _ONE = r"\(?[A-Ea-e]\)?"
-_LETTERED = re.compile(
+_BY_LETTER = re.compile(
     rf"\b(?:both|neither|either|only|options?|choices?|answers?)\s+\(?[a-eA-E]\)?(?:\s|$|[.,])"
     rf"|^(?:both )?{_ONE}(?:,? {_ONE})*,? (?:and|or|nor|&|but not) {_ONE}(?: only| both| above)?\.?$"
 )
 
 
-def above(choice: str) -> bool:
+def refers_to_above(choice: str) -> bool:
     """Whether an option speaks of the ones above it, so that it must stay below them."""
     return bool(_ABOVE.search(choice.strip()))
 
 
-def counting(choice: str) -> bool:
+def refers_by_count(choice: str) -> bool:
     """Whether an option speaks of the others by their number, so that one more would spoil it."""
-    return bool(_COUNTING.search(choice.strip()))
+    return bool(_BY_COUNT.search(choice.strip()))
 
 
-def lettered(choice: str) -> bool:
+def refers_by_letter(choice: str) -> bool:
     """Whether an option speaks of the others by their letters."""
-    return bool(_LETTERED.search(choice.strip()))
+    return bool(_BY_LETTER.search(choice.strip()))
 
 
-def draft(problem: Problem) -> Draft:
+def start_draft(problem: Problem) -> Draft:
     choices = tuple(problem.choices or ())
     return Draft(problem.question, choices, tuple(range(len(choices))), problem.answer)
 
 
-def parse(names: str | Sequence[str]) -> tuple[str, ...]:
+def parse_principles(names: str | Sequence[str]) -> tuple[str, ...]:
     """`all`, or principles joined by `+` or in a list, in the order of application. Raises UserError for others."""
     wanted = names.split("+") if isinstance(names, str) else list(names)
     if wanted == ["all"]:
@@ -90,7 +90,7 @@ def parse(names: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in PRINCIPLES if name in wanted)
 
 
-def operator(principles: Sequence[str]) -> str:
+def format_operator(principles: Sequence[str]) -> str:
     return "mpa-all" if tuple(principles) == PRINCIPLES else "mpa-" + "-".join(principles)
 
 
@@ -98,17 +98,17 @@ def fits(principles: Sequence[str], problem: Problem) -> bool:
     """Whether all of them apply to this kind of question; of `all`, those that do."""
     if problem.answer_type == "code":
         return False
-    return bool(problem.choices) or tuple(principles) == PRINCIPLES or set(principles) <= set(FREE)
+    return bool(problem.choices) or tuple(principles) == PRINCIPLES or set(principles) <= set(FREE_FORM_PRINCIPLES)
 
 
-def applicable(principles: Sequence[str], problem: Problem) -> tuple[str, ...]:
+def select_applicable(principles: Sequence[str], problem: Problem) -> tuple[str, ...]:
     """The principles as they apply to this kind of question; `all` means all that do. Raises Unfit."""
     if problem.choices:
         if problem.answer_type != "choice" or problem.answer not in LETTERS[: len(problem.choices)]:
-            raise Unfit(f"the answer {problem.answer!r} is not the letter of an option")
+            raise NotApplicable(f"the answer {problem.answer!r} is not the letter of an option")
         if len(problem.choices) < 2:
-            raise Unfit("a single option is no choice")
+            raise NotApplicable("a single option is no choice")
         return tuple(principles)
     if not fits(principles, problem):
-        raise Unfit(f"{'+'.join(principles)} changes no problem of this kind")
-    return tuple(name for name in principles if name in FREE)
+        raise NotApplicable(f"{'+'.join(principles)} changes no problem of this kind")
+    return tuple(name for name in principles if name in FREE_FORM_PRINCIPLES)

@@ -1,4 +1,4 @@
-"""What a model is told. Every answer is read between <<< and >>> (`lib/grading/markers.py`).
+"""What a model is told. Every answer is read between <<< and >>> (`lib/grading/delimiters.py`).
 
 The paraphraser is told what must not change, the judge the answer and what each principle allows; both in our words.
 """
@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 
 from stages.lib.core.records import Problem
-from stages.lib.grading import markers
-from stages.problems.ood.mpa.principles import LETTERS, MEANING, Draft
+from stages.lib.grading import delimiters
+from stages.problems.ood.mpa.principles import DESCRIPTIONS, LETTERS, Draft
 
-_TASKS = {
+_TASK_PROMPTS = {
     "question": (
         "Say the question below in other words. Whoever answers it must need the same facts and reach the same answer. "
         "Keep every number, unit, formula, name, condition and denial, and ask for exactly the same quantity. Do not "
@@ -35,7 +35,7 @@ _TASKS = {
         "Question:\n{question}\n\nOptions:\n{options}\n\nWrite only the text of the new option between <<< and >>>."
     ),
 }
-_JUDGE = (
+_JUDGE_PROMPT = (
     "An examination item was rewritten. Decide whether the new item is still the same item. It may differ from the old "
     "one in this only: {allowed}.\n\nOld item:\n{old}\nAnswer: {old_answer}\n\nNew item:\n{new}\nAnswer: {new_answer}\n\n"
     "Go through these: the new question asks for the same quantity; no number, unit, name, condition or denial was "
@@ -50,29 +50,29 @@ class Unreadable(Exception):
     """A model's answer is not in the form it was asked for."""
 
 
-def ask(principle: str, original: Problem, made: Draft) -> str:
+def build_paraphrase_prompt(principle: str, original: Problem, made: Draft) -> str:
     """The prompt for the paraphraser."""
     key = made.choices[LETTERS.index(made.answer)] if made.choices else made.answer
-    return _TASKS[principle].format(
-        question=made.question, options=_listed(made.choices), letter=made.answer, answer=key
+    return _TASK_PROMPTS[principle].format(
+        question=made.question, options=_format_options(made.choices), letter=made.answer, answer=key
     )
 
 
-def judge(original: Problem, made: Draft, principles: Sequence[str]) -> str:
+def build_judge_prompt(original: Problem, made: Draft, principles: Sequence[str]) -> str:
     """The prompt for the judge, who sees both items whole and both answers."""
-    old = "\n".join(filter(None, [original.question, _listed(original.choices or ())]))
-    new = "\n".join(filter(None, [made.question, _listed(made.choices)]))
-    allowed = "; ".join(MEANING[name] for name in principles)
-    return _JUDGE.format(allowed=allowed, old=old, old_answer=original.answer, new=new, new_answer=made.answer)
+    old = "\n".join(filter(None, [original.question, _format_options(original.choices or ())]))
+    new = "\n".join(filter(None, [made.question, _format_options(made.choices)]))
+    allowed = "; ".join(DESCRIPTIONS[name] for name in principles)
+    return _JUDGE_PROMPT.format(allowed=allowed, old=old, old_answer=original.answer, new=new, new_answer=made.answer)
 
 
-def _listed(choices: Sequence[str]) -> str:
+def _format_options(choices: Sequence[str]) -> str:
     return "\n".join(f"{letter}: {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
 
 
-def marked(text: str) -> str:
+def extract_marked(text: str) -> str:
     """What stands between the marks. Raises Unreadable."""
-    found = markers.marked(text)
+    found = delimiters.extract(text)
     if found is None:
         raise Unreadable("the answer has nothing between <<< and >>> outside its thinking")
     return found
@@ -80,7 +80,7 @@ def marked(text: str) -> str:
 
 def read_options(text: str, count: int) -> tuple[str, ...]:
     """The options of a marked answer, in order. Raises Unreadable unless all are there, lettered from A."""
-    read = [_OPTION.match(line) for line in marked(text).splitlines() if line.strip()]
+    read = [_OPTION.match(line) for line in extract_marked(text).splitlines() if line.strip()]
     if len(read) != count or not all(read) or [found[1] for found in read] != list(LETTERS[:count]):
         raise Unreadable(f"the answer does not list the {count} options as `A: text`")
     return tuple(found[2] for found in read)
@@ -88,7 +88,7 @@ def read_options(text: str, count: int) -> tuple[str, ...]:
 
 def read_verdict(text: str) -> str | None:
     """None for Yes, the reason for No. Raises Unreadable for anything else."""
-    verdict = marked(text)
+    verdict = extract_marked(text)
     if verdict.rstrip(".").lower() == "yes":
         return None
     found = re.match(r"no\b[\s:,.;-]*(.*)", verdict, re.I | re.S)

@@ -16,20 +16,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.lib.core.records import Problem, Program
-from stages.problems.ood.mpa import checks, places, principles
-from stages.problems.ood.mpa.principles import VERSION, Draft, Unfit
+from stages.problems.ood.mpa import checks, option_order, principles
+from stages.problems.ood.mpa.principles import VERSION, Draft, NotApplicable
 
 GENERATOR = "mpa"
-_KEPT = ("question", "choices", "answer", "program")  # of the parent; all else a variant has from it unchanged
+_PARENT_FIELDS = ("question", "choices", "answer", "program")  # of the parent; all else a variant has from it unchanged
 
 
-def finished(
+def build_record(
     parent: Problem, made: Draft, wanted: Sequence[str], paraphraser: str | dict[str, Any], seed: int, attempt: int
 ) -> Problem:
     """The draft as a record."""
-    name = principles.operator(wanted)
+    name = principles.format_operator(wanted)
     params = {
-        "parent": parent.model_dump(include=set(_KEPT), exclude_none=True), "principles": list(wanted),
+        "parent": parent.model_dump(include=set(_PARENT_FIELDS), exclude_none=True), "principles": list(wanted),
         "origin": list(made.origin), "paraphraser": paraphraser, "seed": seed, "attempt": attempt,
     }  # fmt: skip
     return parent.model_copy(
@@ -41,9 +41,9 @@ def finished(
     )  # fmt: skip
 
 
-def parent(variant: Problem) -> Problem:
+def restore_parent(variant: Problem) -> Problem:
     """The problem a variant was made from, out of its record. Raises what a malformed record raises."""
-    fields = dict.fromkeys(_KEPT) | dict(variant.program.params["parent"])
+    fields = dict.fromkeys(_PARENT_FIELDS) | dict(variant.program.params["parent"])
     same = variant.model_dump() | {"id": variant.parent, "parent": None, "operator": None, "contract": None}
     return Problem.model_validate(same | fields)
 
@@ -55,28 +55,28 @@ def check(variant: Problem) -> list[str]:
     letter of the key.
     """
     try:
-        return _faults(variant)
-    except Unfit as refusal:
+        return _find_faults(variant)
+    except NotApplicable as refusal:
         return [f"program: {refusal}"]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return [f"program: {type(error).__name__}: {' '.join(str(error).split())[:120]}"]
 
 
-def _faults(variant: Problem) -> list[str]:
-    params, original = variant.program.params, parent(variant)
-    wanted = principles.parse(params["principles"])
+def _find_faults(variant: Problem) -> list[str]:
+    params, original = variant.program.params, restore_parent(variant)
+    wanted = principles.parse_principles(params["principles"])
     found = []
-    if variant.operator != principles.operator(wanted):
+    if variant.operator != principles.format_operator(wanted):
         found.append(f"its operator is {variant.operator!r}, but its principles are {'+'.join(wanted)}")
     made = Draft(variant.question, tuple(variant.choices or ()), tuple(params["origin"]), variant.answer)
     if len(made.origin) != len(made.choices):
         return [*found, f"{len(made.choices)} options, but the origin of {len(made.origin)}"]
-    read = checks.origins(original, made.choices)
-    if "choices" not in wanted and checks.told_apart(original) and read != made.origin:
+    read = checks.match_origins(original, made.choices)
+    if "choices" not in wanted and checks.are_distinguishable(original) and read != made.origin:
         return [*found, "an option is not the one its origin says"]
-    applied = principles.applicable(wanted, original)
+    applied = principles.select_applicable(wanted, original)
     if original.choices:
-        again = places.replaced(original, made, applied, params["seed"], params["attempt"])
+        again = option_order.recompute_order(original, made, applied, params["seed"], params["attempt"])
         if (again.choices, again.answer) != (made.choices, made.answer):
             return [*found, "the options do not stand where their draws put them"]
-    return found + checks.faults(original, made, applied)
+    return found + checks.find_faults(original, made, applied)

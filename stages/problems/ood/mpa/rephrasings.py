@@ -13,29 +13,29 @@ from typing import Any
 from stages.lib.core import seeds
 from stages.lib.core.records import Problem
 from stages.problems.ood.mpa import checks, principles
-from stages.problems.ood.mpa.faults import PLANTS
+from stages.problems.ood.mpa.planted_faults import FAULT_PLANTERS
 from stages.problems.ood.mpa.principles import VERSION
 
 
-def measure(pairs: Sequence[tuple[Problem, str]], seed: int) -> dict[str, Any]:
+def measure_checks(pairs: Sequence[tuple[Problem, str]], seed: int) -> dict[str, Any]:
     """(problem, rephrased question)s -> {n, refused, reasons, recall, by_fault: {fault: [caught, planted]}}.
 
     reasons: how often the checks refuse an untouched rephrasing, by the first words of why.
     """
     reasons: Counter[str] = Counter()
-    by_fault: dict[str, list[int]] = {fault: [0, 0] for fault in PLANTS["question"] if fault != "unchanged"}
+    by_fault: dict[str, list[int]] = {fault: [0, 0] for fault in FAULT_PLANTERS["question"] if fault != "unchanged"}
     for problem, text in pairs:
-        made = principles.draft(problem)._replace(question=text)
-        found = checks.faults(problem, made, ("question",))
+        made = principles.start_draft(problem)._replace(question=text)
+        found = checks.find_faults(problem, made, ("question",))
         if found:
             reasons[found[0].partition(" (")[0]] += 1
             continue
         for fault, counts in by_fault.items():
-            broken = PLANTS["question"][fault](
+            broken = FAULT_PLANTERS["question"][fault](
                 problem, made, seeds.rng(seed, "ood", VERSION, problem.id, "foreign", fault)
             )
             if broken is not None:
-                counts[0] += bool(checks.faults(problem, broken, ("question",)))
+                counts[0] += bool(checks.find_faults(problem, broken, ("question",)))
                 counts[1] += 1
     caught, planted = (sum(counts[i] for counts in by_fault.values()) for i in (0, 1))
     return {

@@ -13,17 +13,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators import numbers, tale
-from stages.problems.ood.operators.operator import Change, Operator, State
+from stages.problems.ood.operators import numbers
+from stages.problems.ood.programs import gradeschool_program
+from stages.problems.ood.programs.base import Change, Operator, State
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    known, templates = tale.values(state), tale.templates(state["split"])
-    free = [name for name in wording.NAMES if name not in tale.named(state)]
-    told, largest = tale.told(state), max(knobs.get("largest") or 0, numbers.bound(state))
+    known, templates = gradeschool_program.compute_values(state), gradeschool_program.list_templates(state["split"])
+    free = [name for name in wording.NAMES if name not in gradeschool_program.list_people(state)]
+    told, largest = (
+        gradeschool_program.get_sentence_order(state),
+        max(knobs.get("largest") or 0, numbers.compute_bound(state)),
+    )
     place = rng.randint(1, len(told))
     source = rng.choice(told[:place])
-    entry = tale.link(source, known[source], largest, templates, rng)
+    entry = gradeschool_program.draw_relation(source, known[source], largest, templates, rng)
     return {"person": rng.choice(free), "entry": entry, "before": place}
 
 

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators.operator import Change, Operator, State
+from stages.problems.ood.programs.base import Change, Operator, State
 
 # Words of the vocabulary that no story counts.
-UNITS = wording.qualified(("games", "trees", "items", "pieces", "things", "plans"), ("old", "new", "big", "small"))
+UNITS = wording.add_adjectives(("games", "trees", "items", "pieces", "things", "plans"), ("old", "new", "big", "small"))
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    return {"unit": rng.choice(wording.owned(UNITS, knobs["split"]))}
+    return {"unit": rng.choice(wording.select_owned(UNITS, knobs["split"]))}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators import retold
-from stages.problems.ood.operators.operator import Change, Operator, State, Unfit
+from stages.problems.ood.programs import gsm8k_program
+from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
 
 # Words of the vocabulary that no problem of the benchmark has ever used for a person.
 _ACTORS = (
     "teacher", "mother", "sister", "friend", "student", "class", "team", "school", "store", "family", "group", "town"
 )  # fmt: skip
-ROLES = tuple(f"the {actor}" for actor in wording.qualified(_ACTORS, ("old", "young", "new", "other")))
+ROLES = tuple(f"the {actor}" for actor in wording.add_adjectives(_ACTORS, ("old", "young", "new", "other")))
 # First names in the shape of the bundled world's that no split of it uses.
-UNSEEN = tuple(
+UNSEEN_NAMES = tuple(
     re.findall(
         r"\w+",
         """
@@ -32,7 +32,7 @@ UNSEEN = tuple(
     )
 )
 # First names of GSM8K, without those that are also words, months or places. By gender, since pronouns stay.
-SHE = frozenset(
+FEMALE_NAMES = frozenset(
     re.findall(
         r"\w+",
         """
@@ -48,7 +48,7 @@ SHE = frozenset(
     """,
     )
 ) - {"Jan"}
-HE = frozenset(
+MALE_NAMES = frozenset(
     re.findall(
         r"\w+",
         """
@@ -64,14 +64,14 @@ HE = frozenset(
     """,
     )
 )
-NEW_SHE = ("Adaeze", "Beatriz", "Chiara", "Divya", "Elif", "Freya", "Giulia", "Hana", "Ingrid", "Jia", "Katya", "Linh",
+NEW_FEMALE_NAMES = ("Adaeze", "Beatriz", "Chiara", "Divya", "Elif", "Freya", "Giulia", "Hana", "Ingrid", "Jia", "Katya", "Linh",
            "Mireille", "Noor", "Oksana", "Priya", "Rosalind", "Saoirse", "Thandi", "Yuki")  # fmt: skip
-NEW_HE = ("Anders", "Bilal", "Chidi", "Dmitri", "Emeka", "Fabio", "Goran", "Hiroshi", "Idris", "Joaquin", "Kofi", "Lars",
+NEW_MALE_NAMES = ("Anders", "Bilal", "Chidi", "Dmitri", "Emeka", "Fabio", "Goran", "Hiroshi", "Idris", "Joaquin", "Kofi", "Lars",
           "Mateus", "Nikhil", "Omar", "Pavel", "Rafael", "Stefan", "Tariq", "Wei")  # fmt: skip
-NAMES = SHE | HE
+NAMES = FEMALE_NAMES | MALE_NAMES
 
 
-def found(text: str) -> list[str]:
+def find_names(text: str) -> list[str]:
     """First names in a text, in order of appearance; not surnames after a title, nor parts of a longer name."""
     names = []
     for match in re.finditer(
@@ -82,13 +82,13 @@ def found(text: str) -> list[str]:
     return names
 
 
-def _people(names: Sequence[str]) -> Change:
+def _make_people_change(names: Sequence[str]) -> Change:
     """The people of the bundled world take some of these names."""
 
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-        own = wording.owned(names, knobs["split"])
+        own = wording.select_owned(names, knobs["split"])
         if len(own) < len(state["people"]):
-            raise Unfit(f"more people than the {len(own)} names for this split")
+            raise NotApplicable(f"more people than the {len(own)} names for this split")
         return {"people": rng.sample(own, len(state["people"]))}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
@@ -97,35 +97,35 @@ def _people(names: Sequence[str]) -> Change:
     return Change(draw, apply)
 
 
-def fresh(names: list[str], text: str, rng: random.Random, split: str) -> dict[str, str]:
+def draw_new_names(names: list[str], text: str, rng: random.Random, split: str) -> dict[str, str]:
     """Another name of the split's own, of the same gender and not in the text, for each of `names`. Raises Unfit."""
     renamed: dict[str, str] = {}
-    for group, new in ((SHE, NEW_SHE), (HE - SHE, NEW_HE)):
+    for group, new in ((FEMALE_NAMES, NEW_FEMALE_NAMES), (MALE_NAMES - FEMALE_NAMES, NEW_MALE_NAMES)):
         old = [name for name in names if name in group]
-        free = [name for name in wording.owned(new, split) if name not in text]
+        free = [name for name in wording.select_owned(new, split) if name not in text]
         if len(free) < len(old):
-            raise Unfit("more people than there are new names")
+            raise NotApplicable("more people than there are new names")
         renamed |= zip(old, rng.sample(free, len(old)), strict=True)
     return renamed
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    text = retold.everything(state)
-    names = found(retold.text(state["question"]))
+    text = gsm8k_program.get_full_text(state)
+    names = find_names(gsm8k_program.render_parts(state["question"]))
     if not names:
-        raise Unfit("no first name in the question that is known to be one")
-    if _mistaken(names, text):
-        raise Unfit("the pronouns do not go with the names")
-    if left := _others(names, retold.text(state["question"])):
-        raise Unfit(f"somebody else may be named whose name would stay ({left})")
-    rename = fresh(names, text, rng, knobs["split"])
+        raise NotApplicable("no first name in the question that is known to be one")
+    if _has_gender_mismatch(names, text):
+        raise NotApplicable("the pronouns do not go with the names")
+    if left := _find_unknown_name(names, gsm8k_program.render_parts(state["question"])):
+        raise NotApplicable(f"somebody else may be named whose name would stay ({left})")
+    rename = draw_new_names(names, text, rng, knobs["split"])
     for name in names:
         if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
-            raise Unfit(f"{name} stands in the text in another form too")
+            raise NotApplicable(f"{name} stands in the text in another form too")
     return {"rename": rename}
 
 
-_NOBODY = frozenset(
+_NOT_NAMES = frozenset(
     re.findall(
         r"\w+",
         """
@@ -141,36 +141,38 @@ _NOBODY = frozenset(
 )
 
 
-_ACTS = (
+_ACTION_VERBS = (
     "has|had|wants|needs|likes|gets|got|eats|ate|buys|bought|sells|sold|makes|made|goes|went|works|earns|spends|gave"
 )
 
 
-def _others(names: list[str], question: str) -> str | None:
+def _find_unknown_name(names: list[str], question: str) -> str | None:
     """A word written as a name that is none of `names`: with a capital inside a sentence, before `and` and a name, with a
     genitive, or at the head of a sentence that tells what people do; None where there is none."""
     known = "|".join(map(re.escape, names))
-    forms = rf"(?<=[a-z0-9,;] )[A-Z][a-z]+\b|\b[A-Z][a-z]+\b(?=(?:,|,? and) (?:{known})\b|['’]s\b| (?:{_ACTS})\b)"
+    forms = (
+        rf"(?<=[a-z0-9,;] )[A-Z][a-z]+\b|\b[A-Z][a-z]+\b(?=(?:,|,? and) (?:{known})\b|['’]s\b| (?:{_ACTION_VERBS})\b)"
+    )
     found = (match[0] for match in re.finditer(forms, question))
-    return next((word for word in found if word not in _NOBODY and word not in names), None)
+    return next((word for word in found if word not in _NOT_NAMES and word not in names), None)
 
 
-def _mistaken(names: list[str], text: str) -> bool:
+def _has_gender_mismatch(names: list[str], text: str) -> bool:
     """Whether all names are of one gender and all pronouns of the other."""
     she, he = (re.search(rf"\b({words})\b", text, re.I) is not None for words in ("she|her|hers", "he|his|him"))
-    return (he and not she and set(names) <= SHE) or (she and not he and set(names) <= HE)
+    return (he and not she and set(names) <= FEMALE_NAMES) or (she and not he and set(names) <= MALE_NAMES)
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     rename = parameters["rename"]
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, rename))})\b")
-    return retold.rewritten(state, lambda part: pattern.sub(lambda match: rename[match[0]], part))
+    return gsm8k_program.rewrite_state(state, lambda part: pattern.sub(lambda match: rename[match[0]], part))
 
 
-NAMED = Operator(
+NAMES_OPERATOR = Operator(
     "names",
     "preserving",
-    {"gradeschool": _people(UNSEEN), "lifted": Change(_draw, _apply)},
+    {"gradeschool": _make_people_change(UNSEEN_NAMES), "lifted": Change(_draw, _apply)},
     "other first names",
 )
-IN_ROLES = Operator("roles", "preserving", {"gradeschool": _people(ROLES)}, "roles in place of names")
+ROLES_OPERATOR = Operator("roles", "preserving", {"gradeschool": _make_people_change(ROLES)}, "roles in place of names")

@@ -19,44 +19,48 @@ from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.operators import retold, tale
-from stages.problems.ood.operators.operator import Change, Operator, State, Unfit
+from stages.problems.ood.programs import gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
 
-TRIES = 300
-DRAWS = 3000  # of a bundled problem: few leave every part whole
-LARGEST = 60  # the bound on values that the bundled benchmark has in every preset
-SCALE = 10  # of larger numbers
+MAX_ATTEMPTS = 300
+MAX_DRAWS = 3000  # of a bundled problem: few leave every part whole
+DEFAULT_BOUND = 60  # the bound on values that the bundled benchmark has in every preset
+LARGER_FACTOR = 10  # of larger numbers
 
 
-def _draw_told(largest_of: Callable[[State, Mapping[str, Any]], int], addend: int) -> Callable[..., dict[str, Any]]:
+def _make_gradeschool_draw(
+    largest_of: Callable[[State, Mapping[str, Any]], int], addend: int
+) -> Callable[..., dict[str, Any]]:
     def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-        largest, answer = largest_of(state, knobs), tale.values(state)[-1]
-        for _ in range(DRAWS):
-            said = _redrawn(state, rng, largest, addend)
-            if said and tale.values(_apply_told(state, {"said": said}))[-1] != answer:
+        largest, answer = largest_of(state, knobs), gradeschool_program.compute_values(state)[-1]
+        for _ in range(MAX_DRAWS):
+            said = _redraw(state, rng, largest, addend)
+            if said and gradeschool_program.compute_values(_apply_gradeschool(state, {"said": said}))[-1] != answer:
                 return {"said": said, "largest": largest}
-        raise Unfit(f"no other numbers in {DRAWS} draws")
+        raise NotApplicable(f"no other numbers in {MAX_DRAWS} draws")
 
     return draw
 
 
-def _redrawn(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
+def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
     """A number for every sentence (None where it keeps its own, or says none), or None where the draw got stuck."""
     said, known = [], []
-    low = 3 if addend == tale.ADDEND else largest // 6
+    low = 3 if addend == gradeschool_program.MAX_ADDEND else largest // 6
     for entry in state["quantities"]:
         number: int | str | None = None
         if entry["relation"] == "given":
             number = rng.randint(low, max(9, largest // 3))
         elif entry["relation"] != "sum":
-            choices = tale.numbers(entry["relation"], known[entry["of"][0]], largest, addend)
-            if wording.OPERATION[entry["relation"]] in "+-":
-                if addend != tale.ADDEND:
-                    choices = [choice for choice in choices if choice[1] > tale.ADDEND // 2] or choices
+            choices = gradeschool_program.list_operands(entry["relation"], known[entry["of"][0]], largest, addend)
+            if wording.OPERATIONS[entry["relation"]] in "+-":
+                if addend != gradeschool_program.MAX_ADDEND:
+                    choices = [
+                        choice for choice in choices if choice[1] > gradeschool_program.MAX_ADDEND // 2
+                    ] or choices
                 number = rng.choice(choices)[0] if choices else None
             if number is None and entry["number"] not in [choice for choice, _ in choices]:
                 return None
-        value = tale.value(entry if number is None else {**entry, "number": number}, known)
+        value = gradeschool_program.compute_value(entry if number is None else {**entry, "number": number}, known)
         if value < 2:
             return None
         said.append(number)
@@ -64,7 +68,7 @@ def _redrawn(state: State, rng: random.Random, largest: int, addend: int) -> lis
     return said
 
 
-def _apply_told(state: State, parameters: Mapping[str, Any]) -> State:
+def _apply_gradeschool(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
     for entry, number in zip(state["quantities"], parameters["said"], strict=True):
         if number is not None:
@@ -72,55 +76,55 @@ def _apply_told(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-def bound(state: State) -> int:
+def compute_bound(state: State) -> int:
     """The largest result of an addition or a multiplication: the benchmark bounds these, and lets only sums of two
     people exceed the bound. The largest given where there is neither."""
-    known = tale.values(state)
+    known = gradeschool_program.compute_values(state)
     bounded = [
         value
         for entry, value in zip(state["quantities"], known, strict=True)
-        if entry["relation"] != "sum" and wording.OPERATION.get(entry["relation"], "+") in "+*"
+        if entry["relation"] != "sum" and wording.OPERATIONS.get(entry["relation"], "+") in "+*"
     ]
     return max(bounded)
 
 
-def _same(state: State, knobs: Mapping[str, Any]) -> int:
-    return max(knobs.get("largest") or 0, bound(state))
+def _keep_bound(state: State, knobs: Mapping[str, Any]) -> int:
+    return max(knobs.get("largest") or 0, compute_bound(state))
 
 
-def _more(state: State, knobs: Mapping[str, Any]) -> int:
-    return SCALE * _same(state, knobs)
+def _scale_bound(state: State, knobs: Mapping[str, Any]) -> int:
+    return LARGER_FACTOR * _keep_bound(state, knobs)
 
 
 # Real problems.
 
 # How often the questions of GSM8K's train file say 2, 3, ... 100, and larger numbers by their leading digit, among
 # numbers with one digit that is not a trailing zero.
-_SMALL = (
+_FREQUENCIES = (
     "2140 2121 1382 1435 801 362 668 222 1192 96 520 89 129 455 158 45 132 30 1058 35 47 32 140 271 29 27 56 7 "
     "576 8 41 12 17 82 44 16 11 9 425 3 33 10 10 83 12 2 39 6 512 8 24 6 21 21 20 4 14 3 280 4 5 13 13 23 8 2 6 3 "
     "73 3 24 2 7 87 4 0 11 4 232 5 6 6 12 20 2 4 5 4 99 3 10 3 6 10 10 3 7 7 306 "
 )
-FREQUENCY = dict(enumerate(map(int, _SMALL.split()), 2))
-LEADING = {1: 82, 2: 271, 3: 142, 4: 146, 5: 134, 6: 81, 7: 14, 8: 39, 9: 22}
+NUMBER_FREQUENCY = dict(enumerate(map(int, _FREQUENCIES.split()), 2))
+LEADING_DIGIT_FREQUENCY = {1: 82, 2: 271, 3: 142, 4: 146, 5: 134, 6: 81, 7: 14, 8: 39, 9: 22}
 
 
-CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody works 30 hours a day
+UNIT_CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody works 30 hours a day
     "hour": (24, 40, 168), "day": (7, 31, 365), "week": (5, 52), "month": (12, 36), "year": (12, 30, 100),
     "minute": (60, 120),
     "second": (60, 120), "grade": (12,), "mph": (80, 200), "am": (12,), "pm": (12,), "%": (100,), "percent": (100,),
 }  # fmt: skip
 
 
-_AGES = re.compile(r"\b(old|ages?|older|younger|birthday)\b", re.I)
-OLDEST = 100
+_AGE_WORDS = re.compile(r"\b(old|ages?|older|younger|birthday)\b", re.I)
+MAX_AGE = 100
 # What is never another number: the days of a week, what stands on money, legs, the two, and as many as are named.
-_FIXED = re.compile(
+_FIXED_PHRASES = re.compile(
     r"[- ](?:hour|day|week|month)[- ](?:work[- ]?)?(?:day|week|month|year)s?\b|[- ](?:wheel|leg|tire|eye|ear|wing)s?\b"
     r"|[- ](?:dollar|cent)[- ](?:bill|coin|note)s?\b| (?:bill|note)s?\b"
 )
-_SAID = re.compile(r"\b(?:the|these|those|all|both)\s+$", re.I)
-_NAMED = re.compile(r"[A-Z][a-z]+(?:, [A-Z][a-z]+)*,? and [A-Z][a-z]+")
+_DEFINITE_BEFORE = re.compile(r"\b(?:the|these|those|all|both)\s+$", re.I)
+_NAME_LIST = re.compile(r"[A-Z][a-z]+(?:, [A-Z][a-z]+)*,? and [A-Z][a-z]+")
 # Pressed 5 times more than: five times as often, or five times besides?
 _TIMES_MORE = re.compile(
     r"\btimes (?:\w+ )?(?:more|less|fewer|(?:old|young|larg|bigg|small|long|short|fast|slow|high|low|tall|heavi|cheap|"
@@ -129,12 +133,12 @@ _TIMES_MORE = re.compile(
 )
 
 
-def alike(value: Fraction, rng: random.Random) -> Fraction:
+def draw_similar(value: Fraction, rng: random.Random) -> Fraction:
     """A number of the same kind: as many digits, as many trailing zeros, as many decimals."""
     if value.denominator != 1:
-        places = len(programs.canonical(value).partition(".")[2])
+        places = len(programs.format_decimal(value).partition(".")[2])
         unit = Fraction(1, 10**places)
-        return unit * alike(value / unit, rng)
+        return unit * draw_similar(value / unit, rng)
     n = int(value)
     if n < 10:
         choices = range(2, 10)
@@ -145,66 +149,69 @@ def alike(value: Fraction, rng: random.Random) -> Fraction:
         zeros = len(str(n)) - len(str(n).rstrip("0"))
         unit, digits = 10**zeros, len(str(n)) - zeros
         if digits == 1:
-            lead = rng.choices(list(LEADING), list(LEADING.values()))[0]
+            lead = rng.choices(list(LEADING_DIGIT_FREQUENCY), list(LEADING_DIGIT_FREQUENCY.values()))[0]
             return Fraction(lead * unit)
         low, high = max(10 ** (digits - 1), n // unit * 2 // 3), min(10**digits - 1, n // unit * 4 // 3)
         return Fraction(unit * rng.choice([m for m in range(low, high + 1) if m % 10] or [n // unit]))
-    return Fraction(rng.choices(choices, [FREQUENCY[m] for m in choices])[0])
+    return Fraction(rng.choices(choices, [NUMBER_FREQUENCY[m] for m in choices])[0])
 
 
-def changeable(state: State) -> list[int]:
+def find_changeable(state: State) -> list[int]:
     """The numbers of a question that may be replaced. Raises Unfit where the problem holds together in ways that its
     program does not know of."""
     said = {part["is"]["number"] for part in state["question"] if isinstance(part, dict) and "is" in part}
-    values, needed = programs.numbers(state), retold.used(state)
-    if times := _TIMES_MORE.search(retold.text(state["question"])):
-        raise Unfit(f"{times[0]!r} may add or multiply")
-    for slot in programs.slots(state):
+    values, needed = programs.list_numbers(state), gsm8k_program.find_used_numbers(state)
+    if times := _TIMES_MORE.search(gsm8k_program.render_parts(state["question"])):
+        raise NotApplicable(f"{times[0]!r} may add or multiply")
+    for slot in programs.list_slots(state):
         if not slot["is"]:
-            raise Unfit(f"the solution says {slot['said']}, which nothing explains")
+            raise NotApplicable(f"the solution says {slot['said']}, which nothing explains")
     told = [i for i, number in enumerate(state["numbers"]) if number["kind"] in ("digits", "word", "fixed")]
-    tied_up = entangled([values[i] for i in told])
+    tied_up = find_sum_relation([values[i] for i in told])
     if tied_up:
-        raise Unfit(f"{tied_up} may hold in the story itself")
+        raise NotApplicable(f"{tied_up} may hold in the story itself")
     unused = [i for i in said if i not in needed and values[i] > 1]
     if unused:
-        raise Unfit(f"the solution does not use {programs.canonical(values[unused[0]])}")
+        raise NotApplicable(f"the solution does not use {programs.format_decimal(values[unused[0]])}")
     # Where a number could be one of several of the question, these keep their value.
     kept = {
         ref["number"]
-        for slot in programs.slots(state)
+        for slot in programs.list_slots(state)
         if "or" in slot
         for ref in (slot["is"], *slot["or"])
         if "number" in ref
     }
-    kept |= _fixed(state)
+    kept |= _find_fixed(state)
     return [i for i in sorted(said) if i not in kept and (i in needed and values[i] >= 2 or values[i].denominator != 1)]
 
 
-def _fixed(state: State) -> set[int]:
+def _find_fixed(state: State) -> set[int]:
     """The numbers that count what the story names, or that nobody changes."""
-    parts, values = state["question"], programs.numbers(state)
-    listed = {match[0].count(",") + 2 - (", and" in match[0]) for match in _NAMED.finditer(retold.text(parts))}
+    parts, values = state["question"], programs.list_numbers(state)
+    listed = {
+        match[0].count(",") + 2 - (", and" in match[0])
+        for match in _NAME_LIST.finditer(gsm8k_program.render_parts(parts))
+    }
     found = set()
     for at, part in enumerate(parts):
         if isinstance(part, dict):
             i, before, after = part["is"]["number"], parts[at - 1] if at else "", (*parts, "")[at + 1]
-            again = values[i] <= 10 and isinstance(before, str) and _SAID.search(before)
-            if again or values[i] in listed or isinstance(after, str) and _FIXED.match(after):
+            again = values[i] <= 10 and isinstance(before, str) and _DEFINITE_BEFORE.search(before)
+            if again or values[i] in listed or isinstance(after, str) and _FIXED_PHRASES.match(after):
                 found.add(i)
     return found
 
 
-def entangled(values: Sequence[Fraction]) -> str | None:
+def find_sum_relation(values: Sequence[Fraction]) -> str | None:
     """A sum among the numbers told (20 students, 12 girls, 8 boys), which new numbers would break."""
     numbers = sorted({value for value in values if value > 2})
     for a, b in itertools.combinations_with_replacement(numbers, 2):
         if a + b in numbers and a + b >= 10 and (a != b or values.count(a) > 1):
-            return f"{programs.canonical(a)} + {programs.canonical(b)} = {programs.canonical(a + b)}"
+            return f"{programs.format_decimal(a)} + {programs.format_decimal(b)} = {programs.format_decimal(a + b)}"
     return None
 
 
-def _things(state: State) -> dict[int, str]:
+def _find_counted_nouns(state: State) -> dict[int, str]:
     """What follows each number in the question: numbers of the same things keep their order."""
     parts, found = state["question"], {}
     for at, part in enumerate(parts):
@@ -218,41 +225,46 @@ def _things(state: State) -> dict[int, str]:
     return found
 
 
-def _kind(value: Fraction) -> tuple:
+def _get_number_form(value: Fraction) -> tuple:
     """What a value must stay: its sign, whether it is below one, and how many decimals it has at most."""
     return (value > 0) - (value < 0), 0 < abs(value) < 1
 
 
-def _places(value: Fraction) -> int:
-    return len(programs.canonical(value).partition(".")[2])
+def _count_decimals(value: Fraction) -> int:
+    return len(programs.format_decimal(value).partition(".")[2])
 
 
-def fits(state: State, new: Sequence[Fraction]) -> bool:
+def is_plausible(state: State, new: Sequence[Fraction]) -> bool:
     """Whether new numbers make as sound a problem as the old ones did."""
-    old = programs.numbers(state)
+    old = programs.list_numbers(state)
     seen: list[list[Fraction]] = [[], []]
     try:
-        was, now = programs.results(state, old, seen[0].append), programs.results(state, new, seen[1].append)
-        if not programs.agree(state, new):
+        was, now = (
+            programs.compute_results(state, old, seen[0].append),
+            programs.compute_results(state, new, seen[1].append),
+        )
+        if not programs.bindings_agree(state, new):
             return False
         for before, after in zip([*was, *seen[0]], [*now, *seen[1]], strict=True):
-            if _kind(before) != _kind(after) or (before.denominator == 1) != (after.denominator == 1):
+            if _get_number_form(before) != _get_number_form(after) or (before.denominator == 1) != (
+                after.denominator == 1
+            ):
                 return False
-            if before.denominator != 1 and before in was and _places(after) > max(2, _places(before)):
+            if before.denominator != 1 and before in was and _count_decimals(after) > max(2, _count_decimals(before)):
                 return False
     except ValueError:
         return False
-    for (i, thing), (j, other) in itertools.combinations(_things(state).items(), 2):
+    for (i, thing), (j, other) in itertools.combinations(_find_counted_nouns(state).items(), 2):
         if (
             thing == other
             and thing
             and ((old[i] > old[j]) != (new[i] > new[j]) or (old[i] == old[j]) != (new[i] == new[j]))
         ):
             return False
-    for i, thing in _things(state).items():
-        if any(old[i] <= ceiling < new[i] for ceiling in CEILINGS.get(thing, ())):
+    for i, thing in _find_counted_nouns(state).items():
+        if any(old[i] <= ceiling < new[i] for ceiling in UNIT_CEILINGS.get(thing, ())):
             return False
-    percents = [i for i, thing in _things(state).items() if thing in ("%", "percent") and old[i] <= 100]
+    percents = [i for i, thing in _find_counted_nouns(state).items() if thing in ("%", "percent") and old[i] <= 100]
     if sum(old[i] for i in percents) <= 100 < sum(new[i] for i in percents):
         return False
     end = state["answer"]["step"]
@@ -260,17 +272,25 @@ def fits(state: State, new: Sequence[Fraction]) -> bool:
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    places, old = changeable(state), programs.numbers(state)
+    places, old = find_changeable(state), programs.list_numbers(state)
     if not places:
-        raise Unfit("no number is bound for sure")
-    most = max(OLDEST, *programs.results(state, old)) if _AGES.search(retold.text(state["question"])) else None
-    sure = [i for i in places if i not in programs.doubtful(state)]
-    for attempt in range(TRIES):
-        able, share = ((places, 1.0), (places, 0.5), (sure, 0.8))[attempt * 3 // TRIES]
-        new = [alike(v, rng) if i in able and rng.random() < share else v for i, v in enumerate(old)]
-        if new != old and fits(state, new) and (most is None or max(programs.results(state, new)) <= most):
+        raise NotApplicable("no number is bound for sure")
+    most = (
+        max(MAX_AGE, *programs.compute_results(state, old))
+        if _AGE_WORDS.search(gsm8k_program.render_parts(state["question"]))
+        else None
+    )
+    sure = [i for i in places if i not in programs.find_ambiguous(state)]
+    for attempt in range(MAX_ATTEMPTS):
+        able, share = ((places, 1.0), (places, 0.5), (sure, 0.8))[attempt * 3 // MAX_ATTEMPTS]
+        new = [draw_similar(v, rng) if i in able and rng.random() < share else v for i, v in enumerate(old)]
+        if (
+            new != old
+            and is_plausible(state, new)
+            and (most is None or max(programs.compute_results(state, new)) <= most)
+        ):
             return {"values": [str(value) for value in new]}
-    raise Unfit(f"no other numbers keep the problem sound in {TRIES} draws")
+    raise NotApplicable(f"no other numbers keep the problem sound in {MAX_ATTEMPTS} draws")
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
@@ -279,9 +299,12 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 NUMBERS = Operator(
     "numbers", "changing",
-    {"gradeschool": Change(_draw_told(_same, tale.ADDEND), _apply_told), "lifted": Change(_draw, _apply)},
+    {"gradeschool": Change(_make_gradeschool_draw(_keep_bound, gradeschool_program.MAX_ADDEND), _apply_gradeschool), "lifted": Change(_draw, _apply)},
     "other numbers of the same magnitude",
 )  # fmt: skip
 LARGER = Operator(
-    "larger", "changing", {"gradeschool": Change(_draw_told(_more, 999), _apply_told)}, "numbers ten times as large"
+    "larger",
+    "changing",
+    {"gradeschool": Change(_make_gradeschool_draw(_scale_bound, 999), _apply_gradeschool)},
+    "numbers ten times as large",
 )

@@ -9,14 +9,14 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from stages.problems.ood.operators import tale
-from stages.problems.ood.operators.operator import Change, Operator, State, Unfit
+from stages.problems.ood.programs import gradeschool_program
+from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    places = list(range(len(tale.told(state))))
+    places = list(range(len(gradeschool_program.get_sentence_order(state))))
     if len(places) < 2:
-        raise Unfit("one sentence has no other order")
+        raise NotApplicable("one sentence has no other order")
     order = list(places)
     while order == places:
         rng.shuffle(order)
@@ -24,7 +24,7 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
-    state, told = copy.deepcopy(state), tale.told(state)
+    state, told = copy.deepcopy(state), gradeschool_program.get_sentence_order(state)
     state["told"] = [told[i] for i in parameters["order"]]
     return state
 

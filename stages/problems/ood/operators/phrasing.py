@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators import tale
-from stages.problems.ood.operators.operator import Change, Operator, State
+from stages.problems.ood.programs import gradeschool_program
+from stages.problems.ood.programs.base import Change, Operator, State
 
 _COMPARISONS = {
     "more": ("{s} needs {n} more {unit} to be equal with {t}", "it takes {n} more {unit} for {s} to be equal with {t}"),
@@ -25,7 +25,7 @@ _COMPARISONS = {
     ),
     "part": ("a {n} of what {s} has in {unit} is what {t} has", "{t} has just a {n} of what {s} has in {unit}"),
 }
-FRESH: dict[str, tuple[str, ...]] = {
+NEW_TEMPLATES: dict[str, tuple[str, ...]] = {
     "given": ("{t} has {n} of the {unit}", "in all, {n} {unit} are for {t}"),
     **_COMPARISONS,
     **{
@@ -48,23 +48,26 @@ FRESH: dict[str, tuple[str, ...]] = {
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    own = wording.pairs(knobs["split"], 2, len(wording.FRAMES))
-    return {"sentences": {str(i): list(rng.choice(own)) for i in tale.told(state)}, "question": list(rng.choice(own))}
+    own = wording.list_owned_pairs(knobs["split"], 2, len(wording.FRAMES))
+    return {
+        "sentences": {str(i): list(rng.choice(own)) for i in gradeschool_program.get_sentence_order(state)},
+        "question": list(rng.choice(own)),
+    }
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
     for i, template in parameters["sentences"].items():
         entry = state["quantities"][int(i)]
-        entry["fresh"] = _framed(entry["relation"], *template)
-    state["asking"] = {"fresh": _framed("question", *parameters["question"])}
+        entry["fresh"] = _apply_frame(entry["relation"], *template)
+    state["asking"] = {"fresh": _apply_frame("question", *parameters["question"])}
     return state
 
 
-def _framed(relation: str, form: int, frame: int) -> str:
-    """A form in a frame: such pairs are dealt to the splits as the world's own are (`wording.owner`)."""
+def _apply_frame(relation: str, form: int, frame: int) -> str:
+    """A form in a frame: such pairs are dealt to the splits as the world's own are (`wording.find_owner`)."""
     frames = wording.QUESTION_FRAMES if relation == "question" else wording.FRAMES
-    return frames[frame].replace("{}", FRESH[relation][form])
+    return frames[frame].replace("{}", NEW_TEMPLATES[relation][form])
 
 
 OPERATOR = Operator("phrasing", "preserving", {"gradeschool": Change(_draw, _apply)}, "fresh words")

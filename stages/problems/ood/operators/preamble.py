@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators.operator import Change, Operator, State
+from stages.problems.ood.programs.base import Change, Operator, State
 
 SETTINGS = (  # where the problem was met; told first
     "The following came up in a conversation after dinner.",
@@ -48,9 +48,9 @@ REQUESTS = (
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    said = [rng.choice(wording.owned(SETTINGS, knobs["split"]))]
+    said = [rng.choice(wording.select_owned(SETTINGS, knobs["split"]))]
     if rng.random() < 0.5:
-        said.append(rng.choice(wording.owned(REQUESTS, knobs["split"])))
+        said.append(rng.choice(wording.select_owned(REQUESTS, knobs["split"])))
     return {"preamble": " ".join(said)}
 
 
@@ -58,7 +58,7 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return {**state, "preamble": parameters["preamble"]}
 
 
-def told(state: State, question: str) -> str:
+def prepend_preamble(state: State, question: str) -> str:
     """The question after the preamble of its state, if it has one."""
     return f"{state['preamble']} {question}" if "preamble" in state else question
 

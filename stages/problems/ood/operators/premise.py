@@ -21,42 +21,46 @@ from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.operators import names, numbers, retold, tale
-from stages.problems.ood.operators.operator import Change, Operator, State, Unfit
+from stages.problems.ood.operators import names, numbers
+from stages.problems.ood.programs import gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
 
-FURTHEST = 600  # values tried for the second completion
+MAX_COMPLETION = 600  # values tried for the second completion
 
 
-def completed(state: State, i: int, value: int) -> int:
+def solve_with_value(state: State, i: int, value: int) -> int:
     """The answer when quantity i, whose sentence is not told, has a value. Raises Unfit where it leaves the whole
     numbers above 0."""
     known: list[int] = []
     for j, entry in enumerate(state["quantities"]):
-        known.append(value if j == i else tale.value(entry, known))
+        known.append(value if j == i else gradeschool_program.compute_value(entry, known))
         if known[j] < 1:
-            raise Unfit("not above 0")
+            raise NotApplicable("not above 0")
     return known[-1]
 
 
 def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    known, told = tale.values(state), tale.told(state)
+    known, told = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
     uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(known))]
     # Of the one asked for something must be told; whoever is named elsewhere once occurs once without the sentence, as
     # the stranger does in the twin.
     able = [i for i in range(len(known) - 1) if uses[i] == 1]
     rng.shuffle(able)
-    pools = (names.ROLES, wording.NAMES, names.UNSEEN, (*names.NEW_SHE, *names.NEW_HE))
+    pools = (names.ROLES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
     pool = next(pool for pool in pools if state["people"][0] in pool)
-    people = rng.sample([name for name in pool if name not in tale.named(state)], 3)
-    largest = max(knobs.get("largest") or 0, numbers.bound(state))
+    people = rng.sample([name for name in pool if name not in gradeschool_program.list_people(state)], 3)
+    largest = max(knobs.get("largest") or 0, numbers.compute_bound(state))
     for i in able:
-        if tale.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1] != "N/A":
+        if (
+            gradeschool_program.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1]
+            != "N/A"
+        ):
             continue
         others = []
-        for value in range(1, FURTHEST):
+        for value in range(1, MAX_COMPLETION):
             try:
-                answer = completed(state, i, value)
-            except Unfit:
+                answer = solve_with_value(state, i, value)
+            except NotApplicable:
                 continue
             if value != known[i] and answer != known[-1]:
                 others.append([value, answer])
@@ -64,20 +68,20 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
         if near:
             before = sorted(rng.choices(range(told.index(i) + 1, len(told) + 1), k=2))
             return {
-                "removed": i, "person": people[0], "asides": _compared(state, people, known[i], largest, before, rng),
+                "removed": i, "person": people[0], "asides": _draw_comparisons(state, people, known[i], largest, before, rng),
                 "completions": [[known[i], known[-1]], rng.choice(near)],
             }  # fmt: skip
-    raise Unfit("no sentence whose loss leaves two answers")
+    raise NotApplicable("no sentence whose loss leaves two answers")
 
 
-def _compared(
+def _draw_comparisons(
     state: State, people: list[str], value: int, largest: int, before: list[int], rng: random.Random
 ) -> list[dict[str, Any]]:
     """Asides about two further people: the first is compared with the stranger, the second with the first."""
-    asides, templates = [], tale.templates(state["split"])
+    asides, templates = [], gradeschool_program.list_templates(state["split"])
     for source, person, place in zip(people, people[1:], before, strict=False):
-        entry = tale.link(0, value, largest, templates, rng)
-        value = tale.value(entry, [value])
+        entry = gradeschool_program.draw_relation(0, value, largest, templates, rng)
+        value = gradeschool_program.compute_value(entry, [value])
         asides.append({"person": person, "entry": entry | {"of": [source]}, "before": place})
     return asides
 
@@ -92,18 +96,18 @@ def _apply_sentence(state: State, parameters: Mapping[str, Any]) -> State:
 
 # Before a number that stands without any of these, and before things, the number can be left out: `Tom buys 5 red
 # apples` becomes `Tom buys red apples`, which says nothing of how many. No word marks the gap.
-_DETERMINED = re.compile(
+_DETERMINERS = re.compile(
     r"\b(the|these|those|his|her|its|their|my|our|your|all|other|next|last|first|least|most|only|another|every|each|"
     r"exactly|than|about|approximately|around|nearly|almost|over|additional|remaining|extra|of|is|are|was|were|by|a|an|"
     r"up|at|just|same|and|or|to|between|any|per|these|more|after|within|every|takes?|took|spends?|spent|lasts?|total)\s*$"
     r"|[$\d-]\s*$|[.!?:;]\s*$|^\s*$",
     re.I,
 )
-_THINGS = re.compile(
+_COUNTED_NOUN = re.compile(
     r" ((?:[a-z]+ )?(?:[a-z]{2,}s|people|children|men|women|sheep|fish|mice|geese|feet|teeth))\b"
     r"(?!-|\w|'| (?:times|as|more|less|fewer|old|older|younger|per|a|an|each|every|ago|apart|later|long|tall|wide|deep)\b)"
 )
-_ASKED = re.compile(r"\b(how|what|find|calculate)\b", re.I)
+_QUESTION_WORD = re.compile(r"\b(how|what|find|calculate)\b", re.I)
 _UNCOUNTED = re.compile(
     r"\b(times|less|plus|is|was|as|has|its|his|this|us|s|degrees|percents|hundreds|thousands|millions|dozens|pairs|"
     r"seconds|minutes|hours|days|weeks|months|years|decades|inches|feet|yards|miles|meters|metres|centimeters|kilometers|"
@@ -114,68 +118,70 @@ _UNCOUNTED = re.compile(
 )
 _PEOPLE = re.compile(r"\b(people|guests|students|children|kids|friends|members|players|passengers|customers|workers)$")
 _PRONOUN = re.compile(r"(he|she|it|they|his|her|its|their|this|these)\b", re.I)
-TREASURES = ("castles", "crowns", "swords", "towers", "shields", "palaces", "harps", "thrones", "banners", "carriages",
+INTRO_ITEMS = ("castles", "crowns", "swords", "towers", "shields", "palaces", "harps", "thrones", "banners", "carriages",
              "falcons", "lances")  # fmt: skip
-LISTED = 4  # of them in a tale
+INTRO_LENGTH = 4  # of them in a tale
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    places, values = numbers.changeable(state), programs.numbers(state)
-    doubtful = programs.doubtful(state)
+    places, values = numbers.find_changeable(state), programs.list_numbers(state)
+    doubtful = programs.find_ambiguous(state)
     single = [i for i in places if values.count(values[i]) == 1 and values[i].denominator == 1 and i not in doubtful]
-    able = _uncounted(state, single)
+    able = _find_removable(state, single)
     if not able:
-        raise Unfit("every number is tied to what stands around it")
-    answer = Fraction(programs.render(state)[2])
+        raise NotApplicable("every number is tied to what stands around it")
+    answer = Fraction(programs.render_program(state)[2])
     for gap in rng.sample(able, len(able)):
         i = gap["number"]
-        if recoverable(values, i):
+        if is_recoverable(values, i):
             continue
         most = int(values[i]) * 3 + 10
         for other in rng.sample(range(2, most), min(200, most - 2)):
             new = [Fraction(other) if j == i else value for j, value in enumerate(values)]
-            if other != values[i] and numbers.fits(state, new):
-                now = programs.results(state, new)[state["answer"]["step"]]
+            if other != values[i] and numbers.is_plausible(state, new):
+                now = programs.compute_results(state, new)[state["answer"]["step"]]
                 completions = [[str(values[i]), str(answer)], [str(other), str(now)]]
-                return gap | {"tales": _tales(state, rng), "completions": completions}
-    raise Unfit("no number can be left open for certain")
+                return gap | {"tales": _draw_intros(state, rng), "completions": completions}
+    raise NotApplicable("no number can be left open for certain")
 
 
-def _tales(state: State, rng: random.Random) -> list[str]:
+def _draw_intros(state: State, rng: random.Random) -> list[str]:
     """What stands before the problem, and before its twin: in half of all problems the tale counts one thing more."""
-    said = retold.text(state["question"])
-    if _PRONOUN.match(said) or re.search(rf"\bking|{'|'.join(TREASURES)}", said):
-        raise Unfit("a tale in front would be taken for a part of the problem")
-    things, told = rng.sample(TREASURES, LISTED), rng.sample(range(LISTED), LISTED)
-    counts = rng.choices(list(numbers.FREQUENCY), list(numbers.FREQUENCY.values()), k=LISTED)
-    counted = rng.randrange(LISTED)
+    said = gsm8k_program.render_parts(state["question"])
+    if _PRONOUN.match(said) or re.search(rf"\bking|{'|'.join(INTRO_ITEMS)}", said):
+        raise NotApplicable("a tale in front would be taken for a part of the problem")
+    things, told = rng.sample(INTRO_ITEMS, INTRO_LENGTH), rng.sample(range(INTRO_LENGTH), INTRO_LENGTH)
+    counts = rng.choices(list(numbers.NUMBER_FREQUENCY), list(numbers.NUMBER_FREQUENCY.values()), k=INTRO_LENGTH)
+    counted = rng.randrange(INTRO_LENGTH)
 
     def written(counted: int) -> str:
-        listed = [f"{counts[i]} {things[i]}" if i in told[:counted] else things[i] for i in range(LISTED)]
+        listed = [f"{counts[i]} {things[i]}" if i in told[:counted] else things[i] for i in range(INTRO_LENGTH)]
         return f"An old tale tells of a king with {', '.join(listed[:-1])} and {listed[-1]}."
 
     return [written(counted + rng.randrange(2)), written(counted)]
 
 
-def _uncounted(state: State, single: list[int]) -> list[dict[str, Any]]:
+def _find_removable(state: State, single: list[int]) -> list[dict[str, Any]]:
     """Numbers that can be left out before what they count."""
     parts, able = state["question"], []
-    said = retold.text(parts)
-    asked = len(said) - len(retold.text(retold.sentences(parts)[-1]))
+    said = gsm8k_program.render_parts(parts)
+    asked = len(said) - len(gsm8k_program.render_parts(gsm8k_program.split_sentences(parts)[-1]))
     for at, part in enumerate(parts[:-1]):
         if isinstance(part, str) or part["is"]["number"] not in single or not at or not isinstance(parts[at - 1], str):
             continue
-        things = _THINGS.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
-        if _ASKED.search(retold.text(parts[:at])[asked:]):  # how much was in [three] bags: may be read of one
+        things = _COUNTED_NOUN.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
+        if _QUESTION_WORD.search(
+            gsm8k_program.render_parts(parts[:at])[asked:]
+        ):  # how much was in [three] bags: may be read of one
             continue
         if things and _PEOPLE.search(things[1]) and said.count(things[1].split()[-1]) > 1:
             continue  # who comes may be those who were invited
-        if things and not _UNCOUNTED.search(things[1]) and not _DETERMINED.search(parts[at - 1]):
+        if things and not _UNCOUNTED.search(things[1]) and not _DETERMINERS.search(parts[at - 1]):
             able.append({"number": part["is"]["number"], "noun": things[1]})
     return able
 
 
-def recoverable(values: list[Fraction], i: int) -> bool:
+def is_recoverable(values: list[Fraction], i: int) -> bool:
     """Whether a number might be worked out from two others of the question."""
     rest = [value for j, value in enumerate(values) if j != i]
     return any(
@@ -199,22 +205,22 @@ OPERATOR = Operator(
 # The proof, checked.
 
 
-def proven_told(state: State, change: Mapping[str, Any]) -> list[str]:
+def check_gradeschool_proof(state: State, change: Mapping[str, Any]) -> list[str]:
     """Faults of the proof that the answer of a bundled problem is open once `change` is made to `state`."""
-    return _faults(change, lambda value: completed(state, change["removed"], value))
+    return _find_faults(change, lambda value: solve_with_value(state, change["removed"], value))
 
 
-def proven(state: State, change: Mapping[str, Any]) -> list[str]:
+def check_lifted_proof(state: State, change: Mapping[str, Any]) -> list[str]:
     """The same of a real problem."""
 
     def answer(value: str) -> str:
-        values = [Fraction(value) if i == change["number"] else v for i, v in enumerate(programs.numbers(state))]
-        return str(programs.results(state, values)[state["answer"]["step"]])
+        values = [Fraction(value) if i == change["number"] else v for i, v in enumerate(programs.list_numbers(state))]
+        return str(programs.compute_results(state, values)[state["answer"]["step"]])
 
-    return _faults(change, answer)
+    return _find_faults(change, answer)
 
 
-def _faults(change: Mapping[str, Any], answer: Callable[[Any], Any]) -> list[str]:
+def _find_faults(change: Mapping[str, Any], answer: Callable[[Any], Any]) -> list[str]:
     (first, one), (second, other) = change["completions"]
     if first == second or one == other:
         return ["the completions do not differ"]

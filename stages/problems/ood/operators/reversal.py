@@ -13,40 +13,46 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from stages.lib.procedural.expressions import Tree, tree
+from stages.lib.procedural.expressions import Tree, parse_tree
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.operators import numbers, retold, tale
-from stages.problems.ood.operators.operator import Change, Operator, State, Unfit
+from stages.problems.ood.operators import numbers
+from stages.problems.ood.programs import gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
 
 
 def _draw_given(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    answer, own = tale.values(state)[-1], tale.templates(state["split"])["given"]
+    answer, own = (
+        gradeschool_program.compute_values(state)[-1],
+        gradeschool_program.list_templates(state["split"])["given"],
+    )
     able = []
     for i, entry in enumerate(state["quantities"]):
         if entry["relation"] == "given" and entry["number"] != answer:
             trial = _apply_given(state, {"asked": i, "final": {"template": list(own[0])}})
-            if tale.solve(trial)[1] == str(entry["number"]):
+            if gradeschool_program.solve(trial)[1] == str(entry["number"]):
                 able.append(i)
     if not able:
-        raise Unfit("no first number can be found back step by step")
+        raise NotApplicable("no first number can be found back step by step")
     return {"asked": rng.choice(able), "final": {"template": list(rng.choice(own))}}
 
 
 def _apply_given(state: State, parameters: Mapping[str, Any]) -> State:
     state, asked = copy.deepcopy(state), parameters["asked"]
-    state["told"] = [i for i in tale.told(state) if i != asked]
+    state["told"] = [i for i in gradeschool_program.get_sentence_order(state) if i != asked]
     state["asked"], state["final"] = asked, dict(parameters["final"])
     return state
 
 
 # Of 29 eggs one fills 14 boxes of 2, and of 28: what is divided up cannot be told from how many parts there are.
-_ROUNDED = re.compile(
+_ROUNDING_WORDS = re.compile(
     r"\b(can|could|fits?|fills?|stores?|needs?|needed|enough|(?:have|has|had) to|should|must|required?|at a time|lasts?)\b"
 )
-_EITHER = re.compile(r"\b(difference|higher|lower|larger|smaller|whichever|round(?:ed)?)\b", re.I)  # either way round
+_ORDER_DEPENDENT_WORDS = re.compile(
+    r"\b(difference|higher|lower|larger|smaller|whichever|round(?:ed)?)\b", re.I
+)  # either way round
 
 
-def _divided(state: State, number: int) -> bool:
+def _involves_division(state: State, number: int) -> bool:
     """Whether something that rests on a number is divided by a number told or computed, or divides."""
 
     def divides(node: Tree) -> bool:
@@ -57,28 +63,34 @@ def _divided(state: State, number: int) -> bool:
         told = "step" in ref or "number" in ref and state["numbers"][ref["number"]]["kind"] != "cue"
         return operation == "/" and (told or isinstance(right, tuple)) or divides(left) or divides(right)
 
-    return any(divides(tree(state["annotations"][k]["expression"])) for k in retold.resting(state, number))
+    return any(
+        divides(parse_tree(state["annotations"][k]["expression"])) for k in gsm8k_program.find_dependents(state, number)
+    )
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    places, values, doubtful = numbers.changeable(state), programs.numbers(state), programs.doubtful(state)
-    answer, able, reason = retold.render(state)[2], [], "no number can be found back step by step"
-    said = retold.text(state["question"])
-    if _EITHER.search(said):
-        raise Unfit("which of two is larger is not told")
+    places, values, doubtful = (
+        numbers.find_changeable(state),
+        programs.list_numbers(state),
+        programs.find_ambiguous(state),
+    )
+    answer, able, reason = gsm8k_program.render(state)[2], [], "no number can be found back step by step"
+    said = gsm8k_program.render_parts(state["question"])
+    if _ORDER_DEPENDENT_WORDS.search(said):
+        raise NotApplicable("which of two is larger is not told")
     for i in (i for i in places if i not in doubtful):
-        if values.count(values[i]) > 1 or programs.canonical(values[i]) == answer:
+        if values.count(values[i]) > 1 or programs.format_decimal(values[i]) == answer:
             continue
-        if _ROUNDED.search(said) and _divided(state, i):
+        if _ROUNDING_WORDS.search(said) and _involves_division(state, i):
             reason = "a quotient may have been rounded"
             continue
         try:
-            if retold.render(_apply(state, {"number": i}))[2] == programs.canonical(values[i]):
+            if gsm8k_program.render(_apply(state, {"number": i}))[2] == programs.format_decimal(values[i]):
                 able.append(i)
-        except (Unfit, ValueError) as error:
+        except (NotApplicable, ValueError) as error:
             reason = str(error)
     if not able:
-        raise Unfit(reason)
+        raise NotApplicable(reason)
     return {"number": rng.choice(able)}
 
 

@@ -10,11 +10,11 @@ from fractions import Fraction
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.lib.procedural.lifting.programs import canonical
-from stages.problems.ood.operators import retold, tale
-from stages.problems.ood.operators.operator import Change, Operator, State, Unfit
+from stages.lib.procedural.lifting.programs import format_decimal
+from stages.problems.ood.programs import gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
 
-SIZES = {"dozen": 12, "pairs": 2}
+UNIT_SIZES = {"dozen": 12, "pairs": 2}
 _FORMS = {  # measured wordings; {n} counts the unit of measure
     "given": "{t} {verb} {n} {measure} {unit}",
     "more": "{t} {verb} {n} {measure} {unit} more than {s}",
@@ -26,17 +26,23 @@ _FORMS = {  # measured wordings; {n} counts the unit of measure
 }
 
 
-def _measured(entry: Mapping[str, Any]) -> str | None:
+def _choose_measure(entry: Mapping[str, Any]) -> str | None:
     """The largest unit that a number comes to an exact several of."""
     if entry["relation"] not in _FORMS:
         return None
-    return next((unit for unit, size in SIZES.items() if entry["number"] % size == 0 and entry["number"] > size), None)
+    return next(
+        (unit for unit, size in UNIT_SIZES.items() if entry["number"] % size == 0 and entry["number"] > size), None
+    )
 
 
 def _draw_measures(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    exact = {str(i): unit for i in tale.told(state) if (unit := _measured(state["quantities"][i]))}
+    exact = {
+        str(i): unit
+        for i in gradeschool_program.get_sentence_order(state)
+        if (unit := _choose_measure(state["quantities"][i]))
+    }
     if not exact:
-        raise Unfit("no number is an exact count of pairs or dozens")
+        raise NotApplicable("no number is an exact count of pairs or dozens")
     return {"measures": exact}
 
 
@@ -47,27 +53,27 @@ def _apply_measures(state: State, parameters: Mapping[str, Any]) -> State:
         of = unit if unit == "dozen" or entry["relation"] in ("gain", "loss") else f"{unit} of"
         frame = wording.FRAMES[entry["template"][1]]
         form = frame.format(_FORMS[entry["relation"]].replace("{measure}", of))
-        entry["measure"] = {"unit": unit, "size": SIZES[unit], "form": form}
+        entry["measure"] = {"unit": unit, "size": UNIT_SIZES[unit], "form": form}
     return state
 
 
 # Real units: (one, many) -> the smaller unit and how many of it there are. Days stay: one of work is not 24 hours.
-SMALLER = {
+SMALLER_UNITS = {
     ("hour", "hours"): ("minutes", 60), ("minute", "minutes"): ("seconds", 60), ("week", "weeks"): ("days", 7),
     ("year", "years"): ("months", 12), ("foot", "feet"): ("inches", 12),
     ("yard", "yards"): ("feet", 3), ("meter", "meters"): ("centimeters", 100), ("kilogram", "kilograms"): ("grams", 1000),
     ("kilometer", "kilometers"): ("meters", 1000), ("pound", "pounds"): ("ounces", 16), 
     ("liter", "liters"): ("milliliters", 1000), ("gallon", "gallons"): ("quarts", 4),
 }  # fmt: skip
-_ONE = {"inches": "inch", "feet": "foot"}
-_BARRED = r"(?!-|\w| old| ago|,? (?:an?|per|each|every|in|of the) "
-_BARRED += r"(?:day|week|month|year|hour|minute|foot|yard|pound|gallon)s?\b)"
+_SINGULAR = {"inches": "inch", "feet": "foot"}
+_NOT_FOLLOWED_BY = r"(?!-|\w| old| ago|,? (?:an?|per|each|every|in|of the) "
+_NOT_FOLLOWED_BY += r"(?:day|week|month|year|hour|minute|foot|yard|pound|gallon)s?\b)"
 
 
-def _conversions(state: State) -> list[dict[str, Any]]:
+def _find_conversions(state: State) -> list[dict[str, Any]]:
     """The places of the question where a number stands with a unit that has a smaller one."""
     found, parts = [], state["question"]
-    text = retold.text(parts).lower()
+    text = gsm8k_program.render_parts(parts).lower()
     for at, part in enumerate(parts):
         if isinstance(part, str) or not part["said"].replace(",", "").replace(".", "").isdigit():
             continue
@@ -81,22 +87,24 @@ def _conversions(state: State) -> list[dict[str, Any]]:
             and not re.match(r"-|\s*(million|thousand|billion|dollars?|cents?)\b", after)
         ):
             found.append({"at": at, "old": "dollars", "new": "cents", "size": 100})
-        for names, (smaller, factor) in SMALLER.items():
-            unit = re.match(rf" ({names[0]}|{names[1]})\b{_BARRED}", after)
+        for names, (smaller, factor) in SMALLER_UNITS.items():
+            unit = re.match(rf" ({names[0]}|{names[1]})\b{_NOT_FOLLOWED_BY}", after)
             adjective = unit and unit[1] == names[0] and size != 1  # a 30 day month
             counted = before == " " and at > 1  # two 15 minute breaks
-            named = re.search(rf"\b(?:{smaller}|{_ONE.get(smaller, smaller[:-1])})\b", text)
+            named = re.search(rf"\b(?:{smaller}|{_SINGULAR.get(smaller, smaller[:-1])})\b", text)
             if unit and not (adjective or counted or named) and not before.endswith("$"):
                 found.append({"at": at, "old": unit[1], "new": smaller, "size": factor})
-    exact = [each for each in found if (_value(state, each["at"]) * each["size"]).denominator == 1]
-    return [each for each in exact if _told(state, each)]
+    exact = [each for each in found if (_get_value(state, each["at"]) * each["size"]).denominator == 1]
+    return [each for each in exact if _keeps_answer_unit(state, each)]
 
 
-def _told(state: State, change: Mapping[str, Any]) -> bool:
+def _keeps_answer_unit(state: State, change: Mapping[str, Any]) -> bool:
     """Whether the unit of the answer is still plain once this number has another: the question asks how many of
     something, or the old unit stands elsewhere. Else `how much` could be answered in the new one."""
     parts = [part if isinstance(part, str) else part["said"] for part in state["question"]]
-    asked = re.search(r"\bhow many ([a-z]+)", retold.text(retold.sentences(state["question"])[-1]), re.I)
+    asked = re.search(
+        r"\bhow many ([a-z]+)", gsm8k_program.render_parts(gsm8k_program.split_sentences(state["question"])[-1]), re.I
+    )
     if asked and asked[1] not in ("more", "less", "of", "in", "does", "did"):
         return True
     at, old = change["at"], change["old"]
@@ -104,25 +112,25 @@ def _told(state: State, change: Mapping[str, Any]) -> bool:
         parts[at - 1] = parts[at - 1][:-1]
         return bool(re.search(r"\$|\bdollars?\b", "".join(parts)))
     parts[at + 1] = parts[at + 1].replace(old, "", 1)
-    names = next(names for names in SMALLER if old in names)
+    names = next(names for names in SMALLER_UNITS if old in names)
     return bool(re.search(rf"\b(?:{'|'.join(names)})\b", "".join(parts)))
 
 
-def _value(state: State, at: int) -> Fraction:
+def _get_value(state: State, at: int) -> Fraction:
     return Fraction(state["numbers"][state["question"][at]["is"]["number"]]["value"])
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    found = _conversions(state)
+    found = _find_conversions(state)
     if not found:
-        raise Unfit("no number stands with a unit that converts exactly")
+        raise NotApplicable("no number stands with a unit that converts exactly")
     return rng.choice(found)
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     state, at, size = copy.deepcopy(state), parameters["at"], parameters["size"]
-    parts, old = state["question"], canonical(_value(state, at))
-    new = canonical(_value(state, at) * size)
+    parts, old = state["question"], format_decimal(_get_value(state, at))
+    new = format_decimal(_get_value(state, at) * size)
     parts[at] = new
     if parameters["old"] == "dollars":
         parts[at - 1] = parts[at - 1][:-1]

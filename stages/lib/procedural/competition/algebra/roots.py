@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, bracketed, numbered
+from stages.lib.procedural.competition.family import Draw, Family, Params, number_steps, parenthesize
 
 Matrix = list[list[int]]
 
 
-def polynomial(coefficients: list[int]) -> str:
+def format_polynomial(coefficients: list[int]) -> str:
     """[1, -3, 0, 5] is `x^3 - 3x^2 + 5`: highest power first."""
     text = ""
     for power, number in zip(range(len(coefficients) - 1, -1, -1), coefficients, strict=True):
@@ -21,8 +21,8 @@ def polynomial(coefficients: list[int]) -> str:
     return text
 
 
-def coefficients(text: str, degree: int) -> list[int]:
-    """Back from `polynomial`, highest power first."""
+def parse_coefficients(text: str, degree: int) -> list[int]:
+    """Back from `format_polynomial`, highest power first."""
     found = [0] * (degree + 1)
     for sign, size, power, exponent in re.findall(r"([-+]?)(\d*)(x?)(?:\^(\d+))?", text.replace(" ", "")):
         if size or power:
@@ -46,7 +46,7 @@ def determinant(rows: Matrix) -> int:
     return sign * matrix[-1][-1]
 
 
-def companion(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
+def companion_matrix(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
     """shift + sign * the companion matrix, whose eigenvalues are the roots of the polynomial."""
     size = len(monic) - 1
     first = [-number for number in monic[1:]]
@@ -57,7 +57,7 @@ def companion(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
 # Power sums of the roots of a quadratic. Closed: Newton. Search: the trace of a power of the companion matrix.
 
 
-def _sums(draw: Draw, level: int) -> Params | None:
+def _sample_sums(draw: Draw, level: int) -> Params | None:
     size = (30, 16, 9)[level - 1]
     s, p = (
         draw("s").choice([s for s in range(-size, size + 1) if s]),
@@ -73,111 +73,111 @@ def _power_sums(p: Params) -> list[int]:
     return sums
 
 
-def _sums_brute(p: Params) -> int:
-    matrix, power = companion([1, -p["s"], p["p"]]), [[1, 0], [0, 1]]
+def _brute_force_sums(p: Params) -> int:
+    matrix, power = companion_matrix([1, -p["s"], p["p"]]), [[1, 0], [0, 1]]
     for _ in range(p["k"]):
         power = [[sum(row[i] * matrix[i][column] for i in range(2)) for column in range(2)] for row in power]
     return power[0][0] + power[1][1]
 
 
-def _sums_steps(p: Params) -> list[Step]:
+def _write_sums_steps(p: Params) -> list[Step]:
     s, q, sums = p["s"], p["p"], _power_sums(p)
     lines: list[tuple[str, int | str]] = [
         (f"By Vieta r + t = {s}.", s),
         (f"Likewise rt = {q}.", q),
         (
-            f"r^2 + t^2 = (r + t)^2 - 2rt, here {bracketed(s)} * {bracketed(s)} - 2 * {bracketed(q)} = {sums[2]}.",
+            f"r^2 + t^2 = (r + t)^2 - 2rt, here {parenthesize(s)} * {parenthesize(s)} - 2 * {parenthesize(q)} = {sums[2]}.",
             sums[2],
         ),
     ]
     for k in range(3, p["k"] + 1):
         lines.append((f"r^{k} + t^{k} comes from multiplying the sum before by r + t: "
-                      f"{bracketed(s)} * {bracketed(sums[k - 1])} - {bracketed(q)} * {bracketed(sums[k - 2])} = {sums[k]}.",
+                      f"{parenthesize(s)} * {parenthesize(sums[k - 1])} - {parenthesize(q)} * {parenthesize(sums[k - 2])} = {sums[k]}.",
                       sums[k]))  # fmt: skip
-    return numbered(lines)
+    return number_steps(lines)
 
 
-def _sums_words(p: Params) -> dict[str, str]:
-    return {"polynomial": polynomial([1, -p["s"], p["p"]]), "k": str(p["k"])}
+def _format_sums(p: Params) -> dict[str, str]:
+    return {"polynomial": format_polynomial([1, -p["s"], p["p"]]), "k": str(p["k"])}
 
 
-def _sums_parse(fields: dict[str, str]) -> Params:
-    _, minus, last = coefficients(fields["polynomial"], 2)
+def _parse_sums(fields: dict[str, str]) -> Params:
+    _, minus, last = parse_coefficients(fields["polynomial"], 2)
     return {"k": int(fields["k"]), "s": -minus, "p": last}
 
 
 SUMS = Family(
-    "power_sums_of_roots", "algebra", _sums, lambda p: _power_sums(p)[p["k"]], _sums_brute,
+    "power_sums_of_roots", "algebra", _sample_sums, lambda p: _power_sums(p)[p["k"]], _brute_force_sums,
     ("Let r and t be the complex roots of {polynomial} = 0, counted with multiplicity. Find r^{k} + t^{k}.",
      "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - t). Compute r^{k} + t^{k}.",
      "Two complex numbers r and t, possibly equal, are the roots of the equation {polynomial} = 0, a double root being "
      "taken twice. What is the value of r^{k} + t^{k}?"),
-    _sums_steps, lambda p: 8 * p["k"], _sums_words, _sums_parse,
+    _write_sums_steps, lambda p: 8 * p["k"], _format_sums, _parse_sums,
 )  # fmt: skip
 
 
 # Shifted roots of a cubic. Closed: the polynomial at -k. Search: the determinant of the companion matrix plus k.
 
 
-def _cubic(draw: Draw, level: int) -> Params | None:
+def _sample_cubic(draw: Draw, level: int) -> Params | None:
     size = (10, 20, 40)[level - 1]
     nonzero = [n for n in range(-size, size + 1) if n]
     return {name: draw(name).choice(nonzero) for name in "abc"} | {"k": draw("k").randint(level, 2 + 2 * level)}
 
 
-def _cubic_value(p: Params) -> int:
+def _evaluate_cubic(p: Params) -> int:
     x = -p["k"]
     return ((x + p["a"]) * x + p["b"]) * x + p["c"]
 
 
-def _cubic_steps(p: Params) -> list[Step]:
-    a, b, c, k, value = p["a"], p["b"], p["c"], p["k"], _cubic_value(p)
+def _write_cubic_steps(p: Params) -> list[Step]:
+    a, b, c, k, value = p["a"], p["b"], p["c"], p["k"], _evaluate_cubic(p)
     cube, square, linear = -(k**3), a * k * k, -b * k
-    return numbered([
+    return number_steps([
         (f"Since P(x) is the product of x - r, x - s and x - t, the product asked for is -P(-{k}). "
          f"First (-{k})^3 = {cube}.", cube),
-        (f"The quadratic term is {bracketed(a)} * (-{k})^2 = {square}.", square),
-        (f"The linear term is {bracketed(b)} * (-{k}) = {linear}.", linear),
-        (f"So P(-{k}) is {cube} + {bracketed(square)} + {bracketed(linear)} + {bracketed(c)} = {value}.", value),
+        (f"The quadratic term is {parenthesize(a)} * (-{k})^2 = {square}.", square),
+        (f"The linear term is {parenthesize(b)} * (-{k}) = {linear}.", linear),
+        (f"So P(-{k}) is {cube} + {parenthesize(square)} + {parenthesize(linear)} + {parenthesize(c)} = {value}.", value),
         (f"The product is -({value}) = {-value}.", -value),
     ])  # fmt: skip
 
 
-def _cubic_words(p: Params) -> dict[str, str]:
-    return {"polynomial": polynomial([1, p["a"], p["b"], p["c"]]), "k": str(p["k"])}
+def _format_cubic(p: Params) -> dict[str, str]:
+    return {"polynomial": format_polynomial([1, p["a"], p["b"], p["c"]]), "k": str(p["k"])}
 
 
-def _cubic_parse(fields: dict[str, str]) -> Params:
-    _, a, b, c = coefficients(fields["polynomial"], 3)
+def _parse_cubic(fields: dict[str, str]) -> Params:
+    _, a, b, c = parse_coefficients(fields["polynomial"], 3)
     return {"a": a, "b": b, "c": c, "k": int(fields["k"])}
 
 
 CUBIC = Family(
-    "shifted_roots", "algebra", _cubic, lambda p: -_cubic_value(p),
-    lambda p: determinant(companion([1, p["a"], p["b"], p["c"]], p["k"])),
+    "shifted_roots", "algebra", _sample_cubic, lambda p: -_evaluate_cubic(p),
+    lambda p: determinant(companion_matrix([1, p["a"], p["b"], p["c"]], p["k"])),
     ("Let r, s and t be the complex roots of P(x) = {polynomial}, counted with multiplicity. "
      "Find (r + {k})(s + {k})(t + {k}).",
      "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - s)(x - t). Compute the product of "
      "r + {k}, s + {k} and t + {k}.",
      "A monic cubic polynomial has the three complex roots r - {k}, s - {k} and t - {k}, a multiple root being listed as "
      "often as it occurs. If the polynomial is {polynomial}, what is the value of rst?"),
-    _cubic_steps, lambda p: 27 * p["k"], _cubic_words, _cubic_parse,
+    _write_cubic_steps, lambda p: 27 * p["k"], _format_cubic, _parse_cubic,
 )  # fmt: skip
 
 
 # Roots of unity. Closed: a geometric sum. Search: the determinant of a - the companion matrix of 1 + z + ... + z^(n-1).
 
 
-def _unity(draw: Draw, level: int) -> Params | None:
+def _sample_unity(draw: Draw, level: int) -> Params | None:
     p = {"n": draw("n").randint(*((4, 5), (6, 8), (9, 12))[level - 1]), "a": draw("a").randint(2, (30, 12, 7)[level - 1]),
          "m": draw("m").randint(101, 999)}  # fmt: skip
     return p if p["a"] ** (p["n"] - 1) > p["m"] else None
 
 
-def _unity_steps(p: Params) -> list[Step]:
+def _write_unity_steps(p: Params) -> list[Step]:
     n, a, m = p["n"], p["a"], p["m"]
     top, value = a**n - 1, (a**n - 1) // (a - 1)
-    return numbered([
+    return number_steps([
         (f"Over all {n} solutions of z^{n} = 1 the numbers {a} - w multiply to {a}^{n} - 1 = {top}.", top),
         (f"The factor for w = 1, which is left out, is {a} - 1 = {a - 1}.", a - 1),
         (f"So the product is {top} / {a - 1} = {value}.", value),
@@ -186,8 +186,8 @@ def _unity_steps(p: Params) -> list[Step]:
 
 
 UNITY = Family(
-    "roots_of_unity", "algebra", _unity, lambda p: (p["a"] ** p["n"] - 1) // (p["a"] - 1) % p["m"],
-    lambda p: determinant(companion([1] * p["n"], p["a"], -1)) % p["m"],
+    "roots_of_unity", "algebra", _sample_unity, lambda p: (p["a"] ** p["n"] - 1) // (p["a"] - 1) % p["m"],
+    lambda p: determinant(companion_matrix([1] * p["n"], p["a"], -1)) % p["m"],
     ("Let P be the product of the numbers {a} - w, where w runs through all complex numbers other than 1 for which "
      "w^{n} = 1. Then P is an integer. Find the remainder when P is divided by {m}.",
      "The equation z^{n} = 1 has {n} complex solutions, one of which is 1. For each other solution w the number {a} - w is "
@@ -196,7 +196,7 @@ UNITY = Family(
      "The corners of a regular polygon with {n} sides lie on the unit circle of the complex plane, one of them at 1. For "
      "every other corner w take the distance from w to the point {a} of the real axis. The product of all these distances "
      "is an integer; find its remainder upon division by {m}."),
-    _unity_steps, lambda p: p["n"] ** 3,
+    _write_unity_steps, lambda p: p["n"] ** 3,
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (SUMS, CUBIC, UNITY)

@@ -6,12 +6,12 @@ import re
 from fractions import Fraction
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, bracketed, numbered, ratio
+from stages.lib.procedural.competition.family import Draw, Family, Params, format_ratio, number_steps, parenthesize
 
 # Two terms of an arithmetic sequence.
 
 
-def _sequence(draw: Draw, level: int) -> Params | None:
+def _sample_sequence(draw: Draw, level: int) -> Params | None:
     d = draw("d").choice([n for n in range(-3 * level, 4 * level + 4) if n])
     m = draw("m").randint(2, 4 + 2 * level)
     n = m + draw("n").randint(2, 4 + 3 * level)
@@ -20,13 +20,13 @@ def _sequence(draw: Draw, level: int) -> Params | None:
     return {"m": m, "u": first + (m - 1) * d, "n": n, "v": first + (n - 1) * d, "k": k}
 
 
-def _sequence_closed(p: Params) -> int:
+def _solve_sequence(p: Params) -> int:
     d = (p["v"] - p["u"]) // (p["n"] - p["m"])
     first = p["u"] - (p["m"] - 1) * d
     return p["k"] * (2 * first + (p["k"] - 1) * d) // 2
 
 
-def _sequence_brute(p: Params) -> int:
+def _brute_force_sequence(p: Params) -> int:
     """Try every difference, list the terms, add them up."""
     for d in range(-50, 51):
         terms = [p["u"] + (i - p["m"]) * d for i in range(1, p["k"] + 1)]
@@ -35,33 +35,33 @@ def _sequence_brute(p: Params) -> int:
     raise ValueError("no difference fits")
 
 
-def _sequence_steps(p: Params) -> list[Step]:
+def _write_sequence_steps(p: Params) -> list[Step]:
     m, u, n, v, k = (p[name] for name in "munvk")
     d = (v - u) // (n - m)
     first = u - (m - 1) * d
     last = first + (k - 1) * d
-    return numbered([
-        (f"The difference is ({v} - {bracketed(u)}) / ({n} - {m}) = {v - u} / {n - m} = {d}.", d),
-        (f"The first term is {u} - {m - 1} * {bracketed(d)} = {first}.", first),
-        (f"Term {k} is {first} + {k - 1} * {bracketed(d)} = {last}.", last),
-        (f"The sum is {k} * ({first} + {bracketed(last)}) / 2 = {_sequence_closed(p)}.", _sequence_closed(p)),
+    return number_steps([
+        (f"The difference is ({v} - {parenthesize(u)}) / ({n} - {m}) = {v - u} / {n - m} = {d}.", d),
+        (f"The first term is {u} - {m - 1} * {parenthesize(d)} = {first}.", first),
+        (f"Term {k} is {first} + {k - 1} * {parenthesize(d)} = {last}.", last),
+        (f"The sum is {k} * ({first} + {parenthesize(last)}) / 2 = {_solve_sequence(p)}.", _solve_sequence(p)),
     ])  # fmt: skip
 
 
 SEQUENCE = Family(
-    "arithmetic_sequence", "algebra", _sequence, _sequence_closed, _sequence_brute,
+    "arithmetic_sequence", "algebra", _sample_sequence, _solve_sequence, _brute_force_sequence,
     ("In an arithmetic sequence, term number {m} is {u} and term number {n} is {v}. Find the sum of the first {k} terms.",
      "Let a_1, a_2, a_3, ... be an arithmetic sequence with a_{m} = {u} and a_{n} = {v}. What is a_1 + a_2 + ... + a_{k}?",
      "Numbers are written in a row, and the difference between a number and the one before it is always the same, possibly "
      "negative. Number {m} in the row is {u} and number {n} is {v}. Find the sum of the first {k} numbers."),
-    _sequence_steps, lambda p: p["k"] * 100,
+    _write_sequence_steps, lambda p: p["k"] * 100,
 )  # fmt: skip
 
 
 # Recursions whose period is hidden: 6 for a_n - a_(n-1) + c, 9 for |a_n| - a_(n-1).
 
 
-def _period(draw: Draw, level: int) -> Params | None:
+def _sample_period(draw: Draw, level: int) -> Params | None:
     bound = (400, 60, 30)[level - 1]
     params = {
         "rule": "absolute" if level == 3 else "difference",
@@ -83,13 +83,13 @@ def _period_terms(p: Params) -> list[int]:
     return terms
 
 
-def _period_closed(p: Params) -> int:
+def _solve_period(p: Params) -> int:
     terms = _period_terms(p)
     whole, left = divmod(p["n"], len(terms))
     return whole * sum(terms) + sum(terms[:left])
 
 
-def _period_brute(p: Params) -> int:
+def _brute_force_period(p: Params) -> int:
     before, now, total = p["first"], p["second"], p["first"]
     for _ in range(p["n"] - 1):
         total += now
@@ -97,7 +97,7 @@ def _period_brute(p: Params) -> int:
     return total
 
 
-def _period_steps(p: Params) -> list[Step]:
+def _write_period_steps(p: Params) -> list[Step]:
     terms, lines = _period_terms(p), []
     size = len(terms)
     for i, value in enumerate(terms[2:] + terms[:2], 3):
@@ -109,53 +109,53 @@ def _period_steps(p: Params) -> list[Step]:
             shown = f"{abs(last)} {sign} {abs(before)}"
         lines.append((f"a_{i} = {shown} = {value}.", value))
     whole, left = divmod(p["n"], size)
-    total, rest, answer = sum(terms), sum(terms[:left]), _period_closed(p)
-    plus = " + ".join(map(bracketed, terms))
+    total, rest, answer = sum(terms), sum(terms[:left]), _solve_period(p)
+    plus = " + ".join(map(parenthesize, terms))
     lines.append((f"From a_{size + 1} on the terms repeat; {size} terms in a row add up to {plus} = {total}.", total))
     few = "first term is" if left == 1 else f"first {left} terms add up to"
     few = f"and the {few} {rest}" if left else f"with {rest} terms left"
     lines.append((f"{p['n']} = {size} * {whole} + {left}, {few}.", rest))
-    lines.append((f"The sum is {whole} * {bracketed(total)} + {bracketed(rest)} = {answer}.", answer))
-    return numbered(lines)
+    lines.append((f"The sum is {whole} * {parenthesize(total)} + {parenthesize(rest)} = {answer}.", answer))
+    return number_steps(lines)
 
 
-def _period_words(p: Params) -> dict[str, str]:
+def _format_period(p: Params) -> dict[str, str]:
     c = f" + {p['c']}" if p["c"] else ""
     rule = f"a_n - a_(n-1){c}" if p["rule"] == "difference" else "|a_n| - a_(n-1)"
     return {"rule": f"a_(n+1) = {rule}"} | {name: str(p[name]) for name in ("first", "second", "n")}
 
 
-def _period_parse(fields: dict[str, str]) -> Params:
+def _parse_period(fields: dict[str, str]) -> Params:
     found = re.fullmatch(r"a_\(n\+1\) = (a_n|\|a_n\|) - a_\(n-1\)(?: \+ (\d+))?", fields["rule"])
     rule = "difference" if found[1] == "a_n" else "absolute"
     return {"rule": rule, "c": int(found[2] or 0)} | {name: int(fields[name]) for name in ("first", "second", "n")}
 
 
 PERIOD = Family(
-    "hidden_period", "algebra", _period, _period_closed, _period_brute,
+    "hidden_period", "algebra", _sample_period, _solve_period, _brute_force_period,
     ("A sequence starts with a_1 = {first} and a_2 = {second}, and {rule} for all n > 1. "
      "Find the sum of its first {n} terms.",
      "Let a_1 = {first}, a_2 = {second}, and for every integer n > 1 let {rule}. What is a_1 + a_2 + ... + a_{n}?",
      "The sequence a_1, a_2, a_3, ... satisfies {rule} for every n > 1. If a_1 = {first} and a_2 = {second}, find the "
      "sum of the first {n} terms."),
-    _period_steps, lambda p: p["n"], _period_words, _period_parse,
+    _write_period_steps, lambda p: p["n"], _format_period, _parse_period,
 )  # fmt: skip
 
 
 # c/(a(a+d)) + c/((a+d)(a+2d)) + ... + c/((b-d)b); at level 3 the factors stand two apart.
 
 
-def _telescope(draw: Draw, level: int) -> Params | None:
+def _sample_telescope(draw: Draw, level: int) -> Params | None:
     step = 1 if level == 1 else draw("step").randint(2, 9)
     gap = step * (2 if level == 3 else 1)
     first = draw("first").randint(1, (40, 25, 9)[level - 1])
     terms = draw("terms").randint(4 + level, (60, 40, 20)[level - 1])
     top = draw("top").randint(1, 9) if level == 3 else 1
     params = {"top": top, "first": first, "step": step, "gap": gap, "last": first + step * (terms - 1)}
-    return params if _telescope_closed(params).denominator > 1 else None
+    return params if _solve_telescope(params).denominator > 1 else None
 
 
-def _added(value: Fraction) -> int:
+def _numerator_plus_denominator(value: Fraction) -> int:
     return value.numerator + value.denominator
 
 
@@ -166,18 +166,18 @@ def _telescope_parts(p: Params) -> tuple[Fraction, Fraction]:
     return sum(left, Fraction(0)), sum(right, Fraction(0))
 
 
-def _telescope_closed(p: Params) -> Fraction:
+def _solve_telescope(p: Params) -> Fraction:
     left, right = _telescope_parts(p)
     return (left - right) * p["top"] / p["gap"]
 
 
-def _telescope_brute(p: Params) -> int:
+def _brute_force_telescope(p: Params) -> int:
     terms = (Fraction(p["top"], k * (k + p["gap"])) for k in range(p["first"], p["last"] + 1, p["step"]))
-    return _added(sum(terms, Fraction(0)))
+    return _numerator_plus_denominator(sum(terms, Fraction(0)))
 
 
-def _telescope_steps(p: Params) -> list[Step]:
-    (left, right), total = _telescope_parts(p), _telescope_closed(p)
+def _write_telescope_steps(p: Params) -> list[Step]:
+    (left, right), total = _telescope_parts(p), _solve_telescope(p)
     gap, a, b, factor = p["gap"], p["first"], p["last"] + p["gap"], Fraction(p["top"], p["gap"])
     difference = left - right
     if gap == 1:
@@ -186,7 +186,7 @@ def _telescope_steps(p: Params) -> list[Step]:
         ]
     else:
         lines = [(f"Since 1/(k(k + {gap})) is 1/k - 1/(k + {gap}), divided by {gap}, a factor "
-                  f"{ratio(p['top'], gap)} can be "
+                  f"{format_ratio(p['top'], gap)} can be "
                   f"taken out.", factor)]  # fmt: skip
     if gap > p["step"]:
         lines += [
@@ -196,10 +196,18 @@ def _telescope_steps(p: Params) -> list[Step]:
     lines.append((f"All else cancels: {left} - {right} = {difference}.", difference))
     if gap > 1:
         lines.append((f"The sum is {factor} * {difference} = {total}.", total))
-    return numbered([*lines, (f"p + q = {total.numerator} + {total.denominator} = {_added(total)}.", _added(total))])
+    return number_steps(
+        [
+            *lines,
+            (
+                f"p + q = {total.numerator} + {total.denominator} = {_numerator_plus_denominator(total)}.",
+                _numerator_plus_denominator(total),
+            ),
+        ]
+    )
 
 
-def _telescope_words(p: Params) -> dict[str, str]:
+def _format_telescope(p: Params) -> dict[str, str]:
     terms = [f"{p['top']}/({k} * {k + p['gap']})" for k in (p["first"], p["first"] + p["step"], p["last"])]
     numbers = {"step": p["step"], "first": p["first"], "second": p["first"] + p["step"], "last": p["last"]}
     return {name: str(number) for name, number in numbers.items()} | {
@@ -207,7 +215,7 @@ def _telescope_words(p: Params) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _telescope_parse(fields: dict[str, str]) -> Params:
+def _parse_telescope(fields: dict[str, str]) -> Params:
     if "form" in fields:
         top, gap = map(int, re.findall(r"\d+", fields["form"]))
         first, second, last = (int(fields[name]) for name in ("first", "second", "last"))
@@ -219,7 +227,7 @@ def _telescope_parse(fields: dict[str, str]) -> Params:
 
 
 TELESCOPE = Family(
-    "telescoping_sum", "algebra", _telescope, lambda p: _added(_telescope_closed(p)), _telescope_brute,
+    "telescoping_sum", "algebra", _sample_telescope, lambda p: _numerator_plus_denominator(_solve_telescope(p)), _brute_force_telescope,
     ("The sum {sum}, in which both factors of the denominator grow by {step} from term to term, is p/q in lowest terms, "
      "with positive integers p and q. Find p + q.",
      "Let S = {sum}, where from each term to the next both factors of the denominator increase by {step}. If p and q are "
@@ -227,7 +235,7 @@ TELESCOPE = Family(
      "All fractions of the form {form} are added up in which the smaller factor k of the denominator is one of the numbers "
      "{first}, {second}, ..., {last}, which form an arithmetic sequence. The result is p/q in lowest terms, with positive "
      "integers p and q. Compute p + q."),
-    _telescope_steps, lambda p: (p["last"] - p["first"]) // p["step"] + 1, _telescope_words, _telescope_parse,
+    _write_telescope_steps, lambda p: (p["last"] - p["first"]) // p["step"] + 1, _format_telescope, _parse_telescope,
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (SEQUENCE, PERIOD, TELESCOPE)

@@ -7,12 +7,12 @@ from fractions import Fraction
 from math import isqrt
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, bracketed, listed, numbered
+from stages.lib.procedural.competition.family import Draw, Family, Params, join_list, number_steps, parenthesize
 
 # A system of logarithms.
 
 
-def _logs(draw: Draw, level: int) -> Params | None:
+def _sample_logs(draw: Draw, level: int) -> Params | None:
     u, v = draw("u").randint(1, 6 + 3 * level), draw("v").randint(1, 6 + 3 * level)
     a, b, c, d = (draw(name).randint(1, 3 + level) for name in "abcd")
     e, f = draw("e").randint(2, 6 + 6 * level), draw("f").randint(2, 6 + 6 * level)
@@ -27,7 +27,7 @@ def _logs_solution(p: Params) -> tuple[int, int, int]:
     return det, (p["A"] * p["d"] - p["b"] * p["B"]) // det, (p["a"] * p["B"] - p["A"] * p["c"]) // det
 
 
-def _logs_brute(p: Params) -> int:
+def _brute_force_logs(p: Params) -> int:
     found = [
         (u, v)
         for u in range(p["A"] + 1)
@@ -38,32 +38,32 @@ def _logs_brute(p: Params) -> int:
     return p["e"] * u + p["f"] * v
 
 
-def _logs_steps(p: Params) -> list[Step]:
+def _write_logs_steps(p: Params) -> list[Step]:
     det, u, v = _logs_solution(p)
     g, e, f = p["g"], p["e"], p["f"]
-    first, second = (f"{_product(p[s], p[t], 'u', 'v', ' + ')}" for s, t in ("ab", "cd"))
-    return numbered([
+    first, second = (f"{_format_product(p[s], p[t], 'u', 'v', ' + ')}" for s, t in ("ab", "cd"))
+    return number_steps([
         (f"With u = log_{g} x and v = log_{g} y the conditions are {first} = {p['A']} and {second} = {p['B']}. Their "
          f"determinant is {p['a']} * {p['d']} - {p['b']} * {p['c']} = {det}.", det),
-        (f"u = ({p['A']} * {p['d']} - {p['b']} * {p['B']}) / {bracketed(det)} = {u}.", u),
-        (f"v = ({p['a']} * {p['B']} - {p['A']} * {p['c']}) / {bracketed(det)} = {v}.", v),
+        (f"u = ({p['A']} * {p['d']} - {p['b']} * {p['B']}) / {parenthesize(det)} = {u}.", u),
+        (f"v = ({p['a']} * {p['B']} - {p['A']} * {p['c']}) / {parenthesize(det)} = {v}.", v),
         (f"The logarithm asked for is {e} * {u} + {f} * {v} = {e * u + f * v}.", e * u + f * v),
     ])  # fmt: skip
 
 
-def _product(m: int, n: int, x: str, y: str, sign: str = " ") -> str:
+def _format_product(m: int, n: int, x: str, y: str, sign: str = " ") -> str:
     """`2u + v`, or with a blank between `x^2 y`."""
     if sign == " ":
         return f"{x}{f'^{m}' * (m > 1)} {y}{f'^{n}' * (n > 1)}"
     return f"{m if m > 1 else ''}{x}{sign}{n if n > 1 else ''}{y}"
 
 
-def _logs_words(p: Params) -> dict[str, str]:
-    powers = {s + t: _product(p[s], p[t], "x", "y") for s, t in ("ab", "cd", "ef")}
+def _format_logs(p: Params) -> dict[str, str]:
+    powers = {s + t: _format_product(p[s], p[t], "x", "y") for s, t in ("ab", "cd", "ef")}
     return powers | {name: str(p[name]) for name in "gAB"}
 
 
-def _logs_parse(fields: dict[str, str]) -> Params:
+def _parse_logs(fields: dict[str, str]) -> Params:
     found = {name: int(fields[name]) for name in "gAB"}
     for names in ("ab", "cd", "ef"):
         powers = re.fullmatch(r"x(?:\^(\d+))? y(?:\^(\d+))?", fields[names]).groups()
@@ -72,20 +72,20 @@ def _logs_parse(fields: dict[str, str]) -> Params:
 
 
 LOGS = Family(
-    "logarithm_system", "algebra", _logs, lambda p: p["e"] * _logs_solution(p)[1] + p["f"] * _logs_solution(p)[2],
-    _logs_brute,
+    "logarithm_system", "algebra", _sample_logs, lambda p: p["e"] * _logs_solution(p)[1] + p["f"] * _logs_solution(p)[2],
+    _brute_force_logs,
     ("Positive real numbers x and y satisfy log_{g}({ab}) = {A} and log_{g}({cd}) = {B}. Find log_{g}({ef}).",
      "If {ab} = {g}^{A} and {cd} = {g}^{B} for positive real numbers x and y, and {ef} = {g}^k, find k.",
      "The logarithms to the base {g} of two positive real numbers x and y are unknown, but it is known that those of {ab} "
      "and {cd} are {A} and {B} in this order. What is the logarithm of {ef} to the base {g}?"),
-    _logs_steps, lambda p: (p["A"] + 1) ** 2, _logs_words, _logs_parse,
+    _write_logs_steps, lambda p: (p["A"] + 1) ** 2, _format_logs, _parse_logs,
 )  # fmt: skip
 
 
 # Three equations that turn into products of two unknowns each.
 
 
-def _threes(draw: Draw, level: int) -> Params | None:
+def _sample_threes(draw: Draw, level: int) -> Params | None:
     x, y, z = sorted(draw(name).randint(1, 30) for name in "xyz")
     if not x < y < z or x * x + y * y + z * z > 999:
         return None
@@ -106,13 +106,13 @@ def _threes_products(p: Params) -> tuple[int, int, int]:
     return a + p["k"] ** 2, b + p["k"] ** 2, c + p["k"] ** 2
 
 
-def _threes_closed(p: Params) -> int:
+def _solve_threes(p: Params) -> int:
     xy, yz, zx = _threes_products(p)
     squares = (xy * zx // yz, xy * yz // zx, yz * zx // xy)
     return sum((isqrt(square) - p["k"]) ** 2 for square in squares)
 
 
-def _threes_brute(p: Params) -> int:
+def _brute_force_threes(p: Params) -> int:
     """Runs through x and y, and takes z from the second equation."""
     k, (first, second, third) = p["k"], p["right"]
     for x in range(1, 32):
@@ -128,7 +128,7 @@ def _threes_brute(p: Params) -> int:
     raise ValueError("no x and y fit")
 
 
-def _threes_steps(p: Params) -> list[Step]:
+def _write_threes_steps(p: Params) -> list[Step]:
     (a, b, c), k, (xy, yz, zx) = p["right"], p["k"], _threes_products(p)
     lines = []
     names = "XYZ" if p["kind"] == "shifted" else "xyz"
@@ -154,24 +154,24 @@ def _threes_steps(p: Params) -> list[Step]:
         lines.append((f"The sum is {' + '.join(f'{v}^2' for v in values)} = {answer}.", answer))
     else:
         lines.append((f"The sum is {' + '.join(str(v * v) for v in values)} = {answer}.", answer))
-    return numbered(lines)
+    return number_steps(lines)
 
 
-_PAIRS = (("x", "y", "z"), ("y", "z", "x"), ("z", "x", "y"))
+_VARIABLE_CYCLES = (("x", "y", "z"), ("y", "z", "x"), ("z", "x", "y"))
 
 
-def _threes_words(p: Params) -> dict[str, str]:
+def _format_threes(p: Params) -> dict[str, str]:
     equations = []
-    for (a, b, c), right in zip(_PAIRS, p["right"], strict=True):
+    for (a, b, c), right in zip(_VARIABLE_CYCLES, p["right"], strict=True):
         if p["kind"] == "sums":
             equations.append(f"{a}({b} + {c}) = {right}")
         else:
             shift = f" + {p['k']}{a} + {p['k']}{b}" if p["k"] else ""
             equations.append(f"{a}{b}{shift} = {right}")
-    return {"equations": listed(equations)}
+    return {"equations": join_list(equations)}
 
 
-def _threes_parse(fields: dict[str, str]) -> Params:
+def _parse_threes(fields: dict[str, str]) -> Params:
     equations = fields["equations"].replace(" and ", ", ").split(", ")
     kind = "sums" if "(" in equations[0] else "shifted" if "+" in equations[0] else "products"
     k = int(re.search(r"\+ (\d+)x", equations[0])[1]) if kind == "shifted" else 0
@@ -179,11 +179,11 @@ def _threes_parse(fields: dict[str, str]) -> Params:
 
 
 THREES = Family(
-    "symmetric_system", "algebra", _threes, _threes_closed, _threes_brute,
+    "symmetric_system", "algebra", _sample_threes, _solve_threes, _brute_force_threes,
     ("Positive real numbers x, y and z satisfy {equations}. Find x^2 + y^2 + z^2.",
      "Let x, y and z be positive real numbers such that {equations}. What is the sum of their squares?",
      "Given that {equations}, where x, y and z are positive real numbers, compute x^2 + y^2 + z^2."),
-    _threes_steps, lambda p: max(p["right"]), _threes_words, _threes_parse,
+    _write_threes_steps, lambda p: max(p["right"]), _format_threes, _parse_threes,
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (LOGS, THREES)

@@ -6,12 +6,12 @@ from itertools import product
 from math import gcd
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, numbered
+from stages.lib.procedural.competition.family import Draw, Family, Params, number_steps
 
 # Necklaces.
 
 
-def _beads(draw: Draw, level: int) -> Params | None:
+def _sample_beads(draw: Draw, level: int) -> Params | None:
     n = draw("n").randint(*((3, 3), (4, 5), (6, 8))[level - 1])
     k = draw("k").randint(*((8, 18), (5, 9), (2, 4))[level - 1])
     m = draw("m").randint(*((101, 600), (101, 900), (31, 900))[level - 1])
@@ -28,13 +28,13 @@ def _beads_total(p: Params) -> int:
     return sum(fixed * rotations for fixed, rotations in _beads_terms(p))
 
 
-def _beads_brute(p: Params) -> int:
+def _brute_force_beads(p: Params) -> int:
     """Count the colourings that are the least of their rotations."""
     rows = product(range(p["k"]), repeat=p["n"])
     return sum(all(row <= row[turn:] + row[:turn] for turn in range(1, p["n"])) for row in rows) % p["m"]
 
 
-def _beads_steps(p: Params) -> list[Step]:
+def _write_beads_steps(p: Params) -> list[Step]:
     n, m, lines, total = p["n"], p["m"], [], 0
     for fixed, rotations in _beads_terms(p):
         more = f"{rotations} * {fixed} = {rotations * fixed}"
@@ -44,11 +44,11 @@ def _beads_steps(p: Params) -> list[Step]:
         lines.append((f"{turns[0].upper()}{turns[1:]} {fixed} colorings alone: {more}{so_far}.", total))
     lines.append((f"By Burnside there are {total} / {n} = {total // n} necklaces.", total // n))
     lines.append((f"The remainder is {total // n} mod {m} = {total // n % m}.", total // n % m))
-    return numbered(lines)
+    return number_steps(lines)
 
 
 BEADS = Family(
-    "necklaces", "combinatorics", _beads, lambda p: _beads_total(p) // p["n"] % p["m"], _beads_brute,
+    "necklaces", "combinatorics", _sample_beads, lambda p: _beads_total(p) // p["n"] % p["m"], _brute_force_beads,
     ("Each of the {n} beads of a ring is painted in one of {k} colors, and not all colors have to be used. Two rings count "
      "as equal if one can be rotated into the other, but not if it has to be turned over for that. Find the remainder when "
      "the number of different rings is divided by {m}.",
@@ -58,7 +58,7 @@ BEADS = Family(
      "The {n} equal sectors of a wheel of fortune are painted on its front, each in one of {k} colors. Two "
      "paintings are the "
      "same if the wheel can be spun so that they coincide. If there are N different paintings, what is N modulo {m}?"),
-    _beads_steps, lambda p: p["k"] ** p["n"],
+    _write_beads_steps, lambda p: p["k"] ** p["n"],
 )  # fmt: skip
 
 

@@ -7,12 +7,12 @@ from itertools import product
 from math import factorial, prod
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, listed, numbered
+from stages.lib.procedural.competition.family import Draw, Family, Params, join_list, number_steps
 
 # Words without forbidden pairs. Closed: by the last letter. Search: every word.
 
 
-def _codes(draw: Draw, level: int) -> Params | None:
+def _sample_codes(draw: Draw, level: int) -> Params | None:
     letters = "ABC" if level < 3 else "ABCD"
     low, high = ((4, 6), (6, 7), (6, 6))[level - 1]
     pairs = [a + b for a in letters for b in letters]
@@ -25,11 +25,11 @@ def _codes(draw: Draw, level: int) -> Params | None:
         "forbidden": forbidden,
         "first": first,
     }
-    rows = _ends(params)
+    rows = _count_by_last_letter(params)
     return params if all(min(row) > 0 for row in rows[1:]) and sum(rows[-1]) > 20 * level else None
 
 
-def _ends(p: Params) -> list[list[int]]:
+def _count_by_last_letter(p: Params) -> list[list[int]]:
     """Words of length 1, 2, ... by their last letter."""
     letters = "ABCD"[: p["letters"]]
     rows = [[int(letter != p["first"]) for letter in letters]]
@@ -39,34 +39,34 @@ def _ends(p: Params) -> list[list[int]]:
     return rows
 
 
-def _codes_brute(p: Params) -> int:
+def _brute_force_codes(p: Params) -> int:
     words = map("".join, product("ABCD"[: p["letters"]], repeat=p["length"]))
     return sum(
         not any(pair in word for pair in p["forbidden"]) and (not p["first"] or word[0] != p["first"]) for word in words
     )
 
 
-def _codes_steps(p: Params) -> list[Step]:
+def _write_codes_steps(p: Params) -> list[Step]:
     letters, lines = "ABCD"[: p["letters"]], []
-    for length, row in enumerate(_ends(p), 1):
-        ends = listed([f"{n} in {letter}" for n, letter in zip(row, letters, strict=True)])
+    for length, row in enumerate(_count_by_last_letter(p), 1):
+        ends = join_list([f"{n} in {letter}" for n, letter in zip(row, letters, strict=True)])
         total = f"{' + '.join(map(str, row))} = {sum(row)}"
         lines.append((f"Of length {length}, {ends.replace(' in ', ' end in ', 1)}: {total}.", sum(row)))
-    return numbered(lines)
+    return number_steps(lines)
 
 
-def _codes_words(p: Params) -> dict[str, str]:
+def _format_codes(p: Params) -> dict[str, str]:
     rules = [f"{b} never comes right after {a}" for a, b in p["forbidden"]]
     if p["first"]:
         rules.append(f"{p['first']} is not the first letter")
     return {
         "length": str(p["length"]),
-        "letters": listed(list("ABCD"[: p["letters"]])),
-        "rules": listed(rules, ", and "),
+        "letters": join_list(list("ABCD"[: p["letters"]])),
+        "rules": join_list(rules, ", and "),
     }
 
 
-def _codes_parse(fields: dict[str, str]) -> Params:
+def _parse_codes(fields: dict[str, str]) -> Params:
     pairs = re.findall(r"([A-D]) never comes right after ([A-D])", fields["rules"])
     first = re.search(r"([A-D]) is not the first letter", fields["rules"])
     return {"letters": len(re.findall("[A-D]", fields["letters"])), "length": int(fields["length"]),
@@ -74,31 +74,31 @@ def _codes_parse(fields: dict[str, str]) -> Params:
 
 
 CODES = Family(
-    "codes", "combinatorics", _codes, lambda p: sum(_ends(p)[-1]), _codes_brute,
+    "codes", "combinatorics", _sample_codes, lambda p: sum(_count_by_last_letter(p)[-1]), _brute_force_codes,
     ("How many words of {length} letters, chosen from {letters} with repetition allowed, follow all these rules: "
      "{rules}?",
      "A lock is opened by a sequence of {length} letters. The letters are chosen from {letters} and may be repeated. It is "
      "known that {rules}. How many sequences are possible?",
      "Find the number of strings of length {length} over the letters {letters} in which {rules}. A string need not use "
      "every letter."),
-    _codes_steps, lambda p: p["letters"] ** p["length"], _codes_words, _codes_parse,
+    _write_codes_steps, lambda p: p["letters"] ** p["length"], _format_codes, _parse_codes,
 )  # fmt: skip
 
 
 # Coloured tilings. Closed: by the last tile. Search: how many tiles of each length, in which order, in which colours.
 
 
-def _tilings(draw: Draw, level: int) -> Params | None:
+def _sample_tilings(draw: Draw, level: int) -> Params | None:
     count = 3 if level == 3 else 2
     lengths = sorted(draw("lengths").sample(range(1, 5 + level), count))
     top = (9, 7, 6)[level - 1]
     colors = [draw(f"colors {length}").randint(1, top) for length in lengths]
     low, high = ((5, 8), (8, 12), (10, 15))[level - 1]
     params = {"n": draw("n").randint(low, high), "lengths": lengths, "colors": colors}
-    return params if _tilings_closed(params) > 40 * level and sum(colors) > count else None
+    return params if _solve_tilings(params) > 40 * level and sum(colors) > count else None
 
 
-def _rows(p: Params) -> list[int]:
+def _count_tilings(p: Params) -> list[int]:
     """Tilings of rows of length 0, 1, ..., n."""
     rows = [1]
     for n in range(1, p["n"] + 1):
@@ -106,11 +106,11 @@ def _rows(p: Params) -> list[int]:
     return rows
 
 
-def _tilings_closed(p: Params) -> int:
-    return _rows(p)[-1]
+def _solve_tilings(p: Params) -> int:
+    return _count_tilings(p)[-1]
 
 
-def _tilings_brute(p: Params) -> int:
+def _brute_force_tilings(p: Params) -> int:
     total = 0
     for counts in product(*(range(p["n"] // k + 1) for k in p["lengths"])):
         if sum(k * count for k, count in zip(p["lengths"], counts, strict=True)) == p["n"]:
@@ -119,25 +119,25 @@ def _tilings_brute(p: Params) -> int:
     return total
 
 
-def _tilings_steps(p: Params) -> list[Step]:
-    rows, lines = _rows(p), []
+def _write_tilings_steps(p: Params) -> list[Step]:
+    rows, lines = _count_tilings(p), []
     for n in range(1, p["n"] + 1):
         terms = [f"{c} * {rows[n - k]}" for k, c in zip(p["lengths"], p["colors"], strict=True) if k <= n]
         if terms:
             lines.append((f"Length {n}, by the last piece: {' + '.join(terms)} = {rows[n]}.", rows[n]))
         else:
             lines.append((f"Length {n}: no piece fits, so 0.", 0))
-    return numbered(lines)
+    return number_steps(lines)
 
 
-def _tilings_words(p: Params) -> dict[str, str]:
+def _format_tilings(p: Params) -> dict[str, str]:
     pairs = list(zip(p["lengths"], p["colors"], strict=True))
     return {"n": str(p["n"]),
-            "pieces": listed([f"pieces of length {k} in {c} color{'s' * (c > 1)}" for k, c in pairs]),
-            "moves": listed([f"{c} kind{'s' * (c > 1)} of jump of length {k}" for k, c in pairs])}  # fmt: skip
+            "pieces": join_list([f"pieces of length {k} in {c} color{'s' * (c > 1)}" for k, c in pairs]),
+            "moves": join_list([f"{c} kind{'s' * (c > 1)} of jump of length {k}" for k, c in pairs])}  # fmt: skip
 
 
-def _tilings_parse(fields: dict[str, str]) -> Params:
+def _parse_tilings(fields: dict[str, str]) -> Params:
     if "moves" in fields:
         pairs = [(k, c) for c, k in re.findall(r"(\d+) kinds? of jump of length (\d+)", fields["moves"])]
     else:
@@ -146,14 +146,14 @@ def _tilings_parse(fields: dict[str, str]) -> Params:
 
 
 TILINGS = Family(
-    "tilings", "combinatorics", _tilings, _tilings_closed, _tilings_brute,
+    "tilings", "combinatorics", _sample_tilings, _solve_tilings, _brute_force_tilings,
     ("A strip of length {n} is filled from left to right, without gaps, by {pieces}. Any number of pieces of each sort may "
      "be used, and the order matters. In how many ways can the strip be filled?",
      "A grasshopper sits at 0 on the number line and wants to be at {n}. It can make {moves}, all of them to the right. "
      "Find the number of different sequences of jumps that end exactly at {n}.",
      "A child builds a tower of height {n} by stacking {pieces}, with as many pieces of each sort as are needed. Towers "
      "are different if their pieces differ in order, length or color. How many towers can the child build?"),
-    _tilings_steps, lambda p: sum(p["colors"]) ** (p["n"] // p["lengths"][0]), _tilings_words, _tilings_parse,
+    _write_tilings_steps, lambda p: sum(p["colors"]) ** (p["n"] // p["lengths"][0]), _format_tilings, _parse_tilings,
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (CODES, TILINGS)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 # The published wording of these conditions is avoided on purpose: it would be a 13-word run shared with real problems.
-SQUAREFREE = "with positive integers m and n, and no square of a prime divides n. Find m + n."
-OVER = (
+SQUAREFREE_PHRASE = "with positive integers m and n, and no square of a prime divides n. Find m + n."
+RATIO_PHRASE = (
     "m*sqrt(n)/p with positive integers m, n and p, where m/p is in lowest terms and no square of a prime divides n. "
     "Find m + n + p."
 )
@@ -30,14 +30,14 @@ def radical_by_search(square: int) -> tuple[int, int]:
     return m, square // (m * m)
 
 
-def parts(square: Fraction, split: Callable[[int], tuple[int, int]] = radical) -> tuple[int, int, int]:
+def radical_ratio(square: Fraction, split: Callable[[int], tuple[int, int]] = radical) -> tuple[int, int, int]:
     """(m, n, p) with the root of the square equal to m*sqrt(n)/p in simplest form."""
     m, n = split(square.numerator * square.denominator)
     ratio = Fraction(m, square.denominator)
     return ratio.numerator, n, ratio.denominator
 
 
-def root_lines(square: int) -> list[tuple[str, int | str]]:
+def write_root_lines(square: int) -> list[tuple[str, int | str]]:
     m, n = radical(square)
     return [
         (f"{square} = {m}^2 * {n}, and {n} has no square factor, so m = {m} and n = {n}.", n),
@@ -45,10 +45,10 @@ def root_lines(square: int) -> list[tuple[str, int | str]]:
     ]
 
 
-def over_lines(square: Fraction, what: str) -> list[tuple[str, int | str]]:
+def write_ratio_root_lines(square: Fraction, what: str) -> list[tuple[str, int | str]]:
     """The root of a/b is sqrt(ab)/b."""
     a, b = square.numerator, square.denominator
-    (inside, _), (m, n, p) = radical(a * b), parts(square)
+    (inside, _), (m, n, p) = radical(a * b), radical_ratio(square)
     text = f"{m}*sqrt({n})/{p}"
     return [
         (f"{a} * {b} = {inside}^2 * {n}, so {what} is {inside}*sqrt({n}) over {b}, which is {text}.", text),

@@ -6,12 +6,12 @@ import re
 from math import gcd, prod
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, numbered
+from stages.lib.procedural.competition.family import Draw, Family, Params, number_steps
 
 PRIMES = tuple(n for n in range(2, 1000) if all(n % d for d in range(2, int(n**0.5) + 1)))
 
 
-def divided(n: int, d: int) -> str:
+def format_division(n: int, d: int) -> str:
     """n / d rounded down, as an equation: `(500 - 2) / 6 = 83`."""
     return f"{n} / {d} = {n // d}" if n % d == 0 else f"({n} - {n % d}) / {d} = {n // d}"
 
@@ -19,7 +19,7 @@ def divided(n: int, d: int) -> str:
 # Chinese remainders. Closed: one congruence after the other. Search: every integer from 1.
 
 
-def _remainders(draw: Draw, level: int) -> Params | None:
+def _sample_remainders(draw: Draw, level: int) -> Params | None:
     pool, count = ((range(4, 16), 2), (range(11, 32), 2), (range(3, 19), 3))[level - 1]
     moduli = sorted(draw("moduli").sample(pool, count))
     remainders = [draw(f"remainder {place}").randrange(1, m) for place, m in enumerate(moduli)]
@@ -39,17 +39,17 @@ def _remainders_chain(p: Params) -> list[tuple[int, int, int, int, int, int]]:
     return chain
 
 
-def _remainders_closed(p: Params) -> int:
+def _solve_remainders(p: Params) -> int:
     n, m, *_, times = _remainders_chain(p)[-1]
     return n + m * times
 
 
-def _remainders_brute(p: Params) -> int:
+def _brute_force_remainders(p: Params) -> int:
     rules = list(zip(p["moduli"], p["remainders"], strict=True))
     return next(n for n in range(1, prod(p["moduli"]) + 1) if all(n % m == r for m, r in rules))
 
 
-def _remainders_steps(p: Params) -> list[Step]:
+def _write_remainders_steps(p: Params) -> list[Step]:
     lines: list[tuple[str, int]] = []
     for n, m, modulus, remainder, inverse, times in _remainders_chain(p):
         end = n + m * times
@@ -58,10 +58,10 @@ def _remainders_steps(p: Params) -> list[Step]:
             (f"Modulo {modulus}, k is ({remainder} - {n}) * {inverse} mod {modulus} = {times}.", times),
             (f"So N is {n} + {m} * {times} = {end}, unique modulo {m} * {modulus} = {m * modulus}.", end),
         ]
-    return numbered(lines)
+    return number_steps(lines)
 
 
-def _remainders_words(p: Params) -> dict[str, str]:
+def _format_remainders(p: Params) -> dict[str, str]:
     pairs = list(zip(p["remainders"], p["moduli"], strict=True))
 
     def joined(form: str) -> str:
@@ -72,35 +72,35 @@ def _remainders_words(p: Params) -> dict[str, str]:
             "bags": joined("{r} with bags of {m}")}  # fmt: skip
 
 
-def _remainders_parse(fields: dict[str, str]) -> Params:
+def _parse_remainders(fields: dict[str, str]) -> Params:
     (text,) = fields.values()
     pairs = re.findall(r"(\d+) [a-z ]+ (\d+)", text)
     return {"moduli": [int(m) for _, m in pairs], "remainders": [int(r) for r, _ in pairs]}
 
 
 REMAINDERS = Family(
-    "remainder_system", "number theory", _remainders, _remainders_closed, _remainders_brute,
+    "remainder_system", "number theory", _sample_remainders, _solve_remainders, _brute_force_remainders,
     ("Find the least positive integer that leaves the remainder {divided}.",
      "The members of a band try to march in rows of equal length. The number of members left over is {rows}. "
      "What is the smallest possible number of members?",
      "A baker packs rolls into bags of equal size and counts the rolls that are left over: {bags}. "
      "Find the least number of rolls that the baker can have.",
      "Let N be the smallest positive integer whose remainder is {divided}. Find N."),
-    _remainders_steps, lambda p: prod(p["moduli"]), _remainders_words, _remainders_parse,
+    _write_remainders_steps, lambda p: prod(p["moduli"]), _format_remainders, _parse_remainders,
 )  # fmt: skip
 
 
 # Powers modulo m. Closed: squaring and multiplying remainders, Fermat first. Search: the exact power, then one division.
 
 
-def _powers(draw: Draw, level: int) -> Params | None:
+def _sample_powers(draw: Draw, level: int) -> Params | None:
     low, high = ((4, 9), (10, 40), (300, 2500))[level - 1]
     base, exponent = draw("base").randint(2, 19), draw("exponent").randint(low, high)
     modulus = draw("modulus").choice(PRIMES[25:]) if level == 3 else draw("modulus").randint(60, 999)
     return {"base": base, "exponent": exponent, "modulus": modulus} if base**exponent > modulus else None
 
 
-def _reduced(p: Params) -> int:
+def _reduce_exponent(p: Params) -> int:
     """The exponent modulo p - 1 where the modulus is a prime below the exponent."""
     fermat = p["modulus"] in PRIMES and p["exponent"] >= p["modulus"] - 1 and p["base"] % p["modulus"]
     return p["exponent"] % (p["modulus"] - 1) if fermat else p["exponent"]
@@ -110,73 +110,73 @@ def _power_chain(p: Params) -> list[tuple[int, int, int, int]]:
     """(exponent, factor, factor, remainder) along the binary digits of the exponent, from the left."""
     base, m = p["base"] % p["modulus"], p["modulus"]
     chain, exponent, power = [], 1, base
-    for digit in f"{_reduced(p):b}"[1:]:
+    for digit in f"{_reduce_exponent(p):b}"[1:]:
         chain.append((exponent := 2 * exponent, power, power, power := power * power % m))
         if digit == "1":
             chain.append((exponent := exponent + 1, power, base, power := power * base % m))
     return chain
 
 
-def _powers_closed(p: Params) -> int:
+def _solve_powers(p: Params) -> int:
     chain = _power_chain(p)
-    return chain[-1][3] if chain else p["base"] ** _reduced(p) % p["modulus"]
+    return chain[-1][3] if chain else p["base"] ** _reduce_exponent(p) % p["modulus"]
 
 
-def _powers_brute(p: Params) -> int:
+def _brute_force_powers(p: Params) -> int:
     return p["base"] ** p["exponent"] % p["modulus"]
 
 
-def _powers_steps(p: Params) -> list[Step]:
+def _write_powers_steps(p: Params) -> list[Step]:
     base, m, lines = p["base"], p["modulus"], []
-    if (rest := _reduced(p)) != p["exponent"]:
+    if (rest := _reduce_exponent(p)) != p["exponent"]:
         lines.append((f"{m} is prime, so by Fermat {base}^{m - 1} leaves 1. The exponent can be taken as "
                       f"{p['exponent']} mod {m - 1} = {rest}.", rest))  # fmt: skip
     lines += [(f"{base}^{e} leaves {a} * {b} mod {m} = {r}.", r) for e, a, b, r in _power_chain(p)]
-    return numbered(lines)
+    return number_steps(lines)
 
 
 POWERS = Family(
     "power_remainder", "number theory",
-    lambda draw, level: (p := _powers(draw, level)) and (p if len(_powers_steps(p)) >= 3 else None),
-    _powers_closed, _powers_brute,
+    lambda draw, level: (p := _sample_powers(draw, level)) and (p if len(_write_powers_steps(p)) >= 3 else None),
+    _solve_powers, _brute_force_powers,
     ("Find the remainder when {base}^{exponent} is divided by {modulus}.",
      "The integer N is the product of {exponent} factors, each equal to {base}. What remainder does N leave when it is "
      "divided by {modulus}?",
      "A colony begins with one cell, and every hour each cell turns into {base} cells. After {exponent} hours the cells "
      "are put into dishes of {modulus} until fewer than {modulus} are left. How many cells are left?"),
-    _powers_steps, lambda p: p["exponent"],
+    _write_powers_steps, lambda p: p["exponent"],
 )  # fmt: skip
 
 
 # How often a power leaves a remainder. Closed: the order, found among the divisors of phi. Search: every exponent.
 
 
-def _cycles(draw: Draw, level: int) -> Params | None:
+def _sample_cycles(draw: Draw, level: int) -> Params | None:
     low, high = ((3, 5), (6, 8), (9, 12))[level - 1]
     modulus = draw("modulus").randint(7, 25 * level + 10)
     base = draw("base").randint(2, min(modulus - 2, 20))
-    if gcd(base, modulus) > 1 or not low <= (order := _order(base, modulus)) <= high:
+    if gcd(base, modulus) > 1 or not low <= (order := _multiplicative_order(base, modulus)) <= high:
         return None
     first = draw("first").randint(1, order - 1)
     limit = draw("limit").randint(100, 990 * order // 10 * 10)
     return {"base": base, "modulus": modulus, "remainder": pow(base, first, modulus), "limit": limit}
 
 
-def _order(base: int, modulus: int) -> int:
+def _multiplicative_order(base: int, modulus: int) -> int:
     phi = sum(gcd(k, modulus) == 1 for k in range(modulus))
     return next(d for d in range(1, phi + 1) if phi % d == 0 and pow(base, d, modulus) == 1)
 
 
-def _first(p: Params) -> int:
-    order = _order(p["base"], p["modulus"])
+def _find_first_exponent(p: Params) -> int:
+    order = _multiplicative_order(p["base"], p["modulus"])
     return next(e for e in range(1, order + 1) if pow(p["base"], e, p["modulus"]) == p["remainder"])
 
 
-def _cycles_closed(p: Params) -> int:
-    return (p["limit"] - _first(p)) // _order(p["base"], p["modulus"]) + 1
+def _solve_cycles(p: Params) -> int:
+    return (p["limit"] - _find_first_exponent(p)) // _multiplicative_order(p["base"], p["modulus"]) + 1
 
 
-def _cycles_brute(p: Params) -> int:
+def _brute_force_cycles(p: Params) -> int:
     count, power = 0, 1
     for _ in range(p["limit"]):
         power = power * p["base"] % p["modulus"]
@@ -184,37 +184,43 @@ def _cycles_brute(p: Params) -> int:
     return count
 
 
-def _cycles_steps(p: Params) -> list[Step]:
-    base, m, order, first, limit = p["base"], p["modulus"], _order(p["base"], p["modulus"]), _first(p), p["limit"]
+def _write_cycles_steps(p: Params) -> list[Step]:
+    base, m, order, first, limit = (
+        p["base"],
+        p["modulus"],
+        _multiplicative_order(p["base"], p["modulus"]),
+        _find_first_exponent(p),
+        p["limit"],
+    )
     powers = [pow(base, e, m) for e in range(1, order + 1)]
     lines = [
         (f"{base}^{e} leaves {before} * {base} mod {m} = {power}.", power)
         for e, (before, power) in enumerate(zip(powers, powers[1:], strict=False), 2)
     ]
     more = (limit - first) // order
-    return numbered([
+    return number_steps([
         *lines,
         (f"So the remainders repeat every {order} powers, and {p['remainder']} comes first for n = {first}.", first),
-        (f"After it come {divided(limit - first, order)} more, as {limit} - {first} = {limit - first}.", more),
+        (f"After it come {format_division(limit - first, order)} more, as {limit} - {first} = {limit - first}.", more),
         (f"In all there are {more} + 1 = {more + 1}.", more + 1),
     ])  # fmt: skip
 
 
 CYCLES = Family(
-    "power_counts", "number theory", _cycles, _cycles_closed, _cycles_brute,
+    "power_counts", "number theory", _sample_cycles, _solve_cycles, _brute_force_cycles,
     ("For how many positive integers n not exceeding {limit} does {base}^n leave the remainder {remainder} when it is "
      "divided by {modulus}?",
      "How many of the numbers {base}^1, {base}^2, ..., {base}^{limit} leave the remainder {remainder} when divided by "
      "{modulus}?",
      "Find the number of integers n from 1 to {limit} for which {base}^n - {remainder} is divisible by {modulus}."),
-    _cycles_steps, lambda p: p["limit"],
+    _write_cycles_steps, lambda p: p["limit"],
 )  # fmt: skip
 
 
 # ax + by = n. Closed: the least y by an inverse. Search: every y.
 
 
-def _purchases(draw: Draw, level: int) -> Params | None:
+def _sample_purchases(draw: Draw, level: int) -> Params | None:
     low, high = ((3, 9), (7, 19), (13, 40))[level - 1]
     cheap, dear = sorted((draw("cheap").randint(low, high), draw("dear").randint(low, high)))
     total = draw("total").randint(*((8 * dear, 40 * dear), (25 * dear, 90 * dear), (60 * dear, 200 * dear))[level - 1])
@@ -224,12 +230,12 @@ def _purchases(draw: Draw, level: int) -> Params | None:
     return {"cheap": cheap, "dear": dear, "total": total} if least and dear * least < total else None
 
 
-def _purchases_closed(p: Params) -> int:
+def _solve_purchases(p: Params) -> int:
     few = p["total"] * pow(p["dear"], -1, p["cheap"]) % p["cheap"]
     return few + (p["total"] - p["dear"] * few) // p["cheap"]
 
 
-def _purchases_brute(p: Params) -> int:
+def _brute_force_purchases(p: Params) -> int:
     return max(
         y + (p["total"] - p["dear"] * y) // p["cheap"]
         for y in range(1, p["total"] // p["dear"] + 1)
@@ -237,12 +243,12 @@ def _purchases_brute(p: Params) -> int:
     )
 
 
-def _purchases_steps(p: Params) -> list[Step]:
+def _write_purchases_steps(p: Params) -> list[Step]:
     a, b, n = p["cheap"], p["dear"], p["total"]
     inverse = pow(b, -1, a)
     y = n * inverse % a
     x = (n - b * y) // a
-    return numbered([
+    return number_steps([
         (f"Write {a}x + {b}y = {n} and take y small, as {b} > {a}. As {b} * {inverse} mod {a} = 1, the inverse of {b} is "
          f"{inverse}.", inverse),
         (f"So the smallest y is {n} * {inverse} mod {a} = {y}.", y),
@@ -253,13 +259,13 @@ def _purchases_steps(p: Params) -> list[Step]:
 
 
 PURCHASES = Family(
-    "purchases", "number theory", _purchases, _purchases_closed, _purchases_brute,
+    "purchases", "number theory", _sample_purchases, _solve_purchases, _brute_force_purchases,
     ("Positive integers x and y satisfy {cheap}x + {dear}y = {total}. Find the largest possible value of x + y.",
      "Tickets for children cost {cheap} dollars and tickets for adults cost {dear} dollars. A group with at least one "
      "child and at least one adult pays exactly {total} dollars. What is the largest possible number of people in it?",
      "A rod of length {total} is cut, with nothing left over, into pieces of length {cheap} and pieces of length {dear}, "
      "at least one of each. Find the greatest possible number of pieces."),
-    _purchases_steps, lambda p: p["total"] // p["dear"],
+    _write_purchases_steps, lambda p: p["total"] // p["dear"],
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (REMAINDERS, POWERS, CYCLES, PURCHASES)

@@ -6,11 +6,11 @@ import re
 from math import factorial, prod
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, numbered
-from stages.lib.procedural.competition.number_theory.congruences import PRIMES, divided
+from stages.lib.procedural.competition.family import Draw, Family, Params, number_steps
+from stages.lib.procedural.competition.number_theory.congruences import PRIMES, format_division
 
 
-def exponents(n: int) -> dict[int, int]:
+def factorize(n: int) -> dict[int, int]:
     """prime -> exponent, for n whose primes are below 1000."""
     found = {}
     for p in PRIMES:
@@ -22,38 +22,42 @@ def exponents(n: int) -> dict[int, int]:
 
 # Divisors of a product of powers. Closed: choices of exponents. Search: all divisors, each tested.
 
-_KINDS = ("divisors", "perfect squares", "perfect squares or perfect cubes (or both)")
+_DIVISOR_KINDS = ("divisors", "perfect squares", "perfect squares or perfect cubes (or both)")
 
 
-def _divisors(draw: Draw, level: int) -> Params | None:
+def _sample_divisors(draw: Draw, level: int) -> Params | None:
     bases = ((6, 12, 18, 10, 20, 14, 15, 21, 28, 45, 50), (6, 10, 12, 15, 18, 20, 30), (6, 10, 12, 15, 18, 20, 30, 60))
     first, second = draw("bases").sample(bases[level - 1], 2)
     top = (9, 14, 18)[level - 1]
     powers = [draw("first").randint(2, top), draw("second").randint(2, top)]
-    params = {"bases": sorted((first, second)), "powers": powers, "kind": _KINDS[level - 1]}
-    return params if prod(e + 1 for e in _exponents(params).values()) <= 6000 else None
+    params = {"bases": sorted((first, second)), "powers": powers, "kind": _DIVISOR_KINDS[level - 1]}
+    return params if prod(e + 1 for e in _prime_exponents(params).values()) <= 6000 else None
 
 
-def _exponents(p: Params) -> dict[int, int]:
+def _prime_exponents(p: Params) -> dict[int, int]:
     total: dict[int, int] = {}
     for base, power in zip(p["bases"], p["powers"], strict=True):
-        for prime, e in exponents(base).items():
+        for prime, e in factorize(base).items():
             total[prime] = total.get(prime, 0) + e * power
     return dict(sorted(total.items()))
 
 
-def _choices(p: Params, root: int) -> int:
+def _count_power_divisors(p: Params, root: int) -> int:
     """How many divisors are perfect powers with this exponent."""
-    return prod(e // root + 1 for e in _exponents(p).values())
+    return prod(e // root + 1 for e in _prime_exponents(p).values())
 
 
-def _divisors_closed(p: Params) -> int:
+def _solve_divisors(p: Params) -> int:
     if p["kind"] == "divisors":
-        return _choices(p, 1)
-    return _choices(p, 2) if p["kind"] == "perfect squares" else _choices(p, 2) + _choices(p, 3) - _choices(p, 6)
+        return _count_power_divisors(p, 1)
+    return (
+        _count_power_divisors(p, 2)
+        if p["kind"] == "perfect squares"
+        else _count_power_divisors(p, 2) + _count_power_divisors(p, 3) - _count_power_divisors(p, 6)
+    )
 
 
-def _divisors_brute(p: Params) -> int:
+def _brute_force_divisors(p: Params) -> int:
     divisors = [1]
     for prime in (2, 3, 5, 7):
         whole = prod(base**power for base, power in zip(p["bases"], p["powers"], strict=True))
@@ -67,54 +71,57 @@ def _divisors_brute(p: Params) -> int:
     return len(squares if p["kind"] == "perfect squares" else squares | cubes)
 
 
-def _divisors_steps(p: Params) -> list[Step]:
+def _write_divisors_steps(p: Params) -> list[Step]:
     lines: list[tuple[str, int]] = []
-    for prime, e in _exponents(p).items():
+    for prime, e in _prime_exponents(p).items():
         parts = [
-            f"{exponents(base)[prime]} * {power}"
+            f"{factorize(base)[prime]} * {power}"
             for base, power in zip(p["bases"], p["powers"], strict=True)
             if base % prime == 0
         ]
         lines.append((f"The exponent of {prime} is {' + '.join(parts)} = {e}.", e))
 
     def count(root: int, name: str) -> tuple[str, int]:
-        factors = [f"({e // root} + 1)" for e in _exponents(p).values()]
+        factors = [f"({e // root} + 1)" for e in _prime_exponents(p).values()]
         why = "" if root == 1 else f" need exponents divisible by {root}"
-        return f"{name}{why}: {' * '.join(factors)} = {_choices(p, root)}.", _choices(p, root)
+        return f"{name}{why}: {' * '.join(factors)} = {_count_power_divisors(p, root)}.", _count_power_divisors(p, root)
 
     if p["kind"] == "divisors":
-        return numbered([*lines, count(1, "Divisors take any exponent up to these")])
+        return number_steps([*lines, count(1, "Divisors take any exponent up to these")])
     lines.append(count(2, "Squares"))
     if p["kind"] != "perfect squares":
-        both, answer = _choices(p, 2) + _choices(p, 3), _divisors_closed(p)
+        both, answer = _count_power_divisors(p, 2) + _count_power_divisors(p, 3), _solve_divisors(p)
         lines += [
             count(3, "Cubes"),
             count(6, "Numbers that are both"),
-            (f"{_choices(p, 2)} + {_choices(p, 3)} - {_choices(p, 6)} = {both - _choices(p, 6)}.", answer),
+            (
+                f"{_count_power_divisors(p, 2)} + {_count_power_divisors(p, 3)} - {_count_power_divisors(p, 6)} = {both - _count_power_divisors(p, 6)}.",
+                answer,
+            ),
         ]
-    return numbered(lines)
+    return number_steps(lines)
 
 
-def _divisors_words(p: Params) -> dict[str, str]:
+def _format_divisors(p: Params) -> dict[str, str]:
     number = " * ".join(f"{base}^{power}" for base, power in zip(p["bases"], p["powers"], strict=True))
     some = p["kind"] != "divisors"
     return {"number": number, "which": f" that are {p['kind']}" if some else " in all",
             "integers": f"{p['kind']} " if some else "positive integers "}  # fmt: skip
 
 
-def _divisors_parse(fields: dict[str, str]) -> Params:
+def _parse_divisors(fields: dict[str, str]) -> Params:
     pairs = re.findall(r"(\d+)\^(\d+)", fields["number"])
     text = fields.get("which", fields.get("integers", "")).removeprefix(" that are ").strip()
-    kind = text if text in _KINDS else {"in all": "divisors", "positive integers": "divisors"}[text]
+    kind = text if text in _DIVISOR_KINDS else {"in all": "divisors", "positive integers": "divisors"}[text]
     return {"bases": [int(b) for b, _ in pairs], "powers": [int(e) for _, e in pairs], "kind": kind}
 
 
 DIVISORS = Family(
-    "divisors", "number theory", _divisors, _divisors_closed, _divisors_brute,
+    "divisors", "number theory", _sample_divisors, _solve_divisors, _brute_force_divisors,
     ("How many positive divisors{which} does the number {number} have?",
      "Let N = {number}. Find the number of {integers}that divide N, 1 and N included where they qualify.",
      "How many {integers}are divisors of {number}?"),
-    _divisors_steps, lambda p: _choices(p, 1), _divisors_words, _divisors_parse,
+    _write_divisors_steps, lambda p: _count_power_divisors(p, 1), _format_divisors, _parse_divisors,
 )  # fmt: skip
 
 
@@ -127,7 +134,7 @@ _BASES = (
 )
 
 
-def _zeros(draw: Draw, level: int) -> Params | None:
+def _sample_zeros(draw: Draw, level: int) -> Params | None:
     return {"n": draw("n").randint(*((30, 500), (60, 1000), (100, 1500))[level - 1]),
             "base": draw("base").choice(_BASES[level - 1])}  # fmt: skip
 
@@ -139,11 +146,11 @@ def _legendre(n: int, p: int) -> list[int]:
     return counts
 
 
-def _zeros_closed(p: Params) -> int:
-    return min(sum(_legendre(p["n"], prime)) // e for prime, e in exponents(p["base"]).items())
+def _solve_zeros(p: Params) -> int:
+    return min(sum(_legendre(p["n"], prime)) // e for prime, e in factorize(p["base"]).items())
 
 
-def _zeros_brute(p: Params) -> int:
+def _brute_force_zeros(p: Params) -> int:
     rest, zeros = factorial(p["n"]), 0
     while True:
         rest, digit = divmod(rest, p["base"])
@@ -152,26 +159,26 @@ def _zeros_brute(p: Params) -> int:
         zeros += 1
 
 
-def _zeros_steps(p: Params) -> list[Step]:
+def _write_zeros_steps(p: Params) -> list[Step]:
     n, base, lines, enough = p["n"], p["base"], [], []
-    for prime, e in exponents(base).items():
+    for prime, e in factorize(base).items():
         counts = _legendre(n, prime)
         total, powers = sum(counts), ", ".join(str(prime**i) for i in range(1, len(counts) + 1))
         summed = " + ".join(map(str, counts)) + f" = {total}" if len(counts) > 1 else str(total)
         lines.append((f"{n}! has the factor {prime} as often as there are multiples of {powers}: {summed}.", total))
         enough.append(total // e)
         if e > 1:
-            lines.append((f"Each zero takes {e} of them, enough for {divided(total, e)} zeros.", total // e))
-    return numbered([*lines, (f"The smaller of {enough[0]} and {enough[1]} is {min(enough)}.", min(enough))])
+            lines.append((f"Each zero takes {e} of them, enough for {format_division(total, e)} zeros.", total // e))
+    return number_steps([*lines, (f"The smaller of {enough[0]} and {enough[1]} is {min(enough)}.", min(enough))])
 
 
 ZEROS = Family(
-    "factorial_zeros", "number theory", _zeros, _zeros_closed, _zeros_brute,
+    "factorial_zeros", "number theory", _sample_zeros, _solve_zeros, _brute_force_zeros,
     ("In how many zeros does {n}! end when it is written in base {base}?",
      "Let k be the largest integer for which {base}^k divides {n}!. Find k.",
      "The product of all positive integers from 1 to {n} is divided by {base}, the quotient again by {base}, and so on, as "
      "long as the quotient is an integer. How many times is this possible?"),
-    _zeros_steps, lambda p: p["n"],
+    _write_zeros_steps, lambda p: p["n"],
 )  # fmt: skip
 
 

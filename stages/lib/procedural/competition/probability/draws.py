@@ -7,13 +7,17 @@ from fractions import Fraction
 from math import comb
 
 from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, numbered
-from stages.lib.procedural.competition.probability.fractions import LOWEST, added, closing
+from stages.lib.procedural.competition.family import Draw, Family, Params, number_steps
+from stages.lib.procedural.competition.probability.fractions import (
+    LOWEST_TERMS_PHRASE,
+    numerator_plus_denominator,
+    write_closing_lines,
+)
 
 # A sum of dice, t or at most t. Closed: exclusion of faces above s. Search: the sums after every die.
 
 
-def _dice(draw: Draw, level: int) -> Params | None:
+def _sample_dice(draw: Draw, level: int) -> Params | None:
     k, s = 2 + level // 3, draw("s").randint(5, (30, 30, 13)[level - 1])
     low, high = ((k + 1, s), (s + 3, 2 * s - 1), (s + 4, 3 * s - 2))[level - 1]
     return {"k": k, "s": s, "t": draw("t").randint(low, high), "most": draw("most").random() < 0.5}
@@ -29,11 +33,11 @@ def _dice_terms(p: Params) -> list[tuple[int, int]]:
     return [(i, comb(k, i) * lists(t - i * s)) for i in range(k + 1) if t - i * s >= k]
 
 
-def _dice_closed(p: Params) -> int:
-    return added(Fraction(sum((-1) ** i * n for i, n in _dice_terms(p)), p["s"] ** p["k"]))
+def _solve_dice(p: Params) -> int:
+    return numerator_plus_denominator(Fraction(sum((-1) ** i * n for i, n in _dice_terms(p)), p["s"] ** p["k"]))
 
 
-def _dice_brute(p: Params) -> int:
+def _brute_force_dice(p: Params) -> int:
     ways = {0: 1}
     for _ in range(p["k"]):
         after: dict[int, int] = {}
@@ -42,10 +46,10 @@ def _dice_brute(p: Params) -> int:
                 after[total + face] = after.get(total + face, 0) + n
         ways = after
     good = sum(n for total, n in ways.items() if total == p["t"] or (p["most"] and total < p["t"]))
-    return added(Fraction(good, sum(ways.values())))
+    return numerator_plus_denominator(Fraction(good, sum(ways.values())))
 
 
-def _dice_steps(p: Params) -> list[Step]:
+def _write_dice_steps(p: Params) -> list[Step]:
     k, s, t, lines, left = p["k"], p["s"], p["t"], [], 0
     for i, n in _dice_terms(p):
         after = left + (-1) ** i * n
@@ -57,18 +61,18 @@ def _dice_steps(p: Params) -> list[Step]:
                           f"{left} {'-' if i % 2 else '+'} {n} = {after}.", after))  # fmt: skip
         left = after
     lines.append((f"There are {s}^{k} = {s**k} equally likely results.", s**k))
-    return numbered(lines + closing(left, s**k))
+    return number_steps(lines + write_closing_lines(left, s**k))
 
 
 DICE = Family(
-    "dice_sum", "probability", _dice, _dice_closed, _dice_brute,
+    "dice_sum", "probability", _sample_dice, _solve_dice, _brute_force_dice,
     ("A fair die has {s} faces, numbered 1 to {s}. It is rolled {k} times. The probability that the results add up to "
-     "{total} " + LOWEST,
+     "{total} " + LOWEST_TERMS_PHRASE,
      "Each of {k} wheels of fortune is divided into {s} equal sectors with the numbers 1 to {s}. All of them are spun. The "
-     "probability that the sum of the numbers shown is {total} " + LOWEST,
+     "probability that the sum of the numbers shown is {total} " + LOWEST_TERMS_PHRASE,
      "Independently, {k} people each pick an integer from 1 to {s} at random. The probability that the numbers they pick "
-     "have a sum of {total} " + LOWEST),
-    _dice_steps, lambda p: p["s"] ** p["k"],
+     "have a sum of {total} " + LOWEST_TERMS_PHRASE),
+    _write_dice_steps, lambda p: p["s"] ** p["k"],
     lambda p: {"k": str(p["k"]), "s": str(p["s"]), "total": f"{'at most' if p['most'] else 'exactly'} {p['t']}"},
     lambda f: {"k": int(f["k"]), "s": int(f["s"]), "t": int(f["total"].split()[-1]), "most": f["total"][0] == "a"},
 )  # fmt: skip
@@ -77,7 +81,7 @@ DICE = Family(
 # Drawing without replacement: exactly j red, or at least j. Closed: combinations. Search: draw after draw.
 
 
-def _urn(draw: Draw, level: int) -> Params | None:
+def _sample_urn(draw: Draw, level: int) -> Params | None:
     low, high = ((3, 20), (4, 14), (5, 12))[level - 1]
     k = level + 1
     p = {"r": draw("r").randint(low, high), "b": draw("b").randint(low, high), "k": k}
@@ -90,11 +94,13 @@ def _urn_ways(p: Params) -> list[tuple[int, int, int]]:
     return [(i, comb(p["r"], i), comb(p["b"], p["k"] - i)) for i in range(p["j"], most + 1)]
 
 
-def _urn_closed(p: Params) -> int:
-    return added(Fraction(sum(red * blue for _, red, blue in _urn_ways(p)), comb(p["r"] + p["b"], p["k"])))
+def _solve_urn(p: Params) -> int:
+    return numerator_plus_denominator(
+        Fraction(sum(red * blue for _, red, blue in _urn_ways(p)), comb(p["r"] + p["b"], p["k"]))
+    )
 
 
-def _urn_brute(p: Params) -> int:
+def _brute_force_urn(p: Params) -> int:
     state = {0: Fraction(1)}  # red drawn so far -> probability
     for drawn in range(p["k"]):
         after: dict[int, Fraction] = {}
@@ -103,10 +109,12 @@ def _urn_brute(p: Params) -> int:
             after[red + 1] = after.get(red + 1, Fraction(0)) + chance * (p["r"] - red) / left
             after[red] = after.get(red, Fraction(0)) + chance * (p["b"] - drawn + red) / left
         state = after
-    return added(sum(chance for red, chance in state.items() if red == p["j"] or (p["least"] and red > p["j"])))
+    return numerator_plus_denominator(
+        sum(chance for red, chance in state.items() if red == p["j"] or (p["least"] and red > p["j"]))
+    )
 
 
-def _urn_steps(p: Params) -> list[Step]:
+def _write_urn_steps(p: Params) -> list[Step]:
     lines, k, every = [], p["k"], comb(p["r"] + p["b"], p["k"])
     for i, red, blue in _urn_ways(p):
         lines.append((f"With {i} red and {k - i} blue: C({p['r']}, {i}) * C({p['b']}, {k - i}) = {red} * {blue} = "
@@ -115,10 +123,10 @@ def _urn_steps(p: Params) -> list[Step]:
     if len(lines) > 1:
         lines.append((f"Together {' + '.join(str(n) for _, n in lines)} = {total}.", total))
     lines.append((f"All C({p['r'] + p['b']}, {k}) = {every} choices are equally likely.", every))
-    return numbered(lines + closing(total, every))
+    return number_steps(lines + write_closing_lines(total, every))
 
 
-def _urn_words(p: Params) -> dict[str, str]:
+def _format_urn(p: Params) -> dict[str, str]:
     def some(one: str, more: str) -> str:
         return f"{'at least' if p['least'] else 'exactly'} {p['j']} {one if p['j'] == 1 else more}"
 
@@ -126,27 +134,27 @@ def _urn_words(p: Params) -> dict[str, str]:
     return {name: str(p[name]) for name in "rbk"} | {name: some(*pair) for name, pair in nouns.items()}
 
 
-def _urn_parse(fields: dict[str, str]) -> Params:
+def _parse_urn(fields: dict[str, str]) -> Params:
     text = next(fields[name] for name in ("marbles", "socks", "girls") if name in fields)
     return {name: int(fields[name]) for name in "rbk"} | {"j": int(re.search(r"\d+", text)[0]), "least": text[0] == "a"}
 
 
 URN = Family(
-    "drawing_without_replacement", "probability", _urn, _urn_closed, _urn_brute,
+    "drawing_without_replacement", "probability", _sample_urn, _solve_urn, _brute_force_urn,
     ("A bag holds {r} red and {b} blue marbles. From it {k} marbles are drawn at random without replacement. The "
-     "probability of drawing {marbles} " + LOWEST,
+     "probability of drawing {marbles} " + LOWEST_TERMS_PHRASE,
      "There are {r} red socks and {b} blue socks in a drawer, and {k} of these socks are taken out at random in the dark. "
-     "The probability that these include {socks} " + LOWEST,
+     "The probability that these include {socks} " + LOWEST_TERMS_PHRASE,
      "A committee of {k} members is chosen at random from {r} girls and {b} boys. The probability that the committee "
-     "contains {girls} " + LOWEST),
-    _urn_steps, lambda p: comb(p["r"] + p["b"], p["k"]), _urn_words, _urn_parse,
+     "contains {girls} " + LOWEST_TERMS_PHRASE),
+    _write_urn_steps, lambda p: comb(p["r"] + p["b"], p["k"]), _format_urn, _parse_urn,
 )  # fmt: skip
 
 
 # Two people who wait for each other.
 
 
-def _meeting(draw: Draw, level: int) -> Params | None:
+def _sample_meeting(draw: Draw, level: int) -> Params | None:
     t = draw("t").randint(*((15, 90), (12, 60), (14, 60))[level - 1])
     a = draw("a").randint(2, t // 2)
     b = a if level == 1 else draw("b").randint(2, t // 2)
@@ -163,11 +171,11 @@ def _meeting_apart(p: Params) -> tuple[int, int]:
     return (u - a) ** 2, late
 
 
-def _meeting_closed(p: Params) -> Fraction:
+def _solve_meeting(p: Params) -> Fraction:
     return 1 - Fraction(sum(_meeting_apart(p)), 2 * p["t"] * p["u"])
 
 
-def _meeting_brute(p: Params) -> int:
+def _brute_force_meeting(p: Params) -> int:
     """Integrates, over Ben's time y, the length of Ann's times that meet him: it is linear between corners."""
     t, u, a, b = (p[name] for name in "tuab")
 
@@ -176,12 +184,12 @@ def _meeting_brute(p: Params) -> int:
 
     corners = sorted({y for y in (0, a, t - b, u) if 0 <= y <= u})
     twice = sum((high - low) * (length(low) + length(high)) for low, high in zip(corners, corners[1:], strict=False))
-    return added(Fraction(twice, 2 * t * u))
+    return numerator_plus_denominator(Fraction(twice, 2 * t * u))
 
 
-def _meeting_steps(p: Params) -> list[Step]:
+def _write_meeting_steps(p: Params) -> list[Step]:
     t, u, a, b = (p[name] for name in "tuab")
-    (early, late), chance, gap = _meeting_apart(p), _meeting_closed(p), t - b - u
+    (early, late), chance, gap = _meeting_apart(p), _solve_meeting(p), t - b - u
     lines = [
         (f"The pairs of times form a rectangle of area {t} * {u} = {t * u}.", t * u),
         (f"The first is gone before the second comes on a triangle with legs {u} - {a} = {u - a}; twice its area is "
@@ -195,21 +203,21 @@ def _meeting_steps(p: Params) -> list[Step]:
                       f"{(t - b) ** 2} - {gap}^2 = {late}.", late))  # fmt: skip
     other = "Their waiting times being equal, the other triangle is as large; they" if a == b else "They"
     lines.append((f"{other} meet with probability 1 - ({early} + {late}) / (2 * {t * u}) = {chance}.", chance))
-    return numbered([*lines, closing(chance.numerator, chance.denominator)[1]])
+    return number_steps([*lines, write_closing_lines(chance.numerator, chance.denominator)[1]])
 
 
 MEETING = Family(
-    "meeting", "probability", _meeting, lambda p: added(_meeting_closed(p)), _meeting_brute,
+    "meeting", "probability", _sample_meeting, lambda p: numerator_plus_denominator(_solve_meeting(p)), _brute_force_meeting,
     (f"Ann arrives at a uniformly random time in the first {{t}} minutes after noon and waits {{a}} minutes. Ben, "
      f"independently, arrives at a uniformly random time in the first {{u}} minutes after noon and waits {{b}} minutes. "
-     f"The probability that they meet {LOWEST}",
+     f"The probability that they meet {LOWEST_TERMS_PHRASE}",
      f"Two trains stop at a station. The first arrives at a random time between 0 and {{t}} minutes after noon and stays "
      f"for {{a}} minutes; the second arrives at a random time between 0 and {{u}} minutes after noon and stays for {{b}} "
      f"minutes. The times of arrival are independent and uniform. The probability that both are in the station at the "
-     f"same moment {LOWEST}",
+     f"same moment {LOWEST_TERMS_PHRASE}",
      f"The numbers x and y are chosen independently and uniformly at random, x from the interval [0, {{t}}] and y from "
-     f"[0, {{u}}]. The probability that both y - x <= {{a}} and x - y <= {{b}} {LOWEST}"),
-    _meeting_steps, lambda p: p["t"] * p["u"],
+     f"[0, {{u}}]. The probability that both y - x <= {{a}} and x - y <= {{b}} {LOWEST_TERMS_PHRASE}"),
+    _write_meeting_steps, lambda p: p["t"] * p["u"],
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (DICE, URN, MEETING)

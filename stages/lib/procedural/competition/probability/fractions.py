@@ -6,14 +6,14 @@ from fractions import Fraction
 from math import gcd
 
 # The published wording, "where p and q are relatively prime positive integers", would be a 13-word run shared with it.
-LOWEST = "is p/q in lowest terms, with positive integers p and q. Find p + q."
+LOWEST_TERMS_PHRASE = "is p/q in lowest terms, with positive integers p and q. Find p + q."
 
 
-def added(value: Fraction) -> int:
+def numerator_plus_denominator(value: Fraction) -> int:
     return value.numerator + value.denominator
 
 
-def closing(top: int, bottom: int) -> list[tuple[str, int | str]]:
+def write_closing_lines(top: int, bottom: int) -> list[tuple[str, int | str]]:
     """The two last lines: lowest terms, and their sum."""
     g = gcd(top, bottom)
     top, bottom = top // g, bottom // g

@@ -1,0 +1,54 @@
+r"""What must not be touched in a text, and where its sentences end.
+
+Formulas, drawings, quotations and code are masked: each becomes one private-use character, so that no rewrite can
+reach into it and no full stop inside it ends a sentence. `$5 and $7` is money, `$5$` a formula: a formula's dollar
+signs hug their content and no digit follows the closing one.
+"""
+
+from __future__ import annotations
+
+import re
+
+FIRST_MASK = 0xE000
+MASK_RANGE = "\ue000-\uf8ff"
+_PROTECTED = re.compile(
+    r"\[asy\].*?(?:\[/asy\]|\Z)|```.*?(?:```|\Z)|\\begin\{(\w+\*?)\}.*?\\end\{\1\}"
+    r"|\$\$.+?\$\$|\\\[.+?\\\]|\\\(.+?\\\)|(?<![\\\w])\$(?=[^\s$])[^$]*?(?<=[^\s\\])\$(?!\d)"
+    r"|“[^”]{1,4000}”|(?<![\w”])\"(?=\S)[^\"]{1,4000}\"|<[a-z/][^<>]{0,40}>|_{2,}|https?://\S+",
+    re.S,
+)
+_ABBREVIATIONS = (
+    r"Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|v|No|Inc|Co|Corp|Ltd|U\.S|D\.C|e\.g|i\.e|cf|al|etc|approx|Fig|Art|Gen|Gov|Sen|[A-Z]"
+)
+_SENTENCE_END = re.compile(rf"(?<=[.?!])(?<!\.\.)[\"”’')\]]*(\s+)(?=[A-Z0-9(\[“\"'‘_\\{MASK_RANGE}])")
+_ENDS_IN_ABBREVIATION = re.compile(rf"(?:^|[\s(])(?:{_ABBREVIATIONS})\.$")
+
+
+def mask(text: str) -> tuple[str, list[str]]:
+    """The text with every protected span as one character, and the spans."""
+    spans: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        if len(spans) >= 6000:  # the private-use area ends; such a text is all formula
+            return found[0]
+        spans.append(found[0])
+        return chr(FIRST_MASK + len(spans) - 1)
+
+    return _PROTECTED.sub(keep, re.sub(f"[{MASK_RANGE}]", " ", text)), spans
+
+
+def unmask(text: str, spans: list[str]) -> str:
+    return re.sub(f"[{MASK_RANGE}]", lambda found: spans[ord(found[0]) - FIRST_MASK], text)
+
+
+def split_sentences(masked: str) -> list[tuple[str, str]]:
+    """(sentence, white space after it); joined they give the text back."""
+    parts, start = [], 0
+    for found in _SENTENCE_END.finditer(masked):
+        before = masked[start : found.start(1)]
+        if not _ENDS_IN_ABBREVIATION.search(before):
+            parts.append((before, found[1]))
+            start = found.end()
+    rest = masked[start:]
+    bare = rest.rstrip()
+    return [*parts, (bare, rest[len(bare) :])] if bare or not parts else parts
