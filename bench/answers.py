@@ -36,8 +36,11 @@ def make_latex_pairs(count: int, seed: int = 0) -> list[Pair]:
     while len(pairs) < count:
         a, b, c = draw.randint(2, 99), draw.randint(2, 99), draw.randint(2, 12)
         gold, same, other = [
-            (rf"\frac{{{a}\sqrt{{{b}}}}}{{{c}}}", rf"\dfrac{{{3 * a}\sqrt{{{b}}}}}{{{3 * c}}}",
-             rf"\frac{{{a}}}{{{b}}}\sqrt{{{c}}}"),
+            (
+                rf"\frac{{{a}\sqrt{{{b}}}}}{{{c}}}",
+                rf"\dfrac{{{3 * a}\sqrt{{{b}}}}}{{{3 * c}}}",
+                rf"\frac{{{a}}}{{{b}}}\sqrt{{{c}}}",
+            ),
             (rf"{c}\sqrt{{{b}}}", rf"\sqrt{{{c * c * b}}}", rf"\sqrt{{{c * b}}}"),
             (rf"\frac{{{a}\pi}}{{{b}}}", rf"\frac{{{a}}}{{{b}}} \pi", rf"\frac{{{a}}}{{{b}}}"),
             (f"({a}, {b})", rf"\left({a}, \frac{{{2 * b}}}{{2}}\right)", f"({b}, {a + b})"),
@@ -45,11 +48,13 @@ def make_latex_pairs(count: int, seed: int = 0) -> list[Pair]:
             (f"({a}, {b + 100}]", rf"\left({a}, {b + 100}\right]", f"[{a}, {b + 100}]"),
             (f"x = {a} + {b}i", f"{b}i + {a}", f"{a} - {b}i"),
             (rf"{a}, {b}", rf"\{{{b}, {a}\}}", rf"{a}, {b + 1}"),
-            (rf"\begin{{pmatrix}} {a} \\ {b} \end{{pmatrix}}",
-             rf"\begin{{pmatrix}} {a} \\ \frac{{{2 * b}}}{{2}} \end{{pmatrix}}",
-             rf"\begin{{pmatrix}} {b} \\ {a + 1} \end{{pmatrix}}"),
+            (
+                rf"\begin{{pmatrix}} {a} \\ {b} \end{{pmatrix}}",
+                rf"\begin{{pmatrix}} {a} \\ \frac{{{2 * b}}}{{2}} \end{{pmatrix}}",
+                rf"\begin{{pmatrix}} {b} \\ {a + 1} \end{{pmatrix}}",
+            ),
             (rf"2^{{{c}}} \cdot {a}", f"{2**c * a}", f"{2**c * a + 1}"),
-        ][len(pairs) % 10]  # fmt: skip
+        ][len(pairs) % 10]
         pairs[gold, same if draw.random() < 0.5 else other] = None
     return list(pairs)
 

@@ -59,8 +59,11 @@ def main() -> None:
     classes, correct, scores = make_pools(problems, n)
 
     parts, curves = {}, {}
-    methods = (("pass", lambda: pass_at_k(correct)), ("majority", lambda: majority(classes, correct)),
-               ("best_of", lambda: best_of_k(correct, scores)))  # fmt: skip
+    methods = (
+        ("pass", lambda: pass_at_k(correct)),
+        ("majority", lambda: majority(classes, correct)),
+        ("best_of", lambda: best_of_k(correct, scores)),
+    )
     for name, method in methods:
         wall, cpu = time.perf_counter(), time.process_time()
         curves[name] = method()
@@ -83,11 +86,23 @@ def main() -> None:
     table.add_row("all", f"{seconds:.2f}", f"{cpu_seconds:.2f}")
     console = Console()
     console.print(f"{problems} problems x {n} solutions, every k from 1 to {n}", table)
-    console.print(f"per problem and k: exact {1e6 * own_cost:.1f} us, 400 subsets {1e6 * peer_cost:.0f} us, "
-                  f"which is off by {100 * np.mean(gaps):.2f} points a problem on average", soft_wrap=True)  # fmt: skip
-    print(json.dumps({"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3),
-                      "ratio": round(peer_cost / own_cost, 1), "peer_mean_error": round(float(np.mean(gaps)), 5),
-                      "problems": problems, "samples": n}))  # fmt: skip
+    console.print(
+        f"per problem and k: exact {1e6 * own_cost:.1f} us, 400 subsets {1e6 * peer_cost:.0f} us, "
+        f"which is off by {100 * np.mean(gaps):.2f} points a problem on average",
+        soft_wrap=True,
+    )
+    print(
+        json.dumps(
+            {
+                "seconds": round(seconds, 3),
+                "cpu_seconds": round(cpu_seconds, 3),
+                "ratio": round(peer_cost / own_cost, 1),
+                "peer_mean_error": round(float(np.mean(gaps)), 5),
+                "problems": problems,
+                "samples": n,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -38,11 +38,18 @@ def make_problems(count: int):
         ]
     return [
         Problem(
-            id=str(number), benchmark="bench", split="test", question=prompt, answer=body, answer_type="code",
-            tests={"entry_point": name, "test": test}, licence="MIT", source=Source(url="bench"),
+            id=str(number),
+            benchmark="bench",
+            split="test",
+            question=prompt,
+            answer=body,
+            answer_type="code",
+            tests={"entry_point": name, "test": test},
+            licence="MIT",
+            source=Source(url="bench"),
         )
         for number, (prompt, body, name, test) in enumerate(given[:count])
-    ]  # fmt: skip
+    ]
 
 
 def measure_seconds(function: Callable[[], object]) -> float:

@@ -53,9 +53,18 @@ def main() -> None:
             text = encoder.decode(draw.ids)
             answer = answers.extract(text, "integer") if draw.finish == "stop" else None
             pool.append(
-                Sample(problem_id=problem.id, index=index, text=text, answer=answer, finish=draw.finish, logprob=0.0,
-                       correct=answers.equal(problem.answer, answer, "integer"), min_logprob=0.0, tokens=len(draw.ids))
-            )  # fmt: skip
+                Sample(
+                    problem_id=problem.id,
+                    index=index,
+                    text=text,
+                    answer=answer,
+                    finish=draw.finish,
+                    logprob=0.0,
+                    correct=answers.equal(problem.answer, answer, "integer"),
+                    min_logprob=0.0,
+                    tokens=len(draw.ids),
+                )
+            )
         known = [
             (of, truth.label_steps(problem, pool[of.index].text)) for of in step_labels.build_solutions(problem, pool)
         ]

@@ -57,12 +57,21 @@ def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
             texts.setdefault("".join(f"{strip_annotations(line.text)}\n" for line in lines), lines)
         pool = [
             (
-                Sample(problem_id=problem.id, index=i, text=text, answer=None, correct=lines[-1].right, finish="stop",
-                       logprob=0.0, min_logprob=0.0, tokens=1),
+                Sample(
+                    problem_id=problem.id,
+                    index=i,
+                    text=text,
+                    answer=None,
+                    correct=lines[-1].right,
+                    finish="stop",
+                    logprob=0.0,
+                    min_logprob=0.0,
+                    tokens=1,
+                ),
                 [float(line.right) for line in lines],
             )
             for i, (text, lines) in enumerate(texts.items())
-        ]  # fmt: skip
+        ]
         found.append((problem, pool))
     return found
 
@@ -70,9 +79,19 @@ def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
 def make_config(kind: str, vocabulary: int) -> Any:
     from transformers import Lfm2Config, Qwen2Config
 
-    shared = dict(vocab_size=vocabulary, hidden_size=WIDTH, intermediate_size=256, num_hidden_layers=LAYERS,
-                  num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=2048, pad_token_id=0,
-                  bos_token_id=None, eos_token_id=1, initializer_range=0.05)  # fmt: skip
+    shared = dict(
+        vocab_size=vocabulary,
+        hidden_size=WIDTH,
+        intermediate_size=256,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=2048,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=1,
+        initializer_range=0.05,
+    )
     if kind == "qwen2":
         return Qwen2Config(**shared, num_labels=2)
     types = ["conv", "full_attention"] * (LAYERS // 2)
@@ -97,10 +116,20 @@ def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -
         read = verifier.read(problem, sample)
         examples.append(make_example(read, dict(enumerate(labels)), bool(sample.correct), past_error=True, lm=False))
     params = TrainingParams(
-        epochs=1.0, global_batch=BATCH, device_batch=BATCH, optimizer="adamw", lr=1e-4, matrix_lr=1e-2, weight_decay=0.0,
-        warmup=0.0, clip=1.0, precision="no", gradient_checkpointing=False, lora_rank=0,
+        epochs=1.0,
+        global_batch=BATCH,
+        device_batch=BATCH,
+        optimizer="adamw",
+        lr=1e-4,
+        matrix_lr=1e-2,
+        weight_decay=0.0,
+        warmup=0.0,
+        clip=1.0,
+        precision="no",
+        gradient_checkpointing=False,
+        lora_rank=0,
         checkpoint_steps=10**6,
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as folder:
         run = StageRun("prm", params, SEED, Path(folder), "key", 0, 1)
         taken, _ = measure_seconds(lambda: loop.train(run, verifier.losses(), examples, params, lm_weight=0.0))
@@ -130,10 +159,20 @@ def measure_trl_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]
     ]
     with tempfile.TemporaryDirectory() as folder:
         settings = PRMConfig(
-            output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH, learning_rate=1e-4,
-            gradient_checkpointing=False, bf16=False, use_cpu=True, report_to="none", save_strategy="no",
-            logging_strategy="no", disable_tqdm=True, max_length=None, seed=SEED,
-        )  # fmt: skip
+            output_dir=folder,
+            num_train_epochs=1,
+            per_device_train_batch_size=BATCH,
+            learning_rate=1e-4,
+            gradient_checkpointing=False,
+            bf16=False,
+            use_cpu=True,
+            report_to="none",
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+            max_length=None,
+            seed=SEED,
+        )
         model = AutoModelForTokenClassification.from_config(make_config("qwen2", len(tokenizer)))
         trainer = PRMTrainer(
             model=model, args=settings, processing_class=tokenizer, train_dataset=Dataset.from_list(rows)
@@ -186,8 +225,11 @@ def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float
     verifier = ProcessVerifier("prm", model, Encoder(tokenizer), "head")
     torch.nn.init.normal_(verifier.head.weight)
     work = [(problem, [sample for sample, _ in pool]) for problem, pool in make_pools(count, samples)]
-    methods = {"shared": verifier.step_scores, "step": lambda *x: score_by_step(verifier, *x),
-               "padded": lambda *x: score_by_sample(verifier, *x)}  # fmt: skip
+    methods = {
+        "shared": verifier.step_scores,
+        "step": lambda *x: score_by_step(verifier, *x),
+        "padded": lambda *x: score_by_sample(verifier, *x),
+    }
     verifier.step_scores(*work[0])  # the first call pays for imports
     taken, scores = {}, {}
     for name, method in methods.items():
@@ -201,8 +243,12 @@ def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float
     )
     assert apart < 1e-5, f"the three ways differ by {apart}"
     per_second = {f"{name}_solutions_per_s": count * samples / taken[name] for name in taken}
-    return {"step_ratio": taken["step"] / taken["shared"], "padded_ratio": taken["padded"] / taken["shared"],
-            **per_second, "largest_difference": apart}  # fmt: skip
+    return {
+        "step_ratio": taken["step"] / taken["shared"],
+        "padded_ratio": taken["padded"] / taken["shared"],
+        **per_second,
+        "largest_difference": apart,
+    }
 
 
 def main() -> None:
@@ -223,8 +269,12 @@ def main() -> None:
     made = made[: arguments.examples]
     measure_training(tokenizer, made[:BATCH])  # the first call pays for imports
     ours, theirs = measure_training(tokenizer, made), measure_trl_training(tokenizer, made)
-    figures = {"ratio": ours / theirs if theirs else None, "tokens_per_s": ours, "trl_tokens_per_s": theirs,
-               **measure_scoring(tokenizer, arguments.problems, arguments.samples)}  # fmt: skip
+    figures = {
+        "ratio": ours / theirs if theirs else None,
+        "tokens_per_s": ours,
+        "trl_tokens_per_s": theirs,
+        **measure_scoring(tokenizer, arguments.problems, arguments.samples),
+    }
     print(json.dumps(figures))
 
 

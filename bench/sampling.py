@@ -28,10 +28,19 @@ def make_tiny_model():
 
     torch.manual_seed(SEED)
     config = Lfm2Config(
-        vocab_size=VOCABULARY, hidden_size=128, intermediate_size=384, block_auto_adjust_ff_dim=False,
-        num_hidden_layers=8, layer_types=["conv", "full_attention"] * 4, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=512, bos_token_id=1, eos_token_id=STOP, pad_token_id=0,
-    )  # fmt: skip
+        vocab_size=VOCABULARY,
+        hidden_size=128,
+        intermediate_size=384,
+        block_auto_adjust_ff_dim=False,
+        num_hidden_layers=8,
+        layer_types=["conv", "full_attention"] * 4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=1,
+        eos_token_id=STOP,
+        pad_token_id=0,
+    )
     return Lfm2ForCausalLM(config).eval()
 
 
@@ -91,9 +100,17 @@ def sample_with_generate(
         width = max(map(len, part))
         ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in part])
         drawn = model.generate(
-            ids, attention_mask=(ids != 0).long(), max_new_tokens=limit, num_return_sequences=samples, do_sample=True,
-            temperature=temperature, top_k=0, top_p=1.0, eos_token_id=stop, pad_token_id=0,
-        )[:, width:]  # fmt: skip
+            ids,
+            attention_mask=(ids != 0).long(),
+            max_new_tokens=limit,
+            num_return_sequences=samples,
+            do_sample=True,
+            temperature=temperature,
+            top_k=0,
+            top_p=1.0,
+            eos_token_id=stop,
+            pad_token_id=0,
+        )[:, width:]
         total += int((drawn != 0).sum())  # token 0 is the padding
     return total
 

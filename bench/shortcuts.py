@@ -28,11 +28,20 @@ def main(tasks: list[str]) -> None:
                     for at, name in enumerate(names)
                 }
                 best = max(single, key=single.get)
-                print(json.dumps({
-                    "task": task, "order": order, "level": level, "chance": round(1 / len(set(labels)), 3),
-                    "best_cue": best, "best": round(single[best], 3),
-                    "tree": round(shortcuts.tree_accuracy(rows, labels, problems), 3),
-                }), flush=True)  # fmt: skip
+                print(
+                    json.dumps(
+                        {
+                            "task": task,
+                            "order": order,
+                            "level": level,
+                            "chance": round(1 / len(set(labels)), 3),
+                            "best_cue": best,
+                            "best": round(single[best], 3),
+                            "tree": round(shortcuts.tree_accuracy(rows, labels, problems), 3),
+                        }
+                    ),
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

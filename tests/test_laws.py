@@ -146,8 +146,15 @@ def test_chapters_and_rooms():
             assert others <= {f"{here[0]}.{stage}"}, f"{path}: a stage imports {others}"
 
 
-@pytest.mark.parametrize("folder", ["stages", *(f"stages/{chapter}" for chapter in CHAPTERS), "stages/lib",
-                                    *(f"stages/lib/{room}" for room in ARROWS)])  # fmt: skip
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "stages",
+        *(f"stages/{chapter}" for chapter in CHAPTERS),
+        "stages/lib",
+        *(f"stages/lib/{room}" for room in ARROWS),
+    ],
+)
 def test_every_chapter_and_room_says_what_it_is(folder):
     said = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text()))
     assert said and len(said) > 60, f"{folder}/__init__.py: what the room knows, and what it must not know"

@@ -163,9 +163,14 @@ def wait_for(condition, process, seconds=120):
 
 
 @pytest.mark.parametrize(
-    ("stage", "command"), [("generator", launch("generator")), ("samples", launch("samples", "cpu2")),
-                           ("prm", ["dvc", "repro", "--force", "--single-item", "prm"])], ids=["one", "two", "dvc"]
-)  # fmt: skip
+    ("stage", "command"),
+    [
+        ("generator", launch("generator")),
+        ("samples", launch("samples", "cpu2")),
+        ("prm", ["dvc", "repro", "--force", "--single-item", "prm"]),
+    ],
+    ids=["one", "two", "dvc"],
+)
 def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stage, command):
     """SIGKILL to who started it alone: its children must notice, leave no orphan, and the next run must resume."""
     before = workspace.outputs()

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 def best_of_n(
-    pool: Annotated[Path, typer.Argument(help='JSONL: {"problem_id", "gold", "answer_type"?, "scales": {score: '
-                                              'probability, log-probability or logit}, "samples": [{"answer", or '
-                                              '"text" to extract it from, "correct"? (needed for code), '
-                                              '"scores": {name: number}}]}')],
+    pool: Annotated[
+        Path,
+        typer.Argument(
+            help='JSONL: {"problem_id", "gold", "answer_type"?, "scales": {score: '
+            'probability, log-probability or logit}, "samples": [{"answer", or '
+            '"text" to extract it from, "correct"? (needed for code), '
+            '"scores": {name: number}}]}'
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="folder for metrics.json, table.md, curve.csv, curve.png")],
     scale: Annotated[
         list[str] | None, typer.Option(help="SCORE=probability, log-probability or logit, where rows do not say it")
@@ -27,7 +32,7 @@ def best_of_n(
     draws: Annotated[int, typer.Option(min=2, help="random subsets where there is no closed form")] = 200,
     resamples: Annotated[int, typer.Option(min=100, help="bootstrap resamples of the problems")] = 2000,
     seed: Annotated[int, typer.Option(help="for subsets and resamples")] = 42,
-) -> None:  # fmt: skip
+) -> None:
     """Accuracy of every selection method at every k up to N, with intervals, from one pool of solutions."""
     from stages.lib.core import files
     from stages.lib.display import charts

@@ -186,9 +186,18 @@ def check_tracking(root: Path) -> CheckResult:
 
 CHECKS: dict[str, Callable[[Path], CheckResult]] = {
     # telemetry stands before mlflow, whose check turns it off for this process
-    "python": check_python, "python on PATH": check_path, "telemetry": check_telemetry, "git": check_git,
-    "disk": check_disk, "cores": check_cores, "dvc": check_dvc, "remote": check_remote,
-    "mlflow": check_tracking, "torch": make_package_check("torch", True, "every model needs it"),
-    "accelerate": make_package_check("accelerate", True, "training is launched by it"), "accelerator": check_accelerator,
-    "requirements": check_lock_file, "parameters": check_params,
-}  # fmt: skip
+    "python": check_python,
+    "python on PATH": check_path,
+    "telemetry": check_telemetry,
+    "git": check_git,
+    "disk": check_disk,
+    "cores": check_cores,
+    "dvc": check_dvc,
+    "remote": check_remote,
+    "mlflow": check_tracking,
+    "torch": make_package_check("torch", True, "every model needs it"),
+    "accelerate": make_package_check("accelerate", True, "training is launched by it"),
+    "accelerator": check_accelerator,
+    "requirements": check_lock_file,
+    "parameters": check_params,
+}

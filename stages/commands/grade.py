@@ -104,9 +104,16 @@ def _build_problem(row: dict[str, Any], at: str) -> Problem | None:
     if not isinstance(row["tests"], dict) or not isinstance(row.get("question", ""), str):
         raise UserError(f"{at}: `tests` must be an object and `question` a string, as in a problem of data/benchmarks")
     return Problem(
-        id=at, benchmark="grade", split="grade", question=row.get("question") or "-", answer=row["gold"],
-        answer_type="code", tests=row["tests"], licence="not stated", source=Source(url=at),
-    )  # fmt: skip
+        id=at,
+        benchmark="grade",
+        split="grade",
+        question=row.get("question") or "-",
+        answer=row["gold"],
+        answer_type="code",
+        tests=row["tests"],
+        licence="not stated",
+        source=Source(url=at),
+    )
 
 
 def summarize(rows: list[dict[str, Any]]) -> str:

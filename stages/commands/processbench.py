@@ -69,8 +69,16 @@ def processbench(
     from stages.lib.labels.predictions import Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
 
-    given = {"model": model != DEFAULT_MODEL, "revision": revision, "form": form != "assay", "tag": tag is not None, "save": save,
-             "dtype": dtype != "auto", "device": device != "auto", "batch": batch != BATCH_SIZE}  # fmt: skip
+    given = {
+        "model": model != DEFAULT_MODEL,
+        "revision": revision,
+        "form": form != "assay",
+        "tag": tag is not None,
+        "save": save,
+        "dtype": dtype != "auto",
+        "device": device != "auto",
+        "batch": batch != BATCH_SIZE,
+    }
     if predictions and (ignored := next((name for name, so in given.items() if so), None)):
         raise UserError(
             f"processbench: --{ignored} is of a model, but --predictions stand in place of one; leave one out"
@@ -94,8 +102,10 @@ def processbench(
         judge, prompt = said.of, Prompt()
     else:
         if threshold is None and not dev:
-            threshold = load_threshold(Path("data/best_of_n/metrics.json"), own=form == "assay" and not revision and
-                                 Path(model).resolve() == Path(DEFAULT_MODEL).resolve())  # fmt: skip
+            threshold = load_threshold(
+                Path("data/best_of_n/metrics.json"),
+                own=form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve(),
+            )
         verifier = load_verifier(model, revision, form, tag, *resolve_device(dtype, device), batch)
         prompt = verifier.encoder.prompt if form == "assay" else Prompt()
         settings = [form, tag, str(verifier.model.dtype), revision or compute_fingerprint(Path(model))]
@@ -117,8 +127,14 @@ def processbench(
     known = [each["f1"] for each in figures.values() if each["f1"] is not None]
     mean = sum(known) / len(known) if known else None
     header = ("subset", "solutions", "left out", "error %", "correct %", "F1 % (harmonic mean)")
-    rows = [[name, *(str(each[key]) for key in ("solutions", "left_out")),
-             *(format_percent(each[key]) for key in ("error", "correct", "f1"))] for name, each in figures.items()]  # fmt: skip
+    rows = [
+        [
+            name,
+            *(str(each[key]) for key in ("solutions", "left_out")),
+            *(format_percent(each[key]) for key in ("error", "correct", "f1")),
+        ]
+        for name, each in figures.items()
+    ]
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
     charts.print_table(title, header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])
     if out:

@@ -22,10 +22,16 @@ def status() -> None:
         state = states[stage.name]
         own = [entry.run for entry in runs if entry.run["stage"] == stage.name]
         done = next((run for run in reversed(own) if run["status"] == journal.FINISHED), {})
-        rows.append([
-            stage.name, state.word, tables.format_duration(done["seconds"]) if done else "",
-            tables.format_bytes(done["peak_memory"]["host"]) if done else "", format_main_metric(root, stage), stage.desc,
-        ])  # fmt: skip
+        rows.append(
+            [
+                stage.name,
+                state.word,
+                tables.format_duration(done["seconds"]) if done else "",
+                tables.format_bytes(done["peak_memory"]["host"]) if done else "",
+                format_main_metric(root, stage),
+                stage.desc,
+            ]
+        )
         if own and own[-1]["status"] in (journal.FAILED, journal.KILLED) and state.word != staleness.FRESH:
             state.why.insert(0, f"last run {own[-1]['status'].lower()}")
         if state.why:

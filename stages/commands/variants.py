@@ -15,9 +15,17 @@ from stages.lib.core.errors import UserError
 
 VARIANTS_FILE = Path("stages/commands/variants.yaml")
 HEADER = (
-    "variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p", "at power 1 %",
+    "variant",
+    "AUC dev",
+    "AUC test",
+    "Brier",
+    "weighted %",
+    "vs majority",
+    "95% interval",
+    "p",
+    "at power 1 %",
     "best-of-N %",
-)  # fmt: skip
+)
 
 
 def variants(
@@ -73,8 +81,11 @@ def load_variants(path: Path) -> dict[str, dict[str, Any]]:
 def has_experiment(name: str) -> bool:
     """Whether DVC has an experiment of this name on the commit that is checked out."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    return bool(subprocess.run(["git", "for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"], capture_output=True,
-                               text=True).stdout)  # fmt: skip
+    return bool(
+        subprocess.run(
+            ["git", "for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"], capture_output=True, text=True
+        ).stdout
+    )
 
 
 def run_experiment(name: str, changes: dict[str, Any]) -> None:
@@ -128,9 +139,13 @@ def build_row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any
     areas, vote = best["auc"].get(name, {}), best["versus_majority"][f"weighted_{name}"]
     brier = scores.get(name, {}).get("test", {}).get("brier")
     return [
-        title, *("" if areas.get(split) is None else f"{areas[split]:.3f}" for split in ("dev", "test")),
+        title,
+        *("" if areas.get(split) is None else f"{areas[split]:.3f}" for split in ("dev", "test")),
         "" if brier is None else f"{brier:.3f}",
-        f"{100 * best['at_n'][f'weighted_{name}']['mean']:.1f}", f"{100 * vote['difference']:+.1f}",
-        f"{100 * vote['low']:+.1f} to {100 * vote['high']:+.1f}", charts.format_p_value(vote["p"]),
-        f"{100 * best['power_1'][name]['mean']:.1f}", f"{100 * best['at_n'][f'best_of_{name}']['mean']:.1f}",
-    ]  # fmt: skip
+        f"{100 * best['at_n'][f'weighted_{name}']['mean']:.1f}",
+        f"{100 * vote['difference']:+.1f}",
+        f"{100 * vote['low']:+.1f} to {100 * vote['high']:+.1f}",
+        charts.format_p_value(vote["p"]),
+        f"{100 * best['power_1'][name]['mean']:.1f}",
+        f"{100 * best['at_n'][f'best_of_{name}']['mean']:.1f}",
+    ]

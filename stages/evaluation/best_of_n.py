@@ -81,10 +81,11 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     tables = {
         title: (leaderboard.HEADER + leaderboard.OVER_FREE_HEADER, rows),
         auc_table.format_heading(areas): (auc_table.HEADER, auc_table.format_rows(areas)),
-        "Weighted votes on dev, accuracy %, and how the other powers differ from the chosen one (± standard error)":
-            vote_settings.format_table(chosen, "powers"),
+        "Weighted votes on dev, accuracy %, and how the other powers differ from the chosen one (± standard error)": vote_settings.format_table(
+            chosen, "powers"
+        ),
         "Top votes on dev, likewise": vote_settings.format_table(chosen, "shares"),
-    }  # fmt: skip
+    }
     files.write_text(run.out / "table.md", charts.format_report(tables, notes))
     charts.write_csv(run.out / "curve.csv", results)
     charts.plot_curves(run.out / "curve.png", results, leaderboard.select_plotted_methods(results), title)
@@ -149,9 +150,13 @@ def write_cost_report(
     notes = inference_cost.write_notes(results, dev, methods, cost)
     files.write_text(run.out / "compute.md", charts.format_report({title: (header, rows)}, notes))
     charts.plot_curves(
-        run.out / "compute.png", results, leaderboard.select_plotted_methods(results), "Accuracy at equal compute",
-        lambda method: inference_cost.cost_per_sample(method, cost), "compute per problem, in solutions drawn",
-    )  # fmt: skip
+        run.out / "compute.png",
+        results,
+        leaderboard.select_plotted_methods(results),
+        "Accuracy at equal compute",
+        lambda method: inference_cost.cost_per_sample(method, cost),
+        "compute per problem, in solutions drawn",
+    )
     return cost
 
 

@@ -71,11 +71,18 @@ def grade_draws(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -
     for (problem, draws, texts), grades in grader.grade_each(read, solutions, encoder.prompt.marked):
         yield [
             Sample(
-                problem_id=problem.id, index=index, text=text, answer=grade.answer, finish=draw.finish,
-                correct=grade.correct, logprob=sum(draw.logprobs), min_logprob=min(draw.logprobs), tokens=len(draw.ids),
+                problem_id=problem.id,
+                index=index,
+                text=text,
+                answer=grade.answer,
+                finish=draw.finish,
+                correct=grade.correct,
+                logprob=sum(draw.logprobs),
+                min_logprob=min(draw.logprobs),
+                tokens=len(draw.ids),
             )
             for index, (draw, text, grade) in enumerate(zip(draws, texts, grades, strict=True))
-        ]  # fmt: skip
+        ]
 
 
 def draw_samples(

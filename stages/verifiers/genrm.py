@@ -346,11 +346,17 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
                 files.write_text(run.out / "history.csv", history.csv())
     facts = sweep[f"{best[1]:g}"]
     return {
-        "samples": len(pairs), "share_right": right, "teacher": teacher, "mode": params.mode, "lm_weight": best[1],
-        "steps": facts["steps"], "examples": facts["examples"], "loss": facts["loss"],
+        "samples": len(pairs),
+        "share_right": right,
+        "teacher": teacher,
+        "mode": params.mode,
+        "lm_weight": best[1],
+        "steps": facts["steps"],
+        "examples": facts["examples"],
+        "loss": facts["loss"],
         "dev": {name: facts[name] for name in (*modes, "cot_minus_direct") if name in facts},
         "sweep": {weight: {mode: own[mode]["auc"] for mode in modes} for weight, own in sweep.items()},
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

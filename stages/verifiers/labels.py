@@ -182,9 +182,14 @@ def build_records(labels: LabelsByMethod, right: Mapping[tuple[str, int], list[b
         for of, estimates in found:
             for step, each in enumerate(estimates):
                 yield StepLabel(
-                    problem_id=of.problem.id, index=of.index, step=step, method=method, value=each.value,
-                    rollouts=each.rollouts, successes=each.successes,
-                )  # fmt: skip
+                    problem_id=of.problem.id,
+                    index=of.index,
+                    step=step,
+                    method=method,
+                    value=each.value,
+                    rollouts=each.rollouts,
+                    successes=each.successes,
+                )
     for (problem, index), steps in right.items():
         for step, so in enumerate(steps):
             yield StepLabel(problem_id=problem, index=index, step=step, method="exact", value=float(so))
@@ -238,16 +243,30 @@ def write_audit(
         header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1")
         shown = [row for row in found if row.n in (0, largest)]
         charts.print_table(
-            "Labels against the truth", header,
-            [(row.kind, str(row.n or ""), f"{row.completions:.1f}", *label_audit.format_interval(row.audit.auc),
-              f"{row.audit.brier:.3f}", label_audit.format_interval(row.audit.micro_f1)[0]) for row in shown],
-        )  # fmt: skip
+            "Labels against the truth",
+            header,
+            [
+                (
+                    row.kind,
+                    str(row.n or ""),
+                    f"{row.completions:.1f}",
+                    *label_audit.format_interval(row.audit.auc),
+                    f"{row.audit.brier:.3f}",
+                    label_audit.format_interval(row.audit.micro_f1)[0],
+                )
+                for row in shown
+            ],
+        )
 
 
 def write_labels(
-    run: StageRun[Params], name: str, problems: list[Problem], pools: Mapping[str, list[Sample]],
-    wanted: Mapping[str, list[Solution]], prompt: Prompt,
-) -> dict[str, Any]:  # fmt: skip
+    run: StageRun[Params],
+    name: str,
+    problems: list[Problem],
+    pools: Mapping[str, list[Sample]],
+    wanted: Mapping[str, list[Solution]],
+    prompt: Prompt,
+) -> dict[str, Any]:
     """Write the labels of a set, and on dev the audit; the stage's metrics of it. All processes have drawn their share."""
     from stages.lib.labels import label_audit
     from stages.lib.run import distributed

@@ -105,9 +105,10 @@ def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[
         remedy = "name files of published labels in labels.imported"
     else:
         files = (
-            run.data("benchmarks", "verifier.jsonl"), run.data("samples", "verifier.parquet"),
+            run.data("benchmarks", "verifier.jsonl"),
+            run.data("samples", "verifier.parquet"),
             run.data("labels", "verifier.parquet"),
-        )  # fmt: skip
+        )
         remedy = "set prm.labels to a method that stage labels makes for these problems"
     labels = group_by_sample(records.read_labels(files[2]), method)
     if not labels:

@@ -6,12 +6,17 @@ from tests.helpers.toy_pipeline import create_pipeline
 
 def run(lr, mean, **more):
     return {
-        "stage": "orm", "status": "FINISHED", "started": 1.0, "seconds": 75.0, "peak_memory": {"host": 3 << 30},
+        "stage": "orm",
+        "status": "FINISHED",
+        "started": 1.0,
+        "seconds": 75.0,
+        "peak_memory": {"host": 3 << 30},
         "git": {"commit": "0123456789", "dirty": True},
         "inputs": {"data/raw": "abcdef0123.dir", "x.py": f"{int(lr * 10)}23456789"},
         "params": {"seed": 1, "orm": {"lr": lr, "loss": "mse"}},
-        "metrics": {"acc": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}, "n": 3}, **more,
-    }  # fmt: skip
+        "metrics": {"acc": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}, "n": 3},
+        **more,
+    }
 
 
 def test_rows():

@@ -22,16 +22,24 @@ from tests.helpers import distributed_script, tiny_models
 FILES = sorted((tiny_models.ROOT / "stages/launch").glob("*.yaml"))
 ENV = {
     **{k: v for k, v in os.environ.items() if not k.startswith(("ACCELERATE", "FSDP"))},
-    "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(tiny_models.ROOT),
-}  # fmt: skip
+    "ACCELERATE_USE_CPU": "true",
+    "OMP_NUM_THREADS": "1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "PYTHONPATH": str(tiny_models.ROOT),
+}
 
 
 def launch(file: str, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", f"stages/launch/{file}.yaml"]
     return subprocess.Popen(
-        [*command, *arguments], cwd=tiny_models.ROOT, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [*command, *arguments],
+        cwd=tiny_models.ROOT,
+        env=ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 def finish(*started: subprocess.Popen) -> None:
@@ -104,11 +112,26 @@ def test_two_machines_do_what_one_process_does(one, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
     names = ["adamw", *distributed_script.STAGE_PARAMS]
-    finish(*(
-        launch("multinode", "--num_processes", "2", "--machine_rank", rank, "--main_process_ip", "127.0.0.1",
-               "--main_process_port", port, "-m", "tests.helpers.distributed_script", str(tmp_path), *names)
-        for rank in "01"
-    ))  # fmt: skip
+    finish(
+        *(
+            launch(
+                "multinode",
+                "--num_processes",
+                "2",
+                "--machine_rank",
+                rank,
+                "--main_process_ip",
+                "127.0.0.1",
+                "--main_process_port",
+                port,
+                "-m",
+                "tests.helpers.distributed_script",
+                str(tmp_path),
+                *names,
+            )
+            for rank in "01"
+        )
+    )
     same(tmp_path, one, names[:-2])
     for path in sorted((one / "data/samples").glob("*.parquet")):
         found, wanted = (records.read_samples(root / path.relative_to(one)) for root in (tmp_path, one))
@@ -135,9 +158,13 @@ def test_accelerate_takes_the_file_without_a_word(file, caplog, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("VERSION", "1"), ("OFFLOAD_PARAMS", "true"), ("ACTIVATION_CHECKPOINTING", "true"),
-     ("CPU_RAM_EFFICIENT_LOADING", "true")],
-)  # fmt: skip
+    [
+        ("VERSION", "1"),
+        ("OFFLOAD_PARAMS", "true"),
+        ("ACTIVATION_CHECKPOINTING", "true"),
+        ("CPU_RAM_EFFICIENT_LOADING", "true"),
+    ],
+)
 def test_settings_that_are_not_kept_to_are_refused(monkeypatch, name, value):
     assert not launcher.fsdp_enabled()
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")

@@ -64,8 +64,13 @@ def test_a_faulty_preset_is_refused_with_every_fault(project):
     path.write_text(path.read_text().replace("2e-5", "-1.0").replace("steps: 2", "step: 2").replace("cpu", "tpu"))
     path.write_text(path.read_text() + "three:\n  a: 1\n")
     said = project.stages("preset", "big", code=2).stderr
-    for part in ("unknown section three", "stages/launch/tpu.yaml not found", "one.lr: must be > 0, got -1.0",
-                 "two.steps: missing", "two.step: unknown key"):  # fmt: skip
+    for part in (
+        "unknown section three",
+        "stages/launch/tpu.yaml not found",
+        "one.lr: must be > 0, got -1.0",
+        "two.steps: missing",
+        "two.step: unknown key",
+    ):
         assert part in said
     assert (project.root / "params.yaml").read_text() == PARAMS_YAML
 
@@ -140,9 +145,11 @@ def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
 
 def test_presets_that_do_not_stack(overlays):
     for names, over in {
-        "half fast": "half lies over plain", "big half": "half lies over plain", "big plain": "big lies over nothing",
+        "half fast": "half lies over plain",
+        "big half": "half lies over plain",
+        "big plain": "big lies over nothing",
         "set plain": "set lies over half or fast",
-    }.items():  # fmt: skip
+    }.items():
         said = overlays.stages("preset", *names.split(), code=2).stderr
         assert said == f"presets {names}: do not say what to stack; {over}\n"
     assert "now preset set half" in overlays.stages("preset", "set", "half").stdout

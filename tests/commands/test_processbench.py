@@ -30,11 +30,20 @@ ENCODER = Encoder(TOKENIZER)
 def rows(subset, labels, long=()):
     """Solutions of three steps, of which one number tells them apart; those in `long` do not fit the model."""
     return [
-        {"id": f"{subset}-{i}", "problem": f"What is {i} and 1?", "generator": "none", "final_answer_correct": label == -1,
-         "steps": [f"We know {i}." + " and so on" * (9000 if i in long else 0), f"{i} + 1\n= {i + 1}.", f"It is {i + 1}."],
-         "label": label}
+        {
+            "id": f"{subset}-{i}",
+            "problem": f"What is {i} and 1?",
+            "generator": "none",
+            "final_answer_correct": label == -1,
+            "steps": [
+                f"We know {i}." + " and so on" * (9000 if i in long else 0),
+                f"{i} + 1\n= {i + 1}.",
+                f"It is {i + 1}.",
+            ],
+            "label": label,
+        }
         for i, label in enumerate(labels)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +157,13 @@ def test_predictions_of_others(folder, capsys):
 
     figures = given(said)
     assert figures["threshold"] is None
-    assert figures["subsets"]["two"] == {"solutions": 3, "left_out": 0, "error": 0.5, "correct": 1.0,
-                                         "f1": pytest.approx(2 / 3)}  # fmt: skip
+    assert figures["subsets"]["two"] == {
+        "solutions": 3,
+        "left_out": 0,
+        "error": 0.5,
+        "correct": 1.0,
+        "f1": pytest.approx(2 / 3),
+    }
     said.append({"id": "three-1", "first_error": 0})
     assert given(said) == figures
     assert "said.jsonl: 1 ids are in no file, the first three-1" in capsys.readouterr().err
@@ -221,7 +235,10 @@ def test_a_file_of_another_kind_is_not_written_over(folder, text):
 
 def test_from_the_command_line(folder):
     done = subprocess.run(
-        [sys.executable, "-m", "stages", "processbench", "none.json", "--threshold", "0.5"], cwd=folder,
-        capture_output=True, text=True, env=ENV | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [sys.executable, "-m", "stages", "processbench", "none.json", "--threshold", "0.5"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=ENV | {"PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 2 and done.stderr.strip() == "none.json: cannot be read (no such file)"

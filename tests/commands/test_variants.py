@@ -62,18 +62,24 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("variants")
     (folder / "stages/commands").mkdir(parents=True)
     files = {
-        "script.py": SCRIPT, "dvc.yaml": PIPELINE, ".gitignore": "/.assay\n",
+        "script.py": SCRIPT,
+        "dvc.yaml": PIPELINE,
+        ".gitignore": "/.assay\n",
         "params.yaml": "orm: {dropout: 0.0}\nscores: {verifiers: [orm, prm]}\n",
         "stages/commands/variants.yaml": "orm-more: {orm.dropout: 0.2, scores.verifiers: [orm]}\n"
         "broken: {orm.dropout: 0.9, scores.verifiers: [orm]}\n",
-    }  # fmt: skip
+    }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     for words in (
-        ("git", "init", "-q"), ("git", "config", "user.email", "a@b.c"), ("git", "config", "user.name", "a"),
-        (sys.executable, "-m", "dvc", "init", "-q"), (sys.executable, "-m", "dvc", "repro", "-q"),
-        ("git", "add", "-A"), ("git", "commit", "-qm", "all"),
-    ):  # fmt: skip
+        ("git", "init", "-q"),
+        ("git", "config", "user.email", "a@b.c"),
+        ("git", "config", "user.name", "a"),
+        (sys.executable, "-m", "dvc", "init", "-q"),
+        (sys.executable, "-m", "dvc", "repro", "-q"),
+        ("git", "add", "-A"),
+        ("git", "commit", "-qm", "all"),
+    ):
         call(folder, *words)
     return folder
 
@@ -83,8 +89,11 @@ def test_a_variant_is_an_experiment_and_the_workspace_stays(project):
     variants(project, "orm-more", "--run", "--out", "table.md")
     table = (project / "table.md").read_text(encoding="utf-8").splitlines()
     assert [line.split("|")[1].strip() for line in table[2:]] == [
-        "likelihood (mean), free", "orm (params.yaml)", "prm (params.yaml)", "orm-more",
-    ]  # fmt: skip
+        "likelihood (mean), free",
+        "orm (params.yaml)",
+        "prm (params.yaml)",
+        "orm-more",
+    ]
     assert "| 0.600 | 0.600 |  | 30.0 | +10.0 | +5.0 to +15.0 | <0.001 | 20.0 | 30.0 |" in table[2]
     assert "| 0.600 | 0.600 | 0.200 | 30.0 | +10.0 | +5.0 to +15.0 | <0.001 | 20.0 | 30.0 |" in table[3]
     assert "| 0.800 | 0.800 |" in table[5]

@@ -33,13 +33,30 @@ def row(name="p1", **changes):
 
 
 def problem(name):
-    return Problem(id=name, benchmark="b", split="test", question="?", answer="7", answer_type="number",
-                   licence="CC0-1.0", source=Source(url="made here"))  # fmt: skip
+    return Problem(
+        id=name,
+        benchmark="b",
+        split="test",
+        question="?",
+        answer="7",
+        answer_type="number",
+        licence="CC0-1.0",
+        source=Source(url="made here"),
+    )
 
 
 def sample(name, index, answer, finish="stop", logprob=-2.0):
-    return Sample(problem_id=name, index=index, text=f"#### {answer}", answer=answer, correct=answer == "7",
-                  finish=finish, logprob=logprob, min_logprob=logprob / 2, tokens=4)  # fmt: skip
+    return Sample(
+        problem_id=name,
+        index=index,
+        text=f"#### {answer}",
+        answer=answer,
+        correct=answer == "7",
+        finish=finish,
+        logprob=logprob,
+        min_logprob=logprob / 2,
+        tokens=4,
+    )
 
 
 def test_published_figures_of_qwen_math(tmp_path):
@@ -48,11 +65,18 @@ def test_published_figures_of_qwen_math(tmp_path):
         pytest.skip("ASSAY_BENCHMARKS is not set: the real pool of 100 x 8 solutions is not here")
     raw = (Path(root) / "samples/qwen_math_cot_100x8.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [
-        {"problem_id": str(r["idx"]), "gold": r["gt"], "answer_type": "latex", "scales": {"rm": "logit"}, "samples": [
-            {"answer": answer, "correct": right, "scores": {"rm": score[0]}}
-            for answer, right, score in zip(r["pred"], r["score"], r["pred_score"], strict=True)]}
+        {
+            "problem_id": str(r["idx"]),
+            "gold": r["gt"],
+            "answer_type": "latex",
+            "scales": {"rm": "logit"},
+            "samples": [
+                {"answer": answer, "correct": right, "scores": {"rm": score[0]}}
+                for answer, right, score in zip(r["pred"], r["score"], r["pred_score"], strict=True)
+            ],
+        }
         for r in map(json.loads, raw)
-    ]  # fmt: skip
+    ]
     command.best_of_n(write(tmp_path / "qwen.jsonl", rows), tmp_path / "out", draws=20, resamples=200, seed=1)
     found = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))
     assert found["pass"]["1"]["mean"] == pytest.approx(0.91)
@@ -181,8 +205,13 @@ def test_power_0_is_a_plain_majority():
 
 
 def test_thinking_is_not_graded(tmp_path):
-    texts = {"<think>#### 7</think>#### 0.5": True, "perhaps #### 7</think>\n#### 0.5": True,
-             "#### 0.5 <think>or is it #### 7?": False, "<think>#### 0.5": False, "#### 0.5": True}  # fmt: skip
+    texts = {
+        "<think>#### 7</think>#### 0.5": True,
+        "perhaps #### 7</think>\n#### 0.5": True,
+        "#### 0.5 <think>or is it #### 7?": False,
+        "<think>#### 0.5": False,
+        "#### 0.5": True,
+    }
     samples = [{"text": text, "scores": {"rm": 0.5}} for text in texts]
     (each,) = pools.read(write(tmp_path / "pool.jsonl", [row(samples=samples)]))
     assert [right > 0 for right in each.correct] == list(texts.values())
@@ -246,8 +275,10 @@ def test_no_name_of_a_score_breaks_an_output(tmp_path):
     write(tmp_path / "a $b$ | c.jsonl", rows)
     done = subprocess.run(
         [sys.executable, "-m", "stages", "best-of-n", tmp_path / "a $b$ | c.jsonl", "--out", tmp_path / "out"],
-        capture_output=True, text=True, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
     assert done.returncode == 0, done.stderr
     with (tmp_path / "out/curve.csv").open(encoding="utf-8", newline="") as file:
         methods = [line["method"] for line in csv.DictReader(file, strict=True)]
@@ -275,8 +306,13 @@ def test_verifiers_are_held_against_the_best_free_method_on_dev():
     def curve(at_n):
         return curves.Curve(np.arange(1, 3), np.tile((0.5, at_n), (20, 1)), np.zeros(2))
 
-    dev = {"best_of_orm": curve(0.9), "best_of_likelihood_min": curve(0.6), "top_likelihood_sum": curve(0.7),
-           "best_of_my_likelihood_sum": curve(0.95), "weighted_base_prm": curve(0.65)}  # fmt: skip
+    dev = {
+        "best_of_orm": curve(0.9),
+        "best_of_likelihood_min": curve(0.6),
+        "top_likelihood_sum": curve(0.7),
+        "best_of_my_likelihood_sum": curve(0.95),
+        "weighted_base_prm": curve(0.65),
+    }
     test = {"majority": curve(0.55), "weighted_orm": curve(0.8), "top_likelihood_sum": curve(0.65)}
     assert leaderboard.select_best_free(dev, 2) == "top_likelihood_sum"
     assert leaderboard.select_best_free(dev | {"weighted_base_prm": curve(0.75)}, 2) == "weighted_base_prm"
@@ -295,9 +331,16 @@ def test_verifiers_are_held_against_the_best_free_method_on_dev():
 def test_the_free_method_that_others_are_held_against_has_a_row():
     methods = [f"{kind}_{name}" for name in ("orm", "base_prm", "likelihood_sum") for kind in curves.METHOD_KINDS]
     assert leaderboard.order_methods(["pass", "majority", *methods]) == [
-        "pass", "majority", "best_of_likelihood_sum", "weighted_likelihood_sum", "best_of_base_prm",
-        "weighted_base_prm", "best_of_orm", "weighted_orm", "top_orm",
-    ]  # fmt: skip
+        "pass",
+        "majority",
+        "best_of_likelihood_sum",
+        "weighted_likelihood_sum",
+        "best_of_base_prm",
+        "weighted_base_prm",
+        "best_of_orm",
+        "weighted_orm",
+        "top_orm",
+    ]
     assert "top_likelihood_sum" in leaderboard.order_methods(methods, "top_likelihood_sum")
     assert charts.format_method("weighted_base_prm") == "untrained base (as PRM) weighted"
     assert curves.parse_score_name("top_best_of_x") == "best_of_x" and curves.parse_score_name("pass") is None

@@ -94,8 +94,10 @@ def test_the_untrained_base_is_asked_for_its_verdict(root):
 
 
 def test_published_verifiers_share_the_stage(root):
-    described = {"steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch": 2},
-                 "whole": {"form": "reward", "path": "data/raw/verifiers/whole"}}  # fmt: skip
+    described = {
+        "steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch": 2},
+        "whole": {"form": "reward", "path": "data/raw/verifiers/whole"},
+    }
     found = scored(root, "steps", "whole", published=described)
     theirs = published_models.load("classes", root / "data/raw/verifiers/steps", "steps", aggregation="mean")
     assert [s.score for s in found["steps"]] == pytest.approx([s.score for s in theirs.score(*pool(root))], abs=1e-6)
@@ -112,8 +114,10 @@ def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_cou
     long = tiny_models.make_sample(of, 600, 0).model_copy(update={"index": 4})
     empty = own[0].model_copy(update={"index": 5, "text": " \n", "correct": False})
     records.write_samples(root / "data/samples/test.parquet", [*own, long, empty])
-    described = {"steps": {"form": "classes", "path": "data/raw/verifiers/steps"},
-                 "whole": {"form": "reward", "path": "data/raw/verifiers/whole"}}  # fmt: skip
+    described = {
+        "steps": {"form": "classes", "path": "data/raw/verifiers/steps"},
+        "whole": {"form": "reward", "path": "data/raw/verifiers/whole"},
+    }
     found = scored(root, "steps", "whole", published=described)
     metrics = json.loads((root / "metrics.json").read_text())
     for name in described:

@@ -17,11 +17,30 @@ ROOT = Path(__file__).parents[2]
 TOKENIZER = tokenizer.build_tokenizer()
 EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 SCRATCH = {
-    "source": "scratch", "bundled": "data/raw/base", "repo": "", "revision": "", "documents": 8, "layers": 2,
-    "width": 16, "hidden": 32, "heads": 2, "kernel": 4, "epochs": 1.0, "global_batch": 4, "device_batch": 4,
-    "optimizer": "muon", "lr": 3e-3, "matrix_lr": 0.02, "weight_decay": 0.0, "warmup": 0.03, "clip": 1.0,
-    "precision": "no", "gradient_checkpointing": False, "lora_rank": 0, "checkpoint_steps": 100,
-}  # fmt: skip
+    "source": "scratch",
+    "bundled": "data/raw/base",
+    "repo": "",
+    "revision": "",
+    "documents": 8,
+    "layers": 2,
+    "width": 16,
+    "hidden": 32,
+    "heads": 2,
+    "kernel": 4,
+    "epochs": 1.0,
+    "global_batch": 4,
+    "device_batch": 4,
+    "optimizer": "muon",
+    "lr": 3e-3,
+    "matrix_lr": 0.02,
+    "weight_decay": 0.0,
+    "warmup": 0.03,
+    "clip": 1.0,
+    "precision": "no",
+    "gradient_checkpointing": False,
+    "lora_rank": 0,
+    "checkpoint_steps": 100,
+}
 
 
 def documents(kind=None, n=400):

@@ -16,9 +16,19 @@ from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
-SETTINGS = {**tiny_models.TRAINING_PARAMS, "train": True, "prompt": {}, "competition": 2,
-            "epochs": 3.0, "global_batch": 8, "lr": 1e-2, "eval_samples": 4,
-            "temperature": 1.0, "max_new_tokens": 24, "rows": 16}  # fmt: skip
+SETTINGS = {
+    **tiny_models.TRAINING_PARAMS,
+    "train": True,
+    "prompt": {},
+    "competition": 2,
+    "epochs": 3.0,
+    "global_batch": 8,
+    "lr": 1e-2,
+    "eval_samples": 4,
+    "temperature": 1.0,
+    "max_new_tokens": 24,
+    "rows": 16,
+}
 
 
 def world(root, train):
@@ -123,8 +133,10 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
     assert metrics["steps"] == metrics["examples"] == 0 and {"dev_greedy", "dev_pass_at_1", "dev_answered"} <= set(
         metrics
     )
-    base, copied = ({f.name: f.read_bytes() for f in folder.iterdir()}
-                    for folder in (tmp_path / "data/base/model", run.out / "model"))  # fmt: skip
+    base, copied = (
+        {f.name: f.read_bytes() for f in folder.iterdir()}
+        for folder in (tmp_path / "data/base/model", run.out / "model")
+    )
     assert copied == base
     kept = Prompt.read(run.out / "prompt.json")
     questions = {tiny_models.make_problem(i).question for i in range(4)}

@@ -21,9 +21,14 @@ RIGHT, WRONG = "    return n + 1\n", "    return n\n"
 
 def choice(split, i):
     return Problem(
-        id=f"quiz/{split}/{i:02}", benchmark="quiz", split=split, question=f"Which is number {i}?", licence="MIT",
-        source=Source(url="none"), **ANSWER,
-    )  # fmt: skip
+        id=f"quiz/{split}/{i:02}",
+        benchmark="quiz",
+        split=split,
+        question=f"Which is number {i}?",
+        licence="MIT",
+        source=Source(url="none"),
+        **ANSWER,
+    )
 
 
 def world(root, family):
@@ -36,19 +41,48 @@ def world(root, family):
         records.write_problems(root / f"data/{path}.jsonl", [])
 
 
-SAMPLES = dict(engine="native", n_verifier=3, n_eval=2, n_shifted=2, temperature=1.0, max_new_tokens=30, rows=64,
-               dtype="float32")  # fmt: skip
+SAMPLES = dict(
+    engine="native", n_verifier=3, n_eval=2, n_shifted=2, temperature=1.0, max_new_tokens=30, rows=64, dtype="float32"
+)
 LABELS = dict(
-    imported={"prm800k": [], "math_shepherd": []}, methods=["mc_hard"], completer="data/generator/model",
-    engine="native", completions=1, problems=4, audit_problems=0,
-    audit_completions=1, samples_per_problem=2, temperature=1.0, max_new_tokens=20, hard="any", progress=0.8, pool=True,
-    mixed_only=False, rows=64, dtype="float32",
-)  # fmt: skip
-TRAINED = {**tiny_models.TRAINING_PARAMS, "start": "base", "lm_weight": 0.0, "dropout": 0.0, "samples_per_problem": 2,
-           "mixed_only": False, "eval_problems": 2}  # fmt: skip
+    imported={"prm800k": [], "math_shepherd": []},
+    methods=["mc_hard"],
+    completer="data/generator/model",
+    engine="native",
+    completions=1,
+    problems=4,
+    audit_problems=0,
+    audit_completions=1,
+    samples_per_problem=2,
+    temperature=1.0,
+    max_new_tokens=20,
+    hard="any",
+    progress=0.8,
+    pool=True,
+    mixed_only=False,
+    rows=64,
+    dtype="float32",
+)
+TRAINED = {
+    **tiny_models.TRAINING_PARAMS,
+    "start": "base",
+    "lm_weight": 0.0,
+    "dropout": 0.0,
+    "samples_per_problem": 2,
+    "mixed_only": False,
+    "eval_problems": 2,
+}
 ORM = {**TRAINED, "level": "solution", "loss": "bce", "lm_data": "samples", "head_words": []}
-PRM = {**TRAINED, "labels": "mc_hard", "form": "head", "words": [], "mark": "", "past_error": True, "distinct": True,
-       "aggregations": ["min"]}  # fmt: skip
+PRM = {
+    **TRAINED,
+    "labels": "mc_hard",
+    "form": "head",
+    "words": [],
+    "mark": "",
+    "past_error": True,
+    "distinct": True,
+    "aggregations": ["min"],
+}
 
 
 @pytest.mark.parametrize("family", ["qwen2", "llama3"])
@@ -56,8 +90,13 @@ def test_an_instruct_model_goes_through_the_chain(tmp_path, family):
     world(tmp_path, family)
     asked = {"style": "chat", "instruct": True, "shots": 1, "steps": "paragraphs"}
     settings = SETTINGS | {"train": False, "prompt": asked}
-    stages = [("generator", generator, settings), ("samples", samples, SAMPLES), ("labels", labels, LABELS),
-              ("orm", orm, ORM), ("prm", prm, PRM)]  # fmt: skip
+    stages = [
+        ("generator", generator, settings),
+        ("samples", samples, SAMPLES),
+        ("labels", labels, LABELS),
+        ("orm", orm, ORM),
+        ("prm", prm, PRM),
+    ]
     metrics = {}
     for name, module, params in stages:
         metrics[name] = module.body(tiny_models.make_run(tmp_path, name, module.Params(**params)))
@@ -78,9 +117,16 @@ def function(i):
     prompt = f'def after{i}(n):\n    """The whole number after n.\n\n    >>> after{i}(1)\n    2\n    """\n'
     test = f"def check(f):\n    assert f({i}) == {i + 1}\n"
     return Problem(
-        id=f"humaneval/test/{i:03}", benchmark="humaneval", split="test", question=prompt, answer=RIGHT,
-        answer_type="code", tests={"entry_point": f"after{i}", "test": test}, licence="MIT", source=Source(url="none"),
-    )  # fmt: skip
+        id=f"humaneval/test/{i:03}",
+        benchmark="humaneval",
+        split="test",
+        question=prompt,
+        answer=RIGHT,
+        answer_type="code",
+        tests={"entry_point": f"after{i}", "test": test},
+        licence="MIT",
+        source=Source(url="none"),
+    )
 
 
 @pytest.mark.parametrize("instruct", [True, False])

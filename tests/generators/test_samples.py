@@ -15,8 +15,16 @@ from tests.helpers import tiny_models
 
 
 def problem(i: int, **changes) -> Problem:
-    fields = dict(id=f"toy/test/{i:04}", benchmark="toy", split="test", question="2 + 2?", answer="4",
-                  answer_type="number", licence="MIT", source=Source(url="here"))  # fmt: skip
+    fields = dict(
+        id=f"toy/test/{i:04}",
+        benchmark="toy",
+        split="test",
+        question="2 + 2?",
+        answer="4",
+        answer_type="number",
+        licence="MIT",
+        source=Source(url="here"),
+    )
     return Problem(**{**fields, **changes})
 
 
@@ -116,9 +124,19 @@ def test_keys_share_nothing_between_seeds_and_do_not_move_when_n_grows():
 
 
 def test_summary():
-    rows = [sample.model_copy(update={"correct": ok, "finish": end}) for sample, ok, end in zip(
-        group(0) + group(1), (True, False, False, False), ("stop", "stop", "stop", "length"), strict=True)]  # fmt: skip
+    rows = [
+        sample.model_copy(update={"correct": ok, "finish": end})
+        for sample, ok, end in zip(
+            group(0) + group(1), (True, False, False, False), ("stop", "stop", "stop", "length"), strict=True
+        )
+    ]
     assert samples.summarize(rows) == {
-        "problems": 2, "samples": 4, "pass_at_1": 0.25, "pass_at_n": 0.5, "finished": 0.75, "answered": 1.0,
-        "tokens": 28, "mean_tokens": 7,
-    }  # fmt: skip
+        "problems": 2,
+        "samples": 4,
+        "pass_at_1": 0.25,
+        "pass_at_n": 0.5,
+        "finished": 0.75,
+        "answered": 1.0,
+        "tokens": 28,
+        "mean_tokens": 7,
+    }

@@ -107,10 +107,13 @@ def serve(*acts: ScriptedReply, retry_after: str = "0", delay: float = 3.0) -> I
 
 def build_completion(text: str | list[dict]) -> dict:
     return {
-        "id": "1", "object": "chat.completion", "created": 1, "model": "scripted",
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "scripted",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-    }  # fmt: skip
+    }
 
 
 def get_prompts(asked: Sequence[dict]) -> list[str]:

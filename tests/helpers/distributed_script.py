@@ -29,21 +29,33 @@ from tests.verifiers import test_labels
 
 TRAINING_CASES = {
     "adamw": {"device_batch": 2, "dropout": 0.1},
-    "muon": {"device_batch": 2, "optimizer": "muon", "gradient_checkpointing": True, "epochs": 2.0,
-             "checkpoint_steps": 2, "interrupted": True},
+    "muon": {
+        "device_batch": 2,
+        "optimizer": "muon",
+        "gradient_checkpointing": True,
+        "epochs": 2.0,
+        "checkpoint_steps": 2,
+        "interrupted": True,
+    },
     "lora": {"device_batch": 2, "lora_rank": 4},
     "bf16": {"device_batch": 4, "precision": "bf16"},
     "bf16-lora": {"device_batch": 4, "precision": "bf16", "lora_rank": 4},
-}  # fmt: skip
+}
 STAGE_PARAMS = {
     "base": __main__.Params(**{**test_base.SCRATCH, "device_batch": 2}),
     "generator": generator.Params(**{**test_generator.SETTINGS, "device_batch": 2, "epochs": 1.0}),
     "samples": samples.Params(
-        engine="native", n_verifier=3, n_eval=2, n_shifted=1, temperature=0.7, max_new_tokens=12, rows=16,
+        engine="native",
+        n_verifier=3,
+        n_eval=2,
+        n_shifted=1,
+        temperature=0.7,
+        max_new_tokens=12,
+        rows=16,
         dtype="float32",
     ),
     "labels": labels.Params(**{**test_labels.SETTINGS, "max_new_tokens": 12, "samples_per_problem": 2}),
-}  # fmt: skip
+}
 
 
 def write_inputs(root: Path) -> None:

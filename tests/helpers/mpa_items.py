@@ -26,16 +26,30 @@ def make_item(number=0, question="Which of the following is the tallest here?", 
     choices = choices or [*(f"the height of the {name}" for name in three), f"the {fourth} and the {fifth}"]
     answer = answer or "ABCD"[draw.randrange(4)]
     return Problem(
-        id=f"quiz/test/trees/{number:04}", benchmark="quiz", split="test", question=question, choices=choices,
-        answer=answer, answer_type="choice", licence="MIT", source=Source(url="none"), **more,
-    )  # fmt: skip
+        id=f"quiz/test/trees/{number:04}",
+        benchmark="quiz",
+        split="test",
+        question=question,
+        choices=choices,
+        answer=answer,
+        answer_type="choice",
+        licence="MIT",
+        source=Source(url="none"),
+        **more,
+    )
 
 
 def make_open_item(question, answer="4", kind="number", number=0):
     return Problem(
-        id=f"sums/test/{number:04}", benchmark="sums", split="test", question=question, answer=answer,
-        answer_type=kind, licence="MIT", source=Source(url="none"),
-    )  # fmt: skip
+        id=f"sums/test/{number:04}",
+        benchmark="sums",
+        split="test",
+        question=question,
+        answer=answer,
+        answer_type=kind,
+        licence="MIT",
+        source=Source(url="none"),
+    )
 
 
 def paraphrase(prompt):
@@ -50,8 +64,12 @@ def paraphrase(prompt):
     if "one sentence of context" in prompt:
         return "<<<A gardener walked through the park.>>>"
     question = prompt.split("Question:\n")[1].split("\n\nWrite the new question")[0]
-    for old, new in (("Which of the following", "Out of these, which"), ("ow many", "ow great a number of"),
-                     ("what is", "tell me"), ("find", "determine")):  # fmt: skip
+    for old, new in (
+        ("Which of the following", "Out of these, which"),
+        ("ow many", "ow great a number of"),
+        ("what is", "tell me"),
+        ("find", "determine"),
+    ):
         question = question.replace(old, new)
     return f"<<<{question}>>>"
 

@@ -19,9 +19,20 @@ from stages.lib.training.training_params import TrainingParams
 ROOT = Path(__file__).parents[2]
 ARCHITECTURES = ("lfm2", "llama", "qwen2", "qwen3", "mistral")
 TRAINING_PARAMS = dict(
-    epochs=1.0, global_batch=8, device_batch=8, optimizer="adamw", lr=3e-3, matrix_lr=0.02, weight_decay=0.0,
-    warmup=0.1, clip=1.0, precision="no", gradient_checkpointing=False, lora_rank=0, checkpoint_steps=4,
-)  # fmt: skip
+    epochs=1.0,
+    global_batch=8,
+    device_batch=8,
+    optimizer="adamw",
+    lr=3e-3,
+    matrix_lr=0.02,
+    weight_decay=0.0,
+    warmup=0.1,
+    clip=1.0,
+    precision="no",
+    gradient_checkpointing=False,
+    lora_rank=0,
+    checkpoint_steps=4,
+)
 
 
 def make_model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
@@ -30,9 +41,19 @@ def make_model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
     from transformers.models import lfm2, llama, mistral, qwen2, qwen3
 
     torch.manual_seed(seed)
-    shared = dict(vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=4, pad_token_id=0,
-                  num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.1,
-                  bos_token_id=None, eos_token_id=1)  # fmt: skip
+    shared = dict(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        pad_token_id=0,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.1,
+        bos_token_id=None,
+        eos_token_id=1,
+    )
     config = {
         "lfm2": lambda: lfm2.Lfm2Config(**shared, layer_types=["conv", "full_attention"] * 2),
         "llama": lambda: llama.LlamaConfig(**shared),
@@ -58,18 +79,33 @@ def make_problem(i: int, split: str = "train") -> Problem:
     a, b = i % 7 + 1, i // 7 % 7 + 1
     steps = [f"{a} + {b} = <<{a}+{b}={a + b}>>{a + b}", f"#### {a + b}"]
     return Problem(
-        id=f"sums/{split}/{i:03}", benchmark="sums", split=split, question=f"Ann has {a} and buys {b}. How many?",
-        answer=str(a + b), answer_type="number", steps=[Step(text=text) for text in steps], licence="MIT",
+        id=f"sums/{split}/{i:03}",
+        benchmark="sums",
+        split=split,
+        question=f"Ann has {a} and buys {b}. How many?",
+        answer=str(a + b),
+        answer_type="number",
+        steps=[Step(text=text) for text in steps],
+        licence="MIT",
         source=Source(url="none"),
-    )  # fmt: skip
+    )
 
 
 def make_sample(of: Problem, index: int, error: int, finish: str = "stop") -> Sample:
     """A solution whose sum is off by `error`; longer for higher indices."""
     value = int(of.answer) + error
     text = f"{'so ' * index}it is {value}\n#### {value}\n"
-    return Sample(problem_id=of.id, index=index, text=text, answer=str(value), correct=error == 0, finish=finish,
-                  logprob=-1.0, min_logprob=-0.5, tokens=len(text))  # fmt: skip
+    return Sample(
+        problem_id=of.id,
+        index=index,
+        text=text,
+        answer=str(value),
+        correct=error == 0,
+        finish=finish,
+        logprob=-1.0,
+        min_logprob=-0.5,
+        tokens=len(text),
+    )
 
 
 def run_processes(count: int, *command: str, cwd: Path = ROOT) -> None:

@@ -91,9 +91,7 @@ class ToyPipeline:
         self.root = root
 
     def run(self, *command: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command, cwd=self.root, env={**ENV, **env}, capture_output=True, text=True, timeout=120
-        )  # fmt: skip
+        done = subprocess.run(command, cwd=self.root, env={**ENV, **env}, capture_output=True, text=True, timeout=120)
         assert done.returncode == code, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -105,9 +103,12 @@ class ToyPipeline:
 
     def start(self, name: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", f"stages.problems.{name}"], cwd=self.root, env={**ENV, **env}, text=True,
+            [sys.executable, "-m", f"stages.problems.{name}"],
+            cwd=self.root,
+            env={**ENV, **env},
+            text=True,
             stderr=subprocess.PIPE,
-        )  # fmt: skip
+        )
 
     def edit(self, path: str, old: str, new: str) -> None:
         text = (self.root / path).read_text()
@@ -130,13 +131,18 @@ def create_pipeline(root: Path) -> ToyPipeline:
     (root / "stages/problems/one.py").write_text(STAGE_TEMPLATE.format(name="one", read=""))
     (root / "stages/problems/two.py").write_text(STAGE_TEMPLATE.format(name="two", read="run.data('one', 'model')"))
     for name, text in {
-        "params.yaml": PARAMS_YAML, "dvc.yaml": DVC_YAML, "data/raw/x.txt": "hi\n", "data/raw/deep/y.txt": "there\n",
-        "data/raw/deep.txt": "sorts by parts\n", "stages/launch/cpu.yaml": "use_cpu: true\n",
-        ".dvcignore": "__pycache__/\n", ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
+        "params.yaml": PARAMS_YAML,
+        "dvc.yaml": DVC_YAML,
+        "data/raw/x.txt": "hi\n",
+        "data/raw/deep/y.txt": "there\n",
+        "data/raw/deep.txt": "sorts by parts\n",
+        "stages/launch/cpu.yaml": "use_cpu: true\n",
+        ".dvcignore": "__pycache__/\n",
+        ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
         "stages/presets/plain.yaml": "# The plain one\n" + PARAMS_YAML.replace("  # mine: tuned by hand", ""),
         "stages/presets/big.yaml": "# A larger one\n"
         + PARAMS_YAML.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
-    }.items():  # fmt: skip
+    }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return ToyPipeline(root)

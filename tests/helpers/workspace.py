@@ -30,7 +30,7 @@ class Workspace:
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command, cwd=self.root, env={**self.env, **env}, capture_output=True, text=True, timeout=timeout
-        )  # fmt: skip
+        )
         assert not check or done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -40,9 +40,14 @@ class Workspace:
     def start(self, *command: str, **env: str) -> subprocess.Popen[str]:
         """A process group of its own, so that a test can kill it whole or only its head."""
         return subprocess.Popen(
-            command, cwd=self.root, env={**self.env, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command,
+            cwd=self.root,
+            env={**self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     def stale(self) -> set[str]:
         """Stages that DVC calls changed, not counting those changed only because an earlier one will be."""

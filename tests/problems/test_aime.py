@@ -17,9 +17,12 @@ from tests.helpers import tiny_models
 from tests.helpers.chat_server import serve
 
 SETTINGS = {
-    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen": 6}, "unseen": ["two_coins", "necklaces"],
-    "train_only": ["digit_sum"], "levels": [1, 2, 3], "compare_with": [],
-}  # fmt: skip
+    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen": 6},
+    "unseen": ["two_coins", "necklaces"],
+    "train_only": ["digit_sum"],
+    "levels": [1, 2, 3],
+    "compare_with": [],
+}
 
 
 def settings(**changes):

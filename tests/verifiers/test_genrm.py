@@ -20,10 +20,29 @@ from stages.verifiers import genrm
 from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
-SETTINGS = {**tiny_models.TRAINING_PARAMS, "epochs": 1.0, "device_batch": 8, "teacher": "procedural", "chat": {},
-            "rationales": 1, "form": "derived", "emphasis": 2, "direct_share": 0.5, "balance": False, "lm_weights":
-            [0.5], "lm_data": "samples", "samples_per_problem": 4, "votes": 2, "temperature": 0.7, "max_new_tokens":
-            8, "rows": 64, "eval_problems": 2, "eval_samples": 4, "start": "generator", "mode": "cot"}  # fmt: skip
+SETTINGS = {
+    **tiny_models.TRAINING_PARAMS,
+    "epochs": 1.0,
+    "device_batch": 8,
+    "teacher": "procedural",
+    "chat": {},
+    "rationales": 1,
+    "form": "derived",
+    "emphasis": 2,
+    "direct_share": 0.5,
+    "balance": False,
+    "lm_weights": [0.5],
+    "lm_data": "samples",
+    "samples_per_problem": 4,
+    "votes": 2,
+    "temperature": 0.7,
+    "max_new_tokens": 8,
+    "rows": 64,
+    "eval_problems": 2,
+    "eval_samples": 4,
+    "start": "generator",
+    "mode": "cot",
+}
 
 
 def problems(split, count):
@@ -38,8 +57,19 @@ def pool(of, count=4):
         lines = gradeschool.solve_program(of.program.params, faults)
         text = "\n".join(strip_annotations(line.text) for line in lines) + "\n"
         answer = str(lines[-1].value)
-        made.append(Sample(problem_id=of.id, index=index, text=text, answer=answer, correct=answer == of.answer,
-                           finish="stop", logprob=-1.0, min_logprob=-1.0, tokens=9))  # fmt: skip
+        made.append(
+            Sample(
+                problem_id=of.id,
+                index=index,
+                text=text,
+                answer=answer,
+                correct=answer == of.answer,
+                finish="stop",
+                logprob=-1.0,
+                min_logprob=-1.0,
+                tokens=9,
+            )
+        )
     return made
 
 
@@ -194,9 +224,11 @@ def test_nothing_to_learn_from_is_refused(root):
         train(root)
     for changes, told in (
         ({"teacher": "model", "rationales": 2, "chat": {"kind": "hf"}}, "gives the same rationale 2 times"),
-        ({"teacher": "model"}, "needs chat"), ({"teacher": "none"}, "mode: cot needs a teacher"),
-        ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"), ({"lm_weights": [-1.0]}, "0 or more"),
-    ):  # fmt: skip
+        ({"teacher": "model"}, "needs chat"),
+        ({"teacher": "none"}, "mode: cot needs a teacher"),
+        ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"),
+        ({"lm_weights": [-1.0]}, "0 or more"),
+    ):
         with pytest.raises(ValidationError, match=told):
             params(**changes)
 

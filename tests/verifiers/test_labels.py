@@ -19,11 +19,24 @@ from stages.verifiers import labels
 from tests.helpers import tiny_models
 
 SETTINGS = dict(
-    methods=["exact", "mc_hard", "mc_soft", "binary_search"], completer="data/generator/model", engine="native",
-    completions=2, problems=3, audit_problems=2, audit_completions=3, samples_per_problem=3, temperature=0.7,
+    methods=["exact", "mc_hard", "mc_soft", "binary_search"],
+    completer="data/generator/model",
+    engine="native",
+    completions=2,
+    problems=3,
+    audit_problems=2,
+    audit_completions=3,
+    samples_per_problem=3,
+    temperature=0.7,
     imported={"prm800k": [], "math_shepherd": []},
-    max_new_tokens=40, hard="any", progress=0.8, pool=True, mixed_only=False, rows=64, dtype="float32",
-)  # fmt: skip
+    max_new_tokens=40,
+    hard="any",
+    progress=0.8,
+    pool=True,
+    mixed_only=False,
+    rows=64,
+    dtype="float32",
+)
 FAULTS = ({}, {1: Fault("slip", 2)}, {2: Fault("reverse")}, {1: Fault("number", 1), 2: Fault("slip", 1)})
 
 
@@ -32,8 +45,17 @@ def written(problem: Problem, index: int) -> Sample:
     made = gradeschool.solve_program(problem.program.params, FAULTS[index])
     text = "".join(strip_annotations(line.text) + "\n" for line in made)
     answer = str(made[-1].value)
-    return Sample(problem_id=problem.id, index=index, text=text, answer=answer, correct=answer == problem.answer,
-                  finish="stop", logprob=-1.0, min_logprob=-0.5, tokens=len(text))  # fmt: skip
+    return Sample(
+        problem_id=problem.id,
+        index=index,
+        text=text,
+        answer=answer,
+        correct=answer == problem.answer,
+        finish="stop",
+        logprob=-1.0,
+        min_logprob=-0.5,
+        tokens=len(text),
+    )
 
 
 def by_chance(requests):

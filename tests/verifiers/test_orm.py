@@ -14,9 +14,21 @@ from stages.verifiers import orm
 from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
-SETTINGS = {**tiny_models.TRAINING_PARAMS, "epochs": 1.0, "device_batch": 4, "level": "token", "loss": "bce", "lm_weight": 1.0,
-            "eval_problems": 99, "lm_data": "gold", "head_words": [], "dropout": 0.0, "samples_per_problem": 4,
-            "mixed_only": False, "start": "generator"}  # fmt: skip
+SETTINGS = {
+    **tiny_models.TRAINING_PARAMS,
+    "epochs": 1.0,
+    "device_batch": 4,
+    "level": "token",
+    "loss": "bce",
+    "lm_weight": 1.0,
+    "eval_problems": 99,
+    "lm_data": "gold",
+    "head_words": [],
+    "dropout": 0.0,
+    "samples_per_problem": 4,
+    "mixed_only": False,
+    "start": "generator",
+}
 SCORE = """
 import os, sys
 from pathlib import Path

@@ -29,10 +29,24 @@ from tests.helpers import tiny_models
 TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
-SETTINGS = {**tiny_models.TRAINING_PARAMS, "epochs": 1.0, "device_batch": 4, "labels": "exact", "form": "head", "words": [],
-            "mark": "", "past_error": False, "lm_weight": 1.0, "dropout": 0.0, "samples_per_problem": 4,
-            "distinct": False, "mixed_only": False, "aggregations": ["min", "product", "last", "mean"],
-            "eval_problems": 99, "start": "generator"}  # fmt: skip
+SETTINGS = {
+    **tiny_models.TRAINING_PARAMS,
+    "epochs": 1.0,
+    "device_batch": 4,
+    "labels": "exact",
+    "form": "head",
+    "words": [],
+    "mark": "",
+    "past_error": False,
+    "lm_weight": 1.0,
+    "dropout": 0.0,
+    "samples_per_problem": 4,
+    "distinct": False,
+    "mixed_only": False,
+    "aggregations": ["min", "product", "last", "mean"],
+    "eval_problems": 99,
+    "start": "generator",
+}
 
 
 def sample(of, index, wrong_from=None, finish="stop", lines=3):
@@ -198,8 +212,9 @@ def test_learns_eight_examples_by_heart(form, mark, tmp_path):
         pools.append((of, [sample(of, 0), sample(of, 1, i % 4)]))
     examples = [
         make_example(made.read(of, s), dict(enumerate(right(of, s))), bool(s.correct), False, lm=bool(s.correct))
-        for of, pool in pools for s in pool
-    ]  # fmt: skip
+        for of, pool in pools
+        for s in pool
+    ]
     settings_ = tiny_models.make_training_params(epochs=50.0, lr=1e-2, checkpoint_steps=999)
     loop.train(tiny_models.make_run(tmp_path, "prm", settings_), made.losses(), examples, settings_, lm_weight=0.1)
     made.save(tmp_path / "model")
@@ -245,9 +260,10 @@ def root(tmp_path):
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", [s for _, s in pool])
         labels = [
             StepLabel(problem_id=s.problem_id, index=s.index, step=k, method=method, value=value)
-            for of, s in pool for k, value in enumerate(right(of, s))
+            for of, s in pool
+            for k, value in enumerate(right(of, s))
             for method in ("exact", "mc_soft")
-        ]  # fmt: skip
+        ]
         half = [x.model_copy(update={"method": "mc_hard"}) for x in labels if x.method == "exact" and x.index < 2]
         records.write_labels(tmp_path / f"data/labels/{split}.parquet", labels + half)
     return tmp_path
@@ -264,11 +280,14 @@ def train(root, **changes):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"form": "words", "words": ["Right", "Wrong"], "mark": "Right.\n", "past_error": True, "dropout": 0.1},
-     {"labels": "mc_soft", "lora_rank": 2, "lm_weight": 0.0},
-     {"precision": "bf16", "gradient_checkpointing": True, "form": "words", "words": ["Yes", "No"], "lora_rank": 2}],
+    [
+        {},
+        {"form": "words", "words": ["Right", "Wrong"], "mark": "Right.\n", "past_error": True, "dropout": 0.1},
+        {"labels": "mc_soft", "lora_rank": 2, "lm_weight": 0.0},
+        {"precision": "bf16", "gradient_checkpointing": True, "form": "words", "words": ["Yes", "No"], "lora_rank": 2},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_trains_and_writes(root, changes):
     metrics, rows = train(root, **changes)
     assert metrics["samples"] == 56 and metrics["labels"] == 56 * 4 and metrics["steps"] == len(rows) == 7

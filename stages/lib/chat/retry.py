@@ -20,9 +20,13 @@ class NoAnswerError(Exception):
 
 
 def add_retries(
-    once: Callable[[str, int], T], server: str, tries: int, backoff: float, retrying: Callable[[], None],
+    once: Callable[[str, int], T],
+    server: str,
+    tries: int,
+    backoff: float,
+    retrying: Callable[[], None],
     redact: Callable[[str], str],
-) -> Callable[[str, int], T]:  # fmt: skip
+) -> Callable[[str, int], T]:
     """`once`, tried again with backoff (seconds, doubled with every try). Every error it lets out is ours, made of
     redacted text and linked to no other: NoAnswer, or UserError for what asking again would not mend."""
     import tenacity
@@ -37,10 +41,12 @@ def add_retries(
     def reply(prompt: str, seed: int) -> T:
         nonlocal failed
         attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(tries), wait=wait, reraise=True,
+            stop=tenacity.stop_after_attempt(tries),
+            wait=wait,
+            reraise=True,
             retry=tenacity.retry_if_exception(lambda error: not _is_permanent(error)),
             before_sleep=lambda state: retrying(),
-        )  # fmt: skip
+        )
         try:
             found = attempts(once, prompt, seed)
         except Exception as error:

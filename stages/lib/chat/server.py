@@ -71,9 +71,13 @@ def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
     import openai
 
     client = openai.OpenAI(
-        api_key=secret or "none", base_url=settings.base_url, timeout=settings.timeout, max_retries=0,
-        organization="", project="",
-    )  # fmt: skip
+        api_key=secret or "none",
+        base_url=settings.base_url,
+        timeout=settings.timeout,
+        max_retries=0,
+        organization="",
+        project="",
+    )
     ledger = Usage(settings.price_in, settings.price_out)
     before = [{"role": "system", "content": settings.system}] if settings.system else []
     sampling = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
@@ -95,9 +99,13 @@ def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
         return Reply(text, *tokens)
 
     reply = add_retries(
-        once, f"{settings.base_url}, model {settings.model}", settings.tries, settings.backoff,
-        lambda: ledger.add(retries=1), lambda text: text.replace(secret, "[key]") if secret else text,
-    )  # fmt: skip
+        once,
+        f"{settings.base_url}, model {settings.model}",
+        settings.tries,
+        settings.backoff,
+        lambda: ledger.add(retries=1),
+        lambda text: text.replace(secret, "[key]") if secret else text,
+    )
     identity = {"kind": "openai", "base_url": settings.base_url, "model": settings.model, **sampling}
     identity |= {"system": settings.system} if settings.system else {}
     return ServerChat(reply, identity, cache, ledger, settings.threads)

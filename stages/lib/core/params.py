@@ -123,8 +123,12 @@ def _format_fault(fault: Any, model: type[Params], prefix: tuple[str, ...], laye
 
 _BOUND_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _BOUND_ERRORS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-_TYPE_MESSAGES = {"float_type": "must be a number", "int_type": "must be a whole number", "bool_type": "must be true or false",
-          "string_type": "must be a string"}  # fmt: skip
+_TYPE_MESSAGES = {
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a string",
+}
 
 
 def _format_bounds(model: type[BaseModel], location: tuple) -> str:

@@ -191,13 +191,36 @@ def _get_schema(kind: type[Record]):
 
     text, integer, real = pa.string(), pa.int64(), pa.float64()
     columns = {
-        Sample: {"problem_id": text, "index": integer, "text": text, "answer": text, "correct": pa.bool_(),
-                 "finish": text, "logprob": real, "min_logprob": real, "tokens": integer},
-        StepLabel: {"problem_id": text, "index": integer, "step": integer, "method": text, "value": real,
-                    "rollouts": integer, "successes": integer},
-        Score: {"problem_id": text, "index": integer, "verifier": text, "score": real,
-                "step_scores": pa.list_(real), "rationales": pa.list_(text), "tokens": integer},
-    }  # fmt: skip
+        Sample: {
+            "problem_id": text,
+            "index": integer,
+            "text": text,
+            "answer": text,
+            "correct": pa.bool_(),
+            "finish": text,
+            "logprob": real,
+            "min_logprob": real,
+            "tokens": integer,
+        },
+        StepLabel: {
+            "problem_id": text,
+            "index": integer,
+            "step": integer,
+            "method": text,
+            "value": real,
+            "rollouts": integer,
+            "successes": integer,
+        },
+        Score: {
+            "problem_id": text,
+            "index": integer,
+            "verifier": text,
+            "score": real,
+            "step_scores": pa.list_(real),
+            "rationales": pa.list_(text),
+            "tokens": integer,
+        },
+    }
     return pa.schema(list(columns[kind].items()))
 
 

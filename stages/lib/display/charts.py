@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette, which readers with any common colour blindness can tell apart.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SCORE_NAMES = {
-    "orm": "ORM", "prm": "PRM", "genrm": "GenRM",
-    "base_prm": "untrained base (as PRM)", "base_genrm": "untrained base (asked)",
+    "orm": "ORM",
+    "prm": "PRM",
+    "genrm": "GenRM",
+    "base_prm": "untrained base (as PRM)",
+    "base_genrm": "untrained base (asked)",
     **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},
-}  # fmt: skip
+}
 METHOD_NAMES = {"best_of": "best-of-k", "weighted": "weighted", "top": "top vote"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 FIRST_VERIFIER_STYLE = (
@@ -73,9 +76,13 @@ def _save_figure(path: Path, figure: Any) -> None:
 
 
 def plot_curves(
-    path: Path, results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], title: str,
-    cost: Callable[[str], float] = lambda method: 1.0, unit: str = "k, solutions drawn per problem",
-):  # fmt: skip
+    path: Path,
+    results: Mapping[str, Mapping[int, Mapping[str, float]]],
+    methods: Sequence[str],
+    title: str,
+    cost: Callable[[str], float] = lambda method: 1.0,
+    unit: str = "k, solutions drawn per problem",
+):
     """Accuracy against k, or k times its cost, on a log2 axis, one line a method with its interval shaded, named at its
     right end.
 
@@ -108,9 +115,13 @@ def plot_curves(
         heights.append(max(height, heights[-1] + gap) if heights else height)
     for (height, method, colour), shown in zip(sorted(ends), heights, strict=True):
         axes.annotate(
-            f"{format_method(method)}  {height:.1f}", (last * 1.06, shown), color=colour, fontsize=9, va="center",
+            f"{format_method(method)}  {height:.1f}",
+            (last * 1.06, shown),
+            color=colour,
+            fontsize=9,
+            va="center",
             annotation_clip=False,
-        )  # fmt: skip
+        )
     figure.subplots_adjust(left=0.075, right=0.71, top=0.92, bottom=0.12)
     _save_figure(path, figure)
 
@@ -127,7 +138,7 @@ def plot_gains(path: Path, cells: Sequence[Any], verifiers: Sequence[str], title
     height = 1.8 + 0.34 * len(groups)
     figure, both = _create_subplots(
         figsize=(10.4, height), dpi=140, ncols=2, sharey=True, gridspec_kw={"width_ratios": (3, 2)}
-    )  # fmt: skip
+    )
     for axes, name in zip(both, ("gain", "gap"), strict=True):
         axes.axvline(0, color="#000000", linewidth=0.8)
         axes.axhline(sum(group not in shifted for group in groups) - 0.5, color="#999999", linewidth=0.6)

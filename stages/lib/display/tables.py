@@ -5,8 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-STYLES = {"fresh": "green", "ok": "green", "running": "cyan", "stale": "yellow", "waiting": "yellow", "warn": "yellow",
-          "missing": "red", "never run": "dim", "fail": "bold red"}  # fmt: skip
+STYLES = {
+    "fresh": "green",
+    "ok": "green",
+    "running": "cyan",
+    "stale": "yellow",
+    "waiting": "yellow",
+    "warn": "yellow",
+    "missing": "red",
+    "never run": "dim",
+    "fail": "bold red",
+}
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:

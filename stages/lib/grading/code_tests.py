@@ -38,8 +38,9 @@ _ERROR = re.compile(
 _TOLERANCE = re.compile(r"10\s*\^?\s*\{?\s*[-−–]\s*(\d)|1e-(\d)|0\.(0*1)\b")
 _ANY_CASE = re.compile(
     r"(?:letter|character|word|answer|\b(?:yes|no))\b[^.]{0,40}\b(?:any|either|arbitrary) (?:letter )?(?:case|register)"
-    r"|case[- ]insensitive|upper or lower", re.I,
-)  # fmt: skip
+    r"|case[- ]insensitive|upper or lower",
+    re.I,
+)
 _SEVERAL_ANSWERS = (
     r"(?:several|multiple|more than one|many)\b[^.]{0,40}"
     r"\b(?:answer|solution|way|variant|option|optimal|possible|valid|such)"

@@ -145,8 +145,12 @@ def extract(text: str | None, answer_type: str | None = None) -> str | None:
     if _ABSTENTION_HINT.search(text) and _is_abstention(text):
         return NO_ANSWER
     read = {
-        "choice": _extract_choice, "boolean": _extract_boolean, "number": _extract_number, "integer": _extract_number, "text": _extract_text,
-    }.get(answer_type or "", _extract_formula)  # fmt: skip
+        "choice": _extract_choice,
+        "boolean": _extract_boolean,
+        "number": _extract_number,
+        "integer": _extract_number,
+        "text": _extract_text,
+    }.get(answer_type or "", _extract_formula)
     found = read(text)
     for _ in range(4):  # `#### \boxed{5}`: an answer may be marked twice
         if not found or found == text:

@@ -34,9 +34,19 @@ _SYMBOLS = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "﹣": "-", "－": "-", "⁄": "/", "∕": "/", "％": "%", "＄": "$", "，": ",", "．": "."}
     | {chr(code): " " for code in (0xA0, 0x2007, 0x2009, 0x200A, 0x202F)}
     | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
-    | {sign: f" {top}/{bottom}" for sign, top, bottom in (("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4),
-                                                           ("¾", 3, 4), ("⅕", 1, 5), ("⅛", 1, 8))}
-)  # fmt: skip
+    | {
+        sign: f" {top}/{bottom}"
+        for sign, top, bottom in (
+            ("½", 1, 2),
+            ("⅓", 1, 3),
+            ("⅔", 2, 3),
+            ("¼", 1, 4),
+            ("¾", 3, 4),
+            ("⅕", 1, 5),
+            ("⅛", 1, 8),
+        )
+    }
+)
 _WRAPPED = re.compile(
     r"\$\$(.+)\$\$|\$(.+)\$|\\\((.+)\\\)|\\\[(.+)\\\]|\*\*(.+)\*\*"
     r"|\\boxed\{(.+)\}|\\text\{(.+)\}",
@@ -72,8 +82,15 @@ _NOT_UNITS = re.compile(  # what follows a number in a formula, and is no unit
     r"(?:pi|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|mod|and|or|choose|times|plus|minus|to|over)\b"
 )
 _VARIABLE = re.compile(r"[A-Za-z](?![A-Za-z/])")
-_SCALE = {"hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9,
-          "trillion": 10**12}  # fmt: skip
+_SCALE = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "lakh": 10**5,
+    "million": 10**6,
+    "crore": 10**7,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
 _SUFFIX = {"K": 10**3, "k": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9, "T": 10**12}  # 18K, $1.5M
 _NUMERAL = re.compile(
     rf"(?P<sign>[-+]?) ?(?:(?:US|USD|EUR|Rs\.?) ?)?[{_CURRENCY}]? ?(?P<minus>-?)"

@@ -42,9 +42,13 @@ ZERO_TOLERANCE = mpf(10) ** -25  # relative
 ROUNDOFF = mpf(10) ** -36  # what 40 digits leave of a zero
 CLOSE_TOLERANCE = mpf(10) ** -12  # two places that are one but for floating-point noise; relative
 _SIGN_TESTS: dict[type, Callable[[int], bool]] = {
-    Lt: lambda sign: sign < 0, Le: lambda sign: sign <= 0, Gt: lambda sign: sign > 0, Ge: lambda sign: sign >= 0,
-    Eq: lambda sign: sign == 0, Ne: lambda sign: sign != 0,
-}  # fmt: skip
+    Lt: lambda sign: sign < 0,
+    Le: lambda sign: sign <= 0,
+    Gt: lambda sign: sign > 0,
+    Ge: lambda sign: sign >= 0,
+    Eq: lambda sign: sign == 0,
+    Ne: lambda sign: sign != 0,
+}
 
 
 class Region(NamedTuple):

@@ -27,9 +27,16 @@ def predict_choice(model: Any, encoder: Encoder, problem: Problem) -> Sample:
     found = compute_logprobs(model, prompt, texts)
     best = max(range(len(letters)), key=lambda i: (sum(found[i]), -i))
     return Sample(
-        problem_id=problem.id, index=0, text=lines[best], answer=letters[best], correct=letters[best] == problem.answer,
-        finish="stop", logprob=sum(found[best]), min_logprob=min(found[best]), tokens=len(texts[best]),
-    )  # fmt: skip
+        problem_id=problem.id,
+        index=0,
+        text=lines[best],
+        answer=letters[best],
+        correct=letters[best] == problem.answer,
+        finish="stop",
+        logprob=sum(found[best]),
+        min_logprob=min(found[best]),
+        tokens=len(texts[best]),
+    )
 
 
 @torch.inference_mode()

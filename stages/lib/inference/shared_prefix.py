@@ -274,8 +274,14 @@ class SharedCache(Cache):
                     new = torch.stack([getattr(prompt.cache.layers[i], name)[j][prompt.row] for prompt in prompts])
                     new = new[owner.to(new.device)]
                     states[j] = new if states[j] is None else torch.cat([states[j], new])
-            for name in ("device", "dtype", "conv_kernel_size", "has_previous_state",
-                         "is_conv_states_initialized", "is_recurrent_states_initialized"):  # fmt: skip
+            for name in (
+                "device",
+                "dtype",
+                "conv_kernel_size",
+                "has_previous_state",
+                "is_conv_states_initialized",
+                "is_recurrent_states_initialized",
+            ):
                 setattr(layer, name, copy(getattr(source, name)))
 
     def take(self, rows: torch.Tensor) -> None:

@@ -42,9 +42,11 @@ def f1(found: Sequence[int], truth: Sequence[int]) -> F1:
 
 
 def collect_cases(
-    problems: Mapping[str, Problem], samples: Sequence[Sample], scores: Sequence[Score],
+    problems: Mapping[str, Problem],
+    samples: Sequence[Sample],
+    scores: Sequence[Score],
     split: Callable[[str], Sequence[str]] = split_steps,
-) -> list[Case]:  # fmt: skip
+) -> list[Case]:
     """Every solution whose steps are scored and whose truth is known, each wording once a problem. What a verifier says of
     the end of a solution, after its last step, is left out."""
     given = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}

@@ -100,7 +100,7 @@ class Row(NamedTuple):
 
 def measure(
     cases: Sequence[Case], key: int, decided: bool = True, resamples: int = 2000, confidence: float = 0.95
-) -> Audit | None:  # fmt: skip
+) -> Audit | None:
     """None without cases that have steps. decided: the values are decisions. A share of nothing is 0. The same key gives
     the same intervals."""
     import numpy as np
@@ -191,17 +191,38 @@ def flawed_correct_rate(correct: Sequence[bool], right: Sequence[Sequence[bool]]
 
 def format_markdown(rows: Sequence[Row]) -> str:
     """A table, and how to read it; completions are those that a solution takes."""
-    header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1", "95% interval", "precision",
-              "recall", "steps right", "solutions")  # fmt: skip
+    header = (
+        "labels",
+        "N",
+        "completions",
+        "AUC",
+        "95% interval",
+        "Brier",
+        "micro F1",
+        "95% interval",
+        "precision",
+        "recall",
+        "steps right",
+        "solutions",
+    )
     table = charts.format_table(
         header,
         [
-            (row.kind, str(row.n or ""), f"{row.completions:.1f}", *format_interval(row.audit.auc), f"{row.audit.brier:.3f}",
-             *format_interval(row.audit.micro_f1), _format_share(row.audit.precision), _format_share(row.audit.recall),
-             _format_share(row.audit.steps_right), str(row.audit.solutions))
+            (
+                row.kind,
+                str(row.n or ""),
+                f"{row.completions:.1f}",
+                *format_interval(row.audit.auc),
+                f"{row.audit.brier:.3f}",
+                *format_interval(row.audit.micro_f1),
+                _format_share(row.audit.precision),
+                _format_share(row.audit.recall),
+                _format_share(row.audit.steps_right),
+                str(row.audit.solutions),
+            )
             for row in rows
         ],
-    )  # fmt: skip
+    )
     return f"{table}\n{NOTE}"
 
 
@@ -239,9 +260,15 @@ def plot(path: Path, rows: Sequence[Row], title: str) -> None:
             if not n:
                 axes.axhline(found.value, color="#777777", linestyle=":", linewidth=1.3)
                 axes.annotate(
-                    f"{kind}, no completions", (1, found.value), xycoords=("axes fraction", "data"), xytext=(-4, 3),
-                    textcoords="offset points", ha="right", fontsize=8, color="#555555",
-                )  # fmt: skip
+                    f"{kind}, no completions",
+                    (1, found.value),
+                    xycoords=("axes fraction", "data"),
+                    xytext=(-4, 3),
+                    textcoords="offset points",
+                    ha="right",
+                    fontsize=8,
+                    color="#555555",
+                )
         axes.set_xscale("log", base=2)
         axes.set_xticks(ns, [str(n) for n in ns])
         axes.set_ylim(nothing, 1.02)

@@ -171,9 +171,12 @@ def iter_json_list(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _read_rows(
-    path: Path, rows: Iterable[tuple[int, Any]], form: type[_Row], convert: Callable[..., Iterator[LabelledSolution]],
+    path: Path,
+    rows: Iterable[tuple[int, Any]],
+    form: type[_Row],
+    convert: Callable[..., Iterator[LabelledSolution]],
     prompt: Prompt | None,
-) -> Iterator[LabelledSolution | RejectedRow]:  # fmt: skip
+) -> Iterator[LabelledSolution | RejectedRow]:
     try:
         source = Source(url=Path(path).name, sha256=files.sha256(Path(path)))
     except OSError as error:
@@ -208,8 +211,13 @@ def _convert_prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> I
     if not path:
         raise _MisalignedError("no step was proposed")
     problem = _make_problem(
-        f"prm800k/train/{number:06d}", row.question.problem, row.question.ground_truth_answer or "", "latex", "MIT", source
-    )  # fmt: skip
+        f"prm800k/train/{number:06d}",
+        row.question.problem,
+        row.question.ground_truth_answer or "",
+        "latex",
+        "MIT",
+        source,
+    )
     main = [None if step.rating is None else step.rating >= 0 for step in path]
     solved = row.label.finish_reason == "solution"
     yield _make_labelled(prompt, problem, 0, [step.text for step in path], main, "human", finished=solved)
@@ -268,15 +276,27 @@ def _make_problem(name: str, question: str, answer: str, kind: AnswerType, licen
         raise _MisalignedError("its question is empty")
     benchmark, split, _ = name.split("/")
     return Problem(
-        id=name, benchmark=benchmark, split=split, question=question, answer=answer, answer_type=kind, licence=licence,
+        id=name,
+        benchmark=benchmark,
+        split=split,
+        question=question,
+        answer=answer,
+        answer_type=kind,
+        licence=licence,
         source=source,
-    )  # fmt: skip
+    )
 
 
 def _make_labelled(
-    prompt: Prompt, problem: Problem, index: int, steps: list[str], right: list[bool | None],
-    method: Literal["human", "mc_hard"], finished: bool, correct: bool | None = None,
-) -> LabelledSolution:  # fmt: skip
+    prompt: Prompt,
+    problem: Problem,
+    index: int,
+    steps: list[str],
+    right: list[bool | None],
+    method: Literal["human", "mc_hard"],
+    finished: bool,
+    correct: bool | None = None,
+) -> LabelledSolution:
     whole = [_join_step_lines(step, prompt) for step in steps]
     if blank := [place for place, step in enumerate(whole) if not step]:
         raise _MisalignedError(f"step {blank[0]} is blank")
@@ -286,9 +306,16 @@ def _make_labelled(
     if correct is None and finished and problem.answer:
         correct = grader.grade(problem, [marked])[0].correct
     sample = Sample(
-        problem_id=problem.id, index=index, text=text, answer=answer, correct=correct,
-        finish="stop" if finished else "length", logprob=0.0, min_logprob=0.0, tokens=0,
-    )  # fmt: skip
+        problem_id=problem.id,
+        index=index,
+        text=text,
+        answer=answer,
+        correct=correct,
+        finish="stop" if finished else "length",
+        logprob=0.0,
+        min_logprob=0.0,
+        tokens=0,
+    )
     labels = [
         StepLabel(problem_id=problem.id, index=index, step=step, method=method, value=float(so))
         for step, so in enumerate(right)

@@ -53,7 +53,7 @@ class Estimate(NamedTuple):
 
 def build_solutions(
     problem: Problem, pool: Sequence[Sample], known: bool = True, split: Callable[[str], list[str]] = split_steps
-) -> list[Solution]:  # fmt: skip
+) -> list[Solution]:
     """The samples of a problem. known: each starts from what the others show; else only a right one is known to succeed."""
     steps, right = [split(sample.text) for sample in pool], [bool(sample.correct) for sample in pool]
     reached = [len(lines) - 1 if so else -1 for lines, so in zip(steps, right, strict=True)]
@@ -61,9 +61,8 @@ def build_solutions(
         reached = find_last_shared_steps(steps, right)
     start = sum(right) / max(1, len(right))
     return [
-        Solution(problem, sample.index, *each, start)
-        for sample, *each in zip(pool, steps, right, reached, strict=True)
-    ]  # fmt: skip
+        Solution(problem, sample.index, *each, start) for sample, *each in zip(pool, steps, right, reached, strict=True)
+    ]
 
 
 def find_last_shared_steps(steps: Sequence[Sequence[str]], right: Sequence[bool]) -> list[int]:

@@ -44,9 +44,7 @@ _ANSWER_MARK = "####"
 _DIGITS = re.compile(_NUMBER)
 
 
-def label_steps(
-    problem: Problem, text: str, split: Callable[[str], Sequence[str]] = split_steps
-) -> list[bool] | None:  # fmt: skip
+def label_steps(problem: Problem, text: str, split: Callable[[str], Sequence[str]] = split_steps) -> list[bool] | None:
     """For each step of a solution, `split(text)`, whether everything up to and with it is right.
 
     None where that cannot be told: the problem was not made by a program or shows no steps, or the solution's lines
@@ -103,7 +101,7 @@ def _solve_distractor(entry: Mapping[str, Any], sources: Sequence[Any]) -> Fract
 
 def _check_by_value(
     problem: Problem, gold: list[str], values: Mapping[str, Fraction | None], lines: list[str]
-) -> list[bool | None]:  # fmt: skip
+) -> list[bool | None]:
     if any(name in line for name, value in values.items() if value is None for line in lines):
         return [None]
     verdicts: list[bool | None] = []

@@ -122,9 +122,14 @@ def estimate_accuracy(
 
 
 def compare(
-    values: np.ndarray, baseline: np.ndarray, key: int, resamples: int = 10000, confidence: float = 0.95,
-    units: Sequence[Any] | None = None, weights: np.ndarray | None = None,
-) -> Comparison:  # fmt: skip
+    values: np.ndarray,
+    baseline: np.ndarray,
+    key: int,
+    resamples: int = 10000,
+    confidence: float = 0.95,
+    units: Sequence[Any] | None = None,
+    weights: np.ndarray | None = None,
+) -> Comparison:
     """values, baseline: (problems,), row by row the same problem; units, weights as above.
 
     difference   mean of values - baseline, with its interval

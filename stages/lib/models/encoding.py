@@ -179,7 +179,7 @@ def _find_lead_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 def encode_prompts(
     encoder: Encoder, problems: Sequence[Problem], room: int, context: int, section: str
-) -> list[list[int]]:  # fmt: skip
+) -> list[list[int]]:
     """The prompts of problems, examples included. Raises UserError where a prompt and `room` new tokens do not fit."""
     prompts = [encoder.prompt_ids(problem, shots=True) for problem in problems]
     for problem, prompt in zip(problems, prompts, strict=True):

@@ -56,9 +56,15 @@ def load_pretrained(kind: Any, path: Path, dtype: str, **settings: Any) -> PreTr
     silence_transformers()
     try:
         model, report = kind.from_pretrained(
-            path, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True, trust_remote_code=False,
-            output_loading_info=True, ignore_mismatched_sizes=True, **settings,
-        )  # fmt: skip
+            path,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **settings,
+        )
     except ValueError as error:  # a kind of model of which there is no such class
         raise UserError(f"{path}: cannot be read as {kind.__name__} ({str(error).splitlines()[0]})") from None
     missing, resized = sorted(report["missing_keys"]), sorted(key for key, *_ in report["mismatched_keys"])

@@ -130,7 +130,7 @@ def evaluate(
 
 def compute_weighted_curve(
     pools: Sequence[Pool], name: str, power: float, ks: Sequence[int], draws: int, seed: int
-) -> Curve:  # fmt: skip
+) -> Curve:
     """The curve of a score's weighted vote."""
 
     def vote(each: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
@@ -152,9 +152,12 @@ def compute_top_curve(
 
 
 def _compute_vote_curve(
-    pools: Sequence[Pool], vote: Callable[[Pool, Sequence[int], np.ndarray], Estimate], ks: Sequence[int], draws: int,
+    pools: Sequence[Pool],
+    vote: Callable[[Pool, Sequence[int], np.ndarray], Estimate],
+    ks: Sequence[int],
+    draws: int,
     seed: int,
-) -> Curve:  # fmt: skip
+) -> Curve:
     """All votes of a problem see the same subsets."""
     import numpy as np
 
@@ -191,7 +194,10 @@ def compute_intervals(curves: Mapping[str, Curve], seed: int, resamples: int) ->
                 curve = curves[name]
                 error = float(curve.error[place])
                 result[name][int(curve.ks[place])] = {
-                    "mean": float(mean), "low": float(low), "high": float(high), "problems": problems,
+                    "mean": float(mean),
+                    "low": float(low),
+                    "high": float(high),
+                    "problems": problems,
                     **({"se": error} if error else {}),
-                }  # fmt: skip
+                }
     return result

@@ -40,9 +40,11 @@ def max_k_within(curve: Mapping[int, Mapping[str, float]], each: float, budget: 
 
 
 def format_table(
-    results: Mapping[str, Mapping[int, Mapping[str, float]]], methods: Sequence[str], cost: Mapping[str, float],
+    results: Mapping[str, Mapping[int, Mapping[str, float]]],
+    methods: Sequence[str],
+    cost: Mapping[str, float],
     budgets: Sequence[int],
-) -> tuple[list[str], list[list[str]]]:  # fmt: skip
+) -> tuple[list[str], list[list[str]]]:
     """(header, rows): accuracy of each method for the price of drawing 1, 2, 4, ... solutions, and the k it buys."""
     from stages.lib.display.charts import format_method
 
@@ -58,9 +60,12 @@ def format_table(
 
 
 def write_notes(
-    results: Mapping[str, Mapping[int, Mapping[str, float]]], dev: Mapping[str, Curve], methods: Sequence[str],
-    cost: Mapping[str, float], ks: Sequence[int] = (2, 4),
-) -> list[str]:  # fmt: skip
+    results: Mapping[str, Mapping[int, Mapping[str, float]]],
+    dev: Mapping[str, Curve],
+    methods: Sequence[str],
+    cost: Mapping[str, float],
+    ks: Sequence[int] = (2, 4),
+) -> list[str]:
     """What is best for few solutions among the methods that cost no more than drawing, as dev says, with its accuracy."""
     import numpy as np
 

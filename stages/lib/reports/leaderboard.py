@@ -75,9 +75,12 @@ def format_interval(gap: Mapping[str, float]) -> str:
 
 
 def format_rows(
-    results: Mapping, differences: Mapping[str, Mapping[str, float]], order: Sequence[str], k: int,
+    results: Mapping,
+    differences: Mapping[str, Mapping[str, float]],
+    order: Sequence[str],
+    k: int,
     over_free: Mapping[str, Mapping[str, float]] | None = None,
-) -> list[list[str]]:  # fmt: skip
+) -> list[list[str]]:
     """Table rows as text, in `order_methods`, at k or where a method ends; `pass` stands twice, first at 1 and at the end at k.
     Only trained verifiers are held against the best free method."""
     table, width = [], len(HEADER) + (len(OVER_FREE_HEADER) if over_free else 0)
@@ -130,9 +133,11 @@ def select_plotted_methods(results: Mapping[str, Mapping]) -> list[str]:
 
 
 def write_notes(
-    choices: Mapping[str, VoteSettings], pools: Sequence[Pool], turns: Mapping[str, Mapping[str, float]],
+    choices: Mapping[str, VoteSettings],
+    pools: Sequence[Pool],
+    turns: Mapping[str, Mapping[str, float]],
     free: str | None = None,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """How to read the table: what was compared, scale and choices of every score, k* of every best-of curve.
     pools: what the figures are of; free: the best free method on dev."""
     text = [

@@ -103,9 +103,13 @@ def find_small_groups(groups: Mapping[str, Sequence[Any]]) -> dict[str, int]:
 
 
 def compare(
-    groups: Mapping[str, Sequence[Pool]], choices: Mapping[str, VoteSettings], draws: int, seed: int,
-    unsolvable: Set[str] = frozenset(), parents: Mapping[str, str] = MappingProxyType({}),
-) -> list[Cell]:  # fmt: skip
+    groups: Mapping[str, Sequence[Pool]],
+    choices: Mapping[str, VoteSettings],
+    draws: int,
+    seed: int,
+    unsolvable: Set[str] = frozenset(),
+    parents: Mapping[str, str] = MappingProxyType({}),
+) -> list[Cell]:
     """All methods at N on all groups; the first group is the one in distribution. N is the smallest of all.
 
     unsolvable: ids of problems without an answer; parents: problem id -> id of the problem it was made from."""
@@ -118,9 +122,14 @@ def compare(
 
 
 def _measure(
-    name: str, pools: Sequence[Pool], choices: Mapping[str, VoteSettings], draws: int, seed: int, n: int,
+    name: str,
+    pools: Sequence[Pool],
+    choices: Mapping[str, VoteSettings],
+    draws: int,
+    seed: int,
+    n: int,
     unsolvable: Set[str],
-) -> Row:  # fmt: skip
+) -> Row:
     """The weights let the solvable and the unsolvable problems of a group count alike as parts."""
     import numpy as np
 
@@ -176,8 +185,13 @@ class _CellBuilder:
         """What a row says by itself: accuracy, gain, AUC."""
         values = row.values[method]
         units = [self.parents.get(pool.problem_id, pool.problem_id) for pool in row.pools]
-        cell = Cell(row.name, method, 1 if method == "pass_1" else self.n, len(values),
-                    *intervals.estimate_accuracy(values, units, row.weights))  # fmt: skip
+        cell = Cell(
+            row.name,
+            method,
+            1 if method == "pass_1" else self.n,
+            len(values),
+            *intervals.estimate_accuracy(values, units, row.weights),
+        )
         if row.name not in POOLED_GROUPS and 0 < row.unsolvable.sum() < len(values):
             parts = {"solvable": values[~row.unsolvable].mean(), "unsolvable": values[row.unsolvable].mean()}
             cell = cell._replace(**{name: float(part) for name, part in parts.items()})
@@ -211,9 +225,13 @@ class _CellBuilder:
             before, after = (values > 0.5 + 1e-9 for values in (before, after))
         drop = self._pair(row, here, before, after)
         cell = cell._replace(
-            before=float(np.average(before, weights=row.weights[here])), parents=len(set(there)),
-            drop=drop.difference, drop_low=drop.low, drop_high=drop.high, drop_p=drop.p,
-        )  # fmt: skip
+            before=float(np.average(before, weights=row.weights[here])),
+            parents=len(set(there)),
+            drop=drop.difference,
+            drop_low=drop.low,
+            drop_high=drop.high,
+            drop_p=drop.p,
+        )
         if method == "majority":
             differences = (before.astype(float) - after) * row.weights[here]
             totals = np.bincount(np.unique(there, return_inverse=True)[1], differences)
@@ -294,8 +312,18 @@ def tabulate_drops(found: Sequence[Cell]) -> Table:
         one, vote = own["pass_1"], own["majority"]
         if vote.drop is not None:
             ends = [f"{100 * cell.before:.1f} to {100 * (cell.before - cell.drop):.1f}" for cell in (one, vote)]
-            rows.append([name, str(vote.parents), ends[0], _format_interval(one, "drop"), ends[1], _format_interval(vote, "drop"),
-                         f"{vote.lost} / {vote.won}", charts.format_p_value(vote.drop_p)])  # fmt: skip
+            rows.append(
+                [
+                    name,
+                    str(vote.parents),
+                    ends[0],
+                    _format_interval(one, "drop"),
+                    ends[1],
+                    _format_interval(vote, "drop"),
+                    f"{vote.lost} / {vote.won}",
+                    charts.format_p_value(vote.drop_p),
+                ]
+            )
     header = ["from parents to", "parents", "pass@1", "drop", "majority right", "drop", "lost / won", "p"]
     return header, rows
 

@@ -60,9 +60,12 @@ def sort_score_names(names: Iterable[str]) -> list[str]:
 
 
 def make_pool(
-    problem_id: str, classes: Sequence[int], correct: Sequence[bool], scores: Mapping[str, Sequence[float]],
+    problem_id: str,
+    classes: Sequence[int],
+    correct: Sequence[bool],
+    scores: Mapping[str, Sequence[float]],
     scales: Mapping[str, ScoreKind],
-) -> Pool:  # fmt: skip
+) -> Pool:
     """A pool from the class of every answer; -1 stands for a solution without one."""
     import numpy as np
 

@@ -65,14 +65,17 @@ def format_table(choices: Mapping[str, VoteSettings], part: str) -> tuple[list[s
     rows = []
     for name, choice in choices.items():
         chosen = getattr(choice, part.removesuffix("s"))
-        rows.append([
-            format_score_name(name),
-            *(
-                f"chosen: {100 * each.accuracy:.1f}" if each.value == chosen
-                else f"{100 * each.difference:+.1f} ±{100 * each.error:.1f}"
-                for each in getattr(choice, part)
-            ),
-        ])  # fmt: skip
+        rows.append(
+            [
+                format_score_name(name),
+                *(
+                    f"chosen: {100 * each.accuracy:.1f}"
+                    if each.value == chosen
+                    else f"{100 * each.difference:+.1f} ±{100 * each.error:.1f}"
+                    for each in getattr(choice, part)
+                ),
+            ]
+        )
     values = [each.value for each in getattr(next(iter(choices.values())), part)]
     return [{"powers": "power of the weight", "shares": "share of a top vote"}[part], *(f"{v:g}" for v in values)], rows
 

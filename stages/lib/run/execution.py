@@ -119,9 +119,15 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
     with _lock(root, name):
         _prune_checkpoints(execution)
         execution.entry = journal.start(
-            root, stage=name, key=key, params={"seed": top.seed, name: section.model_dump()}, inputs=deps,
-            command=[Path(sys.executable).name, *sys.argv], world=world, repro=os.environ.get("ASSAY_REPRO"),
-        )  # fmt: skip
+            root,
+            stage=name,
+            key=key,
+            params={"seed": top.seed, name: section.model_dump()},
+            inputs=deps,
+            command=[Path(sys.executable).name, *sys.argv],
+            world=world,
+            repro=os.environ.get("ASSAY_REPRO"),
+        )
         execution.mirror = mlflow_helper.MlflowHelper(root, execution.entry)
         began, status, metrics = time.monotonic(), journal.FAILED, {}
         try:

@@ -69,9 +69,14 @@ def start(root: Path, **facts: Any) -> Entry:
     entry = Entry(root / JOURNAL_DIR / identity)
     entry.folder.mkdir(parents=True)
     entry.run = {
-        **facts, "status": RUNNING, "started": time.time(), "pid": os.getpid(), "pid_started": _get_process_start(os.getpid()),
-        "git": get_git_revision(root), "experiment": os.environ.get("DVC_EXP_NAME"),
-    }  # fmt: skip
+        **facts,
+        "status": RUNNING,
+        "started": time.time(),
+        "pid": os.getpid(),
+        "pid_started": _get_process_start(os.getpid()),
+        "git": get_git_revision(root),
+        "experiment": os.environ.get("DVC_EXP_NAME"),
+    }
     entry.save()
     return entry
 

@@ -45,8 +45,11 @@ class MlflowHelper:
             # The helper may say one line on standard error; whatever libraries print, it silences itself.
             self.helper = subprocess.Popen(
                 [sys.executable, "-m", "stages.lib.workspace.mlflow_store", str(Path(root).resolve()), entry.id],
-                cwd=_REPO_ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                cwd=_REPO_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         except OSError as error:
             warn(f"the MLflow helper did not start ({error.strerror})")
 

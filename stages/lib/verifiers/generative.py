@@ -133,10 +133,16 @@ class GenerativeVerifier:
         so not in the order of the problems."""
         for judged in self.judge_many(pools):
             yield [
-                Score(problem_id=one.problem_id, index=one.index, verifier=self.name, score=min(1.0, one.score()),
-                      rationales=one.rationales or None, tokens=one.tokens)
+                Score(
+                    problem_id=one.problem_id,
+                    index=one.index,
+                    verifier=self.name,
+                    score=min(1.0, one.score()),
+                    rationales=one.rationales or None,
+                    tokens=one.tokens,
+                )
                 for one in judged
-            ]  # fmt: skip
+            ]
 
     def judge_many(self, pools: Iterable[Pool]) -> Iterator[list[RationaleVerdicts]]:
         """The judgements behind `score_many`. Raises UserError for a solution longer than the model can read."""
@@ -176,8 +182,12 @@ class GenerativeVerifier:
         for p, own in itertools.groupby(enumerate(work), key=lambda placed: placed[1][0]):
             places, texts = zip(*((place, text) for place, (_, text) in own), strict=True)
             for place, (yes, tokens) in zip(places, self._yes(pools[p][0], texts), strict=True):
-                yield place, RationaleVerdicts(problem_id=pools[p][0].id, index=0, votes=[], direct=yes, rationales=[],
-                                       tokens=tokens)  # fmt: skip
+                yield (
+                    place,
+                    RationaleVerdicts(
+                        problem_id=pools[p][0].id, index=0, votes=[], direct=yes, rationales=[], tokens=tokens
+                    ),
+                )
 
     def _drawn(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
         how = self.sampling
@@ -194,11 +204,17 @@ class GenerativeVerifier:
             missing = all(vote is None for vote in votes)
             direct = self._yes(problem, [text])[0][0] if missing else None
             read = len(prompts[place]) - len(self.encoder.prompt_ids(problem))
-            yield place, RationaleVerdicts(
-                problem_id=problem.id, index=0, votes=votes, direct=direct,
-                rationales=[self._text(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]],
-                tokens=read + sum(len(draw.ids) for draw in draws),
-            )  # fmt: skip
+            yield (
+                place,
+                RationaleVerdicts(
+                    problem_id=problem.id,
+                    index=0,
+                    votes=votes,
+                    direct=direct,
+                    rationales=[self._text(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]],
+                    tokens=read + sum(len(draw.ids) for draw in draws),
+                ),
+            )
 
     def vote(self, draw: Draw) -> float | None:
         """p(Yes) of a rationale by its last words; None where it was cut off or they are no verdict."""

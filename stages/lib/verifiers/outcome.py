@@ -124,8 +124,10 @@ class OutcomeVerifier:
             loading.write_files(self.model, self.encoder.tokenizer, folder)
             self.encoder.save(folder)
             (folder / "head").mkdir()
-            save_file({k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()},
-                      folder / "head" / "head.safetensors")  # fmt: skip
+            save_file(
+                {k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()},
+                folder / "head" / "head.safetensors",
+            )
             files.write_json(folder / "verifier.json", {"name": self.name, "kind": "scalar", "loss": self.loss})
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
@@ -133,10 +135,15 @@ class OutcomeVerifier:
         found = [encode_sample(self.encoder, problem, sample) for sample in samples]
         values = self._last(found) if found else []
         return [
-            Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
-                  tokens=len(read.ids) - read.prompt_length)
+            Score(
+                problem_id=sample.problem_id,
+                index=sample.index,
+                verifier=self.name,
+                score=value,
+                tokens=len(read.ids) - read.prompt_length,
+            )
             for sample, read, value in zip(samples, found, values, strict=True)
-        ]  # fmt: skip
+        ]
 
     @torch.inference_mode()
     def _last(self, found: list[Encoded]) -> list[float]:

@@ -142,8 +142,14 @@ class ProcessVerifier:
         """Model, tokenizer, prompt, verifier.json, and the head, if it has weights, in a folder of its own."""
         from safetensors.torch import save_file
 
-        facts = {"name": self.name, "kind": "steps", "form": self.form, "words": self.words, "mark": self.mark,
-                 "aggregation": self.aggregation}  # fmt: skip
+        facts = {
+            "name": self.name,
+            "kind": "steps",
+            "form": self.form,
+            "words": self.words,
+            "mark": self.mark,
+            "aggregation": self.aggregation,
+        }
         with files.atomic_write_dir(path) as folder:
             loading.write_files(self.model, self.encoder.tokenizer, folder)
             self.encoder.save(folder)
@@ -157,11 +163,16 @@ class ProcessVerifier:
         """step_scores: one a step, then the end's; score: their aggregation."""
         found = [self.read(problem, sample) for sample in samples]
         return [
-            Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name,
-                  score=aggregation.aggregate(self.aggregation, steps), step_scores=steps,
-                  tokens=len(read.ids) - read.prompt_length)
+            Score(
+                problem_id=sample.problem_id,
+                index=sample.index,
+                verifier=self.name,
+                score=aggregation.aggregate(self.aggregation, steps),
+                step_scores=steps,
+                tokens=len(read.ids) - read.prompt_length,
+            )
             for sample, read, steps in zip(samples, found, self._step_scores(found), strict=True)
-        ]  # fmt: skip
+        ]
 
     def step_scores(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
         """For each sample the probabilities that its steps are right, and that its end is. The prompt is read once."""

@@ -114,9 +114,15 @@ class PublicPRM:
             whole = bool(steps) and sample.finish == "stop"
             value = aggregation.aggregate(self.aggregation, steps) if whole else 0.0
             found.append(
-                Score(problem_id=sample.problem_id, index=sample.index, verifier=self.name, score=value,
-                      step_scores=steps if self.stepwise or read > longest else None, tokens=max(0, read - start))
-            )  # fmt: skip
+                Score(
+                    problem_id=sample.problem_id,
+                    index=sample.index,
+                    verifier=self.name,
+                    score=value,
+                    step_scores=steps if self.stepwise or read > longest else None,
+                    tokens=max(0, read - start),
+                )
+            )
         return found
 
 
@@ -140,8 +146,10 @@ def check_model(verifier: PublicPRM, tokens: Sequence[int] = ()) -> None:
     if tokens:
         own = own[tokens[0], None] - own[tokens[1], None]
     if own.shape != here.shape or (own - here).abs().max() > near * max(1.0, float(own.abs().max())):
-        raise UserError(f"{name}: its {type(model).__name__} does not say what its output layer makes of the last hidden "
-                        f"state, which is all that is read here; name a model that does")  # fmt: skip
+        raise UserError(
+            f"{name}: its {type(model).__name__} does not say what its output layer makes of the last hidden "
+            f"state, which is all that is read here; name a model that does"
+        )
 
 
 def _get_head(name: str, model: Any) -> nn.Module:
@@ -316,7 +324,10 @@ def _load_two_layer_head(path: Path, dtype: str) -> tuple[nn.Module, nn.Module]:
         Qwen2Model, path, dtype, config=Qwen2Config.from_pretrained(path, local_files_only=True)
     )
     width, classes_ = tensors["score.0.weight"].shape[1], tensors["score.2.weight"].shape[0]
-    head = nn.Sequential(nn.Linear(width, tensors["score.0.weight"].shape[0]), nn.ReLU(),
-                         nn.Linear(tensors["score.2.weight"].shape[1], classes_))  # fmt: skip
+    head = nn.Sequential(
+        nn.Linear(width, tensors["score.0.weight"].shape[0]),
+        nn.ReLU(),
+        nn.Linear(tensors["score.2.weight"].shape[1], classes_),
+    )
     head.load_state_dict({key.removeprefix("score."): tensor for key, tensor in tensors.items()})
     return model, head

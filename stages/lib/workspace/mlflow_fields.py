@@ -69,11 +69,18 @@ def build_tags(entry: journal.Entry) -> dict[str, str]:
     run = entry.run
     git = run.get("git") or {}
     named = {
-        JOURNAL_TAG: entry.id, "stage": run["stage"], "stage_key": run["key"], "world": run.get("world"),
-        "git_commit": git.get("commit"), "git_dirty": git.get("dirty"), "dvc_exp": run.get("experiment"),
-        "repro_id": run.get("repro"), "mlflow.source.name": run["stage"],
-        "mlflow.source.git.commit": git.get("commit"), "mlflow.user": os.environ.get("USER"),
-    }  # fmt: skip
+        JOURNAL_TAG: entry.id,
+        "stage": run["stage"],
+        "stage_key": run["key"],
+        "world": run.get("world"),
+        "git_commit": git.get("commit"),
+        "git_dirty": git.get("dirty"),
+        "dvc_exp": run.get("experiment"),
+        "repro_id": run.get("repro"),
+        "mlflow.source.name": run["stage"],
+        "mlflow.source.git.commit": git.get("commit"),
+        "mlflow.user": os.environ.get("USER"),
+    }
     return {key: str(value) for key, value in named.items() if value is not None}
 
 

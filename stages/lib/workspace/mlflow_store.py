@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 # Nothing is reported to anyone, and a server started here runs no job queue: four idle processes for nothing.
-MLFLOW_ENV = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # fmt: skip
+MLFLOW_ENV = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 ARTIFACTS_TAG = "assay.artifacts"  # tag: how many files of the stage's output are with the run
 RETRY_INTERVAL = 30.0  # seconds between attempts while a server is away
 
@@ -222,10 +226,25 @@ def serve(root: Path, port: int) -> None:
     except ImportError as error:
         raise UserError(f"MLflow is not installed ({error}); `pip install mlflow`") from None
     print(f"http://127.0.0.1:{port}", flush=True)
-    os.execv(sys.executable, [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", get_tracking_uri(root), "--default-artifact-root", (Path(root).resolve() / "mlartifacts").as_uri(),
-    ])  # fmt: skip
+    os.execv(
+        sys.executable,
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            "--backend-store-uri",
+            get_tracking_uri(root),
+            "--default-artifact-root",
+            (Path(root).resolve() / "mlartifacts").as_uri(),
+        ],
+    )
 
 
 def _iter_runs(client: MlflowClient, experiment: str) -> Iterator[Any]:

@@ -42,9 +42,14 @@ from stages.problems.benchmarks.provenance import RowLocation
 from stages.problems.benchmarks.rows import Reject, Table, get_optional
 
 ADAPTERS = {
-    "gsm8k": gsm8k, "math": hendrycks_math, "aime": aime, "mmlu": mmlu, "gpqa": gpqa, "humaneval": humaneval,
+    "gsm8k": gsm8k,
+    "math": hendrycks_math,
+    "aime": aime,
+    "mmlu": mmlu,
+    "gpqa": gpqa,
+    "humaneval": humaneval,
     "codeforces": codeforces,
-}  # fmt: skip
+}
 
 MAX_STEPS = len(NAMES) - 2  # every quantity has an owner, and two of them may be given
 RejectReasons = dict[RowLocation, str]

@@ -39,8 +39,10 @@ def parse_row(row: Row, seed: int) -> dict[str, Any]:
     if not answer:
         raise Reject(f"answer: must be a whole number from 0 to 999, found {written!r}")
     fields: dict[str, Any] = {
-        "question": get_text(row, "problem", "question"), "answer": str(int(answer[1])), "answer_type": "integer",
-    }  # fmt: skip
+        "question": get_text(row, "problem", "question"),
+        "answer": str(int(answer[1])),
+        "answer_type": "integer",
+    }
     solution = get_optional(row, "reference_solution", "solution")
     if isinstance(solution, str) and solution.strip():
         fields["steps"] = [{"text": line.strip()} for line in solution.split("\n") if line.strip()]

@@ -26,9 +26,11 @@ def parse_row(row: Row, seed: int) -> dict[str, Any]:
     tests["compared"] = code_tests.read_comparison(statement)._asdict()
     solution = row.values.get("output")
     fields = {
-        "question": statement, "answer": solution if isinstance(solution, str) else "",
-        "answer_type": "code", "tests": tests,
-    }  # fmt: skip
+        "question": statement,
+        "answer": solution if isinstance(solution, str) else "",
+        "answer_type": "code",
+        "tests": tests,
+    }
     if "index" in row.values:
         fields["key"] = str(row.values["index"]).zfill(4)
     return fields

@@ -25,6 +25,9 @@ def parse_row(row: Row, seed: int) -> dict[str, Any]:
         raise Reject("options: two of them read the same")
     order = seeds.rng(seed, "benchmarks", VERSION, f"gpqa/{record}", "options").sample(range(4), 4)
     return {
-        "question": get_text(row, "Question").strip(), "choices": [options[i] for i in order],
-        "answer": LETTERS[order.index(0)], "answer_type": "choice", "key": record,
-    }  # fmt: skip
+        "question": get_text(row, "Question").strip(),
+        "choices": [options[i] for i in order],
+        "answer": LETTERS[order.index(0)],
+        "answer_type": "choice",
+        "key": record,
+    }

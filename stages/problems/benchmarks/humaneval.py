@@ -20,6 +20,9 @@ def parse_row(row: Row, seed: int) -> dict[str, Any]:
         raise Reject(f"entry_point: the prompt defines no function {entry!r}")
     number = get_text(row, "task_id").rpartition("/")[2]
     return {
-        "question": prompt, "answer": get_text(row, "canonical_solution"), "answer_type": "code",
-        "tests": {"entry_point": entry, "test": get_text(row, "test")}, "key": number.zfill(3),
-    }  # fmt: skip
+        "question": prompt,
+        "answer": get_text(row, "canonical_solution"),
+        "answer_type": "code",
+        "tests": {"entry_point": entry, "test": get_text(row, "test")},
+        "key": number.zfill(3),
+    }

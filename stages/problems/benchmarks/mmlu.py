@@ -34,9 +34,12 @@ def parse_row(row: Row, seed: int) -> dict[str, Any]:
     subject = str(get_optional(row, "subject", "category") or re.sub(r"_(test|dev|val)\..*$", "", Path(row.file).name))
     number = get_optional(row, "question_id")
     return {
-        "question": get_text(row, "question"), "choices": choices, "answer": answer, "answer_type": "choice",
+        "question": get_text(row, "question"),
+        "choices": choices,
+        "answer": answer,
+        "answer_type": "choice",
         "key": f"{subject}/{row.key.split('/')[-1] if number in (None, '') else number}",
-    }  # fmt: skip
+    }
 
 
 def _read_choices(row: Row) -> list[str]:

@@ -71,7 +71,13 @@ def account_for_rows(
         rows = {"in": len(table.rows), "out": used[table.url], "rejected": len(rejected)}
         rows["beyond_sizes"] = rows["in"] - rows["out"] - rows["rejected"]
         files_read.append(
-            {"url": table.url, "split": table.split, "revision": table.revision, "sha256": table.sha256,
-             "rows": rows, "rejected": rejected}
-        )  # fmt: skip
+            {
+                "url": table.url,
+                "split": table.split,
+                "revision": table.revision,
+                "sha256": table.sha256,
+                "rows": rows,
+                "rejected": rejected,
+            }
+        )
     return files_read

@@ -175,9 +175,21 @@ def format_table(
 ) -> str:
     """The audit as Markdown: a line a set, a bound after `/`, then how the published solutions of code problems fared
     (set -> verdict -> number), the reasons of rejects, remarks and faults."""
-    columns = ["unique", "constant", "options_only", "longest_option", "shortest_option", "position_p",
-               "shallow_tree", "distractor_detector", "magnitude_ks", "length_ks", "words_changed", "share_changed",
-               "unsolvable"]  # fmt: skip
+    columns = [
+        "unique",
+        "constant",
+        "options_only",
+        "longest_option",
+        "shortest_option",
+        "position_p",
+        "shallow_tree",
+        "distractor_detector",
+        "magnitude_ks",
+        "length_ks",
+        "words_changed",
+        "share_changed",
+        "unsolvable",
+    ]
     columns = [c for c in columns if any(entry["figures"].get(c) is not None for entry in audited.values())]
     lines = ["| set | kept | rejected | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
     lines.append("|---|--:|--:|" + "--:|" * len(columns))

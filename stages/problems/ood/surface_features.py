@@ -64,8 +64,11 @@ def _extract_features(
     if problem.choices:
         lengths = [len(choice) for choice in problem.choices]
         shared = [len({*_WORD.findall(choice.casefold())} & {*words}) for choice in problem.choices]
-        found |= {"longest option": lengths.index(max(lengths)), "shortest option": lengths.index(min(lengths)),
-                  "option nearest to the question": shared.index(max(shared))}  # fmt: skip
+        found |= {
+            "longest option": lengths.index(max(lengths)),
+            "shortest option": lengths.index(min(lengths)),
+            "option nearest to the question": shared.index(max(shared)),
+        }
     return found
 
 

@@ -135,8 +135,10 @@ def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
     with pytest.raises(UserError, match="TEST_KEY: not set"):
         open_chat("http://127.0.0.1:1/v1")
     for settings, told in [
-        ({"base_url": "ftp://x"}, "base_url"), ({"temperature": -1.0}, "temperature"), ({"api_key": "x"}, "api_key"),
-    ]:  # fmt: skip
+        ({"base_url": "ftp://x"}, "base_url"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"api_key": "x"}, "api_key"),
+    ]:
         with pytest.raises(UserError, match=told):
             open_chat(
                 **{"url": "http://127.0.0.1:1/v1", **settings} if "base_url" not in settings else {"url": "ftp://x"}
@@ -221,7 +223,7 @@ def test_a_killed_run_loses_no_answer(tmp_path):
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             [sys.executable, "-c", CRASH, server.url, str(tmp_path / "cache")], cwd=ROOT, env=env, capture_output=True
-        )  # fmt: skip
+        )
         assert done.returncode == -signal.SIGKILL and done.stdout.split() == [b"0", b"1", b"2", b"3"]
         talk = chat.create("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
         assert [talk.ask(str(i), "k") for i in range(6)] == [f"{i}!" for i in range(6)]

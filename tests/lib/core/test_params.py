@@ -73,13 +73,17 @@ def test_the_sentence_of_the_readme(tmp_path):
         ({"epochs": "'3'"}, "params.yaml:6 orm.epochs: must be a whole number >= 1, got '3' (a string; write 3)"),
         ({"loss": "l1"}, "params.yaml:7 orm.loss: must be one of 'mse' or 'bce', got 'l1'"),
         ({"joint": "yes"}, "params.yaml:8 orm.joint: must be true or false, got 'yes'"),
-        ({"learning_rate": "1"}, "params.yaml:11 orm.learning_rate: unknown key; allowed here: "
-                                 "lr, epochs, loss, joint, rate, optimiser"),
+        (
+            {"learning_rate": "1"},
+            "params.yaml:11 orm.learning_rate: unknown key; allowed here: lr, epochs, loss, joint, rate, optimiser",
+        ),
         ({"optimiser": "{momentum: 1.0}"}, "params.yaml:10 orm.optimiser.momentum: must be >= 0 and < 1, got 1.0"),
-        ({"optimiser": "{beta: 1.0, momentum: 0.5}"},
-         "params.yaml:10 orm.optimiser.beta: unknown key; allowed here: momentum"),
+        (
+            {"optimiser": "{beta: 1.0, momentum: 0.5}"},
+            "params.yaml:10 orm.optimiser.beta: unknown key; allowed here: momentum",
+        ),
     ],
-)  # fmt: skip
+)
 def test_values(tmp_path, changes, said):
     assert fault(write(tmp_path, **changes)) == said
 

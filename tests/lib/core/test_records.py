@@ -29,16 +29,30 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40
 
 def problem(number: int, question: str = "1 + 1?", **fields) -> Problem:
     return Problem(
-        id=f"toy/test/{number:04d}", benchmark="toy", split="test", question=question, answer="2",
-        answer_type="integer", licence="MIT", source=Source(url="toy"), **fields,
-    )  # fmt: skip
+        id=f"toy/test/{number:04d}",
+        benchmark="toy",
+        split="test",
+        question=question,
+        answer="2",
+        answer_type="integer",
+        licence="MIT",
+        source=Source(url="toy"),
+        **fields,
+    )
 
 
 def sample(problem_id: str, index: int, text: str = "#### 2") -> Sample:
     return Sample(
-        problem_id=problem_id, index=index, text=text, answer="2", correct=True, finish="stop", logprob=-1.5,
-        min_logprob=-0.75, tokens=4,
-    )  # fmt: skip
+        problem_id=problem_id,
+        index=index,
+        text=text,
+        answer="2",
+        correct=True,
+        finish="stop",
+        logprob=-1.5,
+        min_logprob=-0.75,
+        tokens=4,
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -58,8 +72,10 @@ def test_pools_round_trip_and_equal_rows_give_equal_bytes(tmp_path):
     write_samples(tmp_path / "b.parquet", reversed(samples))
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert read_samples(tmp_path / "a.parquet") == samples
-    scores = [Score(problem_id="p0", index=j, verifier="orm", score=j / 4, step_scores=[0.5], rationales=["so"], tokens=j)
-              for j in range(4)]  # fmt: skip
+    scores = [
+        Score(problem_id="p0", index=j, verifier="orm", score=j / 4, step_scores=[0.5], rationales=["so"], tokens=j)
+        for j in range(4)
+    ]
     write_scores(tmp_path / "s.parquet", scores)
     assert read_scores(tmp_path / "s.parquet") == scores
     with pytest.raises(ValueError, match="two rows"):

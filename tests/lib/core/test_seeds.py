@@ -28,10 +28,16 @@ def test_the_same_in_every_process_whatever_the_hash_seed():
         "from stages.lib.core import seeds; print(seeds.key(42, 'samples', 1, 'id', 'x'), seeds.rng(1, 'a').random())"
     )
     outputs = {
-        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True,
-                       env={**os.environ, "PYTHONHASHSEED": str(n)}, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": str(n)},
+            check=True,
+        ).stdout
         for n in (0, 1)
-    }  # fmt: skip
+    }
     assert outputs == {f"{seeds.key(42, 'samples', 1, 'id', 'x')} {seeds.rng(1, 'a').random()}\n"}
 
 

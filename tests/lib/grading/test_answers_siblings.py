@@ -21,9 +21,16 @@ def a_number(draw: Draw) -> tuple[list[str], Fraction]:
         f"The answer is {sign}{top}/{bottom}.",
     ]
     if bottom == 1:
-        ways = [f"{sign}{top}.0", f"${sign}{top}$", f"{sign}{top:,}", f"{sign}{top:,}".replace(",", "{,}"),
-                f"{sign}{top:_}", rf"\boxed{{{sign}{top}}}", f"#### {sign}{top}",
-                f"{sign.replace('-', '−')}{top}"]  # fmt: skip
+        ways = [
+            f"{sign}{top}.0",
+            f"${sign}{top}$",
+            f"{sign}{top:,}",
+            f"{sign}{top:,}".replace(",", "{,}"),
+            f"{sign}{top:_}",
+            rf"\boxed{{{sign}{top}}}",
+            f"#### {sign}{top}",
+            f"{sign.replace('-', '−')}{top}",
+        ]
     elif bottom in (2, 4, 5, 8):
         ways += [f"{float(value)}", f"{float(value)}0"]
     return [*ways, *([f"minus {top}/{bottom}", f"negative {top}/{bottom}"] if sign else [])], value
@@ -31,9 +38,15 @@ def a_number(draw: Draw) -> tuple[list[str], Fraction]:
 
 def a_surd(draw: Draw) -> tuple[list[str], object]:
     a, b, c = draw.randint(2, 4), draw.choice([2, 3]), draw.randint(2, 3)
-    ways = [rf"\frac{{{a}\sqrt{{{b}}}}}{{{c}}}", f"{a}√{b}/{c}", f"{a}*sqrt({b})/{c}", rf"\frac{{{a}}}{{{c}}}\sqrt{b}",
-            rf"\sqrt{{\frac{{{a * a * b}}}{{{c * c}}}}}", rf"\dfrac{{{a * b}}}{{{c}\sqrt{b}}}",
-            f"{a}({b})^(1/2)/{c}"]  # fmt: skip
+    ways = [
+        rf"\frac{{{a}\sqrt{{{b}}}}}{{{c}}}",
+        f"{a}√{b}/{c}",
+        f"{a}*sqrt({b})/{c}",
+        rf"\frac{{{a}}}{{{c}}}\sqrt{b}",
+        rf"\sqrt{{\frac{{{a * a * b}}}{{{c * c}}}}}",
+        rf"\dfrac{{{a * b}}}{{{c}\sqrt{b}}}",
+        f"{a}({b})^(1/2)/{c}",
+    ]
     return ways, sympy.Rational(a, c) * sympy.sqrt(b)
 
 
@@ -52,8 +65,12 @@ def a_power(draw: Draw) -> tuple[list[str], Fraction]:
 
 def a_sine(draw: Draw) -> tuple[list[str], object]:
     name, degrees = draw.choice(["sin", "cos", "tan"]), draw.choice([15, 30, 45, 60, 120, 150])
-    ways = [rf"\{name} {degrees}^\circ", f"{name} {degrees}°", f"{name}({degrees}°)",
-            rf"\{name}\frac{{{degrees // 15}\pi}}{{12}}"]  # fmt: skip
+    ways = [
+        rf"\{name} {degrees}^\circ",
+        f"{name} {degrees}°",
+        f"{name}({degrees}°)",
+        rf"\{name}\frac{{{degrees // 15}\pi}}{{12}}",
+    ]
     return ways, sympy.nsimplify(getattr(sympy, name)(sympy.rad(degrees))).evalf(30).round(20)
 
 
@@ -75,16 +92,26 @@ def an_interval(draw: Draw) -> tuple[list[str], object]:
     if kind == "below":
         ways = [f"(-∞,{high}{right}", f"x {less_}{high}", f"3x {less_}{3 * high}", f"x-{high} {less_}0"]
         return ways, (high, right)
-    ways = [f"{left}{low},{high}{right}", rf"x∈\left{left}{low}, {high}\right{right}", f"{low} {less} x {less_} {high}",
-            rf"{low}{less}x \text{{ and }} x{less_}{high}", f"x {less_}{high} and {low} {less} x"]  # fmt: skip
+    ways = [
+        f"{left}{low},{high}{right}",
+        rf"x∈\left{left}{low}, {high}\right{right}",
+        f"{low} {less} x {less_} {high}",
+        rf"{low}{less}x \text{{ and }} x{less_}{high}",
+        f"x {less_}{high} and {low} {less} x",
+    ]
     return ways, (low, high, left, right)
 
 
 def a_set(draw: Draw) -> tuple[list[str], object]:
     members = draw.sample(range(-2, 3), draw.randint(2, 3))
     *most, last = (str(member) for member in members)
-    ways = [rf"\{{{', '.join([*most, last])}\}}", ",".join([*most, last]), f"x = {', '.join(most)} and {last}",
-            rf"{', '.join(most)} \text{{ or }} {last}", f"The answer is ${', '.join([*most, last])}$."]  # fmt: skip
+    ways = [
+        rf"\{{{', '.join([*most, last])}\}}",
+        ",".join([*most, last]),
+        f"x = {', '.join(most)} and {last}",
+        rf"{', '.join(most)} \text{{ or }} {last}",
+        f"The answer is ${', '.join([*most, last])}$.",
+    ]
     return ways, frozenset(members)
 
 
@@ -97,8 +124,15 @@ def a_point(draw: Draw) -> tuple[list[str], object]:
 
 def a_line(draw: Draw) -> tuple[list[str], object]:
     a, b, c = draw.randint(2, 3), draw.choice([-3, 2]), draw.choice([-1, 1])
-    ways = [f"{a}x{b:+}y={c}", f"{2 * a}x{2 * b:+}y={2 * c}", f"{c}={a}x{b:+}y", f"{b}y{a:+}x={c}", f"{-a}x{-b:+}y={-c}",
-            f"{a}x{b:+}y{-c:+}=0", rf"y=\frac{{{c}{-a:+}x}}{{{b}}}"]  # fmt: skip
+    ways = [
+        f"{a}x{b:+}y={c}",
+        f"{2 * a}x{2 * b:+}y={2 * c}",
+        f"{c}={a}x{b:+}y",
+        f"{b}y{a:+}x={c}",
+        f"{-a}x{-b:+}y={-c}",
+        f"{a}x{b:+}y{-c:+}=0",
+        rf"y=\frac{{{c}{-a:+}x}}{{{b}}}",
+    ]
     return ways, (a, b, c)
 
 
@@ -135,8 +169,21 @@ def a_turn(draw: Draw) -> tuple[list[str], object]:
     return ways, (n, d)
 
 
-KINDS = [a_number, a_surd, a_power, a_sine, a_polynomial, an_interval, a_set, a_point, a_line, a_logarithm,
-         a_complex_number, two_roots, a_turn]  # fmt: skip
+KINDS = [
+    a_number,
+    a_surd,
+    a_power,
+    a_sine,
+    a_polynomial,
+    an_interval,
+    a_set,
+    a_point,
+    a_line,
+    a_logarithm,
+    a_complex_number,
+    two_roots,
+    a_turn,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

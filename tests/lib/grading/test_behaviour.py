@@ -182,9 +182,16 @@ def test_changed_inputs_keep_their_form():
 
 def sample(index, answer, correct=False, finish="stop"):
     return Sample(
-        problem_id="p", index=index, text=answer, answer=answer, correct=correct, finish=finish, logprob=-1.0,
-        min_logprob=-1.0, tokens=3,
-    )  # fmt: skip
+        problem_id="p",
+        index=index,
+        text=answer,
+        answer=answer,
+        correct=correct,
+        finish=finish,
+        logprob=-1.0,
+        min_logprob=-1.0,
+        tokens=3,
+    )
 
 
 def test_pools_of_programs_are_classed_by_behaviour():

@@ -36,7 +36,7 @@ def test_a_right_program_passes_with_any_white_space():
         ("open('/etc/hosts')", "public 0", "error: PermissionError: [Errno 13] Permission denied: '/etc/hosts'"),
         ("", "public 0", "another answer"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_program_fails_at_a_test_with_a_reason(source, test, reason):
     verdict = run_tests("Add.", source, ADD, SHORT)
     assert verdict == (False, reason, test)
@@ -80,9 +80,16 @@ def test_tests_may_say_how_outputs_are_compared():
 
 def code(question, tests):
     return Problem(
-        id="p", benchmark="b", split="test", question=question, answer="", answer_type="code", tests=tests,
-        licence="MIT", source=Source(url="x"),
-    )  # fmt: skip
+        id="p",
+        benchmark="b",
+        split="test",
+        question=question,
+        answer="",
+        answer_type="code",
+        tests=tests,
+        licence="MIT",
+        source=Source(url="x"),
+    )
 
 
 @pytest.mark.parametrize(

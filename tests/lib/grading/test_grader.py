@@ -32,9 +32,17 @@ ADD = {
 
 def problem(name="p", question="Add.", answer="print(sum(map(int, input().split())))", tests=ADD, kind="code", **more):
     return Problem(
-        id=name, benchmark="b", split="test", question=question, answer=answer, answer_type=kind, tests=tests,
-        licence="MIT", source=Source(url="x"), **more,
-    )  # fmt: skip
+        id=name,
+        benchmark="b",
+        split="test",
+        question=question,
+        answer=answer,
+        answer_type=kind,
+        tests=tests,
+        licence="MIT",
+        source=Source(url="x"),
+        **more,
+    )
 
 
 def function(name="f"):

@@ -60,14 +60,25 @@ HUGE = 10_000_000
 @pytest.mark.parametrize(
     "text",
     [
-        "9" * HUGE, "{" * HUGE, r"\boxed{" * (HUGE // 7), "answer: " * (HUGE // 8), "\n" * HUGE,
-        "`" * HUGE, r"\(" * (HUGE // 2),
-        "1," * (HUGE // 2), "A:\n" * (HUGE // 3), "Q:\n" * (HUGE // 3), "6 a, " * (HUGE // 5),
-        "{" * 5000 + "1" + "}" * 5000, "5 a" + "-a" * 900,
-        "1e999999999", "\ud800", "\0",
+        "9" * HUGE,
+        "{" * HUGE,
+        r"\boxed{" * (HUGE // 7),
+        "answer: " * (HUGE // 8),
+        "\n" * HUGE,
+        "`" * HUGE,
+        r"\(" * (HUGE // 2),
+        "1," * (HUGE // 2),
+        "A:\n" * (HUGE // 3),
+        "Q:\n" * (HUGE // 3),
+        "6 a, " * (HUGE // 5),
+        "{" * 5000 + "1" + "}" * 5000,
+        "5 a" + "-a" * 900,
+        "1e999999999",
+        "\ud800",
+        "\0",
     ],
     ids=lambda text: f"{text[:6]!r}",
-)  # fmt: skip
+)
 def test_no_string_takes_long(text):
     start = time.process_time()
     for answer_type in TYPES:

@@ -30,8 +30,9 @@ def test_as_the_cache_of_a_model_has_it(name):
     model, ids = tiny_models.make_model(name), torch.arange(3, 40)[None]
     cache = DynamicCache(config=model.config)
     model(ids, past_key_values=cache, use_cache=True)
-    stores = [[layer.keys, layer.values] if hasattr(layer, "keys") else layer.conv_states.values()
-              for layer in cache.layers]  # fmt: skip
+    stores = [
+        [layer.keys, layer.values] if hasattr(layer, "keys") else layer.conv_states.values() for layer in cache.layers
+    ]
     found = sum(tensor.nbytes for store in stores for tensor in store)
     expected = memory.estimate_row_bytes(model.config, 4, ids.shape[1]) - 5 * 100 * 4
     assert found < expected if name == "mistral" else found == expected  # a sliding window stores less
@@ -76,8 +77,16 @@ def test_a_recurrent_layer_holds_a_state_and_no_keys():
     from transformers.models.qwen3_next import Qwen3NextConfig
 
     config = Qwen3NextConfig(
-        vocab_size=100, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
-        linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8,
-    )  # fmt: skip
+        vocab_size=100,
+        hidden_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        linear_num_key_heads=2,
+        linear_num_value_heads=4,
+        linear_key_head_dim=8,
+        linear_value_head_dim=8,
+    )
     cache = 2 * 2 * 37 * 8 + 3 * (64 * 4 + 4 * 8 * 8)
     assert memory.estimate_row_bytes(config, 4, 37) - 5 * 100 * 4 == 4 * cache == 10880

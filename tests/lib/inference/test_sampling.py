@@ -15,9 +15,19 @@ from stages.lib.inference import sampling, shared_prefix
 from stages.lib.inference.native_engine import NativeEngine, draw_uniform, sample_tokens, to_int64
 
 STOP, VOCABULARY = 2, 67
-BASE = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
-            num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=STOP, pad_token_id=0,
-            initializer_range=0.12)  # fmt: skip
+BASE = dict(
+    vocab_size=VOCABULARY,
+    hidden_size=64,
+    intermediate_size=96,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    max_position_embeddings=512,
+    bos_token_id=1,
+    eos_token_id=STOP,
+    pad_token_id=0,
+    initializer_range=0.12,
+)
 LENGTHS = (1, 2, 3, 5, 8, 31, 32, 33, 8, 70, 7)
 
 
@@ -32,13 +42,14 @@ def model():
         if name not in made:
             torch.manual_seed(0)
             config = {
-                "lfm2": lambda: lfm2.Lfm2Config(**BASE, layer_types=["conv", "full_attention"] * 2,
-                                                block_auto_adjust_ff_dim=False),
+                "lfm2": lambda: lfm2.Lfm2Config(
+                    **BASE, layer_types=["conv", "full_attention"] * 2, block_auto_adjust_ff_dim=False
+                ),
                 "llama": lambda: llama.LlamaConfig(**BASE),
                 "qwen2": lambda: qwen2.Qwen2Config(**BASE),
                 "qwen3": lambda: qwen3.Qwen3Config(**BASE, head_dim=16),
                 "mistral": lambda: mistral.MistralConfig(**BASE, sliding_window=9),
-            }[name]()  # fmt: skip
+            }[name]()
             made[name] = AutoModelForCausalLM.from_config(config).eval()
         return made[name]
 

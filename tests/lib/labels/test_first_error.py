@@ -26,8 +26,13 @@ def test_the_first_step_below_is_the_one():
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.lists(st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), min_size=1, max_size=4),
-                          st.integers(-1, 3)), min_size=1, max_size=12))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), min_size=1, max_size=4), st.integers(-1, 3)),
+        min_size=1,
+        max_size=12,
+    )
+)
 def test_no_other_threshold_does_better(cases):
     scores, truth = zip(*cases, strict=True)
     chosen = first_error.choose_threshold(scores, truth)
@@ -44,9 +49,19 @@ def test_cases_and_threshold_of_a_pool():
     right = "\n".join(strip_annotations(step.text) for step in problem.steps)
     wrong = right.replace("We know", "We do not know", 1)
     samples = [
-        Sample(problem_id=problem.id, index=i, text=text, answer="1", correct=None, finish="stop", logprob=-1.0,
-               min_logprob=-1.0, tokens=1) for i, text in enumerate((right, wrong, wrong))
-    ]  # fmt: skip
+        Sample(
+            problem_id=problem.id,
+            index=i,
+            text=text,
+            answer="1",
+            correct=None,
+            finish="stop",
+            logprob=-1.0,
+            min_logprob=-1.0,
+            tokens=1,
+        )
+        for i, text in enumerate((right, wrong, wrong))
+    ]
     n = len(problem.steps)
     scores = [
         Score(problem_id=problem.id, index=i, verifier="prm", score=0.5, step_scores=[first, *[0.9] * (n - 1), 0.0])

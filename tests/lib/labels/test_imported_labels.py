@@ -20,9 +20,13 @@ SHEPHERD = [  # question, steps and their signs
     ("How many pens are two and one?", [("Step 1: 2 - 1 = <<2-1=1>>1 ", "-"), ("Step 2: The answer is: 1 ", "-")]),
     ("How many are five and five?", [("Step 1: 5 + 5 = 10 ", "+"), ("Step 2: <<5+5=10>> ", "+")]),
 ]
-RATED = [{"completions": [{"text": "Take 2\nand 2.", "rating": 1}], "chosen_completion": 0},
-         {"completions": [{"text": "It is 5.", "rating": -1}, {"text": "It is 4.\n\n# Answer\n\n4", "rating": 1}],
-          "chosen_completion": 1}]  # fmt: skip
+RATED = [
+    {"completions": [{"text": "Take 2\nand 2.", "rating": 1}], "chosen_completion": 0},
+    {
+        "completions": [{"text": "It is 5.", "rating": -1}, {"text": "It is 4.\n\n# Answer\n\n4", "rating": 1}],
+        "chosen_completion": 1,
+    },
+]
 
 
 def lines(path, rows):
@@ -62,9 +66,11 @@ def test_solutions_of_a_question_are_one_pool(root, prompt):
     found = imported_labels.read(root, ALL, prompt, [])
     pools = records.group_by_problem(found.samples)
     assert {name: len(pool) for name, pool in pools.items()} == {
-        "prm800k/train/000001": 2, "prm800k/train/000002": 2, "math_shepherd/train/000001": 2,
+        "prm800k/train/000001": 2,
+        "prm800k/train/000002": 2,
+        "math_shepherd/train/000001": 2,
         "math_shepherd/train/000002": 1,
-    }  # fmt: skip
+    }
     one, other = pools["math_shepherd/train/000001"]
     assert prompt.split(one.text) == ["1 + 2 = 3", "The answer is: 3"], "no numbering, no annotations"
     assert (one.correct, other.correct, one.finish) == (True, False, "stop")
@@ -75,8 +81,14 @@ def test_solutions_of_a_question_are_one_pool(root, prompt):
     for sample in found.samples:
         own = [x.step for x in found.labels if (x.problem_id, x.index) == (sample.problem_id, sample.index)]
         assert own and max(own) < len(prompt.split(sample.text)) == 2
-    assert found.counts["math_shepherd"] == {"rows": 4, "rows_refused": 1, "problems_held_out": 0, "problems": 2,
-                                             "samples": 3, "labels": 6}  # fmt: skip
+    assert found.counts["math_shepherd"] == {
+        "rows": 4,
+        "rows_refused": 1,
+        "problems_held_out": 0,
+        "problems": 2,
+        "samples": 3,
+        "labels": 6,
+    }
     assert found.reasons == [
         "two.jsonl: 1 rows left out; the first, row 3: label: field required, got {'input': 'no tag'}"
     ]
@@ -89,9 +101,8 @@ def test_what_is_tested_is_not_learnt_from(root):
     )
     lines(
         root / "data/raw/labels/p.jsonl",
-        [prm800k(), prm800k("What is 3 + 1.5?", "4"), prm800k("What is 3 + 15?"),
-         prm800k(words.format("apples"), "5")],
-    )  # fmt: skip
+        [prm800k(), prm800k("What is 3 + 1.5?", "4"), prm800k("What is 3 + 15?"), prm800k(words.format("apples"), "5")],
+    )
 
     def held(question, answer):
         return tiny_models.make_problem(1, "test").model_copy(update={"question": question, "answer": answer})
@@ -101,8 +112,10 @@ def test_what_is_tested_is_not_learnt_from(root):
         root, ALL, Prompt(), [shouted, held("What is $2 + 2$?", "4.0"), held("What is 3+1.5?", "5")]
     )
     assert [problem.question for problem in found.problems] == [
-        "What is 3 + 15?", words.format("apples"), "How many are five and five?"
-    ]  # fmt: skip
+        "What is 3 + 15?",
+        words.format("apples"),
+        "How many are five and five?",
+    ]
     assert [found.counts[form]["problems_held_out"] for form in ("prm800k", "math_shepherd")] == [2, 1]
     for answer, left in ((r"5.0", 1), ("7", 2)):
         lines(root / "data/raw/labels/p.jsonl", [prm800k("What?"), prm800k(words.format("apples"), r"\frac{10}{2}")])

@@ -145,8 +145,14 @@ def test_math_shepherd_rows_that_do_not_align(tmp_path, row, reason):
 
 
 def bench(label: int, correct: bool, steps=("one", "two\nlines", "three")) -> dict:
-    return {"id": "gsm8k-7", "generator": "g", "problem": "How many?", "steps": list(steps),
-            "final_answer_correct": correct, "label": label}  # fmt: skip
+    return {
+        "id": "gsm8k-7",
+        "generator": "g",
+        "problem": "How many?",
+        "steps": list(steps),
+        "final_answer_correct": correct,
+        "label": label,
+    }
 
 
 def test_processbench(tmp_path):
@@ -155,8 +161,10 @@ def test_processbench(tmp_path):
     taken, rejected = read("processbench", path)
     assert rejected == []
     assert [labels(one) for one in taken] == [
-        [(0, 1.0), (1, 1.0), (2, 1.0)], [(0, 1.0), (1, 0.0)], [(0, 1.0), (1, 1.0), (2, 0.0)]
-    ]  # fmt: skip
+        [(0, 1.0), (1, 1.0), (2, 1.0)],
+        [(0, 1.0), (1, 0.0)],
+        [(0, 1.0), (1, 1.0), (2, 0.0)],
+    ]
     assert [one.sample.correct for one in taken] == [True, False, True]
     assert split_steps(taken[0].sample.text) == ["one", "two lines", "three"]
     path.write_text(
@@ -194,8 +202,14 @@ def test_steps_as_published_and_as_the_prompt_parts_them(tmp_path):
 
 def test_files_of_another_form_are_refused(tmp_path):
     path = tmp_path / "a.json"
-    for text, words in (('{"a": 1}', "not a JSON list"), ("[1", "not valid JSON"), ("[1 2]", "neither goes on"),
-                        ("[1, 2]]", "neither goes on"), ("[1,]", "not valid JSON"), ("", "not a JSON list")):  # fmt: skip
+    for text, words in (
+        ('{"a": 1}', "not a JSON list"),
+        ("[1", "not valid JSON"),
+        ("[1 2]", "neither goes on"),
+        ("[1, 2]]", "neither goes on"),
+        ("[1,]", "not valid JSON"),
+        ("", "not a JSON list"),
+    ):
         path.write_text(text)
         with pytest.raises(UserError, match=words):
             read("processbench", path)

@@ -53,8 +53,10 @@ def test_full_estimates_are_shares_and_hard_ones_their_sign(found, correct):
     assert cost == sum(map(len, found)), "nothing is completed after the end"
     hard, cheaper = searched(step_labels.mc_hard, of, found)
     assert values(hard) == values(step_labels.harden(soft)) == [*(float(any(right)) for right in found), float(correct)]
-    assert cheaper <= cost and all(each.rollouts == (right.index(True) + 1 if any(right) else len(right))
-                                   for each, right in zip(hard, found, strict=False))  # fmt: skip
+    assert cheaper <= cost and all(
+        each.rollouts == (right.index(True) + 1 if any(right) else len(right))
+        for each, right in zip(hard, found, strict=False)
+    )
     last = max((step for step, each in enumerate(hard) if each.value), default=-1)
     assert values(searched(step_labels.mc_monotone, of, found)[0]) == [float(i <= last) for i in range(len(found) + 1)]
 
@@ -111,8 +113,11 @@ def test_relative_progress_by_hand():
 def test_a_pool_shows_what_a_right_solution_went_through(pool):
     found = step_labels.find_last_shared_steps([lines for lines, _ in pool], [so for _, so in pool])
     for (lines, so), reached in zip(pool, found, strict=True):
-        alive = [end for end in range(1, len(lines) + 1) if any(
-            right and other[:end] == lines[:end] and len(other) >= end for other, right in pool)]  # fmt: skip
+        alive = [
+            end
+            for end in range(1, len(lines) + 1)
+            if any(right and other[:end] == lines[:end] and len(other) >= end for other, right in pool)
+        ]
         assert reached == (len(lines) if so else min(max(alive, default=0), max(0, len(lines) - 1))) - 1
 
 
@@ -231,8 +236,11 @@ def test_shares_of_nothing():
 
 def test_the_interval_resamples_problems():
     """Three problems: every resample of three can be listed, and the quantiles of their F1 are the interval's ends."""
-    cases = [Case(name, [0.0], [False]) for name in "a"] + [Case("b", [1.0, 0.0], [False, False])] * 2 + [
-        Case("c", [0.0, 0.0], [False, False])] * 3  # fmt: skip
+    cases = (
+        [Case(name, [0.0], [False]) for name in "a"]
+        + [Case("b", [1.0, 0.0], [False, False])] * 2
+        + [Case("c", [0.0, 0.0], [False, False])] * 3
+    )
     counts = np.array([[1, 1, 1], [0, 2, 2], [3, 3, 3]])
     exact = sorted(
         2 * counts[list(draw)][:, 0].sum() / counts[list(draw)][:, 1:].sum()
@@ -251,10 +259,15 @@ def test_the_interval_of_auc_resamples_problems():
         Case("c", [0.5, 0.5], [True, False]),
     ]
     exact = sorted(
-        np.mean([(cases[p].values[0] > cases[q].values[1]) + (cases[p].values[0] == cases[q].values[1]) / 2
-                 for p in draw for q in draw])
+        np.mean(
+            [
+                (cases[p].values[0] > cases[q].values[1]) + (cases[p].values[0] == cases[q].values[1]) / 2
+                for p in draw
+                for q in draw
+            ]
+        )
         for draw in itertools.product(range(3), repeat=3)
-    )  # fmt: skip
+    )
     found = label_audit.measure(cases, 5, resamples=20000, confidence=0.8)
     low, high = np.quantile(exact, [0.1, 0.9], method="inverted_cdf")
     assert (found.auc.low, found.auc.high) == (pytest.approx(low), pytest.approx(high))

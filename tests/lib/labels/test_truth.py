@@ -14,13 +14,26 @@ from stages.lib.procedural.gradeschool import Fault
 
 PROBLEMS = gradeschool.generate_problems("dev", 60, 3, steps=(3, 5), largest=60)
 CHAIN = Problem(
-    id="gradeschool/dev/x", benchmark="gradeschool", split="dev", question="?", answer="5", answer_type="integer",
-    steps=[Step(text=text, value=value) for text, value in (
-        ("We know Ann has 16.", "16"), ("We know Bob has 7.", "7"),
-        ("Then Cal has Ann - 1: Ann has 16, 16 - 1 = <<16-1=15>>15, so Cal has 15.", "15"),
-        ("Then Dan has Cal / 3: Cal has 15, 15 / 3 = <<15/3=5>>5, so Dan has 5.", "5"), ("#### 5", "5"))],
-    program=Program(generator="gradeschool", version=1, params={}), licence="MIT", source=Source(url="here"),
-)  # fmt: skip
+    id="gradeschool/dev/x",
+    benchmark="gradeschool",
+    split="dev",
+    question="?",
+    answer="5",
+    answer_type="integer",
+    steps=[
+        Step(text=text, value=value)
+        for text, value in (
+            ("We know Ann has 16.", "16"),
+            ("We know Bob has 7.", "7"),
+            ("Then Cal has Ann - 1: Ann has 16, 16 - 1 = <<16-1=15>>15, so Cal has 15.", "15"),
+            ("Then Dan has Cal / 3: Cal has 15, 15 / 3 = <<15/3=5>>5, so Dan has 5.", "5"),
+            ("#### 5", "5"),
+        )
+    ],
+    program=Program(generator="gradeschool", version=1, params={}),
+    licence="MIT",
+    source=Source(url="here"),
+)
 LINES = [strip_annotations(step.text) for step in CHAIN.steps]
 
 
@@ -81,7 +94,14 @@ def test_the_order_is_free_and_lines_may_be_left_out():
 @pytest.mark.parametrize(
     "line",
     [
-        "Right.", "We know Ann has 16", "We know Ann has.", "We know Eve has 16.", "#### 6", "####", "#### N/A", "16",
+        "Right.",
+        "We know Ann has 16",
+        "We know Ann has.",
+        "We know Eve has 16.",
+        "#### 6",
+        "####",
+        "#### N/A",
+        "16",
         "Then Cal has Ann - 1: Ann has 16, 16 - 1 = 15.",
         "Then Cal has Ann - 1: Ann has 16, 16 - 1 =, so Cal has 15.",
         "Then Cal has Ann - 1: Bob has 7, 16 - 1 = 15, so Cal has 15.",
@@ -91,7 +111,7 @@ def test_the_order_is_free_and_lines_may_be_left_out():
         "Then Cal has Ann - Bob: Ann has 16, Bob has 7, 16 - 1 = 15, so Cal has 15.",
         "Then Cal has Ann / 0: Ann has 16, 16 / 0 = 15, so Cal has 15.",
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_or_cannot_be_read_is_wrong_from_there_on(line):
     assert right(LINES[0], line, *LINES[1:]) == [True] + [False] * 5
 

@@ -103,8 +103,17 @@ def test_interval_and_test_agree_on_right_and_wrong():
 
 
 @settings(max_examples=60, deadline=None)
-@given(some.lists(some.tuples(some.sampled_from([-1.0, -0.5, -0.1, 0.0, 0.0, 0.03, 0.3, 1.0]), some.integers(0, 5),
-                              some.sampled_from([0.5, 1.0, 3.0])), min_size=1, max_size=40))  # fmt: skip
+@given(
+    some.lists(
+        some.tuples(
+            some.sampled_from([-1.0, -0.5, -0.1, 0.0, 0.0, 0.03, 0.3, 1.0]),
+            some.integers(0, 5),
+            some.sampled_from([0.5, 1.0, 3.0]),
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
 def test_interval_and_test_agree_whatever_the_differences(rows):
     values, units, weights = (np.array(column) for column in zip(*rows, strict=True))
     zeros = np.zeros(len(values))

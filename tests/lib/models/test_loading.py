@@ -75,16 +75,19 @@ def change(name, **facts):
     return lambda folder: (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | facts))
 
 
-@pytest.mark.parametrize("harm, said", [
-    (add("pytorch_model.bin", ""), "pytorch_model.bin"),
-    (add("extra.pkl", ""), "extra.pkl"),
-    (add("modeling_mine.py", ""), "modeling_mine.py"),
-    (change("config.json", auto_map={"AutoModel": "x.Y"}), "auto_map"),
-    (change("tokenizer_config.json", auto_map={"AutoTokenizer": "x.Y"}), "auto_map"),
-    (lambda folder: (folder / "model.safetensors").unlink(), "safetensors"),
-    (lambda folder: (folder / "config.json").unlink(), "config.json"),
-    (lambda folder: shutil.rmtree(folder), "config.json"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "harm, said",
+    [
+        (add("pytorch_model.bin", ""), "pytorch_model.bin"),
+        (add("extra.pkl", ""), "extra.pkl"),
+        (add("modeling_mine.py", ""), "modeling_mine.py"),
+        (change("config.json", auto_map={"AutoModel": "x.Y"}), "auto_map"),
+        (change("tokenizer_config.json", auto_map={"AutoTokenizer": "x.Y"}), "auto_map"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "safetensors"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json"),
+        (lambda folder: shutil.rmtree(folder), "config.json"),
+    ],
+)
 def test_refused(folder, harm, said):
     harm(folder)
     with pytest.raises(UserError, match=said):

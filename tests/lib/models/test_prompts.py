@@ -49,10 +49,16 @@ GEMMA = (
 FAMILIES = {
     "smollm2": ("llama", CHATML, "<|im_start|>", "<|im_end|>", ["<|endoftext|>"], "<|im_end|>"),
     "qwen2": ("qwen2", CHATML, None, "<|im_end|>", ["<|im_start|>", "<|endoftext|>"], "<|im_end|>"),
-    "llama3": ("llama", LLAMA, "<|begin_of_text|>", "<|end_of_text|>",
-               ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"], "<|eot_id|>"),
+    "llama3": (
+        "llama",
+        LLAMA,
+        "<|begin_of_text|>",
+        "<|end_of_text|>",
+        ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
+        "<|eot_id|>",
+    ),
     "gemma": ("gemma2", GEMMA, "<bos>", "<eos>", ["<start_of_turn>", "<end_of_turn>"], "<end_of_turn>"),
-}  # fmt: skip
+}
 
 
 def chat_tokenizer(family):
@@ -65,9 +71,13 @@ def chat_tokenizer(family):
     made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     names = {"bos_token": begin} if begin else {}
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=end, pad_token="<pad>", **names, chat_template=template,
+        tokenizer_object=made,
+        eos_token=end,
+        pad_token="<pad>",
+        **names,
+        chat_template=template,
         clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+    )
     # As published: special, but not among `all_special_tokens`.
     tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in others])
     if (
@@ -90,10 +100,18 @@ def saved(family, root):
     if architecture == "gemma2":
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(
-            Gemma2Config(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-                         num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=512,
-                         initializer_range=0.1)
-        ).eval()  # fmt: skip
+            Gemma2Config(
+                vocab_size=len(tokenizer),
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                head_dim=8,
+                max_position_embeddings=512,
+                initializer_range=0.1,
+            )
+        ).eval()
     else:
         model = tiny_models.make_model(architecture, len(tokenizer))
     ends = tokenizer.convert_tokens_to_ids([end, turn, *[name for name in others if name == "<|endoftext|>"]])
@@ -178,8 +196,11 @@ def test_examples_are_turns_of_a_chat(family):
     prompt = generator.build_prompt(PromptParams(style="chat", shots=1), both, 1, trained=False)
     (shown,) = (each for each in both if each.question == prompt.examples[0].question)
     solution = "\n".join(sft.get_steps(shown))
-    turns = [{"role": "user", "content": shown.question}, {"role": "assistant", "content": solution},
-             {"role": "user", "content": of.question}]  # fmt: skip
+    turns = [
+        {"role": "user", "content": shown.question},
+        {"role": "assistant", "content": solution},
+        {"role": "user", "content": of.question},
+    ]
     asked = Encoder(tokenizer, prompt)
     assert asked.prompt_ids(of, shots=True) == tokenizer.apply_chat_template(
         turns, add_generation_prompt=True, return_dict=False

@@ -70,20 +70,30 @@ def test_every_step_states_its_value_and_its_equations_hold(family, level, seed)
 
 def test_the_reading_of_equations():
     assert list(find_equations("1. So n = 3 + 4 * 2 = 11, unique modulo 5 * 7 = 35.")) == [
-        ("3 + 4 * 2", "11", True), ("5 * 7", "35", True)]  # fmt: skip
+        ("3 + 4 * 2", "11", True),
+        ("5 * 7", "35", True),
+    ]
     assert list(find_equations("2. C(5, 2) = 10 and x = 3.")) == [("C(5, 2)", "10", True)]
     assert list(find_equations("3. 7 * 9 mod 10 = 4, and x + 2 = 5, f(3) = 7, 10 = 2x.")) == [
         ("7 * 9 mod 10", "4", False)
     ]
     assert list(find_equations("4. 5! / (3! * 2!) = 10 = 2^3 + sqrt(4) = -(-10).")) == [
-        ("5! / (3! * 2!)", "10", True), ("10", "2^3 + sqrt(4)", True), ("2^3 + sqrt(4)", "-(-10)", True)]  # fmt: skip
+        ("5! / (3! * 2!)", "10", True),
+        ("10", "2^3 + sqrt(4)", True),
+        ("2^3 + sqrt(4)", "-(-10)", True),
+    ]
     assert evaluate("1/3 + 1/6") == Fraction(1, 2) and evaluate("2^-1") == Fraction(1, 2) and evaluate("-2^2") == -4
     for hopeless in ("1/0", "sqrt(2)", "2^10^9", "(1", "x", "", "3 4", "(-5)!"):
         assert evaluate(hopeless) is None, hopeless
 
 
-@given(st.recursive(st.integers(0, 99).map(str), lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(
-    lambda parts: f"({' '.join(parts)})"), max_leaves=8))  # fmt: skip
+@given(
+    st.recursive(
+        st.integers(0, 99).map(str),
+        lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda parts: f"({' '.join(parts)})"),
+        max_leaves=8,
+    )
+)
 def test_expressions_have_the_value_that_python_gives(text):
     assert evaluate(text) == evaluate(text[1:-1] if text.startswith("(") else text) == exact_arithmetic.evaluate(text)
 
@@ -104,7 +114,9 @@ def test_a_false_step_and_an_empty_promise_are_caught():
     ]
     over = [Step(text="1. m + n + p = 2 + 12 + 4 = 18.", value="18"), end[1]]
     assert items.check_answer_form("m/p is in lowest terms and no square of a prime divides n.", over) == [
-        "2/4 is not in lowest terms", "12 has a square factor"]  # fmt: skip
+        "2/4 is not in lowest terms",
+        "12 has a square factor",
+    ]
     assert items.check_answer_form("No square of a prime divides n, as no square of a prime divides n.", over)
 
 

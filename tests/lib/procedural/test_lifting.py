@@ -36,9 +36,16 @@ def problem(question, lines, benchmark="gsm8k", number=0):
     steps = [Step(text=line, value=calculator.extract_value(line)) for line in lines[:-1]]
     answer = calculator.normalize_number(lines[-1].removeprefix("#### "))
     return Problem(
-        id=f"{benchmark}/test/{number:04}", benchmark=benchmark, split="test", question=question, answer=answer,
-        answer_type="number", steps=[*steps, Step(text=lines[-1], value=answer)], licence="MIT", source=Source(url="here"),
-    )  # fmt: skip
+        id=f"{benchmark}/test/{number:04}",
+        benchmark=benchmark,
+        split="test",
+        question=question,
+        answer=answer,
+        answer_type="number",
+        steps=[*steps, Step(text=lines[-1], value=answer)],
+        licence="MIT",
+        source=Source(url="here"),
+    )
 
 
 def published(split, step):
@@ -107,14 +114,26 @@ def test_an_ambiguous_number_keeps_all_its_readings():
 
 
 SILENT = [  # what an operand may be instead: question, solution, numbers that tell the readings apart, and that do not
-    ("Ann drives for 2 hours and then for 3 hours. She goes 5 miles an hour. How far does she go?",
-     "5*5=<<5*5=25>>25", [2, 4, 5], [2, 4, 6]),
-    ("Ann picks 4 pears on each of the first 3 days, and 9 a day for the rest of the week. How many then?",
-     "9*4=<<9*4=36>>36", [5, 3, 9], [4, 3, 8]),
+    (
+        "Ann drives for 2 hours and then for 3 hours. She goes 5 miles an hour. How far does she go?",
+        "5*5=<<5*5=25>>25",
+        [2, 4, 5],
+        [2, 4, 6],
+    ),
+    (
+        "Ann picks 4 pears on each of the first 3 days, and 9 a day for the rest of the week. How many then?",
+        "9*4=<<9*4=36>>36",
+        [5, 3, 9],
+        [4, 3, 8],
+    ),
     ("Ann and 4 neighbors eat 5 pears each. How many do they eat?", "5*5=<<5*5=25>>25", [4, 6], [6, 7]),
-    ("Ann has 2 bags of 8 pens and 16 cups. How many cups are on 16 tables with as many?",
-     "16*16=<<16*16=256>>256", [2, 8, 18, 18], [2, 9, 18, 18]),
-]  # fmt: skip
+    (
+        "Ann has 2 bags of 8 pens and 16 cups. How many cups are on 16 tables with as many?",
+        "16*16=<<16*16=256>>256",
+        [2, 8, 18, 18],
+        [2, 9, 18, 18],
+    ),
+]
 
 
 @pytest.mark.parametrize(("question", "line", "apart", "alike"), SILENT)

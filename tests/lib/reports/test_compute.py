@@ -12,8 +12,17 @@ from tests.helpers import tiny_models
 
 
 def sample(tokens):
-    return Sample(problem_id="p", index=0, text="", answer=None, correct=False, finish="stop", logprob=-1.0,
-                  min_logprob=-1.0, tokens=tokens)  # fmt: skip
+    return Sample(
+        problem_id="p",
+        index=0,
+        text="",
+        answer=None,
+        correct=False,
+        finish="stop",
+        logprob=-1.0,
+        min_logprob=-1.0,
+        tokens=tokens,
+    )
 
 
 def score(verifier, tokens):

@@ -43,8 +43,10 @@ def test_an_epoch_sees_each_example_once(lengths, size, seed):
 def test_steps_hold_similar_lengths():
     generator = random.Random(1)
     lengths = [generator.randint(1, 100) for _ in range(1000)]
-    spread = [max(lengths[i] for i in step) - min(lengths[i] for i in step)
-              for step in data_loader.make_epoch_batches(lengths, 8, generator)]  # fmt: skip
+    spread = [
+        max(lengths[i] for i in step) - min(lengths[i] for i in step)
+        for step in data_loader.make_epoch_batches(lengths, 8, generator)
+    ]
     assert sum(spread) / len(spread) < 10
 
 

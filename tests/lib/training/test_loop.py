@@ -61,9 +61,11 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
     folder, checkpoint = tmp_path / "killed", tmp_path / "killed/.checkpoints/orm/key"
     for step, middle in ((2, False), (6, True)):  # between two saves, and in the middle of one
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.helpers.training_script", str(folder), *settings], cwd=tiny_models.ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-m", "tests.helpers.training_script", str(folder), *settings],
+            cwd=tiny_models.ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + 60
         while not any(path.name >= f"step-{step:08}" for path in checkpoint.glob("step-*")) or (
             middle and not list(checkpoint.glob(f".*{process.pid}.tmp"))

@@ -51,10 +51,14 @@ def test_nothing_to_aggregate_and_unknown_names_are_refused():
 
 
 POOLS = st.lists(
-    st.lists(st.tuples(st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=1, max_size=4), st.booleans()), min_size=1,
-             max_size=5),
-    min_size=1, max_size=4,
-)  # fmt: skip
+    st.lists(
+        st.tuples(st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=1, max_size=4), st.booleans()),
+        min_size=1,
+        max_size=5,
+    ),
+    min_size=1,
+    max_size=4,
+)
 
 
 @given(POOLS)
@@ -66,8 +70,11 @@ def test_the_choice_is_the_best_area_by_counting_pairs(pools):
         for pool in pools:
             pairs = [
                 (aggregate(name, a) > aggregate(name, b)) + 0.5 * (aggregate(name, a) == aggregate(name, b))
-                for a, right in pool if right for b, other in pool if not other
-            ]  # fmt: skip
+                for a, right in pool
+                if right
+                for b, other in pool
+                if not other
+            ]
             if pairs:
                 areas.append(math.fsum(pairs) / len(pairs))
         expected[name] = math.fsum(areas) / len(areas) if areas else None

@@ -158,9 +158,7 @@ def test_company_order_and_room_change_nothing(name, mode):
 
 def test_more_votes_keep_the_first_ones():
     few, many = verifier(votes=2), verifier(votes=6)
-    for (a,), (b,) in zip(
-        *(v.judge_many((of, pool[:1]) for of, pool in pools(2)) for v in (few, many)), strict=True
-    ):  # fmt: skip
+    for (a,), (b,) in zip(*(v.judge_many((of, pool[:1]) for of, pool in pools(2)) for v in (few, many)), strict=True):
         assert a.rationales == b.rationales[:2] and a.votes == b.votes[:2]
 
 

@@ -31,8 +31,15 @@ TEMPLATE = (
     "{% for turn in messages %}<|im_start|>{{ turn.role }}\n{{ turn.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-SHAPE = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-             max_position_embeddings=512, initializer_range=0.1)  # fmt: skip
+SHAPE = dict(
+    hidden_size=32,
+    intermediate_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    max_position_embeddings=512,
+    initializer_range=0.1,
+)
 
 
 def sentencepiece():
@@ -273,8 +280,15 @@ def test_a_language_model_is_no_classifier(form, tmp_path):
 def test_encoders_and_pooled_states_are_refused(kind, labels, message):
     """A BERT; and one whose attention is causal, but whose head reads a pooled state."""
     tokenizer = chat()
-    config = BertConfig(vocab_size=len(tokenizer), num_labels=labels, hidden_size=32, intermediate_size=64,
-                        num_hidden_layers=2, num_attention_heads=4, is_decoder=labels == 1)  # fmt: skip
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        num_labels=labels,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        is_decoder=labels == 1,
+    )
     torch.manual_seed(0)
     model = kind.from_config(config).eval()
     with pytest.raises(UserError, match=message):

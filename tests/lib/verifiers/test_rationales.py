@@ -26,8 +26,17 @@ def solution(of, faults=None):
 
 def sample(of, text, finish="stop"):
     answer = text.rsplit("#### ", 1)[1].strip() if "#### " in text else None
-    return Sample(problem_id=of.id, index=0, text=text, answer=answer, correct=answer == of.answer, finish=finish,
-                  logprob=-1.0, min_logprob=-1.0, tokens=9)  # fmt: skip
+    return Sample(
+        problem_id=of.id,
+        index=0,
+        text=text,
+        answer=answer,
+        correct=answer == of.answer,
+        finish=finish,
+        logprob=-1.0,
+        min_logprob=-1.0,
+        tokens=9,
+    )
 
 
 def derived(of, made, form="derived", emphasis=1):

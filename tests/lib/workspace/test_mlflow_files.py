@@ -12,8 +12,14 @@ from stages.lib.workspace import mlflow_files
 def entry(tmp_path):
     folder = tmp_path / "data/orm"
     (folder / "model").mkdir(parents=True)
-    for name, text in {"metrics.json": json.dumps({"auc": 0.5}), "curve.png": "x", "table.md": "x", "empty.csv": "",
-                       "pool.parquet": "x", "model/config.json": "{}"}.items():  # fmt: skip
+    for name, text in {
+        "metrics.json": json.dumps({"auc": 0.5}),
+        "curve.png": "x",
+        "table.md": "x",
+        "empty.csv": "",
+        "pool.parquet": "x",
+        "model/config.json": "{}",
+    }.items():
         (folder / name).write_text(text)
     (folder / "large.json").write_bytes(b" " * (mlflow_files.MAX_BYTES + 1))
     return journal.Entry(tmp_path / "e", {"stage": "orm", "status": journal.FINISHED, "metrics": {"auc": 0.5}})

@@ -66,11 +66,28 @@ def server(tmp_path_factory):
 
         def start(self):
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-                 "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/files"],
-                env={**ENV, **mlflow_store.MLFLOW_ENV}, cwd=folder, start_new_session=True,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "mlflow",
+                    "server",
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    str(port),
+                    "--workers",
+                    "1",
+                    "--backend-store-uri",
+                    f"sqlite:///{folder}/server.db",
+                    "--artifacts-destination",
+                    f"{folder}/files",
+                ],
+                env={**ENV, **mlflow_store.MLFLOW_ENV},
+                cwd=folder,
+                start_new_session=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
             def healthy():
                 try:

@@ -51,36 +51,71 @@ def test_digests_are_those_of_dvc(finished):
 
 CHANGES = {
     "nothing": (lambda p: None, {"one": "fresh", "two": "fresh"}, ""),
-    "parameter": (lambda p: p.edit("params.yaml", "1e-3", "3e-3"), {"one": "stale", "two": "waiting"},
-                  "one.lr 0.001 -> 0.003"),
-    "parameter that two does not read": (lambda p: p.edit("params.yaml", "none\n", "x\n"),
-                                         {"one": "stale", "two": "waiting"}, "one.api_key none -> x"),
+    "parameter": (
+        lambda p: p.edit("params.yaml", "1e-3", "3e-3"),
+        {"one": "stale", "two": "waiting"},
+        "one.lr 0.001 -> 0.003",
+    ),
+    "parameter that two does not read": (
+        lambda p: p.edit("params.yaml", "none\n", "x\n"),
+        {"one": "stale", "two": "waiting"},
+        "one.api_key none -> x",
+    ),
     "parameter that nobody reads": (
         lambda p: p.edit("params.yaml", "steps: 2\n  sleep: 0.0", "steps: 2\n  sleep: 0.1"),
-        {"one": "fresh", "two": "fresh"}, ""),
+        {"one": "fresh", "two": "fresh"},
+        "",
+    ),
     "seed": (lambda p: p.edit("params.yaml", "seed: 1", "seed: 2"), {"one": "stale", "two": "stale"}, "seed 1 -> 2"),
     "comment": (lambda p: p.edit("params.yaml", "# all of it", "# all"), {"one": "fresh", "two": "fresh"}, ""),
     "same number": (lambda p: p.edit("params.yaml", "1e-3", "0.001"), {"one": "fresh", "two": "fresh"}, ""),
-    "new parameter": (lambda p: p.edit("params.yaml", "one:\n", "one:\n  more: 1\n"),
-                      {"one": "stale", "two": "waiting"}, "one.more (absent) -> 1"),
-    "code": (lambda p: p.edit("stages/problems/two.py", "steps", "steps "), {"one": "fresh", "two": "stale"},
-             "stages/problems/two.py changed"),
-    "input": (lambda p: p.edit("data/raw/deep/y.txt", "there", "their"), {"one": "stale", "two": "waiting"},
-              "data/raw changed"),
-    "input gone": (lambda p: shutil.rmtree(p.root / "data/raw"), {"one": "stale", "two": "waiting"},
-                   "data/raw missing"),
-    "output edited": (lambda p: p.edit("data/one/model/a.txt", "0", "1"), {"one": "stale", "two": "stale"},
-                      "data/one/model changed"),
-    "output gone": (lambda p: shutil.rmtree(p.root / "data/two"), {"one": "fresh", "two": "missing"},
-                    "data/two/model missing"),
-    "command": (lambda p: p.edit("dvc.yaml", "python -m stages.problems.two", "python  -m stages.problems.two"),
-                {"one": "fresh", "two": "stale"}, "command changed"),
-    "dependency added": (lambda p: p.edit("dvc.yaml", "problems/two.py]", "problems/two.py, stages/problems/one.py]"),
-                         {"one": "fresh", "two": "stale"}, "stages/problems/one.py new"),
-    "output added": (lambda p: p.edit("dvc.yaml", "outs: [data/two/model]", "outs: [data/two/model, data/two/x]"),
-                     {"one": "fresh", "two": "missing"}, "data/two/x missing"),
+    "new parameter": (
+        lambda p: p.edit("params.yaml", "one:\n", "one:\n  more: 1\n"),
+        {"one": "stale", "two": "waiting"},
+        "one.more (absent) -> 1",
+    ),
+    "code": (
+        lambda p: p.edit("stages/problems/two.py", "steps", "steps "),
+        {"one": "fresh", "two": "stale"},
+        "stages/problems/two.py changed",
+    ),
+    "input": (
+        lambda p: p.edit("data/raw/deep/y.txt", "there", "their"),
+        {"one": "stale", "two": "waiting"},
+        "data/raw changed",
+    ),
+    "input gone": (
+        lambda p: shutil.rmtree(p.root / "data/raw"),
+        {"one": "stale", "two": "waiting"},
+        "data/raw missing",
+    ),
+    "output edited": (
+        lambda p: p.edit("data/one/model/a.txt", "0", "1"),
+        {"one": "stale", "two": "stale"},
+        "data/one/model changed",
+    ),
+    "output gone": (
+        lambda p: shutil.rmtree(p.root / "data/two"),
+        {"one": "fresh", "two": "missing"},
+        "data/two/model missing",
+    ),
+    "command": (
+        lambda p: p.edit("dvc.yaml", "python -m stages.problems.two", "python  -m stages.problems.two"),
+        {"one": "fresh", "two": "stale"},
+        "command changed",
+    ),
+    "dependency added": (
+        lambda p: p.edit("dvc.yaml", "problems/two.py]", "problems/two.py, stages/problems/one.py]"),
+        {"one": "fresh", "two": "stale"},
+        "stages/problems/one.py new",
+    ),
+    "output added": (
+        lambda p: p.edit("dvc.yaml", "outs: [data/two/model]", "outs: [data/two/model, data/two/x]"),
+        {"one": "fresh", "two": "missing"},
+        "data/two/x missing",
+    ),
     "never run": (lambda p: (p.root / "dvc.lock").unlink(), {"one": "never run", "two": "never run"}, ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -120,8 +120,10 @@ def test_math_answers_come_from_the_column_or_the_last_box():
 
 def test_math_evaluates_without_solution_level_or_subject():
     assert hendrycks_math.parse_row(row({"problem": "?", "answer": "7"}), 0) == {
-        "question": "?", "answer": "7", "answer_type": "latex",
-    }  # fmt: skip
+        "question": "?",
+        "answer": "7",
+        "answer_type": "latex",
+    }
     with pytest.raises(UserError, match="no column 'answer' or 'solution'"):
         hendrycks_math.parse_row(row({"problem": "?"}), 0)
 
@@ -203,18 +205,28 @@ def test_mmlu_pro_has_any_number_of_options(tmp_path, form):
     import pyarrow.parquet as pq
 
     rows = [
-        {"question_id": 70 + n, "question": f"Which {n}?", "options": [f"option {i}" for i in range(n)],
-         "answer": chr(64 + n), "answer_index": n - 1, "cot_content": "", "category": "business", "src": "x"}
+        {
+            "question_id": 70 + n,
+            "question": f"Which {n}?",
+            "options": [f"option {i}" for i in range(n)],
+            "answer": chr(64 + n),
+            "answer_index": n - 1,
+            "cot_content": "",
+            "category": "business",
+            "src": "x",
+        }
         for n in (2, 10, 26)
-    ]  # fmt: skip
+    ]
     if form == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "test.parquet")
     else:
         jsonl(tmp_path / "test.jsonl", rows)
     problems, account = build_problems(section("mmlu", test=tmp_path / f"test.{form}"), 1)
     assert [(p.id, p.answer) for p in problems] == [
-        ("mmlu/test/business/72", "B"), ("mmlu/test/business/80", "J"), ("mmlu/test/business/96", "Z"),
-    ]  # fmt: skip
+        ("mmlu/test/business/72", "B"),
+        ("mmlu/test/business/80", "J"),
+        ("mmlu/test/business/96", "Z"),
+    ]
     assert problems[2].prompt().endswith("\nZ: option 25")
     for change in ({"answer_index": 3}, {"options": ["alone"]}, {"options": ["x"] * 27}, {"options": ["x", ""]}):
         with pytest.raises(Reject):
@@ -273,19 +285,41 @@ def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
 @pytest.mark.parametrize(
     ("option", "positional"),
     [
-        ("(A), (B), and (C) are parts of it", True), ("All of (a) to (c) are risks", True), ("all three towers.", True),
-        ("B and C are both true", True), ("A, B and C are right", True), ("A and B but not C", True),
-        ("Only A and B", True), ("All four of these", True), ("None of the other options", True), ("Same as A", True),
+        ("(A), (B), and (C) are parts of it", True),
+        ("All of (a) to (c) are risks", True),
+        ("all three towers.", True),
+        ("B and C are both true", True),
+        ("A, B and C are right", True),
+        ("A and B but not C", True),
+        ("Only A and B", True),
+        ("All four of these", True),
+        ("None of the other options", True),
+        ("Same as A", True),
         ("The first two options", True),
-        ("all other things being equal", False), ("any other force", False), ("plan B", False), ("the first oak", False),
-        ("a vitamin A and B complex", False), ("only A students", False),
-        ("All of the above", True), ("none of these.", True), ("Both A and C", True), ("a and b only", True),
-        ("Neither", True), ("(A), (B), and (C)", True), ("Options A and B", True), ("a. and c. above", True),
+        ("all other things being equal", False),
+        ("any other force", False),
+        ("plan B", False),
+        ("the first oak", False),
+        ("a vitamin A and B complex", False),
+        ("only A students", False),
+        ("All of the above", True),
+        ("none of these.", True),
+        ("Both A and C", True),
+        ("a and b only", True),
+        ("Neither", True),
+        ("(A), (B), and (C)", True),
+        ("Options A and B", True),
+        ("a. and c. above", True),
         ("All options given are correct", True),
-        ("No-one is above the law.", False), ("falls below minimum cost", False), ("has both a literal meaning", False),
-        ("All organisms reproduce.", False), ("multiply both sides by 6", False), ("a", False), ("A/B", False),
+        ("No-one is above the law.", False),
+        ("falls below minimum cost", False),
+        ("has both a literal meaning", False),
+        ("All organisms reproduce.", False),
+        ("multiply both sides by 6", False),
+        ("a", False),
+        ("A/B", False),
     ],
-)  # fmt: skip
+)
 def test_options_that_speak_of_others(option, positional):
     assert bool(options._POSITIONAL.search(option)) == positional
 
@@ -297,8 +331,15 @@ def test_mmlu_csv_may_name_its_options_by_letters(tmp_path):
 
 
 def science(n):
-    return {"Record ID": f"rec{n}", "Question": f"Which {n}?", "Correct Answer": f"right {n}\n", "Explanation": "e",
-            "Incorrect Answer 1": "x", "Incorrect Answer 2": "y", "Incorrect Answer 3": "z"}  # fmt: skip
+    return {
+        "Record ID": f"rec{n}",
+        "Question": f"Which {n}?",
+        "Correct Answer": f"right {n}\n",
+        "Explanation": "e",
+        "Incorrect Answer 1": "x",
+        "Incorrect Answer 2": "y",
+        "Incorrect Answer 3": "z",
+    }
 
 
 def test_gpqa_csv_with_quotes_and_line_breaks(tmp_path):
@@ -333,8 +374,13 @@ def test_gpqa_options_are_shuffled_per_item(tmp_path):
 
 
 def test_code_problems_keep_their_tests():
-    program = {"task_id": "HumanEval/7", "prompt": "def f(x):\n", "entry_point": "f", 
-               "canonical_solution": "    return x\n", "test": "def check(c):\n    assert c(1) == 1\n"}  # fmt: skip
+    program = {
+        "task_id": "HumanEval/7",
+        "prompt": "def f(x):\n",
+        "entry_point": "f",
+        "canonical_solution": "    return x\n",
+        "test": "def check(c):\n    assert c(1) == 1\n",
+    }
     fields = humaneval.parse_row(row(program), 0)
     assert (fields["key"], fields["tests"]["entry_point"]) == ("007", "f")
     with pytest.raises(Reject):

@@ -80,9 +80,13 @@ def answers(tmp_path_factory):
     questions += [["open/csv", "main", NEW, {"test": "validation"}], ["open/csv", "other", NEW, both]]
     with hub_server.serve(repos) as server:
         environment = os.environ | {
-            "HF_ENDPOINT": server.url, "HF_HOME": str(home), "PYTHONPATH": os.getcwd(), "HF_HUB_OFFLINE": "0",
-            "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-        }  # fmt: skip
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(home),
+            "PYTHONPATH": os.getcwd(),
+            "HF_HUB_OFFLINE": "0",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
         done = subprocess.run(
             [sys.executable, "-c", LOAD, json.dumps(questions)],
             env=environment,

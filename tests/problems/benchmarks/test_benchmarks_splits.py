@@ -92,9 +92,13 @@ def test_byte_order_marks_blank_ends_and_other_signs_change_nothing(tmp_path, ma
     line = b'{"q": "a b", "a": "1"}'
     table = {"q": "a b", "a": "1"}
     for name, content in {
-        "a.jsonl": line + b"\r\n\n  \n", "b.json": b"[" + line + b"]\n\n", "c.csv": b"q,a\r\na b,1\r\n\r\n \r\n",
-        "d.csv": b'"q";"a"\n"a b";1\n', "e.csv": b"q\ta\na b\t1\n", "f.csv": b"\nq,a\na b,1",
-    }.items():  # fmt: skip
+        "a.jsonl": line + b"\r\n\n  \n",
+        "b.json": b"[" + line + b"]\n\n",
+        "c.csv": b"q,a\r\na b,1\r\n\r\n \r\n",
+        "d.csv": b'"q";"a"\n"a b";1\n',
+        "e.csv": b"q\ta\na b\t1\n",
+        "f.csv": b"\nq,a\na b,1",
+    }.items():
         (tmp_path / name).write_bytes(mark + content)
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(mark + content))
     found = path.load_tables({"test": [str(tmp_path)]})
@@ -139,10 +143,12 @@ def test_an_id_that_two_files_use_names_two_questions(tmp_path):
     ("rows", "message"),
     [
         ([], "t.jsonl: no rows"),
-        ([{"question": f"{n}?", "answer": f"####{n}"} for n in range(9)] + [{"question": "", "answer": "x"}],
-         r"none of the 10 rows is a usable problem; 9 x `answer: its last line must be `#### number`, found '####0'`"),
+        (
+            [{"question": f"{n}?", "answer": f"####{n}"} for n in range(9)] + [{"question": "", "answer": "x"}],
+            r"none of the 10 rows is a usable problem; 9 x `answer: its last line must be `#### number`, found '####0'`",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_file_without_a_usable_row_is_an_error(tmp_path, rows, message):
     with pytest.raises(UserError, match=message):
         build_problems(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1)
@@ -244,8 +250,10 @@ def test_near_duplicates_of_test_rows_are_refused(tmp_path):
     train = [
         {**problem(900), "problem": problem(900)["problem"].replace("$", " $$ ").replace("golden", "diamond")},
         {"problem": r"Find \( \dfrac{1}{x + 1} \) if \(x = 1/6 \)", "answer": 6},
-        problem(901, 13, "none", answer=7), problem(900, answer=8), {"problem": r"Find $\frac{1}{x-1}$.", "answer": 6},
-    ]  # fmt: skip
+        problem(901, 13, "none", answer=7),
+        problem(900, answer=8),
+        {"problem": r"Find $\frac{1}{x-1}$.", "answer": 6},
+    ]
     files = {"train": jsonl(tmp_path / "train.jsonl", train), "test": jsonl(tmp_path / "test.jsonl", test)}
     made, account = build_problems(section("aime", shares={"train": 1.0}, **files), 1)
     assert account["near_duplicates"] == {
@@ -260,9 +268,16 @@ def test_questions_about_one_passage_are_not_one_question():
 
     def asked(item, question, options):
         return Problem(
-            id=item, benchmark="mmlu", split="x", question=f"{passage} {question}", choices=options, answer="A",
-            answer_type="choice", licence="MIT", source=Source(url="u"),
-        )  # fmt: skip
+            id=item,
+            benchmark="mmlu",
+            split="x",
+            question=f"{passage} {question}",
+            choices=options,
+            answer="A",
+            answer_type="choice",
+            licence="MIT",
+            source=Source(url="u"),
+        )
 
     test = asked("t", "Who is meant?", ["The king", "The queen"])
     assert not near_duplicates.find([asked("a", "When was it written?", ["In 1500", "In 1700"])], [test])

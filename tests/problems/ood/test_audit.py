@@ -19,16 +19,31 @@ def choice(number, rng, key=None, mark="", parent=None, longer=0):
     place = rng.randrange(4) if key is None else key
     options[place] += mark + " indeed" * longer
     return Problem(
-        id=f"mcq/test/{number:04d}", benchmark="mcq", split="test", question=f"Which of them, number {number}?",
-        choices=options, answer="ABCD"[place], answer_type="choice", parent=parent, licence="MIT", source=Source(url="x"),
-    )  # fmt: skip
+        id=f"mcq/test/{number:04d}",
+        benchmark="mcq",
+        split="test",
+        question=f"Which of them, number {number}?",
+        choices=options,
+        answer="ABCD"[place],
+        answer_type="choice",
+        parent=parent,
+        licence="MIT",
+        source=Source(url="x"),
+    )
 
 
 def free(number, question, answer, answer_type="number", **fields):
     return Problem(
-        id=f"free/test/{number:04d}", benchmark="free", split="test", question=question, answer=answer,
-        answer_type=answer_type, licence="MIT", source=Source(url="x"), **fields,
-    )  # fmt: skip
+        id=f"free/test/{number:04d}",
+        benchmark="free",
+        split="test",
+        question=question,
+        answer=answer,
+        answer_type=answer_type,
+        licence="MIT",
+        source=Source(url="x"),
+        **fields,
+    )
 
 
 def choices(count=200, seed=5, **how):
@@ -118,8 +133,16 @@ def told(kind, number, rng):
     return free(number, "\n".join([*told, f"Can {other} be reached from {one}?"]), answer, "boolean")
 
 
-KINDS = ["length", "position", "in-degree", "a name that occurs once", "one rule", "a largest number", "negations",
-         "abstention"]  # fmt: skip
+KINDS = [
+    "length",
+    "position",
+    "in-degree",
+    "a name that occurs once",
+    "one rule",
+    "a largest number",
+    "negations",
+    "abstention",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -207,8 +230,9 @@ def test_rejects_are_counted_by_reason_whatever_their_numbers():
     rejects = [Reject(str(n), "x", f"no program: {n} in <<{n}+1={n + 1}>> is not in the question") for n in range(9)]
     rejects += [Reject(name, "x", f"the quantity asked for is gone ({name})") for name in ("pens", "cups")]
     assert only(choices(), rejects=rejects)["rejected"] == {
-        "no program: # in <<...>> is not in the question": 9, "the quantity asked for is gone": 2,
-    }  # fmt: skip
+        "no program: # in <<...>> is not in the question": 9,
+        "the quantity asked for is gone": 2,
+    }
 
 
 def test_an_empty_set_is_a_remark_and_all_is_plain_data_in_any_order():

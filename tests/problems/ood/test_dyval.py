@@ -56,8 +56,11 @@ def clauses(question):
         elif rule := re.fullmatch(r"\((.+)\) -> (\(NOT )?(\w+)\)?\.", line):
             parts = [(name, not no) for no, name in re.findall(r"(NOT )?\b([a-z]{3})\b", rule[1])]
             conclusion = (rule[3], not rule[2])
-            against = [[(name, not value) for name, value in parts]] if " AND " in rule[1] else [
-                [(name, not value)] for name, value in parts]  # fmt: skip
+            against = (
+                [[(name, not value) for name, value in parts]]
+                if " AND " in rule[1]
+                else [[(name, not value)] for name, value in parts]
+            )
             found += [[*each, conclusion] for each in against]
         elif seen := re.match(r"It is observed that (\w+) is (True|False)", line):
             found.append([(seen[1], seen[2] == "True")])
@@ -210,9 +213,11 @@ def test_the_same_bytes_under_every_hash_seed():
     digests = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, check=True
-        ).stdout.decode().strip()
+        )
+        .stdout.decode()
+        .strip()
         for salt in ("0", "1234")
-    }  # fmt: skip
+    }
     here = "".join(p.model_dump_json() for t in dyval.TASKS for p in make_items(t, 8, level=3, order="random"))
     assert digests == {hashlib.sha256(here.encode()).hexdigest()}
 

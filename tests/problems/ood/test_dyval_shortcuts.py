@@ -67,9 +67,10 @@ def test_nodes_with_and_without_a_path_look_alike(task):
         kinds = {True: [], False: []}
         for problem in make_items(task, 240, level=level, order="topological"):
             kinds[problem.answer in ("False", "N/A")].append(degrees(problem))
-            assert get_params(problem)["asked"][1] not in dyval.graphs.table(get_params(problem)["statements"])[
-                get_params(problem)["asked"][0]
-            ]  # fmt: skip
+            assert (
+                get_params(problem)["asked"][1]
+                not in dyval.graphs.table(get_params(problem)["statements"])[get_params(problem)["asked"][0]]
+            )
         for one, other in zip(*(zip(*rows, strict=True) for rows in kinds.values()), strict=True):
             error = (variance(one) / len(one) + variance(other) / len(other)) ** 0.5
             assert abs(mean(one) - mean(other)) <= 4 * error
@@ -209,9 +210,19 @@ def test_distractors_hang_on_the_graph_and_are_named_like_it(task):
         assert all(part & set(tops) for part in parts)
         assert all(NAME_PATTERN.fullmatch(s[0]) for s in statements)
         assert any(apart for _, apart, _ in dyval.label_sentences(problem))
-        assert dyval.rederive({**get_params(problem), "statements": [
-            s for s, (_, apart, _) in zip(statements, dyval.label_sentences(problem), strict=True) if not apart
-        ]})[2] == problem.answer  # fmt: skip
+        assert (
+            dyval.rederive(
+                {
+                    **get_params(problem),
+                    "statements": [
+                        s
+                        for s, (_, apart, _) in zip(statements, dyval.label_sentences(problem), strict=True)
+                        if not apart
+                    ],
+                }
+            )[2]
+            == problem.answer
+        )
 
 
 def test_names_are_no_words_and_do_not_tell_their_order():

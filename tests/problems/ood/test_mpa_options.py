@@ -34,11 +34,18 @@ def test_sentences_join_to_the_text():
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("forty-two", "42"), ("Twelve apples", "12 apples"), ("$1,200", "1200 dollars"), ("5%", "5 percent"),
-        ("0.5", ".5"), ("The oak", "the oak."), ("the answer “oak”", "oak"), ("fats and oils", "oils and fats"),
-        ("This isn't true", "this is not true"), ("All of these", "all of the above"),
+        ("forty-two", "42"),
+        ("Twelve apples", "12 apples"),
+        ("$1,200", "1200 dollars"),
+        ("5%", "5 percent"),
+        ("0.5", ".5"),
+        ("The oak", "the oak."),
+        ("the answer “oak”", "oak"),
+        ("fats and oils", "oils and fats"),
+        ("This isn't true", "this is not true"),
+        ("All of these", "all of the above"),
     ],
-)  # fmt: skip
+)
 def test_the_same_in_another_dress_has_one_form(one, other):
     assert canonical.normalize_option(one) == canonical.normalize_option(other) and checks.are_equivalent(one, other)
 
@@ -46,10 +53,17 @@ def test_the_same_in_another_dress_has_one_form(one, other):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("Aa", "aa"), ("42", "43"), ("$5", "5 euros"), ("5%", "5"), ("forty", "four"), ("an oak", "no oak"),
-        ("Mitral valve stenosis", "Aortic valve stenosis"), ("eightfold", "8fold"), ("None of these", "All of these"),
+        ("Aa", "aa"),
+        ("42", "43"),
+        ("$5", "5 euros"),
+        ("5%", "5"),
+        ("forty", "four"),
+        ("an oak", "no oak"),
+        ("Mitral valve stenosis", "Aortic valve stenosis"),
+        ("eightfold", "8fold"),
+        ("None of these", "All of these"),
     ],
-)  # fmt: skip
+)
 def test_what_says_something_else_has_another_form(one, other):
     assert canonical.normalize_option(one) != canonical.normalize_option(other)
 

@@ -18,10 +18,15 @@ from tests.helpers import tiny_models
 
 ood = importlib.import_module("stages.problems.ood.__main__")
 SETTINGS = {
-    "parents": 6, "aime_parents": 2, "operators": ["names", "numbers", "premise", "order+typos", "preamble"],
-    "principles": [], "paraphraser": {"kind": "rules"}, "evaluator": {"kind": "rules"}, "tries": 3,
+    "parents": 6,
+    "aime_parents": 2,
+    "operators": ["names", "numbers", "premise", "order+typos", "preamble"],
+    "principles": [],
+    "paraphraser": {"kind": "rules"},
+    "evaluator": {"kind": "rules"},
+    "tries": 3,
     "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems": 12, "level": 1, "order": "topological"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -77,11 +82,16 @@ def published(root, name, question="In # which of the following words was writte
     for split in ("train", "verifier", "dev", "test"):
         problems = [
             Problem(
-                id=f"{name}/{split}/{i:02}", benchmark=name, split=split, question=question.replace("#", f"{split} {i},"),
-                licence="MIT", source=Source(url="here"), **fields,
+                id=f"{name}/{split}/{i:02}",
+                benchmark=name,
+                split=split,
+                question=question.replace("#", f"{split} {i},"),
+                licence="MIT",
+                source=Source(url="here"),
+                **fields,
             )
             for i in range(10)
-        ]  # fmt: skip
+        ]
         records.write_problems(root / f"data/benchmarks/{split}.jsonl", problems)
 
 
@@ -91,13 +101,19 @@ FORMS = {
     "gsm8k": {"answer": "7", "answer_type": "number"},  # without steps that lift
     "mmlu": {"answer": "B", "answer_type": "choice", "choices": ["alpha one", "beta two", "gamma three", "delta four"]},
     "gpqa": {"answer": "B", "answer_type": "choice", "choices": ["alpha one", "beta two", "gamma three", "delta four"]},
-    "humaneval": {"answer": "    return 1\n", "answer_type": "code",
-                  "question": 'def f() -> int:\n    """Return the number that stands before those of #"""\n',
-                  "tests": {"entry_point": "f", "test": "def check(candidate):\n    assert candidate() == 1\n"}},
-    "codeforces": {"answer": "print(1)", "answer_type": "code",
-                   "question": "Somebody wants to know the number that stands before those of #\n\nOutput\n\nIt.",
-                   "tests": {"public": {"input": ["1\n"], "output": ["1\n"]}, "private": {"input": [], "output": []}}},
-}  # fmt: skip
+    "humaneval": {
+        "answer": "    return 1\n",
+        "answer_type": "code",
+        "question": 'def f() -> int:\n    """Return the number that stands before those of #"""\n',
+        "tests": {"entry_point": "f", "test": "def check(candidate):\n    assert candidate() == 1\n"},
+    },
+    "codeforces": {
+        "answer": "print(1)",
+        "answer_type": "code",
+        "question": "Somebody wants to know the number that stands before those of #\n\nOutput\n\nIt.",
+        "tests": {"public": {"input": ["1\n"], "output": ["1\n"]}, "private": {"input": [], "output": []}},
+    },
+}
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -158,11 +174,13 @@ def test_same_seed_same_bytes_and_more_parents_change_none(root):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"operators": ["magic"]}, "'magic' is no operator; allowed: names"),
-     ({"principles": ["magic"]}, "allowed are all, or some of"),
-     ({"principles": ["permute", "question"]}, "question wants a model that rewrites and one that judges"),
-     ({"principles": ["all"], "paraphraser": {"kind": "openai"}}, "all wants a model")],
-)  # fmt: skip
+    [
+        ({"operators": ["magic"]}, "'magic' is no operator; allowed: names"),
+        ({"principles": ["magic"]}, "allowed are all, or some of"),
+        ({"principles": ["permute", "question"]}, "question wants a model that rewrites and one that judges"),
+        ({"principles": ["all"], "paraphraser": {"kind": "openai"}}, "all wants a model"),
+    ],
+)
 def test_wrong_names_are_told(changes, message):
     with pytest.raises(ValueError, match=message):
         ood.Params(**{**SETTINGS, **changes})

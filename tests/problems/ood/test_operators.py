@@ -49,8 +49,12 @@ def test_a_variant_keeps_its_contract(name):
 @pytest.mark.parametrize("name", ALL)
 def test_a_planted_wrong_label_is_found(name):
     variant = select_operator(MADE, name)[0]
-    wrong = {"answer": "4711", "contract": "preserving" if variant.contract != "preserving" else "changing",
-             "question": variant.question.replace(" ", "  ", 1), "operator": "none"}  # fmt: skip
+    wrong = {
+        "answer": "4711",
+        "contract": "preserving" if variant.contract != "preserving" else "changing",
+        "question": variant.question.replace(" ", "  ", 1),
+        "operator": "none",
+    }
     for field, value in wrong.items():
         assert registry.check(variant.model_copy(update={field: value})), field
     for i in range(len(variant.steps)):
@@ -92,11 +96,15 @@ def test_the_same_bytes_in_every_process():
     )
     digests = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed}, cwd=Path(__file__).parents[3],
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[3],
         ).stdout
         for seed in ("1", "2")
-    }  # fmt: skip
+    }
     assert len(digests) == 1
 
 
@@ -230,8 +238,10 @@ def test_operators_compose():
     made, rejects = registry.make_variants(PARENTS[:10], ["order+irrelevant+typos", "larger+premise"], 3, largest=60)
     assert len(made) >= 12 and all(registry.check(variant) == [] for variant in made)
     assert {(v.operator, v.contract) for v in made} == {
-        ("order+irrelevant+typos", "preserving"), ("larger+premise", "unsolvable"), ("larger+premise", "changing"),
-    }  # fmt: skip
+        ("order+irrelevant+typos", "preserving"),
+        ("larger+premise", "unsolvable"),
+        ("larger+premise", "changing"),
+    }
 
 
 def test_only_addends_are_drawn_again():
@@ -267,6 +277,10 @@ def test_numbers_keep_the_magnitudes_of_the_source(largest):
 def test_a_variant_does_not_depend_on_the_problems_beside_it():
     names = ["numbers", "larger", "irrelevant", "steps"]
     alone = [registry.make_variants([parent], names, 3)[0] for parent in PARENTS[:8]]
-    together = registry.make_variants(gradeschool.generate_problems("test", 8, 5, steps=(3, 5), largest=60)
-                                  + gradeschool.generate_problems("dev", 4, 5, steps=(3, 5), largest=900), names, 3)[0]  # fmt: skip
+    together = registry.make_variants(
+        gradeschool.generate_problems("test", 8, 5, steps=(3, 5), largest=60)
+        + gradeschool.generate_problems("dev", 4, 5, steps=(3, 5), largest=900),
+        names,
+        3,
+    )[0]
     assert [v for own in alone for v in own] == [v for v in together if v.split == "test"]

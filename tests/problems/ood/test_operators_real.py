@@ -17,17 +17,20 @@ ALL = [name for name, each in registry.OPERATORS.items() if "lifted" in each.by]
 STORIES = [
     problem(
         "Nora has 16 apples. Tom has 7 more apples than Nora and buys 4 pears for $3 each. How many apples does Tom have?",
-        ["Tom has 16+7=<<16+7=23>>23 apples.", "#### 23"], number=1,
+        ["Tom has 16+7=<<16+7=23>>23 apples.", "#### 23"],
+        number=1,
     ),
     problem(
         "Mary works 6 hours a day and earns $15 an hour. She works 5 days every week. How many dollars is that a week?",
-        ["She works 6*5=<<6*5=30>>30 hours.", "She earns 30*15=$<<30*15=450>>450.", "#### 450"], number=2,
+        ["She works 6*5=<<6*5=30>>30 hours.", "She earns 30*15=$<<30*15=450>>450.", "#### 450"],
+        number=2,
     ),
     problem(
         "Jack buys 12 packs with 30 stickers. He bought 8 kites for 4 kids in total. How many stickers does he have?",
-        ["He has 12*30=<<12*30=360>>360 stickers.", "#### 360"], number=3,
+        ["He has 12*30=<<12*30=360>>360 stickers.", "#### 360"],
+        number=3,
     ),
-]  # fmt: skip
+]
 
 
 def test_real_stories_change_as_they_say():
@@ -126,12 +129,16 @@ def made_of(question, line, names, seeds=range(4)):
     ("question", "line"),
     [
         ("Ann rings 3 times more than Ben, who rings 20 times. How often does Ann ring?", "3+20=<<3+20=23>>23"),
-        ("Ann picks 4 pears a day on the first 3 days and 4 more on each of the rest of the week. How many then?",
-         "4*4=<<4*4=16>>16"),
-        ("Ann drives 60 miles an hour for 2 hours and 30 miles an hour for 1 hour. What is her average speed?",
-         "(60*2+30)/3=<<(60*2+30)/3=50>>50"),
+        (
+            "Ann picks 4 pears a day on the first 3 days and 4 more on each of the rest of the week. How many then?",
+            "4*4=<<4*4=16>>16",
+        ),
+        (
+            "Ann drives 60 miles an hour for 2 hours and 30 miles an hour for 1 hour. What is her average speed?",
+            "(60*2+30)/3=<<(60*2+30)/3=50>>50",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_number_that_may_be_meant_otherwise_is_not_redrawn_alone(question, line):
     for variant in made_of(question, line, ["numbers", "reversed", "larger"]):
         said = [int(n) for n in re.findall(r"\d+", variant.question)]
@@ -196,11 +203,17 @@ def test_a_number_that_could_be_worked_out_is_no_missing_premise():
 
 
 GAPS = [
-    (["Tom buys 7 red apples and 3 pears for $9 each.", "How much are the pears and apples?"],
-     ["7+3=<<7+3=10>>10", "10*9=$<<10*9=90>>90", "#### 90"], "Tom buys red apples and 3 pears"),
-    (["Ann fills 4 crates.", "Each crate holds 30 bottles.", "How many bottles does Ann have?"],
-     ["4*30=<<4*30=120>>120", "#### 120"], "Ann fills crates|Each crate holds bottles"),
-]  # fmt: skip
+    (
+        ["Tom buys 7 red apples and 3 pears for $9 each.", "How much are the pears and apples?"],
+        ["7+3=<<7+3=10>>10", "10*9=$<<10*9=90>>90", "#### 90"],
+        "Tom buys red apples and 3 pears",
+    ),
+    (
+        ["Ann fills 4 crates.", "Each crate holds 30 bottles.", "How many bottles does Ann have?"],
+        ["4*30=<<4*30=120>>120", "#### 120"],
+        "Ann fills crates|Each crate holds bottles",
+    ),
+]
 
 
 @pytest.mark.parametrize(("said", "lines", "expected"), GAPS)
@@ -236,9 +249,16 @@ def test_a_bag_of_words_hardly_tells_which_real_problems_lost_a_premise():
 
 def test_without_a_program_only_noise_and_a_preamble_are_asked_for():
     plain = Problem.model_validate(
-        {**STORIES[0].model_dump(), "benchmark": "mmlu", "id": "mmlu/test/1", "answer_type": "choice", "answer": "B",
-         "choices": ["one thing", "another"], "steps": None}
-    )  # fmt: skip
+        {
+            **STORIES[0].model_dump(),
+            "benchmark": "mmlu",
+            "id": "mmlu/test/1",
+            "answer_type": "choice",
+            "answer": "B",
+            "choices": ["one thing", "another"],
+            "steps": None,
+        }
+    )
     made, rejects = registry.make_variants([plain], registry.OPERATORS, 1)
     assert [variant.operator for variant in made] == ["typos", "preamble"] and not rejects
     assert registry.check(made[0]) == [] and registry.check(made[0].model_copy(update={"answer": "A"}))

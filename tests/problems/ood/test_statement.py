@@ -48,9 +48,16 @@ CHECK = "def check(candidate):\n    assert candidate([1, 2]) == 3\n    assert ca
 
 def parent(question=CONTEST, answer=SOLUTION, tests=TESTS, benchmark="codeforces"):
     return Problem(
-        id=f"{benchmark}/test/0001", benchmark=benchmark, split="test", question=question, answer=answer,
-        answer_type="code", tests=tests, licence="MIT", source=Source(url="here"),
-    )  # fmt: skip
+        id=f"{benchmark}/test/0001",
+        benchmark=benchmark,
+        split="test",
+        question=question,
+        answer=answer,
+        answer_type="code",
+        tests=tests,
+        licence="MIT",
+        source=Source(url="here"),
+    )
 
 
 FUNCTION = parent(PROMPT, "    return sum(prices)\n", {"entry_point": "total", "test": CHECK}, "humaneval")

@@ -91,32 +91,50 @@ class Outcome(NamedTuple):
 
 
 def run(
-    source: str, stdin: str = "", limits: Limits = DEFAULT_LIMITS, without: tuple[str, ...] = (),
+    source: str,
+    stdin: str = "",
+    limits: Limits = DEFAULT_LIMITS,
+    without: tuple[str, ...] = (),
     layers: tuple[str, ...] = LAYERS,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Run a program. `without`: promises (network, writing, reading, processes) that the caller can do without.
 
     `layers` are those tried. Raises UserError where this machine cannot keep another promise.
     """
     _check_platform()
-    with tempfile.TemporaryDirectory(prefix="assay-") as folder, _make_sealed_file(stdin) as given, \
-            tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory(prefix="assay-") as folder,
+        _make_sealed_file(stdin) as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
         program = Path(folder) / "prog.py"
         program.write_text(source, encoding="utf-8", errors="surrogatepass", newline="")
         # Python without the user's packages, start-up files and variables, in a folder that nothing is imported from:
         # what -I means, and hashing fixed besides, so that a run can be repeated.
         command = [sys.executable, "-P", "-s", "-B", str(program)]
         orders = {
-            "parent": os.getpid(), "command": command, "environment": _ENVIRONMENT, "layers": layers,
-            "without": without, "filter": {
-                name: (seccomp.build_filter(opening) or b"").hex() for name, opening in (("alone", False), ("beside", True))
+            "parent": os.getpid(),
+            "command": command,
+            "environment": _ENVIRONMENT,
+            "layers": layers,
+            "without": without,
+            "filter": {
+                name: (seccomp.build_filter(opening) or b"").hex()
+                for name, opening in (("alone", False), ("beside", True))
             },
             "limits": {
-                "CPU": limits.seconds, "AS": limits.memory, "FSIZE": limits.output, "NOFILE": 64, "CORE": 0,
+                "CPU": limits.seconds,
+                "AS": limits.memory,
+                "FSIZE": limits.output,
+                "NOFILE": 64,
+                "CORE": 0,
                 "STACK": -1,  # as deep as its memory
             },
-            "threads": MAX_THREADS, "readable": [folder, *_list_library_paths(), *_SYSTEM_PATHS], "writable": [os.devnull],
-        }  # fmt: skip
+            "threads": MAX_THREADS,
+            "readable": [folder, *_list_library_paths(), *_SYSTEM_PATHS],
+            "writable": [os.devnull],
+        }
         start = time.monotonic()
         code, timed_out, used = _run_jailed(orders, folder, (given, out, err), limits.patience)
         seconds = time.monotonic() - start
@@ -179,9 +197,14 @@ def _run_jailed(
         try:
             child = subprocess.Popen(
                 [sys.executable, "-I", "-S", jail.__file__, str(told.fileno()), str(report)],
-                stdin=streams[0], stdout=streams[1], stderr=streams[2], cwd=folder, env={},
-                pass_fds=(told.fileno(), report), start_new_session=True,
-            )  # fmt: skip
+                stdin=streams[0],
+                stdout=streams[1],
+                stderr=streams[2],
+                cwd=folder,
+                env={},
+                pass_fds=(told.fileno(), report),
+                start_new_session=True,
+            )
         finally:
             os.close(report)
         with open(heard, encoding="utf-8") as file:

@@ -35,9 +35,13 @@ acct 163 89, iopl 172 -, ioperm 173 -, setuid 105 146, setgid 106 144, setgroups
 """
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_* and the column above
 _CALL_NUMBERS = {  # calls that are looked at more closely
-    "open": (2, None), "openat": (257, 56), "openat2": (437, 437),
-    "clone": (56, 220), "clone3": (435, 435), "prlimit64": (302, 261),
-}  # fmt: skip
+    "open": (2, None),
+    "openat": (257, 56),
+    "openat2": (437, 437),
+    "clone": (56, 220),
+    "clone3": (435, 435),
+    "prlimit64": (302, 261),
+}
 _WRITE_FLAGS, _CREATE_FLAGS = 0o1 | 0o2, 0o100 | 0o1000  # O_WRONLY, O_RDWR; O_CREAT, O_TRUNC
 _CLONE_THREAD = 0x10000  # CLONE_THREAD
 _X32_BIT = 0x40000000  # the second numbering of x86_64

@@ -91,11 +91,18 @@ def build_problem(
     program = {"family": family.name, "level": level, "phrasing": phrasing, "params": params}
     question, steps, answer = rederive(program)
     return Problem(
-        id=item_id, benchmark="competition", split=split, question=question, answer=answer, answer_type="integer",
-        steps=steps, difficulty=estimate_difficulty(family, params),
+        id=item_id,
+        benchmark="competition",
+        split=split,
+        question=question,
+        answer=answer,
+        answer_type="integer",
+        steps=steps,
+        difficulty=estimate_difficulty(family, params),
         program=Program(generator=GENERATOR, version=VERSION, params=program),
-        licence="MIT", source=Source(url="procedural:competition", revision=revision),
-    )  # fmt: skip
+        licence="MIT",
+        source=Source(url="procedural:competition", revision=revision),
+    )
 
 
 def estimate_difficulty(family: Family, params: Params) -> float:

@@ -35,8 +35,15 @@ def _generate_problem(split: str, item: str, seed: int, knobs: Knobs) -> Problem
     program = sample_program(split, item, seed, knobs)
     question, steps, answer = rederive(program)
     return Problem(
-        id=item, benchmark="gradeschool", split=split, question=question, answer=answer, answer_type="integer",
-        steps=steps, difficulty=float(sum("of" in entry for entry in program["quantities"])),
+        id=item,
+        benchmark="gradeschool",
+        split=split,
+        question=question,
+        answer=answer,
+        answer_type="integer",
+        steps=steps,
+        difficulty=float(sum("of" in entry for entry in program["quantities"])),
         program=Program(generator="gradeschool", version=VERSION, params=program),
-        licence="MIT", source=Source(url="procedural:gradeschool", revision=f"seed={seed}"),
-    )  # fmt: skip
+        licence="MIT",
+        source=Source(url="procedural:gradeschool", revision=f"seed={seed}"),
+    )

@@ -113,9 +113,21 @@ QUESTION_FRAMES = ("{}", "now {}", "now, {}", "in the end, {}", "today, {}", "th
 # A sentence whose quantity of reference is the unknown one ("Bob has 7 fewer than Cal", Bob known) is in inconsistent
 # language; people reverse its operation far more often (Lewis & Mayer, J. Educ. Psychol. 79, 1987).
 OPERATIONS = {
-    "more": "+", "fewer": "-", "times": "*", "part": "/", "percent": "/", "gain": "+", "loss": "-", "groups": "*",
-    "share": "/", "sum": "+", "inverse more": "-", "inverse fewer": "+", "inverse times": "/", "inverse part": "*",
-}  # fmt: skip
+    "more": "+",
+    "fewer": "-",
+    "times": "*",
+    "part": "/",
+    "percent": "/",
+    "gain": "+",
+    "loss": "-",
+    "groups": "*",
+    "share": "/",
+    "sum": "+",
+    "inverse more": "-",
+    "inverse fewer": "+",
+    "inverse times": "/",
+    "inverse part": "*",
+}
 
 _RESIDUES = {"pretraining": (0, 1), "train": (2,), "verifier": (3,), "dev": (4,), "test": (5,)}
 SPLITS = tuple(_RESIDUES)

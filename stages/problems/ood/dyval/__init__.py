@@ -31,16 +31,30 @@ from stages.problems.ood.dyval.names import draw_names
 from stages.problems.ood.dyval.statements import arrange_statements, find_dependencies, get_operands, rename_statement
 
 __all__ = [
-    "DEFAULT_LEVEL", "LEVELS", "MODULES", "ORDERS", "TASKS", "VERSION", "check", "generate_problem", "generate_problems", "rederive", "label_sentences",
-]  # fmt: skip
+    "DEFAULT_LEVEL",
+    "LEVELS",
+    "MODULES",
+    "ORDERS",
+    "TASKS",
+    "VERSION",
+    "check",
+    "generate_problem",
+    "generate_problems",
+    "rederive",
+    "label_sentences",
+]
 VERSION = 2
 BALANCE_BLOCK = 12  # items among which every answer of a closed task stands equally often
 MAX_ATTEMPTS = 1000
 MODULES = {
-    "arithmetic": arithmetic, "linear_equation": linear_equation, "bool_logic": bool_logic,
-    "deductive_logic": deductive_logic, "abductive_logic": abductive_logic, "reachability": reachability,
+    "arithmetic": arithmetic,
+    "linear_equation": linear_equation,
+    "bool_logic": bool_logic,
+    "deductive_logic": deductive_logic,
+    "abductive_logic": abductive_logic,
+    "reachability": reachability,
     "max_sum_path": max_sum_path,
-}  # fmt: skip
+}
 
 
 def generate_problems(
@@ -59,12 +73,20 @@ def generate_problem(task: str, number: int, seed: int, level: int, order: str, 
     params = _sample(task, item, number, seed, level, order, knobs)
     question, steps, answer = rederive(params)
     return Problem(
-        id=item, benchmark="dyval", split=split, question=question, answer=answer,
-        answer_type=MODULES[task].ANSWER_TYPE, steps=steps, operator=task,
-        contract="unsolvable" if params["broken"] else None, difficulty=float(len(steps) - 1),
+        id=item,
+        benchmark="dyval",
+        split=split,
+        question=question,
+        answer=answer,
+        answer_type=MODULES[task].ANSWER_TYPE,
+        steps=steps,
+        operator=task,
+        contract="unsolvable" if params["broken"] else None,
+        difficulty=float(len(steps) - 1),
         program=Program(generator="dyval", version=VERSION, params=params),
-        licence="MIT", source=Source(url="procedural:dyval", revision=f"seed={seed}"),
-    )  # fmt: skip
+        licence="MIT",
+        source=Source(url="procedural:dyval", revision=f"seed={seed}"),
+    )
 
 
 def _sample(task: str, item: str, number: int, seed: int, level: int, order: str, knobs: Knobs) -> dict[str, Any]:

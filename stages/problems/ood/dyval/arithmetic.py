@@ -86,9 +86,15 @@ def sample(draw: Any, knobs: TreeKnobs, label: int, broken: bool) -> dict[str, A
 
 
 def damage_or_distract(
-    draw: Any, statements: list[Statement], asked: list[Any], knobs: Any, values: dict[Any, Value], broken: bool,
-    answer: Callable[[dict[Any, Value]], Any], first: int,
-) -> list[Statement] | None:  # fmt: skip
+    draw: Any,
+    statements: list[Statement],
+    asked: list[Any],
+    knobs: Any,
+    values: dict[Any, Value],
+    broken: bool,
+    answer: Callable[[dict[Any, Value]], Any],
+    first: int,
+) -> list[Statement] | None:
     """The statements and those of another tree, its names from `first` on, one of them damaged (`trees.damage_one`).
     answer(values): of the whole problem, or None."""
     other = trees.grow_tree(draw("beside"), knobs, OPERATIONS, UNARY, draw_leaf, apply, first)

@@ -182,6 +182,11 @@ def _solve_max_sum_path(told: list[str], asked: str) -> str:
 
 
 _SOLVERS = {
-    "arithmetic": _solve_arithmetic, "linear_equation": _solve_linear_equation, "bool_logic": _solve_bool_logic, "deductive_logic": _solve_deductive_logic,
-    "abductive_logic": _solve_abductive_logic, "reachability": _solve_reachability, "max_sum_path": _solve_max_sum_path,
-}  # fmt: skip
+    "arithmetic": _solve_arithmetic,
+    "linear_equation": _solve_linear_equation,
+    "bool_logic": _solve_bool_logic,
+    "deductive_logic": _solve_deductive_logic,
+    "abductive_logic": _solve_abductive_logic,
+    "reachability": _solve_reachability,
+    "max_sum_path": _solve_max_sum_path,
+}

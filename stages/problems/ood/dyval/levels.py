@@ -109,9 +109,18 @@ DEFAULT_LEVEL = 2
 TASKS = tuple(LEVELS)
 
 _ALLOWED_RANGES = {
-    "depth": (2, 7), "width": (2, 5), "links": (0, 4), "dags": (0, 6), "nodes": (8, 200), "min_links": (0, 10),
-    "max_links": (1, 10), "distractors": (0, 20), "deleted": (0, 10), "cycles": (0, 5), "unsolvable": (0, 1),
-}  # fmt: skip
+    "depth": (2, 7),
+    "width": (2, 5),
+    "links": (0, 4),
+    "dags": (0, 6),
+    "nodes": (8, 200),
+    "min_links": (0, 10),
+    "max_links": (1, 10),
+    "distractors": (0, 20),
+    "deleted": (0, 10),
+    "cycles": (0, 5),
+    "unsolvable": (0, 1),
+}
 _MAX_LEAVES = 1000
 
 

@@ -35,9 +35,14 @@ def sample(draw: Any, knobs: EquationKnobs, label: int, broken: bool) -> dict[st
     roots = []
     for number in range(knobs.dags):
         grown = trees.grow_tree(
-            draw(f"graph {number}"), knobs, arithmetic.OPERATIONS, arithmetic.UNARY, arithmetic.draw_leaf, arithmetic.apply,
+            draw(f"graph {number}"),
+            knobs,
+            arithmetic.OPERATIONS,
+            arithmetic.UNARY,
+            arithmetic.draw_leaf,
+            arithmetic.apply,
             first=len(statements),
-        )  # fmt: skip
+        )
         if grown is None or type(root := grown[1][grown[0][-1][0]]) is not int or abs(root) > MAX_COEFFICIENT:
             return None
         statements, values = statements + grown[0], values | grown[1]
@@ -89,8 +94,10 @@ def _format_equations(coefficients: Sequence[int | str]) -> list[str]:
 def _format_left_side(x: int | str, y: int | str) -> str:
     terms = [(factor, letter) for factor, letter in ((x, "x"), (y, "y")) if factor != 0]
     signs = [not isinstance(factor, str) and factor < 0 for factor, _ in terms]
-    said = [f"{factor}*{letter}" if isinstance(factor, str) else letter if abs(factor) == 1 else f"{abs(factor)}{letter}"
-            for factor, letter in terms]  # fmt: skip
+    said = [
+        f"{factor}*{letter}" if isinstance(factor, str) else letter if abs(factor) == 1 else f"{abs(factor)}{letter}"
+        for factor, letter in terms
+    ]
     first = f"{'-' * signs[0]}{said[0]}"
     return first + "".join(f" {'-' if sign else '+'} {one}" for sign, one in zip(signs[1:], said[1:], strict=True))
 

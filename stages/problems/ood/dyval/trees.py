@@ -152,9 +152,14 @@ class GraphPart(NamedTuple):
 
 
 def damage_one(
-    draw: Any, ours: GraphPart, beside: GraphPart, knobs: Any, broken: bool, unary: Sequence[str],
+    draw: Any,
+    ours: GraphPart,
+    beside: GraphPart,
+    knobs: Any,
+    broken: bool,
+    unary: Sequence[str],
     fits: Callable[[list[Statement], list[Any]], bool] = lambda closed, names: True,
-) -> list[Statement] | None:  # fmt: skip
+) -> list[Statement] | None:
     """The statements of both sides, of one of which some are gone or lead upwards: of ours, if the item is to be broken,
     or else of the one beside, of the same law, that nothing asked for rests on. Only following the names tells which.
 

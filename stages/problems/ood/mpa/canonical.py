@@ -18,8 +18,17 @@ _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _TENS_WORDS = "|".join(word for word, number in NUMBER_WORDS.items() if number >= 20)
 _SPELLED = re.compile(rf"^(?:({_TENS_WORDS})-)?({'|'.join(NUMBER_WORDS)})(?= [a-z]|$)")
 _ALL_OR_NONE = re.compile(r"^(all|none) of (?:the above|these|the (?:options|choices|answers) (?:above|given))$")
-_CONTRACTIONS = {"isn't": "is not", "aren't": "are not", "wasn't": "was not", "weren't": "were not", "doesn't": "does not",
-          "don't": "do not", "didn't": "did not", "can't": "cannot", "won't": "will not"}  # fmt: skip
+_CONTRACTIONS = {
+    "isn't": "is not",
+    "aren't": "are not",
+    "wasn't": "was not",
+    "weren't": "were not",
+    "doesn't": "does not",
+    "don't": "do not",
+    "didn't": "did not",
+    "can't": "cannot",
+    "won't": "will not",
+}
 
 
 @lru_cache(maxsize=1 << 16)

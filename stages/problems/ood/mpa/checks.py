@@ -99,8 +99,11 @@ def _find_lost_sentence(original: str, theirs: TextFeatures) -> str | None:
 
 def _describe_change(ours: Counter, theirs: Counter) -> str:
     lost, new = ours - theirs, theirs - ours
-    parts = [f"{sign}{' '.join(item) if isinstance(item, tuple) else item}" for sign, side in (("-", lost), ("+", new))
-             for item in sorted(side, key=str)[:3]]  # fmt: skip
+    parts = [
+        f"{sign}{' '.join(item) if isinstance(item, tuple) else item}"
+        for sign, side in (("-", lost), ("+", new))
+        for item in sorted(side, key=str)[:3]
+    ]
     return ", ".join(part[:40] for part in parts)
 
 

@@ -127,7 +127,8 @@ def permute_options(made: Draft, draw: Random) -> Draft:
                 for slot, i in zip(free, order, strict=True):
                     full[slot] = i
                 return made._replace(
-                    choices=tuple(made.choices[i] for i in full), origin=tuple(made.origin[i] for i in full),
+                    choices=tuple(made.choices[i] for i in full),
+                    origin=tuple(made.origin[i] for i in full),
                     answer=LETTERS[full.index(key)],
-                )  # fmt: skip
+                )
     raise NotApplicable("every order of these options reads the same")

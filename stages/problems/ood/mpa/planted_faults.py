@@ -23,14 +23,48 @@ from stages.problems.ood.mpa.prompts import Unreadable
 
 _NUMBER = re.compile(r"(?<![\w.\\{])[0-9]+(?:\.[0-9]+)?(?![\w.]*[0-9])")
 _UNIT_SWAPS = {
-    "dollars": "euros", "$": "€", "cents": "dollars", "hours": "minutes", "hour": "minute", "minutes": "hours",
-    "minute": "hour", "days": "weeks", "day": "week", "weeks": "months", "week": "month", "months": "years",
-    "month": "year", "years": "months", "year": "month", "feet": "yards", "inches": "feet", "miles": "kilometers",
-    "meters": "feet", "pounds": "kilograms", "grams": "ounces", "kg": "g", "km": "miles", "cm": "mm", "liters": "gallons",
-    "gallons": "liters", "ounces": "pounds", "percent": "percentage points", "seconds": "minutes",
-}  # fmt: skip
-_EXTREMES = {"least": "greatest", "greatest": "least", "smallest": "largest", "largest": "smallest", "most": "least",
-             "maximum": "minimum", "minimum": "maximum", "more": "fewer", "fewer": "more", "less": "more"}  # fmt: skip
+    "dollars": "euros",
+    "$": "€",
+    "cents": "dollars",
+    "hours": "minutes",
+    "hour": "minute",
+    "minutes": "hours",
+    "minute": "hour",
+    "days": "weeks",
+    "day": "week",
+    "weeks": "months",
+    "week": "month",
+    "months": "years",
+    "month": "year",
+    "years": "months",
+    "year": "month",
+    "feet": "yards",
+    "inches": "feet",
+    "miles": "kilometers",
+    "meters": "feet",
+    "pounds": "kilograms",
+    "grams": "ounces",
+    "kg": "g",
+    "km": "miles",
+    "cm": "mm",
+    "liters": "gallons",
+    "gallons": "liters",
+    "ounces": "pounds",
+    "percent": "percentage points",
+    "seconds": "minutes",
+}
+_EXTREMES = {
+    "least": "greatest",
+    "greatest": "least",
+    "smallest": "largest",
+    "largest": "smallest",
+    "most": "least",
+    "maximum": "minimum",
+    "minimum": "maximum",
+    "more": "fewer",
+    "fewer": "more",
+    "less": "more",
+}
 _HELPER = re.compile(r"\b(?:is|are|was|were|will|would|can|could|should|has|have|had|may|might|must)\b(?! not|n't)")
 _HOW_MANY = re.compile(r"([Hh]ow (?:many|much)|[Nn]umber of) (\w+)")
 
@@ -91,9 +125,10 @@ def _drop_condition(text: str, draw: Random) -> str | None:
     parts = protected_spans.split_sentences(masked)
     asks = text_features.find_question_sentences(text)
     droppable = [
-        i for i, (part, _) in enumerate(parts)
+        i
+        for i, (part, _) in enumerate(parts)
         if protected_spans.unmask(part, kept) not in asks and len(re.findall(r"[a-z]{4,}", part)) >= 3
-    ][-3:]  # fmt: skip
+    ][-3:]
     if not droppable:
         found = re.match(r"^((?:If|When|Given)\b[^,]{15,}), (\w)", masked)
         return protected_spans.unmask(found[2].upper() + masked[found.end() :], kept) if found else None
@@ -202,30 +237,45 @@ def _lose_option(options: list[str], key: int, origin: Origin, draw: Random) -> 
 
 FAULT_PLANTERS: dict[str, dict[str, Planter]] = {
     "question": {
-        "changed number": _plant_in_question(_change_number), "exchanged numbers": _plant_in_question(_exchange_numbers),
-        "changed unit": _plant_in_question(_change_unit), "changed asked quantity": _plant_in_question(_change_quantity),
-        "dropped condition": _plant_in_question(_drop_condition), "negation inserted": _plant_in_question(_negate),
+        "changed number": _plant_in_question(_change_number),
+        "exchanged numbers": _plant_in_question(_exchange_numbers),
+        "changed unit": _plant_in_question(_change_unit),
+        "changed asked quantity": _plant_in_question(_change_quantity),
+        "dropped condition": _plant_in_question(_drop_condition),
+        "negation inserted": _plant_in_question(_negate),
         "unchanged": _restore_question,
     },
     "context": {
-        "number in context": _plant_in_question(_add_number), "answer in context": _leak_answer,
-        "another question": _plant_in_question(_add_question), "changed number": _plant_in_question(_change_number),
-        "dropped condition": _plant_in_question(_drop_condition), "unchanged": _restore_question,
+        "number in context": _plant_in_question(_add_number),
+        "answer in context": _leak_answer,
+        "another question": _plant_in_question(_add_question),
+        "changed number": _plant_in_question(_change_number),
+        "dropped condition": _plant_in_question(_drop_condition),
+        "unchanged": _restore_question,
     },
     "choices": {
-        "changed number": _plant_in_options(_change_option_number), "negation inserted": _plant_in_options(_negate_option),
-        "duplicate option": _plant_in_options(_duplicate_option), "replaced key": _plant_in_options(_replace_key), "wrong key": _point_to_wrong_key,
+        "changed number": _plant_in_options(_change_option_number),
+        "negation inserted": _plant_in_options(_negate_option),
+        "duplicate option": _plant_in_options(_duplicate_option),
+        "replaced key": _plant_in_options(_replace_key),
+        "wrong key": _point_to_wrong_key,
         "unchanged": _restore_question,
     },
     "newchoice": {
-        "equal to the key": _duplicate_as_new("key"), "equal to another": _duplicate_as_new("other"), "wrong key": _point_to_wrong_key,
-        "replaced key": _plant_in_options(_replace_key), "unchanged": _restore_question,
+        "equal to the key": _duplicate_as_new("key"),
+        "equal to another": _duplicate_as_new("other"),
+        "wrong key": _point_to_wrong_key,
+        "replaced key": _plant_in_options(_replace_key),
+        "unchanged": _restore_question,
     },
     "permute": {
-        "wrong key": _point_to_wrong_key, "old key": _point_to_old_key, "duplicate option": _plant_in_options(_duplicate_option),
-        "lost option": _plant_in_options(_lose_option), "identity": _restore_question,
+        "wrong key": _point_to_wrong_key,
+        "old key": _point_to_old_key,
+        "duplicate option": _plant_in_options(_duplicate_option),
+        "lost option": _plant_in_options(_lose_option),
+        "identity": _restore_question,
     },
-}  # fmt: skip
+}
 
 
 def plant_faults(problem: Problem, made: Draft, principle: str, seed: int) -> Iterator[tuple[str, Draft]]:

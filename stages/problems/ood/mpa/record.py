@@ -29,16 +29,25 @@ def build_record(
     """The draft as a record."""
     name = principles.format_operator(wanted)
     params = {
-        "parent": parent.model_dump(include=set(_PARENT_FIELDS), exclude_none=True), "principles": list(wanted),
-        "origin": list(made.origin), "paraphraser": paraphraser, "seed": seed, "attempt": attempt,
-    }  # fmt: skip
+        "parent": parent.model_dump(include=set(_PARENT_FIELDS), exclude_none=True),
+        "principles": list(wanted),
+        "origin": list(made.origin),
+        "paraphraser": paraphraser,
+        "seed": seed,
+        "attempt": attempt,
+    }
     return parent.model_copy(
         update={
-            "id": f"{parent.id}~{name}", "question": made.question, "choices": list(made.choices) or None,
-            "answer": made.answer, "parent": parent.id, "operator": name, "contract": "preserving",
+            "id": f"{parent.id}~{name}",
+            "question": made.question,
+            "choices": list(made.choices) or None,
+            "answer": made.answer,
+            "parent": parent.id,
+            "operator": name,
+            "contract": "preserving",
             "program": Program(generator=GENERATOR, version=VERSION, params=params),
         }
-    )  # fmt: skip
+    )
 
 
 def restore_parent(variant: Problem) -> Problem:

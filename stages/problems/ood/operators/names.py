@@ -18,8 +18,19 @@ from stages.problems.ood.programs.base import Change, NotApplicable, Operator, S
 
 # Words of the vocabulary that no problem of the benchmark has ever used for a person.
 _ACTORS = (
-    "teacher", "mother", "sister", "friend", "student", "class", "team", "school", "store", "family", "group", "town"
-)  # fmt: skip
+    "teacher",
+    "mother",
+    "sister",
+    "friend",
+    "student",
+    "class",
+    "team",
+    "school",
+    "store",
+    "family",
+    "group",
+    "town",
+)
 ROLES = tuple(f"the {actor}" for actor in wording.add_adjectives(_ACTORS, ("old", "young", "new", "other")))
 # First names in the shape of the bundled world's that no split of it uses.
 UNSEEN_NAMES = tuple(
@@ -64,10 +75,50 @@ MALE_NAMES = frozenset(
     """,
     )
 )
-NEW_FEMALE_NAMES = ("Adaeze", "Beatriz", "Chiara", "Divya", "Elif", "Freya", "Giulia", "Hana", "Ingrid", "Jia", "Katya", "Linh",
-           "Mireille", "Noor", "Oksana", "Priya", "Rosalind", "Saoirse", "Thandi", "Yuki")  # fmt: skip
-NEW_MALE_NAMES = ("Anders", "Bilal", "Chidi", "Dmitri", "Emeka", "Fabio", "Goran", "Hiroshi", "Idris", "Joaquin", "Kofi", "Lars",
-          "Mateus", "Nikhil", "Omar", "Pavel", "Rafael", "Stefan", "Tariq", "Wei")  # fmt: skip
+NEW_FEMALE_NAMES = (
+    "Adaeze",
+    "Beatriz",
+    "Chiara",
+    "Divya",
+    "Elif",
+    "Freya",
+    "Giulia",
+    "Hana",
+    "Ingrid",
+    "Jia",
+    "Katya",
+    "Linh",
+    "Mireille",
+    "Noor",
+    "Oksana",
+    "Priya",
+    "Rosalind",
+    "Saoirse",
+    "Thandi",
+    "Yuki",
+)
+NEW_MALE_NAMES = (
+    "Anders",
+    "Bilal",
+    "Chidi",
+    "Dmitri",
+    "Emeka",
+    "Fabio",
+    "Goran",
+    "Hiroshi",
+    "Idris",
+    "Joaquin",
+    "Kofi",
+    "Lars",
+    "Mateus",
+    "Nikhil",
+    "Omar",
+    "Pavel",
+    "Rafael",
+    "Stefan",
+    "Tariq",
+    "Wei",
+)
 NAMES = FEMALE_NAMES | MALE_NAMES
 
 

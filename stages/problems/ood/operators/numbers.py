@@ -110,10 +110,20 @@ LEADING_DIGIT_FREQUENCY = {1: 82, 2: 271, 3: 142, 4: 146, 5: 134, 6: 81, 7: 14, 
 
 
 UNIT_CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody works 30 hours a day
-    "hour": (24, 40, 168), "day": (7, 31, 365), "week": (5, 52), "month": (12, 36), "year": (12, 30, 100),
+    "hour": (24, 40, 168),
+    "day": (7, 31, 365),
+    "week": (5, 52),
+    "month": (12, 36),
+    "year": (12, 30, 100),
     "minute": (60, 120),
-    "second": (60, 120), "grade": (12,), "mph": (80, 200), "am": (12,), "pm": (12,), "%": (100,), "percent": (100,),
-}  # fmt: skip
+    "second": (60, 120),
+    "grade": (12,),
+    "mph": (80, 200),
+    "am": (12,),
+    "pm": (12,),
+    "%": (100,),
+    "percent": (100,),
+}
 
 
 _AGE_WORDS = re.compile(r"\b(old|ages?|older|younger|birthday)\b", re.I)
@@ -298,10 +308,14 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 NUMBERS = Operator(
-    "numbers", "changing",
-    {"gradeschool": Change(_make_gradeschool_draw(_keep_bound, gradeschool_program.MAX_ADDEND), _apply_gradeschool), "lifted": Change(_draw, _apply)},
+    "numbers",
+    "changing",
+    {
+        "gradeschool": Change(_make_gradeschool_draw(_keep_bound, gradeschool_program.MAX_ADDEND), _apply_gradeschool),
+        "lifted": Change(_draw, _apply),
+    },
     "other numbers of the same magnitude",
-)  # fmt: skip
+)
 LARGER = Operator(
     "larger",
     "changing",

@@ -32,19 +32,32 @@ NEW_TEMPLATES: dict[str, tuple[str, ...]] = {
         f"inverse {name}": tuple(w.replace("{t}", "{x}").replace("{s}", "{t}").replace("{x}", "{s}") for w in wordings)
         for name, wordings in _COMPARISONS.items()
     },
-    "percent": ("{n} percent of what {s} has in {unit} is what {t} has",
-                "{t} has just {n} percent of what {s} has in {unit}"),
-    "gain": ("{t} began with as many {unit} as {s} has and was given {n} more",
-             "{n} {unit} came to {t}, who had what {s} has"),
-    "loss": ("{t} began with as many {unit} as {s} has and gave away {n}",
-             "{n} {unit} went from {t}, who had what {s} has"),
-    "groups": ("in every one of {n} boxes {t} has as many {unit} as {s}",
-               "{t} has {n} full boxes and each has as many {unit} as {s}"),
-    "share": ("the {unit} of {s} go equally to {n} friends and {t} is one of them",
-              "{t} is one of {n} friends who split the {unit} of {s} equally"),
-    "sum": ("{s} and {r} put together would have as many {unit} as {t}", "all {unit} of {s} and {r} would be what {t} has"),
+    "percent": (
+        "{n} percent of what {s} has in {unit} is what {t} has",
+        "{t} has just {n} percent of what {s} has in {unit}",
+    ),
+    "gain": (
+        "{t} began with as many {unit} as {s} has and was given {n} more",
+        "{n} {unit} came to {t}, who had what {s} has",
+    ),
+    "loss": (
+        "{t} began with as many {unit} as {s} has and gave away {n}",
+        "{n} {unit} went from {t}, who had what {s} has",
+    ),
+    "groups": (
+        "in every one of {n} boxes {t} has as many {unit} as {s}",
+        "{t} has {n} full boxes and each has as many {unit} as {s}",
+    ),
+    "share": (
+        "the {unit} of {s} go equally to {n} friends and {t} is one of them",
+        "{t} is one of {n} friends who split the {unit} of {s} equally",
+    ),
+    "sum": (
+        "{s} and {r} put together would have as many {unit} as {t}",
+        "all {unit} of {s} and {r} would be what {t} has",
+    ),
     "question": ("can you find how many {unit} {t} has?", "{t} has how many {unit}?"),
-}  # fmt: skip
+}
 
 
 def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,9 +68,11 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
         if near:
             before = sorted(rng.choices(range(told.index(i) + 1, len(told) + 1), k=2))
             return {
-                "removed": i, "person": people[0], "asides": _draw_comparisons(state, people, known[i], largest, before, rng),
+                "removed": i,
+                "person": people[0],
+                "asides": _draw_comparisons(state, people, known[i], largest, before, rng),
                 "completions": [[known[i], known[-1]], rng.choice(near)],
-            }  # fmt: skip
+            }
     raise NotApplicable("no sentence whose loss leaves two answers")
 
 
@@ -118,8 +120,20 @@ _UNCOUNTED = re.compile(
 )
 _PEOPLE = re.compile(r"\b(people|guests|students|children|kids|friends|members|players|passengers|customers|workers)$")
 _PRONOUN = re.compile(r"(he|she|it|they|his|her|its|their|this|these)\b", re.I)
-INTRO_ITEMS = ("castles", "crowns", "swords", "towers", "shields", "palaces", "harps", "thrones", "banners", "carriages",
-             "falcons", "lances")  # fmt: skip
+INTRO_ITEMS = (
+    "castles",
+    "crowns",
+    "swords",
+    "towers",
+    "shields",
+    "palaces",
+    "harps",
+    "thrones",
+    "banners",
+    "carriages",
+    "falcons",
+    "lances",
+)
 INTRO_LENGTH = 4  # of them in a tale
 
 
@@ -197,9 +211,11 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "premise", "unsolvable", {"gradeschool": Change(_draw_sentence, _apply_sentence), "lifted": Change(_draw, _apply)},
+    "premise",
+    "unsolvable",
+    {"gradeschool": Change(_draw_sentence, _apply_sentence), "lifted": Change(_draw, _apply)},
     "a premise removed",
-)  # fmt: skip
+)
 
 
 # The proof, checked.

@@ -79,12 +79,33 @@ _TYPOS = Operator(
 )
 OPERATORS: dict[str, Operator] = {
     each.name: each._replace(
-        by={**each.by, **({"competition": competition_program.CHANGES[each.name]} if each.name in competition_program.CHANGES else {})}
+        by={
+            **each.by,
+            **(
+                {"competition": competition_program.CHANGES[each.name]}
+                if each.name in competition_program.CHANGES
+                else {}
+            ),
+        }
     )
-    for each in (names.NAMES_OPERATOR, names.ROLES_OPERATOR, items.OPERATOR, order.OPERATOR, phrasing.OPERATOR, units.OPERATOR,
-                 irrelevant.OPERATOR, _TYPOS, preamble.OPERATOR, competition_program.UNKNOWNS, numbers.NUMBERS, extra_steps.OPERATOR,
-                 numbers.LARGER, reversal.OPERATOR, premise.OPERATOR)
-}  # fmt: skip
+    for each in (
+        names.NAMES_OPERATOR,
+        names.ROLES_OPERATOR,
+        items.OPERATOR,
+        order.OPERATOR,
+        phrasing.OPERATOR,
+        units.OPERATOR,
+        irrelevant.OPERATOR,
+        _TYPOS,
+        preamble.OPERATOR,
+        competition_program.UNKNOWNS,
+        numbers.NUMBERS,
+        extra_steps.OPERATOR,
+        numbers.LARGER,
+        reversal.OPERATOR,
+        premise.OPERATOR,
+    )
+}
 
 
 def get_contract(name: str, kept: bool = False) -> str:
@@ -189,12 +210,18 @@ def _make_variant(
     harder, kind = PROGRAM_KINDS[generator].difficulty, get_contract(name, kept)
     made = problem.model_copy(
         update={
-            "id": _format_id(problem.id, name, kept), "question": question, "steps": steps, "answer": answer, "parent": problem.id,
-            "operator": name, "contract": kind, "abstain": _allows_abstention(name) or problem.abstain,
+            "id": _format_id(problem.id, name, kept),
+            "question": question,
+            "steps": steps,
+            "answer": answer,
+            "parent": problem.id,
+            "operator": name,
+            "contract": kind,
+            "abstain": _allows_abstention(name) or problem.abstain,
             "difficulty": harder(state) if harder and kind == "changing" else problem.difficulty,
             "program": Program(generator=GENERATOR, version=VERSION, params=params),
         }
-    )  # fmt: skip
+    )
     faults = check(made)
     if faults:
         raise NotApplicable(faults[0])

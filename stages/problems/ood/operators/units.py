@@ -59,12 +59,19 @@ def _apply_measures(state: State, parameters: Mapping[str, Any]) -> State:
 
 # Real units: (one, many) -> the smaller unit and how many of it there are. Days stay: one of work is not 24 hours.
 SMALLER_UNITS = {
-    ("hour", "hours"): ("minutes", 60), ("minute", "minutes"): ("seconds", 60), ("week", "weeks"): ("days", 7),
-    ("year", "years"): ("months", 12), ("foot", "feet"): ("inches", 12),
-    ("yard", "yards"): ("feet", 3), ("meter", "meters"): ("centimeters", 100), ("kilogram", "kilograms"): ("grams", 1000),
-    ("kilometer", "kilometers"): ("meters", 1000), ("pound", "pounds"): ("ounces", 16), 
-    ("liter", "liters"): ("milliliters", 1000), ("gallon", "gallons"): ("quarts", 4),
-}  # fmt: skip
+    ("hour", "hours"): ("minutes", 60),
+    ("minute", "minutes"): ("seconds", 60),
+    ("week", "weeks"): ("days", 7),
+    ("year", "years"): ("months", 12),
+    ("foot", "feet"): ("inches", 12),
+    ("yard", "yards"): ("feet", 3),
+    ("meter", "meters"): ("centimeters", 100),
+    ("kilogram", "kilograms"): ("grams", 1000),
+    ("kilometer", "kilometers"): ("meters", 1000),
+    ("pound", "pounds"): ("ounces", 16),
+    ("liter", "liters"): ("milliliters", 1000),
+    ("gallon", "gallons"): ("quarts", 4),
+}
 _SINGULAR = {"inches": "inch", "feet": "foot"}
 _NOT_FOLLOWED_BY = r"(?!-|\w| old| ago|,? (?:an?|per|each|every|in|of the) "
 _NOT_FOLLOWED_BY += r"(?:day|week|month|year|hour|minute|foot|yard|pound|gallon)s?\b)"

@@ -64,16 +64,20 @@ CONSTRAINTS: dict[str, Callable[[Params], bool]] = {
     "factorial_zeros": lambda p: p["base"] > 1 and p["n"] > p["base"],
     "digit_sum": lambda p: p["length"] > 5 and (not p["middle"] or 5 < p["place"] < p["length"] - 3),
     "floor_sum": lambda p: gcd(p["a"], p["b"]) == 1 < p["b"] <= p["n"],
-    "lattice_paths": lambda p: all(x <= p["end"][0] and y <= p["end"][1] for x, y in p["closed"])
-    and _are_distinct([*p["closed"], p["end"], [0, 0]]),
-    "rectangles": lambda p: all(r <= p["size"][0] and c <= p["size"][1] for r, c in p["squares"])
-    and _are_distinct(p["squares"]),
+    "lattice_paths": lambda p: (
+        all(x <= p["end"][0] and y <= p["end"][1] for x, y in p["closed"])
+        and _are_distinct([*p["closed"], p["end"], [0, 0]])
+    ),
+    "rectangles": lambda p: (
+        all(r <= p["size"][0] and c <= p["size"][1] for r, c in p["squares"]) and _are_distinct(p["squares"])
+    ),
     "codes": _accept_any,
     "tilings": lambda p: _are_distinct(p["lengths"]),
     "multiples": lambda p: _are_distinct(p["divisors"]) and max(p["divisors"]) < p["n"],
     "refused_lanes": lambda p: max(lane for _, lane in p["refused"]) <= p["n"] and _are_distinct(p["refused"]),
-    "bounded_shares": lambda p: all(a < b for a, b in zip(p["low"], p["high"], strict=True))
-    and sum(p["low"]) <= p["total"] <= sum(p["high"]),
+    "bounded_shares": lambda p: (
+        all(a < b for a, b in zip(p["low"], p["high"], strict=True)) and sum(p["low"]) <= p["total"] <= sum(p["high"])
+    ),
     "change": lambda p: 1 < p["coins"][1] < p["coins"][2] < p["total"],
     "necklaces": lambda p: p["n"] > 2 and p["k"] > 1 and p["k"] ** p["n"] <= 20000,
     "power_sums_of_roots": _accept_any,
@@ -100,7 +104,7 @@ CONSTRAINTS: dict[str, Callable[[Params], bool]] = {
     "meeting": lambda p: 0 < p["a"] < p["u"] and 0 < p["b"] < p["t"],
     "collecting": lambda p: 0 < p["have"] < p["want"] <= p["kinds"],
     "taking_turns": lambda p: 0 < p["a"] < p["b"] and 0 < p["c"] < p["d"],
-}  # fmt: skip
+}
 _SMOOTH_NUMBERS = frozenset(n for n in range(2, 100) if all(n % p for p in range(11, 100) if _is_prime(p)))
 
 

@@ -56,7 +56,7 @@ STORIES: tuple[tuple[str, str, range], ...] = (  # (cue, fact, what {n} may be)
     (r"street", "The street is {n} feet wide.", range(21, 90)),
     (r"target", "The target is {n} meters away.", range(11, 90)),
     (r"hoop", "The hoop hangs {n} centimeters above the floor.", range(180, 360)),
-)  # fmt: skip
+)
 
 
 def split_sentences(text: str) -> list[str]:

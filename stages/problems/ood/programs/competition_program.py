@@ -164,12 +164,16 @@ def _append_step(
         return question, steps, answer
     product, place = times * int(answer), len(steps)
     result = str(product % modulus)
-    return question, [
-        *steps[:-1],
-        Step(text=f"{place}. With {letter} = {answer}: {times} * {answer} = {product}.", value=str(product)),
-        Step(text=f"{place + 1}. The remainder is {product} mod {modulus} = {result}.", value=result),
-        Step(text=f"#### {result}", value=result),
-    ], result  # fmt: skip
+    return (
+        question,
+        [
+            *steps[:-1],
+            Step(text=f"{place}. With {letter} = {answer}: {times} * {answer} = {product}.", value=str(product)),
+            Step(text=f"{place + 1}. The remainder is {product} mod {modulus} = {result}.", value=result),
+            Step(text=f"#### {result}", value=result),
+        ],
+        result,
+    )
 
 
 # A number told by equations.

@@ -219,7 +219,7 @@ def _find_matching_item(
     whole: Problem, of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], holes: list[Hole]
 ) -> Problem | None:
     other = _build_item(of, params)
-    if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= competition.items.LARGEST:
+    if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= competition.items.MAX_ANSWER:
         return None
     if _extract_number(whole, other, holes) is None:
         return None

@@ -245,8 +245,12 @@ def _solve_operand(
             node = left
         else:
             other = said(left)
-            target = {"+": f"{wrapped}-{other}", "-": f"{other}-{wrapped}", "*": f"{wrapped}/{other}",
-                      "/": f"{other}/{wrapped}"}[operation]  # fmt: skip
+            target = {
+                "+": f"{wrapped}-{other}",
+                "-": f"{other}-{wrapped}",
+                "*": f"{wrapped}/{other}",
+                "/": f"{other}/{wrapped}",
+            }[operation]
             node = right
     if "as" in node["is"]:
         raise NotApplicable("the number enters as a percentage")

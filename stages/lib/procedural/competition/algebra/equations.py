@@ -65,11 +65,21 @@ def _write_additive_steps(p: Params) -> list[Step]:
         lines.append((f"With y = 1, f(x + 1) - f(x) = f(1) + {c}x{plus}, where f(1) = {one}.", one))
     else:
         before, less = extra(known)
-        lines.append((f"With y = 1, f(x + 1) - f(x) = f(1) + {c}x{plus}. Adding up to x = {known - 1}, "
-                      f"f({known}) is {known}f(1) plus {before} = {less}.", less))  # fmt: skip
+        lines.append(
+            (
+                f"With y = 1, f(x + 1) - f(x) = f(1) + {c}x{plus}. Adding up to x = {known - 1}, "
+                f"f({known}) is {known}f(1) plus {before} = {less}.",
+                less,
+            )
+        )
         gap = value - less
-        lines.append((f"So {known}f(1) = {value} - {parenthesize(less)} = {gap} "
-                      f"and f(1) = {parenthesize(gap)} / {known} = {one}.", one))  # fmt: skip
+        lines.append(
+            (
+                f"So {known}f(1) = {value} - {parenthesize(less)} = {gap} "
+                f"and f(1) = {parenthesize(gap)} / {known} = {one}.",
+                one,
+            )
+        )
     lines.append((f"In the same way f({n}) is {n}f(1) plus {text} = {more}.", more))
     lines.append((f"f({n}) = {n} * {parenthesize(one)} {format_signed(more)} = {answer}.", answer))
     return number_steps(lines)
@@ -88,15 +98,24 @@ def _parse_additive(fields: dict[str, str]) -> Params:
 
 
 ADDITIVE = Family(
-    "functional_equation", "algebra", _sample_additive, _solve_additive, _brute_force_additive,
-    ("A function f from the integers to the integers satisfies {equation} for all integers x and y. "
-     "If f({known}) = {value}, find f({n}).",
-     "Let f be a function that is defined on the integers, has integer values, and satisfies {equation} for all x and "
-     "y. Given that f({known}) = {value}, what is f({n})?",
-     "The integer-valued function f on the integers has f({known}) = {value}, and {equation} holds for all integers "
-     "x and y. Compute f({n})."),
-    _write_additive_steps, lambda p: 401 * p["n"], _format_additive, _parse_additive,
-)  # fmt: skip
+    "functional_equation",
+    "algebra",
+    _sample_additive,
+    _solve_additive,
+    _brute_force_additive,
+    (
+        "A function f from the integers to the integers satisfies {equation} for all integers x and y. "
+        "If f({known}) = {value}, find f({n}).",
+        "Let f be a function that is defined on the integers, has integer values, and satisfies {equation} for all x and "
+        "y. Given that f({known}) = {value}, what is f({n})?",
+        "The integer-valued function f on the integers has f({known}) = {value}, and {equation} holds for all integers "
+        "x and y. Compute f({n}).",
+    ),
+    _write_additive_steps,
+    lambda p: 401 * p["n"],
+    _format_additive,
+    _parse_additive,
+)
 
 
 # cxy + ax + by = N in positive integers.
@@ -183,13 +202,22 @@ def _parse_factors(fields: dict[str, str]) -> Params:
 
 
 FACTORS = Family(
-    "factorable_equation", "algebra", _sample_factors, lambda p: sum(_solve_factors_for_x(p)), _brute_force_factors,
-    ("Find the sum of all positive integers x for which there is a positive integer y with {equation}.",
-     "Consider all pairs (x, y) of positive integers that satisfy {equation}. Find the sum of the values of x in these "
-     "pairs.",
-     "The equation {equation} has several solutions in positive integers x and y. What is the sum of x over all of "
-     "these solutions?"),
-    _write_factors_steps, lambda p: p["c"] * p["n"], _format_factors, _parse_factors,
-)  # fmt: skip
+    "factorable_equation",
+    "algebra",
+    _sample_factors,
+    lambda p: sum(_solve_factors_for_x(p)),
+    _brute_force_factors,
+    (
+        "Find the sum of all positive integers x for which there is a positive integer y with {equation}.",
+        "Consider all pairs (x, y) of positive integers that satisfy {equation}. Find the sum of the values of x in these "
+        "pairs.",
+        "The equation {equation} has several solutions in positive integers x and y. What is the sum of x over all of "
+        "these solutions?",
+    ),
+    _write_factors_steps,
+    lambda p: p["c"] * p["n"],
+    _format_factors,
+    _parse_factors,
+)
 
 FAMILIES: tuple[Family, ...] = (ADDITIVE, FACTORS)

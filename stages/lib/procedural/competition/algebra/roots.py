@@ -91,9 +91,13 @@ def _write_sums_steps(p: Params) -> list[Step]:
         ),
     ]
     for k in range(3, p["k"] + 1):
-        lines.append((f"r^{k} + t^{k} comes from multiplying the sum before by r + t: "
-                      f"{parenthesize(s)} * {parenthesize(sums[k - 1])} - {parenthesize(q)} * {parenthesize(sums[k - 2])} = {sums[k]}.",
-                      sums[k]))  # fmt: skip
+        lines.append(
+            (
+                f"r^{k} + t^{k} comes from multiplying the sum before by r + t: "
+                f"{parenthesize(s)} * {parenthesize(sums[k - 1])} - {parenthesize(q)} * {parenthesize(sums[k - 2])} = {sums[k]}.",
+                sums[k],
+            )
+        )
     return number_steps(lines)
 
 
@@ -107,13 +111,22 @@ def _parse_sums(fields: dict[str, str]) -> Params:
 
 
 SUMS = Family(
-    "power_sums_of_roots", "algebra", _sample_sums, lambda p: _power_sums(p)[p["k"]], _brute_force_sums,
-    ("Let r and t be the complex roots of {polynomial} = 0, counted with multiplicity. Find r^{k} + t^{k}.",
-     "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - t). Compute r^{k} + t^{k}.",
-     "Two complex numbers r and t, possibly equal, are the roots of the equation {polynomial} = 0, a double root being "
-     "taken twice. What is the value of r^{k} + t^{k}?"),
-    _write_sums_steps, lambda p: 8 * p["k"], _format_sums, _parse_sums,
-)  # fmt: skip
+    "power_sums_of_roots",
+    "algebra",
+    _sample_sums,
+    lambda p: _power_sums(p)[p["k"]],
+    _brute_force_sums,
+    (
+        "Let r and t be the complex roots of {polynomial} = 0, counted with multiplicity. Find r^{k} + t^{k}.",
+        "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - t). Compute r^{k} + t^{k}.",
+        "Two complex numbers r and t, possibly equal, are the roots of the equation {polynomial} = 0, a double root being "
+        "taken twice. What is the value of r^{k} + t^{k}?",
+    ),
+    _write_sums_steps,
+    lambda p: 8 * p["k"],
+    _format_sums,
+    _parse_sums,
+)
 
 
 # Shifted roots of a cubic. Closed: the polynomial at -k. Search: the determinant of the companion matrix plus k.
@@ -133,14 +146,22 @@ def _evaluate_cubic(p: Params) -> int:
 def _write_cubic_steps(p: Params) -> list[Step]:
     a, b, c, k, value = p["a"], p["b"], p["c"], p["k"], _evaluate_cubic(p)
     cube, square, linear = -(k**3), a * k * k, -b * k
-    return number_steps([
-        (f"Since P(x) is the product of x - r, x - s and x - t, the product asked for is -P(-{k}). "
-         f"First (-{k})^3 = {cube}.", cube),
-        (f"The quadratic term is {parenthesize(a)} * (-{k})^2 = {square}.", square),
-        (f"The linear term is {parenthesize(b)} * (-{k}) = {linear}.", linear),
-        (f"So P(-{k}) is {cube} + {parenthesize(square)} + {parenthesize(linear)} + {parenthesize(c)} = {value}.", value),
-        (f"The product is -({value}) = {-value}.", -value),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (
+                f"Since P(x) is the product of x - r, x - s and x - t, the product asked for is -P(-{k}). "
+                f"First (-{k})^3 = {cube}.",
+                cube,
+            ),
+            (f"The quadratic term is {parenthesize(a)} * (-{k})^2 = {square}.", square),
+            (f"The linear term is {parenthesize(b)} * (-{k}) = {linear}.", linear),
+            (
+                f"So P(-{k}) is {cube} + {parenthesize(square)} + {parenthesize(linear)} + {parenthesize(c)} = {value}.",
+                value,
+            ),
+            (f"The product is -({value}) = {-value}.", -value),
+        ]
+    )
 
 
 def _format_cubic(p: Params) -> dict[str, str]:
@@ -153,50 +174,69 @@ def _parse_cubic(fields: dict[str, str]) -> Params:
 
 
 CUBIC = Family(
-    "shifted_roots", "algebra", _sample_cubic, lambda p: -_evaluate_cubic(p),
+    "shifted_roots",
+    "algebra",
+    _sample_cubic,
+    lambda p: -_evaluate_cubic(p),
     lambda p: determinant(companion_matrix([1, p["a"], p["b"], p["c"]], p["k"])),
-    ("Let r, s and t be the complex roots of P(x) = {polynomial}, counted with multiplicity. "
-     "Find (r + {k})(s + {k})(t + {k}).",
-     "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - s)(x - t). Compute the product of "
-     "r + {k}, s + {k} and t + {k}.",
-     "A monic cubic polynomial has the three complex roots r - {k}, s - {k} and t - {k}, a multiple root being listed as "
-     "often as it occurs. If the polynomial is {polynomial}, what is the value of rst?"),
-    _write_cubic_steps, lambda p: 27 * p["k"], _format_cubic, _parse_cubic,
-)  # fmt: skip
+    (
+        "Let r, s and t be the complex roots of P(x) = {polynomial}, counted with multiplicity. "
+        "Find (r + {k})(s + {k})(t + {k}).",
+        "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - s)(x - t). Compute the product of "
+        "r + {k}, s + {k} and t + {k}.",
+        "A monic cubic polynomial has the three complex roots r - {k}, s - {k} and t - {k}, a multiple root being listed as "
+        "often as it occurs. If the polynomial is {polynomial}, what is the value of rst?",
+    ),
+    _write_cubic_steps,
+    lambda p: 27 * p["k"],
+    _format_cubic,
+    _parse_cubic,
+)
 
 
 # Roots of unity. Closed: a geometric sum. Search: the determinant of a - the companion matrix of 1 + z + ... + z^(n-1).
 
 
 def _sample_unity(draw: Draw, level: int) -> Params | None:
-    p = {"n": draw("n").randint(*((4, 5), (6, 8), (9, 12))[level - 1]), "a": draw("a").randint(2, (30, 12, 7)[level - 1]),
-         "m": draw("m").randint(101, 999)}  # fmt: skip
+    p = {
+        "n": draw("n").randint(*((4, 5), (6, 8), (9, 12))[level - 1]),
+        "a": draw("a").randint(2, (30, 12, 7)[level - 1]),
+        "m": draw("m").randint(101, 999),
+    }
     return p if p["a"] ** (p["n"] - 1) > p["m"] else None
 
 
 def _write_unity_steps(p: Params) -> list[Step]:
     n, a, m = p["n"], p["a"], p["m"]
     top, value = a**n - 1, (a**n - 1) // (a - 1)
-    return number_steps([
-        (f"Over all {n} solutions of z^{n} = 1 the numbers {a} - w multiply to {a}^{n} - 1 = {top}.", top),
-        (f"The factor for w = 1, which is left out, is {a} - 1 = {a - 1}.", a - 1),
-        (f"So the product is {top} / {a - 1} = {value}.", value),
-        (f"Its remainder is {value} mod {m} = {value % m}.", value % m),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (f"Over all {n} solutions of z^{n} = 1 the numbers {a} - w multiply to {a}^{n} - 1 = {top}.", top),
+            (f"The factor for w = 1, which is left out, is {a} - 1 = {a - 1}.", a - 1),
+            (f"So the product is {top} / {a - 1} = {value}.", value),
+            (f"Its remainder is {value} mod {m} = {value % m}.", value % m),
+        ]
+    )
 
 
 UNITY = Family(
-    "roots_of_unity", "algebra", _sample_unity, lambda p: (p["a"] ** p["n"] - 1) // (p["a"] - 1) % p["m"],
+    "roots_of_unity",
+    "algebra",
+    _sample_unity,
+    lambda p: (p["a"] ** p["n"] - 1) // (p["a"] - 1) % p["m"],
     lambda p: determinant(companion_matrix([1] * p["n"], p["a"], -1)) % p["m"],
-    ("Let P be the product of the numbers {a} - w, where w runs through all complex numbers other than 1 for which "
-     "w^{n} = 1. Then P is an integer. Find the remainder when P is divided by {m}.",
-     "The equation z^{n} = 1 has {n} complex solutions, one of which is 1. For each other solution w the number {a} - w is "
-     "formed, and all of these numbers are multiplied. What remainder does the product, an integer, leave when divided by "
-     "{m}?",
-     "The corners of a regular polygon with {n} sides lie on the unit circle of the complex plane, one of them at 1. For "
-     "every other corner w take the distance from w to the point {a} of the real axis. The product of all these distances "
-     "is an integer; find its remainder upon division by {m}."),
-    _write_unity_steps, lambda p: p["n"] ** 3,
-)  # fmt: skip
+    (
+        "Let P be the product of the numbers {a} - w, where w runs through all complex numbers other than 1 for which "
+        "w^{n} = 1. Then P is an integer. Find the remainder when P is divided by {m}.",
+        "The equation z^{n} = 1 has {n} complex solutions, one of which is 1. For each other solution w the number {a} - w is "
+        "formed, and all of these numbers are multiplied. What remainder does the product, an integer, leave when divided by "
+        "{m}?",
+        "The corners of a regular polygon with {n} sides lie on the unit circle of the complex plane, one of them at 1. For "
+        "every other corner w take the distance from w to the point {a} of the real axis. The product of all these distances "
+        "is an integer; find its remainder upon division by {m}.",
+    ),
+    _write_unity_steps,
+    lambda p: p["n"] ** 3,
+)
 
 FAMILIES: tuple[Family, ...] = (SUMS, CUBIC, UNITY)

@@ -40,22 +40,31 @@ def _write_sequence_steps(p: Params) -> list[Step]:
     d = (v - u) // (n - m)
     first = u - (m - 1) * d
     last = first + (k - 1) * d
-    return number_steps([
-        (f"The difference is ({v} - {parenthesize(u)}) / ({n} - {m}) = {v - u} / {n - m} = {d}.", d),
-        (f"The first term is {u} - {m - 1} * {parenthesize(d)} = {first}.", first),
-        (f"Term {k} is {first} + {k - 1} * {parenthesize(d)} = {last}.", last),
-        (f"The sum is {k} * ({first} + {parenthesize(last)}) / 2 = {_solve_sequence(p)}.", _solve_sequence(p)),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (f"The difference is ({v} - {parenthesize(u)}) / ({n} - {m}) = {v - u} / {n - m} = {d}.", d),
+            (f"The first term is {u} - {m - 1} * {parenthesize(d)} = {first}.", first),
+            (f"Term {k} is {first} + {k - 1} * {parenthesize(d)} = {last}.", last),
+            (f"The sum is {k} * ({first} + {parenthesize(last)}) / 2 = {_solve_sequence(p)}.", _solve_sequence(p)),
+        ]
+    )
 
 
 SEQUENCE = Family(
-    "arithmetic_sequence", "algebra", _sample_sequence, _solve_sequence, _brute_force_sequence,
-    ("In an arithmetic sequence, term number {m} is {u} and term number {n} is {v}. Find the sum of the first {k} terms.",
-     "Let a_1, a_2, a_3, ... be an arithmetic sequence with a_{m} = {u} and a_{n} = {v}. What is a_1 + a_2 + ... + a_{k}?",
-     "Numbers are written in a row, and the difference between a number and the one before it is always the same, possibly "
-     "negative. Number {m} in the row is {u} and number {n} is {v}. Find the sum of the first {k} numbers."),
-    _write_sequence_steps, lambda p: p["k"] * 100,
-)  # fmt: skip
+    "arithmetic_sequence",
+    "algebra",
+    _sample_sequence,
+    _solve_sequence,
+    _brute_force_sequence,
+    (
+        "In an arithmetic sequence, term number {m} is {u} and term number {n} is {v}. Find the sum of the first {k} terms.",
+        "Let a_1, a_2, a_3, ... be an arithmetic sequence with a_{m} = {u} and a_{n} = {v}. What is a_1 + a_2 + ... + a_{k}?",
+        "Numbers are written in a row, and the difference between a number and the one before it is always the same, possibly "
+        "negative. Number {m} in the row is {u} and number {n} is {v}. Find the sum of the first {k} numbers.",
+    ),
+    _write_sequence_steps,
+    lambda p: p["k"] * 100,
+)
 
 
 # Recursions whose period is hidden: 6 for a_n - a_(n-1) + c, 9 for |a_n| - a_(n-1).
@@ -132,14 +141,23 @@ def _parse_period(fields: dict[str, str]) -> Params:
 
 
 PERIOD = Family(
-    "hidden_period", "algebra", _sample_period, _solve_period, _brute_force_period,
-    ("A sequence starts with a_1 = {first} and a_2 = {second}, and {rule} for all n > 1. "
-     "Find the sum of its first {n} terms.",
-     "Let a_1 = {first}, a_2 = {second}, and for every integer n > 1 let {rule}. What is a_1 + a_2 + ... + a_{n}?",
-     "The sequence a_1, a_2, a_3, ... satisfies {rule} for every n > 1. If a_1 = {first} and a_2 = {second}, find the "
-     "sum of the first {n} terms."),
-    _write_period_steps, lambda p: p["n"], _format_period, _parse_period,
-)  # fmt: skip
+    "hidden_period",
+    "algebra",
+    _sample_period,
+    _solve_period,
+    _brute_force_period,
+    (
+        "A sequence starts with a_1 = {first} and a_2 = {second}, and {rule} for all n > 1. "
+        "Find the sum of its first {n} terms.",
+        "Let a_1 = {first}, a_2 = {second}, and for every integer n > 1 let {rule}. What is a_1 + a_2 + ... + a_{n}?",
+        "The sequence a_1, a_2, a_3, ... satisfies {rule} for every n > 1. If a_1 = {first} and a_2 = {second}, find the "
+        "sum of the first {n} terms.",
+    ),
+    _write_period_steps,
+    lambda p: p["n"],
+    _format_period,
+    _parse_period,
+)
 
 
 # c/(a(a+d)) + c/((a+d)(a+2d)) + ... + c/((b-d)b); at level 3 the factors stand two apart.
@@ -185,9 +203,14 @@ def _write_telescope_steps(p: Params) -> list[Step]:
             (f"Since 1/(k(k + 1)) = 1/k - 1/(k + 1), only 1/{a} of the first term and 1/{b} of the last one stay.", b)
         ]
     else:
-        lines = [(f"Since 1/(k(k + {gap})) is 1/k - 1/(k + {gap}), divided by {gap}, a factor "
-                  f"{format_ratio(p['top'], gap)} can be "
-                  f"taken out.", factor)]  # fmt: skip
+        lines = [
+            (
+                f"Since 1/(k(k + {gap})) is 1/k - 1/(k + {gap}), divided by {gap}, a factor "
+                f"{format_ratio(p['top'], gap)} can be "
+                f"taken out.",
+                factor,
+            )
+        ]
     if gap > p["step"]:
         lines += [
             (f"At the beginning 1/{a} + 1/{a + p['step']} = {left} stays.", left),
@@ -211,8 +234,9 @@ def _format_telescope(p: Params) -> dict[str, str]:
     terms = [f"{p['top']}/({k} * {k + p['gap']})" for k in (p["first"], p["first"] + p["step"], p["last"])]
     numbers = {"step": p["step"], "first": p["first"], "second": p["first"] + p["step"], "last": p["last"]}
     return {name: str(number) for name, number in numbers.items()} | {
-        "sum": f"{terms[0]} + {terms[1]} + ... + {terms[2]}", "form": f"{p['top']}/(k(k + {p['gap']}))",
-    }  # fmt: skip
+        "sum": f"{terms[0]} + {terms[1]} + ... + {terms[2]}",
+        "form": f"{p['top']}/(k(k + {p['gap']}))",
+    }
 
 
 def _parse_telescope(fields: dict[str, str]) -> Params:
@@ -227,15 +251,24 @@ def _parse_telescope(fields: dict[str, str]) -> Params:
 
 
 TELESCOPE = Family(
-    "telescoping_sum", "algebra", _sample_telescope, lambda p: _numerator_plus_denominator(_solve_telescope(p)), _brute_force_telescope,
-    ("The sum {sum}, in which both factors of the denominator grow by {step} from term to term, is p/q in lowest terms, "
-     "with positive integers p and q. Find p + q.",
-     "Let S = {sum}, where from each term to the next both factors of the denominator increase by {step}. If p and q are "
-     "relatively prime positive integers with S = p/q, what is p + q?",
-     "All fractions of the form {form} are added up in which the smaller factor k of the denominator is one of the numbers "
-     "{first}, {second}, ..., {last}, which form an arithmetic sequence. The result is p/q in lowest terms, with positive "
-     "integers p and q. Compute p + q."),
-    _write_telescope_steps, lambda p: (p["last"] - p["first"]) // p["step"] + 1, _format_telescope, _parse_telescope,
-)  # fmt: skip
+    "telescoping_sum",
+    "algebra",
+    _sample_telescope,
+    lambda p: _numerator_plus_denominator(_solve_telescope(p)),
+    _brute_force_telescope,
+    (
+        "The sum {sum}, in which both factors of the denominator grow by {step} from term to term, is p/q in lowest terms, "
+        "with positive integers p and q. Find p + q.",
+        "Let S = {sum}, where from each term to the next both factors of the denominator increase by {step}. If p and q are "
+        "relatively prime positive integers with S = p/q, what is p + q?",
+        "All fractions of the form {form} are added up in which the smaller factor k of the denominator is one of the numbers "
+        "{first}, {second}, ..., {last}, which form an arithmetic sequence. The result is p/q in lowest terms, with positive "
+        "integers p and q. Compute p + q.",
+    ),
+    _write_telescope_steps,
+    lambda p: (p["last"] - p["first"]) // p["step"] + 1,
+    _format_telescope,
+    _parse_telescope,
+)
 
 FAMILIES: tuple[Family, ...] = (SEQUENCE, PERIOD, TELESCOPE)

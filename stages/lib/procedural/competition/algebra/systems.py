@@ -18,8 +18,17 @@ def _sample_logs(draw: Draw, level: int) -> Params | None:
     e, f = draw("e").randint(2, 6 + 6 * level), draw("f").randint(2, 6 + 6 * level)
     if a * d == b * c:
         return None
-    return {"g": draw("g").randint(2, 9), "a": a, "b": b, "A": a * u + b * v, "c": c, "d": d, "B": c * u + d * v,
-            "e": e, "f": f}  # fmt: skip
+    return {
+        "g": draw("g").randint(2, 9),
+        "a": a,
+        "b": b,
+        "A": a * u + b * v,
+        "c": c,
+        "d": d,
+        "B": c * u + d * v,
+        "e": e,
+        "f": f,
+    }
 
 
 def _logs_solution(p: Params) -> tuple[int, int, int]:
@@ -42,13 +51,18 @@ def _write_logs_steps(p: Params) -> list[Step]:
     det, u, v = _logs_solution(p)
     g, e, f = p["g"], p["e"], p["f"]
     first, second = (f"{_format_product(p[s], p[t], 'u', 'v', ' + ')}" for s, t in ("ab", "cd"))
-    return number_steps([
-        (f"With u = log_{g} x and v = log_{g} y the conditions are {first} = {p['A']} and {second} = {p['B']}. Their "
-         f"determinant is {p['a']} * {p['d']} - {p['b']} * {p['c']} = {det}.", det),
-        (f"u = ({p['A']} * {p['d']} - {p['b']} * {p['B']}) / {parenthesize(det)} = {u}.", u),
-        (f"v = ({p['a']} * {p['B']} - {p['A']} * {p['c']}) / {parenthesize(det)} = {v}.", v),
-        (f"The logarithm asked for is {e} * {u} + {f} * {v} = {e * u + f * v}.", e * u + f * v),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (
+                f"With u = log_{g} x and v = log_{g} y the conditions are {first} = {p['A']} and {second} = {p['B']}. Their "
+                f"determinant is {p['a']} * {p['d']} - {p['b']} * {p['c']} = {det}.",
+                det,
+            ),
+            (f"u = ({p['A']} * {p['d']} - {p['b']} * {p['B']}) / {parenthesize(det)} = {u}.", u),
+            (f"v = ({p['a']} * {p['B']} - {p['A']} * {p['c']}) / {parenthesize(det)} = {v}.", v),
+            (f"The logarithm asked for is {e} * {u} + {f} * {v} = {e * u + f * v}.", e * u + f * v),
+        ]
+    )
 
 
 def _format_product(m: int, n: int, x: str, y: str, sign: str = " ") -> str:
@@ -72,14 +86,22 @@ def _parse_logs(fields: dict[str, str]) -> Params:
 
 
 LOGS = Family(
-    "logarithm_system", "algebra", _sample_logs, lambda p: p["e"] * _logs_solution(p)[1] + p["f"] * _logs_solution(p)[2],
+    "logarithm_system",
+    "algebra",
+    _sample_logs,
+    lambda p: p["e"] * _logs_solution(p)[1] + p["f"] * _logs_solution(p)[2],
     _brute_force_logs,
-    ("Positive real numbers x and y satisfy log_{g}({ab}) = {A} and log_{g}({cd}) = {B}. Find log_{g}({ef}).",
-     "If {ab} = {g}^{A} and {cd} = {g}^{B} for positive real numbers x and y, and {ef} = {g}^k, find k.",
-     "The logarithms to the base {g} of two positive real numbers x and y are unknown, but it is known that those of {ab} "
-     "and {cd} are {A} and {B} in this order. What is the logarithm of {ef} to the base {g}?"),
-    _write_logs_steps, lambda p: (p["A"] + 1) ** 2, _format_logs, _parse_logs,
-)  # fmt: skip
+    (
+        "Positive real numbers x and y satisfy log_{g}({ab}) = {A} and log_{g}({cd}) = {B}. Find log_{g}({ef}).",
+        "If {ab} = {g}^{A} and {cd} = {g}^{B} for positive real numbers x and y, and {ef} = {g}^k, find k.",
+        "The logarithms to the base {g} of two positive real numbers x and y are unknown, but it is known that those of {ab} "
+        "and {cd} are {A} and {B} in this order. What is the logarithm of {ef} to the base {g}?",
+    ),
+    _write_logs_steps,
+    lambda p: (p["A"] + 1) ** 2,
+    _format_logs,
+    _parse_logs,
+)
 
 
 # Three equations that turn into products of two unknowns each.
@@ -179,11 +201,20 @@ def _parse_threes(fields: dict[str, str]) -> Params:
 
 
 THREES = Family(
-    "symmetric_system", "algebra", _sample_threes, _solve_threes, _brute_force_threes,
-    ("Positive real numbers x, y and z satisfy {equations}. Find x^2 + y^2 + z^2.",
-     "Let x, y and z be positive real numbers such that {equations}. What is the sum of their squares?",
-     "Given that {equations}, where x, y and z are positive real numbers, compute x^2 + y^2 + z^2."),
-    _write_threes_steps, lambda p: max(p["right"]), _format_threes, _parse_threes,
-)  # fmt: skip
+    "symmetric_system",
+    "algebra",
+    _sample_threes,
+    _solve_threes,
+    _brute_force_threes,
+    (
+        "Positive real numbers x, y and z satisfy {equations}. Find x^2 + y^2 + z^2.",
+        "Let x, y and z be positive real numbers such that {equations}. What is the sum of their squares?",
+        "Given that {equations}, where x, y and z are positive real numbers, compute x^2 + y^2 + z^2.",
+    ),
+    _write_threes_steps,
+    lambda p: max(p["right"]),
+    _format_threes,
+    _parse_threes,
+)
 
 FAMILIES: tuple[Family, ...] = (LOGS, THREES)

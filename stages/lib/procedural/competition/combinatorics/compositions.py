@@ -77,10 +77,16 @@ def _write_shares_steps(p: Params) -> list[Step]:
 def _format_shares(p: Params) -> dict[str, str]:
     names = NAMES[: len(p["low"])]
     bounds = list(zip(names, p["low"], p["high"], strict=True))
-    return {"total": str(p["total"]), "names": join_list(list(names)), "count": ("three", "four")[len(names) - 3],
-            "bounds": join_list([f"{who} gets {a} to {b}" for who, a, b in bounds]),
-            "letters": join_list([f"{x} from {a} to {b}" for x, (_, a, b) in zip("wxyz"[-len(names):], bounds, strict=True)]),
-            "sum": " + ".join("wxyz"[-len(names):])}  # fmt: skip
+    return {
+        "total": str(p["total"]),
+        "names": join_list(list(names)),
+        "count": ("three", "four")[len(names) - 3],
+        "bounds": join_list([f"{who} gets {a} to {b}" for who, a, b in bounds]),
+        "letters": join_list(
+            [f"{x} from {a} to {b}" for x, (_, a, b) in zip("wxyz"[-len(names) :], bounds, strict=True)]
+        ),
+        "sum": " + ".join("wxyz"[-len(names) :]),
+    }
 
 
 def _parse_shares(fields: dict[str, str]) -> Params:
@@ -89,14 +95,22 @@ def _parse_shares(fields: dict[str, str]) -> Params:
 
 
 SHARES = Family(
-    "bounded_shares", "combinatorics", _sample_shares, _solve_shares, _brute_force_shares,
-    ("In how many ways can {total} identical candies be given to {names} if {bounds} of them (limits included)?",
-     "Find the number of integer solutions of {sum} = {total} with {letters} (limits included).",
-     "A team of {count} players, {names}, scores exactly {total} points in a game. Scores are whole numbers, and it is "
-     "known that {bounds} of the points (limits included). How many lists of the {count} scores are possible?"),
-    _write_shares_steps, lambda p: prod(high - low + 1 for low, high in zip(p["low"], p["high"], strict=True)),
-    _format_shares, _parse_shares,
-)  # fmt: skip
+    "bounded_shares",
+    "combinatorics",
+    _sample_shares,
+    _solve_shares,
+    _brute_force_shares,
+    (
+        "In how many ways can {total} identical candies be given to {names} if {bounds} of them (limits included)?",
+        "Find the number of integer solutions of {sum} = {total} with {letters} (limits included).",
+        "A team of {count} players, {names}, scores exactly {total} points in a game. Scores are whole numbers, and it is "
+        "known that {bounds} of the points (limits included). How many lists of the {count} scores are possible?",
+    ),
+    _write_shares_steps,
+    lambda p: prod(high - low + 1 for low, high in zip(p["low"], p["high"], strict=True)),
+    _format_shares,
+    _parse_shares,
+)
 
 
 # Change. Closed: by the number of the largest coins. Search: coin by coin, sum by sum.
@@ -129,23 +143,35 @@ def _write_change_steps(p: Params) -> list[Step]:
         left = p["total"] - many * large
         count = left // middle + 1
         so_far = f", so far {total} + {count} = {total + count}" if many else ""
-        lines.append((f"With {many} of {large}, {p['total']} - {many} * {large} = {left} is left, with 0 to {count - 1} of "
-                      f"{middle}: {count} {'ways' if count > 1 else 'way'}{so_far}.", total + count))  # fmt: skip
+        lines.append(
+            (
+                f"With {many} of {large}, {p['total']} - {many} * {large} = {left} is left, with 0 to {count - 1} of "
+                f"{middle}: {count} {'ways' if count > 1 else 'way'}{so_far}.",
+                total + count,
+            )
+        )
         total += count
     return number_steps(lines)
 
 
 CHANGE = Family(
-    "change", "combinatorics", _sample_change, _solve_change, _brute_force_change,
-    ("In how many ways can {total} cents be paid with coins of 1, {middle} and {large} cents? The order of the coins does "
-     "not matter, and not every kind of coin has to be used.",
-     "Find the number of triples (x, y, z) of nonnegative integers for which x + {middle}y + {large}z = {total}.",
-     "A merchant has weights of 1, {middle} and {large} grams, as many of each as she likes, and puts some on a scale "
-     "until it shows {total} grams. How many different collections of weights can be on the scale?"),
-    _write_change_steps, lambda p: (p["total"] // p["coins"][1] + 1) * (p["total"] // p["coins"][2] + 1),
+    "change",
+    "combinatorics",
+    _sample_change,
+    _solve_change,
+    _brute_force_change,
+    (
+        "In how many ways can {total} cents be paid with coins of 1, {middle} and {large} cents? The order of the coins does "
+        "not matter, and not every kind of coin has to be used.",
+        "Find the number of triples (x, y, z) of nonnegative integers for which x + {middle}y + {large}z = {total}.",
+        "A merchant has weights of 1, {middle} and {large} grams, as many of each as she likes, and puts some on a scale "
+        "until it shows {total} grams. How many different collections of weights can be on the scale?",
+    ),
+    _write_change_steps,
+    lambda p: (p["total"] // p["coins"][1] + 1) * (p["total"] // p["coins"][2] + 1),
     lambda p: {"total": str(p["total"]), "middle": str(p["coins"][1]), "large": str(p["coins"][2])},
     lambda fields: {"coins": [1, int(fields["middle"]), int(fields["large"])], "total": int(fields["total"])},
-)  # fmt: skip
+)
 
 
 FAMILIES: tuple[Family, ...] = (SHARES, CHANGE)

@@ -68,10 +68,15 @@ def _write_paths_steps(p: Params) -> list[Step]:
 
 def _format_paths(p: Params) -> dict[str, str]:
     points = [f"({x}, {y})" for x, y in p["closed"]]
-    return {"end": f"({p['end'][0]}, {p['end'][1]})", "right": str(p["end"][0]), "up": str(p["end"][1]),
-            "or": join_list(points, " or "), "and": join_list(points),
-            "closed": ("crossings " if len(points) > 1 else "crossing ") + join_list(points),
-            "are": "are" if len(points) > 1 else "is"}  # fmt: skip
+    return {
+        "end": f"({p['end'][0]}, {p['end'][1]})",
+        "right": str(p["end"][0]),
+        "up": str(p["end"][1]),
+        "or": join_list(points, " or "),
+        "and": join_list(points),
+        "closed": ("crossings " if len(points) > 1 else "crossing ") + join_list(points),
+        "are": "are" if len(points) > 1 else "is",
+    }
 
 
 def _parse_paths(fields: dict[str, str]) -> Params:
@@ -82,16 +87,25 @@ def _parse_paths(fields: dict[str, str]) -> Params:
 
 
 PATHS = Family(
-    "lattice_paths", "combinatorics", _sample_paths, lambda p: _count_first_arrivals(p)[-1], _brute_force_paths,
-    ("A path on the grid goes from (0, 0) to {end} in steps of length 1, each to the right or up. How many such paths do "
-     "not pass through {or}?",
-     "A robot at (0, 0) can move from (x, y) to (x + 1, y) or to (x, y + 1). In how many ways can it reach {end} without "
-     "ever standing on {or}?",
-     "In a city of square blocks, crossing (x, y) lies x blocks east and y blocks north of crossing (0, 0). A taxi drives "
-     "{right} blocks east and {up} blocks north, in any order, starting at (0, 0). The {closed} {are} closed. How many "
-     "routes can it take?"),
-    _write_paths_steps, lambda p: count_paths([0, 0], p["end"]), _format_paths, _parse_paths,
-)  # fmt: skip
+    "lattice_paths",
+    "combinatorics",
+    _sample_paths,
+    lambda p: _count_first_arrivals(p)[-1],
+    _brute_force_paths,
+    (
+        "A path on the grid goes from (0, 0) to {end} in steps of length 1, each to the right or up. How many such paths do "
+        "not pass through {or}?",
+        "A robot at (0, 0) can move from (x, y) to (x + 1, y) or to (x, y + 1). In how many ways can it reach {end} without "
+        "ever standing on {or}?",
+        "In a city of square blocks, crossing (x, y) lies x blocks east and y blocks north of crossing (0, 0). A taxi drives "
+        "{right} blocks east and {up} blocks north, in any order, starting at (0, 0). The {closed} {are} closed. How many "
+        "routes can it take?",
+    ),
+    _write_paths_steps,
+    lambda p: count_paths([0, 0], p["end"]),
+    _format_paths,
+    _parse_paths,
+)
 
 
 # Rectangles in a grid. Closed: choices for the four sides. Search: every rectangle, tested.
@@ -148,13 +162,17 @@ def _write_rectangles_steps(p: Params) -> list[Step]:
     if p["ask"] == 0:
         top, bottom, left, right = _count_sides(p, squares)
         rows, columns = p["size"]
-        return number_steps([
-            (f"Choices for the upper side: {top}; for the lower side: {rows} - {top} + 1 = {bottom}.", bottom),
-            (f"Choices for the left side: {left}; for the right side: {columns} - {left} + 1 = {right}.", right),
-            (f"That makes {top} * {bottom} = {top * bottom} choices of rows.", top * bottom),
-            (f"Together with the columns: {top * bottom} * {left} * {right} = {_count_containing(p, squares)}.",
-             _count_containing(p, squares)),
-        ])  # fmt: skip
+        return number_steps(
+            [
+                (f"Choices for the upper side: {top}; for the lower side: {rows} - {top} + 1 = {bottom}.", bottom),
+                (f"Choices for the left side: {left}; for the right side: {columns} - {left} + 1 = {right}.", right),
+                (f"That makes {top} * {bottom} = {top * bottom} choices of rows.", top * bottom),
+                (
+                    f"Together with the columns: {top * bottom} * {left} * {right} = {_count_containing(p, squares)}.",
+                    _count_containing(p, squares),
+                ),
+            ]
+        )
     for square in squares:
         choices, n = " * ".join(map(str, _count_sides(p, [square]))), _count_containing(p, [square])
         lines.append((f"With the square in {_format_square(square)}: {choices} = {n} rectangles.", n))
@@ -179,15 +197,23 @@ def _parse_rectangles(fields: dict[str, str]) -> Params:
 
 
 RECTANGLES = Family(
-    "rectangles", "combinatorics", _sample_rectangles, _solve_rectangles, _brute_force_rectangles,
-    ("A rectangular grid consists of {rows} rows and {columns} columns of unit squares. How many rectangles made up of "
-     "squares of the grid contain {ask}? Squares count as rectangles.",
-     "A sheet of stamps has {rows} rows and {columns} columns. A block of stamps is a full rectangle of any size, down to "
-     "a single stamp. Calling each stamp a square, find the number of blocks that contain {ask}.",
-     "On a board with {rows} rows and {columns} columns, a rectangle is bounded by grid lines. Rectangles of equal size in "
-     "different places are different. Find the number of rectangles that contain {ask}."),
-    _write_rectangles_steps, lambda p: comb(p["size"][0] + 1, 2) * comb(p["size"][1] + 1, 2),
-    _format_rectangles, _parse_rectangles,
-)  # fmt: skip
+    "rectangles",
+    "combinatorics",
+    _sample_rectangles,
+    _solve_rectangles,
+    _brute_force_rectangles,
+    (
+        "A rectangular grid consists of {rows} rows and {columns} columns of unit squares. How many rectangles made up of "
+        "squares of the grid contain {ask}? Squares count as rectangles.",
+        "A sheet of stamps has {rows} rows and {columns} columns. A block of stamps is a full rectangle of any size, down to "
+        "a single stamp. Calling each stamp a square, find the number of blocks that contain {ask}.",
+        "On a board with {rows} rows and {columns} columns, a rectangle is bounded by grid lines. Rectangles of equal size in "
+        "different places are different. Find the number of rectangles that contain {ask}.",
+    ),
+    _write_rectangles_steps,
+    lambda p: comb(p["size"][0] + 1, 2) * comb(p["size"][1] + 1, 2),
+    _format_rectangles,
+    _parse_rectangles,
+)
 
 FAMILIES: tuple[Family, ...] = (PATHS, RECTANGLES)

@@ -86,12 +86,21 @@ def _parse_multiples(fields: dict[str, str]) -> Params:
 
 
 MULTIPLES = Family(
-    "multiples", "combinatorics", _sample_multiples, _solve_multiples, _brute_force_multiples,
-    ("How many positive integers not exceeding {n} are divisible by {ask}?",
-     "Tickets numbered from 1 to {n} are sold. A ticket wins if its number is divisible by {ask}. How many tickets win?",
-     "Let S be the set of all integers from 1 to {n}. Find the number of elements of S that are divisible by {ask}."),
-    _write_multiples_steps, lambda p: p["n"], _format_multiples, _parse_multiples,
-)  # fmt: skip
+    "multiples",
+    "combinatorics",
+    _sample_multiples,
+    _solve_multiples,
+    _brute_force_multiples,
+    (
+        "How many positive integers not exceeding {n} are divisible by {ask}?",
+        "Tickets numbered from 1 to {n} are sold. A ticket wins if its number is divisible by {ask}. How many tickets win?",
+        "Let S be the set of all integers from 1 to {n}. Find the number of elements of S that are divisible by {ask}.",
+    ),
+    _write_multiples_steps,
+    lambda p: p["n"],
+    _format_multiples,
+    _parse_multiples,
+)
 
 
 # Refused seats. Closed: rook numbers. Search: every order.
@@ -143,9 +152,14 @@ def _write_lanes_steps(p: Params) -> list[Step]:
             continue
         rest, sign = rooks * factorial(n - k), "-" if k % 2 else "+"
         some = "1 rule can be broken" if k == 1 else f"{k} rules can be broken together"
-        lines.append((f"{some} in {rooks} case{'s' * (rooks > 1)}, each leaving {n - k}! orders: {rooks} * "
-                      f"{factorial(n - k)} = {rest}; "
-                      f"{before} {sign} {rest} = {total}.", total))  # fmt: skip
+        lines.append(
+            (
+                f"{some} in {rooks} case{'s' * (rooks > 1)}, each leaving {n - k}! orders: {rooks} * "
+                f"{factorial(n - k)} = {rest}; "
+                f"{before} {sign} {rest} = {total}.",
+                total,
+            )
+        )
     return number_steps([(text[0].upper() + text[1:], value) for text, value in lines])
 
 
@@ -155,11 +169,15 @@ def _format_lanes(p: Params) -> dict[str, str]:
         by_person.setdefault(person, []).append(str(lane))
     people = [chr(64 + person) for person in range(1, p["n"] + 1)]
     refused = {
-        noun: join_list([
-            f"{chr(64 + who)} refuses {noun}{'s' * (len(some) > 1)} {join_list(some)}" for who, some in by_person.items()
-        ], ", and ")
+        noun: join_list(
+            [
+                f"{chr(64 + who)} refuses {noun}{'s' * (len(some) > 1)} {join_list(some)}"
+                for who, some in by_person.items()
+            ],
+            ", and ",
+        )
         for noun in ("lane", "room", "chair")
-    }  # fmt: skip
+    }
     return {"n": str(p["n"]), "people": join_list(people)} | refused
 
 
@@ -171,14 +189,23 @@ def _parse_lanes(fields: dict[str, str]) -> Params:
 
 
 LANES = Family(
-    "refused_lanes", "combinatorics", _sample_lanes, _solve_lanes, _brute_force_lanes,
-    ("The {n} runners {people} are to be assigned to the lanes 1 to {n}, one runner to each lane. But {lane}. How many "
-     "assignments respect all of these refusals?",
-     "A hotel has {n} free rooms, numbered 1 to {n}, for the {n} guests {people}, each of whom gets a room alone. As it "
-     "turns out, {room}. Find the number of ways to give out the rooms so that nobody gets a refused room.",
-     "In how many ways can the {n} friends {people} sit down on {n} chairs numbered 1 to {n}, one on each "
-     "chair, if {chair}?"),
-    _write_lanes_steps, lambda p: factorial(p["n"]), _format_lanes, _parse_lanes,
-)  # fmt: skip
+    "refused_lanes",
+    "combinatorics",
+    _sample_lanes,
+    _solve_lanes,
+    _brute_force_lanes,
+    (
+        "The {n} runners {people} are to be assigned to the lanes 1 to {n}, one runner to each lane. But {lane}. How many "
+        "assignments respect all of these refusals?",
+        "A hotel has {n} free rooms, numbered 1 to {n}, for the {n} guests {people}, each of whom gets a room alone. As it "
+        "turns out, {room}. Find the number of ways to give out the rooms so that nobody gets a refused room.",
+        "In how many ways can the {n} friends {people} sit down on {n} chairs numbered 1 to {n}, one on each "
+        "chair, if {chair}?",
+    ),
+    _write_lanes_steps,
+    lambda p: factorial(p["n"]),
+    _format_lanes,
+    _parse_lanes,
+)
 
 FAMILIES: tuple[Family, ...] = (MULTIPLES, LANES)

@@ -48,18 +48,25 @@ def _write_beads_steps(p: Params) -> list[Step]:
 
 
 BEADS = Family(
-    "necklaces", "combinatorics", _sample_beads, lambda p: _beads_total(p) // p["n"] % p["m"], _brute_force_beads,
-    ("Each of the {n} beads of a ring is painted in one of {k} colors, and not all colors have to be used. Two rings count "
-     "as equal if one can be rotated into the other, but not if it has to be turned over for that. Find the remainder when "
-     "the number of different rings is divided by {m}.",
-     "A round table has {n} seats, and on each seat lies a cushion of one of {k} colors. Arrangements that differ only by "
-     "a rotation of the table count as one, and N is the number of arrangements. What is the remainder when N is divided "
-     "by {m}?",
-     "The {n} equal sectors of a wheel of fortune are painted on its front, each in one of {k} colors. Two "
-     "paintings are the "
-     "same if the wheel can be spun so that they coincide. If there are N different paintings, what is N modulo {m}?"),
-    _write_beads_steps, lambda p: p["k"] ** p["n"],
-)  # fmt: skip
+    "necklaces",
+    "combinatorics",
+    _sample_beads,
+    lambda p: _beads_total(p) // p["n"] % p["m"],
+    _brute_force_beads,
+    (
+        "Each of the {n} beads of a ring is painted in one of {k} colors, and not all colors have to be used. Two rings count "
+        "as equal if one can be rotated into the other, but not if it has to be turned over for that. Find the remainder when "
+        "the number of different rings is divided by {m}.",
+        "A round table has {n} seats, and on each seat lies a cushion of one of {k} colors. Arrangements that differ only by "
+        "a rotation of the table count as one, and N is the number of arrangements. What is the remainder when N is divided "
+        "by {m}?",
+        "The {n} equal sectors of a wheel of fortune are painted on its front, each in one of {k} colors. Two "
+        "paintings are the "
+        "same if the wheel can be spun so that they coincide. If there are N different paintings, what is N modulo {m}?",
+    ),
+    _write_beads_steps,
+    lambda p: p["k"] ** p["n"],
+)
 
 
 FAMILIES: tuple[Family, ...] = (BEADS,)

@@ -69,20 +69,33 @@ def _format_codes(p: Params) -> dict[str, str]:
 def _parse_codes(fields: dict[str, str]) -> Params:
     pairs = re.findall(r"([A-D]) never comes right after ([A-D])", fields["rules"])
     first = re.search(r"([A-D]) is not the first letter", fields["rules"])
-    return {"letters": len(re.findall("[A-D]", fields["letters"])), "length": int(fields["length"]),
-            "forbidden": [a + b for b, a in pairs], "first": first[1] if first else ""}  # fmt: skip
+    return {
+        "letters": len(re.findall("[A-D]", fields["letters"])),
+        "length": int(fields["length"]),
+        "forbidden": [a + b for b, a in pairs],
+        "first": first[1] if first else "",
+    }
 
 
 CODES = Family(
-    "codes", "combinatorics", _sample_codes, lambda p: sum(_count_by_last_letter(p)[-1]), _brute_force_codes,
-    ("How many words of {length} letters, chosen from {letters} with repetition allowed, follow all these rules: "
-     "{rules}?",
-     "A lock is opened by a sequence of {length} letters. The letters are chosen from {letters} and may be repeated. It is "
-     "known that {rules}. How many sequences are possible?",
-     "Find the number of strings of length {length} over the letters {letters} in which {rules}. A string need not use "
-     "every letter."),
-    _write_codes_steps, lambda p: p["letters"] ** p["length"], _format_codes, _parse_codes,
-)  # fmt: skip
+    "codes",
+    "combinatorics",
+    _sample_codes,
+    lambda p: sum(_count_by_last_letter(p)[-1]),
+    _brute_force_codes,
+    (
+        "How many words of {length} letters, chosen from {letters} with repetition allowed, follow all these rules: "
+        "{rules}?",
+        "A lock is opened by a sequence of {length} letters. The letters are chosen from {letters} and may be repeated. It is "
+        "known that {rules}. How many sequences are possible?",
+        "Find the number of strings of length {length} over the letters {letters} in which {rules}. A string need not use "
+        "every letter.",
+    ),
+    _write_codes_steps,
+    lambda p: p["letters"] ** p["length"],
+    _format_codes,
+    _parse_codes,
+)
 
 
 # Coloured tilings. Closed: by the last tile. Search: how many tiles of each length, in which order, in which colours.
@@ -132,9 +145,11 @@ def _write_tilings_steps(p: Params) -> list[Step]:
 
 def _format_tilings(p: Params) -> dict[str, str]:
     pairs = list(zip(p["lengths"], p["colors"], strict=True))
-    return {"n": str(p["n"]),
-            "pieces": join_list([f"pieces of length {k} in {c} color{'s' * (c > 1)}" for k, c in pairs]),
-            "moves": join_list([f"{c} kind{'s' * (c > 1)} of jump of length {k}" for k, c in pairs])}  # fmt: skip
+    return {
+        "n": str(p["n"]),
+        "pieces": join_list([f"pieces of length {k} in {c} color{'s' * (c > 1)}" for k, c in pairs]),
+        "moves": join_list([f"{c} kind{'s' * (c > 1)} of jump of length {k}" for k, c in pairs]),
+    }
 
 
 def _parse_tilings(fields: dict[str, str]) -> Params:
@@ -146,14 +161,23 @@ def _parse_tilings(fields: dict[str, str]) -> Params:
 
 
 TILINGS = Family(
-    "tilings", "combinatorics", _sample_tilings, _solve_tilings, _brute_force_tilings,
-    ("A strip of length {n} is filled from left to right, without gaps, by {pieces}. Any number of pieces of each sort may "
-     "be used, and the order matters. In how many ways can the strip be filled?",
-     "A grasshopper sits at 0 on the number line and wants to be at {n}. It can make {moves}, all of them to the right. "
-     "Find the number of different sequences of jumps that end exactly at {n}.",
-     "A child builds a tower of height {n} by stacking {pieces}, with as many pieces of each sort as are needed. Towers "
-     "are different if their pieces differ in order, length or color. How many towers can the child build?"),
-    _write_tilings_steps, lambda p: sum(p["colors"]) ** (p["n"] // p["lengths"][0]), _format_tilings, _parse_tilings,
-)  # fmt: skip
+    "tilings",
+    "combinatorics",
+    _sample_tilings,
+    _solve_tilings,
+    _brute_force_tilings,
+    (
+        "A strip of length {n} is filled from left to right, without gaps, by {pieces}. Any number of pieces of each sort may "
+        "be used, and the order matters. In how many ways can the strip be filled?",
+        "A grasshopper sits at 0 on the number line and wants to be at {n}. It can make {moves}, all of them to the right. "
+        "Find the number of different sequences of jumps that end exactly at {n}.",
+        "A child builds a tower of height {n} by stacking {pieces}, with as many pieces of each sort as are needed. Towers "
+        "are different if their pieces differ in order, length or color. How many towers can the child build?",
+    ),
+    _write_tilings_steps,
+    lambda p: sum(p["colors"]) ** (p["n"] // p["lengths"][0]),
+    _format_tilings,
+    _parse_tilings,
+)
 
 FAMILIES: tuple[Family, ...] = (CODES, TILINGS)

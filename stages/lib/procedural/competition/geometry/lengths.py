@@ -37,22 +37,31 @@ def _brute_force_box(p: Params) -> int:
 
 def _write_box_steps(p: Params) -> list[Step]:
     a, b, c = p["a"], p["b"], p["c"]
-    return number_steps([
-        (f"The square of a diagonal of the base is {a}^2 + {b}^2 = {a * a + b * b}.", a * a + b * b),
-        (f"The square of the diagonal is {a * a + b * b} + {c}^2 = {_box_square(p)}.", _box_square(p)),
-        *write_root_lines(_box_square(p)),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (f"The square of a diagonal of the base is {a}^2 + {b}^2 = {a * a + b * b}.", a * a + b * b),
+            (f"The square of the diagonal is {a * a + b * b} + {c}^2 = {_box_square(p)}.", _box_square(p)),
+            *write_root_lines(_box_square(p)),
+        ]
+    )
 
 
 BOX = Family(
-    "box_diagonal", "geometry", _sample_box, lambda p: sum(radical(_box_square(p))), _brute_force_box,
-    ("A rectangular box measures {a} by {b} by {c}. Its space diagonal has length m*sqrt(n), " + SQUAREFREE_PHRASE,
-     "The distance between two opposite corners of a rectangular solid with edges {a}, {b} and {c} is "
-     "m*sqrt(n), " + SQUAREFREE_PHRASE,
-     "A straight thin rod just fits between two opposite corners of a crate whose inside is {a} inches long, {b} inches "
-     "wide and {c} inches high. The length of the rod in inches is m*sqrt(n), " + SQUAREFREE_PHRASE),
-    _write_box_steps, lambda p: math.isqrt(_box_square(p)),
-)  # fmt: skip
+    "box_diagonal",
+    "geometry",
+    _sample_box,
+    lambda p: sum(radical(_box_square(p))),
+    _brute_force_box,
+    (
+        "A rectangular box measures {a} by {b} by {c}. Its space diagonal has length m*sqrt(n), " + SQUAREFREE_PHRASE,
+        "The distance between two opposite corners of a rectangular solid with edges {a}, {b} and {c} is "
+        "m*sqrt(n), " + SQUAREFREE_PHRASE,
+        "A straight thin rod just fits between two opposite corners of a crate whose inside is {a} inches long, {b} inches "
+        "wide and {c} inches high. The length of the rod in inches is m*sqrt(n), " + SQUAREFREE_PHRASE,
+    ),
+    _write_box_steps,
+    lambda p: math.isqrt(_box_square(p)),
+)
 
 
 # The shortest way by a river.
@@ -84,25 +93,37 @@ def _brute_force_river(p: Params) -> int:
 
 def _write_river_steps(p: Params) -> list[Step]:
     a, b, c, d = (p[name] for name in "abcd")
-    return number_steps([
-        (f"Reflected in the x-axis, ({c}, {d}) becomes ({c}, {-d}), and the path becomes at best a straight line, whose "
-         f"horizontal leg is {c} - {a} = {c - a}.", c - a),
-        (f"Its vertical leg is {b} + {d} = {b + d}.", b + d),
-        (f"The square of its length is {c - a}^2 + {b + d}^2 = {_river_square(p)}.", _river_square(p)),
-        *write_root_lines(_river_square(p)),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (
+                f"Reflected in the x-axis, ({c}, {d}) becomes ({c}, {-d}), and the path becomes at best a straight line, whose "
+                f"horizontal leg is {c} - {a} = {c - a}.",
+                c - a,
+            ),
+            (f"Its vertical leg is {b} + {d} = {b + d}.", b + d),
+            (f"The square of its length is {c - a}^2 + {b + d}^2 = {_river_square(p)}.", _river_square(p)),
+            *write_root_lines(_river_square(p)),
+        ]
+    )
 
 
 RIVER = Family(
-    "shortest_way_by_a_line", "geometry", _sample_river, lambda p: sum(radical(_river_square(p))), _brute_force_river,
-    ("The shortest path from ({a}, {b}) to ({c}, {d}) that touches the x-axis on its way has length "
-     "m*sqrt(n), " + SQUAREFREE_PHRASE,
-     "A hiker at ({a}, {b}) wants to fetch water at some point of the river, which is the x-axis, and carry it to "
-     "({c}, {d}). The shortest possible walk has length m*sqrt(n), " + SQUAREFREE_PHRASE,
-     "Point P moves along the x-axis. The least possible value of the sum of its distances from ({a}, {b}) and ({c}, {d}) "
-     "is m*sqrt(n), " + SQUAREFREE_PHRASE),
-    _write_river_steps, lambda p: 10 * (p["c"] - p["a"]),
-)  # fmt: skip
+    "shortest_way_by_a_line",
+    "geometry",
+    _sample_river,
+    lambda p: sum(radical(_river_square(p))),
+    _brute_force_river,
+    (
+        "The shortest path from ({a}, {b}) to ({c}, {d}) that touches the x-axis on its way has length "
+        "m*sqrt(n), " + SQUAREFREE_PHRASE,
+        "A hiker at ({a}, {b}) wants to fetch water at some point of the river, which is the x-axis, and carry it to "
+        "({c}, {d}). The shortest possible walk has length m*sqrt(n), " + SQUAREFREE_PHRASE,
+        "Point P moves along the x-axis. The least possible value of the sum of its distances from ({a}, {b}) and ({c}, {d}) "
+        "is m*sqrt(n), " + SQUAREFREE_PHRASE,
+    ),
+    _write_river_steps,
+    lambda p: 10 * (p["c"] - p["a"]),
+)
 
 
 # The common tangent of touching circles.
@@ -121,27 +142,38 @@ def _brute_force_tangent(p: Params) -> int:
 def _write_tangent_steps(p: Params) -> list[Step]:
     r, s = p["r"], p["s"]
     m, n = radical(4 * r * s)
-    return number_steps([
-        (f"The centers are {r} + {s} = {r + s} apart.", r + s),
-        (f"Drawn parallel to the tangent, a line through the center of the smaller circle makes a right triangle with "
-         f"hypotenuse {r + s} and leg {max(r, s)} - {min(r, s)} = {abs(r - s)}.", abs(r - s)),
-        (f"The square of the segment is {r + s}^2 - {abs(r - s)}^2 = {4 * r * s}.", 4 * r * s),
-        (f"{4 * r * s} = {m}^2 * {n}, and {n} has no square factor, so m = {m} and n = {n}.", n),
-        (f"m + n = {m} + {n} = {m + n}.", m + n),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (f"The centers are {r} + {s} = {r + s} apart.", r + s),
+            (
+                f"Drawn parallel to the tangent, a line through the center of the smaller circle makes a right triangle with "
+                f"hypotenuse {r + s} and leg {max(r, s)} - {min(r, s)} = {abs(r - s)}.",
+                abs(r - s),
+            ),
+            (f"The square of the segment is {r + s}^2 - {abs(r - s)}^2 = {4 * r * s}.", 4 * r * s),
+            (f"{4 * r * s} = {m}^2 * {n}, and {n} has no square factor, so m = {m} and n = {n}.", n),
+            (f"m + n = {m} + {n} = {m + n}.", m + n),
+        ]
+    )
 
 
 TANGENT = Family(
-    "common_tangent", "geometry", _sample_tangent, lambda p: 2 * radical(p["r"] * p["s"])[0] + radical(p["r"] * p["s"])[1],
+    "common_tangent",
+    "geometry",
+    _sample_tangent,
+    lambda p: 2 * radical(p["r"] * p["s"])[0] + radical(p["r"] * p["s"])[1],
     _brute_force_tangent,
-    ("Two circles with radii {r} and {s} are externally tangent. A line touches the first circle at A and the second at B, "
-     "where A and B are different. The length AB is m*sqrt(n), " + SQUAREFREE_PHRASE,
-     "One circle of radius {r} and one of radius {s} touch each other from outside, and both touch a straight line from "
-     "the same side, at two different points. These points are m*sqrt(n) apart, " + SQUAREFREE_PHRASE,
-     "Two upright wheels in one plane, of radii {r} and {s}, stand on level ground and touch each other. The "
-     "distance between the points where "
-     "they touch the ground is m*sqrt(n), " + SQUAREFREE_PHRASE),
-    _write_tangent_steps, lambda p: math.isqrt(4 * p["r"] * p["s"]),
-)  # fmt: skip
+    (
+        "Two circles with radii {r} and {s} are externally tangent. A line touches the first circle at A and the second at B, "
+        "where A and B are different. The length AB is m*sqrt(n), " + SQUAREFREE_PHRASE,
+        "One circle of radius {r} and one of radius {s} touch each other from outside, and both touch a straight line from "
+        "the same side, at two different points. These points are m*sqrt(n) apart, " + SQUAREFREE_PHRASE,
+        "Two upright wheels in one plane, of radii {r} and {s}, stand on level ground and touch each other. The "
+        "distance between the points where "
+        "they touch the ground is m*sqrt(n), " + SQUAREFREE_PHRASE,
+    ),
+    _write_tangent_steps,
+    lambda p: math.isqrt(4 * p["r"] * p["s"]),
+)
 
 FAMILIES: tuple[Family, ...] = (BOX, RIVER, TANGENT)

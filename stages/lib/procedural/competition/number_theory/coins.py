@@ -60,8 +60,13 @@ def _write_two_coin_steps(p: Params) -> list[Step]:
         (f"The amount {a} below it is the largest that cannot be paid: {(a - 1) * b} - {a} = {last}.", last),
     ]
     if p["ask"] == "count":
-        lines.append((f"Of two amounts from 0 to {last} with sum {last} exactly one can be paid, so half of all "
-                      f"{last + 1} cannot: {last + 1} / 2 = {(last + 1) // 2}.", (last + 1) // 2))  # fmt: skip
+        lines.append(
+            (
+                f"Of two amounts from 0 to {last} with sum {last} exactly one can be paid, so half of all "
+                f"{last + 1} cannot: {last + 1} / 2 = {(last + 1) // 2}.",
+                (last + 1) // 2,
+            )
+        )
     return number_steps(lines)
 
 
@@ -74,23 +79,37 @@ def _write_three_coin_steps(p: Params) -> list[Step]:
         lines.append((f"The least amount that can be paid and leaves {r} modulo {a} is {said}.", amount))
     if p["ask"] == "largest":
         most, _, _ = max(least)
-        lines.append((f"The largest of these is {most}, and the amount {a} below it cannot be paid: {most} - {a} = "
-                      f"{most - a}.", most - a))  # fmt: skip
+        lines.append(
+            (
+                f"The largest of these is {most}, and the amount {a} below it cannot be paid: {most} - {a} = "
+                f"{most - a}.",
+                most - a,
+            )
+        )
     else:
         fewer = [amount // a for amount, *_ in least[1:]]
-        lines.append((f"Below these, in the order of the remainders, {join_list(list(map(str, fewer)))} amounts "
-                      f"cannot be paid, in "
-                      f"all {' + '.join(map(str, fewer))} = {sum(fewer)}.", sum(fewer)))  # fmt: skip
+        lines.append(
+            (
+                f"Below these, in the order of the remainders, {join_list(list(map(str, fewer)))} amounts "
+                f"cannot be paid, in "
+                f"all {' + '.join(map(str, fewer))} = {sum(fewer)}.",
+                sum(fewer),
+            )
+        )
     return number_steps(lines)
 
 
 _QUESTION_FORMS = {
-    "pay": ("the largest whole number of dollars that cannot be paid exactly",
-            "the number of positive whole numbers of dollars that cannot be paid exactly"),
+    "pay": (
+        "the largest whole number of dollars that cannot be paid exactly",
+        "the number of positive whole numbers of dollars that cannot be paid exactly",
+    ),
     "set": ("the largest integer that is not in S", "the number of positive integers that are not in S"),
-    "make": ("What is the largest whole number of points that can never be the total",
-             "How many positive whole numbers can never be the total"),
-}  # fmt: skip
+    "make": (
+        "What is the largest whole number of points that can never be the total",
+        "How many positive whole numbers can never be the total",
+    ),
+}
 
 
 def _format_coins(p: Params) -> dict[str, str]:
@@ -98,9 +117,11 @@ def _format_coins(p: Params) -> dict[str, str]:
     unknowns = "xyz"[: len(coins)]
     form = " + ".join(map("".join, zip(coins, unknowns, strict=True)))
     return {
-        "coins": join_list(coins), "or": join_list(coins, " or "), "form": form,
+        "coins": join_list(coins),
+        "or": join_list(coins, " or "),
+        "form": form,
         "unknowns": join_list(list(unknowns)),
-    } | {name: asks[count] for name, asks in _QUESTION_FORMS.items()}  # fmt: skip
+    } | {name: asks[count] for name, asks in _QUESTION_FORMS.items()}
 
 
 def _parse_coins(fields: dict[str, str]) -> Params:
@@ -113,13 +134,21 @@ def _parse_coins(fields: dict[str, str]) -> Params:
 
 
 COINS = Family(
-    "two_coins", "number theory", _sample_coins, _solve_coins, _brute_force_coins,
-    ("In a certain country the only coins are worth {coins} dollars, and no change is given. Find {pay}.",
-     "Let S be the set of all integers that can be written as {form} with nonnegative integers {unknowns}. Find {set}.",
-     "Every throw that hits the target in a game scores {or} points, depending on the ring it hits, and a player may "
-     "throw as often as she likes. {make} of her points?"),
-    lambda p: _write_two_coin_steps(p) if len(p["coins"]) == 2 else _write_three_coin_steps(p), lambda p: p["coins"][0] * p["coins"][-1],
-    _format_coins, _parse_coins,
-)  # fmt: skip
+    "two_coins",
+    "number theory",
+    _sample_coins,
+    _solve_coins,
+    _brute_force_coins,
+    (
+        "In a certain country the only coins are worth {coins} dollars, and no change is given. Find {pay}.",
+        "Let S be the set of all integers that can be written as {form} with nonnegative integers {unknowns}. Find {set}.",
+        "Every throw that hits the target in a game scores {or} points, depending on the ring it hits, and a player may "
+        "throw as often as she likes. {make} of her points?",
+    ),
+    lambda p: _write_two_coin_steps(p) if len(p["coins"]) == 2 else _write_three_coin_steps(p),
+    lambda p: p["coins"][0] * p["coins"][-1],
+    _format_coins,
+    _parse_coins,
+)
 
 FAMILIES: tuple[Family, ...] = (COINS,)

@@ -68,8 +68,11 @@ def _format_remainders(p: Params) -> dict[str, str]:
         parts = [form.format(r=r, m=m) for r, m in pairs]
         return ", ".join(parts[:-1]) + " and " + parts[-1]
 
-    return {"divided": joined("{r} when divided by {m}"), "rows": joined("{r} in rows of {m}"),
-            "bags": joined("{r} with bags of {m}")}  # fmt: skip
+    return {
+        "divided": joined("{r} when divided by {m}"),
+        "rows": joined("{r} in rows of {m}"),
+        "bags": joined("{r} with bags of {m}"),
+    }
 
 
 def _parse_remainders(fields: dict[str, str]) -> Params:
@@ -79,15 +82,24 @@ def _parse_remainders(fields: dict[str, str]) -> Params:
 
 
 REMAINDERS = Family(
-    "remainder_system", "number theory", _sample_remainders, _solve_remainders, _brute_force_remainders,
-    ("Find the least positive integer that leaves the remainder {divided}.",
-     "The members of a band try to march in rows of equal length. The number of members left over is {rows}. "
-     "What is the smallest possible number of members?",
-     "A baker packs rolls into bags of equal size and counts the rolls that are left over: {bags}. "
-     "Find the least number of rolls that the baker can have.",
-     "Let N be the smallest positive integer whose remainder is {divided}. Find N."),
-    _write_remainders_steps, lambda p: prod(p["moduli"]), _format_remainders, _parse_remainders,
-)  # fmt: skip
+    "remainder_system",
+    "number theory",
+    _sample_remainders,
+    _solve_remainders,
+    _brute_force_remainders,
+    (
+        "Find the least positive integer that leaves the remainder {divided}.",
+        "The members of a band try to march in rows of equal length. The number of members left over is {rows}. "
+        "What is the smallest possible number of members?",
+        "A baker packs rolls into bags of equal size and counts the rolls that are left over: {bags}. "
+        "Find the least number of rolls that the baker can have.",
+        "Let N be the smallest positive integer whose remainder is {divided}. Find N.",
+    ),
+    _write_remainders_steps,
+    lambda p: prod(p["moduli"]),
+    _format_remainders,
+    _parse_remainders,
+)
 
 
 # Powers modulo m. Closed: squaring and multiplying remainders, Fermat first. Search: the exact power, then one division.
@@ -129,23 +141,33 @@ def _brute_force_powers(p: Params) -> int:
 def _write_powers_steps(p: Params) -> list[Step]:
     base, m, lines = p["base"], p["modulus"], []
     if (rest := _reduce_exponent(p)) != p["exponent"]:
-        lines.append((f"{m} is prime, so by Fermat {base}^{m - 1} leaves 1. The exponent can be taken as "
-                      f"{p['exponent']} mod {m - 1} = {rest}.", rest))  # fmt: skip
+        lines.append(
+            (
+                f"{m} is prime, so by Fermat {base}^{m - 1} leaves 1. The exponent can be taken as "
+                f"{p['exponent']} mod {m - 1} = {rest}.",
+                rest,
+            )
+        )
     lines += [(f"{base}^{e} leaves {a} * {b} mod {m} = {r}.", r) for e, a, b, r in _power_chain(p)]
     return number_steps(lines)
 
 
 POWERS = Family(
-    "power_remainder", "number theory",
+    "power_remainder",
+    "number theory",
     lambda draw, level: (p := _sample_powers(draw, level)) and (p if len(_write_powers_steps(p)) >= 3 else None),
-    _solve_powers, _brute_force_powers,
-    ("Find the remainder when {base}^{exponent} is divided by {modulus}.",
-     "The integer N is the product of {exponent} factors, each equal to {base}. What remainder does N leave when it is "
-     "divided by {modulus}?",
-     "A colony begins with one cell, and every hour each cell turns into {base} cells. After {exponent} hours the cells "
-     "are put into dishes of {modulus} until fewer than {modulus} are left. How many cells are left?"),
-    _write_powers_steps, lambda p: p["exponent"],
-)  # fmt: skip
+    _solve_powers,
+    _brute_force_powers,
+    (
+        "Find the remainder when {base}^{exponent} is divided by {modulus}.",
+        "The integer N is the product of {exponent} factors, each equal to {base}. What remainder does N leave when it is "
+        "divided by {modulus}?",
+        "A colony begins with one cell, and every hour each cell turns into {base} cells. After {exponent} hours the cells "
+        "are put into dishes of {modulus} until fewer than {modulus} are left. How many cells are left?",
+    ),
+    _write_powers_steps,
+    lambda p: p["exponent"],
+)
 
 
 # How often a power leaves a remainder. Closed: the order, found among the divisors of phi. Search: every exponent.
@@ -198,23 +220,38 @@ def _write_cycles_steps(p: Params) -> list[Step]:
         for e, (before, power) in enumerate(zip(powers, powers[1:], strict=False), 2)
     ]
     more = (limit - first) // order
-    return number_steps([
-        *lines,
-        (f"So the remainders repeat every {order} powers, and {p['remainder']} comes first for n = {first}.", first),
-        (f"After it come {format_division(limit - first, order)} more, as {limit} - {first} = {limit - first}.", more),
-        (f"In all there are {more} + 1 = {more + 1}.", more + 1),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            *lines,
+            (
+                f"So the remainders repeat every {order} powers, and {p['remainder']} comes first for n = {first}.",
+                first,
+            ),
+            (
+                f"After it come {format_division(limit - first, order)} more, as {limit} - {first} = {limit - first}.",
+                more,
+            ),
+            (f"In all there are {more} + 1 = {more + 1}.", more + 1),
+        ]
+    )
 
 
 CYCLES = Family(
-    "power_counts", "number theory", _sample_cycles, _solve_cycles, _brute_force_cycles,
-    ("For how many positive integers n not exceeding {limit} does {base}^n leave the remainder {remainder} when it is "
-     "divided by {modulus}?",
-     "How many of the numbers {base}^1, {base}^2, ..., {base}^{limit} leave the remainder {remainder} when divided by "
-     "{modulus}?",
-     "Find the number of integers n from 1 to {limit} for which {base}^n - {remainder} is divisible by {modulus}."),
-    _write_cycles_steps, lambda p: p["limit"],
-)  # fmt: skip
+    "power_counts",
+    "number theory",
+    _sample_cycles,
+    _solve_cycles,
+    _brute_force_cycles,
+    (
+        "For how many positive integers n not exceeding {limit} does {base}^n leave the remainder {remainder} when it is "
+        "divided by {modulus}?",
+        "How many of the numbers {base}^1, {base}^2, ..., {base}^{limit} leave the remainder {remainder} when divided by "
+        "{modulus}?",
+        "Find the number of integers n from 1 to {limit} for which {base}^n - {remainder} is divisible by {modulus}.",
+    ),
+    _write_cycles_steps,
+    lambda p: p["limit"],
+)
 
 
 # ax + by = n. Closed: the least y by an inverse. Search: every y.
@@ -248,24 +285,36 @@ def _write_purchases_steps(p: Params) -> list[Step]:
     inverse = pow(b, -1, a)
     y = n * inverse % a
     x = (n - b * y) // a
-    return number_steps([
-        (f"Write {a}x + {b}y = {n} and take y small, as {b} > {a}. As {b} * {inverse} mod {a} = 1, the inverse of {b} is "
-         f"{inverse}.", inverse),
-        (f"So the smallest y is {n} * {inverse} mod {a} = {y}.", y),
-        (f"This leaves {n} - {b} * {y} = {n - b * y} for x.", n - b * y),
-        (f"Then x = {n - b * y} / {a} = {x}.", x),
-        (f"The largest sum is {x} + {y} = {x + y}.", x + y),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (
+                f"Write {a}x + {b}y = {n} and take y small, as {b} > {a}. As {b} * {inverse} mod {a} = 1, the inverse of {b} is "
+                f"{inverse}.",
+                inverse,
+            ),
+            (f"So the smallest y is {n} * {inverse} mod {a} = {y}.", y),
+            (f"This leaves {n} - {b} * {y} = {n - b * y} for x.", n - b * y),
+            (f"Then x = {n - b * y} / {a} = {x}.", x),
+            (f"The largest sum is {x} + {y} = {x + y}.", x + y),
+        ]
+    )
 
 
 PURCHASES = Family(
-    "purchases", "number theory", _sample_purchases, _solve_purchases, _brute_force_purchases,
-    ("Positive integers x and y satisfy {cheap}x + {dear}y = {total}. Find the largest possible value of x + y.",
-     "Tickets for children cost {cheap} dollars and tickets for adults cost {dear} dollars. A group with at least one "
-     "child and at least one adult pays exactly {total} dollars. What is the largest possible number of people in it?",
-     "A rod of length {total} is cut, with nothing left over, into pieces of length {cheap} and pieces of length {dear}, "
-     "at least one of each. Find the greatest possible number of pieces."),
-    _write_purchases_steps, lambda p: p["total"] // p["dear"],
-)  # fmt: skip
+    "purchases",
+    "number theory",
+    _sample_purchases,
+    _solve_purchases,
+    _brute_force_purchases,
+    (
+        "Positive integers x and y satisfy {cheap}x + {dear}y = {total}. Find the largest possible value of x + y.",
+        "Tickets for children cost {cheap} dollars and tickets for adults cost {dear} dollars. A group with at least one "
+        "child and at least one adult pays exactly {total} dollars. What is the largest possible number of people in it?",
+        "A rod of length {total} is cut, with nothing left over, into pieces of length {cheap} and pieces of length {dear}, "
+        "at least one of each. Find the greatest possible number of pieces.",
+    ),
+    _write_purchases_steps,
+    lambda p: p["total"] // p["dear"],
+)
 
 FAMILIES: tuple[Family, ...] = (REMAINDERS, POWERS, CYCLES, PURCHASES)

@@ -77,12 +77,21 @@ def _parse_digits(fields: dict[str, str]) -> Params:
 
 
 DIGITS = Family(
-    "digit_sum", "number theory", _sample_digits, _solve_digits, _brute_force_digits,
-    ("Find the sum of the digits of the number {number}.",
-     "The number N = {number} is written out in base ten. What is the sum of its digits?",
-     "When {number} is written as an integer in decimal notation, what do its digits add up to?"),
-    _write_digits_steps, lambda p: p["length"], _format_digits, _parse_digits,
-)  # fmt: skip
+    "digit_sum",
+    "number theory",
+    _sample_digits,
+    _solve_digits,
+    _brute_force_digits,
+    (
+        "Find the sum of the digits of the number {number}.",
+        "The number N = {number} is written out in base ten. What is the sum of its digits?",
+        "When {number} is written as an integer in decimal notation, what do its digits add up to?",
+    ),
+    _write_digits_steps,
+    lambda p: p["length"],
+    _format_digits,
+    _parse_digits,
+)
 
 
 # Sums of floors. Closed: the remainders run through full periods. Search: term by term.
@@ -113,10 +122,13 @@ def _write_floors_steps(p: Params) -> list[Step]:
     whole, period = a * n * (n + 1) // 2, b * (b - 1) // 2
     lines = [
         (f"Before rounding, the numerators add up to {a} * {n} * {n + 1} / 2 = {whole}.", whole),
-        (f"Rounding takes off the remainders modulo {b}. In each {b} terms they are 0 to {b - 1} in some order, "
-         f"with sum {b} * {b - 1} / 2 = {period}.", period),
+        (
+            f"Rounding takes off the remainders modulo {b}. In each {b} terms they are 0 to {b - 1} in some order, "
+            f"with sum {b} * {b - 1} / 2 = {period}.",
+            period,
+        ),
         (f"Over all {n // b * b} terms of full periods: {n // b} * {period} = {n // b * period}.", n // b * period),
-    ]  # fmt: skip
+    ]
     lost, minus = n // b * period, f" - {n // b * period}"
     if n % b:
         rest = [a * k % b for k in range(1, n % b + 1)]
@@ -127,13 +139,20 @@ def _write_floors_steps(p: Params) -> list[Step]:
 
 
 FLOORS = Family(
-    "floor_sum", "number theory", _sample_floors, _solve_floors, _brute_force_floors,
-    ("Let [x] be the greatest integer that does not exceed x. Find the sum of [{a}k/{b}] for k = 1, 2, ..., {n}.",
-     "For each integer k from 1 to {n}, the number {a}k/{b} is rounded down to an integer. Find the sum of the {n} "
-     "integers obtained.",
-     "On day k of a journey, for k = 1, 2, ..., {n}, a merchant earns {a}k/{b} silver coins, rounded down to a whole "
-     "number. How many silver coins does the merchant earn in all?"),
-    _write_floors_steps, lambda p: p["n"],
-)  # fmt: skip
+    "floor_sum",
+    "number theory",
+    _sample_floors,
+    _solve_floors,
+    _brute_force_floors,
+    (
+        "Let [x] be the greatest integer that does not exceed x. Find the sum of [{a}k/{b}] for k = 1, 2, ..., {n}.",
+        "For each integer k from 1 to {n}, the number {a}k/{b} is rounded down to an integer. Find the sum of the {n} "
+        "integers obtained.",
+        "On day k of a journey, for k = 1, 2, ..., {n}, a merchant earns {a}k/{b} silver coins, rounded down to a whole "
+        "number. How many silver coins does the merchant earn in all?",
+    ),
+    _write_floors_steps,
+    lambda p: p["n"],
+)
 
 FAMILIES: tuple[Family, ...] = (DIGITS, FLOORS)

@@ -105,8 +105,11 @@ def _write_divisors_steps(p: Params) -> list[Step]:
 def _format_divisors(p: Params) -> dict[str, str]:
     number = " * ".join(f"{base}^{power}" for base, power in zip(p["bases"], p["powers"], strict=True))
     some = p["kind"] != "divisors"
-    return {"number": number, "which": f" that are {p['kind']}" if some else " in all",
-            "integers": f"{p['kind']} " if some else "positive integers "}  # fmt: skip
+    return {
+        "number": number,
+        "which": f" that are {p['kind']}" if some else " in all",
+        "integers": f"{p['kind']} " if some else "positive integers ",
+    }
 
 
 def _parse_divisors(fields: dict[str, str]) -> Params:
@@ -117,12 +120,21 @@ def _parse_divisors(fields: dict[str, str]) -> Params:
 
 
 DIVISORS = Family(
-    "divisors", "number theory", _sample_divisors, _solve_divisors, _brute_force_divisors,
-    ("How many positive divisors{which} does the number {number} have?",
-     "Let N = {number}. Find the number of {integers}that divide N, 1 and N included where they qualify.",
-     "How many {integers}are divisors of {number}?"),
-    _write_divisors_steps, lambda p: _count_power_divisors(p, 1), _format_divisors, _parse_divisors,
-)  # fmt: skip
+    "divisors",
+    "number theory",
+    _sample_divisors,
+    _solve_divisors,
+    _brute_force_divisors,
+    (
+        "How many positive divisors{which} does the number {number} have?",
+        "Let N = {number}. Find the number of {integers}that divide N, 1 and N included where they qualify.",
+        "How many {integers}are divisors of {number}?",
+    ),
+    _write_divisors_steps,
+    lambda p: _count_power_divisors(p, 1),
+    _format_divisors,
+    _parse_divisors,
+)
 
 
 # Zeros at the end of a factorial. Closed: Legendre. Search: the factorial itself, divided again and again.
@@ -135,8 +147,10 @@ _BASES = (
 
 
 def _sample_zeros(draw: Draw, level: int) -> Params | None:
-    return {"n": draw("n").randint(*((30, 500), (60, 1000), (100, 1500))[level - 1]),
-            "base": draw("base").choice(_BASES[level - 1])}  # fmt: skip
+    return {
+        "n": draw("n").randint(*((30, 500), (60, 1000), (100, 1500))[level - 1]),
+        "base": draw("base").choice(_BASES[level - 1]),
+    }
 
 
 def _legendre(n: int, p: int) -> list[int]:
@@ -173,13 +187,20 @@ def _write_zeros_steps(p: Params) -> list[Step]:
 
 
 ZEROS = Family(
-    "factorial_zeros", "number theory", _sample_zeros, _solve_zeros, _brute_force_zeros,
-    ("In how many zeros does {n}! end when it is written in base {base}?",
-     "Let k be the largest integer for which {base}^k divides {n}!. Find k.",
-     "The product of all positive integers from 1 to {n} is divided by {base}, the quotient again by {base}, and so on, as "
-     "long as the quotient is an integer. How many times is this possible?"),
-    _write_zeros_steps, lambda p: p["n"],
-)  # fmt: skip
+    "factorial_zeros",
+    "number theory",
+    _sample_zeros,
+    _solve_zeros,
+    _brute_force_zeros,
+    (
+        "In how many zeros does {n}! end when it is written in base {base}?",
+        "Let k be the largest integer for which {base}^k divides {n}!. Find k.",
+        "The product of all positive integers from 1 to {n} is divided by {base}, the quotient again by {base}, and so on, as "
+        "long as the quotient is an integer. How many times is this possible?",
+    ),
+    _write_zeros_steps,
+    lambda p: p["n"],
+)
 
 
 FAMILIES: tuple[Family, ...] = (DIVISORS, ZEROS)

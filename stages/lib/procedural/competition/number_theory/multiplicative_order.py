@@ -54,11 +54,18 @@ def _write_order_steps(p: Params) -> list[Step]:
 
 
 ORDER = Family(
-    "order_modulo_prime", "number theory", _sample_order, lambda p: _order_chain(p)[-1][3], _brute_force_order,
-    ("Find the least positive integer k such that {a}^k leaves a remainder of 1 when divided by {m}.",
-     "What is the smallest positive integer k for which {a}^k - 1 is divisible by {m}?",
-     "Let k be the smallest positive exponent for which {m} divides {a}^k - 1. Find k."),
-    _write_order_steps, lambda p: _brute_force_order(p),
-)  # fmt: skip
+    "order_modulo_prime",
+    "number theory",
+    _sample_order,
+    lambda p: _order_chain(p)[-1][3],
+    _brute_force_order,
+    (
+        "Find the least positive integer k such that {a}^k leaves a remainder of 1 when divided by {m}.",
+        "What is the smallest positive integer k for which {a}^k - 1 is divisible by {m}?",
+        "Let k be the smallest positive exponent for which {m} divides {a}^k - 1. Find k.",
+    ),
+    _write_order_steps,
+    lambda p: _brute_force_order(p),
+)
 
 FAMILIES: tuple[Family, ...] = (ORDER,)

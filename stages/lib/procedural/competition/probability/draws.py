@@ -57,25 +57,37 @@ def _write_dice_steps(p: Params) -> list[Step]:
             how = f"add up to at most {t} in C({t}, {k})" if p["most"] else f"add up to {t} in C({t - 1}, {k - 1})"
             lines.append((f"Without an upper bound, {k} positive integers {how} = {n} ways.", n))
         else:
-            lines.append((f"With {i} of them above {s} there are {n}, counted for each choice of which; this leaves "
-                          f"{left} {'-' if i % 2 else '+'} {n} = {after}.", after))  # fmt: skip
+            lines.append(
+                (
+                    f"With {i} of them above {s} there are {n}, counted for each choice of which; this leaves "
+                    f"{left} {'-' if i % 2 else '+'} {n} = {after}.",
+                    after,
+                )
+            )
         left = after
     lines.append((f"There are {s}^{k} = {s**k} equally likely results.", s**k))
     return number_steps(lines + write_closing_lines(left, s**k))
 
 
 DICE = Family(
-    "dice_sum", "probability", _sample_dice, _solve_dice, _brute_force_dice,
-    ("A fair die has {s} faces, numbered 1 to {s}. It is rolled {k} times. The probability that the results add up to "
-     "{total} " + LOWEST_TERMS_PHRASE,
-     "Each of {k} wheels of fortune is divided into {s} equal sectors with the numbers 1 to {s}. All of them are spun. The "
-     "probability that the sum of the numbers shown is {total} " + LOWEST_TERMS_PHRASE,
-     "Independently, {k} people each pick an integer from 1 to {s} at random. The probability that the numbers they pick "
-     "have a sum of {total} " + LOWEST_TERMS_PHRASE),
-    _write_dice_steps, lambda p: p["s"] ** p["k"],
+    "dice_sum",
+    "probability",
+    _sample_dice,
+    _solve_dice,
+    _brute_force_dice,
+    (
+        "A fair die has {s} faces, numbered 1 to {s}. It is rolled {k} times. The probability that the results add up to "
+        "{total} " + LOWEST_TERMS_PHRASE,
+        "Each of {k} wheels of fortune is divided into {s} equal sectors with the numbers 1 to {s}. All of them are spun. The "
+        "probability that the sum of the numbers shown is {total} " + LOWEST_TERMS_PHRASE,
+        "Independently, {k} people each pick an integer from 1 to {s} at random. The probability that the numbers they pick "
+        "have a sum of {total} " + LOWEST_TERMS_PHRASE,
+    ),
+    _write_dice_steps,
+    lambda p: p["s"] ** p["k"],
     lambda p: {"k": str(p["k"]), "s": str(p["s"]), "total": f"{'at most' if p['most'] else 'exactly'} {p['t']}"},
     lambda f: {"k": int(f["k"]), "s": int(f["s"]), "t": int(f["total"].split()[-1]), "most": f["total"][0] == "a"},
-)  # fmt: skip
+)
 
 
 # Drawing without replacement: exactly j red, or at least j. Closed: combinations. Search: draw after draw.
@@ -117,8 +129,13 @@ def _brute_force_urn(p: Params) -> int:
 def _write_urn_steps(p: Params) -> list[Step]:
     lines, k, every = [], p["k"], comb(p["r"] + p["b"], p["k"])
     for i, red, blue in _urn_ways(p):
-        lines.append((f"With {i} red and {k - i} blue: C({p['r']}, {i}) * C({p['b']}, {k - i}) = {red} * {blue} = "
-                      f"{red * blue}.", red * blue))  # fmt: skip
+        lines.append(
+            (
+                f"With {i} red and {k - i} blue: C({p['r']}, {i}) * C({p['b']}, {k - i}) = {red} * {blue} = "
+                f"{red * blue}.",
+                red * blue,
+            )
+        )
     total = sum(red * blue for _, red, blue in _urn_ways(p))
     if len(lines) > 1:
         lines.append((f"Together {' + '.join(str(n) for _, n in lines)} = {total}.", total))
@@ -140,15 +157,24 @@ def _parse_urn(fields: dict[str, str]) -> Params:
 
 
 URN = Family(
-    "drawing_without_replacement", "probability", _sample_urn, _solve_urn, _brute_force_urn,
-    ("A bag holds {r} red and {b} blue marbles. From it {k} marbles are drawn at random without replacement. The "
-     "probability of drawing {marbles} " + LOWEST_TERMS_PHRASE,
-     "There are {r} red socks and {b} blue socks in a drawer, and {k} of these socks are taken out at random in the dark. "
-     "The probability that these include {socks} " + LOWEST_TERMS_PHRASE,
-     "A committee of {k} members is chosen at random from {r} girls and {b} boys. The probability that the committee "
-     "contains {girls} " + LOWEST_TERMS_PHRASE),
-    _write_urn_steps, lambda p: comb(p["r"] + p["b"], p["k"]), _format_urn, _parse_urn,
-)  # fmt: skip
+    "drawing_without_replacement",
+    "probability",
+    _sample_urn,
+    _solve_urn,
+    _brute_force_urn,
+    (
+        "A bag holds {r} red and {b} blue marbles. From it {k} marbles are drawn at random without replacement. The "
+        "probability of drawing {marbles} " + LOWEST_TERMS_PHRASE,
+        "There are {r} red socks and {b} blue socks in a drawer, and {k} of these socks are taken out at random in the dark. "
+        "The probability that these include {socks} " + LOWEST_TERMS_PHRASE,
+        "A committee of {k} members is chosen at random from {r} girls and {b} boys. The probability that the committee "
+        "contains {girls} " + LOWEST_TERMS_PHRASE,
+    ),
+    _write_urn_steps,
+    lambda p: comb(p["r"] + p["b"], p["k"]),
+    _format_urn,
+    _parse_urn,
+)
 
 
 # Two people who wait for each other.
@@ -192,32 +218,52 @@ def _write_meeting_steps(p: Params) -> list[Step]:
     (early, late), chance, gap = _meeting_apart(p), _solve_meeting(p), t - b - u
     lines = [
         (f"The pairs of times form a rectangle of area {t} * {u} = {t * u}.", t * u),
-        (f"The first is gone before the second comes on a triangle with legs {u} - {a} = {u - a}; twice its area is "
-         f"{u - a}^2 = {early}.", early),
-    ]  # fmt: skip
+        (
+            f"The first is gone before the second comes on a triangle with legs {u} - {a} = {u - a}; twice its area is "
+            f"{u - a}^2 = {early}.",
+            early,
+        ),
+    ]
     if a != b:
-        lines.append((f"The second is gone before the first comes on a triangle with legs {t} - {b} = {t - b}; twice its "
-                      f"area is {t - b}^2 = {(t - b) ** 2}.", (t - b) ** 2))  # fmt: skip
+        lines.append(
+            (
+                f"The second is gone before the first comes on a triangle with legs {t} - {b} = {t - b}; twice its "
+                f"area is {t - b}^2 = {(t - b) ** 2}.",
+                (t - b) ** 2,
+            )
+        )
     if gap > 0:
-        lines.append((f"Its tip with legs {t - b} - {u} = {gap} lies outside the rectangle, which leaves "
-                      f"{(t - b) ** 2} - {gap}^2 = {late}.", late))  # fmt: skip
+        lines.append(
+            (
+                f"Its tip with legs {t - b} - {u} = {gap} lies outside the rectangle, which leaves "
+                f"{(t - b) ** 2} - {gap}^2 = {late}.",
+                late,
+            )
+        )
     other = "Their waiting times being equal, the other triangle is as large; they" if a == b else "They"
     lines.append((f"{other} meet with probability 1 - ({early} + {late}) / (2 * {t * u}) = {chance}.", chance))
     return number_steps([*lines, write_closing_lines(chance.numerator, chance.denominator)[1]])
 
 
 MEETING = Family(
-    "meeting", "probability", _sample_meeting, lambda p: numerator_plus_denominator(_solve_meeting(p)), _brute_force_meeting,
-    (f"Ann arrives at a uniformly random time in the first {{t}} minutes after noon and waits {{a}} minutes. Ben, "
-     f"independently, arrives at a uniformly random time in the first {{u}} minutes after noon and waits {{b}} minutes. "
-     f"The probability that they meet {LOWEST_TERMS_PHRASE}",
-     f"Two trains stop at a station. The first arrives at a random time between 0 and {{t}} minutes after noon and stays "
-     f"for {{a}} minutes; the second arrives at a random time between 0 and {{u}} minutes after noon and stays for {{b}} "
-     f"minutes. The times of arrival are independent and uniform. The probability that both are in the station at the "
-     f"same moment {LOWEST_TERMS_PHRASE}",
-     f"The numbers x and y are chosen independently and uniformly at random, x from the interval [0, {{t}}] and y from "
-     f"[0, {{u}}]. The probability that both y - x <= {{a}} and x - y <= {{b}} {LOWEST_TERMS_PHRASE}"),
-    _write_meeting_steps, lambda p: p["t"] * p["u"],
-)  # fmt: skip
+    "meeting",
+    "probability",
+    _sample_meeting,
+    lambda p: numerator_plus_denominator(_solve_meeting(p)),
+    _brute_force_meeting,
+    (
+        f"Ann arrives at a uniformly random time in the first {{t}} minutes after noon and waits {{a}} minutes. Ben, "
+        f"independently, arrives at a uniformly random time in the first {{u}} minutes after noon and waits {{b}} minutes. "
+        f"The probability that they meet {LOWEST_TERMS_PHRASE}",
+        f"Two trains stop at a station. The first arrives at a random time between 0 and {{t}} minutes after noon and stays "
+        f"for {{a}} minutes; the second arrives at a random time between 0 and {{u}} minutes after noon and stays for {{b}} "
+        f"minutes. The times of arrival are independent and uniform. The probability that both are in the station at the "
+        f"same moment {LOWEST_TERMS_PHRASE}",
+        f"The numbers x and y are chosen independently and uniformly at random, x from the interval [0, {{t}}] and y from "
+        f"[0, {{u}}]. The probability that both y - x <= {{a}} and x - y <= {{b}} {LOWEST_TERMS_PHRASE}",
+    ),
+    _write_meeting_steps,
+    lambda p: p["t"] * p["u"],
+)
 
 FAMILIES: tuple[Family, ...] = (DICE, URN, MEETING)

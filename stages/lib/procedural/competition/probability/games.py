@@ -48,28 +48,48 @@ def _write_ruin_steps(p: Params) -> list[Step]:
     sign = -1 if bottom < 0 else 1
     odds = str(Fraction(l_, w))
     base = f"({odds})" if w > 1 else odds
-    return number_steps([
-        (f"Losing is {odds} times as likely as winning, so the probability is (1 - {base}^{i}) / (1 - {base}^{n}).", odds),
-        (f"Multiplied by {w}^{n} = {w**n}, the denominator is {w**n} - {l_**n} = {bottom}.", bottom),
-        (f"The numerator is ({w**i} - {l_**i}) * {w ** (n - i)} = {top}.", top),
-        *write_closing_lines(sign * top, sign * bottom),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (
+                f"Losing is {odds} times as likely as winning, so the probability is (1 - {base}^{i}) / (1 - {base}^{n}).",
+                odds,
+            ),
+            (f"Multiplied by {w}^{n} = {w**n}, the denominator is {w**n} - {l_**n} = {bottom}.", bottom),
+            (f"The numerator is ({w**i} - {l_**i}) * {w ** (n - i)} = {top}.", top),
+            *write_closing_lines(sign * top, sign * bottom),
+        ]
+    )
 
 
 RUIN = Family(
-    "gamblers_ruin", "probability", _sample_ruin, lambda p: numerator_plus_denominator(_ruin_value(p)), _brute_force_ruin,
-    ("A player with {chips} bets one chip in every round, winning another with probability {w}/{t} and losing it "
-     "otherwise, until she has {n} chips or none. The probability that she ends with {n} chips " + LOWEST_TERMS_PHRASE,
-     "A frog sits on stone {i} of a row of stones 0 to {n}. Every second it jumps one stone up with probability "
-     "{w}/{t}, else one stone down, until it reaches an end. The probability that it ends on stone {n} " + LOWEST_TERMS_PHRASE,
-     "A particle starts at {i} on the number line. In each step it moves by +1 with probability {w}/{t} and by -1 "
-     "otherwise. The probability that it arrives at {n} before it arrives at 0 " + LOWEST_TERMS_PHRASE),
-    _write_ruin_steps, lambda p: 2 ** p["n"],
-    lambda p: {name: str(p[name]) for name in "win"}
-    | {"t": str(p["w"] + p["l"]), "chips": f"{p['i']} chip{'s' * (p['i'] > 1)}"},
-    lambda f: {"w": int(f["w"]), "l": int(f["t"]) - int(f["w"]), "n": int(f["n"]),
-               "i": int((f.get("i") or f["chips"]).split()[0])},
-)  # fmt: skip
+    "gamblers_ruin",
+    "probability",
+    _sample_ruin,
+    lambda p: numerator_plus_denominator(_ruin_value(p)),
+    _brute_force_ruin,
+    (
+        "A player with {chips} bets one chip in every round, winning another with probability {w}/{t} and losing it "
+        "otherwise, until she has {n} chips or none. The probability that she ends with {n} chips "
+        + LOWEST_TERMS_PHRASE,
+        "A frog sits on stone {i} of a row of stones 0 to {n}. Every second it jumps one stone up with probability "
+        "{w}/{t}, else one stone down, until it reaches an end. The probability that it ends on stone {n} "
+        + LOWEST_TERMS_PHRASE,
+        "A particle starts at {i} on the number line. In each step it moves by +1 with probability {w}/{t} and by -1 "
+        "otherwise. The probability that it arrives at {n} before it arrives at 0 " + LOWEST_TERMS_PHRASE,
+    ),
+    _write_ruin_steps,
+    lambda p: 2 ** p["n"],
+    lambda p: (
+        {name: str(p[name]) for name in "win"}
+        | {"t": str(p["w"] + p["l"]), "chips": f"{p['i']} chip{'s' * (p['i'] > 1)}"}
+    ),
+    lambda f: {
+        "w": int(f["w"]),
+        "l": int(f["t"]) - int(f["w"]),
+        "n": int(f["n"]),
+        "i": int((f.get("i") or f["chips"]).split()[0]),
+    },
+)
 
 
 # Taking turns.
@@ -100,29 +120,44 @@ def _brute_force_turns(p: Params) -> int:
 def _write_turns_steps(p: Params) -> list[Step]:
     a, b, c, d = (p[name] for name in "abcd")
     miss, every = (b - a) * (d - c), b * d
-    return number_steps([
-        (f"Both fail in a round with probability {b - a}/{b} * {d - c}/{d} = "
-         f"{Fraction(miss, every)}.", Fraction(miss, every)),
-        (f"After that all is as at the start, so P = {a}/{b} + {Fraction(miss, every)} * P, and the factor of P is "
-         f"1 - {Fraction(miss, every)} = {Fraction(every - miss, every)}.", Fraction(every - miss, every)),
-        (f"P = ({a}/{b}) / ({Fraction(every - miss, every)}) = {Fraction(a * d, every - miss)}.",
-         Fraction(a * d, every - miss)),
-        write_closing_lines(a * d, every - miss)[1],
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (
+                f"Both fail in a round with probability {b - a}/{b} * {d - c}/{d} = {Fraction(miss, every)}.",
+                Fraction(miss, every),
+            ),
+            (
+                f"After that all is as at the start, so P = {a}/{b} + {Fraction(miss, every)} * P, and the factor of P is "
+                f"1 - {Fraction(miss, every)} = {Fraction(every - miss, every)}.",
+                Fraction(every - miss, every),
+            ),
+            (
+                f"P = ({a}/{b}) / ({Fraction(every - miss, every)}) = {Fraction(a * d, every - miss)}.",
+                Fraction(a * d, every - miss),
+            ),
+            write_closing_lines(a * d, every - miss)[1],
+        ]
+    )
 
 
 TURNS = Family(
-    "taking_turns", "probability", _sample_turns, lambda p: numerator_plus_denominator(_turns_value(p)),
+    "taking_turns",
+    "probability",
+    _sample_turns,
+    lambda p: numerator_plus_denominator(_turns_value(p)),
     _brute_force_turns,
-    ("Ann and Bob take turns to shoot at a target, Ann first, until one of them hits. Ann hits with probability {a}/{b} "
-     "in each of her turns, Bob with probability {c}/{d} in each of his, independently of all other shots. The "
-     "probability that Ann hits first " + LOWEST_TERMS_PHRASE,
-     "Two players throw alternately at a hoop. The one who begins scores with probability {a}/{b} per throw, the other "
-     "with probability {c}/{d}, and all throws are independent. Whoever scores first wins. The probability that "
-     "the player who begins wins " + LOWEST_TERMS_PHRASE,
-     "A and B play in turns, A first. A's turn ends the game with probability {a}/{b}, B's turn with probability "
-     "{c}/{d}; all turns are independent. The probability that the game ends in a turn of A " + LOWEST_TERMS_PHRASE),
-    _write_turns_steps, lambda p: p["b"] * p["d"],
-)  # fmt: skip
+    (
+        "Ann and Bob take turns to shoot at a target, Ann first, until one of them hits. Ann hits with probability {a}/{b} "
+        "in each of her turns, Bob with probability {c}/{d} in each of his, independently of all other shots. The "
+        "probability that Ann hits first " + LOWEST_TERMS_PHRASE,
+        "Two players throw alternately at a hoop. The one who begins scores with probability {a}/{b} per throw, the other "
+        "with probability {c}/{d}, and all throws are independent. Whoever scores first wins. The probability that "
+        "the player who begins wins " + LOWEST_TERMS_PHRASE,
+        "A and B play in turns, A first. A's turn ends the game with probability {a}/{b}, B's turn with probability "
+        "{c}/{d}; all turns are independent. The probability that the game ends in a turn of A " + LOWEST_TERMS_PHRASE,
+    ),
+    _write_turns_steps,
+    lambda p: p["b"] * p["d"],
+)
 
 FAMILIES: tuple[Family, ...] = (RUIN, TURNS)

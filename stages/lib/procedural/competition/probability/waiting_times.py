@@ -37,31 +37,46 @@ def _brute_force_waiting(p: Params) -> int:
 
 def _write_waiting_steps(p: Params) -> list[Step]:
     n, g, f = p["n"], p["g"], p["f"]
-    return number_steps([
-        (f"The {g} that are waited for cut the row of the other {n - g} into {g + 1} gaps.", g + 1),
-        (f"By symmetry the gaps are equally long on average, {format_ratio(n - g, g + 1)}.",
-         Fraction(n - g, g + 1)),
-        (f"Each gap with the one that ends it has {Fraction(n - g, g + 1)} + 1 = {Fraction(n + 1, g + 1)} on average.",
-         Fraction(n + 1, g + 1)),
-        (f"Up to number {f} of them that makes {f} * {Fraction(n + 1, g + 1)} = {Fraction(f * (n + 1), g + 1)}.",
-         Fraction(f * (n + 1), g + 1)),
-        *write_closing_lines(f * (n + 1), g + 1),
-    ])  # fmt: skip
+    return number_steps(
+        [
+            (f"The {g} that are waited for cut the row of the other {n - g} into {g + 1} gaps.", g + 1),
+            (
+                f"By symmetry the gaps are equally long on average, {format_ratio(n - g, g + 1)}.",
+                Fraction(n - g, g + 1),
+            ),
+            (
+                f"Each gap with the one that ends it has {Fraction(n - g, g + 1)} + 1 = {Fraction(n + 1, g + 1)} on average.",
+                Fraction(n + 1, g + 1),
+            ),
+            (
+                f"Up to number {f} of them that makes {f} * {Fraction(n + 1, g + 1)} = {Fraction(f * (n + 1), g + 1)}.",
+                Fraction(f * (n + 1), g + 1),
+            ),
+            *write_closing_lines(f * (n + 1), g + 1),
+        ]
+    )
 
 
 WAITING = Family(
-    "expected_wait", "probability", _sample_waiting,
-    lambda p: numerator_plus_denominator(_waiting_value(p)), _brute_force_waiting,
-    ("A shuffled deck of {n} cards has {g} jokers in it. Cards are turned over one by one until the {nth} joker appears. "
-     "The expected number of cards turned over " + LOWEST_TERMS_PHRASE,
-     "Of the {n} light bulbs in a box {g} are broken. They are tested one after another in random order until the {nth} "
-     "broken bulb has been found. The expected number of tests " + LOWEST_TERMS_PHRASE,
-     "The numbers 1 to {n} are written in a row in random order, and the numbers 1 to {g} among them are painted red. The "
-     "place of the {nth} red number, counted from the left end of the row, has an expected value that " + LOWEST_TERMS_PHRASE),
-    _write_waiting_steps, lambda p: p["n"],
+    "expected_wait",
+    "probability",
+    _sample_waiting,
+    lambda p: numerator_plus_denominator(_waiting_value(p)),
+    _brute_force_waiting,
+    (
+        "A shuffled deck of {n} cards has {g} jokers in it. Cards are turned over one by one until the {nth} joker appears. "
+        "The expected number of cards turned over " + LOWEST_TERMS_PHRASE,
+        "Of the {n} light bulbs in a box {g} are broken. They are tested one after another in random order until the {nth} "
+        "broken bulb has been found. The expected number of tests " + LOWEST_TERMS_PHRASE,
+        "The numbers 1 to {n} are written in a row in random order, and the numbers 1 to {g} among them are painted red. The "
+        "place of the {nth} red number, counted from the left end of the row, has an expected value that "
+        + LOWEST_TERMS_PHRASE,
+    ),
+    _write_waiting_steps,
+    lambda p: p["n"],
     lambda p: {"n": str(p["n"]), "g": str(p["g"]), "nth": _ORDINALS[p["f"] - 1]},
     lambda fields: {"n": int(fields["n"]), "g": int(fields["g"]), "f": _ORDINALS.index(fields["nth"]) + 1},
-)  # fmt: skip
+)
 
 
 # Collecting toys. Closed: the waits for each new one.
@@ -93,8 +108,13 @@ def _write_collect_steps(p: Params) -> list[Step]:
     lines = []
     for i in range(p["have"], p["want"]):
         wait = Fraction(kinds, kinds - i)
-        lines.append((f"After {i} different ones the next is new with probability {kinds - i}/{kinds}, "
-                      f"so the wait is {format_ratio(kinds, kinds - i)}.", str(wait)))  # fmt: skip
+        lines.append(
+            (
+                f"After {i} different ones the next is new with probability {kinds - i}/{kinds}, "
+                f"so the wait is {format_ratio(kinds, kinds - i)}.",
+                str(wait),
+            )
+        )
     waits = " + ".join(str(Fraction(kinds, kinds - i)) for i in range(p["have"], p["want"]))
     return number_steps(
         [
@@ -106,15 +126,22 @@ def _write_collect_steps(p: Params) -> list[Step]:
 
 
 COLLECT = Family(
-    "collecting", "probability", _sample_collect, lambda p: numerator_plus_denominator(_solve_collect(p)), _brute_force_collect,
-    (f"Each box of cereal contains one of {{kinds}} different toys, all equally likely. Mia has {{have}} different toys so "
-     f"far. The expected number of boxes that she must still buy until she has {{want}} different toys {LOWEST_TERMS_PHRASE}",
-     f"A fair die has {{kinds}} faces. So far {{have}} different faces have come up. The expected number of further rolls "
-     f"until {{want}} different faces have come up in all {LOWEST_TERMS_PHRASE}",
-     f"Stickers come in {{kinds}} designs, and every pack holds one sticker with a uniformly random design. Leo owns "
-     f"{{have}} different designs and opens packs until he owns {{want}}. The expected number of packs that he opens "
-     f"{LOWEST_TERMS_PHRASE}"),
-    _write_collect_steps, lambda p: p["kinds"] * (p["want"] - p["have"]),
-)  # fmt: skip
+    "collecting",
+    "probability",
+    _sample_collect,
+    lambda p: numerator_plus_denominator(_solve_collect(p)),
+    _brute_force_collect,
+    (
+        f"Each box of cereal contains one of {{kinds}} different toys, all equally likely. Mia has {{have}} different toys so "
+        f"far. The expected number of boxes that she must still buy until she has {{want}} different toys {LOWEST_TERMS_PHRASE}",
+        f"A fair die has {{kinds}} faces. So far {{have}} different faces have come up. The expected number of further rolls "
+        f"until {{want}} different faces have come up in all {LOWEST_TERMS_PHRASE}",
+        f"Stickers come in {{kinds}} designs, and every pack holds one sticker with a uniformly random design. Leo owns "
+        f"{{have}} different designs and opens packs until he owns {{want}}. The expected number of packs that he opens "
+        f"{LOWEST_TERMS_PHRASE}",
+    ),
+    _write_collect_steps,
+    lambda p: p["kinds"] * (p["want"] - p["have"]),
+)
 
 FAMILIES: tuple[Family, ...] = (WAITING, COLLECT)
