@@ -43,14 +43,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     engine, encoder = engines.make_engine("native", arguments.model, 1024), encoding.Encoder.load(arguments.model)
-    problems = gradeschool.generate_problems("dev", arguments.problems, SEED, steps=(3, 5), largest=60)
+    problems = gradeschool.generate_problems("dev", arguments.problems, SEED, steps=(3, 5), max_value=60)
     prompts = [encoder.prompt_ids(problem) for problem in problems]
     keys = [[seeds.key(SEED, "bench", problem.id, i) for i in range(arguments.pool)] for problem in problems]
     solutions, right = [], []
     for problem, draws in zip(problems, sample(engine, prompts, keys, 0.7, 320, encoder.stops), strict=True):
         pool = []
         for index, draw in enumerate(draws):
-            text = encoder.decode(draw.ids)
+            text = encoder.decode_solution(draw.ids)
             answer = answers.extract(text, "integer") if draw.finish == "stop" else None
             pool.append(
                 Sample(

@@ -47,7 +47,7 @@ def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
     from stages.lib.procedural import gradeschool
 
     found = []
-    for problem in gradeschool.generate_problems("verifier", count, SEED, steps=(2, 8), largest=60):
+    for problem in gradeschool.generate_problems("verifier", count, SEED, steps=(2, 8), max_value=60):
         rng, texts = seeds.rng(SEED, "bench", problem.id), {}
         while len(texts) < samples:
             fault = gradeschool.Fault("slip", rng.randint(-20, 30))
@@ -113,18 +113,20 @@ def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -
     )
     examples = []
     for problem, sample, labels in made:
-        read = verifier.read(problem, sample)
-        examples.append(make_example(read, dict(enumerate(labels)), bool(sample.correct), past_error=True, lm=False))
+        read = verifier.encode_sample(problem, sample)
+        examples.append(
+            make_example(read, dict(enumerate(labels)), bool(sample.correct), learn_after_first_error=True, lm=False)
+        )
     params = TrainingParams(
         epochs=1.0,
-        global_batch=BATCH,
-        device_batch=BATCH,
+        global_batch_size=BATCH,
+        device_batch_size=BATCH,
         optimizer="adamw",
         lr=1e-4,
         matrix_lr=1e-2,
         weight_decay=0.0,
-        warmup=0.0,
-        clip=1.0,
+        warmup_ratio=0.0,
+        max_grad_norm=1.0,
         precision="no",
         gradient_checkpointing=False,
         lora_rank=0,
@@ -132,7 +134,9 @@ def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -
     )
     with tempfile.TemporaryDirectory() as folder:
         run = StageRun("prm", params, SEED, Path(folder), "key", 0, 1)
-        taken, _ = measure_seconds(lambda: loop.train(run, verifier.losses(), examples, params, lm_weight=0.0))
+        taken, _ = measure_seconds(
+            lambda: loop.train(run, verifier.make_loss_module(), examples, params, lm_weight=0.0)
+        )
     return sum(len(e.ids) for e in examples) / taken
 
 
@@ -226,11 +230,11 @@ def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float
     torch.nn.init.normal_(verifier.head.weight)
     work = [(problem, [sample for sample, _ in pool]) for problem, pool in make_pools(count, samples)]
     methods = {
-        "shared": verifier.step_scores,
+        "shared": verifier.score_steps,
         "step": lambda *x: score_by_step(verifier, *x),
         "padded": lambda *x: score_by_sample(verifier, *x),
     }
-    verifier.step_scores(*work[0])  # the first call pays for imports
+    verifier.score_steps(*work[0])  # the first call pays for imports
     taken, scores = {}, {}
     for name, method in methods.items():
         taken[name], scores[name] = measure_seconds(lambda method=method: [method(*one) for one in work], 3)

@@ -60,7 +60,7 @@ def load_generator(count: int):
     if not path.exists():
         raise SystemExit("data/generator/model: not found; run `make repro` first")
     model, tokenizer = loading.load_causal_lm(path).eval(), loading.load_tokenizer(path)
-    problems = gradeschool.generate_problems("test", count, SEED, steps=(3, 5), largest=60)
+    problems = gradeschool.generate_problems("test", count, SEED, steps=(3, 5), max_value=60)
     encoder = encoding.Encoder(tokenizer)
     return model, [encoder.prompt_ids(problem) for problem in problems], [tokenizer.eos_token_id]
 

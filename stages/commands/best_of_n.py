@@ -45,7 +45,7 @@ def best_of_n(
         raise UserError(f"--out {out}: is a file; name a folder")
     read = pools.read(pool, parse_scales(scale or []))
     choices = {name: VoteSettings(power, top_share) for name in pools.sort_score_names(read[0].scores)}
-    k, largest = curves.median_k(read), max(len(each.classes) for each in read)
+    k, largest = curves.median_k(read), max(len(each.answer_ids) for each in read)
     found = curves.evaluate(read, choices, draws, seed)
     results = curves.compute_intervals(found, seed, resamples)
     rows = leaderboard.format_rows(

@@ -20,9 +20,9 @@ def compare(
     from stages.lib.display import tables
     from stages.lib.run import journal
 
-    runs = [entry.run for entry in journal.load_entries(Path.cwd()) if entry.run["stage"] == stage]
+    runs = [entry.info for entry in journal.load_entries(Path.cwd()) if entry.info["stage"] == stage]
     if not runs:
-        names = sorted({entry.run["stage"] for entry in journal.load_entries(Path.cwd())})
+        names = sorted({entry.info["stage"] for entry in journal.load_entries(Path.cwd())})
         known = f"; runs are recorded of {', '.join(names)}" if names else "; nothing has run yet, `dvc repro` first"
         raise UserError(f"compare {stage}: no run of this stage{known}")
     runs = runs[-last:]

@@ -99,7 +99,7 @@ def processbench(
             raise UserError(f"{file}: cannot be read (no such file)")
     if predictions:
         said = Predictions(predictions)
-        judge, prompt = said.of, Prompt()
+        judge, prompt = said.lookup, Prompt()
     else:
         if threshold is None and not dev:
             threshold = load_threshold(
@@ -110,7 +110,7 @@ def processbench(
         prompt = verifier.encoder.prompt if form == "assay" else Prompt()
         settings = [form, tag, str(verifier.model.dtype), revision or compute_fingerprint(Path(model))]
         kept = ScoreCache(save, settings, [*files, *([dev] if dev else [])])
-        judge = partial(kept.judge, partial(score_steps, verifier))
+        judge = partial(kept.get_or_score, partial(score_steps, verifier))
     if dev:
         chosen_on = [case for case in collect_predictions(judge, prompt, dev, batch)[0] if isinstance(case[0], list)]
         if not chosen_on:
@@ -140,8 +140,8 @@ def processbench(
     if out:
         written.write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
     if not predictions:
-        kept.done()
-    elif unasked := said.unasked():
+        kept.discard()
+    elif unasked := said.list_unused():
         print(f"{predictions}: {len(unasked)} ids are in no file, the first {unasked[0]}", file=sys.stderr)
 
 
@@ -187,7 +187,7 @@ def load_verifier(
             f"processbench --model {model}: not a folder; a hub repository needs --revision, a full commit hash"
         )
     verifier = published_models.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))
-    verifier.batch = batch
+    verifier.batch_size = batch
     return verifier.to(device)
 
 
@@ -229,10 +229,10 @@ def collect_predictions(
         bar = progress.add_task(file.stem, total=sum(1 for _ in iter_json_list(file)))
         while window := list(islice(rows, WINDOW_BATCHES * batch)):
             for i, (number, row) in enumerate(window):
-                if not isinstance(row, RejectedRow) and row.name in names:
+                if not isinstance(row, RejectedRow) and row.row_id in names:
                     window[i] = number, RejectedRow(number, "its id is that of an earlier row")
                 elif not isinstance(row, RejectedRow):
-                    names.add(row.name)
+                    names.add(row.row_id)
             said = iter(judge([row for _, row in window if not isinstance(row, RejectedRow)]))
             for number, row in window:
                 reason = row.reason if isinstance(row, RejectedRow) else None
@@ -262,14 +262,14 @@ def score_steps(verifier: ProcessVerifier | PublicPRM, rows: Sequence[LabelledSo
     try:
         if isinstance(verifier, ProcessVerifier):
             return [
-                verifier.step_scores(row.problem, [row.sample])[0][: len(row.steps)]
-                if verifier.length(row.problem, row.sample) <= longest
+                verifier.score_steps(row.problem, [row.sample])[0][: len(row.steps)]
+                if verifier.count_tokens(row.problem, row.sample) <= longest
                 else TOO_LONG
                 for row in rows
             ]
         asked = {i: (row.problem.question, row.steps) for i, row in enumerate(rows)}
-        fits = {i: one for i, one in asked.items() if verifier.length(*one) <= longest}
-        found = dict(zip(fits, verifier.judge(list(fits.values())), strict=True))
+        fits = {i: one for i, one in asked.items() if verifier.count_tokens(*one) <= longest}
+        found = dict(zip(fits, verifier.score_solutions(list(fits.values())), strict=True))
         return [found.get(i, TOO_LONG) for i in asked]
     except torch.OutOfMemoryError:
         raise UserError(

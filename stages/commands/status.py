@@ -20,23 +20,23 @@ def status() -> None:
     rows, notes = [], []
     for stage in stages:
         state = states[stage.name]
-        own = [entry.run for entry in runs if entry.run["stage"] == stage.name]
+        own = [entry.info for entry in runs if entry.info["stage"] == stage.name]
         done = next((run for run in reversed(own) if run["status"] == journal.FINISHED), {})
         rows.append(
             [
                 stage.name,
-                state.word,
+                state.status,
                 tables.format_duration(done["seconds"]) if done else "",
                 tables.format_bytes(done["peak_memory"]["host"]) if done else "",
                 format_main_metric(root, stage),
                 stage.desc,
             ]
         )
-        if own and own[-1]["status"] in (journal.FAILED, journal.KILLED) and state.word != staleness.FRESH:
-            state.why.insert(0, f"last run {own[-1]['status'].lower()}")
-        if state.why:
-            more = f", and {len(state.why) - 3} more" if len(state.why) > 3 else ""
-            notes.append(f"{stage.name}: {state.word}: {', '.join(state.why[:3])}{more}")
+        if own and own[-1]["status"] in (journal.FAILED, journal.KILLED) and state.status != staleness.FRESH:
+            state.reasons.insert(0, f"last run {own[-1]['status'].lower()}")
+        if state.reasons:
+            more = f", and {len(state.reasons) - 3} more" if len(state.reasons) > 3 else ""
+            notes.append(f"{stage.name}: {state.status}: {', '.join(state.reasons[:3])}{more}")
     tables.print_table(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
     if notes:
         print("\n" + "\n".join(notes))

@@ -39,10 +39,10 @@ SINGLE_SAMPLE_METHODS = ("greedy", "options")  # ways to give one solution
 class Params(Section):
     draws: int = Field(ge=2, description="random subsets per problem and k, where there is no closed form")
     resamples: int = Field(ge=100, description="bootstrap resamples of the problems")
-    powers: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+    vote_powers: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         min_length=1, description="candidates: weight = score ** power, 0 is a plain majority; chosen on dev"
     )
-    top_shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+    top_vote_shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(
         min_length=1, description="candidates: share of k a top vote keeps; chosen on dev"
     )
 
@@ -59,9 +59,9 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
         if not pools_:
             raise UserError(
                 f"data/benchmarks/{split}.jsonl: no problems, so nothing can be {use}; raise benchmarks.sizes.{split}, "
-                f"benchmarks.shares.{split} or benchmarks.longest"
+                f"benchmarks.shares.{split} or benchmarks.max_question_chars"
             )
-    chosen = curves.choose(dev, run.params.powers, run.params.top_shares, run.seed)
+    chosen = curves.choose(dev, run.params.vote_powers, run.params.top_vote_shares, run.seed)
     k = curves.median_k(test)
     found = evaluate_single_samples(run) | curves.evaluate(test, chosen, run.params.draws, run.seed)
     results = curves.compute_intervals(found, run.seed, run.params.resamples)
@@ -86,9 +86,9 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
         ),
         "Top votes on dev, likewise": vote_settings.format_table(chosen, "shares"),
     }
-    files.write_text(run.out / "table.md", charts.format_report(tables, notes))
-    charts.write_csv(run.out / "curve.csv", results)
-    charts.plot_curves(run.out / "curve.png", results, leaderboard.select_plotted_methods(results), title)
+    files.write_text(run.out_dir / "table.md", charts.format_report(tables, notes))
+    charts.write_csv(run.out_dir / "curve.csv", results)
+    charts.plot_curves(run.out_dir / "curve.png", results, leaderboard.select_plotted_methods(results), title)
     for heading, table in tables.items():
         charts.print_table(heading, *table)
     print(charts.format_bullets(notes))
@@ -100,7 +100,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
         "problems": len(test),
         "pass_1": {part: results["pass"][1][part] for part in ("mean", "low", "high")},
         "at_n": {
-            method: {part: number for part, number in curve[found[method].known(k)].items() if part != "problems"}
+            method: {part: number for part, number in curve[found[method].floor_k(k)].items() if part != "problems"}
             for method, curve in results.items()
         },
         "versus_majority": differences,
@@ -126,7 +126,7 @@ def evaluate_unit_power(
         for name in sorted(test[0].scores)
     }
     gaps = leaderboard.compare_to("majority", {"majority": majority} | votes, k, run.seed)
-    return {name: {"mean": float(np.nanmean(vote.at(k)))} | gaps[name] for name, vote in votes.items()}
+    return {name: {"mean": float(np.nanmean(vote.accuracy_at(k)))} | gaps[name] for name, vote in votes.items()}
 
 
 def write_cost_report(
@@ -134,9 +134,11 @@ def write_cost_report(
 ) -> dict[str, float]:
     """Write accuracy against compute, table and picture; what drawing and judging one solution costs, in
     floating-point operations. dev: which of the methods that cost no more than drawing is best is decided there."""
-    samples = records.read_samples(run.data("samples", "test.parquet"))
-    scores = records.read_scores(run.data("scores", "test.parquet"))
-    sizes = {name: json.loads(run.data(name, "metrics.json").read_text("utf-8")) for name in ("samples", "scores")}
+    samples = records.read_samples(run.input_path("samples", "test.parquet"))
+    scores = records.read_scores(run.input_path("scores", "test.parquet"))
+    sizes = {
+        name: json.loads(run.input_path(name, "metrics.json").read_text("utf-8")) for name in ("samples", "scores")
+    }
     verifiers = {name: own["parameters"] for name, own in sizes["scores"].items()}
     cost = inference_cost.count_flops(samples, scores, sizes["samples"]["parameters"], verifiers)
     methods = [
@@ -148,9 +150,9 @@ def write_cost_report(
     header, rows = inference_cost.format_table(results, methods, cost, budgets)
     title = f"What the price of drawing so many solutions buys; one costs {cost['draw']:.3g} floating-point operations."
     notes = inference_cost.write_notes(results, dev, methods, cost)
-    files.write_text(run.out / "compute.md", charts.format_report({title: (header, rows)}, notes))
+    files.write_text(run.out_dir / "compute.md", charts.format_report({title: (header, rows)}, notes))
     charts.plot_curves(
-        run.out / "compute.png",
+        run.out_dir / "compute.png",
         results,
         leaderboard.select_plotted_methods(results),
         "Accuracy at equal compute",
@@ -168,17 +170,17 @@ def plot_reliability(run: execution.StageRun[Params], test: list[pools.Pool]) ->
     names = [name for name in test[0].scores if name not in pools.LIKELIHOOD_SCORES]
     names.sort(key=lambda name: (name in pools.UNTRAINED_VERIFIERS, name))
     found = {name: ranking.reliability_bins(np.concatenate([p.scores[name] for p in test]), correct) for name in names}
-    charts.plot_reliability(run.out / "reliability.png", found, "Reliability on the test set")
+    charts.plot_reliability(run.out_dir / "reliability.png", found, "Reliability on the test set")
 
 
 def measure_first_errors(run: execution.StageRun[Params]) -> dict[str, Any]:
     """Where the process verifier sees the first wrong step, against the truth: threshold from dev, measured elsewhere."""
     dev, reported = [], {}
-    split = prompts.Prompt.read(run.data("generator", "prompt.json")).split
+    split = prompts.Prompt.read(run.input_path("generator", "prompt.json")).split_steps
     for name in eval_sets.SCORED:
         problems = {problem.id: problem for problem in eval_sets.load_problems(run, name)}
-        scores = [s for s in records.read_scores(run.data("scores", f"{name}.parquet")) if s.verifier == "prm"]
-        samples = records.read_samples(run.data("samples", f"{name}.parquet"))
+        scores = [s for s in records.read_scores(run.input_path("scores", f"{name}.parquet")) if s.verifier == "prm"]
+        samples = records.read_samples(run.input_path("samples", f"{name}.parquet"))
         if name == "dev":
             dev = first_error.collect_cases(problems, samples, scores, split)
             continue
@@ -215,9 +217,9 @@ def write_transfer_report(
     }
     tables = {name: table for name, table in tables.items() if table[1]}
     notes = matrix.write_notes(found, verifiers, matrix.find_small_groups(groups))
-    files.write_text(run.out / "matrix.md", charts.format_report(tables, notes))
-    files.write_text(run.out / "matrix.csv", matrix.format_csv(found))
-    charts.plot_gains(run.out / "matrix.png", found, verifiers, title)
+    files.write_text(run.out_dir / "matrix.md", charts.format_report(tables, notes))
+    files.write_text(run.out_dir / "matrix.csv", matrix.format_csv(found))
+    charts.plot_gains(run.out_dir / "matrix.png", found, verifiers, title)
     for name, table in tables.items():
         charts.print_table(name, *table)
     print(charts.format_bullets(notes))
@@ -236,8 +238,8 @@ def write_transfer_report(
 def _load_pools(run: execution.StageRun[Params], split: str) -> list[pools.Pool]:
     return pools.from_records(
         eval_sets.load_problems(run, split),
-        records.read_samples(run.data("samples", f"{split}.parquet")),
-        records.read_scores(run.data("scores", f"{split}.parquet")),
+        records.read_samples(run.input_path("samples", f"{split}.parquet")),
+        records.read_scores(run.input_path("scores", f"{split}.parquet")),
     )
 
 
@@ -246,9 +248,9 @@ def evaluate_single_samples(run: execution.StageRun[Params]) -> dict[str, curves
     whose letter is likeliest."""
     import numpy as np
 
-    problems, found = records.read_problems(run.data("benchmarks", "test.jsonl")), {}
+    problems, found = records.read_problems(run.input_path("benchmarks", "test.jsonl")), {}
     for name in SINGLE_SAMPLE_METHODS:
-        samples = records.read_samples(run.data("samples", f"test_{name}.parquet"))
+        samples = records.read_samples(run.input_path("samples", f"test_{name}.parquet"))
         if len(samples) == len(problems):
             right = {sample.problem_id: float(bool(sample.correct and sample.finish == "stop")) for sample in samples}
             values = np.array([[right[problem.id]] for problem in problems])

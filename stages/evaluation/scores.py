@@ -45,7 +45,7 @@ class RationaleParams(Strict):
     votes: int = Field(ge=1, le=32)  # K
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(ge=1)
-    rows: int = Field(ge=16)  # rationales drawn at a time; changes speed and memory, none of them
+    max_rows: int = Field(ge=16)  # rationales drawn at a time; changes speed and memory, none of them
 
 
 class PublishedVerifier(Strict):
@@ -59,10 +59,12 @@ class PublishedVerifier(Strict):
     good: str | None = None  # of the form `words`
     bad: str | None = None
     aggregation: Aggregation | None = None  # of step scores; the form's own without
-    batch: int = Field(default=8, ge=1)  # solutions in a forward pass; changes speed, memory and a score's last digits
+    batch_size: int = Field(
+        default=8, ge=1
+    )  # solutions in a forward pass; changes speed, memory and a score's last digits
 
     @model_validator(mode="after")
-    def _one_source(self) -> PublishedVerifier:
+    def _check_source(self) -> PublishedVerifier:
         if (self.path is None) == (self.repo is None) or (self.repo is None) != (self.revision is None):
             raise ValueError("must have path, or repo and revision (a full commit hash, since a branch moves)")
         return self
@@ -75,7 +77,7 @@ class Params(Strict):
     genrm: RationaleParams
 
     @model_validator(mode="after")
-    def _known(self) -> Params:
+    def _check_names(self) -> Params:
         for name in self.published:
             if name in BUILTIN_VERIFIERS or name.startswith("likelihood") or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(
@@ -108,16 +110,16 @@ def resolve_folder(run: StageRun[Params], name: str) -> Path:
         return run.root / how.path
     if name == "base_prm" and not load_prm_config(run)["words"]:
         raise UserError(
-            "scores.verifiers: base_prm is read by the words of prm.words, which are []; set two, or leave base_prm out"
+            "scores.verifiers: base_prm is read by the words of prm.head_init_tokens, which are []; set two, or leave base_prm out"
         )
-    return run.data("base" if name.startswith("base_") else name, "model")
+    return run.input_path("base" if name.startswith("base_") else name, "model")
 
 
 def load_prm_config(run: StageRun[Params]) -> dict[str, Any]:
     """The form in which the trained process verifier reads."""
     import json
 
-    return json.loads((run.data("prm", "model") / "verifier.json").read_text(encoding="utf-8"))
+    return json.loads((run.input_path("prm", "model") / "verifier.json").read_text(encoding="utf-8"))
 
 
 def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) -> Verifier:
@@ -133,15 +135,15 @@ def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) 
     if how := run.params.published.get(name):
         options = how.model_dump(include={"tag", "good", "bad", "aggregation"}, exclude_none=True)
         verifier = published_models.load(how.form, path, name, dtype, **options)
-        verifier.batch = how.batch
+        verifier.batch_size = how.batch_size
         if how.form != "reward":
-            verifier.split = prompt.split
+            verifier.split_steps = prompt.split_steps
         return verifier
     if name in ("orm", "prm"):
         return {"orm": OutcomeVerifier, "prm": ProcessVerifier}[name].load(path, dtype)
     if name == "genrm":
         return GenerativeVerifier.load(path, asked, dtype)
-    model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path, run.data("generator", "prompt.json"))
+    model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path, run.input_path("generator", "prompt.json"))
     if name == "base_genrm":
         return GenerativeVerifier(name, model, encoder, asked, "direct")
     facts = load_prm_config(run)  # a head that starts from words reads as they do, until it is trained
@@ -166,7 +168,7 @@ def score_pools(
     else:
         found = (score_pool(verifier, problem, samples) for problem, samples in pools)
     cut = {(sample.problem_id, sample.index) for _, pool in pools for sample in pool if sample.finish != "stop"}
-    for scores in run.progress(found, len(pools), what):
+    for scores in run.track_progress(found, len(pools), what):
         yield [
             score.model_copy(update={"score": 0.0}) if (score.problem_id, score.index) in cut else score
             for score in scores
@@ -182,7 +184,7 @@ def compute_metrics(pools: dict[str, list[Sample]], scores: list[Score], prompt:
     card = ranking.compute(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
     stepped = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
     own = [sample for pool in pools.values() for sample in pool if (sample.problem_id, sample.index) in stepped]
-    steps = [stepped[sample.problem_id, sample.index][: len(prompt.split(sample.text))] for sample in own]
+    steps = [stepped[sample.problem_id, sample.index][: len(prompt.split_steps(sample.text))] for sample in own]
     card |= {"lowest_last": lowest} if (lowest := ranking.lowest_step_last_share(steps)) else {}
     empty = {(sample.problem_id, sample.index) for pool in pools.values() for sample in pool if not sample.text.strip()}
     unread = [s for s in scores if s.step_scores == [] and (s.problem_id, s.index) not in empty]
@@ -195,13 +197,13 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.models.prompts import Prompt
     from stages.lib.run import distributed
 
-    prompt = Prompt.read(run.data("generator", "prompt.json"))
+    prompt = Prompt.read(run.input_path("generator", "prompt.json"))
     state = distributed.init_processes(run)
     names, samples = run.params.verifiers, {}
     loading.check_bf16_support(state.device, run.params.dtype, "scores.dtype: float32")
     folders = {name: resolve_folder(run, name) for name in names}  # what is missing is told before anything is scored
     for split in eval_sets.SCORED:
-        samples[split] = records.group_by_problem(records.read_samples(run.data("samples", f"{split}.parquet")))
+        samples[split] = records.group_by_problem(records.read_samples(run.input_path("samples", f"{split}.parquet")))
     metrics: dict[str, Any] = {}
     for name in names:
         verifier = load_verifier(run, name, folders[name], prompt).to(state.device)
@@ -209,7 +211,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         for split, pools in samples.items():
             what, problems = f"{name}-{split}", {problem.id: problem for problem in eval_sets.load_problems(run, split)}
             ids = distributed.select_shard(
-                run, list(pools), distributed.load_finished(run.checkpoints, what, records.Score)
+                run, list(pools), distributed.load_finished(run.checkpoint_dir, what, records.Score)
             )
             own = [(problems[item], pools[item]) for item in ids]
             distributed.append_records(run, what, score_pools(run, verifier, own, what))
@@ -220,7 +222,9 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if run.is_main:
         for split, pools in samples.items():
             scores = {name: distributed.gather_records(run, f"{name}-{split}", pools, records.Score) for name in names}
-            records.write_scores(run.out / f"{split}.parquet", [score for each in scores.values() for score in each])
+            records.write_scores(
+                run.out_dir / f"{split}.parquet", [score for each in scores.values() for score in each]
+            )
             for name in names:
                 metrics[name][split] = compute_metrics(pools, scores[name], prompt)
     return metrics

@@ -42,14 +42,14 @@ VERSION = 1  # part of every key
 class Params(TrainingParams):
     train: bool  # false: the base as it is; then what describes training is not used
     prompt: PromptParams
-    competition: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
+    competition_problems: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(gt=0)
-    rows: int = Field(ge=16)  # solutions decoded at a time on each process; changes speed and memory, no draw
+    max_rows: int = Field(ge=16)  # solutions decoded at a time on each process; changes speed and memory, no draw
 
     @model_validator(mode="after")
-    def _examples_or_training(self) -> Params:
+    def _check_shots(self) -> Params:
         if self.train and self.prompt.shots:
             raise ValueError(
                 "prompt.shots must be 0 where train is true: a trained generator is asked without examples"
@@ -61,8 +61,8 @@ class OutcomeCounts(Record):
     """How many of the solutions drawn for a problem are right, and how many give an answer at all."""
 
     problem_id: str
-    right: int
-    answered: int
+    num_correct: int
+    num_answered: int
 
 
 def build_prompt(style: PromptParams, problems: list[Problem], seed: int, trained: bool) -> Prompt:
@@ -82,7 +82,10 @@ def build_prompt(style: PromptParams, problems: list[Problem], seed: int, traine
         )
     ranked = sorted(worked, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "shot"))
     shots = [
-        Shot(question=prompt.ask(problem), solution=prompt.separator.join(sft.get_steps(problem, prompt)))
+        Shot(
+            question=prompt.format_question(problem),
+            solution=prompt.step_separator.join(sft.get_steps(problem, prompt)),
+        )
         for problem in ranked[: style.shots + bool(style.shots)]
     ]
     return prompt.model_copy(update={"examples": shots})
@@ -96,16 +99,17 @@ def count_outcomes(
     from stages.lib.grading import grader
     from stages.lib.models import encoding
 
-    prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context, "generator")
+    prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context_length, "generator")
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
     stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
     ended = (
-        (problems[i], [encoder.decode(draw.ids) for draw in draws if draw.finish == "stop"]) for i, draws in stream
+        (problems[i], [encoder.decode_solution(draw.ids) for draw in draws if draw.finish == "stop"])
+        for i, draws in stream
     )
     for (problem, _), grades in grader.grade_each(ended, lambda solutions: solutions, encoder.prompt.marked):
         right, answered = sum(grade.correct for grade in grades), sum(grade.answer is not None for grade in grades)
-        yield [OutcomeCounts(problem_id=problem.id, right=right, answered=answered)]
+        yield [OutcomeCounts(problem_id=problem.id, num_correct=right, num_answered=answered)]
 
 
 def measure(
@@ -125,10 +129,10 @@ def measure(
     n, total = run.params.eval_samples, max(1, len(problems))
     greedy, sampled = drawn(1), drawn(n)
     return {
-        "dev_greedy": sum(each.right for each in greedy) / total,
-        "dev_pass_at_1": sum(each.right for each in sampled) / n / total,
-        "dev_pass_at_n": sum(each.right > 0 for each in sampled) / total,
-        "dev_answered": sum(each.answered for each in sampled) / n / total,
+        "dev_greedy": sum(each.num_correct for each in greedy) / total,
+        "dev_pass_at_1": sum(each.num_correct for each in sampled) / n / total,
+        "dev_pass_at_n": sum(each.num_correct > 0 for each in sampled) / total,
+        "dev_answered": sum(each.num_answered for each in sampled) / n / total,
     }
 
 
@@ -146,22 +150,22 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.run import distributed
     from stages.lib.training import loop, sft
 
-    base = run.data("base", "model")
-    sets = {split: records.read_problems(run.data("benchmarks", f"{split}.jsonl")) for split in ("train", "dev")}
+    base = run.input_path("base", "model")
+    sets = {split: records.read_problems(run.input_path("benchmarks", f"{split}.jsonl")) for split in ("train", "dev")}
     prompt = build_prompt(run.params.prompt, sets["train"] or sets["dev"], run.seed, run.params.train)
     if run.is_main:
-        prompt.write(run.out / "prompt.json")
+        prompt.write(run.out_dir / "prompt.json")
     plain = Encoder.load(base)
-    encoder = Encoder(plain.tokenizer, prompt, plain.stops.ids)
+    encoder = Encoder(plain.tokenizer, prompt, plain.stops.token_ids)
     model = loading.load_causal_lm(base)
 
     if not run.params.train:
         state = distributed.init_processes(run)
         if run.is_main:
-            with files.atomic_write_dir(run.out / "model") as folder:
+            with files.atomic_write_dir(run.out_dir / "model") as folder:
                 shutil.copytree(base, folder, dirs_exist_ok=True)
-            files.write_text(run.out / "history.csv", "")
-        engine = NativeEngine(model.to(state.device), run.params.rows)
+            files.write_text(run.out_dir / "history.csv", "")
+        engine = NativeEngine(model.to(state.device), run.params.max_rows)
         with forward.autocast(model, run.params.precision):
             return {"examples": 0, "steps": 0, "epoch": 0} | measure(run, "as-it-comes", engine, encoder, sets["dev"])
 
@@ -173,11 +177,11 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         )
     if not sets["dev"]:
         raise UserError("data/benchmarks/dev.jsonl: no problems, so no epoch can be chosen; raise benchmarks.sizes.dev")
-    best = run.checkpoints / "best"
+    best = run.checkpoint_dir / "best"
     kept = best / "rank.json"
 
     def evaluate(epoch: int, losses: objectives.LossModule) -> dict[str, float]:
-        measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.rows), encoder, sets["dev"])
+        measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.max_rows), encoder, sets["dev"])
         before = json.loads(kept.read_text()) if kept.exists() else []
         if run.is_main and selection_key(measured) > before:
             loading.save(losses.model, encoder.tokenizer, best / "model")
@@ -187,7 +191,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     losses = objectives.LossModule(
         loading.add_lora(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     )
-    competition = records.read_problems(run.data("aime", "train.jsonl"))[: run.params.competition]
+    competition = records.read_problems(run.input_path("aime", "train.jsonl"))[: run.params.competition_problems]
     examples = [sft.make_sft_example(encoder, problem) for problem in worked + competition]
     history = loop.train(run, losses, examples, run.params, on_epoch=evaluate)
     chosen = max(
@@ -198,8 +202,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
             print(
                 f"generator: warning: no solution of {len(sets['dev'])} dev problems gives an answer", file=sys.stderr
             )
-        files.write_text(run.out / "history.csv", history.csv())
-        with files.atomic_write_dir(run.out / "model") as folder:
+        files.write_text(run.out_dir / "history.csv", history.to_csv())
+        with files.atomic_write_dir(run.out_dir / "model") as folder:
             shutil.copytree(best / "model", folder, dirs_exist_ok=True)
     return {
         "examples": len(examples),

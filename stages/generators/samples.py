@@ -42,17 +42,17 @@ class Params(params.Params):
     engine: Literal["native", "vllm"]
     n_verifier: int = Field(ge=1)  # samples a problem for training verifiers
     n_eval: int = Field(ge=1)  # samples a problem of dev and test
-    n_shifted: int = Field(ge=1)  # samples a problem of ood and aime
+    n_ood: int = Field(ge=1)  # samples a problem of ood and aime
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(ge=1)
-    rows: int = Field(ge=16)  # samples decoded at a time on each process; changes speed and memory, no sample
+    max_rows: int = Field(ge=16)  # samples decoded at a time on each process; changes speed and memory, no sample
     dtype: Literal["float32", "bfloat16", "float16"]
 
 
 def get_sample_count(name: str, params: Params) -> int:
     """Samples a problem."""
     if name in eval_sets.OOD:
-        return params.n_shifted
+        return params.n_ood
     return {"verifier": params.n_verifier, "test_greedy": 1}.get(name, params.n_eval)
 
 
@@ -62,7 +62,7 @@ def make_keys(seed: int, problem: Problem, n: int) -> list[int]:
 
 def grade_draws(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Iterator[list[Sample]]:
     """The draws of each problem as samples, graded, in order; those that were cut off have no answer."""
-    read = ((problem, draws, [encoder.decode(draw.ids) for draw in draws]) for problem, draws in drawn)
+    read = ((problem, draws, [encoder.decode_solution(draw.ids) for draw in draws]) for problem, draws in drawn)
 
     def solutions(one: tuple[Problem, list[Draw], list[str]]) -> grader.ProblemTexts:
         problem, draws, texts = one
@@ -89,12 +89,12 @@ def draw_samples(
     engine: Engine, encoder: Encoder, problems: list[Problem], name: str, run: StageRun[Params]
 ) -> Iterator[list[Sample]]:
     """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
-    prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context, "samples")
+    prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context_length, "samples")
     own = [make_keys(run.seed, problem, get_sample_count(name, run.params)) for problem in problems]
     temperature = 0.0 if name == "test_greedy" else run.params.temperature
     stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, encoder.stops)
     found = grade_draws(((problems[i], draws) for i, draws in stream), encoder)
-    yield from run.progress(found, len(problems), name)
+    yield from run.track_progress(found, len(problems), name)
 
 
 def predict_options(
@@ -105,7 +105,7 @@ def predict_options(
     from stages.lib.models import loading
 
     model = loading.load_causal_lm(path, run.params.dtype).to(device)
-    for problem in run.progress(problems, len(problems), "options"):
+    for problem in run.track_progress(problems, len(problems), "options"):
         yield [multiple_choice.predict_choice(model, encoder, problem)]
 
 
@@ -133,19 +133,19 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.run import distributed
 
     state = distributed.init_processes(run)
-    path = run.data("generator", "model")
-    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    path = run.input_path("generator", "model")
+    encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
     problems = {name: eval_sets.load_problems(run, name.partition("_")[0]) for name in SAMPLE_SETS}
     problems["test_options"] = [problem for problem in problems["test_options"] if problem.choices]
     engine = None
     for name in SAMPLE_SETS:
-        done = distributed.load_finished(run.checkpoints, name, Sample)
+        done = distributed.load_finished(run.checkpoint_dir, name, Sample)
         mine = distributed.select_shard(run, problems[name], done, lambda problem: problem.id)
         if mine and name == "test_options":
             distributed.append_records(run, name, predict_options(path, state.device, encoder, mine, run))
         elif mine:
             engine = engine or engines.make_engine(
-                run.params.engine, path, run.params.rows, run.params.dtype, state.device
+                run.params.engine, path, run.params.max_rows, run.params.dtype, state.device
             )
             distributed.append_records(run, name, draw_samples(engine, encoder, mine, name, run))
     state.wait_for_everyone()
@@ -154,7 +154,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     metrics: dict[str, Any] = {"parameters": loading.count_stored_parameters(path)}
     for name in SAMPLE_SETS:
         samples = distributed.gather_records(run, name, (problem.id for problem in problems[name]), Sample)
-        records.write_samples(run.out / f"{name}.parquet", samples)
+        records.write_samples(run.out_dir / f"{name}.parquet", samples)
         metrics[name] = summarize(samples)
         run.count(tokens=metrics[name]["tokens"])
     return metrics

@@ -53,26 +53,26 @@ class WriterParams(params.Params):
 
 class Params(params.Params):
     per_family: Sizes
-    unseen: list[str]  # families that are only tested
-    train_only: list[str]  # families that are only trained on
+    unseen_families: list[str]  # families that are only tested
+    train_only_families: list[str]  # families that are only trained on
     levels: list[Annotated[int, Field(ge=1, le=3)]] = Field(min_length=1)
-    compare_with: list[str]  # files of published problems that no item may repeat
+    decontaminate_against: list[str]  # files of published problems that no item may repeat
     writer: WriterParams | None = None
 
     @model_validator(mode="after")
-    def _known(self) -> Params:
-        for name in (*self.unseen, *self.train_only):
+    def _check_families(self) -> Params:
+        for name in (*self.unseen_families, *self.train_only_families):
             if name not in competition.FAMILIES:
                 raise ValueError(f"{name!r} is no family; allowed: {', '.join(competition.FAMILIES)}")
-        both = sorted(set(self.unseen) & set(self.train_only))
+        both = sorted(set(self.unseen_families) & set(self.train_only_families))
         if both:
             raise ValueError(f"{both[0]} is both unseen and train_only; a family can be one of them")
         return self
 
-    def families(self, split: str) -> list[str]:
+    def list_families(self, split: str) -> list[str]:
         """The families of a split, in the order of the library."""
-        held = {"unseen": set(competition.FAMILIES) - set(self.unseen), "train": set(self.unseen)}
-        without = held.get(split, {*self.unseen, *self.train_only})
+        held = {"unseen": set(competition.FAMILIES) - set(self.unseen_families), "train": set(self.unseen_families)}
+        without = held.get(split, {*self.unseen_families, *self.train_only_families})
         return [name for name in competition.FAMILIES if name not in without]
 
 
@@ -87,7 +87,7 @@ def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]
     dropped: Counter[str] = Counter()
     sizes = section.per_family.model_dump()
     for name in competition.FAMILIES:
-        splits = [split for split in SPLITS if name in section.families(split)]
+        splits = [split for split in SPLITS if name in section.list_families(split)]
         most = max(1, int(MAX_ANSWER_SHARE * sum(sizes[split] for split in splits)))
         said: set[str] = set()
         answers: Counter[str] = Counter()
@@ -119,7 +119,7 @@ def describe_shortages(problems: list[Problem], section: Params) -> list[str]:
     return [
         f"family {name} gives {found[name, split]} different items for {split}, {wanted[split]} are wanted"
         for split in SPLITS
-        for name in section.families(split)
+        for name in section.list_families(split)
         if found[name, split] < wanted[split]
     ]
 
@@ -128,9 +128,9 @@ def add_intros(problems: list[Problem], chat: Chat, seed: int) -> tuple[list[Pro
     """The items, each with the model's sentence in front where it provably changes nothing, and why others have none."""
     refused: Counter[str] = Counter()
     kept = []
-    asks = [(competition.intros.prompt(p.question), f"aime {seed} {p.id}") for p in problems]
+    asks = [(competition.intros.build_prompt(p.question), f"aime {seed} {p.id}") for p in problems]
     for problem, reply in zip(problems, chat.ask_many(asks), strict=True):
-        sentence = competition.intros.read(reply) if isinstance(reply, str) else None
+        sentence = competition.intros.parse_reply(reply) if isinstance(reply, str) else None
         if sentence is None:
             made: Problem | str = "no answer" if not isinstance(reply, str) else "not one marked sentence"
         else:
@@ -171,7 +171,7 @@ def build_report(problems: list[Problem], section: Params) -> dict[str, Any]:
         "difficulty": {str(level): sum(own) / len(own) for level, own in levels.items() if own},
         "difficulty_of_families": {family: summarize_difficulty(own) for family, own in by_family.items()},
         "remarks": describe_shortages(problems, section),
-        "published": check_published_overlap(problems, section.compare_with),
+        "published": check_published_overlap(problems, section.decontaminate_against),
     }
 
 
@@ -212,7 +212,7 @@ def body(execution: StageRun[Params]) -> dict[str, Any]:
 
         model = chat.create(writer.kind, execution.root / ".assay" / "chat", **writer.settings)
         problems, refused = add_intros(problems, model, execution.seed)
-        execution.count(**{f"writer_{name}": amount for name, amount in model.ledger.totals().items()})
+        execution.count(**{f"writer_{name}": amount for name, amount in model.usage.get_totals().items()})
         written = {
             "written_sentences": {"kept": len(problems) - refused.total(), "refused": dict(sorted(refused.items()))}
         }
@@ -220,8 +220,8 @@ def body(execution: StageRun[Params]) -> dict[str, Any]:
     for remark in account["remarks"]:
         print(f"aime: warning: {remark}", file=sys.stderr)
     for split in SPLITS:
-        records.write_problems(execution.out / f"{split}.jsonl", [p for p in problems if p.split == split])
-    files.write_json(execution.out / "report.json", account)
+        records.write_problems(execution.out_dir / f"{split}.jsonl", [p for p in problems if p.split == split])
+    files.write_json(execution.out_dir / "report.json", account)
     return {
         "problems": {split: sum(p.split == split for p in problems) for split in SPLITS},
         "families": len(competition.FAMILIES),

@@ -39,34 +39,36 @@ Pair = tuple["Problem", "Sample"]
 
 
 class Params(TrainingParams):
-    start: Literal["generator", "base"]  # the model that it starts from
+    init_from: Literal["generator", "base"]  # the model that it starts from
     mode: Literal["direct", "cot"]  # how it will be asked, for the verdict at once or for rationales; chooses lambda
     teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
     chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (lib/chat)
-    rationales: int = Field(gt=0)  # asked of such a teacher for each sample
-    form: Literal["derived", "quoted"]  # of the procedural teacher: each line derived anew, or said again and marked
-    emphasis: int = Field(ge=1)  # of the procedural teacher: weight of the words that refute a line
+    rationales_per_sample: int = Field(gt=0)  # asked of such a teacher for each sample
+    rationale_style: Literal[
+        "rederived", "annotated"
+    ]  # of the procedural teacher: each line derived anew, or said again and marked
+    refutation_weight: int = Field(ge=1)  # of the procedural teacher: weight of the words that refute a line
     direct_share: float = Field(ge=0, le=1)  # of the samples, that are also asked for the bare verdict
-    balance: bool  # as many right as wrong samples
+    balance_classes: bool  # as many right as wrong samples
     lm_weights: list[float] = Field(min_length=1)  # lambda: weight of right solutions beside the verification; 0: none
     lm_data: Literal["gold", "samples"]  # right solutions: gold ones, or the right samples themselves
     samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
     votes: int = Field(ge=1, le=32)  # rationales a solution of dev: the largest K that is measured
     temperature: float = Field(gt=0)  # of the rationales
     max_new_tokens: int = Field(ge=1)  # of a rationale
-    rows: int = Field(ge=16)  # rationales drawn at a time on each process; changes speed and memory, none of them
+    max_rows: int = Field(ge=16)  # rationales drawn at a time on each process; changes speed and memory, none of them
     eval_problems: int = Field(gt=0)  # of dev, with right and wrong samples both, to choose lambda by
     eval_samples: int = Field(gt=0)  # of each
 
     @model_validator(mode="after")
-    def _a_teacher(self) -> Params:
+    def _check_teacher(self) -> Params:
         if any(weight < 0 for weight in self.lm_weights):
             raise ValueError("lm_weights must be 0 or more")
         if self.teacher == "model" and "kind" not in self.chat:
             raise ValueError("teacher: model needs chat: {kind: openai or hf, model: ..}")
-        if self.teacher == "model" and self.rationales > 1 and self._greedy():
+        if self.teacher == "model" and self.rationales_per_sample > 1 and self._is_greedy():
             raise ValueError(
-                f"chat.temperature 0 gives the same rationale {self.rationales} times; set 0.7, or rationales: 1"
+                f"chat.temperature 0 gives the same rationale {self.rationales_per_sample} times; set 0.7, or rationales: 1"
             )
         if self.mode == "cot" and self.teacher == "none":
             raise ValueError("mode: cot needs a teacher of rationales; choose one, or mode: direct")
@@ -76,7 +78,7 @@ class Params(TrainingParams):
             )
         return self
 
-    def _greedy(self) -> bool:
+    def _is_greedy(self) -> bool:
         """Whether the teacher's answers are all one, by its settings or the default of its kind."""
         return self.chat.get("temperature", 0 if self.chat["kind"] == "hf" else None) == 0
 
@@ -89,7 +91,7 @@ def select_pairs(problems: dict[str, Problem], samples: list[Sample], params: Pa
     pairs = [(problems[s.problem_id], s) for s in samples if s.index < params.samples_per_problem]
     kinds = [[pair for pair in pairs if rationales.is_right(pair[1]) == right] for right in (True, False)]
     fewer = min(map(len, kinds))
-    if not params.balance or not fewer:
+    if not params.balance_classes or not fewer:
         return pairs
 
     def order(pair: Pair) -> int:
@@ -110,17 +112,19 @@ def write_rationales(
     if params.teacher == "none":
         return [], {}
     if params.teacher == "procedural":
-        found = [[rationales.write_procedural(*pair, params.form, params.emphasis)] for pair in pairs]
+        found = [
+            [rationales.write_procedural(*pair, params.rationale_style, params.refutation_weight)] for pair in pairs
+        ]
     else:
         settings = dict(params.chat)
         teacher = chat.create(settings.pop("kind"), run.root / ".assay" / "chat", **settings)
-        progress = partial(run.progress, what="rationales")
-        found = rationales.request_rationales(teacher, run.seed, pairs, params.rationales, progress)
-        run.count(**teacher.ledger.totals())
+        progress = partial(run.track_progress, what="rationales")
+        found = rationales.request_rationales(teacher, run.seed, pairs, params.rationales_per_sample, progress)
+        run.count(**teacher.usage.get_totals())
     kept = []
     for pair, own in zip(pairs, found, strict=True):
         for written in own:
-            reason = written.refused and written.refused.split(":")[0]
+            reason = written.reject_reason and written.reject_reason.split(":")[0]
             counts[f"refused, {reason}" if reason else "kept"] += 1
             if written.segments:
                 kept.append((pair, written.segments))
@@ -131,8 +135,8 @@ class EncodedPair(NamedTuple):
     """A text to learn from, its solution's tokens weighing nothing; where they stand; and whether it is right."""
 
     example: Example
-    solution: slice
-    right: bool
+    solution_span: slice
+    is_correct: bool
 
 
 def encode_pair(encoder: Encoder, pair: Pair, mode: Mode, segments: list[Segment]) -> EncodedPair:
@@ -145,9 +149,9 @@ def encode_pair(encoder: Encoder, pair: Pair, mode: Mode, segments: list[Segment
     ids, solution = encode_question(encoder, problem, sample.text, mode)
     weights = [0.0] * len(ids)
     texts = [text for text, _ in segments]  # in one call: a call costs as much as its texts
-    for piece, (_, weight) in zip(encoder.texts(texts), segments, strict=True):
+    for piece, (_, weight) in zip(encoder.encode_texts(texts), segments, strict=True):
         ids, weights = ids + piece, weights + [float(weight)] * len(piece)
-    example = Example([*ids, encoder.end], [*weights, 1.0])
+    example = Example([*ids, encoder.end_id], [*weights, 1.0])
     return EncodedPair(example, solution, rationales.is_right(sample))
 
 
@@ -157,14 +161,14 @@ def normalize_weights(cases: list[EncodedPair], lm: float) -> list[Example]:
     A step's loss is divided by the weight of its tokens, so what counts is weight against weight: were the two kinds
     scaled as one, the many tokens of rationales would drown the verdicts, and the solutions each verdict of its own.
     """
-    verification = sum(sum(each.example.lm) for each in cases)
-    solved = sum(each.solution.stop - each.solution.start for each in cases if each.right)
+    verification = sum(sum(each.example.lm_weight) for each in cases)
+    solved = sum(each.solution_span.stop - each.solution_span.start for each in cases if each.is_correct)
     made = []
     for example, solution, right in cases:
-        weights = [weight * len(cases) / verification for weight in example.lm]
+        weights = [weight * len(cases) / verification for weight in example.lm_weight]
         if right:
             weights[solution] = [lm * len(cases) / solved] * (solution.stop - solution.start)
-        made.append(example._replace(lm=weights))
+        made.append(example._replace(lm_weight=weights))
     return made
 
 
@@ -193,8 +197,10 @@ def build_examples(
     if params.lm_data == "samples" or not lm_weight:
         return made
     solutions = [sft.make_sft_example(encoder, problem) for problem in solved if sft.get_steps(problem)]
-    each = lm_weight * len(made) / max(1.0, sum(sum(solution.lm) for solution in solutions))
-    return made + [solution._replace(lm=[each * weight for weight in solution.lm]) for solution in solutions]
+    each = lm_weight * len(made) / max(1.0, sum(sum(solution.lm_weight) for solution in solutions))
+    return made + [
+        solution._replace(lm_weight=[each * weight for weight in solution.lm_weight]) for solution in solutions
+    ]
 
 
 def judge_pools(
@@ -207,10 +213,10 @@ def judge_pools(
 
     def work(mine: list[Any]) -> Iterator[list[RationaleVerdicts]]:
         with autocast(verifier.model, run.params.precision):
-            yield from run.progress(verifier.judge_many(mine), len(mine), name)
+            yield from run.track_progress(verifier.judge_many(mine), len(mine), name)
 
     found = distributed.map_sharded(run, name, pools, work, RationaleVerdicts, lambda pool: pool[0].id)
-    run.count(tokens=sum(one.tokens for judged in found.values() for one in judged if not one.repeated))
+    run.count(tokens=sum(one.tokens for judged in found.values() for one in judged if not one.is_duplicate))
     return [found[problem.id] for problem, _ in pools]
 
 
@@ -226,8 +232,8 @@ def compute_metrics(pools: list[Any], found: list[list[RationaleVerdicts]], vote
         "brier": ranking.brier_score(flat, truth) if flat else None,
         "ece": ranking.expected_calibration_error(flat, truth) if flat else None,
     }
-    own = [one for judged in found for one in judged if not one.repeated]
-    drawn = [vote for one in own for vote in one.votes]
+    own = [one for judged in found for one in judged if not one.is_duplicate]
+    drawn = [vote for one in own for vote in one.p_yes]
     if drawn:
 
         def turns(k: int) -> list[list[list[float]]]:
@@ -240,7 +246,7 @@ def compute_metrics(pools: list[Any], found: list[list[RationaleVerdicts]], vote
                 if k <= votes
             },
             "parsed": sum(vote is not None for vote in drawn) / len(drawn),
-            "all_missing": sum(one.direct is not None for one in own),
+            "all_missing": sum(one.direct_p_yes is not None for one in own),
         }
     metrics |= {"solutions": len(own), "tokens": sum(one.tokens for one in own)}
     return metrics
@@ -292,11 +298,13 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
     params = run.params
     problems = {
-        split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
+        split: {
+            problem.id: problem for problem in records.read_problems(run.input_path("benchmarks", f"{split}.jsonl"))
+        }
         for split in ("train", "verifier", "dev")
     }
     state = distributed.init_processes(run)
-    pool = records.read_samples(run.data("samples", "verifier.parquet"))
+    pool = records.read_samples(run.input_path("samples", "verifier.parquet"))
     pairs = select_pairs(problems["verifier"], pool, params, run.seed)
     with state.main_process_first():  # the others find a model's answers in its cache
         kept, teacher = write_rationales(run, pairs)
@@ -308,10 +316,10 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     right = sum(rationales.is_right(sample) for _, sample in pairs) / len(pairs)
     if right in (0, 1) and run.is_main:
         print("genrm: warning: all samples are right, or all wrong: this verifier will say one thing", file=sys.stderr)
-    path = run.data(params.start, "model")
-    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    path = run.input_path(params.init_from, "model")
+    encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
     dev: dict[str, list[Any]] = {}
-    for sample in records.read_samples(run.data("samples", "dev.parquet")):
+    for sample in records.read_samples(run.input_path("samples", "dev.parquet")):
         if sample.index < params.eval_samples:
             dev.setdefault(sample.problem_id, []).append(sample)
     mixed = {name: own for name, own in dev.items() if len(set(map(rationales.is_right, own))) == 2}
@@ -322,7 +330,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
             f"to choose from the {len(params.lm_weights)} genrm.lm_weights by; name one, or raise benchmarks.sizes.dev"
         )
     modes = (["cot"] if kept else []) + (["direct"] if params.direct_share else [])
-    how = RationaleSampling(params.votes, params.temperature, params.max_new_tokens, params.rows, run.seed, "genrm")
+    how = RationaleSampling(params.votes, params.temperature, params.max_new_tokens, params.max_rows, run.seed, "genrm")
     best, sweep = None, {}
     for i, weight in enumerate(params.lm_weights):
         made = build_examples(encoder, pairs, kept, list(problems["train"].values()), params, run.seed, weight)
@@ -342,8 +350,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         if best is None or auc > best[0]:
             best = (auc, weight)
             if run.is_main:
-                verifiers[params.mode].save(run.out / "model")
-                files.write_text(run.out / "history.csv", history.csv())
+                verifiers[params.mode].save(run.out_dir / "model")
+                files.write_text(run.out_dir / "history.csv", history.to_csv())
     facts = sweep[f"{best[1]:g}"]
     return {
         "samples": len(pairs),

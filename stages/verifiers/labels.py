@@ -63,11 +63,13 @@ class Params(params.Params):
     samples_per_problem: int = Field(ge=1)  # the first so many of the pool
     temperature: float = Field(gt=0)
     max_new_tokens: int = Field(ge=1)  # of a completion
-    hard: Literal["any", "progress", "agreed"]  # mc_hard: any success; relative progress; solutions where both agree
-    progress: float = Field(gt=0)  # threshold of relative progress (GenPRM: 0.8)
-    pool: bool  # binary search starts where the right samples of the problem leave off
-    mixed_only: bool  # no Monte Carlo for problems whose samples are all right or all wrong
-    rows: int = Field(ge=16)  # completions decoded at a time on each process; changes speed and memory, no label
+    hard_rule: Literal[
+        "any_success", "progress", "agreed"
+    ]  # mc_hard: any success; relative progress; solutions where both agree
+    progress_threshold: float = Field(gt=0)  # threshold of relative progress (GenPRM: 0.8)
+    use_pool: bool  # binary search starts where the right samples of the problem leave off
+    skip_uniform_problems: bool  # no Monte Carlo for problems whose samples are all right or all wrong
+    max_rows: int = Field(ge=16)  # completions decoded at a time on each process; changes speed and memory, no label
     dtype: Literal["float32", "bfloat16", "float16"]
 
 
@@ -76,21 +78,21 @@ class PrefixRollouts(Record):
 
     problem_id: str
     prefix: str
-    right: list[bool]
+    correct: list[bool]
     tokens: int  # of all rollouts of the problem; on the row with the empty prefix
 
 
 def build_searches(params: Params) -> dict[str, Callable[[Solution], Search[Any]]]:
     """The Monte-Carlo methods that were asked for."""
-    n, threshold = params.completions, params.progress
+    n, threshold = params.completions, params.progress_threshold
     hard = {
-        "any": lambda of: step_labels.mc_hard(of, n),
+        "any_success": lambda of: step_labels.mc_hard(of, n),
         "progress": lambda of: step_labels.relative_progress(of, n, threshold),
         "agreed": lambda of: step_labels.consensus(of, n, threshold),
     }
     known = {  # the most lavish first: what it drew, the others only look at
         "mc_soft": lambda of: step_labels.mc_soft(of, n),
-        "mc_hard": hard[params.hard],
+        "mc_hard": hard[params.hard_rule],
         "binary_search": lambda of: step_labels.binary_search(of, n),
     }
     return {method: known[method] for method in known if method in params.methods}
@@ -115,8 +117,10 @@ def select_solutions(
     found = {}
     for problem in problems if build_searches(params) else ():
         pool = pools[problem.id]
-        if pool and (not params.mixed_only or step_labels.is_mixed([bool(sample.correct) for sample in pool])):
-            found[problem.id] = step_labels.build_solutions(problem, pool, params.pool, prompt.split)[
+        if pool and (
+            not params.skip_uniform_problems or step_labels.is_mixed([bool(sample.correct) for sample in pool])
+        ):
+            found[problem.id] = step_labels.build_solutions(problem, pool, params.use_pool, prompt.split_steps)[
                 : params.samples_per_problem
             ]
     return found
@@ -130,7 +134,7 @@ def draw_rollouts(
     if name == "dev":
         wanted.insert(0, lambda of: step_labels.mc_soft(of, run.params.audit_completions))
     chunks = [groups[first : first + CHUNK_PROBLEMS] for first in range(0, len(groups), CHUNK_PROBLEMS)]
-    for chunk in run.progress(chunks, len(chunks), name):
+    for chunk in run.track_progress(chunks, len(chunks), name):
         outcomes: dict[PrefixKey, list[bool]] = {}
         tokens: dict[str, int] = {}
 
@@ -146,21 +150,23 @@ def draw_rollouts(
             problem = group[0].problem.id
             own = [(prefix, right) for (of, prefix), right in sorted(outcomes.items()) if of == problem]
             yield [
-                PrefixRollouts(problem_id=problem, prefix="", right=[], tokens=tokens.get(problem, 0)),
-                *(PrefixRollouts(problem_id=problem, prefix=prefix, right=right, tokens=0) for prefix, right in own),
+                PrefixRollouts(problem_id=problem, prefix="", correct=[], tokens=tokens.get(problem, 0)),
+                *(PrefixRollouts(problem_id=problem, prefix=prefix, correct=right, tokens=0) for prefix, right in own),
             ]
 
 
 def estimate_labels(
-    of: Sequence[Solution], outcomes: Mapping[PrefixKey, Sequence[bool]], params: Params
+    solutions: Sequence[Solution], outcomes: Mapping[PrefixKey, Sequence[bool]], params: Params
 ) -> tuple[LabelsByMethod, dict[str, int]]:
     """The labels of each method, and the completions that it alone would have made."""
     labels, costs = {}, {}
     for method, search in build_searches(params).items():
         found, cost = run_searches(
-            [(one.problem, one.steps, search(one)) for one in of], make_cached_completer(outcomes)
+            [(one.problem, one.steps, search(one)) for one in solutions], make_cached_completer(outcomes)
         )
-        labels[method] = [(one, estimates) for one, estimates in zip(of, found, strict=True) if estimates is not None]
+        labels[method] = [
+            (one, estimates) for one, estimates in zip(solutions, found, strict=True) if estimates is not None
+        ]
         costs[method] = cost.completions
     return labels, costs
 
@@ -170,7 +176,7 @@ def compute_exact_labels(
 ) -> dict[tuple[str, int], list[bool]]:
     """(problem id, index) -> the truth of each step of each sample of which it is known."""
     found = {
-        (problem.id, sample.index): truth.label_steps(problem, sample.text, prompt.split)
+        (problem.id, sample.index): truth.label_steps(problem, sample.text, prompt.split_steps)
         for problem in problems
         for sample in pools[problem.id]
     }
@@ -209,8 +215,8 @@ def measure_quality(
             for name, (_, estimates) in zip(at, found, strict=True)
             if name in right
         ]
-        judged = label_audit.measure(cases, key, decided=method != "mc_soft")
-        figures = judged.plain() if judged else {}
+        judged = label_audit.measure(cases, key, is_binary=method != "mc_soft")
+        figures = judged.to_dict() if judged else {}
         numbers[method] = {"solutions": len(found), "completions": costs[method]} | {
             name: figures[name] for name in ("auc", "brier", "micro_f1", "steps_right") if name in figures
         }
@@ -219,7 +225,7 @@ def measure_quality(
 
 def write_audit(
     run: StageRun[Params],
-    of: list[Solution],
+    solutions: list[Solution],
     right: Mapping[tuple[str, int], list[bool]],
     outcomes: Mapping[PrefixKey, Sequence[bool]],
 ) -> None:
@@ -228,27 +234,34 @@ def write_audit(
     from stages.lib.display import charts
     from stages.lib.labels import label_audit
 
-    of = [one for one in of if (one.problem.id, one.index) in right]
+    solutions = [one for one in solutions if (one.problem.id, one.index) in right]
     largest = run.params.audit_completions
     ns = [n for n in (2**i for i in range(largest.bit_length())) if n < largest] + [largest]
     found = label_audit.compare_to_truth(
-        of, [right[one.problem.id, one.index] for one in of], outcomes, ns, seeds.key(run.seed, "labels", "audit")
+        solutions,
+        [right[one.problem.id, one.index] for one in solutions],
+        outcomes,
+        ns,
+        seeds.key(run.seed, "labels", "audit"),
     )
-    plain = [{"labels": row.kind, "n": row.n, "completions": row.completions, **row.audit.plain()} for row in found]
-    files.write_json(run.out / "audit.json", plain)
-    note = f"{len(of)} solutions of {len({one.problem.id for one in of})} problems of dev whose truth is known.\n\n"
-    files.write_text(run.out / "audit.md", note + label_audit.format_markdown(found))
-    label_audit.plot(run.out / "audit.png", found, f"Step labels against the truth, {len(of)} solutions")
+    plain = [
+        {"labels": row.method, "n": row.rollouts, "completions": row.completions, **row.audit.to_dict()}
+        for row in found
+    ]
+    files.write_json(run.out_dir / "audit.json", plain)
+    note = f"{len(solutions)} solutions of {len({one.problem.id for one in solutions})} problems of dev whose truth is known.\n\n"
+    files.write_text(run.out_dir / "audit.md", note + label_audit.format_markdown(found))
+    label_audit.plot(run.out_dir / "audit.png", found, f"Step labels against the truth, {len(solutions)} solutions")
     if found:
         header = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1")
-        shown = [row for row in found if row.n in (0, largest)]
+        shown = [row for row in found if row.rollouts in (0, largest)]
         charts.print_table(
             "Labels against the truth",
             header,
             [
                 (
-                    row.kind,
-                    str(row.n or ""),
+                    row.method,
+                    str(row.rollouts or ""),
                     f"{row.completions:.1f}",
                     *label_audit.format_interval(row.audit.auc),
                     f"{row.audit.brier:.3f}",
@@ -272,19 +285,19 @@ def write_labels(
     from stages.lib.run import distributed
 
     kept = distributed.gather_records(run, name, wanted, PrefixRollouts)
-    outcomes = {(row.problem_id, row.prefix): row.right for row in kept if row.prefix}
+    outcomes = {(row.problem_id, row.prefix): row.correct for row in kept if row.prefix}
     of = [one for group in wanted.values() for one in group]
     labels, costs = estimate_labels(of, outcomes, run.params)
     right = compute_exact_labels(problems, pools, prompt)
     records.write_labels(
-        run.out / f"{name}.parquet", build_records(labels, right if "exact" in run.params.methods else {})
+        run.out_dir / f"{name}.parquet", build_records(labels, right if "exact" in run.params.methods else {})
     )
     if name == "dev":
         write_audit(run, of, right, outcomes)
     samples = [sample for pool in pools.values() for sample in pool]
     known = [sample for sample in samples if (sample.problem_id, sample.index) in right]
     return {
-        "completions": sum(len(row.right) for row in kept),
+        "completions": sum(len(row.correct) for row in kept),
         "tokens": sum(row.tokens for row in kept),
         "truth_known": len(known) / max(1, len(samples)),
         "right_answer_wrong_step": label_audit.flawed_correct_rate(
@@ -303,7 +316,7 @@ def draw_missing_rollouts(
 
     complete = None
     for name, groups in wanted.items():
-        done = distributed.load_finished(run.checkpoints, name, PrefixRollouts)
+        done = distributed.load_finished(run.checkpoint_dir, name, PrefixRollouts)
         mine = distributed.select_shard(run, list(groups.values()), done, lambda group: group[0].problem.id)
         if mine:
             complete = complete or load()
@@ -322,7 +335,7 @@ def import_labels(run: StageRun[Params], prompt: Prompt) -> dict[str, dict[str, 
     found = imported_labels.read(run.root, wanted, prompt, held_out)
     for line in found.reasons:
         print(f"labels: warning: {line}", file=sys.stderr)
-    out = run.out / "imported"
+    out = run.out_dir / "imported"
     records.write_problems(out / "problems.jsonl", found.problems)
     records.write_samples(out / "samples.parquet", found.samples)
     records.write_labels(out / "labels.parquet", found.labels)
@@ -341,14 +354,14 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         raise UserError(f"labels.completer: {run.params.completer} is not a folder; name one with a saved model")
 
     def load() -> Completer:
-        engine = engines.make_engine(run.params.engine, path, run.params.rows, run.params.dtype, state.device)
-        encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+        engine = engines.make_engine(run.params.engine, path, run.params.max_rows, run.params.dtype, state.device)
+        encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
         return rollouts.make_completer(engine, encoder, run.seed, run.params.temperature, run.params.max_new_tokens)
 
-    problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in SPLITS}
-    samples = {name: load_samples(run.data("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}
+    problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in SPLITS}
+    samples = {name: load_samples(run.input_path("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
-    prompt = Prompt.read(run.data("generator", "prompt.json"))
+    prompt = Prompt.read(run.input_path("generator", "prompt.json"))
     # Before the hours of rollouts, so that a file which cannot be read is told at once.
     published = import_labels(run, prompt) if run.is_main else {}
     wanted = {

@@ -24,15 +24,17 @@ from stages.lib.training.training_params import TrainingParams
 
 
 class Params(TrainingParams):
-    start: Literal["generator", "base"]  # the model that it starts from
-    level: Literal["token", "solution"]
+    init_from: Literal["generator", "base"]  # the model that it starts from
+    predict_at: Literal["token", "solution"]
     loss: Literal["bce", "mse"]
     lm_weight: float = Field(ge=0)  # 1: the paper's unweighted sum; 0: verification alone
     lm_data: Literal["gold", "samples"]
-    head_words: list[str] = Field(max_length=2)  # [right, wrong]: the head starts as their logits' difference; []: at 0
+    head_init_tokens: list[str] = Field(
+        max_length=2
+    )  # [right, wrong]: the head starts as their logits' difference; []: at 0
     dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
     samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
-    mixed_only: bool  # leave out problems whose samples are all right or all wrong
+    skip_uniform_problems: bool  # leave out problems whose samples are all right or all wrong
     eval_problems: int = Field(gt=0)  # of dev, for this stage's own metrics; stage scores measures all
 
 
@@ -41,7 +43,7 @@ def select_samples(samples: list[Any], params: Params) -> list[Any]:
     from stages.lib.core.records import group_by_problem
 
     pools = group_by_problem(sample for sample in samples if sample.index < params.samples_per_problem).values()
-    if params.mixed_only:
+    if params.skip_uniform_problems:
         pools = [pool for pool in pools if len({sample.correct for sample in pool}) == 2]
     return [sample for pool in pools for sample in pool]
 
@@ -57,10 +59,12 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
     params = run.params
     problems = {
-        split: {problem.id: problem for problem in records.read_problems(run.data("benchmarks", f"{split}.jsonl"))}
+        split: {
+            problem.id: problem for problem in records.read_problems(run.input_path("benchmarks", f"{split}.jsonl"))
+        }
         for split in ("train", "verifier", "dev")
     }
-    samples = select_samples(records.read_samples(run.data("samples", "verifier.parquet")), params)
+    samples = select_samples(records.read_samples(run.input_path("samples", "verifier.parquet")), params)
     if not samples:
         raise UserError(
             "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
@@ -69,16 +73,16 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         print(
             "orm: warning: all samples are right, or all wrong: this verifier cannot tell them apart", file=sys.stderr
         )
-    path = run.data(params.start, "model")
-    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    path = run.input_path(params.init_from, "model")
+    encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
     model = loading.add_lora(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     verifier = OutcomeVerifier("orm", model, encoder, params.loss)
-    if params.head_words:
-        verifier.start_from_words(*params.head_words)
+    if params.head_init_tokens:
+        verifier.init_head_from_tokens(*params.head_init_tokens)
     own = params.lm_weight > 0 and params.lm_data == "samples"
     examples = [
         make_example(
-            encoder, problems["verifier"][sample.problem_id], sample, params.level, lm=own and bool(sample.correct)
+            encoder, problems["verifier"][sample.problem_id], sample, params.predict_at, lm=own and bool(sample.correct)
         )
         for sample in samples
     ]
@@ -89,16 +93,18 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         if not worked:
             raise UserError("data/benchmarks/train.jsonl: no problem has a gold solution; set orm.lm_data: samples")
         examples += islice(cycle(worked), len(examples))  # an equal mix: the few gold solutions come round many times
-    history = loop.train(run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout)
-    pools = records.group_by_problem(records.read_samples(run.data("samples", "dev.parquet")))
+    history = loop.train(
+        run, verifier.make_loss_module(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
+    )
+    pools = records.group_by_problem(records.read_samples(run.input_path("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
     found = score_pools(run, verifier, problems["dev"], pools)
     scores = [[score.score for score in found[name]] for name in pools]
     correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
     tokens = [[sample.tokens for sample in pool] for pool in pools.values()]
     if run.is_main:
-        verifier.save(run.out / "model")
-        files.write_text(run.out / "history.csv", history.csv())
+        verifier.save(run.out_dir / "model")
+        files.write_text(run.out_dir / "history.csv", history.to_csv())
     return {
         "samples": len(samples),
         "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),

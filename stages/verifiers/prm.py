@@ -29,24 +29,26 @@ LabelsBySample = dict[tuple[str, int], dict[int, float]]  # (problem, sample) ->
 
 
 class Params(TrainingParams):
-    start: Literal["generator", "base"]  # the model that it starts from
+    init_from: Literal["generator", "base"]  # the model that it starts from
     labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "imported"]  # the step labels to learn from
-    form: Literal["head", "words"]  # a scalar head, or two words of the vocabulary
-    words: list[str] = Field(max_length=2)  # [right, wrong]: what `words` reads, and what a head starts from; []: at 0
-    mark: str  # what follows every step when it is read, as in work marked by a teacher; "" for nothing
-    past_error: bool  # also learn from what follows the first wrong step
+    head: Literal["scalar", "token_logits"]  # a scalar head, or two words of the vocabulary
+    head_init_tokens: list[str] = Field(
+        max_length=2
+    )  # [right, wrong]: what `token_logits` reads, and what a scalar head starts from; []: at 0
+    step_marker: str  # what follows every step when it is read, as in work marked by a teacher; "" for nothing
+    learn_after_first_error: bool  # also learn from what follows the first wrong step
     lm_weight: float = Field(ge=0)  # of the language-model loss on right samples
     dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
     samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
-    distinct: bool  # equal solutions of a problem count once, as in Math-Shepherd's pool
-    mixed_only: bool  # leave out problems whose samples are all right or all wrong
+    dedupe: bool  # equal solutions of a problem count once, as in Math-Shepherd's pool
+    skip_uniform_problems: bool  # leave out problems whose samples are all right or all wrong
     aggregations: list[Aggregation] = Field(min_length=1)  # the best on dev is kept
     eval_problems: int = Field(gt=0)  # of dev, to choose by and for this stage's own metrics; stage scores measures all
 
     @model_validator(mode="after")
-    def _two_words(self) -> Params:
-        if len(self.words) == 1 or (self.form == "words" and not self.words):
-            raise ValueError("words must be two, [right, wrong], or for form head also none, []")
+    def _check_head_tokens(self) -> Params:
+        if len(self.head_init_tokens) == 1 or (self.head == "token_logits" and not self.head_init_tokens):
+            raise ValueError("head_init_tokens must be two, [right, wrong], or for a scalar head also none, []")
         return self
 
 
@@ -85,10 +87,10 @@ def select_samples(samples: list[Sample], labels: LabelsBySample, params: Params
     for sample in samples:
         known = (sample.problem_id, sample.index) in labels or not sample.text.strip()
         if sample.index < params.samples_per_problem and known:
-            which = (sample.text, sample.finish) if params.distinct else sample.index
+            which = (sample.text, sample.finish) if params.dedupe else sample.index
             first.setdefault((sample.problem_id, which), sample)
     pools = list(group_by_problem(first.values()).values())
-    if params.mixed_only:
+    if params.skip_uniform_problems:
         pools = [pool for pool in pools if len({sample.correct for sample in pool} - {None}) == 2]
     return [sample for pool in pools for sample in pool]
 
@@ -100,14 +102,14 @@ def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[
 
     method = run.params.labels
     if method == "imported":
-        folder = run.data("labels", "imported")
+        folder = run.input_path("labels", "imported")
         files = folder / "problems.jsonl", folder / "samples.parquet", folder / "labels.parquet"
         remedy = "name files of published labels in labels.imported"
     else:
         files = (
-            run.data("benchmarks", "verifier.jsonl"),
-            run.data("samples", "verifier.parquet"),
-            run.data("labels", "verifier.parquet"),
+            run.input_path("benchmarks", "verifier.jsonl"),
+            run.input_path("samples", "verifier.parquet"),
+            run.input_path("labels", "verifier.parquet"),
         )
         remedy = "set prm.labels to a method that stage labels makes for these problems"
     labels = group_by_sample(records.read_labels(files[2]), method)
@@ -146,33 +148,37 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     params = run.params
     problems, samples, labels = load_training_data(run)
     pool = len(samples)
-    if params.distinct:
+    if params.dedupe:
         labels = merge_duplicates(samples, labels)
     samples = select_samples(samples, labels, params)
     if not samples:
         raise UserError(
             "prm: no solution to train on; raise benchmarks.sizes.verifier or samples_per_problem, or mixed_only: false"
         )
-    path = run.data(params.start, "model")
-    encoder = Encoder.load(path, run.data("generator", "prompt.json"))
+    path = run.input_path(params.init_from, "model")
+    encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
     model = loading.add_lora(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
-    verifier = ProcessVerifier("prm", model, encoder, params.form, params.words, params.mark)
+    verifier = ProcessVerifier("prm", model, encoder, params.head, params.head_init_tokens, params.step_marker)
     examples, known, too_long, longest = [], 0, 0, model.config.max_position_embeddings
     for sample in samples:
         steps, right = labels.get((sample.problem_id, sample.index), {}), sample.correct
-        read = verifier.read(problems[sample.problem_id], sample)
+        read = verifier.encode_sample(problems[sample.problem_id], sample)
         if len(read.ids) > longest:
             too_long += 1
             continue
-        examples.append(make_example(read, steps, right, params.past_error, lm=params.lm_weight > 0 and bool(right)))
+        examples.append(
+            make_example(read, steps, right, params.learn_after_first_error, lm=params.lm_weight > 0 and bool(right))
+        )
         known += len(steps)
     if not examples:
         raise UserError(f"prm: every solution is longer than the {longest} tokens that the model reads")
-    history = loop.train(run, verifier.losses(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout)
-    dev = {problem.id: problem for problem in records.read_problems(run.data("benchmarks", "dev.jsonl"))}
-    truths = records.read_labels(run.data("labels", "dev.parquet"))  # of dev nothing is imported
+    history = loop.train(
+        run, verifier.make_loss_module(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
+    )
+    dev = {problem.id: problem for problem in records.read_problems(run.input_path("benchmarks", "dev.jsonl"))}
+    truths = records.read_labels(run.input_path("labels", "dev.parquet"))  # of dev nothing is imported
     truths = group_by_sample(truths, "exact" if params.labels == "imported" else params.labels)
-    pools = records.group_by_problem(records.read_samples(run.data("samples", "dev.parquet")))
+    pools = records.group_by_problem(records.read_samples(run.input_path("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
     found = score_pools(run, verifier, dev, pools)
     steps = {name: [score.step_scores for score in found[name]] for name in pools}
@@ -185,8 +191,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     }
     outcomes = [sample.correct for sample in samples if sample.correct is not None]
     if run.is_main:
-        verifier.save(run.out / "model")
-        files.write_text(run.out / "history.csv", history.csv())
+        verifier.save(run.out_dir / "model")
+        files.write_text(run.out_dir / "history.csv", history.to_csv())
     return {
         "samples": len(examples),
         **({"imported": pool} if params.labels == "imported" else {}),

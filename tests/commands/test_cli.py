@@ -29,6 +29,6 @@ def test_mistakes_are_one_sentence(tmp_path):
     project = create_pipeline(tmp_path)
     (tmp_path / "dvc.yaml").unlink()
     for command in (["status"], [], ["compare", "one"], ["preset", "nope"]):
-        done = project.stages(*command, code=2)
+        done = project.run_command_line(*command, code=2)
         assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
-    assert "No such command" in project.stages("nope", code=2).stderr
+    assert "No such command" in project.run_command_line("nope", code=2).stderr

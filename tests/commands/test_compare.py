@@ -42,11 +42,13 @@ def test_curves_are_their_last_point():
 
 def test_command(tmp_path):
     project = create_pipeline(tmp_path)
-    assert "nothing has run yet" in project.stages("compare", "one", code=2).stderr
+    assert "nothing has run yet" in project.run_command_line("compare", "one", code=2).stderr
     for rate in ("1e-3", "2e-3", "3e-3"):
-        project.edit("params.yaml", "lr: " + {"1e-3": "1e-3", "2e-3": "1e-3", "3e-3": "2e-3"}[rate], f"lr: {rate}")
-        project.stage("one", ASSAY_TRACKING="off")
-    assert "runs are recorded of one" in project.stages("compare", "nope", code=2).stderr
-    shown = project.stages("compare", "one", "--last", "2").stdout
+        project.replace_text(
+            "params.yaml", "lr: " + {"1e-3": "1e-3", "2e-3": "1e-3", "3e-3": "2e-3"}[rate], f"lr: {rate}"
+        )
+        project.run_stage("one", ASSAY_TRACKING="off")
+    assert "runs are recorded of one" in project.run_command_line("compare", "nope", code=2).stderr
+    shown = project.run_command_line("compare", "one", "--last", "2").stdout
     assert "one.lr" in shown and "0.002" in shown and "0.003" in shown and "0.001" not in shown
     assert "dev.pass@1  0.5 [0.4, 0.6]" in shown

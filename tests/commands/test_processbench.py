@@ -91,19 +91,20 @@ def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
     if form == "assay":
         verifier = ProcessVerifier.load(folder / model)
         scores = {
-            row.name: verifier.step_scores(row.problem, [row.sample])[0][:3] for row in taken("one") + taken("two")
+            row.row_id: verifier.score_steps(row.problem, [row.sample])[0][:3] for row in taken("one") + taken("two")
         }
     else:
         verifier = published_models.load(form, folder / model, "theirs")
         scores = {
-            row.name: verifier.judge([(row.problem.question, row.steps)])[0] for row in taken("one") + taken("two")
+            row.row_id: verifier.score_solutions([(row.problem.question, row.steps)])[0]
+            for row in taken("one") + taken("two")
         }
         assert all("\n" in row.steps[1] for row in taken("one"))
     threshold = first_error.choose_threshold(
-        *zip(*((scores[row.name], first_wrong(row)) for row in taken("two")), strict=True)
+        *zip(*((scores[row.row_id], first_wrong(row)) for row in taken("two")), strict=True)
     )
     assert figures["threshold"] == pytest.approx(threshold, abs=1e-6)
-    guesses = [first_error.locate(scores[row.name], figures["threshold"]) for row in taken("one")]
+    guesses = [first_error.locate(scores[row.row_id], figures["threshold"]) for row in taken("one")]
     expected = first_error.f1(guesses, [first_wrong(row) for row in taken("one")])
     own = figures["subsets"]["one"]
     assert (own["solutions"], own["left_out"]) == (5, 1)

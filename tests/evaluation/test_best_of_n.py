@@ -89,8 +89,8 @@ def test_published_figures_of_qwen_math(tmp_path):
 
 def test_answers_are_grouped_by_equivalence_and_blanks_lose(tmp_path):
     each = pools.read(write(tmp_path / "pool.jsonl", [row()]))[0]
-    assert each.classes[0] == each.classes[1] != each.classes[2]
-    assert each.classes[3] == -1
+    assert each.answer_ids[0] == each.answer_ids[1] != each.answer_ids[2]
+    assert each.answer_ids[3] == -1
     assert each.correct.tolist() == [1, 1, 0, 0]
     found = curves.evaluate([each], {}, draws=10, seed=1)
     few = curves.evaluate([each], {}, draws=10, seed=1, ks=[2])["weighted_rm"]
@@ -104,7 +104,7 @@ def test_records_with_an_unfinished_solution(tmp_path):
     drawn = [sample("a", 0, "7", finish="length", logprob=-0.1), sample("a", 1, "7"), sample("a", 2, "8")]
     scores = [Score(problem_id="a", index=i, verifier="orm", score=s) for i, s in enumerate((1.0, 0.9, 0.1))]
     each = pools.from_records([problem("a")], drawn, scores)[0]
-    assert each.classes[0] == -1
+    assert each.answer_ids[0] == -1
     assert each.correct.tolist() == [0, 1, 0]
     assert each.scores["likelihood_mean"].tolist() == [-0.025, -0.5, -0.5]
     assert curves.evaluate([each], {}, 4, 1)["best_of_orm"].values[0, -1] == 1
@@ -168,7 +168,7 @@ def test_programs_of_a_file_are_classed_by_text_and_graded_by_whoever_made_it(tm
     samples = [{"text": text, "correct": text != texts[2]} for text in texts] + [{"answer": None, "correct": False}]
     rows = [row(gold="-", answer_type="code", samples=samples, scales={})]
     (each,) = pools.read(write(tmp_path / "pool.jsonl", rows))
-    assert each.classes.tolist() == [0, 0, 1, -1] and each.correct.tolist() == [1, 1, 0, 0]
+    assert each.answer_ids.tolist() == [0, 0, 1, -1] and each.correct.tolist() == [1, 1, 0, 0]
     del samples[1]["correct"]
     with pytest.raises(UserError, match="pool.jsonl:1: sample 1: correct is missing; programs are not run here"):
         pools.read(write(tmp_path / "pool.jsonl", rows))
@@ -215,7 +215,7 @@ def test_thinking_is_not_graded(tmp_path):
     samples = [{"text": text, "scores": {"rm": 0.5}} for text in texts]
     (each,) = pools.read(write(tmp_path / "pool.jsonl", [row(samples=samples)]))
     assert [right > 0 for right in each.correct] == list(texts.values())
-    assert each.classes.tolist() == [0, 0, -1, -1, 0]
+    assert each.answer_ids.tolist() == [0, 0, -1, -1, 0]
 
 
 def sized(name, n, right):

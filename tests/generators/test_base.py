@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.generators.base import __main__, pretraining, tokenizer
+from stages.generators.base import __main__ as base, pretraining, tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
@@ -21,21 +21,21 @@ SCRATCH = {
     "bundled": "data/raw/base",
     "repo": "",
     "revision": "",
-    "documents": 8,
-    "layers": 2,
-    "width": 16,
-    "hidden": 32,
-    "heads": 2,
-    "kernel": 4,
+    "num_documents": 8,
+    "num_layers": 2,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_heads": 2,
+    "conv_kernel": 4,
     "epochs": 1.0,
-    "global_batch": 4,
-    "device_batch": 4,
+    "global_batch_size": 4,
+    "device_batch_size": 4,
     "optimizer": "muon",
     "lr": 3e-3,
     "matrix_lr": 0.02,
     "weight_decay": 0.0,
-    "warmup": 0.03,
-    "clip": 1.0,
+    "warmup_ratio": 0.03,
+    "max_grad_norm": 1.0,
     "precision": "no",
     "gradient_checkpointing": False,
     "lora_rank": 0,
@@ -106,10 +106,12 @@ def test_judgements_are_true():
 
 def test_no_loss_falls_on_question_or_checked_solution():
     for document in documents(n=60):
-        example = __main__.encode_document(TOKENIZER, document)
-        learnt = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm, strict=True) if w])
+        example = base.encode_document(TOKENIZER, document)
+        learnt = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm_weight, strict=True) if w])
         assert learnt == "".join(text for text, w in document.segments if w) + tokenizer.EOS
-        assert max(example.lm) == (1 if set(w for _, w in document.segments) <= {0, 1} else max(example.lm))
+        assert max(example.lm_weight) == (
+            1 if set(w for _, w in document.segments) <= {0, 1} else max(example.lm_weight)
+        )
 
 
 def test_the_text_is_firewalled():
@@ -126,7 +128,7 @@ def test_the_text_is_firewalled():
 
 
 def execution(tmp_path, **changes):
-    params = __main__.Params(**(SCRATCH | changes))
+    params = base.Params(**(SCRATCH | changes))
     return StageRun("base", params, 42, tmp_path, "key", 0, 1)
 
 
@@ -134,21 +136,21 @@ def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
     from stages.lib.models import loading
 
     made = execution(tmp_path)
-    metrics = __main__.body(made)
-    model = loading.load_causal_lm(made.out / "model")
+    metrics = base.body(made)
+    model = loading.load_causal_lm(made.out_dir / "model")
     assert loading.count_parameters(model) == metrics["weights"]
-    assert len((made.out / "history.csv").read_text().splitlines()) == 3  # a header and two steps
-    copy = execution(tmp_path / "copy", source="bundled", bundled=str(made.out / "model"))
-    __main__.body(copy)
+    assert len((made.out_dir / "history.csv").read_text().splitlines()) == 3  # a header and two steps
+    copy = execution(tmp_path / "copy", source="bundled", bundled=str(made.out_dir / "model"))
+    base.body(copy)
     name = "model.safetensors"
-    assert (copy.out / "model" / name).read_bytes() == (made.out / "model" / name).read_bytes()
+    assert (copy.out_dir / "model" / name).read_bytes() == (made.out_dir / "model" / name).read_bytes()
 
 
 def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
     with pytest.raises(UserError, match="config.json"):
-        __main__.resolve_source(execution(tmp_path, source="bundled", bundled=str(tmp_path)).params)
+        base.resolve_source(execution(tmp_path, source="bundled", bundled=str(tmp_path)).params)
     with pytest.raises(UserError, match="commit"):
-        __main__.resolve_source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
+        base.resolve_source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
 
 
 def test_the_bundled_model_is_small_and_solves_problems():
@@ -161,7 +163,7 @@ def test_the_bundled_model_is_small_and_solves_problems():
     assert loading.load_tokenizer(folder).get_vocab() == TOKENIZER.get_vocab()
     model = loading.load_causal_lm(folder)
     known, right = 0, 0
-    for problem in gradeschool.generate_problems("dev", 12, 1, steps=(2, 2), largest=100, inverse=0.0):
+    for problem in gradeschool.generate_problems("dev", 12, 1, steps=(2, 2), max_value=100, inverse_share=0.0):
         lines = [pretraining.strip_annotations(step.text) for step in problem.steps]
         encoded = encoding.Encoder(TOKENIZER).encode(problem, lines)
         with torch.inference_mode():

@@ -20,14 +20,14 @@ SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
     "train": True,
     "prompt": {},
-    "competition": 2,
+    "competition_problems": 2,
     "epochs": 3.0,
-    "global_batch": 8,
+    "global_batch_size": 8,
     "lr": 1e-2,
     "eval_samples": 4,
     "temperature": 1.0,
     "max_new_tokens": 24,
-    "rows": 16,
+    "max_rows": 16,
 }
 
 
@@ -42,24 +42,24 @@ def world(root, train):
 
 def test_loss_is_on_the_solution_alone_without_annotations():
     found = sft.make_sft_example(ENCODER, tiny_models.make_problem(3))
-    learnt = [token for token, weight in zip(found.ids, found.lm, strict=True) if weight]
+    learnt = [token for token, weight in zip(found.ids, found.lm_weight, strict=True) if weight]
     assert TOKENIZER.decode(learnt) == "4 + 1 = 5\n#### 5\n<eos>"
-    assert found.lm == sorted(found.lm), "the prompt first, then the solution"
+    assert found.lm_weight == sorted(found.lm_weight), "the prompt first, then the solution"
 
 
 def test_learns_and_keeps_the_best_epoch(tmp_path):
     world(tmp_path, [tiny_models.make_problem(i) for i in range(20)])
     run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS))
     metrics = generator.body(run)
-    rows = list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
     epochs = [row for row in rows if row["dev_pass_at_1"]]
     assert len(rows) == 9 and len(epochs) == 3
     assert all(float(row["dev_pass_at_n"]) >= float(row["dev_pass_at_1"]) for row in epochs)
     assert float(rows[-1]["lm_loss"]) < 0.7 * float(rows[0]["lm_loss"])
     best = max(epochs, key=lambda row: (float(row["dev_pass_at_1"]), -float(row["epoch"])))
     assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 22
-    kept = loading.load_causal_lm(run.out / "model")
-    assert loading.load_tokenizer(run.out / "model").eos_token_id == kept.config.eos_token_id == 1
+    kept = loading.load_causal_lm(run.out_dir / "model")
+    assert loading.load_tokenizer(run.out_dir / "model").eos_token_id == kept.config.eos_token_id == 1
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,9 @@ def test_without_a_gold_solution_it_cannot_be_trained(tmp_path):
 def test_an_answer_alone_is_a_gold_solution(tmp_path):
     letters = {"steps": None, "answer_type": "choice", "choices": ["1", "2"], "answer": "B"}
     world(tmp_path, [tiny_models.make_problem(i).model_copy(update=letters) for i in range(8)])
-    run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition": 0}))
+    run = tiny_models.make_run(
+        tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition_problems": 0})
+    )
     assert generator.body(run)["examples"] == 8
 
 
@@ -135,10 +137,10 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
     )
     base, copied = (
         {f.name: f.read_bytes() for f in folder.iterdir()}
-        for folder in (tmp_path / "data/base/model", run.out / "model")
+        for folder in (tmp_path / "data/base/model", run.out_dir / "model")
     )
     assert copied == base
-    kept = Prompt.read(run.out / "prompt.json")
+    kept = Prompt.read(run.out_dir / "prompt.json")
     questions = {tiny_models.make_problem(i).question for i in range(4)}
     assert kept.marked == (shots > 0), "examples show how an answer is marked"
     assert len(kept.examples) == shots + bool(shots) and {shot.question for shot in kept.examples} <= questions
@@ -152,7 +154,7 @@ def test_an_example_is_never_shown_before_itself(tmp_path):
     settings = SETTINGS | {"train": False, "prompt": {"shots": 3}}
     run = tiny_models.make_run(tmp_path, "generator", generator.Params(**settings))
     generator.body(run)
-    encoder = Encoder.load(run.out / "model", run.out / "prompt.json")
+    encoder = Encoder.load(run.out_dir / "model", run.out_dir / "prompt.json")
     for problem in records.read_problems(tmp_path / "data/benchmarks/dev.jsonl"):
         text = encoder.tokenizer.decode(encoder.prompt_ids(problem, shots=True))
         assert text.count(problem.question) == 1 and text.count("Question: ") == 4

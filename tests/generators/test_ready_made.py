@@ -42,7 +42,7 @@ def world(root, family):
 
 
 SAMPLES = dict(
-    engine="native", n_verifier=3, n_eval=2, n_shifted=2, temperature=1.0, max_new_tokens=30, rows=64, dtype="float32"
+    engine="native", n_verifier=3, n_eval=2, n_ood=2, temperature=1.0, max_new_tokens=30, max_rows=64, dtype="float32"
 )
 LABELS = dict(
     imported={"prm800k": [], "math_shepherd": []},
@@ -56,30 +56,30 @@ LABELS = dict(
     samples_per_problem=2,
     temperature=1.0,
     max_new_tokens=20,
-    hard="any",
-    progress=0.8,
-    pool=True,
-    mixed_only=False,
-    rows=64,
+    hard_rule="any_success",
+    progress_threshold=0.8,
+    use_pool=True,
+    skip_uniform_problems=False,
+    max_rows=64,
     dtype="float32",
 )
 TRAINED = {
     **tiny_models.TRAINING_PARAMS,
-    "start": "base",
+    "init_from": "base",
     "lm_weight": 0.0,
     "dropout": 0.0,
     "samples_per_problem": 2,
-    "mixed_only": False,
+    "skip_uniform_problems": False,
     "eval_problems": 2,
 }
-ORM = {**TRAINED, "level": "solution", "loss": "bce", "lm_data": "samples", "head_words": []}
+ORM = {**TRAINED, "predict_at": "solution", "loss": "bce", "lm_data": "samples", "head_init_tokens": []}
 PRM = {
     **TRAINED,
     "labels": "mc_hard",
     "form": "head",
     "words": [],
     "mark": "",
-    "past_error": True,
+    "learn_after_first_error": True,
     "distinct": True,
     "aggregations": ["min"],
 }
@@ -108,7 +108,7 @@ def test_an_instruct_model_goes_through_the_chain(tmp_path, family):
     assert {sample.text for sample in likeliest} <= {f"The answer is {letter}." for letter in "ABC"}
     for name in ("orm", "prm"):
         kept = encoding.Encoder.load(tmp_path / f"data/{name}/model")
-        assert kept.prompt == prompt.alone() and kept.prompt.style == "chat", (
+        assert kept.prompt == prompt.drop_examples() and kept.prompt.style == "chat", (
             "a verifier carries the prompt, not the shots"
         )
 
@@ -145,7 +145,7 @@ def test_canonical_programs_are_right_and_others_wrong(written, share, workplace
     from stages.generators.base.tokenizer import build_tokenizer
 
     encoder = encoding.Encoder(build_tokenizer())
-    ids = [*encoder.texts([written])[0], encoder.end]
+    ids = [*encoder.encode_texts([written])[0], encoder.end_id]
     drawn = [(function(i), [Draw(ids, [-1.0] * len(ids), "stop"), Draw(ids[:-1], [-1.0], "length")]) for i in range(3)]
     found = [sample for own in samples.grade_draws(drawn, encoder) for sample in own]
     ended = [sample for sample in found if sample.finish == "stop"]

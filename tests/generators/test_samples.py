@@ -34,7 +34,7 @@ class Letters(Encoder):
     def __init__(self):
         self.prompt, self.stops = Prompt(), StopCriteria(None, [0])
         self._lead = []
-        self.tokenizer = SimpleNamespace(decode=lambda ids, **_: "".join(map(chr, ids)))
+        self.tokenizer = SimpleNamespace(decode_solution=lambda ids, **_: "".join(map(chr, ids)))
 
 
 def draw(text: str, finish: str = "stop") -> Draw:
@@ -68,7 +68,7 @@ def group(i: int, n: int = 2) -> list[Sample]:
 
 @pytest.mark.parametrize("cut", [1, 40, -2, -1])
 def test_a_line_cut_off_by_a_kill_is_drawn_again(tmp_path, cut):
-    ranks = [SimpleNamespace(checkpoints=tmp_path / "deep", rank=rank, world=2) for rank in (0, 1)]
+    ranks = [SimpleNamespace(checkpoint_dir=tmp_path / "deep", rank=rank, world_size=2) for rank in (0, 1)]
     distributed.append_records(ranks[0], "dev", [group(0), group(1), group(2)])
     part = tmp_path / "deep" / "dev.0.jsonl"
     whole = part.read_bytes()
@@ -108,7 +108,7 @@ def test_shared_work_is_done_once_and_known_to_all(tmp_path):
         return distributed.map_sharded(run, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
 
     killed = 2
-    ranks[0].world = 2
+    ranks[0].world_size = 2
     with pytest.raises(KeyboardInterrupt):
         shared(ranks[0], 2)
     killed = None

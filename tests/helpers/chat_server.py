@@ -21,7 +21,7 @@ ScriptedReply = str | Callable[[str], str]
 
 class Server(NamedTuple):
     url: str
-    asked: list[dict]
+    requests: list[dict]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from accelerate.state import AcceleratorState
 
 from stages.generators import generator, samples
-from stages.generators.base import __main__
+from stages.generators.base import __main__ as base
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import files, records
 from stages.lib.core.errors import UserError
@@ -28,30 +28,30 @@ from tests.helpers import tiny_models, training_script
 from tests.verifiers import test_labels
 
 TRAINING_CASES = {
-    "adamw": {"device_batch": 2, "dropout": 0.1},
+    "adamw": {"device_batch_size": 2, "dropout": 0.1},
     "muon": {
-        "device_batch": 2,
+        "device_batch_size": 2,
         "optimizer": "muon",
         "gradient_checkpointing": True,
         "epochs": 2.0,
         "checkpoint_steps": 2,
         "interrupted": True,
     },
-    "lora": {"device_batch": 2, "lora_rank": 4},
-    "bf16": {"device_batch": 4, "precision": "bf16"},
-    "bf16-lora": {"device_batch": 4, "precision": "bf16", "lora_rank": 4},
+    "lora": {"device_batch_size": 2, "lora_rank": 4},
+    "bf16": {"device_batch_size": 4, "precision": "bf16"},
+    "bf16-lora": {"device_batch_size": 4, "precision": "bf16", "lora_rank": 4},
 }
 STAGE_PARAMS = {
-    "base": __main__.Params(**{**test_base.SCRATCH, "device_batch": 2}),
-    "generator": generator.Params(**{**test_generator.SETTINGS, "device_batch": 2, "epochs": 1.0}),
+    "base": base.Params(**{**test_base.SCRATCH, "device_batch_size": 2}),
+    "generator": generator.Params(**{**test_generator.SETTINGS, "device_batch_size": 2, "epochs": 1.0}),
     "samples": samples.Params(
         engine="native",
         n_verifier=3,
         n_eval=2,
-        n_shifted=1,
+        n_ood=1,
         temperature=0.7,
         max_new_tokens=12,
-        rows=16,
+        max_rows=16,
         dtype="float32",
     ),
     "labels": labels.Params(**{**test_labels.SETTINGS, "max_new_tokens": 12, "samples_per_problem": 2}),
@@ -70,7 +70,7 @@ def write_inputs(root: Path) -> None:
 def make_run(root: Path, name: str, params=None) -> StageRun:
     rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     run = StageRun(name, params, 1, root, "key", rank, count)
-    run.out.mkdir(parents=True, exist_ok=True)
+    run.out_dir.mkdir(parents=True, exist_ok=True)
     return run
 
 
@@ -112,7 +112,7 @@ def main(root: Path, names: list[str]) -> None:
         run = make_run(root, name, STAGE_PARAMS[name])
         metrics = importlib.import_module(chapters.find_module(name)).body(run)
         if run.is_main:
-            files.write_json(run.out / "metrics.json", metrics)
+            files.write_json(run.out_dir / "metrics.json", metrics)
         distributed.init_processes(run)  # the next stage reads what this one wrote
 
 

@@ -25,7 +25,7 @@ _API_ROUTE = re.compile(
 
 class Hub(NamedTuple):
     url: str
-    asked: list[str]
+    requests: list[str]
 
 
 @contextmanager

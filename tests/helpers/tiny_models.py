@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 ARCHITECTURES = ("lfm2", "llama", "qwen2", "qwen3", "mistral")
 TRAINING_PARAMS = dict(
     epochs=1.0,
-    global_batch=8,
-    device_batch=8,
+    global_batch_size=8,
+    device_batch_size=8,
     optimizer="adamw",
     lr=3e-3,
     matrix_lr=0.02,
     weight_decay=0.0,
-    warmup=0.1,
-    clip=1.0,
+    warmup_ratio=0.1,
+    max_grad_norm=1.0,
     precision="no",
     gradient_checkpointing=False,
     lora_rank=0,
@@ -67,7 +67,7 @@ def make_model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
 def make_run(root: Path, name: str, params: Any, seed: int = 1) -> StageRun:
     """As `execution.run` would make it, on one process, without journal and lock."""
     run = StageRun(name, params, seed, root, "key", 0, 1)
-    run.out.mkdir(parents=True, exist_ok=True)
+    run.out_dir.mkdir(parents=True, exist_ok=True)
     return run
 
 
@@ -121,15 +121,15 @@ STAGE_SCRIPT = """
 import importlib, json, os, sys
 from pathlib import Path
 from stages.lib.core import files
-from stages.lib.run.execution import Execution
+from stages.lib.run.execution import StageRun
 from stages.lib.workspace import chapters
 root, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 stage = importlib.import_module(chapters.find_module(name))
-run = Execution(name, stage.Params(**settings), 1, root, "key", int(os.environ.get("RANK", 0)),
+run = StageRun(name, stage.Params(**settings), 1, root, "key", int(os.environ.get("RANK", 0)),
                 int(os.environ.get("WORLD_SIZE", 1)))
 metrics = stage.body(run)
 if run.is_main:
-    files.write_json(run.out / "metrics.json", metrics)
+    files.write_json(run.out_dir / "metrics.json", metrics)
 """
 
 

@@ -38,10 +38,10 @@ def body(run):
         time.sleep(run.params.sleep)
     if run.params.fail:
         raise RuntimeError("broken on purpose")
-    (run.out / "model").mkdir(exist_ok=True)
-    (run.out / "model/a.txt").write_text(str(run.params.lr))
-    (run.out / "history.csv").write_text("step,loss\\n0,1\\n")
-    (run.out / "table.md").write_text("| a |\\n|---|\\n| 1 |\\n")
+    (run.out_dir / "model").mkdir(exist_ok=True)
+    (run.out_dir / "model/a.txt").write_text(str(run.params.lr))
+    (run.out_dir / "history.csv").write_text("step,loss\\n0,1\\n")
+    (run.out_dir / "table.md").write_text("| a |\\n|---|\\n| 1 |\\n")
     run.count(tokens=7)
     return {{"dev": {{"pass@1": {{"mean": 0.5, "low": 0.4, "high": 0.6}}}}, "curve": {{"1": 0.1, "2": 0.2}}}}
 
@@ -95,10 +95,10 @@ class ToyPipeline:
         assert done.returncode == code, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def stages(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+    def run_command_line(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "stages", *arguments, code=code, **env)
 
-    def stage(self, name: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+    def run_stage(self, name: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", f"stages.problems.{name}", code=code, **env)
 
     def start(self, name: str, **env: str) -> subprocess.Popen[str]:
@@ -110,12 +110,12 @@ class ToyPipeline:
             stderr=subprocess.PIPE,
         )
 
-    def edit(self, path: str, old: str, new: str) -> None:
+    def replace_text(self, path: str, old: str, new: str) -> None:
         text = (self.root / path).read_text()
         assert old in text
         (self.root / path).write_text(text.replace(old, new, 1))
 
-    def journal(self) -> list[dict]:
+    def read_journal(self) -> list[dict]:
         found = [json.loads(path.read_text()) for path in (self.root / ".assay/journal").glob("*/run.json")]
         return sorted(found, key=lambda run: run["started"])
 
@@ -129,7 +129,9 @@ def create_pipeline(root: Path) -> ToyPipeline:
         shutil.copy(ROOT / "stages" / file, root / "stages" / file)
     (root / "stages/problems").mkdir()
     (root / "stages/problems/one.py").write_text(STAGE_TEMPLATE.format(name="one", read=""))
-    (root / "stages/problems/two.py").write_text(STAGE_TEMPLATE.format(name="two", read="run.data('one', 'model')"))
+    (root / "stages/problems/two.py").write_text(
+        STAGE_TEMPLATE.format(name="two", read="run.input_path('one', 'model')")
+    )
     for name, text in {
         "params.yaml": PARAMS_YAML,
         "dvc.yaml": DVC_YAML,

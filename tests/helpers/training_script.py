@@ -36,7 +36,7 @@ class Interrupted(Exception):
 
 def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: int = 45, **changes) -> None:
     run = tiny_models.make_run(folder, "orm", tiny_models.make_training_params(**changes))
-    run.rank, run.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    run.rank, run.world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
     def stop(epoch: int, losses: objectives.LossModule) -> dict[str, float]:
         raise Interrupted
@@ -51,7 +51,7 @@ def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: i
             continue
     if run.is_main:
         save_file({k: v.detach().clone() for k, v in losses.named_parameters()}, folder / "final.safetensors")
-        (folder / "history.csv").write_text(history.csv())
+        (folder / "history.csv").write_text(history.to_csv())
 
 
 if __name__ == "__main__":

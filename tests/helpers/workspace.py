@@ -34,7 +34,7 @@ class Workspace:
         assert not check or done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def python(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    def run_python(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, *arguments, **options)
 
     def start(self, *command: str, **env: str) -> subprocess.Popen[str]:
@@ -49,16 +49,16 @@ class Workspace:
             start_new_session=True,
         )
 
-    def stale(self) -> set[str]:
+    def list_stale_stages(self) -> set[str]:
         """Stages that DVC calls changed, not counting those changed only because an earlier one will be."""
         return set(json.loads(self.run("dvc", "status", "--json").stdout))
 
-    def edit(self, path: str, old: str, new: str) -> None:
+    def replace_text(self, path: str, old: str, new: str) -> None:
         text = (self.root / path).read_text(encoding="utf-8")
         assert old in text, f"{path} does not hold {old!r}"
         (self.root / path).write_text(text.replace(old, new, 1), encoding="utf-8")
 
-    def outputs(self) -> dict[str, str]:
+    def read_output_hashes(self) -> dict[str, str]:
         """path -> hash of every output, as dvc.lock records them."""
         from ruamel.yaml import YAML
 
@@ -84,7 +84,7 @@ def clone_repository(target: Path, preset: str = "nano") -> Workspace:
     workspace.run("git", "config", "user.email", "test@example.org")
     workspace.run("git", "config", "user.name", "test")
     (target / "dvc.lock").unlink(missing_ok=True)
-    workspace.python("-m", "stages", "preset", preset)
+    workspace.run_python("-m", "stages", "preset", preset)
     workspace.run("git", "add", "-A")
     workspace.run("git", "commit", "-qm", "start")
     return workspace

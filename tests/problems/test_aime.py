@@ -17,11 +17,11 @@ from tests.helpers import tiny_models
 from tests.helpers.chat_server import serve
 
 SETTINGS = {
-    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen": 6},
-    "unseen": ["two_coins", "necklaces"],
-    "train_only": ["digit_sum"],
+    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen_families": 6},
+    "unseen_families": ["two_coins", "necklaces"],
+    "train_only_families": ["digit_sum"],
     "levels": [1, 2, 3],
-    "compare_with": [],
+    "decontaminate_against": [],
 }
 
 
@@ -32,7 +32,7 @@ def settings(**changes):
 def test_the_splits_share_nothing(tmp_path):
     run = tiny_models.make_run(tmp_path, "aime", settings())
     metrics = aime.body(run)
-    made = {split: records.read_problems(run.out / f"{split}.jsonl") for split in aime.SPLITS}
+    made = {split: records.read_problems(run.out_dir / f"{split}.jsonl") for split in aime.SPLITS}
     families = {split: {p.program.params["family"] for p in own} for split, own in made.items()}
     assert families["unseen"] == {"two_coins", "necklaces"}
     assert not families["unseen"] & (families["train"] | families["dev"] | families["test"])
@@ -40,14 +40,14 @@ def test_the_splits_share_nothing(tmp_path):
     everything = [p for own in made.values() for p in own]
     assert len({aime.fingerprint(p) for p in everything}) == len(everything) == sum(metrics["problems"].values())
     assert all(competition.check(p) == [] for p in everything)
-    report = json.loads((run.out / "report.json").read_text())
+    report = json.loads((run.out_dir / "report.json").read_text())
     assert not any(report["firewall"]["items_shared"].values())
     assert set(report["difficulty_of_families"]) == set(competition.FAMILIES)
 
 
 def test_no_answer_is_frequent_in_its_family():
     problems, _ = aime.build_items(
-        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen=["two_coins"]), 4
+        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen_families": 50}, unseen=["two_coins"]), 4
     )
     for family in competition.FAMILIES:
         answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
@@ -84,10 +84,10 @@ def test_a_repeated_published_problem_stops_the_stage(tmp_path):
     leaked = tmp_path / "published.jsonl"
     leaked.write_text(json.dumps({"problem": "Well known. " + problems[0].question}) + "\n")
     with pytest.raises(UserError, match="repeats a problem of"):
-        aime.build_report(problems, settings(compare_with=[str(leaked)]))
+        aime.build_report(problems, settings(decontaminate_against=[str(leaked)]))
     leaked.write_text(json.dumps({"nothing": 1}) + "\n")
     with pytest.raises(UserError, match="published.jsonl:1: no question"):
-        aime.build_report(problems, settings(compare_with=[str(leaked)]))
+        aime.build_report(problems, settings(decontaminate_against=[str(leaked)]))
 
 
 def test_no_item_repeats_a_real_aime_problem():
@@ -96,15 +96,15 @@ def test_no_item_repeats_a_real_aime_problem():
         pytest.skip("ASSAY_BENCHMARKS is not set: the real AIME problems are not here")
     files = [str(Path(root) / "aime" / name) for name in ("aime24.jsonl", "aime25.jsonl", "aime_1983_2024.csv")]
     problems, _ = aime.build_items(settings(), 1)
-    account = aime.build_report(problems, settings(compare_with=files))
+    account = aime.build_report(problems, settings(decontaminate_against=files))
     assert account["published"]["repeated"] == 0 and account["published"]["compared_with"] > 900
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"unseen": ["astrology"]}, "'astrology' is no family; allowed: remainder_system"),
-        ({"train_only": ["two_coins"]}, "both unseen and train_only"),
+        ({"unseen_families": ["astrology"]}, "'astrology' is no family; allowed: remainder_system"),
+        ({"train_only_families": ["two_coins"]}, "both unseen and train_only"),
     ],
 )
 def test_wrong_settings_are_told(changes, message):
@@ -114,11 +114,13 @@ def test_wrong_settings_are_told(changes, message):
 
 def test_a_family_too_small_is_a_remark(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(aime, "MAX_CANDIDATES_PER_ITEM", 1)  # so that whatever is drawn twice is missing
-    sizes = {"train": 60, "dev": 0, "test": 0, "unseen": 0}
+    sizes = {"train": 60, "dev": 0, "test": 0, "unseen_families": 0}
     others = [name for name in competition.FAMILIES if name not in ("gamblers_ruin", "codes")]
-    aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, unseen=others, train_only=[])))
-    made = Counter(p.program.params["family"] for p in records.read_problems(run.out / "train.jsonl"))
-    remarks = json.loads((run.out / "report.json").read_text())["remarks"]
+    aime.body(
+        run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, unseen=others, train_only_families=[]))
+    )
+    made = Counter(p.program.params["family"] for p in records.read_problems(run.out_dir / "train.jsonl"))
+    remarks = json.loads((run.out_dir / "report.json").read_text())["remarks"]
     assert made["gamblers_ruin"] < 60
     remark = f"family gamblers_ruin gives {made['gamblers_ruin']} different items for train, 60 are wanted"
     assert remark in remarks and f"aime: warning: {remark}\n" in capsys.readouterr().err
@@ -133,13 +135,15 @@ def writer(server):
 
 
 def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_path):
-    sizes = {"train": 1, "dev": 0, "test": 1, "unseen": 1}
+    sizes = {"train": 1, "dev": 0, "test": 1, "unseen_families": 1}
     with serve(f"<<<{SCENE}>>>") as server:
         aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
-        assert len(server.asked) == sum(len(records.read_problems(run.out / f"{split}.jsonl")) for split in aime.SPLITS)
-    made = [p for split in aime.SPLITS for p in records.read_problems(run.out / f"{split}.jsonl")]
+        assert len(server.requests) == sum(
+            len(records.read_problems(run.out_dir / f"{split}.jsonl")) for split in aime.SPLITS
+        )
+    made = [p for split in aime.SPLITS for p in records.read_problems(run.out_dir / f"{split}.jsonl")]
     front = [p for p in made if p.question.startswith(SCENE + " ")]
-    said = json.loads((run.out / "report.json").read_text())["written_sentences"]
+    said = json.loads((run.out_dir / "report.json").read_text())["written_sentences"]
     assert said["kept"] == len(front) > 0 and sum(said["refused"].values()) == len(made) - len(front)
     assert all(competition.check(p) == [] for p in made)
     bad = front[0].program.model_copy(
@@ -168,17 +172,17 @@ def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_pat
 )
 def test_a_sentence_that_could_change_the_problem_is_refused(sentence, reason):
     core = "In a certain country the only coins are worth 7 and 9 dollars. Find the largest amount."
-    assert competition.intros.fault(sentence, core).startswith(reason)
-    assert competition.intros.fault(SCENE, core) is None
+    assert competition.intros.find_fault(sentence, core).startswith(reason)
+    assert competition.intros.find_fault(SCENE, core) is None
 
 
 def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
-    sizes = {"train": 1, "dev": 0, "test": 0, "unseen": 0}
+    sizes = {"train": 1, "dev": 0, "test": 0, "unseen_families": 0}
     with serve("no mark", "<<<Everything costs seven dollars today.>>>") as server:
         aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
     plain, _ = aime.build_items(settings(per_family=sizes), 1)
-    assert records.read_problems(run.out / "train.jsonl") == sorted(plain, key=lambda p: p.id)
-    said = json.loads((run.out / "report.json").read_text())["written_sentences"]
+    assert records.read_problems(run.out_dir / "train.jsonl") == sorted(plain, key=lambda p: p.id)
+    said = json.loads((run.out_dir / "report.json").read_text())["written_sentences"]
     assert said["kept"] == 0 and said["refused"]["not one marked sentence"] == 1
 
 

@@ -23,30 +23,30 @@ TOKENIZER = build_tokenizer()
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
     "epochs": 1.0,
-    "device_batch": 8,
+    "device_batch_size": 8,
     "teacher": "procedural",
     "chat": {},
-    "rationales": 1,
-    "form": "derived",
-    "emphasis": 2,
+    "rationales_per_sample": 1,
+    "rationale_style": "rederived",
+    "refutation_weight": 2,
     "direct_share": 0.5,
-    "balance": False,
+    "balance_classes": False,
     "lm_weights": [0.5],
     "lm_data": "samples",
     "samples_per_problem": 4,
     "votes": 2,
     "temperature": 0.7,
     "max_new_tokens": 8,
-    "rows": 64,
+    "max_rows": 64,
     "eval_problems": 2,
     "eval_samples": 4,
-    "start": "generator",
+    "init_from": "generator",
     "mode": "cot",
 }
 
 
 def problems(split, count):
-    return gradeschool.generate_problems(split, count, seed=5, steps=(2, 2), largest=30, inverse=0.3)
+    return gradeschool.generate_problems(split, count, seed=5, steps=(2, 2), max_value=30, inverse_share=0.3)
 
 
 def pool(of, count=4):
@@ -91,7 +91,7 @@ def params(**changes):
 
 def train(root, **changes):
     run = tiny_models.make_run(root, "genrm", params(**changes))
-    return genrm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
+    return genrm.body(run), list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
 
 
 def test_trains_measures_and_writes(root):
@@ -135,7 +135,7 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     votes = [[[0.9, 0.1, 0.9, 0.9], [0.5] * 4], [[0.1, 0.9, 0.5, 0.1], [0.5] * 4]]
     found = [
         [
-            RationaleVerdicts(problem_id=p.id, index=i, votes=own, direct=None, rationales=[], tokens=1)
+            RationaleVerdicts(problem_id=p.id, index=i, p_yes=own, direct_p_yes=None, rationales=[], tokens=1)
             for i, own in enumerate(v)
         ]
         for p, v in zip(of, votes, strict=True)
@@ -184,16 +184,16 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
     assert len(joint) - len(alone) == (3 if lm_data == "gold" else 0)
     assert len(kept) < len(alone) < len(kept) + len(pairs), "half of the samples are asked for the bare verdict too"
     for example in alone:  # loss on what follows the request to verify, nowhere else
-        text = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm, strict=True) if w])
+        text = TOKENIZER.decode([i for i, w in zip(example.ids, example.lm_weight, strict=True) if w])
         assert text.endswith(("Yes<eos>", "No<eos>")) and "Question" not in text
         assert text in (" Yes<eos>", " No<eos>") or text.startswith("We know")
-        least = min(weight for weight in example.lm if weight)
-        assert max(example.lm) / least == pytest.approx(
+        least = min(weight for weight in example.lm_weight if weight)
+        assert max(example.lm_weight) / least == pytest.approx(
             verdicts.DIRECT_VERDICT_WEIGHT if len(text) < 10 else verdicts.DERIVED_VERDICT_WEIGHT
         )
     if lm_data == "samples":
         for example, plain in zip(joint, alone, strict=True):
-            more = [i for i, (a, b) in enumerate(zip(example.lm, plain.lm, strict=True)) if a != b]
+            more = [i for i, (a, b) in enumerate(zip(example.lm_weight, plain.lm_weight, strict=True)) if a != b]
             right = TOKENIZER.decode(example.ids).endswith("Yes<eos>")
             said = TOKENIZER.decode([example.ids[i] for i in more])
             assert said.startswith("We know") and "####" in said and said.endswith("\n") if right else not more
@@ -223,7 +223,7 @@ def test_nothing_to_learn_from_is_refused(root):
     with pytest.raises(UserError, match="no rationale.*no program that tells"):
         train(root)
     for changes, told in (
-        ({"teacher": "model", "rationales": 2, "chat": {"kind": "hf"}}, "gives the same rationale 2 times"),
+        ({"teacher": "model", "rationales_per_sample": 2, "chat": {"kind": "hf"}}, "gives the same rationale 2 times"),
         ({"teacher": "model"}, "needs chat"),
         ({"teacher": "none"}, "mode: cot needs a teacher"),
         ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"),
@@ -247,7 +247,7 @@ def test_a_model_teaches_through_its_chat(root):
 
 
 def test_two_processes_train_as_one(root):
-    settings = {**SETTINGS, "device_batch": 2}
+    settings = {**SETTINGS, "device_batch_size": 2}
     (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "genrm", settings) for count in (1, 2))
     assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
     start = loading.load_causal_lm(root / "data/generator/model").state_dict()

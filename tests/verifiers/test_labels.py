@@ -30,11 +30,11 @@ SETTINGS = dict(
     temperature=0.7,
     imported={"prm800k": [], "math_shepherd": []},
     max_new_tokens=40,
-    hard="any",
-    progress=0.8,
-    pool=True,
-    mixed_only=False,
-    rows=64,
+    hard_rule="any_success",
+    progress_threshold=0.8,
+    use_pool=True,
+    skip_uniform_problems=False,
+    max_rows=64,
     dtype="float32",
 )
 FAULTS = ({}, {1: Fault("slip", 2)}, {2: Fault("reverse")}, {1: Fault("number", 1), 2: Fault("slip", 1)})
@@ -72,7 +72,7 @@ def by_chance(requests):
 @pytest.fixture
 def root(tmp_path):
     for split, count in (("verifier", 5), ("dev", 4), ("test", 1)):
-        problems = gradeschool.generate_problems(split, count, 1, steps=(2, 3), largest=30)
+        problems = gradeschool.generate_problems(split, count, 1, steps=(2, 3), max_value=30)
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
         pool = [written(problem, index) for problem in problems for index in range(len(FAULTS))]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
@@ -81,14 +81,15 @@ def root(tmp_path):
 
 def execution(root, rank=0, world=1, key="key", **changes) -> StageRun:
     run = StageRun("labels", labels.Params(**{**SETTINGS, **changes}), 1, root, key, rank, world)
-    run.out.mkdir(parents=True, exist_ok=True)
+    run.out_dir.mkdir(parents=True, exist_ok=True)
     return run
 
 
 def prepared(run):
-    problems = {name: records.read_problems(run.data("benchmarks", f"{name}.jsonl")) for name in labels.SPLITS}
+    problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in labels.SPLITS}
     samples = {
-        name: labels.load_samples(run.data("samples", f"{name}.parquet"), problems[name]) for name in labels.SPLITS
+        name: labels.load_samples(run.input_path("samples", f"{name}.parquet"), problems[name])
+        for name in labels.SPLITS
     }
     first = {"verifier": run.params.problems, "dev": run.params.audit_problems}
     wanted = {
@@ -103,7 +104,7 @@ def finish(run, problems, samples, wanted):
         name: labels.write_labels(run, name, problems[name], samples[name], wanted[name], Prompt())
         for name in labels.SPLITS
     }
-    return metrics, {path.name: path.read_bytes() for path in sorted(run.out.rglob("*")) if path.is_file()}
+    return metrics, {path.name: path.read_bytes() for path in sorted(run.out_dir.rglob("*")) if path.is_file()}
 
 
 def stage(run, complete=by_chance):
@@ -117,7 +118,7 @@ def test_labels_of_every_method(root):
     metrics, files = stage(run)
     assert sorted(files) == ["audit.json", "audit.md", "audit.png", "dev.parquet", "verifier.parquet"]
     problems, samples, _ = prepared(run)
-    rows = records.read_labels(run.out / "verifier.parquet")
+    rows = records.read_labels(run.out_dir / "verifier.parquet")
     by_method = {method: [row for row in rows if row.method == method] for method in SETTINGS["methods"]}
     ids = [problem.id for problem in problems["verifier"]]
     assert {(row.problem_id, row.index) for row in by_method["exact"]} == {(i, k) for i in ids for k in range(4)}
@@ -151,14 +152,14 @@ def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
         found = prepared(run)
         labels.draw_missing_rollouts(run, found[2], lambda: by_chance)
     assert finish(run, *found)[1] == whole, "two processes, a problem at a time"
-    assert len(list(run.checkpoints.glob("verifier.*.jsonl"))) == 2
+    assert len(list(run.checkpoint_dir.glob("verifier.*.jsonl"))) == 2
     asked = []
 
     def watched(requests):
         asked.extend(one.problem.id for one in requests)
         return by_chance(requests)
 
-    part = run.checkpoints / "verifier.0.jsonl"
+    part = run.checkpoint_dir / "verifier.0.jsonl"
     part.write_bytes(part.read_bytes()[:-40])  # killed in the middle of its last line
     assert stage(execution(root), watched)[1] == whole
     assert set(asked) == {"gradeschool/verifier/00002"}, "only what was lost is drawn again"
@@ -172,7 +173,7 @@ def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
     run = execution(root, key="other")
     with pytest.raises(KeyboardInterrupt):
         stage(run, killed)
-    assert len(distributed.load_finished(run.checkpoints, "verifier", labels.PrefixRollouts)) == 2
+    assert len(distributed.load_finished(run.checkpoint_dir, "verifier", labels.PrefixRollouts)) == 2
     assert stage(run)[1] == whole
 
 
@@ -182,27 +183,27 @@ def test_a_real_completer(root):
     Prompt().write(root / "data/generator/prompt.json")
     run = execution(root, problems=1, audit_problems=1, samples_per_problem=2)
     metrics = labels.body(run)
-    first = {path.name: path.read_bytes() for path in sorted(run.out.rglob("*")) if path.is_file()}
+    first = {path.name: path.read_bytes() for path in sorted(run.out_dir.rglob("*")) if path.is_file()}
     assert metrics["verifier"]["tokens"] > metrics["verifier"]["completions"] > 0 and run.counts["tokens"] > 0
     assert labels.body(run) == metrics
-    shutil.rmtree(run.checkpoints)
+    shutil.rmtree(run.checkpoint_dir)
     labels.body(run)
-    assert {path.name: path.read_bytes() for path in sorted(run.out.rglob("*")) if path.is_file()} == first
+    assert {path.name: path.read_bytes() for path in sorted(run.out_dir.rglob("*")) if path.is_file()} == first
     with pytest.raises(UserError, match=r"labels\.completer: nowhere is not a folder"):
         labels.body(execution(root, completer="nowhere"))
 
 
 @pytest.mark.parametrize("hard", ["progress", "agreed"])
 def test_hard_labels_by_relative_progress(root, hard):
-    run = execution(root, methods=["mc_hard"], hard=hard, completions=4)
+    run = execution(root, methods=["mc_hard"], hard_rule=hard, completions=4)
     metrics, _ = stage(run)
-    rows = records.read_labels(run.out / "verifier.parquet")
+    rows = records.read_labels(run.out_dir / "verifier.parquet")
     assert {row.method for row in rows} == {"mc_hard"} and {row.value for row in rows} <= {0.0, 1.0}
     solutions = {(row.problem_id, row.index) for row in rows}
     assert metrics["verifier"]["mc_hard"]["solutions"] == len(solutions)
     assert len(solutions) == 9 if hard == "progress" else 0 < len(solutions) < 9
     stage(execution(root, methods=["mc_hard"], completions=4))
-    plain = records.read_labels(run.out / "verifier.parquet")
+    plain = records.read_labels(run.out_dir / "verifier.parquet")
     assert len(plain) >= len(rows) and [row.value for row in plain] != [row.value for row in rows]
 
 
@@ -217,8 +218,11 @@ def test_the_pool_is_used_or_not(root):
     one = prepared(execution(root))[2]["verifier"]
     other = prepared(execution(root, pool=False))[2]["verifier"]
     for with_, without in zip(sum(one.values(), []), sum(other.values(), []), strict=True):
-        assert without.reached == (len(without.steps) - 1 if without.correct else -1) <= with_.reached
-    assert any(a.reached > b.reached for a, b in zip(sum(one.values(), []), sum(other.values(), []), strict=True))
+        assert without.last_shared_step == (len(without.steps) - 1 if without.correct else -1) <= with_.last_shared_step
+    assert any(
+        a.last_shared_step > b.last_shared_step
+        for a, b in zip(sum(one.values(), []), sum(other.values(), []), strict=True)
+    )
 
 
 def test_only_mixed_problems_on_request(root):
@@ -230,7 +234,7 @@ def test_only_mixed_problems_on_request(root):
         ]
         for name, right in zip(ids, ((0, 1, 2, 3), (), (1,), (), ()), strict=True)
     }
-    choose = execution(root, mixed_only=True).params
+    choose = execution(root, skip_uniform_problems=True).params
     assert list(labels.select_solutions(problems["verifier"][:3], pools, choose, Prompt())) == [ids[2]]
     assert list(labels.select_solutions(problems["verifier"][:3], pools, execution(root).params, Prompt())) == ids[:3]
 
@@ -242,7 +246,7 @@ def test_unknown_problems_are_refused(root):
 
 
 def test_a_solution_that_was_cut_off_ends_wrong():
-    problem = gradeschool.generate_problems("dev", 1, 1, steps=(2, 2), largest=30)[0]
+    problem = gradeschool.generate_problems("dev", 1, 1, steps=(2, 2), max_value=30)[0]
     cut = written(problem, 0).model_copy(update={"correct": False, "finish": "length", "answer": None})
     (one,) = step_labels.build_solutions(problem, [cut])
     (estimates,), _ = rollouts.run_searches([(problem, one.steps, step_labels.mc_soft(one, 2))], by_chance)

@@ -17,33 +17,33 @@ TOKENIZER = build_tokenizer()
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
     "epochs": 1.0,
-    "device_batch": 4,
-    "level": "token",
+    "device_batch_size": 4,
+    "predict_at": "token",
     "loss": "bce",
     "lm_weight": 1.0,
     "eval_problems": 99,
     "lm_data": "gold",
-    "head_words": [],
+    "head_init_tokens": [],
     "dropout": 0.0,
     "samples_per_problem": 4,
-    "mixed_only": False,
-    "start": "generator",
+    "skip_uniform_problems": False,
+    "init_from": "generator",
 }
 SCORE = """
 import os, sys
 from pathlib import Path
 from stages.evaluation import scores
 from stages.lib.core import files
-from stages.lib.run.execution import Execution
+from stages.lib.run.execution import StageRun
 root = Path(sys.argv[1])
 PARAMS = {"verifiers": ["orm"], "published": {}, "dtype": "float32", "genrm":
                    {"votes": 1, "temperature": 1.0, "max_new_tokens": 8,
-                    "rows": 16}}
-run = Execution("scores", scores.Params(**PARAMS), 1, root, "key", int(os.environ.get("RANK", 0)),
+                    "max_rows": 16}}
+run = StageRun("scores", scores.Params(**PARAMS), 1, root, "key", int(os.environ.get("RANK", 0)),
                 int(os.environ.get("WORLD_SIZE", 1)))
 metrics = scores.body(run)
 if run.is_main:
-    files.write_json(run.out / "metrics.json", metrics)
+    files.write_json(run.out_dir / "metrics.json", metrics)
 """
 
 
@@ -77,12 +77,12 @@ def root(tmp_path):
 
 def train(root, **changes):
     run = tiny_models.make_run(root, "orm", orm.Params(**{**SETTINGS, **changes}))
-    return orm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
+    return orm.body(run), list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"level": "solution", "loss": "mse", "lm_data": "samples", "dropout": 0.1}, {"lora_rank": 2}],
+    [{}, {"predict_at": "solution", "loss": "mse", "lm_data": "samples", "dropout": 0.1}, {"lora_rank": 2}],
     ids=str,
 )
 def test_trains_and_writes(root, changes):
@@ -97,7 +97,7 @@ def test_trains_and_writes(root, changes):
 
 
 def test_learns_what_it_is_shown(root):
-    metrics, _ = train(root, epochs=25.0, lm_weight=0.0, global_batch=14, device_batch=14)
+    metrics, _ = train(root, epochs=25.0, lm_weight=0.0, global_batch_size=14, device_batch_size=14)
     assert metrics["dev"]["auc"] > 0.95 and metrics["dev"]["brier"] < 0.15  # dev repeats problems of the training here
 
 
@@ -110,7 +110,7 @@ def test_which_samples():
     assert [(s.problem_id, s.index) for s in orm.select_samples(pool, params)] == [
         (p.id, j) for p in of[:2] for j in range(3)
     ]
-    mixed = orm.Params(**{**SETTINGS, "mixed_only": True})
+    mixed = orm.Params(**{**SETTINGS, "skip_uniform_problems": True})
     assert {s.problem_id for s in orm.select_samples(pool, mixed)} == {of[0].id}
 
 
@@ -158,7 +158,7 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
 
 
 def test_two_processes_train_as_one(root):
-    settings = {**SETTINGS, "device_batch": 2}
+    settings = {**SETTINGS, "device_batch_size": 2}
     (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "orm", settings) for count in (1, 2))
     assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
     start = loading.load_causal_lm(root / "data/generator/model").state_dict()

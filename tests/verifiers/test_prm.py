@@ -32,20 +32,20 @@ MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
     "epochs": 1.0,
-    "device_batch": 4,
+    "device_batch_size": 4,
     "labels": "exact",
-    "form": "head",
-    "words": [],
-    "mark": "",
-    "past_error": False,
+    "head": "scalar",
+    "head_init_tokens": [],
+    "step_marker": "",
+    "learn_after_first_error": False,
     "lm_weight": 1.0,
     "dropout": 0.0,
     "samples_per_problem": 4,
-    "distinct": False,
-    "mixed_only": False,
+    "dedupe": False,
+    "skip_uniform_problems": False,
     "aggregations": ["min", "product", "last", "mean"],
     "eval_problems": 99,
-    "start": "generator",
+    "init_from": "generator",
 }
 
 
@@ -77,13 +77,15 @@ def test_labels_stand_on_the_last_token_of_each_step_and_on_the_end():
     for mark in ([], MARK):
         read = encode_with_markers(ENCODER, of, solution, mark)
         plain = ENCODER.encode(of, split_steps(solution.text))
-        labelled = make_example(read, dict(enumerate([1.0, 1.0, 0.0, 0.0])), False, past_error=True, lm=True)
-        places = [t for t, w in enumerate(labelled.value_weight) if w]
+        labelled = make_example(
+            read, dict(enumerate([1.0, 1.0, 0.0, 0.0])), False, learn_after_first_error=True, lm=True
+        )
+        places = [t for t, w in enumerate(labelled.target_weight) if w]
         assert places == [place + i * len(mark) for i, place in enumerate([*plain.step_ends, len(plain.ids) - 1])]
         assert all(TOKENIZER.decode(read.ids[t]) == "\n" for t in places[:-1])
         assert read.ids[places[-1]] == TOKENIZER.eos_token_id
-        assert [labelled.value[t] for t in places] == [1.0, 1.0, 0.0, 0.0, 0.0]
-        written = [i for i, w in zip(read.ids, labelled.lm, strict=True) if w]
+        assert [labelled.target[t] for t in places] == [1.0, 1.0, 0.0, 0.0, 0.0]
+        written = [i for i, w in zip(read.ids, labelled.lm_weight, strict=True) if w]
         assert written == plain.ids[plain.prompt_length :], "marks and prompt are not language to learn"
         if not mark:
             assert read.ids == plain.ids
@@ -93,19 +95,19 @@ def test_what_follows_the_first_error_counts_only_if_asked_for():
     of = tiny_models.make_problem(3)
     read = encode_with_markers(ENCODER, of, sample(of, 0, wrong_from=1), MARK)
     labels = dict(enumerate([1.0, 0.0, 0.0, 0.0]))
-    kept = {past: sum(make_example(read, labels, False, past, lm=False).value_weight) for past in (False, True)}
+    kept = {past: sum(make_example(read, labels, False, past, lm=False).target_weight) for past in (False, True)}
     assert kept == {False: 2.0, True: 5.0}
     soft = make_example(read, dict(enumerate([0.75, 0.25, 0.5, 0.25])), False, False, lm=False)
-    assert [v for v, w in zip(soft.value, soft.value_weight, strict=True) if w] == [0.75, 0.25, 0.5, 0.25, 0.0]
+    assert [v for v, w in zip(soft.target, soft.target_weight, strict=True) if w] == [0.75, 0.25, 0.5, 0.25, 0.0]
 
 
 def test_steps_without_a_label_teach_nothing_and_labels_without_a_step_are_refused():
     of = tiny_models.make_problem(3)
     read = encode_with_markers(ENCODER, of, sample(of, 0), [])
     some = make_example(read, {1: 1.0}, True, False, lm=False)
-    assert [t for t, w in enumerate(some.value_weight) if w] == [read.steps[1], read.end]
+    assert [t for t, w in enumerate(some.target_weight) if w] == [read.step_ends[1], read.end_position]
     unknown = make_example(read, {1: 1.0}, None, False, lm=False)
-    assert [t for t, w in enumerate(unknown.value_weight) if w] == [read.steps[1]], "nobody knows its outcome"
+    assert [t for t, w in enumerate(unknown.target_weight) if w] == [read.step_ends[1]], "nobody knows its outcome"
     with pytest.raises(ValueError, match="label for step 9"):
         make_example(read, {9: 1.0}, True, False, lm=False)
 
@@ -114,8 +116,8 @@ def test_a_solution_that_was_cut_off_has_no_end_and_scores_zero_there():
     of = tiny_models.make_problem(3)
     cut, empty = sample(of, 0, finish="length"), sample(of, 1, finish="length").model_copy(update={"text": ""})
     read = encode_with_markers(ENCODER, of, cut, [])
-    assert read.end is None and read.ids[-1] != TOKENIZER.eos_token_id
-    assert sum(make_example(read, {}, True, True, lm=False).value_weight) == 0
+    assert read.end_position is None and read.ids[-1] != TOKENIZER.eos_token_id
+    assert sum(make_example(read, {}, True, True, lm=False).target_weight) == 0
     scores = verifier().score(of, [cut, empty])
     assert [len(score.step_scores) for score in scores] == [5, 1]
     assert [score.step_scores[-1] for score in scores] == [score.score for score in scores] == [0.0, 0.0]
@@ -137,7 +139,7 @@ def test_scores_are_read_where_the_labels_stand(form, mark):
         else:
             good, bad = (TOKENIZER(word)["input_ids"][0] for word in ("Right", "Wrong"))
             expected = output.logits[0][:, [good, bad]].softmax(-1)[:, 0]
-        places = [*read.steps, read.end]
+        places = [*read.step_ends, read.end_position]
         assert score.step_scores == pytest.approx(expected[places].tolist(), abs=1e-5)
         assert score.score == aggregate("min", score.step_scores)
 
@@ -148,14 +150,16 @@ def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
     pool = [sample(of, i, i % 7, lines=1 + i % 12) for i in range(60)]
     assert len({s.text for s in pool}) > prefix_forward.MAX_ROWS, "one forward pass would prove less"
     pool.append(pool[0].model_copy(update={"index": 60}))
-    together = made.step_scores(of, pool)
+    together = made.score_steps(of, pool)
     assert len({round(row[-1], 6) for row in together}) > 10, "scores that do not differ would prove nothing"
-    assert made.step_scores(of, pool[::-1]) == together[::-1]
+    assert made.score_steps(of, pool[::-1]) == together[::-1]
     for solution, row in zip(pool[:12:2], together[:12:2], strict=True):  # the longest come in the last pass
-        assert made.step_scores(of, [solution])[0] == pytest.approx(row, abs=1e-5)
-        ids = torch.tensor([made.read(of, solution).ids])
+        assert made.score_steps(of, [solution])[0] == pytest.approx(row, abs=1e-5)
+        ids = torch.tensor([made.encode_sample(of, solution).ids])
         hidden = forward.get_decoder(made.model)(input_ids=ids).last_hidden_state.detach()
-        assert made.head(hidden)[0, made.read(of, solution).end].sigmoid().item() == pytest.approx(row[-1], abs=1e-5)
+        assert made.head(hidden)[0, made.encode_sample(of, solution).end_position].sigmoid().item() == pytest.approx(
+            row[-1], abs=1e-5
+        )
     assert together[0] == together[60], "equal solutions have equal scores, bit for bit"
 
 
@@ -211,12 +215,16 @@ def test_learns_eight_examples_by_heart(form, mark, tmp_path):
         of = tiny_models.make_problem(i + 8)
         pools.append((of, [sample(of, 0), sample(of, 1, i % 4)]))
     examples = [
-        make_example(made.read(of, s), dict(enumerate(right(of, s))), bool(s.correct), False, lm=bool(s.correct))
+        make_example(
+            made.encode_sample(of, s), dict(enumerate(right(of, s))), bool(s.correct), False, lm=bool(s.correct)
+        )
         for of, pool in pools
         for s in pool
     ]
     settings_ = tiny_models.make_training_params(epochs=50.0, lr=1e-2, checkpoint_steps=999)
-    loop.train(tiny_models.make_run(tmp_path, "prm", settings_), made.losses(), examples, settings_, lm_weight=0.1)
+    loop.train(
+        tiny_models.make_run(tmp_path, "prm", settings_), made.make_loss_module(), examples, settings_, lm_weight=0.1
+    )
     made.save(tmp_path / "model")
     loaded = ProcessVerifier.load(tmp_path / "model")
     found, correct = [], []
@@ -274,17 +282,29 @@ def train(root, **changes):
 
     AcceleratorState._reset_state(reset_partial_state=True)  # one process here trains in several precisions
     run = tiny_models.make_run(root, "prm", prm.Params(**{**SETTINGS, **changes}))
-    shutil.rmtree(run.checkpoints, ignore_errors=True)  # or a second training would take up the first one's end
-    return prm.body(run), list(csv.DictReader((run.out / "history.csv").read_text().splitlines()))
+    shutil.rmtree(run.checkpoint_dir, ignore_errors=True)  # or a second training would take up the first one's end
+    return prm.body(run), list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"form": "words", "words": ["Right", "Wrong"], "mark": "Right.\n", "past_error": True, "dropout": 0.1},
+        {
+            "head": "words",
+            "head_init_tokens": ["Right", "Wrong"],
+            "step_marker": "Right.\n",
+            "learn_after_first_error": True,
+            "dropout": 0.1,
+        },
         {"labels": "mc_soft", "lora_rank": 2, "lm_weight": 0.0},
-        {"precision": "bf16", "gradient_checkpointing": True, "form": "words", "words": ["Yes", "No"], "lora_rank": 2},
+        {
+            "precision": "bf16",
+            "gradient_checkpointing": True,
+            "head": "words",
+            "head_init_tokens": ["Yes", "No"],
+            "lora_rank": 2,
+        },
     ],
     ids=str,
 )
@@ -300,7 +320,7 @@ def test_trains_and_writes(root, changes):
 
 
 def test_learns_what_it_is_shown(root):
-    metrics, _ = train(root, epochs=25.0, lm_weight=0.0, global_batch=14, device_batch=14)
+    metrics, _ = train(root, epochs=25.0, lm_weight=0.0, global_batch_size=14, device_batch_size=14)
     assert metrics["dev"]["auc"] > 0.95 and metrics["dev"]["step_auc"] > 0.9  # dev repeats problems of the training
 
 
@@ -309,7 +329,7 @@ def test_training_twice_gives_the_same_bytes(root):
     first = (root / "data/prm/model/model.safetensors").read_bytes()
     train(root)
     assert (root / "data/prm/model/model.safetensors").read_bytes() == first
-    train(root, past_error=True)
+    train(root, learn_after_first_error=True)
     assert (root / "data/prm/model/model.safetensors").read_bytes() != first
 
 
@@ -320,7 +340,7 @@ def test_which_samples(root):
     kept = prm.select_samples(pool, labels, prm.Params(**SETTINGS))
     assert {(s.problem_id, s.index) for s in kept} == set(labels), "what has no label of this method is left out"
     exact = prm.group_by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "exact")
-    once = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "distinct": True}))
+    once = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "dedupe": True}))
     assert {s.index for s in once} == {0, 1, 3}, "samples 0 and 2 are equal"
     first, last = (next(s for s in pool if (s.problem_id, s.index) == (once[0].problem_id, i)) for i in (0, 2))
     published = {(first.problem_id, 0): {0: 1.0, 1: 1.0}, (first.problem_id, 2): {1: 0.0, 2: 0.3}}
@@ -328,7 +348,9 @@ def test_which_samples(root):
     assert told == dict.fromkeys(published, {0: 1.0, 1: 0.5, 2: 0.3}), "no label of an equal solution is lost"
     assert prm.merge_duplicates(pool, exact) == exact
     one = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "samples_per_problem": 1}))
-    assert len(one) == 14 and not prm.select_samples(one, exact, prm.Params(**{**SETTINGS, "mixed_only": True}))
+    assert len(one) == 14 and not prm.select_samples(
+        one, exact, prm.Params(**{**SETTINGS, "skip_uniform_problems": True})
+    )
 
 
 def test_a_method_without_labels_is_refused_with_its_name(root):
@@ -337,14 +359,16 @@ def test_a_method_without_labels_is_refused_with_its_name(root):
 
 
 def test_one_word_is_not_enough(tmp_path):
-    lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in {**SETTINGS, "words": ["Right"]}.items())
+    lines = "".join(
+        f"  {key}: {json.dumps(value)}\n" for key, value in {**SETTINGS, "head_init_tokens": ["Right"]}.items()
+    )
     (tmp_path / "params.yaml").write_text(f"prm:\n{lines}")
     with pytest.raises(UserError, match="words must be two"):
         load_section("prm", prm.Params, tmp_path / "params.yaml")
 
 
 def test_two_processes_train_as_one(root):
-    settings = {**SETTINGS, "device_batch": 2}
+    settings = {**SETTINGS, "device_batch_size": 2}
     (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "prm", settings) for count in (1, 2))
     assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
     start = loading.load_causal_lm(root / "data/generator/model").state_dict()

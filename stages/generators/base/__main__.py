@@ -34,12 +34,12 @@ class Params(TrainingParams):
     bundled: str  # folder of the bundled model
     repo: str  # of the hub, as owner/name
     revision: str  # full commit hash
-    documents: int = Field(gt=0)  # pretraining documents
-    layers: int = Field(gt=0, multiple_of=2)  # convolution, attention, convolution, ...
-    width: int = Field(gt=0)
-    hidden: int = Field(gt=0)  # width of the gated feed-forward part
-    heads: int = Field(gt=0)
-    kernel: int = Field(gt=1)  # tokens a convolution sees
+    num_documents: int = Field(gt=0)  # pretraining documents
+    num_layers: int = Field(gt=0, multiple_of=2)  # convolution, attention, convolution, ...
+    hidden_size: int = Field(gt=0)
+    intermediate_size: int = Field(gt=0)  # width of the gated feed-forward part
+    num_heads: int = Field(gt=0)
+    conv_kernel: int = Field(gt=1)  # tokens a convolution sees
 
 
 def main() -> None:
@@ -57,8 +57,8 @@ def body(execution: StageRun[Params]) -> dict[str, float]:
     if execution.is_main:
         from stages.lib.core import files
 
-        loading.save(model, tokenizer, execution.out / "model")
-        files.write_text(execution.out / "history.csv", history)
+        loading.save(model, tokenizer, execution.out_dir / "model")
+        files.write_text(execution.out_dir / "history.csv", history)
     return {"weights": loading.count_parameters(model), "vocabulary": len(tokenizer)}
 
 
@@ -79,13 +79,13 @@ def train(execution: StageRun[Params]) -> tuple[PreTrainedModel, PreTrainedToken
     from stages.lib.training import loop
 
     params, words = execution.params, tokenizer.build_tokenizer()
-    items = execution.progress(range(params.documents), params.documents, "writing text")
+    items = execution.track_progress(range(params.num_documents), params.num_documents, "writing text")
     examples = [
         encode_document(words, pretraining.generate_document(f"pretraining/{i:07d}", execution.seed)) for i in items
     ]
     model = build_model(params, len(words), execution.seed)
     history = loop.train(execution, objectives.LossModule(model), examples, params)
-    return model, words, history.csv()
+    return model, words, history.to_csv()
 
 
 def build_model(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
@@ -99,14 +99,14 @@ def build_model(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
     torch.manual_seed(seeds.key(seed, "base", "weights") >> 1)
     config = Lfm2Config(
         vocab_size=vocabulary,
-        hidden_size=params.width,
-        intermediate_size=params.hidden,
+        hidden_size=params.hidden_size,
+        intermediate_size=params.intermediate_size,
         block_auto_adjust_ff_dim=False,
-        num_hidden_layers=params.layers,
-        layer_types=["conv", "full_attention"] * (params.layers // 2),
-        num_attention_heads=params.heads,
-        num_key_value_heads=params.heads,
-        conv_L_cache=params.kernel,
+        num_hidden_layers=params.num_layers,
+        layer_types=["conv", "full_attention"] * (params.num_layers // 2),
+        num_attention_heads=params.num_heads,
+        num_key_value_heads=params.num_heads,
+        conv_L_cache=params.conv_kernel,
         initializer_range=0.05,  # 0.02 is for wide models; narrow ones then hardly see their inputs
         max_position_embeddings=2048,
         pad_token_id=0,

@@ -66,9 +66,9 @@ def generate_document(item: str, seed: int) -> Document:
     """The document with id `item`."""
     rng = seeds.rng(seed, "base", gradeschool.VERSION, item, "document")
     kind = rng.choices(tuple(KIND_SHARES), tuple(KIND_SHARES.values()))[0]
-    knobs = Knobs(steps=(1, 5), largest=rng.choice((50, 100, 100)), inverse=0.3)
+    knobs = Knobs(steps=(1, 5), max_value=rng.choice((50, 100, 100)), inverse_share=0.3)
     if kind == "drill":
-        return Document(kind, ARITHMETIC_PROMPT, list(generate_drill(rng, knobs.largest)))
+        return Document(kind, ARITHMETIC_PROMPT, list(generate_drill(rng, knobs.max_value)))
     program = gradeschool.sample_program("pretraining", item, seed, knobs)
     if rng.random() < UNSEEN_ENTITY_RATE:
         program["people"] = rng.sample(UNSEEN_PEOPLE, len(program["people"]))
@@ -83,18 +83,18 @@ def generate_document(item: str, seed: int) -> Document:
         segments = [
             part
             for line in lines
-            for part in ((strip_annotations(line.text) + "\n", 0), *mark_step(line.right, DIRECT_VERDICT_WEIGHT))
+            for part in ((strip_annotations(line.text) + "\n", 0), *mark_step(line.is_correct, DIRECT_VERDICT_WEIGHT))
         ]
         return Document(kind, told, segments)
     segments = [(strip_annotations(line.text) + "\n", 0) for line in lines]
     if kind == "verdict":
-        segments += [(VERDICT_QUESTION, 0), (format_verdict(lines[-1].right), DIRECT_VERDICT_WEIGHT)]
+        segments += [(VERDICT_QUESTION, 0), (format_verdict(lines[-1].is_correct), DIRECT_VERDICT_WEIGHT)]
     else:
         segments += [
             (COT_PROMPT, 0),
             *write_rationale(program, lines),
             (VERDICT_QUESTION, 1),
-            (format_verdict(lines[-1].right), DERIVED_VERDICT_WEIGHT),
+            (format_verdict(lines[-1].is_correct), DERIVED_VERDICT_WEIGHT),
         ]
     return Document(kind, told, segments)
 

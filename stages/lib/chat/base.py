@@ -38,7 +38,7 @@ class Usage:
             for name, amount in amounts.items():
                 self._amounts[name] += amount
 
-    def totals(self) -> dict[str, float]:
+    def get_totals(self) -> dict[str, float]:
         """calls, cached, retries, tokens_in, tokens_out and, where both prices are known, cost."""
         with self._lock:
             totals: dict[str, float] = dict(self._amounts)
@@ -51,8 +51,8 @@ class Chat:
     """A model that answers prompts; safe to use from several threads. threads: how many `map` runs."""
 
     def __init__(self, identity: dict[str, Any], cache: Path, ledger: Usage, threads: int):
-        self.identity, self.ledger, self.threads = identity, ledger, threads
-        self._answers = open_cache(cache)
+        self.identity, self.usage, self.threads = identity, ledger, threads
+        self._cache = open_cache(cache)
 
     def ask(self, prompt: str, key: str) -> str:
         """The model's answer. Raises NoAnswer, and UserError for what asking again would not mend."""
@@ -61,35 +61,35 @@ class Chat:
     def ask_many(self, asks: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
         """The answer to each (prompt, key), in their order, many at a time; equal asks are paid once."""
         distinct = list(dict.fromkeys(asks))
-        coming = self._replies(distinct)
+        coming = self._iter_replies(distinct)
         answers = dict(progress(coming, len(distinct)) if progress else coming)
         return [answers[ask] for ask in asks]
 
     def map(self, function: Callable[[T], U], items: Iterable[T]) -> list[U]:
         """`function` of each item, in their order, on `threads` threads; the first exception ends it."""
-        return list(self._mapped(function, items))
+        return list(self._iter_map(function, items))
 
-    def _mapped(self, function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    def _iter_map(self, function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
         pool = ThreadPoolExecutor(self.threads)
         try:
             yield from pool.map(function, items)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+    def _iter_replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         """The answers to distinct asks, as they come."""
         raise NotImplementedError
 
-    def _known(self, prompt: str, key: str) -> str | None:
-        known = self._answers.get([self.identity, prompt, key])
+    def _get_cached(self, prompt: str, key: str) -> str | None:
+        known = self._cache.get([self.identity, prompt, key])
         if known is None:
             return None
-        self.ledger.add(cached=1)
+        self.usage.add(cached=1)
         return known["text"]
 
-    def _keep(self, prompt: str, key: str, reply: Reply) -> str:
-        self._answers.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it
-        self.ledger.add(calls=1)
+    def _save_reply(self, prompt: str, key: str, reply: Reply) -> str:
+        self._cache.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it
+        self.usage.add(calls=1)
         return reply.text
 
 

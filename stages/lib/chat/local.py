@@ -36,7 +36,7 @@ class LocalParams(Params):
     template: dict[str, Any] = {}  # further variables of the chat template, {enable_thinking: false} for instance
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: an accelerator where there is one
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    rows: int = Field(64, ge=1)  # answers written at a time; changes speed and memory
+    max_rows: int = Field(64, ge=1)  # answers written at a time; changes speed and memory
     temperature: float = Field(0.0, ge=0)
     max_tokens: int = Field(256, ge=1)
 
@@ -71,29 +71,29 @@ class LocalChat(Chat):
             raise UserError(f"{self.folder}: the chat template refuses {turn} ({error.__context__ or error})") from None
         asked = settings.model_dump(exclude={"model", "device", "rows"})
         identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **asked}
-        super().__init__(identity, cache, Usage(), threads=min(settings.rows, 64))
-        self._lock, self._waiting = threading.Lock(), queue.SimpleQueue()
-        self._batches = ThreadPoolExecutor(1)
+        super().__init__(identity, cache, Usage(), threads=min(settings.max_rows, 64))
+        self._lock, self._queue = threading.Lock(), queue.SimpleQueue()
+        self._executor = ThreadPoolExecutor(1)
 
     def ask(self, prompt: str, key: str) -> str:
         """Answered in one batch with what other threads ask at the time."""
-        known = self._known(prompt, key)
+        known = self._get_cached(prompt, key)
         if known is not None:
             return known
         answer: Future[str] = Future()
-        self._waiting.put(((prompt, key), answer))
-        self._batches.submit(self._answer_waiting)
+        self._queue.put(((prompt, key), answer))
+        self._executor.submit(self._answer_queued)
         return answer.result()
 
     def ask_many(self, asks: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
         with self._lock:  # one batch at a time
             return super().ask_many(asks, progress)
 
-    def _answer_waiting(self) -> None:
-        if self._waiting.empty():  # an earlier batch took it along
+    def _answer_queued(self) -> None:
+        if self._queue.empty():  # an earlier batch took it along
             return
         time.sleep(BATCH_WAIT)
-        taken = [self._waiting.get() for _ in range(self._waiting.qsize())]
+        taken = [self._queue.get() for _ in range(self._queue.qsize())]
         try:
             for (_, answer), text in zip(taken, self.ask_many([ask for ask, _ in taken]), strict=True):
                 if isinstance(text, NoAnswerError):
@@ -104,25 +104,25 @@ class LocalChat(Chat):
             for _, answer in taken:
                 answer.set_exception(error)
 
-    def _replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+    def _iter_replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         keys: dict[str, list[str]] = {}  # of a prompt: its answers share the reading of it
         for ask in asks:
-            known = self._known(*ask)
+            known = self._get_cached(*ask)
             if known is not None:
                 yield ask, known
             else:
                 keys.setdefault(ask[0], []).append(ask[1])
         if keys:
-            yield from self._drawn(keys)
+            yield from self._generate(keys)
 
-    def _drawn(self, keys: dict[str, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+    def _generate(self, keys: dict[str, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         settings, prompts, read = self.settings, [], []
         for prompt, own in keys.items():
             ids = self.encoder.prompt_ids(prompt)
-            if len(ids) + settings.max_tokens > self._engine.context:
+            if len(ids) + settings.max_tokens > self._engine.context_length:
                 failure = NoAnswerError(
                     f"{self.folder}: a prompt of {len(ids)} tokens and max_tokens {settings.max_tokens} exceed the "
-                    f"{self._engine.context} tokens of the model; lower max_tokens, or leave out what is so long"
+                    f"{self._engine.context_length} tokens of the model; lower max_tokens, or leave out what is so long"
                 )
                 yield from (((prompt, key), failure) for key in own)
             else:
@@ -130,20 +130,23 @@ class LocalChat(Chat):
                 read.append(ids)
         draws = [[derive_seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
         ends = self._engine.model.generation_config.eos_token_id
-        stops = {*self.encoder.stops.ids, *(ends if isinstance(ends, list) else [ends] if ends is not None else [])}
+        stops = {
+            *self.encoder.stops.token_ids,
+            *(ends if isinstance(ends, list) else [ends] if ends is not None else []),
+        }
         for i, own in self._engine.stream(read, draws, settings.temperature, settings.max_tokens, sorted(stops)):
             for key, draw in zip(keys[prompts[i]], own, strict=True):
-                self.ledger.add(tokens_in=len(read[i]), tokens_out=len(draw.ids))
-                written = self.encoder.text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)
+                self.usage.add(tokens_in=len(read[i]), tokens_out=len(draw.ids))
+                written = self.encoder.decode_text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)
                 reply = Reply(written, len(read[i]), len(draw.ids))
-                yield (prompts[i], key), self._keep(prompts[i], key, reply)
+                yield (prompts[i], key), self._save_reply(prompts[i], key, reply)
 
     @cached_property
     def _engine(self) -> NativeEngine:
         from stages.lib.inference.native_engine import NativeEngine
 
         return NativeEngine(
-            loading.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.rows
+            loading.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.max_rows
         )
 
 

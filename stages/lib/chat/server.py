@@ -42,22 +42,24 @@ class ServerChat(Chat):
 
     def __init__(self, reply: Callable[[str, int], Reply], *arguments: Any):
         super().__init__(*arguments)
-        self._reply = reply
+        self._request = reply
 
     def ask(self, prompt: str, key: str) -> str:
-        known = self._known(prompt, key)
+        known = self._get_cached(prompt, key)
         return (
-            known if known is not None else self._keep(prompt, key, self._reply(prompt, derive_seed(prompt, key) >> 33))
+            known
+            if known is not None
+            else self._save_reply(prompt, key, self._request(prompt, derive_seed(prompt, key) >> 33))
         )
 
-    def _replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+    def _iter_replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         def one(ask: Request) -> tuple[Request, str | NoAnswerError]:
             try:
                 return ask, self.ask(*ask)
             except NoAnswerError as failure:
                 return ask, failure
 
-        return self._mapped(one, asks)
+        return self._iter_map(one, asks)
 
 
 def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:

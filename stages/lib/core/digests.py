@@ -18,15 +18,15 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def md5(path: Path, of: Callable[[Path], str] = file_md5) -> str:
+def md5(path: Path, hash_file: Callable[[Path], str] = file_md5) -> str:
     """32 hex digits for a file; 32 and `.dir` for a folder. `of` gives one file's. Raises FileNotFoundError."""
     path = Path(path)
     if not path.is_dir():
-        return of(path)
+        return hash_file(path)
     names = {
         file.relative_to(path).as_posix(): file
         for file in path.rglob("*")
         if file.is_file() and not IGNORED_NAMES & set(file.relative_to(path).parts) and file.suffix != ".pyc"
     }
-    listing = [{"md5": of(names[name]), "relpath": name} for name in sorted(names)]
+    listing = [{"md5": hash_file(names[name]), "relpath": name} for name in sorted(names)]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"

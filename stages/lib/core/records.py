@@ -70,7 +70,7 @@ class Problem(Record):
     licence: str
     source: Source
 
-    def prompt(self) -> str:
+    def format_prompt(self) -> str:
         """The question as a model reads it: options, if any, one a line as `A: text`; whether N/A is allowed."""
         options = [f"{chr(ord('A') + i)}: {choice}" for i, choice in enumerate(self.choices or ())]
         return "\n".join([self.question, *options, *([ABSTAIN_INSTRUCTION] if self.abstain else [])])

@@ -24,7 +24,7 @@ MIN_PROBLEMS = 30  # problems that a group needs for a row of the matrix
 
 def load_problems(run: StageRun, name: str) -> list[Problem]:
     """The problems of a set, in the order of their files."""
-    return [problem for parts in SET_FILES[name] for problem in records.read_problems(run.data(*parts))]
+    return [problem for parts in SET_FILES[name] for problem in records.read_problems(run.input_path(*parts))]
 
 
 def get_group_name(problem: Problem) -> str:

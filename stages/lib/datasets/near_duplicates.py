@@ -51,19 +51,19 @@ def _get_answer(problem: Problem) -> str:
 
 
 def _match_without_layout(problems: Sequence[Problem], tests: Sequence[Problem]) -> Iterator[tuple[Problem, Problem]]:
-    known = {_TEX_LAYOUT.sub("", test.prompt()): test for test in tests}
+    known = {_TEX_LAYOUT.sub("", test.format_prompt()): test for test in tests}
     for problem in problems:
-        if test := known.get(_TEX_LAYOUT.sub("", problem.prompt())):
+        if test := known.get(_TEX_LAYOUT.sub("", problem.format_prompt())):
             yield problem, test
 
 
 def _match_similar(problems: Sequence[Problem], tests: Sequence[Problem]) -> Iterator[tuple[Problem, Problem]]:
     """A question of fewer words than a run has says too little to be like another."""
     problems, tests = (
-        [p for p in group if len(contamination.split_words(p.prompt())) >= contamination.NGRAM_SIZE]
+        [p for p in group if len(contamination.split_words(p.format_prompt())) >= contamination.NGRAM_SIZE]
         for group in (problems, tests)
     )
-    texts, references = [p.prompt() for p in problems], [p.prompt() for p in tests]
+    texts, references = [p.format_prompt() for p in problems], [p.format_prompt() for p in tests]
     for i, j in contamination.find_similar(texts, references):
         yield problems[i], tests[j]
     for i, j in _find_shared_ngrams(texts, references):

@@ -66,7 +66,7 @@ def equal_many(
 def parse_number(text: str | None) -> Fraction | None:
     """The exact value of a text that is a number, its currency and unit aside; None if it is anything else."""
     found = numerals.parse(text) if text is not None else None
-    return found.value / 100 if found and found.percent else found.value if found else None
+    return found.value / 100 if found and found.is_percent else found.value if found else None
 
 
 def group(answers: Sequence[str | None], answer_type: str | None = None) -> list[int]:
@@ -109,7 +109,7 @@ def _find_near_pairs(given: Sequence[str], answer_type: str | None) -> Iterator[
     if not (numeric or formula):
         return
     read = [(one, numerals.parse(one, units=numeric, comma=numeric, formula=formula)) for one in given]
-    values = sorted((value, one, found) for one, found in read if found for value in found.readings)
+    values = sorted((value, one, found) for one, found in read if found for value in found.possible_values)
     for i, (value, one, found) in enumerate(values):
         for other_value, other, other_found in values[i + 1 :]:
             if other_value - value > numerals.FLOAT_TOLERANCE * max(abs(value), abs(other_value)):
@@ -161,7 +161,7 @@ def _make_keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
         return [NO_ANSWER]
     if answer_type in ("number", "integer"):
         found = numerals.parse(answer)
-        return found.readings if found else []
+        return found.possible_values if found else []
     if answer_type == "choice":
         return [answer.upper()]
     if answer_type == "boolean":
@@ -178,7 +178,7 @@ def _make_keys(answer: str, answer_type: str | None) -> list[str | Fraction]:
     plain = latex.normalise(answer)
     if _BARE_TIME.fullmatch(plain):  # morning or afternoon is not said
         return [plain, *(f"{plain} {half}m" for half in "ap")]
-    return [*(found.readings if found else []), *([plain] if re.search(r"\w|\\\{", plain) else [])]
+    return [*(found.possible_values if found else []), *([plain] if re.search(r"\w|\\\{", plain) else [])]
 
 
 def _normalise_compound(answer: str) -> str | None:

@@ -33,7 +33,7 @@ from stages.lib.grading.lookahead import MAX_AHEAD, run_ahead
 
 VERSION = 2  # part of every draw and of every kept outcome
 MAX_PUBLIC_INPUTS, MAX_CHANGED_INPUTS = 8, 8  # inputs at most
-LIMITS = sandbox.DEFAULT_LIMITS._replace(seconds=5)
+LIMITS = sandbox.DEFAULT_LIMITS._replace(cpu_seconds=5)
 MAX_INPUT_CHARS = 10_000  # characters of an input that is changed
 CALL_SECONDS = 1.0  # of the processor, for one call of a function
 VALUE_PREFIX = "="  # begins an outcome that is a value; others say how the program failed
@@ -149,7 +149,7 @@ def _run_program(code: str, given: list[str], rule: Comparison) -> tuple[list[st
     sure = True
     for text in given:
         outcome = sandbox.run(code, code_tests.ensure_trailing_newline(text), LIMITS)
-        sure = sure and outcome.sure
+        sure = sure and outcome.is_conclusive
         outcomes.append(VALUE_PREFIX + _normalise(outcome.stdout, rule) if outcome.status == "ok" else outcome.status)
         if outcome.status not in ("ok", "error"):
             outcomes += [outcome.status] * (len(given) - len(outcomes))
@@ -222,7 +222,7 @@ def _call_function(code: str, given: list[tuple[Any, ...]], entry_point: str) ->
     _, met, told = outcome.stdout.rpartition(f"\n{end}")
     outcomes = json.loads(told.partition("\n")[0]) if met else []
     failed = "error" if outcome.status == "ok" else outcome.status  # it ended before the last call
-    return outcomes + [failed] * (len(given) - len(outcomes)), outcome.sure
+    return outcomes + [failed] * (len(given) - len(outcomes)), outcome.is_conclusive
 
 
 # Inputs.

@@ -138,7 +138,7 @@ def run_function_tests(
 
 
 def _explain(outcome: Outcome) -> str:
-    return outcome.reason if outcome.sure else f"{outcome.reason}, {INCONCLUSIVE}"
+    return outcome.reason if outcome.is_conclusive else f"{outcome.reason}, {INCONCLUSIVE}"
 
 
 def accepts_several_answers(question: str) -> bool:

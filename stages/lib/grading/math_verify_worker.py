@@ -284,7 +284,9 @@ def _fingerprint_expression(each: Any) -> list[Fingerprint] | None:
         return _fingerprint_equation(each) if isinstance(each, Eq) else [("equation", {})]
     if _is_logic(each) and len(names := solution_sets.list_variables(each)) > 1:
         found = ((name, solution_sets.find_region(each, name)) for name in names[:MAX_VARIABLES])
-        return [("inequality", next(({str(name): _combine_leaves(one.boundary())} for name, one in found if one), {}))]
+        return [
+            ("inequality", next(({str(name): _combine_leaves(one.find_boundary())} for name, one in found if one), {}))
+        ]
     if isinstance(each, Symbol):
         return [(f"word {each.name.lower()}", {})]
     leaves = _collect_leaves(each)
@@ -316,7 +318,7 @@ def _collect_leaves(each: Any) -> list[Any] | None:
         return None if None in ends else [leaf for end in ends for leaf in end]
     if _is_logic(each) or isinstance(each, Set):
         found = solution_sets.find_region(each, *solution_sets.list_variables(each)[:1])
-        return found.boundary() if found else None
+        return found.find_boundary() if found else None
     if not has_value(each):
         return None
     each = formulas.substitute_i(each)

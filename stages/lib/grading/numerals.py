@@ -16,13 +16,15 @@ class Numeral(NamedTuple):
     """`28%` is (28, percent): whether it means 28 or 0.28 is for the reader to say."""
 
     value: Fraction
-    percent: bool
-    long: bool = False  # a decimal of 12 or more significant digits, of which the last may be floating-point noise
+    is_percent: bool
+    is_long_decimal: bool = (
+        False  # a decimal of 12 or more significant digits, of which the last may be floating-point noise
+    )
 
     @property
-    def readings(self) -> list[Fraction]:
+    def possible_values(self) -> list[Fraction]:
         """The values it may mean."""
-        return [self.value, self.value / 100] if self.percent else [self.value]
+        return [self.value, self.value / 100] if self.is_percent else [self.value]
 
 
 FLOAT_TOLERANCE = Fraction(1, 10**12)  # relative
@@ -133,13 +135,13 @@ def parse(text: str, units: bool = True, comma: bool = True, formula: bool = Fal
 
 def equal(left: Numeral, right: Numeral, tolerance: float = 0.0) -> bool:
     """Whether two numbers have a common reading, but for floating-point noise and a tolerance (relative)."""
-    if not set(left.readings).isdisjoint(right.readings):
+    if not set(left.possible_values).isdisjoint(right.possible_values):
         return True
-    allowed = max(FLOAT_TOLERANCE if left.long or right.long else 0, Fraction(tolerance))
+    allowed = max(FLOAT_TOLERANCE if left.is_long_decimal or right.is_long_decimal else 0, Fraction(tolerance))
     return bool(allowed) and any(
         abs(ours - theirs) <= allowed * max(abs(ours), abs(theirs))
-        for ours in left.readings
-        for theirs in right.readings
+        for ours in left.possible_values
+        for theirs in right.possible_values
     )
 
 

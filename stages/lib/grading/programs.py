@@ -48,9 +48,9 @@ class _Statement(NamedTuple):
     end: int
     head: list[tokenize.TokenInfo]  # its first logical line
     names: set[str]  # all that stand in it, but not in its texts, nor after a dot
-    members: set[str]  # those after a dot
+    attributes: set[str]  # those after a dot
     calls: set[str]  # those before a bracket, whether after a dot or not
-    whole: bool  # whether the tokens end properly, a block after a head that promises one included
+    is_complete: bool  # whether the tokens end properly, a block after a head that promises one included
 
 
 def extract(text: str, question: str = "", entry_point: str | None = None) -> str | None:
@@ -242,7 +242,7 @@ def _split_statements(source: str) -> list[_Statement]:
             found.append(_start_statement(line))
     ends = [statement.start for statement in found[1:]] + [source.count("\n") + 1]
     if found:
-        found[-1] = found[-1]._replace(whole=whole and not opened)
+        found[-1] = found[-1]._replace(is_complete=whole and not opened)
     return [statement._replace(end=end) for statement, end in zip(found, ends, strict=False)]
 
 
@@ -255,7 +255,7 @@ def _record_names(statement: _Statement, line: list[tokenize.TokenInfo]) -> None
     for number, each in enumerate(line):
         if each.type == token.NAME:
             dotted = number > 0 and line[number - 1].string == "."
-            (statement.members if dotted else statement.names).add(each.string)
+            (statement.attributes if dotted else statement.names).add(each.string)
             if number + 1 < len(line) and line[number + 1].string == "(":
                 statement.calls.add(each.string)
 
@@ -308,7 +308,7 @@ def _assemble(code: str, question: str, entry_point: str) -> str:
             function, met = statement.names, True
         elif _is_definition(statement) and _defines(statement, entry_point):
             continue  # a second try is none; the first was what was asked for
-        elif bodies[number] in above or _is_prose(statement) or _is_test_code(statement) or not statement.whole:
+        elif bodies[number] in above or _is_prose(statement) or _is_test_code(statement) or not statement.is_complete:
             continue  # the prompt said it, or it is no part of a function
         elif met and not _is_import(statement):
             later.append(number)
@@ -399,7 +399,7 @@ def _is_test_code(statement: _Statement) -> bool:
         return False
     return bool(
         statement.calls & (_EXIT_CALLS | _INPUT_CALLS)
-        or (statement.names | statement.members) & {"stdin", "argv", "SystemExit"}
+        or (statement.names | statement.attributes) & {"stdin", "argv", "SystemExit"}
     )
 
 

@@ -54,20 +54,20 @@ _SIGN_TESTS: dict[type, Callable[[int], bool]] = {
 class Region(NamedTuple):
     """A set of real numbers: whether it holds one, and the places where that may change."""
 
-    holds: Callable[[Any], bool]
-    places: list[Any]
+    contains: Callable[[Any], bool]
+    breakpoints: list[Any]
 
-    def boundary(self) -> list[Any]:
+    def find_boundary(self) -> list[Any]:
         """The places where it does change, in order."""
-        places = deduplicate(sorted(self.places))
-        between = [self.holds(place) for place in _sample_between(places)]
-        return [p for p, *held in zip(places, between, between[1:], strict=False) if {*held} != {self.holds(p)}]
+        places = deduplicate(sorted(self.breakpoints))
+        between = [self.contains(place) for place in _sample_between(places)]
+        return [p for p, *held in zip(places, between, between[1:], strict=False) if {*held} != {self.contains(p)}]
 
 
 def equal(left: Region, right: Region) -> bool:
     """Whether two regions hold the same numbers."""
-    places = deduplicate(sorted([*left.places, *right.places]))
-    return all(left.holds(place) == right.holds(place) for place in (*places, *_sample_between(places)))
+    places = deduplicate(sorted([*left.breakpoints, *right.breakpoints]))
+    return all(left.contains(place) == right.contains(place) for place in (*places, *_sample_between(places)))
 
 
 def find_region(each: Any, name: Symbol | None = None) -> Region | None:
@@ -96,17 +96,17 @@ def find_region(each: Any, name: Symbol | None = None) -> Region | None:
     parts = [find_region(part, name) for part in each.args]
     if None in parts:
         return None
-    places = [place for part in parts for place in part.places]
+    places = [place for part in parts for place in part.breakpoints]
     if isinstance(each, Complement):
-        return Region(lambda t: parts[0].holds(t) and not parts[1].holds(t), places)
+        return Region(lambda t: parts[0].contains(t) and not parts[1].contains(t), places)
     some = any if isinstance(each, Or | Union) else all
-    return Region(lambda t: some(part.holds(t) for part in parts), places)
+    return Region(lambda t: some(part.contains(t) for part in parts), places)
 
 
 def _find_list_region(each: FiniteSet, name: Symbol | None) -> Region | None:
     """Relations in a list hold together; where nothing is left then, each holds alone (`x < 1, x > 3`)."""
     both = find_region(And(*each, evaluate=False), name)
-    return both if both is None or both.boundary() else find_region(Or(*each, evaluate=False), name)
+    return both if both is None or both.find_boundary() else find_region(Or(*each, evaluate=False), name)
 
 
 def find_roots(equation: Eq, name: Symbol) -> list[Any] | None:

@@ -23,7 +23,7 @@ def predict_choice(model: Any, encoder: Encoder, problem: Problem) -> Sample:
     """The likeliest of the lines `The answer is X.` as a sample; the first of equal ones. logprob is that of the line."""
     letters = [chr(ord("A") + i) for i in range(len(problem.choices or ()))]
     lines = [format_answer(problem.model_copy(update={"answer": letter})) for letter in letters]
-    prompt, texts = encoder.prompt_ids(problem, shots=True), encoder.texts(lines)
+    prompt, texts = encoder.prompt_ids(problem, shots=True), encoder.encode_texts(lines)
     found = compute_logprobs(model, prompt, texts)
     best = max(range(len(letters)), key=lambda i: (sum(found[i]), -i))
     return Sample(

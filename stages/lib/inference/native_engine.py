@@ -51,8 +51,8 @@ from stages.lib.models.stops import StopCriteria
 class Request(NamedTuple):
     """Some samples of one prompt: draws `first`, `first` + 1, ... of prompt `index`, one for each of `keys`."""
 
-    index: int
-    first: int
+    prompt_index: int
+    first_draw: int
     ids: Sequence[int]
     keys: Sequence[int]
 
@@ -62,8 +62,8 @@ class NativeEngine:
     speed and memory alone."""
 
     def __init__(self, model: PreTrainedModel, rows: int = 2048):
-        self.model, self.rows = model.eval(), max(rows, ROW_MULTIPLE)
-        self.context = model.config.max_position_embeddings
+        self.model, self.max_rows = model.eval(), max(rows, ROW_MULTIPLE)
+        self.context_length = model.config.max_position_embeddings
 
     @torch.inference_mode()
     def stream(
@@ -79,11 +79,11 @@ class NativeEngine:
             raise ValueError("a prompt needs at least one token")
         longest = max(map(len, prompts), default=0)  # held twice while it is let in, before a token is drawn
         tokens = longest + max(longest, max_new_tokens)
-        self.rows = memory.limit_rows(self.model, self.rows, tokens, ROW_MULTIPLE)
+        self.max_rows = memory.limit_rows(self.model, self.max_rows, tokens, ROW_MULTIPLE)
         requests = deque(
-            Request(i, first, prompt, own[first : first + self.rows])
+            Request(i, first, prompt, own[first : first + self.max_rows])
             for i, (prompt, own) in enumerate(zip(prompts, keys, strict=True))
-            for first in range(0, len(own), self.rows)
+            for first in range(0, len(own), self.max_rows)
         )
         draws: list[list[Draw | None]] = [[None] * len(own) for own in keys]
         missing = [len(own) for own in keys]
@@ -91,14 +91,14 @@ class NativeEngine:
         stops = stops if isinstance(stops, StopCriteria) else StopCriteria(None, stops)
         batch = DecodingBatch(self.model, temperature, max_new_tokens, stops)
         while requests or batch.cohorts:
-            if not batch.cohorts or batch.size <= self.rows * 3 // 4:
-                batch.admit(take_fitting(requests, self.rows - batch.size))
+            if not batch.cohorts or batch.num_alive <= self.max_rows * 3 // 4:
+                batch.admit(take_fitting(requests, self.max_rows - batch.num_alive))
             for request, row, draw in batch.step():
-                draws[request.index][request.first + row] = draw
-                missing[request.index] -= 1
-                if not missing[request.index]:
-                    yield request.index, draws[request.index]
-                    draws[request.index] = []
+                draws[request.prompt_index][request.first_draw + row] = draw
+                missing[request.prompt_index] -= 1
+                if not missing[request.prompt_index]:
+                    yield request.prompt_index, draws[request.prompt_index]
+                    draws[request.prompt_index] = []
 
 
 def take_fitting(requests: deque[Request], places: int) -> list[Request]:
@@ -118,42 +118,44 @@ class Cohort:
 
     def __init__(self, requests: list[Request], prompts: list[PrefilledPrompt], limit: int):
         device = prompts[0].logits.device
-        self.at = [(request, row) for request in requests for row in range(len(request.keys))]
+        self.request_of_draw = [(request, row) for request in requests for row in range(len(request.keys))]
         self.keys = torch.tensor([to_int64(key) for request in requests for key in request.keys], device=device)
         # (draws,) the row of each draw, and whether it still wants tokens
-        self.row = np.repeat(np.arange(len(requests)), [len(request.keys) for request in requests])
-        self.alive = np.ones(len(self.at), bool)
+        self.row_of_draw = np.repeat(np.arange(len(requests)), [len(request.keys) for request in requests])
+        self.is_alive = np.ones(len(self.request_of_draw), bool)
         self.block = Block(prompts, limit)
         self.age = 0  # tokens of each draw
-        self.ids = torch.zeros(len(self.at), limit, dtype=torch.long)
-        self.logprobs = torch.zeros(len(self.at), limit)
+        self.ids = torch.zeros(len(self.request_of_draw), limit, dtype=torch.long)
+        self.logprobs = torch.zeros(len(self.request_of_draw), limit)
 
-    def record(self, ids: torch.Tensor, logprobs: torch.Tensor, stops: StopCriteria) -> list[tuple[Request, int, Draw]]:
+    def record_tokens(
+        self, ids: torch.Tensor, logprobs: torch.Tensor, stops: StopCriteria
+    ) -> list[tuple[Request, int, Draw]]:
         """Write a token down for every living draw; return the draws that it ends. All on the CPU, (living draws,)."""
-        live = np.flatnonzero(self.alive)
+        live = np.flatnonzero(self.is_alive)
         self.ids[live, self.age], self.logprobs[live, self.age] = ids, logprobs
         self.age += 1
-        stop = np.isin(ids.numpy(), stops.ids)
+        stop = np.isin(ids.numpy(), stops.token_ids)
         if stops.texts:
             for i in np.flatnonzero(stops.may_complete(ids.numpy()) & ~stop):
-                stop[i] = stops.complete(self.ids[live[i], : self.age].tolist())
+                stop[i] = stops.is_complete(self.ids[live[i], : self.age].tolist())
         over = live[stop | (self.age == self.ids.shape[1])]
         if not len(over):
             return []
-        self.alive[over] = False
+        self.is_alive[over] = False
         stopped = np.isin(over, live[stop])
         columns = (self.ids[over, : self.age].tolist(), self.logprobs[over, : self.age].tolist(), stopped)
         return [
-            (*self.at[draw], Draw(own, numbers, "stop" if ended else "length"))
+            (*self.request_of_draw[draw], Draw(own, numbers, "stop" if ended else "length"))
             for draw, own, numbers, ended in zip(over, *columns, strict=True)
         ]
 
-    def branch(self) -> tuple[np.ndarray, np.ndarray]:
+    def fork_diverging(self) -> tuple[np.ndarray, np.ndarray]:
         """Fork the rows whose living draws chose different tokens. Returns, for each row from now on, the token that it
         reads next and the row of before whose past it has. Rows without a draw read token 0, for nobody."""
-        live, block = np.flatnonzero(self.alive), self.block
+        live, block = np.flatnonzero(self.is_alive), self.block
         tokens = self.ids[live, self.age - 1].numpy()
-        pairs, child = np.unique(self.row[live] << 32 | tokens, return_inverse=True)
+        pairs, child = np.unique(self.row_of_draw[live] << 32 | tokens, return_inverse=True)
         parent, token = pairs >> 32, pairs & (1 << 32) - 1
         heir = np.append(True, parent[1:] != parent[:-1])  # the first child stays in its parent's row
         row, forked = parent.copy(), np.flatnonzero(~heir)
@@ -164,16 +166,16 @@ class Cohort:
         rows = max(block.rows, round_up(int(row.max()) + 1, ROW_MULTIPLE))
         if len(forked):
             block.fork(parent[forked], free, rows)
-        self.row[live] = row[child]
+        self.row_of_draw[live] = row[child]
         before, after = np.zeros(rows, int), np.zeros(rows, int)
         before[row], after[row] = parent, token
         if round_up(len(row), ROW_MULTIPLE) < 0.8 * rows:  # leaving rows out means copying the others
             kept = np.sort(row)
             kept = np.pad(kept, (0, round_up(len(kept), ROW_MULTIPLE) - len(kept)), mode="edge")
-            block.take(kept)
-            self.row[live] = np.searchsorted(kept, self.row[live])
+            block.keep_rows(kept)
+            self.row_of_draw[live] = np.searchsorted(kept, self.row_of_draw[live])
             before, after, row = before[kept], after[kept], np.searchsorted(kept, row)
-        block.place(np.sort(row))
+        block.set_live_rows(np.sort(row))
         return after, before
 
 
@@ -181,12 +183,12 @@ class DecodingBatch:
     """All rows in decoding, and what each needs for its next token."""
 
     def __init__(self, model: PreTrainedModel, temperature: float, limit: int, stops: StopCriteria):
-        self.model, self.temperature, self.limit, self.stops = model, temperature, limit, stops
+        self.model, self.temperature, self.max_new_tokens, self.stops = model, temperature, limit, stops
         self.cache, self.cohorts = SharedCache(model), []
         self.logits: list[torch.Tensor] = []  # (rows, V) of each cohort
 
     @property
-    def size(self) -> int:
+    def num_alive(self) -> int:
         """Draws that still want tokens."""
         return sum(int(cohort.alive.sum()) for cohort in self.cohorts)
 
@@ -197,16 +199,16 @@ class DecodingBatch:
             widths.setdefault(round_up(len(request.ids), PREFIX_MULTIPLE), []).append(request)
         for width in sorted(widths):
             prompts = prefill(self.model, [request.ids for request in widths[width]])
-            cohort = Cohort(widths[width], prompts, self.limit)
+            cohort = Cohort(widths[width], prompts, self.max_new_tokens)
             self.cohorts.append(cohort)
             self.cache.admit(cohort.block, prompts)
-            owner = torch.from_numpy(cohort.block.owner)
+            owner = torch.from_numpy(cohort.block.prompt_of_row)
             self.logits.append(torch.stack([prompt.logits for prompt in prompts])[owner.to(prompts[0].logits.device)])
 
     def step(self) -> list[tuple[Request, int, Draw]]:
         """One more token for every draw; the draws that it ended."""
         draws, inputs, kept, first = [], [np.zeros(0, int)], [np.zeros(0, int)], 0
-        for cohort, chosen in zip(self.cohorts, self._choose(), strict=True):
+        for cohort, chosen in zip(self.cohorts, self._sample_tokens(), strict=True):
             rows = cohort.block.rows
             draws += cohort.record(*chosen, self.stops)
             if cohort.alive.any():
@@ -217,12 +219,12 @@ class DecodingBatch:
         self.cohorts = [cohort for cohort in self.cohorts if cohort.alive.any()]
         self.cache.blocks = [cohort.block for cohort in self.cohorts]
         device, self.logits = self.model.device, []
-        self.cache.take(torch.from_numpy(np.concatenate(kept)).to(device))
+        self.cache.keep_rows(torch.from_numpy(np.concatenate(kept)).to(device))
         if self.cohorts:
             with use_shared_prefix(self.model):
                 output = self.model(
                     torch.from_numpy(np.concatenate(inputs)).to(device)[:, None],
-                    position_ids=torch.cat([block.positions() for block in self.cache.blocks])[:, None],
+                    position_ids=torch.cat([block.get_positions() for block in self.cache.blocks])[:, None],
                     past_key_values=self.cache,
                     use_cache=True,
                 )
@@ -231,7 +233,7 @@ class DecodingBatch:
                 block.age += 1
         return draws
 
-    def _choose(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _sample_tokens(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """(token, log-probability) of the living draws of each cohort, on the CPU."""
         live = [np.flatnonzero(cohort.alive) for cohort in self.cohorts]
         first = np.cumsum([0] + [len(logits) for logits in self.logits])

@@ -34,7 +34,7 @@ class Engine(Protocol):
     sample, or only its end tokens. max_new_tokens: a sample ends there at the latest, with finish "length".
     """
 
-    context: int  # most tokens of a prompt and a sample together
+    context_length: int  # most tokens of a prompt and a sample together
 
     def stream(
         self,

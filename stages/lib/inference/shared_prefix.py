@@ -97,7 +97,7 @@ class PrefixCache:
                 self.values[i][p, :, : stored.keys.shape[2]] = stored.values[prompt.row]
                 self.bias[i][p, : stored.keys.shape[2]] = 0
 
-    def keep(self, prompts: np.ndarray) -> None:
+    def keep_prompts(self, prompts: np.ndarray) -> None:
         """Give up the memory of all other prompts."""
         chosen = torch.from_numpy(prompts).to(self.device)
         self.lengths = self.lengths[chosen]
@@ -105,30 +105,30 @@ class PrefixCache:
             for i in store:
                 store[i] = store[i][chosen]
 
-    def place(self, owner: np.ndarray, live: np.ndarray) -> None:
+    def assign_slots(self, owner: np.ndarray, live: np.ndarray) -> None:
         """owner: (rows,) the prompt of each row; live: the rows that count. The others may hold anything."""
         live = live[np.argsort(owner[live], kind="stable")]
         counts = np.bincount(owner[live], minlength=len(self.lengths))
-        self.slots = round_up(int(counts.max()), SLOT_MULTIPLE)
+        self.num_slots = round_up(int(counts.max()), SLOT_MULTIPLE)
         rank = np.arange(len(live)) - np.repeat(counts.cumsum() - counts, counts)
-        slot = owner[live] * self.slots + rank
+        slot = owner[live] * self.num_slots + rank
         # (P * slots,) the row in each slot, in an empty one any; and (rows,) the way back.
-        index, back = np.full(len(counts) * self.slots, live[0]), np.zeros(len(owner), int)
+        index, back = np.full(len(counts) * self.num_slots, live[0]), np.zeros(len(owner), int)
         index[slot], back[live] = live, slot
-        self.index, self.back = (torch.from_numpy(x).to(self.device) for x in (index, back))
+        self.row_of_slot, self.slot_of_row = (torch.from_numpy(x).to(self.device) for x in (index, back))
 
-    def _by_prompt(self, x: torch.Tensor) -> torch.Tensor:
+    def _group_by_prompt(self, x: torch.Tensor) -> torch.Tensor:
         """(rows, kv heads, groups, n) -> (P, kv heads, slots * groups, n)."""
         _, heads, groups, n = x.shape
-        x = x[self.index].view(len(self.lengths), self.slots, heads, groups, n)
-        return x.transpose(1, 2).reshape(len(self.lengths), heads, self.slots * groups, n)
+        x = x[self.row_of_slot].view(len(self.lengths), self.num_slots, heads, groups, n)
+        return x.transpose(1, 2).reshape(len(self.lengths), heads, self.num_slots * groups, n)
 
-    def _by_row(self, x: torch.Tensor, groups: int) -> torch.Tensor:
+    def _ungroup_to_rows(self, x: torch.Tensor, groups: int) -> torch.Tensor:
         prompts, heads, _, n = x.shape
-        x = x.view(prompts, heads, self.slots, groups, n).transpose(1, 2)
-        return x.reshape(prompts * self.slots, heads, groups, n)[self.back]
+        x = x.view(prompts, heads, self.num_slots, groups, n).transpose(1, 2)
+        return x.reshape(prompts * self.num_slots, heads, groups, n)[self.slot_of_row]
 
-    def scores(self, i: int, query: torch.Tensor, window: int | None, age: int) -> torch.Tensor:
+    def compute_scores(self, i: int, query: torch.Tensor, window: int | None, age: int) -> torch.Tensor:
         """query (rows, kv heads, groups, d), scaled, of tokens `age` places after the prompt -> (.., width)."""
         bias = self.bias[i]
         if window is not None:
@@ -136,19 +136,21 @@ class PrefixCache:
             position = first[:, None] + torch.arange(bias.shape[1], device=self.device)
             bias = bias.masked_fill(position <= (self.lengths + age - window)[:, None], float("-inf"))
         keys = self.keys[i].to(query.dtype)
-        scores = self._by_prompt(query) @ keys.transpose(2, 3) + bias[:, None, None]
-        return self._by_row(scores, query.shape[2])
+        scores = self._group_by_prompt(query) @ keys.transpose(2, 3) + bias[:, None, None]
+        return self._ungroup_to_rows(scores, query.shape[2])
 
-    def mix(self, i: int, weights: torch.Tensor) -> torch.Tensor:
+    def mix_values(self, i: int, weights: torch.Tensor) -> torch.Tensor:
         """weights (rows, kv heads, groups, width) -> weighted sums of the values (rows, kv heads, groups, d)."""
-        return self._by_row(self._by_prompt(weights) @ self.values[i].to(weights.dtype), weights.shape[2])
+        return self._ungroup_to_rows(
+            self._group_by_prompt(weights) @ self.values[i].to(weights.dtype), weights.shape[2]
+        )
 
 
 class SuffixCache:
     """New tokens' keys and values of rows of one age: for each attention layer (rows, kv heads, room, d), or more."""
 
     def __init__(self, limit: int):
-        self.keys, self.values, self.limit = {}, {}, limit
+        self.keys, self.values, self.max_tokens = {}, {}, limit
 
     def append(self, i: int, age: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         """keys, values: (rows, kv heads, 1, d) of the token at place `age`. In place; room grows now and then."""
@@ -156,7 +158,9 @@ class SuffixCache:
             rows, room = store[i].shape[0::2] if i in store else (0, 0)
             if room <= age or rows < len(new):
                 if room <= age:
-                    room = min(round_up(age + 1, SUFFIX_GROWTH) if age < 2 * SUFFIX_GROWTH else 2 * age, self.limit)
+                    room = min(
+                        round_up(age + 1, SUFFIX_GROWTH) if age < 2 * SUFFIX_GROWTH else 2 * age, self.max_tokens
+                    )
                 grown = new.new_empty((max(rows, len(new)), new.shape[1], room, new.shape[3]))
                 if i in store:
                     grown[:rows, :, :age] = store[i][:, :, :age]
@@ -172,7 +176,7 @@ class SuffixCache:
                     store[i][: len(old), :, :age] = old[:, :, :age]
                 store[i][target, :, :age] = store[i][source, :, :age]
 
-    def take(self, rows: torch.Tensor) -> None:
+    def keep_rows(self, rows: torch.Tensor) -> None:
         for store in (self.keys, self.values):
             for i in store:
                 store[i] = store[i][rows]
@@ -188,37 +192,37 @@ class Block:
         layers = enumerate(prompts[0].cache.layers)
         self.windows = {i: layer.sliding_window for i, layer in layers if getattr(layer, "is_sliding", False)}
         self.prefix, self.suffixes, self.age = PrefixCache(prompts), SuffixCache(limit), 0
-        self.owner = np.minimum(
+        self.prompt_of_row = np.minimum(
             np.arange(round_up(len(prompts), ROW_MULTIPLE)), len(prompts) - 1
         )  # (rows,) the prompt of each
 
     @property
     def rows(self) -> int:
-        return len(self.owner)
+        return len(self.prompt_of_row)
 
-    def positions(self) -> torch.Tensor:
+    def get_positions(self) -> torch.Tensor:
         """(rows,) of the next token."""
-        return self.prefix.lengths[torch.from_numpy(self.owner).to(self.prefix.device)] + self.age
+        return self.prefix.lengths[torch.from_numpy(self.prompt_of_row).to(self.prefix.device)] + self.age
 
     def fork(self, source: np.ndarray, target: np.ndarray, rows: int) -> None:
         """Let rows `target` go on as copies of rows `source`; there are `rows` of them from now on."""
-        self.owner = np.pad(self.owner, (0, rows - self.rows), mode="edge")
-        self.owner[target] = self.owner[source]
+        self.prompt_of_row = np.pad(self.prompt_of_row, (0, rows - self.rows), mode="edge")
+        self.prompt_of_row[target] = self.prompt_of_row[source]
         device = self.prefix.device
         self.suffixes.fork(torch.from_numpy(source).to(device), torch.from_numpy(target).to(device), self.age, rows)
 
-    def take(self, rows: np.ndarray) -> None:
+    def keep_rows(self, rows: np.ndarray) -> None:
         """Keep these rows."""
-        self.owner = self.owner[rows]
-        self.suffixes.take(torch.from_numpy(rows).to(self.prefix.device))
+        self.prompt_of_row = self.prompt_of_row[rows]
+        self.suffixes.keep_rows(torch.from_numpy(rows).to(self.prefix.device))
 
-    def place(self, live: np.ndarray) -> None:
+    def set_live_rows(self, live: np.ndarray) -> None:
         """Say which rows count. When a quarter of the prompts has none left, these give up their memory."""
-        wanted = np.unique(self.owner[live])
+        wanted = np.unique(self.prompt_of_row[live])
         if len(wanted) <= len(self.prefix.lengths) * 3 // 4:
-            self.prefix.keep(wanted)
-            self.owner = np.searchsorted(wanted, self.owner).clip(max=len(wanted) - 1)
-        self.prefix.place(self.owner, live)
+            self.prefix.keep_prompts(wanted)
+            self.prompt_of_row = np.searchsorted(wanted, self.prompt_of_row).clip(max=len(wanted) - 1)
+        self.prefix.assign_slots(self.prompt_of_row, live)
 
     def attend(self, i: int, query: torch.Tensor, softcap: float | None) -> torch.Tensor:
         """query (rows, kv heads, groups, d), scaled -> (rows, kv heads, groups, d). softcap: bound on scores (Gemma 2)."""
@@ -226,14 +230,14 @@ class Block:
         begin = 0 if window is None else max(0, self.age + 1 - window)
         stored = (self.suffixes.keys[i], self.suffixes.values[i])
         keys, values = (x[: self.rows, :, begin : self.age + 1].flatten(0, 1).to(query.dtype) for x in stored)
-        shared = self.prefix.scores(i, query, window, self.age)
+        shared = self.prefix.compute_scores(i, query, window, self.age)
         suffix = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2)).view(*query.shape[:3], -1)
         scores = torch.cat([shared, suffix], -1)
         if softcap:
             scores = torch.where(scores.isneginf(), scores, softcap * torch.tanh(scores / softcap))
         weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
         shared, suffix = weights.split([shared.shape[-1], suffix.shape[-1]], -1)
-        return self.prefix.mix(i, shared) + torch.bmm(suffix.flatten(0, 1), values).view(*query.shape[:3], -1)
+        return self.prefix.mix_values(i, shared) + torch.bmm(suffix.flatten(0, 1), values).view(*query.shape[:3], -1)
 
 
 class SharedCache(Cache):
@@ -260,7 +264,7 @@ class SharedCache(Cache):
 
     def admit(self, block: Block, prompts: list[PrefilledPrompt]) -> None:
         """Add a block of rows; each takes its recurrent states from its prompt."""
-        owner = torch.from_numpy(block.owner)
+        owner = torch.from_numpy(block.prompt_of_row)
         self.blocks.append(block)
         for i, layer in enumerate(self.layers):
             if not is_recurrent(layer):
@@ -284,7 +288,7 @@ class SharedCache(Cache):
             ):
                 setattr(layer, name, copy(getattr(source, name)))
 
-    def take(self, rows: torch.Tensor) -> None:
+    def keep_rows(self, rows: torch.Tensor) -> None:
         """Keep these rows' recurrent states."""
         for layer in self.layers:
             if is_recurrent(layer):

@@ -42,7 +42,7 @@ class VllmEngine:
                 str(path), dtype=dtype, max_num_seqs=rows, enable_prefix_caching=True, logprobs_mode="raw_logprobs"
             )
         self.engine = model.llm_engine
-        self.context = self.engine.model_config.max_model_len
+        self.context_length = self.engine.model_config.max_model_len
 
     def stream(
         self,
@@ -67,7 +67,7 @@ class VllmEngine:
                         seed=key >> 1,  # a signed 64-bit integer there
                         temperature=temperature,
                         max_tokens=max_new_tokens,
-                        stop_token_ids=list(stops.ids),
+                        stop_token_ids=list(stops.token_ids),
                         stop=list(stops.texts),
                         ignore_eos=True,
                         logprobs=0,  # of the token drawn, before temperature

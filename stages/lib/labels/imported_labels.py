@@ -72,7 +72,7 @@ def _add_form(
             if isinstance(one, RejectedRow):
                 reasons.append(f"row {one.row}: {one.reason}")
             else:
-                own.add(one.name)
+                own.add(one.row_id)
                 pool = pools.setdefault(" ".join(one.problem.question.split()), (one.problem, []))[1]
                 pool.append((one.sample, one.labels))
         if not own:
@@ -91,7 +91,7 @@ def _add_form(
             into.problems.append(problem)
             for index, (sample, labels) in enumerate(pool):
                 at = {"problem_id": problem.id, "index": index}
-                text = prompt.join([_strip_numbering(step) for step in prompt.split(sample.text)])
+                text = prompt.join_steps([_strip_numbering(step) for step in prompt.split_steps(sample.text)])
                 into.samples.append(sample.model_copy(update={**at, "text": text}))
                 into.labels.extend(label.model_copy(update=at) for label in labels)
         pool.clear()  # there may be half a million

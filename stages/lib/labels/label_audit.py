@@ -56,7 +56,7 @@ class Case(NamedTuple):
 
     problem: str
     values: Sequence[float]
-    right: Sequence[bool]
+    correct: Sequence[bool]
 
 
 class Interval(NamedTuple):
@@ -78,7 +78,7 @@ class Audit(NamedTuple):
     brier: float
     solutions: int
 
-    def plain(self) -> dict[str, float | int]:
+    def to_dict(self) -> dict[str, float | int]:
         """Flat, without what is None: `auc`, `auc_low` and `auc_high`, for instance."""
         found: dict[str, float | int] = {}
         for name, value in self._asdict().items():
@@ -92,20 +92,20 @@ class Audit(NamedTuple):
 class Row(NamedTuple):
     """kind of labels, N (0: it needs no rollouts), completions a solution that it alone makes, and its audit."""
 
-    kind: str
-    n: int
+    method: str
+    rollouts: int
     completions: float
     audit: Audit
 
 
 def measure(
-    cases: Sequence[Case], key: int, decided: bool = True, resamples: int = 2000, confidence: float = 0.95
+    cases: Sequence[Case], key: int, is_binary: bool = True, resamples: int = 2000, confidence: float = 0.95
 ) -> Audit | None:
     """None without cases that have steps. decided: the values are decisions. A share of nothing is 0. The same key gives
     the same intervals."""
     import numpy as np
 
-    steps = [(case.problem, value, so) for case in cases for value, so in zip(case.values, case.right, strict=True)]
+    steps = [(case.problem, value, so) for case in cases for value, so in zip(case.values, case.correct, strict=True)]
     if not steps:
         return None
     problems = {name: place for place, name in enumerate(dict.fromkeys(case.problem for case in cases))}
@@ -119,12 +119,12 @@ def measure(
     owner = np.array([problems[name] for name, _, _ in steps])
     values, right = np.array([(value, so) for _, value, so in steps], float).T
     precision = recall = micro_f1 = same = None
-    if decided:
+    if is_binary:
         counts = np.zeros((len(problems), 3))  # placed right, seen, there
         for case in cases:
             seen, there = (
                 truth.find_first_error(value >= 0.5 for value in case.values),
-                truth.find_first_error(case.right),
+                truth.find_first_error(case.correct),
             )
             counts[problems[case.problem]] += (seen is not None and seen == there, seen is not None, there is not None)
         placed, seen, there = counts.sum(axis=0)
@@ -146,14 +146,14 @@ def measure(
     return Audit(precision, recall, micro_f1, same, auc, float(np.mean((values - right) ** 2)), len(cases))
 
 
-def without_pool(of: Solution) -> Solution:
+def without_pool(solution: Solution) -> Solution:
     """As the other samples of the problem had not been drawn."""
-    return of._replace(reached=len(of.steps) - 1 if of.correct else -1)
+    return solution._replace(last_shared_step=len(solution.steps) - 1 if solution.correct else -1)
 
 
 def compare_to_truth(
-    of: Sequence[Solution],
-    right: Sequence[Sequence[bool]],
+    solutions: Sequence[Solution],
+    correct: Sequence[Sequence[bool]],
     outcomes: Mapping[PrefixKey, Sequence[bool]],
     ns: Sequence[int],
     key: int,
@@ -165,15 +165,15 @@ def compare_to_truth(
     rows = []
     for kind, search in (FREE_METHODS | METHODS).items():
         for n in ns if kind in METHODS else (0,):
-            jobs = [(one.problem, one.steps, search(one, n)) for one in of]
+            jobs = [(one.problem, one.steps, search(one, n)) for one in solutions]
             labels, cost = rollouts.run_searches(jobs, rollouts.make_cached_completer(outcomes))
             cases = [
                 Case(one.problem.id, [each.value for each in estimates], so)
-                for one, estimates, so in zip(of, labels, right, strict=True)
+                for one, estimates, so in zip(solutions, labels, correct, strict=True)
                 if estimates is not None
             ]
-            if found := measure(cases, key, decided=kind not in SOFT_METHODS):
-                rows.append(Row(kind, n, cost.completions / len(of), found))
+            if found := measure(cases, key, is_binary=kind not in SOFT_METHODS):
+                rows.append(Row(kind, n, cost.completions / len(solutions), found))
     return rows
 
 
@@ -183,9 +183,9 @@ def _f1(placed, seen_and_there):
     return 2 * placed / np.maximum(1, seen_and_there)
 
 
-def flawed_correct_rate(correct: Sequence[bool], right: Sequence[Sequence[bool]]) -> float | None:
+def flawed_correct_rate(correct: Sequence[bool], step_correct: Sequence[Sequence[bool]]) -> float | None:
     """Of the solutions with the right answer, the share with a wrong step; None when there is none."""
-    flawed = [not all(steps) for so, steps in zip(correct, right, strict=True) if so]
+    flawed = [not all(steps) for so, steps in zip(correct, step_correct, strict=True) if so]
     return sum(flawed) / len(flawed) if flawed else None
 
 
@@ -209,8 +209,8 @@ def format_markdown(rows: Sequence[Row]) -> str:
         header,
         [
             (
-                row.kind,
-                str(row.n or ""),
+                row.method,
+                str(row.rollouts or ""),
                 f"{row.completions:.1f}",
                 *format_interval(row.audit.auc),
                 f"{row.audit.brier:.3f}",
@@ -244,10 +244,10 @@ def plot(path: Path, rows: Sequence[Row], title: str) -> None:
     import matplotlib.pyplot as plt
 
     figure, both = plt.subplots(1, 2, figsize=(12, 4.6), dpi=140)
-    ns = sorted({row.n for row in rows if row.n})
+    ns = sorted({row.rollouts for row in rows if row.rollouts})
     panels = (("auc", "AUC of right against wrong steps", 0.5), ("micro_f1", "micro F1 of placed first errors", 0.0))
     for axes, (figure_of, label, nothing) in zip(both, panels, strict=True):
-        own = [(row.kind, row.n, found) for row in rows if (found := getattr(row.audit, figure_of))]
+        own = [(row.method, row.rollouts, found) for row in rows if (found := getattr(row.audit, figure_of))]
         for place, kind in enumerate(METHODS):
             line = sorted((n, found) for name, n, found in own if name == kind)
             if line:

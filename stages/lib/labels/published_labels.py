@@ -42,7 +42,7 @@ class LabelledSolution(NamedTuple):
     sample: Sample
     labels: list[StepLabel]
     steps: list[str]
-    name: str
+    row_id: str
 
 
 class RejectedRow(NamedTuple):
@@ -268,7 +268,7 @@ def _convert_processbench(row: Any, number: int, source: Source, prompt: Prompt)
     one = _make_labelled(
         prompt, problem, 0, row.steps, judged, "human", finished=True, correct=row.final_answer_correct
     )
-    yield one._replace(name=row.id)
+    yield one._replace(row_id=row.id)
 
 
 def _make_problem(name: str, question: str, answer: str, kind: AnswerType, licence: str, source: Source) -> Problem:
@@ -300,7 +300,7 @@ def _make_labelled(
     whole = [_join_step_lines(step, prompt) for step in steps]
     if blank := [place for place, step in enumerate(whole) if not step]:
         raise _MisalignedError(f"step {blank[0]} is blank")
-    text = prompt.join(whole)
+    text = prompt.join_steps(whole)
     marked = re.sub(r"#+ *Answer\b:?\s*", "Answer: ", text)  # a heading, whose line breaks the step's line has lost
     answer = grader.extract(problem, marked) if finished else None
     if correct is None and finished and problem.answer:

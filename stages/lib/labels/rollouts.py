@@ -44,14 +44,14 @@ class Request(NamedTuple):
 
     problem: Problem
     steps: tuple[str, ...]
-    first: int
-    last: int
+    start: int
+    stop: int
 
 
 class Reply(NamedTuple):
     """Whether each of a request's rollouts ended in the right answer, and the tokens they took together."""
 
-    right: list[bool]
+    correct: list[bool]
     tokens: int
 
 
@@ -74,14 +74,14 @@ def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: flo
         prompts, keys = [], []
         for request in requests:
             ids = encoder.encode(request.problem, request.steps, finished=False, shots=True).ids
-            if len(ids) + max_new_tokens > engine.context:
+            if len(ids) + max_new_tokens > engine.context_length:
                 raise UserError(
                     f"{request.problem.id}: {len(ids)} tokens of prompt and steps and max_new_tokens={max_new_tokens} "
-                    f"exceed the {engine.context} tokens of the model; lower max_new_tokens"
+                    f"exceed the {engine.context_length} tokens of the model; lower max_new_tokens"
                 )
             name, text = make_prefix_key(request.problem, request.steps)
             prompts.append(ids)
-            keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.first, request.last)])
+            keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.start, request.stop)])
         replies: list[Reply | None] = [None] * len(requests)
         stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
 
@@ -103,11 +103,11 @@ def make_cached_completer(outcomes: Mapping[PrefixKey, Sequence[bool]]) -> Compl
         replies = []
         for request in requests:
             known = outcomes[make_prefix_key(request.problem, request.steps)]
-            if len(known) < request.last:
+            if len(known) < request.stop:
                 raise ValueError(
-                    f"{request.problem.id}: {len(known)} rollouts of a prefix where {request.last} are asked"
+                    f"{request.problem.id}: {len(known)} rollouts of a prefix where {request.stop} are asked"
                 )
-            replies.append(Reply(list(known[request.first : request.last]), 0))
+            replies.append(Reply(list(known[request.start : request.stop]), 0))
         return replies
 
     return complete
@@ -115,8 +115,8 @@ def make_cached_completer(outcomes: Mapping[PrefixKey, Sequence[bool]]) -> Compl
 
 def _decode_solutions(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
     """The whole solutions. A completion that was cut off has none: it is not right, as a sample that was cut off is not."""
-    before = encoder.prompt.join(list(request.steps))
-    return [before + encoder.decode(draw.ids) if draw.finish == "stop" else None for draw in draws]
+    before = encoder.prompt.join_steps(list(request.steps))
+    return [before + encoder.decode_solution(draw.ids) if draw.finish == "stop" else None for draw in draws]
 
 
 def run_searches(
@@ -151,13 +151,13 @@ def run_searches(
                 before = tuple(steps[: ask.step + 1])
                 at = make_prefix_key(problem, before)
                 first = len(outcomes.setdefault(at, []))
-                last = max(ask.n, wanted[at].last) if at in wanted else ask.n
+                last = max(ask.n, wanted[at].stop) if at in wanted else ask.n
                 if last > first:
                     wanted[at] = Request(problem, before, first, last)
         replies = complete(list(wanted.values())) if wanted else []
         for at, reply in zip(wanted, replies, strict=True):
-            outcomes[at] += reply.right
-            completions += len(reply.right)
+            outcomes[at] += reply.correct
+            completions += len(reply.correct)
             tokens += reply.tokens
         for i, asks in list(asking.items()):
             problem, steps, _ = searches[i]

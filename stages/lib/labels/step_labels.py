@@ -39,8 +39,8 @@ class Solution(NamedTuple):
     index: int
     steps: list[str]
     correct: bool
-    reached: int
-    start: float
+    last_shared_step: int
+    success_rate: float
 
 
 class Estimate(NamedTuple):
@@ -52,12 +52,12 @@ class Estimate(NamedTuple):
 
 
 def build_solutions(
-    problem: Problem, pool: Sequence[Sample], known: bool = True, split: Callable[[str], list[str]] = split_steps
+    problem: Problem, pool: Sequence[Sample], use_pool: bool = True, split: Callable[[str], list[str]] = split_steps
 ) -> list[Solution]:
     """The samples of a problem. known: each starts from what the others show; else only a right one is known to succeed."""
     steps, right = [split(sample.text) for sample in pool], [bool(sample.correct) for sample in pool]
     reached = [len(lines) - 1 if so else -1 for lines, so in zip(steps, right, strict=True)]
-    if known:
+    if use_pool:
         reached = find_last_shared_steps(steps, right)
     start = sum(right) / max(1, len(right))
     return [
@@ -76,61 +76,65 @@ def find_last_shared_steps(steps: Sequence[Sequence[str]], right: Sequence[bool]
     ]
 
 
-def mc_soft(of: Solution, n: int) -> Search[list[Estimate]]:
-    replies = yield [Query(step, n) for step in range(len(of.steps) - 1)]
-    return [Estimate(sum(reply) / n, n, sum(reply)) for reply in replies] + _label_last_step(of)
+def mc_soft(solution: Solution, n: int) -> Search[list[Estimate]]:
+    replies = yield [Query(step, n) for step in range(len(solution.steps) - 1)]
+    return [Estimate(sum(reply) / n, n, sum(reply)) for reply in replies] + _label_last_step(solution)
 
 
-def mc_hard(of: Solution, n: int) -> Search[list[Estimate]]:
+def mc_hard(solution: Solution, n: int) -> Search[list[Estimate]]:
     """1, 2, 4, ..., n rollouts after each step until one succeeds: the same values as from all n."""
-    found = yield from _probe(range(len(of.steps) - 1), n)
-    return [found[step] for step in range(len(of.steps) - 1)] + _label_last_step(of)
+    found = yield from _probe(range(len(solution.steps) - 1), n)
+    return [found[step] for step in range(len(solution.steps) - 1)] + _label_last_step(solution)
 
 
-def binary_search(of: Solution, n: int) -> Search[list[Estimate]]:
+def binary_search(solution: Solution, n: int) -> Search[list[Estimate]]:
     """Takes it that a step with a success has only right steps before it."""
     probed: dict[int, Estimate] = {}
-    low, high = of.reached, len(of.steps) - (not of.correct)  # the end of a wrong solution is known to be wrong
+    low, high = (
+        solution.last_shared_step,
+        len(solution.steps) - (not solution.correct),
+    )  # the end of a wrong solution is known to be wrong
     while high - low > 1:
         middle = (low + high) // 2
         probed |= yield from _probe([middle], n)
         low, high = (middle, high) if probed[middle].value else (low, middle)
-    return [probed.get(step, Estimate(0.0))._replace(value=float(step < high)) for step in range(len(of.steps))]
+    return [probed.get(step, Estimate(0.0))._replace(value=float(step < high)) for step in range(len(solution.steps))]
 
 
-def relative_progress(of: Solution, n: int, threshold: float = 0.8) -> Search[list[Estimate]]:
-    soft = yield from mc_soft(of, n)
-    return apply_relative_progress(soft, of.start, threshold)
+def relative_progress(solution: Solution, n: int, threshold: float = 0.8) -> Search[list[Estimate]]:
+    soft = yield from mc_soft(solution, n)
+    return apply_relative_progress(soft, solution.success_rate, threshold)
 
 
-def consensus(of: Solution, n: int, threshold: float = 0.8) -> Search[list[Estimate] | None]:
+def consensus(solution: Solution, n: int, threshold: float = 0.8) -> Search[list[Estimate] | None]:
     """None where hard estimates and relative progress differ. Zhang et al. 2025 (arXiv 2501.07301) keep the solutions on
     which rollouts and a judge agree; this needs no judge."""
-    soft = yield from mc_soft(of, n)
+    soft = yield from mc_soft(solution, n)
     return (
         harden(soft)
-        if find_first_error(harden(soft)) == find_first_error(apply_relative_progress(soft, of.start, threshold))
+        if find_first_error(harden(soft))
+        == find_first_error(apply_relative_progress(soft, solution.success_rate, threshold))
         else None
     )
 
 
-def mc_monotone(of: Solution, n: int) -> Search[list[Estimate]]:
+def mc_monotone(solution: Solution, n: int) -> Search[list[Estimate]]:
     """What `binary_search` assumes, without its thrift: 1 up to the last step with a success."""
-    soft = yield from mc_soft(of, n)
+    soft = yield from mc_soft(solution, n)
     last = max((step for step, each in enumerate(soft) if each.value > 0), default=-1)
     return [each._replace(value=float(step <= last)) for step, each in enumerate(soft)]
 
 
-def outcome_labels(of: Solution, n: int) -> Search[list[Estimate]]:
+def outcome_labels(solution: Solution, n: int) -> Search[list[Estimate]]:
     """No rollouts: every step is right but the end of a wrong solution."""
     yield []
-    return [Estimate(1.0)] * (len(of.steps) - 1) + _label_last_step(of)
+    return [Estimate(1.0)] * (len(solution.steps) - 1) + _label_last_step(solution)
 
 
-def pool_labels(of: Solution, n: int) -> Search[list[Estimate]]:
+def pool_labels(solution: Solution, n: int) -> Search[list[Estimate]]:
     """No rollouts: a step is right as far as a right sample of the problem goes the same way."""
     yield []
-    return [Estimate(float(step <= of.reached)) for step in range(len(of.steps))]
+    return [Estimate(float(step <= solution.last_shared_step)) for step in range(len(solution.steps))]
 
 
 def _probe(steps: Iterable[int], n: int) -> Generator[list[Query], list[tuple[bool, ...]], dict[int, Estimate]]:
@@ -146,8 +150,8 @@ def _probe(steps: Iterable[int], n: int) -> Generator[list[Query], list[tuple[bo
     return found
 
 
-def _label_last_step(of: Solution) -> list[Estimate]:
-    return [Estimate(float(of.correct))] if of.steps else []
+def _label_last_step(solution: Solution) -> list[Estimate]:
+    return [Estimate(float(solution.correct))] if solution.steps else []
 
 
 def harden(estimates: Sequence[Estimate]) -> list[Estimate]:

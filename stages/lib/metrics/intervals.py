@@ -113,12 +113,12 @@ def estimate_accuracy(
     import numpy as np
     from scipy.stats import norm
 
-    sums = _UnitSums.of(np.asarray(values, float), units, weights)
+    sums = _UnitSums.from_values(np.asarray(values, float), units, weights)
     if np.isin(sums.totals, (0, 1)).all() and (sums.sizes == 1).all():
         low, high = clopper_pearson(sums.totals.sum(), len(sums.totals), confidence)
         return Interval(sums.mean, float(low), float(high))
     critical = float(norm.ppf(0.5 + confidence / 2))
-    return Interval(sums.mean, sums.end(critical, 0.0), min(1.0, sums.end(critical, sums.largest)))
+    return Interval(sums.mean, sums.solve_end(critical, 0.0), min(1.0, sums.solve_end(critical, sums.max_abs)))
 
 
 def compare(
@@ -144,16 +144,16 @@ def compare(
     import numpy as np
     from scipy.stats import norm
 
-    sums = _UnitSums.of(np.asarray(values, float) - np.asarray(baseline, float), units, weights)
+    sums = _UnitSums.from_values(np.asarray(values, float) - np.asarray(baseline, float), units, weights)
     n, mean, critical = len(sums.totals), sums.mean, float(norm.ppf(0.5 + confidence / 2))
     p = _sign_flip_test(sums.totals, key, resamples)
-    low, high = -sums.largest, sums.largest
+    low, high = -sums.max_abs, sums.max_abs
     if p >= 1 - confidence:
-        low, high = min(0.0, sums.end(critical, low)), max(0.0, sums.end(critical, high))
+        low, high = min(0.0, sums.solve_end(critical, low)), max(0.0, sums.solve_end(critical, high))
     elif mean > 0:
-        low, high = sums.end_before_0(critical), sums.end(critical, high)
+        low, high = sums.solve_end_before_0(critical), sums.solve_end(critical, high)
     else:
-        low, high = sums.end(critical, low), sums.end_before_0(critical)
+        low, high = sums.solve_end(critical, low), sums.solve_end_before_0(critical)
     error = (sums.variance / (n - 1)) ** 0.5 if n > 1 and sums.variance > 1e-18 else None
     return Comparison(mean, low, high, p, error and (critical + float(norm.ppf(0.8))) * error)
 
@@ -183,10 +183,10 @@ class _UnitSums(NamedTuple):
     sizes: np.ndarray
     mean: float
     variance: float  # of a unit's deviation from the mean
-    largest: float
+    max_abs: float
 
     @classmethod
-    def of(cls, values: np.ndarray, units: Sequence[Any] | None, weights: np.ndarray | None) -> _UnitSums:
+    def from_values(cls, values: np.ndarray, units: Sequence[Any] | None, weights: np.ndarray | None) -> _UnitSums:
         import numpy as np
 
         weights = np.ones(len(values)) if weights is None else np.asarray(weights, float)
@@ -200,7 +200,7 @@ class _UnitSums(NamedTuple):
         largest = max(float(np.abs(totals).max()), float(one / unit), 1.0)
         return cls(totals, sizes, mean, float(((totals - mean * sizes) ** 2).mean()), largest)
 
-    def end(self, critical: float, bound: float) -> float:
+    def solve_end(self, critical: float, bound: float) -> float:
         """The value between mean and bound that is so many standard errors away from the mean."""
         from scipy.optimize import brentq
 
@@ -232,7 +232,7 @@ class _UnitSums(NamedTuple):
         shares = 1 / (len(deviations) * (1 - t * deviations))
         return float((shares * deviations**2).sum()) + max(0.0, 1 - float(shares.sum())) * edge**2
 
-    def end_before_0(self, critical: float) -> float:
+    def solve_end_before_0(self, critical: float) -> float:
         """The same between 0 and the mean, where the second moment stays what it is: a quadratic equation."""
         n, moment = len(self.totals), self.variance + self.mean**2
         critical = min(critical, abs(self.mean) * (n / moment) ** 0.5 * (1 - 1e-6))  # 0 itself is left out

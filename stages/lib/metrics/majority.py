@@ -37,7 +37,7 @@ class AnswerCounts(NamedTuple):
 
     total: int
     sizes: list[int]
-    shares: list[float]
+    correct_shares: list[float]
 
 
 def majority(classes: np.ndarray, correct: np.ndarray) -> np.ndarray:
@@ -57,10 +57,10 @@ def majority(classes: np.ndarray, correct: np.ndarray) -> np.ndarray:
     for p, ks in _iter_tilts(n):
         tilt = _Tilt(n, p, ks)
         for problem, each in enumerate(contests):
-            if any(each.shares):
-                won[problem, ks - 1] = tilt.wins(each)
+            if any(each.correct_shares):
+                won[problem, ks - 1] = tilt.win_probability(each)
     if n:
-        won[:, 0] = [sum(s * r for s, r in zip(c.sizes, c.shares, strict=True)) / n for c in contests]
+        won[:, 0] = [sum(s * r for s, r in zip(c.sizes, c.correct_shares, strict=True)) / n for c in contests]
         won[:, -1] = [_full_pool_accuracy(c) for c in contests]
     return np.clip(won, 0, 1)
 
@@ -77,7 +77,7 @@ def count_answers(classes: np.ndarray, correct: np.ndarray) -> AnswerCounts:
 
 def _full_pool_accuracy(each: AnswerCounts) -> float:
     top = max(each.sizes, default=0)
-    winners = [share for size, share in zip(each.sizes, each.shares, strict=True) if size == top]
+    winners = [share for size, share in zip(each.sizes, each.correct_shares, strict=True) if size == top]
     return sum(winners) / len(winners) if winners else 0.0
 
 
@@ -111,16 +111,16 @@ class _SizeTables:
     def __init__(self, size: int, tilt: _Tilt):
         import numpy as np
 
-        self.tilt, self.mass = tilt, binomial_pmf(size, tilt.p)
-        self.upto = np.minimum(np.cumsum(self.mass), 1)  # P(count <= m)
-        kept = np.flatnonzero(self.mass > tilt.cut)
+        self.tilt, self.pmf = tilt, binomial_pmf(size, tilt.p)
+        self.cdf = np.minimum(np.cumsum(self.pmf), 1)  # P(count <= m)
+        kept = np.flatnonzero(self.pmf > tilt.cutoff)
         self.low, self.high = int(kept[0]), int(kept[-1])
 
     @cached_property
     def term(self) -> np.ndarray:
         """(high-low+1, nodes): b(m) x^m."""
         window = slice(self.low, self.high + 1)
-        return self.mass[window, None] * self.tilt.x[window]
+        return self.pmf[window, None] * self.tilt.circle_powers[window]
 
     @cached_property
     def below(self) -> np.ndarray:
@@ -141,18 +141,20 @@ class _Tilt:
         self.n, self.p, self.ks = n, p, ks
         included = binomial_pmf(n, p)
         self.included = included[ks]
-        self.cut = NEGLIGIBLE * self.included.min()
-        support = np.flatnonzero(included > self.cut)
+        self.cutoff = NEGLIGIBLE * self.included.min()
+        support = np.flatnonzero(included > self.cutoff)
         # With this many nodes no two counts of the support that share a residue fall on a k of interest.
         self.nodes = int(max(ks[-1] - support[0], support[-1] - ks[0])) + 1
         angles = -2j * pi * np.arange(self.nodes // 2 + 1) / self.nodes
         counts = np.arange(n + 1)[:, None]
-        self.x = np.exp(angles * (counts % self.nodes))
-        self.full = np.vstack([np.ones(len(angles)), np.broadcast_to(1 - p + p * self.x[1], (n, len(angles)))])
-        self.full = np.cumprod(self.full, axis=0)
+        self.circle_powers = np.exp(angles * (counts % self.nodes))
+        self.inclusion_powers = np.vstack(
+            [np.ones(len(angles)), np.broadcast_to(1 - p + p * self.circle_powers[1], (n, len(angles)))]
+        )
+        self.inclusion_powers = np.cumprod(self.inclusion_powers, axis=0)
         self.cache: dict[int, _SizeTables] = {}
 
-    def size(self, size: int) -> _SizeTables:
+    def get_size(self, size: int) -> _SizeTables:
         if size in self.cache:
             return self.cache[size]
         tables = _SizeTables(size, self)
@@ -160,36 +162,36 @@ class _Tilt:
             self.cache[size] = tables
         return tables
 
-    def wins(self, each: AnswerCounts) -> np.ndarray:
+    def win_probability(self, each: AnswerCounts) -> np.ndarray:
         """(len(ks),): the chance that a right class wins, given that k solutions are drawn."""
         import numpy as np
 
         spectrum = np.zeros(self.nodes // 2 + 1, complex)
-        for c, share in enumerate(each.shares):
+        for c, share in enumerate(each.correct_shares):
             if share:
                 others = Counter(each.sizes[:c] + each.sizes[c + 1 :])
-                spectrum += share * self._spectrum(each.sizes[c], others)
+                spectrum += share * self._compute_spectrum(each.sizes[c], others)
         return np.fft.irfft(spectrum, self.nodes)[self.ks % self.nodes] / self.included
 
-    def _spectrum(self, size: int, others: Counter[int]) -> np.ndarray:
+    def _compute_spectrum(self, size: int, others: Counter[int]) -> np.ndarray:
         """(nodes,): the generating function of "this class wins" on the unit circle."""
         import numpy as np
 
-        own = self.size(size)
-        rivals = [(self.size(s), s, copies) for s, copies in sorted(others.items(), reverse=True)]
+        own = self.get_size(size)
+        rivals = [(self.get_size(s), s, copies) for s, copies in sorted(others.items(), reverse=True)]
         first = max(1, own.low, *(rival.low for rival, _, _ in rivals))
         m = np.arange(first, own.high + 1)
-        bound = own.mass[m].copy()  # of |row m|: what cannot show in the result is not computed
+        bound = own.pmf[m].copy()  # of |row m|: what cannot show in the result is not computed
         rest = np.full(len(m), self.n - size)
         ties = np.zeros(len(m), int)
         for rival, s, copies in rivals:
             reach = min(rival.high + 1 - first, len(m))
             if reach <= 0:
                 break  # smaller classes reach even less
-            bound[:reach] *= rival.upto[m[:reach]] ** copies
+            bound[:reach] *= rival.cdf[m[:reach]] ** copies
             rest[:reach] -= s * copies
             ties[:reach] += copies
-        rows = np.flatnonzero(bound > self.cut)
+        rows = np.flatnonzero(bound > self.cutoff)
         spectrum = np.zeros(self.nodes // 2 + 1, complex)
         if not len(rows):
             return spectrum
@@ -197,7 +199,9 @@ class _Tilt:
         for count in np.unique(nodes):  # non-increasing in m, so every block is a run of consecutive rows
             block = m[rows[nodes == count]]
             start, stop = int(block[0]), int(block[-1]) + 1
-            product = own.term[start - own.low : stop - own.low] * self.full[rest[start - first : stop - first]]
+            product = (
+                own.term[start - own.low : stop - own.low] * self.inclusion_powers[rest[start - first : stop - first]]
+            )
             u, weights = _gauss_legendre(int(count))
             product = np.repeat(product[None], count, axis=0)
             for rival, _, copies in rivals:

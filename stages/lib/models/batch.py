@@ -12,9 +12,9 @@ class Example(NamedTuple):
     value: target of the verifier's head at t, where value_weight is not 0."""
 
     ids: list[int]
-    lm: list[float]
-    value: list[float] | None = None
-    value_weight: list[float] | None = None
+    lm_weight: list[float]
+    target: list[float] | None = None
+    target_weight: list[float] | None = None
 
 
 class Batch(NamedTuple):
@@ -22,9 +22,9 @@ class Batch(NamedTuple):
     only to the left."""
 
     ids: torch.Tensor
-    lm: torch.Tensor
-    value: torch.Tensor
-    value_weight: torch.Tensor
+    lm_weight: torch.Tensor
+    target: torch.Tensor
+    target_weight: torch.Tensor
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(tensor.to(device) for tensor in self))

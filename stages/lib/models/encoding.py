@@ -50,12 +50,12 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt: Prompt | None = None, ends: Sequence[int] = ()):
         self.tokenizer, self.prompt = tokenizer, prompt or Prompt()
         added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
-        self._special = {*tokenizer.all_special_tokens, *added}
-        self._lead = _find_lead_ids(tokenizer)
-        self.end: int = self._end()
-        self.stops = StopCriteria(tokenizer, {tokenizer.eos_token_id, self.end, *ends}, self.prompt.stops)
+        self._special_tokens = {*tokenizer.all_special_tokens, *added}
+        self._lead_ids = _find_lead_ids(tokenizer)
+        self.end_id: int = self._find_end_id()
+        self.stops = StopCriteria(tokenizer, {tokenizer.eos_token_id, self.end_id, *ends}, self.prompt.stop_texts)
         # The samples of a problem come one after another, and a call of the tokenizer takes a third of a millisecond.
-        self._prompts = lru_cache(maxsize=16)(self._prompt)
+        self._cached_prompt = lru_cache(maxsize=16)(self._encode_prompt)
 
     @classmethod
     def load(cls, path: Path, prompt: Path | None = None) -> Encoder:
@@ -68,15 +68,15 @@ class Encoder:
 
     def save(self, folder: Path) -> None:
         """The prompt without its examples, beside a model that reads questions alone."""
-        self.prompt.alone().write(folder / PROMPT_FILE)
+        self.prompt.drop_examples().write(folder / PROMPT_FILE)
 
     def prompt_ids(self, problem: Problem | str, shots: bool = False) -> list[int]:
         """Ids up to where a solution begins. A text stands for a question as it is. shots: with the examples before it.
 
         Special tokens come from the tokenizer or the template alone: their names in a question are text.
         """
-        question = problem if isinstance(problem, str) else self.prompt.ask(problem)
-        return list(self._prompts(question, shots))
+        question = problem if isinstance(problem, str) else self.prompt.format_question(problem)
+        return list(self._cached_prompt(question, shots))
 
     def encode(
         self,
@@ -93,54 +93,58 @@ class Encoder:
         """
         ids = self.prompt_ids(problem, shots)
         prompt_length, step_ends = len(ids), []
-        pieces = [step + self.prompt.separator for step in steps]  # each by itself, in one call: a call costs as much
-        for piece in self.texts(pieces):
+        pieces = [
+            step + self.prompt.step_separator for step in steps
+        ]  # each by itself, in one call: a call costs as much
+        for piece in self.encode_texts(pieces):
             ids = ids + piece
             step_ends.append(len(ids) - 1)
         if finished:
-            ids = [*ids, self.end]
+            ids = [*ids, self.end_id]
         if limit is not None and len(ids) > limit:
             raise ValueError(f"{len(ids)} tokens, but the limit is {limit}")
         return Encoded(ids, prompt_length, step_ends)
 
-    def texts(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of texts that go on after others; names of special tokens in them are text."""
         if not texts:
             return []
-        lead = "\n" if self._lead else ""
-        options = self._as_text("".join(texts))
+        lead = "\n" if self._lead_ids else ""
+        options = self._special_token_options("".join(texts))
         found = self.tokenizer([lead + text for text in texts], add_special_tokens=False, **options)["input_ids"]
-        return [ids[len(self._lead) :] for ids in found]
+        return [ids[len(self._lead_ids) :] for ids in found]
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def decode_solution(self, ids: Sequence[int]) -> str:
         """The text of a solution's tokens, up to what ended it."""
-        return self.prompt.cut(self.text(ids[:-1] if ids and ids[-1] in self.stops.ids else ids))
+        return self.prompt.truncate_at_stop(
+            self.decode_text(ids[:-1] if ids and ids[-1] in self.stops.token_ids else ids)
+        )
 
-    def text(self, ids: Sequence[int]) -> str:
+    def decode_text(self, ids: Sequence[int]) -> str:
         """The text of tokens that go on after others."""
         options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-        text = self.tokenizer.decode([*self._lead, *ids], **options)
-        return text.removeprefix(self.tokenizer.decode(self._lead, **options)) if self._lead else text
+        text = self.tokenizer.decode([*self._lead_ids, *ids], **options)
+        return text.removeprefix(self.tokenizer.decode(self._lead_ids, **options)) if self._lead_ids else text
 
-    def _prompt(self, question: str, shots: bool) -> list[int]:
-        examples = self.prompt.shown(question) if shots else []
+    def _encode_prompt(self, question: str, shots: bool) -> list[int]:
+        examples = self.prompt.select_examples(question) if shots else []
         if self.prompt.style == "chat":
-            return self._chat(question, examples)
+            return self._encode_chat(question, examples)
         worked = "".join(f"{PLAIN_TEMPLATE.format(question=each.question)}{each.solution}\n" for each in examples)
         text = worked + PLAIN_TEMPLATE.format(question=question)
-        ids = self.tokenizer(text, add_special_tokens=True, **self._as_text(text))["input_ids"]
+        ids = self.tokenizer(text, add_special_tokens=True, **self._special_token_options(text))["input_ids"]
         if ids and ids[-1] == self.tokenizer.eos_token_id:  # some tokenizers close what they are given
             ids = ids[:-1]
         return ids
 
-    def _chat(self, question: str, examples: Sequence[Any]) -> list[int]:
+    def _encode_chat(self, question: str, examples: Sequence[Any]) -> list[int]:
         turns = [{"role": "system", "content": self.prompt.system}] if self.prompt.system else []
         for each in examples:
             turns += [{"role": "user", "content": each.question}, {"role": "assistant", "content": each.solution}]
         turns.append({"role": "user", "content": question})
-        return self._render(turns, add_generation_prompt=True, tokenize=True, sanitize_control_tokens=True)
+        return self._apply_template(turns, add_generation_prompt=True, tokenize=True, sanitize_control_tokens=True)
 
-    def _render(self, turns: list[dict[str, str]], tokenize: bool = False, **options: Any) -> Any:
+    def _apply_template(self, turns: list[dict[str, str]], tokenize: bool = False, **options: Any) -> Any:
         from jinja2.exceptions import TemplateError
 
         template = self.tokenizer.chat_template
@@ -156,15 +160,15 @@ class Encoder:
         except (TemplateError, TypeError) as error:  # a variable of prompt.template may be one that is set here
             raise UserError(f"generator.prompt: the model's chat template refuses this prompt ({error})") from None
 
-    def _as_text(self, text: str) -> dict[str, bool]:
+    def _special_token_options(self, text: str) -> dict[str, bool]:
         """What the tokenizer must be told where names of special tokens stand in a text."""
-        return {"split_special_tokens": True} if any(name in text for name in self._special) else {}
+        return {"split_special_tokens": True} if any(name in text for name in self._special_tokens) else {}
 
-    def _end(self) -> int:
+    def _find_end_id(self) -> int:
         if self.prompt.style == "plain":
             return self.tokenizer.eos_token_id
         turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "\ue000"}]
-        after = self._render(turns).rpartition("\ue000")[2]
+        after = self._apply_template(turns).rpartition("\ue000")[2]
         special = {self.tokenizer.eos_token_id, *self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder}
         ids = self.tokenizer(after, add_special_tokens=False)["input_ids"]
         return next((token for token in ids if token in special), self.tokenizer.eos_token_id)
@@ -186,7 +190,7 @@ def encode_prompts(
         if len(prompt) + room > context:
             raise UserError(
                 f"{problem.id}: {len(prompt)} tokens of prompt and {section}.max_new_tokens={room} exceed the {context} "
-                f"tokens of the model; lower max_new_tokens, generator.prompt.shots or benchmarks.longest"
+                f"tokens of the model; lower max_new_tokens, generator.prompt.shots or benchmarks.max_question_chars"
             )
     return prompts
 
@@ -208,4 +212,4 @@ def strip_annotations(text: str) -> str:
 
 def split_steps(text: str) -> list[str]:
     """The lines of a solution that are not blank: its steps, where a step is a line."""
-    return Prompt().split(text)
+    return Prompt().split_steps(text)

@@ -52,7 +52,7 @@ def get_logit_scale(config: Any) -> float | None:
 
 def get_first_tokens(encoder: Encoder, right: str, wrong: str) -> tuple[int, int]:
     """The first token of each word. Raises UserError when it is the same, for then they cannot be told apart."""
-    ids = [own[:1] for own in encoder.texts([right, wrong])]
+    ids = [own[:1] for own in encoder.encode_texts([right, wrong])]
     if not all(ids) or ids[0] == ids[1]:
         raise UserError(f"the words {right!r} and {wrong!r} begin with the same token; choose words that do not")
     return ids[0][0], ids[1][0]

@@ -28,18 +28,18 @@ class LossModule(nn.Module):
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """(sum of weighted LM loss, sum of weighted verification loss)."""
         hidden = compute_hidden_states(self.model, batch)
-        targets = batch.lm[:, 1:] > 0
+        targets = batch.lm_weight[:, 1:] > 0
         language = compute_lm_loss(self.model, hidden[:, :-1][targets], batch.ids[:, 1:][targets])
-        language = (language * batch.lm[:, 1:][targets]).sum()
+        language = (language * batch.lm_weight[:, 1:][targets]).sum()
         if self.head is None:
             return language, language.new_zeros(())
-        places = batch.value_weight > 0
-        predicted, wanted = heads.compute_logits(self.head, hidden[places]), batch.value[places]
+        places = batch.target_weight > 0
+        predicted, wanted = heads.compute_logits(self.head, hidden[places]), batch.target[places]
         if self.loss == "bce":
             verification = nn.functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none")
         else:
             verification = (predicted - wanted).square()
-        return language, (verification * batch.value_weight[places]).sum()
+        return language, (verification * batch.target_weight[places]).sum()
 
 
 def compute_lm_loss(model: nn.Module, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

@@ -58,42 +58,42 @@ class Prompt(PromptParams):
     marked: bool = False
 
     @property
-    def separator(self) -> str:
+    def step_separator(self) -> str:
         """What follows every step."""
         return "\n" if self.steps == "lines" else "\n\n"
 
     @property
-    def stops(self) -> list[str]:
+    def stop_texts(self) -> list[str]:
         """Texts at which a solution ends, beside the model's end tokens."""
         return [*self.stop, *([NEXT_QUESTION] if self.style == "plain" else [])]
 
-    def split(self, text: str) -> list[str]:
+    def split_steps(self, text: str) -> list[str]:
         """The steps of a solution: its lines, or what blank lines part, as far as they are not blank."""
         if self.steps == "lines":
             return [line for line in text.splitlines() if line.strip()]
         paragraphs = re.split(r"\n(?:[ \t]*\n)+", "\n" + text.replace("\r\n", "\n") + "\n")
         return [part for each in paragraphs if (part := re.sub(r"^\s*\n|\n\s*$", "", each)).strip()]
 
-    def join(self, steps: list[str]) -> str:
-        return "".join(step + self.separator for step in steps)
+    def join_steps(self, steps: list[str]) -> str:
+        return "".join(step + self.step_separator for step in steps)
 
-    def ask(self, problem: Problem) -> str:
+    def format_question(self, problem: Problem) -> str:
         """The question as it is put: with options, whether N/A is allowed, and the form of the answer."""
         wanted = build_instruction(problem, self.steps) if self.instruct else ""
-        return f"{problem.prompt()}\n{wanted}" if wanted else problem.prompt()
+        return f"{problem.format_prompt()}\n{wanted}" if wanted else problem.format_prompt()
 
-    def cut(self, text: str) -> str:
+    def truncate_at_stop(self, text: str) -> str:
         """A solution up to the first text that ends it."""
-        ends = [place for stop in self.stops if (place := text.find(stop)) >= 0]
+        ends = [place for stop in self.stop_texts if (place := text.find(stop)) >= 0]
         if self.style == "plain" and text.startswith(NEXT_QUESTION.strip()):
             ends.append(0)
         return text[: min(ends)] if ends else text
 
-    def shown(self, question: str) -> list[Shot]:
+    def select_examples(self, question: str) -> list[Shot]:
         """The examples before a question, itself not among them."""
         return [shot for shot in self.examples if shot.question != question][: self.shots]
 
-    def alone(self) -> Prompt:
+    def drop_examples(self) -> Prompt:
         """Without its examples."""
         return self.model_copy(update={"examples": [], "shots": 0})
 

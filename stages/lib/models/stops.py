@@ -17,21 +17,21 @@ class StopCriteria:
     """ids: tokens that end a sample, the last of it. texts: a sample ends with the token that completes one of them."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase | None, ids: Collection[int], texts: Sequence[str] = ()):
-        self.tokenizer, self.ids, self.texts = tokenizer, sorted(set(ids)), tuple(texts)
-        self._window = max((len(text.encode()) for text in self.texts), default=0) + MARGIN_TOKENS
+        self.tokenizer, self.token_ids, self.texts = tokenizer, sorted(set(ids)), tuple(texts)
+        self._tail_tokens = max((len(text.encode()) for text in self.texts), default=0) + MARGIN_TOKENS
 
     def may_complete(self, ids: np.ndarray) -> np.ndarray:
         """Which of these tokens may complete a text. A model may have more outputs than its tokenizer has tokens."""
-        known = ids < len(self._completing)
-        return known & self._completing[ids * known]
+        known = ids < len(self._may_complete_by_id)
+        return known & self._may_complete_by_id[ids * known]
 
-    def complete(self, ids: Sequence[int]) -> bool:
+    def is_complete(self, ids: Sequence[int]) -> bool:
         """Whether the last of these tokens completes a text."""
-        tail = self.tokenizer.decode(ids[-self._window :], clean_up_tokenization_spaces=False)
+        tail = self.tokenizer.decode(ids[-self._tail_tokens :], clean_up_tokenization_spaces=False)
         return any(text in tail for text in self.texts)
 
     @cached_property
-    def _completing(self) -> np.ndarray:
+    def _may_complete_by_id(self) -> np.ndarray:
         """(vocabulary,) whether a token holds the last character of a text. Few do, so that few samples are looked at."""
         import numpy as np
 

@@ -37,13 +37,13 @@ class Curve(NamedTuple):
 
     ks: np.ndarray
     values: np.ndarray
-    error: np.ndarray
+    standard_error: np.ndarray
 
-    def known(self, k: int) -> int:
+    def floor_k(self, k: int) -> int:
         """The largest k of the curve that is not above this one."""
         return int(self.ks[self.ks <= k].max())
 
-    def at(self, k: int) -> np.ndarray:
+    def accuracy_at(self, k: int) -> np.ndarray:
         """(problems,): the accuracies at `known(k)`."""
         return self.values[:, int((self.ks <= k).sum()) - 1]
 
@@ -55,7 +55,7 @@ def parse_score_name(method: str) -> str | None:
 
 def median_k(pools: Sequence[Pool]) -> int:
     """The k that tables speak of: the largest that more than half of the problems have, N where all are alike."""
-    return median_low(len(each.classes) for each in pools)
+    return median_low(len(each.answer_ids) for each in pools)
 
 
 def log_weights(scores: np.ndarray, scale: ScoreKind, power: float = 1.0) -> np.ndarray:
@@ -81,7 +81,7 @@ def choose(
 ) -> dict[str, VoteSettings]:
     """For each score the power and the share that these pools (dev) speak for, by the accuracy at N (`choices.pick`)."""
     k, choices = median_k(pools), {}
-    enough = [each for each in pools if len(each.classes) >= k]
+    enough = [each for each in pools if len(each.answer_ids) >= k]
     for name in sort_score_names(pools[0].scores):
         power, by_power = pick({p: compute_weighted_curve(enough, name, p, [k], 32, seed).values[:, 0] for p in powers})
         share, by_share = pick({s: compute_top_curve(enough, name, s, [k], 32, seed).values[:, 0] for s in shares})
@@ -96,17 +96,17 @@ def evaluate(
     and top votes, powers of two, the usual k and N if None; the others are known at every k."""
     import numpy as np
 
-    n = max(len(each.classes) for each in pools)
+    n = max(len(each.answer_ids) for each in pools)
     every, nothing = np.arange(1, n + 1), np.zeros(n)
     ks = ks or sorted({*k_grid(n), median_k(pools)})
 
     def exact(method) -> Curve:
         """`method` takes (classes, correct, pools) of equally long pools and returns (problems, their N)."""
         values = np.full((len(pools), n), np.nan)
-        for length in {len(each.classes) for each in pools}:
-            rows = [i for i, each in enumerate(pools) if len(each.classes) == length]
+        for length in {len(each.answer_ids) for each in pools}:
+            rows = [i for i, each in enumerate(pools) if len(each.answer_ids) == length]
             some = [pools[i] for i in rows]
-            classes, correct = np.stack([p.classes for p in some]), np.stack([p.correct for p in some])
+            classes, correct = np.stack([p.answer_ids for p in some]), np.stack([p.correct for p in some])
             values[rows, :length] = method(classes, correct, some)
         return Curve(every, values, nothing)
 
@@ -134,8 +134,8 @@ def compute_weighted_curve(
     """The curve of a score's weighted vote."""
 
     def vote(each: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
-        weights = log_weights(each.scores[name], each.scales.get(name, "probability"), power)
-        return estimate_weighted(each.classes, each.correct, weights, ks, orders)
+        weights = log_weights(each.scores[name], each.score_kinds.get(name, "probability"), power)
+        return estimate_weighted(each.answer_ids, each.correct, weights, ks, orders)
 
     return _compute_vote_curve(pools, vote, ks, draws, seed)
 
@@ -146,7 +146,7 @@ def compute_top_curve(
     """The curve of a score's top vote."""
 
     def vote(each: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
-        return estimate_top(each.classes, each.correct, each.scores[name], share, ks, orders)
+        return estimate_top(each.answer_ids, each.correct, each.scores[name], share, ks, orders)
 
     return _compute_vote_curve(pools, vote, ks, draws, seed)
 
@@ -163,7 +163,7 @@ def _compute_vote_curve(
 
     values, variances = (np.full((len(pools), len(ks)), np.nan) for _ in range(2))
     for row, each in enumerate(pools):
-        n = len(each.classes)
+        n = len(each.answer_ids)
         orders = draw_subsets(n, draws, seeds.key(seed, "best_of_n", 1, each.problem_id, "subsets"))
         own = [place for place, k in enumerate(ks) if k <= n]
         values[row, own], variances[row, own] = vote(each, [ks[place] for place in own], orders)
@@ -192,7 +192,7 @@ def compute_intervals(curves: Mapping[str, Curve], seed: int, resamples: int) ->
             found = bootstrap(values[~np.isnan(values[:, 0])], key, resamples)
             for (name, place), mean, low, high in zip(some, *found, strict=True):
                 curve = curves[name]
-                error = float(curve.error[place])
+                error = float(curve.standard_error[place])
                 result[name][int(curve.ks[place])] = {
                     "mean": float(mean),
                     "low": float(low),

@@ -76,7 +76,7 @@ def write_notes(
     for k in ks:
         known = [method for method in free if k in dev[method].ks and k in results[method]]
         if known:
-            best = max(known, key=lambda method: np.nanmean(dev[method].at(k)))
+            best = max(known, key=lambda method: np.nanmean(dev[method].accuracy_at(k)))
             text.append(
                 f"Of the methods that cost no more than drawing, {format_method(best)} is the best on dev for {k} solutions: "
                 f"{100 * results[best][k]['mean']:.1f}, majority {100 * results['majority'][k]['mean']:.1f}."

@@ -32,10 +32,10 @@ def compare_to(baseline: str, curves: Mapping[str, Curve], k: int, seed: int) ->
     is taken at its own end."""
     import numpy as np
 
-    values, key = curves[baseline].at(k), seeds.key(seed, "best_of_n", 1, "problems", "comparison")
+    values, key = curves[baseline].accuracy_at(k), seeds.key(seed, "best_of_n", 1, "problems", "comparison")
     enough = ~np.isnan(values)
     return {
-        name: compare(curve.at(k)[enough], values[enough], key)._asdict()
+        name: compare(curve.accuracy_at(k)[enough], values[enough], key)._asdict()
         for name, curve in curves.items()
         if name != baseline
     }
@@ -47,7 +47,8 @@ def select_best_free(dev: Mapping[str, Curve], k: int) -> str:
     import numpy as np
 
     return max(
-        (name for name in dev if parse_score_name(name) in TRAINING_FREE), key=lambda name: np.nanmean(dev[name].at(k))
+        (name for name in dev if parse_score_name(name) in TRAINING_FREE),
+        key=lambda name: np.nanmean(dev[name].accuracy_at(k)),
     )
 
 
@@ -144,7 +145,7 @@ def write_notes(
         "Intervals: as other problems would vary. detectable: smallest true difference this many problems would find four "
         "times in five. ±: Monte Carlo standard error; figures without it are exact."
     ]
-    sizes = [len(pool.classes) for pool in pools]
+    sizes = [len(pool.answer_ids) for pool in pools]
     if len(set(sizes)) > 1:
         k = median_k(pools)
         counts = ", ".join(
@@ -159,7 +160,7 @@ def write_notes(
             f"vs best free: against {format_method_at_n(free)}, on dev the best that needs no trained verifier."
         )
     for name, choice in choices.items():
-        weight = WEIGHT_FORMULAS[pools[0].scales.get(name, "probability")]
+        weight = WEIGHT_FORMULAS[pools[0].score_kinds.get(name, "probability")]
         text.append(
             f"{format_score_name(name)}: weight = {weight} to the power {chosen.format_choice(choice.power, choice.powers)}; "
             f"top vote keeps a share of {chosen.format_choice(choice.share, choice.shares)}."

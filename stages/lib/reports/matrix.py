@@ -62,7 +62,7 @@ class Row(NamedTuple):
         return self.values[method] - self.values["majority"]
 
     @property
-    def solved(self) -> bool:
+    def is_solved(self) -> bool:
         return bool(self.values["pass"].any())
 
 
@@ -113,12 +113,12 @@ def compare(
     """All methods at N on all groups; the first group is the one in distribution. N is the smallest of all.
 
     unsolvable: ids of problems without an answer; parents: problem id -> id of the problem it was made from."""
-    n = min(len(pool.classes) for pools in groups.values() for pool in pools)
+    n = min(len(pool.answer_ids) for pools in groups.values() for pool in pools)
     rows = [_measure(name, pools, choices, draws, seed, n, unsolvable) for name, pools in groups.items()]
     home, shifted, small = rows[0], rows[1:], find_small_groups(groups)
     shown = [*_pool_rows(shifted), home, *(row for row in shifted if row.name not in small)]
     comparison = _CellBuilder(home, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
-    return _adjust_p_values([comparison.cell(row, method) for row in shown for method in row.values], home.name)
+    return _adjust_p_values([comparison.build_cell(row, method) for row in shown for method in row.values], home.name)
 
 
 def _measure(
@@ -134,7 +134,7 @@ def _measure(
     import numpy as np
 
     curves = evaluate(pools, choices, draws, seed, [n])
-    values = {method: curve.at(n) for method, curve in curves.items()}
+    values = {method: curve.accuracy_at(n) for method, curve in curves.items()}
     values["pass_1"] = curves["pass"].values[:, 0]
     none = np.array([pool.problem_id in unsolvable for pool in pools], bool)
     size, some = len(none), int(none.sum())
@@ -144,7 +144,7 @@ def _measure(
 
 def _pool_rows(shifted: Sequence[Row]) -> list[Row]:
     """The rows over several sets; none where the sets are one, or together too small for a row."""
-    solved = [row for row in shifted if row.solved]
+    solved = [row for row in shifted if row.is_solved]
     choices = [shifted, solved] if len(solved) < len(shifted) else [shifted]
     return [
         _concatenate(name, rows)
@@ -169,17 +169,17 @@ class _CellBuilder:
     """Rows with what they are held against: the home row, and the parents of their problems."""
 
     def __init__(self, home: Row, rows: Sequence[Row], parents: Mapping[str, str], n: int, key: int) -> None:
-        self.home, self.parents, self.n, self.key = home, parents, n, key
-        self.all = _concatenate("", rows)
-        self.at_home = {pool.problem_id: i for i, pool in enumerate(home.pools)}
-        self.anywhere = {pool.problem_id: i for i, pool in enumerate(self.all.pools)}
-        self.home_cells = {method: self._describe(home, method) for method in home.values}
+        self.in_distribution, self.parents, self.n, self.key = home, parents, n, key
+        self.all_rows = _concatenate("", rows)
+        self.in_distribution_index = {pool.problem_id: i for i, pool in enumerate(home.pools)}
+        self.full_index = {pool.problem_id: i for i, pool in enumerate(self.all_rows.pools)}
+        self.in_distribution_cells = {method: self._describe(home, method) for method in home.values}
 
-    def cell(self, row: Row, method: str) -> Cell:
-        if row is self.home:
-            return self.home_cells[method]
+    def build_cell(self, row: Row, method: str) -> Cell:
+        if row is self.in_distribution:
+            return self.in_distribution_cells[method]
         cell = self._describe(row, method)
-        return self._drop(row, method, cell) if cell.gain is None else self._gap(row, method, cell)
+        return self._add_drop(row, method, cell) if cell.gain is None else self._add_gap(row, method, cell)
 
     def _describe(self, row: Row, method: str) -> Cell:
         """What a row says by itself: accuracy, gain, AUC."""
@@ -204,26 +204,29 @@ class _CellBuilder:
         gain = intervals.compare(values, row.values["majority"], self.key, units=units, weights=row.weights)
         return cell._replace(gain=gain.difference, gain_low=gain.low, gain_high=gain.high, p=gain.p)
 
-    def _gap(self, row: Row, method: str, cell: Cell) -> Cell:
-        here, there = self._pairs(row, self.at_home)
+    def _add_gap(self, row: Row, method: str, cell: Cell) -> Cell:
+        here, there = self._find_parent_pairs(row, self.in_distribution_index)
         paired = len(set(there)) if 2 * len(here) >= len(row.pools) else 0
         if paired:
-            gap = self._pair(row, here, self.home.gains(method)[there], row.gains(method)[here])
+            gap = self._compare_pairs(row, here, self.in_distribution.gains(method)[there], row.gains(method)[here])
         else:
-            gains = [Interval(each.gain, each.gain_low, each.gain_high) for each in (self.home_cells[method], cell)]
+            gains = [
+                Interval(each.gain, each.gain_low, each.gain_high)
+                for each in (self.in_distribution_cells[method], cell)
+            ]
             gap = intervals.subtract(*gains)
         return cell._replace(gap=gap[0], gap_low=gap.low, gap_high=gap.high, parents=paired)
 
-    def _drop(self, row: Row, method: str, cell: Cell) -> Cell:
+    def _add_drop(self, row: Row, method: str, cell: Cell) -> Cell:
         import numpy as np
 
-        here, there = self._pairs(row, self.anywhere)
+        here, there = self._find_parent_pairs(row, self.full_index)
         if not here:
             return cell
-        before, after = self.all.values[method][there], row.values[method][here]
+        before, after = self.all_rows.values[method][there], row.values[method][here]
         if method == "majority":
             before, after = (values > 0.5 + 1e-9 for values in (before, after))
-        drop = self._pair(row, here, before, after)
+        drop = self._compare_pairs(row, here, before, after)
         cell = cell._replace(
             before=float(np.average(before, weights=row.weights[here])),
             parents=len(set(there)),
@@ -238,7 +241,7 @@ class _CellBuilder:
             cell = cell._replace(lost=int((totals > 1e-9).sum()), won=int((totals < -1e-9).sum()))
         return cell
 
-    def _pairs(self, row: Row, known: Mapping[str, int]) -> tuple[list[int], list[int]]:
+    def _find_parent_pairs(self, row: Row, known: Mapping[str, int]) -> tuple[list[int], list[int]]:
         """Where in the row the problems stand whose parent is known, and where their parents."""
         pairs = [
             (i, known[parent])
@@ -247,7 +250,7 @@ class _CellBuilder:
         ]
         return [i for i, _ in pairs], [j for _, j in pairs]
 
-    def _pair(self, row: Row, here: list[int], before: Any, after: Any) -> Comparison:
+    def _compare_pairs(self, row: Row, here: list[int], before: Any, after: Any) -> Comparison:
         units = [self.parents[row.pools[i].problem_id] for i in here]
         return intervals.compare(before, after, self.key, units=units, weights=row.weights[here])
 

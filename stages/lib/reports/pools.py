@@ -46,10 +46,10 @@ class Pool(NamedTuple):
     probabilities."""
 
     problem_id: str
-    classes: np.ndarray
+    answer_ids: np.ndarray
     correct: np.ndarray
     scores: Mapping[str, np.ndarray]
-    scales: Mapping[str, ScoreKind] = MappingProxyType({})
+    score_kinds: Mapping[str, ScoreKind] = MappingProxyType({})
 
 
 def sort_score_names(names: Iterable[str]) -> list[str]:
@@ -138,7 +138,7 @@ def read(path: Path, scales: Mapping[str, ScoreKind] = MappingProxyType({})) -> 
                 f"{where}: scores {sorted(each.scores)}, but line 1 has {sorted(pools[0].scores)}; "
                 "every sample of the file needs the same scores"
             )
-        for name, kind in each.scales.items():
+        for name, kind in each.score_kinds.items():
             known, source = stated.setdefault(name, (kind, f"line {number}"))
             if known != kind:
                 raise UserError(f"{where}: the scale of {name!r} is {kind}, but {source} says {known}")
@@ -159,7 +159,7 @@ def read(path: Path, scales: Mapping[str, ScoreKind] = MappingProxyType({})) -> 
     kinds = {name: kind for name, (kind, _) in stated.items()}
     for each in pools:
         _check_values(each, kinds, f"{path}:{lines[each.problem_id]}")
-    return [each._replace(scales=kinds) for each in sorted(pools, key=lambda each: each.problem_id)]
+    return [each._replace(score_kinds=kinds) for each in sorted(pools, key=lambda each: each.problem_id)]
 
 
 def _check_values(each: Pool, kinds: Mapping[str, str], where: str) -> None:

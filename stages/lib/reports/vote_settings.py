@@ -23,12 +23,12 @@ class Candidate(NamedTuple):
     value: float
     accuracy: float
     difference: float
-    error: float
+    standard_error: float
 
     @property
-    def near(self) -> bool:
+    def is_within_error(self) -> bool:
         """Whether these problems cannot tell it from the chosen one."""
-        return abs(self.difference) <= self.error
+        return abs(self.difference) <= self.standard_error
 
 
 class VoteSettings(NamedTuple):
@@ -44,7 +44,7 @@ def pick(accuracies: Mapping[float, np.ndarray]) -> tuple[float, tuple[Candidate
     """The chosen value, and all candidates in order. accuracies: value -> (problems,), row by row the same problem."""
     values = sorted(accuracies)
     best = max(values, key=lambda value: accuracies[value].mean())
-    near = [value for value in values if _compare_candidate(accuracies, value, best).near]
+    near = [value for value in values if _compare_candidate(accuracies, value, best).is_within_error]
     chosen = near[len(near) // 2]
     return chosen, tuple(_compare_candidate(accuracies, value, chosen) for value in values)
 
@@ -85,6 +85,6 @@ def format_choice(chosen: float, candidates: Sequence[Candidate]) -> str:
     if not candidates:
         return f"{chosen:g}"
     accuracy = next(each.accuracy for each in candidates if each.value == chosen)
-    near = [f"{each.value:g}" for each in candidates if each.near and each.value != chosen]
+    near = [f"{each.value:g}" for each in candidates if each.is_within_error and each.value != chosen]
     others = f"{', '.join(near)} within one standard error" if near else "no other within one standard error"
     return f"{chosen:g} ({100 * accuracy:.1f} % on dev; {others})"

@@ -41,14 +41,14 @@ def init_processes(run: StageRun) -> PartialState:
     from accelerate.utils import parse_flag_from_env
 
     # One process may wait for another's whole share of the work; gloo and nccl give up after minutes.
-    patience = {"timeout": timedelta(days=7)} if run.world > 1 else {}
+    patience = {"timeout": timedelta(days=7)} if run.world_size > 1 else {}
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), **patience)
-    if state.num_processes != run.world:
+    if state.num_processes != run.world_size:
         raise UserError(
-            f"{run.name}: {run.world} processes were started, but accelerate joined {state.num_processes}; "
+            f"{run.name}: {run.world_size} processes were started, but accelerate joined {state.num_processes}; "
             f"on CPUs set ACCELERATE_USE_CPU=true"
         )
-    if run.world > 1:
+    if run.world_size > 1:
         launcher.fsdp_enabled()  # settings that would leave a process without weights are refused before it reads any
         _check_shared_folder(run, state)
     return state
@@ -60,7 +60,7 @@ def _check_shared_folder(run: StageRun, state: PartialState) -> None:
     import torch
     from accelerate.utils import broadcast, gather
 
-    path, token = run.checkpoints / "token", torch.tensor([time.time_ns()], device=state.device)
+    path, token = run.checkpoint_dir / "token", torch.tensor([time.time_ns()], device=state.device)
     token = str(broadcast(token).item())
     if run.is_main:
         files.write_text(path, token)
@@ -74,7 +74,7 @@ def _check_shared_folder(run: StageRun, state: PartialState) -> None:
         sys.exit(2)  # one process says it for all
     if strangers:
         raise UserError(
-            f"process {', '.join(strangers)} of {run.world}: cannot see {path.relative_to(run.root)}, which process 0 "
+            f"process {', '.join(strangers)} of {run.world_size}: cannot see {path.relative_to(run.root)}, which process 0 "
             f"wrote; all machines must run in one shared folder, as stages/launch/multinode.yaml says"
         )
 
@@ -94,8 +94,8 @@ def load_finished(folder: Path, name: str, kind: type[R]) -> dict[str, list[R]]:
 
 def append_records(run: StageRun, name: str, groups: Iterable[list[R]]) -> None:
     """One line for each problem's records, on disk before the next begins."""
-    run.checkpoints.mkdir(parents=True, exist_ok=True)
-    with open(run.checkpoints / f"{name}.{run.rank}.jsonl", "ab") as file:
+    run.checkpoint_dir.mkdir(parents=True, exist_ok=True)
+    with open(run.checkpoint_dir / f"{name}.{run.rank}.jsonl", "ab") as file:
         file.write(b"\n")  # ends a line that a kill cut off
         for records in groups:
             file.write(json.dumps([record.model_dump() for record in records]).encode() + b"\n")
@@ -104,12 +104,12 @@ def append_records(run: StageRun, name: str, groups: Iterable[list[R]]) -> None:
 
 def select_shard(run: StageRun, items: list[T], done: dict, identity: Callable[[T], str] = str) -> list[T]:
     """What this process has still to do: item i is that of process i % world, whatever other worlds did before."""
-    return [item for item in items[run.rank :: run.world] if identity(item) not in done]
+    return [item for item in items[run.rank :: run.world_size] if identity(item) not in done]
 
 
 def gather_records(run: StageRun, name: str, wanted: Iterable[str], kind: type[R]) -> list[R]:
     """All records, once every process has finished. Raises RuntimeError unless they are of exactly these problems."""
-    done, wanted = load_finished(run.checkpoints, name, kind), set(wanted)
+    done, wanted = load_finished(run.checkpoint_dir, name, kind), set(wanted)
     if set(done) != wanted:
         raise RuntimeError(f"{name}: records of {len(done)} problems where {len(wanted)} were asked")
     return [record for group in done.values() for record in group]
@@ -125,8 +125,8 @@ def map_sharded(
 ) -> dict[str, list[R]]:
     """problem id -> the records that `work` makes of its item, for every process: each does its own items, and what is
     finished stays until the stage is."""
-    append_records(run, name, work(select_shard(run, items, load_finished(run.checkpoints, name, kind), identity)))
-    if run.world > 1:
+    append_records(run, name, work(select_shard(run, items, load_finished(run.checkpoint_dir, name, kind), identity)))
+    if run.world_size > 1:
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()

@@ -40,9 +40,9 @@ class StageRun(Generic[P]):
     root: Path
     key: str
     rank: int
-    world: int
-    entry: journal.Entry | None = None
-    mirror: Any = None
+    world_size: int
+    journal_entry: journal.Entry | None = None
+    tracker: Any = None
     counts: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -50,17 +50,17 @@ class StageRun(Generic[P]):
         return self.rank == 0
 
     @property
-    def out(self) -> Path:
+    def out_dir(self) -> Path:
         """data/<stage>/, the only folder the stage writes."""
         return self.root / "data" / self.name
 
     @property
-    def checkpoints(self) -> Path:
+    def checkpoint_dir(self) -> Path:
         """Unfinished work. Outside data/, because DVC deletes outputs before a stage runs; named by parameters, inputs
         and code, so that a resumed run can never mix settings; removed on success."""
         return self.root / ".checkpoints" / self.name / self.key
 
-    def data(self, stage: str, *parts: str) -> Path:
+    def input_path(self, stage: str, *parts: str) -> Path:
         """An output of an earlier stage. Raises UserError that names the stage to run when it is missing."""
         path = self.root.joinpath("data", stage, *parts)
         if not path.exists():
@@ -71,15 +71,15 @@ class StageRun(Generic[P]):
 
     def log(self, step: int, **numbers: float) -> None:
         """Numbers at a step, for the journal and MLflow. Main process only; the others may call it."""
-        if self.entry:
-            self.entry.log(step, **numbers)
+        if self.journal_entry:
+            self.journal_entry.log(step, **numbers)
 
     def count(self, **amounts: float) -> None:
         """Add to what the execution cost: tokens, flops."""
         for name, amount in amounts.items():
             self.counts[name] = self.counts.get(name, 0) + amount
 
-    def progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    def track_progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
         """Pass items through with a progress bar; silent when standard error is not a terminal."""
         if not (self.is_main and sys.stderr.isatty()):
             yield from items
@@ -118,7 +118,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
         return
     with _lock(root, name):
         _prune_checkpoints(execution)
-        execution.entry = journal.start(
+        execution.journal_entry = journal.start(
             root,
             stage=name,
             key=key,
@@ -128,23 +128,23 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             world=world,
             repro=os.environ.get("ASSAY_REPRO"),
         )
-        execution.mirror = mlflow_helper.MlflowHelper(root, execution.entry)
+        execution.tracker = mlflow_helper.MlflowHelper(root, execution.journal_entry)
         began, status, metrics = time.monotonic(), journal.FAILED, {}
         try:
-            execution.out.mkdir(parents=True, exist_ok=True)
+            execution.out_dir.mkdir(parents=True, exist_ok=True)
             metrics = body(execution)
-            files.write_json(execution.out / "metrics.json", metrics)
-            shutil.rmtree(execution.checkpoints, ignore_errors=True)
+            files.write_json(execution.out_dir / "metrics.json", metrics)
+            shutil.rmtree(execution.checkpoint_dir, ignore_errors=True)
             status = journal.FINISHED
         except (KeyboardInterrupt, SystemExit):
             status = journal.KILLED
             raise
         finally:
             seconds = time.monotonic() - began
-            execution.entry.finish(
+            execution.journal_entry.finish(
                 status, metrics=metrics, seconds=seconds, peak_memory=_measure_peak_memory(), **execution.counts
             )
-            execution.mirror.close()
+            execution.tracker.close()
         print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
 
 
@@ -170,7 +170,7 @@ def _compute_key(seed: int, section: params.Params, deps: dict[str, str]) -> str
 
 def _prune_checkpoints(execution: StageRun) -> None:
     """Unfinished work of other settings waits for them to come back, but only the three newest: it fills the disk."""
-    folders = sorted(execution.checkpoints.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    folders = sorted(execution.checkpoint_dir.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
     for folder in [folder for folder in folders if folder.name != execution.key][:-3]:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -30,14 +30,14 @@ class Entry:
     """One execution. `run` is the content of run.json."""
 
     folder: Path
-    run: dict[str, Any] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         return self.folder.name
 
     def save(self) -> None:
-        files.write_json(self.folder / "run.json", self.run)
+        files.write_json(self.folder / "run.json", self.info)
 
     def log(self, step: int, **numbers: float) -> None:
         """Append numbers at a step; one line, flushed, so that a kill loses at most the line being written."""
@@ -45,7 +45,7 @@ class Entry:
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
-    def history(self) -> Iterator[dict[str, float]]:
+    def iter_log(self) -> Iterator[dict[str, float]]:
         """The logged rows; a torn last line is left out."""
         path = self.folder / "log.jsonl"
         if path.exists():
@@ -57,7 +57,7 @@ class Entry:
 
     def finish(self, status: str, **facts: Any) -> None:
         """How it ended. Numbers that are not finite become null: JSON has no other word for them."""
-        self.run.update(_replace_nonfinite({"status": status, "ended": time.time(), **facts}))
+        self.info.update(_replace_nonfinite({"status": status, "ended": time.time(), **facts}))
         self.save()
 
 
@@ -68,7 +68,7 @@ def start(root: Path, **facts: Any) -> Entry:
     identity = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{facts['stage']}-{uuid.uuid4().hex[:6]}"
     entry = Entry(root / JOURNAL_DIR / identity)
     entry.folder.mkdir(parents=True)
-    entry.run = {
+    entry.info = {
         **facts,
         "status": RUNNING,
         "started": time.time(),
@@ -87,31 +87,31 @@ def load(folder: Path) -> Entry | None:
         entry = Entry(folder, json.loads((folder / "run.json").read_text(encoding="utf-8")))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    if entry.run["status"] == RUNNING and not is_alive(entry):
-        entry.run["status"] = KILLED
+    if entry.info["status"] == RUNNING and not is_alive(entry):
+        entry.info["status"] = KILLED
     return entry
 
 
 def is_alive(entry: Entry) -> bool:
     """Whether the process that opened the entry still runs. Start times may shift by a clock correction."""
-    began = _get_process_start(entry.run["pid"])
-    return began is not None and abs(began - entry.run["pid_started"]) < 5
+    began = _get_process_start(entry.info["pid"])
+    return began is not None and abs(began - entry.info["pid_started"]) < 5
 
 
 def close_killed(entry: Entry) -> None:
     """Write down that an execution was killed; it ended no earlier than the last thing it wrote."""
-    if entry.run["status"] == KILLED and "ended" not in entry.run:
+    if entry.info["status"] == KILLED and "ended" not in entry.info:
         entry.finish(KILLED, ended=max(path.stat().st_mtime for path in entry.folder.glob("*.json*")))
 
 
 def load_entries(root: Path) -> list[Entry]:
     """All executions, oldest first."""
     found = [load(path) for path in (root / JOURNAL_DIR).glob("*/")]
-    return sorted((entry for entry in found if entry), key=lambda entry: (entry.run["started"], entry.id))
+    return sorted((entry for entry in found if entry), key=lambda entry: (entry.info["started"], entry.id))
 
 
 def load_latest(root: Path, stage: str) -> Entry | None:
-    return next((entry for entry in reversed(load_entries(root)) if entry.run["stage"] == stage), None)
+    return next((entry for entry in reversed(load_entries(root)) if entry.info["stage"] == stage), None)
 
 
 def get_git_revision(root: Path) -> dict[str, Any] | None:

@@ -38,12 +38,12 @@ class MlflowHelper:
     """Started when the stage starts; `close()` when the journal entry has its final status. Neither raises."""
 
     def __init__(self, root: Path, entry: journal.Entry):
-        self.helper = None
+        self.process = None
         if not is_enabled():
             return
         try:
             # The helper may say one line on standard error; whatever libraries print, it silences itself.
-            self.helper = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "stages.lib.workspace.mlflow_store", str(Path(root).resolve()), entry.id],
                 cwd=_REPO_ROOT,
                 stdin=subprocess.PIPE,
@@ -55,11 +55,11 @@ class MlflowHelper:
 
     def close(self) -> None:
         """Wait a moment, so that MLflow is usually complete when the stage returns; the helper may end later, alone."""
-        if self.helper is None:
+        if self.process is None:
             return
-        self.helper.stdin.close()
+        self.process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
-            self.helper.wait(CLOSE_TIMEOUT)
+            self.process.wait(CLOSE_TIMEOUT)
 
 
 def warn(reason: str) -> None:

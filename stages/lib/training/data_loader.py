@@ -35,8 +35,8 @@ def collate(examples: Sequence[Example], pad: int = 0) -> Batch:
     for row, example in enumerate(examples):
         length = len(example.ids)
         ids[row, :length] = torch.tensor(example.ids)
-        lm[row, 1:length] = torch.tensor(example.lm[1:])
-        if example.value is not None:
-            value[row, :length] = torch.tensor(example.value)
-            value_weight[row, :length] = torch.tensor(example.value_weight)
+        lm[row, 1:length] = torch.tensor(example.lm_weight[1:])
+        if example.target is not None:
+            value[row, :length] = torch.tensor(example.target)
+            value_weight[row, :length] = torch.tensor(example.target_weight)
     return Batch(ids, lm, value, value_weight)

@@ -36,7 +36,7 @@ class History:
 
     rows: list[dict[str, float]] = field(default_factory=list)
 
-    def csv(self) -> str:
+    def to_csv(self) -> str:
         names = {name for row in self.rows for name in row}
         names = ["step", "epoch", *sorted(names - {"step", "epoch"})]  # of rows read back from a checkpoint too
         lines = [",".join(names)]
@@ -74,7 +74,7 @@ def train(
     for p in frozen:  # as autocast would make of it at every use
         p.data = p.data.bfloat16()
     plan = _plan_steps(run, [len(example.ids) for example in examples], params)
-    sharded = run.world > 1 and launcher.fsdp_enabled()
+    sharded = run.world_size > 1 and launcher.fsdp_enabled()
     if sharded:
         trained = fsdp.copy_for_sharding(losses)  # `losses` waits in main memory, whole
         wrapped = fsdp.shard(trained, forward.get_decoder(trained.model).layers, accelerator.device)
@@ -83,14 +83,14 @@ def train(
         trained, optimizers = losses, _build_optimizers(losses, params)
         wrapped, *prepared = accelerator.prepare(losses, *optimizers)
     history, done = History(), 0
-    saved = checkpoints.load_latest(run.checkpoints)
+    saved = checkpoints.load_latest(run.checkpoint_dir)
     if saved:
         tensors, facts = saved
         _restore_checkpoint(trained, optimizers, tensors)
         history.rows, done = facts["history"], facts["step"]
     else:
         _save_checkpoint(run, 0, trained, optimizers, history)
-    bar = run.progress(range(done, len(plan)), len(plan) - done, "training")
+    bar = run.track_progress(range(done, len(plan)), len(plan) - done, "training")
     tokens, began = 0, time.monotonic()
     for step in bar:
         epoch, chosen, ends = plan[step]
@@ -100,10 +100,10 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * scale
         micro = [chosen[i : i + params.device_batch] for i in range(0, len(chosen), params.device_batch)]
-        weight_lm = sum(sum(examples[i].lm[1:]) for i in chosen)
-        weight_value = sum(sum(examples[i].value_weight) for i in chosen if examples[i].value_weight)
+        weight_lm = sum(sum(examples[i].lm_weight[1:]) for i in chosen)
+        weight_value = sum(sum(examples[i].target_weight) for i in chosen if examples[i].target_weight)
         sums = torch.zeros(2, device=accelerator.device)
-        turns = range(accelerator.process_index, -(-len(micro) // run.world) * run.world, run.world)
+        turns = range(accelerator.process_index, -(-len(micro) // run.world_size) * run.world_size, run.world_size)
         for turn in turns:  # as many for every process: who has no micro-batch left takes part with nothing
             share = float(turn < len(micro))
             part = micro[turn] if share else chosen[:1]
@@ -115,7 +115,7 @@ def train(
                     language, verification = wrapped(batch)
                 loss = lm_weight * language / max(weight_lm, 1e-9) + verification / max(weight_value, 1e-9)
                 # Gradients are averaged over processes; the loss is a share of the step's sum.
-                accelerator.backward(loss * (share * run.world))
+                accelerator.backward(loss * (share * run.world_size))
             sums += torch.stack([language.detach().float(), verification.detach().float()]) * share
         tokens += sum(len(examples[i].ids) for i in chosen)
         norm = accelerator.clip_grad_norm_(trained.parameters(), params.clip)
@@ -231,7 +231,7 @@ def _save_checkpoint(run: StageRun, step: int, losses: LossModule, optimizers: l
         found = fsdp.full_tensor(tensor.detach())
         tensors[name] = found.cpu() if run.is_main else found.new_empty(0)
     if run.is_main:
-        checkpoints.save(run.checkpoints, step, tensors, {"step": step, "history": history.rows})
+        checkpoints.save(run.checkpoint_dir, step, tensors, {"step": step, "history": history.rows})
 
 
 def _restore_checkpoint(losses: LossModule, optimizers: list, tensors: dict[str, torch.Tensor]) -> None:

@@ -53,7 +53,7 @@ class RationaleSampling(NamedTuple):
     votes: int = 4
     temperature: float = 0.7
     max_new_tokens: int = 320
-    rows: int = 1024
+    max_rows: int = 1024
     seed: int = 1
     stage: str = "scores"
 
@@ -65,30 +65,30 @@ class RationaleVerdicts(Record):
 
     problem_id: str
     index: int
-    votes: list[float | None]
-    direct: float | None
+    p_yes: list[float | None]
+    direct_p_yes: float | None
     rationales: list[str]
     tokens: int
-    repeated: bool = False
+    is_duplicate: bool = False
 
     def score(self, votes: int | None = None, turn: int = 0) -> float:
         """Mean p(Yes) of so many of the rationales that are not missing, each turn of the next ones; the direct one where
         all are missing."""
-        said = [vote for vote in self.votes if vote is not None]
+        said = [vote for vote in self.p_yes if vote is not None]
         if votes is not None and votes < len(said):
             start = turn * votes % len(said)
             said = (said + said)[start : start + votes]
-        if not said and self.direct is None:
+        if not said and self.direct_p_yes is None:
             raise ValueError(f"{self.problem_id} sample {self.index}: no rationale and no direct judgement")
-        return sum(said) / len(said) if said else self.direct
+        return sum(said) / len(said) if said else self.direct_p_yes
 
 
 def encode_question(encoder: Encoder, problem: Problem, text: str, mode: Mode) -> tuple[list[int], slice]:
     """Problem, solution and the request to verify it, the prompt that training and scoring share; and where the solution
     stands in it."""
     asked = verdicts.VERDICT_QUESTION if mode == "direct" else verdicts.COT_PROMPT
-    solved = encoder.encode(problem, encoder.prompt.split(text), finished=False)
-    ids = solved.ids + encoder.texts([asked])[0]
+    solved = encoder.encode(problem, encoder.prompt.split_steps(text), finished=False)
+    ids = solved.ids + encoder.encode_texts([asked])[0]
     return ids, slice(solved.prompt_length, len(solved.ids))
 
 
@@ -97,11 +97,11 @@ class GenerativeVerifier:
 
     def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: RationaleSampling, mode: Mode):
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
-        self._verdicts = encoder.texts([verdicts.format_verdict(right) for right in (True, False)])
+        self._verdict_ids = encoder.encode_texts([verdicts.format_verdict(right) for right in (True, False)])
         words = heads.get_first_tokens(encoder, verdicts.format_verdict(True), verdicts.format_verdict(False))
-        self._head = heads.TokenLogitHead(model.get_output_embeddings(), *words, model.config)
+        self._verdict_head = heads.TokenLogitHead(model.get_output_embeddings(), *words, model.config)
 
-    def losses(self) -> LossModule:
+    def make_loss_module(self) -> LossModule:
         """What `training.train` trains: this very model, on text alone."""
         return LossModule(self.model)
 
@@ -149,7 +149,7 @@ class GenerativeVerifier:
         pools = [(problem, list(samples)) for problem, samples in pools]
         texts = [list(dict.fromkeys(sample.text for sample in samples)) for _, samples in pools]
         work = [(p, text) for p, own in enumerate(texts) for text in own]
-        found = (self._direct_all if self.mode == "direct" else self._drawn)(pools, work)
+        found = (self._judge_direct if self.mode == "direct" else self._judge_cot)(pools, work)
         waiting, known = [len(own) for own in texts], [{} for _ in texts]
         yield from ([] for count in waiting if not count)
         for place, judged in found:
@@ -157,10 +157,10 @@ class GenerativeVerifier:
             known[p][text] = judged
             waiting[p] -= 1
             if not waiting[p]:
-                yield self._spread(pools[p], known[p])
+                yield self._broadcast(pools[p], known[p])
                 known[p] = {}
 
-    def _spread(self, pool: Pool, known: dict[str, RationaleVerdicts]) -> list[RationaleVerdicts]:
+    def _broadcast(self, pool: Pool, known: dict[str, RationaleVerdicts]) -> list[RationaleVerdicts]:
         """The judgement of each text, given to every sample that reads so."""
         seen, judged = set(), []
         for sample in pool[1]:
@@ -169,7 +169,7 @@ class GenerativeVerifier:
             seen.add(sample.text)
         return judged
 
-    def _prompt(self, problem: Problem, text: str, mode: Mode, room: int) -> list[int]:
+    def _encode_prompt(self, problem: Problem, text: str, mode: Mode, room: int) -> list[int]:
         ids, context = encode_question(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
         if len(ids) + room > context:
             raise UserError(
@@ -178,64 +178,64 @@ class GenerativeVerifier:
             )
         return ids
 
-    def _direct_all(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
+    def _judge_direct(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
         for p, own in itertools.groupby(enumerate(work), key=lambda placed: placed[1][0]):
             places, texts = zip(*((place, text) for place, (_, text) in own), strict=True)
-            for place, (yes, tokens) in zip(places, self._yes(pools[p][0], texts), strict=True):
+            for place, (yes, tokens) in zip(places, self._compute_p_yes(pools[p][0], texts), strict=True):
                 yield (
                     place,
                     RationaleVerdicts(
-                        problem_id=pools[p][0].id, index=0, votes=[], direct=yes, rationales=[], tokens=tokens
+                        problem_id=pools[p][0].id, index=0, p_yes=[], direct_p_yes=yes, rationales=[], tokens=tokens
                     ),
                 )
 
-    def _drawn(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
+    def _judge_cot(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
         how = self.sampling
-        prompts = [self._prompt(pools[p][0], text, "cot", how.max_new_tokens) for p, text in work]
+        prompts = [self._encode_prompt(pools[p][0], text, "cot", how.max_new_tokens) for p, text in work]
         keys = [
             [seeds.key(how.seed, how.stage, VERSION, pools[p][0].id, text, k) for k in range(how.votes)]
             for p, text in work
         ]
-        engine = NativeEngine(self.model, how.rows)
-        stream = engine.stream(prompts, keys, how.temperature, how.max_new_tokens, self.encoder.stops.ids)
+        engine = NativeEngine(self.model, how.max_rows)
+        stream = engine.stream(prompts, keys, how.temperature, how.max_new_tokens, self.encoder.stops.token_ids)
         for place, draws in stream:
             problem, text = pools[work[place][0]][0], work[place][1]
-            votes = [self.vote(draw) for draw in draws]
+            votes = [self.parse_verdict(draw) for draw in draws]
             missing = all(vote is None for vote in votes)
-            direct = self._yes(problem, [text])[0][0] if missing else None
+            direct = self._compute_p_yes(problem, [text])[0][0] if missing else None
             read = len(prompts[place]) - len(self.encoder.prompt_ids(problem))
             yield (
                 place,
                 RationaleVerdicts(
                     problem_id=problem.id,
                     index=0,
-                    votes=votes,
-                    direct=direct,
-                    rationales=[self._text(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]],
+                    p_yes=votes,
+                    direct_p_yes=direct,
+                    rationales=[self._decode(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]],
                     tokens=read + sum(len(draw.ids) for draw in draws),
                 ),
             )
 
-    def vote(self, draw: Draw) -> float | None:
+    def parse_verdict(self, draw: Draw) -> float | None:
         """p(Yes) of a rationale by its last words; None where it was cut off or they are no verdict."""
         ids = draw.ids[:-1]
         if draw.finish != "stop":
             return None
-        for verdict, right in zip(self._verdicts, (True, False), strict=True):
+        for verdict, right in zip(self._verdict_ids, (True, False), strict=True):
             start = len(ids) - len(verdict)
-            if ids[start:] == verdict and self._text(ids[:start]).endswith(verdicts.VERDICT_QUESTION):
+            if ids[start:] == verdict and self._decode(ids[:start]).endswith(verdicts.VERDICT_QUESTION):
                 p = math.exp(draw.logprobs[start])
                 return min(1.0, p if right else max(0.0, 1.0 - p))
         return None
 
-    def _text(self, ids: Sequence[int]) -> str:
-        return self.encoder.text(ids)
+    def _decode(self, ids: Sequence[int]) -> str:
+        return self.encoder.decode_text(ids)
 
     @torch.inference_mode()
-    def _yes(self, problem: Problem, texts: Sequence[str]) -> list[tuple[float, int]]:
+    def _compute_p_yes(self, problem: Problem, texts: Sequence[str]) -> list[tuple[float, int]]:
         """p(Yes) against p(No) right after the question on each solution, and how many tokens were read for it alone,
         after the problem, which is read once."""
-        rows = [self._prompt(problem, text, "direct", 0) for text in texts]
+        rows = [self._encode_prompt(problem, text, "direct", 0) for text in texts]
         start = len(self.encoder.prompt_ids(problem))
         found = [0.0] * len(rows)
         for part, hidden in prefix_forward.compute_hidden_states(
@@ -243,7 +243,7 @@ class GenerativeVerifier:
         ):
             last = torch.tensor([len(rows[i]) - start - 1 for i in part], device=hidden.device)
             odds = heads.compute_logits(
-                self._head, hidden[torch.arange(len(part), device=hidden.device), last]
+                self._verdict_head, hidden[torch.arange(len(part), device=hidden.device), last]
             ).double()
             for i, own in zip(part, odds.tolist(), strict=True):
                 found[i] = sigmoid(own)

@@ -48,7 +48,7 @@ def score_pools(
     processes share the work."""
 
     def work(mine: list[str]) -> Iterator[list[Score]]:
-        for item in run.progress(mine, len(mine), "scoring dev"):
+        for item in run.track_progress(mine, len(mine), "scoring dev"):
             with autocast(verifier.model, run.params.precision):
                 scores = verifier.score(problems[item], pools[item])
             yield scores
@@ -58,11 +58,11 @@ def score_pools(
 
 def encode_sample(encoder: Encoder, problem: Problem, sample: Sample) -> Encoded:
     """A sample as every verifier reads it: the end token only where the generator ended it."""
-    return encoder.encode(problem, encoder.prompt.split(sample.text), finished=sample.finish == "stop")
+    return encoder.encode(problem, encoder.prompt.split_steps(sample.text), finished=sample.finish == "stop")
 
 
 def make_example(
-    encoder: Encoder, problem: Problem, sample: Sample, level: Literal["token", "solution"], lm: bool
+    encoder: Encoder, problem: Problem, sample: Sample, predict_at: Literal["token", "solution"], lm: bool
 ) -> Example:
     """A labelled sample: the outcome at every solution token (level token) or at the last one (level solution).
 
@@ -73,15 +73,15 @@ def make_example(
     found = encode_sample(encoder, problem, sample)
     solution = len(found.ids) - found.prompt_length
     prompt = [0.0] * found.prompt_length
-    weights = [1.0] * solution if level == "token" else [0.0] * (solution - 1) + [1.0]
+    weights = [1.0] * solution if predict_at == "token" else [0.0] * (solution - 1) + [1.0]
     if not solution:  # an empty solution is judged where it would have begun
         prompt[-1], weights = 1.0, []
     return Example(
         ids=found.ids,
-        lm=[0.0] * found.prompt_length + [float(lm)] * solution,
-        value=[float(sample.correct and sample.finish == "stop")]
+        lm_weight=[0.0] * found.prompt_length + [float(lm)] * solution,
+        target=[float(sample.correct and sample.finish == "stop")]
         * len(found.ids),  # cut off is wrong, as in every vote
-        value_weight=prompt + weights,
+        target_weight=prompt + weights,
     )
 
 
@@ -92,11 +92,11 @@ class OutcomeVerifier:
         self.name, self.model, self.encoder, self.loss = name, model, encoder, loss
         self.head = head or heads.make_zero_head(model.config.hidden_size, loss)
 
-    def start_from_words(self, right: str, wrong: str) -> None:
+    def init_head_from_tokens(self, right: str, wrong: str) -> None:
         """Let the head begin as what the language model itself says of these two words (lib/models/heads.py)."""
         heads.init_from_tokens(self.head, self.model, self.encoder, right, wrong)
 
-    def losses(self) -> LossModule:
+    def make_loss_module(self) -> LossModule:
         """What `training.train` trains: this very model and head."""
         return LossModule(self.model, self.head, self.loss)
 
@@ -133,7 +133,7 @@ class OutcomeVerifier:
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """Score.score is the head at the last token as a probability. The prompt is read once."""
         found = [encode_sample(self.encoder, problem, sample) for sample in samples]
-        values = self._last(found) if found else []
+        values = self._score_last_tokens(found) if found else []
         return [
             Score(
                 problem_id=sample.problem_id,
@@ -146,7 +146,7 @@ class OutcomeVerifier:
         ]
 
     @torch.inference_mode()
-    def _last(self, found: list[Encoded]) -> list[float]:
+    def _score_last_tokens(self, found: list[Encoded]) -> list[float]:
         start = found[0].prompt_length - 1  # its last token is read with each row: an empty solution is judged there
         values = [0.0] * len(found)
         passes = prefix_forward.compute_hidden_states(

@@ -40,12 +40,12 @@ class MarkedSample(NamedTuple):
 
     ids: list[int]
     prompt_length: int
-    steps: list[int]
-    end: int | None
-    written: list[float]
+    step_ends: list[int]
+    end_position: int | None
+    generated_mask: list[float]
 
 
-def encode_with_markers(encoder: Encoder, problem: Problem, sample: Sample, mark: Sequence[int]) -> MarkedSample:
+def encode_with_markers(encoder: Encoder, problem: Problem, sample: Sample, step_marker: Sequence[int]) -> MarkedSample:
     """mark: token ids that follow every step; they come after the place where the step is judged."""
     found = encode_sample(encoder, problem, sample)
     first = found.prompt_length
@@ -53,8 +53,8 @@ def encode_with_markers(encoder: Encoder, problem: Problem, sample: Sample, mark
     for last in found.step_ends:
         ids = ids + found.ids[first : last + 1]
         steps.append(len(ids) - 1)
-        ids = ids + list(mark)
-        written += [1.0] * (last + 1 - first) + [0.0] * len(mark)
+        ids = ids + list(step_marker)
+        written += [1.0] * (last + 1 - first) + [0.0] * len(step_marker)
         first = last + 1
     ids = ids + found.ids[first:]
     written += [1.0] * (len(found.ids) - first)
@@ -62,7 +62,7 @@ def encode_with_markers(encoder: Encoder, problem: Problem, sample: Sample, mark
 
 
 def make_example(
-    read: MarkedSample, labels: Mapping[int, float], outcome: bool | None, past_error: bool, lm: bool
+    read: MarkedSample, labels: Mapping[int, float], outcome: bool | None, learn_after_first_error: bool, lm: bool
 ) -> Example:
     """A labelled sample. labels: step number -> value in [0, 1]; a step without one is not learnt from, nor is an end whose
     outcome nobody knows (None).
@@ -71,17 +71,17 @@ def make_example(
     to there, for the marks say that all before a step is right. lm: the generator's tokens also count as language.
     Raises ValueError for a label of a step that the sample does not have.
     """
-    if any(not 0 <= step < len(read.steps) for step in labels):
-        raise ValueError(f"a label for step {max(labels)}, but the sample has {len(read.steps)} steps")
+    if any(not 0 <= step < len(read.step_ends) for step in labels):
+        raise ValueError(f"a label for step {max(labels)}, but the sample has {len(read.step_ends)} steps")
     value, weight = [0.0] * len(read.ids), [0.0] * len(read.ids)
     wrong = False
-    for step, place in enumerate(read.steps):
-        if step in labels and (past_error or not wrong):
+    for step, place in enumerate(read.step_ends):
+        if step in labels and (learn_after_first_error or not wrong):
             value[place], weight[place] = float(labels[step]), 1.0
             wrong = wrong or labels[step] == 0
-    if read.end is not None and outcome is not None and (past_error or not wrong):
-        value[read.end], weight[read.end] = float(outcome), 1.0
-    return Example(read.ids, [float(lm) * w for w in read.written], value, weight)
+    if read.end_position is not None and outcome is not None and (learn_after_first_error or not wrong):
+        value[read.end_position], weight[read.end_position] = float(outcome), 1.0
+    return Example(read.ids, [float(lm) * w for w in read.generated_mask], value, weight)
 
 
 class ProcessVerifier:
@@ -93,23 +93,28 @@ class ProcessVerifier:
         name: str,
         model: Any,
         encoder: Encoder,
-        form: Literal["head", "words"],
-        words: Sequence[str] = (),
-        mark: str = "",
+        head_type: Literal["scalar", "token_logits"],
+        head_init_tokens: Sequence[str] = (),
+        step_marker: str = "",
         aggregation: str = "min",
     ):
         self.name, self.model, self.encoder = name, model, encoder
-        self.form, self.words, self.mark, self.aggregation = form, list(words), mark, aggregation
-        self.mark_ids: list[int] = encoder.texts([mark])[0] if mark else []
-        if form == "words":
-            tokens = heads.get_first_tokens(encoder, *words)
+        self.head_type, self.head_init_tokens, self.step_marker, self.aggregation = (
+            head_type,
+            list(head_init_tokens),
+            step_marker,
+            aggregation,
+        )
+        self.step_marker_ids: list[int] = encoder.encode_texts([step_marker])[0] if step_marker else []
+        if head_type == "token_logits":
+            tokens = heads.get_first_tokens(encoder, *head_init_tokens)
             self.head: nn.Module = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
         else:
             self.head = heads.make_zero_head(model.config.hidden_size, "bce")
-            if words:
-                heads.init_from_tokens(self.head, model, encoder, *words)
+            if head_init_tokens:
+                heads.init_from_tokens(self.head, model, encoder, *head_init_tokens)
 
-    def losses(self) -> LossModule:
+    def make_loss_module(self) -> LossModule:
         """What `training.train` trains: this very model and head."""
         return LossModule(self.model, self.head, "bce")
 
@@ -118,12 +123,12 @@ class ProcessVerifier:
         self.head.to(device)
         return self
 
-    def read(self, problem: Problem, sample: Sample) -> MarkedSample:
-        return encode_with_markers(self.encoder, problem, sample, self.mark_ids)
+    def encode_sample(self, problem: Problem, sample: Sample) -> MarkedSample:
+        return encode_with_markers(self.encoder, problem, sample, self.step_marker_ids)
 
-    def length(self, problem: Problem, sample: Sample) -> int:
+    def count_tokens(self, problem: Problem, sample: Sample) -> int:
         """Tokens of a problem and its solution as they are read."""
-        return len(self.read(problem, sample).ids)
+        return len(self.encode_sample(problem, sample).ids)
 
     @classmethod
     def load(cls, path: Path, dtype: str = "float32") -> ProcessVerifier:
@@ -132,9 +137,15 @@ class ProcessVerifier:
         facts = json.loads((path / "verifier.json").read_text(encoding="utf-8"))
         model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path)
         verifier = cls(
-            facts["name"], model, encoder, facts["form"], facts["words"], facts["mark"], facts["aggregation"]
+            facts["name"],
+            model,
+            encoder,
+            facts["head"],
+            facts["head_init_tokens"],
+            facts["step_marker"],
+            facts["aggregation"],
         )
-        if facts["form"] == "head":
+        if facts["head"] == "scalar":
             verifier.head.load_state_dict(load_file(path / "head" / "head.safetensors"))
         return verifier
 
@@ -145,15 +156,15 @@ class ProcessVerifier:
         facts = {
             "name": self.name,
             "kind": "steps",
-            "form": self.form,
-            "words": self.words,
-            "mark": self.mark,
+            "head": self.head_type,
+            "head_init_tokens": self.head_init_tokens,
+            "step_marker": self.step_marker,
             "aggregation": self.aggregation,
         }
         with files.atomic_write_dir(path) as folder:
             loading.write_files(self.model, self.encoder.tokenizer, folder)
             self.encoder.save(folder)
-            if self.form == "head":
+            if self.head_type == "scalar":
                 (folder / "head").mkdir()
                 weights = {k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()}
                 save_file(weights, folder / "head" / "head.safetensors")
@@ -161,7 +172,7 @@ class ProcessVerifier:
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """step_scores: one a step, then the end's; score: their aggregation."""
-        found = [self.read(problem, sample) for sample in samples]
+        found = [self.encode_sample(problem, sample) for sample in samples]
         return [
             Score(
                 problem_id=sample.problem_id,
@@ -171,17 +182,17 @@ class ProcessVerifier:
                 step_scores=steps,
                 tokens=len(read.ids) - read.prompt_length,
             )
-            for sample, read, steps in zip(samples, found, self._step_scores(found), strict=True)
+            for sample, read, steps in zip(samples, found, self._score_steps(found), strict=True)
         ]
 
-    def step_scores(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
+    def score_steps(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
         """For each sample the probabilities that its steps are right, and that its end is. The prompt is read once."""
-        return self._step_scores([self.read(problem, sample) for sample in samples])
+        return self._score_steps([self.encode_sample(problem, sample) for sample in samples])
 
     @torch.inference_mode()
-    def _step_scores(self, found: Sequence[MarkedSample]) -> list[list[float]]:
-        scores = [[0.0] * (len(read.steps) + 1) for read in found]
-        asked = [i for i, read in enumerate(found) if read.steps or read.end is not None]
+    def _score_steps(self, found: Sequence[MarkedSample]) -> list[list[float]]:
+        scores = [[0.0] * (len(read.step_ends) + 1) for read in found]
+        asked = [i for i, read in enumerate(found) if read.step_ends or read.end_position is not None]
         if not asked:
             return scores
         start = found[0].prompt_length
@@ -192,6 +203,6 @@ class ProcessVerifier:
             says = heads.compute_logits(self.head, hidden).double().sigmoid()
             for row, i in enumerate(asked[k] for k in rows):
                 read = found[i]
-                places = read.steps if read.end is None else [*read.steps, read.end]
+                places = read.step_ends if read.end_position is None else [*read.step_ends, read.end_position]
                 scores[i][: len(places)] = says[row, [place - start for place in places]].tolist()
         return scores

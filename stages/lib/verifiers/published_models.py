@@ -65,50 +65,52 @@ class PublicPRM:
         aggregation: str = "min",
     ):
         self.name, self.model, self.layout = name, model.eval(), layout
-        self.head, self.right, self.aggregation = copy.deepcopy(head).float().eval(), right, aggregation
-        self.split: Callable[[str], Sequence[str]] = split_steps
-        self.stepwise = True
-        self.batch = 8
+        self.head, self.correct_class, self.aggregation = copy.deepcopy(head).float().eval(), right, aggregation
+        self.split_steps: Callable[[str], Sequence[str]] = split_steps
+        self.has_step_scores = True
+        self.batch_size = 8
 
     def to(self, device: Any) -> PublicPRM:
         self.model.to(device)
         self.head.to(device)
         return self
 
-    def length(self, question: str, steps: Sequence[str]) -> int:
+    def count_tokens(self, question: str, steps: Sequence[str]) -> int:
         """Tokens of a question and its solution as they are read."""
         return len(self.layout(question, steps)[0])
 
     @torch.inference_mode()
-    def judge(self, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+    def score_solutions(self, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
         """(question, steps) -> the probabilities that the steps are right; none for an empty solution. Solutions of about
         one length are read together, padded at the right, where causal layers never look."""
         rows = [self.layout(question, steps) if any(steps) else ([], []) for question, steps in solutions]
         found: list[list[float]] = [[] for _ in rows]
         order = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: (len(rows[i][0]), rows[i][0]))
         device = next(self.model.parameters()).device
-        for part in (order[first : first + self.batch] for first in range(0, len(order), self.batch)):
+        for part in (order[first : first + self.batch_size] for first in range(0, len(order), self.batch_size)):
             ids = torch.zeros(len(part), len(rows[part[-1]][0]), dtype=torch.long)
             for row, i in enumerate(part):
                 ids[row, : len(rows[i][0])] = torch.tensor(rows[i][0])
             hidden = forward.get_decoder(self.model)(input_ids=ids.to(device), use_cache=False).last_hidden_state
             for row, i in enumerate(part):
                 logits = self.head(hidden[row, rows[i][1]].float()).double()
-                says = logits[:, 0].sigmoid() if self.right is None else logits.softmax(-1)[:, self.right]
+                says = (
+                    logits[:, 0].sigmoid() if self.correct_class is None else logits.softmax(-1)[:, self.correct_class]
+                )
                 found[i] = says.tolist()
         return found
 
-    def step_scores(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
-        return self.judge([(problem.prompt(), self.split(sample.text)) for sample in samples])
+    def score_steps(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
+        return self.score_solutions([(problem.format_prompt(), self.split_steps(sample.text)) for sample in samples])
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """score: the aggregation of the step scores, 0 for a solution that is empty, was cut off or is longer than the
         model reads; the last has no step scores, []."""
-        question, found = problem.prompt(), []
-        start, longest = self.length(question, []), self.model.config.max_position_embeddings
-        tokens = [self.length(question, self.split(sample.text)) for sample in samples]
+        question, found = problem.format_prompt(), []
+        start, longest = self.count_tokens(question, []), self.model.config.max_position_embeddings
+        tokens = [self.count_tokens(question, self.split_steps(sample.text)) for sample in samples]
         fits = [sample for sample, read in zip(samples, tokens, strict=True) if read <= longest]
-        known = iter(self.step_scores(problem, fits))
+        known = iter(self.score_steps(problem, fits))
         for sample, read in zip(samples, tokens, strict=True):
             steps = next(known) if read <= longest else []
             whole = bool(steps) and sample.finish == "stop"
@@ -119,7 +121,7 @@ class PublicPRM:
                     index=sample.index,
                     verifier=self.name,
                     score=value,
-                    step_scores=steps if self.stepwise or read > longest else None,
+                    step_scores=steps if self.has_step_scores or read > longest else None,
                     tokens=max(0, read - start),
                 )
             )
@@ -265,8 +267,8 @@ def build_reward_model(name: str, model: Any, tokenizer: PreTrainedTokenizerBase
         return ids, [len(ids) - 1] if steps else []
 
     verifier = PublicPRM(name, model, layout, _get_head(name, model), None, "last")
-    verifier.stepwise = False
-    verifier.split = lambda text: [text.strip()] if text.strip() else []
+    verifier.has_step_scores = False
+    verifier.split_steps = lambda text: [text.strip()] if text.strip() else []
     check_model(verifier)
     return verifier
 

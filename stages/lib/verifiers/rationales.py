@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stages.lib.chat import Chat, Progress
     from stages.lib.core.records import Problem, Sample
 
-RationaleStyle = Literal["derived", "quoted"]
+RationaleStyle = Literal["rederived", "annotated"]
 _SUBJECT_PATTERN = re.compile(r"(?:We know|Then) (.{1,60}?) has ")
 
 
@@ -37,13 +37,13 @@ class Rationale(NamedTuple):
     """segments: the rationale, from after `step by step.` to its verdict; refused: why there is none."""
 
     segments: list[Segment] | None
-    refused: str | None = None
+    reject_reason: str | None = None
 
 
 # Procedural problems.
 
 
-def write_procedural(problem: Problem, sample: Sample, form: RationaleStyle, emphasis: int = 1) -> Rationale:
+def write_procedural(problem: Problem, sample: Sample, style: RationaleStyle, refutation_weight: int = 1) -> Rationale:
     """The procedural teacher. emphasis: weight of the words of a derivation that differ from the line it refutes; there
     the verifier must not copy."""
     right = truth.label_steps(problem, sample.text)
@@ -55,14 +55,14 @@ def write_procedural(problem: Problem, sample: Sample, form: RationaleStyle, emp
     for line, so in zip(split_steps(sample.text), right, strict=True):
         mine = line if so else _find_gold_line(gold, said, line)
         said.add(mine)
-        if form == "derived":
+        if style == "rederived":
             segments += [
-                *_weight_refutation(mine, line, emphasis),
+                *_weight_refutation(mine, line, refutation_weight),
                 *verdicts.mark_step(so, DERIVED_VERDICT_WEIGHT, space=" "),
             ]
         else:
             segments += [(line, 1), *verdicts.mark_step(so, DIRECT_VERDICT_WEIGHT, space=" ")]
-            segments += [] if so else [*_weight_refutation(mine, line, emphasis), ("\n", 1)]
+            segments += [] if so else [*_weight_refutation(mine, line, refutation_weight), ("\n", 1)]
         if not so:
             break
     finished = sample.finish == "stop" and bool(right) and split_steps(sample.text)[-1].startswith("####")
@@ -113,7 +113,7 @@ def build_prompt(problem: Problem, sample: Sample) -> str:
         "answer, a key or another solution.\n"
         "For every step work it out again and say whether it is right; stop at the first that is wrong. End with one "
         f"line, exactly `{VERDICT_QUESTION} Yes` or `{VERDICT_QUESTION} No`.\n\n"
-        f"Problem:\n{problem.prompt()}\n\nReference:\n{reference}\n\nStudent's solution:\n{sample.text.strip()}\n"
+        f"Problem:\n{problem.format_prompt()}\n\nReference:\n{reference}\n\nStudent's solution:\n{sample.text.strip()}\n"
     )
 
 

@@ -66,7 +66,7 @@ def build_params(run: dict[str, Any]) -> dict[str, str]:
 
 
 def build_tags(entry: journal.Entry) -> dict[str, str]:
-    run = entry.run
+    run = entry.info
     git = run.get("git") or {}
     named = {
         JOURNAL_TAG: entry.id,

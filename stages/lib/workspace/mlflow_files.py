@@ -18,7 +18,7 @@ MAX_BYTES = 1_000_000  # bytes of a file
 
 def select_uploads(root: Path, entry: journal.Entry) -> list[Path]:
     """The files of data/<stage>/ to show, by name; none unless they are what this execution wrote."""
-    run, folder = entry.run, Path(root) / "data" / entry.run["stage"]
+    run, folder = entry.info, Path(root) / "data" / entry.info["stage"]
     if run["status"] != journal.FINISHED:
         return []
     try:

@@ -77,7 +77,7 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
     """Make MLflow's run equal to the journal entry from its row `since` on, and return the run's id."""
     from mlflow.entities import Metric, Param
 
-    run = entry.run
+    run = entry.info
     if run_id is None:
         run_id = _find_or_create_run(client, experiment, entry)
         client.log_inputs(run_id, list(iter_datasets(run)))
@@ -85,7 +85,7 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
         for first in range(0, len(params), 100):
             client.log_batch(run_id, params=params[first : first + 100])
     metrics, last = [], 0
-    for row in list(entry.history()):
+    for row in list(entry.iter_log()):
         last = int(row["step"])
         stamp = int(row["time"] * 1000)
         names = [name for name in row if name not in ("step", "time")]
@@ -110,8 +110,8 @@ def _find_or_create_run(client: MlflowClient, experiment: str, entry: journal.En
     found = client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{entry.id}'", ViewType.ALL, max_results=1)
     if found:
         return found[0].info.run_id
-    start = int(entry.run["started"] * 1000)
-    return client.create_run(experiment, start, build_tags(entry), run_name=entry.run["stage"]).info.run_id
+    start = int(entry.info["started"] * 1000)
+    return client.create_run(experiment, start, build_tags(entry), run_name=entry.info["stage"]).info.run_id
 
 
 def upload_artifacts(client: MlflowClient, root: Path, entry: journal.Entry, run_id: str) -> bool:
@@ -142,12 +142,12 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
     with hold_lock(folder / "mirror.lock"):
         while entry := journal.load(folder):
             journal.close_killed(entry)
-            over = entry.run["status"] != journal.RUNNING
+            over = entry.info["status"] != journal.RUNNING
             grown = log.stat().st_size if log.exists() else 0
             if over or (grown != size and time.monotonic() >= next_try):
                 try:
                     connection = connection or connect(root)
-                    rows = sum(1 for _ in entry.history())
+                    rows = sum(1 for _ in entry.iter_log())
                     run_id = push(*connection, entry, run_id, sent)
                     sent, size, next_try = rows, grown, time.monotonic() + 1
                     if over:
@@ -188,16 +188,16 @@ def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: N
             run.data.tags[JOURNAL_TAG]: run for run in _iter_runs(client, experiment) if JOURNAL_TAG in run.data.tags
         }
         found = journal.load_entries(root)
-        newest = {entry.run["stage"]: entry.id for entry in found}
+        newest = {entry.info["stage"]: entry.id for entry in found}
         for entry in found:
             journal.close_killed(entry)
-            last = newest[entry.run["stage"]] == entry.id
+            last = newest[entry.info["stage"]] == entry.id
             run = known.get(entry.id)
-            if entry.run["status"] == journal.RUNNING or _is_locked(entry.folder / "mirror.lock"):
+            if entry.info["status"] == journal.RUNNING or _is_locked(entry.folder / "mirror.lock"):
                 outcome = "running"
             elif run and run.info.lifecycle_stage == "deleted":
                 outcome = "present"
-            elif run and run.info.status == entry.run["status"]:
+            elif run and run.info.status == entry.info["status"]:
                 outcome = "completed" if last and upload_artifacts(client, root, entry, run.info.run_id) else "present"
             else:
                 identity = push(client, experiment, entry, None)

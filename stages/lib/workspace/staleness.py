@@ -44,8 +44,8 @@ class Stage:
 class State:
     """`word` is one of the constants above; `why` says what changed, the most telling first."""
 
-    word: str
-    why: list[str] = field(default_factory=list)
+    status: str
+    reasons: list[str] = field(default_factory=list)
 
 
 def load_stages(root: Path) -> list[Stage]:
@@ -66,7 +66,7 @@ def compute_states(root: Path, stages: list[Stage]) -> dict[str, State]:
     lock = (
         params.to_plain(params.read_yaml(root / "dvc.lock")).get("stages", {}) if (root / "dvc.lock").exists() else {}
     )
-    running = {entry.run["stage"] for entry in journal.load_entries(root) if entry.run["status"] == journal.RUNNING}
+    running = {entry.info["stage"] for entry in journal.load_entries(root) if entry.info["status"] == journal.RUNNING}
     found: dict[str, State] = {}
     with _DigestCache(root) as md5:
         for stage in stages:
@@ -76,8 +76,8 @@ def compute_states(root: Path, stages: list[Stage]) -> dict[str, State]:
                 found[stage.name] = State(NEVER_RUN)
             else:
                 found[stage.name] = _compare(root, stage, lock[stage.name], md5)
-            if found[stage.name].word == FRESH:
-                behind = [name for name in _find_upstream(stage, stages) if found[name].word not in (FRESH, MISSING)]
+            if found[stage.name].status == FRESH:
+                behind = [name for name in _find_upstream(stage, stages) if found[name].status not in (FRESH, MISSING)]
                 if behind:
                     found[stage.name] = State(UPSTREAM_STALE, [f"for {', '.join(behind)}"])
     return found
@@ -174,23 +174,23 @@ class _DigestCache:
 
     def __enter__(self) -> Callable[[Path], str]:
         try:
-            self.known = json.loads(self.path.read_text(encoding="utf-8"))
+            self.entries = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            self.known = {}
-        self.used: dict[str, list] = {}
-        return lambda path: digests.md5(path, self._file)
+            self.entries = {}
+        self.used_entries: dict[str, list] = {}
+        return lambda path: digests.md5(path, self._hash_file)
 
-    def _file(self, path: Path) -> str:
+    def _hash_file(self, path: Path) -> str:
         about = path.stat()
         sign = [about.st_size, about.st_mtime_ns, about.st_ino]
         name = str(path)
-        if self.known.get(name, [None])[:-1] != sign:
-            self.known[name] = [*sign, digests.file_md5(path)]
-        self.used[name] = self.known[name]
-        return self.known[name][-1]
+        if self.entries.get(name, [None])[:-1] != sign:
+            self.entries[name] = [*sign, digests.file_md5(path)]
+        self.used_entries[name] = self.entries[name]
+        return self.entries[name][-1]
 
     def __exit__(self, *_: Any) -> None:
         try:
-            files.write_json(self.path, self.used)
+            files.write_json(self.path, self.used_entries)
         except (OSError, UserError):
             return  # a read-only checkout can still be looked at

@@ -75,7 +75,7 @@ class Shares(Section):
     test: Share = 0.0
 
     @model_validator(mode="after")
-    def _whole(self) -> Shares:
+    def _check_sum(self) -> Shares:
         total = sum(self.model_dump().values())
         if abs(total - 1) > 1e-9:
             raise ValueError(f"must sum to 1 (train, verifier, dev, test), they sum to {total:.6g}")
@@ -86,12 +86,12 @@ class BundledParams(Section):
     """Knobs of the procedural benchmark."""
 
     steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]
-    largest: int = Field(ge=20)
-    inverse: float = Field(ge=0, le=1)
+    max_value: int = Field(ge=20)
+    inverse_share: float = Field(ge=0, le=1)
 
     @field_validator("steps")
     @classmethod
-    def _rising(cls, steps: list[int]) -> list[int]:
+    def _check_range(cls, steps: list[int]) -> list[int]:
         if steps[0] > steps[1]:
             raise ValueError(f"must be [fewest, most], {steps[0]} is more than {steps[1]}")
         return steps
@@ -120,7 +120,7 @@ class HubParams(Section):
     splits: HubSplitNames
 
     @model_validator(mode="after")
-    def _pinned(self) -> HubParams:
+    def _check_revision(self) -> HubParams:
         if len(self.revision) != 40 or set(self.revision) - set("0123456789abcdef"):
             raise ValueError(
                 f"revision must be a full commit id (40 hex digits), got {self.revision!r}, which can move; copy "
@@ -138,11 +138,13 @@ class Params(Section):
     path: PathParams | None = None
     hub: HubParams | None = None
     licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
-    longest: int | None = Field(default=None, gt=0)  # characters of a question with its options; null: any length
+    max_question_chars: int | None = Field(
+        default=None, gt=0
+    )  # characters of a question with its options; null: any length
     shuffle_options: bool | None = None  # true: draw the order of options anew (GPQA's always is)
 
     @model_validator(mode="after")
-    def _agree(self) -> Params:
+    def _check_consistent(self) -> Params:
         if (self.name == "gradeschool") != (self.source == "bundled"):
             raise ValueError(f"name {self.name} can't have source {self.source}: gradeschool, and only it, is bundled")
         if getattr(self, self.source) is None:
@@ -151,7 +153,7 @@ class Params(Section):
             if None in self.sizes.model_dump().values():
                 raise ValueError("sizes must be numbers for source bundled, which has no end")
             return self
-        given = self.published()
+        given = self.list_published()
         if not given:
             raise ValueError(f"{self.source} names no split; give at least one of train, dev, test")
         if "train" in given and self.shares is None:
@@ -164,17 +166,17 @@ class Params(Section):
             raise ValueError("shares has nothing to share out: published dev rows stay dev; give train or test")
         return self
 
-    def shared(self) -> str:
+    def get_shared_split(self) -> str:
         """The published split whose rows the shares are of."""
-        return "train" if "train" in self.published() else "test"
+        return "train" if "train" in self.list_published() else "test"
 
-    def fills(self, split: str) -> bool:
+    def expects_rows(self, split: str) -> bool:
         """Whether the parameters say what should go to a split."""
         if self.source == "bundled" or (self.shares and getattr(self.shares, split)):
             return True
-        return split in self.published() and not (self.shares and split == self.shared())
+        return split in self.list_published() and not (self.shares and split == self.get_shared_split())
 
-    def published(self) -> dict[str, Any]:
+    def list_published(self) -> dict[str, Any]:
         """Published split -> where it is, for the sources that read one."""
         chosen = self.path if self.source == "path" else self.hub.splits
         return {split: where for split, where in chosen.model_dump().items() if where}
@@ -183,9 +185,9 @@ class Params(Section):
 def read_tables(section: Params) -> list[Table]:
     """The published rows."""
     if section.source == "hub":
-        return hub.load_tables(section.hub.repo, section.hub.config, section.hub.revision, section.published())
+        return hub.load_tables(section.hub.repo, section.hub.config, section.hub.revision, section.list_published())
     adapter = ADAPTERS[section.name]
-    return path.load_tables(section.published(), getattr(adapter, "HEADER", None))
+    return path.load_tables(section.list_published(), getattr(adapter, "HEADER", None))
 
 
 def adapt_rows(
@@ -239,18 +241,22 @@ def build_problems(section: Params, seed: int) -> tuple[list[Problem], dict[str,
         published, places, rejects = adapt_rows(section.name, tables, seed, section.licence)
         apart, twins = splits.drop_cross_split_duplicates(published.values())
         shared = splits.assign_splits(
-            apart, section.shared(), section.shares.model_dump() if section.shares else {}, seed
+            apart, section.get_shared_split(), section.shares.model_dump() if section.shares else {}, seed
         )
         tests = [problem for problem in shared if problem.split == "test"]
         near = near_duplicates.find([problem for problem in shared if problem.split != "test"], tests)
         rejects |= {places[item]: reason for item, reason in (twins | near).items()}
         kept = [problem for problem in shared if problem.id not in near]
-        short = [problem for problem in kept if section.longest is None or len(problem.prompt()) <= section.longest]
+        short = [
+            problem
+            for problem in kept
+            if section.max_question_chars is None or len(problem.format_prompt()) <= section.max_question_chars
+        ]
         if len(short) < len(kept):
-            more["longest"] = {"characters": section.longest, "left_out": len(kept) - len(short)}
+            more["longest"] = {"characters": section.max_question_chars, "left_out": len(kept) - len(short)}
         problems = splits.limit_sizes(short, section.sizes.model_dump(), seed)
         if section.shares:
-            more["shares"] = {"of": f"the published {section.shared()} rows", **section.shares.model_dump()}
+            more["shares"] = {"of": f"the published {section.get_shared_split()} rows", **section.shares.model_dump()}
     groups = splits.group_duplicates(problems)
     if section.shuffle_options:
         problems, more["options"] = options.shuffle_options(problems, seed)
@@ -271,12 +277,12 @@ def body(execution: StageRun[Params]) -> dict[str, Any]:
         return {}
     section = execution.params
     problems, account = build_problems(section, execution.seed)
-    asked = [split for split, size in section.sizes.model_dump().items() if size != 0 and section.fills(split)]
+    asked = [split for split, size in section.sizes.model_dump().items() if size != 0 and section.expects_rows(split)]
     for line in provenance.find_warnings(account, asked):
         print(f"benchmarks: warning: {line}", file=sys.stderr)
     for split in splits.SPLITS:
-        records.write_problems(execution.out / f"{split}.jsonl", [p for p in problems if p.split == split])
-    files.write_json(execution.out / "provenance.json", account)
+        records.write_problems(execution.out_dir / f"{split}.jsonl", [p for p in problems if p.split == split])
+    files.write_json(execution.out_dir / "provenance.json", account)
     rows = [entry["rows"] for entry in account["files"]]
     annotations = account["annotations"]
     return {

@@ -21,7 +21,7 @@ class Row(NamedTuple):
     key: str
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         return f"{self.file}:{self.line}"
 
 
@@ -56,7 +56,7 @@ def get_field(row: Row, *names: str) -> Any:
         return get_optional(row, *names)
     wanted = " or ".join(repr(name) for name in names)
     raise UserError(
-        f"{row.where}: no column {wanted}; found {', '.join(map(str, row.values))}; "
+        f"{row.location}: no column {wanted}; found {', '.join(map(str, row.values))}; "
         "is this the file of the benchmark named in benchmarks.name?"
     )
 

@@ -23,7 +23,7 @@ _TYPESETTING = re.compile(r"[\s$]+|(?<!\d)[.,;:!?]|[.,;:!?](?!\d)")
 
 def normalize_question(problem: Problem) -> str:
     """The question, its options included, without case, spacing or typesetting."""
-    return _TYPESETTING.sub("", unicodedata.normalize("NFKC", problem.prompt())).casefold()
+    return _TYPESETTING.sub("", unicodedata.normalize("NFKC", problem.format_prompt())).casefold()
 
 
 def group_duplicates(problems: Iterable[Problem]) -> list[list[Problem]]:

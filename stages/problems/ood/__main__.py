@@ -51,26 +51,26 @@ def validate_operators(names: list[str]) -> list[str]:
 
 class DyvalParams(params.Params):
     tasks: list[Literal[dyval.TASKS]]
-    problems: int = Field(ge=0)  # a task
-    level: int = Field(ge=1, le=len(dyval.LEVELS))
+    problems_per_task: int = Field(ge=0)  # a task
+    difficulty: int = Field(ge=1, le=len(dyval.LEVELS))
     order: Literal[dyval.ORDERS]
-    knobs: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
+    overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
 
 
 class Params(params.Params):
-    parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
-    aime_parents: int = Field(ge=0)  # of the competition problems of the test split
-    wrong_golds: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
+    max_parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
+    max_aime_parents: int = Field(ge=0)  # of the competition problems of the test split
+    mislabelled: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
     operators: list[str]  # of ood/operators, composed by `+`
     principles: list[str]  # of ood/mpa: all, or some joined by `+`
     paraphraser: AgentParams
     evaluator: AgentParams
-    tries: int = Field(ge=1)
+    max_attempts: int = Field(ge=1)
     dyval: DyvalParams
 
     @field_validator("operators")
     @classmethod
-    def _known(cls, names: list[str]) -> list[str]:
+    def _check_operators(cls, names: list[str]) -> list[str]:
         for name in names:
             for part in name.split("+"):
                 if part not in registry.OPERATORS:
@@ -78,7 +78,7 @@ class Params(params.Params):
         return names
 
     @model_validator(mode="after")
-    def _able(self) -> Params:
+    def _check_principles(self) -> Params:
         for wanted in self.principles:
             try:
                 asked = [name for name in principles.parse_principles(wanted) if name != "permute"]
@@ -100,7 +100,7 @@ def select_parents(problems: list[Problem], n: int | None, seed: int) -> list[Pr
 
 
 def load_mislabelled_ids(listed: list[str], root: Path) -> set[str]:
-    """The ids in `ood.wrong_golds`: one by one, or in files, one a line (what follows a `#` is a comment). Raises
+    """The ids in `ood.mislabelled`: one by one, or in files, one a line (what follows a `#` is a comment). Raises
     UserError for an entry that is neither a file nor an id."""
     found: set[str] = set()
     for entry in listed:
@@ -110,17 +110,17 @@ def load_mislabelled_ids(listed: list[str], root: Path) -> set[str]:
         elif re.fullmatch(r"[a-z0-9]+/test/\w+", entry):
             found.add(entry)
         else:
-            raise UserError(f"ood.wrong_golds: {entry!r} is no file, nor an id such as gsm8k/test/0007")
+            raise UserError(f"ood.mislabelled: {entry!r} is no file, nor an id such as gsm8k/test/0007")
     return found
 
 
 def make_variants(
-    parents: list[Problem], section: Params, of: agents.Agents, seed: int, split: list[Problem]
+    parents: list[Problem], section: Params, agents_pair: agents.Agents, seed: int, split: list[Problem]
 ) -> tuple[list[Problem], list[Reject]]:
     """All variants of these parents. `split`, all that they were chosen from, tells how large numbers may be."""
     variants, rejects = registry.make_variants(parents, section.operators, seed, registry.compute_bound(split))
     for wanted in section.principles:
-        more, refused = pipeline.make_variants(parents, wanted, of, seed, section.tries)
+        more, refused = pipeline.make_variants(parents, wanted, agents_pair, seed, section.max_attempts)
         variants, rejects = variants + more, rejects + refused
     return variants, rejects
 
@@ -157,18 +157,20 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         return {}
     section = run.params
     splits = {
-        name: records.read_problems(run.data("benchmarks", f"{name}.jsonl"))
+        name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl"))
         for name in ("train", "verifier", "dev", "test")
     }
-    competition = {name: records.read_problems(run.data("aime", f"{name}.jsonl")) for name in ("train", "dev", "test")}
+    competition = {
+        name: records.read_problems(run.input_path("aime", f"{name}.jsonl")) for name in ("train", "dev", "test")
+    }
     chats = {role: _make_chat(run, role) for role in ("paraphraser", "evaluator")}
     of = agents.make_agents(**chats)
-    wrong_golds = load_mislabelled_ids(section.wrong_golds, run.root)
+    wrong_golds = load_mislabelled_ids(section.mislabelled, run.root)
     able = [problem for problem in splits["test"] if problem.id not in wrong_golds]
-    parents = select_parents(able, section.parents, run.seed)
+    parents = select_parents(able, section.max_parents, run.seed)
     variants, rejects = make_variants(parents, section, of, run.seed, splits["test"])
-    if section.aime_parents:
-        contest = select_parents(competition["test"], section.aime_parents, run.seed)
+    if section.max_aime_parents:
+        contest = select_parents(competition["test"], section.max_aime_parents, run.seed)
         more, refused = make_variants(contest, section, of, run.seed, competition["test"])
         parents, variants, rejects = parents + contest, variants + more, rejects + refused
     wanted = section.dyval
@@ -176,7 +178,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         problem
         for task in wanted.tasks
         for problem in dyval.generate_problems(
-            task, wanted.problems, run.seed, wanted.level, wanted.order, **wanted.knobs
+            task, wanted.problems_per_task, run.seed, wanted.difficulty, wanted.order, **wanted.overrides
         )
     ]
     variants = variants + puzzles
@@ -192,19 +194,19 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     rejects += failing
     report = audit.audit_sets(group_by_set(variants, rejects, tested))
     remarks = describe_unused(section, parents) + describe_small_sets(report)
-    if section.wrong_golds:
+    if section.mislabelled:
         left = len(splits["test"]) - len(able)
         remarks.append(
             f"wrong_golds lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents"
         )
-    records.write_problems(run.out / "test.jsonl", variants)
-    write_rejects(run.out / "rejects.jsonl", rejects)
+    records.write_problems(run.out_dir / "test.jsonl", variants)
+    write_rejects(run.out_dir / "rejects.jsonl", rejects)
     proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
     files.write_json(
-        run.out / "audit.json", {"sets": report, "firewall": proof, "solutions": solutions, "remarks": remarks}
+        run.out_dir / "audit.json", {"sets": report, "firewall": proof, "solutions": solutions, "remarks": remarks}
     )
     told = "".join(f"* {remark}\n" for remark in remarks)
-    files.write_text(run.out / "audit.md", audit.format_table(report, solutions) + (f"\n{told}" if told else ""))
+    files.write_text(run.out_dir / "audit.md", audit.format_table(report, solutions) + (f"\n{told}" if told else ""))
     found = audit.collect_faults(report)
     if found:
         raise UserError(f"{found[0]} ({len(found)} bounds broken in all; data/ood/audit.md shows them)")
@@ -213,7 +215,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         print(f"warning: data/ood/test.jsonl is empty: nothing out of distribution is measured{why}", file=sys.stderr)
     for role, chat in chats.items():
         if chat:
-            run.count(**{f"{role}_{name}": amount for name, amount in chat.ledger.totals().items()})
+            run.count(**{f"{role}_{name}": amount for name, amount in chat.usage.get_totals().items()})
     return {
         "problems": len(variants),
         "rejects": len(rejects),

@@ -48,41 +48,41 @@ def collect_faults(audited: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [fault for entry in audited.values() for fault in entry["faults"]]
 
 
-def _audit_set(name: str, one: ProblemSet) -> dict[str, Any]:
-    problems = sorted(one.problems, key=lambda problem: problem.id)
-    parents = [one.parents[problem.parent] for problem in problems if problem.parent in one.parents]
+def _audit_set(name: str, problem_set: ProblemSet) -> dict[str, Any]:
+    problems = sorted(problem_set.problems, key=lambda problem: problem.id)
+    parents = [problem_set.parents[problem.parent] for problem in problems if problem.parent in problem_set.parents]
     distinct = list({parent.id: parent for parent in parents}.values())
     figures = measured.measure_all(problems) if problems else {}
     source = measured.measure_all(distinct) if distinct else {}
     if problems:
         figures["unsolvable"] = sum(problem.contract == "unsolvable" for problem in problems) / len(problems)
-    if one.sentences:
-        figures["distractor_detector"] = measured.distractor_detector_accuracy(one.sentences)
+    if problem_set.sentences:
+        figures["distractor_detector"] = measured.distractor_detector_accuracy(problem_set.sentences)
     if parents:
-        variants = [problem for problem in problems if problem.parent in one.parents]
+        variants = [problem for problem in problems if problem.parent in problem_set.parents]
         figures["magnitude_ks"] = measured.ks_distance(
             measured.extract_magnitudes(variants), measured.extract_magnitudes(parents)
         )
         figures["length_ks"] = measured.ks_distance(
-            [len(p.prompt()) for p in variants], [len(p.prompt()) for p in parents]
+            [len(p.format_prompt()) for p in variants], [len(p.format_prompt()) for p in parents]
         )
         figures["words_changed"], figures["share_changed"] = measured.measure_word_changes(variants, parents)
     figures = {key: None if value is None else round(value, 6) for key, value in figures.items()}
-    bounds = _compute_bounds(problems, one, figures, source)
+    bounds = _compute_bounds(problems, problem_set, figures, source)
     found = [
         _describe_fault(name, problems, figure, figures[figure], bounds[figure], source.get(figure))
         for figure in bounds
     ]
     far, remarks = figures.get("magnitude_ks"), []
     if not problems:
-        remarks.append(f"{name}: no problem was kept ({len(one.rejects)} rejected), so there is no such set")
+        remarks.append(f"{name}: no problem was kept ({len(problem_set.rejects)} rejected), so there is no such set")
     if far is not None and far > MAX_MAGNITUDE_KS:
         remarks.append(f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAX_MAGNITUDE_KS}")
     if 0 < len(problems) < MIN_PROBLEMS:
         remarks.append(f"{name}: {len(problems)} problems are too few to bound a shortcut; {MIN_PROBLEMS} are needed")
     return {
         "kept": len(problems),
-        "rejected": dict(sorted(Counter(_generalize_reason(reject.reason) for reject in one.rejects).items())),
+        "rejected": dict(sorted(Counter(_generalize_reason(reject.reason) for reject in problem_set.rejects).items())),
         "figures": figures,
         "source": {key: None if value is None else round(value, 6) for key, value in source.items()},
         "bounds": bounds,
@@ -101,7 +101,7 @@ def _generalize_reason(text: str) -> str:
 
 def _compute_bounds(
     problems: Sequence[Problem],
-    one: ProblemSet,
+    problem_set: ProblemSet,
     figures: Mapping[str, float | None],
     source: Mapping[str, float | None],
 ) -> dict[str, float]:
@@ -120,7 +120,7 @@ def _compute_bounds(
     elif source and figures.get("unsolvable"):
         constant = max(constant, figures["unsolvable"] + MARGIN)  # twins: one half is N/A
     limits = {"constant": constant, "distractor_detector": 0.5 + MARGIN}
-    sizes = {"distractor_detector": len(one.sentences), "options_only": min(len(options), MAX_SAMPLED)}
+    sizes = {"distractor_detector": len(problem_set.sentences), "options_only": min(len(options), MAX_SAMPLED)}
     if classes := measured.label_classes(measured.subsample(problems)):
         counts = Counter(classes).values()
         limits["shallow_tree"] = 1 / len(counts) + MARGIN

@@ -24,7 +24,7 @@ from stages.problems.ood.rejects import Reject
 
 UNCHANGED = "the same to the tests"
 PROOF_LIMITS = Limits(
-    seconds=60, patience=600.0
+    cpu_seconds=60, wall_seconds=600.0
 )  # what is proven is that a solution is right, on any machine, not fast
 
 

@@ -25,7 +25,9 @@ _CONTENT_WORD = re.compile(  # words that carry meaning, and numbers
 
 def measure_all(problems: Sequence[Problem]) -> dict[str, float | None]:
     """The share of answers that each shortcut gives; None where there are too few problems to train it."""
-    figures: dict[str, float | None] = {"unique": len({normalize_text(p.prompt()) for p in problems}) / len(problems)}
+    figures: dict[str, float | None] = {
+        "unique": len({normalize_text(p.format_prompt()) for p in problems}) / len(problems)
+    }
     figures["constant"] = max(Counter(map(normalize_answer, problems)).values()) / len(problems)
     options = [problem for problem in problems if problem.choices]
     if options:
@@ -187,7 +189,7 @@ def measure_word_changes(variants: Sequence[Problem], parents: Sequence[Problem]
     """(how many content words a variant adds, drops or replaces, what share of the longer text that is), the means."""
     words, shares = [], []
     for variant, parent in zip(variants, parents, strict=True):
-        new, old = (_CONTENT_WORD.findall(normalize_text(problem.prompt())) for problem in (variant, parent))
+        new, old = (_CONTENT_WORD.findall(normalize_text(problem.format_prompt())) for problem in (variant, parent))
         blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
         words.append(sum(max(b - a, d - c) for tag, a, b, c, d in blocks if tag != "equal"))
         shares.append(words[-1] / max(len(old), len(new), 1))

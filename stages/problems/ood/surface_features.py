@@ -44,7 +44,7 @@ def _extract_features(
     told = Counter(word for unit in body for word in unit if word in names)
     numbers = [min(float(word.replace(",", "")), 1e9) for word in words if re.fullmatch(r"\d[\d,]*\.?\d*", word)]
     found: dict[str, float] = {
-        "characters": len(problem.prompt()),
+        "characters": len(problem.format_prompt()),
         "sentences": len(units),
         "numbers": len(numbers),
         "largest number": max(numbers, default=-1),

@@ -37,9 +37,9 @@ def test_an_answer_and_what_was_sent_for_it(open_chat):
     with serve("four") as server:
         talk = open_chat(server.url, temperature=0.3, max_tokens=7)
         assert talk.ask("2 + 2?", "k") == "four"
-        sent = server.asked[0]
+        sent = server.requests[0]
         assert open_chat(server.url, system="Be brief.").ask("2 + 2?", "k") == "four", "another system, another answer"
-        assert [turn["role"] for turn in server.asked[1]["messages"]] == ["system", "user"]
+        assert [turn["role"] for turn in server.requests[1]["messages"]] == ["system", "user"]
         assert (sent["model"], sent["temperature"], sent["max_tokens"]) == ("m", 0.3, 7)
         assert sent["messages"] == [{"role": "user", "content": "2 + 2?"}] and 0 <= sent["seed"] < 2**31
         assert sent["authorization"] == f"Bearer {SECRET}"
@@ -62,7 +62,7 @@ def test_a_passing_fault_is_retried(open_chat, fault):
     with serve(fault, fault, "fine") as server:
         talk = open_chat(server.url)
         assert talk.ask("p", "k") == "fine"
-        assert len(server.asked) == 3 and talk.ledger.totals()["retries"] == 2
+        assert len(server.requests) == 3 and talk.ledger.totals()["retries"] == 2
 
 
 @pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped", "complaint"])
@@ -71,7 +71,7 @@ def test_a_lasting_fault_ends_after_the_limit_and_is_not_kept(open_chat, fault):
         talk = open_chat(server.url)
         with pytest.raises(chat.NoAnswerError, match="after 3 tries"):
             talk.ask("p", "k")
-        assert len(server.asked) == 3
+        assert len(server.requests) == 3
         assert talk.ask("p", "k") == "fine"
 
 
@@ -85,7 +85,7 @@ def test_a_slow_answer_is_given_up_and_asked_for_again(open_chat):
 def test_retry_after_is_respected(open_chat):
     with serve("busy", "fine", retry_after="0.6") as server:
         assert open_chat(server.url).ask("p", "k") == "fine"
-        assert server.asked[1]["at"] - server.asked[0]["at"] >= 0.6
+        assert server.requests[1]["at"] - server.requests[0]["at"] >= 0.6
 
 
 def test_retry_after_may_be_a_date_or_nonsense():
@@ -106,7 +106,7 @@ def test_a_refusal_is_told_at_once_and_without_the_key(open_chat):
         open_chat(server.url).ask("p", "k")
     told = "".join(traceback.format_exception(error.value))
     assert "401" in told and "[key]" in told and SECRET not in told
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_the_key_is_in_no_error_log_cache_or_repr(open_chat, tmp_path):
@@ -165,13 +165,15 @@ def test_the_cache_tells_model_settings_prompt_and_key_apart(open_chat):
             "a!",
             "b!",
         ]
-        assert len(server.asked) == 3 and len({body["seed"] for body in server.asked}) == 3
+        assert len(server.requests) == 3 and len({body["seed"] for body in server.requests}) == 3
         open_chat(server.url, temperature=0.0).ask("a", "1")
         open_chat(server.url, model="other").ask("a", "1")
-        assert len(server.asked) == 5
+        assert len(server.requests) == 5
         again = open_chat(server.url, timeout=5.0)  # patience is no part of an answer
         again.ask("a", "1")
-        assert len(server.asked) == 5 and again.ledger.totals()["cached"] == 1 and again.ledger.totals()["calls"] == 0
+        assert (
+            len(server.requests) == 5 and again.ledger.totals()["cached"] == 1 and again.ledger.totals()["calls"] == 0
+        )
 
 
 def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
@@ -201,7 +203,7 @@ def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(ope
         began = time.monotonic()
         answers = talk.ask_many([(str(i % 8), "k") for i in range(16)])
         assert time.monotonic() - began < 1.0
-        assert len(server.asked) == 8  # equal asks are paid once
+        assert len(server.requests) == 8  # equal asks are paid once
     assert [a for i, a in enumerate(answers) if i % 8 != 3] == [f"<{i % 8}>" for i in range(16) if i % 8 != 3]
     assert isinstance(answers[3], chat.NoAnswerError) and isinstance(answers[11], chat.NoAnswerError)
 
@@ -227,7 +229,7 @@ def test_a_killed_run_loses_no_answer(tmp_path):
         assert done.returncode == -signal.SIGKILL and done.stdout.split() == [b"0", b"1", b"2", b"3"]
         talk = chat.create("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
         assert [talk.ask(str(i), "k") for i in range(6)] == [f"{i}!" for i in range(6)]
-        assert len(server.asked) == 6 and talk.ledger.totals()["cached"] == 4
+        assert len(server.requests) == 6 and talk.usage.get_totals()["cached"] == 4
 
 
 def test_a_pickle_in_the_cache_is_refused(tmp_path):
@@ -272,7 +274,7 @@ def test_a_local_model_answers_the_same_in_any_company(tmp_path, name, temperatu
     together = chat.create("hf", tmp_path / "a", **settings)
     answers = together.ask_many(asks)
     assert len(set(answers)) > 12 if temperature else answers[::2] == answers[1::2], "greedy needs no key"
-    totals = together.ledger.totals()
+    totals = together.usage.get_totals()
     assert totals["calls"] == 24 and 24 <= totals["tokens_out"] <= 24 * 12 and totals["tokens_in"] > 24
     alone = chat.create("hf", tmp_path / "b", **settings)
     assert [alone.ask(*ask) for ask in asks[:6]] == answers[:6]
@@ -316,7 +318,7 @@ def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_need
         first.ask_many(asks, stop)
     again = chat.create("hf", tmp_path / "a", **settings)
     answers = again.ask_many(asks)
-    assert again.ledger.totals()["cached"] == 3 and again.ledger.totals()["calls"] == 9
+    assert again.usage.get_totals()["cached"] == 3 and again.usage.get_totals()["calls"] == 9
     third = chat.create("hf", tmp_path / "a", **settings | {"rows": 32, "device": "cpu"})
     assert third.ask_many(asks) == answers and "_engine" not in vars(third), "what is kept needs no weights"
     assert chat.create("hf", tmp_path / "a", **settings, system="Be brief.").ask_many(asks) != answers

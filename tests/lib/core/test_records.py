@@ -137,5 +137,5 @@ def test_a_pool_that_is_cut_off_or_of_another_kind_is_refused(tmp_path):
 
 
 def test_prompt_letters_the_options():
-    assert problem(1, "Pick", choices=["x", "y"]).prompt() == "Pick\nA: x\nB: y"
+    assert problem(1, "Pick", choices=["x", "y"]).format_prompt() == "Pick\nA: x\nB: y"
     assert json.loads(GOOD).get("choices") is None

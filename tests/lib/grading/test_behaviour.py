@@ -17,7 +17,7 @@ MAX = 'def largest(values, least):\n    """The largest of the values that are at
 
 
 def test_programs_that_do_the_same_vote_together(monkeypatch):
-    monkeypatch.setattr(behaviour, "LIMITS", behaviour.LIMITS._replace(seconds=1))
+    monkeypatch.setattr(behaviour, "LIMITS", behaviour.LIMITS._replace(cpu_seconds=1))
     one = problem(tests=PUBLIC)
     read = "input()\nvalues = list(map(int, input().split()))\n"
     same = [read + "print(sum(values))", read + "total = 0\nfor x in values:\n    total += x\nprint(total, '')"]
@@ -127,7 +127,7 @@ def test_outcomes_are_kept(monkeypatch):
 
 def test_what_the_machine_may_have_done_is_not_kept(monkeypatch):
     with monkeypatch.context() as busy:
-        busy.setattr(sandbox, "run", lambda *_: sandbox.Outcome("time", "", "", 60.0, sure=False))
+        busy.setattr(sandbox, "run", lambda *_: sandbox.Outcome("time", "", "", 60.0, is_conclusive=False))
         assert group(problem(), SUMS[:1]) == group(function(), ["    return 2 * x"]) == [-1]
     assert group(problem(), SUMS[:1]) == group(function(), ["    return 2 * x"]) == [0]
 
@@ -202,7 +202,7 @@ def test_pools_of_programs_are_classed_by_behaviour():
         sample(3, SUMS[1], finish="length"),
     ]
     (each,) = pools.from_records([problem()], drawn, [])
-    assert each.classes.tolist() == [0, 1, 0, -1] and each.correct.tolist() == [1, 0, 1, 0]
+    assert each.answer_ids.tolist() == [0, 1, 0, -1] and each.correct.tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.skipif("ASSAY_BENCHMARKS" not in os.environ, reason="ASSAY_BENCHMARKS is not set")

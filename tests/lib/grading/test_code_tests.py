@@ -9,7 +9,7 @@ from stages.lib.grading import code_tests
 from stages.lib.grading.code_tests import Comparison, run_tests
 from stages.lib.grading.sandbox import Limits
 
-SHORT = Limits(seconds=2, patience=30.0)
+SHORT = Limits(cpu_seconds=2, wall_seconds=30.0)
 ADD = {
     "public": {"input": ["1 2", "3 4\n"], "output": ["3", "7"]},
     "private": {"input": ["10 -20\n"], "output": ["-10\n"]},

@@ -144,7 +144,7 @@ def test_verdicts_of_another_judge_are_not_used(runs, monkeypatch):
 
 def test_what_the_machine_may_have_done_is_not_kept(monkeypatch):
     one, real = problem(), sandbox.run
-    busy = sandbox.Outcome("time", "", "", 60.0, sure=False)
+    busy = sandbox.Outcome("time", "", "", 60.0, is_conclusive=False)
     monkeypatch.setattr(sandbox, "run", lambda *_: busy)
     assert correct(one, [one.answer]) == [False]
 

@@ -61,7 +61,7 @@ def stub(monkeypatch):
 
 def test_all_requests_wait_at_once_and_come_back_by_prompt(stub, tmp_path):
     engine = make_engine("vllm", tmp_path, 16, "bfloat16")
-    assert engine.context == 64 and stub.made["max_num_seqs"] == 16 and stub.made["dtype"] == "bfloat16"
+    assert engine.context_length == 64 and stub.made["max_num_seqs"] == 16 and stub.made["dtype"] == "bfloat16"
     draws = sampling.sample(engine, PROMPTS, KEYS, 0.7, 9, [2])
     assert stub.begun == [6, 5, 4, 3, 2, 1], "the engine never waited for one prompt before it saw the next"
     assert [[draw.ids for draw in own] for own in draws] == [

@@ -45,7 +45,7 @@ def test_no_other_threshold_does_better(cases):
 
 
 def test_cases_and_threshold_of_a_pool():
-    (problem,) = gradeschool.generate_problems("dev", 1, 3, steps=(2, 2), largest=30)
+    (problem,) = gradeschool.generate_problems("dev", 1, 3, steps=(2, 2), max_value=30)
     right = "\n".join(strip_annotations(step.text) for step in problem.steps)
     wrong = right.replace("We know", "We do not know", 1)
     samples = [

@@ -84,7 +84,7 @@ def test_binary_search_never_contradicts_what_it_saw(found, reached):
     of = solution(len(found) + 1, reached=min(reached, len(found) - 1))
     labels, _ = searched(step_labels.binary_search, of, found)
     assert values(labels) == sorted(values(labels), reverse=True) and labels[-1].value == 0
-    assert all(each.value == 1 for each in labels[: of.reached + 1])
+    assert all(each.value == 1 for each in labels[: of.last_shared_step + 1])
     assert all(each.value == 1 for each in labels if each.successes), "a step that succeeded is right"
 
 
@@ -128,11 +128,14 @@ def test_solutions_of_a_problem():
         tiny_models.make_sample(PROBLEM, 2, 0),
     ]
     first, second, third = step_labels.build_solutions(PROBLEM, pool)
-    assert (first.correct, first.reached, second.reached, third.reached) == (True, 1, -1, 1)
-    assert second.start == 2 / 3 and second.index == 1 and second.steps == pool[1].text.splitlines()
+    assert (first.correct, first.last_shared_step, second.last_shared_step, third.last_shared_step) == (True, 1, -1, 1)
+    assert second.success_rate == 2 / 3 and second.index == 1 and second.steps == pool[1].text.splitlines()
     same = pool[1].model_copy(update={"text": f"{first.steps[0]}\n#### 99\n"})
-    assert step_labels.build_solutions(PROBLEM, [pool[0], same])[1].reached == 0
-    assert [of.reached for of in step_labels.build_solutions(PROBLEM, [pool[0], same], known=False)] == [1, -1]
+    assert step_labels.build_solutions(PROBLEM, [pool[0], same])[1].last_shared_step == 0
+    assert [of.last_shared_step for of in step_labels.build_solutions(PROBLEM, [pool[0], same], use_pool=False)] == [
+        1,
+        -1,
+    ]
     assert (
         step_labels.is_mixed([True, False]) and not step_labels.is_mixed([True]) and not step_labels.is_mixed([False])
     )
@@ -164,20 +167,20 @@ def test_a_rollout_is_the_same_in_any_company():
     """The bundled model completes solutions of procedural problems."""
     encoder, problems = (
         encoding.Encoder.load(BASE),
-        gradeschool.generate_problems("dev", 3, 1, steps=(2, 2), largest=20),
+        gradeschool.generate_problems("dev", 3, 1, steps=(2, 2), max_value=20),
     )
     complete = rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 1, 0.7, 120)
     lines = {of.id: [encoding.strip_annotations(step.text) for step in of.steps] for of in problems}
     requests = [Request(of, tuple(lines[of.id][:end]), 0, 4) for of in problems for end in (0, 2, 3)]
     together = complete(requests)
     for request, reply in zip(requests[2:5], together[2:5], strict=True):
-        halves = complete([request._replace(first=2), request._replace(last=2)])
-        assert halves[1].right + halves[0].right == reply.right
+        halves = complete([request._replace(start=2), request._replace(stop=2)])
+        assert halves[1].correct + halves[0].correct == reply.correct
         assert sum(half.tokens for half in halves) == reply.tokens
-    almost = [reply.right for request, reply in zip(requests, together, strict=True) if len(request.steps) == 3]
+    almost = [reply.correct for request, reply in zip(requests, together, strict=True) if len(request.steps) == 3]
     assert any(map(any, almost)), "with all steps but the answer given, some completion is right"
     wrong = [Request(of.model_copy(update={"answer": "9999"}), tuple(lines[of.id]), 0, 4) for of in problems[:1]]
-    assert complete(wrong)[0].right == [False] * 4
+    assert complete(wrong)[0].correct == [False] * 4
     other = rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 2, 0.7, 120)
     assert [reply.tokens for reply in other(requests)] != [reply.tokens for reply in together], "another seed"
     with pytest.raises(UserError, match=f"{problems[0].id}: .* exceed the 2048 tokens of the model; lower"):
@@ -202,16 +205,16 @@ def test_audit_by_hand():
     assert found.brier == pytest.approx((0.6**2 + 2) / 14)
     assert found == label_audit.measure(cases, 1) and label_audit.measure([], 1) is None
     alone = label_audit.measure([Case("a", [1.0], [True])], 1)
-    assert alone.micro_f1.value == 0 and alone.auc is None and "auc" not in alone.plain()
-    soft = label_audit.measure(cases, 1, decided=False)
+    assert alone.micro_f1.value == 0 and alone.auc is None and "auc" not in alone.to_dict()
+    soft = label_audit.measure(cases, 1, is_binary=False)
     assert soft == found._replace(precision=None, recall=None, micro_f1=None, steps_right=None)
-    assert set(soft.plain()) == {"auc", "auc_low", "auc_high", "brier", "solutions"}
+    assert set(soft.to_dict()) == {"auc", "auc_low", "auc_high", "brier", "solutions"}
 
 
 def test_shares_of_successes_need_no_threshold():
     """Right steps of a hard problem succeed seldom: all under one half, and yet told apart from wrong ones."""
     cases = [Case("a", [0.4, 0.3, 0.0], [True, True, False]), Case("b", [0.2, 0.0, 0.0], [True, False, False])]
-    found = label_audit.measure(cases, 1, decided=False)
+    found = label_audit.measure(cases, 1, is_binary=False)
     assert found.auc == (1.0, 1.0, 1.0) and found.brier == pytest.approx((0.6**2 + 0.7**2 + 0.8**2) / 6)
 
 
@@ -223,7 +226,7 @@ def test_shares_of_successes_need_no_threshold():
 )
 def test_auc_is_that_of_all_pairs(steps):
     found = label_audit.measure(
-        [Case(name, [value], [so]) for name, value, so in steps], 1, decided=False, resamples=50
+        [Case(name, [value], [so]) for name, value, so in steps], 1, is_binary=False, resamples=50
     )
     pairs = [(a > b) + (a == b) / 2 for _, a, so in steps if so for _, b, other in steps if not other]
     assert (found.auc is None) == (not pairs) and (not pairs or found.auc.value == pytest.approx(np.mean(pairs)))
@@ -285,9 +288,9 @@ def test_the_audit_of_every_kind(tmp_path):
         right.append([step < wrong for step in range(5)])
         outcomes |= table(one, [list(random.random(16) < 0.4 * (step < wrong)) for step in range(4)])
     rows = label_audit.compare_to_truth(of, right, outcomes, [1, 4, 16], key=3)
-    f1 = {(row.kind, row.n): row.audit.micro_f1.value for row in rows if row.audit.micro_f1}
-    auc = {(row.kind, row.n): row.audit.auc.value for row in rows}
-    cost = {(row.kind, row.n): row.completions for row in rows}
+    f1 = {(row.method, row.rollouts): row.audit.micro_f1.value for row in rows if row.audit.micro_f1}
+    auc = {(row.method, row.rollouts): row.audit.auc.value for row in rows}
+    cost = {(row.method, row.rollouts): row.completions for row in rows}
     assert list(auc)[:2] == [("outcome alone", 0), ("pool alone", 0)]
     assert set(auc) == {(kind, n) for kind in label_audit.METHODS for n in (1, 4, 16)} | set(list(auc)[:2])
     assert set(auc) - set(f1) == {("soft", 1), ("soft", 4), ("soft", 16)}, "a share decides nothing"

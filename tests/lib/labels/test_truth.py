@@ -12,7 +12,7 @@ from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault
 
-PROBLEMS = gradeschool.generate_problems("dev", 60, 3, steps=(3, 5), largest=60)
+PROBLEMS = gradeschool.generate_problems("dev", 60, 3, steps=(3, 5), max_value=60)
 CHAIN = Problem(
     id="gradeschool/dev/x",
     benchmark="gradeschool",
@@ -75,11 +75,11 @@ def test_agrees_with_the_writer_who_knows_his_faults(problem, faults):
     found = right(*(line.text for line in made), problem=problem)
     clean = gold(problem)
     for place, line in enumerate(made):
-        assert not (found[place] and not line.right), "what has a wrong value is wrong"
-        if not found[place] and line.right:
+        assert not (found[place] and not line.is_correct), "what has a wrong value is wrong"
+        if not found[place] and line.is_correct:
             said = [strip_annotations(each.text) for each in made[: place + 1]]
             assert said != clean[: place + 1], "what has the right value is wrong only for what it says on the way"
-    assert find_first_error(found) is not None or all(line.right for line in made)
+    assert find_first_error(found) is not None or all(line.is_correct for line in made)
 
 
 def test_the_order_is_free_and_lines_may_be_left_out():

@@ -239,10 +239,10 @@ def test_sentencepiece_puts_no_space_between_steps():
     lines = ["    return n", "    x = 1", "Then 4"]
     read = encoder.encode("q", lines, finished=False)
     written = read.ids[read.prompt_length :]
-    assert encoder.text(written) == "".join(f"{line}\n" for line in lines)
+    assert encoder.decode_text(written) == "".join(f"{line}\n" for line in lines)
     joined = tokenizer("\n" + "".join(f"{line}\n" for line in lines), add_special_tokens=False)["input_ids"]
     assert joined[-len(written) :] == written
-    assert len({tokens[0] for tokens in encoder.texts(["+ yes", "- no"])}) == 2
+    assert len({tokens[0] for tokens in encoder.encode_texts(["+ yes", "- no"])}) == 2
 
 
 def test_the_form_of_the_answer_is_asked_for_and_read():
@@ -258,10 +258,12 @@ def test_the_form_of_the_answer_is_asked_for_and_read():
         "AIME": base.model_copy(update={"benchmark": "aime", "answer_type": "integer", "answer": "7", "steps": None}),
     }
     for kind, of in kinds.items():
-        asked = Prompt(instruct=True).ask(of)
-        assert asked.startswith(of.prompt()) and build_instruction(of) in asked and Prompt().ask(of) == of.prompt(), (
-            kind
-        )
+        asked = Prompt(instruct=True).format_question(of)
+        assert (
+            asked.startswith(of.format_prompt())
+            and build_instruction(of) in asked
+            and Prompt().format_question(of) == of.format_prompt()
+        ), kind
         assert sft.get_steps(of) == [format_answer(of)]
         read = answers.extract("So it is 3.\n" + format_answer(of), of.answer_type)
         assert answers.equal(of.answer, read, of.answer_type), kind
@@ -271,7 +273,7 @@ def test_the_form_of_the_answer_is_asked_for_and_read():
         code.model_copy(update={"tests": {"public": {}}})
     )
     assert build_instruction(base.model_copy(update={"benchmark": "dyval"})) == ""
-    assert Prompt(instruct=True).ask(base.model_copy(update={"abstain": True})).count("N/A") == 1
+    assert Prompt(instruct=True).format_question(base.model_copy(update={"abstain": True})).count("N/A") == 1
 
 
 def test_examples_are_keyed_and_never_of_test(tmp_path):
@@ -309,13 +311,13 @@ def test_an_invented_next_question_is_cut():
         ("A Question: mark is text", "A Question: mark is text"),
         ("Question: none", ""),
     ]:
-        assert encoder.prompt.cut(text) == kept
-    assert Prompt(style="chat").cut("a\nQuestion: b") == "a\nQuestion: b"
+        assert encoder.prompt.truncate_at_stop(text) == kept
+    assert Prompt(style="chat").truncate_at_stop("a\nQuestion: b") == "a\nQuestion: b"
     for stop, text, kept in (
         ("\n", "The answer is B.", "The answer is B."),
         ("\n\n", "\n4\n#### 5\n\nNext", "\n4\n#### 5"),
     ):
-        assert Prompt(stop=[stop]).cut(text) == kept, "a stop that begins with a line break"
+        assert Prompt(stop=[stop]).truncate_at_stop(text) == kept, "a stop that begins with a line break"
     with pytest.raises(ValueError, match="at least 1 character"):
         Prompt(stop=[""])
 
@@ -341,16 +343,16 @@ def test_an_engine_stops_at_a_text(texts):
 
 def test_steps_are_lines_or_paragraphs():
     text = "Let x = 1.\nThen y = 2.\n \n\nSo\n\\boxed{2}\n"
-    assert Prompt().split(text) == ["Let x = 1.", "Then y = 2.", "So", "\\boxed{2}"]
+    assert Prompt().split_steps(text) == ["Let x = 1.", "Then y = 2.", "So", "\\boxed{2}"]
     prompt = Prompt(steps="paragraphs")
-    assert prompt.split(text) == ["Let x = 1.\nThen y = 2.", "So\n\\boxed{2}"]
+    assert prompt.split_steps(text) == ["Let x = 1.\nThen y = 2.", "So\n\\boxed{2}"]
     encoder = Encoder(build_tokenizer(), prompt)
-    read = encoder.encode("q", prompt.split(text))
+    read = encoder.encode("q", prompt.split_steps(text))
     assert (
         encoder.tokenizer.decode(read.ids[read.prompt_length : read.step_ends[0] + 1]) == "Let x = 1.\nThen y = 2.\n\n"
     )
     assert len(read.step_ends) == 2
-    assert prompt.split("a\r\n\r\nb\r\nc") == ["a", "b\nc"]
+    assert prompt.split_steps("a\r\n\r\nb\r\nc") == ["a", "b\nc"]
     proof = tiny_models.make_problem(0).model_copy(
         update={"answer_type": "latex", "steps": [Step(text=t) for t in (r"\begin{align*}", "x &= 1", r"\end{align*}")]}
     )
@@ -358,14 +360,14 @@ def test_steps_are_lines_or_paragraphs():
         sft.get_steps(proof, prompt) == ["\\begin{align*}\nx &= 1\n\\end{align*}"]
         and len(sft.get_steps(proof, Prompt())) == 3
     )
-    assert "blank line" in Prompt(instruct=True, steps="paragraphs").ask(tiny_models.make_problem(0))
+    assert "blank line" in Prompt(instruct=True, steps="paragraphs").format_question(tiny_models.make_problem(0))
 
 
 @given(st.lists(st.text("ab c.#\n", min_size=1, max_size=12), max_size=5), st.sampled_from(["lines", "paragraphs"]))
 def test_splitting_what_was_joined_gives_the_steps(parts, kind):
     prompt = Prompt(steps=kind)
-    steps = prompt.split("\n\n".join(parts))
-    assert prompt.split(prompt.join(steps)) == steps and all(step.strip() for step in steps)
+    steps = prompt.split_steps("\n\n".join(parts))
+    assert prompt.split_steps(prompt.join_steps(steps)) == steps and all(step.strip() for step in steps)
     assert "".join("".join(steps).split()) == "".join("".join(parts).split()), "nothing is lost"
 
 

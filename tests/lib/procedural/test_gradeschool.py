@@ -160,11 +160,11 @@ def test_knobs_hold(steps, largest, inverse, item):
 def test_faulty_solutions_are_marked_where_they_leave_the_truth(item, faults):
     program = gradeschool.sample_program("train", f"x/{item}", 1, Knobs())
     truth, lines = solve_program(program), solve_program(program, faults)
-    assert [line.right for line in truth] == [True] * len(truth)
-    marks = [line.right for line in lines]
+    assert [line.is_correct for line in truth] == [True] * len(truth)
+    marks = [line.is_correct for line in lines]
     assert marks == sorted(marks, reverse=True)  # once wrong, wrong to the end
     for mine, line in zip(truth, lines[:-1], strict=False):
-        assert line.right is False or mine.value == line.value
-    assert lines[-1].right == (marks[-1] and len(lines) == len(truth))
+        assert line.is_correct is False or mine.value == line.value
+    assert lines[-1].is_correct == (marks[-1] and len(lines) == len(truth))
     if not any(f.kind == "stop" for f in faults.values()):
         assert len(lines) == len(truth)

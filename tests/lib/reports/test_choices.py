@@ -15,9 +15,9 @@ def test_the_middle_of_the_candidates_that_dev_cannot_tell_from_the_best_is_chos
     chosen, found = vote_settings.pick({8.0: one_more, 2.0: HALF, 1.0: HALF, 4.0: HALF, 0.0: six_fewer})
     assert chosen == 4.0
     assert [each.value for each in found] == [0, 1, 2, 4, 8]
-    assert [each.near for each in found] == [False, True, True, True, True]
+    assert [each.is_within_error for each in found] == [False, True, True, True, True]
     assert found[4].accuracy == 9 / 16 and found[4].difference == 1 / 16
-    assert found[4].error == pytest.approx(np.std(np.eye(16)[0], ddof=1) / 4)
+    assert found[4].standard_error == pytest.approx(np.std(np.eye(16)[0], ddof=1) / 4)
     assert found[3] == (4.0, 0.5, 0.0, 0.0)
 
 

@@ -219,7 +219,7 @@ def test_a_mixed_group_is_balanced_and_both_parts_are_told():
 @pytest.mark.parametrize("sizes", [{"names": 40, "order": 5, "premise": 30}, {}])
 def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes):
     run = tiny_models.make_run(
-        tmp_path, "best_of_n", best_of_n.Params(draws=4, resamples=100, powers=[1.0], top_shares=[0.5])
+        tmp_path, "best_of_n", best_of_n.Params(draws=4, resamples=100, vote_powers=[1.0], top_vote_shares=[0.5])
     )
     test = [tiny_models.make_problem(i, "test") for i in range(4)]
     away = []
@@ -241,8 +241,8 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
         records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
         records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
     found = best_of_n.write_transfer_report(run, best_of_n._load_pools(run, "test"), {})
-    told = (run.out / "matrix.md").read_text()
-    assert told.count("| sums/test | 4 |") == 1 and (run.out / "matrix.png").exists()
+    told = (run.out_dir / "matrix.md").read_text()
+    assert told.count("| sums/test | 4 |") == 1 and (run.out_dir / "matrix.png").exists()
     if not sizes:
         assert list(found) == ["sums/test"] and "No row" not in told
         return

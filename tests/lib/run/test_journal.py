@@ -19,9 +19,9 @@ def test_round_trip(tmp_path):
     entry.log(2, loss=0.25, accuracy=1)
     entry.finish(journal.FINISHED, metrics={"a": 1}, seconds=2.0)
     (found,) = journal.load_entries(tmp_path)
-    assert found.run == entry.run and found.id == entry.id
-    assert [(row["step"], row["loss"]) for row in found.history()] == [(1, 0.5), (2, 0.25)]
-    assert found.run["started"] <= found.run["ended"]
+    assert found.info == entry.info and found.id == entry.id
+    assert [(row["step"], row["loss"]) for row in found.iter_log()] == [(1, 0.5), (2, 0.25)]
+    assert found.info["started"] <= found.info["ended"]
 
 
 def test_a_torn_last_line_is_left_out(tmp_path):
@@ -29,7 +29,7 @@ def test_a_torn_last_line_is_left_out(tmp_path):
     entry.log(1, loss=0.5)
     with open(entry.folder / "log.jsonl", "a") as file:
         file.write('{"step": 2, "lo')
-    assert [row["step"] for row in entry.history()] == [1]
+    assert [row["step"] for row in entry.iter_log()] == [1]
 
 
 def test_running_is_only_who_runs(tmp_path):
@@ -37,28 +37,28 @@ def test_running_is_only_who_runs(tmp_path):
     arguments = f"Path({str(tmp_path)!r}), **{FACTS!r}"
     code = f"from stages.lib.run import journal; from pathlib import Path; journal.start({arguments})"
     subprocess.run([sys.executable, "-c", code], check=True)
-    statuses = [entry.run["status"] for entry in journal.load_entries(tmp_path)]
+    statuses = [entry.info["status"] for entry in journal.load_entries(tmp_path)]
     assert statuses == [journal.RUNNING, journal.KILLED]
     journal.start(tmp_path, **FACTS)
     written = [json.loads(path.read_text()) for path in (tmp_path / journal.JOURNAL_DIR).glob("*/run.json")]
     assert sorted(run["status"] for run in written) == ["KILLED", "RUNNING", "RUNNING"]
     killed = next(run for run in written if run["status"] == "KILLED")
-    assert killed["started"] <= killed["ended"] and mine.run["pid"] == os.getpid()
+    assert killed["started"] <= killed["ended"] and mine.info["pid"] == os.getpid()
 
 
 def test_a_pid_given_to_another_process_is_not_the_one(tmp_path):
     entry = journal.start(tmp_path, **FACTS)
-    entry.run["pid_started"] -= 1000
+    entry.info["pid_started"] -= 1000
     entry.save()
-    assert journal.load_entries(tmp_path)[0].run["status"] == journal.KILLED
+    assert journal.load_entries(tmp_path)[0].info["status"] == journal.KILLED
 
 
 def test_numbers_that_are_not_finite(tmp_path):
     entry = journal.start(tmp_path, **FACTS)
     entry.log(0, loss=math.nan)
     entry.finish(journal.FAILED, metrics={"a": math.nan, "b": [math.inf, 1.0]})
-    assert journal.load_entries(tmp_path)[0].run["metrics"] == {"a": None, "b": [None, 1.0]}
-    assert math.isnan(next(entry.history())["loss"])
+    assert journal.load_entries(tmp_path)[0].info["metrics"] == {"a": None, "b": [None, 1.0]}
+    assert math.isnan(next(entry.iter_log())["loss"])
 
 
 def test_half_an_entry_is_no_entry(tmp_path):

@@ -29,8 +29,8 @@ def test_company_and_padding_change_nothing(name):
 def test_a_batch_holds_targets_where_they_stand():
     batch = data_loader.collate([Example([5, 6, 7], [9, 1, 2], [0, 0.5, 1], [0, 1, 3]), Example([8], [4])], pad=3)
     assert batch.ids.tolist() == [[5, 6, 7], [8, 3, 3]]
-    assert batch.lm.tolist() == [[0, 1, 2], [0, 0, 0]], "nothing predicts a first token"
-    assert batch.value.tolist() == [[0, 0.5, 1], [0, 0, 0]] and batch.value_weight.tolist() == [[0, 1, 3], [0, 0, 0]]
+    assert batch.lm_weight.tolist() == [[0, 1, 2], [0, 0, 0]], "nothing predicts a first token"
+    assert batch.target.tolist() == [[0, 0.5, 1], [0, 0, 0]] and batch.target_weight.tolist() == [[0, 1, 3], [0, 0, 0]]
 
 
 @given(st.lists(st.integers(1, 50), max_size=300), st.integers(1, 9), st.integers(0, 3))

@@ -39,12 +39,12 @@ def close(a, b, atol):
 
 def test_accumulation_changes_nothing(tmp_path):
     training_script.main(tmp_path / "whole", optimizer="muon")
-    training_script.main(tmp_path / "parts", optimizer="muon", device_batch=2)
+    training_script.main(tmp_path / "parts", optimizer="muon", device_batch_size=2)
     close(tmp_path / "whole", tmp_path / "parts", 1e-4)
 
 
 def test_two_processes_train_what_one_trains(tmp_path):
-    training_script.main(tmp_path / "one", device_batch=4, dropout=0.1)
+    training_script.main(tmp_path / "one", device_batch_size=4, dropout=0.1)
     tiny_models.run_processes(
         2, "-m", "tests.helpers.training_script", str(tmp_path / "two"), "device_batch=4", "dropout=0.1"
     )
@@ -145,7 +145,7 @@ def test_schedule_rises_then_falls_to_nothing():
 
 def test_batches_that_do_not_fit(tmp_path):
     with pytest.raises(UserError, match="global_batch"):
-        training_script.main(tmp_path, device_batch=3)
+        training_script.main(tmp_path, device_batch_size=3)
 
 
 def test_nothing_to_train_on(tmp_path):
@@ -156,7 +156,7 @@ def test_nothing_to_train_on(tmp_path):
 
 def test_a_loss_that_explodes_is_told(tmp_path):
     with pytest.raises(UserError, match="orm.lr"):
-        training_script.main(tmp_path, lr=1e30, clip=1e30)
+        training_script.main(tmp_path, lr=1e30, max_grad_norm=1e30)
 
 
 @pytest.mark.parametrize("name", ["lfm2", "qwen2"])
@@ -178,7 +178,7 @@ def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
     assert (
         len(places) > 5
         and max(places) == 7
-        and sum(places) == sum(sum(e.lm[1:]) for e in training_script.make_examples(5))
+        and sum(places) == sum(sum(e.lm_weight[1:]) for e in training_script.make_examples(5))
     )
     for whole, parts in zip(*found.values(), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-5)

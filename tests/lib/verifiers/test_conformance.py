@@ -51,9 +51,9 @@ def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
         make_example(ENCODER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool
     ]
     run = tiny_models.make_run(
-        tmp_path, "orm", tiny_models.make_training_params(epochs=100.0, device_batch=4, checkpoint_steps=99)
+        tmp_path, "orm", tiny_models.make_training_params(epochs=100.0, device_batch_size=4, checkpoint_steps=99)
     )
-    loop.train(run, verifier.losses(), examples, run.params)
+    loop.train(run, verifier.make_loss_module(), examples, run.params)
     verifier.save(tmp_path / "model")
     found = [scores(OutcomeVerifier.load(tmp_path / "model"), of, pool) for of, pool in pools]
     correct = [[sample.correct for sample in pool] for _, pool in pools]
@@ -96,7 +96,7 @@ def test_scores_are_read_where_training_put_them():
         expected = torch.sigmoid(verifier.head(hidden)).item()
         assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=5e-6)
         labelled = make_example(ENCODER, of, sample, "solution", lm=False)
-        assert [t for t, w in enumerate(labelled.value_weight) if w] == [len(ids) - 1]
+        assert [t for t, w in enumerate(labelled.target_weight) if w] == [len(ids) - 1]
 
 
 @torch.no_grad()
@@ -104,7 +104,7 @@ def test_a_head_that_starts_from_words_says_what_the_model_says():
     """Its logit is that of the one word minus that of the other, so its score is their two-way softmax."""
     verifier, of = untrained("lfm2"), tiny_models.make_problem(3)
     torch.nn.init.zeros_(verifier.head.bias)
-    verifier.start_from_words("Right", "Wrong")
+    verifier.init_head_from_tokens("Right", "Wrong")
     sample = tiny_models.make_sample(of, 2, 0)
     ids = torch.tensor([make_example(ENCODER, of, sample, "token", lm=False).ids])
     words = [TOKENIZER(word)["input_ids"] for word in ("Right", "Wrong")]
@@ -118,13 +118,15 @@ def test_labels_stand_on_every_solution_token():
     for sample in (tiny_models.make_sample(of, 0, 0), tiny_models.make_sample(of, 0, 1)):
         labelled = make_example(ENCODER, of, sample, "token", lm=True)
         start = ENCODER.encode(of, []).prompt_length
-        assert labelled.value_weight == labelled.lm == [0.0] * start + [1.0] * (len(labelled.ids) - start)
-        assert labelled.ids[-1] == TOKENIZER.eos_token_id and set(labelled.value) == {float(sample.correct)}
+        assert labelled.target_weight == labelled.lm_weight == [0.0] * start + [1.0] * (len(labelled.ids) - start)
+        assert labelled.ids[-1] == TOKENIZER.eos_token_id and set(labelled.target) == {float(sample.correct)}
 
 
 def test_cut_off_is_wrong_whatever_it_says():
     of = tiny_models.make_problem(3)
-    assert set(make_example(ENCODER, of, tiny_models.make_sample(of, 0, 0, "length"), "token", lm=False).value) == {0.0}
+    assert set(make_example(ENCODER, of, tiny_models.make_sample(of, 0, 0, "length"), "token", lm=False).target) == {
+        0.0
+    }
 
 
 def test_an_ungraded_sample_is_refused():

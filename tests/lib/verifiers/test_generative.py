@@ -20,7 +20,7 @@ from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
-HOW = RationaleSampling(votes=4, temperature=1.0, max_new_tokens=12, rows=64, seed=1, stage="test")
+HOW = RationaleSampling(votes=4, temperature=1.0, max_new_tokens=12, max_rows=64, seed=1, stage="test")
 
 
 def verifier(name="lfm2", seed=0, mode="cot", **changes):
@@ -86,7 +86,7 @@ def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
     of, sample = cases[0]
     (judged,) = next(checker.judge_many([(of, [sample])]))
     prompt = generative.encode_question(ENCODER, of, sample.text, "cot")[0]
-    for vote, text in zip(judged.votes, judged.rationales, strict=True):
+    for vote, text in zip(judged.p_yes, judged.rationales, strict=True):
         body = text.removesuffix(" Yes").removesuffix(" No")
         with torch.inference_mode():
             p = model(torch.tensor([prompt + ids(body)])).logits[0, -1].softmax(-1)
@@ -99,7 +99,7 @@ def test_votes_are_read_off_the_end_alone_and_what_does_not_parse_is_missing():
     ask = ids(f"Fine.\n{verdicts.VERDICT_QUESTION}")
 
     def vote(tokens, finish="stop", p=0.7):
-        return checker.vote(Draw(tokens, [math.log(p)] * len(tokens), finish))
+        return checker.parse_verdict(Draw(tokens, [math.log(p)] * len(tokens), finish))
 
     assert vote(ask + yes + eos) == pytest.approx(0.7)
     assert vote(ask + no + eos) == pytest.approx(0.3), "a drawn No says 1 - p(No)"
@@ -114,7 +114,7 @@ def test_votes_are_read_off_the_end_alone_and_what_does_not_parse_is_missing():
 
 def test_missing_votes_count_neither_for_nor_against():
     def judgement(votes, direct=None):
-        return RationaleVerdicts(problem_id="p", index=0, votes=votes, direct=direct, rationales=[], tokens=1)
+        return RationaleVerdicts(problem_id="p", index=0, p_yes=votes, direct_p_yes=direct, rationales=[], tokens=1)
 
     assert judgement([0.9, None, 0.5]).score() == pytest.approx(0.7)
     assert judgement([None, 0.4, 0.8]).score(1) == 0.4 and judgement([0.0, None]).score() == 0.0
@@ -130,9 +130,11 @@ def test_an_untrained_model_falls_back_to_the_bare_verdict():
     (of, pool), *_ = pools()
     judged = next(verifier().judge_many([(of, pool)]))
     direct = next(verifier(mode="direct").judge_many([(of, pool)]))
-    assert all(set(one.votes) == {None} for one in judged), "random text should not parse"
-    said = [one.direct for one in direct]  # there with the others of its problem, here alone: equal but for rounding
-    assert [one.direct for one in judged] == pytest.approx(said, abs=1e-6)
+    assert all(set(one.p_yes) == {None} for one in judged), "random text should not parse"
+    said = [
+        one.direct_p_yes for one in direct
+    ]  # there with the others of its problem, here alone: equal but for rounding
+    assert [one.direct_p_yes for one in judged] == pytest.approx(said, abs=1e-6)
     assert [score.score for score in verifier().score(of, pool)] == pytest.approx(said, abs=1e-6)
 
 
@@ -175,7 +177,7 @@ def test_equal_texts_are_judged_once_and_every_sample_gets_its_score(monkeypatch
         == {tuple(judged[0].rationales)}
         != {tuple(one.rationales) for one in judged[1::2]}
     )
-    assert [one.repeated for one in judged] == [False, False] + [True] * 4, "work is counted once"
+    assert [one.is_duplicate for one in judged] == [False, False] + [True] * 4, "work is counted once"
 
 
 def test_bounds_and_mistakes(tmp_path):

@@ -143,11 +143,11 @@ def test_every_step_has_the_score_of_the_recipe(form):
 def test_one_at_a_time_and_order_change_nothing(form):
     verifier, _ = made(form)
     of = tiny_models.make_problem(3)
-    verifier.batch = 3
-    together = verifier.step_scores(of, pool(of))
-    assert verifier.step_scores(of, pool(of)[::-1]) == together[::-1]
+    verifier.batch_size = 3
+    together = verifier.score_steps(of, pool(of))
+    assert verifier.score_steps(of, pool(of)[::-1]) == together[::-1]
     for sample, row in zip(pool(of), together, strict=True):
-        assert verifier.step_scores(of, [sample])[0] == pytest.approx(row, abs=1e-5)
+        assert verifier.score_steps(of, [sample])[0] == pytest.approx(row, abs=1e-5)
 
 
 @torch.no_grad()
@@ -158,7 +158,7 @@ def test_a_reward_model_rates_the_whole_chat():
     model = AutoModelForSequenceClassification.from_config(config).eval()
     verifier = published_models.build_reward_model("theirs", model, tokenizer)
     for sample, score in zip(pool(of), verifier.score(of, pool(of)), strict=True):
-        turns = [{"role": "user", "content": of.prompt()}, {"role": "assistant", "content": sample.text.strip()}]
+        turns = [{"role": "user", "content": of.format_prompt()}, {"role": "assistant", "content": sample.text.strip()}]
         ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False))["input_ids"]
         assert score.score == pytest.approx(model(torch.tensor([ids])).logits[0, 0].sigmoid().item(), abs=1e-5)
         assert score.step_scores is None
@@ -177,9 +177,9 @@ def test_a_reward_model_rates_the_whole_chat():
 def test_heads_are_read_in_float32_and_go_where_the_model_goes(form):
     verifier, _ = made(form)
     of = tiny_models.make_problem(3)
-    whole = [score for steps in verifier.step_scores(of, pool(of)) for score in steps]
+    whole = [score for steps in verifier.score_steps(of, pool(of)) for score in steps]
     verifier.model.to(torch.bfloat16)
-    rough = [score for steps in verifier.step_scores(of, pool(of)) for score in steps]
+    rough = [score for steps in verifier.score_steps(of, pool(of)) for score in steps]
     assert rough == pytest.approx(whole, abs=0.05) and len(set(rough)) > len(rough) / 2, (
         "in bfloat16 scores near 1 are ties"
     )
@@ -244,7 +244,7 @@ def test_loads_from_a_folder(form, tmp_path):
     rough = published_models.load(form, tmp_path, "theirs", "bfloat16")
     assert rough.model.dtype == torch.bfloat16 and {p.dtype for p in rough.head.parameters()} == {torch.float32}
     loaded = published_models.load(form, tmp_path, "theirs")
-    for mine, theirs in zip(loaded.step_scores(of, pool(of)), verifier.step_scores(of, pool(of)), strict=True):
+    for mine, theirs in zip(loaded.score_steps(of, pool(of)), verifier.score_steps(of, pool(of)), strict=True):
         assert mine == pytest.approx(theirs, abs=1e-6)
 
 

@@ -15,7 +15,7 @@ from tests.helpers import tiny_models
 
 
 def problem(i=0, split="verifier"):
-    return gradeschool.generate_problems(split, i + 1, seed=3, steps=(3, 4), largest=60, inverse=0.5)[i]
+    return gradeschool.generate_problems(split, i + 1, seed=3, steps=(3, 4), max_value=60, inverse_share=0.5)[i]
 
 
 def solution(of, faults=None):
@@ -39,8 +39,8 @@ def sample(of, text, finish="stop"):
     )
 
 
-def derived(of, made, form="derived", emphasis=1):
-    return rationales.write_procedural(of, made, form, emphasis)
+def derived(of, made, style="rederived", refutation_weight=1):
+    return rationales.write_procedural(of, made, style, refutation_weight)
 
 
 def text(written):
@@ -69,8 +69,8 @@ def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
             if all(right):
                 continue
             written = derived(of, made)
-            reasons[written.refused] += 1
-            if written.refused:
+            reasons[written.reject_reason] += 1
+            if written.reject_reason:
                 assert made.correct, "refused without having the right answer by luck"
                 continue
             said, first = text(written).split("\n"), right.index(False)
@@ -89,14 +89,14 @@ def test_the_quoted_form_says_the_line_itself_then_its_mark_then_the_truth():
     last = len(of.steps) - 2
     made = solution(of, {last: gradeschool.Fault("slip", 1)})
     theirs, gold = made.text.splitlines(), [strip_annotations(step.text) for step in of.steps]
-    said = text(derived(of, made, "quoted")).split("\n")
+    said = text(derived(of, made, "annotated")).split("\n")
     assert said == [f"{line} Right." for line in theirs[:last]] + [
         f"{theirs[last]} Wrong.",
         gold[last],
         f"{VERDICT_QUESTION} No",
     ]
-    assert text(derived(of, solution(of), "quoted")) == text(derived(of, solution(of))), "right lines read the same"
-    marks = [weight for piece, weight in derived(of, made, "quoted").segments if piece in (" Right", " Wrong")]
+    assert text(derived(of, solution(of), "annotated")) == text(derived(of, solution(of))), "right lines read the same"
+    marks = [weight for piece, weight in derived(of, made, "annotated").segments if piece in (" Right", " Wrong")]
     assert set(marks) == {verdicts.DIRECT_VERDICT_WEIGHT}, "no derivation stands before these marks"
 
 
@@ -112,7 +112,7 @@ def test_solutions_that_stop_early_or_wander():
     ):
         written = derived(of, sample(of, "\n".join(lines)))
         if verdict is None:
-            assert written.refused == "verdict differs from the grade"
+            assert written.reject_reason == "verdict differs from the grade"
             continue
         said = text(written)
         assert said.endswith(f"{VERDICT_QUESTION} {verdict}")
@@ -132,7 +132,7 @@ def test_emphasis_falls_on_the_words_that_refute():
     of = problem()
     last = len(of.steps) - 2
     made = solution(of, {last: gradeschool.Fault("slip", 1)})
-    plain, loud = derived(of, made), derived(of, made, emphasis=5)
+    plain, loud = derived(of, made), derived(of, made, refutation_weight=5)
     assert text(plain) == text(loud)
     value = of.steps[last].value
     assert [piece.strip(" ,.") for piece, weight in loud.segments if weight == 5] == [value, value]
@@ -140,11 +140,11 @@ def test_emphasis_falls_on_the_words_that_refute():
 
 def test_other_writers_and_other_problems_have_no_procedural_teacher():
     assert (
-        derived(tiny_models.make_problem(1), tiny_models.make_sample(tiny_models.make_problem(1), 0, 0)).refused
+        derived(tiny_models.make_problem(1), tiny_models.make_sample(tiny_models.make_problem(1), 0, 0)).reject_reason
         == "no program that tells"
     )
     of = problem()
-    assert derived(of, sample(of, f"It is\n#### {of.answer}")).refused == "no program that tells"
+    assert derived(of, sample(of, f"It is\n#### {of.answer}")).reject_reason == "no program that tells"
 
 
 REFERENCE = "Ann has 3 + 4 = 7.\n#### 42"
@@ -230,7 +230,7 @@ def test_a_model_s_rationale_is_kept_only_with_the_right_verdict_at_its_end():
         (wrong, f"It should be {of.answer}.{end} No", f"leak: should be {of.answer}"),
     ):
         written = rationales.parse_rationale(of, of_sample, answer)
-        assert written.refused == refused, answer
+        assert written.reject_reason == refused, answer
         if refused is None:
             assert text(written).endswith(f"{VERDICT_QUESTION} {'Yes' if of_sample.correct else 'No'}")
             assert "**" not in text(written) and written.segments[-1][1] == verdicts.DERIVED_VERDICT_WEIGHT
@@ -248,7 +248,7 @@ def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():
 
     teacher, right = Teacher(), solution(of)
     found = rationales.request_rationales(teacher, 1, [(of, right), (of, right.model_copy(update={"index": 1}))], 2)
-    assert [[written.refused for written in own] for own in found] == [["no answer", None]] * 2
+    assert [[written.reject_reason for written in own] for own in found] == [["no answer", None]] * 2
     assert len({key for _, key in teacher.asks}) == 4, "every rationale is a draw of its own"
     prompt = teacher.asks[0][0]
     assert (

@@ -47,8 +47,8 @@ def finished(tmp_path_factory):
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")
     project.run("git", "-c", "user.email=a@b.c", "-c", "user.name=n", "commit", "-qm", "x")
-    project.edit("params.yaml", "api_key: none", "api_key: abcdef")
-    project.stage("one", DVC_EXP_NAME="exp-a", ASSAY_REPRO="r1")
+    project.replace_text("params.yaml", "api_key: none", "api_key: abcdef")
+    project.run_stage("one", DVC_EXP_NAME="exp-a", ASSAY_REPRO="r1")
     return project
 
 

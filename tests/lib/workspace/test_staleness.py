@@ -27,7 +27,7 @@ def project(finished, tmp_path):
 
 
 def words(root):
-    return {name: state.word for name, state in staleness.compute_states(root, staleness.load_stages(root)).items()}
+    return {name: state.status for name, state in staleness.compute_states(root, staleness.load_stages(root)).items()}
 
 
 def test_read(finished):
@@ -123,8 +123,8 @@ def test_states_agree_with_dvc(project, change):
     act, expected, why = CHANGES[change]
     act(project)
     states = staleness.compute_states(project.root, staleness.load_stages(project.root))
-    assert {name: state.word for name, state in states.items()} == expected
-    assert why in str(states["two" if expected["one"] == "fresh" else "one"].why)
+    assert {name: state.status for name, state in states.items()} == expected
+    assert why in str(states["two" if expected["one"] == "fresh" else "one"].reasons)
     theirs = set(json.loads(project.run("dvc", "status", "--json").stdout or "{}"))
     assert {name for name, word in expected.items() if word not in ("fresh", "waiting")} == theirs
 

@@ -227,7 +227,7 @@ def test_mmlu_pro_has_any_number_of_options(tmp_path, form):
         ("mmlu/test/business/80", "J"),
         ("mmlu/test/business/96", "Z"),
     ]
-    assert problems[2].prompt().endswith("\nZ: option 25")
+    assert problems[2].format_prompt().endswith("\nZ: option 25")
     for change in ({"answer_index": 3}, {"options": ["alone"]}, {"options": ["x"] * 27}, {"options": ["x", ""]}):
         with pytest.raises(Reject):
             mmlu.parse_row(row({**rows[0], **change}), 0)

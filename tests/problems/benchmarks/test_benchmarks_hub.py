@@ -94,7 +94,7 @@ def answers(tmp_path_factory):
             capture_output=True,
             text=True,
         )
-        asked = list(server.asked)
+        asked = list(server.requests)
     assert done.returncode == 0, done.stderr
     replies = [json.loads(line) for line in done.stdout.splitlines()]
     return dict(zip(map(json.dumps, questions), replies, strict=True)), questions, asked

@@ -160,14 +160,14 @@ def test_many_rejects_and_empty_splits_are_said(tmp_path):
     params = section(shares=THIRDS, train=train, test=test)
     said = list(
         provenance.find_warnings(
-            build_problems(params, 1)[1], [split for split in splits.SPLITS if params.fills(split)]
+            build_problems(params, 1)[1], [split for split in splits.SPLITS if params.expects_rows(split)]
         )
     )
     assert len(said) == 3 and "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in said[0]
     assert [line.split(";")[0] for line in said[1:]] == ["split verifier is empty", "split dev is empty"]
     jsonl(test, words(*range(10, 28)) + bad[:2])
     alone = section(test=test)
-    asked = [split for split in splits.SPLITS if alone.fills(split)]
+    asked = [split for split in splits.SPLITS if alone.expects_rows(split)]
     assert asked == ["test"] and not list(
         provenance.find_warnings(build_problems(alone, 1)[1], asked)
     )  # 2 of 20 are not many
@@ -350,13 +350,13 @@ def test_parameters_that_do_not_agree_are_refused(change, message):
 )
 def test_steps_that_make_no_problem_are_refused(steps, message):
     with pytest.raises(ValueError, match=message):
-        BundledParams.model_validate({"steps": steps, "largest": 60, "inverse": 0.25})
-    BundledParams.model_validate({"steps": [1, 46], "largest": 60, "inverse": 0.25})
+        BundledParams.model_validate({"steps": steps, "max_value": 60, "inverse_share": 0.25})
+    BundledParams.model_validate({"steps": [1, 46], "max_value": 60, "inverse_share": 0.25})
 
 
 def test_the_bundled_benchmark_is_apart_and_its_arithmetic_holds():
     sizes = {"train": 60, "verifier": 30, "dev": 20, "test": 20}
-    knobs = {"steps": [3, 5], "largest": 200, "inverse": 0.25}
+    knobs = {"steps": [3, 5], "max_value": 200, "inverse_share": 0.25}
     params = {"name": "gradeschool", "source": "bundled", "sizes": sizes, "bundled": knobs}
     problems, account = build_problems(Params.model_validate(params), 1)
     assert account["splits"] == sizes

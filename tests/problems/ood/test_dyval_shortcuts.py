@@ -138,7 +138,7 @@ def test_a_broken_item_says_na_and_never_the_old_answer(task, knobs):
     for before, after in zip(whole, broken, strict=True):
         assert dyval.check(after) == [], after.question  # for a deletion this proves two completions
         need = find_dependencies(get_params(after)["statements"], dyval._find_roots(get_params(after)))
-        assert bool(need.circle) == ("cycles" in knobs) and bool(need.missing) == ("deleted" in knobs)
+        assert bool(need.cycle) == ("cycles" in knobs) and bool(need.missing) == ("deleted" in knobs)
         assert before.id == after.id and before.answer != "N/A"
 
 

@@ -76,8 +76,8 @@ def test_all_principles_through_a_server(tmp_path):
         variants, rejects = pipeline.make_variants(
             [make_item(i) for i in range(6)], "all", agents.make_agents(model, model), 1
         )
-        assert not rejects and len(server.asked) == 30
-        judged = [text for text in get_prompts(server.asked) if "examination item" in text]
+        assert not rejects and len(server.requests) == 30
+        judged = [text for text in get_prompts(server.requests) if "examination item" in text]
         assert len(judged) == 6 and all("glass" in text and "gardener" in text for text in judged)
         assert all(any(v.question in text and f"Answer: {v.answer}" in text for text in judged) for v in variants)
         for i, variant in enumerate(variants):
@@ -85,7 +85,7 @@ def test_all_principles_through_a_server(tmp_path):
             key = make_item(i).choices["ABCD".index(make_item(i).answer)]
             assert variant.choices["ABCDE".index(variant.answer)] == key.replace("the ", "that ", 1)
         pipeline.make_variants([make_item(i) for i in range(6)], "all", agents.make_agents(model, model), 1)
-        assert len(server.asked) == 30
+        assert len(server.requests) == 30
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_paraphrase_that_stays_bad_is_a_reject_after_the_last_try(tmp_path, an
         kept, (reject,) = pipeline.make_variants(
             [make_item()], "question", agents.make_agents(open_chat(server, tmp_path)), 1, tries=3
         )
-        assert not kept and reason in reject.reason and reject.tries == 3 and len(server.asked) == 3
+        assert not kept and reason in reject.reason and reject.tries == 3 and len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_bad_try_is_followed_by_a_good_one(tmp_path):
     with serve("no mark", "busy", "<<<Among these, which is the tallest here?>>>", "<<<Yes>>>") as server:
         model = open_chat(server, tmp_path)  # noqa: F811
         (variant,), rejects = pipeline.make_variants([make_item()], "question", agents.make_agents(model, model), 1)
-        assert variant.question.startswith("Among") and not rejects and len(server.asked) == 4
+        assert variant.question.startswith("Among") and not rejects and len(server.requests) == 4
 
 
 def test_the_judges_no_and_its_reason_reach_the_ledger_of_rejects(tmp_path):

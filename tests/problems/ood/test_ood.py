@@ -19,7 +19,7 @@ from tests.helpers import tiny_models
 ood = importlib.import_module("stages.problems.ood.__main__")
 SETTINGS = {
     "parents": 6,
-    "aime_parents": 2,
+    "max_aime_parents": 2,
     "operators": ["names", "numbers", "premise", "order+typos", "preamble"],
     "principles": [],
     "paraphraser": {"kind": "rules"},
@@ -32,10 +32,13 @@ SETTINGS = {
 @pytest.fixture
 def root(tmp_path):
     for split in ("train", "verifier", "dev", "test"):
-        problems = gradeschool.generate_problems(split, 10, 3, steps=(3, 4), largest=60)
+        problems = gradeschool.generate_problems(split, 10, 3, steps=(3, 4), max_value=60)
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
     sizes = {"train": 1, "dev": 1, "test": 1, "unseen": 0}
-    made, _ = aime.build_items(aime.Params(per_family=sizes, unseen=[], train_only=[], levels=[1], compare_with=[]), 3)
+    made, _ = aime.build_items(
+        aime.Params(per_family=sizes, unseen_families=[], train_only_families=[], levels=[1], decontaminate_against=[]),
+        3,
+    )
     for split in ("train", "dev", "test"):
         records.write_problems(tmp_path / f"data/aime/{split}.jsonl", [p for p in made if p.split == split])
     return tmp_path
@@ -43,7 +46,7 @@ def root(tmp_path):
 
 def run(root, **changes):
     execution = tiny_models.make_run(root, "ood", ood.Params(**{**SETTINGS, **changes}))
-    return ood.body(execution), records.read_problems(execution.out / "test.jsonl")
+    return ood.body(execution), records.read_problems(execution.out_dir / "test.jsonl")
 
 
 def test_every_variant_names_where_it_comes_from_and_holds(root):
@@ -69,12 +72,12 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
 def test_problems_with_a_wrong_answer_are_no_parents(root):
     ids = [p.id for p in records.read_problems(root / "data/benchmarks/test.jsonl")]
     (root / "wrong.txt").write_text(f"# by hand\n{ids[1]}  # adds a neighbor\n\ngsm8k/test/9999\n", encoding="utf-8")
-    _, made = run(root, parents=None, wrong_golds=[ids[0], "wrong.txt"])
+    _, made = run(root, parents=None, mislabelled=[ids[0], "wrong.txt"])
     assert {p.parent for p in made if p.benchmark == "gradeschool"} == set(ids[2:])
     assert "wrong_golds lists 3 problems; 2 of them are in the test split" in (root / "data/ood/audit.md").read_text()
     for entry in ("none.txt", "gsm8k/0007"):
         with pytest.raises(UserError, match=f"wrong_golds: '{entry}' is no file, nor an id such as gsm8k/test/0007"):
-            run(root, wrong_golds=[entry])
+            run(root, mislabelled=[entry])
 
 
 def published(root, name, question="In # which of the following words was written down first?", **fields):
@@ -121,7 +124,7 @@ FORMS = {
 def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name, preset):
     published(root, name, **FORMS[name])
     shipped = YAML(typ="safe").load(stack_presets([preset]))["ood"]
-    metrics, made = run(root, operators=shipped["operators"], principles=shipped["principles"], aime_parents=0)
+    metrics, made = run(root, operators=shipped["operators"], principles=shipped["principles"], max_aime_parents=0)
     audit = (root / "data/ood/audit.md").read_text()
     own = {problem.operator for problem in made if problem.benchmark == name}
     assert own == ({"typos", "preamble"} if "typos" in shipped["operators"] else set()) - (
@@ -139,7 +142,7 @@ def test_a_small_set_is_a_remark_and_an_empty_file_is_told_loudly(root, capsys):
     )
     published(root, "math", **FORMS["math"])
     nothing = SETTINGS["dyval"] | {"problems": 0}
-    metrics, made = run(root, operators=["names"], aime_parents=0, dyval=nothing)
+    metrics, made = run(root, operators=["names"], max_aime_parents=0, dyval=nothing)
     assert made == [] and metrics["problems"] == 0
     assert capsys.readouterr().err == (
         "warning: data/ood/test.jsonl is empty: nothing out of distribution is measured; "

@@ -20,9 +20,9 @@ from stages.problems.ood.operators import names, phrasing, preamble, registry
 from stages.problems.ood.programs import gradeschool_program, noise
 from tests.helpers.variant_checks import select_operator, select_unsolvable
 
-PARENTS = gradeschool.generate_problems("test", 60, 5, steps=(3, 5), largest=60)
+PARENTS = gradeschool.generate_problems("test", 60, 5, steps=(3, 5), max_value=60)
 BY_ID = {parent.id: parent for parent in PARENTS}
-ALL = [name for name, each in registry.OPERATORS.items() if "gradeschool" in each.by]
+ALL = [name for name, each in registry.OPERATORS.items() if "gradeschool" in each.changes]
 MADE, REJECTED = registry.make_variants(PARENTS, ALL, 3, largest=60)
 
 
@@ -65,7 +65,7 @@ def test_a_planted_wrong_label_is_found(name):
 
 def test_two_solvers_agree_on_the_benchmark():
     for split in wording.SPLITS:
-        for item in gradeschool.generate_problems(split, 60, 11, steps=(1, 7), largest=100):
+        for item in gradeschool.generate_problems(split, 60, 11, steps=(1, 7), max_value=100):
             assert gradeschool_program.solve(item.program.params) == (item.steps, item.answer)
             assert gradeschool_program.render_question(item.program.params) == item.question
 
@@ -199,7 +199,7 @@ def test_a_preamble_holds_nothing_that_could_be_used():
 
     for text in (*preamble.SETTINGS, *preamble.REQUESTS):
         said = extract_features(text)
-        assert not said.numbers and not said.denials and "?" not in text and text.endswith(".")
+        assert not said.numbers and not said.negations and "?" not in text and text.endswith(".")
     for variant in select_operator(MADE, "preamble"):
         assert variant.question.endswith(" " + BY_ID[variant.parent].question)
     assert len({v.question.removesuffix(BY_ID[v.parent].question) for v in select_operator(MADE, "preamble")}) > 10
@@ -268,7 +268,7 @@ def test_larger_numbers_are_larger():
 def test_numbers_keep_the_magnitudes_of_the_source(largest):
     from scipy.stats import ks_2samp
 
-    parents = gradeschool.generate_problems("test", 250, 8, steps=(3, 5), largest=largest)
+    parents = gradeschool.generate_problems("test", 250, 8, steps=(3, 5), max_value=largest)
     made, _ = registry.make_variants(parents, ["numbers"], 3, registry.compute_bound(parents))
     said = [[float(n) for item in items for n in re.findall(r"\d+", item.question)] for items in (parents, made)]
     assert ks_2samp(*said).statistic <= 0.05
@@ -278,8 +278,8 @@ def test_a_variant_does_not_depend_on_the_problems_beside_it():
     names = ["numbers", "larger", "irrelevant", "steps"]
     alone = [registry.make_variants([parent], names, 3)[0] for parent in PARENTS[:8]]
     together = registry.make_variants(
-        gradeschool.generate_problems("test", 8, 5, steps=(3, 5), largest=60)
-        + gradeschool.generate_problems("dev", 4, 5, steps=(3, 5), largest=900),
+        gradeschool.generate_problems("test", 8, 5, steps=(3, 5), max_value=60)
+        + gradeschool.generate_problems("dev", 4, 5, steps=(3, 5), max_value=900),
         names,
         3,
     )[0]

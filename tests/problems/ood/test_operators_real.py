@@ -13,7 +13,7 @@ from stages.problems.ood.programs import gsm8k_program
 from stages.problems.ood.rejects import Reject, write_rejects
 from tests.lib.procedural.test_lifting import problem, published, real
 
-ALL = [name for name, each in registry.OPERATORS.items() if "lifted" in each.by]
+ALL = [name for name, each in registry.OPERATORS.items() if "lifted" in each.changes]
 STORIES = [
     problem(
         "Nora has 16 apples. Tom has 7 more apples than Nora and buys 4 pears for $3 each. How many apples does Tom have?",
@@ -178,7 +178,7 @@ def test_as_many_as_are_named_stay(told, stays):
 
 
 def test_larger_numbers_are_for_the_bundled_world():
-    assert "lifted" not in registry.OPERATORS["larger"].by and not registry.fits_problem("larger", STORIES[0])
+    assert "lifted" not in registry.OPERATORS["larger"].changes and not registry.fits_problem("larger", STORIES[0])
 
 
 def test_a_quotient_that_may_be_rounded_tells_nothing_back():

@@ -19,7 +19,7 @@ from tests.lib.procedural.test_lifting import problem, published, real
 
 
 def bundled(number=150):
-    return gradeschool.generate_problems("test", number, 5, steps=(2, 5), largest=60)
+    return gradeschool.generate_problems("test", number, 5, steps=(2, 5), max_value=60)
 
 
 def contest():
@@ -101,7 +101,7 @@ def test_twins_stand_one_to_one_and_nothing_simple_tells_which_has_an_answer(par
     lost, kept = select_unsolvable(made), [variant for variant in made if variant.contract == "preserving"]
     assert [f"{variant.id}~kept" for variant in lost] == [variant.id for variant in kept]
     assert all(variant.answer == known[variant.parent].answer for variant in kept)
-    assert all(variant.prompt().endswith(f"\n{ABSTAIN_INSTRUCTION}") for variant in made)
+    assert all(variant.format_prompt().endswith(f"\n{ABSTAIN_INSTRUCTION}") for variant in made)
     assert len({eval_sets.get_group_name(variant) for variant in made}) == 1
     assert [verify_items.verify(variant, known) for variant in made[::7]] == [("verified", [])] * len(made[::7])
     labels = [variant.contract == "unsolvable" for variant in made]
@@ -112,7 +112,7 @@ def test_twins_stand_one_to_one_and_nothing_simple_tells_which_has_an_answer(par
 
 def test_twins_of_the_bundled_world_have_equally_many_words_of_every_frequency():
     made, _ = registry.make_variants(
-        gradeschool.generate_problems("test", 100, 8, steps=(5, 7), largest=60), ["premise"], 3
+        gradeschool.generate_problems("test", 100, 8, steps=(5, 7), max_value=60), ["premise"], 3
     )
     for lost, kept in zip(made[::2], made[1::2], strict=True):
         one, other = (sorted(Counter(re.findall(r"\w+", item.question)).values()) for item in (lost, kept))

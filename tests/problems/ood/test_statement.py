@@ -70,9 +70,9 @@ def variant(benchmark):
 
 def test_a_statement_falls_into_its_parts():
     said = code_statement.parse_statement(CONTEST)
-    assert said.story.endswith("rubles.\n\n") and said.frozen == ("", CONTEST[CONTEST.index("Input") :])
+    assert said.story.endswith("rubles.\n\n") and said.fixed_parts == ("", CONTEST[CONTEST.index("Input") :])
     said = code_statement.parse_statement(PROMPT, "total")
-    assert said.story.startswith("Write a") and said.frozen[1].lstrip().startswith("Examples:")
+    assert said.story.startswith("Write a") and said.fixed_parts[1].lstrip().startswith("Examples:")
     for text in (
         "Story here.\n\ninput\n\nx",
         "A.\n\nConstraints\n\n* 1",
@@ -80,7 +80,7 @@ def test_a_statement_falls_into_its_parts():
         "A.\n-----Input-----\n1",
     ):
         assert "1" not in code_statement.parse_statement(text).story or "-----" in text
-    assert code_statement.parse_statement("No heading at all, only a story.").frozen == ("", "")
+    assert code_statement.parse_statement("No heading at all, only a story.").fixed_parts == ("", "")
 
 
 def test_marks_are_formulas_strings_variables_and_what_the_answer_turns_on():
@@ -106,8 +106,8 @@ def test_typos_change_the_story_and_nothing_else(benchmark):
     assert registry.check(made) == [] and made.contract == "preserving" and made.answer == before.answer
     entry = before.tests.get("entry_point")
     assert (
-        code_statement.parse_statement(made.question, entry).frozen
-        == code_statement.parse_statement(before.question, entry).frozen
+        code_statement.parse_statement(made.question, entry).fixed_parts
+        == code_statement.parse_statement(before.question, entry).fixed_parts
     )
     assert made.question != before.question and made.tests == before.tests
     kept = code_statement.find_tested_words(before.tests, before.question)

@@ -63,10 +63,10 @@ _ENVIRONMENT = {
 class Limits(NamedTuple):
     """What a program may use."""
 
-    seconds: int = 10  # of the processor
+    cpu_seconds: int = 10  # of the processor
     memory: int = 1 << 30  # bytes of address space
     output: int = 16 << 20  # bytes on standard output, and as many on standard error
-    patience: float = 60.0  # wall-clock seconds: a busy machine must not turn a right program into a slow one
+    wall_seconds: float = 60.0  # wall-clock seconds: a busy machine must not turn a right program into a slow one
 
 
 DEFAULT_LIMITS = Limits()
@@ -78,8 +78,10 @@ class Outcome(NamedTuple):
     status: Literal["ok", "error", "time", "memory", "output"]
     stdout: str
     stderr: str
-    seconds: float  # wall-clock
-    sure: bool = True  # False where it was the machine, perhaps, that ended the program: it was busy or had no memory
+    wall_seconds: float  # wall-clock
+    is_conclusive: bool = (
+        True  # False where it was the machine, perhaps, that ended the program: it was busy or had no memory
+    )
 
     @property
     def reason(self) -> str:
@@ -124,7 +126,7 @@ def run(
                 for name, opening in (("alone", False), ("beside", True))
             },
             "limits": {
-                "CPU": limits.seconds,
+                "CPU": limits.cpu_seconds,
                 "AS": limits.memory,
                 "FSIZE": limits.output,
                 "NOFILE": 64,
@@ -136,16 +138,16 @@ def run(
             "writable": [os.devnull],
         }
         start = time.monotonic()
-        code, timed_out, used = _run_jailed(orders, folder, (given, out, err), limits.patience)
+        code, timed_out, used = _run_jailed(orders, folder, (given, out, err), limits.wall_seconds)
         seconds = time.monotonic() - start
         written = [os.fstat(file.fileno()).st_size for file in (out, err)]
         stdout, stderr = (_read_text(file) for file in (out, err))
         if max(written) >= limits.output:
             return Outcome("output", stdout, stderr, seconds)
         if timed_out:
-            return Outcome("time", stdout, stderr, seconds, sure=False)
-        if code == -signal.SIGKILL and used < limits.seconds - 1:  # no program can do this to itself
-            return Outcome("memory", stdout, stderr, seconds, sure=False)
+            return Outcome("time", stdout, stderr, seconds, is_conclusive=False)
+        if code == -signal.SIGKILL and used < limits.cpu_seconds - 1:  # no program can do this to itself
+            return Outcome("memory", stdout, stderr, seconds, is_conclusive=False)
         if code in (-signal.SIGKILL, -signal.SIGXCPU):
             return Outcome("time", stdout, stderr, seconds)
         if code and stderr.rstrip().rpartition("\n")[2].startswith("MemoryError"):

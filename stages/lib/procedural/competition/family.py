@@ -44,10 +44,10 @@ class Family:
     solve_closed: Callable[[Params], int]
     solve_brute: Callable[[Params], int]
     phrasings: tuple[str, ...]
-    steps: Callable[[Params], list[Step]]
-    work: Callable[[Params], int]
-    words: Callable[[Params], dict[str, str]] = format_integers
-    parse: Callable[[dict[str, str]], Params] = parse_integers
+    write_steps: Callable[[Params], list[Step]]
+    count_work: Callable[[Params], int]
+    format_fields: Callable[[Params], dict[str, str]] = format_integers
+    parse_fields: Callable[[dict[str, str]], Params] = parse_integers
     version: int = 1
 
 

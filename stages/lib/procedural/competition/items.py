@@ -63,7 +63,9 @@ def generate_item(name: str, level: int, seed: int, item_id: str, split: str | N
         reason = f"the answer {answer} is not in 0..{MAX_ANSWER}"
         if 0 <= answer <= MAX_ANSWER:
             phrasing = draw("phrasing").randrange(len(family.phrasings))
-            if is_stated(str(answer), templates.render_template(family.phrasings[phrasing], family.words(params))):
+            if is_stated(
+                str(answer), templates.render_template(family.phrasings[phrasing], family.format_fields(params))
+            ):
                 reason = f"the answer {answer} stands in the text"
                 continue
             return build_problem(
@@ -107,7 +109,7 @@ def build_problem(
 
 def estimate_difficulty(family: Family, params: Params) -> float:
     """Steps of the worked solution, and decimal digits of the search that does without it."""
-    return round(len(family.steps(params)) + log10(max(1, family.work(params))), 2)
+    return round(len(family.write_steps(params)) + log10(max(1, family.count_work(params))), 2)
 
 
 def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
@@ -117,13 +119,13 @@ def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
     question = render_question(program)
     if "frame" in program:
         question = f"{program['frame']} {question}"
-    return question, [*family.steps(params), Step(text=f"#### {answer}", value=answer)], answer
+    return question, [*family.write_steps(params), Step(text=f"#### {answer}", value=answer)], answer
 
 
 def render_question(program: Mapping[str, Any]) -> str:
     """The question in the family's own words."""
     family = FAMILIES[program["family"]]
-    return templates.render_template(family.phrasings[program["phrasing"]], family.words(program["params"]))
+    return templates.render_template(family.phrasings[program["phrasing"]], family.format_fields(program["params"]))
 
 
 def add_intro(problem: Problem, sentence: str) -> Problem | str:
@@ -165,7 +167,7 @@ def _find_faults(problem: Problem) -> list[str]:
     if frame and (reason := intros.find_fault(frame, render_question(program))):
         faults.append(f"the sentence in front: {reason}")
     fields = templates.parse_text(family.phrasings[program["phrasing"]], problem.question.removeprefix(f"{frame} "))
-    if fields is None or family.parse(fields) != params:
+    if fields is None or family.parse_fields(fields) != params:
         faults.append("the text does not read back to the parameters")
     return faults
 

@@ -28,8 +28,8 @@ class Knobs(NamedTuple):
     """Difficulty. steps: fewest and most relations; largest: bound on every value; inverse: share of reversed ones."""
 
     steps: tuple[int, int] = (3, 5)
-    largest: int = 200
-    inverse: float = 0.25
+    max_value: int = 200
+    inverse_share: float = 0.25
 
 
 class Fault(NamedTuple):
@@ -45,7 +45,7 @@ class Line(NamedTuple):
 
     text: str
     value: int
-    right: bool
+    is_correct: bool
 
 
 def apply(operation: str, a: int, b: int) -> int | None:
@@ -106,7 +106,7 @@ def sample_program(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, 
     for i in range(givens + links):
         draw = rng("quantity", i)
         if i < givens:
-            value = draw.randint(3, max(9, knobs.largest // 3))
+            value = draw.randint(3, max(9, knobs.max_value // 3))
             entry = {"relation": "given", "number": value}
         else:
             # The chain runs on from the newest quantity; the first of two givens waits for the joint step.
@@ -114,7 +114,7 @@ def sample_program(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, 
             known = values[source]
             other = 0 if i == joint else draw.randrange(i)
             total = known + values[other]
-            if i == joint or (draw.random() < 0.1 and other != source and total <= knobs.largest):
+            if i == joint or (draw.random() < 0.1 and other != source and total <= knobs.max_value):
                 entry, value = {"relation": "sum", "of": [source, other]}, total
             else:
                 entry, value = _draw_relation(known, source, knobs, draw)
@@ -133,8 +133,8 @@ def sample_program(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, 
 def _draw_relation(known: int, source: int, knobs: Knobs, draw: Any) -> tuple[dict[str, Any], int]:
     while True:
         kind = draw.choices(("additive", "multiplicative", "divisive"), (0.5, 0.25, 0.25))[0]
-        relation = draw.choice(_RELATION_KINDS[f"inverse {kind}" if draw.random() < knobs.inverse else kind])
-        number = _draw_number(relation, known, knobs.largest, draw)
+        relation = draw.choice(_RELATION_KINDS[f"inverse {kind}" if draw.random() < knobs.inverse_share else kind])
+        number = _draw_number(relation, known, knobs.max_value, draw)
         if number is not None:
             said, used = number
             entry = {"relation": relation, "of": [source], "number": said}

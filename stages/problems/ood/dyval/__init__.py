@@ -184,7 +184,7 @@ def check(problem: Problem) -> list[str]:
         faults.append(f"{problem.id}: the question by itself gives {read}, the item says {problem.answer}")
     if (problem.contract == "unsolvable") != params["broken"] or (params["broken"] and problem.answer != "N/A"):
         faults.append(f"{problem.id}: contract {problem.contract} with answer {problem.answer}")
-    if params["broken"] and not find_dependencies(params["statements"], _find_roots(params)).circle:
+    if params["broken"] and not find_dependencies(params["statements"], _find_roots(params)).cycle:
         found = unsolvability.find_completions(params, lambda completed: MODULES[params["task"]].solve(completed)[1])
         if found is None:
             faults.append(f"{problem.id}: no two completions with different answers were found")

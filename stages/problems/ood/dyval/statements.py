@@ -24,7 +24,7 @@ class Dependencies(NamedTuple):
 
     names: list[str]
     missing: list[tuple[str, str]]
-    circle: list[str]
+    cycle: list[str]
 
 
 def find_dependencies(statements: Iterable[Statement], asked: Iterable[str]) -> Dependencies:

@@ -148,7 +148,7 @@ class GraphPart(NamedTuple):
 
     statements: list[Statement]
     asked: Sequence[Any]
-    undetermined: Callable[[Any], bool]
+    is_undetermined: Callable[[Any], bool]
 
 
 def damage_one(
@@ -180,7 +180,7 @@ def _remove_statements(rng: random.Random, side: GraphPart, count: int) -> list[
     """The statements less `count` that are needed. Without the first of them the answer may be one thing or another."""
     names = [name for name in find_dependencies(side.statements, side.asked).names if name not in side.asked]
     rng.shuffle(names)
-    gone = next((name for name in names if side.undetermined(name)), None)
+    gone = next((name for name in names if side.is_undetermined(name)), None)
     chosen = [gone, *[name for name in names if name != gone][: count - 1]]
     return None if gone is None else [statement for statement in side.statements if statement[0] not in chosen]
 

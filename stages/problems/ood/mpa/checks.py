@@ -40,11 +40,16 @@ def check_question(original: str, text: str) -> list[str]:
         found.append(f"numbers changed places ({', '.join(pair)})")
     if _has_changed_unit(ours, theirs):
         found.append(f"a unit changed ({_describe_change(ours.units, theirs.units) or 'of one number'})")
-    if ours.denials != theirs.denials:
-        found.append(f"{theirs.denials} denials where the original has {ours.denials}")
-    lost, new = ours.classes - theirs.classes, theirs.classes - ours.classes  # as often as they are said
-    if ("average" in ours.classes) != ("average" in theirs.classes) or any(OPPOSITES.get(name) in new for name in lost):
-        found.append(f"a comparison changed ({_describe_change(ours.classes, theirs.classes)})")
+    if ours.negations != theirs.negations:
+        found.append(f"{theirs.negations} denials where the original has {ours.negations}")
+    lost, new = (
+        ours.comparisons - theirs.comparisons,
+        theirs.comparisons - ours.comparisons,
+    )  # as often as they are said
+    if ("average" in ours.comparisons) != ("average" in theirs.comparisons) or any(
+        OPPOSITES.get(name) in new for name in lost
+    ):
+        found.append(f"a comparison changed ({_describe_change(ours.comparisons, theirs.comparisons)})")
     wanted, asked = (
         find_asked_nouns(original),
         Counter(stem(w) for part in find_question_sentences(text) for w in tokenize(part)),
@@ -62,13 +67,13 @@ def check_question(original: str, text: str) -> list[str]:
 
 def _find_exchanged(ours: TextFeatures, theirs: TextFeatures) -> tuple[str, str] | None:
     """Two numbers of which each stands among the other's words."""
-    both = sorted(ours.beside.keys() & theirs.beside.keys())
+    both = sorted(ours.neighbours.keys() & theirs.neighbours.keys())
     for i, one in enumerate(both):
         for other in both[i + 1 :]:
-            mine, yours = ours.beside[one], ours.beside[other]
+            mine, yours = ours.neighbours[one], ours.neighbours[other]
             mine, yours = mine - yours, yours - mine
-            straight = (mine & theirs.beside[one]).total() + (yours & theirs.beside[other]).total()
-            crossed = (mine & theirs.beside[other]).total(), (yours & theirs.beside[one]).total()
+            straight = (mine & theirs.neighbours[one]).total() + (yours & theirs.neighbours[other]).total()
+            crossed = (mine & theirs.neighbours[other]).total(), (yours & theirs.neighbours[one]).total()
             if sum(crossed) >= straight + EXCHANGE_MARGIN and sum(crossed) > 1:
                 return one, other
     return None
@@ -116,7 +121,7 @@ def check_context(original: Problem, added: str) -> list[str]:
         found.append("the context holds a number")
     if said.formulas or "=" in added:
         found.append("the context holds a formula")
-    if said.denials:
+    if said.negations:
         found.append("the context denies something")
     if "?" in added:
         found.append("the context asks something")
@@ -223,7 +228,7 @@ def check_option(original: str, text: str) -> list[str]:
         return [f"the numbers of an option changed ({original[:30]!r}, {text[:30]!r})"]
     if ours.measures != theirs.measures or ours.units != theirs.units:
         return [f"a unit of an option changed ({original[:30]!r}, {text[:30]!r})"]
-    if ours.denials != theirs.denials:
+    if ours.negations != theirs.negations:
         return [f"a denial in an option changed ({original[:30]!r}, {text[:30]!r})"]
     return []
 

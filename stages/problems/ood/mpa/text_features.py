@@ -75,13 +75,13 @@ class TextFeatures:
         self.numbers: Counter[str] = Counter()
         self.measures: Counter[tuple[str, str]] = Counter()
         self.formulas: Counter[str] = Counter()
-        self.beside: dict[str, Counter[str]] = {}  # number -> stems of the words that stand near it
+        self.neighbours: dict[str, Counter[str]] = {}  # number -> stems of the words that stand near it
         for at, (before, word, after) in enumerate(zip(["", *words], words, [*words[1:], ""], strict=False)):
             value = NUMBER_WORDS.get(word, word if word[0].isdigit() or word[0] == "." else None)
             if value is not None and len(word) < 40:
                 self.numbers[value.rstrip(".")] += 1
                 near = words[max(0, at - 2) : at] + words[at + 1 : at + 4]
-                own = self.beside.setdefault(value.rstrip("."), Counter())
+                own = self.neighbours.setdefault(value.rstrip("."), Counter())
                 own.update(
                     {stem(one) for one in near if one.isalpha() and one not in STOPWORDS and one not in NUMBER_WORDS}
                 )
@@ -91,8 +91,8 @@ class TextFeatures:
             elif _FORMULA.search(word):
                 self.formulas[word] += 1
         self.units = Counter(UNITS[word] for word in words if word in UNITS)
-        self.denials = sum(word in NEGATIONS for word in words)
-        self.classes = Counter(COMPARISONS[word] for word in words if word in COMPARISONS)
+        self.negations = sum(word in NEGATIONS for word in words)
+        self.comparisons = Counter(COMPARISONS[word] for word in words if word in COMPARISONS)
         self.stems = Counter(stem(word) for word in words if word not in STOPWORDS and word[0].isalpha())
 
 

@@ -58,8 +58,8 @@ def _check_solvers_agree(state: State) -> list[str]:
 
 
 PROGRAM_KINDS: dict[str, ProgramKind] = {
-    "gradeschool": ProgramKind(_render_gradeschool, _check_solvers_agree, proven=premise.check_gradeschool_proof),
-    "lifted": ProgramKind(gsm8k_program.render, lifting.check_program, proven=premise.check_lifted_proof),
+    "gradeschool": ProgramKind(_render_gradeschool, _check_solvers_agree, check_proof=premise.check_gradeschool_proof),
+    "lifted": ProgramKind(gsm8k_program.render, lifting.check_program, check_proof=premise.check_lifted_proof),
     "competition": ProgramKind(
         competition_program.render,
         competition_program.find_faults,
@@ -79,8 +79,8 @@ _TYPOS = Operator(
 )
 OPERATORS: dict[str, Operator] = {
     each.name: each._replace(
-        by={
-            **each.by,
+        changes={
+            **each.changes,
             **(
                 {"competition": competition_program.CHANGES[each.name]}
                 if each.name in competition_program.CHANGES
@@ -119,7 +119,7 @@ def get_contract(name: str, kept: bool = False) -> str:
 def fits_problem(name: str, problem: Problem) -> bool:
     """Whether an operator, or every part of a composition, changes this kind of problem."""
     kind = _get_kind(problem)
-    return all(kind in OPERATORS[part].by for part in name.split("+"))
+    return all(kind in OPERATORS[part].changes for part in name.split("+"))
 
 
 def make_variants(
@@ -197,7 +197,7 @@ def _make_variant(
     base = {"generator": generator, "version": version, "params": state}
     changes: list[dict[str, Any]] = []
     for part in name.split("+"):
-        change = OPERATORS[part].by.get(generator)
+        change = OPERATORS[part].changes.get(generator)
         if change is None:
             raise NotApplicable(reason)
         rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
@@ -207,7 +207,7 @@ def _make_variant(
         changes.append({"operator": part, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}
     question, steps, answer = rederive(params)
-    harder, kind = PROGRAM_KINDS[generator].difficulty, get_contract(name, kept)
+    harder, kind = PROGRAM_KINDS[generator].estimate_difficulty, get_contract(name, kept)
     made = problem.model_copy(
         update={
             "id": _format_id(problem.id, name, kept),
@@ -248,7 +248,7 @@ def compute_final_state(params: Mapping[str, Any]) -> State:
     """The program of a variant, with all its changes made."""
     generator, state = params["base"]["generator"], params["base"]["params"]
     for change in params["changes"]:
-        state = OPERATORS[change["operator"]].by[generator].apply(state, change)
+        state = OPERATORS[change["operator"]].changes[generator].apply(state, change)
     return state
 
 
@@ -284,7 +284,7 @@ def _find_faults(problem: Problem) -> list[str]:
     if base["generator"] == "code":
         faults += code_statement.check_contract(base["params"], question, problem.tests)
     kind = PROGRAM_KINDS[base["generator"]]
-    faults += kind.sound(base["params"]) + kind.holds(compute_final_state(params))
+    faults += kind.check_original(base["params"]) + kind.check_changed(compute_final_state(params))
     return faults + _check_contract(problem, base, changes, steps, answer)
 
 
@@ -315,8 +315,8 @@ def _check_contract(
         state = base["params"]
         for change in changes:
             if change["operator"] == "premise":
-                faults += kind.proven(state, change)
-            state = OPERATORS[change["operator"]].by[base["generator"]].apply(state, change)
+                faults += kind.check_proof(state, change)
+            state = OPERATORS[change["operator"]].changes[base["generator"]].apply(state, change)
     if base["generator"] == "lifted" and steps:
         faults += lifting.check_arithmetic([step for step in steps if step.value != "N/A"])
     return faults

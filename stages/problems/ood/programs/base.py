@@ -33,10 +33,10 @@ class ProgramKind(NamedTuple):
     """
 
     render: Callable[[State], tuple[str, list[Step] | None, str]]
-    sound: Callable[[State], list[str]] = lambda state: []
-    holds: Callable[[State], list[str]] = lambda state: []
-    proven: Callable[[State, Mapping[str, Any]], list[str]] = lambda state, change: ["there is no proof"]
-    difficulty: Callable[[State], float] | None = None
+    check_original: Callable[[State], list[str]] = lambda state: []
+    check_changed: Callable[[State], list[str]] = lambda state: []
+    check_proof: Callable[[State, Mapping[str, Any]], list[str]] = lambda state, change: ["there is no proof"]
+    estimate_difficulty: Callable[[State], float] | None = None
 
 
 class Operator(NamedTuple):
@@ -44,5 +44,5 @@ class Operator(NamedTuple):
 
     name: str
     contract: str  # preserving: the answer stays; changing: it is computed anew, and differs; unsolvable: N/A
-    by: Mapping[str, Change]  # generator -> change: gradeschool, lifted, competition, code, text
-    idea: str
+    changes: Mapping[str, Change]  # generator -> change: gradeschool, lifted, competition, code, text
+    description: str

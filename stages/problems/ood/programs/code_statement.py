@@ -69,7 +69,7 @@ class Statement(NamedTuple):
         return self.text[self.start : self.end]
 
     @property
-    def frozen(self) -> tuple[str, str]:
+    def fixed_parts(self) -> tuple[str, str]:
         """What stands before the story and after it."""
         return self.text[: self.start], self.text[self.end :]
 
@@ -154,7 +154,7 @@ def find_faults(before: str, after: str, tests: Mapping[str, Any]) -> list[str]:
     nothing that must stay in that."""
     entry = tests.get("entry_point")
     ours, theirs = parse_statement(before, entry), parse_statement(after, entry)
-    for name, one, other in zip(("before", "after"), ours.frozen, theirs.frozen, strict=True):
+    for name, one, other in zip(("before", "after"), ours.fixed_parts, theirs.fixed_parts, strict=True):
         if one != other:
             return [f"what stands {name} the story changed: {_describe_change(one, other)}"]
     kept = find_tested_words(tests, before)
@@ -201,7 +201,7 @@ def mask_protected(state: State) -> str:
     text = list(said.story)
     for mark in find_protected_spans(said.story, state["kept"]):
         text[mark.start : mark.end] = " " * (mark.end - mark.start)
-    before, after = said.frozen
+    before, after = said.fixed_parts
     return " " * len(before) + "".join(text) + " " * len(after)
 
 

@@ -100,7 +100,7 @@ def _solve_partner(value: int, equation: Equation) -> int | None:
 
 
 def draw_unknowns(
-    whole: Problem, of: Callable[[Mapping[str, Any]], Problem], rng: random.Random, open_: bool
+    whole: Problem, build: Callable[[Mapping[str, Any]], Problem], rng: random.Random, open_: bool
 ) -> dict[str, Any]:
     """{"holes", "letters", "equations"}, and if the number is to be left open {"whole", "other", "completions"}: equations
     that tell it, the parameters of another item that fits what is told, and [number, answer] of both. Raises Unfit."""
@@ -111,8 +111,8 @@ def draw_unknowns(
     letters = _draw_letters(" ".join([whole.question, *(step.text for step in whole.steps)]), rng)
     for final in (False, True):  # rather a number of a condition than one of what is asked
         for params in _iterate_neighbours(whole, rng):
-            holes = _locate_number(whole, of, params, final)
-            other = _find_matching_item(whole, of, params, holes) if holes else None
+            holes = _locate_number(whole, build, params, final)
+            other = _find_matching_item(whole, build, params, holes) if holes else None
             if other is None:
                 continue
             value, another = (int(_extract_number(whole, each, holes)) for each in (whole, other))
@@ -186,20 +186,20 @@ def _iterate_leaves(inside: Any, path: tuple = ()) -> Iterator[tuple[tuple, int]
             yield from _iterate_leaves(value, (*path, key))
 
 
-def _build_item(of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any]) -> Problem | None:
+def _build_item(build: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any]) -> Problem | None:
     """The item with these parameters; None where its solvers refuse them."""
     try:
-        return of(params)
+        return build(params)
     except (ValueError, ArithmeticError, LookupError, TypeError, StopIteration):
         return None
 
 
 def _locate_number(
-    whole: Problem, of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], final: bool
+    whole: Problem, build: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], final: bool
 ) -> list[Hole]:
     """The places of the one number in which the text of other parameters differs; [] where more than that differs, or
     (unless `final`) where it is part of what is asked."""
-    other = _build_item(of, params)
+    other = _build_item(build, params)
     if other is None:
         return []
     old, new = (re.findall(r"\d+|\D+", text) for text in (whole.question, other.question))
@@ -216,9 +216,9 @@ def _locate_number(
 
 
 def _find_matching_item(
-    whole: Problem, of: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], holes: list[Hole]
+    whole: Problem, build: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], holes: list[Hole]
 ) -> Problem | None:
-    other = _build_item(of, params)
+    other = _build_item(build, params)
     if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= competition.items.MAX_ANSWER:
         return None
     if _extract_number(whole, other, holes) is None:
