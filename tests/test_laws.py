@@ -81,7 +81,7 @@ def test_one_word_five_places(stage):
     assert entry["params"] == ["seed", stage]
     assert all(path.startswith(f"data/{stage}/") for path in paths(entry["outs"] + entry["metrics"]))
     main = module_file(stage).read_text()
-    assert f'run("{stage}", Params,' in main, "the MLflow run takes its name from execution.run"
+    assert f'run_stage("{stage}", Params,' in main, "the MLflow run takes its name from run_stage"
 
 
 @pytest.mark.parametrize("stage", NAMES)
@@ -94,7 +94,7 @@ def test_every_stage_has_a_line_in_the_table_of_contents(stage):
 def test_one_way(stage):
     earlier = NAMES[: NAMES.index(stage)]
     inputs = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("data/") and not dep.startswith("data/raw/")]
-    start = f"${{{stage}.start}}"  # which model a verifier starts from is a parameter; both come earlier
+    start = f"${{{stage}.init_from}}"  # which model a verifier starts from is a parameter; both come earlier
     assert all(
         dep.split("/")[1].replace(start, choice) in earlier for dep in inputs for choice in ("generator", "base")
     )

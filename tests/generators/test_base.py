@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.generators.base import __main__ as base, pretraining, tokenizer
+from stages.generators.base import __main__ as base
+from stages.generators.base import pretraining, tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording

@@ -76,11 +76,11 @@ ORM = {**TRAINED, "predict_at": "solution", "loss": "bce", "lm_data": "samples",
 PRM = {
     **TRAINED,
     "labels": "mc_hard",
-    "form": "head",
-    "words": [],
-    "mark": "",
+    "head": "scalar",
+    "head_init_tokens": [],
+    "step_marker": "",
     "learn_after_first_error": True,
-    "distinct": True,
+    "dedupe": True,
     "aggregations": ["min"],
 }
 

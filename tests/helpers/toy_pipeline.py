@@ -47,7 +47,7 @@ def body(run):
 
 
 if __name__ == "__main__":
-    execution.run("{name}", Params, body)
+    execution.run_stage("{name}", Params, body)
 '''
 PARAMS_YAML = """# all of it
 seed: 1

@@ -206,7 +206,7 @@ def adapt_rows(
         source = Source(url=table.url, revision=table.revision, sha256=table.sha256)
         for row in table.rows:
             try:
-                fields = adapter.problem(row, seed)
+                fields = adapter.parse_row(row, seed)
                 key = fields.pop("key", row.key)
                 stated = licence or get_optional(row, "licence", "license") or table.licence or fields.get("licence")
                 fields["licence"] = str(stated or adapter.LICENCE)

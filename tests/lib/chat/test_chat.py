@@ -211,7 +211,7 @@ def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(ope
 CRASH = """
 import os, sys
 from stages.lib import chat
-talk = chat.make("openai", sys.argv[2], model="m", base_url=sys.argv[1], key_env=None)
+talk = chat.create("openai", sys.argv[2], model="m", base_url=sys.argv[1], key_env=None)
 for i in range(6):
     talk.ask(str(i), "k")
     print(i, flush=True)

@@ -36,7 +36,7 @@ def test_sigkill_in_the_middle_of_a_write_keeps_the_old_version(tmp_path):
         import os, signal, sys
         from pathlib import Path
         from stages.lib.core import files
-        with files.replacing(Path(sys.argv[1])) as temporary:
+        with files.atomic_write(Path(sys.argv[1])) as temporary:
             temporary.write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
     """

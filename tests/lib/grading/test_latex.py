@@ -126,12 +126,12 @@ def test_workers_that_were_killed_are_replaced():
 PARENT = """
 import os, sys, threading
 from stages.lib.grading import latex, workers
-workers.SECONDS = 5.0
-assert latex.same("a+b", "b+a")
-busy = threading.Thread(target=latex.same, args=("9^{9^{9^9}}", "2"))
+workers.CPU_SECONDS = 5.0
+assert latex.equal("a+b", "b+a")
+busy = threading.Thread(target=latex.equal, args=("9^{9^{9^9}}", "2"))
 if sys.argv[1] == "busy":
     busy.start()
-print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f lib.equality").read().split()), flush=True)
+print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f math_verify_worker").read().split()), flush=True)
 sys.stdin.read()
 """
 

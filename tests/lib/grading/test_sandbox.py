@@ -92,7 +92,7 @@ def test_no_other_processes(source):
 
 
 def test_a_raw_clone_is_refused_too():
-    number = sandbox.seccomp._NUMBERS["clone"][sandbox.seccomp._ARCHITECTURES[os.uname().machine][1]]
+    number = sandbox.seccomp._CALL_NUMBERS["clone"][sandbox.seccomp._ARCHITECTURES[os.uname().machine][1]]
     source = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
     outcome = run(source + f"print(libc.syscall({number}, 17, 0, 0, 0, 0), ctypes.get_errno())", limits=SHORT)
     assert outcome.stdout == "-1 1\n"
@@ -296,7 +296,7 @@ def test_a_sandbox_that_does_not_start_is_told(monkeypatch):
 def test_a_program_ends_with_the_one_who_asked():
     source = (
         "from stages.lib.grading import sandbox\n"
-        "sandbox.run('import time; time.sleep(60)', limits=sandbox.Limits(patience=60.0))"
+        "sandbox.run('import time; time.sleep(60)', limits=sandbox.Limits(wall_seconds=60.0))"
     )
     asking = subprocess.Popen([sys.executable, "-c", source], cwd=ROOT)
 

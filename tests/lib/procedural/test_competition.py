@@ -50,13 +50,13 @@ def test_both_solvers_agree(family, level, seed):
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
 def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, level, seed):
     params = drawn(family, level, seed)
-    words = family.words(params)
+    words = family.format_fields(params)
     assert len(family.phrasings) >= 3
     for phrasing in family.phrasings:
         text = templates.render_template(phrasing, words)
         assert "{" not in text and text[0].isupper() and text[-1] in ".?)"
-        assert family.parse(templates.parse_text(phrasing, text)) == params
-    steps = family.steps(params)
+        assert family.parse_fields(templates.parse_text(phrasing, text)) == params
+    steps = family.write_steps(params)
     assert len(steps) >= 3 and steps[-1].value == str(family.solve_closed(params))
     assert [step.text.split()[0] for step in steps] == [f"{i}." for i in range(1, len(steps) + 1)]
 
@@ -65,7 +65,7 @@ def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, l
 @settings(deadline=None, max_examples=15)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
 def test_every_step_states_its_value_and_its_equations_hold(family, level, seed):
-    assert items.find_false_steps(family.steps(drawn(family, level, seed))) == []
+    assert items.find_false_steps(family.write_steps(drawn(family, level, seed))) == []
 
 
 def test_the_reading_of_equations():
@@ -141,7 +141,7 @@ def test_items_are_proven_and_their_levels_mean_something(family):
 def test_levels_rise_in_steps_or_in_search(family):
     """Strictly, on average, from every level to the next, in one and the same of the two."""
     made = {level: [drawn(family, level, seed) for seed in range(120)] for level in competition.LEVELS}
-    steps = [sum(len(family.steps(p)) for p in made[level]) for level in competition.LEVELS]
+    steps = [sum(len(family.write_steps(p)) for p in made[level]) for level in competition.LEVELS]
     search = [sum(math.log10(max(1, family.work(p))) for p in made[level]) for level in competition.LEVELS]
     assert any(rising[0] < rising[1] < rising[2] for rising in (steps, search)), (steps, search)
 

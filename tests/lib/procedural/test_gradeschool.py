@@ -126,7 +126,7 @@ def test_an_item_depends_on_nothing_but_its_key():
 def test_the_same_bytes_under_another_hash_seed():
     code = (
         "import hashlib; from stages.lib.procedural import gradeschool as g;"
-        "print(hashlib.sha256(''.join(p.model_dump_json() for p in g.problems('test', 40, 42)).encode()).hexdigest())"
+        "print(hashlib.sha256(''.join(p.model_dump_json() for p in g.generate_problems('test', 40, 42)).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(

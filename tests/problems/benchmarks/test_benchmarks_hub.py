@@ -51,7 +51,7 @@ from stages.lib.core.errors import UserError
 for repo, config, revision, splits in json.loads(sys.argv[1]):
     try:
         print(json.dumps([[t.split, t.revision, t.sha256, [r.values for r in t.rows]]
-                          for t in hub.tables(repo, config, revision, splits)]))
+                          for t in hub.load_tables(repo, config, revision, splits)]))
     except UserError as error:
         print(json.dumps(str(error)))
 """
@@ -59,7 +59,7 @@ for repo, config, revision, splits in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """What `hub.tables` says to every question below, from one process: the client reads HF_ENDPOINT when imported."""
+    """What `hub.load_tables` says to every question below, from one process: the client reads HF_ENDPOINT when imported."""
     home = tmp_path_factory.mktemp("hub")
     repos = {}
     for kind, write in WRITERS.items():

@@ -136,7 +136,7 @@ def test_the_unknowns_solve_the_equations_as_they_are_told():
     ],
 )
 def test_equations_are_written_as_one_writes_them(coefficients, said):
-    before, _ = dyval.linear_equation.ask({"coefficients": coefficients, "asked": ["nlj"]})
+    before, _ = dyval.linear_equation.render_frame({"coefficients": coefficients, "asked": ["nlj"]})
     assert "|".join(before.split("\n")[1:3]) == said
 
 
@@ -208,7 +208,7 @@ def test_five_thousand_items_are_different():
 def test_the_same_bytes_under_every_hash_seed():
     code = (
         "import hashlib; from stages.problems.ood import dyval; print(hashlib.sha256(''.join(p.model_dump_json() for t in "
-        "dyval.TASKS for p in dyval.problems(t, 8, 7, level=3, order='random')).encode()).hexdigest())"
+        "dyval.TASKS for p in dyval.generate_problems(t, 8, 7, level=3, order='random')).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(

@@ -69,7 +69,7 @@ def test_nodes_with_and_without_a_path_look_alike(task):
             kinds[problem.answer in ("False", "N/A")].append(degrees(problem))
             assert (
                 get_params(problem)["asked"][1]
-                not in dyval.graphs.table(get_params(problem)["statements"])[get_params(problem)["asked"][0]]
+                not in dyval.graphs.build_adjacency(get_params(problem)["statements"])[get_params(problem)["asked"][0]]
             )
         for one, other in zip(*(zip(*rows, strict=True) for rows in kinds.values()), strict=True):
             error = (variance(one) / len(one) + variance(other) / len(other)) ** 0.5
@@ -83,13 +83,13 @@ def test_exchanging_links_keeps_every_node_its_links():
         rng = random.Random(number)
         before = dyval.graphs.grow(rng, get_knobs("reachability", 1, {}))
         for reached in (True, False):
-            found = dyval.graphs.matched(random.Random(number), before, reached, 8)
+            found = dyval.graphs.draw_matched_pair(random.Random(number), before, reached, 8)
             if found:
                 after, (start, end) = found
                 assert [len(below) for below in after] == [len(below) for below in before]
                 assert Counter(sum(after, [])) == Counter(sum(before, []))
                 assert all(child > node for node, below in enumerate(after) for child in {*below})
-                assert bool(dyval.graphs.reach(after)[start] >> end & 1) is reached
+                assert bool(dyval.graphs.compute_reachable(after)[start] >> end & 1) is reached
 
 
 def test_a_rule_that_holds_the_asked_name_of_an_abductive_item_does_not_tell():

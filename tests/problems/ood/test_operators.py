@@ -90,8 +90,8 @@ def test_a_variant_depends_on_its_key_alone():
 
 def test_the_same_bytes_in_every_process():
     code = (
-        "import hashlib; from stages.lib.procedural import gradeschool; from stages.problems.ood import operators as o;"
-        "m, r = o.variants(gradeschool.problems('test', 12, 5), list(o.OPERATORS), 3, 60);"
+        "import hashlib; from stages.lib.procedural import gradeschool; from stages.problems.ood.operators import registry as o;"
+        "m, r = o.make_variants(gradeschool.generate_problems('test', 12, 5), list(o.OPERATORS), 3, 60);"
         "print(hashlib.sha256(''.join(v.model_dump_json() for v in m).encode() + repr(r).encode()).hexdigest())"
     )
     digests = {

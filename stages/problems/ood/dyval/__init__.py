@@ -135,8 +135,8 @@ def _assign_names(made: dict[str, Any], order: str, draw: Any) -> dict[str, Any]
 def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step], str]:
     """(question, steps, answer) of Problem.program.params; the last step is the `#### answer` line."""
     module = MODULES[params["task"]]
-    before, after = module.ask(params)
-    question = "\n".join([before, *map(module.sentence, params["statements"]), after])
+    before, after = module.render_frame(params)
+    question = "\n".join([before, *map(module.render_sentence, params["statements"]), after])
     steps, answer = module.solve(params)
     return question, [*steps, Step(text=f"#### {answer}", value=answer)], answer
 
@@ -148,7 +148,7 @@ def label_sentences(problem: Problem) -> list[tuple[str, bool, str]]:
     if problem.program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
         return []
     inside = find_dependencies(params["statements"], _find_roots(params)).names
-    told = MODULES[params["task"]].sentence
+    told = MODULES[params["task"]].render_sentence
     return [(told(statement), statement[0] not in inside, problem.id) for statement in params["statements"]]
 
 
