@@ -58,7 +58,7 @@ def test_a_second_repro_runs_nothing(finished):
     done = finished.run("dvc", "repro")
     assert "Data and pipelines are up to date." in done.stdout
     assert len(journal.load_entries(finished.root)) == before
-    assert finished.stale() == set()
+    assert finished.list_stale_stages() == set()
 
 
 def test_lost_outputs_come_back_from_the_cache_without_running_anything(workspace):
@@ -66,10 +66,10 @@ def test_lost_outputs_come_back_from_the_cache_without_running_anything(workspac
     for stage in PIPELINE:
         for path in outputs_of(stage):
             workspace.run("rm", "-rf", path)
-    hashes = workspace.outputs()
+    hashes = workspace.read_output_hashes()
     workspace.run("dvc", "repro")
     assert len(journal.load_entries(workspace.root)) == before
-    assert workspace.outputs() == hashes
+    assert workspace.read_output_hashes() == hashes
 
 
 @pytest.mark.parametrize("stage", list(PIPELINE))
@@ -173,7 +173,7 @@ def wait_for(condition, process, seconds=120):
 )
 def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stage, command):
     """SIGKILL to who started it alone: its children must notice, leave no orphan, and the next run must resume."""
-    before = workspace.outputs()
+    before = workspace.read_output_hashes()
     workspace.run("rm", "-rf", *outputs_of(stage))
     process = workspace.start(*command)
     folder = workspace.root / ".checkpoints" / stage
@@ -189,7 +189,7 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(workspace, stag
     assert journal.load_latest(workspace.root, stage).info["status"] == journal.FINISHED
     assert not any(path.is_file() for path in folder.rglob("*"))
     workspace.run("dvc", "commit", "-f", stage)
-    after = workspace.outputs()
+    after = workspace.read_output_hashes()
     assert {path: after[path] for path in outputs_of(stage)} == {path: before[path] for path in outputs_of(stage)}
 
 
@@ -198,7 +198,7 @@ def test_a_second_repro_at_the_same_time_is_refused_in_one_sentence(workspace):
     first = workspace.start(sys.executable, "-m", "stages.generators.generator")
     wait_for(lambda: (workspace.root / ".assay/generator.lock").exists() and first.poll() is None, first)
     wait_for(lambda: (journal.load_latest(workspace.root, "generator").info["status"]) == journal.RUNNING, first)
-    second = workspace.python("-m", "stages.generators.generator", check=False)
+    second = workspace.run_python("-m", "stages.generators.generator", check=False)
     assert second.returncode == 2
     assert "running already in process" in second.stderr and "Traceback" not in second.stderr
     os.killpg(first.pid, signal.SIGKILL)
@@ -213,14 +213,14 @@ def test_stages_run_by_hand_without_dvc_and_without_mlflow(workspace):
         (blocker / name / "__init__.py").write_text("raise ImportError('not installed')\n")
     for stage in ("benchmarks", "scores", "best_of_n"):
         before = contents(workspace.root, stage)
-        done = workspace.python("-m", chapters.find_module(stage), PYTHONPATH=str(blocker), ASSAY_TRACKING="on")
+        done = workspace.run_python("-m", chapters.find_module(stage), PYTHONPATH=str(blocker), ASSAY_TRACKING="on")
         assert "Traceback" not in done.stderr
         assert contents(workspace.root, stage) == before
 
 
 def test_a_missing_input_names_the_stage_to_run(workspace):
     workspace.run("rm", "-rf", "data/generator/model")
-    done = workspace.python("-m", "stages.generators.samples", check=False)
+    done = workspace.run_python("-m", "stages.generators.samples", check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "data/generator/model: not found" in done.stderr
 
@@ -231,14 +231,14 @@ def test_a_wrong_parameter_is_one_sentence_with_its_line(workspace):
     document["orm"]["lr"] = "1e-5"
     with open(path, "w") as file:
         yaml.dump(document, file)
-    done = workspace.python("-m", "stages.verifiers.orm", check=False)
+    done = workspace.run_python("-m", "stages.verifiers.orm", check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "orm.lr: must be > 0, got '1e-5' (a string; write 1.0e-5)" in done.stderr
 
 
 @pytest.mark.parametrize("configuration", ["cpu", "cpu2"])
 def test_a_mistake_is_one_sentence_under_the_launcher_too(workspace, configuration):
-    workspace.edit("params.yaml", "level: token", "level: word")
+    workspace.replace_text("params.yaml", "level: token", "level: word")
     done = workspace.run(*launch("orm", configuration), check=False)
     assert done.returncode == 2
     assert done.stderr.count("orm.predict_at: ") == 1 and len(done.stderr.splitlines()) == 1, done.stderr
@@ -263,7 +263,7 @@ def test_data_is_shared_through_a_remote(workspace, tmp_path):
     colleague = type(workspace)(tmp_path / "colleague")
     colleague.run("dvc", "pull")
     assert colleague.stale() == set()
-    assert colleague.outputs() == workspace.outputs()
+    assert colleague.outputs() == workspace.read_output_hashes()
     assert (colleague.root / "data/best_of_n/table.md").exists()
 
 
@@ -271,4 +271,4 @@ def test_the_same_commit_gives_the_same_bytes_elsewhere(finished, tmp_path):
     """Another folder, another process, another hash seed: the cheap stages, bit for bit."""
     other = clone_repository(tmp_path / "other")
     other.run("dvc", "repro", "benchmarks", PYTHONHASHSEED="7")
-    assert other.read_output_hashes().items() <= finished.outputs().items()
+    assert other.read_output_hashes().items() <= finished.read_output_hashes().items()
