@@ -238,7 +238,7 @@ def test_a_wrong_parameter_is_one_sentence_with_its_line(workspace):
 
 @pytest.mark.parametrize("configuration", ["cpu", "cpu2"])
 def test_a_mistake_is_one_sentence_under_the_launcher_too(workspace, configuration):
-    workspace.replace_text("params.yaml", "level: token", "level: word")
+    workspace.replace_text("params.yaml", "predict_at: token", "predict_at: word")
     done = workspace.run(*launch("orm", configuration), check=False)
     assert done.returncode == 2
     assert done.stderr.count("orm.predict_at: ") == 1 and len(done.stderr.splitlines()) == 1, done.stderr
@@ -262,8 +262,8 @@ def test_data_is_shared_through_a_remote(workspace, tmp_path):
     workspace.run("git", "clone", "-q", str(workspace.root), str(tmp_path / "colleague"))
     colleague = type(workspace)(tmp_path / "colleague")
     colleague.run("dvc", "pull")
-    assert colleague.stale() == set()
-    assert colleague.outputs() == workspace.read_output_hashes()
+    assert colleague.list_stale_stages() == set()
+    assert colleague.read_output_hashes() == workspace.read_output_hashes()
     assert (colleague.root / "data/best_of_n/table.md").exists()
 
 
