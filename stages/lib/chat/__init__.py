@@ -3,7 +3,7 @@
 `create(kind, cache, **settings)` returns a `Chat`; `chat.ask(prompt, key)` returns the text of the answer. An answer is
 stored under (model, settings, prompt, key) before it is used, so a crash loses none that was paid for and a second run
 costs nothing; another key draws another answer. Many prompts go to `ask_many`, or are asked from the threads of `map`: a
-server then gets several at once, and a local model answers in batches. `chat.ledger` counts tokens and cost.
+server then gets several at once, and a local model answers in batches. `chat.usage` counts tokens and cost.
 
 Kinds: openai (server.py), hf (local.py). Knows neither problems nor verifiers: it sees prompts alone.
 """
