@@ -1,10 +1,10 @@
-"""Assay's pipeline, in reading order. Each stage reads only what earlier stages wrote.
+"""The pipeline: stages in four chapters, shared rooms in lib, commands.
 
-benchmarks    raw benchmark files            -> Problem records in four splits
-base          bundled, from scratch, or hub  -> the pretrained model everything starts from
-generator     train problems                 -> base fine-tuned on gold solutions
-samples       generator                      -> N solutions per problem, graded
-orm           samples of verifier problems   -> the outcome verifier
-scores        samples x verifiers            -> a score for every sample
-best_of_n     samples and scores             -> curves for every N, intervals, the table
+problems     chapter 1, what is asked: benchmarks, aime, ood
+generators   chapter 2, who answers: base, generator, samples
+verifiers    chapter 3, who judges: labels, orm, prm, genrm
+evaluation   chapter 4, what it is worth: scores, best_of_n
+
+dvc.yaml has the stages in reading order; a stage reads only what earlier stages wrote. A stage imports lib and no other
+stage; lib imports no stage; commands may import both.
 """

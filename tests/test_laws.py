@@ -90,6 +90,14 @@ def test_every_stage_has_a_line_in_the_table_of_contents(stage):
     assert 10 < len(description) < 100 and "\n" not in description
 
 
+def test_the_map_in_the_readme_is_that_of_dvc_yaml():
+    stages = re.split(r"^\w+:$", (ROOT / "dvc.yaml").read_text(), flags=re.MULTILINE)[1]  # without plots and artifacts
+    entries = re.findall(r"^  (?:# -+ (.+?) -+|(\w+):)$", stages, re.MULTILINE)
+    lines = [ruler or f"  {stage:<11} {PIPELINE[stage]['desc']}" for ruler, stage in entries]
+    expected = "\n".join(["```", *lines, "```"])
+    assert expected in (ROOT / "README.md").read_text(), f"README.md: replace the map by\n{expected}"
+
+
 @pytest.mark.parametrize("stage", NAMES)
 def test_one_way(stage):
     earlier = NAMES[: NAMES.index(stage)]

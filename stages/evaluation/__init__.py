@@ -1,4 +1,5 @@
-"""Chapter 4, what it is worth: scores of all samples, and best-of-N in and out of distribution.
+"""Chapter 4, evaluation: what it is worth.
 
-Everything that is chosen is chosen on dev; the test sets are only reported.
+`scores` scores every sample with every verifier, `best_of_n` turns scores into accuracies, intervals and comparisons, in
+and out of distribution. Every choice is made on dev; test sets are only reported. See README.md beside this file.
 """

@@ -1,4 +1,5 @@
-"""Chapter 2, who answers: the base model, its fine-tuning, and the solutions drawn from it.
+"""Chapter 2, generators: who answers.
 
-base and generator write models, samples writes graded solutions. Nothing here knows a verifier.
+`base` provides a pretrained model, `generator` fine-tunes it, `samples` draws and grades N solutions for every problem.
+Nothing here knows a verifier. See README.md beside this file.
 """

@@ -1,5 +1,5 @@
-"""Chapter 1, what is asked: raw benchmarks into problems, and new ones.
+"""Chapter 1, problems: what is asked.
 
-benchmarks reads published files; aime and ood make problems whose answers are proven or checked. Nothing here knows a
-model that solves them.
+`benchmarks` turns published files into problems, `aime` and `ood` make new ones whose answers are proven or checked.
+Nothing here knows a model that solves problems. See README.md beside this file.
 """

@@ -1,4 +1,6 @@
-"""Chapter 3, who judges: step labels, and the outcome, process and generative verifiers.
+"""Chapter 3, verifiers: who judges.
 
-labels, orm, prm and genrm learn from the solutions of the split `verifier`; dev alone decides their choices.
+`labels` labels the steps of solutions; `orm`, `prm` and `genrm` train the outcome, process and generative verifiers on the
+samples of split `verifier`. Their choices are made on dev; the scored sets are read only to refuse published training data
+that repeats them. See README.md beside this file.
 """

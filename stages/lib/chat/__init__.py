@@ -1,11 +1,11 @@
-"""Asking a language model in text: one small interface over any OpenAI-compatible server and over a local model.
+"""Text from a language model: one small interface over any OpenAI-compatible server and over a local model.
 
-`create(kind, cache, **settings)` gives a `Chat`; `chat.ask(prompt, key)` gives the answer's text. Answers are kept on disk
-under (model, settings, prompt, key) before they are used, so a crash loses none that was paid for and a second run pays
-nothing; another key draws another answer. Who has many prompts gives them all to `ask_many`, or asks from the threads of
-`map`: a server is sent several at once, and a local model answers in batches all that was asked meanwhile.
+`create(kind, cache, **settings)` returns a `Chat`; `chat.ask(prompt, key)` returns the text of the answer. An answer is
+stored under (model, settings, prompt, key) before it is used, so a crash loses none that was paid for and a second run
+costs nothing; another key draws another answer. Many prompts go to `ask_many`, or are asked from the threads of `map`: a
+server then gets several at once, and a local model answers in batches. `chat.usage` counts tokens and cost.
 
-`chat.ledger` counts what it all cost. Kinds: openai (lib/chat/server.py), hf (lib/chat/local.py).
+Kinds: openai (server.py), hf (local.py). Knows neither problems nor verifiers: it sees prompts alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What everything stands on: errors, files, digests, keyed randomness, parameters, records.
+"""Foundations: errors, files, digests, keyed randomness, parameters, records.
 
-Knows no model, no stage and no other room.
+Every room may import this one. It knows no model, no stage and no other room.
 """

@@ -1,4 +1,4 @@
-"""Tables on the terminal and in Markdown, pictures.
+"""Tables for the terminal and Markdown, and pictures.
 
-Knows no result by name but what it is handed.
+Draws what it is given; computes no result and reads no file of a stage.
 """

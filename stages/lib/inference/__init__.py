@@ -1,4 +1,4 @@
-"""Drawing solutions and reading many continuations of one prompt.
+"""Inference: sampling engines, and forward passes over many continuations of one prompt.
 
-Knows neither training nor what a solution is worth.
+Knows neither training nor whether a solution is right.
 """

@@ -1,4 +1,4 @@
-"""Step labels: exact, by Monte-Carlo rollouts, published; and their audit against the truth.
+"""Step labels: exact, by Monte-Carlo rollouts, or published; their audit against the truth; the first error.
 
 Knows no verifier: labels come before them.
 """

@@ -1,4 +1,4 @@
-"""Formulas over arrays: pass@k, votes, intervals, ranking.
+"""Metrics: pass@k, votes, intervals, ranking.
 
-Knows no file, no record and no model: arrays in, numbers out.
+Arrays in, numbers out. Knows no file, no record and no model.
 """

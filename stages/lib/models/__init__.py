@@ -1,4 +1,4 @@
-"""A causal language model: loading, prompts and token ids, the forward pass, heads and losses on it.
+"""A causal language model: loading, prompts and token ids, the forward pass, heads and losses.
 
-Knows neither the training loop nor an engine that samples.
+Knows neither the training loop nor a sampling engine.
 """

@@ -1,4 +1,4 @@
 """Problems that a program makes and solves: grade-school stories, competition families, lifted GSM8K.
 
-Knows the truth after every step, and no model.
+Knows the value after every step, and no model.
 """

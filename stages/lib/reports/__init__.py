@@ -1,4 +1,4 @@
-"""From problems, samples and scores to the tables and curves of best-of-N.
+"""Best-of-N reports: from problems, samples and scores to curves, tables and the ID -> OOD matrix.
 
-Knows what is compared with what; draws nothing and writes no file.
+Knows which methods are compared; draws no picture and writes no file.
 """

@@ -1,4 +1,4 @@
-"""One execution of a stage: parameters in, files out, processes joined, a journal, MLflow as a mirror.
+"""One execution of a stage: parameters in, files out, processes joined, a journal, MLflow as a mirror of it.
 
-Knows neither what a stage computes nor any model. A tracking server may be away: that never stops a stage.
+Knows neither what a stage computes nor any model. A tracking server that is down never stops a stage.
 """

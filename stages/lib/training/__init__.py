@@ -1,4 +1,4 @@
-"""The training loop of every model here, its optimizers, batches, checkpoints and sharding.
+"""Training: one loop for every model, with its optimizers, batches, checkpoints and sharding.
 
-Knows no verifier and no stage: whatever returns named sums of losses can be trained.
+Trains any module that returns named sums of losses. Knows no verifier and no stage.
 """
