@@ -13,6 +13,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores
 from tests.helpers.workspace import Workspace, clone_repository  # noqa: E402
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the file that takes longest, so that no worker sits idle at the end; whoever runs the pipeline is slow."""
+    items.sort(key=lambda item: item.path.name != "test_repro.py")
+    for item in items:
+        if {"finished", "workspace"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
     """A workspace whose nano pipeline has run. Shared: a test that changes it works on `workspace` instead."""
@@ -24,7 +32,12 @@ def finished(tmp_path_factory) -> Workspace:
 @pytest.fixture
 def workspace(finished, tmp_path) -> Workspace:
     """A copy of the finished workspace that a test may break. MLflow has seen the pipeline once; that is enough here."""
-    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
+
+    def copy_or_link(source: str, target: str) -> None:
+        """DVC never writes into a file of its cache, so its copies can be links."""
+        (os.link if "/.dvc/cache/" in source else shutil.copy2)(source, target)
+
+    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True, copy_function=copy_or_link)
     return Workspace(tmp_path / "copy", ASSAY_TRACKING="off")
 
 
