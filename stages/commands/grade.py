@@ -79,7 +79,7 @@ def read_rows(file: Path) -> Iterator[dict[str, Any]]:
 def grade_rows(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: float = 0.0) -> list[dict[str, Any]]:
     """The rows with `equal` and `extracted`, in their order. What a prediction thinks aloud is no part of it."""
     from stages.lib.grading import answers, grader
-    from stages.lib.grading.thinking import strip_thinking
+    from stages.lib.grading.replies import strip_thinking
 
     said = [None if row["pred"] is None else strip_thinking(row["pred"]) for row in rows]
     found: dict[int, dict[str, Any]] = {}

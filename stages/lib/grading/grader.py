@@ -17,8 +17,8 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
 from stages.lib.grading import answers, code_tests, programs, sandbox
 from stages.lib.grading.code_tests import Verdict
-from stages.lib.grading.lookahead import MAX_AHEAD, run_ahead
-from stages.lib.grading.thinking import strip_thinking
+from stages.lib.grading.prefetch import MAX_AHEAD, run_ahead
+from stages.lib.grading.replies import strip_thinking
 
 
 class Grade(NamedTuple):

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from stages.lib.grading.answer_styles import unstyle
+from stages.lib.grading.latex import strip_styles
 
 
 class Numeral(NamedTuple):
@@ -196,7 +196,7 @@ def _parse_fraction(digits: str) -> Fraction:
 
 def _normalise(text: str) -> str:
     """The text without the markup that does not change a number."""
-    text = unstyle(text.translate(_SYMBOLS)).strip()
+    text = strip_styles(text.translate(_SYMBOLS)).strip()
     for _ in range(4):
         if not (inner := _WRAPPED.fullmatch(text)):
             break
@@ -216,7 +216,7 @@ def find_numbers(text: str) -> list[tuple[int, str]]:
 
 def extract_stated(sentence: str) -> str | None:
     """The number that answers in "the answer is ...": the one it begins with, else the last one."""
-    sentence = unstyle(sentence)
+    sentence = strip_styles(sentence)
     found = _find_affirmed(sentence)
     if found and found[0][0] < 4 and "=" not in sentence and not _is_ambiguous(sentence, found):
         return found[0][1] if _is_standalone(sentence, *found[0]) else None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.grading import answers
+from stages.lib.grading import answer_markers, answers
 from stages.lib.grading.answers import equal, equal_many, extract, group, parse_number
 
 TYPES = [None, *answers.TYPES]
@@ -259,8 +259,8 @@ def nested(depth):
 
 @given(nested(4), st.text("xyz .", max_size=10), st.text("xyz .{}", max_size=10))
 def test_a_box_is_closed_by_its_own_brace(content, before, after):
-    found = answers.extract_boxed(rf"{before}\boxed{{{content}}}{after}")
-    assert found == [content.strip()]
+    boxes = answer_markers.find_boxes(rf"{before}\boxed{{{content}}}{after}")
+    assert [inside for _, _, inside in boxes] == [content]
 
 
 # Equality by type

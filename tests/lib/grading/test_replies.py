@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.lib.grading.thinking import strip_thinking
+from stages.lib.grading.replies import strip_thinking
 
 
 @pytest.mark.parametrize(

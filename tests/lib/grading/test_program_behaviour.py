@@ -5,8 +5,8 @@ import os
 import pytest
 
 from stages.lib.core.records import Sample
-from stages.lib.grading import behaviour, sandbox
-from stages.lib.grading.behaviour import group, group_by_text, make_inputs, read_examples
+from stages.lib.grading import program_behaviour, sandbox
+from stages.lib.grading.program_behaviour import group, group_by_text, make_inputs, read_examples
 from stages.lib.reports import pools
 from tests.lib.grading.test_grader import ADD, PROMPT, function, problem
 
@@ -17,7 +17,7 @@ MAX = 'def largest(values, least):\n    """The largest of the values that are at
 
 
 def test_programs_that_do_the_same_vote_together(monkeypatch):
-    monkeypatch.setattr(behaviour, "LIMITS", behaviour.LIMITS._replace(cpu_seconds=1))
+    monkeypatch.setattr(program_behaviour, "LIMITS", program_behaviour.LIMITS._replace(cpu_seconds=1))
     one = problem(tests=PUBLIC)
     read = "input()\nvalues = list(map(int, input().split()))\n"
     same = [read + "print(sum(values))", read + "total = 0\nfor x in values:\n    total += x\nprint(total, '')"]
@@ -97,7 +97,7 @@ def test_one_call_that_does_not_end_says_nothing_of_the_others():
 
 
 def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(behaviour, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
+    monkeypatch.setattr(program_behaviour, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     programs = [root.format("n", "1 / 0"), root.format("0 + n", "[][0]"), root.format("+n", "-1")]
     assert group(problem(), programs) == [0, 0, 0]
@@ -105,7 +105,7 @@ def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeyp
 
 
 def test_a_changed_input_that_right_programs_differ_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(behaviour, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
+    monkeypatch.setattr(program_behaviour, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     differing = [root.format("n", value) for value in ("1", "2", "3", "4", "+1")]
     assert group(problem(), differing) == [0] * 5, "not half of them agree on -5"
@@ -217,5 +217,5 @@ def test_published_problems_have_inputs(name, file, least):
     assert sum(make_inputs(each)[1] > 0 for each in problems) >= least
     some = [each for each in problems if make_inputs(each)[1]][::8]
     broken = "    return None\n" if name == "humaneval" else "print('no')"
-    classes = behaviour.group_ahead((each, [each.answer, f"# mine\n{each.answer}", broken]) for each in some)
+    classes = program_behaviour.group_ahead((each, [each.answer, f"# mine\n{each.answer}", broken]) for each in some)
     assert all(found in ([0, 0, 1], [-1, -1, 0]) for found in classes)

@@ -29,7 +29,7 @@ from stages.lib.core import json_cache, seeds
 from stages.lib.core.records import Problem
 from stages.lib.grading import code_tests, programs, sandbox
 from stages.lib.grading.code_tests import Comparison
-from stages.lib.grading.lookahead import MAX_AHEAD, run_ahead
+from stages.lib.grading.prefetch import MAX_AHEAD, run_ahead
 
 VERSION = 2  # part of every draw and of every kept outcome
 MAX_PUBLIC_INPUTS, MAX_CHANGED_INPUTS = 8, 8  # inputs at most
