@@ -85,14 +85,14 @@ def test_programs_with_tests_are_run(tmp_path, workplace):
 @pytest.mark.parametrize(
     "line, reason",
     [
-        ("{", "not JSON"),
-        ("[1]", "must be an object"),
+        ("{", "not valid JSON"),
+        ("[1]", "every line must be one JSON object"),
         ('{"gold": "1"}', "`pred` is missing"),
         ('{"gold": 1, "pred": "1"}', "`gold` must be a string"),
         ('{"gold": null, "pred": "1"}', "`gold` must be a string"),
         ('{"gold": "1", "pred": "1", "answer_type": "numbre"}', "must be one of number, integer, latex"),
         ('{"gold": "1", "pred": "1", "answer_type": ["number"]}', "`answer_type` must be one of"),
-        ('{"gold": "\\u00"}', "not JSON"),
+        ('{"gold": "\\u00"}', "not valid JSON"),
     ],
 )
 def test_a_malformed_row_is_named(tmp_path, line, reason):
@@ -111,9 +111,12 @@ def test_a_user_sees_one_line_and_nothing_is_written(tmp_path):
     file.write_bytes(b'{"gold": "1", "pred": "\xff"}\n')
     done = grade(file, "--out", out)
     assert done.returncode == 2 and done.stdout == "" and not out.exists()
-    assert done.stderr.startswith(f"{file}:1: not JSON") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"{file}:1: not UTF-8") and done.stderr.count("\n") == 1
     missing = grade(tmp_path / "none.jsonl")
-    assert missing.returncode == 2 and missing.stderr == f"{tmp_path / 'none.jsonl'}: No such file or directory\n"
+    assert (
+        missing.returncode == 2
+        and missing.stderr == f"{tmp_path / 'none.jsonl'}: cannot be read (No such file or directory)\n"
+    )
 
 
 def test_a_tolerance_is_asked_for(tmp_path):

@@ -5,8 +5,9 @@ import os
 import pytest
 
 from stages.lib.core.records import Sample
-from stages.lib.grading import program_behaviour, sandbox
-from stages.lib.grading.program_behaviour import group, group_by_text, make_inputs, read_examples
+from stages.lib.grading import program_behaviour, program_inputs, sandbox
+from stages.lib.grading.program_behaviour import group, group_by_text
+from stages.lib.grading.program_inputs import make_inputs, read_examples
 from stages.lib.reports import pools
 from tests.lib.grading.test_grader import ADD, PROMPT, function, problem
 
@@ -97,7 +98,7 @@ def test_one_call_that_does_not_end_says_nothing_of_the_others():
 
 
 def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(program_behaviour, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
+    monkeypatch.setattr(program_inputs, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     programs = [root.format("n", "1 / 0"), root.format("0 + n", "[][0]"), root.format("+n", "-1")]
     assert group(problem(), programs) == [0, 0, 0]
@@ -105,7 +106,7 @@ def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeyp
 
 
 def test_a_changed_input_that_right_programs_differ_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(program_behaviour, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
+    monkeypatch.setattr(program_inputs, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     differing = [root.format("n", value) for value in ("1", "2", "3", "4", "+1")]
     assert group(problem(), differing) == [0] * 5, "not half of them agree on -5"

@@ -18,6 +18,7 @@ from stages.lib.grading.formulas import parsing, solution_sets, values
 from stages.lib.grading.formulas.fingerprint_filter import Component, Fingerprint
 
 MAX_VARIABLES = 3  # of an equation or inequality: so many are tried to solve it for
+_COLLECTIONS: Any = sympy.Tuple | sympy.MatrixBase | sympy.FiniteSet
 
 
 @lru_cache(maxsize=4096)
@@ -74,8 +75,7 @@ def _fingerprint_equation(equation: Any) -> Fingerprint:
 
 def _collect_leaves(expression: Any) -> list[Any] | None:
     """The numbers of which an expression is made, in any order; None if it is made of other things, too."""
-    is_collection = isinstance(expression, sympy.Tuple | sympy.MatrixBase | sympy.FiniteSet)
-    if is_collection and not solution_sets.is_number_set(expression):
+    if isinstance(expression, _COLLECTIONS) and not solution_sets.is_number_set(expression):
         return _collect_all(expression)
     if is_equation(expression):
         return _collect_leaves(take_last_relation(expression).rhs) if is_assignment_relation(expression) else None
