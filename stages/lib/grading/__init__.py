@@ -1,4 +1,4 @@
-"""From a text to its answer, and whether two answers are equal; programs are run in the sandbox.
+"""From the text of a solution to its answer (`extraction`), and whether that is right (`grader`, `answers`, `code_tests`).
 
-Knows no model, no sampling and no verifier. Gold decides `correct` alone, never a vote.
+Knows no model, no sampling and no verifier. Gold answers decide `correct` alone, never how answers are grouped for a vote.
 """

@@ -104,7 +104,7 @@ def _combine_cell(fingerprints: list[Fingerprint] | None) -> Any:
     """The fingerprints of a cell as one number: of an equation the one of its roots, of a word the word's."""
     if not fingerprints:
         return None
-    kind, components = next((each for each in fingerprints if each[0] == "equation"), fingerprints[0])
+    kind, components = next((mark for mark in fingerprints if mark[0] == "equation"), fingerprints[0])
     if len(components) == 1:
         ((name, component),) = components.items()
         return mpc(component[0] + crc32(name.encode()) % 997)
