@@ -29,9 +29,9 @@ def grade(
         float, typer.Option(min=0, max=1, help="how far numbers may differ, as a share of the larger one; 0 is exact")
     ] = 0.0,
 ) -> None:
-    """Add `equal` and `extracted` (the answer found in `pred`) to every row; say the accuracy on standard error.
+    """Add `equal` and `extracted` (the answer found in `pred`) to every row; print the accuracy on standard error.
 
-    A program whose row has `tests`, as problems have them, is run, and `equal` says whether it passes.
+    A program whose row has `tests`, as problems have them, is run, and `equal` is whether it passes.
     """
     from stages.lib.core import files
 
@@ -47,52 +47,41 @@ def grade(
 
 def read_rows(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file to grade. Raises UserError `file:line: reason` at the first that is malformed."""
+    from stages.lib.core.records import iter_jsonl
     from stages.lib.grading import answers, code_tests
 
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}") from None
-    for line_number, line in enumerate(lines, 1):
+    for line_number, row in iter_jsonl(file):
         at = f"{file}:{line_number}"
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{at}: not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise UserError(f'{at}: must be an object {{"gold", "pred"}}, got {row!r:.60}')
         for key, allowed in (("gold", str), ("pred", str | None)):
             if key not in row:
                 raise UserError(f"{at}: `{key}` is missing")
             if not isinstance(row[key], allowed):
                 raise UserError(f"{at}: `{key}` must be a string, got {row[key]!r:.60}")
         if row.get("answer_type") not in (None, *answers.TYPES):
-            kinds = ", ".join(answers.TYPES)
-            raise UserError(f"{at}: `answer_type` must be one of {kinds}, got {row['answer_type']!r:.60}")
+            types = ", ".join(answers.TYPES)
+            raise UserError(f"{at}: `answer_type` must be one of {types}, got {row['answer_type']!r:.60}")
         if (problem := _build_problem(row, at)) and (reason := code_tests.explain_ungradable(problem)):
             raise UserError(f"{at}: {reason}")
         yield row
 
 
 def grade_rows(rows: list[dict[str, Any]], file: Path = Path("rows"), tolerance: float = 0.0) -> list[dict[str, Any]]:
-    """The rows with `equal` and `extracted`, in their order. What a prediction thinks aloud is no part of it."""
+    """The rows with `equal` and `extracted`, in their order. The thinking in a prediction is not graded."""
     from stages.lib.grading import answers, grader
-    from stages.lib.grading.thinking import strip_thinking
+    from stages.lib.grading.replies import strip_thinking
 
-    said = [None if row["pred"] is None else strip_thinking(row["pred"]) for row in rows]
-    found: dict[int, dict[str, Any]] = {}
+    predictions = [None if row["pred"] is None else strip_thinking(row["pred"]) for row in rows]
+    graded: dict[int, dict[str, Any]] = {}
     problems = {index: problem for index, row in enumerate(rows) if (problem := _build_problem(row, f"{file}:{index}"))}
-    graded = grader.grade_ahead((problem, [said[index]]) for index, problem in problems.items())
-    for index, (grade,) in zip(problems, graded, strict=True):
-        found[index] = {"equal": grade.correct, "extracted": grade.answer}
+    grades = grader.grade_ahead((problem, [predictions[index]]) for index, problem in problems.items())
+    for index, (grade,) in zip(problems, grades, strict=True):
+        graded[index] = {"equal": grade.correct, "extracted": grade.answer}
     for answer_type in {row.get("answer_type") for row in rows}:
-        mine = [i for i, row in enumerate(rows) if i not in problems and row.get("answer_type") == answer_type]
-        equal = answers.equal_many([(rows[index]["gold"], said[index]) for index in mine], answer_type, tolerance)
-        for index, same in zip(mine, equal, strict=True):
-            found[index] = {"equal": same, "extracted": answers.extract(said[index], answer_type)}
-    return [row | found[index] for index, row in enumerate(rows)]
+        indices = [i for i, row in enumerate(rows) if i not in problems and row.get("answer_type") == answer_type]
+        pairs = [(rows[index]["gold"], predictions[index]) for index in indices]
+        for index, is_equal in zip(indices, answers.equal_many(pairs, answer_type, tolerance), strict=True):
+            graded[index] = {"equal": is_equal, "extracted": answers.extract(predictions[index], answer_type)}
+    return [row | graded[index] for index, row in enumerate(rows)]
 
 
 def _build_problem(row: dict[str, Any], at: str) -> Problem | None:
@@ -103,22 +92,14 @@ def _build_problem(row: dict[str, Any], at: str) -> Problem | None:
         return None
     if not isinstance(row["tests"], dict) or not isinstance(row.get("question", ""), str):
         raise UserError(f"{at}: `tests` must be an object and `question` a string, as in a problem of data/benchmarks")
-    return Problem(
-        id=at,
-        benchmark="grade",
-        split="grade",
-        question=row.get("question") or "-",
-        answer=row["gold"],
-        answer_type="code",
-        tests=row["tests"],
-        licence="not stated",
-        source=Source(url=at),
-    )
+    question = row.get("question") or "-"
+    origin = {"benchmark": "grade", "split": "grade", "licence": "not stated", "source": Source(url=at)}
+    return Problem(id=at, question=question, answer=row["gold"], answer_type="code", tests=row["tests"], **origin)
 
 
 def summarize(rows: list[dict[str, Any]]) -> str:
     """One sentence: how many rows, how many equal, how many predictions without an answer."""
     equal = sum(row["equal"] for row in rows)
-    silent = sum(row["extracted"] is None for row in rows)
+    unanswered = sum(row["extracted"] is None for row in rows)
     share = f" ({equal / len(rows):.2%})" if rows else ""
-    return f"{len(rows)} rows: {equal} equal{share}, {silent} without an answer"
+    return f"{len(rows)} rows: {equal} equal{share}, {unanswered} without an answer"

@@ -1,4 +1,4 @@
-"""`python -m stages verify-items FILE...`: every label derived again from the item's program, without a model."""
+"""`python -m stages verify-items FILE...`: derive every label again from the item's program, without a model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from stages.lib.core.records import Problem
+    from stages.lib.core.records import Problem, Program
 
-# Program.generator -> the module whose check(problem) returns what is wrong with an item, [] where nothing is.
+# Program.generator -> the module whose check(problem) returns the faults of an item, [] if there are none.
 CHECKERS = {
     "operators": "stages.problems.ood.operators.registry",
     "dyval": "stages.problems.ood.dyval",
@@ -25,48 +25,40 @@ CHECKERS = {
 def verify_items(
     files: Annotated[list[Path], typer.Argument(help="JSONL files of problems, such as data/ood/test.jsonl")],
 ) -> None:
-    """Derive every label again, without a model; exit 1 naming each item whose label, steps or contract do not hold.
+    """Derive every label again, without a model; exit 1 and name each item whose label, steps or contract do not hold.
 
-    Items without a program are counted as `no program`: of these nothing is verified. Variants are also held against
-    their parents where these stand in one of the files.
+    Items without a program are counted as `no program`: nothing of them is verified. Variants are also compared with
+    their parents if these are in one of the files.
     """
+    from stages.lib.core.records import read_problems
     from stages.lib.display import tables
 
     counts: Counter[tuple[str, ...]] = Counter()
-    failed: list[str] = []
-    items = {file: load_problems(file) for file in files}
+    failures: list[str] = []
+    items = {file: read_problems(file) for file in files}
     parents = {problem.id: problem for problems in items.values() for problem in problems}
     for file, problems in items.items():
         for problem in problems:
             verdict, faults = verify(problem, parents)
             counts[file.name, problem.benchmark, problem.operator or "-", problem.contract or "-", verdict] += 1
-            failed += [f"{file}: {problem.id}: {fault}" for fault in faults]
-    rows = []
-    for group in sorted({key[:-1] for key in counts}):
-        numbers = [counts[(*group, verdict)] for verdict in ("verified", "failed", "no program")]
-        rows.append([*group, *(str(number) for number in numbers)])
-    total = [sum(int(row[column]) for row in rows) for column in (4, 5, 6)]
-    rows.append(["total", "", "", "", *map(str, total)])
-    columns = ["verified", "failed", "no program"]
-    tables.print_table(["file", "benchmark", "operator", "contract", *columns], rows, columns)
-    for line in failed:
+            failures += [f"{file}: {problem.id}: {fault}" for fault in faults]
+    verdicts = ["verified", "failed", "no program"]
+    numbers = {group: [counts[(*group, verdict)] for verdict in verdicts] for group in {key[:-1] for key in counts}}
+    rows = [[*group, *map(str, numbers[group])] for group in sorted(numbers)]
+    totals = [sum(column) for column in zip(*numbers.values(), strict=True)] or [0] * len(verdicts)
+    rows.append(["total", "", "", "", *map(str, totals)])
+    tables.print_table(["file", "benchmark", "operator", "contract", *verdicts], rows, verdicts)
+    for line in failures:
         print(line)
-    if failed:
+    if failures:
         raise typer.Exit(1)
 
 
-def load_problems(file: Path) -> list[Problem]:
-    """The problems of a file. Raises UserError `file:line: reason` for one that is malformed."""
-    from stages.lib.core.records import read_problems
-
-    return read_problems(file)
-
-
 def verify(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str]]:
-    """("verified" | "failed" | "no program", faults). `parents`: id -> problem, of those that are known."""
-    faults = check_fields(problem) + (
-        check_against_parent(problem, parents[problem.parent]) if problem.parent in parents else []
-    )
+    """("verified" | "failed" | "no program", faults). parents: id -> problem, for as many parents as are at hand."""
+    faults = check_fields(problem)
+    if problem.parent in parents:
+        faults += check_against_parent(problem, parents[problem.parent])
     if problem.program is None:
         return ("failed" if faults else "no program"), faults
     checker = _get_checker(problem.program.generator)
@@ -74,7 +66,8 @@ def verify(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str
         faults.append(f"generator {problem.program.generator!r} has no checker")
     else:
         faults += checker(problem)
-        faults += _verify_mpa_parent(problem) if not faults else []
+        if problem.program.generator == "mpa" and not faults:
+            faults += _verify_mpa_parent(problem)
     return ("failed" if faults else "verified"), faults
 
 
@@ -107,19 +100,13 @@ def check_against_parent(problem: Problem, parent: Problem) -> list[str]:
 
 
 def _get_checker(generator: str) -> Callable[[Problem], list[str]] | None:
-    if generator == "gradeschool":
-        return _check_gradeschool
-    if generator == "lifted":
-        return _check_lifted
-    if generator not in CHECKERS:
-        return None
-    return getattr(import_module(CHECKERS[generator]), "check", None)
+    if generator in ("gradeschool", "lifted"):
+        return _check_gradeschool if generator == "gradeschool" else _check_lifted
+    return getattr(import_module(CHECKERS[generator]), "check", None) if generator in CHECKERS else None
 
 
 def _verify_mpa_parent(problem: Problem) -> list[str]:
-    """What is wrong with the problem that a reworded one carries within: its label is only as good as its parent's."""
-    if problem.program.generator != "mpa":
-        return []
+    """The faults of the problem that a reworded one carries within: its label is only as good as its parent's."""
     from stages.problems.ood import mpa
 
     return [f"its parent: {fault}" for fault in verify(mpa.restore_parent(problem), {})[1]]
@@ -128,20 +115,21 @@ def _verify_mpa_parent(problem: Problem) -> list[str]:
 def _check_gradeschool(problem: Problem) -> list[str]:
     from stages.lib.procedural import gradeschool
 
-    return _compare_with_program(problem, lambda: gradeschool.rederive(problem.program.params))
+    return _compare_with_program(problem, lambda program: gradeschool.rederive(program.params))
 
 
 def _check_lifted(problem: Problem) -> list[str]:
     from stages.lib.procedural import lifting
 
-    return lifting.check_program(problem.program.params) + _compare_with_program(
-        problem, lambda: lifting.render_program(problem.program.params)
-    )
+    faults = lifting.check_program(problem.program.params) if problem.program else []
+    return faults + _compare_with_program(problem, lambda program: lifting.render_program(program.params))
 
 
-def _compare_with_program(problem: Problem, derive: Callable[[], tuple]) -> list[str]:
+def _compare_with_program(problem: Problem, derive: Callable[[Program], tuple]) -> list[str]:
+    """The fields that are not what `derive` gives for the program: (question, steps, answer)."""
+    assert problem.program
     try:
-        derived = dict(zip(("question", "steps", "answer"), derive(), strict=True))
+        derived = dict(zip(("question", "steps", "answer"), derive(problem.program), strict=True))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         return [f"program: {type(error).__name__}: {error}"]
     return [

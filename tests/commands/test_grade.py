@@ -30,7 +30,7 @@ def test_rows_come_back_with_a_verdict(tmp_path):
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["equal"] for row in rows] == [True, True, False, False, False]
     assert [row["extracted"] for row in rows] == ["18", "0.5", "C", None, None]
-    assert [{key: row[key] for key in given} for row, given in zip(rows, ROWS, strict=True)] == ROWS
+    assert [{key: row[key] for key in original} for row, original in zip(rows, ROWS, strict=True)] == ROWS
     assert "5 rows: 2 equal (40.00%), 2 without an answer" in done.stderr
 
     out = tmp_path / "graded.jsonl"
@@ -51,9 +51,9 @@ def test_what_a_model_thinks_aloud_is_not_graded(tmp_path, workplace):
         code | {"pred": "<think>```python\nprint(3)\n```</think>```python\nprint(4)\n```"},
         code | {"pred": "<think>```python\nprint(4)\n```</think>```python\nprint(3)\n```"},
     ]
-    found = grade_rows(rows)
-    assert [row["equal"] for row in found] == [True, False, False, False, True]
-    assert [row["extracted"] for row in found][:3] == ["3", "3", None] and found[0]["pred"] == rows[0]["pred"]
+    graded = grade_rows(rows)
+    assert [row["equal"] for row in graded] == [True, False, False, False, True]
+    assert [row["extracted"] for row in graded][:3] == ["3", "3", None] and graded[0]["pred"] == rows[0]["pred"]
 
 
 def test_programs_with_tests_are_run(tmp_path, workplace):
@@ -73,9 +73,9 @@ def test_programs_with_tests_are_run(tmp_path, workplace):
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    found = grade_rows(list(read_rows(file)))
-    assert [each["equal"] for each in found] == [True, False, True, True, True, False]
-    assert found[3]["extracted"] == "def f(x):\n    return x + 1"
+    graded = grade_rows(list(read_rows(file)))
+    assert [row["equal"] for row in graded] == [True, False, True, True, True, False]
+    assert graded[3]["extracted"] == "def f(x):\n    return x + 1"
     for broken in ({"tests": []}, {"tests": {"hidden": {}}}, {"tests": {}}, {"question": 1}):
         file.write_text(json.dumps(rows[0] | broken))
         with pytest.raises(UserError, match="rows.jsonl:1: .*tests"):
@@ -85,14 +85,14 @@ def test_programs_with_tests_are_run(tmp_path, workplace):
 @pytest.mark.parametrize(
     "line, reason",
     [
-        ("{", "not JSON"),
-        ("[1]", "must be an object"),
+        ("{", "not valid JSON"),
+        ("[1]", "every line must be one JSON object"),
         ('{"gold": "1"}', "`pred` is missing"),
         ('{"gold": 1, "pred": "1"}', "`gold` must be a string"),
         ('{"gold": null, "pred": "1"}', "`gold` must be a string"),
         ('{"gold": "1", "pred": "1", "answer_type": "numbre"}', "must be one of number, integer, latex"),
         ('{"gold": "1", "pred": "1", "answer_type": ["number"]}', "`answer_type` must be one of"),
-        ('{"gold": "\\u00"}', "not JSON"),
+        ('{"gold": "\\u00"}', "not valid JSON"),
     ],
 )
 def test_a_malformed_row_is_named(tmp_path, line, reason):
@@ -111,9 +111,12 @@ def test_a_user_sees_one_line_and_nothing_is_written(tmp_path):
     file.write_bytes(b'{"gold": "1", "pred": "\xff"}\n')
     done = grade(file, "--out", out)
     assert done.returncode == 2 and done.stdout == "" and not out.exists()
-    assert done.stderr.startswith(f"{file}:1: not JSON") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"{file}:1: not UTF-8") and done.stderr.count("\n") == 1
     missing = grade(tmp_path / "none.jsonl")
-    assert missing.returncode == 2 and missing.stderr == f"{tmp_path / 'none.jsonl'}: No such file or directory\n"
+    assert (
+        missing.returncode == 2
+        and missing.stderr == f"{tmp_path / 'none.jsonl'}: cannot be read (No such file or directory)\n"
+    )
 
 
 def test_a_tolerance_is_asked_for(tmp_path):

@@ -48,22 +48,22 @@ def test_sound_items_pass_and_are_counted(tmp_path, capsys):
 )
 def test_a_planted_wrong_label_is_named(item, tmp_path, capsys):
     last = item.steps[-1]
-    spoilt = [
+    faulty = [
         item.model_copy(update={"answer": "4711"}),
         item.model_copy(update={"question": item.question + " Or not?"}),
         item.model_copy(
             update={"answer": "4711", "steps": [*item.steps[:-1], last.model_copy(update={"value": "4711"})]}
         ),
     ]
-    spoilt += [
+    faulty += [
         item.model_copy(
             update={"steps": [*item.steps[:i], step.model_copy(update={"value": "4711"}), *item.steps[i + 1 :]]}
         )
         for i, step in enumerate(item.steps)
     ]
-    for one in spoilt:
-        status, output = run(tmp_path, [one], capsys)
-        assert status == 1 and f"items.jsonl: {item.id}: " in output
+    for wrong in faulty:
+        status, output = run(tmp_path, [wrong], capsys)
+        assert status == 1 and f"items.jsonl: {wrong.id}: " in output
 
 
 def test_a_wrong_choice_key_is_named(tmp_path, capsys):
@@ -107,9 +107,6 @@ def test_a_malformed_file_is_a_users_mistake(tmp_path):
     with pytest.raises(UserError, match=r"items\.jsonl:1: "):
         verify_items([file])
     done = subprocess.run(
-        [sys.executable, "-m", "stages", "verify-items", str(file)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-m", "stages", "verify-items", str(file)], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2 and "items.jsonl:1" in done.stderr and "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""Grading: the answer in a text, whether two answers are equal, and programs run against tests in a sandbox.
+"""From the text of a solution to its answer (`extraction`), and whether that is right (`grader`, `answers`, `code_tests`).
 
-Knows no model, no sampling and no verifier. Gold decides whether a sample is correct; it never helps a vote.
+Knows no model, no sampling and no verifier. Gold answers decide `correct` alone, never how answers are grouped for a vote.
 """

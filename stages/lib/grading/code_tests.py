@@ -1,18 +1,19 @@
-"""The judge of code problems: does a program pass the tests of its problem? Each test is one run in the sandbox.
+"""Code tests: does a program pass the tests of its problem? Each test is one run in the sandbox.
 
-Two kinds of `Problem.tests`:
+There are two kinds of `Problem.tests`:
   {"public": {"input": [...], "output": [...]}, "private": {...}}   a program with standard input and output (Codeforces)
   {"entry_point": ..., "test": ...}                                 a function, whole or the rest of it (HumanEval)
-The first may say how outputs are compared, `"compared": {"tolerance": 1e-6, "any_case": false}`; else the statement does.
+The first kind may say how outputs are compared, `"compared": {"tolerance": 1e-6, "any_case": false}`; else the statement
+does.
 
-Printed answers are compared word by word, as the usual checker of Codeforces does (`wcmp` of testlib): white space is
-nobody's fault. Where the statement allows an error, numbers may be that far off, and where it allows either case, cases
-count as equal. A problem that takes *any* of several right answers needs a checker of its own: a program that
-reads the input, the published output and the printed one, and decides. The published tests come without, so a failed
-comparison says nothing there, and `reason` says so; `explain_ungradable` tells before.
+Outputs are compared word by word, as the usual checker of Codeforces does (`wcmp` of testlib); white space does not matter.
+Numbers may be off by the error that the statement allows, and case is ignored where it allows either. A problem with *any*
+of several right answers needs a checker, a program that reads the input, the published output and the printed one. The
+published tests come without checkers, so a failed comparison proves nothing there, and `Verdict.reason` says so;
+`explain_ungradable` says it beforehand.
 
-A function shares its process with its tests, so a solution that wants to cheat can; that the tests ran to their end is
-known from a word that is printed after them.
+A function shares its process with its tests, so a solution that wants to cheat can. A random word that is printed after the
+tests shows that they ran to their end.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from stages.lib.core.records import Problem
 from stages.lib.grading import programs, sandbox
 from stages.lib.grading.sandbox import Limits, Outcome
 
-VERSION = 2  # of what a verdict depends on here; raise it, and what was judged before is judged again
+VERSION = 2  # part of the key of every cached verdict: raise it when verdicts change
 CACHE_FOLDER = Path(".assay/judge")
 TEST_KINDS = ("public", "private")
 WRONG_ANSWER = "another answer"
@@ -58,7 +59,7 @@ _ANY_ANSWER = re.compile(
 
 
 class Verdict(NamedTuple):
-    """Whether every test was passed; else why not, by the first that was not (`public 0`)."""
+    """Whether a program passed every test; if not, the first test that failed (`public 0`) and the reason."""
 
     passed: bool
     reason: str = ""
@@ -66,7 +67,7 @@ class Verdict(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How printed answers are compared: the error that numbers may have (None: none), and whether case counts."""
+    """How outputs are compared: the error that numbers may have (None: none), and whether any case is right."""
 
     tolerance: float | None = None
     any_case: bool = False
@@ -76,7 +77,7 @@ EXACT = Comparison()
 
 
 def explain_ungradable(problem: Problem) -> str | None:
-    """Why no program can be graded on this problem, None where it can."""
+    """Why no program can be graded on this problem; None if programs can."""
     tests = problem.tests or {}
     if "entry_point" in tests:
         return None if str(tests.get("test", "")).strip() else "tests: no test program, so no function can be graded"
@@ -92,7 +93,7 @@ def explain_ungradable(problem: Problem) -> str | None:
 def run_tests(
     question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.DEFAULT_LIMITS
 ) -> Verdict:
-    """Judge a solution. Raises UserError where this machine has no sandbox, ValueError for another kind of tests."""
+    """The verdict on a solution. Raises UserError if this machine has no sandbox, ValueError for unknown kinds of tests."""
     if "entry_point" in tests:
         return run_function_tests(question, solution, tests, limits)
     if not set(tests) <= {*TEST_KINDS, "compared"}:
@@ -106,30 +107,30 @@ def run_tests(
 def run_program_tests(
     solution: str, tests: Mapping[str, Any], rule: Comparison = EXACT, limits: Limits = sandbox.DEFAULT_LIMITS
 ) -> Verdict:
-    """A program that reads standard input, against the pairs of input and output, until the first that fails."""
+    """Run a program that reads standard input on the pairs of input and output, until the first that fails."""
     for kind in TEST_KINDS:
         pairs = tests.get(kind) or {"input": [], "output": []}
-        for number, (given, wanted) in enumerate(zip(pairs["input"], pairs["output"], strict=True)):
-            outcome = sandbox.run(solution, ensure_trailing_newline(given), limits)
+        for number, (stdin, expected) in enumerate(zip(pairs["input"], pairs["output"], strict=True)):
+            outcome = sandbox.run(solution, ensure_trailing_newline(stdin), limits)
             if outcome.status != "ok":
                 return Verdict(False, _explain(outcome), f"{kind} {number}")
-            if not equal_outputs(outcome.stdout, wanted, rule):
+            if not equal_outputs(outcome.stdout, expected, rule):
                 return Verdict(False, WRONG_ANSWER, f"{kind} {number}")
     return Verdict(True)
 
 
-def ensure_trailing_newline(given: str) -> str:
-    """An input whose last line has its end; some were published without."""
-    return given if not given or given.endswith("\n") else f"{given}\n"
+def ensure_trailing_newline(text: str) -> str:
+    """An input with a newline after its last line; some were published without."""
+    return text if not text or text.endswith("\n") else f"{text}\n"
 
 
 def run_function_tests(
     question: str, solution: str, tests: Mapping[str, Any], limits: Limits = sandbox.DEFAULT_LIMITS
 ) -> Verdict:
-    """A function, whole or as the rest of what the prompt begins, against the published test program."""
+    """Run the published test program on a function, whole or as the rest of what the prompt begins."""
     end = secrets.token_hex(8)
     code = programs.extract(solution, question, tests["entry_point"]) or question
-    last = f"__import__('builtins').print('{end}')"  # whatever the solution called print
+    last = f"__import__('builtins').print('{end}')"  # works even if the solution redefines print
     source = f"{code}\n\n{tests['test']}\n\ncheck({tests['entry_point']})\n{last}\n"
     outcome = sandbox.run(source, "", limits)
     if outcome.status != "ok":
@@ -142,40 +143,38 @@ def _explain(outcome: Outcome) -> str:
 
 
 def accepts_several_answers(question: str) -> bool:
-    """Whether the statement accepts any of several answers, which takes a checker of its own."""
+    """Whether the statement accepts any of several answers, which takes a checker."""
     return bool(_ANY_ANSWER.search(question))
 
 
 def read_comparison(question: str, tests: Mapping[str, Any] | None = None) -> Comparison:
-    """How outputs are compared: as the tests say, else as the statement does."""
+    """How outputs are compared: by what the tests say, else by what the statement says."""
     if tests and "compared" in tests:
         return Comparison(**tests["compared"])
     return Comparison(read_tolerance(question), bool(_ANY_CASE.search(question)))
 
 
 def read_tolerance(question: str) -> float | None:
-    """The absolute or relative error that the statement allows, None where it names none."""
+    """The absolute or relative error that the statement allows; None if it names none."""
     for sentence in re.split(r"(?<=[.!?])\s", question):
-        if _ERROR.search(sentence) and (found := _TOLERANCE.search(sentence)):
-            power, exponent, zeros = found.groups()
+        if _ERROR.search(sentence) and (match := _TOLERANCE.search(sentence)):
+            power, exponent, zeros = match.groups()
             return 10.0 ** -int(power or exponent or len(zeros))
     return None
 
 
-def equal_outputs(printed: str, wanted: str, compared: Comparison = EXACT) -> bool:
-    """Whether two outputs have the same words, as far as the comparison looks."""
-    ours, theirs = printed.split(), wanted.split()
-    if compared.any_case:
-        ours, theirs = ([word.lower() for word in words] for words in (ours, theirs))
-    return len(ours) == len(theirs) and all(
-        one == other or (compared.tolerance is not None and _is_close(one, other, compared.tolerance))
-        for one, other in zip(ours, theirs, strict=True)
+def equal_outputs(printed: str, expected: str, rule: Comparison = EXACT) -> bool:
+    """Whether two outputs have the same words by this rule."""
+    left, right = ((text.lower() if rule.any_case else text).split() for text in (printed, expected))
+    return len(left) == len(right) and all(
+        word == other or (rule.tolerance is not None and _is_close(word, other, rule.tolerance))
+        for word, other in zip(left, right, strict=True)
     )
 
 
-def _is_close(one: str, other: str, tolerance: float) -> bool:
+def _is_close(word: str, other: str, tolerance: float) -> bool:
     try:
-        left, right = float(one), float(other)
+        value, expected = float(word), float(other)
     except ValueError:
         return False
-    return abs(left - right) <= tolerance * max(1.0, abs(right))  # False for nan
+    return abs(value - expected) <= tolerance * max(1.0, abs(expected))  # False for nan

@@ -7,7 +7,7 @@ A pool comes from this pipeline's records or from a JSONL file that another proj
 optional; a sample has `answer` (null: none was found) or `text`, from which the answer is extracted, past any thinking.
 `scales` says what each score's numbers are, because their range does not: logits may all be negative.
 
-Answers are classed by mathematical equivalence, programs by what they do (`behaviour`; those of a JSONL file by text),
+Answers are classed by mathematical equivalence, programs by what they do (`program_behaviour`; those of a JSONL file by text),
 never by gold and never by raw string. An unfinished or unparsed solution has no answer: class -1, wrong, below every
 other under every score.
 """
@@ -79,7 +79,7 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
 
     Raises UserError when a problem has no sample, or a verifier scored only some of the samples.
     """
-    from stages.lib.grading import answers, behaviour
+    from stages.lib.grading import answers, program_behaviour
 
     given = {(score.verifier, score.problem_id, score.index): score.score for score in scores}
     verifiers = sorted({score.verifier for score in scores})
@@ -106,7 +106,7 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
         answered.append((problem, [sample.answer if sample.finish == "stop" else None for sample in mine]))
         correct.append([bool(sample.correct) for sample in mine])
         columns.append(numbers)
-    of_programs = behaviour.group_ahead(each for each in answered if each[0].answer_type == "code")
+    of_programs = program_behaviour.group_ahead(each for each in answered if each[0].answer_type == "code")
     classes = (
         next(of_programs) if problem.answer_type == "code" else answers.group(given, problem.answer_type)
         for problem, given in answered
@@ -176,7 +176,7 @@ def _check_values(each: Pool, kinds: Mapping[str, str], where: str) -> None:
 
 
 def _parse_row(row: dict[str, Any], where: str) -> Pool:
-    from stages.lib.grading import answers, behaviour
+    from stages.lib.grading import answers, program_behaviour
 
     unknown = set(row) - {"problem_id", "gold", "answer_type", "scales", "samples"}
     if unknown:
@@ -207,13 +207,13 @@ def _parse_row(row: dict[str, Any], where: str) -> Pool:
         correct.append(right)
         for name, value in scores.items():
             columns.setdefault(name, []).append(value)
-    classes = behaviour.group_by_text(given) if answer_type == "code" else answers.group(given, answer_type)
+    classes = program_behaviour.group_by_text(given) if answer_type == "code" else answers.group(given, answer_type)
     return make_pool(row["problem_id"], classes, correct, columns, scales)
 
 
 def _parse_sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | None, bool, dict[str, float]]:
     from stages.lib.grading import answers
-    from stages.lib.grading.thinking import strip_thinking
+    from stages.lib.grading.replies import strip_thinking
 
     if not isinstance(sample, dict) or not ({"answer", "text"} & set(sample)):
         raise UserError(f"{at}: must be an object with `answer` or `text`")

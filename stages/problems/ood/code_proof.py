@@ -17,7 +17,7 @@ from stages.lib.core.records import Problem
 from stages.lib.datasets import eval_sets
 from stages.lib.grading import code_tests
 from stages.lib.grading.code_tests import Verdict
-from stages.lib.grading.lookahead import run_ahead
+from stages.lib.grading.prefetch import run_ahead
 from stages.lib.grading.sandbox import Limits
 from stages.problems.ood.programs import code_statement
 from stages.problems.ood.rejects import Reject

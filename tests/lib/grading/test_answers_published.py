@@ -23,9 +23,9 @@ ACCURACY = {"6b_finetuning": 21.68, "6b_verification": 39.04, "175b_finetuning":
 def test_every_label_of_the_example_solutions_of_cobbe_et_al():
     published = rows("samples/gsm8k_example_model_solutions.jsonl")
     for model, accuracy in ACCURACY.items():
-        found = equal_many([(row["ground_truth"], row[model]["solution"]) for row in published], "number")
-        assert found == [row[model]["is_correct"] for row in published]
-        assert round(100 * sum(found) / len(found), 2) == accuracy
+        verdicts = equal_many([(row["ground_truth"], row[model]["solution"]) for row in published], "number")
+        assert verdicts == [row[model]["is_correct"] for row in published]
+        assert round(100 * sum(verdicts) / len(verdicts), 2) == accuracy
 
 
 @real
@@ -34,10 +34,10 @@ def test_predictions_and_labels_of_qwen_math():
     solutions = [(row, i, text) for row in published for i, text in enumerate(row["code"])]
     assert len(solutions) == 800
     assert all(equal_many([(row["pred"][i], text) for row, i, text in solutions], "latex"))
-    found = equal_many([(row["gt"], text) for row, _, text in solutions], "latex")
+    verdicts = equal_many([(row["gt"], text) for row, _, text in solutions], "latex")
     differ = {
         (row["gt"], row["pred"][i])
-        for (row, i, _), same in zip(solutions, found, strict=True)
+        for (row, i, _), same in zip(solutions, verdicts, strict=True)
         if same != row["score"][i]
     }
     assert differ == {("10{,}000", "10000")}  # the published label is wrong: its grader did not read 10{,}000
@@ -64,13 +64,16 @@ def test_the_cases_of_math_verify_that_only_name_match_types(typed):
     assert len(cases) == 231
     differ = set()
     for kind in ("expr']", "latex']", "latex', 'expr']"):
-        mine = [row for row in cases if row["call_options"][0] == f"match_types=['{kind}"]
+        selected = [row for row in cases if row["call_options"][0] == f"match_types=['{kind}"]
         answer_type = None if not typed else "number" if kind == "expr']" else "latex"
-        for ordered in ([(row["gold"], row["pred"]) for row in mine], [(row["pred"], row["gold"]) for row in mine]):
-            found = equal_many(ordered, answer_type)
+        for ordered in (
+            [(row["gold"], row["pred"]) for row in selected],
+            [(row["pred"], row["gold"]) for row in selected],
+        ):
+            verdicts = equal_many(ordered, answer_type)
             differ |= {
                 (row["gold"], row["pred"])
-                for row, same in zip(mine, found, strict=True)
+                for row, same in zip(selected, verdicts, strict=True)
                 if same != bool(row["expected"])
             }
     assert differ == set(DISAGREEMENTS)

@@ -190,11 +190,11 @@ KINDS = [
 def test_two_ways_to_write_an_answer_are_equal_where_it_is_one(kind):
     draw = random.Random(kind.__name__)
     drawn = [(kind(draw), kind(draw)) for _ in range(PAIRS)]
-    pairs = [(draw.choice(one), draw.choice(other)) for (one, _), (other, _) in drawn]
-    pairs += [(draw.choice(one), draw.choice(one)) for (one, _), _ in drawn]
-    wanted = [ours == theirs for (_, ours), (_, theirs) in drawn] + [True] * PAIRS
-    found = answers.equal_many(pairs, "latex")
-    assert [pair for pair, same, want in zip(pairs, found, wanted, strict=True) if same != want] == []
+    pairs = [(draw.choice(ways), draw.choice(other_ways)) for (ways, _), (other_ways, _) in drawn]
+    pairs += [(draw.choice(ways), draw.choice(ways)) for (ways, _), _ in drawn]
+    expected = [value == other_value for (_, value), (_, other_value) in drawn] + [True] * PAIRS
+    verdicts = answers.equal_many(pairs, "latex")
+    assert [pair for pair, same, want in zip(pairs, verdicts, expected, strict=True) if same != want] == []
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

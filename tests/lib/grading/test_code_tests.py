@@ -105,8 +105,8 @@ def code(question, tests):
     ],
 )
 def test_problems_that_cannot_be_graded_are_told_before(question, tests, reason):
-    told = code_tests.explain_ungradable(code(question, tests))
-    assert told is reason is None or reason in told
+    explanation = code_tests.explain_ungradable(code(question, tests))
+    assert explanation is reason is None or reason in explanation
 
 
 @pytest.mark.parametrize(

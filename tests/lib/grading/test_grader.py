@@ -62,20 +62,20 @@ def runs(monkeypatch):
 
 
 def test_what_a_model_thinks_is_not_graded():
-    one = problem(kind="number", answer="4", tests=None)
+    item = problem(kind="number", answer="4", tests=None)
     texts = [
         "<think>Perhaps \\boxed{4}.</think>\nIt is \\boxed{5}.",
         "<think>\\boxed{5}</think>So \\boxed{4}.",
         "<think>#### 4",
     ]
-    assert grader.grade(one, texts) == [Grade("5", False), Grade("4", True), Grade(None, False)]
+    assert grader.grade(item, texts) == [Grade("5", False), Grade("4", True), Grade(None, False)]
 
 
 def test_published_programs_are_right_and_others_wrong():
-    one = problem()
-    fenced = f"I add them.\n```python\n{one.answer}\n```\nThat's all.\n"
-    assert correct(one, [one.answer, fenced, "print(3)", "a b", None, ""]) == [True, True, False, False, False, False]
-    assert grader.grade(one, [None, "", "print(3)"]) == [
+    item = problem()
+    fenced = f"I add them.\n```python\n{item.answer}\n```\nThat's all.\n"
+    assert correct(item, [item.answer, fenced, "print(3)", "a b", None, ""]) == [True, True, False, False, False, False]
+    assert grader.grade(item, [None, "", "print(3)"]) == [
         Grade(None, False),
         Grade(None, False),
         Grade("print(3)", False),
@@ -83,17 +83,17 @@ def test_published_programs_are_right_and_others_wrong():
 
 
 def test_published_functions_are_right_in_every_form_and_others_wrong():
-    one = function()
+    item = function()
     forms = [
-        one.answer,
-        PROMPT + one.answer,
-        f"```python\n{PROMPT}{one.answer}```",
+        item.answer,
+        PROMPT + item.answer,
+        f"```python\n{PROMPT}{item.answer}```",
         "return 2 * x\n\nQuestion: And now?\n",
         "    return x * x\n",
         "    return x + 2\n",
     ]
-    assert correct(one, forms) == [True, True, True, True, False, False]
-    assert PROMPT.strip() in grader.grade(one, forms)[0].answer, "an answer can be run as it stands"
+    assert correct(item, forms) == [True, True, True, True, False, False]
+    assert PROMPT.strip() in grader.grade(item, forms)[0].answer, "an answer can be run as it stands"
 
 
 def test_trials_of_its_own_do_not_make_a_function_wrong():
@@ -110,21 +110,21 @@ def test_trials_of_its_own_do_not_make_a_function_wrong():
 
 
 def test_a_comment_that_stops_a_program_stops_no_other():
-    one = problem()
+    item = problem()
     for number, looks in enumerate(["# coding: foo", "# -*- coding: ascii -*-\n# é", "# \ud800"]):
-        plain = f"{one.answer[:-1]} + {number} - {number})"
-        assert correct(one, [f"{looks}\n{plain}", plain]) == [False, True]
+        plain = f"{item.answer[:-1]} + {number} - {number})"
+        assert correct(item, [f"{looks}\n{plain}", plain]) == [False, True]
 
 
 def test_other_answers_are_compared():
-    one = problem(answer="12", tests=None, kind="number")
-    assert correct(one, ["so #### 12", "#### 13", None]) == [True, False, False]
+    item = problem(answer="12", tests=None, kind="number")
+    assert correct(item, ["so #### 12", "#### 13", None]) == [True, False, False]
 
 
 def test_a_program_is_run_once_whatever_its_looks(runs):
-    one, again = problem("p"), problem("q")
-    looks = [one.answer, f"# of mine\n{one.answer}   ", f"```\n{one.answer}\n```"]
-    assert correct(one, looks) == [True] * 3 and len(runs) == 3, "one run for each test"
+    item, again = problem("p"), problem("q")
+    looks = [item.answer, f"# of mine\n{item.answer}   ", f"```\n{item.answer}\n```"]
+    assert correct(item, looks) == [True] * 3 and len(runs) == 3, "one run for each test"
     assert correct(again, looks) == [True] * 3 and len(runs) == 3, "kept for another problem of equal tests"
     harder = problem("r", tests=ADD | {"private": {"input": ["1 1"], "output": ["3"]}})
     assert correct(harder, looks) == [False] * 3 and len(runs) == 5
@@ -143,19 +143,19 @@ def test_verdicts_of_another_judge_are_not_used(runs, monkeypatch):
 
 
 def test_what_the_machine_may_have_done_is_not_kept(monkeypatch):
-    one, real = problem(), sandbox.run
+    item, real = problem(), sandbox.run
     busy = sandbox.Outcome("time", "", "", 60.0, is_conclusive=False)
     monkeypatch.setattr(sandbox, "run", lambda *_: busy)
-    assert correct(one, [one.answer]) == [False]
+    assert correct(item, [item.answer]) == [False]
 
     def no_sandbox(*_):
         raise UserError("this machine cannot keep a program to its limits")
 
     monkeypatch.setattr(sandbox, "run", no_sandbox)
     with pytest.raises(UserError, match="cannot keep"):
-        grader.grade(one, [one.answer])
+        grader.grade(item, [item.answer])
     monkeypatch.setattr(sandbox, "run", real)
-    assert correct(one, [one.answer]) == [True]
+    assert correct(item, [item.answer]) == [True]
 
 
 def test_no_tests_are_no_success():
@@ -166,7 +166,7 @@ def test_no_tests_are_no_success():
 
 def test_grades_come_in_order_while_the_next_solutions_are_made(monkeypatch):
     """A slow program holds nothing up but its own grades: the maker goes on, and stops `ahead` problems before them."""
-    gate, made = threading.Event(), []
+    gate, requested = threading.Event(), []
 
     def passes(question, code, tests):
         if "slow" in code:
@@ -178,29 +178,29 @@ def test_grades_come_in_order_while_the_next_solutions_are_made(monkeypatch):
 
     def solutions():
         for number in range(6):
-            made.append(number)
+            requested.append(number)
             if number == 4:
                 gate.set()
             yield problem(str(number)), [f"slow = {number}" if number == 0 else f"fast = {number}"]
 
     graded = grader.grade_ahead(solutions(), ahead=8)
-    assert next(graded)[0].answer == "slow = 0" and len(made) > 4
+    assert next(graded)[0].answer == "slow = 0" and len(requested) > 4
     assert [grades[0].answer for grades in graded] == [f"fast = {number}" for number in range(1, 6)]
 
 
 def test_no_more_than_ahead_are_taken(monkeypatch):
-    gate, made = threading.Event(), []
+    gate, requested = threading.Event(), []
     monkeypatch.setattr(code_tests, "run_tests", lambda *_: Verdict(gate.wait(30)))
 
     def solutions():
         for number in range(9):
-            made.append(number)
+            requested.append(number)
             if number == 3:
                 threading.Timer(0.1, gate.set).start()
             yield problem(str(number)), [f"x = {number}"]
 
     graded = grader.grade_ahead(solutions(), ahead=3)
-    assert next(graded)[0].correct and len(made) == 4
+    assert next(graded)[0].correct and len(requested) == 4
     assert len(list(graded)) == 8
 
 
@@ -263,18 +263,18 @@ def test_published_solutions_of_published_problems(name, file, known_faults):
     from tests.problems.benchmarks.test_benchmarks_real import made
 
     problems, _ = made(name, test=[file])
-    problems = [each for each in problems if code_tests.explain_ungradable(each) is None]
+    problems = [item for item in problems if code_tests.explain_ungradable(item) is None]
     assert len(problems) == {"humaneval": 164, "codeforces": 86}[name]
     if name == "codeforces":  # three tests of a kind are enough here
         few = [
-            p.tests | {kind: {side: each[:3] for side, each in p.tests[kind].items()} for kind in code_tests.TEST_KINDS}
+            p.tests | {kind: {side: item[:3] for side, item in p.tests[kind].items()} for kind in code_tests.TEST_KINDS}
             for p in problems
         ]
-        problems = [each.model_copy(update={"tests": tests}) for each, tests in zip(problems, few, strict=True)]
+        problems = [item.model_copy(update={"tests": tests}) for item, tests in zip(problems, few, strict=True)]
     wrong = "    return 'wrong'\n" if name == "humaneval" else "print('wrong')"
-    graded = grader.grade_ahead((each, [each.answer, wrong]) for each in problems)
+    graded = grader.grade_ahead((item, [item.answer, wrong]) for item in problems)
     faults = set()
-    for each, (published, other) in zip(problems, graded, strict=True):
-        assert not other.correct, each.id
-        faults |= set() if published.correct else {each.id.rpartition("/")[2]}
+    for item, (published, other) in zip(problems, graded, strict=True):
+        assert not other.correct, item.id
+        faults |= set() if published.correct else {item.id.rpartition("/")[2]}
     assert faults == known_faults

@@ -49,10 +49,10 @@ def first(text):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_function_is_one_program(form):
-    found = first(FORMS[form])
-    wanted = PROMPT.replace(HEAD, FENCED if "docstring" in form else HEAD) + BODY
-    assert programs.normalise(found) == programs.normalise(wanted), found
-    assert first(found) == found
+    program = first(FORMS[form])
+    expected = PROMPT.replace(HEAD, FENCED if "docstring" in form else HEAD) + BODY
+    assert programs.normalise(program) == programs.normalise(expected), program
+    assert first(program) == program
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_every_form_of_a_function_is_one_program(form):
 )
 def test_what_only_tries_a_function_is_no_part_of_it(trial):
     for text in (f"{HEAD}{BODY}\n{trial}\n", f"```python\n{HEAD}{BODY}\n{trial}\n```", f"{BODY}\n\n{trial}\n"):
-        found = first(text)
-        assert first(found) == found
-        function, below = found[: (end := found.index("return low") + 10)], found[end:].split("\n")
+        program = first(text)
+        assert first(program) == program
+        function, below = program[: (end := program.index("return low") + 10)], program[end:].split("\n")
         assert programs.normalise(function) == programs.normalise(PROMPT + BODY)
         assert set(below) <= {"", "import unittest", "import doctest", "import sys", "x = 9", "tests = [(9, 3)]"}
 
@@ -122,9 +122,9 @@ ASSIGNED = {
 def test_a_function_may_be_assigned(form):
     code = ASSIGNED[form]
     for text in (f"Sure:\n```python\n{code}\n```", f"```python\n{code}\nassert root(4) == 3\n```", code):
-        found = first(text)
-        assert programs.normalise(found) == programs.normalise(f"import math\n{code}"), found
-        assert first(found) == found
+        program = first(text)
+        assert programs.normalise(program) == programs.normalise(f"import math\n{code}"), program
+        assert first(program) == program
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_a_function_may_be_assigned(form):
     ],
 )
 def test_a_variable_may_be_called_as_the_function_is(body):
-    wanted = programs.normalise(PROMPT + textwrap.indent(body, "    "))
+    expected = programs.normalise(PROMPT + textwrap.indent(body, "    "))
     for text in (f"```python\n{body}\n```", textwrap.indent(body, "    ")):
-        assert programs.normalise(first(text)) == wanted
+        assert programs.normalise(first(text)) == expected
     for below in ("root = cache(root)", "root = other", "root: x = 4 gives 2"):
         assert programs.normalise(first(f"{BODY}\n\n{below}\n")) == programs.normalise(PROMPT + BODY)
 
@@ -154,9 +154,9 @@ def test_what_a_function_needs_comes_with_it():
         "from functools import cache\nLIMIT = 9\n@cache\ndef helper(n):\n    return late(n)\n"
         f"{HEAD}    return helper(x)\n\ndef late(n):\n    return LIMIT\n\ndef never(n):\n    return n\n"
     )
-    kept = first(text)
-    assert kept.startswith("import math\n") and all(f"def {name}(" in kept for name in ("helper", "root", "late"))
-    assert "@cache" in kept and "LIMIT = 9" in kept and "never" not in kept
+    program = first(text)
+    assert program.startswith("import math\n") and all(f"def {name}(" in program for name in ("helper", "root", "late"))
+    assert "@cache" in program and "LIMIT = 9" in program and "never" not in program
 
 
 def test_nothing_is_no_program():
@@ -214,14 +214,14 @@ def test_looks_that_matter_are_kept():
 
 
 def test_one_normal_form_means_one_program():
-    one = "def f(x):\n    # comment\n\n    return [x,\n   1]   \n"
-    assert programs.normalise(one) == programs.normalise("def f( x ):\n\treturn [x, 1] # c")
+    program = "def f(x):\n    # comment\n\n    return [x,\n   1]   \n"
+    assert programs.normalise(program) == programs.normalise("def f( x ):\n\treturn [x, 1] # c")
     for other in (
         "def f(x):\n    return [x, 2]",
         "def f(x):\n    pass\nreturn [x, 1]",
         "def f(x):\n    return 'x , 1'",
     ):
-        assert programs.normalise(one) != programs.normalise(other)
+        assert programs.normalise(program) != programs.normalise(other)
     assert programs.normalise("print('a  b')") != programs.normalise("print('a b')")
     assert programs.normalise("if x:\n  a\n  b") != programs.normalise("if x:\n  a\nb")
 
@@ -247,8 +247,8 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES)).map("\n".join) | st.text(), st.sampled_from([None, "f"]))
 def test_a_program_is_its_own_program(text, entry_point):
     prompt = "import math\n\ndef f(x):\n    '''d'''\n" if entry_point else ""
-    found = programs.extract(text, prompt, entry_point)
-    assert found is None or programs.extract(found, prompt, entry_point) == found
+    program = programs.extract(text, prompt, entry_point)
+    assert program is None or programs.extract(program, prompt, entry_point) == program
     programs.normalise(text)
 
 

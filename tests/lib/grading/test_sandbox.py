@@ -169,16 +169,16 @@ def test_no_file_is_written_anywhere_with_all_layers(tmp_path):
         for mode in ("w", "a", "r+"):
             outcome = run(f"open({str(path)!r}, {mode!r})", limits=SHORT)
             assert outcome.status == "error" and "Error" in outcome.stderr, (path, mode, outcome)
-    assert old.read_text() == "kept" and [each.name for each in tmp_path.iterdir()] == ["old"]
+    assert old.read_text() == "kept" and [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_permissions_and_times_stay(tmp_path):
-    kept = tmp_path / "kept"
-    kept.write_text("x")
-    before = kept.stat()
-    refused(run(f"import os\nos.chmod({str(kept)!r}, 0)", limits=SHORT))
-    refused(run(f"import os\nos.utime({str(kept)!r}, (0, 0))", limits=SHORT))
-    assert kept.stat() == before
+    file = tmp_path / "kept"
+    file.write_text("x")
+    before = file.stat()
+    refused(run(f"import os\nos.chmod({str(file)!r}, 0)", limits=SHORT))
+    refused(run(f"import os\nos.utime({str(file)!r}, (0, 0))", limits=SHORT))
+    assert file.stat() == before
 
 
 def test_the_folder_is_empty_but_for_the_program_and_gone_afterwards(tmp_path, monkeypatch):

@@ -91,7 +91,7 @@ def test_verify_items_names_a_planted_wrong_key_and_a_wrong_parent(tmp_path, mod
     assert verify_items.verify(wrong, {})[0] == "failed"
     assert "its parent: answer: not what its program gives" in verify_items.verify(forged, {})[1]
     records.write_problems(tmp_path / "items.jsonl", good)
-    assert verify_items.load_problems(tmp_path / "items.jsonl") == sorted(good, key=lambda problem: problem.id)
+    assert records.read_problems(tmp_path / "items.jsonl") == sorted(good, key=lambda problem: problem.id)
 
 
 def test_a_model_is_named_without_its_address(tmp_path):

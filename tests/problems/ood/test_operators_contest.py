@@ -74,7 +74,7 @@ def test_a_planted_wrong_label_is_found_in_every_variant(name, tmp_path):
         wrong = "7" if variant.answer == "N/A" else str((int(variant.answer) + 1) % 1000)
         planted.append(variant.model_copy(update={"answer": wrong}))
     records.write_problems(tmp_path / "planted.jsonl", planted)
-    for problem in verify_items.load_problems(tmp_path / "planted.jsonl"):
+    for problem in records.read_problems(tmp_path / "planted.jsonl"):
         assert verify_items.verify(problem, {})[0] == "failed", problem.id
 
 

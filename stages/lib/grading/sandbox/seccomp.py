@@ -1,9 +1,9 @@
-"""The system calls that a program in the sandbox may not make, as a seccomp filter (seccomp(2), bpf of kernel 3.5).
+"""The seccomp filter: the system calls that a program in the sandbox may not make (seccomp(2), bpf of kernel 3.5).
 
-Everything else is allowed: an interpreter needs a hundred calls, and which ones changes with every libc. What is refused
-is what reaches out of the process: sockets, new processes, signals to others, any change of a file, namespaces, and the
-kernel's own doors. Threads are allowed, and so is reading files, which Landlock narrows down (`jail.py`). Opening files
-for writing, too, is left to Landlock where it stands: a filter sees no path, and writing to /dev/null must go.
+Calls that reach out of the process are refused: sockets, new processes, signals to others, any change of a file,
+namespaces, and kernel administration. Everything else is allowed: an interpreter needs a hundred calls, and which ones
+changes with every libc. Threads are allowed, and so is reading files, which Landlock restricts (`jail.py`). So is opening
+files for writing where Landlock works: a filter sees no path, and writing to /dev/null must be possible.
 """
 
 from __future__ import annotations
@@ -34,14 +34,8 @@ clock_settime 227 112, adjtimex 159 171, clock_adjtime 305 266, syslog 103 116, 
 acct 163 89, iopl 172 -, ioperm 173 -, setuid 105 146, setgid 106 144, setgroups 116 159
 """
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_* and the column above
-_CALL_NUMBERS = {  # calls that are looked at more closely
-    "open": (2, None),
-    "openat": (257, 56),
-    "openat2": (437, 437),
-    "clone": (56, 220),
-    "clone3": (435, 435),
-    "prlimit64": (302, 261),
-}
+_CALL_NUMBERS = {"open": (2, None), "openat": (257, 56), "openat2": (437, 437), "clone": (56, 220)}  # refused in part
+_CALL_NUMBERS |= {"clone3": (435, 435), "prlimit64": (302, 261)}
 _WRITE_FLAGS, _CREATE_FLAGS = 0o1 | 0o2, 0o100 | 0o1000  # O_WRONLY, O_RDWR; O_CREAT, O_TRUNC
 _CLONE_THREAD = 0x10000  # CLONE_THREAD
 _X32_BIT = 0x40000000  # the second numbering of x86_64
@@ -52,11 +46,11 @@ _NR, _ARCH = 0, 4  # offsets in struct seccomp_data; its arguments are 64 bits w
 
 
 @lru_cache
-def build_filter(opening: bool = False) -> bytes | None:
-    """The filter as an array of struct sock_filter, None for a kind of processor that is not known here.
+def build_filter(may_write: bool = False) -> bytes | None:
+    """The filter as an array of struct sock_filter; None for an unknown kind of processor.
 
-    `opening`: files may be opened for writing, as far as this layer goes. Truncating by opening for reading may not be,
-    which Landlock did not look at before its third version.
+    may_write: files may be opened for writing, because Landlock restricts that. Truncating a file by opening it for
+    reading stays refused: Landlock ignores that before its third version.
     """
     if platform.system() != "Linux" or platform.machine() not in _ARCHITECTURES:
         return None
@@ -65,18 +59,18 @@ def build_filter(opening: bool = False) -> bytes | None:
     code += [(_LOAD, 0, 0, _NR), (_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _ERROR | errno.EPERM)]
     for number in _list_refused(column):
         code += _match_call(number, [(_RETURN, 0, 0, _ERROR | errno.EPERM)])
-    close = {name: numbers[column] for name, numbers in _CALL_NUMBERS.items()}
+    numbers = {name: columns[column] for name, columns in _CALL_NUMBERS.items()}
     for name, flags in (("open", 1), ("openat", 2)):
         then = _match_argument(
-            flags, _ANY_BIT, _CREATE_FLAGS if opening else _WRITE_FLAGS | _CREATE_FLAGS, refused=True
+            flags, _ANY_BIT, _CREATE_FLAGS if may_write else _WRITE_FLAGS | _CREATE_FLAGS, refused=True
         )
-        if opening:
+        if may_write:
             then = [then[0], (_ANY_BIT, 0, 1, _WRITE_FLAGS), (_RETURN, 0, 0, _ALLOW), *then[1:]]
-        code += _match_call(close[name], then)
-    code += _match_call(close["clone"], _match_argument(0, _ANY_BIT, _CLONE_THREAD, refused=False))
-    code += _match_call(close["prlimit64"], _match_argument(0, _EQUAL, 0, refused=False))  # of other processes
+        code += _match_call(numbers[name], then)
+    code += _match_call(numbers["clone"], _match_argument(0, _ANY_BIT, _CLONE_THREAD, refused=False))
+    code += _match_call(numbers["prlimit64"], _match_argument(0, _EQUAL, 0, refused=False))  # of other processes
     for name in ("clone3", "openat2"):  # their flags lie in memory; libc falls back to the calls above
-        code += _match_call(close[name], [(_RETURN, 0, 0, _ERROR | errno.ENOSYS)])
+        code += _match_call(numbers[name], [(_RETURN, 0, 0, _ERROR | errno.ENOSYS)])
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *line) for line in code)
 
@@ -87,12 +81,12 @@ def _list_refused(column: int) -> list[int]:
 
 
 def _match_call(number: int | None, then: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    """Lines for one call; the number is in the accumulator before, and after where the call is another."""
+    """The instructions `then` for one call. The accumulator holds the call's number, before and (for others) after."""
     return [] if number is None else [(_EQUAL, 0, len(then), number), *then]
 
 
 def _match_argument(index: int, test: int, value: int, refused: bool) -> list[tuple[int, int, int, int]]:
-    """Refuse a call where its argument passes the test, or (`refused` false) where it does not."""
-    verdicts = (_ERROR | errno.EPERM, _ALLOW) if refused else (_ALLOW, _ERROR | errno.EPERM)
+    """Refuse a call if its argument passes the test, or (`refused` false) if it does not."""
+    actions = (_ERROR | errno.EPERM, _ALLOW) if refused else (_ALLOW, _ERROR | errno.EPERM)
     low = 16 + 8 * index  # little-endian
-    return [(_LOAD, 0, 0, low), (test, 0, 1, value), (_RETURN, 0, 0, verdicts[0]), (_RETURN, 0, 0, verdicts[1])]
+    return [(_LOAD, 0, 0, low), (test, 0, 1, value), (_RETURN, 0, 0, actions[0]), (_RETURN, 0, 0, actions[1])]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from stages.lib.grading import delimiters
+from stages.lib.grading import replies
 
 MIN_WORDS, MAX_WORDS = 4, 30  # words
 
@@ -55,7 +55,7 @@ def build_prompt(question: str) -> str:
 
 def parse_reply(reply: str) -> str | None:
     """The one marked sentence of a model's reply."""
-    found = delimiters.extract(reply)
+    found = replies.extract_delimited(reply)
     return " ".join(found.split()) if found else None
 
 

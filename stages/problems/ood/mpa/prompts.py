@@ -1,4 +1,4 @@
-"""What a model is told. Every answer is read between <<< and >>> (`lib/grading/delimiters.py`).
+"""What a model is told. Every answer is read between <<< and >>> (`lib/grading/replies.py`).
 
 The paraphraser is told what must not change, the judge the answer and what each principle allows; both in our words.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from stages.lib.core.records import Problem
-from stages.lib.grading import delimiters
+from stages.lib.grading import replies
 from stages.problems.ood.mpa.principles import DESCRIPTIONS, LETTERS, Draft
 
 _TASK_PROMPTS = {
@@ -72,7 +72,7 @@ def _format_options(choices: Sequence[str]) -> str:
 
 def extract_marked(text: str) -> str:
     """What stands between the marks. Raises Unreadable."""
-    found = delimiters.extract(text)
+    found = replies.extract_delimited(text)
     if found is None:
         raise Unreadable("the answer has nothing between <<< and >>> outside its thinking")
     return found

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from stages.lib.core.errors import UserError
-from stages.lib.grading import answers, latex, workers
+from stages.lib.grading import answers, formulas
 from stages.lib.grading.answers import equal, equal_many, extract, group
+from stages.lib.grading.formulas import pool
 
 ROOT = Path(__file__).parents[3]
 TYPES = [None, *answers.TYPES]
@@ -22,12 +23,12 @@ TYPES = [None, *answers.TYPES]
 @pytest.fixture
 def impatient(monkeypatch):
     """Workers with one second of processor time, in a pool of their own."""
-    monkeypatch.setattr(workers, "CPU_SECONDS", 1.0)
-    monkeypatch.setattr(workers, "idle_workers", [])
-    monkeypatch.setattr(workers, "fatal_expressions", set())
+    monkeypatch.setattr(pool, "CPU_SECONDS", 1.0)
+    monkeypatch.setattr(pool, "idle_workers", [])
+    monkeypatch.setattr(pool, "fatal_expressions", set())
     yield
-    for worker in workers.idle_workers:
-        workers._kill_worker(worker)
+    for worker in pool.idle_workers:
+        pool._kill_worker(worker)
 
 
 def test_what_takes_for_ever_is_different_and_asked_once(impatient):
@@ -36,7 +37,7 @@ def test_what_takes_for_ever_is_different_and_asked_once(impatient):
     start = time.process_time()
     assert group([tower, "x", "y", tower, *(f"{n}x" for n in range(30))], "latex")[:4] == [0, 1, 2, 0]
     assert time.process_time() - start < 1
-    assert workers.fatal_expressions == {tower}
+    assert pool.fatal_expressions == {tower}
 
 
 SLOW = [r"\prod_{k=1}^{10^6} k", r"\binom{10^9}{5\cdot10^8}", "7^{7^{7^{7^7}}}", r"\sum_{k=1}^{10^7} \frac{1}{k}"]
@@ -48,10 +49,10 @@ def test_the_worst_pair_and_a_large_pool_are_quick():
         start = time.process_time()
         before = time.perf_counter()
         equal(text, "7", "latex")
-        assert time.perf_counter() - before < 6 * workers.CPU_SECONDS and time.process_time() - start < 1
-    formulas = [rf"\frac{{x+{n}}}{{{n}x+1}}" for n in range(2, 66)] + [r"\frac{2x+4}{4x+2}"]
-    assert group(formulas, "latex") == [*range(64), 0]
-    assert len(list(latex.find_candidates(formulas))) == 1  # of 2,080 pairs
+        assert time.perf_counter() - before < 6 * pool.CPU_SECONDS and time.process_time() - start < 1
+    texts = [rf"\frac{{x+{n}}}{{{n}x+1}}" for n in range(2, 66)] + [r"\frac{2x+4}{4x+2}"]
+    assert group(texts, "latex") == [*range(64), 0]
+    assert len(list(formulas.find_candidates(texts))) == 1  # of 2,080 pairs
 
 
 HUGE = 10_000_000
@@ -93,45 +94,46 @@ PAIRS = [(rf"\frac{{{2 * n}}}{{{n}}}x", "2x") for n in range(2, 30)] + [(rf"{n}x
 
 def test_threads_get_the_right_answers():
     with ThreadPoolExecutor(6) as threads:
-        found = list(threads.map(lambda pair: latex.equal(*pair), PAIRS))
-    assert found == [True] * 28 + [False] * 27
+        verdicts = list(threads.map(lambda pair: formulas.equal_many([pair])[0], PAIRS))
+    assert verdicts == [True] * 28 + [False] * 27
 
 
-def _forked(queue):
-    queue.put((latex.equal_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in workers.idle_workers]))
+def _compare(queue):
+    queue.put((formulas.equal_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in pool.idle_workers]))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_child_process_has_workers_of_its_own(method):
-    assert latex.equal("a+c", "c+a")
+    assert formulas.equal_many([("a+c", "c+a")]) == [True]
     context = multiprocessing.get_context(method)
     queue = context.Queue()
-    child = context.Process(target=_forked, args=(queue,))
+    child = context.Process(target=_compare, args=(queue,))
     child.start()
-    found, theirs = queue.get(timeout=120)
+    verdicts, child_pids = queue.get(timeout=120)
     child.join()
-    assert found == [True, False]
-    assert theirs and {worker.pid for worker in workers.idle_workers}.isdisjoint(theirs)
-    assert latex.equal("a+d", "d+a")
+    assert verdicts == [True, False]
+    assert child_pids and {worker.pid for worker in pool.idle_workers}.isdisjoint(child_pids)
+    assert formulas.equal_many([("a+d", "d+a")]) == [True]
 
 
 def test_workers_that_were_killed_are_replaced():
-    workers.idle_workers.extend(workers._start_worker() for _ in range(3))
-    for worker in workers.idle_workers:
+    pool.idle_workers.extend(pool._start_worker() for _ in range(3))
+    for worker in pool.idle_workers:
         worker.kill()
         worker.poll = lambda: None  # its end has not been noticed yet
-    assert latex.equal("b+d", "d+b")
+    assert formulas.equal_many([("b+d", "d+b")]) == [True]
 
 
 PARENT = """
 import os, sys, threading
-from stages.lib.grading import latex, workers
-workers.CPU_SECONDS = 5.0
-assert latex.equal("a+b", "b+a")
-busy = threading.Thread(target=latex.equal, args=("9^{9^{9^9}}", "2"))
+from stages.lib.grading import formulas
+from stages.lib.grading.formulas import pool
+pool.CPU_SECONDS = 5.0
+assert formulas.equal_many([("a+b", "b+a")]) == [True]
+busy = threading.Thread(target=formulas.equal_many, args=([("9^{9^{9^9}}", "2")],))
 if sys.argv[1] == "busy":
     busy.start()
-print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f math_verify_worker").read().split()), flush=True)
+print(*(child for child in os.popen(f"pgrep -P {os.getpid()} -f grading.formulas.worker").read().split()), flush=True)
 sys.stdin.read()
 """
 
@@ -150,7 +152,7 @@ def test_no_worker_outlives_a_killed_parent(state):
 
 
 def test_a_worker_that_cannot_start_is_a_clear_error(monkeypatch):
-    monkeypatch.setattr(workers, "idle_workers", [])
+    monkeypatch.setattr(pool, "idle_workers", [])
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     with pytest.raises(UserError, match="math-verify"):
-        latex.equal("q+r", "r+q")
+        formulas.equal_many([("q+r", "r+q")])

@@ -5,8 +5,9 @@ import os
 import pytest
 
 from stages.lib.core.records import Sample
-from stages.lib.grading import behaviour, sandbox
-from stages.lib.grading.behaviour import group, group_by_text, make_inputs, read_examples
+from stages.lib.grading import program_behaviour, program_inputs, sandbox
+from stages.lib.grading.program_behaviour import group, group_by_text
+from stages.lib.grading.program_inputs import make_inputs, read_examples
 from stages.lib.reports import pools
 from tests.lib.grading.test_grader import ADD, PROMPT, function, problem
 
@@ -17,13 +18,13 @@ MAX = 'def largest(values, least):\n    """The largest of the values that are at
 
 
 def test_programs_that_do_the_same_vote_together(monkeypatch):
-    monkeypatch.setattr(behaviour, "LIMITS", behaviour.LIMITS._replace(cpu_seconds=1))
-    one = problem(tests=PUBLIC)
+    monkeypatch.setattr(program_behaviour, "LIMITS", program_behaviour.LIMITS._replace(cpu_seconds=1))
+    item = problem(tests=PUBLIC)
     read = "input()\nvalues = list(map(int, input().split()))\n"
     same = [read + "print(sum(values))", read + "total = 0\nfor x in values:\n    total += x\nprint(total, '')"]
     other, failing = read + "print(max(values))", read + "print(values[9])"
-    assert group(one, [*same, other, failing, None, "print(", "while True: pass"]) == [0, 0, 1, -1, -1, -1, -1]
-    assert group(one, [other, failing, *same[::-1]]) == [0, -1, 1, 1], "in order of first appearance"
+    assert group(item, [*same, other, failing, None, "print(", "while True: pass"]) == [0, 0, 1, -1, -1, -1, -1]
+    assert group(item, [other, failing, *same[::-1]]) == [0, -1, 1, 1], "in order of first appearance"
 
 
 def test_functions_that_do_the_same_vote_together():
@@ -64,17 +65,17 @@ def test_hidden_tests_have_no_say(monkeypatch):
     assert make_inputs(problem()) == make_inputs(without)
     hidden = function().model_copy(update={"tests": {"entry_point": "double", "test": "double(41) == 82"}})
     assert make_inputs(function()) == make_inputs(hidden)
-    given = []
+    runs = []
     run = sandbox.run
-    monkeypatch.setattr(sandbox, "run", lambda source, *rest: given.append((source, rest[0])) or run(source, *rest))
+    monkeypatch.setattr(sandbox, "run", lambda source, *rest: runs.append((source, rest[0])) or run(source, *rest))
     group(problem("q"), ["print(input())"])
     group(function("g"), ["    return x - 1"])
-    assert given and not any("-20" in text or "check" in source for source, text in given)
+    assert runs and not any("-20" in text or "check" in source for source, text in runs)
 
 
 def test_the_published_solution_has_no_say():
-    one = problem(tests=PUBLIC)
-    assert make_inputs(one) == make_inputs(one.model_copy(update={"answer": "raise"}))
+    item = problem(tests=PUBLIC)
+    assert make_inputs(item) == make_inputs(item.model_copy(update={"answer": "raise"}))
 
 
 def test_a_text_that_looks_like_outcomes_fakes_nothing():
@@ -85,19 +86,19 @@ def test_a_text_that_looks_like_outcomes_fakes_nothing():
 
 
 def test_one_call_that_does_not_end_says_nothing_of_the_others():
-    one = function().model_copy(
+    item = function().model_copy(
         update={"question": PROMPT.replace("4\n", "4\n    >>> double(7)\n    14\n    >>> double(9)\n    18\n")}
     )
     hanging = "    while x == 7: pass\n    return 2 * x\n"
     right, hangs, hangs_too, fails = group(
-        one,
+        item,
         ["    return 2 * x", hanging, "    n = 0\n" + hanging, hanging.replace("while", "if").replace("pass", "1 / 0")],
     )
     assert (right, hangs, fails) == (0, 1, 2) and hangs == hangs_too, "failing is not hanging"
 
 
 def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(behaviour, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
+    monkeypatch.setattr(program_inputs, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     programs = [root.format("n", "1 / 0"), root.format("0 + n", "[][0]"), root.format("+n", "-1")]
     assert group(problem(), programs) == [0, 0, 0]
@@ -105,7 +106,7 @@ def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeyp
 
 
 def test_a_changed_input_that_right_programs_differ_on_does_not_count(monkeypatch):
-    monkeypatch.setattr(behaviour, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
+    monkeypatch.setattr(program_inputs, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
     differing = [root.format("n", value) for value in ("1", "2", "3", "4", "+1")]
     assert group(problem(), differing) == [0] * 5, "not half of them agree on -5"
@@ -162,22 +163,22 @@ def test_arguments_are_read_from_a_docstring(example, arguments):
 
 
 def test_changed_inputs_keep_their_form():
-    given, unchanged = make_inputs(problem(tests=PUBLIC))
-    assert given[:unchanged] == PUBLIC["public"]["input"] and len(given) > unchanged
-    for text in given[unchanged:]:
+    inputs, visible = make_inputs(problem(tests=PUBLIC))
+    assert inputs[:visible] == PUBLIC["public"]["input"] and len(inputs) > visible
+    for text in inputs[visible:]:
         count, numbers = text.splitlines()
         assert int(count) == len(numbers.split()) and all(7 <= int(word) <= 81 for word in numbers.split())
-    assert make_inputs(problem(tests=PUBLIC)) == (given, unchanged)
-    assert make_inputs(problem("another", tests=PUBLIC)) != (given, unchanged), "drawn by problem"
+    assert make_inputs(problem(tests=PUBLIC)) == (inputs, visible)
+    assert make_inputs(problem("another", tests=PUBLIC)) != (inputs, visible), "drawn by problem"
     example = "largest([1, 2], 5)\n    largest([8, 9], 3)"
-    found, unchanged = make_inputs(
+    arguments, visible = make_inputs(
         function().model_copy(
             update={"question": MAX.format(example), "tests": {"entry_point": "largest", "test": "x"}}
         )
     )
-    assert unchanged == 2 and len(found) > 4
-    assert all(isinstance(values, list) and 3 <= least <= 5 for values, least in found)
-    assert all(isinstance(value, int) for values, _ in found for value in values)
+    assert visible == 2 and len(arguments) > 4
+    assert all(isinstance(values, list) and 3 <= least <= 5 for values, least in arguments)
+    assert all(isinstance(value, int) for values, _ in arguments for value in values)
 
 
 def sample(index, answer, correct=False, finish="stop"):
@@ -195,14 +196,14 @@ def sample(index, answer, correct=False, finish="stop"):
 
 
 def test_pools_of_programs_are_classed_by_behaviour():
-    drawn = [
+    samples = [
         sample(0, SUMS[0], True),
         sample(1, "print(3)"),
         sample(2, SUMS[1], True),
         sample(3, SUMS[1], finish="length"),
     ]
-    (each,) = pools.from_records([problem()], drawn, [])
-    assert each.answer_ids.tolist() == [0, 1, 0, -1] and each.correct.tolist() == [1, 0, 1, 0]
+    (pool,) = pools.from_records([problem()], samples, [])
+    assert pool.answer_ids.tolist() == [0, 1, 0, -1] and pool.correct.tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.skipif("ASSAY_BENCHMARKS" not in os.environ, reason="ASSAY_BENCHMARKS is not set")
@@ -214,8 +215,10 @@ def test_published_problems_have_inputs(name, file, least):
     from tests.problems.benchmarks.test_benchmarks_real import made
 
     problems, _ = made(name, test=[f"code/{file}"])
-    assert sum(make_inputs(each)[1] > 0 for each in problems) >= least
-    some = [each for each in problems if make_inputs(each)[1]][::8]
+    assert sum(make_inputs(item)[1] > 0 for item in problems) >= least
+    selected = [item for item in problems if make_inputs(item)[1]][::8]
     broken = "    return None\n" if name == "humaneval" else "print('no')"
-    classes = behaviour.group_ahead((each, [each.answer, f"# mine\n{each.answer}", broken]) for each in some)
-    assert all(found in ([0, 0, 1], [-1, -1, 0]) for found in classes)
+    classes = program_behaviour.group_ahead(
+        (item, [item.answer, f"# mine\n{item.answer}", broken]) for item in selected
+    )
+    assert all(ids in ([0, 0, 1], [-1, -1, 0]) for ids in classes)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from stages.lib.grading.thinking import strip_thinking
+from stages.lib.grading.replies import strip_thinking
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reply"),
     [
         ("72", "72"),
         ("", ""),
@@ -26,5 +26,5 @@ from stages.lib.grading.thinking import strip_thinking
         ("x < think > y", "x < think > y"),
     ],
 )
-def test_spoken(text, said):
-    assert strip_thinking(text) == said
+def test_what_follows_the_thinking_is_the_reply(text, reply):
+    assert strip_thinking(text) == reply
