@@ -17,7 +17,7 @@ from tests.helpers import tiny_models
 from tests.helpers.chat_server import serve
 
 SETTINGS = {
-    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen_families": 6},
+    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen": 6},
     "unseen_families": ["two_coins", "necklaces"],
     "train_only_families": ["digit_sum"],
     "levels": [1, 2, 3],
@@ -47,7 +47,7 @@ def test_the_splits_share_nothing(tmp_path):
 
 def test_no_answer_is_frequent_in_its_family():
     problems, _ = aime.build_items(
-        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen_families": 50}, unseen=["two_coins"]), 4
+        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen_families=["two_coins"]), 4
     )
     for family in competition.FAMILIES:
         answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
@@ -114,10 +114,10 @@ def test_wrong_settings_are_told(changes, message):
 
 def test_a_family_too_small_is_a_remark(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(aime, "MAX_CANDIDATES_PER_ITEM", 1)  # so that whatever is drawn twice is missing
-    sizes = {"train": 60, "dev": 0, "test": 0, "unseen_families": 0}
+    sizes = {"train": 60, "dev": 0, "test": 0, "unseen": 0}
     others = [name for name in competition.FAMILIES if name not in ("gamblers_ruin", "codes")]
     aime.body(
-        run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, unseen=others, train_only_families=[]))
+        run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, unseen_families=others, train_only_families=[]))
     )
     made = Counter(p.program.params["family"] for p in records.read_problems(run.out_dir / "train.jsonl"))
     remarks = json.loads((run.out_dir / "report.json").read_text())["remarks"]
@@ -135,7 +135,7 @@ def writer(server):
 
 
 def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_path):
-    sizes = {"train": 1, "dev": 0, "test": 1, "unseen_families": 1}
+    sizes = {"train": 1, "dev": 0, "test": 1, "unseen": 1}
     with serve(f"<<<{SCENE}>>>") as server:
         aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
         assert len(server.requests) == sum(
@@ -177,7 +177,7 @@ def test_a_sentence_that_could_change_the_problem_is_refused(sentence, reason):
 
 
 def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
-    sizes = {"train": 1, "dev": 0, "test": 0, "unseen_families": 0}
+    sizes = {"train": 1, "dev": 0, "test": 0, "unseen": 0}
     with serve("no mark", "<<<Everything costs seven dollars today.>>>") as server:
         aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
     plain, _ = aime.build_items(settings(per_family=sizes), 1)

@@ -142,7 +142,7 @@ def test_levels_rise_in_steps_or_in_search(family):
     """Strictly, on average, from every level to the next, in one and the same of the two."""
     made = {level: [drawn(family, level, seed) for seed in range(120)] for level in competition.LEVELS}
     steps = [sum(len(family.write_steps(p)) for p in made[level]) for level in competition.LEVELS]
-    search = [sum(math.log10(max(1, family.work(p))) for p in made[level]) for level in competition.LEVELS]
+    search = [sum(math.log10(max(1, family.count_work(p))) for p in made[level]) for level in competition.LEVELS]
     assert any(rising[0] < rising[1] < rising[2] for rising in (steps, search)), (steps, search)
 
 
