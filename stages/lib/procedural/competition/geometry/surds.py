@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from stages.lib.procedural.competition.family import Line
+
 # The published wording of these conditions is avoided on purpose: it would be a 13-word run shared with real problems.
 SQUAREFREE_PHRASE = "with positive integers m and n, and no square of a prime divides n. Find m + n."
 RATIO_PHRASE = (
@@ -37,20 +39,21 @@ def radical_ratio(square: Fraction, split: Callable[[int], tuple[int, int]] = ra
     return ratio.numerator, n, ratio.denominator
 
 
-def write_root_lines(square: int) -> list[tuple[str, int | str]]:
+def write_root_lines(square: int) -> list[Line]:
+    """The last two lines of a solution whose answer is m + n."""
     m, n = radical(square)
     return [
-        (f"{square} = {m}^2 * {n}, and {n} has no square factor, so m = {m} and n = {n}.", n),
-        (f"m + n = {m} + {n} = {m + n}.", m + n),
+        f"{square} = {m}^2 * {n}, and {n} has no square factor, so m = {m} and n = {n}.",
+        f"m + n = {m} + {n} = {m + n}.",
     ]
 
 
-def write_ratio_root_lines(square: Fraction, what: str) -> list[tuple[str, int | str]]:
-    """The root of a/b is sqrt(ab)/b."""
+def write_ratio_root_lines(square: Fraction, name: str) -> list[Line]:
+    """The last two lines of a solution whose answer is m + n + p: the root of a/b is sqrt(ab)/b."""
     a, b = square.numerator, square.denominator
     (inside, _), (m, n, p) = radical(a * b), radical_ratio(square)
     text = f"{m}*sqrt({n})/{p}"
     return [
-        (f"{a} * {b} = {inside}^2 * {n}, so {what} is {inside}*sqrt({n}) over {b}, which is {text}.", text),
-        (f"m + n + p = {m} + {n} + {p} = {m + n + p}.", m + n + p),
+        (f"{a} * {b} = {inside}^2 * {n}, so {name} is {inside}*sqrt({n}) over {b}, which is {text}.", text),
+        f"m + n + p = {m} + {n} + {p} = {m + n + p}.",
     ]
