@@ -117,7 +117,9 @@ def test_a_family_too_small_is_a_remark(tmp_path, monkeypatch, capsys):
     sizes = {"train": 60, "dev": 0, "test": 0, "unseen": 0}
     others = [name for name in competition.FAMILIES if name not in ("gamblers_ruin", "codes")]
     aime.body(
-        run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, unseen_families=others, train_only_families=[]))
+        run := tiny_models.make_run(
+            tmp_path, "aime", settings(per_family=sizes, unseen_families=others, train_only_families=[])
+        )
     )
     made = Counter(p.program.params["family"] for p in records.read_problems(run.out_dir / "train.jsonl"))
     remarks = json.loads((run.out_dir / "report.json").read_text())["remarks"]

@@ -78,9 +78,7 @@ def _parse_factor(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
 
 
 def evaluate_tree(
-    node: Tree,
-    value_of: Callable[[Any], Fraction] = Fraction,
-    seen: Callable[[Fraction], None] = lambda value: None,
+    node: Tree, value_of: Callable[[Any], Fraction] = Fraction, seen: Callable[[Fraction], None] = lambda value: None
 ) -> Fraction:
     """The value of a tree; `value_of` reads an operand (a number as text is read here), `seen` is told every
     intermediate value. Raises ValueError for a division by zero."""

@@ -11,6 +11,7 @@ pattern and the contents of its fields go to `parse_fields`, so a number that th
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -83,6 +84,13 @@ def format_signed(number: int) -> str:
 def parse_signed(text: str) -> int:
     """The inverse of `format_signed`."""
     return int(text.replace(" ", ""))
+
+
+def match_text(pattern: str, text: str) -> re.Match[str]:
+    """The match of a pattern with a whole text. Raises ValueError where it does not match."""
+    if match := re.fullmatch(pattern, text):
+        return match
+    raise ValueError(f"{text!r} does not match {pattern!r}")
 
 
 def join_list(items: list[str], last: str = " and ") -> str:

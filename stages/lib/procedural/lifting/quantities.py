@@ -187,11 +187,7 @@ def find_quantities(text: str) -> list[Quantity]:
             value = Fraction(NUMBER_WORDS[match["tens"].lower()] + NUMBER_WORDS[match["unit"].lower()])
             found.append(Quantity(start, end, value, "fixed"))
         elif match["word"]:
-            tied = re.match(
-                _COMPOUND_SUFFIX,
-                after,
-                re.I,
-            )
+            tied = re.match(_COMPOUND_SUFFIX, after, re.I)
             found.append(
                 Quantity(start, end, Fraction(NUMBER_WORDS[match["word"].lower()]), "fixed" if tied else "word")
             )

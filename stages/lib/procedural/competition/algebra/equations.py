@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from math import gcd
 
@@ -13,6 +12,7 @@ from stages.lib.procedural.competition.family import (
     Params,
     format_signed,
     join_list,
+    match_text,
     parenthesize,
     parse_signed,
 )
@@ -93,9 +93,9 @@ class FunctionalEquation(Family):
         return {"equation": equation} | {name: str(p[name]) for name in ("known", "value", "n")}
 
     def parse_fields(self, fields: dict[str, str]) -> Params:
-        found = re.fullmatch(r"f\(x \+ y\) = f\(x\) \+ f\(y\) \+ (\d+)xy(?: ([+-] \d+))?", fields["equation"])
+        match = match_text(r"f\(x \+ y\) = f\(x\) \+ f\(y\) \+ (\d+)xy(?: ([+-] \d+))?", fields["equation"])
         values = {name: int(fields[name]) for name in ("known", "value", "n")}
-        return {"c": int(found[1]), "d": parse_signed(found[2] or "0")} | values
+        return {"c": int(match[1]), "d": parse_signed(match[2] or "0")} | values
 
 
 def _solve_factors_for_x(p: Params) -> list[int]:
@@ -183,9 +183,9 @@ class FactorableEquation(Family):
         return {"equation": f"{head} {term(p['a'], 'x')} {term(p['b'], 'y')} = {p['n']}"}
 
     def parse_fields(self, fields: dict[str, str]) -> Params:
-        found = re.fullmatch(r"(\d*)xy ([+-]) (\d*)x ([+-]) (\d*)y = (\d+)", fields["equation"])
-        a, b = (int(f"{sign}{size or 1}") for sign, size in ((found[2], found[3]), (found[4], found[5])))
-        return {"c": int(found[1] or 1), "a": a, "b": b, "n": int(found[6])}
+        match = match_text(r"(\d*)xy ([+-]) (\d*)x ([+-]) (\d*)y = (\d+)", fields["equation"])
+        a, b = (int(f"{sign}{size or 1}") for sign, size in ((match[2], match[3]), (match[4], match[5])))
+        return {"c": int(match[1] or 1), "a": a, "b": b, "n": int(match[6])}
 
 
 FAMILIES: tuple[Family, ...] = (FunctionalEquation(), FactorableEquation())

@@ -11,7 +11,7 @@ Matrix = list[list[int]]
 
 
 def format_polynomial(coefficients: list[int]) -> str:
-    """[1, -3, 0, 5] is `x^3 - 3x^2 + 5`: highest power first."""
+    """`x^3 - 3x^2 + 5` for [1, -3, 0, 5], highest power first."""
     text = ""
     for power, number in zip(range(len(coefficients) - 1, -1, -1), coefficients, strict=True):
         if number:
@@ -22,16 +22,16 @@ def format_polynomial(coefficients: list[int]) -> str:
 
 
 def parse_coefficients(text: str, degree: int) -> list[int]:
-    """Back from `format_polynomial`, highest power first."""
-    found = [0] * (degree + 1)
+    """The inverse of `format_polynomial`."""
+    coefficients = [0] * (degree + 1)
     for sign, size, power, exponent in re.findall(r"([-+]?)(\d*)(x?)(?:\^(\d+))?", text.replace(" ", "")):
         if size or power:
-            found[degree - (int(exponent or 1) if power else 0)] = int(f"{sign}{size or 1}")
-    return found
+            coefficients[degree - (int(exponent or 1) if power else 0)] = int(f"{sign}{size or 1}")
+    return coefficients
 
 
 def determinant(rows: Matrix) -> int:
-    """Without fractions (Bareiss 1968)."""
+    """The determinant of an integer matrix, without fractions (Bareiss 1968)."""
     matrix, sign, before = [list(row) for row in rows], 1, 1
     for k in range(len(matrix) - 1):
         pivot = next((i for i in range(k, len(matrix)) if matrix[i][k]), None)
@@ -74,11 +74,8 @@ class PowerSumsOfRoots(Family):
 
     def sample(self, draw: Draw, level: int) -> Params | None:
         size = (30, 16, 9)[level - 1]
-        s, p = (
-            draw("s").choice([s for s in range(-size, size + 1) if s]),
-            draw("p").choice([p for p in range(-60, 61) if p]),
-        )
-        return {"k": level + 1, "s": s, "p": p}
+        s = draw("s").choice([n for n in range(-size, size + 1) if n])
+        return {"k": level + 1, "s": s, "p": draw("p").choice([n for n in range(-60, 61) if n])}
 
     def solve_closed(self, p: Params) -> int:
         return _power_sums(p)[p["k"]]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 
-from stages.lib.procedural.competition.family import Draw, Family, Line, Params, format_ratio, parenthesize
+from stages.lib.procedural.competition.family import Draw, Family, Line, Params, format_ratio, match_text, parenthesize
 from stages.lib.procedural.competition.fractions import numerator_plus_denominator, write_sum_line
 
 
@@ -132,9 +132,9 @@ class HiddenPeriod(Family):
         return {"rule": f"a_(n+1) = {rule}"} | {name: str(p[name]) for name in ("first", "second", "n")}
 
     def parse_fields(self, fields: dict[str, str]) -> Params:
-        found = re.fullmatch(r"a_\(n\+1\) = (a_n|\|a_n\|) - a_\(n-1\)(?: \+ (\d+))?", fields["rule"])
-        rule = "difference" if found[1] == "a_n" else "absolute"
-        return {"rule": rule, "c": int(found[2] or 0)} | {name: int(fields[name]) for name in ("first", "second", "n")}
+        match = match_text(r"a_\(n\+1\) = (a_n|\|a_n\|) - a_\(n-1\)(?: \+ (\d+))?", fields["rule"])
+        rule = "difference" if match[1] == "a_n" else "absolute"
+        return {"rule": rule, "c": int(match[2] or 0)} | {name: int(fields[name]) for name in ("first", "second", "n")}
 
 
 def _telescope_parts(p: Params) -> tuple[Fraction, Fraction]:
@@ -150,7 +150,7 @@ def _solve_telescope(p: Params) -> Fraction:
 
 
 class TelescopingSum(Family):
-    """c/(a(a+d)) + c/((a+d)(a+2d)) + ... + c/((b-d)b); at level 3 the two factors differ by 2d. Brute force: term by term."""
+    """c/(a(a+d)) + c/((a+d)(a+2d)) + ... + c/((b-d)b); at level 3 the factors differ by 2d. Brute force: term by term."""
 
     name, area = "telescoping_sum", "algebra"
     phrasings = (

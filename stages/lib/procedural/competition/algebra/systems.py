@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import product
 from math import isqrt
 
-from stages.lib.procedural.competition.family import Draw, Family, Line, Params, join_list, parenthesize
+from stages.lib.procedural.competition.family import Draw, Family, Line, Params, join_list, match_text, parenthesize
 
 
 def _logs_solution(p: Params) -> tuple[int, int, int]:
@@ -55,13 +55,11 @@ class LogarithmSystem(Family):
         return p["e"] * _logs_solution(p)[1] + p["f"] * _logs_solution(p)[2]
 
     def solve_brute(self, p: Params) -> int:
-        found = [
+        ((u, v),) = (
             (u, v)
-            for u in range(p["A"] + 1)
-            for v in range(p["A"] + 1)
+            for u, v in product(range(p["A"] + 1), repeat=2)
             if p["a"] * u + p["b"] * v == p["A"] and p["c"] * u + p["d"] * v == p["B"]
-        ]
-        ((u, v),) = found
+        )
         return p["e"] * u + p["f"] * v
 
     def write_lines(self, p: Params) -> Iterable[Line]:
@@ -84,11 +82,11 @@ class LogarithmSystem(Family):
         return powers | {name: str(p[name]) for name in "gAB"}
 
     def parse_fields(self, fields: dict[str, str]) -> Params:
-        found = {name: int(fields[name]) for name in "gAB"}
+        p = {name: int(fields[name]) for name in "gAB"}
         for names in ("ab", "cd", "ef"):
-            powers = re.fullmatch(r"x(?:\^(\d+))? y(?:\^(\d+))?", fields[names]).groups()
-            found |= {name: int(power or 1) for name, power in zip(names, powers, strict=True)}
-        return found
+            powers = match_text(r"x(?:\^(\d+))? y(?:\^(\d+))?", fields[names]).groups()
+            p |= {name: int(power or 1) for name, power in zip(names, powers, strict=True)}
+        return p
 
 
 def _threes_products(p: Params) -> tuple[int, int, int]:
@@ -186,7 +184,7 @@ class SymmetricSystem(Family):
     def parse_fields(self, fields: dict[str, str]) -> Params:
         equations = fields["equations"].replace(" and ", ", ").split(", ")
         kind = "sums" if "(" in equations[0] else "shifted" if "+" in equations[0] else "products"
-        k = int(re.search(r"\+ (\d+)x", equations[0])[1]) if kind == "shifted" else 0
+        k = int(match_text(r".*\+ (\d+)x.*", equations[0])[1]) if kind == "shifted" else 0
         return {"kind": kind, "k": k, "right": [int(equation.split(" = ")[1]) for equation in equations]}
 
 

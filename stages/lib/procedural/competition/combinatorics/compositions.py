@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import chain, combinations
 from math import comb, prod
 
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, join_list
@@ -16,17 +16,13 @@ def _shares_terms(p: Params) -> list[tuple[tuple[int, ...], int, int]]:
     """(people above their bounds, what is left to share, ways), for every set of people that leaves something."""
     rooms = [high - low + 1 for low, high in zip(p["low"], p["high"], strict=True)]
     spare, people = p["total"] - sum(p["low"]), len(rooms)
-    found = []
-    for size in range(people + 1):
-        for some in combinations(range(people), size):
-            left = spare - sum(rooms[i] for i in some)
-            if left >= 0:
-                found.append((some, left, comb(left + people - 1, people - 1)))
-    return found
+    groups = chain.from_iterable(combinations(range(people), size) for size in range(people + 1))
+    remainders = ((group, spare - sum(rooms[i] for i in group)) for group in groups)
+    return [(group, left, comb(left + people - 1, people - 1)) for group, left in remainders if left >= 0]
 
 
 class BoundedShares(Family):
-    """Bounded shares of a total. Closed form: inclusion and exclusion over upper bounds. Brute force: every list of shares."""
+    """Bounded shares of a total. Closed form: inclusion and exclusion over upper bounds. Brute force: all shares."""
 
     name, area = "bounded_shares", "combinatorics"
     phrasings = (

@@ -18,10 +18,11 @@ def count_paths(start: Point, end: Point) -> int:
 
 def _count_first_arrivals(p: Params) -> list[int]:
     """Paths to each closed point, and to the end, that meet no closed point before."""
-    found: list[int] = []
-    for place, point in enumerate(goals := [*p["closed"], p["end"]]):
-        found.append(count_paths([0, 0], point) - sum(found[i] * count_paths(goals[i], point) for i in range(place)))
-    return found
+    arrivals: list[int] = []
+    for point in (goals := [*p["closed"], p["end"]]):
+        detours = (n * count_paths(goal, point) for n, goal in zip(arrivals, goals, strict=False))
+        arrivals.append(count_paths([0, 0], point) - sum(detours))
+    return arrivals
 
 
 def _format_binomial(start: Point, end: Point) -> str:
@@ -101,11 +102,8 @@ _QUESTION_FORMS = ("{both}", "at least one of {both}", "exactly one of {both}")
 
 def _count_sides(p: Params, squares: list[Point]) -> list[int]:
     """Choices for the upper, lower, left and right side of a rectangle that contains the squares."""
-    found = []
-    for axis in (0, 1):
-        places = [square[axis] for square in squares]
-        found += [min(places), p["size"][axis] - max(places) + 1]
-    return found
+    axes = zip(p["size"], zip(*squares, strict=True), strict=True)
+    return [choices for size, places in axes for choices in (min(places), size - max(places) + 1)]
 
 
 def _count_containing(p: Params, squares: list[Point]) -> int:

@@ -1,4 +1,4 @@
-"""Square roots in simplest form: m*sqrt(n) and m*sqrt(n)/p, each found in two ways, and the lines that close a solution."""
+"""Square roots in simplest form, m*sqrt(n) and m*sqrt(n)/p, each by two algorithms, and the last lines of a solution."""
 
 from __future__ import annotations
 

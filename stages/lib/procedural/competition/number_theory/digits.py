@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from math import gcd
 
-from stages.lib.procedural.competition.family import Draw, Family, Line, Params
+from stages.lib.procedural.competition.family import Draw, Family, Line, Params, match_text
 
 
 def digit_sum(n: int) -> int:
@@ -82,7 +81,7 @@ class DigitSum(Family):
 
     def parse_fields(self, fields: dict[str, str]) -> Params:
         *terms, less = fields["number"].split(" - ")
-        pairs = [re.fullmatch(r"(?:(\d+) \* )?10\^(\d+)", term).groups() for term in terms] + [("0", "0")]
+        pairs = [match_text(r"(?:(\d+) \* )?10\^(\d+)", term).groups() for term in terms] + [("0", "0")]
         (lead, length), (middle, place) = [(int(factor or 1), int(exponent)) for factor, exponent in pairs[:2]]
         return {"lead": lead, "length": length, "middle": middle, "place": place, "less": int(less)}
 

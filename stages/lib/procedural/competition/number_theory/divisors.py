@@ -12,12 +12,12 @@ from stages.lib.procedural.competition.number_theory.congruences import PRIMES, 
 
 def factorize(n: int) -> dict[int, int]:
     """prime -> exponent, for n whose primes are below 1000."""
-    found = {}
+    exponents = {}
     for p in PRIMES:
         while n % p == 0:
-            found[p] = found.get(p, 0) + 1
+            exponents[p] = exponents.get(p, 0) + 1
             n //= p
-    return found
+    return exponents
 
 
 _DIVISOR_KINDS = ("divisors", "perfect squares", "perfect squares or perfect cubes (or both)")
@@ -89,7 +89,7 @@ class Divisors(Family):
             ]
             yield f"The exponent of {prime} is {' + '.join(parts)} = {e}."
 
-        def count(root: int, name: str) -> tuple[str, int]:
+        def count(root: int, name: str) -> str:
             factors = [f"({e // root} + 1)" for e in _prime_exponents(p).values()]
             why = "" if root == 1 else f" need exponents divisible by {root}"
             return f"{name}{why}: {' * '.join(factors)} = {_count_power_divisors(p, root)}."

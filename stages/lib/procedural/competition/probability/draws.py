@@ -130,9 +130,8 @@ class DrawingWithoutReplacement(Family):
                 after[red + 1] = after.get(red + 1, Fraction(0)) + chance * (p["r"] - red) / left
                 after[red] = after.get(red, Fraction(0)) + chance * (p["b"] - drawn + red) / left
             state = after
-        return numerator_plus_denominator(
-            sum(chance for red, chance in state.items() if red == p["j"] or (p["least"] and red > p["j"]))
-        )
+        chances = (chance for red, chance in state.items() if red == p["j"] or (p["least"] and red > p["j"]))
+        return numerator_plus_denominator(sum(chances, Fraction(0)))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         k, ways, every = p["k"], _urn_ways(p), comb(p["r"] + p["b"], p["k"])
@@ -151,20 +150,16 @@ class DrawingWithoutReplacement(Family):
         return comb(p["r"] + p["b"], p["k"])
 
     def format_fields(self, p: Params) -> dict[str, str]:
-        def some(one: str, more: str) -> str:
-            return f"{'at least' if p['least'] else 'exactly'} {p['j']} {one if p['j'] == 1 else more}"
+        def count(noun: str) -> str:
+            return f"{'at least' if p['least'] else 'exactly'} {p['j']} {noun}{'s' * (p['j'] != 1)}"
 
-        nouns = {
-            "marbles": ("red marble", "red marbles"),
-            "socks": ("red sock", "red socks"),
-            "girls": ("girl", "girls"),
-        }
-        return {name: str(p[name]) for name in "rbk"} | {name: some(*pair) for name, pair in nouns.items()}
+        nouns = {"marbles": "red marble", "socks": "red sock", "girls": "girl"}
+        return {name: str(p[name]) for name in "rbk"} | {name: count(noun) for name, noun in nouns.items()}
 
     def parse_fields(self, fields: dict[str, str]) -> Params:
         text = next(fields[name] for name in ("marbles", "socks", "girls") if name in fields)
         return {name: int(fields[name]) for name in "rbk"} | {
-            "j": int(re.search(r"\d+", text)[0]),
+            "j": int(re.sub(r"\D", "", text)),
             "least": text[0] == "a",
         }
 
