@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from types import ModuleType
 from typing import Any, ClassVar
 
 from stages.lib.core.records import Step
@@ -64,6 +65,16 @@ class Family:
         """The lines as numbered steps, `1. text`, with the value after each."""
         lines = (line if isinstance(line, tuple) else (line, _get_result(line)) for line in self.write_lines(p))
         return [Step(text=f"{i}. {text}", value=str(value)) for i, (text, value) in enumerate(lines, 1)]
+
+
+def collect_families(*modules: ModuleType) -> tuple[Family, ...]:
+    """An instance of every family that the modules define, in order of definition."""
+    return tuple(
+        item()
+        for module in modules
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, Family) and item.__module__ == module.__name__
+    )
 
 
 def _get_result(line: str) -> str:

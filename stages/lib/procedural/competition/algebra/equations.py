@@ -186,6 +186,3 @@ class FactorableEquation(Family):
         match = match_text(r"(\d*)xy ([+-]) (\d*)x ([+-]) (\d*)y = (\d+)", fields["equation"])
         a, b = (int(f"{sign}{size or 1}") for sign, size in ((match[2], match[3]), (match[4], match[5])))
         return {"c": int(match[1] or 1), "a": a, "b": b, "n": int(match[6])}
-
-
-FAMILIES: tuple[Family, ...] = (FunctionalEquation(), FactorableEquation())

@@ -202,6 +202,3 @@ class RootsOfUnity(Family):
 
     def count_work(self, p: Params) -> int:
         return p["n"] ** 3
-
-
-FAMILIES: tuple[Family, ...] = (PowerSumsOfRoots(), ShiftedRoots(), RootsOfUnity())

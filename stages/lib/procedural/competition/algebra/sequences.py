@@ -222,6 +222,3 @@ class TelescopingSum(Family):
             (top, first, other), (_, second, _), (_, last, _) = [[int(n) for n in term] for term in terms]
             gap = other - first
         return {"top": top, "first": first, "step": second - first, "gap": gap, "last": last}
-
-
-FAMILIES: tuple[Family, ...] = (ArithmeticSequence(), HiddenPeriod(), TelescopingSum())

@@ -186,6 +186,3 @@ class SymmetricSystem(Family):
         kind = "sums" if "(" in equations[0] else "shifted" if "+" in equations[0] else "products"
         k = int(match_text(r".*\+ (\d+)x.*", equations[0])[1]) if kind == "shifted" else 0
         return {"kind": kind, "k": k, "right": [int(equation.split(" = ")[1]) for equation in equations]}
-
-
-FAMILIES: tuple[Family, ...] = (LogarithmSystem(), SymmetricSystem())

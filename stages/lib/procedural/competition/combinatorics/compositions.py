@@ -146,6 +146,3 @@ class Change(Family):
 
     def parse_fields(self, fields: dict[str, str]) -> Params:
         return {"coins": [1, int(fields["middle"]), int(fields["large"])], "total": int(fields["total"])}
-
-
-FAMILIES: tuple[Family, ...] = (BoundedShares(), Change())

@@ -186,6 +186,3 @@ class Rectangles(Family):
         squares = [[int(r), int(c)] for r, c in re.findall(r"row (\d+), column (\d+)", fields["ask"])]
         ask = 1 if fields["ask"].startswith("at least") else 2 if fields["ask"].startswith("exactly") else 0
         return {"size": [int(fields["rows"]), int(fields["columns"])], "squares": squares, "ask": ask}
-
-
-FAMILIES: tuple[Family, ...] = (LatticePaths(), Rectangles())

@@ -169,6 +169,3 @@ class RefusedLanes(Family):
         clauses = re.findall(r"([A-G]) refuses [a-z]+ ([\d, and]+)", text)
         refused = [[ord(who) - 64, int(lane)] for who, lanes in clauses for lane in re.findall(r"\d+", lanes)]
         return {"n": int(fields["n"]), "refused": refused}
-
-
-FAMILIES: tuple[Family, ...] = (Multiples(), RefusedLanes())

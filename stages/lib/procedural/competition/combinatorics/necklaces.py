@@ -62,6 +62,3 @@ class Necklaces(Family):
 
     def count_work(self, p: Params) -> int:
         return p["k"] ** p["n"]
-
-
-FAMILIES: tuple[Family, ...] = (Necklaces(),)

@@ -157,6 +157,3 @@ class Tilings(Family):
         else:
             pairs = re.findall(r"length (\d+) in (\d+) color", fields["pieces"])
         return {"n": int(fields["n"]), "lengths": [int(k) for k, _ in pairs], "colors": [int(c) for _, c in pairs]}
-
-
-FAMILIES: tuple[Family, ...] = (Codes(), Tilings())

@@ -147,6 +147,3 @@ class CommonTangent(Family):
 
     def count_work(self, p: Params) -> int:
         return math.isqrt(4 * p["r"] * p["s"])
-
-
-FAMILIES: tuple[Family, ...] = (BoxDiagonal(), ShortestWayByALine(), CommonTangent())

@@ -200,6 +200,3 @@ class LatticePointsInside(Family):
 
     def count_work(self, p: Params) -> int:
         return p["a"] * p["b"]
-
-
-FAMILIES: tuple[Family, ...] = (TriangleArea(), CevianLength(), Inradius(), LatticePointsInside())

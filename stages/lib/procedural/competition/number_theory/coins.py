@@ -124,6 +124,3 @@ class TwoCoins(Family):
         coins = [int(coin) for coin in re.findall(r"\d+", text)]
         (ask,) = (asks.index(fields[name]) for name, asks in _QUESTION_FORMS.items() if name in fields)
         return {"coins": coins, "ask": ("largest", "count")[ask]}
-
-
-FAMILIES: tuple[Family, ...] = (TwoCoins(),)

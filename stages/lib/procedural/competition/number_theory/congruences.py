@@ -265,6 +265,3 @@ class Purchases(Family):
 
     def count_work(self, p: Params) -> int:
         return p["total"] // p["dear"]
-
-
-FAMILIES: tuple[Family, ...] = (RemainderSystem(), PowerRemainder(), PowerCounts(), Purchases())

@@ -134,6 +134,3 @@ class FloorSum(Family):
 
     def count_work(self, p: Params) -> int:
         return p["n"]
-
-
-FAMILIES: tuple[Family, ...] = (DigitSum(), FloorSum())

@@ -183,6 +183,3 @@ class FactorialZeros(Family):
 
     def count_work(self, p: Params) -> int:
         return p["n"]
-
-
-FAMILIES: tuple[Family, ...] = (Divisors(), FactorialZeros())

@@ -60,6 +60,3 @@ class OrderModuloPrime(Family):
 
     def count_work(self, p: Params) -> int:
         return self.solve_brute(p)
-
-
-FAMILIES: tuple[Family, ...] = (OrderModuloPrime(),)

@@ -241,6 +241,3 @@ class Meeting(Family):
 
     def count_work(self, p: Params) -> int:
         return p["t"] * p["u"]
-
-
-FAMILIES: tuple[Family, ...] = (DiceSum(), DrawingWithoutReplacement(), Meeting())

@@ -140,6 +140,3 @@ class TakingTurns(Family):
 
     def count_work(self, p: Params) -> int:
         return p["b"] * p["d"]
-
-
-FAMILIES: tuple[Family, ...] = (GamblersRuin(), TakingTurns())

@@ -124,6 +124,3 @@ class Collecting(Family):
 
     def count_work(self, p: Params) -> int:
         return p["kinds"] * (p["want"] - p["have"])
-
-
-FAMILIES: tuple[Family, ...] = (ExpectedWait(), Collecting())
