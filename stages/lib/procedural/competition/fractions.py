@@ -10,13 +10,13 @@ from stages.lib.procedural.competition.family import Line
 LOWEST_TERMS_PHRASE = "is p/q in lowest terms, with positive integers p and q. Find p + q."
 
 
-def numerator_plus_denominator(value: Fraction) -> int:
+def add_fraction_parts(value: Fraction) -> int:
     return value.numerator + value.denominator
 
 
 def write_sum_line(value: Fraction) -> str:
     """The line that ends in the answer."""
-    return f"p + q = {value.numerator} + {value.denominator} = {numerator_plus_denominator(value)}."
+    return f"p + q = {value.numerator} + {value.denominator} = {add_fraction_parts(value)}."
 
 
 def write_closing_lines(top: int, bottom: int) -> list[Line]:

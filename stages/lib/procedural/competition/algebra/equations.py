@@ -18,7 +18,7 @@ from stages.lib.procedural.competition.family import (
 )
 
 
-def _solve_additive_at_one(p: Params) -> int:
+def _solve_for_f1(p: Params) -> int:
     known = p["known"]
     return (p["value"] - (known - 1) * p["d"] - p["c"] * known * (known - 1) // 2) // known
 
@@ -39,37 +39,37 @@ class FunctionalEquation(Family):
     def sample(self, draw: Draw, level: int) -> Params:
         known = (1, 2, draw("known").randint(3, 6))[level - 1]
         c, d = draw("c").randint(2, 9), draw("d").randint(-9, 9) if level > 1 else 0
-        one = draw("one").randint(-30, 40)
-        value = known * one + (known - 1) * d + c * known * (known - 1) // 2
+        f1 = draw("one").randint(-30, 40)
+        value = known * f1 + (known - 1) * d + c * known * (known - 1) // 2
         return {"c": c, "d": d, "known": known, "value": value, "n": known + draw("n").randint(3, 14)}
 
     def solve_closed(self, p: Params) -> int:
         n = p["n"]
-        return n * _solve_additive_at_one(p) + (n - 1) * p["d"] + p["c"] * n * (n - 1) // 2
+        return n * _solve_for_f1(p) + (n - 1) * p["d"] + p["c"] * n * (n - 1) // 2
 
     def solve_brute(self, p: Params) -> int:
-        """Tries every f(1) and adds one at a time."""
-        for one in range(-200, 201):
-            values = [one]
+        """Try every f(1) and add 1 to x at a time."""
+        for f1 in range(-200, 201):
+            values = [f1]
             for x in range(1, p["n"]):
-                values.append(values[-1] + one + p["c"] * x + p["d"])
+                values.append(values[-1] + f1 + p["c"] * x + p["d"])
             if values[p["known"] - 1] == p["value"]:
                 return values[-1]
         raise ValueError("no f(1) from -200 to 200 fits")
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         c, d, known, value, n = (p[name] for name in ("c", "d", "known", "value", "n"))
-        one, answer = _solve_additive_at_one(p), self.solve_closed(p)
+        f1, answer = _solve_for_f1(p), self.solve_closed(p)
 
         def extra(n: int) -> tuple[str, int]:
             pairs = n * (n - 1) // 2
             text = f"{n - 1} * {parenthesize(d)} + {pairs} * {c}" if d else f"{pairs} * {c}"
-            return (text, (n - 1) * d + pairs * c)
+            return text, (n - 1) * d + pairs * c
 
         text, more = extra(n)
         plus = f" {format_signed(d)}" if d else ""
         if known == 1:
-            yield f"With y = 1, f(x + 1) - f(x) = f(1) + {c}x{plus}, where f(1) = {one}."
+            yield f"With y = 1, f(x + 1) - f(x) = f(1) + {c}x{plus}, where f(1) = {f1}."
         else:
             before, less = extra(known)
             yield (
@@ -79,10 +79,10 @@ class FunctionalEquation(Family):
             gap = value - less
             yield (
                 f"So {known}f(1) = {value} - {parenthesize(less)} = {gap} and f(1) = {parenthesize(gap)} / {known} = "
-                f"{one}."
+                f"{f1}."
             )
         yield f"In the same way f({n}) is {n}f(1) plus {text} = {more}."
-        yield f"f({n}) = {n} * {parenthesize(one)} {format_signed(more)} = {answer}."
+        yield f"f({n}) = {n} * {parenthesize(f1)} {format_signed(more)} = {answer}."
 
     def count_work(self, p: Params) -> int:
         return 401 * p["n"]
@@ -98,7 +98,7 @@ class FunctionalEquation(Family):
         return {"c": int(match[1]), "d": parse_signed(match[2] or "0")} | values
 
 
-def _solve_factors_for_x(p: Params) -> list[int]:
+def _list_solutions(p: Params) -> list[int]:
     """x = (d - b)/c for every factorisation d * e = cN + ab with d = cx + b and e = cy + a."""
     c, a, b = p["c"], p["a"], p["b"]
     whole = c * p["n"] + a * b
@@ -133,13 +133,13 @@ class FactorableEquation(Family):
         usable = params["a"] and params["b"] and gcd(c, params["a"], params["b"], params["n"]) == 1
         usable = usable and params["c"] * params["n"] + params["a"] * params["b"] > 0
         few, many = ((2, 3), (3, 5), (5, 12))[level - 1]
-        return params if usable and few <= len(_solve_factors_for_x(params)) <= many else None
+        return params if usable and few <= len(_list_solutions(params)) <= many else None
 
     def solve_closed(self, p: Params) -> int:
-        return sum(_solve_factors_for_x(p))
+        return sum(_list_solutions(p))
 
     def solve_brute(self, p: Params) -> int:
-        """Runs through x; y follows."""
+        """Try every x; y follows."""
         c, a, b, n = p["c"], p["a"], p["b"], p["n"]
         total = 0
         for x in range(1, c * n + abs(a * b) + abs(b) + 1):
@@ -150,7 +150,7 @@ class FactorableEquation(Family):
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         c, a, b, n = p["c"], p["a"], p["b"], p["n"]
-        whole, xs = c * n + a * b, _solve_factors_for_x(p)
+        whole, xs = c * n + a * b, _list_solutions(p)
         head = (f"{c}x" if c > 1 else "x", f"{c}y" if c > 1 else "y")
         left = f"({head[0]} {format_signed(b)})({head[1]} {format_signed(a)})"
         times = f"Multiplying by {c} and adding" if c > 1 else "Adding"

@@ -30,7 +30,7 @@ def parse_coefficients(text: str, degree: int) -> list[int]:
     return coefficients
 
 
-def determinant(rows: Matrix) -> int:
+def compute_determinant(rows: Matrix) -> int:
     """The determinant of an integer matrix, without fractions (Bareiss 1968)."""
     matrix, sign, before = [list(row) for row in rows], 1, 1
     for k in range(len(matrix) - 1):
@@ -46,7 +46,7 @@ def determinant(rows: Matrix) -> int:
     return sign * matrix[-1][-1]
 
 
-def companion_matrix(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
+def build_companion_matrix(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
     """shift + sign * the companion matrix, whose eigenvalues are the roots of the polynomial."""
     size = len(monic) - 1
     first = [-number for number in monic[1:]]
@@ -54,7 +54,7 @@ def companion_matrix(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
     return [[shift * (i == j) + sign * x for j, x in enumerate(row)] for i, row in enumerate([first, *below])]
 
 
-def _power_sums(p: Params) -> list[int]:
+def _compute_power_sums(p: Params) -> list[int]:
     sums = [2, p["s"]]
     while len(sums) <= p["k"]:
         sums.append(p["s"] * sums[-1] - p["p"] * sums[-2])
@@ -78,16 +78,16 @@ class PowerSumsOfRoots(Family):
         return {"k": level + 1, "s": s, "p": draw("p").choice([n for n in range(-60, 61) if n])}
 
     def solve_closed(self, p: Params) -> int:
-        return _power_sums(p)[p["k"]]
+        return _compute_power_sums(p)[p["k"]]
 
     def solve_brute(self, p: Params) -> int:
-        matrix, power = companion_matrix([1, -p["s"], p["p"]]), [[1, 0], [0, 1]]
+        matrix, power = build_companion_matrix([1, -p["s"], p["p"]]), [[1, 0], [0, 1]]
         for _ in range(p["k"]):
             power = [[sum(row[i] * matrix[i][column] for i in range(2)) for column in range(2)] for row in power]
         return power[0][0] + power[1][1]
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        s, q, sums = p["s"], p["p"], _power_sums(p)
+        s, q, sums = p["s"], p["p"], _compute_power_sums(p)
         yield f"By Vieta r + t = {s}."
         yield f"Likewise rt = {q}."
         yield (
@@ -138,7 +138,7 @@ class ShiftedRoots(Family):
         return -_evaluate_cubic(p)
 
     def solve_brute(self, p: Params) -> int:
-        return determinant(companion_matrix([1, p["a"], p["b"], p["c"]], p["k"]))
+        return compute_determinant(build_companion_matrix([1, p["a"], p["b"], p["c"]], p["k"]))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         a, b, c, k, value = p["a"], p["b"], p["c"], p["k"], _evaluate_cubic(p)
@@ -190,7 +190,7 @@ class RootsOfUnity(Family):
         return (p["a"] ** p["n"] - 1) // (p["a"] - 1) % p["m"]
 
     def solve_brute(self, p: Params) -> int:
-        return determinant(companion_matrix([1] * p["n"], p["a"], -1)) % p["m"]
+        return compute_determinant(build_companion_matrix([1] * p["n"], p["a"], -1)) % p["m"]
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         n, a, m = p["n"], p["a"], p["m"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, format_ratio, match_text, parenthesize
-from stages.lib.procedural.competition.fractions import numerator_plus_denominator, write_sum_line
+from stages.lib.procedural.competition.fractions import add_fraction_parts, write_sum_line
 
 
 class ArithmeticSequence(Family):
@@ -58,7 +58,7 @@ class ArithmeticSequence(Family):
         return p["k"] * 100
 
 
-def _period_terms(p: Params) -> list[int]:
+def _list_period(p: Params) -> list[int]:
     x, y, c = p["first"], p["second"], p["c"]
     if p["rule"] == "difference":
         return [x, y, y - x + c, 2 * c - x, 2 * c - y, x - y + c]
@@ -92,7 +92,7 @@ class HiddenPeriod(Family):
         return None if level == 1 and params["n"] % 6 == 0 else params  # whole periods of level 1 add up to 0
 
     def solve_closed(self, p: Params) -> int:
-        terms = _period_terms(p)
+        terms = _list_period(p)
         whole, left = divmod(p["n"], len(terms))
         return whole * sum(terms) + sum(terms[:left])
 
@@ -104,7 +104,7 @@ class HiddenPeriod(Family):
         return total
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        terms = _period_terms(p)
+        terms = _list_period(p)
         size = len(terms)
         for i, value in enumerate(terms[2:] + terms[:2], 3):
             before, last = terms[(i - 3) % size], terms[(i - 2) % size]
@@ -137,15 +137,15 @@ class HiddenPeriod(Family):
         return {"rule": rule, "c": int(match[2] or 0)} | {name: int(fields[name]) for name in ("first", "second", "n")}
 
 
-def _telescope_parts(p: Params) -> tuple[Fraction, Fraction]:
+def _list_uncancelled_parts(p: Params) -> tuple[Fraction, Fraction]:
     """What is left at the beginning and at the end once everything between has cancelled."""
     left = [Fraction(1, p["first"] + i) for i in range(0, p["gap"], p["step"])]
     right = [Fraction(1, p["last"] + p["gap"] - i) for i in range(0, p["gap"], p["step"])]
     return sum(left, Fraction(0)), sum(right, Fraction(0))
 
 
-def _solve_telescope(p: Params) -> Fraction:
-    left, right = _telescope_parts(p)
+def _compute_sum(p: Params) -> Fraction:
+    left, right = _list_uncancelled_parts(p)
     return (left - right) * p["top"] / p["gap"]
 
 
@@ -170,17 +170,17 @@ class TelescopingSum(Family):
         terms = draw("terms").randint(4 + level, (60, 40, 20)[level - 1])
         top = draw("top").randint(1, 9) if level == 3 else 1
         params = {"top": top, "first": first, "step": step, "gap": gap, "last": first + step * (terms - 1)}
-        return params if _solve_telescope(params).denominator > 1 else None
+        return params if _compute_sum(params).denominator > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_solve_telescope(p))
+        return add_fraction_parts(_compute_sum(p))
 
     def solve_brute(self, p: Params) -> int:
         terms = (Fraction(p["top"], k * (k + p["gap"])) for k in range(p["first"], p["last"] + 1, p["step"]))
-        return numerator_plus_denominator(sum(terms, Fraction(0)))
+        return add_fraction_parts(sum(terms, Fraction(0)))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        (left, right), total = _telescope_parts(p), _solve_telescope(p)
+        (left, right), total = _list_uncancelled_parts(p), _compute_sum(p)
         gap, a, b, factor = p["gap"], p["first"], p["last"] + p["gap"], Fraction(p["top"], p["gap"])
         difference = left - right
         if gap == 1:

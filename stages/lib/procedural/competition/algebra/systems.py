@@ -10,7 +10,7 @@ from math import isqrt
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, join_list, match_text, parenthesize
 
 
-def _logs_solution(p: Params) -> tuple[int, int, int]:
+def _solve_logarithms(p: Params) -> tuple[int, int, int]:
     det = p["a"] * p["d"] - p["b"] * p["c"]
     return det, (p["A"] * p["d"] - p["b"] * p["B"]) // det, (p["a"] * p["B"] - p["A"] * p["c"]) // det
 
@@ -52,7 +52,7 @@ class LogarithmSystem(Family):
         }
 
     def solve_closed(self, p: Params) -> int:
-        return p["e"] * _logs_solution(p)[1] + p["f"] * _logs_solution(p)[2]
+        return p["e"] * _solve_logarithms(p)[1] + p["f"] * _solve_logarithms(p)[2]
 
     def solve_brute(self, p: Params) -> int:
         ((u, v),) = (
@@ -63,7 +63,7 @@ class LogarithmSystem(Family):
         return p["e"] * u + p["f"] * v
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        det, u, v = _logs_solution(p)
+        det, u, v = _solve_logarithms(p)
         g, e, f = p["g"], p["e"], p["f"]
         first, second = (f"{_format_product(p[s], p[t], 'u', 'v', ' + ')}" for s, t in ("ab", "cd"))
         yield (
@@ -89,7 +89,7 @@ class LogarithmSystem(Family):
         return p
 
 
-def _threes_products(p: Params) -> tuple[int, int, int]:
+def _compute_products(p: Params) -> tuple[int, int, int]:
     """The products XY, YZ, ZX of X = x + k and so on."""
     a, b, c = p["right"]
     if p["kind"] == "sums":
@@ -123,7 +123,7 @@ class SymmetricSystem(Family):
         return {"kind": "shifted", "k": k, "right": [a * b + k * (a + b) for a, b in ((x, y), (y, z), (z, x))]}
 
     def solve_closed(self, p: Params) -> int:
-        xy, yz, zx = _threes_products(p)
+        xy, yz, zx = _compute_products(p)
         squares = (xy * zx // yz, xy * yz // zx, yz * zx // xy)
         return sum((isqrt(square) - p["k"]) ** 2 for square in squares)
 
@@ -143,7 +143,7 @@ class SymmetricSystem(Family):
         raise ValueError("no x and y fit")
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        (a, b, c), k, (xy, yz, zx) = p["right"], p["k"], _threes_products(p)
+        (a, b, c), k, (xy, yz, zx) = p["right"], p["k"], _compute_products(p)
         names = "XYZ" if p["kind"] == "shifted" else "xyz"
         if p["kind"] == "sums":
             half = (a + b + c) // 2

@@ -12,7 +12,7 @@ from stages.lib.procedural.competition.family import Draw, Family, Line, Params,
 NAMES, _PLACES = ("Ann", "Ben", "Cal", "Dee"), ("first", "second", "third", "fourth")
 
 
-def _shares_terms(p: Params) -> list[tuple[tuple[int, ...], int, int]]:
+def _list_exclusion_terms(p: Params) -> list[tuple[tuple[int, ...], int, int]]:
     """(people above their bounds, what is left to share, ways), for every set of people that leaves something."""
     rooms = [high - low + 1 for low, high in zip(p["low"], p["high"], strict=True)]
     spare, people = p["total"] - sum(p["low"]), len(rooms)
@@ -42,10 +42,10 @@ class BoundedShares(Family):
         if max(high) >= total or sum(high) - sum(low) < 8:
             return None
         few, many = ((2, 4), (3, 6), (5, 9))[level - 1]
-        return params if few <= len(_shares_terms(params)) <= many and self.solve_closed(params) > 20 else None
+        return params if few <= len(_list_exclusion_terms(params)) <= many and self.solve_closed(params) > 20 else None
 
     def solve_closed(self, p: Params) -> int:
-        return sum((-1) ** len(some) * count for some, _, count in _shares_terms(p))
+        return sum((-1) ** len(some) * count for some, _, count in _list_exclusion_terms(p))
 
     def solve_brute(self, p: Params) -> int:
         def count(person: int, left: int) -> int:
@@ -60,7 +60,7 @@ class BoundedShares(Family):
         spare = p["total"] - sum(p["low"])
         if sum(p["low"]):
             yield f"When the lower bounds are met, {p['total']} - {sum(p['low'])} = {spare} remain."
-        for some, left, count in _shares_terms(p):
+        for some, left, count in _list_exclusion_terms(p):
             choose = f"C({left + people - 1}, {people - 1}) = {count}"
             if not some:
                 yield f"Without upper bounds, {spare} can be shared in {choose} ways.", count

@@ -13,7 +13,7 @@ from stages.lib.procedural.competition.family import Draw, Family, Line, Params,
 _QUESTION_FORMS = ("at least one of {set}", "exactly one of {set}", "exactly two of {set}", "none of {set}")
 
 
-def _inclusion_sums(p: Params) -> list[int]:
+def _compute_inclusion_sums(p: Params) -> list[int]:
     """Multiples of one divisor, of two at once, of three at once, each added up."""
     size = len(p["divisors"])
     return [sum(p["n"] // lcm(*some) for some in combinations(p["divisors"], k)) for k in range(1, size + 1)]
@@ -43,7 +43,7 @@ class Multiples(Family):
         }
 
     def solve_closed(self, p: Params) -> int:
-        one, two, three = (*_inclusion_sums(p), 0)[:3]
+        one, two, three = (*_compute_inclusion_sums(p), 0)[:3]
         some = one - two + three
         return (some, one - 2 * two + 3 * three, two - 3 * three, p["n"] - some)[p["ask"]]
 
@@ -66,7 +66,7 @@ class Multiples(Family):
                 yield f"{what}: {n} / {m} rounded down is {n // m}.", n // m
             if len(counts) > 1:
                 yield f"They add up to {' + '.join(map(str, counts))} = {sum(counts)}."
-        one, two, three = (*_inclusion_sums(p), 0)[:3]
+        one, two, three = (*_compute_inclusion_sums(p), 0)[:3]
         tail = f" + {three}" if len(p["divisors"]) == 3 else ""
         some = one - two + three
         if p["ask"] in (0, 3):
@@ -93,7 +93,7 @@ class Multiples(Family):
         return {"n": int(fields["n"]), "divisors": [int(d) for d in re.findall(r"\d+", fields["ask"])], "ask": ask}
 
 
-def _rook_numbers(p: Params) -> list[int]:
+def _compute_rook_numbers(p: Params) -> list[int]:
     """Ways to choose 0, 1, 2, ... of the refused cells, no two in one row or column."""
 
     @cache
@@ -127,10 +127,10 @@ class RefusedLanes(Family):
         few, many = ((3, 6), (5, 9), (9, 14))[level - 1]
         refused = sorted(draw("refused").sample(cells, draw("rules").randint(few, many)))
         params = {"n": n, "refused": refused}
-        return params if len(_rook_numbers(params)) > 2 else None
+        return params if len(_compute_rook_numbers(params)) > 2 else None
 
     def solve_closed(self, p: Params) -> int:
-        return sum((-1) ** k * r * factorial(p["n"] - k) for k, r in enumerate(_rook_numbers(p)))
+        return sum((-1) ** k * r * factorial(p["n"] - k) for k, r in enumerate(_compute_rook_numbers(p)))
 
     def solve_brute(self, p: Params) -> int:
         refused = [(person - 1, lane - 1) for person, lane in p["refused"]]
@@ -140,7 +140,7 @@ class RefusedLanes(Family):
         n = p["n"]
         total = factorial(n)
         yield f"Without rules there are {n}! = {total} ways."
-        for k, rooks in enumerate(_rook_numbers(p)[1:], 1):
+        for k, rooks in enumerate(_compute_rook_numbers(p)[1:], 1):
             ways, sign = rooks * factorial(n - k), "-" if k % 2 else "+"
             before, total = total, total + (-1) ** k * ways
             rules = "1 rule can be broken" if k == 1 else f"{k} rules can be broken together"

@@ -9,14 +9,14 @@ from math import gcd
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params
 
 
-def _beads_terms(p: Params) -> list[tuple[int, int]]:
+def _list_fixed_colorings(p: Params) -> list[tuple[int, int]]:
     """(colourings that a rotation leaves alone, how many rotations do so), by the cycles of the rotation."""
     cycles = [gcd(p["n"], turn) for turn in range(1, p["n"] + 1)]
     return [(p["k"] ** c, cycles.count(c)) for c in sorted(set(cycles), reverse=True)]
 
 
-def _beads_total(p: Params) -> int:
-    return sum(fixed * rotations for fixed, rotations in _beads_terms(p))
+def _count_fixed_colorings(p: Params) -> int:
+    return sum(fixed * rotations for fixed, rotations in _list_fixed_colorings(p))
 
 
 class Necklaces(Family):
@@ -39,10 +39,10 @@ class Necklaces(Family):
         n = draw("n").randint(*((3, 3), (4, 5), (6, 8))[level - 1])
         k = draw("k").randint(*((8, 18), (5, 9), (2, 4))[level - 1])
         m = draw("m").randint(*((101, 600), (101, 900), (31, 900))[level - 1])
-        return {"n": n, "k": k, "m": m} if k**n <= 6000 and _beads_total({"n": n, "k": k}) // n > m else None
+        return {"n": n, "k": k, "m": m} if k**n <= 6000 and _count_fixed_colorings({"n": n, "k": k}) // n > m else None
 
     def solve_closed(self, p: Params) -> int:
-        return _beads_total(p) // p["n"] % p["m"]
+        return _count_fixed_colorings(p) // p["n"] % p["m"]
 
     def solve_brute(self, p: Params) -> int:
         """Count the colourings that are the least of their rotations."""
@@ -51,7 +51,7 @@ class Necklaces(Family):
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         n, m, total = p["n"], p["m"], 0
-        for fixed, rotations in _beads_terms(p):
+        for fixed, rotations in _list_fixed_colorings(p):
             more = f"{rotations} * {fixed} = {rotations * fixed}"
             so_far = f", so far {total} + {rotations * fixed} = {total + rotations * fixed}" if total else ""
             total += fixed * rotations

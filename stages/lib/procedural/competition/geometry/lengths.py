@@ -9,13 +9,13 @@ from itertools import product
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, end_with
 from stages.lib.procedural.competition.geometry.surds import (
     SQUAREFREE_PHRASE,
-    radical,
-    radical_by_search,
+    simplify_root,
+    simplify_root_by_search,
     write_root_lines,
 )
 
 
-def _box_square(p: Params) -> int:
+def _compute_squared_diagonal(p: Params) -> int:
     return p["a"] ** 2 + p["b"] ** 2 + p["c"] ** 2
 
 
@@ -34,16 +34,16 @@ class BoxDiagonal(Family):
     def sample(self, draw: Draw, level: int) -> Params | None:
         size = (14, 22, 30)[level - 1]
         p = {name: draw(name).randint(2, size) for name in "abc"}
-        return p if radical(_box_square(p))[1] > 1 else None
+        return p if simplify_root(_compute_squared_diagonal(p))[1] > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return sum(radical(_box_square(p)))
+        return sum(simplify_root(_compute_squared_diagonal(p)))
 
     def solve_brute(self, p: Params) -> int:
         """The largest distance between two of the eight corners."""
         corners = list(product(*((0, p[name]) for name in "abc")))
         return sum(
-            radical_by_search(
+            simplify_root_by_search(
                 max(sum((x - y) ** 2 for x, y in zip(s, t, strict=True)) for s in corners for t in corners)
             )
         )
@@ -51,14 +51,14 @@ class BoxDiagonal(Family):
     def write_lines(self, p: Params) -> Iterable[Line]:
         a, b, c = p["a"], p["b"], p["c"]
         yield f"The square of a diagonal of the base is {a}^2 + {b}^2 = {a * a + b * b}."
-        yield f"The square of the diagonal is {a * a + b * b} + {c}^2 = {_box_square(p)}."
-        yield from write_root_lines(_box_square(p))
+        yield f"The square of the diagonal is {a * a + b * b} + {c}^2 = {_compute_squared_diagonal(p)}."
+        yield from write_root_lines(_compute_squared_diagonal(p))
 
     def count_work(self, p: Params) -> int:
-        return math.isqrt(_box_square(p))
+        return math.isqrt(_compute_squared_diagonal(p))
 
 
-def _river_square(p: Params) -> int:
+def _compute_squared_path(p: Params) -> int:
     return (p["c"] - p["a"]) ** 2 + (p["b"] + p["d"]) ** 2
 
 
@@ -79,10 +79,10 @@ class ShortestWayByALine(Family):
         size = (12, 20, 30)[level - 1]
         p = {"a": draw("a").randint(0, 9), "b": draw("b").randint(1, size), "d": draw("d").randint(1, size)}
         p["c"] = p["a"] + draw("c").randint(2, size)
-        return p if radical(_river_square(p))[1] > 1 else None
+        return p if simplify_root(_compute_squared_path(p))[1] > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return sum(radical(_river_square(p)))
+        return sum(simplify_root(_compute_squared_path(p)))
 
     def solve_brute(self, p: Params) -> int:
         """Minimise the way over the point of the river by ternary search."""
@@ -94,7 +94,7 @@ class ShortestWayByALine(Family):
         for _ in range(100):
             third = (high - low) / 3
             low, high = (low, high - third) if way(low + third) < way(high - third) else (low + third, high)
-        return sum(radical_by_search(round(way(low) ** 2)))
+        return sum(simplify_root_by_search(round(way(low) ** 2)))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         a, b, c, d = (p[name] for name in "abcd")
@@ -103,8 +103,8 @@ class ShortestWayByALine(Family):
             f"whose horizontal leg is {c} - {a} = {c - a}."
         )
         yield f"Its vertical leg is {b} + {d} = {b + d}."
-        yield f"The square of its length is {c - a}^2 + {b + d}^2 = {_river_square(p)}."
-        yield from write_root_lines(_river_square(p))
+        yield f"The square of its length is {c - a}^2 + {b + d}^2 = {_compute_squared_path(p)}."
+        yield from write_root_lines(_compute_squared_path(p))
 
     def count_work(self, p: Params) -> int:
         return 10 * (p["c"] - p["a"])
@@ -127,13 +127,13 @@ class CommonTangent(Family):
     def sample(self, draw: Draw, level: int) -> Params | None:
         size = (50, 120, 250)[level - 1]
         p = {"r": draw("r").randint(2, size), "s": draw("s").randint(2, size)}
-        return p if p["r"] != p["s"] and radical(p["r"] * p["s"])[1] > 1 else None
+        return p if p["r"] != p["s"] and simplify_root(p["r"] * p["s"])[1] > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return 2 * radical(p["r"] * p["s"])[0] + radical(p["r"] * p["s"])[1]
+        return 2 * simplify_root(p["r"] * p["s"])[0] + simplify_root(p["r"] * p["s"])[1]
 
     def solve_brute(self, p: Params) -> int:
-        return sum(radical_by_search((p["r"] + p["s"]) ** 2 - (p["r"] - p["s"]) ** 2))
+        return sum(simplify_root_by_search((p["r"] + p["s"]) ** 2 - (p["r"] - p["s"]) ** 2))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         r, s = p["r"], p["s"]

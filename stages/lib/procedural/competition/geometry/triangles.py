@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, end_with, format_ratio, parenthesize
-from stages.lib.procedural.competition.fractions import LOWEST_TERMS_PHRASE, numerator_plus_denominator, write_sum_line
+from stages.lib.procedural.competition.fractions import LOWEST_TERMS_PHRASE, add_fraction_parts, write_sum_line
 from stages.lib.procedural.competition.geometry import surds
 
 
-def _cross(p: Params) -> int:
+def _compute_cross_product(p: Params) -> int:
     return (p["c"] - p["a"]) * (p["f"] - p["b"]) - (p["e"] - p["a"]) * (p["d"] - p["b"])
 
 
-def _cut_area(p: Params) -> Fraction:
-    return Fraction(abs(_cross(p)) * p["m"], 2 * (p["m"] + p["n"]))
+def _compute_cut_area(p: Params) -> Fraction:
+    return Fraction(abs(_compute_cross_product(p)) * p["m"], 2 * (p["m"] + p["n"]))
 
 
 class TriangleArea(Family):
@@ -39,12 +39,12 @@ class TriangleArea(Family):
         low, high = ((0, 15), (-15, 20), (-30, 35))[level - 1]
         p = {name: draw(name).randint(low, high) for name in "abcdef"}
         p |= {name: draw(name).randint(1, 2 + 3 * level) for name in "mn"}
-        if not _cross(p) or p["m"] == p["n"] or math.gcd(p["m"], p["n"]) > 1:
+        if not _compute_cross_product(p) or p["m"] == p["n"] or math.gcd(p["m"], p["n"]) > 1:
             return None
-        return p if _cut_area(p).denominator > 1 else None
+        return p if _compute_cut_area(p).denominator > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_cut_area(p))
+        return add_fraction_parts(_compute_cut_area(p))
 
     def solve_brute(self, p: Params) -> int:
         """16 K^2 = 4uv - (u + v - w)^2 for the squares u, v, w of the sides of ABD."""
@@ -57,7 +57,7 @@ class TriangleArea(Family):
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         u, v, w, z = p["c"] - p["a"], p["d"] - p["b"], p["e"] - p["a"], p["f"] - p["b"]
-        m, n, cross, area = p["m"], p["n"], _cross(p), _cut_area(p)
+        m, n, cross, area = p["m"], p["n"], _compute_cross_product(p), _compute_cut_area(p)
         whole = Fraction(abs(cross), 2)
         yield f"As vectors, AB = ({u}, {v}) and AC = ({w}, {z}).", f"({w}, {z})"
         yield (
@@ -69,10 +69,10 @@ class TriangleArea(Family):
         yield write_sum_line(area)
 
     def count_work(self, p: Params) -> int:
-        return abs(_cross(p)) + p["m"] + p["n"]
+        return abs(_compute_cross_product(p)) + p["m"] + p["n"]
 
 
-def _cevian_square(p: Params) -> Fraction:
+def _compute_squared_length(p: Params) -> Fraction:
     b, c, m, n = (p[name] for name in "bcmn")
     return Fraction(b * b * m + c * c * n, m + n) - m * n
 
@@ -97,21 +97,21 @@ class CevianLength(Family):
         p = {"b": draw("b").randint(3, high), "c": draw("c").randint(3, high), "m": m, "n": n}
         if not abs(p["b"] - p["c"]) < m + n < p["b"] + p["c"]:
             return None
-        return p if _cevian_square(p).denominator > 1 else None
+        return p if _compute_squared_length(p).denominator > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_cevian_square(p))
+        return add_fraction_parts(_compute_squared_length(p))
 
     def solve_brute(self, p: Params) -> int:
         """B = (0, 0), D = (m, 0), C = (m + n, 0); A is where its distances put it."""
         a = p["m"] + p["n"]
         x = Fraction(a * a + p["c"] ** 2 - p["b"] ** 2, 2 * a)
         square = (x - p["m"]) ** 2 + p["c"] ** 2 - x * x
-        return numerator_plus_denominator(square)
+        return add_fraction_parts(square)
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         b, c, m, n = (p[name] for name in "bcmn")
-        top, square = b * b * m + c * c * n, _cevian_square(p)
+        top, square = b * b * m + c * c * n, _compute_squared_length(p)
         yield f"By Stewart's theorem BC * (AD^2 + BD * DC) = {b}^2 * {m} + {c}^2 * {n} = {top}."
         yield f"Divided by BC it is {top} / ({m} + {n}) = {square + m * n}."
         yield f"AD^2 = {square + m * n} - {m} * {n} = {square}."
@@ -121,7 +121,7 @@ class CevianLength(Family):
         return p["b"] * p["c"] * (p["m"] + p["n"])
 
 
-def _inradius_square(a: int, b: int, c: int) -> Fraction:
+def _compute_squared_radius(a: int, b: int, c: int) -> Fraction:
     return Fraction((b + c - a) * (c + a - b) * (a + b - c), 4 * (a + b + c))
 
 
@@ -142,21 +142,21 @@ class Inradius(Family):
         a, b, c = sorted(draw(name).randint(low, high) for name in "abc")
         if a + b <= c or (level == 1) != (a == b or b == c):
             return None
-        m, n, p = surds.radical_ratio(_inradius_square(a, b, c))
+        m, n, p = surds.simplify_root_ratio(_compute_squared_radius(a, b, c))
         return {"a": a, "b": b, "c": c} if n > 1 and p > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return sum(surds.radical_ratio(_inradius_square(p["a"], p["b"], p["c"])))
+        return sum(surds.simplify_root_ratio(_compute_squared_radius(p["a"], p["b"], p["c"])))
 
     def solve_brute(self, p: Params) -> int:
         """B = (0, 0), C = (a, 0), A = (x, y); the radius is twice the area over the perimeter."""
         a, b, c = p["a"], p["b"], p["c"]
         x = Fraction(a * a + c * c - b * b, 2 * a)
-        return sum(surds.radical_ratio(a * a * (c * c - x * x) / (a + b + c) ** 2, surds.radical_by_search))
+        return sum(surds.simplify_root_ratio(a * a * (c * c - x * x) / (a + b + c) ** 2, surds.simplify_root_by_search))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         a, b, c = p["a"], p["b"], p["c"]
-        whole, square = a + b + c, _inradius_square(a, b, c)
+        whole, square = a + b + c, _compute_squared_radius(a, b, c)
         x, y, z = whole - 2 * a, whole - 2 * b, whole - 2 * c
         yield f"The perimeter is {a} + {b} + {c} = {whole}."
         yield f"By Heron 16 times the square of the area is {whole} * {x} * {y} * {z} = {whole * x * y * z}."

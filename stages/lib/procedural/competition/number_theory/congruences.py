@@ -16,7 +16,7 @@ def format_division(n: int, d: int) -> str:
     return f"{n} / {d} = {n // d}" if n % d == 0 else f"({n} - {n % d}) / {d} = {n // d}"
 
 
-def _remainders_chain(p: Params) -> list[tuple[int, int, int, int, int, int]]:
+def _merge_congruences(p: Params) -> list[tuple[int, int, int, int, int, int]]:
     """(n so far, product so far, modulus, remainder, inverse of the product, how often it is added) for each modulus."""
     n, m, chain = p["remainders"][0], p["moduli"][0], []
     for modulus, remainder in zip(p["moduli"][1:], p["remainders"][1:], strict=True):
@@ -49,7 +49,7 @@ class RemainderSystem(Family):
         return {"moduli": moduli, "remainders": remainders}
 
     def solve_closed(self, p: Params) -> int:
-        n, m, *_, times = _remainders_chain(p)[-1]
+        n, m, *_, times = _merge_congruences(p)[-1]
         return n + m * times
 
     def solve_brute(self, p: Params) -> int:
@@ -57,7 +57,7 @@ class RemainderSystem(Family):
         return next(n for n in range(1, prod(p["moduli"]) + 1) if all(n % m == r for m, r in rules))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        for n, m, modulus, remainder, inverse, times in _remainders_chain(p):
+        for n, m, modulus, remainder, inverse, times in _merge_congruences(p):
             end = n + m * times
             yield (
                 f"Write N = {n} + {m}k. As {m} * {inverse} mod {modulus} = 1, the inverse of {m} is {inverse}.",
@@ -88,20 +88,13 @@ class RemainderSystem(Family):
         return {"moduli": [int(m) for _, m in pairs], "remainders": [int(r) for r, _ in pairs]}
 
 
-def _sample_powers(draw: Draw, level: int) -> Params | None:
-    low, high = ((4, 9), (10, 40), (300, 2500))[level - 1]
-    base, exponent = draw("base").randint(2, 19), draw("exponent").randint(low, high)
-    modulus = draw("modulus").choice(PRIMES[25:]) if level == 3 else draw("modulus").randint(60, 999)
-    return {"base": base, "exponent": exponent, "modulus": modulus} if base**exponent > modulus else None
-
-
 def _reduce_exponent(p: Params) -> int:
     """The exponent modulo p - 1 where the modulus is a prime below the exponent."""
     fermat = p["modulus"] in PRIMES and p["exponent"] >= p["modulus"] - 1 and p["base"] % p["modulus"]
     return p["exponent"] % (p["modulus"] - 1) if fermat else p["exponent"]
 
 
-def _power_chain(p: Params) -> list[tuple[int, int, int, int]]:
+def _square_and_multiply(p: Params) -> list[tuple[int, int, int, int]]:
     """(exponent, factor, factor, remainder) along the binary digits of the exponent, from the left."""
     base, m = p["base"] % p["modulus"], p["modulus"]
     chain, exponent, power = [], 1, base
@@ -125,10 +118,14 @@ class PowerRemainder(Family):
     )
 
     def sample(self, draw: Draw, level: int) -> Params | None:
-        return (p := _sample_powers(draw, level)) and (p if len(self.write_steps(p)) >= 3 else None)
+        low, high = ((4, 9), (10, 40), (300, 2500))[level - 1]
+        base, exponent = draw("base").randint(2, 19), draw("exponent").randint(low, high)
+        modulus = draw("modulus").choice(PRIMES[25:]) if level == 3 else draw("modulus").randint(60, 999)
+        p = {"base": base, "exponent": exponent, "modulus": modulus}
+        return p if base**exponent > modulus and len(self.write_steps(p)) >= 3 else None
 
     def solve_closed(self, p: Params) -> int:
-        chain = _power_chain(p)
+        chain = _square_and_multiply(p)
         return chain[-1][3] if chain else p["base"] ** _reduce_exponent(p) % p["modulus"]
 
     def solve_brute(self, p: Params) -> int:
@@ -141,20 +138,20 @@ class PowerRemainder(Family):
                 f"{m} is prime, so by Fermat {base}^{m - 1} leaves 1. The exponent can be taken as {p['exponent']} "
                 f"mod {m - 1} = {rest}."
             )
-        for e, a, b, r in _power_chain(p):
+        for e, a, b, r in _square_and_multiply(p):
             yield f"{base}^{e} leaves {a} * {b} mod {m} = {r}."
 
     def count_work(self, p: Params) -> int:
         return p["exponent"]
 
 
-def _multiplicative_order(base: int, modulus: int) -> int:
+def _find_order(base: int, modulus: int) -> int:
     phi = sum(gcd(k, modulus) == 1 for k in range(modulus))
     return next(d for d in range(1, phi + 1) if phi % d == 0 and pow(base, d, modulus) == 1)
 
 
 def _find_first_exponent(p: Params) -> int:
-    order = _multiplicative_order(p["base"], p["modulus"])
+    order = _find_order(p["base"], p["modulus"])
     return next(e for e in range(1, order + 1) if pow(p["base"], e, p["modulus"]) == p["remainder"])
 
 
@@ -174,14 +171,14 @@ class PowerCounts(Family):
         low, high = ((3, 5), (6, 8), (9, 12))[level - 1]
         modulus = draw("modulus").randint(7, 25 * level + 10)
         base = draw("base").randint(2, min(modulus - 2, 20))
-        if gcd(base, modulus) > 1 or not low <= (order := _multiplicative_order(base, modulus)) <= high:
+        if gcd(base, modulus) > 1 or not low <= (order := _find_order(base, modulus)) <= high:
             return None
         first = draw("first").randint(1, order - 1)
         limit = draw("limit").randint(100, 990 * order // 10 * 10)
         return {"base": base, "modulus": modulus, "remainder": pow(base, first, modulus), "limit": limit}
 
     def solve_closed(self, p: Params) -> int:
-        return (p["limit"] - _find_first_exponent(p)) // _multiplicative_order(p["base"], p["modulus"]) + 1
+        return (p["limit"] - _find_first_exponent(p)) // _find_order(p["base"], p["modulus"]) + 1
 
     def solve_brute(self, p: Params) -> int:
         count, power = 0, 1
@@ -194,7 +191,7 @@ class PowerCounts(Family):
         base, m, order, first, limit = (
             p["base"],
             p["modulus"],
-            _multiplicative_order(p["base"], p["modulus"]),
+            _find_order(p["base"], p["modulus"]),
             _find_first_exponent(p),
             p["limit"],
         )

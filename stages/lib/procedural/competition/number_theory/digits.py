@@ -8,7 +8,7 @@ from math import gcd
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, match_text
 
 
-def digit_sum(n: int) -> int:
+def sum_digits(n: int) -> int:
     total = 0
     while n:
         n, digit = divmod(n, 10)
@@ -21,7 +21,7 @@ def _format_power(factor: int, exponent: int) -> str:
 
 
 def _format_digit_sum(n: int) -> str:
-    return f"{' + '.join(str(n))} = {digit_sum(n)}" if n > 9 else str(n)
+    return f"{' + '.join(str(n))} = {sum_digits(n)}" if n > 9 else str(n)
 
 
 class DigitSum(Family):
@@ -48,7 +48,7 @@ class DigitSum(Family):
         }
 
     def solve_closed(self, p: Params) -> int:
-        return digit_sum(p["lead"] - 1) + 9 * p["length"] - digit_sum(p["middle"]) - digit_sum(p["less"] - 1)
+        return sum_digits(p["lead"] - 1) + 9 * p["length"] - sum_digits(p["middle"]) - sum_digits(p["less"] - 1)
 
     def solve_brute(self, p: Params) -> int:
         number = p["lead"] * 10 ** p["length"] - p["middle"] * 10 ** p["place"] - p["less"]
@@ -56,21 +56,21 @@ class DigitSum(Family):
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         head, length, less, middle = p["lead"] - 1, p["length"], p["less"] - 1, p["middle"]
-        whole = digit_sum(head) + 9 * length
+        whole = sum_digits(head) + 9 * length
         front = f"the digits of {head} and then " if head else ""
-        plus = f"{digit_sum(head)} + " if head else ""
+        plus = f"{sum_digits(head)} + " if head else ""
         yield (
             f"{_format_power(p['lead'], length)} - 1 has {front}{length} nines: digit sum {plus}9 * {length} = {whole}."
         )
         yield f"What is still to be taken away ends in {p['less']} - 1 = {less}."
         yield (
             f"From nines nothing is borrowed. The digits of {less} add up to {_format_digit_sum(less)}.",
-            digit_sum(less),
+            sum_digits(less),
         )
         if middle:
-            yield f"The digits of {middle} add up to {_format_digit_sum(middle)}.", digit_sum(middle)
-        taken = f" - {digit_sum(middle)}" if middle else ""
-        yield f"The digit sum is {whole} - {digit_sum(less)}{taken} = {self.solve_closed(p)}."
+            yield f"The digits of {middle} add up to {_format_digit_sum(middle)}.", sum_digits(middle)
+        taken = f" - {sum_digits(middle)}" if middle else ""
+        yield f"The digit sum is {whole} - {sum_digits(less)}{taken} = {self.solve_closed(p)}."
 
     def count_work(self, p: Params) -> int:
         return p["length"]
@@ -127,8 +127,8 @@ class FloorSum(Family):
         lost, minus = n // b * period, f" - {n // b * period}"
         if n % b:
             rest = [a * k % b for k in range(1, n % b + 1)]
-            said = " + ".join(map(str, rest)) + f" = {sum(rest)}" if len(rest) > 1 else str(rest[0])
-            yield f"The remainders of the last terms add up to {said}.", sum(rest)
+            total_text = " + ".join(map(str, rest)) + f" = {sum(rest)}" if len(rest) > 1 else str(rest[0])
+            yield f"The remainders of the last terms add up to {total_text}.", sum(rest)
             lost, minus = lost + sum(rest), f"{minus} - {sum(rest)}"
         yield f"The sum is ({whole}{minus}) / {b} = {(whole - lost) // b}."
 

@@ -134,7 +134,7 @@ _BASES = (
 )
 
 
-def _legendre(n: int, p: int) -> list[int]:
+def _list_multiples_of_powers(n: int, p: int) -> list[int]:
     counts = []
     while n >= p:
         counts.append(n := n // p)
@@ -159,7 +159,7 @@ class FactorialZeros(Family):
         }
 
     def solve_closed(self, p: Params) -> int:
-        return min(sum(_legendre(p["n"], prime)) // e for prime, e in factorize(p["base"]).items())
+        return min(sum(_list_multiples_of_powers(p["n"], prime)) // e for prime, e in factorize(p["base"]).items())
 
     def solve_brute(self, p: Params) -> int:
         rest, zeros = factorial(p["n"]), 0
@@ -172,7 +172,7 @@ class FactorialZeros(Family):
     def write_lines(self, p: Params) -> Iterable[Line]:
         n, base, enough = p["n"], p["base"], []
         for prime, e in factorize(base).items():
-            counts = _legendre(n, prime)
+            counts = _list_multiples_of_powers(n, prime)
             total, powers = sum(counts), ", ".join(str(prime**i) for i in range(1, len(counts) + 1))
             summed = " + ".join(map(str, counts)) + f" = {total}" if len(counts) > 1 else str(total)
             yield f"{n}! has the factor {prime} as often as there are multiples of {powers}: {summed}.", total

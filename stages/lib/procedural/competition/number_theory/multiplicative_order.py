@@ -8,15 +8,15 @@ from stages.lib.procedural.competition.family import Draw, Family, Line, Params
 from stages.lib.procedural.competition.number_theory.congruences import PRIMES
 
 
-def prime_factors(n: int) -> list[int]:
+def list_prime_factors(n: int) -> list[int]:
     """Distinct, ascending."""
     return [p for p in PRIMES if p <= n and n % p == 0]
 
 
-def _order_chain(p: Params) -> list[tuple[int, int, int, int]]:
+def _reduce_order(p: Params) -> list[tuple[int, int, int, int]]:
     """(prime q, exponent tried, remainder there, exponent kept) for every division of m - 1 by a prime."""
     e, chain = p["m"] - 1, []
-    for q in prime_factors(p["m"] - 1):
+    for q in list_prime_factors(p["m"] - 1):
         while e % q == 0:
             tried, value = e // q, pow(p["a"], e // q, p["m"])
             e = tried if value == 1 else e
@@ -42,7 +42,7 @@ class OrderModuloPrime(Family):
         return {"a": draw("a").randint(2, min(m - 1, 30)), "m": m}
 
     def solve_closed(self, p: Params) -> int:
-        return _order_chain(p)[-1][3]
+        return _reduce_order(p)[-1][3]
 
     def solve_brute(self, p: Params) -> int:
         value, k = p["a"] % p["m"], 1
@@ -53,10 +53,10 @@ class OrderModuloPrime(Family):
     def write_lines(self, p: Params) -> Iterable[Line]:
         a, m = p["a"], p["m"]
         yield f"{m} is prime, so by Fermat {a}^{m - 1} leaves 1; k divides {m - 1}.", m - 1
-        for q, tried, value, kept in _order_chain(p):
+        for q, tried, value, kept in _reduce_order(p):
             end = f"so k divides {tried}" if value == 1 else f"so {q} cannot be taken out"
             yield f"{a}^{tried} leaves {value} modulo {m}, {end}; {kept} is left.", kept
-        yield f"Nothing more can be taken out, so k = {_order_chain(p)[-1][3]}."
+        yield f"Nothing more can be taken out, so k = {_reduce_order(p)[-1][3]}."
 
     def count_work(self, p: Params) -> int:
         return self.solve_brute(p)

@@ -10,13 +10,13 @@ from math import comb
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, end_with
 from stages.lib.procedural.competition.fractions import (
     LOWEST_TERMS_PHRASE,
-    numerator_plus_denominator,
+    add_fraction_parts,
     write_closing_lines,
     write_sum_line,
 )
 
 
-def _dice_terms(p: Params) -> list[tuple[int, int]]:
+def _list_exclusion_terms(p: Params) -> list[tuple[int, int]]:
     """(dice made larger than s, lists of positive results that add up to t, or to t at most) for each number of them."""
     k, s, t = p["k"], p["s"], p["t"]
 
@@ -46,7 +46,7 @@ class DiceSum(Family):
         return {"k": k, "s": s, "t": draw("t").randint(low, high), "most": draw("most").random() < 0.5}
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(Fraction(sum((-1) ** i * n for i, n in _dice_terms(p)), p["s"] ** p["k"]))
+        return add_fraction_parts(Fraction(sum((-1) ** i * n for i, n in _list_exclusion_terms(p)), p["s"] ** p["k"]))
 
     def solve_brute(self, p: Params) -> int:
         ways = {0: 1}
@@ -57,11 +57,11 @@ class DiceSum(Family):
                     after[total + face] = after.get(total + face, 0) + n
             ways = after
         good = sum(n for total, n in ways.items() if total == p["t"] or (p["most"] and total < p["t"]))
-        return numerator_plus_denominator(Fraction(good, sum(ways.values())))
+        return add_fraction_parts(Fraction(good, sum(ways.values())))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         k, s, t, left = p["k"], p["s"], p["t"], 0
-        for i, n in _dice_terms(p):
+        for i, n in _list_exclusion_terms(p):
             after = left + (-1) ** i * n
             if not i:
                 how = f"add up to at most {t} in C({t}, {k})" if p["most"] else f"add up to {t} in C({t - 1}, {k - 1})"
@@ -90,7 +90,7 @@ class DiceSum(Family):
         }
 
 
-def _urn_ways(p: Params) -> list[tuple[int, int, int]]:
+def _list_draws(p: Params) -> list[tuple[int, int, int]]:
     """(red drawn, ways to choose the red, ways to choose the blue)."""
     most = p["k"] if p["least"] else p["j"]
     return [(i, comb(p["r"], i), comb(p["b"], p["k"] - i)) for i in range(p["j"], most + 1)]
@@ -117,8 +117,8 @@ class DrawingWithoutReplacement(Family):
         return p | {"j": draw("j").randint(1, k - 1), "least": draw("least").random() < 0.5}
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(
-            Fraction(sum(red * blue for _, red, blue in _urn_ways(p)), comb(p["r"] + p["b"], p["k"]))
+        return add_fraction_parts(
+            Fraction(sum(red * blue for _, red, blue in _list_draws(p)), comb(p["r"] + p["b"], p["k"]))
         )
 
     def solve_brute(self, p: Params) -> int:
@@ -131,10 +131,10 @@ class DrawingWithoutReplacement(Family):
                 after[red] = after.get(red, Fraction(0)) + chance * (p["b"] - drawn + red) / left
             state = after
         chances = (chance for red, chance in state.items() if red == p["j"] or (p["least"] and red > p["j"]))
-        return numerator_plus_denominator(sum(chances, Fraction(0)))
+        return add_fraction_parts(sum(chances, Fraction(0)))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        k, ways, every = p["k"], _urn_ways(p), comb(p["r"] + p["b"], p["k"])
+        k, ways, every = p["k"], _list_draws(p), comb(p["r"] + p["b"], p["k"])
         for i, red, blue in ways:
             yield (
                 f"With {i} red and {k - i} blue: C({p['r']}, {i}) * C({p['b']}, {k - i}) = {red} * {blue} = "
@@ -164,15 +164,15 @@ class DrawingWithoutReplacement(Family):
         }
 
 
-def _meeting_apart(p: Params) -> tuple[int, int]:
+def _compute_missed_areas(p: Params) -> tuple[int, int]:
     """Twice the area where Ann is gone before Ben comes, and where Ben is gone before Ann comes."""
     t, u, a, b = (p[name] for name in "tuab")
     late = (t - b) ** 2 - max(0, t - b - u) ** 2
     return (u - a) ** 2, late
 
 
-def _solve_meeting(p: Params) -> Fraction:
-    return 1 - Fraction(sum(_meeting_apart(p)), 2 * p["t"] * p["u"])
+def _compute_meeting_probability(p: Params) -> Fraction:
+    return 1 - Fraction(sum(_compute_missed_areas(p)), 2 * p["t"] * p["u"])
 
 
 class Meeting(Family):
@@ -202,7 +202,7 @@ class Meeting(Family):
         return {"t": t, "u": u, "a": a, "b": b}
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_solve_meeting(p))
+        return add_fraction_parts(_compute_meeting_probability(p))
 
     def solve_brute(self, p: Params) -> int:
         """Integrates, over Ben's time y, the length of Ann's times that meet him: it is linear between corners."""
@@ -215,11 +215,11 @@ class Meeting(Family):
         twice = sum(
             (high - low) * (length(low) + length(high)) for low, high in zip(corners, corners[1:], strict=False)
         )
-        return numerator_plus_denominator(Fraction(twice, 2 * t * u))
+        return add_fraction_parts(Fraction(twice, 2 * t * u))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         t, u, a, b = (p[name] for name in "tuab")
-        (early, late), chance, gap = _meeting_apart(p), _solve_meeting(p), t - b - u
+        (early, late), chance, gap = _compute_missed_areas(p), _compute_meeting_probability(p), t - b - u
         yield f"The pairs of times form a rectangle of area {t} * {u} = {t * u}."
         yield (
             f"The first is gone before the second comes on a triangle with legs {u} - {a} = {u - a}; twice its area "

@@ -9,13 +9,13 @@ from math import gcd
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, end_with
 from stages.lib.procedural.competition.fractions import (
     LOWEST_TERMS_PHRASE,
-    numerator_plus_denominator,
+    add_fraction_parts,
     write_closing_lines,
     write_sum_line,
 )
 
 
-def _ruin_value(p: Params) -> Fraction:
+def _compute_ruin_probability(p: Params) -> Fraction:
     ratio = Fraction(p["l"], p["w"])
     return (1 - ratio ** p["i"]) / (1 - ratio ** p["n"])
 
@@ -43,7 +43,7 @@ class GamblersRuin(Family):
         return {"w": w, "l": l_, "i": draw("i").randint(1, n - 1), "n": n}
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_ruin_value(p))
+        return add_fraction_parts(_compute_ruin_probability(p))
 
     def solve_brute(self, p: Params) -> int:
         """Solve the linear equations of all states by elimination from below: h(s) = c(s) h(s + 1), h(0) = 0."""
@@ -54,7 +54,7 @@ class GamblersRuin(Family):
         value = Fraction(1)
         for s in range(p["n"] - 1, p["i"] - 1, -1):
             value *= c[s]
-        return numerator_plus_denominator(value)
+        return add_fraction_parts(value)
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         w, l_, i, n = p["w"], p["l"], p["i"], p["n"]
@@ -88,7 +88,7 @@ class GamblersRuin(Family):
         }
 
 
-def _turns_value(p: Params) -> Fraction:
+def _compute_first_player_probability(p: Params) -> Fraction:
     first, second = Fraction(p["a"], p["b"]), Fraction(p["c"], p["d"])
     return first / (1 - (1 - first) * (1 - second))
 
@@ -116,7 +116,7 @@ class TakingTurns(Family):
         return p if gcd(p["a"], b) == gcd(p["c"], d) == 1 and p["a"] / b < 0.7 else None
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_turns_value(p))
+        return add_fraction_parts(_compute_first_player_probability(p))
 
     def solve_brute(self, p: Params) -> int:
         """Round after round, until less is left than lies between two fractions with denominators up to that of P."""
@@ -125,7 +125,7 @@ class TakingTurns(Family):
         total, left = Fraction(0), Fraction(1)
         while left * 2 * largest * largest >= 1:
             total, left = total + left * chance, left * again
-        return numerator_plus_denominator((total + left / 2).limit_denominator(largest))
+        return add_fraction_parts((total + left / 2).limit_denominator(largest))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         a, b, c, d = (p[name] for name in "abcd")

@@ -9,7 +9,7 @@ from math import comb
 from stages.lib.procedural.competition.family import Draw, Family, Line, Params, end_with, format_ratio
 from stages.lib.procedural.competition.fractions import (
     LOWEST_TERMS_PHRASE,
-    numerator_plus_denominator,
+    add_fraction_parts,
     write_closing_lines,
     write_sum_line,
 )
@@ -17,7 +17,7 @@ from stages.lib.procedural.competition.fractions import (
 _ORDINALS = ("first", "second", "third", "fourth")
 
 
-def _waiting_value(p: Params) -> Fraction:
+def _compute_expected_place(p: Params) -> Fraction:
     return Fraction(p["f"] * (p["n"] + 1), p["g"] + 1)
 
 
@@ -41,13 +41,13 @@ class ExpectedWait(Family):
         return p if p["f"] <= p["g"] and p["f"] * (n + 1) % (p["g"] + 1) else None
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_waiting_value(p))
+        return add_fraction_parts(_compute_expected_place(p))
 
     def solve_brute(self, p: Params) -> int:
         """The place is k with probability C(k - 1, f - 1) C(n - k, g - f) / C(n, g)."""
         n, g, f = p["n"], p["g"], p["f"]
         places = sum(k * comb(k - 1, f - 1) * comb(n - k, g - f) for k in range(f, n - g + f + 1))
-        return numerator_plus_denominator(Fraction(places, comb(n, g)))
+        return add_fraction_parts(Fraction(places, comb(n, g)))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
         n, g, f = p["n"], p["g"], p["f"]
@@ -73,7 +73,7 @@ class ExpectedWait(Family):
         return {"n": int(fields["n"]), "g": int(fields["g"]), "f": _ORDINALS.index(fields["nth"]) + 1}
 
 
-def _solve_collect(p: Params) -> Fraction:
+def _compute_expected_boxes(p: Params) -> Fraction:
     return sum((Fraction(p["kinds"], p["kinds"] - i) for i in range(p["have"], p["want"])), Fraction(0))
 
 
@@ -95,10 +95,10 @@ class Collecting(Family):
         kinds = draw("kinds").randint(*((6, 80), (6, 80), (6, 60))[level - 1])
         have = draw("have").randint(2, kinds - level - 1)
         params = {"kinds": kinds, "have": have, "want": have + level + 1}
-        return params if _solve_collect(params).denominator > 1 else None
+        return params if _compute_expected_boxes(params).denominator > 1 else None
 
     def solve_closed(self, p: Params) -> int:
-        return numerator_plus_denominator(_solve_collect(p))
+        return add_fraction_parts(_compute_expected_boxes(p))
 
     def solve_brute(self, p: Params) -> int:
         """The identity of maxima and minima: sets of j missing kinds wait kinds/j for the first of them."""
@@ -107,10 +107,10 @@ class Collecting(Family):
             Fraction((-1) ** (j - without - 1) * comb(j - 1, without) * comb(missing, j) * p["kinds"], j)
             for j in range(without + 1, missing + 1)
         )
-        return numerator_plus_denominator(sum(waits, Fraction(0)))
+        return add_fraction_parts(sum(waits, Fraction(0)))
 
     def write_lines(self, p: Params) -> Iterable[Line]:
-        kinds, total = p["kinds"], _solve_collect(p)
+        kinds, total = p["kinds"], _compute_expected_boxes(p)
         for i in range(p["have"], p["want"]):
             wait = Fraction(kinds, kinds - i)
             yield (
