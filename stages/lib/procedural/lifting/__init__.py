@@ -142,9 +142,9 @@ def _is_number(piece: str) -> bool:
     return piece[0] in "0123456789."
 
 
-def _make_slot(said: str, refs: Sequence[Ref]) -> dict[str, Any]:
+def _make_slot(text: str, refs: Sequence[Ref]) -> dict[str, Any]:
     """A number that follows the program: bound to the first of `refs`, the rest being other possible bindings."""
-    return {"said": said, "is": refs[0] if refs else {}} | ({"or": list(refs[1:])} if len(refs) > 1 else {})
+    return {"said": text, "is": refs[0] if refs else {}} | ({"or": list(refs[1:])} if len(refs) > 1 else {})
 
 
 def _find_implicit_sources(
@@ -254,19 +254,19 @@ def _bind_text(
     return [*parts, text[position:]]
 
 
-def _parse_number(said: str) -> Fraction:
-    return Fraction(NUMBER_WORDS[said.lower()] if said[0].isalpha() else said.replace(",", ""))
+def _parse_number(text: str) -> Fraction:
+    return Fraction(NUMBER_WORDS[text.lower()] if text[0].isalpha() else text.replace(",", ""))
 
 
-def _match_operand(said: str, value: Fraction, operand: Mapping[str, Any]) -> dict[str, Any] | None:
+def _match_operand(text: str, value: Fraction, operand: Mapping[str, Any]) -> dict[str, Any] | None:
     """The slot of a number of the text that repeats an operand: `20%` repeats .2, `1,000` repeats 1000."""
     operand_value = Fraction(operand["said"])
     refs = [operand["is"], *operand.get("or", [])]
     if value == operand_value:
-        return _make_slot(said, refs)
+        return _make_slot(text, refs)
     plain = {"share": None, "rest share": "rest", "grown share": "grown"}
     if value != operand_value * 100 or not all(ref.get("as") in plain for ref in refs):
         return None
     forms = [{"as": plain[ref["as"]]} if plain[ref["as"]] else {} for ref in refs]
     targets = [{key: target for key, target in ref.items() if key != "as"} for ref in refs]
-    return _make_slot(said, [target | form for target, form in zip(targets, forms, strict=True)])
+    return _make_slot(text, [target | form for target, form in zip(targets, forms, strict=True)])

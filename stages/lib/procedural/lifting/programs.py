@@ -65,24 +65,24 @@ def format_decimal(value: Fraction) -> str:
     return ("-" if value < 0 else "") + f"{text[:-digits]}.{text[-digits:]}"
 
 
-def format_like(value: Fraction, said: str, before: Fraction) -> str:
-    """`value` in the style of `said`, the text of `before`: in words, with commas, with cents.
+def format_like(value: Fraction, old_text: str, before: Fraction) -> str:
+    """`value` in the style of `old_text`, the text of `before`: in words, with commas, with cents.
 
     Raises ValueError for a fraction without a finite decimal form.
     """
     if value == before:
-        return said
-    if said.lower() in NUMBER_WORDS and value in _WORDS_BY_NUMBER:
+        return old_text
+    if old_text.lower() in NUMBER_WORDS and value in _WORDS_BY_NUMBER:
         word = _WORDS_BY_NUMBER[int(value)]
-        return word.capitalize() if said[0].isupper() else word
+        return word.capitalize() if old_text[0].isupper() else word
     text = format_decimal(value)
     whole, _, decimals = text.partition(".")
-    places = len(said.partition(".")[2]) if "." in said else 0
+    places = len(old_text.partition(".")[2]) if "." in old_text else 0
     if places == 2 or decimals:
         decimals = decimals.ljust(places, "0")
-    if "," in said:
+    if "," in old_text:
         whole = f"{int(whole):,}"
-    if said.startswith(".") and whole == "0":
+    if old_text.startswith(".") and whole == "0":
         whole = ""
     return f"{whole}.{decimals}" if decimals else whole
 
@@ -96,8 +96,8 @@ def render_program(program: Program, values: Sequence[Fraction] | None = None) -
     numbers = old_numbers if values is None else values
     results = compute_results(program, numbers)
 
-    def format_result(k: int, said: str) -> str:
-        return format_like(results[k], said, old_results[k])
+    def format_result(k: int, old_text: str) -> str:
+        return format_like(results[k], old_text, old_results[k])
 
     def render(part: Any) -> str:
         if isinstance(part, str):
