@@ -1,12 +1,11 @@
 """Stage aime: competition problems with integer answers from 0 to 999, each proven by two solvers.
 
-Writes data/aime/{train,dev,test,unseen}.jsonl and report.json. The families (lib/procedural/competition) are split: those
-named `unseen` are never trained or chosen on, those named `train_only` never tested, the rest are in train, dev and test
-with different parameters. An item whose solvers disagree stops the stage. Items that say the same, whatever the words, are
-kept once, in the split that is tested rather than trained on; an answer that would be too frequent in its family makes
-room for another; a family with too few different items is a remark. The report proves the firewall and states what
-guessing would be worth. A model may put a sentence in front of each item (`writer`; off by default), kept only where it
-provably changes nothing.
+Writes data/aime/{train,dev,test,unseen}.jsonl and report.json. Families of problems (lib/procedural/competition) are
+split: `unseen_families` are only tested (unseen.jsonl), `train_only_families` only trained on, and the rest are in train,
+dev and test with different parameters. If the solvers of an item disagree, the stage stops. Of items that ask the same in
+different words one is kept, in the split that is tested. An answer that is too frequent in its family is replaced; a
+family with too few different items gives a warning. The report proves that the splits are disjoint and says how far
+guessing gets. A model may write a sentence in front of each item (`writer`, off by default).
 
     python -m stages.problems.aime
 """
@@ -15,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,9 +30,9 @@ from stages.lib.run.execution import StageRun, run_stage
 if TYPE_CHECKING:
     from stages.lib.chat import Chat
 
-SPLITS = ("test", "unseen", "dev", "train")  # of two equal items the one in the earlier split stays
-MAX_ANSWER_SHARE = 0.02  # of a family's items may have one answer
-MAX_CANDIDATES_PER_ITEM = 4  # drawn for every item wanted, at most
+SPLITS = ("test", "unseen", "dev", "train")  # of two equal items, the one in the earlier split stays
+MAX_ANSWER_SHARE = 0.02  # share of a family's items that may have the same answer
+MAX_CANDIDATES_PER_ITEM = 4  # candidates generated for every requested item
 
 
 class Sizes(params.Params):
@@ -45,16 +45,18 @@ class Sizes(params.Params):
 
 
 class WriterParams(params.Params):
-    """Who writes a sentence in front of each item. none: nobody; openai: any compatible server; hf: a model folder."""
+    """The model that writes sentences. none: no sentences; openai: any compatible server; hf: a model folder."""
 
     kind: Literal["none", "openai", "hf"]
-    settings: dict[str, Any] = {}  # of the model: lib/chat
+    settings: dict[str, Any] = {}  # see lib/chat
 
 
 class Params(params.Params):
+    """Section `aime` of params.yaml."""
+
     per_family: Sizes
-    unseen_families: list[str]  # families that are only tested
-    train_only_families: list[str]  # families that are only trained on
+    unseen_families: list[str]  # only tested
+    train_only_families: list[str]  # only trained on
     levels: list[Annotated[int, Field(ge=1, le=3)]] = Field(min_length=1)
     decontaminate_against: list[str]  # files of published problems that no item may repeat
     writer: WriterParams | None = None
@@ -71,25 +73,27 @@ class Params(params.Params):
 
     def list_families(self, split: str) -> list[str]:
         """The families of a split, in the order of the library."""
-        held = {"unseen": set(competition.FAMILIES) - set(self.unseen_families), "train": set(self.unseen_families)}
-        without = held.get(split, {*self.unseen_families, *self.train_only_families})
-        return [name for name in competition.FAMILIES if name not in without]
+        if split == "unseen":
+            return [name for name in competition.FAMILIES if name in self.unseen_families]
+        excluded = self.unseen_families if split == "train" else [*self.unseen_families, *self.train_only_families]
+        return [name for name in competition.FAMILIES if name not in excluded]
 
 
 def fingerprint(problem: Problem) -> str:
-    program = problem.program.params
+    """Equal for items that ask the same, whatever their phrasing."""
+    program = competition.get_program(problem)
     return competition.fingerprint(program["family"], program["params"])
 
 
 def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]]:
-    """All items, and why candidates were left out. Raises UserError where the solvers of a family disagree."""
+    """(all items, counts of reasons why candidates were dropped). Raises UserError if the solvers of a family disagree."""
     problems: list[Problem] = []
     dropped: Counter[str] = Counter()
     sizes = section.per_family.model_dump()
     for name in competition.FAMILIES:
         splits = [split for split in SPLITS if name in section.list_families(split)]
-        most = max(1, int(MAX_ANSWER_SHARE * sum(sizes[split] for split in splits)))
-        said: set[str] = set()
+        max_count = max(1, int(MAX_ANSWER_SHARE * sum(sizes[split] for split in splits)))
+        fingerprints: set[str] = set()
         answers: Counter[str] = Counter()
         for split in splits:
             kept = 0
@@ -100,12 +104,12 @@ def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]
                 item = competition.generate_item(name, level, seed, f"competition/{split}/{name}-{number:05d}", split)
                 if isinstance(item, str):
                     raise UserError(f"{item}; the family is at fault, nothing was written")
-                if fingerprint(item) in said:
+                if fingerprint(item) in fingerprints:
                     dropped["says the same as another item"] += 1
-                elif answers[item.answer] == most:
+                elif answers[item.answer] == max_count:
                     dropped["its answer is too frequent in the family"] += 1
                 else:
-                    said.add(fingerprint(item))
+                    fingerprints.add(fingerprint(item))
                     answers[item.answer] += 1
                     problems.append(item)
                     kept += 1
@@ -113,121 +117,129 @@ def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]
 
 
 def describe_shortages(problems: list[Problem], section: Params) -> list[str]:
-    """Sentences about families that have fewer different items than are wanted."""
-    found = Counter((problem.program.params["family"], problem.split) for problem in problems)
-    wanted = section.per_family.model_dump()
+    """One sentence for every family with fewer different items in a split than requested."""
+    counts = Counter((competition.get_program(problem)["family"], problem.split) for problem in problems)
+    sizes = section.per_family.model_dump()
     return [
-        f"family {name} gives {found[name, split]} different items for {split}, {wanted[split]} are wanted"
+        f"family {name} gives {counts[name, split]} different items for {split}, {sizes[split]} are wanted"
         for split in SPLITS
         for name in section.list_families(split)
-        if found[name, split] < wanted[split]
+        if counts[name, split] < sizes[split]
     ]
 
 
 def add_intros(problems: list[Problem], chat: Chat, seed: int) -> tuple[list[Problem], Counter[str]]:
-    """The items, each with the model's sentence in front where it provably changes nothing, and why others have none."""
+    """(the items, with the model's sentence in front where it is accepted; counts of reasons for refusals)."""
     refused: Counter[str] = Counter()
-    kept = []
-    asks = [(competition.intros.build_prompt(p.question), f"aime {seed} {p.id}") for p in problems]
-    for problem, reply in zip(problems, chat.ask_many(asks), strict=True):
-        sentence = competition.intros.parse_reply(reply) if isinstance(reply, str) else None
-        if sentence is None:
-            made: Problem | str = "no answer" if not isinstance(reply, str) else "not one marked sentence"
+    results = []
+    requests = [(competition.intros.build_prompt(p.question), f"aime {seed} {p.id}") for p in problems]
+    for problem, reply in zip(problems, chat.ask_many(requests), strict=True):
+        if not isinstance(reply, str):
+            result = "no answer"
+        elif sentence := competition.intros.parse_reply(reply):
+            result = competition.add_intro(problem, sentence)
         else:
-            made = competition.add_intro(problem, sentence)
-        if isinstance(made, str):
-            refused[made] += 1
-        kept.append(problem if isinstance(made, str) else made)
-    return kept, refused
+            result = "not one marked sentence"
+        if isinstance(result, str):
+            refused[result] += 1
+        results.append(problem if isinstance(result, str) else result)
+    return results, refused
 
 
 def build_report(problems: list[Problem], section: Params) -> dict[str, Any]:
-    """The firewall, what guessing is worth, and difficulty by level. Raises UserError where the firewall does not hold."""
+    """Overlap of the splits, accuracy of guessing, difficulty by level. Raises UserError if the splits overlap."""
     by_split = {split: [p for p in problems if p.split == split] for split in SPLITS}
-    said = {split: {fingerprint(p) for p in own} for split, own in by_split.items()}
-    families = {split: sorted({p.program.params["family"] for p in own}) for split, own in by_split.items()}
-    shared = {f"{a}/{b}": len(said[a] & said[b]) for i, a in enumerate(SPLITS) for b in SPLITS[:i]}
+    fingerprints = {split: {fingerprint(p) for p in items} for split, items in by_split.items()}
+    families = {
+        split: sorted({competition.get_program(p)["family"] for p in items}) for split, items in by_split.items()
+    }
+    shared = {f"{a}/{b}": len(fingerprints[a] & fingerprints[b]) for i, a in enumerate(SPLITS) for b in SPLITS[:i]}
     leaked = sorted(set(families["unseen"]) & {*families["train"], *families["dev"]})
     if any(shared.values()) or leaked:
         raise UserError(f"aime: the splits share items {shared} or unseen families {leaked}; nothing was written")
-    by_family: dict[str, list[Problem]] = {}
-    for problem in problems:
-        by_family.setdefault(problem.program.params["family"], []).append(problem)
-    shares = [max(Counter(p.answer for p in own).values()) / len(own) for own in by_family.values()]
-    every = Counter(problem.answer for problem in problems)
-    total = max(1, len(problems))
-    levels = {
-        level: [p.difficulty for p in problems if p.program.params["level"] == level] for level in competition.LEVELS
-    }
+    by_family = _group_by(problems, "family")
+    answers = [problem.answer for problem in problems]
+    levels = {level: [p.difficulty or 0 for p in items] for level, items in _group_by(problems, "level").items()}
     return {
         "families": families,
         "firewall": {"items_shared": shared, "unseen_families_trained_on": leaked},
         "guessing": {
-            "best_constant_answer": max(every.values(), default=0) / total,
-            "best_leading_digit": max(Counter(a[0] for a in every.elements()).values(), default=0) / total,
-            "best_parity": max(Counter(int(a) % 2 for a in every.elements()).values(), default=0) / total,
-            "largest_share_in_a_family": max(shares, default=0),
+            "best_constant_answer": _largest_share(answers),
+            "best_leading_digit": _largest_share([answer[0] for answer in answers]),
+            "best_parity": _largest_share([int(answer) % 2 for answer in answers]),
+            "largest_share_in_a_family": max(
+                (_largest_share([p.answer for p in items]) for items in by_family.values()), default=0
+            ),
         },
-        "difficulty": {str(level): sum(own) / len(own) for level, own in levels.items() if own},
-        "difficulty_of_families": {family: summarize_difficulty(own) for family, own in by_family.items()},
+        "difficulty": {str(level): sum(values) / len(values) for level, values in sorted(levels.items())},
+        "difficulty_of_families": {family: summarize_difficulty(items) for family, items in by_family.items()},
         "remarks": describe_shortages(problems, section),
         "published": check_published_overlap(problems, section.decontaminate_against),
     }
 
 
+def _group_by(problems: list[Problem], key: str) -> dict[Any, list[Problem]]:
+    """The problems by an entry of their program."""
+    groups: dict[Any, list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(competition.get_program(problem)[key], []).append(problem)
+    return groups
+
+
+def _largest_share(values: Sequence[Hashable]) -> float:
+    """The share of the most frequent value: the accuracy of always guessing it."""
+    return max(Counter(values).values(), default=0) / max(1, len(values))
+
+
 def summarize_difficulty(problems: list[Problem]) -> dict[str, dict[str, float]]:
-    """Of each level: items, mean steps of the worked solution, mean decimal digits of the search without insight."""
-    found: dict[str, dict[str, float]] = {}
-    for level in sorted({p.program.params["level"] for p in problems}):
-        own = [p for p in problems if p.program.params["level"] == level]
-        steps = sum(len(p.steps) - 1 for p in own) / len(own)
-        search = sum(p.difficulty for p in own) / len(own) - steps
-        found[str(level)] = {"items": len(own), "steps": round(steps, 2), "search_digits": round(search, 2)}
-    return found
+    """By level: number of items, mean steps of the solution, mean decimal digits of the number of search candidates."""
+    summary: dict[str, dict[str, float]] = {}
+    for level, items in sorted(_group_by(problems, "level").items()):
+        steps = sum(len(p.steps or ()) - 1 for p in items) / len(items)
+        search = sum(p.difficulty or 0 for p in items) / len(items) - steps
+        summary[str(level)] = {"items": len(items), "steps": round(steps, 2), "search_digits": round(search, 2)}
+    return summary
 
 
 def check_published_overlap(problems: list[Problem], paths: list[str]) -> dict[str, Any]:
-    """Items that repeat published problems. Raises UserError if there is one."""
+    """The number of published problems compared with. Raises UserError if an item repeats one."""
     references = [text for path in paths for text in contamination.read_texts(Path(path))]
     texts = [problem.question for problem in problems]
-    found = (
-        contamination.find_shared_ngrams(texts, references)
-        + [i for i, _ in contamination.find_similar(texts, references)]
-        if paths
-        else []
-    )
-    if found:
-        raise UserError(f"aime: {problems[found[0]].id} repeats a problem of {', '.join(paths)}; nothing was written")
+    if paths:
+        matches = contamination.find_shared_ngrams(texts, references)
+        matches += [i for i, _ in contamination.find_similar(texts, references)]
+        if matches:
+            item = problems[matches[0]].id
+            raise UserError(f"aime: {item} repeats a problem of {', '.join(paths)}; nothing was written")
     return {"compared_with": len(references), "repeated": 0}
 
 
-def body(execution: StageRun[Params]) -> dict[str, Any]:
-    if not execution.is_main:
+def body(run: StageRun[Params]) -> dict[str, Any]:
+    if not run.is_main:
         return {}
-    problems, dropped = build_items(execution.params, execution.seed)
-    writer = execution.params.writer
-    written = {}
+    problems, dropped = build_items(run.params, run.seed)
+    writer = run.params.writer
+    sentences = {}
     if writer and writer.kind != "none":
         from stages.lib import chat
 
-        model = chat.create(writer.kind, execution.root / ".assay" / "chat", **writer.settings)
-        problems, refused = add_intros(problems, model, execution.seed)
-        execution.count(**{f"writer_{name}": amount for name, amount in model.usage.get_totals().items()})
-        written = {
-            "written_sentences": {"kept": len(problems) - refused.total(), "refused": dict(sorted(refused.items()))}
-        }
-    account = build_report(problems, execution.params) | {"dropped": dict(sorted(dropped.items()))} | written
-    for remark in account["remarks"]:
+        model = chat.create(writer.kind, run.root / ".assay" / "chat", **writer.settings)
+        problems, refused = add_intros(problems, model, run.seed)
+        run.count(**{f"writer_{name}": amount for name, amount in model.usage.get_totals().items()})
+        counts = {"kept": len(problems) - refused.total(), "refused": dict(sorted(refused.items()))}
+        sentences = {"written_sentences": counts}
+    report = build_report(problems, run.params) | {"dropped": dict(sorted(dropped.items()))} | sentences
+    for remark in report["remarks"]:
         print(f"aime: warning: {remark}", file=sys.stderr)
     for split in SPLITS:
-        records.write_problems(execution.out_dir / f"{split}.jsonl", [p for p in problems if p.split == split])
-    files.write_json(execution.out_dir / "report.json", account)
+        records.write_problems(run.out_dir / f"{split}.jsonl", [p for p in problems if p.split == split])
+    files.write_json(run.out_dir / "report.json", report)
     return {
         "problems": {split: sum(p.split == split for p in problems) for split in SPLITS},
         "families": len(competition.FAMILIES),
         "dropped": dropped.total(),
-        "guessing": account["guessing"],
-        "difficulty": account["difficulty"],
+        "guessing": report["guessing"],
+        "difficulty": report["difficulty"],
     }
 
 

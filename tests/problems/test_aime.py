@@ -17,7 +17,7 @@ from tests.helpers import tiny_models
 from tests.helpers.chat_server import serve
 
 SETTINGS = {
-    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen_families": 6},
+    "per_family": {"train": 6, "dev": 1, "test": 3, "unseen": 6},
     "unseen_families": ["two_coins", "necklaces"],
     "train_only_families": ["digit_sum"],
     "levels": [1, 2, 3],
@@ -32,12 +32,12 @@ def settings(**changes):
 def test_the_splits_share_nothing(tmp_path):
     run = tiny_models.make_run(tmp_path, "aime", settings())
     metrics = aime.body(run)
-    made = {split: records.read_problems(run.out_dir / f"{split}.jsonl") for split in aime.SPLITS}
-    families = {split: {p.program.params["family"] for p in own} for split, own in made.items()}
+    items = {split: records.read_problems(run.out_dir / f"{split}.jsonl") for split in aime.SPLITS}
+    families = {split: {p.program.params["family"] for p in problems} for split, problems in items.items()}
     assert families["unseen"] == {"two_coins", "necklaces"}
     assert not families["unseen"] & (families["train"] | families["dev"] | families["test"])
     assert "digit_sum" in families["train"] and "digit_sum" not in families["test"] | families["dev"]
-    everything = [p for own in made.values() for p in own]
+    everything = [p for problems in items.values() for p in problems]
     assert len({aime.fingerprint(p) for p in everything}) == len(everything) == sum(metrics["problems"].values())
     assert all(competition.check(p) == [] for p in everything)
     report = json.loads((run.out_dir / "report.json").read_text())
@@ -47,7 +47,7 @@ def test_the_splits_share_nothing(tmp_path):
 
 def test_no_answer_is_frequent_in_its_family():
     problems, _ = aime.build_items(
-        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen_families": 50}, unseen=["two_coins"]), 4
+        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen_families=["two_coins"]), 4
     )
     for family in competition.FAMILIES:
         answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
@@ -56,16 +56,16 @@ def test_no_answer_is_frequent_in_its_family():
 
 
 def test_difficulty_of_a_family_by_hand():
-    made = [p for p in aime.build_items(settings(levels=[3]), 1)[0] if p.program.params["family"] == "codes"]
-    (level,) = aime.summarize_difficulty(made).items()
-    assert level[0] == "3" and level[1]["items"] == len(made)
+    items = [p for p in aime.build_items(settings(levels=[3]), 1)[0] if p.program.params["family"] == "codes"]
+    (level,) = aime.summarize_difficulty(items).items()
+    assert level[0] == "3" and level[1]["items"] == len(items)
     assert level[1]["steps"] == 6 and level[1]["search_digits"] == round(math.log10(4**6), 2)  # words of six letters
 
 
 def test_more_items_change_none():
     few, _ = aime.build_items(settings(), 1)
     more, _ = aime.build_items(settings(per_family={**SETTINGS["per_family"], "test": 4}), 1)
-    tests = [{p.id: p for p in made if p.split == "test"} for made in (few, more)]
+    tests = [{p.id: p for p in items if p.split == "test"} for items in (few, more)]
     assert tests[0].items() <= tests[1].items() and len(tests[1]) > len(tests[0])
 
 
@@ -75,8 +75,8 @@ def test_same_seed_same_bytes_and_adjacent_seeds_share_none(tmp_path):
         aime.body(tiny_models.make_run(tmp_path / name, "aime", settings()))
     for file in ("test.jsonl", "train.jsonl", "report.json"):
         assert (tmp_path / "one/data/aime" / file).read_bytes() == (tmp_path / "two/data/aime" / file).read_bytes()
-    said = [{aime.fingerprint(p) for p in aime.build_items(settings(), seed)[0]} for seed in (42, 43)]
-    assert not said[0] & said[1]
+    fingerprints = [{aime.fingerprint(p) for p in aime.build_items(settings(), seed)[0]} for seed in (42, 43)]
+    assert not fingerprints[0] & fingerprints[1]
 
 
 def test_a_repeated_published_problem_stops_the_stage(tmp_path):
@@ -107,22 +107,24 @@ def test_no_item_repeats_a_real_aime_problem():
         ({"train_only_families": ["two_coins"]}, "both unseen and train_only"),
     ],
 )
-def test_wrong_settings_are_told(changes, message):
+def test_wrong_settings_raise(changes, message):
     with pytest.raises(ValueError, match=message):
         settings(**changes)
 
 
 def test_a_family_too_small_is_a_remark(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(aime, "MAX_CANDIDATES_PER_ITEM", 1)  # so that whatever is drawn twice is missing
-    sizes = {"train": 60, "dev": 0, "test": 0, "unseen_families": 0}
+    sizes = {"train": 60, "dev": 0, "test": 0, "unseen": 0}
     others = [name for name in competition.FAMILIES if name not in ("gamblers_ruin", "codes")]
     aime.body(
-        run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, unseen=others, train_only_families=[]))
+        run := tiny_models.make_run(
+            tmp_path, "aime", settings(per_family=sizes, unseen_families=others, train_only_families=[])
+        )
     )
-    made = Counter(p.program.params["family"] for p in records.read_problems(run.out_dir / "train.jsonl"))
+    items = Counter(p.program.params["family"] for p in records.read_problems(run.out_dir / "train.jsonl"))
     remarks = json.loads((run.out_dir / "report.json").read_text())["remarks"]
-    assert made["gamblers_ruin"] < 60
-    remark = f"family gamblers_ruin gives {made['gamblers_ruin']} different items for train, 60 are wanted"
+    assert items["gamblers_ruin"] < 60
+    remark = f"family gamblers_ruin gives {items['gamblers_ruin']} different items for train, 60 are wanted"
     assert remark in remarks and f"aime: warning: {remark}\n" in capsys.readouterr().err
 
 
@@ -135,17 +137,17 @@ def writer(server):
 
 
 def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_path):
-    sizes = {"train": 1, "dev": 0, "test": 1, "unseen_families": 1}
+    sizes = {"train": 1, "dev": 0, "test": 1, "unseen": 1}
     with serve(f"<<<{SCENE}>>>") as server:
         aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
         assert len(server.requests) == sum(
             len(records.read_problems(run.out_dir / f"{split}.jsonl")) for split in aime.SPLITS
         )
-    made = [p for split in aime.SPLITS for p in records.read_problems(run.out_dir / f"{split}.jsonl")]
-    front = [p for p in made if p.question.startswith(SCENE + " ")]
-    said = json.loads((run.out_dir / "report.json").read_text())["written_sentences"]
-    assert said["kept"] == len(front) > 0 and sum(said["refused"].values()) == len(made) - len(front)
-    assert all(competition.check(p) == [] for p in made)
+    items = [p for split in aime.SPLITS for p in records.read_problems(run.out_dir / f"{split}.jsonl")]
+    front = [p for p in items if p.question.startswith(SCENE + " ")]
+    report = json.loads((run.out_dir / "report.json").read_text())["written_sentences"]
+    assert report["kept"] == len(front) > 0 and sum(report["refused"].values()) == len(items) - len(front)
+    assert all(competition.check(p) == [] for p in items)
     bad = front[0].program.model_copy(
         update={"params": front[0].program.params | {"frame": "Every die has six faces."}}
     )
@@ -177,13 +179,13 @@ def test_a_sentence_that_could_change_the_problem_is_refused(sentence, reason):
 
 
 def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
-    sizes = {"train": 1, "dev": 0, "test": 0, "unseen_families": 0}
+    sizes = {"train": 1, "dev": 0, "test": 0, "unseen": 0}
     with serve("no mark", "<<<Everything costs seven dollars today.>>>") as server:
         aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
     plain, _ = aime.build_items(settings(per_family=sizes), 1)
     assert records.read_problems(run.out_dir / "train.jsonl") == sorted(plain, key=lambda p: p.id)
-    said = json.loads((run.out_dir / "report.json").read_text())["written_sentences"]
-    assert said["kept"] == 0 and said["refused"]["not one marked sentence"] == 1
+    report = json.loads((run.out_dir / "report.json").read_text())["written_sentences"]
+    assert report["kept"] == 0 and report["refused"]["not one marked sentence"] == 1
 
 
 def test_overlap_by_hand():

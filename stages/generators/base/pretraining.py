@@ -1,25 +1,26 @@
-"""Pretraining text of the tiny base model: solved problems by fallible writers, and work being checked.
+"""Pretraining text of the tiny base model: solved problems with modelled mistakes, and solutions being checked.
 
-Five kinds of documents, each a prompt and a continuation, as the web holds them in the large:
+Five kinds of documents, each a prompt and a continuation:
 
-solution  a worked solution. Its writer reverses inconsistent comparisons ("Bob has 7 fewer than Cal", Cal unknown) at
-          the rates of `MISREAD_RATES`: people do (Lewis & Mayer, J. Educ. Psychol. 79, 1987), and web text carries it.
-          A model of such text errs systematically, so that its most frequent answer can be the wrong one.
+solution  a worked solution. Its writer reverses inconsistent comparisons ("Bob has 7 fewer than Cal", Cal unknown) at the
+          rates of `MISREAD_RATES`, as people do (Lewis & Mayer, J. Educ. Psychol. 79, 1987). A model of such text errs
+          systematically, so its most frequent answer can be wrong.
 graded    a solution with `Right.` or `Wrong.` after every line (wrong from the first mistake on)
 verdict   a solution, then `Verification: Is the answer correct (Yes/No)? Yes` or `No`
 verified  a solution, then `Verification: Let's verify step by step.`, each line derived again and marked, the verdict
 drill     bare equations, to be worked out or marked
 
-The checked solutions carry misreadings, slips, wrong look-ups and missing ends (`inject_errors`), consistent downstream.
-Checks are always right. No loss falls on the checked solution, so the model learns to judge mistakes, not to make them;
-the one token of a judgement weighs as much as a few others, or it would drown among the hundred of a solution.
-Templates, stories and problems are those of the split `pretraining` alone (gradeschool/wording.py).
+Checked solutions contain misreadings, slips, wrong look-ups and missing ends (`inject_errors`), consistent downstream;
+verdicts are always correct. Checked solutions have weight 0 in the loss, so the model learns to judge mistakes and not to
+make them; the one token of a verdict weighs as much as several others, or it would be lost among the hundred of a
+solution. Templates, stories and problems are those of the split `pretraining` (gradeschool/wording.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from random import Random
 from typing import Any, NamedTuple
 
 from stages.lib.core import seeds
@@ -36,15 +37,13 @@ from stages.lib.verifiers.verdicts import (
     mark_step,
 )
 
-MISREAD_RATES = {  # by wording
+MISREAD_RATES = {  # relation -> rate by wording
     "inverse more": (0.20, 0.60, 0.15, 0.55),
     "inverse fewer": (0.60, 0.20, 0.55, 0.15),
     "inverse times": (0.15, 0.55, 0.60, 0.20),
     "inverse part": (0.55, 0.15, 0.20, 0.60),
 }
-UNSEEN_ENTITY_RATE = (
-    0.2  # share of the documents told of other people, or of other things, than any benchmark problem is
-)
+UNSEEN_ENTITY_RATE = 0.2  # share of documents about people, or things, that occur in no benchmark problem
 _PEOPLE = """teacher mother sister friend student class team school store family group town shop parents children people
 other others first second third last"""
 UNSEEN_PEOPLE = tuple(f"the {word}" for word in _PEOPLE.split())
@@ -55,7 +54,7 @@ KIND_SHARES = {"solution": 0.24, "graded": 0.24, "verdict": 0.06, "verified": 0.
 
 
 class Document(NamedTuple):
-    """A kind, the question, and the continuation."""
+    """A training text: its kind, the prompt, and the continuation as (text, loss weight) segments."""
 
     kind: str
     question: str
@@ -72,51 +71,46 @@ def generate_document(item: str, seed: int) -> Document:
     program = gradeschool.sample_program("pretraining", item, seed, knobs)
     if rng.random() < UNSEEN_ENTITY_RATE:
         program["people"] = rng.sample(UNSEEN_PEOPLE, len(program["people"]))
-    told = render_question(program)
+    question = render_question(program)
     if rng.random() < UNSEEN_ENTITY_RATE:
-        told = re.sub(rf"\b{wording.UNITS[program['story'][1]]}\b", rng.choice(UNSEEN_THINGS), told)
-    if kind == "solution":
-        lines = gradeschool.solve_program(program, draw_misreadings(program, rng))
-        return Document(kind, told, [(strip_annotations(line.text) + "\n", 1) for line in lines])
-    lines = gradeschool.solve_program(program, inject_errors(program, rng))
-    if kind == "graded":
-        segments = [
-            part
-            for line in lines
-            for part in ((strip_annotations(line.text) + "\n", 0), *mark_step(line.is_correct, DIRECT_VERDICT_WEIGHT))
-        ]
-        return Document(kind, told, segments)
-    segments = [(strip_annotations(line.text) + "\n", 0) for line in lines]
+        question = re.sub(rf"\b{wording.UNITS[program['story'][1]]}\b", rng.choice(UNSEEN_THINGS), question)
+    faults = draw_misreadings(program, rng) if kind == "solution" else inject_errors(program, rng)
+    return Document(kind, question, list(write_solution(kind, program, gradeschool.solve_program(program, faults))))
+
+
+def write_solution(kind: str, program: Mapping[str, Any], lines: list[gradeschool.Line]) -> Iterator[Segment]:
+    """The continuation of a document of any kind but `drill`."""
+    for line in lines:
+        yield strip_annotations(line.text) + "\n", 1 if kind == "solution" else 0
+        if kind == "graded":
+            yield from mark_step(line.is_correct, DIRECT_VERDICT_WEIGHT)
+    verdict = format_verdict(lines[-1].is_correct)
     if kind == "verdict":
-        segments += [(VERDICT_QUESTION, 0), (format_verdict(lines[-1].is_correct), DIRECT_VERDICT_WEIGHT)]
-    else:
-        segments += [
-            (COT_PROMPT, 0),
-            *write_rationale(program, lines),
-            (VERDICT_QUESTION, 1),
-            (format_verdict(lines[-1].is_correct), DERIVED_VERDICT_WEIGHT),
-        ]
-    return Document(kind, told, segments)
+        yield from ((VERDICT_QUESTION, 0), (verdict, DIRECT_VERDICT_WEIGHT))
+    elif kind == "verified":
+        yield COT_PROMPT, 0
+        yield from write_rationale(program, lines)
+        yield from ((VERDICT_QUESTION, 1), (verdict, DERIVED_VERDICT_WEIGHT))
 
 
 def strip_annotations(text: str) -> str:
-    """A solution as models read it, without the calculator annotations."""
+    """A solution without its calculator annotations, as models read it."""
     return re.sub(r"<<[^>]*>>", "", text)
 
 
 def write_rationale(program: Mapping[str, Any], lines: list[gradeschool.Line]) -> list[Segment]:
-    """Each line derived again from the program and marked, up to the first that differs."""
+    """Every line derived again from the program and marked, up to the first that differs."""
     segments: list[Segment] = []
-    for mine, theirs in zip(gradeschool.solve_program(program), lines, strict=False):
-        same = mine.text == theirs.text
-        segments += [(strip_annotations(mine.text), 1), *mark_step(same, DERIVED_VERDICT_WEIGHT, space=" ")]
-        if not same:
+    for derived, line in zip(gradeschool.solve_program(program), lines, strict=False):
+        is_same = derived.text == line.text
+        segments += [(strip_annotations(derived.text), 1), *mark_step(is_same, DERIVED_VERDICT_WEIGHT, space=" ")]
+        if not is_same:
             break
     return segments
 
 
-def draw_misreadings(program: Mapping[str, Any], rng: Any, scale: float = 1.0) -> dict[int, Fault]:
-    """The reversals of one fallible writer."""
+def draw_misreadings(program: Mapping[str, Any], rng: Random, scale: float = 1.0) -> dict[int, Fault]:
+    """Reversed comparisons: quantity index -> fault, at `scale` times the rates of `MISREAD_RATES`."""
     return {
         i: Fault("reverse")
         for i, entry in enumerate(program["quantities"])
@@ -124,8 +118,8 @@ def draw_misreadings(program: Mapping[str, Any], rng: Any, scale: float = 1.0) -
     }
 
 
-def inject_errors(program: Mapping[str, Any], rng: Any) -> dict[int, Fault]:
-    """Mistakes for a solution that is to be checked: about half of the solutions stay right."""
+def inject_errors(program: Mapping[str, Any], rng: Random) -> dict[int, Fault]:
+    """Mistakes for a solution to be checked; about half of the solutions stay correct."""
     faults = draw_misreadings(program, rng, scale=0.5)
     quantities = program["quantities"]
     if rng.random() < 0.45:
@@ -141,34 +135,33 @@ def inject_errors(program: Mapping[str, Any], rng: Any) -> dict[int, Fault]:
     return faults
 
 
-def draw_slip(rng: Any) -> int:
-    """By how much a result is missed: mostly one digit, by little."""
+def draw_slip(rng: Random) -> int:
+    """The error of a miscalculated result: mostly small, in one digit."""
     return rng.choice((-1, 1)) * rng.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 8, 9, 10, 10, 10, 11, 20, 30))
 
 
-def generate_drill(rng: Any, largest: int, lines: int = 12) -> Iterator[Segment]:
-    """Bare equations: most documents work them out; in a third half of them are wrong, and are marked."""
-    marked = rng.random() < 0.33
-    for _ in range(lines):
-        a, operation, b, result = draw_equation(rng, largest)
-        if not marked:
+def generate_drill(rng: Random, max_value: int, n_lines: int = 12) -> Iterator[Segment]:
+    """Bare equations to work out; in a third of the drills, equations to mark, half of them wrong."""
+    is_marked = rng.random() < 0.33
+    for _ in range(n_lines):
+        a, operation, b, result = draw_equation(rng, max_value)
+        if not is_marked:
             yield from ((f"Then {a} {operation} {b} =", 0), (f" {result}.\n", 1))
             continue
-        right = rng.random() < 0.5
-        said = result if right else max(0, result + draw_slip(rng))
-        yield f"Then {a} {operation} {b} = {said}.\n", 0
-        yield from mark_step(said == result, DIRECT_VERDICT_WEIGHT)
+        value = result if rng.random() < 0.5 else max(0, result + draw_slip(rng))
+        yield f"Then {a} {operation} {b} = {value}.\n", 0
+        yield from mark_step(value == result, DIRECT_VERDICT_WEIGHT)
 
 
-def draw_equation(rng: Any, largest: int) -> tuple[int, str, int, int]:
-    """a, operation, b and the result, all whole and at most `largest`."""
+def draw_equation(rng: Random, max_value: int) -> tuple[int, str, int, int]:
+    """(a, operation, b, result), all integers of at most `max_value`."""
     operation = rng.choice("++----**///")
     if operation in "+-":
-        more, b = sorted((rng.randint(1, largest), rng.randint(1, largest)), reverse=True)
+        b, total = sorted((rng.randint(1, max_value), rng.randint(1, max_value)))
         if operation == "-":
-            return more, "-", b, more - b
-        a, b = rng.choice(((more - b, b), (b, more - b)))
-        return a, "+", b, more
+            return total, "-", b, total - b
+        a, b = rng.choice(((total - b, b), (b, total - b)))
+        return a, "+", b, total
     b = rng.randint(2, 9)
-    a = rng.randint(2, max(2, largest // b))
+    a = rng.randint(2, max(2, max_value // b))
     return (a, "*", b, a * b) if operation == "*" else (a * b, "/", b, a)

@@ -1,12 +1,14 @@
-"""The tiny world's tokenizer: a word list over single bytes, one token a digit, exact on any text.
+"""The tokenizer of the tiny model: whole words from a fixed list, single digits, and bytes for everything else.
 
-Byte-level BPE of the `tokenizers` library with an empty merge list: a piece that stands in the vocabulary is one token,
-any other piece falls back to its bytes. Nothing is learnt from a corpus, so the same code builds the same bytes
-everywhere. Digits are single tokens (with or without the space before them), as arithmetic needs.
+Byte-level BPE of the `tokenizers` library with an empty merge list: a piece in the vocabulary is one token, any other
+piece falls back to its bytes. Nothing is learnt from a corpus, so the same code builds the same bytes everywhere. Every
+digit is a token of its own (with or without a space before it), as arithmetic needs.
 """
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import TYPE_CHECKING
 
 from stages.lib.procedural.gradeschool import wording
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 PAD, EOS = "<pad>", "<eos>"
 _PIECE_PATTERN = r"####| ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]|\s"
-# Frequent words of grade-school problems, so that real ones do not fall apart into bytes entirely.
+# Frequent words of grade-school problems, so that real problems are not mostly bytes.
 _COMMON_WORDS = """
 a about after again all also altogether always am an and another any are as at away back be because been before began
 being between big both bought bring but buy by came can car cent cents children class come cost costs could cut day
@@ -41,42 +43,26 @@ _VERIFIER_WORDS = "Question Answer Verification Let verify step by step Is the a
 
 
 def build_word_list() -> list[str]:
-    """The word list, sorted: every word of the world as it stands inside a line, with its space, and bare."""
-    import re
-
-    texts = [w for ws in wording.WORDINGS.values() for w in ws] + [*wording.FRAMES, *wording.QUESTION_FRAMES]
-    world = set(re.findall("[A-Za-z]+", re.sub(r"\{\w*\}", " ", " ".join(texts))))
-    world |= {word.capitalize() for word in world}
-    world |= {
-        *wording.NAMES,
-        *wording.VERBS,
-        *wording.UNITS,
-        *wording.FRACTION_DIVISORS,
-        *_VERIFIER_WORDS.split(),
-        *_COMMON_WORDS.split(),
-    }
-    world |= {"We", "Then", "So", "Also"}
-    marks = [f" {mark}" for mark in "+-*/=:.,?!()<>$%\\{}^_'\"&#;"]
-    return (
-        sorted({f" {w}" for w in world} | {w for w in world if w[0].isupper()} | {f" {d}" for d in range(10)})
-        + marks
-        + ["####"]
+    """The sorted vocabulary: words with a leading space, capitalised words also without, digits, punctuation."""
+    texts = [*itertools.chain(*wording.WORDINGS.values()), *wording.FRAMES, *wording.QUESTION_FRAMES]
+    words = set(re.findall("[A-Za-z]+", re.sub(r"\{\w*\}", " ", " ".join(texts))))
+    words |= {word.capitalize() for word in words} | {"We", "Then", "So", "Also"}
+    words.update(wording.NAMES, wording.VERBS, wording.UNITS, wording.FRACTION_DIVISORS)
+    words.update(_VERIFIER_WORDS.split(), _COMMON_WORDS.split())
+    pieces = (
+        {f" {word}" for word in words} | {word for word in words if word[0].isupper()} | {f" {d}" for d in range(10)}
     )
+    return [*sorted(pieces), *(f" {mark}" for mark in "+-*/=:.,?!()<>$%\\{}^_'\"&#;"), "####"]
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer. Encoding adds no special token; decoding gives the text back exactly."""
+    """The tokenizer. Encoding adds no special tokens; decoding restores the text exactly."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    pieces = [PAD, EOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    known = set(pieces)
-    for word in build_word_list():
-        piece = as_bytes.pre_tokenize_str(word)[0][0]
-        if piece not in known:
-            pieces.append(piece)
-            known.add(piece)
+    words = [as_bytes.pre_tokenize_str(word)[0][0] for word in build_word_list()]
+    pieces = list(dict.fromkeys([PAD, EOS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *words]))
     tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(_PIECE_PATTERN), "isolated"), as_bytes]

@@ -1,4 +1,4 @@
-"""Sets of problems: which are scored, and what is shared or nearly repeated between them.
+"""Sets of problems: which are scored, and which problems repeat or nearly repeat others.
 
-Knows no model and no verifier.
+Must not know: models, verifiers.
 """

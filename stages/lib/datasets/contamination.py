@@ -1,7 +1,7 @@
-"""Whether texts repeat others: shared runs of words, and near-duplicates by MinHash.
+"""Contamination checks: shared n-grams of words, and near-duplicates by MinHash.
 
-A 13-word run in common is the usual sign of contamination (GPT-3's report, arXiv 2005.14165, appendix C); rewordings keep
-no such run, so sets of 5-word runs are compared as well (Broder 1997), those above a Jaccard similarity of 0.7 reported.
+A shared 13-gram is the usual sign of contamination (GPT-3, arXiv 2005.14165, appendix C). Rewordings share none, so sets
+of 5-grams are compared as well (Broder 1997); pairs above a Jaccard similarity of 0.7 are reported.
 """
 
 from __future__ import annotations
@@ -20,53 +20,54 @@ QUESTION_FIELDS = ("question", "problem", "Question", "Problem")
 
 
 def split_words(text: str) -> list[str]:
+    """The words of a text in lower case, without punctuation."""
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def extract_ngrams(text: str, n: int) -> set[str]:
-    own = split_words(text)
-    return {" ".join(own[i : i + n]) for i in range(len(own) - n + 1)}
+    """All runs of n words."""
+    words = split_words(text)
+    return {" ".join(words[i : i + n]) for i in range(len(words) - n + 1)}
 
 
 def find_shared_ngrams(texts: Sequence[str], references: Iterable[str], n: int = NGRAM_SIZE) -> list[int]:
-    """Indices of the texts that have a run of n words in common with a reference."""
-    known = set().union(*(extract_ngrams(reference, n) for reference in references))
-    return [i for i, text in enumerate(texts) if not known.isdisjoint(extract_ngrams(text, n))]
+    """Indices of the texts that share an n-gram with a reference."""
+    ngrams = set().union(*(extract_ngrams(reference, n) for reference in references))
+    return [i for i, text in enumerate(texts) if not ngrams.isdisjoint(extract_ngrams(text, n))]
 
 
 def find_similar(
     texts: Sequence[str], references: Sequence[str], threshold: float = MIN_JACCARD
 ) -> list[tuple[int, int]]:
-    """(text, reference) whose sets of 5-word runs have about this Jaccard similarity or more."""
+    """Index pairs (text, reference) whose sets of 5-grams have an estimated Jaccard similarity of at least `threshold`."""
     from datasketch import MinHashLSH
 
-    index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
-    hashed = {j: _compute_minhash(reference) for j, reference in enumerate(references)}
-    for j, value in hashed.items():
-        if value is not None:
-            index.insert(j, value)
-    pairs = []
-    for i, text in enumerate(texts):
-        value = _compute_minhash(text)
-        for j in sorted(index.query(value)) if value is not None else []:
-            if value.jaccard(hashed[j]) >= threshold:
-                pairs.append((i, j))
-    return pairs
+    index: Any = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+    hashes = _compute_minhashes(references)
+    for j, value in hashes.items():
+        index.insert(j, value)
+    return [
+        (i, j)
+        for i, value in _compute_minhashes(texts).items()
+        for j in sorted(index.query(value))
+        if value.jaccard(hashes[j]) >= threshold
+    ]
 
 
-def _compute_minhash(text: str) -> Any:
+def _compute_minhashes(texts: Sequence[str]) -> dict[int, Any]:
+    """Index -> MinHash of the texts that are long enough to have a 5-gram."""
     from datasketch import MinHash
 
-    own = sorted(extract_ngrams(text, SHINGLE_SIZE))
-    if not own:
-        return None
-    value = MinHash(num_perm=PERMUTATIONS, seed=1)
-    value.update_batch([run.encode() for run in own])
-    return value
+    hashes = {}
+    for i, text in enumerate(texts):
+        if ngrams := sorted(extract_ngrams(text, SHINGLE_SIZE)):
+            hashes[i] = MinHash(num_perm=PERMUTATIONS, seed=1)
+            hashes[i].update_batch([ngram.encode() for ngram in ngrams])
+    return hashes
 
 
 def read_texts(path: Path) -> list[str]:
-    """The questions of a JSONL or CSV file. Raises UserError where a row has none."""
+    """The questions of a JSONL or CSV file. Raises UserError for a row without a question."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: not found; name a .jsonl or .csv file of problems")
@@ -78,8 +79,8 @@ def read_texts(path: Path) -> list[str]:
         rows = list(iter_jsonl(path))
     texts = []
     for number, row in rows:
-        found = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
-        if not isinstance(found, str):
+        text = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
+        if not isinstance(text, str):
             raise UserError(f"{path}:{number}: no question; a row needs one of the fields {', '.join(QUESTION_FIELDS)}")
-        texts.append(found)
+        texts.append(text)
     return texts

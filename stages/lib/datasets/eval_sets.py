@@ -1,7 +1,7 @@
-"""The sets of problems that samples are drawn for: in distribution (dev, test), out of it (ood), competition (aime).
+"""The sets of problems that samples are drawn for: in distribution (dev, test), variants (ood), competition (aime).
 
-A set has one file of samples and one of scores. Its problems fall into groups, one for each way of being different: an
-operator of stage ood, the seen and the unseen families of stage aime. Reports tell the groups apart.
+A set has one file of samples and one of scores. Reports divide its problems into groups: one per benchmark and operator
+of stage ood, one for the seen and one for the unseen families of stage aime.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SET_FILES = {
 }
 SCORED = ("dev", "test", "ood", "aime")  # by every verifier
 OOD = ("ood", "aime")  # out of distribution
-MIN_PROBLEMS = 30  # problems that a group needs for a row of the matrix
+MIN_PROBLEMS = 30  # a smaller group gets no row in the transfer matrix
 
 
 def load_problems(run: StageRun, name: str) -> list[Problem]:
@@ -28,5 +28,5 @@ def load_problems(run: StageRun, name: str) -> list[Problem]:
 
 
 def get_group_name(problem: Problem) -> str:
-    """`gradeschool~names` for a variant, `competition/unseen` for what has no parent."""
+    """`gradeschool~names` for a variant, `competition/unseen` for a problem without parent."""
     return f"{problem.benchmark}~{problem.operator}" if problem.operator else f"{problem.benchmark}/{problem.split}"

@@ -1,11 +1,11 @@
-"""Near-duplicates of test rows among the others: two published forms of one problem, in other words or typesetting.
+"""Near-duplicates of test problems: one published problem in other words or in other typesetting.
 
-A row nearly repeats a test row when it has the same letters and signs once TeX's layout is gone, whatever the answers; or
-when both have the same answer, by value, and besides sets of 5-word runs that are alike (MinHash,
-`lib/datasets/contamination.py`), or a 13-word run in common. One sign alone misleads: AIME problems end in set
-phrases of that length, so a run counts only where few test rows have it and a quarter of all 5-word runs is shared;
-MMLU asks several questions about one passage, so of questions with options the whole must be alike; drills change a
-number only. Programs have no one answer, and some sets publish none: there the questions decide.
+A problem nearly repeats a test problem if both have the same letters and signs once the layout commands of TeX are
+removed, whatever the answers; or if both have equal answers and either similar sets of 5-grams (MinHash, `contamination`)
+or a shared 13-gram. A shared 13-gram alone misleads, because AIME problems end in set phrases of that length: it counts
+only if few test problems contain it and a quarter of all 5-grams is shared. MMLU asks several questions about one
+passage, so questions with options must be similar as a whole. Where there is no single answer (programs) or none is
+published, the questions decide.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from stages.lib.core.records import Problem
 from stages.lib.datasets import contamination
 from stages.lib.grading import answers
 
-MIN_JACCARD = (
-    0.25  # two typesettings of one AIME problem share 0.29 of their 5-word runs or more, two problems 0.24 or less
-)
-MAX_NGRAM_FREQUENCY = 4  # a 13-word run in more test rows than this is a phrase of the contest
+MIN_JACCARD = 0.25  # of 5-grams: two typesettings of one AIME problem share 0.29 or more, two problems 0.24 or less
+MAX_NGRAM_FREQUENCY = 4  # a 13-gram in more test problems than this is a set phrase
 _TEX_LAYOUT = re.compile(
     r"\\(?:left|right|big+l?|big+r?|displaystyle|textstyle|text|mathrm|mathbf|mbox|limits|q?quad)(?![a-z])"
     r"|(?<=\\)[dt](?=frac|binom)|\\[\[\]()!,;: ]|[\s{}$;!?~]|[.,:](?!\d)|(?<!\d)[.,:]|(?<=\d),(?=\d{3}(?!\d))",
@@ -31,17 +29,17 @@ _TEX_LAYOUT = re.compile(
 
 
 def find(problems: Sequence[Problem], tests: Sequence[Problem]) -> dict[str, str]:
-    """id -> reason of every problem that nearly repeats a test problem."""
-    found: dict[str, str] = {}
-    alike = list(_match_similar(problems, tests))
-    given = [(_get_answer(test), _get_answer(one)) for one, test in alike]
+    """id -> reason, for every problem that nearly repeats a test problem."""
+    similar = list(_match_similar(problems, tests))
+    pairs = [(_get_answer(test), _get_answer(problem)) for problem, test in similar]
     agree = [
-        not own or so or _TEX_LAYOUT.sub("", own) == _TEX_LAYOUT.sub("", right)
-        for so, (right, own) in zip(answers.equal_many(given), given, strict=True)
+        not answer or is_equal or _strip_layout(answer) == _strip_layout(test_answer)
+        for is_equal, (test_answer, answer) in zip(answers.equal_many(pairs), pairs, strict=True)
     ]
-    for one, test in [*_match_without_layout(problems, tests), *itertools.compress(alike, agree)]:
-        found.setdefault(one.id, f"nearly the same question is {test.id} of the {test.split} rows")
-    return found
+    reasons: dict[str, str] = {}
+    for problem, test in [*_match_without_layout(problems, tests), *itertools.compress(similar, agree)]:
+        reasons.setdefault(problem.id, f"nearly the same question is {test.id} of the {test.split} rows")
+    return reasons
 
 
 def _get_answer(problem: Problem) -> str:
@@ -50,15 +48,19 @@ def _get_answer(problem: Problem) -> str:
     return problem.choices[ord(problem.answer) - ord("A")] if problem.choices else problem.answer
 
 
+def _strip_layout(text: str) -> str:
+    return _TEX_LAYOUT.sub("", text)
+
+
 def _match_without_layout(problems: Sequence[Problem], tests: Sequence[Problem]) -> Iterator[tuple[Problem, Problem]]:
-    known = {_TEX_LAYOUT.sub("", test.format_prompt()): test for test in tests}
+    tests_by_text = {_strip_layout(test.format_prompt()): test for test in tests}
     for problem in problems:
-        if test := known.get(_TEX_LAYOUT.sub("", problem.format_prompt())):
+        if test := tests_by_text.get(_strip_layout(problem.format_prompt())):
             yield problem, test
 
 
 def _match_similar(problems: Sequence[Problem], tests: Sequence[Problem]) -> Iterator[tuple[Problem, Problem]]:
-    """A question of fewer words than a run has says too little to be like another."""
+    """(problem, test) with similar questions; questions of fewer than 13 words are too short to compare."""
     problems, tests = (
         [p for p in group if len(contamination.split_words(p.format_prompt())) >= contamination.NGRAM_SIZE]
         for group in (problems, tests)
@@ -72,26 +74,19 @@ def _match_similar(problems: Sequence[Problem], tests: Sequence[Problem]) -> Ite
 
 
 def _find_shared_ngrams(texts: Sequence[str], references: Sequence[str]) -> list[tuple[int, int]]:
-    """(text, reference) that have a 13-word run in common which is no set phrase of the references."""
-    known = defaultdict(set)
+    """Sorted index pairs (text, reference) that share a 13-gram which few references contain."""
+    references_by_ngram = defaultdict(set)
     for j, reference in enumerate(references):
-        for run in contamination.extract_ngrams(reference, contamination.NGRAM_SIZE):
-            known[run].add(j)
-    return sorted(
-        {
-            (i, j)
-            for i, text in enumerate(texts)
-            for run in contamination.extract_ngrams(text, contamination.NGRAM_SIZE)
-            if 0 < len(known.get(run, ())) <= MAX_NGRAM_FREQUENCY
-            for j in known[run]
-        }
+        for ngram in contamination.extract_ngrams(reference, contamination.NGRAM_SIZE):
+            references_by_ngram[ngram].add(j)
+    ngrams = (
+        (i, n) for i, text in enumerate(texts) for n in contamination.extract_ngrams(text, contamination.NGRAM_SIZE)
     )
+    matches = ((i, references_by_ngram.get(ngram, set())) for i, ngram in ngrams)
+    return sorted({(i, j) for i, matched in matches if len(matched) <= MAX_NGRAM_FREQUENCY for j in matched})
 
 
-def _compute_jaccard(one: str, other: str) -> float:
-    """Jaccard similarity of the sets of 5-word runs."""
-    a, b = (
-        contamination.extract_ngrams(one, contamination.SHINGLE_SIZE),
-        contamination.extract_ngrams(other, contamination.SHINGLE_SIZE),
-    )
+def _compute_jaccard(first: str, second: str) -> float:
+    """Jaccard similarity of the sets of 5-grams."""
+    a, b = (contamination.extract_ngrams(text, contamination.SHINGLE_SIZE) for text in (first, second))
     return len(a & b) / len(a | b)

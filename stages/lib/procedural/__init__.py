@@ -1,4 +1,4 @@
-"""Problems that a program makes and solves: grade-school stories, competition families, lifted GSM8K.
+"""Problems that a program generates and solves: grade-school stories, competition families, programs lifted from GSM8K.
 
-Knows the value after every step, and no model.
+Knows: the exact value after every step. Must not know: models.
 """

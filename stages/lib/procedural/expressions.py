@@ -1,4 +1,4 @@
-"""The expressions inside calculator annotations: token lists, trees, and their exact value as fractions, never by eval."""
+"""Expressions of calculator annotations (`<<48/2=24>>`): tokenized, parsed, and evaluated exactly, without eval."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ Tree = Any  # an operand (a token that is a number, or a slot), or (operation, l
 
 def tokenize(expression: str) -> list[str]:
     """Numbers and `+ - * / // ( )`. Raises ValueError for anything else."""
-    found, position = [], 0
+    tokens, position = [], 0
     expression = expression.rstrip()
     while position < len(expression):
         match = _TOKEN.match(expression, position)
         if not match:
             raise ValueError(f"cannot read {expression[position:]!r}")
-        found.append(match[1] or match[2])
+        tokens.append(match[1] or match[2])
         position = match.end()
-    return found
+    return tokens
 
 
 def parse_tree(pieces: Sequence[Any]) -> Tree:
-    """The tree of a token list whose operands are numbers or slots (dicts). Raises ValueError for no expression."""
-    found, rest = _parse_sum(list(pieces), 0)
+    """The tree of a token list whose operands are numbers or slots (dicts). Raises ValueError for a malformed list."""
+    tree, rest = _parse_sum(list(pieces), 0)
     if rest:
         raise ValueError(f"unexpected {rest[0]!r}")
-    return found
+    return tree
 
 
 def _parse_sum(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
@@ -78,12 +78,10 @@ def _parse_factor(pieces: list[Any], depth: int) -> tuple[Tree, list[Any]]:
 
 
 def evaluate_tree(
-    node: Tree,
-    value_of: Callable[[Any], Fraction] = Fraction,
-    seen: Callable[[Fraction], None] = lambda value: None,
+    node: Tree, value_of: Callable[[Any], Fraction] = Fraction, seen: Callable[[Fraction], None] = lambda value: None
 ) -> Fraction:
-    """The value of a tree; `value_of` reads an operand (a number as text is read here), `seen` is told every
-    intermediate value. Raises ValueError for a division by zero."""
+    """The value of a tree. `value_of` evaluates operands that are not text; `seen` is called with every intermediate
+    value. Raises ValueError for a division by zero."""
     if not isinstance(node, tuple):
         return Fraction(node) if isinstance(node, str) else value_of(node)
     operation, left, right = node[0], evaluate_tree(node[1], value_of, seen), evaluate_tree(node[2], value_of, seen)
@@ -99,5 +97,5 @@ def evaluate_tokens(
     value_of: Callable[[Any], Fraction] = Fraction,
     seen: Callable[[Fraction], None] = lambda value: None,
 ) -> Fraction:
-    """The value of a token list; as `evaluate_tree`."""
+    """`evaluate_tree` for a token list."""
     return evaluate_tree(parse_tree(pieces), value_of, seen)

@@ -1,6 +1,7 @@
-"""Raw benchmarks into Problem records, split so that no question stands in two splits.
+"""Published benchmarks as Problem records, split so that no question is in two splits.
 
-One file per benchmark says what a published row means (`gsm8k`, `hendrycks_math`, `aime`, `mmlu`, `gpqa`, `humaneval`,
-`codeforces`), one file per kind of source says where rows come from (`bundled`, `path`, `hub`), `splits` says which
-split a question goes to, and `__main__` is the stage.
+One file per benchmark reads its rows (`gsm8k`, `hendrycks_math`, `aime`, `mmlu`, `gpqa`, `humaneval`, `codeforces`), one
+file per kind of source loads them (`bundled`, `path`, `hub`), `splits` assigns questions to splits, `provenance` accounts
+for every row, and `__main__` is the stage. An adapter has `LICENCE` (of the published rows) and `parse_row(row, seed)`,
+which returns the fields of a Problem or raises Reject.
 """

@@ -1,9 +1,10 @@
-"""Raw benchmark -> data/benchmarks/{train,verifier,dev,test}.jsonl.
+"""Stage benchmarks: published problems as records, in four splits without shared questions.
 
-Reads the procedural benchmark, files as published, or a pinned data set of the hub. Writes Problem records (`train` to
-fine-tune the generator, `verifier` whose samples train the verifiers, `dev` to choose on, `test` to report) and
-provenance.json, where every row read is accounted for: used, beyond the size asked for, or rejected with a reason. A
-file without a usable row stops the stage; many rejects, and a split that ends empty, are said on standard error.
+Reads the procedural benchmark, published files, or a pinned data set of the Hugging Face hub. Writes
+data/benchmarks/{train,verifier,dev,test}.jsonl (`train` to fine-tune the generator, `verifier` to sample solutions that
+train the verifiers, `dev` to choose on, `test` to report) and provenance.json, which accounts for every row: used, beyond
+the requested size, or rejected with a reason. A file without a usable row stops the stage. Warnings on standard error
+name files with many rejects and splits that are empty.
 
     python -m stages.problems.benchmarks
 """
@@ -11,7 +12,7 @@ file without a usable row stops the stage; many rejects, and a split that ends e
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -39,7 +40,7 @@ from stages.problems.benchmarks import (
     splits,
 )
 from stages.problems.benchmarks.provenance import RowLocation
-from stages.problems.benchmarks.rows import Reject, Table, get_optional
+from stages.problems.benchmarks.rows import Reject, Row, Table, get_optional
 
 ADAPTERS = {
     "gsm8k": gsm8k,
@@ -51,14 +52,14 @@ ADAPTERS = {
     "codeforces": codeforces,
 }
 
-MAX_STEPS = len(NAMES) - 2  # every quantity has an owner, and two of them may be given
+MAX_STEPS = len(NAMES) - 2  # every quantity belongs to a person, and two quantities may be given
 RejectReasons = dict[RowLocation, str]
 Share = Annotated[float, Field(ge=0, le=1)]
 Paths = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
 class Sizes(Section):
-    """Problems of each split: exactly so many of `bundled`, at most so many otherwise; null keeps all."""
+    """Problems of each split: an exact number for `bundled`, an upper limit otherwise; null keeps all."""
 
     train: int | None = Field(ge=0)
     verifier: int | None = Field(ge=0)
@@ -67,7 +68,7 @@ class Sizes(Section):
 
 
 class Shares(Section):
-    """How the published train rows are shared out, or the test rows where no train rows are published."""
+    """Shares of the splits in the published train rows (or in the test rows, if no train rows are published)."""
 
     train: Share = 0.0
     verifier: Share = 0.0
@@ -83,7 +84,7 @@ class Shares(Section):
 
 
 class BundledParams(Section):
-    """Knobs of the procedural benchmark."""
+    """Difficulty of the procedural benchmark."""
 
     steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]
     max_value: int = Field(ge=20)
@@ -98,7 +99,7 @@ class BundledParams(Section):
 
 
 class PathParams(Section):
-    """Published split -> file, folder, or a list of them."""
+    """Published split -> file, folder, or list of them."""
 
     train: Paths = []
     dev: Paths = []
@@ -114,6 +115,8 @@ class HubSplitNames(Section):
 
 
 class HubParams(Section):
+    """A data set of the Hugging Face hub at one commit."""
+
     repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     config: str | None = None
     revision: str
@@ -130,6 +133,8 @@ class HubParams(Section):
 
 
 class Params(Section):
+    """Section `benchmarks` of params.yaml."""
+
     name: Literal["gradeschool", "gsm8k", "math", "aime", "mmlu", "gpqa", "humaneval", "codeforces"]
     source: Literal["bundled", "path", "hub"]
     sizes: Sizes
@@ -137,11 +142,9 @@ class Params(Section):
     bundled: BundledParams | None = None
     path: PathParams | None = None
     hub: HubParams | None = None
-    licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
-    max_question_chars: int | None = Field(
-        default=None, gt=0
-    )  # characters of a question with its options; null: any length
-    shuffle_options: bool | None = None  # true: draw the order of options anew (GPQA's always is)
+    licence: str | None = None  # of the rows, if not the published one; null: as the rows or files say
+    max_question_chars: int | None = Field(default=None, gt=0)  # of a question with its options; null: any length
+    shuffle_options: bool | None = None  # true: draw a new order of options (always done for GPQA)
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Params:
@@ -153,136 +156,143 @@ class Params(Section):
             if None in self.sizes.model_dump().values():
                 raise ValueError("sizes must be numbers for source bundled, which has no end")
             return self
-        given = self.list_published()
-        if not given:
+        published = self.list_published()
+        if not published:
             raise ValueError(f"{self.source} names no split; give at least one of train, dev, test")
-        if "train" in given and self.shares is None:
+        if "train" in published and self.shares is None:
             raise ValueError("shares is missing: it says how the published train rows are shared out")
-        if "train" in given and "test" in given and self.shares.test:
+        if self.shares and self.shares.test and {"train", "test"} <= set(published):
             raise ValueError(
                 "shares.test must be 0 when train and test are given: the published test rows are the test"
             )
-        if self.shares and set(given) == {"dev"}:
+        if self.shares and set(published) == {"dev"}:
             raise ValueError("shares has nothing to share out: published dev rows stay dev; give train or test")
         return self
 
     def get_shared_split(self) -> str:
-        """The published split whose rows the shares are of."""
+        """The published split that the shares divide."""
         return "train" if "train" in self.list_published() else "test"
 
     def expects_rows(self, split: str) -> bool:
-        """Whether the parameters say what should go to a split."""
+        """Whether the parameters assign rows to a split."""
         if self.source == "bundled" or (self.shares and getattr(self.shares, split)):
             return True
         return split in self.list_published() and not (self.shares and split == self.get_shared_split())
 
     def list_published(self) -> dict[str, Any]:
-        """Published split -> where it is, for the sources that read one."""
-        chosen = self.path if self.source == "path" else self.hub.splits
-        return {split: where for split, where in chosen.model_dump().items() if where}
+        """Published split -> its files, or its name on the hub; {} for source bundled."""
+        names = {"path": self.path, "hub": self.hub and self.hub.splits}.get(self.source)
+        return {split: name for split, name in names.model_dump().items() if name} if names else {}
 
 
-def read_tables(section: Params) -> list[Table]:
+def read_tables(params: Params) -> list[Table]:
     """The published rows."""
-    if section.source == "hub":
-        return hub.load_tables(section.hub.repo, section.hub.config, section.hub.revision, section.list_published())
-    adapter = ADAPTERS[section.name]
-    return path.load_tables(section.list_published(), getattr(adapter, "HEADER", None))
+    if params.source == "hub" and params.hub:
+        return hub.load_tables(params.hub.repo, params.hub.config, params.hub.revision, params.list_published())
+    return path.load_tables(params.list_published(), getattr(ADAPTERS[params.name], "HEADER", None))
 
 
 def adapt_rows(
     name: str, tables: Iterable[Table], seed: int, licence: str | None = None
 ) -> tuple[dict[str, Problem], dict[str, RowLocation], RejectReasons]:
-    """(id -> problem, id -> its row, rejected rows). Problem.split is still the published one: train, dev or test.
+    """(id -> problem, id -> location of its row, rejected rows). Problem.split is the published one: train, dev or test.
 
-    An id that another file has used for another question is told apart by its file. Raises UserError for a file that
-    has no usable row.
+    If two files use one id for different questions, the second id gets the name of its file. Raises UserError for a file
+    without a usable row.
     """
-    adapter = ADAPTERS[name]
     problems: dict[str, Problem] = {}
-    places: dict[str, RowLocation] = {}
+    locations: dict[str, RowLocation] = {}
     rejects: RejectReasons = {}
     for table in tables:
-        source = Source(url=table.url, revision=table.revision, sha256=table.sha256)
         for row in table.rows:
+            location = table.url, row.line
             try:
-                fields = adapter.parse_row(row, seed)
-                key = fields.pop("key", row.key)
-                stated = licence or get_optional(row, "licence", "license") or table.licence or fields.get("licence")
-                fields["licence"] = str(stated or adapter.LICENCE)
-                given = {"benchmark": name, "split": table.split, "source": source}
-                made = Problem.model_validate({"id": f"{name}/{table.split}/{key}"} | given | fields)
-                if made.answer_type == "code" and (reason := code_tests.explain_ungradable(made)):
-                    raise Reject(reason)
-                known = problems.get(made.id)
-                if known and splits.normalize_question(known) != splits.normalize_question(made) and "/" in row.key:
-                    label = row.key.rpartition("/")[0]
-                    made = made.model_copy(update={"id": f"{name}/{table.split}/{label}/{key}"})
-                if made.id in problems:
-                    raise Reject(f"id {made.id} stands already in {places[made.id][0]}:{places[made.id][1]}")
-                problems[made.id], places[made.id] = made, (table.url, row.line)
+                problem = _adapt_row(name, table, row, seed, licence, problems)
+                if problem.id in problems:
+                    raise Reject(f"id {problem.id} stands already in {':'.join(map(str, locations[problem.id]))}")
+                problems[problem.id], locations[problem.id] = problem, location
             except Reject as reject:
-                rejects[table.url, row.line] = str(reject)
+                rejects[location] = str(reject)
             except ValidationError as error:
-                rejects[table.url, row.line] = records.explain_error(error)
+                rejects[location] = records.explain_error(error)
         provenance.require_usable_rows(table, rejects)
-    return problems, places, rejects
+    return problems, locations, rejects
 
 
-def build_problems(section: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
-    """(problems in their final splits, provenance)."""
-    tables, rejects, near, more = [], {}, {}, {}
-    if section.source == "bundled":
-        problems = bundled.generate_problems(section.sizes.model_dump(), seed, section.bundled.model_dump())
+def _adapt_row(
+    name: str, table: Table, row: Row, seed: int, licence: str | None, problems: Mapping[str, Problem]
+) -> Problem:
+    adapter = ADAPTERS[name]
+    fields = adapter.parse_row(row, seed)
+    key = fields.pop("key", row.key)
+    licence = licence or get_optional(row, "licence", "license") or table.licence or fields.get("licence")
+    fields |= {"benchmark": name, "split": table.split, "licence": str(licence or adapter.LICENCE)}
+    fields["source"] = Source(url=table.url, revision=table.revision, sha256=table.sha256)
+    problem = Problem.model_validate({"id": f"{name}/{table.split}/{key}"} | fields)
+    if problem.answer_type == "code" and (reason := code_tests.explain_ungradable(problem)):
+        raise Reject(reason)
+    other, (label, slash, _) = problems.get(problem.id), row.key.rpartition("/")
+    if other and slash and splits.normalize_question(other) != splits.normalize_question(problem):
+        return problem.model_copy(update={"id": f"{name}/{table.split}/{label}/{key}"})
+    return problem
+
+
+def _build_published(params: Params, seed: int) -> tuple[list[Problem], list[Table], RejectReasons, dict[str, Any]]:
+    """(problems in their final splits, tables, rejected rows, further entries of provenance.json)."""
+    tables = read_tables(params)
+    published, locations, rejects = adapt_rows(params.name, tables, seed, params.licence)
+    unique, duplicates = splits.drop_cross_split_duplicates(published.values())
+    shares = params.shares.model_dump() if params.shares else {}
+    problems = splits.assign_splits(unique, params.get_shared_split(), shares, seed)
+    tests = [problem for problem in problems if problem.split == "test"]
+    near = near_duplicates.find([problem for problem in problems if problem.split != "test"], tests)
+    rejects |= {locations[item]: reason for item, reason in (duplicates | near).items()}
+    account: dict[str, Any] = {"near_duplicates": near}
+    problems = [problem for problem in problems if problem.id not in near]
+    if limit := params.max_question_chars:
+        short = [problem for problem in problems if len(problem.format_prompt()) <= limit]
+        if len(short) < len(problems):
+            account["longest"] = {"characters": limit, "left_out": len(problems) - len(short)}
+        problems = short
+    if shares:
+        account["shares"] = {"of": f"the published {params.get_shared_split()} rows", **shares}
+    return splits.limit_sizes(problems, params.sizes.model_dump(), seed), tables, rejects, account
+
+
+def build_problems(params: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
+    """(problems in their final splits, content of provenance.json)."""
+    if params.source == "bundled" and params.bundled:
+        problems = bundled.generate_problems(params.sizes.model_dump(), seed, params.bundled.model_dump())
+        tables, rejects, account = [], {}, {"near_duplicates": {}}
         if splits.drop_cross_split_duplicates(problems)[1]:
             raise AssertionError("the bundled splits are not apart")
     else:
-        tables = read_tables(section)
-        published, places, rejects = adapt_rows(section.name, tables, seed, section.licence)
-        apart, twins = splits.drop_cross_split_duplicates(published.values())
-        shared = splits.assign_splits(
-            apart, section.get_shared_split(), section.shares.model_dump() if section.shares else {}, seed
-        )
-        tests = [problem for problem in shared if problem.split == "test"]
-        near = near_duplicates.find([problem for problem in shared if problem.split != "test"], tests)
-        rejects |= {places[item]: reason for item, reason in (twins | near).items()}
-        kept = [problem for problem in shared if problem.id not in near]
-        short = [
-            problem
-            for problem in kept
-            if section.max_question_chars is None or len(problem.format_prompt()) <= section.max_question_chars
-        ]
-        if len(short) < len(kept):
-            more["longest"] = {"characters": section.max_question_chars, "left_out": len(kept) - len(short)}
-        problems = splits.limit_sizes(short, section.sizes.model_dump(), seed)
-        if section.shares:
-            more["shares"] = {"of": f"the published {section.get_shared_split()} rows", **section.shares.model_dump()}
+        problems, tables, rejects, account = _build_published(params, seed)
     groups = splits.group_duplicates(problems)
-    if section.shuffle_options:
-        problems, more["options"] = options.shuffle_options(problems, seed)
-    return problems, more | {
-        "name": section.name,
-        "source": section.source,
+    if params.shuffle_options:
+        problems, account["options"] = options.shuffle_options(problems, seed)
+    return problems, account | {
+        "name": params.name,
+        "source": params.source,
         "licences": sorted({problem.licence for problem in problems}),
         "files": provenance.account_for_rows(tables, problems, rejects),
         "splits": {split: sum(problem.split == split for problem in problems) for split in splits.SPLITS},
         "twins": [[problem.id for problem in group] for group in groups],
-        "near_duplicates": near,
         "annotations": provenance.check_annotations(problems),
     }
 
 
-def body(execution: StageRun[Params]) -> dict[str, Any]:
-    if not execution.is_main:
+def body(run: StageRun[Params]) -> dict[str, Any]:
+    if not run.is_main:
         return {}
-    section = execution.params
-    problems, account = build_problems(section, execution.seed)
-    asked = [split for split, size in section.sizes.model_dump().items() if size != 0 and section.expects_rows(split)]
-    for line in provenance.find_warnings(account, asked):
-        print(f"benchmarks: warning: {line}", file=sys.stderr)
+    problems, account = build_problems(run.params, run.seed)
+    sizes = run.params.sizes.model_dump()
+    requested = [split for split, size in sizes.items() if size != 0 and run.params.expects_rows(split)]
+    for warning in provenance.find_warnings(account, requested):
+        print(f"benchmarks: warning: {warning}", file=sys.stderr)
     for split in splits.SPLITS:
-        records.write_problems(execution.out_dir / f"{split}.jsonl", [p for p in problems if p.split == split])
-    files.write_json(execution.out_dir / "provenance.json", account)
+        records.write_problems(run.out_dir / f"{split}.jsonl", [p for p in problems if p.split == split])
+    files.write_json(run.out_dir / "provenance.json", account)
     rows = [entry["rows"] for entry in account["files"]]
     annotations = account["annotations"]
     return {

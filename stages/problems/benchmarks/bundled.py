@@ -1,6 +1,6 @@
-"""Source `bundled`: the procedural grade-school benchmark, made here, so that everything runs without a download.
+"""Source `bundled`: the procedural grade-school benchmark, generated here, so that everything runs without a download.
 
-Its splits share neither sentence templates nor stories; the generator sees to that (`lib/procedural/gradeschool`).
+Its splits share neither sentence templates nor stories (lib/procedural/gradeschool).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GSM8K's calculator annotations, `<<48/2=24>>`: read and checked with exact fractions, never with eval.
+"""GSM8K's calculator annotations, `<<48/2=24>>`: read and checked with exact fractions, without eval.
 
 In the published files all 27,998 hold exactly; one (row 319 of the test file) was left unevaluated, `<<3/4=3/4>>`.
 Source: Cobbe et al. 2021, arXiv 2110.14168, and the published files.
@@ -21,7 +21,7 @@ def evaluate(expression: str) -> Fraction:
 
 
 def find_fault(annotation: str) -> str | None:
-    """None when the inside of an annotation is `expression=number` and holds exactly, else what is wrong with it."""
+    """The fault of an annotation (without its brackets); None if it is `expression=number` and holds exactly."""
     expression, equals, result = annotation.rpartition("=")
     if not equals:
         return "no result"
@@ -35,11 +35,11 @@ def find_fault(annotation: str) -> str | None:
 
 
 def extract_value(step: str) -> str | None:
-    """The number after the last annotation of a step, `72`, `0.2` or `3/4`; None where there is no annotation."""
-    found = ANNOTATION.findall(step)
-    if not found:
+    """The number after the last annotation of a step, `72`, `0.2` or `3/4`; None if there is no annotation."""
+    annotations = ANNOTATION.findall(step)
+    if not annotations:
         return None
-    result = found[-1].rpartition("=")[2].strip()
+    result = annotations[-1].rpartition("=")[2].strip()
     return normalize_number(result) if _NUMBER.fullmatch(result) else result or None
 
 

@@ -1,7 +1,11 @@
 """Codeforces: programs that read standard input and write standard output, judged by pairs of the two.
 
-A row is `input` (the statement), `output` (one accepted program, perhaps absent), `public_tests` and `private_tests`,
-each `{"input": [...], "output": [...]}`. Nothing is run here; the pairs go to `tests` for lib/grading/code_tests.py.
+Format: json with `input` (the statement), `output` (an accepted program, may be absent), `public_tests` and
+`private_tests` (each `{"input": [...], "output": [...]}`), perhaps `index`.
+Steps: none. The tests go to Problem.tests for lib/grading/code_tests.py; nothing is run here.
+Rejected: rows whose tests do not pair up, or that have none.
+Licence: MIT.
+Source: OpenR's sample of Codeforces problems (github.com/openreasoner/openr).
 """
 
 from __future__ import annotations
@@ -16,13 +20,12 @@ LICENCE = "MIT"
 
 def parse_row(row: Row, seed: int) -> dict[str, Any]:
     """The fields of a Problem. Raises Reject when the tests do not pair up or there are none."""
-    tests: dict[str, Any] = {
-        kind: _parse_tests(get_field(row, f"{kind}_tests"), kind) for kind in ("public", "private")
-    }
+    kinds = ("public", "private")
+    tests: dict[str, Any] = {kind: _parse_tests(get_field(row, f"{kind}_tests"), kind) for kind in kinds}
     if not tests["public"]["input"] and not tests["private"]["input"]:
         raise Reject("tests: there are none, so no program can be judged")
     statement = get_text(row, "input")
-    # As published: a variant of the statement, with a typing error for instance, is judged alike.
+    # Read from the published statement, so that variants of it (with a typing error, say) are judged alike.
     tests["compared"] = code_tests.read_comparison(statement)._asdict()
     solution = row.values.get("output")
     fields = {

@@ -1,8 +1,12 @@
 """MATH and MATH-500: competition mathematics with LaTeX answers (Hendrycks et al. 2021, arXiv 2103.03874).
 
-MATH-500 rows have `parse_row`, `solution`, `answer`, `subject`, `level`, `unique_id`; rows of the full set have
-`parse_row`, `solution`, `level` ("Level 5"), `type`, and the answer only as the last `\\boxed{}` of the solution. A file of
-problems and answers alone does to evaluate on.
+Format: MATH-500 rows have `problem`, `solution`, `answer`, `subject`, `level`, `unique_id`; rows of the full set have
+`problem`, `solution`, `level` ("Level 5"), `type`, and the answer only as the last `\\boxed{}` of the solution. A file with
+`problem` and `answer` alone is enough to evaluate on.
+Steps: the lines of the solution. Difficulty: the level.
+Rejected: rows without an answer.
+Licence: MIT.
+Source: github.com/hendrycks/math; MATH-500 from github.com/openai/prm800k.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from stages.problems.benchmarks.rows import Reject, Row, get_field, get_optional, get_text
+from stages.problems.benchmarks.rows import Reject, Row, get_field, get_optional, get_text, split_lines
 
 LICENCE = "MIT"
 
@@ -23,8 +27,8 @@ def parse_row(row: Row, seed: int) -> dict[str, Any]:
         get_field(row, "answer", "solution")
         raise Reject("answer: there is none, and no \\boxed{} in the solution")
     fields: dict[str, Any] = {"question": get_text(row, "problem"), "answer": answer, "answer_type": "latex"}
-    if solution.strip():
-        fields["steps"] = [{"text": line} for line in solution.split("\n") if line.strip()]
+    if lines := split_lines(solution):
+        fields["steps"] = [{"text": line} for line in lines]
     if level := re.search(r"[1-5]", str(get_optional(row, "level"))):  # three rows of the full set say `Level ?`
         fields["difficulty"] = float(level[0])
     if "unique_id" in row.values:  # test/precalculus/807.json
@@ -33,7 +37,7 @@ def parse_row(row: Row, seed: int) -> dict[str, Any]:
 
 
 def extract_boxed(solution: str) -> str | None:
-    """What the last `\\boxed{...}` (or `\\fbox{...}`, `\\boxed 5`) holds, braces matched; None where there is none."""
+    """The content of the last `\\boxed{...}` (or `\\fbox{...}`, `\\boxed 5`), braces matched; None if there is none."""
     starts = list(re.finditer(r"\\(?:boxed|fbox)\s*", solution))
     if not starts:
         return None

@@ -1,7 +1,7 @@
-"""Source `hub`: a data set of the Hugging Face hub at one pinned commit, read by the `datasets` client.
+"""Source `hub`: a data set of the Hugging Face hub at a pinned commit, loaded by the `datasets` client.
 
-A branch or tag moves; a commit does not, so only a full commit id is taken. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE
-work as the client documents them. No code from a repository is ever run (`datasets` has no such option any more).
+Only a full commit id is accepted, because branches and tags move. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE work as the
+client documents them. No code of a repository is run (`datasets` has no such option any more).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
@@ -16,9 +17,9 @@ from stages.problems.benchmarks.rows import Row, Table
 
 
 def load_tables(repo: str, config: str | None, revision: str, splits: dict[str, str]) -> list[Table]:
-    """One table per published split of `splits` (ours -> its name on the hub). Raises UserError.
+    """One table per published split of `splits` (our name -> its name on the hub). Raises UserError.
 
-    The sha256 of a table is that of the one file behind it, or of the digests in order when there are several.
+    The sha256 of a table is that of its file, or that of the joined digests if it has several files.
     """
     if Path(repo).exists():
         raise UserError(f"benchmarks.hub.repo: a folder {repo} stands here, and `datasets` would read it; move it away")
@@ -28,29 +29,29 @@ def load_tables(repo: str, config: str | None, revision: str, splits: dict[str, 
     datasets.disable_progress_bars()
     try:
         builder = datasets.load_dataset_builder(repo, config, revision=revision)
-        # Not the default mode: it would take a data set that an earlier run prepared without looking at its files.
+        # The default mode would reuse a data set that an earlier run prepared without looking at its files.
         builder.download_and_prepare(download_mode="reuse_cache_if_exists")
-        loaded = builder.as_dataset()
-        digests = {split: _compute_sha256(repo, revision, urls) for split, urls in builder.config.data_files.items()}
+        loaded: Any = builder.as_dataset()
+        data_files: Any = builder.config.data_files
+        digests = {split: _compute_sha256(repo, revision, urls) for split, urls in data_files.items()}
     except Exception as error:  # the client raises its own, huggingface_hub's, httpx's, pyarrow's and OSError
         raise UserError(_explain_error(repo, config, revision, error)) from None
-    result = []
+    tables = []
     for split, name in splits.items():
         if name not in loaded:
             raise UserError(f"benchmarks.hub.splits.{split}: {repo} has no split {name!r}; it has {', '.join(loaded)}")
         url = f"hf://datasets/{repo}/{config or 'default'}/{name}"
         rows = [Row(dict(values), url, i + 1, f"{i:04d}") for i, values in enumerate(loaded[name])]
-        result.append(Table(url, split, revision, digests.get(name), rows))
-    return result
+        tables.append(Table(url, split, revision, digests.get(name), rows))
+    return tables
 
 
 def _compute_sha256(repo: str, revision: str, urls: list[str]) -> str:
     from huggingface_hub import hf_hub_download
 
     names = [url.removeprefix(f"hf://datasets/{repo}@{revision}/") for url in urls]
-    digests = [
-        files.sha256(Path(hf_hub_download(repo, name, repo_type="dataset", revision=revision))) for name in names
-    ]  # already in the client's cache
+    paths = [hf_hub_download(repo, name, repo_type="dataset", revision=revision) for name in names]  # from the cache
+    digests = [files.sha256(Path(path)) for path in paths]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

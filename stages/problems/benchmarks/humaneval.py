@@ -1,7 +1,10 @@
 """HumanEval: complete a Python function so that its tests pass (Chen et al. 2021, arXiv 2107.03374).
 
-Nothing is run here. `tests` carries the entry point and the published test program for lib/grading/code_tests.py;
-`answer` is the canonical body of the function, which is what stands after the prompt.
+Format: jsonl with `task_id`, `prompt`, `entry_point`, `canonical_solution` (the body of the function), `test`.
+Steps: none. The entry point and the test program go to Problem.tests for lib/grading/code_tests.py; nothing is run here.
+Rejected: prompts that do not define the function that the tests call.
+Licence: MIT.
+Source: github.com/openai/human-eval.
 """
 
 from __future__ import annotations

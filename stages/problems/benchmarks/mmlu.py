@@ -1,10 +1,14 @@
-"""MMLU, and its sets of the same form: options over subjects (Hendrycks et al. 2021, arXiv 2009.03300).
+"""MMLU and sets of the same form: multiple choice over subjects (Hendrycks et al. 2021, arXiv 2009.03300).
 
-Published forms: one csv per subject (`question, choice0, choice1, ..., answer` with the answer as index from 0, `A, B, C,
-...` for the options, or without names and with the answer as letter), the hub's table (`question`, `choices`, `answer`,
-`subject`), MMLU-Pro (`options`, of any number, `answer` letter, `answer_index`, `category`, `question_id`; Wang et al.
-2024, arXiv 2406.01574) and MMLU-Redux (`error_type`; Gema et al. 2024, arXiv 2406.04127), whose faulty questions are
-rejected. All have the benchmark `mmlu` in their ids, then subject or category.
+Format: one csv per subject (`question`, `choice0`, `choice1`, ... or `A`, `B`, ..., and `answer` as index from 0; or
+without a header, with the answer as letter); the hub's table (`question`, `choices`, `answer`, `subject`); MMLU-Pro
+(`options`, of any number, `answer` letter, `answer_index`, `category`, `question_id`; Wang et al. 2024, arXiv
+2406.01574); MMLU-Redux (`error_type`; Gema et al. 2024, arXiv 2406.04127). Ids are `mmlu/`, the subject or category, the
+number.
+Steps: none.
+Rejected: unusable options or answers, and questions that MMLU-Redux marks as faulty.
+Licence: MIT.
+Source: github.com/hendrycks/test.
 """
 
 from __future__ import annotations
@@ -48,9 +52,8 @@ def _read_choices(row: Row) -> list[str]:
             return options.parse_options(row.values[name])
     numbered = [f"choice{i}" for i in range(len(options.LETTERS))]
     names = list(options.LETTERS) if "A" in row.values else numbered
-    found = [row.values[name] for name in names if name in row.values] or [
-        get_field(row, "choices", "options", "choice0")
-    ]
-    while found and isinstance(found[-1], str) and not found[-1].strip():
-        found.pop()  # a csv pads questions of fewer options with empty fields
-    return options.parse_options(found)
+    choices = [row.values[name] for name in names if name in row.values]
+    choices = choices or [get_field(row, "choices", "options", "choice0")]
+    while choices and isinstance(choices[-1], str) and not choices[-1].strip():
+        choices.pop()  # a csv pads questions with fewer options by empty fields
+    return options.parse_options(choices)

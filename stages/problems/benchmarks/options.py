@@ -1,4 +1,4 @@
-"""The options of multiple choice: reading them and the key, and putting them in an order of one's own."""
+"""Options of multiple choice: the list and the key as published, and the order drawn for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LETTERS = string.ascii_uppercase
 VERSION = 1
 _QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 _ARRAY = re.compile(rf"\[\s*{_QUOTED}(?:\s*,?\s*{_QUOTED})*\s*,?\s*\]", re.DOTALL)
-# Options that speak of others or of their places, such as `all of these` and `both A and C`: they hold in one order only.
+# Options that refer to others or to their places, such as `all of these` and `both A and C`: valid in one order only.
 _POSITIONAL = re.compile(
     r"\b(?:all|any|none|both|neither|either|of|the|listed|given|mentioned)(?: the)? (?:above|below)\b"
     r"|^(?:all|any|none|both|neither|either|each)(?: one)? of (?:these|those|them)\b"
@@ -36,7 +36,10 @@ _POSITIONAL = re.compile(
 
 
 def parse_options(value: Any) -> list[str]:
-    """The options: a list, or one written in a csv field as JSON (`["a", "b"]`), Python or numpy (`['a' 'b']`) do."""
+    """The options: a list, or the text of one in JSON (`["a", "b"]`), Python or numpy (`['a' 'b']`) notation.
+
+    Raises Reject for anything else than 2 to 26 non-empty texts.
+    """
     listed = _parse_list(value) if isinstance(value, str) else value
     if not isinstance(listed, list):
         raise Reject("options: must be a list of texts")
@@ -52,7 +55,7 @@ def _parse_list(value: str) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         pass
-    # One literal after another: Python would read numpy's ['a' 'b'] as the one text 'ab'.
+    # Literal by literal, because Python would read numpy's ['a' 'b'] as the text 'ab'.
     if not _ARRAY.fullmatch(value.strip()):
         return None
     try:
@@ -62,21 +65,21 @@ def _parse_list(value: str) -> Any:
 
 
 def parse_letter(answer: Any, n: int) -> str:
-    """The key as a letter, from a letter, or an index from 0 (`2`, and `2.0` as pandas writes it)."""
-    found = str(answer).strip().upper()
-    index = re.fullmatch(r"([0-9]{1,2})(?:\.0+)?", found, re.ASCII)
-    place = int(index[1]) if index else LETTERS.find(found) if len(found) == 1 else -1
+    """The key as a letter, from a letter or an index from 0 (`2`, or `2.0` as pandas writes it). Raises Reject."""
+    text = str(answer).strip().upper()
+    index = re.fullmatch(r"([0-9]{1,2})(?:\.0+)?", text, re.ASCII)
+    place = int(index[1]) if index else LETTERS.find(text) if len(text) == 1 else -1
     if not 0 <= place < n:
         raise Reject(f"answer: must be an index 0-{n - 1} or a letter A-{LETTERS[n - 1]}, found {answer!r}")
     return LETTERS[place]
 
 
 def shuffle_options(problems: Iterable[Problem], seed: int) -> tuple[list[Problem], dict[str, int]]:
-    """The problems, each one's options in an order drawn for it and the key with them; and how many were.
+    """(problems with their options in an order drawn for each, counts of shuffled and kept orders).
 
-    Where an option speaks of others no order but the published one is right, so that one is kept.
+    If an option refers to others, the published order is kept.
     """
-    made, shuffled, kept = [], 0, 0
+    results, shuffled, kept = [], 0, 0
     for problem in problems:
         if problem.choices and any(map(_POSITIONAL.search, problem.choices)):
             kept += 1
@@ -87,5 +90,5 @@ def shuffle_options(problems: Iterable[Problem], seed: int) -> tuple[list[Proble
             key = LETTERS[order.index(LETTERS.index(problem.answer))]
             choices = [problem.choices[i] for i in order]
             problem = problem.model_copy(update={"choices": choices, "answer": key})
-        made.append(problem)
-    return made, {"shuffled": shuffled, "kept in order": kept}
+        results.append(problem)
+    return results, {"shuffled": shuffled, "kept in order": kept}

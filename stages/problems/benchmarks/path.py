@@ -1,7 +1,7 @@
-"""Source `path`: benchmark files as published, or folders of them: jsonl, json, csv (these also .gz), parquet.
+"""Source `path`: benchmark files as published, or folders of them: jsonl, json, csv (each also .gz), parquet.
 
-A file is read whole or not at all: what is not a row (broken JSON, a csv record with a field too few, a cut-off
-archive) is an error `file:line: reason`, never a skipped line; blank lines at the end are none.
+A file is read as a whole: broken JSON, a csv record with a missing field or a truncated archive is an error
+`file:line: reason`, never a skipped line. Blank lines at the end are allowed.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,33 +27,31 @@ FORMATS = ("jsonl", "json", "csv", "parquet", "jsonl.gz", "json.gz", "csv.gz")
 
 def load_tables(sources: dict[str, list[str]], header: list[str] | None = None) -> list[Table]:
     """One table per file of `sources` (published split -> files or folders). `header`: see `read_rows`."""
-    files_of = {split: [file for name in names for file in _list_files(name)] for split, names in sources.items()}
-    every = [file for found in files_of.values() for file in found]
-    if twice := [file for file in every if every.count(file) > 1]:
-        raise UserError(f"{twice[0]}: named twice in benchmarks.path; every file may be read once, for one split")
-    result = []
-    for split, found in files_of.items():
-        for file, label in zip(found, _make_labels(found), strict=True):
-            rows = [
-                Row(values, str(file), line, f"{label}{i:04d}")
-                for i, (line, values) in enumerate(read_rows(file, header))
-            ]
-            result.append(Table(str(file), split, None, files.sha256(file), rows, _detect_licence(file.parent)))
-    return result
+    paths_by_split = {split: [path for name in names for path in _list_files(name)] for split, names in sources.items()}
+    counts = Counter(itertools.chain(*paths_by_split.values()))
+    if repeated := [path for path, count in counts.items() if count > 1]:
+        raise UserError(f"{repeated[0]}: named twice in benchmarks.path; every file may be read once, for one split")
+    tables = []
+    for split, paths in paths_by_split.items():
+        for path, label in zip(paths, _make_labels(paths), strict=True):
+            numbered = enumerate(read_rows(path, header))
+            rows = [Row(values, str(path), line, f"{label}{i:04d}") for i, (line, values) in numbered]
+            tables.append(Table(str(path), split, None, files.sha256(path), rows, _detect_licence(path.parent)))
+    return tables
 
 
-def _make_labels(found: list[Path]) -> list[str]:
-    """What keeps the rows of several files apart in ids: a file's name, with the folders that tell it from the others."""
-    if len(found) == 1:
+def _make_labels(paths: list[Path]) -> list[str]:
+    """Prefixes that distinguish the rows of several files in ids: the file's name, and its folders as far as needed."""
+    if len(paths) == 1:
         return [""]
-    stems = [file.with_name(_get_stem(file)) for file in found]
-    parts = [file.parts if stems.count(stem) > 1 else stem.parts for file, stem in zip(found, stems, strict=True)]
+    stems = [path.with_name(path.name.removesuffix("." + _get_format(path))) for path in paths]
+    names = [path.parts if stems.count(stem) > 1 else stem.parts for path, stem in zip(paths, stems, strict=True)]
     labels = []
-    for own in parts:
+    for parts in names:
         depth = 1
-        while sum(other[-depth:] == own[-depth:] for other in parts) > 1:
+        while sum(other[-depth:] == parts[-depth:] for other in names) > 1:
             depth += 1
-        labels.append("/".join(own[-depth:]).lstrip("/") + "/")
+        labels.append("/".join(parts[-depth:]).lstrip("/") + "/")
     return labels
 
 
@@ -65,7 +65,7 @@ _LICENCE_TITLES = {
 
 
 def _detect_licence(folder: Path) -> str | None:
-    """What a LICENSE file of a folder says: its SPDX name where it is a known one, else where to read it."""
+    """The SPDX name of the LICENSE file of a folder; `see PATH` for an unknown text; None without such a file."""
     if folder.resolve() == Path.cwd():
         return None  # the project's own
     for path in sorted(folder.iterdir()):
@@ -78,19 +78,15 @@ def _detect_licence(folder: Path) -> str | None:
 def _list_files(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        inside = sorted(file for file in path.iterdir() if _get_format(file) in FORMATS)
-        if not inside:
+        paths = sorted(file for file in path.iterdir() if _get_format(file) in FORMATS)
+        if not paths:
             raise UserError(f"{path}: no benchmark file in this folder; looked for {', '.join(FORMATS)}")
-        return inside
+        return paths
     if not path.exists():
         raise UserError(f"{path}: not found; put the published file there or change benchmarks.path in params.yaml")
     if _get_format(path) not in FORMATS:
         raise UserError(f"{path}: unknown kind of file; allowed: {', '.join(FORMATS)}")
     return [path]
-
-
-def _get_stem(path: Path) -> str:
-    return path.name.removesuffix("." + _get_format(path))
 
 
 def _get_format(path: Path) -> str:
@@ -99,9 +95,9 @@ def _get_format(path: Path) -> str:
 
 
 def read_rows(path: Path, header: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, row) of a file; for json and parquet the line is the number of the row, from 1.
+    """(line, row) of a file, both counted from 1; for json and parquet the line is the number of the row.
 
-    `header` names the columns of csv files that are published without a first line of names. Raises UserError.
+    `header` names the columns of csv files that are published without a header. Raises UserError.
     """
     kind = _get_format(path).removesuffix(".gz")
     if kind == "parquet":
@@ -162,28 +158,26 @@ def _read_json(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]
 
 def _read_csv(path: Path, content: str, header: list[str] | None) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(2**31 - 1)  # the default, 131,072, is less than a long statement
-    first = content.partition("\n")[0]
-    delimiter = next((sign for sign in ",;\t" if sign in first), ",")
+    delimiter = next((sign for sign in ",;\t" if sign in content.partition("\n")[0]), ",")
     reader = csv.reader(io.StringIO(content, newline=""), strict=True, delimiter=delimiter)
-    names, line = None, 1
+    names: list[str] | None = None
+    line = 1
     try:
         for record in reader:
+            start, line = line, reader.line_num + 1
             if len(record) < 2 and not "".join(record).strip():
-                line = reader.line_num + 1  # a blank line
-                continue
-            start = names is None
-            if start:
+                continue  # a blank line
+            if names is None:
                 columns = {name.strip().casefold() for name in record}
-                names = record if header is None or len(columns & set(header)) > 1 else header
+                has_header = header is None or len(columns & set(header)) > 1
+                names = record if has_header else header or []
                 if len(set(names)) < len(names):
-                    raise UserError(f"{path}:{line}: a column stands twice in the header ({', '.join(names)})")
-            if start and names is record:
-                pass
-            elif len(record) != len(names):
-                raise UserError(f"{path}:{line}: {len(record)} fields, expected {len(names)} ({', '.join(names)})")
-            else:
-                yield line, dict(zip(names, record, strict=True))
-            line = reader.line_num + 1
+                    raise UserError(f"{path}:{start}: a column stands twice in the header ({', '.join(names)})")
+                if has_header:
+                    continue
+            if len(record) != len(names):
+                raise UserError(f"{path}:{start}: {len(record)} fields, expected {len(names)} ({', '.join(names)})")
+            yield start, dict(zip(names, record, strict=True))
     except csv.Error as error:
         raise UserError(f"{path}:{line}: not valid csv ({error})") from None
 

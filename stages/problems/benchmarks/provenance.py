@@ -1,5 +1,4 @@
-"""What became of every row that was read, and how far the gold steps can be trusted: the parts of provenance.json, and
-what of them is said aloud."""
+"""What became of every row that was read, and how reliable the gold steps are: provenance.json and its warnings."""
 
 from __future__ import annotations
 
@@ -14,12 +13,14 @@ from stages.problems.benchmarks import calculator
 from stages.problems.benchmarks.rows import Table
 
 RowLocation = tuple[str, int]  # (file, line)
-REJECT_WARNING_SHARE = 0.1  # of a file's rows: more rejects are said aloud
-_ROW_SPECIFIC = re.compile(r"'.*'|\".*\"|\d+|\S+/\S+|(?<=: )\S+(?= is )")  # what differs between rows of one fault
+REJECT_WARNING_SHARE = 0.1  # of a file's rows; more rejects give a warning
+_ROW_SPECIFIC = re.compile(
+    r"'.*'|\".*\"|\d+|\S+/\S+|(?<=: )\S+(?= is )"
+)  # the parts of a reason that differ between rows
 
 
 def check_annotations(problems: Iterable[Problem]) -> dict[str, Any]:
-    """How many calculator annotations the gold steps hold, and those that do not hold exactly."""
+    """The number of calculator annotations in the gold steps, and those that do not hold exactly."""
     checked, faults = 0, []
     for problem in problems:
         for step in problem.steps or []:
@@ -31,7 +32,7 @@ def check_annotations(problems: Iterable[Problem]) -> dict[str, Any]:
 
 
 def require_usable_rows(table: Table, rejects: Mapping[RowLocation, str]) -> None:
-    """Raises UserError for a file without a usable row."""
+    """Raise UserError for a file without a usable row."""
     if not table.rows:
         raise UserError(f"{table.url}: no rows; fetch the file again, or take it out of params.yaml")
     reasons = [why for (url, _), why in rejects.items() if url == table.url]
@@ -43,19 +44,20 @@ def require_usable_rows(table: Table, rejects: Mapping[RowLocation, str]) -> Non
 
 
 def summarize_reasons(reasons: list[str]) -> str:
-    """The commonest kind of reason, with its count and one example."""
+    """The most frequent kind of reason: its count and an example."""
     kinds = Counter(_ROW_SPECIFIC.sub("", reason) for reason in reasons)
     kind, count = kinds.most_common(1)[0]
     return f"{count} x `{next(reason for reason in reasons if _ROW_SPECIFIC.sub('', reason) == kind)}`"
 
 
-def find_warnings(account: Mapping[str, Any], asked: Iterable[str]) -> Iterator[str]:
-    """What a person should know now of files with many rejects, and of splits that are empty although asked for."""
+def find_warnings(account: Mapping[str, Any], requested: Iterable[str]) -> Iterator[str]:
+    """Warnings about files with many rejects, and about requested splits that are empty."""
     for entry in account["files"]:
         rows, reasons = entry["rows"], [reject["reason"] for reject in entry["rejected"]]
         if rows["rejected"] > REJECT_WARNING_SHARE * rows["in"]:
-            yield f"{entry['url']}: {rows['rejected']} of {rows['in']} rows rejected; commonest: {summarize_reasons(reasons)}"
-    for split in asked:
+            summary = summarize_reasons(reasons)
+            yield f"{entry['url']}: {rows['rejected']} of {rows['in']} rows rejected; commonest: {summary}"
+    for split in requested:
         if not account["splits"][split]:
             yield f"split {split} is empty; see benchmarks.sizes, benchmarks.shares and provenance.json"
 
@@ -63,21 +65,13 @@ def find_warnings(account: Mapping[str, Any], asked: Iterable[str]) -> Iterator[
 def account_for_rows(
     tables: Iterable[Table], problems: Iterable[Problem], rejects: dict[RowLocation, str]
 ) -> list[dict[str, Any]]:
-    """For every published file: its rows in, out (used), beyond the sizes asked for, and rejected with reasons."""
+    """For every published file: rows read, used, beyond the requested sizes, and rejected with their reasons."""
     used = Counter(problem.source.url for problem in problems)
     files_read = []
     for table in tables:
         rejected = [{"row": line, "reason": why} for (url, line), why in sorted(rejects.items()) if url == table.url]
         rows = {"in": len(table.rows), "out": used[table.url], "rejected": len(rejected)}
         rows["beyond_sizes"] = rows["in"] - rows["out"] - rows["rejected"]
-        files_read.append(
-            {
-                "url": table.url,
-                "split": table.split,
-                "revision": table.revision,
-                "sha256": table.sha256,
-                "rows": rows,
-                "rejected": rejected,
-            }
-        )
+        origin = {name: getattr(table, name) for name in ("url", "split", "revision", "sha256")}
+        files_read.append(origin | {"rows": rows, "rejected": rejected})
     return files_read

@@ -1,9 +1,9 @@
-"""Which split a question goes to, and how many are kept.
+"""The assignment of questions to splits, and the limits on their sizes.
 
-A published test file stays test, a published dev file stays dev, and the published train rows are shared out (where there
-are none, the test rows can be). Where a
-question goes depends on the question alone (a keyed hash of its normalised text): a twin follows its twin, and adding,
-dropping or renumbering other rows moves nothing. The same question never stands in two splits.
+A published test file stays test and a published dev file stays dev. The published train rows are shared out among the
+splits by `shares` (without train rows, the test rows can be). The split of a question depends only on a keyed hash of its
+normalised text: duplicates stay together, and adding, dropping or renumbering other rows moves nothing. The same
+question is never in two splits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stages.lib.core.records import Problem
 
 SPLITS = ("train", "verifier", "dev", "test")
 VERSION = 1
-# White space, dollar signs, and punctuation that is no decimal point or thousands comma: typesetting, not content.
+# White space, dollar signs, and punctuation other than decimal points and thousands commas.
 _TYPESETTING = re.compile(r"[\s$]+|(?<!\d)[.,;:!?]|[.,;:!?](?!\d)")
 
 
@@ -35,7 +35,7 @@ def group_duplicates(problems: Iterable[Problem]) -> list[list[Problem]]:
 
 
 def drop_cross_split_duplicates(problems: Iterable[Problem]) -> tuple[list[Problem], dict[str, str]]:
-    """(problems to keep, id -> reason of those dropped): of twins across splits, test wins over dev over the others."""
+    """(problems to keep, id -> reason of those dropped). Of duplicates, the one in test stays, else the one in dev."""
     dropped = {}
     for group in group_duplicates(problems):
         first = max(group, key=lambda problem: SPLITS.index(problem.split))
@@ -46,7 +46,7 @@ def drop_cross_split_duplicates(problems: Iterable[Problem]) -> tuple[list[Probl
 
 
 def assign_splits(problems: Iterable[Problem], published: str, shares: Mapping[str, float], seed: int) -> list[Problem]:
-    """Problems of one published split moved to the split in whose share their hash, uniform in [0, 1), falls."""
+    """Problems of a published split, moved to the split in whose share their hash, uniform in [0, 1), falls."""
 
     def split(problem: Problem) -> str:
         point = seeds.key(seed, "benchmarks", VERSION, normalize_question(problem), "split") / 2**64
@@ -54,13 +54,13 @@ def assign_splits(problems: Iterable[Problem], published: str, shares: Mapping[s
             point -= shares.get(name, 0)
             if point < 0:
                 return name
-        return max(shares, key=lambda name: shares[name])  # shares that sum to 1 - 1e-10
+        return max(shares, key=lambda name: shares[name])  # rounding: shares may sum to 1 - 1e-10
 
     return [p.model_copy(update={"split": split(p)}) if shares and p.split == published else p for p in problems]
 
 
 def limit_sizes(problems: Iterable[Problem], sizes: Mapping[str, int | None], seed: int) -> list[Problem]:
-    """At most sizes[split] problems of each split, chosen by keyed hash: a smaller size keeps a subset of a larger."""
+    """At most sizes[split] problems of each split, chosen by keyed hash: a smaller size gives a subset of a larger one."""
 
     def order(problem: Problem) -> tuple[int, str]:
         return seeds.key(seed, "benchmarks", VERSION, normalize_question(problem), "order"), problem.id

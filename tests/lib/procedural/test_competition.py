@@ -1,8 +1,8 @@
 """Competition families: two solvers that agree, text that reads back, solutions that end in the answer."""
 
+import copy
 import math
 from collections import Counter
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -22,7 +22,7 @@ FAMILIES = competition.FAMILIES
 by_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 
 
-def drawn(family, level, seed):
+def draw_params(family, level, seed):
     """Parameters as `item` draws them, also where the answer is out of range."""
     for attempt in range(400):
         params = family.sample(lambda field, a=attempt: seeds.rng(seed, a, field), level)
@@ -41,7 +41,7 @@ def test_there_are_enough_families_of_every_kind():
 @settings(deadline=None, max_examples=60)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
 def test_both_solvers_agree(family, level, seed):
-    params = drawn(family, level, seed)
+    params = draw_params(family, level, seed)
     assert family.solve_closed(params) == family.solve_brute(params), params
 
 
@@ -49,7 +49,7 @@ def test_both_solvers_agree(family, level, seed):
 @settings(deadline=None, max_examples=30)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
 def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, level, seed):
-    params = drawn(family, level, seed)
+    params = draw_params(family, level, seed)
     words = family.format_fields(params)
     assert len(family.phrasings) >= 3
     for phrasing in family.phrasings:
@@ -65,7 +65,7 @@ def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, l
 @settings(deadline=None, max_examples=15)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
 def test_every_step_states_its_value_and_its_equations_hold(family, level, seed):
-    assert items.find_false_steps(family.write_steps(drawn(family, level, seed))) == []
+    assert items.find_false_steps(family.write_steps(draw_params(family, level, seed))) == []
 
 
 def test_the_reading_of_equations():
@@ -124,33 +124,33 @@ def test_a_false_step_and_an_empty_promise_are_caught():
 def test_items_are_proven_and_their_levels_mean_something(family):
     means = []
     for level in competition.LEVELS:
-        made = [
+        generated = [
             competition.generate_item(family.name, level, 7, f"competition/test/{family.name}-{i}", "test")
             for i in range(25)
         ]
-        assert all(not isinstance(item, str) for item in made), made
-        for item in made:
+        assert all(not isinstance(item, str) for item in generated), generated
+        for item in generated:
             assert competition.check(item) == []
             assert 0 <= int(item.answer) <= 999 and answers.equal(item.answer, item.steps[-1].text, "integer")
             assert f"#### {item.answer}" == item.steps[-1].text
-        means.append(sum(item.difficulty for item in made) / len(made))
+        means.append(sum(item.difficulty for item in generated) / len(generated))
     assert means[0] < means[2], means
 
 
 @by_family
 def test_levels_rise_in_steps_or_in_search(family):
     """Strictly, on average, from every level to the next, in one and the same of the two."""
-    made = {level: [drawn(family, level, seed) for seed in range(120)] for level in competition.LEVELS}
-    steps = [sum(len(family.write_steps(p)) for p in made[level]) for level in competition.LEVELS]
-    search = [sum(math.log10(max(1, family.work(p))) for p in made[level]) for level in competition.LEVELS]
+    generated = {level: [draw_params(family, level, seed) for seed in range(120)] for level in competition.LEVELS}
+    steps = [sum(len(family.write_steps(p)) for p in generated[level]) for level in competition.LEVELS]
+    search = [sum(math.log10(max(1, family.count_work(p))) for p in generated[level]) for level in competition.LEVELS]
     assert any(rising[0] < rising[1] < rising[2] for rising in (steps, search)), (steps, search)
 
 
 def test_no_answer_stands_in_the_text():
     for name in ("hidden_period", "purchases", "expected_wait"):
         for i in range(40):
-            made = competition.generate_item(name, 1, 9, f"competition/test/{name}-{i}")
-            assert not items.is_stated(made.answer, made.question)
+            generated = competition.generate_item(name, 1, 9, f"competition/test/{name}-{i}")
+            assert not items.is_stated(generated.answer, generated.question)
     assert items.is_stated("7", "Find 7 coins.") and not items.is_stated("7", "Find x^7 + 17, or 7.5.")
 
 
@@ -165,11 +165,12 @@ def test_a_planted_error_is_caught(monkeypatch):
     steps = item().steps
     assert competition.check(item(steps=[steps[0].model_copy(update={"value": "1"}), *steps[1:]]))
     for solver in ("solve_closed", "solve_brute"):
-        broken = replace(FAMILIES["two_coins"], **{solver: lambda p: 17})
-        made = item()
+        broken = copy.copy(FAMILIES["two_coins"])
+        setattr(broken, solver, lambda p: 17)
+        generated = item()
         with monkeypatch.context() as patched:
             patched.setitem(items.FAMILIES, "two_coins", broken)
-            assert any("disagree" in fault for fault in competition.check(made))
+            assert any("disagree" in fault for fault in competition.check(generated))
             assert "disagree" in competition.generate_item("two_coins", 1, 3, "competition/test/x", "test")
 
 
@@ -181,20 +182,20 @@ def test_items_depend_on_their_id_and_seed_alone():
     assert question(1) != question(1, "b")
 
 
-def said_by(item):
+def get_fingerprint(item):
     return competition.fingerprint(item.program.params["family"], item.program.params["params"])
 
 
 @by_family
 def test_adjacent_seeds_share_nothing(family):
-    said = [
+    fingerprints = [
         {
-            said_by(competition.generate_item(family.name, 1 + i % 3, seed, f"competition/test/{i}", "test"))
+            get_fingerprint(competition.generate_item(family.name, 1 + i % 3, seed, f"competition/test/{i}", "test"))
             for i in range(60)
         }
         for seed in (1, 2)
     ]
-    assert not said[0] & said[1]
+    assert not fingerprints[0] & fingerprints[1]
 
 
 @given(st.integers(-999, 999).filter(bool))

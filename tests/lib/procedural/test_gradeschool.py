@@ -35,30 +35,30 @@ def test_every_annotation_is_true_and_every_step_has_its_value(split):
         assert problem.steps[-1].text == f"#### {problem.answer}"
 
 
-def test_the_words_say_the_program():
+def test_the_question_states_the_program():
     """A second reader derives the answer from the English sentences alone."""
     readings = {rel: [re.compile(_pattern(w)) for w in ws] for rel, ws in wording.WORDINGS.items() if rel != "question"}
     for problem in many("test") + many("pretraining"):
-        program, known = problem.program.params, {}
+        program, values = problem.program.params, {}
         sentences = re.split(r"(?<=[.?]) (?=[A-Z0-9])", problem.question)
         for entry, sentence in zip(program["quantities"], sentences, strict=False):
             wording_, _ = entry["template"]
             m = readings[entry["relation"]][wording_].search(sentence.replace(",", " ,").replace("  ", " "))
             assert m, (sentence, entry)
-            found = m.groupdict()
-            n = found.get("n")
+            groups = m.groupdict()
+            n = groups.get("n")
             n = None if n is None else wording.FRACTION_DIVISORS.get(n) or int(n)
             if entry["relation"] == "given":
                 value = n
             elif entry["relation"] == "sum":
-                value = known[found["s"]] + known[found["r"]]
+                value = values[groups["s"]] + values[groups["r"]]
             elif entry["relation"] == "percent":
-                value = known[found["s"]] * n // 100
+                value = values[groups["s"]] * n // 100
             else:
-                value = apply(wording.OPERATIONS[entry["relation"]], known[found["s"]], n)
-            known[found["t"]] = value
-        asked = [name for name in known if re.search(rf"\b{name}\b", sentences[-1])]
-        assert str(known[asked[0]]) == problem.answer
+                value = apply(wording.OPERATIONS[entry["relation"]], values[groups["s"]], n)
+            values[groups["t"]] = value
+        names = [name for name in values if re.search(rf"\b{name}\b", sentences[-1])]
+        assert str(values[names[0]]) == problem.answer
 
 
 def _pattern(text):
@@ -126,7 +126,8 @@ def test_an_item_depends_on_nothing_but_its_key():
 def test_the_same_bytes_under_another_hash_seed():
     code = (
         "import hashlib; from stages.lib.procedural import gradeschool as g;"
-        "print(hashlib.sha256(''.join(p.model_dump_json() for p in g.generate_problems('test', 40, 42)).encode()).hexdigest())"
+        "items = g.generate_problems('test', 40, 42);"
+        "print(hashlib.sha256(''.join(p.model_dump_json() for p in items).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(

@@ -83,12 +83,12 @@ def test_other_numbers_flow_through_question_and_steps():
         ("Tom has 3 pears and 4 more.", ["<<3/4=3/4>>", "#### 0.75"], "not a number"),
     ],
 )
-def test_what_does_not_lift_says_why(question, lines, reason):
+def test_unliftable_solutions_give_a_reason(question, lines, reason):
     with pytest.raises(lifting.Unliftable, match=re.escape(reason)):
         lifting.lift(problem(question, lines))
 
 
-def test_a_spoilt_program_is_found_out():
+def test_spoilt_programs_are_detected():
     for spoil in (
         lambda p: p["annotations"][1].update(result="16"),
         lambda p: p["numbers"][0].update(value="13"),
@@ -160,7 +160,7 @@ def test_a_number_that_two_others_give_may_stand_for_them(question, line, apart,
         ("Ann's right foot taps 9 times a minute. How often?", "9*3=<<9*3=27>>27", None),
     ],
 )
-def test_a_constant_wants_its_units(question, line, constant):
+def test_a_constant_needs_its_units(question, line, constant):
     item = problem(question, [line, "#### " + re.search(r">>(\d+)", line)[1]])
     if constant is None:
         with pytest.raises(lifting.Unliftable, match="neither"):
@@ -201,12 +201,12 @@ def test_decimals_are_written_exactly(digits, places):
     ],
 )
 def test_quantities_are_read(text, values):
-    found = [str(quantity.value) for quantity in quantities.find_quantities(text)]
-    assert set(values) <= set(found), found
+    numbers = [str(quantity.value) for quantity in quantities.find_quantities(text)]
+    assert set(values) <= set(numbers), numbers
 
 
 @pytest.mark.parametrize("text", ["at 3:00", "the 2nd", "in 1998", "on day 2", "7 p.m. "])
-def test_what_names_instead_of_counting_is_fixed(text):
+def test_labels_are_fixed_numbers(text):
     assert {quantity.kind for quantity in quantities.find_quantities(text)} == {"fixed"}
 
 

@@ -260,7 +260,7 @@ def test_questions_that_redux_found_faulty_are_rejected():
         mmlu.parse_row(row({**fields, "error_type": "wrong_groundtruth"}), 0)
 
 
-def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
+def test_options_are_shuffled_on_request_and_their_key_with_them(tmp_path):
     rows = [{"question": f"Which {n}?", "choices": [f"right {n}", "x", "y", "z"], "answer": "A"} for n in range(400)]
     fixed = [
         ["a", "b", "c", "All of the above"],
@@ -271,15 +271,15 @@ def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
     params = {"name": "mmlu", "source": "path", "path": {"test": str(jsonl(tmp_path / "t.jsonl", rows))}}
     params |= {"sizes": dict.fromkeys(("train", "verifier", "dev", "test"))}
     plain, _ = build_problems(Params.model_validate(params), 1)
-    drawn, account = build_problems(Params.model_validate({**params, "shuffle_options": True}), 1)
-    assert account["options"] == {"shuffled": 400, "kept in order": 3} and drawn[400:] == plain[400:]
-    assert all(p.choices["ABCD".index(p.answer)] == f"right {n}" for n, p in enumerate(drawn[:400]))
-    letters = [problem.answer for problem in drawn[:400]]
+    shuffled, account = build_problems(Params.model_validate({**params, "shuffle_options": True}), 1)
+    assert account["options"] == {"shuffled": 400, "kept in order": 3} and shuffled[400:] == plain[400:]
+    assert all(p.choices["ABCD".index(p.answer)] == f"right {n}" for n, p in enumerate(shuffled[:400]))
+    letters = [problem.answer for problem in shuffled[:400]]
     assert all(70 <= letters.count(letter) <= 130 for letter in "ABCD")  # 100 expected, deviation 8.7
     few, _ = build_problems(
         Params.model_validate({**params, "shuffle_options": True, "sizes": {**params["sizes"], "test": 40}}), 1
     )
-    assert all(problem in drawn for problem in few)
+    assert all(problem in shuffled for problem in few)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_options_are_shuffled_where_asked_and_their_key_with_them(tmp_path):
         ("A/B", False),
     ],
 )
-def test_options_that_speak_of_others(option, positional):
+def test_options_that_refer_to_others(option, positional):
     assert bool(options._POSITIONAL.search(option)) == positional
 
 

@@ -94,10 +94,10 @@ def answers(tmp_path_factory):
             capture_output=True,
             text=True,
         )
-        asked = list(server.requests)
+        requests = list(server.requests)
     assert done.returncode == 0, done.stderr
     replies = [json.loads(line) for line in done.stdout.splitlines()]
-    return dict(zip(map(json.dumps, questions), replies, strict=True)), questions, asked
+    return dict(zip(map(json.dumps, questions), replies, strict=True)), questions, requests
 
 
 def test_each_format_loads_at_its_commit(answers):
@@ -113,9 +113,9 @@ def test_each_format_loads_at_its_commit(answers):
         ]
 
 
-def test_only_pinned_revisions_are_asked_for(answers):
-    asked = [line for line in answers[2] if "/resolve/" in line or "/tree/" in line or "/revision/" in line]
-    assert asked and all(any(commit in line for commit in (OLD, NEW, "c" * 40)) for line in asked)
+def test_only_pinned_revisions_are_requested(answers):
+    requests = [line for line in answers[2] if "/resolve/" in line or "/tree/" in line or "/revision/" in line]
+    assert requests and all(any(commit in line for commit in (OLD, NEW, "c" * 40)) for line in requests)
 
 
 def test_what_the_hub_does_not_have_is_one_sentence(answers):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 SHARES = {"train": 0.6, "verifier": 0.3, "dev": 0.1}
 
 
-def made(name, shares=None, **sources):
+def build(name, shares=None, **sources):
     where = {split: [str(ROOT / file) for file in files] for split, files in sources.items()}
     sizes = dict.fromkeys(("train", "verifier", "dev", "test"))
     params = {"name": name, "source": "path", "sizes": sizes, "shares": shares, "path": where}
@@ -26,7 +26,7 @@ def reasons(account):
 
 
 def test_gsm8k():
-    problems, account = made("gsm8k", SHARES, train=["gsm8k/train.jsonl"], test=["gsm8k/test.jsonl"])
+    problems, account = build("gsm8k", SHARES, train=["gsm8k/train.jsonl"], test=["gsm8k/test.jsonl"])
     assert [entry["rows"]["out"] for entry in account["files"]] == [7473, 1319] and not reasons(account)
     assert account["annotations"] == {
         "checked": 27998,
@@ -47,26 +47,26 @@ def test_gsm8k():
     ],
 )
 def test_every_published_row_is_a_problem(name, files, rows):
-    problems, account = made(name, test=files)
+    problems, account = build(name, test=files)
     assert len(problems) == rows == account["splits"]["test"] and not reasons(account)
 
 
 def test_problems_with_several_answers_cannot_be_graded():
-    problems, account = made("codeforces", test=["code/codeforces_openr_sample.json"])
+    problems, account = build("codeforces", test=["code/codeforces_openr_sample.json"])
     assert len(problems) == 86 and {reason.split(",")[0] for reason in reasons(account)} == {
         "any of several answers is right"
     }
 
 
-def test_the_aime_csv_gives_up_its_traps():
-    problems, account = made("aime", {"test": 1.0}, train=["aime/aime_1983_2024.csv"])
+def test_the_traps_of_the_aime_csv_are_rejected():
+    problems, account = build("aime", {"test": 1.0}, train=["aime/aime_1983_2024.csv"])
     assert len(problems) == 932 and account["licences"] == ["none stated"]
     assert sum("AIMO" in reason for reason in reasons(account)) == 20
     assert sum("is of 2025" in reason for reason in reasons(account)) == 30
 
 
 def test_aime_test_questions_leave_the_training_csv():
-    _, account = made(
+    _, account = build(
         "aime", SHARES, train=["aime/aime_1983_2024.csv"], test=["aime/aime24.jsonl", "aime/aime25.jsonl"]
     )
     # 14 of the 15 problems of AIME II 2024 stand in both forms, six of them in other typesetting (Jaccard 0.38 to 0.95).
@@ -78,6 +78,6 @@ def test_aime_test_questions_leave_the_training_csv():
 
 
 def test_five_mmlu_dev_questions_stand_in_its_test():
-    _, account = made("mmlu", dev=["mmlu/dev"], test=["mmlu/test"])
+    _, account = build("mmlu", dev=["mmlu/dev"], test=["mmlu/test"])
     assert account["splits"] == {"train": 0, "verifier": 0, "dev": 280, "test": 14042}
     assert len(reasons(account)) == 5

@@ -57,9 +57,9 @@ def test_every_format_reads_the_same_rows(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "d.parquet")
     (tmp_path / "e.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
     (tmp_path / "notes.txt").write_text("not read")
-    found = path.load_tables({"test": [str(tmp_path)]})
-    assert [[r.values for r in table.rows] for table in found] == [rows] * 5
-    assert [r.line for r in found[2].rows] == [2, 4, 6]  # as an editor counts: each csv record takes two lines
+    tables = path.load_tables({"test": [str(tmp_path)]})
+    assert [[r.values for r in table.rows] for table in tables] == [rows] * 5
+    assert [r.line for r in tables[2].rows] == [2, 4, 6]  # as an editor counts: each csv record takes two lines
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_byte_order_marks_blank_ends_and_other_signs_change_nothing(tmp_path, ma
     }.items():
         (tmp_path / name).write_bytes(mark + content)
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(mark + content))
-    found = path.load_tables({"test": [str(tmp_path)]})
-    assert len(found) == 12 and [[row.values for row in table.rows] for table in found] == [[table]] * 12
-    assert [table.rows[0].line for table in found if table.url.endswith("csv")] == [2, 2, 2, 3]
+    tables = path.load_tables({"test": [str(tmp_path)]})
+    assert len(tables) == 12 and [[row.values for row in table.rows] for table in tables] == [[table]] * 12
+    assert [table.rows[0].line for table in tables if table.url.endswith("csv")] == [2, 2, 2, 3]
 
 
 def test_a_long_csv_field_is_read(tmp_path):
@@ -154,22 +154,22 @@ def test_a_file_without_a_usable_row_is_an_error(tmp_path, rows, message):
         build_problems(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1)
 
 
-def test_many_rejects_and_empty_splits_are_said(tmp_path):
+def test_many_rejects_and_empty_splits_give_warnings(tmp_path):
     bad = [{"question": f"{n}?", "answer": f"no {n}"} for n in range(3)]
     train, test = jsonl(tmp_path / "train.jsonl", words(5)), jsonl(tmp_path / "test.jsonl", words(*range(10, 17)) + bad)
     params = section(shares=THIRDS, train=train, test=test)
-    said = list(
+    warnings = list(
         provenance.find_warnings(
             build_problems(params, 1)[1], [split for split in splits.SPLITS if params.expects_rows(split)]
         )
     )
-    assert len(said) == 3 and "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in said[0]
-    assert [line.split(";")[0] for line in said[1:]] == ["split verifier is empty", "split dev is empty"]
+    assert len(warnings) == 3 and "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in warnings[0]
+    assert [line.split(";")[0] for line in warnings[1:]] == ["split verifier is empty", "split dev is empty"]
     jsonl(test, words(*range(10, 28)) + bad[:2])
     alone = section(test=test)
-    asked = [split for split in splits.SPLITS if alone.expects_rows(split)]
-    assert asked == ["test"] and not list(
-        provenance.find_warnings(build_problems(alone, 1)[1], asked)
+    requested = [split for split in splits.SPLITS if alone.expects_rows(split)]
+    assert requested == ["test"] and not list(
+        provenance.find_warnings(build_problems(alone, 1)[1], requested)
     )  # 2 of 20 are not many
 
 
@@ -181,10 +181,10 @@ def test_licences_are_the_rows_own_the_files_or_the_parameters(tmp_path):
 
     assert licences(words(1)) == ["MIT"]
     (tmp_path / "LICENSE.txt").write_text("                   Apache License\n     Version 2.0, January 2004\n")
-    own = [{**words(2)[0], "license": "CC-BY-NC-4.0"}]
+    licensed = [{**words(2)[0], "license": "CC-BY-NC-4.0"}]
     assert licences(words(1)) == ["Apache-2.0"]
-    assert licences(words(1) + own) == ["Apache-2.0", "CC-BY-NC-4.0"]
-    assert licences(words(1) + own, licence="ODbL-1.0") == ["ODbL-1.0"]
+    assert licences(words(1) + licensed) == ["Apache-2.0", "CC-BY-NC-4.0"]
+    assert licences(words(1) + licensed, licence="ODbL-1.0") == ["ODbL-1.0"]
     (tmp_path / "LICENSE.txt").write_text("Ask us.\n")
     assert licences(words(1)) == [f"see {tmp_path / 'LICENSE.txt'}"]
 
@@ -213,7 +213,7 @@ def test_every_row_is_accounted_for(tmp_path):
     assert len({problem.id for problem in problems}) == len(problems) == sum(account["splits"].values())
 
 
-def test_a_twin_never_stands_in_two_splits(tmp_path):
+def test_duplicates_are_never_in_two_splits(tmp_path):
     spaced = [{**values, "question": f"  {values['question'].upper()} "} for values in words(*range(60))]
     train, test = jsonl(tmp_path / "train.jsonl", words(*range(60)) + spaced), jsonl(tmp_path / "t.jsonl", words(3))
     problems, account = build_problems(section(shares=THIRDS, train=train, test=test), 1)
@@ -230,8 +230,8 @@ def test_the_duplicate_across_math_splits_stays_in_test(tmp_path):
 
     train = jsonl(tmp_path / "train.jsonl", problems("What is $x$?", "What is $y$?"))
     test = jsonl(tmp_path / "test.jsonl", problems("What is $ x $ ?"))
-    made, account = build_problems(section("math", shares={"train": 1.0}, train=train, test=test), 1)
-    assert [problem.id for problem in made if problem.split == "test"] == ["math/test/0000"]
+    problems, account = build_problems(section("math", shares={"train": 1.0}, train=train, test=test), 1)
+    assert [problem.id for problem in problems if problem.split == "test"] == ["math/test/0000"]
     assert account["files"][0]["rejected"][0]["reason"] == "the same question is math/test/0000 of the test rows"
 
 
@@ -255,18 +255,18 @@ def test_near_duplicates_of_test_rows_are_refused(tmp_path):
         {"problem": r"Find $\frac{1}{x-1}$.", "answer": 6},
     ]
     files = {"train": jsonl(tmp_path / "train.jsonl", train), "test": jsonl(tmp_path / "test.jsonl", test)}
-    made, account = build_problems(section("aime", shares={"train": 1.0}, **files), 1)
+    problems, account = build_problems(section("aime", shares={"train": 1.0}, **files), 1)
     assert account["near_duplicates"] == {
         f"aime/train/000{i}": f"nearly the same question is aime/test/000{i} of the test rows" for i in (0, 1)
     }
     assert [reject["row"] for reject in account["files"][0]["rejected"]] == [1, 2, 4]  # row 4 is word for word
-    assert [p.id[-4:] for p in made if p.split == "train"] == ["0002", "0004"]
+    assert [p.id[-4:] for p in problems if p.split == "train"] == ["0002", "0004"]
 
 
 def test_questions_about_one_passage_are_not_one_question():
     passage = "This question refers to the following text. " + " ".join(f"word{n}" for n in range(80))
 
-    def asked(item, question, options):
+    def make_problem(item, question, options):
         return Problem(
             id=item,
             benchmark="mmlu",
@@ -279,9 +279,11 @@ def test_questions_about_one_passage_are_not_one_question():
             source=Source(url="u"),
         )
 
-    test = asked("t", "Who is meant?", ["The king", "The queen"])
-    assert not near_duplicates.find([asked("a", "When was it written?", ["In 1500", "In 1700"])], [test])
-    assert list(near_duplicates.find([asked("a", "Who, then, is meant?", ["The king", "The queen"])], [test])) == ["a"]
+    test = make_problem("t", "Who is meant?", ["The king", "The queen"])
+    assert not near_duplicates.find([make_problem("a", "When was it written?", ["In 1500", "In 1700"])], [test])
+    assert list(
+        near_duplicates.find([make_problem("a", "Who, then, is meant?", ["The king", "The queen"])], [test])
+    ) == ["a"]
 
 
 def test_one_test_file_feeds_all_splits(tmp_path):

@@ -1,64 +1,107 @@
-"""What a family of competition problems is.
+"""The base class of families of competition problems, and helpers to write and read numbers in a text.
 
-A family knows how to draw parameters, to solve them in two independent ways, to say them in several phrasings and to
-read every phrasing back, and to write the solution a step a line. `items.item` keeps a draw only if both solvers agree on
-an integer in 0..999 and the text reads back to the very parameters; nothing else ever becomes a problem.
+A family draws parameters, solves them by two independent solvers, states them in several phrasings, reads every phrasing
+back, and writes a worked solution. `items.generate_item` keeps a draw only if both solvers agree on an integer from 0 to
+999 and the text reads back to the same parameters. Nothing else becomes a problem.
 
-Phrasings are templates: `{name}` stands for `words(params)[name]`. Reading back turns the same template into a pattern
-and hands what stood in the fields to `parse`, so that a number which the text omits or spoils is found out.
+Phrasings are templates: `{name}` stands for `format_fields(p)[name]`. To read a text back, the template is turned into a
+pattern and the contents of its fields go to `parse_fields`, so a number that the text omits or changes is detected.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 from stages.lib.core.records import Step
 
-Params = dict[str, Any]  # plain data: integers, strings and lists of them; it goes into Problem.program
-Draw = Callable[[str], random.Random]  # draw("modulus"): a generator of its own for every field
+Params = dict[str, Any]  # plain data: integers, strings and lists of them; stored in Problem.program
+Draw = Callable[[str], random.Random]  # draw("modulus"): an independent generator for every field
+Line = str | tuple[str, object]  # a sentence of a solution, with its value where that is not what follows the last `=`
 AREAS = ("number theory", "combinatorics", "algebra", "geometry", "probability")
 
 
-def format_integers(params: Params) -> dict[str, str]:
-    """For families whose parameters are all integers that stand in the text as digits."""
-    return {name: str(value) for name, value in params.items()}
-
-
-def parse_integers(fields: dict[str, str]) -> Params:
-    return {name: int(text) for name, text in fields.items()}
-
-
-@dataclass(frozen=True)
 class Family:
-    """sample(draw, level): parameters at level 1, 2 or 3, or None when the draw is degenerate (it is drawn again).
-    solve_closed, solve_brute: the answer by two independent code paths. work(params): how many candidates, states or
-    terms a search without insight goes through. steps(params): at least three steps; the last value is the answer."""
+    """A kind of problem. Subclasses define all of the following; fields need methods only if they are not integers."""
 
-    name: str
-    area: str
-    sample: Callable[[Draw, int], Params | None]
-    solve_closed: Callable[[Params], int]
-    solve_brute: Callable[[Params], int]
-    phrasings: tuple[str, ...]
-    write_steps: Callable[[Params], list[Step]]
-    count_work: Callable[[Params], int]
-    format_fields: Callable[[Params], dict[str, str]] = format_integers
-    parse_fields: Callable[[dict[str, str]], Params] = parse_integers
-    version: int = 1
+    name: ClassVar[str]
+    area: ClassVar[str]
+    phrasings: ClassVar[tuple[str, ...]]
+    version: ClassVar[int] = 1
+
+    def sample(self, draw: Draw, level: int) -> Params | None:
+        """Parameters at level 1, 2 or 3; None when the draw is degenerate (it is then repeated)."""
+        raise NotImplementedError
+
+    def solve_closed(self, p: Params) -> int:
+        """The answer by insight."""
+        raise NotImplementedError
+
+    def solve_brute(self, p: Params) -> int:
+        """The answer by search or simulation; shares no code with `solve_closed`."""
+        raise NotImplementedError
+
+    def write_lines(self, p: Params) -> Iterable[Line]:
+        """The worked solution: at least three sentences; the value of the last one is the answer."""
+        raise NotImplementedError
+
+    def count_work(self, p: Params) -> int:
+        """How many candidates, states or terms a search without insight goes through."""
+        raise NotImplementedError
+
+    def format_fields(self, p: Params) -> dict[str, str]:
+        """The text of every field of the phrasings."""
+        return {name: str(value) for name, value in p.items()}
+
+    def parse_fields(self, fields: dict[str, str]) -> Params:
+        """The parameters, from the fields of any one phrasing."""
+        return {name: int(text) for name, text in fields.items()}
+
+    def write_steps(self, p: Params) -> list[Step]:
+        """The lines as numbered steps, `1. text`, with the value after each."""
+        lines = (line if isinstance(line, tuple) else (line, _get_result(line)) for line in self.write_lines(p))
+        return [Step(text=f"{i}. {text}", value=str(value)) for i, (text, value) in enumerate(lines, 1)]
 
 
-def number_steps(lines: Sequence[tuple[str, int | str]]) -> list[Step]:
-    """Steps `1. text` with the value after each."""
-    return [Step(text=f"{i}. {text}", value=str(value)) for i, (text, value) in enumerate(lines, 1)]
+def collect_families(*modules: ModuleType) -> tuple[Family, ...]:
+    """An instance of every family that the modules define, in order of definition."""
+    return tuple(
+        item()
+        for module in modules
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, Family) and item.__module__ == module.__name__
+    )
+
+
+def _get_result(line: str) -> str:
+    """`33` of `The sum is 3 * 11 = 33.` and of `The sum is 3 * 11 = 33, unique modulo 5.`"""
+    return line.rpartition("= ")[2].split()[0].rstrip(".,;")
+
+
+def end_with(ending: str, *texts: str) -> tuple[str, ...]:
+    """Phrasings that all end in the same request."""
+    return tuple(f"{text} {ending}" for text in texts)
 
 
 def format_signed(number: int) -> str:
     """`+ 5` or `- 5`, as a term of a polynomial."""
     return f"- {-number}" if number < 0 else f"+ {number}"
+
+
+def parse_signed(text: str) -> int:
+    """The inverse of `format_signed`."""
+    return int(text.replace(" ", ""))
+
+
+def match_text(pattern: str, text: str) -> re.Match[str]:
+    """The match of a pattern with a whole text. Raises ValueError where it does not match."""
+    if match := re.fullmatch(pattern, text):
+        return match
+    raise ValueError(f"{text!r} does not match {pattern!r}")
 
 
 def join_list(items: list[str], last: str = " and ") -> str:
@@ -72,11 +115,6 @@ def parenthesize(number: int) -> str:
 
 
 def format_ratio(top: int, bottom: int) -> str:
-    """`26/8 = 13/4`, or `7/15` where nothing can be reduced."""
+    """`26/8 = 13/4`, or `7/15` for a fraction in lowest terms."""
     reduced = str(Fraction(top, bottom))
     return reduced if reduced == f"{top}/{bottom}" else f"{top}/{bottom} = {reduced}"
-
-
-def parse_signed(text: str) -> int:
-    """Back from `format_signed`."""
-    return int(text.replace(" ", ""))

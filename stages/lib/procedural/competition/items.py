@@ -1,14 +1,15 @@
-"""Competition problems: drawn, proven, written down, derived again, and checked.
+"""Problems of competition families: generated, rebuilt from their program, and checked.
 
-An item is kept only if its two solvers agree on an integer in 0..999, its solution ends in that integer, and its text
-reads back to the parameters it was made of. A disagreement of the solvers is never drawn over: it is a fault of the
-family, and the reason that `generate_item` gives names it. `check` also reads the solution as a sceptic would: every step states
-its value, every equation in it holds, and what the question promises of p/q or m*sqrt(n) is so.
+An item is kept only if its two solvers agree on an integer from 0 to 999, its solution ends in that integer, and its text
+reads back to the parameters it was made of. If the solvers disagree, the family has a bug: the item is not drawn again,
+and `generate_item` returns a message that names the family. `check` also reads the solution: every step states its
+value, every equation in it holds, and the answer has the form that the question promises (p/q, m*sqrt(n)).
 """
 
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterable, Mapping
 from math import gcd, isqrt, log10
@@ -35,20 +36,22 @@ MAX_ANSWER = 999
 MAX_ATTEMPTS = 400
 FAMILIES: dict[str, Family] = {
     family.name: family
-    for module in (number_theory, combinatorics, algebra, geometry, probability)
-    for family in module.FAMILIES
+    for area in (number_theory, combinatorics, algebra, geometry, probability)
+    for family in area.FAMILIES
 }
 
 
 def generate_item(name: str, level: int, seed: int, item_id: str, split: str | None = None) -> Problem | str:
-    """The item with this id, or why there is none. It depends on nothing but these arguments; the split is the one that
-    the id names (`competition/<split>/...`) unless another is given. Every possible problem
-    belongs to the even seeds or to the odd ones, so adjacent seeds share none however small a family is."""
+    """The item with this id, or the reason why there is none. It depends only on these arguments.
+
+    The default split is the one in the id (`competition/<split>/...`). Every possible problem belongs either to the even
+    seeds or to the odd ones, so adjacent seeds share no problem, however small a family is.
+    """
     family = FAMILIES[name]
     reason = ""
     for attempt in range(MAX_ATTEMPTS):
 
-        def draw(field: str, attempt: int = attempt):
+        def draw(field: str, attempt: int = attempt) -> random.Random:
             return seeds.rng(seed, "aime", VERSION, family.version, item_id, level, attempt, field)
 
         params = family.sample(draw, level)
@@ -60,27 +63,25 @@ def generate_item(name: str, level: int, seed: int, item_id: str, split: str | N
         answer = solve_with_both(family, params)
         if isinstance(answer, str):
             return answer
-        reason = f"the answer {answer} is not in 0..{MAX_ANSWER}"
-        if 0 <= answer <= MAX_ANSWER:
-            phrasing = draw("phrasing").randrange(len(family.phrasings))
-            if is_stated(
-                str(answer), templates.render_template(family.phrasings[phrasing], family.format_fields(params))
-            ):
-                reason = f"the answer {answer} stands in the text"
-                continue
-            return build_problem(
-                family, level, phrasing, params, item_id, split or item_id.split("/")[1], f"seed={seed}"
-            )
+        if not 0 <= answer <= MAX_ANSWER:
+            reason = f"the answer {answer} is not in 0..{MAX_ANSWER}"
+            continue
+        phrasing = draw("phrasing").randrange(len(family.phrasings))
+        split = split or item_id.split("/")[1]
+        problem = build_problem(family, level, phrasing, params, item_id, split, f"seed={seed}")
+        if not is_stated(problem.answer, problem.question):
+            return problem
+        reason = f"the answer {answer} stands in the text"
     return f"{name}, level {level}: no problem in {MAX_ATTEMPTS} draws ({reason})"
 
 
 def fingerprint(name: str, params: Mapping[str, Any]) -> str:
-    """What an item says, whatever the words."""
+    """Equal for problems that ask the same, whatever their phrasing."""
     return f"{name} {json.dumps(params, sort_keys=True)}"
 
 
 def solve_with_both(family: Family, params: Params) -> int | str:
-    """The answer, or the sentence that says how the solvers disagree."""
+    """The answer, or a message that the two solvers disagree."""
     closed, brute = family.solve_closed(params), family.solve_brute(params)
     if closed != brute:
         return f"{family.name}: the solvers disagree, {closed} in closed form and {brute} by search, for {params}"
@@ -90,6 +91,7 @@ def solve_with_both(family: Family, params: Params) -> int | str:
 def build_problem(
     family: Family, level: int, phrasing: int, params: Params, item_id: str, split: str, revision: str
 ) -> Problem:
+    """The record of a problem; `phrasing` is an index into the family's phrasings, `revision` names the seed."""
     program = {"family": family.name, "level": level, "phrasing": phrasing, "params": params}
     question, steps, answer = rederive(program)
     return Problem(
@@ -107,13 +109,20 @@ def build_problem(
     )
 
 
+def get_program(problem: Problem) -> dict[str, Any]:
+    """Problem.program.params. Raises ValueError for a problem without a program."""
+    if problem.program is None:
+        raise ValueError(f"{problem.id} has no program")
+    return problem.program.params
+
+
 def estimate_difficulty(family: Family, params: Params) -> float:
-    """Steps of the worked solution, and decimal digits of the search that does without it."""
+    """Steps of the worked solution plus decimal digits of the number of candidates of a search."""
     return round(len(family.write_steps(params)) + log10(max(1, family.count_work(params))), 2)
 
 
 def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
-    """(question, steps, answer) of Problem.program.params; the last step is the `#### answer` line."""
+    """(question, steps, answer) of a program (Problem.program.params); the last step is the `#### answer` line."""
     family, params = FAMILIES[program["family"]], program["params"]
     answer = str(family.solve_closed(params))
     question = render_question(program)
@@ -123,22 +132,22 @@ def rederive(program: Mapping[str, Any]) -> tuple[str, list[Step], str]:
 
 
 def render_question(program: Mapping[str, Any]) -> str:
-    """The question in the family's own words."""
+    """The question in the family's phrasing, without an introduction."""
     family = FAMILIES[program["family"]]
     return templates.render_template(family.phrasings[program["phrasing"]], family.format_fields(program["params"]))
 
 
 def add_intro(problem: Problem, sentence: str) -> Problem | str:
-    """The item with a model's sentence in front, or why it may not stand there."""
-    program = problem.program.params
+    """The item with a model's sentence in front of the question, or the reason why the sentence is refused."""
+    program = get_program(problem)
     if reason := intros.find_fault(sentence, render_question(program)):
         return reason
-    program = problem.program.model_copy(update={"params": program | {"frame": sentence}})
-    return problem.model_copy(update={"question": f"{sentence} {problem.question}", "program": program})
+    new_program = Program(generator=GENERATOR, version=VERSION, params=program | {"frame": sentence})
+    return problem.model_copy(update={"question": f"{sentence} {problem.question}", "program": new_program})
 
 
 def check(problem: Problem) -> list[str]:
-    """What is wrong with an item: sentences, [] where all holds. Both solvers run again."""
+    """The faults of an item, one sentence each; [] for a sound item. Runs both solvers again."""
     try:
         return _find_faults(problem)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -146,16 +155,17 @@ def check(problem: Problem) -> list[str]:
 
 
 def _find_faults(problem: Problem) -> list[str]:
-    program = problem.program.params
+    program = get_program(problem)
     family, params = FAMILIES[program["family"]], program["params"]
     answer = solve_with_both(family, params)
     if isinstance(answer, str):
         return [answer]
-    faults = []
     question, steps, derived = rederive(program)
-    for field, value in (("question", question), ("answer", derived), ("steps", steps)):
-        if getattr(problem, field) != value:
-            faults.append(f"{field} differs from what the program gives")
+    faults = [
+        f"{field} differs from what the program gives"
+        for field, value in (("question", question), ("answer", derived), ("steps", steps))
+        if getattr(problem, field) != value
+    ]
     if not 0 <= answer <= MAX_ANSWER:
         faults.append(f"the answer {answer} is not in 0..{MAX_ANSWER}")
     if is_stated(derived, question):
@@ -163,47 +173,50 @@ def _find_faults(problem: Problem) -> list[str]:
     if len(steps) < 4 or steps[-2].value != derived:
         faults.append("the worked solution needs three steps and must end in the answer")
     faults += find_false_steps(steps) + check_answer_form(question, steps)
-    frame = program.get("frame", "")
-    if frame and (reason := intros.find_fault(frame, render_question(program))):
+    intro = program.get("frame", "")
+    if intro and (reason := intros.find_fault(intro, render_question(program))):
         faults.append(f"the sentence in front: {reason}")
-    fields = templates.parse_text(family.phrasings[program["phrasing"]], problem.question.removeprefix(f"{frame} "))
+    fields = templates.parse_text(family.phrasings[program["phrasing"]], problem.question.removeprefix(f"{intro} "))
     if fields is None or family.parse_fields(fields) != params:
         faults.append("the text does not read back to the parameters")
     return faults
 
 
 def is_stated(value: str, text: str) -> bool:
-    """Whether a value stands in the text as a number of its own."""
+    """Whether a value occurs in the text as a number of its own."""
     return re.search(rf"(?<![\w^-])(?<!\d[.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
 
 
 def find_false_steps(steps: Iterable[Step]) -> list[str]:
-    """Steps that do not state their value, and equations in them that do not hold."""
+    """Faults of steps that do not state their value, or contain an equation that does not hold."""
     faults = []
     for step in steps:
         if step.value is None or not is_stated(step.value, step.text.partition(" ")[2]):
             faults.append(f"does not state its value {step.value}: {step.text!r}")
-        faults += [
-            f"{left} = {right} does not hold: {step.text!r}" for left, right, so in find_equations(step.text) if not so
-        ]
+        equations = find_equations(step.text)
+        faults += [f"{left} = {right} does not hold: {step.text!r}" for left, right, holds in equations if not holds]
     return faults
 
 
 def check_answer_form(question: str, steps: list[Step]) -> list[str]:
-    """An answer p + q, m + n or m + n + p is what the text says of it: a fraction in lowest terms, n without a square
-    factor."""
-    root = "no square of a prime divides n" in question
-    lowest = "relatively prime" in question or "lowest terms" in question
-    said = {"p + q": lowest and not root, "m + n": root and not lowest, "m + n + p": root and lowest}
+    """Faults of an answer p + q, m + n or m + n + p: not what the question promises, not in lowest terms, or n not
+    squarefree."""
+    has_root = "no square of a prime divides n" in question
+    is_lowest = "relatively prime" in question or "lowest terms" in question
+    promises = {
+        "p + q": is_lowest and not has_root,
+        "m + n": has_root and not is_lowest,
+        "m + n + p": has_root and is_lowest,
+    }
     faults = []
-    for form, promised in said.items():
-        found = re.search(rf"(?<!\w ){re.escape(form)} = (\d+(?: \+ \d+)+) = ", steps[-2].text)
-        if promised != bool(found):
-            faults.append(
-                f"{form}: {'promised, but not what is summed' if promised else 'summed, but without its condition'}"
-            )
-        elif found:
-            numbers = [int(number) for number in found[1].split(" + ")]
+    for form, is_promised in promises.items():
+        match = re.search(rf"(?<!\w ){re.escape(form)} = (\d+(?: \+ \d+)+) = ", steps[-2].text)
+        if is_promised and not match:
+            faults.append(f"{form}: promised, but not what is summed")
+        elif match and not is_promised:
+            faults.append(f"{form}: summed, but without its condition")
+        elif match:
+            numbers = [int(number) for number in match[1].split(" + ")]
             if form != "m + n" and gcd(numbers[0], numbers[-1]) != 1:
                 faults.append(f"{numbers[0]}/{numbers[-1]} is not in lowest terms")
             if form != "p + q" and any(numbers[1] % (d * d) == 0 for d in range(2, isqrt(numbers[1]) + 1)):

@@ -1,4 +1,4 @@
-"""Phrasings as templates, written out and read back."""
+"""Templates of questions: filled in, and read back from a text."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ from functools import lru_cache
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
-def render_template(template: str, words: dict[str, str]) -> str:
-    return _FIELD.sub(lambda match: words[match[1]], template)
+def render_template(template: str, fields: dict[str, str]) -> str:
+    """The template with every `{name}` replaced by `fields[name]`."""
+    return _FIELD.sub(lambda match: fields[match[1]], template)
 
 
 def parse_text(template: str, text: str) -> dict[str, str] | None:
-    """What stands in the fields; None where the text does not fit. A field that comes twice must say the same twice."""
-    found = _compile_pattern(template).fullmatch(text)
-    return found.groupdict() if found else None
+    """The text of every field; None if the text does not match. A field that occurs twice must have one text."""
+    match = _compile_pattern(template).fullmatch(text)
+    return match.groupdict() if match else None
 
 
 @lru_cache(maxsize=1024)
 def _compile_pattern(template: str) -> re.Pattern[str]:
-    seen: list[str] = []
-
-    def group(name: str) -> str:
-        if name in seen:
-            return f"(?P={name})"
-        seen.append(name)
-        return f"(?P<{name}>.+?)"
-
-    parts = _FIELD.split(template)
-    return re.compile("".join(group(part) if i % 2 else re.escape(part) for i, part in enumerate(parts)))
+    names, pattern = set(), ""
+    for i, part in enumerate(_FIELD.split(template)):
+        pattern += re.escape(part) if i % 2 == 0 else f"(?P={part})" if part in names else f"(?P<{part}>.+?)"
+        names |= {part} if i % 2 else set()
+    return re.compile(pattern)

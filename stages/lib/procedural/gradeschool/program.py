@@ -1,13 +1,14 @@
-"""Programs: what a problem is before it has words. Sampling, exact evaluation, rendering, worked solutions.
+"""Programs behind grade-school problems: sampled, written out as a question, and solved with or without mistakes.
 
-A program is plain data (it goes into Problem.program): a story, the people, and one entry for every quantity in the
-order of the telling. Quantity i has either a given value or a relation to earlier quantities. Each draw is keyed by
-(seed, "benchmarks", version, item id, field), so one knob changes only the fields that depend on it.
+A program is plain data (Problem.program): a story, the people, and one entry per quantity in the order of the sentences.
+A quantity has a given value or a relation to earlier quantities. Every draw is keyed by (seed, "benchmarks", version,
+item id, field), so a knob changes only the fields that depend on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any, NamedTuple
 
 from stages.lib.core import seeds
@@ -22,10 +23,11 @@ _RELATION_KINDS = {
     "divisive": ("part", "percent", "share"),
     "inverse divisive": ("inverse times",),
 }
+_INVERSE_OPERATIONS = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
 class Knobs(NamedTuple):
-    """Difficulty. steps: fewest and most relations; largest: bound on every value; inverse: share of reversed ones."""
+    """Difficulty: fewest and most relations, upper bound of every value, share of relations in inconsistent language."""
 
     steps: tuple[int, int] = (3, 5)
     max_value: int = 200
@@ -33,15 +35,18 @@ class Knobs(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One mistake of a writer at one step: `reverse` the operation, `slip` (add `amount` to the result), `operand`
-    (take the value of quantity `amount` for the known one), `number` (read the number wrong by `amount`), or `stop`."""
+    """A mistake at one step. kind: `reverse` (the inverse operation), `slip` (the result is off by `amount`), `operand`
+    (the value of quantity number `amount` is used), `number` (the number is misread by `amount`), `stop`."""
 
     kind: str
     amount: int = 0
 
 
+_NO_FAULT = Fault("none")
+
+
 class Line(NamedTuple):
-    """A line of a solution, the value after it, and whether everything so far is right."""
+    """A line of a solution, the value after it, and whether this line and all before it are correct."""
 
     text: str
     value: int
@@ -49,47 +54,45 @@ class Line(NamedTuple):
 
 
 def apply(operation: str, a: int, b: int) -> int | None:
-    """The exact result, or None where it is not a whole number >= 0."""
+    """The exact result of `a operation b`; None if it is not an integer >= 0."""
     if operation == "/":
         return a // b if b and a % b == 0 else None
     result = {"+": a + b, "-": a - b, "*": a * b}[operation]
     return result if result >= 0 else None
 
 
-def _draw_number(relation: str, value: int, largest: int, rng: Any) -> tuple[int | str, int] | None:
-    """(the number as the sentence says it, as the operation uses it); None where none keeps 1 <= result <= largest."""
+def _draw_number(relation: str, value: int, max_value: int, rng: Random) -> tuple[int | str, int] | None:
+    """(number of the sentence, operand of the operation); None if no number keeps 1 <= result <= max_value."""
     operation = wording.OPERATIONS[relation]
-    if operation == "+":
-        choices = range(2, min(99, largest - value) + 1)
-    elif operation == "-":
-        choices = range(2, min(99, value - 2) + 1)
-    elif operation == "*":
-        choices = range(2, min(9, largest // max(1, value)) + 1)
+    if operation == "/":
+        operands = [n for n in range(2, 10) if value % n == 0 and value // n >= 2]
     else:
-        choices = [n for n in range(2, 10) if value % n == 0 and value // n >= 2]
+        limit = {"+": min(99, max_value - value), "-": min(99, value - 2), "*": min(9, max_value // max(1, value))}
+        operands = range(2, limit[operation] + 1)
     if relation.endswith("part"):
-        said = [word for word, n in wording.FRACTION_DIVISORS.items() if n in choices]
+        numbers = [word for word, n in wording.FRACTION_DIVISORS.items() if n in operands]
     elif relation == "percent":
-        said = [p for p, n in wording.PERCENT_DIVISORS.items() if value % n == 0 and value // n >= 2]
+        numbers = [percent for percent, n in wording.PERCENT_DIVISORS.items() if value % n == 0 and value // n >= 2]
     else:
-        said = list(choices)
-    if not said:
+        numbers = list(operands)
+    if not numbers:
         return None
-    said = rng.choice(said)
-    used = (
-        wording.FRACTION_DIVISORS.get(said)
-        if isinstance(said, str)
-        else wording.PERCENT_DIVISORS[said]
-        if relation == "percent"
-        else said
-    )
-    return said, used
+    number = rng.choice(numbers)
+    return number, _get_operand({"relation": relation, "number": number})
+
+
+def _get_operand(entry: Mapping[str, Any]) -> int:
+    """The operand that the number of a sentence stands for: 2 for `half`, 4 for 25 percent."""
+    number = entry["number"]
+    if isinstance(number, str):
+        return wording.FRACTION_DIVISORS[number]
+    return wording.PERCENT_DIVISORS[number] if entry["relation"] == "percent" else number
 
 
 def sample_program(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, Any]:
-    """A program for item id `item` of `split`, with the split's own stories and templates."""
+    """A program for the item id `item`, with the stories and templates of `split`."""
 
-    def rng(*field: Any):
+    def rng(*field: Any) -> Random:
         return seeds.rng(seed, "benchmarks", VERSION, item, *field)
 
     stories = wording.list_owned_pairs(split, len(wording.VERBS), len(wording.UNITS))
@@ -97,27 +100,26 @@ def sample_program(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, 
         relation: wording.list_owned_pairs(split, len(wordings), len(wording.FRAMES))
         for relation, wordings in wording.WORDINGS.items()
     }
-    links = rng("steps").randint(*knobs.steps)
-    givens = 1 + (links > 1 and rng("givens").random() < 0.4)
-    people = rng("people").sample(wording.NAMES, givens + links)
-    joint = givens + rng("joint").randrange(links) if givens == 2 else None  # where the second given is used
+    relations = rng("steps").randint(*knobs.steps)
+    givens = 1 + (relations > 1 and rng("givens").random() < 0.4)
+    people = rng("people").sample(wording.NAMES, givens + relations)
+    joint = givens + rng("joint").randrange(relations) if givens == 2 else None  # where the second given is used
     quantities: list[dict[str, Any]] = []
     values: list[int] = []
-    for i in range(givens + links):
+    for i in range(givens + relations):
         draw = rng("quantity", i)
         if i < givens:
             value = draw.randint(3, max(9, knobs.max_value // 3))
             entry = {"relation": "given", "number": value}
         else:
-            # The chain runs on from the newest quantity; the first of two givens waits for the joint step.
+            # The chain continues from the newest quantity; the first of two givens waits for the joint step.
             source = i - 1
-            known = values[source]
             other = 0 if i == joint else draw.randrange(i)
-            total = known + values[other]
+            total = values[source] + values[other]
             if i == joint or (draw.random() < 0.1 and other != source and total <= knobs.max_value):
                 entry, value = {"relation": "sum", "of": [source, other]}, total
             else:
-                entry, value = _draw_relation(known, source, knobs, draw)
+                entry, value = _draw_relation(values[source], source, knobs, draw)
         entry["template"] = list(draw.choice(templates[entry["relation"]]))
         quantities.append(entry)
         values.append(value)
@@ -130,32 +132,25 @@ def sample_program(split: str, item: str, seed: int, knobs: Knobs) -> dict[str, 
     }
 
 
-def _draw_relation(known: int, source: int, knobs: Knobs, draw: Any) -> tuple[dict[str, Any], int]:
+def _draw_relation(value: int, source: int, knobs: Knobs, draw: Random) -> tuple[dict[str, Any], int]:
+    """An entry that depends on quantity number `source`, which has this value; and its own value."""
     while True:
         kind = draw.choices(("additive", "multiplicative", "divisive"), (0.5, 0.25, 0.25))[0]
         relation = draw.choice(_RELATION_KINDS[f"inverse {kind}" if draw.random() < knobs.inverse_share else kind])
-        number = _draw_number(relation, known, knobs.max_value, draw)
-        if number is not None:
-            said, used = number
-            entry = {"relation": relation, "of": [source], "number": said}
-            return entry, apply(wording.OPERATIONS[relation], known, used)
-
-
-def _get_operand(entry: Mapping[str, Any]) -> int:
-    said = entry["number"]
-    if isinstance(said, str):
-        return wording.FRACTION_DIVISORS[said]
-    return wording.PERCENT_DIVISORS[said] if entry["relation"] == "percent" else said
+        if pair := _draw_number(relation, value, knobs.max_value, draw):
+            number, operand = pair
+            result = apply(wording.OPERATIONS[relation], value, operand)
+            assert result is not None  # the number was chosen so
+            return {"relation": relation, "of": [source], "number": number}, result
 
 
 def render_question(program: Mapping[str, Any]) -> str:
-    """The problem in words."""
+    """The question text of a program."""
     verb, unit = wording.VERBS[program["story"][0]], wording.UNITS[program["story"][1]]
     people, sentences = program["people"], []
     for i, entry in enumerate(program["quantities"]):
-        of = entry.get("of", [])
         words = {"verb": verb, "unit": unit, "t": people[i], "n": entry.get("number")}
-        words |= dict(zip("sr", (people[j] for j in of), strict=False))
+        words |= dict(zip("sr", (people[j] for j in entry.get("of", [])), strict=False))
         sentences.append(wording.render_sentence(entry["relation"], tuple(entry["template"]), **words))
     last = people[len(program["quantities"]) - 1]
     sentences.append(wording.render_sentence("question", tuple(program["question"]), unit=unit, t=last))
@@ -163,56 +158,64 @@ def render_question(program: Mapping[str, Any]) -> str:
 
 
 def solve_program(program: Mapping[str, Any], faults: Mapping[int, Fault] | None = None) -> list[Line]:
-    """The worked solution, one line a quantity and the answer last, with GSM8K's calculator annotations.
+    """The worked solution: one line per quantity with GSM8K's calculator annotations, then the answer.
 
-    With `faults` (quantity index -> Fault) the writer makes those mistakes and goes on from the wrong values, as a
-    model would. A fault that would leave the whole numbers >= 0, or change nothing, is not made.
+    `faults` (quantity index -> Fault) are mistakes of the writer, who continues from the wrong values, as a model would.
+    A fault that would give a negative number, or change nothing, is ignored.
     """
-    faults = faults or {}
-    people, quantities = program["people"], program["quantities"]
-    truth: list[int] = []
+    people = program["people"]
     values: list[int] = []
+    truth: list[Any] = []
     lines: list[Line] = []
-    right = True
-    for i, entry in enumerate(quantities):
-        fault = faults.get(i)
-        if fault and fault.kind == "stop" and lines:
-            right = False
+    is_correct = True
+    for i, entry in enumerate(program["quantities"]):
+        fault = (faults or {}).get(i, _NO_FAULT)
+        if fault.kind == "stop" and lines:
+            is_correct = False
             break
-        name = people[i]
         if entry["relation"] == "given":
-            value = true = entry["number"]
-            if fault and fault.kind == "number" and value + fault.amount > 0:
-                value += fault.amount
-            text = f"We know {name} has {value}."
+            text, value = _solve_given(people[i], entry["number"], fault)
+            truth.append(entry["number"])
         else:
-            of, operation = entry["of"], wording.OPERATIONS[entry["relation"]]
-            joint = len(of) == 2
-            true = apply(operation, truth[of[0]], truth[of[1]] if joint else _get_operand(entry))
-            first, second = values[of[0]], values[of[1]] if joint else _get_operand(entry)
-            if fault and fault.kind == "operand" and fault.amount < i:
-                first = values[fault.amount]
-            if fault and fault.kind == "number" and not joint and second + fault.amount > 1:
-                second += fault.amount
-            if fault and fault.kind == "reverse":
-                reversed_ = {"+": "-", "-": "+", "*": "/", "/": "*"}[operation]
-                if apply(reversed_, first, second) is not None:
-                    operation = reversed_
-            exact = apply(operation, first, second)
-            if exact is None:  # an earlier mistake made the step impossible: people then round down, or to nothing
-                exact = max(0, first // second if operation == "/" and second else 0)
-            value = exact
-            if fault and fault.kind == "slip" and value + fault.amount >= 0:
-                value += fault.amount
-            terms = f"{people[of[0]]} {operation} {people[of[1]] if joint else second}"
-            recalled = f"{people[of[0]]} has {first}" + (f", {people[of[1]]} has {second}" if joint else "")
-            annotation = f"<<{first}{operation}{second}={value}>>{value}"
-            equation = f"{first} {operation} {second} = {annotation}"
-            text = f"Then {name} has {terms}: {recalled}, {equation}, so {name} has {value}."
-        truth.append(true)
+            text, value = _solve_relation(i, entry, people, values, fault)
+            truth.append(apply(wording.OPERATIONS[entry["relation"]], *_get_operands(entry, truth)))
         values.append(value)
-        right = right and value == true
-        lines.append(Line(text, value, right))
-    answer = values[-1]
-    lines.append(Line(f"#### {answer}", answer, right))
-    return lines
+        is_correct = is_correct and value == truth[-1]
+        lines.append(Line(text, value, is_correct))
+    return [*lines, Line(f"#### {values[-1]}", values[-1], is_correct)]
+
+
+def _solve_given(name: str, number: int, fault: Fault) -> tuple[str, int]:
+    """(text, value) of the line of a given quantity."""
+    if fault.kind == "number" and number + fault.amount > 0:
+        number += fault.amount
+    return f"We know {name} has {number}.", number
+
+
+def _get_operands(entry: Mapping[str, Any], values: Sequence[int]) -> tuple[int, int]:
+    """The value of the source, and that of the second source or the operand that the sentence gives."""
+    first, *others = (values[j] for j in entry["of"])
+    return first, others[0] if others else _get_operand(entry)
+
+
+def _solve_relation(
+    i: int, entry: Mapping[str, Any], people: Sequence[str], values: Sequence[int], fault: Fault
+) -> tuple[str, int]:
+    """(text, value) of the line of quantity i, which depends on earlier `values`."""
+    operation, sources = wording.OPERATIONS[entry["relation"]], [people[j] for j in entry["of"]]
+    first, second = _get_operands(entry, values)
+    if fault.kind == "operand" and fault.amount < i:
+        first = values[fault.amount]
+    elif fault.kind == "number" and len(sources) == 1 and second + fault.amount > 1:
+        second += fault.amount
+    elif fault.kind == "reverse" and apply(_INVERSE_OPERATIONS[operation], first, second) is not None:
+        operation = _INVERSE_OPERATIONS[operation]
+    value = apply(operation, first, second)
+    if value is None:  # an earlier mistake made the step impossible: round down, or to 0
+        value = first // second if operation == "/" and second else 0
+    if fault.kind == "slip" and value + fault.amount >= 0:
+        value += fault.amount
+    terms = f"{sources[0]} {operation} {sources[1] if len(sources) == 2 else second}"
+    recall = ", ".join(f"{name} has {number}" for name, number in zip(sources, (first, second), strict=False))
+    equation = f"{first} {operation} {second} = <<{first}{operation}{second}={value}>>{value}"
+    return f"Then {people[i]} has {terms}: {recall}, {equation}, so {people[i]} has {value}.", value

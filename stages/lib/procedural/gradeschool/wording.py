@@ -1,9 +1,9 @@
-"""The words of the world: stories, sentence templates, and which split owns which of them.
+"""The words of grade-school problems: names, stories, sentence templates, and which split may use which of them.
 
-A template is a (wording, frame) pair of a relation and a story is a (verb, unit) pair. Both are dealt to the splits by
-a residue, so a split never shows a sentence template or a story of another one, although every single word has been
-seen in pretraining: what is tested is new combinations, not new vocabulary. `find_owner` is the whole proof. What variants of
-problems add (names, roles, typing errors, sentences around a problem) is dealt by `select_owned` in the same way.
+A template is a (wording, frame) pair of a relation; a story is a (verb, unit) pair. Both are dealt to the splits by a
+residue, so no split shows a sentence template or a story of another one, although every single word occurs in the
+pretraining text: a test asks for new combinations, not for new vocabulary. `find_owner` defines the rule. Words that
+variants of problems add (names, roles, typing errors, extra sentences) are dealt by `select_owned` in the same way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNITS = ("apples", "coins", "stamps", "cards", "shells", "books", "pens", "beads
 FRACTION_DIVISORS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
 PERCENT_DIVISORS = {50: 2, 25: 4, 20: 5, 10: 10}
 
-# s: the known quantity, t: the new one, r: a second known one, n: the number given in the sentence.
+# s: the source quantity, t: the new one, r: a second source, n: the number in the sentence.
 _COMPARISONS = {
     "more": (
         "{t} {verb} {n} more {unit} than {s}",
@@ -110,28 +110,19 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 FRAMES = ("{}.", "now {}.", "now we know that {}.", "{} today.", "we know that {}.", "{}, it turns out.")
 QUESTION_FRAMES = ("{}", "now {}", "now, {}", "in the end, {}", "today, {}", "then {}")
 
-# A sentence whose quantity of reference is the unknown one ("Bob has 7 fewer than Cal", Bob known) is in inconsistent
-# language; people reverse its operation far more often (Lewis & Mayer, J. Educ. Psychol. 79, 1987).
-OPERATIONS = {
-    "more": "+",
-    "fewer": "-",
-    "times": "*",
-    "part": "/",
-    "percent": "/",
-    "gain": "+",
-    "loss": "-",
-    "groups": "*",
-    "share": "/",
-    "sum": "+",
-    "inverse more": "-",
-    "inverse fewer": "+",
-    "inverse times": "/",
-    "inverse part": "*",
+# "Bob has 7 fewer than Cal" with Bob known is inconsistent language: the reference is the unknown. People reverse such
+# operations far more often (Lewis & Mayer, J. Educ. Psychol. 79, 1987).
+_OPERATIONS_OF = {
+    "+": ("more", "gain", "sum", "inverse fewer"),
+    "-": ("fewer", "loss", "inverse more"),
+    "*": ("times", "groups", "inverse part"),
+    "/": ("part", "percent", "share", "inverse times"),
 }
+OPERATIONS = {relation: operation for operation, relations in _OPERATIONS_OF.items() for relation in relations}
 
 _RESIDUES = {"pretraining": (0, 1), "train": (2,), "verifier": (3,), "dev": (4,), "test": (5,)}
 SPLITS = tuple(_RESIDUES)
-# Parents that have variants; problems of `unseen` families are tests, too.
+# Splits of problems that have variants; `unseen` families are tests, too.
 _VARIANT_RESIDUES = {"train": 0, "verifier": 1, "dev": 2, "test": 3, "unseen": 3}
 
 
@@ -142,29 +133,29 @@ def find_owner(a: int, b: int) -> str:
 
 
 def list_owned_pairs(split: str, rows: int, columns: int) -> list[tuple[int, int]]:
-    """All (a, b) that `split` owns, in order."""
+    """All pairs (a, b) with a < rows and b < columns that `split` owns, in order."""
     return [(a, b) for a in range(rows) for b in range(columns) if find_owner(a, b) == split]
 
 
 def select_owned(words: Sequence[T], split: str) -> list[T]:
-    """The part of a list that variants of the problems of `split` may use: what stands at its residue.
+    """The words of a list that variants of problems of `split` may use: every fourth, from the split's residue on.
 
-    So variants of training problems give nothing away of those of the test, whatever list an operator draws from. One
-    word must stand in one list only. Raises ValueError where a split would be left with nothing.
+    Variants of training problems thus share no word with those of test problems. A word must be in one list only. Raises
+    ValueError for fewer than four different words.
     """
-    dealt = list(dict.fromkeys(words))
-    if len(dealt) < 4:
-        raise ValueError(f"{len(dealt)} different words cannot be dealt to four splits: {dealt}")
-    return dealt[_VARIANT_RESIDUES[split] :: 4]
+    unique = list(dict.fromkeys(words))
+    if len(unique) < 4:
+        raise ValueError(f"{len(unique)} different words cannot be dealt to four splits: {unique}")
+    return unique[_VARIANT_RESIDUES[split] :: 4]
 
 
 def is_owned_by(split: str, word: str) -> bool:
-    """The same law for words of which there is no list, such as typing errors: by their letters."""
+    """The rule of `select_owned` for words without a list, such as typing errors: by a hash of the word."""
     return seeds.key("owner", word) % 4 == _VARIANT_RESIDUES[split]
 
 
 def add_adjectives(nouns: Sequence[str], qualities: Sequence[str]) -> tuple[str, ...]:
-    """Every noun with each of four qualities, so that `select_owned` gives each split every noun, with a quality of its own."""
+    """Every noun with four qualities, so that `select_owned` gives each split every noun with a quality of its own."""
     return tuple(f"{qualities[(i + j) % 4]} {noun}" for i, noun in enumerate(nouns) for j in range(4))
 
 

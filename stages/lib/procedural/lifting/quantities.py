@@ -1,5 +1,5 @@
-"""The quantities of a word problem: numbers in digits and in words, fractions, percentages; and the constants of the
-world that a solution may use without being told, each by name and only where its cue stands in the text."""
+"""The quantities of a word problem: numbers in digits and in words, fractions, percentages; and the constants that a
+solution may use although the question does not state them, each by name and only if its units occur in the text."""
 
 from __future__ import annotations
 
@@ -7,72 +7,36 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-_ONES = re.findall(
-    r"\w+",
-    """
-    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-    seventeen eighteen nineteen
-    """,
+_ONE_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
 )
-_TENS = re.findall(
-    r"\w+",
-    """
-    twenty thirty forty fifty sixty seventy eighty ninety
-    """,
-)
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ONES, _TENS = _ONE_WORDS.split(), _TEN_WORDS.split()
 NUMBER_WORDS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
-_CUES = {  # words that hold a number without being one: their values, as solutions use them
-    "half": "2 1/2",
-    "halves": "2 1/2",
-    "halved": "2 1/2",
-    "halfway": "2 1/2",
-    "third": "3 1/3",
-    "thirds": "3 1/3",
-    "quarter": "4 1/4",
-    "quarters": "4 1/4",
-    "fourth": "4 1/4",
-    "fourths": "4 1/4",
-    "fifth": "5 1/5",
-    "fifths": "5 1/5",
-    "sixth": "6 1/6",
-    "sixths": "6 1/6",
-    "seventh": "7 1/7",
-    "eighth": "8 1/8",
-    "eighths": "8 1/8",
-    "ninth": "9 1/9",
-    "tenth": "10 1/10",
-    "tenths": "10 1/10",
-    "twice": "2",
-    "doubled": "2",
-    "double": "2",
-    "doubles": "2",
-    "doubling": "2",
-    "thrice": "3",
-    "triple": "3",
-    "tripled": "3",
-    "triples": "3",
-    "quadruple": "4",
-    "quadrupled": "4",
-    "dozen": "12",
-    "dozens": "12",
-    "pair": "2",
-    "pairs": "2",
-    "couple": "2",
-    "both": "2",
-    "twins": "2",
-    "triplets": "3",
-    "score": "20",
-    "once": "1",
-    "single": "1",
-    "another": "1",
-    "hundred": "100",
-    "hundreds": "100",
-    "thousand": "1000",
-    "thousands": "1000",
-    "million": "1000000",
-    "billion": "1000000000",
+_WORDS_BY_VALUES = {  # values that solutions use for a word -> words
+    "2 1/2": "half halves halved halfway",
+    "3 1/3": "third thirds",
+    "4 1/4": "quarter quarters fourth fourths",
+    "5 1/5": "fifth fifths",
+    "6 1/6": "sixth sixths",
+    "7 1/7": "seventh",
+    "8 1/8": "eighth eighths",
+    "9 1/9": "ninth",
+    "10 1/10": "tenth tenths",
+    "1": "once single another",
+    "2": "twice doubled double doubles doubling pair pairs couple both twins",
+    "3": "thrice triple tripled triples triplets",
+    "4": "quadruple quadrupled",
+    "12": "dozen dozens",
+    "20": "score",
+    "100": "hundred hundreds",
+    "1000": "thousand thousands",
+    "1000000": "million",
+    "1000000000": "billion",
 }
-CONSTANTS = (  # value, name, what must stand in the text: all of these words
+_CUES = {word: values.split() for values, words in _WORDS_BY_VALUES.items() for word in words.split()}
+CONSTANTS = (  # value, name, patterns of units that must all occur in the text
     ("1", "one, or the whole", ""),
     ("2", "both, or one of two halves", "both|each other|half|average|mean"),
     ("2", "pairs of sides", "long sides?|short sides?|rectang\\w+|perimeter"),
@@ -136,20 +100,17 @@ _LABEL = re.compile(
     re.I,
 )
 _SYMBOLS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8"}
-
-
-_COMPOUND_SUFFIX = (  # a number word that is part of a longer number, or of a compound
+_COMPOUND_SUFFIX = re.compile(  # after a number word that is part of a longer number or of a compound
     r"[- ](?:hundred|thousand|million|billion|thirds?|fourths?|fifths?|quarters?|half|halves|sixths?|eighths?|tenths?|"
-    r"and a half)\b|-"
+    r"and a half)\b|-",
+    re.I,
 )
-
-
 _MULTIPLIER_WORDS = ("dozen", "score", "pair", "pairs", "couple", "hundred", "thousand", "million", "billion")
 
 
 class Quantity(NamedTuple):
-    """A number at text[start:end]. kind: digits or word (one that can be replaced by another), fixed (a clock time, an
-    ordinal, a year, part of a fraction), cue (half, dozen), fraction; `percent` where it is a percentage or cents."""
+    """A number at text[start:end]. kind: digits or word (replaceable by another number), fixed (a clock time, an ordinal,
+    a year, part of a fraction), cue (half, dozen), fraction. `percent`: a percentage or cents."""
 
     start: int
     end: int
@@ -159,79 +120,75 @@ class Quantity(NamedTuple):
 
 
 def is_label(before: str) -> bool:
-    """Whether a number after this text names something (day 2, grade 5) instead of counting."""
+    """Whether a number after this text is a label (day 2, grade 5) and not an amount."""
     return bool(_LABEL.search(before))
 
 
 def find_quantities(text: str) -> list[Quantity]:
-    """The quantities of a text in order. A fraction gives its parts and, after them, itself."""
-    found: list[Quantity] = []
+    """The quantities of a text in order; compound numbers (3/4, two and a half) come last, after all their parts."""
+    quantities: list[Quantity] = []
     for match in _NUMBER.finditer(text):
         start, end = match.span()
-        after = text[end : end + 12]
         if match["digits"]:
-            value = Fraction(match["digits"].replace(",", ""))
-            attached = re.match(r"(st|nd|rd|th)\b|:\d|/\s?\d|[A-Za-z]|-\d|\s+\d+/\d|[½⅓⅔¼¾⅕⅛]", after)
-            before = re.search(r"[\w:/-]$|\d/\s?$|\d-$", text[:start])
-            clock = re.match(r"\s*(a\.?m\b|p\.?m\b|o'clock)", after, re.I)
-            year = value.denominator == 1 and 1500 <= value <= 2100 and "," not in match["digits"] and not before
-            year = (
-                year
-                and not re.search(r"\$\s?$", text[:start])
-                and re.search(r"\b(in|since|year|of|by)\s*$", text[:start], re.I)
-            )
-            percent = bool(re.match(r"\s?(%|percent|cents?\b|¢)", after))
-            kind = "fixed" if attached or before or clock or year or is_label(text[:start]) else "digits"
-            found.append(Quantity(start, end, value, kind, percent))
+            quantities.append(_read_digits(text, match))
         elif match["tens"]:
             value = Fraction(NUMBER_WORDS[match["tens"].lower()] + NUMBER_WORDS[match["unit"].lower()])
-            found.append(Quantity(start, end, value, "fixed"))
+            quantities.append(Quantity(start, end, value, "fixed"))
         elif match["word"]:
-            tied = re.match(
-                _COMPOUND_SUFFIX,
-                after,
-                re.I,
-            )
-            found.append(
-                Quantity(start, end, Fraction(NUMBER_WORDS[match["word"].lower()]), "fixed" if tied else "word")
-            )
+            kind = "fixed" if _COMPOUND_SUFFIX.match(text[end : end + 12]) else "word"
+            quantities.append(Quantity(start, end, Fraction(NUMBER_WORDS[match["word"].lower()]), kind))
         elif match["cue"]:
-            values = _CUES[match["cue"].lower()].split()
-            found += [Quantity(start, end, Fraction(value), "cue") for value in values]
+            quantities += [Quantity(start, end, Fraction(value), "cue") for value in _CUES[match["cue"].lower()]]
         else:
-            found.append(Quantity(start, end, Fraction(_SYMBOLS[match["symbol"]]), "fraction"))
-    return found + _find_compound(text, found)
+            quantities.append(Quantity(start, end, Fraction(_SYMBOLS[match["symbol"]]), "fraction"))
+    return quantities + _find_compounds(text, quantities)
 
 
-def _find_compound(text: str, parts: list[Quantity]) -> list[Quantity]:
-    """Numbers told in two or three parts: 3/4, two thirds, 2 1/2, two and a half, five hundred, 2.5 million."""
-    found = []
-    for at, one in enumerate(parts):
-        for other in parts[at + 1 : at + 4]:
-            found += _combine_pair(text, one, other) if other.start >= one.end else []
+def _read_digits(text: str, match: re.Match[str]) -> Quantity:
+    """The quantity of a number in digits; fixed if what stands beside it shows that it is not a plain amount."""
+    value = Fraction(match["digits"].replace(",", ""))
+    before, after = text[: match.start()], text[match.end() : match.end() + 12]
+    is_attached = re.match(r"(st|nd|rd|th)\b|:\d|/\s?\d|[A-Za-z]|-\d|\s+\d+/\d|[½⅓⅔¼¾⅕⅛]", after) or re.search(
+        r"[\w:/-]$|\d/\s?$|\d-$", before
+    )
+    is_clock = re.match(r"\s*(a\.?m\b|p\.?m\b|o'clock)", after, re.I)
+    is_year = value.denominator == 1 and 1500 <= value <= 2100 and "," not in match["digits"]
+    is_year = is_year and re.search(r"\b(in|since|year|of|by)\s*$", before, re.I)
+    kind = "fixed" if is_attached or is_clock or is_year or is_label(before) else "digits"
+    percent = bool(re.match(r"\s?(%|percent|cents?\b|¢)", after))
+    return Quantity(*match.span(), value, kind, percent)
+
+
+def _find_compounds(text: str, parts: list[Quantity]) -> list[Quantity]:
+    """Numbers written in two or three parts: 3/4, two thirds, 2 1/2, two and a half, five hundred, 2.5 million."""
+    compounds = []
+    for i, first in enumerate(parts):
+        for second in parts[i + 1 : i + 4]:
+            compounds += _combine_pair(text, first, second) if second.start >= first.end else []
     halves = re.finditer(r"\b(an?|one|1) (?:\w+ )?and a half\b", text, re.I)
-    return found + [Quantity(match.start(), match.end(), Fraction(3, 2), "fraction") for match in halves]
+    return compounds + [Quantity(*match.span(), Fraction(3, 2), "fraction") for match in halves]
 
 
-def _combine_pair(text: str, one: Quantity, other: Quantity) -> list[Quantity]:
-    between, span = text[one.end : other.start], (one.start, other.end)
-    if re.fullmatch(r"\s?/\s?", between) and other.value:
-        made = [Quantity(*span, one.value / other.value, "fraction")]
-        if whole := re.search(r"(\d+)\s+$", text[: one.start]):
-            made.append(Quantity(whole.start(), other.end, int(whole[1]) + one.value / other.value, "fraction"))
-        return made
-    if re.fullmatch(r"[- ]|", between) and one.kind in ("word", "digits", "fixed"):
-        if other.kind == "cue" and (other.value < 1 or text[other.start : other.end].lower() in _MULTIPLIER_WORDS):
-            return [Quantity(*span, one.value * other.value, "fraction")]
-        if other.kind == "fraction":
-            return [Quantity(*span, one.value + other.value, "fraction")]
-    if other.value == Fraction(1, 2) and re.fullmatch(r" and (a |one[- ])?", between):
-        return [Quantity(*span, one.value + other.value, "fraction")]
+def _combine_pair(text: str, first: Quantity, second: Quantity) -> list[Quantity]:
+    between, span = text[first.end : second.start], (first.start, second.end)
+    if re.fullmatch(r"\s?/\s?", between) and second.value:
+        ratio = first.value / second.value
+        compounds = [Quantity(*span, ratio, "fraction")]
+        if whole := re.search(r"(\d+)\s+$", text[: first.start]):
+            compounds.append(Quantity(whole.start(), second.end, int(whole[1]) + ratio, "fraction"))
+        return compounds
+    if re.fullmatch(r"[- ]|", between) and first.kind in ("word", "digits", "fixed"):
+        if second.kind == "cue" and (second.value < 1 or text[second.start : second.end].lower() in _MULTIPLIER_WORDS):
+            return [Quantity(*span, first.value * second.value, "fraction")]
+        if second.kind == "fraction":
+            return [Quantity(*span, first.value + second.value, "fraction")]
+    if second.value == Fraction(1, 2) and re.fullmatch(r" and (a |one[- ])?", between):
+        return [Quantity(*span, first.value + second.value, "fraction")]
     return []
 
 
 def find_cued_constants(text: str, near: str | None = None) -> list[str]:
-    """Names of the constants that may be used without being told: all their units stand in the text, one of them near."""
+    """Names of the constants that a solution may use: all their units occur in `text`, and one of them in `near`."""
     near = text if near is None else near
     return [
         name
@@ -241,5 +198,5 @@ def find_cued_constants(text: str, near: str | None = None) -> list[str]:
 
 
 def match_constants(value: Fraction, text: str, near: str | None = None) -> list[str]:
-    """Those of `find_cued_constants` that have this value."""
+    """The names of `find_cued_constants` with this value."""
     return [name for name in find_cued_constants(text, near) if CONSTANT_VALUES[name] == value]

@@ -1,10 +1,6 @@
 """Algebra: roots of polynomials, sequences, equations."""
 
-from __future__ import annotations
-
 from stages.lib.procedural.competition.algebra import equations, roots, sequences, systems
-from stages.lib.procedural.competition.family import Family
+from stages.lib.procedural.competition.family import collect_families
 
-FAMILIES: tuple[Family, ...] = tuple(
-    family for module in (roots, equations, systems, sequences) for family in module.FAMILIES
-)
+FAMILIES = collect_families(roots, equations, systems, sequences)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from stages.lib.core.records import Step
-from stages.lib.procedural.competition.family import Draw, Family, Params, number_steps, parenthesize
+from stages.lib.procedural.competition.family import Draw, Family, Line, Params, parenthesize
 
 Matrix = list[list[int]]
 
 
 def format_polynomial(coefficients: list[int]) -> str:
-    """[1, -3, 0, 5] is `x^3 - 3x^2 + 5`: highest power first."""
+    """`x^3 - 3x^2 + 5` for [1, -3, 0, 5], highest power first."""
     text = ""
     for power, number in zip(range(len(coefficients) - 1, -1, -1), coefficients, strict=True):
         if number:
@@ -22,16 +22,16 @@ def format_polynomial(coefficients: list[int]) -> str:
 
 
 def parse_coefficients(text: str, degree: int) -> list[int]:
-    """Back from `format_polynomial`, highest power first."""
-    found = [0] * (degree + 1)
+    """The inverse of `format_polynomial`."""
+    coefficients = [0] * (degree + 1)
     for sign, size, power, exponent in re.findall(r"([-+]?)(\d*)(x?)(?:\^(\d+))?", text.replace(" ", "")):
         if size or power:
-            found[degree - (int(exponent or 1) if power else 0)] = int(f"{sign}{size or 1}")
-    return found
+            coefficients[degree - (int(exponent or 1) if power else 0)] = int(f"{sign}{size or 1}")
+    return coefficients
 
 
-def determinant(rows: Matrix) -> int:
-    """Without fractions (Bareiss 1968)."""
+def compute_determinant(rows: Matrix) -> int:
+    """The determinant of an integer matrix, without fractions (Bareiss 1968)."""
     matrix, sign, before = [list(row) for row in rows], 1, 1
     for k in range(len(matrix) - 1):
         pivot = next((i for i in range(k, len(matrix)) if matrix[i][k]), None)
@@ -46,7 +46,7 @@ def determinant(rows: Matrix) -> int:
     return sign * matrix[-1][-1]
 
 
-def companion_matrix(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
+def build_companion_matrix(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
     """shift + sign * the companion matrix, whose eigenvalues are the roots of the polynomial."""
     size = len(monic) - 1
     first = [-number for number in monic[1:]]
@@ -54,88 +54,61 @@ def companion_matrix(monic: list[int], shift: int = 0, sign: int = 1) -> Matrix:
     return [[shift * (i == j) + sign * x for j, x in enumerate(row)] for i, row in enumerate([first, *below])]
 
 
-# Power sums of the roots of a quadratic. Closed: Newton. Search: the trace of a power of the companion matrix.
-
-
-def _sample_sums(draw: Draw, level: int) -> Params | None:
-    size = (30, 16, 9)[level - 1]
-    s, p = (
-        draw("s").choice([s for s in range(-size, size + 1) if s]),
-        draw("p").choice([p for p in range(-60, 61) if p]),
-    )
-    return {"k": level + 1, "s": s, "p": p}
-
-
-def _power_sums(p: Params) -> list[int]:
+def _compute_power_sums(p: Params) -> list[int]:
     sums = [2, p["s"]]
     while len(sums) <= p["k"]:
         sums.append(p["s"] * sums[-1] - p["p"] * sums[-2])
     return sums
 
 
-def _brute_force_sums(p: Params) -> int:
-    matrix, power = companion_matrix([1, -p["s"], p["p"]]), [[1, 0], [0, 1]]
-    for _ in range(p["k"]):
-        power = [[sum(row[i] * matrix[i][column] for i in range(2)) for column in range(2)] for row in power]
-    return power[0][0] + power[1][1]
+class PowerSumsOfRoots(Family):
+    """Power sums of the roots of a quadratic. Closed form: Newton. Brute force: the trace of a companion matrix's power."""
 
-
-def _write_sums_steps(p: Params) -> list[Step]:
-    s, q, sums = p["s"], p["p"], _power_sums(p)
-    lines: list[tuple[str, int | str]] = [
-        (f"By Vieta r + t = {s}.", s),
-        (f"Likewise rt = {q}.", q),
-        (
-            f"r^2 + t^2 = (r + t)^2 - 2rt, here {parenthesize(s)} * {parenthesize(s)} - 2 * {parenthesize(q)} = {sums[2]}.",
-            sums[2],
-        ),
-    ]
-    for k in range(3, p["k"] + 1):
-        lines.append(
-            (
-                f"r^{k} + t^{k} comes from multiplying the sum before by r + t: "
-                f"{parenthesize(s)} * {parenthesize(sums[k - 1])} - {parenthesize(q)} * {parenthesize(sums[k - 2])} = {sums[k]}.",
-                sums[k],
-            )
-        )
-    return number_steps(lines)
-
-
-def _format_sums(p: Params) -> dict[str, str]:
-    return {"polynomial": format_polynomial([1, -p["s"], p["p"]]), "k": str(p["k"])}
-
-
-def _parse_sums(fields: dict[str, str]) -> Params:
-    _, minus, last = parse_coefficients(fields["polynomial"], 2)
-    return {"k": int(fields["k"]), "s": -minus, "p": last}
-
-
-SUMS = Family(
-    "power_sums_of_roots",
-    "algebra",
-    _sample_sums,
-    lambda p: _power_sums(p)[p["k"]],
-    _brute_force_sums,
-    (
+    name, area = "power_sums_of_roots", "algebra"
+    phrasings = (
         "Let r and t be the complex roots of {polynomial} = 0, counted with multiplicity. Find r^{k} + t^{k}.",
         "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - t). Compute r^{k} + t^{k}.",
-        "Two complex numbers r and t, possibly equal, are the roots of the equation {polynomial} = 0, a double root being "
-        "taken twice. What is the value of r^{k} + t^{k}?",
-    ),
-    _write_sums_steps,
-    lambda p: 8 * p["k"],
-    _format_sums,
-    _parse_sums,
-)
+        "Two complex numbers r and t, possibly equal, are the roots of the equation {polynomial} = 0, a double root "
+        "being taken twice. What is the value of r^{k} + t^{k}?",
+    )
 
+    def sample(self, draw: Draw, level: int) -> Params | None:
+        size = (30, 16, 9)[level - 1]
+        s = draw("s").choice([n for n in range(-size, size + 1) if n])
+        return {"k": level + 1, "s": s, "p": draw("p").choice([n for n in range(-60, 61) if n])}
 
-# Shifted roots of a cubic. Closed: the polynomial at -k. Search: the determinant of the companion matrix plus k.
+    def solve_closed(self, p: Params) -> int:
+        return _compute_power_sums(p)[p["k"]]
 
+    def solve_brute(self, p: Params) -> int:
+        matrix, power = build_companion_matrix([1, -p["s"], p["p"]]), [[1, 0], [0, 1]]
+        for _ in range(p["k"]):
+            power = [[sum(row[i] * matrix[i][column] for i in range(2)) for column in range(2)] for row in power]
+        return power[0][0] + power[1][1]
 
-def _sample_cubic(draw: Draw, level: int) -> Params | None:
-    size = (10, 20, 40)[level - 1]
-    nonzero = [n for n in range(-size, size + 1) if n]
-    return {name: draw(name).choice(nonzero) for name in "abc"} | {"k": draw("k").randint(level, 2 + 2 * level)}
+    def write_lines(self, p: Params) -> Iterable[Line]:
+        s, q, sums = p["s"], p["p"], _compute_power_sums(p)
+        yield f"By Vieta r + t = {s}."
+        yield f"Likewise rt = {q}."
+        yield (
+            f"r^2 + t^2 = (r + t)^2 - 2rt, here {parenthesize(s)} * {parenthesize(s)} - 2 * {parenthesize(q)} = "
+            f"{sums[2]}."
+        )
+        for k in range(3, p["k"] + 1):
+            yield (
+                f"r^{k} + t^{k} comes from multiplying the sum before by r + t: {parenthesize(s)} * "
+                f"{parenthesize(sums[k - 1])} - {parenthesize(q)} * {parenthesize(sums[k - 2])} = {sums[k]}."
+            )
+
+    def count_work(self, p: Params) -> int:
+        return 8 * p["k"]
+
+    def format_fields(self, p: Params) -> dict[str, str]:
+        return {"polynomial": format_polynomial([1, -p["s"], p["p"]]), "k": str(p["k"])}
+
+    def parse_fields(self, fields: dict[str, str]) -> Params:
+        _, minus, last = parse_coefficients(fields["polynomial"], 2)
+        return {"k": int(fields["k"]), "s": -minus, "p": last}
 
 
 def _evaluate_cubic(p: Params) -> int:
@@ -143,100 +116,89 @@ def _evaluate_cubic(p: Params) -> int:
     return ((x + p["a"]) * x + p["b"]) * x + p["c"]
 
 
-def _write_cubic_steps(p: Params) -> list[Step]:
-    a, b, c, k, value = p["a"], p["b"], p["c"], p["k"], _evaluate_cubic(p)
-    cube, square, linear = -(k**3), a * k * k, -b * k
-    return number_steps(
-        [
-            (
-                f"Since P(x) is the product of x - r, x - s and x - t, the product asked for is -P(-{k}). "
-                f"First (-{k})^3 = {cube}.",
-                cube,
-            ),
-            (f"The quadratic term is {parenthesize(a)} * (-{k})^2 = {square}.", square),
-            (f"The linear term is {parenthesize(b)} * (-{k}) = {linear}.", linear),
-            (
-                f"So P(-{k}) is {cube} + {parenthesize(square)} + {parenthesize(linear)} + {parenthesize(c)} = {value}.",
-                value,
-            ),
-            (f"The product is -({value}) = {-value}.", -value),
-        ]
+class ShiftedRoots(Family):
+    """A product over the shifted roots of a cubic. Closed form: P(-k). Brute force: det(companion matrix + k)."""
+
+    name, area = "shifted_roots", "algebra"
+    phrasings = (
+        "Let r, s and t be the complex roots of P(x) = {polynomial}, counted with multiplicity. Find (r + {k})(s + "
+        "{k})(t + {k}).",
+        "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - s)(x - t). Compute the product "
+        "of r + {k}, s + {k} and t + {k}.",
+        "A monic cubic polynomial has the three complex roots r - {k}, s - {k} and t - {k}, a multiple root being "
+        "listed as often as it occurs. If the polynomial is {polynomial}, what is the value of rst?",
     )
 
+    def sample(self, draw: Draw, level: int) -> Params | None:
+        size = (10, 20, 40)[level - 1]
+        nonzero = [n for n in range(-size, size + 1) if n]
+        return {name: draw(name).choice(nonzero) for name in "abc"} | {"k": draw("k").randint(level, 2 + 2 * level)}
 
-def _format_cubic(p: Params) -> dict[str, str]:
-    return {"polynomial": format_polynomial([1, p["a"], p["b"], p["c"]]), "k": str(p["k"])}
+    def solve_closed(self, p: Params) -> int:
+        return -_evaluate_cubic(p)
 
+    def solve_brute(self, p: Params) -> int:
+        return compute_determinant(build_companion_matrix([1, p["a"], p["b"], p["c"]], p["k"]))
 
-def _parse_cubic(fields: dict[str, str]) -> Params:
-    _, a, b, c = parse_coefficients(fields["polynomial"], 3)
-    return {"a": a, "b": b, "c": c, "k": int(fields["k"])}
+    def write_lines(self, p: Params) -> Iterable[Line]:
+        a, b, c, k, value = p["a"], p["b"], p["c"], p["k"], _evaluate_cubic(p)
+        cube, square, linear = -(k**3), a * k * k, -b * k
+        yield (
+            f"Since P(x) is the product of x - r, x - s and x - t, the product asked for is -P(-{k}). First (-{k})^3 "
+            f"= {cube}."
+        )
+        yield f"The quadratic term is {parenthesize(a)} * (-{k})^2 = {square}."
+        yield f"The linear term is {parenthesize(b)} * (-{k}) = {linear}."
+        yield f"So P(-{k}) is {cube} + {parenthesize(square)} + {parenthesize(linear)} + {parenthesize(c)} = {value}."
+        yield f"The product is -({value}) = {-value}."
 
+    def count_work(self, p: Params) -> int:
+        return 27 * p["k"]
 
-CUBIC = Family(
-    "shifted_roots",
-    "algebra",
-    _sample_cubic,
-    lambda p: -_evaluate_cubic(p),
-    lambda p: determinant(companion_matrix([1, p["a"], p["b"], p["c"]], p["k"])),
-    (
-        "Let r, s and t be the complex roots of P(x) = {polynomial}, counted with multiplicity. "
-        "Find (r + {k})(s + {k})(t + {k}).",
-        "The polynomial {polynomial} factors over the complex numbers as (x - r)(x - s)(x - t). Compute the product of "
-        "r + {k}, s + {k} and t + {k}.",
-        "A monic cubic polynomial has the three complex roots r - {k}, s - {k} and t - {k}, a multiple root being listed as "
-        "often as it occurs. If the polynomial is {polynomial}, what is the value of rst?",
-    ),
-    _write_cubic_steps,
-    lambda p: 27 * p["k"],
-    _format_cubic,
-    _parse_cubic,
-)
+    def format_fields(self, p: Params) -> dict[str, str]:
+        return {"polynomial": format_polynomial([1, p["a"], p["b"], p["c"]]), "k": str(p["k"])}
 
-
-# Roots of unity. Closed: a geometric sum. Search: the determinant of a - the companion matrix of 1 + z + ... + z^(n-1).
-
-
-def _sample_unity(draw: Draw, level: int) -> Params | None:
-    p = {
-        "n": draw("n").randint(*((4, 5), (6, 8), (9, 12))[level - 1]),
-        "a": draw("a").randint(2, (30, 12, 7)[level - 1]),
-        "m": draw("m").randint(101, 999),
-    }
-    return p if p["a"] ** (p["n"] - 1) > p["m"] else None
+    def parse_fields(self, fields: dict[str, str]) -> Params:
+        _, a, b, c = parse_coefficients(fields["polynomial"], 3)
+        return {"a": a, "b": b, "c": c, "k": int(fields["k"])}
 
 
-def _write_unity_steps(p: Params) -> list[Step]:
-    n, a, m = p["n"], p["a"], p["m"]
-    top, value = a**n - 1, (a**n - 1) // (a - 1)
-    return number_steps(
-        [
-            (f"Over all {n} solutions of z^{n} = 1 the numbers {a} - w multiply to {a}^{n} - 1 = {top}.", top),
-            (f"The factor for w = 1, which is left out, is {a} - 1 = {a - 1}.", a - 1),
-            (f"So the product is {top} / {a - 1} = {value}.", value),
-            (f"Its remainder is {value} mod {m} = {value % m}.", value % m),
-        ]
-    )
+class RootsOfUnity(Family):
+    """A product over the roots of unity. Closed form: a geometric sum. Brute force: det(a - companion matrix)."""
 
-
-UNITY = Family(
-    "roots_of_unity",
-    "algebra",
-    _sample_unity,
-    lambda p: (p["a"] ** p["n"] - 1) // (p["a"] - 1) % p["m"],
-    lambda p: determinant(companion_matrix([1] * p["n"], p["a"], -1)) % p["m"],
-    (
+    name, area = "roots_of_unity", "algebra"
+    phrasings = (
         "Let P be the product of the numbers {a} - w, where w runs through all complex numbers other than 1 for which "
         "w^{n} = 1. Then P is an integer. Find the remainder when P is divided by {m}.",
-        "The equation z^{n} = 1 has {n} complex solutions, one of which is 1. For each other solution w the number {a} - w is "
-        "formed, and all of these numbers are multiplied. What remainder does the product, an integer, leave when divided by "
-        "{m}?",
-        "The corners of a regular polygon with {n} sides lie on the unit circle of the complex plane, one of them at 1. For "
-        "every other corner w take the distance from w to the point {a} of the real axis. The product of all these distances "
-        "is an integer; find its remainder upon division by {m}.",
-    ),
-    _write_unity_steps,
-    lambda p: p["n"] ** 3,
-)
+        "The equation z^{n} = 1 has {n} complex solutions, one of which is 1. For each other solution w the number "
+        "{a} - w is formed, and all of these numbers are multiplied. What remainder does the product, an integer, "
+        "leave when divided by {m}?",
+        "The corners of a regular polygon with {n} sides lie on the unit circle of the complex plane, one of them at "
+        "1. For every other corner w take the distance from w to the point {a} of the real axis. The product of all "
+        "these distances is an integer; find its remainder upon division by {m}.",
+    )
 
-FAMILIES: tuple[Family, ...] = (SUMS, CUBIC, UNITY)
+    def sample(self, draw: Draw, level: int) -> Params | None:
+        p = {
+            "n": draw("n").randint(*((4, 5), (6, 8), (9, 12))[level - 1]),
+            "a": draw("a").randint(2, (30, 12, 7)[level - 1]),
+            "m": draw("m").randint(101, 999),
+        }
+        return p if p["a"] ** (p["n"] - 1) > p["m"] else None
+
+    def solve_closed(self, p: Params) -> int:
+        return (p["a"] ** p["n"] - 1) // (p["a"] - 1) % p["m"]
+
+    def solve_brute(self, p: Params) -> int:
+        return compute_determinant(build_companion_matrix([1] * p["n"], p["a"], -1)) % p["m"]
+
+    def write_lines(self, p: Params) -> Iterable[Line]:
+        n, a, m = p["n"], p["a"], p["m"]
+        top, value = a**n - 1, (a**n - 1) // (a - 1)
+        yield f"Over all {n} solutions of z^{n} = 1 the numbers {a} - w multiply to {a}^{n} - 1 = {top}."
+        yield f"The factor for w = 1, which is left out, is {a} - 1 = {a - 1}."
+        yield f"So the product is {top} / {a - 1} = {value}."
+        yield f"Its remainder is {value} mod {m} = {value % m}."
+
+    def count_work(self, p: Params) -> int:
+        return p["n"] ** 3
