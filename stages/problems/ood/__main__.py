@@ -197,7 +197,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if section.mislabelled:
         left = len(splits["test"]) - len(able)
         remarks.append(
-            f"wrong_golds lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents"
+            f"mislabelled lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents"
         )
     records.write_problems(run.out_dir / "test.jsonl", variants)
     write_rejects(run.out_dir / "rejects.jsonl", rejects)

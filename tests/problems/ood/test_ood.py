@@ -18,14 +18,14 @@ from tests.helpers import tiny_models
 
 ood = importlib.import_module("stages.problems.ood.__main__")
 SETTINGS = {
-    "parents": 6,
+    "max_parents": 6,
     "max_aime_parents": 2,
     "operators": ["names", "numbers", "premise", "order+typos", "preamble"],
     "principles": [],
     "paraphraser": {"kind": "rules"},
     "evaluator": {"kind": "rules"},
-    "tries": 3,
-    "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems": 12, "level": 1, "order": "topological"},
+    "max_attempts": 3,
+    "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems_per_task": 12, "difficulty": 1, "order": "topological"},
 }
 
 
@@ -72,11 +72,11 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
 def test_problems_with_a_wrong_answer_are_no_parents(root):
     ids = [p.id for p in records.read_problems(root / "data/benchmarks/test.jsonl")]
     (root / "wrong.txt").write_text(f"# by hand\n{ids[1]}  # adds a neighbor\n\ngsm8k/test/9999\n", encoding="utf-8")
-    _, made = run(root, parents=None, mislabelled=[ids[0], "wrong.txt"])
+    _, made = run(root, max_parents=None, mislabelled=[ids[0], "wrong.txt"])
     assert {p.parent for p in made if p.benchmark == "gradeschool"} == set(ids[2:])
-    assert "wrong_golds lists 3 problems; 2 of them are in the test split" in (root / "data/ood/audit.md").read_text()
+    assert "mislabelled lists 3 problems; 2 of them are in the test split" in (root / "data/ood/audit.md").read_text()
     for entry in ("none.txt", "gsm8k/0007"):
-        with pytest.raises(UserError, match=f"wrong_golds: '{entry}' is no file, nor an id such as gsm8k/test/0007"):
+        with pytest.raises(UserError, match=f"mislabelled: '{entry}' is no file, nor an id such as gsm8k/test/0007"):
             run(root, mislabelled=[entry])
 
 
@@ -141,7 +141,7 @@ def test_a_small_set_is_a_remark_and_an_empty_file_is_told_loudly(root, capsys):
         in (root / "data/ood/audit.md").read_text()
     )
     published(root, "math", **FORMS["math"])
-    nothing = SETTINGS["dyval"] | {"problems": 0}
+    nothing = SETTINGS["dyval"] | {"problems_per_task": 0}
     metrics, made = run(root, operators=["names"], max_aime_parents=0, dyval=nothing)
     assert made == [] and metrics["problems"] == 0
     assert capsys.readouterr().err == (
@@ -159,9 +159,9 @@ def test_a_test_problem_in_training_stops_the_stage(root):
 
 
 def test_a_broken_bound_stops_the_stage(root, monkeypatch):
-    monkeypatch.setattr(ood.audit, "OPEN", -1.0)
+    monkeypatch.setattr(ood.audit, "OPEN_CONSTANT_BOUND", -1.0)
     monkeypatch.setattr(ood.audit, "MARGIN", -1.0)
-    monkeypatch.setattr(ood.audit, "FEWEST", 1)
+    monkeypatch.setattr(ood.audit, "MIN_PROBLEMS", 1)
     with pytest.raises(UserError, match="bounds broken in all; data/ood/audit.md shows them"):
         run(root)
 
@@ -169,7 +169,7 @@ def test_a_broken_bound_stops_the_stage(root, monkeypatch):
 def test_same_seed_same_bytes_and_more_parents_change_none(root):
     first = run(root)[1]
     assert run(root)[1] == first
-    more = {p.id: p for p in run(root, parents=10)[1]}
+    more = {p.id: p for p in run(root, max_parents=10)[1]}
     assert all(more[p.id].parent == p.parent for p in first)
     same = [p for p in first if p.operator in ("names", "premise", "order+typos", "preamble")]
     assert same and all(more[p.id] == p for p in same)
@@ -198,6 +198,6 @@ def test_a_stem_with_other_options_is_another_question():
     variant = parent.model_copy(
         update={"id": "quiz/test/0~mpa-permute", "parent": parent.id, "choices": ["four", "three"]}
     )
-    assert ood.firewall([variant], [trained], [parent.id]) == []
+    assert ood.find_leaks([variant], [trained], [parent.id]) == []
     seen = variant.model_copy(update={"choices": ["two", "one"]})
-    assert "stands in a training split" in ood.firewall([seen], [trained], [parent.id])[0]
+    assert "stands in a training split" in ood.find_leaks([seen], [trained], [parent.id])[0]

@@ -193,7 +193,7 @@ def test_a_law_refuses_what_makes_no_sense():
 
 def test_a_sentence_in_front_stays_there():
     plain = item("change", 2)
-    framed = competition.items.framed(plain, "The market had opened early in the rain.")
+    framed = competition.items.add_intro(plain, "The market had opened early in the rain.")
     assert isinstance(framed, Problem), framed
     made, _ = registry.make_variants([framed], ["premise", "preamble", "irrelevant", "numbers", "typos+steps"], 3)
     assert len(made) == 6 and all(map(is_valid, made))

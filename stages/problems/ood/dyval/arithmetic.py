@@ -197,9 +197,9 @@ def explain_obstacles(need: Any, asked: Sequence[str]) -> list[Step]:
         Step(text=f"{name} is not described" + (f", but {user} needs it" if user != name else ""), value="N/A")
         for name, user in need.missing
     ]
-    if need.circle:
-        around = ", which needs ".join([*need.circle[1:], need.circle[0]])
-        steps.append(Step(text=f"{need.circle[0]} needs {around}", value="N/A"))
+    if need.cycle:
+        around = ", which needs ".join([*need.cycle[1:], need.cycle[0]])
+        steps.append(Step(text=f"{need.cycle[0]} needs {around}", value="N/A"))
     if steps:
         steps.append(Step(text=f"so {join_names(list(asked))} cannot be calculated", value="N/A"))
     return steps
