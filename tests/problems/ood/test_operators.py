@@ -16,8 +16,8 @@ from stages.lib.core.records import Problem
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import program as programs
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators import names, phrasing, preamble, registry
-from stages.problems.ood.programs import gradeschool_program, noise
+from stages.problems.ood.operators import names, phrasing, preamble, registry, typos
+from stages.problems.ood.programs import gradeschool_program
 from tests.helpers.variant_checks import select_operator, select_unsolvable
 
 PARENTS = gradeschool.generate_problems("test", 60, 5, steps=(3, 5), max_value=60)
@@ -67,7 +67,7 @@ def test_two_solvers_agree_on_the_benchmark():
     for split in wording.SPLITS:
         for item in gradeschool.generate_problems(split, 60, 11, steps=(1, 7), max_value=100):
             assert gradeschool_program.solve(item.program.params) == (item.steps, item.answer)
-            assert gradeschool_program.render_question(item.program.params) == item.question
+            assert gradeschool_program.render(item.program.params)[0] == item.question
 
 
 def test_numbers_are_drawn_by_the_benchmarks_law():
@@ -187,7 +187,7 @@ def test_variants_of_one_split_share_no_words_with_those_of_another():
 
 def test_new_names_are_no_splits_and_roles_are_no_names():
     assert not {*names.UNSEEN_NAMES} & {*wording.NAMES}
-    for name, allowed in (("names", {*names.UNSEEN_NAMES}), ("roles", {*names.ROLES})):
+    for name, allowed in (("names", {*names.UNSEEN_NAMES}), ("roles", {*names.ROLE_NAMES})):
         for variant in select_operator(MADE, name):
             people = registry.compute_final_state(variant.program.params)["people"]
             assert {*people} <= allowed and len({*people}) == len(people)
@@ -208,7 +208,7 @@ def test_a_preamble_holds_nothing_that_could_be_used():
 def test_fresh_words_are_in_the_vocabulary():
     known = {word.strip() for word in build_word_list()}
     texts = [form for forms in phrasing.NEW_TEMPLATES.values() for form in forms]
-    texts += [*names.ROLES, *registry.items.UNITS]
+    texts += [*names.ROLE_NAMES, *registry.items.UNITS]
     for text in texts:
         for word in re.findall("[A-Za-z]+", re.sub(r"\{\w+\}", " ", text)):
             assert word in known, word
@@ -220,7 +220,7 @@ def test_typos_spare_what_carries_the_meaning():
         changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
         assert len(changed) >= 2
         for old, _ in changed:
-            assert old.islower() and old.strip(".,?") not in noise._PROTECTED | set(wording.UNITS) | set(
+            assert old.islower() and old.strip(".,?") not in typos._PROTECTED | set(wording.UNITS) | set(
                 wording.FRACTION_DIVISORS
             )
 
@@ -229,7 +229,7 @@ def test_no_letter_goes_and_no_denial_is_touched():
     """A letter less makes another word (friend, fiend), and a denial turns the answer."""
     text = "My friend cannot say whether the country would never sell silver to a stranger unless it must."
     for seed in range(40):
-        made = noise.apply_edits(text, noise.draw_edits(text, random.Random(seed), "test"))
+        made = typos.apply_edits(text, typos.draw_edits(text, random.Random(seed), "test"))
         assert len(made) >= len(text) and made != text
         assert all(word in made for word in (" cannot ", " never ", " unless ")) and "sliver" not in made
 

@@ -13,7 +13,7 @@ from stages.lib.core.records import Problem, Source, read_problems, write_proble
 from stages.problems.benchmarks.__main__ import Params, build_problems
 from stages.problems.ood import code_proof
 from stages.problems.ood.operators import registry
-from stages.problems.ood.programs import code_statement, noise
+from stages.problems.ood.programs import base, code_statement
 
 CONTEST = """Valera wants to buy n apples in the shop "Berry & Co". For example, if n = 3, he has to pay 3·x rubles. \
 Of course, Valera wants to spend exactly k rubles, and Masha knows that he likes the word YES.
@@ -146,7 +146,7 @@ def planted():
         params = json.loads(json.dumps(made.program.params))
         params["changes"][0]["edits"] = [[at, "double"]]
         program = made.program.model_copy(update={"params": params})
-        return made.model_copy(update={"question": noise.apply_edits(CONTEST, [[at, "double"]]), "program": program})
+        return made.model_copy(update={"question": base.apply_edits(CONTEST, [[at, "double"]]), "program": program})
 
     more = {"public": {"input": ["3\n", "4\n", "5\n"], "output": ["YES\n", "NO\n", "NO\n"]}}
     yield "tests", made.model_copy(update={"tests": {**TESTS, **more}})

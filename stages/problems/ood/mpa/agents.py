@@ -29,7 +29,7 @@ class ParaphraserAgent(NamedTuple):
         return {name: value for name, value in self.chat.identity.items() if name != "base_url"}
 
     def apply(self, principle: str, original: Problem, made: Draft, seed: int, attempt: int) -> Draft:
-        """The next draft. Raises Unfit, prompts.Unreadable or chat.NoAnswer."""
+        """The next draft. Raises NotApplicable, prompts.Unreadable or chat.NoAnswer."""
         if principle == "permute":
             return option_order.permute_options(made, option_order.make_rng(seed, original, principle, attempt))
         if self.chat is None:

@@ -33,7 +33,7 @@ def make_rng(seed: int, problem: Problem, field: str, attempt: int) -> Random:
 
 
 def list_movable(choices: Sequence[str]) -> list[int]:
-    """The places of the options that speak of no other; they stand before those that do. Raises Unfit."""
+    """The places of the options that speak of no other; they stand before those that do. Raises NotApplicable."""
     if any(map(refers_by_letter, choices)):
         raise NotApplicable("the options name each other by letter")
     free = [i for i, choice in enumerate(choices) if not refers_to_above(choice)]
@@ -43,7 +43,7 @@ def list_movable(choices: Sequence[str]) -> list[int]:
 
 
 def check_applicable(principles: Sequence[str], original: Problem) -> None:
-    """Raises Unfit where these options take no new one, or no other order, whoever writes it; before it is asked for."""
+    """Raises NotApplicable where these options take no new one, or no other order, whoever writes it; before it is asked for."""
     if not {"newchoice", "permute"} & set(principles):
         return
     free = list_movable(original.choices)
@@ -55,7 +55,7 @@ def check_applicable(principles: Sequence[str], original: Problem) -> None:
 
 def insert_option(original: Problem, made: Draft, new: str, draw: Random) -> Draft:
     """The draft, whose options are in their old order, with a new one and with the key at a place drawn anew. Raises
-    Unfit where the key speaks of the other options or they of each other."""
+    NotApplicable where the key speaks of the other options or they of each other."""
     free, key = list_movable(original.choices), LETTERS.index(made.answer)
     if key not in free:
         raise NotApplicable("the key speaks of all options, so another one would change it")
@@ -109,7 +109,7 @@ def is_ring_order_kept(original: Problem, made: Draft) -> bool:
 def permute_options(made: Draft, draw: Random) -> Draft:
     """A new place for the key, uniform over the places, then an order of the rest that is not the old one.
 
-    Raises Unfit where options name each other by letter, or where every order reads like the old one.
+    Raises NotApplicable where options name each other by letter, or where every order reads like the old one.
     """
     free = list_movable(made.choices)
     key = LETTERS.index(made.answer)

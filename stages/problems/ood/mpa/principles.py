@@ -102,7 +102,7 @@ def fits(principles: Sequence[str], problem: Problem) -> bool:
 
 
 def select_applicable(principles: Sequence[str], problem: Problem) -> tuple[str, ...]:
-    """The principles as they apply to this kind of question; `all` means all that do. Raises Unfit."""
+    """The principles as they apply to this kind of question; `all` means all that do. Raises NotApplicable."""
     if problem.choices:
         if problem.answer_type != "choice" or problem.answer not in LETTERS[: len(problem.choices)]:
             raise NotApplicable(f"the answer {problem.answer!r} is not the letter of an option")

@@ -1,10 +1,13 @@
-"""Other numbers, the answer computed anew: of the same magnitudes (`numbers`), or larger ones (`larger`).
+"""Operators `numbers` and `larger`: other numbers of the same magnitude, or larger ones. The answer is computed anew.
 
-Bundled problems draw what they are given, add and take away again by the benchmark's own law; times, parts and percents
-stay. Real problems draw every number from the frequencies with which GSM8K's train questions use numbers of its kind (as
-many digits, as round), and keep a draw only if everything that was whole, positive, below one, or within 100 percent
-still is, amounts have no more decimals than before, things of one kind keep their order, and every way to read an
-ambiguous number gives the same. They have no larger numbers: nobody wears heels of 40 inches.
+Bundled problems draw given, added and subtracted numbers again by the benchmark's own distributions; factors, parts and
+percents stay. Real problems draw every number from the frequencies with which GSM8K's train questions use such numbers
+(as many digits, as round). A draw is kept only if everything that was whole, positive, below one, or within 100 percent
+still is, amounts have no more decimals than before, things of one kind keep their order, and every reading of an
+ambiguous number gives the same. `larger` does not change real problems: nobody wears heels of 40 inches.
+
+Competition problems get new parameters from their family (`larger`: of the next level) that pass both solvers. They come
+from the half of all problems in which no item of the run lies, so that no variant repeats an item of another split.
 """
 
 from __future__ import annotations
@@ -17,22 +20,23 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.core import seeds
+from stages.lib.procedural import competition
+from stages.lib.procedural.competition import items
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.programs import competition_program, gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, DrawFunction, Knobs, NotApplicable, Operator, State
 
-MAX_ATTEMPTS = 300
+MAX_ATTEMPTS = 300  # of a real problem
 MAX_DRAWS = 3000  # of a bundled problem: few leave every part whole
-DEFAULT_BOUND = 60  # the bound on values that the bundled benchmark has in every preset
-LARGER_FACTOR = 10  # of larger numbers
+MAX_PARAMETER_DRAWS = 400  # of a competition problem
+LARGER_FACTOR = 10
 
 
-def _make_gradeschool_draw(
-    largest_of: Callable[[State, Mapping[str, Any]], int], addend: int
-) -> Callable[..., dict[str, Any]]:
-    def draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-        largest, answer = largest_of(state, knobs), gradeschool_program.compute_values(state)[-1]
+def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int) -> DrawFunction:
+    def draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+        largest, answer = get_bound(state, knobs), gradeschool_program.compute_values(state)[-1]
         for _ in range(MAX_DRAWS):
             said = _redraw(state, rng, largest, addend)
             if said and gradeschool_program.compute_values(_apply_gradeschool(state, {"said": said}))[-1] != answer:
@@ -76,24 +80,8 @@ def _apply_gradeschool(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-def compute_bound(state: State) -> int:
-    """The largest result of an addition or a multiplication: the benchmark bounds these, and lets only sums of two
-    people exceed the bound. The largest given where there is neither."""
-    known = gradeschool_program.compute_values(state)
-    bounded = [
-        value
-        for entry, value in zip(state["quantities"], known, strict=True)
-        if entry["relation"] != "sum" and wording.OPERATIONS.get(entry["relation"], "+") in "+*"
-    ]
-    return max(bounded)
-
-
-def _keep_bound(state: State, knobs: Mapping[str, Any]) -> int:
-    return max(knobs.get("largest") or 0, compute_bound(state))
-
-
-def _scale_bound(state: State, knobs: Mapping[str, Any]) -> int:
-    return LARGER_FACTOR * _keep_bound(state, knobs)
+def _scale_bound(state: State, knobs: Knobs) -> int:
+    return LARGER_FACTOR * gradeschool_program.get_bound(state, knobs)
 
 
 # Real problems.
@@ -167,7 +155,7 @@ def draw_similar(value: Fraction, rng: random.Random) -> Fraction:
 
 
 def find_changeable(state: State) -> list[int]:
-    """The numbers of a question that may be replaced. Raises Unfit where the problem holds together in ways that its
+    """The numbers of a question that may be replaced. Raises NotApplicable where the problem holds together in ways that its
     program does not know of."""
     said = {part["is"]["number"] for part in state["question"] if isinstance(part, dict) and "is" in part}
     values, needed = programs.list_numbers(state), gsm8k_program.find_used_numbers(state)
@@ -281,7 +269,7 @@ def is_plausible(state: State, new: Sequence[Fraction]) -> bool:
     return was[end] != now[end]
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     places, old = find_changeable(state), programs.list_numbers(state)
     if not places:
         raise NotApplicable("no number is bound for sure")
@@ -307,18 +295,59 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return {**copy.deepcopy(state), "values": list(parameters["values"])}
 
 
+# Competition problems.
+
+
+def _compute_half(family: str, params: Mapping[str, Any]) -> int:
+    """0 or 1: the half of all problems that these parameters lie in. All items of a run lie in one (`items.generate_item`)."""
+    return seeds.key("aime", competition.fingerprint(family, params)) % 2
+
+
+def _make_competition_draw(step: int) -> DrawFunction:
+    def draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+        competition_program.require_no_unknowns(state)
+        level, key = state["level"] + step, rng.getrandbits(62)
+        if level not in competition.LEVELS:
+            raise NotApplicable(f"level {state['level']} is the highest")
+        family, half = competition.FAMILIES[state["family"]], _compute_half(state["family"], state["params"])
+        answer = competition.rederive(state)[2]
+        for attempt in range(MAX_PARAMETER_DRAWS):
+            params = family.sample(lambda field, attempt=attempt: seeds.rng(key, attempt, field), level)
+            if params is None or _compute_half(family.name, params) == half:
+                continue
+            new = {**state, "level": level, "params": params}
+            new_answer = family.solve_closed(params)
+            if (
+                0 <= new_answer <= items.MAX_ANSWER
+                and str(new_answer) != answer
+                and not competition_program.find_faults(new)
+            ):
+                return {"level": level, "params": params}
+        raise NotApplicable(f"no other parameters in {MAX_PARAMETER_DRAWS} draws")
+
+    return draw
+
+
+def _apply_competition(state: State, parameters: Mapping[str, Any]) -> State:
+    return {**state, "level": parameters["level"], "params": parameters["params"]}
+
+
 NUMBERS = Operator(
     "numbers",
     "changing",
     {
-        "gradeschool": Change(_make_gradeschool_draw(_keep_bound, gradeschool_program.MAX_ADDEND), _apply_gradeschool),
+        "gradeschool": Change(
+            _make_gradeschool_draw(gradeschool_program.get_bound, gradeschool_program.MAX_ADDEND), _apply_gradeschool
+        ),
         "lifted": Change(_draw, _apply),
+        "competition": Change(_make_competition_draw(0), _apply_competition),
     },
-    "other numbers of the same magnitude",
 )
 LARGER = Operator(
     "larger",
     "changing",
-    {"gradeschool": Change(_make_gradeschool_draw(_scale_bound, 999), _apply_gradeschool)},
-    "numbers ten times as large",
+    {
+        "gradeschool": Change(_make_gradeschool_draw(_scale_bound, 999), _apply_gradeschool),
+        "competition": Change(_make_competition_draw(1), _apply_competition),
+    },
 )

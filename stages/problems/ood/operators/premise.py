@@ -1,12 +1,14 @@
-"""A premise removed, so that the answer is no longer determined: it is N/A. Beside each such problem stands its twin, in
-which the premise is `kept`: the same surface, the parent's answer. Both say that N/A is allowed.
+"""Operator `premise`: a premise is removed, so the answer is not determined and becomes N/A.
 
-The proof is two completions: what is told is true of both, the value that is not told differs, and so does the answer.
-In the bundled world a sentence is told of a stranger, of whom two further sentences follow that nobody needs; in the twin
-it is told of whom it was. Both have the same words, and as many names that occur once. A real problem loses a number
-before the things it counts. No word (some, several) is put in place: such words would tell which problems are unsolvable.
-An old tale stands before it, of things of which some are counted and some are not: neither a thing without a number nor
-how many numbers there are tells.
+Each such problem has a twin (`~kept`) with the same surface, the premise and the parent's answer. Both allow N/A. The
+proof is two completions: both agree with the text, the removed value differs, and so does the answer.
+
+gradeschool  a sentence speaks of a new person instead of the one it was about, and two distractors follow about that
+             person. The twin keeps the sentence. Both have the same words and as many names that occur once.
+lifted       a number before a counted noun is deleted. No word (some, several) replaces it, since such a word would mark
+             the unsolvable problems. Before both twins stands an introduction with some counted and some uncounted
+             things, so that neither a noun without a number nor the count of numbers gives the answer away.
+competition  a number becomes a letter with two dependent equations (`unknowns.py`)
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.operators import names, numbers
-from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.operators import names, numbers, unknowns
+from stages.problems.ood.programs import competition_program, competition_unknowns, gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 MAX_COMPLETION = 600  # values tried for the second completion
 
 
 def solve_with_value(state: State, i: int, value: int) -> int:
-    """The answer when quantity i, whose sentence is not told, has a value. Raises Unfit where it leaves the whole
+    """The answer when quantity i, whose sentence is not told, has a value. Raises NotApplicable where it leaves the whole
     numbers above 0."""
     known: list[int] = []
     for j, entry in enumerate(state["quantities"]):
@@ -39,17 +41,17 @@ def solve_with_value(state: State, i: int, value: int) -> int:
     return known[-1]
 
 
-def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     known, told = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
     uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(known))]
     # Of the one asked for something must be told; whoever is named elsewhere once occurs once without the sentence, as
     # the stranger does in the twin.
     able = [i for i in range(len(known) - 1) if uses[i] == 1]
     rng.shuffle(able)
-    pools = (names.ROLES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
+    pools = (names.ROLE_NAMES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
     pool = next(pool for pool in pools if state["people"][0] in pool)
     people = rng.sample([name for name in pool if name not in gradeschool_program.list_people(state)], 3)
-    largest = max(knobs.get("largest") or 0, numbers.compute_bound(state))
+    largest = gradeschool_program.get_bound(state, knobs)
     for i in able:
         if (
             gradeschool_program.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1]
@@ -137,7 +139,7 @@ INTRO_ITEMS = (
 INTRO_LENGTH = 4  # of them in a tale
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     places, values = numbers.find_changeable(state), programs.list_numbers(state)
     doubtful = programs.find_ambiguous(state)
     single = [i for i in places if values.count(values[i]) == 1 and values[i].denominator == 1 and i not in doubtful]
@@ -210,25 +212,14 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return {**state, "tale": parameters["tales"][0], "withheld": {key: parameters[key] for key in ("number", "noun")}}
 
 
-OPERATOR = Operator(
-    "premise",
-    "unsolvable",
-    {"gradeschool": Change(_draw_sentence, _apply_sentence), "lifted": Change(_draw, _apply)},
-    "a premise removed",
-)
+# Checks of the proof that the answer is not determined.
 
 
-# The proof, checked.
-
-
-def check_gradeschool_proof(state: State, change: Mapping[str, Any]) -> list[str]:
-    """Faults of the proof that the answer of a bundled problem is open once `change` is made to `state`."""
+def _check_sentence_proof(state: State, change: Mapping[str, Any]) -> list[str]:
     return _find_faults(change, lambda value: solve_with_value(state, change["removed"], value))
 
 
-def check_lifted_proof(state: State, change: Mapping[str, Any]) -> list[str]:
-    """The same of a real problem."""
-
+def _check_proof(state: State, change: Mapping[str, Any]) -> list[str]:
     def answer(value: str) -> str:
         values = [Fraction(value) if i == change["number"] else v for i, v in enumerate(programs.list_numbers(state))]
         return str(programs.compute_results(state, values)[state["answer"]["step"]])
@@ -242,3 +233,19 @@ def _find_faults(change: Mapping[str, Any], answer: Callable[[Any], Any]) -> lis
         return ["the completions do not differ"]
     claims = ((first, one), (second, other))
     return [f"with {value} the answer is not {said}" for value, said in claims if answer(value) != said]
+
+
+def _check_competition_proof(state: State, change: Mapping[str, Any]) -> list[str]:
+    original, other = (competition_program.build_plain_problem(state, params) for params in (None, change["other"]))
+    return competition_unknowns.check_proof(original, other, change)
+
+
+OPERATOR = Operator(
+    "premise",
+    "unsolvable",
+    {
+        "gradeschool": Change(_draw_sentence, _apply_sentence, _check_sentence_proof),
+        "lifted": Change(_draw, _apply, _check_proof),
+        "competition": Change(unknowns.make_draw(True), unknowns.apply, _check_competition_proof),
+    },
+)

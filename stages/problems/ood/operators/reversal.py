@@ -17,10 +17,10 @@ from stages.lib.procedural.expressions import Tree, parse_tree
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.operators import numbers
 from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 
-def _draw_given(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw_given(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     answer, own = (
         gradeschool_program.compute_values(state)[-1],
         gradeschool_program.list_templates(state["split"])["given"],
@@ -68,7 +68,7 @@ def _involves_division(state: State, number: int) -> bool:
     )
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     places, values, doubtful = (
         numbers.find_changeable(state),
         programs.list_numbers(state),
@@ -102,5 +102,4 @@ OPERATOR = Operator(
     "reversed",
     "changing",
     {"gradeschool": Change(_draw_given, _apply_given), "lifted": Change(_draw, _apply)},
-    "the answer told, a number asked",
 )

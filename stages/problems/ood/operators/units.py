@@ -12,7 +12,7 @@ from typing import Any
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting.programs import format_decimal
 from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 UNIT_SIZES = {"dozen": 12, "pairs": 2}
 _FORMS = {  # measured wordings; {n} counts the unit of measure
@@ -35,7 +35,7 @@ def _choose_measure(entry: Mapping[str, Any]) -> str | None:
     )
 
 
-def _draw_measures(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw_measures(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     exact = {
         str(i): unit
         for i in gradeschool_program.get_sentence_order(state)
@@ -127,7 +127,7 @@ def _get_value(state: State, at: int) -> Fraction:
     return Fraction(state["numbers"][state["question"][at]["is"]["number"]]["value"])
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     found = _find_conversions(state)
     if not found:
         raise NotApplicable("no number stands with a unit that converts exactly")
@@ -153,5 +153,4 @@ OPERATOR = Operator(
     "units",
     "preserving",
     {"gradeschool": Change(_draw_measures, _apply_measures), "lifted": Change(_draw, _apply)},
-    "other units",
 )

@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from stages.problems.ood.programs import noise
-from stages.problems.ood.programs.base import NotApplicable, State
+from stages.problems.ood.programs.base import NotApplicable, State, apply_edits
 
 _HEADING = re.compile(
     r"^[ \t]*(?:the )?(?:(?:sample |standard )?(?:inputs?|outputs?)(?: (?:format|example|specification)s?)?|constraints?"
@@ -189,11 +188,11 @@ def make_state(question: str, answer: str, tests: Mapping[str, Any]) -> State:
 
 def render(state: State) -> tuple[str, None, str]:
     """(question, no steps, answer)."""
-    return noise.apply_edits(state["question"], state.get("edits", [])), None, state["answer"]
+    return apply_edits(state["question"], state.get("edits", [])), None, state["answer"]
 
 
 def mask_protected(state: State) -> str:
-    """The question with spaces for all that must stay: what is left may be changed, at the same positions. Raises Unfit
+    """The question with spaces for all that must stay: what is left may be changed, at the same positions. Raises NotApplicable
     where nothing is left."""
     said = parse_statement(state["question"], state.get("entry"))
     if not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", said.story):
@@ -203,9 +202,6 @@ def mask_protected(state: State) -> str:
         text[mark.start : mark.end] = " " * (mark.end - mark.start)
     before, after = said.fixed_parts
     return " " * len(before) + "".join(text) + " " * len(after)
-
-
-TYPOS = noise.make_change(mask_protected, lambda state: CRUCIAL_WORDS | {*state["kept"]})
 
 
 def check_contract(parent: State, question: str, tests: Mapping[str, Any] | None) -> list[str]:

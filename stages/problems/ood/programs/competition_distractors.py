@@ -66,7 +66,7 @@ def split_sentences(text: str) -> list[str]:
 
 def draw_distractor(text: str, taken: Collection[int], rng: random.Random, split: str) -> dict[str, Any]:
     """{"sentence", "before"}: a fact and the sentence before which it is told. Its number is the split's own. Raises
-    Unfit."""
+    NotApplicable."""
     said = split_sentences(text)
     for cue, fact, sizes in STORIES:
         first = next((i for i, sentence in enumerate(said) if re.search(cue, sentence)), None)

@@ -53,7 +53,7 @@ def render_unknowns(
     question: str, steps: list[Step], answer: str, unknowns: Mapping[str, Any]
 ) -> tuple[str, list[Step], str]:
     """The question with a letter for the number; the lines that find it, or those that say why it is open and N/A.
-    Raises Unfit where the equations give another number than the question has."""
+    Raises NotApplicable where the equations give another number than the question has."""
     (letter, _), equations = unknowns["letters"], unknowns["equations"]
     (a, b, c), (d, e, f) = equations
     number = {question[start:end] for start, end in unknowns["holes"]}
@@ -103,7 +103,7 @@ def draw_unknowns(
     whole: Problem, build: Callable[[Mapping[str, Any]], Problem], rng: random.Random, open_: bool
 ) -> dict[str, Any]:
     """{"holes", "letters", "equations"}, and if the number is to be left open {"whole", "other", "completions"}: equations
-    that tell it, the parameters of another item that fits what is told, and [number, answer] of both. Raises Unfit."""
+    that tell it, the parameters of another item that fits what is told, and [number, answer] of both. Raises NotApplicable."""
     if open_ and EXTREMAL.search(whole.question):
         raise NotApplicable("what is asked for is the least or the greatest, perhaps over all that fits what is told")
     if whole.program.params["family"] not in CONSTRAINTS:

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 from stages.lib.core.records import Step
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.gradeschool.program import apply
-from stages.problems.ood.programs import noise
-from stages.problems.ood.programs.base import NotApplicable, State
+from stages.problems.ood.programs.base import Knobs, NotApplicable, State, apply_edits
 
 INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
+DEFAULT_BOUND = 60  # the bound on values that the benchmark has in every preset
 MAX_ADDEND = 99  # the largest number that the benchmark adds or takes away
 
 
@@ -74,7 +74,7 @@ def get_operand(entry: Mapping[str, Any]) -> int:
 
 
 def compute_values(state: State) -> list[int]:
-    """The value of every quantity, in order. Raises Unfit where one is not a whole number above 0."""
+    """The value of every quantity, in order. Raises NotApplicable where one is not a whole number above 0."""
     known: list[int] = []
     for i, entry in enumerate(state["quantities"]):
         known.append(compute_value(entry, known))
@@ -84,7 +84,7 @@ def compute_values(state: State) -> list[int]:
 
 
 def compute_value(entry: Mapping[str, Any], known: list[int]) -> int:
-    """The value of an entry whose sources are known. Raises Unfit where it is not a whole number."""
+    """The value of an entry whose sources are known. Raises NotApplicable where it is not a whole number."""
     if entry["relation"] == "given":
         return entry["number"]
     of = entry["of"]
@@ -112,6 +112,21 @@ def draw_relation(
                 "number": said,
                 "template": list(rng.choice(templates[relation])),
             }
+
+
+def compute_bound(state: State) -> int:
+    """The largest result of an addition or a multiplication: the benchmark bounds these, and lets only sums of two
+    people exceed the bound. The largest given value where there is neither."""
+    return max(
+        value
+        for entry, value in zip(state["quantities"], compute_values(state), strict=True)
+        if entry["relation"] != "sum" and wording.OPERATIONS.get(entry["relation"], "+") in "+*"
+    )
+
+
+def get_bound(state: State, knobs: Knobs) -> int:
+    """The bound on new values: that of the split (`largest`), or the problem's own where that is larger."""
+    return max(knobs.get("largest") or 0, compute_bound(state))
 
 
 def list_templates(split: str) -> dict[str, list[tuple[int, int]]]:
@@ -177,8 +192,10 @@ def _render_sentence(state: State, person: str, entry: Mapping[str, Any]) -> str
     return text[0].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
 
 
-def render_question(state: State) -> str:
-    return noise.apply_edits(" ".join(render_sentences(state)), state.get("edits", []))
+def render(state: State) -> tuple[str, list[Step], str]:
+    """(question, steps, answer) of a state."""
+    steps, answer = solve(state)
+    return apply_edits(" ".join(render_sentences(state)), state.get("edits", [])), steps, answer
 
 
 # The solution, from what is told alone.

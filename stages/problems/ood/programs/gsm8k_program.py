@@ -21,8 +21,7 @@ from typing import Any
 from stages.lib.core.records import Step
 from stages.lib.procedural.expressions import Tree, evaluate_tree, parse_tree
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.programs import noise
-from stages.problems.ood.programs.base import NotApplicable, State
+from stages.problems.ood.programs.base import NotApplicable, State, apply_edits
 
 Parts = list[Any]  # strings, and slots for the numbers
 _SENTENCE_BOUNDARY = re.compile(r"(?<=[.!?])[\"”]?\s+(?=[A-Z])")
@@ -92,7 +91,7 @@ def get_full_text(state: State) -> str:
 
 
 def render(state: State) -> tuple[str, list[Step], str]:
-    """(question, steps, answer) of a state. Raises Unfit where a number cannot be written down."""
+    """(question, steps, answer) of a state. Raises NotApplicable where a number cannot be written down."""
     shown = dict(state)
     if "unknown" in state:
         shown["question"] = [
@@ -115,7 +114,7 @@ def render(state: State) -> tuple[str, list[Step], str]:
         steps, answer = _write_stuck_steps(state, steps), "N/A"
     if "tale" in state:
         question = f"{state['tale']} {question}"
-    return noise.apply_edits(question, state.get("edits", [])), steps, answer
+    return apply_edits(question, state.get("edits", [])), steps, answer
 
 
 def _drop_number(parts: Parts, withheld: dict[str, Any]) -> Parts:
