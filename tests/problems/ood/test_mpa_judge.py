@@ -2,7 +2,8 @@
 
 from stages.lib.procedural.gradeschool import generate_problems as gradeschool
 from stages.problems.ood import mpa
-from stages.problems.ood.mpa import checks, pipeline, planted_faults, principles
+from stages.problems.ood.mpa import checks, pipeline, principles
+from tests.helpers import planted_faults
 from tests.helpers.mpa_items import RULE_AGENTS, load_published, make_item, model, requires_files  # noqa: F401
 
 

@@ -110,11 +110,6 @@ def find_question_sentences(text: str) -> tuple[str, ...]:
     return found or tuple(whole for _, whole in parts[-1:])
 
 
-def has_question(text: str) -> bool:
-    """Whether any sentence asks."""
-    return any(_QUESTION_CUE.search(sentence) for sentence in find_question_sentences(text))
-
-
 def find_asked_nouns(text: str) -> frozenset[str]:
     """Stems of the noun a question asks for: of `how many red clips did she sell` clip or red."""
     for sentence in reversed(find_question_sentences(text)):

@@ -57,20 +57,6 @@ def split_sentences(parts: Sequence[Any]) -> list[Parts]:
     return [[part for part in sentence if part != ""] for sentence in found]
 
 
-def join_sentences(found: Sequence[Parts]) -> Parts:
-    """The parts of a question from its sentences."""
-    parts: Parts = []
-    for at, sentence in enumerate(found):
-        parts += ([" "] if at else []) + sentence
-    merged: Parts = []
-    for part in parts:
-        if merged and isinstance(part, str) and isinstance(merged[-1], str):
-            merged[-1] += part
-        else:
-            merged.append(part)
-    return merged
-
-
 def render_parts(parts: Sequence[Any]) -> str:
     return "".join(get_original_text(part) for part in parts)
 
