@@ -121,7 +121,7 @@ def test_a_new_choice_leaves_each_its_neighbours_and_stands_anywhere(model):  # 
 
 def test_a_new_choice_that_says_what_another_says_is_refused(model):  # noqa: F811
     parent = make_item(3, choices=["the oak", "A tree made of glass.", "the elm", "the ash"], answer="A")
-    kept, (reject,) = pipeline.make_variants([parent], "newchoice", model, 1, tries=1)
+    kept, (reject,) = pipeline.make_variants([parent], "newchoice", model, 1, max_attempts=1)
     assert not kept and reject.reason == "the new option says the same as another one"
 
 
