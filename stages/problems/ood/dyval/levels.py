@@ -1,16 +1,16 @@
-"""The knobs of every task, and its four named levels: the whole of what "harder" means, in one table.
+"""The knobs of every task and its four levels of difficulty, in one table.
 
 depth, width       levels of the tree with its leaves, operands of an operation that is not unary
-links              further operands of such an operation, taken from anywhere below (they make the tree a DAG)
+links              further operands of such an operation, from anywhere below (they make the tree a DAG)
 dags               coefficients of the two equations that are described by a tree of their own
 nodes, min_links, max_links     of the general graphs
-distractors        thirds of the problem's own size that are added and that the answer does not need
-deleted, cycles    sentences taken out, links that close a circle: the answer becomes N/A. Every item then tells of a
-                   second graph, too, to which as much is done in the items that keep their answer
+distractors        statements that the answer does not need, in thirds of the problem's size
+deleted, cycles    deleted sentences, and links that close a cycle: the answer becomes N/A. Every item then has a second
+                   graph, which is damaged instead in the items that keep their answer
 unsolvable         the share of items whose answer becomes N/A
 
 The names in DyVal: depth, num_children_per_node, extra_links_per_node, num_dags, num_nodes_per_sample,
-min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default but for the logic of rules.
+min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default, except in deductive and abductive logic.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _TREES = {
     3: {"depth": 3, "width": 3, "distractors": 1},
     4: {"depth": 4, "distractors": 2},
 }
-_BOOLEAN = _TREES | {1: {"depth": 3, "links": 0}}  # a single operation shows its answer
+_BOOLEAN = _TREES | {1: {"depth": 3, "links": 0}}  # a single operation would reveal its answer
 _EQUATIONS = {
     1: {"depth": 2, "links": 0},
     2: {"depth": 3},
@@ -81,7 +81,7 @@ _EQUATIONS = {
     4: {"depth": 4, "dags": 2, "distractors": 2},
 }
 _DEDUCTIVE = {1: {"depth": 3}, 2: {"depth": 4}, 3: {"depth": 4, "distractors": 2}, 4: {"depth": 5, "distractors": 2}}
-_ABDUCTIVE = {  # some paths are all that is needed
+_ABDUCTIVE = {  # deeper or wider, so that the target has several paths
     1: {"depth": 3, "width": 3},
     2: {"depth": 4},
     3: {"depth": 4, "width": 3, "distractors": 1},
