@@ -38,9 +38,12 @@ def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int
     def draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
         largest, answer = get_bound(state, knobs), gradeschool_program.compute_values(state)[-1]
         for _ in range(MAX_DRAWS):
-            said = _redraw(state, rng, largest, addend)
-            if said and gradeschool_program.compute_values(_apply_gradeschool(state, {"said": said}))[-1] != answer:
-                return {"said": said, "largest": largest}
+            numbers = _redraw(state, rng, largest, addend)
+            if (
+                numbers
+                and gradeschool_program.compute_values(_apply_gradeschool(state, {"said": numbers}))[-1] != answer
+            ):
+                return {"said": numbers, "largest": largest}
         raise NotApplicable(f"no other numbers in {MAX_DRAWS} draws")
 
     return draw
@@ -48,14 +51,14 @@ def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int
 
 def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
     """A number for every sentence (None where it keeps its own, or says none), or None where the draw got stuck."""
-    said, known = [], []
-    low = 3 if addend == gradeschool_program.MAX_ADDEND else largest // 6
+    numbers, values = [], []
+    lowest = 3 if addend == gradeschool_program.MAX_ADDEND else largest // 6
     for entry in state["quantities"]:
         number: int | str | None = None
         if entry["relation"] == "given":
-            number = rng.randint(low, max(9, largest // 3))
+            number = rng.randint(lowest, max(9, largest // 3))
         elif entry["relation"] != "sum":
-            choices = gradeschool_program.list_operands(entry["relation"], known[entry["of"][0]], largest, addend)
+            choices = gradeschool_program.list_operands(entry["relation"], values[entry["of"][0]], largest, addend)
             if wording.OPERATIONS[entry["relation"]] in "+-":
                 if addend != gradeschool_program.MAX_ADDEND:
                     choices = [
@@ -64,12 +67,12 @@ def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list
                 number = rng.choice(choices)[0] if choices else None
             if number is None and entry["number"] not in [choice for choice, _ in choices]:
                 return None
-        value = gradeschool_program.compute_value(entry if number is None else {**entry, "number": number}, known)
+        value = gradeschool_program.compute_value(entry if number is None else {**entry, "number": number}, values)
         if value < 2:
             return None
-        said.append(number)
-        known.append(value)
-    return said
+        numbers.append(number)
+        values.append(value)
+    return numbers
 
 
 def _apply_gradeschool(state: State, parameters: Mapping[str, Any]) -> State:
@@ -157,30 +160,34 @@ def draw_similar(value: Fraction, rng: random.Random) -> Fraction:
 def find_changeable(state: State) -> list[int]:
     """The numbers of a question that may be replaced. Raises NotApplicable where the problem holds together in ways that its
     program does not know of."""
-    said = {part["is"]["number"] for part in state["question"] if isinstance(part, dict) and "is" in part}
+    positions = {part["is"]["number"] for part in state["question"] if isinstance(part, dict) and "is" in part}
     values, needed = programs.list_numbers(state), gsm8k_program.find_used_numbers(state)
     if times := _TIMES_MORE.search(gsm8k_program.render_parts(state["question"])):
         raise NotApplicable(f"{times[0]!r} may add or multiply")
     for slot in programs.list_slots(state):
         if not slot["is"]:
             raise NotApplicable(f"the solution says {slot['said']}, which nothing explains")
-    told = [i for i, number in enumerate(state["numbers"]) if number["kind"] in ("digits", "word", "fixed")]
-    tied_up = find_sum_relation([values[i] for i in told])
-    if tied_up:
-        raise NotApplicable(f"{tied_up} may hold in the story itself")
-    unused = [i for i in said if i not in needed and values[i] > 1]
+    counted = [i for i, number in enumerate(state["numbers"]) if number["kind"] in ("digits", "word", "fixed")]
+    relation = find_sum_relation([values[i] for i in counted])
+    if relation:
+        raise NotApplicable(f"{relation} may hold in the story itself")
+    unused = [i for i in positions if i not in needed and values[i] > 1]
     if unused:
         raise NotApplicable(f"the solution does not use {programs.format_decimal(values[unused[0]])}")
     # Where a number could be one of several of the question, these keep their value.
-    kept = {
+    fixed = {
         ref["number"]
         for slot in programs.list_slots(state)
         if "or" in slot
         for ref in (slot["is"], *slot["or"])
         if "number" in ref
     }
-    kept |= _find_fixed(state)
-    return [i for i in sorted(said) if i not in kept and (i in needed and values[i] >= 2 or values[i].denominator != 1)]
+    fixed |= _find_fixed(state)
+    return [
+        i
+        for i in sorted(positions)
+        if i not in fixed and (i in needed and values[i] >= 2 or values[i].denominator != 1)
+    ]
 
 
 def _find_fixed(state: State) -> set[int]:
@@ -190,14 +197,14 @@ def _find_fixed(state: State) -> set[int]:
         match[0].count(",") + 2 - (", and" in match[0])
         for match in _NAME_LIST.finditer(gsm8k_program.render_parts(parts))
     }
-    found = set()
+    fixed = set()
     for at, part in enumerate(parts):
         if isinstance(part, dict):
             i, before, after = part["is"]["number"], parts[at - 1] if at else "", (*parts, "")[at + 1]
-            again = values[i] <= 10 and isinstance(before, str) and _DEFINITE_BEFORE.search(before)
-            if again or values[i] in listed or isinstance(after, str) and _FIXED_PHRASES.match(after):
-                found.add(i)
-    return found
+            is_definite = values[i] <= 10 and isinstance(before, str) and _DEFINITE_BEFORE.search(before)
+            if is_definite or values[i] in listed or isinstance(after, str) and _FIXED_PHRASES.match(after):
+                fixed.add(i)
+    return fixed
 
 
 def find_sum_relation(values: Sequence[Fraction]) -> str | None:
@@ -211,16 +218,16 @@ def find_sum_relation(values: Sequence[Fraction]) -> str | None:
 
 def _find_counted_nouns(state: State) -> dict[int, str]:
     """What follows each number in the question: numbers of the same things keep their order."""
-    parts, found = state["question"], {}
+    parts, nouns = state["question"], {}
     for at, part in enumerate(parts):
         if isinstance(part, dict):
             after = parts[at + 1] if at + 1 < len(parts) and isinstance(parts[at + 1], str) else ""
             before = parts[at - 1] if at and isinstance(parts[at - 1], str) else ""
             noun = re.match(r"%?\s*([A-Za-z]+)?", after)
-            found[part["is"]["number"]] = (
+            nouns[part["is"]["number"]] = (
                 "$" if before.endswith("$") else "%" if after[:1] == "%" else (noun[1] or "").rstrip("s")
             )
-    return found
+    return nouns
 
 
 def _get_number_form(value: Fraction) -> tuple:
@@ -235,20 +242,24 @@ def _count_decimals(value: Fraction) -> int:
 def is_plausible(state: State, new: Sequence[Fraction]) -> bool:
     """Whether new numbers make as sound a problem as the old ones did."""
     old = programs.list_numbers(state)
-    seen: list[list[Fraction]] = [[], []]
+    intermediate: list[list[Fraction]] = [[], []]
     try:
-        was, now = (
-            programs.compute_results(state, old, seen[0].append),
-            programs.compute_results(state, new, seen[1].append),
+        old_results, new_results = (
+            programs.compute_results(state, old, intermediate[0].append),
+            programs.compute_results(state, new, intermediate[1].append),
         )
         if not programs.bindings_agree(state, new):
             return False
-        for before, after in zip([*was, *seen[0]], [*now, *seen[1]], strict=True):
+        for before, after in zip([*old_results, *intermediate[0]], [*new_results, *intermediate[1]], strict=True):
             if _get_number_form(before) != _get_number_form(after) or (before.denominator == 1) != (
                 after.denominator == 1
             ):
                 return False
-            if before.denominator != 1 and before in was and _count_decimals(after) > max(2, _count_decimals(before)):
+            if (
+                before.denominator != 1
+                and before in old_results
+                and _count_decimals(after) > max(2, _count_decimals(before))
+            ):
                 return False
     except ValueError:
         return False
@@ -266,26 +277,26 @@ def is_plausible(state: State, new: Sequence[Fraction]) -> bool:
     if sum(old[i] for i in percents) <= 100 < sum(new[i] for i in percents):
         return False
     end = state["answer"]["step"]
-    return was[end] != now[end]
+    return old_results[end] != new_results[end]
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    places, old = find_changeable(state), programs.list_numbers(state)
-    if not places:
+    changeable, old = find_changeable(state), programs.list_numbers(state)
+    if not changeable:
         raise NotApplicable("no number is bound for sure")
-    most = (
+    age_limit = (
         max(MAX_AGE, *programs.compute_results(state, old))
         if _AGE_WORDS.search(gsm8k_program.render_parts(state["question"]))
         else None
     )
-    sure = [i for i in places if i not in programs.find_ambiguous(state)]
+    certain = [i for i in changeable if i not in programs.find_ambiguous(state)]
     for attempt in range(MAX_ATTEMPTS):
-        able, share = ((places, 1.0), (places, 0.5), (sure, 0.8))[attempt * 3 // MAX_ATTEMPTS]
-        new = [draw_similar(v, rng) if i in able and rng.random() < share else v for i, v in enumerate(old)]
+        candidates, share = ((changeable, 1.0), (changeable, 0.5), (certain, 0.8))[attempt * 3 // MAX_ATTEMPTS]
+        new = [draw_similar(v, rng) if i in candidates and rng.random() < share else v for i, v in enumerate(old)]
         if (
             new != old
             and is_plausible(state, new)
-            and (most is None or max(programs.compute_results(state, new)) <= most)
+            and (age_limit is None or max(programs.compute_results(state, new)) <= age_limit)
         ):
             return {"values": [str(value) for value in new]}
     raise NotApplicable(f"no other numbers keep the problem sound in {MAX_ATTEMPTS} draws")

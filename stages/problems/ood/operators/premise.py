@@ -33,26 +33,26 @@ MAX_COMPLETION = 600  # values tried for the second completion
 def solve_with_value(state: State, i: int, value: int) -> int:
     """The answer when quantity i, whose sentence is not told, has a value. Raises NotApplicable where it leaves the whole
     numbers above 0."""
-    known: list[int] = []
+    values: list[int] = []
     for j, entry in enumerate(state["quantities"]):
-        known.append(value if j == i else gradeschool_program.compute_value(entry, known))
-        if known[j] < 1:
+        values.append(value if j == i else gradeschool_program.compute_value(entry, values))
+        if values[j] < 1:
             raise NotApplicable("not above 0")
-    return known[-1]
+    return values[-1]
 
 
 def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    known, told = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
-    uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(known))]
+    values, order = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
+    uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(values))]
     # Of the one asked for something must be told; whoever is named elsewhere once occurs once without the sentence, as
     # the stranger does in the twin.
-    able = [i for i in range(len(known) - 1) if uses[i] == 1]
-    rng.shuffle(able)
+    candidates = [i for i in range(len(values) - 1) if uses[i] == 1]
+    rng.shuffle(candidates)
     pools = (names.ROLE_NAMES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
     pool = next(pool for pool in pools if state["people"][0] in pool)
     people = rng.sample([name for name in pool if name not in gradeschool_program.list_people(state)], 3)
     largest = gradeschool_program.get_bound(state, knobs)
-    for i in able:
+    for i in candidates:
         if (
             gradeschool_program.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1]
             != "N/A"
@@ -64,16 +64,16 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, 
                 answer = solve_with_value(state, i, value)
             except NotApplicable:
                 continue
-            if value != known[i] and answer != known[-1]:
+            if value != values[i] and answer != values[-1]:
                 others.append([value, answer])
-        near = sorted(others, key=lambda pair: abs(pair[0] - known[i]))[:5]
-        if near:
-            before = sorted(rng.choices(range(told.index(i) + 1, len(told) + 1), k=2))
+        nearest = sorted(others, key=lambda pair: abs(pair[0] - values[i]))[:5]
+        if nearest:
+            before = sorted(rng.choices(range(order.index(i) + 1, len(order) + 1), k=2))
             return {
                 "removed": i,
                 "person": people[0],
-                "asides": _draw_comparisons(state, people, known[i], largest, before, rng),
-                "completions": [[known[i], known[-1]], rng.choice(near)],
+                "asides": _draw_comparisons(state, people, values[i], largest, before, rng),
+                "completions": [[values[i], values[-1]], rng.choice(nearest)],
             }
     raise NotApplicable("no sentence whose loss leaves two answers")
 
@@ -143,35 +143,35 @@ def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     places, values = numbers.find_changeable(state), programs.list_numbers(state)
     doubtful = programs.find_ambiguous(state)
     single = [i for i in places if values.count(values[i]) == 1 and values[i].denominator == 1 and i not in doubtful]
-    able = _find_removable(state, single)
-    if not able:
+    candidates = _find_removable(state, single)
+    if not candidates:
         raise NotApplicable("every number is tied to what stands around it")
     answer = Fraction(programs.render_program(state)[2])
-    for gap in rng.sample(able, len(able)):
-        i = gap["number"]
+    for removal in rng.sample(candidates, len(candidates)):
+        i = removal["number"]
         if is_recoverable(values, i):
             continue
-        most = int(values[i]) * 3 + 10
-        for other in rng.sample(range(2, most), min(200, most - 2)):
+        limit = int(values[i]) * 3 + 10
+        for other in rng.sample(range(2, limit), min(200, limit - 2)):
             new = [Fraction(other) if j == i else value for j, value in enumerate(values)]
             if other != values[i] and numbers.is_plausible(state, new):
                 now = programs.compute_results(state, new)[state["answer"]["step"]]
                 completions = [[str(values[i]), str(answer)], [str(other), str(now)]]
-                return gap | {"tales": _draw_intros(state, rng), "completions": completions}
+                return removal | {"tales": _draw_intros(state, rng), "completions": completions}
     raise NotApplicable("no number can be left open for certain")
 
 
 def _draw_intros(state: State, rng: random.Random) -> list[str]:
     """What stands before the problem, and before its twin: in half of all problems the tale counts one thing more."""
-    said = gsm8k_program.render_parts(state["question"])
-    if _PRONOUN.match(said) or re.search(rf"\bking|{'|'.join(INTRO_ITEMS)}", said):
+    question = gsm8k_program.render_parts(state["question"])
+    if _PRONOUN.match(question) or re.search(rf"\bking|{'|'.join(INTRO_ITEMS)}", question):
         raise NotApplicable("a tale in front would be taken for a part of the problem")
-    things, told = rng.sample(INTRO_ITEMS, INTRO_LENGTH), rng.sample(range(INTRO_LENGTH), INTRO_LENGTH)
+    things, numbered = rng.sample(INTRO_ITEMS, INTRO_LENGTH), rng.sample(range(INTRO_LENGTH), INTRO_LENGTH)
     counts = rng.choices(list(numbers.NUMBER_FREQUENCY), list(numbers.NUMBER_FREQUENCY.values()), k=INTRO_LENGTH)
     counted = rng.randrange(INTRO_LENGTH)
 
     def written(counted: int) -> str:
-        listed = [f"{counts[i]} {things[i]}" if i in told[:counted] else things[i] for i in range(INTRO_LENGTH)]
+        listed = [f"{counts[i]} {things[i]}" if i in numbered[:counted] else things[i] for i in range(INTRO_LENGTH)]
         return f"An old tale tells of a king with {', '.join(listed[:-1])} and {listed[-1]}."
 
     return [written(counted + rng.randrange(2)), written(counted)]
@@ -179,22 +179,22 @@ def _draw_intros(state: State, rng: random.Random) -> list[str]:
 
 def _find_removable(state: State, single: list[int]) -> list[dict[str, Any]]:
     """Numbers that can be left out before what they count."""
-    parts, able = state["question"], []
-    said = gsm8k_program.render_parts(parts)
-    asked = len(said) - len(gsm8k_program.render_parts(gsm8k_program.split_sentences(parts)[-1]))
+    parts, removable = state["question"], []
+    text = gsm8k_program.render_parts(parts)
+    question_start = len(text) - len(gsm8k_program.render_parts(gsm8k_program.split_sentences(parts)[-1]))
     for at, part in enumerate(parts[:-1]):
         if isinstance(part, str) or part["is"]["number"] not in single or not at or not isinstance(parts[at - 1], str):
             continue
-        things = _COUNTED_NOUN.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
+        noun = _COUNTED_NOUN.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
         if _QUESTION_WORD.search(
-            gsm8k_program.render_parts(parts[:at])[asked:]
+            gsm8k_program.render_parts(parts[:at])[question_start:]
         ):  # how much was in [three] bags: may be read of one
             continue
-        if things and _PEOPLE.search(things[1]) and said.count(things[1].split()[-1]) > 1:
+        if noun and _PEOPLE.search(noun[1]) and text.count(noun[1].split()[-1]) > 1:
             continue  # who comes may be those who were invited
-        if things and not _UNCOUNTED.search(things[1]) and not _DETERMINERS.search(parts[at - 1]):
-            able.append({"number": part["is"]["number"], "noun": things[1]})
-    return able
+        if noun and not _UNCOUNTED.search(noun[1]) and not _DETERMINERS.search(parts[at - 1]):
+            removable.append({"number": part["is"]["number"], "noun": noun[1]})
+    return removable
 
 
 def is_recoverable(values: list[Fraction], i: int) -> bool:
@@ -228,11 +228,11 @@ def _check_proof(state: State, change: Mapping[str, Any]) -> list[str]:
 
 
 def _find_faults(change: Mapping[str, Any], answer: Callable[[Any], Any]) -> list[str]:
-    (first, one), (second, other) = change["completions"]
-    if first == second or one == other:
+    (first, first_answer), (second, second_answer) = change["completions"]
+    if first == second or first_answer == second_answer:
         return ["the completions do not differ"]
-    claims = ((first, one), (second, other))
-    return [f"with {value} the answer is not {said}" for value, said in claims if answer(value) != said]
+    claims = ((first, first_answer), (second, second_answer))
+    return [f"with {value} the answer is not {claimed}" for value, claimed in claims if answer(value) != claimed]
 
 
 def _check_competition_proof(state: State, change: Mapping[str, Any]) -> list[str]:

@@ -21,25 +21,25 @@ from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Oper
 
 
 def _draw_given(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    answer, own = (
+    answer, templates = (
         gradeschool_program.compute_values(state)[-1],
         gradeschool_program.list_templates(state["split"])["given"],
     )
-    able = []
+    candidates = []
     for i, entry in enumerate(state["quantities"]):
         if entry["relation"] == "given" and entry["number"] != answer:
-            trial = _apply_given(state, {"asked": i, "final": {"template": list(own[0])}})
+            trial = _apply_given(state, {"asked": i, "final": {"template": list(templates[0])}})
             if gradeschool_program.solve(trial)[1] == str(entry["number"]):
-                able.append(i)
-    if not able:
+                candidates.append(i)
+    if not candidates:
         raise NotApplicable("no first number can be found back step by step")
-    return {"asked": rng.choice(able), "final": {"template": list(rng.choice(own))}}
+    return {"asked": rng.choice(candidates), "final": {"template": list(rng.choice(templates))}}
 
 
 def _apply_given(state: State, parameters: Mapping[str, Any]) -> State:
-    state, asked = copy.deepcopy(state), parameters["asked"]
-    state["told"] = [i for i in gradeschool_program.get_sentence_order(state) if i != asked]
-    state["asked"], state["final"] = asked, dict(parameters["final"])
+    state, target = copy.deepcopy(state), parameters["asked"]
+    state["told"] = [i for i in gradeschool_program.get_sentence_order(state) if i != target]
+    state["asked"], state["final"] = target, dict(parameters["final"])
     return state
 
 
@@ -58,10 +58,10 @@ def _involves_division(state: State, number: int) -> bool:
     def divides(node: Tree) -> bool:
         if not isinstance(node, tuple):
             return False
-        operation, left, right = node
+        operation, left_side, right = node
         ref = right["is"] if isinstance(right, dict) else {}
-        told = "step" in ref or "number" in ref and state["numbers"][ref["number"]]["kind"] != "cue"
-        return operation == "/" and (told or isinstance(right, tuple)) or divides(left) or divides(right)
+        is_computed = "step" in ref or "number" in ref and state["numbers"][ref["number"]]["kind"] != "cue"
+        return operation == "/" and (is_computed or isinstance(right, tuple)) or divides(left_side) or divides(right)
 
     return any(
         divides(parse_tree(state["annotations"][k]["expression"])) for k in gsm8k_program.find_dependents(state, number)
@@ -69,29 +69,29 @@ def _involves_division(state: State, number: int) -> bool:
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    places, values, doubtful = (
+    changeable, values, ambiguous = (
         numbers.find_changeable(state),
         programs.list_numbers(state),
         programs.find_ambiguous(state),
     )
-    answer, able, reason = gsm8k_program.render(state)[2], [], "no number can be found back step by step"
-    said = gsm8k_program.render_parts(state["question"])
-    if _ORDER_DEPENDENT_WORDS.search(said):
+    answer, candidates, reason = gsm8k_program.render(state)[2], [], "no number can be found back step by step"
+    question = gsm8k_program.render_parts(state["question"])
+    if _ORDER_DEPENDENT_WORDS.search(question):
         raise NotApplicable("which of two is larger is not told")
-    for i in (i for i in places if i not in doubtful):
+    for i in (i for i in changeable if i not in ambiguous):
         if values.count(values[i]) > 1 or programs.format_decimal(values[i]) == answer:
             continue
-        if _ROUNDING_WORDS.search(said) and _involves_division(state, i):
+        if _ROUNDING_WORDS.search(question) and _involves_division(state, i):
             reason = "a quotient may have been rounded"
             continue
         try:
             if gsm8k_program.render(_apply(state, {"number": i}))[2] == programs.format_decimal(values[i]):
-                able.append(i)
+                candidates.append(i)
         except (NotApplicable, ValueError) as error:
             reason = str(error)
-    if not able:
+    if not candidates:
         raise NotApplicable(reason)
-    return {"number": rng.choice(able)}
+    return {"number": rng.choice(candidates)}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

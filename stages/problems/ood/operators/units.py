@@ -50,9 +50,9 @@ def _apply_measures(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
     for i, unit in parameters["measures"].items():
         entry = state["quantities"][int(i)]
-        of = unit if unit == "dozen" or entry["relation"] in ("gain", "loss") else f"{unit} of"
+        measure = unit if unit == "dozen" or entry["relation"] in ("gain", "loss") else f"{unit} of"
         frame = wording.FRAMES[entry["template"][1]]
-        form = frame.format(_FORMS[entry["relation"]].replace("{measure}", of))
+        form = frame.format(_FORMS[entry["relation"]].replace("{measure}", measure))
         entry["measure"] = {"unit": unit, "size": UNIT_SIZES[unit], "form": form}
     return state
 
@@ -79,13 +79,13 @@ _NOT_FOLLOWED_BY += r"(?:day|week|month|year|hour|minute|foot|yard|pound|gallon)
 
 def _find_conversions(state: State) -> list[dict[str, Any]]:
     """The places of the question where a number stands with a unit that has a smaller one."""
-    found, parts = [], state["question"]
+    conversions, parts = [], state["question"]
     text = gsm8k_program.render_parts(parts).lower()
-    for at, part in enumerate(parts):
+    for position, part in enumerate(parts):
         if isinstance(part, str) or not part["said"].replace(",", "").replace(".", "").isdigit():
             continue
-        before = parts[at - 1] if at and isinstance(parts[at - 1], str) else ""
-        after = parts[at + 1] if at + 1 < len(parts) and isinstance(parts[at + 1], str) else ""
+        before = parts[position - 1] if position and isinstance(parts[position - 1], str) else ""
+        after = parts[position + 1] if position + 1 < len(parts) and isinstance(parts[position + 1], str) else ""
         size = Fraction(state["numbers"][part["is"]["number"]]["value"])
         if (
             before.endswith("$")
@@ -93,26 +93,30 @@ def _find_conversions(state: State) -> list[dict[str, Any]]:
             and size <= 20
             and not re.match(r"-|\s*(million|thousand|billion|dollars?|cents?)\b", after)
         ):
-            found.append({"at": at, "old": "dollars", "new": "cents", "size": 100})
+            conversions.append({"at": position, "old": "dollars", "new": "cents", "size": 100})
         for names, (smaller, factor) in SMALLER_UNITS.items():
             unit = re.match(rf" ({names[0]}|{names[1]})\b{_NOT_FOLLOWED_BY}", after)
             adjective = unit and unit[1] == names[0] and size != 1  # a 30 day month
-            counted = before == " " and at > 1  # two 15 minute breaks
+            counted = before == " " and position > 1  # two 15 minute breaks
             named = re.search(rf"\b(?:{smaller}|{_SINGULAR.get(smaller, smaller[:-1])})\b", text)
             if unit and not (adjective or counted or named) and not before.endswith("$"):
-                found.append({"at": at, "old": unit[1], "new": smaller, "size": factor})
-    exact = [each for each in found if (_get_value(state, each["at"]) * each["size"]).denominator == 1]
-    return [each for each in exact if _keeps_answer_unit(state, each)]
+                conversions.append({"at": position, "old": unit[1], "new": smaller, "size": factor})
+    exact = [
+        conversion
+        for conversion in conversions
+        if (_get_value(state, conversion["at"]) * conversion["size"]).denominator == 1
+    ]
+    return [conversion for conversion in exact if _keeps_answer_unit(state, conversion)]
 
 
 def _keeps_answer_unit(state: State, change: Mapping[str, Any]) -> bool:
     """Whether the unit of the answer is still plain once this number has another: the question asks how many of
     something, or the old unit stands elsewhere. Else `how much` could be answered in the new one."""
     parts = [part if isinstance(part, str) else part["said"] for part in state["question"]]
-    asked = re.search(
+    match = re.search(
         r"\bhow many ([a-z]+)", gsm8k_program.render_parts(gsm8k_program.split_sentences(state["question"])[-1]), re.I
     )
-    if asked and asked[1] not in ("more", "less", "of", "in", "does", "did"):
+    if match and match[1] not in ("more", "less", "of", "in", "does", "did"):
         return True
     at, old = change["at"], change["old"]
     if old == "dollars":
@@ -128,10 +132,10 @@ def _get_value(state: State, at: int) -> Fraction:
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    found = _find_conversions(state)
-    if not found:
+    conversions = _find_conversions(state)
+    if not conversions:
         raise NotApplicable("no number stands with a unit that converts exactly")
-    return rng.choice(found)
+    return rng.choice(conversions)
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
