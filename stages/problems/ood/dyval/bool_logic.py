@@ -147,7 +147,8 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
         if name in values and operation == LEAF:
             steps.append(Step(text=f"{name} = {values[name]}", value=str(values[name])))
         elif name in values:
-            equation = f"{format_formula(operation, below)} = {format_formula(operation, [str(values[operand]) for operand in below])}"
+            truths = [str(values[operand]) for operand in below]
+            equation = f"{format_formula(operation, below)} = {format_formula(operation, truths)}"
             steps.append(Step(text=f"{name} = {equation} = {values[name]}", value=str(values[name])))
     steps += arithmetic.explain_obstacles(dependencies, [target])
     return steps, arithmetic.format_value(values.get(target))

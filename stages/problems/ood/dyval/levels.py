@@ -10,7 +10,7 @@ deleted, cycles    deleted sentences, and links that close a cycle: the answer b
 unsolvable         the share of items whose answer becomes N/A
 
 The names in DyVal: depth, num_children_per_node, extra_links_per_node, num_dags, num_nodes_per_sample,
-min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default, except in deductive and abductive logic.
+min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default, except in logic with rules.
 """
 
 from __future__ import annotations

@@ -49,10 +49,12 @@ MALE_NAMES = word_set("""
     Elijah Isaac Theo Cal
 """)
 NEW_FEMALE_NAMES = words("""
-    Adaeze Beatriz Chiara Divya Elif Freya Giulia Hana Ingrid Jia Katya Linh Mireille Noor Oksana Priya Rosalind Saoirse Thandi Yuki
+    Adaeze Beatriz Chiara Divya Elif Freya Giulia Hana Ingrid Jia Katya Linh Mireille Noor Oksana Priya Rosalind Saoirse
+    Thandi Yuki
 """)
 NEW_MALE_NAMES = words("""
-    Anders Bilal Chidi Dmitri Emeka Fabio Goran Hiroshi Idris Joaquin Kofi Lars Mateus Nikhil Omar Pavel Rafael Stefan Tariq Wei
+    Anders Bilal Chidi Dmitri Emeka Fabio Goran Hiroshi Idris Joaquin Kofi Lars Mateus Nikhil Omar Pavel Rafael Stefan
+    Tariq Wei
 """)
 
 

@@ -29,7 +29,7 @@ from stages.problems.ood.programs import competition_program, gradeschool_progra
 from stages.problems.ood.programs.base import Change, DrawFunction, Knobs, NotApplicable, Operator, State
 
 MAX_ATTEMPTS = 300  # of a real problem
-MAX_DRAWS = 3000  # of a bundled problem: few leave every part whole
+MAX_DRAWS = 3000  # of a bundled problem: in few draws is every part an integer
 MAX_PARAMETER_DRAWS = 400  # of a competition problem
 LARGER_FACTOR = 10
 
@@ -50,7 +50,7 @@ def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int
 
 
 def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
-    """A number for every sentence (None where it keeps its own, or says none), or None where the draw got stuck."""
+    """A number for every sentence (None where it keeps its own or has none), or None where the draw got stuck."""
     numbers, values = [], []
     lowest = 3 if addend == gradeschool_program.MAX_ADDEND else largest // 6
     for entry in state["quantities"]:
@@ -89,8 +89,8 @@ def _scale_bound(state: State, knobs: Knobs) -> int:
 
 # Real problems.
 
-# How often the questions of GSM8K's train file say 2, 3, ... 100, and larger numbers by their leading digit, among
-# numbers with one digit that is not a trailing zero.
+# Frequencies in the questions of GSM8K's train file: of 2, 3, ... 100, and of the leading digit of larger numbers whose
+# other digits are zeros.
 _FREQUENCIES = (
     "2140 2121 1382 1435 801 362 668 222 1192 96 520 89 129 455 158 45 132 30 1058 35 47 32 140 271 29 27 56 7 "
     "576 8 41 12 17 82 44 16 11 9 425 3 33 10 10 83 12 2 39 6 512 8 24 6 21 21 20 4 14 3 280 4 5 13 13 23 8 2 6 3 "
@@ -100,7 +100,7 @@ NUMBER_FREQUENCY = dict(enumerate(map(int, _FREQUENCIES.split()), 2))
 LEADING_DIGIT_FREQUENCY = {1: 82, 2: 271, 3: 142, 4: 146, 5: 134, 6: 81, 7: 14, 8: 39, 9: 22}
 
 
-UNIT_CEILINGS = {  # a number of these that keeps below a ceiling goes on to: nobody works 30 hours a day
+UNIT_CEILINGS = {  # a number of these units stays below the same ceiling: nobody works 30 hours a day
     "hour": (24, 40, 168),
     "day": (7, 31, 365),
     "week": (5, 52),
@@ -119,14 +119,14 @@ UNIT_CEILINGS = {  # a number of these that keeps below a ceiling goes on to: no
 
 _AGE_WORDS = re.compile(r"\b(old|ages?|older|younger|birthday)\b", re.I)
 MAX_AGE = 100
-# What is never another number: the days of a week, what stands on money, legs, the two, and as many as are named.
+# Fixed numbers: days of a week, the values of coins and notes, legs, `the two`, and the number of the people named.
 _FIXED_PHRASES = re.compile(
     r"[- ](?:hour|day|week|month)[- ](?:work[- ]?)?(?:day|week|month|year)s?\b|[- ](?:wheel|leg|tire|eye|ear|wing)s?\b"
     r"|[- ](?:dollar|cent)[- ](?:bill|coin|note)s?\b| (?:bill|note)s?\b"
 )
 _DEFINITE_BEFORE = re.compile(r"\b(?:the|these|those|all|both)\s+$", re.I)
 _NAME_LIST = re.compile(r"[A-Z][a-z]+(?:, [A-Z][a-z]+)*,? and [A-Z][a-z]+")
-# Pressed 5 times more than: five times as often, or five times besides?
+# `5 times more than`: five times as much, or five times in addition?
 _TIMES_MORE = re.compile(
     r"\btimes (?:\w+ )?(?:more|less|fewer|(?:old|young|larg|bigg|small|long|short|fast|slow|high|low|tall|heavi|cheap|"
     r"great|farth|furth|strong|rich|wid|deep)er)\b[^.?!]*\bthan\b",
@@ -135,7 +135,7 @@ _TIMES_MORE = re.compile(
 
 
 def draw_similar(value: Fraction, rng: random.Random) -> Fraction:
-    """A number of the same kind: as many digits, as many trailing zeros, as many decimals."""
+    """A number with as many digits, trailing zeros and decimals."""
     if value.denominator != 1:
         places = len(programs.format_decimal(value).partition(".")[2])
         unit = Fraction(1, 10**places)
@@ -158,8 +158,8 @@ def draw_similar(value: Fraction, rng: random.Random) -> Fraction:
 
 
 def find_changeable(state: State) -> list[int]:
-    """The numbers of a question that may be replaced. Raises NotApplicable where the problem holds together in ways that its
-    program does not know of."""
+    """The numbers of a question that may be replaced. Raises NotApplicable where the text relates numbers in ways that the
+    program does not show."""
     positions = {part["is"]["number"] for part in state["question"] if isinstance(part, dict) and "is" in part}
     values, needed = programs.list_numbers(state), gsm8k_program.find_used_numbers(state)
     if times := _TIMES_MORE.search(gsm8k_program.render_parts(state["question"])):
@@ -174,7 +174,7 @@ def find_changeable(state: State) -> list[int]:
     unused = [i for i in positions if i not in needed and values[i] > 1]
     if unused:
         raise NotApplicable(f"the solution does not use {programs.format_decimal(values[unused[0]])}")
-    # Where a number could be one of several of the question, these keep their value.
+    # Where a number of the solution could be one of several of the question, these keep their value.
     fixed = {
         ref["number"]
         for slot in programs.list_slots(state)
@@ -191,7 +191,7 @@ def find_changeable(state: State) -> list[int]:
 
 
 def _find_fixed(state: State) -> set[int]:
-    """The numbers that count what the story names, or that nobody changes."""
+    """The numbers that count what the story lists, and those in fixed phrases."""
     parts, values = state["question"], programs.list_numbers(state)
     listed = {
         match[0].count(",") + 2 - (", and" in match[0])
@@ -208,7 +208,7 @@ def _find_fixed(state: State) -> set[int]:
 
 
 def find_sum_relation(values: Sequence[Fraction]) -> str | None:
-    """A sum among the numbers told (20 students, 12 girls, 8 boys), which new numbers would break."""
+    """A sum among the given numbers (20 students, 12 girls, 8 boys), which new numbers would break."""
     numbers = sorted({value for value in values if value > 2})
     for a, b in itertools.combinations_with_replacement(numbers, 2):
         if a + b in numbers and a + b >= 10 and (a != b or values.count(a) > 1):
@@ -217,7 +217,7 @@ def find_sum_relation(values: Sequence[Fraction]) -> str | None:
 
 
 def _find_counted_nouns(state: State) -> dict[int, str]:
-    """What follows each number in the question: numbers of the same things keep their order."""
+    """The noun or sign after each number of the question."""
     parts, nouns = state["question"], {}
     for at, part in enumerate(parts):
         if isinstance(part, dict):
@@ -230,75 +230,67 @@ def _find_counted_nouns(state: State) -> dict[int, str]:
     return nouns
 
 
-def _get_number_form(value: Fraction) -> tuple:
-    """What a value must stay: its sign, whether it is below one, and how many decimals it has at most."""
-    return (value > 0) - (value < 0), 0 < abs(value) < 1
-
-
 def _count_decimals(value: Fraction) -> int:
     return len(programs.format_decimal(value).partition(".")[2])
 
 
 def is_plausible(state: State, new: Sequence[Fraction]) -> bool:
-    """Whether new numbers make as sound a problem as the old ones did."""
-    old = programs.list_numbers(state)
-    intermediate: list[list[Fraction]] = [[], []]
+    """Whether new numbers make as plausible a problem as the old ones."""
+    old, nouns = programs.list_numbers(state), _find_counted_nouns(state)
+    old_parts: list[Fraction] = []  # values of subexpressions
+    new_parts: list[Fraction] = []
     try:
-        old_results, new_results = (
-            programs.compute_results(state, old, intermediate[0].append),
-            programs.compute_results(state, new, intermediate[1].append),
-        )
-        if not programs.bindings_agree(state, new):
-            return False
-        for before, after in zip([*old_results, *intermediate[0]], [*new_results, *intermediate[1]], strict=True):
-            if _get_number_form(before) != _get_number_form(after) or (before.denominator == 1) != (
-                after.denominator == 1
-            ):
-                return False
-            if (
-                before.denominator != 1
-                and before in old_results
-                and _count_decimals(after) > max(2, _count_decimals(before))
-            ):
-                return False
-    except ValueError:
-        return False
-    for (i, thing), (j, other) in itertools.combinations(_find_counted_nouns(state).items(), 2):
-        if (
-            thing == other
-            and thing
-            and ((old[i] > old[j]) != (new[i] > new[j]) or (old[i] == old[j]) != (new[i] == new[j]))
+        old_results = programs.compute_results(state, old, old_parts.append)
+        new_results = programs.compute_results(state, new, new_parts.append)
+        pairs = zip([*old_results, *old_parts], [*new_results, *new_parts], strict=True)
+        if not programs.bindings_agree(state, new) or not all(
+            _keeps_form(before, after, before in old_results) for before, after in pairs
         ):
             return False
-    for i, thing in _find_counted_nouns(state).items():
-        if any(old[i] <= ceiling < new[i] for ceiling in UNIT_CEILINGS.get(thing, ())):
-            return False
-    percents = [i for i, thing in _find_counted_nouns(state).items() if thing in ("%", "percent") and old[i] <= 100]
-    if sum(old[i] for i in percents) <= 100 < sum(new[i] for i in percents):
+    except ValueError:
         return False
     end = state["answer"]["step"]
-    return old_results[end] != new_results[end]
+    return _keeps_order(nouns, old, new) and _keeps_limits(nouns, old, new) and old_results[end] != new_results[end]
+
+
+def _keeps_form(before: Fraction, after: Fraction, is_result: bool) -> bool:
+    """Whether a value keeps its sign, stays an integer or none, below one or not, and a result gets no more decimals."""
+    forms = [((v > 0) - (v < 0), 0 < abs(v) < 1, v.denominator == 1) for v in (before, after)]
+    has_more_decimals = (
+        before.denominator != 1 and is_result and _count_decimals(after) > max(2, _count_decimals(before))
+    )
+    return forms[0] == forms[1] and not has_more_decimals
+
+
+def _keeps_order(nouns: Mapping[int, str], old: Sequence[Fraction], new: Sequence[Fraction]) -> bool:
+    """Whether numbers of the same noun keep their order."""
+    return not any(
+        noun == other and noun and ((old[i] > old[j]) != (new[i] > new[j]) or (old[i] == old[j]) != (new[i] == new[j]))
+        for (i, noun), (j, other) in itertools.combinations(nouns.items(), 2)
+    )
+
+
+def _keeps_limits(nouns: Mapping[int, str], old: Sequence[Fraction], new: Sequence[Fraction]) -> bool:
+    """Whether numbers stay below the ceilings of their units, and percentages within 100 in sum."""
+    if any(old[i] <= ceiling < new[i] for i, noun in nouns.items() for ceiling in UNIT_CEILINGS.get(noun, ())):
+        return False
+    percents = [i for i, noun in nouns.items() if noun in ("%", "percent") and old[i] <= 100]
+    return not sum(old[i] for i in percents) <= 100 < sum(new[i] for i in percents)
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     changeable, old = find_changeable(state), programs.list_numbers(state)
     if not changeable:
         raise NotApplicable("no number is bound for sure")
-    age_limit = (
-        max(MAX_AGE, *programs.compute_results(state, old))
-        if _AGE_WORDS.search(gsm8k_program.render_parts(state["question"]))
-        else None
-    )
+    has_ages = _AGE_WORDS.search(gsm8k_program.render_parts(state["question"]))
+    limit = max(MAX_AGE, *programs.compute_results(state, old)) if has_ages else None
     certain = [i for i in changeable if i not in programs.find_ambiguous(state)]
     for attempt in range(MAX_ATTEMPTS):
         candidates, share = ((changeable, 1.0), (changeable, 0.5), (certain, 0.8))[attempt * 3 // MAX_ATTEMPTS]
         new = [draw_similar(v, rng) if i in candidates and rng.random() < share else v for i, v in enumerate(old)]
-        if (
-            new != old
-            and is_plausible(state, new)
-            and (age_limit is None or max(programs.compute_results(state, new)) <= age_limit)
-        ):
-            return {"values": [str(value) for value in new]}
+        if new != old and is_plausible(state, new):
+            if limit is None or max(programs.compute_results(state, new)) <= limit:
+                return {"values": [str(value) for value in new]}
     raise NotApplicable(f"no other numbers keep the problem sound in {MAX_ATTEMPTS} draws")
 
 
@@ -310,7 +302,7 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 def _compute_half(family: str, params: Mapping[str, Any]) -> int:
-    """0 or 1: the half of all problems that these parameters lie in. All items of a run lie in one (`items.generate_item`)."""
+    """The half (0 or 1) of all problems that these parameters belong to; all items of a run are in one half."""
     return seeds.key("aime", competition.fingerprint(family, params)) % 2
 
 

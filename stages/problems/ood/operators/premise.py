@@ -25,14 +25,14 @@ from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.operators import names, numbers, unknowns
 from stages.problems.ood.programs import competition_program, competition_unknowns, gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, words
 
 MAX_COMPLETION = 600  # values tried for the second completion
 
 
 def solve_with_value(state: State, i: int, value: int) -> int:
-    """The answer when quantity i, whose sentence is not told, has a value. Raises NotApplicable where it leaves the whole
-    numbers above 0."""
+    """The answer if quantity i, which has no sentence, has this value. Raises NotApplicable where a quantity would not be a
+    positive integer."""
     values: list[int] = []
     for j, entry in enumerate(state["quantities"]):
         values.append(value if j == i else gradeschool_program.compute_value(entry, values))
@@ -44,8 +44,8 @@ def solve_with_value(state: State, i: int, value: int) -> int:
 def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     values, order = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
     uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(values))]
-    # Of the one asked for something must be told; whoever is named elsewhere once occurs once without the sentence, as
-    # the stranger does in the twin.
+    # The target must keep a sentence. Who is named once elsewhere occurs once without the sentence, as the new person
+    # does in the twin.
     candidates = [i for i in range(len(values) - 1) if uses[i] == 1]
     rng.shuffle(candidates)
     pools = (names.ROLE_NAMES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
@@ -81,7 +81,7 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, 
 def _draw_comparisons(
     state: State, people: list[str], value: int, largest: int, before: list[int], rng: random.Random
 ) -> list[dict[str, Any]]:
-    """Asides about two further people: the first is compared with the stranger, the second with the first."""
+    """Distractors about two more people: the first is compared with the new person, the second with the first."""
     asides, templates = [], gradeschool_program.list_templates(state["split"])
     for source, person, place in zip(people, people[1:], before, strict=False):
         entry = gradeschool_program.draw_relation(0, value, largest, templates, rng)
@@ -98,8 +98,8 @@ def _apply_sentence(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-# Before a number that stands without any of these, and before things, the number can be left out: `Tom buys 5 red
-# apples` becomes `Tom buys red apples`, which says nothing of how many. No word marks the gap.
+# A number before a noun can be deleted where none of these is before it: `Tom buys 5 red apples` becomes `Tom buys red
+# apples`, which leaves the number open. No word marks the gap.
 _DETERMINERS = re.compile(
     r"\b(the|these|those|his|her|its|their|my|our|your|all|other|next|last|first|least|most|only|another|every|each|"
     r"exactly|than|about|approximately|around|nearly|almost|over|additional|remaining|extra|of|is|are|was|were|by|a|an|"
@@ -122,21 +122,8 @@ _UNCOUNTED = re.compile(
 )
 _PEOPLE = re.compile(r"\b(people|guests|students|children|kids|friends|members|players|passengers|customers|workers)$")
 _PRONOUN = re.compile(r"(he|she|it|they|his|her|its|their|this|these)\b", re.I)
-INTRO_ITEMS = (
-    "castles",
-    "crowns",
-    "swords",
-    "towers",
-    "shields",
-    "palaces",
-    "harps",
-    "thrones",
-    "banners",
-    "carriages",
-    "falcons",
-    "lances",
-)
-INTRO_LENGTH = 4  # of them in a tale
+INTRO_ITEMS = words("castles crowns swords towers shields palaces harps thrones banners carriages falcons lances")
+INTRO_LENGTH = 4
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
@@ -162,7 +149,7 @@ def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
 
 
 def _draw_intros(state: State, rng: random.Random) -> list[str]:
-    """What stands before the problem, and before its twin: in half of all problems the tale counts one thing more."""
+    """The sentences before the problem and before its twin. In half of all problems the first counts one thing more."""
     question = gsm8k_program.render_parts(state["question"])
     if _PRONOUN.match(question) or re.search(rf"\bking|{'|'.join(INTRO_ITEMS)}", question):
         raise NotApplicable("a tale in front would be taken for a part of the problem")
@@ -170,15 +157,15 @@ def _draw_intros(state: State, rng: random.Random) -> list[str]:
     counts = rng.choices(list(numbers.NUMBER_FREQUENCY), list(numbers.NUMBER_FREQUENCY.values()), k=INTRO_LENGTH)
     counted = rng.randrange(INTRO_LENGTH)
 
-    def written(counted: int) -> str:
+    def render(counted: int) -> str:
         listed = [f"{counts[i]} {things[i]}" if i in numbered[:counted] else things[i] for i in range(INTRO_LENGTH)]
         return f"An old tale tells of a king with {', '.join(listed[:-1])} and {listed[-1]}."
 
-    return [written(counted + rng.randrange(2)), written(counted)]
+    return [render(counted + rng.randrange(2)), render(counted)]
 
 
 def _find_removable(state: State, single: list[int]) -> list[dict[str, Any]]:
-    """Numbers that can be left out before what they count."""
+    """Numbers that can be deleted before the noun that they count."""
     parts, removable = state["question"], []
     text = gsm8k_program.render_parts(parts)
     question_start = len(text) - len(gsm8k_program.render_parts(gsm8k_program.split_sentences(parts)[-1]))
@@ -186,19 +173,18 @@ def _find_removable(state: State, single: list[int]) -> list[dict[str, Any]]:
         if isinstance(part, str) or part["is"]["number"] not in single or not at or not isinstance(parts[at - 1], str):
             continue
         noun = _COUNTED_NOUN.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
-        if _QUESTION_WORD.search(
-            gsm8k_program.render_parts(parts[:at])[question_start:]
-        ):  # how much was in [three] bags: may be read of one
+        # `how much was in [three] bags` may be understood of one bag
+        if _QUESTION_WORD.search(gsm8k_program.render_parts(parts[:at])[question_start:]):
             continue
         if noun and _PEOPLE.search(noun[1]) and text.count(noun[1].split()[-1]) > 1:
-            continue  # who comes may be those who were invited
+            continue  # those who come may be those who were invited
         if noun and not _UNCOUNTED.search(noun[1]) and not _DETERMINERS.search(parts[at - 1]):
             removable.append({"number": part["is"]["number"], "noun": noun[1]})
     return removable
 
 
 def is_recoverable(values: list[Fraction], i: int) -> bool:
-    """Whether a number might be worked out from two others of the question."""
+    """Whether a number might be computed from two others of the question."""
     rest = [value for j, value in enumerate(values) if j != i]
     return any(
         values[i] in (a + b, abs(a - b), a * b, *([a / b] if b else []), *([b / a] if a else []))

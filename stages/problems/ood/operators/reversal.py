@@ -1,8 +1,7 @@
-"""The question reversed: the final value is told and a number from the beginning is asked for.
+"""Operator `reversed`: the answer is given and an earlier number is asked for (FOBAR, Jiang et al. 2023, arXiv 2308.07758).
 
-The solution is the old one undone step by step. Only problems are reversed in which that number enters once, and
-every step on its way to the answer can be undone in one way only, so that the reversed problem has exactly one answer
-(after FOBAR, Jiang et al. 2023, arXiv 2308.07758).
+The solution inverts the old one step by step. A problem is reversed only if that number is used once and every step from
+it to the answer has one inverse, so that the reversed problem has exactly one answer.
 """
 
 from __future__ import annotations
@@ -43,17 +42,15 @@ def _apply_given(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-# Of 29 eggs one fills 14 boxes of 2, and of 28: what is divided up cannot be told from how many parts there are.
+# 28 and 29 eggs both fill 14 boxes of 2: the dividend does not follow from a rounded quotient.
 _ROUNDING_WORDS = re.compile(
     r"\b(can|could|fits?|fills?|stores?|needs?|needed|enough|(?:have|has|had) to|should|must|required?|at a time|lasts?)\b"
 )
-_ORDER_DEPENDENT_WORDS = re.compile(
-    r"\b(difference|higher|lower|larger|smaller|whichever|round(?:ed)?)\b", re.I
-)  # either way round
+_ORDER_DEPENDENT_WORDS = re.compile(r"\b(difference|higher|lower|larger|smaller|whichever|round(?:ed)?)\b", re.I)
 
 
 def _involves_division(state: State, number: int) -> bool:
-    """Whether something that rests on a number is divided by a number told or computed, or divides."""
+    """Whether a step that depends on a number divides by a given or computed number."""
 
     def divides(node: Tree) -> bool:
         if not isinstance(node, tuple):
@@ -69,11 +66,8 @@ def _involves_division(state: State, number: int) -> bool:
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    changeable, values, ambiguous = (
-        numbers.find_changeable(state),
-        programs.list_numbers(state),
-        programs.find_ambiguous(state),
-    )
+    changeable, values = numbers.find_changeable(state), programs.list_numbers(state)
+    ambiguous = programs.find_ambiguous(state)
     answer, candidates, reason = gsm8k_program.render(state)[2], [], "no number can be found back step by step"
     question = gsm8k_program.render_parts(state["question"])
     if _ORDER_DEPENDENT_WORDS.search(question):

@@ -1,4 +1,7 @@
-"""Other units, exactly: six pairs for twelve, 120 minutes for 2 hours. The answer stays, the solution converts first."""
+"""Operator `units`: numbers in other units, exactly: six pairs for twelve, 120 minutes for 2 hours.
+
+The answer stays; the solution converts the number first.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from stages.problems.ood.programs import gradeschool_program, gsm8k_program
 from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 UNIT_SIZES = {"dozen": 12, "pairs": 2}
-_FORMS = {  # measured wordings; {n} counts the unit of measure
+_FORMS = {  # templates with a unit of measure, counted by {n}
     "given": "{t} {verb} {n} {measure} {unit}",
     "more": "{t} {verb} {n} {measure} {unit} more than {s}",
     "fewer": "{t} {verb} {n} {measure} {unit} fewer than {s}",
@@ -27,7 +30,7 @@ _FORMS = {  # measured wordings; {n} counts the unit of measure
 
 
 def _choose_measure(entry: Mapping[str, Any]) -> str | None:
-    """The largest unit that a number comes to an exact several of."""
+    """The largest unit of which a number is an exact multiple, above one."""
     if entry["relation"] not in _FORMS:
         return None
     return next(
@@ -57,20 +60,15 @@ def _apply_measures(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-# Real units: (one, many) -> the smaller unit and how many of it there are. Days stay: one of work is not 24 hours.
+# (singular, plural) -> (smaller unit, its number in the larger). Not days: a day of work is not 24 hours.
+_SMALLER_UNITS = """
+    hour:hours:minutes:60 minute:minutes:seconds:60 week:weeks:days:7 year:years:months:12 foot:feet:inches:12
+    yard:yards:feet:3 meter:meters:centimeters:100 kilogram:kilograms:grams:1000 kilometer:kilometers:meters:1000
+    pound:pounds:ounces:16 liter:liters:milliliters:1000 gallon:gallons:quarts:4
+"""
 SMALLER_UNITS = {
-    ("hour", "hours"): ("minutes", 60),
-    ("minute", "minutes"): ("seconds", 60),
-    ("week", "weeks"): ("days", 7),
-    ("year", "years"): ("months", 12),
-    ("foot", "feet"): ("inches", 12),
-    ("yard", "yards"): ("feet", 3),
-    ("meter", "meters"): ("centimeters", 100),
-    ("kilogram", "kilograms"): ("grams", 1000),
-    ("kilometer", "kilometers"): ("meters", 1000),
-    ("pound", "pounds"): ("ounces", 16),
-    ("liter", "liters"): ("milliliters", 1000),
-    ("gallon", "gallons"): ("quarts", 4),
+    (singular, plural): (smaller, int(factor))
+    for singular, plural, smaller, factor in (row.split(":") for row in _SMALLER_UNITS.split())
 }
 _SINGULAR = {"inches": "inch", "feet": "foot"}
 _NOT_FOLLOWED_BY = r"(?!-|\w| old| ago|,? (?:an?|per|each|every|in|of the) "
@@ -78,7 +76,7 @@ _NOT_FOLLOWED_BY += r"(?:day|week|month|year|hour|minute|foot|yard|pound|gallon)
 
 
 def _find_conversions(state: State) -> list[dict[str, Any]]:
-    """The places of the question where a number stands with a unit that has a smaller one."""
+    """All exact conversions: numbers of the question with a unit that has a smaller one."""
     conversions, parts = [], state["question"]
     text = gsm8k_program.render_parts(parts).lower()
     for position, part in enumerate(parts):
@@ -110,8 +108,8 @@ def _find_conversions(state: State) -> list[dict[str, Any]]:
 
 
 def _keeps_answer_unit(state: State, change: Mapping[str, Any]) -> bool:
-    """Whether the unit of the answer is still plain once this number has another: the question asks how many of
-    something, or the old unit stands elsewhere. Else `how much` could be answered in the new one."""
+    """Whether the unit of the answer stays clear: the question asks how many of something, or the old unit also occurs
+    elsewhere. Otherwise `how much` could be answered in the new unit."""
     parts = [part if isinstance(part, str) else part["said"] for part in state["question"]]
     match = re.search(
         r"\bhow many ([a-z]+)", gsm8k_program.render_parts(gsm8k_program.split_sentences(state["question"])[-1]), re.I

@@ -3,7 +3,7 @@
 Independent equations determine it (`unknowns`, and the twins of `premise`): the answer stays. Dependent ones, the same
 equation twice, leave it open (`premise`): the answer is N/A. Both have the same words and the same distribution of
 coefficients, so that only solving them tells which problems have an answer. (For a deleted clause or an unexplained letter
-a bag of words could tell in 80 %.) The proof of N/A are two items of the family, checked by both solvers, that have the same
+a bag of words could tell in 80 %.) The proof of N/A are two items of the family, checked by both solvers, with the same
 text but for that number, different answers, and numbers that both satisfy the equations.
 """
 
