@@ -1,4 +1,4 @@
-"""`python -m bench.shortcuts [TASK...]`: how well surface features alone solve the DyVal tasks, singly and in a shallow tree.
+"""`python -m bench.shortcuts [TASK...]`: how well surface features solve DyVal tasks, singly and in a shallow tree.
 
 Balanced accuracy, cross-validated, over 600 items per task, level and order; chance is 1 / number of answers. Tasks with
 open answers have no row.

@@ -42,10 +42,10 @@ class AgentParams(params.Params):
 
 
 class DyvalParams(params.Params):
-    tasks: list[Literal[dyval.TASKS]]
+    tasks: list[dyval.Task]
     problems_per_task: int = Field(ge=0)
     difficulty: int = Field(ge=1, le=len(dyval.LEVELS))
-    order: Literal[dyval.ORDERS]
+    order: dyval.Order
     overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
 
 

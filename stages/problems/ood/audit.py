@@ -50,7 +50,7 @@ def collect_faults(audited: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _audit_set(name: str, problem_set: ProblemSet) -> dict[str, Any]:
     problems = sorted(problem_set.problems, key=lambda problem: problem.id)
-    parents = [problem_set.parents[problem.parent] for problem in problems if problem.parent in problem_set.parents]
+    parents = [problem_set.parents[p.parent] for p in problems if p.parent and p.parent in problem_set.parents]
     distinct_parents = list({parent.id: parent for parent in parents}.values())
     figures = shortcuts.measure_all(problems) if problems else {}
     source = shortcuts.measure_all(distinct_parents) if distinct_parents else {}
@@ -70,8 +70,9 @@ def _audit_set(name: str, problem_set: ProblemSet) -> dict[str, Any]:
     figures = {key: None if value is None else round(value, 6) for key, value in figures.items()}
     bounds = _compute_bounds(problems, problem_set, figures, source)
     faults = [
-        _describe_fault(name, problems, figure, figures[figure], bounds[figure], source.get(figure))
+        _describe_fault(name, problems, figure, value, bounds[figure], source.get(figure))
         for figure in bounds
+        if (value := figures[figure]) is not None
     ]
     shift, remarks = figures.get("magnitude_ks"), []
     if not problems:
@@ -117,30 +118,27 @@ def _compute_bounds(
     )
     if figures.get("unsolvable") == 1:
         constant = 1.0  # only unsolvable items; a set that mixes them with solvable ones tests the difference
-    elif source and figures.get("unsolvable"):
-        constant = max(constant, figures["unsolvable"] + MARGIN)  # of twins one half is N/A
+    elif source and (share := figures.get("unsolvable")):
+        constant = max(constant, share + MARGIN)  # of twins one half is N/A
     limits = {"constant": constant, "distractor_detector": 0.5 + MARGIN}
     sizes = {"distractor_detector": len(problem_set.sentences), "options_only": min(len(options), MAX_SAMPLED)}
     if classes := shortcuts.label_classes(shortcuts.subsample(problems)):
         counts = Counter(classes).values()
         limits["shallow_tree"] = 1 / len(counts) + MARGIN
-        sizes["shallow_tree"] = int(
-            len(counts) ** 2 / sum(1 / count for count in counts)
-        )  # the effective size if all classes were as frequent
+        # The effective size, as if all classes were equally frequent.
+        sizes["shallow_tree"] = int(len(counts) ** 2 / sum(1 / count for count in counts))
     if options:
-        limits["constant"] = shortcuts.chance_accuracy(options) + MARGIN
-        limits |= dict.fromkeys(
-            ("longest_option", "shortest_option", "options_only"), shortcuts.chance_accuracy(options) + MARGIN
-        )
+        names = ("constant", "longest_option", "shortest_option", "options_only")
+        limits |= dict.fromkeys(names, shortcuts.chance_accuracy(options) + MARGIN)
     bounds = {}
     for figure, limit in limits.items():
         if figures.get(figure) is None or len(problems) < MIN_PROBLEMS:
             continue
-        if source.get(figure) is not None:
-            limit = max(limit, source[figure] + MARGIN)
+        if (inherited := source.get(figure)) is not None:
+            limit = max(limit, inherited + MARGIN)
         size = sizes.get(figure, len(problems))
         bounds[figure] = round(float(binom.ppf(1 - FALSE_ALARM_RATE, size, min(max(limit, 0.0), 1.0))) / size, 6)
-    bounds["unique"] = round(min(MIN_UNIQUE, source.get("unique", 1.0), 1 - 1 / len(problems)), 6)
+    bounds["unique"] = round(min(MIN_UNIQUE, source.get("unique") or 1.0, 1 - 1 / len(problems)), 6)
     if (
         figures.get("position_p") is not None
         and len(problems) >= MIN_PROBLEMS

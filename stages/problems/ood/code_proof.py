@@ -31,7 +31,7 @@ def verify_solutions(
 ) -> tuple[list[Problem], list[Reject], dict[str, dict[str, int]]]:
     """(kept problems, rejects, set -> verdict -> number). Problems without tests are kept and not counted. parents: id ->
     problem. Raises UserError where this machine has no sandbox."""
-    sources = {problem.id: parents[problem.parent] for problem in variants if problem.tests is not None}
+    sources = {p.id: parents[p.parent] for p in variants if p.parent and p.tests is not None}
     changed = [p for p in variants if p.id in sources and _make_key(p) != _make_key(sources[p.id])]
     verdicts = _judge_solutions([*changed, *(sources[problem.id] for problem in changed)])
     kept, rejects, counts = [], [], {}
@@ -40,8 +40,10 @@ def verify_solutions(
             kept.append(problem)
             continue
         after = verdicts.get(problem.id)
-        if after and verdicts[problem.parent].passed and not after.passed:
-            rejects.append(Reject(problem.id, problem.operator, f"the published solution fails now: {after.reason}"))
+        if after and verdicts[sources[problem.id].id].passed and not after.passed:
+            rejects.append(
+                Reject(problem.id, str(problem.operator), f"the published solution fails now: {after.reason}")
+            )
             continue
         kept.append(problem)
         verdict = _summarize_verdict(after) if after else UNCHANGED
@@ -65,11 +67,12 @@ def _judge_solutions(problems: Sequence[Problem]) -> dict[str, Verdict]:
 
 def _make_key(problem: Problem) -> tuple[Any, ...]:
     """Equal for problems to which the tests give the same verdict."""
-    statement = problem.question if "entry_point" in problem.tests else code_tests.read_comparison(problem.question)
-    return statement, problem.answer, code_statement.digest_tests(problem.tests)
+    tests = problem.tests or {}
+    statement = problem.question if "entry_point" in tests else code_tests.read_comparison(problem.question)
+    return statement, problem.answer, code_statement.digest_tests(tests)
 
 
 def _judge_solution(problem: Problem) -> Verdict:
     if not problem.answer.strip():
         return Verdict(False, "no solution")
-    return code_tests.run_tests(problem.question, problem.answer, problem.tests, PROOF_LIMITS)
+    return code_tests.run_tests(problem.question, problem.answer, problem.tests or {}, PROOF_LIMITS)

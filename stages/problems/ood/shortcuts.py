@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from math import log10
@@ -51,6 +51,10 @@ def normalize_answer(problem: Problem) -> str:
     return normalize_text(problem.answer)
 
 
+def _count_options(problem: Problem) -> int:
+    return len(problem.choices or ())
+
+
 def _find_key_index(problem: Problem) -> int | None:
     """The index of the right option."""
     letter = problem.answer.strip().upper()
@@ -65,10 +69,10 @@ def position_p_value(problems: Sequence[Problem]) -> float | None:
     keyed = [problem for problem in problems if _find_key_index(problem) is not None]
     if not keyed:
         return None
-    expected: Counter[int] = Counter()
+    expected: defaultdict[int, float] = defaultdict(float)
     for problem in keyed:
-        for place in range(len(problem.choices)):
-            expected[place] += 1 / len(problem.choices)
+        for place in range(_count_options(problem)):
+            expected[place] += 1 / _count_options(problem)
     observed = Counter(map(_find_key_index, keyed))
     statistic = sum((observed[place] - mean) ** 2 / mean for place, mean in expected.items())
     return float(chi2.sf(statistic, len(expected) - 1)) if len(expected) > 1 else None
@@ -78,14 +82,14 @@ def _option_length_accuracy(problems: Sequence[Problem], pick: Any) -> float:
     """How often the longest (shortest) option is right; ties are split evenly."""
     total = 0.0
     for problem in problems:
-        lengths = [len(choice) for choice in problem.choices]
+        lengths = [len(choice) for choice in problem.choices or ()]
         ends = [place for place, length in enumerate(lengths) if length == pick(lengths)]
         total += (_find_key_index(problem) in ends) / len(ends)
     return total / len(problems)
 
 
 def chance_accuracy(problems: Sequence[Problem]) -> float:
-    return sum(1 / len(problem.choices) for problem in problems) / len(problems)
+    return sum(1 / _count_options(problem) for problem in problems) / len(problems)
 
 
 def subsample(problems: Sequence[Problem]) -> list[Problem]:
@@ -101,9 +105,9 @@ def options_only_accuracy(problems: Sequence[Problem]) -> float | None:
     from sklearn.feature_extraction.text import CountVectorizer
 
     sampled = [problem for problem in subsample(problems) if _find_key_index(problem) is not None]
-    texts = [choice for problem in sampled for choice in problem.choices]
-    right = [place == _find_key_index(problem) for problem in sampled for place in range(len(problem.choices))]
-    groups = [problem.parent or problem.id for problem in sampled for _ in problem.choices]
+    texts = [choice for problem in sampled for choice in problem.choices or ()]
+    right = [place == _find_key_index(problem) for problem in sampled for place in range(_count_options(problem))]
+    groups = [problem.parent or problem.id for problem in sampled for _ in problem.choices or ()]
     if len(set(groups)) < MIN_PROBLEMS:
         return None
     scores = _cross_validate_texts(
@@ -111,10 +115,10 @@ def options_only_accuracy(problems: Sequence[Problem]) -> float | None:
     )
     hits, at = 0.0, 0
     for problem in sampled:
-        option_scores = scores[at : at + len(problem.choices)]
+        option_scores = scores[at : at + _count_options(problem)]
         best = [i for i, score in enumerate(option_scores) if score >= max(option_scores) - 1e-12]
         hits += (_find_key_index(problem) in best) / len(best)
-        at += len(problem.choices)
+        at += _count_options(problem)
     return hits / len(sampled)
 
 
@@ -140,7 +144,7 @@ def shallow_tree_accuracy(problems: Sequence[Problem]) -> float | None:
 def find_first_feature(problems: Sequence[Problem]) -> str:
     """The feature at the root of the tree."""
     sampled = subsample(problems)
-    labels = label_classes(sampled)
+    labels = label_classes(sampled) or []
     names, rows = surface_features.build_feature_table(sampled, sorted(set(labels)))
     return names[surface_features.build_tree(len(rows)).fit(rows, labels).tree_.feature[0]]
 

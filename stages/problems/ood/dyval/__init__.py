@@ -26,7 +26,7 @@ from stages.problems.ood.dyval import (
     reachability,
     unsolvability,
 )
-from stages.problems.ood.dyval.levels import DEFAULT_LEVEL, LEVELS, ORDERS, TASKS, Knobs, get_knobs
+from stages.problems.ood.dyval.levels import DEFAULT_LEVEL, LEVELS, ORDERS, TASKS, Knobs, Order, Task, get_knobs
 from stages.problems.ood.dyval.names import draw_names
 from stages.problems.ood.dyval.statements import arrange_statements, find_dependencies, get_operands, rename_statement
 
@@ -35,7 +35,9 @@ __all__ = [
     "LEVELS",
     "MODULES",
     "ORDERS",
+    "Order",
     "TASKS",
+    "Task",
     "VERSION",
     "check",
     "generate_problem",
@@ -108,14 +110,16 @@ def _choose_target(task: str, item: str, number: int, seed: int, knobs: Knobs) -
     seeds.rng(seed, "ood", "dyval", VERSION, item.rpartition("-")[0], "wish", number // BALANCE_BLOCK).shuffle(ranks)
     rank = ranks[number % BALANCE_BLOCK]
     damage = getattr(knobs, "deleted", 0) or getattr(knobs, "cycles", 0)
-    broken = bool(damage) and rank >= BALANCE_BLOCK - round(BALANCE_BLOCK * knobs.unsolvable)
+    broken = bool(damage) and rank >= BALANCE_BLOCK - round(BALANCE_BLOCK * getattr(knobs, "unsolvable", 0))
     return rank % getattr(MODULES[task], "CLASSES", 1), broken
 
 
 def _assign_names(draft: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
     """The draft with words as names and its statements in order."""
     targets = draft["asked"] if isinstance(draft["asked"], list) else [draft["asked"]]
-    numbers = [name for statement in draft["statements"] for name in (statement[0], *get_operands(statement))]
+    numbers: list[Any] = [
+        name for statement in draft["statements"] for name in (statement[0], *get_operands(statement))
+    ]
     words = draw_names(draw("names"), max([*numbers, *targets, -1]) + 1)
     statements = [rename_statement(statement, words) for statement in draft["statements"]]
     targets = [words[name] for name in targets]
@@ -144,8 +148,9 @@ def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step], str]:
 def label_sentences(problem: Problem) -> list[tuple[str, bool, str]]:
     """[(sentence, whether it is a distractor, id of the problem)] in the order of the text. Empty for graphs, where no
     sentence by itself is a distractor."""
-    params = problem.program.params
-    if problem.program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
+    program: Any = problem.program
+    params = program.params
+    if program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
         return []
     inside = find_dependencies(params["statements"], _find_roots(params)).names
     render = MODULES[params["task"]].render_sentence
@@ -165,7 +170,8 @@ def check(problem: Problem) -> list[str]:
     Its program must give its text, steps and answer again, an independent solver must get the answer from the text alone,
     and an unsolvable item must have two completions with different answers.
     """
-    params, faults = problem.program.params, []
+    program: Any = problem.program
+    params, faults = program.params, []
     try:
         question, steps, answer = rederive(params)
     except (ValueError, KeyError, IndexError, TypeError) as error:

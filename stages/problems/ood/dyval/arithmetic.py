@@ -84,7 +84,7 @@ def sample(draw: Any, knobs: TreeKnobs, label: int, broken: bool) -> dict[str, A
             lambda outcome: outcome.get(target),
             len(statements + extra),
         )
-    return statements and {"statements": statements + extra, "asked": target}
+    return {"statements": statements + extra, "asked": target} if statements else None
 
 
 def damage_or_distract(

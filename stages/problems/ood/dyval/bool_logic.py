@@ -58,27 +58,36 @@ def sample(draw: Any, knobs: TreeKnobs, label: int, broken: bool) -> dict[str, A
     statements, truth = tree
     target = statements[-1][0]
     extra = trees.grow_distractors(draw("distractors"), statements, knobs.distractors, apply, truth)
+    if extra is None:
+        return None
     if knobs.deleted or knobs.cycles:
         other = _grow_tree(draw("beside"), knobs, draw("other label").randrange(CLASSES), len(statements + extra))
         if other is None:
             return None
-        sides = (
+        ours, beside = (
             trees.GraphPart(part, [part[-1][0]], _make_undetermined_test(part, values))
             for part, values in (tree, other)
         )
         statements = trees.damage_one(
-            draw, *sides, knobs, broken, UNARY, lambda *circles: len(enumerate_answers(*circles, target)) != 1
+            draw,
+            ours,
+            beside,
+            knobs,
+            broken,
+            UNARY,
+            lambda closed, names: len(enumerate_answers(closed, names, target)) != 1,
         )
-    return statements and {"statements": statements + extra, "asked": target}
+    return {"statements": statements + extra, "asked": target} if statements else None
 
 
 def _grow_tree(
     rng: random.Random, knobs: TreeKnobs, label: int, first: int = 0
 ) -> tuple[list[Statement], dict[Any, bool]] | None:
     """A tree with truth values that give the answer `label`; None where it cannot have both answers."""
-    statements, values = trees.grow_tree(
-        rng, knobs, OPERATIONS, UNARY, lambda r, _: r.getrandbits(NUM_ASSIGNMENTS), apply, first
-    )
+    grown = trees.grow_tree(rng, knobs, OPERATIONS, UNARY, lambda r, _: r.getrandbits(NUM_ASSIGNMENTS), apply, first)
+    if grown is None:
+        return None
+    statements, values = grown
     top = values[statements[-1][0]]
     assignment = find_assignment(
         rng, (top ^ ALL_ASSIGNMENTS, top), label, [statement[2] for statement in statements if statement[1] == LEAF]

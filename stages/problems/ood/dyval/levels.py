@@ -16,11 +16,22 @@ min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from stages.lib.core.errors import UserError
 
-ORDERS = ("topological", "reversed", "random")
+Order = Literal["topological", "reversed", "random"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+Task = Literal[
+    "arithmetic",
+    "linear_equation",
+    "bool_logic",
+    "deductive_logic",
+    "abductive_logic",
+    "reachability",
+    "max_sum_path",
+]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 class TreeKnobs(NamedTuple):
@@ -95,18 +106,17 @@ _GRAPHS = {
 }
 LEVELS: dict[str, dict[int, Knobs]] = {
     task: {level: kind(**knobs) for level, knobs in table.items()}
-    for task, kind, table in (
-        ("arithmetic", TreeKnobs, _TREES),
-        ("linear_equation", EquationKnobs, _EQUATIONS),
-        ("bool_logic", TreeKnobs, _BOOLEAN),
-        ("deductive_logic", RuleKnobs, _DEDUCTIVE),
-        ("abductive_logic", RuleKnobs, _ABDUCTIVE),
-        ("reachability", GraphKnobs, _GRAPHS),
-        ("max_sum_path", GraphKnobs, _GRAPHS),
-    )
+    for task, (kind, table) in {
+        "arithmetic": (TreeKnobs, _TREES),
+        "linear_equation": (EquationKnobs, _EQUATIONS),
+        "bool_logic": (TreeKnobs, _BOOLEAN),
+        "deductive_logic": (RuleKnobs, _DEDUCTIVE),
+        "abductive_logic": (RuleKnobs, _ABDUCTIVE),
+        "reachability": (GraphKnobs, _GRAPHS),
+        "max_sum_path": (GraphKnobs, _GRAPHS),
+    }.items()
 }
 DEFAULT_LEVEL = 2
-TASKS = tuple(LEVELS)
 
 _ALLOWED_RANGES = {
     "depth": (2, 7),
@@ -132,7 +142,7 @@ def get_knobs(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
         raise UserError(
             f"dyval: level {level!r} of {task} does not exist; use one of {', '.join(map(str, LEVELS[task]))}"
         )
-    knobs = LEVELS[task][level]
+    knobs: Any = LEVELS[task][level]
     for name, value in changes.items():
         if name not in knobs._fields:
             raise UserError(f"dyval: {task} has no knob {name!r}; it has {', '.join(knobs._fields)}")

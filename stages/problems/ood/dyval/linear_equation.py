@@ -63,9 +63,10 @@ def sample(draw: Any, knobs: EquationKnobs, label: int, broken: bool) -> dict[st
 
     if knobs.deleted or knobs.cycles:
         first = len(statements + extra)
-        statements = arithmetic.damage_or_distract(draw, statements, roots, knobs, values, broken, answer, first)
-    if statements is None:
-        return None
+        damaged = arithmetic.damage_or_distract(draw, statements, roots, knobs, values, broken, answer, first)
+        if damaged is None:
+            return None
+        statements = damaged
     return {"statements": statements + extra, "coefficients": coefficients, "asked": roots}
 
 
@@ -121,7 +122,8 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
     steps += [Step(text=line) for line in _format_equations(numbers)]
     inner = arithmetic._format_operand
     determinant, over_x, over_y = a * e - b * d, c * e - b * f, a * f - c * d
-    x, y = solve_cramer(numbers)
+    solution: Any = solve_cramer(numbers)
+    x, y = solution
     for name, (p, q, r, s), value in (
         ("D", (a, e, b, d), determinant),
         ("Dx", (c, e, b, f), over_x),

@@ -42,7 +42,7 @@ def grow_tree(
         for attempt in range(9):
             if attempt in (3, 6):
                 operation = rng.choice(operations)
-            below = [build(depth - 1, operation) for _ in range(1 if operation in unary else knobs.width)]
+            below: list[Any] = [build(depth - 1, operation) for _ in range(1 if operation in unary else knobs.width)]
             if None not in below:
                 if operation not in unary:
                     others = [other for other in range(first, first + len(statements)) if other not in below]
@@ -167,12 +167,14 @@ def damage_one(
     """
     damaged, whole = (ours, beside) if broken else (beside, ours)
     statements = _remove_statements(draw("deleted"), damaged, knobs.deleted) if knobs.deleted else damaged.statements
+    if not statements or not knobs.cycles:
+        return statements and statements + whole.statements
     rng = draw("cycles")
-    for _ in range(MAX_ATTEMPTS if knobs.cycles and statements else 0):
+    for _ in range(MAX_ATTEMPTS):
         linked = _add_links(rng, statements, damaged.asked, ours, knobs.cycles, unary)
         if linked is None or not broken or knobs.deleted or fits(linked, find_cut_names(statements, linked)):
             return linked and linked + whole.statements
-    return statements + whole.statements if statements and not knobs.cycles else None
+    return None
 
 
 def _remove_statements(rng: random.Random, side: GraphPart, count: int) -> list[Statement] | None:

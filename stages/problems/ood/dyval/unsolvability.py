@@ -28,7 +28,8 @@ def find_completions(params: Mapping[str, Any], answer: Callable[[dict[str, Any]
         if result != "N/A":
             answers[result] = None
         if len(answers) == 2:
-            return tuple(answers)
+            first, second = answers
+            return first, second
         if tried > MAX_ATTEMPTS:
             break
     return None

@@ -162,7 +162,8 @@ def match_origins(original: Problem, choices: Sequence[str]) -> tuple[int | None
     for choice in choices:
         form = canonical.normalize_option(choice)
         index = next((index for index, other in free.items() if other == form), None)
-        free.pop(index, None)
+        if index is not None:
+            del free[index]
         origins.append(index)
     return tuple(origins)
 

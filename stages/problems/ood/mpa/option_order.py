@@ -46,17 +46,17 @@ def check_applicable(principles: Sequence[str], original: Problem) -> None:
     """Raises NotApplicable where these options allow no new option or no other order, before a model is asked."""
     if not {"newchoice", "permute"} & set(principles):
         return
-    free = list_movable(original.choices)
+    free = list_movable(original.choices or ())
     if "newchoice" in principles and LETTERS.index(original.answer) not in free:
         raise NotApplicable("the key speaks of all options, so another one would change it")
-    if "newchoice" in principles and any(map(refers_by_count, original.choices)):
+    if "newchoice" in principles and any(map(refers_by_count, original.choices or ())):
         raise NotApplicable("an option counts the others, so another one would change it")
 
 
 def insert_option(original: Problem, draft: Draft, new: str, rng: Random) -> Draft:
     """The draft with a new option, rotated to a new position of the key. Its options must be in their old order. Raises
     NotApplicable where the key mentions the other options, or they each other."""
-    free, key = list_movable(original.choices), LETTERS.index(draft.answer)
+    free, key = list_movable(original.choices or ()), LETTERS.index(draft.answer)
     if key not in free:
         raise NotApplicable("the key speaks of all options, so another one would change it")
     place, gap = rng.randrange(len(free) + 1), rng.randrange(len(free))
@@ -73,10 +73,10 @@ def insert_option(original: Problem, draft: Draft, new: str, rng: Random) -> Dra
 
 def _find_insertion_point(choices: Sequence[str], new: str, gap: int) -> int:
     """The option after which a new number keeps a rising or falling order; without such an order `gap`."""
-    parsed = [numerals.parse(choice.strip()) for choice in (*choices, new)]
-    if not all(parsed):
+    parsed = [numeral.value for choice in (*choices, new) if (numeral := numerals.parse(choice.strip()))]
+    if len(parsed) <= len(choices):
         return gap
-    *values, new_value = [numeral.value for numeral in parsed]
+    *values, new_value = parsed
     if values == sorted(values):
         return (sum(value < new_value for value in values) - 1) % len(values)
     if values == sorted(values, reverse=True):
@@ -98,7 +98,7 @@ def recompute_order(original: Problem, draft: Draft, principles: Sequence[str], 
 
 def is_ring_order_kept(original: Problem, draft: Draft) -> bool:
     """Whether the old options are a rotation of their old order, and those that mention others are still last."""
-    free = len(list_movable(original.choices))
+    free = len(list_movable(original.choices or ()))
     old_indices = [index for index in draft.origin if index is not None]
     ring, rest = old_indices[:free], old_indices[free:]
     start = ring.index(0) if 0 in ring else 0

@@ -81,8 +81,9 @@ def extract_marked(text: str) -> str:
 
 def read_options(text: str, count: int) -> tuple[str, ...]:
     """The options of a marked answer, in order. Raises Unreadable unless all are there, lettered from A."""
-    matches = [_OPTION.match(line) for line in extract_marked(text).splitlines() if line.strip()]
-    if len(matches) != count or not all(matches) or [match[1] for match in matches] != list(LETTERS[:count]):
+    lines = [line for line in extract_marked(text).splitlines() if line.strip()]
+    matches = [match for line in lines if (match := _OPTION.match(line))]
+    if len(lines) != count or [match[1] for match in matches] != list(LETTERS[:count]):
         raise Unreadable(f"the answer does not list the {count} options as `A: text`")
     return tuple(match[2] for match in matches)
 

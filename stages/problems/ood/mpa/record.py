@@ -60,7 +60,8 @@ def build_record(
 
 def restore_parent(variant: Problem) -> Problem:
     """The parent of a variant, rebuilt from its record. Raises what a malformed record raises."""
-    fields = dict.fromkeys(_PARENT_FIELDS) | dict(variant.program.params["parent"])
+    program: Any = variant.program
+    fields = dict.fromkeys(_PARENT_FIELDS) | dict(program.params["parent"])
     same = variant.model_dump() | {"id": variant.parent, "parent": None, "operator": None, "contract": None}
     return Problem.model_validate(same | fields)
 
@@ -76,7 +77,8 @@ def check(variant: Problem) -> list[str]:
 
 
 def _find_faults(variant: Problem) -> list[str]:
-    params, original = variant.program.params, restore_parent(variant)
+    program: Any = variant.program
+    params, original = program.params, restore_parent(variant)
     principle_names = principles.parse_principles(params["principles"])
     faults = []
     if variant.operator != principles.format_operator(principle_names):

@@ -223,10 +223,8 @@ def _find_counted_nouns(state: State) -> dict[int, str]:
         if isinstance(part, dict):
             after = parts[at + 1] if at + 1 < len(parts) and isinstance(parts[at + 1], str) else ""
             before = parts[at - 1] if at and isinstance(parts[at - 1], str) else ""
-            noun = re.match(r"%?\s*([A-Za-z]+)?", after)
-            nouns[part["is"]["number"]] = (
-                "$" if before.endswith("$") else "%" if after[:1] == "%" else (noun[1] or "").rstrip("s")
-            )
+            noun = re.sub(r"^%?\s*([A-Za-z]*).*", r"\1", after, flags=re.S)
+            nouns[part["is"]["number"]] = "$" if before.endswith("$") else "%" if after[:1] == "%" else noun.rstrip("s")
     return nouns
 
 
@@ -288,9 +286,10 @@ def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     for attempt in range(MAX_ATTEMPTS):
         candidates, share = ((changeable, 1.0), (changeable, 0.5), (certain, 0.8))[attempt * 3 // MAX_ATTEMPTS]
         new = [draw_similar(v, rng) if i in candidates and rng.random() < share else v for i, v in enumerate(old)]
-        if new != old and is_plausible(state, new):
-            if limit is None or max(programs.compute_results(state, new)) <= limit:
-                return {"values": [str(value) for value in new]}
+        if new == old or not is_plausible(state, new):
+            continue
+        if limit is None or max(programs.compute_results(state, new)) <= limit:
+            return {"values": [str(value) for value in new]}
     raise NotApplicable(f"no other numbers keep the problem sound in {MAX_ATTEMPTS} draws")
 
 

@@ -216,7 +216,8 @@ def check(problem: Problem) -> list[str]:
 
 
 def _find_faults(problem: Problem) -> list[str]:
-    params = problem.program.params
+    program: Any = problem.program
+    params = program.params
     question, steps, answer = rederive(params)
     faults = [
         f"{field}: {_describe_difference(getattr(problem, field), value)}"

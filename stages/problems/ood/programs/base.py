@@ -63,7 +63,7 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def apply_edits(text: str, edits: Sequence[Sequence[Any]]) -> str:
+def apply_edits(text: str, edits: Sequence[Any]) -> str:
     """The text with its typos made. An edit is [position in the text before all edits, "swap" or "double"]."""
     for at, kind in sorted(edits, reverse=True):
         letters = text[at + 1] + text[at] if kind == "swap" else text[at] * 2 + text[at + 1 : at + 2]

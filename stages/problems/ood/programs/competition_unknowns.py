@@ -19,6 +19,7 @@ from typing import Any
 
 from stages.lib.core.records import Problem, Step
 from stages.lib.procedural import competition
+from stages.lib.procedural.competition import items
 from stages.problems.ood.programs.base import NotApplicable, word_set
 from stages.problems.ood.programs.competition_constraints import CONSTRAINTS, satisfies_constraints
 from stages.problems.ood.programs.competition_distractors import split_sentences
@@ -99,16 +100,16 @@ def draw_unknowns(
     number, the parameters of another item that satisfies the open ones, [number, answer] of both. Raises NotApplicable."""
     if is_open and EXTREMAL.search(whole.question):
         raise NotApplicable("what is asked for is the least or the greatest, perhaps over all that fits what is told")
-    if whole.program.params["family"] not in CONSTRAINTS:
+    if _get_program(whole)["family"] not in CONSTRAINTS:
         raise NotApplicable("it is not known which other parameters the family can have")
-    letters = _draw_letters(" ".join([whole.question, *(step.text for step in whole.steps)]), rng)
+    letters = _draw_letters(" ".join([whole.question, *(step.text for step in whole.steps or ())]), rng)
     for final in (False, True):  # prefer a number of a condition to one of the final sentence
         for params in _iterate_neighbours(whole, rng):
             holes = _locate_number(whole, build, params, final)
             other = _find_matching_item(whole, build, params, holes) if holes else None
             if other is None:
                 continue
-            value, other_value = (int(_extract_number(whole, item, holes)) for item in (whole, other))
+            value, other_value = (int(_extract_number(whole, item, holes) or 0) for item in (whole, other))
             if min(value, other_value) < 1:
                 continue
             first, second, dependent = _draw_equations(value, other_value, rng)
@@ -116,9 +117,14 @@ def draw_unknowns(
             if not is_open:
                 return change
             completions = [[value, whole.answer], [other_value, other.answer]]
-            fitting = {"other": other.program.params["params"], "completions": completions}
+            fitting = {"other": _get_program(other)["params"], "completions": completions}
             return change | {"equations": [first, dependent], "whole": [first, second]} | fitting
     raise NotApplicable("no number on which the answer rests and that could be another")
+
+
+def _get_program(item: Problem) -> dict[str, Any]:
+    program: Any = item.program
+    return program.params
 
 
 def _draw_equations(value: int, other: int, rng: random.Random) -> list[Equation]:
@@ -148,7 +154,7 @@ def _draw_letters(text: str, rng: random.Random) -> list[str]:
 
 def _iterate_neighbours(whole: Problem, rng: random.Random) -> Iterator[dict[str, Any]]:
     """Valid parameters with one integer changed a little, in random order."""
-    family, params = whole.program.params["family"], whole.program.params["params"]
+    family, params = (_get_program(whole)[key] for key in ("family", "params"))
     places = list(_iterate_leaves(params))
     rng.shuffle(places)
     for path, value in places:
@@ -214,7 +220,7 @@ def _find_matching_item(
     whole: Problem, build: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], holes: list[Hole]
 ) -> Problem | None:
     other = _build_item(build, params)
-    if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= competition.items.MAX_ANSWER:
+    if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= items.MAX_ANSWER:
         return None
     if _extract_number(whole, other, holes) is None:
         return None
@@ -227,7 +233,7 @@ def _find_faults(item: Problem) -> list[str]:
         faults = competition.check(item)
     except (StopIteration, RecursionError) as error:
         return [f"program: {type(error).__name__}"]
-    return faults + (["p is 0"] if re.search(r"[pm] \+ [qn] = 0 ", item.steps[-2].text) else [])
+    return faults + (["p is 0"] if re.search(r"[pm] \+ [qn] = 0 ", (item.steps or [])[-2].text) else [])
 
 
 def _extract_number(whole: Problem, other: Problem, holes: list[Hole]) -> str | None:

@@ -218,8 +218,8 @@ def solve(state: State) -> tuple[list[Step], str]:
         )
         if next_result is None:
             break
-        at, (person, *result) = next_result
-        derived_values[person] = tuple(result)
+        at, (person, value, line, sources) = next_result
+        derived_values[person] = value, line, sources
         equations.pop(at)
     lines = [
         Step(text=derived_values[i][1], value=str(derived_values[i][0]))
