@@ -29,10 +29,7 @@ Output
 
 Print YES or NO. For example, Masha wants to see YES.
 """
-TESTS = {
-    "public": {"input": ["3\n", "4\n"], "output": ["YES\n", "NO\n"]},
-    "private": {"input": [], "output": []},
-}
+TESTS = {"public": {"input": ["3\n", "4\n"], "output": ["YES\n", "NO\n"]}, "private": {"input": [], "output": []}}
 SOLUTION = "print('YES' if int(input()) % 2 else 'NO')"
 PROMPT = '''def total(prices: list) -> int:
     """Write a function that takes prices and returns their sum. Note that the given list may be empty.

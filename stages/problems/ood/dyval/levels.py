@@ -23,13 +23,7 @@ from stages.lib.core.errors import UserError
 Order = Literal["topological", "reversed", "random"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 Task = Literal[
-    "arithmetic",
-    "linear_equation",
-    "bool_logic",
-    "deductive_logic",
-    "abductive_logic",
-    "reachability",
-    "max_sum_path",
+    "arithmetic", "linear_equation", "bool_logic", "deductive_logic", "abductive_logic", "reachability", "max_sum_path"
 ]
 TASKS: tuple[Task, ...] = get_args(Task)
 

@@ -59,7 +59,5 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "preamble",
-    "preserving",
-    dict.fromkeys(("gradeschool", "lifted", "competition", "text"), Change(_draw, _apply)),
+    "preamble", "preserving", dict.fromkeys(("gradeschool", "lifted", "competition", "text"), Change(_draw, _apply))
 )

@@ -75,10 +75,7 @@ def fits_problem(name: str, problem: Problem) -> bool:
 
 
 def make_variants(
-    problems: Iterable[Problem],
-    names: Iterable[str],
-    seed: int,
-    largest: int = gradeschool_program.DEFAULT_BOUND,
+    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = gradeschool_program.DEFAULT_BOUND
 ) -> tuple[list[Problem], list[Reject]]:
     """Every problem changed by every operator that fits it: (variants, rejects). The twin follows its unsolvable variant.
 

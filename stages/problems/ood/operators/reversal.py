@@ -93,7 +93,5 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "reversed",
-    "changing",
-    {"gradeschool": Change(_draw_given, _apply_given), "lifted": Change(_draw, _apply)},
+    "reversed", "changing", {"gradeschool": Change(_draw_given, _apply_given), "lifted": Change(_draw, _apply)}
 )

@@ -152,7 +152,5 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "units",
-    "preserving",
-    {"gradeschool": Change(_draw_measures, _apply_measures), "lifted": Change(_draw, _apply)},
+    "units", "preserving", {"gradeschool": Change(_draw_measures, _apply_measures), "lifted": Change(_draw, _apply)}
 )
