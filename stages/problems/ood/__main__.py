@@ -187,15 +187,19 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         print(
             f"warning: data/ood/test.jsonl is empty: nothing out of distribution is measured{reason}", file=sys.stderr
         )
-    for role, chat in chats.items():
-        if chat:
-            run.count(**{f"{role}_{name}": amount for name, amount in chat.usage.get_totals().items()})
+    _count_usage(run, chats)
     return {
         "problems": len(variants),
         "rejects": len(rejects),
         "operators": dict(sorted(Counter(map(eval_sets.get_group_name, variants)).items())),
         "unsolvable": sum(problem.contract == "unsolvable" for problem in variants),
     }
+
+
+def _count_usage(run: StageRun[Params], chats: Mapping[str, Any]) -> None:
+    for role, chat in chats.items():
+        if chat:
+            run.count(**{f"{role}_{name}": amount for name, amount in chat.usage.get_totals().items()})
 
 
 def _write_audit(out_dir: Path, content: dict[str, Any]) -> None:

@@ -100,23 +100,14 @@ NUMBER_FREQUENCY = dict(enumerate(map(int, _FREQUENCIES.split()), 2))
 LEADING_DIGIT_FREQUENCY = {1: 82, 2: 271, 3: 142, 4: 146, 5: 134, 6: 81, 7: 14, 8: 39, 9: 22}
 
 
-UNIT_CEILINGS = {  # a number of these units stays below the same ceiling: nobody works 30 hours a day
-    "hour": (24, 40, 168),
-    "day": (7, 31, 365),
-    "week": (5, 52),
-    "month": (12, 36),
-    "year": (12, 30, 100),
-    "minute": (60, 120),
-    "second": (60, 120),
-    "grade": (12,),
-    "mph": (80, 200),
-    "am": (12,),
-    "pm": (12,),
-    "%": (100,),
-    "percent": (100,),
+# A number of these units stays below the same ceiling: nobody works 30 hours a day.
+_UNIT_CEILINGS = """
+    hour:24,40,168 day:7,31,365 week:5,52 month:12,36 year:12,30,100 minute:60,120 second:60,120 grade:12 mph:80,200 am:12
+    pm:12 %:100 percent:100
+"""
+UNIT_CEILINGS = {
+    unit: [*map(int, ceilings.split(","))] for unit, ceilings in (row.split(":") for row in _UNIT_CEILINGS.split())
 }
-
-
 _AGE_WORDS = re.compile(r"\b(old|ages?|older|younger|birthday)\b", re.I)
 MAX_AGE = 100
 # Fixed numbers: days of a week, the values of coins and notes, legs, `the two`, and the number of the people named.

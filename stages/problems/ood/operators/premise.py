@@ -3,8 +3,8 @@
 Each such problem has a twin (`~kept`) with the same surface, the premise and the parent's answer. Both allow N/A. The
 proof is two completions: both agree with the text, the removed value differs, and so does the answer.
 
-gradeschool  a sentence speaks of a new person instead of the one it was about, and two distractors follow about that
-             person. The twin keeps the sentence. Both have the same words and as many names that occur once.
+gradeschool  a sentence is about a new person instead of its own, and two distractors about that person follow. The twin
+             keeps the sentence. Both have the same words and as many names that occur once.
 lifted       a number before a counted noun is deleted. No word (some, several) replaces it, since such a word would mark
              the unsolvable problems. Before both twins stands an introduction with some counted and some uncounted
              things, so that neither a noun without a number nor the count of numbers gives the answer away.
