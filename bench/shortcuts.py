@@ -1,7 +1,7 @@
-"""`python -m bench.shortcuts`: how far one cue, and a shallow tree over all, get in every task of DyVal.
+"""`python -m bench.shortcuts [TASK...]`: how well surface features solve DyVal tasks, singly and in a shallow tree.
 
-Balanced accuracy, cross-validated, of 600 items a task, level and order; chance is one by the number of answers. Tasks
-with open answers have no row.
+Balanced accuracy, cross-validated, over 600 items per task, level and order; chance is 1 / number of answers. Tasks with
+open answers have no row.
 """
 
 from __future__ import annotations
@@ -27,21 +27,14 @@ def main(tasks: list[str]) -> None:
                     name: shortcuts.tree_accuracy([[row[at]] for row in rows], labels, problems)
                     for at, name in enumerate(names)
                 }
-                best = max(single, key=single.get)
-                print(
-                    json.dumps(
-                        {
-                            "task": task,
-                            "order": order,
-                            "level": level,
-                            "chance": round(1 / len(set(labels)), 3),
-                            "best_cue": best,
-                            "best": round(single[best], 3),
-                            "tree": round(shortcuts.tree_accuracy(rows, labels, problems), 3),
-                        }
-                    ),
-                    flush=True,
-                )
+                best = max(single, key=lambda name: single[name])
+                figures = {
+                    "chance": round(1 / len(set(labels)), 3),
+                    "best_cue": best,
+                    "best": round(single[best], 3),
+                    "tree": round(shortcuts.tree_accuracy(rows, labels, problems), 3),
+                }
+                print(json.dumps({"task": task, "order": order, "level": level, **figures}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""`python -m bench.synthesis`: problems made a second on one core, beside the peer's published figure.
+"""`python -m bench.synthesis`: problems generated per second on one core, next to the peer's published figure.
 
-DyVal: every task at its default level and at the hardest, each item from its key to a checked record. Competition
-problems: every family at every level, both solvers and the reading back included. By processor time, so that other work
-on the machine does not count. promptbench downloads nltk's words when it is imported, so it is not measured in the same
-run; its own notebook shows 500 items in 58 seconds.
+DyVal: every task at its default and its hardest level, from key to record. Competition problems: every family at every
+level, with both solvers and the check of the text. Measured in processor time, so that other work on the machine does not
+count. promptbench downloads nltk's words at import, so it is not measured here; its notebook shows 500 items in 58 seconds.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ def main() -> None:
     for task, default, hardest in rows:
         table.add_row(task, f"{default:,.0f}", f"{hardest:,.0f}")
     console.print(table)
-    found = {
+    figures = {
         "dyval_items_per_s": round(rate, 1),
         "promptbench_items_per_s_published": round(PEER, 1),
         "dyval_ratio": round(rate / PEER, 1),
@@ -79,8 +78,8 @@ def main() -> None:
         table.add_row(family, f"{speed:,.0f}")
     console.print(table)
     slowest, speed = min(families, key=lambda row: row[1])
-    found |= {"aime_items_per_s": round(average, 1), "aime_slowest": slowest, "aime_slowest_per_s": round(speed, 1)}
-    print(json.dumps(found))
+    figures |= {"aime_items_per_s": round(average, 1), "aime_slowest": slowest, "aime_slowest_per_s": round(speed, 1)}
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

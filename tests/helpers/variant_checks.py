@@ -1,4 +1,4 @@
-"""What tests ask of variants, whatever program they come from."""
+"""Checks of variants that tests share, whatever program they come from."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from stages.problems.ood import shortcuts
 from stages.problems.ood.operators import registry
 
 
-def select_operator(made: Iterable[Problem], name: str) -> list[Problem]:
+def select_operator(variants: Iterable[Problem], name: str) -> list[Problem]:
     """The variants of one operator."""
-    return [variant for variant in made if variant.operator == name]
+    return [variant for variant in variants if variant.operator == name]
 
 
-def select_unsolvable(made: Iterable[Problem]) -> list[Problem]:
+def select_unsolvable(variants: Iterable[Problem]) -> list[Problem]:
     """Those that lost their premise, without the twins that kept it."""
-    return [variant for variant in made if variant.contract == "unsolvable"]
+    return [variant for variant in variants if variant.contract == "unsolvable"]
 
 
 def is_valid(variant: Problem) -> bool:
@@ -25,10 +25,10 @@ def is_valid(variant: Problem) -> bool:
     return registry.check(Problem.model_validate(json.loads(variant.model_dump_json()))) == []
 
 
-def measure_detectability(these: Iterable[Problem], others: Mapping[str, Problem]) -> float | None:
-    """Balanced accuracy (chance .5) of a bag of words that tells variants from `others`, by the parent of each."""
-    pairs = [(variant, others[variant.parent]) for variant in these if variant.parent in others]
-    told = [(variant.question, True, variant.parent) for variant, _ in pairs]
+def measure_detectability(variants: Iterable[Problem], references: Mapping[str, Problem]) -> float | None:
+    """Balanced accuracy (chance .5) of a bag of words that tells variants from `references`, by the parent of each."""
+    pairs = [(variant, references[variant.parent]) for variant in variants if variant.parent in references]
+    rows = [(variant.question, True, variant.parent) for variant, _ in pairs]
     return shortcuts.distractor_detector_accuracy(
-        [*told, *((other.question, False, variant.parent) for variant, other in pairs)]
+        [*rows, *((reference.question, False, variant.parent) for variant, reference in pairs)]
     )

@@ -1,12 +1,13 @@
-"""Stage ood: the same problems made different, so that a verifier is tested where it was not trained.
+"""Stage ood: out-of-distribution test sets, so that a verifier is tested where it was not trained.
 
 Reads data/benchmarks/{train,verifier,dev,test}.jsonl and data/aime/{train,dev,test}.jsonl; writes data/ood/{test.jsonl,
 rejects.jsonl, audit.json, audit.md}. Problems of the test split are changed by operators that keep, change or destroy the
-answer (ood/operators), reworded by probing agents (ood/mpa), and joined by new ones from random graphs
-(ood/dyval). All operators of a benchmark start from the same parents, so that what they do can be compared problem
-by problem; each is asked only of problems that it fits. What cannot be made honestly is a reject with its reason; an
-empty or small set is a remark; a set that can be solved by a shortcut, or shares a problem with training, fails the
-stage.
+answer (ood/operators) and reworded by probing agents (ood/mpa); new problems come from random graphs (ood/dyval).
+
+All operators of a benchmark start from the same parents, so that their effects can be compared problem by problem. An
+operator is applied only to problems that it fits. A variant that breaks its contract goes to rejects.jsonl with the
+reason. An empty or small set is a remark in audit.md. The stage fails if a baseline that ignores the question solves a
+set, or if a set shares a problem with training.
 
     python -m stages.problems.ood
 """
@@ -40,20 +41,11 @@ class AgentParams(params.Params):
     settings: dict[str, Any] = {}  # of the model: lib/chat
 
 
-def validate_operators(names: list[str]) -> list[str]:
-    """Names of operators as they are. Raises ValueError for one that is not."""
-    for name in names:
-        for part in name.split("+"):
-            if part not in registry.OPERATORS:
-                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(registry.OPERATORS)}")
-    return names
-
-
 class DyvalParams(params.Params):
-    tasks: list[Literal[dyval.TASKS]]
-    problems_per_task: int = Field(ge=0)  # a task
+    tasks: list[dyval.Task]
+    problems_per_task: int = Field(ge=0)
     difficulty: int = Field(ge=1, le=len(dyval.LEVELS))
-    order: Literal[dyval.ORDERS]
+    order: dyval.Order
     overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
 
 
@@ -71,22 +63,21 @@ class Params(params.Params):
     @field_validator("operators")
     @classmethod
     def _check_operators(cls, names: list[str]) -> list[str]:
-        for name in names:
-            for part in name.split("+"):
-                if part not in registry.OPERATORS:
-                    raise ValueError(f"{part!r} is no operator; allowed: {', '.join(registry.OPERATORS)}")
+        for part in (part for name in names for part in name.split("+")):
+            if part not in registry.OPERATORS:
+                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(registry.OPERATORS)}")
         return names
 
     @model_validator(mode="after")
     def _check_principles(self) -> Params:
-        for wanted in self.principles:
+        for names in self.principles:
             try:
-                asked = [name for name in principles.parse_principles(wanted) if name != "permute"]
+                parsed = principles.parse_principles(names)
             except UserError as error:
                 raise ValueError(str(error)) from None
-            if asked and "rules" in (self.paraphraser.kind, self.evaluator.kind):
+            if {*parsed} - {"permute"} and "rules" in (self.paraphraser.kind, self.evaluator.kind):
                 raise ValueError(
-                    f"principles: {wanted} wants a model that rewrites and one that judges; set paraphraser and "
+                    f"principles: {names} wants a model that rewrites and one that judges; set paraphraser and "
                     "evaluator to openai or hf, or ask for permute, which needs none (the operator preamble puts words "
                     "in front by rules)"
                 )
@@ -94,60 +85,60 @@ class Params(params.Params):
 
 
 def select_parents(problems: list[Problem], n: int | None, seed: int) -> list[Problem]:
-    """n problems, the same whatever else is asked for."""
+    """n problems (None: all), sorted by id; a larger n adds to them."""
     ranked = sorted(problems, key=lambda problem: seeds.key(seed, "ood", 1, problem.id, "parent"))
     return sorted(ranked[:n], key=lambda problem: problem.id)
 
 
-def load_mislabelled_ids(listed: list[str], root: Path) -> set[str]:
-    """The ids in `ood.mislabelled`: one by one, or in files, one a line (what follows a `#` is a comment). Raises
+def load_mislabelled_ids(entries: list[str], root: Path) -> set[str]:
+    """The ids in `ood.mislabelled`: single ids, and files with one id a line (text after `#` is a comment). Raises
     UserError for an entry that is neither a file nor an id."""
-    found: set[str] = set()
-    for entry in listed:
+    ids: set[str] = set()
+    for entry in entries:
         if (root / entry).is_file():
             lines = (root / entry).read_text(encoding="utf-8-sig").splitlines()
-            found |= {line.partition("#")[0].strip() for line in lines} - {""}
+            ids |= {line.partition("#")[0].strip() for line in lines} - {""}
         elif re.fullmatch(r"[a-z0-9]+/test/\w+", entry):
-            found.add(entry)
+            ids.add(entry)
         else:
             raise UserError(f"ood.mislabelled: {entry!r} is no file, nor an id such as gsm8k/test/0007")
-    return found
+    return ids
 
 
 def make_variants(
     parents: list[Problem], section: Params, agents_pair: agents.Agents, seed: int, split: list[Problem]
 ) -> tuple[list[Problem], list[Reject]]:
-    """All variants of these parents. `split`, all that they were chosen from, tells how large numbers may be."""
+    """(variants, rejects) of these parents. split: all problems they were selected from; it bounds their numbers."""
     variants, rejects = registry.make_variants(parents, section.operators, seed, registry.compute_bound(split))
-    for wanted in section.principles:
-        more, refused = pipeline.make_variants(parents, wanted, agents_pair, seed, section.max_attempts)
-        variants, rejects = variants + more, rejects + refused
+    for names in section.principles:
+        reworded, refused = pipeline.make_variants(parents, names, agents_pair, seed, section.max_attempts)
+        variants, rejects = variants + reworded, rejects + refused
     return variants, rejects
 
 
 def describe_unused(section: Params, parents: list[Problem]) -> list[str]:
-    """Sentences about operators and principles that fit none of the parents, [] if there are none."""
-    left = [name for name in section.operators if not any(registry.fits_problem(name, parent) for parent in parents)]
-    for wanted in section.principles:
-        if not any(principles.fits(principles.parse_principles(wanted), parent) for parent in parents):
-            left.append(wanted)
+    """A sentence about the operators and principles that fit none of the parents; [] if there are none."""
+    unused = [name for name in section.operators if not any(registry.fits_problem(name, parent) for parent in parents)]
+    for names in section.principles:
+        if not any(principles.fits(principles.parse_principles(names), parent) for parent in parents):
+            unused.append(names)
     kinds = ", ".join(sorted({parent.benchmark for parent in parents}))
-    return [f"not asked for, since they change no {kinds} problem: {', '.join(left)}"] if left else []
+    return [f"not asked for, since they change no {kinds} problem: {', '.join(unused)}"] if unused else []
 
 
 def _make_question_key(problem: Problem) -> tuple[str, frozenset[str]]:
-    """A question with its options, in any order: many questions of MMLU share their first sentence and no option."""
+    """A question with its options in any order: many questions of MMLU share their first sentence but no option."""
     return problem.question, frozenset(problem.choices or ())
 
 
 def find_leaks(variants: list[Problem], trained: list[Problem], tested: Container[str]) -> list[str]:
-    """What would let training see a test: sentences, [] if nothing. tested: ids of the problems that may be parents."""
+    """Sentences about what leaks from test to training; [] if nothing. tested: ids of the problems that may be parents."""
     faults = []
-    asked = {_make_question_key(problem) for problem in trained}
+    trained_keys = {_make_question_key(problem) for problem in trained}
     for problem in variants:
         if problem.parent and problem.parent not in tested:
             faults.append(f"{problem.id}: its parent {problem.parent} is no test problem")
-        if _make_question_key(problem) in asked:
+        if _make_question_key(problem) in trained_keys:
             faults.append(f"{problem.id}: its question stands in a training split, word for word")
     return faults
 
@@ -156,97 +147,114 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
     section = run.params
-    splits = {
-        name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl"))
-        for name in ("train", "verifier", "dev", "test")
-    }
-    competition = {
-        name: records.read_problems(run.input_path("aime", f"{name}.jsonl")) for name in ("train", "dev", "test")
-    }
+    splits = _read_splits(run, "benchmarks", ("train", "verifier", "dev", "test"))
+    competition = _read_splits(run, "aime", ("train", "dev", "test"))
     chats = {role: _make_chat(run, role) for role in ("paraphraser", "evaluator")}
-    of = agents.make_agents(**chats)
-    wrong_golds = load_mislabelled_ids(section.mislabelled, run.root)
-    able = [problem for problem in splits["test"] if problem.id not in wrong_golds]
-    parents = select_parents(able, section.max_parents, run.seed)
-    variants, rejects = make_variants(parents, section, of, run.seed, splits["test"])
+    agents_pair = agents.make_agents(**chats)
+    mislabelled = load_mislabelled_ids(section.mislabelled, run.root)
+    labelled = [problem for problem in splits["test"] if problem.id not in mislabelled]
+    parents = select_parents(labelled, section.max_parents, run.seed)
+    variants, rejects = make_variants(parents, section, agents_pair, run.seed, splits["test"])
     if section.max_aime_parents:
         contest = select_parents(competition["test"], section.max_aime_parents, run.seed)
-        more, refused = make_variants(contest, section, of, run.seed, competition["test"])
-        parents, variants, rejects = parents + contest, variants + more, rejects + refused
-    wanted = section.dyval
-    puzzles = [
-        problem
-        for task in wanted.tasks
-        for problem in dyval.generate_problems(
-            task, wanted.problems_per_task, run.seed, wanted.difficulty, wanted.order, **wanted.overrides
-        )
-    ]
-    variants = variants + puzzles
-    trained = (
-        [p for name in ("train", "verifier", "dev") for p in splits[name]] + competition["train"] + competition["dev"]
-    )
-    tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
-    faults = find_leaks(variants, trained, tested)
-    if faults:
-        raise UserError(f"{len(faults)} variants leak between training and test; the first: {faults[0]}")
+        changed, refused = make_variants(contest, section, agents_pair, run.seed, competition["test"])
+        parents, variants, rejects = parents + contest, variants + changed, rejects + refused
+    variants += _generate_dyval(section.dyval, run.seed)
 
+    trained = [p for name in ("train", "verifier", "dev") for p in splits[name]]
+    trained += competition["train"] + competition["dev"]
+    tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
+    if leaks := find_leaks(variants, trained, tested):
+        raise UserError(f"{len(leaks)} variants leak between training and test; the first: {leaks[0]}")
     variants, failing, solutions = code_proof.verify_solutions(variants, tested)
     rejects += failing
+
     report = audit.audit_sets(group_by_set(variants, rejects, tested))
     remarks = describe_unused(section, parents) + describe_small_sets(report)
     if section.mislabelled:
-        left = len(splits["test"]) - len(able)
+        removed = len(splits["test"]) - len(labelled)
         remarks.append(
-            f"wrong_golds lists {len(wrong_golds)} problems; {left} of them are in the test split, no parents"
+            f"mislabelled lists {len(mislabelled)} problems; {removed} of them are in the test split, no parents"
         )
     records.write_problems(run.out_dir / "test.jsonl", variants)
     write_rejects(run.out_dir / "rejects.jsonl", rejects)
-    proof = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
-    files.write_json(
-        run.out_dir / "audit.json", {"sets": report, "firewall": proof, "solutions": solutions, "remarks": remarks}
-    )
-    told = "".join(f"* {remark}\n" for remark in remarks)
-    files.write_text(run.out_dir / "audit.md", audit.format_table(report, solutions) + (f"\n{told}" if told else ""))
-    found = audit.collect_faults(report)
-    if found:
-        raise UserError(f"{found[0]} ({len(found)} bounds broken in all; data/ood/audit.md shows them)")
+    firewall = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
+    _write_audit(run.out_dir, {"sets": report, "firewall": firewall, "solutions": solutions, "remarks": remarks})
+    if faults := audit.collect_faults(report):
+        raise UserError(f"{faults[0]} ({len(faults)} bounds broken in all; data/ood/audit.md shows them)")
     if not variants:
-        why = f"; {remarks[0]}" if remarks else ""
-        print(f"warning: data/ood/test.jsonl is empty: nothing out of distribution is measured{why}", file=sys.stderr)
-    for role, chat in chats.items():
-        if chat:
-            run.count(**{f"{role}_{name}": amount for name, amount in chat.usage.get_totals().items()})
+        reason = f"; {remarks[0]}" if remarks else ""
+        print(
+            f"warning: data/ood/test.jsonl is empty: nothing out of distribution is measured{reason}", file=sys.stderr
+        )
+    _count_usage(run, chats)
     return {
         "problems": len(variants),
         "rejects": len(rejects),
-        "operators": dict(sorted(Counter(eval_sets.get_group_name(problem) for problem in variants).items())),
+        "operators": dict(sorted(Counter(map(eval_sets.get_group_name, variants)).items())),
         "unsolvable": sum(problem.contract == "unsolvable" for problem in variants),
     }
 
 
+def _count_usage(run: StageRun[Params], chats: Mapping[str, Any]) -> None:
+    for role, chat in chats.items():
+        if chat:
+            run.count(**{f"{role}_{name}": amount for name, amount in chat.usage.get_totals().items()})
+
+
+def _write_audit(out_dir: Path, content: dict[str, Any]) -> None:
+    files.write_json(out_dir / "audit.json", content)
+    remarks = "".join(f"* {remark}\n" for remark in content["remarks"])
+    table = audit.format_table(content["sets"], content["solutions"])
+    files.write_text(out_dir / "audit.md", table + (f"\n{remarks}" if remarks else ""))
+
+
+def _read_splits(run: StageRun[Params], stage: str, names: tuple[str, ...]) -> dict[str, list[Problem]]:
+    return {name: records.read_problems(run.input_path(stage, f"{name}.jsonl")) for name in names}
+
+
+def _generate_dyval(section: DyvalParams, seed: int) -> list[Problem]:
+    return [
+        problem
+        for task in section.tasks
+        for problem in dyval.generate_problems(
+            task, section.problems_per_task, seed, section.difficulty, section.order, **section.overrides
+        )
+    ]
+
+
 def describe_small_sets(report: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Sentences about the sets too small for a row of the matrix."""
-    few = [f"{name} ({entry['kept']})" for name, entry in report.items() if 0 < entry["kept"] < eval_sets.MIN_PROBLEMS]
-    return [f"under {eval_sets.MIN_PROBLEMS} problems, so without a row in the matrix: {', '.join(few)}"] if few else []
+    """A sentence about the sets that are too small for a row of the transfer matrix; [] if there are none."""
+    small = [
+        f"{name} ({entry['kept']})" for name, entry in report.items() if 0 < entry["kept"] < eval_sets.MIN_PROBLEMS
+    ]
+    return (
+        [f"under {eval_sets.MIN_PROBLEMS} problems, so without a row in the matrix: {', '.join(small)}"]
+        if small
+        else []
+    )
 
 
 def group_by_set(
     variants: list[Problem], rejects: list[Reject], parents: dict[str, Problem]
 ) -> dict[str, audit.ProblemSet]:
-    """The sets that later stages evaluate, as the audit takes them."""
-    names = list(dict.fromkeys(eval_sets.get_group_name(problem) for problem in variants))
+    """name -> one of the sets that later stages evaluate."""
+    problems: dict[str, list[Problem]] = {}
+    for problem in variants:
+        problems.setdefault(eval_sets.get_group_name(problem), []).append(problem)
     refused: dict[str, list[Reject]] = {}
     for reject in rejects:
         benchmark = parents[reject.id.partition("~")[0]].benchmark
         refused.setdefault(f"{benchmark}~{reject.operator}", []).append(reject)
-    made = {}
-    for name in dict.fromkeys([*names, *refused]):
-        own = [problem for problem in variants if eval_sets.get_group_name(problem) == name]
-        sentences = [
-            each for problem in own if problem.benchmark == "dyval" for each in dyval.label_sentences(problem) or []
-        ]
-        made[name] = audit.ProblemSet(own, parents, refused.get(name, []), sentences)
-    return made
+    return {
+        name: audit.ProblemSet(
+            problems.get(name, []),
+            parents,
+            refused.get(name, []),
+            [row for p in problems.get(name, []) if p.benchmark == "dyval" for row in dyval.label_sentences(p)],
+        )
+        for name in {**problems, **refused}
+    }
 
 
 def _make_chat(run: StageRun[Params], role: str):

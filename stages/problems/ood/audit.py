@@ -1,10 +1,10 @@
-"""The audit of problem sets: what was kept, how far it is from its source, and whether a shortcut gives the answers.
+"""The audit of problem sets: what was kept, how far it is from its source, and how baselines without understanding score.
 
-A shortcut is a rule that understands no question: always the same answer, always the same place, the longest option,
-the words of the options, a shallow tree over what is seen of the question (`cues.py`); or one that tells distractors by
-their words. Each has a bound, and a set over it gets a sentence that says so. What a set has from its source is not its
-own fault: where the problems have parents, the bound is at least the parents' figure. Every bound allows for chance, by
-the binomial law; a set of fewer than `MIN_PROBLEMS` problems has none.
+Such a baseline (a shortcut, `shortcuts.py`) gives always the same answer, the same option letter or the longest option,
+or is a classifier of option words, of surface features of the question (`surface_features.py`), or of the words of
+distractors. Each has a bound, and a set over a bound has a fault. A set may inherit a shortcut: where problems have
+parents, the bound is at least the parents' figure. Every bound allows for chance (binomial quantile). A set of fewer than
+`MIN_PROBLEMS` problems has no bounds.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stages.lib.core.records import Problem
-from stages.problems.ood import shortcuts as measured
+from stages.problems.ood import shortcuts
 from stages.problems.ood.rejects import Reject
 from stages.problems.ood.shortcuts import MAX_CLASSES, MAX_SAMPLED, MIN_PROBLEMS
 
 CONSTANT_BOUNDS = {1: 1.0, 2: 0.55, 3: 0.38}  # best constant answer, by the number of different answers
-OPEN_CONSTANT_BOUND = 0.25  # with more than CLOSED different answers
+OPEN_CONSTANT_BOUND = 0.25  # with more than MAX_CLASSES different answers
 MARGIN = 0.05  # above chance, or above the source
 MIN_UNIQUE = 0.998
 MAX_MAGNITUDE_KS = 0.05
-MIN_POSITION_P = 1e-3  # p-value of the places of the right options
-FALSE_ALARM_RATE = 0.005  # how often an honest set may be over a bound by chance
+MIN_POSITION_P = 1e-3  # p-value of the positions of the right options
+FALSE_ALARM_RATE = 0.005  # of a set whose true accuracy is at the limit
 
 
 class ProblemSet(NamedTuple):
@@ -39,45 +39,46 @@ class ProblemSet(NamedTuple):
 
 
 def audit_sets(sets: Mapping[str, ProblemSet]) -> dict[str, dict[str, Any]]:
-    """name -> {kept, rejected, figures, source, bounds, faults, remarks}: plain data, the same for every order."""
+    """name -> {kept, rejected, figures, source, bounds, faults, remarks}: plain data, whatever the order of problems."""
     return {name: _audit_set(name, sets[name]) for name in sorted(sets)}
 
 
 def collect_faults(audited: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """All sentences that fail the stage."""
+    """The faults of all sets: sentences, each of which fails the stage."""
     return [fault for entry in audited.values() for fault in entry["faults"]]
 
 
 def _audit_set(name: str, problem_set: ProblemSet) -> dict[str, Any]:
     problems = sorted(problem_set.problems, key=lambda problem: problem.id)
-    parents = [problem_set.parents[problem.parent] for problem in problems if problem.parent in problem_set.parents]
-    distinct = list({parent.id: parent for parent in parents}.values())
-    figures = measured.measure_all(problems) if problems else {}
-    source = measured.measure_all(distinct) if distinct else {}
+    parents = [problem_set.parents[p.parent] for p in problems if p.parent and p.parent in problem_set.parents]
+    distinct_parents = list({parent.id: parent for parent in parents}.values())
+    figures = shortcuts.measure_all(problems) if problems else {}
+    source = shortcuts.measure_all(distinct_parents) if distinct_parents else {}
     if problems:
         figures["unsolvable"] = sum(problem.contract == "unsolvable" for problem in problems) / len(problems)
     if problem_set.sentences:
-        figures["distractor_detector"] = measured.distractor_detector_accuracy(problem_set.sentences)
+        figures["distractor_detector"] = shortcuts.distractor_detector_accuracy(problem_set.sentences)
     if parents:
         variants = [problem for problem in problems if problem.parent in problem_set.parents]
-        figures["magnitude_ks"] = measured.ks_distance(
-            measured.extract_magnitudes(variants), measured.extract_magnitudes(parents)
+        figures["magnitude_ks"] = shortcuts.ks_distance(
+            shortcuts.extract_magnitudes(variants), shortcuts.extract_magnitudes(parents)
         )
-        figures["length_ks"] = measured.ks_distance(
+        figures["length_ks"] = shortcuts.ks_distance(
             [len(p.format_prompt()) for p in variants], [len(p.format_prompt()) for p in parents]
         )
-        figures["words_changed"], figures["share_changed"] = measured.measure_word_changes(variants, parents)
+        figures["words_changed"], figures["share_changed"] = shortcuts.measure_word_changes(variants, parents)
     figures = {key: None if value is None else round(value, 6) for key, value in figures.items()}
     bounds = _compute_bounds(problems, problem_set, figures, source)
-    found = [
-        _describe_fault(name, problems, figure, figures[figure], bounds[figure], source.get(figure))
+    faults = [
+        _describe_fault(name, problems, figure, value, bounds[figure], source.get(figure))
         for figure in bounds
+        if (value := figures[figure]) is not None
     ]
-    far, remarks = figures.get("magnitude_ks"), []
+    shift, remarks = figures.get("magnitude_ks"), []
     if not problems:
         remarks.append(f"{name}: no problem was kept ({len(problem_set.rejects)} rejected), so there is no such set")
-    if far is not None and far > MAX_MAGNITUDE_KS:
-        remarks.append(f"{name}: the numbers are {far:.3f} (KS) from the source's, over {MAX_MAGNITUDE_KS}")
+    if shift is not None and shift > MAX_MAGNITUDE_KS:
+        remarks.append(f"{name}: the numbers are {shift:.3f} (KS) from the source's, over {MAX_MAGNITUDE_KS}")
     if 0 < len(problems) < MIN_PROBLEMS:
         remarks.append(f"{name}: {len(problems)} problems are too few to bound a shortcut; {MIN_PROBLEMS} are needed")
     return {
@@ -86,13 +87,13 @@ def _audit_set(name: str, problem_set: ProblemSet) -> dict[str, Any]:
         "figures": figures,
         "source": {key: None if value is None else round(value, 6) for key, value in source.items()},
         "bounds": bounds,
-        "faults": [fault for fault in found if fault],
+        "faults": [fault for fault in faults if fault],
         "remarks": remarks,
     }
 
 
 def _generalize_reason(text: str) -> str:
-    """A reason without its item: numbers, expressions and what stands in brackets differ from item to item."""
+    """A reason without what differs from item to item: numbers, expressions and text in brackets."""
     return re.sub(r"(?<!\w)[0-9]*\.?[0-9]+", "#", re.sub(r"<<.*?>>", "<<...>>", re.sub(r" \([^()]*\)$", "", text)))
 
 
@@ -105,40 +106,39 @@ def _compute_bounds(
     figures: Mapping[str, float | None],
     source: Mapping[str, float | None],
 ) -> dict[str, float]:
-    """figure -> the most it may be (of `unique` and `position_p`: the least)."""
+    """figure -> its upper bound; of `unique` and `position_p` the lower bound."""
     from scipy.stats import binom
 
     if not problems:
         return {}
     options = [problem for problem in problems if problem.choices]
-    different = len({measured.normalize_answer(problem) for problem in problems})
+    num_answers = len({shortcuts.normalize_answer(problem) for problem in problems})
     constant = CONSTANT_BOUNDS.get(
-        different, 1 / different + MARGIN if different <= MAX_CLASSES else OPEN_CONSTANT_BOUND
+        num_answers, 1 / num_answers + MARGIN if num_answers <= MAX_CLASSES else OPEN_CONSTANT_BOUND
     )
     if figures.get("unsolvable") == 1:
-        constant = 1.0  # a set of items without an answer; they are told from others by a set that mixes both
-    elif source and figures.get("unsolvable"):
-        constant = max(constant, figures["unsolvable"] + MARGIN)  # twins: one half is N/A
+        constant = 1.0  # only unsolvable items; a set that mixes them with solvable ones tests the difference
+    elif source and (share := figures.get("unsolvable")):
+        constant = max(constant, share + MARGIN)  # of twins one half is N/A
     limits = {"constant": constant, "distractor_detector": 0.5 + MARGIN}
     sizes = {"distractor_detector": len(problem_set.sentences), "options_only": min(len(options), MAX_SAMPLED)}
-    if classes := measured.label_classes(measured.subsample(problems)):
+    if classes := shortcuts.label_classes(shortcuts.subsample(problems)):
         counts = Counter(classes).values()
         limits["shallow_tree"] = 1 / len(counts) + MARGIN
-        sizes["shallow_tree"] = int(len(counts) ** 2 / sum(1 / count for count in counts))  # were all as frequent
+        # The effective size, as if all classes were equally frequent.
+        sizes["shallow_tree"] = int(len(counts) ** 2 / sum(1 / count for count in counts))
     if options:
-        limits["constant"] = measured.chance_accuracy(options) + MARGIN
-        limits |= dict.fromkeys(
-            ("longest_option", "shortest_option", "options_only"), measured.chance_accuracy(options) + MARGIN
-        )
+        names = ("constant", "longest_option", "shortest_option", "options_only")
+        limits |= dict.fromkeys(names, shortcuts.chance_accuracy(options) + MARGIN)
     bounds = {}
     for figure, limit in limits.items():
         if figures.get(figure) is None or len(problems) < MIN_PROBLEMS:
             continue
-        if source.get(figure) is not None:
-            limit = max(limit, source[figure] + MARGIN)
+        if (inherited := source.get(figure)) is not None:
+            limit = max(limit, inherited + MARGIN)
         size = sizes.get(figure, len(problems))
         bounds[figure] = round(float(binom.ppf(1 - FALSE_ALARM_RATE, size, min(max(limit, 0.0), 1.0))) / size, 6)
-    bounds["unique"] = round(min(MIN_UNIQUE, source.get("unique", 1.0), 1 - 1 / len(problems)), 6)
+    bounds["unique"] = round(min(MIN_UNIQUE, source.get("unique") or 1.0, 1 - 1 / len(problems)), 6)
     if (
         figures.get("position_p") is not None
         and len(problems) >= MIN_PROBLEMS
@@ -165,32 +165,23 @@ def _describe_fault(
 ) -> str | None:
     if value >= bound if figure in ("unique", "position_p") else value <= bound:
         return None
-    cue = measured.find_first_feature(problems) if figure == "shallow_tree" else ""
+    feature = shortcuts.find_first_feature(problems) if figure == "shallow_tree" else ""
     beside = f" (source: {source:.1%})" if source is not None and figure != "position_p" else ""
-    return f"{name}: {figure}: {_MESSAGES[figure].format(value, bound, cue)}{beside}"
+    return f"{name}: {figure}: {_MESSAGES[figure].format(value, bound, feature)}{beside}"
+
+
+_COLUMNS = """
+    unique constant options_only longest_option shortest_option position_p shallow_tree distractor_detector magnitude_ks
+    length_ks words_changed share_changed unsolvable
+"""
 
 
 def format_table(
     audited: Mapping[str, Mapping[str, Any]], solutions: Mapping[str, Mapping[str, int]] | None = None
 ) -> str:
-    """The audit as Markdown: a line a set, a bound after `/`, then how the published solutions of code problems fared
-    (set -> verdict -> number), the reasons of rejects, remarks and faults."""
-    columns = [
-        "unique",
-        "constant",
-        "options_only",
-        "longest_option",
-        "shortest_option",
-        "position_p",
-        "shallow_tree",
-        "distractor_detector",
-        "magnitude_ks",
-        "length_ks",
-        "words_changed",
-        "share_changed",
-        "unsolvable",
-    ]
-    columns = [c for c in columns if any(entry["figures"].get(c) is not None for entry in audited.values())]
+    """The audit as Markdown: a row per set with bounds after `/`, then verdicts on published code solutions (`solutions`:
+    set -> verdict -> number), reasons of rejects, remarks and faults."""
+    columns = [c for c in _COLUMNS.split() if any(entry["figures"].get(c) is not None for entry in audited.values())]
     lines = ["| set | kept | rejected | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
     lines.append("|---|--:|--:|" + "--:|" * len(columns))
     for name, entry in audited.items():
@@ -205,10 +196,10 @@ def format_table(
         for reason, number in entry["rejected"].items()
     ]
     remarks = [f"* {remark}" for entry in audited.values() for remark in entry["remarks"]]
-    over = [f"* **{fault}**" for fault in collect_faults(audited)]
-    proven = [
+    faults = [f"* **{fault}**" for fault in collect_faults(audited)]
+    verdict_lines = [
         f"* {name}: published solutions: " + ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
         for name, verdicts in (solutions or {}).items()
     ]
-    parts = ["\n".join(part) for part in (lines, proven, reasons, remarks, over) if part]
+    parts = ["\n".join(part) for part in (lines, verdict_lines, reasons, remarks, faults) if part]
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,4 @@
-"""The ledger of rejects: what could not be made honestly, and why.
-
-A variant that breaks its contract is never replaced by an unchanged item: it becomes one line of `rejects.jsonl`.
-"""
+"""Rejects: variants that could not be made within their contract, each with its reason, as lines of rejects.jsonl."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from stages.lib.core import files
 
 
 class Reject(NamedTuple):
-    """One variant that was not made: its id (parent~operator), the operator, why not, and after how many tries."""
+    """A variant that was not made: its id (parent~operator), the operator, the reason, and the number of attempts."""
 
     id: str
     operator: str
@@ -23,6 +20,6 @@ class Reject(NamedTuple):
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
-    """One JSON object a line, sorted: equal rejects give equal bytes."""
+    """Write one JSON object a line, sorted, so that equal rejects give equal bytes."""
     rows = sorted(set(rejects))
     files.write_text(path, "".join(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows))

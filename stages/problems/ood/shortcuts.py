@@ -1,10 +1,10 @@
-"""What can be measured of a problem set: the share of answers that each shortcut gives, and the distance to its source."""
+"""Shortcut baselines, which ignore what a question means, and the distance of a problem set to its source."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from math import log10
@@ -15,8 +15,8 @@ from stages.lib.core.records import Problem
 from stages.lib.grading import answers, numerals
 from stages.problems.ood import surface_features
 
-MAX_CLASSES = 5  # so few different answers can be guessed without an idea of the question
-MAX_SAMPLED, MIN_PROBLEMS = 2000, 30  # problems that the trained baselines use, and need
+MAX_CLASSES = 5  # up to so many different answers are treated as classes
+MAX_SAMPLED, MIN_PROBLEMS = 2000, 30  # how many problems the trained baselines use at most, and need
 FOLDS = 5
 _CONTENT_WORD = re.compile(  # words that carry meaning, and numbers
     r"\b(?!(?:an?|the|of|to|in|on|at|for|and|or|is|are|was|were|be|that|this|it|its|with|by|as)\b)[^\W_]+"
@@ -24,7 +24,7 @@ _CONTENT_WORD = re.compile(  # words that carry meaning, and numbers
 
 
 def measure_all(problems: Sequence[Problem]) -> dict[str, float | None]:
-    """The share of answers that each shortcut gives; None where there are too few problems to train it."""
+    """The accuracy of each shortcut; None where there are too few problems to train it."""
     figures: dict[str, float | None] = {
         "unique": len({normalize_text(p.format_prompt()) for p in problems}) / len(problems)
     }
@@ -44,33 +44,37 @@ def normalize_text(text: str) -> str:
 
 
 def normalize_answer(problem: Problem) -> str:
-    """An answer in a form in which equal ones are mostly equal; formulas by their looks."""
+    """An answer as text, equal for equal numbers; formulas are compared as text."""
     if problem.answer_type in ("number", "integer"):
         value = answers.parse_number(problem.answer)
         return problem.answer if value is None else str(value)
     return normalize_text(problem.answer)
 
 
+def _count_options(problem: Problem) -> int:
+    return len(problem.choices or ())
+
+
 def _find_key_index(problem: Problem) -> int | None:
-    """The place of the right option."""
+    """The index of the right option."""
     letter = problem.answer.strip().upper()
-    place = ord(letter) - ord("A") if len(letter) == 1 else -1
-    return place if 0 <= place < len(problem.choices or ()) else None
+    index = ord(letter) - ord("A") if len(letter) == 1 else -1
+    return index if 0 <= index < len(problem.choices or ()) else None
 
 
 def position_p_value(problems: Sequence[Problem]) -> float | None:
-    """The chance that right options, were every place as likely, stood as unevenly as they do (chi-square)."""
+    """p-value of the chi-square test that the right option is equally likely at every position."""
     from scipy.stats import chi2
 
     keyed = [problem for problem in problems if _find_key_index(problem) is not None]
     if not keyed:
         return None
-    expected: Counter[int] = Counter()
+    expected: defaultdict[int, float] = defaultdict(float)
     for problem in keyed:
-        for place in range(len(problem.choices)):
-            expected[place] += 1 / len(problem.choices)
-    seen = Counter(map(_find_key_index, keyed))
-    statistic = sum((seen[place] - mean) ** 2 / mean for place, mean in expected.items())
+        for place in range(_count_options(problem)):
+            expected[place] += 1 / _count_options(problem)
+    observed = Counter(map(_find_key_index, keyed))
+    statistic = sum((observed[place] - mean) ** 2 / mean for place, mean in expected.items())
     return float(chi2.sf(statistic, len(expected) - 1)) if len(expected) > 1 else None
 
 
@@ -78,70 +82,70 @@ def _option_length_accuracy(problems: Sequence[Problem], pick: Any) -> float:
     """How often the longest (shortest) option is right; ties are split evenly."""
     total = 0.0
     for problem in problems:
-        lengths = [len(choice) for choice in problem.choices]
+        lengths = [len(choice) for choice in problem.choices or ()]
         ends = [place for place, length in enumerate(lengths) if length == pick(lengths)]
         total += (_find_key_index(problem) in ends) / len(ends)
     return total / len(problems)
 
 
 def chance_accuracy(problems: Sequence[Problem]) -> float:
-    return sum(1 / len(problem.choices) for problem in problems) / len(problems)
+    return sum(1 / _count_options(problem) for problem in problems) / len(problems)
 
 
 def subsample(problems: Sequence[Problem]) -> list[Problem]:
-    """At most CAP of them, by a hash of their ids."""
+    """At most MAX_SAMPLED problems, selected by a hash of their ids."""
     return sorted(problems, key=lambda problem: (seeds.key("audit", problem.id), problem.id))[:MAX_SAMPLED]
 
 
 def options_only_accuracy(problems: Sequence[Problem]) -> float | None:
-    """Accuracy of a linear classifier of options by their words, which never sees the question; cross-validated.
+    """Cross-validated accuracy of a linear classifier of the options' words, which never sees the question.
 
-    Problems of one question (variants of one parent) stay in one fold.
+    Variants of one parent stay in one fold.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    chosen = [problem for problem in subsample(problems) if _find_key_index(problem) is not None]
-    texts = [choice for problem in chosen for choice in problem.choices]
-    right = [place == _find_key_index(problem) for problem in chosen for place in range(len(problem.choices))]
-    groups = [problem.parent or problem.id for problem in chosen for _ in problem.choices]
+    sampled = [problem for problem in subsample(problems) if _find_key_index(problem) is not None]
+    texts = [choice for problem in sampled for choice in problem.choices or ()]
+    right = [place == _find_key_index(problem) for problem in sampled for place in range(_count_options(problem))]
+    groups = [problem.parent or problem.id for problem in sampled for _ in problem.choices or ()]
     if len(set(groups)) < MIN_PROBLEMS:
         return None
     scores = _cross_validate_texts(
         CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True), texts, right, groups
     )
     hits, at = 0.0, 0
-    for problem in chosen:
-        own = scores[at : at + len(problem.choices)]
-        best = [place for place, score in enumerate(own) if score >= max(own) - 1e-12]
+    for problem in sampled:
+        option_scores = scores[at : at + _count_options(problem)]
+        best = [i for i, score in enumerate(option_scores) if score >= max(option_scores) - 1e-12]
         hits += (_find_key_index(problem) in best) / len(best)
-        at += len(problem.choices)
-    return hits / len(chosen)
+        at += _count_options(problem)
+    return hits / len(sampled)
 
 
 def label_classes(problems: Sequence[Problem]) -> list[str] | None:
-    """What is to be told of each problem: its answer where there are few, else whether it has one. None where there is
-    nothing to tell, or too little of one kind to learn it."""
-    found = [normalize_answer(problem) for problem in problems]
-    if len(set(found)) > MAX_CLASSES:
-        found = ["n/a" if answer.casefold() == "n/a" else "an answer" for answer in found]
-    counts = Counter(found)
-    return found if len(counts) > 1 and min(counts.values()) >= FOLDS else None
+    """The class of each problem: its answer where there are few different ones, else whether it has an answer. None where
+    there is one class only, or a class is too small to be learned."""
+    labels = [normalize_answer(problem) for problem in problems]
+    if len(set(labels)) > MAX_CLASSES:
+        labels = ["n/a" if answer.casefold() == "n/a" else "an answer" for answer in labels]
+    counts = Counter(labels)
+    return labels if len(counts) > 1 and min(counts.values()) >= FOLDS else None
 
 
 def shallow_tree_accuracy(problems: Sequence[Problem]) -> float | None:
-    """Balanced accuracy of telling the answers (`label_classes`) from the cues of a question, by a shallow tree."""
-    chosen = subsample(problems)
-    labels = label_classes(chosen)
-    if labels is None or len({problem.parent or problem.id for problem in chosen}) < MIN_PROBLEMS:
+    """Balanced accuracy of a shallow tree that predicts the class (`label_classes`) from surface features."""
+    sampled = subsample(problems)
+    labels = label_classes(sampled)
+    if labels is None or len({problem.parent or problem.id for problem in sampled}) < MIN_PROBLEMS:
         return None
-    return tree_accuracy(surface_features.build_feature_table(chosen, sorted(set(labels)))[1], labels, chosen)
+    return tree_accuracy(surface_features.build_feature_table(sampled, sorted(set(labels)))[1], labels, sampled)
 
 
 def find_first_feature(problems: Sequence[Problem]) -> str:
-    """The cue that the tree asks for first."""
-    chosen = subsample(problems)
-    labels = label_classes(chosen)
-    names, rows = surface_features.build_feature_table(chosen, sorted(set(labels)))
+    """The feature at the root of the tree."""
+    sampled = subsample(problems)
+    labels = label_classes(sampled) or []
+    names, rows = surface_features.build_feature_table(sampled, sorted(set(labels)))
     return names[surface_features.build_tree(len(rows)).fit(rows, labels).tree_.feature[0]]
 
 
@@ -153,14 +157,14 @@ def tree_accuracy(rows: Sequence[Sequence[float]], labels: Sequence[str], proble
     )
 
 
-def balanced_accuracy(said: Sequence[Any], labels: Sequence[Any]) -> float:
-    """The mean over the classes of the share that is recognised."""
+def balanced_accuracy(predictions: Sequence[Any], labels: Sequence[Any]) -> float:
+    """Recall, averaged over the classes."""
     counts = Counter(labels)
-    return sum(1 / counts[b] for a, b in zip(said, labels, strict=True) if a == b) / len(counts)
+    return sum(1 / counts[b] for a, b in zip(predictions, labels, strict=True) if a == b) / len(counts)
 
 
 def distractor_detector_accuracy(sentences: Sequence[tuple[str, bool, str]]) -> float | None:
-    """Balanced accuracy (chance: 0.5) of telling distractors by their words alone, names and numbers included."""
+    """Balanced accuracy (chance: 0.5) of a bag-of-words classifier of distractors; names and numbers count as words."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     texts, labels, groups = map(list, zip(*sentences, strict=True))
@@ -171,7 +175,7 @@ def distractor_detector_accuracy(sentences: Sequence[tuple[str, bool, str]]) -> 
 
 
 def _cross_validate_texts(vectors: Any, texts: list[str], labels: list[bool], groups: list[str]) -> list[float]:
-    """The score of every text by a model that was trained on other groups."""
+    """The score of every text by a model trained on other groups."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
@@ -186,7 +190,7 @@ def _cross_validate(model: Any, inputs: Any, labels: Any, groups: list[str], met
 
 
 def measure_word_changes(variants: Sequence[Problem], parents: Sequence[Problem]) -> tuple[float, float]:
-    """(how many content words a variant adds, drops or replaces, what share of the longer text that is), the means."""
+    """Means over the variants: (content words added, dropped or replaced, their share of the longer text)."""
     words, shares = [], []
     for variant, parent in zip(variants, parents, strict=True):
         new, old = (_CONTENT_WORD.findall(normalize_text(problem.format_prompt())) for problem in (variant, parent))
@@ -198,12 +202,12 @@ def measure_word_changes(variants: Sequence[Problem], parents: Sequence[Problem]
 
 def extract_magnitudes(problems: Sequence[Problem]) -> list[float]:
     """log10(1 + |number|) of the numbers in the questions."""
-    found = [numerals.parse(text) for problem in problems for _, text in numerals.find_numbers(problem.question)]
-    return [log10(1 + abs(numeral.value)) for numeral in found if numeral]
+    parsed = [numerals.parse(text) for problem in problems for _, text in numerals.find_numbers(problem.question)]
+    return [log10(1 + abs(numeral.value)) for numeral in parsed if numeral]
 
 
 def ks_distance(left: Sequence[float], right: Sequence[float]) -> float | None:
-    """Kolmogorov and Smirnov's: the largest difference of the two distribution functions. None for an empty side."""
+    """Kolmogorov-Smirnov statistic: the largest difference of the two distribution functions. None for an empty side."""
     if not left or not right:
         return None
     left, right = sorted(left), sorted(right)

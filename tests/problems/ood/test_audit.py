@@ -46,9 +46,9 @@ def free(number, question, answer, answer_type="number", **fields):
     )
 
 
-def choices(count=200, seed=5, **how):
+def choices(count=200, seed=5, **kind):
     rng = random.Random(seed)
-    return [choice(number, rng, **how) for number in range(count)]
+    return [choice(number, rng, **kind) for number in range(count)]
 
 
 def only(problems, **rest):
@@ -72,8 +72,8 @@ def test_an_honest_set_of_choices_has_no_fault():
 )
 def test_each_planted_shortcut_is_named_with_its_bound(how, figure):
     entry = only(choices(**how))
-    said = [fault for fault in entry["faults"] if fault.startswith(f"it: {figure}: ")]
-    assert len(said) == 1 and "bound" in said[0] or "under" in said[0]
+    faults = [fault for fault in entry["faults"] if fault.startswith(f"it: {figure}: ")]
+    assert len(faults) == 1 and "bound" in faults[0] or "under" in faults[0]
     assert audit.collect_faults({"it": entry}) == entry["faults"]
 
 
@@ -103,34 +103,34 @@ def test_repeated_problems_and_constant_answers_are_found():
     assert any(fault.startswith("it: constant: one constant answer is right in 90.0%") for fault in only(yes)["faults"])
 
 
-def told(kind, number, rng):
+def tell_links(kind, number, rng):
     """A question of four sentences about made names and its answer, which one cue gives away."""
-    one, other, *more = ("".join(rng.sample("bcdfghjklmnpqrstvwz", 3)) for _ in range(6))
+    first, other, *more = ("".join(rng.sample("bcdfghjklmnpqrstvwz", 3)) for _ in range(6))
     yes = bool(number % 2)
-    told = [f"{name} points to {more[0]} and {more[1]}." for name in (one, other, *more[2:])]
-    rng.shuffle(told)
+    lines = [f"{name} points to {more[0]} and {more[1]}." for name in (first, other, *more[2:])]
+    rng.shuffle(lines)
     if kind == "length" and yes:
-        told = [line.replace("points to", "really and truly points to") for line in told]
+        lines = [line.replace("points to", "really and truly points to") for line in lines]
     if kind == "position":
-        told.sort(key=lambda line: line.startswith((one, other)[yes]), reverse=True)
+        lines.sort(key=lambda line: line.startswith((first, other)[yes]), reverse=True)
     if kind == "in-degree" and yes:
-        told = [line.replace(more[1], other, 1) for line in told]
+        lines = [line.replace(more[1], other, 1) for line in lines]
     if kind == "a name that occurs once":
         stranger = "".join(rng.sample("bcdfghjklmnpqrstvwz", 3))
-        told.append(f"{stranger if yes else more[0]} points to nothing.")
+        lines.append(f"{stranger if yes else more[0]} points to nothing.")
     if kind == "one rule":
-        told.append(f"({more[0]} {'AND' if yes else 'OR'} {other}) -> {more[1]}.")
+        lines.append(f"({more[0]} {'AND' if yes else 'OR'} {other}) -> {more[1]}.")
     if kind == "a largest number":
-        told.append(f"{more[0]} is {rng.randint(50, 90) if yes else rng.randint(10, 49)}.")
+        lines.append(f"{more[0]} is {rng.randint(50, 90) if yes else rng.randint(10, 49)}.")
     if kind == "negations" and yes:
-        told[-1] = told[-1].replace("points", "never points")
+        lines[-1] = lines[-1].replace("points", "never points")
     answer = "yes" if yes else "no"
     if kind == "abstention":  # answers are open, N/A is told by a name that is not described
         answer = "N/A" if yes else str(number)
-        told = [line for line in told if not (yes and line.startswith(one))]
+        lines = [line for line in lines if not (yes and line.startswith(first))]
     if kind == "none":
         answer = rng.choice(("yes", "no"))
-    return free(number, "\n".join([*told, f"Can {other} be reached from {one}?"]), answer, "boolean")
+    return free(number, "\n".join([*lines, f"Can {other} be reached from {first}?"]), answer, "boolean")
 
 
 KINDS = [
@@ -148,22 +148,22 @@ KINDS = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_shallow_tree_finds_each_planted_shortcut(kind):
     rng = random.Random(3)
-    entry = only([told(kind, number, rng) for number in range(120)])
+    entry = only([tell_links(kind, number, rng) for number in range(120)])
     assert entry["figures"]["shallow_tree"] > 0.9
-    said = [fault for fault in entry["faults"] if fault.startswith("it: shallow_tree: a shallow tree that looks at ")]
-    assert len(said) == 1
+    faults = [fault for fault in entry["faults"] if fault.startswith("it: shallow_tree: a shallow tree that looks at ")]
+    assert len(faults) == 1
 
 
 def test_the_shallow_tree_is_at_chance_where_nothing_is_planted():
     for seed in range(4):
         rng = random.Random(seed)
-        entry = only([told("none", number, rng) for number in range(120)])
+        entry = only([tell_links("none", number, rng) for number in range(120)])
         assert entry["faults"] == [] and 0.3 < entry["figures"]["shallow_tree"] < 0.65
 
 
 def test_the_tree_may_tell_of_variants_what_it_tells_of_their_parents():
     rng = random.Random(3)
-    parents = {problem.id: problem for problem in (told("position", number, rng) for number in range(120))}
+    parents = {problem.id: problem for problem in (tell_links("position", number, rng) for number in range(120))}
     variants = [
         problem.model_copy(
             update={"id": f"{problem.id}~x", "parent": problem.id, "question": f"So. {problem.question}"}
@@ -239,7 +239,10 @@ def test_an_empty_set_is_a_remark_and_all_is_plain_data_in_any_order():
     empty = only([], rejects=[Reject("a", "x", "why")])
     assert "no problem was kept (1 rejected)" in empty["remarks"][0] and not empty["faults"]
     problems = choices(80)
-    one, two = (audit.audit_sets({"b": ProblemSet(each), "a": ProblemSet(each[:70])}) for each in (problems, problems))
+    one, two = (
+        audit.audit_sets({"b": ProblemSet(problem_set), "a": ProblemSet(problem_set[:70])})
+        for problem_set in (problems, problems)
+    )
     shuffled = audit.audit_sets({"a": ProblemSet(problems[:70][::-1]), "b": ProblemSet(problems[::-1])})
     assert json.dumps(one) == json.dumps(two) == json.dumps(shuffled)
     text = audit.format_table(one)

@@ -49,10 +49,10 @@ def test_a_planted_fault_is_found(task):
 
 def clauses(question):
     """The facts, rules and observation of a question in clausal form: a list of (name, value), one of which holds."""
-    found = []
+    result = []
     for line in question.split("\n"):
         if fact := re.fullmatch(r"(\w+) (holds|fails)\.", line):
-            found.append([(fact[1], fact[2] == "holds")])
+            result.append([(fact[1], fact[2] == "holds")])
         elif rule := re.fullmatch(r"\((.+)\) -> (\(NOT )?(\w+)\)?\.", line):
             parts = [(name, not no) for no, name in re.findall(r"(NOT )?\b([a-z]{3})\b", rule[1])]
             conclusion = (rule[3], not rule[2])
@@ -61,10 +61,10 @@ def clauses(question):
                 if " AND " in rule[1]
                 else [[(name, not value)] for name, value in parts]
             )
-            found += [[*each, conclusion] for each in against]
-        elif seen := re.match(r"It is observed that (\w+) is (True|False)", line):
-            found.append([(seen[1], seen[2] == "True")])
-    return found
+            result += [[*operand, conclusion] for operand in against]
+        elif observation := re.match(r"It is observed that (\w+) is (True|False)", line):
+            result.append([(observation[1], observation[2] == "True")])
+    return result
 
 
 def satisfiable(clauses, world):
@@ -86,8 +86,8 @@ def satisfiable(clauses, world):
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_logic_says_what_holds_in_every_world(task, level):
     for problem in make_items(task, 120, level=level):
-        found, asked = clauses(problem.question), get_params(problem)["asked"]
-        possible = [value for value in (True, False) if satisfiable(found, {asked: value})]
+        formulas, target = clauses(problem.question), get_params(problem)["asked"]
+        possible = [value for value in (True, False) if satisfiable(formulas, {target: value})]
         assert possible, "no world is possible"
         assert problem.answer == (str(possible[0]) if len(possible) == 1 else "N/A")
 
@@ -97,11 +97,11 @@ def test_one_part_of_an_and_at_most_leads_to_the_asked_name():
     b and c is False, and so perhaps what both rest on."""
     for level in (1, 2, 3, 4):
         for problem in make_items("abductive_logic", 120, level=level):
-            told, ways = get_params(problem)["statements"], {get_params(problem)["asked"]}
-            for _ in told:
-                ways |= {s[0] for s in told if ways & {*s[2]}}
-            needed_ = {*dyval.find_dependencies(told, [get_params(problem)["observed"][0]]).names}
-            assert all(len(ways & {*s[2]}) <= 1 for s in told if s[1] == "and" and s[0] in needed_)
+            statements, ways = get_params(problem)["statements"], {get_params(problem)["asked"]}
+            for _ in statements:
+                ways |= {s[0] for s in statements if ways & {*s[2]}}
+            needed_ = {*dyval.find_dependencies(statements, [get_params(problem)["observed"][0]]).names}
+            assert all(len(ways & {*s[2]}) <= 1 for s in statements if s[1] == "and" and s[0] in needed_)
 
 
 def test_graphs_agree_with_networkx():
@@ -166,10 +166,10 @@ def test_an_item_depends_on_nothing_but_its_key():
 def test_graphs_are_told_in_their_hidden_order_so_that_a_path_does_not_show_by_it():
     for task in ("reachability", "max_sum_path"):
         for problem in make_items(task, 24, order="topological"):
-            told = [s[0] for s in get_params(problem)["statements"]]
+            names = [s[0] for s in get_params(problem)["statements"]]
             start, end = get_params(problem)["asked"]
-            assert told.index(end) < told.index(start), problem.answer
-            assert all(told.index(c) < at for at, s in enumerate(get_params(problem)["statements"]) for c in s[2])
+            assert names.index(end) < names.index(start), problem.answer
+            assert all(names.index(c) < at for at, s in enumerate(get_params(problem)["statements"]) for c in s[2])
 
 
 def test_a_knob_changes_only_what_depends_on_it():
@@ -184,10 +184,10 @@ def test_a_knob_changes_only_what_depends_on_it():
 
 def test_orders_are_what_they_are_called():
     for problem in make_items("arithmetic", 12, level=3, order="topological"):
-        seen = set()
+        defined = set()
         for statement in get_params(problem)["statements"]:
-            assert set(get_operands(statement)) <= seen
-            seen.add(statement[0])
+            assert set(get_operands(statement)) <= defined
+            defined.add(statement[0])
 
 
 def test_seeds_splits_and_tasks_share_no_item():

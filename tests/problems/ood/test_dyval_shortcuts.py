@@ -55,9 +55,9 @@ def degrees(problem):
     """What can be counted at the two nodes: links out of and into each, and the places of both in the hidden order."""
     statements, (start, end) = get_params(problem)["statements"], get_params(problem)["asked"]
     entered = Counter(child for s in statements for child in s[2])
-    told = [s[0] for s in statements]
+    names = [s[0] for s in statements]
     out = {s[0]: len(s[2]) for s in statements}
-    return [out[start], entered[start], out[end], entered[end], told.index(start), told.index(end)]
+    return [out[start], entered[start], out[end], entered[end], names.index(start), names.index(end)]
 
 
 @pytest.mark.parametrize("task", ["reachability", "max_sum_path"])
@@ -83,9 +83,9 @@ def test_exchanging_links_keeps_every_node_its_links():
         rng = random.Random(number)
         before = dyval.graphs.grow(rng, get_knobs("reachability", 1, {}))
         for reached in (True, False):
-            found = dyval.graphs.draw_matched_pair(random.Random(number), before, reached, 8)
-            if found:
-                after, (start, end) = found
+            pair = dyval.graphs.draw_matched_pair(random.Random(number), before, reached, 8)
+            if pair:
+                after, (start, end) = pair
                 assert [len(below) for below in after] == [len(below) for below in before]
                 assert Counter(sum(after, [])) == Counter(sum(before, []))
                 assert all(child > node for node, below in enumerate(after) for child in {*below})
@@ -97,10 +97,10 @@ def test_a_rule_that_holds_the_asked_name_of_an_abductive_item_does_not_tell():
     for level in (1, 2, 3, 4):
         forms_ = {}
         for problem in make_items("abductive_logic", 600, level=level):
-            asked, found = get_params(problem)["asked"], get_params(problem)["observed"][1]
+            target, observed = get_params(problem)["asked"], get_params(problem)["observed"][1]
             for _, operation, below, sign, negated in get_params(problem)["statements"]:
-                if asked in below:
-                    form = operation, negated[below.index(asked)], sign, found, sum(negated)
+                if target in below:
+                    form = operation, negated[below.index(target)], sign, observed, sum(negated)
                     forms_.setdefault(form, Counter())[problem.answer] += 1
         right = sum(max(counts.values()) - 1 for counts in forms_.values())
         assert right / sum(counts.total() for counts in forms_.values()) <= 0.40  # the maximum of noisy counts is above
@@ -149,30 +149,30 @@ def test_what_is_broken_cannot_be_told_by_counting(task, knobs):
     counts = {True: [], False: []}
     for problem in make_items(task, 120, unsolvable=0.5, **knobs):
         statements = get_params(problem)["statements"]
-        told, used = {s[0] for s in statements}, [one for s in statements for one in get_operands(s)]
+        described, used = {s[0] for s in statements}, [operand for s in statements for operand in get_operands(s)]
         whole = get_params(problem)["broken"]
-        counts[whole].append((len(told), len({*used} - told), len(told - {*used}), len(used)))
+        counts[whole].append((len(described), len({*used} - described), len(described - {*used}), len(used)))
         assert dyval.check(problem) == []
     assert len(counts[True]) == len(counts[False]) == 60
-    for one, other in zip(*(zip(*rows, strict=True) for rows in counts.values()), strict=True):
-        error = (variance(one) / len(one) + variance(other) / len(other)) ** 0.5
-        assert abs(mean(one) - mean(other)) <= 4 * error
+    for first, other in zip(*(zip(*rows, strict=True) for rows in counts.values()), strict=True):
+        error = (variance(first) / len(first) + variance(other) / len(other)) ** 0.5
+        assert abs(mean(first) - mean(other)) <= 4 * error
 
 
 def test_a_circle_of_truth_values_fits_both_answers_or_none():
     for problem in make_items("bool_logic", 24, unsolvable=1, cycles=1):
-        asked = get_params(problem)["asked"]
-        told = find_dependencies(get_params(problem)["statements"], [asked]).names
-        statements = [s for s in get_params(problem)["statements"] if s[0] in told]
-        found = set()
-        for values in product((False, True), repeat=len(told)):
-            world = dict(zip(told, values, strict=True))
+        target = get_params(problem)["asked"]
+        names = find_dependencies(get_params(problem)["statements"], [target]).names
+        statements = [s for s in get_params(problem)["statements"] if s[0] in names]
+        answers = set()
+        for values in product((False, True), repeat=len(names)):
+            world = dict(zip(names, values, strict=True))
             if all(
-                world[n] == (below if op == LEAF else bool_logic.apply(op, [world[one] for one in below]))
+                world[n] == (below if op == LEAF else bool_logic.apply(op, [world[operand] for operand in below]))
                 for n, op, below in statements
             ):
-                found.add(world[asked])
-        assert len(found) != 1
+                answers.add(world[target])
+        assert len(answers) != 1
 
 
 # Distractors
@@ -228,7 +228,7 @@ def test_distractors_hang_on_the_graph_and_are_named_like_it(task):
 def test_names_are_no_words_and_do_not_tell_their_order():
     import random
 
-    drawn = draw_names(random.Random(1), 500)
-    assert len(set(drawn)) == 500 and all(NAME_PATTERN.fullmatch(name) for name in drawn)
-    assert draw_names(random.Random(1), 20) == drawn[:20]
-    assert drawn != sorted(drawn)
+    names = draw_names(random.Random(1), 500)
+    assert len(set(names)) == 500 and all(NAME_PATTERN.fullmatch(name) for name in names)
+    assert draw_names(random.Random(1), 20) == names[:20]
+    assert names != sorted(names)

@@ -102,7 +102,7 @@ def test_all_principles_through_a_server(tmp_path):
 def test_a_paraphrase_that_stays_bad_is_a_reject_after_the_last_try(tmp_path, answer, reason):
     with serve(answer) as server:
         kept, (reject,) = pipeline.make_variants(
-            [make_item()], "question", agents.make_agents(open_chat(server, tmp_path)), 1, tries=3
+            [make_item()], "question", agents.make_agents(open_chat(server, tmp_path)), 1, max_attempts=3
         )
         assert not kept and reason in reject.reason and reject.tries == 3 and len(server.requests) == 3
 
@@ -137,7 +137,7 @@ def test_a_bad_try_is_followed_by_a_good_one(tmp_path):
 def test_the_judges_no_and_its_reason_reach_the_ledger_of_rejects(tmp_path):
     with serve("<<<No: it asks for something else>>>") as server:
         kept, (reject,) = pipeline.make_variants(
-            [make_item()], "permute", agents.make_agents(None, open_chat(server, tmp_path)), 1, tries=2
+            [make_item()], "permute", agents.make_agents(None, open_chat(server, tmp_path)), 1, max_attempts=2
         )
         assert not kept and reject.reason == "it asks for something else" and reject.tries == 2
 

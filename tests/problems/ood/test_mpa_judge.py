@@ -2,15 +2,16 @@
 
 from stages.lib.procedural.gradeschool import generate_problems as gradeschool
 from stages.problems.ood import mpa
-from stages.problems.ood.mpa import checks, pipeline, planted_faults, principles
+from stages.problems.ood.mpa import checks, pipeline, principles
+from tests.helpers import planted_faults
 from tests.helpers.mpa_items import RULE_AGENTS, load_published, make_item, model, requires_files  # noqa: F401
 
 
 def measured(problems, by, floor):
     report = planted_faults.measure_judge(problems, by, 1)
-    for name, found in report.items():
-        if found["n"]:
-            assert found["recall"] >= floor and found["precision"] >= floor, (name, found)
+    for name, figures in report.items():
+        if figures["n"]:
+            assert figures["recall"] >= floor and figures["precision"] >= floor, (name, figures)
     return report
 
 
@@ -35,15 +36,15 @@ def test_a_faulty_composition_is_caught_whole(model):  # noqa: F811
     assert pipeline.find_fault(parent, good, principles.PRINCIPLES, model, (0,)) is None
     for name in ("context", "newchoice", "permute"):
         for fault, broken in planted_faults.plant_faults(parent, good, name, 1):
-            seen = broken._replace(origin=checks.match_origins(parent, broken.choices))
-            assert pipeline.find_fault(parent, seen, principles.PRINCIPLES, model, (0,)), (name, fault)
+            draft = broken._replace(origin=checks.match_origins(parent, broken.choices))
+            assert pipeline.find_fault(parent, draft, principles.PRINCIPLES, model, (0,)), (name, fault)
 
 
 @requires_files
 def test_published_options_are_permuted_and_planted_faults_in_them_caught():
     problems = load_published("mmlu", 200)
-    kept, rejects = pipeline.make_variants(problems, "permute", RULE_AGENTS, 1)
-    assert len(kept) >= 0.9 * len(problems) and len(kept) + len(rejects) == len(problems)
-    assert all(mpa.check(variant) == [] for variant in kept)
-    found = planted_faults.measure_judge(problems, RULE_AGENTS, 1)["permute"]
-    assert found["recall"] >= 0.95 and found["precision"] >= 0.95, found
+    variants, rejects = pipeline.make_variants(problems, "permute", RULE_AGENTS, 1)
+    assert len(variants) >= 0.9 * len(problems) and len(variants) + len(rejects) == len(problems)
+    assert all(mpa.check(variant) == [] for variant in variants)
+    figures = planted_faults.measure_judge(problems, RULE_AGENTS, 1)["permute"]
+    assert figures["recall"] >= 0.95 and figures["precision"] >= 0.95, figures

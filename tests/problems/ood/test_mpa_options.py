@@ -121,8 +121,8 @@ def test_a_new_choice_leaves_each_its_neighbours_and_stands_anywhere(model):  # 
 
 def test_a_new_choice_that_says_what_another_says_is_refused(model):  # noqa: F811
     parent = make_item(3, choices=["the oak", "A tree made of glass.", "the elm", "the ash"], answer="A")
-    kept, (reject,) = pipeline.make_variants([parent], "newchoice", model, 1, tries=1)
-    assert not kept and reject.reason == "the new option says the same as another one"
+    variants, (reject,) = pipeline.make_variants([parent], "newchoice", model, 1, max_attempts=1)
+    assert not variants and reject.reason == "the new option says the same as another one"
 
 
 @pytest.mark.parametrize("source", ["A", "C", None])
@@ -130,7 +130,7 @@ def test_the_keys_place_is_drawn_anew_whatever_it_was_in_the_source(source):
     from scipy.stats import chisquare
 
     parents = [make_item(i, answer=source) for i in range(1000)]
-    drawn = (
+    keys = (
         option_order.insert_option(
             parent,
             principles.start_draft(parent),
@@ -139,7 +139,7 @@ def test_the_keys_place_is_drawn_anew_whatever_it_was_in_the_source(source):
         )
         for parent in parents
     )
-    counts = Counter(draft.answer for draft in drawn)
+    counts = Counter(draft.answer for draft in keys)
     assert chisquare([counts[letter] for letter in "ABCDE"]).pvalue > 0.01, counts
 
 

@@ -8,7 +8,8 @@ from stages.lib import chat
 from stages.lib.core import records
 from stages.lib.procedural.gradeschool import generate_problems as gradeschool
 from stages.problems.ood import mpa
-from stages.problems.ood.mpa import agents, pipeline, principles, rephrasings
+from stages.problems.ood.mpa import agents, pipeline, principles
+from tests.helpers import planted_faults
 from tests.helpers.chat_server import serve
 from tests.helpers.mpa_items import ROOT, load_published, make_item, make_open_item, make_variant, model, requires_files  # noqa: F401
 
@@ -111,9 +112,9 @@ def test_rephrasings_that_nobody_here_wrote_measure_the_checks():
         for problem, row in zip(problems, rows, strict=True)
         if row.rpartition("####")[2].strip() == problem.answer
     ]
-    found = rephrasings.measure_checks(pairs[:300], 1)
-    assert found["refused"] / found["n"] < 0.35 and found["recall"] > 0.75
-    assert found["by_fault"]["changed number"][0] >= 0.97 * found["by_fault"]["changed number"][1]
+    figures = planted_faults.measure_checks(pairs[:300], 1)
+    assert figures["refused"] / figures["n"] < 0.35 and figures["recall"] > 0.75
+    assert figures["by_fault"]["changed number"][0] >= 0.97 * figures["by_fault"]["changed number"][1]
 
 
 def test_one_runs_the_command(tmp_path):
@@ -124,5 +125,5 @@ def test_one_runs_the_command(tmp_path):
     variant = make_variant(make_item(5), "permute")
     wrong = variant.model_copy(update={"answer": next(c for c in "ABCD" if c != variant.answer)})
     records.write_problems(tmp_path / "items.jsonl", [wrong])
-    done = CliRunner().invoke(app, [str(tmp_path / "items.jsonl")])
-    assert done.exit_code == 1 and wrong.id in done.output
+    result = CliRunner().invoke(app, [str(tmp_path / "items.jsonl")])
+    assert result.exit_code == 1 and wrong.id in result.output

@@ -18,14 +18,14 @@ from tests.helpers import tiny_models
 
 ood = importlib.import_module("stages.problems.ood.__main__")
 SETTINGS = {
-    "parents": 6,
+    "max_parents": 6,
     "max_aime_parents": 2,
     "operators": ["names", "numbers", "premise", "order+typos", "preamble"],
     "principles": [],
     "paraphraser": {"kind": "rules"},
     "evaluator": {"kind": "rules"},
-    "tries": 3,
-    "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems": 12, "level": 1, "order": "topological"},
+    "max_attempts": 3,
+    "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems_per_task": 12, "difficulty": 1, "order": "topological"},
 }
 
 
@@ -35,12 +35,12 @@ def root(tmp_path):
         problems = gradeschool.generate_problems(split, 10, 3, steps=(3, 4), max_value=60)
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
     sizes = {"train": 1, "dev": 1, "test": 1, "unseen": 0}
-    made, _ = aime.build_items(
+    variants, _ = aime.build_items(
         aime.Params(per_family=sizes, unseen_families=[], train_only_families=[], levels=[1], decontaminate_against=[]),
         3,
     )
     for split in ("train", "dev", "test"):
-        records.write_problems(tmp_path / f"data/aime/{split}.jsonl", [p for p in made if p.split == split])
+        records.write_problems(tmp_path / f"data/aime/{split}.jsonl", [p for p in variants if p.split == split])
     return tmp_path
 
 
@@ -50,20 +50,20 @@ def run(root, **changes):
 
 
 def test_every_variant_names_where_it_comes_from_and_holds(root):
-    metrics, made = run(root)
-    assert metrics["problems"] == len(made) and metrics["operators"]["gradeschool~names"] == 6
+    metrics, variants = run(root)
+    assert metrics["problems"] == len(variants) and metrics["operators"]["gradeschool~names"] == 6
     tested = {p.id for name in ("benchmarks", "aime") for p in records.read_problems(root / f"data/{name}/test.jsonl")}
-    for problem in made:
+    for problem in variants:
         assert problem.operator and (problem.benchmark == "dyval" or problem.parent in tested)
         if problem.program and problem.program.generator == "operators":
             assert registry.check(problem) == []
         if problem.benchmark == "dyval":
             assert dyval.check(problem) == []
-    own = [p for p in made if p.benchmark == "gradeschool"]
-    parents = {name: {p.parent for p in own if p.operator == name} for name in ("names", "numbers", "preamble")}
+    changed = [p for p in variants if p.benchmark == "gradeschool"]
+    parents = {name: {p.parent for p in changed if p.operator == name} for name in ("names", "numbers", "preamble")}
     assert parents["names"] == parents["preamble"] >= parents["numbers"], "the same parents"
-    assert all((p.answer == "N/A") == (p.contract == "unsolvable") for p in made if p.operator == "premise")
-    assert {p.operator for p in made if p.benchmark == "competition"} == {"numbers", "premise", "preamble"}
+    assert all((p.answer == "N/A") == (p.contract == "unsolvable") for p in variants if p.operator == "premise")
+    assert {p.operator for p in variants if p.benchmark == "competition"} == {"numbers", "premise", "preamble"}
     audit = json.loads((root / "data/ood/audit.json").read_text())
     assert audit["firewall"]["faults"] == 0 and audit["sets"]["gradeschool~names"]["kept"] == 6
     assert "gradeschool~premise" in (root / "data/ood/audit.md").read_text()
@@ -72,11 +72,11 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
 def test_problems_with_a_wrong_answer_are_no_parents(root):
     ids = [p.id for p in records.read_problems(root / "data/benchmarks/test.jsonl")]
     (root / "wrong.txt").write_text(f"# by hand\n{ids[1]}  # adds a neighbor\n\ngsm8k/test/9999\n", encoding="utf-8")
-    _, made = run(root, parents=None, mislabelled=[ids[0], "wrong.txt"])
-    assert {p.parent for p in made if p.benchmark == "gradeschool"} == set(ids[2:])
-    assert "wrong_golds lists 3 problems; 2 of them are in the test split" in (root / "data/ood/audit.md").read_text()
+    _, variants = run(root, max_parents=None, mislabelled=[ids[0], "wrong.txt"])
+    assert {p.parent for p in variants if p.benchmark == "gradeschool"} == set(ids[2:])
+    assert "mislabelled lists 3 problems; 2 of them are in the test split" in (root / "data/ood/audit.md").read_text()
     for entry in ("none.txt", "gsm8k/0007"):
-        with pytest.raises(UserError, match=f"wrong_golds: '{entry}' is no file, nor an id such as gsm8k/test/0007"):
+        with pytest.raises(UserError, match=f"mislabelled: '{entry}' is no file, nor an id such as gsm8k/test/0007"):
             run(root, mislabelled=[entry])
 
 
@@ -124,14 +124,14 @@ FORMS = {
 def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name, preset):
     published(root, name, **FORMS[name])
     shipped = YAML(typ="safe").load(stack_presets([preset]))["ood"]
-    metrics, made = run(root, operators=shipped["operators"], principles=shipped["principles"], max_aime_parents=0)
+    metrics, variants = run(root, operators=shipped["operators"], principles=shipped["principles"], max_aime_parents=0)
     audit = (root / "data/ood/audit.md").read_text()
-    own = {problem.operator for problem in made if problem.benchmark == name}
-    assert own == ({"typos", "preamble"} if "typos" in shipped["operators"] else set()) - (
+    changed = {problem.operator for problem in variants if problem.benchmark == name}
+    assert changed == ({"typos", "preamble"} if "typos" in shipped["operators"] else set()) - (
         {"preamble"} if "code" in FORMS[name].values() else set()
     )
     assert f"since they change no {name} problem: " in audit or name == "gsm8k"
-    assert metrics["problems"] == len(made)
+    assert metrics["problems"] == len(variants)
 
 
 def test_a_small_set_is_a_remark_and_an_empty_file_is_told_loudly(root, capsys):
@@ -141,9 +141,9 @@ def test_a_small_set_is_a_remark_and_an_empty_file_is_told_loudly(root, capsys):
         in (root / "data/ood/audit.md").read_text()
     )
     published(root, "math", **FORMS["math"])
-    nothing = SETTINGS["dyval"] | {"problems": 0}
-    metrics, made = run(root, operators=["names"], max_aime_parents=0, dyval=nothing)
-    assert made == [] and metrics["problems"] == 0
+    nothing = SETTINGS["dyval"] | {"problems_per_task": 0}
+    metrics, variants = run(root, operators=["names"], max_aime_parents=0, dyval=nothing)
+    assert variants == [] and metrics["problems"] == 0
     assert capsys.readouterr().err == (
         "warning: data/ood/test.jsonl is empty: nothing out of distribution is measured; "
         "not asked for, since they change no math problem: names\n"
@@ -159,9 +159,9 @@ def test_a_test_problem_in_training_stops_the_stage(root):
 
 
 def test_a_broken_bound_stops_the_stage(root, monkeypatch):
-    monkeypatch.setattr(ood.audit, "OPEN", -1.0)
+    monkeypatch.setattr(ood.audit, "OPEN_CONSTANT_BOUND", -1.0)
     monkeypatch.setattr(ood.audit, "MARGIN", -1.0)
-    monkeypatch.setattr(ood.audit, "FEWEST", 1)
+    monkeypatch.setattr(ood.audit, "MIN_PROBLEMS", 1)
     with pytest.raises(UserError, match="bounds broken in all; data/ood/audit.md shows them"):
         run(root)
 
@@ -169,7 +169,7 @@ def test_a_broken_bound_stops_the_stage(root, monkeypatch):
 def test_same_seed_same_bytes_and_more_parents_change_none(root):
     first = run(root)[1]
     assert run(root)[1] == first
-    more = {p.id: p for p in run(root, parents=10)[1]}
+    more = {p.id: p for p in run(root, max_parents=10)[1]}
     assert all(more[p.id].parent == p.parent for p in first)
     same = [p for p in first if p.operator in ("names", "premise", "order+typos", "preamble")]
     assert same and all(more[p.id] == p for p in same)
@@ -192,12 +192,12 @@ def test_wrong_names_are_told(changes, message):
 def test_a_stem_with_other_options_is_another_question():
     """Hundreds of MMLU's questions share their first sentence with another one's."""
     stem = {"question": "Which of the following is true?", "answer": "A", "answer_type": "choice", "licence": "MIT"}
-    made = {"benchmark": "quiz", "split": "test", "source": Source(url="none")} | stem
-    trained = Problem(id="quiz/train/0", **made | {"split": "train", "choices": ["one", "two"]})
-    parent = Problem(id="quiz/test/0", choices=["three", "four"], **made)
+    fields = {"benchmark": "quiz", "split": "test", "source": Source(url="none")} | stem
+    trained = Problem(id="quiz/train/0", **fields | {"split": "train", "choices": ["one", "two"]})
+    parent = Problem(id="quiz/test/0", choices=["three", "four"], **fields)
     variant = parent.model_copy(
         update={"id": "quiz/test/0~mpa-permute", "parent": parent.id, "choices": ["four", "three"]}
     )
-    assert ood.firewall([variant], [trained], [parent.id]) == []
+    assert ood.find_leaks([variant], [trained], [parent.id]) == []
     seen = variant.model_copy(update={"choices": ["two", "one"]})
-    assert "stands in a training split" in ood.firewall([seen], [trained], [parent.id])[0]
+    assert "stands in a training split" in ood.find_leaks([seen], [trained], [parent.id])[0]

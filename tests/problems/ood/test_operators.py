@@ -16,27 +16,27 @@ from stages.lib.core.records import Problem
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import program as programs
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators import names, phrasing, preamble, registry
-from stages.problems.ood.programs import gradeschool_program, noise
+from stages.problems.ood.operators import names, phrasing, preamble, registry, typos
+from stages.problems.ood.programs import gradeschool_program
 from tests.helpers.variant_checks import select_operator, select_unsolvable
 
 PARENTS = gradeschool.generate_problems("test", 60, 5, steps=(3, 5), max_value=60)
 BY_ID = {parent.id: parent for parent in PARENTS}
 ALL = [name for name, each in registry.OPERATORS.items() if "gradeschool" in each.changes]
-MADE, REJECTED = registry.make_variants(PARENTS, ALL, 3, largest=60)
+VARIANTS, REJECTS = registry.make_variants(PARENTS, ALL, 3, largest=60)
 
 
 def test_every_variant_or_its_reject_is_accounted_for():
-    found = [v.id for v in MADE if not v.id.endswith("~kept")] + [r.id for r in REJECTED]
-    assert sorted(found) == sorted(f"{p.id}~{name}" for p in PARENTS for name in ALL)
+    ids = [v.id for v in VARIANTS if not v.id.endswith("~kept")] + [r.id for r in REJECTS]
+    assert sorted(ids) == sorted(f"{p.id}~{name}" for p in PARENTS for name in ALL)
     for name in ALL:
-        assert len(select_operator(MADE, name)) >= 0.8 * len(PARENTS), name
-    assert all(reject.reason for reject in REJECTED)
+        assert len(select_operator(VARIANTS, name)) >= 0.8 * len(PARENTS), name
+    assert all(reject.reason for reject in REJECTS)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_variant_keeps_its_contract(name):
-    for variant in select_operator(MADE, name):
+    for variant in select_operator(VARIANTS, name):
         parent = BY_ID[variant.parent]
         assert registry.check(Problem.model_validate(json.loads(variant.model_dump_json()))) == []
         assert variant.question != parent.question and variant.steps[-1].text == f"#### {variant.answer}"
@@ -48,7 +48,7 @@ def test_a_variant_keeps_its_contract(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_planted_wrong_label_is_found(name):
-    variant = select_operator(MADE, name)[0]
+    variant = select_operator(VARIANTS, name)[0]
     wrong = {
         "answer": "4711",
         "contract": "preserving" if variant.contract != "preserving" else "changing",
@@ -67,7 +67,7 @@ def test_two_solvers_agree_on_the_benchmark():
     for split in wording.SPLITS:
         for item in gradeschool.generate_problems(split, 60, 11, steps=(1, 7), max_value=100):
             assert gradeschool_program.solve(item.program.params) == (item.steps, item.answer)
-            assert gradeschool_program.render_question(item.program.params) == item.question
+            assert gradeschool_program.render(item.program.params)[0] == item.question
 
 
 def test_numbers_are_drawn_by_the_benchmarks_law():
@@ -76,13 +76,13 @@ def test_numbers_are_drawn_by_the_benchmarks_law():
         for value in range(1, 60):
             ours = gradeschool_program.list_operands(relation, value, 60)
             assert all(programs._get_operand({"relation": relation, "number": said}) == used for said, used in ours)
-            drawn = programs._draw_number(relation, value, 60, gradeschool.program.seeds.rng(value))
-            assert (drawn is None) == (not ours) and (drawn is None or drawn in ours)
+            number = programs._draw_number(relation, value, 60, gradeschool.program.seeds.rng(value))
+            assert (number is None) == (not ours) and (number is None or number in ours)
 
 
 def test_a_variant_depends_on_its_key_alone():
     few = registry.make_variants(list(reversed(PARENTS[:7])), list(reversed(ALL)), 3, largest=60)[0]
-    every = {variant.id: variant for variant in MADE}
+    every = {variant.id: variant for variant in VARIANTS}
     assert few and all(every[variant.id] == variant for variant in few)
     other = registry.make_variants(PARENTS[:20], ["numbers", "order", "names"], 4, largest=60)[0]
     assert sum(every[v.id].question == v.question for v in other if v.id in every) <= 2
@@ -90,7 +90,8 @@ def test_a_variant_depends_on_its_key_alone():
 
 def test_the_same_bytes_in_every_process():
     code = (
-        "import hashlib; from stages.lib.procedural import gradeschool; from stages.problems.ood.operators import registry as o;"
+        "import hashlib; from stages.lib.procedural import gradeschool;"
+        "from stages.problems.ood.operators import registry as o;"
         "m, r = o.make_variants(gradeschool.generate_problems('test', 12, 5), list(o.OPERATORS), 3, 60);"
         "print(hashlib.sha256(''.join(v.model_dump_json() for v in m).encode() + repr(r).encode()).hexdigest())"
     )
@@ -109,26 +110,26 @@ def test_the_same_bytes_in_every_process():
 
 
 def test_an_unsolvable_problem_has_two_completions_that_fit_what_is_told():
-    for variant in select_unsolvable(MADE):
+    for variant in select_unsolvable(VARIANTS):
         params = variant.program.params
         state, change = params["base"]["params"], params["changes"][0]
-        told = gradeschool_program.render_sentences(registry.premise._apply_sentence(state, change))
+        sentences = gradeschool_program.render_sentences(registry.premise._apply_sentence(state, change))
         i = change["removed"]
         answers = set()
         for value, answer in change["completions"]:
             whole = registry.premise._apply_sentence(state, change | {"kept": True})
             whole["quantities"][i] = {"relation": "given", "number": value, "template": [0, 0]}
-            assert [s for j, s in enumerate(gradeschool_program.render_sentences(whole)) if j != i] == told[:i] + told[
-                i + 1 :
-            ]
+            others = [s for j, s in enumerate(gradeschool_program.render_sentences(whole)) if j != i]
+            assert others == sentences[:i] + sentences[i + 1 :]
             assert gradeschool_program.solve(whole)[1] == str(answer)
             answers.add(answer)
         assert len(answers) == 2
-        assert [change["person"] in sentence for sentence in told].count(True) == 2 and change["person"] in told[i]
+        assert [change["person"] in sentence for sentence in sentences].count(True) == 2
+        assert change["person"] in sentences[i]
 
 
 def test_a_forged_proof_is_found():
-    for variant in select_unsolvable(MADE)[:5]:
+    for variant in select_unsolvable(VARIANTS)[:5]:
         row = json.loads(variant.model_dump_json())
         (first, answer), second = row["program"]["params"]["changes"][0]["completions"]
         for forged in ([[first, answer], [first, answer]], [[first, answer + 1], second]):
@@ -137,7 +138,7 @@ def test_a_forged_proof_is_found():
 
 
 def test_a_reversed_problem_asks_for_the_first_number():
-    for variant in select_operator(MADE, "reversed"):
+    for variant in select_operator(VARIANTS, "reversed"):
         state, change = variant.program.params["base"]["params"], variant.program.params["changes"][0]
         assert variant.answer == str(state["quantities"][change["asked"]]["number"])
         assert gradeschool_program.render_sentences(state)[change["asked"]] not in variant.question
@@ -146,9 +147,9 @@ def test_a_reversed_problem_asks_for_the_first_number():
 
 def test_only_templates_of_the_own_split_or_of_none():
     for variant in [
-        *select_operator(MADE, "irrelevant"),
-        *select_operator(MADE, "steps"),
-        *select_operator(MADE, "reversed"),
+        *select_operator(VARIANTS, "irrelevant"),
+        *select_operator(VARIANTS, "steps"),
+        *select_operator(VARIANTS, "reversed"),
     ]:
         for change in variant.program.params["changes"]:
             entries = [change["entry"]] if "entry" in change else change.get("entries", [change.get("final")])
@@ -163,22 +164,22 @@ def test_variants_of_one_split_share_no_words_with_those_of_another():
     added = {name: {} for name in ("names", "roles", "items", "preamble", "phrasing", "typos")}
     for split in ("train", "verifier", "dev", "test"):
         parents = gradeschool.generate_problems(split, 60, 42)
-        made, _ = registry.make_variants(parents, list(added), 9)
+        variants, _ = registry.make_variants(parents, list(added), 9)
         by_id = {parent.id: parent for parent in parents}
-        for variant in made:
-            found, old = added[variant.operator].setdefault(split, set()), by_id[variant.parent]
+        for variant in variants:
+            used, old = added[variant.operator].setdefault(split, set()), by_id[variant.parent]
             (change,) = variant.program.params["changes"]
             if variant.operator in ("names", "roles"):
-                found |= {*change["people"]}
+                used |= {*change["people"]}
             elif variant.operator == "items":
-                found.add(change["unit"])
+                used.add(change["unit"])
             elif variant.operator == "preamble":
-                found |= {*re.split(r"(?<=[.]) ", change["preamble"])}
+                used |= {*re.split(r"(?<=[.]) ", change["preamble"])}
             elif variant.operator == "phrasing":
-                found |= {tuple(template) for template in change["sentences"].values()}
-                found.add(("question", *change["question"]))
+                used |= {tuple(template) for template in change["sentences"].values()}
+                used.add(("question", *change["question"]))
             else:
-                found |= {*re.findall(r"\w+", variant.question)} - {*re.findall(r"\w+", old.question)}
+                used |= {*re.findall(r"\w+", variant.question)} - {*re.findall(r"\w+", old.question)}
     for name, by_split in added.items():
         assert len(by_split) == 4 and all(by_split.values()), name
         for one, other in combinations(by_split.values(), 2):
@@ -187,8 +188,8 @@ def test_variants_of_one_split_share_no_words_with_those_of_another():
 
 def test_new_names_are_no_splits_and_roles_are_no_names():
     assert not {*names.UNSEEN_NAMES} & {*wording.NAMES}
-    for name, allowed in (("names", {*names.UNSEEN_NAMES}), ("roles", {*names.ROLES})):
-        for variant in select_operator(MADE, name):
+    for name, allowed in (("names", {*names.UNSEEN_NAMES}), ("roles", {*names.ROLE_NAMES})):
+        for variant in select_operator(VARIANTS, name):
             people = registry.compute_final_state(variant.program.params)["people"]
             assert {*people} <= allowed and len({*people}) == len(people)
             assert not {*re.findall(r"\w+", variant.question)} & {*wording.NAMES}
@@ -198,29 +199,29 @@ def test_a_preamble_holds_nothing_that_could_be_used():
     from stages.problems.ood.mpa.text_features import extract_features
 
     for text in (*preamble.SETTINGS, *preamble.REQUESTS):
-        said = extract_features(text)
-        assert not said.numbers and not said.negations and "?" not in text and text.endswith(".")
-    for variant in select_operator(MADE, "preamble"):
+        features = extract_features(text)
+        assert not features.numbers and not features.negations and "?" not in text and text.endswith(".")
+    for variant in select_operator(VARIANTS, "preamble"):
         assert variant.question.endswith(" " + BY_ID[variant.parent].question)
-    assert len({v.question.removesuffix(BY_ID[v.parent].question) for v in select_operator(MADE, "preamble")}) > 10
+    assert len({v.question.removesuffix(BY_ID[v.parent].question) for v in select_operator(VARIANTS, "preamble")}) > 10
 
 
 def test_fresh_words_are_in_the_vocabulary():
-    known = {word.strip() for word in build_word_list()}
+    vocabulary = {word.strip() for word in build_word_list()}
     texts = [form for forms in phrasing.NEW_TEMPLATES.values() for form in forms]
-    texts += [*names.ROLES, *registry.items.UNITS]
+    texts += [*names.ROLE_NAMES, *registry.items.UNITS]
     for text in texts:
         for word in re.findall("[A-Za-z]+", re.sub(r"\{\w+\}", " ", text)):
-            assert word in known, word
+            assert word in vocabulary, word
 
 
 def test_typos_spare_what_carries_the_meaning():
-    for variant in select_operator(MADE, "typos"):
+    for variant in select_operator(VARIANTS, "typos"):
         before, after = BY_ID[variant.parent].question.split(), variant.question.split()
         changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
         assert len(changed) >= 2
         for old, _ in changed:
-            assert old.islower() and old.strip(".,?") not in noise._PROTECTED | set(wording.UNITS) | set(
+            assert old.islower() and old.strip(".,?") not in typos._PROTECTED | set(wording.UNITS) | set(
                 wording.FRACTION_DIVISORS
             )
 
@@ -229,15 +230,17 @@ def test_no_letter_goes_and_no_denial_is_touched():
     """A letter less makes another word (friend, fiend), and a denial turns the answer."""
     text = "My friend cannot say whether the country would never sell silver to a stranger unless it must."
     for seed in range(40):
-        made = noise.apply_edits(text, noise.draw_edits(text, random.Random(seed), "test"))
-        assert len(made) >= len(text) and made != text
-        assert all(word in made for word in (" cannot ", " never ", " unless ")) and "sliver" not in made
+        changed = typos.apply_edits(text, typos.draw_edits(text, random.Random(seed), "test"))
+        assert len(changed) >= len(text) and changed != text
+        assert all(word in changed for word in (" cannot ", " never ", " unless ")) and "sliver" not in changed
 
 
 def test_operators_compose():
-    made, rejects = registry.make_variants(PARENTS[:10], ["order+irrelevant+typos", "larger+premise"], 3, largest=60)
-    assert len(made) >= 12 and all(registry.check(variant) == [] for variant in made)
-    assert {(v.operator, v.contract) for v in made} == {
+    variants, rejects = registry.make_variants(
+        PARENTS[:10], ["order+irrelevant+typos", "larger+premise"], 3, largest=60
+    )
+    assert len(variants) >= 12 and all(registry.check(variant) == [] for variant in variants)
+    assert {(v.operator, v.contract) for v in variants} == {
         ("order+irrelevant+typos", "preserving"),
         ("larger+premise", "unsolvable"),
         ("larger+premise", "changing"),
@@ -245,7 +248,7 @@ def test_operators_compose():
 
 
 def test_only_addends_are_drawn_again():
-    for variant in [*select_operator(MADE, "numbers"), *select_operator(MADE, "larger")]:
+    for variant in [*select_operator(VARIANTS, "numbers"), *select_operator(VARIANTS, "larger")]:
         base, now = variant.program.params["base"]["params"], registry.compute_final_state(variant.program.params)
         kept = [
             (old["number"], new["number"])
@@ -256,7 +259,7 @@ def test_only_addends_are_drawn_again():
 
 
 def test_larger_numbers_are_larger():
-    for variant in select_operator(MADE, "larger"):
+    for variant in select_operator(VARIANTS, "larger"):
         state = variant.program.params["base"]["params"]
         params = variant.program.params["changes"][0]
         assert max(n for n in params["said"] if isinstance(n, int)) > max(
@@ -269,9 +272,9 @@ def test_numbers_keep_the_magnitudes_of_the_source(largest):
     from scipy.stats import ks_2samp
 
     parents = gradeschool.generate_problems("test", 250, 8, steps=(3, 5), max_value=largest)
-    made, _ = registry.make_variants(parents, ["numbers"], 3, registry.compute_bound(parents))
-    said = [[float(n) for item in items for n in re.findall(r"\d+", item.question)] for items in (parents, made)]
-    assert ks_2samp(*said).statistic <= 0.05
+    variants, _ = registry.make_variants(parents, ["numbers"], 3, registry.compute_bound(parents))
+    numbers = [[float(n) for item in items for n in re.findall(r"\d+", item.question)] for items in (parents, variants)]
+    assert ks_2samp(*numbers).statistic <= 0.05
 
 
 def test_a_variant_does_not_depend_on_the_problems_beside_it():

@@ -32,24 +32,24 @@ def item(family, level=1, number=0, seed=5):
 PARENTS = [item(family, 1 + i % 2) for i, family in enumerate(competition.FAMILIES)]
 PARENTS += [item(family, 1, number) for family in ("bounded_shares", "taking_turns") for number in range(1, 5)]
 BY_ID = {parent.id: parent for parent in PARENTS}
-MADE, REJECTED = registry.make_variants(PARENTS, registry.OPERATORS, 5)
+VARIANTS, REJECTS = registry.make_variants(PARENTS, registry.OPERATORS, 5)
 
 
 def test_every_variant_or_its_reject_with_a_reason():
-    assert {v.id.removesuffix("~kept") for v in MADE} | {r.id for r in REJECTED} == {
+    assert {v.id.removesuffix("~kept") for v in VARIANTS} | {r.id for r in REJECTS} == {
         f"{p.id}~{name}" for p in PARENTS for name in CHANGED
     }
-    assert all(reject.reason for reject in REJECTED)
+    assert all(reject.reason for reject in REJECTS)
     for name in ("preamble", "typos", "numbers", "larger", "steps", "unknowns"):
-        assert len(select_operator(MADE, name)) >= 0.9 * len(PARENTS), name
-    assert select_operator(MADE, "names") and len(select_operator(MADE, "irrelevant")) >= 0.2 * len(PARENTS), (
+        assert len(select_operator(VARIANTS, name)) >= 0.9 * len(PARENTS), name
+    assert select_operator(VARIANTS, "names") and len(select_operator(VARIANTS, "irrelevant")) >= 0.2 * len(PARENTS), (
         "what tells a story"
     )
 
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_variant_keeps_its_contract(name):
-    for variant in select_operator(MADE, name):
+    for variant in select_operator(VARIANTS, name):
         parent = BY_ID[variant.parent]
         assert is_valid(variant), variant.id
         assert variant.question != parent.question
@@ -63,14 +63,14 @@ def test_any_family_any_operator(family, name, level, seed):
     parent = item(family, level, seed=seed)
     if isinstance(parent, str):
         return
-    made, rejects = registry.make_variants([parent], [name], seed)
-    assert len(made) + len(rejects) == 1 + bool(select_unsolvable(made)) and all(map(is_valid, made))
+    variants, rejects = registry.make_variants([parent], [name], seed)
+    assert len(variants) + len(rejects) == 1 + bool(select_unsolvable(variants)) and all(map(is_valid, variants))
 
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_planted_wrong_label_is_found_in_every_variant(name, tmp_path):
     planted = []
-    for variant in select_operator(MADE, name):
+    for variant in select_operator(VARIANTS, name):
         wrong = "7" if variant.answer == "N/A" else str((int(variant.answer) + 1) % 1000)
         planted.append(variant.model_copy(update={"answer": wrong}))
     records.write_problems(tmp_path / "planted.jsonl", planted)
@@ -80,7 +80,7 @@ def test_a_planted_wrong_label_is_found_in_every_variant(name, tmp_path):
 
 def test_new_parameters_never_meet_an_item_of_the_run():
     for name in ("numbers", "larger"):
-        for variant in select_operator(MADE, name):
+        for variant in select_operator(VARIANTS, name):
             parent, change = BY_ID[variant.parent].program.params, variant.program.params["changes"][0]
             said = (
                 competition.fingerprint(parent["family"], params) for params in (parent["params"], change["params"])
@@ -90,7 +90,7 @@ def test_new_parameters_never_meet_an_item_of_the_run():
 
 
 def test_an_open_number_fits_two_items_that_differ():
-    for variant in select_unsolvable(MADE):
+    for variant in select_unsolvable(VARIANTS):
         base, change = variant.program.params["base"]["params"], variant.program.params["changes"][0]
         whole = [
             competition_program.build_plain_problem(base),
@@ -112,7 +112,7 @@ def test_an_open_number_fits_two_items_that_differ():
 
 
 def test_a_number_told_by_equations_is_the_one_of_the_parent():
-    for variant in select_operator(MADE, "unknowns"):
+    for variant in select_operator(VARIANTS, "unknowns"):
         change = variant.program.params["changes"][0]
         (a, b, c), (d, e, f) = change["equations"]
         start, end = change["holes"][0]
@@ -125,13 +125,13 @@ def test_a_number_told_by_equations_is_the_one_of_the_parent():
 
 def test_a_bag_of_words_cannot_tell_which_equations_leave_the_answer_open():
     parents = [item(family, 1 + i % 3, i, 2) for family in competition.FAMILIES for i in range(4)]
-    made, _ = registry.make_variants([p for p in parents if isinstance(p, Problem)], ["premise"], 4)
-    solvable = {variant.parent: variant for variant in made if variant.contract == "preserving"}
-    assert len(solvable) > 120 and measure_detectability(select_unsolvable(made), solvable) <= 0.58
+    variants, _ = registry.make_variants([p for p in parents if isinstance(p, Problem)], ["premise"], 4)
+    solvable = {variant.parent: variant for variant in variants if variant.contract == "preserving"}
+    assert len(solvable) > 120 and measure_detectability(select_unsolvable(variants), solvable) <= 0.58
 
 
 def test_a_forged_proof_is_found():
-    for variant in select_unsolvable(MADE)[::4] + select_operator(MADE, "unknowns")[::4]:
+    for variant in select_unsolvable(VARIANTS)[::4] + select_operator(VARIANTS, "unknowns")[::4]:
         row = json.loads(variant.model_dump_json())
         change = row["program"]["params"]["changes"][0]
         base = row["program"]["params"]["base"]["params"]
@@ -151,7 +151,7 @@ def test_a_forged_proof_is_found():
 
 
 def test_a_completion_that_tells_something_else_is_found():
-    for variant in select_unsolvable(MADE)[::3]:
+    for variant in select_unsolvable(VARIANTS)[::3]:
         row = json.loads(variant.model_dump_json())
         base, change = row["program"]["params"]["base"]["params"], row["program"]["params"]["changes"][0]
         mine, (number, answer) = change["completions"]
@@ -167,10 +167,10 @@ def test_a_completion_that_tells_something_else_is_found():
 def test_every_family_has_a_law_that_its_own_items_obey():
     for family in competition.FAMILIES:
         for level in competition.LEVELS:
-            made = item(family, level, 3)
-            if isinstance(made, Problem):
-                assert competition_constraints.satisfies_constraints(family, made.program.params["params"]), (
-                    made.question
+            problem = item(family, level, 3)
+            if isinstance(problem, Problem):
+                assert competition_constraints.satisfies_constraints(family, problem.program.params["params"]), (
+                    problem.question
                 )
 
 
@@ -193,43 +193,45 @@ def test_a_law_refuses_what_makes_no_sense():
 
 def test_a_sentence_in_front_stays_there():
     plain = item("change", 2)
-    framed = competition.items.framed(plain, "The market had opened early in the rain.")
+    framed = competition.items.add_intro(plain, "The market had opened early in the rain.")
     assert isinstance(framed, Problem), framed
-    made, _ = registry.make_variants([framed], ["premise", "preamble", "irrelevant", "numbers", "typos+steps"], 3)
-    assert len(made) == 6 and all(map(is_valid, made))
-    for variant in made:
+    variants, _ = registry.make_variants([framed], ["premise", "preamble", "irrelevant", "numbers", "typos+steps"], 3)
+    assert len(variants) == 6 and all(map(is_valid, variants))
+    for variant in variants:
         assert variant.question.count("The m") >= 1 and variant.question.count("ain. ") == 1
 
 
 def test_an_unknown_family_is_left_whole(monkeypatch):
     monkeypatch.delitem(competition_constraints.CONSTRAINTS, "two_coins")
-    made, rejects = registry.make_variants([item("two_coins")], ["premise"], 1)
-    assert not made and "not known" in rejects[0].reason
+    variants, rejects = registry.make_variants([item("two_coins")], ["premise"], 1)
+    assert not variants and "not known" in rejects[0].reason
 
 
 def test_an_aside_holds_no_number_of_the_problem():
-    for variant in select_operator(MADE, "irrelevant"):
+    for variant in select_operator(VARIANTS, "irrelevant"):
         parent, sentence = BY_ID[variant.parent], variant.program.params["changes"][0]["sentence"]
-        known = " ".join([parent.question, *(step.text for step in parent.steps)])
-        own = set(re.findall(r"\d+", sentence))
-        assert own and not own & set(re.findall(r"\d+", known))
+        text = " ".join([parent.question, *(step.text for step in parent.steps)])
+        numbers = set(re.findall(r"\d+", sentence))
+        assert numbers and not numbers & set(re.findall(r"\d+", text))
         assert variant.question.replace(sentence, "").split() == parent.question.split()
         assert " ".join(competition_distractors.split_sentences(variant.question)) == variant.question
 
 
 def test_operators_compose():
-    made, _ = registry.make_variants(PARENTS[:12], ["preamble+typos", "larger+premise", "numbers+steps"], 2)
-    assert len(made) > 24 and all(map(is_valid, made))
-    made, rejects = registry.make_variants(
+    variants, _ = registry.make_variants(PARENTS[:12], ["preamble+typos", "larger+premise", "numbers+steps"], 2)
+    assert len(variants) > 24 and all(map(is_valid, variants))
+    variants, rejects = registry.make_variants(
         PARENTS[12:], ["premise+irrelevant", "premise+numbers", "unknowns+larger"], 2
     )
     assert (
-        len(made) > 8 and all(map(is_valid, made)) and {variant.operator for variant in made} == {"premise+irrelevant"}
+        len(variants) > 8
+        and all(map(is_valid, variants))
+        and {variant.operator for variant in variants} == {"premise+irrelevant"}
     )
     assert len([reject for reject in rejects if "go with these words" in reject.reason]) > 40
 
 
 def test_a_variant_depends_on_its_key_alone():
     few = registry.make_variants(PARENTS[10:4:-1], ["premise", "numbers", "irrelevant"], 5)[0]
-    every = {variant.id: variant for variant in MADE}
+    every = {variant.id: variant for variant in VARIANTS}
     assert few and all(every[variant.id] == variant for variant in few)

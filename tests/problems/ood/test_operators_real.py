@@ -34,9 +34,9 @@ STORIES = [
 
 
 def test_real_stories_change_as_they_say():
-    made, rejects = registry.make_variants(STORIES, ALL, 2)
-    by = {variant.id: variant for variant in made}
-    assert all(registry.check(variant) == [] for variant in made)
+    variants, rejects = registry.make_variants(STORIES, ALL, 2)
+    by = {variant.id: variant for variant in variants}
+    assert all(registry.check(variant) == [] for variant in variants)
     names_ = by["gsm8k/test/0001~names"]
     assert "Nora" not in names_.question and "Tom" not in names_.question + names_.steps[0].text
     assert re.search(r"\d+ (apples|pears)\b", names_.question)
@@ -52,15 +52,15 @@ def test_real_stories_change_as_they_say():
 def test_the_words_for_things_people_and_order_of_real_text_are_left_alone():
     assert not {"items", "order", "phrasing", "irrelevant", "roles"} & {*ALL}
     unlifted = problem("Rose has some roses. How many?", ["She has many.", "#### 3"], number=4)
-    made, rejects = registry.make_variants([unlifted], ["items", "numbers", "typos", "preamble"], 1)
-    assert {variant.operator for variant in made} <= {"typos", "preamble"}
+    variants, rejects = registry.make_variants([unlifted], ["items", "numbers", "typos", "preamble"], 1)
+    assert {variant.operator for variant in variants} <= {"typos", "preamble"}
     assert [reject.operator for reject in rejects if reject.reason.startswith("no program: ")] == ["numbers"]
 
 
-def one(question, lines, name, seeds=8):
+def change_one(question, lines, name, seeds=8):
     """The questions that an operator makes of a story, over some seeds."""
-    made = [registry.make_variants([problem(question, lines)], [name], seed)[0] for seed in range(seeds)]
-    return [variants[0].question for variants in made if variants]
+    draws = [registry.make_variants([problem(question, lines)], [name], seed)[0] for seed in range(seeds)]
+    return [variants[0].question for variants in draws if variants]
 
 
 BOTH = ["6+4=<<6+4=10>>10", "#### 10"]
@@ -77,7 +77,7 @@ BOTH = ["6+4=<<6+4=10>>10", "#### 10"]
     ],
 )
 def test_all_who_are_named_are_renamed_or_nobody(question, able):
-    found = one(question, BOTH, "names")
+    found = change_one(question, BOTH, "names")
     assert bool(found) == able and not any("Tom" in text or "Nora" in text for text in found)
 
 
@@ -97,7 +97,7 @@ DAY = ["3*20=<<3*20=60>>60", "#### 60"]
     ],
 )
 def test_a_unit_is_changed_where_the_answer_keeps_its_own(question, able):
-    assert bool(one(question, DAY, "units")) == able
+    assert bool(change_one(question, DAY, "units")) == able
 
 
 def test_what_the_story_may_hold_by_itself_is_left_alone():
@@ -242,9 +242,9 @@ def test_a_bag_of_words_hardly_tells_which_real_problems_lost_a_premise():
     from stages.problems.ood import shortcuts
 
     items = list(published("test", 2))
-    made, _ = registry.make_variants(items, ["premise"], 1)
-    told = [(v.question, v.contract == "unsolvable", v.parent) for v in made]
-    assert len(made) >= 120 and shortcuts.distractor_detector_accuracy(told) <= 0.6
+    variants, _ = registry.make_variants(items, ["premise"], 1)
+    labelled = [(v.question, v.contract == "unsolvable", v.parent) for v in variants]
+    assert len(variants) >= 120 and shortcuts.distractor_detector_accuracy(labelled) <= 0.6
 
 
 def test_without_a_program_only_noise_and_a_preamble_are_asked_for():
@@ -259,19 +259,19 @@ def test_without_a_program_only_noise_and_a_preamble_are_asked_for():
             "steps": None,
         }
     )
-    made, rejects = registry.make_variants([plain], registry.OPERATORS, 1)
-    assert [variant.operator for variant in made] == ["typos", "preamble"] and not rejects
-    assert registry.check(made[0]) == [] and registry.check(made[0].model_copy(update={"answer": "A"}))
-    assert registry.check(made[0].model_copy(update={"choices": ["another", "one thing"]}))
+    variants, rejects = registry.make_variants([plain], registry.OPERATORS, 1)
+    assert [variant.operator for variant in variants] == ["typos", "preamble"] and not rejects
+    assert registry.check(variants[0]) == [] and registry.check(variants[0].model_copy(update={"answer": "A"}))
+    assert registry.check(variants[0].model_copy(update={"choices": ["another", "one thing"]}))
 
 
 @real
 def test_real_problems_change_and_hold():
     items = list(published("test", 45))
-    made, rejects = registry.make_variants(items, ALL, 1)
-    assert len({v.id.removesuffix("~kept") for v in made}) + len(rejects) == len(items) * len(ALL)
-    assert all(registry.check(variant) == [] for variant in made)
-    for variant in made:
+    variants, rejects = registry.make_variants(items, ALL, 1)
+    assert len({v.id.removesuffix("~kept") for v in variants}) + len(rejects) == len(items) * len(ALL)
+    assert all(registry.check(variant) == [] for variant in variants)
+    for variant in variants:
         for step in variant.steps[:-1]:
             if step.value is not None and variant.operator in ("numbers", "larger"):
                 state = variant.program.params["base"]["params"]

@@ -24,8 +24,10 @@ def bundled(number=150):
 
 def contest():
     families = [family for family in competition.FAMILIES for _ in range(3)]
-    made = (competition.generate_item(f, 1 + i % 3, 7, f"competition/test/{f}-{i:05d}") for i, f in enumerate(families))
-    return [item for item in made if isinstance(item, Problem)]
+    items = (
+        competition.generate_item(f, 1 + i % 3, 7, f"competition/test/{f}-{i:05d}") for i, f in enumerate(families)
+    )
+    return [item for item in items if isinstance(item, Problem)]
 
 
 def lifted():
@@ -85,51 +87,51 @@ FEATURES = {
 
 def best(values, labels):
     """The accuracy of the best threshold on one feature, either way round."""
-    found = 0.5
+    accuracy = 0.5
     for threshold in set(values):
         right = sum((value >= threshold) == label for value, label in zip(values, labels, strict=True)) / len(values)
-        found = max(found, right, 1 - right)
-    return found
+        accuracy = max(accuracy, right, 1 - right)
+    return accuracy
 
 
 @pytest.mark.parametrize("parents", WORLDS)
 def test_twins_stand_one_to_one_and_nothing_simple_tells_which_has_an_answer(parents):
     parents = parents()
-    made, _ = registry.make_variants(parents, ["premise"], 3, largest=60)
-    known = {parent.id: parent for parent in parents}
-    assert len(made) >= 200 and len({variant.id for variant in made}) == len(made)
-    lost, kept = select_unsolvable(made), [variant for variant in made if variant.contract == "preserving"]
+    variants, _ = registry.make_variants(parents, ["premise"], 3, largest=60)
+    by_id = {parent.id: parent for parent in parents}
+    assert len(variants) >= 200 and len({variant.id for variant in variants}) == len(variants)
+    lost, kept = select_unsolvable(variants), [variant for variant in variants if variant.contract == "preserving"]
     assert [f"{variant.id}~kept" for variant in lost] == [variant.id for variant in kept]
-    assert all(variant.answer == known[variant.parent].answer for variant in kept)
-    assert all(variant.format_prompt().endswith(f"\n{ABSTAIN_INSTRUCTION}") for variant in made)
-    assert len({eval_sets.get_group_name(variant) for variant in made}) == 1
-    assert [verify_items.verify(variant, known) for variant in made[::7]] == [("verified", [])] * len(made[::7])
-    labels = [variant.contract == "unsolvable" for variant in made]
-    allowance = binom.ppf(1 - audit.FALSE_ALARM_RATE, len(made), 0.5 + audit.MARGIN) / len(made)
+    assert all(variant.answer == by_id[variant.parent].answer for variant in kept)
+    assert all(variant.format_prompt().endswith(f"\n{ABSTAIN_INSTRUCTION}") for variant in variants)
+    assert len({eval_sets.get_group_name(variant) for variant in variants}) == 1
+    assert [verify_items.verify(variant, by_id) for variant in variants[::7]] == [("verified", [])] * len(variants[::7])
+    labels = [variant.contract == "unsolvable" for variant in variants]
+    allowance = binom.ppf(1 - audit.FALSE_ALARM_RATE, len(variants), 0.5 + audit.MARGIN) / len(variants)
     for name, feature in FEATURES.items():
-        assert best([feature(variant.question) for variant in made], labels) <= allowance, name
+        assert best([feature(variant.question) for variant in variants], labels) <= allowance, name
 
 
 def test_twins_of_the_bundled_world_have_equally_many_words_of_every_frequency():
-    made, _ = registry.make_variants(
+    variants, _ = registry.make_variants(
         gradeschool.generate_problems("test", 100, 8, steps=(5, 7), max_value=60), ["premise"], 3
     )
-    for lost, kept in zip(made[::2], made[1::2], strict=True):
+    for lost, kept in zip(variants[::2], variants[1::2], strict=True):
         one, other = (sorted(Counter(re.findall(r"\w+", item.question)).values()) for item in (lost, kept))
         assert one == other, lost.id
 
 
 def test_a_constant_answer_is_worth_a_half_and_the_audit_knows_it():
     parents = {parent.id: parent for parent in bundled(60)}
-    made, _ = registry.make_variants(parents.values(), ["premise"], 3, largest=60)
-    report = audit.audit_sets({"mixed": audit.ProblemSet(made, parents)})["mixed"]
+    variants, _ = registry.make_variants(parents.values(), ["premise"], 3, largest=60)
+    report = audit.audit_sets({"mixed": audit.ProblemSet(variants, parents)})["mixed"]
     assert report["figures"]["constant"] == report["figures"]["unsolvable"] == 0.5
     assert 0.5 < report["bounds"]["constant"] < 0.7 and not report["faults"]
 
 
 def test_the_twin_of_a_forged_item_is_found():
-    made, _ = registry.make_variants(bundled()[:4], ["premise"], 3, largest=60)
-    for variant in made:
+    variants, _ = registry.make_variants(bundled()[:4], ["premise"], 3, largest=60)
+    for variant in variants:
         wrong = {"contract": "changing", "abstain": None, "id": f"{variant.id}~kept", "answer": "4711"}
         for field, value in wrong.items():
             assert registry.check(variant.model_copy(update={field: value})), (variant.id, field)
@@ -142,8 +144,8 @@ def test_what_is_greatest_over_all_that_fits_is_no_missing_premise():
     ]
     words = ("least", "smallest", "largest", "greatest", "shortest")
     asked = [item for item in items if isinstance(item, Problem) and any(word in item.question for word in words)]
-    made, rejects = registry.make_variants(asked, ["premise"], 1)
-    assert not made and all("the least or the greatest" in reject.reason for reject in rejects)
+    variants, rejects = registry.make_variants(asked, ["premise"], 1)
+    assert not variants and all("the least or the greatest" in reject.reason for reject in rejects)
     assert {reject.id.split("/")[2].split("-")[0] for reject in rejects} == set(families)
     assert competition_unknowns.EXTREMAL.search("Find the greatest possible number of pieces.")
     assert not competition_unknowns.EXTREMAL.search("How many of them use at least one of the numbers, and at most 3?")

@@ -13,7 +13,7 @@ from stages.lib.core.records import Problem, Source, read_problems, write_proble
 from stages.problems.benchmarks.__main__ import Params, build_problems
 from stages.problems.ood import code_proof
 from stages.problems.ood.operators import registry
-from stages.problems.ood.programs import code_statement, noise
+from stages.problems.ood.programs import base, code_statement
 
 CONTEST = """Valera wants to buy n apples in the shop "Berry & Co". For example, if n = 3, he has to pay 3·x rubles. \
 Of course, Valera wants to spend exactly k rubles, and Masha knows that he likes the word YES.
@@ -29,10 +29,7 @@ Output
 
 Print YES or NO. For example, Masha wants to see YES.
 """
-TESTS = {
-    "public": {"input": ["3\n", "4\n"], "output": ["YES\n", "NO\n"]},
-    "private": {"input": [], "output": []},
-}
+TESTS = {"public": {"input": ["3\n", "4\n"], "output": ["YES\n", "NO\n"]}, "private": {"input": [], "output": []}}
 SOLUTION = "print('YES' if int(input()) % 2 else 'NO')"
 PROMPT = '''def total(prices: list) -> int:
     """Write a function that takes prices and returns their sum. Note that the given list may be empty.
@@ -61,18 +58,18 @@ def parent(question=CONTEST, answer=SOLUTION, tests=TESTS, benchmark="codeforces
 
 
 FUNCTION = parent(PROMPT, "    return sum(prices)\n", {"entry_point": "total", "test": CHECK}, "humaneval")
-MADE = {v.id: v for v in registry.make_variants([parent(), FUNCTION], ["typos"], 5)[0]}
+BY_ID = {v.id: v for v in registry.make_variants([parent(), FUNCTION], ["typos"], 5)[0]}
 
 
 def variant(benchmark):
-    return MADE[f"{benchmark}/test/0001~typos"]
+    return BY_ID[f"{benchmark}/test/0001~typos"]
 
 
 def test_a_statement_falls_into_its_parts():
-    said = code_statement.parse_statement(CONTEST)
-    assert said.story.endswith("rubles.\n\n") and said.fixed_parts == ("", CONTEST[CONTEST.index("Input") :])
-    said = code_statement.parse_statement(PROMPT, "total")
-    assert said.story.startswith("Write a") and said.fixed_parts[1].lstrip().startswith("Examples:")
+    statement = code_statement.parse_statement(CONTEST)
+    assert statement.story.endswith("rubles.\n\n") and statement.fixed_parts == ("", CONTEST[CONTEST.index("Input") :])
+    statement = code_statement.parse_statement(PROMPT, "total")
+    assert statement.story.startswith("Write a") and statement.fixed_parts[1].lstrip().startswith("Examples:")
     for text in (
         "Story here.\n\ninput\n\nx",
         "A.\n\nConstraints\n\n* 1",
@@ -85,19 +82,19 @@ def test_a_statement_falls_into_its_parts():
 
 def test_marks_are_formulas_strings_variables_and_what_the_answer_turns_on():
     text = 'Let a_1, xi and n be at least 3; a cat says "meow now" or `b`, I don\'t print YES, $x$ <image> the i-th.'
-    found = [mark.text for mark in code_statement.find_protected_spans(text)]
+    marks = [mark.text for mark in code_statement.find_protected_spans(text)]
     for mark in ("a_1", "xi", "n", "least", "3", '"meow now"', "`b`", "don't", "YES", "$x$", "<image>", "i-th"):
-        assert mark in found, mark
-    assert not {"a", "cat", "says", "I", "print", "Let"} & {*found}
+        assert mark in marks, mark
+    assert not {"a", "cat", "says", "I", "print", "Let"} & {*marks}
     assert "cat" in [mark.text for mark in code_statement.find_protected_spans(text, ["cat"])]
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="aAxXn 1.,\n\"'`$<>_-éI", max_size=60))
 def test_marks_are_places_in_the_text_in_order(text):
-    found = code_statement.find_protected_spans(text)
-    assert all(0 <= mark.start < mark.end <= len(text) and mark.text in text[mark.start : mark.end] for mark in found)
-    assert found == sorted(found)
+    marks = code_statement.find_protected_spans(text)
+    assert all(0 <= mark.start < mark.end <= len(text) and mark.text in text[mark.start : mark.end] for mark in marks)
+    assert marks == sorted(marks)
 
 
 @pytest.mark.parametrize("benchmark", ["codeforces", "humaneval"])
@@ -124,8 +121,8 @@ def test_typos_change_the_story_and_nothing_else(benchmark):
 
 
 def test_of_code_only_typos_are_asked_for():
-    made, rejects = registry.make_variants([parent(), FUNCTION], registry.OPERATORS, 5)
-    assert {v.operator for v in made} == {"typos"} and not rejects
+    variants, rejects = registry.make_variants([parent(), FUNCTION], registry.OPERATORS, 5)
+    assert {v.operator for v in variants} == {"typos"} and not rejects
     (reject,) = registry.make_variants([parent("Vasya\n\nOutput\n\nPrint Vasya.")], ["typos"], 5)[1]
     assert reject.reason == "there is no story before the formats"
 
@@ -133,8 +130,8 @@ def test_of_code_only_typos_are_asked_for():
 def test_words_of_tests_stay():
     tests = {"public": {"input": ["1\n"], "output": ["friends\n"]}, "private": {"input": [], "output": []}}
     for seed in range(8):
-        (made,), _ = registry.make_variants([parent(tests=tests)], ["typos"], seed)
-        assert made.question.count("friends") == CONTEST.count("friends")
+        (changed,), _ = registry.make_variants([parent(tests=tests)], ["typos"], seed)
+        assert changed.question.count("friends") == CONTEST.count("friends")
 
 
 def planted():
@@ -146,7 +143,7 @@ def planted():
         params = json.loads(json.dumps(made.program.params))
         params["changes"][0]["edits"] = [[at, "double"]]
         program = made.program.model_copy(update={"params": params})
-        return made.model_copy(update={"question": noise.apply_edits(CONTEST, [[at, "double"]]), "program": program})
+        return made.model_copy(update={"question": base.apply_edits(CONTEST, [[at, "double"]]), "program": program})
 
     more = {"public": {"input": ["3\n", "4\n", "5\n"], "output": ["YES\n", "NO\n", "NO\n"]}}
     yield "tests", made.model_copy(update={"tests": {**TESTS, **more}})
@@ -160,13 +157,13 @@ def planted():
 
 @pytest.mark.parametrize(("fault", "item"), list(planted()))
 def test_what_is_planted_is_found(fault, item):
-    found = registry.check(item)
-    assert any(fault in each for each in found), found
+    faults = registry.check(item)
+    assert any(fault in text for text in faults), faults
 
 
 def test_verify_items_names_each_that_fails(tmp_path, capsys):
     bad = [item.model_copy(update={"split": f"s{i}"}) for i, (_, item) in enumerate(planted())]
-    write_problems(tmp_path / "good.jsonl", MADE.values())
+    write_problems(tmp_path / "good.jsonl", BY_ID.values())
     verify_items.verify_items([tmp_path / "good.jsonl"])
     for i, item in enumerate(bad):
         write_problems(tmp_path / f"bad{i}.jsonl", [item])
@@ -192,7 +189,7 @@ def test_the_published_solution_proves_a_variant():
         update={"id": broken.id + "2", "question": broken.question.replace("prices: list", "price: list")}
     )
     unsolved = parent(answer="").model_copy(update={"id": "codeforces/test/0002"})
-    variants = [*MADE.values(), broken, *registry.make_variants([unsolved], ["typos"], 5)[0]]
+    variants = [*BY_ID.values(), broken, *registry.make_variants([unsolved], ["typos"], 5)[0]]
     kept, rejects, counts = code_proof.verify_solutions(variants, {p.id: p for p in (parent(), FUNCTION, unsolved)})
     assert [reject.id for reject in rejects] == [broken.id]
     assert rejects[0].reason.startswith(

@@ -1,9 +1,9 @@
-"""DyVal: problems made from random graphs, so that none can have been seen and all have an exact answer.
+"""DyVal: problems generated from random graphs, so that none was seen in training and all have an exact answer.
 
-Seven tasks, the three orders of description, distractors, deleted descriptions and cycles of Zhu et al. 2024 (arXiv
-2309.17167; microsoft/promptbench, MIT). What is done otherwise, and why, stands in each task's file: labels are balanced
-by construction at every depth, distractors hang on the graph and have its forms and names, and what was broken says
-N/A. Every item is a pure function of (seed, split, task, level, number, knobs).
+Seven tasks with the three orders of description, distractors, deleted descriptions and cycles of Zhu et al. 2024 (arXiv
+2309.17167; microsoft/promptbench, MIT). Each task's file says what differs from DyVal and why: labels are balanced by
+construction at every depth, distractors depend on the graph and look like it, and a damaged item has the answer N/A. Every
+item is a pure function of (seed, split, task, level, number, knobs).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stages.problems.ood.dyval import (
     reachability,
     unsolvability,
 )
-from stages.problems.ood.dyval.levels import DEFAULT_LEVEL, LEVELS, ORDERS, TASKS, Knobs, get_knobs
+from stages.problems.ood.dyval.levels import DEFAULT_LEVEL, LEVELS, ORDERS, TASKS, Knobs, Order, Task, get_knobs
 from stages.problems.ood.dyval.names import draw_names
 from stages.problems.ood.dyval.statements import arrange_statements, find_dependencies, get_operands, rename_statement
 
@@ -35,7 +35,9 @@ __all__ = [
     "LEVELS",
     "MODULES",
     "ORDERS",
+    "Order",
     "TASKS",
+    "Task",
     "VERSION",
     "check",
     "generate_problem",
@@ -60,15 +62,15 @@ MODULES = {
 def generate_problems(
     task: str, n: int, seed: int, level: int = DEFAULT_LEVEL, order: str = "random", split: str = "test", **knobs: Any
 ) -> list[Problem]:
-    """The first n items of a task at a level, with single knobs of the level changed. Raises UserError for a wrong one."""
-    made = get_knobs(task, level, knobs)
+    """The first n items of a task at a level; `knobs` override those of the level. Raises UserError for a wrong one."""
+    level_knobs = get_knobs(task, level, knobs)
     if order not in ORDERS:
         raise UserError(f"dyval: order {order!r} does not exist; use one of {', '.join(ORDERS)}")
-    return [generate_problem(task, number, seed, level, order, split, made) for number in range(n)]
+    return [generate_problem(task, number, seed, level, order, split, level_knobs) for number in range(n)]
 
 
 def generate_problem(task: str, number: int, seed: int, level: int, order: str, split: str, knobs: Knobs) -> Problem:
-    """Item `number`, which depends on no other. Its order changes no more than the order of its sentences."""
+    """Item `number`, which depends on no other item. `order` changes nothing but the order of its sentences."""
     item = f"dyval/{split}/{task}-l{level}-{number:05d}"
     params = _sample(task, item, number, seed, level, order, knobs)
     question, steps, answer = rederive(params)
@@ -96,40 +98,42 @@ def _sample(task: str, item: str, number: int, seed: int, level: int, order: str
         def draw(field: str, attempt: int = attempt) -> Any:
             return seeds.rng(seed, "ood", "dyval", VERSION, item, attempt, field)
 
-        made = MODULES[task].sample(draw, knobs, label, broken)
-        if made:
-            return {"task": task, "level": level, "order": order, "broken": broken, **_assign_names(made, order, draw)}
+        draft = MODULES[task].sample(draw, knobs, label, broken)
+        if draft:
+            return {"task": task, "level": level, "order": order, "broken": broken, **_assign_names(draft, order, draw)}
     raise UserError(f"dyval: {item}: {MAX_ATTEMPTS} draws gave no {task} with {knobs}; change a knob")
 
 
 def _choose_target(task: str, item: str, number: int, seed: int, knobs: Knobs) -> tuple[int, bool]:
-    """(which answer the item is to have, whether it is to be broken), each equally often in every block of items."""
+    """(class of the answer, whether the item is to be damaged), each equally often in every block of items."""
     ranks = list(range(BALANCE_BLOCK))
     seeds.rng(seed, "ood", "dyval", VERSION, item.rpartition("-")[0], "wish", number // BALANCE_BLOCK).shuffle(ranks)
     rank = ranks[number % BALANCE_BLOCK]
     damage = getattr(knobs, "deleted", 0) or getattr(knobs, "cycles", 0)
-    broken = bool(damage) and rank >= BALANCE_BLOCK - round(BALANCE_BLOCK * knobs.unsolvable)
+    broken = bool(damage) and rank >= BALANCE_BLOCK - round(BALANCE_BLOCK * getattr(knobs, "unsolvable", 0))
     return rank % getattr(MODULES[task], "CLASSES", 1), broken
 
 
-def _assign_names(made: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
-    """The same with words for numbers, told in order."""
-    asked = made["asked"] if isinstance(made["asked"], list) else [made["asked"]]
-    numbers = [name for statement in made["statements"] for name in (statement[0], *get_operands(statement))]
-    word = draw_names(draw("names"), max([*numbers, *asked, -1]) + 1)
-    statements = [rename_statement(statement, word) for statement in made["statements"]]
-    asked = [word[one] for one in asked]
+def _assign_names(draft: dict[str, Any], order: str, draw: Any) -> dict[str, Any]:
+    """The draft with words as names and its statements in order."""
+    targets = draft["asked"] if isinstance(draft["asked"], list) else [draft["asked"]]
+    numbers: list[Any] = [
+        name for statement in draft["statements"] for name in (statement[0], *get_operands(statement))
+    ]
+    words = draw_names(draw("names"), max([*numbers, *targets, -1]) + 1)
+    statements = [rename_statement(statement, words) for statement in draft["statements"]]
+    targets = [words[name] for name in targets]
     if order == "random" or not statements or statements[0][1] != graphs.LINK:
         statements = arrange_statements(statements, order, draw)
-    elif order == "topological":  # graphs keep their hidden order: in another one a path would show
+    elif order == "topological":  # graphs keep their hidden order; a topological one would show the path
         statements.reverse()
-    new = {**made, "statements": statements}
-    new["asked"] = asked if isinstance(made["asked"], list) else asked[0]
-    if "observed" in made:
-        new["observed"] = [word[made["observed"][0]], made["observed"][1]]
-    if "coefficients" in made:
-        new["coefficients"] = [[word[one[0]]] if isinstance(one, list) else one for one in made["coefficients"]]
-    return new
+    named = {**draft, "statements": statements}
+    named["asked"] = targets if isinstance(draft["asked"], list) else targets[0]
+    if "observed" in draft:
+        named["observed"] = [words[draft["observed"][0]], draft["observed"][1]]
+    if "coefficients" in draft:
+        named["coefficients"] = [[words[name[0]]] if isinstance(name, list) else name for name in draft["coefficients"]]
+    return named
 
 
 def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step], str]:
@@ -142,30 +146,32 @@ def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step], str]:
 
 
 def label_sentences(problem: Problem) -> list[tuple[str, bool, str]]:
-    """(sentence, whether it is a distractor, id of the problem) in the order of the telling: what serves to detect
-    distractors. Empty for graphs, where nothing but the search itself tells what is needed."""
-    params = problem.program.params
-    if problem.program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
+    """[(sentence, whether it is a distractor, id of the problem)] in the order of the text. Empty for graphs, where no
+    sentence by itself is a distractor."""
+    program: Any = problem.program
+    params = program.params
+    if program.generator != "dyval" or params["task"] in ("reachability", "max_sum_path"):
         return []
     inside = find_dependencies(params["statements"], _find_roots(params)).names
-    told = MODULES[params["task"]].render_sentence
-    return [(told(statement), statement[0] not in inside, problem.id) for statement in params["statements"]]
+    render = MODULES[params["task"]].render_sentence
+    return [(render(statement), statement[0] not in inside, problem.id) for statement in params["statements"]]
 
 
 def _find_roots(params: Mapping[str, Any]) -> list[str]:
-    """The names on which all that is needed hangs."""
+    """The names from which all needed statements are reached."""
     if "observed" in params:
         return [params["observed"][0]]
     return params["asked"] if isinstance(params["asked"], list) else [params["asked"]]
 
 
 def check(problem: Problem) -> list[str]:
-    """What is wrong with an item, in sentences; empty if nothing is.
+    """Faults of an item, as sentences; [] if there are none.
 
-    Its program must give its text, steps and answer again, and so must a second reader, who knows nothing but the
-    question and evaluates from the asked name down.
+    Its program must give its text, steps and answer again, an independent solver must get the answer from the text alone,
+    and an unsolvable item must have two completions with different answers.
     """
-    params, faults = problem.program.params, []
+    program: Any = problem.program
+    params, faults = program.params, []
     try:
         question, steps, answer = rederive(params)
     except (ValueError, KeyError, IndexError, TypeError) as error:
@@ -177,15 +183,17 @@ def check(problem: Problem) -> list[str]:
     if problem.steps != steps:
         faults.append(f"{problem.id}: the program gives other steps")
     try:
-        read = independent_solver.solve(params["task"], problem.question)
+        solved = independent_solver.solve(params["task"], problem.question)
     except (ValueError, KeyError, IndexError) as error:
         return [*faults, f"{problem.id}: the question cannot be read back ({error})"]
-    if read != problem.answer:
-        faults.append(f"{problem.id}: the question by itself gives {read}, the item says {problem.answer}")
+    if solved != problem.answer:
+        faults.append(f"{problem.id}: the question by itself gives {solved}, the item says {problem.answer}")
     if (problem.contract == "unsolvable") != params["broken"] or (params["broken"] and problem.answer != "N/A"):
         faults.append(f"{problem.id}: contract {problem.contract} with answer {problem.answer}")
     if params["broken"] and not find_dependencies(params["statements"], _find_roots(params)).cycle:
-        found = unsolvability.find_completions(params, lambda completed: MODULES[params["task"]].solve(completed)[1])
-        if found is None:
+        completions = unsolvability.find_completions(
+            params, lambda completed: MODULES[params["task"]].solve(completed)[1]
+        )
+        if completions is None:
             faults.append(f"{problem.id}: no two completions with different answers were found")
     return faults

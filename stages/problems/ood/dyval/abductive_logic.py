@@ -1,11 +1,10 @@
-"""Abductive logic: one thing is observed; what follows, against the rules, for something it may come from?
+"""Abductive logic: one value is observed; what follows, backwards through the rules, for a name in their premises?
 
-A rule whose conclusion is seen to be wrong has a premise that is not true: no part of an OR holds then, nor that of a
-NOT, and of an AND nothing is known; a conclusion that is right tells nothing. The asked name stands in several rules, in
-one as it is and in another negated, and the answer follows whichever path of rules down from the observed name leads on
-to it. The tree is drawn first, with room for all answers, so that neither its size nor its operations tell, nor any rule
-that holds the asked name; then the signs. N/A is where every path breaks, at a rule that tells nothing or at an AND, and
-looks whole everywhere else.
+If the conclusion of a rule is observed to be wrong, its premise is not true: then no part of an OR holds, nor the operand
+of a NOT, and nothing follows for an AND. A conclusion that is right tells nothing. The target occurs in several rules, in
+one plain and in another negated, and its value follows along whichever path of rules leads from the observed name to it.
+The tree is drawn first, with room for all answers, so that neither its size nor its operations reveal the answer; then
+the signs. For N/A every path breaks once, at a rule that tells nothing or at an AND.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ ANSWER_TYPE = "boolean"
 CLASSES = 3
 LABELS = (True, False, None)
 WEIGHTS = (0.25, 0.5, 0.25)  # of and, or, not
-MAX_STUCK_PATHS = 2  # at most so many paths over an AND lead to the asked name, too
+MAX_STUCK_PATHS = 2  # further paths to the target, over an AND
 render_sentence = rules.render_sentence
 
 
@@ -38,76 +37,78 @@ def sample(draw: Any, knobs: RuleKnobs, label: int, broken: bool) -> dict[str, A
     paths = _find_paths(statements, 0)
     clear = [path for path in paths if all(statements[name][1] != "and" for name in path[:-1])]
     pairs = [
-        (one, other)
-        for one in clear
+        (first, other)
+        for first in clear
         for other in clear
-        if one[-2] != other[-2] and _is_negated(statements, one, -1) < _is_negated(statements, other, -1)
+        if first[-2] != other[-2] and _is_negated(statements, first, -1) < _is_negated(statements, other, -1)
     ]
     if not pairs:
         return None
     pair = rng.choice(pairs)
-    ways, used = list(pair), {way[-2] for way in pair}  # to the asked name
+    ways, used = list(pair), {way[-2] for way in pair}
     stuck = [path for path in paths if path not in clear]
     for path in rng.sample(stuck, min(len(stuck), rng.randint(0, MAX_STUCK_PATHS))):
-        # No two in one rule, nor over one AND: what the others of its parts are would then follow, too.
+        # No two in one rule, nor over one AND: else the values of its other parts would follow, too.
         holding = {path[-2], *(name for name in path[:-1] if statements[name][1] == "and")}
         if not used & holding:
             ways.append(path)
             used |= holding
     observed = rng.random() < 0.5
     _assign_sign(rng, statements, ways, observed, LABELS[label])
-    asked = pair[0][-1]
+    target = pair[0][-1]
     for way in ways:
         below = statements[way[-2]][2]
-        below[below.index(way[-1])] = asked
-    kept = [statement for statement in statements if statement]
+        below[below.index(way[-1])] = target
+    used_rules = [statement for statement in statements if statement]
     extra = draw_distractors(
-        draw("distractors"), kept, len(statements), trees.count_distractors(len(kept), knobs.distractors)
+        draw("distractors"), used_rules, len(statements), trees.count_distractors(len(used_rules), knobs.distractors)
     )
-    return {"statements": kept + extra, "asked": asked, "observed": [0, observed]}
+    return {"statements": used_rules + extra, "asked": target, "observed": [0, observed]}
 
 
 def _is_negated(statements: list[Statement], path: Sequence[int], place: int) -> bool:
-    """Whether the rule above names what stands at a place of the path in the negative: then it is True if that fails."""
+    """Whether the rule above negates the name at this place of the path; then the name is True if its premise fails."""
     _, _, below, _, negated = statements[path[place - 1]]
     return negated[below.index(path[place])]
 
 
 def _assign_sign(
-    rng: random.Random, statements: list[Statement], ways: Sequence[Sequence[int]], observed: bool, label: bool | None
+    rng: random.Random, statements: list[Statement], paths: Sequence[Sequence[int]], observed: bool, label: bool | None
 ) -> None:
-    """Conclude so that of the first two ways, to False and to True, the wished one leads on and the other breaks once."""
+    """Draw signs so that of the first two paths (to False, to True) the one to `label` is intact, the others break once."""
     statements[0][3] = not observed
-    done = {0}
-    shared = [one for one, other in zip(*ways[:2], strict=True) if one == other]
-    for way, value in zip(ways, (False, True, *[None] * len(ways)), strict=False):
-        own = [place for place in range(1, len(way) - 1) if way[place] not in done]
-        breaks = rng.choice([place for place in own if way[place] not in shared]) if value in (False, True) else None
-        for place in own:
-            intact = not _is_negated(statements, way, place)
-            statements[way[place]][3] = intact != (place == breaks and value != label)
-            done.add(way[place])
+    signed = {0}
+    shared = [first for first, other in zip(*paths[:2], strict=True) if first == other]
+    for path, value in zip(paths, (False, True, *[None] * len(paths)), strict=False):
+        unsigned = [place for place in range(1, len(path) - 1) if path[place] not in signed]
+        breaks = (
+            rng.choice([place for place in unsigned if path[place] not in shared]) if value in (False, True) else None
+        )
+        for place in unsigned:
+            intact = not _is_negated(statements, path, place)
+            statements[path[place]][3] = intact != (place == breaks and value != label)
+            signed.add(path[place])
 
 
 def _find_paths(statements: list[Statement], name: int) -> list[list[int]]:
-    """The names on every way from `name` down to a leaf, which has no rule."""
+    """All paths of names from `name` down to a leaf, which has no rule."""
     if not statements[name]:
         return [[name]]
     return [[name, *path] for below in statements[name][2] for path in _find_paths(statements, below)]
 
 
 def draw_distractors(rng: random.Random, statements: list[Statement], names: int, count: int) -> list[Statement]:
-    """Rules about new names: their conclusions are not observed, so they tell nothing of what they stand on."""
-    known = list(dict.fromkeys(one for statement in statements for one in (statement[0], *statement[2])))
-    top, made = names, []
+    """Rules that conclude new names: these are not observed, so nothing follows from them."""
+    all_names = list(dict.fromkeys(name for statement in statements for name in (statement[0], *statement[2])))
+    top, distractors = names, []
     for _ in range(count):
         _, operation, below, sign, negated = rng.choice(statements)
-        operands = [rng.choice(known), *range(top, top + len(below) - 1)]
+        operands = [rng.choice(all_names), *range(top, top + len(below) - 1)]
         top += len(below)
         rng.shuffle(operands)
-        known.append(top - 1)
-        made.append([top - 1, operation, operands, sign, negated])
-    return made
+        all_names.append(top - 1)
+        distractors.append([top - 1, operation, operands, sign, negated])
+    return distractors
 
 
 def render_frame(params: dict[str, Any]) -> tuple[str, str]:
@@ -119,32 +120,32 @@ def render_frame(params: dict[str, Any]) -> tuple[str, str]:
 
 
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
-    statements, asked, (observed, value) = params["statements"], params["asked"], params["observed"]
-    ways, known, queue = _find_ancestors(statements, asked), {observed: value}, [observed]
+    statements, target, (observed, value) = params["statements"], params["asked"], params["observed"]
+    ways, values, queue = _find_ancestors(statements, target), {observed: value}, [observed]
     steps = [Step(text=f"{observed} is {value}", value=str(value))]
     for name in queue:
         for statement in statements:
-            on = [one for one in statement[2] if one in ways] if statement[0] == name else []
-            said = f"{rules.format_statement(statement)}: {name} is {known[name]}"
-            wrong = f"{said}, so {rules.format_premise(statement)} is not true"
-            for one in on:
-                if known[name] == statement[3]:
-                    steps.append(Step(text=f"{said}, which says nothing of the premise: {one} is N/A", value="N/A"))
+            ways_on = [operand for operand in statement[2] if operand in ways] if statement[0] == name else []
+            line = f"{rules.format_statement(statement)}: {name} is {values[name]}"
+            wrong = f"{line}, so {rules.format_premise(statement)} is not true"
+            for operand in ways_on:
+                if values[name] == statement[3]:
+                    steps.append(Step(text=f"{line}, which says nothing of the premise: {operand} is N/A", value="N/A"))
                 elif statement[1] == "and":
-                    steps.append(Step(text=f"{wrong}, which leaves {one} N/A", value="N/A"))
+                    steps.append(Step(text=f"{wrong}, which leaves {operand} N/A", value="N/A"))
                 else:
-                    known[one] = statement[4][statement[2].index(one)]
-                    steps.append(Step(text=f"{wrong} and {one} is {known[one]}", value=str(known[one])))
-                    queue.append(one)
-            if asked in known:
-                return steps, str(known[asked])
-    return [*steps, Step(text=f"nothing tells {asked}", value="N/A")], "N/A"
+                    values[operand] = statement[4][statement[2].index(operand)]
+                    steps.append(Step(text=f"{wrong} and {operand} is {values[operand]}", value=str(values[operand])))
+                    queue.append(operand)
+            if target in values:
+                return steps, str(values[target])
+    return [*steps, Step(text=f"nothing tells {target}", value="N/A")], "N/A"
 
 
-def _find_ancestors(statements: list[Statement], asked: str) -> set[str]:
-    """The asked name and all whose rules lead down to it."""
-    found, before = {asked}, 0
-    while len(found) != before:
-        before = len(found)
-        found |= {statement[0] for statement in statements if found & {*statement[2]}}
-    return found
+def _find_ancestors(statements: list[Statement], target: str) -> set[str]:
+    """The target and all names whose rules depend on it."""
+    ancestors, before = {target}, 0
+    while len(ancestors) != before:
+        before = len(ancestors)
+        ancestors |= {statement[0] for statement in statements if ancestors & {*statement[2]}}
+    return ancestors

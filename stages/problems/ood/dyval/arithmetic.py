@@ -1,7 +1,7 @@
 """Arithmetic: a tree of + - * / sqrt and squares over the numbers 1 to 10, with exact values.
 
-Unlike DyVal's, roots may be negative, a square root is only taken of a square, and no value has over `MAX_NUMERATOR` above
-or `MAX_DENOMINATOR` below the line (there they reach 4e20), so the answer is a whole number or a fraction in lowest terms.
+Unlike in DyVal, values may be negative, square roots are taken of squares only, and numerators and denominators are
+bounded (in DyVal they reach 4e20), so the answer is a whole number or a fraction in lowest terms.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import isqrt
+from math import isqrt, prod
 from typing import Any
 
 from stages.lib.core.records import Step
 from stages.problems.ood.dyval import trees
 from stages.problems.ood.dyval.levels import TreeKnobs
-from stages.problems.ood.dyval.statements import LEAF, Statement, find_dependencies
+from stages.problems.ood.dyval.statements import LEAF, Dependencies, Statement, find_dependencies
 
 ANSWER_TYPE = "number"
 UNARY = ("sqrt", "square")
@@ -26,29 +26,24 @@ Value = int | Fraction
 
 
 def apply(operation: str, values: Sequence[Value]) -> Value | None:
-    """The exact value; None where there is none or it is beyond the bounds. - and / take all further operands."""
+    """The exact value; None where it is undefined or out of bounds. `-` and `/` apply all further operands in turn."""
     first, rest = values[0], values[1:]
     if operation == "+":
         value = sum(values)
     elif operation == "-":
         value = first - sum(rest)
     elif operation == "*":
-        value = first
-        for one in rest:
-            value *= one
+        value = prod(values)
     elif operation == "/":
-        bottom = 1
-        for one in rest:
-            bottom *= one
-        if not bottom:
+        if not (bottom := prod(rest)):
             return None
-        value = Fraction(first, 1) / bottom
+        value = Fraction(first) / bottom
     elif operation == "square":
         value = first * first
     else:
         value = _exact_sqrt(first)
-        if value is None:
-            return None
+    if value is None:
+        return None
     if type(value) is Fraction and value.denominator == 1:
         value = value.numerator
     top, bottom = (value, 1) if type(value) is int else (value.numerator, value.denominator)
@@ -69,55 +64,63 @@ def draw_leaf(rng: random.Random, user: str) -> int:
 
 
 def sample(draw: Any, knobs: TreeKnobs, label: int, broken: bool) -> dict[str, Any] | None:
-    """Statements named by numbers and the asked one; None when the draw leads nowhere."""
+    """{statements (named by numbers), asked}; None where this draw gives no item."""
     grown = trees.grow_tree(draw("graph"), knobs, OPERATIONS, UNARY, draw_leaf, apply)
     if grown is None:
         return None
     statements, values = grown
-    asked = statements[-1][0]
+    target = statements[-1][0]
     extra = trees.grow_distractors(draw("distractors"), statements, knobs.distractors, apply, values)
     if extra is None:
         return None
     if knobs.deleted or knobs.cycles:
         statements = damage_or_distract(
-            draw, statements, [asked], knobs, values, broken, lambda found: found.get(asked), len(statements + extra)
+            draw,
+            statements,
+            [target],
+            knobs,
+            values,
+            broken,
+            lambda outcome: outcome.get(target),
+            len(statements + extra),
         )
-    return statements and {"statements": statements + extra, "asked": asked}
+    return {"statements": statements + extra, "asked": target} if statements else None
 
 
 def damage_or_distract(
     draw: Any,
     statements: list[Statement],
-    asked: list[Any],
+    targets: list[Any],
     knobs: Any,
     values: dict[Any, Value],
     broken: bool,
     answer: Callable[[dict[Any, Value]], Any],
     first: int,
 ) -> list[Statement] | None:
-    """The statements and those of another tree, its names from `first` on, one of them damaged (`trees.damage_one`).
-    answer(values): of the whole problem, or None."""
-    other = trees.grow_tree(draw("beside"), knobs, OPERATIONS, UNARY, draw_leaf, apply, first)
-    if other is None:
+    """The statements and those of a second tree, one of them damaged (`trees.damage_one`). first: the first name of the
+    second tree. answer(values): the answer of the whole problem, or None."""
+    second = trees.grow_tree(draw("beside"), knobs, OPERATIONS, UNARY, draw_leaf, apply, first)
+    if second is None:
         return None
-    root = other[0][-1][0]
-    ours = trees.GraphPart(statements, asked, _make_undetermined_test(statements, asked, values, answer))
+    root = second[0][-1][0]
+    ours = trees.GraphPart(statements, targets, _make_undetermined_test(statements, targets, values, answer))
     beside = trees.GraphPart(
-        other[0], [root], _make_undetermined_test(other[0], [root], other[1], lambda found: found.get(root))
+        second[0], [root], _make_undetermined_test(second[0], [root], second[1], lambda outcome: outcome.get(root))
     )
     return trees.damage_one(draw, ours, beside, knobs, broken, UNARY)
 
 
 def _make_undetermined_test(
-    statements: list[Statement], asked: list[Any], values: dict[Any, Value], answer: Callable[[dict[Any, Value]], Any]
+    statements: list[Statement], targets: list[Any], values: dict[Any, Value], answer: Callable[[dict[Any, Value]], Any]
 ) -> Callable[[Any], bool]:
     truth = answer(values)
 
     def undetermined(name: Any) -> bool:
-        found = (
-            answer(trees.evaluate(statements, asked, apply, {name: other})) for other in list_alternatives(values[name])
+        answers = (
+            answer(trees.evaluate(statements, targets, apply, {name: other}))
+            for other in list_alternatives(values[name])
         )
-        return any(one is not None and one != truth for one in found)
+        return any(other_answer is not None and other_answer != truth for other_answer in answers)
 
     return undetermined
 
@@ -154,11 +157,11 @@ def render_sentence(statement: Statement) -> str:
 
 
 def render_frame(params: dict[str, Any]) -> tuple[str, str]:
-    """What stands before and after the statements."""
-    asked = params["asked"]
+    """(text before the statements, text after them)."""
+    target = params["asked"]
     return "Some values are described by others.", (
-        f"What is the value of {asked}? Give a whole number or a fraction in lowest terms. A value can be calculated "
-        f"only if every value it is calculated from is known; if {asked} cannot be calculated, answer N/A."
+        f"What is the value of {target}? Give a whole number or a fraction in lowest terms. A value can be calculated "
+        f"only if every value it is calculated from is known; if {target} cannot be calculated, answer N/A."
     )
 
 
@@ -172,11 +175,11 @@ def format_equation(operation: str, operands: Sequence[str]) -> str:
     return f" {operation} ".join(operands)
 
 
-def write_lines(statements: list[Statement], asked: Sequence[str]) -> tuple[list[Step], dict[str, Value], bool]:
-    """A line for every value that can be calculated, the values, and whether all that is needed can be."""
+def write_lines(statements: list[Statement], targets: Sequence[str]) -> tuple[list[Step], dict[str, Value], bool]:
+    """(a line for every value that can be calculated, the values, whether all targets can be calculated)."""
     table = {statement[0]: statement for statement in statements}
-    values = trees.evaluate(statements, asked, apply)
-    need, steps = find_dependencies(statements, asked), []
+    values = trees.evaluate(statements, targets, apply)
+    need, steps = find_dependencies(statements, targets), []
     for name in need.names:
         _, operation, below = table[name]
         if name not in values:
@@ -185,27 +188,27 @@ def write_lines(statements: list[Statement], asked: Sequence[str]) -> tuple[list
         if operation == LEAF:
             steps.append(Step(text=f"{name} = {value}", value=value))
         else:
-            numbers = format_equation(operation, [_format_operand(values[one]) for one in below])
+            numbers = format_equation(operation, [_format_operand(values[operand]) for operand in below])
             steps.append(Step(text=f"{name} = {format_equation(operation, below)} = {numbers} = {value}", value=value))
-    steps += explain_obstacles(need, asked)
-    return steps, values, all(name in values for name in asked)
+    steps += explain_obstacles(need, targets)
+    return steps, values, all(name in values for name in targets)
 
 
-def explain_obstacles(need: Any, asked: Sequence[str]) -> list[Step]:
-    """Lines that say why what is asked cannot be calculated."""
+def explain_obstacles(dependencies: Dependencies, targets: Sequence[str]) -> list[Step]:
+    """Lines that say why the targets cannot be calculated."""
     steps = [
         Step(text=f"{name} is not described" + (f", but {user} needs it" if user != name else ""), value="N/A")
-        for name, user in need.missing
+        for name, user in dependencies.missing
     ]
-    if need.circle:
-        around = ", which needs ".join([*need.circle[1:], need.circle[0]])
-        steps.append(Step(text=f"{need.circle[0]} needs {around}", value="N/A"))
+    if dependencies.cycle:
+        around = ", which needs ".join([*dependencies.cycle[1:], dependencies.cycle[0]])
+        steps.append(Step(text=f"{dependencies.cycle[0]} needs {around}", value="N/A"))
     if steps:
-        steps.append(Step(text=f"so {join_names(list(asked))} cannot be calculated", value="N/A"))
+        steps.append(Step(text=f"so {join_names(list(targets))} cannot be calculated", value="N/A"))
     return steps
 
 
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
-    """Steps without the last one, and the answer."""
-    steps, values, known = write_lines(params["statements"], [params["asked"]])
-    return steps, format_value(values[params["asked"]] if known else None)
+    """(steps without the last one, answer)."""
+    steps, values, is_known = write_lines(params["statements"], [params["asked"]])
+    return steps, format_value(values[params["asked"]] if is_known else None)

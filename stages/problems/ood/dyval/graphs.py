@@ -1,7 +1,7 @@
-"""Directed graphs without circles, the same for reachability and maximum sum paths.
+"""Directed acyclic graphs for reachability and maximum sum path.
 
-Nodes stand in a hidden order and point to later ones only. Distractors are more nodes of the same graph: nothing tells
-them from the others but that no path of interest runs over them.
+Nodes have a hidden order and link to later ones only. Distractors are further nodes of the same graph that differ in
+nothing but that no path of interest uses them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from stages.problems.ood.dyval.statements import Statement
 from stages.problems.ood.dyval.trees import count_distractors
 
 LINK = "to"
-MAX_SWAPS_PER_LINK = 16  # a link, at most
+MAX_SWAPS_PER_LINK = 16
 
 
 def grow(rng: random.Random, knobs: GraphKnobs) -> list[list[int]]:
-    """children[node], nodes numbered in the hidden order; fewer links than wished where too few nodes are left."""
+    """children[node], nodes numbered in the hidden order; fewer links than drawn where too few nodes are left."""
     count = knobs.nodes + count_distractors(knobs.nodes, knobs.distractors)
     children = []
     for node in range(count):
@@ -43,16 +43,16 @@ def compute_reachable(children: Sequence[Sequence[int]]) -> list[int]:
 def draw_matched_pair(
     rng: random.Random, children: Sequence[Sequence[int]], reached: bool, most: int, least: int = 1
 ) -> tuple[list[list[int]], list[int]] | None:
-    """(the graph with some links exchanged, two nodes), the second reached from the first or not.
+    """(the graph with some links exchanged, [start, end]), where end is reachable from start or not.
 
-    Two links exchange their ends, over and over, forward in the hidden order; so every node keeps its place and the
-    number of links out of it and into it, and the two graphs in which the second node is reached and is not differ in
-    nothing that can be counted. In both, as many links lead from the first node to others before the second, and from
-    others after the first to the second, and no single link decides. Where it is reached, over `most` nodes at most and
-    on `least` paths. None where not both are found.
+    Pairs of links exchange their ends again and again, forward in the hidden order, so every node keeps its in-degree and
+    out-degree. Two versions are kept, one where end is reachable and one where it is not, that also agree in the number
+    of links from start to nodes before end and of links to end from nodes after start; neither has a direct link. So they
+    differ in nothing that can be counted. most: upper bound on the nodes on paths; least: lower bound on the number of
+    paths. None where not both versions are found.
     """
     children = [list(below) for below in children]
-    found: dict[tuple[int, int], dict[bool, list[list[int]]]] = {}
+    by_inner: dict[tuple[int, int], dict[bool, list[list[int]]]] = {}
     entered = {child for below in children for child in below}
     pairs = [(a, b) for a, below in enumerate(children) if below for b in range(a + 2, len(children)) if b in entered]
     links = [(node, place) for node, below in enumerate(children) for place in range(len(below))]
@@ -65,16 +65,16 @@ def draw_matched_pair(
         if a >= d or c >= b or d in children[a] or b in children[c]:
             continue
         children[a][at], children[c][to] = d, b
-        inner = sum(child < end for child in children[start]), sum(end in children[a] for a in range(start + 1, end))
-        if swap < len(links) or end in children[start] or not all(inner):
+        counts = sum(child < end for child in children[start]), sum(end in children[a] for a in range(start + 1, end))
+        if swap < len(links) or end in children[start] or not all(counts):
             continue
-        number, alike = count_paths(children, start, end), found.setdefault(inner, {})
-        if (number > 0) not in alike and (
+        number, versions = count_paths(children, start, end), by_inner.setdefault(counts, {})
+        if (number > 0) not in versions and (
             not number or number >= least and has_few_path_nodes(children, start, end, most)
         ):
-            alike[number > 0] = [list(below) for below in children]
-        if len(alike) == 2:
-            return alike[reached], [start, end]
+            versions[number > 0] = [list(below) for below in children]
+        if len(versions) == 2:
+            return versions[reached], [start, end]
     return None
 
 

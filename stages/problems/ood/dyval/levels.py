@@ -1,26 +1,31 @@
-"""The knobs of every task, and its four named levels: the whole of what "harder" means, in one table.
+"""The knobs of every task and its four levels of difficulty, in one table.
 
 depth, width       levels of the tree with its leaves, operands of an operation that is not unary
-links              further operands of such an operation, taken from anywhere below (they make the tree a DAG)
+links              further operands of such an operation, from anywhere below (they make the tree a DAG)
 dags               coefficients of the two equations that are described by a tree of their own
 nodes, min_links, max_links     of the general graphs
-distractors        thirds of the problem's own size that are added and that the answer does not need
-deleted, cycles    sentences taken out, links that close a circle: the answer becomes N/A. Every item then tells of a
-                   second graph, too, to which as much is done in the items that keep their answer
+distractors        statements that the answer does not need, in thirds of the problem's size
+deleted, cycles    deleted sentences, and links that close a cycle: the answer becomes N/A. Every item then has a second
+                   graph, which is damaged instead in the items that keep their answer
 unsolvable         the share of items whose answer becomes N/A
 
 The names in DyVal: depth, num_children_per_node, extra_links_per_node, num_dags, num_nodes_per_sample,
-min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default but for the logic of rules.
+min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default, except in logic with rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from stages.lib.core.errors import UserError
 
-ORDERS = ("topological", "reversed", "random")
+Order = Literal["topological", "reversed", "random"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+Task = Literal[
+    "arithmetic", "linear_equation", "bool_logic", "deductive_logic", "abductive_logic", "reachability", "max_sum_path"
+]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 class TreeKnobs(NamedTuple):
@@ -73,7 +78,7 @@ _TREES = {
     3: {"depth": 3, "width": 3, "distractors": 1},
     4: {"depth": 4, "distractors": 2},
 }
-_BOOLEAN = _TREES | {1: {"depth": 3, "links": 0}}  # a single operation shows its answer
+_BOOLEAN = _TREES | {1: {"depth": 3, "links": 0}}  # a single operation would reveal its answer
 _EQUATIONS = {
     1: {"depth": 2, "links": 0},
     2: {"depth": 3},
@@ -81,7 +86,7 @@ _EQUATIONS = {
     4: {"depth": 4, "dags": 2, "distractors": 2},
 }
 _DEDUCTIVE = {1: {"depth": 3}, 2: {"depth": 4}, 3: {"depth": 4, "distractors": 2}, 4: {"depth": 5, "distractors": 2}}
-_ABDUCTIVE = {  # some paths are all that is needed
+_ABDUCTIVE = {  # deeper or wider, so that the target has several paths
     1: {"depth": 3, "width": 3},
     2: {"depth": 4},
     3: {"depth": 4, "width": 3, "distractors": 1},
@@ -95,18 +100,17 @@ _GRAPHS = {
 }
 LEVELS: dict[str, dict[int, Knobs]] = {
     task: {level: kind(**knobs) for level, knobs in table.items()}
-    for task, kind, table in (
-        ("arithmetic", TreeKnobs, _TREES),
-        ("linear_equation", EquationKnobs, _EQUATIONS),
-        ("bool_logic", TreeKnobs, _BOOLEAN),
-        ("deductive_logic", RuleKnobs, _DEDUCTIVE),
-        ("abductive_logic", RuleKnobs, _ABDUCTIVE),
-        ("reachability", GraphKnobs, _GRAPHS),
-        ("max_sum_path", GraphKnobs, _GRAPHS),
-    )
+    for task, (kind, table) in {
+        "arithmetic": (TreeKnobs, _TREES),
+        "linear_equation": (EquationKnobs, _EQUATIONS),
+        "bool_logic": (TreeKnobs, _BOOLEAN),
+        "deductive_logic": (RuleKnobs, _DEDUCTIVE),
+        "abductive_logic": (RuleKnobs, _ABDUCTIVE),
+        "reachability": (GraphKnobs, _GRAPHS),
+        "max_sum_path": (GraphKnobs, _GRAPHS),
+    }.items()
 }
 DEFAULT_LEVEL = 2
-TASKS = tuple(LEVELS)
 
 _ALLOWED_RANGES = {
     "depth": (2, 7),
@@ -132,7 +136,7 @@ def get_knobs(task: str, level: int, changes: Mapping[str, Any]) -> Knobs:
         raise UserError(
             f"dyval: level {level!r} of {task} does not exist; use one of {', '.join(map(str, LEVELS[task]))}"
         )
-    knobs = LEVELS[task][level]
+    knobs: Any = LEVELS[task][level]
     for name, value in changes.items():
         if name not in knobs._fields:
             raise UserError(f"dyval: {task} has no knob {name!r}; it has {', '.join(knobs._fields)}")

@@ -1,12 +1,12 @@
 """Two linear equations in x and y; some of the six coefficients are the roots of arithmetic trees.
 
-The plain ones are drawn from -10 to 10 until the determinant is not zero (exactly, not in floating point) and neither
-unknown has over `MAX_DENOMINATOR` below the line. All names come from one pool, those of distractors too.
+The others are drawn from -10 to 10 until the determinant is not zero (exactly, not in floating point) and no solution has
+a denominator over `MAX_DENOMINATOR`. All names come from one pool, those of distractors too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,16 +17,21 @@ from stages.problems.ood.dyval.statements import Statement
 
 ANSWER_TYPE = "latex"
 MAX_DENOMINATOR = 20
-MAX_COEFFICIENT = 50  # of a coefficient that is calculated
+MAX_COEFFICIENT = 50  # of the root of a tree
 MAX_ATTEMPTS = 60
 render_sentence = arithmetic.render_sentence
 
 
 def solve_cramer(coefficients: Sequence[Any]) -> tuple[Fraction, Fraction] | None:
-    """(x, y) of a x + b y = c, d x + e y = f by Cramer's rule; None unless there is exactly one."""
+    """(x, y) of ax + by = c, dx + ey = f by Cramer's rule; None unless there is exactly one solution."""
     a, b, c, d, e, f = coefficients
     determinant = a * e - b * d
     return (Fraction(c * e - b * f) / determinant, Fraction(a * f - c * d) / determinant) if determinant else None
+
+
+def _resolve(coefficients: Sequence[Any], values: Mapping[Any, Any]) -> list[Any]:
+    """Coefficients as numbers: [name] becomes the value of the name, or None."""
+    return [values.get(entry[0]) if isinstance(entry, list) else entry for entry in coefficients]
 
 
 def sample(draw: Any, knobs: EquationKnobs, label: int, broken: bool) -> dict[str, Any] | None:
@@ -52,58 +57,53 @@ def sample(draw: Any, knobs: EquationKnobs, label: int, broken: bool) -> dict[st
     if extra is None or coefficients is None:
         return None
 
-    def answer(found: dict[Any, Any]) -> tuple[Fraction, Fraction] | None:
-        known = [found.get(one[0]) if isinstance(one, list) else one for one in coefficients]
-        return None if None in known else solve_cramer(known)
+    def answer(outcome: dict[Any, Any]) -> tuple[Fraction, Fraction] | None:
+        numbers = _resolve(coefficients, outcome)
+        return None if None in numbers else solve_cramer(numbers)
 
     if knobs.deleted or knobs.cycles:
         first = len(statements + extra)
-        statements = arithmetic.damage_or_distract(draw, statements, roots, knobs, values, broken, answer, first)
-    if statements is None:
-        return None
+        damaged = arithmetic.damage_or_distract(draw, statements, roots, knobs, values, broken, answer, first)
+        if damaged is None:
+            return None
+        statements = damaged
     return {"statements": statements + extra, "coefficients": coefficients, "asked": roots}
 
 
 def _draw_coefficients(rng: Any, roots: list[int], values: dict[Any, Any]) -> list[Any] | None:
-    """Six of them: numbers, and [root] for one that is calculated."""
+    """Six coefficients: numbers, and [name] for the root of a tree."""
     for _ in range(MAX_ATTEMPTS):
-        drawn = [[root] for root in roots] + [rng.randint(-10, 10) for _ in range(6 - len(roots))]
-        rng.shuffle(drawn)
-        found = solve_cramer([values[one[0]] if isinstance(one, list) else one for one in drawn])
-        if found and max(one.denominator for one in found) <= MAX_DENOMINATOR:
-            return drawn
+        coefficients = [[root] for root in roots] + [rng.randint(-10, 10) for _ in range(6 - len(roots))]
+        rng.shuffle(coefficients)
+        solution = solve_cramer(_resolve(coefficients, values))
+        if solution and max(entry.denominator for entry in solution) <= MAX_DENOMINATOR:
+            return coefficients
     return None
 
 
-def is_within_bounds(params: dict[str, Any]) -> bool:
-    """Whether an item keeps the bounds of the task: one solution, fine enough, of coefficients that are whole."""
-    values = trees.evaluate(params["statements"], params["asked"], arithmetic.apply)
-    numbers = [values.get(one[0]) if isinstance(one, list) else one for one in params["coefficients"]]
-    if any(type(number) is not int or abs(number) > MAX_COEFFICIENT for number in numbers):
-        return False
-    found = solve_cramer(numbers)
-    return bool(found) and max(one.denominator for one in found) <= MAX_DENOMINATOR
-
-
 def _format_equations(coefficients: Sequence[int | str]) -> list[str]:
-    """`-5x - 8y = 6`, `x + nlj*y = 9`: numbers and names as one writes them."""
+    """The equations in usual notation: `-5x - 8y = 6`, `x + nlj*y = 9`."""
     a, b, c, d, e, f = coefficients
-    return [f"{_format_left_side(one, other)} = {total}" for one, other, total in ((a, b, c), (d, e, f))]
+    return [
+        f"{_format_left_side(x_factor, y_factor)} = {total}" for x_factor, y_factor, total in ((a, b, c), (d, e, f))
+    ]
 
 
 def _format_left_side(x: int | str, y: int | str) -> str:
-    terms = [(factor, letter) for factor, letter in ((x, "x"), (y, "y")) if factor != 0]
-    signs = [not isinstance(factor, str) and factor < 0 for factor, _ in terms]
-    said = [
+    factors = [(factor, letter) for factor, letter in ((x, "x"), (y, "y")) if factor != 0]
+    signs = [not isinstance(factor, str) and factor < 0 for factor, _ in factors]
+    terms = [
         f"{factor}*{letter}" if isinstance(factor, str) else letter if abs(factor) == 1 else f"{abs(factor)}{letter}"
-        for factor, letter in terms
+        for factor, letter in factors
     ]
-    first = f"{'-' * signs[0]}{said[0]}"
-    return first + "".join(f" {'-' if sign else '+'} {one}" for sign, one in zip(signs[1:], said[1:], strict=True))
+    first = f"{'-' * signs[0]}{terms[0]}"
+    return first + "".join(f" {'-' if sign else '+'} {term}" for sign, term in zip(signs[1:], terms[1:], strict=True))
 
 
 def render_frame(params: dict[str, Any]) -> tuple[str, str]:
-    first, second = _format_equations([one[0] if isinstance(one, list) else one for one in params["coefficients"]])
+    first, second = _format_equations(
+        [entry[0] if isinstance(entry, list) else entry for entry in params["coefficients"]]
+    )
     before = f"Two equations have the unknowns x and y:\n{first}\n{second}"
     if params["asked"]:
         before += "\nSome values are described by others."
@@ -114,15 +114,16 @@ def render_frame(params: dict[str, Any]) -> tuple[str, str]:
 
 
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
-    steps, values, known = arithmetic.write_lines(params["statements"], params["asked"])
-    if not known:
+    steps, values, is_known = arithmetic.write_lines(params["statements"], params["asked"])
+    if not is_known:
         return steps, "N/A"
-    numbers = [values[one[0]] if isinstance(one, list) else one for one in params["coefficients"]]
+    numbers = _resolve(params["coefficients"], values)
     a, b, c, d, e, f = numbers
     steps += [Step(text=line) for line in _format_equations(numbers)]
     inner = arithmetic._format_operand
     determinant, over_x, over_y = a * e - b * d, c * e - b * f, a * f - c * d
-    x, y = solve_cramer(numbers)
+    solution: Any = solve_cramer(numbers)
+    x, y = solution
     for name, (p, q, r, s), value in (
         ("D", (a, e, b, d), determinant),
         ("Dx", (c, e, b, f), over_x),

@@ -1,8 +1,8 @@
-"""Maximum sum path: the largest sum of node values on a path between two nodes of a directed graph without circles.
+"""Maximum sum path: the largest sum of node values on a path between two nodes of a directed acyclic graph.
 
-By dynamic programming over the nodes in order, linear in the links; DyVal walks every path, whose number is exponential.
-One problem in `CLASSES` has no path, answer N/A, in a graph that has one after an exchange of links (`graphs.draw_matched_pair`).
-So is the answer where the last node is not described.
+Solved by dynamic programming, linear in the links; DyVal enumerates all paths, whose number is exponential. One problem
+in `CLASSES` has no path and the answer N/A (`graphs.draw_matched_pair`). The answer is also N/A where the last node is not
+described.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ CLASSES = 12
 
 def sample(draw: Any, knobs: GraphKnobs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
-    found = graphs.draw_matched_pair(rng, graphs.grow(rng, knobs), label != 0, knobs.nodes, least=2)
-    if found is None:
+    pair = graphs.draw_matched_pair(rng, graphs.grow(rng, knobs), label != 0, knobs.nodes, least=2)
+    if pair is None:
         return None
-    (children, asked), values = found, draw("values")
+    (children, targets), values = pair, draw("values")
     statements = [[node, graphs.LINK, below, values.randint(1, 10)] for node, below in enumerate(children)]
-    return {"statements": statements, "asked": asked}
+    return {"statements": statements, "asked": targets}
 
 
 def render_sentence(statement: Statement) -> str:
@@ -66,7 +66,7 @@ def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
 
 
 def find_path_nodes(statements: list[Statement], start: str, end: str) -> list[str]:
-    """The names on any path from start to end, the last ones first."""
+    """The names on any path from start to end, in reverse order."""
     table, leads = graphs.build_adjacency(statements), {end}
     for name in find_dependencies(statements, [start]).names:
         if any(child in leads for child in table[name]):

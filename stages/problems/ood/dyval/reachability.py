@@ -1,7 +1,7 @@
 """Reachability: can one node of a directed graph be reached from another?
 
-Both answers are asked of graphs that are alike in all that can be counted (`graphs.draw_matched_pair`): only following the links
-tells.
+Graphs of both answers agree in all that can be counted (`graphs.draw_matched_pair`): only following the links gives the
+answer.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ CLASSES = 2
 
 def sample(draw: Any, knobs: GraphKnobs, label: int, broken: bool) -> dict[str, Any] | None:
     rng = draw("graph")
-    found = graphs.draw_matched_pair(rng, graphs.grow(rng, knobs), bool(label), knobs.nodes)
-    if found is None:
+    pair = graphs.draw_matched_pair(rng, graphs.grow(rng, knobs), bool(label), knobs.nodes)
+    if pair is None:
         return None
-    children, asked = found
-    return {"statements": [[node, graphs.LINK, below] for node, below in enumerate(children)], "asked": asked}
+    children, targets = pair
+    return {"statements": [[node, graphs.LINK, below] for node, below in enumerate(children)], "asked": targets}
 
 
 def render_sentence(statement: Statement) -> str:
@@ -37,5 +37,5 @@ def render_frame(params: dict[str, Any]) -> tuple[str, str]:
 
 
 def solve(params: dict[str, Any]) -> tuple[list[Step], str]:
-    steps, found = graphs.search_breadth_first(graphs.build_adjacency(params["statements"]), *params["asked"])
-    return steps, str(found)
+    steps, is_reached = graphs.search_breadth_first(graphs.build_adjacency(params["statements"]), *params["asked"])
+    return steps, str(is_reached)

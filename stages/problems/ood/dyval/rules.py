@@ -1,4 +1,4 @@
-"""Rules: what deductive and abductive logic have in common. `(a AND b) -> c.` or, with a negation, `-> (NOT c).`
+"""Rules of deductive and abductive logic: `(a AND b) -> c.` or, with a negated conclusion, `(a AND b) -> (NOT c).`
 
 A rule is a statement with a sign: [name, operation, operands, sign]; sign False concludes that the name is False.
 In abductive logic it also says which operands are negated: `((NOT a) AND b) -> c.` DyVal has no negated conclusions, so
@@ -29,14 +29,14 @@ def evaluate_premise(operation: str, values: Sequence[bool | None]) -> bool | No
 
 
 def draw_signs(rng: random.Random, operation: str, count: int) -> list[bool]:
-    """Signs of the rules for the operands of a premise that can still become true by them."""
+    """Signs of the rules for the operands of a premise, such that the premise can become true."""
     if operation == "not":
         return [False]
     if operation == "and":
         return [True] * count
-    drawn = [rng.random() < 0.5 for _ in range(count)]
-    drawn[int(rng.random() * count)] = True
-    return drawn
+    signs = [rng.random() < 0.5 for _ in range(count)]
+    signs[int(rng.random() * count)] = True
+    return signs
 
 
 def grow(
@@ -48,15 +48,15 @@ def grow(
     statements: list[Statement],
     leaf: Callable[[], Any] | None,
 ) -> int:
-    """Append a full tree of rules and give the name of its top. Without `leaf`, leaves have no statement."""
+    """Append a full tree of rules and return the name of its root. Without `leaf`, leaves have no statement."""
     name = len(statements)
-    statements.append([])  # its place; a name is a place in this list
+    statements.append([])  # a placeholder: names are indices into this list
     if depth == 1:
         statements[name] = [name, LEAF, leaf()] if leaf else []
         return name
     operation = rng.choices(OPERATIONS, weights)[0]
-    below = draw_signs(rng, operation, 1 if operation == "not" else width)
-    operands = [grow(rng, depth - 1, width, each, weights, statements, leaf) for each in below]
+    signs = draw_signs(rng, operation, 1 if operation == "not" else width)
+    operands = [grow(rng, depth - 1, width, operand_sign, weights, statements, leaf) for operand_sign in signs]
     statements[name] = [name, operation, operands, sign]
     return name
 
@@ -65,7 +65,9 @@ def format_premise(statement: Statement) -> str:
     """The premise in words."""
     _, operation, below, _, *negated = statement
     if negated and operation != "not":
-        below = [f"(NOT {one})" if no else one for one, no in zip(below, negated[0], strict=True)]
+        below = [
+            f"(NOT {operand})" if is_negated else operand for operand, is_negated in zip(below, negated[0], strict=True)
+        ]
     return format_formula(operation, below)
 
 

@@ -1,7 +1,7 @@
-"""Statements: what a problem consists of. One statement is one sentence, `[name, operation, operands, ...]`.
+"""Statements: the parts of a problem. One statement is one sentence, `[name, operation, operands, ...]`.
 
-Nothing else says what an item is: neither its answer nor whether it has one is ever stored. What the asked name needs
-is found by following the operands, and a sentence taken out or a circle shows there as what it is.
+The answer is never stored, nor whether there is one: both follow from the statements. Following the operands from the
+target finds what it needs, and also missing statements and cycles.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ def get_operands(statement: Sequence[Any]) -> Sequence[str]:
 
 
 class Dependencies(NamedTuple):
-    """names: what is needed and described, operands first. missing: (name, of whom) without a sentence.
-    circle: names that need each other, in order; empty if there are none."""
+    """names: needed and described names, operands first. missing: (name without a statement, name that needs it).
+    cycle: names that need each other, in order; empty if there are none."""
 
     names: list[str]
     missing: list[tuple[str, str]]
     cycle: list[str]
 
 
-def find_dependencies(statements: Iterable[Statement], asked: Iterable[str]) -> Dependencies:
-    """What the asked names stand on. Several statements may be about one name."""
+def find_dependencies(statements: Iterable[Statement], targets: Iterable[str]) -> Dependencies:
+    """What the targets depend on. Several statements may define one name."""
     table: dict[str, list[str]] = {}
     for statement in statements:
         table.setdefault(statement[0], []).extend(get_operands(statement))
-    done: dict[str, None] = {}
+    finished: dict[str, None] = {}
     missing: dict[str, str] = {}
     path: dict[str, None] = {}
-    circle: list[str] = []
+    cycle: list[str] = []
 
     def visit(name: str, parent: str) -> None:
-        if name in path and not circle:
-            before = list(path)
-            circle.extend(before[before.index(name) :])
-        if name in done or name in path:
+        if name in path and not cycle:
+            path_names = list(path)
+            cycle.extend(path_names[path_names.index(name) :])
+        if name in finished or name in path:
             return
         if name not in table:
             missing.setdefault(name, parent)
@@ -50,18 +50,18 @@ def find_dependencies(statements: Iterable[Statement], asked: Iterable[str]) -> 
         for operand in table[name]:
             visit(operand, name)
         del path[name]
-        done[name] = None
+        finished[name] = None
 
-    for name in asked:
+    for name in targets:
         visit(name, name)
-    return Dependencies(list(done), list(missing.items()), circle)
+    return Dependencies(list(finished), list(missing.items()), cycle)
 
 
 def arrange_statements(
     statements: list[Statement], order: str, draw: Callable[[str], random.Random]
 ) -> list[Statement]:
-    """The statements in the order of the telling: operands first (a random one of such orders), the same backwards,
-    or any. Circles, which have no first, are entered anywhere."""
+    """The statements in a topological order (operands first, otherwise random), in the reverse of one, or in random order.
+    Cycles are entered anywhere."""
     if order == "random":
         return draw("random order").sample(statements, len(statements))
     rng, waiting = draw("order"), {}

@@ -1,6 +1,6 @@
-"""Trees with links: growing them, telling their values, adding what is not needed, and breaking them.
+"""Trees with links: how arithmetic, linear equations and boolean logic grow, evaluate, extend and damage them.
 
-Used by arithmetic, linear equations and boolean logic. While an item is made its statements are named by whole numbers.
+During generation statements are named by whole numbers.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def grow_tree(
     apply: Apply,
     first: int = 0,
 ) -> tuple[list[Statement], dict[int, Any]] | None:
-    """A full tree of knobs.depth levels, and further operands from what stands already; the last statement is the root.
+    """(statements of a full tree of knobs.depth levels with links, name -> value); the root is last.
 
-    A link goes to a statement that was made before, never to one above, so no circle can arise. An operation that has
-    no value is tried again on new operands, thrice, before another one is drawn. None if nothing helps.
+    A link goes to an earlier statement, never to one above, so there are no cycles. An operation without a value gets new
+    operands up to three times before another operation is drawn. None where nothing has a value.
     """
     statements: list[Statement] = []
     values: dict[int, Any] = {}
@@ -42,13 +42,13 @@ def grow_tree(
         for attempt in range(9):
             if attempt in (3, 6):
                 operation = rng.choice(operations)
-            below = [build(depth - 1, operation) for _ in range(1 if operation in unary else knobs.width)]
+            below: list[Any] = [build(depth - 1, operation) for _ in range(1 if operation in unary else knobs.width)]
             if None not in below:
                 if operation not in unary:
                     others = [other for other in range(first, first + len(statements)) if other not in below]
                     below += rng.sample(others, min(knobs.links, len(others)))
                     rng.shuffle(below)
-                value = apply(operation, [values[one] for one in below])
+                value = apply(operation, [values[operand] for operand in below])
                 if value is not None:
                     name = first + len(statements)
                     values[name] = value
@@ -61,20 +61,20 @@ def grow_tree(
 
 
 def evaluate(
-    statements: Iterable[Statement], asked: Iterable[Any], apply: Apply, given: Mapping[Any, Any] | None = None
+    statements: Iterable[Statement], targets: Iterable[Any], apply: Apply, assumed: Mapping[Any, Any] | None = None
 ) -> dict[Any, Any]:
-    """name -> value of all that the asked names need and that can be calculated; `given` values are taken as they are."""
+    """name -> value of everything that the targets need and that can be calculated; `assumed` values are not calculated."""
     statements = list(statements)
     table = {statement[0]: statement for statement in statements}
-    values = dict(given or {})
-    for name in find_dependencies([s for s in statements if s[0] not in values], asked).names:
+    values = dict(assumed or {})
+    for name in find_dependencies([s for s in statements if s[0] not in values], targets).names:
         if name in values:
             continue
         _, operation, below = table[name][:3]
         if operation == LEAF:
             values[name] = below
-        elif all(one in values for one in below):
-            value = apply(operation, [values[one] for one in below])
+        elif all(operand in values for operand in below):
+            value = apply(operation, [values[operand] for operand in below])
             if value is not None:
                 values[name] = value
     return values
@@ -83,15 +83,14 @@ def evaluate(
 def grow_distractors(
     rng: random.Random, statements: Sequence[Statement], thirds: int, apply: Apply, values: Mapping[Any, Any]
 ) -> list[Statement] | None:
-    """Statements that nothing in the graph stands on, `thirds` of its number. None if their operations have no values
-    together.
+    """Distractors: statements that no statement of the graph depends on, `thirds` of its size. None if they have no values.
 
-    Their forms (operation, number of operands, a leaf's value) are a fair sample of the graph's, so that a sentence by
-    itself tells nothing. They stand on each other and on the graph, never apart from it.
+    Their forms (operation, number of operands, value of a leaf) are sampled from those of the graph, so that no sentence
+    by itself reveals a distractor. They depend on each other and on the graph.
     """
     if not thirds:
         return []
-    values, made = dict(values), []
+    values, distractors = dict(values), []
     graph = [statement[0] for statement in statements]
     forms = _sample_forms(rng, statements, count_distractors(len(statements), thirds))
     leaves = [form for form in forms if not get_operands(form)]
@@ -100,37 +99,37 @@ def grow_distractors(
     names = range(len(statements), len(statements) + len(forms))
     for name, form in zip(names, leaves, strict=False):
         values[name] = form[2]
-        made.append([name, *form[1:]])
+        distractors.append([name, *form[1:]])
     loose, last = list(names[: len(leaves)]), None
     for name, form in zip(names[len(leaves) :], inner, strict=True):
-        # The first stands on the graph, each next one on the one before; the other places are for the leaves.
-        wanted = len(form[2])
+        # The first depends on the graph, each next one on the one before; the leaves fill the other operands.
+        num_operands = len(form[2])
         for attempt in range(16):
-            alone = wanted == 1 and (attempt > 2 or rng.random() < 0.5)
-            below = [rng.choice(graph) if last is None or alone else last, *loose[: wanted - 1]]
-            rest = [one for one in graph if one not in below]
-            below += rng.sample(rest, min(wanted - len(below), len(rest)))
+            alone = num_operands == 1 and (attempt > 2 or rng.random() < 0.5)
+            below = [rng.choice(graph) if last is None or alone else last, *loose[: num_operands - 1]]
+            rest = [operand for operand in graph if operand not in below]
+            below += rng.sample(rest, min(num_operands - len(below), len(rest)))
             rng.shuffle(below)
-            value = apply(form[1], [values[one] for one in below])
+            value = apply(form[1], [values[operand] for operand in below])
             if value is not None:
                 break
         else:
             return None
         values[name], last = value, name
-        loose = [one for one in loose if one not in below]
-        made.append([name, form[1], below, *form[3:]])
-    return made
+        loose = [operand for operand in loose if operand not in below]
+        distractors.append([name, form[1], below, *form[3:]])
+    return distractors
 
 
 def count_distractors(size: int, thirds: int) -> int:
-    """How many statements are added to `size`: in proportion, since the forms of small graphs differ from large ones'."""
+    """The number of distractors for `size` statements: in proportion, as forms differ between small and large graphs."""
     return max(1, round(size * thirds / 3)) if thirds else 0
 
 
 def _sample_forms(rng: random.Random, statements: Sequence[Statement], count: int) -> list[Statement]:
-    """A systematic sample by number of operands, less the leaves for which no operand would be left.
+    """A systematic sample of statements by number of operands, less the leaves that no statement could use.
 
-    n statements that hang together and on the graph have at least n operands; a tree has one less than it has
+    n distractors that depend on each other and on the graph have at least n operands. A tree has one operand less than
     statements, so a fair sample of it falls short by a fraction of a leaf.
     """
     ordered = sorted(rng.sample(statements, len(statements)), key=lambda statement: len(get_operands(statement)))
@@ -144,7 +143,7 @@ def _sample_forms(rng: random.Random, statements: Sequence[Statement], count: in
 
 
 class GraphPart(NamedTuple):
-    """A graph that can be damaged. undetermined(name): whether two values of a name lead to different answers."""
+    """A graph that can be damaged. is_undetermined(name): whether two values of a name lead to different answers."""
 
     statements: list[Statement]
     asked: Sequence[Any]
@@ -160,46 +159,48 @@ def damage_one(
     unary: Sequence[str],
     fits: Callable[[list[Statement], list[Any]], bool] = lambda closed, names: True,
 ) -> list[Statement] | None:
-    """The statements of both sides, of one of which some are gone or lead upwards: of ours, if the item is to be broken,
-    or else of the one beside, of the same law, that nothing asked for rests on. Only following the names tells which.
+    """The statements of both graphs, one of them damaged by deletions or cycles: `ours` if the item is to be broken, else
+    `beside`, a graph of the same distribution that the answer does not need. Only following the names shows which.
 
-    Links from beside lead to names of ours to which a circle could. fits(closed, names): whether a side with circles
-    over these names will do. None where there is no such damage.
+    Links from `beside` lead to names of `ours` where a cycle would be possible. fits(closed, names): whether a graph with
+    cycles over these names is acceptable. None where there is no such damage.
     """
-    hurt, whole = (ours, beside) if broken else (beside, ours)
-    left = _remove_statements(draw("deleted"), hurt, knobs.deleted) if knobs.deleted else hurt.statements
+    damaged, whole = (ours, beside) if broken else (beside, ours)
+    statements = _remove_statements(draw("deleted"), damaged, knobs.deleted) if knobs.deleted else damaged.statements
+    if not statements or not knobs.cycles:
+        return statements and statements + whole.statements
     rng = draw("cycles")
-    for _ in range(MAX_ATTEMPTS if knobs.cycles and left else 0):
-        linked = _add_links(rng, left, hurt.asked, ours, knobs.cycles, unary)
-        if linked is None or not broken or knobs.deleted or fits(linked, find_cut_names(left, linked)):
+    for _ in range(MAX_ATTEMPTS):
+        linked = _add_links(rng, statements, damaged.asked, ours, knobs.cycles, unary)
+        if linked is None or not broken or knobs.deleted or fits(linked, find_cut_names(statements, linked)):
             return linked and linked + whole.statements
-    return left + whole.statements if left and not knobs.cycles else None
+    return None
 
 
 def _remove_statements(rng: random.Random, side: GraphPart, count: int) -> list[Statement] | None:
-    """The statements less `count` that are needed. Without the first of them the answer may be one thing or another."""
+    """The statements without `count` needed ones. Without the first of these the answer is undetermined."""
     names = [name for name in find_dependencies(side.statements, side.asked).names if name not in side.asked]
     rng.shuffle(names)
-    gone = next((name for name in names if side.is_undetermined(name)), None)
-    chosen = [gone, *[name for name in names if name != gone][: count - 1]]
-    return None if gone is None else [statement for statement in side.statements if statement[0] not in chosen]
+    decisive = next((name for name in names if side.is_undetermined(name)), None)
+    removed = [decisive, *[name for name in names if name != decisive][: count - 1]]
+    return None if decisive is None else [statement for statement in side.statements if statement[0] not in removed]
 
 
 def _add_links(
     rng: random.Random,
     statements: list[Statement],
-    asked: Sequence[Any],
+    targets: Sequence[Any],
     ours: GraphPart,
     count: int,
     unary: Sequence[str],
 ) -> list[Statement] | None:
-    """The statements with `count` links up to names of ours: each closes a circle there, if these are ours. None for no
-    room."""
+    """The statements with `count` links up to names of `ours`; each closes a cycle if the statements are ours. None where
+    there is no room."""
     linked = [list(statement) for statement in statements]
     table = {statement[0]: statement for statement in linked}
-    closing = bool({*asked} & {*ours.asked})
+    closing = bool({*targets} & {*ours.asked})
     for _ in range(count):
-        pairs = _find_cycle_links(linked, asked, unary)
+        pairs = _find_cycle_links(linked, targets, unary)
         above = pairs if closing else _find_cycle_links(ours.statements, ours.asked, unary)
         if not pairs or not above:
             return None
@@ -210,25 +211,25 @@ def _add_links(
 
 
 def _find_cycle_links(
-    statements: Sequence[Statement], asked: Sequence[Any], unary: Sequence[str]
+    statements: Sequence[Statement], targets: Sequence[Any], unary: Sequence[str]
 ) -> list[tuple[Any, Any]]:
-    """(name, another that rests on it): a link from the first to the second would close a circle that is needed."""
+    """[(name, another that depends on it)]: a link from the first to the second would close a needed cycle."""
     table = {statement[0]: statement for statement in statements}
     return [
         (low, high)
-        for high in find_dependencies(statements, asked).names
+        for high in find_dependencies(statements, targets).names
         for low in find_dependencies(statements, [high]).names
         if low != high and table[low][1] not in (*unary, LEAF) and high not in table[low][2]
     ]
 
 
 def find_cut_names(statements: Sequence[Statement], closed: Sequence[Statement]) -> list[Any]:
-    """The names that the links of `closed` lead up to: with their values known, nothing is a circle."""
+    """The names that the added links of `closed` lead to: with their values assumed, there is no cycle."""
     return list(
         dict.fromkeys(
-            one
+            operand
             for old, new in zip(statements, closed, strict=True)
-            for one in get_operands(new)
-            if one not in get_operands(old)
+            for operand in get_operands(new)
+            if operand not in get_operands(old)
         )
     )

@@ -1,4 +1,4 @@
-"""Why an item without an answer has none: two ways to complete it, with different answers."""
+"""Proof that an item is unsolvable: two completions with different answers."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ MAX_ATTEMPTS = 2000
 
 
 def find_completions(params: Mapping[str, Any], answer: Callable[[dict[str, Any]], str]) -> tuple[str, str] | None:
-    """Two answers that values for the missing sentences lead to; None if no two are found.
+    """Two different answers for two completions of the missing statements; None if there are none.
 
-    answer(params) solves the completed item. Circles are not completed: that a value may not be calculated from itself
-    is what the question says.
+    answer(params) solves a completed item. Cycles are not completed: the question says that no value can be calculated
+    from itself.
     """
-    asked = params["asked"] if isinstance(params["asked"], list) else [params["asked"]]
-    names = [name for name, _ in find_dependencies(params["statements"], asked).missing]
+    targets = params["asked"] if isinstance(params["asked"], list) else [params["asked"]]
+    names = [name for name, _ in find_dependencies(params["statements"], targets).missing]
     values = (True, False) if params["task"] == "bool_logic" else CANDIDATE_VALUES
-    found: dict[str, None] = {}
-    for tried, chosen in enumerate(product(values, repeat=len(names))):
-        added = [[name, LEAF, value] for name, value in zip(names, chosen, strict=True)]
-        said = answer({**params, "statements": [*params["statements"], *added]})
-        if said != "N/A":
-            found[said] = None
-        if len(found) == 2:
-            return tuple(found)
+    answers: dict[str, None] = {}
+    for tried, candidate in enumerate(product(values, repeat=len(names))):
+        added = [[name, LEAF, value] for name, value in zip(names, candidate, strict=True)]
+        result = answer({**params, "statements": [*params["statements"], *added]})
+        if result != "N/A":
+            answers[result] = None
+        if len(answers) == 2:
+            first, second = answers
+            return first, second
         if tried > MAX_ATTEMPTS:
             break
     return None

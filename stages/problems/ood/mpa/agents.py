@@ -1,7 +1,7 @@
-"""Who rewrites and who judges: two agents, each with a model behind it. Permuting is code and needs none.
+"""The two probing agents: a paraphraser that rewrites an item and an evaluator that judges it, each backed by a model.
 
-The judge always sees the composed item and its answer (the published pipeline merges two branches unseen). Without a
-model there is no judge: what code permuted the deterministic checks see whole.
+Permuting options is code and needs no model. The evaluator always sees the final item and its answer (the published
+pipeline merges two branches without another look). Without a model there is no judge, only the deterministic checks.
 """
 
 from __future__ import annotations
@@ -18,45 +18,46 @@ RULES = "rules"
 
 
 class ParaphraserAgent(NamedTuple):
-    """Applies one principle to a draft, by the model; permutes by itself."""
+    """Applies a principle to a draft with its model; permutes without one."""
 
     chat: Chat | None
 
     def name(self) -> str | dict:
-        """`rules`, or what identifies the model and its settings; not where it is served."""
+        """`rules`, or the identity of the model and its settings, without the address of its server."""
         if self.chat is None:
             return RULES
         return {name: value for name, value in self.chat.identity.items() if name != "base_url"}
 
-    def apply(self, principle: str, original: Problem, made: Draft, seed: int, attempt: int) -> Draft:
-        """The next draft. Raises Unfit, prompts.Unreadable or chat.NoAnswer."""
+    def apply(self, principle: str, original: Problem, draft: Draft, seed: int, attempt: int) -> Draft:
+        """The next draft. Raises NotApplicable, prompts.Unreadable or NoAnswerError."""
         if principle == "permute":
-            return option_order.permute_options(made, option_order.make_rng(seed, original, principle, attempt))
+            return option_order.permute_options(draft, option_order.make_rng(seed, original, principle, attempt))
         if self.chat is None:
             raise NotApplicable(f"{principle} wants a model")
         answer = self.chat.ask(
-            prompts.build_paraphrase_prompt(principle, original, made), f"{principle} {seed} {original.id} {(attempt,)}"
+            prompts.build_paraphrase_prompt(principle, original, draft),
+            f"{principle} {seed} {original.id} {(attempt,)}",
         )
         if principle == "choices":
-            return made._replace(choices=prompts.read_options(answer, len(made.choices)))
+            return draft._replace(choices=prompts.read_options(answer, len(draft.choices)))
         text = prompts.extract_marked(answer)
         if principle == "newchoice":
             return option_order.insert_option(
-                original, made, text, option_order.make_rng(seed, original, option_order.NEW_OPTION_FIELD, attempt)
+                original, draft, text, option_order.make_rng(seed, original, option_order.NEW_OPTION_FIELD, attempt)
             )
-        return made._replace(question=text if principle == "question" else f"{text} {made.question}")
+        return draft._replace(question=text if principle == "question" else f"{text} {draft.question}")
 
 
 class EvaluatorAgent(NamedTuple):
-    """Says what is wrong with a finished draft, or None. Its question is put after the checks found nothing."""
+    """Judges a finished draft that passed the checks."""
 
     chat: Chat | None
 
-    def judge(self, original: Problem, made: Draft, principles: Sequence[str], key: tuple) -> str | None:
-        """Raises prompts.Unreadable or chat.NoAnswer."""
+    def judge(self, original: Problem, draft: Draft, principles: Sequence[str], key: tuple) -> str | None:
+        """The reason against the draft, or None. Raises prompts.Unreadable or NoAnswerError."""
         if self.chat is None:
             return None
-        answer = self.chat.ask(prompts.build_judge_prompt(original, made, principles), f"judge {original.id} {key}")
+        answer = self.chat.ask(prompts.build_judge_prompt(original, draft, principles), f"judge {original.id} {key}")
         return prompts.read_verdict(answer)
 
 
@@ -66,5 +67,5 @@ class Agents(NamedTuple):
 
 
 def make_agents(paraphraser: Chat | None = None, evaluator: Chat | None = None) -> Agents:
-    """The agents over these models; None: no model."""
+    """The agents with these models; None: no model."""
     return Agents(ParaphraserAgent(paraphraser), EvaluatorAgent(evaluator))

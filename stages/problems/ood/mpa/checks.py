@@ -1,8 +1,8 @@
-"""Deterministic checks of a variant, before any judge sees it. They hold for any paraphraser.
+"""Deterministic checks of a reworded item, whoever reworded it; the judge sees only what passes.
 
-What they compare is read off both texts: numbers with their units, formulas, denials, superlatives, the quantity asked
-for, the conditions; and for options the key, its letter and equal meanings. They let free wording pass; what they
-cannot see (an exchanged name, a changed verb) is the judge's part.
+They compare features of both texts: numbers with their units, formulas, negations, comparisons, the quantity asked for
+and the conditions; for options also the key, its letter and equivalence. Free wording passes. What they cannot see (an
+exchanged name, a changed verb) is left to the judge.
 """
 
 from __future__ import annotations
@@ -30,57 +30,56 @@ EXCHANGE_MARGIN = 1  # words by which two numbers must stand nearer each other's
 
 
 def check_question(original: str, text: str) -> list[str]:
-    """What is wrong with a question that should say what the original says."""
-    ours, theirs, found = extract_features(original), extract_features(text), []
-    if ours.numbers.keys() - {"1"} != theirs.numbers.keys() - {"1"}:  # `1 week` may be told as `a week`
-        found.append(f"the numbers changed ({_describe_change(ours.numbers, theirs.numbers)})")
+    """Faults of a question that should mean the same as the original."""
+    ours, theirs, faults = extract_features(original), extract_features(text), []
+    if ours.numbers.keys() - {"1"} != theirs.numbers.keys() - {"1"}:  # `1 week` may become `a week`
+        faults.append(f"the numbers changed ({_describe_change(ours.numbers, theirs.numbers)})")
     if ours.formulas.keys() != theirs.formulas.keys():
-        found.append(f"a formula changed ({_describe_change(ours.formulas, theirs.formulas)})")
+        faults.append(f"a formula changed ({_describe_change(ours.formulas, theirs.formulas)})")
     if pair := _find_exchanged(ours, theirs):
-        found.append(f"numbers changed places ({', '.join(pair)})")
+        faults.append(f"numbers changed places ({', '.join(pair)})")
     if _has_changed_unit(ours, theirs):
-        found.append(f"a unit changed ({_describe_change(ours.units, theirs.units) or 'of one number'})")
+        faults.append(f"a unit changed ({_describe_change(ours.units, theirs.units) or 'of one number'})")
     if ours.negations != theirs.negations:
-        found.append(f"{theirs.negations} denials where the original has {ours.negations}")
-    lost, new = (
-        ours.comparisons - theirs.comparisons,
-        theirs.comparisons - ours.comparisons,
-    )  # as often as they are said
-    if ("average" in ours.comparisons) != ("average" in theirs.comparisons) or any(
-        OPPOSITES.get(name) in new for name in lost
-    ):
-        found.append(f"a comparison changed ({_describe_change(ours.comparisons, theirs.comparisons)})")
-    wanted, asked = (
-        find_asked_nouns(original),
-        Counter(stem(w) for part in find_question_sentences(text) for w in tokenize(part)),
-    )
-    if wanted and not any(asked[word] for word in wanted):
-        found.append(f"the quantity asked for is gone ({', '.join(sorted(wanted))})")
-    strange = find_counted_nouns(text) - set(map(stem, tokenize(original)))
-    strange = {word for word in strange if theirs.stems[word] < 2}  # what is so called all along has another name only
-    if strange and find_counted_nouns(original):
-        found.append(f"another quantity is asked for ({', '.join(sorted(strange))})")
+        faults.append(f"{theirs.negations} denials where the original has {ours.negations}")
+    new, average = theirs.comparisons - ours.comparisons, "average" in ours.comparisons
+    is_reversed = any(OPPOSITES.get(name) in new for name in ours.comparisons - theirs.comparisons)
+    if is_reversed or average != ("average" in theirs.comparisons):
+        faults.append(f"a comparison changed ({_describe_change(ours.comparisons, theirs.comparisons)})")
+    asked_nouns = find_asked_nouns(original)
+    question_stems = {stem(word) for sentence in find_question_sentences(text) for word in tokenize(sentence)}
+    if asked_nouns and not asked_nouns & question_stems:
+        faults.append(f"the quantity asked for is gone ({', '.join(sorted(asked_nouns))})")
+    new_nouns = find_counted_nouns(text) - set(map(stem, tokenize(original)))
+    new_nouns = {word for word in new_nouns if theirs.stems[word] < 2}  # a noun used throughout is only a new name
+    if new_nouns and find_counted_nouns(original):
+        faults.append(f"another quantity is asked for ({', '.join(sorted(new_nouns))})")
     if lost := _find_lost_sentence(original, theirs):
-        found.append(f"a condition is gone ({lost[:60]!r})")
-    return found
+        faults.append(f"a condition is gone ({lost[:60]!r})")
+    return faults
 
 
 def _find_exchanged(ours: TextFeatures, theirs: TextFeatures) -> tuple[str, str] | None:
-    """Two numbers of which each stands among the other's words."""
+    """Two numbers that have exchanged their neighbouring words."""
     both = sorted(ours.neighbours.keys() & theirs.neighbours.keys())
-    for i, one in enumerate(both):
-        for other in both[i + 1 :]:
-            mine, yours = ours.neighbours[one], ours.neighbours[other]
-            mine, yours = mine - yours, yours - mine
-            straight = (mine & theirs.neighbours[one]).total() + (yours & theirs.neighbours[other]).total()
-            crossed = (mine & theirs.neighbours[other]).total(), (yours & theirs.neighbours[one]).total()
+    for i, first in enumerate(both):
+        for second in both[i + 1 :]:
+            first_words, second_words = ours.neighbours[first], ours.neighbours[second]
+            first_words, second_words = first_words - second_words, second_words - first_words
+            straight = (first_words & theirs.neighbours[first]).total() + (
+                second_words & theirs.neighbours[second]
+            ).total()
+            crossed = (
+                (first_words & theirs.neighbours[second]).total(),
+                (second_words & theirs.neighbours[first]).total(),
+            )
             if sum(crossed) >= straight + EXCHANGE_MARGIN and sum(crossed) > 1:
-                return one, other
+                return first, second
     return None
 
 
 def _has_changed_unit(ours: TextFeatures, theirs: TextFeatures) -> bool:
-    """Whether a number has another unit than before, or one unit of the text gave way to another."""
+    """Whether a number has another unit than before, or a unit of the text was replaced by a new one."""
     if ours.units - theirs.units and theirs.units.keys() - ours.units.keys():
         return True
     before: dict[str, set[str]] = {}
@@ -90,14 +89,14 @@ def _has_changed_unit(ours: TextFeatures, theirs: TextFeatures) -> bool:
 
 
 def _find_lost_sentence(original: str, theirs: TextFeatures) -> str | None:
-    """A sentence of which less than a quarter of the content words, and no number, is left."""
-    masked, kept = protected_spans.mask(original)
+    """A sentence that lost its numbers and more than three quarters of its content words."""
+    masked, spans = protected_spans.mask(original)
     for part, _ in protected_spans.split_sentences(masked):
-        sentence = protected_spans.unmask(part, kept)
-        said = extract_features(sentence)
-        left = sum(bool(theirs.stems[word]) for word in said.stems)
-        numbers_stay = said.numbers and said.numbers.keys() <= theirs.numbers.keys()
-        if len(said.stems) >= 3 and left * 4 < len(said.stems) and not numbers_stay:
+        sentence = protected_spans.unmask(part, spans)
+        features = extract_features(sentence)
+        num_left = sum(bool(theirs.stems[word]) for word in features.stems)
+        numbers_stay = features.numbers and features.numbers.keys() <= theirs.numbers.keys()
+        if len(features.stems) >= 3 and num_left * 4 < len(features.stems) and not numbers_stay:
             return sentence
     return None
 
@@ -113,117 +112,119 @@ def _describe_change(ours: Counter, theirs: Counter) -> str:
 
 
 def check_context(original: Problem, added: str) -> list[str]:
-    """What is wrong with context: it may hold no number, no denial, no question and nothing of the answer."""
-    found, said = [], extract_features(added)
-    if not said.stems:
+    """Faults of added context, which may hold no number, formula, negation or question, and not the answer."""
+    faults, features = [], extract_features(added)
+    if not features.stems:
         return ["no context was added"]
-    if said.numbers or any(char.isdigit() for char in added):
-        found.append("the context holds a number")
-    if said.formulas or "=" in added:
-        found.append("the context holds a formula")
-    if said.negations:
-        found.append("the context denies something")
+    if features.numbers or any(char.isdigit() for char in added):
+        faults.append("the context holds a number")
+    if features.formulas or "=" in added:
+        faults.append("the context holds a formula")
+    if features.negations:
+        faults.append("the context denies something")
     if "?" in added:
-        found.append("the context asks something")
+        faults.append("the context asks something")
     if leaks_answer(original, added):
-        found.append("the context holds the answer")
-    return found
+        faults.append("the context holds the answer")
+    return faults
 
 
 def leaks_answer(original: Problem, text: str) -> bool:
-    """Whether a text says the answer: the key's content words all stand in it."""
+    """Whether a text contains all content words of the key."""
     key = original.choices[LETTERS.index(original.answer)] if original.choices else original.answer
     words = [stem(word) for word in tokenize(canonical.normalize_option(key)) if word not in STOPWORDS]
-    said = Counter(stem(word) for word in tokenize(text))
-    spoken = [name for name, value in NUMBER_WORDS.items() if value == key.strip()]
-    if not words:  # `just.`, `all`: nothing but the words themselves can tell
-        bare = " ".join(tokenize(canonical.normalize_option(key)))
-        return bool(bare) and f" {bare} " in f" {' '.join(tokenize(text))} "
-    return all(said[word] for word in words) or any(said[stem(name)] for name in spoken)
+    text_stems = Counter(stem(word) for word in tokenize(text))
+    key_words = [name for name, value in NUMBER_WORDS.items() if value == key.strip()]
+    if not words:  # `just.`, `all`: only stopwords, so compare the words in their order
+        key_text = " ".join(tokenize(canonical.normalize_option(key)))
+        return bool(key_text) and f" {key_text} " in f" {' '.join(tokenize(text))} "
+    return all(text_stems[word] for word in words) or any(text_stems[stem(name)] for name in key_words)
 
 
-def are_equivalent(one: str, other: str) -> bool:
+def are_equivalent(text: str, other_text: str) -> bool:
     """Whether two options mean the same: equal normal forms, equal numbers, or formulas that Math-Verify equates."""
-    ours, theirs = canonical.normalize_option(one), canonical.normalize_option(other)
+    ours, theirs = canonical.normalize_option(text), canonical.normalize_option(other_text)
     if ours == theirs or (len(ours) > 2 and ours.lower() == theirs.lower()):
         return True
     numbers = numerals.parse(ours), numerals.parse(theirs)
     if all(numbers):
         same_unit = re.sub(r"[-0-9.,/ $]+", "", ours) == re.sub(r"[-0-9.,/ $]+", "", theirs)
         return same_unit and numbers[0] == numbers[1]
-    tex = ["\\" in text or "$" in text for text in (one, other)]
-    if (
-        any(tex)
-        and max(len(one), len(other)) < 120
-        and not re.search(r"[A-Za-z]{4,} [A-Za-z]{2,}", one + " | " + other)
-    ):
-        return answers.equal(one, other, "latex")
-    return False
+    both = f"{text} | {other_text}"
+    is_formula = ("\\" in both or "$" in both) and not re.search(r"[A-Za-z]{4,} [A-Za-z]{2,}", both)
+    return is_formula and max(len(text), len(other_text)) < 120 and answers.equal(text, other_text, "latex")
 
 
 def match_origins(original: Problem, choices: Sequence[str]) -> tuple[int | None, ...]:
-    """For each option the index of the original option with the same normal form; each is given away once."""
+    """For each option the index of the original option with the same normal form, or None; no index occurs twice."""
     free = {index: canonical.normalize_option(choice) for index, choice in enumerate(original.choices or [])}
-    found: list[int | None] = []
+    origins: list[int | None] = []
     for choice in choices:
         form = canonical.normalize_option(choice)
         index = next((index for index, other in free.items() if other == form), None)
-        free.pop(index, None)
-        found.append(index)
-    return tuple(found)
+        if index is not None:
+            del free[index]
+        origins.append(index)
+    return tuple(origins)
 
 
 def are_distinguishable(original: Problem) -> bool:
-    """Whether no two options have one normal form, so that a text tells which option it is."""
+    """Whether all options have different normal forms, so that `match_origins` is unambiguous."""
     return len({canonical.normalize_option(choice) for choice in original.choices or ()}) == len(original.choices or ())
 
 
-def check_options(original: Problem, made: Draft, principles: Sequence[str]) -> list[str]:
-    """What is wrong with the options: each accounted for, no two alike, the key where the answer points."""
-    before, found = start_draft(original), []
-    kept = [index for index in made.origin if index is not None]
-    new = [i for i, index in enumerate(made.origin) if index is None]
-    if sorted(kept) != list(range(len(before.choices))):
+def check_options(original: Problem, draft: Draft, principles: Sequence[str]) -> list[str]:
+    """Faults of the options: none lost, no two equivalent, the letter of the answer at the key."""
+    before, faults = start_draft(original), []
+    old_indices = [index for index in draft.origin if index is not None]
+    new_indices = [i for i, index in enumerate(draft.origin) if index is None]
+    if sorted(old_indices) != list(range(len(before.choices))):
         return ["an option of the original is gone or doubled"]
-    if len(new) != ("newchoice" in principles):
-        return [f"{len(new)} new options, expected {int('newchoice' in principles)}"]
+    if len(new_indices) != ("newchoice" in principles):
+        return [f"{len(new_indices)} new options, expected {int('newchoice' in principles)}"]
     key = LETTERS.index(original.answer)
-    if len(made.answer) != 1 or made.answer not in LETTERS[: len(made.choices)]:
-        return [f"the answer {made.answer!r} is not the letter of an option"]
-    if made.origin[LETTERS.index(made.answer)] != key:
-        found.append("the answer's letter does not point to the key")
-    for i in new:
-        clash = next(
-            (j for j, other in enumerate(made.choices) if j != i and are_equivalent(made.choices[i], other)), None
-        )
-        if clash is not None:
-            found.append(f"the new option says the same as {'the key' if made.origin[clash] == key else 'another one'}")
-    old = [(index, text) for index, text in zip(made.origin, made.choices, strict=True) if index is not None]
-    rewritten = [(before.choices[index], text) for index, text in old if text != before.choices[index]]
-    if "choices" in principles:
-        found += [fault for pair in rewritten for fault in check_option(*pair)]
-        if not rewritten:
-            found.append("no option was rewritten")
-        if len({canonical.normalize_option(text) for _, text in old}) < len(
-            {*map(canonical.normalize_option, before.choices)}
-        ):
-            found.append("two options came to say the same")
-    elif rewritten:
-        found.append("an option was rewritten")
-    if "permute" not in principles:
-        stand = option_order.is_ring_order_kept(original, made) if new else kept == sorted(kept)
-        return found + ["the options were reordered"] * (not stand)
-    if kept == sorted(kept) or [text for _, text in old] == [text for _, text in sorted(old)]:
-        found.append("the options stand in their old order")
-    return found
+    if len(draft.answer) != 1 or draft.answer not in LETTERS[: len(draft.choices)]:
+        return [f"the answer {draft.answer!r} is not the letter of an option"]
+    if draft.origin[LETTERS.index(draft.answer)] != key:
+        faults.append("the answer's letter does not point to the key")
+    faults += _check_new_options(draft, new_indices, key) + _check_rewritten(before, draft, principles)
+    if "permute" in principles:
+        old = [(index, text) for index, text in zip(draft.origin, draft.choices, strict=True) if index is not None]
+        is_old_order = old_indices == sorted(old_indices) or [text for _, text in old] == [
+            text for _, text in sorted(old)
+        ]
+        return faults + ["the options stand in their old order"] * is_old_order
+    is_kept = option_order.is_ring_order_kept(original, draft) if new_indices else old_indices == sorted(old_indices)
+    return faults + ["the options were reordered"] * (not is_kept)
+
+
+def _check_new_options(draft: Draft, new_indices: Sequence[int], key: int) -> list[str]:
+    """Faults of new options: none may be equivalent to another option. key: index of the key in the original."""
+    faults = []
+    for i in new_indices:
+        others = (j for j in range(len(draft.choices)) if j != i and are_equivalent(draft.choices[i], draft.choices[j]))
+        if (clash := next(others, None)) is not None:
+            equal = "the key" if draft.origin[clash] == key else "another one"
+            faults.append(f"the new option says the same as {equal}")
+    return faults
+
+
+def _check_rewritten(before: Draft, draft: Draft, principles: Sequence[str]) -> list[str]:
+    """Faults of the old options' texts: reworded without a change of meaning, or not at all."""
+    old = [(before.choices[i], text) for i, text in zip(draft.origin, draft.choices, strict=True) if i is not None]
+    rewritten = [(choice, text) for choice, text in old if text != choice]
+    if "choices" not in principles:
+        return ["an option was rewritten"] if rewritten else []
+    faults = [fault for pair in rewritten for fault in check_option(*pair)]
+    if not rewritten:
+        faults.append("no option was rewritten")
+    num_before, num_after = (len({canonical.normalize_option(pair[side]) for pair in old}) for side in (0, 1))
+    return faults + ["two options came to say the same"] * (num_after < num_before)
 
 
 def check_option(original: str, text: str) -> list[str]:
-    """What is wrong with an option in other words."""
-    ours, theirs = (
-        extract_features(canonical.normalize_option(original)),
-        extract_features(canonical.normalize_option(text)),
-    )
+    """Faults of a reworded option."""
+    ours, theirs = (extract_features(canonical.normalize_option(option)) for option in (original, text))
     if ours.numbers != theirs.numbers or ours.formulas != theirs.formulas:
         return [f"the numbers of an option changed ({original[:30]!r}, {text[:30]!r})"]
     if ours.measures != theirs.measures or ours.units != theirs.units:
@@ -233,53 +234,53 @@ def check_option(original: str, text: str) -> list[str]:
     return []
 
 
-def find_faults(original: Problem, made: Draft, principles: Sequence[str]) -> list[str]:
-    """Everything the checks find in a finished draft, composed of any principles. Empty: it may go to the judge."""
-    found = []
-    if made.question == original.question and (tuple(made.choices), made.answer) == start_draft(original)[1::2]:
+def find_faults(original: Problem, draft: Draft, principles: Sequence[str]) -> list[str]:
+    """All faults of a finished draft, whichever principles were applied; [] where the judge may see it."""
+    faults = []
+    if draft.question == original.question and (tuple(draft.choices), draft.answer) == start_draft(original)[1::2]:
         return ["the item is unchanged"]
     if {"question", "context"} & set(principles):
-        if made.question == original.question:
-            found.append("the question is unchanged")
-        if "question" in principles and _keeps_all_words(original.question, made.question):
-            found.append("no word of the question was changed, some were only added")
-        found += check_question(original.question, made.question)
+        if draft.question == original.question:
+            faults.append("the question is unchanged")
+        if "question" in principles and _keeps_all_words(original.question, draft.question):
+            faults.append("no word of the question was changed, some were only added")
+        faults += check_question(original.question, draft.question)
         if "context" in principles:
-            found += check_context(original, extract_context(original.question, made.question))
-    elif made.question != original.question:
-        found.append("the question was rewritten")
+            faults += check_context(original, extract_context(original.question, draft.question))
+    elif draft.question != original.question:
+        faults.append("the question was rewritten")
     if original.choices:
-        found += check_options(original, made, principles)
-    elif made.choices or made.answer != original.answer:
-        found.append("the answer was changed")
-    return found
+        faults += check_options(original, draft, principles)
+    elif draft.choices or draft.answer != original.answer:
+        faults.append("the answer was changed")
+    return faults
 
 
 def _keeps_all_words(original: str, text: str) -> bool:
-    """Whether all words of the original stand in the text, in their order: words in front are no rewording."""
+    """Whether all words of the original occur in the text in their order, so that words were only added."""
     rest = iter(tokenize(text))
     return all(word in rest for word in tokenize(original))
 
 
 def extract_context(original: str, text: str) -> str:
-    """What stands before the question: the sentences up to the one that says half of what the original's first says."""
+    """The text before the question: sentences up to the one with half of the content words of the original's first."""
     if text.endswith(original.strip()):
         return text.removesuffix(original.strip()).strip()
     parts = [extract_features(part).stems for part in _split_sentences(original)]
-    opening = next((said for said in parts if len(said) >= 2), None) or next(filter(None, parts), Counter())
-    if not opening:  # `How many are there?` shares no word with anything: what stands before as many sentences
+    opening = next((features for features in parts if len(features) >= 2), None) or next(filter(None, parts), Counter())
+    if not opening:  # `How many are there?` has no content words: count sentences instead
         return " ".join(_split_sentences(text)[: -len(parts)])
     formulas = extract_features(original).formulas
     leading: list[str] = []
     for sentence in _split_sentences(text):
-        said = extract_features(sentence)
-        of_opening = sum(bool(said.stems[word]) for word in opening) * 2
-        if not said.stems or any(formulas[one] for one in said.formulas) or of_opening >= len(opening):
+        features = extract_features(sentence)
+        of_opening = sum(bool(features.stems[word]) for word in opening) * 2
+        if not features.stems or any(formulas[formula] for formula in features.formulas) or of_opening >= len(opening):
             break
         leading.append(sentence)
     return " ".join(leading)
 
 
 def _split_sentences(text: str) -> list[str]:
-    masked, kept = protected_spans.mask(text)
-    return [protected_spans.unmask(part, kept) for part, _ in protected_spans.split_sentences(masked)]
+    masked, spans = protected_spans.mask(text)
+    return [protected_spans.unmask(part, spans) for part, _ in protected_spans.split_sentences(masked)]

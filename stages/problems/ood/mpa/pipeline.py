@@ -1,8 +1,8 @@
-"""Problems -> variants, each checked and judged whole, or a reject with its reason.
+"""MPA variants of problems: apply the principles, check, judge, and try again; or a reject with its reason.
 
-Per item: apply the principles in order to a draft; the deterministic checks look at the finished draft; the judge
-looks at it with the answer; what fails is drawn again with another key, at most `tries` times. An item is never passed
-on unchanged.
+The principles are applied in order to a draft. The deterministic checks see the finished draft, then the judge sees it
+with its answer. A draft that fails is drawn again with another key, at most `max_attempts` times. An unchanged item is
+never a variant.
 """
 
 from __future__ import annotations
@@ -18,53 +18,55 @@ from stages.problems.ood.rejects import Reject
 
 
 def make_variants(
-    problems: Sequence[Problem], wanted: str | Sequence[str], agents: Agents, seed: int, tries: int = 5
+    problems: Sequence[Problem], principle_names: str | Sequence[str], agents: Agents, seed: int, max_attempts: int = 5
 ) -> tuple[list[Problem], list[Reject]]:
-    """A variant or a reject for every problem that the principles fit, in their order. `wanted`: `all`, or principles
-    joined by `+`. Raises UserError for an unknown principle and where a model's server is gone or refuses."""
-    composition = principles.parse_principles(wanted)
+    """A variant or a reject for every problem that the principles fit. principle_names: `all`, or some joined
+    by `+`. Raises UserError for an unknown principle and where a model's server is gone or refuses."""
+    composition = principles.parse_principles(principle_names)
     problems = [problem for problem in problems if principles.fits(composition, problem)]
 
-    def one(problem: Problem) -> Problem | Reject:
-        return make_variant(problem, composition, agents, seed, tries)
+    def make_one(problem: Problem) -> Problem | Reject:
+        return make_variant(problem, composition, agents, seed, max_attempts)
 
     chat = agents.paraphraser.chat or agents.evaluator.chat
-    made = chat.map(one, problems) if chat else [one(problem) for problem in problems]
-    return [each for each in made if isinstance(each, Problem)], [each for each in made if isinstance(each, Reject)]
+    results = chat.map(make_one, problems) if chat else [make_one(problem) for problem in problems]
+    return [result for result in results if isinstance(result, Problem)], [
+        result for result in results if isinstance(result, Reject)
+    ]
 
 
 def make_variant(
-    problem: Problem, composition: Sequence[str], agents: Agents, seed: int, tries: int
+    problem: Problem, composition: Sequence[str], agents: Agents, seed: int, max_attempts: int
 ) -> Problem | Reject:
     name = principles.format_operator(composition)
-    used, reason = 0, ""
+    attempts, reason = 0, ""
     try:
-        applied = principles.select_applicable(composition, problem)
-        option_order.check_applicable(applied, problem)
-        for attempt in range(tries):
-            used = attempt + 1
+        applicable = principles.select_applicable(composition, problem)
+        option_order.check_applicable(applicable, problem)
+        for attempt in range(max_attempts):
+            attempts = attempt + 1
             try:
-                made = make_draft(problem, applied, agents, seed, attempt)
-                reason = find_fault(problem, made, applied, agents, (seed, attempt))
+                draft = make_draft(problem, applicable, agents, seed, attempt)
+                reason = find_fault(problem, draft, applicable, agents, (seed, attempt))
             except (prompts.Unreadable, NotApplicable) as refusal:
                 reason = str(refusal)
             else:
                 if reason is None:
-                    return record.build_record(problem, made, composition, agents.paraphraser.name(), seed, attempt)
+                    return record.build_record(problem, draft, composition, agents.paraphraser.name(), seed, attempt)
     except (NotApplicable, NoAnswerError) as refusal:
         reason = str(refusal)
-    return Reject(f"{problem.id}~{name}", name, reason, max(used, 1))
+    return Reject(f"{problem.id}~{name}", name, reason, max(attempts, 1))
 
 
-def make_draft(problem: Problem, applied: Sequence[str], agents: Agents, seed: int, attempt: int) -> Draft:
-    """One finished draft, not yet checked."""
-    made = principles.start_draft(problem)
-    for principle in applied:
-        made = agents.paraphraser.apply(principle, problem, made, seed, attempt)
-    return made
+def make_draft(problem: Problem, applicable: Sequence[str], agents: Agents, seed: int, attempt: int) -> Draft:
+    """A finished draft, not yet checked."""
+    draft = principles.start_draft(problem)
+    for principle in applicable:
+        draft = agents.paraphraser.apply(principle, problem, draft, seed, attempt)
+    return draft
 
 
-def find_fault(problem: Problem, made: Draft, applied: Sequence[str], agents: Agents, key: tuple) -> str | None:
-    """The first thing that the checks, and then the judge, hold against a draft; None: it stands."""
-    found = checks.find_faults(problem, made, applied)
-    return found[0] if found else agents.evaluator.judge(problem, made, applied, key)
+def find_fault(problem: Problem, draft: Draft, applicable: Sequence[str], agents: Agents, key: tuple) -> str | None:
+    """The first fault that the checks or then the judge find in a draft; None if there is none."""
+    faults = checks.find_faults(problem, draft, applicable)
+    return faults[0] if faults else agents.evaluator.judge(problem, draft, applicable, key)

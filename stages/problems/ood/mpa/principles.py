@@ -1,8 +1,8 @@
 """The five principles of meta probing and how they compose.
 
-A paraphraser applies one principle after another to a `Draft`, which knows where each of its options came from; the
+A paraphraser applies one principle after another to a `Draft`, which stores where each of its options came from. The
 finished draft is checked and judged as a whole. Multiple choice takes all five principles, a free answer only those
-that touch the question alone (Zhu et al. 2024, arXiv 2402.14865, section 3).
+that change the question alone (Zhu et al. 2024, arXiv 2402.14865, section 3).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Draft(NamedTuple):
-    """A variant in the making. `origin` gives for each option the index it had in the original, None for a new one."""
+    """An unfinished variant. origin: for each option its index in the original, None for a new one."""
 
     question: str
     choices: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Draft(NamedTuple):
 
 
 class NotApplicable(Exception):
-    """A principle cannot be applied to this item, however often it is tried; the text says why."""
+    """A principle cannot be applied to this item, however often it is tried; the message is the reason."""
 
 
 _ABOVE = re.compile(
@@ -58,17 +58,17 @@ _BY_LETTER = re.compile(
 
 
 def refers_to_above(choice: str) -> bool:
-    """Whether an option speaks of the ones above it, so that it must stay below them."""
+    """Whether an option mentions those above it (`all of the above`), so that it must stay below them."""
     return bool(_ABOVE.search(choice.strip()))
 
 
 def refers_by_count(choice: str) -> bool:
-    """Whether an option speaks of the others by their number, so that one more would spoil it."""
+    """Whether an option mentions the number of the others (`both`), so that a new option would spoil it."""
     return bool(_BY_COUNT.search(choice.strip()))
 
 
 def refers_by_letter(choice: str) -> bool:
-    """Whether an option speaks of the others by their letters."""
+    """Whether an option mentions the letters of others (`both A and C`)."""
     return bool(_BY_LETTER.search(choice.strip()))
 
 
@@ -79,15 +79,15 @@ def start_draft(problem: Problem) -> Draft:
 
 def parse_principles(names: str | Sequence[str]) -> tuple[str, ...]:
     """`all`, or principles joined by `+` or in a list, in the order of application. Raises UserError for others."""
-    wanted = names.split("+") if isinstance(names, str) else list(names)
-    if wanted == ["all"]:
+    selected = names.split("+") if isinstance(names, str) else list(names)
+    if selected == ["all"]:
         return PRINCIPLES
-    unknown = [name for name in wanted if name not in PRINCIPLES]
-    if unknown or not wanted or len(wanted) > len(frozenset(wanted)):
+    unknown = [name for name in selected if name not in PRINCIPLES]
+    if unknown or not selected or len(selected) > len(frozenset(selected)):
         raise UserError(
-            f"principles {'+'.join(wanted)!r}: allowed are all, or some of {'+'.join(PRINCIPLES)}, each once"
+            f"principles {'+'.join(selected)!r}: allowed are all, or some of {'+'.join(PRINCIPLES)}, each once"
         )
-    return tuple(name for name in PRINCIPLES if name in wanted)
+    return tuple(name for name in PRINCIPLES if name in selected)
 
 
 def format_operator(principles: Sequence[str]) -> str:
@@ -95,14 +95,14 @@ def format_operator(principles: Sequence[str]) -> str:
 
 
 def fits(principles: Sequence[str], problem: Problem) -> bool:
-    """Whether all of them apply to this kind of question; of `all`, those that do."""
+    """Whether all these principles apply to this kind of question. `all` always does, except to code."""
     if problem.answer_type == "code":
         return False
     return bool(problem.choices) or tuple(principles) == PRINCIPLES or set(principles) <= set(FREE_FORM_PRINCIPLES)
 
 
 def select_applicable(principles: Sequence[str], problem: Problem) -> tuple[str, ...]:
-    """The principles as they apply to this kind of question; `all` means all that do. Raises Unfit."""
+    """The principles that apply to this kind of question; of `all` those that do. Raises NotApplicable."""
     if problem.choices:
         if problem.answer_type != "choice" or problem.answer not in LETTERS[: len(problem.choices)]:
             raise NotApplicable(f"the answer {problem.answer!r} is not the letter of an option")

@@ -1,6 +1,7 @@
-"""What a model is told. Every answer is read between <<< and >>> (`lib/grading/replies.py`).
+"""The prompts of the paraphraser and the judge, and how their answers are read: between <<< and >>>.
 
-The paraphraser is told what must not change, the judge the answer and what each principle allows; both in our words.
+The paraphraser is told what must not change; the judge is told the answer and what each principle allows. The words are
+our own, not those of the paper.
 """
 
 from __future__ import annotations
@@ -47,23 +48,23 @@ _OPTION = re.compile(r"^\(?([A-Z])\)?\s*[:.)]\s*(.+?)\s*$")
 
 
 class Unreadable(Exception):
-    """A model's answer is not in the form it was asked for."""
+    """A model's answer does not have the form that the prompt asks for."""
 
 
-def build_paraphrase_prompt(principle: str, original: Problem, made: Draft) -> str:
+def build_paraphrase_prompt(principle: str, original: Problem, draft: Draft) -> str:
     """The prompt for the paraphraser."""
-    key = made.choices[LETTERS.index(made.answer)] if made.choices else made.answer
+    key = draft.choices[LETTERS.index(draft.answer)] if draft.choices else draft.answer
     return _TASK_PROMPTS[principle].format(
-        question=made.question, options=_format_options(made.choices), letter=made.answer, answer=key
+        question=draft.question, options=_format_options(draft.choices), letter=draft.answer, answer=key
     )
 
 
-def build_judge_prompt(original: Problem, made: Draft, principles: Sequence[str]) -> str:
-    """The prompt for the judge, who sees both items whole and both answers."""
+def build_judge_prompt(original: Problem, draft: Draft, principles: Sequence[str]) -> str:
+    """The prompt for the judge: both items and both answers."""
     old = "\n".join(filter(None, [original.question, _format_options(original.choices or ())]))
-    new = "\n".join(filter(None, [made.question, _format_options(made.choices)]))
+    new = "\n".join(filter(None, [draft.question, _format_options(draft.choices)]))
     allowed = "; ".join(DESCRIPTIONS[name] for name in principles)
-    return _JUDGE_PROMPT.format(allowed=allowed, old=old, old_answer=original.answer, new=new, new_answer=made.answer)
+    return _JUDGE_PROMPT.format(allowed=allowed, old=old, old_answer=original.answer, new=new, new_answer=draft.answer)
 
 
 def _format_options(choices: Sequence[str]) -> str:
@@ -71,19 +72,20 @@ def _format_options(choices: Sequence[str]) -> str:
 
 
 def extract_marked(text: str) -> str:
-    """What stands between the marks. Raises Unreadable."""
-    found = replies.extract_delimited(text)
-    if found is None:
+    """The text between <<< and >>>. Raises Unreadable."""
+    marked = replies.extract_delimited(text)
+    if marked is None:
         raise Unreadable("the answer has nothing between <<< and >>> outside its thinking")
-    return found
+    return marked
 
 
 def read_options(text: str, count: int) -> tuple[str, ...]:
     """The options of a marked answer, in order. Raises Unreadable unless all are there, lettered from A."""
-    read = [_OPTION.match(line) for line in extract_marked(text).splitlines() if line.strip()]
-    if len(read) != count or not all(read) or [found[1] for found in read] != list(LETTERS[:count]):
+    lines = [line for line in extract_marked(text).splitlines() if line.strip()]
+    matches = [match for line in lines if (match := _OPTION.match(line))]
+    if len(lines) != count or [match[1] for match in matches] != list(LETTERS[:count]):
         raise Unreadable(f"the answer does not list the {count} options as `A: text`")
-    return tuple(found[2] for found in read)
+    return tuple(match[2] for match in matches)
 
 
 def read_verdict(text: str) -> str | None:
@@ -91,7 +93,7 @@ def read_verdict(text: str) -> str | None:
     verdict = extract_marked(text)
     if verdict.rstrip(".").lower() == "yes":
         return None
-    found = re.match(r"no\b[\s:,.;-]*(.*)", verdict, re.I | re.S)
-    if not found:
+    match = re.match(r"no\b[\s:,.;-]*(.*)", verdict, re.I | re.S)
+    if not match:
         raise Unreadable("the judge says neither Yes nor No")
-    return " ".join(found[1].split())[:200] or "no reason given"
+    return " ".join(match[1].split())[:200] or "no reason given"

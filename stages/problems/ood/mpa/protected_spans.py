@@ -1,7 +1,7 @@
-r"""What must not be touched in a text, and where its sentences end.
+r"""Spans of a text that must not change, and its sentences.
 
-Formulas, drawings, quotations and code are masked: each becomes one private-use character, so that no rewrite can
-reach into it and no full stop inside it ends a sentence. `$5 and $7` is money, `$5$` a formula: a formula's dollar
+Formulas, drawings, quotations and code are masked: each becomes one private-use character, so that no change can
+touch it and no full stop inside it ends a sentence. `$5 and $7` is money, `$5$` a formula: a formula's dollar
 signs hug their content and no digit follows the closing one.
 """
 
@@ -25,30 +25,30 @@ _ENDS_IN_ABBREVIATION = re.compile(rf"(?:^|[\s(])(?:{_ABBREVIATIONS})\.$")
 
 
 def mask(text: str) -> tuple[str, list[str]]:
-    """The text with every protected span as one character, and the spans."""
+    """(the text with every protected span as one character, the spans)."""
     spans: list[str] = []
 
-    def keep(found: re.Match[str]) -> str:
-        if len(spans) >= 6000:  # the private-use area ends; such a text is all formula
-            return found[0]
-        spans.append(found[0])
+    def replace(match: re.Match[str]) -> str:
+        if len(spans) >= 6000:  # the private-use area is used up
+            return match[0]
+        spans.append(match[0])
         return chr(FIRST_MASK + len(spans) - 1)
 
-    return _PROTECTED.sub(keep, re.sub(f"[{MASK_RANGE}]", " ", text)), spans
+    return _PROTECTED.sub(replace, re.sub(f"[{MASK_RANGE}]", " ", text)), spans
 
 
 def unmask(text: str, spans: list[str]) -> str:
-    return re.sub(f"[{MASK_RANGE}]", lambda found: spans[ord(found[0]) - FIRST_MASK], text)
+    return re.sub(f"[{MASK_RANGE}]", lambda match: spans[ord(match[0]) - FIRST_MASK], text)
 
 
 def split_sentences(masked: str) -> list[tuple[str, str]]:
-    """(sentence, white space after it); joined they give the text back."""
+    """[(sentence, white space after it)]; joined they give the text back."""
     parts, start = [], 0
-    for found in _SENTENCE_END.finditer(masked):
-        before = masked[start : found.start(1)]
+    for match in _SENTENCE_END.finditer(masked):
+        before = masked[start : match.start(1)]
         if not _ENDS_IN_ABBREVIATION.search(before):
-            parts.append((before, found[1]))
-            start = found.end()
+            parts.append((before, match[1]))
+            start = match.end()
     rest = masked[start:]
     bare = rest.rstrip()
     return [*parts, (bare, rest[len(bare) :])] if bare or not parts else parts

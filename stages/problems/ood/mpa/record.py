@@ -1,13 +1,11 @@
-"""A variant as a record that proves itself: what it was made from, by which principles, with which draw.
+"""MPA variants as records that can be checked later without their source files or a model.
 
 `Problem.program.params` of a variant:
-parent       question, choices, answer and program of the problem it was made from
-principles   those applied, in their order
-origin       for each option its index in the parent, None for the new one
-paraphraser  `rules` where no model was needed, or what identifies the model
-seed, attempt  the key of the draw; with them code puts the options in the same order again
-
-`check` reads nothing else and asks no model, so a label can be held against its parent long after, anywhere.
+parent         question, choices, answer and program of the parent
+principles     those applied, in order
+origin         for each option its index in the parent, None for the new one
+paraphraser    `rules` where no model was needed, or the identity of the model
+seed, attempt  the key of the draws, from which the order of options is recomputed
 """
 
 from __future__ import annotations
@@ -20,18 +18,28 @@ from stages.problems.ood.mpa import checks, option_order, principles
 from stages.problems.ood.mpa.principles import VERSION, Draft, NotApplicable
 
 GENERATOR = "mpa"
-_PARENT_FIELDS = ("question", "choices", "answer", "program")  # of the parent; all else a variant has from it unchanged
+_PARENT_FIELDS = (
+    "question",
+    "choices",
+    "answer",
+    "program",
+)  # stored of the parent; all other fields are the variant's
 
 
 def build_record(
-    parent: Problem, made: Draft, wanted: Sequence[str], paraphraser: str | dict[str, Any], seed: int, attempt: int
+    parent: Problem,
+    draft: Draft,
+    principle_names: Sequence[str],
+    paraphraser: str | dict[str, Any],
+    seed: int,
+    attempt: int,
 ) -> Problem:
     """The draft as a record."""
-    name = principles.format_operator(wanted)
+    name = principles.format_operator(principle_names)
     params = {
         "parent": parent.model_dump(include=set(_PARENT_FIELDS), exclude_none=True),
-        "principles": list(wanted),
-        "origin": list(made.origin),
+        "principles": list(principle_names),
+        "origin": list(draft.origin),
         "paraphraser": paraphraser,
         "seed": seed,
         "attempt": attempt,
@@ -39,9 +47,9 @@ def build_record(
     return parent.model_copy(
         update={
             "id": f"{parent.id}~{name}",
-            "question": made.question,
-            "choices": list(made.choices) or None,
-            "answer": made.answer,
+            "question": draft.question,
+            "choices": list(draft.choices) or None,
+            "answer": draft.answer,
             "parent": parent.id,
             "operator": name,
             "contract": "preserving",
@@ -51,18 +59,15 @@ def build_record(
 
 
 def restore_parent(variant: Problem) -> Problem:
-    """The problem a variant was made from, out of its record. Raises what a malformed record raises."""
-    fields = dict.fromkeys(_PARENT_FIELDS) | dict(variant.program.params["parent"])
+    """The parent of a variant, rebuilt from its record. Raises what a malformed record raises."""
+    program: Any = variant.program
+    fields = dict.fromkeys(_PARENT_FIELDS) | dict(program.params["parent"])
     same = variant.model_dump() | {"id": variant.parent, "parent": None, "operator": None, "contract": None}
     return Problem.model_validate(same | fields)
 
 
 def check(variant: Problem) -> list[str]:
-    """What is wrong with a variant: sentences, [] where all holds.
-
-    The checks run again on what the record holds: numbers, units, the asked quantity, the context, the options and the
-    letter of the key.
-    """
+    """Faults of a variant, found by running all checks again on its record; [] if there are none."""
     try:
         return _find_faults(variant)
     except NotApplicable as refusal:
@@ -72,20 +77,21 @@ def check(variant: Problem) -> list[str]:
 
 
 def _find_faults(variant: Problem) -> list[str]:
-    params, original = variant.program.params, restore_parent(variant)
-    wanted = principles.parse_principles(params["principles"])
-    found = []
-    if variant.operator != principles.format_operator(wanted):
-        found.append(f"its operator is {variant.operator!r}, but its principles are {'+'.join(wanted)}")
-    made = Draft(variant.question, tuple(variant.choices or ()), tuple(params["origin"]), variant.answer)
-    if len(made.origin) != len(made.choices):
-        return [*found, f"{len(made.choices)} options, but the origin of {len(made.origin)}"]
-    read = checks.match_origins(original, made.choices)
-    if "choices" not in wanted and checks.are_distinguishable(original) and read != made.origin:
-        return [*found, "an option is not the one its origin says"]
-    applied = principles.select_applicable(wanted, original)
+    program: Any = variant.program
+    params, original = program.params, restore_parent(variant)
+    principle_names = principles.parse_principles(params["principles"])
+    faults = []
+    if variant.operator != principles.format_operator(principle_names):
+        faults.append(f"its operator is {variant.operator!r}, but its principles are {'+'.join(principle_names)}")
+    draft = Draft(variant.question, tuple(variant.choices or ()), tuple(params["origin"]), variant.answer)
+    if len(draft.origin) != len(draft.choices):
+        return [*faults, f"{len(draft.choices)} options, but the origin of {len(draft.origin)}"]
+    origin = checks.match_origins(original, draft.choices)
+    if "choices" not in principle_names and checks.are_distinguishable(original) and origin != draft.origin:
+        return [*faults, "an option is not the one its origin says"]
+    applied = principles.select_applicable(principle_names, original)
     if original.choices:
-        again = option_order.recompute_order(original, made, applied, params["seed"], params["attempt"])
-        if (again.choices, again.answer) != (made.choices, made.answer):
-            return [*found, "the options do not stand where their draws put them"]
-    return found + checks.find_faults(original, made, applied)
+        expected = option_order.recompute_order(original, draft, applied, params["seed"], params["attempt"])
+        if (expected.choices, expected.answer) != (draft.choices, draft.answer):
+            return [*faults, "the options do not stand where their draws put them"]
+    return faults + checks.find_faults(original, draft, applied)

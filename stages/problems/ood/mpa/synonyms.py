@@ -1,84 +1,25 @@
-"""Words that carry what a paraphrase must not change: counts, units, denials, comparisons; and words that carry nothing.
+"""Word lists: counts, units, comparisons and negations, which a paraphrase must not change, and stopwords.
 
-A line of a table is a class: its first word names it, the others say the same.
+In a table `;` or a new line ends a class of synonyms; its first word names the class.
 """
+
+import re
 
 _COUNTS = """
-0 zero
-2 two twice double doubled
-3 three thrice triple tripled
-4 four quadruple
-5 five
-6 six
-7 seven
-8 eight
-9 nine
-10 ten
-11 eleven
-12 twelve dozen dozens
-13 thirteen
-14 fourteen
-15 fifteen
-16 sixteen
-17 seventeen
-18 eighteen
-19 nineteen
-20 twenty
-30 thirty
-40 forty
-50 fifty
-60 sixty
-70 seventy
-80 eighty
-90 ninety
-100 hundred
-1000 thousand
-1000000 million
-1000000000 billion
-1/2 half halves
-1/4 quarter quarters
+    0 zero; 2 two twice double doubled; 3 three thrice triple tripled; 4 four quadruple; 5 five; 6 six; 7 seven;
+    8 eight; 9 nine; 10 ten; 11 eleven; 12 twelve dozen dozens; 13 thirteen; 14 fourteen; 15 fifteen; 16 sixteen;
+    17 seventeen; 18 eighteen; 19 nineteen; 20 twenty; 30 thirty; 40 forty; 50 fifty; 60 sixty; 70 seventy; 80 eighty;
+    90 ninety; 100 hundred; 1000 thousand; 1000000 million; 1000000000 billion; 1/2 half halves; 1/4 quarter quarters
 """
 _UNITS = """
-dollar dollars $ bucks
-cent cents
-euro euros €
-pound pounds £ lb lbs
-percent percentage %
-hour hours hourly hr hrs
-minute minutes min mins
-seconds sec secs
-day days daily
-week weeks weekly
-month months monthly
-year years yearly annual annually
-decade decades
-century centuries
-inch inches
-foot feet ft
-yard yards
-mile miles mph
-km kilometer kilometers kilometre kilometres
-meter meters metre metres
-cm centimeter centimeters
-mm millimeter millimeters
-kg kilogram kilograms
-gram grams
-mg milligram milligrams
-ounce ounces oz
-ton tons
-liter liters litre litres
-ml milliliter milliliters
-gallon gallons
-quart quarts
-pint pints
-cup cups
-degree degrees °
-joule joules
-watt watts
-volt volts
-newton newtons
-pascal pascals
-hz hertz
+    dollar dollars $ bucks; cent cents; euro euros €; pound pounds £ lb lbs; percent percentage %;
+    hour hours hourly hr hrs; minute minutes min mins; seconds sec secs; day days daily; week weeks weekly;
+    month months monthly; year years yearly annual annually; decade decades; century centuries; inch inches;
+    foot feet ft; yard yards; mile miles mph; km kilometer kilometers kilometre kilometres; meter meters metre metres;
+    cm centimeter centimeters; mm millimeter millimeters; kg kilogram kilograms; gram grams; mg milligram milligrams;
+    ounce ounces oz; ton tons; liter liters litre litres; ml milliliter milliliters; gallon gallons; quart quarts;
+    pint pints; cup cups; degree degrees °; joule joules; watt watts; volt volts; newton newtons; pascal pascals;
+    hz hertz
 """
 _COMPARISONS = """
 more greater larger higher longer older taller faster quicker exceeds exceed additional extra another
@@ -88,44 +29,12 @@ least smallest minimum lowest fewest minimal
 average mean
 """
 _LEMMAS = """
-have has had
-make made
-earn earned
-spend spent
-pay paid
-buy buys bought purchase purchases purchased
-sell sold
-get gets got
-eat ate
-run ran
-drive drove
-take took
-give gave
-write wrote
-sleep slept
-lose lost
-win won
-catch caught
-weigh weighed
-begin began start starts started
-keep kept
-bring brought
-swim swam
-go goes went
-find found
-throw threw
-teach taught
-hold held
-feed fed
-know knew
-leave left
-build built
-drink drank
-sing sang
-child children kid kids
-person people persons individuals
-car cars automobile automobiles
-doctor doctors physician physicians
+    have has had; make made; earn earned; spend spent; pay paid; buy buys bought purchase purchases purchased;
+    sell sold; get gets got; eat ate; run ran; drive drove; take took; give gave; write wrote; sleep slept; lose lost;
+    win won; catch caught; weigh weighed; begin began start starts started; keep kept; bring brought; swim swam;
+    go goes went; find found; throw threw; teach taught; hold held; feed fed; know knew; leave left; build built;
+    drink drank; sing sang; child children kid kids; person people persons individuals;
+    car cars automobile automobiles; doctor doctors physician physicians
 """
 _NEGATIONS = "not no never none neither nor nobody nothing except cannot without false incorrect untrue"
 _STOPWORDS = """
@@ -138,8 +47,9 @@ given let suppose calculate compute identify amount
 
 
 def _parse_classes(table: str) -> dict[str, str]:
-    """word -> the first word of its line."""
-    return {word: line.split()[0] for line in table.strip().splitlines() for word in line.split()}
+    """word -> the first word of its class."""
+    classes = [line.split() for line in re.split("[;\n]", table) if line.strip()]
+    return {word: words[0] for words in classes for word in words}
 
 
 NUMBER_WORDS = {word: value for word, value in _parse_classes(_COUNTS).items() if word.isalpha()}

@@ -1,1 +1,1 @@
-"""Operators: ways to change a problem. `registry` names them all and runs them."""
+"""Operators: ways to change a problem, a file for each. How to add one: see `registry.py`."""

@@ -1,31 +1,37 @@
-"""More steps: the story goes on from where it was asked, so the answer is computed anew.
+"""Operator `steps`: more steps after the old question, so the answer is computed anew.
 
-Bundled problems get two more quantities by the benchmark's own law, in templates of the problem's own split. Real
-problems get one more computation on their answer (compositional problems, Hosseini et al. 2024, arXiv 2410.01748).
+Bundled problems get two more quantities, drawn by the benchmark's own distributions in templates of the problem's own
+split. Real and competition problems get one more computation on their answer (compositional problems, Hosseini et al.
+2024, arXiv 2410.01748; in team contests a relay).
 """
 
 from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.procedural.competition import items
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators import numbers
-from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.programs import competition_program, gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 NUM_EXTRA_QUANTITIES = 2
+MAX_ATTEMPTS = 400  # of a competition problem
 
 
-def _draw_links(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    known, templates = gradeschool_program.compute_values(state), gradeschool_program.list_templates(state["split"])
-    largest, answer = max(knobs.get("largest") or 0, numbers.compute_bound(state)), known[-1]
+def _draw_links(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    old_values, templates = (
+        gradeschool_program.compute_values(state),
+        gradeschool_program.list_templates(state["split"]),
+    )
+    largest, answer = gradeschool_program.get_bound(state, knobs), old_values[-1]
     people = rng.sample([name for name in wording.NAMES if name not in state["people"]], NUM_EXTRA_QUANTITIES)
     while True:
-        entries, values = [], list(known)
+        entries, values = [], list(old_values)
         for _ in range(NUM_EXTRA_QUANTITIES):
             entries.append(gradeschool_program.draw_relation(len(values) - 1, values[-1], largest, templates, rng))
             values.append(gradeschool_program.compute_value(entries[-1], values))
@@ -49,7 +55,7 @@ _FORMS = {
 }
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     answer = Fraction(gsm8k_program.render(state)[2])
     if answer <= 0:
         raise NotApplicable("the answer is not above 0")
@@ -64,9 +70,31 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return {**state, "further": dict(parameters)}
 
 
+def _draw_relay(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    question, _, answer = competition_program.render(state)
+    used = set(re.findall(r"[A-Z]", question))
+    letter = next((letter for letter in "TMWD" if letter not in used), None)
+    if answer == "N/A" or letter is None:
+        raise NotApplicable("nothing can follow from an open answer" if letter else "no letter is left for the answer")
+    for _ in range(MAX_ATTEMPTS):
+        times, modulus = rng.randint(3, 19), rng.randint(11, items.MAX_ANSWER)
+        product = times * int(answer)
+        result = str(product % modulus)
+        if product > modulus and result != answer and not items.is_stated(result, f"{question} {times} {modulus}"):
+            return {"letter": letter, "times": times, "modulus": modulus}
+    raise NotApplicable(f"{answer} is too small to be computed with")
+
+
+def _apply_relay(state: State, parameters: Mapping[str, Any]) -> State:
+    return {**state, "further": {key: parameters[key] for key in ("letter", "times", "modulus")}}
+
+
 OPERATOR = Operator(
     "steps",
     "changing",
-    {"gradeschool": Change(_draw_links, _apply_links), "lifted": Change(_draw, _apply)},
-    "more steps",
+    {
+        "gradeschool": Change(_draw_links, _apply_links),
+        "lifted": Change(_draw, _apply),
+        "competition": Change(_draw_relay, _apply_relay),
+    },
 )

@@ -1,33 +1,31 @@
-"""One more fact that nobody needs, as in GSM-IC (Shi et al. 2023, arXiv 2302.00093). The answer stays.
+"""Operator `irrelevant`: one more fact that the answer does not need (GSM-IC, Shi et al. 2023, arXiv 2302.00093).
 
-In the bundled world the extra sentence is drawn by the world's own law, in a template of the problem's own split, about
-a further person who is compared with one of the story: neither its words nor its connections give it away, only that
-the question does not rest on it. Competition problems get a fact of `asides.py`.
+In bundled problems the extra sentence is drawn by the benchmark's own distributions, in a template of the problem's own
+split, about a new person who is compared with one of the story. Neither its words nor its form give it away: only the
+question shows that it is not needed. Competition problems get a fact from `competition_distractors.py`.
 """
 
 from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from stages.lib.procedural import competition
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.operators import numbers
-from stages.problems.ood.programs import gradeschool_program
-from stages.problems.ood.programs.base import Change, Operator, State
+from stages.problems.ood.programs import competition_distractors, competition_program, gradeschool_program
+from stages.problems.ood.programs.base import Change, Knobs, Operator, State
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    known, templates = gradeschool_program.compute_values(state), gradeschool_program.list_templates(state["split"])
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    values, templates = gradeschool_program.compute_values(state), gradeschool_program.list_templates(state["split"])
     free = [name for name in wording.NAMES if name not in gradeschool_program.list_people(state)]
-    told, largest = (
-        gradeschool_program.get_sentence_order(state),
-        max(knobs.get("largest") or 0, numbers.compute_bound(state)),
-    )
-    place = rng.randint(1, len(told))
-    source = rng.choice(told[:place])
-    entry = gradeschool_program.draw_relation(source, known[source], largest, templates, rng)
+    order, largest = gradeschool_program.get_sentence_order(state), gradeschool_program.get_bound(state, knobs)
+    place = rng.randint(1, len(order))
+    source = rng.choice(order[:place])
+    entry = gradeschool_program.draw_relation(source, values[source], largest, templates, rng)
     return {"person": rng.choice(free), "entry": entry, "before": place}
 
 
@@ -37,4 +35,18 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-OPERATOR = Operator("irrelevant", "preserving", {"gradeschool": Change(_draw, _apply)}, "a fact nobody needs")
+def _draw_competition(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    question, steps, _ = competition.rederive({key: state[key] for key in competition_program.PROGRAM_KEYS})
+    numbers = {int(n) for text in (question, *(step.text for step in steps)) for n in re.findall(r"\d+", text)}
+    return competition_distractors.draw_distractor(question, numbers, rng, knobs["split"])
+
+
+def _apply_competition(state: State, parameters: Mapping[str, Any]) -> State:
+    return {**state, "aside": {key: parameters[key] for key in ("sentence", "before")}}
+
+
+OPERATOR = Operator(
+    "irrelevant",
+    "preserving",
+    {"gradeschool": Change(_draw, _apply), "competition": Change(_draw_competition, _apply_competition)},
+)

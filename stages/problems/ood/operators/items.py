@@ -1,7 +1,7 @@
-"""Other things: what is counted in the bundled world is replaced by something else. The answer stays.
+"""Operator `items`: a bundled problem counts other things than those of the benchmark. The answer stays.
 
-Real problems are left alone: a word for a thing can be a name (Rose), part of another (a golf ball) or a kind of what
-stands beside it (brownies among pastries), which no list of words tells.
+Real problems are not changed: a word for a thing can be a name (Rose), a part of another word (a golf ball) or a kind of
+something else in the text (brownies among pastries), and no word list can decide that.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.programs.base import Change, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, Operator, State
 
-# Words of the vocabulary that no story counts.
+# Words that a tiny model knows and no story of the benchmark counts.
 UNITS = wording.add_adjectives(("games", "trees", "items", "pieces", "things", "plans"), ("old", "new", "big", "small"))
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     return {"unit": rng.choice(wording.select_owned(UNITS, knobs["split"]))}
 
 
@@ -25,4 +25,4 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return {**state, "unit": parameters["unit"]}
 
 
-OPERATOR = Operator("items", "preserving", {"gradeschool": Change(_draw, _apply)}, "other things")
+OPERATOR = Operator("items", "preserving", {"gradeschool": Change(_draw, _apply)})

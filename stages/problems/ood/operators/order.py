@@ -1,6 +1,4 @@
-"""Another order of telling. In the bundled world every sentence is a fact and the question stays last, so the answer
-stays.
-"""
+"""Operator `order`: the sentences of a bundled problem in another order, the question last. The answer stays."""
 
 from __future__ import annotations
 
@@ -10,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.problems.ood.programs import gradeschool_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     places = list(range(len(gradeschool_program.get_sentence_order(state))))
     if len(places) < 2:
         raise NotApplicable("one sentence has no other order")
@@ -24,9 +22,9 @@ def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[st
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
-    state, told = copy.deepcopy(state), gradeschool_program.get_sentence_order(state)
-    state["told"] = [told[i] for i in parameters["order"]]
+    state, old = copy.deepcopy(state), gradeschool_program.get_sentence_order(state)
+    state["told"] = [old[i] for i in parameters["order"]]
     return state
 
 
-OPERATOR = Operator("order", "preserving", {"gradeschool": Change(_draw, _apply)}, "another order")
+OPERATOR = Operator("order", "preserving", {"gradeschool": Change(_draw, _apply)})

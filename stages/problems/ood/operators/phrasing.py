@@ -1,5 +1,6 @@
-"""Another phrasing: the same facts and the same question in sentence templates that no split of the bundled world uses
-(none of `gradeschool/wording.py`, so no split's leak into another), made of words a tiny model knows.
+"""Operator `phrasing`: the same facts and question of a bundled problem in new sentence templates. The answer stays.
+
+The templates are none of `gradeschool/wording.py`, so none was seen in training. Their words are those a tiny model knows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
 from stages.problems.ood.programs import gradeschool_program
-from stages.problems.ood.programs.base import Change, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, Operator, State
 
 _COMPARISONS = {
     "more": ("{s} needs {n} more {unit} to be equal with {t}", "it takes {n} more {unit} for {s} to be equal with {t}"),
@@ -60,11 +61,11 @@ NEW_TEMPLATES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    own = wording.list_owned_pairs(knobs["split"], 2, len(wording.FRAMES))
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    templates = wording.list_owned_pairs(knobs["split"], 2, len(wording.FRAMES))
     return {
-        "sentences": {str(i): list(rng.choice(own)) for i in gradeschool_program.get_sentence_order(state)},
-        "question": list(rng.choice(own)),
+        "sentences": {str(i): list(rng.choice(templates)) for i in gradeschool_program.get_sentence_order(state)},
+        "question": list(rng.choice(templates)),
     }
 
 
@@ -78,9 +79,9 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 def _apply_frame(relation: str, form: int, frame: int) -> str:
-    """A form in a frame: such pairs are dealt to the splits as the world's own are (`wording.find_owner`)."""
+    """A form in a frame. Each such pair belongs to one split (`wording.find_owner`)."""
     frames = wording.QUESTION_FRAMES if relation == "question" else wording.FRAMES
     return frames[frame].replace("{}", NEW_TEMPLATES[relation][form])
 
 
-OPERATOR = Operator("phrasing", "preserving", {"gradeschool": Change(_draw, _apply)}, "fresh words")
+OPERATOR = Operator("phrasing", "preserving", {"gradeschool": Change(_draw, _apply)})

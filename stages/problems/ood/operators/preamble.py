@@ -1,7 +1,7 @@
-"""A sentence or two in front of the problem. Nothing is reworded: a cosmetic shift, and named for what it is.
+"""Operator `preamble`: a sentence or two before the problem. A cosmetic change: nothing is reworded, the answer stays.
 
-A preamble holds no number, quantity, denial, question or name, and nobody whom a problem might count (students, a
-teacher), so it can stand before any problem in words. A program to complete takes none: its statement is code.
+A preamble holds no number, quantity, negation, question or name, and nobody whom a problem might count (students, a
+teacher), so it can stand before any problem in words. Code problems take none: their statement is a program.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.programs.base import Change, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, Operator, State
 
-SETTINGS = (  # where the problem was met; told first
+SETTINGS = (
     "The following came up in a conversation after dinner.",
     "The following was found on a sheet of paper between the pages of a library book.",
     "During a long train ride, a traveler came across the following in a magazine.",
@@ -47,23 +47,17 @@ REQUESTS = (
 )
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    said = [rng.choice(wording.select_owned(SETTINGS, knobs["split"]))]
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    sentences = [rng.choice(wording.select_owned(SETTINGS, knobs["split"]))]
     if rng.random() < 0.5:
-        said.append(rng.choice(wording.select_owned(REQUESTS, knobs["split"])))
-    return {"preamble": " ".join(said)}
+        sentences.append(rng.choice(wording.select_owned(REQUESTS, knobs["split"])))
+    return {"preamble": " ".join(sentences)}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return {**state, "preamble": parameters["preamble"]}
 
 
-def prepend_preamble(state: State, question: str) -> str:
-    """The question after the preamble of its state, if it has one."""
-    return f"{state['preamble']} {question}" if "preamble" in state else question
-
-
-_CHANGE = Change(_draw, _apply)
 OPERATOR = Operator(
-    "preamble", "preserving", dict.fromkeys(("gradeschool", "lifted", "competition", "text"), _CHANGE), "words in front"
+    "preamble", "preserving", dict.fromkeys(("gradeschool", "lifted", "competition", "text"), Change(_draw, _apply))
 )

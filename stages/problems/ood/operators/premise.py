@@ -1,12 +1,14 @@
-"""A premise removed, so that the answer is no longer determined: it is N/A. Beside each such problem stands its twin, in
-which the premise is `kept`: the same surface, the parent's answer. Both say that N/A is allowed.
+"""Operator `premise`: a premise is removed, so the answer is not determined and becomes N/A.
 
-The proof is two completions: what is told is true of both, the value that is not told differs, and so does the answer.
-In the bundled world a sentence is told of a stranger, of whom two further sentences follow that nobody needs; in the twin
-it is told of whom it was. Both have the same words, and as many names that occur once. A real problem loses a number
-before the things it counts. No word (some, several) is put in place: such words would tell which problems are unsolvable.
-An old tale stands before it, of things of which some are counted and some are not: neither a thing without a number nor
-how many numbers there are tells.
+Each such problem has a twin (`~kept`) with the same surface, the premise and the parent's answer. Both allow N/A. The
+proof is two completions: both agree with the text, the removed value differs, and so does the answer.
+
+gradeschool  a sentence is about a new person instead of its own, and two distractors about that person follow. The twin
+             keeps the sentence. Both have the same words and as many names that occur once.
+lifted       a number before a counted noun is deleted. No word (some, several) replaces it, since such a word would mark
+             the unsolvable problems. Before both twins stands an introduction with some counted and some uncounted
+             things, so that neither a noun without a number nor the count of numbers gives the answer away.
+competition  a number becomes a letter with two dependent equations (`unknowns.py`)
 """
 
 from __future__ import annotations
@@ -21,36 +23,36 @@ from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.operators import names, numbers
-from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.operators import names, numbers, unknowns
+from stages.problems.ood.programs import competition_program, competition_unknowns, gradeschool_program, gsm8k_program
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, words
 
 MAX_COMPLETION = 600  # values tried for the second completion
 
 
 def solve_with_value(state: State, i: int, value: int) -> int:
-    """The answer when quantity i, whose sentence is not told, has a value. Raises Unfit where it leaves the whole
-    numbers above 0."""
-    known: list[int] = []
+    """The answer if quantity i, which has no sentence, has this value. Raises NotApplicable where a quantity would not be a
+    positive integer."""
+    values: list[int] = []
     for j, entry in enumerate(state["quantities"]):
-        known.append(value if j == i else gradeschool_program.compute_value(entry, known))
-        if known[j] < 1:
+        values.append(value if j == i else gradeschool_program.compute_value(entry, values))
+        if values[j] < 1:
             raise NotApplicable("not above 0")
-    return known[-1]
+    return values[-1]
 
 
-def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    known, told = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
-    uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(known))]
-    # Of the one asked for something must be told; whoever is named elsewhere once occurs once without the sentence, as
-    # the stranger does in the twin.
-    able = [i for i in range(len(known) - 1) if uses[i] == 1]
-    rng.shuffle(able)
-    pools = (names.ROLES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
+def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    values, order = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
+    uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(values))]
+    # The target must keep a sentence. Who is named once elsewhere occurs once without the sentence, as the new person
+    # does in the twin.
+    candidates = [i for i in range(len(values) - 1) if uses[i] == 1]
+    rng.shuffle(candidates)
+    pools = (names.ROLE_NAMES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
     pool = next(pool for pool in pools if state["people"][0] in pool)
     people = rng.sample([name for name in pool if name not in gradeschool_program.list_people(state)], 3)
-    largest = max(knobs.get("largest") or 0, numbers.compute_bound(state))
-    for i in able:
+    largest = gradeschool_program.get_bound(state, knobs)
+    for i in candidates:
         if (
             gradeschool_program.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1]
             != "N/A"
@@ -62,16 +64,16 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
                 answer = solve_with_value(state, i, value)
             except NotApplicable:
                 continue
-            if value != known[i] and answer != known[-1]:
+            if value != values[i] and answer != values[-1]:
                 others.append([value, answer])
-        near = sorted(others, key=lambda pair: abs(pair[0] - known[i]))[:5]
-        if near:
-            before = sorted(rng.choices(range(told.index(i) + 1, len(told) + 1), k=2))
+        nearest = sorted(others, key=lambda pair: abs(pair[0] - values[i]))[:5]
+        if nearest:
+            before = sorted(rng.choices(range(order.index(i) + 1, len(order) + 1), k=2))
             return {
                 "removed": i,
                 "person": people[0],
-                "asides": _draw_comparisons(state, people, known[i], largest, before, rng),
-                "completions": [[known[i], known[-1]], rng.choice(near)],
+                "asides": _draw_comparisons(state, people, values[i], largest, before, rng),
+                "completions": [[values[i], values[-1]], rng.choice(nearest)],
             }
     raise NotApplicable("no sentence whose loss leaves two answers")
 
@@ -79,7 +81,7 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Mapping[str, Any]) -
 def _draw_comparisons(
     state: State, people: list[str], value: int, largest: int, before: list[int], rng: random.Random
 ) -> list[dict[str, Any]]:
-    """Asides about two further people: the first is compared with the stranger, the second with the first."""
+    """Distractors about two more people: the first is compared with the new person, the second with the first."""
     asides, templates = [], gradeschool_program.list_templates(state["split"])
     for source, person, place in zip(people, people[1:], before, strict=False):
         entry = gradeschool_program.draw_relation(0, value, largest, templates, rng)
@@ -96,8 +98,8 @@ def _apply_sentence(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-# Before a number that stands without any of these, and before things, the number can be left out: `Tom buys 5 red
-# apples` becomes `Tom buys red apples`, which says nothing of how many. No word marks the gap.
+# A number before a noun can be deleted where none of these is before it: `Tom buys 5 red apples` becomes `Tom buys red
+# apples`, which leaves the number open. No word marks the gap.
 _DETERMINERS = re.compile(
     r"\b(the|these|those|his|her|its|their|my|our|your|all|other|next|last|first|least|most|only|another|every|each|"
     r"exactly|than|about|approximately|around|nearly|almost|over|additional|remaining|extra|of|is|are|was|were|by|a|an|"
@@ -120,83 +122,69 @@ _UNCOUNTED = re.compile(
 )
 _PEOPLE = re.compile(r"\b(people|guests|students|children|kids|friends|members|players|passengers|customers|workers)$")
 _PRONOUN = re.compile(r"(he|she|it|they|his|her|its|their|this|these)\b", re.I)
-INTRO_ITEMS = (
-    "castles",
-    "crowns",
-    "swords",
-    "towers",
-    "shields",
-    "palaces",
-    "harps",
-    "thrones",
-    "banners",
-    "carriages",
-    "falcons",
-    "lances",
-)
-INTRO_LENGTH = 4  # of them in a tale
+INTRO_ITEMS = words("castles crowns swords towers shields palaces harps thrones banners carriages falcons lances")
+INTRO_LENGTH = 4
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     places, values = numbers.find_changeable(state), programs.list_numbers(state)
     doubtful = programs.find_ambiguous(state)
     single = [i for i in places if values.count(values[i]) == 1 and values[i].denominator == 1 and i not in doubtful]
-    able = _find_removable(state, single)
-    if not able:
+    candidates = _find_removable(state, single)
+    if not candidates:
         raise NotApplicable("every number is tied to what stands around it")
     answer = Fraction(programs.render_program(state)[2])
-    for gap in rng.sample(able, len(able)):
-        i = gap["number"]
+    for removal in rng.sample(candidates, len(candidates)):
+        i = removal["number"]
         if is_recoverable(values, i):
             continue
-        most = int(values[i]) * 3 + 10
-        for other in rng.sample(range(2, most), min(200, most - 2)):
+        limit = int(values[i]) * 3 + 10
+        for other in rng.sample(range(2, limit), min(200, limit - 2)):
             new = [Fraction(other) if j == i else value for j, value in enumerate(values)]
             if other != values[i] and numbers.is_plausible(state, new):
                 now = programs.compute_results(state, new)[state["answer"]["step"]]
                 completions = [[str(values[i]), str(answer)], [str(other), str(now)]]
-                return gap | {"tales": _draw_intros(state, rng), "completions": completions}
+                return removal | {"tales": _draw_intros(state, rng), "completions": completions}
     raise NotApplicable("no number can be left open for certain")
 
 
 def _draw_intros(state: State, rng: random.Random) -> list[str]:
-    """What stands before the problem, and before its twin: in half of all problems the tale counts one thing more."""
-    said = gsm8k_program.render_parts(state["question"])
-    if _PRONOUN.match(said) or re.search(rf"\bking|{'|'.join(INTRO_ITEMS)}", said):
+    """The sentences before the problem and before its twin. In half of all problems the first counts one thing more."""
+    question = gsm8k_program.render_parts(state["question"])
+    if _PRONOUN.match(question) or re.search(rf"\bking|{'|'.join(INTRO_ITEMS)}", question):
         raise NotApplicable("a tale in front would be taken for a part of the problem")
-    things, told = rng.sample(INTRO_ITEMS, INTRO_LENGTH), rng.sample(range(INTRO_LENGTH), INTRO_LENGTH)
+    things, numbered = rng.sample(INTRO_ITEMS, INTRO_LENGTH), rng.sample(range(INTRO_LENGTH), INTRO_LENGTH)
     counts = rng.choices(list(numbers.NUMBER_FREQUENCY), list(numbers.NUMBER_FREQUENCY.values()), k=INTRO_LENGTH)
     counted = rng.randrange(INTRO_LENGTH)
 
-    def written(counted: int) -> str:
-        listed = [f"{counts[i]} {things[i]}" if i in told[:counted] else things[i] for i in range(INTRO_LENGTH)]
+    def render(counted: int) -> str:
+        listed = [f"{counts[i]} {things[i]}" if i in numbered[:counted] else things[i] for i in range(INTRO_LENGTH)]
         return f"An old tale tells of a king with {', '.join(listed[:-1])} and {listed[-1]}."
 
-    return [written(counted + rng.randrange(2)), written(counted)]
+    return [render(counted + rng.randrange(2)), render(counted)]
 
 
 def _find_removable(state: State, single: list[int]) -> list[dict[str, Any]]:
-    """Numbers that can be left out before what they count."""
-    parts, able = state["question"], []
-    said = gsm8k_program.render_parts(parts)
-    asked = len(said) - len(gsm8k_program.render_parts(gsm8k_program.split_sentences(parts)[-1]))
+    """Numbers that can be deleted before the noun that they count."""
+    parts, removable = state["question"], []
+    text = gsm8k_program.render_parts(parts)
+    question_start = len(text) - len(gsm8k_program.render_parts(gsm8k_program.split_sentences(parts)[-1]))
     for at, part in enumerate(parts[:-1]):
         if isinstance(part, str) or part["is"]["number"] not in single or not at or not isinstance(parts[at - 1], str):
             continue
-        things = _COUNTED_NOUN.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
-        if _QUESTION_WORD.search(
-            gsm8k_program.render_parts(parts[:at])[asked:]
-        ):  # how much was in [three] bags: may be read of one
+        noun = _COUNTED_NOUN.match(parts[at + 1]) if isinstance(parts[at + 1], str) else None
+        # `how much was in [three] bags` may be understood of one bag
+        if _QUESTION_WORD.search(gsm8k_program.render_parts(parts[:at])[question_start:]):
             continue
-        if things and _PEOPLE.search(things[1]) and said.count(things[1].split()[-1]) > 1:
-            continue  # who comes may be those who were invited
-        if things and not _UNCOUNTED.search(things[1]) and not _DETERMINERS.search(parts[at - 1]):
-            able.append({"number": part["is"]["number"], "noun": things[1]})
-    return able
+        if noun and _PEOPLE.search(noun[1]) and text.count(noun[1].split()[-1]) > 1:
+            continue  # those who come may be those who were invited
+        if noun and not _UNCOUNTED.search(noun[1]) and not _DETERMINERS.search(parts[at - 1]):
+            removable.append({"number": part["is"]["number"], "noun": noun[1]})
+    return removable
 
 
 def is_recoverable(values: list[Fraction], i: int) -> bool:
-    """Whether a number might be worked out from two others of the question."""
+    """Whether a number might be computed from two others of the question."""
     rest = [value for j, value in enumerate(values) if j != i]
     return any(
         values[i] in (a + b, abs(a - b), a * b, *([a / b] if b else []), *([b / a] if a else []))
@@ -210,25 +198,14 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return {**state, "tale": parameters["tales"][0], "withheld": {key: parameters[key] for key in ("number", "noun")}}
 
 
-OPERATOR = Operator(
-    "premise",
-    "unsolvable",
-    {"gradeschool": Change(_draw_sentence, _apply_sentence), "lifted": Change(_draw, _apply)},
-    "a premise removed",
-)
+# Checks of the proof that the answer is not determined.
 
 
-# The proof, checked.
-
-
-def check_gradeschool_proof(state: State, change: Mapping[str, Any]) -> list[str]:
-    """Faults of the proof that the answer of a bundled problem is open once `change` is made to `state`."""
+def _check_sentence_proof(state: State, change: Mapping[str, Any]) -> list[str]:
     return _find_faults(change, lambda value: solve_with_value(state, change["removed"], value))
 
 
-def check_lifted_proof(state: State, change: Mapping[str, Any]) -> list[str]:
-    """The same of a real problem."""
-
+def _check_proof(state: State, change: Mapping[str, Any]) -> list[str]:
     def answer(value: str) -> str:
         values = [Fraction(value) if i == change["number"] else v for i, v in enumerate(programs.list_numbers(state))]
         return str(programs.compute_results(state, values)[state["answer"]["step"]])
@@ -237,8 +214,24 @@ def check_lifted_proof(state: State, change: Mapping[str, Any]) -> list[str]:
 
 
 def _find_faults(change: Mapping[str, Any], answer: Callable[[Any], Any]) -> list[str]:
-    (first, one), (second, other) = change["completions"]
-    if first == second or one == other:
+    (first, first_answer), (second, second_answer) = change["completions"]
+    if first == second or first_answer == second_answer:
         return ["the completions do not differ"]
-    claims = ((first, one), (second, other))
-    return [f"with {value} the answer is not {said}" for value, said in claims if answer(value) != said]
+    claims = ((first, first_answer), (second, second_answer))
+    return [f"with {value} the answer is not {claimed}" for value, claimed in claims if answer(value) != claimed]
+
+
+def _check_competition_proof(state: State, change: Mapping[str, Any]) -> list[str]:
+    original, other = (competition_program.build_plain_problem(state, params) for params in (None, change["other"]))
+    return competition_unknowns.check_proof(original, other, change)
+
+
+OPERATOR = Operator(
+    "premise",
+    "unsolvable",
+    {
+        "gradeschool": Change(_draw_sentence, _apply_sentence, _check_sentence_proof),
+        "lifted": Change(_draw, _apply, _check_proof),
+        "competition": Change(unknowns.make_draw(True), unknowns.apply, _check_competition_proof),
+    },
+)

@@ -1,25 +1,30 @@
-"""Perturbations with contracts: operators that change the program of a problem, not its text alone.
+"""The table of operators, and how variants are made and checked: what other modules call.
 
-preserving  names, roles, items, order, phrasing, units, irrelevant, typos, preamble: other words, the same answer
-            unknowns: a number of a competition problem told by two equations, as `premise` tells it there
-changing    numbers, larger, steps, reversed: another answer, computed by the program
-unsolvable  premise: the answer is N/A, with two completions that prove it; beside it stands its twin, the premise kept
+preserving  names, roles, items, order, phrasing, units, irrelevant, typos, preamble, unknowns: the answer stays
+changing    numbers, larger, steps, reversed: another answer, computed from the changed program
+unsolvable  premise: the answer is N/A, proven by two completions; a twin (`~kept`) keeps the premise
 
-Programs are those of the bundled benchmark, of real GSM8K problems (lifted) and of competition families (`contest.py`);
-other problems can only take noise or a preamble. An operator is asked only of the kinds of problem that it `fits_problem`. A
-variant carries its parent's program, the seed, and the drawn parameters of each change, so `rederive` rebuilds question,
-gold steps and answer without a model, and `check` holds it against its contract. What cannot be made honestly becomes a
-Reject with the reason. Operators compose: `order+typos` makes one change, then the other.
+An operator changes the program of a problem, not its text alone (the kinds of programs: `programs/kinds.py`). A variant
+stores its parent's program, the seed and the drawn parameters of each change. So `rederive` rebuilds question, steps and
+answer without a model, and `check` tests them against the contract. What cannot be changed becomes a Reject with the
+reason. Operators compose: `order+typos` makes one change, then the other.
+
+To add an operator:
+1. Write `operators/<name>.py` with draw(state, rng, knobs) and apply(state, parameters) for each kind of program.
+2. Draw everything random in `draw`; raise NotApplicable(reason) where the contract could break.
+3. In `apply` set a key of the state; let the `render` of the kind of program write it out.
+4. Define `OPERATOR = Operator(name, contract, {kind: Change(draw, apply)})` and add it to `OPERATORS` below.
+5. Add a test as in tests/problems/ood/test_operators.py, and the name to `ood.operators` in params.yaml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stages.lib.core import seeds
 from stages.lib.core.records import Problem, Program, Step
-from stages.lib.procedural import gradeschool, lifting
+from stages.lib.procedural import lifting
 from stages.problems.ood.operators import (
     extra_steps,
     irrelevant,
@@ -31,74 +36,23 @@ from stages.problems.ood.operators import (
     preamble,
     premise,
     reversal,
+    typos,
     units,
+    unknowns,
 )
-from stages.problems.ood.programs import code_statement, competition_program, gradeschool_program, gsm8k_program, noise
-from stages.problems.ood.programs.base import NotApplicable, Operator, ProgramKind, State
+from stages.problems.ood.programs import code_statement, gradeschool_program
+from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State, prepend_preamble
+from stages.problems.ood.programs.kinds import PROGRAM_KINDS
 from stages.problems.ood.rejects import Reject
 
 VERSION = 1
 GENERATOR = "operators"
-
-
-def _render_gradeschool(state: State) -> tuple[str, list[Step], str]:
-    steps, answer = gradeschool_program.solve(state)
-    return gradeschool_program.render_question(state), steps, answer
-
-
-def _render_text(state: State) -> tuple[str, list[Step] | None, str]:
-    steps = [Step(**step) for step in state["steps"]] if state.get("steps") else None
-    return noise.apply_edits(state["question"], state.get("edits", [])), steps, state["answer"]
-
-
-def _check_solvers_agree(state: State) -> list[str]:
-    """The bundled benchmark's own solver against `tale`, which knows nothing of it."""
-    _, steps, answer = gradeschool.rederive(state)
-    return [] if (steps, answer) == gradeschool_program.solve(state) else ["the two solvers disagree on the parent"]
-
-
-PROGRAM_KINDS: dict[str, ProgramKind] = {
-    "gradeschool": ProgramKind(_render_gradeschool, _check_solvers_agree, check_proof=premise.check_gradeschool_proof),
-    "lifted": ProgramKind(gsm8k_program.render, lifting.check_program, check_proof=premise.check_lifted_proof),
-    "competition": ProgramKind(
-        competition_program.render,
-        competition_program.find_faults,
-        competition_program.find_faults,
-        competition_program.check_proof,
-        competition_program.estimate_difficulty,
-    ),
-    "code": ProgramKind(code_statement.render),
-    "text": ProgramKind(_render_text),  # no program: the words may carry noise, the answer is the benchmark's
-}
-_TYPOS = Operator(
-    "typos",
-    "preserving",
-    {name: noise.make_change(lambda state, base=base: base.render(state)[0]) for name, base in PROGRAM_KINDS.items()}
-    | {"code": code_statement.TYPOS},
-    "typographical noise",
-)
 OPERATORS: dict[str, Operator] = {
-    each.name: each._replace(
-        changes={
-            **each.changes,
-            **(
-                {"competition": competition_program.CHANGES[each.name]}
-                if each.name in competition_program.CHANGES
-                else {}
-            ),
-        }
-    )
-    for each in (
-        names.NAMES_OPERATOR,
-        names.ROLES_OPERATOR,
-        items.OPERATOR,
-        order.OPERATOR,
-        phrasing.OPERATOR,
-        units.OPERATOR,
-        irrelevant.OPERATOR,
-        _TYPOS,
-        preamble.OPERATOR,
-        competition_program.UNKNOWNS,
+    operator.name: operator
+    for operator in (
+        names.NAMES,
+        names.ROLES,
+        *(module.OPERATOR for module in (items, order, phrasing, units, irrelevant, typos, preamble, unknowns)),
         numbers.NUMBERS,
         extra_steps.OPERATOR,
         numbers.LARGER,
@@ -109,55 +63,49 @@ OPERATORS: dict[str, Operator] = {
 
 
 def get_contract(name: str, kept: bool = False) -> str:
-    """The contract of an operator or of a composition: the strongest of its parts'. `kept`: of its twin, which keeps the
-    premise."""
+    """The contract of an operator, or the strongest contract in a composition. kept: of the twin that keeps its premise."""
     strength = ("preserving", "changing", "unsolvable")
-    kinds = [OPERATORS[part].contract for part in name.split("+")]
-    return max(("preserving" if kept and kind == "unsolvable" else kind for kind in kinds), key=strength.index)
+    contracts = [OPERATORS[part].contract for part in name.split("+")]
+    return max(("preserving" if kept and c == "unsolvable" else c for c in contracts), key=strength.index)
 
 
 def fits_problem(name: str, problem: Problem) -> bool:
     """Whether an operator, or every part of a composition, changes this kind of problem."""
-    kind = _get_kind(problem)
-    return all(kind in OPERATORS[part].changes for part in name.split("+"))
+    return all(_get_kind(problem) in OPERATORS[part].changes for part in name.split("+"))
 
 
 def make_variants(
-    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = numbers.DEFAULT_BOUND
+    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = gradeschool_program.DEFAULT_BOUND
 ) -> tuple[list[Problem], list[Reject]]:
-    """Each problem changed by each operator that fits it, and what could not be. One that lost its premise is followed by
-    its twin, `~kept`. A variant depends on its parent, the operator, the seed and `largest` alone: the bound on values of
-    the bundled benchmark, `compute_bound` of its split (a problem with larger ones keeps its own)."""
+    """Every problem changed by every operator that fits it: (variants, rejects). The twin follows its unsolvable variant.
+
+    A variant depends on its parent, the operator, the seed and `largest` alone. largest: bound on the values of bundled
+    problems, see `compute_bound`; a problem with larger values keeps its own bound."""
     names = list(names)
-    made: list[Problem] = []
+    variants: list[Problem] = []
     rejects: list[Reject] = []
     for problem in problems:
+        kind, reason = _get_kind(problem), ""
         try:
-            generator, version, state = _load_program(problem)
-            reason = ""
+            base = _load_program(problem, kind)
         except lifting.Unliftable as error:
-            generator, version, state = "text", VERSION, _make_text_state(problem)
-            reason = f"no program: {error}"
+            base, reason = _make_base("text", VERSION, _make_text_state(problem)), f"no program: {error}"
         for name in (name for name in names if fits_problem(name, problem)):
             try:
                 twins = (False, True) if get_contract(name) == "unsolvable" else (False,)
-                made += [
-                    _make_variant(problem, name, seed, generator, version, state, {"largest": largest}, reason, kept)
-                    for kept in twins
-                ]
+                variants += [_make_variant(problem, name, seed, base, largest, reason, kept) for kept in twins]
             except NotApplicable as error:
                 rejects.append(Reject(f"{problem.id}~{name}", name, str(error)))
-    return made, rejects
+    return variants, rejects
 
 
 def compute_bound(split: Iterable[Problem]) -> int:
-    """`largest` for the problems of a split, whichever of them are changed: the bound that the whole split keeps."""
-    told = [p.program.params for p in split if p.program and p.program.generator == "gradeschool"]
-    return max(map(numbers.compute_bound, told), default=numbers.DEFAULT_BOUND)
+    """`largest` for the bundled problems of a split: the bound that the whole split keeps, whichever are changed."""
+    programs = [p.program.params for p in split if p.program and p.program.generator == "gradeschool"]
+    return max(map(gradeschool_program.compute_bound, programs), default=gradeschool_program.DEFAULT_BOUND)
 
 
 def _get_kind(problem: Problem) -> str:
-    """The kind of program to change, of BASES."""
     if problem.program and problem.program.generator in PROGRAM_KINDS:
         return problem.program.generator
     if problem.benchmark == "gsm8k":
@@ -165,50 +113,47 @@ def _get_kind(problem: Problem) -> str:
     return "text" if problem.tests is None else "code"
 
 
-def _load_program(problem: Problem) -> tuple[str, int, State]:
-    """The generator, its version and the program to change. Raises Unliftable."""
-    kind = _get_kind(problem)
+def _make_base(generator: str, version: int, state: State) -> dict[str, Any]:
+    return {"generator": generator, "version": version, "params": state}
+
+
+def _load_program(problem: Problem, kind: str) -> dict[str, Any]:
+    """The program of a problem as {generator, version, params}. Raises Unliftable."""
     if problem.program and problem.program.generator == kind:
-        return kind, problem.program.version, problem.program.params
+        return _make_base(kind, problem.program.version, problem.program.params)
     if kind == "lifted":
-        return kind, lifting.VERSION, lifting.lift(problem)
+        return _make_base(kind, lifting.VERSION, lifting.lift(problem))
     if kind == "code":
-        return kind, VERSION, code_statement.make_state(problem.question, problem.answer, problem.tests)
-    return kind, VERSION, _make_text_state(problem)
+        assert problem.tests is not None
+        state = code_statement.make_state(problem.question, problem.answer, problem.tests)
+        return _make_base(kind, VERSION, state)
+    return _make_base(kind, VERSION, _make_text_state(problem))
 
 
 def _make_text_state(problem: Problem) -> State:
-    row = {"question": problem.question, "answer": problem.answer, "choices": problem.choices, "tests": problem.tests}
+    row = {name: getattr(problem, name) for name in ("question", "answer", "choices", "tests")}
     row["steps"] = [step.model_dump() for step in problem.steps] if problem.steps else None
     return {key: value for key, value in row.items() if value is not None}
 
 
 def _make_variant(
-    problem: Problem,
-    name: str,
-    seed: int,
-    generator: str,
-    version: int,
-    state: State,
-    knobs: Mapping[str, Any],
-    reason: str,
-    kept: bool,
+    problem: Problem, name: str, seed: int, base: dict[str, Any], largest: int, reason: str, kept: bool
 ) -> Problem:
-    base = {"generator": generator, "version": version, "params": state}
-    changes: list[dict[str, Any]] = []
+    """One variant. Raises NotApplicable with `reason` where an operator needs a program and the problem has none."""
+    kind, state, changes = base["generator"], base["params"], []
     for part in name.split("+"):
-        change = OPERATORS[part].changes.get(generator)
+        change = OPERATORS[part].changes.get(kind)
         if change is None:
             raise NotApplicable(reason)
         rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
-        parameters = change.draw(state, rng, {**knobs, "split": problem.split})
+        parameters = change.draw(state, rng, {"largest": largest, "split": problem.split})
         parameters |= {"kept": True} if kept and part == "premise" else {}
         state = change.apply(state, parameters)
         changes.append({"operator": part, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}
     question, steps, answer = rederive(params)
-    harder, kind = PROGRAM_KINDS[generator].estimate_difficulty, get_contract(name, kept)
-    made = problem.model_copy(
+    estimate, contract = PROGRAM_KINDS[kind].estimate_difficulty, get_contract(name, kept)
+    variant = problem.model_copy(
         update={
             "id": _format_id(problem.id, name, kept),
             "question": question,
@@ -216,19 +161,18 @@ def _make_variant(
             "answer": answer,
             "parent": problem.id,
             "operator": name,
-            "contract": kind,
+            "contract": contract,
             "abstain": _allows_abstention(name) or problem.abstain,
-            "difficulty": harder(state) if harder and kind == "changing" else problem.difficulty,
+            "difficulty": estimate(state) if estimate and contract == "changing" else problem.difficulty,
             "program": Program(generator=GENERATOR, version=VERSION, params=params),
         }
     )
-    faults = check(made)
-    if faults:
+    if faults := check(variant):
         raise NotApplicable(faults[0])
-    return made
+    return variant
 
 
-def _format_id(parent: str, name: str, kept: bool) -> str:
+def _format_id(parent: str | None, name: str, kept: bool) -> str:
     return f"{parent}~{name}~kept" if kept else f"{parent}~{name}"
 
 
@@ -241,20 +185,25 @@ def rederive(params: Mapping[str, Any]) -> tuple[str, list[Step] | None, str]:
     """(question, steps, answer) of a variant from its parent's program and its changes."""
     state = compute_final_state(params)
     question, steps, answer = PROGRAM_KINDS[params["base"]["generator"]].render(state)
-    return preamble.prepend_preamble(state, question), steps, answer
+    return prepend_preamble(state, question), steps, answer
 
 
 def compute_final_state(params: Mapping[str, Any]) -> State:
-    """The program of a variant, with all its changes made."""
-    generator, state = params["base"]["generator"], params["base"]["params"]
-    for change in params["changes"]:
-        state = OPERATORS[change["operator"]].changes[generator].apply(state, change)
+    """The program of a variant, after all its changes."""
+    state = params["base"]["params"]
+    for change, parameters in _iterate_changes(params):
+        state = change.apply(state, parameters)
     return state
 
 
+def _iterate_changes(params: Mapping[str, Any]) -> Iterable[tuple[Change, Mapping[str, Any]]]:
+    for parameters in params["changes"]:
+        yield OPERATORS[parameters["operator"]].changes[params["base"]["generator"]], parameters
+
+
 def check(problem: Problem) -> list[str]:
-    """What is wrong with a variant: [] where question, steps and answer follow from its program, its base holds by a
-    second road, and its contract is kept."""
+    """Faults of a variant: [] where question, steps and answer follow from its program, the parent's program passes its
+    second check, and the contract is kept."""
     try:
         return _find_faults(problem)
     except NotApplicable as error:
@@ -264,59 +213,72 @@ def check(problem: Problem) -> list[str]:
 
 
 def _find_faults(problem: Problem) -> list[str]:
-    params, faults = problem.program.params, []
-    base, changes = params["base"], params["changes"]
+    program: Any = problem.program
+    params = program.params
     question, steps, answer = rederive(params)
-    derived = {"question": question, "answer": answer, "steps": steps}
-    for field, value in derived.items():
-        if getattr(problem, field) != value:
-            faults.append(f"{field}: {_describe_difference(getattr(problem, field), value)}")
-    name = "+".join(change["operator"] for change in changes)
-    kept = any(change.get("kept") for change in changes)
+    faults = [
+        f"{field}: {_describe_difference(getattr(problem, field), value)}"
+        for field, value in (("question", question), ("answer", answer), ("steps", steps))
+        if getattr(problem, field) != value
+    ]
+    faults += _check_fields(problem, params) + _check_program(problem, params, question)
+    return faults + _check_contract(problem, params, steps, answer)
+
+
+def _check_fields(problem: Problem, params: Mapping[str, Any]) -> list[str]:
+    """Faults of the fields that follow from the names of the operators."""
+    name = "+".join(change["operator"] for change in params["changes"])
+    kept = any(change.get("kept") for change in params["changes"])
     expected = {"operator": name, "contract": get_contract(name, kept), "id": _format_id(problem.parent, name, kept)}
-    for field, value in (expected | ({"abstain": True} if _allows_abstention(name) else {})).items():
-        if getattr(problem, field) != value:
-            faults.append(f"{field}: is {getattr(problem, field)!r}, must be {value!r}")
-    if base["generator"] == "text":
-        for field in ("choices", "tests"):
-            if getattr(problem, field) != base["params"].get(field):
-                faults.append(f"{field}: differ from the parent's")
-    if base["generator"] == "code":
-        faults += code_statement.check_contract(base["params"], question, problem.tests)
-    kind = PROGRAM_KINDS[base["generator"]]
-    faults += kind.check_original(base["params"]) + kind.check_changed(compute_final_state(params))
-    return faults + _check_contract(problem, base, changes, steps, answer)
+    expected |= {"abstain": True} if _allows_abstention(name) else {}
+    return [
+        f"{field}: is {getattr(problem, field)!r}, must be {value!r}"
+        for field, value in expected.items()
+        if getattr(problem, field) != value
+    ]
 
 
-def _describe_difference(found: Any, derived: Any) -> str:
-    if isinstance(found, list) and isinstance(derived, list):
-        for i, (one, other) in enumerate(zip(found, derived, strict=False)):
-            if one != other:
-                return f"step {i} is {one.text!r} (value {one.value}), derived {other.text!r} (value {other.value})"
-        return f"{len(found)} steps, derived {len(derived)}"
-    return f"is {found!r:.120}, derived {derived!r:.120}"
+def _check_program(problem: Problem, params: Mapping[str, Any], question: str) -> list[str]:
+    """Faults of the parent's program, of the changed program, and of what a program does not hold."""
+    kind, base = params["base"]["generator"], params["base"]["params"]
+    faults = []
+    if kind == "text":
+        fields = [field for field in ("choices", "tests") if getattr(problem, field) != base.get(field)]
+        faults = [f"{field}: differ from the parent's" for field in fields]
+    elif kind == "code":
+        faults = code_statement.check_contract(base, question, problem.tests)
+    checks = PROGRAM_KINDS[kind]
+    return faults + checks.check_original(base) + checks.check_changed(compute_final_state(params))
+
+
+def _describe_difference(value: Any, derived: Any) -> str:
+    if isinstance(value, list) and isinstance(derived, list):
+        for i, (step, other) in enumerate(zip(value, derived, strict=False)):
+            if step != other:
+                return f"step {i} is {step.text!r} (value {step.value}), derived {other.text!r} (value {other.value})"
+        return f"{len(value)} steps, derived {len(derived)}"
+    return f"is {value!r:.120}, derived {derived!r:.120}"
 
 
 def _check_contract(
-    problem: Problem, base: Mapping[str, Any], changes: list[dict[str, Any]], steps: list[Step] | None, answer: str
+    problem: Problem, params: Mapping[str, Any], steps: Sequence[Step] | None, answer: str
 ) -> list[str]:
-    kind = PROGRAM_KINDS[base["generator"]]
-    before, _, parent = kind.render(base["params"])
-    faults = [] if problem.question != before else ["the question is the parent's, unchanged"]
-    unknown = base["generator"] == "text"  # published solutions give no values
-    if steps and steps[-1].value != answer and not (unknown and steps[-1].value is None):
+    kind, state = params["base"]["generator"], params["base"]["params"]
+    parent_question, _, parent_answer = PROGRAM_KINDS[kind].render(state)
+    faults = ["the question is the parent's, unchanged"] if problem.question == parent_question else []
+    has_no_values = kind == "text" and steps and steps[-1].value is None  # published solutions give none
+    if steps and steps[-1].value != answer and not has_no_values:
         faults.append("the last step is not the answer")
-    if problem.contract == "preserving" and answer != parent:
-        faults.append(f"preserving, but the answer {answer} was {parent}")
-    if problem.contract == "changing" and answer in (parent, "N/A"):
-        faults.append(f"changing, but the answer is {'still ' if answer == parent else ''}{answer}")
+    if problem.contract == "preserving" and answer != parent_answer:
+        faults.append(f"preserving, but the answer {answer} was {parent_answer}")
+    if problem.contract == "changing" and answer in (parent_answer, "N/A"):
+        faults.append(f"changing, but the answer is {'still ' if answer == parent_answer else ''}{answer}")
     if problem.contract == "unsolvable":
         faults += [] if answer == "N/A" else [f"unsolvable, but the answer is {answer}"]
-        state = base["params"]
-        for change in changes:
-            if change["operator"] == "premise":
-                faults += kind.check_proof(state, change)
-            state = OPERATORS[change["operator"]].changes[base["generator"]].apply(state, change)
-    if base["generator"] == "lifted" and steps:
+        for change, parameters in _iterate_changes(params):
+            if parameters["operator"] == "premise":
+                faults += change.check_proof(state, parameters)
+            state = change.apply(state, parameters)
+    if kind == "lifted" and steps:
         faults += lifting.check_arithmetic([step for step in steps if step.value != "N/A"])
     return faults

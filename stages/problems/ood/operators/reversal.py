@@ -1,8 +1,7 @@
-"""The question reversed: the final value is told and a number from the beginning is asked for.
+"""Operator `reversed`: the answer is given and an earlier number is asked for (FOBAR, Jiang et al. 2023, arXiv 2308.07758).
 
-The solution is the old one undone step by step. Only problems are reversed in which that number enters once, and
-every step on its way to the answer can be undone in one way only, so that the reversed problem has exactly one answer
-(after FOBAR, Jiang et al. 2023, arXiv 2308.07758).
+The solution inverts the old one step by step. A problem is reversed only if that number is used once and every step from
+it to the answer has one inverse, so that the reversed problem has exactly one answer.
 """
 
 from __future__ import annotations
@@ -17,81 +16,76 @@ from stages.lib.procedural.expressions import Tree, parse_tree
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.operators import numbers
 from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 
-def _draw_given(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    answer, own = (
+def _draw_given(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    answer, templates = (
         gradeschool_program.compute_values(state)[-1],
         gradeschool_program.list_templates(state["split"])["given"],
     )
-    able = []
+    candidates = []
     for i, entry in enumerate(state["quantities"]):
         if entry["relation"] == "given" and entry["number"] != answer:
-            trial = _apply_given(state, {"asked": i, "final": {"template": list(own[0])}})
+            trial = _apply_given(state, {"asked": i, "final": {"template": list(templates[0])}})
             if gradeschool_program.solve(trial)[1] == str(entry["number"]):
-                able.append(i)
-    if not able:
+                candidates.append(i)
+    if not candidates:
         raise NotApplicable("no first number can be found back step by step")
-    return {"asked": rng.choice(able), "final": {"template": list(rng.choice(own))}}
+    return {"asked": rng.choice(candidates), "final": {"template": list(rng.choice(templates))}}
 
 
 def _apply_given(state: State, parameters: Mapping[str, Any]) -> State:
-    state, asked = copy.deepcopy(state), parameters["asked"]
-    state["told"] = [i for i in gradeschool_program.get_sentence_order(state) if i != asked]
-    state["asked"], state["final"] = asked, dict(parameters["final"])
+    state, target = copy.deepcopy(state), parameters["asked"]
+    state["told"] = [i for i in gradeschool_program.get_sentence_order(state) if i != target]
+    state["asked"], state["final"] = target, dict(parameters["final"])
     return state
 
 
-# Of 29 eggs one fills 14 boxes of 2, and of 28: what is divided up cannot be told from how many parts there are.
+# 28 and 29 eggs both fill 14 boxes of 2: the dividend does not follow from a rounded quotient.
 _ROUNDING_WORDS = re.compile(
     r"\b(can|could|fits?|fills?|stores?|needs?|needed|enough|(?:have|has|had) to|should|must|required?|at a time|lasts?)\b"
 )
-_ORDER_DEPENDENT_WORDS = re.compile(
-    r"\b(difference|higher|lower|larger|smaller|whichever|round(?:ed)?)\b", re.I
-)  # either way round
+_ORDER_DEPENDENT_WORDS = re.compile(r"\b(difference|higher|lower|larger|smaller|whichever|round(?:ed)?)\b", re.I)
 
 
 def _involves_division(state: State, number: int) -> bool:
-    """Whether something that rests on a number is divided by a number told or computed, or divides."""
+    """Whether a step that depends on a number divides by a given or computed number."""
 
     def divides(node: Tree) -> bool:
         if not isinstance(node, tuple):
             return False
-        operation, left, right = node
+        operation, left_side, right = node
         ref = right["is"] if isinstance(right, dict) else {}
-        told = "step" in ref or "number" in ref and state["numbers"][ref["number"]]["kind"] != "cue"
-        return operation == "/" and (told or isinstance(right, tuple)) or divides(left) or divides(right)
+        is_computed = "step" in ref or "number" in ref and state["numbers"][ref["number"]]["kind"] != "cue"
+        return operation == "/" and (is_computed or isinstance(right, tuple)) or divides(left_side) or divides(right)
 
     return any(
         divides(parse_tree(state["annotations"][k]["expression"])) for k in gsm8k_program.find_dependents(state, number)
     )
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    places, values, doubtful = (
-        numbers.find_changeable(state),
-        programs.list_numbers(state),
-        programs.find_ambiguous(state),
-    )
-    answer, able, reason = gsm8k_program.render(state)[2], [], "no number can be found back step by step"
-    said = gsm8k_program.render_parts(state["question"])
-    if _ORDER_DEPENDENT_WORDS.search(said):
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    changeable, values = numbers.find_changeable(state), programs.list_numbers(state)
+    ambiguous = programs.find_ambiguous(state)
+    answer, candidates, reason = gsm8k_program.render(state)[2], [], "no number can be found back step by step"
+    question = gsm8k_program.render_parts(state["question"])
+    if _ORDER_DEPENDENT_WORDS.search(question):
         raise NotApplicable("which of two is larger is not told")
-    for i in (i for i in places if i not in doubtful):
+    for i in (i for i in changeable if i not in ambiguous):
         if values.count(values[i]) > 1 or programs.format_decimal(values[i]) == answer:
             continue
-        if _ROUNDING_WORDS.search(said) and _involves_division(state, i):
+        if _ROUNDING_WORDS.search(question) and _involves_division(state, i):
             reason = "a quotient may have been rounded"
             continue
         try:
             if gsm8k_program.render(_apply(state, {"number": i}))[2] == programs.format_decimal(values[i]):
-                able.append(i)
+                candidates.append(i)
         except (NotApplicable, ValueError) as error:
             reason = str(error)
-    if not able:
+    if not candidates:
         raise NotApplicable(reason)
-    return {"number": rng.choice(able)}
+    return {"number": rng.choice(candidates)}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
@@ -99,8 +93,5 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "reversed",
-    "changing",
-    {"gradeschool": Change(_draw_given, _apply_given), "lifted": Change(_draw, _apply)},
-    "the answer told, a number asked",
+    "reversed", "changing", {"gradeschool": Change(_draw_given, _apply_given), "lifted": Change(_draw, _apply)}
 )

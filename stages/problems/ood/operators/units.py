@@ -1,4 +1,7 @@
-"""Other units, exactly: six pairs for twelve, 120 minutes for 2 hours. The answer stays, the solution converts first."""
+"""Operator `units`: numbers in other units, exactly: six pairs for twelve, 120 minutes for 2 hours.
+
+The answer stays; the solution converts the number first.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from typing import Any
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.lifting.programs import format_decimal
 from stages.problems.ood.programs import gradeschool_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 UNIT_SIZES = {"dozen": 12, "pairs": 2}
-_FORMS = {  # measured wordings; {n} counts the unit of measure
+_FORMS = {  # templates with a unit of measure, counted by {n}
     "given": "{t} {verb} {n} {measure} {unit}",
     "more": "{t} {verb} {n} {measure} {unit} more than {s}",
     "fewer": "{t} {verb} {n} {measure} {unit} fewer than {s}",
@@ -27,7 +30,7 @@ _FORMS = {  # measured wordings; {n} counts the unit of measure
 
 
 def _choose_measure(entry: Mapping[str, Any]) -> str | None:
-    """The largest unit that a number comes to an exact several of."""
+    """The largest unit of which a number is an exact multiple, above one."""
     if entry["relation"] not in _FORMS:
         return None
     return next(
@@ -35,7 +38,7 @@ def _choose_measure(entry: Mapping[str, Any]) -> str | None:
     )
 
 
-def _draw_measures(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def _draw_measures(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     exact = {
         str(i): unit
         for i in gradeschool_program.get_sentence_order(state)
@@ -50,27 +53,22 @@ def _apply_measures(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
     for i, unit in parameters["measures"].items():
         entry = state["quantities"][int(i)]
-        of = unit if unit == "dozen" or entry["relation"] in ("gain", "loss") else f"{unit} of"
+        measure = unit if unit == "dozen" or entry["relation"] in ("gain", "loss") else f"{unit} of"
         frame = wording.FRAMES[entry["template"][1]]
-        form = frame.format(_FORMS[entry["relation"]].replace("{measure}", of))
+        form = frame.format(_FORMS[entry["relation"]].replace("{measure}", measure))
         entry["measure"] = {"unit": unit, "size": UNIT_SIZES[unit], "form": form}
     return state
 
 
-# Real units: (one, many) -> the smaller unit and how many of it there are. Days stay: one of work is not 24 hours.
+# (singular, plural) -> (smaller unit, its number in the larger). Not days: a day of work is not 24 hours.
+_SMALLER_UNITS = """
+    hour:hours:minutes:60 minute:minutes:seconds:60 week:weeks:days:7 year:years:months:12 foot:feet:inches:12
+    yard:yards:feet:3 meter:meters:centimeters:100 kilogram:kilograms:grams:1000 kilometer:kilometers:meters:1000
+    pound:pounds:ounces:16 liter:liters:milliliters:1000 gallon:gallons:quarts:4
+"""
 SMALLER_UNITS = {
-    ("hour", "hours"): ("minutes", 60),
-    ("minute", "minutes"): ("seconds", 60),
-    ("week", "weeks"): ("days", 7),
-    ("year", "years"): ("months", 12),
-    ("foot", "feet"): ("inches", 12),
-    ("yard", "yards"): ("feet", 3),
-    ("meter", "meters"): ("centimeters", 100),
-    ("kilogram", "kilograms"): ("grams", 1000),
-    ("kilometer", "kilometers"): ("meters", 1000),
-    ("pound", "pounds"): ("ounces", 16),
-    ("liter", "liters"): ("milliliters", 1000),
-    ("gallon", "gallons"): ("quarts", 4),
+    (singular, plural): (smaller, int(factor))
+    for singular, plural, smaller, factor in (row.split(":") for row in _SMALLER_UNITS.split())
 }
 _SINGULAR = {"inches": "inch", "feet": "foot"}
 _NOT_FOLLOWED_BY = r"(?!-|\w| old| ago|,? (?:an?|per|each|every|in|of the) "
@@ -78,14 +76,14 @@ _NOT_FOLLOWED_BY += r"(?:day|week|month|year|hour|minute|foot|yard|pound|gallon)
 
 
 def _find_conversions(state: State) -> list[dict[str, Any]]:
-    """The places of the question where a number stands with a unit that has a smaller one."""
-    found, parts = [], state["question"]
+    """All exact conversions: numbers of the question with a unit that has a smaller one."""
+    conversions, parts = [], state["question"]
     text = gsm8k_program.render_parts(parts).lower()
-    for at, part in enumerate(parts):
+    for position, part in enumerate(parts):
         if isinstance(part, str) or not part["said"].replace(",", "").replace(".", "").isdigit():
             continue
-        before = parts[at - 1] if at and isinstance(parts[at - 1], str) else ""
-        after = parts[at + 1] if at + 1 < len(parts) and isinstance(parts[at + 1], str) else ""
+        before = parts[position - 1] if position and isinstance(parts[position - 1], str) else ""
+        after = parts[position + 1] if position + 1 < len(parts) and isinstance(parts[position + 1], str) else ""
         size = Fraction(state["numbers"][part["is"]["number"]]["value"])
         if (
             before.endswith("$")
@@ -93,26 +91,30 @@ def _find_conversions(state: State) -> list[dict[str, Any]]:
             and size <= 20
             and not re.match(r"-|\s*(million|thousand|billion|dollars?|cents?)\b", after)
         ):
-            found.append({"at": at, "old": "dollars", "new": "cents", "size": 100})
+            conversions.append({"at": position, "old": "dollars", "new": "cents", "size": 100})
         for names, (smaller, factor) in SMALLER_UNITS.items():
             unit = re.match(rf" ({names[0]}|{names[1]})\b{_NOT_FOLLOWED_BY}", after)
             adjective = unit and unit[1] == names[0] and size != 1  # a 30 day month
-            counted = before == " " and at > 1  # two 15 minute breaks
+            counted = before == " " and position > 1  # two 15 minute breaks
             named = re.search(rf"\b(?:{smaller}|{_SINGULAR.get(smaller, smaller[:-1])})\b", text)
             if unit and not (adjective or counted or named) and not before.endswith("$"):
-                found.append({"at": at, "old": unit[1], "new": smaller, "size": factor})
-    exact = [each for each in found if (_get_value(state, each["at"]) * each["size"]).denominator == 1]
-    return [each for each in exact if _keeps_answer_unit(state, each)]
+                conversions.append({"at": position, "old": unit[1], "new": smaller, "size": factor})
+    exact = [
+        conversion
+        for conversion in conversions
+        if (_get_value(state, conversion["at"]) * conversion["size"]).denominator == 1
+    ]
+    return [conversion for conversion in exact if _keeps_answer_unit(state, conversion)]
 
 
 def _keeps_answer_unit(state: State, change: Mapping[str, Any]) -> bool:
-    """Whether the unit of the answer is still plain once this number has another: the question asks how many of
-    something, or the old unit stands elsewhere. Else `how much` could be answered in the new one."""
+    """Whether the unit of the answer stays clear: the question asks how many of something, or the old unit also occurs
+    elsewhere. Otherwise `how much` could be answered in the new unit."""
     parts = [part if isinstance(part, str) else part["said"] for part in state["question"]]
-    asked = re.search(
+    match = re.search(
         r"\bhow many ([a-z]+)", gsm8k_program.render_parts(gsm8k_program.split_sentences(state["question"])[-1]), re.I
     )
-    if asked and asked[1] not in ("more", "less", "of", "in", "does", "did"):
+    if match and match[1] not in ("more", "less", "of", "in", "does", "did"):
         return True
     at, old = change["at"], change["old"]
     if old == "dollars":
@@ -127,11 +129,11 @@ def _get_value(state: State, at: int) -> Fraction:
     return Fraction(state["numbers"][state["question"][at]["is"]["number"]]["value"])
 
 
-def _draw(state: State, rng: random.Random, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    found = _find_conversions(state)
-    if not found:
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    conversions = _find_conversions(state)
+    if not conversions:
         raise NotApplicable("no number stands with a unit that converts exactly")
-    return rng.choice(found)
+    return rng.choice(conversions)
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
@@ -150,8 +152,5 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "units",
-    "preserving",
-    {"gradeschool": Change(_draw_measures, _apply_measures), "lifted": Change(_draw, _apply)},
-    "other units",
+    "units", "preserving", {"gradeschool": Change(_draw_measures, _apply_measures), "lifted": Change(_draw, _apply)}
 )

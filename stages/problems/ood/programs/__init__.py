@@ -1,1 +1,4 @@
-"""Kinds of problems that can be changed by their program, each with what its changes need."""
+"""Programs of problems that operators can change: a file for each kind, with its text, its solution and its answer.
+
+A program knows how a state (plain data) is written out and checked. It knows no operator: those are in `ood/operators`.
+"""

@@ -1,48 +1,76 @@
-"""What an operator is: a change of a program, drawn from keyed randomness, then applied without any."""
+"""What every operator and every kind of program has in common: the types, and two changes that any text can carry."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stages.lib.core.records import Step
 
 State = dict[str, Any]  # a program in the format of its generator, plain data
-DrawFunction = Callable[[State, random.Random, Mapping[str, Any]], dict[str, Any]]
+Knobs = Mapping[str, Any]  # split: whose words may be used; largest: bound on the values of bundled problems
+DrawFunction = Callable[[State, random.Random, Knobs], dict[str, Any]]
 ApplyFunction = Callable[[State, Mapping[str, Any]], State]
+CheckFunction = Callable[[State, Mapping[str, Any]], list[str]]
 
 
 class NotApplicable(Exception):
-    """The operator cannot change this problem honestly; the message is the reason of the Reject."""
+    """The operator cannot change this problem and keep its contract; the message is the reason of the Reject."""
 
 
 class Change(NamedTuple):
-    """draw(state, rng, knobs) -> parameters, or Unfit; apply(state, parameters) -> the changed state (a new one)."""
+    """A change of one kind of program: all randomness is in `draw`, so that `apply` can be repeated from the record.
+
+    draw(state, rng, knobs): the parameters of the change, plain data; raises NotApplicable.
+    apply(state, parameters): the changed state; the old one is left as it is.
+    check_proof(state, parameters): faults of the proof that the answer is not determined (contract `unsolvable`).
+    """
 
     draw: DrawFunction
     apply: ApplyFunction
+    check_proof: CheckFunction = lambda state, parameters: ["there is no proof"]
+
+
+class Operator(NamedTuple):
+    """A named change with its contract."""
+
+    name: str
+    contract: str  # preserving: the answer stays; changing: it is computed anew, and differs; unsolvable: N/A
+    changes: Mapping[str, Change]  # kind of program (`programs/kinds.py`) -> its change
 
 
 class ProgramKind(NamedTuple):
     """A kind of program.
 
-    render(state): question, steps, answer. sound(state): faults of the unchanged program, by a second road;
-    holds(state): of the changed one, where that road is open to it. proven(state, change): faults of the proof that
-    `premise` leaves the answer open. difficulty(state): what it is after a change; without it the parent's stays.
+    render(state): question, steps, answer.
+    check_original(state): faults of the unchanged program, found by a second implementation.
+    check_changed(state): the same of the changed program, where that implementation can read it.
+    estimate_difficulty(state): the difficulty after a change; None: the parent's stays.
     """
 
     render: Callable[[State], tuple[str, list[Step] | None, str]]
     check_original: Callable[[State], list[str]] = lambda state: []
     check_changed: Callable[[State], list[str]] = lambda state: []
-    check_proof: Callable[[State, Mapping[str, Any]], list[str]] = lambda state, change: ["there is no proof"]
     estimate_difficulty: Callable[[State], float] | None = None
 
 
-class Operator(NamedTuple):
-    """A named change with its contract, by the generator of the program it works on."""
+def words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
-    name: str
-    contract: str  # preserving: the answer stays; changing: it is computed anew, and differs; unsolvable: N/A
-    changes: Mapping[str, Change]  # generator -> change: gradeschool, lifted, competition, code, text
-    description: str
+
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def apply_edits(text: str, edits: Sequence[Any]) -> str:
+    """The text with its typos made. An edit is [position in the text before all edits, "swap" or "double"]."""
+    for at, kind in sorted(edits, reverse=True):
+        letters = text[at + 1] + text[at] if kind == "swap" else text[at] * 2 + text[at + 1 : at + 2]
+        text = text[:at] + letters + text[at + 2 :]
+    return text
+
+
+def prepend_preamble(state: State, question: str) -> str:
+    """The question after the preamble of its state, if it has one."""
+    return f"{state['preamble']} {question}" if "preamble" in state else question

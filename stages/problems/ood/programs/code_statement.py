@@ -1,9 +1,9 @@
-"""The statement of a code problem: its story, which may carry noise, and everything else, which may not.
+"""Statements of code problems: the story, which may have typos, and the rest, which must not change.
 
-Of a contest problem the story is what stands before the first heading (Input, Output, Constraints, Example, ...); of a
-function to complete, the prose at the head of its docstring, before the first example. Within a story the `find_protected_spans` stay:
-formulas, numbers, variables, quoted strings, pictures and links, words in capitals, words that its tests read or print,
-and the small words on which an answer turns (`least`, `each`, `only`, `not`).
+The story of a contest problem is the text before the first heading (Input, Output, Constraints, Example, ...); that of a
+function to complete is the prose at the start of its docstring, before the first example. Protected spans of a story must
+not change either: formulas, numbers, variables, quoted strings, pictures and links, words in capitals, words that the
+tests read or print, and the small words that decide an answer (`least`, `each`, `only`, `not`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from stages.problems.ood.programs import noise
-from stages.problems.ood.programs.base import NotApplicable, State
+from stages.problems.ood.programs.base import NotApplicable, State, apply_edits, word_set
 
 _HEADING = re.compile(
     r"^[ \t]*(?:the )?(?:(?:sample |standard )?(?:inputs?|outputs?)(?: (?:format|example|specification)s?)?|constraints?"
@@ -35,13 +34,8 @@ _PROTECTED_SPANS = re.compile(  # spans that are one mark
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _FORMULA = re.compile(r"[\d_^\\=<>≤≥≠≦≧+*/|{}\[\]$#@~%⊕⊙⋅·×−…⇒∞]")
-_SHORT_WORDS = frozenset(
-    re.findall(r"\w+", "of to in it is be as at so we he by or on do if me my up an go no us am oh ok")
-)
-CRUCIAL_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
+_SHORT_WORDS = word_set("of to in it is be as at so we he by or on do if me my up an go no us am oh ok")
+CRUCIAL_WORDS = word_set("""
     zero one two three four five six seven eight nine ten eleven twelve twenty hundred thousand million billion
     first second third fourth fifth last half once twice double pair pairs
     not no never none nothing neither nor without cannot except unless
@@ -52,13 +46,11 @@ CRUCIAL_WORDS = frozenset(
     left right up down row rows column columns horizontal vertical sorted ascending descending increasing decreasing
     lexicographically permutation subsequence substring prefix suffix empty unique else otherwise
     random probability expected optimal optimally infinite finite true false yes
-    """,
-    )
-)
+""")
 
 
 class Statement(NamedTuple):
-    """A question in three parts; the story lies between start and end."""
+    """A question with its story between start and end."""
 
     text: str
     start: int
@@ -70,7 +62,7 @@ class Statement(NamedTuple):
 
     @property
     def fixed_parts(self) -> tuple[str, str]:
-        """What stands before the story and after it."""
+        """(text before the story, text after it)."""
         return self.text[: self.start], self.text[self.end :]
 
 
@@ -104,38 +96,41 @@ def extract_words(text: str) -> set[str]:
 
 
 def find_tested_words(tests: Mapping[str, Any], question: str) -> list[str]:
-    """The words of a question that its tests use: what a program reads or prints, what a test calls or compares."""
+    """The words of a question that its tests use: what a program reads or prints, or what a test calls or compares."""
     if "entry_point" in tests:
         signature = question[: parse_statement(question, tests["entry_point"]).start]
-        inside = " ".join(re.findall(r"'[^'\n]*'|\"[^\"\n]*\"", tests["test"])) + signature
+        text = " ".join(re.findall(r"'[^'\n]*'|\"[^\"\n]*\"", tests["test"])) + signature
     else:
-        inside = json.dumps(tests, ensure_ascii=False).replace("\\n", " ").replace("\\r", " ")
-    found = {word for word in extract_words(inside) if len(word) > 1}
-    return sorted(found & extract_words(question))
+        text = json.dumps(tests, ensure_ascii=False).replace("\\n", " ").replace("\\r", " ")
+    words = {word for word in extract_words(text) if len(word) > 1}
+    return sorted(words & extract_words(question))
 
 
 def digest_tests(tests: Mapping[str, Any]) -> str:
-    """What names the tests in a program, which would otherwise carry them twice."""
+    """A digest that stands for the tests in a program, so that they are not stored twice."""
     return hashlib.sha256(json.dumps(tests, sort_keys=True).encode()).hexdigest()
 
 
-def find_protected_spans(text: str, kept: Iterable[str] = ()) -> list[ProtectedSpan]:
-    """What must stay in a text, in order; `kept` are further words that must."""
-    found, kept = [ProtectedSpan(*match.span(), match[0]) for match in _PROTECTED_SPANS.finditer(text)], frozenset(kept)
+def find_protected_spans(text: str, words: Iterable[str] = ()) -> list[ProtectedSpan]:
+    """The spans of a text that must not change, in order. words: further words that must not."""
+    spans, protected = (
+        [ProtectedSpan(*match.span(), match[0]) for match in _PROTECTED_SPANS.finditer(text)],
+        frozenset(words),
+    )
     rest = _PROTECTED_SPANS.sub(lambda match: " " * len(match[0]), text)
     for match in re.finditer(r"\S+", rest):
         bare = match[0].strip(".,;:!?()—–-\"'’“”")
         if _FORMULA.search(match[0]) or _is_identifier(bare, rest[match.end() : match.end() + 3]):
-            found.append(ProtectedSpan(*match.span(), bare or match[0]))
+            spans.append(ProtectedSpan(*match.span(), bare or match[0]))
             continue
-        found += [
+        spans += [
             ProtectedSpan(match.start() + word.start(), match.start() + word.end(), word[0])
             for word in _WORD.finditer(match[0])
-            if word[0] in kept
+            if word[0] in protected
             or {*re.split("['’-]", word[0].lower())} & CRUCIAL_WORDS
             or word[0].lower().endswith("n't")
         ]
-    return sorted(found)
+    return sorted(spans)
 
 
 def _is_identifier(word: str, after: str) -> bool:
@@ -150,66 +145,65 @@ def _is_identifier(word: str, after: str) -> bool:
 
 
 def find_faults(before: str, after: str, tests: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a question that should put the same problem as another: [] where only its story differs, and
-    nothing that must stay in that."""
+    """Faults of a question that should state the same problem as another: [] where only the story differs, and in it no
+    protected span."""
     entry = tests.get("entry_point")
-    ours, theirs = parse_statement(before, entry), parse_statement(after, entry)
-    for name, one, other in zip(("before", "after"), ours.fixed_parts, theirs.fixed_parts, strict=True):
-        if one != other:
-            return [f"what stands {name} the story changed: {_describe_change(one, other)}"]
-    kept = find_tested_words(tests, before)
-    one, other = ([mark.text for mark in find_protected_spans(statement.story, kept)] for statement in (ours, theirs))
-    if one != other:
-        return [f"what must stay in the story changed: {_describe_difference(one, other)}"]
+    old, new = parse_statement(before, entry), parse_statement(after, entry)
+    for name, part, other_part in zip(("before", "after"), old.fixed_parts, new.fixed_parts, strict=True):
+        if part != other_part:
+            return [f"what stands {name} the story changed: {_describe_change(part, other_part)}"]
+    tested_words = find_tested_words(tests, before)
+    part, other_part = (
+        [mark.text for mark in find_protected_spans(statement.story, tested_words)] for statement in (old, new)
+    )
+    if part != other_part:
+        return [f"what must stay in the story changed: {_describe_difference(part, other_part)}"]
     return []
 
 
-def _describe_change(one: str, other: str) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return f"{one[max(0, at - 20) : at + 20]!r}, now {other[max(0, at - 20) : at + 20]!r}"
+def _describe_change(old: str, new: str) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    return f"{old[max(0, at - 20) : at + 20]!r}, now {new[max(0, at - 20) : at + 20]!r}"
 
 
-def _describe_difference(one: list[str], other: list[str]) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return f"{(one[at:] or ['the end'])[0]!r}, now {(other[at:] or ['the end'])[0]!r}"
+def _describe_difference(old: list[str], new: list[str]) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    return f"{(old[at:] or ['the end'])[0]!r}, now {(new[at:] or ['the end'])[0]!r}"
 
 
 # The program of a code problem: its text, the digest of its tests and which of its words they use.
 
 
 def make_state(question: str, answer: str, tests: Mapping[str, Any]) -> State:
-    made = {
+    state = {
         "question": question,
         "answer": answer,
         "tests": digest_tests(tests),
         "kept": find_tested_words(tests, question),
     }
-    return made | ({"entry": tests["entry_point"]} if "entry_point" in tests else {})
+    return state | ({"entry": tests["entry_point"]} if "entry_point" in tests else {})
 
 
 def render(state: State) -> tuple[str, None, str]:
-    """(question, no steps, answer)."""
-    return noise.apply_edits(state["question"], state.get("edits", [])), None, state["answer"]
+    """(question, None for steps, answer)."""
+    return apply_edits(state["question"], state.get("edits", [])), None, state["answer"]
 
 
 def mask_protected(state: State) -> str:
-    """The question with spaces for all that must stay: what is left may be changed, at the same positions. Raises Unfit
-    where nothing is left."""
-    said = parse_statement(state["question"], state.get("entry"))
-    if not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", said.story):
+    """The question with spaces in place of everything that must not change; positions stay. Raises NotApplicable where no
+    story is left."""
+    statement = parse_statement(state["question"], state.get("entry"))
+    if not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", statement.story):
         raise NotApplicable("there is no story before the formats")
-    text = list(said.story)
-    for mark in find_protected_spans(said.story, state["kept"]):
+    text = list(statement.story)
+    for mark in find_protected_spans(statement.story, state["kept"]):
         text[mark.start : mark.end] = " " * (mark.end - mark.start)
-    before, after = said.fixed_parts
+    before, after = statement.fixed_parts
     return " " * len(before) + "".join(text) + " " * len(after)
 
 
-TYPOS = noise.make_change(mask_protected, lambda state: CRUCIAL_WORDS | {*state["kept"]})
-
-
 def check_contract(parent: State, question: str, tests: Mapping[str, Any] | None) -> list[str]:
-    """What is wrong with a variant that asks `question`: other tests than the parent's, or a change of what must stay."""
+    """Faults of a variant with this question: other tests than the parent's, or a change of what must not change."""
     if tests is None or digest_tests(tests) != parent["tests"]:
         return ["tests: differ from the parent's"]
     if parent["kept"] != find_tested_words(tests, parent["question"]):

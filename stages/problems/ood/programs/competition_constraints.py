@@ -1,8 +1,8 @@
-"""Which parameters a competition family can have: what a problem with other values must keep to make sense.
+"""Constraints on the parameters of each competition family, so that a problem with other values makes sense.
 
-`Family.sample` draws parameters by a law, but cannot be asked whether some given ones obey it. Two solvers that agree
-are no proof of sense either: a die may show more than it has, and both call it impossible. Without a line here, a family
-is left whole by the operators `premise` and `unknowns`.
+`Family.sample` draws valid parameters but cannot tell whether given ones are valid. That both solvers agree is not enough:
+if a die must show more than it has, both call it impossible. The operators `premise` and `unknowns` do not change a family
+without a line here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def _has_positive_integer_roots(p: Params) -> bool:
     sums = p["kind"] == "sums"  # x(y + z) = a, and so on: half of all, less one of them, is a product
     if sums and (a + b + c) % 2:
         return False
-    xy, yz, zx = ((a + b + c) // 2 - other for other in (c, a, b)) if sums else (each + k * k for each in (a, b, c))
+    xy, yz, zx = (
+        ((a + b + c) // 2 - other for other in (c, a, b)) if sums else (product + k * k for product in (a, b, c))
+    )
     if min(xy, yz, zx) < 1:
         return False
     tops = ((xy * zx, yz), (xy * yz, zx), (yz * zx, xy))
@@ -109,7 +111,7 @@ _SMOOTH_NUMBERS = frozenset(n for n in range(2, 100) if all(n % p for p in range
 
 
 def satisfies_constraints(family: str, params: Params) -> bool:
-    """Whether the family can have these parameters; no, where its law does not know them."""
+    """Whether the family can have these parameters; False for unknown families and parameters."""
     try:
         return CONSTRAINTS[family](params)
     except (LookupError, TypeError):

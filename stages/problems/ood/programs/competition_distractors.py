@@ -1,7 +1,8 @@
-"""A fact that a competition problem does not need, in its style (NoOp, Mirzadeh et al. 2024, arXiv 2410.05229).
+"""Distractors for competition problems: a fact in their style that is not needed (NoOp, Mirzadeh et al. 2024, arXiv
+2410.05229).
 
-The fact is about a thing of the problem's story, with a quantity that plays no part in it; it uses no symbol and no
-number of the problem or of its solution. What tells no story gets none.
+The fact is about a thing of the problem's story, with an unrelated quantity. It uses no symbol and no number of the
+problem or of its solution. A problem without a story gets none.
 """
 
 from __future__ import annotations
@@ -65,18 +66,18 @@ def split_sentences(text: str) -> list[str]:
 
 
 def draw_distractor(text: str, taken: Collection[int], rng: random.Random, split: str) -> dict[str, Any]:
-    """{"sentence", "before"}: a fact and the sentence before which it is told. Its number is the split's own. Raises
-    Unfit."""
-    said = split_sentences(text)
+    """{"sentence", "before"}: a fact and the index of the sentence before which it is inserted. taken: numbers that it must
+    not use. Its number is one that belongs to the split. Raises NotApplicable."""
+    sentences = split_sentences(text)
     for cue, fact, sizes in STORIES:
-        first = next((i for i, sentence in enumerate(said) if re.search(cue, sentence)), None)
-        places = _find_positions(said, 1 if first is None else first + 1)
+        first = next((i for i, sentence in enumerate(sentences) if re.search(cue, sentence)), None)
+        places = _find_positions(sentences, 1 if first is None else first + 1)
         free = [n for n in wording.select_owned(sizes, split) if n not in taken]
         if first is not None and places and free:
             return {"sentence": fact.format(n=rng.choice(free)), "before": rng.choice(places)}
     raise NotApplicable("the problem tells no story that a fact could belong to")
 
 
-def _find_positions(said: Sequence[str], low: int) -> list[int]:
-    """Sentences from `low` on that name what they are about, so that another one may stand before them."""
-    return [i for i in range(low, len(said)) if not _ANAPHORA.match(said[i])]
+def _find_positions(sentences: Sequence[str], first: int) -> list[int]:
+    """The sentences from `first` on that do not start with a pronoun, so that another one may be inserted before."""
+    return [i for i in range(first, len(sentences)) if not _ANAPHORA.match(sentences[i])]

@@ -1,10 +1,10 @@
-"""A number of a competition problem told by two equations in two unknowns: by independent ones (`unknowns` and the twins of
-`premise`, the answer stays) or by one equation twice (`premise`, the answer is N/A).
+"""A number of a competition problem given by two linear equations in two unknowns.
 
-Both are told in the same sentence with coefficients drawn by the same law, so that nothing but the equations themselves
-tells which problems have an answer. (A clause left out, or a letter that nothing explains, was told by a bag of words in
-80 %.) The proof of N/A are two items of the family, whole and checked by both solvers, with different answers, the same
-text but for that number, and numbers that both satisfy what is told.
+Independent equations determine it (`unknowns`, and the twins of `premise`): the answer stays. Dependent ones, the same
+equation twice, leave it open (`premise`): the answer is N/A. Both have the same words and the same distribution of
+coefficients, so that only solving them tells which problems have an answer. (For a deleted clause or an unexplained letter
+a bag of words could tell in 80 %.) The proof of N/A are two items of the family, checked by both solvers, with the same
+text but for that number, different answers, and numbers that both satisfy the equations.
 """
 
 from __future__ import annotations
@@ -19,29 +19,22 @@ from typing import Any
 
 from stages.lib.core.records import Problem, Step
 from stages.lib.procedural import competition
-from stages.problems.ood.programs.base import NotApplicable
+from stages.lib.procedural.competition import items
+from stages.problems.ood.programs.base import NotApplicable, word_set
 from stages.problems.ood.programs.competition_constraints import CONSTRAINTS, satisfies_constraints
 from stages.problems.ood.programs.competition_distractors import split_sentences
 
 Hole = list[int]  # [start, end] of the number in the question
 Equation = list[int]  # [a, b, c]: a times the first letter and b times the second is c
-_COMMON_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
+_COMMON_WORDS = word_set("""
     A I a an and any all are as at be but by can do end for from get has how if in is it its let lie lot may new no
     not of off on one or out own put so sum set ten the they to two up use was way who
     As An And Ann Ben Bob Cal Dee Each Find For From How If In Is It Its Let No Of On One Or Put Six So The To Two
-    """,
-    )
-)
+""")
 LETTERS = ("bcdghkmnstuvwxyz", "BCDKLMNRSTUVW")
-MAX_NEIGHBOURS, MAX_SOLVED = (
-    600,
-    24,
-)  # other values of a number that are looked at, and lawful ones of them that are solved
+MAX_NEIGHBOURS, MAX_SOLVED = 600, 24  # other values of a number that are tried, and valid ones of them that are solved
 FACTORS = (2, 3)  # of the second equation
-# The greatest number of pieces may be meant over all rods that fit what is told: then there is an answer.
+# With an open number, `the greatest` could mean the greatest over all its values: then there is an answer.
 EXTREMAL = re.compile(
     r"(?<!\bat )\b(?:least|greatest|smallest|largest|shortest|longest|most|fewest|minimum|maximum|minimal|maximal)\b"
     r"(?! integer that does not exceed)",
@@ -52,8 +45,8 @@ EXTREMAL = re.compile(
 def render_unknowns(
     question: str, steps: list[Step], answer: str, unknowns: Mapping[str, Any]
 ) -> tuple[str, list[Step], str]:
-    """The question with a letter for the number; the lines that find it, or those that say why it is open and N/A.
-    Raises Unfit where the equations give another number than the question has."""
+    """The question with a letter for the number, steps that solve for it or say why it is open, and the answer or N/A.
+    Raises NotApplicable where the equations give another number than the question has."""
     (letter, _), equations = unknowns["letters"], unknowns["equations"]
     (a, b, c), (d, e, f) = equations
     number = {question[start:end] for start, end in unknowns["holes"]}
@@ -61,20 +54,21 @@ def render_unknowns(
         question = question[:start] + letter + question[end:]
     determinant = a * e - b * d
     if not determinant:
-        (value, one), (other, two) = unknowns["completions"]
+        (first_value, first_answer), (second_value, second_answer) = unknowns["completions"]
         lines = [
             f"1. The second equation is the first one times {d // a}, so {letter} is not determined.",
-            f"2. With {letter} = {value} the answer would be {one}, with {letter} = {other} it would be {two}.",
+            f"2. With {letter} = {first_value} the answer would be {first_answer}, with {letter} = {second_value} it would "
+            f"be {second_answer}.",
         ]
         return question, [*(Step(text=text, value="N/A") for text in lines), Step(text="#### N/A", value="N/A")], "N/A"
-    found = (c * e - b * f) // determinant
-    if number != {str(found)} or _solve_partner(found, equations[0]) != _solve_partner(found, equations[1]):
+    value = (c * e - b * f) // determinant
+    if number != {str(value)} or _solve_partner(value, equations[0]) != _solve_partner(value, equations[1]):
         raise NotApplicable(f"the equations do not give the number of the question, {', '.join(sorted(number))}")
     line = (
-        f"1. {letter} = ({c} * {e} - {b} * {f}) / ({a} * {e} - {b} * {d}) = {c * e - b * f} / {determinant} = {found}."
+        f"1. {letter} = ({c} * {e} - {b} * {f}) / ({a} * {e} - {b} * {d}) = {c * e - b * f} / {determinant} = {value}."
     )
     rest = [step.model_copy(update={"text": re.sub(r"^\d+", _increment, step.text)}) for step in steps]
-    return question, [Step(text=line, value=str(found)), *rest], answer
+    return question, [Step(text=line, value=str(value)), *rest], answer
 
 
 def _increment(number: re.Match[str]) -> str:
@@ -82,10 +76,10 @@ def _increment(number: re.Match[str]) -> str:
 
 
 def render_sentence(unknowns: Mapping[str, Any]) -> str:
-    """What tells the number."""
-    one, other = unknowns["letters"]
-    said = (f"{_format_term(a, one)} + {_format_term(b, other)} = {c}" for a, b, c in unknowns["equations"])
-    return f"Let {one} and {other} be positive integers with {' and '.join(said)}."
+    """The sentence with the equations."""
+    first, second = unknowns["letters"]
+    equations = (f"{_format_term(a, first)} + {_format_term(b, second)} = {c}" for a, b, c in unknowns["equations"])
+    return f"Let {first} and {second} be positive integers with {' and '.join(equations)}."
 
 
 def _format_term(coefficient: int, letter: str) -> str:
@@ -93,50 +87,55 @@ def _format_term(coefficient: int, letter: str) -> str:
 
 
 def _solve_partner(value: int, equation: Equation) -> int | None:
-    """The second unknown, where the first has a value; None where it is no positive integer."""
+    """The second unknown for a value of the first; None where it is not a positive integer."""
     a, b, c = equation
     rest = c - a * value
     return rest // b if rest > 0 and rest % b == 0 else None
 
 
 def draw_unknowns(
-    whole: Problem, build: Callable[[Mapping[str, Any]], Problem], rng: random.Random, open_: bool
+    whole: Problem, build: Callable[[Mapping[str, Any]], Problem], rng: random.Random, is_open: bool
 ) -> dict[str, Any]:
-    """{"holes", "letters", "equations"}, and if the number is to be left open {"whole", "other", "completions"}: equations
-    that tell it, the parameters of another item that fits what is told, and [number, answer] of both. Raises Unfit."""
-    if open_ and EXTREMAL.search(whole.question):
+    """{"holes", "letters", "equations"}; if `is_open` also {"whole", "other", "completions"}: equations that determine the
+    number, the parameters of another item that satisfies the open ones, [number, answer] of both. Raises NotApplicable."""
+    if is_open and EXTREMAL.search(whole.question):
         raise NotApplicable("what is asked for is the least or the greatest, perhaps over all that fits what is told")
-    if whole.program.params["family"] not in CONSTRAINTS:
+    if _get_program(whole)["family"] not in CONSTRAINTS:
         raise NotApplicable("it is not known which other parameters the family can have")
-    letters = _draw_letters(" ".join([whole.question, *(step.text for step in whole.steps)]), rng)
-    for final in (False, True):  # rather a number of a condition than one of what is asked
+    letters = _draw_letters(" ".join([whole.question, *(step.text for step in whole.steps or ())]), rng)
+    for final in (False, True):  # prefer a number of a condition to one of the final sentence
         for params in _iterate_neighbours(whole, rng):
             holes = _locate_number(whole, build, params, final)
             other = _find_matching_item(whole, build, params, holes) if holes else None
             if other is None:
                 continue
-            value, another = (int(_extract_number(whole, each, holes)) for each in (whole, other))
-            if min(value, another) < 1:
+            value, other_value = (int(_extract_number(whole, item, holes) or 0) for item in (whole, other))
+            if min(value, other_value) < 1:
                 continue
-            first, second, again = _draw_equations(value, another, rng)
+            first, second, dependent = _draw_equations(value, other_value, rng)
             change = {"holes": holes, "letters": letters, "equations": [first, second]}
-            if not open_:
+            if not is_open:
                 return change
-            completions = [[value, whole.answer], [another, other.answer]]
-            fitting = {"other": other.program.params["params"], "completions": completions}
-            return change | {"equations": [first, again], "whole": [first, second]} | fitting
+            completions = [[value, whole.answer], [other_value, other.answer]]
+            fitting = {"other": _get_program(other)["params"], "completions": completions}
+            return change | {"equations": [first, dependent], "whole": [first, second]} | fitting
     raise NotApplicable("no number on which the answer rests and that could be another")
 
 
+def _get_program(item: Problem) -> dict[str, Any]:
+    program: Any = item.program
+    return program.params
+
+
 def _draw_equations(value: int, other: int, rng: random.Random) -> list[Equation]:
-    """Three equations that `value` satisfies with a positive partner: `other` satisfies the first one, too; the second
-    is independent of it, the third is the first one again."""
-    able = [(a, b) for a in range(1, 5) for b in range(1, 5) if gcd(a, b) == 1 and a * (value - other) % b == 0]
-    a, b = rng.choice(able)
+    """Three equations that `value` satisfies with a positive partner. `other` satisfies the first, too; the second is
+    independent of the first, the third is a multiple of it."""
+    candidates = [(a, b) for a in range(1, 5) for b in range(1, 5) if gcd(a, b) == 1 and a * (value - other) % b == 0]
+    a, b = rng.choice(candidates)
     partner = max(0, a * (other - value) // b) + rng.randint(1, 12)
     factor = rng.choice(FACTORS)
-    told = ((a, b), (a * factor, b * (sum(FACTORS) - factor)), (a * factor, b * factor))
-    return [[d, e, d * value + e * partner] for d, e in told]
+    factors = ((a, b), (a * factor, b * (sum(FACTORS) - factor)), (a * factor, b * factor))
+    return [[d, e, d * value + e * partner] for d, e in factors]
 
 
 def _draw_letters(text: str, rng: random.Random) -> list[str]:
@@ -154,8 +153,8 @@ def _draw_letters(text: str, rng: random.Random) -> list[str]:
 
 
 def _iterate_neighbours(whole: Problem, rng: random.Random) -> Iterator[dict[str, Any]]:
-    """The same parameters with one whole number changed a little, in random order, as far as the family can have them."""
-    family, params = whole.program.params["family"], whole.program.params["params"]
+    """Valid parameters with one integer changed a little, in random order."""
+    family, params = (_get_program(whole)[key] for key in ("family", "params"))
     places = list(_iterate_leaves(params))
     rng.shuffle(places)
     for path, value in places:
@@ -163,16 +162,18 @@ def _iterate_neighbours(whole: Problem, rng: random.Random) -> Iterator[dict[str
         others = (
             _replace_leaf(params, path, new) for new in rng.sample(near, min(MAX_NEIGHBOURS, len(near))) if new != value
         )
-        yield from itertools.islice((made for made in others if satisfies_constraints(family, made)), MAX_SOLVED)
+        yield from itertools.islice(
+            (changed for changed in others if satisfies_constraints(family, changed)), MAX_SOLVED
+        )
 
 
 def _replace_leaf(params: Mapping[str, Any], path: tuple, new: int) -> dict[str, Any]:
-    made = copy.deepcopy(dict(params))
-    inside: Any = made
+    changed = copy.deepcopy(dict(params))
+    inside: Any = changed
     for key in path[:-1]:
         inside = inside[key]
     inside[path[-1]] = new
-    return made
+    return changed
 
 
 def _iterate_leaves(inside: Any, path: tuple = ()) -> Iterator[tuple[tuple, int]]:
@@ -197,29 +198,29 @@ def _build_item(build: Callable[[Mapping[str, Any]], Problem], params: Mapping[s
 def _locate_number(
     whole: Problem, build: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], final: bool
 ) -> list[Hole]:
-    """The places of the one number in which the text of other parameters differs; [] where more than that differs, or
-    (unless `final`) where it is part of what is asked."""
+    """The positions of the one number in which the texts differ; [] where more differs, or, unless `final`, where it is in
+    the final sentence."""
     other = _build_item(build, params)
     if other is None:
         return []
     old, new = (re.findall(r"\d+|\D+", text) for text in (whole.question, other.question))
     if len(old) != len(new):
         return []
-    apart = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
-    if len({(old[i], new[i]) for i in apart}) != 1 or not old[apart[0]].isdigit():
+    differing = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+    if len({(old[i], new[i]) for i in differing}) != 1 or not old[differing[0]].isdigit():
         return []
-    starts = [sum(map(len, old[:i])) for i in apart]
-    asked = len(whole.question) - len(split_sentences(whole.question)[-1])
-    if not final and any(start >= asked for start in starts):
+    starts = [sum(map(len, old[:i])) for i in differing]
+    question_start = len(whole.question) - len(split_sentences(whole.question)[-1])
+    if not final and any(start >= question_start for start in starts):
         return []
-    return [[start, start + len(old[i])] for start, i in zip(starts, apart, strict=True)]
+    return [[start, start + len(old[i])] for start, i in zip(starts, differing, strict=True)]
 
 
 def _find_matching_item(
     whole: Problem, build: Callable[[Mapping[str, Any]], Problem], params: Mapping[str, Any], holes: list[Hole]
 ) -> Problem | None:
     other = _build_item(build, params)
-    if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= competition.items.MAX_ANSWER:
+    if other is None or other.answer == whole.answer or not 0 <= int(other.answer) <= items.MAX_ANSWER:
         return None
     if _extract_number(whole, other, holes) is None:
         return None
@@ -227,16 +228,16 @@ def _find_matching_item(
 
 
 def _find_faults(item: Problem) -> list[str]:
-    """As `competition.check`; a probability of 0 is no p/q with positive p either."""
+    """As `competition.check`; a probability of 0 is a fault too, since p/q needs a positive p."""
     try:
         faults = competition.check(item)
     except (StopIteration, RecursionError) as error:
         return [f"program: {type(error).__name__}"]
-    return faults + (["p is 0"] if re.search(r"[pm] \+ [qn] = 0 ", item.steps[-2].text) else [])
+    return faults + (["p is 0"] if re.search(r"[pm] \+ [qn] = 0 ", (item.steps or [])[-2].text) else [])
 
 
 def _extract_number(whole: Problem, other: Problem, holes: list[Hole]) -> str | None:
-    """The one number that stands in the holes of the other's question; None where the texts differ outside of them."""
+    """The number in the holes of the other question; None where the texts differ elsewhere."""
     pattern, position = "", 0
     for start, end in sorted(holes):
         pattern += re.escape(whole.question[position:start]) + r"(\d+)"
@@ -246,16 +247,16 @@ def _extract_number(whole: Problem, other: Problem, holes: list[Hole]) -> str | 
 
 
 def check_proof(whole: Problem, other: Problem, change: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the proof that the answer is open: [] where two sound items tell the same but for one number,
-    both numbers satisfy the equations, and the answers, which differ, are those named."""
-    found = [f"a completion: {fault}" for item in (whole, other) for fault in _find_faults(item)]
-    (value, one), (another, two) = change["completions"]
-    if [whole.answer, other.answer] != [one, two] or one == two:
-        found.append(f"the completions have the answers {whole.answer} and {other.answer}")
-    if [_extract_number(whole, item, change["holes"]) for item in (whole, other)] != [str(value), str(another)]:
-        found.append("the completions do not tell the same but for the number")
-    for number in (value, another):
+    """Faults of the proof that the answer is open: [] where two valid items have the same text but for one number, both
+    numbers satisfy the equations, and their answers differ and are those of the completions."""
+    faults = [f"a completion: {fault}" for item in (whole, other) for fault in _find_faults(item)]
+    (value, answer), (other_value, other_answer) = change["completions"]
+    if [whole.answer, other.answer] != [answer, other_answer] or answer == other_answer:
+        faults.append(f"the completions have the answers {whole.answer} and {other.answer}")
+    if [_extract_number(whole, item, change["holes"]) for item in (whole, other)] != [str(value), str(other_value)]:
+        faults.append("the completions do not tell the same but for the number")
+    for number in (value, other_value):
         first, second = (_solve_partner(number, equation) for equation in change["equations"])
         if first is None or first != second:
-            found.append(f"{number} does not satisfy what is told")
-    return found
+            faults.append(f"{number} does not satisfy what is told")
+    return faults

@@ -1,19 +1,18 @@
-"""Grade-school programs as sentences that hold together: equations over people, told in any order, asked anywhere.
+"""Changed problems of the bundled benchmark: equations over people, in any order, with any value asked for.
 
-A state is a program of `lib/gradeschool` with further keys, all optional:
-  told      which quantities have their sentence told, in the order of the telling (default: all, in order)
-  asides    extra quantities nobody needs: {"person", "entry", "before"}, told before the `before`-th told sentence; their
-            sources may be people by name
-  strays    [quantity, person]: its sentence is told of that person, who plays no part (`premise.py`)
+A state is a program of `lib/procedural/gradeschool` with further keys, all optional:
+  told      the quantities that have a sentence, in the order of the text (default: all, in order)
+  asides    distractors: {"person", "entry", "before"}, before the `before`-th sentence; their sources may be names
+  strays    [quantity, person]: its sentence is about that person, who is not needed (`premise.py`)
   asked     the quantity asked for (default: the last)
-  final     {"template"}: the value of the last quantity is told, in the words of that template
+  final     {"template"}: the value of the last quantity is given, in the words of that template
   unit      the things counted, in place of the story's
-  edits     typographical noise, made last (`noise.py`)
-An entry may carry `fresh` (a wording of `phrasing.py`) or `measure` (`units.py`).
+  edits     typos, made last (`typos.py`)
+An entry may have `fresh` (a new template, `phrasing.py`) or `measure` (`units.py`).
 
-`solve` knows nothing of the order in which a program was sampled: it collects the equations that are told and derives,
-one person a line, what follows from them until the asked value is there. On an unchanged program it writes the very
-lines of `gradeschool.solve`, by another road, so each checks the other; where a premise is missing it gets stuck.
+`solve` does not use the order in which a program was sampled: it collects the equations of the sentences and derives one
+value a line until the target is known. On an unchanged program it writes the same lines as `gradeschool.solve` by another
+algorithm, so each checks the other. Without a needed premise it stops and answers N/A.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from typing import Any, NamedTuple
 from stages.lib.core.records import Step
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.gradeschool.program import apply
-from stages.problems.ood.programs import noise
-from stages.problems.ood.programs.base import NotApplicable, State
+from stages.problems.ood.programs.base import Knobs, NotApplicable, State, apply_edits
 
 INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
+DEFAULT_BOUND = 60  # the bound on values that the benchmark has in every preset
 MAX_ADDEND = 99  # the largest number that the benchmark adds or takes away
 
 
 class Equation(NamedTuple):
-    """person = source operation other; `other` is a person (its index) where `joint`, else a number. A given value
-    has no source. `measured` is (how many, unit, size) of a number that is told in a unit."""
+    """person = source operation other. other: the index of a person if `joint`, else a number. A given value has no
+    source. measured: (count, unit, size) of a number given in a unit."""
 
     person: int
     source: int | None = None
@@ -44,53 +43,52 @@ class Equation(NamedTuple):
     measured: tuple[int, str, int] | None = None
 
 
-# Numbers: the law by which the benchmark draws them.
+# Numbers, drawn from the distributions of the benchmark.
 
 
-def list_operands(relation: str, value: int, largest: int, addend: int = MAX_ADDEND) -> list[tuple[int | str, int]]:
-    """What may be said after `relation` to a quantity of `compute_value` so that 1 < result <= largest: (as said, as used)."""
+def list_operands(relation: str, known: int, largest: int, addend: int = MAX_ADDEND) -> list[tuple[int | str, int]]:
+    """(number as written, as used) that `relation` can have for a source of value `known`, with 1 < result <= largest."""
     operation = wording.OPERATIONS[relation]
     if operation == "+":
-        choices = range(2, min(addend, largest - value) + 1)
+        choices = range(2, min(addend, largest - known) + 1)
     elif operation == "-":
-        choices = range(2, min(addend, value - 2) + 1)
+        choices = range(2, min(addend, known - 2) + 1)
     elif operation == "*":
-        choices = range(2, min(9, largest // max(1, value)) + 1)
+        choices = range(2, min(9, largest // max(1, known)) + 1)
     else:
-        choices = [n for n in range(2, 10) if value % n == 0 and value // n >= 2]
+        choices = [n for n in range(2, 10) if known % n == 0 and known // n >= 2]
     if relation.endswith("part"):
         return [(word, n) for word, n in wording.FRACTION_DIVISORS.items() if n in choices]
     if relation == "percent":
-        return [(p, n) for p, n in wording.PERCENT_DIVISORS.items() if value % n == 0 and value // n >= 2]
+        return [(p, n) for p, n in wording.PERCENT_DIVISORS.items() if known % n == 0 and known // n >= 2]
     return [(n, n) for n in choices]
 
 
 def get_operand(entry: Mapping[str, Any]) -> int:
-    """The number of an entry as its operation takes it: a third is 3, 25 percent is 4."""
-    said = entry["number"]
-    if isinstance(said, str):
-        return wording.FRACTION_DIVISORS[said]
-    return wording.PERCENT_DIVISORS[said] if entry["relation"] == "percent" else said
+    """The number of an entry as its operation uses it: a third is 3, 25 percent is 4."""
+    number = entry["number"]
+    if isinstance(number, str):
+        return wording.FRACTION_DIVISORS[number]
+    return wording.PERCENT_DIVISORS[number] if entry["relation"] == "percent" else number
 
 
 def compute_values(state: State) -> list[int]:
-    """The value of every quantity, in order. Raises Unfit where one is not a whole number above 0."""
-    known: list[int] = []
+    """The value of every quantity, in order. Raises NotApplicable where one is not a whole number above 0."""
+    values: list[int] = []
     for i, entry in enumerate(state["quantities"]):
-        known.append(compute_value(entry, known))
-        if known[i] < 1:
-            raise NotApplicable(f"quantity {i} would be {known[i]}")
-    return known
+        values.append(compute_value(entry, values))
+        if values[i] < 1:
+            raise NotApplicable(f"quantity {i} would be {values[i]}")
+    return values
 
 
-def compute_value(entry: Mapping[str, Any], known: list[int]) -> int:
-    """The value of an entry whose sources are known. Raises Unfit where it is not a whole number."""
+def compute_value(entry: Mapping[str, Any], values: list[int]) -> int:
+    """The value of an entry whose sources are known. Raises NotApplicable where it is not a whole number."""
     if entry["relation"] == "given":
         return entry["number"]
-    of = entry["of"]
-    result = apply(
-        wording.OPERATIONS[entry["relation"]], known[of[0]], known[of[1]] if len(of) == 2 else get_operand(entry)
-    )
+    sources = entry["of"]
+    operand = values[sources[1]] if len(sources) == 2 else get_operand(entry)
+    result = apply(wording.OPERATIONS[entry["relation"]], values[sources[0]], operand)
     if result is None:
         raise NotApplicable("a value would not be a whole number")
     return result
@@ -99,23 +97,34 @@ def compute_value(entry: Mapping[str, Any], known: list[int]) -> int:
 def draw_relation(
     source: int, known: int, largest: int, templates: Mapping[str, list], rng: random.Random
 ) -> dict[str, Any]:
-    """A new relation to quantity `source`, drawn by the benchmark's law, told in one of `list_templates`."""
+    """A new relation to quantity `source` of value `known`, with a template of `templates` (`list_templates`)."""
     kinds = (("more", "fewer", "gain", "loss"), ("times", "groups"), ("part", "percent", "share"))
     while True:
         relation = rng.choice(rng.choices(kinds, (0.5, 0.25, 0.25))[0])
         choices = list_operands(relation, known, largest)
         if choices:
-            said = rng.choice(choices)[0]
-            return {
-                "relation": relation,
-                "of": [source],
-                "number": said,
-                "template": list(rng.choice(templates[relation])),
-            }
+            number = rng.choice(choices)[0]
+            template = list(rng.choice(templates[relation]))
+            return {"relation": relation, "of": [source], "number": number, "template": template}
+
+
+def compute_bound(state: State) -> int:
+    """The largest result of an addition or a multiplication: the benchmark bounds these, and lets only sums of two
+    people exceed the bound. The largest given value where there is neither."""
+    return max(
+        value
+        for entry, value in zip(state["quantities"], compute_values(state), strict=True)
+        if entry["relation"] != "sum" and wording.OPERATIONS.get(entry["relation"], "+") in "+*"
+    )
+
+
+def get_bound(state: State, knobs: Knobs) -> int:
+    """The bound on new values: that of the split (`largest`), or the problem's own where that is larger."""
+    return max(knobs.get("largest") or 0, compute_bound(state))
 
 
 def list_templates(split: str) -> dict[str, list[tuple[int, int]]]:
-    """The sentence templates that a split owns; no other split's are ever used."""
+    """relation -> the sentence templates that belong to a split; those of other splits are never used."""
     return {
         relation: wording.list_owned_pairs(split, len(wordings), len(wording.FRAMES))
         for relation, wordings in wording.WORDINGS.items()
@@ -130,9 +139,9 @@ def get_sentence_order(state: State) -> list[int]:
 
 
 def list_people(state: State) -> list[str]:
-    """All people of the problem, those included who play no part."""
+    """All people of the problem, including those of distractors."""
     asides = state.get("asides", [])
-    sources = [of for aside in asides for of in aside["entry"].get("of", []) if isinstance(of, str)]
+    sources = [person for aside in asides for person in aside["entry"].get("of", []) if isinstance(person, str)]
     return [*state["people"], *(a["person"] for a in asides), *sources, *(p for _, p in state.get("strays", []))]
 
 
@@ -141,25 +150,19 @@ def get_asked_quantity(state: State) -> int:
 
 
 def render_sentences(state: State) -> list[str]:
-    """The sentences of the problem in the order of the telling, the question last."""
+    """The sentences of the problem in order, the question last."""
     people, asides, strays = state["people"], state.get("asides", []), dict(state.get("strays", []))
-    said = []
-    for place, i in enumerate(get_sentence_order(state)):
-        said += [
-            _render_sentence(state, aside["person"], aside["entry"]) for aside in asides if aside["before"] == place
-        ]
-        said.append(_render_sentence(state, strays.get(i, people[i]), state["quantities"][i]))
-    said += [
-        _render_sentence(state, aside["person"], aside["entry"])
-        for aside in asides
-        if aside["before"] == len(get_sentence_order(state))
-    ]
+    sentences = []
+    for place, i in enumerate([*get_sentence_order(state), None]):
+        sentences += [_render_sentence(state, a["person"], a["entry"]) for a in asides if a["before"] == place]
+        if i is not None:
+            sentences.append(_render_sentence(state, strays.get(i, people[i]), state["quantities"][i]))
     if "final" in state:
         last = len(state["quantities"]) - 1
         entry = {"relation": "given", "number": compute_values(state)[last], "template": state["final"]["template"]}
-        said.append(_render_sentence(state, people[last], entry))
+        sentences.append(_render_sentence(state, people[last], entry))
     ask = {"relation": "question", "template": state["question"]} | state.get("asking", {})
-    return [*said, _render_sentence(state, people[get_asked_quantity(state)], ask)]
+    return [*sentences, _render_sentence(state, people[get_asked_quantity(state)], ask)]
 
 
 def _render_sentence(state: State, person: str, entry: Mapping[str, Any]) -> str:
@@ -177,69 +180,74 @@ def _render_sentence(state: State, person: str, entry: Mapping[str, Any]) -> str
     return text[0].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
 
 
-def render_question(state: State) -> str:
-    return noise.apply_edits(" ".join(render_sentences(state)), state.get("edits", []))
+def render(state: State) -> tuple[str, list[Step], str]:
+    """(question, steps, answer) of a state."""
+    steps, answer = solve(state)
+    return apply_edits(" ".join(render_sentences(state)), state.get("edits", [])), steps, answer
 
 
-# The solution, from what is told alone.
+# The solution, from the sentences alone.
 
 
 def iterate_equations(state: State) -> Iterator[Equation]:
-    """What the told sentences say, in the order of the people."""
+    """The equations of the sentences, in the order of the people."""
     for i in sorted({*get_sentence_order(state)} - {i for i, _ in state.get("strays", [])}):
         entry = state["quantities"][i]
         measure = entry.get("measure")
         measured = (entry["number"] // measure["size"], measure["unit"], measure["size"]) if measure else None
         if entry["relation"] == "given":
             yield Equation(i, other=entry["number"], measured=measured)
-        elif len(of := entry["of"]) == 2:
-            yield Equation(i, of[0], "+", of[1], joint=True)
+        elif len(sources := entry["of"]) == 2:
+            yield Equation(i, sources[0], "+", sources[1], joint=True)
         else:
-            yield Equation(i, of[0], wording.OPERATIONS[entry["relation"]], get_operand(entry), measured=measured)
+            yield Equation(i, sources[0], wording.OPERATIONS[entry["relation"]], get_operand(entry), measured=measured)
     if "final" in state:
         last = len(state["quantities"]) - 1
         yield Equation(last, other=compute_values(state)[last])
 
 
 def solve(state: State) -> tuple[list[Step], str]:
-    """(lines, answer): the lines that lead to the asked value, `#### answer` last. `N/A` where nothing leads there."""
+    """(steps, answer): the steps to the target, `#### answer` last; N/A where the target cannot be derived."""
     goal, people = get_asked_quantity(state), state["people"]
-    known: dict[int, tuple[int, str, tuple[int, ...]]] = {}  # person -> value, line, the people it was derived from
-    open_ = list(iterate_equations(state))
-    while goal not in known:
-        derived = next(
-            ((at, found) for at, eq in enumerate(open_) if (found := _derive_value(eq, known, people))), None
+    derived_values: dict[int, tuple[int, str, tuple[int, ...]]] = {}  # person -> value, line, people it depends on
+    equations = list(iterate_equations(state))
+    while goal not in derived_values:
+        next_result = next(
+            ((at, result) for at, eq in enumerate(equations) if (result := _derive_value(eq, derived_values, people))),
+            None,
         )
-        if derived is None:
+        if next_result is None:
             break
-        at, (person, *found) = derived
-        known[person] = tuple(found)
-        open_.pop(at)
+        at, (person, value, line, sources) = next_result
+        derived_values[person] = value, line, sources
+        equations.pop(at)
     lines = [
-        Step(text=known[i][1], value=str(known[i][0]))
-        for i in known
-        if goal not in known or i in _find_needed(goal, known)
+        Step(text=derived_values[i][1], value=str(derived_values[i][0]))
+        for i in derived_values
+        if goal not in derived_values or i in _find_needed(goal, derived_values)
     ]
-    if goal not in known:
+    if goal not in derived_values:
         unknown = Step(text=f"We do not know how many {people[goal]} has.")
         return [*lines, unknown, Step(text="#### N/A", value="N/A")], "N/A"
-    answer = str(known[goal][0])
+    answer = str(derived_values[goal][0])
     return [*lines, Step(text=f"#### {answer}", value=answer)], answer
 
 
-def _find_needed(goal: int, known: Mapping[int, tuple]) -> set[int]:
+def _find_needed(goal: int, derived_values: Mapping[int, tuple]) -> set[int]:
     needed, stack = set(), [goal]
     while stack:
         person = stack.pop()
         needed.add(person)
-        stack += known[person][2]
+        stack += derived_values[person][2]
     return needed
 
 
-def _derive_value(eq: Equation, known: Mapping[int, tuple], people: list[str]) -> tuple[int, int, str, tuple] | None:
-    """(person, value, line, people it rests on) where the equation has exactly one unknown, else None."""
+def _derive_value(
+    eq: Equation, derived_values: Mapping[int, tuple], people: list[str]
+) -> tuple[int, int, str, tuple] | None:
+    """(person, value, line, people it depends on) where the equation has exactly one unknown, else None."""
     if eq.source is None:
-        if eq.person in known:
+        if eq.person in derived_values:
             return None
         name, size = people[eq.person], eq.measured
         if not size:
@@ -247,24 +255,24 @@ def _derive_value(eq: Equation, known: Mapping[int, tuple], people: list[str]) -
         product = f"{size[0]} * {size[2]} = <<{size[0]}*{size[2]}={eq.other}>>{eq.other}"
         return eq.person, eq.other, f"We know {name} has {size[0]} {size[1]}: {product}, so {name} has {eq.other}.", ()
     parts = (eq.person, eq.source, eq.other) if eq.joint else (eq.person, eq.source)
-    unknown = [person for person in parts if person not in known]
+    unknown = [person for person in parts if person not in derived_values]
     if len(unknown) != 1 or parts.count(unknown[0]) != 1:
         return None
     person = unknown[0]
     if person == eq.person:
-        left, operation, right = eq.source, eq.operation, eq.other
-    else:  # told the other way round: the operation is undone
-        left, operation = eq.person, INVERSE[eq.operation]
+        left_person, operation, right = eq.source, eq.operation, eq.other
+    else:  # the other way round: invert the operation
+        left_person, operation = eq.person, INVERSE[eq.operation]
         right = (eq.other if person == eq.source else eq.source) if eq.joint else eq.other
-    first, second = known[left][0], known[right][0] if eq.joint else right
+    first, second = derived_values[left_person][0], derived_values[right][0] if eq.joint else right
     result = apply(operation, first, second)
     if result is None:
         raise NotApplicable(f"{first} {operation} {second} is not a whole number")
-    recalled = f"{people[left]} has {first}" + (f", {people[right]} has {second}" if eq.joint else "")
+    recalled = f"{people[left_person]} has {first}" + (f", {people[right]} has {second}" if eq.joint else "")
     if eq.measured:
         k, unit, size = eq.measured
         recalled += f", {k} {unit} is {k} * {size} = <<{k}*{size}={second}>>{second}"
     name, term = people[person], people[right] if eq.joint else second
     equation = f"{first} {operation} {second} = <<{first}{operation}{second}={result}>>{result}"
-    line = f"Then {name} has {people[left]} {operation} {term}: {recalled}, {equation}, so {name} has {result}."
+    line = f"Then {name} has {people[left_person]} {operation} {term}: {recalled}, {equation}, so {name} has {result}."
     return person, result, line, tuple(p for p in parts if p != person)

@@ -1,13 +1,13 @@
-"""Real problems retold: a lifted program with changes, written out as question, steps and answer.
+"""Changed GSM8K problems: a lifted program with changes, written out as question, steps and answer.
 
-A state is a program of `lib/lifting` with further keys, all optional:
+A state is a program of `lib/procedural/lifting` with further keys, all optional:
   values     new numbers, as text, for those of the question
-  leading    lines before the gold steps: {"text", "value"}
-  further    {"operation", "number", "text", "name"}: one more step on the answer, and its sentence
-  unknown    {"number": i}: this number is not told, the answer is; the number is asked for (`reversal.py`)
-  withheld   {"number": i, "noun"}: this number is left out before what it counts (`premise.py`)
-  tale       a sentence in front, of something else
-  edits      typographical noise, made last
+  leading    steps before the gold steps: {"text", "value"}
+  further    {"operation", "number", "text"}: one more step on the answer, and its sentence
+  unknown    {"number": i}: this number is replaced by x and asked for, the answer is given (`reversal.py`)
+  withheld   {"number": i, "noun"}: this number is deleted before the noun (`premise.py`)
+  tale       an unrelated sentence before the question
+  edits      typos, made last
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from typing import Any
 from stages.lib.core.records import Step
 from stages.lib.procedural.expressions import Tree, evaluate_tree, parse_tree
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.programs import noise
-from stages.problems.ood.programs.base import NotApplicable, State
+from stages.problems.ood.programs.base import NotApplicable, State, apply_edits
 
 Parts = list[Any]  # strings, and slots for the numbers
 _SENTENCE_BOUNDARY = re.compile(r"(?<=[.!?])[\"”]?\s+(?=[A-Z])")
@@ -36,40 +35,26 @@ def get_numbers(state: State) -> list[Fraction]:
 
 
 def get_original_text(part: Any) -> str:
-    """A part of a question as it was written."""
+    """A part of a question as it was in the original."""
     return part if isinstance(part, str) else part["said"]
 
 
 def split_sentences(parts: Sequence[Any]) -> list[Parts]:
     """The sentences of a question, each a list of parts; joined by spaces they are the question again."""
-    found: list[Parts] = [[]]
+    sentences: list[Parts] = [[]]
     for part in parts:
         if not isinstance(part, str):
-            found[-1].append(part)
+            sentences[-1].append(part)
             continue
         position = 0
         for match in _SENTENCE_BOUNDARY.finditer(part):
             if _ABBREVIATION.search(part[: match.start()]):
                 continue
-            found[-1].append(part[position : match.start()])
-            found.append([])
+            sentences[-1].append(part[position : match.start()])
+            sentences.append([])
             position = match.end()
-        found[-1].append(part[position:])
-    return [[part for part in sentence if part != ""] for sentence in found]
-
-
-def join_sentences(found: Sequence[Parts]) -> Parts:
-    """The parts of a question from its sentences."""
-    parts: Parts = []
-    for at, sentence in enumerate(found):
-        parts += ([" "] if at else []) + sentence
-    merged: Parts = []
-    for part in parts:
-        if merged and isinstance(part, str) and isinstance(merged[-1], str):
-            merged[-1] += part
-        else:
-            merged.append(part)
-    return merged
+        sentences[-1].append(part[position:])
+    return [[part for part in sentence if part != ""] for sentence in sentences]
 
 
 def render_parts(parts: Sequence[Any]) -> str:
@@ -77,7 +62,7 @@ def render_parts(parts: Sequence[Any]) -> str:
 
 
 def rewrite_state(state: State, change: Callable[[str], str]) -> State:
-    """The state with every string of its question and lines changed; numbers are never touched."""
+    """The state with `change` applied to every string of its question and lines; numbers stay."""
     state = copy.deepcopy(state)
     state["question"] = [change(part) if isinstance(part, str) else part for part in state["question"]]
     state["lines"] = [[change(part) if isinstance(part, str) else part for part in line] for line in state["lines"]]
@@ -85,14 +70,14 @@ def rewrite_state(state: State, change: Callable[[str], str]) -> State:
 
 
 def get_full_text(state: State) -> str:
-    """Question and lines as they were written, to look for words in."""
+    """The text of question and lines, to look for words in."""
     return " ".join(
         [render_parts(state["question"]), *("".join(p for p in line if isinstance(p, str)) for line in state["lines"])]
     )
 
 
 def render(state: State) -> tuple[str, list[Step], str]:
-    """(question, steps, answer) of a state. Raises Unfit where a number cannot be written down."""
+    """(question, steps, answer) of a state. Raises NotApplicable where a number cannot be written down."""
     shown = dict(state)
     if "unknown" in state:
         shown["question"] = [
@@ -115,14 +100,14 @@ def render(state: State) -> tuple[str, list[Step], str]:
         steps, answer = _write_stuck_steps(state, steps), "N/A"
     if "tale" in state:
         question = f"{state['tale']} {question}"
-    return noise.apply_edits(question, state.get("edits", [])), steps, answer
+    return apply_edits(question, state.get("edits", [])), steps, answer
 
 
 def _drop_number(parts: Parts, withheld: dict[str, Any]) -> Parts:
     at = next(
         i for i, part in enumerate(parts) if isinstance(part, dict) and part["is"]["number"] == withheld["number"]
     )
-    return [*parts[:at], parts[at + 1][1:], *parts[at + 2 :]]  # without the blank after it
+    return [*parts[:at], parts[at + 1][1:], *parts[at + 2 :]]  # without the space after it
 
 
 def _append_step(further: dict[str, Any], question: str, steps: list[Step], answer: str) -> tuple[str, list[Step], str]:
@@ -133,50 +118,50 @@ def _append_step(further: dict[str, Any], question: str, steps: list[Step], answ
     return f"{question} {further['text']}", steps, result
 
 
-# What rests on what.
+# Dependencies.
 
 
 def list_bindings(state: State, k: int) -> list[dict[str, Any]]:
-    """The bindings of annotation k, the possible ones included."""
+    """The bindings of annotation k, including the possible ones."""
     pieces = state["annotations"][k]["expression"]
     return [ref for piece in pieces if isinstance(piece, dict) for ref in (piece["is"], *piece.get("or", []))]
 
 
 def find_dependents(state: State, number: int) -> set[int]:
     """The annotations whose result depends on a number of the question."""
-    found: set[int] = set()
+    dependents: set[int] = set()
     for k in range(len(state["annotations"])):
-        if any(ref.get("number") == number or ref.get("step") in found for ref in list_bindings(state, k)):
-            found.add(k)
-    return found
+        if any(ref.get("number") == number or ref.get("step") in dependents for ref in list_bindings(state, k)):
+            dependents.add(k)
+    return dependents
 
 
 def find_used_numbers(state: State) -> set[int]:
-    """The numbers of the question on which the answer rests."""
-    stack, seen, found = [state["answer"]["step"]], set(), set()
+    """The numbers of the question that the answer depends on."""
+    stack, visited, numbers = [state["answer"]["step"]], set(), set()
     while stack:
         k = stack.pop()
-        if k in seen:
+        if k in visited:
             continue
-        seen.add(k)
+        visited.add(k)
         for ref in list_bindings(state, k):
             if "step" in ref:
                 stack.append(ref["step"])
             elif "number" in ref:
-                found.add(ref["number"])
-    return found
+                numbers.add(ref["number"])
+    return numbers
 
 
 def _select_independent_lines(state: State, steps: Sequence[Step], number: int) -> list[Step]:
-    """The gold lines that do not rest on a number."""
-    dependent, kept = find_dependents(state, number), []
+    """The gold steps that do not depend on a number."""
+    dependent, independent = find_dependents(state, number), []
     for line, step in zip(state["lines"], steps, strict=False):
         inside = {part["annotation"] for part in line if isinstance(part, dict) and "annotation" in part}
         refs = [part["is"] for part in line if isinstance(part, dict) and "is" in part]
         rests = inside & dependent or any(r.get("number") == number or r.get("step") in dependent for r in refs)
         if inside and not rests:
-            kept.append(step)
-    return kept
+            independent.append(step)
+    return independent
 
 
 def _write_stuck_steps(state: State, steps: Sequence[Step]) -> list[Step]:
@@ -185,17 +170,17 @@ def _write_stuck_steps(state: State, steps: Sequence[Step]) -> list[Step]:
     return [*_select_independent_lines(state, steps, withheld["number"]), unknown, Step(text="#### N/A", value="N/A")]
 
 
-# Undoing a solution: from the answer back to one number.
+# The inverse of a solution: from the answer back to one number.
 
 
 def _write_inverse_steps(state: State, steps: Sequence[Step]) -> tuple[list[Step], str]:
-    number, now = state["unknown"]["number"], programs.compute_results(state, get_numbers(state))
+    number, values = state["unknown"]["number"], programs.compute_results(state, get_numbers(state))
     dependent = find_dependents(state, number)
     lines = _select_independent_lines(state, steps, number)
     k = state["answer"]["step"]
-    said = programs.format_decimal(now[k])
+    result_text = programs.format_decimal(values[k])
     while True:
-        expression, ref = _solve_operand(state, k, said, dependent, number, now)
+        expression, ref = _solve_operand(state, k, result_text, dependent, number, values)
         result = programs.format_decimal(evaluate_tree(parse_tree(_split_tokens(expression))))
         name = "x" if "number" in ref else "the result before it"
         lines.append(
@@ -203,7 +188,7 @@ def _write_inverse_steps(state: State, steps: Sequence[Step]) -> tuple[list[Step
         )
         if "number" in ref:
             return [*lines, Step(text=f"#### {result}", value=result)], result
-        k, said = ref["step"], result
+        k, result_text = ref["step"], result
 
 
 def _split_tokens(expression: str) -> list[str]:
