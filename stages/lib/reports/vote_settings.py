@@ -71,7 +71,7 @@ def format_table(choices: Mapping[str, VoteSettings], part: str) -> tuple[list[s
                 *(
                     f"chosen: {100 * each.accuracy:.1f}"
                     if each.value == chosen
-                    else f"{100 * each.difference:+.1f} ±{100 * each.error:.1f}"
+                    else f"{100 * each.difference:+.1f} ±{100 * each.standard_error:.1f}"
                     for each in getattr(choice, part)
                 ),
             ]

@@ -145,8 +145,8 @@ def test_solutions_that_begin_alike_share_their_rollouts():
     asked = []
 
     def complete(requests):
-        asked.extend((request.steps, request.first, request.last) for request in requests)
-        return [rollouts.Reply([number > 1 for number in range(one.first, one.last)], 7) for one in requests]
+        asked.extend((request.steps, request.start, request.stop) for request in requests)
+        return [rollouts.Reply([number > 1 for number in range(one.start, one.stop)], 7) for one in requests]
 
     one, two = solution(3), solution(3)._replace(steps=["line 0", "other", "end"])
     outcomes: dict = {}
