@@ -1,4 +1,4 @@
-"""Formulas over arrays: pass@k, votes, intervals, ranking.
+"""Metrics over arrays: pass@k, best-of-k, votes, confidence intervals, ranking, calibration.
 
-Knows no file, no record and no model: arrays in, numbers out.
+Arrays in, numbers out: knows no file, no record and no model.
 """
