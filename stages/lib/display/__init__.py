@@ -1,4 +1,4 @@
-"""Tables on the terminal and in Markdown, pictures.
+"""Results for people: tables (terminal, Markdown, CSV) and pictures (PNG).
 
-Knows no result by name but what it is handed.
+Draws what it is given: knows neither where results come from nor how they are computed.
 """

@@ -1,4 +1,4 @@
-"""From problems, samples and scores to the tables and curves of best-of-N.
+"""Best-of-N reports: from problems, samples and scores to the curves, comparisons and tables that stages write.
 
-Knows what is compared with what; draws nothing and writes no file.
+Knows which methods are compared with what. Draws no samples, computes no scores and writes no file.
 """

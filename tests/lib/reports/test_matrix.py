@@ -10,7 +10,7 @@ from stages.evaluation import best_of_n
 from stages.lib.core import records
 from stages.lib.display import charts
 from stages.lib.metrics import intervals
-from stages.lib.reports import matrix
+from stages.lib.reports import evaluation, matrix, matrix_tables
 from stages.lib.reports.pools import Pool
 from tests.helpers import tiny_models
 
@@ -83,7 +83,7 @@ def test_a_drop_is_mcnemars():
     assert (vote.before, vote.accuracy, vote.drop, vote.lost, vote.won) == (0.5, 0.25, 0.25, 12, 2)
     assert vote.drop_p == pytest.approx(binomtest(2, 14).pvalue) and vote.drop_low > 0
     assert found["away", "pass_1"].drop == pytest.approx((20 * 2 + 20 - 10 * 2 - 30) / 160)
-    header, rows = matrix.tabulate_drops(list(found.values()))
+    header, rows = matrix_tables.tabulate_drops(list(found.values()))
     assert dict(zip(header[4:], rows[0][4:], strict=True))["lost / won"] == "12 / 2"
     assert rows[0][4] == "50.0 to 25.0"
 
@@ -125,7 +125,7 @@ def test_pooled_rows_count_every_problem_and_say_what_is_never_solved():
     assert list(dict.fromkeys(group for group, _ in found)) == [ALL, SOLVED, "home", "many", "never"]
     assert found[ALL, "weighted_orm"].gain == pytest.approx(10 / 80)
     assert found[SOLVED, "weighted_orm"].gain == pytest.approx(10 / 50)
-    _, rows = matrix.tabulate_gains(list(found.values()), ["orm"])
+    _, rows = matrix_tables.tabulate_gains(list(found.values()), ["orm"])
     assert rows[-1][-2:] == rows[-2][-2:] == ["none solved", ""] and rows[0][-1] == "0.002"
     alone = compared(home=pools(WON, 6), many=pools(LOST, 40, name="m"))
     assert list(dict.fromkeys(group for group, _ in alone)) == ["home", "many"]
@@ -139,9 +139,9 @@ def test_holm_is_over_sets_within_a_method():
     adjusted = [found[name, "weighted_orm"].p_holm for name in groups]
     assert adjusted == pytest.approx([4 / 64, 6 / 256, 1])
     assert found["home", "weighted_orm"].p_holm is None and found[ALL, "weighted_orm"].p_holm is None
-    _, rows = matrix.tabulate_gains(list(found.values()), ["orm"])
+    _, rows = matrix_tables.tabulate_gains(list(found.values()), ["orm"])
     assert [row[-1] for row in rows] == ["<0.001", "<0.001", "0.031 (0.062)", "0.008 (0.023)*", ""]
-    (note,) = [note for note in matrix.write_notes(list(found.values()), ["orm"], {}) if note.startswith("ORM")]
+    (note,) = [note for note in matrix_tables.write_notes(list(found.values()), ["orm"], {}) if note.startswith("ORM")]
     assert "over all 90 problems" in note and note.endswith("1 of 3 sets survive Holm's correction: s1 (+26.7).")
 
 
@@ -150,7 +150,9 @@ def test_order_of_the_problems_changes_nothing():
     groups = {k: solved(random.random(40) < 0.5, k, right=range(5)) for k in ("h", "v", "w")}
     parents = {f"{k}{i}": f"h{i}" for k in "vw" for i in range(40)}
     turned = {k: own[::-1] for k, own in groups.items()}
-    assert matrix.format_csv(cells(parents=parents, **groups)) == matrix.format_csv(cells(parents=parents, **turned))
+    assert matrix_tables.to_csv(cells(parents=parents, **groups)) == matrix_tables.to_csv(
+        cells(parents=parents, **turned)
+    )
 
 
 def test_tables_csv_and_picture(tmp_path):
@@ -161,15 +163,15 @@ def test_tables_csv_and_picture(tmp_path):
     }
     groups["home"] = [pool._replace(scores=dict.fromkeys(names, pool.scores["orm"])) for pool in groups["home"]]
     found = cells(**groups)
-    header, rows = matrix.tabulate_gains(found, ["orm"])
+    header, rows = matrix_tables.tabulate_gains(found, ["orm"])
     assert header[-3:] == ["ORM weighted", "gain", "p (Holm)"] and [row[0] for row in rows] == list(groups)
     assert rows[0][1:6] == ["6", "25.0", "0.0", "100.0", "100.0"]
     assert rows[1][-2:] == ["none solved", ""]  # by majority or by the vote
-    header, rows = matrix.tabulate_aucs(found, ["orm"])
+    header, rows = matrix_tables.tabulate_aucs(found, ["orm"])
     assert header[-1] == "ORM" and len(header) == 4 and rows[0][1:] == ["1.00"] * 3 and rows[1][1:] == ["0.17"] * 3
-    header, rows = matrix.tabulate_gaps(found, ["orm"])
+    header, rows = matrix_tables.tabulate_gaps(found, ["orm"])
     assert [row[1] for row in rows] == ["independent"] and rows[0][2].startswith("+100.0 [")
-    lines = list(csv.DictReader(matrix.format_csv(found).splitlines()))
+    lines = list(csv.DictReader(matrix_tables.to_csv(found).splitlines()))
     assert tuple(lines[0]) == matrix.Cell._fields and len(lines) == len(found)
     assert {line["group"] for line in lines} == set(groups)
     for name in ("a.png", "b.png"):
@@ -180,7 +182,7 @@ def test_tables_csv_and_picture(tmp_path):
 @pytest.mark.parametrize("wins", [0, 1])
 def test_the_picture_shows_gain_and_gap_and_counts_groups_without_a_right_solution(tmp_path, monkeypatch, wins):
     shown = []
-    monkeypatch.setattr(charts, "_save_figure", lambda path, figure: shown.extend(figure.axes))
+    monkeypatch.setattr(charts, "save_figure", lambda path, figure: shown.extend(figure.axes))
     nothing = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30)]
     groups = {"home": pools(WON, 6) if wins else nothing, "away": pools(LOST, 30) if wins else nothing, "far": nothing}
     charts.plot_gains(tmp_path / "a.png", cells(**groups), ["orm"], "t")
@@ -207,7 +209,7 @@ def test_a_mixed_group_is_balanced_and_both_parts_are_told():
     assert (vote.accuracy, vote.solvable, vote.unsolvable) == (pytest.approx(0.75), 0.5, 1.0)
     assert vote.gain == pytest.approx(0.75) and vote.low <= vote.accuracy <= vote.high
     assert by["home", "weighted_orm"].solvable is None and by["away", "pass_1"].accuracy == pytest.approx(0.25)
-    header, rows = matrix.tabulate_parts(list(by.values()), ["orm"])
+    header, rows = matrix_tables.tabulate_parts(list(by.values()), ["orm"])
     assert header[-1] == "ORM weighted" and rows == [
         ["away", "25.0 / 25.0", "0.0 / 0.0", "100.0 / 100.0", "50.0 / 100.0"]
     ]
@@ -240,7 +242,8 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
         ]
         records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
         records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
-    found = best_of_n.write_transfer_report(run, best_of_n._load_pools(run, "test"), {})
+    data = evaluation.Evaluation({name: evaluation.load_set(run, name) for name in ("test", "ood", "aime")}, {})
+    found = best_of_n.write_transfer_report(run, data, {})
     told = (run.out_dir / "matrix.md").read_text()
     assert told.count("| sums/test | 4 |") == 1 and (run.out_dir / "matrix.png").exists()
     if not sizes:
