@@ -302,4 +302,4 @@ def test_the_audit_of_every_kind(tmp_path):
     label_audit.plot(tmp_path / "a.png", rows, "title")
     label_audit.plot(tmp_path / "b.png", rows, "title")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert label_audit.format_markdown(rows).count("|\n") == len(rows) + 2
+    assert label_audit.format_report(rows).count("|\n") == len(rows) + 2
