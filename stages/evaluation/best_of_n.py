@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stages.lib.reports.evaluation import Evaluation
-    from stages.lib.reports.results import Results
+    from stages.lib.reports.in_distribution import Results
     from stages.lib.reports.vote_settings import VoteSettings
 
 
@@ -52,37 +52,37 @@ def main() -> None:
 def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
-    from stages.lib.reports import evaluation, results
+    from stages.lib.reports import evaluation, in_distribution
 
     data = evaluation.load(run)
     p = run.params
-    scores = results.compute(data, p.vote_powers, p.top_vote_shares, p.draws, p.resamples, run.seed)
-    write_report(run, data, scores)
-    return scores.to_metrics() | {
+    results = in_distribution.compute(data, p.vote_powers, p.top_vote_shares, p.draws, p.resamples, run.seed)
+    write_report(run, data, results)
+    return results.to_metrics() | {
         "problems": len(data.test),
-        "cost": write_cost_report(run, data, scores),
-        "matrix": write_transfer_report(run, data, scores.settings),
+        "cost": write_cost_report(run, data, results),
+        "matrix": write_transfer_report(run, data, results.settings),
         "first_error": measure_first_errors(run, data),
     }
 
 
-def write_report(run: execution.StageRun[Params], data: Evaluation, scores: Results) -> None:
+def write_report(run: execution.StageRun[Params], data: Evaluation, results: Results) -> None:
     """In distribution: table.md, curve.csv, curve.png and reliability.png."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import curves, leaderboard, results
+    from stages.lib.reports import curves, in_distribution, leaderboard
 
-    report, notes = results.tabulate(scores, data.test)
+    report, notes = in_distribution.tabulate(results, data.test)
     files.write_text(run.out_dir / "table.md", tables.format_report(report, notes))
-    files.write_text(run.out_dir / "curve.csv", curves.to_csv(scores.intervals))
-    methods, title = leaderboard.select_plotted_methods(scores.intervals), next(iter(report))
-    charts.plot_curves(run.out_dir / "curve.png", scores.intervals, methods, title)
-    bins = results.compute_reliability(data)
+    files.write_text(run.out_dir / "curve.csv", curves.to_csv(results.intervals))
+    methods, title = leaderboard.select_plotted_methods(results.intervals), next(iter(report))
+    charts.plot_curves(run.out_dir / "curve.png", results.intervals, methods, title)
+    bins = in_distribution.compute_reliability(data)
     charts.plot_reliability(run.out_dir / "reliability.png", bins, "Reliability on the test set")
     tables.print_report(report, notes)
 
 
-def write_cost_report(run: execution.StageRun[Params], data: Evaluation, scores: Results) -> dict[str, float]:
+def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results: Results) -> dict[str, float]:
     """Accuracy at equal compute: compute.md and compute.png. Returns what drawing and judging one solution cost."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
@@ -92,12 +92,12 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, scores:
     verifiers = {name: entry["parameters"] for name, entry in sizes["scores"].items()}
     test = data.sets["test"]
     cost = inference_cost.count_flops(test.samples, test.scores, sizes["samples"]["parameters"], verifiers)
-    report, notes = inference_cost.tabulate(scores.intervals, scores.dev_curves, cost)
+    report, notes = inference_cost.tabulate(results.intervals, results.dev_curves, cost)
     files.write_text(run.out_dir / "compute.md", tables.format_report(report, notes))
     charts.plot_curves(
         run.out_dir / "compute.png",
-        scores.intervals,
-        leaderboard.select_plotted_methods(scores.intervals),
+        results.intervals,
+        leaderboard.select_plotted_methods(results.intervals),
         "Accuracy at equal compute",
         lambda method: inference_cost.cost_per_sample(method, cost),
         "compute per problem, in solutions drawn",

@@ -306,7 +306,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.models.encoding import Encoder
     from stages.lib.run import distributed
 
-    state = distributed.init_processes(run)
+    state: Any = distributed.init_processes(run)
     model = run.root / run.params.completer
     if not model.is_dir():
         raise UserError(f"labels.completer: {run.params.completer} is not a folder; name one with a saved model")

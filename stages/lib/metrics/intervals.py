@@ -125,7 +125,7 @@ def compare(
     """values, baseline: (problems,), row by row the same problem; units, weights as above.
 
     difference   mean of values - baseline
-    p            two-sided sign-flip test: if neither method is better, either sign of a unit's difference is equally likely.
+    p            two-sided sign-flip test: if neither method is better, both signs of a unit's difference are as likely.
                  Exact where all differences have one size (McNemar's exact test) and for up to 14 units that differ;
                  else over `resamples` random patterns of signs.
     low, high    its interval, which leaves out 0 exactly when p < 1 - confidence

@@ -95,7 +95,8 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
         problem.id: [sample.answer if sample.finish == "stop" else None for sample in pools[problem.id]]
         for problem in problems
     }
-    program_ids = behaviour.group_ahead((each, finished[each.id]) for each in problems if each.answer_type == "code")
+    programs = ((problem, finished[problem.id]) for problem in problems if problem.answer_type == "code")
+    program_ids = behaviour.group_ahead(programs)
     kinds: dict[str, ScoreKind] = {
         **dict.fromkeys(LIKELIHOOD_SCORES, "log-probability"),
         **dict.fromkeys(verifiers, "probability"),

@@ -60,10 +60,10 @@ def format_table(settings: Mapping[str, VoteSettings], part: Literal["powers", "
     with the standard error."""
     rows = []
     for name, setting in settings.items():
-        chosen = setting.power if part == "powers" else setting.share
+        value = setting.power if part == "powers" else setting.share
         cells = (
             f"chosen: {100 * candidate.accuracy:.1f}"
-            if candidate.value == chosen
+            if candidate.value == value
             else f"{100 * candidate.difference:+.1f} ±{100 * candidate.standard_error:.1f}"
             for candidate in getattr(setting, part)
         )
