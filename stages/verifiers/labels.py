@@ -46,28 +46,28 @@ Truth = Mapping[tuple[str, int], list[bool]]  # (problem id, sample index) -> wh
 class ImportParams(params.Params):
     """Files of published labels, or patterns of them, in data/raw/labels/ (lib/labels/imported_labels.py)."""
 
-    prm800k: list[str]
-    math_shepherd: list[str]
+    prm800k: list[str]  # files of PRM800K
+    math_shepherd: list[str]  # files of Math-Shepherd
 
 
 class Params(params.Params):
     imported: ImportParams  # what prm.labels: imported trains on, in place of this pipeline's samples and labels
-    methods: list[Method] = Field(min_length=1)
+    methods: list[Method] = Field(min_length=1)  # how steps are labelled; exact needs a program that knows the truth
     completer: str = Field(min_length=1)  # folder of the model that completes prefixes
-    engine: Literal["native", "vllm"]
+    engine: Literal["native", "vllm"]  # what decodes: the engine of this repository, or vLLM
     completions: int = Field(ge=1)  # N, the most rollouts after a step
     problems: int = Field(ge=0)  # the first problems of verifier, for the Monte-Carlo methods; exact labels cover all
     audit_problems: int = Field(ge=0)  # the first problems of dev, for the same and for the audit
     audit_completions: int = Field(ge=1)  # largest N of the audit
     samples_per_problem: int = Field(ge=1)  # the first samples of each problem
-    temperature: float = Field(gt=0)
+    temperature: float = Field(gt=0)  # of completions
     max_new_tokens: int = Field(ge=1)  # of a completion
     hard_rule: Literal["any_success", "progress", "agreed"]  # mc_hard: any success; relative progress; where both agree
     progress_threshold: float = Field(gt=0)  # threshold of relative progress (GenPRM: 0.8)
     use_pool: bool  # binary search starts after the last step that a right sample of the problem shares
     skip_uniform_problems: bool  # no Monte Carlo for problems whose samples are all right or all wrong
     max_rows: int = Field(ge=16)  # completions decoded at a time on each process; changes speed and memory, no label
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Literal["float32", "bfloat16", "float16"]  # number format of the completer's weights
 
 
 class PrefixRollouts(Record):
