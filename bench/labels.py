@@ -1,17 +1,17 @@
-"""How few completions find the first wrong step as well as completing every step does.
+"""Completions that binary search needs to find the first wrong step, compared with completing every step.
 
-In one run, on problems whose truth is known, with the generator (or --model) as completer, too: a pool of
-solutions is drawn, and the first of them are labelled in two ways.
+One run on problems whose truth is known, with the generator (or --model) as completer: a pool of solutions is drawn, and
+the first of them are labelled in two ways.
 
 full    N completions from every step of every solution, hard labels (Math-Shepherd)
-ours    the stage's binary search: equal prefixes share their rollouts, the search starts where the pool's right solutions
-        leave off, and looks at no more rollouts of a prefix than it takes to see one succeed
+ours    the stage's binary search: equal prefixes share rollouts, the search starts after the last step that a right
+        solution of the pool shares, and stops drawing at a prefix as soon as one rollout succeeds
 
     python -m bench.labels [--problems 40] [--completions 8] [--model FOLDER]
 
-Last line JSON. ratio: completions of full / ours. f1, f1_full: F1 of the first error against the truth, ours and full.
-ratio_shared: the same with full, too, completing equal prefixes only once. ratio_search, f1_search: binary search alone
-(OmegaPRM), every solution by itself. seconds, seconds_full: drawing, both with sharing.
+The last line is JSON. ratio: completions of full / ours. f1, f1_full: micro F1 of the first error against the truth.
+ratio_shared: the same, with full completing equal prefixes only once. ratio_search, f1_search: binary search alone
+(OmegaPRM), each solution by itself. seconds, seconds_full: drawing time, both with sharing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=40)
     parser.add_argument("--pool", type=int, default=16, help="solutions a problem")
-    parser.add_argument("--labelled", type=int, default=6, help="of them, the first so many")
+    parser.add_argument("--labelled", type=int, default=6, help="of these, the number to label")
     parser.add_argument("--completions", type=int, default=8)
     parser.add_argument("--model", type=Path, default=Path("data/generator/model"))
     arguments = parser.parse_args()
@@ -46,7 +46,7 @@ def main() -> None:
     problems = gradeschool.generate_problems("dev", arguments.problems, SEED, steps=(3, 5), max_value=60)
     prompts = [encoder.prompt_ids(problem) for problem in problems]
     keys = [[seeds.key(SEED, "bench", problem.id, i) for i in range(arguments.pool)] for problem in problems]
-    solutions, right = [], []
+    solutions, correct = [], []
     for problem, draws in zip(problems, sample(engine, prompts, keys, 0.7, 320, encoder.stops), strict=True):
         pool = []
         for index, draw in enumerate(draws):
@@ -65,55 +65,59 @@ def main() -> None:
                     tokens=len(draw.ids),
                 )
             )
-        known = [
-            (of, truth.label_steps(problem, pool[of.index].text)) for of in step_labels.build_solutions(problem, pool)
+        pairs = [
+            (solution, truth.label_steps(problem, pool[solution.index].text))
+            for solution in step_labels.build_solutions(problem, pool)[: arguments.labelled]
         ]
-        known = [(of, steps) for of, steps in known[: arguments.labelled] if steps is not None]
-        solutions += [of for of, _ in known]
-        right += [steps for _, steps in known]
+        solutions += [solution for solution, steps in pairs if steps is not None]
+        correct += [steps for _, steps in pairs if steps is not None]
 
     complete, n = rollouts.make_completer(engine, encoder, SEED, 0.7, 320), arguments.completions
 
-    def labelled(search, complete, of=solutions):
-        began = time.monotonic()
-        found, cost = rollouts.run_searches([(one.problem, one.steps, search(one, n)) for one in of], complete)
-        return found, cost.completions, time.monotonic() - began
+    def run(search, complete, solutions=solutions, outcomes=None):
+        jobs = [(solution.problem, solution.steps, search(solution, n)) for solution in solutions]
+        return rollouts.run_searches(jobs, complete, outcomes)
 
-    def f1(labels):
-        values = [[each.value for each in estimates] for estimates in labels]
-        cases = [label_audit.Case(of.problem.id, *case) for of, *case in zip(solutions, values, right, strict=True)]
+    def audit(labels):
+        cases = [
+            label_audit.Case(solution.problem.id, [estimate.value for estimate in estimates], steps)
+            for solution, estimates, steps in zip(solutions, labels, correct, strict=True)
+        ]
         return label_audit.measure(cases, SEED)
 
+    def search_alone(solution, n):
+        return step_labels.binary_search(label_audit.without_pool(solution), n)
+
     outcomes: dict = {}
-    began = time.monotonic()
-    jobs = [(one.problem, one.steps, step_labels.mc_soft(one, n)) for one in solutions]
-    soft, full_shared = rollouts.run_searches(jobs, complete, outcomes)
-    seconds_full = time.monotonic() - began
-    ours, cost, seconds = labelled(step_labels.binary_search, complete)
-    replay = rollouts.make_cached_completer(outcomes)
-    alone = [
-        labelled(lambda of, n: step_labels.binary_search(label_audit.without_pool(of), n), replay, [of])
-        for of in solutions
-    ]
-    full = sum(n * (len(of.steps) - 1) for of in solutions if of.steps)
-    cost_alone = sum(each[1] for each in alone)
+    start = time.monotonic()
+    soft, full_shared = run(step_labels.mc_soft, complete, outcomes=outcomes)
+    seconds_full = time.monotonic() - start
+    start = time.monotonic()
+    ours, cost = run(step_labels.binary_search, complete)
+    seconds = time.monotonic() - start
+    cached = rollouts.make_cached_completer(outcomes)
+    alone = [run(search_alone, cached, [solution]) for solution in solutions]
+    full = sum(n * (len(solution.steps) - 1) for solution in solutions if solution.steps)
+    cost_alone = sum(cost.completions for _, cost in alone)
+    hard = audit([step_labels.harden(estimates) for estimates in soft])
     rows = {
-        "full, hard": (full, f1([step_labels.harden(each) for each in soft])),
-        "full, equal prefixes once": (full_shared.completions, f1([step_labels.harden(each) for each in soft])),
-        "binary search alone": (cost_alone, f1([found for each in alone for found in each[0]])),
-        "ours": (cost, f1(ours)),
+        "full, hard": (full, hard),
+        "full, equal prefixes once": (full_shared.completions, hard),
+        "binary search alone": (cost_alone, audit([estimates for labels, _ in alone for estimates in labels])),
+        "ours": (cost.completions, audit(ours)),
     }
-    print(f"{len(problems)} problems, {len(solutions)} solutions, {sum(of.correct for of in solutions)} right, N = {n}")
-    for name, (completions, found) in rows.items():
+    print(f"{len(problems)} problems, {len(solutions)} solutions, {sum(s.correct for s in solutions)} right, N = {n}")
+    for name, (completions, figures) in rows.items():
+        f1 = figures.micro_f1
         print(
-            f"{name:26} {completions:7,} completions   precision {found.precision:.3f}   recall {found.recall:.3f}   "
-            f"micro F1 {found.micro_f1.value:.3f} ({found.micro_f1.low:.3f} to {found.micro_f1.high:.3f})"
+            f"{name:26} {completions:7,} completions   precision {figures.precision:.3f}   recall {figures.recall:.3f}   "
+            f"micro F1 {f1.value:.3f} ({f1.low:.3f} to {f1.high:.3f})"
         )
     figures = {
-        "ratio": full / max(1, cost),
+        "ratio": full / max(1, cost.completions),
         "f1": rows["ours"][1].micro_f1.value,
         "f1_full": rows["full, hard"][1].micro_f1.value,
-        "ratio_shared": full_shared.completions / max(1, cost),
+        "ratio_shared": full_shared.completions / max(1, cost.completions),
         "ratio_search": full / max(1, cost_alone),
         "f1_search": rows["binary search alone"][1].micro_f1.value,
         "seconds": seconds,

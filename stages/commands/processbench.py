@@ -64,7 +64,7 @@ def processbench(
     from functools import partial
 
     from stages.lib.core import files as written
-    from stages.lib.display import charts
+    from stages.lib.display import tables
     from stages.lib.labels import first_error
     from stages.lib.labels.predictions import Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
@@ -136,7 +136,7 @@ def processbench(
         for name, each in figures.items()
     ]
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
-    charts.print_table(title, header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])
+    tables.print_report({title: (header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])})
     if out:
         written.write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
     if not predictions:

@@ -1,4 +1,4 @@
-"""`python -m stages table`: the newest best-of-N table, as the stage wrote it."""
+"""`python -m stages table`: print the newest best-of-N table, as the stage wrote it."""
 
 from pathlib import Path
 

@@ -41,7 +41,7 @@ def variants(
     workspace stays as it is. MLflow shows their runs beside the pipeline's.
     """
     from stages.lib.core import files
-    from stages.lib.display import charts
+    from stages.lib.display import tables
 
     known = load_variants(VARIANTS_FILE)
     if unknown := [name for name in names or () if name not in known]:
@@ -54,11 +54,11 @@ def variants(
     rows = [*build_pipeline_rows(), *(row for name in chosen if (row := build_variant_row(name, chosen[name])))]
     if not rows:
         raise UserError("variants: the pipeline has not run here; `dvc repro` first")
-    charts.print_table("Variants of the verifiers", HEADER, rows)
+    tables.print_report({"Variants of the verifiers": (HEADER, rows)})
     if missing := [name for name in chosen if not has_experiment(f"variant-{name}")]:
         print(f"not run on this commit: {', '.join(missing)}; `python -m stages variants --run`", file=sys.stderr)
     if out:
-        files.write_text(out, charts.format_table(HEADER, rows))
+        files.write_text(out, tables.format_markdown(HEADER, rows))
 
 
 def load_variants(path: Path) -> dict[str, dict[str, Any]]:
@@ -106,7 +106,7 @@ def run_experiment(name: str, changes: dict[str, Any]) -> None:
 
 def build_pipeline_rows() -> list[list[str]]:
     """What needs no training, then the pipeline's own verifiers."""
-    from stages.lib.display import charts
+    from stages.lib.display import tables
     from stages.lib.reports import pools
 
     try:
@@ -115,7 +115,7 @@ def build_pipeline_rows() -> list[list[str]]:
         return []
     free = [name for name in best["auc"] if name in pools.TRAINING_FREE]
     return [
-        *(build_row(f"{charts.format_score_name(name)}, free", name, scores, best) for name in free),
+        *(build_row(f"{tables.format_score_name(name)}, free", name, scores, best) for name in free),
         *(build_row(f"{name} (params.yaml)", name, scores, best) for name in scores if name not in free),
     ]
 
@@ -134,7 +134,7 @@ def build_variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
 def build_row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any]) -> list[str]:
     """The figures of a score. The vote at power 1 stands beside the one at the power that dev chose, since a choice among
     powers is noisy; a likelihood is no probability of being right and has no Brier score."""
-    from stages.lib.display import charts
+    from stages.lib.display import tables
 
     areas, vote = best["auc"].get(name, {}), best["versus_majority"][f"weighted_{name}"]
     brier = scores.get(name, {}).get("test", {}).get("brier")
@@ -145,7 +145,7 @@ def build_row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any
         f"{100 * best['at_n'][f'weighted_{name}']['mean']:.1f}",
         f"{100 * vote['difference']:+.1f}",
         f"{100 * vote['low']:+.1f} to {100 * vote['high']:+.1f}",
-        charts.format_p_value(vote["p"]),
+        tables.format_p_value(vote["p"]),
         f"{100 * best['power_1'][name]['mean']:.1f}",
         f"{100 * best['at_n'][f'best_of_{name}']['mean']:.1f}",
     ]

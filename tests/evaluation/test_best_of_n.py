@@ -15,7 +15,7 @@ import pytest
 from stages.commands import best_of_n as command
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample, Score, Source
-from stages.lib.display import charts
+from stages.lib.display import tables
 from stages.lib.metrics import intervals
 from stages.lib.reports import curves, leaderboard, pools
 from stages.lib.reports.vote_settings import VoteSettings
@@ -288,7 +288,7 @@ def test_no_name_of_a_score_breaks_an_output(tmp_path):
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {9}
     assert r"| cost\_\$a\_\$b weighted |" in text and r"| \_\`\*\<b>\&amp;[x\](y) weighted |" in text
     for name in NAMES:
-        assert f"│ {name} weighted " in done.stdout
+        assert f"\n{name} weighted  " in done.stdout
     assert (tmp_path / "out/curve.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))["weighted_a|b"]["2"]["mean"] == 1
 
@@ -342,7 +342,7 @@ def test_the_free_method_that_others_are_held_against_has_a_row():
         "top_orm",
     ]
     assert "top_likelihood_sum" in leaderboard.order_methods(methods, "top_likelihood_sum")
-    assert charts.format_method("weighted_base_prm") == "untrained base (as PRM) weighted"
+    assert tables.format_method("weighted_base_prm") == "untrained base (as PRM) weighted"
     assert curves.parse_score_name("top_best_of_x") == "best_of_x" and curves.parse_score_name("pass") is None
 
 

@@ -64,7 +64,7 @@ def by_chance(requests):
     for one in requests:
         alive = all(truth.label_steps(one.problem, "\n".join(one.steps)))
         name, text = rollouts.make_prefix_key(one.problem, one.steps)
-        right = [alive and seeds.rng(name, text, i).random() < 0.4 for i in range(one.first, one.last)]
+        right = [alive and seeds.rng(name, text, i).random() < 0.4 for i in range(one.start, one.stop)]
         replies.append(rollouts.Reply(right, 10 * len(right)))
     return replies
 
@@ -216,7 +216,7 @@ def test_exact_labels_alone_need_no_completer(root):
 
 def test_the_pool_is_used_or_not(root):
     one = prepared(execution(root))[2]["verifier"]
-    other = prepared(execution(root, pool=False))[2]["verifier"]
+    other = prepared(execution(root, use_pool=False))[2]["verifier"]
     for with_, without in zip(sum(one.values(), []), sum(other.values(), []), strict=True):
         assert without.last_shared_step == (len(without.steps) - 1 if without.correct else -1) <= with_.last_shared_step
     assert any(

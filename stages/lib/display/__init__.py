@@ -1,4 +1,4 @@
-"""Tables for the terminal and Markdown, and pictures.
+"""Results for people: tables (terminal, Markdown, CSV) and pictures (PNG).
 
-Draws what it is given; computes no result and reads no file of a stage.
+Draws what it is given: knows neither where results come from nor how they are computed.
 """

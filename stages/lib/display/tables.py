@@ -1,54 +1,122 @@
-"""Tables for people: drawn on a terminal, plain aligned columns everywhere else."""
+"""Tables on the terminal, in Markdown and in CSV, and the names and numbers in their cells."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # header, rows
 
 STYLES = {
-    "fresh": "green",
-    "ok": "green",
-    "running": "cyan",
-    "stale": "yellow",
-    "waiting": "yellow",
-    "warn": "yellow",
-    "missing": "red",
-    "never run": "dim",
-    "fail": "bold red",
+    **dict.fromkeys(("fresh", "ok"), "green"),
+    **dict.fromkeys(("stale", "waiting", "warn"), "yellow"),
+    **{"running": "cyan", "missing": "red", "never run": "dim", "fail": "bold red"},
 }
+SCORE_NAMES = {
+    "orm": "ORM",
+    "prm": "PRM",
+    "genrm": "GenRM",
+    "base_prm": "untrained base (as PRM)",
+    "base_genrm": "untrained base (asked)",
+    **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},
+}
+METHOD_NAMES = {"best_of": "best-of-k", "weighted": "weighted", "top": "top vote"}
+# Characters that Markdown or GitHub would interpret, where they would.
+_MARKUP = re.compile(r"[\\`*|$]|~(?=~)|(?<=~)~|^#|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:
-    """Print a table; columns named in `numbers` are right-aligned. A cell that is a known word takes its colour."""
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = (), title: str = ""
+) -> None:
+    """Print a table: drawn on a terminal, plain aligned columns elsewhere.
+
+    numbers: names of the columns to align right. A cell that is a known status takes its colour."""
     from rich.console import Console
 
-    console = Console()
+    rows, console = list(rows), Console()
     if not console.is_terminal:
-        print(format_table(headers, rows, numbers))
+        print(f"{title}\n\n" * bool(title) + format_table(headers, rows, numbers) + "\n" * bool(title))
         return
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=Text(title) if title else None)
+    table.title_justify = "left"
     for header in headers:
-        table.add_column(header, justify="right" if header in numbers else "left")
+        table.add_column(Text(header), justify="right" if header in numbers else "left")
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     console.print(table)
 
 
+def print_report(tables: Mapping[str, Table], notes: Sequence[str] = ()) -> None:
+    """Print {title: (header, rows)}, all but the first column aligned right, then the notes as a list."""
+    for title, (header, rows) in tables.items():
+        print_table(header, rows, header[1:], title)
+    if notes:
+        print(format_list(notes))
+
+
 def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> str:
     """The table as text: two spaces between columns, nothing at line ends."""
-    table = [list(headers), *(list(row) for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(headers))]
-    lines = []
-    for row in table:
-        cells = [
-            cell.rjust(width) if header in numbers else cell.ljust(width)
-            for cell, width, header in zip(row, widths, headers, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    aligns = [str.rjust if header in numbers else str.ljust for header in headers]
+    return "\n".join(
+        "  ".join(align(cell, width) for align, cell, width in zip(aligns, row, widths, strict=True)).rstrip()
+        for row in (headers, *rows)
+    )
+
+
+def escape_markdown(text: str) -> str:
+    """Markdown that shows the text letter by letter."""
+    return _MARKUP.sub(r"\\\g<0>", text)
+
+
+def format_markdown(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The table in GitHub's Markdown."""
+    lines = [[escape_markdown(cell) for cell in row] for row in (headers, *rows)]
+    lines.insert(1, ["---"] * len(headers))
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def format_report(tables: Mapping[str, Table], notes: Sequence[str]) -> str:
+    """{title: (header, rows)} under their titles, then the notes as a list, in Markdown."""
+    parts = [f"{escape_markdown(title)}\n\n{format_markdown(*table)}" for title, table in tables.items()]
+    return "\n".join(parts + [format_list(map(escape_markdown, notes))] * bool(notes))
+
+
+def format_list(sentences: Iterable[str]) -> str:
+    return "".join(f"- {sentence}\n" for sentence in sentences)
+
+
+def format_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV, keys that are not in `columns` left out: floats with six significant digits, None as nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: f"{x:.6g}" if isinstance(x, float) else x for key, x in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def format_score_name(score: str) -> str:
+    """The display name of a score of this pipeline; any other score's name is shown as it is."""
+    return SCORE_NAMES.get(score, score)
+
+
+def format_method(method: str) -> str:
+    """`weighted_likelihood_min` -> `likelihood (min) weighted`."""
+    for kind, name in METHOD_NAMES.items():
+        if method.startswith(f"{kind}_"):
+            return f"{format_score_name(method.removeprefix(f'{kind}_'))} {name}"
+    return {"pass": "pass@k", "options": "likeliest option"}.get(method, method)
+
+
+def format_p_value(p: float | None) -> str:
+    return "" if p is None else f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def format_duration(seconds: float) -> str:

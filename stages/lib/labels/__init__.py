@@ -1,4 +1,4 @@
-"""Step labels: exact, by Monte-Carlo rollouts, or published; their audit against the truth; the first error.
+"""Step labels: exact, by Monte-Carlo rollouts, or published elsewhere; and their audit against the truth.
 
-Knows no verifier: labels come before them.
+Knows no verifier: labels exist before verifiers are trained on them.
 """

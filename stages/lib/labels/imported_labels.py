@@ -1,9 +1,9 @@
 """Published step labels as training material of the process verifier (`prm.labels: imported`).
 
-Files lie in data/raw/labels/, which stage labels depends on. Solutions of one question become the pool of one problem,
-whatever their rows and files, so that pools are limited and filtered as drawn ones are. A problem that nearly repeats
-one that verifiers are chosen by or scored on (dev, test, ood, aime) is refused (lib/datasets/near_duplicates.py). Numbering
-(`Step 2:`) and calculator annotations are taken off: the solutions that the verifier will read have neither.
+Files are in data/raw/labels/, a dependency of stage labels. All solutions of a question, from any rows and files, become
+the pool of one problem, so that pools are limited and filtered like drawn ones. A problem that nearly repeats one of dev,
+test, ood or aime is left out (lib/datasets/near_duplicates.py). Step numbers (`Step 2:`) and calculator annotations are
+removed, because the solutions to be verified have neither.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"^Step \d+: *")
 
 
 class ImportedLabels(NamedTuple):
-    """What was taken. counts: by format; reasons: one line for each file that rows were left out of."""
+    """counts: {format: numbers of rows, problems, samples, labels}; reasons: a line for each file with rejected rows."""
 
     problems: list[Problem]
     samples: list[Sample]
@@ -35,51 +35,52 @@ class ImportedLabels(NamedTuple):
 
 
 def read(
-    root: Path, wanted: Mapping[str, Sequence[str]], prompt: Prompt, held_out: Sequence[Problem]
+    root: Path, patterns: Mapping[str, Sequence[str]], prompt: Prompt, held_out: Sequence[Problem]
 ) -> ImportedLabels:
-    """wanted: format -> patterns of files, from the root. held_out: problems that may not be trained on.
+    """patterns: format -> patterns of files, relative to the root. held_out: problems that may not be trained on.
 
-    Raises UserError for a pattern outside FOLDER or without a file, and for a file of which no row can be taken."""
-    found = ImportedLabels([], [], [], {}, [])
-    for form, patterns in wanted.items():
-        if patterns:
-            _add_form(found, form, find_files(root, form, patterns), prompt, held_out)
-    return found
+    Raises UserError for a pattern outside FOLDER or without a file, and for a file without a valid row."""
+    imported = ImportedLabels([], [], [], {}, [])
+    for form, globs in patterns.items():
+        if globs:
+            _add_form(imported, form, find_files(root, form, globs), prompt, held_out)
+    return imported
 
 
 def find_files(root: Path, form: str, patterns: Sequence[str]) -> list[Path]:
-    """The files that patterns name, each once."""
+    """The files that match any pattern, each once. Raises UserError for a pattern outside FOLDER or without a file."""
     paths: dict[Path, None] = {}
     for pattern in patterns:
         at = f"labels.imported.{form}: {pattern}"
         if not pattern.startswith(f"{FOLDER}/") or ".." in Path(pattern).parts:
             raise UserError(f"{at} is not in {FOLDER}/; put the file there, where DVC sees it change")
-        own = sorted(path for path in root.glob(pattern) if path.is_file())
-        if not own:
+        matches = sorted(path for path in root.glob(pattern) if path.is_file())
+        if not matches:
             raise UserError(f"{at} names no file; {FOLDER}/README.md says where the files are to be had")
-        paths |= dict.fromkeys(own)
+        paths |= dict.fromkeys(matches)
     return list(paths)
 
 
 def _add_form(
     into: ImportedLabels, form: str, paths: Sequence[Path], prompt: Prompt, held_out: Sequence[Problem]
 ) -> None:
+    """Append the problems, samples and labels of all files of a format."""
     pools: dict[str, tuple[Problem, list[tuple[Sample, list[StepLabel]]]]] = {}  # by question
-    rows = refused = 0
+    rows = rejected = 0
     for path in paths:
-        own, reasons = set(), []
-        for one in READERS[form](path, prompt):
-            if isinstance(one, RejectedRow):
-                reasons.append(f"row {one.row}: {one.reason}")
+        row_ids, reasons = set(), []
+        for row in READERS[form](path, prompt):
+            if isinstance(row, RejectedRow):
+                reasons.append(f"row {row.row}: {row.reason}")
             else:
-                own.add(one.row_id)
-                pool = pools.setdefault(" ".join(one.problem.question.split()), (one.problem, []))[1]
-                pool.append((one.sample, one.labels))
-        if not own:
+                row_ids.add(row.row_id)
+                question = " ".join(row.problem.question.split())
+                pools.setdefault(question, (row.problem, []))[1].append((row.sample, row.labels))
+        if not row_ids:
             raise UserError(f"{path}: no row of the form {form} ({reasons[0] if reasons else 'the file is empty'})")
         if reasons:
             into.reasons.append(f"{path.name}: {len(reasons)} rows left out; the first, {reasons[0]}")
-        rows, refused = rows + len(own) + len(reasons), refused + len(reasons)
+        rows, rejected = rows + len(row_ids) + len(reasons), rejected + len(reasons)
     problems = [
         problem.model_copy(update={"id": f"{form}/train/{number:06d}"})
         for number, (problem, _) in enumerate(pools.values(), 1)
@@ -94,16 +95,16 @@ def _add_form(
                 text = prompt.join_steps([_strip_numbering(step) for step in prompt.split_steps(sample.text)])
                 into.samples.append(sample.model_copy(update={**at, "text": text}))
                 into.labels.extend(label.model_copy(update=at) for label in labels)
-        pool.clear()  # there may be half a million
-    taken = [len(now) - then for now, then in zip((into.problems, into.samples, into.labels), before, strict=True)]
-    into.counts[form] = {"rows": rows, "rows_refused": refused, "problems_held_out": len(near)} | dict(
-        zip(("problems", "samples", "labels"), taken, strict=True)
+        pool.clear()  # frees memory: there may be half a million samples
+    added = [len(now) - then for now, then in zip((into.problems, into.samples, into.labels), before, strict=True)]
+    into.counts[form] = {"rows": rows, "rows_refused": rejected, "problems_held_out": len(near)} | dict(
+        zip(("problems", "samples", "labels"), added, strict=True)
     )
-    if not taken[2]:
+    if not added[2]:
         raise UserError(
             f"labels.imported.{form}: every problem nearly repeats one of dev, test, ood or aime; none may be learnt from"
         )
 
 
 def _strip_numbering(step: str) -> str:
-    return strip_annotations(_NUMBER.sub("", step)).strip() or step  # a step of nothing else stays: it has a label
+    return strip_annotations(_NUMBER.sub("", step)).strip() or step  # never empty: every step may have a label

@@ -1,20 +1,18 @@
-"""The audit of step labels against the exact truth: where decisions put the first error, how well values tell steps apart.
+"""Audit of step labels against the exact truth: do labels place the first error, do values separate right from wrong steps?
 
-Of labels that decide, 1 or 0:
-precision   of the solutions in which labels see an error, the share whose first error they place right
+Figures of binary labels:
+precision   of the solutions in which the labels have an error, the share whose first error is placed right
 recall      of the solutions that have an error, the same share
-micro_f1    their harmonic mean: the F1 of placed errors, counted over all solutions together. ProcessBench's F1 is another
-            (lib/labels/first_error.py): the harmonic mean of the accuracies on solutions with an error and without
-steps_right the share of all steps whose label is the truth, the figure that papers call label accuracy
+micro_f1    their harmonic mean, counted over all solutions together. (ProcessBench's F1 is another, see first_error.py.)
+steps_right the share of steps whose label is the truth, which papers call label accuracy
 
-Of all labels, over all steps of all solutions, and of shares of successful rollouts too, which no threshold turns into
-decisions: a right step of a hard problem has a small share.
-auc         the chance that a right step has a higher value than a wrong one, equal values counting half
+Figures of all labels over all steps, including success rates, which no threshold turns into decisions because the right
+steps of a hard problem have low rates:
+auc         the probability that a right step has a higher value than a wrong one, ties counting half
 brier       the mean squared difference of value and truth, 1 for a right step and 0 for a wrong one
 
-Intervals resample problems, for the solutions of one problem are not independent, and take the ratio anew each time.
-Rollouts are drawn once, for the largest N; what a kind of labels would say with fewer, and how many completions it alone
-would have made, is read off them.
+Intervals resample problems, because solutions of one problem are not independent, and compute the ratio anew each time.
+Rollouts are drawn once, for the largest N; labels with smaller N, and their cost, are computed from the same rollouts.
 """
 
 from __future__ import annotations
@@ -23,26 +21,31 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.lib.core import files
-from stages.lib.display import charts
-from stages.lib.labels import rollouts, step_labels, truth
-from stages.lib.labels.rollouts import PrefixKey, Search
-from stages.lib.labels.step_labels import Solution
+import numpy as np
 
-FREE_METHODS: dict[str, Callable[[Solution, int], Search]] = {
+from stages.lib.display import charts
+from stages.lib.display.tables import Table, format_markdown
+from stages.lib.labels import first_error, rollouts, step_labels
+from stages.lib.labels.rollouts import PrefixKey, Search
+from stages.lib.labels.step_labels import Estimate, Solution
+
+LabelSearch = Callable[[Solution, int], Search[list[Estimate] | None]]
+FREE_METHODS: dict[str, LabelSearch] = {
     "outcome alone": step_labels.outcome_labels,
     "pool alone": step_labels.pool_labels,
 }
-METHODS: dict[str, Callable[[Solution, int], Search]] = {
+METHODS: dict[str, LabelSearch] = {
     "hard": step_labels.mc_hard,
     "soft": step_labels.mc_soft,
     "relative progress": step_labels.relative_progress,
     "hard, agreeing with progress": step_labels.consensus,
     "hard, monotone": step_labels.mc_monotone,
-    "binary search": lambda of, n: step_labels.binary_search(without_pool(of), n),
+    "binary search": lambda solution, n: step_labels.binary_search(without_pool(solution), n),
     "binary search from the pool": step_labels.binary_search,
 }
-SOFT_METHODS = {"soft"}  # kinds whose values are no decisions
+SOFT_METHODS = {"soft"}  # whose values are not binary
+SUMMARY_HEADER = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1")  # on the terminal
+HEADER = (*SUMMARY_HEADER, "95% interval", "precision", "recall", "steps right", "solutions")
 NOTE = """\
 The first two make no completions. `outcome alone`: all steps but the last are right. `pool alone`: those are that a
 right sample of the same problem shares. `binary search from the pool` starts where `pool alone` leaves off, so all that
@@ -52,7 +55,7 @@ first errors; shares of successes (`soft`) decide nothing and have none.
 
 
 class Case(NamedTuple):
-    """One solution: the problem it is of, the values that labels give to its steps, and the truth of each."""
+    """One solution: its problem, the labels of its steps, and the truth of its steps."""
 
     problem: str
     values: Sequence[float]
@@ -68,7 +71,7 @@ class Interval(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """Shares in [0, 1]; None for what these labels do not have: decisions, or right steps and wrong ones."""
+    """Figures in [0, 1]; None where labels are not binary, or steps are all right or all wrong."""
 
     precision: float | None
     recall: float | None
@@ -79,75 +82,96 @@ class Audit(NamedTuple):
     solutions: int
 
     def to_dict(self) -> dict[str, float | int]:
-        """Flat, without what is None: `auc`, `auc_low` and `auc_high`, for instance."""
-        found: dict[str, float | int] = {}
+        """Flat, without None: an interval is `auc`, `auc_low` and `auc_high`."""
+        figures: dict[str, float | int] = {}
         for name, value in self._asdict().items():
             if isinstance(value, Interval):
-                found |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+                figures |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
             elif value is not None:
-                found[name] = value
-        return found
+                figures[name] = value
+        return figures
 
 
 class Row(NamedTuple):
-    """kind of labels, N (0: it needs no rollouts), completions a solution that it alone makes, and its audit."""
+    """A method at N rollouts a step (0: it needs none), the completions per solution that it takes, and its audit."""
 
     method: str
     rollouts: int
     completions: float
     audit: Audit
 
+    def to_dict(self) -> dict[str, float | int | str]:
+        return {"labels": self.method, "n": self.rollouts, "completions": self.completions, **self.audit.to_dict()}
+
 
 def measure(
     cases: Sequence[Case], key: int, is_binary: bool = True, resamples: int = 2000, confidence: float = 0.95
 ) -> Audit | None:
-    """None without cases that have steps. decided: the values are decisions. A share of nothing is 0. The same key gives
-    the same intervals."""
-    import numpy as np
-
-    steps = [(case.problem, value, so) for case in cases for value, so in zip(case.values, case.correct, strict=True)]
-    if not steps:
+    """The audit of one method's labels; None without any step. The same key gives the same intervals. A ratio with
+    denominator 0 is 0."""
+    values, correct = (np.array([x for case in cases for x in case[part]], float) for part in (1, 2))
+    if not len(values):
         return None
-    problems = {name: place for place, name in enumerate(dict.fromkeys(case.problem for case in cases))}
+    problems = {name: i for i, name in enumerate(dict.fromkeys(case.problem for case in cases))}
+    owners = np.array([problems[case.problem] for case in cases])
     random = np.random.Generator(np.random.Philox(key=key))
     draws = random.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=resamples)
 
-    def interval(value: float, resampled: np.ndarray) -> Interval:
+    def make_interval(value: float, resampled: np.ndarray) -> Interval:
         low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
         return Interval(float(value), min(float(low), float(value)), max(float(high), float(value)))
 
-    owner = np.array([problems[name] for name, _, _ in steps])
-    values, right = np.array([(value, so) for _, value, so in steps], float).T
-    precision = recall = micro_f1 = same = None
+    precision = recall = micro_f1 = steps_right = None
     if is_binary:
-        counts = np.zeros((len(problems), 3))  # placed right, seen, there
-        for case in cases:
-            seen, there = (
-                truth.find_first_error(value >= 0.5 for value in case.values),
-                truth.find_first_error(case.correct),
-            )
-            counts[problems[case.problem]] += (seen is not None and seen == there, seen is not None, there is not None)
-        placed, seen, there = counts.sum(axis=0)
-        sums = draws @ counts
-        precision, recall = float(placed / max(1, seen)), float(placed / max(1, there))
-        micro_f1 = interval(_f1(placed, seen + there), _f1(sums[:, 0], sums[:, 1] + sums[:, 2]))
-        same = float(np.mean((values >= 0.5) == (right > 0)))
-    auc, good = None, right > 0
-    if 0 < good.sum() < len(steps):
-        wins = np.zeros((len(problems), len(problems)))  # [p, q]: pairs of a right step of p above a wrong one of q
-        for q in range(len(problems)):
-            low = np.sort(values[(owner == q) & ~good])
-            above = (np.searchsorted(low, values[good], "left") + np.searchsorted(low, values[good], "right")) / 2
-            wins[:, q] = np.bincount(owner[good], above, len(problems))
-        rights, wrongs = (np.bincount(owner[mask], minlength=len(problems)) for mask in (good, ~good))
-        with np.errstate(invalid="ignore"):  # a resample may hold no wrong step
-            resampled = ((draws @ wins) * draws).sum(axis=1) / ((draws @ rights) * (draws @ wrongs))
-        auc = interval(wins.sum() / (good.sum() * (~good).sum()), resampled)
-    return Audit(precision, recall, micro_f1, same, auc, float(np.mean((values - right) ** 2)), len(cases))
+        counts = np.zeros((len(problems), 3))  # errors placed right, errors in the labels, errors in truth
+        for owner, case in zip(owners, cases, strict=True):
+            label, error = first_error.locate(case.values), first_error.locate(case.correct)
+            counts[owner] += (label == error >= 0, label >= 0, error >= 0)
+        placed, labelled, true = counts.sum(axis=0)
+        precision, recall = float(placed / max(1, labelled)), float(placed / max(1, true))
+        f1, *f1_resampled = _micro_f1(np.vstack([counts.sum(axis=0), draws @ counts]))
+        micro_f1 = make_interval(f1, np.array(f1_resampled))
+        steps_right = float(np.mean((values >= 0.5) == (correct > 0)))
+    auc = _measure_auc(values, correct > 0, np.repeat(owners, [len(case.values) for case in cases]), draws)
+    return Audit(
+        precision,
+        recall,
+        micro_f1,
+        steps_right,
+        auc and make_interval(*auc),
+        float(np.mean((values - correct) ** 2)),
+        len(cases),
+    )
+
+
+def _micro_f1(counts: np.ndarray) -> np.ndarray:
+    return 2 * counts[:, 0] / np.maximum(1, counts[:, 1] + counts[:, 2])
+
+
+def _measure_auc(
+    values: np.ndarray, correct: np.ndarray, owners: np.ndarray, draws: np.ndarray
+) -> tuple[float, np.ndarray] | None:
+    """(AUC over all steps, AUC of each resample); None where all steps are right or all wrong.
+
+    values, correct, owners (the number of the problem): (steps,); draws: (resamples, problems), how often each is drawn."""
+    problems = draws.shape[1]
+    if correct.all() or not correct.any():
+        return None
+    wins = np.zeros(
+        (problems, problems)
+    )  # [p, q]: pairs of a right step of p with a higher value than a wrong one of q
+    for q in range(problems):
+        wrong = np.sort(values[(owners == q) & ~correct])
+        below = np.searchsorted(wrong, values[correct], "left") + np.searchsorted(wrong, values[correct], "right")
+        wins[:, q] = np.bincount(owners[correct], below / 2, problems)
+    right, wrong = (np.bincount(owners[mask], minlength=problems) for mask in (correct, ~correct))
+    with np.errstate(invalid="ignore"):  # a resample may hold no wrong step
+        resampled = ((draws @ wins) * draws).sum(axis=1) / ((draws @ right) * (draws @ wrong))
+    return wins.sum() / (right.sum() * wrong.sum()), resampled
 
 
 def without_pool(solution: Solution) -> Solution:
-    """As the other samples of the problem had not been drawn."""
+    """The solution as if no other sample of its problem existed."""
     return solution._replace(last_shared_step=len(solution.steps) - 1 if solution.correct else -1)
 
 
@@ -158,110 +182,72 @@ def compare_to_truth(
     ns: Sequence[int],
     key: int,
 ) -> list[Row]:
-    """The audit of every kind of labels at every N of `ns`. right: the truth of each step of each solution.
+    """The audit of every method at every N of `ns`. correct: the truth of each step of each solution.
 
-    Raises KeyError or ValueError when `outcomes` do not reach to the largest N.
+    Raises KeyError or ValueError when `outcomes` lacks rollouts for the largest N.
     """
     rows = []
-    for kind, search in (FREE_METHODS | METHODS).items():
-        for n in ns if kind in METHODS else (0,):
-            jobs = [(one.problem, one.steps, search(one, n)) for one in solutions]
+    for method, search in (FREE_METHODS | METHODS).items():
+        for n in ns if method in METHODS else (0,):
+            jobs = [(solution.problem, solution.steps, search(solution, n)) for solution in solutions]
             labels, cost = rollouts.run_searches(jobs, rollouts.make_cached_completer(outcomes))
             cases = [
-                Case(one.problem.id, [each.value for each in estimates], so)
-                for one, estimates, so in zip(solutions, labels, correct, strict=True)
+                Case(solution.problem.id, [estimate.value for estimate in estimates], truth)
+                for solution, estimates, truth in zip(solutions, labels, correct, strict=True)
                 if estimates is not None
             ]
-            if found := measure(cases, key, is_binary=kind not in SOFT_METHODS):
-                rows.append(Row(kind, n, cost.completions / len(solutions), found))
+            if audit := measure(cases, key, is_binary=method not in SOFT_METHODS):
+                rows.append(Row(method, n, cost.completions / len(solutions), audit))
     return rows
 
 
-def _f1(placed, seen_and_there):
-    import numpy as np
-
-    return 2 * placed / np.maximum(1, seen_and_there)
-
-
 def flawed_correct_rate(correct: Sequence[bool], step_correct: Sequence[Sequence[bool]]) -> float | None:
-    """Of the solutions with the right answer, the share with a wrong step; None when there is none."""
-    flawed = [not all(steps) for so, steps in zip(correct, step_correct, strict=True) if so]
+    """Of the solutions with the right answer, the share with a wrong step; None if there is none."""
+    flawed = [not all(steps) for is_right, steps in zip(correct, step_correct, strict=True) if is_right]
     return sum(flawed) / len(flawed) if flawed else None
 
 
-def format_markdown(rows: Sequence[Row]) -> str:
-    """A table, and how to read it; completions are those that a solution takes."""
-    header = (
-        "labels",
-        "N",
-        "completions",
-        "AUC",
-        "95% interval",
-        "Brier",
-        "micro F1",
-        "95% interval",
-        "precision",
-        "recall",
-        "steps right",
-        "solutions",
-    )
-    table = charts.format_table(
-        header,
-        [
-            (
-                row.method,
-                str(row.rollouts or ""),
-                f"{row.completions:.1f}",
-                *format_interval(row.audit.auc),
-                f"{row.audit.brier:.3f}",
-                *format_interval(row.audit.micro_f1),
-                _format_share(row.audit.precision),
-                _format_share(row.audit.recall),
-                _format_share(row.audit.steps_right),
-                str(row.audit.solutions),
-            )
-            for row in rows
-        ],
-    )
-    return f"{table}\n{NOTE}"
+def tabulate(rows: Sequence[Row]) -> Table:
+    """(header, rows); completions are per solution."""
+
+    def format_interval(interval: Interval | None) -> list[str]:
+        return [f"{interval.value:.3f}", f"{interval.low:.3f} to {interval.high:.3f}"] if interval else ["", ""]
+
+    def format_row(method: str, n: int, completions: float, audit: Audit) -> list[str]:
+        row = [method, str(n or ""), f"{completions:.1f}", *format_interval(audit.auc), f"{audit.brier:.3f}"]
+        shares = (audit.precision, audit.recall, audit.steps_right)
+        row += [*format_interval(audit.micro_f1), *("" if share is None else f"{share:.3f}" for share in shares)]
+        return [*row, str(audit.solutions)]
+
+    return HEADER, [format_row(*row) for row in rows]
 
 
-def format_interval(interval: Interval | None) -> tuple[str, str]:
-    """A figure and its interval in words; blank for none."""
-    return (f"{interval.value:.3f}", f"{interval.low:.3f} to {interval.high:.3f}") if interval else ("", "")
-
-
-def _format_share(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def format_report(rows: Sequence[Row]) -> str:
+    """The table in Markdown, and how to read it."""
+    return f"{format_markdown(*tabulate(rows))}\n{NOTE}"
 
 
 def plot(path: Path, rows: Sequence[Row], title: str) -> None:
-    """AUC and micro F1 against N on log2 axes, one line a kind of labels with its interval shaded; kinds without rollouts
-    are dotted. Equal results give equal bytes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, both = plt.subplots(1, 2, figsize=(12, 4.6), dpi=140)
+    """AUC and micro F1 against N on log2 axes, one line a method with its interval shaded; methods without rollouts are
+    dotted. Equal results give equal bytes."""
+    figure, both = charts.create_subplots((12, 4.6), nrows=1, ncols=2)
     ns = sorted({row.rollouts for row in rows if row.rollouts})
     panels = (("auc", "AUC of right against wrong steps", 0.5), ("micro_f1", "micro F1 of placed first errors", 0.0))
-    for axes, (figure_of, label, nothing) in zip(both, panels, strict=True):
-        own = [(row.method, row.rollouts, found) for row in rows if (found := getattr(row.audit, figure_of))]
-        for place, kind in enumerate(METHODS):
-            line = sorted((n, found) for name, n, found in own if name == kind)
-            if line:
-                at, found = zip(*line, strict=True)
-                value, low, high = zip(*found, strict=True)
-                colour, mark = charts.COLOURS[place % len(charts.COLOURS)], charts.MARKERS[place % len(charts.MARKERS)]
-                axes.plot(at, value, color=colour, marker=mark, markersize=4.5, linewidth=1.7, label=kind)
-                axes.fill_between(at, low, high, color=colour, alpha=0.10, linewidth=0)
-        for kind, n, found in own:
+    for axes, (name, label, worst) in zip(both, panels, strict=True):
+        figures = [(row.method, row.rollouts, interval) for row in rows if (interval := getattr(row.audit, name))]
+        for i, method in enumerate(METHODS):
+            points = sorted((n, interval) for other, n, interval in figures if other == method)
+            if points:
+                value, low, high = zip(*(interval for _, interval in points), strict=True)
+                style, at = charts.get_style(i), [n for n, _ in points]
+                axes.plot(at, value, **style, markersize=4.5, linewidth=1.7, label=method)
+                axes.fill_between(at, low, high, color=style["color"], alpha=0.10, linewidth=0)
+        for method, n, interval in figures:
             if not n:
-                axes.axhline(found.value, color="#777777", linestyle=":", linewidth=1.3)
+                axes.axhline(interval.value, color="#777777", linestyle=":", linewidth=1.3)
                 axes.annotate(
-                    f"{kind}, no completions",
-                    (1, found.value),
+                    f"{method}, no completions",
+                    (1, interval.value),
                     xycoords=("axes fraction", "data"),
                     xytext=(-4, 3),
                     textcoords="offset points",
@@ -269,18 +255,13 @@ def plot(path: Path, rows: Sequence[Row], title: str) -> None:
                     fontsize=8,
                     color="#555555",
                 )
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(ns, [str(n) for n in ns])
-        axes.set_ylim(nothing, 1.02)
+        charts.set_log2_ticks(axes, ns)
+        axes.set_ylim(worst, 1.02)
         axes.set_xlabel("N, completions allowed after a step")
-        axes.set_title(label, loc="left", fontsize=10)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        charts.style_axes(axes, label, fontsize=10)
     if ns:
-        handles = both[0].get_legend_handles_labels()  # all kinds have an AUC
+        handles = both[0].get_legend_handles_labels()  # all methods have an AUC
         both[1].legend(*handles, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
     figure.suptitle(title, x=0.045, ha="left", fontsize=11)
     figure.subplots_adjust(left=0.045, right=0.8, top=0.86, bottom=0.12, wspace=0.12)
-    with files.atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    plt.close(figure)
+    charts.save_figure(path, figure, crop=False)

@@ -1,4 +1,4 @@
-"""Step labels of people and of other systems, from the forms in which they were published, as our records.
+"""Published step labels, by people and by other systems, converted to the records of this pipeline.
 
 prm800k         JSONL; every step of a path has rated completions, one of them chosen (Lightman et al. 2023,
                 arXiv 2305.20050; github.com/openai/prm800k). Ratings -1, 0, 1; neutral counts as right, as in the paper.
@@ -7,10 +7,10 @@ math_shepherd   JSONL; `input` has the tag `ки` after every step, `label` is t
 processbench    one JSON list; `label` is the first wrong step or -1 (Zheng et al. 2024, arXiv 2412.06559). Steps after
                 the first error were not judged and get no label.
 
-Rows are read one at a time. `Labelled.steps` are the steps as they were published. The sample's text is made of the same
-steps in the form of a prompt: step k of a label is step k of the text, for what would part a step inside becomes a space
-(line breaks where a step is a line, blank lines where it is a paragraph). A row whose labels cannot be laid on its steps
-is rejected with the reason, never repaired. What was not published is empty: the gold answer "", log-probabilities and
+Rows are read one at a time. `LabelledSolution.steps` are the steps as published. The sample's text joins the same steps
+in the form of the prompt, so that step k of a label is step k of the text: line breaks inside a step become spaces where
+a step is a line, and blank lines are dropped where it is a paragraph. A row whose labels do not match its steps is
+rejected with the reason, never repaired. What was not published is empty: the gold answer "", log-probabilities and
 tokens 0.
 """
 
@@ -35,8 +35,9 @@ READ_CHARS = 1 << 16  # characters of a JSON list read at a time
 
 
 class LabelledSolution(NamedTuple):
-    """One solution and the labels of its steps; a step that nobody judged has none. name: that of its row, or the problem's
-    id where rows have none."""
+    """One solution and the labels of its steps; a step that nobody judged has no label.
+
+    row_id: the id of its row, or of the problem where rows have no id."""
 
     problem: Problem
     sample: Sample
@@ -46,7 +47,7 @@ class LabelledSolution(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """A row (its line in a JSONL file, its place from 1 in a JSON list) that was not taken."""
+    """A rejected row. row: its line in a JSONL file, or its place from 1 in a JSON list."""
 
     row: int
     reason: str
@@ -97,13 +98,13 @@ class _ProcessBenchRow(_Row):
 
 
 class _MisalignedError(Exception):
-    """Why the labels of a row cannot be laid on its steps."""
+    """Why the labels of a row do not match its steps."""
 
 
 def read_prm800k(path: Path, prompt: Prompt | None = None) -> Iterator[LabelledSolution | RejectedRow]:
-    """Every path, with every rating on it, and every completion beside it as a sample of its own.
+    """Every path with the ratings of its steps, and every rated alternative to one of its steps as a sample of its own.
 
-    A completion beside the path has the path's steps before it, but only its own label: the shared steps count once.
+    An alternative has the path's steps before it, but only its own label, so that shared steps count once.
     Raises UserError when the file is not JSONL.
     """
     return _read_rows(path, records.iter_jsonl(Path(path)), _Prm800kRow, _convert_prm800k, prompt)
@@ -119,7 +120,10 @@ def read_processbench(path: Path, prompt: Prompt | None = None) -> Iterator[Labe
     return _read_rows(path, iter_json_list(Path(path)), _ProcessBenchRow, _convert_processbench, prompt)
 
 
-READERS = {"prm800k": read_prm800k, "math_shepherd": read_math_shepherd}  # of what a process verifier can be trained on
+READERS = {
+    "prm800k": read_prm800k,
+    "math_shepherd": read_math_shepherd,
+}  # formats that a process verifier can be trained on
 
 
 def iter_json_list(path: Path) -> Iterator[tuple[int, Any]]:
@@ -128,22 +132,22 @@ def iter_json_list(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         with open(path, encoding="utf-8-sig") as file:
 
-            def more() -> None:
+            def read_piece() -> None:
                 nonlocal text, ended
                 piece = file.read(READ_CHARS)
                 text, ended = text + piece, not piece
 
-            def sign() -> str:
+            def pop_sign() -> str:
                 nonlocal text
                 while not (text := text.lstrip()) and not ended:
-                    more()
-                found, text = text[:1], text[1:]
-                return found
+                    read_piece()
+                sign, text = text[:1], text[1:]
+                return sign
 
-            if sign() != "[":
+            if pop_sign() != "[":
                 raise UserError(f"{path}: not a JSON list; ProcessBench files are one JSON list of rows")
-            mark = ","
-            while mark == ",":
+            sign = ","
+            while sign == ",":
                 while True:
                     text = text.lstrip()
                     if text.startswith("]") and not number:
@@ -155,12 +159,12 @@ def iter_json_list(path: Path) -> Iterator[tuple[int, Any]]:
                     except ValueError:
                         if ended:
                             raise
-                    more()
+                    read_piece()
                 if not text.startswith("]"):
                     number, text = number + 1, text[end:]
                     yield number, row
-                mark = sign()
-            if mark != "]" or sign():
+                sign = pop_sign()
+            if sign != "]" or pop_sign():
                 raise ValueError("the list neither goes on nor ends the file")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
@@ -183,7 +187,7 @@ def _read_rows(
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     for number, row in rows:
         try:
-            # A row is taken whole or not at all.
+            # The list converts a row whole before any of it is yielded.
             yield from list(convert(form.model_validate(row), number, source, prompt or Prompt()))
         except ValidationError as error:
             yield RejectedRow(number, records.explain_error(error))
@@ -195,7 +199,7 @@ def _convert_prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> I
     if row.label.finish_reason == "bad_problem":
         raise _MisalignedError("its labeller found the problem itself to be bad")
     path: list[_Completion] = []
-    beside: list[list[_Completion]] = []
+    alternatives: list[list[_Completion]] = []  # each with the steps before it
     ended = False
     for place, step in enumerate(row.label.steps):
         completions, chosen = step.completions or [], step.chosen_completion
@@ -205,7 +209,7 @@ def _convert_prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> I
             raise _MisalignedError(f"step {place} chooses completion {chosen} of {len(completions)}")
         ended = chosen is None and not step.human_completion
         following = completions[chosen or 0] if completions and (ended or chosen is not None) else step.human_completion
-        beside += [[*path, other] for other in completions if other is not following and other.rating is not None]
+        alternatives += [[*path, other] for other in completions if other is not following and other.rating is not None]
         if following:
             path.append(following)
     if not path:
@@ -218,12 +222,13 @@ def _convert_prm800k(row: Any, number: int, source: Source, prompt: Prompt) -> I
         "MIT",
         source,
     )
-    main = [None if step.rating is None else step.rating >= 0 for step in path]
-    solved = row.label.finish_reason == "solution"
-    yield _make_labelled(prompt, problem, 0, [step.text for step in path], main, "human", finished=solved)
-    for index, steps in enumerate(beside, 1):
-        alone = [None] * (len(steps) - 1) + [steps[-1].rating >= 0]
-        yield _make_labelled(prompt, problem, index, [step.text for step in steps], alone, "human", finished=False)
+    is_solved = row.label.finish_reason == "solution"
+    for index, steps in enumerate([path, *alternatives]):
+        labels = [None if step.rating is None else step.rating >= 0 for step in steps]
+        if index:
+            labels[:-1] = [None] * (len(steps) - 1)
+        texts = [step.text for step in steps]
+        yield _make_labelled(prompt, problem, index, texts, labels, "human", finished=is_solved and not index)
 
 
 def _convert_shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[LabelledSolution]:
@@ -232,12 +237,12 @@ def _convert_shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> 
         raise _MisalignedError(f"no tag {STEP_TAG!r} in its input")
     if parts[-1].strip():
         raise _MisalignedError(f"text after the last tag: {parts[-1].strip()[:40]!r}")
-    right, at = [], 0
+    labels, at = [], 0
     for part in parts[:-1]:
         sign = row.label[at + len(part) : at + len(part) + 1]
         if row.label[at : at + len(part)] != part or sign not in ("+", "-"):
-            raise _MisalignedError(f"label {len(right) + 1} is not the input with + or - in place of {STEP_TAG!r}")
-        right.append(sign == "+")
+            raise _MisalignedError(f"label {len(labels) + 1} is not the input with + or - in place of {STEP_TAG!r}")
+        labels.append(sign == "+")
         at += len(part) + 1
     if row.label[at:] != parts[-1]:
         raise _MisalignedError("its label goes on after the last tag")
@@ -252,7 +257,7 @@ def _convert_shepherd(row: Any, number: int, source: Source, prompt: Prompt) -> 
             raise _MisalignedError(f"tag {place} closes the steps {marks}, not step {place} alone")
     kind: AnswerType = "number" if row.task == "GSM8K" else "latex"
     problem = _make_problem(f"math_shepherd/train/{number:06d}", question.strip(), "", kind, "MIT", source)
-    yield _make_labelled(prompt, problem, 0, steps, right, "mc_hard", finished=True, correct=right[-1])
+    yield _make_labelled(prompt, problem, 0, steps, labels, "mc_hard", finished=True, correct=labels[-1])
 
 
 def _convert_processbench(row: Any, number: int, source: Source, prompt: Prompt) -> Iterator[LabelledSolution]:
@@ -263,12 +268,12 @@ def _convert_processbench(row: Any, number: int, source: Source, prompt: Prompt)
     subset = row.id.rpartition("-")[0] or "all"
     kind: AnswerType = "number" if subset == "gsm8k" else "latex"
     problem = _make_problem(f"processbench/{subset}/{row.id}", row.problem, "", kind, "not stated", source)
-    right = [row.label == -1 or place < row.label for place in range(len(row.steps))]
-    judged = [so if row.label == -1 or place <= row.label else None for place, so in enumerate(right)]
-    one = _make_labelled(
-        prompt, problem, 0, row.steps, judged, "human", finished=True, correct=row.final_answer_correct
-    )
-    yield one._replace(row_id=row.id)
+    labels: list[bool | None] = [True] * len(row.steps)
+    if row.label >= 0:
+        labels[row.label :] = [False] + [None] * (len(row.steps) - row.label - 1)  # later steps were not judged
+    correct = row.final_answer_correct
+    solution = _make_labelled(prompt, problem, 0, row.steps, labels, "human", finished=True, correct=correct)
+    yield solution._replace(row_id=row.id)
 
 
 def _make_problem(name: str, question: str, answer: str, kind: AnswerType, licence: str, source: Source) -> Problem:
@@ -292,19 +297,19 @@ def _make_labelled(
     problem: Problem,
     index: int,
     steps: list[str],
-    right: list[bool | None],
+    is_right: list[bool | None],
     method: Literal["human", "mc_hard"],
     finished: bool,
     correct: bool | None = None,
 ) -> LabelledSolution:
-    whole = [_join_step_lines(step, prompt) for step in steps]
-    if blank := [place for place, step in enumerate(whole) if not step]:
-        raise _MisalignedError(f"step {blank[0]} is blank")
-    text = prompt.join_steps(whole)
-    marked = re.sub(r"#+ *Answer\b:?\s*", "Answer: ", text)  # a heading, whose line breaks the step's line has lost
-    answer = grader.extract(problem, marked) if finished else None
+    lines = [_join_step_lines(step, prompt) for step in steps]
+    if "" in lines:
+        raise _MisalignedError(f"step {lines.index('')} is blank")
+    text = prompt.join_steps(lines)
+    gradable = re.sub(r"#+ *Answer\b:?\s*", "Answer: ", text)  # a heading that has lost its line break
+    answer = grader.extract(problem, gradable) if finished else None
     if correct is None and finished and problem.answer:
-        correct = grader.grade(problem, [marked])[0].correct
+        correct = grader.grade(problem, [gradable])[0].correct
     sample = Sample(
         problem_id=problem.id,
         index=index,
@@ -317,16 +322,16 @@ def _make_labelled(
         tokens=0,
     )
     labels = [
-        StepLabel(problem_id=problem.id, index=index, step=step, method=method, value=float(so))
-        for step, so in enumerate(right)
-        if so is not None
+        StepLabel(problem_id=problem.id, index=index, step=step, method=method, value=float(label))
+        for step, label in enumerate(is_right)
+        if label is not None
     ]
     return LabelledSolution(problem, sample, labels, steps, problem.id)
 
 
 def _join_step_lines(step: str, prompt: Prompt) -> str:
-    """A step without what would part it."""
-    parts = step.splitlines()
+    """A step without the separator of steps inside."""
+    lines = step.splitlines()
     if prompt.steps == "lines":
-        return " ".join(parts).strip()
-    return "\n".join(line for line in parts if line.strip()).strip()
+        return " ".join(lines).strip()
+    return "\n".join(line for line in lines if line.strip()).strip()

@@ -1,19 +1,20 @@
-"""Monte-Carlo completions from the step prefixes of solutions: does the completer still reach the right answer?
+"""Monte-Carlo rollouts: completions from the step prefixes of solutions, and whether they reach the right answer.
 
-A rollout is a pure function of (seed, problem, text of the prefix, number): ask for the first n of a prefix now and for
-more later, in any company, and the first n stay what they were. So solutions that begin alike share their rollouts, all
-label kinds look at the same ones, and what an adaptive search finds is what looking at all of them would have found.
-The n completions of a prefix share it as one prompt (lib/inference/shared_prefix.py).
+A rollout is a pure function of (seed, problem, text of the prefix, number), whatever else is drawn with it and when. So
+solutions with the same first steps share rollouts, all methods use prefixes of the same list, and an adaptive search
+returns what it would return if all rollouts were drawn. The n completions of a prefix share it as one prompt
+(lib/inference/shared_prefix.py).
 
-Searches (lib/labels/step_labels.py) are generators: they yield a list of `Query(step, n)` and are sent, for each, the
-outcomes of the first n rollouts after that step. `run_searches` runs many of them side by side, a round of completions for all
-at a time.
+Searches (lib/labels/step_labels.py) are generators: they yield lists of `Query(step, n)` and receive, for each query,
+the outcomes of the first n rollouts after that step. `run_searches` runs many of them together, with one round of
+completions for all at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from stages.lib.inference.sampling import Draw, Engine
     from stages.lib.models.encoding import Encoder
 
-VERSION = 1  # part of every key: raise it when the way of drawing changes
+VERSION = 1  # part of every key: raise it when rollouts are drawn differently
 
 
 class Query(NamedTuple):
@@ -36,11 +37,11 @@ class Query(NamedTuple):
 
 T = TypeVar("T")
 Search = Generator[list[Query], list[tuple[bool, ...]], T]
-PrefixKey = tuple[str, str]  # problem id, and the steps so far, one a line
+PrefixKey = tuple[str, str]  # problem id, and the steps of the prefix, one a line
 
 
 class Request(NamedTuple):
-    """Rollouts number first, first + 1, ..., last - 1 of a prefix."""
+    """The rollouts with the numbers start, start + 1, ..., stop - 1 of a prefix."""
 
     problem: Problem
     steps: tuple[str, ...]
@@ -49,7 +50,7 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Whether each of a request's rollouts ended in the right answer, and the tokens they took together."""
+    """Whether each rollout of a request reached the right answer, and their tokens together."""
 
     correct: list[bool]
     tokens: int
@@ -68,7 +69,8 @@ def make_prefix_key(problem: Problem, steps: Sequence[str]) -> PrefixKey:
 
 
 def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, max_new_tokens: int) -> Completer:
-    """Requests to replies, by an engine. Raises UserError when a prefix leaves too little of the model's context."""
+    """A completer that draws with an engine. It raises UserError when a prefix leaves too little of the model's
+    context."""
 
     def complete(requests: Sequence[Request]) -> list[Reply]:
         prompts, keys = [], []
@@ -85,11 +87,11 @@ def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: flo
         replies: list[Reply | None] = [None] * len(requests)
         stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
 
-        def solutions(drawn: tuple[int, list[Draw]]) -> grader.ProblemTexts:
-            request = requests[drawn[0]]
-            return request.problem, _decode_solutions(request, drawn[1], encoder)
+        def decode(result: tuple[int, list[Draw]]) -> grader.ProblemTexts:
+            request = requests[result[0]]
+            return request.problem, _decode_solutions(request, result[1], encoder)
 
-        for (i, draws), grades in grader.grade_each(stream, solutions, encoder.prompt.marked):
+        for (i, draws), grades in grader.grade_each(stream, decode, encoder.prompt.marked):
             replies[i] = Reply([grade.correct for grade in grades], sum(len(draw.ids) for draw in draws))
         return [reply for reply in replies if reply]
 
@@ -97,24 +99,24 @@ def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: flo
 
 
 def make_cached_completer(outcomes: Mapping[PrefixKey, Sequence[bool]]) -> Completer:
-    """Requests to replies from rollouts that are known. Raises KeyError for a prefix, ValueError for more, than these."""
+    """A completer that looks rollouts up. It raises KeyError for an unknown prefix, ValueError for too few rollouts."""
 
     def complete(requests: Sequence[Request]) -> list[Reply]:
         replies = []
         for request in requests:
-            known = outcomes[make_prefix_key(request.problem, request.steps)]
-            if len(known) < request.stop:
+            correct = outcomes[make_prefix_key(request.problem, request.steps)]
+            if len(correct) < request.stop:
                 raise ValueError(
-                    f"{request.problem.id}: {len(known)} rollouts of a prefix where {request.stop} are asked"
+                    f"{request.problem.id}: {len(correct)} rollouts of a prefix where {request.stop} are asked"
                 )
-            replies.append(Reply(list(known[request.start : request.stop]), 0))
+            replies.append(Reply(list(correct[request.start : request.stop]), 0))
         return replies
 
     return complete
 
 
 def _decode_solutions(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
-    """The whole solutions. A completion that was cut off has none: it is not right, as a sample that was cut off is not."""
+    """The texts of prefix and completion; None for a completion that was cut off, which counts as wrong."""
     before = encoder.prompt.join_steps(list(request.steps))
     return [before + encoder.decode_solution(draw.ids) if draw.finish == "stop" else None for draw in draws]
 
@@ -124,42 +126,42 @@ def run_searches(
     complete: Completer,
     outcomes: dict[PrefixKey, list[bool]] | None = None,
 ) -> tuple[list[T], Cost]:
-    """What each search returns, and what all of them cost together.
+    """The result of each search, and the cost of all of them together.
 
     searches: (problem, steps of the solution, search). outcomes: rollouts that are known already; new ones are added.
-    Only what is not known yet is completed, and counted.
+    Only unknown rollouts are completed and counted.
     """
     outcomes = {} if outcomes is None else outcomes
-    results: list[Any] = [None] * len(searches)
-    asking: dict[int, list[Query]] = {}
+    results: dict[int, T] = {}
+    pending: dict[int, list[Query]] = {}
+    completions = tokens = 0
 
-    def advance(i: int, replies: list[tuple[bool, ...]] | None) -> None:
+    def advance(i: int, step: Callable[[], list[Query]]) -> None:
         try:
-            asking[i] = searches[i][2].send(replies)
+            pending[i] = step()
         except StopIteration as end:
-            asking.pop(i, None)
+            pending.pop(i, None)
             results[i] = end.value
 
-    for i in range(len(searches)):
-        advance(i, None)
-    completions = tokens = 0
-    while asking:
-        wanted: dict[PrefixKey, Request] = {}
-        for i, asks in asking.items():
-            problem, steps, _ = searches[i]
-            for ask in asks:
-                before = tuple(steps[: ask.step + 1])
-                at = make_prefix_key(problem, before)
-                first = len(outcomes.setdefault(at, []))
-                last = max(ask.n, wanted[at].stop) if at in wanted else ask.n
-                if last > first:
-                    wanted[at] = Request(problem, before, first, last)
-        replies = complete(list(wanted.values())) if wanted else []
-        for at, reply in zip(wanted, replies, strict=True):
+    def key(i: int, query: Query) -> PrefixKey:
+        problem, steps, _ = searches[i]
+        return make_prefix_key(problem, steps[: query.step + 1])
+
+    for i, (_, _, search) in enumerate(searches):
+        advance(i, partial(next, search))
+    while pending:
+        requests: dict[PrefixKey, Request] = {}
+        for i, query in ((i, query) for i, queries in pending.items() for query in queries):
+            at = key(i, query)
+            start = len(outcomes.setdefault(at, []))
+            stop = max(query.n, requests[at].stop) if at in requests else query.n
+            if stop > start:
+                requests[at] = Request(searches[i][0], tuple(searches[i][1][: query.step + 1]), start, stop)
+        for at, reply in zip(requests, complete(list(requests.values())) if requests else (), strict=True):
             outcomes[at] += reply.correct
             completions += len(reply.correct)
             tokens += reply.tokens
-        for i, asks in list(asking.items()):
-            problem, steps, _ = searches[i]
-            advance(i, [tuple(outcomes[make_prefix_key(problem, steps[: ask.step + 1])][: ask.n]) for ask in asks])
-    return results, Cost(completions, tokens)
+        for i, queries in list(pending.items()):
+            replies = [tuple(outcomes[key(i, query)][: query.n]) for query in queries]
+            advance(i, partial(searches[i][2].send, replies))
+    return [results[i] for i in range(len(searches))], Cost(completions, tokens)

@@ -1,4 +1,4 @@
-"""Metrics: pass@k, votes, intervals, ranking.
+"""Metrics over arrays: pass@k, best-of-k, votes, confidence intervals, ranking, calibration.
 
-Arrays in, numbers out. Knows no file, no record and no model.
+Arrays in, numbers out: knows no file, no record and no model.
 """

@@ -1,7 +1,7 @@
-"""Exact curves from one pool: the expected accuracy of pass@k and best-of-k over all C(N, k) draws, for every k.
+"""Exact pass@k and best-of-k from one pool of N solutions: the expected accuracy over all C(N, k) draws, for every k.
 
-The idea: sort a problem's N solutions by score. The best of a random k-subset stands at rank i (0 = worst) with
-probability C(i, k-1) / C(N, k), so best-of-k is one matrix product of "correct, by rank" with that table. Solutions
+Sort a problem's N solutions by score. The best of a random k-subset stands at rank i (0 = worst) with
+probability C(i, k-1) / C(N, k), so best-of-k is the product of the vector "correct, by rank" and that table. Solutions
 with equal scores are exchangeable, so each carries its tie group's share of correct ones: the expected value under
 uniform tie-breaking. pass@k is best-of-k under an oracle that scores by correctness. Every term is positive, so
 nothing cancels. Majority votes are in `majority`, weighted and top votes in `voting`.
@@ -15,20 +15,16 @@ Sources: Chen et al. 2021 (arXiv 2107.03374) for pass@k; the tie-free sum is `ve
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 @lru_cache(maxsize=8)
 def rank_table(n: int) -> np.ndarray:
-    """(n, n): entry [i, k-1] is the probability that the best of k drawn from n stands at rank i, 0 the worst.
+    """(n, n): entry [i, k-1] is the probability that the best of k drawn from n has rank i (0: worst).
 
     By ratios from the top rank down, C(i-1, k-1) / C(i, k-1) = (i-k+1) / i, which no factorial can overflow.
     """
-    import numpy as np
-
     k = np.arange(1, n + 1)
     ranks = np.arange(n - 1, 0, -1)[:, None]
     ratios = np.maximum(ranks - k + 1, 0) / ranks
@@ -43,8 +39,6 @@ def best_of_k(correct: np.ndarray, scores: np.ndarray) -> np.ndarray:
     correct: (problems, N) in [0, 1]; scores: (problems, N), higher is better, -inf for a solution without an answer.
     Returns (problems, N): column k-1 is the expectation over all k-subsets. Raises ValueError for a NaN score.
     """
-    import numpy as np
-
     correct, scores = np.asarray(correct, float), np.asarray(scores, float)
     if np.isnan(scores).any():
         raise ValueError("a score is NaN; a ranking needs numbers")
@@ -59,5 +53,5 @@ def best_of_k(correct: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def pass_at_k(correct: np.ndarray) -> np.ndarray:
-    """Chance that at least one of k is correct. correct: (problems, N) of 0/1; returns (problems, N), column k-1."""
+    """Probability that at least one of k is correct. correct: (problems, N) of 0/1; returns (problems, N), column k-1."""
     return best_of_k(correct, correct)

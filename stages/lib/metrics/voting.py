@@ -3,21 +3,19 @@
 weighted   the answer with the largest sum of weights; weight = exp(power x log-weight), power chosen on dev
 top        draw k, keep the best `ceil(share x k)` by score, take their majority (Cobbe et al. 2021, section 4.2)
 
-Sums of real weights have no closed form over subsets, so these two are exact where one subset is all there is (k = N),
-top votes but for ties at their edge, and Monte Carlo below, over keyed random subsets and with the standard error
-reported. Never "the first k". A solution without an answer has no vote. Ties split evenly; sums closer than 1e-9
-(relative) are tied, so the order in which equal weights were added up decides nothing.
+Sums of real weights have no closed form over subsets. Both votes are exact at k = N, where there is only one subset (a
+top vote up to ties at its cut-off), and Monte Carlo below, over keyed random subsets, with the standard error reported.
+A solution without an answer has no vote. Ties split evenly. Sums within 1e-9 (relative) are tied, so the order of
+addition never decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import ceil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import numpy as np
+import numpy as np
 
 TIE_TOLERANCE = 1e-9
 
@@ -30,13 +28,11 @@ class Estimate(NamedTuple):
 
 
 def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
-    """(rows,): the chance that each row's vote is right, ties split evenly.
+    """(rows,): the probability that each row's vote is right, ties split evenly.
 
     All (rows, voters): answer classes (negative: no vote), correct in [0, 1], natural log of the weight (-inf: weight
     0). A row whose voters all have weight 0 is a tie among their answers; a row without an answer is wrong.
     """
-    import numpy as np
-
     rows, _ = classes.shape
     answered = classes >= 0
     log_weights = np.where(answered, log_weights, -np.inf)
@@ -45,10 +41,10 @@ def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarra
     width = int(classes.max(initial=0)) + 1
     cell = (np.arange(rows)[:, None] * width + classes)[answered]
 
-    def total(values: np.ndarray) -> np.ndarray:
+    def sum_by_answer(values: np.ndarray) -> np.ndarray:
         return np.bincount(cell, values[answered], minlength=rows * width).reshape(rows, width)
 
-    votes, voters, right = total(weights), total(np.ones_like(weights)), total(correct)
+    votes, voters, right = map(sum_by_answer, (weights, np.ones_like(weights), correct))
     best = votes.max(axis=1, keepdims=True, initial=0)
     winners = (voters > 0) & (votes >= best * (1 - TIE_TOLERANCE))
     share = np.where(winners, right / np.maximum(voters, 1), 0)
@@ -57,8 +53,6 @@ def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarra
 
 def draw_subsets(n: int, draws: int, key: int) -> np.ndarray:
     """(draws, n) random orders; the first k columns are k-subsets. The same key gives the same orders."""
-    import numpy as np
-
     return np.random.Generator(np.random.Philox(key=key)).random((draws, n)).argsort(axis=1)
 
 
@@ -66,13 +60,11 @@ def estimate_weighted(
     classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray, ks: Sequence[int], orders: np.ndarray
 ) -> Estimate:
     """Weighted vote of one problem. classes, correct, log_weights: (N,); orders: (draws, N) from `draw_subsets`."""
-    import numpy as np
-
-    everyone = np.arange(len(classes))[None]
+    whole_pool = np.arange(len(classes))[None]
 
     def vote(k: int) -> np.ndarray:
-        drawn = everyone if k == len(classes) else orders[:, :k]
-        return score_votes(classes[drawn], correct[drawn], log_weights[drawn])
+        subsets = whole_pool if k == len(classes) else orders[:, :k]
+        return score_votes(classes[subsets], correct[subsets], log_weights[subsets])
 
     return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
 
@@ -81,30 +73,27 @@ def estimate_top(
     classes: np.ndarray, correct: np.ndarray, scores: np.ndarray, share: float, ks: Sequence[int], orders: np.ndarray
 ) -> Estimate:
     """Majority of the best ceil(share x k) of k by score. Equal scores come in random order: their tie is fair."""
-    import numpy as np
-
     scores = np.where(classes >= 0, scores, -np.inf)
 
     def vote(k: int) -> np.ndarray:
-        drawn = orders[:, :k]
-        best = np.argsort(-scores[drawn], axis=1, kind="stable")[:, : top_size(share, k)]
-        chosen = np.take_along_axis(drawn, best, 1)
-        return score_votes(classes[chosen], correct[chosen], np.zeros(chosen.shape))
+        subsets = orders[:, :k]
+        best = np.argsort(-scores[subsets], axis=1, kind="stable")[:, : top_size(share, k)]
+        voters = np.take_along_axis(subsets, best, 1)
+        return score_votes(classes[voters], correct[voters], np.zeros(voters.shape))
 
     return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
 
 
 def top_size(share: float, k: int) -> int:
+    """The number of solutions that vote in a top vote of k."""
     return max(1, ceil(share * k - TIE_TOLERANCE))
 
 
-def _estimate(vote: Callable[[int], np.ndarray], ks: Sequence[int], single: float) -> Estimate:
-    """At k = 1 every vote is pass@1, known without drawing."""
-    import numpy as np
-
+def _estimate(vote: Callable[[int], np.ndarray], ks: Sequence[int], pass_at_1: float) -> Estimate:
+    """Mean and variance of a vote over subsets, for each k. At k = 1 every vote is pass@1, without drawing."""
     values, variances = [], []
     for k in ks:
-        results = np.array([single]) if k == 1 else vote(k)
+        results = np.array([pass_at_1]) if k == 1 else vote(k)
         values.append(results.mean())
         # All subsets agree: exact, up to the last digits of sums in another order.
         variances.append(results.var(ddof=1) / len(results) if np.ptp(results) > TIE_TOLERANCE else 0.0)

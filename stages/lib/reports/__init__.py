@@ -1,4 +1,4 @@
-"""Best-of-N reports: from problems, samples and scores to curves, tables and the ID -> OOD matrix.
+"""Best-of-N reports: from problems, samples and scores to the curves, comparisons and tables that stages write.
 
-Knows which methods are compared; draws no picture and writes no file.
+Knows which methods are compared with what. Draws no samples, computes no scores and writes no file.
 """

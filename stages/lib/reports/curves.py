@@ -1,39 +1,39 @@
 """Accuracy against k for every method, from pools.
 
 A method is named by what it does and by the score it uses: `pass`, `majority`, `best_of_orm`, `weighted_orm`,
-`top_orm`. pass, majority and best-of are exact at every k; weighted and top votes are exact at k = 1 (and weighted at
-N), Monte Carlo at powers of two between. Where pools are of unequal size, the accuracy at k is that of the problems
-that have k solutions.
+`top_orm`. pass, majority and best-of are exact at every k. Weighted and top votes are exact at k = 1 (weighted also at
+N) and Monte Carlo at powers of two between. Where pools differ in size, the accuracy at k is over the problems that
+have k solutions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import median_low
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from stages.lib.core import seeds
+from stages.lib.display.tables import format_csv
 from stages.lib.metrics.estimators import best_of_k, pass_at_k
 from stages.lib.metrics.intervals import bootstrap
 from stages.lib.metrics.majority import majority
-from stages.lib.metrics.voting import draw_subsets, estimate_top, estimate_weighted
-from stages.lib.reports.pools import sort_score_names
+from stages.lib.metrics.voting import Estimate, draw_subsets, estimate_top, estimate_weighted
+from stages.lib.reports.pools import Pool, ScoreKind, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings, pick
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import numpy as np
-
-    from stages.lib.metrics.voting import Estimate
-    from stages.lib.reports.pools import Pool, ScoreKind
 
 METHOD_KINDS = ("best_of", "weighted", "top")  # of methods that use a score
 COLUMNS_PER_BATCH = 512  # of curves that are resampled at a time
+DEV_DRAWS = 32  # random subsets per problem where settings are chosen
+
+Intervals = Mapping[str, Mapping[int, Mapping[str, float]]]  # as `compute_intervals` returns them
 
 
 class Curve(NamedTuple):
-    """ks (ks,); values (problems, ks) expected accuracies, NaN where a problem has fewer than k solutions; error (ks,)
-    Monte Carlo standard error of the mean."""
+    """ks (ks,); values (problems, ks) expected accuracies, NaN where a problem has fewer than k solutions;
+    standard_error (ks,), the Monte Carlo error of the mean."""
 
     ks: np.ndarray
     values: np.ndarray
@@ -44,88 +44,88 @@ class Curve(NamedTuple):
         return int(self.ks[self.ks <= k].max())
 
     def accuracy_at(self, k: int) -> np.ndarray:
-        """(problems,): the accuracies at `known(k)`."""
+        """(problems,): the accuracies at `floor_k(k)`."""
         return self.values[:, int((self.ks <= k).sum()) - 1]
 
 
 def parse_score_name(method: str) -> str | None:
-    """The score that a method uses, None for one that needs none."""
+    """The score that a method uses, None for a method without one."""
     return next((method.removeprefix(f"{kind}_") for kind in METHOD_KINDS if method.startswith(f"{kind}_")), None)
 
 
 def median_k(pools: Sequence[Pool]) -> int:
-    """The k that tables speak of: the largest that more than half of the problems have, N where all are alike."""
-    return median_low(len(each.answer_ids) for each in pools)
+    """The k of the tables: the largest that more than half of the problems have; N where all pools have N solutions."""
+    return median_low(pool.size for pool in pools)
 
 
-def log_weights(scores: np.ndarray, scale: ScoreKind, power: float = 1.0) -> np.ndarray:
-    """Natural log of the weight: of the probability, the likelihood or the logistic function of the logit, to a power.
-    At power 0 all weigh the same, which is a plain majority."""
-    import numpy as np
-
+def log_weights(scores: np.ndarray, kind: ScoreKind, power: float = 1.0) -> np.ndarray:
+    """Natural log of the weight: (the probability, the likelihood, or the sigmoid of the logit) ** power. Power 0 gives
+    equal weights, which is a plain majority."""
     if power == 0:
         return np.zeros(len(scores))
-    if scale == "probability":
+    if kind == "probability":
         with np.errstate(divide="ignore"):
             return power * np.log(scores)
-    return power * (scores if scale == "log-probability" else -np.logaddexp(0, -scores))
+    return power * (scores if kind == "log-probability" else -np.logaddexp(0, -scores))
 
 
 def k_grid(n: int) -> list[int]:
     """1, 2, 4, ... and n."""
-    return sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})
+    return sorted({2**i for i in range(n.bit_length())} | {n})
 
 
 def choose(
     pools: Sequence[Pool], powers: Sequence[float], shares: Sequence[float], seed: int
 ) -> dict[str, VoteSettings]:
-    """For each score the power and the share that these pools (dev) speak for, by the accuracy at N (`choices.pick`)."""
-    k, choices = median_k(pools), {}
-    enough = [each for each in pools if len(each.answer_ids) >= k]
+    """For each score the power and the share that `vote_settings.pick` chooses on these pools (dev), by accuracy at N."""
+    k = median_k(pools)
+    large = [pool for pool in pools if pool.size >= k]
+
+    def pick_by(compute: Callable[..., Curve], name: str, values: Sequence[float]):
+        return pick({value: compute(large, name, value, [k], DEV_DRAWS, seed).values[:, 0] for value in values})
+
+    settings = {}
     for name in sort_score_names(pools[0].scores):
-        power, by_power = pick({p: compute_weighted_curve(enough, name, p, [k], 32, seed).values[:, 0] for p in powers})
-        share, by_share = pick({s: compute_top_curve(enough, name, s, [k], 32, seed).values[:, 0] for s in shares})
-        choices[name] = VoteSettings(power, share, by_power, by_share)
-    return choices
+        power, power_candidates = pick_by(compute_weighted_curve, name, powers)
+        share, share_candidates = pick_by(compute_top_curve, name, shares)
+        settings[name] = VoteSettings(power, share, power_candidates, share_candidates)
+    return settings
 
 
 def evaluate(
-    pools: Sequence[Pool], choices: Mapping[str, VoteSettings], draws: int, seed: int, ks: Sequence[int] | None = None
+    pools: Sequence[Pool], settings: Mapping[str, VoteSettings], draws: int, seed: int, ks: Sequence[int] | None = None
 ) -> dict[str, Curve]:
-    """Method -> curve, rows in the order of the pools. draws: Monte Carlo subsets per problem and k. ks: of the weighted
-    and top votes, powers of two, the usual k and N if None; the others are known at every k."""
-    import numpy as np
+    """Method -> curve, rows in the order of the pools.
 
-    n = max(len(each.answer_ids) for each in pools)
-    every, nothing = np.arange(1, n + 1), np.zeros(n)
-    ks = ks or sorted({*k_grid(n), median_k(pools)})
-
-    def exact(method) -> Curve:
-        """`method` takes (classes, correct, pools) of equally long pools and returns (problems, their N)."""
-        values = np.full((len(pools), n), np.nan)
-        for length in {len(each.answer_ids) for each in pools}:
-            rows = [i for i, each in enumerate(pools) if len(each.answer_ids) == length]
-            some = [pools[i] for i in rows]
-            classes, correct = np.stack([p.answer_ids for p in some]), np.stack([p.correct for p in some])
-            values[rows, :length] = method(classes, correct, some)
-        return Curve(every, values, nothing)
-
-    def ranked(name: str):
-        def method(classes, correct, some):
-            return best_of_k(correct, np.where(classes >= 0, np.stack([p.scores[name] for p in some]), -np.inf))
-
-        return method
-
+    draws: Monte Carlo subsets per problem and k. ks: of the weighted and top votes, by default powers of two, the median
+    size of a pool and N; the other methods are computed at every k."""
+    ks = ks or sorted({*k_grid(max(pool.size for pool in pools)), median_k(pools)})
     curves = {
-        "pass": exact(lambda classes, correct, some: pass_at_k(correct)),
-        "majority": exact(lambda classes, correct, some: majority(classes, correct)),
+        "pass": _compute_exact_curve(pools, lambda classes, correct, some: pass_at_k(correct)),
+        "majority": _compute_exact_curve(pools, lambda classes, correct, some: majority(classes, correct)),
     }
     for name in sorted(pools[0].scores):
-        choice = choices.get(name, VoteSettings())
-        curves[f"best_of_{name}"] = exact(ranked(name))
-        curves[f"weighted_{name}"] = compute_weighted_curve(pools, name, choice.power, ks, draws, seed)
-        curves[f"top_{name}"] = compute_top_curve(pools, name, choice.share, ks, draws, seed)
+        setting = settings.get(name, VoteSettings())
+        curves[f"best_of_{name}"] = _compute_exact_curve(pools, partial(_best_of_k, name))
+        curves[f"weighted_{name}"] = compute_weighted_curve(pools, name, setting.power, ks, draws, seed)
+        curves[f"top_{name}"] = compute_top_curve(pools, name, setting.share, ks, draws, seed)
     return curves
+
+
+def _best_of_k(name: str, classes: np.ndarray, correct: np.ndarray, pools: Sequence[Pool]) -> np.ndarray:
+    return best_of_k(correct, np.where(classes >= 0, np.stack([pool.scores[name] for pool in pools]), -np.inf))
+
+
+def _compute_exact_curve(pools: Sequence[Pool], method: Callable[..., np.ndarray]) -> Curve:
+    """`method` takes (classes, correct, pools) of pools of equal size and returns (problems, N)."""
+    n = max(pool.size for pool in pools)
+    values = np.full((len(pools), n), np.nan)
+    for size in {pool.size for pool in pools}:
+        rows = [i for i, pool in enumerate(pools) if pool.size == size]
+        some = [pools[i] for i in rows]
+        classes, correct = np.stack([pool.answer_ids for pool in some]), np.stack([pool.correct for pool in some])
+        values[rows, :size] = method(classes, correct, some)
+    return Curve(np.arange(1, n + 1), values, np.zeros(n))
 
 
 def compute_weighted_curve(
@@ -133,9 +133,9 @@ def compute_weighted_curve(
 ) -> Curve:
     """The curve of a score's weighted vote."""
 
-    def vote(each: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
-        weights = log_weights(each.scores[name], each.score_kinds.get(name, "probability"), power)
-        return estimate_weighted(each.answer_ids, each.correct, weights, ks, orders)
+    def vote(pool: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
+        weights = log_weights(pool.scores[name], pool.score_kinds.get(name, "probability"), power)
+        return estimate_weighted(pool.answer_ids, pool.correct, weights, ks, orders)
 
     return _compute_vote_curve(pools, vote, ks, draws, seed)
 
@@ -145,8 +145,8 @@ def compute_top_curve(
 ) -> Curve:
     """The curve of a score's top vote."""
 
-    def vote(each: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
-        return estimate_top(each.answer_ids, each.correct, each.scores[name], share, ks, orders)
+    def vote(pool: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
+        return estimate_top(pool.answer_ids, pool.correct, pool.scores[name], share, ks, orders)
 
     return _compute_vote_curve(pools, vote, ks, draws, seed)
 
@@ -158,15 +158,12 @@ def _compute_vote_curve(
     draws: int,
     seed: int,
 ) -> Curve:
-    """All votes of a problem see the same subsets."""
-    import numpy as np
-
+    """All votes of a problem are taken over the same subsets."""
     values, variances = (np.full((len(pools), len(ks)), np.nan) for _ in range(2))
-    for row, each in enumerate(pools):
-        n = len(each.answer_ids)
-        orders = draw_subsets(n, draws, seeds.key(seed, "best_of_n", 1, each.problem_id, "subsets"))
-        own = [place for place, k in enumerate(ks) if k <= n]
-        values[row, own], variances[row, own] = vote(each, [ks[place] for place in own], orders)
+    for row, pool in enumerate(pools):
+        orders = draw_subsets(pool.size, draws, seeds.key(seed, "best_of_n", 1, pool.problem_id, "subsets"))
+        columns = [column for column, k in enumerate(ks) if k <= pool.size]
+        values[row, columns], variances[row, columns] = vote(pool, [ks[column] for column in columns], orders)
     error = np.sqrt(np.nansum(variances, axis=0)) / np.maximum((~np.isnan(values)).sum(axis=0), 1)
     return Curve(np.array(ks), values, error)
 
@@ -174,30 +171,33 @@ def _compute_vote_curve(
 def compute_intervals(curves: Mapping[str, Curve], seed: int, resamples: int) -> dict[str, dict[int, dict[str, float]]]:
     """{method: {k: {mean, low, high, problems}}}, with `se` where the mean is a Monte Carlo estimate.
 
-    All methods see the same resamples. Problems that have k solutions are the same under all methods, so columns of
-    equal count are resampled together.
+    All methods see the same resamples. The problems that have k solutions are the same for all methods, so columns with
+    equally many problems are resampled together.
     """
-    import numpy as np
-
     key = seeds.key(seed, "best_of_n", 1, "problems", "bootstrap")
     columns: dict[int, list[tuple[str, int]]] = {}
     for name, curve in curves.items():
-        for place, count in enumerate((~np.isnan(curve.values)).sum(axis=0)):
-            columns.setdefault(int(count), []).append((name, place))
-    result: dict[str, dict[int, dict[str, float]]] = {name: {} for name in curves}
-    for problems, own in columns.items():
-        for start in range(0, len(own), COLUMNS_PER_BATCH):
-            some = own[start : start + COLUMNS_PER_BATCH]
-            values = np.stack([curves[name].values[:, place] for name, place in some], axis=1)
-            found = bootstrap(values[~np.isnan(values[:, 0])], key, resamples)
-            for (name, place), mean, low, high in zip(some, *found, strict=True):
-                curve = curves[name]
-                error = float(curve.standard_error[place])
-                result[name][int(curve.ks[place])] = {
-                    "mean": float(mean),
-                    "low": float(low),
-                    "high": float(high),
-                    "problems": problems,
-                    **({"se": error} if error else {}),
-                }
-    return result
+        for column, problems in enumerate((~np.isnan(curve.values)).sum(axis=0)):
+            columns.setdefault(int(problems), []).append((name, column))
+    results: dict[str, dict[int, dict[str, float]]] = {name: {} for name in curves}
+    for problems, equal in columns.items():
+        for start in range(0, len(equal), COLUMNS_PER_BATCH):
+            batch = equal[start : start + COLUMNS_PER_BATCH]
+            values = np.stack([curves[name].values[:, column] for name, column in batch], axis=1)
+            intervals = bootstrap(values[~np.isnan(values[:, 0])], key, resamples)
+            for (name, column), mean, low, high in zip(batch, *intervals, strict=True):
+                point = {"mean": float(mean), "low": float(low), "high": float(high), "problems": problems}
+                if error := float(curves[name].standard_error[column]):
+                    point["se"] = error
+                results[name][int(curves[name].ks[column])] = point
+    return results
+
+
+def to_csv(intervals: Intervals) -> str:
+    """method,k,problems,mean,low,high,se; se is the Monte Carlo standard error, 0 where the formula is exact."""
+    rows = (
+        {"method": method, "k": k, "se": 0.0, **point}
+        for method, curve in intervals.items()
+        for k, point in sorted(curve.items())
+    )
+    return format_csv(("method", "k", "problems", "mean", "low", "high", "se"), rows)

@@ -1,51 +1,43 @@
-"""The best-of-N table: every method at N, against majority, with interval, p-value and smallest detectable difference.
+"""The best-of-N table: every method at N compared with majority, with interval, p-value and smallest detectable difference.
 
-Also k*, where a best-of-k curve turns down: verifiers are over-optimised when too many solutions compete (Cobbe et
-al. 2021, figure 7). The peak is found on dev and the fall from it measured on test, or the peak would flatter itself.
+Also the over-optimisation of best-of-k: with too many candidates a verifier's errors win, and its curve turns down after
+a peak k* (Cobbe et al. 2021, figure 7). The peak is located on dev and the fall from it measured on test; located on
+the same problems, the fall would be overestimated.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from stages.lib.core import seeds
-from stages.lib.display.charts import format_method, format_p_value, format_score_name
+from stages.lib.display.tables import format_method, format_p_value, format_score_name
 from stages.lib.metrics.intervals import compare
-from stages.lib.reports import vote_settings as chosen
-from stages.lib.reports.curves import METHOD_KINDS, k_grid, median_k, parse_score_name
-from stages.lib.reports.pools import TRAINING_FREE, sort_score_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from stages.lib.reports.curves import Curve
-    from stages.lib.reports.pools import Pool
-    from stages.lib.reports.vote_settings import VoteSettings
+from stages.lib.reports.curves import METHOD_KINDS, Curve, Intervals, k_grid, median_k, parse_score_name
+from stages.lib.reports.pools import TRAINING_FREE, Pool, sort_score_names
+from stages.lib.reports.vote_settings import VoteSettings, format_choice
 
 WEIGHT_FORMULAS = {"probability": "score", "log-probability": "exp(score)", "logit": "sigmoid(score)"}
 HEADER = ("method", "k", "accuracy %", "95% interval", "vs majority", "95% interval", "p", "detectable")
-OVER_FREE_HEADER = ("vs best free", "95% interval")  # two more columns, where there are scores that need no training
+OVER_FREE_HEADER = ("vs best free", "95% interval")  # two more columns where there are scores without training
 
 
 def compare_to(baseline: str, curves: Mapping[str, Curve], k: int, seed: int) -> dict[str, dict[str, float]]:
-    """{method: {difference, low, high, p, detectable}} on the problems that have k solutions; a method that ends before k
-    is taken at its own end."""
-    import numpy as np
-
+    """{method: {difference, low, high, p, detectable}} on the problems that have k solutions. A curve that ends before
+    k is compared at its end."""
     values, key = curves[baseline].accuracy_at(k), seeds.key(seed, "best_of_n", 1, "problems", "comparison")
-    enough = ~np.isnan(values)
+    has_k = ~np.isnan(values)
     return {
-        name: compare(curve.accuracy_at(k)[enough], values[enough], key)._asdict()
+        name: compare(curve.accuracy_at(k)[has_k], values[has_k], key)._asdict()
         for name, curve in curves.items()
         if name != baseline
     }
 
 
 def select_best_free(dev: Mapping[str, Curve], k: int) -> str:
-    """The best method that needs no training, of all uses of the likelihood and of the untrained base, by its accuracy at
-    k on dev."""
-    import numpy as np
-
+    """The best method without training (any use of the likelihood or of the untrained base) by accuracy at k on dev."""
     return max(
         (name for name in dev if parse_score_name(name) in TRAINING_FREE),
         key=lambda name: np.nanmean(dev[name].accuracy_at(k)),
@@ -55,19 +47,17 @@ def select_best_free(dev: Mapping[str, Curve], k: int) -> str:
 def measure_overoptimisation(
     dev: Mapping[str, Curve], test: Mapping[str, Curve], k: int, seed: int
 ) -> dict[str, dict[str, float]]:
-    """{best-of method: {k, difference, low, high, p, detectable}}: k* on dev; accuracy at k minus that at k*, on test.
-    Each on the problems that have k solutions, or the peak could be due to who takes part."""
-    import numpy as np
-
-    key, found = seeds.key(seed, "best_of_n", 1, "problems", "turning"), {}
-    for name, curve in dev.items():
+    """{best-of method: {k, difference, low, high, p, detectable}}: k* on dev; accuracy at `k` minus that at k*, on test.
+    Only problems that have k solutions count, for all k alike."""
+    key = seeds.key(seed, "best_of_n", 1, "problems", "turning")
+    peaks: dict[str, dict[str, Any]] = {}
+    for name in dev:
         if name.startswith("best_of_"):
-            on_dev, on_test = (
-                values[~np.isnan(values[:, -1])] for values in (curve.values[:, :k], test[name].values[:, :k])
-            )
+            on_dev, on_test = (curves[name].values[:, :k] for curves in (dev, test))
+            on_dev, on_test = (values[~np.isnan(values[:, -1])] for values in (on_dev, on_test))
             peak = min(int(on_dev.mean(axis=0).argmax()), on_test.shape[1] - 1)
-            found[name] = {"k": peak + 1} | compare(on_test[:, -1], on_test[:, peak], key)._asdict()
-    return found
+            peaks[name] = {"k": peak + 1} | compare(on_test[:, -1], on_test[:, peak], key)._asdict()
+    return peaks
 
 
 def format_interval(gap: Mapping[str, float]) -> str:
@@ -76,34 +66,34 @@ def format_interval(gap: Mapping[str, float]) -> str:
 
 
 def format_rows(
-    results: Mapping,
+    results: Intervals,
     differences: Mapping[str, Mapping[str, float]],
     order: Sequence[str],
     k: int,
     over_free: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[list[str]]:
-    """Table rows as text, in `order_methods`, at k or where a method ends; `pass` stands twice, first at 1 and at the end at k.
-    Only trained verifiers are held against the best free method."""
-    table, width = [], len(HEADER) + (len(OVER_FREE_HEADER) if over_free else 0)
+    """Table rows as text, in the order of `order_methods`, at k or at a method's largest k below; `pass` has two rows, at
+    1 and, last, at k. Only trained verifiers are compared with the best free method."""
+    width = len(HEADER) + (len(OVER_FREE_HEADER) if over_free else 0)
 
-    def row(name: str, method: str, k: int) -> None:
-        found, gap = results[method][k], differences.get(method) if name != "pass@1" else None
-        accuracy = f"{100 * found['mean']:.1f}" + (f" ±{100 * found['se']:.1f}" if found.get("se") else "")
-        line = [name, str(k), accuracy, f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"]
+    def format_row(label: str, method: str, k: int) -> list[str]:
+        point, gap = results[method][k], differences.get(method) if label != "pass@1" else None
+        accuracy = f"{100 * point['mean']:.1f}" + (f" ±{100 * point['se']:.1f}" if point.get("se") else "")
+        row = [label, str(k), accuracy, f"{100 * point['low']:.1f} to {100 * point['high']:.1f}"]
         if gap:
-            line += [f"{100 * gap['difference']:+.1f}", format_interval(gap), format_p_value(gap["p"])]
-            line += ["" if gap["detectable"] is None else f"{100 * gap['detectable']:.1f}"]
+            row += [f"{100 * gap['difference']:+.1f}", format_interval(gap), format_p_value(gap["p"])]
+            row += ["" if gap["detectable"] is None else f"{100 * gap['detectable']:.1f}"]
         if gap and over_free and parse_score_name(method) not in (None, *TRAINING_FREE):
-            line += [f"{100 * over_free[method]['difference']:+.1f}", format_interval(over_free[method])]
-        table.append([*line, *[""] * (width - len(line))])
+            row += [f"{100 * over_free[method]['difference']:+.1f}", format_interval(over_free[method])]
+        return [*row, *[""] * (width - len(row))]
 
-    for method in order:
-        if method == "pass":
-            row("pass@1", method, 1)
-        else:
-            row(format_method_at_n(method), method, max(each for each in results[method] if each <= k))
-    row("pass@N (ceiling)", "pass", k)
-    return table
+    rows = [
+        format_row("pass@1", method, 1)
+        if method == "pass"
+        else format_row(format_method_at_n(method), method, max(x for x in results[method] if x <= k))
+        for method in order
+    ]
+    return [*rows, format_row("pass@N (ceiling)", "pass", k)]
 
 
 def format_method_at_n(method: str) -> str:
@@ -111,61 +101,60 @@ def format_method_at_n(method: str) -> str:
 
 
 def order_methods(methods: Iterable[str], free: str | None = None) -> list[str]:
-    """likeliest option, greedy, pass@1, majority, then what is free, likelihood first (best-of-N, weighted), then verifiers
-    (and top vote). free: a method that is held against the others, so it has a row in any case."""
+    """The rows of the table: likeliest option, greedy, pass@1, majority, then best-of-N and weighted vote of each score
+    (likelihood, untrained base, verifiers), and the top votes of verifiers. free: a method to include in any case."""
     names = sort_score_names(name.removeprefix("best_of_") for name in methods if name.startswith("best_of_"))
     votes = [f"{kind}_{name}" for name in names for kind in METHOD_KINDS]
-    votes = [
+    shown = [
         method
         for method in votes
-        if not (method.startswith("top_") and parse_score_name(method) in TRAINING_FREE) or method == free
+        if method == free or not method.startswith("top_") or parse_score_name(method) not in TRAINING_FREE
     ]
-    return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + votes
+    return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + shown
 
 
 def select_plotted_methods(results: Mapping[str, Mapping]) -> list[str]:
-    """What the picture shows: pass, majority, each verifier's best-of and weighted vote, and the generator's
-    minimum token likelihood. At most seven, as many as a reader can tell apart."""
+    """The curves of the picture: pass, majority, each verifier's best-of and weighted vote, and the generator's minimum
+    token likelihood. At most seven, as many as a reader can tell apart."""
     names = [name.removeprefix("best_of_") for name in results if name.startswith("best_of_")]
     verifiers = [name for name in names if name not in TRAINING_FREE]
-    own = [f"best_of_{name}" for name in names if name == "likelihood_min"]  # fixed: not the one that did best
+    free = [f"best_of_{name}" for name in names if name == "likelihood_min"]  # fixed in advance, not the best on test
     shown = ["pass", "majority"] + [f"{kind}_{name}" for kind in ("weighted", "best_of") for name in verifiers]
-    return shown[:6] + own
+    return shown[:6] + free
 
 
 def write_notes(
-    choices: Mapping[str, VoteSettings],
+    settings: Mapping[str, VoteSettings],
     pools: Sequence[Pool],
-    turns: Mapping[str, Mapping[str, float]],
+    peaks: Mapping[str, Mapping[str, float]],
     free: str | None = None,
 ) -> list[str]:
-    """How to read the table: what was compared, scale and choices of every score, k* of every best-of curve.
-    pools: what the figures are of; free: the best free method on dev."""
-    text = [
+    """How to read the table: what was compared, scale and settings of every score, k* of every best-of curve.
+
+    pools: the problems of the table; free: the best free method on dev."""
+    notes = [
         "Intervals: as other problems would vary. detectable: smallest true difference this many problems would find four "
         "times in five. ±: Monte Carlo standard error; figures without it are exact."
     ]
-    sizes = [len(pool.answer_ids) for pool in pools]
+    sizes = [pool.size for pool in pools]
     if len(set(sizes)) > 1:
         k = median_k(pools)
-        counts = ", ".join(
-            f"{sum(size >= each for size in sizes)} at k = {each}" for each in sorted({*k_grid(max(sizes)), k})
-        )
-        text.append(
-            f"Problems have {min(sizes)} to {max(sizes)} solutions; accuracy at k is over those that have k: {counts}. "
-            f"The table is at k = {k}, the largest that more than half have."
+        counts = (f"{sum(size >= n for size in sizes)} at k = {n}" for n in sorted({*k_grid(max(sizes)), k}))
+        notes.append(
+            f"Problems have {min(sizes)} to {max(sizes)} solutions; accuracy at k is over those that have k: "
+            f"{', '.join(counts)}. The table is at k = {k}, the largest that more than half have."
         )
     if free:
-        text.append(
+        notes.append(
             f"vs best free: against {format_method_at_n(free)}, on dev the best that needs no trained verifier."
         )
-    for name, choice in choices.items():
+    for name, setting in settings.items():
         weight = WEIGHT_FORMULAS[pools[0].score_kinds.get(name, "probability")]
-        text.append(
-            f"{format_score_name(name)}: weight = {weight} to the power {chosen.format_choice(choice.power, choice.powers)}; "
-            f"top vote keeps a share of {chosen.format_choice(choice.share, choice.shares)}."
+        power, share = format_choice(setting.power, setting.powers), format_choice(setting.share, setting.shares)
+        notes.append(
+            f"{format_score_name(name)}: weight = {weight} to the power {power}; top vote keeps a share of {share}."
         )
-    for method, turn in turns.items():
-        drop = f"{100 * turn['difference']:+.1f} ({format_interval(turn)})"
-        text.append(f"{format_method(method)} peaks at k = {turn['k']}; from there to N {drop}.")
-    return text
+    for method, fall in peaks.items():
+        points = f"{100 * fall['difference']:+.1f} ({format_interval(fall)})"
+        notes.append(f"{format_method(method)} peaks at k = {fall['k']}; from there to N {points}.")
+    return notes

@@ -3,13 +3,13 @@
 A pool comes from this pipeline's records or from a JSONL file that another project made:
     {"problem_id": "p1", "gold": "12", "answer_type": "number", "scales": {"orm": "probability"},
      "samples": [{"answer": "12", "correct": true, "scores": {"orm": 0.9}}, {"text": "... #### 13", "scores": ...}]}
-`answer_type` (default: latex, which also reads numbers) and `correct` (default: graded against gold; programs need it) are
-optional; a sample has `answer` (null: none was found) or `text`, from which the answer is extracted, past any thinking.
-`scales` says what each score's numbers are, because their range does not: logits may all be negative.
+`answer_type` (default: latex, which also reads numbers) and `correct` (default: graded against gold; programs need it)
+are optional. A sample has `answer` (null: none) or `text`, from which the answer is extracted after any thinking.
+`scales` is what each score's numbers are; their range does not tell, because logits may all be negative.
 
-Answers are classed by mathematical equivalence, programs by what they do (`program_behaviour`; those of a JSONL file by text),
-never by gold and never by raw string. An unfinished or unparsed solution has no answer: class -1, wrong, below every
-other under every score.
+Answers are grouped by mathematical equivalence, programs by their behaviour (in a JSONL file by their text), never by
+gold and never by raw string. An unfinished or unparsed solution has no answer: it has the answer id -1, is wrong, and
+ranks below all others under every score.
 """
 
 from __future__ import annotations
@@ -17,33 +17,32 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import AnswerType, Problem, Sample, Score, group_by_problem, iter_jsonl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    import numpy as np
+from stages.lib.grading import answers, program_behaviour
+from stages.lib.grading.replies import strip_thinking
 
 LIKELIHOOD_SCORES = ("likelihood_sum", "likelihood_mean", "likelihood_min")
-UNTRAINED_VERIFIERS = ("base_prm", "base_genrm")  # the base model itself, asked as a verifier that was never trained
-TRAINING_FREE = (
-    *LIKELIHOOD_SCORES,
-    *UNTRAINED_VERIFIERS,
-)  # scores that need no training: what a trained verifier has to beat
+UNTRAINED_VERIFIERS = ("base_prm", "base_genrm")  # the base model, used as a verifier without training
+TRAINING_FREE = (*LIKELIHOOD_SCORES, *UNTRAINED_VERIFIERS)  # what a trained verifier has to beat
 ScoreKind = Literal["probability", "log-probability", "logit"]
 SCORE_KINDS = ", ".join(get_args(ScoreKind))
-MAX_FLOAT = sys.float_info.max  # JSON also has whole numbers beyond it
-ROUNDING_TOLERANCE = 1e-6  # a softmax in float32 may say 1.0000001
+MAX_FLOAT = sys.float_info.max  # whole numbers in JSON may be larger
+ROUNDING_TOLERANCE = 1e-6  # a softmax in float32 may give 1.0000001
 
 
 class Pool(NamedTuple):
-    """One problem's solutions; all arrays (N,). Scores are higher-is-better; those that `scales` does not name are
-    probabilities."""
+    """One problem's solutions; all arrays (N,).
+
+    answer_ids: equal for equal answers, -1 without one; correct: 0 or 1; scores: by name, higher is better; score_kinds:
+    what they are, by default probabilities."""
 
     problem_id: str
     answer_ids: np.ndarray
@@ -51,27 +50,27 @@ class Pool(NamedTuple):
     scores: Mapping[str, np.ndarray]
     score_kinds: Mapping[str, ScoreKind] = MappingProxyType({})
 
+    @property
+    def size(self) -> int:
+        return len(self.answer_ids)
+
 
 def sort_score_names(names: Iterable[str]) -> list[str]:
-    """Free scores first, as `TRAINING_FREE` has them, then the others by name."""
-    return sorted(
-        names, key=lambda name: (TRAINING_FREE.index(name) if name in TRAINING_FREE else len(TRAINING_FREE), name)
-    )
+    """Scores that need no training first, in the order of `TRAINING_FREE`, then the others by name."""
+    return sorted(names, key=lambda name: ((*TRAINING_FREE, name).index(name), name))
 
 
 def make_pool(
     problem_id: str,
-    classes: Sequence[int],
+    answer_ids: Sequence[int],
     correct: Sequence[bool],
     scores: Mapping[str, Sequence[float]],
-    scales: Mapping[str, ScoreKind],
+    score_kinds: Mapping[str, ScoreKind],
 ) -> Pool:
-    """A pool from the class of every answer; -1 stands for a solution without one."""
-    import numpy as np
-
-    right = np.array(correct, float) * (np.array(classes, int) >= 0)
-    numbers = {name: np.array(values, float) for name, values in scores.items()}
-    return Pool(problem_id, np.array(classes, int), right, numbers, scales)
+    """A pool from the id of every answer; -1 stands for a solution without one, which is wrong."""
+    ids = np.array(answer_ids, int)
+    arrays = {name: np.array(values, float) for name, values in scores.items()}
+    return Pool(problem_id, ids, np.array(correct, float) * (ids >= 0), arrays, score_kinds)
 
 
 def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores: Sequence[Score]) -> list[Pool]:
@@ -79,50 +78,47 @@ def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores:
 
     Raises UserError when a problem has no sample, or a verifier scored only some of the samples.
     """
-    from stages.lib.grading import answers, program_behaviour
-
-    given = {(score.verifier, score.problem_id, score.index): score.score for score in scores}
+    score_of = {(score.verifier, score.problem_id, score.index): score.score for score in scores}
     verifiers = sorted({score.verifier for score in scores})
-    drawn = group_by_problem(sorted(samples, key=lambda sample: (sample.problem_id, sample.index)))
-    answered, correct, columns = [], [], []
+    pools = group_by_problem(sorted(samples, key=lambda sample: (sample.problem_id, sample.index)))
     for problem in problems:
-        mine = drawn.get(problem.id)
-        if not mine:
+        if problem.id not in pools:
             raise UserError(f"samples: none for problem {problem.id}; run `dvc repro samples` again")
-        numbers: dict[str, list[float]] = {
-            "likelihood_sum": [sample.logprob for sample in mine],
-            "likelihood_mean": [sample.logprob / max(sample.tokens, 1) for sample in mine],
-            "likelihood_min": [sample.min_logprob for sample in mine],
-        }
         for verifier in verifiers:
-            try:
-                numbers[verifier] = [given[verifier, problem.id, sample.index] for sample in mine]
-            except KeyError as missing:
-                _, _, index = missing.args[0]
-                raise UserError(
-                    f"scores: {verifier} has no score for problem {problem.id} sample {index}; "
-                    "run `dvc repro scores` again"
-                ) from None
-        answered.append((problem, [sample.answer if sample.finish == "stop" else None for sample in mine]))
-        correct.append([bool(sample.correct) for sample in mine])
-        columns.append(numbers)
-    of_programs = program_behaviour.group_ahead(each for each in answered if each[0].answer_type == "code")
-    classes = (
-        next(of_programs) if problem.answer_type == "code" else answers.group(given, problem.answer_type)
-        for problem, given in answered
-    )
-    scales: dict[str, ScoreKind] = dict.fromkeys(LIKELIHOOD_SCORES, "log-probability") | dict.fromkeys(
-        verifiers, "probability"
-    )
-    return [
-        make_pool(problem.id, *each, scales) for problem, *each in zip(problems, classes, correct, columns, strict=True)
-    ]
+            for sample in pools[problem.id]:
+                if (verifier, problem.id, sample.index) not in score_of:
+                    raise UserError(
+                        f"scores: {verifier} has no score for problem {problem.id} sample {sample.index}; "
+                        "run `dvc repro scores` again"
+                    )
+    finished = {
+        problem.id: [sample.answer if sample.finish == "stop" else None for sample in pools[problem.id]]
+        for problem in problems
+    }
+    programs = ((problem, finished[problem.id]) for problem in problems if problem.answer_type == "code")
+    program_ids = program_behaviour.group_ahead(programs)
+    kinds: dict[str, ScoreKind] = {
+        **dict.fromkeys(LIKELIHOOD_SCORES, "log-probability"),
+        **dict.fromkeys(verifiers, "probability"),
+    }
+    result = []
+    for problem in problems:
+        is_code, pool = problem.answer_type == "code", pools[problem.id]
+        ids = next(program_ids) if is_code else answers.group(finished[problem.id], problem.answer_type)
+        values = {
+            "likelihood_sum": [sample.logprob for sample in pool],
+            "likelihood_mean": [sample.logprob / max(sample.tokens, 1) for sample in pool],
+            "likelihood_min": [sample.min_logprob for sample in pool],
+            **{name: [score_of[name, problem.id, sample.index] for sample in pool] for name in verifiers},
+        }
+        result.append(make_pool(problem.id, ids, [bool(sample.correct) for sample in pool], values, kinds))
+    return result
 
 
 def read(path: Path, scales: Mapping[str, ScoreKind] = MappingProxyType({})) -> list[Pool]:
-    """Pools of a JSONL file, sorted by problem. scales: of scores whose rows do not say it.
+    """Pools of a JSONL file, sorted by problem. scales: of scores whose rows do not state it.
 
-    Raises UserError `file:line: reason` for a row that does not fit, an id met twice, a file without rows, scores that not
+    Raises UserError `file:line: reason` for a row of another form, an id met twice, a file without rows, scores that not
     every sample has, a score without a scale, and one that contradicts its scale.
     """
     pools: list[Pool] = []
@@ -130,20 +126,20 @@ def read(path: Path, scales: Mapping[str, ScoreKind] = MappingProxyType({})) -> 
     stated: dict[str, tuple[ScoreKind, str]] = {name: (kind, "--scale") for name, kind in scales.items()}
     for number, row in iter_jsonl(path):
         where = f"{path}:{number}"
-        each = _parse_row(row, where)
-        if each.problem_id in lines:
-            raise UserError(f"{where}: problem_id {each.problem_id!r} stands already in line {lines[each.problem_id]}")
-        if pools and set(each.scores) != set(pools[0].scores):
+        pool = _parse_row(row, where)
+        if pool.problem_id in lines:
+            raise UserError(f"{where}: problem_id {pool.problem_id!r} stands already in line {lines[pool.problem_id]}")
+        if pools and set(pool.scores) != set(pools[0].scores):
             raise UserError(
-                f"{where}: scores {sorted(each.scores)}, but line 1 has {sorted(pools[0].scores)}; "
+                f"{where}: scores {sorted(pool.scores)}, but line 1 has {sorted(pools[0].scores)}; "
                 "every sample of the file needs the same scores"
             )
-        for name, kind in each.score_kinds.items():
-            known, source = stated.setdefault(name, (kind, f"line {number}"))
-            if known != kind:
-                raise UserError(f"{where}: the scale of {name!r} is {kind}, but {source} says {known}")
-        lines[each.problem_id] = number
-        pools.append(each)
+        for name, kind in pool.score_kinds.items():
+            first_kind, source = stated.setdefault(name, (kind, f"line {number}"))
+            if first_kind != kind:
+                raise UserError(f"{where}: the scale of {name!r} is {kind}, but {source} says {first_kind}")
+        lines[pool.problem_id] = number
+        pools.append(pool)
     if not pools:
         raise UserError(f"{path}: no rows; each line is one problem with its samples")
     names = sorted(pools[0].scores)
@@ -157,14 +153,14 @@ def read(path: Path, scales: Mapping[str, ScoreKind] = MappingProxyType({})) -> 
             f"{' '.join(f'--scale {shlex.quote(name)}=...' for name in missing)}"
         )
     kinds = {name: kind for name, (kind, _) in stated.items()}
-    for each in pools:
-        _check_values(each, kinds, f"{path}:{lines[each.problem_id]}")
-    return [each._replace(score_kinds=kinds) for each in sorted(pools, key=lambda each: each.problem_id)]
+    for pool in pools:
+        _check_values(pool, kinds, f"{path}:{lines[pool.problem_id]}")
+    return [pool._replace(score_kinds=kinds) for pool in sorted(pools, key=lambda pool: pool.problem_id)]
 
 
-def _check_values(each: Pool, kinds: Mapping[str, str], where: str) -> None:
-    """Raise UserError for a number that its scale does not have."""
-    for name, values in each.scores.items():
+def _check_values(pool: Pool, kinds: Mapping[str, str], where: str) -> None:
+    """Raise UserError for a number that is outside the range of its scale."""
+    for name, values in pool.scores.items():
         low = 0.0 if kinds[name] == "probability" else -float("inf")
         high = {"probability": 1.0, "log-probability": 0.0}.get(kinds[name], float("inf"))
         for index, value in enumerate(values):
@@ -176,8 +172,6 @@ def _check_values(each: Pool, kinds: Mapping[str, str], where: str) -> None:
 
 
 def _parse_row(row: dict[str, Any], where: str) -> Pool:
-    from stages.lib.grading import answers, program_behaviour
-
     unknown = set(row) - {"problem_id", "gold", "answer_type", "scales", "samples"}
     if unknown:
         raise UserError(
@@ -195,26 +189,23 @@ def _parse_row(row: dict[str, Any], where: str) -> Pool:
     for name, kind in scales.items():
         if kind not in get_args(ScoreKind):
             raise UserError(f"{where}: the scale of {name!r} is {kind!r:.60}; allowed: {SCORE_KINDS}")
-    given, correct, names = [], [], None
+    texts: list[str | None] = []
+    correct: list[bool] = []
     columns: dict[str, list[float]] = {}
     for index, sample in enumerate(row["samples"]):
         at = f"{where}: sample {index}"
-        answer, right, scores = _parse_sample(sample, row["gold"], answer_type, at)
-        if names is not None and set(scores) != names:
-            raise UserError(f"{at}: scores {sorted(scores)}, but sample 0 has {sorted(names)}; all need the same")
-        names = set(scores)
-        given.append(answer)
-        correct.append(right)
+        answer, is_correct, scores = _parse_sample(sample, row["gold"], answer_type, at)
+        if index and set(scores) != set(columns):
+            raise UserError(f"{at}: scores {sorted(scores)}, but sample 0 has {sorted(columns)}; all need the same")
+        texts.append(answer)
+        correct.append(is_correct)
         for name, value in scores.items():
             columns.setdefault(name, []).append(value)
-    classes = program_behaviour.group_by_text(given) if answer_type == "code" else answers.group(given, answer_type)
-    return make_pool(row["problem_id"], classes, correct, columns, scales)
+    ids = program_behaviour.group_by_text(texts) if answer_type == "code" else answers.group(texts, answer_type)
+    return make_pool(row["problem_id"], ids, correct, columns, scales)
 
 
 def _parse_sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | None, bool, dict[str, float]]:
-    from stages.lib.grading import answers
-    from stages.lib.grading.replies import strip_thinking
-
     if not isinstance(sample, dict) or not ({"answer", "text"} & set(sample)):
         raise UserError(f"{at}: must be an object with `answer` or `text`")
     forms = {"answer": "a string or null", "text": "a string", "correct": "true or false", "scores": "an object"}
@@ -231,11 +222,11 @@ def _parse_sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[st
             raise UserError(f"{at}: score {name!r}: a name must be one line of printable characters")
     answer = sample["answer"] if "answer" in sample else answers.extract(strip_thinking(sample["text"]), answer_type)
     answer = answer if answer and answer.strip() else None
-    right = sample.get("correct")
-    if right is None and answer_type == "code":
+    is_correct = sample.get("correct")
+    if is_correct is None and answer_type == "code":
         raise UserError(
             f"{at}: correct is missing; programs are not run here, so say of each whether it passed its tests"
         )
-    if right is None:
-        right = answer is not None and answers.equal(gold, answer, answer_type)
-    return answer, right, scores
+    if is_correct is None:
+        is_correct = answer is not None and answers.equal(gold, answer, answer_type)
+    return answer, is_correct, scores

@@ -72,15 +72,15 @@ def test_solutions_of_a_question_are_one_pool(root, prompt):
         "math_shepherd/train/000002": 1,
     }
     one, other = pools["math_shepherd/train/000001"]
-    assert prompt.split(one.text) == ["1 + 2 = 3", "The answer is: 3"], "no numbering, no annotations"
+    assert prompt.split_steps(one.text) == ["1 + 2 = 3", "The answer is: 3"], "no numbering, no annotations"
     assert (one.correct, other.correct, one.finish) == (True, False, "stop")
-    assert prompt.split(pools["math_shepherd/train/000002"][0].text)[1].startswith("Step 2:"), (
+    assert prompt.split_steps(pools["math_shepherd/train/000002"][0].text)[1].startswith("Step 2:"), (
         "or its label had no step"
     )
     assert [pool[0].correct for name, pool in pools.items() if name.startswith("prm")] == [True, None]
     for sample in found.samples:
         own = [x.step for x in found.labels if (x.problem_id, x.index) == (sample.problem_id, sample.index)]
-        assert own and max(own) < len(prompt.split(sample.text)) == 2
+        assert own and max(own) < len(prompt.split_steps(sample.text)) == 2
     assert found.counts["math_shepherd"] == {
         "rows": 4,
         "rows_refused": 1,
@@ -169,7 +169,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     settings = {
         **test_prm.SETTINGS,
         "labels": "imported",
-        "start": "base",
+        "init_from": "base",
         "epochs": 30.0,
         "lm_weight": 0.0,
         "lr": 1e-2,

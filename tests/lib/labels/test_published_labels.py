@@ -195,7 +195,7 @@ def test_steps_as_published_and_as_the_prompt_parts_them(tmp_path):
     path.write_text(json.dumps([bench(1, False, steps=steps)]))
     for prompt in (Prompt(), Prompt(steps="paragraphs")):
         ((one,), _) = read("processbench", path, prompt=prompt)
-        assert one.steps == steps and one.name == "gsm8k-7", "nothing of a published step is changed"
+        assert one.steps == steps and one.row_id == "gsm8k-7", "nothing of a published step is changed"
         assert len(prompt.split_steps(one.sample.text)) == 2 and labels(one) == [(0, 1.0), (1, 0.0)]
     assert one.sample.text == "one\ntwo\n\nthree\nfour\n\n"
 

@@ -145,8 +145,8 @@ def test_solutions_that_begin_alike_share_their_rollouts():
     asked = []
 
     def complete(requests):
-        asked.extend((request.steps, request.first, request.last) for request in requests)
-        return [rollouts.Reply([number > 1 for number in range(one.first, one.last)], 7) for one in requests]
+        asked.extend((request.steps, request.start, request.stop) for request in requests)
+        return [rollouts.Reply([number > 1 for number in range(one.start, one.stop)], 7) for one in requests]
 
     one, two = solution(3), solution(3)._replace(steps=["line 0", "other", "end"])
     outcomes: dict = {}
@@ -302,4 +302,4 @@ def test_the_audit_of_every_kind(tmp_path):
     label_audit.plot(tmp_path / "a.png", rows, "title")
     label_audit.plot(tmp_path / "b.png", rows, "title")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert label_audit.format_markdown(rows).count("|\n") == len(rows) + 2
+    assert label_audit.format_report(rows).count("|\n") == len(rows) + 2

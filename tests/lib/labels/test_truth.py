@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib.core.records import Problem, Program, Source, Step
-from stages.lib.labels.truth import find_first_error, label_steps
+from stages.lib.labels.first_error import locate
+from stages.lib.labels.truth import label_steps
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault
@@ -57,7 +58,7 @@ def test_every_number_and_name_of_a_gold_line_counts(problem):
             assert found == [True] * place + [False] * (len(lines) - place), spoilt
         for name in re.finditer(r"\b[A-Z][a-z]{2}\b(?= has| [-+*/]|:)", line):
             spoilt = f"{line[: name.start()]}Nobody{line[name.end() :]}"
-            assert find_first_error(right(*lines[:place], spoilt, problem=problem)) == place, spoilt
+            assert locate(right(*lines[:place], spoilt, problem=problem)) == place, spoilt
 
 
 @settings(max_examples=150, deadline=None)
@@ -79,7 +80,7 @@ def test_agrees_with_the_writer_who_knows_his_faults(problem, faults):
         if not found[place] and line.is_correct:
             said = [strip_annotations(each.text) for each in made[: place + 1]]
             assert said != clean[: place + 1], "what has the right value is wrong only for what it says on the way"
-    assert find_first_error(found) is not None or all(line.is_correct for line in made)
+    assert locate(found) >= 0 or all(line.is_correct for line in made)
 
 
 def test_the_order_is_free_and_lines_may_be_left_out():

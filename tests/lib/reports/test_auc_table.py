@@ -18,13 +18,13 @@ def pools(n, **scores):
 def test_verifiers_are_held_against_the_free_score_that_is_best_on_dev():
     dev = pools(4, orm=POOR, likelihood_mean=GOOD, base_prm=POOR)
     test = pools(8, orm=GOOD, likelihood_mean=TIED, base_prm=GOOD)
-    found = auc_table.measure(dev, test, 1, 100)
-    assert list(found) == ["likelihood_mean", "base_prm", "orm"]
-    assert [found[name]["test"] for name in found] == [0.5, 1.0, 1.0] and found["orm"]["dev"] == 0.5
-    assert auc_table.select_best_free(found) == "likelihood_mean" and "difference" not in found["likelihood_mean"]
-    assert found["orm"]["difference"] == pytest.approx(0.5) and found["orm"]["p"] < 0.05
-    assert auc_table.format_heading(found).endswith("best free on dev: likelihood (mean)")
-    rows = auc_table.format_rows(found)
+    aucs = auc_table.measure(dev, test, 1, 100)
+    assert list(aucs) == ["likelihood_mean", "base_prm", "orm"]
+    assert [aucs[name]["test"] for name in aucs] == [0.5, 1.0, 1.0] and aucs["orm"]["dev"] == 0.5
+    assert auc_table.select_best_free(aucs) == "likelihood_mean" and "difference" not in aucs["likelihood_mean"]
+    assert aucs["orm"]["difference"] == pytest.approx(0.5) and aucs["orm"]["p"] < 0.05
+    assert auc_table.format_heading(aucs).endswith("best free on dev: likelihood (mean)")
+    rows = auc_table.format_rows(aucs)
     assert rows[0][:3] == ["likelihood (mean)", "1.000", "0.500"] and rows[0][4:] == ["", "", ""]
     assert rows[1][0] == "untrained base (as PRM)" and rows[2][4] == "+0.500"
     assert {len(row) for row in rows} == {len(auc_table.HEADER)}
@@ -32,5 +32,5 @@ def test_verifiers_are_held_against_the_free_score_that_is_best_on_dev():
 
 def test_without_problems_to_rank_there_is_nothing_to_say():
     assert auc_table.measure(pools(2, orm=GOOD), pools(0, orm=GOOD), 1, 100) == {}
-    found = auc_table.measure(pools(0, orm=GOOD), pools(2, orm=GOOD), 1, 100)
-    assert found["orm"]["dev"] is None and auc_table.format_rows(found)[0][1] == "" and "difference" not in found["orm"]
+    aucs = auc_table.measure(pools(0, orm=GOOD), pools(2, orm=GOOD), 1, 100)
+    assert aucs["orm"]["dev"] is None and auc_table.format_rows(aucs)[0][1] == "" and "difference" not in aucs["orm"]

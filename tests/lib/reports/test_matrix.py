@@ -10,7 +10,7 @@ from stages.evaluation import best_of_n
 from stages.lib.core import records
 from stages.lib.display import charts
 from stages.lib.metrics import intervals
-from stages.lib.reports import matrix
+from stages.lib.reports import evaluation, matrix, matrix_tables
 from stages.lib.reports.pools import Pool
 from tests.helpers import tiny_models
 
@@ -26,12 +26,12 @@ def pools(scores, n, size=4, name="p"):
 
 def solved(votes, name, right=()):
     """A pool for each vote, won or lost; majority is right where `right` says so."""
-    found = []
+    results = []
     for i, won in enumerate(votes):
         correct = np.array([0, 1.0, 1.0, 0]) if i in right else RIGHT
         scores = WON if won != (i in right) else LOST
-        found.append(Pool(f"{name}{i}", CLASSES, correct, {"orm": np.array(scores)}))
-    return found
+        results.append(Pool(f"{name}{i}", CLASSES, correct, {"orm": np.array(scores)}))
+    return results
 
 
 def cells(unsolvable=frozenset(), parents=None, **groups):
@@ -43,19 +43,19 @@ def compared(**groups):
 
 
 def test_gain_and_gap_by_hand():
-    found = compared(home=pools(WON, 20), away=pools(LOST, 30))
-    home, away = found["home", "weighted_orm"], found["away", "weighted_orm"]
+    results = compared(home=pools(WON, 20), away=pools(LOST, 30))
+    home, away = results["home", "weighted_orm"], results["away", "weighted_orm"]
     assert (home.accuracy, home.gain, home.gap, home.problems, home.n) == (1.0, 1.0, None, 20, 4)
     assert (away.accuracy, away.gain, away.gap, away.parents) == (0.0, 0.0, 1.0, 0)
     assert away.gap_low < away.gap <= away.gap_high and away.gain_low < 0 < away.gain_high
-    assert found["home", "pass_1"].accuracy == pytest.approx(0.25) and found["home", "pass"].accuracy == 1.0
-    assert found["home", "best_of_orm"].auc == 1.0 and found["away", "best_of_orm"].auc == pytest.approx(1 / 6)
-    assert found["home", "majority"].gain is None and found["away", "pass_1"].drop is None
+    assert results["home", "pass_1"].accuracy == pytest.approx(0.25) and results["home", "pass"].accuracy == 1.0
+    assert results["home", "best_of_orm"].auc == 1.0 and results["away", "best_of_orm"].auc == pytest.approx(1 / 6)
+    assert results["home", "majority"].gain is None and results["away", "pass_1"].drop is None
 
 
 def test_n_is_the_smallest_of_all():
-    found = compared(home=pools(WON, 5), away=pools([0.9, 0.1], 30, size=2))
-    assert {cell.n for (_, method), cell in found.items() if method != "pass_1"} == {2}
+    results = compared(home=pools(WON, 5), away=pools([0.9, 0.1], 30, size=2))
+    assert {cell.n for (_, method), cell in results.items() if method != "pass_1"} == {2}
 
 
 def test_a_gap_to_variants_is_paired_with_their_parents():
@@ -78,12 +78,12 @@ def test_a_drop_is_mcnemars():
     """Majority is right on 20 of 40 parents; of their variants on 8 of those, and on 2 others."""
     home = solved([True] * 40, "h", right=range(20))
     away = solved([True] * 40, "v", right=[*range(8), 38, 39])
-    found = compared(home=home, away=away, parents={f"v{i}": f"h{i}" for i in range(40)})
-    vote = found["away", "majority"]
+    results = compared(home=home, away=away, parents={f"v{i}": f"h{i}" for i in range(40)})
+    vote = results["away", "majority"]
     assert (vote.before, vote.accuracy, vote.drop, vote.lost, vote.won) == (0.5, 0.25, 0.25, 12, 2)
     assert vote.drop_p == pytest.approx(binomtest(2, 14).pvalue) and vote.drop_low > 0
-    assert found["away", "pass_1"].drop == pytest.approx((20 * 2 + 20 - 10 * 2 - 30) / 160)
-    header, rows = matrix.tabulate_drops(list(found.values()))
+    assert results["away", "pass_1"].drop == pytest.approx((20 * 2 + 20 - 10 * 2 - 30) / 160)
+    header, rows = matrix_tables.tabulate_drops(list(results.values()))
     assert dict(zip(header[4:], rows[0][4:], strict=True))["lost / won"] == "12 / 2"
     assert rows[0][4] == "50.0 to 25.0"
 
@@ -109,23 +109,23 @@ def test_all_sets_are_pooled_by_parent():
     wins = [i < 5 for i in range(12)]
     groups = {f"away{k}": solved(wins, f"v{k}/") for k in range(4)}
     parents = {f"v{k}/{i}": f"h{i}" for k in range(4) for i in range(12)}
-    found = compared(home=pools(LOST, 12, name="h"), parents=parents, **groups)
-    vote = found[ALL, "weighted_orm"]
+    results = compared(home=pools(LOST, 12, name="h"), parents=parents, **groups)
+    vote = results[ALL, "weighted_orm"]
     expected = intervals.compare(np.array(wins, float), np.zeros(12), key=1)
     assert (vote.problems, vote.gain, vote.p) == (48, pytest.approx(5 / 12), expected.p) and expected.p > 0.05
     assert vote.gain_low == 0 and vote.gain_high == pytest.approx(expected.high, abs=1e-6)
     assert vote.gap == pytest.approx(-5 / 12) and vote.parents == 12
-    assert ("away0", "pass") not in found  # a set of 12 has no row, but counts
+    assert ("away0", "pass") not in results  # a set of 12 has no row, but counts
     assert compared(home=pools(LOST, 12, name="h"), **groups)[ALL, "weighted_orm"].p < 0.001
 
 
 def test_pooled_rows_count_every_problem_and_say_what_is_never_solved():
     never = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30, name="n")]
-    found = compared(home=pools(WON, 6), few=pools(WON, 10, name="f"), many=pools(LOST, 40, name="m"), never=never)
-    assert list(dict.fromkeys(group for group, _ in found)) == [ALL, SOLVED, "home", "many", "never"]
-    assert found[ALL, "weighted_orm"].gain == pytest.approx(10 / 80)
-    assert found[SOLVED, "weighted_orm"].gain == pytest.approx(10 / 50)
-    _, rows = matrix.tabulate_gains(list(found.values()), ["orm"])
+    results = compared(home=pools(WON, 6), few=pools(WON, 10, name="f"), many=pools(LOST, 40, name="m"), never=never)
+    assert list(dict.fromkeys(group for group, _ in results)) == [ALL, SOLVED, "home", "many", "never"]
+    assert results[ALL, "weighted_orm"].gain == pytest.approx(10 / 80)
+    assert results[SOLVED, "weighted_orm"].gain == pytest.approx(10 / 50)
+    _, rows = matrix_tables.tabulate_gains(list(results.values()), ["orm"])
     assert rows[-1][-2:] == rows[-2][-2:] == ["none solved", ""] and rows[0][-1] == "0.002"
     alone = compared(home=pools(WON, 6), many=pools(LOST, 40, name="m"))
     assert list(dict.fromkeys(group for group, _ in alone)) == ["home", "many"]
@@ -133,15 +133,17 @@ def test_pooled_rows_count_every_problem_and_say_what_is_never_solved():
 
 def test_holm_is_over_sets_within_a_method():
     groups = {f"s{k}": solved([i < won for i in range(30)], f"s{k}/") for k, won in enumerate((6, 8, 0))}
-    found = compared(home=pools(WON, 30, name="h"), **groups)
-    ps = [found[name, "weighted_orm"].p for name in groups]
+    results = compared(home=pools(WON, 30, name="h"), **groups)
+    ps = [results[name, "weighted_orm"].p for name in groups]
     assert ps == pytest.approx([2 / 64, 2 / 256, 1])
-    adjusted = [found[name, "weighted_orm"].p_holm for name in groups]
+    adjusted = [results[name, "weighted_orm"].p_holm for name in groups]
     assert adjusted == pytest.approx([4 / 64, 6 / 256, 1])
-    assert found["home", "weighted_orm"].p_holm is None and found[ALL, "weighted_orm"].p_holm is None
-    _, rows = matrix.tabulate_gains(list(found.values()), ["orm"])
+    assert results["home", "weighted_orm"].p_holm is None and results[ALL, "weighted_orm"].p_holm is None
+    _, rows = matrix_tables.tabulate_gains(list(results.values()), ["orm"])
     assert [row[-1] for row in rows] == ["<0.001", "<0.001", "0.031 (0.062)", "0.008 (0.023)*", ""]
-    (note,) = [note for note in matrix.write_notes(list(found.values()), ["orm"], {}) if note.startswith("ORM")]
+    (note,) = [
+        note for note in matrix_tables.write_notes(list(results.values()), ["orm"], {}) if note.startswith("ORM")
+    ]
     assert "over all 90 problems" in note and note.endswith("1 of 3 sets survive Holm's correction: s1 (+26.7).")
 
 
@@ -150,7 +152,9 @@ def test_order_of_the_problems_changes_nothing():
     groups = {k: solved(random.random(40) < 0.5, k, right=range(5)) for k in ("h", "v", "w")}
     parents = {f"{k}{i}": f"h{i}" for k in "vw" for i in range(40)}
     turned = {k: own[::-1] for k, own in groups.items()}
-    assert matrix.format_csv(cells(parents=parents, **groups)) == matrix.format_csv(cells(parents=parents, **turned))
+    assert matrix_tables.to_csv(cells(parents=parents, **groups)) == matrix_tables.to_csv(
+        cells(parents=parents, **turned)
+    )
 
 
 def test_tables_csv_and_picture(tmp_path):
@@ -160,27 +164,27 @@ def test_tables_csv_and_picture(tmp_path):
         'a|way, "far" $x$': [p._replace(scores=dict.fromkeys(names, p.scores["orm"])) for p in pools(LOST, 30)],
     }
     groups["home"] = [pool._replace(scores=dict.fromkeys(names, pool.scores["orm"])) for pool in groups["home"]]
-    found = cells(**groups)
-    header, rows = matrix.tabulate_gains(found, ["orm"])
+    results = cells(**groups)
+    header, rows = matrix_tables.tabulate_gains(results, ["orm"])
     assert header[-3:] == ["ORM weighted", "gain", "p (Holm)"] and [row[0] for row in rows] == list(groups)
     assert rows[0][1:6] == ["6", "25.0", "0.0", "100.0", "100.0"]
     assert rows[1][-2:] == ["none solved", ""]  # by majority or by the vote
-    header, rows = matrix.tabulate_aucs(found, ["orm"])
+    header, rows = matrix_tables.tabulate_aucs(results, ["orm"])
     assert header[-1] == "ORM" and len(header) == 4 and rows[0][1:] == ["1.00"] * 3 and rows[1][1:] == ["0.17"] * 3
-    header, rows = matrix.tabulate_gaps(found, ["orm"])
+    header, rows = matrix_tables.tabulate_gaps(results, ["orm"])
     assert [row[1] for row in rows] == ["independent"] and rows[0][2].startswith("+100.0 [")
-    lines = list(csv.DictReader(matrix.format_csv(found).splitlines()))
-    assert tuple(lines[0]) == matrix.Cell._fields and len(lines) == len(found)
+    lines = list(csv.DictReader(matrix_tables.to_csv(results).splitlines()))
+    assert tuple(lines[0]) == matrix.Cell._fields and len(lines) == len(results)
     assert {line["group"] for line in lines} == set(groups)
     for name in ("a.png", "b.png"):
-        charts.plot_gains(tmp_path / name, found, ["orm"], "t")
+        charts.plot_gains(tmp_path / name, results, ["orm"], "t")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 @pytest.mark.parametrize("wins", [0, 1])
 def test_the_picture_shows_gain_and_gap_and_counts_groups_without_a_right_solution(tmp_path, monkeypatch, wins):
     shown = []
-    monkeypatch.setattr(charts, "_save_figure", lambda path, figure: shown.extend(figure.axes))
+    monkeypatch.setattr(charts, "save_figure", lambda path, figure: shown.extend(figure.axes))
     nothing = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30)]
     groups = {"home": pools(WON, 6) if wins else nothing, "away": pools(LOST, 30) if wins else nothing, "far": nothing}
     charts.plot_gains(tmp_path / "a.png", cells(**groups), ["orm"], "t")
@@ -207,13 +211,13 @@ def test_a_mixed_group_is_balanced_and_both_parts_are_told():
     assert (vote.accuracy, vote.solvable, vote.unsolvable) == (pytest.approx(0.75), 0.5, 1.0)
     assert vote.gain == pytest.approx(0.75) and vote.low <= vote.accuracy <= vote.high
     assert by["home", "weighted_orm"].solvable is None and by["away", "pass_1"].accuracy == pytest.approx(0.25)
-    header, rows = matrix.tabulate_parts(list(by.values()), ["orm"])
+    header, rows = matrix_tables.tabulate_parts(list(by.values()), ["orm"])
     assert header[-1] == "ORM weighted" and rows == [
         ["away", "25.0 / 25.0", "0.0 / 0.0", "100.0 / 100.0", "50.0 / 100.0"]
     ]
     always = [pool._replace(correct=np.full(4, float(i >= 30))) for i, pool in enumerate(away)]  # who always abstains
-    found = cells(unsolvable=unsolvable, home=groups["home"], away=always)
-    assert all(cell.accuracy == pytest.approx(0.5) for cell in found if cell.group == "away")
+    results = cells(unsolvable=unsolvable, home=groups["home"], away=always)
+    assert all(cell.accuracy == pytest.approx(0.5) for cell in results if cell.group == "away")
 
 
 @pytest.mark.parametrize("sizes", [{"names": 40, "order": 5, "premise": 30}, {}])
@@ -240,19 +244,21 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
         ]
         records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
         records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
-    found = best_of_n.write_transfer_report(run, best_of_n._load_pools(run, "test"), {})
-    told = (run.out_dir / "matrix.md").read_text()
-    assert told.count("| sums/test | 4 |") == 1 and (run.out_dir / "matrix.png").exists()
+    data = evaluation.Evaluation({name: evaluation.load_set(run, name) for name in ("test", "ood", "aime")}, {})
+    results = best_of_n.write_transfer_report(run, data, {})
+    report = (run.out_dir / "matrix.md").read_text()
+    assert report.count("| sums/test | 4 |") == 1 and (run.out_dir / "matrix.png").exists()
     if not sizes:
-        assert list(found) == ["sums/test"] and "No row" not in told
+        assert list(results) == ["sums/test"] and "No row" not in report
         return
-    assert list(found) == [ALL, "sums/test", "sums~names", "sums~premise"] and "| sums~order |" not in told
+    assert list(results) == [ALL, "sums/test", "sums~names", "sums~premise"] and "| sums~order |" not in report
     assert (
-        told.endswith("No row, since fewer than 30 problems: sums~order (5).\n") and "No row" in capsys.readouterr().out
+        report.endswith("No row, since fewer than 30 problems: sums~order (5).\n")
+        and "No row" in capsys.readouterr().out
     )
-    assert "| sums~premise | 50.0 / 50.0 |" in told and f"| {ALL} | 75 |" in told and f"| {ALL} | 4 |" in told
-    assert found["sums~premise"]["pass_1_unsolvable"] == 0.5 and "pass_1_solvable" not in found["sums~names"]
+    assert "| sums~premise | 50.0 / 50.0 |" in report and f"| {ALL} | 75 |" in report and f"| {ALL} | 4 |" in report
+    assert results["sums~premise"]["pass_1_unsolvable"] == 0.5 and "pass_1_solvable" not in results["sums~names"]
     assert (
-        set(found[ALL]["weighted_orm_gain"]) == set(found[ALL]["weighted_orm_gap"]) == {"mean", "low", "high"}
-        and "pass_1_solvable" not in found[ALL]
+        set(results[ALL]["weighted_orm_gain"]) == set(results[ALL]["weighted_orm_gap"]) == {"mean", "low", "high"}
+        and "pass_1_solvable" not in results[ALL]
     )

@@ -58,12 +58,12 @@ def test_the_best_of_what_costs_no_more_than_drawing_is_chosen_on_dev():
 
 
 @given(st.floats(1, 50), st.integers(1, 64))
-def test_what_a_budget_buys_fits_it_and_the_next_does_not(each, budget):
+def test_what_a_budget_buys_fits_it_and_the_next_does_not(sample_cost, budget):
     curve = {k: {"mean": 0.5} for k in range(1, 65)}
-    k = inference_cost.max_k_within(curve, each, budget)
-    assert (k is None) == (each > budget * (1 + 1e-9))
+    k = inference_cost.max_k_within(curve, sample_cost, budget)
+    assert (k is None) == (sample_cost > budget * (1 + 1e-9))
     if k:
-        assert k * each <= budget * (1 + 1e-6) and (k == 64 or (k + 1) * each > budget)
+        assert k * sample_cost <= budget * (1 + 1e-6) and (k == 64 or (k + 1) * sample_cost > budget)
 
 
 def test_table_leaves_out_what_cannot_be_paid():

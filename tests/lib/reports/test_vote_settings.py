@@ -12,13 +12,13 @@ def test_the_middle_of_the_candidates_that_dev_cannot_tell_from_the_best_is_chos
     """Power 8 is best by one problem of 16: noise. 0 loses six problems of 16: not noise."""
     one_more, six_fewer = HALF.copy(), HALF.copy()
     one_more[0], six_fewer[8:14] = 1, 0
-    chosen, found = vote_settings.pick({8.0: one_more, 2.0: HALF, 1.0: HALF, 4.0: HALF, 0.0: six_fewer})
+    chosen, candidates = vote_settings.pick({8.0: one_more, 2.0: HALF, 1.0: HALF, 4.0: HALF, 0.0: six_fewer})
     assert chosen == 4.0
-    assert [each.value for each in found] == [0, 1, 2, 4, 8]
-    assert [each.is_within_error for each in found] == [False, True, True, True, True]
-    assert found[4].accuracy == 9 / 16 and found[4].difference == 1 / 16
-    assert found[4].standard_error == pytest.approx(np.std(np.eye(16)[0], ddof=1) / 4)
-    assert found[3] == (4.0, 0.5, 0.0, 0.0)
+    assert [candidate.value for candidate in candidates] == [0, 1, 2, 4, 8]
+    assert [candidate.is_within_error for candidate in candidates] == [False, True, True, True, True]
+    assert candidates[4].accuracy == 9 / 16 and candidates[4].difference == 1 / 16
+    assert candidates[4].standard_error == pytest.approx(np.std(np.eye(16)[0], ddof=1) / 4)
+    assert candidates[3] == (4.0, 0.5, 0.0, 0.0)
 
 
 def test_a_clear_best_is_chosen():
@@ -36,9 +36,9 @@ def test_power_and_share_are_chosen_by_votes():
 def test_the_noise_is_shown():
     one_more = HALF.copy()
     one_more[0] = 1
-    chosen, found = vote_settings.pick({1.0: HALF, 4.0: one_more})
-    header, rows = vote_settings.format_table({"orm": vote_settings.VoteSettings(chosen, 0.25, found)}, "powers")
+    chosen, candidates = vote_settings.pick({1.0: HALF, 4.0: one_more})
+    header, rows = vote_settings.format_table({"orm": vote_settings.VoteSettings(chosen, 0.25, candidates)}, "powers")
     assert header == ["power of the weight", "1", "4"]
     assert rows == [["ORM", "-6.2 ±6.2", "chosen: 56.2"]]
-    assert vote_settings.format_choice(chosen, found) == "4 (56.2 % on dev; 1 within one standard error)"
+    assert vote_settings.format_choice(chosen, candidates) == "4 (56.2 % on dev; 1 within one standard error)"
     assert vote_settings.format_choice(1.0, ()) == "1"
