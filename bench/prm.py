@@ -62,13 +62,13 @@ def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
                     index=i,
                     text=text,
                     answer=None,
-                    correct=lines[-1].right,
+                    correct=lines[-1].is_correct,
                     finish="stop",
                     logprob=0.0,
                     min_logprob=0.0,
                     tokens=1,
                 ),
-                [float(line.right) for line in lines],
+                [float(line.is_correct) for line in lines],
             )
             for i, (text, lines) in enumerate(texts.items())
         ]
@@ -109,7 +109,7 @@ def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -
     from stages.lib.verifiers.process import ProcessVerifier, make_example
 
     verifier = ProcessVerifier(
-        "prm", AutoModelForCausalLM.from_config(make_config("qwen2", len(tokenizer))), Encoder(tokenizer), "head"
+        "prm", AutoModelForCausalLM.from_config(make_config("qwen2", len(tokenizer))), Encoder(tokenizer), "scalar"
     )
     examples = []
     for problem, sample, labels in made:
@@ -155,7 +155,7 @@ def measure_trl_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]
 
     rows = [
         {
-            "prompt": PLAIN_TEMPLATE.format(question=problem.prompt()),
+            "prompt": PLAIN_TEMPLATE.format(question=problem.format_prompt()),
             "completions": split_steps(sample.text),
             "labels": [bool(label) for label in labels],
         }
@@ -188,8 +188,8 @@ def measure_trl_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]
 
 def score_by_step(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
     """One forward pass for every step and one for the end: all samples' prefixes in one padded batch each."""
-    found = [verifier.read(problem, sample) for sample in samples]
-    places = [[*read.steps, read.end] for read in found]
+    found = [verifier.encode_sample(problem, sample) for sample in samples]
+    places = [[*read.step_ends, read.end_position] for read in found]
     scores: list[list[float]] = [[] for _ in samples]
     for step in range(max(map(len, places))):
         alive = [i for i, own in enumerate(places) if step < len(own)]
@@ -201,9 +201,9 @@ def score_by_step(verifier: Any, problem: Any, samples: list[Any]) -> list[list[
 
 def score_by_sample(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
     """One padded forward pass over whole samples, prompts and all."""
-    found = [verifier.read(problem, sample) for sample in samples]
+    found = [verifier.encode_sample(problem, sample) for sample in samples]
     says = run_padded(verifier, [read.ids for read in found])
-    return [row[[*read.steps, read.end]].tolist() for read, row in zip(found, says, strict=True)]
+    return [row[[*read.step_ends, read.end_position]].tolist() for read, row in zip(found, says, strict=True)]
 
 
 def run_padded(verifier: Any, rows: list[list[int]]) -> list[Any]:
@@ -226,7 +226,7 @@ def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float
     from stages.lib.verifiers.process import ProcessVerifier
 
     model = AutoModelForCausalLM.from_config(make_config("lfm2", len(tokenizer))).eval()
-    verifier = ProcessVerifier("prm", model, Encoder(tokenizer), "head")
+    verifier = ProcessVerifier("prm", model, Encoder(tokenizer), "scalar")
     torch.nn.init.normal_(verifier.head.weight)
     work = [(problem, [sample for sample, _ in pool]) for problem, pool in make_pools(count, samples)]
     methods = {

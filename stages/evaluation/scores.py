@@ -108,9 +108,9 @@ def resolve_folder(run: StageRun[Params], name: str) -> Path:
                 f"scores.published.{name}: {how.path} is not a folder; data/raw/verifiers/README.md says what goes there"
             )
         return run.root / how.path
-    if name == "base_prm" and not load_prm_config(run)["words"]:
+    if name == "base_prm" and not load_prm_config(run)["head_init_tokens"]:
         raise UserError(
-            "scores.verifiers: base_prm is read by the words of prm.head_init_tokens, which are []; set two, or leave base_prm out"
+            "scores.verifiers: base_prm reads the tokens of prm.head_init_tokens, which are []; set two, or leave base_prm out"
         )
     return run.input_path("base" if name.startswith("base_") else name, "model")
 
@@ -147,7 +147,9 @@ def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) 
     if name == "base_genrm":
         return GenerativeVerifier(name, model, encoder, asked, "direct")
     facts = load_prm_config(run)  # a head that starts from words reads as they do, until it is trained
-    return ProcessVerifier(name, model, encoder, "words", facts["words"], facts["mark"], facts["aggregation"])
+    return ProcessVerifier(
+        name, model, encoder, "token_logits", facts["head_init_tokens"], facts["step_marker"], facts["aggregation"]
+    )
 
 
 def score_pool(verifier: Verifier, problem: Problem, samples: list[Sample]) -> list[Score]:

@@ -68,7 +68,7 @@ class Params(TrainingParams):
             raise ValueError("teacher: model needs chat: {kind: openai or hf, model: ..}")
         if self.teacher == "model" and self.rationales_per_sample > 1 and self._is_greedy():
             raise ValueError(
-                f"chat.temperature 0 gives the same rationale {self.rationales_per_sample} times; set 0.7, or rationales: 1"
+                f"chat.temperature 0 gives the same rationale {self.rationales_per_sample} times; set 0.7, or rationales_per_sample: 1"
             )
         if self.mode == "cot" and self.teacher == "none":
             raise ValueError("mode: cot needs a teacher of rationales; choose one, or mode: direct")

@@ -67,7 +67,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     samples = select_samples(records.read_samples(run.input_path("samples", "verifier.parquet")), params)
     if not samples:
         raise UserError(
-            "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or mixed_only: false"
+            "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or set skip_uniform_problems: false"
         )
     if len({sample.correct for sample in samples}) < 2 and run.is_main:
         print(

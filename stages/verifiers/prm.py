@@ -153,7 +153,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     samples = select_samples(samples, labels, params)
     if not samples:
         raise UserError(
-            "prm: no solution to train on; raise benchmarks.sizes.verifier or samples_per_problem, or mixed_only: false"
+            "prm: no solution to train on; raise benchmarks.sizes.verifier or samples_per_problem, or set skip_uniform_problems: false"
         )
     path = run.input_path(params.init_from, "model")
     encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))

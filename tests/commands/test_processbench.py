@@ -50,7 +50,7 @@ def rows(subset, labels, long=()):
 def models_(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     verifier = ProcessVerifier(
-        "prm", tiny_models.make_model("lfm2", len(TOKENIZER), seed=3), ENCODER, "head", ["Right", "Wrong"]
+        "prm", tiny_models.make_model("lfm2", len(TOKENIZER), seed=3), ENCODER, "scalar", ["Right", "Wrong"]
     )
     verifier.save(root / "model")
     classifier = AutoModelForTokenClassification.from_config(
@@ -119,7 +119,7 @@ def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder
     score, asked = command.score_steps, []
 
     def killed(verifier, rows):
-        asked.extend(row.name for row in rows)
+        asked.extend(row.row_id for row in rows)
         if "two-2" in asked:
             raise KeyboardInterrupt
         return score(verifier, rows)
@@ -131,7 +131,7 @@ def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder
     kept.write_bytes(kept.read_bytes() + b'{"id": "tw')
     asked.clear()
     monkeypatch.setattr(
-        command, "score_steps", lambda verifier, rows: asked.extend(r.name for r in rows) or score(verifier, rows)
+        command, "score_steps", lambda verifier, rows: asked.extend(r.row_id for r in rows) or score(verifier, rows)
     )
     assert found("one", **options)["subsets"]["one"]["solutions"] == 5 and kept.exists(), "another run's scores stay"
     asked.clear()

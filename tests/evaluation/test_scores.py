@@ -23,7 +23,7 @@ from tests.helpers import tiny_models
 from tests.lib.verifiers.test_published_models import SHAPE, chat
 
 TOKENIZER = build_tokenizer()
-GENRM = {"votes": 2, "temperature": 1.0, "max_new_tokens": 8, "rows": 16}
+GENRM = {"votes": 2, "temperature": 1.0, "max_new_tokens": 8, "max_rows": 16}
 SETTINGS = {"verifiers": ["base_genrm"], "published": {}, "dtype": "float32", "genrm": GENRM}
 
 
@@ -38,7 +38,7 @@ def root(tmp_path):
     loading.save(base, TOKENIZER, tmp_path / "data/base/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     words = ["Right", "Wrong"]
-    ProcessVerifier("prm", base, Encoder(TOKENIZER), "head", words, "Right.\n", "product").save(
+    ProcessVerifier("prm", base, Encoder(TOKENIZER), "scalar", words, "Right.\n", "product").save(
         tmp_path / "data/prm/model"
     )
     folder = tmp_path / "data/raw/verifiers"
@@ -95,7 +95,7 @@ def test_the_untrained_base_is_asked_for_its_verdict(root):
 
 def test_published_verifiers_share_the_stage(root):
     described = {
-        "steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch": 2},
+        "steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch_size": 2},
         "whole": {"form": "reward", "path": "data/raw/verifiers/whole"},
     }
     found = scored(root, "steps", "whole", published=described)
@@ -127,8 +127,8 @@ def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_cou
 
 def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):
     facts = root / "data/prm/model/verifier.json"
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"words": []}))
-    with pytest.raises(UserError, match=r"base_prm is read by the words of prm\.words, which are \[\]"):
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"head_init_tokens": []}))
+    with pytest.raises(UserError, match=r"base_prm reads the tokens of prm\.head_init_tokens, which are \[\]"):
         scored(root, "prm", "base_prm")
     assert not list((root / ".checkpoints").rglob("prm-*"))
     with pytest.raises(UserError, match=r"scores\.published\.a: data/raw/verifiers/none is not a folder"):

@@ -111,7 +111,7 @@ def test_every_lambda_is_trained_and_the_best_in_the_mode_to_be_used_kept(root, 
     given = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
     kind = {False: "direct", True: "cot"}
     monkeypatch.setattr(
-        genrm, "compute_metrics", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].votes)]])}
+        genrm, "compute_metrics", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].p_yes)]])}
     )
     metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], mode=mode)
     assert metrics["lm_weight"] == best and metrics["mode"] == mode and set(metrics["sweep"]) == {"0", "0.25", "1"}
@@ -145,7 +145,9 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
     assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
     assert (metrics["auc"], metrics["auc_se"]) == tuple(by_votes["4"].values())
-    direct = [[one.model_copy(update={"votes": [], "direct": 0.5 - one.index / 9}) for one in own] for own in found]
+    direct = [
+        [one.model_copy(update={"p_yes": [], "direct_p_yes": 0.5 - one.index / 9}) for one in own] for own in found
+    ]
     difference = {"auc": (1 + 0) / 2 - 1, "auc_se": pytest.approx((0 - -1) / 2)}
     assert genrm.compare_modes(pools, found, direct) == difference, "bare verdicts rank both right"
 
@@ -165,7 +167,7 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
     """Zhang et al. 2024, section 3.3; a verdict of nine weights beside a solution of thirty must not be drowned by it."""
     of = problems("verifier", 6)
     pairs = [(p, s) for p in of for s in pool(p)]
-    kept = [(pair, w.segments) for pair in pairs if (w := rationales.write_procedural(*pair, "derived")).segments]
+    kept = [(pair, w.segments) for pair in pairs if (w := rationales.write_procedural(*pair, "rederived")).segments]
     gold = problems("train", 3)
 
     def made(weight):
@@ -175,7 +177,7 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
     alone, joint = made(0.0), made(0.3)
     kinds = {"cot": slice(0, len(kept)), "direct": slice(len(kept), len(alone)), "gold": slice(len(alone), None)}
     for kind, own in kinds.items():
-        verification, total = (sum(sum(example.lm) for example in found[own]) for found in (alone, joint))
+        verification, total = (sum(sum(example.lm_weight) for example in found[own]) for found in (alone, joint))
         if kind == "gold":
             assert total == pytest.approx(0.3 * len(alone) if lm_data == "gold" else 0)
         else:
@@ -202,13 +204,15 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
 def test_balance_and_which_samples():
     of = {p.id: p for p in problems("verifier", 6)}
     samples = [s.model_copy(update={"correct": i == 0}) for p in of.values() for i, s in enumerate(pool(p))]
-    pairs = genrm.select_pairs(of, samples, params(balance=True), 1)
+    pairs = genrm.select_pairs(of, samples, params(balance_classes=True), 1)
     kinds = [sample.correct for _, sample in pairs]
     assert kinds.count(True) == kinds.count(False) == 6
-    assert genrm.select_pairs(of, samples, params(balance=True), 2) != pairs, "which ones depends on the seed"
+    assert genrm.select_pairs(of, samples, params(balance_classes=True), 2) != pairs, "which ones depends on the seed"
     assert len(genrm.select_pairs(of, samples, params(samples_per_problem=2), 1)) == 12
     wrong = [s.model_copy(update={"correct": False}) for s in samples]
-    assert len(genrm.select_pairs(of, wrong, params(balance=True), 1)) == 24, "one kind alone is kept, not thrown away"
+    assert len(genrm.select_pairs(of, wrong, params(balance_classes=True), 1)) == 24, (
+        "one kind alone is kept, not thrown away"
+    )
 
 
 def test_without_a_teacher_the_bare_verdict_is_learnt(root):
@@ -239,7 +243,7 @@ def test_a_model_teaches_through_its_chat(root):
     tokenizer.chat_template = "{% for turn in messages %}{{ turn.content }}{% endfor %}"
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), tokenizer, root / "teacher")
     settings = {"kind": "hf", "model": str(root / "teacher"), "max_tokens": 4, "temperature": 1.0}
-    run = tiny_models.make_run(root, "genrm", params(teacher="model", chat=settings, rationales=2))
+    run = tiny_models.make_run(root, "genrm", params(teacher="model", chat=settings, rationales_per_sample=2))
     of = problems("verifier", 1)[0]
     kept, counts = genrm.write_rationales(run, [(of, pool(of, 1)[0])])
     assert kept == [] and sum(counts.values()) == 2 and run.counts["calls"] == 2

@@ -61,12 +61,12 @@ def right(of, solution):
     return [float(line.split()[-1] == of.answer) for line in split_steps(solution.text)]
 
 
-def verifier(name="lfm2", form="head", mark="", aggregation="min", seed=0):
-    words = ["Right", "Wrong"] if form == "words" else []
+def verifier(name="lfm2", form="scalar", mark="", aggregation="min", seed=0):
+    words = ["Right", "Wrong"] if form == "token_logits" else []
     made = ProcessVerifier(
         "prm", tiny_models.make_model(name, len(TOKENIZER), seed), ENCODER, form, words, mark, aggregation
     )
-    if form == "head":
+    if form == "scalar":
         torch.nn.init.normal_(made.head.weight)
     return made
 
@@ -125,7 +125,7 @@ def test_a_solution_that_was_cut_off_has_no_end_and_scores_zero_there():
 
 
 @pytest.mark.parametrize("mark", ["", "Right.\n"])
-@pytest.mark.parametrize("form", ["head", "words"])
+@pytest.mark.parametrize("form", ["scalar", "token_logits"])
 @torch.no_grad()
 def test_scores_are_read_where_the_labels_stand(form, mark):
     """By hand: every sample alone, prompt and all, no shared prefix; the head or the two words at each place."""
@@ -134,7 +134,7 @@ def test_scores_are_read_where_the_labels_stand(form, mark):
     for solution, score in zip(pool, made.score(of, pool), strict=True):
         read = encode_with_markers(ENCODER, of, solution, MARK if mark else [])
         output = made.model(torch.tensor([read.ids]), output_hidden_states=True)
-        if form == "head":
+        if form == "scalar":
             expected = torch.sigmoid(made.head(output.hidden_states[-1][0]))[:, 0]
         else:
             good, bad = (TOKENIZER(word)["input_ids"][0] for word in ("Right", "Wrong"))
@@ -207,7 +207,7 @@ def test_continuations_equal_whole_rows(rows):
             assert torch.allclose(found[i], whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("form, mark", [("head", ""), ("words", "Right.\n")])
+@pytest.mark.parametrize("form, mark", [("scalar", ""), ("token_logits", "Right.\n")])
 def test_learns_eight_examples_by_heart(form, mark, tmp_path):
     """Trained, saved, loaded and scored: every step on its side of one half, and the solutions ranked."""
     made, pools = verifier(form=form, mark=mark, aggregation="product"), []
@@ -240,7 +240,7 @@ def test_learns_eight_examples_by_heart(form, mark, tmp_path):
     assert ranking.within_problem_auc(found, correct) == 1.0
 
 
-@pytest.mark.parametrize("form", ["head", "words"])
+@pytest.mark.parametrize("form", ["scalar", "token_logits"])
 def test_saved_and_loaded_scores_are_equal(form, tmp_path):
     made, of = verifier("qwen2", form, "Right.\n", "mean"), tiny_models.make_problem(3)
     pool = [sample(of, i, i % 3) for i in range(3)]
@@ -248,7 +248,7 @@ def test_saved_and_loaded_scores_are_equal(form, tmp_path):
     assert ProcessVerifier.load(tmp_path / "model").score(of, pool) == made.score(of, pool)
     facts = json.loads((tmp_path / "model/verifier.json").read_text())
     assert facts["kind"] == "steps" and facts["aggregation"] == "mean"
-    assert (tmp_path / "model/head").exists() == (form == "head"), "two words need no weights of their own"
+    assert (tmp_path / "model/head").exists() == (form == "scalar"), "two words need no weights of their own"
 
 
 def test_words_that_cannot_be_told_apart_are_refused():
@@ -291,7 +291,7 @@ def train(root, **changes):
     [
         {},
         {
-            "head": "words",
+            "head": "token_logits",
             "head_init_tokens": ["Right", "Wrong"],
             "step_marker": "Right.\n",
             "learn_after_first_error": True,
@@ -301,7 +301,7 @@ def train(root, **changes):
         {
             "precision": "bf16",
             "gradient_checkpointing": True,
-            "head": "words",
+            "head": "token_logits",
             "head_init_tokens": ["Yes", "No"],
             "lora_rank": 2,
         },
@@ -363,7 +363,7 @@ def test_one_word_is_not_enough(tmp_path):
         f"  {key}: {json.dumps(value)}\n" for key, value in {**SETTINGS, "head_init_tokens": ["Right"]}.items()
     )
     (tmp_path / "params.yaml").write_text(f"prm:\n{lines}")
-    with pytest.raises(UserError, match="words must be two"):
+    with pytest.raises(UserError, match="head_init_tokens must be two"):
         load_section("prm", prm.Params, tmp_path / "params.yaml")
 
 

@@ -69,7 +69,7 @@ class LocalChat(Chat):
             turn = "a system turn; leave out `system`" if settings.system else "a user's turn; name another model"
             turn += ", or mend `template`" if settings.template else ""
             raise UserError(f"{self.folder}: the chat template refuses {turn} ({error.__context__ or error})") from None
-        asked = settings.model_dump(exclude={"model", "device", "rows"})
+        asked = settings.model_dump(exclude={"model", "device", "max_rows"})
         identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **asked}
         super().__init__(identity, cache, Usage(), threads=min(settings.max_rows, 64))
         self._lock, self._queue = threading.Lock(), queue.SimpleQueue()

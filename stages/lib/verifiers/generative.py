@@ -164,7 +164,7 @@ class GenerativeVerifier:
         """The judgement of each text, given to every sample that reads so."""
         seen, judged = set(), []
         for sample in pool[1]:
-            change = {"index": sample.index, "repeated": sample.text in seen}
+            change = {"index": sample.index, "is_duplicate": sample.text in seen}
             judged.append(known[sample.text].model_copy(update=change))
             seen.add(sample.text)
         return judged

@@ -62,7 +62,7 @@ def test_a_passing_fault_is_retried(open_chat, fault):
     with serve(fault, fault, "fine") as server:
         talk = open_chat(server.url)
         assert talk.ask("p", "k") == "fine"
-        assert len(server.requests) == 3 and talk.ledger.totals()["retries"] == 2
+        assert len(server.requests) == 3 and talk.usage.get_totals()["retries"] == 2
 
 
 @pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped", "complaint"])
@@ -126,7 +126,7 @@ def test_the_key_is_in_no_error_log_cache_or_repr(open_chat, tmp_path):
         root.removeHandler(handler)
         root.setLevel(level)
     told = "".join(traceback.format_exception(error.value))
-    assert SECRET not in told + log.getvalue() + repr(talk) + str(vars(talk)) + str(talk.ledger.totals())
+    assert SECRET not in told + log.getvalue() + repr(talk) + str(vars(talk)) + str(talk.usage.get_totals())
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
 
 
@@ -172,7 +172,9 @@ def test_the_cache_tells_model_settings_prompt_and_key_apart(open_chat):
         again = open_chat(server.url, timeout=5.0)  # patience is no part of an answer
         again.ask("a", "1")
         assert (
-            len(server.requests) == 5 and again.ledger.totals()["cached"] == 1 and again.ledger.totals()["calls"] == 0
+            len(server.requests) == 5
+            and again.usage.get_totals()["cached"] == 1
+            and again.usage.get_totals()["calls"] == 0
         )
 
 
@@ -181,7 +183,7 @@ def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
         talk = open_chat(server.url, price_in=2.0, price_out=4.0)
         talk.ask("p", "k")
         talk.ask("p", "k")
-    totals = talk.ledger.totals()
+    totals = talk.usage.get_totals()
     assert totals == {
         "calls": 1,
         "cached": 1,
@@ -190,7 +192,7 @@ def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
         "tokens_out": 10,
         "cost": pytest.approx(8e-5),
     }
-    assert "cost" not in open_chat(server.url).ledger.totals()
+    assert "cost" not in open_chat(server.url).usage.get_totals()
 
 
 def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(open_chat):
@@ -278,7 +280,7 @@ def test_a_local_model_answers_the_same_in_any_company(tmp_path, name, temperatu
     assert totals["calls"] == 24 and 24 <= totals["tokens_out"] <= 24 * 12 and totals["tokens_in"] > 24
     alone = chat.create("hf", tmp_path / "b", **settings)
     assert [alone.ask(*ask) for ask in asks[:6]] == answers[:6]
-    other = chat.create("hf", tmp_path / "c", **settings, rows=16)
+    other = chat.create("hf", tmp_path / "c", **settings, max_rows=16)
     assert other.ask_many(asks[::-1]) == answers[::-1]
     talk = chat.create("hf", tmp_path / "d", **settings)
     assert talk.map(lambda ask: talk.ask(*ask), asks) == answers
@@ -292,7 +294,7 @@ def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, mo
     monkeypatch.setattr(
         NativeEngine, "stream", lambda self, *given: sizes.append(len(given[0])) or stream(self, *given)
     )
-    talk = chat.create("hf", tmp_path / "a", model=str(folder), max_tokens=4, rows=16)
+    talk = chat.create("hf", tmp_path / "a", model=str(folder), max_tokens=4, max_rows=16)
 
     def converse(prompt):
         return [talk.ask(f"{prompt} turn {turn}", "k") for turn in range(3)]
@@ -306,7 +308,7 @@ def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, mo
 
 
 def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_needed(folder, tmp_path):
-    settings = {"model": str(folder), "max_tokens": 12, "temperature": 1.0, "rows": 16}
+    settings = {"model": str(folder), "max_tokens": 12, "temperature": 1.0, "max_rows": 16}
     asks = [(prompt, "k") for prompt in PROMPTS]
 
     def stop(coming, total):
@@ -319,7 +321,7 @@ def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_need
     again = chat.create("hf", tmp_path / "a", **settings)
     answers = again.ask_many(asks)
     assert again.usage.get_totals()["cached"] == 3 and again.usage.get_totals()["calls"] == 9
-    third = chat.create("hf", tmp_path / "a", **settings | {"rows": 32, "device": "cpu"})
+    third = chat.create("hf", tmp_path / "a", **settings | {"max_rows": 32, "device": "cpu"})
     assert third.ask_many(asks) == answers and "_engine" not in vars(third), "what is kept needs no weights"
     assert chat.create("hf", tmp_path / "a", **settings, system="Be brief.").ask_many(asks) != answers
 
@@ -336,7 +338,7 @@ def test_what_a_local_model_cannot_do_is_told_in_a_sentence(folder, tmp_path):
     assert chat.create("hf", tmp_path / "a", model=str(strict), max_tokens=2).ask("?", "k") is not None
     told("device cuda:99: this machine has", device="cuda:99")
     told("device: string should match pattern", device="gpu")
-    told("threads: unknown key; allowed: model, system, template, device, dtype, rows, temperature", threads=3)
+    told("threads: unknown key; allowed: model, system, template, device, dtype, max_rows, temperature", threads=3)
     told("cache: unknown key", cache="x")
     told("or mend `template` .*multiple values for keyword argument 'messages'", template={"messages": []})
     with pytest.raises(UserError, match=r"chat kind \['hf'\]: unknown; allowed: openai, hf"):

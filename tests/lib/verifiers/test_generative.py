@@ -150,7 +150,7 @@ def test_company_order_and_room_change_nothing(name, mode):
     together = judged(verifier(name, mode=mode), given)
     alone = {}
     for pool in given:
-        alone |= judged(verifier(name, mode=mode, rows=16), [pool])
+        alone |= judged(verifier(name, mode=mode, max_rows=16), [pool])
     assert alone == together == judged(verifier(name, mode=mode), given[::-1])
     texts = {tuple(one["rationales"]) for one in together.values()}
     assert mode == "direct" or len(texts) > 4, "draws that do not differ would prove nothing"
@@ -161,7 +161,7 @@ def test_company_order_and_room_change_nothing(name, mode):
 def test_more_votes_keep_the_first_ones():
     few, many = verifier(votes=2), verifier(votes=6)
     for (a,), (b,) in zip(*(v.judge_many((of, pool[:1]) for of, pool in pools(2)) for v in (few, many)), strict=True):
-        assert a.rationales == b.rationales[:2] and a.votes == b.votes[:2]
+        assert a.rationales == b.rationales[:2] and a.p_yes == b.p_yes[:2]
 
 
 def test_equal_texts_are_judged_once_and_every_sample_gets_its_score(monkeypatch):

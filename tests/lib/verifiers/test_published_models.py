@@ -84,7 +84,7 @@ def made(form):
         model, tokenizer = classifier()
 
         def recipe(of, sample):
-            ids, places = tokenizer(of.prompt())["input_ids"], []
+            ids, places = tokenizer(of.format_prompt())["input_ids"], []
             for step in split_steps(sample.text):
                 ids = ids + tokenizer(step)["input_ids"] + tokenizer("\n")["input_ids"]
                 places.append(len(ids) - 1)
@@ -98,7 +98,7 @@ def made(form):
 
         def recipe(of, sample):
             lines = [f"Step {i}: {step} ки" for i, step in enumerate(split_steps(sample.text), 1)]
-            ids = torch.tensor([tokenizer(f"{of.prompt()} " + "\n".join(lines))["input_ids"]])
+            ids = torch.tensor([tokenizer(f"{of.format_prompt()} " + "\n".join(lines))["input_ids"]])
             return model(ids).logits[:, :, [plus, minus]].softmax(-1)[..., 0][ids == tag]
 
         return published_models.build_token_logits("theirs", model, tokenizer), recipe
@@ -108,7 +108,7 @@ def made(form):
     def recipe(of, sample):
         turns = [
             {"role": "system", "content": published_models.SYSTEM_PROMPT},
-            {"role": "user", "content": of.prompt()},
+            {"role": "user", "content": of.format_prompt()},
         ]
         reply = "".join(f"{step}<extra_0>" for step in split_steps(sample.text))
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) + reply
