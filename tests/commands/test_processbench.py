@@ -199,7 +199,7 @@ def test_predictions_of_others(folder, capsys):
         ({"form": "classes", "model": "theirs"}, "a model other than data/prm/model has a threshold"),
         ({"threshold": 0.5, "form": "classes", "model": "no/where"}, "a hub repository needs --revision"),
         ({"threshold": 0.5, "dtype": "int8"}, "must be auto, float32"),
-        ({"threshold": 0.5, "device": "cuda:77"}, "--device cuda:77: cannot be used"),
+        ({"threshold": 0.5, "device": "cuda:77"}, "device cuda:77: cannot be used"),
         ({"threshold": 0.5, "model": "."}, "no verifier.json"),
     ],
 )

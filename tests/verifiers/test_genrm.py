@@ -14,7 +14,8 @@ from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder, strip_annotations
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
-from stages.lib.verifiers import rationales, verdicts
+from stages.lib.training import sft
+from stages.lib.verifiers import generative_data, generative_metrics, rationales, verdicts
 from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling, RationaleVerdicts
 from stages.verifiers import genrm
 from tests.helpers import tiny_models
@@ -111,7 +112,7 @@ def test_every_lambda_is_trained_and_the_best_in_the_mode_to_be_used_kept(root, 
     given = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
     kind = {False: "direct", True: "cot"}
     monkeypatch.setattr(
-        genrm, "compute_metrics", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].p_yes)]])}
+        generative_metrics, "compute_metrics", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].p_yes)]])}
     )
     metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], mode=mode)
     assert metrics["lm_weight"] == best and metrics["mode"] == mode and set(metrics["sweep"]) == {"0", "0.25", "1"}
@@ -140,7 +141,7 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
         ]
         for p, v in zip(of, votes, strict=True)
     ]
-    metrics = genrm.compute_metrics(pools, found, 4)
+    metrics = generative_metrics.compute_metrics(pools, found, 4)
     by_votes = metrics["by_votes"]
     assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
     assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
@@ -149,7 +150,7 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
         [one.model_copy(update={"p_yes": [], "direct_p_yes": 0.5 - one.index / 9}) for one in own] for own in found
     ]
     difference = {"auc": (1 + 0) / 2 - 1, "auc_se": pytest.approx((0 - -1) / 2)}
-    assert genrm.compare_modes(pools, found, direct) == difference, "bare verdicts rank both right"
+    assert generative_metrics.compare_modes(pools, found, direct) == difference, "bare verdicts rank both right"
 
 
 def test_a_second_run_resumes_to_the_same_bytes(root):
@@ -168,11 +169,12 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
     of = problems("verifier", 6)
     pairs = [(p, s) for p in of for s in pool(p)]
     kept = [(pair, w.segments) for pair in pairs if (w := rationales.write_procedural(*pair, "rederived")).segments]
-    gold = problems("train", 3)
+    encoder, gold = Encoder(TOKENIZER), None
+    if lm_data == "gold":
+        gold = [sft.make_sft_example(encoder, problem) for problem in problems("train", 3)]
 
     def made(weight):
-        settings = params(lm_data=lm_data, direct_share=0.5)
-        return genrm.build_examples(Encoder(TOKENIZER), pairs, kept, gold, settings, 1, weight)
+        return generative_data.build_examples(encoder, pairs, kept, gold, direct_share=0.5, lm_weight=weight, seed=1)
 
     alone, joint = made(0.0), made(0.3)
     kinds = {"cot": slice(0, len(kept)), "direct": slice(len(kept), len(alone)), "gold": slice(len(alone), None)}

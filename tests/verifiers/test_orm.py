@@ -10,6 +10,7 @@ from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
 from stages.lib.models.prompts import Prompt
+from stages.lib.verifiers import data
 from stages.verifiers import orm
 from tests.helpers import tiny_models
 
@@ -102,16 +103,12 @@ def test_learns_what_it_is_shown(root):
 
 
 def test_which_samples():
-    of = [tiny_models.make_problem(i) for i in range(3)]
-    pool = [tiny_models.make_sample(of[0], j, j % 2) for j in range(5)] + [
-        tiny_models.make_sample(of[1], j, 0) for j in range(5)
-    ]
-    params = orm.Params(**{**SETTINGS, "samples_per_problem": 3})
-    assert [(s.problem_id, s.index) for s in orm.select_samples(pool, params)] == [
-        (p.id, j) for p in of[:2] for j in range(3)
-    ]
-    mixed = orm.Params(**{**SETTINGS, "skip_uniform_problems": True})
-    assert {s.problem_id for s in orm.select_samples(pool, mixed)} == {of[0].id}
+    mixed, uniform = (tiny_models.make_problem(i) for i in range(2))
+    pool = [tiny_models.make_sample(mixed, j, j % 2) for j in range(5)]
+    pool += [tiny_models.make_sample(uniform, j, 0) for j in range(5)]
+    first = data.select_samples(pool, limit=3, skip_uniform=False)
+    assert [(s.problem_id, s.index) for s in first] == [(p.id, j) for p in (mixed, uniform) for j in range(3)]
+    assert {s.problem_id for s in data.select_samples(pool, limit=4, skip_uniform=True)} == {mixed.id}
 
 
 def test_nothing_to_tell_apart_is_said_and_nothing_at_all_is_refused(root, capsys):

@@ -247,7 +247,7 @@ def test_saved_and_loaded_scores_are_equal(form, tmp_path):
     made.save(tmp_path / "model")
     assert ProcessVerifier.load(tmp_path / "model").score(of, pool) == made.score(of, pool)
     facts = json.loads((tmp_path / "model/verifier.json").read_text())
-    assert facts["kind"] == "steps" and facts["aggregation"] == "mean"
+    assert facts["kind"] == "process" and facts["aggregation"] == "mean"
     assert (tmp_path / "model/head").exists() == (form == "scalar"), "two words need no weights of their own"
 
 

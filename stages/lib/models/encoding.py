@@ -51,7 +51,7 @@ class Encoder:
         self.tokenizer, self.prompt = tokenizer, prompt or Prompt()
         added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
         self._special_tokens = {*tokenizer.all_special_tokens, *added}
-        self._lead_ids = _find_lead_ids(tokenizer)
+        self._lead_ids = find_lead_ids(tokenizer)
         self.end_id: int = self._find_end_id()
         self.stops = StopCriteria(tokenizer, {tokenizer.eos_token_id, self.end_id, *ends}, self.prompt.stop_texts)
         # The samples of a problem come one after another, and a call of the tokenizer takes a third of a millisecond.
@@ -107,12 +107,8 @@ class Encoder:
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of texts that go on after others; names of special tokens in them are text."""
-        if not texts:
-            return []
-        lead = "\n" if self._lead_ids else ""
         options = self._special_token_options("".join(texts))
-        found = self.tokenizer([lead + text for text in texts], add_special_tokens=False, **options)["input_ids"]
-        return [ids[len(self._lead_ids) :] for ids in found]
+        return encode_continuations(self.tokenizer, texts, self._lead_ids, **options)
 
     def decode_solution(self, ids: Sequence[int]) -> str:
         """The text of a solution's tokens, up to what ended it."""
@@ -174,11 +170,25 @@ class Encoder:
         return next((token for token in ids if token in special), self.tokenizer.eos_token_id)
 
 
-def _find_lead_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def find_lead_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids of a line break, behind which a text is tokenised as one that goes on, by SentencePiece tokenizers: they put a
     space in front of whatever they are given, and take it away from what they decode. [] for all others."""
     ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
     return ids if ids and str(tokenizer.convert_ids_to_tokens(ids)[0]).startswith("▁") else []
+
+
+def encode_continuations(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], lead_ids: Sequence[int], **options: bool
+) -> list[list[int]]:
+    """Ids of texts that go on after others. lead_ids: of `find_lead_ids`. options: further ones of the tokenizer."""
+    if not texts:
+        return []
+    if not lead_ids:
+        return tokenizer(list(texts), add_special_tokens=False, **options)["input_ids"]
+    start = len(lead_ids)
+    rows = tokenizer([f"\n{text}" for text in texts], add_special_tokens=False, **options)["input_ids"]
+    whole = all(ids[:start] == lead_ids for ids in rows)  # or the break has merged with what follows it
+    return [ids[start:] for ids in rows] if whole else encode_continuations(tokenizer, texts, [], **options)
 
 
 def encode_prompts(

@@ -87,6 +87,23 @@ def check_bf16_support(device: torch.device, dtype: str, instead: str) -> None:
         raise UserError(f"{torch.cuda.get_device_name(device)} does not compute in bfloat16; set {instead}")
 
 
+def resolve_device(name: str) -> torch.device:
+    """The device of this name; `auto` is the accelerator if there is one. Raises UserError for a device that is not."""
+    import torch
+
+    if name == "auto":
+        name = str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"device {name}: cannot be used ({str(error).splitlines()[0]}); this machine has {torch.cuda.device_count()} "
+            f"CUDA accelerators, and allowed are auto, cpu, cuda:0, cuda:1, .."
+        ) from None
+    return device
+
+
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer saved with a model. Raises UserError when it names no end token: solutions must be able to end."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast

@@ -230,9 +230,10 @@ def test_a_merged_model_is_float32_while_its_matrices_are_not(tmp_path):
 
 
 def test_dev_scores_are_computed_in_the_precision_of_training(tmp_path):
-    from stages.lib.verifiers.outcome import score_pools
+    from stages.lib.verifiers.base import Verifier
+    from stages.lib.verifiers.data import score_dev
 
-    class Asking:
+    class Asking(Verifier):
         model = tiny_models.make_model("llama")
 
         def score(self, problem, samples):
@@ -242,8 +243,8 @@ def test_dev_scores_are_computed_in_the_precision_of_training(tmp_path):
     of = tiny_models.make_problem(1)
     for precision, wanted in (("no", 0.0), ("bf16", 1.0)):
         run = tiny_models.make_run(tmp_path / precision, "orm", tiny_models.make_training_params(precision=precision))
-        found = score_pools(run, Asking(), {of.id: of}, {of.id: [tiny_models.make_sample(of, 0, 0)]})
-        assert [score.score for score in found[of.id]] == [wanted]
+        [scores] = score_dev(run, Asking(), [(of, [tiny_models.make_sample(of, 0, 0)])])
+        assert [score.score for score in scores] == [wanted]
     assert not torch.is_autocast_enabled("cpu")
 
 

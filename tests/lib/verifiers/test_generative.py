@@ -188,8 +188,8 @@ def test_bounds_and_mistakes(tmp_path):
     from stages.lib.models import loading
 
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "model")
-    for facts in (None, {"name": "genrm", "kind": "generative"}, {"name": "prm", "kind": "steps", "mode": "cot"}):
+    for facts in (None, {"name": "genrm", "kind": "generative"}, {"name": "prm", "kind": "process", "mode": "cot"}):
         if facts:
             (tmp_path / "model/verifier.json").write_text(json.dumps(facts))
-        with pytest.raises(UserError, match="no generative verifier with its mode"):
+        with pytest.raises(UserError, match="holds no generative verifier"):
             GenerativeVerifier.load(tmp_path / "model", HOW)
