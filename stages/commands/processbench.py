@@ -75,19 +75,13 @@ def processbench(
     from stages.lib.labels.predictions import Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
 
-    model_options = {
-        "model": model != DEFAULT_MODEL,
-        "revision": revision,
-        "form": form != "assay",
-        "tag": tag is not None,
-        "save": save,
-        "dtype": dtype != "auto",
-        "device": device != "auto",
-        "batch": batch != BATCH_SIZE,
-    }
-    if predictions and (ignored := next((name for name, is_set in model_options.items() if is_set), None)):
+    names = "model revision form tag save dtype device batch".split()
+    values = model, revision, form, tag, save, dtype, device, batch
+    defaults = DEFAULT_MODEL, None, "assay", None, None, "auto", "auto", BATCH_SIZE
+    ignored = [name for name, value, default in zip(names, values, defaults, strict=True) if value != default]
+    if predictions and ignored:
         raise UserError(
-            f"processbench: --{ignored} is of a model, but --predictions stand in place of one; leave one out"
+            f"processbench: --{ignored[0]} is of a model, but --predictions stand in place of one; leave one out"
         )
     for option, path in (("save", save), ("out", out)):
         if path and path.is_dir():

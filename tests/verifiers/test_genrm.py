@@ -5,11 +5,11 @@ import json
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.core.records import Sample
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder, strip_annotations
 from stages.lib.models.prompts import Prompt
@@ -21,29 +21,12 @@ from stages.verifiers import genrm
 from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
-SETTINGS = {
-    **tiny_models.TRAINING_PARAMS,
-    "epochs": 1.0,
-    "device_batch_size": 8,
-    "teacher": "procedural",
-    "chat": {},
-    "rationales_per_sample": 1,
-    "rationale_style": "rederived",
-    "refutation_weight": 2,
-    "direct_share": 0.5,
-    "balance_classes": False,
-    "lm_weights": [0.5],
-    "lm_data": "samples",
-    "samples_per_problem": 4,
-    "votes": 2,
-    "temperature": 0.7,
-    "max_new_tokens": 8,
-    "max_rows": 64,
-    "eval_problems": 2,
-    "eval_samples": 4,
-    "init_from": "generator",
-    "mode": "cot",
-}
+SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
+    """{epochs: 1.0, device_batch_size: 8, init_from: generator, mode: cot, teacher: procedural, chat: {},
+    rationales_per_sample: 1, rationale_style: rederived, refutation_weight: 2, direct_share: 0.5, balance_classes: false,
+    lm_weights: [0.5], lm_data: samples, samples_per_problem: 4, votes: 2, temperature: 0.7, max_new_tokens: 8,
+    max_rows: 64, eval_problems: 2, eval_samples: 4}"""
+)
 
 
 def problems(split, count):
@@ -58,19 +41,8 @@ def pool(of, count=4):
         lines = gradeschool.solve_program(of.program.params, faults)
         text = "\n".join(strip_annotations(line.text) for line in lines) + "\n"
         answer = str(lines[-1].value)
-        made.append(
-            Sample(
-                problem_id=of.id,
-                index=index,
-                text=text,
-                answer=answer,
-                correct=answer == of.answer,
-                finish="stop",
-                logprob=-1.0,
-                min_logprob=-1.0,
-                tokens=9,
-            )
-        )
+        change = {"text": text, "answer": answer, "correct": answer == of.answer}
+        made.append(tiny_models.make_sample(of, index, 0).model_copy(update=change))
     return made
 
 

@@ -4,6 +4,7 @@ import csv
 import shutil
 
 import pytest
+from ruamel.yaml import YAML
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
@@ -15,21 +16,11 @@ from stages.verifiers import orm
 from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
-SETTINGS = {
-    **tiny_models.TRAINING_PARAMS,
-    "epochs": 1.0,
-    "device_batch_size": 4,
-    "predict_at": "token",
-    "loss": "bce",
-    "lm_weight": 1.0,
-    "eval_problems": 99,
-    "lm_data": "gold",
-    "head_init_tokens": [],
-    "dropout": 0.0,
-    "samples_per_problem": 4,
-    "skip_uniform_problems": False,
-    "init_from": "generator",
-}
+SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
+    """{epochs: 1.0, device_batch_size: 4, init_from: generator, predict_at: token, loss: bce, lm_weight: 1.0,
+    lm_data: gold, head_init_tokens: [], dropout: 0.0, samples_per_problem: 4, skip_uniform_problems: false,
+    eval_problems: 99}"""
+)
 SCORE = """
 import os, sys
 from pathlib import Path
@@ -140,13 +131,8 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
         parts = {path.name: path.read_bytes() for path in (copy / ".checkpoints/scores/key").iterdir()}
         outputs.append((out, parts))
     (one, _), (two, parts), (resumed, _) = outputs
-    assert one == two == resumed and set(one) == {
-        "dev.parquet",
-        "test.parquet",
-        "ood.parquet",
-        "aime.parquet",
-        "metrics.json",
-    }
+    assert one == two == resumed
+    assert set(one) == {"metrics.json", *(f"{split}.parquet" for split in ("dev", "test", "ood", "aime"))}
     assert "orm-test.1.jsonl" in parts, "the second process did nothing"
     equal = records.read_scores(copy / "data/scores/ood.parquet")
     assert len(equal) == 6 and len({s.score for s in equal if s.problem_id.endswith("3~names")}) == 1

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
@@ -29,24 +30,11 @@ from tests.helpers import tiny_models
 TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
-SETTINGS = {
-    **tiny_models.TRAINING_PARAMS,
-    "epochs": 1.0,
-    "device_batch_size": 4,
-    "labels": "exact",
-    "head": "scalar",
-    "head_init_tokens": [],
-    "step_marker": "",
-    "learn_after_first_error": False,
-    "lm_weight": 1.0,
-    "dropout": 0.0,
-    "samples_per_problem": 4,
-    "dedupe": False,
-    "skip_uniform_problems": False,
-    "aggregations": ["min", "product", "last", "mean"],
-    "eval_problems": 99,
-    "init_from": "generator",
-}
+SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
+    """{epochs: 1.0, device_batch_size: 4, init_from: generator, labels: exact, head: scalar, head_init_tokens: [],
+    step_marker: "", learn_after_first_error: false, lm_weight: 1.0, dropout: 0.0, samples_per_problem: 4, dedupe: false,
+    skip_uniform_problems: false, aggregations: [min, product, last, mean], eval_problems: 99}"""
+)
 
 
 def sample(of, index, wrong_from=None, finish="stop", lines=3):

@@ -21,11 +21,11 @@ Pool = tuple[Problem, list[Sample]]  # a problem and its samples
 
 
 class Verifier:
-    """Base class. Subclasses set `name` (written into every Score), `model` and, if they have one, `head`."""
+    """Base class. name: written into every Score. head: None if the language model itself says the score."""
 
     name: str
     model: Any
-    head: Any = None  # a module, unless the language model itself says the score
+    head: Any
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """One Score for each sample, in the order of the samples."""
@@ -39,6 +39,11 @@ class Verifier:
                 firsts.setdefault((sample.text, sample.finish), sample)
             scores = dict(zip(firsts, self.score(problem, list(firsts.values())), strict=True))
             yield [scores[s.text, s.finish].model_copy(update={"index": s.index}) for s in samples]
+
+    def make_score(self, sample: Any, score: float, tokens: int, **details: Any) -> Score:
+        """The Score of a sample (of anything with its problem_id and index). tokens: read and generated after the problem. details: step_scores, rationales."""
+        key = {"problem_id": sample.problem_id, "index": sample.index, "verifier": self.name}
+        return Score(**key, score=score, tokens=tokens, **details)
 
     def to(self, device: torch.device | str) -> Self:
         """Move model and head to a device, in place."""

@@ -62,10 +62,10 @@ class RationaleVerdicts(Record):
     """
 
     problem_id: str
-    index: int
-    p_yes: list[float | None]
-    direct_p_yes: float | None
-    rationales: list[str]
+    index: int = 0
+    p_yes: list[float | None] = []
+    direct_p_yes: float | None = None
+    rationales: list[str] = []
     tokens: int
     is_duplicate: bool = False
 
@@ -97,6 +97,7 @@ class GenerativeVerifier(Verifier):
 
     def __init__(self, name: str, model: Any, encoder: Encoder, sampling: RationaleSampling, mode: Mode):
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
+        self.head = None
         yes, no = verdicts.format_verdict(True), verdicts.format_verdict(False)
         self._verdict_ids = encoder.encode_texts([yes, no])
         tokens = heads.get_first_tokens(encoder, yes, no)
@@ -125,17 +126,7 @@ class GenerativeVerifier(Verifier):
         """Scores of many pools with the sampler kept full. A pool's scores come when its last rationale has ended, so
         pools come in any order."""
         for pool in self.judge_many(pools):
-            yield [
-                Score(
-                    problem_id=judged.problem_id,
-                    index=judged.index,
-                    verifier=self.name,
-                    score=min(1.0, judged.score()),
-                    rationales=judged.rationales or None,
-                    tokens=judged.tokens,
-                )
-                for judged in pool
-            ]
+            yield [self.make_score(x, min(1.0, x.score()), x.tokens, rationales=x.rationales or None) for x in pool]
 
     def judge_many(self, pools: Iterable[Pool]) -> Iterator[list[RationaleVerdicts]]:
         """The verdicts behind `score_many`. Raises UserError for a solution longer than the model's context."""
@@ -175,7 +166,7 @@ class GenerativeVerifier(Verifier):
             problem = tasks[places[0]][1]
             p_yes = self._compute_p_yes(problem, [tasks[place][2] for place in places])
             for place, (p, tokens) in zip(places, p_yes, strict=True):
-                yield place, _make_verdicts(problem, [], p, [], tokens)
+                yield place, RationaleVerdicts(problem_id=problem.id, direct_p_yes=p, tokens=tokens)
 
     def _judge_cot(self, tasks: Sequence[Task]) -> Iterator[tuple[int, RationaleVerdicts]]:
         votes, temperature, max_new_tokens, max_rows, seed, stage = self.sampling
@@ -191,7 +182,8 @@ class GenerativeVerifier(Verifier):
             direct_p_yes = self._compute_p_yes(problem, [text])[0][0] if all_missing else None
             texts = [self.encoder.decode_text(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]]
             tokens = len(prompts[place]) - len(self.encoder.prompt_ids(problem)) + sum(len(draw.ids) for draw in draws)
-            yield place, _make_verdicts(problem, p_yes, direct_p_yes, texts, tokens)
+            fields = {"p_yes": p_yes, "direct_p_yes": direct_p_yes, "rationales": texts, "tokens": tokens}
+            yield place, RationaleVerdicts(problem_id=problem.id, **fields)
 
     def parse_verdict(self, draw: Draw) -> float | None:
         """p(Yes) by the last tokens of a rationale. None if it was cut off or does not end with question and verdict."""
@@ -221,12 +213,3 @@ class GenerativeVerifier(Verifier):
 def sigmoid(x: float) -> float:
     """1 / (1 + e^-x), also for large |x|."""
     return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
-
-
-def _make_verdicts(
-    problem: Problem, p_yes: list[float | None], direct_p_yes: float | None, rationales: list[str], tokens: int
-) -> RationaleVerdicts:
-    """Of a text; `_broadcast` fills in the sample's index."""
-    return RationaleVerdicts(
-        problem_id=problem.id, index=0, p_yes=p_yes, direct_p_yes=direct_p_yes, rationales=rationales, tokens=tokens
-    )

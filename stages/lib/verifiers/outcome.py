@@ -81,12 +81,6 @@ class OutcomeVerifier(Verifier):
             for i, probability in zip(indices, probabilities.tolist(), strict=True):
                 scores[i] = probability
         return [
-            Score(
-                problem_id=sample.problem_id,
-                index=sample.index,
-                verifier=self.name,
-                score=score,
-                tokens=len(e.ids) - e.prompt_length,
-            )
+            self.make_score(sample, score, len(e.ids) - e.prompt_length)
             for sample, e, score in zip(samples, encoded, scores, strict=True)
         ]

@@ -158,17 +158,11 @@ class ProcessVerifier(Verifier):
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """Score.step_scores: one for each step, then the end's. Score.score: their aggregation."""
         encoded = [self.encode_sample(problem, sample) for sample in samples]
-        return [
-            Score(
-                problem_id=sample.problem_id,
-                index=sample.index,
-                verifier=self.name,
-                score=aggregation.aggregate(self.aggregation, step_scores),
-                step_scores=step_scores,
-                tokens=len(e.ids) - e.prompt_length,
-            )
-            for sample, e, step_scores in zip(samples, encoded, self._score_steps(encoded), strict=True)
-        ]
+        scores = []
+        for sample, e, steps in zip(samples, encoded, self._score_steps(encoded), strict=True):
+            score = aggregation.aggregate(self.aggregation, steps)
+            scores.append(self.make_score(sample, score, len(e.ids) - e.prompt_length, step_scores=steps))
+        return scores
 
     def score_steps(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
         """For each sample the probability that each step is right, then that of its end. The prompt is read once."""

@@ -28,8 +28,9 @@ import copy
 import inspect
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import transformers
@@ -47,29 +48,29 @@ Layout = Callable[[str, Sequence[str]], tuple[list[int], list[int]]]  # question
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."  # of Qwen2.5-Math-PRM's card
 
 
+@dataclass(eq=False)
 class PublicPRM(Verifier):
     """A published verifier.
 
     model: has a decoder behind `base_model`, or is a decoder. head: hidden states (.., width) -> (.., classes).
-    correct_class: the class that means right; None for a head with one output, which is a logit. has_step_scores: one
-    score per step, or one for the whole solution. split_steps: the steps of a solution, or the whole of it as one.
+    correct_class: the class that means right; None for a head with one output, which is a logit. split_steps: the steps
+    of a solution, or the whole of it as one. has_step_scores: one score per step, or one for the whole solution.
     batch_size: solutions per forward pass; changes speed and memory, and scores by rounding only.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: Any,
-        layout: Layout,
-        head: nn.Module,
-        correct_class: int | None,
-        aggregation: str = "min",
-    ):
-        self.name, self.model, self.layout = name, model.eval(), layout
-        self.head, self.correct_class, self.aggregation = copy.deepcopy(head).float().eval(), correct_class, aggregation
-        self.split_steps: Callable[[str], Sequence[str]] = encoding.split_steps
-        self.has_step_scores = True
-        self.batch_size = 8
+    name: str
+    model: Any
+    layout: Layout
+    head: Any
+    correct_class: int | None
+    aggregation: str = "min"
+    split_steps: Callable[[str], Sequence[str]] = encoding.split_steps
+    has_step_scores: bool = True
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        self.model.eval()
+        self.head = copy.deepcopy(self.head).float().eval()
 
     def count_tokens(self, question: str, steps: Sequence[str]) -> int:
         """Number of tokens that are read for a question and its solution."""
@@ -110,16 +111,9 @@ class PublicPRM(Verifier):
         for sample, length in zip(samples, lengths, strict=True):
             steps = next(step_scores) if length <= context else []
             is_whole = bool(steps) and sample.finish == "stop"
-            scores.append(
-                Score(
-                    problem_id=sample.problem_id,
-                    index=sample.index,
-                    verifier=self.name,
-                    score=aggregation.aggregate(self.aggregation, steps) if is_whole else 0.0,
-                    step_scores=steps if self.has_step_scores or length > context else None,
-                    tokens=max(0, length - prompt_length),
-                )
-            )
+            score = aggregation.aggregate(self.aggregation, steps) if is_whole else 0.0
+            shown = steps if self.has_step_scores or length > context else None
+            scores.append(self.make_score(sample, score, max(0, length - prompt_length), step_scores=shown))
         return scores
 
 
@@ -197,13 +191,7 @@ def build_token_classifier(
 
 
 def build_token_logits(
-    name: str,
-    model: Any,
-    tokenizer: Any,
-    tag: str = " ки",
-    good: str = " +",
-    bad: str = " -",
-    aggregation: str = "min",
+    name: str, model: Any, tokenizer: Any, tag: str = " ки", good: str = " +", bad: str = " -", aggregation: str = "min"
 ) -> PublicPRM:
     """model: a causal language model. At the tag's last token, the last token of `good` is compared with that of `bad`.
     In Math-Shepherd's own tokenizer these are 12902, 648 and 387, as its card says."""
@@ -250,14 +238,16 @@ def build_reward_model(name: str, model: Any, tokenizer: Any) -> PublicPRM:
     if not tokenizer.chat_template:
         raise UserError(f"{name}: its tokenizer has no chat template, in which a reward model reads a solution")
 
+    def split_whole(text: str) -> list[str]:
+        return [text.strip()] if text.strip() else []
+
     def layout(question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
         turns = [{"role": "user", "content": question}, *({"role": "assistant", "content": text} for text in steps)]
         ids = _tokenize(tokenizer, tokenizer.apply_chat_template(turns, tokenize=False))
         return ids, [len(ids) - 1] if steps else []
 
-    verifier = PublicPRM(name, model, layout, _get_head(name, model), None, "last")
-    verifier.has_step_scores = False
-    verifier.split_steps = lambda text: [text.strip()] if text.strip() else []
+    head = _get_head(name, model)
+    verifier = PublicPRM(name, model, layout, head, None, "last", split_whole, has_step_scores=False)
     check_model(verifier)
     return verifier
 
@@ -268,12 +258,8 @@ def load(form: Form, path: Path, name: str, dtype: str = "float32", **options: s
     options: of the form's build function, such as tag, aggregation, good and bad. Raises UserError for a folder that is
     not of this form, or an option that the form does not have.
     """
-    build: dict[str, Callable[..., PublicPRM]] = {
-        "classes": build_token_classifier,
-        "words": build_token_logits,
-        "separator": build_separator,
-        "reward": build_reward_model,
-    }
+    builders = build_token_classifier, build_token_logits, build_separator, build_reward_model
+    build: dict[str, Callable[..., PublicPRM]] = dict(zip(get_args(Form), builders, strict=True))
     if unknown := sorted(options.keys() - inspect.signature(build[form]).parameters):
         raise UserError(f"{name}: the form {form} has no {unknown[0]}")
     if form == "separator":
@@ -282,11 +268,8 @@ def load(form: Form, path: Path, name: str, dtype: str = "float32", **options: s
         parts = (loading.load_causal_lm(path, dtype),)
     else:
         loading.check_folder(path)
-        auto = {
-            "classes": transformers.AutoModelForTokenClassification,
-            "reward": transformers.AutoModelForSequenceClassification,
-        }
-        parts = (loading.load_pretrained(auto[form], path, dtype),)
+        task = {"classes": "Token", "reward": "Sequence"}[form]
+        parts = (loading.load_pretrained(getattr(transformers, f"AutoModelFor{task}Classification"), path, dtype),)
     return build[form](name, *parts, loading.load_tokenizer(path), **options)
 
 

@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 
 from stages.generators.base import pretraining
-from stages.lib.core.records import Sample
 from stages.lib.labels import truth
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
@@ -26,17 +25,8 @@ def solution(of, faults=None):
 
 def sample(of, text, finish="stop"):
     answer = text.rsplit("#### ", 1)[1].strip() if "#### " in text else None
-    return Sample(
-        problem_id=of.id,
-        index=0,
-        text=text,
-        answer=answer,
-        correct=answer == of.answer,
-        finish=finish,
-        logprob=-1.0,
-        min_logprob=-1.0,
-        tokens=9,
-    )
+    change = {"text": text, "answer": answer, "correct": answer == of.answer}
+    return tiny_models.make_sample(of, 0, 0, finish).model_copy(update=change)
 
 
 def derived(of, made, style="rederived", refutation_weight=1):
