@@ -338,7 +338,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         model = loading.add_lora(
             loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters")
         )
-        history = loop.train(trained, objectives.LossModule(model), made, params)
+        history = loop.train(trained, objectives.LanguageModelingObjective(model), made, params)
         facts = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(made)}
         whole = loading.merge_lora(model)
         verifiers = {mode: GenerativeVerifier("genrm", whole, encoder, how, mode) for mode in modes}

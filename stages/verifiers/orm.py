@@ -93,9 +93,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         if not worked:
             raise UserError("data/benchmarks/train.jsonl: no problem has a gold solution; set orm.lm_data: samples")
         examples += islice(cycle(worked), len(examples))  # an equal mix: the few gold solutions come round many times
-    history = loop.train(
-        run, verifier.make_loss_module(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
-    )
+    history = loop.train(run, verifier.make_objective(params.lm_weight), examples, params, dropout=params.dropout)
     pools = records.group_by_problem(records.read_samples(run.input_path("samples", "dev.parquet")))
     pools = dict(list(pools.items())[: params.eval_problems])
     found = score_pools(run, verifier, problems["dev"], pools)

@@ -172,9 +172,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         known += len(steps)
     if not examples:
         raise UserError(f"prm: every solution is longer than the {longest} tokens that the model reads")
-    history = loop.train(
-        run, verifier.make_loss_module(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
-    )
+    history = loop.train(run, verifier.make_objective(params.lm_weight), examples, params, dropout=params.dropout)
     dev = {problem.id: problem for problem in records.read_problems(run.input_path("benchmarks", "dev.jsonl"))}
     truths = records.read_labels(run.input_path("labels", "dev.parquet"))  # of dev nothing is imported
     truths = group_by_sample(truths, "exact" if params.labels == "imported" else params.labels)

@@ -31,7 +31,7 @@ from stages.lib.inference import prefix_forward
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.models import heads, loading
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import LossModule
+from stages.lib.models.objectives import LanguageModelingObjective
 from stages.lib.verifiers import verdicts
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ class GenerativeVerifier:
         words = heads.get_first_tokens(encoder, verdicts.format_verdict(True), verdicts.format_verdict(False))
         self._verdict_head = heads.TokenLogitHead(model.get_output_embeddings(), *words, model.config)
 
-    def make_loss_module(self) -> LossModule:
-        """What `training.train` trains: this very model, on text alone."""
-        return LossModule(self.model)
+    def make_objective(self) -> LanguageModelingObjective:
+        """What `loop.train` trains: this model itself, on text alone."""
+        return LanguageModelingObjective(self.model)
 
     def to(self, device: torch.device | str) -> GenerativeVerifier:
         self.model.to(device)

@@ -22,7 +22,7 @@ from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoded, Encoder
 from stages.lib.models.forward import autocast
-from stages.lib.models.objectives import LossModule
+from stages.lib.models.objectives import VerificationObjective
 from stages.lib.run import distributed
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ class OutcomeVerifier:
         """Let the head begin as what the language model itself says of these two words (lib/models/heads.py)."""
         heads.init_from_tokens(self.head, self.model, self.encoder, right, wrong)
 
-    def make_loss_module(self) -> LossModule:
-        """What `training.train` trains: this very model and head."""
-        return LossModule(self.model, self.head, self.loss)
+    def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
+        """What `loop.train` trains: this model and head themselves, not copies."""
+        return VerificationObjective(self.model, self.head, self.loss, lm_weight)
 
     def to(self, device: Any) -> OutcomeVerifier:
         self.model.to(device)

@@ -29,7 +29,7 @@ from stages.lib.inference import prefix_forward
 from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import LossModule
+from stages.lib.models.objectives import VerificationObjective
 from stages.lib.verifiers import aggregation
 from stages.lib.verifiers.outcome import encode_sample
 
@@ -114,9 +114,9 @@ class ProcessVerifier:
             if head_init_tokens:
                 heads.init_from_tokens(self.head, model, encoder, *head_init_tokens)
 
-    def make_loss_module(self) -> LossModule:
-        """What `training.train` trains: this very model and head."""
-        return LossModule(self.model, self.head, "bce")
+    def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
+        """What `loop.train` trains: this model and head themselves, not copies."""
+        return VerificationObjective(self.model, self.head, "bce", lm_weight)
 
     def to(self, device: Any) -> ProcessVerifier:
         self.model.to(device)
