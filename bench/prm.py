@@ -122,9 +122,7 @@ def measure_training(tokenizer: Any, solutions: list[tuple[Any, Any, list[float]
     )
     with tempfile.TemporaryDirectory() as folder:
         run = StageRun("prm", params, SEED, Path(folder), "key", 0, 1)
-        seconds, _ = measure_seconds(
-            lambda: loop.train(run, verifier.make_loss_module(), examples, params, lm_weight=0.0)
-        )
+        seconds, _ = measure_seconds(lambda: loop.train(run, verifier.make_objective(lm_weight=0.0), examples, params))
     return sum(len(e.ids) for e in examples) / seconds
 
 

@@ -180,7 +180,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     best = run.checkpoint_dir / "best"
     kept = best / "rank.json"
 
-    def evaluate(epoch: int, losses: objectives.LossModule) -> dict[str, float]:
+    def evaluate(epoch: int, losses: objectives.LanguageModelingObjective) -> dict[str, float]:
         measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.max_rows), encoder, sets["dev"])
         before = json.loads(kept.read_text()) if kept.exists() else []
         if run.is_main and selection_key(measured) > before:
@@ -188,7 +188,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
             files.write_json(kept, selection_key(measured))
         return measured
 
-    losses = objectives.LossModule(
+    losses = objectives.LanguageModelingObjective(
         loading.add_lora(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     )
     competition = records.read_problems(run.input_path("aime", "train.jsonl"))[: run.params.competition_problems]

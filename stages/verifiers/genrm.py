@@ -137,7 +137,7 @@ def train_and_evaluate(
 
     p = run.params
     model = data.load_model(run)
-    history = loop.train(run, objectives.LossModule(model), examples, p)
+    history = loop.train(run, objectives.LanguageModelingObjective(model), examples, p)
     metrics = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(examples)}
     merged = loading.merge_lora(model)
     sampling = RationaleSampling(p.votes, p.temperature, p.max_new_tokens, p.max_rows, run.seed, "genrm")

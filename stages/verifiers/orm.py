@@ -86,9 +86,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if params.head_init_tokens:
         verifier.init_head_from_tokens(*params.head_init_tokens)
     examples = build_examples(verifier.encoder, problems, samples, list(gold.values()), params)
-    history = loop.train(
-        run, verifier.make_loss_module(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
-    )
+    history = loop.train(run, verifier.make_objective(params.lm_weight), examples, params, dropout=params.dropout)
     scores = [[score.score for score in pool] for pool in data.score_dev(run, verifier, dev)]
     saving.write_outputs(run, verifier, history)
     tokens = [[sample.tokens for sample in pool] for _, pool in dev]

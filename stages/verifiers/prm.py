@@ -189,9 +189,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if not examples:
         context = model.config.max_position_embeddings
         raise UserError(f"prm: every solution is longer than the {context} tokens that the model reads")
-    history = loop.train(
-        run, verifier.make_loss_module(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
-    )
+    history = loop.train(run, verifier.make_objective(params.lm_weight), examples, params, dropout=params.dropout)
     dev = evaluate_dev(run, verifier)
     saving.write_outputs(run, verifier, history)
     outcomes, too_long = [s.correct for s in samples if s.correct is not None], len(samples) - len(examples)

@@ -96,7 +96,12 @@ def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
         run = tiny_models.make_run(tmp_path / name, "generator", generator.Params(**SETTINGS))
         model = tiny_models.make_model("lfm2", len(TOKENIZER))
         examples = [sft.make_sft_example(ENCODER, problem)] * 8
-        loop.train(run, objectives.LossModule(model), examples, tiny_models.make_training_params(epochs=60.0, lr=1e-2))
+        loop.train(
+            run,
+            objectives.LanguageModelingObjective(model),
+            examples,
+            tiny_models.make_training_params(epochs=60.0, lr=1e-2),
+        )
         return generator.measure(run, name, NativeEngine(model), marked, [of])
 
     run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS))

@@ -33,8 +33,8 @@ class Letters(Encoder):
 
     def __init__(self):
         self.prompt, self.stops = Prompt(), StopCriteria(None, [0])
-        self._lead = []
-        self.tokenizer = SimpleNamespace(decode_solution=lambda ids, **_: "".join(map(chr, ids)))
+        self._lead_ids = []
+        self.tokenizer = SimpleNamespace(decode=lambda ids, **_: "".join(map(chr, ids)))
 
 
 def draw(text: str, finish: str = "stop") -> Draw:
@@ -104,7 +104,7 @@ def test_shared_work_is_done_once_and_known_to_all(tmp_path):
             yield group(i)
 
     def shared(run, world):
-        run.world = world
+        run.world_size = world
         return distributed.map_sharded(run, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
 
     killed = 2

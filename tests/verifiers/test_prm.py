@@ -211,7 +211,7 @@ def test_learns_eight_examples_by_heart(form, mark, tmp_path):
     ]
     settings_ = tiny_models.make_training_params(epochs=50.0, lr=1e-2, checkpoint_steps=999)
     loop.train(
-        tiny_models.make_run(tmp_path, "prm", settings_), made.make_loss_module(), examples, settings_, lm_weight=0.1
+        tiny_models.make_run(tmp_path, "prm", settings_), made.make_objective(lm_weight=0.1), examples, settings_
     )
     made.save(tmp_path / "model")
     loaded = ProcessVerifier.load(tmp_path / "model")

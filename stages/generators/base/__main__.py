@@ -84,7 +84,7 @@ def train(execution: StageRun[Params]) -> tuple[PreTrainedModel, PreTrainedToken
         encode_document(words, pretraining.generate_document(f"pretraining/{i:07d}", execution.seed)) for i in items
     ]
     model = build_model(params, len(words), execution.seed)
-    history = loop.train(execution, objectives.LossModule(model), examples, params)
+    history = loop.train(execution, objectives.LanguageModelingObjective(model), examples, params)
     return model, words, history.to_csv()
 
 

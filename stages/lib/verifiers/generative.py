@@ -27,7 +27,7 @@ from stages.lib.core.records import Problem, Record, Sample, Score
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.models import heads, loading
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import LossModule
+from stages.lib.models.objectives import LanguageModelingObjective
 from stages.lib.verifiers import saving, verdicts
 from stages.lib.verifiers.base import Pool, Verifier, compute_last_logits
 
@@ -103,9 +103,9 @@ class GenerativeVerifier(Verifier):
         tokens = heads.get_first_tokens(encoder, yes, no)
         self._verdict_head = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
 
-    def make_loss_module(self) -> LossModule:
+    def make_objective(self) -> LanguageModelingObjective:
         """What the training loop trains: this very model, on text alone."""
-        return LossModule(self.model)
+        return LanguageModelingObjective(self.model)
 
     @classmethod
     def load(cls, path: Path, sampling: RationaleSampling, dtype: str = "float32") -> GenerativeVerifier:

@@ -14,7 +14,7 @@ from stages.lib.core.records import Problem, Sample, Score
 from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import LossModule
+from stages.lib.models.objectives import VerificationObjective
 from stages.lib.verifiers import saving
 from stages.lib.verifiers.base import Verifier, compute_last_logits, encode_sample
 
@@ -53,9 +53,9 @@ class OutcomeVerifier(Verifier):
         """Start the head as the difference of two tokens' logits (lib/models/heads.py)."""
         heads.init_from_tokens(self.head, self.model, self.encoder, right, wrong)
 
-    def make_loss_module(self) -> LossModule:
+    def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
         """What the training loop trains: this very model and head."""
-        return LossModule(self.model, self.head, self.loss)
+        return VerificationObjective(self.model, self.head, self.loss, lm_weight)
 
     @classmethod
     def load(cls, path: Path, dtype: str = "float32") -> OutcomeVerifier:

@@ -28,7 +28,7 @@ from stages.lib.inference import prefix_forward
 from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import LossModule
+from stages.lib.models.objectives import VerificationObjective
 from stages.lib.verifiers import aggregation, saving
 from stages.lib.verifiers.base import Verifier, encode_sample
 
@@ -121,9 +121,9 @@ class ProcessVerifier(Verifier):
             if head_init_tokens:
                 heads.init_from_tokens(self.head, model, encoder, *head_init_tokens)
 
-    def make_loss_module(self) -> LossModule:
+    def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
         """What the training loop trains: this very model and head."""
-        return LossModule(self.model, self.head, "bce")
+        return VerificationObjective(self.model, self.head, "bce", lm_weight)
 
     def encode_sample(self, problem: Problem, sample: Sample) -> MarkedSample:
         return encode_with_markers(self.encoder, problem, sample, self.step_marker_ids)

@@ -70,7 +70,7 @@ def draw(model, prompts, keys, rows=512, temperature=1.0, limit=24):
 
 @pytest.mark.parametrize("name", ["lfm2", "llama", "qwen2", "qwen3", "mistral"])
 def test_greedy_is_transformers_generate(model, name):
-    engine, asked = NativeEngine(model(name), rows=48), prompts()  # 48 rows: not all prompts fit at a time
+    engine, asked = NativeEngine(model(name), max_rows=48), prompts()  # 48 rows: not all prompts fit at a time
     draws = sampling.sample(engine, asked, keys(len(asked), 7), 0.0, 24, [STOP])
     ends = set()
     for prompt, samples in zip(asked, draws, strict=True):

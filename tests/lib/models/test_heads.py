@@ -21,7 +21,7 @@ def scalar(model, encoder):
 
 
 def steps(model, encoder):
-    return ProcessVerifier("prm", model, encoder, "head", aggregation="last")
+    return ProcessVerifier("prm", model, encoder, "scalar", aggregation="last")
 
 
 @pytest.mark.parametrize("make", [scalar, steps])

@@ -141,13 +141,13 @@ def test_a_chat_prompt_is_the_template_s_own(family):
     whole = tokenizer.apply_chat_template([*turns, {"role": "assistant", "content": "1\n2"}], return_dict=False)
     solved = encoder.encode(of, ["1", "2"])
     assert solved.ids[solved.prompt_length - len(ids) :][: len(ids)] == ids
-    assert whole[: len(ids)] == ids and encoder.end in whole[len(ids) :]
+    assert whole[: len(ids)] == ids and encoder.end_id in whole[len(ids) :]
 
 
 def test_what_ends_a_turn_ends_a_solution(family):
     name, _, tokenizer, ends, encoder = family
     turn = tokenizer.convert_tokens_to_ids(FAMILIES[name][-1])
-    assert encoder.end == turn and set(encoder.stops.ids) == ends | {tokenizer.eos_token_id, turn}
+    assert encoder.end_id == turn and set(encoder.stops.token_ids) == ends | {tokenizer.eos_token_id, turn}
     assert encoder.encode(tiny_models.make_problem(0), ["x"]).ids[-1] == turn
 
 
@@ -161,11 +161,11 @@ def test_generation_ends_where_transformers_ends_it(family):
         theirs = model.generate(
             torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=60, do_sample=False
         )[0, len(prompt) :].tolist()
-        assert draw.ids == theirs and (draw.finish == "stop") == (theirs[-1] in encoder.stops.ids)
+        assert draw.ids == theirs and (draw.finish == "stop") == (theirs[-1] in encoder.stops.token_ids)
     many = sample(NativeEngine(model, 64), prompts[:1], [list(range(64))], 1.0, 60, encoder.stops)[0]
     ended = [draw for draw in many if draw.finish == "stop"]
-    assert ended and all(draw.ids[-1] in encoder.stops.ids for draw in ended)
-    assert not any(set(draw.ids[:-1]) & set(encoder.stops.ids) for draw in many)
+    assert ended and all(draw.ids[-1] in encoder.stops.token_ids for draw in ended)
+    assert not any(set(draw.ids[:-1]) & set(encoder.stops.token_ids) for draw in many)
 
 
 def test_names_of_special_tokens_in_a_question_are_text(family):
@@ -176,7 +176,7 @@ def test_names_of_special_tokens_in_a_question_are_text(family):
     plain = tiny_models.make_problem(0).model_copy(update={"question": "What is in?"})
     read, usual = ([token for token in encoder.prompt_ids(p) if token in special] for p in (of, plain))
     assert read == usual and turn in tokenizer.decode(encoder.prompt_ids(of), skip_special_tokens=True)
-    assert not special & set(encoder.texts([f"a {turn} b"])[0])
+    assert not special & set(encoder.encode_texts([f"a {turn} b"])[0])
     shots = Prompt(style="chat", shots=1, examples=[{"question": f"a {turn}", "solution": f"{others[0]} b"}])
     usual = Prompt(style="chat", shots=1, examples=[{"question": "a", "solution": "b"}])
     read, usual = (

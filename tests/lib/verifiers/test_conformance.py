@@ -53,7 +53,7 @@ def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
     run = tiny_models.make_run(
         tmp_path, "orm", tiny_models.make_training_params(epochs=100.0, device_batch_size=4, checkpoint_steps=99)
     )
-    loop.train(run, verifier.make_loss_module(), examples, run.params)
+    loop.train(run, verifier.make_objective(), examples, run.params)
     verifier.save(tmp_path / "model")
     found = [scores(OutcomeVerifier.load(tmp_path / "model"), of, pool) for of, pool in pools]
     correct = [[sample.correct for sample in pool] for _, pool in pools]

@@ -55,7 +55,7 @@ def trained(tmp_path_factory):
     run = tiny_models.make_run(
         tmp_path_factory.mktemp("run"), "genrm", tiny_models.make_training_params(epochs=150.0, checkpoint_steps=999)
     )
-    loop.train(run, objectives.LossModule(model), made, run.params)
+    loop.train(run, objectives.LanguageModelingObjective(model), made, run.params)
     return model, cases
 
 
