@@ -48,7 +48,9 @@ def root(tmp_path):
         problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
         if split != "train":
-            pool = [tiny_models.make_sample(of, j, (i + j) % 2) for i, of in enumerate(problems) for j in range(4)]
+            pool = [
+                tiny_models.make_sample(problem, j, (i + j) % 2) for i, problem in enumerate(problems) for j in range(4)
+            ]
             records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
     shifted = [
         tiny_models.make_problem(i, "test").model_copy(update={"id": f"sums/test/{i}~names", "operator": "names"})
@@ -56,8 +58,8 @@ def root(tmp_path):
     ]
     records.write_problems(tmp_path / "data/ood/test.jsonl", shifted)
     pool = [
-        tiny_models.make_sample(of, j, j % 2).model_copy(update={"text": "the same", "index": j})
-        for of in shifted
+        tiny_models.make_sample(problem, j, j % 2).model_copy(update={"text": "the same", "index": j})
+        for problem in shifted
         for j in range(3)
     ]
     records.write_samples(tmp_path / "data/samples/ood.parquet", pool)

@@ -104,8 +104,8 @@ def test_retry_after_may_be_a_date_or_nonsense():
 def test_a_refusal_is_told_at_once_and_without_the_key(open_chat):
     with serve("refused") as server, pytest.raises(UserError) as error:
         open_chat(server.url).ask("p", "k")
-    told = "".join(traceback.format_exception(error.value))
-    assert "401" in told and "[key]" in told and SECRET not in told
+    message = "".join(traceback.format_exception(error.value))
+    assert "401" in message and "[key]" in message and SECRET not in message
     assert len(server.requests) == 1
 
 
@@ -125,8 +125,8 @@ def test_the_key_is_in_no_error_log_cache_or_repr(open_chat, tmp_path):
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
-    told = "".join(traceback.format_exception(error.value))
-    assert SECRET not in told + log.getvalue() + repr(talk) + str(vars(talk)) + str(talk.usage.get_totals())
+    message = "".join(traceback.format_exception(error.value))
+    assert SECRET not in message + log.getvalue() + repr(talk) + str(vars(talk)) + str(talk.usage.get_totals())
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
 
 
@@ -134,12 +134,12 @@ def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
     monkeypatch.delenv("TEST_KEY")
     with pytest.raises(UserError, match="TEST_KEY: not set"):
         open_chat("http://127.0.0.1:1/v1")
-    for settings, told in [
+    for settings, message in [
         ({"base_url": "ftp://x"}, "base_url"),
         ({"temperature": -1.0}, "temperature"),
         ({"api_key": "x"}, "api_key"),
     ]:
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             open_chat(
                 **{"url": "http://127.0.0.1:1/v1", **settings} if "base_url" not in settings else {"url": "ftp://x"}
             )
@@ -292,7 +292,7 @@ def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, mo
 
     sizes, stream = [], NativeEngine.stream
     monkeypatch.setattr(
-        NativeEngine, "stream", lambda self, *given: sizes.append(len(given[0])) or stream(self, *given)
+        NativeEngine, "stream", lambda self, *arguments: sizes.append(len(arguments[0])) or stream(self, *arguments)
     )
     talk = chat.create("hf", tmp_path / "a", model=str(folder), max_tokens=4, max_rows=16)
 
@@ -327,20 +327,24 @@ def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_need
 
 
 def test_what_a_local_model_cannot_do_is_told_in_a_sentence(folder, tmp_path):
-    def told(words, path=folder, **settings):
+    def expect_error(words, path=folder, **settings):
         with pytest.raises(UserError, match=words):
             chat.create("hf", tmp_path / "a", **{"model": str(path), "max_tokens": 8, **settings})
 
-    told("none: not a folder", tmp_path / "none")
-    told("no chat template; name a model that was tuned to chat", saved(tmp_path / "base", None))
+    expect_error("none: not a folder", tmp_path / "none")
+    expect_error("no chat template; name a model that was tuned to chat", saved(tmp_path / "base", None))
     strict = saved(tmp_path / "strict", STRICT)
-    told("template refuses a system turn; leave out `system` .System role not supported", strict, system="Be brief.")
+    expect_error(
+        "template refuses a system turn; leave out `system` .System role not supported", strict, system="Be brief."
+    )
     assert chat.create("hf", tmp_path / "a", model=str(strict), max_tokens=2).ask("?", "k") is not None
-    told("device cuda:99: cannot be used .*this machine has", device="cuda:99")
-    told("device: string should match pattern", device="gpu")
-    told("threads: unknown key; allowed: model, system, template, device, dtype, max_rows, temperature", threads=3)
-    told("cache: unknown key", cache="x")
-    told("or mend `template` .*multiple values for keyword argument 'messages'", template={"messages": []})
+    expect_error("device cuda:99: cannot be used .*this machine has", device="cuda:99")
+    expect_error("device: string should match pattern", device="gpu")
+    expect_error(
+        "threads: unknown key; allowed: model, system, template, device, dtype, max_rows, temperature", threads=3
+    )
+    expect_error("cache: unknown key", cache="x")
+    expect_error("or mend `template` .*multiple values for keyword argument 'messages'", template={"messages": []})
     with pytest.raises(UserError, match=r"chat kind \['hf'\]: unknown; allowed: openai, hf"):
         chat.create(["hf"], tmp_path)
     with pytest.raises(UserError, match="api_key: unknown key; allowed: model, system, base_url, key_env, temperature"):
