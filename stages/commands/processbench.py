@@ -75,7 +75,7 @@ def processbench(
     from stages.lib.labels.predictions import Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
 
-    names = "model revision form tag save dtype device batch".split()
+    names = "model", "revision", "form", "tag", "save", "dtype", "device", "batch"
     values = model, revision, form, tag, save, dtype, device, batch
     defaults = DEFAULT_MODEL, None, "assay", None, None, "auto", "auto", BATCH_SIZE
     ignored = [name for name, value, default in zip(names, values, defaults, strict=True) if value != default]

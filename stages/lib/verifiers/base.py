@@ -41,7 +41,10 @@ class Verifier:
             yield [scores[s.text, s.finish].model_copy(update={"index": s.index}) for s in samples]
 
     def make_score(self, sample: Any, score: float, tokens: int, **details: Any) -> Score:
-        """The Score of a sample (of anything with its problem_id and index). tokens: read and generated after the problem. details: step_scores, rationales."""
+        """The Score of a sample, or of anything else with a problem_id and an index.
+
+        tokens: read and generated after the problem. details: step_scores, rationales.
+        """
         key = {"problem_id": sample.problem_id, "index": sample.index, "verifier": self.name}
         return Score(**key, score=score, tokens=tokens, **details)
 
