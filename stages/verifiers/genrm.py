@@ -89,7 +89,7 @@ def select_pairs(problems: dict[str, Problem], samples: list[Sample], params: Pa
     from stages.lib.verifiers import rationales
 
     pairs = [(problems[s.problem_id], s) for s in samples if s.index < params.samples_per_problem]
-    kinds = [[pair for pair in pairs if rationales.is_right(pair[1]) == right] for right in (True, False)]
+    kinds = [[pair for pair in pairs if pair[1].is_right == right] for right in (True, False)]
     fewer = min(map(len, kinds))
     if not params.balance_classes or not fewer:
         return pairs
@@ -152,7 +152,7 @@ def encode_pair(encoder: Encoder, pair: Pair, mode: Mode, segments: list[Segment
     for piece, (_, weight) in zip(encoder.encode_texts(texts), segments, strict=True):
         ids, weights = ids + piece, weights + [float(weight)] * len(piece)
     example = Example([*ids, encoder.end_id], [*weights, 1.0])
-    return EncodedPair(example, solution, rationales.is_right(sample))
+    return EncodedPair(example, solution, sample.is_right)
 
 
 def normalize_weights(cases: list[EncodedPair], lm: float) -> list[Example]:
@@ -190,7 +190,7 @@ def build_examples(
     bare = []
     for pair in pairs:
         if seeds.uniforms(seed, "genrm", VERSION, pair[0].id, pair[1].index, "direct", n=1)[0] < params.direct_share:
-            verdict = verdicts.format_verdict(rationales.is_right(pair[1]))
+            verdict = verdicts.format_verdict(pair[1].is_right)
             bare.append(encode_pair(encoder, pair, "direct", [(verdict, verdicts.DIRECT_VERDICT_WEIGHT)]))
     own = lm_weight if params.lm_data == "samples" else 0.0
     made = [*normalize_weights(reasoned, own), *normalize_weights(bare, own)]
@@ -266,7 +266,7 @@ def compare_modes(
 def collect_outcomes(pools: list[Any]) -> list[list[bool]]:
     from stages.lib.verifiers import rationales
 
-    return [[rationales.is_right(sample) for sample in samples] for _, samples in pools]
+    return [[sample.is_right for sample in samples] for _, samples in pools]
 
 
 def compute_aucs(turns: list[list[list[float]]], correct: list[list[bool]]) -> list[float]:
@@ -313,7 +313,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
             f"data/samples/verifier.parquet: {len(pairs)} samples to learn from and no rationale ({teacher or 'none'}); "
             f"raise benchmarks.sizes.verifier, or choose another genrm.teacher"
         )
-    right = sum(rationales.is_right(sample) for _, sample in pairs) / len(pairs)
+    right = sum(sample.is_right for _, sample in pairs) / len(pairs)
     if right in (0, 1) and run.is_main:
         print("genrm: warning: all samples are right, or all wrong: this verifier will say one thing", file=sys.stderr)
     path = run.input_path(params.init_from, "model")
@@ -322,7 +322,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     for sample in records.read_samples(run.input_path("samples", "dev.parquet")):
         if sample.index < params.eval_samples:
             dev.setdefault(sample.problem_id, []).append(sample)
-    mixed = {name: own for name, own in dev.items() if len(set(map(rationales.is_right, own))) == 2}
+    mixed = {name: own for name, own in dev.items() if len({sample.is_right for sample in own}) == 2}
     pools = [(problems["dev"][name], own) for name, own in mixed.items()][: params.eval_problems]
     if not pools and len(params.lm_weights) > 1:
         raise UserError(

@@ -18,7 +18,6 @@ from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
-from stages.lib.models import loading
 
 if TYPE_CHECKING:
     from stages.lib.inference.native_engine import NativeEngine
@@ -51,6 +50,7 @@ class LocalChat(Chat):
     """
 
     def __init__(self, settings: LocalParams, cache: Path):
+        from stages.lib.models import loading
         from stages.lib.models.encoding import Encoder
         from stages.lib.models.prompts import Prompt
 
@@ -116,15 +116,16 @@ class LocalChat(Chat):
             yield from self._generate(keys)
 
     def _generate(self, keys: dict[str, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+        from stages.lib.models.encoding import check_context_length
+
         settings, prompts, read = self.settings, [], []
         for prompt, own in keys.items():
             ids = self.encoder.prompt_ids(prompt)
-            if len(ids) + settings.max_tokens > self._engine.context_length:
-                failure = NoAnswerError(
-                    f"{self.folder}: a prompt of {len(ids)} tokens and max_tokens {settings.max_tokens} exceed the "
-                    f"{self._engine.context_length} tokens of the model; lower max_tokens, or leave out what is so long"
-                )
-                yield from (((prompt, key), failure) for key in own)
+            limits = (settings.max_tokens, self._engine.context_length, "max_tokens")
+            try:
+                check_context_length(str(self.folder), ids, *limits, "lower max_tokens, or shorten the prompt")
+            except UserError as error:
+                yield from (((prompt, key), NoAnswerError(str(error))) for key in own)
             else:
                 prompts.append(prompt)
                 read.append(ids)
@@ -144,6 +145,7 @@ class LocalChat(Chat):
     @cached_property
     def _engine(self) -> NativeEngine:
         from stages.lib.inference.native_engine import NativeEngine
+        from stages.lib.models import loading
 
         return NativeEngine(
             loading.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.max_rows

@@ -30,7 +30,7 @@ from stages.lib.core.records import Problem, Record, Sample, Score
 from stages.lib.inference import prefix_forward
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.models import heads, loading
-from stages.lib.models.encoding import Encoder
+from stages.lib.models.encoding import Encoder, check_context_length
 from stages.lib.models.objectives import LanguageModelingObjective
 from stages.lib.verifiers import verdicts
 
@@ -171,11 +171,7 @@ class GenerativeVerifier:
 
     def _encode_prompt(self, problem: Problem, text: str, mode: Mode, room: int) -> list[int]:
         ids, context = encode_question(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
-        if len(ids) + room > context:
-            raise UserError(
-                f"{problem.id}: {len(ids)} tokens of problem and solution and {room} of rationale exceed the {context} "
-                f"tokens of the model {self.name}; lower max_new_tokens"
-            )
+        check_context_length(problem.id, ids, room, context)
         return ids
 
     def _judge_direct(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:

@@ -79,8 +79,7 @@ def make_example(
     return Example(
         ids=found.ids,
         lm_weight=[0.0] * found.prompt_length + [float(lm)] * solution,
-        target=[float(sample.correct and sample.finish == "stop")]
-        * len(found.ids),  # cut off is wrong, as in every vote
+        target=[float(sample.is_right)] * len(found.ids),
         target_weight=prompt + weights,
     )
 

@@ -67,14 +67,9 @@ def write_procedural(problem: Problem, sample: Sample, style: RationaleStyle, re
             break
     finished = sample.finish == "stop" and bool(right) and split_steps(sample.text)[-1].startswith("####")
     verdict = finished and all(right)
-    if verdict != is_right(sample):
+    if verdict != sample.is_right:
         return Rationale(None, "verdict differs from the grade")
     return Rationale([*segments, *_build_verdict(verdict)])
-
-
-def is_right(sample: Sample) -> bool:
-    """What a verifier should say of a sample: cut off is wrong, as in every vote."""
-    return bool(sample.correct) and sample.finish == "stop"
 
 
 def _find_gold_line(gold: Sequence[str], said: set[str], line: str) -> str:
@@ -134,7 +129,7 @@ def parse_rationale(problem: Problem, sample: Sample, text: str) -> Rationale:
     body, verdict = text[: last.start()].rstrip(" \n*`"), last[1].lower() == "yes"
     if text[last.end() :].strip(" \n.*`") or not body.strip():
         return Rationale(None, "not a check that ends with its verdict")
-    if verdict != is_right(sample):
+    if verdict != sample.is_right:
         return Rationale(None, "verdict differs from the grade")
     if leak := find_leak(body, format_reference(problem)):
         return Rationale(None, f"leak: {leak}")

@@ -125,7 +125,7 @@ def test_solutions_that_stop_early_or_wander():
 def test_cut_off_is_wrong_even_with_the_answer_written():
     of = problem()
     whole = sample(of, "\n".join(strip_annotations(step.text) for step in of.steps), finish="length")
-    assert text(derived(of, whole)).endswith(" No") and not rationales.is_right(whole)
+    assert text(derived(of, whole)).endswith(" No") and not whole.is_right
 
 
 def test_emphasis_falls_on_the_words_that_refute():
