@@ -9,6 +9,7 @@ import pytest
 from stages.generators.base import __main__ as base
 from stages.generators.base import pretraining, tokenizer
 from stages.lib.core.errors import UserError
+from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.run.execution import StageRun
@@ -165,7 +166,7 @@ def test_the_bundled_model_is_small_and_solves_problems():
     model = loading.load_causal_lm(folder)
     known, right = 0, 0
     for problem in gradeschool.generate_problems("dev", 12, 1, steps=(2, 2), max_value=100, inverse_share=0.0):
-        lines = [pretraining.strip_annotations(step.text) for step in problem.steps]
+        lines = [strip_annotations(step.text) for step in problem.steps]
         encoded = encoding.Encoder(TOKENIZER).encode(problem, lines)
         with torch.inference_mode():
             best = model(torch.tensor([encoded.ids])).logits[0].argmax(-1).tolist()

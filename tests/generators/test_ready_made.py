@@ -146,8 +146,8 @@ def test_canonical_programs_are_right_and_others_wrong(written, share, workplace
 
     encoder = encoding.Encoder(build_tokenizer())
     ids = [*encoder.encode_texts([written])[0], encoder.end_id]
-    drawn = [(function(i), [Draw(ids, [-1.0] * len(ids), "stop"), Draw(ids[:-1], [-1.0], "length")]) for i in range(3)]
-    found = [sample for own in samples.grade_draws(drawn, encoder) for sample in own]
+    drawn = [(i, [Draw(ids, [-1.0] * len(ids), "stop"), Draw(ids[:-1], [-1.0], "length")]) for i in range(3)]
+    found = [sample for own in samples.make_samples(drawn, encoder, [function(i) for i in range(3)]) for sample in own]
     ended = [sample for sample in found if sample.finish == "stop"]
     assert samples.summarize(ended)["pass_at_1"] == share
     assert not any(sample.correct for sample in found if sample.finish == "length"), "cut off is not right"

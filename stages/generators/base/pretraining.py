@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from stages.lib.core import seeds
+from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault, Knobs, wording
 from stages.lib.procedural.gradeschool.program import render_question
@@ -97,11 +98,6 @@ def generate_document(item: str, seed: int) -> Document:
             (format_verdict(lines[-1].is_correct), DERIVED_VERDICT_WEIGHT),
         ]
     return Document(kind, told, segments)
-
-
-def strip_annotations(text: str) -> str:
-    """A solution as models read it, without the calculator annotations."""
-    return re.sub(r"<<[^>]*>>", "", text)
 
 
 def write_rationale(program: Mapping[str, Any], lines: list[gradeschool.Line]) -> list[Segment]:

@@ -18,7 +18,6 @@ from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
-from stages.lib.models import loading
 
 if TYPE_CHECKING:
     from stages.lib.inference.native_engine import NativeEngine
@@ -49,6 +48,7 @@ class LocalChat(Chat):
     """
 
     def __init__(self, settings: LocalParams, cache: Path):
+        from stages.lib.models import loading  # imports torch, which a chat with a server does not need
         from stages.lib.models.encoding import Encoder
         from stages.lib.models.prompts import Prompt
 
@@ -116,18 +116,23 @@ class LocalChat(Chat):
             yield from self._generate(keys)
 
     def _generate(self, keys: dict[str, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
-        settings, context = self.settings, self._engine.context_length
+        from stages.lib.models.encoding import check_context_length
+
+        settings = self.settings
+        limits = (
+            settings.max_tokens,
+            self._engine.context_length,
+            "max_tokens",
+            "lower max_tokens, or shorten the prompt",
+        )
         encoded: dict[str, list[int]] = {}
         for prompt in keys:
             ids = self.encoder.prompt_ids(prompt)
-            if len(ids) + settings.max_tokens > context:
-                failure = NoAnswerError(
-                    f"{self.folder}: a prompt of {len(ids)} tokens and max_tokens {settings.max_tokens} exceed the "
-                    f"{context} tokens of the model; lower max_tokens, or leave out what is so long"
-                )
-                yield from (((prompt, key), failure) for key in keys[prompt])
-            else:
+            try:
+                check_context_length(str(self.folder), ids, *limits)
                 encoded[prompt] = ids
+            except UserError as error:
+                yield from (((prompt, key), NoAnswerError(str(error))) for key in keys[prompt])
         prompts, rows = list(encoded), list(encoded.values())
         seeds = [[derive_seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
         ends = self._engine.model.generation_config.eos_token_id
@@ -141,6 +146,7 @@ class LocalChat(Chat):
     @cached_property
     def _engine(self) -> NativeEngine:
         from stages.lib.inference.native_engine import NativeEngine
+        from stages.lib.models import loading
 
         model: Any = loading.load_causal_lm(self.folder, self.settings.dtype)
         return NativeEngine(model.to(self.device), self.settings.max_rows)

@@ -91,7 +91,7 @@ class Sample(Record):
 
     @property
     def is_right(self) -> bool:
-        """Graded correct and finished: a solution that was cut off is wrong, as in every vote."""
+        """Graded correct and finished: a solution that was cut off is wrong, whatever its last number is."""
         return bool(self.correct) and self.finish == "stop"
 
 

@@ -22,6 +22,6 @@ def compute_hidden_states(model: Any, batch: Batch) -> torch.Tensor:
 
 
 def autocast(module: nn.Module, precision: str) -> AbstractContextManager[Any]:
-    """Inside, `module` computes in the precision of its training ("no" or "bf16"), so that evaluation measures that model."""
+    """Inside, `module` computes in its training precision ("no" or "bf16"), so that evaluation measures the same model."""
     device = next(module.parameters()).device.type
     return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()

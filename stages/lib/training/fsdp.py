@@ -4,8 +4,8 @@ Each process keeps 1/N of the weights, gradients and optimizer state (16 bytes a
 it is needed. The rest of a stage works with a plain model, whole in every process's main memory: `shard` takes the weights
 from it, and `gather_into` writes them back.
 
-accelerate's wrapper of `fully_shard` shards on accelerators alone. torch's own function also runs on CPUs, so tests with two
-processes run what a cluster runs. accelerate starts and joins the processes; its configuration says whether to shard.
+accelerate's wrapper of `fully_shard` shards on accelerators alone. torch's own function also runs on CPUs, so tests with
+two processes run what a cluster runs. accelerate starts and joins the processes; its configuration says whether to shard.
 """
 
 from __future__ import annotations

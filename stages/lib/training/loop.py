@@ -99,7 +99,7 @@ class Trainer:
 
         self.run, self.objective, self.examples, self.params = run, objective, examples, params
         self.history = History()
-        state = distributed.init_processes(run)
+        state: Any = distributed.init_processes(run)
         loading.check_bf16_support(state.device, params.precision, f'{run.name}.precision: "no"')
         self.accelerator = Accelerator(mixed_precision=params.precision)
         self.device: torch.device = self.accelerator.device

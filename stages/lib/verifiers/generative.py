@@ -26,7 +26,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Record, Sample, Score
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.models import heads, loading
-from stages.lib.models.encoding import Encoder
+from stages.lib.models.encoding import Encoder, check_context_length
 from stages.lib.models.objectives import LanguageModelingObjective
 from stages.lib.verifiers import saving, verdicts
 from stages.lib.verifiers.base import Pool, Verifier, compute_last_logits
@@ -151,13 +151,9 @@ class GenerativeVerifier(Verifier):
             seen.add(sample.text)
         return copies
 
-    def _encode_prompt(self, problem: Problem, text: str, mode: Mode, room: int) -> list[int]:
-        ids, context = encode_question(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
-        if len(ids) + room > context:
-            raise UserError(
-                f"{problem.id}: {len(ids)} tokens of problem and solution and {room} of rationale exceed the {context} "
-                f"tokens of the model {self.name}; lower max_new_tokens"
-            )
+    def _encode_prompt(self, problem: Problem, text: str, mode: Mode, max_new_tokens: int = 0) -> list[int]:
+        ids = encode_question(self.encoder, problem, text, mode)[0]
+        check_context_length(problem.id, ids, max_new_tokens, self.model.config.max_position_embeddings)
         return ids
 
     def _judge_direct(self, tasks: Sequence[Task]) -> Iterator[tuple[int, RationaleVerdicts]]:
@@ -200,7 +196,7 @@ class GenerativeVerifier(Verifier):
     def _compute_p_yes(self, problem: Problem, texts: Sequence[str]) -> list[tuple[float, int]]:
         """For each solution, p(Yes) against p(No) right after the question, and the number of tokens read after the
         problem, which is read once."""
-        rows = [self._encode_prompt(problem, text, "direct", 0) for text in texts]
+        rows = [self._encode_prompt(problem, text, "direct") for text in texts]
         start = len(self.encoder.prompt_ids(problem))
         p_yes = [0.0] * len(rows)
         requests = [ids[start:] for ids in rows]
