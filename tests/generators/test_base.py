@@ -14,34 +14,16 @@ from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.run.execution import StageRun
 from stages.lib.verifiers import verdicts
+from tests.helpers import tiny_models
 
 ROOT = Path(__file__).parents[2]
 TOKENIZER = tokenizer.build_tokenizer()
 EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 SCRATCH = {
-    "source": "scratch",
-    "bundled": "data/raw/base",
-    "repo": "",
-    "revision": "",
-    "num_documents": 8,
-    "num_layers": 2,
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_heads": 2,
-    "conv_kernel": 4,
-    "epochs": 1.0,
-    "global_batch_size": 4,
-    "device_batch_size": 4,
-    "optimizer": "muon",
-    "lr": 3e-3,
-    "matrix_lr": 0.02,
-    "weight_decay": 0.0,
-    "warmup_ratio": 0.03,
-    "max_grad_norm": 1.0,
-    "precision": "no",
-    "gradient_checkpointing": False,
-    "lora_rank": 0,
-    "checkpoint_steps": 100,
+    **tiny_models.TRAINING_PARAMS,
+    **{"source": "scratch", "bundled": "data/raw/base", "repo": "", "revision": "", "num_documents": 8},
+    **{"num_layers": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "conv_kernel": 4},
+    **{"global_batch_size": 4, "device_batch_size": 4, "optimizer": "muon"},
 }
 
 

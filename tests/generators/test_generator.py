@@ -18,16 +18,8 @@ TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
-    "train": True,
-    "prompt": {},
-    "competition_problems": 2,
-    "epochs": 3.0,
-    "global_batch_size": 8,
-    "lr": 1e-2,
-    "eval_samples": 4,
-    "temperature": 1.0,
-    "max_new_tokens": 24,
-    "max_rows": 16,
+    **{"train": True, "prompt": {}, "competition_problems": 2, "epochs": 3.0, "lr": 1e-2},
+    **{"eval_samples": 4, "temperature": 1.0, "max_new_tokens": 24, "max_rows": 16},
 }
 
 

@@ -1,6 +1,7 @@
 """The native engine: equal to transformers' own decoding, and the same draws whatever shares the batch."""
 
 import copy
+import functools
 import math
 import random
 
@@ -13,47 +14,18 @@ from hypothesis import strategies as st
 from stages.lib.core import seeds
 from stages.lib.inference import sampling, shared_prefix
 from stages.lib.inference.native_engine import NativeEngine, draw_uniform, sample_tokens, to_int64
+from tests.helpers import tiny_models
 
 STOP, VOCABULARY = 2, 67
-BASE = dict(
-    vocab_size=VOCABULARY,
-    hidden_size=64,
-    intermediate_size=96,
-    num_hidden_layers=4,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=512,
-    bos_token_id=1,
-    eos_token_id=STOP,
-    pad_token_id=0,
-    initializer_range=0.12,
-)
+SHAPE = dict(hidden_size=64, intermediate_size=96, bos_token_id=1, eos_token_id=STOP, initializer_range=0.12)
 LENGTHS = (1, 2, 3, 5, 8, 31, 32, 33, 8, 70, 7)
 
 
 @pytest.fixture(scope="module")
 def model():
-    made = {}
-
-    def make(name: str):
-        from transformers import AutoModelForCausalLM
-        from transformers.models import lfm2, llama, mistral, qwen2, qwen3
-
-        if name not in made:
-            torch.manual_seed(0)
-            config = {
-                "lfm2": lambda: lfm2.Lfm2Config(
-                    **BASE, layer_types=["conv", "full_attention"] * 2, block_auto_adjust_ff_dim=False
-                ),
-                "llama": lambda: llama.LlamaConfig(**BASE),
-                "qwen2": lambda: qwen2.Qwen2Config(**BASE),
-                "qwen3": lambda: qwen3.Qwen3Config(**BASE, head_dim=16),
-                "mistral": lambda: mistral.MistralConfig(**BASE, sliding_window=9),
-            }[name]()
-            made[name] = AutoModelForCausalLM.from_config(config).eval()
-        return made[name]
-
-    return make
+    """Name of an architecture -> its model."""
+    windows = {"mistral": {"sliding_window": 9}}
+    return functools.cache(lambda name: tiny_models.make_model(name, VOCABULARY, **SHAPE, **windows.get(name, {})))
 
 
 def prompts(lengths=LENGTHS) -> list[list[int]]:
@@ -68,7 +40,7 @@ def draw(model, prompts, keys, rows=512, temperature=1.0, limit=24):
     return sampling.sample(NativeEngine(model, rows), prompts, keys, temperature, limit, [STOP])
 
 
-@pytest.mark.parametrize("name", ["lfm2", "llama", "qwen2", "qwen3", "mistral"])
+@pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_greedy_is_transformers_generate(model, name):
     engine, asked = NativeEngine(model(name), max_rows=48), prompts()  # 48 rows: not all prompts fit at a time
     draws = sampling.sample(engine, asked, keys(len(asked), 7), 0.0, 24, [STOP])
@@ -87,7 +59,7 @@ def test_greedy_is_transformers_generate(model, name):
     assert ends == {"stop", "length"}, "the test should see both ends"
 
 
-@pytest.mark.parametrize("name", ["lfm2", "llama", "qwen2", "qwen3", "mistral"])
+@pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_log_probabilities_are_the_models(model, name, temperature):
     asked = prompts()
@@ -100,16 +72,19 @@ def test_log_probabilities_are_the_models(model, name, temperature):
             assert sample.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-@pytest.mark.parametrize("how", ["bfloat16", "float16", "autocast"])
-def test_half_precision_differs_from_a_training_pass_by_rounding(model, how):
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "autocast"])
+def test_half_precision_differs_from_a_training_pass_by_rounding(model, precision):
     """With keys far from zero, as Qwen2.5 has them, whose scores must not be rounded before the softmax."""
-    own, autocast = copy.deepcopy(model("qwen2")), torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast")
+    own, autocast = (
+        copy.deepcopy(model("qwen2")),
+        torch.autocast("cpu", torch.bfloat16, enabled=precision == "autocast"),
+    )
     with torch.no_grad():
         torch.manual_seed(0)
         for layer in own.model.layers:
             layer.self_attn.k_proj.bias.normal_(std=20)
             layer.self_attn.q_proj.bias.normal_()
-    own = own if how == "autocast" else own.to(getattr(torch, how))
+    own = own if precision == "autocast" else own.to(getattr(torch, precision))
     asked, errors = prompts(), []
     with autocast, torch.no_grad():
         for prompt, samples in zip(asked, draw(own, asked, keys(len(asked), 4)), strict=True):
@@ -117,7 +92,7 @@ def test_half_precision_differs_from_a_training_pass_by_rounding(model, how):
                 logits = own(torch.tensor([prompt + sample.ids])).logits[0, len(prompt) - 1 : -1].double()
                 expected = logits.log_softmax(-1).gather(1, torch.tensor(sample.ids)[:, None])[:, 0]
                 errors += (expected - torch.tensor(sample.logprobs)).tolist()
-    assert np.sqrt(np.mean(np.square(errors))) < {"bfloat16": 0.04, "float16": 0.006, "autocast": 0.04}[how]
+    assert np.sqrt(np.mean(np.square(errors))) < {"bfloat16": 0.04, "float16": 0.006, "autocast": 0.04}[precision]
 
 
 @pytest.mark.parametrize("name", ["lfm2", "llama", "mistral"])

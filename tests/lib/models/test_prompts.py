@@ -45,18 +45,12 @@ GEMMA = (
     "{% for m in messages %}<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n"
     "{{ m['content'] | trim }}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
+LLAMA_TOKENS = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 # family: (architecture, template, begin, end of text, other special tokens, end of a turn)
 FAMILIES = {
     "smollm2": ("llama", CHATML, "<|im_start|>", "<|im_end|>", ["<|endoftext|>"], "<|im_end|>"),
     "qwen2": ("qwen2", CHATML, None, "<|im_end|>", ["<|im_start|>", "<|endoftext|>"], "<|im_end|>"),
-    "llama3": (
-        "llama",
-        LLAMA,
-        "<|begin_of_text|>",
-        "<|end_of_text|>",
-        ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
-        "<|eot_id|>",
-    ),
+    "llama3": ("llama", LLAMA, "<|begin_of_text|>", "<|end_of_text|>", LLAMA_TOKENS, "<|eot_id|>"),
     "gemma": ("gemma2", GEMMA, "<bos>", "<eos>", ["<start_of_turn>", "<end_of_turn>"], "<end_of_turn>"),
 }
 
@@ -67,11 +61,11 @@ def chat_tokenizer(family):
 
     _, template, begin, end, others, _ = FAMILIES[family]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE(vocab={"<pad>": 0, **{c: i + 1 for i, c in enumerate(letters)}}, merges=[]))
-    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    backend = Tokenizer(models.BPE(vocab={"<pad>": 0, **{c: i + 1 for i, c in enumerate(letters)}}, merges=[]))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     names = {"bos_token": begin} if begin else {}
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made,
+        tokenizer_object=backend,
         eos_token=end,
         pad_token="<pad>",
         **names,
@@ -80,9 +74,7 @@ def chat_tokenizer(family):
     )
     # As published: special, but not among `all_special_tokens`.
     tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in others])
-    if (
-        begin and family != "smollm2"
-    ):  # these open whatever they are given; a template that opens it, too, must not double
+    if begin and family != "smollm2":  # these open whatever they encode; a template that also opens it must not double
         opening = tokenizer.convert_tokens_to_ids(begin)
         tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{begin} $A", special_tokens=[(begin, opening)]
@@ -92,28 +84,9 @@ def chat_tokenizer(family):
 
 def saved(family, root):
     """A folder as the family publishes it: the generation config names every token that ends a turn or a text."""
-    import torch
-    from transformers import AutoModelForCausalLM, Gemma2Config
-
     tokenizer = chat_tokenizer(family)
     architecture, *_, end, others, turn = FAMILIES[family]
-    if architecture == "gemma2":
-        torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(
-            Gemma2Config(
-                vocab_size=len(tokenizer),
-                hidden_size=32,
-                intermediate_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                head_dim=8,
-                max_position_embeddings=512,
-                initializer_range=0.1,
-            )
-        ).eval()
-    else:
-        model = tiny_models.make_model(architecture, len(tokenizer))
+    model = tiny_models.make_model(architecture, len(tokenizer))
     ends = tokenizer.convert_tokens_to_ids([end, turn, *[name for name in others if name == "<|endoftext|>"]])
     model.generation_config.eos_token_id = sorted(set(ends))
     model.generation_config.do_sample = False
