@@ -28,8 +28,8 @@ SCRATCH = {
 
 
 def documents(kind=None, n=400):
-    made = [pretraining.generate_document(f"x/{i}", 3) for i in range(n)]
-    return [d for d in made if kind in (None, d.kind)]
+    generated = [pretraining.generate_document(f"x/{i}", 3) for i in range(n)]
+    return [d for d in generated if kind in (None, d.kind)]
 
 
 def written(document):
@@ -119,15 +119,15 @@ def execution(tmp_path, **changes):
 def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
     from stages.lib.models import loading
 
-    made = execution(tmp_path)
-    metrics = base.body(made)
-    model = loading.load_causal_lm(made.out_dir / "model")
+    run = execution(tmp_path)
+    metrics = base.body(run)
+    model = loading.load_causal_lm(run.out_dir / "model")
     assert loading.count_parameters(model) == metrics["weights"]
-    assert len((made.out_dir / "history.csv").read_text().splitlines()) == 3  # a header and two steps
-    copy = execution(tmp_path / "copy", source="bundled", bundled=str(made.out_dir / "model"))
+    assert len((run.out_dir / "history.csv").read_text().splitlines()) == 3  # a header and two steps
+    copy = execution(tmp_path / "copy", source="bundled", bundled=str(run.out_dir / "model"))
     base.body(copy)
     name = "model.safetensors"
-    assert (copy.out_dir / "model" / name).read_bytes() == (made.out_dir / "model" / name).read_bytes()
+    assert (copy.out_dir / "model" / name).read_bytes() == (run.out_dir / "model" / name).read_bytes()
 
 
 def test_sources_that_cannot_be_trusted_are_refused(tmp_path):

@@ -6,8 +6,8 @@ label kinds look at the same ones, and what an adaptive search finds is what loo
 The n completions of a prefix share it as one prompt (lib/inference/shared_prefix.py).
 
 Searches (lib/labels/step_labels.py) are generators: they yield a list of `Query(step, n)` and are sent, for each, the
-outcomes of the first n rollouts after that step. `run_searches` runs many of them side by side, a round of completions for all
-at a time.
+outcomes of the first n rollouts after that step. `run_searches` runs many of them side by side, a round of completions
+for all at a time.
 """
 
 from __future__ import annotations
