@@ -252,7 +252,7 @@ def evaluate_single_samples(run: execution.StageRun[Params]) -> dict[str, curves
     for name in SINGLE_SAMPLE_METHODS:
         samples = records.read_samples(run.input_path("samples", f"test_{name}.parquet"))
         if len(samples) == len(problems):
-            right = {sample.problem_id: float(sample.is_right) for sample in samples}
+            right = {sample.problem_id: float(bool(sample.correct and sample.finish == "stop")) for sample in samples}
             values = np.array([[right[problem.id]] for problem in problems])
             found[name] = curves.Curve(np.array([1]), values, np.zeros(1))
     return found

@@ -40,7 +40,7 @@ VERSION = 1  # part of every key
 
 
 class Params(TrainingParams):
-    train: bool  # false: the base as it is; the training parameters are then ignored
+    train: bool  # false: the base as it is; then what describes training is not used
     prompt: PromptParams
     competition_problems: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch

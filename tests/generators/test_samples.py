@@ -58,8 +58,8 @@ def test_where_answers_are_marked_a_solution_that_breaks_off_has_none():
     ((*unmarked,),) = samples.make_samples([(0, drawn)], encoder, [problem(0)])
     assert [sample.correct for sample in unmarked] == [True] * 4, "where no form was asked for, it is read"
     encoder.prompt = Prompt(marked=True)
-    ((*found,),) = samples.make_samples([(0, drawn)], encoder, [problem(0)])
-    assert [(sample.answer, sample.correct) for sample in found] == [(None, False)] * 2 + [("4", True), ("4", True)]
+    ((*marked,),) = samples.make_samples([(0, drawn)], encoder, [problem(0)])
+    assert [(sample.answer, sample.correct) for sample in marked] == [(None, False)] * 2 + [("4", True), ("4", True)]
 
 
 def group(i: int, n: int = 2) -> list[Sample]:

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 class Params(TrainingParams):
-    """All parameters but the first four are for `source: scratch` and ignored by the other sources."""
+    """Below `repo` and `revision` everything describes `source: scratch` and is ignored by the other sources."""
 
     source: Literal["bundled", "scratch", "hub"]
     bundled: str  # folder of the bundled model
-    repo: str  # on the hub, as owner/name
+    repo: str  # of the hub, as owner/name
     revision: str  # full commit hash
     num_documents: int = Field(gt=0)  # pretraining documents
     num_layers: int = Field(gt=0, multiple_of=2)  # convolution, attention, convolution, ...
     hidden_size: int = Field(gt=0)
-    intermediate_size: int = Field(gt=0)  # width of the gated feed-forward layers
+    intermediate_size: int = Field(gt=0)  # width of the gated feed-forward part
     num_heads: int = Field(gt=0)
-    conv_kernel: int = Field(gt=1)  # tokens that a convolution sees
+    conv_kernel: int = Field(gt=1)  # tokens a convolution sees
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Drawing solutions and reading many continuations of one prompt.
+"""Inference: sampling from a language model, and forward passes over many continuations of one prompt.
 
 Knows neither training nor what a solution is worth.
 """

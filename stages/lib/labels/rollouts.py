@@ -5,9 +5,9 @@ more later, in any company, and the first n stay what they were. So solutions th
 label kinds look at the same ones, and what an adaptive search finds is what looking at all of them would have found.
 The n completions of a prefix share it as one prompt (lib/inference/shared_prefix.py).
 
-Searches (lib/labels/step_labels.py) are generators: they yield a list of `Query(step, n)` and are sent, for each, the
-outcomes of the first n rollouts after that step. `run_searches` runs many of them side by side, a round of completions for all
-at a time.
+Searches (lib/labels/step_labels.py) are generators: they yield lists of `Query(step, n)` and receive, for each query,
+the outcomes of the first n rollouts after that step. `run_searches` runs many of them together, with one round of
+completions for all at a time.
 """
 
 from __future__ import annotations

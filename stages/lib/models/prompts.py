@@ -30,8 +30,8 @@ class PromptParams(Params):
     """The parameters of a prompt."""
 
     style: Literal["plain", "chat"] = "plain"
-    instruct: bool = False  # ask for the answer in the form that the grader reads
-    system: str | None = None  # system turn of a chat
+    instruct: bool = False  # ask for the form of the answer
+    system: str | None = None  # of a chat
     shots: int = Field(default=0, ge=0)  # worked examples before the question
     steps: Literal["lines", "paragraphs"] = "lines"  # what a step of a solution is
     stop: list[Annotated[str, Field(min_length=1)]] = []  # texts at which a solution ends

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -125,6 +126,20 @@ class Trainer:
             self.optimizers = _build_optimizers(objective, params)
             self.wrapped, *self.prepared = self.accelerator.prepare(objective, *self.optimizers)
 
+    def save_checkpoint(self, step: int) -> None:
+        """Collective: the main process writes, the others give it their shards."""
+        named = self.trained.named_parameters()
+        tensors: dict[str, torch.Tensor] = {f"model.{name}": p for name, p in named if p.requires_grad}
+        for k, optimizer in enumerate(self.optimizers):
+            for i, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{k}.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        for name, tensor in tensors.items():
+            whole = fsdp.full_tensor(tensor.detach())
+            tensors[name] = whole.cpu() if self.run.is_main else whole.new_empty(0)
+        if self.run.is_main:
+            checkpoints.save(self.run.checkpoint_dir, step, tensors, {"step": step, "history": self.history.rows})
+
+    @torch.no_grad()
     def resume(self) -> int:
         """Continue from the newest checkpoint; without one, write checkpoint 0. Returns the number of steps done."""
         checkpoint = checkpoints.load_latest(self.run.checkpoint_dir)
@@ -132,12 +147,20 @@ class Trainer:
             self.save_checkpoint(0)
             return 0
         tensors, facts = checkpoint
-        _restore_checkpoint(self.trained, self.optimizers, tensors)
+        for name, p in self.trained.named_parameters():
+            if p.requires_grad:
+                p.copy_(fsdp.shard_like(tensors[f"model.{name}"], p))
+        states: list[dict[int, dict[str, torch.Tensor]]] = [defaultdict(dict) for _ in self.optimizers]
+        weights = [[p for group in o.param_groups for p in group["params"]] for o in self.optimizers]
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                k, i, key = name.split(".")[1:]
+                p = weights[int(k)][int(i)]  # a tensor of another shape is a count of steps
+                states[int(k)][int(i)][key] = fsdp.shard_like(tensor, p) if tensor.shape == p.shape else tensor
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
         self.history.rows = facts["history"]
         return facts["step"]
-
-    def save_checkpoint(self, step: int) -> None:
-        _save_checkpoint(self.run, step, self.trained, self.optimizers, self.history)
 
     def step(self, step: int, indices: Sequence[int], lr_scale: float) -> dict[str, float]:
         """Update the weights by the examples at `indices`. Returns the gradient's norm and the mean of each loss."""
@@ -243,10 +266,11 @@ def _compute_lr_scale(step: int, steps: int, warmup_ratio: float) -> float:
 def _build_optimizers(trained: nn.Module, params: TrainingParams) -> list[torch.optim.Optimizer]:
     """Muon for the matrices between hidden layers where it is chosen (Jordan et al. 2024), AdamW for the rest."""
     outer = ("embed", "lm_head", "head.", "wte")
-    named = [(name, p) for name, p in trained.named_parameters() if p.requires_grad]
-    is_matrix = [params.optimizer == "muon" and p.ndim == 2 and not any(o in name for o in outer) for name, p in named]
-    matrices = [p for (_, p), matrix in zip(named, is_matrix, strict=True) if matrix]
-    rest = [p for (_, p), matrix in zip(named, is_matrix, strict=True) if not matrix]
+    matrices, rest = [], []
+    for name, p in trained.named_parameters():
+        if p.requires_grad:
+            is_matrix = params.optimizer == "muon" and p.ndim == 2 and not any(word in name for word in outer)
+            (matrices if is_matrix else rest).append(p)
     optimizers: list[torch.optim.Optimizer] = []
     if rest:  # none where adapters without a head are trained
         optimizers.append(torch.optim.AdamW(rest, lr=params.lr, betas=(0.9, 0.98), weight_decay=params.weight_decay))
@@ -271,37 +295,3 @@ def _add_residual_dropout(model: Any, rate: float) -> list[Any]:
         return (dropped, *output[1:]) if isinstance(output, tuple) else dropped
 
     return [layer.register_forward_hook(drop) for layer in forward.get_decoder(model).layers]
-
-
-def _save_checkpoint(
-    run: StageRun[Any], step: int, trained: nn.Module, optimizers: Sequence[torch.optim.Optimizer], history: History
-) -> None:
-    """Collective: the main process writes, the others give it their shards."""
-    tensors: dict[str, torch.Tensor] = {f"model.{name}": p for name, p in trained.named_parameters() if p.requires_grad}
-    for k, optimizer in enumerate(optimizers):
-        for i, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{k}.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    for name, tensor in tensors.items():
-        whole = fsdp.full_tensor(tensor.detach())
-        tensors[name] = whole.cpu() if run.is_main else whole.new_empty(0)
-    if run.is_main:
-        checkpoints.save(run.checkpoint_dir, step, tensors, {"step": step, "history": history.rows})
-
-
-@torch.no_grad()
-def _restore_checkpoint(
-    trained: nn.Module, optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, torch.Tensor]
-) -> None:
-    for name, p in trained.named_parameters():
-        if p.requires_grad:
-            p.copy_(fsdp.shard_like(tensors[f"model.{name}"], p))
-    for k, optimizer in enumerate(optimizers):
-        weights = [p for group in optimizer.param_groups for p in group["params"]]
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith(f"optimizer.{k}."):
-                i, field_name = name.split(".")[2:]
-                if tensor.shape == weights[int(i)].shape:  # else a count of steps
-                    tensor = fsdp.shard_like(tensor, weights[int(i)])
-                state.setdefault(int(i), {})[field_name] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,4 +1,4 @@
-"""The parameters that every training stage shares."""
+"""How a model is trained: the keys that every training stage's section shares."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class TrainingParams(Params):
     lr: float = Field(gt=0)  # of adamw
     matrix_lr: float = Field(gt=0)  # of muon
     weight_decay: float = Field(ge=0)
-    warmup_ratio: float = Field(ge=0, lt=1)  # share of the steps; afterwards the rate falls linearly to 0
-    max_grad_norm: float = Field(gt=0)  # gradients are clipped to this norm
+    warmup_ratio: float = Field(ge=0, lt=1)  # share of the steps; after it the rate falls linearly to 0
+    max_grad_norm: float = Field(gt=0)  # largest norm of the gradient
     precision: Literal["no", "bf16"]  # mixed precision of accelerate
     gradient_checkpointing: bool
     lora_rank: int = Field(ge=0)  # 0 trains all weights
-    checkpoint_steps: int = Field(gt=0)  # steps between checkpoints of unfinished training
+    checkpoint_steps: int = Field(gt=0)  # unfinished work is saved this often

@@ -35,9 +35,9 @@ def test_a_batch_holds_targets_where_they_stand():
 
 @given(st.lists(st.integers(1, 50), max_size=300), st.integers(1, 9), st.integers(0, 3))
 def test_an_epoch_sees_each_example_once(lengths, size, seed):
-    found = data_loader.make_epoch_batches(lengths, size, random.Random(seed))
-    assert sorted(i for step in found for i in step) == list(range(len(lengths)))
-    assert all(len(step) <= size for step in found)
+    batches = data_loader.make_epoch_batches(lengths, size, random.Random(seed))
+    assert sorted(i for step in batches for i in step) == list(range(len(lengths)))
+    assert all(len(step) <= size for step in batches)
 
 
 def test_steps_hold_similar_lengths():

@@ -162,7 +162,7 @@ def test_a_loss_that_explodes_is_told(tmp_path):
 
 @pytest.mark.parametrize("name", ["lfm2", "qwen2"])
 def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
-    found, places = {}, []
+    gradients, places = {}, []
 
     def counted(loss, hidden, ids, **how):
         places.append(len(ids))
@@ -175,13 +175,13 @@ def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
         torch.nn.init.ones_(losses.head.weight)
         sums = losses(collate(training_script.make_examples(5))).values()
         sum(sums).backward()
-        found[logits] = [*sums, *(p.grad for p in losses.parameters())]
+        gradients[logits] = [*sums, *(p.grad for p in losses.parameters())]
     assert (
         len(places) > 5
         and max(places) == 7
         and sum(places) == sum(sum(e.lm_weight[1:]) for e in training_script.make_examples(5))
     )
-    for whole, parts in zip(*found.values(), strict=True):
+    for whole, parts in zip(*gradients.values(), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-5)
 
 
@@ -241,10 +241,10 @@ def test_dev_scores_are_computed_in_the_precision_of_training(tmp_path):
             score = float(torch.is_autocast_enabled("cpu"))
             return [Score(problem_id=problem.id, index=0, verifier="asking", score=score)]
 
-    of = tiny_models.make_problem(1)
+    problem = tiny_models.make_problem(1)
     for precision, wanted in (("no", 0.0), ("bf16", 1.0)):
         run = tiny_models.make_run(tmp_path / precision, "orm", tiny_models.make_training_params(precision=precision))
-        [scores] = score_dev(run, Asking(), [(of, [tiny_models.make_sample(of, 0, 0)])])
+        [scores] = score_dev(run, Asking(), [(problem, [tiny_models.make_sample(problem, 0, 0)])])
         assert [score.score for score in scores] == [wanted]
     assert not torch.is_autocast_enabled("cpu")
 
