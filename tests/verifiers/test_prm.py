@@ -280,7 +280,11 @@ def train(root, **changes):
     AcceleratorState._reset_state(reset_partial_state=True)  # one process here trains in several precisions
     run = tiny_models.make_run(root, "prm", prm.Params(**{**SETTINGS, **changes}))
     shutil.rmtree(run.checkpoint_dir, ignore_errors=True)  # or a second training would take up the first one's end
-    return prm.body(run), list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
+    try:
+        metrics = prm.body(run)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)  # for the tests that this worker runs next
+    return metrics, list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
 
 
 @pytest.mark.parametrize(
