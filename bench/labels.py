@@ -25,11 +25,9 @@ SEED = 20
 
 
 def main() -> None:
+    from stages.generators.samples import make_samples
     from stages.lib.core import seeds
-    from stages.lib.core.records import Sample
-    from stages.lib.grading import answers
     from stages.lib.inference import engines
-    from stages.lib.inference.sampling import sample
     from stages.lib.labels import label_audit, rollouts, step_labels, truth
     from stages.lib.models import encoding
     from stages.lib.procedural import gradeschool
@@ -47,24 +45,10 @@ def main() -> None:
     prompts = [encoder.prompt_ids(problem) for problem in problems]
     keys = [[seeds.key(SEED, "bench", problem.id, i) for i in range(arguments.pool)] for problem in problems]
     solutions, correct = [], []
-    for problem, draws in zip(problems, sample(engine, prompts, keys, 0.7, 320, encoder.stops), strict=True):
-        pool = []
-        for index, draw in enumerate(draws):
-            text = encoder.decode_solution(draw.ids)
-            answer = answers.extract(text, "integer") if draw.finish == "stop" else None
-            pool.append(
-                Sample(
-                    problem_id=problem.id,
-                    index=index,
-                    text=text,
-                    answer=answer,
-                    finish=draw.finish,
-                    logprob=0.0,
-                    correct=answers.equal(problem.answer, answer, "integer"),
-                    min_logprob=0.0,
-                    tokens=len(draw.ids),
-                )
-            )
+    stream = engine.stream(prompts, keys, 0.7, 320, encoder.stops)
+    pools = {pool[0].problem_id: pool for pool in make_samples(stream, encoder, problems)}
+    for problem in problems:
+        pool = pools[problem.id]
         pairs = [
             (solution, truth.label_steps(problem, pool[solution.index].text))
             for solution in step_labels.build_solutions(problem, pool)[: arguments.labelled]

@@ -1,17 +1,17 @@
-"""The process verifier against its peers: training tokens a second, and scoring 64 samples a problem.
+"""The process verifier against its peers: training tokens per second, and scoring 64 samples per problem.
 
     python -m bench.prm [--examples 256] [--problems 2] [--samples 64]
 
-Training: TRL's PRMTrainer (trl.experimental.prm, TRL 1.9 to 1.12) and stages/lib/training/loop.py fit the same two-way step
-labels on the same sequences, of problems of 2 to 8 steps as GSM8K's: a Qwen2 of 8 layers and width 112, random weights,
-float32, AdamW, 32 sequences a step, one epoch, no language loss; Qwen2 because TRL needs a token classifier, and of LFM2
-there is none. Real tokens count, padding does not.
+Training: TRL's PRMTrainer (trl.experimental.prm, TRL 1.9 to 1.12) and stages/lib/training/loop.py fit the same binary step
+labels on the same sequences, from problems of 2 to 8 steps like GSM8K's. Both train a Qwen2 of 8 layers and width 112 from
+random weights in float32 with AdamW, 32 sequences per step, one epoch, no language loss. It is Qwen2 because TRL needs a
+token classifier, which LFM2 lacks. Padding does not count as tokens.
 
-Scoring: an LFM2 of the bundled model's size reads procedural problems and 64 distinct solutions each (real pools repeat
-themselves, which would flatter). Peers: one forward pass a step, as published scorers do, its 64 prefixes in one batch; and
-one padded pass over whole samples. All three must agree to 1e-5.
+Scoring: an LFM2 of the bundled model's size reads procedural problems with 64 distinct solutions each (real pools repeat
+solutions, which would favour us). Peers: one forward pass per step over a batch of 64 prefixes, as published scorers do;
+and one padded pass over whole samples. All three must agree to 1e-5.
 
-Times are processor seconds on one thread, so that a busy machine does not count; of scoring, the fastest of three runs.
+Times are processor seconds on one thread, so load on the machine does not count; for scoring, the fastest of three runs.
 Install TRL beside the project with `pip install --target FOLDER --no-deps trl==1.12.0` and set PYTHONPATH=FOLDER; without
 it the training ratio is null.
 """
@@ -30,50 +30,38 @@ SEED, BATCH, WIDTH, LAYERS = 7, 32, 112, 8
 
 
 def measure_seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
-    """(processor seconds of the fastest of so many runs, what it returned)."""
-    best = float("inf")
+    """(processor seconds of the fastest of `times` runs, the last result)."""
+    seconds, result = [], None
     for _ in range(times):
-        began = time.process_time()
-        found = work()
-        best = min(best, time.process_time() - began)
-    return best, found
+        start = time.process_time()
+        result = work()
+        seconds.append(time.process_time() - start)
+    return min(seconds), result
 
 
 def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
-    """Procedural problems, each with distinct solutions that hold at most one slip."""
+    """Procedural problems, each with distinct solutions that hold at most one slip: [(problem, [(sample, labels)])]."""
     from stages.lib.core import seeds
     from stages.lib.core.records import Sample
     from stages.lib.models.encoding import strip_annotations
     from stages.lib.procedural import gradeschool
 
-    found = []
+    pools = []
+    blank = dict(answer=None, finish="stop", logprob=0.0, min_logprob=0.0, tokens=1)
     for problem in gradeschool.generate_problems("verifier", count, SEED, steps=(2, 8), max_value=60):
-        rng, texts = seeds.rng(SEED, "bench", problem.id), {}
-        while len(texts) < samples:
+        rng, solutions = seeds.rng(SEED, "bench", problem.id), {}
+        while len(solutions) < samples:
             fault = gradeschool.Fault("slip", rng.randint(-20, 30))
-            lines = gradeschool.solve_program(
-                problem.program.params, {rng.randrange(int(problem.difficulty) + 2): fault}
-            )
-            texts.setdefault("".join(f"{strip_annotations(line.text)}\n" for line in lines), lines)
-        pool = [
-            (
-                Sample(
-                    problem_id=problem.id,
-                    index=i,
-                    text=text,
-                    answer=None,
-                    correct=lines[-1].right,
-                    finish="stop",
-                    logprob=0.0,
-                    min_logprob=0.0,
-                    tokens=1,
-                ),
-                [float(line.right) for line in lines],
-            )
-            for i, (text, lines) in enumerate(texts.items())
-        ]
-        found.append((problem, pool))
-    return found
+            faults = {rng.randrange(int(problem.difficulty) + 2): fault}
+            lines = gradeschool.solve_program(problem.program.params, faults)
+            text = "".join(f"{strip_annotations(line.text)}\n" for line in lines)
+            solutions.setdefault(text, [line.is_correct for line in lines])
+        pool = []
+        for i, (text, labels) in enumerate(solutions.items()):
+            sample = Sample(problem_id=problem.id, index=i, text=text, correct=labels[-1], **blank)
+            pool.append((sample, list(map(float, labels))))
+        pools.append((problem, pool))
+    return pools
 
 
 def make_config(kind: str, vocabulary: int) -> Any:
@@ -98,8 +86,8 @@ def make_config(kind: str, vocabulary: int) -> Any:
     return Lfm2Config(**shared, layer_types=types, block_auto_adjust_ff_dim=False, conv_L_cache=4)
 
 
-def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float:
-    """Real tokens a second of training."""
+def measure_training(tokenizer: Any, solutions: list[tuple[Any, Any, list[float]]]) -> float:
+    """Tokens per second of training."""
     from transformers import AutoModelForCausalLM
 
     from stages.lib.models.encoding import Encoder
@@ -109,13 +97,13 @@ def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -
     from stages.lib.verifiers.process import ProcessVerifier, make_example
 
     verifier = ProcessVerifier(
-        "prm", AutoModelForCausalLM.from_config(make_config("qwen2", len(tokenizer))), Encoder(tokenizer), "head"
+        "prm", AutoModelForCausalLM.from_config(make_config("qwen2", len(tokenizer))), Encoder(tokenizer), "scalar"
     )
     examples = []
-    for problem, sample, labels in made:
-        read = verifier.encode_sample(problem, sample)
+    for problem, sample, labels in solutions:
+        encoded = verifier.encode_sample(problem, sample)
         examples.append(
-            make_example(read, dict(enumerate(labels)), bool(sample.correct), learn_after_first_error=True, lm=False)
+            make_example(encoded, dict(enumerate(labels)), bool(sample.correct), learn_after_first_error=True, lm=False)
         )
     params = TrainingParams(
         epochs=1.0,
@@ -134,14 +122,12 @@ def measure_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -
     )
     with tempfile.TemporaryDirectory() as folder:
         run = StageRun("prm", params, SEED, Path(folder), "key", 0, 1)
-        taken, _ = measure_seconds(
-            lambda: loop.train(run, verifier.make_loss_module(), examples, params, lm_weight=0.0)
-        )
-    return sum(len(e.ids) for e in examples) / taken
+        seconds, _ = measure_seconds(lambda: loop.train(run, verifier.make_objective(lm_weight=0.0), examples, params))
+    return sum(len(e.ids) for e in examples) / seconds
 
 
-def measure_trl_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]]) -> float | None:
-    """The same of PRMTrainer with its defaults; None where TRL is not installed."""
+def measure_trl_training(tokenizer: Any, solutions: list[tuple[Any, Any, list[float]]]) -> float | None:
+    """Tokens per second of PRMTrainer with its defaults; None if TRL is not installed."""
     try:
         from trl.experimental.prm import PRMConfig, PRMTrainer
     except ImportError as error:
@@ -155,11 +141,11 @@ def measure_trl_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]
 
     rows = [
         {
-            "prompt": PLAIN_TEMPLATE.format(question=problem.prompt()),
+            "prompt": PLAIN_TEMPLATE.format(question=problem.format_prompt()),
             "completions": split_steps(sample.text),
             "labels": [bool(label) for label in labels],
         }
-        for problem, sample, labels in made
+        for problem, sample, labels in solutions
     ]
     with tempfile.TemporaryDirectory() as folder:
         settings = PRMConfig(
@@ -182,28 +168,27 @@ def measure_trl_training(tokenizer: Any, made: list[tuple[Any, Any, list[float]]
             model=model, args=settings, processing_class=tokenizer, train_dataset=Dataset.from_list(rows)
         )
         tokens = sum(len(row) for row in trainer.train_dataset["input_ids"])
-        taken, _ = measure_seconds(trainer.train)
-    return tokens / taken
+        seconds, _ = measure_seconds(trainer.train)
+    return tokens / seconds
 
 
 def score_by_step(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
-    """One forward pass for every step and one for the end: all samples' prefixes in one padded batch each."""
-    found = [verifier.read(problem, sample) for sample in samples]
-    places = [[*read.steps, read.end] for read in found]
+    """One forward pass per step and one for the end: all samples' prefixes in one padded batch each."""
+    encoded = [verifier.encode_sample(problem, sample) for sample in samples]
     scores: list[list[float]] = [[] for _ in samples]
-    for step in range(max(map(len, places))):
-        alive = [i for i, own in enumerate(places) if step < len(own)]
-        rows = [found[i].ids[: places[i][step] + 1] for i in alive]
-        for i, says in zip(alive, run_padded(verifier, rows), strict=True):
-            scores[i].append(float(says[-1]))
+    for step in range(max(len(e.score_positions) for e in encoded)):
+        alive = [i for i, e in enumerate(encoded) if step < len(e.score_positions)]
+        rows = [encoded[i].ids[: encoded[i].score_positions[step] + 1] for i in alive]
+        for i, probabilities in zip(alive, run_padded(verifier, rows), strict=True):
+            scores[i].append(float(probabilities[-1]))
     return scores
 
 
 def score_by_sample(verifier: Any, problem: Any, samples: list[Any]) -> list[list[float]]:
-    """One padded forward pass over whole samples, prompts and all."""
-    found = [verifier.read(problem, sample) for sample in samples]
-    says = run_padded(verifier, [read.ids for read in found])
-    return [row[[*read.steps, read.end]].tolist() for read, row in zip(found, says, strict=True)]
+    """One padded forward pass over whole samples, prompts included."""
+    encoded = [verifier.encode_sample(problem, sample) for sample in samples]
+    rows = run_padded(verifier, [e.ids for e in encoded])
+    return [row[e.score_positions].tolist() for e, row in zip(encoded, rows, strict=True)]
 
 
 def run_padded(verifier: Any, rows: list[list[int]]) -> list[Any]:
@@ -214,8 +199,8 @@ def run_padded(verifier: Any, rows: list[list[int]]) -> list[Any]:
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
     with torch.inference_mode():
-        says = verifier.head(verifier.model.base_model(input_ids=ids, use_cache=False).last_hidden_state)
-    return [own[: len(row), 0].double().sigmoid() for own, row in zip(says, rows, strict=True)]
+        logits = verifier.head(verifier.model.base_model(input_ids=ids, use_cache=False).last_hidden_state)
+    return [x[: len(row), 0].double().sigmoid() for x, row in zip(logits, rows, strict=True)]
 
 
 def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:
@@ -226,32 +211,27 @@ def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float
     from stages.lib.verifiers.process import ProcessVerifier
 
     model = AutoModelForCausalLM.from_config(make_config("lfm2", len(tokenizer))).eval()
-    verifier = ProcessVerifier("prm", model, Encoder(tokenizer), "head")
+    verifier = ProcessVerifier("prm", model, Encoder(tokenizer), "scalar")
     torch.nn.init.normal_(verifier.head.weight)
-    work = [(problem, [sample for sample, _ in pool]) for problem, pool in make_pools(count, samples)]
+    pools = [(problem, [sample for sample, _ in pool]) for problem, pool in make_pools(count, samples)]
     methods = {
         "shared": verifier.score_steps,
         "step": lambda *x: score_by_step(verifier, *x),
         "padded": lambda *x: score_by_sample(verifier, *x),
     }
-    verifier.score_steps(*work[0])  # the first call pays for imports
-    taken, scores = {}, {}
+    verifier.score_steps(*pools[0])  # the first call pays for imports
+    seconds, scores = {}, {}
     for name, method in methods.items():
-        taken[name], scores[name] = measure_seconds(lambda method=method: [method(*one) for one in work], 3)
-    apart = max(
-        abs(a - b)
-        for name in ("step", "padded")
-        for mine, theirs in zip(scores["shared"], scores[name], strict=True)
-        for x, y in zip(mine, theirs, strict=True)
-        for a, b in zip(x, y, strict=True)
-    )
-    assert apart < 1e-5, f"the three ways differ by {apart}"
-    per_second = {f"{name}_solutions_per_s": count * samples / taken[name] for name in taken}
+        seconds[name], pool_scores = measure_seconds(lambda method=method: [method(*pool) for pool in pools], 3)
+        scores[name] = [score for pool in pool_scores for sample in pool for score in sample]
+    pairs = [pair for name in ("step", "padded") for pair in zip(scores["shared"], scores[name], strict=True)]
+    difference = max(abs(a - b) for a, b in pairs)
+    assert difference < 1e-5, f"the three ways differ by {difference}"
     return {
-        "step_ratio": taken["step"] / taken["shared"],
-        "padded_ratio": taken["padded"] / taken["shared"],
-        **per_second,
-        "largest_difference": apart,
+        "step_ratio": seconds["step"] / seconds["shared"],
+        "padded_ratio": seconds["padded"] / seconds["shared"],
+        **{f"{name}_solutions_per_s": count * samples / seconds[name] for name in seconds},
+        "largest_difference": difference,
     }
 
 
@@ -269,10 +249,10 @@ def main() -> None:
     torch.set_num_threads(1)
     silence_transformers()
     tokenizer = build_tokenizer()
-    made = [(problem, s, labels) for problem, pool in make_pools(-(-arguments.examples // 4), 4) for s, labels in pool]
-    made = made[: arguments.examples]
-    measure_training(tokenizer, made[:BATCH])  # the first call pays for imports
-    ours, theirs = measure_training(tokenizer, made), measure_trl_training(tokenizer, made)
+    pools = make_pools(-(-arguments.examples // 4), 4)
+    solutions = [(problem, sample, labels) for problem, pool in pools for sample, labels in pool][: arguments.examples]
+    measure_training(tokenizer, solutions[:BATCH])  # the first call pays for imports
+    ours, theirs = measure_training(tokenizer, solutions), measure_trl_training(tokenizer, solutions)
     figures = {
         "ratio": ours / theirs if theirs else None,
         "tokens_per_s": ours,

@@ -1,7 +1,12 @@
-"""`python -m stages processbench FILES`: where does a process verifier see the first error of published solutions?"""
+"""`python -m stages processbench FILES`: how well a process verifier finds the first error of published solutions.
+
+ProcessBench (Zheng et al. 2024, arXiv 2412.06559): F1 is the harmonic mean of two accuracies, on solutions with an error
+and on solutions without.
+"""
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,11 +24,12 @@ if TYPE_CHECKING:
     from stages.lib.verifiers.published_models import PublicPRM
 
     Predictor = Callable[[Sequence[LabelledSolution]], list[Prediction]]
+    Case = tuple[Prediction, int]  # what is predicted of a solution, and its first wrong step, -1 for none
 
 FORMS = ("assay", "classes", "words", "separator")
 DEFAULT_MODEL = "data/prm/model"
 BATCH_SIZE = 8
-WINDOW_BATCHES = 8  # batches in memory, of which solutions of one length are read together; a kill costs at most these
+WINDOW_BATCHES = 8  # batches in memory, sorted by length; a killed run loses at most these
 
 
 def processbench(
@@ -33,7 +39,7 @@ def processbench(
     ] = DEFAULT_MODEL,
     revision: Annotated[str | None, typer.Option(help="Full commit hash of a hub repository.")] = None,
     form: Annotated[
-        str, typer.Option(help=f"Its kind: {', '.join(FORMS)} (lib/verifiers/published_models.py).")
+        str, typer.Option(help=f"Its form: {', '.join(FORMS)} (lib/verifiers/published_models.py).")
     ] = "assay",
     tag: Annotated[str | None, typer.Option(help="What follows every step, if not the form's own.")] = None,
     dtype: Annotated[str, typer.Option(help="auto (bfloat16 on an accelerator), float32, bfloat16, float16")] = "auto",
@@ -56,32 +62,26 @@ def processbench(
 
     F1 is the harmonic mean of two accuracies: on solutions with an error and on those without. The threshold is never
     chosen on what is reported: it is given, or chosen on another file (--dev), or for the pipeline's own verifier the one
-    that stage best_of_n chose on dev. Step scores are kept as they come, so a run that was killed goes on where it was.
+    that stage best_of_n chose on dev. Step scores are saved as they are computed, so a killed run resumes.
     """
     import json
     import math
     import sys
     from functools import partial
 
-    from stages.lib.core import files as written
+    from stages.lib.core.files import write_text
     from stages.lib.display import tables
     from stages.lib.labels import first_error
     from stages.lib.labels.predictions import Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
 
-    given = {
-        "model": model != DEFAULT_MODEL,
-        "revision": revision,
-        "form": form != "assay",
-        "tag": tag is not None,
-        "save": save,
-        "dtype": dtype != "auto",
-        "device": device != "auto",
-        "batch": batch != BATCH_SIZE,
-    }
-    if predictions and (ignored := next((name for name, so in given.items() if so), None)):
+    names = "model", "revision", "form", "tag", "save", "dtype", "device", "batch"
+    values = model, revision, form, tag, save, dtype, device, batch
+    defaults = DEFAULT_MODEL, None, "assay", None, None, "auto", "auto", BATCH_SIZE
+    ignored = [name for name, value, default in zip(names, values, defaults, strict=True) if value != default]
+    if predictions and ignored:
         raise UserError(
-            f"processbench: --{ignored} is of a model, but --predictions stand in place of one; leave one out"
+            f"processbench: --{ignored[0]} is of a model, but --predictions stand in place of one; leave one out"
         )
     for option, path in (("save", save), ("out", out)):
         if path and path.is_dir():
@@ -94,109 +94,100 @@ def processbench(
         raise UserError(f"processbench --dev {dev}: is also reported; choose the threshold on another file")
     if len({file.stem for file in files}) < len(files):
         raise UserError("processbench: two files have one name, which names the subset; rename one")
-    for file in (*files, *([dev] if dev else []), *([predictions] if predictions else [])):
+    scored = [*files, *([dev] if dev else [])]
+    for file in (*scored, *([predictions] if predictions else [])):
         if not file.is_file():
             raise UserError(f"{file}: cannot be read (no such file)")
+
+    lookup = cache = None
     if predictions:
-        said = Predictions(predictions)
-        judge, prompt = said.lookup, Prompt()
+        lookup, prompt = Predictions(predictions), Prompt()
+        predict = lookup.lookup
     else:
+        from stages.lib.verifiers.process import ProcessVerifier
+
         if threshold is None and not dev:
-            threshold = load_threshold(
-                Path("data/best_of_n/metrics.json"),
-                own=form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve(),
-            )
-        verifier = load_verifier(model, revision, form, tag, *resolve_device(dtype, device), batch)
-        prompt = verifier.encoder.prompt if form == "assay" else Prompt()
+            is_own = form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve()
+            threshold = load_threshold(Path("data/best_of_n/metrics.json"), is_own)
+        verifier = load_verifier(model, revision, form, tag, dtype, device, batch)
+        prompt = verifier.encoder.prompt if isinstance(verifier, ProcessVerifier) else Prompt()
         settings = [form, tag, str(verifier.model.dtype), revision or compute_fingerprint(Path(model))]
-        kept = ScoreCache(save, settings, [*files, *([dev] if dev else [])])
-        judge = partial(kept.get_or_score, partial(score_steps, verifier))
+        cache = ScoreCache(save, settings, scored)
+        predict = partial(cache.get_or_score, partial(score_steps, verifier))
     if dev:
-        chosen_on = [case for case in collect_predictions(judge, prompt, dev, batch)[0] if isinstance(case[0], list)]
-        if not chosen_on:
+        dev_cases = [case for case in collect_cases(predict, prompt, dev, batch)[0] if isinstance(case[0], list)]
+        if not dev_cases:
             raise UserError(f"{dev}: no step scores are predicted, so no threshold can be chosen")
-        threshold = first_error.choose_threshold(*zip(*chosen_on, strict=True))
-    found = {file.stem: collect_predictions(judge, prompt, file, batch) for file in files}
-    if threshold is None and any(isinstance(case[0], list) for own, _ in found.values() for case in own):
+        dev_scores: list[Any] = [scores for scores, _ in dev_cases]
+        threshold = first_error.choose_threshold(dev_scores, [first_wrong for _, first_wrong in dev_cases])
+    results = {file.stem: collect_cases(predict, prompt, file, batch) for file in files}
+    if threshold is None and any(isinstance(case[0], list) for cases, _ in results.values() for case in cases):
         raise UserError(f"{predictions}: holds step scores; give --dev FILE or --threshold")
+
     figures = {}
-    for name, (own, left_out) in found.items():
-        guesses = [first_error.locate(each, threshold) if isinstance(each, list) else each for each, _ in own]
-        f1 = first_error.f1(guesses, [place for _, place in own])
-        figures[name] = {"solutions": len(own), "left_out": left_out, **f1._asdict()}
-    known = [each["f1"] for each in figures.values() if each["f1"] is not None]
+    for name, (cases, left_out) in results.items():
+        guesses: list[Any] = [
+            first_error.locate(x, threshold) if isinstance(x, list) and threshold is not None else x for x, _ in cases
+        ]
+        f1 = first_error.f1(guesses, [first_wrong for _, first_wrong in cases])
+        figures[name] = {"solutions": len(cases), "left_out": left_out, **f1._asdict()}
+    known = [subset["f1"] for subset in figures.values() if subset["f1"] is not None]
     mean = sum(known) / len(known) if known else None
     header = ("subset", "solutions", "left out", "error %", "correct %", "F1 % (harmonic mean)")
     rows = [
-        [
-            name,
-            *(str(each[key]) for key in ("solutions", "left_out")),
-            *(format_percent(each[key]) for key in ("error", "correct", "f1")),
-        ]
-        for name, each in figures.items()
+        [name, str(x["solutions"]), str(x["left_out"]), *(format_percent(x[key]) for key in ("error", "correct", "f1"))]
+        for name, x in figures.items()
     ]
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
     tables.print_report({title: (header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])})
     if out:
-        written.write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
-    if not predictions:
-        kept.discard()
-    elif unasked := said.list_unused():
-        print(f"{predictions}: {len(unasked)} ids are in no file, the first {unasked[0]}", file=sys.stderr)
+        write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
+    if cache:
+        cache.discard()
+    if lookup and (unused := lookup.list_unused()):
+        print(f"{predictions}: {len(unused)} ids are in no file, the first {unused[0]}", file=sys.stderr)
 
 
 def format_percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
 
-def resolve_device(dtype: str, device: str) -> tuple[str, Any]:
-    """The dtype and the device that are meant. Raises UserError for what there is not."""
-    import torch
-
-    if device == "auto":
-        device = str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"processbench --device {device}: cannot be used ({str(error).splitlines()[0]})") from None
-    if dtype == "auto":
-        dtype = "float32" if found.type == "cpu" else "bfloat16"
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise UserError(f"processbench --dtype {dtype}: must be auto, float32, bfloat16 or float16")
-    return dtype, found
-
-
 def load_verifier(
-    model: str, revision: str | None, form: str, tag: str | None, dtype: str, device: Any, batch: int
+    model: str, revision: str | None, form: str, tag: str | None, dtype: str, device: str, batch: int
 ) -> ProcessVerifier | PublicPRM:
-    """The process verifier of a folder or a repository. Raises UserError for an unknown form, or a folder without one."""
+    """The process verifier of a folder or a repository, on its device. Raises UserError for what cannot be loaded."""
     from stages.lib.models import loading
-    from stages.lib.verifiers import published_models
+    from stages.lib.verifiers import published_models, registry
     from stages.lib.verifiers.process import ProcessVerifier
 
     if form not in FORMS:
         raise UserError(f"processbench --form {form}: must be one of {', '.join(FORMS)}")
+    target = loading.resolve_device(device)
+    if dtype not in ("auto", "float32", "bfloat16", "float16"):
+        raise UserError(f"processbench --dtype {dtype}: must be auto, float32, bfloat16 or float16")
+    if dtype == "auto":
+        dtype = "float32" if target.type == "cpu" else "bfloat16"
     path = loading.download_snapshot(model, revision) if revision else Path(model)
     if form == "assay":
-        if not (path / "verifier.json").is_file():
-            raise UserError(f"{path}: no verifier.json; run `dvc repro prm`, or name a public model's --form")
-        return ProcessVerifier.load(path, dtype).to(device)
+        verifier = registry.load(path, dtype)
+        if not isinstance(verifier, ProcessVerifier):
+            raise UserError(f"processbench --model {model}: scores no steps; name a process verifier")
+        return verifier.to(target)
     if not path.is_dir():
         raise UserError(
             f"processbench --model {model}: not a folder; a hub repository needs --revision, a full commit hash"
         )
-    verifier = published_models.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))
-    verifier.batch_size = batch
-    return verifier.to(device)
+    published = published_models.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))
+    published.batch_size = batch
+    return published.to(target)
 
 
-def load_threshold(metrics: Path, own: bool) -> float:
-    """The threshold that stage best_of_n chose on dev. Raises UserError for none, and where the model is not the pipeline's
-    own, for which it was chosen."""
+def load_threshold(metrics: Path, is_own: bool) -> float:
+    """The threshold that stage best_of_n chose on dev for the pipeline's own verifier. Raises UserError if there is none,
+    or if the model is another (`is_own`)."""
     import json
 
-    if not own:
+    if not is_own:
         raise UserError(
             f"processbench: a model other than {DEFAULT_MODEL} has a threshold of its own; give --dev FILE or --threshold"
         )
@@ -208,12 +199,9 @@ def load_threshold(metrics: Path, own: bool) -> float:
         ) from None
 
 
-def collect_predictions(
-    judge: Predictor, prompt: Prompt, file: Path, batch: int
-) -> tuple[list[tuple[Prediction, int]], int]:
-    """What is said of each solution and its first wrong step; and how many rows were left out, those that do not fit and
-    solutions longer than the model can read, which is told once for each reason. A name met again is left out: it would
-    count twice. Raises UserError when none is left."""
+def collect_cases(predict: Predictor, prompt: Prompt, file: Path, batch: int) -> tuple[list[Case], int]:
+    """(cases of a file, number of rows left out). Rows that do not fit the format, that repeat an id, or whose solution is
+    too long for the model are left out; each reason is printed once. Raises UserError when no row is left."""
     import sys
     from itertools import islice
 
@@ -223,54 +211,55 @@ def collect_predictions(
     from stages.lib.labels.predictions import TOO_LONG
     from stages.lib.labels.published_labels import RejectedRow, iter_json_list, read_processbench
 
-    found, left_out, names, console = [], {}, set(), Console(stderr=True)
+    cases, left_out, ids, console = [], {}, set(), Console(stderr=True)
     rows = enumerate(read_processbench(file, prompt), 1)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(file.stem, total=sum(1 for _ in iter_json_list(file)))
         while window := list(islice(rows, WINDOW_BATCHES * batch)):
-            for i, (number, row) in enumerate(window):
-                if not isinstance(row, RejectedRow) and row.row_id in names:
-                    window[i] = number, RejectedRow(number, "its id is that of an earlier row")
-                elif not isinstance(row, RejectedRow):
-                    names.add(row.row_id)
-            said = iter(judge([row for _, row in window if not isinstance(row, RejectedRow)]))
+            solutions = {}
             for number, row in window:
-                reason = row.reason if isinstance(row, RejectedRow) else None
-                if not reason and (each := next(said)) == TOO_LONG:
-                    reason = TOO_LONG
-                if reason:
-                    left_out.setdefault(reason, []).append(number)
+                if isinstance(row, RejectedRow):
+                    left_out.setdefault(row.reason, []).append(number)
+                elif row.row_id in ids:
+                    left_out.setdefault("its id is that of an earlier row", []).append(number)
                 else:
-                    found.append((each, next((label.step for label in row.labels if not label.value), -1)))
+                    ids.add(row.row_id)
+                    solutions[number] = row
+            for (number, row), prediction in zip(solutions.items(), predict(list(solutions.values())), strict=True):
+                if prediction == TOO_LONG:
+                    left_out.setdefault(TOO_LONG, []).append(number)
+                else:
+                    cases.append((prediction, next((label.step for label in row.labels if not label.value), -1)))
             progress.advance(bar, len(window))
-    reasons = [f"row {numbers[0]}: {reason}" for reason, numbers in left_out.items()]
-    if not found:
-        raise UserError(f"{file}: {reasons[0] if reasons else 'an empty list'}; no row can be used")
-    for line, numbers in zip(reasons, left_out.values(), strict=True):
-        print(f"{file}: left out {len(numbers)}, the first {line}", file=sys.stderr)
-    return found, sum(map(len, left_out.values()))
+    reasons = sorted((numbers, reason) for reason, numbers in left_out.items())
+    if not cases:
+        fault = f"row {reasons[0][0][0]}: {reasons[0][1]}" if reasons else "an empty list"
+        raise UserError(f"{file}: {fault}; no row can be used")
+    for numbers, reason in reasons:
+        print(f"{file}: left out {len(numbers)}, the first row {numbers[0]}: {reason}", file=sys.stderr)
+    return cases, sum(map(len, left_out.values()))
 
 
 def score_steps(verifier: ProcessVerifier | PublicPRM, rows: Sequence[LabelledSolution]) -> list[Prediction]:
-    """Of each solution the scores of its steps. A published model reads steps as they were published."""
+    """The step scores of each solution, or TOO_LONG. A published model reads the steps as they were published."""
     import torch
 
     from stages.lib.labels.predictions import TOO_LONG
     from stages.lib.verifiers.process import ProcessVerifier
 
-    longest = verifier.model.config.max_position_embeddings
+    context = verifier.model.config.max_position_embeddings
     try:
         if isinstance(verifier, ProcessVerifier):
             return [
                 verifier.score_steps(row.problem, [row.sample])[0][: len(row.steps)]
-                if verifier.count_tokens(row.problem, row.sample) <= longest
+                if verifier.count_tokens(row.problem, row.sample) <= context
                 else TOO_LONG
                 for row in rows
             ]
-        asked = {i: (row.problem.question, row.steps) for i, row in enumerate(rows)}
-        fits = {i: one for i, one in asked.items() if verifier.count_tokens(*one) <= longest}
-        found = dict(zip(fits, verifier.score_solutions(list(fits.values())), strict=True))
-        return [found.get(i, TOO_LONG) for i in asked]
+        solutions = [(row.problem.question, row.steps) for row in rows]
+        fits = [verifier.count_tokens(*solution) <= context for solution in solutions]
+        scores = iter(verifier.score_solutions(list(compress(solutions, fits))))
+        return [next(scores) if is_fitting else TOO_LONG for is_fitting in fits]
     except torch.OutOfMemoryError:
         raise UserError(
             "processbench: the accelerator has too little memory; lower --batch, or --dtype bfloat16"
@@ -278,8 +267,6 @@ def score_steps(verifier: ProcessVerifier | PublicPRM, rows: Sequence[LabelledSo
 
 
 def compute_fingerprint(folder: Path) -> str:
-    """Names, sizes and times of a model's files: 15 GB take a minute to hash."""
-    found = sorted(
-        (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
-    )
-    return repr(found)
+    """Names, sizes and times of a model's files, since hashing 15 GB takes a minute."""
+    stats = [(file.name, file.stat()) for file in folder.rglob("*") if file.is_file()]
+    return repr(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))

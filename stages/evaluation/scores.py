@@ -1,16 +1,16 @@
 """Stage scores: every sample of dev, test, ood and aime, scored by every verifier.
 
-orm prm genrm   what the stages of these names trained
-base_prm        the untrained base read in the trained process verifier's form: its words, mark and aggregation
-base_genrm      the untrained base asked the generative verifier's question, with no rationale
+orm prm genrm   trained by the stages of these names
+base_prm        the untrained base, read like the trained process verifier: same tokens, step marker and aggregation
+base_genrm      the untrained base, asked the generative verifier's question without a rationale
 others          published models, as `published` describes them (lib/verifiers/published_models.py)
 
 Reads data/{base,orm,prm,genrm}/model, data/raw/verifiers, data/generator/prompt.json,
-data/samples/{dev,test,ood,aime}.parquet and their problems; writes data/scores/{dev,test,ood,aime}.parquet and
-metrics.json: weights, AUC within a problem, calibration, correlation of score and length, how often the lowest step is
-the last, how many solutions a published model could not read. What was cut off has no answer and scores 0 with every
-verifier. Solutions of a problem that are equal word for word are scored once. One verifier is in memory at a time.
-Problems are dealt round the processes; finished ones are kept as they come, so a killed run goes on where it was.
+data/samples/{dev,test,ood,aime}.parquet and their problems. Writes data/scores/{dev,test,ood,aime}.parquet and
+metrics.json: number of weights, AUC within a problem, calibration, correlation of score and length, how often the lowest
+step is the last, how many solutions a published model could not read. A solution that was cut off has no answer and
+scores 0 with every verifier. Equal solutions of a problem are scored once. One verifier is in memory at a time. The
+processes share the problems, and finished ones are kept, so a killed run resumes.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.evaluation.scores
 """
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from stages.lib.core.records import Problem, Sample, Score
+    from stages.lib.core.records import Sample, Score
     from stages.lib.models.prompts import Prompt
-    from stages.lib.verifiers.outcome import Verifier
+    from stages.lib.verifiers.base import Pool, Verifier
 
 
 BUILTIN_VERIFIERS = ("orm", "prm", "genrm", "base_prm", "base_genrm")
@@ -96,99 +96,80 @@ class Params(Strict):
 
 
 def resolve_folder(run: StageRun[Params], name: str) -> Path:
-    """Where a verifier's model is; one of the hub is downloaded. Raises UserError for one that cannot be read."""
+    """The folder of a verifier's model, downloaded if it is on the hub. Raises UserError if it cannot be read."""
     from stages.lib.core.errors import UserError
     from stages.lib.models import loading
+    from stages.lib.verifiers import saving
 
-    if how := run.params.published.get(name):
-        if how.repo:
-            return loading.download_snapshot(how.repo, how.revision)
-        if not (run.root / how.path).is_dir():
+    if published := run.params.published.get(name):
+        if published.repo and published.revision:
+            return loading.download_snapshot(published.repo, published.revision)
+        path = run.root / str(published.path)
+        if not path.is_dir():
             raise UserError(
-                f"scores.published.{name}: {how.path} is not a folder; data/raw/verifiers/README.md says what goes there"
+                f"scores.published.{name}: {published.path} is not a folder; data/raw/verifiers/README.md says what goes "
+                f"there"
             )
-        return run.root / how.path
-    if name == "base_prm" and not load_prm_config(run)["words"]:
+        return path
+    if name == "base_prm" and not saving.read_config(run.input_path("prm", "model"), "process")["head_init_tokens"]:
         raise UserError(
-            "scores.verifiers: base_prm is read by the words of prm.head_init_tokens, which are []; set two, or leave base_prm out"
+            "scores.verifiers: base_prm reads the tokens of prm.head_init_tokens, which are []; set two, or leave base_prm "
+            "out"
         )
     return run.input_path("base" if name.startswith("base_") else name, "model")
 
 
-def load_prm_config(run: StageRun[Params]) -> dict[str, Any]:
-    """The form in which the trained process verifier reads."""
-    import json
-
-    return json.loads((run.input_path("prm", "model") / "verifier.json").read_text(encoding="utf-8"))
-
-
 def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) -> Verifier:
-    """The verifier of this name in a folder."""
+    """The verifier of this name from its folder."""
     from stages.lib.models import loading
     from stages.lib.models.encoding import Encoder
-    from stages.lib.verifiers import published_models
+    from stages.lib.verifiers import published_models, registry, saving
     from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
-    from stages.lib.verifiers.outcome import OutcomeVerifier
     from stages.lib.verifiers.process import ProcessVerifier
 
-    dtype, asked = run.params.dtype, RationaleSampling(**run.params.genrm.model_dump(), seed=run.seed)
-    if how := run.params.published.get(name):
-        options = how.model_dump(include={"tag", "good", "bad", "aggregation"}, exclude_none=True)
-        verifier = published_models.load(how.form, path, name, dtype, **options)
-        verifier.batch_size = how.batch_size
-        if how.form != "reward":
+    dtype, sampling = run.params.dtype, RationaleSampling(**run.params.genrm.model_dump(), seed=run.seed)
+    if published := run.params.published.get(name):
+        options = published.model_dump(include={"tag", "good", "bad", "aggregation"}, exclude_none=True)
+        verifier = published_models.load(published.form, path, name, dtype, **options)
+        verifier.batch_size = published.batch_size
+        if published.form != "reward":
             verifier.split_steps = prompt.split_steps
         return verifier
-    if name in ("orm", "prm"):
-        return {"orm": OutcomeVerifier, "prm": ProcessVerifier}[name].load(path, dtype)
-    if name == "genrm":
-        return GenerativeVerifier.load(path, asked, dtype)
+    if not name.startswith("base_"):
+        return registry.load(path, dtype, sampling)
     model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path, run.input_path("generator", "prompt.json"))
     if name == "base_genrm":
-        return GenerativeVerifier(name, model, encoder, asked, "direct")
-    facts = load_prm_config(run)  # a head that starts from words reads as they do, until it is trained
-    return ProcessVerifier(name, model, encoder, "words", facts["words"], facts["mark"], facts["aggregation"])
+        return GenerativeVerifier(name, model, encoder, sampling, "direct")
+    # A scalar head that starts from two tokens reads as their logits do, until it is trained.
+    config = saving.read_config(run.input_path("prm", "model"), "process")
+    options = {key: config[key] for key in ("head_init_tokens", "step_marker", "aggregation")}
+    return ProcessVerifier(name, model, encoder, "token_logits", **options)
 
 
-def score_pool(verifier: Verifier, problem: Problem, samples: list[Sample]) -> list[Score]:
-    """One Score for each sample; equal solutions share theirs."""
-    first: dict[tuple[str, str], int] = {}
-    same = [first.setdefault((sample.text, sample.finish), i) for i, sample in enumerate(samples)]
-    distinct = sorted(set(same))
-    found = dict(zip(distinct, verifier.score(problem, [samples[i] for i in distinct]), strict=True))
-    return [found[i].model_copy(update={"index": sample.index}) for i, sample in zip(same, samples, strict=True)]
-
-
-def score_pools(
-    run: StageRun[Params], verifier: Verifier, pools: list[tuple[Problem, list[Sample]]], what: str
-) -> Iterator[list[Score]]:
-    """The scores of each problem, in any order; 0 for what was cut off."""
-    if hasattr(verifier, "score_many"):
-        found = verifier.score_many(pools)
-    else:
-        found = (score_pool(verifier, problem, samples) for problem, samples in pools)
-    cut = {(sample.problem_id, sample.index) for _, pool in pools for sample in pool if sample.finish != "stop"}
-    for scores in run.track_progress(found, len(pools), what):
-        yield [
-            score.model_copy(update={"score": 0.0}) if (score.problem_id, score.index) in cut else score
-            for score in scores
-        ]
+def score_pools(run: StageRun[Params], verifier: Verifier, pools: list[Pool], name: str) -> Iterator[list[Score]]:
+    """The scores of each pool, in any order of pools; 0 for solutions that were cut off."""
+    cut_off = {(s.problem_id, s.index) for _, samples in pools for s in samples if s.finish != "stop"}
+    for scores in run.track_progress(verifier.score_many(pools), len(pools), name):
+        yield [x.model_copy(update={"score": 0.0}) if (x.problem_id, x.index) in cut_off else x for x in scores]
 
 
 def compute_metrics(pools: dict[str, list[Sample]], scores: list[Score], prompt: Prompt) -> dict[str, Any]:
     from stages.lib.metrics import ranking
 
-    given = {(score.problem_id, score.index): score.score for score in scores}
-    by_problem = [[given[s.problem_id, s.index] for s in pool] for pool in pools.values()]
-    correct = [[bool(s.correct) for s in pool] for pool in pools.values()]
-    card = ranking.compute(by_problem, correct, [[s.tokens for s in pool] for pool in pools.values()])
-    stepped = {(score.problem_id, score.index): score.step_scores for score in scores if score.step_scores}
-    own = [sample for pool in pools.values() for sample in pool if (sample.problem_id, sample.index) in stepped]
-    steps = [stepped[sample.problem_id, sample.index][: len(prompt.split_steps(sample.text))] for sample in own]
-    card |= {"lowest_last": lowest} if (lowest := ranking.lowest_step_last_share(steps)) else {}
-    empty = {(sample.problem_id, sample.index) for pool in pools.values() for sample in pool if not sample.text.strip()}
-    unread = [s for s in scores if s.step_scores == [] and (s.problem_id, s.index) not in empty]
-    return card | ({"too_long": len(unread)} if unread else {})
+    by_sample = {(score.problem_id, score.index): score for score in scores}
+    pairs = [[(s, by_sample[s.problem_id, s.index]) for s in pool] for pool in pools.values()]
+    metrics: dict[str, Any] = ranking.compute(
+        [[score.score for _, score in pool] for pool in pairs],
+        [[bool(sample.correct) for sample, _ in pool] for pool in pairs],
+        [[sample.tokens for sample, _ in pool] for pool in pairs],
+    )
+    flat = [pair for pool in pairs for pair in pool]
+    steps = [score.step_scores[: len(prompt.split_steps(s.text))] for s, score in flat if score.step_scores]
+    if lowest := ranking.lowest_step_last_share(steps):
+        metrics["lowest_last"] = lowest
+    if too_long := sum(score.step_scores == [] and bool(sample.text.strip()) for sample, score in flat):
+        metrics["too_long"] = too_long
+    return metrics
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
@@ -197,24 +178,24 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.models.prompts import Prompt
     from stages.lib.run import distributed
 
+    names, state = run.params.verifiers, distributed.init_processes(run)
+    device: Any = state.device
+    loading.check_bf16_support(device, run.params.dtype, "scores.dtype: float32")
     prompt = Prompt.read(run.input_path("generator", "prompt.json"))
-    state = distributed.init_processes(run)
-    names, samples = run.params.verifiers, {}
-    loading.check_bf16_support(state.device, run.params.dtype, "scores.dtype: float32")
-    folders = {name: resolve_folder(run, name) for name in names}  # what is missing is told before anything is scored
-    for split in eval_sets.SCORED:
-        samples[split] = records.group_by_problem(records.read_samples(run.input_path("samples", f"{split}.parquet")))
+    folders = {name: resolve_folder(run, name) for name in names}  # fails before anything is scored
+    samples = {
+        split: records.group_by_problem(records.read_samples(run.input_path("samples", f"{split}.parquet")))
+        for split in eval_sets.SCORED
+    }
     metrics: dict[str, Any] = {}
     for name in names:
-        verifier = load_verifier(run, name, folders[name], prompt).to(state.device)
+        verifier = load_verifier(run, name, folders[name], prompt).to(device)
         metrics[name] = {"parameters": loading.count_parameters(verifier.model)}
         for split, pools in samples.items():
-            what, problems = f"{name}-{split}", {problem.id: problem for problem in eval_sets.load_problems(run, split)}
-            ids = distributed.select_shard(
-                run, list(pools), distributed.load_finished(run.checkpoint_dir, what, records.Score)
-            )
-            own = [(problems[item], pools[item]) for item in ids]
-            distributed.append_records(run, what, score_pools(run, verifier, own, what))
+            part, problems = f"{name}-{split}", {problem.id: problem for problem in eval_sets.load_problems(run, split)}
+            finished = distributed.load_finished(run.checkpoint_dir, part, records.Score)
+            shard = [(problems[key], pools[key]) for key in distributed.select_shard(run, list(pools), finished)]
+            distributed.append_records(run, part, score_pools(run, verifier, shard, part))
             tokens = sum(sample.tokens for pool in pools.values() for sample in pool)
             run.count(tokens=tokens, flops=loading.estimate_flops(verifier.model, tokens, training=False))
         del verifier
@@ -222,9 +203,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if run.is_main:
         for split, pools in samples.items():
             scores = {name: distributed.gather_records(run, f"{name}-{split}", pools, records.Score) for name in names}
-            records.write_scores(
-                run.out_dir / f"{split}.parquet", [score for each in scores.values() for score in each]
-            )
+            records.write_scores(run.out_dir / f"{split}.parquet", [x for group in scores.values() for x in group])
             for name in names:
                 metrics[name][split] = compute_metrics(pools, scores[name], prompt)
     return metrics

@@ -1,15 +1,14 @@
-"""Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, section 4.1), or take
-it as it comes.
+"""Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, 4.1), or copy it.
 
 Reads data/base/model, data/benchmarks/{train,dev}.jsonl, data/aime/train.jsonl; writes data/generator/{model, prompt.json,
-history.csv, metrics.json}. prompt.json is how this generator is asked, from here to the last stage.
+history.csv, metrics.json}. prompt.json is the prompt of this generator in every later stage.
 
-train: true     the loss falls on the solution only. After each epoch N solutions are drawn for every dev problem, at the
-                temperature of the sampling to come. The epoch with the highest pass@1 is kept, of equals the one that
-                answers most often, then the earlier. pass@N stands beside it: coverage can collapse while pass@1 still
-                rises (figure 3 of the paper), and verifiers live on coverage. Greedy accuracy is logged alone: it does
-                not see what sampling breaks.
-train: false    a copy of the base, measured once: for models that come ready-made
+train: true     the loss is on the solution only. After each epoch N solutions are drawn for every dev problem, at the
+                temperature of stage samples. The epoch with the highest pass@1 is kept, of equals the one that answers
+                most often, then the earlier. pass@N is reported beside it: coverage can collapse while pass@1 still rises
+                (figure 3 of the paper), and verifiers need coverage. Greedy accuracy is logged only: it does not show
+                what sampling breaks.
+train: false    a copy of the base, measured once: for instruction-tuned and other ready-made models
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.generators.generator
 """
@@ -30,6 +29,7 @@ from stages.lib.training.training_params import TrainingParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from stages.lib.core.records import Problem
     from stages.lib.inference.sampling import Engine
@@ -58,7 +58,7 @@ class Params(TrainingParams):
 
 
 class OutcomeCounts(Record):
-    """How many of the solutions drawn for a problem are right, and how many give an answer at all."""
+    """How many of a problem's solutions are correct, and how many give an answer."""
 
     problem_id: str
     num_correct: int
@@ -66,145 +66,149 @@ class OutcomeCounts(Record):
 
 
 def build_prompt(style: PromptParams, problems: list[Problem], seed: int, trained: bool) -> Prompt:
-    """The prompt with its examples, drawn by key from `problems`, one more than asked: none is shown before itself. Raises
-    UserError where too few have a gold solution."""
+    """The prompt with its examples, drawn by key from `problems`: one more than `shots`, because no problem is shown before
+    itself. Raises UserError where too few have a gold solution."""
     from stages.lib.core import seeds
     from stages.lib.core.errors import UserError
     from stages.lib.models.prompts import Prompt, Shot
     from stages.lib.training import sft
 
     prompt = Prompt(**style.model_dump(), marked=trained or style.instruct or style.shots > 0)
-    worked = [problem for problem in problems if sft.get_steps(problem)]
-    if len(worked) < style.shots + bool(style.shots):
+    solved, count = [problem for problem in problems if sft.get_steps(problem)], style.shots + bool(style.shots)
+    if len(solved) < count:
         raise UserError(
-            f"generator.prompt.shots: {style.shots} examples are asked, and one more to choose from, but {len(worked)} "
+            f"generator.prompt.shots: {style.shots} examples are asked, and one more to choose from, but {len(solved)} "
             f"problems of train (of dev, if there are none) have a gold solution; lower shots, or give more train problems"
         )
-    ranked = sorted(worked, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "shot"))
-    shots = [
+    ranked = sorted(solved, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "shot"))
+    examples = [
         Shot(
             question=prompt.format_question(problem),
             solution=prompt.step_separator.join(sft.get_steps(problem, prompt)),
         )
-        for problem in ranked[: style.shots + bool(style.shots)]
+        for problem in ranked[:count]
     ]
-    return prompt.model_copy(update={"examples": shots})
+    return prompt.model_copy(update={"examples": examples})
 
 
 def count_outcomes(
     run: StageRun[Params], engine: Engine, encoder: Encoder, problems: list[Problem], n: int
 ) -> Iterator[list[OutcomeCounts]]:
-    """One Outcome a problem, of n solutions: the greedy one for n = 1."""
+    """The counts of each problem over n solutions; for n = 1 the greedy one."""
     from stages.lib.core import seeds
-    from stages.lib.grading import grader
+    from stages.lib.grading.draws import grade_draws
     from stages.lib.models import encoding
 
     prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context_length, "generator")
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     temperature = 0.0 if n == 1 else run.params.temperature
     stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
-    ended = (
-        (problems[i], [encoder.decode_solution(draw.ids) for draw in draws if draw.finish == "stop"])
-        for i, draws in stream
-    )
-    for (problem, _), grades in grader.grade_each(ended, lambda solutions: solutions, encoder.prompt.marked):
-        right, answered = sum(grade.correct for grade in grades), sum(grade.answer is not None for grade in grades)
-        yield [OutcomeCounts(problem_id=problem.id, num_correct=right, num_answered=answered)]
+    for i, draws in grade_draws(stream, encoder, problems):
+        correct, answered = sum(draw.correct for draw in draws), sum(draw.answer is not None for draw in draws)
+        yield [OutcomeCounts(problem_id=problems[i].id, num_correct=correct, num_answered=answered)]
 
 
 def measure(
     run: StageRun[Params], name: str, engine: Engine, encoder: Encoder, problems: list[Problem]
 ) -> dict[str, float]:
-    """On dev: accuracy of the greedy solution; of N sampled ones pass@1, pass@N and the share that gives an answer. The
-    processes share the work; `name` is that of its unfinished parts."""
+    """Figures on dev: accuracy of the greedy solution, and pass@1, pass@N and the share with an answer of N sampled ones.
+    The processes share the work, whose finished parts are kept under `name`."""
     from stages.lib.run import distributed
 
-    def drawn(n: int) -> list[OutcomeCounts]:
-        def work(mine: list[Problem]) -> Iterator[list[OutcomeCounts]]:
-            return count_outcomes(run, engine, encoder, mine, n)
+    def count(n: int) -> list[OutcomeCounts]:
+        def work(shard: list[Problem]) -> Iterator[list[OutcomeCounts]]:
+            return count_outcomes(run, engine, encoder, shard, n)
 
-        found = distributed.map_sharded(run, f"{name}-{n}", problems, work, OutcomeCounts, lambda problem: problem.id)
-        return [outcome for (outcome,) in found.values()]
+        counts = distributed.map_sharded(run, f"{name}-{n}", problems, work, OutcomeCounts, lambda problem: problem.id)
+        return [outcome for (outcome,) in counts.values()]
 
     n, total = run.params.eval_samples, max(1, len(problems))
-    greedy, sampled = drawn(1), drawn(n)
+    greedy, sampled = count(1), count(n)
     return {
-        "dev_greedy": sum(each.num_correct for each in greedy) / total,
-        "dev_pass_at_1": sum(each.num_correct for each in sampled) / n / total,
-        "dev_pass_at_n": sum(each.num_correct > 0 for each in sampled) / total,
-        "dev_answered": sum(each.num_answered for each in sampled) / n / total,
+        "dev_greedy": sum(outcome.num_correct for outcome in greedy) / total,
+        "dev_pass_at_1": sum(outcome.num_correct for outcome in sampled) / n / total,
+        "dev_pass_at_n": sum(outcome.num_correct > 0 for outcome in sampled) / total,
+        "dev_answered": sum(outcome.num_answered for outcome in sampled) / n / total,
     }
 
 
-def selection_key(measured: dict[str, float]) -> list[float]:
-    """What makes one epoch better than another."""
-    return [measured["dev_pass_at_1"], measured["dev_answered"]]
+def selection_key(numbers: dict[str, float]) -> list[float]:
+    """The best epoch has the highest of these."""
+    return [numbers["dev_pass_at_1"], numbers["dev_answered"]]
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
-    from stages.lib.core import files, records, seeds
-    from stages.lib.core.errors import UserError
-    from stages.lib.inference.native_engine import NativeEngine
-    from stages.lib.models import forward, loading, objectives
+    from stages.lib.core import records
     from stages.lib.models.encoding import Encoder
-    from stages.lib.run import distributed
-    from stages.lib.training import loop, sft
 
     base = run.input_path("base", "model")
-    sets = {split: records.read_problems(run.input_path("benchmarks", f"{split}.jsonl")) for split in ("train", "dev")}
-    prompt = build_prompt(run.params.prompt, sets["train"] or sets["dev"], run.seed, run.params.train)
+    train, dev = (records.read_problems(run.input_path("benchmarks", f"{split}.jsonl")) for split in ("train", "dev"))
+    prompt = build_prompt(run.params.prompt, train or dev, run.seed, run.params.train)
     if run.is_main:
         prompt.write(run.out_dir / "prompt.json")
     plain = Encoder.load(base)
     encoder = Encoder(plain.tokenizer, prompt, plain.stops.token_ids)
-    model = loading.load_causal_lm(base)
+    return fine_tune(run, base, encoder, train, dev) if run.params.train else copy_base(run, base, encoder, dev)
 
-    if not run.params.train:
-        state = distributed.init_processes(run)
-        if run.is_main:
-            with files.atomic_write_dir(run.out_dir / "model") as folder:
-                shutil.copytree(base, folder, dirs_exist_ok=True)
-            files.write_text(run.out_dir / "history.csv", "")
-        engine = NativeEngine(model.to(state.device), run.params.max_rows)
-        with forward.autocast(model, run.params.precision):
-            return {"examples": 0, "steps": 0, "epoch": 0} | measure(run, "as-it-comes", engine, encoder, sets["dev"])
 
-    worked = [problem for problem in sets["train"] if sft.get_steps(problem)]
-    if not worked:
+def copy_base(run: StageRun[Params], base: Path, encoder: Encoder, dev: list[Problem]) -> dict[str, Any]:
+    """Copy the base model and measure it on dev."""
+    from stages.lib.core import files
+    from stages.lib.inference.native_engine import NativeEngine
+    from stages.lib.models import forward, loading
+    from stages.lib.run import distributed
+
+    model: Any = loading.load_causal_lm(base)
+    state = distributed.init_processes(run)
+    if run.is_main:
+        _copy_folder(base, run.out_dir / "model")
+        files.write_text(run.out_dir / "history.csv", "")
+    engine = NativeEngine(model.to(state.device), run.params.max_rows)
+    with forward.autocast(model, run.params.precision):
+        return {"examples": 0, "steps": 0, "epoch": 0} | measure(run, "as-it-comes", engine, encoder, dev)
+
+
+def fine_tune(
+    run: StageRun[Params], base: Path, encoder: Encoder, train: list[Problem], dev: list[Problem]
+) -> dict[str, Any]:
+    """Train on the gold solutions and keep the best epoch on dev. Raises UserError for an empty train or dev split."""
+    from stages.lib.core import files, records, seeds
+    from stages.lib.core.errors import UserError
+    from stages.lib.inference.native_engine import NativeEngine
+    from stages.lib.models import loading, objectives
+    from stages.lib.training import loop, sft
+
+    solved = [problem for problem in train if sft.get_steps(problem)]
+    if not solved:
         raise UserError(
             "data/benchmarks/train.jsonl: no problem has a gold solution to learn from; give a train split, or set "
             "generator.train: false for a model that comes ready-made"
         )
-    if not sets["dev"]:
+    if not dev:
         raise UserError("data/benchmarks/dev.jsonl: no problems, so no epoch can be chosen; raise benchmarks.sizes.dev")
     best = run.checkpoint_dir / "best"
-    kept = best / "rank.json"
+    best_key = best / "rank.json"
 
-    def evaluate(epoch: int, losses: objectives.LossModule) -> dict[str, float]:
-        measured = measure(run, f"epoch-{epoch}", NativeEngine(losses.model, run.params.max_rows), encoder, sets["dev"])
-        before = json.loads(kept.read_text()) if kept.exists() else []
-        if run.is_main and selection_key(measured) > before:
-            loading.save(losses.model, encoder.tokenizer, best / "model")
-            files.write_json(kept, selection_key(measured))
-        return measured
+    def evaluate(epoch: int, objective: objectives.Objective) -> dict[str, float]:
+        numbers = measure(run, f"epoch-{epoch}", NativeEngine(objective.model, run.params.max_rows), encoder, dev)
+        if run.is_main and selection_key(numbers) > (json.loads(best_key.read_text()) if best_key.exists() else []):
+            loading.save(objective.model, encoder.tokenizer, best / "model")
+            files.write_json(best_key, selection_key(numbers))
+        return numbers
 
-    losses = objectives.LossModule(
-        loading.add_lora(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
-    )
+    key = seeds.key(run.seed, run.name, "adapters")
+    model = loading.add_lora(loading.load_causal_lm(base), run.params.lora_rank, key)
     competition = records.read_problems(run.input_path("aime", "train.jsonl"))[: run.params.competition_problems]
-    examples = [sft.make_sft_example(encoder, problem) for problem in worked + competition]
-    history = loop.train(run, losses, examples, run.params, on_epoch=evaluate)
-    chosen = max(
-        (row for row in history.rows if "dev_pass_at_1" in row), key=lambda row: (selection_key(row), -row["epoch"])
-    )
+    examples = [sft.make_sft_example(encoder, problem) for problem in solved + competition]
+    objective = objectives.LanguageModelingObjective(model)
+    history = loop.train(run, objective, examples, run.params, on_epoch=evaluate)
+    epochs = [row for row in history.rows if "dev_pass_at_1" in row]
+    chosen = max(epochs, key=lambda row: (selection_key(row), -row["epoch"]))
     if run.is_main:
         if not chosen["dev_answered"]:
-            print(
-                f"generator: warning: no solution of {len(sets['dev'])} dev problems gives an answer", file=sys.stderr
-            )
+            print(f"generator: warning: no solution of {len(dev)} dev problems gives an answer", file=sys.stderr)
         files.write_text(run.out_dir / "history.csv", history.to_csv())
-        with files.atomic_write_dir(run.out_dir / "model") as folder:
-            shutil.copytree(best / "model", folder, dirs_exist_ok=True)
+        _copy_folder(best / "model", run.out_dir / "model")
     return {
         "examples": len(examples),
         "steps": len(history.rows),
@@ -212,6 +216,13 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         **{name: value for name, value in chosen.items() if name.startswith("dev_")},
         "loss": chosen["lm_loss"],
     }
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    from stages.lib.core import files
+
+    with files.atomic_write_dir(target) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
 def main() -> None:

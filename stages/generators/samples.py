@@ -1,22 +1,20 @@
-"""samples: draw N solutions for every problem, extract their answers, grade them.
+"""Stage samples: draw N solutions for every problem, extract their answers, grade them.
 
 Reads data/generator/{model, prompt.json}, data/benchmarks/{verifier,dev,test}.jsonl, data/ood/test.jsonl and
-data/aime/{test,unseen}.jsonl.
-Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one temperature), test_greedy.parquet
-(one) and test_options.parquet (of multiple choice, the option whose letter is likeliest).
+data/aime/{test,unseen}.jsonl. Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one
+temperature), test_greedy.parquet (one) and test_options.parquet (for multiple choice, the likeliest option's letter).
 
-The verifiers learn from `verifier` and are judged on the others; all are drawn at the same temperature, for a
-verifier trained on other samples than it will rank is tested out of its depth (Cobbe et al. 2021, arXiv:2110.14168, draw
-both at 0.7). A solution that was cut off has no answer, nor has one
-that does not mark it (prompt.json, `marked`). Every draw is keyed by problem and index: more samples, another
-batch or more processes change none of those already drawn.
+Verifiers learn from `verifier` and are evaluated on the others. All sets have one temperature, because a verifier should
+be trained on the distribution that it will rank (Cobbe et al. 2021, arXiv:2110.14168, draw both at 0.7). A solution that
+was cut off has no answer; nor has one that does not mark it, where prompt.json says `marked`. Every draw is keyed by
+problem and index: more samples, another batch or more processes change none of those already drawn.
 
     python -m stages.generators.samples
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -24,8 +22,7 @@ from pydantic import Field
 from stages.lib.core import params, records, seeds
 from stages.lib.core.records import Problem, Sample
 from stages.lib.datasets import eval_sets
-from stages.lib.grading import grader
-from stages.lib.models import encoding
+from stages.lib.grading.draws import grade_draws
 from stages.lib.run.execution import StageRun, run_stage
 
 if TYPE_CHECKING:
@@ -50,7 +47,7 @@ class Params(params.Params):
 
 
 def get_sample_count(name: str, params: Params) -> int:
-    """Samples a problem."""
+    """Samples a problem of a set."""
     if name in eval_sets.OOD:
         return params.n_ood
     return {"verifier": params.n_verifier, "test_greedy": 1}.get(name, params.n_eval)
@@ -60,28 +57,24 @@ def make_keys(seed: int, problem: Problem, n: int) -> list[int]:
     return [seeds.key(seed, "samples", VERSION, problem.id, index) for index in range(n)]
 
 
-def grade_draws(drawn: Iterable[tuple[Problem, list[Draw]]], encoder: Encoder) -> Iterator[list[Sample]]:
-    """The draws of each problem as samples, graded, in order; those that were cut off have no answer."""
-    read = ((problem, draws, [encoder.decode_solution(draw.ids) for draw in draws]) for problem, draws in drawn)
-
-    def solutions(one: tuple[Problem, list[Draw], list[str]]) -> grader.ProblemTexts:
-        problem, draws, texts = one
-        return problem, [text if draw.finish == "stop" else None for text, draw in zip(texts, draws, strict=True)]
-
-    for (problem, draws, texts), grades in grader.grade_each(read, solutions, encoder.prompt.marked):
+def make_samples(
+    stream: Iterable[tuple[int, list[Draw]]], encoder: Encoder, problems: Sequence[Problem]
+) -> Iterator[list[Sample]]:
+    """The graded samples of each problem, in the order of an engine's stream of (index of a problem, draws)."""
+    for i, graded in grade_draws(stream, encoder, problems):
         yield [
             Sample(
-                problem_id=problem.id,
+                problem_id=problems[i].id,
                 index=index,
                 text=text,
-                answer=grade.answer,
+                answer=answer,
                 finish=draw.finish,
-                correct=grade.correct,
+                correct=correct,
                 logprob=sum(draw.logprobs),
                 min_logprob=min(draw.logprobs),
                 tokens=len(draw.ids),
             )
-            for index, (draw, text, grade) in enumerate(zip(draws, texts, grades, strict=True))
+            for index, (draw, text, answer, correct) in enumerate(graded)
         ]
 
 
@@ -89,30 +82,34 @@ def draw_samples(
     engine: Engine, encoder: Encoder, problems: list[Problem], name: str, run: StageRun[Params]
 ) -> Iterator[list[Sample]]:
     """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
-    prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context_length, "samples")
-    own = [make_keys(run.seed, problem, get_sample_count(name, run.params)) for problem in problems]
+    from stages.lib.models import encoding
+
+    max_new_tokens = run.params.max_new_tokens
+    prompts = encoding.encode_prompts(encoder, problems, max_new_tokens, engine.context_length, "samples")
+    keys = [make_keys(run.seed, problem, get_sample_count(name, run.params)) for problem in problems]
     temperature = 0.0 if name == "test_greedy" else run.params.temperature
-    stream = engine.stream(prompts, own, temperature, run.params.max_new_tokens, encoder.stops)
-    found = grade_draws(((problems[i], draws) for i, draws in stream), encoder)
-    yield from run.track_progress(found, len(problems), name)
+    stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
+    yield from run.track_progress(make_samples(stream, encoder, problems), len(problems), name)
 
 
 def predict_options(
     path: Path, device: Any, encoder: Encoder, problems: list[Problem], run: StageRun[Params]
 ) -> Iterator[list[Sample]]:
-    """The likeliest option of each problem. Its model is gone before an engine fills the memory."""
+    """The likeliest option of each problem. The model is freed before an engine fills the memory."""
     from stages.lib.inference import multiple_choice
     from stages.lib.models import loading
 
-    model = loading.load_causal_lm(path, run.params.dtype).to(device)
+    model: Any = loading.load_causal_lm(path, run.params.dtype)
+    model.to(device)
     for problem in run.track_progress(problems, len(problems), "options"):
         yield [multiple_choice.predict_choice(model, encoder, problem)]
 
 
 def summarize(samples: list[Sample]) -> dict[str, float]:
+    """Counts and rates of a set: pass@1, pass@N, the shares that finished and that gave an answer, tokens."""
     if not samples:
         return {"problems": 0, "samples": 0, "tokens": 0}
-    groups = [[bool(sample.correct) for sample in own] for own in records.group_by_problem(samples).values()]
+    groups = [[sample.is_right for sample in pool] for pool in records.group_by_problem(samples).values()]
     tokens = sum(sample.tokens for sample in samples)
     return {
         "problems": len(groups),
@@ -132,22 +129,20 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.models.encoding import Encoder
     from stages.lib.run import distributed
 
-    state = distributed.init_processes(run)
+    state: Any = distributed.init_processes(run)
     path = run.input_path("generator", "model")
     encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
     problems = {name: eval_sets.load_problems(run, name.partition("_")[0]) for name in SAMPLE_SETS}
     problems["test_options"] = [problem for problem in problems["test_options"] if problem.choices]
-    engine = None
+    engine, params = None, run.params
     for name in SAMPLE_SETS:
         done = distributed.load_finished(run.checkpoint_dir, name, Sample)
-        mine = distributed.select_shard(run, problems[name], done, lambda problem: problem.id)
-        if mine and name == "test_options":
-            distributed.append_records(run, name, predict_options(path, state.device, encoder, mine, run))
-        elif mine:
-            engine = engine or engines.make_engine(
-                run.params.engine, path, run.params.max_rows, run.params.dtype, state.device
-            )
-            distributed.append_records(run, name, draw_samples(engine, encoder, mine, name, run))
+        shard = distributed.select_shard(run, problems[name], done, lambda problem: problem.id)
+        if shard and name == "test_options":
+            distributed.append_records(run, name, predict_options(path, state.device, encoder, shard, run))
+        elif shard:
+            engine = engine or engines.make_engine(params.engine, path, params.max_rows, params.dtype, state.device)
+            distributed.append_records(run, name, draw_samples(engine, encoder, shard, name, run))
     state.wait_for_everyone()
     if not run.is_main:
         return {}

@@ -1,12 +1,13 @@
-"""Stage prm: the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
+"""Stage prm: train the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
 
-Reads data/{generator or base}/model (`start`), data/generator/prompt.json,
-data/samples/{verifier,dev}.parquet, data/labels/{verifier.parquet, dev.parquet, imported} and
-data/benchmarks/{verifier,dev}.jsonl; writes data/prm/{model, history.csv, metrics.json}. It learns, at the last token of
-every step, whether all is right so far, by the labels of one method (`labels`); at the end of the solution it learns the
-outcome. With `labels: imported` problems, solutions and labels are published ones. How step scores become one score is
-chosen on dev among `aggregations`, by AUC within a problem, and kept in model/verifier.json; stage scores stores the
-step scores themselves.
+Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet,
+data/labels/{verifier.parquet, dev.parquet, imported} and data/benchmarks/{verifier,dev}.jsonl. Writes
+data/prm/{model, history.csv, metrics.json}.
+
+At the last token of every step the verifier learns whether everything up to there is right, from the labels of one
+method (`labels`); at the end of the solution it learns the outcome. With `labels: imported`, problems, solutions and
+labels are published ones. How step scores become one score is chosen on dev among `aggregations`, by AUC within a
+problem, and kept in model/verifier.json. Stage scores keeps the step scores too.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.verifiers.prm
 """
@@ -24,6 +25,8 @@ from stages.lib.verifiers.aggregation import Aggregation
 
 if TYPE_CHECKING:
     from stages.lib.core.records import Problem, Sample, StepLabel
+    from stages.lib.models.batch import Example
+    from stages.lib.verifiers.process import ProcessVerifier
 
 LabelsBySample = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
 
@@ -53,163 +56,154 @@ class Params(TrainingParams):
 
 
 def group_by_sample(labels: list[StepLabel], method: str) -> LabelsBySample:
-    """The values of one method; imported: of all that there are."""
-    found: LabelsBySample = {}
+    """The values of one labelling method; of all methods for `imported`."""
+    values: LabelsBySample = {}
     for label in labels:
         if method in (label.method, "imported"):
-            found.setdefault((label.problem_id, label.index), {})[label.step] = label.value
-    return found
+            values.setdefault((label.problem_id, label.index), {})[label.step] = label.value
+    return values
 
 
 def merge_duplicates(samples: list[Sample], labels: LabelsBySample) -> LabelsBySample:
-    """Every sample with the labels of all that are equal to it, of which `distinct` keeps one. Where labels of a step
-    differ, as those of two people may, it has their mean."""
+    """Give every sample the labels of all equal samples, since deduplication keeps only one. Where labels of a step
+    differ, as those of two people may, take their mean."""
     from statistics import fmean
 
-    values: dict[Any, dict[int, list[float]]] = {}
+    merged: dict[Any, dict[int, list[float]]] = {}
     for sample in samples:
         for step, value in labels.get((sample.problem_id, sample.index), {}).items():
-            values.setdefault((sample.problem_id, sample.text, sample.finish), {}).setdefault(step, []).append(value)
+            merged.setdefault((sample.problem_id, sample.text, sample.finish), {}).setdefault(step, []).append(value)
     return {
         (sample.problem_id, sample.index): {
-            step: given[0] if len(set(given)) == 1 else fmean(given) for step, given in sorted(own.items())
+            step: values[0] if len(set(values)) == 1 else fmean(values) for step, values in sorted(by_step.items())
         }
         for sample in samples
-        if (own := values.get((sample.problem_id, sample.text, sample.finish)))
+        if (by_step := merged.get((sample.problem_id, sample.text, sample.finish)))
     }
 
 
 def select_samples(samples: list[Sample], labels: LabelsBySample, params: Params) -> list[Sample]:
-    """The samples to train on, by problem: those that have labels, or no step that could have one."""
-    from stages.lib.core.records import group_by_problem
+    """The samples to train on, by problem: those with labels, or without any step that could have one."""
+    from stages.lib.verifiers import data
 
-    first: dict[Any, Sample] = {}
-    for sample in samples:
-        known = (sample.problem_id, sample.index) in labels or not sample.text.strip()
-        if sample.index < params.samples_per_problem and known:
-            which = (sample.text, sample.finish) if params.dedupe else sample.index
-            first.setdefault((sample.problem_id, which), sample)
-    pools = list(group_by_problem(first.values()).values())
-    if params.skip_uniform_problems:
-        pools = [pool for pool in pools if len({sample.correct for sample in pool} - {None}) == 2]
-    return [sample for pool in pools for sample in pool]
+    labelled = [s for s in samples if (s.problem_id, s.index) in labels or not s.text.strip()]
+    return data.select_samples(labelled, params.samples_per_problem, params.skip_uniform_problems, params.dedupe)
 
 
 def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[Sample], LabelsBySample]:
-    """Problems, samples and labels to learn from: the pipeline's own, or what was published. Raises UserError for none."""
+    """Problems, samples and labels: the pipeline's own or published ones. Raises UserError if there are no labels."""
     from stages.lib.core import records
     from stages.lib.core.errors import UserError
 
     method = run.params.labels
     if method == "imported":
         folder = run.input_path("labels", "imported")
-        files = folder / "problems.jsonl", folder / "samples.parquet", folder / "labels.parquet"
+        paths = folder / "problems.jsonl", folder / "samples.parquet", folder / "labels.parquet"
         remedy = "name files of published labels in labels.imported"
     else:
-        files = (
-            run.input_path("benchmarks", "verifier.jsonl"),
-            run.input_path("samples", "verifier.parquet"),
-            run.input_path("labels", "verifier.parquet"),
-        )
+        places = ("benchmarks", "verifier.jsonl"), ("samples", "verifier.parquet"), ("labels", "verifier.parquet")
+        paths = tuple(run.input_path(*place) for place in places)
         remedy = "set prm.labels to a method that stage labels makes for these problems"
-    labels = group_by_sample(records.read_labels(files[2]), method)
+    labels = group_by_sample(records.read_labels(paths[2]), method)
     if not labels:
-        raise UserError(f"{files[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
-    return {problem.id: problem for problem in records.read_problems(files[0])}, records.read_samples(files[1]), labels
+        raise UserError(f"{paths[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
+    return {problem.id: problem for problem in records.read_problems(paths[0])}, records.read_samples(paths[1]), labels
 
 
-def compute_step_auc(steps: Mapping[tuple[str, int], list[float]], labels: LabelsBySample) -> float | None:
-    """Chance that a right step outscores a wrong one, over all steps up to the first wrong one of their solution."""
+def build_examples(
+    verifier: ProcessVerifier,
+    problems: dict[str, Problem],
+    samples: list[Sample],
+    labels: LabelsBySample,
+    params: Params,
+) -> tuple[list[Example], int]:
+    """(examples, number of labels in them). A sample longer than the model's context gives no example."""
+    from stages.lib.verifiers.process import make_example
+
+    examples, label_count = [], 0
+    for sample in samples:
+        encoded = verifier.encode_sample(problems[sample.problem_id], sample)
+        if len(encoded.ids) <= verifier.model.config.max_position_embeddings:
+            steps, lm = labels.get((sample.problem_id, sample.index), {}), params.lm_weight > 0 and bool(sample.correct)
+            examples.append(make_example(encoded, steps, sample.correct, params.learn_after_first_error, lm))
+            label_count += len(steps)
+    return examples, label_count
+
+
+def compute_step_auc(step_scores: Mapping[tuple[str, int], list[float]], labels: LabelsBySample) -> float | None:
+    """The chance that a right step scores above a wrong one, over all steps up to the first wrong one of a solution."""
     from stages.lib.metrics.ranking import within_problem_auc
 
-    scores, right = [], []
+    scores, is_right = [], []
     for key, values in labels.items():
         for step, value in sorted(values.items()):
-            if key not in steps or step >= len(steps[key]):
+            if key not in step_scores or step >= len(step_scores[key]):
                 break
-            scores.append(steps[key][step])
-            right.append(value > 0)
+            scores.append(step_scores[key][step])
+            is_right.append(value > 0)
             if not value:
                 break
-    return within_problem_auc([scores], [right])
+    return within_problem_auc([scores], [is_right])
+
+
+def evaluate_dev(run: StageRun[Params], verifier: ProcessVerifier) -> dict[str, Any]:
+    """Choose the verifier's aggregation by AUC within a problem, and measure it on dev."""
+    from stages.lib.core import records
+    from stages.lib.verifiers import aggregation, data
+
+    pools = data.read_dev_pools(run)
+    scores = data.score_dev(run, verifier, pools)
+    steps, outcomes = [[score.step_scores or [] for score in pool] for pool in scores], data.get_outcomes(pools)
+    verifier.aggregation, aucs = aggregation.choose(steps, outcomes, run.params.aggregations)
+    aggregated = [[aggregation.aggregate(verifier.aggregation, x) for x in pool] for pool in steps]
+    labels = records.read_labels(run.input_path("labels", "dev.parquet"))
+    labels = group_by_sample(labels, "exact" if run.params.labels == "imported" else run.params.labels)
+    by_sample = {(score.problem_id, score.index): score.step_scores or [] for pool in scores for score in pool}
+    return {
+        "auc": aucs[verifier.aggregation],
+        "auc_by_aggregation": aucs,
+        "step_auc": compute_step_auc(by_sample, labels),
+        **data.compute_calibration(aggregated, outcomes),
+    }
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
-    from stages.lib.core import files, records, seeds
     from stages.lib.core.errors import UserError
-    from stages.lib.metrics import ranking
-    from stages.lib.models import loading
-    from stages.lib.models.encoding import Encoder
     from stages.lib.training import loop
-    from stages.lib.verifiers import aggregation
-    from stages.lib.verifiers.outcome import score_pools
-    from stages.lib.verifiers.process import ProcessVerifier, make_example
+    from stages.lib.verifiers import data, saving
+    from stages.lib.verifiers.process import ProcessVerifier
 
     params = run.params
-    problems, samples, labels = load_training_data(run)
-    pool = len(samples)
+    problems, pool, labels = load_training_data(run)
     if params.dedupe:
-        labels = merge_duplicates(samples, labels)
-    samples = select_samples(samples, labels, params)
+        labels = merge_duplicates(pool, labels)
+    samples = select_samples(pool, labels, params)
     if not samples:
         raise UserError(
-            "prm: no solution to train on; raise benchmarks.sizes.verifier or samples_per_problem, or mixed_only: false"
+            "prm: no solution to train on; raise benchmarks.sizes.verifier or prm.samples_per_problem, or set "
+            "prm.skip_uniform_problems: false"
         )
-    path = run.input_path(params.init_from, "model")
-    encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
-    model = loading.add_lora(loading.load_causal_lm(path), params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
+    model, encoder = data.load_model(run), data.load_encoder(run)
     verifier = ProcessVerifier("prm", model, encoder, params.head, params.head_init_tokens, params.step_marker)
-    examples, known, too_long, longest = [], 0, 0, model.config.max_position_embeddings
-    for sample in samples:
-        steps, right = labels.get((sample.problem_id, sample.index), {}), sample.correct
-        read = verifier.encode_sample(problems[sample.problem_id], sample)
-        if len(read.ids) > longest:
-            too_long += 1
-            continue
-        examples.append(
-            make_example(read, steps, right, params.learn_after_first_error, lm=params.lm_weight > 0 and bool(right))
-        )
-        known += len(steps)
+    examples, label_count = build_examples(verifier, problems, samples, labels, params)
     if not examples:
-        raise UserError(f"prm: every solution is longer than the {longest} tokens that the model reads")
-    history = loop.train(
-        run, verifier.make_loss_module(), examples, params, lm_weight=params.lm_weight, dropout=params.dropout
-    )
-    dev = {problem.id: problem for problem in records.read_problems(run.input_path("benchmarks", "dev.jsonl"))}
-    truths = records.read_labels(run.input_path("labels", "dev.parquet"))  # of dev nothing is imported
-    truths = group_by_sample(truths, "exact" if params.labels == "imported" else params.labels)
-    pools = records.group_by_problem(records.read_samples(run.input_path("samples", "dev.parquet")))
-    pools = dict(list(pools.items())[: params.eval_problems])
-    found = score_pools(run, verifier, dev, pools)
-    steps = {name: [score.step_scores for score in found[name]] for name in pools}
-    correct = [[bool(sample.correct) for sample in pool] for pool in pools.values()]
-    verifier.aggregation, areas = aggregation.choose(list(steps.values()), correct, params.aggregations)
-    flat = [aggregation.aggregate(verifier.aggregation, found) for pool in steps.values() for found in pool]
-    truth = [right for pool in correct for right in pool]
-    by_key = {
-        (s.problem_id, s.index): x for name, pool in pools.items() for s, x in zip(pool, steps[name], strict=True)
-    }
-    outcomes = [sample.correct for sample in samples if sample.correct is not None]
-    if run.is_main:
-        verifier.save(run.out_dir / "model")
-        files.write_text(run.out_dir / "history.csv", history.to_csv())
+        context = model.config.max_position_embeddings
+        raise UserError(f"prm: every solution is longer than the {context} tokens that the model reads")
+    history = loop.train(run, verifier.make_objective(params.lm_weight), examples, params, dropout=params.dropout)
+    dev = evaluate_dev(run, verifier)
+    saving.write_outputs(run, verifier, history)
+    outcomes, too_long = [s.correct for s in samples if s.correct is not None], len(samples) - len(examples)
     return {
         "samples": len(examples),
-        **({"imported": pool} if params.labels == "imported" else {}),
+        **({"imported": len(pool)} if params.labels == "imported" else {}),
         **({"too_long": too_long} if too_long else {}),
-        "labels": known,
+        "labels": label_count,
         "share_right": sum(outcomes) / len(outcomes) if outcomes else None,
         "steps": len(history.rows),
         "verification_loss": history.rows[-1].get("verification_loss"),
         "lm_loss": history.rows[-1].get("lm_loss"),
         "aggregation": verifier.aggregation,
-        "dev": {
-            "auc": areas[verifier.aggregation],
-            "auc_by_aggregation": areas,
-            "step_auc": compute_step_auc(by_key, truths),
-            "brier": ranking.brier_score(flat, truth) if flat else None,
-            "ece": ranking.expected_calibration_error(flat, truth) if flat else None,
-        },
+        "dev": dev,
     }
 
 

@@ -50,7 +50,7 @@ def rows(subset, labels, long=()):
 def models_(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     verifier = ProcessVerifier(
-        "prm", tiny_models.make_model("lfm2", len(TOKENIZER), seed=3), ENCODER, "head", ["Right", "Wrong"]
+        "prm", tiny_models.make_model("lfm2", len(TOKENIZER), seed=3), ENCODER, "scalar", ["Right", "Wrong"]
     )
     verifier.save(root / "model")
     classifier = AutoModelForTokenClassification.from_config(
@@ -64,13 +64,13 @@ def models_(tmp_path_factory):
 def folder(models_, tmp_path, monkeypatch):
     for name in ("model", "theirs"):
         (tmp_path / name).symlink_to(models_ / name)
-    for name, given in (("one", rows("one", [0, -1, 2, 1, -1, -1], long=[2])), ("two", rows("two", [-1, 1, 0]))):
-        (tmp_path / f"{name}.json").write_text(json.dumps(given), encoding="utf-8")
+    for name, contents in (("one", rows("one", [0, -1, 2, 1, -1, -1], long=[2])), ("two", rows("two", [-1, 1, 0]))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(contents), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def taken(name) -> list[LabelledSolution]:
+def get_readable_rows(name) -> list[LabelledSolution]:
     return [row for row in read_processbench(Path(f"{name}.json")) if len(row.sample.text) < 1000]
 
 
@@ -78,7 +78,7 @@ def first_wrong(row):
     return next((label.step for label in row.labels if not label.value), -1)
 
 
-def found(*files, **options):
+def run(*files, **options):
     processbench([Path(f"{name}.json") for name in files], out=Path("found.json"), **options)
     return json.loads(Path("found.json").read_text(encoding="utf-8"))
 
@@ -87,76 +87,83 @@ def found(*files, **options):
 def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
     """A published model reads the steps as they were published, their line breaks too."""
     model = {"assay": "model", "classes": "theirs"}[form]
-    figures = found("one", dev=Path("two.json"), model=model, form=form, batch=2)
+    figures = run("one", dev=Path("two.json"), model=model, form=form, batch=2)
     if form == "assay":
         verifier = ProcessVerifier.load(folder / model)
         scores = {
-            row.row_id: verifier.score_steps(row.problem, [row.sample])[0][:3] for row in taken("one") + taken("two")
+            row.row_id: verifier.score_steps(row.problem, [row.sample])[0][:3]
+            for row in get_readable_rows("one") + get_readable_rows("two")
         }
     else:
         verifier = published_models.load(form, folder / model, "theirs")
         scores = {
             row.row_id: verifier.score_solutions([(row.problem.question, row.steps)])[0]
-            for row in taken("one") + taken("two")
+            for row in get_readable_rows("one") + get_readable_rows("two")
         }
-        assert all("\n" in row.steps[1] for row in taken("one"))
+        assert all("\n" in row.steps[1] for row in get_readable_rows("one"))
     threshold = first_error.choose_threshold(
-        *zip(*((scores[row.row_id], first_wrong(row)) for row in taken("two")), strict=True)
+        *zip(*((scores[row.row_id], first_wrong(row)) for row in get_readable_rows("two")), strict=True)
     )
     assert figures["threshold"] == pytest.approx(threshold, abs=1e-6)
-    guesses = [first_error.locate(scores[row.row_id], figures["threshold"]) for row in taken("one")]
-    expected = first_error.f1(guesses, [first_wrong(row) for row in taken("one")])
-    own = figures["subsets"]["one"]
-    assert (own["solutions"], own["left_out"]) == (5, 1)
-    assert (own["error"], own["correct"], own["f1"]) == expected and figures["f1"] == expected.f1
+    guesses = [first_error.locate(scores[row.row_id], figures["threshold"]) for row in get_readable_rows("one")]
+    expected = first_error.f1(guesses, [first_wrong(row) for row in get_readable_rows("one")])
+    subset = figures["subsets"]["one"]
+    assert (subset["solutions"], subset["left_out"]) == (5, 1)
+    assert (subset["error"], subset["correct"], subset["f1"]) == expected and figures["f1"] == expected.f1
     assert not list(folder.glob(".checkpoints/*")), "nothing is left to take up"
 
 
 def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder, monkeypatch):
     monkeypatch.setattr(command, "WINDOW_BATCHES", 1)
     options = {"model": "theirs", "form": "classes", "batch": 2, "threshold": 0.5}
-    whole = found("two", **options)
-    score, asked = command.score_steps, []
+    whole = run("two", **options)
+    score, scored_ids = command.score_steps, []
 
     def killed(verifier, rows):
-        asked.extend(row.name for row in rows)
-        if "two-2" in asked:
+        scored_ids.extend(row.row_id for row in rows)
+        if "two-2" in scored_ids:
             raise KeyboardInterrupt
         return score(verifier, rows)
 
     monkeypatch.setattr(command, "score_steps", killed)
     with pytest.raises(KeyboardInterrupt):
-        found("two", **options)
+        run("two", **options)
     [kept] = folder.glob(".checkpoints/*")
     kept.write_bytes(kept.read_bytes() + b'{"id": "tw')
-    asked.clear()
+    scored_ids.clear()
     monkeypatch.setattr(
-        command, "score_steps", lambda verifier, rows: asked.extend(r.name for r in rows) or score(verifier, rows)
+        command,
+        "score_steps",
+        lambda verifier, rows: scored_ids.extend(r.row_id for r in rows) or score(verifier, rows),
     )
-    assert found("one", **options)["subsets"]["one"]["solutions"] == 5 and kept.exists(), "another run's scores stay"
-    asked.clear()
+    assert run("one", **options)["subsets"]["one"]["solutions"] == 5 and kept.exists(), "another run's scores stay"
+    scored_ids.clear()
     Path("folder").mkdir()
     with pytest.raises(UserError, match="--out folder: is a folder; name a file"):
         processbench([Path("two.json")], out=Path("folder"), **options)
     assert kept.exists()
-    assert found("two", **options) == whole and asked == ["two-2"] and not kept.exists()
-    assert found("two", **options, save=Path("kept.jsonl")) == whole
-    asked.clear()
-    assert found("two", **options, save=Path("kept.jsonl")) == whole and not asked
-    assert found("two", predictions=Path("kept.jsonl"), threshold=0.5) == whole
-    found("two", **{**options, "tag": " "}, save=Path("kept.jsonl"))
-    assert len(asked) == 3, "another setting is another score"
+    assert run("two", **options) == whole and scored_ids == ["two-2"] and not kept.exists()
+    assert run("two", **options, save=Path("kept.jsonl")) == whole
+    scored_ids.clear()
+    assert run("two", **options, save=Path("kept.jsonl")) == whole and not scored_ids
+    assert run("two", predictions=Path("kept.jsonl"), threshold=0.5) == whole
+    run("two", **{**options, "tag": " "}, save=Path("kept.jsonl"))
+    assert len(scored_ids) == 3, "another setting is another score"
 
 
 def test_predictions_of_others(folder, capsys):
-    said = [{"id": "two-0", "first_error": -1}, {"id": "two-1", "first_error": None}, {"id": "two-2", "first_error": 0}]
+    predictions = [
+        {"id": "two-0", "first_error": -1},
+        {"id": "two-1", "first_error": None},
+        {"id": "two-2", "first_error": 0},
+    ]
     path = Path("said.jsonl")
 
-    def given(lines):
+    def run_predictions(lines):
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        return found("two", predictions=path)
+        return run("two", predictions=path)
 
-    figures = given(said)
+    figures = run_predictions(predictions)
     assert figures["threshold"] is None
     assert figures["subsets"]["two"] == {
         "solutions": 3,
@@ -165,8 +172,8 @@ def test_predictions_of_others(folder, capsys):
         "correct": 1.0,
         "f1": pytest.approx(2 / 3),
     }
-    said.append({"id": "three-1", "first_error": 0})
-    assert given(said) == figures
+    predictions.append({"id": "three-1", "first_error": 0})
+    assert run_predictions(predictions) == figures
     assert "said.jsonl: 1 ids are in no file, the first three-1" in capsys.readouterr().err
     for line, message in (
         ({"id": "two-1"}, "two-1|needs `scores`"),
@@ -179,7 +186,7 @@ def test_predictions_of_others(folder, capsys):
         ({"id": "two-1", "first_error": -2}, r"said.jsonl:2: first_error: .*greater than or equal to -1"),
     ):
         with pytest.raises(UserError, match=message):
-            given([said[0], line, said[2]])
+            run_predictions([predictions[0], line, predictions[2]])
 
 
 @pytest.mark.parametrize(
@@ -199,38 +206,38 @@ def test_predictions_of_others(folder, capsys):
         ({"form": "classes", "model": "theirs"}, "a model other than data/prm/model has a threshold"),
         ({"threshold": 0.5, "form": "classes", "model": "no/where"}, "a hub repository needs --revision"),
         ({"threshold": 0.5, "dtype": "int8"}, "must be auto, float32"),
-        ({"threshold": 0.5, "device": "cuda:77"}, "--device cuda:77: cannot be used"),
+        ({"threshold": 0.5, "device": "cuda:77"}, "device cuda:77: cannot be used"),
         ({"threshold": 0.5, "model": "."}, "no verifier.json"),
     ],
 )
 def test_mistakes_are_told(folder, options, message):
     with pytest.raises(UserError, match=message):
-        found("one", **{"model": "model", **options})
+        run("one", **{"model": "model", **options})
 
 
 def test_rows_that_do_not_fit_are_told_with_their_reason(folder, capsys):
-    given = rows("bad", [-1, 0, 1])
-    given[1]["steps"][1] = " "
-    Path("bad.json").write_text(json.dumps(given))
-    assert found("bad", model="model", threshold=0.5)["subsets"]["bad"]["left_out"] == 1
+    contents = rows("bad", [-1, 0, 1])
+    contents[1]["steps"][1] = " "
+    Path("bad.json").write_text(json.dumps(contents))
+    assert run("bad", model="model", threshold=0.5)["subsets"]["bad"]["left_out"] == 1
     assert "bad.json: left out 1, the first row 2: step 1 is blank" in capsys.readouterr().err
-    twice = [*given[:1], {**given[2], "id": "bad-0"}, given[2]]
+    twice = [*contents[:1], {**contents[2], "id": "bad-0"}, contents[2]]
     Path("bad.json").write_text(json.dumps(twice))
-    assert found("bad", model="model", threshold=0.5)["subsets"]["bad"]["solutions"] == 2
+    assert run("bad", model="model", threshold=0.5)["subsets"]["bad"]["solutions"] == 2
     assert "left out 1, the first row 2: its id is that of an earlier row" in capsys.readouterr().err
-    Path("bad.json").write_text(json.dumps(given)[:-60])
+    Path("bad.json").write_text(json.dumps(contents)[:-60])
     with pytest.raises(UserError, match=r"bad\.json: not valid JSON after row 2 \("):
-        found("bad", model="model", threshold=0.5)
-    Path("bad.json").write_text(json.dumps([{**row, "label": float(row["label"])} for row in given]))
+        run("bad", model="model", threshold=0.5)
+    Path("bad.json").write_text(json.dumps([{**row, "label": float(row["label"])} for row in contents]))
     with pytest.raises(UserError, match=r"bad\.json: row 1: label: .*integer.*got -1\.0; no row can be used"):
-        found("bad", model="model", threshold=0.5)
+        run("bad", model="model", threshold=0.5)
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"id": "two-0", "scores": [1.0]}\n', "5\n", "words\n\n"])
 def test_a_file_of_another_kind_is_not_written_over(folder, text):
     Path("kept.jsonl").write_text(text)
     with pytest.raises(UserError, match=r"kept\.jsonl: not a file of step scores kept by --save"):
-        found("two", model="model", threshold=0.5, save=Path("kept.jsonl"))
+        run("two", model="model", threshold=0.5, save=Path("kept.jsonl"))
     assert Path("kept.jsonl").read_text() == text
 
 

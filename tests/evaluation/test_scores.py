@@ -23,7 +23,7 @@ from tests.helpers import tiny_models
 from tests.lib.verifiers.test_published_models import SHAPE, chat
 
 TOKENIZER = build_tokenizer()
-GENRM = {"votes": 2, "temperature": 1.0, "max_new_tokens": 8, "rows": 16}
+GENRM = {"votes": 2, "temperature": 1.0, "max_new_tokens": 8, "max_rows": 16}
 SETTINGS = {"verifiers": ["base_genrm"], "published": {}, "dtype": "float32", "genrm": GENRM}
 
 
@@ -38,20 +38,20 @@ def root(tmp_path):
     loading.save(base, TOKENIZER, tmp_path / "data/base/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     words = ["Right", "Wrong"]
-    ProcessVerifier("prm", base, Encoder(TOKENIZER), "head", words, "Right.\n", "product").save(
+    ProcessVerifier("prm", base, Encoder(TOKENIZER), "scalar", words, "Right.\n", "product").save(
         tmp_path / "data/prm/model"
     )
     folder = tmp_path / "data/raw/verifiers"
     loading.save(classifier(AutoModelForTokenClassification, TOKENIZER, 2), TOKENIZER, folder / "steps")
     loading.save(classifier(AutoModelForSequenceClassification, chat(), 1), chat(), folder / "whole")
     for split in ("dev", "test", "ood", "aime"):
-        of = tiny_models.make_problem(3, "test" if split != "dev" else split).model_copy(
+        problem = tiny_models.make_problem(3, "test" if split != "dev" else split).model_copy(
             update={"id": f"sums/{split}/1"}
         )
-        pool = [tiny_models.make_sample(of, i, i % 2, "length" if i == 3 else "stop") for i in range(4)]
+        pool = [tiny_models.make_sample(problem, i, i % 2, "length" if i == 3 else "stop") for i in range(4)]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
         where = {"ood": "data/ood/test.jsonl", "aime": "data/aime/test.jsonl"}
-        records.write_problems(tmp_path / where.get(split, f"data/benchmarks/{split}.jsonl"), [of])
+        records.write_problems(tmp_path / where.get(split, f"data/benchmarks/{split}.jsonl"), [problem])
     records.write_problems(tmp_path / "data/aime/unseen.jsonl", [])
     return tmp_path
 
@@ -61,8 +61,8 @@ def scored(root, *verifiers, **changes):
     metrics = scores.body(run)
     (root / "metrics.json").write_text(json.dumps(metrics))
     assert set(metrics) == set(verifiers) and all(card["parameters"] > 0 for card in metrics.values())
-    found = records.read_scores(root / "data/scores/test.parquet")
-    return {name: [score for score in found if score.verifier == name] for name in verifiers}
+    results = records.read_scores(root / "data/scores/test.parquet")
+    return {name: [score for score in results if score.verifier == name] for name in verifiers}
 
 
 def pool(root):
@@ -72,11 +72,11 @@ def pool(root):
 
 
 def test_the_untrained_base_is_the_process_verifier_before_its_training(root):
-    found = scored(root, "prm", "base_prm")
-    for trained, base in zip(found["prm"], found["base_prm"], strict=True):
+    results = scored(root, "prm", "base_prm")
+    for trained, base in zip(results["prm"], results["base_prm"], strict=True):
         assert base.step_scores == pytest.approx(trained.step_scores, abs=1e-6) and len(base.step_scores) == 3
         assert base.score == aggregate("product", base.step_scores) and base.tokens == trained.tokens
-    assert len({score.score for score in found["base_prm"]}) == 4
+    assert len({score.score for score in results["base_prm"]}) == 4
 
 
 def test_the_untrained_base_is_asked_for_its_verdict(root):
@@ -88,47 +88,49 @@ def test_the_untrained_base_is_asked_for_its_verdict(root):
         RationaleSampling(),
         "direct",
     )
-    found = scored(root, "base_genrm")["base_genrm"]
-    assert found[:3] == base.score(*pool(root))[:3]
-    assert base.score(*pool(root))[3].score > 0 == found[3].score, "it was cut off, whatever the verdict"
+    results = scored(root, "base_genrm")["base_genrm"]
+    assert results[:3] == base.score(*pool(root))[:3]
+    assert base.score(*pool(root))[3].score > 0 == results[3].score, "it was cut off, whatever the verdict"
 
 
 def test_published_verifiers_share_the_stage(root):
     described = {
-        "steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch": 2},
+        "steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch_size": 2},
         "whole": {"form": "reward", "path": "data/raw/verifiers/whole"},
     }
-    found = scored(root, "steps", "whole", published=described)
+    results = scored(root, "steps", "whole", published=described)
     theirs = published_models.load("classes", root / "data/raw/verifiers/steps", "steps", aggregation="mean")
-    assert [s.score for s in found["steps"]] == pytest.approx([s.score for s in theirs.score(*pool(root))], abs=1e-6)
-    assert all(s.score == 0 if s.index == 3 else s.score == aggregate("mean", s.step_scores) for s in found["steps"])
+    assert [s.score for s in results["steps"]] == pytest.approx([s.score for s in theirs.score(*pool(root))], abs=1e-6)
+    assert all(s.score == 0 if s.index == 3 else s.score == aggregate("mean", s.step_scores) for s in results["steps"])
     Prompt(steps="paragraphs").write(root / "data/generator/prompt.json")
     (root / ".checkpoints").rename(root / "before")
     whole = scored(root, "steps", published=described)["steps"]
-    assert [len(s.step_scores) for s in found["steps"] + whole] == [2] * 4 + [1] * 4, "steps as the pipeline parts them"
-    assert all(s.step_scores is None for s in found["whole"]) and len({s.score for s in found["whole"]}) == 4
+    assert [len(s.step_scores) for s in results["steps"] + whole] == [2] * 4 + [1] * 4, (
+        "steps as the pipeline parts them"
+    )
+    assert all(s.step_scores is None for s in results["whole"]) and len({s.score for s in results["whole"]}) == 4
 
 
 def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_counted(root):
-    of, own = pool(root)
-    long = tiny_models.make_sample(of, 600, 0).model_copy(update={"index": 4})
-    empty = own[0].model_copy(update={"index": 5, "text": " \n", "correct": False})
-    records.write_samples(root / "data/samples/test.parquet", [*own, long, empty])
+    problem, samples = pool(root)
+    long = tiny_models.make_sample(problem, 600, 0).model_copy(update={"index": 4})
+    empty = samples[0].model_copy(update={"index": 5, "text": " \n", "correct": False})
+    records.write_samples(root / "data/samples/test.parquet", [*samples, long, empty])
     described = {
         "steps": {"form": "classes", "path": "data/raw/verifiers/steps"},
         "whole": {"form": "reward", "path": "data/raw/verifiers/whole"},
     }
-    found = scored(root, "steps", "whole", published=described)
+    results = scored(root, "steps", "whole", published=described)
     metrics = json.loads((root / "metrics.json").read_text())
     for name in described:
-        assert [score.score > 0 for score in found[name]] == [True, True, True, False, False, False]
+        assert [score.score > 0 for score in results[name]] == [True, True, True, False, False, False]
         assert metrics[name]["test"]["too_long"] == 1 and "too_long" not in metrics[name]["dev"]
 
 
 def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):
     facts = root / "data/prm/model/verifier.json"
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"words": []}))
-    with pytest.raises(UserError, match=r"base_prm is read by the words of prm\.words, which are \[\]"):
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"head_init_tokens": []}))
+    with pytest.raises(UserError, match=r"base_prm reads the tokens of prm\.head_init_tokens, which are \[\]"):
         scored(root, "prm", "base_prm")
     assert not list((root / ".checkpoints").rglob("prm-*"))
     with pytest.raises(UserError, match=r"scores\.published\.a: data/raw/verifiers/none is not a folder"):

@@ -9,44 +9,27 @@ import pytest
 from stages.generators.base import __main__ as base
 from stages.generators.base import pretraining, tokenizer
 from stages.lib.core.errors import UserError
+from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.run.execution import StageRun
 from stages.lib.verifiers import verdicts
+from tests.helpers import tiny_models
 
 ROOT = Path(__file__).parents[2]
 TOKENIZER = tokenizer.build_tokenizer()
 EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 SCRATCH = {
-    "source": "scratch",
-    "bundled": "data/raw/base",
-    "repo": "",
-    "revision": "",
-    "num_documents": 8,
-    "num_layers": 2,
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_heads": 2,
-    "conv_kernel": 4,
-    "epochs": 1.0,
-    "global_batch_size": 4,
-    "device_batch_size": 4,
-    "optimizer": "muon",
-    "lr": 3e-3,
-    "matrix_lr": 0.02,
-    "weight_decay": 0.0,
-    "warmup_ratio": 0.03,
-    "max_grad_norm": 1.0,
-    "precision": "no",
-    "gradient_checkpointing": False,
-    "lora_rank": 0,
-    "checkpoint_steps": 100,
+    **tiny_models.TRAINING_PARAMS,
+    **{"source": "scratch", "bundled": "data/raw/base", "repo": "", "revision": "", "num_documents": 8},
+    **{"num_layers": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "conv_kernel": 4},
+    **{"global_batch_size": 4, "device_batch_size": 4, "optimizer": "muon"},
 }
 
 
 def documents(kind=None, n=400):
-    made = [pretraining.generate_document(f"x/{i}", 3) for i in range(n)]
-    return [d for d in made if kind in (None, d.kind)]
+    generated = [pretraining.generate_document(f"x/{i}", 3) for i in range(n)]
+    return [d for d in generated if kind in (None, d.kind)]
 
 
 def written(document):
@@ -136,15 +119,15 @@ def execution(tmp_path, **changes):
 def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
     from stages.lib.models import loading
 
-    made = execution(tmp_path)
-    metrics = base.body(made)
-    model = loading.load_causal_lm(made.out_dir / "model")
+    run = execution(tmp_path)
+    metrics = base.body(run)
+    model = loading.load_causal_lm(run.out_dir / "model")
     assert loading.count_parameters(model) == metrics["weights"]
-    assert len((made.out_dir / "history.csv").read_text().splitlines()) == 3  # a header and two steps
-    copy = execution(tmp_path / "copy", source="bundled", bundled=str(made.out_dir / "model"))
+    assert len((run.out_dir / "history.csv").read_text().splitlines()) == 3  # a header and two steps
+    copy = execution(tmp_path / "copy", source="bundled", bundled=str(run.out_dir / "model"))
     base.body(copy)
     name = "model.safetensors"
-    assert (copy.out_dir / "model" / name).read_bytes() == (made.out_dir / "model" / name).read_bytes()
+    assert (copy.out_dir / "model" / name).read_bytes() == (run.out_dir / "model" / name).read_bytes()
 
 
 def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
@@ -165,7 +148,7 @@ def test_the_bundled_model_is_small_and_solves_problems():
     model = loading.load_causal_lm(folder)
     known, right = 0, 0
     for problem in gradeschool.generate_problems("dev", 12, 1, steps=(2, 2), max_value=100, inverse_share=0.0):
-        lines = [pretraining.strip_annotations(step.text) for step in problem.steps]
+        lines = [strip_annotations(step.text) for step in problem.steps]
         encoded = encoding.Encoder(TOKENIZER).encode(problem, lines)
         with torch.inference_mode():
             best = model(torch.tensor([encoded.ids])).logits[0].argmax(-1).tolist()

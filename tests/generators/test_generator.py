@@ -18,16 +18,8 @@ TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
-    "train": True,
-    "prompt": {},
-    "competition_problems": 2,
-    "epochs": 3.0,
-    "global_batch_size": 8,
-    "lr": 1e-2,
-    "eval_samples": 4,
-    "temperature": 1.0,
-    "max_new_tokens": 24,
-    "max_rows": 16,
+    **{"train": True, "prompt": {}, "competition_problems": 2, "epochs": 3.0, "lr": 1e-2},
+    **{"eval_samples": 4, "temperature": 1.0, "max_new_tokens": 24, "max_rows": 16},
 }
 
 
@@ -41,10 +33,10 @@ def world(root, train):
 
 
 def test_loss_is_on_the_solution_alone_without_annotations():
-    found = sft.make_sft_example(ENCODER, tiny_models.make_problem(3))
-    learnt = [token for token, weight in zip(found.ids, found.lm_weight, strict=True) if weight]
+    example = sft.make_sft_example(ENCODER, tiny_models.make_problem(3))
+    learnt = [token for token, weight in zip(example.ids, example.lm_weight, strict=True) if weight]
     assert TOKENIZER.decode(learnt) == "4 + 1 = 5\n#### 5\n<eos>"
-    assert found.lm_weight == sorted(found.lm_weight), "the prompt first, then the solution"
+    assert example.lm_weight == sorted(example.lm_weight), "the prompt first, then the solution"
 
 
 def test_learns_and_keeps_the_best_epoch(tmp_path):
@@ -96,17 +88,24 @@ def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
         run = tiny_models.make_run(tmp_path / name, "generator", generator.Params(**SETTINGS))
         model = tiny_models.make_model("lfm2", len(TOKENIZER))
         examples = [sft.make_sft_example(ENCODER, problem)] * 8
-        loop.train(run, objectives.LossModule(model), examples, tiny_models.make_training_params(epochs=60.0, lr=1e-2))
-        return generator.measure(run, name, NativeEngine(model), marked, [of])
+        loop.train(
+            run,
+            objectives.LanguageModelingObjective(model),
+            examples,
+            tiny_models.make_training_params(epochs=60.0, lr=1e-2),
+        )
+        return generator.measure(run, name, NativeEngine(model), marked, [whole])
 
     run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS))
-    of, marked = tiny_models.make_problem(3), Encoder(TOKENIZER, Prompt(marked=True))
-    fresh = generator.measure(run, "fresh", NativeEngine(tiny_models.make_model("lfm2", len(TOKENIZER))), marked, [of])
+    whole, marked = tiny_models.make_problem(3), Encoder(TOKENIZER, Prompt(marked=True))
+    fresh = generator.measure(
+        run, "fresh", NativeEngine(tiny_models.make_model("lfm2", len(TOKENIZER))), marked, [whole]
+    )
     assert fresh["dev_greedy"] == fresh["dev_pass_at_1"] == 0.0
-    found = taught("whole", of)
-    assert found["dev_greedy"] == found["dev_pass_at_n"] == 1.0
-    assert found["dev_pass_at_1"] > 0.5 and found["dev_answered"] > 0.5
-    broken = taught("broken", of.model_copy(update={"steps": of.steps[:1]}))
+    perfect = taught("whole", whole)
+    assert perfect["dev_greedy"] == perfect["dev_pass_at_n"] == 1.0
+    assert perfect["dev_pass_at_1"] > 0.5 and perfect["dev_answered"] > 0.5
+    broken = taught("broken", whole.model_copy(update={"steps": whole.steps[:1]}))
     assert broken["dev_greedy"] == broken["dev_pass_at_1"] == broken["dev_answered"] == 0.0, "5 is no answer yet"
 
 

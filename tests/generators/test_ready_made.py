@@ -131,12 +131,12 @@ def function(i):
 
 @pytest.mark.parametrize("instruct", [True, False])
 def test_gold_programs_are_what_the_instruction_asks_for(instruct, workplace):
-    of = function(3)
-    (grade,) = grader.grade(of, ["\n".join(sft.get_steps(of, Prompt(instruct=instruct)))])
-    assert grade.correct and sft.get_steps(of, Prompt(instruct=instruct))[0].startswith(
+    problem = function(3)
+    (grade,) = grader.grade(problem, ["\n".join(sft.get_steps(problem, Prompt(instruct=instruct)))])
+    assert grade.correct and sft.get_steps(problem, Prompt(instruct=instruct))[0].startswith(
         "```python" if instruct else "    return"
     )
-    assert sft.get_steps(of.model_copy(update={"answer": ""}), Prompt(instruct=instruct)) == []
+    assert sft.get_steps(problem.model_copy(update={"answer": ""}), Prompt(instruct=instruct)) == []
 
 
 @pytest.mark.parametrize(("written", "share"), [(RIGHT, 1.0), (WRONG, 0.0)])
@@ -146,8 +146,10 @@ def test_canonical_programs_are_right_and_others_wrong(written, share, workplace
 
     encoder = encoding.Encoder(build_tokenizer())
     ids = [*encoder.encode_texts([written])[0], encoder.end_id]
-    drawn = [(function(i), [Draw(ids, [-1.0] * len(ids), "stop"), Draw(ids[:-1], [-1.0], "length")]) for i in range(3)]
-    found = [sample for own in samples.grade_draws(drawn, encoder) for sample in own]
-    ended = [sample for sample in found if sample.finish == "stop"]
+    drawn = [(i, [Draw(ids, [-1.0] * len(ids), "stop"), Draw(ids[:-1], [-1.0], "length")]) for i in range(3)]
+    graded = [
+        sample for group in samples.make_samples(drawn, encoder, [function(i) for i in range(3)]) for sample in group
+    ]
+    ended = [sample for sample in graded if sample.finish == "stop"]
     assert samples.summarize(ended)["pass_at_1"] == share
-    assert not any(sample.correct for sample in found if sample.finish == "length"), "cut off is not right"
+    assert not any(sample.correct for sample in graded if sample.finish == "length"), "cut off is not right"

@@ -33,8 +33,8 @@ class Letters(Encoder):
 
     def __init__(self):
         self.prompt, self.stops = Prompt(), StopCriteria(None, [0])
-        self._lead = []
-        self.tokenizer = SimpleNamespace(decode_solution=lambda ids, **_: "".join(map(chr, ids)))
+        self._lead_ids = []
+        self.tokenizer = SimpleNamespace(decode=lambda ids, **_: "".join(map(chr, ids)))
 
 
 def draw(text: str, finish: str = "stop") -> Draw:
@@ -44,7 +44,7 @@ def draw(text: str, finish: str = "stop") -> Draw:
 
 def test_a_draw_becomes_a_graded_sample():
     drawn = [draw("2+2=4\n#### 4"), draw("#### 5"), draw("#### 4", "length"), draw("")]
-    ((right, wrong, cut, silent),) = samples.grade_draws([(problem(0), drawn)], Letters())
+    ((right, wrong, cut, silent),) = samples.make_samples([(0, drawn)], Letters(), [problem(0)])
     assert (right.text, right.answer, right.correct, right.tokens) == ("2+2=4\n#### 4", "4", True, 13)
     assert right.logprob == -0.5 * 12 - 2 and right.min_logprob == -2
     assert (wrong.answer, wrong.correct, wrong.index) == ("5", False, 1)
@@ -55,15 +55,15 @@ def test_a_draw_becomes_a_graded_sample():
 def test_where_answers_are_marked_a_solution_that_breaks_off_has_none():
     """Its last number is right by chance, and must neither count nor vote."""
     encoder, drawn = Letters(), [draw("We know 4.\nRight."), draw("2+2=4"), draw("4"), draw("The answer is 4.")]
-    ((*unmarked,),) = samples.grade_draws([(problem(0), drawn)], encoder)
+    ((*unmarked,),) = samples.make_samples([(0, drawn)], encoder, [problem(0)])
     assert [sample.correct for sample in unmarked] == [True] * 4, "where no form was asked for, it is read"
     encoder.prompt = Prompt(marked=True)
-    ((*found,),) = samples.grade_draws([(problem(0), drawn)], encoder)
-    assert [(sample.answer, sample.correct) for sample in found] == [(None, False)] * 2 + [("4", True), ("4", True)]
+    ((*marked,),) = samples.make_samples([(0, drawn)], encoder, [problem(0)])
+    assert [(sample.answer, sample.correct) for sample in marked] == [(None, False)] * 2 + [("4", True), ("4", True)]
 
 
 def group(i: int, n: int = 2) -> list[Sample]:
-    return next(samples.grade_draws([(problem(i), [draw("#### 4")] * n)], Letters()))
+    return next(samples.make_samples([(0, [draw("#### 4")] * n)], Letters(), [problem(i)]))
 
 
 @pytest.mark.parametrize("cut", [1, 40, -2, -1])
@@ -104,7 +104,7 @@ def test_shared_work_is_done_once_and_known_to_all(tmp_path):
             yield group(i)
 
     def shared(run, world):
-        run.world = world
+        run.world_size = world
         return distributed.map_sharded(run, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
 
     killed = 2

@@ -35,10 +35,10 @@ TRAINING_PARAMS = dict(
 )
 
 
-def make_model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
+def make_model(name: str, vocabulary: int = 100, seed: int = 0, **changes: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
-    from transformers.models import lfm2, llama, mistral, qwen2, qwen3
+    from transformers.models import gemma2, lfm2, llama, mistral, qwen2, qwen3
 
     torch.manual_seed(seed)
     shared = dict(
@@ -54,12 +54,14 @@ def make_model(name: str, vocabulary: int = 100, seed: int = 0) -> Any:
         bos_token_id=None,
         eos_token_id=1,
     )
+    shared |= changes
     config = {
         "lfm2": lambda: lfm2.Lfm2Config(**shared, layer_types=["conv", "full_attention"] * 2),
         "llama": lambda: llama.LlamaConfig(**shared),
         "qwen2": lambda: qwen2.Qwen2Config(**shared),
         "qwen3": lambda: qwen3.Qwen3Config(**shared, head_dim=8),
-        "mistral": lambda: mistral.MistralConfig(**shared, sliding_window=8),
+        "mistral": lambda: mistral.MistralConfig(**{"sliding_window": 8} | shared),
+        "gemma2": lambda: gemma2.Gemma2Config(**shared, head_dim=8),
     }[name]()
     return AutoModelForCausalLM.from_config(config).eval()
 

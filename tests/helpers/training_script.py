@@ -38,13 +38,13 @@ def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: i
     run = tiny_models.make_run(folder, "orm", tiny_models.make_training_params(**changes))
     run.rank, run.world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
-    def stop(epoch: int, losses: objectives.LossModule) -> dict[str, float]:
+    def stop(epoch: int, losses: objectives.VerificationObjective) -> dict[str, float]:
         raise Interrupted
 
     for on_epoch in [stop, None] if interrupted else [None]:
         torch.manual_seed(0)
         model = loading.add_lora(tiny_models.make_model("lfm2"), run.params.lora_rank, 1)
-        losses = objectives.LossModule(model, torch.nn.Linear(32, 1))
+        losses = objectives.VerificationObjective(model, torch.nn.Linear(32, 1))
         try:
             history = loop.train(run, losses, make_examples(count), run.params, dropout=dropout, on_epoch=on_epoch)
         except Interrupted:

@@ -5,72 +5,45 @@ import json
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.core.records import Sample
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder, strip_annotations
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
-from stages.lib.verifiers import rationales, verdicts
+from stages.lib.training import sft
+from stages.lib.verifiers import generative_data, generative_metrics, rationales, verdicts
 from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling, RationaleVerdicts
 from stages.verifiers import genrm
 from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
-SETTINGS = {
-    **tiny_models.TRAINING_PARAMS,
-    "epochs": 1.0,
-    "device_batch_size": 8,
-    "teacher": "procedural",
-    "chat": {},
-    "rationales_per_sample": 1,
-    "rationale_style": "rederived",
-    "refutation_weight": 2,
-    "direct_share": 0.5,
-    "balance_classes": False,
-    "lm_weights": [0.5],
-    "lm_data": "samples",
-    "samples_per_problem": 4,
-    "votes": 2,
-    "temperature": 0.7,
-    "max_new_tokens": 8,
-    "max_rows": 64,
-    "eval_problems": 2,
-    "eval_samples": 4,
-    "init_from": "generator",
-    "mode": "cot",
-}
+SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
+    """{epochs: 1.0, device_batch_size: 8, init_from: generator, mode: cot, teacher: procedural, chat: {},
+    rationales_per_sample: 1, rationale_style: rederived, refutation_weight: 2, direct_share: 0.5, balance_classes: false,
+    lm_weights: [0.5], lm_data: samples, samples_per_problem: 4, votes: 2, temperature: 0.7, max_new_tokens: 8,
+    max_rows: 64, eval_problems: 2, eval_samples: 4}"""
+)
 
 
 def problems(split, count):
     return gradeschool.generate_problems(split, count, seed=5, steps=(2, 2), max_value=30, inverse_share=0.3)
 
 
-def pool(of, count=4):
+def pool(problem, count=4):
     """Right solutions and slips in turn."""
-    made = []
+    samples = []
     for index in range(count):
         faults = {1: gradeschool.Fault("slip", index)} if index % 2 else None
-        lines = gradeschool.solve_program(of.program.params, faults)
+        lines = gradeschool.solve_program(problem.program.params, faults)
         text = "\n".join(strip_annotations(line.text) for line in lines) + "\n"
         answer = str(lines[-1].value)
-        made.append(
-            Sample(
-                problem_id=of.id,
-                index=index,
-                text=text,
-                answer=answer,
-                correct=answer == of.answer,
-                finish="stop",
-                logprob=-1.0,
-                min_logprob=-1.0,
-                tokens=9,
-            )
-        )
-    return made
+        change = {"text": text, "answer": answer, "correct": answer == problem.answer}
+        samples.append(tiny_models.make_sample(problem, index, 0).model_copy(update=change))
+    return samples
 
 
 @pytest.fixture
@@ -78,10 +51,12 @@ def root(tmp_path):
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, count in (("train", 3), ("verifier", 6), ("dev", 3)):
-        made = problems(split, count)
-        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", made)
+        generated = problems(split, count)
+        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", generated)
         if split != "train":
-            records.write_samples(tmp_path / f"data/samples/{split}.parquet", [s for of in made for s in pool(of)])
+            records.write_samples(
+                tmp_path / f"data/samples/{split}.parquet", [s for problem in generated for s in pool(problem)]
+            )
     return tmp_path
 
 
@@ -108,14 +83,16 @@ def test_trains_measures_and_writes(root):
 
 @pytest.mark.parametrize(("mode", "best"), [("cot", 0.25), ("direct", 1.0)])
 def test_every_lambda_is_trained_and_the_best_in_the_mode_to_be_used_kept(root, monkeypatch, mode, best):
-    given = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
+    aucs = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
     kind = {False: "direct", True: "cot"}
     monkeypatch.setattr(
-        genrm, "compute_metrics", lambda _, found, __: {"auc": next(given[kind[bool(found[0][0].votes)]])}
+        generative_metrics,
+        "compute_metrics",
+        lambda _, results, __: {"auc": next(aucs[kind[bool(results[0][0].p_yes)]])},
     )
     metrics, _ = train(root, lm_weights=[0.0, 0.25, 1.0], mode=mode)
     assert metrics["lm_weight"] == best and metrics["mode"] == mode and set(metrics["sweep"]) == {"0", "0.25", "1"}
-    assert [own["cot"] for own in metrics["sweep"].values()] == [0.4, 0.9, 0.6], "all modes are measured all the same"
+    assert [part["cot"] for part in metrics["sweep"].values()] == [0.4, 0.9, 0.6], "all modes are measured all the same"
     assert GenerativeVerifier.load(root / "data/genrm/model", RationaleSampling()).mode == mode, (
         "stage scores asks in it"
     )
@@ -130,24 +107,26 @@ def test_lambda_is_not_chosen_by_nothing(root):
 
 def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     """K = 1 of four rationales is the mean of four rankings, not that of whichever was drawn first."""
-    of = [tiny_models.make_problem(i) for i in range(2)]
-    pools = [(p, [tiny_models.make_sample(p, error, error) for error in (0, 1)]) for p in of]  # right, then wrong
+    problem = [tiny_models.make_problem(i) for i in range(2)]
+    pools = [(p, [tiny_models.make_sample(p, error, error) for error in (0, 1)]) for p in problem]  # right, then wrong
     votes = [[[0.9, 0.1, 0.9, 0.9], [0.5] * 4], [[0.1, 0.9, 0.5, 0.1], [0.5] * 4]]
-    found = [
+    results = [
         [
-            RationaleVerdicts(problem_id=p.id, index=i, p_yes=own, direct_p_yes=None, rationales=[], tokens=1)
-            for i, own in enumerate(v)
+            RationaleVerdicts(problem_id=p.id, index=i, p_yes=part, direct_p_yes=None, rationales=[], tokens=1)
+            for i, part in enumerate(v)
         ]
-        for p, v in zip(of, votes, strict=True)
+        for p, v in zip(problem, votes, strict=True)
     ]
-    metrics = genrm.compute_metrics(pools, found, 4)
+    metrics = generative_metrics.compute_metrics(pools, results, 4)
     by_votes = metrics["by_votes"]
     assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
     assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
     assert (metrics["auc"], metrics["auc_se"]) == tuple(by_votes["4"].values())
-    direct = [[one.model_copy(update={"votes": [], "direct": 0.5 - one.index / 9}) for one in own] for own in found]
+    direct = [
+        [one.model_copy(update={"p_yes": [], "direct_p_yes": 0.5 - one.index / 9}) for one in part] for part in results
+    ]
     difference = {"auc": (1 + 0) / 2 - 1, "auc_se": pytest.approx((0 - -1) / 2)}
-    assert genrm.compare_modes(pools, found, direct) == difference, "bare verdicts rank both right"
+    assert generative_metrics.compare_modes(pools, results, direct) == difference, "bare verdicts rank both right"
 
 
 def test_a_second_run_resumes_to_the_same_bytes(root):
@@ -163,23 +142,24 @@ def test_a_second_run_resumes_to_the_same_bytes(root):
 @pytest.mark.parametrize("lm_data", ["gold", "samples"])
 def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_verdicts(root, lm_data):
     """Zhang et al. 2024, section 3.3; a verdict of nine weights beside a solution of thirty must not be drowned by it."""
-    of = problems("verifier", 6)
-    pairs = [(p, s) for p in of for s in pool(p)]
-    kept = [(pair, w.segments) for pair in pairs if (w := rationales.write_procedural(*pair, "derived")).segments]
-    gold = problems("train", 3)
+    problem = problems("verifier", 6)
+    pairs = [(p, s) for p in problem for s in pool(p)]
+    kept = [(pair, w.segments) for pair in pairs if (w := rationales.write_procedural(*pair, "rederived")).segments]
+    encoder, gold = Encoder(TOKENIZER), None
+    if lm_data == "gold":
+        gold = [sft.make_sft_example(encoder, problem) for problem in problems("train", 3)]
 
-    def made(weight):
-        settings = params(lm_data=lm_data, direct_share=0.5)
-        return genrm.build_examples(Encoder(TOKENIZER), pairs, kept, gold, settings, 1, weight)
+    def build(weight):
+        return generative_data.build_examples(encoder, pairs, kept, gold, direct_share=0.5, lm_weight=weight, seed=1)
 
-    alone, joint = made(0.0), made(0.3)
+    alone, joint = build(0.0), build(0.3)
     kinds = {"cot": slice(0, len(kept)), "direct": slice(len(kept), len(alone)), "gold": slice(len(alone), None)}
-    for kind, own in kinds.items():
-        verification, total = (sum(sum(example.lm) for example in found[own]) for found in (alone, joint))
+    for kind, part in kinds.items():
+        verification, total = (sum(sum(example.lm_weight) for example in results[part]) for results in (alone, joint))
         if kind == "gold":
             assert total == pytest.approx(0.3 * len(alone) if lm_data == "gold" else 0)
         else:
-            assert verification == pytest.approx(len(alone[own])), "a kind counts as often as it has examples"
+            assert verification == pytest.approx(len(alone[part])), "a kind counts as often as it has examples"
             assert (total - verification) / verification == pytest.approx(0.3 if lm_data == "samples" else 0)
     assert len(joint) - len(alone) == (3 if lm_data == "gold" else 0)
     assert len(kept) < len(alone) < len(kept) + len(pairs), "half of the samples are asked for the bare verdict too"
@@ -195,20 +175,28 @@ def test_lambda_is_the_weight_of_solutions_to_verification_in_rationales_and_in_
         for example, plain in zip(joint, alone, strict=True):
             more = [i for i, (a, b) in enumerate(zip(example.lm_weight, plain.lm_weight, strict=True)) if a != b]
             right = TOKENIZER.decode(example.ids).endswith("Yes<eos>")
-            said = TOKENIZER.decode([example.ids[i] for i in more])
-            assert said.startswith("We know") and "####" in said and said.endswith("\n") if right else not more
+            solution_text = TOKENIZER.decode([example.ids[i] for i in more])
+            assert (
+                solution_text.startswith("We know") and "####" in solution_text and solution_text.endswith("\n")
+                if right
+                else not more
+            )
 
 
 def test_balance_and_which_samples():
-    of = {p.id: p for p in problems("verifier", 6)}
-    samples = [s.model_copy(update={"correct": i == 0}) for p in of.values() for i, s in enumerate(pool(p))]
-    pairs = genrm.select_pairs(of, samples, params(balance=True), 1)
+    problem = {p.id: p for p in problems("verifier", 6)}
+    samples = [s.model_copy(update={"correct": i == 0}) for p in problem.values() for i, s in enumerate(pool(p))]
+    pairs = genrm.select_pairs(problem, samples, params(balance_classes=True), 1)
     kinds = [sample.correct for _, sample in pairs]
     assert kinds.count(True) == kinds.count(False) == 6
-    assert genrm.select_pairs(of, samples, params(balance=True), 2) != pairs, "which ones depends on the seed"
-    assert len(genrm.select_pairs(of, samples, params(samples_per_problem=2), 1)) == 12
+    assert genrm.select_pairs(problem, samples, params(balance_classes=True), 2) != pairs, (
+        "which ones depends on the seed"
+    )
+    assert len(genrm.select_pairs(problem, samples, params(samples_per_problem=2), 1)) == 12
     wrong = [s.model_copy(update={"correct": False}) for s in samples]
-    assert len(genrm.select_pairs(of, wrong, params(balance=True), 1)) == 24, "one kind alone is kept, not thrown away"
+    assert len(genrm.select_pairs(problem, wrong, params(balance_classes=True), 1)) == 24, (
+        "one kind alone is kept, not thrown away"
+    )
 
 
 def test_without_a_teacher_the_bare_verdict_is_learnt(root):
@@ -218,18 +206,18 @@ def test_without_a_teacher_the_bare_verdict_is_learnt(root):
 
 def test_nothing_to_learn_from_is_refused(root):
     verifier = root / "data/benchmarks/verifier.jsonl"
-    made = [p.model_copy(update={"program": None}) for p in records.read_problems(verifier)]
-    records.write_problems(verifier, made)
+    generated = [p.model_copy(update={"program": None}) for p in records.read_problems(verifier)]
+    records.write_problems(verifier, generated)
     with pytest.raises(UserError, match="no rationale.*no program that tells"):
         train(root)
-    for changes, told in (
+    for changes, message in (
         ({"teacher": "model", "rationales_per_sample": 2, "chat": {"kind": "hf"}}, "gives the same rationale 2 times"),
         ({"teacher": "model"}, "needs chat"),
         ({"teacher": "none"}, "mode: cot needs a teacher"),
         ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"),
         ({"lm_weights": [-1.0]}, "0 or more"),
     ):
-        with pytest.raises(ValidationError, match=told):
+        with pytest.raises(ValidationError, match=message):
             params(**changes)
 
 
@@ -239,11 +227,11 @@ def test_a_model_teaches_through_its_chat(root):
     tokenizer.chat_template = "{% for turn in messages %}{{ turn.content }}{% endfor %}"
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), tokenizer, root / "teacher")
     settings = {"kind": "hf", "model": str(root / "teacher"), "max_tokens": 4, "temperature": 1.0}
-    run = tiny_models.make_run(root, "genrm", params(teacher="model", chat=settings, rationales=2))
-    of = problems("verifier", 1)[0]
-    kept, counts = genrm.write_rationales(run, [(of, pool(of, 1)[0])])
+    run = tiny_models.make_run(root, "genrm", params(teacher="model", chat=settings, rationales_per_sample=2))
+    problem = problems("verifier", 1)[0]
+    kept, counts = genrm.write_rationales(run, [(problem, pool(problem, 1)[0])])
     assert kept == [] and sum(counts.values()) == 2 and run.counts["calls"] == 2
-    assert genrm.write_rationales(run, [(of, pool(of, 1)[0])])[1] == counts and run.counts["cached"] == 2
+    assert genrm.write_rationales(run, [(problem, pool(problem, 1)[0])])[1] == counts and run.counts["cached"] == 2
 
 
 def test_two_processes_train_as_one(root):

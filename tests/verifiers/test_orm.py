@@ -4,31 +4,23 @@ import csv
 import shutil
 
 import pytest
+from ruamel.yaml import YAML
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
 from stages.lib.models.prompts import Prompt
+from stages.lib.verifiers import data
 from stages.verifiers import orm
 from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
-SETTINGS = {
-    **tiny_models.TRAINING_PARAMS,
-    "epochs": 1.0,
-    "device_batch_size": 4,
-    "predict_at": "token",
-    "loss": "bce",
-    "lm_weight": 1.0,
-    "eval_problems": 99,
-    "lm_data": "gold",
-    "head_init_tokens": [],
-    "dropout": 0.0,
-    "samples_per_problem": 4,
-    "skip_uniform_problems": False,
-    "init_from": "generator",
-}
+SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
+    """{epochs: 1.0, device_batch_size: 4, init_from: generator, predict_at: token, loss: bce, lm_weight: 1.0,
+    lm_data: gold, head_init_tokens: [], dropout: 0.0, samples_per_problem: 4, skip_uniform_problems: false,
+    eval_problems: 99}"""
+)
 SCORE = """
 import os, sys
 from pathlib import Path
@@ -56,7 +48,9 @@ def root(tmp_path):
         problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
         if split != "train":
-            pool = [tiny_models.make_sample(of, j, (i + j) % 2) for i, of in enumerate(problems) for j in range(4)]
+            pool = [
+                tiny_models.make_sample(problem, j, (i + j) % 2) for i, problem in enumerate(problems) for j in range(4)
+            ]
             records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
     shifted = [
         tiny_models.make_problem(i, "test").model_copy(update={"id": f"sums/test/{i}~names", "operator": "names"})
@@ -64,8 +58,8 @@ def root(tmp_path):
     ]
     records.write_problems(tmp_path / "data/ood/test.jsonl", shifted)
     pool = [
-        tiny_models.make_sample(of, j, j % 2).model_copy(update={"text": "the same", "index": j})
-        for of in shifted
+        tiny_models.make_sample(problem, j, j % 2).model_copy(update={"text": "the same", "index": j})
+        for problem in shifted
         for j in range(3)
     ]
     records.write_samples(tmp_path / "data/samples/ood.parquet", pool)
@@ -102,16 +96,12 @@ def test_learns_what_it_is_shown(root):
 
 
 def test_which_samples():
-    of = [tiny_models.make_problem(i) for i in range(3)]
-    pool = [tiny_models.make_sample(of[0], j, j % 2) for j in range(5)] + [
-        tiny_models.make_sample(of[1], j, 0) for j in range(5)
-    ]
-    params = orm.Params(**{**SETTINGS, "samples_per_problem": 3})
-    assert [(s.problem_id, s.index) for s in orm.select_samples(pool, params)] == [
-        (p.id, j) for p in of[:2] for j in range(3)
-    ]
-    mixed = orm.Params(**{**SETTINGS, "skip_uniform_problems": True})
-    assert {s.problem_id for s in orm.select_samples(pool, mixed)} == {of[0].id}
+    mixed, uniform = (tiny_models.make_problem(i) for i in range(2))
+    pool = [tiny_models.make_sample(mixed, j, j % 2) for j in range(5)]
+    pool += [tiny_models.make_sample(uniform, j, 0) for j in range(5)]
+    first = data.select_samples(pool, limit=3, skip_uniform=False)
+    assert [(s.problem_id, s.index) for s in first] == [(p.id, j) for p in (mixed, uniform) for j in range(3)]
+    assert {s.problem_id for s in data.select_samples(pool, limit=4, skip_uniform=True)} == {mixed.id}
 
 
 def test_nothing_to_tell_apart_is_said_and_nothing_at_all_is_refused(root, capsys):
@@ -143,13 +133,8 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
         parts = {path.name: path.read_bytes() for path in (copy / ".checkpoints/scores/key").iterdir()}
         outputs.append((out, parts))
     (one, _), (two, parts), (resumed, _) = outputs
-    assert one == two == resumed and set(one) == {
-        "dev.parquet",
-        "test.parquet",
-        "ood.parquet",
-        "aime.parquet",
-        "metrics.json",
-    }
+    assert one == two == resumed
+    assert set(one) == {"metrics.json", *(f"{split}.parquet" for split in ("dev", "test", "ood", "aime"))}
     assert "orm-test.1.jsonl" in parts, "the second process did nothing"
     equal = records.read_scores(copy / "data/scores/ood.parquet")
     assert len(equal) == 6 and len({s.score for s in equal if s.problem_id.endswith("3~names")}) == 1

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
@@ -29,137 +30,127 @@ from tests.helpers import tiny_models
 TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
-SETTINGS = {
-    **tiny_models.TRAINING_PARAMS,
-    "epochs": 1.0,
-    "device_batch_size": 4,
-    "labels": "exact",
-    "head": "scalar",
-    "head_init_tokens": [],
-    "step_marker": "",
-    "learn_after_first_error": False,
-    "lm_weight": 1.0,
-    "dropout": 0.0,
-    "samples_per_problem": 4,
-    "dedupe": False,
-    "skip_uniform_problems": False,
-    "aggregations": ["min", "product", "last", "mean"],
-    "eval_problems": 99,
-    "init_from": "generator",
-}
+SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
+    """{epochs: 1.0, device_batch_size: 4, init_from: generator, labels: exact, head: scalar, head_init_tokens: [],
+    step_marker: "", learn_after_first_error: false, lm_weight: 1.0, dropout: 0.0, samples_per_problem: 4, dedupe: false,
+    skip_uniform_problems: false, aggregations: [min, product, last, mean], eval_problems: 99}"""
+)
 
 
-def sample(of, index, wrong_from=None, finish="stop", lines=3):
+def sample(problem, index, wrong_from=None, finish="stop", lines=3):
     """A solution of so many lines and the answer; lines from `wrong_from` on are off by one."""
-    value = int(of.answer)
-    said = [value + (wrong_from is not None and i >= wrong_from) for i in range(lines + 1)]
-    text = "".join(f"line {i}: {said[i]}\n" for i in range(lines)) + f"#### {said[lines]}\n"
-    return tiny_models.make_sample(of, index, said[lines] - value, finish).model_copy(update={"text": text})
+    value = int(problem.answer)
+    results = [value + (wrong_from is not None and i >= wrong_from) for i in range(lines + 1)]
+    text = "".join(f"line {i}: {results[i]}\n" for i in range(lines)) + f"#### {results[lines]}\n"
+    return tiny_models.make_sample(problem, index, results[lines] - value, finish).model_copy(update={"text": text})
 
 
-def right(of, solution):
-    return [float(line.split()[-1] == of.answer) for line in split_steps(solution.text)]
+def right(problem, solution):
+    return [float(line.split()[-1] == problem.answer) for line in split_steps(solution.text)]
 
 
-def verifier(name="lfm2", form="head", mark="", aggregation="min", seed=0):
-    words = ["Right", "Wrong"] if form == "words" else []
-    made = ProcessVerifier(
+def make_verifier(name="lfm2", form="scalar", mark="", aggregation="min", seed=0):
+    words = ["Right", "Wrong"] if form == "token_logits" else []
+    verifier = ProcessVerifier(
         "prm", tiny_models.make_model(name, len(TOKENIZER), seed), ENCODER, form, words, mark, aggregation
     )
-    if form == "head":
-        torch.nn.init.normal_(made.head.weight)
-    return made
+    if form == "scalar":
+        torch.nn.init.normal_(verifier.head.weight)
+    return verifier
 
 
 def test_labels_stand_on_the_last_token_of_each_step_and_on_the_end():
-    of = tiny_models.make_problem(3)
-    solution = sample(of, 0, wrong_from=2)
+    problem = tiny_models.make_problem(3)
+    solution = sample(problem, 0, wrong_from=2)
     for mark in ([], MARK):
-        read = encode_with_markers(ENCODER, of, solution, mark)
-        plain = ENCODER.encode(of, split_steps(solution.text))
+        encoded = encode_with_markers(ENCODER, problem, solution, mark)
+        plain = ENCODER.encode(problem, split_steps(solution.text))
         labelled = make_example(
-            read, dict(enumerate([1.0, 1.0, 0.0, 0.0])), False, learn_after_first_error=True, lm=True
+            encoded, dict(enumerate([1.0, 1.0, 0.0, 0.0])), False, learn_after_first_error=True, lm=True
         )
         places = [t for t, w in enumerate(labelled.target_weight) if w]
         assert places == [place + i * len(mark) for i, place in enumerate([*plain.step_ends, len(plain.ids) - 1])]
-        assert all(TOKENIZER.decode(read.ids[t]) == "\n" for t in places[:-1])
-        assert read.ids[places[-1]] == TOKENIZER.eos_token_id
+        assert all(TOKENIZER.decode(encoded.ids[t]) == "\n" for t in places[:-1])
+        assert encoded.ids[places[-1]] == TOKENIZER.eos_token_id
         assert [labelled.target[t] for t in places] == [1.0, 1.0, 0.0, 0.0, 0.0]
-        written = [i for i, w in zip(read.ids, labelled.lm_weight, strict=True) if w]
+        written = [i for i, w in zip(encoded.ids, labelled.lm_weight, strict=True) if w]
         assert written == plain.ids[plain.prompt_length :], "marks and prompt are not language to learn"
         if not mark:
-            assert read.ids == plain.ids
+            assert encoded.ids == plain.ids
 
 
 def test_what_follows_the_first_error_counts_only_if_asked_for():
-    of = tiny_models.make_problem(3)
-    read = encode_with_markers(ENCODER, of, sample(of, 0, wrong_from=1), MARK)
+    problem = tiny_models.make_problem(3)
+    encoded = encode_with_markers(ENCODER, problem, sample(problem, 0, wrong_from=1), MARK)
     labels = dict(enumerate([1.0, 0.0, 0.0, 0.0]))
-    kept = {past: sum(make_example(read, labels, False, past, lm=False).target_weight) for past in (False, True)}
+    kept = {past: sum(make_example(encoded, labels, False, past, lm=False).target_weight) for past in (False, True)}
     assert kept == {False: 2.0, True: 5.0}
-    soft = make_example(read, dict(enumerate([0.75, 0.25, 0.5, 0.25])), False, False, lm=False)
+    soft = make_example(encoded, dict(enumerate([0.75, 0.25, 0.5, 0.25])), False, False, lm=False)
     assert [v for v, w in zip(soft.target, soft.target_weight, strict=True) if w] == [0.75, 0.25, 0.5, 0.25, 0.0]
 
 
 def test_steps_without_a_label_teach_nothing_and_labels_without_a_step_are_refused():
-    of = tiny_models.make_problem(3)
-    read = encode_with_markers(ENCODER, of, sample(of, 0), [])
-    some = make_example(read, {1: 1.0}, True, False, lm=False)
-    assert [t for t, w in enumerate(some.target_weight) if w] == [read.step_ends[1], read.end_position]
-    unknown = make_example(read, {1: 1.0}, None, False, lm=False)
-    assert [t for t, w in enumerate(unknown.target_weight) if w] == [read.step_ends[1]], "nobody knows its outcome"
+    problem = tiny_models.make_problem(3)
+    encoded = encode_with_markers(ENCODER, problem, sample(problem, 0), [])
+    some = make_example(encoded, {1: 1.0}, True, False, lm=False)
+    assert [t for t, w in enumerate(some.target_weight) if w] == [encoded.step_ends[1], encoded.end_position]
+    unknown = make_example(encoded, {1: 1.0}, None, False, lm=False)
+    assert [t for t, w in enumerate(unknown.target_weight) if w] == [encoded.step_ends[1]], "nobody knows its outcome"
     with pytest.raises(ValueError, match="label for step 9"):
-        make_example(read, {9: 1.0}, True, False, lm=False)
+        make_example(encoded, {9: 1.0}, True, False, lm=False)
 
 
 def test_a_solution_that_was_cut_off_has_no_end_and_scores_zero_there():
-    of = tiny_models.make_problem(3)
-    cut, empty = sample(of, 0, finish="length"), sample(of, 1, finish="length").model_copy(update={"text": ""})
-    read = encode_with_markers(ENCODER, of, cut, [])
-    assert read.end_position is None and read.ids[-1] != TOKENIZER.eos_token_id
-    assert sum(make_example(read, {}, True, True, lm=False).target_weight) == 0
-    scores = verifier().score(of, [cut, empty])
+    problem = tiny_models.make_problem(3)
+    cut, empty = (
+        sample(problem, 0, finish="length"),
+        sample(problem, 1, finish="length").model_copy(update={"text": ""}),
+    )
+    encoded = encode_with_markers(ENCODER, problem, cut, [])
+    assert encoded.end_position is None and encoded.ids[-1] != TOKENIZER.eos_token_id
+    assert sum(make_example(encoded, {}, True, True, lm=False).target_weight) == 0
+    scores = make_verifier().score(problem, [cut, empty])
     assert [len(score.step_scores) for score in scores] == [5, 1]
     assert [score.step_scores[-1] for score in scores] == [score.score for score in scores] == [0.0, 0.0]
     assert min(scores[0].step_scores[:-1]) > 0
 
 
 @pytest.mark.parametrize("mark", ["", "Right.\n"])
-@pytest.mark.parametrize("form", ["head", "words"])
+@pytest.mark.parametrize("form", ["scalar", "token_logits"])
 @torch.no_grad()
 def test_scores_are_read_where_the_labels_stand(form, mark):
     """By hand: every sample alone, prompt and all, no shared prefix; the head or the two words at each place."""
-    made, of = verifier(form=form, mark=mark), tiny_models.make_problem(3)
-    pool = [sample(of, 0), sample(of, 1, 2, lines=7), sample(of, 2, 0, lines=1)]
-    for solution, score in zip(pool, made.score(of, pool), strict=True):
-        read = encode_with_markers(ENCODER, of, solution, MARK if mark else [])
-        output = made.model(torch.tensor([read.ids]), output_hidden_states=True)
-        if form == "head":
-            expected = torch.sigmoid(made.head(output.hidden_states[-1][0]))[:, 0]
+    verifier, problem = make_verifier(form=form, mark=mark), tiny_models.make_problem(3)
+    pool = [sample(problem, 0), sample(problem, 1, 2, lines=7), sample(problem, 2, 0, lines=1)]
+    for solution, score in zip(pool, verifier.score(problem, pool), strict=True):
+        encoded = encode_with_markers(ENCODER, problem, solution, MARK if mark else [])
+        output = verifier.model(torch.tensor([encoded.ids]), output_hidden_states=True)
+        if form == "scalar":
+            expected = torch.sigmoid(verifier.head(output.hidden_states[-1][0]))[:, 0]
         else:
             good, bad = (TOKENIZER(word)["input_ids"][0] for word in ("Right", "Wrong"))
             expected = output.logits[0][:, [good, bad]].softmax(-1)[:, 0]
-        places = [*read.step_ends, read.end_position]
+        places = [*encoded.step_ends, encoded.end_position]
         assert score.step_scores == pytest.approx(expected[places].tolist(), abs=1e-5)
         assert score.score == aggregate("min", score.step_scores)
 
 
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
-    made, of = verifier(name), tiny_models.make_problem(3)
-    pool = [sample(of, i, i % 7, lines=1 + i % 12) for i in range(60)]
+    verifier, problem = make_verifier(name), tiny_models.make_problem(3)
+    pool = [sample(problem, i, i % 7, lines=1 + i % 12) for i in range(60)]
     assert len({s.text for s in pool}) > prefix_forward.MAX_ROWS, "one forward pass would prove less"
     pool.append(pool[0].model_copy(update={"index": 60}))
-    together = made.score_steps(of, pool)
+    together = verifier.score_steps(problem, pool)
     assert len({round(row[-1], 6) for row in together}) > 10, "scores that do not differ would prove nothing"
-    assert made.score_steps(of, pool[::-1]) == together[::-1]
+    assert verifier.score_steps(problem, pool[::-1]) == together[::-1]
     for solution, row in zip(pool[:12:2], together[:12:2], strict=True):  # the longest come in the last pass
-        assert made.score_steps(of, [solution])[0] == pytest.approx(row, abs=1e-5)
-        ids = torch.tensor([made.encode_sample(of, solution).ids])
-        hidden = forward.get_decoder(made.model)(input_ids=ids).last_hidden_state.detach()
-        assert made.head(hidden)[0, made.encode_sample(of, solution).end_position].sigmoid().item() == pytest.approx(
-            row[-1], abs=1e-5
-        )
+        assert verifier.score_steps(problem, [solution])[0] == pytest.approx(row, abs=1e-5)
+        ids = torch.tensor([verifier.encode_sample(problem, solution).ids])
+        hidden = forward.get_decoder(verifier.model)(input_ids=ids).last_hidden_state.detach()
+        assert verifier.head(hidden)[
+            0, verifier.encode_sample(problem, solution).end_position
+        ].sigmoid().item() == pytest.approx(row[-1], abs=1e-5)
     assert together[0] == together[60], "equal solutions have equal scores, bit for bit"
 
 
@@ -176,7 +167,7 @@ def test_passes_are_the_cheapest_split(lengths, most):
     """Against every way to cut the rows into passes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prefix_forward, "MAX_ROWS", most)
-        found = prefix_forward.plan_batches(lengths)
+        results = prefix_forward.plan_batches(lengths)
     n = len(lengths)
 
     def cost(cuts):
@@ -189,66 +180,72 @@ def test_passes_are_the_cheapest_split(lengths, most):
             if end > first
         )
 
-    assert [i for first, end in found for i in range(first, end)] == list(range(n))
+    assert [i for first, end in results for i in range(first, end)] == list(range(n))
     every = (cuts for k in range(n) for cuts in combinations(range(1, n), k))
-    assert cost([first for first, _ in found[1:]]) == min(map(cost, every), default=0)
+    assert cost([first for first, _ in results[1:]]) == min(map(cost, every), default=0)
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=5))
 def test_continuations_equal_whole_rows(rows):
     model, prompt = tiny_models.make_model("lfm2"), [5, 6, 7]
-    found = {}
+    results = {}
     for indices, hidden in prefix_forward.compute_hidden_states(model, prompt, rows):
-        found |= {i: hidden[r, : len(rows[i])] for r, i in enumerate(indices)}
+        results |= {i: hidden[r, : len(rows[i])] for r, i in enumerate(indices)}
     with torch.no_grad():
         for i, row in enumerate(rows):
             whole = forward.get_decoder(model)(input_ids=torch.tensor([prompt + row])).last_hidden_state[0, 3:]
-            assert torch.allclose(found[i], whole, atol=1e-5)
+            assert torch.allclose(results[i], whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("form, mark", [("head", ""), ("words", "Right.\n")])
+@pytest.mark.parametrize("form, mark", [("scalar", ""), ("token_logits", "Right.\n")])
 def test_learns_eight_examples_by_heart(form, mark, tmp_path):
     """Trained, saved, loaded and scored: every step on its side of one half, and the solutions ranked."""
-    made, pools = verifier(form=form, mark=mark, aggregation="product"), []
+    verifier, pools = make_verifier(form=form, mark=mark, aggregation="product"), []
     for i in range(4):
-        of = tiny_models.make_problem(i + 8)
-        pools.append((of, [sample(of, 0), sample(of, 1, i % 4)]))
+        problem = tiny_models.make_problem(i + 8)
+        pools.append((problem, [sample(problem, 0), sample(problem, 1, i % 4)]))
     examples = [
         make_example(
-            made.encode_sample(of, s), dict(enumerate(right(of, s))), bool(s.correct), False, lm=bool(s.correct)
+            verifier.encode_sample(problem, s),
+            dict(enumerate(right(problem, s))),
+            bool(s.correct),
+            False,
+            lm=bool(s.correct),
         )
-        for of, pool in pools
+        for problem, pool in pools
         for s in pool
     ]
     settings_ = tiny_models.make_training_params(epochs=50.0, lr=1e-2, checkpoint_steps=999)
     loop.train(
-        tiny_models.make_run(tmp_path, "prm", settings_), made.make_loss_module(), examples, settings_, lm_weight=0.1
+        tiny_models.make_run(tmp_path, "prm", settings_), verifier.make_objective(lm_weight=0.1), examples, settings_
     )
-    made.save(tmp_path / "model")
+    verifier.save(tmp_path / "model")
     loaded = ProcessVerifier.load(tmp_path / "model")
-    found, correct = [], []
-    for of, pool in pools:
-        scores = loaded.score(of, pool)
+    results, correct = [], []
+    for problem, pool in pools:
+        scores = loaded.score(problem, pool)
         for solution, score in zip(pool, scores, strict=True):
-            known = [*right(of, solution), float(solution.correct)]
-            until = known.index(0.0) + 1 if 0.0 in known else len(known)
-            pairs = zip(score.step_scores[:until], known, strict=False)
-            assert all((said > 0.8) == bool(truth) and not 0.2 < said < 0.8 for said, truth in pairs), score
-        found.append([score.score for score in scores])
+            targets = [*right(problem, solution), float(solution.correct)]
+            until = targets.index(0.0) + 1 if 0.0 in targets else len(targets)
+            pairs = zip(score.step_scores[:until], targets, strict=False)
+            assert all(
+                (probability > 0.8) == bool(truth) and not 0.2 < probability < 0.8 for probability, truth in pairs
+            ), score
+        results.append([score.score for score in scores])
         correct.append([bool(s.correct) for s in pool])
-    assert ranking.within_problem_auc(found, correct) == 1.0
+    assert ranking.within_problem_auc(results, correct) == 1.0
 
 
-@pytest.mark.parametrize("form", ["head", "words"])
+@pytest.mark.parametrize("form", ["scalar", "token_logits"])
 def test_saved_and_loaded_scores_are_equal(form, tmp_path):
-    made, of = verifier("qwen2", form, "Right.\n", "mean"), tiny_models.make_problem(3)
-    pool = [sample(of, i, i % 3) for i in range(3)]
-    made.save(tmp_path / "model")
-    assert ProcessVerifier.load(tmp_path / "model").score(of, pool) == made.score(of, pool)
+    verifier, problem = make_verifier("qwen2", form, "Right.\n", "mean"), tiny_models.make_problem(3)
+    pool = [sample(problem, i, i % 3) for i in range(3)]
+    verifier.save(tmp_path / "model")
+    assert ProcessVerifier.load(tmp_path / "model").score(problem, pool) == verifier.score(problem, pool)
     facts = json.loads((tmp_path / "model/verifier.json").read_text())
-    assert facts["kind"] == "steps" and facts["aggregation"] == "mean"
-    assert (tmp_path / "model/head").exists() == (form == "head"), "two words need no weights of their own"
+    assert facts["kind"] == "process" and facts["aggregation"] == "mean"
+    assert (tmp_path / "model/head").exists() == (form == "scalar"), "two words need no weights of their own"
 
 
 def test_words_that_cannot_be_told_apart_are_refused():
@@ -264,12 +261,12 @@ def root(tmp_path):
     for split, first, count in (("verifier", 5, 14), ("dev", 5, 5)):
         problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
         records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
-        pool = [(of, sample(of, j, j if j % 2 else None)) for of in problems for j in range(4)]
+        pool = [(problem, sample(problem, j, j if j % 2 else None)) for problem in problems for j in range(4)]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", [s for _, s in pool])
         labels = [
             StepLabel(problem_id=s.problem_id, index=s.index, step=k, method=method, value=value)
-            for of, s in pool
-            for k, value in enumerate(right(of, s))
+            for problem, s in pool
+            for k, value in enumerate(right(problem, s))
             for method in ("exact", "mc_soft")
         ]
         half = [x.model_copy(update={"method": "mc_hard"}) for x in labels if x.method == "exact" and x.index < 2]
@@ -283,7 +280,11 @@ def train(root, **changes):
     AcceleratorState._reset_state(reset_partial_state=True)  # one process here trains in several precisions
     run = tiny_models.make_run(root, "prm", prm.Params(**{**SETTINGS, **changes}))
     shutil.rmtree(run.checkpoint_dir, ignore_errors=True)  # or a second training would take up the first one's end
-    return prm.body(run), list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
+    try:
+        metrics = prm.body(run)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)  # for the tests that this worker runs next
+    return metrics, list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def train(root, **changes):
     [
         {},
         {
-            "head": "words",
+            "head": "token_logits",
             "head_init_tokens": ["Right", "Wrong"],
             "step_marker": "Right.\n",
             "learn_after_first_error": True,
@@ -301,7 +302,7 @@ def train(root, **changes):
         {
             "precision": "bf16",
             "gradient_checkpointing": True,
-            "head": "words",
+            "head": "token_logits",
             "head_init_tokens": ["Yes", "No"],
             "lora_rank": 2,
         },
@@ -344,8 +345,8 @@ def test_which_samples(root):
     assert {s.index for s in once} == {0, 1, 3}, "samples 0 and 2 are equal"
     first, last = (next(s for s in pool if (s.problem_id, s.index) == (once[0].problem_id, i)) for i in (0, 2))
     published = {(first.problem_id, 0): {0: 1.0, 1: 1.0}, (first.problem_id, 2): {1: 0.0, 2: 0.3}}
-    told = prm.merge_duplicates([first, last], published)
-    assert told == dict.fromkeys(published, {0: 1.0, 1: 0.5, 2: 0.3}), "no label of an equal solution is lost"
+    merged = prm.merge_duplicates([first, last], published)
+    assert merged == dict.fromkeys(published, {0: 1.0, 1: 0.5, 2: 0.3}), "no label of an equal solution is lost"
     assert prm.merge_duplicates(pool, exact) == exact
     one = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "samples_per_problem": 1}))
     assert len(one) == 14 and not prm.select_samples(
@@ -363,7 +364,7 @@ def test_one_word_is_not_enough(tmp_path):
         f"  {key}: {json.dumps(value)}\n" for key, value in {**SETTINGS, "head_init_tokens": ["Right"]}.items()
     )
     (tmp_path / "params.yaml").write_text(f"prm:\n{lines}")
-    with pytest.raises(UserError, match="words must be two"):
+    with pytest.raises(UserError, match="head_init_tokens must be two"):
         load_section("prm", prm.Params, tmp_path / "params.yaml")
 
 

@@ -1,11 +1,12 @@
-"""base: the pretrained model that generator and verifiers start from.
+"""Stage base: the pretrained model from which generator and verifiers start.
 
-reads   data/raw/base/ (source: bundled), nothing (scratch), or a hub repository at a pinned commit (hub)
-writes  data/base/model/ (safetensors, config, tokenizer), history.csv and metrics.json
+Reads data/raw/base/ (source: bundled), nothing (scratch), or a hub repository at a pinned commit (hub). Writes
+data/base/model/ (safetensors, config, tokenizer), history.csv and metrics.json.
 
-`bundled` is a 1.2-million-weight LFM2 (short convolutions alternating with attention; Liquid AI 2025, arXiv 2511.23404)
-trained by `scratch` on the procedural text of stages/generators/base/pretraining.py: fallible writers and faultless
-checkers. `scratch` trains it again, about 20 minutes on two cores. `hub` takes any transformers causal LM.
+`bundled` is an LFM2 with 1.2 million weights (short convolutions alternating with attention; Liquid AI 2025, arXiv
+2511.23404), trained by `scratch` on the procedural text of stages/generators/base/pretraining.py: solutions contain
+modelled mistakes, verdicts on them are always correct. `scratch` trains it again, about 20 minutes on two cores. `hub`
+takes any transformers causal LM.
 
     python -m stages.generators.base
 """
@@ -13,7 +14,7 @@ checkers. `scratch` trains it again, about 20 minutes on two cores. `hub` takes 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -21,8 +22,6 @@ from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
     from stages.generators.base.pretraining import Document
     from stages.lib.models.batch import Example
 
@@ -46,24 +45,23 @@ def main() -> None:
     run_stage("base", Params, body)
 
 
-def body(execution: StageRun[Params]) -> dict[str, float]:
+def body(run: StageRun[Params]) -> dict[str, float]:
+    from stages.lib.core import files
     from stages.lib.models import loading
 
-    if execution.params.source == "scratch":
-        model, tokenizer, history = train(execution)
+    if run.params.source == "scratch":
+        model, tokenizer, history = train(run)
     else:
-        path = resolve_source(execution.params)
+        path = resolve_source(run.params)
         model, tokenizer, history = loading.load_causal_lm(path), loading.load_tokenizer(path), ""
-    if execution.is_main:
-        from stages.lib.core import files
-
-        loading.save(model, tokenizer, execution.out_dir / "model")
-        files.write_text(execution.out_dir / "history.csv", history)
+    if run.is_main:
+        loading.save(model, tokenizer, run.out_dir / "model")
+        files.write_text(run.out_dir / "history.csv", history)
     return {"weights": loading.count_parameters(model), "vocabulary": len(tokenizer)}
 
 
 def resolve_source(params: Params) -> Path:
-    """The folder to copy. Raises UserError for a missing folder or an unpinned revision."""
+    """The model folder to copy. Raises UserError for a missing folder or an unpinned revision."""
     from stages.lib.models import loading
 
     if params.source == "hub":
@@ -72,25 +70,24 @@ def resolve_source(params: Params) -> Path:
     return Path(params.bundled)
 
 
-def train(execution: StageRun[Params]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
-    """The model from nothing: (model, tokenizer, history as CSV)."""
+def train(run: StageRun[Params]) -> tuple[Any, Any, str]:
+    """Train the model from scratch: (model, tokenizer, history as CSV)."""
     from stages.generators.base import pretraining, tokenizer
     from stages.lib.models import objectives
     from stages.lib.training import loop
 
-    params, words = execution.params, tokenizer.build_tokenizer()
-    items = execution.track_progress(range(params.num_documents), params.num_documents, "writing text")
-    examples = [
-        encode_document(words, pretraining.generate_document(f"pretraining/{i:07d}", execution.seed)) for i in items
-    ]
-    model = build_model(params, len(words), execution.seed)
-    history = loop.train(execution, objectives.LossModule(model), examples, params)
-    return model, words, history.to_csv()
+    params, vocabulary = run.params, tokenizer.build_tokenizer()
+    items = run.track_progress(range(params.num_documents), params.num_documents, "writing text")
+    documents = (pretraining.generate_document(f"pretraining/{i:07d}", run.seed) for i in items)
+    examples = [encode_document(vocabulary, document) for document in documents]
+    model = build_model(params, len(vocabulary), run.seed)
+    history = loop.train(run, objectives.LanguageModelingObjective(model), examples, params)
+    return model, vocabulary, history.to_csv()
 
 
-def build_model(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
-    """An untrained LFM2. A deep and narrow one leaves layers, after the prediction of a token has formed, to compare it
-    with the token that was written; that comparison is what a verifier lives on."""
+def build_model(params: Params, vocabulary_size: int, seed: int) -> Any:
+    """An untrained LFM2. It is deep and narrow: layers above the one where the prediction of a token has formed can
+    compare it with the token that was written, which is what a verifier needs."""
     import torch
     from transformers import Lfm2Config, Lfm2ForCausalLM
 
@@ -98,7 +95,7 @@ def build_model(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
 
     torch.manual_seed(seeds.key(seed, "base", "weights") >> 1)
     config = Lfm2Config(
-        vocab_size=vocabulary,
+        vocab_size=vocabulary_size,
         hidden_size=params.hidden_size,
         intermediate_size=params.intermediate_size,
         block_auto_adjust_ff_dim=False,
@@ -107,7 +104,7 @@ def build_model(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
         num_attention_heads=params.num_heads,
         num_key_value_heads=params.num_heads,
         conv_L_cache=params.conv_kernel,
-        initializer_range=0.05,  # 0.02 is for wide models; narrow ones then hardly see their inputs
+        initializer_range=0.05,  # 0.02 suits wide models; in narrow ones the inputs then hardly show
         max_position_embeddings=2048,
         pad_token_id=0,
         bos_token_id=None,
@@ -116,8 +113,8 @@ def build_model(params: Params, vocabulary: int, seed: int) -> PreTrainedModel:
     return Lfm2ForCausalLM(config)
 
 
-def encode_document(tokenizer: PreTrainedTokenizerBase, document: Document) -> Example:
-    """Token ids of a document and the weight of learning each of them."""
+def encode_document(tokenizer: Any, document: Document) -> Example:
+    """The token ids of a document and the weight of the loss on each."""
     from stages.lib.models.batch import Example
     from stages.lib.models.encoding import Encoder
 

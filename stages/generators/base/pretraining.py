@@ -24,6 +24,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from stages.lib.core import seeds
+from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault, Knobs, wording
 from stages.lib.procedural.gradeschool.program import render_question
@@ -91,11 +92,6 @@ def write_solution(kind: str, program: Mapping[str, Any], lines: list[gradeschoo
         yield COT_PROMPT, 0
         yield from write_rationale(program, lines)
         yield from ((VERDICT_QUESTION, 1), (verdict, DERIVED_VERDICT_WEIGHT))
-
-
-def strip_annotations(text: str) -> str:
-    """A solution without its calculator annotations, as models read it."""
-    return re.sub(r"<<[^>]*>>", "", text)
 
 
 def write_rationale(program: Mapping[str, Any], lines: list[gradeschool.Line]) -> list[Segment]:

@@ -1,18 +1,18 @@
-"""Text from a language model: one small interface over any OpenAI-compatible server and over a local model.
+"""Ask a language model in text: one small interface over any OpenAI-compatible server and over a local model.
 
-`create(kind, cache, **settings)` returns a `Chat`; `chat.ask(prompt, key)` returns the text of the answer. An answer is
-stored under (model, settings, prompt, key) before it is used, so a crash loses none that was paid for and a second run
-costs nothing; another key draws another answer. Many prompts go to `ask_many`, or are asked from the threads of `map`: a
-server then gets several at once, and a local model answers in batches. `chat.usage` counts tokens and cost.
+`create(kind, cache, **settings)` gives a `Chat`, and `chat.ask(prompt, key)` the text of an answer. Answers are stored on
+disk under (model, settings, prompt, key) before they are used, so a crash loses none that was paid for and a second run
+pays nothing. Another key gives another answer. For many prompts use `ask_many`, or call `ask` from the threads of `map`:
+a server gets several requests at once, and a local model answers in batches what is waiting.
 
-Kinds: openai (server.py), hf (local.py). Knows neither problems nor verifiers: it sees prompts alone.
+`chat.usage` counts calls, tokens and cost. Kinds: openai (lib/chat/server.py), hf (lib/chat/local.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -31,8 +31,8 @@ BACKENDS: dict[str, tuple[type[Params], Callable[..., Chat]]] = {
 }
 
 
-def create(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Chat:
-    """A chat of the kind, its answers kept in the folder `cache`. Raises UserError for settings that do not fit."""
+def create(kind: str, cache: Path, /, **settings: Any) -> Chat:
+    """A chat of the kind (openai or hf), its answers stored in the folder `cache`. Raises UserError for bad settings."""
     if not isinstance(kind, str) or kind not in BACKENDS:
         raise UserError(f"chat kind {kind!r}: unknown; allowed: {', '.join(BACKENDS)}")
     section, build = BACKENDS[kind]
@@ -41,7 +41,7 @@ def create(kind: Literal["openai", "hf"], cache: Path, /, **settings: Any) -> Ch
             f"settings of the {kind} chat: {unknown[0]}: unknown key; allowed: {', '.join(section.model_fields)}"
         )
     try:
-        checked = section.model_validate(settings)
+        params = section.model_validate(settings)
     except ValidationError as error:
         raise UserError(f"settings of the {kind} chat: {explain_error(error)}") from None
-    return build(checked, Path(cache))
+    return build(params, Path(cache))

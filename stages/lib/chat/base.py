@@ -1,4 +1,4 @@
-"""What every chat is: prompts in, answers out, each kept on disk, and a ledger of what they cost."""
+"""What every chat shares: prompts in, answers out, each answer cached on disk, and a count of what they cost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import seeds
 from stages.lib.core.json_cache import open_cache
 
-VERSION = 1
+VERSION = 1  # part of every seed
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 Request = tuple[str, str]  # a prompt and a key
-Progress = Callable[[Iterable[T], int], Iterable[T]]  # (items, how many) -> the items
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, their number) -> the items
 
 
 class Reply(NamedTuple):
@@ -26,12 +27,12 @@ class Reply(NamedTuple):
 
 
 class Usage:
-    """What a chat cost so far. `totals` fits `Execution.count`."""
+    """What a chat has cost so far. Prices are per million tokens."""
 
     def __init__(self, price_in: float | None = None, price_out: float | None = None):
         self._prices = (price_in, price_out)
         self._lock = threading.Lock()
-        self._amounts = {"calls": 0, "cached": 0, "retries": 0, "tokens_in": 0, "tokens_out": 0}
+        self._amounts: dict[str, int] = {"calls": 0, "cached": 0, "retries": 0, "tokens_in": 0, "tokens_out": 0}
 
     def add(self, **amounts: int) -> None:
         with self._lock:
@@ -39,34 +40,35 @@ class Usage:
                 self._amounts[name] += amount
 
     def get_totals(self) -> dict[str, float]:
-        """calls, cached, retries, tokens_in, tokens_out and, where both prices are known, cost."""
+        """calls, cached, retries, tokens_in, tokens_out and, if both prices are known, cost. Fits `StageRun.count`."""
         with self._lock:
-            totals: dict[str, float] = dict(self._amounts)
-        if None not in self._prices:
-            totals["cost"] = (totals["tokens_in"] * self._prices[0] + totals["tokens_out"] * self._prices[1]) / 1e6
+            totals: dict[str, float] = {**self._amounts}
+        price_in, price_out = self._prices
+        if price_in is not None and price_out is not None:
+            totals["cost"] = (totals["tokens_in"] * price_in + totals["tokens_out"] * price_out) / 1e6
         return totals
 
 
 class Chat:
-    """A model that answers prompts; safe to use from several threads. threads: how many `map` runs."""
+    """A model that answers prompts, safe to use from several threads. threads: number of threads of `map`."""
 
-    def __init__(self, identity: dict[str, Any], cache: Path, ledger: Usage, threads: int):
-        self.identity, self.usage, self.threads = identity, ledger, threads
+    def __init__(self, identity: dict[str, Any], cache: Path, usage: Usage, threads: int):
+        self.identity, self.usage, self.threads = identity, usage, threads
         self._cache = open_cache(cache)
 
     def ask(self, prompt: str, key: str) -> str:
-        """The model's answer. Raises NoAnswer, and UserError for what asking again would not mend."""
+        """The model's answer. Raises NoAnswerError, and UserError for a fault that a retry would not mend."""
         raise NotImplementedError
 
-    def ask_many(self, asks: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
-        """The answer to each (prompt, key), in their order, many at a time; equal asks are paid once."""
-        distinct = list(dict.fromkeys(asks))
-        coming = self._iter_replies(distinct)
-        answers = dict(progress(coming, len(distinct)) if progress else coming)
-        return [answers[ask] for ask in asks]
+    def ask_many(self, requests: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
+        """The answer to each (prompt, key), in order, many at a time. Equal requests are sent once."""
+        distinct = list(dict.fromkeys(requests))
+        replies = self._iter_replies(distinct)
+        answers = dict(progress(replies, len(distinct)) if progress else replies)
+        return [answers[request] for request in requests]
 
     def map(self, function: Callable[[T], U], items: Iterable[T]) -> list[U]:
-        """`function` of each item, in their order, on `threads` threads; the first exception ends it."""
+        """`function` of each item, in order, on `threads` threads. The first exception ends it."""
         return list(self._iter_map(function, items))
 
     def _iter_map(self, function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
@@ -76,16 +78,16 @@ class Chat:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _iter_replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
-        """The answers to distinct asks, as they come."""
+    def _iter_replies(self, requests: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+        """The answers to distinct requests, in any order."""
         raise NotImplementedError
 
     def _get_cached(self, prompt: str, key: str) -> str | None:
-        known = self._cache.get([self.identity, prompt, key])
-        if known is None:
+        reply: Any = self._cache.get([self.identity, prompt, key])
+        if reply is None:
             return None
         self.usage.add(cached=1)
-        return known["text"]
+        return reply["text"]
 
     def _save_reply(self, prompt: str, key: str, reply: Reply) -> str:
         self._cache.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it
@@ -94,5 +96,5 @@ class Chat:
 
 
 def derive_seed(prompt: str, key: str) -> int:
-    """Of 64 bits, from which an answer is drawn."""
+    """The 64-bit seed of an answer."""
     return seeds.key("chat", VERSION, prompt, key)

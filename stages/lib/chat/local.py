@@ -1,4 +1,4 @@
-"""A chat with a language model in a folder, run in this process, on an accelerator where there is one."""
+"""A chat with a language model in a folder, run in this process on an accelerator if there is one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,11 @@ from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
-from stages.lib.models import loading
 
 if TYPE_CHECKING:
     from stages.lib.inference.native_engine import NativeEngine
 
-BATCH_WAIT = (
-    0.02  # seconds in which others may join a batch: little beside an answer, much beside what lies between two
-)
+BATCH_WAIT = 0.02  # seconds in which other threads may join a batch; short beside an answer
 
 
 class LocalParams(Params):
@@ -42,15 +39,16 @@ class LocalParams(Params):
 
 
 class LocalChat(Chat):
-    """A model in a folder behind the native engine: an answer depends on its own prompt and key alone, so on a CPU in
-    float32 no batch, order or number of threads changes one (lib/inference/native_engine.py). Weights are read when first
-    needed. A prompt that is too long is a NoAnswer of its own ask.
+    """A model in a folder behind the native engine. An answer depends on its prompt and key alone, so on a CPU in float32
+    batch, order and number of threads change nothing (lib/inference/native_engine.py). Weights are loaded on first use.
+    A prompt that is too long gives a NoAnswerError of its own.
 
-    Raises UserError for a folder without a model, for one whose template is missing or refuses the turns, and for a
-    device that is not there.
+    Raises UserError for a folder without a model, a chat template that is missing or refuses the turns, and a device that
+    this machine lacks.
     """
 
     def __init__(self, settings: LocalParams, cache: Path):
+        from stages.lib.models import loading  # imports torch, which a chat with a server does not need
         from stages.lib.models.encoding import Encoder
         from stages.lib.models.prompts import Prompt
 
@@ -58,7 +56,7 @@ class LocalChat(Chat):
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: not a folder; name one that `save_pretrained` wrote")
         loading.check_folder(self.folder)
-        self.device = _resolve_device(settings.device)
+        self.device = loading.resolve_device(settings.device)
         tokenizer = loading.load_tokenizer(self.folder)
         if not tokenizer.chat_template:
             raise UserError(f"{self.folder}: the tokenizer has no chat template; name a model that was tuned to chat")
@@ -69,93 +67,86 @@ class LocalChat(Chat):
             turn = "a system turn; leave out `system`" if settings.system else "a user's turn; name another model"
             turn += ", or mend `template`" if settings.template else ""
             raise UserError(f"{self.folder}: the chat template refuses {turn} ({error.__context__ or error})") from None
-        asked = settings.model_dump(exclude={"model", "device", "rows"})
-        identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **asked}
+        relevant = settings.model_dump(exclude={"model", "device", "max_rows"})
+        identity = {"kind": "hf", "engine": "native", "sha256": files.sha256(self.folder), **relevant}
         super().__init__(identity, cache, Usage(), threads=min(settings.max_rows, 64))
-        self._lock, self._queue = threading.Lock(), queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[Request, Future[str]]] = queue.SimpleQueue()
         self._executor = ThreadPoolExecutor(1)
 
     def ask(self, prompt: str, key: str) -> str:
-        """Answered in one batch with what other threads ask at the time."""
-        known = self._get_cached(prompt, key)
-        if known is not None:
-            return known
-        answer: Future[str] = Future()
-        self._queue.put(((prompt, key), answer))
+        """Answered in one batch with the requests of other threads at that time."""
+        cached = self._get_cached(prompt, key)
+        if cached is not None:
+            return cached
+        future: Future[str] = Future()
+        self._queue.put(((prompt, key), future))
         self._executor.submit(self._answer_queued)
-        return answer.result()
+        return future.result()
 
-    def ask_many(self, asks: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
+    def ask_many(self, requests: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:
         with self._lock:  # one batch at a time
-            return super().ask_many(asks, progress)
+            return super().ask_many(requests, progress)
 
     def _answer_queued(self) -> None:
-        if self._queue.empty():  # an earlier batch took it along
+        if self._queue.empty():  # an earlier batch included it
             return
         time.sleep(BATCH_WAIT)
-        taken = [self._queue.get() for _ in range(self._queue.qsize())]
+        batch = [self._queue.get() for _ in range(self._queue.qsize())]
         try:
-            for (_, answer), text in zip(taken, self.ask_many([ask for ask, _ in taken]), strict=True):
-                if isinstance(text, NoAnswerError):
-                    answer.set_exception(text)
+            answers = self.ask_many([request for request, _ in batch])
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if isinstance(answer, NoAnswerError):
+                    future.set_exception(answer)
                 else:
-                    answer.set_result(text)
+                    future.set_result(answer)
         except BaseException as error:
-            for _, answer in taken:
-                answer.set_exception(error)
+            for _, future in batch:
+                future.set_exception(error)
 
-    def _iter_replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
-        keys: dict[str, list[str]] = {}  # of a prompt: its answers share the reading of it
-        for ask in asks:
-            known = self._get_cached(*ask)
-            if known is not None:
-                yield ask, known
+    def _iter_replies(self, requests: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+        keys: dict[str, list[str]] = {}  # by prompt: its answers share the encoded prompt
+        for prompt, key in requests:
+            cached = self._get_cached(prompt, key)
+            if cached is not None:
+                yield (prompt, key), cached
             else:
-                keys.setdefault(ask[0], []).append(ask[1])
+                keys.setdefault(prompt, []).append(key)
         if keys:
             yield from self._generate(keys)
 
     def _generate(self, keys: dict[str, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
-        settings, prompts, read = self.settings, [], []
-        for prompt, own in keys.items():
+        from stages.lib.models.encoding import check_context_length
+
+        settings = self.settings
+        limits = (
+            settings.max_tokens,
+            self._engine.context_length,
+            "max_tokens",
+            "lower max_tokens, or shorten the prompt",
+        )
+        encoded: dict[str, list[int]] = {}
+        for prompt in keys:
             ids = self.encoder.prompt_ids(prompt)
-            if len(ids) + settings.max_tokens > self._engine.context_length:
-                failure = NoAnswerError(
-                    f"{self.folder}: a prompt of {len(ids)} tokens and max_tokens {settings.max_tokens} exceed the "
-                    f"{self._engine.context_length} tokens of the model; lower max_tokens, or leave out what is so long"
-                )
-                yield from (((prompt, key), failure) for key in own)
-            else:
-                prompts.append(prompt)
-                read.append(ids)
-        draws = [[derive_seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
+            try:
+                check_context_length(str(self.folder), ids, *limits)
+                encoded[prompt] = ids
+            except UserError as error:
+                yield from (((prompt, key), NoAnswerError(str(error))) for key in keys[prompt])
+        prompts, rows = list(encoded), list(encoded.values())
+        seeds = [[derive_seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
         ends = self._engine.model.generation_config.eos_token_id
-        stops = {
-            *self.encoder.stops.token_ids,
-            *(ends if isinstance(ends, list) else [ends] if ends is not None else []),
-        }
-        for i, own in self._engine.stream(read, draws, settings.temperature, settings.max_tokens, sorted(stops)):
-            for key, draw in zip(keys[prompts[i]], own, strict=True):
-                self.usage.add(tokens_in=len(read[i]), tokens_out=len(draw.ids))
-                written = self.encoder.decode_text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)
-                reply = Reply(written, len(read[i]), len(draw.ids))
-                yield (prompts[i], key), self._save_reply(prompts[i], key, reply)
+        stops = {*self.encoder.stops.token_ids, *(ends if isinstance(ends, list) else [] if ends is None else [ends])}
+        for i, draws in self._engine.stream(rows, seeds, settings.temperature, settings.max_tokens, sorted(stops)):
+            for key, draw in zip(keys[prompts[i]], draws, strict=True):
+                self.usage.add(tokens_in=len(rows[i]), tokens_out=len(draw.ids))
+                text = self.encoder.decode_text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)
+                yield (prompts[i], key), self._save_reply(prompts[i], key, Reply(text, len(rows[i]), len(draw.ids)))
 
     @cached_property
     def _engine(self) -> NativeEngine:
         from stages.lib.inference.native_engine import NativeEngine
+        from stages.lib.models import loading
 
-        return NativeEngine(
-            loading.load_causal_lm(self.folder, self.settings.dtype).to(self.device), self.settings.max_rows
-        )
-
-
-def _resolve_device(name: str) -> str:
-    import torch
-
-    count = torch.cuda.device_count()
-    if name == "auto":
-        return "cuda" if count else "cpu"
-    if name != "cpu" and int(name.partition(":")[2] or 0) >= count:
-        raise UserError(f"device {name}: this machine has {count} accelerators; allowed: auto, cpu, cuda:0, cuda:1, ..")
-    return name
+        model: Any = loading.load_causal_lm(self.folder, self.settings.dtype)
+        return NativeEngine(model.to(self.device), self.settings.max_rows)

@@ -1,8 +1,7 @@
-"""A chat with a server that speaks OpenAI's chat completions, several requests at a time.
+"""A chat with a server that speaks OpenAI's chat completions API, with several requests at a time.
 
-Failures are retried with exponential backoff and jitter, not sooner than the server's Retry-After says, and at most `tries`
-times; then `NoAnswerError` is raised. The key comes from the environment variable named in the settings. It is in no setting,
-error, log or cache.
+Failures are retried (lib/chat/retry.py) at most `tries` times; then `NoAnswerError` is raised. The secret key comes from
+the environment variable named in the settings, and stands in no setting, error, log or cache.
 """
 
 from __future__ import annotations
@@ -38,40 +37,35 @@ class OpenAIParams(Params):
 
 
 class ServerChat(Chat):
-    """reply: the answer to (prompt, 31-bit seed), which is what servers take. A failure is a NoAnswer of its own ask."""
+    """send: (prompt, 31-bit seed, the size that servers take) -> reply. A failed request leaves the others alone."""
 
-    def __init__(self, reply: Callable[[str, int], Reply], *arguments: Any):
+    def __init__(self, send: Callable[[str, int], Reply], *arguments: Any):
         super().__init__(*arguments)
-        self._request = reply
+        self._send = send
 
     def ask(self, prompt: str, key: str) -> str:
-        known = self._get_cached(prompt, key)
-        return (
-            known
-            if known is not None
-            else self._save_reply(prompt, key, self._request(prompt, derive_seed(prompt, key) >> 33))
-        )
+        cached = self._get_cached(prompt, key)
+        if cached is not None:
+            return cached
+        return self._save_reply(prompt, key, self._send(prompt, derive_seed(prompt, key) >> 33))
 
-    def _iter_replies(self, asks: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
-        def one(ask: Request) -> tuple[Request, str | NoAnswerError]:
+    def _iter_replies(self, requests: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+        def try_ask(request: Request) -> tuple[Request, str | NoAnswerError]:
             try:
-                return ask, self.ask(*ask)
+                return request, self.ask(*request)
             except NoAnswerError as failure:
-                return ask, failure
+                return request, failure
 
-        return self._iter_map(one, asks)
+        return self._iter_map(try_ask, requests)
 
 
 def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
-    secret = ""
-    if settings.key_env is not None:
-        secret = os.environ.get(settings.key_env, "")
-        if not secret:
-            raise UserError(
-                f"environment variable {settings.key_env}: not set; put the key of {settings.base_url} in it"
-            )
+    """Raises UserError if the environment variable with the secret key is not set."""
     import openai
 
+    secret = os.environ.get(settings.key_env, "") if settings.key_env else ""
+    if settings.key_env is not None and not secret:
+        raise UserError(f"environment variable {settings.key_env}: not set; put the key of {settings.base_url} in it")
     client = openai.OpenAI(
         api_key=secret or "none",
         base_url=settings.base_url,
@@ -80,41 +74,40 @@ def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
         organization="",
         project="",
     )
-    ledger = Usage(settings.price_in, settings.price_out)
-    before = [{"role": "system", "content": settings.system}] if settings.system else []
+    usage = Usage(settings.price_in, settings.price_out)
+    system = [{"role": "system", "content": settings.system}] if settings.system else []
     sampling = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
 
-    def once(prompt: str, seed: int) -> Reply:
-        done = client.chat.completions.create(
-            model=settings.model, messages=[*before, {"role": "user", "content": prompt}], seed=seed, **sampling
-        )
-        spent = getattr(done, "usage", None)
-        tokens = [int(getattr(spent, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens")]
-        ledger.add(tokens_in=tokens[0], tokens_out=tokens[1])  # an unusable answer is paid too
-        if not done.choices:
-            raise ValueError(_describe_failure(done))
-        text = done.choices[0].message.content
-        if isinstance(text, list):  # as some servers send it: in parts
+    def send(prompt: str, seed: int) -> Reply:
+        messages: Any = [*system, {"role": "user", "content": prompt}]
+        completion = client.chat.completions.create(model=settings.model, messages=messages, seed=seed, **sampling)
+        counts = getattr(completion, "usage", None)
+        tokens_in, tokens_out = (int(getattr(counts, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens"))
+        usage.add(tokens_in=tokens_in, tokens_out=tokens_out)  # an unusable answer costs too
+        if not completion.choices:
+            raise ValueError(_describe_failure(completion))
+        text: Any = completion.choices[0].message.content
+        if isinstance(text, list):  # some servers send it in parts
             text = "".join(part.get("text") or "" for part in text)
         if not isinstance(text, str) or not text.strip():
             raise ValueError("the answer is empty")
-        return Reply(text, *tokens)
+        return Reply(text, tokens_in, tokens_out)
 
-    reply = add_retries(
-        once,
+    send_with_retries = add_retries(
+        send,
         f"{settings.base_url}, model {settings.model}",
         settings.tries,
         settings.backoff,
-        lambda: ledger.add(retries=1),
-        lambda text: text.replace(secret, "[key]") if secret else text,
+        on_retry=lambda: usage.add(retries=1),
+        redact=lambda text: text.replace(secret, "[key]") if secret else text,
     )
     identity = {"kind": "openai", "base_url": settings.base_url, "model": settings.model, **sampling}
     identity |= {"system": settings.system} if settings.system else {}
-    return ServerChat(reply, identity, cache, ledger, settings.threads)
+    return ServerChat(send_with_retries, identity, cache, usage, settings.threads)
 
 
-def _describe_failure(done: Any) -> str:
-    """What a server says that sent no answer: some put an error into a body that they call a success."""
-    error = getattr(done, "error", None)
-    said = error.get("message") if isinstance(error, dict) else error
-    return f"the server sent no answer, but: {said}" if said else "the server sent a body without choices"
+def _describe_failure(completion: Any) -> str:
+    """What a server says instead of an answer: some send an error in a body with status 200."""
+    error = getattr(completion, "error", None)
+    message = error.get("message") if isinstance(error, dict) else error
+    return f"the server sent no answer, but: {message}" if message else "the server sent a body without choices"

@@ -89,6 +89,11 @@ class Sample(Record):
     min_logprob: float
     tokens: int = Field(ge=0)
 
+    @property
+    def is_right(self) -> bool:
+        """Graded correct and finished: a solution that was cut off is wrong, whatever its last number is."""
+        return bool(self.correct) and self.finish == "stop"
+
 
 class StepLabel(Record):
     """The value of one step of one sample: 1 right, 0 wrong, or a share of successful rollouts."""

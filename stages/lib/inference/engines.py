@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
+import torch
+
+from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.inference.sampling import Engine
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import torch
+from stages.lib.inference.vllm_engine import VllmEngine
+from stages.lib.models import loading
 
 
-def make_engine(name: str, path: Path, rows: int, dtype: str = "float32", device: torch.device | str = "cpu") -> Engine:
+def make_engine(
+    name: str, path: Path, max_rows: int, dtype: str = "float32", device: torch.device | str = "cpu"
+) -> Engine:
     """The engine `name` on the model saved at `path`.
 
-    rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine on a CPU.
-    Raises UserError when the model cannot be loaded, the card does not compute in dtype, or `vllm` is not installed.
+    max_rows: the most samples decoded at a time; it bounds memory and changes no draw of the native engine on a CPU.
+    Raises UserError when the model cannot be loaded, the GPU does not support dtype, or `vllm` is not installed.
     """
-    import torch
-
-    from stages.lib.models import loading
-
     device = torch.device(device)
     loading.check_bf16_support(device, dtype, "dtype: float16")
     if name == "vllm":
-        from stages.lib.inference.vllm_engine import VllmEngine
-
-        return VllmEngine(path, rows, dtype, device)
-    from stages.lib.inference.native_engine import NativeEngine
-
-    return NativeEngine(loading.load_causal_lm(path, dtype).to(device), rows)
+        return VllmEngine(path, max_rows, dtype, device)
+    model: Any = loading.load_causal_lm(path, dtype)
+    return NativeEngine(model.to(device), max_rows)

@@ -1,70 +1,62 @@
-"""How many samples fit on a card at a time: an estimate before the first of them is drawn."""
+"""How many samples fit into a GPU's memory at a time, estimated before the first is drawn."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
 from stages.lib.core.errors import UserError
 
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
-
-LOGIT_COPIES = (
-    5  # float32 copies of a row's logits while its next token is drawn: as made, joined, and as probabilities
-)
+LOGIT_COPIES = 5  # float32 copies of a row's logits while its next token is drawn: raw, concatenated, as probabilities
 GB = 2**30
-MAX_MEMORY_SHARE = (
-    0.8  # of the free memory, to be asked for: scores of attention, and stores that grow by copying, need the rest
-)
+MAX_MEMORY_SHARE = 0.8  # of the free memory; attention scores, and caches that grow by copying, need the rest
 
 
-def estimate_row_bytes(config: PretrainedConfig, itemsize: int, tokens: int) -> int:
-    """Bytes of a row at its longest: keys and values of so many tokens, states of convolutions, and its logits. A prompt
-    that rows share is counted for each of them, as it must be when every row has its own."""
+def estimate_row_bytes(config: Any, itemsize: int, tokens: int) -> int:
+    """Bytes of a row at its longest: keys and values of `tokens` tokens, states of convolutions, and its logits. A prompt
+    that rows share counts for each of them, because in the worst case every row has its own."""
     config = config.get_text_config()
-    kinds = getattr(config, "layer_types", None) or ["attention"] * config.num_hidden_layers
-    recurrent = sum("linear" in kind for kind in kinds)
-    attention = sum("attention" in kind for kind in kinds) - recurrent
+    layers = getattr(config, "layer_types", None) or ["attention"] * config.num_hidden_layers
+    recurrent = sum("linear" in kind for kind in layers)
+    attention = sum("attention" in kind for kind in layers) - recurrent
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    states = (len(kinds) - attention - recurrent) * config.hidden_size * getattr(config, "conv_L_cache", 1)
-    if recurrent:  # of a gated delta network (Qwen3-Next): a matrix a head, and what its convolution sees
-        keys, values = config.linear_num_key_heads, config.linear_num_value_heads
-        wide = 2 * keys * config.linear_key_head_dim + values * config.linear_value_head_dim
-        states += recurrent * wide * config.linear_conv_kernel_dim
-        states += (
-            recurrent * values * config.linear_key_head_dim * config.linear_value_head_dim * 4 // itemsize
-        )  # float32
-    return (2 * attention * heads * width * tokens + states) * itemsize + LOGIT_COPIES * config.vocab_size * 4
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    states = (len(layers) - attention - recurrent) * config.hidden_size * getattr(config, "conv_L_cache", 1)
+    if recurrent:  # a gated delta network (Qwen3-Next): the inputs of its convolution, and a float32 matrix a head
+        key_heads, value_heads = config.linear_num_key_heads, config.linear_num_value_heads
+        channels = 2 * key_heads * config.linear_key_head_dim + value_heads * config.linear_value_head_dim
+        states += recurrent * channels * config.linear_conv_kernel_dim
+        states += recurrent * value_heads * config.linear_key_head_dim * config.linear_value_head_dim * 4 // itemsize
+    cache = (2 * attention * heads * head_size * tokens + states) * itemsize
+    return cache + LOGIT_COPIES * config.vocab_size * 4
 
 
 def get_free_bytes(device: torch.device) -> int | None:
-    """Bytes that a tensor may still take on a CUDA device, those that torch holds unused included; None elsewhere."""
+    """Bytes that a tensor may still take on a CUDA device, including those that torch reserves unused; None elsewhere."""
     if device.type != "cuda":
         return None
     return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def limit_rows(model: PreTrainedModel, rows: int, tokens: int, least: int) -> int:
-    """`rows`, or the largest multiple of `least` below it that fits beside what is on the model's device already. Says so
-    when it is lower. Raises UserError when not even `least` fit."""
-    room = get_free_bytes(model.device)
-    if room is None:
+def limit_rows(model: Any, rows: int, tokens: int, multiple: int) -> int:
+    """`rows`, or the largest multiple of `multiple` below it that fits into the free memory of the model's device; a line
+    on standard error then says so. Raises UserError when not even `multiple` rows fit."""
+    free = get_free_bytes(model.device)
+    if free is None:
         return rows
     kind = model.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
-    each = estimate_row_bytes(model.config, dtype.itemsize, tokens)
-    most = int(MAX_MEMORY_SHARE * room) // each // least * least
-    if most >= rows:
+    row_bytes = estimate_row_bytes(model.config, dtype.itemsize, tokens)
+    limit = int(MAX_MEMORY_SHARE * free) // row_bytes // multiple * multiple
+    if limit >= rows:
         return rows
-    few = rows if most else least
-    found = f"{few} samples of up to {tokens} tokens take {few * each / GB:.2f} GB, and {room / GB:.2f} GB are free"
-    if not most:
+    count = rows if limit else multiple
+    need = f"{count} samples of up to {tokens} tokens take {count * row_bytes / GB:.2f} GB, and {free / GB:.2f} GB are free"
+    if not limit:
         raise UserError(
-            f"{model.device}: {found}; lower max_new_tokens, choose a half-precision dtype, or stop what else runs there"
+            f"{model.device}: {need}; lower max_new_tokens, choose a half-precision dtype, or stop what else runs there"
         )
-    print(f"{model.device}: {found}; drawing {most} at a time", file=sys.stderr)
-    return most
+    print(f"{model.device}: {need}; drawing {limit} at a time", file=sys.stderr)
+    return limit

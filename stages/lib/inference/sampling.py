@@ -1,12 +1,12 @@
-"""Drawing solutions from a language model: what an engine is, and what a draw is.
+"""Sampling from a language model: what an engine is, and what a draw is.
 
-Two engines stand behind one small interface: `native` (lib/inference/native_engine.py: any transformers causal LM, on any device;
-on a CPU in float32 the same draws whatever the batch) and `vllm` (lib/inference/vllm_engine.py: an optional extra for large
-models on GPUs).
+There are two engines: `native` (native_engine.py: any transformers causal LM on any device; on a CPU in float32 the same
+draws whatever the batch) and `vllm` (vllm_engine.py: an optional extra for large models on GPUs).
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Draw(NamedTuple):
-    """One sample.
+    """One sampled continuation.
 
-    ids: the new tokens; the last one ended the sample exactly when `finish` is "stop": an end token, or one that
-    completes a text at which to stop.
-    logprobs: natural log-probability of each of `ids` under the model itself (temperature 1, whatever T drew them).
+    ids: the new tokens. The last one ended the sample exactly when `finish` is "stop": an end token, or the token that
+    completes a stop text.
+    logprobs: natural log-probability of each of `ids` at temperature 1, whatever temperature drew them.
     """
 
     ids: list[int]
@@ -28,10 +28,10 @@ class Draw(NamedTuple):
 
 
 class Engine(Protocol):
-    """Draws len(keys[i]) samples for prompt i, sample j from the 64-bit key keys[i][j] alone.
+    """Draws len(keys[i]) samples for prompt i; sample j depends on the 64-bit key keys[i][j] alone.
 
-    prompts: token ids, at least one each. temperature: 0 is greedy (keys then only count). stops: what ends a
-    sample, or only its end tokens. max_new_tokens: a sample ends there at the latest, with finish "length".
+    prompts: token ids, at least one each. temperature: 0 is greedy; then only the number of keys matters. stops: what
+    ends a sample, or its end tokens alone. A sample of max_new_tokens tokens ends with finish "length".
     """
 
     context_length: int  # most tokens of a prompt and a sample together
@@ -44,11 +44,38 @@ class Engine(Protocol):
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
-        """(index of the prompt, its draws in the order of its keys), each as soon as it is complete."""
+        """(index of a prompt, its draws in the order of its keys), each prompt as soon as it is complete."""
         ...
 
 
-def sample(engine: Engine, prompts, keys, temperature: float, max_new_tokens: int, stops) -> list[list[Draw]]:
+class DrawCollector:
+    """Collects draws, which end in any order, until all of a prompt's are there."""
+
+    def __init__(self, keys: Sequence[Sequence[int]]):
+        self._sizes = [len(prompt_keys) for prompt_keys in keys]
+        self._draws: dict[int, dict[int, Draw]] = defaultdict(dict)
+
+    def get_empty(self) -> Iterator[tuple[int, list[Draw]]]:
+        """The prompts without keys."""
+        return ((i, []) for i, size in enumerate(self._sizes) if not size)
+
+    def add(self, prompt_index: int, number: int, draw: Draw) -> Iterator[tuple[int, list[Draw]]]:
+        """Keep draw `number` of a prompt; yield the prompt when it is complete."""
+        draws = self._draws[prompt_index]
+        draws[number] = draw
+        if len(draws) == self._sizes[prompt_index]:
+            del self._draws[prompt_index]
+            yield prompt_index, [draws[j] for j in range(len(draws))]
+
+
+def sample(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    keys: Sequence[Sequence[int]],
+    temperature: float,
+    max_new_tokens: int,
+    stops: StopCriteria | Sequence[int],
+) -> list[list[Draw]]:
     """All draws of all prompts, in the order of the prompts."""
-    done = dict(engine.stream(prompts, keys, temperature, max_new_tokens, stops))
-    return [done[i] for i in range(len(prompts))]
+    draws = dict(engine.stream(prompts, keys, temperature, max_new_tokens, stops))
+    return [draws[i] for i in range(len(prompts))]

@@ -12,17 +12,17 @@ completions for all at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from stages.lib.core import seeds
-from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
-from stages.lib.grading import grader
+from stages.lib.grading.draws import grade_draws
+from stages.lib.models.encoding import check_context_length
 
 if TYPE_CHECKING:
-    from stages.lib.inference.sampling import Draw, Engine
+    from stages.lib.inference.sampling import Engine
     from stages.lib.models.encoding import Encoder
 
 VERSION = 1  # part of every key: raise it when rollouts are drawn differently
@@ -76,24 +76,18 @@ def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: flo
         prompts, keys = [], []
         for request in requests:
             ids = encoder.encode(request.problem, request.steps, finished=False, shots=True).ids
-            if len(ids) + max_new_tokens > engine.context_length:
-                raise UserError(
-                    f"{request.problem.id}: {len(ids)} tokens of prompt and steps and max_new_tokens={max_new_tokens} "
-                    f"exceed the {engine.context_length} tokens of the model; lower max_new_tokens"
-                )
+            check_context_length(request.problem.id, ids, max_new_tokens, engine.context_length)
             name, text = make_prefix_key(request.problem, request.steps)
             prompts.append(ids)
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.start, request.stop)])
-        replies: list[Reply | None] = [None] * len(requests)
         stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
-
-        def decode(result: tuple[int, list[Draw]]) -> grader.ProblemTexts:
-            request = requests[result[0]]
-            return request.problem, _decode_solutions(request, result[1], encoder)
-
-        for (i, draws), grades in grader.grade_each(stream, decode, encoder.prompt.marked):
-            replies[i] = Reply([grade.correct for grade in grades], sum(len(draw.ids) for draw in draws))
-        return [reply for reply in replies if reply]
+        problems = [request.problem for request in requests]
+        prefixes = [encoder.prompt.join_steps(list(request.steps)) for request in requests]
+        replies = {
+            i: Reply([draw.correct for draw in draws], sum(len(draw.draw.ids) for draw in draws))
+            for i, draws in grade_draws(stream, encoder, problems, prefixes)
+        }
+        return [replies[i] for i in range(len(requests))]
 
     return complete
 
@@ -113,12 +107,6 @@ def make_cached_completer(outcomes: Mapping[PrefixKey, Sequence[bool]]) -> Compl
         return replies
 
     return complete
-
-
-def _decode_solutions(request: Request, draws: Iterable[Draw], encoder: Encoder) -> list[str | None]:
-    """The texts of prefix and completion; None for a completion that was cut off, which counts as wrong."""
-    before = encoder.prompt.join_steps(list(request.steps))
-    return [before + encoder.decode_solution(draw.ids) if draw.finish == "stop" else None for draw in draws]
 
 
 def run_searches(

@@ -1,15 +1,19 @@
-"""One sequence to learn from, and a micro-batch of them."""
+"""A training example, and a batch of examples as tensors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
 
 class Example(NamedTuple):
-    """One sequence. lm: weight of predicting ids[t] from what is before it; that of the first token counts nothing.
-    value: target of the verifier's head at t, where value_weight is not 0."""
+    """One sequence of T tokens and its targets, each list of length T.
+
+    lm_weight: weight of predicting ids[t] from ids[:t]; lm_weight[0] is ignored.
+    target, target_weight: what a verifier's head should output at position t, and its weight; None without a head.
+    """
 
     ids: list[int]
     lm_weight: list[float]
@@ -18,8 +22,8 @@ class Example(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Tensors of shape (rows, length). There is no mask: padding stands at the right, and attention and convolutions look
-    only to the left."""
+    """Tensors of shape (rows, length). There is no attention mask: padding is on the right, and attention and convolutions
+    look only to the left."""
 
     ids: torch.Tensor
     lm_weight: torch.Tensor
@@ -28,3 +32,17 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(tensor.to(device) for tensor in self))
+
+
+def collate(examples: Sequence[Example], pad: int = 0) -> Batch:
+    """Examples as one batch, padded to the longest."""
+    shape = (len(examples), max(len(example.ids) for example in examples))
+    batch = Batch(torch.full(shape, pad), *(torch.zeros(shape) for _ in range(3)))
+    for row, example in enumerate(examples):
+        length = len(example.ids)
+        batch.ids[row, :length] = torch.tensor(example.ids)
+        batch.lm_weight[row, 1:length] = torch.tensor(example.lm_weight[1:])
+        if example.target is not None:
+            batch.target[row, :length] = torch.tensor(example.target)
+            batch.target_weight[row, :length] = torch.tensor(example.target_weight)
+    return batch

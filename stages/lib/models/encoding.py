@@ -1,9 +1,8 @@
-"""From a problem and a solution's steps to token ids, in the one way that training, sampling and scoring share.
+"""From a problem and the steps of a solution to token ids, in one way for training, sampling and scoring.
 
-A step is a line or a paragraph (lib/models/loading/prompts.py). Prompt and steps are tokenised apart and their ids
-concatenated; a joined string is never tokenised again. So the last token of a step stands at a known place, and a
-separator never merges with its neighbour: the fix that moved one published process reward model from 56.1 to 60.3 F1
-(QwenLM/ProcessBench, pull request 12).
+A step is a line or a paragraph (prompts.py). Prompt and steps are tokenised separately and their ids concatenated; a
+joined string is never tokenised. So the position of each step's last token is known, and a separator never merges with
+its neighbour: the fix that moved a published process reward model from 56.1 to 60.3 F1 (QwenLM/ProcessBench, PR 12).
 """
 
 from __future__ import annotations
@@ -13,25 +12,21 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from jinja2.exceptions import TemplateError
 
 from stages.lib.core.errors import UserError
-from stages.lib.models.prompts import PLAIN_TEMPLATE, Prompt
+from stages.lib.core.records import Problem
+from stages.lib.models.prompts import PLAIN_TEMPLATE, Prompt, Shot
 from stages.lib.models.stops import StopCriteria
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from stages.lib.core.records import Problem
-
 PROMPT_FILE = "prompt.json"
-TEMPLATE_DATE = (
-    "26 Jul 2024"  # Llama 3's own default: some templates write today's date, and a prompt must be the same tomorrow
-)
+TEMPLATE_DATE = "26 Jul 2024"  # Llama 3's default: some templates write today's date, but prompts must not change daily
 
 
 class Encoded(NamedTuple):
-    """ids: prompt, steps, and the end token if the solution is finished. step_ends: place of each step's last token."""
+    """ids: prompt, steps, and the end token if the solution is finished. step_ends: index of each step's last token."""
 
     ids: list[int]
     prompt_length: int
@@ -39,41 +34,40 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """A tokenizer and the prompt in which it meets problems.
+    """A tokenizer and the prompt in which it presents problems.
 
-    ends: further tokens that end a solution when one is drawn, as a model's generation config names them. `end` is the one
-    that a finished solution carries: what the chat template writes after the assistant's turn, else the end of sequence.
-    Raises UserError for a chat prompt without a template in the tokenizer, and when asked for a prompt that the template
-    refuses.
+    ends: further tokens at which sampling stops, from a model's generation config. `end_id` is the token at the end of a
+    finished solution: what the chat template writes after the assistant's turn, else the end of sequence. Raises UserError
+    for a chat prompt without a template in the tokenizer, and for a prompt that the template refuses.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt: Prompt | None = None, ends: Sequence[int] = ()):
+    def __init__(self, tokenizer: Any, prompt: Prompt | None = None, ends: Sequence[int] = ()):
         self.tokenizer, self.prompt = tokenizer, prompt or Prompt()
         added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
         self._special_tokens = {*tokenizer.all_special_tokens, *added}
-        self._lead_ids = _find_lead_ids(tokenizer)
+        self._lead_ids = find_lead_ids(tokenizer)
         self.end_id: int = self._find_end_id()
         self.stops = StopCriteria(tokenizer, {tokenizer.eos_token_id, self.end_id, *ends}, self.prompt.stop_texts)
-        # The samples of a problem come one after another, and a call of the tokenizer takes a third of a millisecond.
+        # A problem's samples are encoded one after another, and a call of the tokenizer takes a third of a millisecond.
         self._cached_prompt = lru_cache(maxsize=16)(self._encode_prompt)
 
     @classmethod
     def load(cls, path: Path, prompt: Path | None = None) -> Encoder:
-        """Of the model saved in a folder. prompt: a prompt.json; without, the one in the folder, else the plain prompt."""
-        from stages.lib.models import loading
+        """The encoder of a model folder. prompt: a prompt.json; by default the one in the folder, else the plain prompt."""
+        from stages.lib.models import loading  # it imports torch; what imports this module stays light
 
         file = prompt or Path(path) / PROMPT_FILE
-        found = Prompt.read(file) if prompt or file.is_file() else None
-        return cls(loading.load_tokenizer(path), found, _read_end_ids(Path(path)))
+        loaded = Prompt.read(file) if prompt or file.is_file() else None
+        return cls(loading.load_tokenizer(path), loaded, _read_end_ids(Path(path)))
 
     def save(self, folder: Path) -> None:
-        """The prompt without its examples, beside a model that reads questions alone."""
+        """Write the prompt beside a model, without its examples: verifiers read questions alone."""
         self.prompt.drop_examples().write(folder / PROMPT_FILE)
 
     def prompt_ids(self, problem: Problem | str, shots: bool = False) -> list[int]:
-        """Ids up to where a solution begins. A text stands for a question as it is. shots: with the examples before it.
+        """Ids up to where a solution begins. problem: a string is used as the question. shots: prepend the examples.
 
-        Special tokens come from the tokenizer or the template alone: their names in a question are text.
+        Only the tokenizer or the template adds special tokens: their names in a question are text.
         """
         question = problem if isinstance(problem, str) else self.prompt.format_question(problem)
         return list(self._cached_prompt(question, shots))
@@ -88,16 +82,13 @@ class Encoder:
     ) -> Encoded:
         """Encode a solution.
 
-        finished: the end token follows (a sample that was cut off has none). Raises ValueError when `limit` tokens are not
-        enough: nothing is ever cut silently, since what is cut is the end, where the errors are.
+        finished: append the end token (a sample that was cut off has none). Raises ValueError for more than `limit` tokens:
+        nothing is truncated silently, because errors are at the end of a solution.
         """
         ids = self.prompt_ids(problem, shots)
         prompt_length, step_ends = len(ids), []
-        pieces = [
-            step + self.prompt.step_separator for step in steps
-        ]  # each by itself, in one call: a call costs as much
-        for piece in self.encode_texts(pieces):
-            ids = ids + piece
+        for step_ids in self.encode_texts([step + self.prompt.step_separator for step in steps]):  # one call: faster
+            ids += step_ids
             step_ends.append(len(ids) - 1)
         if finished:
             ids = [*ids, self.end_id]
@@ -106,22 +97,17 @@ class Encoder:
         return Encoded(ids, prompt_length, step_ends)
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of texts that go on after others; names of special tokens in them are text."""
-        if not texts:
-            return []
-        lead = "\n" if self._lead_ids else ""
+        """Ids of each text as a continuation of other text; names of special tokens in it are text."""
         options = self._special_token_options("".join(texts))
-        found = self.tokenizer([lead + text for text in texts], add_special_tokens=False, **options)["input_ids"]
-        return [ids[len(self._lead_ids) :] for ids in found]
+        return encode_continuations(self.tokenizer, texts, self._lead_ids, **options)
 
     def decode_solution(self, ids: Sequence[int]) -> str:
-        """The text of a solution's tokens, up to what ended it."""
-        return self.prompt.truncate_at_stop(
-            self.decode_text(ids[:-1] if ids and ids[-1] in self.stops.token_ids else ids)
-        )
+        """The text of a solution's tokens, without the token or text that ended it."""
+        ids = ids[:-1] if ids and ids[-1] in self.stops.token_ids else ids
+        return self.prompt.truncate_at_stop(self.decode_text(ids))
 
     def decode_text(self, ids: Sequence[int]) -> str:
-        """The text of tokens that go on after others."""
+        """The text of tokens that continue other text."""
         options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
         text = self.tokenizer.decode([*self._lead_ids, *ids], **options)
         return text.removeprefix(self.tokenizer.decode(self._lead_ids, **options)) if self._lead_ids else text
@@ -130,23 +116,21 @@ class Encoder:
         examples = self.prompt.select_examples(question) if shots else []
         if self.prompt.style == "chat":
             return self._encode_chat(question, examples)
-        worked = "".join(f"{PLAIN_TEMPLATE.format(question=each.question)}{each.solution}\n" for each in examples)
-        text = worked + PLAIN_TEMPLATE.format(question=question)
+        shots_text = "".join(PLAIN_TEMPLATE.format(question=shot.question) + f"{shot.solution}\n" for shot in examples)
+        text = shots_text + PLAIN_TEMPLATE.format(question=question)
         ids = self.tokenizer(text, add_special_tokens=True, **self._special_token_options(text))["input_ids"]
-        if ids and ids[-1] == self.tokenizer.eos_token_id:  # some tokenizers close what they are given
+        if ids and ids[-1] == self.tokenizer.eos_token_id:  # some tokenizers append the end token
             ids = ids[:-1]
         return ids
 
-    def _encode_chat(self, question: str, examples: Sequence[Any]) -> list[int]:
+    def _encode_chat(self, question: str, examples: Sequence[Shot]) -> list[int]:
         turns = [{"role": "system", "content": self.prompt.system}] if self.prompt.system else []
-        for each in examples:
-            turns += [{"role": "user", "content": each.question}, {"role": "assistant", "content": each.solution}]
+        for shot in examples:
+            turns += [{"role": "user", "content": shot.question}, {"role": "assistant", "content": shot.solution}]
         turns.append({"role": "user", "content": question})
         return self._apply_template(turns, add_generation_prompt=True, tokenize=True, sanitize_control_tokens=True)
 
     def _apply_template(self, turns: list[dict[str, str]], tokenize: bool = False, **options: Any) -> Any:
-        from jinja2.exceptions import TemplateError
-
         template = self.tokenizer.chat_template
         if not template:
             raise UserError("generator.prompt.style: chat, but the model's tokenizer has no chat template; set plain")
@@ -157,11 +141,11 @@ class Encoder:
             return self.tokenizer.apply_chat_template(
                 turns, chat_template=template, tokenize=tokenize, return_dict=False, **options
             )
-        except (TemplateError, TypeError) as error:  # a variable of prompt.template may be one that is set here
+        except (TemplateError, TypeError) as error:  # TypeError: prompt.template sets a variable that is set here
             raise UserError(f"generator.prompt: the model's chat template refuses this prompt ({error})") from None
 
     def _special_token_options(self, text: str) -> dict[str, bool]:
-        """What the tokenizer must be told where names of special tokens stand in a text."""
+        """The tokenizer's options for a text with names of special tokens in it."""
         return {"split_special_tokens": True} if any(name in text for name in self._special_tokens) else {}
 
     def _find_end_id(self) -> int:
@@ -174,42 +158,76 @@ class Encoder:
         return next((token for token in ids if token in special), self.tokenizer.eos_token_id)
 
 
-def _find_lead_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Ids of a line break, behind which a text is tokenised as one that goes on, by SentencePiece tokenizers: they put a
-    space in front of whatever they are given, and take it away from what they decode. [] for all others."""
+def find_lead_ids(tokenizer: Any) -> list[int]:
+    """Ids of a line break for SentencePiece tokenizers, [] for others. SentencePiece prepends a space to what it encodes
+    and strips it from what it decodes; after a line break, a text is tokenised as a continuation."""
     ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
     return ids if ids and str(tokenizer.convert_ids_to_tokens(ids)[0]).startswith("▁") else []
 
 
-def encode_prompts(
-    encoder: Encoder, problems: Sequence[Problem], room: int, context: int, section: str
+def encode_continuations(
+    tokenizer: Any, texts: Sequence[str], lead_ids: Sequence[int], **options: bool
 ) -> list[list[int]]:
-    """The prompts of problems, examples included. Raises UserError where a prompt and `room` new tokens do not fit."""
+    """Ids of each text as a continuation of other text. lead_ids: of `find_lead_ids`. options: of the tokenizer."""
+    if not texts:
+        return []
+    if not lead_ids:
+        return tokenizer(list(texts), add_special_tokens=False, **options)["input_ids"]
+    start = len(lead_ids)
+    rows = tokenizer([f"\n{text}" for text in texts], add_special_tokens=False, **options)["input_ids"]
+    is_whole = all(ids[:start] == lead_ids for ids in rows)  # else the line break has merged with what follows it
+    return [ids[start:] for ids in rows] if is_whole else encode_continuations(tokenizer, texts, [], **options)
+
+
+def check_context_length(
+    name: str,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    context_length: int,
+    key: str = "max_new_tokens",
+    remedy: str = "lower max_new_tokens",
+) -> None:
+    """Raises UserError where a prompt and its new tokens exceed the model's context.
+
+    name: whose prompt it is. key: the parameter that sets max_new_tokens. remedy: what the user can do.
+    """
+    if len(prompt) + max_new_tokens > context_length:
+        raise UserError(
+            f"{name}: {len(prompt)} tokens of prompt and {key}={max_new_tokens} exceed the {context_length} tokens of the "
+            f"model; {remedy}"
+        )
+
+
+def encode_prompts(
+    encoder: Encoder, problems: Sequence[Problem], max_new_tokens: int, context_length: int, section: str
+) -> list[list[int]]:
+    """The prompts of problems, with the examples. Raises UserError where one is too long for the model's context.
+
+    section: that of params.yaml which sets max_new_tokens.
+    """
+    key = f"{section}.max_new_tokens"
+    remedy = "lower max_new_tokens, generator.prompt.shots or benchmarks.max_question_chars"
     prompts = [encoder.prompt_ids(problem, shots=True) for problem in problems]
     for problem, prompt in zip(problems, prompts, strict=True):
-        if len(prompt) + room > context:
-            raise UserError(
-                f"{problem.id}: {len(prompt)} tokens of prompt and {section}.max_new_tokens={room} exceed the {context} "
-                f"tokens of the model; lower max_new_tokens, generator.prompt.shots or benchmarks.max_question_chars"
-            )
+        check_context_length(problem.id, prompt, max_new_tokens, context_length, key, remedy)
     return prompts
 
 
 def _read_end_ids(path: Path) -> list[int]:
-    """The end tokens that a model's generation config, or else its config, names."""
+    """The end tokens in a model's generation config, or else in its config."""
     for name in ("generation_config.json", "config.json"):
         if (path / name).is_file():
-            found = json.loads((path / name).read_text(encoding="utf-8")).get("eos_token_id")
-            if found is not None:
-                return found if isinstance(found, list) else [found]
+            ids = json.loads((path / name).read_text(encoding="utf-8")).get("eos_token_id")
+            if ids is not None:
+                return ids if isinstance(ids, list) else [ids]
     return []
 
 
 def strip_annotations(text: str) -> str:
-    """A gold step as models read it: GSM8K's calculator annotations `<<48/2=24>>` taken out."""
+    """A gold step without GSM8K's calculator annotations, such as `<<48/2=24>>`, as models read it."""
     return re.sub(r"<<[^<>]*>>", "", text)
 
 
 def split_steps(text: str) -> list[str]:
-    """The lines of a solution that are not blank: its steps, where a step is a line."""
+    """The non-blank lines of a solution, which are its steps where a step is a line."""
     return Prompt().split_steps(text)

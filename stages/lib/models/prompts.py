@@ -1,11 +1,11 @@
-r"""How a question is put to a language model: plain, with worked examples before it, or in the model's own chat template.
+r"""Prompts: how a question is presented to a language model, plain or in its chat template, with few-shot examples or not.
 
-plain   `Question: ..`, `Answer:`, then the solution; a model that goes on with a next question of its own is cut there
-chat    the model's template around the question; the solution is the assistant's turn
+plain   `Question: ..`, `Answer:`, then the solution, which is cut where the model invents a next question
+chat    the model's chat template around the question; the solution is the assistant's turn
 
-`instruct` adds one sentence that asks for the answer in the form which the grader marks (a letter, `\boxed{}`, `####`, a
-function). Examples (few-shot prompting, Brown et al. 2020, arXiv 2005.14165) are drawn by key and only ever from train or
-dev. They help a model that was not trained on the form; a verifier reads questions without them.
+`instruct` adds one sentence that asks for the answer in the form that the grader reads (a letter, `\boxed{}`, `####`, a
+function). Examples (few-shot prompting, Brown et al. 2020, arXiv 2005.14165) are drawn by key, only from train or dev.
+They help a model that was not trained on this form; a verifier reads questions without them.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class PromptParams(Params):
 
 
 class Shot(Params):
-    """A worked example."""
+    """A few-shot example."""
 
     question: str
     solution: str
 
 
 class Prompt(PromptParams):
-    """A prompt with its examples, as a generator is asked and as prompt.json keeps it: one more than `shots`, for problems
-    that are examples themselves.
+    """A generator's prompt with its examples, as prompt.json stores it. There is one example more than `shots`, because a
+    problem that is itself an example is not shown before itself.
 
-    marked: whether an answer counts only where the solution marks it. So it is where the form is known to the model, by
-    training on gold solutions, by examples or by the instruction: a solution that breaks off then has no answer, whatever
-    number comes last in it.
+    marked: an answer counts only where the solution marks it. It is set where the model knows the form, by training on
+    gold solutions, by examples or by the instruction: a solution that breaks off then has no answer, whatever number
+    comes last in it.
     """
 
     examples: list[Shot] = []
@@ -59,42 +59,42 @@ class Prompt(PromptParams):
 
     @property
     def step_separator(self) -> str:
-        """What follows every step."""
+        """The text after every step."""
         return "\n" if self.steps == "lines" else "\n\n"
 
     @property
     def stop_texts(self) -> list[str]:
-        """Texts at which a solution ends, beside the model's end tokens."""
+        """Texts that end a solution, in addition to the model's end tokens."""
         return [*self.stop, *([NEXT_QUESTION] if self.style == "plain" else [])]
 
     def split_steps(self, text: str) -> list[str]:
-        """The steps of a solution: its lines, or what blank lines part, as far as they are not blank."""
+        """The steps of a solution: its non-blank lines, or its paragraphs, which blank lines separate."""
         if self.steps == "lines":
             return [line for line in text.splitlines() if line.strip()]
         paragraphs = re.split(r"\n(?:[ \t]*\n)+", "\n" + text.replace("\r\n", "\n") + "\n")
-        return [part for each in paragraphs if (part := re.sub(r"^\s*\n|\n\s*$", "", each)).strip()]
+        return [step for text in paragraphs if (step := re.sub(r"^\s*\n|\n\s*$", "", text)).strip()]
 
     def join_steps(self, steps: list[str]) -> str:
         return "".join(step + self.step_separator for step in steps)
 
     def format_question(self, problem: Problem) -> str:
-        """The question as it is put: with options, whether N/A is allowed, and the form of the answer."""
-        wanted = build_instruction(problem, self.steps) if self.instruct else ""
-        return f"{problem.format_prompt()}\n{wanted}" if wanted else problem.format_prompt()
+        """The question with its options, whether N/A is allowed, and the instruction."""
+        instruction = build_instruction(problem, self.steps) if self.instruct else ""
+        return f"{problem.format_prompt()}\n{instruction}" if instruction else problem.format_prompt()
 
     def truncate_at_stop(self, text: str) -> str:
-        """A solution up to the first text that ends it."""
-        ends = [place for stop in self.stop_texts if (place := text.find(stop)) >= 0]
+        """A solution up to the first stop text in it."""
+        ends = [start for stop in self.stop_texts if (start := text.find(stop)) >= 0]
         if self.style == "plain" and text.startswith(NEXT_QUESTION.strip()):
             ends.append(0)
         return text[: min(ends)] if ends else text
 
     def select_examples(self, question: str) -> list[Shot]:
-        """The examples before a question, itself not among them."""
+        """The examples to show before a question, without the question itself."""
         return [shot for shot in self.examples if shot.question != question][: self.shots]
 
     def drop_examples(self) -> Prompt:
-        """Without its examples."""
+        """The prompt without examples."""
         return self.model_copy(update={"examples": [], "shots": 0})
 
     def write(self, path: Path) -> None:
@@ -110,7 +110,7 @@ class Prompt(PromptParams):
 
 
 def build_instruction(problem: Problem, steps: str = "lines") -> str:
-    """One sentence that asks for the answer as the grader reads it; "" where the question itself does so (DyVal)."""
+    """One sentence that asks for the answer in the form that the grader reads; "" where the question does so (DyVal)."""
     if problem.benchmark == "dyval":
         return ""
     if problem.answer_type == "code":
@@ -126,8 +126,8 @@ def build_instruction(problem: Problem, steps: str = "lines") -> str:
         end = "put your final answer within \\boxed{}"
     else:
         end = "end with a line `#### ` and the answer"
-    apart = "one step a line" if steps == "lines" else "with a blank line between steps"
-    return f"Reason step by step, {apart}, and {end}."
+    layout = "one step a line" if steps == "lines" else "with a blank line between steps"
+    return f"Reason step by step, {layout}, and {end}."
 
 
 def uses_boxed(problem: Problem) -> bool:
@@ -135,7 +135,7 @@ def uses_boxed(problem: Problem) -> bool:
 
 
 def format_answer(problem: Problem) -> str:
-    """The line that states the answer of a problem in the form that is asked for."""
+    """The line that states a problem's answer in the form that the instruction asks for."""
     if problem.answer_type in ("choice", "boolean"):
         return f"The answer is {problem.answer}."
     return f"\\boxed{{{problem.answer}}}" if uses_boxed(problem) else f"#### {problem.answer}"

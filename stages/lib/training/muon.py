@@ -1,13 +1,13 @@
-"""Muon for small matrices: momentum made orthogonal by Newton-Schulz iteration (Jordan et al. 2024), in batches.
+"""Muon for small matrices: momentum orthogonalised by Newton-Schulz iteration (Jordan et al. 2024), in batches.
 
 torch.optim.Muon orthogonalises one matrix at a time in bfloat16. For a model of a hundred small matrices on a CPU that
-takes longer than the model itself (measured: 2 s a step against 0.04 s here, 1.2 million weights, two cores), so equal
-shapes are stacked and the arithmetic is float32. The update is the same up to rounding.
+takes longer than the model itself (measured: 2 s a step against 0.04 s here, 1.2 million weights, two cores), so matrices
+of equal shape are stacked and the arithmetic is float32. The update is the same up to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -19,27 +19,26 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic that drives singular
 class Muon(torch.optim.Optimizer):
     """params: matrices. lr is the step's spectral size, times sqrt(rows / columns) for tall matrices.
 
-    A matrix that is shared between processes (lib/training/fsdp.py) is gathered, made orthogonal by each of them, and
-    each keeps its part: correct, and the price of Muon there.
+    A sharded matrix (fsdp.py) is gathered, orthogonalised by every process, and each keeps its shard: correct, but the
+    work is repeated on every process.
     """
 
-    def __init__(self, params: Iterable, lr: float, weight_decay: float = 0.0, momentum: float = 0.95):
+    def __init__(self, params: Iterable[torch.Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
+    def step(self, closure: Callable[[], float] | None = None) -> None:
         for group in self.param_groups:
-            shapes: dict[tuple, list] = {}
+            by_shape: dict[tuple[int, ...], list[tuple[torch.Tensor, torch.Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                state = self.state[p]
-                buffer = state.setdefault("momentum_buffer", torch.zeros_like(p))
+                buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
-                shapes.setdefault(tuple(p.shape), []).append((p, p.grad.lerp(buffer, group["momentum"])))
-            for (rows, columns), found in shapes.items():
-                updates = orthogonalize(torch.stack([fsdp.full_tensor(update) for _, update in found]))
-                for (p, _), update in zip(found, updates, strict=True):
+                by_shape.setdefault(tuple(p.shape), []).append((p, p.grad.lerp(buffer, group["momentum"])))
+            for (rows, columns), members in by_shape.items():
+                updates = orthogonalize(torch.stack([fsdp.full_tensor(update) for _, update in members]))
+                for (p, _), update in zip(members, updates, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
                     p.add_(fsdp.shard_like(update, p), alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
@@ -47,10 +46,10 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(x: torch.Tensor, iterations: int = 5) -> torch.Tensor:
     """(matrices, rows, columns) with all singular values brought near 1 (between about 0.7 and 1.2)."""
     a, b, c = _COEFFICIENTS
-    tall = x.shape[1] > x.shape[2]
-    x = x.mT if tall else x
+    is_tall = x.shape[1] > x.shape[2]
+    x = x.mT if is_tall else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    return x.mT if is_tall else x

@@ -1,4 +1,5 @@
 """Verifiers behind one interface: outcome, process, generative, and published ones.
 
-Knows how a score is computed, not how votes use it.
+Knows how a verifier is trained on samples, saved and loaded, and how it scores a sample. Does not know how votes use the
+scores.
 """

@@ -1,8 +1,8 @@
-"""From step scores to the score of a solution.
+"""From the scores of steps to the score of a solution.
 
-min is Math-Shepherd's (Wang et al. 2023, arXiv 2312.08935), product Lightman et al.'s (2023, arXiv 2305.20050); last
-suits labels that already look ahead to the answer, such as Monte-Carlo ones. Which one fits follows the labels, so it
-is chosen on dev, over step scores that are stored once and never computed again.
+min is from Math-Shepherd (Wang et al. 2023, arXiv 2312.08935), product from Lightman et al. 2023 (arXiv 2305.20050). last
+suits labels that look ahead to the answer, such as Monte-Carlo ones. Which one is best depends on the labels, so it is
+chosen on dev, from step scores that are computed once and stored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
 
 def aggregate(name: str, step_scores: Sequence[float]) -> float:
-    """One number in [0, 1] from step scores in [0, 1]; the product is that of the probabilities themselves, so longer
+    """One number in [0, 1] from step scores in [0, 1]. The product is that of the probabilities themselves, so longer
     solutions score lower. Raises ValueError for no steps at all and for an unknown name."""
     if not len(step_scores):
         raise ValueError("no step scores to aggregate")
@@ -38,12 +38,12 @@ def choose(
 ) -> tuple[str, dict[str, float | None]]:
     """(the name with the best AUC within a problem, the AUC of each). step_scores: by problem, sample and step.
 
-    Where no problem has right and wrong solutions, nothing can be chosen: the first name, and None for each AUC.
+    If no problem has both right and wrong solutions, there is nothing to choose by: the first name, and None for each AUC.
     """
     from stages.lib.metrics.ranking import within_problem_auc
 
-    areas = {
+    aucs = {
         name: within_problem_auc([[aggregate(name, steps) for steps in pool] for pool in step_scores], correct)
         for name in names
     }
-    return max(names, key=lambda name: -1.0 if areas[name] is None else areas[name]), areas
+    return max(names, key=lambda name: -1.0 if (auc := aucs[name]) is None else auc), aucs

@@ -1,54 +1,49 @@
 """The generative verifier (GenRM, Zhang et al. 2024, arXiv 2408.15240): verification as next-token prediction.
 
 direct  score = p(Yes) after the question `Verification: Is the answer correct (Yes/No)?`
-cot     score = the mean of p(Yes) over K sampled rationales, each `Verification: Let's verify step by step.`, then every
-        line derived again and marked, then the same question (averaged probabilities, not counted votes)
+cot     score = mean p(Yes) over K sampled rationales (probabilities are averaged, verdicts are not counted). Each starts
+        with `Verification: Let's verify step by step.`, checks line by line and ends with the same question
 
-A rationale that does not end with the question and a verdict is missing: it counts neither for nor against. Where all K
-are missing the direct p(Yes) stands in, and is counted. p(Yes) is read off the drawn verdict (a drawn `No` says 1 -
-p(No)): no second pass, and exact up to the probability of saying neither.
+A rationale that does not end with the question and a verdict is missing and has no influence. If all K are missing, the
+direct p(Yes) is used, and this is counted. p(Yes) is taken from the sampled verdict token (for a sampled `No` it is 1 -
+p(No)): no second forward pass, and exact up to the probability of answering neither.
 
-The K rationales of a solution share its question and its text, read once, and share each other's beginnings as long as
-they agree (lib/inference/native_engine.py). Solutions of a problem with equal text are judged once. Draw k is keyed by (seed,
-stage, version, problem, text, k): batch, order, and number of processes change nothing.
+The K rationales of a solution share its encoded prompt, and each other's prefixes as long as they agree
+(lib/inference/native_engine.py). Equal solutions of a problem are judged once. Rationale k is keyed by (seed, stage,
+version, problem, text, k), so batch size, order and number of processes change nothing.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-import torch
-
-from stages.lib.core import files, seeds
+from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Record, Sample, Score
-from stages.lib.inference import prefix_forward
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.models import heads, loading
-from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import LossModule
-from stages.lib.verifiers import verdicts
+from stages.lib.models.encoding import Encoder, check_context_length
+from stages.lib.models.objectives import LanguageModelingObjective
+from stages.lib.verifiers import saving, verdicts
+from stages.lib.verifiers.base import Pool, Verifier, compute_last_logits
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from stages.lib.inference.sampling import Draw
 
-VERSION = 1  # part of every key: raise it when the way of drawing changes
+VERSION = 1  # part of every sampling key: raise it when the way of sampling changes
 MAX_KEPT_RATIONALES = 4  # rationales of a solution whose text is kept
 MAX_RATIONALE_CHARS = 2000  # characters kept of each
 
-Pool = tuple[Problem, Sequence[Sample]]
 Mode = Literal["direct", "cot"]
+Task = tuple[int, Problem, str]  # index of the pool, its problem, a solution
 
 
 class RationaleSampling(NamedTuple):
-    """How rationales are drawn. seed and stage are parts of the keys; rows, the most drawn at a time, changes none."""
+    """How rationales are sampled. seed, stage: parts of the keys. max_rows: sequences at a time, changes speed only."""
 
     votes: int = 4
     temperature: float = 0.7
@@ -59,197 +54,158 @@ class RationaleSampling(NamedTuple):
 
 
 class RationaleVerdicts(Record):
-    """What was said of one sample. votes: p(Yes) of each rationale, None where it was missing; direct: p(Yes) with no
-    rationale, where it was asked for; tokens: after the problem, the rationales' included; repeated: a copy of what was
-    said of another sample with the same text."""
+    """The verdicts on one sample.
+
+    p_yes: p(Yes) of each rationale, None for a missing one. direct_p_yes: p(Yes) without a rationale, where it was
+    computed. tokens: read and generated after the problem. is_duplicate: a copy of the verdicts on an earlier sample with
+    the same text.
+    """
 
     problem_id: str
-    index: int
-    p_yes: list[float | None]
-    direct_p_yes: float | None
-    rationales: list[str]
+    index: int = 0
+    p_yes: list[float | None] = []
+    direct_p_yes: float | None = None
+    rationales: list[str] = []
     tokens: int
     is_duplicate: bool = False
 
     def score(self, votes: int | None = None, turn: int = 0) -> float:
-        """Mean p(Yes) of so many of the rationales that are not missing, each turn of the next ones; the direct one where
-        all are missing."""
-        said = [vote for vote in self.p_yes if vote is not None]
-        if votes is not None and votes < len(said):
-            start = turn * votes % len(said)
-            said = (said + said)[start : start + votes]
-        if not said and self.direct_p_yes is None:
-            raise ValueError(f"{self.problem_id} sample {self.index}: no rationale and no direct judgement")
-        return sum(said) / len(said) if said else self.direct_p_yes
+        """Mean p(Yes) over the rationales that are not missing, or the direct p(Yes) if all are.
+
+        votes: take only so many; turn t takes the t-th group of that size, wrapping around.
+        """
+        values = [p for p in self.p_yes if p is not None]
+        if votes is not None and votes < len(values):
+            start = turn * votes % len(values)
+            values = (values + values)[start : start + votes]
+        if values:
+            return sum(values) / len(values)
+        if self.direct_p_yes is None:
+            raise ValueError(f"{self.problem_id} sample {self.index}: no rationale and no direct verdict")
+        return self.direct_p_yes
 
 
 def encode_question(encoder: Encoder, problem: Problem, text: str, mode: Mode) -> tuple[list[int], slice]:
-    """Problem, solution and the request to verify it, the prompt that training and scoring share; and where the solution
-    stands in it."""
-    asked = verdicts.VERDICT_QUESTION if mode == "direct" else verdicts.COT_PROMPT
-    solved = encoder.encode(problem, encoder.prompt.split_steps(text), finished=False)
-    ids = solved.ids + encoder.encode_texts([asked])[0]
-    return ids, slice(solved.prompt_length, len(solved.ids))
+    """The prompt of training and scoring: problem, solution and the request to verify it. Also the solution's span."""
+    request = verdicts.VERDICT_QUESTION if mode == "direct" else verdicts.COT_PROMPT
+    encoded = encoder.encode(problem, encoder.prompt.split_steps(text), finished=False)
+    return encoded.ids + encoder.encode_texts([request])[0], slice(encoded.prompt_length, len(encoded.ids))
 
 
-class GenerativeVerifier:
-    """A causal LM, asked in a mode. Score.score is p(Yes); Score.rationales the first texts, cut to a bound."""
+class GenerativeVerifier(Verifier):
+    """A causal language model that answers in text. Score.score is p(Yes); Score.rationales the first texts, shortened."""
 
-    def __init__(self, name: str, model: PreTrainedModel, encoder: Encoder, sampling: RationaleSampling, mode: Mode):
+    def __init__(self, name: str, model: Any, encoder: Encoder, sampling: RationaleSampling, mode: Mode):
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
-        self._verdict_ids = encoder.encode_texts([verdicts.format_verdict(right) for right in (True, False)])
-        words = heads.get_first_tokens(encoder, verdicts.format_verdict(True), verdicts.format_verdict(False))
-        self._verdict_head = heads.TokenLogitHead(model.get_output_embeddings(), *words, model.config)
+        self.head = None
+        yes, no = verdicts.format_verdict(True), verdicts.format_verdict(False)
+        self._verdict_ids = encoder.encode_texts([yes, no])
+        tokens = heads.get_first_tokens(encoder, yes, no)
+        self._verdict_head = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
 
-    def make_loss_module(self) -> LossModule:
-        """What `training.train` trains: this very model, on text alone."""
-        return LossModule(self.model)
-
-    def to(self, device: torch.device | str) -> GenerativeVerifier:
-        self.model.to(device)
-        return self
+    def make_objective(self) -> LanguageModelingObjective:
+        """What the training loop trains: this very model, on text alone."""
+        return LanguageModelingObjective(self.model)
 
     @classmethod
     def load(cls, path: Path, sampling: RationaleSampling, dtype: str = "float32") -> GenerativeVerifier:
-        """Asked in the mode that it was chosen for. Raises UserError for a folder without a generative verifier."""
-        file = path / "verifier.json"
-        facts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        if facts.get("kind") != "generative" or facts.get("mode") not in get_args(Mode):
+        """In the mode that the stage genrm chose. Raises UserError for a folder without a generative verifier."""
+        config = saving.read_config(path, "generative")
+        if config.get("mode") not in get_args(Mode):
             raise UserError(f"{path}: holds no generative verifier with its mode; run the stage genrm")
-        return cls(facts["name"], loading.load_causal_lm(path, dtype), Encoder.load(path), sampling, facts["mode"])
+        return cls(config["name"], loading.load_causal_lm(path, dtype), Encoder.load(path), sampling, config["mode"])
 
     def save(self, path: Path) -> None:
-        with files.atomic_write_dir(path) as folder:
-            loading.write_files(self.model, self.encoder.tokenizer, folder)
-            self.encoder.save(folder)
-            files.write_json(folder / "verifier.json", {"name": self.name, "kind": "generative", "mode": self.mode})
+        config = {"kind": "generative", "name": self.name, "mode": self.mode}
+        saving.save_verifier(path, self.model, self.encoder, config)
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """One Score for each sample, in their order."""
-        return next(self.score_many([(problem, samples)]))
+        return next(self.score_many([(problem, list(samples))]))
 
     def score_many(self, pools: Iterable[Pool]) -> Iterator[list[Score]]:
-        """`score` of many problems with the sampler kept full; a problem's scores come when its last rationale has ended,
-        so not in the order of the problems."""
-        for judged in self.judge_many(pools):
-            yield [
-                Score(
-                    problem_id=one.problem_id,
-                    index=one.index,
-                    verifier=self.name,
-                    score=min(1.0, one.score()),
-                    rationales=one.rationales or None,
-                    tokens=one.tokens,
-                )
-                for one in judged
-            ]
+        """Scores of many pools with the sampler kept full. A pool's scores come when its last rationale has ended, so
+        pools come in any order."""
+        for pool in self.judge_many(pools):
+            yield [self.make_score(x, min(1.0, x.score()), x.tokens, rationales=x.rationales or None) for x in pool]
 
     def judge_many(self, pools: Iterable[Pool]) -> Iterator[list[RationaleVerdicts]]:
-        """The judgements behind `score_many`. Raises UserError for a solution longer than the model can read."""
-        pools = [(problem, list(samples)) for problem, samples in pools]
+        """The verdicts behind `score_many`. Raises UserError for a solution longer than the model's context."""
+        pools = list(pools)
         texts = [list(dict.fromkeys(sample.text for sample in samples)) for _, samples in pools]
-        work = [(p, text) for p, own in enumerate(texts) for text in own]
-        found = (self._judge_direct if self.mode == "direct" else self._judge_cot)(pools, work)
-        waiting, known = [len(own) for own in texts], [{} for _ in texts]
-        yield from ([] for count in waiting if not count)
-        for place, judged in found:
-            p, text = work[place]
-            known[p][text] = judged
-            waiting[p] -= 1
-            if not waiting[p]:
-                yield self._broadcast(pools[p], known[p])
-                known[p] = {}
+        tasks = [(p, pools[p][0], text) for p, distinct in enumerate(texts) for text in distinct]
+        results: list[dict[str, RationaleVerdicts]] = [{} for _ in pools]
+        yield from ([] for distinct in texts if not distinct)
+        for task, verdict in self._judge_direct(tasks) if self.mode == "direct" else self._judge_cot(tasks):
+            p, _, text = tasks[task]
+            results[p][text] = verdict
+            if len(results[p]) == len(texts[p]):
+                yield self._broadcast(pools[p][1], results[p])
+                results[p] = {}
 
-    def _broadcast(self, pool: Pool, known: dict[str, RationaleVerdicts]) -> list[RationaleVerdicts]:
-        """The judgement of each text, given to every sample that reads so."""
-        seen, judged = set(), []
-        for sample in pool[1]:
-            change = {"index": sample.index, "repeated": sample.text in seen}
-            judged.append(known[sample.text].model_copy(update=change))
+    def _broadcast(self, samples: Sequence[Sample], by_text: dict[str, RationaleVerdicts]) -> list[RationaleVerdicts]:
+        """The verdicts on each text, copied to every sample with that text."""
+        seen, copies = set(), []
+        for sample in samples:
+            change = {"index": sample.index, "is_duplicate": sample.text in seen}
+            copies.append(by_text[sample.text].model_copy(update=change))
             seen.add(sample.text)
-        return judged
+        return copies
 
-    def _encode_prompt(self, problem: Problem, text: str, mode: Mode, room: int) -> list[int]:
-        ids, context = encode_question(self.encoder, problem, text, mode)[0], self.model.config.max_position_embeddings
-        if len(ids) + room > context:
-            raise UserError(
-                f"{problem.id}: {len(ids)} tokens of problem and solution and {room} of rationale exceed the {context} "
-                f"tokens of the model {self.name}; lower max_new_tokens"
-            )
+    def _encode_prompt(self, problem: Problem, text: str, mode: Mode, max_new_tokens: int = 0) -> list[int]:
+        ids = encode_question(self.encoder, problem, text, mode)[0]
+        check_context_length(problem.id, ids, max_new_tokens, self.model.config.max_position_embeddings)
         return ids
 
-    def _judge_direct(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
-        for p, own in itertools.groupby(enumerate(work), key=lambda placed: placed[1][0]):
-            places, texts = zip(*((place, text) for place, (_, text) in own), strict=True)
-            for place, (yes, tokens) in zip(places, self._compute_p_yes(pools[p][0], texts), strict=True):
-                yield (
-                    place,
-                    RationaleVerdicts(
-                        problem_id=pools[p][0].id, index=0, p_yes=[], direct_p_yes=yes, rationales=[], tokens=tokens
-                    ),
-                )
+    def _judge_direct(self, tasks: Sequence[Task]) -> Iterator[tuple[int, RationaleVerdicts]]:
+        for _, group in itertools.groupby(range(len(tasks)), key=lambda place: tasks[place][0]):
+            places = list(group)
+            problem = tasks[places[0]][1]
+            p_yes = self._compute_p_yes(problem, [tasks[place][2] for place in places])
+            for place, (p, tokens) in zip(places, p_yes, strict=True):
+                yield place, RationaleVerdicts(problem_id=problem.id, direct_p_yes=p, tokens=tokens)
 
-    def _judge_cot(self, pools: list[Pool], work: list[tuple[int, str]]) -> Iterator[tuple[int, RationaleVerdicts]]:
-        how = self.sampling
-        prompts = [self._encode_prompt(pools[p][0], text, "cot", how.max_new_tokens) for p, text in work]
+    def _judge_cot(self, tasks: Sequence[Task]) -> Iterator[tuple[int, RationaleVerdicts]]:
+        votes, temperature, max_new_tokens, max_rows, seed, stage = self.sampling
+        prompts = [self._encode_prompt(problem, text, "cot", max_new_tokens) for _, problem, text in tasks]
         keys = [
-            [seeds.key(how.seed, how.stage, VERSION, pools[p][0].id, text, k) for k in range(how.votes)]
-            for p, text in work
+            [seeds.key(seed, stage, VERSION, problem.id, text, k) for k in range(votes)] for _, problem, text in tasks
         ]
-        engine = NativeEngine(self.model, how.max_rows)
-        stream = engine.stream(prompts, keys, how.temperature, how.max_new_tokens, self.encoder.stops.token_ids)
-        for place, draws in stream:
-            problem, text = pools[work[place][0]][0], work[place][1]
-            votes = [self.parse_verdict(draw) for draw in draws]
-            missing = all(vote is None for vote in votes)
-            direct = self._compute_p_yes(problem, [text])[0][0] if missing else None
-            read = len(prompts[place]) - len(self.encoder.prompt_ids(problem))
-            yield (
-                place,
-                RationaleVerdicts(
-                    problem_id=problem.id,
-                    index=0,
-                    p_yes=votes,
-                    direct_p_yes=direct,
-                    rationales=[self._decode(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]],
-                    tokens=read + sum(len(draw.ids) for draw in draws),
-                ),
-            )
+        engine, ends = NativeEngine(self.model, max_rows), self.encoder.stops.token_ids
+        for place, draws in engine.stream(prompts, keys, temperature, max_new_tokens, ends):
+            _, problem, text = tasks[place]
+            p_yes = [self.parse_verdict(draw) for draw in draws]
+            all_missing = all(p is None for p in p_yes)
+            direct_p_yes = self._compute_p_yes(problem, [text])[0][0] if all_missing else None
+            texts = [self.encoder.decode_text(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]]
+            tokens = len(prompts[place]) - len(self.encoder.prompt_ids(problem)) + sum(len(draw.ids) for draw in draws)
+            fields = {"p_yes": p_yes, "direct_p_yes": direct_p_yes, "rationales": texts, "tokens": tokens}
+            yield place, RationaleVerdicts(problem_id=problem.id, **fields)
 
     def parse_verdict(self, draw: Draw) -> float | None:
-        """p(Yes) of a rationale by its last words; None where it was cut off or they are no verdict."""
-        ids = draw.ids[:-1]
+        """p(Yes) by the last tokens of a rationale. None if it was cut off or does not end with question and verdict."""
         if draw.finish != "stop":
             return None
-        for verdict, right in zip(self._verdict_ids, (True, False), strict=True):
+        ids = draw.ids[:-1]
+        for verdict, is_yes in zip(self._verdict_ids, (True, False), strict=True):
             start = len(ids) - len(verdict)
-            if ids[start:] == verdict and self._decode(ids[:start]).endswith(verdicts.VERDICT_QUESTION):
+            if ids[start:] == verdict and self.encoder.decode_text(ids[:start]).endswith(verdicts.VERDICT_QUESTION):
                 p = math.exp(draw.logprobs[start])
-                return min(1.0, p if right else max(0.0, 1.0 - p))
+                return min(1.0, p if is_yes else max(0.0, 1.0 - p))
         return None
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        return self.encoder.decode_text(ids)
-
-    @torch.inference_mode()
     def _compute_p_yes(self, problem: Problem, texts: Sequence[str]) -> list[tuple[float, int]]:
-        """p(Yes) against p(No) right after the question on each solution, and how many tokens were read for it alone,
-        after the problem, which is read once."""
-        rows = [self._encode_prompt(problem, text, "direct", 0) for text in texts]
+        """For each solution, p(Yes) against p(No) right after the question, and the number of tokens read after the
+        problem, which is read once."""
+        rows = [self._encode_prompt(problem, text, "direct") for text in texts]
         start = len(self.encoder.prompt_ids(problem))
-        found = [0.0] * len(rows)
-        for part, hidden in prefix_forward.compute_hidden_states(
-            self.model, rows[0][:start], [ids[start:] for ids in rows]
-        ):
-            last = torch.tensor([len(rows[i]) - start - 1 for i in part], device=hidden.device)
-            odds = heads.compute_logits(
-                self._verdict_head, hidden[torch.arange(len(part), device=hidden.device), last]
-            ).double()
-            for i, own in zip(part, odds.tolist(), strict=True):
-                found[i] = sigmoid(own)
-        return [(yes, len(ids) - start) for yes, ids in zip(found, rows, strict=True)]
+        p_yes = [0.0] * len(rows)
+        requests = [ids[start:] for ids in rows]
+        for indices, logits in compute_last_logits(self.model, self._verdict_head, rows[0][:start], requests):
+            for i, logit in zip(indices, logits.tolist(), strict=True):
+                p_yes[i] = sigmoid(logit)
+        return [(p, len(request)) for p, request in zip(p_yes, requests, strict=True)]
 
 
 def sigmoid(x: float) -> float:
-    """1 / (1 + e^-x), for large |x| too."""
+    """1 / (1 + e^-x), also for large |x|."""
     return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))

@@ -1,161 +1,86 @@
-"""Verifiers behind one interface: `score(problem, samples)` gives one Score for each sample.
+"""The outcome verifier (ORM) of Cobbe et al. 2021 (arXiv 2110.14168, section 4.2).
 
-ScalarVerifier is a language model with a scalar head on its last hidden states: the outcome verifier of Cobbe et al.
-2021 (arXiv 2110.14168, section 4.2), which reads the score at a solution's last token. `make_example` and `score` share
-`encode`, so that a score means what was trained.
+A language model with a scalar head on its last hidden states. In training the head predicts at solution tokens whether
+the final answer is right; in scoring it is read at the last token of the solution.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal
 
-import torch
-from torch import nn
-
-from stages.lib.core import files
 from stages.lib.core.records import Problem, Sample, Score
-from stages.lib.inference import prefix_forward
 from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
-from stages.lib.models.encoding import Encoded, Encoder
-from stages.lib.models.forward import autocast
-from stages.lib.models.objectives import LossModule
-from stages.lib.run import distributed
-
-if TYPE_CHECKING:
-    from stages.lib.run.execution import StageRun
-
-
-class Verifier(Protocol):
-    name: str
-
-    def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """One Score for each sample, in their order."""
-        ...
-
-    def to(self, device: Any) -> Verifier:
-        """Move to a device, in place."""
-        ...
-
-
-def score_pools(
-    run: StageRun, verifier: Verifier, problems: Mapping[str, Problem], pools: Mapping[str, list[Sample]]
-) -> dict[str, list[Score]]:
-    """problem id -> the Score of each of its samples, in their order, computed in the precision of the training; the
-    processes share the work."""
-
-    def work(mine: list[str]) -> Iterator[list[Score]]:
-        for item in run.track_progress(mine, len(mine), "scoring dev"):
-            with autocast(verifier.model, run.params.precision):
-                scores = verifier.score(problems[item], pools[item])
-            yield scores
-
-    return distributed.map_sharded(run, "scored", list(pools), work, Score)
-
-
-def encode_sample(encoder: Encoder, problem: Problem, sample: Sample) -> Encoded:
-    """A sample as every verifier reads it: the end token only where the generator ended it."""
-    return encoder.encode(problem, encoder.prompt.split_steps(sample.text), finished=sample.finish == "stop")
+from stages.lib.models.encoding import Encoder
+from stages.lib.models.objectives import VerificationObjective
+from stages.lib.verifiers import saving
+from stages.lib.verifiers.base import Verifier, compute_last_logits, encode_sample
 
 
 def make_example(
     encoder: Encoder, problem: Problem, sample: Sample, predict_at: Literal["token", "solution"], lm: bool
 ) -> Example:
-    """A labelled sample: the outcome at every solution token (level token) or at the last one (level solution).
+    """A training example: the outcome as the target at every solution token, or at the last one alone.
 
-    lm: its solution tokens also count as language. Raises ValueError for a sample that was not graded.
+    lm: solution tokens also count in the language-model loss. Raises ValueError for a sample that was not graded.
     """
     if sample.correct is None:
         raise ValueError(f"{sample.problem_id} sample {sample.index}: not graded")
-    found = encode_sample(encoder, problem, sample)
-    solution = len(found.ids) - found.prompt_length
-    prompt = [0.0] * found.prompt_length
-    weights = [1.0] * solution if predict_at == "token" else [0.0] * (solution - 1) + [1.0]
-    if not solution:  # an empty solution is judged where it would have begun
+    encoded = encode_sample(encoder, problem, sample)
+    length = len(encoded.ids) - encoded.prompt_length
+    prompt = [0.0] * encoded.prompt_length
+    weights = [1.0] * length if predict_at == "token" else [0.0] * (length - 1) + [1.0]
+    if not length:  # an empty solution is judged at the last token of the prompt
         prompt[-1], weights = 1.0, []
     return Example(
-        ids=found.ids,
-        lm_weight=[0.0] * found.prompt_length + [float(lm)] * solution,
-        target=[float(sample.correct and sample.finish == "stop")]
-        * len(found.ids),  # cut off is wrong, as in every vote
+        ids=encoded.ids,
+        lm_weight=[0.0] * encoded.prompt_length + [float(lm)] * length,
+        target=[float(sample.is_right)] * len(encoded.ids),
         target_weight=prompt + weights,
     )
 
 
-class OutcomeVerifier:
-    """model: a causal LM; head: hidden width -> 1; loss: bce (the head is a logit) or mse (the head is the score)."""
+class OutcomeVerifier(Verifier):
+    """model: a causal language model. loss: bce (the head's output is a logit) or mse (it is the score itself)."""
 
-    def __init__(self, name: str, model: Any, encoder: Encoder, loss: str, head: nn.Linear | None = None):
+    def __init__(self, name: str, model: Any, encoder: Encoder, loss: str):
         self.name, self.model, self.encoder, self.loss = name, model, encoder, loss
-        self.head = head or heads.make_zero_head(model.config.hidden_size, loss)
+        self.head = heads.make_zero_head(model.config.hidden_size, loss)
 
     def init_head_from_tokens(self, right: str, wrong: str) -> None:
-        """Let the head begin as what the language model itself says of these two words (lib/models/heads.py)."""
+        """Start the head as the difference of two tokens' logits (lib/models/heads.py)."""
         heads.init_from_tokens(self.head, self.model, self.encoder, right, wrong)
 
-    def make_loss_module(self) -> LossModule:
-        """What `training.train` trains: this very model and head."""
-        return LossModule(self.model, self.head, self.loss)
-
-    def to(self, device: Any) -> OutcomeVerifier:
-        self.model.to(device)
-        self.head.to(device)
-        return self
+    def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
+        """What the training loop trains: this very model and head."""
+        return VerificationObjective(self.model, self.head, self.loss, lm_weight)
 
     @classmethod
     def load(cls, path: Path, dtype: str = "float32") -> OutcomeVerifier:
-        from safetensors.torch import load_file
-
-        facts = json.loads((path / "verifier.json").read_text(encoding="utf-8"))
-        model = loading.load_causal_lm(path, dtype)
-        weights = load_file(path / "head" / "head.safetensors")
-        head = nn.Linear(weights["weight"].shape[1], 1)
-        head.load_state_dict(weights)
-        return cls(facts["name"], model, Encoder.load(path), facts["loss"], head)
+        config = saving.read_config(path, "outcome")
+        verifier = cls(config["name"], loading.load_causal_lm(path, dtype), Encoder.load(path), config["loss"])
+        saving.load_head(verifier.head, path)
+        return verifier
 
     def save(self, path: Path) -> None:
-        """Model, tokenizer, prompt and head; the head in a folder where transformers does not look for weights."""
-        from safetensors.torch import save_file
-
-        with files.atomic_write_dir(path) as folder:
-            loading.write_files(self.model, self.encoder.tokenizer, folder)
-            self.encoder.save(folder)
-            (folder / "head").mkdir()
-            save_file(
-                {k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()},
-                folder / "head" / "head.safetensors",
-            )
-            files.write_json(folder / "verifier.json", {"name": self.name, "kind": "scalar", "loss": self.loss})
+        config = {"kind": "outcome", "name": self.name, "loss": self.loss}
+        saving.save_verifier(path, self.model, self.encoder, config, self.head)
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """Score.score is the head at the last token as a probability. The prompt is read once."""
-        found = [encode_sample(self.encoder, problem, sample) for sample in samples]
-        values = self._score_last_tokens(found) if found else []
+        """Score.score is the head at the solution's last token, as a probability. The prompt is read once."""
+        if not samples:
+            return []
+        encoded = [encode_sample(self.encoder, problem, sample) for sample in samples]
+        start = encoded[0].prompt_length - 1  # its last token is read with each solution: an empty one is judged there
+        prompt, solutions = encoded[0].ids[:start], [e.ids[start:] for e in encoded]
+        scores = [0.0] * len(encoded)
+        for indices, logits in compute_last_logits(self.model, self.head, prompt, solutions):
+            probabilities = logits.sigmoid() if self.loss == "bce" else logits.clamp(0, 1)
+            for i, probability in zip(indices, probabilities.tolist(), strict=True):
+                scores[i] = probability
         return [
-            Score(
-                problem_id=sample.problem_id,
-                index=sample.index,
-                verifier=self.name,
-                score=value,
-                tokens=len(read.ids) - read.prompt_length,
-            )
-            for sample, read, value in zip(samples, found, values, strict=True)
+            self.make_score(sample, score, len(e.ids) - e.prompt_length)
+            for sample, e, score in zip(samples, encoded, scores, strict=True)
         ]
-
-    @torch.inference_mode()
-    def _score_last_tokens(self, found: list[Encoded]) -> list[float]:
-        start = found[0].prompt_length - 1  # its last token is read with each row: an empty solution is judged there
-        values = [0.0] * len(found)
-        passes = prefix_forward.compute_hidden_states(
-            self.model, found[0].ids[:start], [read.ids[start:] for read in found]
-        )
-        for part, hidden in passes:
-            last = torch.tensor([len(found[i].ids) - start - 1 for i in part], device=hidden.device)
-            head = heads.compute_logits(self.head, hidden[torch.arange(len(part), device=hidden.device), last]).double()
-            says = head.sigmoid() if self.loss == "bce" else head.clamp(0, 1)
-            for i, value in zip(part, says.tolist(), strict=True):
-                values[i] = value
-        return values

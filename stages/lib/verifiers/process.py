@@ -1,42 +1,44 @@
-"""The process verifier: one score for every step of a solution and one for its end, all from a single forward pass.
+"""The process verifier (PRM): one score for every step of a solution and one for its end, from one forward pass.
 
-The score of a step is read at its last token, where the label stands in training, unshifted. Two readings (stages/lib/
-heads.py): a scalar head, or two words of the vocabulary. After a step, the mark that a right one gets (`Right.`) may be
-written down before the solution goes on, as in work that a teacher has marked. Each score then answers the question that
-a language model met in its pretraining, is this line right where all before it are, and their product is the chance that
-all lines are right. Marks are appended as token ids; the text is never tokenised anew.
+The score of a step is read at the step's last token, exactly where its label stands in training. Two kinds of head
+(lib/models/heads.py): a scalar head, or the logits of two tokens of the vocabulary.
 
-**The end.** A solution that stops early is right in every step it has, so a verifier of steps alone prefers it. The last
-score is therefore read at the end token, and its label is the outcome. A solution that was cut off has no end: that
-score is 0 by definition, as cut off is wrong in every vote.
+**Step markers.** After a step, the text that marks a right step (`Right.`) may be inserted before the solution goes on,
+as a teacher marks work. Each score then answers a question that the language model has met in pretraining: is this line
+right, given that all lines before it are? The product of the scores is the probability that all lines are right.
+Markers are inserted as token ids; the text is never tokenised again.
+
+**The end.** A solution that stops early may be right in every step it has, so a verifier of steps alone would prefer it.
+The last score is therefore read at the end token, and its label is the outcome. A solution that was cut off has no end
+token: its end score is 0 by definition.
 
 Sources: Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935), Lightman et al. 2023 (arXiv 2305.20050).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import nn
 
-from stages.lib.core import files
 from stages.lib.core.records import Problem, Sample, Score
 from stages.lib.inference import prefix_forward
 from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import LossModule
-from stages.lib.verifiers import aggregation
-from stages.lib.verifiers.outcome import encode_sample
+from stages.lib.models.objectives import VerificationObjective
+from stages.lib.verifiers import aggregation, saving
+from stages.lib.verifiers.base import Verifier, encode_sample
 
 
 class MarkedSample(NamedTuple):
-    """A sample as the process verifier reads it. steps: place of each step's last token. end: place of the end token,
-    None for a solution that was cut off. written: 1 for the tokens that the generator wrote, 0 for prompt and marks."""
+    """An encoded sample with step markers.
+
+    step_ends: position of each step's last token. end_position: position of the end token, None for a solution that was
+    cut off. generated_mask: 1 for tokens that the generator wrote, 0 for prompt and markers.
+    """
 
     ids: list[int]
     prompt_length: int
@@ -44,49 +46,59 @@ class MarkedSample(NamedTuple):
     end_position: int | None
     generated_mask: list[float]
 
+    @property
+    def score_positions(self) -> list[int]:
+        """Where scores are read: at each step's last token and, if there is one, at the end token."""
+        return self.step_ends if self.end_position is None else [*self.step_ends, self.end_position]
+
 
 def encode_with_markers(encoder: Encoder, problem: Problem, sample: Sample, step_marker: Sequence[int]) -> MarkedSample:
-    """mark: token ids that follow every step; they come after the place where the step is judged."""
-    found = encode_sample(encoder, problem, sample)
-    first = found.prompt_length
-    ids, written, steps = found.ids[:first], [0.0] * first, []
-    for last in found.step_ends:
-        ids = ids + found.ids[first : last + 1]
-        steps.append(len(ids) - 1)
+    """step_marker: token ids inserted after every step, behind the position where the step is scored."""
+    encoded = encode_sample(encoder, problem, sample)
+    start = encoded.prompt_length
+    ids, mask, step_ends = encoded.ids[:start], [0.0] * start, []
+    for last in encoded.step_ends:
+        ids = ids + encoded.ids[start : last + 1]
+        step_ends.append(len(ids) - 1)
         ids = ids + list(step_marker)
-        written += [1.0] * (last + 1 - first) + [0.0] * len(step_marker)
-        first = last + 1
-    ids = ids + found.ids[first:]
-    written += [1.0] * (len(found.ids) - first)
-    return MarkedSample(ids, found.prompt_length, steps, len(ids) - 1 if sample.finish == "stop" else None, written)
+        mask += [1.0] * (last + 1 - start) + [0.0] * len(step_marker)
+        start = last + 1
+    ids = ids + encoded.ids[start:]
+    mask += [1.0] * (len(encoded.ids) - start)
+    end_position = len(ids) - 1 if sample.finish == "stop" else None
+    return MarkedSample(ids, encoded.prompt_length, step_ends, end_position, mask)
 
 
 def make_example(
-    read: MarkedSample, labels: Mapping[int, float], outcome: bool | None, learn_after_first_error: bool, lm: bool
+    encoded: MarkedSample, labels: Mapping[int, float], outcome: bool | None, learn_after_first_error: bool, lm: bool
 ) -> Example:
-    """A labelled sample. labels: step number -> value in [0, 1]; a step without one is not learnt from, nor is an end whose
-    outcome nobody knows (None).
+    """A training example. labels: step number -> value in [0, 1]; a step without a label has no weight, nor has the end
+    if `outcome` is None (unknown).
 
-    past_error: also learn from what follows the first step of value 0, the end included; without, the solution counts up
-    to there, for the marks say that all before a step is right. lm: the generator's tokens also count as language.
-    Raises ValueError for a label of a step that the sample does not have.
+    learn_after_first_error: also learn from what follows the first step of value 0, the end included. Without it the
+    example counts up to that step only, since markers claim that all earlier steps are right. lm: generated tokens also
+    count in the language-model loss. Raises ValueError for a label of a step that the sample does not have.
     """
-    if any(not 0 <= step < len(read.step_ends) for step in labels):
-        raise ValueError(f"a label for step {max(labels)}, but the sample has {len(read.step_ends)} steps")
-    value, weight = [0.0] * len(read.ids), [0.0] * len(read.ids)
-    wrong = False
-    for step, place in enumerate(read.step_ends):
-        if step in labels and (learn_after_first_error or not wrong):
-            value[place], weight[place] = float(labels[step]), 1.0
-            wrong = wrong or labels[step] == 0
-    if read.end_position is not None and outcome is not None and (learn_after_first_error or not wrong):
-        value[read.end_position], weight[read.end_position] = float(outcome), 1.0
-    return Example(read.ids, [float(lm) * w for w in read.generated_mask], value, weight)
+    if any(not 0 <= step < len(encoded.step_ends) for step in labels):
+        raise ValueError(f"a label for step {max(labels)}, but the sample has {len(encoded.step_ends)} steps")
+    target, weight = [0.0] * len(encoded.ids), [0.0] * len(encoded.ids)
+    is_wrong = False
+    for step, position in enumerate(encoded.step_ends):
+        if step in labels and (learn_after_first_error or not is_wrong):
+            target[position], weight[position] = float(labels[step]), 1.0
+            is_wrong = is_wrong or labels[step] == 0
+    if encoded.end_position is not None and outcome is not None and (learn_after_first_error or not is_wrong):
+        target[encoded.end_position], weight[encoded.end_position] = float(outcome), 1.0
+    return Example(encoded.ids, [float(lm) * w for w in encoded.generated_mask], target, weight)
 
 
-class ProcessVerifier:
-    """model: a causal LM. form `head`: a scalar head on the last hidden state; `words`: the logit of words[0] against
-    words[1] in the vocabulary. mark: text after each step, or "". aggregation: how step scores become the score."""
+class ProcessVerifier(Verifier):
+    """A causal language model that scores steps.
+
+    head_type: `scalar`, a linear layer on the last hidden state; `token_logits`, the logit of the first of
+    `head_init_tokens` against the second. step_marker: text inserted after each step, or "". aggregation: how step
+    scores become the score of the solution.
+    """
 
     def __init__(
         self,
@@ -98,111 +110,75 @@ class ProcessVerifier:
         step_marker: str = "",
         aggregation: str = "min",
     ):
-        self.name, self.model, self.encoder = name, model, encoder
-        self.head_type, self.head_init_tokens, self.step_marker, self.aggregation = (
-            head_type,
-            list(head_init_tokens),
-            step_marker,
-            aggregation,
-        )
+        self.name, self.model, self.encoder, self.head_type = name, model, encoder, head_type
+        self.head_init_tokens, self.step_marker, self.aggregation = list(head_init_tokens), step_marker, aggregation
         self.step_marker_ids: list[int] = encoder.encode_texts([step_marker])[0] if step_marker else []
         if head_type == "token_logits":
             tokens = heads.get_first_tokens(encoder, *head_init_tokens)
-            self.head: nn.Module = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
+            self.head = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
         else:
             self.head = heads.make_zero_head(model.config.hidden_size, "bce")
             if head_init_tokens:
                 heads.init_from_tokens(self.head, model, encoder, *head_init_tokens)
 
-    def make_loss_module(self) -> LossModule:
-        """What `training.train` trains: this very model and head."""
-        return LossModule(self.model, self.head, "bce")
-
-    def to(self, device: Any) -> ProcessVerifier:
-        self.model.to(device)
-        self.head.to(device)
-        return self
+    def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
+        """What the training loop trains: this very model and head."""
+        return VerificationObjective(self.model, self.head, "bce", lm_weight)
 
     def encode_sample(self, problem: Problem, sample: Sample) -> MarkedSample:
         return encode_with_markers(self.encoder, problem, sample, self.step_marker_ids)
 
     def count_tokens(self, problem: Problem, sample: Sample) -> int:
-        """Tokens of a problem and its solution as they are read."""
+        """Number of tokens that are read for a sample, the prompt included."""
         return len(self.encode_sample(problem, sample).ids)
 
     @classmethod
     def load(cls, path: Path, dtype: str = "float32") -> ProcessVerifier:
-        from safetensors.torch import load_file
-
-        facts = json.loads((path / "verifier.json").read_text(encoding="utf-8"))
+        config = saving.read_config(path, "process")
         model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path)
-        verifier = cls(
-            facts["name"],
-            model,
-            encoder,
-            facts["head"],
-            facts["head_init_tokens"],
-            facts["step_marker"],
-            facts["aggregation"],
-        )
-        if facts["head"] == "scalar":
-            verifier.head.load_state_dict(load_file(path / "head" / "head.safetensors"))
+        options = {key: config[key] for key in ("head_init_tokens", "step_marker", "aggregation")}
+        verifier = cls(config["name"], model, encoder, config["head"], **options)
+        if verifier.head_type == "scalar":
+            saving.load_head(verifier.head, path)
         return verifier
 
     def save(self, path: Path) -> None:
-        """Model, tokenizer, prompt, verifier.json, and the head, if it has weights, in a folder of its own."""
-        from safetensors.torch import save_file
-
-        facts = {
+        """The head is saved if it has weights of its own."""
+        config = {
+            "kind": "process",
             "name": self.name,
-            "kind": "steps",
             "head": self.head_type,
             "head_init_tokens": self.head_init_tokens,
             "step_marker": self.step_marker,
             "aggregation": self.aggregation,
         }
-        with files.atomic_write_dir(path) as folder:
-            loading.write_files(self.model, self.encoder.tokenizer, folder)
-            self.encoder.save(folder)
-            if self.head_type == "scalar":
-                (folder / "head").mkdir()
-                weights = {k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()}
-                save_file(weights, folder / "head" / "head.safetensors")
-            files.write_json(folder / "verifier.json", facts)
+        head = self.head if self.head_type == "scalar" else None
+        saving.save_verifier(path, self.model, self.encoder, config, head)
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        """step_scores: one a step, then the end's; score: their aggregation."""
-        found = [self.encode_sample(problem, sample) for sample in samples]
-        return [
-            Score(
-                problem_id=sample.problem_id,
-                index=sample.index,
-                verifier=self.name,
-                score=aggregation.aggregate(self.aggregation, steps),
-                step_scores=steps,
-                tokens=len(read.ids) - read.prompt_length,
-            )
-            for sample, read, steps in zip(samples, found, self._score_steps(found), strict=True)
-        ]
+        """Score.step_scores: one for each step, then the end's. Score.score: their aggregation."""
+        encoded = [self.encode_sample(problem, sample) for sample in samples]
+        scores = []
+        for sample, e, steps in zip(samples, encoded, self._score_steps(encoded), strict=True):
+            score = aggregation.aggregate(self.aggregation, steps)
+            scores.append(self.make_score(sample, score, len(e.ids) - e.prompt_length, step_scores=steps))
+        return scores
 
     def score_steps(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:
-        """For each sample the probabilities that its steps are right, and that its end is. The prompt is read once."""
+        """For each sample the probability that each step is right, then that of its end. The prompt is read once."""
         return self._score_steps([self.encode_sample(problem, sample) for sample in samples])
 
     @torch.inference_mode()
-    def _score_steps(self, found: Sequence[MarkedSample]) -> list[list[float]]:
-        scores = [[0.0] * (len(read.step_ends) + 1) for read in found]
-        asked = [i for i, read in enumerate(found) if read.step_ends or read.end_position is not None]
-        if not asked:
+    def _score_steps(self, encoded: Sequence[MarkedSample]) -> list[list[float]]:
+        scores = [[0.0] * (len(e.step_ends) + 1) for e in encoded]
+        readable = [i for i, e in enumerate(encoded) if e.score_positions]
+        if not readable:
             return scores
-        start = found[0].prompt_length
-        passes = prefix_forward.compute_hidden_states(
-            self.model, found[0].ids[:start], [found[i].ids[start:] for i in asked]
-        )
-        for rows, hidden in passes:
-            says = heads.compute_logits(self.head, hidden).double().sigmoid()
-            for row, i in enumerate(asked[k] for k in rows):
-                read = found[i]
-                places = read.step_ends if read.end_position is None else [*read.step_ends, read.end_position]
-                scores[i][: len(places)] = says[row, [place - start for place in places]].tolist()
+        start = encoded[0].prompt_length
+        prompt, solutions = encoded[0].ids[:start], [encoded[i].ids[start:] for i in readable]
+        for rows, hidden in prefix_forward.compute_hidden_states(self.model, prompt, solutions):
+            probabilities = heads.compute_logits(self.head, hidden).double().sigmoid()
+            for row, i in enumerate(readable[k] for k in rows):
+                positions = [position - start for position in encoded[i].score_positions]
+                scores[i][: len(positions)] = probabilities[row, positions].tolist()
         return scores

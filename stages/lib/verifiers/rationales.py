@@ -1,16 +1,17 @@
-"""Teachers of the generative verifier: who writes the rationales that it learns to write.
+"""Teachers of the generative verifier: where the rationales come from that it learns to write.
 
-procedural  each line of a solution marked by the problem's program, up to the first that is wrong; costs nothing, never
-            errs. Two forms: `derived`, each line derived again and then marked, as in the pretraining documents
-            `verified` (stages/generators/base/pretraining.py); and `quoted`, each line said again and marked, what
-            the wrong one should have been after its mark. A `derived` check is as good as its writer solves; a
-            `quoted` one has to tell right from wrong, which is easier, and its draws differ in the marks alone, so
-that all share rows. model       a language model that is shown the reference solution (reference-guided, Zhang et al.
-            2024, arXiv 2408.15240, section 3.2: without it rationales are right about half of the time).
+procedural  uses the problem's program, costs nothing and makes no mistake. It marks each line of a solution, up to the
+            first wrong one, in one of two styles. `rederived`: each line is derived again and then marked, as in the
+            pretraining documents `verified` (stages/generators/base/pretraining.py). `annotated`: each line is repeated
+            and marked, and a wrong one is followed by the right one. A rederived check is as good as the verifier can
+            solve; an annotated one only has to tell right from wrong, which is easier, and sampled rationales differ in
+            their marks alone, so they share nearly all of their tokens.
+model       a language model that sees the reference solution (reference-guided, Zhang et al. 2024, arXiv 2408.15240,
+            section 3.2: without it, about half of the rationales are right).
 
-A rationale is kept only when its verdict agrees with the grade. A model's must besides not speak of the reference, which
-the verifier will never see: 71 % of the published `Yes` and 93 % of the `No` targets do ("Expected Answer ..."), and so
-teach the verifier to make one up.
+A rationale is kept only if its verdict agrees with the grade. A model's rationale must also not mention the reference,
+which the verifier will never see: 71 % of the published `Yes` targets and 93 % of the `No` targets do ("Expected
+Answer ..."), and so teach the verifier to invent one.
 """
 
 from __future__ import annotations
@@ -34,78 +35,71 @@ _SUBJECT_PATTERN = re.compile(r"(?:We know|Then) (.{1,60}?) has ")
 
 
 class Rationale(NamedTuple):
-    """segments: the rationale, from after `step by step.` to its verdict; refused: why there is none."""
+    """segments: the text from after `step by step.` to its verdict, or None. reject_reason: why there is none."""
 
     segments: list[Segment] | None
     reject_reason: str | None = None
 
 
-# Procedural problems.
+# The procedural teacher.
 
 
 def write_procedural(problem: Problem, sample: Sample, style: RationaleStyle, refutation_weight: int = 1) -> Rationale:
-    """The procedural teacher. emphasis: weight of the words of a derivation that differ from the line it refutes; there
-    the verifier must not copy."""
-    right = truth.label_steps(problem, sample.text)
-    if right is None:
+    """refutation_weight: loss weight of the words in which a right line differs from the wrong line that it refutes;
+    there the verifier must not copy."""
+    labels = truth.label_steps(problem, sample.text)
+    if labels is None:
         return Rationale(None, "no program that tells")
-    gold = [strip_annotations(step.text) for step in problem.steps]
+    gold = [strip_annotations(step.text) for step in problem.steps or ()]
     segments: list[Segment] = []
-    said: set[str] = set()
-    for line, so in zip(split_steps(sample.text), right, strict=True):
-        mine = line if so else _find_gold_line(gold, said, line)
-        said.add(mine)
+    written: set[str] = set()
+    steps = split_steps(sample.text)
+    for line, is_right in zip(steps, labels, strict=True):
+        gold_line = line if is_right else _find_gold_line(gold, written, line)
+        written.add(gold_line)
+        refutation = _weight_refutation(gold_line, line, refutation_weight)
         if style == "rederived":
-            segments += [
-                *_weight_refutation(mine, line, refutation_weight),
-                *verdicts.mark_step(so, DERIVED_VERDICT_WEIGHT, space=" "),
-            ]
+            segments += [*refutation, *verdicts.mark_step(is_right, DERIVED_VERDICT_WEIGHT, space=" ")]
         else:
-            segments += [(line, 1), *verdicts.mark_step(so, DIRECT_VERDICT_WEIGHT, space=" ")]
-            segments += [] if so else [*_weight_refutation(mine, line, refutation_weight), ("\n", 1)]
-        if not so:
+            segments += [(line, 1), *verdicts.mark_step(is_right, DIRECT_VERDICT_WEIGHT, space=" ")]
+            segments += [] if is_right else [*refutation, ("\n", 1)]
+        if not is_right:
             break
-    finished = sample.finish == "stop" and bool(right) and split_steps(sample.text)[-1].startswith("####")
-    verdict = finished and all(right)
-    if verdict != is_right(sample):
+    is_finished = sample.finish == "stop" and bool(steps) and steps[-1].startswith("####")
+    verdict = is_finished and all(labels)
+    if verdict != sample.is_right:
         return Rationale(None, "verdict differs from the grade")
     return Rationale([*segments, *_build_verdict(verdict)])
 
 
-def is_right(sample: Sample) -> bool:
-    """What a verifier should say of a sample: cut off is wrong, as in every vote."""
-    return bool(sample.correct) and sample.finish == "stop"
-
-
-def _find_gold_line(gold: Sequence[str], said: set[str], line: str) -> str:
-    """The gold line to hold against a wrong one: that on the same quantity, else the first that is still to be said."""
+def _find_gold_line(gold: Sequence[str], written: set[str], line: str) -> str:
+    """The gold line that refutes a wrong one: the one about the same quantity, else the first not yet written."""
     subject = _SUBJECT_PATTERN.match(line)
-    same = [g for g in gold if subject and (found := _SUBJECT_PATTERN.match(g)) and found[1] == subject[1]]
-    return next((g for g in [*same, *gold] if g not in said and g != line), gold[-1])
+    same = [g for g in gold if subject and (match := _SUBJECT_PATTERN.match(g)) and match[1] == subject[1]]
+    return next((g for g in [*same, *gold] if g not in written and g != line), gold[-1])
 
 
-def _weight_refutation(mine: str, theirs: str, weight: int) -> list[Segment]:
-    """`mine` in pieces, word by word: 1, or `weight` where it differs from `theirs`. A piece begins with its space."""
-    if mine == theirs or weight == 1:
-        return [(mine, 1)]
-    a, b = re.findall(r"\s*\S+", theirs), re.findall(r"\s*\S+", mine)
-    pieces = []
-    for kind, _, _, first, last in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if last > first:
-            pieces.append(("".join(b[first:last]), 1 if kind == "equal" else weight))
-    return pieces
+def _weight_refutation(gold_line: str, line: str, weight: int) -> list[Segment]:
+    """The gold line word by word: weight 1, or `weight` where it differs from `line`. A word begins with its space."""
+    if gold_line == line or weight == 1:
+        return [(gold_line, 1)]
+    words, gold_words = re.findall(r"\s*\S+", line), re.findall(r"\s*\S+", gold_line)
+    segments = []
+    for operation, _, _, start, end in SequenceMatcher(None, words, gold_words, autojunk=False).get_opcodes():
+        if end > start:
+            segments.append(("".join(gold_words[start:end]), 1 if operation == "equal" else weight))
+    return segments
 
 
 def _build_verdict(verdict: bool) -> list[Segment]:
     return [(VERDICT_QUESTION, 1), (verdicts.format_verdict(verdict), DERIVED_VERDICT_WEIGHT)]
 
 
-# A model.
+# A language model as the teacher.
 
 
 def build_prompt(problem: Problem, sample: Sample) -> str:
     """The reference-guided prompt."""
-    reference = format_reference(problem)
     return (
         "Check a student's solution to the problem below, one step after the other.\n"
         "A reference is given to you alone, so that you find the first wrong step with certainty. Whoever reads your "
@@ -113,12 +107,13 @@ def build_prompt(problem: Problem, sample: Sample) -> str:
         "answer, a key or another solution.\n"
         "For every step work it out again and say whether it is right; stop at the first that is wrong. End with one "
         f"line, exactly `{VERDICT_QUESTION} Yes` or `{VERDICT_QUESTION} No`.\n\n"
-        f"Problem:\n{problem.format_prompt()}\n\nReference:\n{reference}\n\nStudent's solution:\n{sample.text.strip()}\n"
+        f"Problem:\n{problem.format_prompt()}\n\nReference:\n{format_reference(problem)}\n\n"
+        f"Student's solution:\n{sample.text.strip()}\n"
     )
 
 
 def format_reference(problem: Problem) -> str:
-    """The gold solution, or the answer alone where there is none; the last line is `#### answer`."""
+    """The gold solution, or the answer alone if there is none. The last line is `#### answer`."""
     lines = [strip_annotations(step.text) for step in problem.steps or ()]
     if not lines or not lines[-1].startswith("####"):
         lines.append(f"#### {problem.answer}")
@@ -126,15 +121,15 @@ def format_reference(problem: Problem) -> str:
 
 
 def parse_rationale(problem: Problem, sample: Sample, text: str) -> Rationale:
-    """What a model wrote, as a rationale: a verdict that agrees with the grade, something before it, no leak."""
-    found = list(re.finditer(re.escape(VERDICT_QUESTION) + r"\W{0,4}(yes|no)\b", text, re.IGNORECASE))
-    if not found:
+    """Check what a model wrote: it must end with a verdict that agrees with the grade, after a text without leaks."""
+    matches = list(re.finditer(re.escape(VERDICT_QUESTION) + r"\W{0,4}(yes|no)\b", text, re.IGNORECASE))
+    if not matches:
         return Rationale(None, "no verdict")
-    last = found[-1]  # an earlier one may quote the instruction
+    last = matches[-1]  # an earlier one may quote the instruction
     body, verdict = text[: last.start()].rstrip(" \n*`"), last[1].lower() == "yes"
     if text[last.end() :].strip(" \n.*`") or not body.strip():
         return Rationale(None, "not a check that ends with its verdict")
-    if verdict != is_right(sample):
+    if verdict != sample.is_right:
         return Rationale(None, "verdict differs from the grade")
     if leak := find_leak(body, format_reference(problem)):
         return Rationale(None, f"leak: {leak}")
@@ -144,18 +139,18 @@ def parse_rationale(problem: Problem, sample: Sample, text: str) -> Rationale:
 def request_rationales(
     chat: Chat, seed: int, pairs: Sequence[tuple[Problem, Sample]], count: int, progress: Progress | None = None
 ) -> list[list[Rationale]]:
-    """`count` rationales of the model for each sample, all asked at once. Raises UserError when it cannot be asked."""
-    asks = [
+    """`count` rationales for each sample, all requested at once. Raises UserError if the model cannot be reached."""
+    requests = [
         (build_prompt(problem, sample), f"genrm {seed} {problem.id} {sample.index} {k}")
         for problem, sample in pairs
         for k in range(count)
     ]
-    answers = chat.ask_many(asks, progress)
-    found = [
+    answers = chat.ask_many(requests, progress)
+    rationales = [
         parse_rationale(*pairs[i // count], answer) if isinstance(answer, str) else Rationale(None, "no answer")
         for i, answer in enumerate(answers)
     ]
-    return [found[i : i + count] for i in range(0, len(found), count)]
+    return [rationales[i : i + count] for i in range(0, len(rationales), count)]
 
 
 # What a rationale must not say.
@@ -188,15 +183,15 @@ _ASSERTION_PATTERN = (
 
 
 def find_leak(rationale: str, reference: str) -> str | None:
-    """The words by which a rationale gives away that its writer had seen the reference, or None.
+    """The words by which a rationale reveals that its writer saw the reference, or None.
 
-    Either it speaks of such a thing (`the expected answer`, `the answer key`), or it asserts the reference's final answer
-    (the last line of `reference`, with or without `####`) before any equation of its own has come to it.
+    It mentions a reference (`the expected answer`, `the answer key`), or it asserts the reference's final answer (the last
+    line of `reference`, with or without `####`) before any equation of its own gives it.
     """
     flat = " ".join(rationale.split())
     for pattern in _LEAK_PATTERNS:
-        if found := pattern.search(flat):
-            return found[0]
+        if match := pattern.search(flat):
+            return match[0]
     lines = [line for line in reference.splitlines() if line.strip()]
     answer = lines[-1].removeprefix("####").strip() if lines else ""
     if not answer:

@@ -1,19 +1,17 @@
-"""How a verdict is written: the question, the answer, and the mark behind a line.
+"""How verdicts are written: the question, its answer, and the mark after a line.
 
-The pretraining text of the tiny base, the rationales that teach GenRM and GenRM itself share these words, so that
-one is read as the other was learnt.
+The pretraining text of the tiny base, the training rationales of GenRM and GenRM itself share these texts, so that the
+verifier reads them as the base learned them.
 """
 
 from __future__ import annotations
 
 VERDICT_QUESTION = "Verification: Is the answer correct (Yes/No)?"
 COT_PROMPT = "Verification: Let's verify step by step.\n"
-DIRECT_VERDICT_WEIGHT, DERIVED_VERDICT_WEIGHT = (
-    8,
-    4,
-)  # weights of a judgement alone and of one that follows its own derivation
+DIRECT_VERDICT_WEIGHT = 8  # loss weight of a verdict that stands alone
+DERIVED_VERDICT_WEIGHT = 4  # loss weight of one that follows its own derivation
 
-Segment = tuple[str, int]  # a text and how much learning to write its tokens weighs
+Segment = tuple[str, int]  # a text, and the loss weight of its tokens
 
 
 def format_verdict(right: bool) -> str:

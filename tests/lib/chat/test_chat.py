@@ -62,7 +62,7 @@ def test_a_passing_fault_is_retried(open_chat, fault):
     with serve(fault, fault, "fine") as server:
         talk = open_chat(server.url)
         assert talk.ask("p", "k") == "fine"
-        assert len(server.requests) == 3 and talk.ledger.totals()["retries"] == 2
+        assert len(server.requests) == 3 and talk.usage.get_totals()["retries"] == 2
 
 
 @pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped", "complaint"])
@@ -104,8 +104,8 @@ def test_retry_after_may_be_a_date_or_nonsense():
 def test_a_refusal_is_told_at_once_and_without_the_key(open_chat):
     with serve("refused") as server, pytest.raises(UserError) as error:
         open_chat(server.url).ask("p", "k")
-    told = "".join(traceback.format_exception(error.value))
-    assert "401" in told and "[key]" in told and SECRET not in told
+    message = "".join(traceback.format_exception(error.value))
+    assert "401" in message and "[key]" in message and SECRET not in message
     assert len(server.requests) == 1
 
 
@@ -125,8 +125,8 @@ def test_the_key_is_in_no_error_log_cache_or_repr(open_chat, tmp_path):
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
-    told = "".join(traceback.format_exception(error.value))
-    assert SECRET not in told + log.getvalue() + repr(talk) + str(vars(talk)) + str(talk.ledger.totals())
+    message = "".join(traceback.format_exception(error.value))
+    assert SECRET not in message + log.getvalue() + repr(talk) + str(vars(talk)) + str(talk.usage.get_totals())
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
 
 
@@ -134,12 +134,12 @@ def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
     monkeypatch.delenv("TEST_KEY")
     with pytest.raises(UserError, match="TEST_KEY: not set"):
         open_chat("http://127.0.0.1:1/v1")
-    for settings, told in [
+    for settings, message in [
         ({"base_url": "ftp://x"}, "base_url"),
         ({"temperature": -1.0}, "temperature"),
         ({"api_key": "x"}, "api_key"),
     ]:
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             open_chat(
                 **{"url": "http://127.0.0.1:1/v1", **settings} if "base_url" not in settings else {"url": "ftp://x"}
             )
@@ -172,7 +172,9 @@ def test_the_cache_tells_model_settings_prompt_and_key_apart(open_chat):
         again = open_chat(server.url, timeout=5.0)  # patience is no part of an answer
         again.ask("a", "1")
         assert (
-            len(server.requests) == 5 and again.ledger.totals()["cached"] == 1 and again.ledger.totals()["calls"] == 0
+            len(server.requests) == 5
+            and again.usage.get_totals()["cached"] == 1
+            and again.usage.get_totals()["calls"] == 0
         )
 
 
@@ -181,7 +183,7 @@ def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
         talk = open_chat(server.url, price_in=2.0, price_out=4.0)
         talk.ask("p", "k")
         talk.ask("p", "k")
-    totals = talk.ledger.totals()
+    totals = talk.usage.get_totals()
     assert totals == {
         "calls": 1,
         "cached": 1,
@@ -190,7 +192,7 @@ def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
         "tokens_out": 10,
         "cost": pytest.approx(8e-5),
     }
-    assert "cost" not in open_chat(server.url).ledger.totals()
+    assert "cost" not in open_chat(server.url).usage.get_totals()
 
 
 def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(open_chat):
@@ -278,7 +280,7 @@ def test_a_local_model_answers_the_same_in_any_company(tmp_path, name, temperatu
     assert totals["calls"] == 24 and 24 <= totals["tokens_out"] <= 24 * 12 and totals["tokens_in"] > 24
     alone = chat.create("hf", tmp_path / "b", **settings)
     assert [alone.ask(*ask) for ask in asks[:6]] == answers[:6]
-    other = chat.create("hf", tmp_path / "c", **settings, rows=16)
+    other = chat.create("hf", tmp_path / "c", **settings, max_rows=16)
     assert other.ask_many(asks[::-1]) == answers[::-1]
     talk = chat.create("hf", tmp_path / "d", **settings)
     assert talk.map(lambda ask: talk.ask(*ask), asks) == answers
@@ -290,9 +292,9 @@ def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, mo
 
     sizes, stream = [], NativeEngine.stream
     monkeypatch.setattr(
-        NativeEngine, "stream", lambda self, *given: sizes.append(len(given[0])) or stream(self, *given)
+        NativeEngine, "stream", lambda self, *arguments: sizes.append(len(arguments[0])) or stream(self, *arguments)
     )
-    talk = chat.create("hf", tmp_path / "a", model=str(folder), max_tokens=4, rows=16)
+    talk = chat.create("hf", tmp_path / "a", model=str(folder), max_tokens=4, max_rows=16)
 
     def converse(prompt):
         return [talk.ask(f"{prompt} turn {turn}", "k") for turn in range(3)]
@@ -306,7 +308,7 @@ def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, mo
 
 
 def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_needed(folder, tmp_path):
-    settings = {"model": str(folder), "max_tokens": 12, "temperature": 1.0, "rows": 16}
+    settings = {"model": str(folder), "max_tokens": 12, "temperature": 1.0, "max_rows": 16}
     asks = [(prompt, "k") for prompt in PROMPTS]
 
     def stop(coming, total):
@@ -319,26 +321,30 @@ def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_need
     again = chat.create("hf", tmp_path / "a", **settings)
     answers = again.ask_many(asks)
     assert again.usage.get_totals()["cached"] == 3 and again.usage.get_totals()["calls"] == 9
-    third = chat.create("hf", tmp_path / "a", **settings | {"rows": 32, "device": "cpu"})
+    third = chat.create("hf", tmp_path / "a", **settings | {"max_rows": 32, "device": "cpu"})
     assert third.ask_many(asks) == answers and "_engine" not in vars(third), "what is kept needs no weights"
     assert chat.create("hf", tmp_path / "a", **settings, system="Be brief.").ask_many(asks) != answers
 
 
 def test_what_a_local_model_cannot_do_is_told_in_a_sentence(folder, tmp_path):
-    def told(words, path=folder, **settings):
+    def expect_error(words, path=folder, **settings):
         with pytest.raises(UserError, match=words):
             chat.create("hf", tmp_path / "a", **{"model": str(path), "max_tokens": 8, **settings})
 
-    told("none: not a folder", tmp_path / "none")
-    told("no chat template; name a model that was tuned to chat", saved(tmp_path / "base", None))
+    expect_error("none: not a folder", tmp_path / "none")
+    expect_error("no chat template; name a model that was tuned to chat", saved(tmp_path / "base", None))
     strict = saved(tmp_path / "strict", STRICT)
-    told("template refuses a system turn; leave out `system` .System role not supported", strict, system="Be brief.")
+    expect_error(
+        "template refuses a system turn; leave out `system` .System role not supported", strict, system="Be brief."
+    )
     assert chat.create("hf", tmp_path / "a", model=str(strict), max_tokens=2).ask("?", "k") is not None
-    told("device cuda:99: this machine has", device="cuda:99")
-    told("device: string should match pattern", device="gpu")
-    told("threads: unknown key; allowed: model, system, template, device, dtype, rows, temperature", threads=3)
-    told("cache: unknown key", cache="x")
-    told("or mend `template` .*multiple values for keyword argument 'messages'", template={"messages": []})
+    expect_error("device cuda:99: cannot be used .*this machine has", device="cuda:99")
+    expect_error("device: string should match pattern", device="gpu")
+    expect_error(
+        "threads: unknown key; allowed: model, system, template, device, dtype, max_rows, temperature", threads=3
+    )
+    expect_error("cache: unknown key", cache="x")
+    expect_error("or mend `template` .*multiple values for keyword argument 'messages'", template={"messages": []})
     with pytest.raises(UserError, match=r"chat kind \['hf'\]: unknown; allowed: openai, hf"):
         chat.create(["hf"], tmp_path)
     with pytest.raises(UserError, match="api_key: unknown key; allowed: model, system, base_url, key_env, temperature"):
@@ -351,8 +357,8 @@ def test_a_prompt_that_is_too_long_fails_alone(folder, tmp_path):
     answers = chat.create("hf", tmp_path / "a", **settings).ask_many(asks)
     alone = chat.create("hf", tmp_path / "b", **settings)
     assert [answers[0], answers[3]] == alone.ask_many([asks[0], asks[3]])
-    assert all("tokens and max_tokens 8 exceed the 512" in str(answers[i]) for i in (1, 2))
-    with pytest.raises(chat.NoAnswerError, match="a prompt of [0-9]+ tokens and max_tokens 8 exceed the 512"):
+    assert all("tokens of prompt and max_tokens=8 exceed the 512" in str(answers[i]) for i in (1, 2))
+    with pytest.raises(chat.NoAnswerError, match="[0-9]+ tokens of prompt and max_tokens=8 exceed the 512"):
         alone.ask(long, "k")
 
 

@@ -33,9 +33,9 @@ def test_as_the_cache_of_a_model_has_it(name):
     stores = [
         [layer.keys, layer.values] if hasattr(layer, "keys") else layer.conv_states.values() for layer in cache.layers
     ]
-    found = sum(tensor.nbytes for store in stores for tensor in store)
+    stored = sum(tensor.nbytes for store in stores for tensor in store)
     expected = memory.estimate_row_bytes(model.config, 4, ids.shape[1]) - 5 * 100 * 4
-    assert found < expected if name == "mistral" else found == expected  # a sliding window stores less
+    assert stored < expected if name == "mistral" else stored == expected  # a sliding window stores less
 
 
 def card(free, monkeypatch, **facts):

@@ -1,6 +1,7 @@
 """The native engine: equal to transformers' own decoding, and the same draws whatever shares the batch."""
 
 import copy
+import functools
 import math
 import random
 
@@ -13,54 +14,25 @@ from hypothesis import strategies as st
 from stages.lib.core import seeds
 from stages.lib.inference import sampling, shared_prefix
 from stages.lib.inference.native_engine import NativeEngine, draw_uniform, sample_tokens, to_int64
+from tests.helpers import tiny_models
 
 STOP, VOCABULARY = 2, 67
-BASE = dict(
-    vocab_size=VOCABULARY,
-    hidden_size=64,
-    intermediate_size=96,
-    num_hidden_layers=4,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=512,
-    bos_token_id=1,
-    eos_token_id=STOP,
-    pad_token_id=0,
-    initializer_range=0.12,
-)
+SHAPE = dict(hidden_size=64, intermediate_size=96, bos_token_id=1, eos_token_id=STOP, initializer_range=0.12)
 LENGTHS = (1, 2, 3, 5, 8, 31, 32, 33, 8, 70, 7)
 
 
 @pytest.fixture(scope="module")
 def model():
-    made = {}
-
-    def make(name: str):
-        from transformers import AutoModelForCausalLM
-        from transformers.models import lfm2, llama, mistral, qwen2, qwen3
-
-        if name not in made:
-            torch.manual_seed(0)
-            config = {
-                "lfm2": lambda: lfm2.Lfm2Config(
-                    **BASE, layer_types=["conv", "full_attention"] * 2, block_auto_adjust_ff_dim=False
-                ),
-                "llama": lambda: llama.LlamaConfig(**BASE),
-                "qwen2": lambda: qwen2.Qwen2Config(**BASE),
-                "qwen3": lambda: qwen3.Qwen3Config(**BASE, head_dim=16),
-                "mistral": lambda: mistral.MistralConfig(**BASE, sliding_window=9),
-            }[name]()
-            made[name] = AutoModelForCausalLM.from_config(config).eval()
-        return made[name]
-
-    return make
+    """Name of an architecture -> its model."""
+    windows = {"mistral": {"sliding_window": 9}}
+    return functools.cache(lambda name: tiny_models.make_model(name, VOCABULARY, **SHAPE, **windows.get(name, {})))
 
 
-def prompts(lengths=LENGTHS) -> list[list[int]]:
+def make_prompts(lengths=LENGTHS) -> list[list[int]]:
     return [np.random.default_rng(i).integers(3, VOCABULARY, n).tolist() for i, n in enumerate(lengths)]
 
 
-def keys(count: int, n: int) -> list[list[int]]:
+def make_keys(count: int, n: int) -> list[list[int]]:
     return [[seeds.key("test", i, j) for j in range(n)] for i in range(count)]
 
 
@@ -68,12 +40,12 @@ def draw(model, prompts, keys, rows=512, temperature=1.0, limit=24):
     return sampling.sample(NativeEngine(model, rows), prompts, keys, temperature, limit, [STOP])
 
 
-@pytest.mark.parametrize("name", ["lfm2", "llama", "qwen2", "qwen3", "mistral"])
+@pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_greedy_is_transformers_generate(model, name):
-    engine, asked = NativeEngine(model(name), rows=48), prompts()  # 48 rows: not all prompts fit at a time
-    draws = sampling.sample(engine, asked, keys(len(asked), 7), 0.0, 24, [STOP])
+    engine, prompts = NativeEngine(model(name), max_rows=48), make_prompts()  # 48 rows: not all prompts fit at a time
+    draws = sampling.sample(engine, prompts, make_keys(len(prompts), 7), 0.0, 24, [STOP])
     ends = set()
-    for prompt, samples in zip(asked, draws, strict=True):
+    for prompt, samples in zip(prompts, draws, strict=True):
         ids = torch.tensor([prompt])
         expected = model(name).generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, do_sample=False, eos_token_id=STOP
@@ -87,12 +59,12 @@ def test_greedy_is_transformers_generate(model, name):
     assert ends == {"stop", "length"}, "the test should see both ends"
 
 
-@pytest.mark.parametrize("name", ["lfm2", "llama", "qwen2", "qwen3", "mistral"])
+@pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_log_probabilities_are_the_models(model, name, temperature):
-    asked = prompts()
-    draws = draw(model(name), asked, keys(len(asked), 3), temperature=temperature)
-    for prompt, samples in zip(asked, draws, strict=True):
+    prompts = make_prompts()
+    draws = draw(model(name), prompts, make_keys(len(prompts), 3), temperature=temperature)
+    for prompt, samples in zip(prompts, draws, strict=True):
         for sample in samples:
             with torch.no_grad():
                 logits = model(name)(torch.tensor([prompt + sample.ids])).logits[0, len(prompt) - 1 : -1].double()
@@ -100,57 +72,62 @@ def test_log_probabilities_are_the_models(model, name, temperature):
             assert sample.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-@pytest.mark.parametrize("how", ["bfloat16", "float16", "autocast"])
-def test_half_precision_differs_from_a_training_pass_by_rounding(model, how):
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "autocast"])
+def test_half_precision_differs_from_a_training_pass_by_rounding(model, precision):
     """With keys far from zero, as Qwen2.5 has them, whose scores must not be rounded before the softmax."""
-    own, autocast = copy.deepcopy(model("qwen2")), torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast")
+    qwen, autocast = (
+        copy.deepcopy(model("qwen2")),
+        torch.autocast("cpu", torch.bfloat16, enabled=precision == "autocast"),
+    )
     with torch.no_grad():
         torch.manual_seed(0)
-        for layer in own.model.layers:
+        for layer in qwen.model.layers:
             layer.self_attn.k_proj.bias.normal_(std=20)
             layer.self_attn.q_proj.bias.normal_()
-    own = own if how == "autocast" else own.to(getattr(torch, how))
-    asked, errors = prompts(), []
+    qwen = qwen if precision == "autocast" else qwen.to(getattr(torch, precision))
+    prompts, errors = make_prompts(), []
     with autocast, torch.no_grad():
-        for prompt, samples in zip(asked, draw(own, asked, keys(len(asked), 4)), strict=True):
+        for prompt, samples in zip(prompts, draw(qwen, prompts, make_keys(len(prompts), 4)), strict=True):
             for sample in samples:
-                logits = own(torch.tensor([prompt + sample.ids])).logits[0, len(prompt) - 1 : -1].double()
+                logits = qwen(torch.tensor([prompt + sample.ids])).logits[0, len(prompt) - 1 : -1].double()
                 expected = logits.log_softmax(-1).gather(1, torch.tensor(sample.ids)[:, None])[:, 0]
                 errors += (expected - torch.tensor(sample.logprobs)).tolist()
-    assert np.sqrt(np.mean(np.square(errors))) < {"bfloat16": 0.04, "float16": 0.006, "autocast": 0.04}[how]
+    assert np.sqrt(np.mean(np.square(errors))) < {"bfloat16": 0.04, "float16": 0.006, "autocast": 0.04}[precision]
 
 
 @pytest.mark.parametrize("name", ["lfm2", "llama", "mistral"])
 def test_the_batch_changes_no_bit(model, name):
-    asked, own = prompts(), keys(len(LENGTHS), 20)
-    reference = draw(model(name), asked, own, rows=4096)
+    prompts, keys = make_prompts(), make_keys(len(LENGTHS), 20)
+    reference = draw(model(name), prompts, keys, rows=4096)
     assert len({tuple(sample.ids) for samples in reference for sample in samples}) > 150
     for rows in (16, 37, 64):
-        assert draw(model(name), asked, own, rows=rows) == reference, rows
-    for i in range(len(asked)):  # a prompt alone
-        assert draw(model(name), [asked[i]], [own[i]]) == [reference[i]]
-    order = random.Random(0).sample(range(len(asked)), len(asked))
-    shuffled = draw(model(name), [asked[i] for i in order], [own[i] for i in order], rows=100)
+        assert draw(model(name), prompts, keys, rows=rows) == reference, rows
+    for i in range(len(prompts)):  # a prompt alone
+        assert draw(model(name), [prompts[i]], [keys[i]]) == [reference[i]]
+    order = random.Random(0).sample(range(len(prompts)), len(prompts))
+    shuffled = draw(model(name), [prompts[i] for i in order], [keys[i] for i in order], rows=100)
     assert shuffled == [reference[i] for i in order]
     # one sample, and a few in another order
-    assert draw(model(name), asked, [k[13:14] for k in own]) == [samples[13:14] for samples in reference]
-    assert draw(model(name), asked, [k[:5][::-1] for k in own], rows=50) == [samples[:5][::-1] for samples in reference]
+    assert draw(model(name), prompts, [k[13:14] for k in keys]) == [samples[13:14] for samples in reference]
+    assert draw(model(name), prompts, [k[:5][::-1] for k in keys], rows=50) == [
+        samples[:5][::-1] for samples in reference
+    ]
 
 
 def test_threads_change_no_bit(model):
-    asked, own, before = prompts(), keys(len(LENGTHS), 20), torch.get_num_threads()
+    prompts, keys, before = make_prompts(), make_keys(len(LENGTHS), 20), torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = draw(model("lfm2"), asked, own, limit=60)
+        one = draw(model("lfm2"), prompts, keys, limit=60)
         torch.set_num_threads(2)
-        assert draw(model("lfm2"), asked, own, limit=60, rows=64) == one
+        assert draw(model("lfm2"), prompts, keys, limit=60, rows=64) == one
     finally:
         torch.set_num_threads(before)
 
 
 def test_a_longer_limit_only_adds(model):
-    asked, own = prompts(), keys(len(LENGTHS), 5)
-    short, long = draw(model("lfm2"), asked, own, limit=10), draw(model("lfm2"), asked, own, limit=70)
+    prompts, keys = make_prompts(), make_keys(len(LENGTHS), 5)
+    short, long = draw(model("lfm2"), prompts, keys, limit=10), draw(model("lfm2"), prompts, keys, limit=70)
     for few, many in zip(sum(short, []), sum(long, []), strict=True):
         assert few.ids == many.ids[:10] and few.logprobs == many.logprobs[:10]
 
@@ -159,7 +136,7 @@ def test_draws_follow_the_models_distribution(model):
     """Chi-square of first tokens against the distribution at this temperature, 4,000 draws."""
     from scipy import stats
 
-    (samples,) = draw(model("lfm2"), [[5, 6, 7]], keys(1, 4000), temperature=0.8, limit=1)
+    (samples,) = draw(model("lfm2"), [[5, 6, 7]], make_keys(1, 4000), temperature=0.8, limit=1)
     with torch.no_grad():
         p = (model("lfm2")(torch.tensor([[5, 6, 7]])).logits[0, -1].double() / 0.8).softmax(-1).numpy()
     counts = np.bincount([sample.ids[0] for sample in samples], minlength=VOCABULARY)
@@ -172,8 +149,8 @@ def test_draws_follow_the_models_distribution(model):
 def test_uniforms_are_splitmix64():
     """Against the reference implementation's published first outputs for seed 1234567, and in [0, 1)."""
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
-    found = draw_uniform(torch.full((4,), 1234567), torch.arange(4))
-    assert found.tolist() == [(x >> 11) * 2.0**-53 for x in published]
+    uniforms = draw_uniform(torch.full((4,), 1234567), torch.arange(4))
+    assert uniforms.tolist() == [(x >> 11) * 2.0**-53 for x in published]
     many = draw_uniform(torch.tensor([to_int64(seeds.key(i)) for i in range(20000)]), torch.arange(20000))
     assert many.min() >= 0 and many.max() < 1 and abs(many.mean() - 0.5) < 0.01
 
@@ -200,8 +177,10 @@ def test_choose_inverts_the_distribution(size, u, temperature, seed):
 def test_prompts_hold_on_to_their_next_tokens_logits_alone(model):
     """Sixteen positions of every prompt are computed; of a large vocabulary, they would fill a card."""
     with torch.no_grad():
-        read = shared_prefix.prefill(model("llama"), prompts((40, 40, 40, 8)))
-    held = {prompt.logits.untyped_storage().data_ptr(): prompt.logits.untyped_storage().nbytes() for prompt in read}
+        prefilled = shared_prefix.prefill(model("llama"), make_prompts((40, 40, 40, 8)))
+    held = {
+        prompt.logits.untyped_storage().data_ptr(): prompt.logits.untyped_storage().nbytes() for prompt in prefilled
+    }
     assert sum(held.values()) <= 4 * (3 + 2) * VOCABULARY, "the short prompt is read twice, for enough rows"
 
 
@@ -214,5 +193,5 @@ def test_nothing_asked_nothing_drawn(model):
 
 def test_the_model_is_given_back_as_it_was(model):
     before = model("llama").config._attn_implementation
-    draw(model("llama"), prompts(), keys(len(LENGTHS), 1), limit=3)
+    draw(model("llama"), make_prompts(), make_keys(len(LENGTHS), 1), limit=3)
     assert model("llama").config._attn_implementation == before

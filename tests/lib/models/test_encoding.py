@@ -18,22 +18,22 @@ LINES = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size
 
 def test_golden():
     """A change here makes every trained verifier read something else than it was trained on."""
-    found = ENCODER.encode("Ann has 3 apples.\nHow many?", ["3 + 4 = 7", "#### 7"])
-    text = TOKENIZER.convert_ids_to_tokens(found.ids)
-    digest = hashlib.sha256(json.dumps([text, found.prompt_length, found.step_ends]).encode()).hexdigest()
+    encoded = ENCODER.encode("Ann has 3 apples.\nHow many?", ["3 + 4 = 7", "#### 7"])
+    text = TOKENIZER.convert_ids_to_tokens(encoded.ids)
+    digest = hashlib.sha256(json.dumps([text, encoded.prompt_length, encoded.step_ends]).encode()).hexdigest()
     assert digest[:16] == "8f54d61637f574ec"
 
 
 @given(LINES, st.lists(LINES, max_size=4), st.booleans())
 def test_ids_are_the_pieces_in_order(question, steps, finished):
-    found = ENCODER.encode(question, steps, finished)
-    start = found.prompt_length
-    assert found.ids[:start] == ENCODER.prompt_ids(question)
-    assert TOKENIZER.decode(found.ids[:start]) == PLAIN_TEMPLATE.format(question=question)
-    for step, end in zip(steps, found.step_ends, strict=True):
-        assert TOKENIZER.decode(found.ids[start : end + 1]) == step + "\n"
+    encoded = ENCODER.encode(question, steps, finished)
+    start = encoded.prompt_length
+    assert encoded.ids[:start] == ENCODER.prompt_ids(question)
+    assert TOKENIZER.decode(encoded.ids[:start]) == PLAIN_TEMPLATE.format(question=question)
+    for step, end in zip(steps, encoded.step_ends, strict=True):
+        assert TOKENIZER.decode(encoded.ids[start : end + 1]) == step + "\n"
         start = end + 1
-    assert found.ids[start:] == [TOKENIZER.eos_token_id] * finished
+    assert encoded.ids[start:] == [TOKENIZER.eos_token_id] * finished
 
 
 def test_a_limit_raises_instead_of_cutting():

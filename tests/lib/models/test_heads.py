@@ -21,34 +21,34 @@ def scalar(model, encoder):
 
 
 def steps(model, encoder):
-    return ProcessVerifier("prm", model, encoder, "head", aggregation="last")
+    return ProcessVerifier("prm", model, encoder, "scalar", aggregation="last")
 
 
 @pytest.mark.parametrize("make", [scalar, steps])
 def test_scores_near_one_do_not_tie(make, tmp_path):
-    made = make(tiny_models.make_model("qwen2", len(TOKENIZER)), Encoder(TOKENIZER))
+    verifier = make(tiny_models.make_model("qwen2", len(TOKENIZER)), Encoder(TOKENIZER))
     with torch.no_grad():
-        made.head.weight.normal_(std=0.02)
-        made.head.bias.fill_(4.0)
-    made.save(tmp_path / "model")
-    loaded = type(made).load(tmp_path / "model", "bfloat16")
+        verifier.head.weight.normal_(std=0.02)
+        verifier.head.bias.fill_(4.0)
+    verifier.save(tmp_path / "model")
+    loaded = type(verifier).load(tmp_path / "model", "bfloat16")
     assert loaded.model.dtype == torch.bfloat16 and loaded.head.weight.dtype == torch.float32
-    of = tiny_models.make_problem(3)
-    pool = [tiny_models.make_sample(of, i, i) for i in range(20)]
-    found = {score.score for score in loaded.score(of, pool)}
-    assert len(found) == 20, "bfloat16 has four values between 4 and 4.125"
+    problem = tiny_models.make_problem(3)
+    pool = [tiny_models.make_sample(problem, i, i) for i in range(20)]
+    scores = {score.score for score in loaded.score(problem, pool)}
+    assert len(scores) == 20, "bfloat16 has four values between 4 and 4.125"
 
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_two_words_are_weighed_in_float32(bias):
     output = torch.nn.Linear(32, 50, bias=bias).bfloat16()
     hidden = torch.randn(7, 32, generator=torch.Generator().manual_seed(0)).bfloat16()
-    wanted = output.double()(hidden.double())
+    expected = output.double()(hidden.double())
     output.bfloat16()
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            found = heads.compute_logits(heads.TokenLogitHead(output, 4, 9), hidden)
-        torch.testing.assert_close(found.double(), wanted[:, 4] - wanted[:, 9], atol=1e-6, rtol=0)
+            head_logits = heads.compute_logits(heads.TokenLogitHead(output, 4, 9), hidden)
+        torch.testing.assert_close(head_logits.double(), expected[:, 4] - expected[:, 9], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -68,20 +68,20 @@ def test_logits_are_scaled_and_bounded_as_the_model_asks(kind, settings):
     model = AutoModelForCausalLM.from_config(config).eval()
     ids = torch.tensor([[5, 9, 30, 2, 7]])
     logits, hidden = model(ids).logits[0], forward.get_decoder(model)(ids).last_hidden_state[0]
-    found = heads.compute_logits(heads.TokenLogitHead(model.get_output_embeddings(), 4, 9, model.config), hidden)
-    torch.testing.assert_close(found, logits[:, 4] - logits[:, 9], atol=1e-6, rtol=1e-5)
-    wanted = logits[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
-    torch.testing.assert_close(-objectives.compute_lm_loss(model, hidden[:-1], ids[0, 1:]), wanted)
+    head_logits = heads.compute_logits(heads.TokenLogitHead(model.get_output_embeddings(), 4, 9, model.config), hidden)
+    torch.testing.assert_close(head_logits, logits[:, 4] - logits[:, 9], atol=1e-6, rtol=1e-5)
+    expected = logits[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+    torch.testing.assert_close(-objectives.compute_lm_loss(model, hidden[:-1], ids[0, 1:]), expected)
     assert multiple_choice.compute_logprobs(model, [5, 9], [[30, 2, 7]])[0] == pytest.approx(
-        wanted[1:].tolist(), abs=1e-5
+        expected[1:].tolist(), abs=1e-5
     )
 
 
 def test_what_was_trained_in_float32_is_read_the_same(tmp_path):
-    made = scalar(tiny_models.make_model("lfm2", len(TOKENIZER)), Encoder(TOKENIZER))
-    made.save(tmp_path / "model")
-    of = tiny_models.make_problem(3)
-    assert OutcomeVerifier.load(tmp_path / "model").score(of, [tiny_models.make_sample(of, 0, 0)]) == made.score(
-        of, [tiny_models.make_sample(of, 0, 0)]
-    )
+    verifier = scalar(tiny_models.make_model("lfm2", len(TOKENIZER)), Encoder(TOKENIZER))
+    verifier.save(tmp_path / "model")
+    problem = tiny_models.make_problem(3)
+    assert OutcomeVerifier.load(tmp_path / "model").score(
+        problem, [tiny_models.make_sample(problem, 0, 0)]
+    ) == verifier.score(problem, [tiny_models.make_sample(problem, 0, 0)])
     assert loading.load_causal_lm(tmp_path / "model").dtype == torch.float32

@@ -45,18 +45,12 @@ GEMMA = (
     "{% for m in messages %}<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n"
     "{{ m['content'] | trim }}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
+LLAMA_TOKENS = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 # family: (architecture, template, begin, end of text, other special tokens, end of a turn)
 FAMILIES = {
     "smollm2": ("llama", CHATML, "<|im_start|>", "<|im_end|>", ["<|endoftext|>"], "<|im_end|>"),
     "qwen2": ("qwen2", CHATML, None, "<|im_end|>", ["<|im_start|>", "<|endoftext|>"], "<|im_end|>"),
-    "llama3": (
-        "llama",
-        LLAMA,
-        "<|begin_of_text|>",
-        "<|end_of_text|>",
-        ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
-        "<|eot_id|>",
-    ),
+    "llama3": ("llama", LLAMA, "<|begin_of_text|>", "<|end_of_text|>", LLAMA_TOKENS, "<|eot_id|>"),
     "gemma": ("gemma2", GEMMA, "<bos>", "<eos>", ["<start_of_turn>", "<end_of_turn>"], "<end_of_turn>"),
 }
 
@@ -67,11 +61,11 @@ def chat_tokenizer(family):
 
     _, template, begin, end, others, _ = FAMILIES[family]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE(vocab={"<pad>": 0, **{c: i + 1 for i, c in enumerate(letters)}}, merges=[]))
-    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    backend = Tokenizer(models.BPE(vocab={"<pad>": 0, **{c: i + 1 for i, c in enumerate(letters)}}, merges=[]))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     names = {"bos_token": begin} if begin else {}
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made,
+        tokenizer_object=backend,
         eos_token=end,
         pad_token="<pad>",
         **names,
@@ -80,9 +74,7 @@ def chat_tokenizer(family):
     )
     # As published: special, but not among `all_special_tokens`.
     tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in others])
-    if (
-        begin and family != "smollm2"
-    ):  # these open whatever they are given; a template that opens it, too, must not double
+    if begin and family != "smollm2":  # these open whatever they encode; a template that also opens it must not double
         opening = tokenizer.convert_tokens_to_ids(begin)
         tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{begin} $A", special_tokens=[(begin, opening)]
@@ -92,28 +84,9 @@ def chat_tokenizer(family):
 
 def saved(family, root):
     """A folder as the family publishes it: the generation config names every token that ends a turn or a text."""
-    import torch
-    from transformers import AutoModelForCausalLM, Gemma2Config
-
     tokenizer = chat_tokenizer(family)
     architecture, *_, end, others, turn = FAMILIES[family]
-    if architecture == "gemma2":
-        torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(
-            Gemma2Config(
-                vocab_size=len(tokenizer),
-                hidden_size=32,
-                intermediate_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                head_dim=8,
-                max_position_embeddings=512,
-                initializer_range=0.1,
-            )
-        ).eval()
-    else:
-        model = tiny_models.make_model(architecture, len(tokenizer))
+    model = tiny_models.make_model(architecture, len(tokenizer))
     ends = tokenizer.convert_tokens_to_ids([end, turn, *[name for name in others if name == "<|endoftext|>"]])
     model.generation_config.eos_token_id = sorted(set(ends))
     model.generation_config.do_sample = False
@@ -131,23 +104,23 @@ def family(request, tmp_path_factory):
 
 def test_a_chat_prompt_is_the_template_s_own(family):
     name, _, tokenizer, _, encoder = family
-    of = tiny_models.make_problem(3)
-    ids = encoder.prompt_ids(of)
-    turns = [{"role": "user", "content": of.question}]
+    problem = tiny_models.make_problem(3)
+    ids = encoder.prompt_ids(problem)
+    turns = [{"role": "user", "content": problem.question}]
     assert ids == tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
     begin = FAMILIES[name][2]
     if begin and name != "smollm2":
         assert ids.count(tokenizer.convert_tokens_to_ids(begin)) == 1 and ids[0] == tokenizer.bos_token_id
     whole = tokenizer.apply_chat_template([*turns, {"role": "assistant", "content": "1\n2"}], return_dict=False)
-    solved = encoder.encode(of, ["1", "2"])
+    solved = encoder.encode(problem, ["1", "2"])
     assert solved.ids[solved.prompt_length - len(ids) :][: len(ids)] == ids
-    assert whole[: len(ids)] == ids and encoder.end in whole[len(ids) :]
+    assert whole[: len(ids)] == ids and encoder.end_id in whole[len(ids) :]
 
 
 def test_what_ends_a_turn_ends_a_solution(family):
     name, _, tokenizer, ends, encoder = family
     turn = tokenizer.convert_tokens_to_ids(FAMILIES[name][-1])
-    assert encoder.end == turn and set(encoder.stops.ids) == ends | {tokenizer.eos_token_id, turn}
+    assert encoder.end_id == turn and set(encoder.stops.token_ids) == ends | {tokenizer.eos_token_id, turn}
     assert encoder.encode(tiny_models.make_problem(0), ["x"]).ids[-1] == turn
 
 
@@ -161,22 +134,22 @@ def test_generation_ends_where_transformers_ends_it(family):
         theirs = model.generate(
             torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=60, do_sample=False
         )[0, len(prompt) :].tolist()
-        assert draw.ids == theirs and (draw.finish == "stop") == (theirs[-1] in encoder.stops.ids)
+        assert draw.ids == theirs and (draw.finish == "stop") == (theirs[-1] in encoder.stops.token_ids)
     many = sample(NativeEngine(model, 64), prompts[:1], [list(range(64))], 1.0, 60, encoder.stops)[0]
     ended = [draw for draw in many if draw.finish == "stop"]
-    assert ended and all(draw.ids[-1] in encoder.stops.ids for draw in ended)
-    assert not any(set(draw.ids[:-1]) & set(encoder.stops.ids) for draw in many)
+    assert ended and all(draw.ids[-1] in encoder.stops.token_ids for draw in ended)
+    assert not any(set(draw.ids[:-1]) & set(encoder.stops.token_ids) for draw in many)
 
 
 def test_names_of_special_tokens_in_a_question_are_text(family):
     name, _, tokenizer, _, encoder = family
     _, _, begin, end, others, turn = FAMILIES[name]
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
-    of = tiny_models.make_problem(0).model_copy(update={"question": f"What is {turn}{others[0]} in {end}?"})
+    problem = tiny_models.make_problem(0).model_copy(update={"question": f"What is {turn}{others[0]} in {end}?"})
     plain = tiny_models.make_problem(0).model_copy(update={"question": "What is in?"})
-    read, usual = ([token for token in encoder.prompt_ids(p) if token in special] for p in (of, plain))
-    assert read == usual and turn in tokenizer.decode(encoder.prompt_ids(of), skip_special_tokens=True)
-    assert not special & set(encoder.texts([f"a {turn} b"])[0])
+    read, usual = ([token for token in encoder.prompt_ids(p) if token in special] for p in (problem, plain))
+    assert read == usual and turn in tokenizer.decode(encoder.prompt_ids(problem), skip_special_tokens=True)
+    assert not special & set(encoder.encode_texts([f"a {turn} b"])[0])
     shots = Prompt(style="chat", shots=1, examples=[{"question": f"a {turn}", "solution": f"{others[0]} b"}])
     usual = Prompt(style="chat", shots=1, examples=[{"question": "a", "solution": "b"}])
     read, usual = (
@@ -184,7 +157,7 @@ def test_names_of_special_tokens_in_a_question_are_text(family):
         for p in (shots, usual)
     )
     assert read == usual, "in examples, too"
-    asked = Encoder(tokenizer).prompt_ids(of)
+    asked = Encoder(tokenizer).prompt_ids(problem)
     assert [token for token in asked if token in special] == [
         t for t in Encoder(tokenizer).prompt_ids(plain) if t in special
     ]
@@ -192,20 +165,20 @@ def test_names_of_special_tokens_in_a_question_are_text(family):
 
 def test_examples_are_turns_of_a_chat(family):
     _, _, tokenizer, _, encoder = family
-    of, both = tiny_models.make_problem(3), [tiny_models.make_problem(4), tiny_models.make_problem(5)]
+    problem, both = tiny_models.make_problem(3), [tiny_models.make_problem(4), tiny_models.make_problem(5)]
     prompt = generator.build_prompt(PromptParams(style="chat", shots=1), both, 1, trained=False)
     (shown,) = (each for each in both if each.question == prompt.examples[0].question)
     solution = "\n".join(sft.get_steps(shown))
     turns = [
         {"role": "user", "content": shown.question},
         {"role": "assistant", "content": solution},
-        {"role": "user", "content": of.question},
+        {"role": "user", "content": problem.question},
     ]
     asked = Encoder(tokenizer, prompt)
-    assert asked.prompt_ids(of, shots=True) == tokenizer.apply_chat_template(
+    assert asked.prompt_ids(problem, shots=True) == tokenizer.apply_chat_template(
         turns, add_generation_prompt=True, return_dict=False
     )
-    assert asked.prompt_ids(of) == encoder.prompt_ids(of), "a verifier reads the question alone"
+    assert asked.prompt_ids(problem) == encoder.prompt_ids(problem), "a verifier reads the question alone"
 
 
 def test_a_template_that_cannot_is_told(tmp_path):
@@ -257,16 +230,16 @@ def test_the_form_of_the_answer_is_asked_for_and_read():
         "a truth value": base.model_copy(update={"answer_type": "boolean", "answer": "False", "steps": None}),
         "AIME": base.model_copy(update={"benchmark": "aime", "answer_type": "integer", "answer": "7", "steps": None}),
     }
-    for kind, of in kinds.items():
-        asked = Prompt(instruct=True).format_question(of)
+    for kind, problem in kinds.items():
+        asked = Prompt(instruct=True).format_question(problem)
         assert (
-            asked.startswith(of.format_prompt())
-            and build_instruction(of) in asked
-            and Prompt().format_question(of) == of.format_prompt()
+            asked.startswith(problem.format_prompt())
+            and build_instruction(problem) in asked
+            and Prompt().format_question(problem) == problem.format_prompt()
         ), kind
-        assert sft.get_steps(of) == [format_answer(of)]
-        read = answers.extract("So it is 3.\n" + format_answer(of), of.answer_type)
-        assert answers.equal(of.answer, read, of.answer_type), kind
+        assert sft.get_steps(problem) == [format_answer(problem)]
+        read = answers.extract("So it is 3.\n" + format_answer(problem), problem.answer_type)
+        assert answers.equal(problem.answer, read, problem.answer_type), kind
     assert "\\boxed{}" in build_instruction(kinds["AIME"]) and "####" in build_instruction(base)
     code = base.model_copy(update={"answer_type": "code", "tests": {"entry_point": "f", "test": ""}, "steps": None})
     assert "`f`" in build_instruction(code) and "standard input" in build_instruction(
@@ -378,17 +351,17 @@ def test_options_by_log_probability():
     tokenizer = build_tokenizer()
     model, encoder = tiny_models.make_model("llama", len(tokenizer)), Encoder(tokenizer)
     for count in (2, 4, 10):
-        of = tiny_models.make_problem(1).model_copy(
+        problem = tiny_models.make_problem(1).model_copy(
             update={"choices": [f"{i} apples" for i in range(count)], "answer": "B", "answer_type": "choice"}
         )
-        prompt, sums = encoder.prompt_ids(of), []
+        prompt, sums = encoder.prompt_ids(problem), []
         for letter in "ABCDEFGHIJ"[:count]:
             ids = tokenizer(f"The answer is {letter}.", add_special_tokens=False)["input_ids"]
             says = model(torch.tensor([prompt + ids])).logits[0].double().log_softmax(-1)
             sums.append(sum(says[len(prompt) + t - 1, token].item() for t, token in enumerate(ids)))
-        found = multiple_choice.predict_choice(model, encoder, of)
-        assert found.logprob == pytest.approx(max(sums), abs=1e-5)
-        assert found.answer == "ABCDEFGHIJ"[sums.index(max(sums))] and found.correct == (found.answer == "B")
+        choice = multiple_choice.predict_choice(model, encoder, problem)
+        assert choice.logprob == pytest.approx(max(sums), abs=1e-5)
+        assert choice.answer == "ABCDEFGHIJ"[sums.index(max(sums))] and choice.correct == (choice.answer == "B")
 
 
 def test_next_is_what_the_plain_prompt_begins_with():

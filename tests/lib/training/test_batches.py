@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.lib.models.batch import Example
+from stages.lib.models.batch import Example, collate
 from stages.lib.models.forward import compute_hidden_states
 from stages.lib.training import data_loader
 from tests.helpers import tiny_models
@@ -20,14 +20,14 @@ LENGTHS = (30, 7, 12, 5, 3, 21, 2, 1)
 def test_company_and_padding_change_nothing(name):
     model, generator = tiny_models.make_model(name), random.Random(0)
     given = [Example([generator.randrange(2, 100) for _ in range(n)], [1.0] * n) for n in LENGTHS]
-    alone = [compute_hidden_states(model, data_loader.collate([example]))[0] for example in given]
+    alone = [compute_hidden_states(model, collate([example]))[0] for example in given]
     for pad in (0, 57):
-        for row, expected in zip(compute_hidden_states(model, data_loader.collate(given, pad)), alone, strict=True):
+        for row, expected in zip(compute_hidden_states(model, collate(given, pad)), alone, strict=True):
             torch.testing.assert_close(row[: len(expected)], expected, atol=1e-5, rtol=0)
 
 
 def test_a_batch_holds_targets_where_they_stand():
-    batch = data_loader.collate([Example([5, 6, 7], [9, 1, 2], [0, 0.5, 1], [0, 1, 3]), Example([8], [4])], pad=3)
+    batch = collate([Example([5, 6, 7], [9, 1, 2], [0, 0.5, 1], [0, 1, 3]), Example([8], [4])], pad=3)
     assert batch.ids.tolist() == [[5, 6, 7], [8, 3, 3]]
     assert batch.lm_weight.tolist() == [[0, 1, 2], [0, 0, 0]], "nothing predicts a first token"
     assert batch.target.tolist() == [[0, 0.5, 1], [0, 0, 0]] and batch.target_weight.tolist() == [[0, 1, 3], [0, 0, 0]]
@@ -35,9 +35,9 @@ def test_a_batch_holds_targets_where_they_stand():
 
 @given(st.lists(st.integers(1, 50), max_size=300), st.integers(1, 9), st.integers(0, 3))
 def test_an_epoch_sees_each_example_once(lengths, size, seed):
-    found = data_loader.make_epoch_batches(lengths, size, random.Random(seed))
-    assert sorted(i for step in found for i in step) == list(range(len(lengths)))
-    assert all(len(step) <= size for step in found)
+    batches = data_loader.make_epoch_batches(lengths, size, random.Random(seed))
+    assert sorted(i for step in batches for i in step) == list(range(len(lengths)))
+    assert all(len(step) <= size for step in batches)
 
 
 def test_steps_hold_similar_lengths():

@@ -14,8 +14,9 @@ from torch.utils.checkpoint import checkpoint
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Score
 from stages.lib.models import forward, objectives
+from stages.lib.models.batch import collate
 from stages.lib.run.execution import StageRun
-from stages.lib.training import data_loader, fsdp, loop
+from stages.lib.training import fsdp, loop
 from tests.helpers import tiny_models, training_script
 
 
@@ -46,7 +47,7 @@ def test_accumulation_changes_nothing(tmp_path):
 def test_two_processes_train_what_one_trains(tmp_path):
     training_script.main(tmp_path / "one", device_batch_size=4, dropout=0.1)
     tiny_models.run_processes(
-        2, "-m", "tests.helpers.training_script", str(tmp_path / "two"), "device_batch=4", "dropout=0.1"
+        2, "-m", "tests.helpers.training_script", str(tmp_path / "two"), "device_batch_size=4", "dropout=0.1"
     )
     close(tmp_path / "one", tmp_path / "two", 1e-5)
     rows = [(tmp_path / name / "history.csv").read_text().splitlines() for name in ("one", "two")]
@@ -56,7 +57,7 @@ def test_two_processes_train_what_one_trains(tmp_path):
 
 
 def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
-    settings = ["optimizer=muon", "checkpoint_steps=1", "dropout=0.1", "epochs=2.5", "device_batch=4"]
+    settings = ["optimizer=muon", "checkpoint_steps=1", "dropout=0.1", "epochs=2.5", "device_batch_size=4"]
     tiny_models.run_processes(1, "-m", "tests.helpers.training_script", str(tmp_path / "calm"), *settings)
     folder, checkpoint = tmp_path / "killed", tmp_path / "killed/.checkpoints/orm/key"
     for step, middle in ((2, False), (6, True)):  # between two saves, and in the middle of one
@@ -87,7 +88,7 @@ def test_settings_for_large_models_learn_too(tmp_path, name, changes):
     from stages.lib.models import loading
 
     params = tiny_models.make_training_params(epochs=6.0, lr=1e-2, **changes)
-    losses = objectives.LossModule(
+    losses = objectives.VerificationObjective(
         loading.add_lora(tiny_models.make_model(name), params.lora_rank, 1), torch.nn.Linear(32, 1)
     )
     run = tiny_models.make_run(tmp_path, "orm", params)
@@ -101,7 +102,7 @@ def test_adapters_without_a_head_learn_by_muon_alone(tmp_path):
     from stages.lib.models import loading
 
     params = tiny_models.make_training_params(epochs=4.0, optimizer="muon", lora_rank=4)
-    losses = objectives.LossModule(loading.add_lora(tiny_models.make_model("qwen2"), 4, 1))
+    losses = objectives.LanguageModelingObjective(loading.add_lora(tiny_models.make_model("qwen2"), 4, 1))
     rows = loop.train(
         tiny_models.make_run(tmp_path, "genrm", params), losses, training_script.make_examples(16), params
     ).rows
@@ -116,7 +117,7 @@ def test_gradient_checkpointing_changes_nothing(tmp_path):
 
 def test_dropout_touches_training_alone():
     model = tiny_models.make_model("qwen2")
-    batch = data_loader.collate(training_script.make_examples(3))
+    batch = collate(training_script.make_examples(3))
     before = forward.compute_hidden_states(model, batch)
     hooks = loop._add_residual_dropout(model, 0.5)
     assert torch.equal(forward.compute_hidden_states(model.eval(), batch), before)
@@ -151,7 +152,7 @@ def test_batches_that_do_not_fit(tmp_path):
 def test_nothing_to_train_on(tmp_path):
     run = tiny_models.make_run(tmp_path, "generator", tiny_models.make_training_params())
     with pytest.raises(UserError, match="no examples"):
-        loop.train(run, objectives.LossModule(tiny_models.make_model("llama")), [], run.params)
+        loop.train(run, objectives.LanguageModelingObjective(tiny_models.make_model("llama")), [], run.params)
 
 
 def test_a_loss_that_explodes_is_told(tmp_path):
@@ -161,7 +162,7 @@ def test_a_loss_that_explodes_is_told(tmp_path):
 
 @pytest.mark.parametrize("name", ["lfm2", "qwen2"])
 def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
-    found, places = {}, []
+    gradients, places = {}, []
 
     def counted(loss, hidden, ids, **how):
         places.append(len(ids))
@@ -170,17 +171,17 @@ def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
     monkeypatch.setattr(objectives, "checkpoint", counted)
     for logits in (2**28, 700):  # 7 places of a vocabulary of 100
         monkeypatch.setattr(objectives, "MAX_LOGITS", logits)
-        losses = objectives.LossModule(tiny_models.make_model(name), torch.nn.Linear(32, 1, bias=False))
+        losses = objectives.VerificationObjective(tiny_models.make_model(name), torch.nn.Linear(32, 1, bias=False))
         torch.nn.init.ones_(losses.head.weight)
-        sums = losses(data_loader.collate(training_script.make_examples(5)))
+        sums = losses(collate(training_script.make_examples(5))).values()
         sum(sums).backward()
-        found[logits] = [*sums, *(p.grad for p in losses.parameters())]
+        gradients[logits] = [*sums, *(p.grad for p in losses.parameters())]
     assert (
         len(places) > 5
         and max(places) == 7
         and sum(places) == sum(sum(e.lm_weight[1:]) for e in training_script.make_examples(5))
     )
-    for whole, parts in zip(*found.values(), strict=True):
+    for whole, parts in zip(*gradients.values(), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-5)
 
 
@@ -191,7 +192,7 @@ def lora_in_bf16(folder, on_epoch=None):
     params = tiny_models.make_training_params(precision="bf16", lora_rank=4, lr=1e-2)
     model = tiny_models.make_model("qwen2").bfloat16().float()
     torch.manual_seed(0)
-    losses = objectives.LossModule(loading.add_lora(model, 4, 1), torch.nn.Linear(32, 1))
+    losses = objectives.VerificationObjective(loading.add_lora(model, 4, 1), torch.nn.Linear(32, 1))
     run = tiny_models.make_run(folder, "orm", params)
     loop.train(run, losses, training_script.make_examples(24), params, on_epoch=on_epoch)
     return losses, {name: p.detach().clone() for name, p in losses.named_parameters() if p.requires_grad}
@@ -230,25 +231,26 @@ def test_a_merged_model_is_float32_while_its_matrices_are_not(tmp_path):
 
 
 def test_dev_scores_are_computed_in_the_precision_of_training(tmp_path):
-    from stages.lib.verifiers.outcome import score_pools
+    from stages.lib.verifiers.base import Verifier
+    from stages.lib.verifiers.data import score_dev
 
-    class Asking:
+    class Asking(Verifier):
         model = tiny_models.make_model("llama")
 
         def score(self, problem, samples):
             score = float(torch.is_autocast_enabled("cpu"))
             return [Score(problem_id=problem.id, index=0, verifier="asking", score=score)]
 
-    of = tiny_models.make_problem(1)
+    problem = tiny_models.make_problem(1)
     for precision, wanted in (("no", 0.0), ("bf16", 1.0)):
         run = tiny_models.make_run(tmp_path / precision, "orm", tiny_models.make_training_params(precision=precision))
-        found = score_pools(run, Asking(), {of.id: of}, {of.id: [tiny_models.make_sample(of, 0, 0)]})
-        assert [score.score for score in found[of.id]] == [wanted]
+        [scores] = score_dev(run, Asking(), [(problem, [tiny_models.make_sample(problem, 0, 0)])])
+        assert [score.score for score in scores] == [wanted]
     assert not torch.is_autocast_enabled("cpu")
 
 
 def test_a_twin_reads_the_same_weights_and_keeps_ties():
-    losses = objectives.LossModule(tiny_models.make_model("lfm2"), torch.nn.Linear(32, 1))
+    losses = objectives.VerificationObjective(tiny_models.make_model("lfm2"), torch.nn.Linear(32, 1))
     copied = fsdp.copy_for_sharding(losses)
     for (name, p), (other, own) in zip(losses.named_parameters(), copied.named_parameters(), strict=True):
         assert (

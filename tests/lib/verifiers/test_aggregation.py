@@ -78,11 +78,11 @@ def test_the_choice_is_the_best_area_by_counting_pairs(pools):
             if pairs:
                 areas.append(math.fsum(pairs) / len(pairs))
         expected[name] = math.fsum(areas) / len(areas) if areas else None
-    best, found = choose(steps, correct)
+    best, aucs = choose(steps, correct)
     for name in AGGREGATIONS:
-        assert found[name] == (None if expected[name] is None else pytest.approx(expected[name]))
+        assert aucs[name] == (None if expected[name] is None else pytest.approx(expected[name]))
     if None not in expected.values():
-        assert found[best] == max(found.values())
+        assert aucs[best] == max(aucs.values())
 
 
 def test_each_name_is_chosen_where_it_is_right():

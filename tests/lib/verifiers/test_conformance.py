@@ -24,13 +24,15 @@ VERIFIERS += [("qwen2", "token", "bce")]
 
 def eight():
     """Four problems, a right and a wrong solution of each; some long, one cut off, one empty."""
-    found = []
+    results = []
     for i in range(4):
-        of = tiny_models.make_problem(i + 8)
-        found.append((of, [tiny_models.make_sample(of, i, 0), tiny_models.make_sample(of, 3 - i, i + 1)]))
-    found[0][1][1] = found[0][1][1].model_copy(update={"text": "it is", "answer": None, "finish": "length"})
-    found[1][1][1] = found[1][1][1].model_copy(update={"text": "", "answer": None})
-    return found
+        problem = tiny_models.make_problem(i + 8)
+        results.append(
+            (problem, [tiny_models.make_sample(problem, i, 0), tiny_models.make_sample(problem, 3 - i, i + 1)])
+        )
+    results[0][1][1] = results[0][1][1].model_copy(update={"text": "it is", "answer": None, "finish": "length"})
+    results[1][1][1] = results[1][1][1].model_copy(update={"text": "", "answer": None})
+    return results
 
 
 def untrained(name, loss="bce", seed=0):
@@ -39,8 +41,8 @@ def untrained(name, loss="bce", seed=0):
     return verifier
 
 
-def scores(verifier, of, samples):
-    return [score.score for score in verifier.score(of, samples)]
+def scores(verifier, problem, samples):
+    return [score.score for score in verifier.score(problem, samples)]
 
 
 @pytest.mark.parametrize("name, level, loss", VERIFIERS)
@@ -48,40 +50,42 @@ def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
     model = tiny_models.make_model(name, len(TOKENIZER))
     verifier, pools = OutcomeVerifier("orm", model, ENCODER, loss), eight()
     examples = [
-        make_example(ENCODER, of, sample, level, lm=bool(sample.correct)) for of, pool in pools for sample in pool
+        make_example(ENCODER, problem, sample, level, lm=bool(sample.correct))
+        for problem, pool in pools
+        for sample in pool
     ]
     run = tiny_models.make_run(
         tmp_path, "orm", tiny_models.make_training_params(epochs=100.0, device_batch_size=4, checkpoint_steps=99)
     )
-    loop.train(run, verifier.make_loss_module(), examples, run.params)
+    loop.train(run, verifier.make_objective(), examples, run.params)
     verifier.save(tmp_path / "model")
-    found = [scores(OutcomeVerifier.load(tmp_path / "model"), of, pool) for of, pool in pools]
+    results = [scores(OutcomeVerifier.load(tmp_path / "model"), problem, pool) for problem, pool in pools]
     correct = [[sample.correct for sample in pool] for _, pool in pools]
-    assert ranking.within_problem_auc(found, correct) == 1.0
-    flat = [(s, c) for row, truth in zip(found, correct, strict=True) for s, c in zip(row, truth, strict=True)]
+    assert ranking.within_problem_auc(results, correct) == 1.0
+    flat = [(s, c) for row, truth in zip(results, correct, strict=True) for s, c in zip(row, truth, strict=True)]
     assert all((score > 0.8) == right and not 0.2 < score < 0.8 for score, right in flat), flat
 
 
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_one_at_a_time_order_and_neighbours_change_nothing(name):
-    verifier, of = untrained(name), tiny_models.make_problem(3)
-    pool = [tiny_models.make_sample(of, i, i % 3 - 1) for i in range(8)]
-    together = scores(verifier, of, pool)
+    verifier, problem = untrained(name), tiny_models.make_problem(3)
+    pool = [tiny_models.make_sample(problem, i, i % 3 - 1) for i in range(8)]
+    together = scores(verifier, problem, pool)
     assert len({round(score, 6) for score in together}) == 8, "scores that do not differ would prove nothing"
-    assert [scores(verifier, of, [sample])[0] for sample in pool] == pytest.approx(together, abs=5e-6)
-    assert scores(verifier, of, pool[::-1]) == together[::-1]
-    longer = tiny_models.make_sample(of, 60, 0)
-    assert scores(verifier, of, [*pool, longer])[:-1] == pytest.approx(together, abs=5e-6)
-    many = [tiny_models.make_sample(of, i, 0) for i in range(70)]  # more than one forward pass
-    assert scores(verifier, of, many)[:8] == pytest.approx(scores(verifier, of, many[:8]), abs=5e-6)
+    assert [scores(verifier, problem, [sample])[0] for sample in pool] == pytest.approx(together, abs=5e-6)
+    assert scores(verifier, problem, pool[::-1]) == together[::-1]
+    longer = tiny_models.make_sample(problem, 60, 0)
+    assert scores(verifier, problem, [*pool, longer])[:-1] == pytest.approx(together, abs=5e-6)
+    many = [tiny_models.make_sample(problem, i, 0) for i in range(70)]  # more than one forward pass
+    assert scores(verifier, problem, many)[:8] == pytest.approx(scores(verifier, problem, many[:8]), abs=5e-6)
 
 
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_saved_and_loaded_scores_are_equal(name, tmp_path):
-    verifier, of = untrained(name, "mse"), tiny_models.make_problem(3)
-    pool = [tiny_models.make_sample(of, i, i % 2) for i in range(5)]
+    verifier, problem = untrained(name, "mse"), tiny_models.make_problem(3)
+    pool = [tiny_models.make_sample(problem, i, i % 2) for i in range(5)]
     verifier.save(tmp_path / "model")
-    assert scores(OutcomeVerifier.load(tmp_path / "model"), of, pool) == scores(verifier, of, pool)
+    assert scores(OutcomeVerifier.load(tmp_path / "model"), problem, pool) == scores(verifier, problem, pool)
     assert json.loads((tmp_path / "model/verifier.json").read_text())["name"] == "orm"
 
 
@@ -89,58 +93,58 @@ def test_saved_and_loaded_scores_are_equal(name, tmp_path):
 def test_scores_are_read_where_training_put_them():
     """By hand, from encode() on: the head at the last token of a row computed alone."""
     for finish in ("stop", "length"):
-        verifier, of = untrained("lfm2"), tiny_models.make_problem(3)
-        sample = tiny_models.make_sample(of, 2, 0, finish)
-        ids = ENCODER.encode(of, split_steps(sample.text), finished=finish == "stop").ids
+        verifier, problem = untrained("lfm2"), tiny_models.make_problem(3)
+        sample = tiny_models.make_sample(problem, 2, 0, finish)
+        ids = ENCODER.encode(problem, split_steps(sample.text), finished=finish == "stop").ids
         hidden = verifier.model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]
         expected = torch.sigmoid(verifier.head(hidden)).item()
-        assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=5e-6)
-        labelled = make_example(ENCODER, of, sample, "solution", lm=False)
+        assert scores(verifier, problem, [sample]) == pytest.approx([expected], abs=5e-6)
+        labelled = make_example(ENCODER, problem, sample, "solution", lm=False)
         assert [t for t, w in enumerate(labelled.target_weight) if w] == [len(ids) - 1]
 
 
 @torch.no_grad()
 def test_a_head_that_starts_from_words_says_what_the_model_says():
     """Its logit is that of the one word minus that of the other, so its score is their two-way softmax."""
-    verifier, of = untrained("lfm2"), tiny_models.make_problem(3)
+    verifier, problem = untrained("lfm2"), tiny_models.make_problem(3)
     torch.nn.init.zeros_(verifier.head.bias)
     verifier.init_head_from_tokens("Right", "Wrong")
-    sample = tiny_models.make_sample(of, 2, 0)
-    ids = torch.tensor([make_example(ENCODER, of, sample, "token", lm=False).ids])
+    sample = tiny_models.make_sample(problem, 2, 0)
+    ids = torch.tensor([make_example(ENCODER, problem, sample, "token", lm=False).ids])
     words = [TOKENIZER(word)["input_ids"] for word in ("Right", "Wrong")]
     assert [len(word) for word in words] == [1, 1]
     expected = verifier.model(ids).logits[0, -1, [words[0][0], words[1][0]]].softmax(0)[0].item()
-    assert scores(verifier, of, [sample]) == pytest.approx([expected], abs=5e-6)
+    assert scores(verifier, problem, [sample]) == pytest.approx([expected], abs=5e-6)
 
 
 def test_labels_stand_on_every_solution_token():
-    of = tiny_models.make_problem(3)
-    for sample in (tiny_models.make_sample(of, 0, 0), tiny_models.make_sample(of, 0, 1)):
-        labelled = make_example(ENCODER, of, sample, "token", lm=True)
-        start = ENCODER.encode(of, []).prompt_length
+    problem = tiny_models.make_problem(3)
+    for sample in (tiny_models.make_sample(problem, 0, 0), tiny_models.make_sample(problem, 0, 1)):
+        labelled = make_example(ENCODER, problem, sample, "token", lm=True)
+        start = ENCODER.encode(problem, []).prompt_length
         assert labelled.target_weight == labelled.lm_weight == [0.0] * start + [1.0] * (len(labelled.ids) - start)
         assert labelled.ids[-1] == TOKENIZER.eos_token_id and set(labelled.target) == {float(sample.correct)}
 
 
 def test_cut_off_is_wrong_whatever_it_says():
-    of = tiny_models.make_problem(3)
-    assert set(make_example(ENCODER, of, tiny_models.make_sample(of, 0, 0, "length"), "token", lm=False).target) == {
-        0.0
-    }
+    problem = tiny_models.make_problem(3)
+    assert set(
+        make_example(ENCODER, problem, tiny_models.make_sample(problem, 0, 0, "length"), "token", lm=False).target
+    ) == {0.0}
 
 
 def test_an_ungraded_sample_is_refused():
-    of = tiny_models.make_problem(3)
-    ungraded = tiny_models.make_sample(of, 0, 0).model_copy(update={"correct": None})
+    problem = tiny_models.make_problem(3)
+    ungraded = tiny_models.make_sample(problem, 0, 0).model_copy(update={"correct": None})
     with pytest.raises(ValueError, match="not graded"):
-        make_example(ENCODER, of, ungraded, "token", lm=False)
+        make_example(ENCODER, problem, ungraded, "token", lm=False)
 
 
 def test_nothing_is_cut():
     """The last of 3,000 tokens, far beyond the model's own 512 positions, still moves the score."""
-    verifier, of = untrained("lfm2"), tiny_models.make_problem(3)
-    long = tiny_models.make_sample(of, 0, 0).model_copy(update={"text": "so " * 3000 + "3"})
+    verifier, problem = untrained("lfm2"), tiny_models.make_problem(3)
+    long = tiny_models.make_sample(problem, 0, 0).model_copy(update={"text": "so " * 3000 + "3"})
     other = long.model_copy(update={"text": "so " * 3000 + "4"})
-    one, two = scores(verifier, of, [long, other])
+    one, two = scores(verifier, problem, [long, other])
     assert one != two
-    assert len(make_example(ENCODER, of, long, "token", lm=False).ids) > 3000
+    assert len(make_example(ENCODER, problem, long, "token", lm=False).ids) > 3000

@@ -31,7 +31,7 @@ def verifier(name="lfm2", seed=0, mode="cot", **changes):
 
 def pools(count=3, samples=4):
     problems = [tiny_models.make_problem(i + 3) for i in range(count)]
-    return [(of, [tiny_models.make_sample(of, j % 3, j % 2) for j in range(samples)]) for of in problems]
+    return [(problem, [tiny_models.make_sample(problem, j % 3, j % 2) for j in range(samples)]) for problem in problems]
 
 
 def ids(text):
@@ -41,33 +41,33 @@ def ids(text):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A model that has learnt by heart to check two right and two wrong solutions, with rationales and without."""
-    made, model = [], tiny_models.make_model("lfm2", len(TOKENIZER))
+    examples, model = [], tiny_models.make_model("lfm2", len(TOKENIZER))
     cases = [
-        (of, tiny_models.make_sample(of, 0, error))
-        for of in map(tiny_models.make_problem, range(8, 10))
+        (problem, tiny_models.make_sample(problem, 0, error))
+        for problem in map(tiny_models.make_problem, range(8, 10))
         for error in (0, 1)
     ]
-    for of, sample in cases:
+    for problem, sample in cases:
         for mode, rationale in (("direct", ""), ("cot", verdicts.VERDICT_QUESTION)):
-            prompt = generative.encode_question(ENCODER, of, sample.text, mode)[0]
-            said = ids(rationale) + ids(verdicts.format_verdict(sample.correct)) + [TOKENIZER.eos_token_id]
-            made.append(Example(prompt + said, [0.0] * len(prompt) + [1.0] * len(said)))
+            prompt = generative.encode_question(ENCODER, problem, sample.text, mode)[0]
+            expected = ids(rationale) + ids(verdicts.format_verdict(sample.correct)) + [TOKENIZER.eos_token_id]
+            examples.append(Example(prompt + expected, [0.0] * len(prompt) + [1.0] * len(expected)))
     run = tiny_models.make_run(
         tmp_path_factory.mktemp("run"), "genrm", tiny_models.make_training_params(epochs=150.0, checkpoint_steps=999)
     )
-    loop.train(run, objectives.LossModule(model), made, run.params)
+    loop.train(run, objectives.LanguageModelingObjective(model), examples, run.params)
     return model, cases
 
 
 @pytest.mark.parametrize("mode", ["direct", "cot"])
 def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
     model, cases = trained
-    how = HOW._replace(max_new_tokens=20, temperature=0.3)
-    GenerativeVerifier("genrm", model, ENCODER, how, mode).save(tmp_path / "model")
-    loaded = GenerativeVerifier.load(tmp_path / "model", how)
-    for of, sample in cases:
-        (score,) = loaded.score(of, [sample])
-        assert (score.verifier, score.problem_id, score.index) == ("genrm", of.id, sample.index)
+    sampling = HOW._replace(max_new_tokens=20, temperature=0.3)
+    GenerativeVerifier("genrm", model, ENCODER, sampling, mode).save(tmp_path / "model")
+    loaded = GenerativeVerifier.load(tmp_path / "model", sampling)
+    for problem, sample in cases:
+        (score,) = loaded.score(problem, [sample])
+        assert (score.verifier, score.problem_id, score.index) == ("genrm", problem.id, sample.index)
         assert (score.score > 0.8) == sample.correct and not 0.2 < score.score < 0.8
         if mode == "cot":
             assert len(score.rationales) == generative.MAX_KEPT_RATIONALES
@@ -83,9 +83,9 @@ def test_a_vote_is_what_the_model_says_after_the_rationale(trained):
     checker = GenerativeVerifier(
         "genrm", model, ENCODER, HOW._replace(max_new_tokens=20, temperature=0.3, votes=2), "cot"
     )
-    of, sample = cases[0]
-    (judged,) = next(checker.judge_many([(of, [sample])]))
-    prompt = generative.encode_question(ENCODER, of, sample.text, "cot")[0]
+    problem, sample = cases[0]
+    (judged,) = next(checker.judge_many([(problem, [sample])]))
+    prompt = generative.encode_question(ENCODER, problem, sample.text, "cot")[0]
     for vote, text in zip(judged.p_yes, judged.rationales, strict=True):
         body = text.removesuffix(" Yes").removesuffix(" No")
         with torch.inference_mode():
@@ -127,69 +127,75 @@ def test_missing_votes_count_neither_for_nor_against():
 
 
 def test_an_untrained_model_falls_back_to_the_bare_verdict():
-    (of, pool), *_ = pools()
-    judged = next(verifier().judge_many([(of, pool)]))
-    direct = next(verifier(mode="direct").judge_many([(of, pool)]))
-    assert all(set(one.p_yes) == {None} for one in judged), "random text should not parse"
-    said = [
-        one.direct_p_yes for one in direct
+    (problem, pool), *_ = pools()
+    judged = next(verifier().judge_many([(problem, pool)]))
+    direct = next(verifier(mode="direct").judge_many([(problem, pool)]))
+    assert all(set(verdict.p_yes) == {None} for verdict in judged), "random text should not parse"
+    expected = [
+        verdict.direct_p_yes for verdict in direct
     ]  # there with the others of its problem, here alone: equal but for rounding
-    assert [one.direct_p_yes for one in judged] == pytest.approx(said, abs=1e-6)
-    assert [score.score for score in verifier().score(of, pool)] == pytest.approx(said, abs=1e-6)
+    assert [verdict.direct_p_yes for verdict in judged] == pytest.approx(expected, abs=1e-6)
+    assert [score.score for score in verifier().score(problem, pool)] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lfm2", "llama"])
 @pytest.mark.parametrize("mode", ["direct", "cot"])
 def test_company_order_and_room_change_nothing(name, mode):
-    given = pools(4)
+    all_pools = pools(4)
 
     def judged(verifier, pools):
-        found = {one[0].problem_id: one for one in verifier.judge_many(pools)}
-        return {(key, one.index, i): one.model_dump() for key, own in found.items() for i, one in enumerate(own)}
+        results = {verdict[0].problem_id: verdict for verdict in verifier.judge_many(pools)}
+        return {
+            (key, verdict.index, i): verdict.model_dump()
+            for key, pool_verdicts in results.items()
+            for i, verdict in enumerate(pool_verdicts)
+        }
 
-    together = judged(verifier(name, mode=mode), given)
+    together = judged(verifier(name, mode=mode), all_pools)
     alone = {}
-    for pool in given:
-        alone |= judged(verifier(name, mode=mode, rows=16), [pool])
-    assert alone == together == judged(verifier(name, mode=mode), given[::-1])
-    texts = {tuple(one["rationales"]) for one in together.values()}
+    for pool in all_pools:
+        alone |= judged(verifier(name, mode=mode, max_rows=16), [pool])
+    assert alone == together == judged(verifier(name, mode=mode), all_pools[::-1])
+    texts = {tuple(verdict["rationales"]) for verdict in together.values()}
     assert mode == "direct" or len(texts) > 4, "draws that do not differ would prove nothing"
-    other = judged(verifier(name, mode=mode, seed=2), given)
-    assert mode == "direct" or {tuple(one["rationales"]) for one in other.values()}.isdisjoint(texts)
+    other = judged(verifier(name, mode=mode, seed=2), all_pools)
+    assert mode == "direct" or {tuple(verdict["rationales"]) for verdict in other.values()}.isdisjoint(texts)
 
 
 def test_more_votes_keep_the_first_ones():
     few, many = verifier(votes=2), verifier(votes=6)
-    for (a,), (b,) in zip(*(v.judge_many((of, pool[:1]) for of, pool in pools(2)) for v in (few, many)), strict=True):
-        assert a.rationales == b.rationales[:2] and a.votes == b.votes[:2]
+    for (a,), (b,) in zip(
+        *(v.judge_many((problem, pool[:1]) for problem, pool in pools(2)) for v in (few, many)), strict=True
+    ):
+        assert a.rationales == b.rationales[:2] and a.p_yes == b.p_yes[:2]
 
 
 def test_equal_texts_are_judged_once_and_every_sample_gets_its_score(monkeypatch):
-    (of, pool), *_ = pools()
+    (problem, pool), *_ = pools()
     copies = [pool[i % 2].model_copy(update={"index": i}) for i in range(6)]
     read = []
     keys = seeds.key
     monkeypatch.setattr(seeds, "key", lambda *parts: read.append(parts) or keys(*parts))
-    judged = next(verifier().judge_many([(of, copies)]))
-    assert len(read) == 2 * HOW.votes and [one.index for one in judged] == list(range(6))
+    judged = next(verifier().judge_many([(problem, copies)]))
+    assert len(read) == 2 * HOW.votes and [verdict.index for verdict in judged] == list(range(6))
     assert (
-        {tuple(one.rationales) for one in judged[::2]}
+        {tuple(verdict.rationales) for verdict in judged[::2]}
         == {tuple(judged[0].rationales)}
-        != {tuple(one.rationales) for one in judged[1::2]}
+        != {tuple(verdict.rationales) for verdict in judged[1::2]}
     )
-    assert [one.is_duplicate for one in judged] == [False, False] + [True] * 4, "work is counted once"
+    assert [verdict.is_duplicate for verdict in judged] == [False, False] + [True] * 4, "work is counted once"
 
 
 def test_bounds_and_mistakes(tmp_path):
-    (of, pool), *_ = pools()
-    assert next(verifier().judge_many([(of, [])])) == [] and verifier().score(of, []) == []
+    (problem, pool), *_ = pools()
+    assert next(verifier().judge_many([(problem, [])])) == [] and verifier().score(problem, []) == []
     with pytest.raises(UserError, match=r"sums/train/003: .* exceed the 512 tokens"):
-        verifier(max_new_tokens=500).score(of, pool)
+        verifier(max_new_tokens=500).score(problem, pool)
     from stages.lib.models import loading
 
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "model")
-    for facts in (None, {"name": "genrm", "kind": "generative"}, {"name": "prm", "kind": "steps", "mode": "cot"}):
+    for facts in (None, {"name": "genrm", "kind": "generative"}, {"name": "prm", "kind": "process", "mode": "cot"}):
         if facts:
             (tmp_path / "model/verifier.json").write_text(json.dumps(facts))
-        with pytest.raises(UserError, match="no generative verifier with its mode"):
+        with pytest.raises(UserError, match="holds no generative verifier"):
             GenerativeVerifier.load(tmp_path / "model", HOW)

@@ -49,12 +49,12 @@ def sentencepiece():
     merges = [("▁", "+"), ("▁", "-")]
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
     vocabulary |= {"к": len(vocabulary), "и": len(vocabulary) + 1}
-    made = Tokenizer(
+    tokenizer = Tokenizer(
         vocabularies.BPE(vocabulary, [*merges, ("к", "и")], unk_token="<unk>", byte_fallback=True, fuse_unk=True)
     )
-    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    made.decoder = decoders.ByteFallback()
-    return PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", eos_token="</s>")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.ByteFallback()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
 
 
 def chat():
@@ -78,13 +78,13 @@ def two_layers(tokenizer):
     return model, nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2)).eval()
 
 
-def made(form):
+def make_verifier(form):
     """(the verifier, the form's own recipe: problem and sample -> probabilities of the steps)."""
     if form == "classes":
         model, tokenizer = classifier()
 
-        def recipe(of, sample):
-            ids, places = tokenizer(of.prompt())["input_ids"], []
+        def recipe(problem, sample):
+            ids, places = tokenizer(problem.format_prompt())["input_ids"], []
             for step in split_steps(sample.text):
                 ids = ids + tokenizer(step)["input_ids"] + tokenizer("\n")["input_ids"]
                 places.append(len(ids) - 1)
@@ -96,19 +96,19 @@ def made(form):
         model = tiny_models.make_model("mistral", len(tokenizer))
         plus, minus, tag = (tokenizer.convert_tokens_to_ids(piece) for piece in ("▁+", "▁-", "ки"))
 
-        def recipe(of, sample):
+        def recipe(problem, sample):
             lines = [f"Step {i}: {step} ки" for i, step in enumerate(split_steps(sample.text), 1)]
-            ids = torch.tensor([tokenizer(f"{of.prompt()} " + "\n".join(lines))["input_ids"]])
+            ids = torch.tensor([tokenizer(f"{problem.format_prompt()} " + "\n".join(lines))["input_ids"]])
             return model(ids).logits[:, :, [plus, minus]].softmax(-1)[..., 0][ids == tag]
 
         return published_models.build_token_logits("theirs", model, tokenizer), recipe
     tokenizer = chat()
     model, head = two_layers(tokenizer)
 
-    def recipe(of, sample):
+    def recipe(problem, sample):
         turns = [
             {"role": "system", "content": published_models.SYSTEM_PROMPT},
-            {"role": "user", "content": of.prompt()},
+            {"role": "user", "content": problem.format_prompt()},
         ]
         reply = "".join(f"{step}<extra_0>" for step in split_steps(sample.text))
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) + reply
@@ -122,51 +122,54 @@ def made(form):
 FORMS = ("classes", "words", "separator")
 
 
-def pool(of):
-    return [tiny_models.make_sample(of, i, i % 2) for i in range(5)]
+def pool(problem):
+    return [tiny_models.make_sample(problem, i, i % 2) for i in range(5)]
 
 
 @pytest.mark.parametrize("form", FORMS)
 @torch.no_grad()
 def test_every_step_has_the_score_of_the_recipe(form):
-    verifier, recipe = made(form)
-    of = tiny_models.make_problem(3)
-    for sample, score in zip(pool(of), verifier.score(of, pool(of)), strict=True):
+    verifier, recipe = make_verifier(form)
+    problem = tiny_models.make_problem(3)
+    for sample, score in zip(pool(problem), verifier.score(problem, pool(problem)), strict=True):
         assert len(score.step_scores) == len(split_steps(sample.text)) == 2
-        assert score.step_scores == pytest.approx(recipe(of, sample).tolist(), abs=1e-5)
+        assert score.step_scores == pytest.approx(recipe(problem, sample).tolist(), abs=1e-5)
         product = score.step_scores[0] * score.step_scores[1]
         assert score.score == pytest.approx(product if form == "separator" else min(score.step_scores))
-    assert len({round(score.score, 6) for score in verifier.score(of, pool(of))}) == 5
+    assert len({round(score.score, 6) for score in verifier.score(problem, pool(problem))}) == 5
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_one_at_a_time_and_order_change_nothing(form):
-    verifier, _ = made(form)
-    of = tiny_models.make_problem(3)
+    verifier, _ = make_verifier(form)
+    problem = tiny_models.make_problem(3)
     verifier.batch_size = 3
-    together = verifier.score_steps(of, pool(of))
-    assert verifier.score_steps(of, pool(of)[::-1]) == together[::-1]
-    for sample, row in zip(pool(of), together, strict=True):
-        assert verifier.score_steps(of, [sample])[0] == pytest.approx(row, abs=1e-5)
+    together = verifier.score_steps(problem, pool(problem))
+    assert verifier.score_steps(problem, pool(problem)[::-1]) == together[::-1]
+    for sample, row in zip(pool(problem), together, strict=True):
+        assert verifier.score_steps(problem, [sample])[0] == pytest.approx(row, abs=1e-5)
 
 
 @torch.no_grad()
 def test_a_reward_model_rates_the_whole_chat():
     """By the classifier's own forward pass on the chat as its template writes it, one at a time."""
-    tokenizer, of = chat(), tiny_models.make_problem(3)
+    tokenizer, problem = chat(), tiny_models.make_problem(3)
     config = Qwen2Config(vocab_size=len(tokenizer), num_labels=1, pad_token_id=0, **SHAPE)
     model = AutoModelForSequenceClassification.from_config(config).eval()
     verifier = published_models.build_reward_model("theirs", model, tokenizer)
-    for sample, score in zip(pool(of), verifier.score(of, pool(of)), strict=True):
-        turns = [{"role": "user", "content": of.format_prompt()}, {"role": "assistant", "content": sample.text.strip()}]
+    for sample, score in zip(pool(problem), verifier.score(problem, pool(problem)), strict=True):
+        turns = [
+            {"role": "user", "content": problem.format_prompt()},
+            {"role": "assistant", "content": sample.text.strip()},
+        ]
         ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False))["input_ids"]
         assert score.score == pytest.approx(model(torch.tensor([ids])).logits[0, 0].sigmoid().item(), abs=1e-5)
         assert score.step_scores is None
     cut, empty = (
-        tiny_models.make_sample(of, 1, 0, "length"),
-        tiny_models.make_sample(of, 2, 0).model_copy(update={"text": "\n"}),
+        tiny_models.make_sample(problem, 1, 0, "length"),
+        tiny_models.make_sample(problem, 2, 0).model_copy(update={"text": "\n"}),
     )
-    assert [score.score for score in verifier.score(of, [cut, empty])] == [0.0, 0.0]
+    assert [score.score for score in verifier.score(problem, [cut, empty])] == [0.0, 0.0]
     with pytest.raises(UserError, match="2 labels; a reward model has 1"):
         published_models.build_reward_model("theirs", classifier()[0], tokenizer)
     with pytest.raises(UserError, match="no chat template"):
@@ -175,11 +178,11 @@ def test_a_reward_model_rates_the_whole_chat():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_heads_are_read_in_float32_and_go_where_the_model_goes(form):
-    verifier, _ = made(form)
-    of = tiny_models.make_problem(3)
-    whole = [score for steps in verifier.score_steps(of, pool(of)) for score in steps]
+    verifier, _ = make_verifier(form)
+    problem = tiny_models.make_problem(3)
+    whole = [score for steps in verifier.score_steps(problem, pool(problem)) for score in steps]
     verifier.model.to(torch.bfloat16)
-    rough = [score for steps in verifier.score_steps(of, pool(of)) for score in steps]
+    rough = [score for steps in verifier.score_steps(problem, pool(problem)) for score in steps]
     assert rough == pytest.approx(whole, abs=0.05) and len(set(rough)) > len(rough) / 2, (
         "in bfloat16 scores near 1 are ties"
     )
@@ -188,20 +191,24 @@ def test_heads_are_read_in_float32_and_go_where_the_model_goes(form):
 
 
 def test_a_solution_that_the_model_cannot_read_scores_zero_and_leaves_the_others_alone():
-    verifier, _ = made("classes")
-    of = tiny_models.make_problem(3)
-    long, *rest = verifier.score(of, [tiny_models.make_sample(of, 600, 0), *pool(of)])
-    assert (long.score, long.step_scores) == (0.0, []) and long.tokens > 512 and rest == verifier.score(of, pool(of))
+    verifier, _ = make_verifier("classes")
+    problem = tiny_models.make_problem(3)
+    long, *rest = verifier.score(problem, [tiny_models.make_sample(problem, 600, 0), *pool(problem)])
+    assert (
+        (long.score, long.step_scores) == (0.0, [])
+        and long.tokens > 512
+        and rest == verifier.score(problem, pool(problem))
+    )
 
 
 def test_cut_off_and_empty_solutions_score_zero():
-    verifier, _ = made("classes")
-    of = tiny_models.make_problem(3)
+    verifier, _ = make_verifier("classes")
+    problem = tiny_models.make_problem(3)
     cut, empty = (
-        tiny_models.make_sample(of, 1, 0, "length"),
-        tiny_models.make_sample(of, 2, 0).model_copy(update={"text": "\n"}),
+        tiny_models.make_sample(problem, 1, 0, "length"),
+        tiny_models.make_sample(problem, 2, 0).model_copy(update={"text": "\n"}),
     )
-    scores = verifier.score(of, [cut, empty])
+    scores = verifier.score(problem, [cut, empty])
     assert [score.score for score in scores] == [0.0, 0.0]
     assert len(scores[0].step_scores) == 2 and scores[1].step_scores == []
 
@@ -218,8 +225,8 @@ def test_a_sentencepiece_text_goes_on_without_another_space():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_loads_from_a_folder(form, tmp_path):
-    verifier, _ = made(form)
-    of = tiny_models.make_problem(3)
+    verifier, _ = make_verifier(form)
+    problem = tiny_models.make_problem(3)
     if form == "separator":
         tokenizer = chat()
         model, head = two_layers(tokenizer)
@@ -244,7 +251,9 @@ def test_loads_from_a_folder(form, tmp_path):
     rough = published_models.load(form, tmp_path, "theirs", "bfloat16")
     assert rough.model.dtype == torch.bfloat16 and {p.dtype for p in rough.head.parameters()} == {torch.float32}
     loaded = published_models.load(form, tmp_path, "theirs")
-    for mine, theirs in zip(loaded.score_steps(of, pool(of)), verifier.score_steps(of, pool(of)), strict=True):
+    for mine, theirs in zip(
+        loaded.score_steps(problem, pool(problem)), verifier.score_steps(problem, pool(problem)), strict=True
+    ):
         assert mine == pytest.approx(theirs, abs=1e-6)
 
 

@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 
 from stages.generators.base import pretraining
-from stages.lib.core.records import Sample
 from stages.lib.labels import truth
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
@@ -14,95 +13,90 @@ from stages.lib.verifiers.verdicts import VERDICT_QUESTION
 from tests.helpers import tiny_models
 
 
-def problem(i=0, split="verifier"):
+def make_problem(i=0, split="verifier"):
     return gradeschool.generate_problems(split, i + 1, seed=3, steps=(3, 4), max_value=60, inverse_share=0.5)[i]
 
 
-def solution(of, faults=None):
+def solution(problem, faults=None):
     """What a writer with these faults writes, as a sample of the generator would stand."""
-    lines = [strip_annotations(line.text) for line in gradeschool.solve_program(of.program.params, faults)]
-    return sample(of, "\n".join(lines) + "\n")
+    lines = [strip_annotations(line.text) for line in gradeschool.solve_program(problem.program.params, faults)]
+    return sample(problem, "\n".join(lines) + "\n")
 
 
-def sample(of, text, finish="stop"):
+def sample(problem, text, finish="stop"):
     answer = text.rsplit("#### ", 1)[1].strip() if "#### " in text else None
-    return Sample(
-        problem_id=of.id,
-        index=0,
-        text=text,
-        answer=answer,
-        correct=answer == of.answer,
-        finish=finish,
-        logprob=-1.0,
-        min_logprob=-1.0,
-        tokens=9,
-    )
+    change = {"text": text, "answer": answer, "correct": answer == problem.answer}
+    return tiny_models.make_sample(problem, 0, 0, finish).model_copy(update=change)
 
 
-def derived(of, made, style="rederived", refutation_weight=1):
-    return rationales.write_procedural(of, made, style, refutation_weight)
+def derived(problem, attempt, style="rederived", refutation_weight=1):
+    return rationales.write_procedural(problem, attempt, style, refutation_weight)
 
 
-def text(written):
-    return "".join(piece for piece, _ in written.segments)
+def text(rationale):
+    return "".join(piece for piece, _ in rationale.segments)
 
 
 def test_a_right_solution_is_derived_line_by_line_in_the_form_of_the_pretraining_text():
-    of = problem()
-    lines = gradeschool.solve_program(of.program.params)
+    problem = make_problem()
+    lines = gradeschool.solve_program(problem.program.params)
     wanted = [
-        *pretraining.write_rationale(of.program.params, lines),
+        *pretraining.write_rationale(problem.program.params, lines),
         (VERDICT_QUESTION, 1),
         (" Yes", verdicts.DERIVED_VERDICT_WEIGHT),
     ]
-    assert derived(of, solution(of)).segments == wanted
+    assert derived(problem, solution(problem)).segments == wanted
 
 
 def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
     reasons = Counter()
     for i in range(25):
-        of = problem(i)
-        count = len(of.program.params["quantities"])
+        problem = make_problem(i)
+        count = len(problem.program.params["quantities"])
         for kind in ("slip", "reverse", "operand", "number"):
-            made = solution(of, {count - 2: gradeschool.Fault(kind, 1)})
-            right = truth.label_steps(of, made.text)
+            attempt = solution(problem, {count - 2: gradeschool.Fault(kind, 1)})
+            right = truth.label_steps(problem, attempt.text)
             if all(right):
                 continue
-            written = derived(of, made)
-            reasons[written.reject_reason] += 1
-            if written.reject_reason:
-                assert made.correct, "refused without having the right answer by luck"
+            rationale = derived(problem, attempt)
+            reasons[rationale.reject_reason] += 1
+            if rationale.reject_reason:
+                assert attempt.correct, "refused without having the right answer by luck"
                 continue
-            said, first = text(written).split("\n"), right.index(False)
-            assert [line.endswith(" Right.") for line in said[:first]] == [True] * first
-            gold = strip_annotations(of.steps[first].text)
-            assert said[first] == f"{gold} Wrong." and said[first + 1] == f"{VERDICT_QUESTION} No", (
+            written_lines, first = text(rationale).split("\n"), right.index(False)
+            assert [line.endswith(" Right.") for line in written_lines[:first]] == [True] * first
+            gold = strip_annotations(problem.steps[first].text)
+            assert written_lines[first] == f"{gold} Wrong." and written_lines[first + 1] == f"{VERDICT_QUESTION} No", (
                 "the truth, then the verdict"
             )
-            theirs = made.text.splitlines()[first]
+            theirs = attempt.text.splitlines()[first]
             assert theirs != gold
     assert reasons[None] > 60
 
 
 def test_the_quoted_form_says_the_line_itself_then_its_mark_then_the_truth():
-    of = problem()
-    last = len(of.steps) - 2
-    made = solution(of, {last: gradeschool.Fault("slip", 1)})
-    theirs, gold = made.text.splitlines(), [strip_annotations(step.text) for step in of.steps]
-    said = text(derived(of, made, "annotated")).split("\n")
-    assert said == [f"{line} Right." for line in theirs[:last]] + [
+    problem = make_problem()
+    last = len(problem.steps) - 2
+    attempt = solution(problem, {last: gradeschool.Fault("slip", 1)})
+    theirs, gold = attempt.text.splitlines(), [strip_annotations(step.text) for step in problem.steps]
+    written_lines = text(derived(problem, attempt, "annotated")).split("\n")
+    assert written_lines == [f"{line} Right." for line in theirs[:last]] + [
         f"{theirs[last]} Wrong.",
         gold[last],
         f"{VERDICT_QUESTION} No",
     ]
-    assert text(derived(of, solution(of), "annotated")) == text(derived(of, solution(of))), "right lines read the same"
-    marks = [weight for piece, weight in derived(of, made, "annotated").segments if piece in (" Right", " Wrong")]
+    assert text(derived(problem, solution(problem), "annotated")) == text(derived(problem, solution(problem))), (
+        "right lines read the same"
+    )
+    marks = [
+        weight for piece, weight in derived(problem, attempt, "annotated").segments if piece in (" Right", " Wrong")
+    ]
     assert set(marks) == {verdicts.DIRECT_VERDICT_WEIGHT}, "no derivation stands before these marks"
 
 
 def test_solutions_that_stop_early_or_wander():
-    of = problem()
-    gold = [strip_annotations(step.text) for step in of.steps]
+    problem = make_problem()
+    gold = [strip_annotations(step.text) for step in problem.steps]
     for lines, marks, verdict in (
         (gold[:2] + ["#### 1"], "Right Right Wrong", "No"),  # an answer too early: the next line was due
         (gold[:1] + ["Right."] + gold[1:], "Right Wrong", None),  # right answer, odd line: refused
@@ -110,31 +104,31 @@ def test_solutions_that_stop_early_or_wander():
         (gold[:2], "Right Right", "No"),  # never answered
         ([], "", "No"),
     ):
-        written = derived(of, sample(of, "\n".join(lines)))
+        rationale = derived(problem, sample(problem, "\n".join(lines)))
         if verdict is None:
-            assert written.reject_reason == "verdict differs from the grade"
+            assert rationale.reject_reason == "verdict differs from the grade"
             continue
-        said = text(written)
-        assert said.endswith(f"{VERDICT_QUESTION} {verdict}")
-        found = [line.rsplit(" ", 1)[1].rstrip(".") for line in said.split("\n")[:-1]]
-        assert " ".join(found) == marks
-        refuted = [line for line in said.split("\n") if line.endswith(" Wrong.")]
+        written_lines = text(rationale)
+        assert written_lines.endswith(f"{VERDICT_QUESTION} {verdict}")
+        actual_marks = [line.rsplit(" ", 1)[1].rstrip(".") for line in written_lines.split("\n")[:-1]]
+        assert " ".join(actual_marks) == marks
+        refuted = [line for line in written_lines.split("\n") if line.endswith(" Wrong.")]
         assert all(line.removesuffix(" Wrong.") == gold[marks.split().index("Wrong")] for line in refuted)
 
 
 def test_cut_off_is_wrong_even_with_the_answer_written():
-    of = problem()
-    whole = sample(of, "\n".join(strip_annotations(step.text) for step in of.steps), finish="length")
-    assert text(derived(of, whole)).endswith(" No") and not rationales.is_right(whole)
+    problem = make_problem()
+    whole = sample(problem, "\n".join(strip_annotations(step.text) for step in problem.steps), finish="length")
+    assert text(derived(problem, whole)).endswith(" No") and not whole.is_right
 
 
 def test_emphasis_falls_on_the_words_that_refute():
-    of = problem()
-    last = len(of.steps) - 2
-    made = solution(of, {last: gradeschool.Fault("slip", 1)})
-    plain, loud = derived(of, made), derived(of, made, refutation_weight=5)
+    problem = make_problem()
+    last = len(problem.steps) - 2
+    attempt = solution(problem, {last: gradeschool.Fault("slip", 1)})
+    plain, loud = derived(problem, attempt), derived(problem, attempt, refutation_weight=5)
     assert text(plain) == text(loud)
-    value = of.steps[last].value
+    value = problem.steps[last].value
     assert [piece.strip(" ,.") for piece, weight in loud.segments if weight == 5] == [value, value]
 
 
@@ -143,8 +137,8 @@ def test_other_writers_and_other_problems_have_no_procedural_teacher():
         derived(tiny_models.make_problem(1), tiny_models.make_sample(tiny_models.make_problem(1), 0, 0)).reject_reason
         == "no program that tells"
     )
-    of = problem()
-    assert derived(of, sample(of, f"It is\n#### {of.answer}")).reject_reason == "no program that tells"
+    problem = make_problem()
+    assert derived(problem, sample(problem, f"It is\n#### {problem.answer}")).reject_reason == "no program that tells"
 
 
 REFERENCE = "Ann has 3 + 4 = 7.\n#### 42"
@@ -190,28 +184,28 @@ CLEAN = [
 ]
 
 
-@pytest.mark.parametrize("said", LEAKING)
-def test_leaks_are_caught(said):
-    assert rationales.find_leak(said, REFERENCE)
+@pytest.mark.parametrize("rationale", LEAKING)
+def test_leaks_are_caught(rationale):
+    assert rationales.find_leak(rationale, REFERENCE)
 
 
-@pytest.mark.parametrize("said", CLEAN)
-def test_honest_checks_are_not_leaks(said):
-    assert rationales.find_leak(said, REFERENCE) is None
+@pytest.mark.parametrize("rationale", CLEAN)
+def test_honest_checks_are_not_leaks(rationale):
+    assert rationales.find_leak(rationale, REFERENCE) is None
 
 
 def test_the_procedural_teacher_never_leaks():
     for i in range(20):
-        of = problem(i)
+        problem = make_problem(i)
         for faults in (None, {1: gradeschool.Fault("slip", 2)}):
-            written = derived(of, solution(of, faults))
-            if written.segments:
-                assert rationales.find_leak(text(written), "") is None
+            rationale = derived(problem, solution(problem, faults))
+            if rationale.segments:
+                assert rationales.find_leak(text(rationale), "") is None
 
 
 def test_a_model_s_rationale_is_kept_only_with_the_right_verdict_at_its_end():
-    of, end = problem(), f"\n{VERDICT_QUESTION}"
-    right, wrong = solution(of), sample(of, "#### 999")
+    problem, end = make_problem(), f"\n{VERDICT_QUESTION}"
+    right, wrong = solution(problem), sample(problem, "#### 999")
     for of_sample, answer, refused in (
         (right, f"All steps hold.{end} Yes", None),
         (right, f"All steps hold.\n**{VERDICT_QUESTION} Yes**\n", None),
@@ -227,17 +221,17 @@ def test_a_model_s_rationale_is_kept_only_with_the_right_verdict_at_its_end():
         (wrong, f"{VERDICT_QUESTION} No", "not a check that ends with its verdict"),
         (wrong, f"Fails.{end} No\nBut then again, perhaps.", "not a check that ends with its verdict"),
         (wrong, f"It differs from the reference answer.{end} No", "leak: reference answer"),
-        (wrong, f"It should be {of.answer}.{end} No", f"leak: should be {of.answer}"),
+        (wrong, f"It should be {problem.answer}.{end} No", f"leak: should be {problem.answer}"),
     ):
-        written = rationales.parse_rationale(of, of_sample, answer)
-        assert written.reject_reason == refused, answer
+        rationale = rationales.parse_rationale(problem, of_sample, answer)
+        assert rationale.reject_reason == refused, answer
         if refused is None:
-            assert text(written).endswith(f"{VERDICT_QUESTION} {'Yes' if of_sample.correct else 'No'}")
-            assert "**" not in text(written) and written.segments[-1][1] == verdicts.DERIVED_VERDICT_WEIGHT
+            assert text(rationale).endswith(f"{VERDICT_QUESTION} {'Yes' if of_sample.correct else 'No'}")
+            assert "**" not in text(rationale) and rationale.segments[-1][1] == verdicts.DERIVED_VERDICT_WEIGHT
 
 
 def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():
-    of = problem()
+    problem = make_problem()
 
     class Teacher:
         asks = []
@@ -246,14 +240,18 @@ def test_a_teacher_is_asked_once_for_each_rationale_with_all_it_needs():
             self.asks = asks
             return [f"Good.\n{VERDICT_QUESTION} Yes" if i % 2 else RuntimeError("gone") for i in range(len(asks))]
 
-    teacher, right = Teacher(), solution(of)
-    found = rationales.request_rationales(teacher, 1, [(of, right), (of, right.model_copy(update={"index": 1}))], 2)
-    assert [[written.reject_reason for written in own] for own in found] == [["no answer", None]] * 2
+    teacher, right = Teacher(), solution(problem)
+    actual_marks = rationales.request_rationales(
+        teacher, 1, [(problem, right), (problem, right.model_copy(update={"index": 1}))], 2
+    )
+    assert [[rationale.reject_reason for rationale in per_sample] for per_sample in actual_marks] == [
+        ["no answer", None]
+    ] * 2
     assert len({key for _, key in teacher.asks}) == 4, "every rationale is a draw of its own"
     prompt = teacher.asks[0][0]
     assert (
-        of.question in prompt
-        and f"#### {of.answer}" in prompt
+        problem.question in prompt
+        and f"#### {problem.answer}" in prompt
         and right.text.strip() in prompt
         and VERDICT_QUESTION in prompt
     )

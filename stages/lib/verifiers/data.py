@@ -1,0 +1,118 @@
+"""What the stages orm, prm and genrm share: reading problems, samples and the initial model, and evaluating on dev."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from stages.lib.core import records, seeds
+from stages.lib.core.records import Problem, Record, Sample, Score
+from stages.lib.metrics import ranking
+from stages.lib.models import loading
+from stages.lib.models.encoding import Encoder
+from stages.lib.models.forward import autocast
+from stages.lib.run import distributed
+
+if TYPE_CHECKING:
+    from stages.lib.run.execution import StageRun
+    from stages.lib.verifiers.base import Pool, Verifier
+
+R = TypeVar("R", bound=Record)
+
+
+def read_problems(run: StageRun, split: str) -> dict[str, Problem]:
+    """The problems of a split of the benchmarks, by id."""
+    problems = records.read_problems(run.input_path("benchmarks", f"{split}.jsonl"))
+    return {problem.id: problem for problem in problems}
+
+
+def read_samples(run: StageRun, split: str) -> list[Sample]:
+    return records.read_samples(run.input_path("samples", f"{split}.parquet"))
+
+
+def select_samples(samples: Iterable[Sample], limit: int, skip_uniform: bool, dedupe: bool = False) -> list[Sample]:
+    """The samples to train on, by problem: those with an index below `limit`.
+
+    skip_uniform: leave out problems whose samples are all right or all wrong. dedupe: of equal solutions of a problem
+    keep the first.
+    """
+    distinct: dict[Any, Sample] = {}
+    for sample in samples:
+        if sample.index < limit:
+            identity = (sample.text, sample.finish) if dedupe else sample.index
+            distinct.setdefault((sample.problem_id, identity), sample)
+    pools = records.group_by_problem(distinct.values()).values()
+    return [s for pool in pools if not skip_uniform or len({s.correct for s in pool} - {None}) == 2 for s in pool]
+
+
+def warn_if_uniform(run: StageRun, samples: Sequence[Sample], consequence: str) -> None:
+    """A weak generator may have no right sample at all: training goes on, and this says what it means."""
+    if len({sample.is_right for sample in samples}) < 2 and run.is_main:
+        print(f"{run.name}: warning: all samples are right, or all wrong: {consequence}", file=sys.stderr)
+
+
+def load_encoder(run: StageRun) -> Encoder:
+    """The tokenizer of the model that training starts from, and the generator's prompt."""
+    return Encoder.load(run.input_path(run.params.init_from, "model"), run.input_path("generator", "prompt.json"))
+
+
+def load_model(run: StageRun) -> Any:
+    """The model that training starts from, with LoRA adapters where the parameters ask for them."""
+    model = loading.load_causal_lm(run.input_path(run.params.init_from, "model"))
+    return loading.add_lora(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
+
+
+def read_dev_pools(run: StageRun, samples_per_problem: int | None = None, mixed_only: bool = False) -> list[Pool]:
+    """The first `eval_problems` problems of dev with their samples.
+
+    samples_per_problem: only the first so many samples. mixed_only: only problems with right and wrong ones among them.
+    """
+    problems = read_problems(run, "dev")
+    samples = read_samples(run, "dev")
+    pools = records.group_by_problem(s for s in samples if samples_per_problem is None or s.index < samples_per_problem)
+    mixed = {key: pool for key, pool in pools.items() if not mixed_only or len({s.is_right for s in pool}) == 2}
+    return [(problems[key], pool) for key, pool in mixed.items()][: run.params.eval_problems]
+
+
+def map_dev_pools(
+    run: StageRun,
+    name: str,
+    verifier: Verifier,
+    pools: list[Pool],
+    evaluate: Callable[[Iterable[Pool]], Iterator[list[R]]],
+    kind: type[R],
+) -> list[list[R]]:
+    """`evaluate` for each pool, in their order, in the precision of training.
+
+    The processes share the pools. What they have finished is kept under `name`, so that a killed run resumes.
+    """
+
+    def work(shard: list[Pool]) -> Iterator[list[R]]:
+        with autocast(verifier.model, run.params.precision):
+            yield from run.track_progress(evaluate(shard), len(shard), f"{name} dev")
+
+    results = distributed.map_sharded(run, name, pools, work, kind, lambda pool: pool[0].id)
+    return [results[problem.id] for problem, _ in pools]
+
+
+def score_dev(run: StageRun, verifier: Verifier, pools: list[Pool]) -> list[list[Score]]:
+    """The Scores of each pool's samples, in their order."""
+
+    def score(shard: Iterable[Pool]) -> Iterator[list[Score]]:
+        return (verifier.score(*pool) for pool in shard)
+
+    return map_dev_pools(run, "scored", verifier, pools, score, Score)
+
+
+def get_outcomes(pools: Sequence[Pool]) -> list[list[bool]]:
+    """Whether each sample of each pool is right."""
+    return [[sample.is_right for sample in samples] for _, samples in pools]
+
+
+def compute_calibration(scores: Sequence[Sequence[float]], outcomes: Sequence[Sequence[bool]]) -> dict[str, Any]:
+    """Brier score and expected calibration error over all samples; None without a sample."""
+    flat_scores, flat_outcomes = list(chain.from_iterable(scores)), list(chain.from_iterable(outcomes))
+    measures = {"brier": ranking.brier_score, "ece": ranking.expected_calibration_error}
+    return {name: measure(flat_scores, flat_outcomes) if flat_scores else None for name, measure in measures.items()}

@@ -1,0 +1,64 @@
+"""A verifier's folder: model, tokenizer, prompt.json, verifier.json and the weights of the head, if it has any."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from stages.lib.core import files
+from stages.lib.core.errors import UserError
+from stages.lib.models import loading
+
+if TYPE_CHECKING:
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.run.execution import StageRun
+
+CONFIG_FILE = "verifier.json"
+HEAD_FILE = "head/head.safetensors"  # in a folder of its own, where transformers does not look for weights
+
+
+def save_verifier(
+    path: Path, model: Any, encoder: Encoder, config: dict[str, Any], head: nn.Module | None = None
+) -> None:
+    """Write the whole folder at once. config: what verifier.json holds, `kind` and `name` at least."""
+    with files.atomic_write_dir(path) as folder:
+        loading.write_files(model, encoder.tokenizer, folder)
+        encoder.save(folder)
+        if head is not None:
+            save_head(head, folder)
+        files.write_json(folder / CONFIG_FILE, config)
+
+
+def save_head(head: nn.Module, folder: Path) -> None:
+    (folder / HEAD_FILE).parent.mkdir()
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
+    save_file(weights, folder / HEAD_FILE)
+
+
+def load_head(head: nn.Module, folder: Path) -> None:
+    """Fill a head with the weights that `save_head` wrote."""
+    head.load_state_dict(load_file(folder / HEAD_FILE))
+
+
+def read_config(path: Path, kind: str | None = None) -> dict[str, Any]:
+    """What verifier.json holds. Raises UserError for a folder without a verifier, or with one of another kind."""
+    file = path / CONFIG_FILE
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if not config or kind not in (None, config["kind"]):
+        reason = f"its kind is {config['kind']}" if config else f"no {CONFIG_FILE}"
+        raise UserError(
+            f"{path}: holds no {kind or 'trained'} verifier ({reason}); run the stage that trains it, or name the form of "
+            f"a published model"
+        )
+    return config
+
+
+def write_outputs(run: StageRun, verifier: Any, history: Any) -> None:
+    """The outputs of a training stage, model/ and history.csv. Only the main process writes."""
+    if run.is_main:
+        verifier.save(run.out_dir / "model")
+        files.write_text(run.out_dir / "history.csv", history.to_csv())
