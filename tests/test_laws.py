@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from stages.lib.run.import_closure import find_imported_files
+from stages.lib.training.training_params import TrainingParams
 from stages.lib.workspace.chapters import CHAPTERS, find_module
 from stages.problems.benchmarks.__main__ import ADAPTERS
 
@@ -78,7 +80,8 @@ def test_one_word_five_places(stage):
     by_hand = f"python -m {find_module(stage).removesuffix('.__main__')}"
     assert entry["cmd"] in (by_hand, f"python -m stages launch ${{launch}} {stage}", f"python -m stages launch {stage}")
     assert ("stages/launch/${launch}.yaml" in entry["deps"]) == ("${launch}" in entry["cmd"])
-    assert entry["params"] == ["seed", stage]
+    shared = ["training"] if issubclass(import_module(find_module(stage)).Params, TrainingParams) else []
+    assert entry["params"] == ["seed", *shared, stage]
     assert all(path.startswith(f"data/{stage}/") for path in paths(entry["outs"] + entry["metrics"]))
     main = module_file(stage).read_text()
     assert f'run_stage("{stage}", Params,' in main, "the MLflow run takes its name from run_stage"
@@ -200,9 +203,14 @@ def test_every_section_is_checked_by_its_stage(monkeypatch):
         document = YAML(typ="safe").load(text)
         for stage, model in preset.load_stage_params().items():
             section = params.validate_section(stage, model, document, [(Path(label), document)])
-            assert set(document[stage] or {}) == set(section.model_dump(exclude_none=True)), (
-                f"{label} {stage}: spell out every key"
-            )
+            named = {*document[stage], *(document["training"] if model.shared_section else ())}
+            assert named == set(section.model_dump(exclude_none=True)), f"{label} {stage}: spell out every key"
+
+
+def test_params_yaml_is_the_default_preset_and_every_other_preset_a_short_overlay():
+    texts = {path.stem: path.read_text() for path in (ROOT / "stages/presets").glob("*.yaml")}
+    assert (ROOT / "params.yaml").read_text() == texts.pop("default")
+    assert max(len(text.splitlines()) for text in texts.values()) <= 45
 
 
 def test_every_benchmark_has_a_preset_that_says_where_its_files_come_from(monkeypatch):

@@ -98,7 +98,10 @@ def check_accelerator(root: Path) -> CheckResult:
         return OK, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     launch = params.load_top_level().launch
     if not params.read_yaml(root / f"stages/launch/{launch}.yaml").get("use_cpu"):
-        return FAIL, f"none, but params.yaml says launch: {launch}; `python -m stages preset tiny`, or set launch: cpu"
+        return (
+            FAIL,
+            f"none, but params.yaml says launch: {launch}; `python -m stages preset default`, or set launch: cpu",
+        )
     return OK, "none; the tiny presets need none"
 
 

@@ -9,7 +9,7 @@ def sync() -> None:
 
     def report(entry, outcome: str) -> None:
         if outcome in ("added", "completed"):
-            print(f"{outcome:<9}  {entry.id}  {entry.run['status']}")
+            print(f"{outcome:<9}  {entry.id}  {entry.info['status']}")
 
     root = Path.cwd()
     counts = mlflow_store.sync(root, report)

@@ -141,9 +141,8 @@ def create_pipeline(root: Path) -> ToyPipeline:
         "stages/launch/cpu.yaml": "use_cpu: true\n",
         ".dvcignore": "__pycache__/\n",
         ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
-        "stages/presets/plain.yaml": "# The plain one\n" + PARAMS_YAML.replace("  # mine: tuned by hand", ""),
-        "stages/presets/big.yaml": "# A larger one\n"
-        + PARAMS_YAML.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
+        "stages/presets/default.yaml": "# The plain one\n" + PARAMS_YAML.replace("  # mine: tuned by hand", ""),
+        "stages/presets/big.yaml": "# A larger one\nseed: 7\none:\n  lr: 2e-5 # big\n",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

@@ -52,35 +52,39 @@ def test_digests_are_those_of_dvc(finished):
 CHANGES = {
     "nothing": (lambda p: None, {"one": "fresh", "two": "fresh"}, ""),
     "parameter": (
-        lambda p: p.edit("params.yaml", "1e-3", "3e-3"),
+        lambda p: p.replace_text("params.yaml", "1e-3", "3e-3"),
         {"one": "stale", "two": "waiting"},
         "one.lr 0.001 -> 0.003",
     ),
     "parameter that two does not read": (
-        lambda p: p.edit("params.yaml", "none\n", "x\n"),
+        lambda p: p.replace_text("params.yaml", "none\n", "x\n"),
         {"one": "stale", "two": "waiting"},
         "one.api_key none -> x",
     ),
     "parameter that nobody reads": (
-        lambda p: p.edit("params.yaml", "steps: 2\n  sleep: 0.0", "steps: 2\n  sleep: 0.1"),
+        lambda p: p.replace_text("params.yaml", "steps: 2\n  sleep: 0.0", "steps: 2\n  sleep: 0.1"),
         {"one": "fresh", "two": "fresh"},
         "",
     ),
-    "seed": (lambda p: p.edit("params.yaml", "seed: 1", "seed: 2"), {"one": "stale", "two": "stale"}, "seed 1 -> 2"),
-    "comment": (lambda p: p.edit("params.yaml", "# all of it", "# all"), {"one": "fresh", "two": "fresh"}, ""),
-    "same number": (lambda p: p.edit("params.yaml", "1e-3", "0.001"), {"one": "fresh", "two": "fresh"}, ""),
+    "seed": (
+        lambda p: p.replace_text("params.yaml", "seed: 1", "seed: 2"),
+        {"one": "stale", "two": "stale"},
+        "seed 1 -> 2",
+    ),
+    "comment": (lambda p: p.replace_text("params.yaml", "# all of it", "# all"), {"one": "fresh", "two": "fresh"}, ""),
+    "same number": (lambda p: p.replace_text("params.yaml", "1e-3", "0.001"), {"one": "fresh", "two": "fresh"}, ""),
     "new parameter": (
-        lambda p: p.edit("params.yaml", "one:\n", "one:\n  more: 1\n"),
+        lambda p: p.replace_text("params.yaml", "one:\n", "one:\n  more: 1\n"),
         {"one": "stale", "two": "waiting"},
         "one.more (absent) -> 1",
     ),
     "code": (
-        lambda p: p.edit("stages/problems/two.py", "steps", "steps "),
+        lambda p: p.replace_text("stages/problems/two.py", "steps", "steps "),
         {"one": "fresh", "two": "stale"},
         "stages/problems/two.py changed",
     ),
     "input": (
-        lambda p: p.edit("data/raw/deep/y.txt", "there", "their"),
+        lambda p: p.replace_text("data/raw/deep/y.txt", "there", "their"),
         {"one": "stale", "two": "waiting"},
         "data/raw changed",
     ),
@@ -90,7 +94,7 @@ CHANGES = {
         "data/raw missing",
     ),
     "output edited": (
-        lambda p: p.edit("data/one/model/a.txt", "0", "1"),
+        lambda p: p.replace_text("data/one/model/a.txt", "0", "1"),
         {"one": "stale", "two": "stale"},
         "data/one/model changed",
     ),
@@ -100,17 +104,17 @@ CHANGES = {
         "data/two/model missing",
     ),
     "command": (
-        lambda p: p.edit("dvc.yaml", "python -m stages.problems.two", "python  -m stages.problems.two"),
+        lambda p: p.replace_text("dvc.yaml", "python -m stages.problems.two", "python  -m stages.problems.two"),
         {"one": "fresh", "two": "stale"},
         "command changed",
     ),
     "dependency added": (
-        lambda p: p.edit("dvc.yaml", "problems/two.py]", "problems/two.py, stages/problems/one.py]"),
+        lambda p: p.replace_text("dvc.yaml", "problems/two.py]", "problems/two.py, stages/problems/one.py]"),
         {"one": "fresh", "two": "stale"},
         "stages/problems/one.py new",
     ),
     "output added": (
-        lambda p: p.edit("dvc.yaml", "outs: [data/two/model]", "outs: [data/two/model, data/two/x]"),
+        lambda p: p.replace_text("dvc.yaml", "outs: [data/two/model]", "outs: [data/two/model, data/two/x]"),
         {"one": "fresh", "two": "missing"},
         "data/two/x missing",
     ),
@@ -130,8 +134,8 @@ def test_states_agree_with_dvc(project, change):
 
 
 def test_map(project):
-    project.edit("params.yaml", "lr: 0.1", "lr: 0.2")
-    lines = project.stages().stdout.splitlines()
+    project.replace_text("params.yaml", "lr: 0.1", "lr: 0.2")
+    lines = project.run_command_line().stdout.splitlines()
     assert lines[0].split() == ["stage", "state", "time", "memory", "metric", "what", "it", "does"]
     assert "fresh" in lines[1] and "dev.pass@1 0.5 [0.4, 0.6]  The first stage of the test" in lines[1]
     assert lines[-1] == "two: stale: two.lr 0.1 -> 0.2"
@@ -139,7 +143,7 @@ def test_map(project):
 
 
 def test_running_and_failed(project):
-    project.edit("params.yaml", "sleep: 0.0", "sleep: 30.0")
+    project.replace_text("params.yaml", "sleep: 0.0", "sleep: 30.0")
     process = project.start("one", ASSAY_TRACKING="off")
     try:
         while words(project.root)["one"] != "running":
@@ -147,7 +151,7 @@ def test_running_and_failed(project):
     finally:
         process.kill()
         process.wait()
-    assert "one: stale: last run killed" in project.stages().stdout
+    assert "one: stale: last run killed" in project.run_command_line().stdout
 
 
 def test_outside_a_workspace(tmp_path):
