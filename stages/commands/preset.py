@@ -3,7 +3,8 @@
 stages/presets/default.yaml is the whole default. Every other preset is an overlay: it names only what differs from the
 preset it lies over (`over: nano`; without, the default), and null removes a mapping. An overlay that fits several presets
 (`over: [a, b]`) lies over the first, or over the one whose chain leads to another preset that you name: `preset mmlu
-nano`. Comments of yours stay beside keys that both files have. The result is checked against every stage before it is written.
+nano`. Your comments stay beside keys that both files have. The result is checked against every stage before it is
+written.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import difflib
 import functools
 import importlib
 import io
-import re
 import sys
 from itertools import takewhile
 from pathlib import Path

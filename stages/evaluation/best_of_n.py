@@ -37,14 +37,14 @@ SINGLE_SAMPLE_METHODS = ("greedy", "options")  # ways to give one solution
 
 
 class Params(Section):
-    draws: int = Field(ge=2, description="random subsets per problem and k, where there is no closed form")
-    resamples: int = Field(ge=100, description="bootstrap resamples of the problems")
+    draws: int = Field(ge=2)  # random subsets per problem and k, where there is no closed form
+    resamples: int = Field(ge=100)  # bootstrap resamples of the problems
     vote_powers: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
-        min_length=1, description="candidates: weight = score ** power, 0 is a plain majority; chosen on dev"
-    )
+        min_length=1
+    )  # weight = score ** power; one is chosen on dev
     top_vote_shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(
-        min_length=1, description="candidates: share of k a top vote keeps; chosen on dev"
-    )
+        min_length=1
+    )  # share of k that votes; one is chosen on dev
 
 
 def main() -> None:

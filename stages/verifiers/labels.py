@@ -45,15 +45,15 @@ LabelsByMethod = dict[str, list[tuple[Solution, list[Estimate]]]]  # by method
 class ImportParams(params.Params):
     """Files of published labels, or patterns of them, in data/raw/labels/ (lib/labels/imported_labels.py)."""
 
-    prm800k: list[str]
-    math_shepherd: list[str]
+    prm800k: list[str]  # files of PRM800K
+    math_shepherd: list[str]  # files of Math-Shepherd
 
 
 class Params(params.Params):
     imported: ImportParams  # what prm.labels: imported trains on, in place of this pipeline's samples and labels
-    methods: list[Method] = Field(min_length=1)
+    methods: list[Method] = Field(min_length=1)  # how steps are labelled; exact needs a program that knows the truth
     completer: str = Field(min_length=1)  # folder of the model that completes prefixes
-    engine: Literal["native", "vllm"]
+    engine: Literal["native", "vllm"]  # what decodes: the engine of this repository, or vLLM
     completions: int = Field(ge=1)  # N, rollouts after a step at most
     problems: int = Field(
         ge=0
@@ -61,7 +61,7 @@ class Params(params.Params):
     audit_problems: int = Field(ge=0)  # of dev, for the same and for the audit
     audit_completions: int = Field(ge=1)  # largest N of the audit
     samples_per_problem: int = Field(ge=1)  # the first so many of the pool
-    temperature: float = Field(gt=0)
+    temperature: float = Field(gt=0)  # of completions
     max_new_tokens: int = Field(ge=1)  # of a completion
     hard_rule: Literal[
         "any_success", "progress", "agreed"
@@ -70,7 +70,7 @@ class Params(params.Params):
     use_pool: bool  # binary search starts where the right samples of the problem leave off
     skip_uniform_problems: bool  # no Monte Carlo for problems whose samples are all right or all wrong
     max_rows: int = Field(ge=16)  # completions decoded at a time on each process; changes speed and memory, no label
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Literal["float32", "bfloat16", "float16"]  # number format of the completer's weights
 
 
 class PrefixRollouts(Record):

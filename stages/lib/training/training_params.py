@@ -1,6 +1,7 @@
 """Training parameters: the keys that base, generator, orm, prm and genrm share.
 
-Values that most of them share stand once in section `training` of params.yaml; a stage's section overrides by naming the key.
+Values that most stages share stand once in section `training` of params.yaml; a stage's section overrides a value by naming
+its key.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ class TrainingParams(Params):
     """Parent of the parameters of every trained stage."""
 
     shared_section: ClassVar[str | None] = "training"
+
     epochs: float = Field(gt=0)  # passes over the training examples
     global_batch_size: int = Field(gt=0)  # sequences per step: device_batch_size x processes x accumulation
     device_batch_size: int = Field(gt=0)  # sequences that a process computes at once

@@ -85,9 +85,9 @@ class Shares(Section):
 class BundledParams(Section):
     """Knobs of the procedural benchmark."""
 
-    steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]
-    max_value: int = Field(ge=20)
-    inverse_share: float = Field(ge=0, le=1)
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]  # relations
+    max_value: int = Field(ge=20)  # bound on every number in a problem
+    inverse_share: float = Field(ge=0, le=1)  # share of relations that are told in reverse
 
     @field_validator("steps")
     @classmethod
@@ -114,10 +114,10 @@ class HubSplitNames(Section):
 
 
 class HubParams(Section):
-    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    config: str | None = None
-    revision: str
-    splits: HubSplitNames
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")  # owner/name of the data set
+    config: str | None = None  # its configuration
+    revision: str  # full commit id
+    splits: HubSplitNames  # published split -> its name there
 
     @model_validator(mode="after")
     def _check_revision(self) -> HubParams:
@@ -130,13 +130,13 @@ class HubParams(Section):
 
 
 class Params(Section):
-    name: Literal["gradeschool", "gsm8k", "math", "aime", "mmlu", "gpqa", "humaneval", "codeforces"]
-    source: Literal["bundled", "path", "hub"]
-    sizes: Sizes
-    shares: Shares | None = None
-    bundled: BundledParams | None = None
-    path: PathParams | None = None
-    hub: HubParams | None = None
+    name: Literal["gradeschool", "gsm8k", "math", "aime", "mmlu", "gpqa", "humaneval", "codeforces"]  # the benchmark
+    source: Literal["bundled", "path", "hub"]  # procedural (bundled), files (path) or the Hugging Face hub (hub)
+    sizes: Sizes  # problems of each split, at most
+    shares: Shares | None = None  # shares of the published rows that go to each split
+    bundled: BundledParams | None = None  # of source: bundled
+    path: PathParams | None = None  # of source: path
+    hub: HubParams | None = None  # of source: hub
     licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
     max_question_chars: int | None = Field(
         default=None, gt=0

@@ -36,7 +36,7 @@ from stages.problems.ood.rejects import Reject, write_rejects
 class AgentParams(params.Params):
     """Who rewords or judges. rules: no model, enough to permute; openai: any compatible server; hf: a model folder."""
 
-    kind: Literal["rules", "openai", "hf"]
+    kind: Literal["rules", "openai", "hf"]  # rules (no model), an OpenAI-compatible server, or a local model folder
     settings: dict[str, Any] = {}  # of the model: lib/chat
 
 
@@ -50,10 +50,10 @@ def validate_operators(names: list[str]) -> list[str]:
 
 
 class DyvalParams(params.Params):
-    tasks: list[Literal[dyval.TASKS]]
+    tasks: list[Literal[dyval.TASKS]]  # kinds of graph problems
     problems_per_task: int = Field(ge=0)  # a task
-    difficulty: int = Field(ge=1, le=len(dyval.LEVELS))
-    order: Literal[dyval.ORDERS]
+    difficulty: int = Field(ge=1, le=len(dyval.LEVELS))  # level of depth and size
+    order: Literal[dyval.ORDERS]  # order in which a graph is told
     overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
 
 
@@ -63,10 +63,10 @@ class Params(params.Params):
     mislabelled: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
     operators: list[str]  # of ood/operators, composed by `+`
     principles: list[str]  # of ood/mpa: all, or some joined by `+`
-    paraphraser: AgentParams
-    evaluator: AgentParams
-    max_attempts: int = Field(ge=1)
-    dyval: DyvalParams
+    paraphraser: AgentParams  # who rewords a problem
+    evaluator: AgentParams  # who judges whether a rewording kept the problem
+    max_attempts: int = Field(ge=1)  # rewordings that are tried before a problem is rejected
+    dyval: DyvalParams  # problems from random graphs
 
     @field_validator("operators")
     @classmethod
