@@ -79,7 +79,7 @@ DVC_YAML = """stages:
   two:
     desc: The second stage of the test
     cmd: python -m stages.problems.two
-    deps: [data/one/model, stages/problems/two.py]
+    deps: [data/one/model, stages/problems/two.py, stages/lib/core]
     params: [seed, two.lr, two.steps]
     outs: [data/two/model]
     metrics: [data/two/metrics.json]

@@ -109,7 +109,7 @@ CHANGES = {
         "command changed",
     ),
     "dependency added": (
-        lambda p: p.replace_text("dvc.yaml", "problems/two.py]", "problems/two.py, stages/problems/one.py]"),
+        lambda p: p.replace_text("dvc.yaml", "problems/two.py, ", "problems/two.py, stages/problems/one.py, "),
         {"one": "fresh", "two": "stale"},
         "stages/problems/one.py new",
     ),
@@ -131,6 +131,30 @@ def test_states_agree_with_dvc(project, change):
     assert why in str(states["two" if expected["one"] == "fresh" else "one"].reasons)
     theirs = set(json.loads(project.run("dvc", "status", "--json").stdout or "{}"))
     assert {name for name, word in expected.items() if word not in ("fresh", "waiting")} == theirs
+
+
+def append(path, text):
+    path.write_text(path.read_text() + text)
+
+
+def test_a_stage_is_stale_by_room_only_while_no_code_it_runs_has_changed(project):
+    core = project.root / "stages/lib/core"
+    append(core / "json_cache.py", "\nUNUSED = 1\n")  # no stage here imports it
+    append(core / "files.py", "\n# a comment\n")
+    last = project.run_command_line().stdout.splitlines()[-1]
+    assert last == (
+        "two: stale by room only: no code it runs has changed; `dvc commit -f two` keeps the result, stages/lib/core changed"
+    )
+    project.run("dvc", "commit", "-q", "-f", "two")
+    assert words(project.root) == {"one": "fresh", "two": "fresh"}
+    append(core / "files.py", "\nUSED = 1\n")
+    assert project.run_command_line().stdout.splitlines()[-1] == "two: stale: stages/lib/core changed"
+    project.run("dvc", "commit", "-q", "-f", "two")
+    append(core / "json_cache.py", "\nUNUSED = 2\n")
+    last = project.run_command_line().stdout.splitlines()[-1]
+    assert last == "two: stale: stages/lib/core changed", (
+        "its last run used other code: committed by a person, not proven"
+    )
 
 
 def test_map(project):
