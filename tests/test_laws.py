@@ -124,12 +124,28 @@ def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
 
 
 def test_dvc_yaml_reads_like_a_contents_page():
-    lines = (ROOT / "dvc.yaml").read_text().splitlines()
-    assert len(lines) <= 230 and sum(line.startswith("  # ----") for line in lines) == len(CHAPTERS)
+    text = (ROOT / "dvc.yaml").read_text()
+    assert len(text.splitlines()) <= 230
+    lines = text.partition("\nplots:\n")[0].splitlines()
+    assert sum(line.startswith("  # ----") for line in lines) == len(CHAPTERS)
     starts = [i for i, line in enumerate(lines) if re.fullmatch(r"  \w+:", line) and line.strip(" :") in NAMES]
     for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):
         entry = [line for line in lines[first:last] if line.startswith("    ") or line == lines[first]]
         assert len(entry) <= 18, lines[first]
+
+
+def test_plots_and_artifacts_are_outputs_of_stages():
+    pipeline = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
+    outputs = {path for entry in PIPELINE.values() for path in paths(entry["outs"] + entry["metrics"])}
+    plots = pipeline["plots"]
+    files = {path for plot in plots if isinstance(plot, dict) for path in next(iter(plot.values()))["y"]}
+    assert files | {plot for plot in plots if isinstance(plot, str)} <= outputs
+    assert {f"data/{stage}/history.csv" for stage in NAMES} & outputs <= files, "every trained model shows its losses"
+    models = {f"data/{stage}/model" for stage in NAMES} & outputs - {"data/base/model"}
+    assert {artifact["path"] for artifact in pipeline["artifacts"].values()} == models
+    for plot in plots:
+        if isinstance(plot, dict) and (template := next(iter(plot.values())).get("template")):
+            assert (ROOT / f".dvc/plots/{template}.json").is_file()
 
 
 def test_chapters_and_rooms():
