@@ -104,7 +104,8 @@ def read_comments(model: type[BaseModel]) -> dict[str, str]:
         (body,) = ast.parse(source).body
         for node in ast.iter_child_nodes(body):
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                rest = source.splitlines()[node.end_lineno - 1].encode()[node.end_col_offset :].decode().strip()
+                line = source.splitlines()[(node.end_lineno or 1) - 1].encode()
+                rest = line[node.end_col_offset :].decode().strip()
                 comments[node.target.id] = rest.removeprefix("#").strip()
     return comments
 

@@ -1,4 +1,4 @@
-"""What everything stands on: errors, files, digests, keyed randomness, parameters, records.
+"""The base of every room: errors, files, digests, keyed randomness, parameters, records.
 
 Knows no model, no stage and no other room.
 """

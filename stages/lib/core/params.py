@@ -238,12 +238,13 @@ def _format_value(value: Any, kind: str) -> str:
     return f"{value!r} (a string; write {f'{number:.10g}' if plain else f'{float(mantissa)}e{int(exponent)}'})"
 
 
-def _trace(node: Any, where: tuple) -> list[int]:
+def _trace(document: Any, where: tuple) -> list[int]:
     """1-based lines of the parts of `where` that stand in the file, from the outermost on."""
-    lines = []
+    lines, node = [], document
     for part in where:
         try:
-            mark = node.lc.key(part) if isinstance(node, dict) else node.lc.item(part)
+            position: Any = node.lc  # ruamel's
+            mark = position.key(part) if isinstance(node, dict) else position.item(part)
             node = node[part]
         except (KeyError, IndexError, AttributeError, TypeError):
             break
