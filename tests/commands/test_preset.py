@@ -1,4 +1,4 @@
-"""Presets: whole parameter sets, checked before they are written, comments kept."""
+"""Presets: overlays over one default, checked before params.yaml is written; a user's comments are kept."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.commands.preset import apply_overlay, merge
-from tests.helpers.toy_pipeline import PARAMS_YAML, create_pipeline
+from tests.helpers.toy_pipeline import PARAMS_YAML, ROOT, create_pipeline
 
 BIG = "# python -m stages preset big\n# A larger one\n" + PARAMS_YAML.replace("# all of it\n", "").replace(
     "1e-3  # mine: tuned by hand", "2e-5 # big"
@@ -164,6 +164,20 @@ def test_presets_that_do_not_stack(overlays):
         said = overlays.run_command_line("preset", *names.split(), code=2).stderr
         assert said == f"presets {names}: do not say what to stack; {over}\n"
     assert "now preset set half" in overlays.run_command_line("preset", "set", "half").stdout
+
+
+def test_dvc_overrides_shared_and_own_keys(project):
+    """As `dvc exp run -S training.lora_rank=8` writes params.yaml."""
+    from dvc.utils.hydra import apply_overrides
+
+    from stages.lib.core import params
+    from stages.verifiers import orm, prm
+
+    path = project.root / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    apply_overrides(str(path), ["orm.lr=0.002", "training.lora_rank=8", "+prm.lora_rank=4"])
+    first, second = params.load_section("orm", orm.Params, path), params.load_section("prm", prm.Params, path)
+    assert (first.lr, first.lora_rank, first.precision, second.lora_rank) == (0.002, 8, "no", 4)
 
 
 @pytest.mark.parametrize("null", ["b: null", "b:", "c: null\nb: null"])

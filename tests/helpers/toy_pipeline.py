@@ -1,4 +1,4 @@
-"""A workspace of two small stages around the real lib and commands, for tests that need no model."""
+"""A workspace with two small stages and the real lib and commands, for tests that need no model."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ class ToyPipeline:
         (self.root / path).write_text(text.replace(old, new, 1))
 
     def read_journal(self) -> list[dict]:
-        found = [json.loads(path.read_text()) for path in (self.root / ".assay/journal").glob("*/run.json")]
-        return sorted(found, key=lambda run: run["started"])
+        runs = [json.loads(path.read_text()) for path in (self.root / ".assay/journal").glob("*/run.json")]
+        return sorted(runs, key=lambda run: run["started"])
 
 
 def create_pipeline(root: Path) -> ToyPipeline:

@@ -18,8 +18,7 @@ def find_imported_files(root: Path, module: str) -> set[Path]:
     files: set[Path] = set()
     pending = [_resolve_module(root, module)]
     while pending:
-        path = pending.pop()
-        if path is not None and path not in files:
+        if (path := pending.pop()) is not None and path not in files:
             files.add(path)
             pending += [_resolve_module(root, name) for name in _list_imports(root / path, path)]
     return {path for path in files if _parse_code(root / path).body}
@@ -78,4 +77,6 @@ def _list_imports(file: Path, relative: Path) -> list[str]:
             package = ".".join(relative.parts[: len(relative.parts) - node.level]) if node.level else ""
             module = ".".join(part for part in (package, node.module) if part)
             names += [module] + [f"{module}.{alias.name}" for alias in node.names]
-    return [name for name in names if name.split(".")[0] == relative.parts[0]]
+    names = [name for name in names if name.split(".")[0] == relative.parts[0]]
+    packages = {name.rpartition(".")[0] for name in names if "." in name}  # Python runs their __init__.py, too
+    return names + [f"{package}.__init__" for package in packages]

@@ -149,13 +149,7 @@ _ABSENT = "(absent)"
 
 def _get_param(tree: dict, key: str) -> Any:
     """A parameter's value. dvc.lock holds `a.b` as one key; params.yaml nests it."""
-    if key in tree:
-        return tree[key]
-    for part in key.split("."):
-        if not isinstance(tree, dict) or part not in tree:
-            return _ABSENT
-        tree = tree[part]
-    return tree
+    return tree[key] if key in tree else params.get_by_path(tree, key, _ABSENT)
 
 
 def _diff_params(key: str, old: Any, new: Any) -> list[str]:
