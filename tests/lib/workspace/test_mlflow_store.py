@@ -1,4 +1,4 @@
-"""MLflow mirrors the journal: complete, honest, never twice, and never in a stage's way."""
+"""MLflow holds a complete copy of the journal, nothing twice, and never stops or slows a stage."""
 
 import os
 import signal
@@ -29,10 +29,10 @@ def runs(root, uri=None):
 def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := condition():
-            return found
+        if value := condition():
+            return value
         time.sleep(0.2)
-    raise AssertionError("waited in vain")
+    raise AssertionError(f"not within {seconds} s")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def project(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """One stage, run to its end, its helper too (run() returns when the helper has let go of standard error)."""
+    """One stage, run to its end with its helper: run() returns when the helper has closed standard error."""
     project = create_pipeline(tmp_path_factory.mktemp("run") / "a spåce")
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")
@@ -59,29 +59,20 @@ def server(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
 
     class Server:
-        uri = address
+        uri = f"http://127.0.0.1:{port}"
 
         def start(self):
+            address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+            stores = [
+                "--backend-store-uri",
+                f"sqlite:///{folder}/server.db",
+                "--artifacts-destination",
+                f"{folder}/files",
+            ]
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "mlflow",
-                    "server",
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    str(port),
-                    "--workers",
-                    "1",
-                    "--backend-store-uri",
-                    f"sqlite:///{folder}/server.db",
-                    "--artifacts-destination",
-                    f"{folder}/files",
-                ],
+                [sys.executable, "-m", "mlflow", "server", *address, *stores],
                 env={**ENV, **mlflow_store.MLFLOW_ENV},
                 cwd=folder,
                 start_new_session=True,
@@ -91,7 +82,7 @@ def server(tmp_path_factory):
 
             def healthy():
                 try:
-                    return urllib.request.urlopen(f"{address}/health", timeout=1).status == 200
+                    return urllib.request.urlopen(f"{self.uri}/health", timeout=1).status == 200
                 except OSError:
                     return False
 
