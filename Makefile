@@ -1,5 +1,6 @@
 # make repro   set up, then run the whole pipeline and print the table
-# make test    set up, then run the tests
+# make check   set up, then format, lint, types and unit tests: what to run while working
+# make test    set up, then run all tests
 # make ui      open MLflow's pages on this machine only
 
 PYTHON ?= python3
@@ -12,11 +13,14 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: repro test ui setup lint lock clean
+.PHONY: repro check test ui setup lock clean
 
 repro: setup
 	@ASSAY_REPRO=$$(date -u +%Y%m%dT%H%M%SZ) dvc repro
 	@python -m stages table
+
+check: setup
+	@ruff format --check . && ruff check . && basedpyright && python -m pytest -m "not slow"
 
 test: setup
 	@python -m pytest
@@ -32,9 +36,6 @@ $(READY): requirements.lock
 	@echo "installing the locked requirements into .venv (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
-
-lint: setup
-	@ruff format --check . && ruff check .
 
 # Resolve pyproject.toml anew in a fresh environment and write down what came of it.
 lock:

@@ -1,6 +1,6 @@
-"""`python -m stages`: the pipeline and the state of each stage. Subcommands live in stages/commands/, one per file.
+"""`python -m stages`: the pipeline and the state of each stage. Subcommands are in stages/commands/, one per file.
 
-A command is the function that has its file's name; its docstring is its help.
+A command is the function with the name of its file; its docstring is its help.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import typer
 from stages import commands
 from stages.lib.core.errors import UserError
 
-COMMAND_ORDER = ["status", "doctor", "preset", "compare", "table", "ui", "sync", "grade", "best_of_n", "processbench"]
+# The order of the help: the daily commands first.
+COMMAND_ORDER = ("status", "preset", "params", "launch", "table", "compare", "variants", "ui", "sync", "doctor")
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -28,9 +29,12 @@ def show_pipeline(context: typer.Context) -> None:
         status()
 
 
+def _rank(name: str) -> tuple[int, str]:
+    return (COMMAND_ORDER.index(name) if name in COMMAND_ORDER else len(COMMAND_ORDER)), name
+
+
 def _register_commands() -> None:
-    found = {module.name for module in pkgutil.iter_modules(commands.__path__)}
-    for name in [*(name for name in COMMAND_ORDER if name in found), *sorted(found - set(COMMAND_ORDER))]:
+    for name in sorted((module.name for module in pkgutil.iter_modules(commands.__path__)), key=_rank):
         function = getattr(importlib.import_module(f"stages.commands.{name}"), name)
         app.command(name.replace("_", "-"))(function)
 

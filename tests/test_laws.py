@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from stages.lib.run.import_closure import find_imported_files
+from stages.lib.training.training_params import TrainingParams
 from stages.lib.workspace.chapters import CHAPTERS, find_module
 from stages.problems.benchmarks.__main__ import ADAPTERS
 
@@ -78,7 +80,8 @@ def test_one_word_five_places(stage):
     by_hand = f"python -m {find_module(stage).removesuffix('.__main__')}"
     assert entry["cmd"] in (by_hand, f"python -m stages launch ${{launch}} {stage}", f"python -m stages launch {stage}")
     assert ("stages/launch/${launch}.yaml" in entry["deps"]) == ("${launch}" in entry["cmd"])
-    assert entry["params"] == ["seed", stage]
+    shared = ["training"] if issubclass(import_module(find_module(stage)).Params, TrainingParams) else []
+    assert entry["params"] == ["seed", *shared, stage]
     assert all(path.startswith(f"data/{stage}/") for path in paths(entry["outs"] + entry["metrics"]))
     main = module_file(stage).read_text()
     assert f'run_stage("{stage}", Params,' in main, "the MLflow run takes its name from run_stage"
@@ -129,12 +132,28 @@ def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
 
 
 def test_dvc_yaml_reads_like_a_contents_page():
-    lines = (ROOT / "dvc.yaml").read_text().splitlines()
-    assert len(lines) <= 230 and sum(line.startswith("  # ----") for line in lines) == len(CHAPTERS)
+    text = (ROOT / "dvc.yaml").read_text()
+    assert len(text.splitlines()) <= 230
+    lines = text.partition("\nplots:\n")[0].splitlines()
+    assert sum(line.startswith("  # ----") for line in lines) == len(CHAPTERS)
     starts = [i for i, line in enumerate(lines) if re.fullmatch(r"  \w+:", line) and line.strip(" :") in NAMES]
     for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):
         entry = [line for line in lines[first:last] if line.startswith("    ") or line == lines[first]]
         assert len(entry) <= 18, lines[first]
+
+
+def test_plots_and_artifacts_are_outputs_of_stages():
+    pipeline = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
+    outputs = {path for entry in PIPELINE.values() for path in paths(entry["outs"] + entry["metrics"])}
+    plots = pipeline["plots"]
+    files = {path for plot in plots if isinstance(plot, dict) for path in next(iter(plot.values()))["y"]}
+    assert files | {plot for plot in plots if isinstance(plot, str)} <= outputs
+    assert {f"data/{stage}/history.csv" for stage in NAMES} & outputs <= files, "every trained model shows its losses"
+    models = {f"data/{stage}/model" for stage in NAMES} & outputs - {"data/base/model"}
+    assert {artifact["path"] for artifact in pipeline["artifacts"].values()} == models
+    for plot in plots:
+        if isinstance(plot, dict) and (template := next(iter(plot.values())).get("template")):
+            assert (ROOT / f".dvc/plots/{template}.json").is_file()
 
 
 def test_chapters_and_rooms():
@@ -208,9 +227,14 @@ def test_every_section_is_checked_by_its_stage(monkeypatch):
         document = YAML(typ="safe").load(text)
         for stage, model in preset.load_stage_params().items():
             section = params.validate_section(stage, model, document, [(Path(label), document)])
-            assert set(document[stage] or {}) == set(section.model_dump(exclude_none=True)), (
-                f"{label} {stage}: spell out every key"
-            )
+            named = {*document[stage], *(document["training"] if model.shared_section else ())}
+            assert named == set(section.model_dump(exclude_none=True)), f"{label} {stage}: spell out every key"
+
+
+def test_params_yaml_is_the_default_preset_and_every_other_preset_a_short_overlay():
+    texts = {path.stem: path.read_text() for path in (ROOT / "stages/presets").glob("*.yaml")}
+    assert (ROOT / "params.yaml").read_text() == texts.pop("default")
+    assert max(len(text.splitlines()) for text in texts.values()) <= 45
 
 
 def test_every_benchmark_has_a_preset_that_says_where_its_files_come_from(monkeypatch):

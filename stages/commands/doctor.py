@@ -1,4 +1,4 @@
-"""`python -m stages doctor`: is everything here that the pipeline needs, and how to mend what is not."""
+"""`python -m stages doctor`: checks what the pipeline needs and says how to repair what is wrong."""
 
 from __future__ import annotations
 
@@ -14,42 +14,40 @@ import typer
 from stages.lib.core.errors import UserError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
-CheckResult = tuple[str, str]  # a word above, and what was found with how to mend it
+CheckResult = tuple[str, str]  # (one of the words above, what was found and how to repair it)
 
 
 def doctor() -> None:
-    """Check python, git, disk, libraries, accelerator, remote and parameters; say how to mend what is wrong."""
+    """Check python, git, disk, libraries, accelerator, remote and parameters; say how to repair what is wrong."""
     from stages.lib.display import tables
 
     rows = []
     for name, check in CHECKS.items():
         try:
-            word, text = check(Path.cwd())
+            status, text = check(Path.cwd())
         except UserError as error:
-            word, text = FAIL, str(error)
+            status, text = FAIL, str(error)
         except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, and the others still run
-            word, text = WARN, f"could not be checked: {type(error).__name__}: {error}"
-        rows += [[word, name, line] if not number else ["", "", line] for number, line in enumerate(text.splitlines())]
+            status, text = WARN, f"could not be checked: {type(error).__name__}: {error}"
+        first, *others = text.splitlines()
+        rows += [[status, name, first], *(["", "", line] for line in others)]
     tables.print_table(["", "what", "found"], rows)
     if any(row[0] == FAIL for row in rows):
         raise typer.Exit(1)
 
 
 def check_python(root: Path) -> CheckResult:
-    found = ".".join(map(str, sys.version_info[:3]))
-    return (OK, found) if sys.version_info >= (3, 11) else (FAIL, f"{found}; 3.11 or later is needed")
+    running = ".".join(map(str, sys.version_info[:3]))
+    return (OK, running) if sys.version_info >= (3, 11) else (FAIL, f"{running}; 3.11 or later is needed")
 
 
 def check_path(root: Path) -> CheckResult:
-    """DVC runs stages with whatever `check_python` PATH gives."""
-    found = shutil.which("python")
-    if found and os.path.realpath(os.path.dirname(found)) == os.path.realpath(os.path.dirname(sys.executable)):
-        return OK, f"`check_python` is {found}"
-    where = os.path.dirname(sys.executable)
-    return (
-        FAIL,
-        f"`check_python` is {found or 'not found'}, this is {sys.executable}; export PATH={where}:$PATH, or use make",
-    )
+    """DVC runs stages with the first `python` on PATH."""
+    python, folder = shutil.which("python"), os.path.dirname(sys.executable)
+    if python and os.path.realpath(os.path.dirname(python)) == os.path.realpath(folder):
+        return OK, f"`python` is {python}"
+    advice = f"export PATH={folder}:$PATH, or use make"
+    return FAIL, f"`python` is {python or 'not found'}, this is {sys.executable}; {advice}"
 
 
 def check_git(root: Path) -> CheckResult:
@@ -98,19 +96,22 @@ def check_accelerator(root: Path) -> CheckResult:
         return OK, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     launch = params.load_top_level().launch
     if not params.read_yaml(root / f"stages/launch/{launch}.yaml").get("use_cpu"):
-        return FAIL, f"none, but params.yaml says launch: {launch}; `python -m stages preset tiny`, or set launch: cpu"
-    return OK, "none; the tiny presets need none"
+        return (
+            FAIL,
+            f"none, but params.yaml says launch: {launch}; `python -m stages preset default`, or set launch: cpu",
+        )
+    return OK, "none; the presets default and nano need none"
 
 
 def check_dvc(root: Path) -> CheckResult:
-    word, text = make_package_check("dvc", False, "stages run by hand only")(root)
-    if word == OK and not (root / ".dvc").is_dir():
+    status, text = make_package_check("dvc", False, "stages run by hand only")(root)
+    if status == OK and not (root / ".dvc").is_dir():
         return FAIL, f"{text}, but there is no .dvc/ here; `dvc init`"
-    return word, text
+    return status, text
 
 
 def check_remote(root: Path) -> CheckResult:
-    """A remote named in .dvc/config or .dvc/config.local; secrets belong in the second."""
+    """A remote in .dvc/config or .dvc/config.local; secrets belong in the second, which git ignores."""
     import configparser
     import re
 
@@ -118,7 +119,7 @@ def check_remote(root: Path) -> CheckResult:
     for file in ("config", "config.local"):
         config = configparser.ConfigParser(interpolation=None)
         config.read(root / ".dvc" / file, encoding="utf-8")
-        names += [found[1] for part in config.sections() if (found := re.search(r'remote "(.+?)"', part))]
+        names += [match[1] for part in config.sections() if (match := re.search(r'remote "(.+?)"', part))]
         if file == "config":
             words = ("password", "secret", "token", "access_key", "connection_string")
             secrets = [key for part in config.sections() for key in config[part] if any(w in key for w in words)]
@@ -144,21 +145,21 @@ def check_lock_file(root: Path) -> CheckResult:
     file = root / "requirements.lock"
     if not file.exists():
         return WARN, "requirements.lock not found; versions are not pinned"
-    off = []
+    wrong = []
     for line in file.read_text(encoding="utf-8").splitlines():
-        name, equal, wanted = line.split(";")[0].split("#")[0].strip().partition("==")
+        name, equal, locked = line.split(";")[0].split("#")[0].strip().partition("==")
         if not equal:
             continue
         try:
-            found = version(name.strip().split("[")[0])
+            installed = version(name.strip().split("[")[0])
         except PackageNotFoundError:
-            found = "absent"
-        if found.split("+")[0] != wanted.strip().split("+")[0]:
-            off.append(f"{name} {found} (locked {wanted.strip()})")
-    if not off:
+            installed = "absent"
+        if installed.split("+")[0] != locked.strip().split("+")[0]:
+            wrong.append(f"{name} {installed} (locked {locked.strip()})")
+    if not wrong:
         return OK, "installed versions are the locked ones"
-    more = f" and {len(off) - 3} more" if len(off) > 3 else ""
-    return WARN, f"{', '.join(off[:3])}{more}; `rm .venv/.ready && make setup`"
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    return WARN, f"{', '.join(wrong[:3])}{more}; `rm .venv/.ready && make setup`"
 
 
 def check_params(root: Path) -> CheckResult:
@@ -173,15 +174,17 @@ def check_params(root: Path) -> CheckResult:
 def check_tracking(root: Path) -> CheckResult:
     from stages.lib.workspace import mlflow_store
 
-    word, text = make_package_check("mlflow", False, "runs are recorded in the journal only")(root)
-    where = mlflow_store.redact_secrets(mlflow_store.get_tracking_uri(root))
-    if word == OK and os.environ.get("MLFLOW_TRACKING_URI"):
+    status, text = make_package_check("mlflow", False, "runs are recorded in the journal only")(root)
+    if status != OK:
+        return status, text
+    store = mlflow_store.redact_secrets(mlflow_store.get_tracking_uri(root))
+    if os.environ.get("MLFLOW_TRACKING_URI"):
         try:
             mlflow_store.connect(root)
         except Exception as error:  # noqa: BLE001 - whatever MLflow raises means the same here
-            why = mlflow_store.describe_error(error)
-            return WARN, f"{text}, {where}: {why}; start it or unset MLFLOW_TRACKING_URI, then `python -m stages sync`"
-    return (word, f"{text}, {where}") if word == OK else (word, text)
+            advice = "start it or unset MLFLOW_TRACKING_URI, then `python -m stages sync`"
+            return WARN, f"{text}, {store}: {mlflow_store.describe_error(error)}; {advice}"
+    return OK, f"{text}, {store}"
 
 
 CHECKS: dict[str, Callable[[Path], CheckResult]] = {

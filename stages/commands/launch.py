@@ -1,6 +1,6 @@
-"""`python -m stages launch [CONFIGURATION] STAGE`: `accelerate launch`, except that a failed stage has the last word.
+"""`python -m stages launch [CONFIGURATION] STAGE`: `accelerate launch` with clean error output and exit codes.
 
-accelerate and torchrun print their own traceback below a stage's error, whatever it was; a user's mistake drowns in it.
+accelerate and torchrun print a traceback of their own below a stage's error; this command leaves it out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,25 +25,25 @@ def launch(
         list[str], typer.Argument(metavar="[CONFIGURATION] STAGE", help="stages/launch/CONFIGURATION.yaml; a stage")
     ],
 ) -> None:
-    """Run one stage under accelerate, on the processes of a configuration: without one, that of params.yaml's `launch`."""
+    """Run a stage under accelerate, with the processes of a configuration: by default `launch` of params.yaml."""
     if len(names) > 2:
         raise UserError(f"launch: expected [CONFIGURATION] STAGE, got {' '.join(names)}")
     configuration, stage = names if len(names) == 2 else (params.load_top_level().launch, names[0])
     path = Path("stages/launch") / f"{configuration}.yaml"
     if not path.exists():
-        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml")))
-        raise UserError(f"params.yaml: launch: {path} not found; there are {known}")
+        names = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        raise UserError(f"params.yaml: launch: {path} not found; there are {', '.join(names)}")
     module = chapters.find_module(stage)
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    execution.exit_with_launcher()  # the stage watches, too, but only once it has started
+    execution.exit_with_launcher()  # the stage watches, too, but only after its start
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    machine = load_config_from_file(str(path))
+    machine: Any = load_config_from_file(str(path))
     if machine.use_cpu:
-        os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not hand it to several processes
+        os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not pass it on to several processes
     threads = max(1, cpus.count_usable() * machine.num_machines // machine.num_processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     try:
@@ -57,5 +57,5 @@ def launch(
 
 
 def _to_exit_status(code: int) -> int:
-    """As a shell has it: 128 + signal for a process that a signal ended."""
+    """As in a shell: 128 + signal for a process that a signal ended."""
     return code if code >= 0 else 128 - code

@@ -1,9 +1,10 @@
-"""`python -m stages preset NAME...`: switch params.yaml to parameters that ship in stages/presets/.
+"""`python -m stages preset NAME...`: switch params.yaml to a shipped set of parameters.
 
-A preset is a whole params.yaml, or names another one that it lies over (`over: tiny`) and only the values that differ; null
-takes a mapping of the lower one away. One that can lie over several (`over: [a, b]`) lies over the first, or over the one
-that leads to a preset named beside it: `preset mmlu nano`. What you wrote beside the values stays: comments of keys that
-both files have are kept. The result is checked against every stage's parameters before anything is written.
+stages/presets/default.yaml is the whole default. Every other preset is an overlay: it names only what differs from the
+preset it lies over (`over: nano`; without, the default), and null removes a mapping. An overlay that fits several presets
+(`over: [a, b]`) lies over the first, or over the one whose chain leads to another preset that you name: `preset mmlu
+nano`. Your comments stay beside keys that both files have. The result is checked against every stage before it is
+written.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import difflib
 import functools
 import importlib
 import io
-import re
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,27 +24,26 @@ import typer
 from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.core.params import Params
+    from stages.lib.core.params import Layers, Params
 
 PRESETS_DIR = Path("stages/presets")
-STACK_HEADER = "# python -m stages preset "  # the first line of what was stacked
+DEFAULT = "default"
+STACK_HEADER = "# python -m stages preset "  # how the first line of a merged file begins
 
 
 def preset(
     names: Annotated[list[str] | None, typer.Argument(help="One or more. Without, the presets are listed.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change without writing it.")] = False,
 ) -> None:
-    """Switch params.yaml to a preset, or to some that stack, keeping your comments, and show what changed."""
+    """Switch params.yaml to a preset, or to several that stack; keep your comments and show what changed."""
     from stages.lib.core import files, params
 
-    known = load_presets()
     if not names:
-        for label, text in known.items():
-            print(f"{label:<20}{next(iter(_get_header(text)), '#').removeprefix('#').strip()}".rstrip())
+        for name, text in load_presets().items():
+            print(f"{name:<20}{next(iter(_get_header(text)), '#').removeprefix('#').strip()}".rstrip())
         return
-    new = stack_presets(names)
     old = params.PARAMS_FILE.read_text(encoding="utf-8") if params.PARAMS_FILE.exists() else ""
-    new = merge(old, new, untouched=_is_shipped(old))
+    new = merge(old, stack_presets(names), untouched=_is_shipped(old))
     print_diff(old, new)
     label = " ".join(names)
     if old == new:
@@ -61,56 +61,58 @@ def load_presets() -> dict[str, str]:
 
 
 def stack_presets(names: list[str]) -> str:
-    """The text of a whole parameter set: the presets named, over those that they name. Raises UserError."""
-    (path, base), *overlays = layers = _resolve_layers(names)
-    document = copy.deepcopy(base)
+    """The text of a whole params.yaml: these presets over those that they name. Raises UserError."""
+    (path, default), *overlays = layers = _resolve_layers(names)
+    document = copy.deepcopy(default)
     for _, overlay in overlays:
         apply_overlay(document, overlay)
     validate(document, layers[::-1])
     text = path.read_text(encoding="utf-8")
     if not overlays:
         return text
-    named = [_get_header((PRESETS_DIR / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
-    header = [STACK_HEADER + " ".join(names), *(line for lines in named for line in lines)]
+    presets = load_presets()
+    header = [STACK_HEADER + " ".join(names), *(line for name in names for line in _get_header(presets[name]))]
     return "\n".join([*header, *_dump(document).splitlines()[len(_get_header(text)) :]]) + "\n"
 
 
-def _resolve_layers(names: list[str]) -> list[tuple[Path, Any]]:
-    """(file, mapping) of the presets and of those below them, the lowest first."""
+def _resolve_layers(names: list[str]) -> Layers:
+    """(file, mapping) of the presets and of those below them, the default first."""
     from stages.lib.core import params
 
-    known = {name: PRESETS_DIR / f"{name}.yaml" for name in load_presets()}
+    paths = {name: PRESETS_DIR / f"{name}.yaml" for name in load_presets()}
     read = functools.cache(params.read_yaml)
 
-    def chains(name: str, above: tuple[str, ...] = ()) -> list[list[str]]:
-        """The ways down from a preset, the usual one first, each from the lowest up."""
-        if name not in known or name in above:
-            where = f"{known[above[-1]]} over: " if above else ""
+    def list_chains(name: str, above: tuple[str, ...] = ()) -> list[list[str]]:
+        """The chains from the default up to a preset; the one that it lies over without further names first."""
+        if name not in paths or name in above:
+            where = f"{paths[above[-1]]} over: " if above else ""
             fault = "lies over itself" if name in above else "not found"
-            raise UserError(f"{where}preset {name!r}: {fault}; there are {', '.join(known)}")
-        over = read(known[name]).get("over", [])
-        below = [chain for one in ([over] if isinstance(over, str) else over) for chain in chains(one, (*above, name))]
-        return [[*chain, name] for chain in below or [[]]]
+            raise UserError(f"{where}preset {name!r}: {fault}; there are {', '.join(paths)}")
+        if name == DEFAULT:
+            return [[DEFAULT]]
+        over = read(paths[name]).get("over", DEFAULT)
+        lower = [over] if isinstance(over, str) else over
+        return [[*chain, name] for below in lower for chain in list_chains(below, (*above, name))]
 
-    ways = max((chains(name) for name in names), key=lambda ways: len(ways[0]))
-    fitting = [way for way in ways if set(names) <= set(way)]
-    if not fitting or (len(names) > 1 and len(fitting) == len(ways) > 1):
-        choices = " or ".join(dict.fromkeys(way[-2] for way in ways if len(way) > 1)) or "nothing"
-        raise UserError(f"presets {' '.join(names)}: do not say what to stack; {ways[0][-1]} lies over {choices}")
-    return [(known[name], read(known[name])) for name in fitting[0]]
+    chains = max((list_chains(name) for name in names), key=lambda chains: len(chains[0]))
+    fitting = [chain for chain in chains if set(names) <= set(chain)]
+    if not fitting or (len(names) > 1 and len(fitting) == len(chains) > 1):
+        choices = " or ".join(dict.fromkeys(chain[-2] for chain in chains if len(chain) > 1))
+        raise UserError(f"presets {' '.join(names)}: do not say what to stack; {chains[0][-1]} lies over {choices}")
+    return [(paths[name], read(paths[name])) for name in fitting[0]]
 
 
 def apply_overlay(document: Any, overlay: Any) -> None:
-    """Put an overlay's values, and what it says beside them, into the document."""
+    """Put an overlay's values and comments into the document."""
     for key, value in overlay.items():
-        known = document.get(key)
+        current = document.get(key)
         if key == "over" or (value is None and key not in document):
             continue
-        if value is None and isinstance(known, dict):
+        if value is None and isinstance(current, dict):
             del document[key]
             continue
-        if isinstance(value, dict) and isinstance(known, dict):
-            apply_overlay(known, value)
+        if isinstance(value, dict) and isinstance(current, dict):
+            apply_overlay(current, value)
         elif key in document:
             document[key] = value
         else:  # before the last key, whose comment holds the blank line that ends the section
@@ -123,11 +125,11 @@ def _copy_comment(document: Any, key: str, overlay: Any) -> None:
     from ruamel.yaml.error import CommentMark
     from ruamel.yaml.tokens import CommentToken
 
-    beside, own = (tree.ca.items.get(key, [None] * 4)[2] for tree in (overlay, document))
-    said = beside.value.partition("\n")[0] if beside else ""
-    kept, _, rest = own.value.partition("\n") if own else ("", "", "")
-    if said or own:
-        token = CommentToken(f"{said or kept}\n{rest}", CommentMark(0))
+    new, old = (tree.ca.items.get(key, [None] * 4)[2] for tree in (overlay, document))
+    beside, _, rest = old.value.partition("\n") if old else ("", "", "")
+    comment = new.value.partition("\n")[0] if new else ""
+    if comment or old:
+        token = CommentToken(f"{comment or beside}\n{rest}", CommentMark(0))
         document.ca.items.setdefault(key, [None] * 4)[2] = token
 
 
@@ -148,46 +150,46 @@ def _dump(document: Any) -> str:
 
 def _get_header(text: str) -> list[str]:
     """The lines of comment at the top."""
-    return re.match(r"(?:#.*\n)*", text)[0].splitlines()
+    return list(takewhile(lambda line: line.startswith("#"), text.splitlines()))
 
 
 def _is_shipped(text: str) -> bool:
-    """Whether the text is a preset, or a stack of them, as it ships: it then holds nobody's comments."""
+    """Whether a params.yaml is the default or a stack of presets as it ships: it then holds no comments of a user."""
     if text in load_presets().values():
         return True
+    names = text.partition("\n")[0].removeprefix(STACK_HEADER).split()
     try:
-        return text.startswith(STACK_HEADER) and text == stack_presets(
-            text.splitlines()[0].removeprefix(STACK_HEADER).split()
-        )
+        return text.startswith(STACK_HEADER) and text == stack_presets(names)
     except UserError:
         return False
 
 
-def validate(document: Any, layers: Any) -> None:
-    """A whole parameter set: each stage's section and the top keys, checked. Raises UserError listing every fault, with
-    the file of `layers` (the highest first) in which it stands."""
+def validate(document: Any, layers: Layers) -> None:
+    """Check every stage's section and the top keys. Raises UserError with all faults, each with the file of `layers`
+    (the one that counts most first) in which it stands."""
     from stages.lib.core import params
 
     models = load_stage_params()
+    shared = {model.shared_section for model in models.values()} - {None}
     faults = []
     for key in document:
-        if key not in models and key not in params.TopLevel.model_fields:
+        if key not in {*models, *shared, *params.TopLevel.model_fields}:
             path = next(path for path, layer in layers if key in layer)
             faults.append(f"{path}: unknown section {key}; stages are {', '.join(models)}")
     try:
         launch = params.validate_top_level(document, layers).launch
         if not Path(f"stages/launch/{launch}.yaml").exists():
             path = next(path for path, layer in layers if "launch" in layer)
-            faults.append(f"{path} launch: stages/launch/{launch}.yaml not found")
+            raise UserError(f"{path} launch: stages/launch/{launch}.yaml not found")
     except UserError as error:
         faults.append(str(error))
     for stage, model in models.items():
         try:
             params.validate_section(stage, model, document, layers)
         except UserError as error:
-            faults.append(str(error))
+            faults += str(error).splitlines()
     if faults:
-        raise UserError("\n".join(faults))
+        raise UserError("\n".join(dict.fromkeys(faults)))  # stages that share a faulty value report it alike
 
 
 @functools.cache
@@ -196,34 +198,33 @@ def load_stage_params() -> dict[str, type[Params]]:
     from stages.lib.core import params
     from stages.lib.workspace import chapters
 
-    names = list(params.read_yaml(Path("dvc.yaml"))["stages"])
-    found = {}
-    for name in names:
-        found[name] = importlib.import_module(chapters.find_module(name)).Params
-    return found
+    stages = params.read_yaml(Path("dvc.yaml"))["stages"]
+    return {stage: importlib.import_module(chapters.find_module(stage)).Params for stage in stages}
 
 
 def merge(old: str, new: str, untouched: bool = False) -> str:
-    """`new`'s values with the comments of `old`. `untouched`: old is a preset as it shipped, so it holds no one's."""
+    """`new`'s values with the comments of `old`. `untouched`: old is as it shipped, so its comments are nobody's."""
     from ruamel.yaml.error import YAMLError
+
+    from stages.lib.core import params
 
     if not old.strip() or untouched:
         return new
-    yaml = _create_yaml()
-    if old.startswith(STACK_HEADER) or any(_get_header(old) == _get_header(text) for text in load_presets().values()):
-        old = (
-            "\n".join([*_get_header(new), *old.splitlines()[len(_get_header(old)) :]]) + "\n"
-        )  # it names another preset
+    header = _get_header(old)
+    if old.startswith(STACK_HEADER) or any(header == _get_header(text) for text in load_presets().values()):
+        old = "\n".join([*_get_header(new), *old.splitlines()[len(header) :]]) + "\n"  # it named another preset
     try:
-        document = yaml.load(old)
+        document = _create_yaml().load(old)
     except YAMLError:
         return new  # a file that cannot be read has nothing to keep
     if not isinstance(document, dict):
         return new
-    target = yaml.load(new)
+    target = _create_yaml().load(new)
     _merge_values(document, target)
-    text = _dump(document)
-    return text if _is_equal(yaml.load(text), target) else new
+    merged = _dump(document)
+    # repr tells 1 from 1.0 and True
+    same = repr(_sort_keys(params.to_plain(_create_yaml().load(merged)))) == repr(_sort_keys(params.to_plain(target)))
+    return merged if same else new
 
 
 def _merge_values(document: Any, target: Any) -> None:
@@ -238,14 +239,6 @@ def _merge_values(document: Any, target: Any) -> None:
             document[key] = value
 
 
-def _is_equal(one: Any, other: Any) -> bool:
-    from stages.lib.core import params
-
-    return repr(_sort_keys(params.to_plain(one))) == repr(
-        _sort_keys(params.to_plain(other))
-    )  # repr tells 1 from 1.0 and True
-
-
 def _sort_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sort_keys(value[key]) for key in sorted(value)}
@@ -255,8 +248,7 @@ def _sort_keys(value: Any) -> Any:
 def print_diff(old: str, new: str) -> None:
     """The difference, in colour on a terminal."""
     colours = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"} if sys.stdout.isatty() else {}
-    for line in difflib.unified_diff(
-        old.splitlines(), new.splitlines(), "params.yaml", "params.yaml", lineterm="", n=1
-    ):
+    name = "params.yaml"
+    for line in difflib.unified_diff(old.splitlines(), new.splitlines(), name, name, lineterm="", n=1):
         colour = colours.get(line[:1], "")
         print(f"{colour}{line}{chr(27) + '[0m' if colour else ''}")

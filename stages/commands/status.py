@@ -20,8 +20,8 @@ def status() -> None:
     rows, notes = [], []
     for stage in stages:
         state = states[stage.name]
-        own = [entry.info for entry in runs if entry.info["stage"] == stage.name]
-        done = next((run for run in reversed(own) if run["status"] == journal.FINISHED), {})
+        infos = [entry.info for entry in runs if entry.info["stage"] == stage.name]
+        done = next((info for info in reversed(infos) if info["status"] == journal.FINISHED), {})
         rows.append(
             [
                 stage.name,
@@ -32,11 +32,12 @@ def status() -> None:
                 stage.desc,
             ]
         )
-        if own and own[-1]["status"] in (journal.FAILED, journal.KILLED) and state.status != staleness.FRESH:
-            state.reasons.insert(0, f"last run {own[-1]['status'].lower()}")
+        if infos and infos[-1]["status"] in (journal.FAILED, journal.KILLED) and state.status != staleness.FRESH:
+            state.reasons.insert(0, f"last run {infos[-1]['status'].lower()}")
         if state.reasons:
             more = f", and {len(state.reasons) - 3} more" if len(state.reasons) > 3 else ""
-            notes.append(f"{stage.name}: {state.status}: {', '.join(state.reasons[:3])}{more}")
+            colon = "" if state.reasons[0].startswith("by room only") else ":"
+            notes.append(f"{stage.name}: {state.status}{colon} {', '.join(state.reasons[:3])}{more}")
     tables.print_table(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
     if notes:
         print("\n" + "\n".join(notes))

@@ -1,17 +1,18 @@
-"""`python -m stages sync`: copy to MLflow what it missed while it was away."""
+"""`python -m stages sync`: copy to MLflow the runs that it missed."""
 
 from pathlib import Path
+from typing import Any
 
 
 def sync() -> None:
     """Copy every journal entry that MLflow does not have; running it again adds nothing."""
     from stages.lib.workspace import mlflow_store
 
-    def report(entry, outcome: str) -> None:
+    def report(entry: Any, outcome: str) -> None:
         if outcome in ("added", "completed"):
-            print(f"{outcome:<9}  {entry.id}  {entry.run['status']}")
+            print(f"{outcome:<9}  {entry.id}  {entry.info['status']}")
 
     root = Path.cwd()
     counts = mlflow_store.sync(root, report)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    print(f"MLflow at {mlflow_store.redact_secrets(mlflow_store.get_tracking_uri(root))}: {told}")
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    print(f"MLflow at {mlflow_store.redact_secrets(mlflow_store.get_tracking_uri(root))}: {summary}")

@@ -1,4 +1,4 @@
-"""`python -m stages ui`: MLflow's pages over this repository's runs."""
+"""`python -m stages ui`: MLflow's web pages with the runs of this repository."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
-    """Open MLflow's pages on 127.0.0.1, for this machine only. Ctrl-C ends it."""
+    """Serve MLflow's pages on 127.0.0.1, for this machine only. Ctrl-C ends it."""
     from stages.lib.workspace import mlflow_store
 
     mlflow_store.serve(Path.cwd(), port)

@@ -1,4 +1,4 @@
-"""`python -m stages variants`: the verifiers' variants, each a DVC experiment, compared in one table."""
+"""`python -m stages variants`: ablations of the verifiers, each a DVC experiment, compared in one table."""
 
 from __future__ import annotations
 
@@ -14,48 +14,39 @@ import typer
 from stages.lib.core.errors import UserError
 
 VARIANTS_FILE = Path("stages/commands/variants.yaml")
-HEADER = (
-    "variant",
-    "AUC dev",
-    "AUC test",
-    "Brier",
-    "weighted %",
-    "vs majority",
-    "95% interval",
-    "p",
-    "at power 1 %",
-    "best-of-N %",
-)
+METRICS_FILES = ("data/scores/metrics.json", "data/best_of_n/metrics.json")
+HEADER = ["variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p"]
+HEADER += ["at power 1 %", "best-of-N %"]
 
 
 def variants(
     names: Annotated[
         list[str] | None, typer.Argument(help="Some of stages/commands/variants.yaml; all if none.")
     ] = None,
-    run: Annotated[bool, typer.Option("--run", help="Run those that have not been run on this commit.")] = False,
-    out: Annotated[Path | None, typer.Option(help="where to write the table, as Markdown")] = None,
+    run: Annotated[bool, typer.Option("--run", help="Run the variants without a result on this commit.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the table to this file, as Markdown.")] = None,
 ) -> None:
-    """Compare variants of the verifiers with the pipeline as it stands, figures on the test set.
+    """Compare variants of the verifiers with the pipeline in the workspace, on the test set.
 
-    With --run each becomes a DVC experiment of its own, `variant-NAME`, in a temporary copy of the repository: the
-    workspace stays as it is. MLflow shows their runs beside the pipeline's.
+    --run makes each variant a DVC experiment, `variant-NAME`, in a temporary copy of the repository; the workspace does not
+    change. MLflow shows these runs beside the pipeline's.
     """
     from stages.lib.core import files
     from stages.lib.display import tables
 
-    known = load_variants(VARIANTS_FILE)
-    if unknown := [name for name in names or () if name not in known]:
-        raise UserError(f"variants {unknown[0]}: not in {VARIANTS_FILE}; there are {', '.join(known)}")
-    chosen = {name: known[name] for name in names or known}
+    variants = load_variants(VARIANTS_FILE)
+    if unknown := [name for name in names or () if name not in variants]:
+        raise UserError(f"variants {unknown[0]}: not in {VARIANTS_FILE}; there are {', '.join(variants)}")
+    selected = {name: variants[name] for name in names or variants}
     if run:
-        for name, changes in chosen.items():
+        for name, changes in selected.items():
             if not has_experiment(f"variant-{name}"):
                 run_experiment(f"variant-{name}", changes)
-    rows = [*build_pipeline_rows(), *(row for name in chosen if (row := build_variant_row(name, chosen[name])))]
+    rows = [*build_pipeline_rows(), *(row for name in selected if (row := build_variant_row(name, selected[name])))]
     if not rows:
         raise UserError("variants: the pipeline has not run here; `dvc repro` first")
     tables.print_report({"Variants of the verifiers": (HEADER, rows)})
-    if missing := [name for name in chosen if not has_experiment(f"variant-{name}")]:
+    if missing := [name for name in selected if not has_experiment(f"variant-{name}")]:
         print(f"not run on this commit: {', '.join(missing)}; `python -m stages variants --run`", file=sys.stderr)
     if out:
         files.write_text(out, tables.format_markdown(HEADER, rows))
@@ -67,50 +58,47 @@ def load_variants(path: Path) -> dict[str, dict[str, Any]]:
     from ruamel.yaml.error import YAMLError
 
     try:
-        found = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        variants = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except (OSError, YAMLError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(found, dict) or not all(isinstance(changes, dict) and changes for changes in found.values()):
+    if not isinstance(variants, dict) or not all(isinstance(item, dict) and item for item in variants.values()):
         raise UserError(f"{path}: must map each name to the parameters it changes")
-    for name, changes in found.items():
+    for name, changes in variants.items():
         if len(changes.get("scores.verifiers", ())) != 1:
             raise UserError(f"{path}: {name}: scores.verifiers must name the one verifier that it is about")
-    return found
+    return variants
 
 
 def has_experiment(name: str) -> bool:
-    """Whether DVC has an experiment of this name on the commit that is checked out."""
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    return bool(
-        subprocess.run(
-            ["git", "for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"], capture_output=True, text=True
-        ).stdout
-    )
+    """Whether DVC has an experiment of this name on the current commit."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout.strip()
+
+    head = git("rev-parse", "HEAD")
+    return bool(git("for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"))
 
 
 def run_experiment(name: str, changes: dict[str, Any]) -> None:
-    """Run one as a DVC experiment. Raises UserError when it fails; those that ended are kept."""
+    """Run one variant as a DVC experiment. Raises UserError when it fails; finished experiments are kept."""
     from stages.lib.workspace import mlflow_store
 
     settings = [word for key, value in changes.items() for word in ("-S", f"{key}={json.dumps(value)}")]
     command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, *settings, "best_of_n"]
-    env = {
-        **os.environ,
-        "MLFLOW_TRACKING_URI": mlflow_store.get_tracking_uri(Path.cwd()),
-    }  # the copy is thrown away, its runs are not
+    # The runs go to the store of this repository, for DVC deletes the copy.
+    env = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_store.get_tracking_uri(Path.cwd())}
     if subprocess.run(command, env=env).returncode:
-        raise UserError(
-            f"{name}: the experiment failed (above); mend it and run `python -m stages variants --run` again"
-        )
+        advice = "fix it and run `python -m stages variants --run` again"
+        raise UserError(f"{name}: the experiment failed (above); {advice}")
 
 
 def build_pipeline_rows() -> list[list[str]]:
-    """What needs no training, then the pipeline's own verifiers."""
+    """The training-free scores, then the pipeline's own verifiers."""
     from stages.lib.display import tables
     from stages.lib.reports import pools
 
     try:
-        scores, best = (json.loads(Path(f"data/{s}/metrics.json").read_text("utf-8")) for s in ("scores", "best_of_n"))
+        scores, best = (json.loads(Path(file).read_text(encoding="utf-8")) for file in METRICS_FILES)
     except OSError:
         return []
     free = [name for name in best["auc"] if name in pools.TRAINING_FREE]
@@ -121,19 +109,18 @@ def build_pipeline_rows() -> list[list[str]]:
 
 
 def build_variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
-    """The figures of an experiment, None if it has not been run."""
+    """The figures of an experiment, None if it has not run."""
     import dvc.api
 
     if not has_experiment(f"variant-{name}"):
         return None
-    files = (f"data/{stage}/metrics.json" for stage in ("scores", "best_of_n"))
-    scores, best = (json.loads(dvc.api.read(file, rev=f"variant-{name}")) for file in files)
+    scores, best = (json.loads(dvc.api.read(file, rev=f"variant-{name}")) for file in METRICS_FILES)
     return build_row(name, changes["scores.verifiers"][0], scores, best)
 
 
 def build_row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any]) -> list[str]:
-    """The figures of a score. The vote at power 1 stands beside the one at the power that dev chose, since a choice among
-    powers is noisy; a likelihood is no probability of being right and has no Brier score."""
+    """The figures of a score. The weighted vote at power 1 stands beside the one at the power chosen on dev, since that
+    choice is noisy. A likelihood is not a probability of being right and has no Brier score."""
     from stages.lib.display import tables
 
     areas, vote = best["auc"].get(name, {}), best["versus_majority"][f"weighted_{name}"]

@@ -42,22 +42,22 @@ BUILTIN_VERIFIERS = ("orm", "prm", "genrm", "base_prm", "base_genrm")
 class RationaleParams(Strict):
     """How rationales are drawn, where the generative verifier was chosen to write them (genrm.mode: cot)."""
 
-    votes: int = Field(ge=1, le=32)  # K
-    temperature: float = Field(gt=0)
-    max_new_tokens: int = Field(ge=1)
+    votes: int = Field(ge=1, le=32)  # K, rationales per solution
+    temperature: float = Field(gt=0)  # of the rationales
+    max_new_tokens: int = Field(ge=1)  # tokens of a rationale at most
     max_rows: int = Field(ge=16)  # rationales drawn at a time; changes speed and memory, none of them
 
 
 class PublishedVerifier(Strict):
     """A verifier that others have published: a folder in data/raw/verifiers/, or a hub repository at a commit."""
 
-    form: Literal["classes", "words", "separator", "reward"]
-    path: str | None = Field(default=None, pattern=r"^data/raw/verifiers/[^/.][^/]*$")
-    repo: str | None = None
-    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    form: Literal["classes", "words", "separator", "reward"]  # how it gives a score (lib/verifiers/published_models.py)
+    path: str | None = Field(default=None, pattern=r"^data/raw/verifiers/[^/.][^/]*$")  # its folder
+    repo: str | None = None  # owner/name on the hub
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")  # full commit id
     tag: str | None = None  # what follows every step; the form's own without
     good: str | None = None  # of the form `words`
-    bad: str | None = None
+    bad: str | None = None  # of the form `words`
     aggregation: Aggregation | None = None  # of step scores; the form's own without
     batch_size: int = Field(
         default=8, ge=1
@@ -71,10 +71,10 @@ class PublishedVerifier(Strict):
 
 
 class Params(Strict):
-    verifiers: list[str] = Field(min_length=1)
+    verifiers: list[str] = Field(min_length=1)  # which verifiers score the samples
     published: dict[str, PublishedVerifier]  # by name
-    dtype: Literal["float32", "bfloat16"]
-    genrm: RationaleParams
+    dtype: Literal["float32", "bfloat16"]  # number format of the weights
+    genrm: RationaleParams  # rationales of the generative verifier, if genrm.mode is cot
 
     @model_validator(mode="after")
     def _check_names(self) -> Params:

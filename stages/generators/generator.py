@@ -41,11 +41,11 @@ VERSION = 1  # part of every key
 
 class Params(TrainingParams):
     train: bool  # false: the base as it is; then what describes training is not used
-    prompt: PromptParams
+    prompt: PromptParams  # how a problem is put to the model
     competition_problems: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
-    temperature: float = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
+    temperature: float = Field(gt=0)  # of these solutions
+    max_new_tokens: int = Field(gt=0)  # tokens of a solution at most
     max_rows: int = Field(ge=16)  # solutions decoded at a time on each process; changes speed and memory, no draw
 
     @model_validator(mode="after")

@@ -36,14 +36,14 @@ SAMPLE_SETS = ("test_options", *eval_sets.SET_FILES, "test_greedy")
 
 
 class Params(params.Params):
-    engine: Literal["native", "vllm"]
+    engine: Literal["native", "vllm"]  # what decodes: the engine of this repository, or vLLM
     n_verifier: int = Field(ge=1)  # samples a problem for training verifiers
     n_eval: int = Field(ge=1)  # samples a problem of dev and test
     n_ood: int = Field(ge=1)  # samples a problem of ood and aime
-    temperature: float = Field(gt=0)
-    max_new_tokens: int = Field(ge=1)
+    temperature: float = Field(gt=0)  # of every draw, except the greedy ones
+    max_new_tokens: int = Field(ge=1)  # tokens of a sample at most; a longer one is cut off and counts as wrong
     max_rows: int = Field(ge=16)  # samples decoded at a time on each process; changes speed and memory, no sample
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Literal["float32", "bfloat16", "float16"]  # number format of the weights
 
 
 def get_sample_count(name: str, params: Params) -> int:

@@ -47,19 +47,17 @@ class Sizes(params.Params):
 class WriterParams(params.Params):
     """The model that writes sentences. none: no sentences; openai: any compatible server; hf: a model folder."""
 
-    kind: Literal["none", "openai", "hf"]
-    settings: dict[str, Any] = {}  # see lib/chat
+    kind: Literal["none", "openai", "hf"]  # none, an OpenAI-compatible server, or a local model folder
+    settings: dict[str, Any] = {}  # of the model: lib/chat
 
 
 class Params(params.Params):
-    """Section `aime` of params.yaml."""
-
-    per_family: Sizes
-    unseen_families: list[str]  # only tested
-    train_only_families: list[str]  # only trained on
-    levels: list[Annotated[int, Field(ge=1, le=3)]] = Field(min_length=1)
+    per_family: Sizes  # problems of each family in a split
+    unseen_families: list[str]  # families that are only tested
+    train_only_families: list[str]  # families that are only trained on
+    levels: list[Annotated[int, Field(ge=1, le=3)]] = Field(min_length=1)  # difficulties, of 1 to 3
     decontaminate_against: list[str]  # files of published problems that no item may repeat
-    writer: WriterParams | None = None
+    writer: WriterParams | None = None  # a model that writes a sentence in front of each item
 
     @model_validator(mode="after")
     def _check_families(self) -> Params:

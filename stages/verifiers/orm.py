@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 class Params(TrainingParams):
     init_from: Literal["generator", "base"]  # the model that it starts from
-    predict_at: Literal["token", "solution"]
-    loss: Literal["bce", "mse"]
+    predict_at: Literal["token", "solution"]  # predict at every token of a solution, or only at its last
+    loss: Literal["bce", "mse"]  # of verification: binary cross-entropy or squared error
     lm_weight: float = Field(ge=0)  # 1: the paper's unweighted sum; 0: verification alone
-    lm_data: Literal["gold", "samples"]
+    lm_data: Literal["gold", "samples"]  # of the language-model loss: gold solutions, or the correct samples
     head_init_tokens: list[str] = Field(
         max_length=2
     )  # [right, wrong]: the head starts as their logits' difference; []: at 0

@@ -21,7 +21,7 @@ def findings(done):
 
 
 def test_healthy(project):
-    done = project.stages("doctor", MLFLOW_DISABLE_TELEMETRY="true")
+    done = project.run_command_line("doctor", MLFLOW_DISABLE_TELEMETRY="true")
     found = findings(done)
     assert found["python on PATH"] == found["torch"] == found["dvc"] == found["parameters"] == "ok"
     assert found["remote"] == "warn" and "dvc remote add" in done.stdout
@@ -30,18 +30,20 @@ def test_healthy(project):
 
 @pytest.mark.parametrize(("line", "word"), [("use_cpu: true", "ok"), ("use_cpu: false", "fail"), ("a: 1", "fail")])
 def test_a_launch_file_says_whether_it_wants_an_accelerator(project, line, word):
-    project.edit("params.yaml", "launch: cpu", "launch: mine")
+    project.replace_text("params.yaml", "launch: cpu", "launch: mine")
     (project.root / "stages/launch/mine.yaml").write_text(f"{line}\n")
-    done = project.stages("doctor", code=int(word == "fail"))
+    done = project.run_command_line("doctor", code=int(word == "fail"))
     assert findings(done)["accelerator"] == word
 
 
 def test_ill(project):
-    project.edit("params.yaml", "lr: 1e-3", "lr: -1.0")
-    project.edit("params.yaml", "launch: cpu", "launch: gpu")
+    project.replace_text("params.yaml", "lr: 1e-3", "lr: -1.0")
+    project.replace_text("params.yaml", "launch: cpu", "launch: gpu")
     (project.root / ".dvc/config").write_text("['remote \"store\"']\n    url = s3://x\n    secret_access_key = abc\n")
     (project.root / "requirements.lock").write_text("pydantic==0.1\nabsent-thing==1.0\n")
-    done = project.stages("doctor", code=1, PATH="/usr/bin:/bin", MLFLOW_TRACKING_URI="http://u:hunter2@127.0.0.1:9")
+    done = project.run_command_line(
+        "doctor", code=1, PATH="/usr/bin:/bin", MLFLOW_TRACKING_URI="http://u:hunter2@127.0.0.1:9"
+    )
     found = findings(done)
     assert found["parameters"] == found["remote"] == found["python on PATH"] == "fail"
     assert found["mlflow"] == found["requirements"] == found["telemetry"] == "warn"

@@ -29,6 +29,10 @@ ENV = {
 }
 
 
+LOADING = "CPU_RAM_EFFICIENT_LOADING true"
+SCRIPT = ["-m", "tests.helpers.distributed_script"]
+
+
 def launch(file: str, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", f"stages/launch/{file}.yaml"]
     return subprocess.Popen(
@@ -59,14 +63,8 @@ def one(tmp_path_factory):
     """What one process makes of everything."""
     root = tmp_path_factory.mktemp("one")
     distributed_script.write_inputs(root)
-    tiny_models.run_processes(
-        1,
-        "-m",
-        "tests.helpers.distributed_script",
-        str(root),
-        *distributed_script.TRAINING_CASES,
-        *distributed_script.STAGE_PARAMS,
-    )
+    names = [*distributed_script.TRAINING_CASES, *distributed_script.STAGE_PARAMS]
+    tiny_models.run_processes(1, *SCRIPT, str(root), *names)
     return root
 
 
@@ -80,11 +78,8 @@ def same(root, one, names):
             )
             assert len(history) == len(wanted) > 2
             assert sum(history, []) == pytest.approx(sum(wanted, []), rel=1e-2), name
-        path = (
-            f"{name}/final.safetensors"
-            if name in distributed_script.TRAINING_CASES
-            else f"data/{name}/model/model.safetensors"
-        )
+        is_case = name in distributed_script.TRAINING_CASES
+        path = f"{name}/final.safetensors" if is_case else f"data/{name}/model/model.safetensors"
         tolerance = 2e-3 if name == "bf16" else 1e-4
         assert tiny_models.has_same_weights(load_file(root / path), load_file(one / path), tolerance), name
 
@@ -92,17 +87,8 @@ def same(root, one, names):
 def test_shared_weights_train_what_whole_ones_train(one, tmp_path):
     distributed_script.write_inputs(tmp_path)
     names = [*distributed_script.TRAINING_CASES, "base", "generator"]
-    arguments = [
-        "--num_processes",
-        "2",
-        "--main_process_port",
-        "0",
-        "-m",
-        "tests.helpers.distributed_script",
-        str(tmp_path),
-        *names,
-    ]
-    finish(launch("fsdp", *arguments))
+    processes = ["--num_processes", "2", "--main_process_port", "0"]
+    finish(launch("fsdp", *processes, *SCRIPT, str(tmp_path), *names))
     same(tmp_path, one, names)
     assert (tmp_path / "data/generator/metrics.json").read_text() == (one / "data/generator/metrics.json").read_text()
 
@@ -112,26 +98,9 @@ def test_two_machines_do_what_one_process_does(one, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
     names = ["adamw", *distributed_script.STAGE_PARAMS]
-    finish(
-        *(
-            launch(
-                "multinode",
-                "--num_processes",
-                "2",
-                "--machine_rank",
-                rank,
-                "--main_process_ip",
-                "127.0.0.1",
-                "--main_process_port",
-                port,
-                "-m",
-                "tests.helpers.distributed_script",
-                str(tmp_path),
-                *names,
-            )
-            for rank in "01"
-        )
-    )
+    machines = ["--num_processes", "2", "--main_process_ip", "127.0.0.1", "--main_process_port", port]
+    command = [*SCRIPT, str(tmp_path), *names]
+    finish(*(launch("multinode", *machines, "--machine_rank", rank, *command) for rank in "01"))
     same(tmp_path, one, names[:-2])
     for path in sorted((one / "data/samples").glob("*.parquet")):
         found, wanted = (records.read_samples(root / path.relative_to(one)) for root in (tmp_path, one))
@@ -156,16 +125,9 @@ def test_accelerate_takes_the_file_without_a_word(file, caplog, monkeypatch):
     assert checked.use_fsdp == (file.stem == "fsdp") and checked.use_cpu == file.stem.startswith("cpu")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("VERSION", "1"),
-        ("OFFLOAD_PARAMS", "true"),
-        ("ACTIVATION_CHECKPOINTING", "true"),
-        ("CPU_RAM_EFFICIENT_LOADING", "true"),
-    ],
-)
-def test_settings_that_are_not_kept_to_are_refused(monkeypatch, name, value):
+@pytest.mark.parametrize("setting", ["VERSION 1", "OFFLOAD_PARAMS true", "ACTIVATION_CHECKPOINTING true", LOADING])
+def test_settings_that_are_not_kept_to_are_refused(monkeypatch, setting):
+    name, value = setting.split()
     assert not launcher.fsdp_enabled()
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     assert launcher.fsdp_enabled()

@@ -1,4 +1,4 @@
-"""Presets: whole parameter sets, checked before they are written, comments kept."""
+"""Presets: overlays over one default, checked before params.yaml is written; a user's comments are kept."""
 
 import shutil
 
@@ -6,7 +6,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.commands.preset import apply_overlay, merge
-from tests.helpers.toy_pipeline import PARAMS_YAML, create_pipeline
+from tests.helpers.toy_pipeline import PARAMS_YAML, ROOT, create_pipeline
+
+BIG = "# python -m stages preset big\n# A larger one\n" + PARAMS_YAML.replace("# all of it\n", "").replace(
+    "1e-3  # mine: tuned by hand", "2e-5 # big"
+).replace("seed: 1", "seed: 7")
 
 
 @pytest.fixture(scope="module")
@@ -21,49 +25,53 @@ def project(original, tmp_path):
 
 
 def test_list(project):
-    assert project.stages("preset").stdout.splitlines() == [
+    assert project.run_command_line("preset").stdout.splitlines() == [
         "big                 A larger one",
-        "plain               The plain one",
+        "default             The plain one",
     ]
 
 
 def test_switch_keeps_the_users_comments(project):
-    done = project.stages("preset", "big")
+    done = project.run_command_line("preset", "big")
     text = (project.root / "params.yaml").read_text()
     assert text == PARAMS_YAML.replace("1e-3  # mine", "2e-5  # mine").replace("seed: 1", "seed: 7")
     assert "-  lr: 1e-3" in done.stdout and "+  lr: 2e-5" in done.stdout and "lr: 0.1" not in done.stdout
-    assert "holds preset big already" in project.stages("preset", "big").stdout
+    assert "holds preset big already" in project.run_command_line("preset", "big").stdout
 
 
 def test_dry_run_changes_nothing(project):
-    done = project.stages("preset", "big", "--dry-run")
+    done = project.run_command_line("preset", "big", "--dry-run")
     assert "+seed: 7" in done.stdout and (project.root / "params.yaml").read_text() == PARAMS_YAML
 
 
 def test_untouched_preset_is_replaced_whole(project):
-    for name in ("plain", "big"):
-        (project.root / "params.yaml").write_text((project.root / "stages/presets/plain.yaml").read_text())
-        project.stages("preset", name)
-        assert (project.root / "params.yaml").read_text() == (project.root / f"stages/presets/{name}.yaml").read_text()
+    default = (project.root / "stages/presets/default.yaml").read_text()
+    for name, text in {"default": default, "big": BIG}.items():
+        (project.root / "params.yaml").write_text(default)
+        project.run_command_line("preset", name)
+        assert (project.root / "params.yaml").read_text() == text
 
 
 @pytest.mark.parametrize("before", [None, "", "\t: [", "- 1\n"])
 def test_from_nothing_or_a_broken_file(project, before):
     path = project.root / "params.yaml"
     path.unlink() if before is None else path.write_text(before)
-    project.stages("preset", "big")
-    assert path.read_text() == (project.root / "stages/presets/big.yaml").read_text()
+    project.run_command_line("preset", "big")
+    assert path.read_text() == BIG
 
 
 def test_unknown(project):
-    assert project.stages("preset", "huge", code=2).stderr == "preset 'huge': not found; there are big, plain\n"
+    assert (
+        project.run_command_line("preset", "huge", code=2).stderr
+        == "preset 'huge': not found; there are big, default\n"
+    )
 
 
 def test_a_faulty_preset_is_refused_with_every_fault(project):
-    path = project.root / "stages/presets/big.yaml"
-    path.write_text(path.read_text().replace("2e-5", "-1.0").replace("steps: 2", "step: 2").replace("cpu", "tpu"))
+    path = project.root / "stages/presets/default.yaml"
+    path.write_text(path.read_text().replace("1e-3", "-1.0").replace("steps: 2", "step: 2").replace("cpu", "tpu"))
     path.write_text(path.read_text() + "three:\n  a: 1\n")
-    said = project.stages("preset", "big", code=2).stderr
+    said = project.run_command_line("preset", "default", code=2).stderr
     for part in (
         "unknown section three",
         "stages/launch/tpu.yaml not found",
@@ -79,8 +87,8 @@ def test_a_faulty_preset_is_refused_with_every_fault(project):
 def overlays(project):
     """A set of problems at half size, or fast."""
     for name, text in {
-        "half": "# Half the size\nover: plain\none:\n  steps: 1 # few\ntwo: {lr: 0.05}\n",
-        "fast": "# Soon over\nover: plain\none: {lr: 1.0}\n",
+        "half": "# Half the size\none:\n  steps: 1 # few\ntwo: {lr: 0.05}\n",
+        "fast": "# Soon over\nover: default\none: {lr: 1.0}\n",
         "set": "# A set of problems\nover: [half, fast]\ntwo:\n  steps: 9\n",
     }.items():
         (project.root / f"stages/presets/{name}.yaml").write_text(text)
@@ -90,7 +98,7 @@ def overlays(project):
 def test_an_overlay_lies_over_the_one_that_it_names(overlays):
     path = overlays.root / "params.yaml"
     path.unlink()
-    overlays.stages("preset", "set")
+    overlays.run_command_line("preset", "set")
     text = path.read_text()
     assert text == "# python -m stages preset set\n# A set of problems\n" + PARAMS_YAML.removeprefix(
         "# all of it\n"
@@ -101,7 +109,7 @@ def test_an_overlay_lies_over_the_one_that_it_names(overlays):
 
 @pytest.mark.parametrize("names", [("set", "fast"), ("fast", "set")])
 def test_names_stack_in_any_order(overlays, names):
-    overlays.stages("preset", *names)
+    overlays.run_command_line("preset", *names)
     values = YAML(typ="safe").load((overlays.root / "params.yaml").read_text())
     assert [values[one][key] for one in ("one", "two") for key in ("lr", "steps")] == [
         1.0,
@@ -109,18 +117,18 @@ def test_names_stack_in_any_order(overlays, names):
         0.1,
         9,
     ]  # nothing of half
-    assert f"holds preset {' '.join(names)} already" in overlays.stages("preset", *names).stdout
+    assert f"holds preset {' '.join(names)} already" in overlays.run_command_line("preset", *names).stdout
 
 
 def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays):
     path = overlays.root / "params.yaml"
     path.unlink()
-    overlays.stages("preset", "set", "fast")
-    overlays.stages("preset", "plain")
-    assert path.read_text() == (overlays.root / "stages/presets/plain.yaml").read_text()
-    overlays.stages("preset", "set")
-    overlays.edit("params.yaml", "lr: 1e-3", "lr: 1e-3 # mine")
-    overlays.stages("preset", "fast")
+    overlays.run_command_line("preset", "set", "fast")
+    overlays.run_command_line("preset", "default")
+    assert path.read_text() == (overlays.root / "stages/presets/default.yaml").read_text()
+    overlays.run_command_line("preset", "set")
+    overlays.replace_text("params.yaml", "lr: 1e-3", "lr: 1e-3 # mine")
+    overlays.run_command_line("preset", "fast")
     assert path.read_text().startswith("# python -m stages preset fast\n# Soon over\n") and "# mine" in path.read_text()
     assert "A set of problems" not in path.read_text()
 
@@ -132,27 +140,44 @@ def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays
         ("over: half\ntwo: {step: 1}\n", "stages/presets/set.yaml:2 two.step: unknown key; allowed here: lr, steps"),
         ("over: half\nthree: {a: 1}\n", "stages/presets/set.yaml: unknown section three; stages are one, two"),
         ("over: half\nlaunch: tpu\n", "stages/presets/set.yaml launch: stages/launch/tpu.yaml not found"),
-        ("over: half\ntwo: null\n", "stages/presets/plain.yaml: section 'two' is missing"),
-        ("over: haf\n", "stages/presets/set.yaml over: preset 'haf': not found; there are big, fast, half, plain, set"),
+        ("over: half\ntwo: null\n", "stages/presets/default.yaml: section 'two' is missing"),
+        (
+            "over: haf\n",
+            "stages/presets/set.yaml over: preset 'haf': not found; there are big, default, fast, half, set",
+        ),
         ("over: set\n", "stages/presets/set.yaml over: preset 'set': lies over itself"),
     ],
 )
 def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
     (overlays.root / "stages/presets/set.yaml").write_text(text)
-    assert said in overlays.stages("preset", "set", code=2).stderr
+    assert said in overlays.run_command_line("preset", "set", code=2).stderr
     assert (overlays.root / "params.yaml").read_text() == PARAMS_YAML
 
 
 def test_presets_that_do_not_stack(overlays):
     for names, over in {
-        "half fast": "half lies over plain",
-        "big half": "half lies over plain",
-        "big plain": "big lies over nothing",
-        "set plain": "set lies over half or fast",
+        "half fast": "half lies over default",
+        "big half": "big lies over default",
+        "set big": "set lies over half or fast",
+        "set default": "set lies over half or fast",
     }.items():
-        said = overlays.stages("preset", *names.split(), code=2).stderr
+        said = overlays.run_command_line("preset", *names.split(), code=2).stderr
         assert said == f"presets {names}: do not say what to stack; {over}\n"
-    assert "now preset set half" in overlays.stages("preset", "set", "half").stdout
+    assert "now preset set half" in overlays.run_command_line("preset", "set", "half").stdout
+
+
+def test_dvc_overrides_shared_and_own_keys(project):
+    """As `dvc exp run -S training.lora_rank=8` writes params.yaml."""
+    from dvc.utils.hydra import apply_overrides
+
+    from stages.lib.core import params
+    from stages.verifiers import orm, prm
+
+    path = project.root / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    apply_overrides(str(path), ["orm.lr=0.002", "training.lora_rank=8", "+prm.lora_rank=4"])
+    first, second = params.load_section("orm", orm.Params, path), params.load_section("prm", prm.Params, path)
+    assert (first.lr, first.lora_rank, first.precision, second.lora_rank) == (0.002, 8, "no", 4)
 
 
 @pytest.mark.parametrize("null", ["b: null", "b:", "c: null\nb: null"])

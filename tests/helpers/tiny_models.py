@@ -1,4 +1,4 @@
-"""Tiny random models of five architectures, arithmetic problems and an execution without a workspace around it."""
+"""Tiny random models of five architectures, arithmetic problems, and stages run without a workspace."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def make_model(name: str, vocabulary: int = 100, seed: int = 0, **changes: Any) 
 
 
 def make_run(root: Path, name: str, params: Any, seed: int = 1) -> StageRun:
-    """As `execution.run` would make it, on one process, without journal and lock."""
+    """A StageRun of one process, without journal and lock."""
     run = StageRun(name, params, seed, root, "key", 0, 1)
     run.out_dir.mkdir(parents=True, exist_ok=True)
     return run
@@ -93,12 +93,12 @@ def make_problem(i: int, split: str = "train") -> Problem:
     )
 
 
-def make_sample(of: Problem, index: int, error: int, finish: str = "stop") -> Sample:
+def make_sample(problem: Problem, index: int, error: int, finish: str = "stop") -> Sample:
     """A solution whose sum is off by `error`; longer for higher indices."""
-    value = int(of.answer) + error
+    value = int(problem.answer) + error
     text = f"{'so ' * index}it is {value}\n#### {value}\n"
     return Sample(
-        problem_id=of.id,
+        problem_id=problem.id,
         index=index,
         text=text,
         answer=str(value),
@@ -111,7 +111,7 @@ def make_sample(of: Problem, index: int, error: int, finish: str = "stop") -> Sa
 
 
 def run_processes(count: int, *command: str, cwd: Path = ROOT) -> None:
-    """Run `python <command>` on so many CPU processes joined by gloo."""
+    """Run `python <command>` on `count` CPU processes joined by gloo."""
     env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     env |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"] if count > 1 else []
@@ -138,7 +138,7 @@ if run.is_main:
 def train_on_processes(
     count: int, root: Path, name: str, settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A training stage on a copy of `root` by so many processes: its metrics, and its model's weights."""
+    """Run a training stage with `count` processes on a copy of `root`: its metrics, and its model's weights."""
     from safetensors.torch import load_file
 
     copy = root.with_name(f"{root.name}-{count}")
@@ -149,13 +149,13 @@ def train_on_processes(
     return json.loads((out / "metrics.json").read_text("utf-8")), load_file(out / "model/model.safetensors")
 
 
-def has_same_weights(one: dict[str, Any], two: dict[str, Any], atol: float = 2e-4) -> bool:
-    """Whether two models are one up to the order in which gradients are summed."""
-    return one.keys() == two.keys() and all(one[key].allclose(two[key], atol=atol) for key in one)
+def has_same_weights(first: dict[str, Any], second: dict[str, Any], atol: float = 2e-4) -> bool:
+    """Whether two models are equal up to the order in which gradients are summed."""
+    return first.keys() == second.keys() and all(first[key].allclose(second[key], atol=atol) for key in first)
 
 
-def approx_nested(found: Any, atol: float = 1e-3) -> Any:
-    """A nest of numbers to compare with, equal up to rounding."""
-    if isinstance(found, dict):
-        return {key: approx_nested(own, atol) for key, own in found.items()}
-    return pytest.approx(found, abs=atol) if isinstance(found, float) else found
+def approx_nested(value: Any, atol: float = 1e-3) -> Any:
+    """`pytest.approx` for every number in nested mappings."""
+    if isinstance(value, dict):
+        return {key: approx_nested(item, atol) for key, item in value.items()}
+    return pytest.approx(value, abs=atol) if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""A workspace of two small stages around the real lib and commands, for tests that need no model."""
+"""A workspace with two small stages and the real lib and commands, for tests that need no model."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ DVC_YAML = """stages:
   two:
     desc: The second stage of the test
     cmd: python -m stages.problems.two
-    deps: [data/one/model, stages/problems/two.py]
+    deps: [data/one/model, stages/problems/two.py, stages/lib/core]
     params: [seed, two.lr, two.steps]
     outs: [data/two/model]
     metrics: [data/two/metrics.json]
@@ -116,8 +116,8 @@ class ToyPipeline:
         (self.root / path).write_text(text.replace(old, new, 1))
 
     def read_journal(self) -> list[dict]:
-        found = [json.loads(path.read_text()) for path in (self.root / ".assay/journal").glob("*/run.json")]
-        return sorted(found, key=lambda run: run["started"])
+        runs = [json.loads(path.read_text()) for path in (self.root / ".assay/journal").glob("*/run.json")]
+        return sorted(runs, key=lambda run: run["started"])
 
 
 def create_pipeline(root: Path) -> ToyPipeline:
@@ -141,9 +141,8 @@ def create_pipeline(root: Path) -> ToyPipeline:
         "stages/launch/cpu.yaml": "use_cpu: true\n",
         ".dvcignore": "__pycache__/\n",
         ".gitignore": "/data\n.assay/\nmlflow.db*\nmlartifacts/\n__pycache__/\n",
-        "stages/presets/plain.yaml": "# The plain one\n" + PARAMS_YAML.replace("  # mine: tuned by hand", ""),
-        "stages/presets/big.yaml": "# A larger one\n"
-        + PARAMS_YAML.replace("1e-3  # mine: tuned by hand", "2e-5  # big").replace("seed: 1", "seed: 7"),
+        "stages/presets/default.yaml": "# The plain one\n" + PARAMS_YAML.replace("  # mine: tuned by hand", ""),
+        "stages/presets/big.yaml": "# A larger one\nseed: 7\none:\n  lr: 2e-5 # big\n",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

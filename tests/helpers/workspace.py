@@ -1,4 +1,4 @@
-"""A copy of the repository in a folder of its own, where tests may run the real pipeline and break things."""
+"""A copy of the repository in which tests run the real pipeline and may break things."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENV = {
 
 
 class Workspace:
-    """`run` runs a command there, with `env` in its environment; `stale` asks DVC which stages are."""
+    """A repository at `root`, with `env` in the environment of every command."""
 
     def __init__(self, root: Path, **env: str):
         self.root, self.env = root, {**ENV, **env}
@@ -38,7 +38,7 @@ class Workspace:
         return self.run(sys.executable, *arguments, **options)
 
     def start(self, *command: str, **env: str) -> subprocess.Popen[str]:
-        """A process group of its own, so that a test can kill it whole or only its head."""
+        """Start a command in a process group of its own, so that a test can kill all of it or only the first process."""
         return subprocess.Popen(
             command,
             cwd=self.root,
@@ -50,7 +50,7 @@ class Workspace:
         )
 
     def list_stale_stages(self) -> set[str]:
-        """Stages that DVC calls changed, not counting those changed only because an earlier one will be."""
+        """Stages that DVC calls changed, without those that only depend on one of them."""
         return set(json.loads(self.run("dvc", "status", "--json").stdout))
 
     def replace_text(self, path: str, old: str, new: str) -> None:
@@ -59,7 +59,7 @@ class Workspace:
         (self.root / path).write_text(text.replace(old, new, 1), encoding="utf-8")
 
     def read_output_hashes(self) -> dict[str, str]:
-        """path -> hash of every output, as dvc.lock records them."""
+        """path -> md5 of every output, from dvc.lock."""
         from ruamel.yaml import YAML
 
         lock = YAML(typ="safe").load((self.root / "dvc.lock").read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ class Workspace:
 
 
 def clone_repository(target: Path, preset: str = "nano") -> Workspace:
-    """The working tree as git would commit it, under a path with a space and an accent, set to a preset."""
+    """Copy the working tree as git would commit it to `target`, set a preset, and commit."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

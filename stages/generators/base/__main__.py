@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 class Params(TrainingParams):
     """Below `repo` and `revision` everything describes `source: scratch` and is ignored by the other sources."""
 
-    source: Literal["bundled", "scratch", "hub"]
+    source: Literal["bundled", "scratch", "hub"]  # bundled, trained from scratch, or fetched from the hub
     bundled: str  # folder of the bundled model
     repo: str  # of the hub, as owner/name
     revision: str  # full commit hash
     num_documents: int = Field(gt=0)  # pretraining documents
     num_layers: int = Field(gt=0, multiple_of=2)  # convolution, attention, convolution, ...
-    hidden_size: int = Field(gt=0)
+    hidden_size: int = Field(gt=0)  # width of the residual stream
     intermediate_size: int = Field(gt=0)  # width of the gated feed-forward part
-    num_heads: int = Field(gt=0)
+    num_heads: int = Field(gt=0)  # attention heads
     conv_kernel: int = Field(gt=1)  # tokens a convolution sees
 
 

@@ -1,13 +1,13 @@
-"""The processors that this process may use."""
+"""How many CPU cores this process may use."""
 
 import os
 
 
 def count_usable() -> int:
-    """As many as the scheduler allows it, where the system tells; else those of the machine."""
+    """Cores that the scheduler allows this process, or those of the machine where the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def count_per_process() -> int:
-    """Of the usable ones those that fall to this process, beside the others of its launch on this machine."""
+    """Cores for each of the processes that were launched together on this machine."""
     return max(1, count_usable() // int(os.environ.get("LOCAL_WORLD_SIZE") or 1))

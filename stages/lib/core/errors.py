@@ -1,5 +1,5 @@
-"""A user's mistake, told in one sentence."""
+"""The exception for a user's mistake: its message is one sentence."""
 
 
 class UserError(Exception):
-    """What was found, where, what is allowed, what to do. Entry points print it alone and exit with status 2."""
+    """Says what is wrong, where, what is allowed and what to do. Entry points print it alone and exit with status 2."""

@@ -1,4 +1,4 @@
-"""Files that are either the old version or the new one, never half of it.
+"""Atomic writes: a file or folder on disk is the old version or the new one, never half of it.
 
 Everything is written under a temporary name beside the target, flushed to disk, then renamed over it.
 """
@@ -32,6 +32,12 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def _raise_if_disk_full(error: OSError, path: Path, kind: str) -> None:
+    if error.errno in _DISK_FULL_ERRORS:
+        message = f"no space left to write it; the old {kind} is unchanged. Free some space, run again."
+        raise UserError(f"{path}: {message}") from error
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write; on success it replaces `path` in one step, on failure it is removed.
@@ -53,10 +59,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         _sync_directory(path.parent)
     except OSError as error:
-        if error.errno in _DISK_FULL_ERRORS:
-            raise UserError(
-                f"{path}: no space left to write it; the old file is unchanged. Free some space, run again."
-            ) from error
+        _raise_if_disk_full(error, path, "file")
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -82,10 +85,7 @@ def atomic_write_dir(path: Path) -> Iterator[Path]:
         os.rename(temporary, path)
         _sync_directory(path.parent)
     except OSError as error:
-        if error.errno in _DISK_FULL_ERRORS:
-            raise UserError(
-                f"{path}: no space left to write it; the old folder is unchanged. Free some space, run again."
-            ) from error
+        _raise_if_disk_full(error, path, "folder")
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Values on disk under keys of any JSON: answers that were paid for, verdicts that took time. Several may write at once."""
+"""A cache on disk of JSON values by JSON keys, for answers that cost money or time. Several processes may write at once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def hash_value(value: Any) -> str:
-    """64 hex digits for a value of JSON, run by this version of Python."""
+    """64 hex digits of a JSON value and the version of Python."""
     text = json.dumps([platform.python_version(), value], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def open_cache(folder: Path) -> diskcache.Cache:
-    """A diskcache of JSON values that evicts nothing and reads no pickle, as its default settings would."""
+    """A diskcache of JSON values. Unlike with default settings, it evicts nothing and reads no pickle."""
     return _open_absolute(Path(folder).absolute())
 
 

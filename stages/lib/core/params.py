@@ -1,5 +1,7 @@
 """params.yaml, read strictly: one section per stage, unknown keys refused, every error with its line.
 
+A trained stage takes what its own section does not name from the section `training` (`Params.shared_section`).
+
 YAML 1.2 by ruamel, as DVC reads it: in YAML 1.1 `1e-5` is a string and `on` a boolean, and a stage that read the file
 otherwise than DVC would train with other numbers than DVC recorded.
 """
@@ -8,27 +10,55 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from stages.lib.core.errors import UserError
 
 PARAMS_FILE = Path("params.yaml")
+# Keys of earlier versions and what they are called now; `mapping.key` where two mappings had a key of one name.
+RENAMED_KEYS = dict(
+    re.findall(
+        r"(\S+)=(\S+)",
+        """
+    start=init_from rows=max_rows mixed_only=skip_uniform_problems global_batch=global_batch_size
+    device_batch=device_batch_size warmup=warmup_ratio clip=max_grad_norm layers=num_layers width=hidden_size
+    hidden=intermediate_size heads=num_heads kernel=conv_kernel documents=num_documents
+    competition=competition_problems n_shifted=n_ood orm.level=predict_at head_words=head_init_tokens
+    prm.form=head prm.words=head_init_tokens mark=step_marker past_error=learn_after_first_error distinct=dedupe
+    rationales=rationales_per_sample genrm.form=rationale_style emphasis=refutation_weight balance=balance_classes
+    batch=batch_size hard=hard_rule progress=progress_threshold pool=use_pool powers=vote_powers
+    top_shares=top_vote_shares largest=max_value inverse=inverse_share longest=max_question_chars
+    unseen=unseen_families train_only=train_only_families compare_with=decontaminate_against parents=max_parents
+    aime_parents=max_aime_parents wrong_golds=mislabelled tries=max_attempts dyval.problems=problems_per_task
+    dyval.level=difficulty dyval.knobs=overrides""",
+    )
+)
+RENAMED_VALUES = {
+    "hard_rule": "any is now any_success",
+    "head": "head is now scalar, words is now token_logits",
+    "rationale_style": "derived is now rederived, quoted is now annotated",
+}
 
 
 class Params(BaseModel):
-    """Base of every section: frozen, strict types, no unknown keys, no NaN."""
+    """Base of every section: frozen, strict types, no unknown keys, no NaN. Each field's comment says what it means."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    shared_section: ClassVar[str | None] = None  # the section that holds the values which a stage's own does not name
 
 
 class TopLevel(Params):
     """The keys beside the sections."""
 
-    seed: int = Field(ge=0)
-    launch: str = Field(pattern=r"^[a-z0-9_]+$")
+    seed: int = Field(ge=0)  # every random choice derives from it
+    launch: str = Field(pattern=r"^[a-z0-9_]+$")  # stages/launch/<launch>.yaml: processes and machines of stages
 
 
 P = TypeVar("P", bound=Params)
@@ -37,22 +67,17 @@ Layers = list[tuple[Path, Any]]  # (file, its mapping), the one that counts most
 
 def read_yaml(path: Path = PARAMS_FILE) -> Any:
     """The whole file as a ruamel mapping that knows its lines. Raises UserError when it is missing or not YAML."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
         yaml = YAML(typ="rt")
         yaml.preserve_quotes = True
         document = yaml.load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(
-            f"{path}: not found; run from the repository's root, or `python -m stages preset tiny`"
-        ) from None
+        message = "not found; run from the repository's root, or `python -m stages preset default`"
+        raise UserError(f"{path}: {message}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f":{mark.line + 1}" if mark else ""
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
@@ -74,22 +99,46 @@ def load_top_level(path: Path = PARAMS_FILE) -> TopLevel:
 
 
 def validate_section(section: str, model: type[P], document: Any, layers: Layers) -> P:
-    """As `load_section`, of a document that was put together of several files: a fault is told of the file that it stands in."""
+    """As `load_section`, of a document merged from several files: an error names the file that holds the value."""
     if section not in document:
         raise UserError(f"{layers[-1][0]}: section {section!r} is missing; found {', '.join(document)}")
-    return _validate(document[section] if document[section] is not None else {}, model, (section,), layers)
+    values = {} if document[section] is None else document[section]
+    shared = (document.get(model.shared_section) or {}) if model.shared_section else {}
+    if not isinstance(values, dict) or not isinstance(shared, dict):
+        values, where = (shared, model.shared_section) if isinstance(values, dict) else (values, section)
+        return _validate(values, model, lambda loc: (where, *loc), layers)
+    allowed = get_shared_model(model)
+    faults = [
+        _format_fault({"type": "extra_forbidden", "loc": (key,)}, allowed, (model.shared_section, key), layers)
+        for key in shared
+        if key not in allowed.model_fields
+    ]
+    if faults:
+        raise UserError("\n".join(faults))
+
+    def locate(loc: tuple) -> tuple:
+        return (model.shared_section if loc and loc[0] in shared and loc[0] not in values else section, *loc)
+
+    return _validate({**shared, **values}, model, locate, layers)
+
+
+def get_shared_model(model: type[Params]) -> type[Params]:
+    """The class whose fields the shared section may hold: the one that names it."""
+    return next(base for base in model.__mro__ if issubclass(base, Params) and "shared_section" in vars(base))
 
 
 def validate_top_level(document: Any, layers: Layers) -> TopLevel:
-    """seed and launch of such a document."""
-    return _validate({k: document[k] for k in TopLevel.model_fields if k in document}, TopLevel, (), layers)
+    """seed and launch of a merged document."""
+    return _validate({k: document[k] for k in TopLevel.model_fields if k in document}, TopLevel, tuple, layers)
 
 
-def _validate(values: Any, model: type[P], prefix: tuple[str, ...], layers: Layers) -> P:
+def _validate(values: Any, model: type[P], locate: Callable[[tuple], tuple], layers: Layers) -> P:
+    """`locate` turns a field's place in the model into its place in the file."""
     try:
         return model.model_validate(to_plain(values))
     except ValidationError as error:
-        raise UserError("\n".join(_format_fault(fault, model, prefix, layers) for fault in error.errors())) from None
+        faults = [_format_fault(fault, model, locate(fault["loc"]), layers) for fault in error.errors()]
+        raise UserError("\n".join(faults)) from None
 
 
 def to_plain(value: Any) -> Any:
@@ -98,47 +147,52 @@ def to_plain(value: Any) -> Any:
         return {str(k): to_plain(v) for k, v in value.items()}
     if isinstance(value, list):
         return [to_plain(v) for v in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
+    return next((kind(value) for kind in (bool, int, float, str) if isinstance(value, kind)), value)
 
 
-def _format_fault(fault: Any, model: type[Params], prefix: tuple[str, ...], layers: Layers) -> str:
-    # A discriminated union adds its tag to `loc`; only parts that exist in the file are kept as the key.
-    where = prefix + tuple(fault["loc"])
-    key = ".".join(str(part) for part in where)
-    path, document = max(
-        layers, key=lambda layer: _count_known_parts(layer[1], where)
-    )  # the first of those that hold most of it
-    line = _find_line(document, where)
-    at = f"{path}:{line} {key}" if line else f"{path} {key}"
-    kind, context, found = fault["type"], fault.get("ctx", {}), fault.get("input")
+def _format_fault(fault: Any, model: type[Params], where: tuple, layers: Layers) -> str:
+    path, document = max(layers, key=lambda layer: len(_trace(layer[1], where)))  # the first that holds most of it
+    lines = _trace(document, where)
+    at = f"{path}:{lines[-1]} " if lines else f"{path} "
+    at += ".".join(map(str, where))
+    kind, (owner, field) = fault["type"], _find_field(model, fault["loc"])
     if kind == "extra_forbidden":
-        return f"{at}: unknown key; allowed here: {', '.join(_list_allowed_keys(model, fault['loc']))}"
+        old = str(where[-1])
+        if new := RENAMED_KEYS.get(".".join(map(str, where[-2:])), RENAMED_KEYS.get(old)):
+            return f"{at}: renamed to {new}" + (f" ({RENAMED_VALUES[new]})" if new in RENAMED_VALUES else "")
+        return f"{at}: unknown key; allowed here: {', '.join(owner.model_fields)}"
     if kind == "missing":
-        return f"{at}: missing; add it"
-    return f"{at}: {_format_rule(kind, context, fault['msg'], _format_bounds(model, fault['loc']))}, got {_format_value(found, kind)}"
+        shared = len(where) == 2 and model.shared_section and where[-1] in get_shared_model(model).model_fields
+        return f"{at}: missing; add it" + (f" here or in {model.shared_section}" if shared else "")
+    rule = _format_rule(kind, fault.get("ctx", {}), fault["msg"], _format_bounds(field))
+    return f"{at}: {rule}, got {_format_value(fault.get('input'), kind)}"
+
+
+def _find_field(model: type[BaseModel], location: tuple) -> tuple[type[BaseModel], FieldInfo | None]:
+    """The field at a place in the model and the class that has it. Tags of unions and positions in lists are skipped."""
+    owner, field = model, None
+    for part in location:
+        field = model.model_fields.get(str(part), field)
+        owner = model
+        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return owner, field
 
 
 _BOUND_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_BOUND_ERRORS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-_TYPE_MESSAGES = {
-    "float_type": "must be a number",
-    "int_type": "must be a whole number",
-    "bool_type": "must be true or false",
-    "string_type": "must be a string",
+_TYPE_NAMES = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "finite_number": "a finite number",
 }
 
 
-def _format_bounds(model: type[BaseModel], location: tuple) -> str:
-    """The limits of a number's field, as `> 0 and <= 1`; empty when it has none."""
-    field = None
-    for part in location:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            field = fields[part]
-            model = field.annotation
+def _format_bounds(field: FieldInfo | None) -> str:
+    """The limits of a number, as `> 0 and <= 1`; empty when it has none."""
     rules = [
         (getattr(rule, name, None), sign)
         for rule in getattr(field, "metadata", ())
@@ -148,81 +202,54 @@ def _format_bounds(model: type[BaseModel], location: tuple) -> str:
 
 
 def _format_rule(kind: str, context: dict, message: str, bounds: str) -> str:
-    if kind in _BOUND_ERRORS:
-        return f"must be {bounds or f'{_BOUND_SIGNS[_BOUND_ERRORS[kind]]} {context[_BOUND_ERRORS[kind]]}'}"
+    if kind.startswith(("greater_than", "less_than")):
+        name, limit = next((name, limit) for name, limit in context.items() if name in _BOUND_SIGNS)
+        return f"must be {bounds or f'{_BOUND_SIGNS[name]} {limit}'}"
     if kind == "float_type" and bounds:
         return f"must be {bounds}"
-    if kind in _TYPE_MESSAGES:
-        return f"{_TYPE_MESSAGES[kind]} {bounds}".rstrip()
+    if kind in _TYPE_NAMES:
+        return f"must be {_TYPE_NAMES[kind]} {bounds if kind == 'int_type' else ''}".rstrip()
     if kind == "literal_error":
         return f"must be one of {context['expected']}"
-    if kind in ("model_type", "dict_type"):
-        return "must be a mapping"
-    if kind == "finite_number":
-        return "must be a finite number"
-    text = (
-        message.removeprefix("Value error, ")
-        .removeprefix("Input ")
-        .replace("should be", "must be")
-        .replace("should", "must")
-    )
+    text = re.sub("^(Value error, |Input )", "", message).replace("should be", "must be").replace("should", "must")
     return text[0].lower() + text[1:]
 
 
 def _describe_type(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a single value"
+    return (
+        "nothing" if value is None else {dict: "a mapping", list: "a list"}.get(type(to_plain(value)), "a single value")
+    )
 
 
-def _format_value(found: Any, kind: str) -> str:
-    if isinstance(found, str) and kind in ("float_type", "int_type"):
-        try:
-            number = float(found)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            return f"{found!r} (a string)"
-        # YAML 1.2's core schema reads 1e-5 as a float; a quoted number, or 1_000, arrives as a string.
-        mantissa, _, exponent = f"{number:e}".partition("e")
-        digits = f"{float(mantissa):.10g}"
-        digits = digits if "." in digits else digits + ".0"
-        written = f"{digits}e{int(exponent)}" if abs(int(exponent)) > 3 and kind == "float_type" else f"{number:.10g}"
-        return f"{found!r} (a string; write {written})"
-    if found is None or isinstance(found, dict | list):
-        return _describe_type(found)
-    return repr(found)
+def _format_value(value: Any, kind: str) -> str:
+    if value is None or isinstance(value, dict | list):
+        return _describe_type(value)
+    if not isinstance(value, str) or kind not in ("float_type", "int_type"):
+        return repr(value)
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        return f"{value!r} (a string)"
+    # YAML 1.2's core schema reads 1e-5 as a float; a quoted number, or 1_000, arrives as a string.
+    mantissa, _, exponent = f"{number:e}".partition("e")
+    plain = abs(int(exponent)) <= 3 or kind == "int_type"
+    return f"{value!r} (a string; write {f'{number:.10g}' if plain else f'{float(mantissa)}e{int(exponent)}'})"
 
 
-def _list_allowed_keys(model: type[BaseModel], location: tuple) -> list[str]:
-    for part in location[:-1]:
-        field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            break
-        model = field.annotation
-    return list(model.model_fields)
-
-
-def _count_known_parts(node: Any, where: tuple) -> int:
-    """How many parts of `where` stand in the file."""
-    for depth, part in enumerate(where):
-        try:
-            node = node[part]
-        except (KeyError, IndexError, TypeError):
-            return depth
-    return len(where)
-
-
-def _find_line(document: Any, where: tuple) -> int | None:
-    """1-based line of the deepest part of `where` that stands in the file."""
-    line, node = None, document
+def _trace(document: Any, where: tuple) -> list[int]:
+    """1-based lines of the parts of `where` that stand in the file, from the outermost on."""
+    lines, node = [], document
     for part in where:
         try:
-            mark = node.lc.key(part) if isinstance(node, dict) else node.lc.item(part)
-            line, node = mark[0] + 1, node[part]
+            position: Any = node.lc  # ruamel's
+            mark = position.key(part) if isinstance(node, dict) else position.item(part)
+            node = node[part]
         except (KeyError, IndexError, AttributeError, TypeError):
             break
-    return line
+        lines.append(mark[0] + 1)
+    return lines
 
 
 def interpolate(value: Any, variables: Any) -> Any:
@@ -232,11 +259,14 @@ def interpolate(value: Any, variables: Any) -> Any:
     if isinstance(value, list):
         return [interpolate(item, variables) for item in value]
     if isinstance(value, str):
-        return re.sub(r"\$\{([\w.]+)\}", lambda found: str(_get_by_path(variables, found[1])), value)
+        return re.sub(r"\$\{([\w.]+)\}", lambda match: str(get_by_path(variables, match[1])), value)
     return value
 
 
-def _get_by_path(tree: Any, key: str) -> Any:
+def get_by_path(tree: Any, key: str, default: Any = None) -> Any:
+    """The value at `a.b.c` in nested mappings, else `default`."""
     for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, dict) else None
+        if not isinstance(tree, dict) or part not in tree:
+            return default
+        tree = tree[part]
     return tree

@@ -1,7 +1,7 @@
-"""The records that flow between stages: Problem, Sample, StepLabel, Score.
+"""The records that pass between stages, and their files: Problem (JSONL), Sample, StepLabel and Score (Parquet).
 
-People read problems, so problems are JSONL; pools are large, so pools are Parquet. Files are sorted by key and equal
-records give equal bytes. A row that does not fit its record is an error that names file and line; it is never skipped.
+People read problems, so problems are JSONL; pools of samples are large, so they are Parquet. Files are sorted by key, and
+equal records give equal bytes. A row that does not fit its record is an error that names file and line; no row is skipped.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,7 +28,7 @@ class Record(BaseModel):
 
 
 class Step(Record):
-    """One line of a gold solution and, where it is known, the value that stands after it."""
+    """One line of a gold solution and, where it is known, the value that it computes."""
 
     text: str
     value: str | None = None
@@ -71,7 +72,7 @@ class Problem(Record):
     source: Source
 
     def format_prompt(self) -> str:
-        """The question as a model reads it: options, if any, one a line as `A: text`; whether N/A is allowed."""
+        """The question as a model reads it: with options, if any, as lines `A: text`, and whether N/A is an answer."""
         options = [f"{chr(ord('A') + i)}: {choice}" for i, choice in enumerate(self.choices or ())]
         return "\n".join([self.question, *options, *([ABSTAIN_INSTRUCTION] if self.abstain else [])])
 
@@ -108,9 +109,10 @@ class StepLabel(Record):
 
 
 class Score(Record):
-    """What one verifier says of one sample; `score` is the probability that the solution is right.
+    """A verifier's judgement of a sample; `score` is the probability that the solution is right.
 
-    tokens: read and written after the problem to say it of this sample alone; what samples share is counted each time.
+    `tokens` counts what the verifier reads and writes after the problem to score this sample alone; prefixes that samples
+    share are counted for each of them.
     """
 
     problem_id: str
@@ -133,9 +135,9 @@ def explain_error(error: ValidationError) -> str:
 
 
 def iter_jsonl(path: Path) -> Iterable[tuple[int, dict]]:
-    """(line number, row) of a JSONL file. Raises UserError `file:line: reason` for what is not an object a line.
+    """(line number, row) of a JSONL file. Raises UserError `file:line: reason` for a line that is not a JSON object.
 
-    A byte order mark, and blank lines at the end, are none of the content.
+    A byte order mark and blank lines at the end are ignored.
     """
     path, blank = Path(path), None
     try:
@@ -150,24 +152,23 @@ def iter_jsonl(path: Path) -> Iterable[tuple[int, dict]]:
                 try:
                     row = json.loads(line.decode("utf-8"))
                 except UnicodeDecodeError as error:
-                    raise UserError(
-                        f"{path}:{number}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
-                    ) from None
+                    reason = f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
                 except (json.JSONDecodeError, RecursionError) as error:
-                    raise UserError(f"{path}:{number}: not valid JSON ({error}); the file may be cut off") from None
+                    reason = f"not valid JSON ({error}); the file may be cut off"
                 except ValueError:
-                    raise UserError(
-                        f"{path}:{number}: a number has thousands of digits; write it as a string"
-                    ) from None
-                if not isinstance(row, dict):
-                    raise UserError(f"{path}:{number}: found {type(row).__name__}; every line must be one JSON object")
-                yield number, row
+                    reason = "a number has thousands of digits; write it as a string"
+                else:
+                    reason = f"found {type(row).__name__}; every line must be one JSON object"
+                    if isinstance(row, dict):
+                        yield number, row
+                        continue
+                raise UserError(f"{path}:{number}: {reason}")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read_problems(path: Path) -> list[Problem]:
-    """Problems of a JSONL file, in file order. Raises UserError for a malformed row or an id met twice."""
+    """Problems of a JSONL file, in its order. Raises UserError for a malformed row or a repeated id."""
     problems, lines = [], {}
     for number, row in iter_jsonl(path):
         try:
@@ -175,9 +176,8 @@ def read_problems(path: Path) -> list[Problem]:
         except ValidationError as error:
             raise UserError(f"{path}:{number}: {explain_error(error)}") from None
         if problem.id in lines:
-            raise UserError(
-                f"{path}:{number}: id {problem.id!r} stands already in line {lines[problem.id]}; ids must be unique"
-            )
+            first = lines[problem.id]
+            raise UserError(f"{path}:{number}: id {problem.id!r} stands already in line {first}; ids must be unique")
         lines[problem.id] = number
         problems.append(problem)
     return problems
@@ -185,48 +185,26 @@ def read_problems(path: Path) -> list[Problem]:
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> None:
     """One JSON object a line, sorted by id, absent fields left out."""
-    rows = sorted(problems, key=lambda problem: problem.id)
-    files.write_text(
-        path, "".join(json.dumps(row.model_dump(exclude_none=True), ensure_ascii=False) + "\n" for row in rows)
-    )
+    rows = [row.model_dump(exclude_none=True) for row in sorted(problems, key=lambda problem: problem.id)]
+    files.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _get_schema(kind: type[Record]):
+def _get_schema(kind: type[Record]) -> Any:
+    """The columns of a Parquet file: the fields of the record, in their order."""
     import pyarrow as pa
 
-    text, integer, real = pa.string(), pa.int64(), pa.float64()
-    columns = {
-        Sample: {
-            "problem_id": text,
-            "index": integer,
-            "text": text,
-            "answer": text,
-            "correct": pa.bool_(),
-            "finish": text,
-            "logprob": real,
-            "min_logprob": real,
-            "tokens": integer,
-        },
-        StepLabel: {
-            "problem_id": text,
-            "index": integer,
-            "step": integer,
-            "method": text,
-            "value": real,
-            "rollouts": integer,
-            "successes": integer,
-        },
-        Score: {
-            "problem_id": text,
-            "index": integer,
-            "verifier": text,
-            "score": real,
-            "step_scores": pa.list_(real),
-            "rationales": pa.list_(text),
-            "tokens": integer,
-        },
-    }
-    return pa.schema(list(columns[kind].items()))
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+    def convert(annotation: Any) -> Any:
+        if annotation in types:
+            return types[annotation]
+        if get_origin(annotation) is list:
+            return pa.list_(convert(get_args(annotation)[0]))
+        if get_origin(annotation) is Literal:
+            return types[type(get_args(annotation)[0])]
+        return convert(get_args(annotation)[0])  # X | None: any column may hold nulls
+
+    return pa.schema([(name, convert(field.annotation)) for name, field in kind.model_fields.items()])
 
 
 _SORT_KEYS = {
@@ -244,7 +222,7 @@ def _write_parquet(path: Path, kind: type[R], rows: Iterable[R]) -> None:
         return tuple(getattr(row, name) for name in _SORT_KEYS[kind])
 
     ordered = sorted(rows, key=sort_key)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         if sort_key(before) == sort_key(after):
             raise ValueError(f"{path}: two rows with the key {sort_key(after)}")
     table = pa.Table.from_pylist([row.model_dump() for row in ordered], schema=_get_schema(kind))
@@ -276,7 +254,7 @@ def read_samples(path: Path) -> list[Sample]:
 
 
 def group_by_problem(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
-    """problem id -> its samples, problems and samples in the order in which they come."""
+    """problem id -> its samples, both in the order of the input."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample.problem_id, []).append(sample)

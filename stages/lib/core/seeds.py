@@ -1,4 +1,4 @@
-"""Keyed randomness: every draw is a pure function of what it is for, never of what was drawn before.
+"""Keyed randomness: every draw is a pure function of its purpose, never of the draws before it.
 
 The value of a field is H(seed, stage, version, item id, field). Changing one knob therefore changes only the fields
 that depend on it, and batch size, order of work and number of processes change nothing. Adjacent seeds share nothing,
@@ -27,7 +27,7 @@ def key(*parts: KeyPart) -> int:
 
 
 def rng(*parts: KeyPart) -> random.Random:
-    """A generator of its own for one field of one item."""
+    """An independent generator for one field of one item."""
     return random.Random(key(*parts))
 
 

@@ -29,7 +29,7 @@ BOXED_BENCHMARKS = ("math", "aime")  # benchmarks whose solutions mark a number 
 class PromptParams(Params):
     """The parameters of a prompt."""
 
-    style: Literal["plain", "chat"] = "plain"
+    style: Literal["plain", "chat"] = "plain"  # the question as it is, or in the model's chat template
     instruct: bool = False  # ask for the form of the answer
     system: str | None = None  # of a chat
     shots: int = Field(default=0, ge=0)  # worked examples before the question

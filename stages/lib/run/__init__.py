@@ -1,4 +1,4 @@
-"""One execution of a stage: parameters in, files out, processes joined, a journal, MLflow as a mirror of it.
+"""Runs a stage: its parameters, lock, processes and checkpoints, the journal, and the copy of it in MLflow.
 
 Knows neither what a stage computes nor any model. A tracking server that is down never stops a stage.
 """

@@ -1,8 +1,8 @@
-"""One execution of one stage: strict parameters in, files out, everything else handled here.
+"""Runs a stage: reads its parameters, takes its lock, keeps the journal, writes metrics.json.
 
-A stage's `main()` is `run_stage(name, Params, body)`. Around `body` this file takes the stage's lock, opens the journal and
-its MLflow mirror, offers a checkpoint folder that survives kills, writes metrics.json, records how it ended, and turns
-a user's mistake into one sentence. It works under `accelerate launch` on any number of processes and by hand.
+A stage's `main()` is `run_stage(name, Params, body)`. Around `body` this file also starts the copy to MLflow, offers a
+checkpoint folder that survives kills, and turns a user's mistake into one sentence. It works by hand and under
+`accelerate launch` on any number of processes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from stages.lib.core import digests, files, params
 from stages.lib.core.errors import UserError
-from stages.lib.run import journal, mlflow_helper
+from stages.lib.run import import_closure, journal, mlflow_helper
 
 P = TypeVar("P", bound=params.Params)
 T = TypeVar("T")
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass
 class StageRun(Generic[P]):
-    """What a stage's body is given."""
+    """What a stage's body works with. `key` names parameters, inputs and code; `rank` is 0 in the main process."""
 
     name: str
     params: P
@@ -42,7 +42,6 @@ class StageRun(Generic[P]):
     rank: int
     world_size: int
     journal_entry: journal.Entry | None = None
-    tracker: Any = None
     counts: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -56,8 +55,8 @@ class StageRun(Generic[P]):
 
     @property
     def checkpoint_dir(self) -> Path:
-        """Unfinished work. Outside data/, because DVC deletes outputs before a stage runs; named by parameters, inputs
-        and code, so that a resumed run can never mix settings; removed on success."""
+        """Unfinished work, removed on success. Outside data/, because DVC deletes outputs before a stage runs; named by
+        the key, so that a resumed run can never mix settings."""
         return self.root / ".checkpoints" / self.name / self.key
 
     def input_path(self, stage: str, *parts: str) -> Path:
@@ -70,12 +69,12 @@ class StageRun(Generic[P]):
         return path
 
     def log(self, step: int, **numbers: float) -> None:
-        """Numbers at a step, for the journal and MLflow. Main process only; the others may call it."""
+        """Record numbers at a step, for the journal and MLflow. In other processes than the main one it does nothing."""
         if self.journal_entry:
             self.journal_entry.log(step, **numbers)
 
     def count(self, **amounts: float) -> None:
-        """Add to what the execution cost: tokens, flops."""
+        """Add to the costs of the execution, such as tokens and flops."""
         for name, amount in amounts.items():
             self.counts[name] = self.counts.get(name, 0) + amount
 
@@ -96,7 +95,7 @@ def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str,
         _run_stage(name, model, body)
     except UserError as error:
         if int(os.environ.get("RANK", 0)):
-            time.sleep(2)  # a mistake that all processes met is told by the first, and the launcher ends the others
+            time.sleep(2)  # the main process reports a mistake that all of them met; the launcher ends the others
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -110,76 +109,75 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     exit_with_launcher()
-    deps = _hash_dependencies(root, name)
-    key = _compute_key(top.seed, section, deps)
-    execution = StageRun(name, section, top.seed, root, key, rank, world)
+    inputs = _hash_inputs(root, name, body)
+    key = _compute_key(top.seed, section, inputs)
+    run = StageRun(name, section, top.seed, root, key, rank, world)
     if rank != 0:
-        body(execution)
+        body(run)
         return
     with _lock(root, name):
-        _prune_checkpoints(execution)
-        execution.journal_entry = journal.start(
+        _prune_checkpoints(run)
+        run.journal_entry = journal.start(
             root,
             stage=name,
             key=key,
             params={"seed": top.seed, name: section.model_dump()},
-            inputs=deps,
+            inputs=inputs,
             command=[Path(sys.executable).name, *sys.argv],
             world=world,
             repro=os.environ.get("ASSAY_REPRO"),
         )
-        execution.tracker = mlflow_helper.MlflowHelper(root, execution.journal_entry)
+        helper = mlflow_helper.MlflowHelper(root, run.journal_entry)
         began, status, metrics = time.monotonic(), journal.FAILED, {}
         try:
-            execution.out_dir.mkdir(parents=True, exist_ok=True)
-            metrics = body(execution)
-            files.write_json(execution.out_dir / "metrics.json", metrics)
-            shutil.rmtree(execution.checkpoint_dir, ignore_errors=True)
+            run.out_dir.mkdir(parents=True, exist_ok=True)
+            metrics = body(run)
+            files.write_json(run.out_dir / "metrics.json", metrics)
+            shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
             status = journal.FINISHED
         except (KeyboardInterrupt, SystemExit):
             status = journal.KILLED
             raise
         finally:
             seconds = time.monotonic() - began
-            execution.journal_entry.finish(
-                status, metrics=metrics, seconds=seconds, peak_memory=_measure_peak_memory(), **execution.counts
-            )
-            execution.tracker.close()
+            memory = _measure_peak_memory()
+            run.journal_entry.finish(status, metrics=metrics, seconds=seconds, peak_memory=memory, **run.counts)
+            helper.close()
         print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
 
 
-def _hash_dependencies(root: Path, name: str) -> dict[str, str]:
-    """path -> DVC's md5 of everything that dvc.yaml says this stage depends on."""
-    from ruamel.yaml import YAML
-
-    path = root / "dvc.yaml"
-    if not path.exists():
-        raise UserError(f"{path.name}: not found in {root}; run from the repository's root")
-    stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
-    names = params.interpolate(stages[name].get("deps", []), params.read_yaml(params.PARAMS_FILE))
-    missing = [dep for dep in names if not (root / dep).exists()]
-    if missing:
+def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
+    """path -> DVC's md5 of everything but code that dvc.yaml says the stage depends on; `code` -> the digest of what the
+    body's module imports (`import_closure`). Raises UserError for an input that is missing."""
+    if not (root / "dvc.yaml").exists():
+        raise UserError(f"dvc.yaml: not found in {root}; run from the repository's root")
+    entry = params.read_yaml(root / "dvc.yaml")["stages"][name]
+    deps = params.interpolate(params.to_plain(entry.get("deps", [])), params.read_yaml(params.PARAMS_FILE))
+    paths = [dep for dep in deps if not import_closure.is_code(dep)]
+    if missing := [path for path in paths if not (root / path).exists()]:
         raise UserError(f"{missing[0]}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
-    return {dep: digests.md5(root / dep) for dep in names}
+    file = Path(body.__code__.co_filename).resolve().relative_to(root.resolve())
+    code = import_closure.digest_code(root, ".".join(file.with_suffix("").parts))
+    return {"code": code, **{path: digests.md5(root / path) for path in paths}}
 
 
-def _compute_key(seed: int, section: params.Params, deps: dict[str, str]) -> str:
-    text = json.dumps([seed, section.model_dump(mode="json"), deps], sort_keys=True)
+def _compute_key(seed: int, section: params.Params, inputs: dict[str, str]) -> str:
+    text = json.dumps([seed, section.model_dump(mode="json"), inputs], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _prune_checkpoints(execution: StageRun) -> None:
-    """Unfinished work of other settings waits for them to come back, but only the three newest: it fills the disk."""
-    folders = sorted(execution.checkpoint_dir.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
-    for folder in [folder for folder in folders if folder.name != execution.key][:-3]:
+def _prune_checkpoints(run: StageRun) -> None:
+    """Keep the unfinished work of this key and of the three other keys used last; delete the rest."""
+    folders = sorted(run.checkpoint_dir.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in [folder for folder in folders if folder.name != run.key][:-3]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def _lock(root: Path, name: str) -> Iterator[None]:
-    """Two executions of one stage would write the same files; the second is refused.
+    """Refuse a second execution of the stage, which would write the same files. Raises UserError after 3 seconds.
 
-    The lock goes with its process, however it ends. A stage whose launcher was just killed needs a moment to notice.
+    The system releases the lock when its process ends; a stage whose launcher was just killed needs a moment to end.
     """
     path = root / ".assay" / f"{name}.lock"
     path.parent.mkdir(exist_ok=True)
@@ -202,7 +200,7 @@ def _lock(root: Path, name: str) -> Iterator[None]:
 
 
 def exit_with_launcher() -> None:
-    """End this process when the launcher or the `dvc repro` that started it is gone, so that none is orphaned.
+    """Watch the launcher or `dvc repro` that started this process, and end the process when it is gone.
 
     A killed launcher cannot pass a signal on, and the stage would keep writing into outputs that the next run owns.
     """

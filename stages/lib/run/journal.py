@@ -1,9 +1,9 @@
-"""The journal: what every execution of a stage did, when, with what, at what cost.
+"""The journal: a record on disk of every execution of a stage, with its parameters, inputs, metrics and costs.
 
-One folder per execution under `.assay/journal/`, made of two plain files: `run.json` (what it is and how it ended,
-replaced atomically) and `log.jsonl` (numbers by step, appended). Wall-clock, memory, tokens and FLOPs live here and
-never in a DVC output, where they would change the hash and re-run everything downstream. The journal is the truth that
-MLflow mirrors; it needs no service and survives any kill.
+One folder per execution under `.assay/journal/` with two plain files: `run.json` (parameters, inputs, git commit, status,
+metrics; replaced atomically) and `log.jsonl` (numbers by step, appended). Wall-clock, memory, tokens and FLOPs stand here
+and never in a DVC output, where they would change its hash and re-run every later stage. MLflow holds a copy of the
+journal. It needs no service and survives any kill.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import Any
 from stages.lib.core import files
 
 JOURNAL_DIR = Path(".assay/journal")
-RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # MLflow's words
+RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow names them
 
 
 @dataclass
 class Entry:
-    """One execution. `run` is the content of run.json."""
+    """One execution. `info` is the content of run.json."""
 
     folder: Path
     info: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Entry:
         files.write_json(self.folder / "run.json", self.info)
 
     def log(self, step: int, **numbers: float) -> None:
-        """Append numbers at a step; one line, flushed, so that a kill loses at most the line being written."""
+        """Append one line of numbers at a step. A kill loses at most the line being written."""
         row = {"step": step, "time": time.time(), **{name: float(value) for name, value in numbers.items()}}
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -55,21 +55,21 @@ class Entry:
                 except json.JSONDecodeError:
                     return
 
-    def finish(self, status: str, **facts: Any) -> None:
-        """How it ended. Numbers that are not finite become null: JSON has no other word for them."""
-        self.info.update(_replace_nonfinite({"status": status, "ended": time.time(), **facts}))
+    def finish(self, status: str, **fields: Any) -> None:
+        """Record how the execution ended. NaN and infinity become null, since JSON has neither."""
+        self.info.update(_replace_nonfinite({"status": status, "ended": time.time(), **fields}))
         self.save()
 
 
-def start(root: Path, **facts: Any) -> Entry:
-    """Open a journal entry for an execution that begins now in this process; those that were killed are closed."""
+def start(root: Path, **fields: Any) -> Entry:
+    """Open the entry of an execution that begins now in this process, and close those of executions that were killed."""
     for entry in load_entries(root):
         close_killed(entry)
-    identity = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{facts['stage']}-{uuid.uuid4().hex[:6]}"
-    entry = Entry(root / JOURNAL_DIR / identity)
+    name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{fields['stage']}-{uuid.uuid4().hex[:6]}"
+    entry = Entry(root / JOURNAL_DIR / name)
     entry.folder.mkdir(parents=True)
     entry.info = {
-        **facts,
+        **fields,
         "status": RUNNING,
         "started": time.time(),
         "pid": os.getpid(),
@@ -82,7 +82,7 @@ def start(root: Path, **facts: Any) -> Entry:
 
 
 def load(folder: Path) -> Entry | None:
-    """One execution; None where no whole run.json is. One that says RUNNING while its process is gone was killed."""
+    """The entry in a folder, or None without a whole run.json. RUNNING without a live process becomes KILLED."""
     try:
         entry = Entry(folder, json.loads((folder / "run.json").read_text(encoding="utf-8")))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -93,32 +93,31 @@ def load(folder: Path) -> Entry | None:
 
 
 def is_alive(entry: Entry) -> bool:
-    """Whether the process that opened the entry still runs. Start times may shift by a clock correction."""
-    began = _get_process_start(entry.info["pid"])
-    return began is not None and abs(began - entry.info["pid_started"]) < 5
+    """Whether the process that opened the entry still runs; a clock correction may shift its start time by seconds."""
+    started = _get_process_start(entry.info["pid"])
+    return started is not None and abs(started - entry.info["pid_started"]) < 5
 
 
 def close_killed(entry: Entry) -> None:
-    """Write down that an execution was killed; it ended no earlier than the last thing it wrote."""
+    """Record that an execution was killed, with the time of its last write as its end."""
     if entry.info["status"] == KILLED and "ended" not in entry.info:
         entry.finish(KILLED, ended=max(path.stat().st_mtime for path in entry.folder.glob("*.json*")))
 
 
 def load_entries(root: Path) -> list[Entry]:
     """All executions, oldest first."""
-    found = [load(path) for path in (root / JOURNAL_DIR).glob("*/")]
-    return sorted((entry for entry in found if entry), key=lambda entry: (entry.info["started"], entry.id))
+    entries = filter(None, map(load, (root / JOURNAL_DIR).glob("*/")))
+    return sorted(entries, key=lambda entry: (entry.info["started"], entry.id))
 
 
 def load_latest(root: Path, stage: str) -> Entry | None:
+    """The latest execution of a stage."""
     return next((entry for entry in reversed(load_entries(root)) if entry.info["stage"] == stage), None)
 
 
 def get_git_revision(root: Path) -> dict[str, Any] | None:
-    """The commit the work tree stands on, and whether a tracked file differs from it; None outside git.
-
-    dvc.lock is left out of `dirty`: `dvc repro` itself rewrites it between stages.
-    """
+    """{"commit": HEAD, "dirty": whether a tracked file differs from it}; None outside git. dvc.lock does not count, since
+    `dvc repro` rewrites it between stages."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
@@ -141,7 +140,7 @@ def _replace_nonfinite(value: Any) -> Any:
 
 
 def _get_process_start(pid: int) -> float | None:
-    """When the process began: a pid alone may have been given to another process since. None when it is gone."""
+    """When the process began, which tells it from a later one with the same pid; None when it is gone."""
     import psutil
 
     try:

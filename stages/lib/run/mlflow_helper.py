@@ -1,11 +1,11 @@
-"""The stage's side of tracking: a helper process that copies the journal to MLflow while the stage works.
+"""Starts the helper process that copies the journal to MLflow while a stage works.
 
-A process and not a thread: importing MLflow takes seconds and holds the interpreter's lock, a server may hang, a store
-may crash, and none of that may stop or slow a stage. The stage only starts the helper, and at its end waits at most
-PATIENCE seconds for it. What did not make it stays in the journal for `python -m stages sync`. The helper learns that
-the stage ended, or was killed, from the closing of a pipe that only the two of them hold.
+A process and not a thread: importing MLflow takes seconds and holds the interpreter's lock, a server may hang and a store
+may crash, and none of that may stop or slow a stage. The stage starts the helper and at its end waits CLOSE_TIMEOUT seconds
+at most. `python -m stages sync` copies what is missing then. The helper learns that the stage ended or was killed when the
+pipe between the two closes.
 
-Nothing here imports MLflow, so a change of `tracking.py` makes no stage stale.
+Nothing here imports `lib/workspace/mlflow_store.py`, so a change of it makes no stage stale.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 
 from stages.lib.run import journal
 
-CLOSE_TIMEOUT = 3.0  # seconds a stage waits for its helper after its own work is done
-ORPHAN_TIMEOUT = 60  # seconds after which a helper that was left alone gives up
+CLOSE_TIMEOUT = 3.0  # seconds that a finished stage waits for its helper
+ORPHAN_TIMEOUT = 60  # seconds after the end of its stage until a helper gives up
 _REPO_ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -30,19 +30,19 @@ def is_enabled() -> bool:
         return False
     try:
         return find_spec("mlflow") is not None
-    except ValueError:  # what find_spec makes of a module that is blocked on purpose
+    except ValueError:  # raised for a module that is blocked by None in sys.modules
         return False
 
 
 class MlflowHelper:
-    """Started when the stage starts; `close()` when the journal entry has its final status. Neither raises."""
+    """The helper of one execution. Starting and closing it never raise."""
 
     def __init__(self, root: Path, entry: journal.Entry):
         self.process = None
         if not is_enabled():
             return
         try:
-            # The helper may say one line on standard error; whatever libraries print, it silences itself.
+            # The helper prints one line at most on standard error: it silences libraries itself.
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stages.lib.workspace.mlflow_store", str(Path(root).resolve()), entry.id],
                 cwd=_REPO_ROOT,
@@ -54,8 +54,9 @@ class MlflowHelper:
             warn(f"the MLflow helper did not start ({error.strerror})")
 
     def close(self) -> None:
-        """Wait a moment, so that MLflow is usually complete when the stage returns; the helper may end later, alone."""
-        if self.process is None:
+        """Call when the journal entry has its final status. Waits a moment, so that MLflow is usually complete when the
+        stage returns; the helper may end later."""
+        if self.process is None or self.process.stdin is None:
             return
         self.process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
@@ -63,6 +64,6 @@ class MlflowHelper:
 
 
 def warn(reason: str) -> None:
-    """The one line a stage may say about tracking."""
-    line = f"tracking: {reason}; the stage is not affected, `python -m stages sync` copies the rest later"
-    print(line, file=sys.stderr, flush=True)
+    """Print the one line that a stage may print about tracking."""
+    advice = "the stage is not affected, `python -m stages sync` copies the rest later"
+    print(f"tracking: {reason}; {advice}", file=sys.stderr, flush=True)

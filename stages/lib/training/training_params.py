@@ -1,8 +1,12 @@
-"""How a model is trained: the keys that every training stage's section shares."""
+"""Training parameters: the keys that base, generator, orm, prm and genrm share.
+
+Values that most stages share stand once in section `training` of params.yaml; a stage's section overrides a value by naming
+its key.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,18 +14,20 @@ from stages.lib.core.params import Params
 
 
 class TrainingParams(Params):
-    """Inherited by the sections of base, generator and verifiers."""
+    """Parent of the parameters of every trained stage."""
 
-    epochs: float = Field(gt=0)  # passes over the examples
-    global_batch_size: int = Field(gt=0)  # sequences a step, over all processes
-    device_batch_size: int = Field(gt=0)  # sequences a process computes at once
-    optimizer: Literal["adamw", "muon"]  # muon: for matrices inside the network; adamw for the rest
-    lr: float = Field(gt=0)  # of adamw
-    matrix_lr: float = Field(gt=0)  # of muon
-    weight_decay: float = Field(ge=0)
-    warmup_ratio: float = Field(ge=0, lt=1)  # share of the steps; after it the rate falls linearly to 0
-    max_grad_norm: float = Field(gt=0)  # largest norm of the gradient
-    precision: Literal["no", "bf16"]  # mixed precision of accelerate
-    gradient_checkpointing: bool
-    lora_rank: int = Field(ge=0)  # 0 trains all weights
-    checkpoint_steps: int = Field(gt=0)  # unfinished work is saved this often
+    shared_section: ClassVar[str | None] = "training"
+
+    epochs: float = Field(gt=0)  # passes over the training examples
+    global_batch_size: int = Field(gt=0)  # sequences per step: device_batch_size x processes x accumulation
+    device_batch_size: int = Field(gt=0)  # sequences that a process computes at once
+    optimizer: Literal["adamw", "muon"]  # muon: for the inner matrices, adamw for the rest
+    lr: float = Field(gt=0)  # peak learning rate of AdamW
+    matrix_lr: float = Field(gt=0)  # peak learning rate of Muon
+    weight_decay: float = Field(ge=0)  # decoupled weight decay, of both optimizers
+    warmup_ratio: float = Field(ge=0, lt=1)  # share of the steps; afterwards the rate falls linearly to 0
+    max_grad_norm: float = Field(gt=0)  # gradients are clipped to this norm
+    precision: Literal["no", "bf16"]  # mixed precision, by accelerate
+    gradient_checkpointing: bool  # recompute activations in the backward pass: less memory, more time
+    lora_rank: int = Field(ge=0)  # rank of LoRA adapters; 0 trains all weights
+    checkpoint_steps: int = Field(gt=0)  # steps between two checkpoints of unfinished work

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from pathlib import Path
 
 from stages.lib.core.errors import UserError
 
 CHAPTERS = ("problems", "generators", "verifiers", "evaluation")
+_REPO_ROOT = Path(__file__).resolve().parents[3]
 
 
-def find_module(stage: str) -> str:
+def find_module(stage: str, root: Path = _REPO_ROOT) -> str:
     """The module that `python -m` runs for a stage. Raises UserError when no chapter has it."""
     for chapter in CHAPTERS:
-        name = f"stages.{chapter}.{stage}"
-        if spec := find_spec(name):
-            return f"{name}.__main__" if spec.submodule_search_locations else name
+        folder = root / "stages" / chapter
+        if (folder / f"{stage}.py").is_file():
+            return f"stages.{chapter}.{stage}"
+        if (folder / stage / "__main__.py").is_file():
+            return f"stages.{chapter}.{stage}.__main__"
     raise UserError(
         f"no stage {stage!r}: stages/{{{','.join(CHAPTERS)}}}/ have neither {stage}.py nor a folder {stage}/"
     )

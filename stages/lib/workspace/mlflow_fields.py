@@ -1,4 +1,4 @@
-"""A journal entry as the columns of MLflow's pages: parameters, metrics, tags and datasets, without the secrets in them.
+"""Converts a journal entry to MLflow's parameters, metrics, tags and datasets, and removes secrets from them.
 
 Nothing here talks to a store.
 """
@@ -23,7 +23,7 @@ _SECRET_VALUE = re.compile(r"\b(hf_\w{16,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|AKIA[
 
 
 def redact_secrets(text: str) -> str:
-    """A message or address without the secrets that it may carry."""
+    """A message or address without passwords and tokens."""
     text = re.sub(r"://[^/@\s]*@", "://", str(text))
     for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
         if os.environ.get(name):
@@ -35,14 +35,14 @@ def flatten(tree: Any, prefix: str = "", separator: str = ".") -> dict[str, Any]
     """{"orm": {"lr": 1e-3}} -> {"orm.lr": 1e-3}. A list is one value."""
     if not isinstance(tree, dict):
         return {prefix: tree}
-    found = {}
+    flat = {}
     for key, value in tree.items():
-        found |= flatten(value, f"{prefix}{separator}{key}" if prefix else str(key), separator)
-    return found
+        flat |= flatten(value, f"{prefix}{separator}{key}" if prefix else str(key), separator)
+    return flat
 
 
 def iter_metrics(metrics: dict[str, Any]) -> Iterator[tuple[str, int | None, float]]:
-    """(name, step, value) of every number. Whole-number keys are steps: {"best_of": {"1": .4, "2": .5}} is a curve."""
+    """(name, step, value) of every number. A key of digits is a step: {"best_of": {"1": .4, "2": .5}} is a curve."""
     for path, value in flatten(metrics, separator="\0").items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
@@ -58,17 +58,19 @@ def sanitize_metric_name(name: str) -> str:
 
 
 def build_params(run: dict[str, Any]) -> dict[str, str]:
-    found = {}
+    """MLflow's parameters of a run, within its limits on length."""
+    params = {}
     for key, value in flatten(run.get("params", {})).items():
         text = "[redacted]" if _SECRET_KEY.search(key) else redact_secrets(str(value))
-        found[re.sub(r"[^\w.\- :/]", "_", key)[:250]] = text[:6000]
-    return found
+        params[re.sub(r"[^\w.\- :/]", "_", key)[:250]] = text[:6000]
+    return params
 
 
 def build_tags(entry: journal.Entry) -> dict[str, str]:
+    """The journal entry's name, the stage, its key and where its code came from."""
     run = entry.info
     git = run.get("git") or {}
-    named = {
+    tags = {
         JOURNAL_TAG: entry.id,
         "stage": run["stage"],
         "stage_key": run["key"],
@@ -81,11 +83,11 @@ def build_tags(entry: journal.Entry) -> dict[str, str]:
         "mlflow.source.git.commit": git.get("commit"),
         "mlflow.user": os.environ.get("USER"),
     }
-    return {key: str(value) for key, value in named.items() if value is not None}
+    return {key: str(value) for key, value in tags.items() if value is not None}
 
 
 def iter_datasets(run: dict[str, Any]) -> Iterator[Any]:
-    """What the stage read, under the digest that DVC stores it by."""
+    """The data that the stage read, by the digest under which DVC stores it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     for path, digest in run.get("inputs", {}).items():

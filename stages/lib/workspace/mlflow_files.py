@@ -1,7 +1,6 @@
-"""What of a stage's output a person wants to see in MLflow: pictures, tables and metrics, not models and data sets.
+"""Which output files of a stage are copied to MLflow: pictures, tables and metrics, not models and data sets.
 
-MLflow gets copies; the files under data/ are the truth. They are those of an execution only until the stage runs again,
-so an execution that MLflow missed and that another has followed stays without pictures there.
+data/ holds the files of the latest execution only, so an earlier one that MLflow missed stays without files there.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from urllib.parse import unquote, urlparse
 from stages.lib.run import journal
 
 SUFFIXES = (".png", ".md", ".json", ".csv")
-MAX_BYTES = 1_000_000  # bytes of a file
+MAX_BYTES = 1_000_000  # per file
 
 
 def select_uploads(root: Path, entry: journal.Entry) -> list[Path]:
-    """The files of data/<stage>/ to show, by name; none unless they are what this execution wrote."""
+    """The files of data/<stage>/ to copy, sorted; none unless this execution wrote them."""
     run, folder = entry.info, Path(root) / "data" / entry.info["stage"]
     if run["status"] != journal.FINISHED:
         return []
@@ -32,8 +31,8 @@ def select_uploads(root: Path, entry: journal.Entry) -> list[Path]:
 
 
 def can_upload(root: Path, store: str, location: str) -> bool:
-    """Whether files may be sent to a run's `location`: a path that a server names is on the server's machine, and one
-    that a copied mlflow.db names is in another repository."""
+    """Whether files may be written to a run's artifact `location`. A plain path that a server names lies on the server's
+    machine, and one in a copied mlflow.db lies in another repository."""
     parsed = urlparse(location)
     if parsed.scheme not in ("", "file"):
         return True

@@ -1,8 +1,8 @@
-"""MLflow as a mirror of the journal: one MLflow run per execution of a stage. Every MLflow call of the project is here.
+"""Copies the journal to MLflow, one MLflow run per execution of a stage. Every MLflow call of the project is here.
 
-The journal entry is the truth; `push` makes MLflow's run equal to it and may be repeated at any time: the run is found
-by its tag `assay.journal`, and a metric that is there already is not written twice. While a stage works, a helper
-process (`mirror.py`) runs `follow`; `python -m stages sync` calls `sync` for whatever is missing.
+`push` makes an MLflow run equal to its journal entry and may be repeated at any time: the run is identified by its tag
+`assay.journal`, and no metric is written twice. While a stage works, a helper process (lib/run/mlflow_helper.py) runs
+`follow`; `python -m stages sync` calls `sync` for what is missing.
 
 Store: MLFLOW_TRACKING_URI, else sqlite in mlflow.db at the repository's root, named by absolute path.
 """
@@ -36,15 +36,15 @@ from stages.lib.workspace.mlflow_fields import (
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-# Nothing is reported to anyone, and a server started here runs no job queue: four idle processes for nothing.
+# No telemetry, and no job queue in a server started here: it would be four idle processes.
 MLFLOW_ENV = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-ARTIFACTS_TAG = "assay.artifacts"  # tag: how many files of the stage's output are with the run
-RETRY_INTERVAL = 30.0  # seconds between attempts while a server is away
+ARTIFACTS_TAG = "assay.artifacts"  # tag: number of output files that were copied
+RETRY_INTERVAL = 30.0  # seconds between attempts while a server cannot be reached
 
 
 def get_tracking_uri(root: Path) -> str:
@@ -64,17 +64,19 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
     for name in ("mlflow", "alembic", "urllib3", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     uri, name = get_tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or "assay"
-    with hold_lock(Path(root) / ".assay/mlflow.lock"):  # two first users would both create tables and experiment
+    with hold_lock(Path(root) / ".assay/mlflow.lock"):  # or two processes create tables and experiment at once
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            place = None if uri.startswith(("http://", "https://")) else (Path(root).resolve() / "mlartifacts").as_uri()
-            return client, client.create_experiment(name, artifact_location=place)
+            location = (
+                None if uri.startswith(("http://", "https://")) else (Path(root).resolve() / "mlartifacts").as_uri()
+            )
+            return client, client.create_experiment(name, artifact_location=location)
     return client, experiment.experiment_id
 
 
 def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: str | None, since: int = 0) -> str:
-    """Make MLflow's run equal to the journal entry from its row `since` on, and return the run's id."""
+    """Make MLflow's run equal to the journal entry, from its log row `since` on; return the run's id."""
     from mlflow.entities import Metric, Param
 
     run = entry.info
@@ -84,13 +86,14 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
         params = [Param(key, value) for key, value in build_params(run).items()]
         for first in range(0, len(params), 100):
             client.log_batch(run_id, params=params[first : first + 100])
-    metrics, last = [], 0
-    for row in list(entry.iter_log()):
-        last = int(row["step"])
-        stamp = int(row["time"] * 1000)
-        names = [name for name in row if name not in ("step", "time")]
-        metrics.append([Metric(sanitize_metric_name(name), row[name], stamp, last) for name in names])
-    batch = [metric for row in metrics[since:] for metric in row]
+    rows = list(entry.iter_log())
+    last = int(rows[-1]["step"]) if rows else 0
+    batch = [
+        Metric(sanitize_metric_name(name), value, int(row["time"] * 1000), int(row["step"]))
+        for row in rows[since:]
+        for name, value in row.items()
+        if name not in ("step", "time")
+    ]
     if run["status"] != journal.RUNNING:
         stamp = int(run["ended"] * 1000)
         cost = {key: run[key] for key in ("seconds", "peak_memory", "tokens", "flops") if key in run}
@@ -104,24 +107,24 @@ def push(client: MlflowClient, experiment: str, entry: journal.Entry, run_id: st
 
 
 def _find_or_create_run(client: MlflowClient, experiment: str, entry: journal.Entry) -> str:
-    """The run's id, found by the tag or made: an earlier attempt may have been cut off just after it made the run."""
+    """The id of the entry's run. An earlier attempt may have been cut off just after it created the run."""
     from mlflow.entities import ViewType
 
-    found = client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{entry.id}'", ViewType.ALL, max_results=1)
-    if found:
-        return found[0].info.run_id
+    runs = client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{entry.id}'", ViewType.ALL, max_results=1)
+    if runs:
+        return runs[0].info.run_id
     start = int(entry.info["started"] * 1000)
     return client.create_run(experiment, start, build_tags(entry), run_name=entry.info["stage"]).info.run_id
 
 
 def upload_artifacts(client: MlflowClient, root: Path, entry: journal.Entry, run_id: str) -> bool:
-    """Copy the stage's pictures, tables and metrics beside the run, once; False when there is nothing to copy."""
+    """Copy the stage's pictures, tables and metrics to the run, once; False when there is nothing to copy."""
     run = client.get_run(run_id)
-    files = mlflow_files.select_uploads(root, entry)
+    files, location = mlflow_files.select_uploads(root, entry), run.info.artifact_uri or ""
     if (
-        not files
-        or ARTIFACTS_TAG in run.data.tags
-        or not mlflow_files.can_upload(root, get_tracking_uri(root), run.info.artifact_uri)
+        ARTIFACTS_TAG in run.data.tags
+        or not mlflow_files.can_upload(root, get_tracking_uri(root), location)
+        or not files
     ):
         return False
     for path in files:
@@ -130,15 +133,15 @@ def upload_artifacts(client: MlflowClient, root: Path, entry: journal.Entry, run
     return True
 
 
-def follow(root: Path, identity: str, stream: int = 0) -> bool:
-    """Copy one execution while it runs, until `stream` closes; True when all of it is there. Says at most one line.
+def follow(root: Path, entry_id: str, stream: int = 0) -> bool:
+    """Copy an execution while it runs, until `stream` closes; True when MLflow has all of it. Prints one line at most.
 
-    A store that is away is tried again every RETRY seconds, and once more at the end.
+    A store that cannot be reached is tried again every RETRY_INTERVAL seconds, and once more at the end.
     """
-    folder = Path(root) / journal.JOURNAL_DIR / identity
+    folder = Path(root) / journal.JOURNAL_DIR / entry_id
     log = folder / "log.jsonl"
     connection = run_id = None
-    sent, size, next_try, said, closed = 0, -1, 0.0, False, False
+    sent, size, next_try, warned, closed = 0, -1, 0.0, False, False
     with hold_lock(folder / "mirror.lock"):
         while entry := journal.load(folder):
             journal.close_killed(entry)
@@ -153,16 +156,15 @@ def follow(root: Path, identity: str, stream: int = 0) -> bool:
                     if over:
                         upload_artifacts(connection[0], root, entry, run_id)
                 except Exception as error:  # noqa: BLE001 - whatever MLflow or its store does, the stage goes on
-                    if not said:
-                        mlflow_helper.warn(
-                            f"MLflow at {redact_secrets(get_tracking_uri(root))}: {describe_error(error)}"
-                        )
-                    said, next_try, connection = True, time.monotonic() + RETRY_INTERVAL, None
+                    if not warned:
+                        store = redact_secrets(get_tracking_uri(root))
+                        mlflow_helper.warn(f"MLflow at {store}: {describe_error(error)}")
+                    warned, next_try, connection = True, time.monotonic() + RETRY_INTERVAL, None
                     if over:
                         return False
                 if over:
                     return True
-            if closed:  # the stage is ending: it has closed the pipe, its process may need another moment
+            if closed:  # the stage has closed the pipe; its process may need another moment to end
                 time.sleep(0.1)
             else:
                 closed = bool(select.select([stream], [], [], 1.0)[0])
@@ -177,86 +179,66 @@ def _raise_timeout(*_: Any) -> None:
 
 
 def sync(root: Path, report: Callable[[journal.Entry, str], None] = lambda *_: None) -> dict[str, int]:
-    """Back-fill the store: {"added", "completed", "present", "running"} counts of journal entries.
+    """Copy what the store lacks; return how many journal entries were added, completed, present already or running.
 
     Raises UserError when MLflow is missing or the store cannot be used. A run deleted in MLflow stays deleted.
     """
-    counts = dict.fromkeys(("added", "completed", "present", "running"), 0)
+    counts: dict[str, int] = {"added": 0, "completed": 0, "present": 0, "running": 0}
     try:
         client, experiment = connect(root)
-        known = {
-            run.data.tags[JOURNAL_TAG]: run for run in _iter_runs(client, experiment) if JOURNAL_TAG in run.data.tags
-        }
-        found = journal.load_entries(root)
-        newest = {entry.info["stage"]: entry.id for entry in found}
-        for entry in found:
+        runs = {run.data.tags.get(JOURNAL_TAG): run for run in _iter_runs(client, experiment)}
+        entries = journal.load_entries(root)
+        newest = {entry.info["stage"]: entry.id for entry in entries}
+        for entry in entries:
             journal.close_killed(entry)
-            last = newest[entry.info["stage"]] == entry.id
-            run = known.get(entry.id)
+            is_newest = newest[entry.info["stage"]] == entry.id
+            run = runs.get(entry.id)
             if entry.info["status"] == journal.RUNNING or _is_locked(entry.folder / "mirror.lock"):
                 outcome = "running"
             elif run and run.info.lifecycle_stage == "deleted":
                 outcome = "present"
             elif run and run.info.status == entry.info["status"]:
-                outcome = "completed" if last and upload_artifacts(client, root, entry, run.info.run_id) else "present"
+                copied = is_newest and upload_artifacts(client, root, entry, run.info.run_id)
+                outcome = "completed" if copied else "present"
             else:
-                identity = push(client, experiment, entry, None)
-                if last:
-                    upload_artifacts(client, root, entry, identity)
+                run_id = push(client, experiment, entry, None)
+                if is_newest:
+                    upload_artifacts(client, root, entry, run_id)
                 outcome = "completed" if run else "added"
             counts[outcome] += 1
             report(entry, outcome)
     except ImportError as error:
         raise UserError(f"MLflow is not installed ({error}); `pip install mlflow`, or do without it") from None
     except Exception as error:
-        raise UserError(
-            f"MLflow at {redact_secrets(get_tracking_uri(root))}: {describe_error(error)}; nothing is lost, `python -m stages sync` again later"
-        ) from None
+        store, advice = redact_secrets(get_tracking_uri(root)), "nothing is lost, `python -m stages sync` again later"
+        raise UserError(f"MLflow at {store}: {describe_error(error)}; {advice}") from None
     return counts
 
 
 def serve(root: Path, port: int) -> None:
     """Replace this process by MLflow's server on 127.0.0.1 over the default store. Raises UserError."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
-        raise UserError(
-            f"MLFLOW_TRACKING_URI is set: open {redact_secrets(get_tracking_uri(root))} in a browser, or unset it"
-        )
+        uri = redact_secrets(get_tracking_uri(root))
+        raise UserError(f"MLFLOW_TRACKING_URI is set: open {uri} in a browser, or unset it")
     try:
         connect(root)
     except ImportError as error:
         raise UserError(f"MLflow is not installed ({error}); `pip install mlflow`") from None
     print(f"http://127.0.0.1:{port}", flush=True)
-    os.execv(
-        sys.executable,
-        [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--workers",
-            "1",
-            "--backend-store-uri",
-            get_tracking_uri(root),
-            "--default-artifact-root",
-            (Path(root).resolve() / "mlartifacts").as_uri(),
-        ],
-    )
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", get_tracking_uri(root)]
+    stores += ["--default-artifact-root", (Path(root).resolve() / "mlartifacts").as_uri()]
+    os.execv(sys.executable, command + stores)
 
 
 def _iter_runs(client: MlflowClient, experiment: str) -> Iterator[Any]:
     from mlflow.entities import ViewType
 
-    token = None
-    while True:
-        page = client.search_runs([experiment], "", ViewType.ALL, max_results=1000, page_token=token)
+    page = client.search_runs([experiment], "", ViewType.ALL, max_results=1000)
+    yield from page
+    while page.token:
+        page = client.search_runs([experiment], "", ViewType.ALL, max_results=1000, page_token=page.token)
         yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def describe_error(error: Exception) -> str:
@@ -269,6 +251,7 @@ def describe_error(error: Exception) -> str:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
+    """Wait for an exclusive lock on a file and hold it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -286,15 +269,15 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _run_helper(root: str, identity: str) -> None:
-    """What `mirror.Mirror` starts. Only our one line reaches the terminal: libraries write to nowhere."""
+def _run_helper(root: str, entry_id: str) -> None:
+    """The process that `MlflowHelper` starts. Only our own line reaches the terminal; what libraries print does not."""
     os.nice(5)
     terminal = os.dup(2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.stderr = os.fdopen(terminal, "w", encoding="utf-8")
-    done = follow(Path(root), identity)
+    done = follow(Path(root), entry_id)
     sys.stderr.flush()
-    os._exit(0 if done else 1)  # MLflow's background threads are not waited for
+    os._exit(0 if done else 1)  # without waiting for MLflow's background threads
 
 
 if __name__ == "__main__":

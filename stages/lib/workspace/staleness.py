@@ -1,8 +1,11 @@
 """dvc.yaml as a table of contents, and which of its stages are up to date.
 
-A stage is fresh when its command, parameters, dependencies and outputs are those that dvc.lock recorded. This is DVC's
-own rule, computed here in a fraction of a second, without DVC's lock (so it works while `dvc repro` runs) and without
-DVC installed; a test holds it equal to `dvc status`.
+A stage is fresh when its command, parameters, dependencies and outputs are those that dvc.lock recorded. This is DVC's own
+rule, computed here in a fraction of a second, without DVC's lock (so it works while `dvc repro` runs) and without DVC
+installed; a test holds it equal to `dvc status`.
+
+dvc.yaml depends on whole rooms of code. Where a room changed but no file of it that the stage imports, the stage is stale
+"by room only": its last run is known to have used the code of today, and `dvc commit -f` keeps the result.
 """
 
 from __future__ import annotations
@@ -15,16 +18,11 @@ from typing import Any
 
 from stages.lib.core import digests, files, params
 from stages.lib.core.errors import UserError
-from stages.lib.run import journal
+from stages.lib.run import import_closure, journal
+from stages.lib.workspace import chapters
 
-FRESH, STALE, UPSTREAM_STALE, MISSING, RUNNING, NEVER_RUN = (
-    "fresh",
-    "stale",
-    "waiting",
-    "missing",
-    "running",
-    "never run",
-)
+FRESH, STALE, UPSTREAM_STALE = "fresh", "stale", "waiting"
+MISSING, RUNNING, NEVER_RUN = "missing", "running", "never run"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Stage:
 
 @dataclass
 class State:
-    """`word` is one of the constants above; `why` says what changed, the most telling first."""
+    """`status` is one of the constants above; `reasons` say what changed, the most telling first."""
 
     status: str
     reasons: list[str] = field(default_factory=list)
@@ -62,25 +60,25 @@ def load_stages(root: Path) -> list[Stage]:
 
 def compute_states(root: Path, stages: list[Stage]) -> dict[str, State]:
     """The state of every stage."""
-    root = Path(root)
-    lock = (
-        params.to_plain(params.read_yaml(root / "dvc.lock")).get("stages", {}) if (root / "dvc.lock").exists() else {}
-    )
-    running = {entry.info["stage"] for entry in journal.load_entries(root) if entry.info["status"] == journal.RUNNING}
-    found: dict[str, State] = {}
+    root, path = Path(root), Path(root) / "dvc.lock"
+    lock = params.to_plain(params.read_yaml(path)).get("stages", {}) if path.exists() else {}
+    entries = journal.load_entries(root)
+    running = {entry.info["stage"] for entry in entries if entry.info["status"] == journal.RUNNING}
+    finished = {entry.info["stage"]: entry for entry in entries if entry.info["status"] == journal.FINISHED}
+    states: dict[str, State] = {}
     with _DigestCache(root) as md5:
         for stage in stages:
             if stage.name in running:
-                found[stage.name] = State(RUNNING)
+                states[stage.name] = State(RUNNING)
             elif stage.name not in lock:
-                found[stage.name] = State(NEVER_RUN)
+                states[stage.name] = State(NEVER_RUN)
             else:
-                found[stage.name] = _compare(root, stage, lock[stage.name], md5)
-            if found[stage.name].status == FRESH:
-                behind = [name for name in _find_upstream(stage, stages) if found[name].status not in (FRESH, MISSING)]
+                states[stage.name] = _compare(root, stage, lock[stage.name], md5, finished.get(stage.name))
+            if states[stage.name].status == FRESH:
+                behind = [name for name in _find_upstream(stage, stages) if states[name].status not in (FRESH, MISSING)]
                 if behind:
-                    found[stage.name] = State(UPSTREAM_STALE, [f"for {', '.join(behind)}"])
-    return found
+                    states[stage.name] = State(UPSTREAM_STALE, [f"for {', '.join(behind)}"])
+    return states
 
 
 def _parse_stage(name: str, entry: dict[str, Any]) -> Stage:
@@ -109,19 +107,41 @@ def _find_upstream(stage: Stage, stages: list[Stage]) -> list[str]:
     return [other.name for other in stages if other.name != stage.name and feeds(other)]
 
 
-def _compare(root: Path, stage: Stage, lock: dict[str, Any], md5: Callable[[Path], str]) -> State:
-    why = [] if lock["cmd"] == stage.cmd else ["command changed"]
+def _compare(
+    root: Path, stage: Stage, lock: dict[str, Any], md5: Callable[[Path], str], last_run: journal.Entry | None
+) -> State:
+    reasons = [] if lock["cmd"] == stage.cmd else ["command changed"]
     for file, keys in stage.params.items():
         new = params.to_plain(params.read_yaml(root / file)) if (root / file).exists() else {}
         old = lock.get("params", {}).get(file, {})
         for key in keys:
-            why += _diff_params(key, _get_param(old, key), _get_param(new, key))
-    why += _diff_files(root, stage.deps, lock.get("deps", []), md5)
+            reasons += _diff_params(key, _get_param(old, key), _get_param(new, key))
+    code, data = (
+        _diff_files(
+            root, [dep for dep in stage.deps if import_closure.is_code(dep) == is_code], lock.get("deps", []), md5
+        )
+        for is_code in (True, False)
+    )
     outs = _diff_files(root, stage.outs, lock.get("outs", []), md5)
     gone = [line for line in outs if line.endswith("missing")]
-    if why or len(outs) > len(gone):
-        return State(STALE, why + outs)
+    if not reasons and not data and not outs and code and last_run and _ran_same_code(root, stage, lock, last_run):
+        message = f"by room only: no code it runs has changed; `dvc commit -f {stage.name}` keeps the result"
+        return State(STALE, [message, *code])
+    if reasons or code or data or len(outs) > len(gone):
+        return State(STALE, reasons + code + data + outs)
     return State(MISSING, [f"{gone[0]}; `dvc repro` or `dvc checkout` brings it back"]) if gone else State(FRESH)
+
+
+def _ran_same_code(root: Path, stage: Stage, lock: dict[str, Any], last_run: journal.Entry) -> bool:
+    """Whether the last finished run made what dvc.lock records, from data that it records, by the code of today."""
+    inputs = last_run.info.get("inputs", {})
+    locked = {dep["path"]: dep.get("md5") for dep in lock.get("deps", [])}
+    if any(inputs.get(dep) != locked.get(dep) for dep in stage.deps if not import_closure.is_code(dep)):
+        return False
+    try:
+        return inputs.get("code") == import_closure.digest_code(root, chapters.find_module(stage.name, root))
+    except (UserError, SyntaxError):
+        return False
 
 
 _ABSENT = "(absent)"
@@ -129,13 +149,7 @@ _ABSENT = "(absent)"
 
 def _get_param(tree: dict, key: str) -> Any:
     """A parameter's value. dvc.lock holds `a.b` as one key; params.yaml nests it."""
-    if key in tree:
-        return tree[key]
-    for part in key.split("."):
-        if not isinstance(tree, dict) or part not in tree:
-            return _ABSENT
-        tree = tree[part]
-    return tree
+    return tree[key] if key in tree else params.get_by_path(tree, key, _ABSENT)
 
 
 def _diff_params(key: str, old: Any, new: Any) -> list[str]:
@@ -154,16 +168,16 @@ def _truncate(value: Any) -> str:
 
 
 def _diff_files(root: Path, paths: list[str], locked: list[dict], md5: Callable[[Path], str]) -> list[str]:
-    known = {item["path"]: item.get("md5") for item in locked}
-    found = []
+    recorded = {item["path"]: item.get("md5") for item in locked}
+    lines = []
     for path in paths:
         if not (root / path).exists():
-            found.append(f"{path} missing")
-        elif path not in known:
-            found.append(f"{path} new")
-        elif known[path] != md5(root / path):
-            found.append(f"{path} changed")
-    return found
+            lines.append(f"{path} missing")
+        elif path not in recorded:
+            lines.append(f"{path} new")
+        elif recorded[path] != md5(root / path):
+            lines.append(f"{path} changed")
+    return lines
 
 
 class _DigestCache:
@@ -181,11 +195,10 @@ class _DigestCache:
         return lambda path: digests.md5(path, self._hash_file)
 
     def _hash_file(self, path: Path) -> str:
-        about = path.stat()
-        sign = [about.st_size, about.st_mtime_ns, about.st_ino]
-        name = str(path)
-        if self.entries.get(name, [None])[:-1] != sign:
-            self.entries[name] = [*sign, digests.file_md5(path)]
+        stat, name = path.stat(), str(path)
+        signature = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        if self.entries.get(name, [None])[:-1] != signature:
+            self.entries[name] = [*signature, digests.file_md5(path)]
         self.used_entries[name] = self.entries[name]
         return self.entries[name][-1]
 

@@ -86,9 +86,9 @@ class Shares(Section):
 class BundledParams(Section):
     """Difficulty of the procedural benchmark."""
 
-    steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]
-    max_value: int = Field(ge=20)
-    inverse_share: float = Field(ge=0, le=1)
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]  # relations
+    max_value: int = Field(ge=20)  # bound on every number in a problem
+    inverse_share: float = Field(ge=0, le=1)  # share of relations that are told in reverse
 
     @field_validator("steps")
     @classmethod
@@ -115,12 +115,10 @@ class HubSplitNames(Section):
 
 
 class HubParams(Section):
-    """A data set of the Hugging Face hub at one commit."""
-
-    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    config: str | None = None
-    revision: str
-    splits: HubSplitNames
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")  # owner/name of the data set
+    config: str | None = None  # its configuration
+    revision: str  # full commit id
+    splits: HubSplitNames  # published split -> its name there
 
     @model_validator(mode="after")
     def _check_revision(self) -> HubParams:
@@ -133,18 +131,16 @@ class HubParams(Section):
 
 
 class Params(Section):
-    """Section `benchmarks` of params.yaml."""
-
-    name: Literal["gradeschool", "gsm8k", "math", "aime", "mmlu", "gpqa", "humaneval", "codeforces"]
-    source: Literal["bundled", "path", "hub"]
-    sizes: Sizes
-    shares: Shares | None = None
-    bundled: BundledParams | None = None
-    path: PathParams | None = None
-    hub: HubParams | None = None
-    licence: str | None = None  # of the rows, if not the published one; null: as the rows or files say
+    name: Literal["gradeschool", "gsm8k", "math", "aime", "mmlu", "gpqa", "humaneval", "codeforces"]  # the benchmark
+    source: Literal["bundled", "path", "hub"]  # procedural (bundled), files (path) or the Hugging Face hub (hub)
+    sizes: Sizes  # problems of each split, at most
+    shares: Shares | None = None  # shares of the published rows that go to each split
+    bundled: BundledParams | None = None  # of source: bundled
+    path: PathParams | None = None  # of source: path
+    hub: HubParams | None = None  # of source: hub
+    licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
     max_question_chars: int | None = Field(default=None, gt=0)  # of a question with its options; null: any length
-    shuffle_options: bool | None = None  # true: draw a new order of options (always done for GPQA)
+    shuffle_options: bool | None = None  # true: draw the order of options anew (GPQA's always is)
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Params:

@@ -37,15 +37,15 @@ from stages.problems.ood.rejects import Reject, write_rejects
 class AgentParams(params.Params):
     """Who rewords or judges. rules: no model, enough to permute; openai: any compatible server; hf: a model folder."""
 
-    kind: Literal["rules", "openai", "hf"]
+    kind: Literal["rules", "openai", "hf"]  # rules (no model), an OpenAI-compatible server, or a local model folder
     settings: dict[str, Any] = {}  # of the model: lib/chat
 
 
 class DyvalParams(params.Params):
-    tasks: list[dyval.Task]
-    problems_per_task: int = Field(ge=0)
-    difficulty: int = Field(ge=1, le=len(dyval.LEVELS))
-    order: dyval.Order
+    tasks: list[dyval.Task]  # kinds of graph problems
+    problems_per_task: int = Field(ge=0)  # a task
+    difficulty: int = Field(ge=1, le=len(dyval.LEVELS))  # level of depth and size
+    order: dyval.Order  # order in which a graph is told
     overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
 
 
@@ -55,10 +55,10 @@ class Params(params.Params):
     mislabelled: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
     operators: list[str]  # of ood/operators, composed by `+`
     principles: list[str]  # of ood/mpa: all, or some joined by `+`
-    paraphraser: AgentParams
-    evaluator: AgentParams
-    max_attempts: int = Field(ge=1)
-    dyval: DyvalParams
+    paraphraser: AgentParams  # who rewords a problem
+    evaluator: AgentParams  # who judges whether a rewording kept the problem
+    max_attempts: int = Field(ge=1)  # rewordings that are tried before a problem is rejected
+    dyval: DyvalParams  # problems from random graphs
 
     @field_validator("operators")
     @classmethod

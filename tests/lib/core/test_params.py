@@ -88,6 +88,47 @@ def test_values(tmp_path, changes, said):
     assert fault(write(tmp_path, **changes)) == said
 
 
+class Trained(params.Params):
+    shared_section = "training"
+    lr: float = Field(gt=0)
+    rank: int = Field(ge=0)
+
+
+class Prm(Trained):
+    head_init_tokens: list[str]
+    hard_rule: Literal["any_success", "agreed"] = "agreed"
+
+
+@pytest.mark.parametrize(
+    ("training", "prm", "expected"),
+    [
+        ("{lr: 0.1, rank: 8}", "{head_init_tokens: []}", (0.1, 8)),
+        ("{lr: 0.1, rank: 8}", "{head_init_tokens: [], rank: 0}", (0.1, 0)),
+        ("", "{head_init_tokens: [], rank: 0, lr: 0.2}", (0.2, 0)),
+        ("{lr: 0.1}", "{head_init_tokens: []}", "params.yaml:2 prm.rank: missing; add it here or in training"),
+        ("{lr: 0.1, rank: -1}", "{head_init_tokens: []}", "params.yaml:1 training.rank: must be >= 0, got -1"),
+        ("{lr: 0.1, rank: -1}", "{head_init_tokens: [], rank: -2}", "params.yaml:2 prm.rank: must be >= 0, got -2"),
+        ("{lr: 0.1, rang: 1}", "{}", "params.yaml:1 training.rang: unknown key; allowed here: lr, rank"),
+        ("{hard_rule: agreed}", "{}", "params.yaml:1 training.hard_rule: unknown key; allowed here: lr, rank"),
+        ("3", "{}", "params.yaml:1 training: must be a mapping, got 3"),
+        ("{lr: 1.0, rank: 1}", "{words: []}", "params.yaml:2 prm.words: renamed to head_init_tokens"),
+        (
+            "{lr: 1.0, rank: 1}",
+            "{head_init_tokens: [], hard: any}",
+            "params.yaml:2 prm.hard: renamed to hard_rule (any is now any_success)",
+        ),
+    ],
+)
+def test_shared_section_and_renamed_keys(tmp_path, training, prm, expected):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"training: {training}\nprm: {prm}\n")
+    if isinstance(expected, str):
+        assert expected in fault(path, "prm", Prm)
+    else:
+        section = params.load_section("prm", Prm, path)
+        assert (section.lr, section.rank) == expected
+
+
 def test_several_mistakes_are_told_at_once(tmp_path):
     assert len(fault(write(tmp_path, lr="-1.0", epochs="0", joint="maybe")).splitlines()) == 3
 

@@ -35,7 +35,7 @@ def test_small_files_that_a_person_reads(entry, tmp_path):
 
 @pytest.mark.parametrize("change", [{"status": journal.FAILED}, {"metrics": {"auc": 0.6}}])
 def test_nothing_of_another_execution(entry, tmp_path, change):
-    entry.run |= change
+    entry.info |= change
     assert mlflow_files.select_uploads(tmp_path, entry) == []
     (tmp_path / "data/orm/metrics.json").unlink()
     assert mlflow_files.select_uploads(tmp_path, entry) == []

@@ -1,4 +1,4 @@
-"""MLflow mirrors the journal: complete, honest, never twice, and never in a stage's way."""
+"""MLflow holds a complete copy of the journal, nothing twice, and never stops or slows a stage."""
 
 import os
 import signal
@@ -29,10 +29,10 @@ def runs(root, uri=None):
 def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := condition():
-            return found
+        if value := condition():
+            return value
         time.sleep(0.2)
-    raise AssertionError("waited in vain")
+    raise AssertionError(f"not within {seconds} s")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def project(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """One stage, run to its end, its helper too (run() returns when the helper has let go of standard error)."""
+    """One stage, run to its end with its helper: run() returns when the helper has closed standard error."""
     project = create_pipeline(tmp_path_factory.mktemp("run") / "a spåce")
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")
@@ -59,29 +59,20 @@ def server(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
 
     class Server:
-        uri = address
+        uri = f"http://127.0.0.1:{port}"
 
         def start(self):
+            address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+            stores = [
+                "--backend-store-uri",
+                f"sqlite:///{folder}/server.db",
+                "--artifacts-destination",
+                f"{folder}/files",
+            ]
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "mlflow",
-                    "server",
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    str(port),
-                    "--workers",
-                    "1",
-                    "--backend-store-uri",
-                    f"sqlite:///{folder}/server.db",
-                    "--artifacts-destination",
-                    f"{folder}/files",
-                ],
+                [sys.executable, "-m", "mlflow", "server", *address, *stores],
                 env={**ENV, **mlflow_store.MLFLOW_ENV},
                 cwd=folder,
                 start_new_session=True,
@@ -91,7 +82,7 @@ def server(tmp_path_factory):
 
             def healthy():
                 try:
-                    return urllib.request.urlopen(f"{address}/health", timeout=1).status == 200
+                    return urllib.request.urlopen(f"{self.uri}/health", timeout=1).status == 200
                 except OSError:
                     return False
 
@@ -109,7 +100,7 @@ def server(tmp_path_factory):
 
 def test_a_run_holds_what_the_journal_holds(finished):
     client, (run,) = runs(finished.root)
-    (entry,) = finished.journal()
+    (entry,) = finished.read_journal()
     assert run.info.run_name == "one" and run.info.status == "FINISHED"
     assert abs(run.info.end_time / 1000 - entry["ended"]) < 0.01
     tags = run.data.tags
@@ -145,8 +136,11 @@ def test_a_run_shows_pictures_tables_and_metrics(finished):
 def test_what_a_server_missed_is_shown_after_sync(project, server):
     """Proxied by the server; and only what the newest execution wrote, for older files are gone."""
     for _ in range(2):
-        project.stage("one", ASSAY_TRACKING="off")
-    assert "2 added" in project.stages("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
+        project.run_stage("one", ASSAY_TRACKING="off")
+    assert (
+        "2 added"
+        in project.run_command_line("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
+    )
     os.environ.update(mlflow_store.MLFLOW_ENV)
     from mlflow.tracking import MlflowClient
 
@@ -158,7 +152,7 @@ def test_what_a_server_missed_is_shown_after_sync(project, server):
     client.delete_tag(new.info.run_id, mlflow_store.ARTIFACTS_TAG)  # as when the last file did not make it
     assert (
         "1 completed, 1 present"
-        in project.stages("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
+        in project.run_command_line("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
     )
 
 
@@ -169,74 +163,74 @@ def test_secrets_stay_here(finished):
 
 
 def test_sync_adds_nothing_twice(finished):
-    assert "0 added, 0 completed, 1 present" in finished.stages("sync").stdout
+    assert "0 added, 0 completed, 1 present" in finished.run_command_line("sync").stdout
     assert len(runs(finished.root)[1]) == 1
 
 
 def test_failed_is_failed(project):
-    project.edit("params.yaml", "fail: false", "fail: true")
-    done = project.stage("one", code=1)
+    project.replace_text("params.yaml", "fail: false", "fail: true")
+    done = project.run_stage("one", code=1)
     assert "broken on purpose" in done.stderr and "tracking" not in done.stderr
     assert [run.info.status for run in runs(project.root)[1]] == ["FAILED"]
-    assert project.journal()[0]["status"] == "FAILED"
+    assert project.read_journal()[0]["status"] == "FAILED"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_is_killed(project, number):
-    project.edit("params.yaml", "sleep: 0.0", "sleep: 60.0")
+    project.replace_text("params.yaml", "sleep: 0.0", "sleep: 60.0")
     process = project.start("one")
     until(lambda: (project.root / "mlflow.db").exists() and runs(project.root)[1])
     assert runs(project.root)[1][0].info.status == "RUNNING"
     os.kill(process.pid, number)
     process.wait()
     until(lambda: runs(project.root)[1][0].info.status == "KILLED", 15)
-    assert project.journal()[0]["status"] == "KILLED"
+    assert project.read_journal()[0]["status"] == "KILLED"
 
 
 def test_helper_killed_too_then_sync_tells_the_truth(project):
     """The machine goes down: neither stage nor helper can say a word."""
     import psutil
 
-    project.edit("params.yaml", "sleep: 0.0", "sleep: 60.0")
+    project.replace_text("params.yaml", "sleep: 0.0", "sleep: 60.0")
     process = project.start("one")
     until(lambda: (project.root / "mlflow.db").exists() and runs(project.root)[1])
     for child in psutil.Process(process.pid).children():
         child.kill()
     process.kill()
     process.wait()
-    assert project.journal()[0]["status"] == "RUNNING"
-    assert "0 added, 1 completed" in project.stages("sync").stdout
-    assert runs(project.root)[1][0].info.status == project.journal()[0]["status"] == "KILLED"
+    assert project.read_journal()[0]["status"] == "RUNNING"
+    assert "0 added, 1 completed" in project.run_command_line("sync").stdout
+    assert runs(project.root)[1][0].info.status == project.read_journal()[0]["status"] == "KILLED"
 
 
 def test_the_next_stage_closes_what_was_killed(project):
-    project.edit("params.yaml", "sleep: 0.0", "sleep: 60.0")
+    project.replace_text("params.yaml", "sleep: 0.0", "sleep: 60.0")
     process = project.start("one", ASSAY_TRACKING="off")
-    until(project.journal)
+    until(project.read_journal)
     process.kill()
     process.wait()
-    project.edit("params.yaml", "sleep: 60.0", "sleep: 0.0")
-    project.stage("one", ASSAY_TRACKING="off")
-    assert [run["status"] for run in project.journal()] == ["KILLED", "FINISHED"]
+    project.replace_text("params.yaml", "sleep: 60.0", "sleep: 0.0")
+    project.run_stage("one", ASSAY_TRACKING="off")
+    assert [run["status"] for run in project.read_journal()] == ["KILLED", "FINISHED"]
 
 
 def test_server_away_at_start(project):
     uri = "http://user:hunter2@127.0.0.1:9"
-    done = project.stage("one", MLFLOW_TRACKING_URI=uri)
+    done = project.run_stage("one", MLFLOW_TRACKING_URI=uri)
     assert done.stderr.count("tracking: ") == 1 and "cannot be reached" in done.stderr
     assert "hunter2" not in done.stderr and "Traceback" not in done.stderr
     assert (project.root / "data/one/metrics.json").exists()
-    away = project.stages("sync", code=2, MLFLOW_TRACKING_URI=uri)
+    away = project.run_command_line("sync", code=2, MLFLOW_TRACKING_URI=uri)
     assert "cannot be reached" in away.stderr and "hunter2" not in away.stderr + away.stdout
-    assert "1 added" in project.stages("sync").stdout
-    assert "0 added, 0 completed, 1 present" in project.stages("sync").stdout
+    assert "1 added" in project.run_command_line("sync").stdout
+    assert "0 added, 0 completed, 1 present" in project.run_command_line("sync").stdout
     client, (run,) = runs(project.root)
     assert run.info.status == "FINISHED" and len(client.get_metric_history(run.info.run_id, "loss")) == 3
 
 
 def test_server_killed_mid_run(project, server):
-    project.edit("params.yaml", "steps: 3", "steps: 150")
-    project.edit("params.yaml", "sleep: 0.0", "sleep: 0.1")
+    project.replace_text("params.yaml", "steps: 3", "steps: 150")
+    project.replace_text("params.yaml", "sleep: 0.0", "sleep: 0.1")
     process = project.start("one", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: runs(project.root, server.uri)[1])
     server.stop()
@@ -245,7 +239,7 @@ def test_server_killed_mid_run(project, server):
     server.start()
     _, (run,) = runs(project.root, server.uri)
     assert run.info.status == "RUNNING", "nobody could tell the server"
-    assert "0 added, 1 completed" in project.stages("sync", MLFLOW_TRACKING_URI=server.uri).stdout
+    assert "0 added, 1 completed" in project.run_command_line("sync", MLFLOW_TRACKING_URI=server.uri).stdout
     client, (run,) = runs(project.root, server.uri)
     assert run.info.status == "FINISHED"
     assert [p.step for p in client.get_metric_history(run.info.run_id, "loss")] == list(range(150)), "once each"
@@ -253,14 +247,14 @@ def test_server_killed_mid_run(project, server):
 
 def test_store_that_cannot_be_written(project):
     (project.root / "mlflow.db").write_text("this is no database")
-    done = project.stage("one")
+    done = project.run_stage("one")
     assert done.stderr.count("tracking: ") == 1 and len(done.stderr.splitlines()) == 2
     assert "done in" in done.stderr
 
 
 def test_two_first_users_at_once(project):
     """Both would create tables and experiment."""
-    project.stage("one", ASSAY_TRACKING="off")
+    project.run_stage("one", ASSAY_TRACKING="off")
     both = [project.start("one"), project.start("two")]
     said = [process.communicate(timeout=90)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0] and "tracking" not in "".join(said), said
@@ -269,8 +263,8 @@ def test_two_first_users_at_once(project):
 
 def test_without_mlflow_and_dvc(project):
     (project.root / "sitecustomize.py").write_text("import sys\nsys.modules['mlflow'] = sys.modules['dvc'] = None\n")
-    done = project.stage("one", PYTHONPATH=str(project.root))
+    done = project.run_stage("one", PYTHONPATH=str(project.root))
     assert done.stderr.strip().startswith("one: done") and not (project.root / "mlflow.db").exists()
-    assert "fresh" not in project.stages(PYTHONPATH=str(project.root)).stdout
-    missing = project.stages("sync", code=2, PYTHONPATH=str(project.root))
+    assert "fresh" not in project.run_command_line(PYTHONPATH=str(project.root)).stdout
+    missing = project.run_command_line("sync", code=2, PYTHONPATH=str(project.root))
     assert "MLflow is not installed" in missing.stderr and "Traceback" not in missing.stderr

@@ -26,7 +26,7 @@ def project(finished, tmp_path):
     return type(finished)(tmp_path / "copy")
 
 
-def words(root):
+def get_statuses(root):
     return {name: state.status for name, state in staleness.compute_states(root, staleness.load_stages(root)).items()}
 
 
@@ -49,89 +49,82 @@ def test_digests_are_those_of_dvc(finished):
     }
 
 
-CHANGES = {
-    "nothing": (lambda p: None, {"one": "fresh", "two": "fresh"}, ""),
-    "parameter": (
-        lambda p: p.edit("params.yaml", "1e-3", "3e-3"),
-        {"one": "stale", "two": "waiting"},
-        "one.lr 0.001 -> 0.003",
-    ),
+def edit(file, old, new):
+    return lambda project: project.replace_text(file, old, new)
+
+
+ADD_DEP = edit("dvc.yaml", "problems/two.py, ", "problems/two.py, stages/problems/one.py, ")
+ADD_OUT = edit("dvc.yaml", "outs: [data/two/model]", "outs: [data/two/model, data/two/x]")
+UNREAD = edit("params.yaml", "steps: 2\n  sleep: 0.0", "steps: 2\n  sleep: 0.1")
+CHANGES = {  # what is done, the states of one and two, a reason
+    "nothing": (lambda p: None, "fresh, fresh", ""),
+    "parameter": (edit("params.yaml", "1e-3", "3e-3"), "stale, waiting", "one.lr 0.001 -> 0.003"),
     "parameter that two does not read": (
-        lambda p: p.edit("params.yaml", "none\n", "x\n"),
-        {"one": "stale", "two": "waiting"},
+        edit("params.yaml", "none\n", "x\n"),
+        "stale, waiting",
         "one.api_key none -> x",
     ),
-    "parameter that nobody reads": (
-        lambda p: p.edit("params.yaml", "steps: 2\n  sleep: 0.0", "steps: 2\n  sleep: 0.1"),
-        {"one": "fresh", "two": "fresh"},
-        "",
-    ),
-    "seed": (lambda p: p.edit("params.yaml", "seed: 1", "seed: 2"), {"one": "stale", "two": "stale"}, "seed 1 -> 2"),
-    "comment": (lambda p: p.edit("params.yaml", "# all of it", "# all"), {"one": "fresh", "two": "fresh"}, ""),
-    "same number": (lambda p: p.edit("params.yaml", "1e-3", "0.001"), {"one": "fresh", "two": "fresh"}, ""),
-    "new parameter": (
-        lambda p: p.edit("params.yaml", "one:\n", "one:\n  more: 1\n"),
-        {"one": "stale", "two": "waiting"},
-        "one.more (absent) -> 1",
-    ),
-    "code": (
-        lambda p: p.edit("stages/problems/two.py", "steps", "steps "),
-        {"one": "fresh", "two": "stale"},
-        "stages/problems/two.py changed",
-    ),
-    "input": (
-        lambda p: p.edit("data/raw/deep/y.txt", "there", "their"),
-        {"one": "stale", "two": "waiting"},
-        "data/raw changed",
-    ),
-    "input gone": (
-        lambda p: shutil.rmtree(p.root / "data/raw"),
-        {"one": "stale", "two": "waiting"},
-        "data/raw missing",
-    ),
-    "output edited": (
-        lambda p: p.edit("data/one/model/a.txt", "0", "1"),
-        {"one": "stale", "two": "stale"},
-        "data/one/model changed",
-    ),
-    "output gone": (
-        lambda p: shutil.rmtree(p.root / "data/two"),
-        {"one": "fresh", "two": "missing"},
-        "data/two/model missing",
-    ),
+    "parameter that nobody reads": (UNREAD, "fresh, fresh", ""),
+    "seed": (edit("params.yaml", "seed: 1", "seed: 2"), "stale, stale", "seed 1 -> 2"),
+    "comment": (edit("params.yaml", "# all of it", "# all"), "fresh, fresh", ""),
+    "same number": (edit("params.yaml", "1e-3", "0.001"), "fresh, fresh", ""),
+    "new parameter": (edit("params.yaml", "one:\n", "one:\n  more: 1\n"), "stale, waiting", "one.more (absent) -> 1"),
+    "code": (edit("stages/problems/two.py", "steps", "steps "), "fresh, stale", "stages/problems/two.py changed"),
+    "input": (edit("data/raw/deep/y.txt", "there", "their"), "stale, waiting", "data/raw changed"),
+    "input gone": (lambda p: shutil.rmtree(p.root / "data/raw"), "stale, waiting", "data/raw missing"),
+    "output edited": (edit("data/one/model/a.txt", "0", "1"), "stale, stale", "data/one/model changed"),
+    "output gone": (lambda p: shutil.rmtree(p.root / "data/two"), "fresh, missing", "data/two/model missing"),
     "command": (
-        lambda p: p.edit("dvc.yaml", "python -m stages.problems.two", "python  -m stages.problems.two"),
-        {"one": "fresh", "two": "stale"},
+        edit("dvc.yaml", "-m stages.problems.two", " -m stages.problems.two"),
+        "fresh, stale",
         "command changed",
     ),
-    "dependency added": (
-        lambda p: p.edit("dvc.yaml", "problems/two.py]", "problems/two.py, stages/problems/one.py]"),
-        {"one": "fresh", "two": "stale"},
-        "stages/problems/one.py new",
-    ),
-    "output added": (
-        lambda p: p.edit("dvc.yaml", "outs: [data/two/model]", "outs: [data/two/model, data/two/x]"),
-        {"one": "fresh", "two": "missing"},
-        "data/two/x missing",
-    ),
-    "never run": (lambda p: (p.root / "dvc.lock").unlink(), {"one": "never run", "two": "never run"}, ""),
+    "dependency added": (ADD_DEP, "fresh, stale", "stages/problems/one.py new"),
+    "output added": (ADD_OUT, "fresh, missing", "data/two/x missing"),
+    "never run": (lambda p: (p.root / "dvc.lock").unlink(), "never run, never run", ""),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_states_agree_with_dvc(project, change):
-    act, expected, why = CHANGES[change]
+    act, statuses, reason = CHANGES[change]
+    expected = dict(zip(("one", "two"), statuses.split(", "), strict=True))
     act(project)
     states = staleness.compute_states(project.root, staleness.load_stages(project.root))
     assert {name: state.status for name, state in states.items()} == expected
-    assert why in str(states["two" if expected["one"] == "fresh" else "one"].reasons)
+    assert reason in str(states["two" if expected["one"] == "fresh" else "one"].reasons)
     theirs = set(json.loads(project.run("dvc", "status", "--json").stdout or "{}"))
     assert {name for name, word in expected.items() if word not in ("fresh", "waiting")} == theirs
 
 
+def append(path, text):
+    path.write_text(path.read_text() + text)
+
+
+def test_a_stage_is_stale_by_room_only_while_no_code_it_runs_has_changed(project):
+    core = project.root / "stages/lib/core"
+    append(core / "json_cache.py", "\nUNUSED = 1\n")  # no stage here imports it
+    append(core / "files.py", "\n# a comment\n")
+    last = project.run_command_line().stdout.splitlines()[-1]
+    assert last == (
+        "two: stale by room only: no code it runs has changed; `dvc commit -f two` keeps the result, "
+        "stages/lib/core changed"
+    )
+    project.run("dvc", "commit", "-q", "-f", "two")
+    assert get_statuses(project.root) == {"one": "fresh", "two": "fresh"}
+    append(core / "files.py", "\nUSED = 1\n")
+    assert project.run_command_line().stdout.splitlines()[-1] == "two: stale: stages/lib/core changed"
+    project.run("dvc", "commit", "-q", "-f", "two")
+    append(core / "json_cache.py", "\nUNUSED = 2\n")
+    last = project.run_command_line().stdout.splitlines()[-1]
+    assert last == "two: stale: stages/lib/core changed", (
+        "its last run used other code: committed by a person, not proven"
+    )
+
+
 def test_map(project):
-    project.edit("params.yaml", "lr: 0.1", "lr: 0.2")
-    lines = project.stages().stdout.splitlines()
+    project.replace_text("params.yaml", "lr: 0.1", "lr: 0.2")
+    lines = project.run_command_line().stdout.splitlines()
     assert lines[0].split() == ["stage", "state", "time", "memory", "metric", "what", "it", "does"]
     assert "fresh" in lines[1] and "dev.pass@1 0.5 [0.4, 0.6]  The first stage of the test" in lines[1]
     assert lines[-1] == "two: stale: two.lr 0.1 -> 0.2"
@@ -139,15 +132,15 @@ def test_map(project):
 
 
 def test_running_and_failed(project):
-    project.edit("params.yaml", "sleep: 0.0", "sleep: 30.0")
+    project.replace_text("params.yaml", "sleep: 0.0", "sleep: 30.0")
     process = project.start("one", ASSAY_TRACKING="off")
     try:
-        while words(project.root)["one"] != "running":
+        while get_statuses(project.root)["one"] != "running":
             assert process.poll() is None
     finally:
         process.kill()
         process.wait()
-    assert "one: stale: last run killed" in project.stages().stdout
+    assert "one: stale: last run killed" in project.run_command_line().stdout
 
 
 def test_outside_a_workspace(tmp_path):

@@ -120,7 +120,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("preset", ["tiny", "gsm8k", "nano"])
+@pytest.mark.parametrize("preset", ["default", "gsm8k", "nano"])
 def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name, preset):
     published(root, name, **FORMS[name])
     shipped = YAML(typ="safe").load(stack_presets([preset]))["ood"]
