@@ -28,7 +28,7 @@ def main() -> None:
     from stages.generators.samples import make_samples
     from stages.lib.core import seeds
     from stages.lib.inference import engines
-    from stages.lib.labels import label_audit, rollouts, step_labels, truth
+    from stages.lib.labels import label_audit, label_methods, rollouts, truth
     from stages.lib.models import encoding
     from stages.lib.procedural import gradeschool
 
@@ -51,7 +51,7 @@ def main() -> None:
         pool = pools[problem.id]
         pairs = [
             (solution, truth.label_steps(problem, pool[solution.index].text))
-            for solution in step_labels.build_solutions(problem, pool)[: arguments.labelled]
+            for solution in label_methods.build_solutions(problem, pool)[: arguments.labelled]
         ]
         solutions += [solution for solution, steps in pairs if steps is not None]
         correct += [steps for _, steps in pairs if steps is not None]
@@ -70,20 +70,20 @@ def main() -> None:
         return label_audit.measure(cases, SEED)
 
     def search_alone(solution, n):
-        return step_labels.binary_search(label_audit.without_pool(solution), n)
+        return label_methods.binary_search(label_audit.without_pool(solution), n)
 
     outcomes: dict = {}
     start = time.monotonic()
-    soft, full_shared = run(step_labels.mc_soft, complete, outcomes=outcomes)
+    soft, full_shared = run(label_methods.mc_soft, complete, outcomes=outcomes)
     seconds_full = time.monotonic() - start
     start = time.monotonic()
-    ours, cost = run(step_labels.binary_search, complete)
+    ours, cost = run(label_methods.binary_search, complete)
     seconds = time.monotonic() - start
     cached = rollouts.make_cached_completer(outcomes)
     alone = [run(search_alone, cached, [solution]) for solution in solutions]
     full = sum(n * (len(solution.steps) - 1) for solution in solutions if solution.steps)
     cost_alone = sum(cost.completions for _, cost in alone)
-    hard = audit([step_labels.harden(estimates) for estimates in soft])
+    hard = audit([label_methods.harden(estimates) for estimates in soft])
     rows = {
         "full, hard": (full, hard),
         "full, equal prefixes once": (full_shared.completions, hard),

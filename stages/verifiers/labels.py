@@ -26,9 +26,9 @@ from pydantic import Field
 from stages.lib.core import params, records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Record, Sample, StepLabel
-from stages.lib.labels import step_labels, truth
+from stages.lib.labels import label_methods, truth
+from stages.lib.labels.label_methods import Estimate, Solution
 from stages.lib.labels.rollouts import Completer, PrefixKey, Search, make_cached_completer, run_searches
-from stages.lib.labels.step_labels import Estimate, Solution
 from stages.lib.models.prompts import Prompt
 from stages.lib.run.execution import StageRun, run_stage
 
@@ -83,14 +83,14 @@ def build_searches(params: Params) -> dict[Method, Callable[[Solution], Search[l
     """The Monte-Carlo methods of `params.methods`; the one that needs most rollouts first, because the others use them."""
     n, threshold = params.completions, params.progress_threshold
     hard_rules = {
-        "any_success": lambda solution: step_labels.mc_hard(solution, n),
-        "progress": lambda solution: step_labels.relative_progress(solution, n, threshold),
-        "agreed": lambda solution: step_labels.consensus(solution, n, threshold),
+        "any_success": lambda solution: label_methods.mc_hard(solution, n),
+        "progress": lambda solution: label_methods.relative_progress(solution, n, threshold),
+        "agreed": lambda solution: label_methods.consensus(solution, n, threshold),
     }
     searches: dict[Method, Callable[[Solution], Search[Any]]] = {
-        "mc_soft": lambda solution: step_labels.mc_soft(solution, n),
+        "mc_soft": lambda solution: label_methods.mc_soft(solution, n),
         "mc_hard": hard_rules[params.hard_rule],
-        "binary_search": lambda solution: step_labels.binary_search(solution, n),
+        "binary_search": lambda solution: label_methods.binary_search(solution, n),
     }
     return {method: search for method, search in searches.items() if method in params.methods}
 
@@ -114,9 +114,9 @@ def select_solutions(
     selected = {}
     for problem in problems if build_searches(params) else ():
         pool = pools[problem.id]
-        is_mixed = step_labels.is_mixed([bool(sample.correct) for sample in pool])
+        is_mixed = label_methods.is_mixed([bool(sample.correct) for sample in pool])
         if pool and (is_mixed or not params.skip_uniform_problems):
-            solutions = step_labels.build_solutions(problem, pool, params.use_pool, prompt.split_steps)
+            solutions = label_methods.build_solutions(problem, pool, params.use_pool, prompt.split_steps)
             selected[problem.id] = solutions[: params.samples_per_problem]
     return selected
 
@@ -127,7 +127,7 @@ def draw_rollouts(
     """For each problem, the rollouts that the methods need and, on dev, the audit. groups: solutions by problem."""
     searches = list(build_searches(run.params).values())
     if name == "dev":
-        searches.insert(0, lambda solution: step_labels.mc_soft(solution, run.params.audit_completions))
+        searches.insert(0, lambda solution: label_methods.mc_soft(solution, run.params.audit_completions))
     chunks = [groups[start : start + CHUNK_PROBLEMS] for start in range(0, len(groups), CHUNK_PROBLEMS)]
     for chunk in run.track_progress(chunks, len(chunks), name):
         outcomes: dict[PrefixKey, list[bool]] = {}

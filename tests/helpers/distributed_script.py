@@ -2,7 +2,7 @@
 number of processes.
 
 Trains a small model in the named ways of CASES (FOLDER/<name>/final.safetensors and history.csv), and runs the named
-stages of CHAIN one after the other on the tiny world that `write_inputs` wrote (FOLDER/data). First, the processes must notice
+stages of CHAIN one after the other on the inputs that `write_inputs` wrote (FOLDER/data). First, the processes must notice
 that they do not share a folder (FOLDER/refused.txt), and each must read a saved model whole.
 """
 

@@ -119,34 +119,43 @@ def run_processes(count: int, *command: str, cwd: Path = ROOT) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-STAGE_SCRIPT = """
+STAGES_SCRIPT = """
 import importlib, json, os, sys
 from pathlib import Path
+from accelerate.state import AcceleratorState
 from stages.lib.core import files
 from stages.lib.run.execution import StageRun
 from stages.lib.workspace import chapters
-root, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-stage = importlib.import_module(chapters.find_module(name))
-run = StageRun(name, stage.Params(**settings), 1, root, "key", int(os.environ.get("RANK", 0)),
-                int(os.environ.get("WORLD_SIZE", 1)))
-metrics = stage.body(run)
-if run.is_main:
-    files.write_json(run.out_dir / "metrics.json", metrics)
+for root, name, settings in json.loads(sys.argv[1]):
+    AcceleratorState._reset_state()  # a stage has one precision for the life of its process
+    stage = importlib.import_module(chapters.find_module(name))
+    run = StageRun(name, stage.Params(**settings), 1, Path(root), "key", int(os.environ.get("RANK", 0)),
+                   int(os.environ.get("WORLD_SIZE", 1)))
+    metrics = stage.body(run)
+    if run.is_main:
+        files.write_json(run.out_dir / "metrics.json", metrics)
 """
 
 
 def train_on_processes(
-    count: int, root: Path, name: str, settings: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run a training stage with `count` processes on a copy of `root`: its metrics, and its model's weights."""
+    count: int, jobs: list[tuple[Path, str, dict[str, Any]]]
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Training stages, one after the other, each on a copy of its root, by so many processes: their metrics and weights."""
     from safetensors.torch import load_file
 
-    copy = root.with_name(f"{root.name}-{count}")
-    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".checkpoints"))
-    (copy / "body.py").write_text(STAGE_SCRIPT, encoding="utf-8")
-    run_processes(count, str(copy / "body.py"), str(copy), name, json.dumps(settings), cwd=copy)
-    out = copy / "data" / name
-    return json.loads((out / "metrics.json").read_text("utf-8")), load_file(out / "model/model.safetensors")
+    copies = [(root.with_name(f"{root.name}-{count}"), name, settings) for root, name, settings in jobs]
+    for (root, _, _), (copy, _, _) in zip(jobs, copies, strict=True):
+        shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".checkpoints"))
+    folder = copies[0][0]
+    (folder / "run_stages.py").write_text(STAGES_SCRIPT, encoding="utf-8")
+    run_processes(
+        count, str(folder / "run_stages.py"), json.dumps([(str(c), *rest) for c, *rest in copies]), cwd=folder
+    )
+    outs = [copy / "data" / name for copy, name, _ in copies]
+    return [
+        (json.loads((out / "metrics.json").read_text("utf-8")), load_file(out / "model/model.safetensors"))
+        for out in outs
+    ]
 
 
 def has_same_weights(first: dict[str, Any], second: dict[str, Any], atol: float = 2e-4) -> bool:

@@ -46,8 +46,7 @@ def pool(problem, count=4):
     return samples
 
 
-@pytest.fixture
-def root(tmp_path):
+def write_inputs(tmp_path):
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, count in (("train", 3), ("verifier", 6), ("dev", 3)):
@@ -58,6 +57,11 @@ def root(tmp_path):
                 tmp_path / f"data/samples/{split}.parquet", [s for problem in generated for s in pool(problem)]
             )
     return tmp_path
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_inputs(tmp_path)
 
 
 def params(**changes):
@@ -232,12 +236,3 @@ def test_a_model_teaches_through_its_chat(root):
     kept, counts = genrm.write_rationales(run, [(problem, pool(problem, 1)[0])])
     assert kept == [] and sum(counts.values()) == 2 and run.counts["calls"] == 2
     assert genrm.write_rationales(run, [(problem, pool(problem, 1)[0])])[1] == counts and run.counts["cached"] == 2
-
-
-def test_two_processes_train_as_one(root):
-    settings = {**SETTINGS, "device_batch_size": 2}
-    (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "genrm", settings) for count in (1, 2))
-    assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
-    start = loading.load_causal_lm(root / "data/generator/model").state_dict()
-    assert not tiny_models.has_same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
-    assert two["dev"] == tiny_models.approx_nested(one["dev"])

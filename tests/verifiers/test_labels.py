@@ -8,7 +8,7 @@ import pytest
 from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample
-from stages.lib.labels import rollouts, step_labels, truth
+from stages.lib.labels import label_methods, rollouts, truth
 from stages.lib.models.encoding import split_steps, strip_annotations
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
@@ -248,6 +248,6 @@ def test_unknown_problems_are_refused(root):
 def test_a_solution_that_was_cut_off_ends_wrong():
     problem = gradeschool.generate_problems("dev", 1, 1, steps=(2, 2), max_value=30)[0]
     cut = written(problem, 0).model_copy(update={"correct": False, "finish": "length", "answer": None})
-    (one,) = step_labels.build_solutions(problem, [cut])
-    (estimates,), _ = rollouts.run_searches([(problem, one.steps, step_labels.mc_soft(one, 2))], by_chance)
-    assert estimates[-1] == step_labels.Estimate(0.0) and len(estimates) == len(split_steps(cut.text))
+    (one,) = label_methods.build_solutions(problem, [cut])
+    (estimates,), _ = rollouts.run_searches([(problem, one.steps, label_methods.mc_soft(one, 2))], by_chance)
+    assert estimates[-1] == label_methods.Estimate(0.0) and len(estimates) == len(split_steps(cut.text))

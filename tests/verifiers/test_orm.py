@@ -39,8 +39,7 @@ if run.is_main:
 """
 
 
-@pytest.fixture
-def root(tmp_path):
+def write_inputs(tmp_path):
     """Right and wrong samples that a verifier can tell apart by rote: errors are always +1."""
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
@@ -67,6 +66,11 @@ def root(tmp_path):
         records.write_problems(tmp_path / f"data/aime/{name}.jsonl", [])
     records.write_samples(tmp_path / "data/samples/aime.parquet", [])
     return tmp_path
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_inputs(tmp_path)
 
 
 def train(root, **changes):
@@ -140,12 +144,3 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
     assert len(equal) == 6 and len({s.score for s in equal if s.problem_id.endswith("3~names")}) == 1
     scored = {(s.problem_id, s.index) for s in records.read_scores(copy / "data/scores/test.parquet")}
     assert scored == {(s.problem_id, s.index) for s in records.read_samples(root / "data/samples/test.parquet")}
-
-
-def test_two_processes_train_as_one(root):
-    settings = {**SETTINGS, "device_batch_size": 2}
-    (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "orm", settings) for count in (1, 2))
-    assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
-    start = loading.load_causal_lm(root / "data/generator/model").state_dict()
-    assert not tiny_models.has_same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
-    assert two["dev"] == tiny_models.approx_nested(one["dev"])

@@ -253,8 +253,7 @@ def test_words_that_cannot_be_told_apart_are_refused():
         heads.get_first_tokens(ENCODER, "Right", "Right")
 
 
-@pytest.fixture
-def root(tmp_path):
+def write_inputs(tmp_path):
     """Samples whose errors a verifier can see by rote, and their labels of three methods."""
     loading.save(tiny_models.make_model("lfm2", len(TOKENIZER)), TOKENIZER, tmp_path / "data/generator/model")
     Prompt().write(tmp_path / "data/generator/prompt.json")
@@ -272,6 +271,11 @@ def root(tmp_path):
         half = [x.model_copy(update={"method": "mc_hard"}) for x in labels if x.method == "exact" and x.index < 2]
         records.write_labels(tmp_path / f"data/labels/{split}.parquet", labels + half)
     return tmp_path
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_inputs(tmp_path)
 
 
 def train(root, **changes):
@@ -366,12 +370,3 @@ def test_one_word_is_not_enough(tmp_path):
     (tmp_path / "params.yaml").write_text(f"prm:\n{lines}")
     with pytest.raises(UserError, match="head_init_tokens must be two"):
         load_section("prm", prm.Params, tmp_path / "params.yaml")
-
-
-def test_two_processes_train_as_one(root):
-    settings = {**SETTINGS, "device_batch_size": 2}
-    (one, weights), (two, others) = (tiny_models.train_on_processes(count, root, "prm", settings) for count in (1, 2))
-    assert tiny_models.has_same_weights(weights, others) and one["steps"] == two["steps"] > 1
-    start = loading.load_causal_lm(root / "data/generator/model").state_dict()
-    assert not tiny_models.has_same_weights(weights, {key: start[key] for key in weights}), "nothing was learnt"
-    assert two["dev"] == tiny_models.approx_nested(one["dev"])

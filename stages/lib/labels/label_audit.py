@@ -25,23 +25,23 @@ import numpy as np
 
 from stages.lib.display import charts
 from stages.lib.display.tables import Table, format_markdown
-from stages.lib.labels import first_error, rollouts, step_labels
+from stages.lib.labels import first_error, label_methods, rollouts
+from stages.lib.labels.label_methods import Estimate, Solution
 from stages.lib.labels.rollouts import PrefixKey, Search
-from stages.lib.labels.step_labels import Estimate, Solution
 
 LabelSearch = Callable[[Solution, int], Search[list[Estimate] | None]]
 FREE_METHODS: dict[str, LabelSearch] = {
-    "outcome alone": step_labels.outcome_labels,
-    "pool alone": step_labels.pool_labels,
+    "outcome alone": label_methods.outcome_labels,
+    "pool alone": label_methods.pool_labels,
 }
 METHODS: dict[str, LabelSearch] = {
-    "hard": step_labels.mc_hard,
-    "soft": step_labels.mc_soft,
-    "relative progress": step_labels.relative_progress,
-    "hard, agreeing with progress": step_labels.consensus,
-    "hard, monotone": step_labels.mc_monotone,
-    "binary search": lambda solution, n: step_labels.binary_search(without_pool(solution), n),
-    "binary search from the pool": step_labels.binary_search,
+    "hard": label_methods.mc_hard,
+    "soft": label_methods.mc_soft,
+    "relative progress": label_methods.relative_progress,
+    "hard, agreeing with progress": label_methods.consensus,
+    "hard, monotone": label_methods.mc_monotone,
+    "binary search": lambda solution, n: label_methods.binary_search(without_pool(solution), n),
+    "binary search from the pool": label_methods.binary_search,
 }
 SOFT_METHODS = {"soft"}  # whose values are not binary
 SUMMARY_HEADER = ("labels", "N", "completions", "AUC", "95% interval", "Brier", "micro F1")  # on the terminal

@@ -5,7 +5,7 @@ solutions with the same first steps share rollouts, all methods use prefixes of 
 returns what it would return if all rollouts were drawn. The n completions of a prefix share it as one prompt
 (lib/inference/shared_prefix.py).
 
-Searches (lib/labels/step_labels.py) are generators: they yield lists of `Query(step, n)` and receive, for each query,
+Searches (lib/labels/label_methods.py) are generators: they yield lists of `Query(step, n)` and receive, for each query,
 the outcomes of the first n rollouts after that step. `run_searches` runs many of them together, with one round of
 completions for all at a time.
 """

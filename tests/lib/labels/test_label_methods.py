@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from stages.lib.core.errors import UserError
 from stages.lib.inference import engines
-from stages.lib.labels import label_audit, rollouts, step_labels
+from stages.lib.labels import label_audit, label_methods, rollouts
 from stages.lib.labels.label_audit import Case
+from stages.lib.labels.label_methods import Estimate, Solution
 from stages.lib.labels.rollouts import Request, make_cached_completer, make_prefix_key, run_searches
-from stages.lib.labels.step_labels import Estimate, Solution
 from stages.lib.models import encoding
 from stages.lib.procedural import gradeschool
 from tests.helpers import tiny_models
@@ -48,17 +48,21 @@ def values(labels) -> list[float]:
 @given(outcomes_, st.booleans())
 def test_full_estimates_are_shares_and_hard_ones_their_sign(found, correct):
     of = solution(len(found) + 1, correct)
-    soft, cost = searched(step_labels.mc_soft, of, found)
+    soft, cost = searched(label_methods.mc_soft, of, found)
     assert values(soft) == [*(sum(right) / len(right) for right in found), float(correct)]
     assert cost == sum(map(len, found)), "nothing is completed after the end"
-    hard, cheaper = searched(step_labels.mc_hard, of, found)
-    assert values(hard) == values(step_labels.harden(soft)) == [*(float(any(right)) for right in found), float(correct)]
+    hard, cheaper = searched(label_methods.mc_hard, of, found)
+    assert (
+        values(hard) == values(label_methods.harden(soft)) == [*(float(any(right)) for right in found), float(correct)]
+    )
     assert cheaper <= cost and all(
         each.rollouts == (right.index(True) + 1 if any(right) else len(right))
         for each, right in zip(hard, found, strict=False)
     )
     last = max((step for step, each in enumerate(hard) if each.value), default=-1)
-    assert values(searched(step_labels.mc_monotone, of, found)[0]) == [float(i <= last) for i in range(len(found) + 1)]
+    assert values(searched(label_methods.mc_monotone, of, found)[0]) == [
+        float(i <= last) for i in range(len(found) + 1)
+    ]
 
 
 @settings(max_examples=200, deadline=None)
@@ -71,7 +75,7 @@ def test_binary_search_finds_the_first_wrong_step_where_there_is_one(steps, wron
     reached = data.draw(st.integers(-1, wrong - 1))
     of = solution(steps, reached=reached)
     (labels,), cost = run_searches(
-        [(of.problem, of.steps, step_labels.binary_search(of, n))], make_cached_completer(table(of, found))
+        [(of.problem, of.steps, label_methods.binary_search(of, n))], make_cached_completer(table(of, found))
     )
     assert values(labels) == [float(step < wrong) for step in range(steps)]
     assert cost.completions <= n * ceil(log2(steps - reached)), "a probe halves what is open"
@@ -82,7 +86,7 @@ def test_binary_search_finds_the_first_wrong_step_where_there_is_one(steps, wron
 @given(outcomes_, st.integers(-1, 6))
 def test_binary_search_never_contradicts_what_it_saw(found, reached):
     of = solution(len(found) + 1, reached=min(reached, len(found) - 1))
-    labels, _ = searched(step_labels.binary_search, of, found)
+    labels, _ = searched(label_methods.binary_search, of, found)
     assert values(labels) == sorted(values(labels), reverse=True) and labels[-1].value == 0
     assert all(each.value == 1 for each in labels[: of.last_shared_step + 1])
     assert all(each.value == 1 for each in labels if each.successes), "a step that succeeded is right"
@@ -91,27 +95,27 @@ def test_binary_search_never_contradicts_what_it_saw(found, reached):
 def test_a_right_solution_costs_no_search():
     for steps in (0, 1, 4):
         of = solution(steps, correct=True, reached=steps - 1)
-        assert searched(step_labels.binary_search, of, []) == ([Estimate(1.0)] * steps, 0)
+        assert searched(label_methods.binary_search, of, []) == ([Estimate(1.0)] * steps, 0)
 
 
 def test_relative_progress_by_hand():
     soft = [Estimate(share) for share in (0.5, 0.4, 0.31, 0.9, 0.0, 1.0)]
-    assert values(step_labels.apply_relative_progress(soft, 0.6, 0.8)) == [1.0, 1.0, 0.0, 1.0, 0.0, 0.0], (
+    assert values(label_methods.apply_relative_progress(soft, 0.6, 0.8)) == [1.0, 1.0, 0.0, 1.0, 0.0, 0.0], (
         "and nothing after a dead end"
     )
-    assert values(step_labels.apply_relative_progress(soft, 0.7, 0.8)) == [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]
-    assert values(step_labels.apply_relative_progress(soft[:1], 0.0, 0.8)) == [1.0]
+    assert values(label_methods.apply_relative_progress(soft, 0.7, 0.8)) == [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]
+    assert values(label_methods.apply_relative_progress(soft[:1], 0.0, 0.8)) == [1.0]
     found = [[True, True], [True, False], [False, False]]
-    assert values(searched(step_labels.relative_progress, solution(4, start=1.0), found)[0]) == [1.0, 0.0, 0.0, 0.0]
-    assert searched(step_labels.consensus, solution(4, start=1.0), found)[0] is None, "hard says 2, progress 1"
-    agreed = searched(step_labels.consensus, solution(4, start=1.0), found, threshold=0.5)[0]
+    assert values(searched(label_methods.relative_progress, solution(4, start=1.0), found)[0]) == [1.0, 0.0, 0.0, 0.0]
+    assert searched(label_methods.consensus, solution(4, start=1.0), found)[0] is None, "hard says 2, progress 1"
+    agreed = searched(label_methods.consensus, solution(4, start=1.0), found, threshold=0.5)[0]
     assert values(agreed) == [1.0, 1.0, 0.0, 0.0]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.lists(st.sampled_from("ab"), max_size=4), st.booleans()), min_size=1, max_size=6))
 def test_a_pool_shows_what_a_right_solution_went_through(pool):
-    found = step_labels.find_last_shared_steps([lines for lines, _ in pool], [so for _, so in pool])
+    found = label_methods.find_last_shared_steps([lines for lines, _ in pool], [so for _, so in pool])
     for (lines, so), reached in zip(pool, found, strict=True):
         alive = [
             end
@@ -127,17 +131,19 @@ def test_solutions_of_a_problem():
         tiny_models.make_sample(PROBLEM, 1, 3),
         tiny_models.make_sample(PROBLEM, 2, 0),
     ]
-    first, second, third = step_labels.build_solutions(PROBLEM, pool)
+    first, second, third = label_methods.build_solutions(PROBLEM, pool)
     assert (first.correct, first.last_shared_step, second.last_shared_step, third.last_shared_step) == (True, 1, -1, 1)
     assert second.success_rate == 2 / 3 and second.index == 1 and second.steps == pool[1].text.splitlines()
     same = pool[1].model_copy(update={"text": f"{first.steps[0]}\n#### 99\n"})
-    assert step_labels.build_solutions(PROBLEM, [pool[0], same])[1].last_shared_step == 0
-    assert [of.last_shared_step for of in step_labels.build_solutions(PROBLEM, [pool[0], same], use_pool=False)] == [
+    assert label_methods.build_solutions(PROBLEM, [pool[0], same])[1].last_shared_step == 0
+    assert [of.last_shared_step for of in label_methods.build_solutions(PROBLEM, [pool[0], same], use_pool=False)] == [
         1,
         -1,
     ]
     assert (
-        step_labels.is_mixed([True, False]) and not step_labels.is_mixed([True]) and not step_labels.is_mixed([False])
+        label_methods.is_mixed([True, False])
+        and not label_methods.is_mixed([True])
+        and not label_methods.is_mixed([False])
     )
 
 
@@ -150,17 +156,17 @@ def test_solutions_that_begin_alike_share_their_rollouts():
 
     one, two = solution(3), solution(3)._replace(steps=["line 0", "other", "end"])
     outcomes: dict = {}
-    jobs = [(of.problem, of.steps, step_labels.mc_soft(of, 2)) for of in (one, two)]
+    jobs = [(of.problem, of.steps, label_methods.mc_soft(of, 2)) for of in (one, two)]
     labels, cost = run_searches(jobs, complete, outcomes)
     assert sorted(asked) == [(("line 0",), 0, 2), (("line 0", "line 1"), 0, 2), (("line 0", "other"), 0, 2)]
     assert cost == (6, 21) and labels[0] == labels[1] == [Estimate(0.0, 2, 0)] * 2 + [Estimate(0.0)]
     asked.clear()
-    again, more = run_searches([(PROBLEM, one.steps, step_labels.mc_soft(one, 4))], complete, outcomes)
+    again, more = run_searches([(PROBLEM, one.steps, label_methods.mc_soft(one, 4))], complete, outcomes)
     assert asked == [(("line 0",), 2, 4), (("line 0", "line 1"), 2, 4)], "only what is not known yet"
     assert more.completions == 4 and values(again[0]) == [0.5, 0.5, 0.0]
     assert run_searches([], complete, outcomes) == ([], (0, 0))
     with pytest.raises(ValueError, match="4 rollouts of a prefix where 5"):
-        run_searches([(PROBLEM, one.steps, step_labels.mc_soft(one, 5))], make_cached_completer(outcomes))
+        run_searches([(PROBLEM, one.steps, label_methods.mc_soft(one, 5))], make_cached_completer(outcomes))
 
 
 def test_a_rollout_is_the_same_in_any_company():
