@@ -20,14 +20,10 @@ from stages.lib.core.records import Problem
 from stages.lib.grading.numerals import MAX_CHARS
 from stages.lib.procedural.expressions import ANNOTATION, evaluate_tokens, tokenize
 from stages.lib.procedural.lifting import quantities
-from stages.lib.procedural.lifting.programs import (
-    PERCENT_FORMS,
-    Ref,
-    check_arithmetic,
-    check_program,
-    compute_results,
-    render_program,
-)
+from stages.lib.procedural.lifting.programs import PERCENT_FORMS, Ref, check_program
+from stages.lib.procedural.lifting.programs import check_arithmetic as check_arithmetic
+from stages.lib.procedural.lifting.programs import compute_results as compute_results
+from stages.lib.procedural.lifting.programs import render_program as render_program
 from stages.lib.procedural.lifting.quantities import CONSTANT_VALUES, NUMBER_WORDS, Quantity
 
 VERSION = 2
