@@ -123,6 +123,7 @@ def rooms(files: set[Path]) -> set[str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", NAMES)
 def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
     code = {dep for dep in PIPELINE[stage]["deps"] if dep.startswith("stages/") and "/launch/" not in dep}
@@ -156,6 +157,7 @@ def test_plots_and_artifacts_are_outputs_of_stages():
             assert (ROOT / f".dvc/plots/{template}.json").is_file()
 
 
+@pytest.mark.slow
 def test_chapters_and_rooms():
     assert set(ARROWS) == {path.name for path in (ROOT / "stages/lib").iterdir() if path.is_dir()} - {"__pycache__"}
     for path in (ROOT / "stages").rglob("*.py"):
@@ -204,6 +206,7 @@ def test_lib_has_no_cycles():
         graph = {module: names for module, names in graph.items() if module not in leaves}
 
 
+@pytest.mark.slow
 def test_import_does_nothing_and_is_light():
     modules = [find_module(stage) for stage in NAMES]
     heavy = ["torch", "transformers", "mlflow", "dvc", "datasets", "pyarrow", "scipy", "matplotlib", "sympy"]
@@ -215,6 +218,7 @@ def test_import_does_nothing_and_is_light():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_every_section_is_checked_by_its_stage(monkeypatch):
     from stages.commands import preset
     from stages.lib.core import params
@@ -247,6 +251,7 @@ def test_every_benchmark_has_a_preset_that_says_where_its_files_come_from(monkey
         assert f"data/raw/benchmarks/{name}/" in first and "(" in first and len(first) < 150
 
 
+@pytest.mark.slow
 def test_no_pickle_no_remote_code_no_shell():
     """safetensors only; nothing downloaded is executed; no string is handed to a shell."""
     for path in SOURCES:

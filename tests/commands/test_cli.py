@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.toy_pipeline import create_pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,7 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_sentence(tmp_path):
     project = create_pipeline(tmp_path)
     (tmp_path / "dvc.yaml").unlink()

@@ -1,5 +1,7 @@
 """compare: what differs between the newest runs of a stage."""
 
+import pytest
+
 from stages.commands.compare import build_table, select_metrics
 from tests.helpers.toy_pipeline import create_pipeline
 
@@ -40,6 +42,7 @@ def test_curves_are_their_last_point():
     assert len(select_metrics(curve, True)) == 4
 
 
+@pytest.mark.slow
 def test_command(tmp_path):
     project = create_pipeline(tmp_path)
     assert "nothing has run yet" in project.run_command_line("compare", "one", code=2).stderr

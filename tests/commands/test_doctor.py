@@ -4,6 +4,8 @@ import pytest
 
 from tests.helpers.toy_pipeline import create_pipeline
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tmp_path):

@@ -22,6 +22,7 @@ def grade(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_rows_come_back_with_a_verdict(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, ROWS)) + "\n\n")
@@ -106,6 +107,7 @@ def test_a_malformed_row_is_named(tmp_path, line, reason):
     assert str(raised.value).startswith(f"{file}:2: ") and reason in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_user_sees_one_line_and_nothing_is_written(tmp_path):
     file, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
     file.write_bytes(b'{"gold": "1", "pred": "\xff"}\n')

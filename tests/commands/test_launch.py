@@ -84,6 +84,7 @@ def same(root, one, names):
         assert tiny_models.has_same_weights(load_file(root / path), load_file(one / path), tolerance), name
 
 
+@pytest.mark.slow
 def test_shared_weights_train_what_whole_ones_train(one, tmp_path):
     distributed_script.write_inputs(tmp_path)
     names = [*distributed_script.TRAINING_CASES, "base", "generator"]
@@ -93,6 +94,7 @@ def test_shared_weights_train_what_whole_ones_train(one, tmp_path):
     assert (tmp_path / "data/generator/metrics.json").read_text() == (one / "data/generator/metrics.json").read_text()
 
 
+@pytest.mark.slow
 def test_two_machines_do_what_one_process_does(one, tmp_path):
     distributed_script.write_inputs(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -12,6 +12,7 @@ def at_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.slow
 def test_every_key_has_a_meaning_of_one_line():
     keys = list_keys()
     assert len(keys) > 200 and len({key.path for key in keys}) == len(keys)

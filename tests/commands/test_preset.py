@@ -31,6 +31,7 @@ def test_list(project):
     ]
 
 
+@pytest.mark.slow
 def test_switch_keeps_the_users_comments(project):
     done = project.run_command_line("preset", "big")
     text = (project.root / "params.yaml").read_text()
@@ -44,6 +45,7 @@ def test_dry_run_changes_nothing(project):
     assert "+seed: 7" in done.stdout and (project.root / "params.yaml").read_text() == PARAMS_YAML
 
 
+@pytest.mark.slow
 def test_untouched_preset_is_replaced_whole(project):
     default = (project.root / "stages/presets/default.yaml").read_text()
     for name, text in {"default": default, "big": BIG}.items():
@@ -107,6 +109,7 @@ def test_an_overlay_lies_over_the_one_that_it_names(overlays):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("set", "fast"), ("fast", "set")])
 def test_names_stack_in_any_order(overlays, names):
     overlays.run_command_line("preset", *names)
@@ -120,6 +123,7 @@ def test_names_stack_in_any_order(overlays, names):
     assert f"holds preset {' '.join(names)} already" in overlays.run_command_line("preset", *names).stdout
 
 
+@pytest.mark.slow
 def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays):
     path = overlays.root / "params.yaml"
     path.unlink()
@@ -154,6 +158,7 @@ def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
     assert (overlays.root / "params.yaml").read_text() == PARAMS_YAML
 
 
+@pytest.mark.slow
 def test_presets_that_do_not_stack(overlays):
     for names, over in {
         "half fast": "half lies over default",

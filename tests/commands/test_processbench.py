@@ -83,6 +83,7 @@ def run(*files, **options):
     return json.loads(Path("found.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["assay", "classes"])
 def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
     """A published model reads the steps as they were published, their line breaks too."""
@@ -241,6 +242,7 @@ def test_a_file_of_another_kind_is_not_written_over(folder, text):
     assert Path("kept.jsonl").read_text() == text
 
 
+@pytest.mark.slow
 def test_from_the_command_line(folder):
     done = subprocess.run(
         [sys.executable, "-m", "stages", "processbench", "none.json", "--threshold", "0.5"],

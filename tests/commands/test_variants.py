@@ -84,6 +84,7 @@ def project(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_variant_is_an_experiment_and_the_workspace_stays(project):
     before = {path: path.read_bytes() for path in project.rglob("metrics.json")}
     variants(project, "orm-more", "--run", "--out", "table.md")
@@ -103,6 +104,7 @@ def test_a_variant_is_an_experiment_and_the_workspace_stays(project):
     assert "Running" not in again.stdout, "what has been run is not run again"
 
 
+@pytest.mark.slow
 def test_one_that_fails_is_named_and_the_others_are_kept(project):
     variants(project, "orm-more", "--run")
     done = variants(project, "--run", code=2)

@@ -269,6 +269,7 @@ def test_intervals_of_many_columns_are_those_of_each(monkeypatch):
 NAMES = ("Qwen/PRM[/last]", "prm[bold]", "prm,min", "cost_$a_$b", "a|b", 'say "it"', "_`*<b>&amp;[x](y)", "x" * 80)
 
 
+@pytest.mark.slow
 def test_no_name_of_a_score_breaks_an_output(tmp_path):
     samples = [{"answer": a, "scores": dict.fromkeys(NAMES, s)} for a, s in (("0.5", 0.9), ("7", 0.1))]
     rows = [row(name, samples=samples, scales=dict.fromkeys(NAMES, "probability")) for name in ("p1", "p2")]

@@ -73,6 +73,7 @@ def test_writers_misread_inconsistent_comparisons_and_nothing_else():
     assert 0.3 < wrong[True][0] / wrong[True][1] < 0.6
 
 
+@pytest.mark.slow
 def test_judgements_are_true():
     seen = set()
     for document in documents("graded"):
@@ -98,6 +99,7 @@ def test_no_loss_falls_on_question_or_checked_solution():
         )
 
 
+@pytest.mark.slow
 def test_the_text_is_firewalled():
     for i in range(100):
         program = gradeschool.sample_program("pretraining", f"x/{i}", 3, gradeschool.Knobs())

@@ -39,6 +39,7 @@ def test_loss_is_on_the_solution_alone_without_annotations():
     assert example.lm_weight == sorted(example.lm_weight), "the prompt first, then the solution"
 
 
+@pytest.mark.slow
 def test_learns_and_keeps_the_best_epoch(tmp_path):
     world(tmp_path, [tiny_models.make_problem(i) for i in range(20)])
     run = tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS))
@@ -78,6 +79,7 @@ def test_the_kept_epoch_is_the_best_by_sampling_on_dev(tmp_path, monkeypatch, ca
     assert ("no solution of 6 dev problems gives an answer" in capsys.readouterr().err) == (not any(share))
 
 
+@pytest.mark.slow
 def test_accuracy_of_a_perfect_and_a_silent_generator(tmp_path):
     """From real decoding: a model taught one answer by heart, a fresh one, and one that was taught to break off."""
     from stages.lib.inference.native_engine import NativeEngine

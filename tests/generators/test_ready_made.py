@@ -85,6 +85,7 @@ PRM = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["qwen2", "llama3"])
 def test_an_instruct_model_goes_through_the_chain(tmp_path, family):
     world(tmp_path, family)

@@ -22,6 +22,7 @@ def ids(tok, text):
     return tok(text).input_ids
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(max_size=80))
 def test_any_text_comes_back(text):

@@ -29,6 +29,7 @@ def settings(**changes):
     return aime.Params(**{**SETTINGS, **changes})
 
 
+@pytest.mark.slow
 def test_the_splits_share_nothing(tmp_path):
     run = tiny_models.make_run(tmp_path, "aime", settings())
     metrics = aime.body(run)
@@ -45,6 +46,7 @@ def test_the_splits_share_nothing(tmp_path):
     assert set(report["difficulty_of_families"]) == set(competition.FAMILIES)
 
 
+@pytest.mark.slow
 def test_no_answer_is_frequent_in_its_family():
     problems, _ = aime.build_items(
         settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen_families=["two_coins"]), 4
@@ -55,6 +57,7 @@ def test_no_answer_is_frequent_in_its_family():
     assert {p.program.params["level"] for p in problems} == {1, 2, 3}
 
 
+@pytest.mark.slow
 def test_difficulty_of_a_family_by_hand():
     items = [p for p in aime.build_items(settings(levels=[3]), 1)[0] if p.program.params["family"] == "codes"]
     (level,) = aime.summarize_difficulty(items).items()
@@ -62,6 +65,7 @@ def test_difficulty_of_a_family_by_hand():
     assert level[1]["steps"] == 6 and level[1]["search_digits"] == round(math.log10(4**6), 2)  # words of six letters
 
 
+@pytest.mark.slow
 def test_more_items_change_none():
     few, _ = aime.build_items(settings(), 1)
     more, _ = aime.build_items(settings(per_family={**SETTINGS["per_family"], "test": 4}), 1)
@@ -69,6 +73,7 @@ def test_more_items_change_none():
     assert tests[0].items() <= tests[1].items() and len(tests[1]) > len(tests[0])
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_adjacent_seeds_share_none(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -79,6 +84,7 @@ def test_same_seed_same_bytes_and_adjacent_seeds_share_none(tmp_path):
     assert not fingerprints[0] & fingerprints[1]
 
 
+@pytest.mark.slow
 def test_a_repeated_published_problem_stops_the_stage(tmp_path):
     problems, _ = aime.build_items(settings(), 1)
     leaked = tmp_path / "published.jsonl"
@@ -136,6 +142,7 @@ def writer(server):
     return {"kind": "openai", "settings": settings}
 
 
+@pytest.mark.slow
 def test_a_models_sentence_stands_in_front_and_the_item_still_reads_back(tmp_path):
     sizes = {"train": 1, "dev": 0, "test": 1, "unseen": 1}
     with serve(f"<<<{SCENE}>>>") as server:

@@ -73,6 +73,7 @@ def train(root, **changes):
     return genrm.body(run), list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
 
 
+@pytest.mark.slow
 def test_trains_measures_and_writes(root):
     metrics, rows = train(root, lora_rank=2)
     assert metrics["samples"] == 24 and metrics["steps"] == len(rows) and metrics["teacher"]["kept"] > 18
@@ -85,6 +86,7 @@ def test_trains_measures_and_writes(root):
     assert not list(folder.glob("*adapter*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "best"), [("cot", 0.25), ("direct", 1.0)])
 def test_every_lambda_is_trained_and_the_best_in_the_mode_to_be_used_kept(root, monkeypatch, mode, best):
     aucs = {"cot": iter((0.4, 0.9, 0.6)), "direct": iter((0.5, 0.6, 0.7))}
@@ -133,6 +135,7 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     assert generative_metrics.compare_modes(pools, results, direct) == difference, "bare verdicts rank both right"
 
 
+@pytest.mark.slow
 def test_a_second_run_resumes_to_the_same_bytes(root):
     first, _ = train(root)
     weights = (root / "data/genrm/model/model.safetensors").read_bytes()

@@ -143,6 +143,7 @@ def test_labels_of_every_method(root):
     assert {row["n"] for row in audit} == {0, 1, 2, 3} and all(row["solutions"] <= 6 for row in audit)
 
 
+@pytest.mark.slow
 def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
     _, whole = stage(execution(root))
     shutil.rmtree(root / ".checkpoints")
@@ -177,6 +178,7 @@ def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
     assert stage(run)[1] == whole
 
 
+@pytest.mark.slow
 def test_a_real_completer(root):
     """The bundled model, through the whole body, twice: with what the first run kept and without."""
     shutil.copytree(tiny_models.ROOT / "data/raw/base", root / "data/generator/model")
@@ -193,6 +195,7 @@ def test_a_real_completer(root):
         labels.body(execution(root, completer="nowhere"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hard", ["progress", "agreed"])
 def test_hard_labels_by_relative_progress(root, hard):
     run = execution(root, methods=["mc_hard"], hard_rule=hard, completions=4)

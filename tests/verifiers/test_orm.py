@@ -15,6 +15,8 @@ from stages.lib.verifiers import data
 from stages.verifiers import orm
 from tests.helpers import tiny_models
 
+pytestmark = pytest.mark.slow
+
 TOKENIZER = build_tokenizer()
 SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
     """{epochs: 1.0, device_batch_size: 4, init_from: generator, predict_at: token, loss: bce, lm_weight: 1.0,

@@ -185,6 +185,7 @@ def test_passes_are_the_cheapest_split(lengths, most):
     assert cost([first for first, _ in results[1:]]) == min(map(cost, every), default=0)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=5))
 def test_continuations_equal_whole_rows(rows):
@@ -198,6 +199,7 @@ def test_continuations_equal_whole_rows(rows):
             assert torch.allclose(results[i], whole, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form, mark", [("scalar", ""), ("token_logits", "Right.\n")])
 def test_learns_eight_examples_by_heart(form, mark, tmp_path):
     """Trained, saved, loaded and scored: every step on its side of one half, and the solutions ranked."""
@@ -291,6 +293,7 @@ def train(root, **changes):
     return metrics, list(csv.DictReader((run.out_dir / "history.csv").read_text().splitlines()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -324,11 +327,13 @@ def test_trains_and_writes(root, changes):
     assert not list((root / "data/prm/model").glob("*adapter*"))
 
 
+@pytest.mark.slow
 def test_learns_what_it_is_shown(root):
     metrics, _ = train(root, epochs=25.0, lm_weight=0.0, global_batch_size=14, device_batch_size=14)
     assert metrics["dev"]["auc"] > 0.95 and metrics["dev"]["step_auc"] > 0.9  # dev repeats problems of the training
 
 
+@pytest.mark.slow
 def test_training_twice_gives_the_same_bytes(root):
     train(root)
     first = (root / "data/prm/model/model.safetensors").read_bytes()

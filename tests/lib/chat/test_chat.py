@@ -33,6 +33,7 @@ def open_chat(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_an_answer_and_what_was_sent_for_it(open_chat):
     with serve("four") as server:
         talk = open_chat(server.url, temperature=0.3, max_tokens=7)
@@ -57,6 +58,7 @@ def test_an_answer_in_parts_is_one_text(open_chat):
         assert open_chat(server.url).ask("p", "k") == "fine, thanks"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["busy", "broken", "cut", "not json", "empty", "silent", "dropped", "complaint"])
 def test_a_passing_fault_is_retried(open_chat, fault):
     with serve(fault, fault, "fine") as server:
@@ -222,6 +224,7 @@ for i in range(6):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_no_answer(tmp_path):
     with serve(lambda prompt: f"{prompt}!") as server:
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -267,6 +270,7 @@ def folder(tmp_path_factory):
     return saved(tmp_path_factory.mktemp("model") / "m", TEMPLATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "lfm2"])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_local_model_answers_the_same_in_any_company(tmp_path, name, temperature):

@@ -174,6 +174,7 @@ def test_top(tmp_path, text, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=80))
 def test_no_bytes_make_a_traceback(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.yaml"

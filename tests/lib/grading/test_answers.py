@@ -361,6 +361,7 @@ PIECES = st.lists(
 STRINGS = st.text(max_size=30) | PIECES
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(STRINGS, STRINGS, st.sampled_from(["number", "integer", "choice", "boolean", "code", "text"]))
 def test_no_string_raises(left, right, answer_type):

@@ -26,6 +26,7 @@ def test_a_right_program_passes_with_any_white_space():
     assert run_tests("Add.", "print(sum(map(int, input()[:99].split())))", ADD, SHORT).passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "test", "reason"),
     [

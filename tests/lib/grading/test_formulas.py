@@ -31,6 +31,7 @@ def impatient(monkeypatch):
         pool._kill_worker(worker)
 
 
+@pytest.mark.slow
 def test_what_takes_for_ever_is_different_and_asked_once(impatient):
     tower = "9^{9^{9^9}}"
     assert equal_many([(tower, "x"), (r"\frac{2}{4}", r"\sqrt{\frac14}")], "latex") == [False, True]
@@ -43,6 +44,7 @@ def test_what_takes_for_ever_is_different_and_asked_once(impatient):
 SLOW = [r"\prod_{k=1}^{10^6} k", r"\binom{10^9}{5\cdot10^8}", "7^{7^{7^{7^7}}}", r"\sum_{k=1}^{10^7} \frac{1}{k}"]
 
 
+@pytest.mark.slow
 def test_the_worst_pair_and_a_large_pool_are_quick():
     equal("x+1", "1+x", "latex")  # a worker is running
     for text in SLOW:
@@ -58,6 +60,7 @@ def test_the_worst_pair_and_a_large_pool_are_quick():
 HUGE = 10_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

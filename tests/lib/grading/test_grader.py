@@ -213,6 +213,7 @@ def test_the_cores_are_shared_among_the_processes_of_a_launch(monkeypatch):
     assert cpus.count_per_process() == 1
 
 
+@pytest.mark.slow
 def test_who_is_interrupted_waits_for_no_program():
     def solutions():
         yield problem("p"), [f"while True: x = {number}" for number in range(8)]
@@ -236,6 +237,7 @@ for number in range(400):
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(tmp_path, runs):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen([sys.executable, "-c", KILLED], cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)

@@ -17,6 +17,7 @@ PUBLIC = {"public": {"input": ["2\n10 20\n", "3\n7 60 81\n"], "output": ["30\n",
 MAX = 'def largest(values, least):\n    """The largest of the values that are at least `least`.\n\n    {}\n    """\n'
 
 
+@pytest.mark.slow
 def test_programs_that_do_the_same_vote_together(monkeypatch):
     monkeypatch.setattr(program_behaviour, "LIMITS", program_behaviour.LIMITS._replace(cpu_seconds=1))
     item = problem(tests=PUBLIC)
@@ -42,6 +43,7 @@ def test_functions_that_do_the_same_vote_together():
     assert group(function(), texts) == [0, 0, 0, 0, 0, 1, 2, -1, -1], "x * x is 2 * x at the example, and not beside it"
 
 
+@pytest.mark.slow
 def test_values_are_equal_where_python_finds_them_equal():
     """As the tests of a function would."""
     same = ["4 if x == 2 else 0", "4.0 if x == 2 else -0.0", "(1 + 3.0000000000001) * (x == 2)"]
@@ -85,6 +87,7 @@ def test_a_text_that_looks_like_outcomes_fakes_nothing():
     assert group(function(), ["    return 2 * x", shadowed + "double.print = print, str, repr, json"]) == [0, 0]
 
 
+@pytest.mark.slow
 def test_one_call_that_does_not_end_says_nothing_of_the_others():
     item = function().model_copy(
         update={"question": PROMPT.replace("4\n", "4\n    >>> double(7)\n    14\n    >>> double(9)\n    18\n")}
@@ -105,6 +108,7 @@ def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeyp
     assert group(problem(), [root.format("n", "n"), root.format("n", "1"), root.format("n", "+n")]) == [0, 1, 0]
 
 
+@pytest.mark.slow
 def test_a_changed_input_that_right_programs_differ_on_does_not_count(monkeypatch):
     monkeypatch.setattr(program_inputs, "make_inputs", lambda _: (["5\n", "-5\n", "6\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
@@ -133,6 +137,7 @@ def test_what_the_machine_may_have_done_is_not_kept(monkeypatch):
     assert group(problem(), SUMS[:1]) == group(function(), ["    return 2 * x"]) == [0]
 
 
+@pytest.mark.slow
 def test_outputs_are_equal_where_the_judge_finds_them_equal():
     texts = ["input()\nprint('Yes')", "input()\nprint('YES ')"]
     assert group(problem(), texts) == [0, 1]

@@ -48,6 +48,7 @@ def test_an_error_and_an_exit_status_are_told():
     assert run("def f(:").reason.startswith("error: SyntaxError")
 
 
+@pytest.mark.slow
 def test_time_of_the_processor():
     outcome = run("while True: pass", limits=SHORT._replace(cpu_seconds=1))
     assert outcome.status == "time"
@@ -66,6 +67,7 @@ def test_memory():
     assert run("x = []\nwhile True: x.append(bytes(1 << 20))", limits=SHORT).status == "memory"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_flood_of_output(stream):
     source = (
@@ -162,6 +164,7 @@ def test_opening_for_reading_empties_no_file(layers):
     refused(run(source, limits=SHORT) if layers == sandbox.LAYERS else alone(layers[0], source))
 
 
+@pytest.mark.slow
 def test_no_file_is_written_anywhere_with_all_layers(tmp_path):
     old = tmp_path / "old"
     old.write_text("kept")
@@ -266,6 +269,7 @@ def test_a_program_may_recurse_as_deep_as_it_asks():
     assert run(threaded).stdout == "50000\n"
 
 
+@pytest.mark.slow
 def test_what_the_machine_may_have_done_is_told_apart():
     assert run("while True: pass", limits=SHORT._replace(cpu_seconds=1)).is_conclusive
     assert not run("import time\ntime.sleep(9)", limits=SHORT._replace(wall_seconds=0.5)).is_conclusive

@@ -40,6 +40,7 @@ def draw(model, prompts, keys, rows=512, temperature=1.0, limit=24):
     return sampling.sample(NativeEngine(model, rows), prompts, keys, temperature, limit, [STOP])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_greedy_is_transformers_generate(model, name):
     engine, prompts = NativeEngine(model(name), max_rows=48), make_prompts()  # 48 rows: not all prompts fit at a time
@@ -72,6 +73,7 @@ def test_log_probabilities_are_the_models(model, name, temperature):
             assert sample.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16", "autocast"])
 def test_half_precision_differs_from_a_training_pass_by_rounding(model, precision):
     """With keys far from zero, as Qwen2.5 has them, whose scores must not be rounded before the softmax."""
@@ -95,6 +97,7 @@ def test_half_precision_differs_from_a_training_pass_by_rounding(model, precisio
     assert np.sqrt(np.mean(np.square(errors))) < {"bfloat16": 0.04, "float16": 0.006, "autocast": 0.04}[precision]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lfm2", "llama", "mistral"])
 def test_the_batch_changes_no_bit(model, name):
     prompts, keys = make_prompts(), make_keys(len(LENGTHS), 20)
@@ -114,6 +117,7 @@ def test_the_batch_changes_no_bit(model, name):
     ]
 
 
+@pytest.mark.slow
 def test_threads_change_no_bit(model):
     prompts, keys, before = make_prompts(), make_keys(len(LENGTHS), 20), torch.get_num_threads()
     try:
@@ -125,6 +129,7 @@ def test_threads_change_no_bit(model):
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_a_longer_limit_only_adds(model):
     prompts, keys = make_prompts(), make_keys(len(LENGTHS), 5)
     short, long = draw(model("lfm2"), prompts, keys, limit=10), draw(model("lfm2"), prompts, keys, limit=70)

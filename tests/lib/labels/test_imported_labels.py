@@ -144,6 +144,7 @@ def test_mistakes_are_one_sentence(root, form, pattern, message):
         imported_labels.read(root, {form: [pattern]}, Prompt(), [])
 
 
+@pytest.mark.slow
 def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     """Stage labels reads them, stage prm learns them by heart; nothing of the pipeline's own pool is used."""
     tokenizer = build_tokenizer()

@@ -65,6 +65,7 @@ def test_full_estimates_are_shares_and_hard_ones_their_sign(found, correct):
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 9), st.integers(1, 8), st.data())
 def test_binary_search_finds_the_first_wrong_step_where_there_is_one(steps, wrong, n, data):
@@ -112,6 +113,7 @@ def test_relative_progress_by_hand():
     assert values(agreed) == [1.0, 1.0, 0.0, 0.0]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.lists(st.sampled_from("ab"), max_size=4), st.booleans()), min_size=1, max_size=6))
 def test_a_pool_shows_what_a_right_solution_went_through(pool):
@@ -169,6 +171,7 @@ def test_solutions_that_begin_alike_share_their_rollouts():
         run_searches([(PROBLEM, one.steps, label_methods.mc_soft(one, 5))], make_cached_completer(outcomes))
 
 
+@pytest.mark.slow
 def test_a_rollout_is_the_same_in_any_company():
     """The bundled model completes solutions of procedural problems."""
     encoder, problems = (
@@ -282,6 +285,7 @@ def test_the_interval_of_auc_resamples_problems():
     assert (found.auc.low, found.auc.high) == (pytest.approx(low), pytest.approx(high))
 
 
+@pytest.mark.slow
 def test_the_audit_of_every_kind(tmp_path):
     """Steps that succeed with chance 0.4 while right and never after: more rollouts place the error better."""
     random = np.random.default_rng(0)

@@ -97,6 +97,7 @@ def test_majority_equals_whole_number_programme_at_moderate_n(sizes, blanks):
         assert found[k - 1] == pytest.approx(exact_majority(sizes, blanks, k), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_majority_at_1860_against_closed_forms():
     n, half = 1860, 930
     two = np.repeat([0, 1], half)  # equal sizes: each wins half, whatever k
@@ -109,6 +110,7 @@ def test_majority_at_1860_against_closed_forms():
     )
 
 
+@pytest.mark.slow
 def test_majority_agrees_with_sampling_on_a_large_pool():
     random = np.random.default_rng(0)
     classes = random.choice(60, 1860, p=random.dirichlet(1 / np.arange(1, 61)))

@@ -102,6 +102,7 @@ def test_interval_and_test_agree_on_right_and_wrong():
     assert one_large.p == 2 / 128 and agrees(one_large)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     some.lists(
@@ -149,6 +150,7 @@ def test_the_far_end_is_tangos():
         assert z == pytest.approx(-1.95996, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_parents_are_the_units_of_their_variants():
     """200 trials of 40 parents with 6 variants each, alike by parent: counting rows, the interval is far too short."""
     random, hits = np.random.default_rng(1), {"parents": 0, "rows": 0}
@@ -194,6 +196,7 @@ def test_methods_that_never_differ_may_do_so_on_problems_not_seen():
     )
 
 
+@pytest.mark.slow
 def test_false_alarms_and_detectable_difference_are_as_stated():
     random = np.random.default_rng(8)
     alarms = [compare(random.normal(0, 1, 60), np.zeros(60), key=t, resamples=400).p < 0.05 for t in range(300)]

@@ -124,6 +124,7 @@ def test_what_ends_a_turn_ends_a_solution(family):
     assert encoder.encode(tiny_models.make_problem(0), ["x"]).ids[-1] == turn
 
 
+@pytest.mark.slow
 def test_generation_ends_where_transformers_ends_it(family):
     import torch
 

@@ -45,6 +45,7 @@ def test_both_solvers_agree(family, level, seed):
     assert family.solve_closed(params) == family.solve_brute(params), params
 
 
+@pytest.mark.slow
 @by_family
 @settings(deadline=None, max_examples=30)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
@@ -120,6 +121,7 @@ def test_a_false_step_and_an_empty_promise_are_caught():
     assert items.check_answer_form("No square of a prime divides n, as no square of a prime divides n.", over)
 
 
+@pytest.mark.slow
 @by_family
 def test_items_are_proven_and_their_levels_mean_something(family):
     means = []
@@ -186,6 +188,7 @@ def get_fingerprint(item):
     return competition.fingerprint(item.program.params["family"], item.program.params["params"])
 
 
+@pytest.mark.slow
 @by_family
 def test_adjacent_seeds_share_nothing(family):
     fingerprints = [

@@ -76,6 +76,7 @@ def test_a_problem_is_derived_again_from_its_program(split):
         assert (question, steps, answer) == (problem.question, problem.steps, problem.answer)
 
 
+@pytest.mark.slow
 def test_splits_share_no_template_no_story_and_no_question():
     seen = {split: many(split, 300) for split in wording.SPLITS}
     templates, stories, questions = {}, {}, {}
@@ -111,6 +112,7 @@ def test_variants_of_one_split_use_no_word_of_those_of_another():
         wording.select_owned(["a", "b", "c", "a"], "test")
 
 
+@pytest.mark.slow
 def test_every_word_of_the_evaluation_stands_in_the_pretraining_text():
     seen = {w for p in many("pretraining", 1500) for w in re.findall("[A-Za-z]+", p.question.lower())}
     for split in EVALUATED:
@@ -123,6 +125,7 @@ def test_an_item_depends_on_nothing_but_its_key():
     assert not {p.question for p in a} & {p.question for p in b}
 
 
+@pytest.mark.slow
 def test_the_same_bytes_under_another_hash_seed():
     code = (
         "import hashlib; from stages.lib.procedural import gradeschool as g;"

@@ -220,6 +220,7 @@ def test_a_mixed_group_is_balanced_and_both_parts_are_told():
     assert all(cell.accuracy == pytest.approx(0.5) for cell in results if cell.group == "away")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [{"names": 40, "order": 5, "premise": 30}, {}])
 def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes):
     run = tiny_models.make_run(

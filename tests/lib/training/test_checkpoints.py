@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 import torch
 
 from stages.lib.training import checkpoints
@@ -31,6 +32,7 @@ def test_newest_is_read_and_older_go(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000010"]
 
 
+@pytest.mark.slow
 def test_killed_while_saving(tmp_path):
     last = -1
     for attempt in range(4):

@@ -38,12 +38,14 @@ def close(a, b, atol):
         torch.testing.assert_close(p, final(b)[name], atol=atol, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.slow
 def test_accumulation_changes_nothing(tmp_path):
     training_script.main(tmp_path / "whole", optimizer="muon")
     training_script.main(tmp_path / "parts", optimizer="muon", device_batch_size=2)
     close(tmp_path / "whole", tmp_path / "parts", 1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path):
     training_script.main(tmp_path / "one", device_batch_size=4, dropout=0.1)
     tiny_models.run_processes(
@@ -56,6 +58,7 @@ def test_two_processes_train_what_one_trains(tmp_path):
         assert [float(x) for x in one.split(",")] == pytest.approx([float(x) for x in two.split(",")], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
     settings = ["optimizer=muon", "checkpoint_steps=1", "dropout=0.1", "epochs=2.5", "device_batch_size=4"]
     tiny_models.run_processes(1, "-m", "tests.helpers.training_script", str(tmp_path / "calm"), *settings)
@@ -198,6 +201,7 @@ def lora_in_bf16(folder, on_epoch=None):
     return losses, {name: p.detach().clone() for name, p in losses.named_parameters() if p.requires_grad}
 
 
+@pytest.mark.slow
 def test_frozen_matrices_are_half_as_large_and_nothing_else_changes(tmp_path, monkeypatch):
     from stages.lib.models import loading
 

@@ -45,6 +45,7 @@ def scores(verifier, problem, samples):
     return [score.score for score in verifier.score(problem, samples)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, level, loss", VERIFIERS)
 def test_learns_eight_examples_by_heart(name, level, loss, tmp_path):
     model = tiny_models.make_model(name, len(TOKENIZER))
@@ -140,6 +141,7 @@ def test_an_ungraded_sample_is_refused():
         make_example(ENCODER, problem, ungraded, "token", lm=False)
 
 
+@pytest.mark.slow
 def test_nothing_is_cut():
     """The last of 3,000 tokens, far beyond the model's own 512 positions, still moves the score."""
     verifier, problem = untrained("lfm2"), tiny_models.make_problem(3)

@@ -59,6 +59,7 @@ def trained(tmp_path_factory):
     return model, cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["direct", "cot"])
 def test_learns_by_heart_and_says_so_after_saving(trained, mode, tmp_path):
     model, cases = trained
@@ -138,6 +139,7 @@ def test_an_untrained_model_falls_back_to_the_bare_verdict():
     assert [score.score for score in verifier().score(problem, pool)] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lfm2", "llama"])
 @pytest.mark.parametrize("mode", ["direct", "cot"])
 def test_company_order_and_room_change_nothing(name, mode):

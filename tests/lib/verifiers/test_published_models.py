@@ -223,6 +223,7 @@ def test_a_sentencepiece_text_goes_on_without_another_space():
     assert pieces == {" ки": ["▁", "ки"], " +": ["▁+"], "\nS": ["<0x0A>", "S"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_loads_from_a_folder(form, tmp_path):
     verifier, _ = make_verifier(form)

@@ -13,6 +13,8 @@ import pytest
 from stages.lib.workspace import mlflow_store
 from tests.helpers.toy_pipeline import ENV, create_pipeline
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("mlflow")
 
 

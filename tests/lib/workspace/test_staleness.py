@@ -30,6 +30,7 @@ def get_statuses(root):
     return {name: state.status for name, state in staleness.compute_states(root, staleness.load_stages(root)).items()}
 
 
+@pytest.mark.slow
 def test_read(finished):
     one, two = staleness.load_stages(finished.root)
     assert (one.name, one.desc, one.metric) == ("one", "The first stage of the test", "dev.pass@1")
@@ -85,6 +86,7 @@ CHANGES = {  # what is done, the states of one and two, a reason
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_states_agree_with_dvc(project, change):
     act, statuses, reason = CHANGES[change]
@@ -101,6 +103,7 @@ def append(path, text):
     path.write_text(path.read_text() + text)
 
 
+@pytest.mark.slow
 def test_a_stage_is_stale_by_room_only_while_no_code_it_runs_has_changed(project):
     core = project.root / "stages/lib/core"
     append(core / "json_cache.py", "\nUNUSED = 1\n")  # no stage here imports it
@@ -131,6 +134,7 @@ def test_map(project):
     assert lines[1].index("The first") == lines[2].index("The second"), "aligned"
 
 
+@pytest.mark.slow
 def test_running_and_failed(project):
     project.replace_text("params.yaml", "sleep: 0.0", "sleep: 30.0")
     process = project.start("one", ASSAY_TRACKING="off")

@@ -100,6 +100,7 @@ def answers(tmp_path_factory):
     return dict(zip(map(json.dumps, questions), replies, strict=True)), questions, requests
 
 
+@pytest.mark.slow
 def test_each_format_loads_at_its_commit(answers):
     from hashlib import sha256
 

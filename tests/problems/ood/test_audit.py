@@ -251,6 +251,7 @@ def test_an_empty_set_is_a_remark_and_all_is_plain_data_in_any_order():
     assert "\n\n* a: published solutions: 60 passed, 2 wrong output\n" in proven
 
 
+@pytest.mark.slow
 def test_dyval_passes_its_audit_in_every_task():
     sets = {}
     for task in dyval.TASKS:

@@ -24,6 +24,7 @@ from tests.helpers.exact_arithmetic import evaluate
 # What is said is so
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", dyval.TASKS)
 def test_every_item_can_be_derived_again_and_its_words_alone_give_its_answer(task):
     for level, order in zip((1, 2, 3, 4, 2), ("topological", "reversed", "random", "random", "random"), strict=True):
@@ -82,6 +83,7 @@ def satisfiable(clauses, world):
     return any(satisfiable(open_, world | {name: guess}) for guess in guesses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["deductive_logic", "abductive_logic"])
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_logic_says_what_holds_in_every_world(task, level):
@@ -92,6 +94,7 @@ def test_logic_says_what_holds_in_every_world(task, level):
         assert problem.answer == (str(possible[0]) if len(possible) == 1 else "N/A")
 
 
+@pytest.mark.slow
 def test_one_part_of_an_and_at_most_leads_to_the_asked_name():
     """From two that do, more would follow by cases than rule by rule: of (b AND c) -> (NOT d) and a True d, that one of
     b and c is False, and so perhaps what both rest on."""
@@ -190,6 +193,7 @@ def test_orders_are_what_they_are_called():
             defined.add(statement[0])
 
 
+@pytest.mark.slow
 def test_seeds_splits_and_tasks_share_no_item():
     for task in dyval.TASKS:
         sets = [
@@ -201,10 +205,12 @@ def test_seeds_splits_and_tasks_share_no_item():
         assert len(set(questions)) == len(questions)
 
 
+@pytest.mark.slow
 def test_five_thousand_items_are_different():
     assert len({problem.question for problem in make_items("arithmetic", 5000, level=1)}) >= 4990
 
 
+@pytest.mark.slow
 def test_the_same_bytes_under_every_hash_seed():
     code = (
         "import hashlib; from stages.problems.ood import dyval; print(hashlib.sha256(''.join(p.model_dump_json() for t in "
@@ -225,6 +231,7 @@ def test_the_same_bytes_under_every_hash_seed():
 # The rest
 
 
+@pytest.mark.slow
 def test_a_maximum_sum_path_takes_polynomial_time():
     start = time.process_time()
     problem = next(p for p in make_items("max_sum_path", 3, nodes=120, min_links=8, max_links=10) if p.answer != "N/A")
@@ -251,6 +258,7 @@ def test_answers_are_graded_exactly():
             assert not answers.equal(problem.answer, f"#### {wrong}", problem.answer_type)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "said"),
     [

@@ -60,6 +60,7 @@ def degrees(problem):
     return [out[start], entered[start], out[end], entered[end], names.index(start), names.index(end)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["reachability", "max_sum_path"])
 def test_nodes_with_and_without_a_path_look_alike(task):
     """Means that differ by over four standard errors would be a shortcut."""
@@ -92,6 +93,7 @@ def test_exchanging_links_keeps_every_node_its_links():
                 assert bool(dyval.graphs.compute_reachable(after)[start] >> end & 1) is reached
 
 
+@pytest.mark.slow
 def test_a_rule_that_holds_the_asked_name_of_an_abductive_item_does_not_tell():
     """The best guess from the form of any one such rule, and how the name stands in it, is right in a third."""
     for level in (1, 2, 3, 4):
@@ -115,6 +117,7 @@ def test_and_is_no_or_in_abductive_items():
     assert wrong >= 12
 
 
+@pytest.mark.slow
 def test_the_number_of_facts_that_hold_tells_no_truth_value():
     for task in ("bool_logic", "deductive_logic"):
         for level in (1, 2):
@@ -142,6 +145,7 @@ def test_a_broken_item_says_na_and_never_the_old_answer(task, knobs):
         assert before.id == after.id and before.answer != "N/A"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TREE_TASKS)
 @pytest.mark.parametrize("knobs", [{"deleted": 1}, {"cycles": 1}, {"deleted": 1, "cycles": 1}])
 def test_what_is_broken_cannot_be_told_by_counting(task, knobs):

@@ -56,6 +56,7 @@ def test_what_does_not_fit_is_not_asked_for():
         assert pipeline.make_variants([problem], name, RULE_AGENTS, 1) == ([], [])
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_variants_whatever_the_order_and_the_company(model):  # noqa: F811
     problems = [make_item(i) for i in range(20)]
     first, _ = pipeline.make_variants(problems, "all", model, 1)

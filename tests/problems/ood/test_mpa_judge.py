@@ -1,5 +1,7 @@
 """The checks and the judge, measured: planted faults are caught, in bundled, small and published items."""
 
+import pytest
+
 from stages.lib.procedural.gradeschool import generate_problems as gradeschool
 from stages.problems.ood import mpa
 from stages.problems.ood.mpa import checks, pipeline, principles
@@ -15,6 +17,7 @@ def measured(problems, by, floor):
     return report
 
 
+@pytest.mark.slow
 def test_the_checks_alone_catch_most_faults_planted_in_the_bundled_benchmark(model):  # noqa: F811
     """The judge says yes to all here, so what is caught the checks caught."""
     report = measured(gradeschool("test", 25, 1), model, 0.75)
@@ -24,6 +27,7 @@ def test_the_checks_alone_catch_most_faults_planted_in_the_bundled_benchmark(mod
         assert planted[name][1] > 0 and planted[name][0] >= 0.9 * planted[name][1], (name, planted)
 
 
+@pytest.mark.slow
 def test_the_checks_alone_catch_all_faults_planted_in_options(model):  # noqa: F811
     report = planted_faults.measure_judge([make_item(i) for i in range(36)], model, 1)
     for name in ("newchoice", "permute"):

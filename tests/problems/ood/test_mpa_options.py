@@ -105,6 +105,7 @@ def test_all_of_the_above_stays_last():
     )
 
 
+@pytest.mark.slow
 def test_a_new_choice_leaves_each_its_neighbours_and_stands_anywhere(model):  # noqa: F811
     stood = set()
     for i in range(60):

@@ -49,6 +49,7 @@ def run(root, **changes):
     return ood.body(execution), records.read_problems(execution.out_dir / "test.jsonl")
 
 
+@pytest.mark.slow
 def test_every_variant_names_where_it_comes_from_and_holds(root):
     metrics, variants = run(root)
     assert metrics["problems"] == len(variants) and metrics["operators"]["gradeschool~names"] == 6
@@ -119,6 +120,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("preset", ["default", "gsm8k", "nano"])
 def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name, preset):
@@ -166,6 +168,7 @@ def test_a_broken_bound_stops_the_stage(root, monkeypatch):
         run(root)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_more_parents_change_none(root):
     first = run(root)[1]
     assert run(root)[1] == first

@@ -88,6 +88,7 @@ def test_a_variant_depends_on_its_key_alone():
     assert sum(every[v.id].question == v.question for v in other if v.id in every) <= 2
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_every_process():
     code = (
         "import hashlib; from stages.lib.procedural import gradeschool;"
@@ -159,6 +160,7 @@ def test_only_templates_of_the_own_split_or_of_none():
     assert set(phrasing.NEW_TEMPLATES) == set(wording.WORDINGS)
 
 
+@pytest.mark.slow
 def test_variants_of_one_split_share_no_words_with_those_of_another():
     """What an operator adds, by split: names, roles, things, preambles, fresh templates, typing errors."""
     added = {name: {} for name in ("names", "roles", "items", "preamble", "phrasing", "typos")}
@@ -267,6 +269,7 @@ def test_larger_numbers_are_larger():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("largest", [30, 60, 100])
 def test_numbers_keep_the_magnitudes_of_the_source(largest):
     from scipy.stats import ks_2samp

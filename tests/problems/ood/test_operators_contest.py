@@ -123,6 +123,7 @@ def test_a_number_told_by_equations_is_the_one_of_the_parent():
         ]
 
 
+@pytest.mark.slow
 def test_a_bag_of_words_cannot_tell_which_equations_leave_the_answer_open():
     parents = [item(family, 1 + i % 3, i, 2) for family in competition.FAMILIES for i in range(4)]
     variants, _ = registry.make_variants([p for p in parents if isinstance(p, Problem)], ["premise"], 4)
@@ -217,6 +218,7 @@ def test_an_aside_holds_no_number_of_the_problem():
         assert " ".join(competition_distractors.split_sentences(variant.question)) == variant.question
 
 
+@pytest.mark.slow
 def test_operators_compose():
     variants, _ = registry.make_variants(PARENTS[:12], ["preamble+typos", "larger+premise", "numbers+steps"], 2)
     assert len(variants) > 24 and all(map(is_valid, variants))

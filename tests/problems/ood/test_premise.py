@@ -17,6 +17,8 @@ from stages.problems.ood.programs import competition_unknowns
 from tests.helpers.variant_checks import select_unsolvable
 from tests.lib.procedural.test_lifting import problem, published, real
 
+pytestmark = pytest.mark.slow
+
 
 def bundled(number=150):
     return gradeschool.generate_problems("test", number, 5, steps=(2, 5), max_value=60)
