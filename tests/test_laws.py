@@ -173,6 +173,11 @@ def test_chapters_and_rooms():
             assert others <= {f"{here[0]}.{stage}"}, f"{path}: a stage imports {others}"
 
 
+def test_the_table_of_rooms_in_the_readme_is_that_of_arrows():
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| ([`\w ]*)\|$", (ROOT / "stages/lib/README.md").read_text(), re.MULTILINE)
+    assert [(room, set(re.findall(r"\w+", arrows))) for room, arrows in rows] == list(ARROWS.items())
+
+
 @pytest.mark.parametrize(
     "folder",
     [
