@@ -29,9 +29,9 @@ class Key(NamedTuple):
 
 
 def params(
-    key: Annotated[str | None, typer.Argument(help="A section or key, such as orm or orm.lr. Without, all.")] = None,
+    key: Annotated[str | None, typer.Argument(help="A section or key, such as orm or orm.lr; default: all.")] = None,
 ) -> None:
-    """Explain the parameters: the value in params.yaml, the default where it differs, what is allowed, the meaning."""
+    """Explain parameters: the value in params.yaml, a differing default, the allowed values and the meaning."""
     from stages.commands import preset
     from stages.lib.core.params import PARAMS_FILE, get_by_path, read_yaml
     from stages.lib.display import tables

@@ -26,7 +26,7 @@ def variants(
     run: Annotated[bool, typer.Option("--run", help="Run the variants without a result on this commit.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the table to this file, as Markdown.")] = None,
 ) -> None:
-    """Compare variants of the verifiers with the pipeline in the workspace, on the test set.
+    """Compare variants of the verifiers with the pipeline in this workspace, on the test set.
 
     --run makes each variant a DVC experiment, `variant-NAME`, in a temporary copy of the repository; the workspace does not
     change. MLflow shows these runs beside the pipeline's.

@@ -23,11 +23,11 @@ CHECKERS = {
 
 
 def verify_items(
-    files: Annotated[list[Path], typer.Argument(help="JSONL files of problems, such as data/ood/test.jsonl")],
+    files: Annotated[list[Path], typer.Argument(help="JSONL files of problems, such as data/ood/test.jsonl.")],
 ) -> None:
-    """Derive every label again, without a model; exit 1 and name each item whose label, steps or contract do not hold.
+    """Derive every label again without a model; exit 1 if a label, step or contract is wrong, and name the item.
 
-    Items without a program are counted as `no program`: nothing of them is verified. Variants are also compared with
+    Items without a program are counted as `no program`: they are not verified. Variants are also compared with
     their parents if these are in one of the files.
     """
     from stages.lib.core.records import read_problems

@@ -162,7 +162,7 @@ def test_presets_that_do_not_stack(overlays):
         "set default": "set lies over half or fast",
     }.items():
         said = overlays.run_command_line("preset", *names.split(), code=2).stderr
-        assert said == f"presets {names}: do not say what to stack; {over}\n"
+        assert said == f"presets {names}: it is unclear what to stack; {over}\n"
     assert "now preset set half" in overlays.run_command_line("preset", "set", "half").stdout
 
 

@@ -177,7 +177,7 @@ def read_problems(path: Path) -> list[Problem]:
             raise UserError(f"{path}:{number}: {explain_error(error)}") from None
         if problem.id in lines:
             first = lines[problem.id]
-            raise UserError(f"{path}:{number}: id {problem.id!r} stands already in line {first}; ids must be unique")
+            raise UserError(f"{path}:{number}: id {problem.id!r} is already used in line {first}; ids must be unique")
         lines[problem.id] = number
         problems.append(problem)
     return problems

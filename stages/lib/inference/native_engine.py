@@ -164,11 +164,11 @@ class Cohort:
         old_row, next_token = np.zeros(rows, int), np.zeros(rows, int)
         old_row[row], next_token[row] = parent, token
         if round_up(len(row), ROW_MULTIPLE) < 0.8 * rows:  # removing rows means copying the others
-            kept = np.sort(row)
-            kept = np.pad(kept, (0, round_up(len(kept), ROW_MULTIPLE) - len(kept)), mode="edge")
-            block.keep_rows(kept)
-            self.row_of_draw[alive] = np.searchsorted(kept, self.row_of_draw[alive])
-            old_row, next_token, row = old_row[kept], next_token[kept], np.searchsorted(kept, row)
+            kept_rows = np.sort(row)
+            kept_rows = np.pad(kept_rows, (0, round_up(len(kept_rows), ROW_MULTIPLE) - len(kept_rows)), mode="edge")
+            block.keep_rows(kept_rows)
+            self.row_of_draw[alive] = np.searchsorted(kept_rows, self.row_of_draw[alive])
+            old_row, next_token, row = old_row[kept_rows], next_token[kept_rows], np.searchsorted(kept_rows, row)
         block.set_live_rows(np.sort(row))
         return next_token, old_row
 

@@ -65,9 +65,9 @@ def train(
     """
     trainer = Trainer(run, objective, examples, params, dropout)
     plan = _plan_steps(run, [objective.count_tokens(example) for example in examples], params)
-    done = trainer.resume()
+    first_step = trainer.resume()
     tokens, start = 0, time.monotonic()
-    for step in run.track_progress(range(done, len(plan)), len(plan) - done, "training"):
+    for step in run.track_progress(range(first_step, len(plan)), len(plan) - first_step, "training"):
         epoch, indices, is_epoch_end = plan[step]
         lr_scale = _compute_lr_scale(step, len(plan), params.warmup_ratio)
         row = {"step": step + 1, "epoch": epoch, "lr": params.lr * lr_scale, **trainer.step(step, indices, lr_scale)}

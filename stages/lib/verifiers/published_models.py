@@ -112,8 +112,8 @@ class PublicPRM(Verifier):
             steps = next(step_scores) if length <= context else []
             is_whole = bool(steps) and sample.finish == "stop"
             score = aggregation.aggregate(self.aggregation, steps) if is_whole else 0.0
-            shown = steps if self.has_step_scores or length > context else None
-            scores.append(self.make_score(sample, score, max(0, length - prompt_length), step_scores=shown))
+            step_details = steps if self.has_step_scores or length > context else None
+            scores.append(self.make_score(sample, score, max(0, length - prompt_length), step_scores=step_details))
         return scores
 
 

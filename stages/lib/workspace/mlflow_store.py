@@ -275,9 +275,9 @@ def _run_helper(root: str, entry_id: str) -> None:
     terminal = os.dup(2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.stderr = os.fdopen(terminal, "w", encoding="utf-8")
-    done = follow(Path(root), entry_id)
+    is_copied = follow(Path(root), entry_id)
     sys.stderr.flush()
-    os._exit(0 if done else 1)  # without waiting for MLflow's background threads
+    os._exit(0 if is_copied else 1)  # without waiting for MLflow's background threads
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def _read_csv(path: Path, content: str, header: list[str] | None) -> Iterator[tu
                 has_header = header is None or len(columns & set(header)) > 1
                 names = record if has_header else header or []
                 if len(set(names)) < len(names):
-                    raise UserError(f"{path}:{start}: a column stands twice in the header ({', '.join(names)})")
+                    raise UserError(f"{path}:{start}: a column occurs twice in the header ({', '.join(names)})")
                 if has_header:
                     continue
             if len(record) != len(names):
