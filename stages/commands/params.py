@@ -20,7 +20,7 @@ from stages.lib.core.errors import UserError
 
 
 class Key(NamedTuple):
-    """One parameter: its path (`orm.lr`), what is allowed and what it means; shared if its value stands in `training`."""
+    """One parameter: its path (`orm.lr`), what is allowed and what it means; shared if its value is in `training`."""
 
     path: str
     allowed: str

@@ -166,7 +166,7 @@ def _is_shipped(text: str) -> bool:
 
 def validate(document: Any, layers: Layers) -> None:
     """Check every stage's section and the top keys. Raises UserError with all faults, each with the file of `layers`
-    (the one that counts most first) in which it stands."""
+    (highest priority first) that contains it."""
     from stages.lib.core import params
 
     models = load_stage_params()

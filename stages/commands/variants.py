@@ -119,7 +119,7 @@ def build_variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
 
 
 def build_row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any]) -> list[str]:
-    """The figures of a score. The weighted vote at power 1 stands beside the one at the power chosen on dev, since that
+    """The figures of a score. The weighted vote at power 1 is shown beside the one at the power chosen on dev, since that
     choice is noisy. A likelihood is not a probability of being right and has no Brier score."""
     from stages.lib.display import tables
 

@@ -107,8 +107,7 @@ def resolve_folder(run: StageRun[Params], name: str) -> Path:
         path = run.root / str(published.path)
         if not path.is_dir():
             raise UserError(
-                f"scores.published.{name}: {published.path} is not a folder; data/raw/verifiers/README.md says what goes "
-                f"there"
+                f"scores.published.{name}: {published.path} is not a folder; see data/raw/verifiers/README.md"
             )
         return path
     if name == "base_prm" and not saving.read_config(run.input_path("prm", "model"), "process")["head_init_tokens"]:

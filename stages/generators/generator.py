@@ -64,8 +64,8 @@ class OutcomeCounts(Record):
 
 
 def build_prompt(style: PromptParams, problems: list[Problem], seed: int, trained: bool) -> Prompt:
-    """The prompt with its examples, drawn by key from `problems`: one more than `shots`, because no problem is shown before
-    itself. Raises UserError where too few have a gold solution."""
+    """The prompt with its examples, drawn by key from `problems`: one more than `shots`, so that no problem is its own
+    example. Raises UserError where too few have a gold solution."""
     from stages.lib.core import seeds
     from stages.lib.core.errors import UserError
     from stages.lib.models.prompts import Prompt, Shot

@@ -51,7 +51,7 @@ class Params(BaseModel):
     """Base of every section: frozen, strict types, no unknown keys, no NaN. Each field's comment says what it means."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    shared_section: ClassVar[str | None] = None  # the section that holds the values which a stage's own does not name
+    shared_section: ClassVar[str | None] = None  # the section with the values that the stage's section omits
 
 
 class TopLevel(Params):
@@ -239,7 +239,7 @@ def _format_value(value: Any, kind: str) -> str:
 
 
 def _trace(document: Any, where: tuple) -> list[int]:
-    """1-based lines of the parts of `where` that stand in the file, from the outermost on."""
+    """1-based lines of the parts of `where` that occur in the file, from the outermost on."""
     lines, node = [], document
     for part in where:
         try:

@@ -92,7 +92,7 @@ class Sample(Record):
 
     @property
     def is_right(self) -> bool:
-        """Graded correct and finished: a solution that was cut off is wrong, whatever its last number is."""
+        """Graded correct and finished: a solution that was cut off is wrong."""
         return bool(self.correct) and self.finish == "stop"
 
 

@@ -9,7 +9,7 @@ does.
 Outputs are compared word by word, as the usual checker of Codeforces does (`wcmp` of testlib); white space does not matter.
 Numbers may be off by the error that the statement allows, and case is ignored where it allows either. A problem with *any*
 of several right answers needs a checker, a program that reads the input, the published output and the printed one. The
-published tests come without checkers, so a failed comparison proves nothing there, and `Verdict.reason` says so;
+published tests come without checkers, so a failed comparison proves nothing there, as `Verdict.reason` states;
 `explain_ungradable` says it beforehand.
 
 A function shares its process with its tests, so a solution that wants to cheat can. A random word that is printed after the
@@ -86,7 +86,7 @@ def explain_ungradable(problem: Problem) -> str | None:
     if not any((tests.get(kind) or {}).get("input") for kind in TEST_KINDS):
         return "tests: there are none, so no program can be graded"
     if accepts_several_answers(problem.question):
-        return "any of several answers is right, which takes a checker of its own; the tests hold one answer each"
+        return "any of several answers is right, which needs a special checker; the tests hold one answer each"
     return None
 
 

@@ -4,13 +4,13 @@
 until the last row has ended. Here a row holds only its new tokens (shared_prefix.py), draws that have agreed so far share
 one row and fork where they differ, rows that have ended are removed, and new prompts are admitted when a quarter of the
 rows is free. A draw depends on its own key alone, so sharing changes none; at temperature 0.7 the bundled model draws six
-times as many tokens as it computes. It works for any transformers causal LM: prompts run through the model as it is, and
-what that leaves in the model's cache is the prefix: keys, values, sliding windows, and the state of short convolutions and
-other recurrent layers, of which every row gets a copy.
+times as many tokens as it computes. It works for any transformers causal LM: prompts run through the unchanged
+model, and the prefix is what that leaves in its cache: keys, values, sliding windows, and the state of short convolutions
+and other recurrent layers, of which every row gets a copy.
 
 **The same draws in any batch.** Token t of a sample is the inverse, at the uniform number u = H(key, t), of the
 cumulative distribution softmax(logits / T) in the order of the vocabulary. Equal draws then need logits equal to the
-last bit whatever shares the batch, so every shape that enters a sum is a function of the row alone:
+last bit in any batch, so every shape that enters a sum depends on the row alone:
   - prompts are read unpadded, together with others of equal length only;
   - rows admitted together have one age, so their suffixes have one length and nothing is padded;
   - prefixes are padded to a multiple of 32 and multiplied only with others of the same padded length;

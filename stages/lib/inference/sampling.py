@@ -19,7 +19,7 @@ class Draw(NamedTuple):
 
     ids: the new tokens. The last one ended the sample exactly when `finish` is "stop": an end token, or the token that
     completes a stop text.
-    logprobs: natural log-probability of each of `ids` at temperature 1, whatever temperature drew them.
+    logprobs: natural log-probability of each of `ids` at temperature 1, even if they were drawn at another.
     """
 
     ids: list[int]

@@ -35,7 +35,7 @@ READ_CHARS = 1 << 16  # characters of a JSON list read at a time
 
 
 class LabelledSolution(NamedTuple):
-    """One solution and the labels of its steps; a step that nobody judged has no label.
+    """One solution and the labels of its steps; a step without a rating has no label.
 
     row_id: the id of its row, or of the problem where rows have no id."""
 
@@ -102,7 +102,7 @@ class _MisalignedError(Exception):
 
 
 def read_prm800k(path: Path, prompt: Prompt | None = None) -> Iterator[LabelledSolution | RejectedRow]:
-    """Every path with the ratings of its steps, and every rated alternative to one of its steps as a sample of its own.
+    """Every path with the ratings of its steps, and every rated alternative to one of its steps as a separate sample.
 
     An alternative has the path's steps before it, but only its own label, so that shared steps count once.
     Raises UserError when the file is not JSONL.

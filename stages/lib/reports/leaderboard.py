@@ -115,7 +115,7 @@ def order_methods(methods: Iterable[str], free: str | None = None) -> list[str]:
 
 def select_plotted_methods(results: Mapping[str, Mapping]) -> list[str]:
     """The curves of the picture: pass, majority, each verifier's best-of and weighted vote, and the generator's minimum
-    token likelihood. At most seven, as many as a reader can tell apart."""
+    token likelihood. At most seven, so that they can be told apart."""
     names = [name.removeprefix("best_of_") for name in results if name.startswith("best_of_")]
     verifiers = [name for name in names if name not in TRAINING_FREE]
     free = [f"best_of_{name}" for name in names if name == "likelihood_min"]  # fixed in advance, not the best on test

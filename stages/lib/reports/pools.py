@@ -67,7 +67,7 @@ def make_pool(
     scores: Mapping[str, Sequence[float]],
     score_kinds: Mapping[str, ScoreKind],
 ) -> Pool:
-    """A pool from the id of every answer; -1 stands for a solution without one, which is wrong."""
+    """A pool from the id of every answer; -1: a solution without an answer, which is wrong."""
     ids = np.array(answer_ids, int)
     arrays = {name: np.array(values, float) for name, values in scores.items()}
     return Pool(problem_id, ids, np.array(correct, float) * (ids >= 0), arrays, score_kinds)

@@ -1,6 +1,6 @@
 """The training loop of every model here: base, generator, verifiers. Built on accelerate.
 
-A step takes `global_batch_size` examples in micro-batches of `device_batch_size`, dealt in turn to the processes. Losses
+A step takes `global_batch_size` examples in micro-batches of `device_batch_size`, which the processes take in turn. Losses
 are divided by the weight of the whole step's targets, so one process, several, or more accumulation compute the same
 gradient up to rounding, whether each process holds the model or all share it (FSDP2, fsdp.py). Order and dropout are keyed
 by (seed, stage, epoch or step), so a resumed run needs no generator state: killed at any instant and run again, it ends on

@@ -53,7 +53,7 @@ def get_tracking_uri(root: Path) -> str:
 
 
 def connect(root: Path) -> tuple[MlflowClient, str]:
-    """A client and the id of the experiment. Raises whatever MLflow raises when the store cannot be used."""
+    """A client and the id of the experiment. Raises MLflow's exception if the store cannot be used."""
     os.environ.update(MLFLOW_ENV)
     for name, value in (("TIMEOUT", "5"), ("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "1")):
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)

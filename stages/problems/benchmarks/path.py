@@ -140,7 +140,7 @@ def _check_row(path: Path, line: int, value: Any) -> tuple[int, dict[str, Any]]:
 
 
 def _read_jsonl(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Not splitlines(): it also breaks at U+2028 and others, which may stand inside a JSON string.
+    # Not splitlines(): it also breaks at U+2028 and others, which may occur inside a JSON string.
     content = content.rstrip()
     for line, entry in enumerate(content.split("\n") if content else [], 1):
         if not entry.strip():

@@ -36,7 +36,7 @@ def equal_texts(left: str, right: str) -> bool:
 
 
 def _match_unordered(left: Iterable[Any], right: Iterable[Any], equal: Callable[[Any, Any], bool]) -> bool:
-    """Whether each element on the left has an equal one of its own on the right."""
+    """Whether each element on the left has a distinct equal one on the right."""
     rest = list(right)
     for element in left:
         match = next((index for index, other in enumerate(rest) if equal(element, other)), None)

@@ -17,7 +17,7 @@ from mpmath import mpc, mpf
 from stages.lib.grading.formulas import parsing, solution_sets, values
 from stages.lib.grading.formulas.fingerprint_filter import Component, Fingerprint
 
-MAX_VARIABLES = 3  # of an equation or inequality: so many are tried to solve it for
+MAX_VARIABLES = 3  # of an equation or inequality: how many to try to solve it for
 _COLLECTIONS: Any = sympy.Tuple | sympy.MatrixBase | sympy.FiniteSet
 
 

@@ -1,8 +1,8 @@
 """The numbers that solve a relation or belong to a set: the roots of an equation, the boundary of a set of real numbers.
 
 One variable varies, the others have their values of `values.evaluate_at`. Only quotients of polynomials of low degree are
-solved. Their coefficients are interpolated, so they may be any numbers (`x > \\sqrt{2}`). Of anything else nothing is said:
-the result is None.
+solved. Their coefficients are interpolated, so they may be any numbers (`x > \\sqrt{2}`). For anything
+else the result is None.
 """
 
 from __future__ import annotations

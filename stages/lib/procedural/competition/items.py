@@ -76,7 +76,7 @@ def generate_item(name: str, level: int, seed: int, item_id: str, split: str | N
 
 
 def fingerprint(name: str, params: Mapping[str, Any]) -> str:
-    """Equal for problems that ask the same, whatever their phrasing."""
+    """Equal for problems that ask the same in any phrasing."""
     return f"{name} {json.dumps(params, sort_keys=True)}"
 
 
@@ -183,7 +183,7 @@ def _find_faults(problem: Problem) -> list[str]:
 
 
 def is_stated(value: str, text: str) -> bool:
-    """Whether a value occurs in the text as a number of its own."""
+    """Whether a value occurs in the text as a separate number."""
     return re.search(rf"(?<![\w^-])(?<!\d[.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
 
 

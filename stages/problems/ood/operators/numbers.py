@@ -1,4 +1,4 @@
-"""Operators `numbers` and `larger`: other numbers of the same magnitude, or larger ones. The answer is computed anew.
+"""Operators `numbers` and `larger`: other numbers of the same magnitude, or larger ones. Another answer is computed.
 
 Bundled problems draw given, added and subtracted numbers again by the benchmark's own distributions; factors, parts and
 percents stay. Real problems draw every number from the frequencies with which GSM8K's train questions use such numbers

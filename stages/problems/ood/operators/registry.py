@@ -100,7 +100,7 @@ def make_variants(
 
 
 def compute_bound(split: Iterable[Problem]) -> int:
-    """`largest` for the bundled problems of a split: the bound that the whole split keeps, whichever are changed."""
+    """`largest` for the bundled problems of a split: the bound of the whole split, even if only some are changed."""
     programs = [p.program.params for p in split if p.program and p.program.generator == "gradeschool"]
     return max(map(gradeschool_program.compute_bound, programs), default=gradeschool_program.DEFAULT_BOUND)
 
