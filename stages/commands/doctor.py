@@ -18,7 +18,7 @@ CheckResult = tuple[str, str]  # (one of the words above, what was found and how
 
 
 def doctor() -> None:
-    """Check python, git, disk, libraries, accelerator, remote and parameters; say how to repair what is wrong."""
+    """Check Python, git, disk, libraries, accelerator, remote and parameters; say how to fix what is wrong."""
     from stages.lib.display import tables
 
     rows = []

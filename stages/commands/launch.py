@@ -1,6 +1,6 @@
 """`python -m stages launch [CONFIGURATION] STAGE`: `accelerate launch` with clean error output and exit codes.
 
-accelerate and torchrun print a traceback of their own below a stage's error; this command leaves it out.
+accelerate and torchrun print their own traceback below a stage's error; this command removes it.
 """
 
 from __future__ import annotations

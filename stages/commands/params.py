@@ -1,7 +1,7 @@
 """`python -m stages params [KEY]`: what every parameter means, its value, its default and what is allowed.
 
-The meaning of a key is the comment beside its field in the stage's `Params` class. Keys of a mapping without comments of
-their own, such as the splits of `benchmarks.sizes`, take the first line of the docstring of its class.
+The meaning of a key is the comment beside its field in the stage's `Params` class. Keys of a mapping without comments,
+such as the splits of `benchmarks.sizes`, take the first line of the docstring of its class.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`python -m stages preset NAME...`: switch params.yaml to a shipped set of parameters.
 
 stages/presets/default.yaml is the whole default. Every other preset is an overlay: it names only what differs from the
-preset it lies over (`over: nano`; without, the default), and null removes a mapping. An overlay that fits several presets
-(`over: [a, b]`) lies over the first, or over the one whose chain leads to another preset that you name: `preset mmlu
+preset that it extends (`over: nano`; else the default), and null removes a mapping. An overlay that fits several presets
+(`over: [a, b]`) extends the first, or the one whose chain leads to another preset that you name: `preset mmlu
 nano`. Your comments stay beside keys that both files have. The result is checked against every stage before it is
 written.
 """

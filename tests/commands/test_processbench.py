@@ -203,7 +203,7 @@ def test_predictions_of_others(folder, capsys):
         ({"threshold": 0.5, "save": Path(".")}, r"--save \.: is a folder"),
         ({"threshold": float("nan")}, "must be a finite number"),
         ({"threshold": 0.5, "form": "none"}, "must be one of assay, classes"),
-        ({"form": "classes", "model": "theirs"}, "a model other than data/prm/model has a threshold"),
+        ({"form": "classes", "model": "theirs"}, "a model other than data/prm/model needs its own threshold"),
         ({"threshold": 0.5, "form": "classes", "model": "no/where"}, "a hub repository needs --revision"),
         ({"threshold": 0.5, "dtype": "int8"}, "must be auto, float32"),
         ({"threshold": 0.5, "device": "cuda:77"}, "device cuda:77: cannot be used"),

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class NoAnswerError(Exception):
-    """The model gave no usable answer within the allowed number of tries. The text says what happened last."""
+    """The model gave no usable answer within the allowed number of tries. The message names the last failure."""
 
 
 def add_retries(

@@ -37,7 +37,7 @@ class OpenAIParams(Params):
 
 
 class ServerChat(Chat):
-    """send: (prompt, 31-bit seed, the size that servers take) -> reply. A failed request leaves the others alone."""
+    """send: (prompt, 31-bit seed, the size that servers take) -> reply. A failed request does not affect the others."""
 
     def __init__(self, send: Callable[[str, int], Reply], *arguments: Any):
         super().__init__(*arguments)

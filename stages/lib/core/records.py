@@ -35,7 +35,7 @@ class Step(Record):
 
 
 class Source(Record):
-    """Where a row came from: a path or address, its revision, and the sha256 of the file it stood in."""
+    """Where a row came from: a path or address, its revision, and the sha256 of its file."""
 
     url: str
     revision: str | None = None

@@ -148,7 +148,7 @@ def accepts_several_answers(question: str) -> bool:
 
 
 def read_comparison(question: str, tests: Mapping[str, Any] | None = None) -> Comparison:
-    """How outputs are compared: by what the tests say, else by what the statement says."""
+    """How outputs are compared: as the tests define, else as the statement does."""
     if tests and "compared" in tests:
         return Comparison(**tests["compared"])
     return Comparison(read_tolerance(question), bool(_ANY_CASE.search(question)))

@@ -73,7 +73,7 @@ class NativeEngine:
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
-        """Complete prompts as they come. Raises ValueError for an empty prompt, UserError where memory is too small."""
+        """Complete a stream of prompts. Raises ValueError for an empty prompt, UserError where memory is too small."""
         if not all(prompts):
             raise ValueError("a prompt needs at least one token")
         longest = max(map(len, prompts), default=0)  # held twice while it is admitted, before a token is drawn

@@ -2,7 +2,7 @@
 
 prm800k         JSONL; every step of a path has rated completions, one of them chosen (Lightman et al. 2023,
                 arXiv 2305.20050; github.com/openai/prm800k). Ratings -1, 0, 1; neutral counts as right, as in the paper.
-math_shepherd   JSONL; `input` has the tag `ки` after every step, `label` is the same text with + or - in place of every
+math_shepherd   JSONL; `input` has the tag `ки` after every step, `label` is the same text with + or - instead of every
                 tag (Wang et al. 2023, arXiv 2312.08935). Hard Monte-Carlo estimates, not people's.
 processbench    one JSON list; `label` is the first wrong step or -1 (Zheng et al. 2024, arXiv 2412.06559). Steps after
                 the first error were not judged and get no label.

@@ -123,7 +123,7 @@ def _measure(
     n: int,
     unsolvable: Set[str],
 ) -> Row:
-    """A row whose weights make the solvable and the unsolvable part of a mixed group count the same."""
+    """A row whose weights make the solvable and the unsolvable part of a mixed group count equally."""
     curves = evaluate(pools, settings, draws, seed, [n])
     values = {method: curve.accuracy_at(n) for method, curve in curves.items()}
     values["pass_1"] = curves["pass"].values[:, 0]

@@ -104,7 +104,7 @@ class GenerativeVerifier(Verifier):
         self._verdict_head = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
 
     def make_objective(self) -> LanguageModelingObjective:
-        """What the training loop trains: this very model, on text alone."""
+        """The training objective: this model as a language model, on text alone."""
         return LanguageModelingObjective(self.model)
 
     @classmethod

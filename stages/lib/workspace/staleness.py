@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass
 class State:
-    """`status` is one of the constants above; `reasons` say what changed, the most telling first."""
+    """`status` is one of the constants above; `reasons` list what changed, the most important first."""
 
     status: str
     reasons: list[str] = field(default_factory=list)

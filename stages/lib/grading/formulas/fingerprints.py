@@ -74,7 +74,7 @@ def _fingerprint_equation(equation: Any) -> Fingerprint:
 
 
 def _collect_leaves(expression: Any) -> list[Any] | None:
-    """The numbers of which an expression is made, in any order; None if it is made of other things, too."""
+    """The numbers in an expression, in any order; None if it has other parts, too."""
     if isinstance(expression, _COLLECTIONS) and not solution_sets.is_number_set(expression):
         return _collect_all(expression)
     if is_equation(expression):

@@ -50,7 +50,7 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def query(*expressions: str) -> Any:
-    """What a worker says of one expression (its fingerprints) or of two (whether they are equal).
+    """A worker's answer about one expression (its fingerprints) or two (whether they are equal).
 
     None if a worker died of an expression, now or before. Raises UserError if workers cannot start.
     """

@@ -66,7 +66,7 @@ def is_logic(expression: Any) -> bool:
 
 
 def is_number_set(expression: Any) -> bool:
-    """Whether an expression stands for a set of real numbers: a set, or an inequality in one variable."""
+    """Whether an expression means a set of real numbers: a set, or an inequality in one variable."""
     if isinstance(expression, sympy.FiniteSet):
         # Of relations. One of numbers may be a point, which is written like an interval.
         return len(list_variables(expression)) < 2 and all(map(is_number_set, expression))

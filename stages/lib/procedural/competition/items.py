@@ -1,7 +1,7 @@
 """Problems of competition families: generated, rebuilt from their program, and checked.
 
 An item is kept only if its two solvers agree on an integer from 0 to 999, its solution ends in that integer, and its text
-reads back to the parameters it was made of. If the solvers disagree, the family has a bug: the item is not drawn again,
+reads back to its parameters. If the solvers disagree, the family has a bug: the item is not drawn again,
 and `generate_item` returns a message that names the family. `check` also reads the solution: every step states its
 value, every equation in it holds, and the answer has the form that the question promises (p/q, m*sqrt(n)).
 """

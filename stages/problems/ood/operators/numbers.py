@@ -50,7 +50,7 @@ def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int
 
 
 def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
-    """A number for every sentence (None where it keeps its own or has none), or None where the draw got stuck."""
+    """A number for every sentence (None where it keeps its own or has none), or None where the draw fails."""
     numbers, values = [], []
     lowest = 3 if addend == gradeschool_program.MAX_ADDEND else largest // 6
     for entry in state["quantities"]:

@@ -63,7 +63,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 def get_contract(name: str, kept: bool = False) -> str:
-    """The contract of an operator, or the strongest contract in a composition. kept: of the twin that keeps its premise."""
+    """The contract of an operator, or the strongest contract in a composition. kept: it is the twin with the premise."""
     strength = ("preserving", "changing", "unsolvable")
     contracts = [OPERATORS[part].contract for part in name.split("+")]
     return max(("preserving" if kept and c == "unsolvable" else c for c in contracts), key=strength.index)
