@@ -86,7 +86,7 @@ def _resolve_layers(names: list[str]) -> Layers:
         """The chains from the default up to a preset; the one that it extends by default first."""
         if name not in paths or name in above:
             where = f"{paths[above[-1]]} over: " if above else ""
-            fault = "lies over itself" if name in above else "not found"
+            fault = "extends itself" if name in above else "not found"
             raise UserError(f"{where}preset {name!r}: {fault}; there are {', '.join(paths)}")
         if name == DEFAULT:
             return [[DEFAULT]]
@@ -98,7 +98,7 @@ def _resolve_layers(names: list[str]) -> Layers:
     fitting = [chain for chain in chains if set(names) <= set(chain)]
     if not fitting or (len(names) > 1 and len(fitting) == len(chains) > 1):
         choices = " or ".join(dict.fromkeys(chain[-2] for chain in chains if len(chain) > 1))
-        raise UserError(f"presets {' '.join(names)}: it is unclear what to stack; {chains[0][-1]} lies over {choices}")
+        raise UserError(f"presets {' '.join(names)}: it is unclear what to stack; {chains[0][-1]} extends {choices}")
     return [(paths[name], read(paths[name])) for name in fitting[0]]
 
 

@@ -86,7 +86,7 @@ def explain_ungradable(problem: Problem) -> str | None:
     if not any((tests.get(kind) or {}).get("input") for kind in TEST_KINDS):
         return "tests: there are none, so no program can be graded"
     if accepts_several_answers(problem.question):
-        return "any of several answers is right, which needs a special checker; the tests hold one answer each"
+        return "any of several answers is right, which takes a checker of its own; the tests hold one answer each"
     return None
 
 

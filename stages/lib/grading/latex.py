@@ -1,7 +1,7 @@
 r"""LaTeX as text: strip styles, and rewrite what people and chat models write into the LaTeX that Math-Verify reads.
 
 Nothing is parsed here; `formulas` compares the values. In the argument of a trigonometric function degrees count,
-elsewhere they are a unit; `a ± b` stands for both values.
+elsewhere they are a unit; `a ± b` means both values.
 """
 
 import re

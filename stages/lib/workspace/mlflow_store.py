@@ -155,7 +155,7 @@ def follow(root: Path, entry_id: str, stream: int = 0) -> bool:
                     sent, size, next_try = rows, grown, time.monotonic() + 1
                     if over:
                         upload_artifacts(connection[0], root, entry, run_id)
-                except Exception as error:  # noqa: BLE001 - whatever MLflow or its store does, the stage goes on
+                except Exception as error:  # noqa: BLE001 - an error of MLflow or its store never stops a stage
                     if not warned:
                         store = redact_secrets(get_tracking_uri(root))
                         mlflow_helper.warn(f"MLflow at {store}: {describe_error(error)}")

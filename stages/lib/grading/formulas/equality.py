@@ -31,7 +31,7 @@ def equal_texts(left: str, right: str) -> bool:
             entries, others = parsing.parse_vector(left), parsing.parse_vector(right)
             return len(entries) == len(others) > 0 and all(map(equal_texts, entries, others))
         return any(_equal(a, b) for a in parsing.parse_readings(left) for b in parsing.parse_readings(right))
-    except Exception:  # RecursionError, MemoryError, whatever sympy raises on nonsense: it was not shown to be equal
+    except Exception:  # RecursionError, MemoryError, any error of sympy on malformed input: not shown to be equal
         return False
 
 

@@ -35,7 +35,7 @@ def fingerprint_text(text: str) -> list[Fingerprint] | None:
                 return None
             fingerprints += more
         return fingerprints if readings or not parsing.parse_vector(text) else None
-    except Exception:  # RecursionError, MemoryError, whatever sympy raises on nonsense
+    except Exception:  # RecursionError, MemoryError, any error of sympy on malformed input
         return None
 
 

@@ -7,7 +7,7 @@ still is, amounts have no more decimals than before, things of one kind keep the
 ambiguous number gives the same. `larger` does not change real problems: nobody wears heels of 40 inches.
 
 Competition problems get new parameters from their family (`larger`: of the next level) that pass both solvers. They come
-from the half of all problems in which no item of the run lies, so that no variant repeats an item of another split.
+from the half of all problems that contains no item of the run, so that no variant repeats an item of another split.
 """
 
 from __future__ import annotations
