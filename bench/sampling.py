@@ -99,7 +99,7 @@ def sample_with_generate(
         part = prompts[first : first + batch]
         width = max(map(len, part))
         ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in part])
-        drawn = model.generate(
+        tokens = model.generate(
             ids,
             attention_mask=(ids != 0).long(),
             max_new_tokens=limit,
@@ -111,7 +111,7 @@ def sample_with_generate(
             eos_token_id=stop,
             pad_token_id=0,
         )[:, width:]
-        total += int((drawn != 0).sum())  # token 0 is the padding
+        total += int((tokens != 0).sum())  # token 0 is the padding
     return total
 
 

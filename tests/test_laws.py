@@ -19,6 +19,7 @@ from stages.problems.benchmarks.__main__ import ADAPTERS
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 NAMES = list(PIPELINE)
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "stages").rglob("*.md"), *(ROOT / "data/raw").rglob("README.md")])
 SOURCES = sorted(path for folder in ("stages", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -173,6 +174,25 @@ def test_chapters_and_rooms():
             stage = Path(here[1]).stem if len(here) > 1 else None
             others = {".".join(name[1:3]) for name in used if name[1] != "lib" and len(name) > 2}
             assert others <= {f"{here[0]}.{stage}"}, f"{path}: a stage imports {others}"
+
+
+@pytest.mark.parametrize("page", [path.relative_to(ROOT) for path in PAGES], ids=str)
+def test_files_named_in_the_pages_exist(page):
+    """Paths in backticks, from the root or from the page, and targets of links."""
+    text = (ROOT / page).read_text()
+    names = re.findall(r"`((?:stages|tests|bench|data/raw|\.github)/[\w./-]+)`", text) + re.findall(
+        r"`([\w-]+/\w+\.py)`", text
+    )
+    places = (ROOT, ROOT / page.parent, ROOT / "stages", ROOT / "stages/lib", ROOT / "stages/problems/ood")
+    places += (ROOT / "stages/lib/procedural", ROOT / "stages/problems")
+    assert [name for name in names if not any((place / name).exists() for place in places)] == []
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert [link for link in links if not (ROOT / page.parent / link).exists()] == []
+
+
+def test_the_table_of_rooms_in_the_readme_is_that_of_arrows():
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| ([`\w ]*)\|$", (ROOT / "stages/lib/README.md").read_text(), re.MULTILINE)
+    assert [(room, set(re.findall(r"\w+", arrows))) for room, arrows in rows] == list(ARROWS.items())
 
 
 @pytest.mark.parametrize(

@@ -23,17 +23,19 @@ def best_of_n(
             '"scores": {name: number}}]}'
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for metrics.json, table.md, curve.csv, curve.png")],
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json, table.md, curve.csv, curve.png.")],
     scale: Annotated[
-        list[str] | None, typer.Option(help="SCORE=probability, log-probability or logit, where rows do not say it")
+        list[str] | None, typer.Option(help="SCORE=probability, log-probability or logit, where the rows do not.")
     ] = None,
-    power: Annotated[float, typer.Option(min=0, help="Weight of a vote = score ** power; 0: plain majority")] = 1.0,
-    top_share: Annotated[float, typer.Option(min=0, max=1, help="Share of k that a top vote keeps")] = 0.25,
-    draws: Annotated[int, typer.Option(min=2, help="Random subsets where there is no closed form")] = 200,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the problems")] = 2000,
+    power: Annotated[
+        float, typer.Option(min=0, help="Weight of a vote = score ** power; 0 is a plain majority.")
+    ] = 1.0,
+    top_share: Annotated[float, typer.Option(min=0, max=1, help="Share of k that a top vote keeps.")] = 0.25,
+    draws: Annotated[int, typer.Option(min=2, help="Random subsets where there is no closed form.")] = 200,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the problems.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of subsets and resamples.")] = 42,
 ) -> None:
-    """Accuracy of every selection method at every k up to N, with intervals, from one pool of solutions."""
+    """Compute the accuracy of every selection method for every k up to N, with intervals, from one pool of solutions."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
     from stages.lib.reports import curves, leaderboard, pools

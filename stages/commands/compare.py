@@ -14,11 +14,9 @@ from stages.lib.core.errors import UserError
 def compare(
     stage: Annotated[str, typer.Argument(help="A stage's name.")],
     last: Annotated[int, typer.Option(min=1, help="How many runs.")] = 3,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also rows that are equal, and every k of a curve.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show equal rows, and every k of a curve.")] = False,
 ) -> None:
-    """Put the newest runs of a stage side by side: parameters and inputs that differ, metrics, cost."""
+    """Show the newest runs of a stage side by side: parameters and inputs that differ, metrics, cost."""
     from stages.lib.display import tables
     from stages.lib.run import journal
 

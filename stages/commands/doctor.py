@@ -18,7 +18,7 @@ CheckResult = tuple[str, str]  # (one of the words above, what was found and how
 
 
 def doctor() -> None:
-    """Check python, git, disk, libraries, accelerator, remote and parameters; say how to repair what is wrong."""
+    """Check Python, git, disk, libraries, accelerator, remote and parameters; say how to fix what is wrong."""
     from stages.lib.display import tables
 
     rows = []
@@ -181,14 +181,14 @@ def check_tracking(root: Path) -> CheckResult:
     if os.environ.get("MLFLOW_TRACKING_URI"):
         try:
             mlflow_store.connect(root)
-        except Exception as error:  # noqa: BLE001 - whatever MLflow raises means the same here
+        except Exception as error:  # noqa: BLE001 - any error of MLflow means the same here
             advice = "start it or unset MLFLOW_TRACKING_URI, then `python -m stages sync`"
             return WARN, f"{text}, {store}: {mlflow_store.describe_error(error)}; {advice}"
     return OK, f"{text}, {store}"
 
 
 CHECKS: dict[str, Callable[[Path], CheckResult]] = {
-    # telemetry stands before mlflow, whose check turns it off for this process
+    # telemetry precedes mlflow, whose check turns it off for this process
     "python": check_python,
     "python on PATH": check_path,
     "telemetry": check_telemetry,

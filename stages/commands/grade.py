@@ -24,14 +24,14 @@ def grade(
             'Programs with {"tests", "question"?} are run.'
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="where to write the rows; standard output if not given")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the rows; default: standard output.")] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="how far numbers may differ, as a share of the larger one; 0 is exact")
+        float, typer.Option(min=0, max=1, help="How far numbers may differ, as a share of the larger one; 0 is exact.")
     ] = 0.0,
 ) -> None:
     """Add `equal` and `extracted` (the answer found in `pred`) to every row; print the accuracy on standard error.
 
-    A program whose row has `tests`, as problems have them, is run, and `equal` is whether it passes.
+    If a row has `tests` in the format of a problem, its program is run, and `equal` says whether it passes.
     """
     from stages.lib.core import files
 

@@ -1,6 +1,6 @@
 """`python -m stages launch [CONFIGURATION] STAGE`: `accelerate launch` with clean error output and exit codes.
 
-accelerate and torchrun print a traceback of their own below a stage's error; this command leaves it out.
+accelerate and torchrun print their own traceback below a stage's error; this command removes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def launch(
         list[str], typer.Argument(metavar="[CONFIGURATION] STAGE", help="stages/launch/CONFIGURATION.yaml; a stage")
     ],
 ) -> None:
-    """Run a stage under accelerate, with the processes of a configuration: by default `launch` of params.yaml."""
+    """Run a stage under accelerate in a configuration; default: `launch` of params.yaml."""
     if len(names) > 2:
         raise UserError(f"launch: expected [CONFIGURATION] STAGE, got {' '.join(names)}")
     configuration, stage = names if len(names) == 2 else (params.load_top_level().launch, names[0])

@@ -1,7 +1,7 @@
 """`python -m stages params [KEY]`: what every parameter means, its value, its default and what is allowed.
 
-The meaning of a key is the comment beside its field in the stage's `Params` class. Keys of a mapping without comments of
-their own, such as the splits of `benchmarks.sizes`, take the first line of the docstring of its class.
+The meaning of a key is the comment beside its field in the stage's `Params` class. Keys of a mapping without comments,
+such as the splits of `benchmarks.sizes`, take the first line of the docstring of its class.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stages.lib.core.errors import UserError
 
 
 class Key(NamedTuple):
-    """One parameter: its path (`orm.lr`), what is allowed and what it means; shared if its value stands in `training`."""
+    """One parameter: its path (`orm.lr`), what is allowed and what it means; shared if its value is in `training`."""
 
     path: str
     allowed: str
@@ -29,9 +29,9 @@ class Key(NamedTuple):
 
 
 def params(
-    key: Annotated[str | None, typer.Argument(help="A section or key, such as orm or orm.lr. Without, all.")] = None,
+    key: Annotated[str | None, typer.Argument(help="A section or key, such as orm or orm.lr; default: all.")] = None,
 ) -> None:
-    """Explain the parameters: the value in params.yaml, the default where it differs, what is allowed, the meaning."""
+    """Explain parameters: the value in params.yaml, a differing default, the allowed values and the meaning."""
     from stages.commands import preset
     from stages.lib.core.params import PARAMS_FILE, get_by_path, read_yaml
     from stages.lib.display import tables

@@ -1,8 +1,8 @@
 """`python -m stages preset NAME...`: switch params.yaml to a shipped set of parameters.
 
 stages/presets/default.yaml is the whole default. Every other preset is an overlay: it names only what differs from the
-preset it lies over (`over: nano`; without, the default), and null removes a mapping. An overlay that fits several presets
-(`over: [a, b]`) lies over the first, or over the one whose chain leads to another preset that you name: `preset mmlu
+preset that it extends (`over: nano`; else the default), and null removes a mapping. An overlay that fits several presets
+(`over: [a, b]`) extends the first, or the one whose chain leads to another preset that you name: `preset mmlu
 nano`. Your comments stay beside keys that both files have. The result is checked against every stage before it is
 written.
 """
@@ -32,10 +32,10 @@ STACK_HEADER = "# python -m stages preset "  # how the first line of a merged fi
 
 
 def preset(
-    names: Annotated[list[str] | None, typer.Argument(help="One or more. Without, the presets are listed.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="One or more presets; default: list them.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change without writing it.")] = False,
 ) -> None:
-    """Switch params.yaml to a preset, or to several that stack; keep your comments and show what changed."""
+    """Switch params.yaml to one or more presets; keep your comments and show what changed."""
     from stages.lib.core import files, params
 
     if not names:
@@ -83,10 +83,10 @@ def _resolve_layers(names: list[str]) -> Layers:
     read = functools.cache(params.read_yaml)
 
     def list_chains(name: str, above: tuple[str, ...] = ()) -> list[list[str]]:
-        """The chains from the default up to a preset; the one that it lies over without further names first."""
+        """The chains from the default up to a preset; the one that it extends by default first."""
         if name not in paths or name in above:
             where = f"{paths[above[-1]]} over: " if above else ""
-            fault = "lies over itself" if name in above else "not found"
+            fault = "extends itself" if name in above else "not found"
             raise UserError(f"{where}preset {name!r}: {fault}; there are {', '.join(paths)}")
         if name == DEFAULT:
             return [[DEFAULT]]
@@ -98,7 +98,7 @@ def _resolve_layers(names: list[str]) -> Layers:
     fitting = [chain for chain in chains if set(names) <= set(chain)]
     if not fitting or (len(names) > 1 and len(fitting) == len(chains) > 1):
         choices = " or ".join(dict.fromkeys(chain[-2] for chain in chains if len(chain) > 1))
-        raise UserError(f"presets {' '.join(names)}: do not say what to stack; {chains[0][-1]} lies over {choices}")
+        raise UserError(f"presets {' '.join(names)}: it is unclear what to stack; {chains[0][-1]} extends {choices}")
     return [(paths[name], read(paths[name])) for name in fitting[0]]
 
 
@@ -166,7 +166,7 @@ def _is_shipped(text: str) -> bool:
 
 def validate(document: Any, layers: Layers) -> None:
     """Check every stage's section and the top keys. Raises UserError with all faults, each with the file of `layers`
-    (the one that counts most first) in which it stands."""
+    (highest priority first) that contains it."""
     from stages.lib.core import params
 
     models = load_stage_params()
@@ -203,7 +203,7 @@ def load_stage_params() -> dict[str, type[Params]]:
 
 
 def merge(old: str, new: str, untouched: bool = False) -> str:
-    """`new`'s values with the comments of `old`. `untouched`: old is as it shipped, so its comments are nobody's."""
+    """`new`'s values with the comments of `old`. `untouched`: old is as shipped, so no comment is the user's."""
     from ruamel.yaml.error import YAMLError
 
     from stages.lib.core import params

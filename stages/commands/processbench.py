@@ -33,7 +33,7 @@ WINDOW_BATCHES = 8  # batches in memory, sorted by length; a killed run loses at
 
 
 def processbench(
-    files: Annotated[list[Path], typer.Argument(help="Files of ProcessBench, one a subset.")],
+    files: Annotated[list[Path], typer.Argument(help="ProcessBench files, one for each subset.")],
     model: Annotated[
         str, typer.Option(help="Folder of a process verifier, or with --revision a hub repository.")
     ] = DEFAULT_MODEL,
@@ -41,7 +41,7 @@ def processbench(
     form: Annotated[
         str, typer.Option(help=f"Its form: {', '.join(FORMS)} (lib/verifiers/published_models.py).")
     ] = "assay",
-    tag: Annotated[str | None, typer.Option(help="What follows every step, if not the form's own.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Text after every step; default: that of the form.")] = None,
     dtype: Annotated[str, typer.Option(help="auto (bfloat16 on an accelerator), float32, bfloat16, float16")] = "auto",
     device: Annotated[
         str, typer.Option(help="auto (the accelerator, if there is one), cpu, cuda, cuda:1, ..")
@@ -49,16 +49,18 @@ def processbench(
     batch: Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)] = BATCH_SIZE,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="In place of a model: JSONL of {id, scores} or {id, first_error}, from 0, -1 for none."),
+        typer.Option(
+            help="Use predictions, not a model: JSONL of {id, scores} or {id, first_error} (from 0; -1: none)."
+        ),
     ] = None,
-    save: Annotated[Path | None, typer.Option(help="JSONL of the step scores, which --predictions reads.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save step scores as JSONL, for --predictions.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Step scores below it are errors.")] = None,
     dev: Annotated[
-        Path | None, typer.Option(help="ProcessBench file to choose the threshold on; none of FILES.")
+        Path | None, typer.Option(help="ProcessBench file to choose the threshold on; not one of FILES.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="where to write the figures as JSON")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
 ) -> None:
-    """F1 of the first wrong step by ProcessBench's definition, for each file, and their mean.
+    """Compute ProcessBench's F1 of the first wrong step for each file, and the mean.
 
     F1 is the harmonic mean of two accuracies: on solutions with an error and on those without. The threshold is never
     chosen on what is reported: it is given, or chosen on another file (--dev), or for the pipeline's own verifier the one
@@ -81,7 +83,7 @@ def processbench(
     ignored = [name for name, value, default in zip(names, values, defaults, strict=True) if value != default]
     if predictions and ignored:
         raise UserError(
-            f"processbench: --{ignored[0]} is of a model, but --predictions stand in place of one; leave one out"
+            f"processbench: --{ignored[0]} describes a model, but --predictions replaces it; remove one of them"
         )
     for option, path in (("save", save), ("out", out)):
         if path and path.is_dir():
@@ -93,7 +95,7 @@ def processbench(
     if dev and dev.resolve() in {file.resolve() for file in files}:
         raise UserError(f"processbench --dev {dev}: is also reported; choose the threshold on another file")
     if len({file.stem for file in files}) < len(files):
-        raise UserError("processbench: two files have one name, which names the subset; rename one")
+        raise UserError("processbench: two files have the same name, which names the subset; rename one")
     scored = [*files, *([dev] if dev else [])]
     for file in (*scored, *([predictions] if predictions else [])):
         if not file.is_file():
@@ -131,8 +133,8 @@ def processbench(
         ]
         f1 = first_error.f1(guesses, [first_wrong for _, first_wrong in cases])
         figures[name] = {"solutions": len(cases), "left_out": left_out, **f1._asdict()}
-    known = [subset["f1"] for subset in figures.values() if subset["f1"] is not None]
-    mean = sum(known) / len(known) if known else None
+    f1_scores = [subset["f1"] for subset in figures.values() if subset["f1"] is not None]
+    mean = sum(f1_scores) / len(f1_scores) if f1_scores else None
     header = ("subset", "solutions", "left out", "error %", "correct %", "F1 % (harmonic mean)")
     rows = [
         [name, str(x["solutions"]), str(x["left_out"]), *(format_percent(x[key]) for key in ("error", "correct", "f1"))]
@@ -189,7 +191,7 @@ def load_threshold(metrics: Path, is_own: bool) -> float:
 
     if not is_own:
         raise UserError(
-            f"processbench: a model other than {DEFAULT_MODEL} has a threshold of its own; give --dev FILE or --threshold"
+            f"processbench: a model other than {DEFAULT_MODEL} needs its own threshold; give --dev FILE or --threshold"
         )
     try:
         return float(json.loads(metrics.read_text(encoding="utf-8"))["first_error"]["threshold"])

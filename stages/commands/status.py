@@ -8,7 +8,7 @@ from typing import Any
 
 
 def status() -> None:
-    """Show each stage: fresh, stale and why, missing, running or never run; its last cost and its main metric."""
+    """Show the state of each stage (fresh, stale and why, missing, running, never run), its last cost and main metric."""
     from stages.lib.display import tables
     from stages.lib.run import journal
     from stages.lib.workspace import staleness

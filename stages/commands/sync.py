@@ -5,7 +5,7 @@ from typing import Any
 
 
 def sync() -> None:
-    """Copy every journal entry that MLflow does not have; running it again adds nothing."""
+    """Copy journal entries that MLflow lacks; running it again adds nothing."""
     from stages.lib.workspace import mlflow_store
 
     def report(entry: Any, outcome: str) -> None:

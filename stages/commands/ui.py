@@ -7,7 +7,7 @@ import typer
 
 
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
-    """Serve MLflow's pages on 127.0.0.1, for this machine only. Ctrl-C ends it."""
+    """Serve MLflow's pages on 127.0.0.1, for this machine only; Ctrl-C stops it."""
     from stages.lib.workspace import mlflow_store
 
     mlflow_store.serve(Path.cwd(), port)

@@ -26,7 +26,7 @@ def variants(
     run: Annotated[bool, typer.Option("--run", help="Run the variants without a result on this commit.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the table to this file, as Markdown.")] = None,
 ) -> None:
-    """Compare variants of the verifiers with the pipeline in the workspace, on the test set.
+    """Compare variants of the verifiers with the pipeline in this workspace, on the test set.
 
     --run makes each variant a DVC experiment, `variant-NAME`, in a temporary copy of the repository; the workspace does not
     change. MLflow shows these runs beside the pipeline's.
@@ -119,7 +119,7 @@ def build_variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
 
 
 def build_row(title: str, name: str, scores: dict[str, Any], best: dict[str, Any]) -> list[str]:
-    """The figures of a score. The weighted vote at power 1 stands beside the one at the power chosen on dev, since that
+    """The figures of a score. The weighted vote at power 1 is shown beside the one at the power chosen on dev, since that
     choice is noisy. A likelihood is not a probability of being right and has no Brier score."""
     from stages.lib.display import tables
 

@@ -23,11 +23,11 @@ CHECKERS = {
 
 
 def verify_items(
-    files: Annotated[list[Path], typer.Argument(help="JSONL files of problems, such as data/ood/test.jsonl")],
+    files: Annotated[list[Path], typer.Argument(help="JSONL files of problems, such as data/ood/test.jsonl.")],
 ) -> None:
-    """Derive every label again, without a model; exit 1 and name each item whose label, steps or contract do not hold.
+    """Derive every label again without a model; exit 1 if a label, step or contract is wrong, and name the item.
 
-    Items without a program are counted as `no program`: nothing of them is verified. Variants are also compared with
+    Items without a program are counted as `no program`: they are not verified. Variants are also compared with
     their parents if these are in one of the files.
     """
     from stages.lib.core.records import read_problems
@@ -55,7 +55,7 @@ def verify_items(
 
 
 def verify(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str]]:
-    """("verified" | "failed" | "no program", faults). parents: id -> problem, for as many parents as are at hand."""
+    """("verified" | "failed" | "no program", faults). parents: id -> problem, of the parents that are in the files."""
     faults = check_fields(problem)
     if problem.parent in parents:
         faults += check_against_parent(problem, parents[problem.parent])
@@ -72,7 +72,7 @@ def verify(problem: Problem, parents: dict[str, Problem]) -> tuple[str, list[str
 
 
 def check_fields(problem: Problem) -> list[str]:
-    """Faults that show without a program: an answer that is no choice, a variant without parent or contract."""
+    """Faults that can be found without a program: an answer that is no choice, a variant without parent or contract."""
     faults = []
     letters = [chr(ord("A") + i) for i in range(len(problem.choices or []))]
     if problem.choices is not None and problem.answer not in [*letters, "N/A"]:
@@ -87,7 +87,7 @@ def check_fields(problem: Problem) -> list[str]:
 
 
 def check_against_parent(problem: Problem, parent: Problem) -> list[str]:
-    """Faults that show beside the parent: another answer or other tests, or a program that starts from another text."""
+    """Faults against the parent: another answer or other tests, or a program that starts from another text."""
     faults = []
     if problem.contract == "preserving" and parent.answer != problem.answer and problem.choices is None:
         faults.append(f"preserving, but the parent's answer is {parent.answer!r:.80}")

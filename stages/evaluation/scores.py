@@ -55,10 +55,10 @@ class PublishedVerifier(Strict):
     path: str | None = Field(default=None, pattern=r"^data/raw/verifiers/[^/.][^/]*$")  # its folder
     repo: str | None = None  # owner/name on the hub
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")  # full commit id
-    tag: str | None = None  # what follows every step; the form's own without
+    tag: str | None = None  # text after every step; null: that of the form
     good: str | None = None  # of the form `words`
     bad: str | None = None  # of the form `words`
-    aggregation: Aggregation | None = None  # of step scores; the form's own without
+    aggregation: Aggregation | None = None  # of step scores; null: that of the form
     batch_size: int = Field(
         default=8, ge=1
     )  # solutions in a forward pass; changes speed, memory and a score's last digits
@@ -84,11 +84,11 @@ class Params(Strict):
                     f"published {name!r}: a name has small letters, digits and _, does not begin with likelihood, and is "
                     f"none of {', '.join(BUILTIN_VERIFIERS)}"
                 )
-        known = [*BUILTIN_VERIFIERS, *self.published]
+        allowed = [*BUILTIN_VERIFIERS, *self.published]
         for name in self.verifiers:
-            if name not in known:
+            if name not in allowed:
                 raise ValueError(
-                    f"verifiers must be of {', '.join(known)}, or described in scores.published, not {name!r}"
+                    f"verifiers must be of {', '.join(allowed)}, or described in scores.published, not {name!r}"
                 )
         if len(set(self.verifiers)) < len(self.verifiers):
             raise ValueError(f"verifiers must differ, not {', '.join(self.verifiers)}")
@@ -107,8 +107,7 @@ def resolve_folder(run: StageRun[Params], name: str) -> Path:
         path = run.root / str(published.path)
         if not path.is_dir():
             raise UserError(
-                f"scores.published.{name}: {published.path} is not a folder; data/raw/verifiers/README.md says what goes "
-                f"there"
+                f"scores.published.{name}: {published.path} is not a folder; see data/raw/verifiers/README.md"
             )
         return path
     if name == "base_prm" and not saving.read_config(run.input_path("prm", "model"), "process")["head_init_tokens"]:

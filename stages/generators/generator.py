@@ -51,9 +51,7 @@ class Params(TrainingParams):
     @model_validator(mode="after")
     def _check_shots(self) -> Params:
         if self.train and self.prompt.shots:
-            raise ValueError(
-                "prompt.shots must be 0 where train is true: a trained generator is asked without examples"
-            )
+            raise ValueError("prompt.shots must be 0 where train is true: a trained generator gets no examples")
         return self
 
 
@@ -66,8 +64,8 @@ class OutcomeCounts(Record):
 
 
 def build_prompt(style: PromptParams, problems: list[Problem], seed: int, trained: bool) -> Prompt:
-    """The prompt with its examples, drawn by key from `problems`: one more than `shots`, because no problem is shown before
-    itself. Raises UserError where too few have a gold solution."""
+    """The prompt with its examples, drawn by key from `problems`: one more than `shots`, so that no problem is its own
+    example. Raises UserError where too few have a gold solution."""
     from stages.lib.core import seeds
     from stages.lib.core.errors import UserError
     from stages.lib.models.prompts import Prompt, Shot
@@ -77,7 +75,7 @@ def build_prompt(style: PromptParams, problems: list[Problem], seed: int, traine
     solved, count = [problem for problem in problems if sft.get_steps(problem)], style.shots + bool(style.shots)
     if len(solved) < count:
         raise UserError(
-            f"generator.prompt.shots: {style.shots} examples are asked, and one more to choose from, but {len(solved)} "
+            f"generator.prompt.shots: {style.shots} examples and a spare one are needed, but {len(solved)} "
             f"problems of train (of dev, if there are none) have a gold solution; lower shots, or give more train problems"
         )
     ranked = sorted(solved, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "shot"))
@@ -182,7 +180,7 @@ def fine_tune(
     if not solved:
         raise UserError(
             "data/benchmarks/train.jsonl: no problem has a gold solution to learn from; give a train split, or set "
-            "generator.train: false for a model that comes ready-made"
+            "generator.train: false to use the base unchanged"
         )
     if not dev:
         raise UserError("data/benchmarks/dev.jsonl: no problems, so no epoch can be chosen; raise benchmarks.sizes.dev")
@@ -203,18 +201,18 @@ def fine_tune(
     objective = objectives.LanguageModelingObjective(model)
     history = loop.train(run, objective, examples, run.params, on_epoch=evaluate)
     epochs = [row for row in history.rows if "dev_pass_at_1" in row]
-    chosen = max(epochs, key=lambda row: (selection_key(row), -row["epoch"]))
+    best_epoch = max(epochs, key=lambda row: (selection_key(row), -row["epoch"]))
     if run.is_main:
-        if not chosen["dev_answered"]:
+        if not best_epoch["dev_answered"]:
             print(f"generator: warning: no solution of {len(dev)} dev problems gives an answer", file=sys.stderr)
         files.write_text(run.out_dir / "history.csv", history.to_csv())
         _copy_folder(best / "model", run.out_dir / "model")
     return {
         "examples": len(examples),
         "steps": len(history.rows),
-        "epoch": chosen["epoch"],
-        **{name: value for name, value in chosen.items() if name.startswith("dev_")},
-        "loss": chosen["lm_loss"],
+        "epoch": best_epoch["epoch"],
+        **{name: value for name, value in best_epoch.items() if name.startswith("dev_")},
+        "loss": best_epoch["lm_loss"],
     }
 
 

@@ -136,8 +136,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     problems["test_options"] = [problem for problem in problems["test_options"] if problem.choices]
     engine, params = None, run.params
     for name in SAMPLE_SETS:
-        done = distributed.load_finished(run.checkpoint_dir, name, Sample)
-        shard = distributed.select_shard(run, problems[name], done, lambda problem: problem.id)
+        finished = distributed.load_finished(run.checkpoint_dir, name, Sample)
+        shard = distributed.select_shard(run, problems[name], finished, lambda problem: problem.id)
         if shard and name == "test_options":
             distributed.append_records(run, name, predict_options(path, state.device, encoder, shard, run))
         elif shard:

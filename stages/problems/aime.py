@@ -78,7 +78,7 @@ class Params(params.Params):
 
 
 def fingerprint(problem: Problem) -> str:
-    """Equal for items that ask the same, whatever their phrasing."""
+    """Equal for items that ask the same in any phrasing."""
     program = competition.get_program(problem)
     return competition.fingerprint(program["family"], program["params"])
 

@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 
 class Params(TrainingParams):
-    init_from: Literal["generator", "base"]  # the model that it starts from
+    init_from: Literal["generator", "base"]  # the model that training starts from
     mode: Literal["direct", "cot"]  # how it will be asked, for the verdict at once or for rationales; chooses lambda
     teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
     chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (lib/chat)
     rationales_per_sample: int = Field(gt=0)  # asked of such a teacher for each sample
     rationale_style: Literal[
         "rederived", "annotated"
-    ]  # of the procedural teacher: each line derived anew, or said again and marked
+    ]  # of the procedural teacher: derive each line again, or repeat it with a mark
     refutation_weight: int = Field(ge=1)  # of the procedural teacher: weight of the words that refute a line
     direct_share: float = Field(ge=0, le=1)  # of the samples, that are also asked for the bare verdict
     balance_classes: bool  # as many right as wrong samples
     lm_weights: list[float] = Field(min_length=1)  # lambda: weight of right solutions beside the verification; 0: none
     lm_data: Literal["gold", "samples"]  # right solutions: gold ones, or the right samples themselves
-    samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
+    samples_per_problem: int = Field(gt=0)  # at most this many samples of a problem; an epoch sees each once
     votes: int = Field(ge=1, le=32)  # rationales a solution of dev: the largest K that is measured
     temperature: float = Field(gt=0)  # of the rationales
     max_new_tokens: int = Field(ge=1)  # of a rationale

@@ -51,7 +51,7 @@ class ImportParams(params.Params):
 
 
 class Params(params.Params):
-    imported: ImportParams  # what prm.labels: imported trains on, in place of this pipeline's samples and labels
+    imported: ImportParams  # files of published labels, for prm.labels: imported
     methods: list[Method] = Field(min_length=1)  # how steps are labelled; exact needs a program that knows the truth
     completer: str = Field(min_length=1)  # folder of the model that completes prefixes
     engine: Literal["native", "vllm"]  # what decodes: the engine of this repository, or vLLM
@@ -275,8 +275,8 @@ def draw_missing_rollouts(
 
     complete = None
     for name, groups in selected.items():
-        done = distributed.load_finished(run.checkpoint_dir, name, PrefixRollouts)
-        missing = distributed.select_shard(run, list(groups.values()), done, lambda group: group[0].problem.id)
+        finished = distributed.load_finished(run.checkpoint_dir, name, PrefixRollouts)
+        missing = distributed.select_shard(run, list(groups.values()), finished, lambda group: group[0].problem.id)
         if missing:
             complete = complete or load()
             distributed.append_records(run, name, draw_rollouts(run, missing, name, complete))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Params(TrainingParams):
-    init_from: Literal["generator", "base"]  # the model that it starts from
+    init_from: Literal["generator", "base"]  # the model that training starts from
     predict_at: Literal["token", "solution"]  # predict at every token of a solution, or only at its last
     loss: Literal["bce", "mse"]  # of verification: binary cross-entropy or squared error
     lm_weight: float = Field(ge=0)  # 1: the paper's unweighted sum; 0: verification alone
@@ -37,9 +37,9 @@ class Params(TrainingParams):
         max_length=2
     )  # [right, wrong]: the head starts as their logits' difference; []: at 0
     dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
-    samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
+    samples_per_problem: int = Field(gt=0)  # at most this many samples of a problem; an epoch sees each once
     skip_uniform_problems: bool  # leave out problems whose samples are all right or all wrong
-    eval_problems: int = Field(gt=0)  # of dev, for this stage's own metrics; stage scores measures all
+    eval_problems: int = Field(gt=0)  # of dev, for this stage's metrics; stage scores measures all
 
 
 def build_examples(

@@ -32,7 +32,7 @@ LabelsBySample = dict[tuple[str, int], dict[int, float]]  # (problem, sample) ->
 
 
 class Params(TrainingParams):
-    init_from: Literal["generator", "base"]  # the model that it starts from
+    init_from: Literal["generator", "base"]  # the model that training starts from
     labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "imported"]  # the step labels to learn from
     head: Literal["scalar", "token_logits"]  # a scalar head, or two words of the vocabulary
     head_init_tokens: list[str] = Field(
@@ -42,11 +42,11 @@ class Params(TrainingParams):
     learn_after_first_error: bool  # also learn from what follows the first wrong step
     lm_weight: float = Field(ge=0)  # of the language-model loss on right samples
     dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
-    samples_per_problem: int = Field(gt=0)  # the first so many of the pool; an epoch sees each once
+    samples_per_problem: int = Field(gt=0)  # at most this many samples of a problem; an epoch sees each once
     dedupe: bool  # equal solutions of a problem count once, as in Math-Shepherd's pool
     skip_uniform_problems: bool  # leave out problems whose samples are all right or all wrong
     aggregations: list[Aggregation] = Field(min_length=1)  # the best on dev is kept
-    eval_problems: int = Field(gt=0)  # of dev, to choose by and for this stage's own metrics; stage scores measures all
+    eval_problems: int = Field(gt=0)  # of dev, for choices and for this stage's metrics; stage scores measures all
 
     @model_validator(mode="after")
     def _check_head_tokens(self) -> Params:

@@ -149,7 +149,7 @@ def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays
             "over: haf\n",
             "stages/presets/set.yaml over: preset 'haf': not found; there are big, default, fast, half, set",
         ),
-        ("over: set\n", "stages/presets/set.yaml over: preset 'set': lies over itself"),
+        ("over: set\n", "stages/presets/set.yaml over: preset 'set': extends itself"),
     ],
 )
 def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
@@ -161,13 +161,13 @@ def test_a_fault_is_told_of_the_overlay_that_has_it(overlays, text, said):
 @pytest.mark.slow
 def test_presets_that_do_not_stack(overlays):
     for names, over in {
-        "half fast": "half lies over default",
-        "big half": "big lies over default",
-        "set big": "set lies over half or fast",
-        "set default": "set lies over half or fast",
+        "half fast": "half extends default",
+        "big half": "big extends default",
+        "set big": "set extends half or fast",
+        "set default": "set extends half or fast",
     }.items():
         said = overlays.run_command_line("preset", *names.split(), code=2).stderr
-        assert said == f"presets {names}: do not say what to stack; {over}\n"
+        assert said == f"presets {names}: it is unclear what to stack; {over}\n"
     assert "now preset set half" in overlays.run_command_line("preset", "set", "half").stdout
 
 

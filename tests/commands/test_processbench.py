@@ -178,7 +178,7 @@ def test_predictions_of_others(folder, capsys):
     assert "said.jsonl: 1 ids are in no file, the first three-1" in capsys.readouterr().err
     for line, message in (
         ({"id": "two-1"}, "two-1|needs `scores`"),
-        ({"id": "two-0", "first_error": 1}, "said.jsonl:2: two-0 is predicted twice"),
+        ({"id": "two-0", "first_error": 1}, "said.jsonl:2: two-0 has two predictions"),
         ({"id": "two-1", "scores": [0.1, 0.2]}, "two-1 has 2 scores for 3 steps"),
         ({"id": "two-1", "scores": [0.1, 0.2, "x"]}, r"said.jsonl:2: scores\.2: .*got 'x'"),
         ({"id": "two-1", "scores": [0.1, 0.2, 0.3]}, "holds step scores; give --dev FILE or --threshold"),
@@ -196,15 +196,15 @@ def test_predictions_of_others(folder, capsys):
         ({"dev": Path("one.json")}, "choose the threshold on another file"),
         ({"dev": Path("two.json"), "threshold": 0.5}, "exclude each other"),
         ({"model": command.DEFAULT_MODEL}, "holds no threshold"),
-        ({}, "a model other than data/prm/model has a threshold of its own"),
+        ({}, "a model other than data/prm/model needs its own threshold"),
         (
             {"predictions": Path("two.json"), "model": command.DEFAULT_MODEL, "tag": " "},
-            "--tag is of a model, but --predictions",
+            "--tag describes a model, but --predictions",
         ),
         ({"threshold": 0.5, "save": Path(".")}, r"--save \.: is a folder"),
         ({"threshold": float("nan")}, "must be a finite number"),
         ({"threshold": 0.5, "form": "none"}, "must be one of assay, classes"),
-        ({"form": "classes", "model": "theirs"}, "a model other than data/prm/model has a threshold"),
+        ({"form": "classes", "model": "theirs"}, "a model other than data/prm/model needs its own threshold"),
         ({"threshold": 0.5, "form": "classes", "model": "no/where"}, "a hub repository needs --revision"),
         ({"threshold": 0.5, "dtype": "int8"}, "must be auto, float32"),
         ({"threshold": 0.5, "device": "cuda:77"}, "device cuda:77: cannot be used"),

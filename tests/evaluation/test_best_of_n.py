@@ -118,7 +118,7 @@ def test_records_with_an_unfinished_solution(tmp_path):
     ("rows", "message"),
     [
         ([], "no rows"),
-        ([row(), row()], "pool.jsonl:2: problem_id 'p1' stands already in line 1"),
+        ([row(), row()], "pool.jsonl:2: problem_id 'p1' is already used in line 1"),
         ([row(gold=3)], "gold must be a non-empty string"),
         ([row(samples=[])], "samples must be a non-empty list"),
         ([row(extra=1)], "unknown key 'extra'"),

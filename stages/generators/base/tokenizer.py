@@ -2,7 +2,7 @@
 
 Byte-level BPE of the `tokenizers` library with an empty merge list: a piece in the vocabulary is one token, any other
 piece falls back to its bytes. Nothing is learnt from a corpus, so the same code builds the same bytes everywhere. Every
-digit is a token of its own (with or without a space before it), as arithmetic needs.
+digit is one token (with or without a space before it), as arithmetic needs.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Chat:
         self._cache = open_cache(cache)
 
     def ask(self, prompt: str, key: str) -> str:
-        """The model's answer. Raises NoAnswerError, and UserError for a fault that a retry would not mend."""
+        """The model's answer. Raises NoAnswerError, and UserError for an error that a retry would not fix."""
         raise NotImplementedError
 
     def ask_many(self, requests: Sequence[Request], progress: Progress | None = None) -> list[str | NoAnswerError]:

@@ -41,7 +41,7 @@ class LocalParams(Params):
 class LocalChat(Chat):
     """A model in a folder behind the native engine. An answer depends on its prompt and key alone, so on a CPU in float32
     batch, order and number of threads change nothing (lib/inference/native_engine.py). Weights are loaded on first use.
-    A prompt that is too long gives a NoAnswerError of its own.
+    A prompt that is too long gives a NoAnswerError.
 
     Raises UserError for a folder without a model, a chat template that is missing or refuses the turns, and a device that
     this machine lacks.

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from stages.lib.core.errors import UserError
 
-MAX_WAIT = 120.0  # seconds between two tries, whatever a server asks for
+MAX_WAIT = 120.0  # seconds between two tries at most, even if a server asks for more
 MAX_CONSECUTIVE_FAILURES = 8  # requests in a row without an answer, after which the server is taken to be gone
 PERMANENT_STATUS_CODES = (400, 401, 403, 404, 405, 413, 422)  # a retry would not help
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class NoAnswerError(Exception):
-    """The model gave no usable answer within the allowed number of tries. The text says what happened last."""
+    """The model gave no usable answer within the allowed number of tries. The message names the last failure."""
 
 
 def add_retries(

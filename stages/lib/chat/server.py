@@ -1,7 +1,7 @@
 """A chat with a server that speaks OpenAI's chat completions API, with several requests at a time.
 
 Failures are retried (lib/chat/retry.py) at most `tries` times; then `NoAnswerError` is raised. The secret key comes from
-the environment variable named in the settings, and stands in no setting, error, log or cache.
+the environment variable named in the settings, and never appears in a setting, error, log or cache.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class OpenAIParams(Params):
 
 
 class ServerChat(Chat):
-    """send: (prompt, 31-bit seed, the size that servers take) -> reply. A failed request leaves the others alone."""
+    """send: (prompt, 31-bit seed, the size that servers take) -> reply. A failed request does not affect the others."""
 
     def __init__(self, send: Callable[[str, int], Reply], *arguments: Any):
         super().__init__(*arguments)

@@ -4,7 +4,7 @@ import os
 
 
 def count_usable() -> int:
-    """Cores that the scheduler allows this process, or those of the machine where the system does not say."""
+    """Cores that the scheduler allows this process, or those of the machine where that is unknown."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

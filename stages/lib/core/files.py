@@ -67,7 +67,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write_dir(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder to fill; on success it takes the place of `path`, on failure it is removed."""
+    """Yield an empty temporary folder to fill; on success it replaces `path`, on failure it is removed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = _get_temporary_path(path), _get_temporary_path(path).with_suffix(".old")

@@ -48,10 +48,10 @@ RENAMED_VALUES = {
 
 
 class Params(BaseModel):
-    """Base of every section: frozen, strict types, no unknown keys, no NaN. Each field's comment says what it means."""
+    """Base of every section: frozen, strict types, no unknown keys, no NaN. Each field's comment explains it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    shared_section: ClassVar[str | None] = None  # the section that holds the values which a stage's own does not name
+    shared_section: ClassVar[str | None] = None  # the section with the values that the stage's section omits
 
 
 class TopLevel(Params):
@@ -142,7 +142,7 @@ def _validate(values: Any, model: type[P], locate: Callable[[tuple], tuple], lay
 
 
 def to_plain(value: Any) -> Any:
-    """ruamel's subclasses (ScalarFloat, CommentedMap) as the plain types that strict validation asks for."""
+    """ruamel's subclasses (ScalarFloat, CommentedMap) as the plain types that strict validation needs."""
     if isinstance(value, dict):
         return {str(k): to_plain(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -239,7 +239,7 @@ def _format_value(value: Any, kind: str) -> str:
 
 
 def _trace(document: Any, where: tuple) -> list[int]:
-    """1-based lines of the parts of `where` that stand in the file, from the outermost on."""
+    """1-based lines of the parts of `where` that occur in the file, from the outermost on."""
     lines, node = [], document
     for part in where:
         try:

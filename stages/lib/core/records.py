@@ -35,7 +35,7 @@ class Step(Record):
 
 
 class Source(Record):
-    """Where a row came from: a path or address, its revision, and the sha256 of the file it stood in."""
+    """Where a row came from: a path or address, its revision, and the sha256 of its file."""
 
     url: str
     revision: str | None = None
@@ -92,7 +92,7 @@ class Sample(Record):
 
     @property
     def is_right(self) -> bool:
-        """Graded correct and finished: a solution that was cut off is wrong, whatever its last number is."""
+        """Graded correct and finished: a solution that was cut off is wrong."""
         return bool(self.correct) and self.finish == "stop"
 
 
@@ -177,7 +177,7 @@ def read_problems(path: Path) -> list[Problem]:
             raise UserError(f"{path}:{number}: {explain_error(error)}") from None
         if problem.id in lines:
             first = lines[problem.id]
-            raise UserError(f"{path}:{number}: id {problem.id!r} stands already in line {first}; ids must be unique")
+            raise UserError(f"{path}:{number}: id {problem.id!r} is already used in line {first}; ids must be unique")
         lines[problem.id] = number
         problems.append(problem)
     return problems

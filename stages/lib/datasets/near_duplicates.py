@@ -1,7 +1,7 @@
 """Near-duplicates of test problems: one published problem in other words or in other typesetting.
 
 A problem nearly repeats a test problem if both have the same letters and signs once the layout commands of TeX are
-removed, whatever the answers; or if both have equal answers and either similar sets of 5-grams (MinHash, `contamination`)
+removed, with any answers; or if both have equal answers and either similar sets of 5-grams (MinHash, `contamination`)
 or a shared 13-gram. A shared 13-gram alone misleads, because AIME problems end in set phrases of that length: it counts
 only if few test problems contain it and a quarter of all 5-grams is shared. MMLU asks several questions about one
 passage, so questions with options must be similar as a whole. Where there is no single answer (programs) or none is

@@ -103,7 +103,7 @@ def format_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str
 
 
 def format_score_name(score: str) -> str:
-    """The display name of a score of this pipeline; any other score's name is shown as it is."""
+    """The display name of a score of this pipeline; other names are not changed."""
     return SCORE_NAMES.get(score, score)
 
 

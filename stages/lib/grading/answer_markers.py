@@ -89,7 +89,7 @@ def _drop_next_question(text: str) -> str:
 
 
 def _is_only_boxed_after(text: str, position: int) -> bool:
-    """Whether boxes come after a position, and neither box, `<<<>>>` nor `####` before it.
+    """Whether boxes come after a position, and no box, `<<<>>>` or `####` before it.
 
     Then `Problem 2:` opens a later part of the same solution: a model that invents a question answers it in the form of
     its first answer.

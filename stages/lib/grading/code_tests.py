@@ -9,7 +9,7 @@ does.
 Outputs are compared word by word, as the usual checker of Codeforces does (`wcmp` of testlib); white space does not matter.
 Numbers may be off by the error that the statement allows, and case is ignored where it allows either. A problem with *any*
 of several right answers needs a checker, a program that reads the input, the published output and the printed one. The
-published tests come without checkers, so a failed comparison proves nothing there, and `Verdict.reason` says so;
+published tests come without checkers, so a failed comparison proves nothing there, as `Verdict.reason` states;
 `explain_ungradable` says it beforehand.
 
 A function shares its process with its tests, so a solution that wants to cheat can. A random word that is printed after the
@@ -148,7 +148,7 @@ def accepts_several_answers(question: str) -> bool:
 
 
 def read_comparison(question: str, tests: Mapping[str, Any] | None = None) -> Comparison:
-    """How outputs are compared: by what the tests say, else by what the statement says."""
+    """How outputs are compared: as the tests define, else as the statement does."""
     if tests and "compared" in tests:
         return Comparison(**tests["compared"])
     return Comparison(read_tolerance(question), bool(_ANY_CASE.search(question)))

@@ -10,8 +10,7 @@ from stages.lib.grading import grader
 
 
 class GradedDraw(NamedTuple):
-    """draw: an inference.sampling.Draw. text: the whole solution, also where it was cut off; it then has no answer and is
-    not correct."""
+    """draw: an inference.sampling.Draw. text: the whole solution. One that was cut off has no answer and is not correct."""
 
     draw: Any
     text: str
@@ -28,7 +27,7 @@ def grade_draws(
     """The draws of each prompt, decoded and graded, in the order of the stream; programs run while the next are drawn.
 
     stream: (index of a prompt, its draws), as an inference engine yields them. encoder: a models.encoding.Encoder.
-    problems, prefixes: the problem of each prompt, and the part of a solution that stands in it already (none by default).
+    problems, prefixes: the problem of each prompt, and the part of a solution that it already contains (none by default).
     """
 
     def decode(item: tuple[int, Sequence[Any]]) -> tuple[int, Sequence[Any], list[str]]:

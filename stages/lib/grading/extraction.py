@@ -5,7 +5,7 @@ formula, the letter or truth word that the text opens with). There is no answer 
 the number is denied or one of several offered.
 
 `N/A` (the question has no answer; also "cannot be determined", "not enough information", "unknown", "none"; from DyVal,
-Zhu et al., 2024) is read in every type if it is marked or stands alone.
+Zhu et al., 2024) is read in every type if it is marked or alone.
 """
 
 import re

@@ -42,7 +42,7 @@ class _Extracted(NamedTuple):
 
 
 def grade(problem: Problem, texts: Sequence[str | None], marked: bool = False) -> list[Grade]:
-    """A Grade for each solution; None stands for one that was cut off, which has no answer. marked: see `extract`."""
+    """A Grade for each solution; None: it was cut off and has no answer. marked: see `extract`."""
     (grades,) = grade_ahead([(problem, texts)], marked)
     return grades
 

@@ -1,7 +1,7 @@
 r"""LaTeX as text: strip styles, and rewrite what people and chat models write into the LaTeX that Math-Verify reads.
 
 Nothing is parsed here; `formulas` compares the values. In the argument of a trigonometric function degrees count,
-elsewhere they are a unit; `a ± b` stands for both values.
+elsewhere they are a unit; `a ± b` means both values.
 """
 
 import re
@@ -120,7 +120,7 @@ def standardise(text: str) -> str:
 
 
 def _join_relations(text: str) -> str:
-    r"""`x < 1 or x > 3` with `\vee` for "or" (`\wedge` for "and"), if a relation stands on each side of the word."""
+    r"""`x < 1 or x > 3` with `\vee` for "or" (`\wedge` for "and"), if a relation is on each side of the word."""
     parts = _CONJUNCTION.split(text)
     if len(parts) == 1 or not all(re.search(_RELATION, part) for part in parts[::3]):
         return text
@@ -136,7 +136,7 @@ def _expand_choose(match: re.Match[str]) -> str:
 
 
 def _rename_any_integer(text: str) -> str:
-    r"""`2k\pi` for `2n\pi` and for `2m\pi, m \in \mathbb{Z}`: which letter stands for any integer does not matter."""
+    r"""`2k\pi` for `2n\pi` and for `2m\pi, m \in \mathbb{Z}`: the letter for any integer does not matter."""
     declared = _ANY_INTEGER.search(text)
     bare = text[: declared.start()] if declared else text
     names = {declared[1]} if declared else {before or after for before, after in _MULTIPLE_OF_PI.findall(bare)}

@@ -1,7 +1,7 @@
 """Programs: which part of a solution is code, and which programs are the same up to comments and white space.
 
 A solution to a code problem is a fenced block, a bare program, the rest of a function that the prompt begins, or that whole
-function. There may be prose around it, and a model that does not stop goes on with a next question that it invents.
+function. There may be prose around it, and a model that does not stop invents a next question.
 `extract` gives a program that can be run as it stands. For a function that is the prompt's own imports and helpers, the
 function, and what else the model wrote for it, without the model's tests, calls and prints: they are no part of the answer
 (Chen et al. 2021, arXiv 2107.03374, stop at `\\ndef`, `\\nclass`, `\\nif`, `\\nprint`, `\\n#`).

@@ -1,6 +1,6 @@
 """Python source, or text that may be none, as top-level statements: which names each binds and uses, and what it is.
 
-Lines are told apart by their tokens. Nothing is compiled or run, so no program can make this slow or crash it.
+Lines are classified by their tokens. Nothing is compiled or run, so no program can make this slow or crash it.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def get_free_bytes(device: torch.device) -> int | None:
 
 
 def limit_rows(model: Any, rows: int, tokens: int, multiple: int) -> int:
-    """`rows`, or the largest multiple of `multiple` below it that fits into the free memory of the model's device; a line
-    on standard error then says so. Raises UserError when not even `multiple` rows fit."""
+    """`rows`, or the largest multiple of `multiple` below it that fits into the free memory of the model's device; it then
+    prints a line on standard error. Raises UserError when not even `multiple` rows fit."""
     free = get_free_bytes(model.device)
     if free is None:
         return rows

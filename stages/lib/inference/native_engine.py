@@ -4,13 +4,13 @@
 until the last row has ended. Here a row holds only its new tokens (shared_prefix.py), draws that have agreed so far share
 one row and fork where they differ, rows that have ended are removed, and new prompts are admitted when a quarter of the
 rows is free. A draw depends on its own key alone, so sharing changes none; at temperature 0.7 the bundled model draws six
-times as many tokens as it computes. It works for any transformers causal LM: prompts run through the model as it is, and
-what that leaves in the model's cache is the prefix: keys, values, sliding windows, and the state of short convolutions and
-other recurrent layers, of which every row gets a copy.
+times as many tokens as it computes. It works for any transformers causal LM: prompts run through the unchanged
+model, and the prefix is what that leaves in its cache: keys, values, sliding windows, and the state of short convolutions
+and other recurrent layers, of which every row gets a copy.
 
 **The same draws in any batch.** Token t of a sample is the inverse, at the uniform number u = H(key, t), of the
 cumulative distribution softmax(logits / T) in the order of the vocabulary. Equal draws then need logits equal to the
-last bit whatever shares the batch, so every shape that enters a sum is a function of the row alone:
+last bit in any batch, so every shape that enters a sum depends on the row alone:
   - prompts are read unpadded, together with others of equal length only;
   - rows admitted together have one age, so their suffixes have one length and nothing is padded;
   - prefixes are padded to a multiple of 32 and multiplied only with others of the same padded length;
@@ -73,7 +73,7 @@ class NativeEngine:
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
     ) -> Iterator[tuple[int, list[Draw]]]:
-        """Complete prompts as they come. Raises ValueError for an empty prompt, UserError where memory is too small."""
+        """Complete a stream of prompts. Raises ValueError for an empty prompt, UserError where memory is too small."""
         if not all(prompts):
             raise ValueError("a prompt needs at least one token")
         longest = max(map(len, prompts), default=0)  # held twice while it is admitted, before a token is drawn
@@ -164,11 +164,11 @@ class Cohort:
         old_row, next_token = np.zeros(rows, int), np.zeros(rows, int)
         old_row[row], next_token[row] = parent, token
         if round_up(len(row), ROW_MULTIPLE) < 0.8 * rows:  # removing rows means copying the others
-            kept = np.sort(row)
-            kept = np.pad(kept, (0, round_up(len(kept), ROW_MULTIPLE) - len(kept)), mode="edge")
-            block.keep_rows(kept)
-            self.row_of_draw[alive] = np.searchsorted(kept, self.row_of_draw[alive])
-            old_row, next_token, row = old_row[kept], next_token[kept], np.searchsorted(kept, row)
+            kept_rows = np.sort(row)
+            kept_rows = np.pad(kept_rows, (0, round_up(len(kept_rows), ROW_MULTIPLE) - len(kept_rows)), mode="edge")
+            block.keep_rows(kept_rows)
+            self.row_of_draw[alive] = np.searchsorted(kept_rows, self.row_of_draw[alive])
+            old_row, next_token, row = old_row[kept_rows], next_token[kept_rows], np.searchsorted(kept_rows, row)
         block.set_live_rows(np.sort(row))
         return next_token, old_row
 

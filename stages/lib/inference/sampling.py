@@ -1,7 +1,7 @@
 """Sampling from a language model: what an engine is, and what a draw is.
 
 There are two engines: `native` (native_engine.py: any transformers causal LM on any device; on a CPU in float32 the same
-draws whatever the batch) and `vllm` (vllm_engine.py: an optional extra for large models on GPUs).
+draws in any batch) and `vllm` (vllm_engine.py: an optional extra for large models on GPUs).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Draw(NamedTuple):
 
     ids: the new tokens. The last one ended the sample exactly when `finish` is "stop": an end token, or the token that
     completes a stop text.
-    logprobs: natural log-probability of each of `ids` at temperature 1, whatever temperature drew them.
+    logprobs: natural log-probability of each of `ids` at temperature 1, even if they were drawn at another.
     """
 
     ids: list[int]

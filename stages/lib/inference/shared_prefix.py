@@ -1,7 +1,7 @@
-"""Attention over a prompt shared by many rows and a suffix of each row's own, through the interfaces of transformers.
+"""Attention over a prompt that rows share and the suffix of each row, through the interfaces of transformers.
 
 `SharedCache` is passed to a model as its cache. Its `update` stores a step's keys and values in the suffixes and returns
-the cache itself in place of keys. `attend`, registered as an attention function, computes
+the cache itself instead of keys. `attend`, registered as an attention function, computes
 
     softmax([q K_prefix, q K_suffix]) [V_prefix, V_suffix]
 

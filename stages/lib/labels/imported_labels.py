@@ -56,7 +56,7 @@ def find_files(root: Path, form: str, patterns: Sequence[str]) -> list[Path]:
             raise UserError(f"{at} is not in {FOLDER}/; put the file there, where DVC sees it change")
         matches = sorted(path for path in root.glob(pattern) if path.is_file())
         if not matches:
-            raise UserError(f"{at} names no file; {FOLDER}/README.md says where the files are to be had")
+            raise UserError(f"{at} names no file; {FOLDER}/README.md says where to get the files")
         paths |= dict.fromkeys(matches)
     return list(paths)
 
@@ -102,7 +102,7 @@ def _add_form(
     )
     if not added[2]:
         raise UserError(
-            f"labels.imported.{form}: every problem nearly repeats one of dev, test, ood or aime; none may be learnt from"
+            f"labels.imported.{form}: every problem nearly repeats one of dev, test, ood or aime; no labels are left"
         )
 
 

@@ -11,7 +11,7 @@ steps of a hard problem have low rates:
 auc         the probability that a right step has a higher value than a wrong one, ties counting half
 brier       the mean squared difference of value and truth, 1 for a right step and 0 for a wrong one
 
-Intervals resample problems, because solutions of one problem are not independent, and compute the ratio anew each time.
+Intervals resample problems, because solutions of one problem are not independent, and compute the ratio for each resample.
 Rollouts are drawn once, for the largest N; labels with smaller N, and their cost, are computed from the same rollouts.
 """
 

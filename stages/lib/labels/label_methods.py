@@ -12,7 +12,7 @@ binary_search       the first step from which nothing succeeds, located in log2(
 Each is a search for `rollouts.run_searches`. The last step ends a solution: there is nothing to complete, so its value is
 the outcome.
 
-Every sample of a problem is a rollout from each of its own prefixes, and other samples share these prefixes. So the
+Every sample of a problem is a rollout from each of its prefixes, and other samples share these prefixes. So the
 samples label steps before anything is completed (`find_last_shared_steps`): `binary_search` starts after the last step
 that a right sample shares, and on a right solution it needs no completion at all.
 """

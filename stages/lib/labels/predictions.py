@@ -43,7 +43,7 @@ class Predictions:
             except ValidationError as error:
                 raise UserError(f"{path}:{number}: {records.explain_error(error)}") from None
             if prediction.id in self.by_id:
-                raise UserError(f"{path}:{number}: {prediction.id} is predicted twice")
+                raise UserError(f"{path}:{number}: {prediction.id} has two predictions")
             if (prediction.scores is None) == ("first_error" not in prediction.model_fields_set):
                 raise UserError(
                     f"{path}:{number}: needs `scores`, or else `first_error` (null where there is no answer)"

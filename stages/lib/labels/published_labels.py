@@ -2,7 +2,7 @@
 
 prm800k         JSONL; every step of a path has rated completions, one of them chosen (Lightman et al. 2023,
                 arXiv 2305.20050; github.com/openai/prm800k). Ratings -1, 0, 1; neutral counts as right, as in the paper.
-math_shepherd   JSONL; `input` has the tag `ки` after every step, `label` is the same text with + or - in place of every
+math_shepherd   JSONL; `input` has the tag `ки` after every step, `label` is the same text with + or - instead of every
                 tag (Wang et al. 2023, arXiv 2312.08935). Hard Monte-Carlo estimates, not people's.
 processbench    one JSON list; `label` is the first wrong step or -1 (Zheng et al. 2024, arXiv 2412.06559). Steps after
                 the first error were not judged and get no label.
@@ -35,7 +35,7 @@ READ_CHARS = 1 << 16  # characters of a JSON list read at a time
 
 
 class LabelledSolution(NamedTuple):
-    """One solution and the labels of its steps; a step that nobody judged has no label.
+    """One solution and the labels of its steps; a step without a rating has no label.
 
     row_id: the id of its row, or of the problem where rows have no id."""
 
@@ -102,7 +102,7 @@ class _MisalignedError(Exception):
 
 
 def read_prm800k(path: Path, prompt: Prompt | None = None) -> Iterator[LabelledSolution | RejectedRow]:
-    """Every path with the ratings of its steps, and every rated alternative to one of its steps as a sample of its own.
+    """Every path with the ratings of its steps, and every rated alternative to one of its steps as a separate sample.
 
     An alternative has the path's steps before it, but only its own label, so that shared steps count once.
     Raises UserError when the file is not JSONL.

@@ -1,6 +1,6 @@
 """Monte-Carlo rollouts: completions from the step prefixes of solutions, and whether they reach the right answer.
 
-A rollout is a pure function of (seed, problem, text of the prefix, number), whatever else is drawn with it and when. So
+A rollout is a pure function of (seed, problem, text of the prefix, number), independent of what else is drawn. So
 solutions with the same first steps share rollouts, all methods use prefixes of the same list, and an adaptive search
 returns what it would return if all rollouts were drawn. The n completions of a prefix share it as one prompt
 (lib/inference/shared_prefix.py).

@@ -9,7 +9,7 @@ Then C has A + 2: A has 15, 15 + 2 = 17,   the recalled values are true, the equ
 #### 17                                    17 is the answer
 
 Lines may come in any order, and missing lines are no error: claims are judged, not how they were found. A line about an
-unknown quantity, or in another form (`Right.`, an equation that breaks off), claims nothing that is true: it is wrong.
+unknown quantity, or in another form (`Right.`, an unfinished equation), claims nothing that is true: it is wrong.
 In the tiny world's 20,800 samples 1.3% of the lines are such, most of them `Right.` where the solution should go on; 0.2%
 of the samples contain one and still have the right answer. A solution without any line in these forms is free text: its
 labels are unknown (None).

@@ -1,6 +1,6 @@
 """Exact pass@k and best-of-k from one pool of N solutions: the expected accuracy over all C(N, k) draws, for every k.
 
-Sort a problem's N solutions by score. The best of a random k-subset stands at rank i (0 = worst) with
+Sort a problem's N solutions by score. The best of a random k-subset has rank i (0 = worst) with
 probability C(i, k-1) / C(N, k), so best-of-k is the product of the vector "correct, by rank" and that table. Solutions
 with equal scores are exchangeable, so each carries its tie group's share of correct ones: the expected value under
 uniform tie-breaking. pass@k is best-of-k under an oracle that scores by correctness. Every term is positive, so

@@ -10,7 +10,7 @@ three differences in 54 problems an interval that is too narrow, because it neve
 distribution under a tested value is the most likely one with that mean. Its outcomes are the observed ones, reweighted,
 and one more: a problem that turns out entirely the other way. For outcomes of 0 and 1 this gives Wilson's interval of a
 proportion and Tango's of a paired difference; it also works for fractions. One exception: between the mean of a
-difference and 0, the spread is that of the sign-flip test, so the interval contains 0 exactly if the test says so.
+difference and 0, the spread is that of the sign-flip test: the interval contains 0 exactly if that finds nothing.
 
 Sources: Wilson 1927; Tango 1998 (score interval of a paired difference); Owen 1988 (weights by empirical likelihood);
 Clopper & Pearson 1934; McNemar 1947; Good 2005 (sign flips); Holm 1979; Newcombe 1998 (differences of two samples);
@@ -28,7 +28,7 @@ from scipy.stats import beta, binomtest, norm
 
 find_root: Any = brentq  # untyped in scipy
 
-MAX_EXACT_FLIPS = 14  # up to so many differing units, all patterns of signs are enumerated
+MAX_EXACT_FLIPS = 14  # with at most this many differing units, all sign patterns are enumerated
 MIN_BOOTSTRAP_PROBLEMS = 20  # below this number of right (or wrong) problems no bootstrap is used
 MAX_RESAMPLED_UNITS = 1 << 22  # units of resamples held in memory at once
 

@@ -1,4 +1,4 @@
-"""Heads of discriminative verifiers: a scalar head with weights of its own, or the logits of two tokens.
+"""Heads of discriminative verifiers: a scalar head with trained weights, or the logits of two tokens.
 
 A scalar head may be initialised with the difference of two words' output embeddings (Cobbe et al. 2021, arXiv 2110.14168,
 also read the score off an output embedding): a model that has seen work being marked then starts as a verifier. The
@@ -25,8 +25,8 @@ def make_zero_head(width: int, loss: str) -> nn.Linear:
 
 
 def compute_logits(head: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
-    """(.., width) -> (..): the head's output, in float32 whatever the model computes in: in bfloat16 logits near 4 come in
-    steps of 1/32, and scores would tie."""
+    """(.., width) -> (..): the head's output, always in float32: in bfloat16, logits near 4 come in steps of 1/32, and
+    scores would tie."""
     with torch.autocast(hidden.device.type, enabled=False):
         return head(hidden.float())[..., 0]
 

@@ -50,8 +50,8 @@ class Prompt(PromptParams):
     problem that is itself an example is not shown before itself.
 
     marked: an answer counts only where the solution marks it. It is set where the model knows the form, by training on
-    gold solutions, by examples or by the instruction: a solution that breaks off then has no answer, whatever number
-    comes last in it.
+    gold solutions, by examples or by the instruction: a solution that was cut off then has no answer, even if it
+    ends in a number.
     """
 
     examples: list[Shot] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-MARGIN_TOKENS = 4  # a text of n bytes lies within the last n + MARGIN_TOKENS tokens, whatever stands before it
+MARGIN_TOKENS = 4  # a text of n bytes always lies within the last n + MARGIN_TOKENS tokens
 
 
 class StopCriteria:

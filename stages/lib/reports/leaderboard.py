@@ -105,22 +105,22 @@ def order_methods(methods: Iterable[str], free: str | None = None) -> list[str]:
     (likelihood, untrained base, verifiers), and the top votes of verifiers. free: a method to include in any case."""
     names = sort_score_names(name.removeprefix("best_of_") for name in methods if name.startswith("best_of_"))
     votes = [f"{kind}_{name}" for name in names for kind in METHOD_KINDS]
-    shown = [
+    selected = [
         method
         for method in votes
         if method == free or not method.startswith("top_") or parse_score_name(method) not in TRAINING_FREE
     ]
-    return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + shown
+    return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + selected
 
 
 def select_plotted_methods(results: Mapping[str, Mapping]) -> list[str]:
     """The curves of the picture: pass, majority, each verifier's best-of and weighted vote, and the generator's minimum
-    token likelihood. At most seven, as many as a reader can tell apart."""
+    token likelihood. At most seven, so that they can be told apart."""
     names = [name.removeprefix("best_of_") for name in results if name.startswith("best_of_")]
     verifiers = [name for name in names if name not in TRAINING_FREE]
     free = [f"best_of_{name}" for name in names if name == "likelihood_min"]  # fixed in advance, not the best on test
-    shown = ["pass", "majority"] + [f"{kind}_{name}" for kind in ("weighted", "best_of") for name in verifiers]
-    return shown[:6] + free
+    selected = ["pass", "majority"] + [f"{kind}_{name}" for kind in ("weighted", "best_of") for name in verifiers]
+    return selected[:6] + free
 
 
 def write_notes(

@@ -108,9 +108,9 @@ def compare(
     n = min(pool.size for pools in groups.values() for pool in pools)
     rows = [_measure(name, pools, settings, draws, seed, n, unsolvable) for name, pools in groups.items()]
     in_distribution, shifted, small = rows[0], rows[1:], find_small_groups(groups)
-    shown = [*_pool_rows(shifted), in_distribution, *(row for row in shifted if row.name not in small)]
+    table_rows = [*_pool_rows(shifted), in_distribution, *(row for row in shifted if row.name not in small)]
     builder = _CellBuilder(in_distribution, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
-    cells = [builder.build_cell(row, method) for row in shown for method in row.values]
+    cells = [builder.build_cell(row, method) for row in table_rows for method in row.values]
     return _adjust_p_values(cells, in_distribution.name)
 
 
@@ -123,7 +123,7 @@ def _measure(
     n: int,
     unsolvable: Set[str],
 ) -> Row:
-    """A row whose weights make the solvable and the unsolvable part of a mixed group count the same."""
+    """A row whose weights make the solvable and the unsolvable part of a mixed group count equally."""
     curves = evaluate(pools, settings, draws, seed, [n])
     values = {method: curve.accuracy_at(n) for method, curve in curves.items()}
     values["pass_1"] = curves["pass"].values[:, 0]
@@ -196,8 +196,8 @@ class _CellBuilder:
         if paired:
             gap = self._compare_pairs(row, here, self.in_distribution.gains(method)[there], row.gains(method)[here])
         else:
-            home = self.in_distribution_cells[method]
-            gains = [Interval(c.gain, c.gain_low, c.gain_high) for c in (home, cell)]
+            base = self.in_distribution_cells[method]
+            gains = [Interval(c.gain, c.gain_low, c.gain_high) for c in (base, cell)]
             gap = intervals.subtract(*gains)
         return cell._replace(gap=gap[0], gap_low=gap.low, gap_high=gap.high, parents=paired)
 

@@ -67,7 +67,7 @@ def make_pool(
     scores: Mapping[str, Sequence[float]],
     score_kinds: Mapping[str, ScoreKind],
 ) -> Pool:
-    """A pool from the id of every answer; -1 stands for a solution without one, which is wrong."""
+    """A pool from the id of every answer; -1: a solution without an answer, which is wrong."""
     ids = np.array(answer_ids, int)
     arrays = {name: np.array(values, float) for name, values in scores.items()}
     return Pool(problem_id, ids, np.array(correct, float) * (ids >= 0), arrays, score_kinds)
@@ -128,7 +128,7 @@ def read(path: Path, scales: Mapping[str, ScoreKind] = MappingProxyType({})) -> 
         where = f"{path}:{number}"
         pool = _parse_row(row, where)
         if pool.problem_id in lines:
-            raise UserError(f"{where}: problem_id {pool.problem_id!r} stands already in line {lines[pool.problem_id]}")
+            raise UserError(f"{where}: problem_id {pool.problem_id!r} is already used in line {lines[pool.problem_id]}")
         if pools and set(pool.scores) != set(pools[0].scores):
             raise UserError(
                 f"{where}: scores {sorted(pool.scores)}, but line 1 has {sorted(pools[0].scores)}; "

@@ -200,7 +200,7 @@ def _lock(root: Path, name: str) -> Iterator[None]:
 
 
 def exit_with_launcher() -> None:
-    """Watch the launcher or `dvc repro` that started this process, and end the process when it is gone.
+    """Watch the launcher or `dvc repro` that started this process, and end the process when that has ended.
 
     A killed launcher cannot pass a signal on, and the stage would keep writing into outputs that the next run owns.
     """

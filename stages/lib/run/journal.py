@@ -140,7 +140,7 @@ def _replace_nonfinite(value: Any) -> Any:
 
 
 def _get_process_start(pid: int) -> float | None:
-    """When the process began, which tells it from a later one with the same pid; None when it is gone."""
+    """When the process began, which distinguishes it from a later one with the same pid; None when it has ended."""
     import psutil
 
     try:

@@ -1,6 +1,6 @@
 """The training loop of every model here: base, generator, verifiers. Built on accelerate.
 
-A step takes `global_batch_size` examples in micro-batches of `device_batch_size`, dealt in turn to the processes. Losses
+A step takes `global_batch_size` examples in micro-batches of `device_batch_size`, which the processes take in turn. Losses
 are divided by the weight of the whole step's targets, so one process, several, or more accumulation compute the same
 gradient up to rounding, whether each process holds the model or all share it (FSDP2, fsdp.py). Order and dropout are keyed
 by (seed, stage, epoch or step), so a resumed run needs no generator state: killed at any instant and run again, it ends on
@@ -65,9 +65,9 @@ def train(
     """
     trainer = Trainer(run, objective, examples, params, dropout)
     plan = _plan_steps(run, [objective.count_tokens(example) for example in examples], params)
-    done = trainer.resume()
+    first_step = trainer.resume()
     tokens, start = 0, time.monotonic()
-    for step in run.track_progress(range(done, len(plan)), len(plan) - done, "training"):
+    for step in run.track_progress(range(first_step, len(plan)), len(plan) - first_step, "training"):
         epoch, indices, is_epoch_end = plan[step]
         lr_scale = _compute_lr_scale(step, len(plan), params.warmup_ratio)
         row = {"step": step + 1, "epoch": epoch, "lr": params.lr * lr_scale, **trainer.step(step, indices, lr_scale)}

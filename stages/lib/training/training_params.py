@@ -1,6 +1,6 @@
 """Training parameters: the keys that base, generator, orm, prm and genrm share.
 
-Values that most stages share stand once in section `training` of params.yaml; a stage's section overrides a value by naming
+Values that most stages share are set in section `training` of params.yaml; a stage's section overrides a value by naming
 its key.
 """
 

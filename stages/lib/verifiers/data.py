@@ -48,7 +48,7 @@ def select_samples(samples: Iterable[Sample], limit: int, skip_uniform: bool, de
 
 
 def warn_if_uniform(run: StageRun, samples: Sequence[Sample], consequence: str) -> None:
-    """A weak generator may have no right sample at all: training goes on, and this says what it means."""
+    """Warn if all samples are right or all wrong, as those of a weak generator may be. Training continues."""
     if len({sample.is_right for sample in samples}) < 2 and run.is_main:
         print(f"{run.name}: warning: all samples are right, or all wrong: {consequence}", file=sys.stderr)
 
@@ -67,7 +67,7 @@ def load_model(run: StageRun) -> Any:
 def read_dev_pools(run: StageRun, samples_per_problem: int | None = None, mixed_only: bool = False) -> list[Pool]:
     """The first `eval_problems` problems of dev with their samples.
 
-    samples_per_problem: only the first so many samples. mixed_only: only problems with right and wrong ones among them.
+    samples_per_problem: how many samples of a problem at most. mixed_only: only problems with right and wrong samples.
     """
     problems = read_problems(run, "dev")
     samples = read_samples(run, "dev")

@@ -72,7 +72,7 @@ class RationaleVerdicts(Record):
     def score(self, votes: int | None = None, turn: int = 0) -> float:
         """Mean p(Yes) over the rationales that are not missing, or the direct p(Yes) if all are.
 
-        votes: take only so many; turn t takes the t-th group of that size, wrapping around.
+        votes: how many rationales to use; turn t takes the t-th group of that size, wrapping around.
         """
         values = [p for p in self.p_yes if p is not None]
         if votes is not None and votes < len(values):
@@ -104,7 +104,7 @@ class GenerativeVerifier(Verifier):
         self._verdict_head = heads.TokenLogitHead(model.get_output_embeddings(), *tokens, model.config)
 
     def make_objective(self) -> LanguageModelingObjective:
-        """What the training loop trains: this very model, on text alone."""
+        """The training objective: this model as a language model, on text alone."""
         return LanguageModelingObjective(self.model)
 
     @classmethod

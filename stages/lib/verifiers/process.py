@@ -1,6 +1,6 @@
 """The process verifier (PRM): one score for every step of a solution and one for its end, from one forward pass.
 
-The score of a step is read at the step's last token, exactly where its label stands in training. Two kinds of head
+The score of a step is read at the step's last token, exactly where its label is in training. Two kinds of head
 (lib/models/heads.py): a scalar head, or the logits of two tokens of the vocabulary.
 
 **Step markers.** After a step, the text that marks a right step (`Right.`) may be inserted before the solution goes on,
@@ -143,7 +143,7 @@ class ProcessVerifier(Verifier):
         return verifier
 
     def save(self, path: Path) -> None:
-        """The head is saved if it has weights of its own."""
+        """The head is saved if it has weights."""
         config = {
             "kind": "process",
             "name": self.name,

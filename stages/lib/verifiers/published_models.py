@@ -12,8 +12,8 @@ reward      a sequence classifier with one label that rates a whole reply in a c
 
 Token ids are concatenated, never tokenised as one string, so there is exactly one score per step. These models know no
 end of a solution: a solution that was cut off scores 0, and so does one longer than the context. Only causal models whose
-head reads the last hidden state are accepted, and only safetensors weights. Heads compute in float32 whatever the
-model's dtype is.
+head reads the last hidden state are accepted, and only safetensors weights. Heads always compute in
+float32.
 
 Memory: Qwen2.5-Math-PRM-7B takes 15.2 GB in bfloat16 and 2 GB more for 8 solutions of 2,000 tokens, so one GPU of 24 GB;
 in float32 it takes 30.5 GB. A CPU needs about 15 GFLOP per token. ProcessBench with it:
@@ -80,7 +80,7 @@ class PublicPRM(Verifier):
     def score_solutions(self, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
         """(question, steps) -> the probability that each step is right; [] for an empty solution.
 
-        Solutions of similar length form a batch. Padding stands at the right, where causal models never look.
+        Solutions of similar length form a batch. Padding is on the right, where causal models never look.
         """
         rows = [self.layout(question, steps) if any(steps) else ([], []) for question, steps in solutions]
         scores: list[list[float]] = [[] for _ in rows]
@@ -112,8 +112,8 @@ class PublicPRM(Verifier):
             steps = next(step_scores) if length <= context else []
             is_whole = bool(steps) and sample.finish == "stop"
             score = aggregation.aggregate(self.aggregation, steps) if is_whole else 0.0
-            shown = steps if self.has_step_scores or length > context else None
-            scores.append(self.make_score(sample, score, max(0, length - prompt_length), step_scores=shown))
+            step_details = steps if self.has_step_scores or length > context else None
+            scores.append(self.make_score(sample, score, max(0, length - prompt_length), step_scores=step_details))
         return scores
 
 

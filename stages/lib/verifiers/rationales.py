@@ -186,7 +186,7 @@ def find_leak(rationale: str, reference: str) -> str | None:
     """The words by which a rationale reveals that its writer saw the reference, or None.
 
     It mentions a reference (`the expected answer`, `the answer key`), or it asserts the reference's final answer (the last
-    line of `reference`, with or without `####`) before any equation of its own gives it.
+    line of `reference`, with or without `####`) before an equation in it does.
     """
     flat = " ".join(rationale.split())
     for pattern in _LEAK_PATTERNS:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stages.lib.run.execution import StageRun
 
 CONFIG_FILE = "verifier.json"
-HEAD_FILE = "head/head.safetensors"  # in a folder of its own, where transformers does not look for weights
+HEAD_FILE = "head/head.safetensors"  # in a separate folder, where transformers does not look for weights
 
 
 def save_verifier(

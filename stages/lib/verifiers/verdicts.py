@@ -8,8 +8,8 @@ from __future__ import annotations
 
 VERDICT_QUESTION = "Verification: Is the answer correct (Yes/No)?"
 COT_PROMPT = "Verification: Let's verify step by step.\n"
-DIRECT_VERDICT_WEIGHT = 8  # loss weight of a verdict that stands alone
-DERIVED_VERDICT_WEIGHT = 4  # loss weight of one that follows its own derivation
+DIRECT_VERDICT_WEIGHT = 8  # loss weight of a verdict without a derivation
+DERIVED_VERDICT_WEIGHT = 4  # loss weight of a verdict after its derivation
 
 Segment = tuple[str, int]  # a text, and the loss weight of its tokens
 

@@ -31,8 +31,8 @@ def select_uploads(root: Path, entry: journal.Entry) -> list[Path]:
 
 
 def can_upload(root: Path, store: str, location: str) -> bool:
-    """Whether files may be written to a run's artifact `location`. A plain path that a server names lies on the server's
-    machine, and one in a copied mlflow.db lies in another repository."""
+    """Whether files may be written to a run's artifact `location`. A plain path that a server names is on the server's
+    machine, and one in a copied mlflow.db is in another repository."""
     parsed = urlparse(location)
     if parsed.scheme not in ("", "file"):
         return True

@@ -53,7 +53,7 @@ def get_tracking_uri(root: Path) -> str:
 
 
 def connect(root: Path) -> tuple[MlflowClient, str]:
-    """A client and the id of the experiment. Raises whatever MLflow raises when the store cannot be used."""
+    """A client and the id of the experiment. Raises MLflow's exception if the store cannot be used."""
     os.environ.update(MLFLOW_ENV)
     for name, value in (("TIMEOUT", "5"), ("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "1")):
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
@@ -155,7 +155,7 @@ def follow(root: Path, entry_id: str, stream: int = 0) -> bool:
                     sent, size, next_try = rows, grown, time.monotonic() + 1
                     if over:
                         upload_artifacts(connection[0], root, entry, run_id)
-                except Exception as error:  # noqa: BLE001 - whatever MLflow or its store does, the stage goes on
+                except Exception as error:  # noqa: BLE001 - an error of MLflow or its store never stops a stage
                     if not warned:
                         store = redact_secrets(get_tracking_uri(root))
                         mlflow_helper.warn(f"MLflow at {store}: {describe_error(error)}")
@@ -275,9 +275,9 @@ def _run_helper(root: str, entry_id: str) -> None:
     terminal = os.dup(2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.stderr = os.fdopen(terminal, "w", encoding="utf-8")
-    done = follow(Path(root), entry_id)
+    is_copied = follow(Path(root), entry_id)
     sys.stderr.flush()
-    os._exit(0 if done else 1)  # without waiting for MLflow's background threads
+    os._exit(0 if is_copied else 1)  # without waiting for MLflow's background threads
 
 
 if __name__ == "__main__":

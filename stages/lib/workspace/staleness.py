@@ -5,7 +5,7 @@ rule, computed here in a fraction of a second, without DVC's lock (so it works w
 installed; a test holds it equal to `dvc status`.
 
 dvc.yaml depends on whole rooms of code. Where a room changed but no file of it that the stage imports, the stage is stale
-"by room only": its last run is known to have used the code of today, and `dvc commit -f` keeps the result.
+"by room only": its last run used the present code, and `dvc commit -f` keeps the result.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass
 class State:
-    """`status` is one of the constants above; `reasons` say what changed, the most telling first."""
+    """`status` is one of the constants above; `reasons` list what changed, the most important first."""
 
     status: str
     reasons: list[str] = field(default_factory=list)
@@ -133,7 +133,7 @@ def _compare(
 
 
 def _ran_same_code(root: Path, stage: Stage, lock: dict[str, Any], last_run: journal.Entry) -> bool:
-    """Whether the last finished run made what dvc.lock records, from data that it records, by the code of today."""
+    """Whether the last finished run computed the outputs in dvc.lock from the inputs there, with the present code."""
     inputs = last_run.info.get("inputs", {})
     locked = {dep["path"]: dep.get("md5") for dep in lock.get("deps", [])}
     if any(inputs.get(dep) != locked.get(dep) for dep in stage.deps if not import_closure.is_code(dep)):

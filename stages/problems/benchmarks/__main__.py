@@ -88,7 +88,7 @@ class BundledParams(Section):
 
     steps: Annotated[list[Annotated[int, Field(ge=1, le=MAX_STEPS)]], Field(min_length=2, max_length=2)]  # relations
     max_value: int = Field(ge=20)  # bound on every number in a problem
-    inverse_share: float = Field(ge=0, le=1)  # share of relations that are told in reverse
+    inverse_share: float = Field(ge=0, le=1)  # share of relations that are stated in reverse
 
     @field_validator("steps")
     @classmethod
@@ -140,7 +140,7 @@ class Params(Section):
     hub: HubParams | None = None  # of source: hub
     licence: str | None = None  # of the rows, where it is not the published one; null: as the rows or files say
     max_question_chars: int | None = Field(default=None, gt=0)  # of a question with its options; null: any length
-    shuffle_options: bool | None = None  # true: draw the order of options anew (GPQA's always is)
+    shuffle_options: bool | None = None  # true: shuffle the options (GPQA's always are)
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Params:

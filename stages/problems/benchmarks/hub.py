@@ -22,7 +22,7 @@ def load_tables(repo: str, config: str | None, revision: str, splits: dict[str, 
     The sha256 of a table is that of its file, or that of the joined digests if it has several files.
     """
     if Path(repo).exists():
-        raise UserError(f"benchmarks.hub.repo: a folder {repo} stands here, and `datasets` would read it; move it away")
+        raise UserError(f"benchmarks.hub.repo: `datasets` would read the local folder {repo}; move it away")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the client is imported
     import datasets
 

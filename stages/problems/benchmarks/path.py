@@ -140,7 +140,7 @@ def _check_row(path: Path, line: int, value: Any) -> tuple[int, dict[str, Any]]:
 
 
 def _read_jsonl(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Not splitlines(): it also breaks at U+2028 and others, which may stand inside a JSON string.
+    # Not splitlines(): it also breaks at U+2028 and others, which may occur inside a JSON string.
     content = content.rstrip()
     for line, entry in enumerate(content.split("\n") if content else [], 1):
         if not entry.strip():
@@ -172,7 +172,7 @@ def _read_csv(path: Path, content: str, header: list[str] | None) -> Iterator[tu
                 has_header = header is None or len(columns & set(header)) > 1
                 names = record if has_header else header or []
                 if len(set(names)) < len(names):
-                    raise UserError(f"{path}:{start}: a column stands twice in the header ({', '.join(names)})")
+                    raise UserError(f"{path}:{start}: a column occurs twice in the header ({', '.join(names)})")
                 if has_header:
                     continue
             if len(record) != len(names):

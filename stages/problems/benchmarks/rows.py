@@ -53,9 +53,9 @@ def get_field(row: Row, *names: str) -> Any:
     columns = {name.casefold() for name in row.values}
     if any(name.casefold() in columns for name in names):
         return get_optional(row, *names)
-    wanted = " or ".join(map(repr, names))
+    expected = " or ".join(map(repr, names))
     raise UserError(
-        f"{row.location}: no column {wanted}; found {', '.join(map(str, row.values))}; "
+        f"{row.location}: no column {expected}; found {', '.join(map(str, row.values))}; "
         "is this the file of the benchmark named in benchmarks.name?"
     )
 

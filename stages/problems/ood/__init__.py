@@ -1,1 +1,1 @@
-"""Out-of-distribution synthesis: problems that nobody was trained on, each with a contract that is checked."""
+"""Out-of-distribution synthesis: problems that no model was trained on, each with a contract that is checked."""

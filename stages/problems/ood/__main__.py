@@ -45,7 +45,7 @@ class DyvalParams(params.Params):
     tasks: list[dyval.Task]  # kinds of graph problems
     problems_per_task: int = Field(ge=0)  # a task
     difficulty: int = Field(ge=1, le=len(dyval.LEVELS))  # level of depth and size
-    order: dyval.Order  # order in which a graph is told
+    order: dyval.Order  # order in which the statements of a graph are listed
     overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
 
 
@@ -139,7 +139,7 @@ def find_leaks(variants: list[Problem], trained: list[Problem], tested: Containe
         if problem.parent and problem.parent not in tested:
             faults.append(f"{problem.id}: its parent {problem.parent} is no test problem")
         if _make_question_key(problem) in trained_keys:
-            faults.append(f"{problem.id}: its question stands in a training split, word for word")
+            faults.append(f"{problem.id}: its question is also in a training split, word for word")
     return faults
 
 

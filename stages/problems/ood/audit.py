@@ -39,7 +39,7 @@ class ProblemSet(NamedTuple):
 
 
 def audit_sets(sets: Mapping[str, ProblemSet]) -> dict[str, dict[str, Any]]:
-    """name -> {kept, rejected, figures, source, bounds, faults, remarks}: plain data, whatever the order of problems."""
+    """name -> {kept, rejected, figures, source, bounds, faults, remarks}: plain data, for any order of problems."""
     return {name: _audit_set(name, sets[name]) for name in sorted(sets)}
 
 

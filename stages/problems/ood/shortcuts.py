@@ -15,7 +15,7 @@ from stages.lib.core.records import Problem
 from stages.lib.grading import answers, numerals
 from stages.problems.ood import surface_features
 
-MAX_CLASSES = 5  # up to so many different answers are treated as classes
+MAX_CLASSES = 5  # up to this many different answers are treated as classes
 MAX_SAMPLED, MIN_PROBLEMS = 2000, 30  # how many problems the trained baselines use at most, and need
 FOLDS = 5
 _CONTENT_WORD = re.compile(  # words that carry meaning, and numbers

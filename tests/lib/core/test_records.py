@@ -91,7 +91,7 @@ GOOD = problem(1).model_dump_json(exclude_none=True)
         ([GOOD, GOOD[:40]], r":2: not valid JSON"),
         ([GOOD, "", GOOD], r":2: empty line"),
         (["[1]"], r":1: found list"),
-        ([GOOD, GOOD], r":2: id 'toy/test/0001' stands already in line 1"),
+        ([GOOD, GOOD], r":2: id 'toy/test/0001' is already used in line 1"),
         ([GOOD.replace('"MIT"', "7")], r":1: licence: .*string.*got 7"),
         ([GOOD.replace('"benchmark"', '"bench"')], r":1: benchmark: field required"),
         ([GOOD.replace('"answer_type":"integer"', '"answer_type":"vibes"')], r":1: answer_type: .*'vibes'"),

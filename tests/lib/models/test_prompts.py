@@ -258,7 +258,7 @@ def test_examples_are_keyed_and_never_of_test(tmp_path):
     )
     assert prompt.examples[:3] == generator.build_prompt(PromptParams(shots=2), problems, 1, trained=False).examples
     assert prompt.examples != generator.build_prompt(PromptParams(shots=3), problems, 2, trained=False).examples
-    with pytest.raises(UserError, match="3 examples are asked, and one more to choose from, but 3 problems"):
+    with pytest.raises(UserError, match="3 examples and a spare one are needed, but 3 problems"):
         generator.build_prompt(PromptParams(shots=3), problems[:3], 1, trained=False)
     encoder = Encoder(build_tokenizer(), prompt)
     text = encoder.tokenizer.decode(encoder.prompt_ids(tiny_models.make_problem(30), shots=True))

@@ -108,7 +108,7 @@ def test_variants_of_one_split_use_no_word_of_those_of_another():
         wording.select_owned(words[:9], "test") == shares["test"][:2] == ["word 3", "word 7"]
     )  # a longer list moves nothing
     assert wording.select_owned(words, "unseen") == shares["test"]
-    with pytest.raises(ValueError, match="3 different words cannot be dealt to four splits"):
+    with pytest.raises(ValueError, match="3 different words cannot be divided among four splits"):
         wording.select_owned(["a", "b", "c", "a"], "test")
 
 

@@ -74,7 +74,7 @@ def test_every_format_reads_the_same_rows(tmp_path):
         ("a.json", b'[{"a": 1},\n{"a": ]', ":2: not valid JSON"),
         ("a.csv", b"q,a\n1,2\n3\n", ":3: 1 fields, expected 2"),
         ("a.csv", b'q,a\n"1,2\n', ":2: not valid csv"),
-        ("a.csv", b"q,a,q\n1,2,3\n", ":1: a column stands twice in the header"),
+        ("a.csv", b"q,a,q\n1,2,3\n", ":1: a column occurs twice in the header"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20], "cannot be unpacked"),
         ("a.parquet", b"PAR1", "cannot be read as Parquet"),
         ("a.xlsx", b"", "unknown kind of file"),

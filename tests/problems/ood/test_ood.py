@@ -156,7 +156,7 @@ def test_a_test_problem_in_training_stops_the_stage(root):
     leaked = run(root)[1][0].model_copy(update={"id": "leaked", "parent": None})
     train = root / "data/benchmarks/train.jsonl"
     records.write_problems(train, [*records.read_problems(train), leaked])
-    with pytest.raises(UserError, match="leak between training and test; the first: .* stands in a training split"):
+    with pytest.raises(UserError, match="leak between training and test; the first: .* is also in a training split"):
         run(root)
 
 
@@ -203,4 +203,4 @@ def test_a_stem_with_other_options_is_another_question():
     )
     assert ood.find_leaks([variant], [trained], [parent.id]) == []
     seen = variant.model_copy(update={"choices": ["two", "one"]})
-    assert "stands in a training split" in ood.find_leaks([seen], [trained], [parent.id])[0]
+    assert "is also in a training split" in ood.find_leaks([seen], [trained], [parent.id])[0]

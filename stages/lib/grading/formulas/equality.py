@@ -31,12 +31,12 @@ def equal_texts(left: str, right: str) -> bool:
             entries, others = parsing.parse_vector(left), parsing.parse_vector(right)
             return len(entries) == len(others) > 0 and all(map(equal_texts, entries, others))
         return any(_equal(a, b) for a in parsing.parse_readings(left) for b in parsing.parse_readings(right))
-    except Exception:  # RecursionError, MemoryError, whatever sympy raises on nonsense: it was not shown to be equal
+    except Exception:  # RecursionError, MemoryError, any error of sympy on malformed input: not shown to be equal
         return False
 
 
 def _match_unordered(left: Iterable[Any], right: Iterable[Any], equal: Callable[[Any, Any], bool]) -> bool:
-    """Whether each element on the left has an equal one of its own on the right."""
+    """Whether each element on the left has a distinct equal one on the right."""
     rest = list(right)
     for element in left:
         match = next((index for index, other in enumerate(rest) if equal(element, other)), None)

@@ -1,4 +1,4 @@
-"""Which formulas can be told apart by their fingerprints alone, so that few pairs have to be compared. Imports no sympy.
+"""Which formulas differ by their fingerprints alone, so that few pairs have to be compared. Imports no sympy.
 
 A fingerprint is a kind and a few components by name: (value, sum of the sizes of what it adds up). If two formulas are
 equal, `may_equal` is true; a component that one of two fingerprints lacks is ignored.

@@ -17,7 +17,7 @@ from mpmath import mpc, mpf
 from stages.lib.grading.formulas import parsing, solution_sets, values
 from stages.lib.grading.formulas.fingerprint_filter import Component, Fingerprint
 
-MAX_VARIABLES = 3  # of an equation or inequality: so many are tried to solve it for
+MAX_VARIABLES = 3  # of an equation or inequality: how many to try to solve it for
 _COLLECTIONS: Any = sympy.Tuple | sympy.MatrixBase | sympy.FiniteSet
 
 
@@ -35,7 +35,7 @@ def fingerprint_text(text: str) -> list[Fingerprint] | None:
                 return None
             fingerprints += more
         return fingerprints if readings or not parsing.parse_vector(text) else None
-    except Exception:  # RecursionError, MemoryError, whatever sympy raises on nonsense
+    except Exception:  # RecursionError, MemoryError, any error of sympy on malformed input
         return None
 
 
@@ -74,7 +74,7 @@ def _fingerprint_equation(equation: Any) -> Fingerprint:
 
 
 def _collect_leaves(expression: Any) -> list[Any] | None:
-    """The numbers of which an expression is made, in any order; None if it is made of other things, too."""
+    """The numbers in an expression, in any order; None if it has other parts, too."""
     if isinstance(expression, _COLLECTIONS) and not solution_sets.is_number_set(expression):
         return _collect_all(expression)
     if is_equation(expression):

@@ -32,7 +32,7 @@ _TRAILING_LETTERS = re.compile(r"(?<=[0-9])(?!(?:mm|cm|dm|km|kg|mg)\b)[A-Za-z]{1
 
 
 def parse_readings(text: str) -> list[Any]:
-    """The sympy expressions that a text may stand for: `60,120` is a number, or a list."""
+    """The sympy expressions that a text may mean: `60,120` is a number, or a list."""
     return _parse(text) + (_parse(text.replace(",", ", ")) if re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", text) else [])
 
 

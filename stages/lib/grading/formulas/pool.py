@@ -1,6 +1,6 @@
 """The pool of worker processes that answer questions about formulas, one line of JSON each way.
 
-Parsing or simplifying an expression can take for ever (`9^{9^{9^9}}`) inside C code that no Python exception interrupts,
+Parsing or simplifying an expression can take forever (`9^{9^{9^9}}`) inside C code that no Python exception interrupts,
 and Math-Verify's own timeout is SIGALRM, which fails in threads. So the kernel ends a worker that exceeds its processor
 time (ITIMER_PROF with the default action), and the pool replaces it and never asks about that expression again. Processor
 time, not wall-clock time: a busy machine gives the same answers as an idle one. A worker ends with its parent, however that
@@ -50,14 +50,16 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def query(*expressions: str) -> Any:
-    """What a worker says of one expression (its fingerprints) or of two (whether they are equal).
+    """A worker's answer about one expression (its fingerprints) or two (whether they are equal).
 
     None if a worker died of an expression, now or before. Raises UserError if workers cannot start.
     """
     if not fatal_expressions.isdisjoint(expressions):
         return None
     for idle in (_acquire_worker(), None):
-        worker = idle or _start_worker()  # the second one is new: whatever ended one idle worker may have ended all
+        worker = (
+            idle or _start_worker()
+        )  # start a new one the second time: what ended one idle worker may have ended all
         line = b""
         try:
             line = _query_worker(worker, expressions)
@@ -74,7 +76,7 @@ def query(*expressions: str) -> Any:
             survived = len(line)  # the worker writes a blank after each expression it survives
             fatal_expressions.update(expressions[survived : survived + 1])
             break
-        # Killed from outside, which says nothing about the question: ask once more.
+        # Killed from outside, not because of the question: ask once more.
     return None
 
 

@@ -1,8 +1,8 @@
 """The numbers that solve a relation or belong to a set: the roots of an equation, the boundary of a set of real numbers.
 
 One variable varies, the others have their values of `values.evaluate_at`. Only quotients of polynomials of low degree are
-solved. Their coefficients are interpolated, so they may be any numbers (`x > \\sqrt{2}`). Of anything else nothing is said:
-the result is None.
+solved. Their coefficients are interpolated, so they may be any numbers (`x > \\sqrt{2}`). For anything
+else the result is None.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def is_logic(expression: Any) -> bool:
 
 
 def is_number_set(expression: Any) -> bool:
-    """Whether an expression stands for a set of real numbers: a set, or an inequality in one variable."""
+    """Whether an expression means a set of real numbers: a set, or an inequality in one variable."""
     if isinstance(expression, sympy.FiniteSet):
         # Of relations. One of numbers may be a point, which is written like an interval.
         return len(list_variables(expression)) < 2 and all(map(is_number_set, expression))

@@ -1,4 +1,4 @@
-"""The values of sympy expressions at fixed points, to 40 digits: expressions that agree there are taken for equal."""
+"""The values of sympy expressions at fixed points, to 40 digits: expressions that agree there count as equal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def evaluate_at(
 ) -> Any:
     """The complex value of an expression to 40 digits; None where it has none (infinity, f(x)).
 
-    Every variable has a value of its own that depends on its name, times the one of `scales` that its place in `names`
+    Every variable has its own value, which depends on its name, times the one of `scales` that its place in `names`
     gives. `fixed`: values for variables that stand elsewhere.
     """
     fixed = fixed or {}

@@ -20,7 +20,7 @@ MEMORY_LIMIT = 2 << 30  # bytes of address space
 
 
 def serve(parent: int, seconds: float) -> None:
-    """Answer questions until standard input closes or the process `parent` is gone; `seconds` of processor time each."""
+    """Answer questions until standard input closes or the process `parent` has ended; `seconds` of processor time each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY_LIMIT if hard_limit == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard_limit)
@@ -40,7 +40,7 @@ def serve(parent: int, seconds: float) -> None:
 
 
 def _read_lines(parent: int) -> Iterator[bytes]:
-    """Lines of standard input, until it closes or the parent is gone.
+    """Lines of standard input, until it closes or the parent has ended.
 
     Both are needed: a fork of the parent may hold the pipe open after the parent itself was killed.
     """

@@ -1,6 +1,6 @@
 """The sandbox: runs one Python program with its standard input in isolation and within limits.
 
-A program that a model wrote, or that comes from a benchmark, runs in a process of its own: a fresh interpreter that sees
+A program that a model wrote, or that comes from a benchmark, runs in a separate process: a fresh interpreter that sees
 neither the user's environment nor the start-up files of their packages, in an empty folder that is removed afterwards.
 
 What is covered, each by a test that tries to break it (tests/lib/grading/test_sandbox.py):

@@ -4,7 +4,7 @@ A family draws parameters, solves them by two independent solvers, states them i
 back, and writes a worked solution. `items.generate_item` keeps a draw only if both solvers agree on an integer from 0 to
 999 and the text reads back to the same parameters. Nothing else becomes a problem.
 
-Phrasings are templates: `{name}` stands for `format_fields(p)[name]`. To read a text back, the template is turned into a
+Phrasings are templates: `{name}` becomes `format_fields(p)[name]`. To read a text back, the template is turned into a
 pattern and the contents of its fields go to `parse_fields`, so a number that the text omits or changes is detected.
 """
 

@@ -45,7 +45,7 @@ def parse_reply(reply: str) -> str | None:
 
 
 def find_fault(sentence: str, question: str) -> str | None:
-    """The reason why the sentence may not stand before the question; None if it may."""
+    """The reason why the sentence cannot precede the question; None if it can."""
     if not re.fullmatch(r"[A-Z][A-Za-z' ,;-]*\.", sentence):
         return "not one sentence of plain words that ends in a full stop"
     words = re.findall(r"[A-Za-z']+", sentence)

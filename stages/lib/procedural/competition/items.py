@@ -1,7 +1,7 @@
 """Problems of competition families: generated, rebuilt from their program, and checked.
 
 An item is kept only if its two solvers agree on an integer from 0 to 999, its solution ends in that integer, and its text
-reads back to the parameters it was made of. If the solvers disagree, the family has a bug: the item is not drawn again,
+reads back to its parameters. If the solvers disagree, the family has a bug: the item is not drawn again,
 and `generate_item` returns a message that names the family. `check` also reads the solution: every step states its
 value, every equation in it holds, and the answer has the form that the question promises (p/q, m*sqrt(n)).
 """
@@ -76,7 +76,7 @@ def generate_item(name: str, level: int, seed: int, item_id: str, split: str | N
 
 
 def fingerprint(name: str, params: Mapping[str, Any]) -> str:
-    """Equal for problems that ask the same, whatever their phrasing."""
+    """Equal for problems that ask the same in any phrasing."""
     return f"{name} {json.dumps(params, sort_keys=True)}"
 
 
@@ -183,7 +183,7 @@ def _find_faults(problem: Problem) -> list[str]:
 
 
 def is_stated(value: str, text: str) -> bool:
-    """Whether a value occurs in the text as a number of its own."""
+    """Whether a value occurs in the text as a separate number."""
     return re.search(rf"(?<![\w^-])(?<!\d[.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
 
 

@@ -82,7 +82,7 @@ def _draw_number(relation: str, value: int, max_value: int, rng: Random) -> tupl
 
 
 def _get_operand(entry: Mapping[str, Any]) -> int:
-    """The operand that the number of a sentence stands for: 2 for `half`, 4 for 25 percent."""
+    """The operand that the number of a sentence means: 2 for `half`, 4 for 25 percent."""
     number = entry["number"]
     if isinstance(number, str):
         return wording.FRACTION_DIVISORS[number]

@@ -1,9 +1,9 @@
 """The words of grade-school problems: names, stories, sentence templates, and which split may use which of them.
 
-A template is a (wording, frame) pair of a relation; a story is a (verb, unit) pair. Both are dealt to the splits by a
+A template is a (wording, frame) pair of a relation; a story is a (verb, unit) pair. Both are assigned to the splits by a
 residue, so no split shows a sentence template or a story of another one, although every single word occurs in the
 pretraining text: a test asks for new combinations, not for new vocabulary. `find_owner` defines the rule. Words that
-variants of problems add (names, roles, typing errors, extra sentences) are dealt by `select_owned` in the same way.
+variants of problems add (names, roles, typing errors, extra sentences) are assigned by `select_owned` in the same way.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def select_owned(words: Sequence[T], split: str) -> list[T]:
     """
     unique = list(dict.fromkeys(words))
     if len(unique) < 4:
-        raise ValueError(f"{len(unique)} different words cannot be dealt to four splits: {unique}")
+        raise ValueError(f"{len(unique)} different words cannot be divided among four splits: {unique}")
     return unique[_VARIANT_RESIDUES[split] :: 4]
 
 
@@ -155,7 +155,7 @@ def is_owned_by(split: str, word: str) -> bool:
 
 
 def add_adjectives(nouns: Sequence[str], qualities: Sequence[str]) -> tuple[str, ...]:
-    """Every noun with four qualities, so that `select_owned` gives each split every noun with a quality of its own."""
+    """Every noun with four qualities, so that `select_owned` gives each split every noun with another quality."""
     return tuple(f"{qualities[(i + j) % 4]} {noun}" for i, noun in enumerate(nouns) for j in range(4))
 
 

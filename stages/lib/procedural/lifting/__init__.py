@@ -108,7 +108,7 @@ def _split_into_slots(question: str, numbers: Sequence[Quantity]) -> list[Any]:
 def _lift_annotation(
     annotation: str, question: str, line: str, numbers: Sequence[Quantity], results: Sequence[Fraction]
 ) -> dict[str, Any]:
-    """The expression and the result of an annotation, its operands bound to what stands before it."""
+    """The expression and the result of an annotation, its operands bound to what precedes it."""
     expression, equals, result = annotation.rpartition("=")
     try:
         pieces, value = tokenize(expression), evaluate_tokens(tokenize(result))

@@ -145,7 +145,7 @@ def find_quantities(text: str) -> list[Quantity]:
 
 
 def _read_digits(text: str, match: re.Match[str]) -> Quantity:
-    """The quantity of a number in digits; fixed if what stands beside it shows that it is not a plain amount."""
+    """The quantity of a number in digits; fixed if the words beside it show that it is not a plain amount."""
     value = Fraction(match["digits"].replace(",", ""))
     before, after = text[: match.start()], text[match.end() : match.end() + 12]
     is_attached = re.match(r"(st|nd|rd|th)\b|:\d|/\s?\d|[A-Za-z]|-\d|\s+\d+/\d|[½⅓⅔¼¾⅕⅛]", after) or re.search(

@@ -46,7 +46,7 @@ __all__ = [
     "label_sentences",
 ]
 VERSION = 2
-BALANCE_BLOCK = 12  # items among which every answer of a closed task stands equally often
+BALANCE_BLOCK = 12  # items among which every answer of a closed task is equally frequent
 MAX_ATTEMPTS = 1000
 MODULES = {
     "arithmetic": arithmetic,

@@ -2,7 +2,7 @@
 
 If the conclusion of a rule is observed to be wrong, its premise is not true: then no part of an OR holds, nor the operand
 of a NOT, and nothing follows for an AND. A conclusion that is right tells nothing. The target occurs in several rules, in
-one plain and in another negated, and its value follows along whichever path of rules leads from the observed name to it.
+one plain and in another negated, and its value follows along the path of rules that leads from the observed name to it.
 The tree is drawn first, with room for all answers, so that neither its size nor its operations reveal the answer; then
 the signs. For N/A every path breaks once, at a rule that tells nothing or at an AND.
 """

@@ -33,7 +33,7 @@ def _match(pattern: str, text: str) -> re.Match[str]:
 
 
 def _parse_definitions(lines: list[str]) -> dict[str, str]:
-    """name -> what stands after `name is`."""
+    """name -> the text after `name is`."""
     return {
         match[1]: match[2] for line in lines if (match := re.fullmatch(rf"({_NAME}) is (?:equal to )?(.+)\.", line))
     }

@@ -2,7 +2,7 @@
 
 depth, width       levels of the tree with its leaves, operands of an operation that is not unary
 links              further operands of such an operation, from anywhere below (they make the tree a DAG)
-dags               coefficients of the two equations that are described by a tree of their own
+dags               coefficients of the two equations that are described by a separate tree
 nodes, min_links, max_links     of the general graphs
 distractors        statements that the answer does not need, in thirds of the problem's size
 deleted, cycles    deleted sentences, and links that close a cycle: the answer becomes N/A. Every item then has a second

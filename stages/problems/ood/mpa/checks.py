@@ -1,4 +1,4 @@
-"""Deterministic checks of a reworded item, whoever reworded it; the judge sees only what passes.
+"""Deterministic checks of a reworded item, by rules or by a model; the judge sees only what passes.
 
 They compare features of both texts: numbers with their units, formulas, negations, comparisons, the quantity asked for
 and the conditions; for options also the key, its letter and equivalence. Free wording passes. What they cannot see (an
@@ -26,7 +26,7 @@ from stages.problems.ood.mpa.text_features import (
     tokenize,
 )
 
-EXCHANGE_MARGIN = 1  # words by which two numbers must stand nearer each other's old places than their own
+EXCHANGE_MARGIN = 1  # words by which two numbers must be nearer to each other's old places than to their own
 
 
 def check_question(original: str, text: str) -> list[str]:
@@ -235,7 +235,7 @@ def check_option(original: str, text: str) -> list[str]:
 
 
 def find_faults(original: Problem, draft: Draft, principles: Sequence[str]) -> list[str]:
-    """All faults of a finished draft, whichever principles were applied; [] where the judge may see it."""
+    """All faults of a finished draft under any principles; [] where the judge may see it."""
     faults = []
     if draft.question == original.question and (tuple(draft.choices), draft.answer) == start_draft(original)[1::2]:
         return ["the item is unchanged"]

@@ -1,7 +1,7 @@
 """The prompts of the paraphraser and the judge, and how their answers are read: between <<< and >>>.
 
-The paraphraser is told what must not change; the judge is told the answer and what each principle allows. The words are
-our own, not those of the paper.
+The paraphraser learns what must not change; the judge learns the answer and what each principle allows. The wording is
+ours, not that of the paper.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Operator `steps`: more steps after the old question, so the answer is computed anew.
+"""Operator `steps`: more steps after the old question, so another answer is computed.
 
 Bundled problems get two more quantities, drawn by the benchmark's own distributions in templates of the problem's own
 split. Real and competition problems get one more computation on their answer (compositional problems, Hosseini et al.

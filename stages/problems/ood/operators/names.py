@@ -1,7 +1,7 @@
 """Operators `names` and `roles`: other people. The answer stays.
 
 names  new first names; in bundled problems names that no split of the benchmark uses
-roles  in bundled problems: the teacher, the old team, and so on in place of names
+roles  in bundled problems: the teacher, the old team, and so on instead of names
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Operators `numbers` and `larger`: other numbers of the same magnitude, or larger ones. The answer is computed anew.
+"""Operators `numbers` and `larger`: other numbers of the same magnitude, or larger ones. Another answer is computed.
 
 Bundled problems draw given, added and subtracted numbers again by the benchmark's own distributions; factors, parts and
 percents stay. Real problems draw every number from the frequencies with which GSM8K's train questions use such numbers
@@ -7,7 +7,7 @@ still is, amounts have no more decimals than before, things of one kind keep the
 ambiguous number gives the same. `larger` does not change real problems: nobody wears heels of 40 inches.
 
 Competition problems get new parameters from their family (`larger`: of the next level) that pass both solvers. They come
-from the half of all problems in which no item of the run lies, so that no variant repeats an item of another split.
+from the half of all problems that contains no item of the run, so that no variant repeats an item of another split.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int
 
 
 def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
-    """A number for every sentence (None where it keeps its own or has none), or None where the draw got stuck."""
+    """A number for every sentence (None where it keeps its own or has none), or None where the draw fails."""
     numbers, values = [], []
     lowest = 3 if addend == gradeschool_program.MAX_ADDEND else largest // 6
     for entry in state["quantities"]:

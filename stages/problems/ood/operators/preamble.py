@@ -1,7 +1,7 @@
 """Operator `preamble`: a sentence or two before the problem. A cosmetic change: nothing is reworded, the answer stays.
 
 A preamble holds no number, quantity, negation, question or name, and nobody whom a problem might count (students, a
-teacher), so it can stand before any problem in words. Code problems take none: their statement is a program.
+teacher), so it can precede any problem in words. Code problems take none: their statement is a program.
 """
 
 from __future__ import annotations

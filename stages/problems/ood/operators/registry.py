@@ -63,7 +63,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 def get_contract(name: str, kept: bool = False) -> str:
-    """The contract of an operator, or the strongest contract in a composition. kept: of the twin that keeps its premise."""
+    """The contract of an operator, or the strongest contract in a composition. kept: it is the twin with the premise."""
     strength = ("preserving", "changing", "unsolvable")
     contracts = [OPERATORS[part].contract for part in name.split("+")]
     return max(("preserving" if kept and c == "unsolvable" else c for c in contracts), key=strength.index)
@@ -100,7 +100,7 @@ def make_variants(
 
 
 def compute_bound(split: Iterable[Problem]) -> int:
-    """`largest` for the bundled problems of a split: the bound that the whole split keeps, whichever are changed."""
+    """`largest` for the bundled problems of a split: the bound of the whole split, even if only some are changed."""
     programs = [p.program.params for p in split if p.program and p.program.generator == "gradeschool"]
     return max(map(gradeschool_program.compute_bound, programs), default=gradeschool_program.DEFAULT_BOUND)
 

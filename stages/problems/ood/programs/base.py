@@ -23,7 +23,7 @@ class Change(NamedTuple):
     """A change of one kind of program: all randomness is in `draw`, so that `apply` can be repeated from the record.
 
     draw(state, rng, knobs): the parameters of the change, plain data; raises NotApplicable.
-    apply(state, parameters): the changed state; the old one is left as it is.
+    apply(state, parameters): the changed state; the old one is not modified.
     check_proof(state, parameters): faults of the proof that the answer is not determined (contract `unsolvable`).
     """
 
@@ -36,7 +36,7 @@ class Operator(NamedTuple):
     """A named change with its contract."""
 
     name: str
-    contract: str  # preserving: the answer stays; changing: it is computed anew, and differs; unsolvable: N/A
+    contract: str  # preserving: the answer stays; changing: another answer is computed; unsolvable: N/A
     changes: Mapping[str, Change]  # kind of program (`programs/kinds.py`) -> its change
 
 

@@ -107,7 +107,7 @@ def find_tested_words(tests: Mapping[str, Any], question: str) -> list[str]:
 
 
 def digest_tests(tests: Mapping[str, Any]) -> str:
-    """A digest that stands for the tests in a program, so that they are not stored twice."""
+    """A digest in place of the tests of a program, so that they are not stored twice."""
     return hashlib.sha256(json.dumps(tests, sort_keys=True).encode()).hexdigest()
 
 

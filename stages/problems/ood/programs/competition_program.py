@@ -26,7 +26,7 @@ PROGRAM_KEYS = ("family", "level", "phrasing", "params")
 
 
 def build_plain_problem(state: State, params: Mapping[str, Any] | None = None) -> Problem:
-    """The plain item of a state, with other parameters if wanted."""
+    """The plain item of a state, with other parameters if given."""
     family = competition.FAMILIES[state["family"]]
     return items.build_problem(
         family, state["level"], state["phrasing"], dict(params or state["params"]), "competition/test/0", "test", ""

@@ -6,7 +6,7 @@ A state is a program of `lib/procedural/gradeschool` with further keys, all opti
   strays    [quantity, person]: its sentence is about that person, who is not needed (`premise.py`)
   asked     the quantity asked for (default: the last)
   final     {"template"}: the value of the last quantity is given, in the words of that template
-  unit      the things counted, in place of the story's
+  unit      the things counted, instead of those of the story
   edits     typos, made last (`typos.py`)
 An entry may have `fresh` (a new template, `phrasing.py`) or `measure` (`units.py`).
 
