@@ -53,7 +53,8 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}:{node.lineno}: import by the full name, stages..."
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
@@ -64,9 +65,11 @@ def paths(entries: list) -> list[str]:
 
 def test_stages_holds_chapters_lib_commands_and_settings_alone():
     listing = {path.name for path in (ROOT / "stages").iterdir()} - {"__pycache__"}
-    assert listing == {*CHAPTERS, "lib", "commands", "launch", "presets", "__init__.py", "__main__.py"}
+    known = {*CHAPTERS, "lib", "commands", "launch", "presets", "__init__.py", "__main__.py"}
+    assert listing == known, f"stages/: {sorted(listing ^ known)}"
     parts = [path for chapter in CHAPTERS for path in (ROOT / "stages" / chapter).iterdir()]
-    assert {path.stem for path in parts} - {"__init__", "__pycache__", "README"} == set(NAMES)
+    modules = {path.stem for path in parts} - {"__init__", "__pycache__", "README"}
+    assert modules == set(NAMES), f"{sorted(modules ^ set(NAMES))}: a module of a chapter is a stage of dvc.yaml"
     assert [chapter for stage in NAMES for chapter in CHAPTERS if f".{chapter}." in find_module(stage)] == [
         chapter for chapter in CHAPTERS for stage in NAMES if f".{chapter}." in find_module(stage)
     ], "dvc.yaml is in the order of the chapters"
@@ -76,14 +79,15 @@ def test_stages_holds_chapters_lib_commands_and_settings_alone():
 def test_one_word_five_places(stage):
     sections = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
     entry = PIPELINE[stage]
-    assert stage in sections
+    assert stage in sections, f"params.yaml: section {stage} is missing"
     assert module_file(stage).exists()
     by_hand = f"python -m {find_module(stage).removesuffix('.__main__')}"
     assert entry["cmd"] in (by_hand, f"python -m stages launch ${{launch}} {stage}", f"python -m stages launch {stage}")
     assert ("stages/launch/${launch}.yaml" in entry["deps"]) == ("${launch}" in entry["cmd"])
     shared = ["training"] if issubclass(import_module(find_module(stage)).Params, TrainingParams) else []
     assert entry["params"] == ["seed", *shared, stage]
-    assert all(path.startswith(f"data/{stage}/") for path in paths(entry["outs"] + entry["metrics"]))
+    foreign = [path for path in paths(entry["outs"] + entry["metrics"]) if not path.startswith(f"data/{stage}/")]
+    assert not foreign, f"dvc.yaml {stage}: {foreign} are not in data/{stage}/"
     main = module_file(stage).read_text()
     assert f'run_stage("{stage}", Params,' in main, "the MLflow run takes its name from run_stage"
 
@@ -91,7 +95,7 @@ def test_one_word_five_places(stage):
 @pytest.mark.parametrize("stage", NAMES)
 def test_every_stage_has_a_line_in_the_table_of_contents(stage):
     description = PIPELINE[stage]["desc"]
-    assert 10 < len(description) < 100 and "\n" not in description
+    assert 10 < len(description) < 84 and "\n" not in description, f"dvc.yaml {stage}: `dvc stage list` cuts its desc"
 
 
 def test_the_map_in_the_readme_is_that_of_dvc_yaml():
@@ -107,9 +111,12 @@ def test_one_way(stage):
     earlier = NAMES[: NAMES.index(stage)]
     inputs = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("data/") and not dep.startswith("data/raw/")]
     start = f"${{{stage}.init_from}}"  # which model a verifier starts from is a parameter; both come earlier
-    assert all(
-        dep.split("/")[1].replace(start, choice) in earlier for dep in inputs for choice in ("generator", "base")
-    )
+    late = [
+        dep
+        for dep in inputs
+        if not {dep.split("/")[1].replace(start, choice) for choice in ("generator", "base")} <= {*earlier}
+    ]
+    assert not late, f"dvc.yaml {stage}: {late} are not outputs of earlier stages"
 
 
 def rooms(files: set[Path]) -> set[str]:
@@ -160,7 +167,8 @@ def test_plots_and_artifacts_are_outputs_of_stages():
 
 @pytest.mark.slow
 def test_chapters_and_rooms():
-    assert set(ARROWS) == {path.name for path in (ROOT / "stages/lib").iterdir() if path.is_dir()} - {"__pycache__"}
+    listing = {path.name for path in (ROOT / "stages/lib").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert set(ARROWS) == listing, f"stages/lib and ARROWS differ in {sorted(set(ARROWS) ^ listing)}"
     for path in (ROOT / "stages").rglob("*.py"):
         used = [name.split(".") for name in imports(path) if name.startswith("stages.")]
         here = path.relative_to(ROOT / "stages").parts
@@ -172,7 +180,8 @@ def test_chapters_and_rooms():
             )
         elif here[0] in CHAPTERS:
             stage = Path(here[1]).stem if len(here) > 1 else None
-            others = {".".join(name[1:3]) for name in used if name[1] != "lib" and len(name) > 2}
+            outside = [name for name in used if name[1] != "lib" and name[1:] != [here[0]]]
+            others = {".".join(name[1:3]) for name in outside}
             assert others <= {f"{here[0]}.{stage}"}, f"{path}: a stage imports {others}"
 
 
@@ -257,8 +266,9 @@ def test_every_section_is_checked_by_its_stage(monkeypatch):
 
 def test_params_yaml_is_the_default_preset_and_every_other_preset_a_short_overlay():
     texts = {path.stem: path.read_text() for path in (ROOT / "stages/presets").glob("*.yaml")}
-    assert (ROOT / "params.yaml").read_text() == texts.pop("default")
-    assert max(len(text.splitlines()) for text in texts.values()) <= 45
+    is_default = (ROOT / "params.yaml").read_text() == texts.pop("default")
+    assert is_default, "`python -m stages preset default` first, or copy params.yaml to stages/presets/default.yaml"
+    assert [name for name, text in texts.items() if len(text.splitlines()) > 45] == []
 
 
 def test_every_benchmark_has_a_preset_that_says_where_its_files_come_from(monkeypatch):

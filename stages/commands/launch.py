@@ -1,4 +1,4 @@
-"""`python -m stages launch [CONFIGURATION] STAGE`: `accelerate launch` with clean error output and exit codes.
+"""`python -m stages launch [CONFIG] STAGE`: `accelerate launch` with clean error output and exit codes.
 
 accelerate and torchrun print their own traceback below a stage's error; this command removes it.
 """
@@ -22,17 +22,19 @@ from stages.lib.workspace import chapters
 
 def launch(
     names: Annotated[
-        list[str], typer.Argument(metavar="[CONFIGURATION] STAGE", help="stages/launch/CONFIGURATION.yaml; a stage")
+        list[str],
+        typer.Argument(metavar="[CONFIG] STAGE", help="CONFIG: a file of stages/launch, such as gpu; STAGE: orm"),
     ],
 ) -> None:
     """Run a stage under accelerate in a configuration; default: `launch` of params.yaml."""
     if len(names) > 2:
-        raise UserError(f"launch: expected [CONFIGURATION] STAGE, got {' '.join(names)}")
+        raise UserError(f"launch: expected [CONFIG] STAGE, got {' '.join(names)}")
     configuration, stage = names if len(names) == 2 else (params.load_top_level().launch, names[0])
     path = Path("stages/launch") / f"{configuration}.yaml"
     if not path.exists():
-        names = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        raise UserError(f"params.yaml: launch: {path} not found; there are {', '.join(names)}")
+        there = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        source = "launch" if len(names) == 2 else "params.yaml launch"
+        raise UserError(f"{source}: {path} not found; there are {there}")
     module = chapters.find_module(stage)
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.commands.launch import launch_command, launch_command_parser

@@ -7,16 +7,18 @@ such as the splits of `benchmarks.sizes`, take the first line of the docstring o
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
 import inspect
 import textwrap
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from pydantic import BaseModel
 
 from stages.lib.core.errors import UserError
+from stages.lib.core.params import RENAMED_KEYS, find_models
 
 
 class Key(NamedTuple):
@@ -51,12 +53,28 @@ def params(
         value, shipped = find_value(item, document), find_value(item, default)
         rows.append([item.path, value, "" if value == shipped else shipped, item.allowed, item.meaning])
     if not rows:
-        raise UserError(f"params {key}: no such key; `python -m stages params` lists all of them")
+        similar = _find_similar(str(key))
+        hint = f"do you mean {' or '.join(similar)}? " if similar else ""
+        raise UserError(f"params {key}: no such key; {hint}`python -m stages params` lists all of them")
     if len(rows) > 1:
         tables.print_table(["key", "value", "default", "allowed", "meaning"], rows)
         return
     for title, text in zip(("key", "value", "default", "allowed", "meaning"), rows[0], strict=True):
-        print(f"{title:<9}{text or rows[0][1]}")
+        print(f"{title:<9}{text or rows[0][1] or '(not set)'}")
+    section, _, name = rows[0][0].partition(".")
+    if section == "training":
+        own = {f"{stage}.{name}": get_by_path(document, f"{stage}.{name}", ...) for stage in preset.load_stage_params()}
+        if own := [f"{path} {_format_value(value)}" for path, value in own.items() if value is not ...]:
+            print(f"{'except':<9}{', '.join(own)}")
+    elif get_by_path(document, rows[0][0], ...) is ... and get_by_path(document, f"training.{name}", ...) is not ...:
+        print(f"{'from':<9}training.{name}")
+
+
+def _find_similar(key: str) -> list[str]:
+    """Up to five keys that end like this one, else those that are spelled most like it."""
+    paths, last = [item.path for item in list_keys()], key.split(".")[-1]
+    ending = [path for path in paths if path.split(".")[-1] in (last, RENAMED_KEYS.get(last))]
+    return ending[:5] or difflib.get_close_matches(key, paths, n=3)
 
 
 def list_keys() -> list[Key]:
@@ -82,15 +100,8 @@ def _list_fields(model: type[BaseModel], prefix: str) -> Iterator[Key]:
     for name, field in model.model_fields.items():
         path = prefix + name
         yield Key(path, describe_schema(schema["properties"][name]), comments[name] or fallback)
-        for nested in _find_models(field.annotation):
+        for nested in find_models(field.annotation):
             yield from _list_fields(nested, f"{path}.NAME." if "dict" in str(field.annotation) else f"{path}.")
-
-
-def _find_models(annotation: Any) -> list[type[BaseModel]]:
-    """The classes of mappings in an annotation such as `dict[str, Model]` or `Model | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _find_models(argument)]
 
 
 @functools.cache
@@ -121,9 +132,9 @@ def describe_schema(schema: dict[str, Any]) -> str:
     match schema.get("type"):
         case "array":
             sizes = [schema.get("minItems", 0), schema.get("maxItems")]
-            size = {(0, None): "a list", (1, None): "a list, not empty,"}.get(tuple(sizes))
+            size = {(0, None): "a list", (1, None): "a list, not empty"}.get(tuple(sizes))
             size = size or f"a list of length {' to '.join(str(n) for n in dict.fromkeys(sizes) if n is not None)}"
-            return f"{size} of {describe_schema(schema['items'])}" if schema.get("items") else size
+            return f"{size}; each: {describe_schema(schema['items'])}" if schema.get("items") else size
         case "number" | "integer" as kind:
             return f"{'a number' if kind == 'number' else 'a whole number'} {bounds}".strip()
         case "boolean":

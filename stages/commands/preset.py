@@ -42,7 +42,11 @@ def preset(
         for name, text in load_presets().items():
             print(f"{name:<20}{next(iter(_get_header(text)), '#').removeprefix('#').strip()}".rstrip())
         return
-    old = params.PARAMS_FILE.read_text(encoding="utf-8") if params.PARAMS_FILE.exists() else ""
+    names = list(dict.fromkeys(names))
+    try:
+        old = params.PARAMS_FILE.read_text(encoding="utf-8") if params.PARAMS_FILE.exists() else ""
+    except UnicodeDecodeError:
+        raise UserError(f"{params.PARAMS_FILE}: not UTF-8; save it as UTF-8, or remove it") from None
     new = merge(old, stack_presets(names), untouched=_is_shipped(old))
     print_diff(old, new)
     label = " ".join(names)
@@ -98,7 +102,7 @@ def _resolve_layers(names: list[str]) -> Layers:
     fitting = [chain for chain in chains if set(names) <= set(chain)]
     if not fitting or (len(names) > 1 and len(fitting) == len(chains) > 1):
         choices = " or ".join(dict.fromkeys(chain[-2] for chain in chains if len(chain) > 1))
-        raise UserError(f"presets {' '.join(names)}: it is unclear what to stack; {chains[0][-1]} extends {choices}")
+        raise UserError(f"presets {' '.join(names)}: do not stack; {chains[0][-1]} extends {choices}")
     return [(paths[name], read(paths[name])) for name in fitting[0]]
 
 
@@ -174,13 +178,16 @@ def validate(document: Any, layers: Layers) -> None:
     faults = []
     for key in document:
         if key not in {*models, *shared, *params.TopLevel.model_fields}:
-            path = next(path for path, layer in layers if key in layer)
-            faults.append(f"{path}: unknown section {key}; stages are {', '.join(models)}")
+            path, layer = next((path, layer) for path, layer in layers if key in layer)
+            line = layer.lc.key(key)[0] + 1
+            faults.append(f"{path}:{line} {key}: unknown section; stages are {', '.join(models)}")
     try:
         launch = params.validate_top_level(document, layers).launch
         if not Path(f"stages/launch/{launch}.yaml").exists():
-            path = next(path for path, layer in layers if "launch" in layer)
-            raise UserError(f"{path} launch: stages/launch/{launch}.yaml not found")
+            path, layer = next((path, layer) for path, layer in layers if "launch" in layer)
+            there = ", ".join(sorted(file.stem for file in Path("stages/launch").glob("*.yaml")))
+            at = f"{path}:{layer.lc.key('launch')[0] + 1} launch"
+            raise UserError(f"{at}: stages/launch/{launch}.yaml not found; there are {there}")
     except UserError as error:
         faults.append(str(error))
     for stage, model in models.items():
@@ -211,7 +218,8 @@ def merge(old: str, new: str, untouched: bool = False) -> str:
     if not old.strip() or untouched:
         return new
     header = _get_header(old)
-    if old.startswith(STACK_HEADER) or any(header == _get_header(text) for text in load_presets().values()):
+    shipped = old.startswith((STACK_HEADER, "# The tiny preset:"))  # the second by earlier versions
+    if shipped or any(header == _get_header(text) for text in load_presets().values()):
         old = "\n".join([*_get_header(new), *old.splitlines()[len(header) :]]) + "\n"  # it named another preset
     try:
         document = _create_yaml().load(old)

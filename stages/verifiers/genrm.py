@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from stages.lib.verifiers.generative_data import Pair
     from stages.lib.verifiers.verdicts import Segment
 
+Weight = Annotated[float, Field(ge=0)]
+
 
 class Params(TrainingParams):
     init_from: Literal["generator", "base"]  # the model that training starts from
@@ -46,7 +48,7 @@ class Params(TrainingParams):
     refutation_weight: int = Field(ge=1)  # of the procedural teacher: weight of the words that refute a line
     direct_share: float = Field(ge=0, le=1)  # of the samples, that are also asked for the bare verdict
     balance_classes: bool  # as many right as wrong samples
-    lm_weights: list[float] = Field(min_length=1)  # lambda: weight of right solutions beside the verification; 0: none
+    lm_weights: list[Weight] = Field(min_length=1)  # lambda: weight of right solutions beside the verification; 0: none
     lm_data: Literal["gold", "samples"]  # right solutions: gold ones, or the right samples themselves
     samples_per_problem: int = Field(gt=0)  # at most this many samples of a problem; an epoch sees each once
     votes: int = Field(ge=1, le=32)  # rationales a solution of dev: the largest K that is measured
@@ -58,8 +60,6 @@ class Params(TrainingParams):
 
     @model_validator(mode="after")
     def _check_teacher(self) -> Params:
-        if any(weight < 0 for weight in self.lm_weights):
-            raise ValueError("lm_weights must be 0 or more")
         if self.teacher == "model" and "kind" not in self.chat:
             raise ValueError("teacher: model needs chat: {kind: openai or hf, model: ..}")
         if self.teacher == "model" and self.rationales_per_sample > 1 and self._is_greedy():

@@ -31,7 +31,16 @@ def test_help_imports_nothing_heavy():
 def test_mistakes_are_one_sentence(tmp_path):
     project = create_pipeline(tmp_path)
     (tmp_path / "dvc.yaml").unlink()
-    for command in (["status"], [], ["compare", "one"], ["preset", "nope"]):
+    for command in (
+        ["launch", "nope"],
+        ["launch", "__init__"],
+        ["launch", "nope", "one"],
+        ["launch", "a", "b", "c"],
+        ["status"],
+        [],
+        ["compare", "one"],
+        ["preset", "nope"],
+    ):
         done = project.run_command_line(*command, code=2)
         assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
     assert "No such command" in project.run_command_line("nope", code=2).stderr

@@ -35,9 +35,33 @@ def test_a_section_shows_shared_values_and_the_whole_list_shows_them_once(capsys
     assert "orm.warmup_ratio" not in whole and "training.warmup_ratio" in whole and "base.warmup_ratio" in whole
 
 
-def test_unknown_key():
-    with pytest.raises(UserError, match="params orm.x: no such key"):
-        params("orm.x")
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("orm.warmup_ratio", "from training.warmup_ratio"),
+        ("training.optimizer", "except base.optimizer muon, generator.optimizer adamw"),
+        ("benchmarks.hub.repo", "value (not set)"),
+        ("benchmarks.path.train", "allowed a string or a list; each: a string"),
+        ("genrm.lm_weights", "allowed a list, not empty; each: a number >= 0"),
+    ],
+)
+def test_one_key_says_where_its_value_stands_and_what_is_allowed(key, line, capsys):
+    params(key)
+    assert line in [" ".join(said.split()) for said in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("orm.x", "no such key"),
+        ("orm.droput", "do you mean orm.dropout"),
+        ("warmup", "do you mean training.warmup_ratio"),
+    ],
+)
+def test_unknown_key(key, hint):
+    with pytest.raises(UserError, match=f"params {key}: no such key.*") as caught:
+        params(key)
+    assert hint in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +70,8 @@ def test_unknown_key():
         ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "a number > 0 and <= 1"),
         ({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}, "a whole number >= 1 or null"),
         ({"enum": ["no", "bf16"]}, 'one of "no", bf16'),
-        ({"type": "array", "items": {"type": "string"}, "minItems": 1}, "a list, not empty, of a string"),
-        ({"type": "array", "items": {"type": "string"}, "maxItems": 2}, "a list of length 0 to 2 of a string"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 1}, "a list, not empty; each: a string"),
+        ({"type": "array", "items": {"type": "string"}, "maxItems": 2}, "a list of length 0 to 2; each: a string"),
         ({"$ref": "#/x"}, "a mapping"),
     ],
 )

@@ -62,6 +62,15 @@ def test_from_nothing_or_a_broken_file(project, before):
     assert path.read_text() == BIG
 
 
+def test_another_encoding_is_refused_and_an_old_header_goes(project):
+    path = project.root / "params.yaml"
+    path.write_text("# The tiny preset: the whole pipeline.\n" + PARAMS_YAML.removeprefix("# all of it\n"))
+    project.run_command_line("preset", "big", "big")
+    assert path.read_text().startswith("# python -m stages preset big\n# A larger one\n")
+    path.write_text(PARAMS_YAML, encoding="utf-16")
+    assert "params.yaml: not UTF-8" in project.run_command_line("preset", "big", code=2).stderr
+
+
 def test_unknown(project):
     assert (
         project.run_command_line("preset", "huge", code=2).stderr
@@ -75,7 +84,7 @@ def test_a_faulty_preset_is_refused_with_every_fault(project):
     path.write_text(path.read_text() + "three:\n  a: 1\n")
     said = project.run_command_line("preset", "default", code=2).stderr
     for part in (
-        "unknown section three",
+        "three: unknown section",
         "stages/launch/tpu.yaml not found",
         "one.lr: must be > 0, got -1.0",
         "two.steps: missing",
@@ -142,8 +151,11 @@ def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays
     [
         ("over: half\none:\n  lr: -1.0\n", "stages/presets/set.yaml:3 one.lr: must be > 0, got -1.0"),
         ("over: half\ntwo: {step: 1}\n", "stages/presets/set.yaml:2 two.step: unknown key; allowed here: lr, steps"),
-        ("over: half\nthree: {a: 1}\n", "stages/presets/set.yaml: unknown section three; stages are one, two"),
-        ("over: half\nlaunch: tpu\n", "stages/presets/set.yaml launch: stages/launch/tpu.yaml not found"),
+        ("over: half\nthree: {a: 1}\n", "stages/presets/set.yaml:2 three: unknown section; stages are one, two"),
+        (
+            "over: half\nlaunch: tpu\n",
+            "stages/presets/set.yaml:2 launch: stages/launch/tpu.yaml not found; there are cpu",
+        ),
         ("over: half\ntwo: null\n", "stages/presets/default.yaml: section 'two' is missing"),
         (
             "over: haf\n",
@@ -167,7 +179,7 @@ def test_presets_that_do_not_stack(overlays):
         "set default": "set extends half or fast",
     }.items():
         said = overlays.run_command_line("preset", *names.split(), code=2).stderr
-        assert said == f"presets {names}: it is unclear what to stack; {over}\n"
+        assert said == f"presets {names}: do not stack; {over}\n"
     assert "now preset set half" in overlays.run_command_line("preset", "set", "half").stdout
 
 

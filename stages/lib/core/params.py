@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -108,6 +108,8 @@ def validate_section(section: str, model: type[P], document: Any, layers: Layers
         values, where = (shared, model.shared_section) if isinstance(values, dict) else (values, section)
         return _validate(values, model, lambda loc: (where, *loc), layers)
     allowed = get_shared_model(model)
+    if model.shared_section and not shared and not allowed.model_fields.keys() <= values.keys():
+        raise UserError(f"{layers[-1][0]}: section {model.shared_section!r} is missing; it holds what stages share")
     faults = [
         _format_fault({"type": "extra_forbidden", "loc": (key,)}, allowed, (model.shared_section, key), layers)
         for key in shared
@@ -165,7 +167,18 @@ def _format_fault(fault: Any, model: type[Params], where: tuple, layers: Layers)
         shared = len(where) == 2 and model.shared_section and where[-1] in get_shared_model(model).model_fields
         return f"{at}: missing; add it" + (f" here or in {model.shared_section}" if shared else "")
     rule = _format_rule(kind, fault.get("ctx", {}), fault["msg"], _format_bounds(field))
+    if kind in ("too_short", "too_long"):
+        return f"{at}: {rule}, got {fault['ctx']['actual_length']}"
+    if kind == "value_error" and isinstance(fault.get("input"), dict | list):
+        return f"{at}: {rule}"  # which says itself what it is about
     return f"{at}: {rule}, got {_format_value(fault.get('input'), kind)}"
+
+
+def find_models(annotation: Any) -> list[type[BaseModel]]:
+    """The classes of mappings in an annotation such as `dict[str, Model]` or `Model | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in find_models(argument)]
 
 
 def _find_field(model: type[BaseModel], location: tuple) -> tuple[type[BaseModel], FieldInfo | None]:
@@ -174,8 +187,9 @@ def _find_field(model: type[BaseModel], location: tuple) -> tuple[type[BaseModel
     for part in location:
         field = model.model_fields.get(str(part), field)
         owner = model
-        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        nested = find_models(field.annotation) if field else []
+        if len(nested) == 1:  # of `Model`, `Model | None`, `dict[str, Model]`
+            model = nested[0]
     return owner, field
 
 
@@ -187,6 +201,7 @@ _TYPE_NAMES = {
     "string_type": "a string",
     "model_type": "a mapping",
     "dict_type": "a mapping",
+    "list_type": "a list",
     "finite_number": "a finite number",
 }
 
@@ -209,6 +224,9 @@ def _format_rule(kind: str, context: dict, message: str, bounds: str) -> str:
         return f"must be {bounds}"
     if kind in _TYPE_NAMES:
         return f"must be {_TYPE_NAMES[kind]} {bounds if kind == 'int_type' else ''}".rstrip()
+    if kind in ("too_short", "too_long"):
+        sign, limit = (">=", "min_length") if kind == "too_short" else ("<=", "max_length")
+        return f"must have {sign} {context[limit]} items"
     if kind == "literal_error":
         return f"must be one of {context['expected']}"
     text = re.sub("^(Value error, |Input )", "", message).replace("should be", "must be").replace("should", "must")

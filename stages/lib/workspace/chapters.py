@@ -12,12 +12,13 @@ _REPO_ROOT = Path(__file__).resolve().parents[3]
 
 def find_module(stage: str, root: Path = _REPO_ROOT) -> str:
     """The module that `python -m` runs for a stage. Raises UserError when no chapter has it."""
-    for chapter in CHAPTERS:
+    for chapter in CHAPTERS if stage.isidentifier() and not stage.startswith("_") else ():
         folder = root / "stages" / chapter
         if (folder / f"{stage}.py").is_file():
             return f"stages.{chapter}.{stage}"
         if (folder / stage / "__main__.py").is_file():
             return f"stages.{chapter}.{stage}.__main__"
     raise UserError(
-        f"no stage {stage!r}: stages/{{{','.join(CHAPTERS)}}}/ have neither {stage}.py nor a folder {stage}/"
+        f"no stage {stage!r}: stages/{{{','.join(CHAPTERS)}}}/ have neither {stage}.py nor a folder {stage}/; "
+        "`python -m stages` lists the stages"
     )

@@ -55,7 +55,10 @@ ADAPTERS = {
 MAX_STEPS = len(NAMES) - 2  # every quantity belongs to a person, and two quantities may be given
 RejectReasons = dict[RowLocation, str]
 Share = Annotated[float, Field(ge=0, le=1)]
-Paths = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Paths = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]),
+]
 
 
 class Sizes(Section):

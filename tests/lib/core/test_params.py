@@ -99,12 +99,37 @@ class Prm(Trained):
     hard_rule: Literal["any_success", "agreed"] = "agreed"
 
 
+class Nested(params.Params):
+    part: Prm | None = None
+    named: dict[str, Prm] = {}
+    pair: list[int] = Field(default=[0, 1], min_length=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{part: {x: 1, head_init_tokens: [], lr: 1.0, rank: 1}}", "part.x: unknown key; allowed here: lr, rank,"),
+        (
+            "{named: {a: {x: 1, head_init_tokens: [], lr: 1.0, rank: 1}}}",
+            "named.a.x: unknown key; allowed here: lr, rank,",
+        ),
+        ("{pair: [1]}", "pair: must have >= 2 items, got 1"),
+        ("{pair: 1}", "pair: must be a list, got 1"),
+    ],
+)
+def test_nested_values(tmp_path, text, said):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"orm: {text}\n")
+    assert fault(path, "orm", Nested).startswith(f"params.yaml:1 orm.{said}")
+
+
 @pytest.mark.parametrize(
     ("training", "prm", "expected"),
     [
         ("{lr: 0.1, rank: 8}", "{head_init_tokens: []}", (0.1, 8)),
         ("{lr: 0.1, rank: 8}", "{head_init_tokens: [], rank: 0}", (0.1, 0)),
         ("", "{head_init_tokens: [], rank: 0, lr: 0.2}", (0.2, 0)),
+        ("", "{head_init_tokens: []}", "params.yaml: section 'training' is missing; it holds what stages share"),
         ("{lr: 0.1}", "{head_init_tokens: []}", "params.yaml:2 prm.rank: missing; add it here or in training"),
         ("{lr: 0.1, rank: -1}", "{head_init_tokens: []}", "params.yaml:1 training.rank: must be >= 0, got -1"),
         ("{lr: 0.1, rank: -1}", "{head_init_tokens: [], rank: -2}", "params.yaml:2 prm.rank: must be >= 0, got -2"),
