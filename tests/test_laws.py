@@ -218,6 +218,7 @@ def test_every_chapter_and_room_says_what_it_is(folder):
     assert said and len(said) > 60, f"{folder}/__init__.py: what the room knows, and what it must not know"
 
 
+@pytest.mark.slow
 def test_lib_has_no_cycles():
     graph = {}
     for path in (ROOT / "stages/lib").rglob("*.py"):

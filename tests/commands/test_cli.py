@@ -11,6 +11,7 @@ from tests.helpers.toy_pipeline import create_pipeline
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_help_names_every_command():
     done = subprocess.run([sys.executable, "-m", "stages", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
@@ -18,6 +19,7 @@ def test_help_names_every_command():
         assert path.stem.replace("_", "-") in done.stdout
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_heavy():
     code = (
         "import sys, stages.__main__ as m; m._register_commands(); "

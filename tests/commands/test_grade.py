@@ -121,6 +121,7 @@ def test_a_user_sees_one_line_and_nothing_is_written(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_tolerance_is_asked_for(tmp_path):
     from stages.commands.grade import grade_rows
 
@@ -134,6 +135,7 @@ def test_a_tolerance_is_asked_for(tmp_path):
     assert grade(tmp_path / "rows.jsonl", "--tolerance", -1).returncode == 2
 
 
+@pytest.mark.slow
 def test_any_string_survives_the_round_trip(tmp_path):
     file, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
     strange = {"gold": "\ud800", "pred": "é\u2028\n½", "note": "\x85"}

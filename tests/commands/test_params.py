@@ -26,6 +26,7 @@ def test_one_key(capsys):
     assert lines["meaning"] == "rank of LoRA adapters; 0 trains all weights"
 
 
+@pytest.mark.slow
 def test_a_section_shows_shared_values_and_the_whole_list_shows_them_once(capsys):
     params("orm")
     section = capsys.readouterr().out

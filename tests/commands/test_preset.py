@@ -24,6 +24,7 @@ def project(original, tmp_path):
     return type(original)(tmp_path / "p")
 
 
+@pytest.mark.slow
 def test_list(project):
     assert project.run_command_line("preset").stdout.splitlines() == [
         "big                 A larger one",
@@ -40,6 +41,7 @@ def test_switch_keeps_the_users_comments(project):
     assert "holds preset big already" in project.run_command_line("preset", "big").stdout
 
 
+@pytest.mark.slow
 def test_dry_run_changes_nothing(project):
     done = project.run_command_line("preset", "big", "--dry-run")
     assert "+seed: 7" in done.stdout and (project.root / "params.yaml").read_text() == PARAMS_YAML
@@ -54,6 +56,7 @@ def test_untouched_preset_is_replaced_whole(project):
         assert (project.root / "params.yaml").read_text() == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [None, "", "\t: [", "- 1\n"])
 def test_from_nothing_or_a_broken_file(project, before):
     path = project.root / "params.yaml"
@@ -71,6 +74,7 @@ def test_another_encoding_is_refused_and_an_old_header_goes(project):
     assert "params.yaml: not UTF-8" in project.run_command_line("preset", "big", code=2).stderr
 
 
+@pytest.mark.slow
 def test_unknown(project):
     assert (
         project.run_command_line("preset", "huge", code=2).stderr
@@ -78,6 +82,7 @@ def test_unknown(project):
     )
 
 
+@pytest.mark.slow
 def test_a_faulty_preset_is_refused_with_every_fault(project):
     path = project.root / "stages/presets/default.yaml"
     path.write_text(path.read_text().replace("1e-3", "-1.0").replace("steps: 2", "step: 2").replace("cpu", "tpu"))
@@ -106,6 +111,7 @@ def overlays(project):
     return project
 
 
+@pytest.mark.slow
 def test_an_overlay_lies_over_the_one_that_it_names(overlays):
     path = overlays.root / "params.yaml"
     path.unlink()
@@ -146,6 +152,7 @@ def test_a_stack_as_it_ships_is_replaced_whole_and_its_name_never_stays(overlays
     assert "A set of problems" not in path.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -114,6 +114,7 @@ def test_threshold_from_another_file_and_figures_as_recounted(folder, form):
     assert not list(folder.glob(".checkpoints/*")), "nothing is left to take up"
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_what_it_kept_can_be_read_as_predictions(folder, monkeypatch):
     monkeypatch.setattr(command, "WINDOW_BATCHES", 1)
     options = {"model": "theirs", "form": "classes", "batch": 2, "threshold": 0.5}

@@ -113,6 +113,7 @@ def test_one_that_fails_is_named_and_the_others_are_kept(project):
     assert "orm-more" in listed.stdout and "not run on this commit: broken" in listed.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -128,6 +129,7 @@ def test_a_file_of_another_form(tmp_path, text, message):
     assert message in error and len(error.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_unknown_names(project):
     assert (
         "variants none: not in stages/commands/variants.yaml; there are orm-more, broken"

@@ -101,6 +101,7 @@ def test_hostile_params_fail_and_do_not_crash(generator, params, tmp_path, capsy
     assert run(tmp_path, [item], capsys)[0] == 1
 
 
+@pytest.mark.slow
 def test_a_malformed_file_is_a_users_mistake(tmp_path):
     file = tmp_path / "items.jsonl"
     file.write_text(json.dumps({"id": "x"}) + "\n")

@@ -347,6 +347,7 @@ def test_the_free_method_that_others_are_held_against_has_a_row():
     assert curves.parse_score_name("top_best_of_x") == "best_of_x" and curves.parse_score_name("pass") is None
 
 
+@pytest.mark.slow
 def test_same_pool_same_bytes(tmp_path):
     pool = write(tmp_path / "pool.jsonl", [row(), row("p2", gold="3")])
     for name in ("one", "two"):
@@ -355,6 +356,7 @@ def test_same_pool_same_bytes(tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_memory_of_a_test_does_not_grow_with_problems_times_resamples():
     differences = np.random.default_rng(0).normal(size=4000) / 4
     tracemalloc.start()

@@ -71,6 +71,7 @@ def pool(root):
     )
 
 
+@pytest.mark.slow
 def test_the_untrained_base_is_the_process_verifier_before_its_training(root):
     results = scored(root, "prm", "base_prm")
     for trained, base in zip(results["prm"], results["base_prm"], strict=True):
@@ -93,6 +94,7 @@ def test_the_untrained_base_is_asked_for_its_verdict(root):
     assert base.score(*pool(root))[3].score > 0 == results[3].score, "it was cut off, whatever the verdict"
 
 
+@pytest.mark.slow
 def test_published_verifiers_share_the_stage(root):
     described = {
         "steps": {"form": "classes", "path": "data/raw/verifiers/steps", "aggregation": "mean", "batch_size": 2},

@@ -52,6 +52,7 @@ def test_drills_are_true_or_marked_wrong():
             assert true(EQUATION.fullmatch(equation).groups()) == (mark != "Wrong")
 
 
+@pytest.mark.slow
 def test_arithmetic_of_writers_and_of_rationales_is_true():
     for document in documents("solution"):  # after a misreading a step can be impossible: rounded down, or nothing left
         equations = EQUATION.findall(written(document))
@@ -60,6 +61,7 @@ def test_arithmetic_of_writers_and_of_rationales_is_true():
         assert all(true(e) for e in EQUATION.findall(written(document).split(verdicts.COT_PROMPT)[1]))
 
 
+@pytest.mark.slow
 def test_writers_misread_inconsistent_comparisons_and_nothing_else():
     wrong = {True: [0, 0], False: [0, 0]}
     for i in range(600):
@@ -139,6 +141,7 @@ def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
         base.resolve_source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
 
 
+@pytest.mark.slow
 def test_the_bundled_model_is_small_and_solves_problems():
     import torch
 

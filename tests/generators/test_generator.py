@@ -55,6 +55,7 @@ def test_learns_and_keeps_the_best_epoch(tmp_path):
     assert loading.load_tokenizer(run.out_dir / "model").eos_token_id == kept.config.eos_token_id == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("passed", "share", "epoch", "saved"),
     [
@@ -118,6 +119,7 @@ def test_without_a_gold_solution_it_cannot_be_trained(tmp_path):
         generator.body(tiny_models.make_run(tmp_path, "generator", generator.Params(**SETTINGS)))
 
 
+@pytest.mark.slow
 def test_an_answer_alone_is_a_gold_solution(tmp_path):
     letters = {"steps": None, "answer_type": "choice", "choices": ["1", "2"], "answer": "B"}
     world(tmp_path, [tiny_models.make_problem(i).model_copy(update=letters) for i in range(8)])
@@ -127,6 +129,7 @@ def test_an_answer_alone_is_a_gold_solution(tmp_path):
     assert generator.body(run)["examples"] == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shots", [0, 2])
 def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
     world(tmp_path, [tiny_models.make_problem(i) for i in range(4)])
@@ -149,6 +152,7 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
         generator.Params(**SETTINGS | {"prompt": {"shots": 1}})
 
 
+@pytest.mark.slow
 def test_an_example_is_never_shown_before_itself(tmp_path):
     """Without a train split the examples come from dev."""
     world(tmp_path, [])

@@ -185,6 +185,7 @@ def test_a_sentence_that_could_change_the_problem_is_refused(sentence, reason):
     assert competition.intros.find_fault(SCENE, core) is None
 
 
+@pytest.mark.slow
 def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
     sizes = {"train": 1, "dev": 0, "test": 0, "unseen": 0}
     with serve("no mark", "<<<Everything costs seven dollars today.>>>") as server:

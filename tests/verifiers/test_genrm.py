@@ -206,6 +206,7 @@ def test_balance_and_which_samples():
     )
 
 
+@pytest.mark.slow
 def test_without_a_teacher_the_bare_verdict_is_learnt(root):
     metrics, _ = train(root, teacher="none", direct_share=1.0, mode="direct")
     assert set(metrics["dev"]) == {"direct"} and metrics["examples"] == 24 and metrics["teacher"] == {}
@@ -222,7 +223,7 @@ def test_nothing_to_learn_from_is_refused(root):
         ({"teacher": "model"}, "needs chat"),
         ({"teacher": "none"}, "mode: cot needs a teacher"),
         ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"),
-        ({"lm_weights": [-1.0]}, "0 or more"),
+        ({"lm_weights": [-1.0]}, "greater than or equal to 0"),
     ):
         with pytest.raises(ValidationError, match=message):
             params(**changes)

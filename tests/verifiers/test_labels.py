@@ -113,6 +113,7 @@ def stage(run, complete=by_chance):
     return finish(run, *found)
 
 
+@pytest.mark.slow
 def test_labels_of_every_method(root):
     run = execution(root)
     metrics, files = stage(run)

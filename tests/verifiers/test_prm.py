@@ -135,6 +135,7 @@ def test_scores_are_read_where_the_labels_stand(form, mark):
         assert score.score == aggregate("min", score.step_scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
     verifier, problem = make_verifier(name), tiny_models.make_problem(3)

@@ -290,6 +290,7 @@ def test_a_local_model_answers_the_same_in_any_company(tmp_path, name, temperatu
     assert talk.map(lambda ask: talk.ask(*ask), asks) == answers
 
 
+@pytest.mark.slow
 def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, monkeypatch):
     """Conversations of three turns each: every batch holds the turn of nearly all of them."""
     from stages.lib.inference.native_engine import NativeEngine
@@ -311,6 +312,7 @@ def test_a_local_model_is_asked_in_batches_from_threads_too(folder, tmp_path, mo
     assert sizes == [12] == shown
 
 
+@pytest.mark.slow
 def test_answers_of_a_local_model_are_kept_as_they_come_and_it_is_read_when_needed(folder, tmp_path):
     settings = {"model": str(folder), "max_tokens": 12, "temperature": 1.0, "max_rows": 16}
     asks = [(prompt, "k") for prompt in PROMPTS]

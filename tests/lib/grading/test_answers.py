@@ -380,6 +380,7 @@ def test_no_string_raises_in_a_formula(left, right, answer_type):
     assert equal(left, left, answer_type) is (group([left], answer_type) == [0])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(STRINGS, st.sampled_from([None, "latex"]))
 def test_what_is_extracted_is_its_own_answer(text, answer_type):
@@ -477,6 +478,7 @@ def test_a_percentage_joins_both_its_readings():
     assert group(["28", "0.28"], "number") == [0, 1]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.sampled_from(["1/2", "0.5", "50%", "50", ".50", "3", "3.0", "x", "", "2"]), max_size=8), st.randoms()

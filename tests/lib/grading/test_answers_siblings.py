@@ -186,6 +186,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_two_ways_to_write_an_answer_are_equal_where_it_is_one(kind):
     draw = random.Random(kind.__name__)

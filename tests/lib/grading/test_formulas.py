@@ -105,6 +105,7 @@ def _compare(queue):
     queue.put((formulas.equal_many([("a+b", "b+a"), ("a+b", "b-a")]), [worker.pid for worker in pool.idle_workers]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_child_process_has_workers_of_its_own(method):
     assert formulas.equal_many([("a+c", "c+a")]) == [True]

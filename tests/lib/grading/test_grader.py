@@ -71,6 +71,7 @@ def test_what_a_model_thinks_is_not_graded():
     assert grader.grade(item, texts) == [Grade("5", False), Grade("4", True), Grade(None, False)]
 
 
+@pytest.mark.slow
 def test_published_programs_are_right_and_others_wrong():
     item = problem()
     fenced = f"I add them.\n```python\n{item.answer}\n```\nThat's all.\n"
@@ -96,6 +97,7 @@ def test_published_functions_are_right_in_every_form_and_others_wrong():
     assert PROMPT.strip() in grader.grade(item, forms)[0].answer, "an answer can be run as it stands"
 
 
+@pytest.mark.slow
 def test_trials_of_its_own_do_not_make_a_function_wrong():
     trials = [
         "for x, want in [(1, 3)]:\n    assert double(x) == want\n",
@@ -109,6 +111,7 @@ def test_trials_of_its_own_do_not_make_a_function_wrong():
     assert correct(function(), ["```python\ndouble = lambda x: 2 * x\n```"]) == [True]
 
 
+@pytest.mark.slow
 def test_a_comment_that_stops_a_program_stops_no_other():
     item = problem()
     for number, looks in enumerate(["# coding: foo", "# -*- coding: ascii -*-\n# é", "# \ud800"]):
@@ -121,6 +124,7 @@ def test_other_answers_are_compared():
     assert correct(item, ["so #### 12", "#### 13", None]) == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_program_is_run_once_whatever_its_looks(runs):
     item, again = problem("p"), problem("q")
     looks = [item.answer, f"# of mine\n{item.answer}   ", f"```\n{item.answer}\n```"]

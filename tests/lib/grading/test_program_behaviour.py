@@ -28,6 +28,7 @@ def test_programs_that_do_the_same_vote_together(monkeypatch):
     assert group(item, [other, failing, *same[::-1]]) == [0, -1, 1, 1], "in order of first appearance"
 
 
+@pytest.mark.slow
 def test_functions_that_do_the_same_vote_together():
     texts = [
         "    return 2 * x\n",
@@ -59,6 +60,7 @@ def test_values_are_equal_where_python_finds_them_equal():
     assert group(function("h"), [f"    return {value}" for value in others]) == [0, 1, 2, 3, 4, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_hidden_tests_have_no_say(monkeypatch):
     """What only hidden tests tell apart stays together, and no hidden input is ever given to a program."""
     trap = "a, b = map(int, input().split())\nprint(0 if a == 10 and b == -20 else a + b)"
@@ -100,6 +102,7 @@ def test_one_call_that_does_not_end_says_nothing_of_the_others():
     assert (right, hangs, fails) == (0, 1, 2) and hangs == hangs_too, "failing is not hanging"
 
 
+@pytest.mark.slow
 def test_a_changed_input_that_most_right_programs_fail_on_does_not_count(monkeypatch):
     monkeypatch.setattr(program_inputs, "make_inputs", lambda _: (["5\n", "-5\n"], 1))
     root = "n = int(input())\nprint({} if n >= 0 else {})"
@@ -200,6 +203,7 @@ def sample(index, answer, correct=False, finish="stop"):
     )
 
 
+@pytest.mark.slow
 def test_pools_of_programs_are_classed_by_behaviour():
     samples = [
         sample(0, SUMS[0], True),

@@ -191,6 +191,7 @@ def test_the_folder_is_empty_but_for_the_program_and_gone_afterwards(tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_nothing_of_the_user_can_be_read(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
@@ -261,6 +262,7 @@ DEEP = "import sys\nfrom functools import cache\nsys.setrecursionlimit(10**6)\n"
 DEEP += "@cache\ndef depth(n):\n    return n and 1 + depth(n - 1)\n"
 
 
+@pytest.mark.slow
 def test_a_program_may_recurse_as_deep_as_it_asks():
     assert "RecursionError" in run("def f(n): return n and 1 + f(n - 1)\nf(2000)").stderr
     assert run(f"{DEEP}print(depth(50000))").stdout == "50000\n"
@@ -320,6 +322,7 @@ def test_a_program_ends_with_the_one_who_asked():
     assert not Path(f"/proc/{child}").exists()
 
 
+@pytest.mark.slow
 def test_programs_run_side_by_side():
     outcomes = {}
     threads = [

@@ -64,6 +64,7 @@ def test_a_card_without_room_is_refused(monkeypatch):
         memory.limit_rows(model, 2048, 470, 16)
 
 
+@pytest.mark.slow
 def test_the_engine_draws_the_same_in_the_rows_that_fit(monkeypatch, capsys):
     model, prompts, keys = tiny_models.make_model("llama"), [[5, 6, 7], [8, 9]], [list(range(40)), list(range(50, 90))]
     wanted = sample(NativeEngine(model), prompts, keys, 1.0, 9, [1])

@@ -60,6 +60,7 @@ def test_greedy_is_transformers_generate(model, name):
     assert ends == {"stop", "length"}, "the test should see both ends"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_log_probabilities_are_the_models(model, name, temperature):
@@ -165,6 +166,7 @@ def test_keys_of_all_64_bits_fit(key):
     assert int(np.array(key, dtype=np.uint64).astype(np.int64)) == to_int64(key)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(1, 99), st.floats(0, 1, exclude_max=True), st.sampled_from([0.3, 0.7, 1.0, 1.5]), st.integers(0, 99))
 def test_choose_inverts_the_distribution(size, u, temperature, seed):

@@ -25,6 +25,7 @@ def test_the_first_step_below_is_the_one():
     assert first_error.locate([], 0.5) == -1
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(

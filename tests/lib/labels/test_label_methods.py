@@ -44,6 +44,7 @@ def values(labels) -> list[float]:
     return [each.value for each in labels]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(outcomes_, st.booleans())
 def test_full_estimates_are_shares_and_hard_ones_their_sign(found, correct):
@@ -83,6 +84,7 @@ def test_binary_search_finds_the_first_wrong_step_where_there_is_one(steps, wron
     assert sum(each.rollouts for each in labels) <= cost.completions
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(outcomes_, st.integers(-1, 6))
 def test_binary_search_never_contradicts_what_it_saw(found, reached):

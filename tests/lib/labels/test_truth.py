@@ -61,6 +61,7 @@ def test_every_number_and_name_of_a_gold_line_counts(problem):
             assert locate(right(*lines[:place], spoilt, problem=problem)) == place, spoilt
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(PROBLEMS),

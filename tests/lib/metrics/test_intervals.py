@@ -30,6 +30,7 @@ def test_half_width_is_the_textbook_one():
     assert found.high - found.low == pytest.approx([2 * 0.0438] * 2, rel=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("largest", [1.0, 0.9])
 def test_intervals_cover_the_truth(largest):
     random, hits = np.random.default_rng(0), 0
@@ -93,6 +94,7 @@ def agrees(found):
     return (found.p < 0.05) != inside and found.low <= found.difference <= found.high
 
 
+@pytest.mark.slow
 def test_interval_and_test_agree_on_right_and_wrong():
     found = {(won, lost): compared(won, lost, 54) for won in range(13) for lost in range(13 - won)}
     assert all(map(agrees, found.values()))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from stages.lib.metrics import ranking
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60), st.integers(1, 20))
 def test_the_bins_hold_everything_and_their_gaps_are_the_calibration_error(pairs, bins):
     scores, correct = zip(*pairs, strict=True)

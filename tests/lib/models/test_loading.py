@@ -112,6 +112,7 @@ def test_tied_weights_count_once():
     assert loading.estimate_flops(model, 10, training=True) == 3 * loading.estimate_flops(model, 10, training=False)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_adapters_merge_into_plain_weights():
     adapted = loading.add_lora(tiny_models.make_model("lfm2"), 4, 1)

@@ -296,6 +296,7 @@ def test_an_invented_next_question_is_cut():
         Prompt(stop=[""])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", [("a",), ("ab", "an", "ri"), ("\n",), ("é",), ("🙂🙂🙂",)])
 def test_an_engine_stops_at_a_text(texts):
     """The same draws as without, each up to the token that completes a text."""

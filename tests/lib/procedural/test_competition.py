@@ -37,6 +37,7 @@ def test_there_are_enough_families_of_every_kind():
     assert set(areas) == set(AREAS) and min(areas.values()) >= 4
 
 
+@pytest.mark.slow
 @by_family
 @settings(deadline=None, max_examples=60)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
@@ -62,6 +63,7 @@ def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, l
     assert [step.text.split()[0] for step in steps] == [f"{i}." for i in range(1, len(steps) + 1)]
 
 
+@pytest.mark.slow
 @by_family
 @settings(deadline=None, max_examples=15)
 @given(level=st.sampled_from(competition.LEVELS), seed=st.integers(0, 2**32))
@@ -139,6 +141,7 @@ def test_items_are_proven_and_their_levels_mean_something(family):
     assert means[0] < means[2], means
 
 
+@pytest.mark.slow
 @by_family
 def test_levels_rise_in_steps_or_in_search(family):
     """Strictly, on average, from every level to the next, in one and the same of the two."""

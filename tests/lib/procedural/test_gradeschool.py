@@ -35,6 +35,7 @@ def test_every_annotation_is_true_and_every_step_has_its_value(split):
         assert problem.steps[-1].text == f"#### {problem.answer}"
 
 
+@pytest.mark.slow
 def test_the_question_states_the_program():
     """A second reader derives the answer from the English sentences alone."""
     readings = {rel: [re.compile(_pattern(w)) for w in ws] for rel, ws in wording.WORDINGS.items() if rel != "question"}
@@ -119,6 +120,7 @@ def test_every_word_of_the_evaluation_stands_in_the_pretraining_text():
         assert {w for p in many(split) for w in re.findall("[A-Za-z]+", p.question.lower())} <= seen
 
 
+@pytest.mark.slow
 def test_an_item_depends_on_nothing_but_its_key():
     assert many("dev", 20)[:5] == many("dev", 5)
     a, b = many("test", 200, seed=42), many("test", 200, seed=43)

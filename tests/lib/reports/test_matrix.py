@@ -147,6 +147,7 @@ def test_holm_is_over_sets_within_a_method():
     assert "over all 90 problems" in note and note.endswith("1 of 3 sets survive Holm's correction: s1 (+26.7).")
 
 
+@pytest.mark.slow
 def test_order_of_the_problems_changes_nothing():
     random = np.random.default_rng(5)
     groups = {k: solved(random.random(40) < 0.5, k, right=range(5)) for k in ("h", "v", "w")}
@@ -157,6 +158,7 @@ def test_order_of_the_problems_changes_nothing():
     )
 
 
+@pytest.mark.slow
 def test_tables_csv_and_picture(tmp_path):
     names = ["base_prm", "likelihood_mean", "orm"]
     groups = {

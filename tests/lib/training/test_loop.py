@@ -83,6 +83,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
         assert (tmp_path / "calm" / name).read_bytes() == (folder / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lfm2", "qwen2"])
 @pytest.mark.parametrize(
     "changes", [{"lora_rank": 4}, {"gradient_checkpointing": True}, {"precision": "bf16"}], ids=str
@@ -100,6 +101,7 @@ def test_settings_for_large_models_learn_too(tmp_path, name, changes):
     assert run.counts["tokens"] == 6 * sum(len(example.ids) for example in training_script.make_examples(16))
 
 
+@pytest.mark.slow
 def test_adapters_without_a_head_learn_by_muon_alone(tmp_path):
     """They are matrices all, so nothing is left for AdamW."""
     from stages.lib.models import loading
@@ -112,6 +114,7 @@ def test_adapters_without_a_head_learn_by_muon_alone(tmp_path):
     assert rows[-1]["lm_loss"] < rows[0]["lm_loss"]
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing(tmp_path):
     training_script.main(tmp_path / "plain", dropout=0.1)
     training_script.main(tmp_path / "again", dropout=0.1, gradient_checkpointing=True)
@@ -223,6 +226,7 @@ def test_frozen_matrices_are_half_as_large_and_nothing_else_changes(tmp_path, mo
     assert all(one[name].equal(two[name]) for name in two), "what is saved is the same to the last bit"
 
 
+@pytest.mark.slow
 def test_a_merged_model_is_float32_while_its_matrices_are_not(tmp_path):
     from stages.lib.models import loading
 

@@ -61,6 +61,7 @@ POOLS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(POOLS)
 def test_the_choice_is_the_best_area_by_counting_pairs(pools):
     steps, correct = [[s for s, _ in pool] for pool in pools], [[c for _, c in pool] for pool in pools]

@@ -127,6 +127,7 @@ def test_missing_votes_count_neither_for_nor_against():
         judgement([None]).score()
 
 
+@pytest.mark.slow
 def test_an_untrained_model_falls_back_to_the_bare_verdict():
     (problem, pool), *_ = pools()
     judged = next(verifier().judge_many([(problem, pool)]))

@@ -48,6 +48,7 @@ def test_a_right_solution_is_derived_line_by_line_in_the_form_of_the_pretraining
     assert derived(problem, solution(problem)).segments == wanted
 
 
+@pytest.mark.slow
 def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
     reasons = Counter()
     for i in range(25):

@@ -125,6 +125,7 @@ def test_a_stage_is_stale_by_room_only_while_no_code_it_runs_has_changed(project
     )
 
 
+@pytest.mark.slow
 def test_map(project):
     project.replace_text("params.yaml", "lr: 0.1", "lr: 0.2")
     lines = project.run_command_line().stdout.splitlines()

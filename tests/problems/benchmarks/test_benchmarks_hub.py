@@ -124,6 +124,6 @@ def test_what_the_hub_does_not_have_is_one_sentence(answers):
     revision, repo, local, split, config = (replies[json.dumps(question)] for question in questions[4:])
     assert "Revision" in revision and "could not be loaded from the hub" in revision
     assert "open/none" in repo and "source: path" in repo
-    assert "a folder open/local stands here" in local
+    assert "would read the local folder open/local" in local
     assert split == "benchmarks.hub.splits.test: open/csv has no split 'validation'; it has train, test"
     assert "other" in config and "\n" not in config

@@ -55,6 +55,7 @@ def only(problems, **rest):
     return audit.audit_sets({"it": ProblemSet(problems, **rest)})["it"]
 
 
+@pytest.mark.slow
 def test_an_honest_set_of_choices_has_no_fault():
     entry = only(choices(), rejects=[Reject("a", "x", "judge said no"), Reject("b", "x", "judge said no")])
     assert entry["faults"] == [] and entry["kept"] == 200 and entry["rejected"] == {"judge said no": 2}
@@ -77,6 +78,7 @@ def test_each_planted_shortcut_is_named_with_its_bound(how, figure):
     assert audit.collect_faults({"it": entry}) == entry["faults"]
 
 
+@pytest.mark.slow
 def test_what_the_source_has_is_not_the_fault_of_its_variants():
     parents = {problem.id: problem for problem in choices(mark=" certainly")}
     variants = [
@@ -200,6 +202,7 @@ def test_how_far_a_variant_is_from_its_parent():
     assert only([other], parents=parents)["figures"]["words_changed"] == 2
 
 
+@pytest.mark.slow
 def test_a_distractor_with_a_mark_is_detected_and_an_honest_one_is_not():
     marked = [(f"abc0 is {n % 7}." if n % 2 else f"abc is {n % 7}.", bool(n % 2), f"p{n // 2}") for n in range(400)]
     problems = [free(n, f"What is {n}?", str(n)) for n in range(100)]
@@ -235,6 +238,7 @@ def test_rejects_are_counted_by_reason_whatever_their_numbers():
     }
 
 
+@pytest.mark.slow
 def test_an_empty_set_is_a_remark_and_all_is_plain_data_in_any_order():
     empty = only([], rejects=[Reject("a", "x", "why")])
     assert "no problem was kept (1 rejected)" in empty["remarks"][0] and not empty["faults"]

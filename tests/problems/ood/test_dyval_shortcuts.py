@@ -18,6 +18,7 @@ from tests.helpers.dyval_items import LOGIC_TASKS, NAME_PATTERN, TREE_TASKS, get
 # Labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [*LOGIC_TASKS, "reachability"])
 def test_no_constant_answer_is_worth_anything_at_any_depth(task):
     sizes = (
@@ -35,6 +36,7 @@ def test_the_first_items_of_a_set_are_balanced_too_and_not_in_a_pattern():
     assert max(Counter(labels[:50]).values()) <= 0.38 * 50
 
 
+@pytest.mark.slow
 def test_with_unsolvable_items_no_answer_leads():
     for knob in ("deleted", "cycles"):
         counts = Counter(problem.answer for problem in make_items("bool_logic", 60, **{knob: 1}))
@@ -163,6 +165,7 @@ def test_what_is_broken_cannot_be_told_by_counting(task, knobs):
         assert abs(mean(first) - mean(other)) <= 4 * error
 
 
+@pytest.mark.slow
 def test_a_circle_of_truth_values_fits_both_answers_or_none():
     for problem in make_items("bool_logic", 24, unsolvable=1, cycles=1):
         target = get_params(problem)["asked"]
@@ -192,6 +195,7 @@ def forms(task, **knobs):
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [*TREE_TASKS, "deductive_logic", "abductive_logic"])
 def test_the_best_detector_of_distractor_sentences_is_near_chance(task):
     for level in (2, 3):

@@ -68,6 +68,7 @@ def test_what_says_something_else_has_another_form(one, other):
     assert canonical.normalize_option(one) != canonical.normalize_option(other)
 
 
+@pytest.mark.slow
 def test_answer_positions_are_uniform_after_permuting_even_from_one_position():
     from scipy.stats import chisquare
 

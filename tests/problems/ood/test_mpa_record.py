@@ -26,6 +26,7 @@ def test_the_record_holds_what_it_was_made_from(model):  # noqa: F811
     assert params["origin"]["ABCDE".index(variant.answer)] == parent.choices.index(key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*principles.PRINCIPLES, "all"])
 def test_a_wrong_key_is_caught_in_every_principle(name, model):  # noqa: F811
     for i in range(12):

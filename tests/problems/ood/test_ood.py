@@ -70,6 +70,7 @@ def test_every_variant_names_where_it_comes_from_and_holds(root):
     assert "gradeschool~premise" in (root / "data/ood/audit.md").read_text()
 
 
+@pytest.mark.slow
 def test_problems_with_a_wrong_answer_are_no_parents(root):
     ids = [p.id for p in records.read_problems(root / "data/benchmarks/test.jsonl")]
     (root / "wrong.txt").write_text(f"# by hand\n{ids[1]}  # adds a neighbor\n\ngsm8k/test/9999\n", encoding="utf-8")
@@ -136,6 +137,7 @@ def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name,
     assert metrics["problems"] == len(variants)
 
 
+@pytest.mark.slow
 def test_a_small_set_is_a_remark_and_an_empty_file_is_told_loudly(root, capsys):
     run(root)
     assert (
@@ -152,6 +154,7 @@ def test_a_small_set_is_a_remark_and_an_empty_file_is_told_loudly(root, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_test_problem_in_training_stops_the_stage(root):
     leaked = run(root)[1][0].model_copy(update={"id": "leaked", "parent": None})
     train = root / "data/benchmarks/train.jsonl"
@@ -160,6 +163,7 @@ def test_a_test_problem_in_training_stops_the_stage(root):
         run(root)
 
 
+@pytest.mark.slow
 def test_a_broken_bound_stops_the_stage(root, monkeypatch):
     monkeypatch.setattr(ood.audit, "OPEN_CONSTANT_BOUND", -1.0)
     monkeypatch.setattr(ood.audit, "MARGIN", -1.0)

@@ -63,6 +63,7 @@ def test_a_planted_wrong_label_is_found(name):
         assert registry.check(variant.model_copy(update={"steps": steps})), i
 
 
+@pytest.mark.slow
 def test_two_solvers_agree_on_the_benchmark():
     for split in wording.SPLITS:
         for item in gradeschool.generate_problems(split, 60, 11, steps=(1, 7), max_value=100):

@@ -47,6 +47,7 @@ def test_every_variant_or_its_reject_with_a_reason():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_variant_keeps_its_contract(name):
     for variant in select_operator(VARIANTS, name):
@@ -57,6 +58,7 @@ def test_a_variant_keeps_its_contract(name):
         assert (variant.answer == "N/A") == (variant.contract == "unsolvable")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(FAMILIES, st.sampled_from(CHANGED), st.integers(1, 3), st.integers(0, 10**6))
 def test_any_family_any_operator(family, name, level, seed):
@@ -67,6 +69,7 @@ def test_any_family_any_operator(family, name, level, seed):
     assert len(variants) + len(rejects) == 1 + bool(select_unsolvable(variants)) and all(map(is_valid, variants))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_planted_wrong_label_is_found_in_every_variant(name, tmp_path):
     planted = []
@@ -131,6 +134,7 @@ def test_a_bag_of_words_cannot_tell_which_equations_leave_the_answer_open():
     assert len(solvable) > 120 and measure_detectability(select_unsolvable(variants), solvable) <= 0.58
 
 
+@pytest.mark.slow
 def test_a_forged_proof_is_found():
     for variant in select_unsolvable(VARIANTS)[::4] + select_operator(VARIANTS, "unknowns")[::4]:
         row = json.loads(variant.model_dump_json())
@@ -233,6 +237,7 @@ def test_operators_compose():
     assert len([reject for reject in rejects if "go with these words" in reject.reason]) > 40
 
 
+@pytest.mark.slow
 def test_a_variant_depends_on_its_key_alone():
     few = registry.make_variants(PARENTS[10:4:-1], ["premise", "numbers", "irrelevant"], 5)[0]
     every = {variant.id: variant for variant in VARIANTS}

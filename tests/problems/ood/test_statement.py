@@ -183,6 +183,7 @@ def test_verify_items_names_each_that_fails(tmp_path, capsys):
     assert "starts from another text" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_published_solution_proves_a_variant():
     broken = variant("humaneval")
     broken = broken.model_copy(
