@@ -266,9 +266,9 @@ def test_a_run_that_was_killed_goes_on(tmp_path, runs):
     ],
 )
 def test_published_solutions_of_published_problems(name, file, known_faults):
-    from tests.problems.benchmarks.test_benchmarks_real import made
+    from tests.problems.benchmarks.test_benchmarks_real import build
 
-    problems, _ = made(name, test=[file])
+    problems, _ = build(name, test=[file])
     problems = [item for item in problems if code_tests.explain_ungradable(item) is None]
     assert len(problems) == {"humaneval": 164, "codeforces": 86}[name]
     if name == "codeforces":  # three tests of a kind are enough here

@@ -221,9 +221,9 @@ def test_pools_of_programs_are_classed_by_behaviour():
     [("humaneval", "HumanEval.jsonl.gz", 150), ("codeforces", "codeforces_openr_sample.json", 86)],
 )
 def test_published_problems_have_inputs(name, file, least):
-    from tests.problems.benchmarks.test_benchmarks_real import made
+    from tests.problems.benchmarks.test_benchmarks_real import build
 
-    problems, _ = made(name, test=[f"code/{file}"])
+    problems, _ = build(name, test=[f"code/{file}"])
     assert sum(make_inputs(item)[1] > 0 for item in problems) >= least
     selected = [item for item in problems if make_inputs(item)[1]][::8]
     broken = "    return None\n" if name == "humaneval" else "print('no')"
