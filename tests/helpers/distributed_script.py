@@ -6,7 +6,6 @@ stages of CHAIN one after the other on the inputs that `write_inputs` wrote (FOL
 that they do not share a folder (FOLDER/refused.txt), and each must read a saved model whole.
 """
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -16,15 +15,15 @@ from accelerate.state import AcceleratorState
 from stages.generators import generator, samples
 from stages.generators.base import __main__ as base
 from stages.generators.base.tokenizer import build_tokenizer
-from stages.lib.core import files, records
+from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
 from stages.lib.run import distributed
 from stages.lib.run.execution import StageRun
-from stages.lib.workspace import chapters
 from stages.verifiers import labels
 from tests.generators import test_base, test_generator
 from tests.helpers import tiny_models, training_script
+from tests.helpers.stage_script import make_run, run_body
 from tests.verifiers import test_labels
 
 TRAINING_CASES = {
@@ -67,13 +66,6 @@ def write_inputs(root: Path) -> None:
         records.write_problems(root / path, [tiny_models.make_problem(40, "test")])
 
 
-def make_run(root: Path, name: str, params=None) -> StageRun:
-    rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    run = StageRun(name, params, 1, root, "key", rank, count)
-    run.out_dir.mkdir(parents=True, exist_ok=True)
-    return run
-
-
 def check_separate_folders(root: Path) -> None:
     """Each process in a folder of its own, as on machines that share none."""
     distributed.VISIBILITY_TIMEOUT = 0.1
@@ -105,14 +97,12 @@ def main(root: Path, names: list[str]) -> None:
         check_separate_folders(root)
     check_model_loading(make_run(root, "orm"))
     for name in names:
-        AcceleratorState._reset_state()  # a stage has one precision for the life of its process
         if name in TRAINING_CASES:
+            AcceleratorState._reset_state()  # one precision for the life of a process, as for a stage
             training_script.main(root / name, count=21, **TRAINING_CASES[name])
             continue
         run = make_run(root, name, STAGE_PARAMS[name])
-        metrics = importlib.import_module(chapters.find_module(name)).body(run)
-        if run.is_main:
-            files.write_json(run.out_dir / "metrics.json", metrics)
+        run_body(run)
         distributed.init_processes(run)  # the next stage reads what this one wrote
 
 

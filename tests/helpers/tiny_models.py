@@ -119,22 +119,10 @@ def run_processes(count: int, *command: str, cwd: Path = ROOT) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-STAGES_SCRIPT = """
-import importlib, json, os, sys
-from pathlib import Path
-from accelerate.state import AcceleratorState
-from stages.lib.core import files
-from stages.lib.run.execution import StageRun
-from stages.lib.workspace import chapters
-for root, name, settings in json.loads(sys.argv[1]):
-    AcceleratorState._reset_state()  # a stage has one precision for the life of its process
-    stage = importlib.import_module(chapters.find_module(name))
-    run = StageRun(name, stage.Params(**settings), 1, Path(root), "key", int(os.environ.get("RANK", 0)),
-                   int(os.environ.get("WORLD_SIZE", 1)))
-    metrics = stage.body(run)
-    if run.is_main:
-        files.write_json(run.out_dir / "metrics.json", metrics)
-"""
+def run_stages(count: int, jobs: list[tuple[Path, str, dict[str, Any]]]) -> None:
+    """Run the bodies of stages, (root, name, parameters) each, one after the other, by so many processes."""
+    arguments = json.dumps([(str(root), name, settings) for root, name, settings in jobs])
+    run_processes(count, "-m", "tests.helpers.stage_script", arguments, cwd=jobs[0][0])
 
 
 def train_on_processes(
@@ -146,11 +134,7 @@ def train_on_processes(
     copies = [(root.with_name(f"{root.name}-{count}"), name, settings) for root, name, settings in jobs]
     for (root, _, _), (copy, _, _) in zip(jobs, copies, strict=True):
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".checkpoints"))
-    folder = copies[0][0]
-    (folder / "run_stages.py").write_text(STAGES_SCRIPT, encoding="utf-8")
-    run_processes(
-        count, str(folder / "run_stages.py"), json.dumps([(str(c), *rest) for c, *rest in copies]), cwd=folder
-    )
+    run_stages(count, copies)
     outs = [copy / "data" / name for copy, name, _ in copies]
     return [
         (json.loads((out / "metrics.json").read_text("utf-8")), load_file(out / "model/model.safetensors"))

@@ -23,22 +23,12 @@ SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
     lm_data: gold, head_init_tokens: [], dropout: 0.0, samples_per_problem: 4, skip_uniform_problems: false,
     eval_problems: 99}"""
 )
-SCORE = """
-import os, sys
-from pathlib import Path
-from stages.evaluation import scores
-from stages.lib.core import files
-from stages.lib.run.execution import StageRun
-root = Path(sys.argv[1])
-PARAMS = {"verifiers": ["orm"], "published": {}, "dtype": "float32", "genrm":
-                   {"votes": 1, "temperature": 1.0, "max_new_tokens": 8,
-                    "max_rows": 16}}
-run = StageRun("scores", scores.Params(**PARAMS), 1, root, "key", int(os.environ.get("RANK", 0)),
-                int(os.environ.get("WORLD_SIZE", 1)))
-metrics = scores.body(run)
-if run.is_main:
-    files.write_json(run.out_dir / "metrics.json", metrics)
-"""
+SCORES_SETTINGS = {
+    "verifiers": ["orm"],
+    "published": {},
+    "dtype": "float32",
+    "genrm": {"votes": 1, "temperature": 1.0, "max_new_tokens": 8, "max_rows": 16},
+}
 
 
 def write_inputs(tmp_path):
@@ -127,14 +117,12 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
     for name, count in (("one", 1), ("two", 2), ("killed", 1)):
         copy = tmp_path_factory.mktemp(name) / "root"
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".checkpoints"))
-        script = copy / "score.py"
-        script.write_text(SCORE)
         if name == "killed":  # left over: two finished problems, and a line cut off by the kill
             part = copy / ".checkpoints/scores/key/orm-test.0.jsonl"
             part.parent.mkdir(parents=True)
             whole = outputs[0][1]["orm-test.0.jsonl"].split(b"\n")
             part.write_bytes(b"\n".join(whole[:3]) + b"\n" + whole[3][: len(whole[3]) // 2])
-        tiny_models.run_processes(count, str(script), str(copy), cwd=copy)
+        tiny_models.run_stages(count, [(copy, "scores", SCORES_SETTINGS)])
         out = {path.name: path.read_bytes() for path in sorted((copy / "data/scores").iterdir())}
         parts = {path.name: path.read_bytes() for path in (copy / ".checkpoints/scores/key").iterdir()}
         outputs.append((out, parts))
