@@ -132,8 +132,5 @@ def map_sharded(
     """problem id -> the records that `work` makes of its item. Each process works on its shard, and every process returns
     the records of all. Raises RuntimeError unless there are records of exactly these problems."""
     append_records(run, name, work(select_shard(run, items, load_finished(run.checkpoint_dir, name, kind), get_id)))
-    if run.world_size > 1:
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
+    run.wait_for_processes()
     return _load_all(run, name, set(map(get_id, items)), kind)

@@ -78,6 +78,13 @@ class StageRun(Generic[P]):
         for name, amount in amounts.items():
             self.counts[name] = self.counts.get(name, 0) + amount
 
+    def wait_for_processes(self) -> None:
+        """Wait until all processes have come this far. Without accelerate they are not joined, and none waits."""
+        if self.world_size > 1 and "accelerate" in sys.modules:
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
+
     def track_progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
         """Pass items through with a progress bar; silent when standard error is not a terminal."""
         if not (self.is_main and sys.stderr.isatty()):
@@ -114,7 +121,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
     run = StageRun(name, section, top.seed, root, key, rank, world)
     if rank != 0:
         body(run)
-        _wait_for_processes(run)
+        run.wait_for_processes()
         return
     with _lock(root, name):
         _prune_checkpoints(run)
@@ -134,7 +141,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             run.out_dir.mkdir(parents=True, exist_ok=True)
             metrics = body(run)
             files.write_json(run.out_dir / "metrics.json", metrics)
-            _wait_for_processes(run)
+            run.wait_for_processes()  # a slow one may still read checkpoints
             shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
             status = journal.FINISHED
         except (KeyboardInterrupt, SystemExit):
@@ -146,14 +153,6 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             run.journal_entry.finish(status, metrics=metrics, seconds=seconds, peak_memory=memory, **run.counts)
             helper.close()
         print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
-
-
-def _wait_for_processes(run: StageRun[Any]) -> None:
-    """Wait until every process has left the body: a slow one may still read checkpoints, which the main one removes."""
-    if run.world_size > 1 and "accelerate" in sys.modules:
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
 
 
 def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
