@@ -15,9 +15,8 @@ from stages.generators.base.tokenizer import build_word_list
 from stages.lib.core.records import Problem
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import program as programs
-from stages.lib.procedural.gradeschool import wording
+from stages.lib.procedural.gradeschool import variation, wording
 from stages.problems.ood.operators import names, phrasing, preamble, registry, typos
-from stages.problems.ood.programs import gradeschool_program
 from tests.helpers.variant_checks import select_operator, select_unsolvable
 
 PARENTS = gradeschool.generate_problems("test", 60, 5, steps=(3, 5), max_value=60)
@@ -67,15 +66,15 @@ def test_a_planted_wrong_label_is_found(name):
 def test_two_solvers_agree_on_the_benchmark():
     for split in wording.SPLITS:
         for item in gradeschool.generate_problems(split, 60, 11, steps=(1, 7), max_value=100):
-            assert gradeschool_program.solve(item.program.params) == (item.steps, item.answer)
-            assert gradeschool_program.render(item.program.params)[0] == item.question
+            assert variation.solve(item.program.params) == (item.steps, item.answer)
+            assert variation.render(item.program.params)[0] == item.question
 
 
 def test_numbers_are_drawn_by_the_benchmarks_law():
     relations = [relation for relation in wording.WORDINGS if relation not in ("given", "sum", "question")]
     for relation in relations:
         for value in range(1, 60):
-            ours = gradeschool_program.list_operands(relation, value, 60)
+            ours = variation.list_operands(relation, value, 60)
             assert all(programs._get_operand({"relation": relation, "number": said}) == used for said, used in ours)
             number = programs._draw_number(relation, value, 60, gradeschool.program.seeds.rng(value))
             assert (number is None) == (not ours) and (number is None or number in ours)
@@ -115,15 +114,15 @@ def test_an_unsolvable_problem_has_two_completions_that_fit_what_is_told():
     for variant in select_unsolvable(VARIANTS):
         params = variant.program.params
         state, change = params["base"]["params"], params["changes"][0]
-        sentences = gradeschool_program.render_sentences(registry.premise._apply_sentence(state, change))
+        sentences = variation.render_sentences(registry.premise._apply_sentence(state, change))
         i = change["removed"]
         answers = set()
         for value, answer in change["completions"]:
             whole = registry.premise._apply_sentence(state, change | {"kept": True})
             whole["quantities"][i] = {"relation": "given", "number": value, "template": [0, 0]}
-            others = [s for j, s in enumerate(gradeschool_program.render_sentences(whole)) if j != i]
+            others = [s for j, s in enumerate(variation.render_sentences(whole)) if j != i]
             assert others == sentences[:i] + sentences[i + 1 :]
-            assert gradeschool_program.solve(whole)[1] == str(answer)
+            assert variation.solve(whole)[1] == str(answer)
             answers.add(answer)
         assert len(answers) == 2
         assert [change["person"] in sentence for sentence in sentences].count(True) == 2
@@ -143,7 +142,7 @@ def test_a_reversed_problem_asks_for_the_first_number():
     for variant in select_operator(VARIANTS, "reversed"):
         state, change = variant.program.params["base"]["params"], variant.program.params["changes"][0]
         assert variant.answer == str(state["quantities"][change["asked"]]["number"])
-        assert gradeschool_program.render_sentences(state)[change["asked"]] not in variant.question
+        assert variation.render_sentences(state)[change["asked"]] not in variant.question
         assert re.search(rf"\b{BY_ID[variant.parent].answer}\b", variant.question)
 
 

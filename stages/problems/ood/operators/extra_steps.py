@@ -15,8 +15,8 @@ from fractions import Fraction
 from typing import Any
 
 from stages.lib.procedural.competition import items
-from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.programs import competition_program, gradeschool_program, gsm8k_program
+from stages.lib.procedural.gradeschool import variation, wording
+from stages.problems.ood.programs import competition_program, gsm8k_program
 from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 NUM_EXTRA_QUANTITIES = 2
@@ -25,16 +25,16 @@ MAX_ATTEMPTS = 400  # of a competition problem
 
 def _draw_links(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     old_values, templates = (
-        gradeschool_program.compute_values(state),
-        gradeschool_program.list_templates(state["split"]),
+        variation.compute_values(state),
+        variation.list_templates(state["split"]),
     )
-    largest, answer = gradeschool_program.get_bound(state, knobs), old_values[-1]
+    largest, answer = variation.get_bound(state, knobs), old_values[-1]
     people = rng.sample([name for name in wording.NAMES if name not in state["people"]], NUM_EXTRA_QUANTITIES)
     while True:
         entries, values = [], list(old_values)
         for _ in range(NUM_EXTRA_QUANTITIES):
-            entries.append(gradeschool_program.draw_relation(len(values) - 1, values[-1], largest, templates, rng))
-            values.append(gradeschool_program.compute_value(entries[-1], values))
+            entries.append(variation.draw_relation(len(values) - 1, values[-1], largest, templates, rng))
+            values.append(variation.compute_value(entries[-1], values))
         if values[-1] != answer:  # + 5, then - 5
             return {"people": people, "entries": entries}
 

@@ -14,18 +14,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural import competition
-from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.programs import competition_distractors, competition_program, gradeschool_program
+from stages.lib.procedural.gradeschool import variation, wording
+from stages.problems.ood.programs import competition_distractors, competition_program
 from stages.problems.ood.programs.base import Change, Knobs, Operator, State
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    values, templates = gradeschool_program.compute_values(state), gradeschool_program.list_templates(state["split"])
-    free = [name for name in wording.NAMES if name not in gradeschool_program.list_people(state)]
-    order, largest = gradeschool_program.get_sentence_order(state), gradeschool_program.get_bound(state, knobs)
+    values, templates = variation.compute_values(state), variation.list_templates(state["split"])
+    free = [name for name in wording.NAMES if name not in variation.list_people(state)]
+    order, largest = variation.get_sentence_order(state), variation.get_bound(state, knobs)
     place = rng.randint(1, len(order))
     source = rng.choice(order[:place])
-    entry = gradeschool_program.draw_relation(source, values[source], largest, templates, rng)
+    entry = variation.draw_relation(source, values[source], largest, templates, rng)
     return {"person": rng.choice(free), "entry": entry, "before": place}
 
 

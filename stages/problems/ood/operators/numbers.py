@@ -23,9 +23,9 @@ from typing import Any
 from stages.lib.core import seeds
 from stages.lib.procedural import competition
 from stages.lib.procedural.competition import items
-from stages.lib.procedural.gradeschool import wording
+from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.procedural.lifting import programs
-from stages.problems.ood.programs import competition_program, gradeschool_program, gsm8k_program
+from stages.problems.ood.programs import competition_program, gsm8k_program
 from stages.problems.ood.programs.base import Change, DrawFunction, Knobs, NotApplicable, Operator, State
 
 MAX_ATTEMPTS = 300  # of a real problem
@@ -36,13 +36,10 @@ LARGER_FACTOR = 10
 
 def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int) -> DrawFunction:
     def draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-        largest, answer = get_bound(state, knobs), gradeschool_program.compute_values(state)[-1]
+        largest, answer = get_bound(state, knobs), variation.compute_values(state)[-1]
         for _ in range(MAX_DRAWS):
             numbers = _redraw(state, rng, largest, addend)
-            if (
-                numbers
-                and gradeschool_program.compute_values(_apply_gradeschool(state, {"said": numbers}))[-1] != answer
-            ):
+            if numbers and variation.compute_values(_apply_gradeschool(state, {"said": numbers}))[-1] != answer:
                 return {"said": numbers, "largest": largest}
         raise NotApplicable(f"no other numbers in {MAX_DRAWS} draws")
 
@@ -52,22 +49,20 @@ def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int
 def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
     """A number for every sentence (None where it keeps its own or has none), or None where the draw fails."""
     numbers, values = [], []
-    lowest = 3 if addend == gradeschool_program.MAX_ADDEND else largest // 6
+    lowest = 3 if addend == variation.MAX_ADDEND else largest // 6
     for entry in state["quantities"]:
         number: int | str | None = None
         if entry["relation"] == "given":
             number = rng.randint(lowest, max(9, largest // 3))
         elif entry["relation"] != "sum":
-            choices = gradeschool_program.list_operands(entry["relation"], values[entry["of"][0]], largest, addend)
+            choices = variation.list_operands(entry["relation"], values[entry["of"][0]], largest, addend)
             if wording.OPERATIONS[entry["relation"]] in "+-":
-                if addend != gradeschool_program.MAX_ADDEND:
-                    choices = [
-                        choice for choice in choices if choice[1] > gradeschool_program.MAX_ADDEND // 2
-                    ] or choices
+                if addend != variation.MAX_ADDEND:
+                    choices = [choice for choice in choices if choice[1] > variation.MAX_ADDEND // 2] or choices
                 number = rng.choice(choices)[0] if choices else None
             if number is None and entry["number"] not in [choice for choice, _ in choices]:
                 return None
-        value = gradeschool_program.compute_value(entry if number is None else {**entry, "number": number}, values)
+        value = variation.compute_value(entry if number is None else {**entry, "number": number}, values)
         if value < 2:
             return None
         numbers.append(number)
@@ -84,7 +79,7 @@ def _apply_gradeschool(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 def _scale_bound(state: State, knobs: Knobs) -> int:
-    return LARGER_FACTOR * gradeschool_program.get_bound(state, knobs)
+    return LARGER_FACTOR * variation.get_bound(state, knobs)
 
 
 # Real problems.
@@ -329,9 +324,7 @@ NUMBERS = Operator(
     "numbers",
     "changing",
     {
-        "gradeschool": Change(
-            _make_gradeschool_draw(gradeschool_program.get_bound, gradeschool_program.MAX_ADDEND), _apply_gradeschool
-        ),
+        "gradeschool": Change(_make_gradeschool_draw(variation.get_bound, variation.MAX_ADDEND), _apply_gradeschool),
         "lifted": Change(_draw, _apply),
         "competition": Change(_make_competition_draw(0), _apply_competition),
     },

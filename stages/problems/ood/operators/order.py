@@ -7,12 +7,12 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from stages.problems.ood.programs import gradeschool_program
+from stages.lib.procedural.gradeschool import variation
 from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    places = list(range(len(gradeschool_program.get_sentence_order(state))))
+    places = list(range(len(variation.get_sentence_order(state))))
     if len(places) < 2:
         raise NotApplicable("one sentence has no other order")
     order = list(places)
@@ -22,7 +22,7 @@ def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
-    state, old = copy.deepcopy(state), gradeschool_program.get_sentence_order(state)
+    state, old = copy.deepcopy(state), variation.get_sentence_order(state)
     state["told"] = [old[i] for i in parameters["order"]]
     return state
 

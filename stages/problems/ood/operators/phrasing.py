@@ -10,8 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.programs import gradeschool_program
+from stages.lib.procedural.gradeschool import variation, wording
 from stages.problems.ood.programs.base import Change, Knobs, Operator, State
 
 _COMPARISONS = {
@@ -64,7 +63,7 @@ NEW_TEMPLATES: dict[str, tuple[str, ...]] = {
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     templates = wording.list_owned_pairs(knobs["split"], 2, len(wording.FRAMES))
     return {
-        "sentences": {str(i): list(rng.choice(templates)) for i in gradeschool_program.get_sentence_order(state)},
+        "sentences": {str(i): list(rng.choice(templates)) for i in variation.get_sentence_order(state)},
         "question": list(rng.choice(templates)),
     }
 

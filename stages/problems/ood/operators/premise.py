@@ -21,10 +21,10 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from stages.lib.procedural.gradeschool import wording
+from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.operators import names, numbers, unknowns
-from stages.problems.ood.programs import competition_program, competition_unknowns, gradeschool_program, gsm8k_program
+from stages.problems.ood.programs import competition_program, competition_unknowns, gsm8k_program
 from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, words
 
 MAX_COMPLETION = 600  # values tried for the second completion
@@ -35,14 +35,14 @@ def solve_with_value(state: State, i: int, value: int) -> int:
     positive integer."""
     values: list[int] = []
     for j, entry in enumerate(state["quantities"]):
-        values.append(value if j == i else gradeschool_program.compute_value(entry, values))
+        values.append(value if j == i else variation.compute_value(entry, values))
         if values[j] < 1:
             raise NotApplicable("not above 0")
     return values[-1]
 
 
 def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    values, order = gradeschool_program.compute_values(state), gradeschool_program.get_sentence_order(state)
+    values, order = variation.compute_values(state), variation.get_sentence_order(state)
     uses = [sum(entry.get("of", []).count(i) for entry in state["quantities"]) for i in range(len(values))]
     # The target must keep a sentence. Who is named once elsewhere occurs once without the sentence, as the new person
     # does in the twin.
@@ -50,13 +50,10 @@ def _draw_sentence(state: State, rng: random.Random, knobs: Knobs) -> dict[str, 
     rng.shuffle(candidates)
     pools = (names.ROLE_NAMES, wording.NAMES, names.UNSEEN_NAMES, (*names.NEW_FEMALE_NAMES, *names.NEW_MALE_NAMES))
     pool = next(pool for pool in pools if state["people"][0] in pool)
-    people = rng.sample([name for name in pool if name not in gradeschool_program.list_people(state)], 3)
-    largest = gradeschool_program.get_bound(state, knobs)
+    people = rng.sample([name for name in pool if name not in variation.list_people(state)], 3)
+    largest = variation.get_bound(state, knobs)
     for i in candidates:
-        if (
-            gradeschool_program.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1]
-            != "N/A"
-        ):
+        if variation.solve(_apply_sentence(state, {"removed": i, "person": people[0], "asides": []}))[1] != "N/A":
             continue
         others = []
         for value in range(1, MAX_COMPLETION):
@@ -82,10 +79,10 @@ def _draw_comparisons(
     state: State, people: list[str], value: int, largest: int, before: list[int], rng: random.Random
 ) -> list[dict[str, Any]]:
     """Distractors about two more people: the first is compared with the new person, the second with the first."""
-    asides, templates = [], gradeschool_program.list_templates(state["split"])
+    asides, templates = [], variation.list_templates(state["split"])
     for source, person, place in zip(people, people[1:], before, strict=False):
-        entry = gradeschool_program.draw_relation(0, value, largest, templates, rng)
-        value = gradeschool_program.compute_value(entry, [value])
+        entry = variation.draw_relation(0, value, largest, templates, rng)
+        value = variation.compute_value(entry, [value])
         asides.append({"person": person, "entry": entry | {"of": [source]}, "before": place})
     return asides
 

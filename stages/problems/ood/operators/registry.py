@@ -25,6 +25,7 @@ from typing import Any
 from stages.lib.core import seeds
 from stages.lib.core.records import Problem, Program, Step
 from stages.lib.procedural import lifting
+from stages.lib.procedural.gradeschool import variation
 from stages.problems.ood.operators import (
     extra_steps,
     irrelevant,
@@ -40,7 +41,7 @@ from stages.problems.ood.operators import (
     units,
     unknowns,
 )
-from stages.problems.ood.programs import code_statement, gradeschool_program
+from stages.problems.ood.programs import code_statement
 from stages.problems.ood.programs.base import Change, NotApplicable, Operator, State, prepend_preamble
 from stages.problems.ood.programs.kinds import PROGRAM_KINDS
 from stages.problems.ood.rejects import Reject
@@ -75,7 +76,7 @@ def fits_problem(name: str, problem: Problem) -> bool:
 
 
 def make_variants(
-    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = gradeschool_program.DEFAULT_BOUND
+    problems: Iterable[Problem], names: Iterable[str], seed: int, largest: int = variation.DEFAULT_BOUND
 ) -> tuple[list[Problem], list[Reject]]:
     """Every problem changed by every operator that fits it: (variants, rejects). The twin follows its unsolvable variant.
 
@@ -102,7 +103,7 @@ def make_variants(
 def compute_bound(split: Iterable[Problem]) -> int:
     """`largest` for the bundled problems of a split: the bound of the whole split, even if only some are changed."""
     programs = [p.program.params for p in split if p.program and p.program.generator == "gradeschool"]
-    return max(map(gradeschool_program.compute_bound, programs), default=gradeschool_program.DEFAULT_BOUND)
+    return max(map(variation.compute_bound, programs), default=variation.DEFAULT_BOUND)
 
 
 def _get_kind(problem: Problem) -> str:

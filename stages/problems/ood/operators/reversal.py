@@ -13,22 +13,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.expressions import Tree, parse_tree
+from stages.lib.procedural.gradeschool import variation
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.operators import numbers
-from stages.problems.ood.programs import gradeschool_program, gsm8k_program
+from stages.problems.ood.programs import gsm8k_program
 from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 
 def _draw_given(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     answer, templates = (
-        gradeschool_program.compute_values(state)[-1],
-        gradeschool_program.list_templates(state["split"])["given"],
+        variation.compute_values(state)[-1],
+        variation.list_templates(state["split"])["given"],
     )
     candidates = []
     for i, entry in enumerate(state["quantities"]):
         if entry["relation"] == "given" and entry["number"] != answer:
             trial = _apply_given(state, {"asked": i, "final": {"template": list(templates[0])}})
-            if gradeschool_program.solve(trial)[1] == str(entry["number"]):
+            if variation.solve(trial)[1] == str(entry["number"]):
                 candidates.append(i)
     if not candidates:
         raise NotApplicable("no first number can be found back step by step")
@@ -37,7 +38,7 @@ def _draw_given(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any
 
 def _apply_given(state: State, parameters: Mapping[str, Any]) -> State:
     state, target = copy.deepcopy(state), parameters["asked"]
-    state["told"] = [i for i in gradeschool_program.get_sentence_order(state) if i != target]
+    state["told"] = [i for i in variation.get_sentence_order(state) if i != target]
     state["asked"], state["final"] = target, dict(parameters["final"])
     return state
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from stages.lib.procedural.gradeschool import wording
+from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.procedural.lifting.programs import format_decimal
-from stages.problems.ood.programs import gradeschool_program, gsm8k_program
+from stages.problems.ood.programs import gsm8k_program
 from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
 
 UNIT_SIZES = {"dozen": 12, "pairs": 2}
@@ -40,9 +40,7 @@ def _choose_measure(entry: Mapping[str, Any]) -> str | None:
 
 def _draw_measures(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     exact = {
-        str(i): unit
-        for i in gradeschool_program.get_sentence_order(state)
-        if (unit := _choose_measure(state["quantities"][i]))
+        str(i): unit for i in variation.get_sentence_order(state) if (unit := _choose_measure(state["quantities"][i]))
     }
     if not exact:
         raise NotApplicable("no number is an exact count of pairs or dozens")

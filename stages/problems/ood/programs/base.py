@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from stages.lib.core.records import Step
+from stages.lib.procedural.states import Knobs, NotApplicable, State, apply_edits
 
-State = dict[str, Any]  # a program in the format of its generator, plain data
-Knobs = Mapping[str, Any]  # split: whose words may be used; largest: bound on the values of bundled problems
+__all__ = ["Knobs", "NotApplicable", "State", "apply_edits"]  # beside what is defined here
+
 DrawFunction = Callable[[State, random.Random, Knobs], dict[str, Any]]
 ApplyFunction = Callable[[State, Mapping[str, Any]], State]
 CheckFunction = Callable[[State, Mapping[str, Any]], list[str]]
-
-
-class NotApplicable(Exception):
-    """The operator cannot change this problem and keep its contract; the message is the reason of the Reject."""
 
 
 class Change(NamedTuple):
@@ -61,14 +58,6 @@ def words(text: str) -> tuple[str, ...]:
 
 def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
-
-
-def apply_edits(text: str, edits: Sequence[Any]) -> str:
-    """The text with its typos made. An edit is [position in the text before all edits, "swap" or "double"]."""
-    for at, kind in sorted(edits, reverse=True):
-        letters = text[at + 1] + text[at] if kind == "swap" else text[at] * 2 + text[at + 1 : at + 2]
-        text = text[:at] + letters + text[at + 2 :]
-    return text
 
 
 def prepend_preamble(state: State, question: str) -> str:

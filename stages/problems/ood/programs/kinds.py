@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from stages.lib.core.records import Step
 from stages.lib.procedural import gradeschool, lifting
-from stages.problems.ood.programs import code_statement, competition_program, gradeschool_program, gsm8k_program
+from stages.lib.procedural.gradeschool import variation
+from stages.problems.ood.programs import code_statement, competition_program, gsm8k_program
 from stages.problems.ood.programs.base import ProgramKind, State, apply_edits
 
 
@@ -21,13 +22,13 @@ def _render_text(state: State) -> tuple[str, list[Step] | None, str]:
 
 
 def _check_solvers_agree(state: State) -> list[str]:
-    """Compare the benchmark's own solver with `gradeschool_program.solve`, which derives values from equations."""
+    """Compare the benchmark's own solver with `variation.solve`, which derives values from equations."""
     _, steps, answer = gradeschool.rederive(state)
-    return [] if (steps, answer) == gradeschool_program.solve(state) else ["the two solvers disagree on the parent"]
+    return [] if (steps, answer) == variation.solve(state) else ["the two solvers disagree on the parent"]
 
 
 PROGRAM_KINDS: dict[str, ProgramKind] = {
-    "gradeschool": ProgramKind(gradeschool_program.render, _check_solvers_agree),
+    "gradeschool": ProgramKind(variation.render, _check_solvers_agree),
     "lifted": ProgramKind(gsm8k_program.render, lifting.check_program),
     "competition": ProgramKind(
         competition_program.render,

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from stages.lib.core.records import Step
 from stages.lib.procedural.gradeschool import wording
 from stages.lib.procedural.gradeschool.program import apply
-from stages.problems.ood.programs.base import Knobs, NotApplicable, State, apply_edits
+from stages.lib.procedural.states import Knobs, NotApplicable, State, apply_edits
 
 INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 DEFAULT_BOUND = 60  # the bound on values that the benchmark has in every preset
