@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from stages.generators.base import __main__ as base
-from stages.generators.base import pretraining, tokenizer
+from stages.generators.base import breadth, exercises, pretraining, tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
-from stages.lib.procedural.gradeschool import wording
+from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.run.execution import StageRun
 from stages.lib.verifiers import verdicts
 from tests.helpers import tiny_models
@@ -58,7 +58,11 @@ def test_arithmetic_of_writers_and_of_rationales_is_true():
         equations = EQUATION.findall(written(document))
         assert all(true(e) or e[1] == "/" or (e[1] == "-" and e[3] == "0") for e in equations)
     for document in documents("verified"):
-        assert all(true(e) for e in EQUATION.findall(written(document).split(verdicts.COT_PROMPT)[1]))
+        derived = [text for text, weight in document.segments if weight == 1 and "=" in text]
+        assert all(true(e) for text in derived for e in EQUATION.findall(text))
+    for document in documents("fact"):
+        equations = re.findall(r"(?<![-+*/=] )\b(\d+) ([-+*/]) (\d+) = (\d+)(?![-+*/=\d])", written(document))
+        assert all(true(e) for e in equations)
 
 
 @pytest.mark.slow
@@ -84,8 +88,13 @@ def test_judgements_are_true():
         assert marks == sorted(marks)  # Right... then Wrong to the end
         seen |= set(marks)
     for document in documents("verified"):
-        rationale = written(document).split(verdicts.COT_PROMPT)[1]
-        assert rationale.endswith(" No") == ("Wrong" in rationale or "####" not in rationale)
+        solution, rationale = written(document).split(verdicts.COT_PROMPT)
+        lines = re.findall(r"(.*) (Same|Differs)\.\n", rationale)
+        for (line, mark), original in zip(lines, solution.splitlines(), strict=False):
+            assert (mark == "Same") == (line == original)
+        weight = {text: weight for text, weight in document.segments}[f" {rationale.rsplit(' ', 1)[1]}"]
+        if weight:  # the one who verifies made no slip
+            assert rationale.endswith(" No") == ("Differs" in rationale or "####" not in rationale)
     for document in documents("verdict"):
         seen.add(written(document).rsplit(" ", 1)[1])
     assert seen == {"Right", "Wrong", "Yes", "No"}
@@ -113,6 +122,71 @@ def test_the_text_is_firewalled():
         for p in gradeschool.generate_problems(split, 200, 3)
     }
     assert not evaluated & {d.question for d in documents()}
+
+
+def test_the_words_of_the_breadth_belong_to_no_problem_and_no_variant():
+    from stages.problems.ood.operators import items, names, phrasing, preamble
+
+    def normalize(templates):
+        return {re.sub(r"\W+", " ", re.sub(r"\{\w+\}", "_", text)).strip().lower() for text in templates}
+
+    own = normalize(form for forms in breadth.TEMPLATES.values() for form in forms)
+    used = [*wording.WORDINGS.values(), *phrasing.NEW_TEMPLATES.values()]
+    assert not own & normalize(form for forms in used for form in forms)
+    rng = random.Random(1)
+    assert not {breadth.draw_opener(rng) for _ in range(2000)} & {*preamble.SETTINGS, *preamble.REQUESTS}
+    made_up = {breadth.draw_name(rng) for _ in range(5000)}
+    given = (wording.NAMES, names.UNSEEN_NAMES, names.NEW_FEMALE_NAMES, names.NEW_MALE_NAMES)
+    assert not made_up & {name for group in given for name in group}
+    people = {person for _ in range(500) for person in breadth.replace_people(["Ada", "Bob", "Cal"], rng)}
+    assert not people & {*names.ROLE_NAMES}
+    assert not {breadth.draw_thing(rng) for _ in range(2000)} & {*items.UNITS}
+
+
+@pytest.mark.slow
+def test_the_answer_of_a_broad_problem_is_that_of_its_sentences():
+    """The second solver, which reads the sentences as equations in any order, finds the answer of the program."""
+    for i in range(200):
+        program = gradeschool.sample_program("pretraining", f"x/{i}", 3, gradeschool.Knobs())
+        rng = random.Random(i)
+        changes = breadth.draw_changes(rng) | {"order", "asides", "templates"}
+        state = breadth.vary_program(program, rng, changes)
+        assert variation.solve(state)[1] == str(gradeschool.solve_program(program)[-1].value)
+        assert breadth.render_question(state, rng, changes)
+
+
+@pytest.mark.slow
+def test_exercises_are_right():
+    """Each kind is solved again from its question."""
+    import math
+
+    solvers = {
+        r"is split into groups|\bmod\b|modulo": lambda n, q: n[0] % n[1],
+        r"gcd|both": lambda n, q: math.gcd(n[0], n[1]),
+        r"digits": lambda n, q: sum(map(int, str(n[0]))),
+        r"ways|pairs": lambda n, q: math.comb(n[-1], 2),
+        r"\^": lambda n, q: n[0] ** n[1],
+        r"top and bottom": lambda n, q: (n[0] + n[1]) // math.gcd(n[0], n[1]),
+        r"stands at place": lambda n, q: n[1] + (n[0] - 1) * (n[2] - n[1]),
+        r"Add up": lambda n, q: sum(n[1] + i * (n[2] - n[1]) for i in range(n[0])),
+        r"x \+": lambda n, q: (n[2] - n[1]) // n[0],
+    }
+    solved = set()
+    for i in range(400):
+        question, lines = exercises.generate_number_fact(random.Random(i))
+        numbers = [int(n) for n in re.findall(r"\d+", question)]
+        pattern, solve = next((p, f) for p, f in solvers.items() if re.search(p, question))
+        assert lines[-1] == f"#### {solve(numbers, question)}", question
+        solved.add(pattern)
+    assert solved == set(solvers)
+    for i in range(400):
+        question, lines = exercises.generate_bookkeeping(random.Random(i))
+        if " is True" in question or "counts as" in question or " was " in question:
+            truths = {n: v == "True" for n, v in re.findall(r"(\w{3}) (?:is|counts as|was) (True|False)\b", question)}
+            for name, a, sign, b in re.findall(r"(\w{3}) = \((\w{3}) (AND|OR) (\w{3})\)", "\n".join(lines)):
+                truths[name] = truths[a] and truths[b] if sign == "AND" else truths[a] or truths[b]
+            asked = re.search(r"Say True or False of (\w{3})", question)[1]
+            assert lines[-1] == f"#### {truths[asked]}"
 
 
 def execution(tmp_path, **changes):

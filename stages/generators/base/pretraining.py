@@ -1,15 +1,18 @@
-"""Pretraining text of the tiny base model: solved problems with modelled mistakes, and solutions being checked.
+"""Pretraining text of the tiny base model: problems solved with modelled mistakes, and solutions being checked.
 
-Five kinds of documents, each a prompt and a continuation:
+Seven kinds of documents, each a prompt and a continuation:
 
 solution  a worked solution. Its writer reverses inconsistent comparisons ("Bob has 7 fewer than Cal", Cal unknown) at the
           rates of `MISREAD_RATES`, as people do (Lewis & Mayer, J. Educ. Psychol. 79, 1987). A model of such text errs
           systematically, so its most frequent answer can be wrong.
 graded    a solution with `Right.` or `Wrong.` after every line (wrong from the first mistake on)
-verdict   a solution, then `Verification: Is the answer correct (Yes/No)? Yes` or `No`
-verified  a solution, then `Verification: Let's verify step by step.`, each line derived again and marked, the verdict
+verdict   a solution, then `Verification: Is the answer correct (Yes/No)?` and `Yes` or `No`
+verified  a solution, then `Verification: Let's verify step by step.`, each line derived again and compared, the verdict
 drill     bare equations, to be worked out or marked
+book      values, truth values and links to keep book of (`exercises.py`)
+fact      a fact about numbers, in numbered lines (`exercises.py`)
 
+The problems are told in broad words (`breadth.py`), some are reversed, and some cannot be answered (N/A, with the reason).
 Checked solutions contain misreadings, slips, wrong look-ups and missing ends (`inject_errors`), consistent downstream;
 verdicts are always correct. Checked solutions have weight 0 in the loss, so the model learns to judge mistakes and not to
 make them; the one token of a verdict weighs as much as several others, or it would be lost among the hundred of a
@@ -18,16 +21,17 @@ solution. Templates, stories and problems are those of the split `pretraining` (
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
+from stages.generators.base import breadth, exercises
 from stages.lib.core import seeds
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
-from stages.lib.procedural.gradeschool import Fault, Knobs, wording
-from stages.lib.procedural.gradeschool.program import render_question
+from stages.lib.procedural.gradeschool import Fault, Knobs, variation
+from stages.lib.procedural.states import NotApplicable, State
+from stages.lib.verifiers import verdicts
 from stages.lib.verifiers.verdicts import (
     COT_PROMPT,
     DERIVED_VERDICT_WEIGHT,
@@ -44,14 +48,19 @@ MISREAD_RATES = {  # relation -> rate by wording
     "inverse times": (0.15, 0.55, 0.60, 0.20),
     "inverse part": (0.55, 0.15, 0.20, 0.60),
 }
-UNSEEN_ENTITY_RATE = 0.2  # share of documents about people, or things, that occur in no benchmark problem
-_PEOPLE = """teacher mother sister friend student class team school store family group town shop parents children people
-other others first second third last"""
-UNSEEN_PEOPLE = tuple(f"the {word}" for word in _PEOPLE.split())
-_THINGS = "games trees items pieces things plans miles years days hours minutes rooms rows pounds dollars cents weeks"
-UNSEEN_THINGS = tuple(_THINGS.split())
+REVERSED_RATE, OPEN_RATE = 0.08, 0.08  # of the documents `solution`
+FALLIBLE_RATE = 0.3  # of the documents `verified`: the one who verifies makes a slip
 ARITHMETIC_PROMPT = "how much is each?"  # the prompt of bare equations
-KIND_SHARES = {"solution": 0.24, "graded": 0.24, "verdict": 0.06, "verified": 0.12, "drill": 0.34}
+KIND_SHARES = {
+    "solution": 0.32,
+    "graded": 0.18,
+    "verdict": 0.06,
+    "verified": 0.14,
+    "drill": 0.16,
+    "book": 0.08,
+    "fact": 0.06,
+}
+MAX_VALUES = (60, 100, 100, 200, 500)  # bounds on the values of a document; the problems have 60
 
 
 class Document(NamedTuple):
@@ -66,21 +75,49 @@ def generate_document(item: str, seed: int) -> Document:
     """The document with id `item`."""
     rng = seeds.rng(seed, "base", gradeschool.VERSION, item, "document")
     kind = rng.choices(tuple(KIND_SHARES), tuple(KIND_SHARES.values()))[0]
-    knobs = Knobs(steps=(1, 5), max_value=rng.choice((50, 100, 100)), inverse_share=0.3)
+    max_value = rng.choice(MAX_VALUES)
     if kind == "drill":
-        return Document(kind, ARITHMETIC_PROMPT, list(generate_drill(rng, knobs.max_value)))
+        return Document(kind, ARITHMETIC_PROMPT, list(generate_drill(rng, max_value)))
+    if kind in ("book", "fact"):
+        exercise = exercises.generate_bookkeeping if kind == "book" else exercises.generate_number_fact
+        question, lines = exercise(rng)
+        return Document(kind, question, [(f"{line}\n", 1) for line in lines])
+    knobs = Knobs(steps=(1, rng.choice((4, 5, 5, 7))), max_value=max_value, inverse_share=0.3)
     program = gradeschool.sample_program("pretraining", item, seed, knobs)
-    if rng.random() < UNSEEN_ENTITY_RATE:
-        program["people"] = rng.sample(UNSEEN_PEOPLE, len(program["people"]))
-    question = render_question(program)
-    if rng.random() < UNSEEN_ENTITY_RATE:
-        question = re.sub(rf"\b{wording.UNITS[program['story'][1]]}\b", rng.choice(UNSEEN_THINGS), question)
+    changes = breadth.draw_changes(rng)
+    state = breadth.vary_program(program, rng, changes)
+    if kind == "solution" and (changed := change_question(state, rng)):
+        steps = variation.solve(changed)[0]
+        lines = [(f"{strip_annotations(step.text)}\n", 1) for step in steps]
+        return Document(kind, breadth.render_question(changed, rng, changes), lines)
     faults = draw_misreadings(program, rng) if kind == "solution" else inject_errors(program, rng)
-    return Document(kind, question, list(write_solution(kind, program, gradeschool.solve_program(program, faults))))
+    question, program = breadth.render_question(state, rng, changes), program | {"people": state["people"]}
+    lines, refaults = gradeschool.solve_program(program, faults), {}
+    if kind == "verified" and rng.random() < FALLIBLE_RATE:
+        refaults = {rng.randrange(len(program["quantities"])): Fault("slip", draw_slip(rng))}
+    return Document(kind, question, list(write_solution(kind, program, lines, refaults)))
 
 
-def write_solution(kind: str, program: Mapping[str, Any], lines: list[gradeschool.Line]) -> Iterator[Segment]:
-    """The continuation of a document of any kind but `drill`."""
+def change_question(state: State, rng: Random) -> State | None:
+    """At `REVERSED_RATE` the problem reversed, at `OPEN_RATE` without a premise, else None."""
+    draw = rng.random()
+    try:
+        if draw < REVERSED_RATE:
+            return breadth.reverse(state, rng)
+        if draw < REVERSED_RATE + OPEN_RATE:
+            return breadth.remove_premise(state, rng)
+    except NotApplicable:
+        pass
+    return None
+
+
+def write_solution(
+    kind: str,
+    program: Mapping[str, Any],
+    lines: list[gradeschool.Line],
+    rederivation_faults: Mapping[int, Fault] | None = None,
+) -> Iterator[Segment]:
+    """The continuation of a document about a solution. rederivation_faults: mistakes of the one who verifies it."""
     for line in lines:
         yield strip_annotations(line.text) + "\n", 1 if kind == "solution" else 0
         if kind == "graded":
@@ -90,19 +127,26 @@ def write_solution(kind: str, program: Mapping[str, Any], lines: list[gradeschoo
         yield from ((VERDICT_QUESTION, 0), (verdict, DIRECT_VERDICT_WEIGHT))
     elif kind == "verified":
         yield COT_PROMPT, 0
-        yield from write_rationale(program, lines)
-        yield from ((VERDICT_QUESTION, 1), (verdict, DERIVED_VERDICT_WEIGHT))
+        segments, is_right = write_rationale(program, lines, rederivation_faults)
+        yield from segments
+        yield VERDICT_QUESTION, 1
+        yield verdict, DERIVED_VERDICT_WEIGHT if is_right else 0
 
 
-def write_rationale(program: Mapping[str, Any], lines: list[gradeschool.Line]) -> list[Segment]:
-    """Every line derived again from the program and marked, up to the first that differs."""
+def write_rationale(
+    program: Mapping[str, Any], lines: list[gradeschool.Line], faults: Mapping[int, Fault] | None = None
+) -> tuple[list[Segment], bool]:
+    """Every line derived again from the program and compared, up to the first that differs; and whether what is derived
+    is right. faults: mistakes of the one who derives. The loss leaves out the wrong lines and keeps the comparison."""
     segments: list[Segment] = []
-    for derived, line in zip(gradeschool.solve_program(program), lines, strict=False):
-        is_same = derived.text == line.text
-        segments += [(strip_annotations(derived.text), 1), *mark_step(is_same, DERIVED_VERDICT_WEIGHT, space=" ")]
+    is_right = True
+    for derived, line in zip(gradeschool.solve_program(program, faults), lines, strict=False):
+        is_same, is_right = derived.text == line.text, derived.is_correct
+        segments.append((strip_annotations(derived.text), 1 if is_right else 0))
+        segments += verdicts.compare_step(is_same, DERIVED_VERDICT_WEIGHT)
         if not is_same:
             break
-    return segments
+    return segments, is_right
 
 
 def draw_misreadings(program: Mapping[str, Any], rng: Random, scale: float = 1.0) -> dict[int, Fault]:

@@ -20,3 +20,8 @@ def format_verdict(right: bool) -> str:
 
 def mark_step(right: bool, weight: int, space: str = "") -> list[Segment]:
     return [(space + ("Right" if right else "Wrong"), weight), (".\n", 1)]
+
+
+def compare_step(same: bool, weight: int) -> list[Segment]:
+    """The mark after a line that was derived again: does it equal the solution's line?"""
+    return [(" Same" if same else " Differs", weight), (".\n", 1)]

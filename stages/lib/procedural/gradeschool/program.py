@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from stages.lib.core import seeds
 from stages.lib.procedural.gradeschool import wording
 
-VERSION = 1
+VERSION = 2
 _RELATION_KINDS = {
     "additive": ("more", "fewer", "gain", "loss"),
     "inverse additive": ("inverse more", "inverse fewer"),

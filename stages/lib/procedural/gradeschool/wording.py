@@ -20,7 +20,8 @@ _NAMES = (
     "Mae Max Meg Mia Ned Nia Oli Pam Pat Ray Rob Ron Roy Sam Sue Ted Tim Tom Una Val Vic Wes Zed Zoe"
 )
 NAMES = tuple(_NAMES.split())
-VERBS = ("has", "owns", "collects", "buys", "sells", "finds", "carries", "counts")
+# To do these things with apples is to have them, so that the question of how many one has is plain.
+VERBS = ("has", "owns", "keeps", "holds", "carries", "stores", "saves", "guards")
 UNITS = ("apples", "coins", "stamps", "cards", "shells", "books", "pens", "beads", "nuts", "eggs", "maps", "toys")
 FRACTION_DIVISORS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
 PERCENT_DIVISORS = {50: 2, 25: 4, 20: 5, 10: 10}
@@ -71,22 +72,22 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "the {unit} of {t} are {n} percent of those of {s}",
     ),
     "gain": (
-        "{t} {verb} as many {unit} as {s} and then gets {n} more",
-        "{t} had as many {unit} as {s} and then got {n}",
-        "{t} starts with the {unit} of {s} and gets {n}",
-        "{t} , once equal with {s} , got {n} {unit}",
+        "{t} had as many {unit} as {s} and then got {n} more",
+        "{t} had as many {unit} as {s} before getting {n} more",
+        "{t} starts with as many {unit} as {s} and gets {n} more",
+        "{t} , once equal with {s} , got {n} more {unit}",
     ),
     "loss": (
-        "{t} {verb} as many {unit} as {s} and then loses {n}",
         "{t} had as many {unit} as {s} and then lost {n}",
-        "{t} starts with the {unit} of {s} and loses {n}",
+        "{t} had as many {unit} as {s} before losing {n}",
+        "{t} starts with as many {unit} as {s} and loses {n}",
         "{t} , once equal with {s} , lost {n} {unit}",
     ),
     "groups": (
         "{t} {verb} {n} bags with as many {unit} in each as {s} has",
-        "{t} fills {n} boxes , each with the {unit} of {s}",
+        "{t} fills {n} boxes , each with as many {unit} as {s} has",
         "each of {n} bags of {t} holds as many {unit} as {s} has",
-        "{t} packs the number of {unit} of {s} in each of {n} boxes",
+        "{t} packs as many {unit} as {s} has in each of {n} boxes",
     ),
     "share": (
         "{t} gets one of {n} equal shares of the {unit} of {s}",
@@ -96,7 +97,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     ),
     "sum": (
         "{t} {verb} as many {unit} as {s} and {r} together",
-        "{t} {verb} the {unit} of {s} and {r} combined",
+        "{t} {verb} as many {unit} as {s} and {r} combined",
         "compared with {s} and {r} together, {t} {verb} as many {unit}",
         "the {unit} of {t} equal those of {s} and {r} together",
     ),
@@ -107,8 +108,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "find the number of {unit} of {t}.",
     ),
 }
-FRAMES = ("{}.", "now {}.", "now we know that {}.", "{} today.", "we know that {}.", "{}, it turns out.")
-QUESTION_FRAMES = ("{}", "now {}", "now, {}", "in the end, {}", "today, {}", "then {}")
+FRAMES = ("{}.", "also, {}.", "we also know that {}.", "{} today.", "we know that {}.", "{}, it turns out.")
+QUESTION_FRAMES = ("{}", "so {}", "so, {}", "in the end, {}", "today, {}", "then {}")
 
 # "Bob has 7 fewer than Cal" with Bob known is inconsistent language: the reference is the unknown. People reverse such
 # operations far more often (Lewis & Mayer, J. Educ. Psychol. 79, 1987).
@@ -150,8 +151,8 @@ def select_owned(words: Sequence[T], split: str) -> list[T]:
 
 
 def is_owned_by(split: str, word: str) -> bool:
-    """The rule of `select_owned` for words without a list, such as typing errors: by a hash of the word."""
-    return seeds.key("owner", word) % 4 == _VARIANT_RESIDUES[split]
+    """Whether a word without a list, such as a typing error, belongs to a split: by a hash, in the shares of `find_owner`."""
+    return seeds.key("owner", word) % 6 in _RESIDUES["test" if split == "unseen" else split]
 
 
 def add_adjectives(nouns: Sequence[str], qualities: Sequence[str]) -> tuple[str, ...]:
