@@ -78,9 +78,12 @@ _OPENERS = tuple(
     for sentence in re.split(r"(?<=[.!?]) ", sentence)
     if sentence.strip()
 )
-_SENDERS = "my brother|my sister|my teacher|a friend|our neighbor|the boss|my mother|the new student|an old man|my boss"
-_WAYS = "asked me this|sent me this|told me this|gave us this|wanted to know this|wrote this for me|showed me this"
-_TIMES = "yesterday|this morning|last week|at school|on the way home|before dinner|again|in a letter|on Monday|at work"
+_SENDERS = """my brother|my sister|my teacher|a friend|our neighbor|the boss|my mother|the new student|an old man|my boss
+""".strip().split("|")
+_WAYS = """asked me this|sent me this|told me this|gave us this|wanted to know this|wrote this for me|showed me this
+""".strip().split("|")
+_TIMES = """yesterday|this morning|last week|at school|on the way home|before dinner|again|in a letter|on Monday|at work
+""".strip().split("|")
 CLOSERS = ("Thanks!", "Please explain.", "Thank you very much.", "Tell me soon.", "Show your work.", "Be quick.")
 
 _COMPARISONS = {
@@ -280,7 +283,7 @@ def draw_opener(rng: Random) -> str:
     """A sentence to stand in front of a problem."""
     if rng.random() < 0.5:
         return rng.choice(_OPENERS)
-    sender, way, when = (rng.choice(words.split("|")) for words in (_SENDERS, _WAYS, _TIMES))
+    sender, way, when = (rng.choice(words) for words in (_SENDERS, _WAYS, _TIMES))
     return f"{sender[0].upper()}{sender[1:]} {way} {when}."
 
 

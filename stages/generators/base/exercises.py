@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from random import Random
 
+from stages.lib.procedural.gradeschool.program import apply
+
 Exercise = tuple[str, list[str]]  # the question, and the lines of the solution
 _LETTERS = "bcdfghjklmnpqrstvwz"
 
@@ -56,12 +58,12 @@ def _calculate_values(rng: Random) -> Exercise:
             a, b = b, a
         word = {"+": ("plus", "and also"), "-": ("minus", "without"), "*": ("times", "multiplied by")}[sign]
         sentences.append(f"{names[i]} is {names[a]} {word[rng.random() < 0.3]} {names[b]}.")
-        if values[a] is None or values[b] is None:
+        x, y = values[a], values[b]
+        if x is None or y is None:
             values.append(None)
             lines.append(f"{names[i]} = {names[a]} {sign} {names[b]}: {names[missing or 0]} is not known")
         else:
-            x, y = values[a], values[b]
-            result = {"+": x + y, "-": x - y, "*": x * y}[sign]  # pyright: ignore[reportOptionalOperand]
+            result = apply(sign, x, y)
             values.append(result)
             lines.append(f"{names[i]} = {names[a]} {sign} {names[b]} = {x} {sign} {y} = {result}")
     if missing is not None and values[-1] is not None:

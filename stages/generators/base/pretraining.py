@@ -14,9 +14,10 @@ fact      a fact about numbers, in numbered lines (`exercises.py`)
 
 The problems are told in broad words (`breadth.py`), some are reversed, and some cannot be answered (N/A, with the reason).
 Checked solutions contain misreadings, slips, wrong look-ups and missing ends (`inject_errors`), consistent downstream;
-verdicts are always correct. Checked solutions have weight 0 in the loss, so the model learns to judge mistakes and not to
-make them; the one token of a verdict weighs as much as several others, or it would be lost among the hundred of a
-solution. Templates, stories and problems are those of the split `pretraining` (gradeschool/wording.py).
+verdicts are always correct. In checked solutions wrong lines have weight 0 in the loss, so the model learns to judge
+mistakes and not to make them, and so have lines that are often misread, or it would misread less. The one token of a
+verdict weighs as much as several others, or it would be lost among the hundred of a solution. Templates, stories and
+problems are those of the split `pretraining` (gradeschool/wording.py).
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ FALLIBLE_RATE = 0.3  # of the documents `verified`: the one who verifies makes a
 ARITHMETIC_PROMPT = "how much is each?"  # the prompt of bare equations
 KIND_SHARES = {
     "solution": 0.32,
-    "graded": 0.18,
+    "graded": 0.20,
     "verdict": 0.06,
-    "verified": 0.14,
+    "verified": 0.12,
     "drill": 0.16,
     "book": 0.08,
     "fact": 0.06,
@@ -118,8 +119,10 @@ def write_solution(
     rederivation_faults: Mapping[int, Fault] | None = None,
 ) -> Iterator[Segment]:
     """The continuation of a document about a solution. rederivation_faults: mistakes of the one who verifies it."""
-    for line in lines:
-        yield strip_annotations(line.text) + "\n", 1 if kind == "solution" else 0
+    relations = [entry["relation"] for entry in program["quantities"]]
+    for line, relation in zip(lines, [*relations, ""], strict=False):
+        is_learnt = kind == "solution" or (line.is_correct and relation not in MISREAD_RATES)
+        yield strip_annotations(line.text) + "\n", int(is_learnt)
         if kind == "graded":
             yield from mark_step(line.is_correct, DIRECT_VERDICT_WEIGHT)
     verdict = format_verdict(lines[-1].is_correct)
