@@ -66,17 +66,17 @@ _QUALITIES = [
 ]
 
 _OPENERS = tuple(
-    sentence.strip()
-    for sentence in [
-        "Hello, can you help me with this? I need some help. Here is a small puzzle for you. This is my homework.",
-        "    Hi there! Thanks for helping me. I hope you are well. Could you look at this? My son cannot do this one.",
-        "    We had this at school. Let me tell you a story. I like these. This one is short. Read this and tell me what you get.",
-        "    It was raining all day. The shop was closed. We were all tired. It is late and I want to sleep. Everyone was happy.",
-        "    The sun was up. Nobody was at home. Good morning! Good evening to you all. You are very good at this. Be kind and explain it.",
-        "    Question 7. Exercise 12. Part one. A puzzle for today. A question about things. What do you make of it?",
-    ]
-    for sentence in re.split(r"(?<=[.!?]) ", sentence)
-    if sentence.strip()
+    " ".join(sentence.split())
+    for sentence in re.findall(
+        r"[^.!?]+[.!?]",
+        """Hello, can you help me with this? I need some help. Here is a small puzzle for you. This is my homework.
+        Hi there! Thanks for helping me. I hope you are well. Could you look at this? My son cannot do this one.
+        We had this at school. Let me tell you a story. I like these. This one is short. Read this with me.
+        It was raining all day. The shop was closed. We were all tired. It is late and I want to sleep. The sun was up.
+        Everyone was happy. Nobody was at home. Good morning! Good evening to you all. You are very good at this.
+        Be kind and explain it. Question 7. Exercise 12. Part one. A puzzle for today. A question about things.
+        What do you make of it? Tell me what you get.""",
+    )
 )
 _SENDERS = """my brother|my sister|my teacher|a friend|our neighbor|the boss|my mother|the new student|an old man|my boss
 """.strip().split("|")
