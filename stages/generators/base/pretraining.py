@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 from stages.generators.base import breadth, exercises
 from stages.lib.core import seeds
+from stages.lib.core.records import ABSTAIN_INSTRUCTION
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault, Knobs, variation
@@ -50,6 +51,7 @@ MISREAD_RATES = {  # relation -> rate by wording
     "inverse part": (0.55, 0.15, 0.20, 0.60),
 }
 REVERSED_RATE, OPEN_RATE = 0.08, 0.08  # of the documents `solution`
+ABSTENTION_RATE = 0.1  # of the other documents with a story: their question allows N/A
 FALLIBLE_RATE = 0.3  # of the documents `verified`: the one who verifies makes a slip
 ARITHMETIC_PROMPT = "how much is each?"  # the prompt of bare equations
 KIND_SHARES = {
@@ -90,13 +92,25 @@ def generate_document(item: str, seed: int) -> Document:
     if kind == "solution" and (changed := change_question(state, rng)):
         steps = variation.solve(changed)[0]
         lines = [(f"{strip_annotations(step.text)}\n", 1) for step in steps]
-        return Document(kind, breadth.render_question(changed, rng, changes), lines)
+        is_open = lines[-1][0] == "#### N/A\n"
+        question = breadth.render_question(changed, rng, changes)
+        return Document(kind, allow_abstention(question, rng, 0.7 if is_open else 0.3), lines)
     faults = draw_misreadings(program, rng) if kind == "solution" else inject_errors(program, rng)
     question, program = breadth.render_question(state, rng, changes), program | {"people": state["people"]}
+    question = allow_abstention(question, rng, ABSTENTION_RATE)
     lines, refaults = gradeschool.solve_program(program, faults), {}
     if kind == "verified" and rng.random() < FALLIBLE_RATE:
         refaults = {rng.randrange(len(program["quantities"])): Fault("slip", draw_slip(rng))}
     return Document(kind, question, list(write_solution(kind, program, lines, refaults)))
+
+
+def allow_abstention(question: str, rng: Random, rate: float) -> str:
+    """At this rate the question says that N/A is an answer: as the prompt does (records.py), or in other words."""
+    if rng.random() >= rate:
+        return question
+    if rng.random() < 0.6:
+        return f"{question}\n{ABSTAIN_INSTRUCTION}"
+    return f"{question} {rng.choice(('Say N/A if you can not know.', 'N/A means that nobody can tell.'))}"
 
 
 def change_question(state: State, rng: Random) -> State | None:
