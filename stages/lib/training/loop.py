@@ -29,7 +29,7 @@ from stages.lib.models import forward, loading
 from stages.lib.models.objectives import Objective
 from stages.lib.run import distributed, launcher
 from stages.lib.run.execution import StageRun
-from stages.lib.training import checkpoints, data_loader, fsdp
+from stages.lib.training import checkpoints, data_loader, fsdp, heap
 from stages.lib.training.muon import Muon
 from stages.lib.training.training_params import TrainingParams
 
@@ -100,6 +100,7 @@ class Trainer:
 
         self.run, self.objective, self.examples, self.params = run, objective, examples, params
         self.history = History()
+        heap.keep_freed_memory()
         state: Any = distributed.init_processes(run)
         loading.check_bf16_support(state.device, params.precision, f'{run.name}.precision: "no"')
         self.accelerator = Accelerator(mixed_precision=params.precision)
