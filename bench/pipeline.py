@@ -23,7 +23,7 @@ MB = 2**20
 
 
 def load_costs(root: Path) -> dict[str, dict[str, Any]]:
-    """{stage: run.json of its latest finished execution}, in the order of dvc.yaml. Raises UserError where there is none."""
+    """{stage: run.json of its latest finished execution}, in the order of dvc.yaml. Raises UserError for none."""
     finished = {
         entry.info["stage"]: entry.info
         for entry in journal.load_entries(root)
