@@ -132,8 +132,8 @@ def attend(
         bias = cache.bias[before : len(path), : len(path)].contiguous()  # GPU kernels need aligned rows
         if window := kwargs.get("sliding_window"):
             bias = bias.masked_fill(torch.ones_like(bias, dtype=torch.bool).tril(before - window), float("-inf"))
-        states = (query[first:end], keys.index_select(0, path), value.index_select(0, path))
-        mixed = _attend_branch(*(x.transpose(0, 1) for x in states), bias, scaling, **kwargs)
+        new, known, read = (x.transpose(0, 1) for x in (query[first:end], keys[path], value[path]))
+        mixed = _attend_branch(new, known, read, bias, scaling, **kwargs)
         output[first:end] = mixed.transpose(0, 1)
     return output[None], None
 
@@ -154,8 +154,8 @@ def _attend_branch(
     if groups > 1:
         keys, values = keys.repeat_interleave(groups, 0), values.repeat_interleave(groups, 0)
     if softcap is None and s_aux is None:
-        batch = (x[None] for x in (query, keys, values, bias[None]))
-        return functional.scaled_dot_product_attention(*batch, scale=scaling)[0]
+        mixed = functional.scaled_dot_product_attention(query[None], keys[None], values[None], bias, scale=scaling)
+        return mixed[0]
     scores = (query @ keys.transpose(1, 2)).float() * scaling
     scores = (softcap * torch.tanh(scores / softcap) if softcap else scores) + bias
     if s_aux is not None:
