@@ -8,9 +8,9 @@ others          published models, as `published` describes them (lib/verifiers/p
 Reads data/{base,orm,prm,genrm}/model, data/raw/verifiers, data/generator/prompt.json,
 data/samples/{dev,test,ood,aime}.parquet and their problems. Writes data/scores/{dev,test,ood,aime}.parquet and
 metrics.json: number of weights, AUC within a problem, calibration, correlation of score and length, how often the lowest
-step is the last, how many solutions a published model could not read. A solution that was cut off has no answer and
-scores 0 with every verifier. Equal solutions of a problem are scored once. One verifier is in memory at a time. The
-processes share the problems, and finished ones are kept, so a killed run resumes.
+step is the last, how many solutions a published model could not read. A solution that was cut off has no answer: it
+scores 0 with every verifier, and none reads it. Equal solutions of a problem are scored once. One verifier is in memory
+at a time. The processes share the problems, and finished ones are kept, so a killed run resumes.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.evaluation.scores
 """
@@ -146,10 +146,16 @@ def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) 
 
 
 def score_pools(run: StageRun[Params], verifier: Verifier, pools: list[Pool], name: str) -> Iterator[list[Score]]:
-    """The scores of each pool, in any order of pools; 0 for solutions that were cut off."""
-    cut_off = {(s.problem_id, s.index) for _, samples in pools for s in samples if s.finish != "stop"}
-    for scores in run.track_progress(verifier.score_many(pools), len(pools), name):
-        yield [x.model_copy(update={"score": 0.0}) if (x.problem_id, x.index) in cut_off else x for x in scores]
+    """The scores of each pool, in any order of pools; 0 for solutions that were cut off, which nothing reads."""
+    samples_of = {problem.id: samples for problem, samples in pools}
+    finished = [(problem, [sample for sample in samples if sample.finish == "stop"]) for problem, samples in pools]
+    for problem, some in finished:
+        if not some:
+            yield [verifier.make_score(sample, 0.0, 0) for sample in samples_of[problem.id]]
+    readable = [pool for pool in finished if pool[1]]
+    for scores in run.track_progress(verifier.score_many(readable), len(readable), name):
+        by_index = {score.index: score for score in scores}
+        yield [by_index.get(x.index) or verifier.make_score(x, 0.0, 0) for x in samples_of[scores[0].problem_id]]
 
 
 def compute_metrics(pools: dict[str, list[Sample]], scores: list[Score], prompt: Prompt) -> dict[str, Any]:
@@ -195,7 +201,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
             finished = distributed.load_finished(run.checkpoint_dir, part, records.Score)
             shard = [(problems[key], pools[key]) for key in distributed.select_shard(run, list(pools), finished)]
             distributed.append_records(run, part, score_pools(run, verifier, shard, part))
-            tokens = sum(sample.tokens for pool in pools.values() for sample in pool)
+            tokens = sum(sample.tokens for pool in pools.values() for sample in pool if sample.finish == "stop")
             run.count(tokens=tokens, flops=loading.estimate_flops(verifier.model, tokens, training=False))
         del verifier
     state.wait_for_everyone()

@@ -16,7 +16,7 @@ from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import load_section
 from stages.lib.core.records import StepLabel
-from stages.lib.inference import prefix_forward
+from stages.lib.inference import prefix_forward, tree_forward
 from stages.lib.metrics import ranking
 from stages.lib.models import forward, heads, loading
 from stages.lib.models.encoding import Encoder, split_steps
@@ -137,8 +137,13 @@ def test_scores_are_read_where_the_labels_stand(form, mark):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
-def test_neighbours_order_and_the_shared_prompt_change_nothing(name):
+@pytest.mark.parametrize("as_tree", [True, False])
+def test_neighbours_order_and_the_shared_prompt_change_nothing(name, as_tree, monkeypatch):
+    """As a tree of tokens, and row by row as for models whose layers know no tree."""
     verifier, problem = make_verifier(name), tiny_models.make_problem(3)
+    assert tree_forward.is_supported(verifier.model)
+    monkeypatch.setattr(tree_forward, "is_supported", lambda model: as_tree)
+    monkeypatch.setattr(tree_forward, "MAX_TOKENS", 512)  # several passes
     pool = [sample(problem, i, i % 7, lines=1 + i % 12) for i in range(60)]
     assert len({s.text for s in pool}) > prefix_forward.MAX_ROWS, "one forward pass would prove less"
     pool.append(pool[0].model_copy(update={"index": 60}))

@@ -71,7 +71,8 @@ def group(answers: Sequence[str | None], answer_type: str | None = None) -> list
     Equality is not transitive (28 = 28% = 0.28), so classes are the connected components of the graph of equal pairs.
     Whether two answers share a class does not depend on the order of the answers.
     """
-    extracted = [extract(answer, answer_type) for answer in answers]
+    extracted_from = {answer: extract(answer, answer_type) for answer in dict.fromkeys(answers)}  # many are equal
+    extracted = [extracted_from[answer] for answer in answers]
     keys = {answer: _make_keys(answer, answer_type) for answer in dict.fromkeys(extracted) if answer is not None}
     readable = [answer for answer, answer_keys in keys.items() if answer_keys]
     leader = {answer: answer for answer in readable}  # union-find

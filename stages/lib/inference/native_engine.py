@@ -42,7 +42,7 @@ from stages.lib.inference.shared_prefix import (
     SharedCache,
     prefill,
     round_up,
-    use_shared_prefix,
+    use_attention,
 )
 from stages.lib.models.stops import StopCriteria
 
@@ -223,7 +223,7 @@ class DecodingBatch:
     def _compute_logits(self, tokens: np.ndarray) -> None:
         """Run the model on the next token of each row, (rows,)."""
         blocks = self.cache.blocks
-        with use_shared_prefix(self.model):
+        with use_attention(self.model, "shared_prefix"):
             output = self.model(
                 torch.from_numpy(tokens).to(self.model.device)[:, None],
                 position_ids=torch.cat([block.get_positions() for block in blocks])[:, None],

@@ -1,9 +1,9 @@
 """Hidden states of many continuations of one prompt; the prompt is read once.
 
-The samples of a problem share its prompt, in the tiny world more than half of what a verifier reads. The prompt runs
-through the model alone; its cache (keys, values, sliding windows, states of short convolutions) is copied for every row.
-Equal continuations are read once. Batches are split so that padding costs little. Padding is on the right, where
-causal layers never look, so a row's numbers depend on its own tokens up to rounding.
+Equal continuations are read once, and where the model's layers allow it, every token that several share
+(tree_forward.py). Where they do not, the prompt runs through the model alone, and its cache (keys, values, recurrent
+states) is copied for every row. Batches are split so that padding costs little. Padding is on the right, where causal
+layers never look, so a row's numbers depend on its own tokens up to rounding.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from stages.lib.inference import tree_forward
 from stages.lib.models.forward import get_decoder
 
 # Measured on CPUs; they change speed alone.
@@ -38,6 +39,12 @@ def compute_hidden_states(
     members: dict[tuple[int, ...], list[int]] = {}
     for i, ids in enumerate(continuations):
         members.setdefault(tuple(ids), []).append(i)
+    if tree_forward.is_supported(model):
+        texts = sorted(members)
+        for first, hidden in tree_forward.compute_hidden_states(model, prompt, texts):
+            rows = [(i, row) for row in range(len(hidden)) for i in members[texts[first + row]]]
+            yield [i for i, _ in rows], hidden[torch.tensor([row for _, row in rows], device=device)]
+        return
     texts = sorted(members, key=lambda ids: (len(ids), ids))  # by content: the order of the samples changes nothing
     prompt_cache = DynamicCache(config=model.config)
     if texts:

@@ -320,11 +320,11 @@ AttentionInterface.register("shared_prefix", attend)
 
 
 @contextmanager
-def use_shared_prefix(model: PreTrainedModel) -> Iterator[None]:
-    """Inside, the model attends through `attend`, without masks: transformers builds none for an attention function that
-    registers no mask function."""
+def use_attention(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Inside, the model attends through the attention function registered as `name`, without masks: transformers builds
+    none for one that registers no mask function."""
     before = model.config._attn_implementation
-    model.config._attn_implementation = "shared_prefix"
+    model.config._attn_implementation = name
     try:
         yield
     finally:

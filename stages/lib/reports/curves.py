@@ -8,10 +8,10 @@ have k solutions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from statistics import median_low
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ METHOD_KINDS = ("best_of", "weighted", "top")  # of methods that use a score
 COLUMNS_PER_BATCH = 512  # of curves that are resampled at a time
 DEV_DRAWS = 32  # random subsets per problem where settings are chosen
 
+K = TypeVar("K", bound=Hashable)
+Vote = Callable[[Pool, Sequence[int], np.ndarray], Estimate]  # of a problem, at these k, over subsets (draws, N)
 Intervals = Mapping[str, Mapping[int, Mapping[str, float]]]  # as `compute_intervals` returns them
 
 
@@ -81,13 +83,16 @@ def choose(
     k = median_k(pools)
     large = [pool for pool in pools if pool.size >= k]
 
-    def pick_by(compute: Callable[..., Curve], name: str, values: Sequence[float]):
-        return pick({value: compute(large, name, value, [k], DEV_DRAWS, seed).values[:, 0] for value in values})
+    names = sort_score_names(pools[0].scores)
+    kinds = ((weigh_votes, powers), (select_votes, shares))
+    votes = {(make, name, value): make(name, value) for make, values in kinds for name in names for value in values}
+    at_k = compute_votes(large, votes, [k], DEV_DRAWS, seed)
 
     settings = {}
-    for name in sort_score_names(pools[0].scores):
-        power, power_candidates = pick_by(compute_weighted_curve, name, powers)
-        share, share_candidates = pick_by(compute_top_curve, name, shares)
+    for name in names:
+        (power, power_candidates), (share, share_candidates) = (
+            pick({value: at_k[make, name, value].values[:, 0] for value in values}) for make, values in kinds
+        )
         settings[name] = VoteSettings(power, share, power_candidates, share_candidates)
     return settings
 
@@ -104,12 +109,13 @@ def evaluate(
         "pass": _compute_exact_curve(pools, lambda classes, correct, some: pass_at_k(correct)),
         "majority": _compute_exact_curve(pools, lambda classes, correct, some: majority(classes, correct)),
     }
+    votes: dict[str, Vote] = {}
     for name in sorted(pools[0].scores):
         setting = settings.get(name, VoteSettings())
         curves[f"best_of_{name}"] = _compute_exact_curve(pools, partial(_best_of_k, name))
-        curves[f"weighted_{name}"] = compute_weighted_curve(pools, name, setting.power, ks, draws, seed)
-        curves[f"top_{name}"] = compute_top_curve(pools, name, setting.share, ks, draws, seed)
-    return curves
+        votes[f"weighted_{name}"] = weigh_votes(name, setting.power)
+        votes[f"top_{name}"] = select_votes(name, setting.share)
+    return curves | compute_votes(pools, votes, ks, draws, seed)
 
 
 def _best_of_k(name: str, classes: np.ndarray, correct: np.ndarray, pools: Sequence[Pool]) -> np.ndarray:
@@ -128,44 +134,45 @@ def _compute_exact_curve(pools: Sequence[Pool], method: Callable[..., np.ndarray
     return Curve(np.arange(1, n + 1), values, np.zeros(n))
 
 
-def compute_weighted_curve(
-    pools: Sequence[Pool], name: str, power: float, ks: Sequence[int], draws: int, seed: int
-) -> Curve:
-    """The curve of a score's weighted vote."""
+def weigh_votes(name: str, power: float) -> Vote:
+    """The weighted vote of a score."""
 
     def vote(pool: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
         weights = log_weights(pool.scores[name], pool.score_kinds.get(name, "probability"), power)
         return estimate_weighted(pool.answer_ids, pool.correct, weights, ks, orders)
 
-    return _compute_vote_curve(pools, vote, ks, draws, seed)
+    return vote
 
 
-def compute_top_curve(
-    pools: Sequence[Pool], name: str, share: float, ks: Sequence[int], draws: int, seed: int
-) -> Curve:
-    """The curve of a score's top vote."""
+def select_votes(name: str, share: float) -> Vote:
+    """The top vote of a score."""
 
     def vote(pool: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
         return estimate_top(pool.answer_ids, pool.correct, pool.scores[name], share, ks, orders)
 
-    return _compute_vote_curve(pools, vote, ks, draws, seed)
+    return vote
 
 
-def _compute_vote_curve(
-    pools: Sequence[Pool],
-    vote: Callable[[Pool, Sequence[int], np.ndarray], Estimate],
-    ks: Sequence[int],
-    draws: int,
-    seed: int,
+def compute_weighted_curve(
+    pools: Sequence[Pool], name: str, power: float, ks: Sequence[int], draws: int, seed: int
 ) -> Curve:
-    """All votes of a problem are taken over the same subsets."""
-    values, variances = (np.full((len(pools), len(ks)), np.nan) for _ in range(2))
+    """The curve of a score's weighted vote."""
+    return compute_votes(pools, {name: weigh_votes(name, power)}, ks, draws, seed)[name]
+
+
+def compute_votes(
+    pools: Sequence[Pool], votes: Mapping[K, Vote], ks: Sequence[int], draws: int, seed: int
+) -> dict[K, Curve]:
+    """The curve of each vote. All votes of a problem are taken over the same subsets, which are drawn once."""
+    values, variances = (np.full((len(votes), len(pools), len(ks)), np.nan) for _ in range(2))
     for row, pool in enumerate(pools):
         orders = draw_subsets(pool.size, draws, seeds.key(seed, "best_of_n", 1, pool.problem_id, "subsets"))
         columns = [column for column, k in enumerate(ks) if k <= pool.size]
-        values[row, columns], variances[row, columns] = vote(pool, [ks[column] for column in columns], orders)
-    error = np.sqrt(np.nansum(variances, axis=0)) / np.maximum((~np.isnan(values)).sum(axis=0), 1)
-    return Curve(np.array(ks), values, error)
+        for i, vote in enumerate(votes.values()):
+            estimate = vote(pool, [ks[column] for column in columns], orders)
+            values[i, row, columns], variances[i, row, columns] = estimate
+    errors = np.sqrt(np.nansum(variances, axis=1)) / np.maximum((~np.isnan(values)).sum(axis=1), 1)
+    return {name: Curve(np.array(ks), values[i], errors[i]) for i, name in enumerate(votes)}
 
 
 def compute_intervals(curves: Mapping[str, Curve], seed: int, resamples: int) -> dict[str, dict[int, dict[str, float]]]:
