@@ -26,11 +26,12 @@ import numpy as np
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import AnswerType, Problem, Sample, Score, group_by_problem, iter_jsonl
+from stages.lib.display.tables import ORACLE_SCORES
 from stages.lib.grading import answers, program_behaviour
 from stages.lib.grading.replies import strip_thinking
 
 LIKELIHOOD_SCORES = ("likelihood_sum", "likelihood_mean", "likelihood_min")
-UNTRAINED_VERIFIERS = ("base_prm", "base_genrm")  # the base model, used as a verifier without training
+UNTRAINED_VERIFIERS = ("base_orm", "base_prm", "base_genrm")  # the base model, used as a verifier without training
 TRAINING_FREE = (*LIKELIHOOD_SCORES, *UNTRAINED_VERIFIERS)  # what a trained verifier has to beat
 ScoreKind = Literal["probability", "log-probability", "logit"]
 SCORE_KINDS = ", ".join(get_args(ScoreKind))
@@ -56,8 +57,8 @@ class Pool(NamedTuple):
 
 
 def sort_score_names(names: Iterable[str]) -> list[str]:
-    """Scores that need no training first, in the order of `TRAINING_FREE`, then the others by name."""
-    return sorted(names, key=lambda name: ((*TRAINING_FREE, name).index(name), name))
+    """Scores that need no training first, in the order of `TRAINING_FREE`, then the others by name, oracles last."""
+    return sorted(names, key=lambda name: ((*TRAINING_FREE, name).index(name), name in ORACLE_SCORES, name))
 
 
 def make_pool(
