@@ -15,7 +15,7 @@ from stages.lib.display.tables import ORACLE_SCORES, format_method, format_score
 # Okabe & Ito's palette, which readers with any common colour blindness can tell apart.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "os^DvPX"
-DOSE_COLUMNS = 4  # operators side by side in the picture of doses
+DOSE_COLUMNS = 4  # at most so many operators side by side in the picture of doses
 FIRST_VERIFIER_STYLE = 2  # in every picture black is the ceiling, blue the majority, and verifiers start here
 
 Curves = Mapping[str, Mapping[int, Mapping[str, float]]]  # {method: {k: {mean, low, high}}}
@@ -148,7 +148,8 @@ def plot_doses(path: Path, cells: Sequence[Any], methods: Sequence[str]) -> None
     for operator, points in doses.items():
         if operator.partition("~")[0] == start.partition("/")[0]:
             points[0.0] = {cell.method: cell for cell in cells if cell.group == start}
-    columns, bands = min(DOSE_COLUMNS, max(1, len(doses))), max(1, -(-len(doses) // DOSE_COLUMNS))
+    bands = max(1, -(-len(doses) // DOSE_COLUMNS))
+    columns = max(1, -(-len(doses) // bands))
     height = 0.7 + 3.9 * bands
     size = (max(5.4, 0.9 + 2.5 * columns), height)
     figure, grid = create_subplots(size, nrows=2 * bands, ncols=columns, sharey="row", squeeze=False)

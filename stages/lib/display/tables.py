@@ -21,7 +21,6 @@ SCORE_NAMES = {
     "prm": "PRM",
     "genrm": "GenRM",
     "prm_exact": "PRM (exact labels, oracle)",
-    "base_orm": "untrained base (as ORM)",
     "base_prm": "untrained base (as PRM)",
     "base_genrm": "untrained base (asked)",
     **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},

@@ -253,9 +253,9 @@ def test_doses_of_an_operator_stand_together_in_order(tmp_path, monkeypatch):
     charts.plot_gains(tmp_path / "a.png", results, ["weighted_orm"], "t")
     charts.plot_doses(tmp_path / "b.png", results, ["weighted_orm"])
     assert [tick.get_text() for tick in shown[0].axes[0].get_yticklabels()] == [ALL, "b/test", "b~typos", "b~names"]
-    accuracy, gain = shown[1].axes
+    _, gain = shown[1].axes
     assert [line.get_ydata().tolist() for line in gain.lines[:1]] == [pytest.approx([100, 20, 30, 0])]
-    assert [tick.get_text() for tick in accuracy.get_xticklabels()] == ["0", "0.25", "0.5", "1"]
+    assert [tick.get_text() for tick in gain.get_xticklabels()] == ["0", "0.25", "0.5", "1"]
     charts.plot_doses(tmp_path / "c.png", cells(home=pools(WON, 6)), ["weighted_orm"])
     assert "no operator" in shown[2].texts[0].get_text()
 
