@@ -184,12 +184,13 @@ def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         )
     if len(groups) > 1:
         notes.append(
-            "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly when p, "
-            "of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), in the first "
-            "table for its rows; * where that is below 0.05. Gaps are over the problems that have a parent in the test set, "
-            "paired with it; independent: most have none. detectable: the smallest true gain that so many parents would find "
-            "four times in five. AUCs are over problems with right and wrong solutions. Majority is right where its expected "
-            "accuracy is above 1/2; lost / won: parents that do better / worse than their variants."
+            "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly "
+            "when p, of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), in the first "
+            "table for its rows; * where that is below 0.05. Gaps are over the problems that have a parent in the "
+            "test set, paired with it; independent: most have none. detectable: the smallest true gain that so many "
+            "parents would find four times in five. AUCs are over problems with right and wrong solutions. Majority "
+            "is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than their "
+            "variants."
         )
     if small:
         sizes = ", ".join(f"{name} ({size})" for name, size in small.items())
