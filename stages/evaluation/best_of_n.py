@@ -126,7 +126,7 @@ def write_transfer_report(
     notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(groups))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "matrix.csv", matrix_tables.to_csv(cells))
-    methods = [f"weighted_{name}" for name in data.trained_verifiers] + [likelihood] * bool(likelihood)
+    methods = [f"weighted_{name}" for name in data.trained_verifiers] + ([likelihood] if likelihood else [])
     title = f"Out of distribution, N = {cells[0].n}: gain on majority"
     charts.plot_gains(run.out_dir / "matrix.png", cells, methods, title)
     charts.plot_doses(run.out_dir / "doses.png", cells, methods)

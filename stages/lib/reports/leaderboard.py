@@ -145,7 +145,7 @@ def select_plotted_methods(results: Mapping[str, Mapping], likelihood: str | Non
     verifiers = [name for name in names if name not in TRAINING_FREE]
     votes, bests = ([f"{kind}_{name}" for name in verifiers] for kind in ("weighted", "best_of"))
     bests = [method for method in bests if parse_score_name(method) not in ORACLE_SCORES]
-    return ["pass", "majority", *votes[: 5 - bool(likelihood)], *[likelihood] * bool(likelihood), *bests][:7]
+    return ["pass", "majority", *votes[: 5 - bool(likelihood)], *([likelihood] if likelihood else []), *bests][:7]
 
 
 def write_notes(

@@ -29,7 +29,7 @@ def list_methods(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: st
     """The methods of the tables: the likelihood's best use, then weighted votes of the untrained base and the verifiers."""
     present = {cell.method for cell in cells}
     votes = [f"weighted_{score}" for score in (*UNTRAINED_VERIFIERS, *verifiers)]
-    return [method for method in [*[likelihood] * bool(likelihood), *votes] if method in present]
+    return [method for method in [*([likelihood] if likelihood else []), *votes] if method in present]
 
 
 def tabulate(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None = None) -> dict[str, Table]:
