@@ -50,8 +50,9 @@ def best_of_n(
     k, largest = curves.median_k(problems), max(problem.size for problem in problems)
     by_method = curves.evaluate(problems, settings, draws, seed)
     results = curves.compute_intervals(by_method, seed, resamples)
-    gains = leaderboard.compare_to("majority", by_method, k, seed)
-    rows = leaderboard.format_rows(results, gains, leaderboard.order_methods(by_method), k)
+    order = leaderboard.order_methods(by_method)
+    gains = leaderboard.add_holm(leaderboard.compare_to("majority", by_method, k, seed), order)
+    rows = leaderboard.format_rows(results, gains, order, k)
     title = f"{pool.stem}: {len(problems)} problems, " + (f"N = {k}" if k == largest else f"up to {largest} solutions")
     report = {title: (leaderboard.HEADER, rows)}
     peaks = leaderboard.measure_overoptimisation(by_method, by_method, k, seed)

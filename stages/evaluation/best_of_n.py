@@ -3,7 +3,7 @@
 Reads   data/samples/{dev,test,test_greedy,test_options,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and
         their problems, data/{samples,scores}/metrics.json, data/generator/prompt.json
 Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in
-        distribution, {matrix.md, matrix.csv, matrix.png} out of it
+        distribution, {matrix.md, matrix.csv, matrix.png, doses.png} out of it
 
 One pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k and majority
 are exact, with ties split evenly; weighted and top votes are Monte Carlo below N, with their standard error. Everything
@@ -61,7 +61,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     return results.to_metrics() | {
         "problems": len(data.test),
         "cost": write_cost_report(run, data, results),
-        "matrix": write_transfer_report(run, data, results.settings),
+        **write_transfer_report(run, data, results.settings, results.likelihood),
         "first_error": measure_first_errors(run, data),
     }
 
@@ -75,7 +75,8 @@ def write_report(run: execution.StageRun[Params], data: Evaluation, results: Res
     report, notes = in_distribution.tabulate(results, data.test)
     files.write_text(run.out_dir / "table.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "curve.csv", curves.to_csv(results.intervals))
-    methods, title = leaderboard.select_plotted_methods(results.intervals), next(iter(report))
+    methods = leaderboard.select_plotted_methods(results.intervals, results.likelihood)
+    title = next(iter(report))
     charts.plot_curves(run.out_dir / "curve.png", results.intervals, methods, title)
     bins = in_distribution.compute_reliability(data)
     charts.plot_reliability(run.out_dir / "reliability.png", bins, "Reliability on the test set")
@@ -97,7 +98,7 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results
     charts.plot_curves(
         run.out_dir / "compute.png",
         results.intervals,
-        leaderboard.select_plotted_methods(results.intervals),
+        leaderboard.select_plotted_methods(results.intervals, results.likelihood),
         "Accuracy at equal compute",
         lambda method: inference_cost.cost_per_sample(method, cost),
         "compute per problem, in solutions drawn",
@@ -106,10 +107,13 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results
 
 
 def write_transfer_report(
-    run: execution.StageRun[Params], data: Evaluation, settings: Mapping[str, VoteSettings]
+    run: execution.StageRun[Params],
+    data: Evaluation,
+    settings: Mapping[str, VoteSettings],
+    likelihood: str | None = None,
 ) -> dict[str, Any]:
     """Every method on the test set, on every large enough group out of distribution, and over all groups: matrix.md,
-    matrix.csv and matrix.png."""
+    matrix.csv, matrix.png and doses.png. likelihood: its best use on dev. Returns the metrics `matrix` and `sets`."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
     from stages.lib.reports import matrix, matrix_tables
@@ -118,13 +122,16 @@ def write_transfer_report(
     unsolvable = {problem.id for problem in problems if problem.contract == "unsolvable"}
     parents = {problem.id: problem.parent for problem in problems if problem.parent}
     cells = matrix.compare(groups, settings, run.params.draws, run.seed, unsolvable, parents)
-    report = matrix_tables.tabulate(cells, data.trained_verifiers)
+    report = matrix_tables.tabulate(cells, data.trained_verifiers, likelihood)
     notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(groups))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "matrix.csv", matrix_tables.to_csv(cells))
-    charts.plot_gains(run.out_dir / "matrix.png", cells, data.trained_verifiers, next(iter(report)))
+    methods = [f"weighted_{name}" for name in data.trained_verifiers] + ([likelihood] if likelihood else [])
+    title = f"Out of distribution, N = {cells[0].n}: gain on majority"
+    charts.plot_gains(run.out_dir / "matrix.png", cells, methods, title)
+    charts.plot_doses(run.out_dir / "doses.png", cells, methods)
     tables.print_report(report, notes)
-    return matrix_tables.to_metrics(cells)
+    return {"matrix": matrix_tables.to_metrics(cells), "sets": matrix.count_sets(cells)}
 
 
 def measure_first_errors(run: execution.StageRun[Params], data: Evaluation) -> dict[str, Any]:

@@ -315,8 +315,10 @@ def test_verifiers_are_held_against_the_best_free_method_on_dev():
         "weighted_base_prm": curve(0.65),
     }
     test = {"majority": curve(0.55), "weighted_orm": curve(0.8), "top_likelihood_sum": curve(0.65)}
-    assert leaderboard.select_best_free(dev, 2) == "top_likelihood_sum"
-    assert leaderboard.select_best_free(dev | {"weighted_base_prm": curve(0.75)}, 2) == "weighted_base_prm"
+    assert leaderboard.select_best_use(dev, 2) == "top_likelihood_sum"
+    better = dev | {"weighted_base_prm": curve(0.75)}
+    assert leaderboard.select_best_use(better, 2) == "weighted_base_prm"
+    assert leaderboard.select_best_likelihood(better, 2) == "top_likelihood_sum"
     over = leaderboard.compare_to("top_likelihood_sum", test, 2, seed=1)
     assert over["weighted_orm"]["difference"] == pytest.approx(0.15) and over["weighted_orm"]["low"] > 0
     results = {
@@ -343,8 +345,38 @@ def test_the_free_method_that_others_are_held_against_has_a_row():
         "top_orm",
     ]
     assert "top_likelihood_sum" in leaderboard.order_methods(methods, "top_likelihood_sum")
+    one = leaderboard.order_methods(methods, "top_base_prm", "top_likelihood_sum")
+    assert one[:4] == ["top_likelihood_sum", "best_of_base_prm", "weighted_base_prm", "top_base_prm"]
+    assert leaderboard.format_method_at_n(one[0], one[0]).endswith("best use on dev: likelihood (sum) top vote")
+    assert leaderboard.format_method_at_n(one[1], one[0]) == "untrained base (as PRM) best-of-N"
     assert tables.format_method("weighted_base_prm") == "untrained base (as PRM) weighted"
     assert curves.parse_score_name("top_best_of_x") == "best_of_x" and curves.parse_score_name("pass") is None
+
+
+def test_p_values_are_corrected_for_the_table_but_not_for_the_ceiling():
+    gaps = {name: {"difference": 0.1, "p": p} for name, p in {"pass": 0.0, "a": 0.01, "b": 0.04, "c": 0.001}.items()}
+    adjusted = leaderboard.add_holm(gaps, ["pass", "a", "b", "majority"])
+    assert (adjusted["a"]["p_holm"], adjusted["b"]["p_holm"]) == (0.02, 0.04)
+    assert "p_holm" not in adjusted["pass"] and adjusted["c"] == gaps["c"]
+    assert tables.format_p_values(0.01, 0.02) == "0.010 (0.020)*" and tables.format_p_values(0.01, None) == "0.010"
+
+
+def test_verifiers_trained_on_other_labels_are_named_and_oracles_come_last():
+    assert tables.format_method("weighted_prm_exact") == "PRM (exact labels, oracle) weighted"
+    assert tables.format_score_name("prm_mc_hard") == "PRM (mc hard labels)"
+    assert pools.sort_score_names(["prm_exact", "zrm", "prm", "base_prm"]) == ["base_prm", "prm", "zrm", "prm_exact"]
+    methods = [f"{kind}_{name}" for name in ("orm", "prm", "prm_exact") for kind in ("best_of", "weighted")]
+    assert leaderboard.select_plotted_methods(
+        dict.fromkeys(["pass", "majority", *methods], {}), "top_likelihood_sum"
+    ) == [
+        "pass",
+        "majority",
+        "weighted_orm",
+        "weighted_prm",
+        "weighted_prm_exact",
+        "top_likelihood_sum",
+        "best_of_orm",
+    ]
 
 
 @pytest.mark.slow

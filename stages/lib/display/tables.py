@@ -20,10 +20,13 @@ SCORE_NAMES = {
     "orm": "ORM",
     "prm": "PRM",
     "genrm": "GenRM",
+    "prm_exact": "PRM (exact labels, oracle)",
     "base_prm": "untrained base (as PRM)",
     "base_genrm": "untrained base (asked)",
     **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},
 }
+ORACLE_SCORES = ("prm_exact",)  # of verifiers trained on labels that only procedural problems have
+SIGNIFICANCE_LEVEL = 0.05
 METHOD_NAMES = {"best_of": "best-of-k", "weighted": "weighted", "top": "top vote"}
 # Characters that Markdown or GitHub would interpret, where they would.
 _MARKUP = re.compile(r"[\\`*|$]|~(?=~)|(?<=~)~|^#|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
@@ -103,7 +106,10 @@ def format_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str
 
 
 def format_score_name(score: str) -> str:
-    """The display name of a score of this pipeline; other names are not changed."""
+    """The display name of a score of this pipeline; other names are not changed. `prm_<kind>` is the process verifier
+    trained on labels of that kind."""
+    if match := re.fullmatch(r"prm_([a-z_]+)", score):
+        return SCORE_NAMES.get(score, f"PRM ({match[1].replace('_', ' ')} labels)")
     return SCORE_NAMES.get(score, score)
 
 
@@ -117,6 +123,13 @@ def format_method(method: str) -> str:
 
 def format_p_value(p: float | None) -> str:
     return "" if p is None else f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def format_p_values(p: float | None, p_holm: float | None) -> str:
+    """`0.004 (0.055)`: corrected in brackets where it is one of several tests, with a star where it survives."""
+    if p_holm is None:
+        return format_p_value(p)
+    return f"{format_p_value(p)} ({format_p_value(p_holm)})" + "*" * (p_holm < SIGNIFICANCE_LEVEL)
 
 
 def format_duration(seconds: float) -> str:

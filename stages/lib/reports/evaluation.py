@@ -9,7 +9,14 @@ from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample, Score
 from stages.lib.datasets import eval_sets
-from stages.lib.reports.pools import LIKELIHOOD_SCORES, TRAINING_FREE, UNTRAINED_VERIFIERS, Pool, from_records
+from stages.lib.reports.pools import (
+    LIKELIHOOD_SCORES,
+    TRAINING_FREE,
+    UNTRAINED_VERIFIERS,
+    Pool,
+    from_records,
+    sort_score_names,
+)
 
 SINGLE_SAMPLE_METHODS = ("greedy", "options")  # one sample a test problem: at temperature 0, and the likeliest option
 
@@ -39,13 +46,13 @@ class Evaluation(NamedTuple):
 
     @property
     def trained_verifiers(self) -> list[str]:
-        return [name for name in self.test[0].scores if name not in TRAINING_FREE]
+        return [name for name in sort_score_names(self.test[0].scores) if name not in TRAINING_FREE]
 
     @property
     def verifiers(self) -> list[str]:
         """The trained verifiers, then the untrained ones."""
         names = [name for name in self.test[0].scores if name not in LIKELIHOOD_SCORES]
-        return sorted(names, key=lambda name: (name in UNTRAINED_VERIFIERS, name))
+        return sorted(sort_score_names(names), key=lambda name: name in UNTRAINED_VERIFIERS)
 
     def group_pools(self) -> dict[str, list[Pool]]:
         """{group: pools} of the test set and the sets out of distribution, the groups of the test set first."""

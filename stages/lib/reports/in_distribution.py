@@ -13,14 +13,15 @@ from stages.lib.metrics import ranking
 from stages.lib.reports import auc_table, curves, leaderboard, vote_settings
 from stages.lib.reports.curves import Curve
 from stages.lib.reports.evaluation import Evaluation
-from stages.lib.reports.pools import Pool
+from stages.lib.reports.pools import Pool, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings
 
 Comparisons = dict[str, dict[str, float]]  # {method: {difference, low, high, p, detectable}}
 
 
 class Results(NamedTuple):
-    """k: that of the table; settings, best_free and the k of `peaks` come from dev, all other numbers from test."""
+    """k: that of the table; settings, best_free, likelihood (its best use) and the k of `peaks` come from dev, all other
+    numbers from test. powers: {score: {power: accuracy of its weighted vote}}."""
 
     k: int
     settings: dict[str, VoteSettings]
@@ -28,9 +29,11 @@ class Results(NamedTuple):
     curves: dict[str, Curve]
     intervals: dict[str, dict[int, dict[str, float]]]
     best_free: str
+    likelihood: str
     versus_majority: Comparisons
     versus_free: Comparisons
     power_1: Comparisons
+    powers: dict[str, dict[float, float]]
     peaks: Comparisons
     aucs: dict[str, dict[str, Any]]
 
@@ -43,6 +46,8 @@ class Results(NamedTuple):
             "versus_majority": self.versus_majority,
             "versus_free": self.versus_free,
             "power_1": self.power_1,
+            "best_free": self.best_free,
+            "best_likelihood": self.likelihood,
             "auc": self.aucs,
             "turning": self.peaks,
             "chosen_on_dev": {name: {"power": s.power, "share": s.share} for name, s in self.settings.items()},
@@ -60,7 +65,9 @@ def compute(
         **{name: evaluate_single_samples(data.sets["test"].problems, x) for name, x in data.single_samples.items()},
         **curves.evaluate(test, settings, draws, seed),
     }
-    best_free = leaderboard.select_best_free(dev_curves, k)
+    best_free = leaderboard.select_best_use(dev_curves, k)
+    likelihood = leaderboard.select_best_likelihood(dev_curves, k)
+    family = leaderboard.order_methods(test_curves, best_free, likelihood)
     return Results(
         k,
         settings,
@@ -68,9 +75,11 @@ def compute(
         test_curves,
         curves.compute_intervals(test_curves, seed, resamples),
         best_free,
-        leaderboard.compare_to("majority", test_curves, k, seed),
+        likelihood,
+        leaderboard.add_holm(leaderboard.compare_to("majority", test_curves, k, seed), family),
         leaderboard.compare_to(best_free, test_curves, k, seed),
         evaluate_unit_power(test, k, test_curves["majority"], draws, seed),
+        evaluate_powers(test, k, powers, seed),
         leaderboard.measure_overoptimisation(dev_curves, test_curves, k, seed),
         auc_table.measure(dev, test, seed, resamples),
     )
@@ -90,6 +99,18 @@ def evaluate_unit_power(test: Sequence[Pool], k: int, majority: Curve, draws: in
     return {name: {"mean": float(np.nanmean(votes[name].accuracy_at(k)))} | gaps[name] for name in names}
 
 
+def evaluate_powers(test: Sequence[Pool], k: int, powers: Sequence[float], seed: int) -> dict[str, dict[float, float]]:
+    """{score: {power: accuracy}}: what each candidate would have had on test; it shows what the choice on dev decides."""
+
+    def measure(name: str, power: float) -> float:
+        curve = curves.compute_weighted_curve(test, name, power, [k], curves.DEV_DRAWS, seed)
+        return float(np.nanmean(curve.accuracy_at(k)))
+
+    return {
+        name: {power: measure(name, power) for power in sorted(powers)} for name in sort_score_names(test[0].scores)
+    }
+
+
 def compute_reliability(data: Evaluation) -> dict[str, list[tuple[float, float, int]]]:
     """{verifier: `ranking.reliability_bins` on the test set}."""
     correct = np.concatenate([pool.correct for pool in data.test]) > 0
@@ -100,13 +121,16 @@ def compute_reliability(data: Evaluation) -> dict[str, list[tuple[float, float, 
 def tabulate(results: Results, test: Sequence[Pool]) -> tuple[dict[str, Table], list[str]]:
     """({title: table}, notes) of the report in distribution, the leaderboard first."""
     r = results
-    order = leaderboard.order_methods(r.curves, r.best_free)
-    rows = leaderboard.format_rows(r.intervals, r.versus_majority, order, r.k, r.versus_free)
+    order = leaderboard.order_methods(r.curves, r.best_free, r.likelihood)
+    rows = leaderboard.format_rows(r.intervals, r.versus_majority, order, r.k, r.versus_free, r.likelihood)
     tables: Mapping[str, Table] = {
         f"Best of N: {len(test)} test problems, N = {r.k}": (leaderboard.HEADER + leaderboard.OVER_FREE_HEADER, rows),
         auc_table.format_heading(r.aucs): (auc_table.HEADER, auc_table.format_rows(r.aucs)),
         "Weighted votes on dev, accuracy %, and how the other powers differ from the chosen one (± standard error)": (
             vote_settings.format_table(r.settings, "powers")
+        ),
+        "Weighted votes on test at every power, accuracy %, * chosen on dev": vote_settings.format_accuracies(
+            r.settings, r.powers
         ),
         "Top votes on dev, likewise": vote_settings.format_table(r.settings, "shares"),
     }

@@ -13,14 +13,18 @@ from typing import Any
 import numpy as np
 
 from stages.lib.core import seeds
-from stages.lib.display.tables import format_method, format_p_value, format_score_name
-from stages.lib.metrics.intervals import compare
+from stages.lib.display.tables import ORACLE_SCORES, format_method, format_p_values, format_score_name
+from stages.lib.metrics.intervals import compare, holm
 from stages.lib.reports.curves import METHOD_KINDS, Curve, Intervals, k_grid, median_k, parse_score_name
-from stages.lib.reports.pools import TRAINING_FREE, Pool, sort_score_names
+from stages.lib.reports.pools import LIKELIHOOD_SCORES, TRAINING_FREE, Pool, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings, format_choice
 
 WEIGHT_FORMULAS = {"probability": "score", "log-probability": "exp(score)", "logit": "sigmoid(score)"}
-HEADER = ("method", "k", "accuracy %", "95% interval", "vs majority", "95% interval", "p", "detectable")
+HEADER = ("method", "k", "accuracy %", "95% interval", "vs majority", "95% interval", "p (Holm)", "detectable")
+ORACLE_NOTE = (
+    "{}: trained on labels that only problems with a known value after every step have; shows what better labels would be "
+    "worth, and is not what a real pipeline can reach."
+)
 OVER_FREE_HEADER = ("vs best free", "95% interval")  # two more columns where there are scores without training
 
 
@@ -36,12 +40,26 @@ def compare_to(baseline: str, curves: Mapping[str, Curve], k: int, seed: int) ->
     }
 
 
-def select_best_free(dev: Mapping[str, Curve], k: int) -> str:
-    """The best method without training (any use of the likelihood or of the untrained base) by accuracy at k on dev."""
+def add_holm(differences: Mapping[str, Mapping[str, float]], family: Iterable[str]) -> dict[str, dict[str, float]]:
+    """The differences; those of the methods in `family` with `p_holm`, corrected for all of the family but the ceiling."""
+    tests = [method for method in family if method in differences and method != "pass"]
+    adjusted = dict(zip(tests, holm([differences[method]["p"] for method in tests]), strict=True))
+    return {
+        method: {**gap, "p_holm": adjusted[method]} if method in adjusted else dict(gap)
+        for method, gap in differences.items()
+    }
+
+
+def select_best_use(dev: Mapping[str, Curve], k: int, scores: Sequence[str] = TRAINING_FREE) -> str:
+    """The best use (best-of, weighted or top vote) of any of these scores by accuracy at k on dev."""
     return max(
-        (name for name in dev if parse_score_name(name) in TRAINING_FREE),
+        (name for name in dev if parse_score_name(name) in scores),
         key=lambda name: np.nanmean(dev[name].accuracy_at(k)),
     )
+
+
+def select_best_likelihood(dev: Mapping[str, Curve], k: int) -> str:
+    return select_best_use(dev, k, LIKELIHOOD_SCORES)
 
 
 def measure_overoptimisation(
@@ -71,9 +89,10 @@ def format_rows(
     order: Sequence[str],
     k: int,
     over_free: Mapping[str, Mapping[str, float]] | None = None,
+    likelihood: str | None = None,
 ) -> list[list[str]]:
     """Table rows as text, in the order of `order_methods`, at k or at a method's largest k below; `pass` has two rows, at
-    1 and, last, at k. Only trained verifiers are compared with the best free method."""
+    1 and, last, at k. Only trained verifiers are compared with the best free method. likelihood: its best use on dev."""
     width = len(HEADER) + (len(OVER_FREE_HEADER) if over_free else 0)
 
     def format_row(label: str, method: str, k: int) -> list[str]:
@@ -81,7 +100,8 @@ def format_rows(
         accuracy = f"{100 * point['mean']:.1f}" + (f" ±{100 * point['se']:.1f}" if point.get("se") else "")
         row = [label, str(k), accuracy, f"{100 * point['low']:.1f} to {100 * point['high']:.1f}"]
         if gap:
-            row += [f"{100 * gap['difference']:+.1f}", format_interval(gap), format_p_value(gap["p"])]
+            row += [f"{100 * gap['difference']:+.1f}", format_interval(gap)]
+            row += [format_p_values(gap["p"], gap.get("p_holm"))]
             row += ["" if gap["detectable"] is None else f"{100 * gap['detectable']:.1f}"]
         if gap and over_free and parse_score_name(method) not in (None, *TRAINING_FREE):
             row += [f"{100 * over_free[method]['difference']:+.1f}", format_interval(over_free[method])]
@@ -90,37 +110,42 @@ def format_rows(
     rows = [
         format_row("pass@1", method, 1)
         if method == "pass"
-        else format_row(format_method_at_n(method), method, max(x for x in results[method] if x <= k))
+        else format_row(format_method_at_n(method, likelihood), method, max(x for x in results[method] if x <= k))
         for method in order
     ]
     return [*rows, format_row("pass@N (ceiling)", "pass", k)]
 
 
-def format_method_at_n(method: str) -> str:
-    return format_method(method).replace("best-of-k", "best-of-N")
+def format_method_at_n(method: str, likelihood: str | None = None) -> str:
+    """likelihood: its best use on dev, which is named as such."""
+    name = format_method(method).replace("best-of-k", "best-of-N")
+    return f"generator's likelihood, best use on dev: {name}" if method == likelihood else name
 
 
-def order_methods(methods: Iterable[str], free: str | None = None) -> list[str]:
+def order_methods(methods: Iterable[str], free: str | None = None, likelihood: str | None = None) -> list[str]:
     """The rows of the table: likeliest option, greedy, pass@1, majority, then best-of-N and weighted vote of each score
-    (likelihood, untrained base, verifiers), and the top votes of verifiers. free: a method to include in any case."""
+    (likelihood, untrained base, verifiers), and the top votes of verifiers. free: a method to include in any case;
+    likelihood: the only use of the likelihood to include."""
     names = sort_score_names(name.removeprefix("best_of_") for name in methods if name.startswith("best_of_"))
     votes = [f"{kind}_{name}" for name in names for kind in METHOD_KINDS]
     selected = [
         method
         for method in votes
-        if method == free or not method.startswith("top_") or parse_score_name(method) not in TRAINING_FREE
+        if method in (free, likelihood)
+        or (not method.startswith("top_") or parse_score_name(method) not in TRAINING_FREE)
+        and not (likelihood and parse_score_name(method) in LIKELIHOOD_SCORES)
     ]
     return [name for name in ("options", "greedy", "pass", "majority") if name in methods] + selected
 
 
-def select_plotted_methods(results: Mapping[str, Mapping]) -> list[str]:
-    """The curves of the picture: pass, majority, each verifier's best-of and weighted vote, and the generator's minimum
-    token likelihood. At most seven, so that they can be told apart."""
-    names = [name.removeprefix("best_of_") for name in results if name.startswith("best_of_")]
+def select_plotted_methods(results: Mapping[str, Mapping], likelihood: str | None = None) -> list[str]:
+    """The curves of the picture: pass, majority, each verifier's weighted vote, the likelihood's best use on dev, and
+    best-of of verifiers while there are at most seven, so that they can be told apart."""
+    names = sort_score_names(name.removeprefix("best_of_") for name in results if name.startswith("best_of_"))
     verifiers = [name for name in names if name not in TRAINING_FREE]
-    free = [f"best_of_{name}" for name in names if name == "likelihood_min"]  # fixed in advance, not the best on test
-    selected = ["pass", "majority"] + [f"{kind}_{name}" for kind in ("weighted", "best_of") for name in verifiers]
-    return selected[:6] + free
+    votes, bests = ([f"{kind}_{name}" for name in verifiers] for kind in ("weighted", "best_of"))
+    bests = [method for method in bests if parse_score_name(method) not in ORACLE_SCORES]
+    return ["pass", "majority", *votes[: 5 - bool(likelihood)], *([likelihood] if likelihood else []), *bests][:7]
 
 
 def write_notes(
@@ -134,8 +159,11 @@ def write_notes(
     pools: the problems of the table; free: the best free method on dev."""
     notes = [
         "Intervals: as other problems would vary. detectable: smallest true difference this many problems would find four "
-        "times in five. ±: Monte Carlo standard error; figures without it are exact."
+        "times in five. ±: Monte Carlo standard error; figures without it are exact.",
+        "p is of one comparison with majority, in brackets corrected for all of the table but the ceiling (Holm); * where "
+        "that is below 0.05.",
     ]
+    notes += [ORACLE_NOTE.format(format_score_name(name)) for name in settings if name in ORACLE_SCORES]
     sizes = [pool.size for pool in pools]
     if len(set(sizes)) > 1:
         k = median_k(pools)

@@ -18,11 +18,14 @@ solved. The p-values of one method over all sets are corrected by Holm's rule.
 A group of fewer than `eval_sets.MIN_PROBLEMS` problems has no row. Where a group mixes solvable problems with unsolvable
 twins, accuracy is balanced: the mean of the accuracies on both parts, which are reported too. Always abstaining, and never
 abstaining, then get half at most.
+
+A set is alive where a verifier can show something: some solution of enough problems is right, and not nearly every one.
+Sets of one operator at several doses (`gradeschool~typos@0.5`: half of what it can change) stand together, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -32,12 +35,13 @@ from stages.lib.core import seeds
 from stages.lib.datasets import eval_sets
 from stages.lib.metrics import intervals
 from stages.lib.metrics.intervals import Comparison, Interval
-from stages.lib.metrics.ranking import within_problem_auc
+from stages.lib.metrics.ranking import problem_aucs
 from stages.lib.reports.curves import evaluate
 from stages.lib.reports.pools import Pool
 from stages.lib.reports.vote_settings import VoteSettings
 
 POOLED_GROUPS = ("all sets", "all solved sets")
+ALIVE_PASS_N, ALIVE_PASS_1 = 0.3, (0.05, 0.7)  # least pass@N, and least and largest pass@1, of a set that is alive
 
 
 class Row(NamedTuple):
@@ -67,16 +71,21 @@ class Cell(NamedTuple):
     accuracy: float
     low: float
     high: float
+    operator: str  # the group without its dose
+    dose: float | None = None  # of an operator that has several
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
     p: float | None = None
+    detectable: float | None = None  # smallest true gain that so many parents would find four times in five
     p_holm: float | None = None  # of the same method over all sets out of distribution
     gap: float | None = None
     gap_low: float | None = None
     gap_high: float | None = None
     parents: int | None = None  # number of them that gap or drop is paired with; 0: independent means
-    auc: float | None = None
+    auc: float | None = None  # of the score, over the problems with right and wrong solutions
+    auc_low: float | None = None
+    auc_high: float | None = None
     solvable: float | None = None  # the parts of a balanced accuracy
     unsolvable: float | None = None
     drop: float | None = None
@@ -94,6 +103,30 @@ def find_small_groups(groups: Mapping[str, Sequence[Any]]) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if size < eval_sets.MIN_PROBLEMS}
 
 
+def find_doses(groups: Iterable[str]) -> dict[str, tuple[str, float | None]]:
+    """{group: (operator, dose)}. Without `@` in its name a group has dose 1 if there are other doses of it, else None."""
+    parts = {name: name.partition("@") for name in groups}
+    dosed = {operator for operator, at, _ in parts.values() if at}
+    return {
+        name: (operator, float(dose) if at else 1.0 if operator in dosed else None)
+        for name, (operator, at, dose) in parts.items()
+    }
+
+
+def count_sets(cells: Sequence[Cell]) -> dict[str, int]:
+    """How many sets out of distribution have a row, how many of them are ever solved, and how many are alive."""
+    pass_n, pass_1 = (
+        {cell.group: cell.accuracy for cell in cells if cell.method == name} for name in ("pass", "pass_1")
+    )
+    sets = [cell.group for cell in cells if cell.method == "pass" and cell.p_holm is not None]
+    low, high = ALIVE_PASS_1
+    return {
+        "sets": len(sets),
+        "solved": sum(pass_n[name] > 0 for name in sets),
+        "alive": sum(pass_n[name] >= ALIVE_PASS_N and low <= pass_1[name] <= high for name in sets),
+    }
+
+
 def compare(
     groups: Mapping[str, Sequence[Pool]],
     settings: Mapping[str, VoteSettings],
@@ -107,9 +140,13 @@ def compare(
     unsolvable: ids of problems without an answer; parents: problem id -> id of the problem it was made from."""
     n = min(pool.size for pools in groups.values() for pool in pools)
     rows = [_measure(name, pools, settings, draws, seed, n, unsolvable) for name, pools in groups.items()]
+    doses = find_doses(groups)
+    operators = list(dict.fromkeys(operator for operator, _ in doses.values()))
+    rows[1:] = sorted(rows[1:], key=lambda row: (operators.index(doses[row.name][0]), doses[row.name][1] or 0.0))
     in_distribution, shifted, small = rows[0], rows[1:], find_small_groups(groups)
     table_rows = [*_pool_rows(shifted), in_distribution, *(row for row in shifted if row.name not in small)]
-    builder = _CellBuilder(in_distribution, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
+    key = seeds.key(seed, "best_of_n", 1, "problems", "matrix")
+    builder = _CellBuilder(in_distribution, rows, parents, doses, n, key)
     cells = [builder.build_cell(row, method) for row in table_rows for method in row.values]
     return _adjust_p_values(cells, in_distribution.name)
 
@@ -159,8 +196,16 @@ def _concatenate(name: str, rows: Sequence[Row]) -> Row:
 class _CellBuilder:
     """Compares rows with the row in distribution, and problems with their parents in any row."""
 
-    def __init__(self, in_distribution: Row, rows: Sequence[Row], parents: Mapping[str, str], n: int, key: int) -> None:
-        self.in_distribution, self.parents, self.n, self.key = in_distribution, parents, n, key
+    def __init__(
+        self,
+        in_distribution: Row,
+        rows: Sequence[Row],
+        parents: Mapping[str, str],
+        doses: Mapping[str, tuple[str, float | None]],
+        n: int,
+        key: int,
+    ) -> None:
+        self.in_distribution, self.parents, self.doses, self.n, self.key = in_distribution, parents, doses, n, key
         self.all_rows = _concatenate("", rows)
         self.in_distribution_index = {pool.problem_id: i for i, pool in enumerate(in_distribution.pools)}
         self.full_index = {pool.problem_id: i for i, pool in enumerate(self.all_rows.pools)}
@@ -177,18 +222,26 @@ class _CellBuilder:
         values = row.values[method]
         units = [self.parents.get(pool.problem_id, pool.problem_id) for pool in row.pools]
         accuracy = intervals.estimate_accuracy(values, units, row.weights)
-        cell = Cell(row.name, method, 1 if method == "pass_1" else self.n, len(values), *accuracy)
+        n, dose = 1 if method == "pass_1" else self.n, self.doses.get(row.name, (row.name, None))
+        cell = Cell(row.name, method, n, len(values), *accuracy, *dose)
         if row.name not in POOLED_GROUPS and 0 < row.unsolvable.sum() < len(values):
             solvable, unsolvable = (float(values[part].mean()) for part in (~row.unsolvable, row.unsolvable))
             cell = cell._replace(solvable=solvable, unsolvable=unsolvable)
         if method.startswith("best_of_"):
-            score = method.removeprefix("best_of_")
-            scores = [pool.scores[score] for pool in row.pools]
-            cell = cell._replace(auc=within_problem_auc(scores, [pool.correct > 0 for pool in row.pools]))
+            cell = self._add_auc(row, method.removeprefix("best_of_"), cell, units)
         if method in ("pass_1", "majority"):
             return cell
         gain = intervals.compare(values, row.values["majority"], self.key, units=units, weights=row.weights)
-        return cell._replace(gain=gain.difference, gain_low=gain.low, gain_high=gain.high, p=gain.p)
+        ends = {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
+        return cell._replace(**ends, p=gain.p, detectable=gain.detectable)
+
+    def _add_auc(self, row: Row, score: str, cell: Cell, units: Sequence[str]) -> Cell:
+        aucs = problem_aucs([pool.scores[score] for pool in row.pools], [pool.correct > 0 for pool in row.pools])
+        ranked = np.flatnonzero(~np.isnan(aucs))
+        if not len(ranked):
+            return cell
+        auc = intervals.estimate_accuracy(aucs[ranked], [units[int(i)] for i in ranked])
+        return cell._replace(auc=auc.mean, auc_low=auc.low, auc_high=auc.high)
 
     def _add_gap(self, row: Row, method: str, cell: Cell) -> Cell:
         here, there = self._find_parent_pairs(row, self.in_distribution_index)

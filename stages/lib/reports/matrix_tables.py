@@ -1,4 +1,7 @@
-"""The transfer matrix as tables, notes and metrics: gains, gaps, drops, AUCs and the parts of balanced accuracies."""
+"""The transfer matrix as tables, notes and metrics: all sets together, then gains, accuracies, gaps and AUCs of each.
+
+Methods are the likelihood's best use on dev and the weighted votes of the untrained base and of the trained verifiers.
+"""
 
 from __future__ import annotations
 
@@ -6,43 +9,100 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.lib.datasets import eval_sets
-from stages.lib.display.tables import Table, format_csv, format_p_value, format_score_name
-from stages.lib.reports.matrix import POOLED_GROUPS, Cell
+from stages.lib.display.tables import (
+    ORACLE_SCORES,
+    SIGNIFICANCE_LEVEL,
+    Table,
+    format_csv,
+    format_p_value,
+    format_p_values,
+    format_score_name,
+)
+from stages.lib.metrics.intervals import holm
+from stages.lib.reports.curves import parse_score_name
+from stages.lib.reports.leaderboard import ORACLE_NOTE, format_method_at_n
+from stages.lib.reports.matrix import ALIVE_PASS_1, ALIVE_PASS_N, POOLED_GROUPS, Cell, count_sets
 from stages.lib.reports.pools import UNTRAINED_VERIFIERS
 
-BASELINES = ("likelihood_mean", *UNTRAINED_VERIFIERS)
-SIGNIFICANCE_LEVEL = 0.05
+
+def list_methods(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None = None) -> list[str]:
+    """The methods of the tables: the likelihood's best use, then weighted votes of the untrained base and the verifiers."""
+    present = {cell.method for cell in cells}
+    votes = [f"weighted_{score}" for score in (*UNTRAINED_VERIFIERS, *verifiers)]
+    return [method for method in [*([likelihood] if likelihood else []), *votes] if method in present]
 
 
-def tabulate(cells: Sequence[Cell], verifiers: Sequence[str]) -> dict[str, Table]:
-    """{title: table}, the gains first; tables without rows are left out."""
+def tabulate(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None = None) -> dict[str, Table]:
+    """{title: table}, all sets together first; tables without rows are left out. likelihood: its best use on dev."""
+    methods, n = list_methods(cells, verifiers, likelihood), cells[0].n
     tables = {
-        f"Out of distribution, N = {cells[0].n}: what the verifiers' weighted votes gain on majority": tabulate_gains(
+        f"From in to out of distribution, N = {n}, all sets together": tabulate_transfer(cells, methods, likelihood),
+        f"Out of distribution, N = {n}: what the verifiers' weighted votes gain on majority": tabulate_gains(
             cells, verifiers
         ),
+        "Accuracies, %": tabulate_accuracies(cells, methods),
         "Gap: the gain in distribution minus the gain out of it": tabulate_gaps(cells, verifiers),
         "Drop: from problems to their variants": tabulate_drops(cells),
-        "AUC: how well scores rank the solutions of a problem": tabulate_aucs(cells, verifiers),
+        "AUC: how well scores rank the solutions of a problem": tabulate_aucs(cells, methods),
         "Balanced accuracies and their parts": tabulate_parts(cells, verifiers),
     }
     return {title: table for title, table in tables.items() if table[1]}
 
 
+def tabulate_transfer(cells: Sequence[Cell], methods: Sequence[str], likelihood: str | None = None) -> Table:
+    """Of each method the gain on majority and the AUC in distribution and over all sets out of it, and the gap."""
+    header = [
+        "gain on majority",
+        "in distribution",
+        "out of distribution",
+        "p (Holm)",
+        "detectable",
+        "gap, same parents",
+    ]
+    header += ["AUC in distribution", "AUC out of it"]
+    groups = _group_cells(cells)
+    if POOLED_GROUPS[0] not in groups:
+        return header, []
+    away, home = groups[POOLED_GROUPS[0]], next(own for name, own in groups.items() if name not in POOLED_GROUPS)
+    adjusted = holm([away[method].p or 0.0 for method in methods])
+    rows = []
+    for method, p in zip(methods, adjusted, strict=True):
+        here, there, best = home[method], away[method], f"best_of_{parse_score_name(method)}"
+        row = [format_method_at_n(method, likelihood), _format_interval(here, "gain"), _format_interval(there, "gain")]
+        row += [format_p_values(there.p, p), _format_points(there.detectable)]
+        row += [_format_interval(there, "gap") + ("" if there.parents else " independent")]
+        rows.append([*row, *(_format_auc(group[best]) for group in (home, away))])
+    return header, rows
+
+
 def tabulate_gains(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
-    """pass@1, majority, pass@N, and of each verifier's weighted vote the accuracy, the gain and its p."""
-    header = ["problems from", "n", "pass@1", "majority", "pass@N"]
+    """Dose, pass@1, majority, pass@N, and of each verifier's weighted vote the gain and its p."""
+    has_doses = any(cell.dose is not None for cell in cells)
+    header = ["problems from", *["dose"] * has_doses, "n", "pass@1", "majority", "pass@N"]
     for verifier in verifiers:
-        header += [f"{format_score_name(verifier)} weighted", "gain", "p (Holm)"]
+        header += [f"{format_score_name(verifier)} gain", "p (Holm)"]
     rows = []
     for name, group in _group_cells(cells).items():
-        row = [name, str(group["majority"].problems)]
-        row += [_format_points(group[method].accuracy) for method in ("pass_1", "majority", "pass")]
+        vote = group["majority"]
+        row = [name if vote.dose is None else vote.operator]
+        row += ["" if vote.dose is None else f"{vote.dose:g}"] * has_doses
+        row += [str(vote.problems), *(_format_points(group[x].accuracy) for x in ("pass_1", "majority", "pass"))]
         for vote in (group[f"weighted_{verifier}"] for verifier in verifiers):
             is_unsolved = vote.accuracy == group["majority"].accuracy == 0
-            gain = ["none solved", ""] if is_unsolved else [_format_interval(vote, "gain"), _format_p(vote)]
-            row += [_format_points(vote.accuracy), *gain]
+            row += ["none solved", ""] if is_unsolved else [_format_interval(vote, "gain"), _format_p(vote)]
         rows.append(row)
     return header, rows
+
+
+def tabulate_accuracies(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
+    shown = {"pass_1": "pass@1", "majority": "majority", **{method: format_method_at_n(method) for method in methods}}
+    shown["pass"] = "pass@N"
+    rows = [
+        [name, *(_format_points(group[method].accuracy) for method in shown)]
+        for name, group in _group_cells(cells).items()
+        if group["pass"].accuracy
+    ]
+    return ["accuracy", *shown.values()], rows
 
 
 def tabulate_gaps(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
@@ -70,10 +130,9 @@ def tabulate_drops(cells: Sequence[Cell]) -> Table:
     return ["from parents to", "parents", "pass@1", "drop", "majority right", "drop", "lost / won", "p"], rows
 
 
-def tabulate_aucs(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
-    """The AUC within problems of every verifier and of the baselines that cost no training."""
-    methods = {cell.method for cell in cells}
-    scores = [score for score in (*BASELINES, *verifiers) if f"best_of_{score}" in methods]
+def tabulate_aucs(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
+    """The AUC within problems of the score that each method uses."""
+    scores = [score for method in methods if (score := parse_score_name(method))]
     rows = []
     for name, group in _group_cells(cells).items():
         aucs = [group[f"best_of_{score}"].auc for score in scores]
@@ -96,7 +155,7 @@ def tabulate_parts(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
 
 def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[str, int]) -> list[str]:
     """The result of each verifier in a sentence, how to read the tables, and which groups have no row."""
-    groups, notes = _group_cells(cells), []
+    groups, notes, counts = _group_cells(cells), [], count_sets(cells)
     for verifier in verifiers:
         votes = [group[f"weighted_{verifier}"] for group in groups.values()]
         tests = [(vote, vote.p_holm) for vote in votes if vote.p_holm is not None]
@@ -111,6 +170,13 @@ def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
             names = ": " + ", ".join(survivors) if survivors else ""
             survive = f"{len(survivors)} of {len(tests)} sets survive Holm's correction{names}."
             notes.append(f"{format_score_name(verifier)}: {overall}{survive}")
+    notes += [ORACLE_NOTE.format(format_score_name(name)) for name in verifiers if name in ORACLE_SCORES]
+    if counts["sets"]:
+        low, high = ALIVE_PASS_1
+        notes.append(
+            f"{counts['alive']} of {counts['sets']} sets are alive (pass@N at least {ALIVE_PASS_N}, pass@1 from {low} to "
+            f"{high}); on {counts['sets'] - counts['solved']} no solution is right."
+        )
     if any(name in groups for name in POOLED_GROUPS):
         notes.append(
             "all sets: each problem counts the same, also of sets too small for a row and of sets never solved; "
@@ -118,11 +184,13 @@ def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         )
     if len(groups) > 1:
         notes.append(
-            "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly when p, "
-            "of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), * where that is below "
-            "0.05. Gaps are over the problems that have a parent in the test set, paired with it; independent: most have "
-            "none. Majority is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse "
-            "than their variants."
+            "Intervals and tests are by problem, variants of one parent together; an interval leaves out 0 exactly "
+            "when p, of sign flips, is below 0.05. In brackets p of a set corrected for all sets (Holm), in the first "
+            "table for its rows; * where that is below 0.05. Gaps are over the problems that have a parent in the "
+            "test set, paired with it; independent: most have none. detectable: the smallest true gain that so many "
+            "parents would find four times in five. AUCs are over problems with right and wrong solutions. Majority "
+            "is right where its expected accuracy is above 1/2; lost / won: parents that do better / worse than their "
+            "variants."
         )
     if small:
         sizes = ", ".join(f"{name} ({size})" for name, size in small.items())
@@ -135,7 +203,7 @@ def to_csv(cells: Sequence[Cell]) -> str:
 
 
 def to_metrics(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
-    """{group: {method: accuracy}}, with the parts of balanced accuracies, and gain and gap of the rows over all sets."""
+    """{group: {method: accuracy}}, with the parts of balanced accuracies; over all sets also gain, gap and AUC."""
     metrics: dict[str, dict[str, Any]] = {}
     for cell in cells:
         row = metrics.setdefault(cell.group, {})
@@ -145,6 +213,8 @@ def to_metrics(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
         if cell.group in POOLED_GROUPS and cell.gain is not None:
             row[f"{cell.method}_gain"] = {"mean": cell.gain, "low": cell.gain_low, "high": cell.gain_high}
             row[f"{cell.method}_gap"] = {"mean": cell.gap, "low": cell.gap_low, "high": cell.gap_high}
+        if cell.group in POOLED_GROUPS and cell.auc is not None:
+            row[f"{cell.method}_auc"] = {"mean": cell.auc, "low": cell.auc_low, "high": cell.auc_high}
     return metrics
 
 
@@ -166,9 +236,10 @@ def _format_interval(cell: Cell, name: str) -> str:
     return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
+def _format_auc(cell: Cell) -> str:
+    """`0.76 [0.71, 0.80]`"""
+    return "" if cell.auc is None else f"{cell.auc:.2f} [{cell.auc_low:.2f}, {cell.auc_high:.2f}]"
+
+
 def _format_p(cell: Cell) -> str:
-    """`0.004 (0.055)`: corrected in brackets where the cell is one of several sets, with a star where it survives."""
-    if cell.p_holm is None:
-        return format_p_value(cell.p)
-    star = "*" if cell.p_holm < SIGNIFICANCE_LEVEL else ""
-    return f"{format_p_value(cell.p)} ({format_p_value(cell.p_holm)}){star}"
+    return format_p_values(cell.p, cell.p_holm)

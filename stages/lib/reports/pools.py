@@ -26,6 +26,7 @@ import numpy as np
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import AnswerType, Problem, Sample, Score, group_by_problem, iter_jsonl
+from stages.lib.display.tables import ORACLE_SCORES
 from stages.lib.grading import answers, program_behaviour
 from stages.lib.grading.replies import strip_thinking
 
@@ -56,8 +57,8 @@ class Pool(NamedTuple):
 
 
 def sort_score_names(names: Iterable[str]) -> list[str]:
-    """Scores that need no training first, in the order of `TRAINING_FREE`, then the others by name."""
-    return sorted(names, key=lambda name: ((*TRAINING_FREE, name).index(name), name))
+    """Scores that need no training first, in the order of `TRAINING_FREE`, then the others by name, oracles last."""
+    return sorted(names, key=lambda name: ((*TRAINING_FREE, name).index(name), name in ORACLE_SCORES, name))
 
 
 def make_pool(

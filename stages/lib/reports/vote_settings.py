@@ -72,6 +72,18 @@ def format_table(settings: Mapping[str, VoteSettings], part: Literal["powers", "
     return [{"powers": "power of the weight", "shares": "share of a top vote"}[part], *values], rows
 
 
+def format_accuracies(settings: Mapping[str, VoteSettings], powers: Mapping[str, Mapping[float, float]]) -> Table:
+    """(header, rows): accuracy of each score at each power, with a star at the chosen one."""
+    rows = [
+        [
+            format_score_name(name),
+            *(f"{100 * x:.1f}" + "*" * (power == settings[name].power) for power, x in own.items()),
+        ]
+        for name, own in powers.items()
+    ]
+    return ["power of the weight", *(f"{power:g}" for power in next(iter(powers.values())))], rows
+
+
 def format_choice(value: float, candidates: Sequence[Candidate]) -> str:
     """`4 (54.2 % on dev; 1, 2 within one standard error)`."""
     if not candidates:

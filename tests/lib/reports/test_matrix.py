@@ -127,6 +127,8 @@ def test_pooled_rows_count_every_problem_and_say_what_is_never_solved():
     assert results[SOLVED, "weighted_orm"].gain == pytest.approx(10 / 50)
     _, rows = matrix_tables.tabulate_gains(list(results.values()), ["orm"])
     assert rows[-1][-2:] == rows[-2][-2:] == ["none solved", ""] and rows[0][-1] == "0.002"
+    assert matrix.count_sets(list(results.values())) == {"sets": 2, "solved": 1, "alive": 1}
+    assert "1 of 2 sets are alive" in " ".join(matrix_tables.write_notes(list(results.values()), ["orm"], {}))
     alone = compared(home=pools(WON, 6), many=pools(LOST, 40, name="m"))
     assert list(dict.fromkeys(group for group, _ in alone)) == ["home", "many"]
 
@@ -160,7 +162,7 @@ def test_order_of_the_problems_changes_nothing():
 
 @pytest.mark.slow
 def test_tables_csv_and_picture(tmp_path):
-    names = ["base_prm", "likelihood_mean", "orm"]
+    names = ["base_prm", "likelihood_mean", "orm", "prm_exact"]
     groups = {
         "home": pools(WON, 6),
         'a|way, "far" $x$': [p._replace(scores=dict.fromkeys(names, p.scores["orm"])) for p in pools(LOST, 30)],
@@ -168,18 +170,24 @@ def test_tables_csv_and_picture(tmp_path):
     groups["home"] = [pool._replace(scores=dict.fromkeys(names, pool.scores["orm"])) for pool in groups["home"]]
     results = cells(**groups)
     header, rows = matrix_tables.tabulate_gains(results, ["orm"])
-    assert header[-3:] == ["ORM weighted", "gain", "p (Holm)"] and [row[0] for row in rows] == list(groups)
-    assert rows[0][1:6] == ["6", "25.0", "0.0", "100.0", "100.0"]
+    assert header[-2:] == ["ORM gain", "p (Holm)"] and [row[0] for row in rows] == list(groups)
+    assert rows[0][1:5] == ["6", "25.0", "0.0", "100.0"] and rows[0][5].startswith("+100.0 [")
     assert rows[1][-2:] == ["none solved", ""]  # by majority or by the vote
-    header, rows = matrix_tables.tabulate_aucs(results, ["orm"])
-    assert header[-1] == "ORM" and len(header) == 4 and rows[0][1:] == ["1.00"] * 3 and rows[1][1:] == ["0.17"] * 3
+    methods = matrix_tables.list_methods(results, ["orm", "prm_exact"], "best_of_likelihood_mean")
+    assert methods == ["best_of_likelihood_mean", "weighted_base_prm", "weighted_orm", "weighted_prm_exact"]
+    header, rows = matrix_tables.tabulate_aucs(results, methods)
+    assert header[-1] == "PRM (exact labels, oracle)" and rows[0][1:] == ["1.00"] * 4 and rows[1][1:] == ["0.17"] * 4
+    header, rows = matrix_tables.tabulate_accuracies(results, methods)
+    assert rows[0][1:] == ["25.0", "0.0", *["100.0"] * 5] and rows[1][1:] == ["25.0", "0.0", *["0.0"] * 4, "100.0"]
+    notes = matrix_tables.write_notes(results, ["orm", "prm_exact"], {})
+    assert sum(note.startswith("PRM (exact labels, oracle): trained on labels") for note in notes) == 1
     header, rows = matrix_tables.tabulate_gaps(results, ["orm"])
     assert [row[1] for row in rows] == ["independent"] and rows[0][2].startswith("+100.0 [")
     lines = list(csv.DictReader(matrix_tables.to_csv(results).splitlines()))
     assert tuple(lines[0]) == matrix.Cell._fields and len(lines) == len(results)
     assert {line["group"] for line in lines} == set(groups)
     for name in ("a.png", "b.png"):
-        charts.plot_gains(tmp_path / name, results, ["orm"], "t")
+        charts.plot_gains(tmp_path / name, results, ["weighted_orm", "weighted_prm_exact"], "t")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -189,12 +197,67 @@ def test_the_picture_shows_gain_and_gap_and_counts_groups_without_a_right_soluti
     monkeypatch.setattr(charts, "save_figure", lambda path, figure: shown.extend(figure.axes))
     nothing = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30)]
     groups = {"home": pools(WON, 6) if wins else nothing, "away": pools(LOST, 30) if wins else nothing, "far": nothing}
-    charts.plot_gains(tmp_path / "a.png", cells(**groups), ["orm"], "t")
+    charts.plot_gains(tmp_path / "a.png", cells(**groups), ["weighted_orm"], "t")
     ticks = [tick.get_text() for tick in shown[0].get_yticklabels()]
     assert ticks == [ALL, "home", "away"] * wins  # one solved set is no pool of solved sets
     assert shown[0].get_ylabel() == f"sets never solved, not shown: {1 if wins else 2}"
     marks = [line.get_xdata() for axes in shown for line in axes.lines if line.get_marker() == "^"]
     assert [len(own) for own in marks] == [3 * wins, 2 * wins]
+
+
+def test_all_sets_are_the_first_table():
+    """Majority solves nothing; at home the verifier wins 6 of 12 problems, on their three variants 4, 3 and 2."""
+    wins = {"away0": 4, "away1": 3, "away2": 2}
+    groups = {name: solved([i < won for i in range(12)], f"{name}/") for name, won in wins.items()}
+    parents = {f"{name}/{i}": f"h{i}" for name in groups for i in range(12)}
+    home = solved([i < 6 for i in range(12)], "h")
+    results = cells(home=home, parents=parents, **groups)
+    title, (header, rows) = next(iter(matrix_tables.tabulate(results, ["orm"]).items()))
+    row = dict(zip(header, rows[0], strict=True))
+    assert title.endswith("all sets together") and row["gain on majority"] == "ORM weighted"
+    assert row["in distribution"].startswith("+50.0 [") and row["out of distribution"].startswith("+25.0 [")
+    assert row["gap, same parents"].startswith("+25.0 [")
+    vote, best = (
+        next(c for c in results if (c.group, c.method) == (ALL, name)) for name in ("weighted_orm", "best_of_orm")
+    )
+    totals = np.array([sum(i < won for won in wins.values()) / 3 for i in range(12)])
+    expected = intervals.compare(totals, np.zeros(12), key=1)
+    assert vote.detectable == pytest.approx(expected.detectable)
+    aucs = [within(pool) for own in groups.values() for pool in own]
+    auc = intervals.estimate_accuracy(np.array(aucs).reshape(3, 12).mean(axis=0))
+    assert (best.auc, best.auc_low, best.auc_high) == pytest.approx(auc, abs=1e-6)
+    assert matrix_tables.tabulate_transfer(cells(home=home, far=pools(WON, 30)), [])[1] == []
+
+
+def within(pool):
+    """The AUC of one pool, pair by pair."""
+    right, wrong = (pool.scores["orm"][pool.correct == value] for value in (1, 0))
+    return np.mean([(a > b) + (a == b) / 2 for a in right for b in wrong])
+
+
+def test_doses_of_an_operator_stand_together_in_order(tmp_path, monkeypatch):
+    names = ("b~typos", "b~names", "b~typos@0.25", "b~typos@0.5")
+    groups = {name: solved([i < 3 * place for i in range(30)], f"{name}/") for place, name in enumerate(names)}
+    results = cells(**{"b/test": pools(WON, 12, name="h")}, **groups)
+    header, rows = matrix_tables.tabulate_gains(results, ["orm"])
+    assert header[:2] == ["problems from", "dose"] and [row[:2] for row in rows[1:]] == [
+        ["b/test", ""],
+        ["b~typos", "0.25"],
+        ["b~typos", "0.5"],
+        ["b~typos", "1"],
+        ["b~names", ""],
+    ]
+    assert matrix.find_doses(["b~names"]) == {"b~names": ("b~names", None)}
+    shown = []
+    monkeypatch.setattr(charts, "save_figure", lambda path, figure: shown.append(figure))
+    charts.plot_gains(tmp_path / "a.png", results, ["weighted_orm"], "t")
+    charts.plot_doses(tmp_path / "b.png", results, ["weighted_orm"])
+    assert [tick.get_text() for tick in shown[0].axes[0].get_yticklabels()] == [ALL, "b/test", "b~typos", "b~names"]
+    _, gain = shown[1].axes
+    assert [line.get_ydata().tolist() for line in gain.lines[:1]] == [pytest.approx([100, 20, 30, 0])]
+    assert [tick.get_text() for tick in gain.get_xticklabels()] == ["0", "0.25", "0.5", "1"]
+    charts.plot_doses(tmp_path / "c.png", cells(home=pools(WON, 6)), ["weighted_orm"])
+    assert "no operator" in shown[2].texts[0].get_text()
 
 
 def test_a_small_group_has_no_row_but_the_first():
@@ -248,7 +311,8 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
         records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
         records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
     data = evaluation.Evaluation({name: evaluation.load_set(run, name) for name in ("test", "ood", "aime")}, {})
-    results = best_of_n.write_transfer_report(run, data, {})
+    metrics = best_of_n.write_transfer_report(run, data, {})
+    results = metrics["matrix"]
     report = (run.out_dir / "matrix.md").read_text()
     assert report.count("| sums/test | 4 |") == 1 and (run.out_dir / "matrix.png").exists()
     if not sizes:
