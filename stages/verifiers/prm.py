@@ -123,7 +123,7 @@ def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[
         paths = tuple(run.input_path(*place) for place in places)
         remedy = "set prm.labels to methods that stage labels makes for these problems"
     rows = records.read_labels(paths[2])
-    labels = {method: group_by_sample(rows, method) for method in run.params.labels}
+    labels: dict[Method, LabelsBySample] = {method: group_by_sample(rows, method) for method in run.params.labels}
     for method in labels:
         if not labels[method]:
             raise UserError(f"{paths[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
