@@ -361,12 +361,14 @@ def test_each_further_method_trains_a_model_of_its_own(root):
     metrics, _ = train(root, labels=["exact", "mc_soft"])
     other = root / "data/prm/others/mc_soft"
     assert (root / "data/prm/model/model.safetensors").read_bytes() == alone["exact"]
-    assert (other / "model/model.safetensors").read_bytes() != alone["exact"]
+    beside = (other / "model/model.safetensors").read_bytes()
+    assert beside != alone["exact"]
     assert ProcessVerifier.load(other / "model").name == "prm_mc_soft" and (other / "history.csv").is_file()
     assert metrics["label_method"] == "exact" and set(metrics["others"]) == {"mc_soft"}
     assert metrics["others"]["mc_soft"]["samples"] == metrics["samples"]
     train(root, labels=["mc_soft"])
-    assert (root / "data/prm/model/model.safetensors").read_bytes() == (other / "model/model.safetensors").read_bytes()
+    assert (root / "data/prm/model/model.safetensors").read_bytes() == beside
+    assert not other.exists(), "no model of a method that is no longer named"
 
 
 @pytest.mark.parametrize("methods", [["pool", "pool"], ["pool", "imported"], []], ids=str)
