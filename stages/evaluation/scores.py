@@ -1,11 +1,12 @@
 """Stage scores: every sample of dev, test, ood and aime, scored by every verifier.
 
 orm prm genrm   trained by the stages of these names
+prm_<method>    process verifiers that stage prm has trained on labels of a further method, such as prm_exact
 base_prm        the untrained base, read like the trained process verifier: same tokens, step marker and aggregation
 base_genrm      the untrained base, asked the generative verifier's question without a rationale
 others          published models, as `published` describes them (lib/verifiers/published_models.py)
 
-Reads data/{base,orm,prm,genrm}/model, data/raw/verifiers, data/generator/prompt.json,
+Reads data/{base,orm,prm,genrm}/model, data/prm/others, data/raw/verifiers, data/generator/prompt.json,
 data/samples/{dev,test,ood,aime}.parquet and their problems. Writes data/scores/{dev,test,ood,aime}.parquet and
 metrics.json: number of weights, AUC within a problem, calibration, correlation of score and length, how often the lowest
 step is the last, how many solutions a published model could not read. A solution that was cut off has no answer: it
@@ -18,11 +19,12 @@ at a time. The processes share the problems, and finished ones are kept, so a ki
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from stages.lib.core.params import Params as Strict
+from stages.lib.core.records import LabelMethod
 from stages.lib.datasets import eval_sets
 from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.verifiers.aggregation import Aggregation
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
     from stages.lib.verifiers.base import Pool, Verifier
 
 
-BUILTIN_VERIFIERS = ("orm", "prm", "genrm", "base_prm", "base_genrm")
+OTHER_PRMS = tuple(f"prm_{method}" for method in get_args(LabelMethod))
+BUILTIN_VERIFIERS = ("orm", "prm", *OTHER_PRMS, "genrm", "base_prm", "base_genrm")
 
 
 class RationaleParams(Strict):
@@ -115,6 +118,14 @@ def resolve_folder(run: StageRun[Params], name: str) -> Path:
             "scores.verifiers: base_prm reads the tokens of prm.head_init_tokens, which are []; set two, or leave base_prm "
             "out"
         )
+    if name in OTHER_PRMS:
+        method = name.removeprefix("prm_")
+        path = run.root / "data/prm/others" / method / "model"
+        if not path.is_dir():
+            raise UserError(
+                f"scores.verifiers: {name} is not trained; name {method} behind the first of prm.labels, or leave it out"
+            )
+        return path
     return run.input_path("base" if name.startswith("base_") else name, "model")
 
 

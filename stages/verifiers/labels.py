@@ -1,4 +1,4 @@
-"""Step labels: is each step of a solution right? Exact where a program knows the truth, and by Monte Carlo.
+"""Step labels: is each step of a solution right? Exact where a program knows the truth; from the pool; by Monte Carlo.
 
 Reads   data/generator/{model, prompt.json} (the completer, unless `completer` names another model),
         data/samples/{verifier,dev}.parquet, data/benchmarks/{verifier,dev,test}.jsonl, and the files of data/raw/labels/
@@ -12,6 +12,13 @@ arXiv 2406.06592) finds the first wrong step by binary search. A rollout is a pu
 number), so solutions with the same first steps share rollouts, and methods too: each uses a prefix of the same list.
 Processes draw rollouts and save them a problem at a time; all labels, and the audit at every N, are computed from them.
 
+Samples are rollouts, too: each continues its own prefixes. So the samples of a problem label the steps of each other at
+no cost (`pool`): the steps that a right sample shares are right, those after them wrong. Of a problem without a right
+sample, only the last steps are labelled. `pool` and `exact` take all samples, the other methods `problems` of them.
+
+The audit (lib/labels/label_audit.py) compares binary labels with the truth by the micro F1 of placed first errors, and
+all labels by AUC and Brier score.
+
     python -m stages.verifiers.labels
 """
 
@@ -19,13 +26,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from stages.lib.core import params, records, seeds
 from stages.lib.core.errors import UserError
-from stages.lib.core.records import Problem, Record, Sample, StepLabel
+from stages.lib.core.records import LabelMethod, Problem, Record, Sample, StepLabel
 from stages.lib.labels import label_methods, truth
 from stages.lib.labels.label_methods import Estimate, Solution
 from stages.lib.labels.rollouts import Completer, PrefixKey, Search, make_cached_completer, run_searches
@@ -38,9 +45,18 @@ if TYPE_CHECKING:
 SPLITS = ("verifier", "dev")
 CHUNK_PROBLEMS = 64  # problems whose rollouts are drawn together; a kill loses at most these
 
-Method = Literal["exact", "mc_hard", "mc_soft", "binary_search"]
-LabelsByMethod = dict[Method, list[tuple[Solution, list[Estimate]]]]
-Truth = Mapping[tuple[str, int], list[bool]]  # (problem id, sample index) -> whether each step is right
+Place = tuple[str, int]  # problem id, sample index
+Truth = Mapping[Place, list[bool]]  # whether each step is right
+
+
+class Labels(NamedTuple):
+    """The labels of a method, by sample and step, and the completions that it takes alone."""
+
+    estimates: dict[Place, dict[int, Estimate]]
+    completions: int = 0
+
+
+LabelsByMethod = dict[LabelMethod, Labels]
 
 
 class ImportParams(params.Params):
@@ -51,12 +67,14 @@ class ImportParams(params.Params):
 
 
 class Params(params.Params):
-    imported: ImportParams  # files of published labels, for prm.labels: imported
-    methods: list[Method] = Field(min_length=1)  # how steps are labelled; exact needs a program that knows the truth
+    imported: ImportParams  # files of published labels, for prm.labels: [imported]
+    methods: list[LabelMethod] = Field(
+        min_length=1
+    )  # how steps are labelled; exact needs a program that knows the truth
     completer: str = Field(min_length=1)  # folder of the model that completes prefixes
     engine: Literal["native", "vllm"]  # what decodes: the engine of this repository, or vLLM
     completions: int = Field(ge=1)  # N, the most rollouts after a step
-    problems: int = Field(ge=0)  # the first problems of verifier, for the Monte-Carlo methods; exact labels cover all
+    problems: int = Field(ge=0)  # the first problems of verifier, for the Monte-Carlo methods; exact and pool take all
     audit_problems: int = Field(ge=0)  # the first problems of dev, for the same and for the audit
     audit_completions: int = Field(ge=1)  # largest N of the audit
     samples_per_problem: int = Field(ge=1)  # the first samples of each problem
@@ -79,7 +97,7 @@ class PrefixRollouts(Record):
     tokens: int  # of all rollouts of the problem; on the row with the empty prefix
 
 
-def build_searches(params: Params) -> dict[Method, Callable[[Solution], Search[list[Estimate] | None]]]:
+def build_searches(params: Params) -> dict[LabelMethod, Callable[[Solution], Search[list[Estimate] | None]]]:
     """The Monte-Carlo methods of `params.methods`; the one that needs most rollouts first, because the others use them."""
     n, threshold = params.completions, params.progress_threshold
     hard_rules = {
@@ -87,7 +105,7 @@ def build_searches(params: Params) -> dict[Method, Callable[[Solution], Search[l
         "progress": lambda solution: label_methods.relative_progress(solution, n, threshold),
         "agreed": lambda solution: label_methods.consensus(solution, n, threshold),
     }
-    searches: dict[Method, Callable[[Solution], Search[Any]]] = {
+    searches: dict[LabelMethod, Callable[[Solution], Search[Any]]] = {
         "mc_soft": lambda solution: label_methods.mc_soft(solution, n),
         "mc_hard": hard_rules[params.hard_rule],
         "binary_search": lambda solution: label_methods.binary_search(solution, n),
@@ -153,17 +171,26 @@ def draw_rollouts(
 
 def estimate_labels(
     solutions: Sequence[Solution], outcomes: Mapping[PrefixKey, Sequence[bool]], params: Params
-) -> tuple[LabelsByMethod, dict[Method, int]]:
-    """The labels of each method, and the completions that it would have needed alone."""
+) -> LabelsByMethod:
+    """The labels of each Monte-Carlo method."""
     labels: LabelsByMethod = {}
-    costs = {}
     for method, search in build_searches(params).items():
         jobs = [(solution.problem, solution.steps, search(solution)) for solution in solutions]
-        estimates, cost = run_searches(jobs, make_cached_completer(outcomes))
-        pairs = zip(solutions, estimates, strict=True)
-        labels[method] = [(solution, values) for solution, values in pairs if values is not None]
-        costs[method] = cost.completions
-    return labels, costs
+        results, cost = run_searches(jobs, make_cached_completer(outcomes))
+        pairs = zip(solutions, results, strict=True)
+        estimates = {(x.problem.id, x.index): dict(enumerate(steps)) for x, steps in pairs if steps is not None}
+        labels[method] = Labels(estimates, cost.completions)
+    return labels
+
+
+def label_by_pool(problems: Sequence[Problem], pools: Mapping[str, list[Sample]], prompt: Prompt) -> Labels:
+    """What the samples of each problem say about their steps."""
+    estimates = {}
+    for problem in problems:
+        for solution in label_methods.build_solutions(problem, pools[problem.id], split=prompt.split_steps):
+            if values := label_methods.label_by_pool(solution):
+                estimates[problem.id, solution.index] = {step: Estimate(value) for step, value in values.items()}
+    return Labels(estimates)
 
 
 def compute_exact_labels(
@@ -180,32 +207,32 @@ def compute_exact_labels(
 
 
 def build_records(labels: LabelsByMethod, exact: Truth) -> Iterator[StepLabel]:
-    for method, pairs in labels.items():
-        for solution, estimates in pairs:
-            for step, estimate in enumerate(estimates):
-                at = {"problem_id": solution.problem.id, "index": solution.index, "step": step}
-                yield StepLabel(method=method, **at, **estimate._asdict())
+    for method, (by_sample, _) in labels.items():
+        for (problem_id, index), estimates in by_sample.items():
+            for step, estimate in estimates.items():
+                yield StepLabel(problem_id=problem_id, index=index, step=step, method=method, **estimate._asdict())
     for (problem_id, index), steps in exact.items():
         for step, is_right in enumerate(steps):
             yield StepLabel(problem_id=problem_id, index=index, step=step, method="exact", value=float(is_right))
 
 
-def measure_quality(labels: LabelsByMethod, costs: Mapping[Method, int], exact: Truth, key: int) -> dict[str, Any]:
-    """{method: number of labelled solutions, completions, and the audit of the labels whose truth is known}."""
+def measure_quality(labels: LabelsByMethod, exact: Truth, key: int) -> dict[str, Any]:
+    """{method: number of labelled solutions; of those that are audited, which have a label at every step and a known
+    truth; completions; and the figures of the audit}."""
     from stages.lib.labels import label_audit
 
     quality = {}
-    for method, pairs in labels.items():
+    for method, (by_sample, completions) in labels.items():
         cases = [
-            label_audit.Case(at[0], [estimate.value for estimate in estimates], exact[at])
-            for solution, estimates in pairs
-            if (at := (solution.problem.id, solution.index)) in exact
+            label_audit.Case(at[0], [estimate.value for estimate in estimates.values()], exact[at])
+            for at, estimates in by_sample.items()
+            if at in exact and len(estimates) == len(exact[at])
         ]
         audit = label_audit.measure(cases, key, is_binary=method != "mc_soft")
         figures = audit.to_dict() if audit else {}
-        quality[method] = {"solutions": len(pairs), "completions": costs[method]} | {
-            name: figures[name] for name in ("auc", "brier", "micro_f1", "steps_right") if name in figures
-        }
+        names = ("auc", "brier", "micro_f1", "steps_right")
+        quality[method] = {"solutions": len(by_sample), "audited": len(cases), "completions": completions}
+        quality[method] |= {name: figures[name] for name in names if name in figures}
     return quality
 
 
@@ -251,7 +278,9 @@ def write_labels(
     rollouts = distributed.gather_records(run, name, selected, PrefixRollouts)
     outcomes = {(row.problem_id, row.prefix): row.correct for row in rollouts if row.prefix}
     solutions = [solution for group in selected.values() for solution in group]
-    labels, costs = estimate_labels(solutions, outcomes, run.params)
+    labels = estimate_labels(solutions, outcomes, run.params)
+    if "pool" in run.params.methods:
+        labels["pool"] = label_by_pool(problems, pools, prompt)
     exact = compute_exact_labels(problems, pools, prompt)
     rows = build_records(labels, exact if "exact" in run.params.methods else {})
     records.write_labels(run.out_dir / f"{name}.parquet", rows)
@@ -263,7 +292,7 @@ def write_labels(
         "tokens": sum(row.tokens for row in rollouts),
         "truth_known": len(exact) / max(1, len(correct)),
         "right_answer_wrong_step": label_audit.flawed_correct_rate([correct[at] for at in exact], list(exact.values())),
-        **measure_quality(labels, costs, exact, seeds.key(run.seed, "labels", name)),
+        **measure_quality(labels, exact, seeds.key(run.seed, "labels", name)),
     }
 
 

@@ -38,6 +38,7 @@ class Params(TrainingParams):
     )  # [right, wrong]: the head starts as their logits' difference; []: at 0
     dropout: float = Field(ge=0, lt=1)  # on what each layer adds to the residual stream
     samples_per_problem: int = Field(gt=0)  # at most this many samples of a problem; an epoch sees each once
+    dedupe: bool  # equal solutions of a problem count once
     skip_uniform_problems: bool  # leave out problems whose samples are all right or all wrong
     eval_problems: int = Field(gt=0)  # of dev, for this stage's metrics; stage scores measures all
 
@@ -73,7 +74,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     params = run.params
     problems, gold = data.read_problems(run, "verifier"), data.read_problems(run, "train")
     samples = data.read_samples(run, "verifier")
-    samples = data.select_samples(samples, params.samples_per_problem, params.skip_uniform_problems)
+    samples = data.select_samples(samples, params.samples_per_problem, params.skip_uniform_problems, params.dedupe)
     if not samples:
         raise UserError(
             "data/samples/verifier.parquet: nothing to train on; raise benchmarks.sizes.verifier, or set "
@@ -92,6 +93,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     tokens = [[sample.tokens for sample in pool] for _, pool in dev]
     return {
         "samples": len(samples),
+        "tokens": sum(len(example.ids) for example in examples),
         "share_right": sum(bool(sample.correct) for sample in samples) / len(samples),
         "steps": len(history.rows),
         "verification_loss": history.rows[-1].get("verification_loss"),

@@ -2,38 +2,47 @@
 
 Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet,
 data/labels/{verifier.parquet, dev.parquet, imported} and data/benchmarks/{verifier,dev}.jsonl. Writes
-data/prm/{model, history.csv, metrics.json}.
+data/prm/{model, history.csv, others, metrics.json}.
 
 At the last token of every step the verifier learns whether everything up to there is right, from the labels of one
-method (`labels`); at the end of the solution it learns the outcome. With `labels: imported`, problems, solutions and
-labels are published ones. How step scores become one score is chosen on dev among `aggregations`, by AUC within a
-problem, and kept in model/verifier.json. Stage scores keeps the step scores too.
+method; at the end of the solution it learns the outcome. `labels` names the methods. The first trains the verifier `prm`.
+Each other trains, with the same settings on the same solutions, the verifier `prm_<method>` in others/<method>/{model,
+history.csv}: so labels that every benchmark can have stand beside the truth, which only a program knows. With
+`labels: [imported]`, problems, solutions and labels are published ones.
+
+How step scores become one score is chosen on dev among `aggregations`, by AUC within a problem, and kept in
+model/verifier.json. Stage scores keeps the step scores too.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.verifiers.prm
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from stages.lib.core.records import LabelMethod
 from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
 from stages.lib.verifiers.aggregation import Aggregation
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stages.lib.core.records import Problem, Sample, StepLabel
     from stages.lib.models.batch import Example
     from stages.lib.verifiers.process import ProcessVerifier
 
+Method = LabelMethod | Literal["imported"]
 LabelsBySample = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
 
 
 class Params(TrainingParams):
     init_from: Literal["generator", "base"]  # the model that training starts from
-    labels: Literal["exact", "mc_hard", "mc_soft", "binary_search", "imported"]  # the step labels to learn from
+    labels: list[Method] = Field(min_length=1)  # step labels to learn from; each after the first trains another model
     head: Literal["scalar", "token_logits"]  # a scalar head, or two words of the vocabulary
     head_init_tokens: list[str] = Field(
         max_length=2
@@ -47,6 +56,14 @@ class Params(TrainingParams):
     skip_uniform_problems: bool  # leave out problems whose samples are all right or all wrong
     aggregations: list[Aggregation] = Field(min_length=1)  # the best on dev is kept
     eval_problems: int = Field(gt=0)  # of dev, for choices and for this stage's metrics; stage scores measures all
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Params:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels must differ, not {', '.join(self.labels)}")
+        if "imported" in self.labels and len(self.labels) > 1:
+            raise ValueError("labels: imported stands alone, because published labels are of other solutions")
+        return self
 
     @model_validator(mode="after")
     def _check_head_tokens(self) -> Params:
@@ -82,31 +99,34 @@ def merge_duplicates(samples: list[Sample], labels: LabelsBySample) -> LabelsByS
     }
 
 
-def select_samples(samples: list[Sample], labels: LabelsBySample, params: Params) -> list[Sample]:
-    """The samples to train on, by problem: those with labels, or without any step that could have one."""
+def select_samples(samples: list[Sample], labels: Sequence[LabelsBySample], params: Params) -> list[Sample]:
+    """The samples to train on, by problem: those that all methods have labelled, or without any step to label."""
     from stages.lib.verifiers import data
 
-    labelled = [s for s in samples if (s.problem_id, s.index) in labels or not s.text.strip()]
+    keys = set.intersection(*map(set, labels))
+    labelled = [s for s in samples if (s.problem_id, s.index) in keys or not s.text.strip()]
     return data.select_samples(labelled, params.samples_per_problem, params.skip_uniform_problems, params.dedupe)
 
 
-def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[Sample], LabelsBySample]:
-    """Problems, samples and labels: the pipeline's own or published ones. Raises UserError if there are no labels."""
+def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[Sample], dict[Method, LabelsBySample]]:
+    """Problems, samples and the labels of each method: the pipeline's own or published ones. Raises UserError for a
+    method without labels."""
     from stages.lib.core import records
     from stages.lib.core.errors import UserError
 
-    method = run.params.labels
-    if method == "imported":
+    if "imported" in run.params.labels:
         folder = run.input_path("labels", "imported")
         paths = folder / "problems.jsonl", folder / "samples.parquet", folder / "labels.parquet"
         remedy = "name files of published labels in labels.imported"
     else:
         places = ("benchmarks", "verifier.jsonl"), ("samples", "verifier.parquet"), ("labels", "verifier.parquet")
         paths = tuple(run.input_path(*place) for place in places)
-        remedy = "set prm.labels to a method that stage labels makes for these problems"
-    labels = group_by_sample(records.read_labels(paths[2]), method)
-    if not labels:
-        raise UserError(f"{paths[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
+        remedy = "set prm.labels to methods that stage labels makes for these problems"
+    rows = records.read_labels(paths[2])
+    labels: dict[Method, LabelsBySample] = {method: group_by_sample(rows, method) for method in run.params.labels}
+    for method in labels:
+        if not labels[method]:
+            raise UserError(f"{paths[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
     return {problem.id: problem for problem in records.read_problems(paths[0])}, records.read_samples(paths[1]), labels
 
 
@@ -146,8 +166,9 @@ def compute_step_auc(step_scores: Mapping[tuple[str, int], list[float]], labels:
     return within_problem_auc([scores], [is_right])
 
 
-def evaluate_dev(run: StageRun[Params], verifier: ProcessVerifier) -> dict[str, Any]:
-    """Choose the verifier's aggregation by AUC within a problem, and measure it on dev."""
+def evaluate_dev(run: StageRun[Params], verifier: ProcessVerifier, method: Method) -> dict[str, Any]:
+    """Choose the verifier's aggregation by AUC within a problem, and measure it on dev, its steps by the labels of `method`
+    there."""
     from stages.lib.core import records
     from stages.lib.verifiers import aggregation, data
 
@@ -157,7 +178,7 @@ def evaluate_dev(run: StageRun[Params], verifier: ProcessVerifier) -> dict[str, 
     verifier.aggregation, aucs = aggregation.choose(steps, outcomes, run.params.aggregations)
     aggregated = [[aggregation.aggregate(verifier.aggregation, x) for x in pool] for pool in steps]
     labels = records.read_labels(run.input_path("labels", "dev.parquet"))
-    labels = group_by_sample(labels, "exact" if run.params.labels == "imported" else run.params.labels)
+    labels = group_by_sample(labels, "exact" if method == "imported" else method)
     by_sample = {(score.problem_id, score.index): score.step_scores or [] for pool in scores for score in pool}
     return {
         "auc": aucs[verifier.aggregation],
@@ -167,37 +188,38 @@ def evaluate_dev(run: StageRun[Params], verifier: ProcessVerifier) -> dict[str, 
     }
 
 
-def body(run: StageRun[Params]) -> dict[str, Any]:
+def train_and_evaluate(
+    run: StageRun[Params],
+    method: Method,
+    problems: dict[str, Problem],
+    samples: list[Sample],
+    labels: LabelsBySample,
+    folder: Path,
+) -> dict[str, Any]:
+    """Train on the labels of one method, write model and history to `folder`, and return the metrics."""
     from stages.lib.core.errors import UserError
     from stages.lib.training import loop
     from stages.lib.verifiers import data, saving
     from stages.lib.verifiers.process import ProcessVerifier
 
     params = run.params
-    problems, pool, labels = load_training_data(run)
-    if params.dedupe:
-        labels = merge_duplicates(pool, labels)
-    samples = select_samples(pool, labels, params)
-    if not samples:
-        raise UserError(
-            "prm: no solution to train on; raise benchmarks.sizes.verifier or prm.samples_per_problem, or set "
-            "prm.skip_uniform_problems: false"
-        )
     model, encoder = data.load_model(run), data.load_encoder(run)
-    verifier = ProcessVerifier("prm", model, encoder, params.head, params.head_init_tokens, params.step_marker)
+    name = "prm" if method == params.labels[0] else f"prm_{method}"
+    verifier = ProcessVerifier(name, model, encoder, params.head, params.head_init_tokens, params.step_marker)
     examples, label_count = build_examples(verifier, problems, samples, labels, params)
     if not examples:
         context = model.config.max_position_embeddings
         raise UserError(f"prm: every solution is longer than the {context} tokens that the model reads")
     history = loop.train(run, verifier.make_objective(params.lm_weight), examples, params, dropout=params.dropout)
-    dev = evaluate_dev(run, verifier)
-    saving.write_outputs(run, verifier, history)
+    dev = evaluate_dev(run, verifier, method)
+    saving.write_outputs(run, verifier, history, folder)
     outcomes, too_long = [s.correct for s in samples if s.correct is not None], len(samples) - len(examples)
     return {
+        "label_method": method,
         "samples": len(examples),
-        **({"imported": len(pool)} if params.labels == "imported" else {}),
         **({"too_long": too_long} if too_long else {}),
         "labels": label_count,
+        "tokens": sum(len(example.ids) for example in examples),
         "share_right": sum(outcomes) / len(outcomes) if outcomes else None,
         "steps": len(history.rows),
         "verification_loss": history.rows[-1].get("verification_loss"),
@@ -205,6 +227,37 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         "aggregation": verifier.aggregation,
         "dev": dev,
     }
+
+
+def body(run: StageRun[Params]) -> dict[str, Any]:
+    import shutil
+
+    from stages.lib.core.errors import UserError
+
+    params = run.params
+    problems, pool, labels = load_training_data(run)
+    if params.dedupe:
+        labels = {method: merge_duplicates(pool, values) for method, values in labels.items()}
+    samples = select_samples(pool, list(labels.values()), params)
+    if not samples:
+        raise UserError(
+            f"prm: no solution to train on has labels of {' and '.join(params.labels)}; raise benchmarks.sizes.verifier or "
+            f"prm.samples_per_problem, or set prm.skip_uniform_problems: false"
+        )
+    first, *others = params.labels
+    if run.is_main:
+        shutil.rmtree(run.out_dir / "others", ignore_errors=True)  # models of methods that are no longer named
+        (run.out_dir / "others").mkdir(parents=True)  # an output even where it stays empty
+    metrics = train_and_evaluate(run, first, problems, samples, labels[first], run.out_dir)
+    metrics |= {"imported": len(pool)} if first == "imported" else {}
+    for method in others:
+        # Unfinished work of its own, and a log without its steps, which would be mistaken for those of the first model.
+        own = replace(run, key=f"{run.key}/{method}", journal_entry=None)
+        folder = run.out_dir / "others" / method
+        metrics.setdefault("others", {})[method] = train_and_evaluate(
+            own, method, problems, samples, labels[method], folder
+        )
+    return metrics
 
 
 def main() -> None:

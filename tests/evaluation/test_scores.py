@@ -130,6 +130,18 @@ def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_cou
         assert metrics[name]["test"]["too_long"] == 1 and "too_long" not in metrics[name]["dev"]
 
 
+@pytest.mark.slow
+def test_a_process_verifier_of_another_method_is_scored_beside_the_first(root):
+    with pytest.raises(UserError, match="prm_exact is not trained; name exact behind the first of prm.labels"):
+        scored(root, "prm", "prm_exact")
+    base = loading.load_causal_lm(root / "data/base/model")
+    folder = root / "data/prm/others/exact/model"
+    ProcessVerifier("prm_exact", base, Encoder(TOKENIZER), "scalar", ["Right", "Wrong"], "Right.\n", "min").save(folder)
+    results = scored(root, "prm", "prm_exact")
+    for first, other in zip(results["prm"], results["prm_exact"], strict=True):
+        assert other.step_scores == first.step_scores and other.score == aggregate("min", other.step_scores)
+
+
 def test_base_prm_needs_words_and_says_so_before_anything_is_scored(root):
     facts = root / "data/prm/model/verifier.json"
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"head_init_tokens": []}))

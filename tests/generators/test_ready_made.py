@@ -69,18 +69,18 @@ TRAINED = {
     "lm_weight": 0.0,
     "dropout": 0.0,
     "samples_per_problem": 2,
+    "dedupe": True,
     "skip_uniform_problems": False,
     "eval_problems": 2,
 }
 ORM = {**TRAINED, "predict_at": "solution", "loss": "bce", "lm_data": "samples", "head_init_tokens": []}
 PRM = {
     **TRAINED,
-    "labels": "mc_hard",
+    "labels": ["mc_hard"],
     "head": "scalar",
     "head_init_tokens": [],
     "step_marker": "",
     "learn_after_first_error": True,
-    "dedupe": True,
     "aggregations": ["min"],
 }
 

@@ -218,6 +218,33 @@ def test_exact_labels_alone_need_no_completer(root):
     assert json.loads((root / "data/labels/audit.json").read_text()) == []
 
 
+def test_the_pool_labels_all_samples_without_a_completer(root):
+    """FAULTS[0] is right; of a problem without it, nothing but the wrong end is known."""
+    path = root / "data/samples/verifier.parquet"
+    samples = records.read_samples(path)
+    unsolved = samples[0].problem_id
+    kept = [sample for sample in samples if (sample.problem_id, sample.index) != (unsolved, 0)]
+    records.write_samples(path, kept)
+    metrics, _ = stage(execution(root, methods=["pool"]), None)
+    rows = records.read_labels(root / "data/labels/verifier.parquet")
+    labels = {}
+    for row in rows:
+        labels.setdefault((row.problem_id, row.index), {})[row.step] = row.value
+    assert {row.method for row in rows} == {"pool"} and set(labels) == {(s.problem_id, s.index) for s in kept}
+    for sample in kept:
+        steps, given = split_steps(sample.text), labels[sample.problem_id, sample.index]
+        solved = [split_steps(s.text) for s in kept if s.problem_id == sample.problem_id and s.correct]
+        if not solved:
+            assert sample.problem_id == unsolved and given == {len(steps) - 1: 0.0}
+            continue
+        shared = [any(steps[: end + 1] == right[: end + 1] for right in solved) for end in range(len(steps))]
+        assert given == dict(enumerate(map(float, shared)))
+    full = sum(len(given) > 1 for given in labels.values())
+    figures = metrics["verifier"]["pool"]
+    assert (figures["solutions"], figures["audited"], figures["completions"]) == (len(kept), full, 0)
+    assert 0 < figures["micro_f1"] <= 1
+
+
 def test_the_pool_is_used_or_not(root):
     one = prepared(execution(root))[2]["verifier"]
     other = prepared(execution(root, use_pool=False))[2]["verifier"]

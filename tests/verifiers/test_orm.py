@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 TOKENIZER = build_tokenizer()
 SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
     """{epochs: 1.0, device_batch_size: 4, init_from: generator, predict_at: token, loss: bce, lm_weight: 1.0,
-    lm_data: gold, head_init_tokens: [], dropout: 0.0, samples_per_problem: 4, skip_uniform_problems: false,
+    lm_data: gold, head_init_tokens: [], dropout: 0.0, samples_per_problem: 4, dedupe: false, skip_uniform_problems: false,
     eval_problems: 99}"""
 )
 SCORES_SETTINGS = {

@@ -31,7 +31,7 @@ TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 MARK = TOKENIZER("Right.\n", add_special_tokens=False)["input_ids"]
 SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
-    """{epochs: 1.0, device_batch_size: 4, init_from: generator, labels: exact, head: scalar, head_init_tokens: [],
+    """{epochs: 1.0, device_batch_size: 4, init_from: generator, labels: [exact], head: scalar, head_init_tokens: [],
     step_marker: "", learn_after_first_error: false, lm_weight: 1.0, dropout: 0.0, samples_per_problem: 4, dedupe: false,
     skip_uniform_problems: false, aggregations: [min, product, last, mean], eval_problems: 99}"""
 )
@@ -311,7 +311,7 @@ def train(root, **changes):
             "learn_after_first_error": True,
             "dropout": 0.1,
         },
-        {"labels": "mc_soft", "lora_rank": 2, "lm_weight": 0.0},
+        {"labels": ["mc_soft"], "lora_rank": 2, "lm_weight": 0.0},
         {
             "precision": "bf16",
             "gradient_checkpointing": True,
@@ -349,29 +349,63 @@ def test_training_twice_gives_the_same_bytes(root):
     assert (root / "data/prm/model/model.safetensors").read_bytes() != first
 
 
+@pytest.mark.slow
+def test_each_further_method_trains_a_model_of_its_own(root):
+    """Two methods at once give the bytes that each alone gives on the same solutions."""
+    alone = {}
+    for method in ("exact", "mc_soft"):
+        train(root, labels=[method])
+        alone[method] = (root / "data/prm/model/model.safetensors").read_bytes()
+        assert list((root / "data/prm/others").iterdir()) == []
+    flip = [
+        label.model_copy(update={"value": 1 - label.value}) if label.method == "mc_soft" else label
+        for label in records.read_labels(root / "data/labels/verifier.parquet")
+    ]
+    assert alone["exact"] == alone["mc_soft"], "equal values, equal models"
+    records.write_labels(root / "data/labels/verifier.parquet", flip)
+    metrics, _ = train(root, labels=["exact", "mc_soft"])
+    other = root / "data/prm/others/mc_soft"
+    assert (root / "data/prm/model/model.safetensors").read_bytes() == alone["exact"]
+    beside = (other / "model/model.safetensors").read_bytes()
+    assert beside != alone["exact"]
+    assert ProcessVerifier.load(other / "model").name == "prm_mc_soft" and (other / "history.csv").is_file()
+    assert metrics["label_method"] == "exact" and set(metrics["others"]) == {"mc_soft"}
+    assert metrics["others"]["mc_soft"]["samples"] == metrics["samples"]
+    train(root, labels=["mc_soft"])
+    assert (root / "data/prm/model/model.safetensors").read_bytes() == beside
+    assert not other.exists(), "no model of a method that is no longer named"
+
+
+@pytest.mark.parametrize("methods", [["pool", "pool"], ["pool", "imported"], []], ids=str)
+def test_methods_that_cannot_stand_together_are_refused(methods):
+    with pytest.raises(ValueError, match="labels"):
+        prm.Params(**{**SETTINGS, "labels": methods})
+
+
 def test_which_samples(root):
     pool = records.read_samples(root / "data/samples/verifier.parquet")
     labels = prm.group_by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "mc_hard")
     assert {key[1] for key in labels} == {0, 1} and len(labels) == 28
-    kept = prm.select_samples(pool, labels, prm.Params(**SETTINGS))
-    assert {(s.problem_id, s.index) for s in kept} == set(labels), "what has no label of this method is left out"
     exact = prm.group_by_sample(records.read_labels(root / "data/labels/verifier.parquet"), "exact")
-    once = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "dedupe": True}))
+    for methods in ([labels], [exact, labels]):
+        kept = prm.select_samples(pool, methods, prm.Params(**SETTINGS))
+        assert {(s.problem_id, s.index) for s in kept} == set(labels), "what has no label of a method is left out"
+    once = prm.select_samples(pool, [exact], prm.Params(**{**SETTINGS, "dedupe": True}))
     assert {s.index for s in once} == {0, 1, 3}, "samples 0 and 2 are equal"
     first, last = (next(s for s in pool if (s.problem_id, s.index) == (once[0].problem_id, i)) for i in (0, 2))
     published = {(first.problem_id, 0): {0: 1.0, 1: 1.0}, (first.problem_id, 2): {1: 0.0, 2: 0.3}}
     merged = prm.merge_duplicates([first, last], published)
     assert merged == dict.fromkeys(published, {0: 1.0, 1: 0.5, 2: 0.3}), "no label of an equal solution is lost"
     assert prm.merge_duplicates(pool, exact) == exact
-    one = prm.select_samples(pool, exact, prm.Params(**{**SETTINGS, "samples_per_problem": 1}))
+    one = prm.select_samples(pool, [exact], prm.Params(**{**SETTINGS, "samples_per_problem": 1}))
     assert len(one) == 14 and not prm.select_samples(
-        one, exact, prm.Params(**{**SETTINGS, "skip_uniform_problems": True})
+        one, [exact], prm.Params(**{**SETTINGS, "skip_uniform_problems": True})
     )
 
 
 def test_a_method_without_labels_is_refused_with_its_name(root):
     with pytest.raises(UserError, match="no step has a label of method 'binary_search'"):
-        train(root, labels="binary_search")
+        train(root, labels=["exact", "binary_search"])
 
 
 def test_one_word_is_not_enough(tmp_path):

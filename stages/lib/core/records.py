@@ -96,13 +96,16 @@ class Sample(Record):
         return bool(self.correct) and self.finish == "stop"
 
 
+LabelMethod = Literal["exact", "pool", "mc_hard", "mc_soft", "binary_search"]  # of stage labels
+
+
 class StepLabel(Record):
     """The value of one step of one sample: 1 right, 0 wrong, or a share of successful rollouts."""
 
     problem_id: str
     index: int = Field(ge=0)
     step: int = Field(ge=0)
-    method: Literal["outcome", "mc_hard", "mc_soft", "binary_search", "exact", "human"]
+    method: LabelMethod | Literal["human"]
     value: float = Field(ge=0, le=1)
     rollouts: int | None = None
     successes: int | None = None

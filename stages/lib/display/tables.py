@@ -16,9 +16,17 @@ STYLES = {
     **dict.fromkeys(("stale", "waiting", "warn"), "yellow"),
     **{"running": "cyan", "missing": "red", "never run": "dim", "fail": "bold red"},
 }
+LABEL_NAMES = {
+    "exact": "exact",
+    "pool": "pool",
+    "mc_hard": "hard Monte-Carlo",
+    "mc_soft": "soft Monte-Carlo",
+    "binary_search": "binary-search",
+}
 SCORE_NAMES = {
     "orm": "ORM",
     "prm": "PRM",
+    **{f"prm_{method}": f"PRM, {name} labels" for method, name in LABEL_NAMES.items()},
     "genrm": "GenRM",
     "prm_exact": "PRM (exact labels, oracle)",
     "base_prm": "untrained base (as PRM)",

@@ -1,4 +1,4 @@
-"""Published step labels as training material of the process verifier (`prm.labels: imported`).
+"""Published step labels as training material of the process verifier (`prm.labels: [imported]`).
 
 Files are in data/raw/labels/, a dependency of stage labels. All solutions of a question, from any rows and files, become
 the pool of one problem, so that pools are limited and filtered like drawn ones. A problem that nearly repeats one of dev,

@@ -157,17 +157,14 @@ def _measure_auc(
     problems = draws.shape[1]
     if correct.all() or not correct.any():
         return None
-    wins = np.zeros(
-        (problems, problems)
-    )  # [p, q]: pairs of a right step of p with a higher value than a wrong one of q
-    for q in range(problems):
-        wrong = np.sort(values[(owners == q) & ~correct])
-        below = np.searchsorted(wrong, values[correct], "left") + np.searchsorted(wrong, values[correct], "right")
-        wins[:, q] = np.bincount(owners[correct], below / 2, problems)
-    right, wrong = (np.bincount(owners[mask], minlength=problems) for mask in (correct, ~correct))
+    levels, level = np.unique(values, return_inverse=True)  # few: values are labels, or shares of a few successes
+    counts = np.zeros((2, problems, len(levels)))  # [is right, problem, level]: number of steps
+    np.add.at(counts, (correct.astype(int), owners, level), 1)
+    wrong, right = np.vstack([np.ones(problems), draws]) @ counts  # (1 + resamples, levels) each
+    wins = (right * (wrong.cumsum(axis=1) - wrong / 2)).sum(axis=1)
     with np.errstate(invalid="ignore"):  # a resample may hold no wrong step
-        resampled = ((draws @ wins) * draws).sum(axis=1) / ((draws @ right) * (draws @ wrong))
-    return wins.sum() / (right.sum() * wrong.sum()), resampled
+        auc, *resampled = wins / (right.sum(axis=1) * wrong.sum(axis=1))
+    return float(auc), np.array(resampled)
 
 
 def without_pool(solution: Solution) -> Solution:

@@ -1,4 +1,4 @@
-"""Step labels by Monte Carlo: what the rollouts after a step say about it, and how few of them are needed.
+"""Step labels without people: what the samples of a problem and rollouts say about a step, and how few rollouts it takes.
 
 mc_soft             the share of n completions that reach the right answer: the soft estimate of Math-Shepherd (Wang et
                     al. 2023, arXiv 2312.08935)
@@ -13,8 +13,9 @@ Each is a search for `rollouts.run_searches`. The last step ends a solution: the
 the outcome.
 
 Every sample of a problem is a rollout from each of its prefixes, and other samples share these prefixes. So the
-samples label steps before anything is completed (`find_last_shared_steps`): `binary_search` starts after the last step
-that a right sample shares, and on a right solution it needs no completion at all.
+samples label steps before anything is completed (`find_last_shared_steps`). `label_by_pool` leaves it at that: the steps
+that a right sample shares are right, those after them wrong. `binary_search` starts there, and on a right solution it
+needs no completion at all.
 """
 
 from __future__ import annotations
@@ -134,10 +135,20 @@ def outcome_labels(solution: Solution, n: int) -> Search[list[Estimate]]:
     return [Estimate(1.0)] * (len(solution.steps) - 1) + _label_last_step(solution)
 
 
-def pool_labels(solution: Solution, n: int) -> Search[list[Estimate]]:
-    """No rollouts: the steps that a right sample of the problem shares are right."""
+def label_by_pool(solution: Solution) -> dict[int, float]:
+    """step -> value, without a rollout: 1 for the steps that a right sample of the problem shares, 0 for those after.
+
+    A problem without a right sample says only that its solutions end wrong, so their last steps alone are labelled."""
+    if not solution.success_rate:
+        return {len(solution.steps) - 1: 0.0} if solution.steps else {}
+    return {step: float(step <= solution.last_shared_step) for step in range(len(solution.steps))}
+
+
+def pool_labels(solution: Solution, n: int) -> Search[list[Estimate] | None]:
+    """No rollouts: `label_by_pool`; None where that leaves steps without a label."""
     yield []
-    return [Estimate(float(step <= solution.last_shared_step)) for step in range(len(solution.steps))]
+    values = label_by_pool(solution)
+    return [Estimate(value) for value in values.values()] if len(values) == len(solution.steps) else None
 
 
 def _probe(steps: Iterable[int], n: int) -> Generator[list[Query], list[tuple[bool, ...]], dict[int, Estimate]]:

@@ -57,8 +57,10 @@ def read_config(path: Path, kind: str | None = None) -> dict[str, Any]:
     return config
 
 
-def write_outputs(run: StageRun, verifier: Any, history: Any) -> None:
-    """The outputs of a training stage, model/ and history.csv. Only the main process writes."""
+def write_outputs(run: StageRun, verifier: Any, history: Any, folder: Path | None = None) -> None:
+    """The outputs of a training, model/ and history.csv, in a folder, by default the stage's. Only the main process
+    writes."""
     if run.is_main:
-        verifier.save(run.out_dir / "model")
-        files.write_text(run.out_dir / "history.csv", history.to_csv())
+        folder = folder or run.out_dir
+        verifier.save(folder / "model")
+        files.write_text(folder / "history.csv", history.to_csv())

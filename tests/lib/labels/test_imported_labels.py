@@ -169,7 +169,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     assert found["imported"]["prm800k"]["labels"] == 6 and found["imported"]["prm800k"]["problems_held_out"] == 3
     settings = {
         **test_prm.SETTINGS,
-        "labels": "imported",
+        "labels": ["imported"],
         "init_from": "base",
         "epochs": 30.0,
         "lm_weight": 0.0,
@@ -190,7 +190,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     problems, samples, known = prm.load_training_data(execution)
     for sample in (one for one in samples if "very" not in one.text):
         said = verifier.score_steps(problems[sample.problem_id], [sample])[0]
-        for step, value in known[sample.problem_id, sample.index].items():
+        for step, value in known["imported"][sample.problem_id, sample.index].items():
             assert abs(said[step] - value) < 0.3, (sample, said)
         assert len(said) == len(split_steps(sample.text)) + 1
 
@@ -200,6 +200,6 @@ def test_nothing_imported_is_told_before_anything_is_trained(root):
     records.write_problems(out / "problems.jsonl", [])
     records.write_samples(out / "samples.parquet", [])
     records.write_labels(out / "labels.parquet", [])
-    execution = tiny_models.make_run(root, "prm", prm.Params(**{**test_prm.SETTINGS, "labels": "imported"}))
+    execution = tiny_models.make_run(root, "prm", prm.Params(**{**test_prm.SETTINGS, "labels": ["imported"]}))
     with pytest.raises(UserError, match=r"data/labels/imported/labels\.parquet: no step .* in labels\.imported"):
         prm.load_training_data(execution)
