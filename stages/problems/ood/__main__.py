@@ -53,7 +53,7 @@ class Params(params.Params):
     max_parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
     max_aime_parents: int = Field(ge=0)  # of the competition problems of the test split
     mislabelled: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
-    operators: list[str]  # of ood/operators, composed by `+`
+    operators: list[str]  # of ood/operators, composed by `+`; typos@0.25 changes a quarter of what typos does
     principles: list[str]  # of ood/mpa: all, or some joined by `+`
     paraphraser: AgentParams  # who rewords a problem
     evaluator: AgentParams  # who judges whether a rewording kept the problem
@@ -63,9 +63,12 @@ class Params(params.Params):
     @field_validator("operators")
     @classmethod
     def _check_operators(cls, names: list[str]) -> list[str]:
-        for part in (part for name in names for part in name.split("+")):
-            if part not in registry.OPERATORS:
-                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(registry.OPERATORS)}")
+        try:
+            names = list(map(registry.format_name, names))
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        if repeated := [name for name, number in Counter(names).items() if number > 1]:
+            raise ValueError(f"{repeated[0]} is listed twice")
         return names
 
     @model_validator(mode="after")
