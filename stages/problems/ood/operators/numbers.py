@@ -3,9 +3,9 @@
 Bundled problems draw given, added and subtracted numbers again by the benchmark's own distributions; factors, parts and
 percents stay. Real problems draw every number from the frequencies with which GSM8K's train questions use such numbers (as
 many digits, as round). A dose is the share of the numbers that are drawn again. A draw is kept only if everything that
-was whole, positive, below one, or within 100 percent
-still is, amounts have no more decimals than before, things of one kind keep their order, and every reading of an
-ambiguous number gives the same. `larger` does not change real problems: nobody wears heels of 40 inches.
+was whole, positive, below one, or within 100 percent still is, amounts have no more decimals than before, things of one
+kind keep their order, and every reading of an ambiguous number gives the same. `larger` does not change real problems:
+nobody wears heels of 40 inches.
 
 Competition problems get new parameters from their family (`larger`: of the next level) that pass both solvers. They come
 from the half of all problems that contains no item of the run, so that no variant repeats an item of another split.
@@ -319,7 +319,7 @@ def _make_competition_draw(step: int) -> DrawFunction:
         family, half = competition.FAMILIES[state["family"]], _compute_half(state["family"], state["params"])
         answer = competition.rederive(state)[2]
         for attempt in range(MAX_PARAMETER_DRAWS):
-            params = family.sample(lambda field, attempt=attempt: seeds.rng(key, attempt, field), level)
+            params = family.sample_at(lambda field, attempt=attempt: seeds.rng(key, attempt, field), level)
             if params is None or _compute_half(family.name, params) == half:
                 continue
             new = {**state, "level": level, "params": params}
