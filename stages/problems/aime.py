@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("test", "unseen", "dev", "train")  # of two equal items, the one in the earlier split stays
 MAX_ANSWER_SHARE = 0.02  # share of a family's items that may have the same answer
+MIN_ANSWER_COUNT = 2  # items of a family that may have the same answer, however few the family has
 MAX_CANDIDATES_PER_ITEM = 4  # candidates generated for every requested item
 
 
@@ -55,7 +56,9 @@ class Params(params.Params):
     per_family: Sizes  # problems of each family in a split
     unseen_families: list[str]  # families that are only tested
     train_only_families: list[str]  # families that are only trained on
-    levels: list[Annotated[int, Field(ge=1, le=3)]] = Field(min_length=1)  # difficulties, of 1 to 3
+    levels: list[Annotated[int, Field(ge=0, le=3)]] = Field(
+        min_length=1
+    )  # of 0 to 3; a family that has none is left out
     decontaminate_against: list[str]  # files of published problems that no item may repeat
     writer: WriterParams | None = None  # a model that writes a sentence in front of each item
 
@@ -70,11 +73,16 @@ class Params(params.Params):
         return self
 
     def list_families(self, split: str) -> list[str]:
-        """The families of a split, in the order of the library."""
+        """The families of a split that have one of the levels, in the order of the library."""
+        families = [name for name in competition.FAMILIES if self.list_levels(name)]
         if split == "unseen":
-            return [name for name in competition.FAMILIES if name in self.unseen_families]
+            return [name for name in families if name in self.unseen_families]
         excluded = self.unseen_families if split == "train" else [*self.unseen_families, *self.train_only_families]
-        return [name for name in competition.FAMILIES if name not in excluded]
+        return [name for name in families if name not in excluded]
+
+    def list_levels(self, family: str) -> list[int]:
+        """The levels that are wanted and that a family has."""
+        return [level for level in self.levels if level in competition.FAMILIES[family].levels]
 
 
 def fingerprint(problem: Problem) -> str:
@@ -90,15 +98,15 @@ def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]
     sizes = section.per_family.model_dump()
     for name in competition.FAMILIES:
         splits = [split for split in SPLITS if name in section.list_families(split)]
-        max_count = max(1, int(MAX_ANSWER_SHARE * sum(sizes[split] for split in splits)))
-        fingerprints: set[str] = set()
+        max_count = max(MIN_ANSWER_COUNT, int(MAX_ANSWER_SHARE * sum(sizes[split] for split in splits)))
+        levels, fingerprints = section.list_levels(name), set[str]()
         answers: Counter[str] = Counter()
         for split in splits:
             kept = 0
             for number in range(MAX_CANDIDATES_PER_ITEM * sizes[split]):
                 if kept == sizes[split]:
                     break
-                level = section.levels[number % len(section.levels)]
+                level = levels[number % len(levels)]
                 item = competition.generate_item(name, level, seed, f"competition/{split}/{name}-{number:05d}", split)
                 if isinstance(item, str):
                     raise UserError(f"{item}; the family is at fault, nothing was written")

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_no_answer_is_frequent_in_its_family():
     )
     for family in competition.FAMILIES:
         answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
-        assert max(answers.values()) <= max(1, aime.MAX_ANSWER_SHARE * answers.total()), family
+        assert max(answers.values()) <= max(aime.MIN_ANSWER_COUNT, aime.MAX_ANSWER_SHARE * answers.total()), family
     assert {p.program.params["level"] for p in problems} == {1, 2, 3}
 
 
@@ -104,6 +105,20 @@ def test_no_item_repeats_a_real_aime_problem():
     problems, _ = aime.build_items(settings(), 1)
     account = aime.build_report(problems, settings(decontaminate_against=files))
     assert account["published"]["repeated"] == 0 and account["published"]["compared_with"] > 900
+
+
+def test_the_easiest_level_has_its_own_families():
+    sizes = {"train": 8, "dev": 1, "test": 4, "unseen": 8}
+    section = settings(levels=[0], per_family=sizes, unseen_families=["two_coins", "necklaces"])
+    problems, _ = aime.build_items(section, 1)
+    assert aime.describe_shortages(problems, section) == []
+    assert all(competition.check(problem) == [] for problem in problems)
+    families = {p.program.params["family"] for p in problems}
+    assert families == {name for name, family in competition.FAMILIES.items() if 0 in family.levels}
+    assert "necklaces" not in families and section.list_families("unseen") == ["two_coins"]
+    assert max(int(n) for p in problems for n in re.findall(r"\d+", p.question)) <= 999
+    mixed, _ = aime.build_items(settings(levels=[0, 3]), 1)
+    assert {p.program.params["level"] for p in mixed if p.program.params["family"] == "necklaces"} == {3}
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,12 @@ def _compute_values(problem: Problem) -> dict[str, Fraction | None]:
         if (match := _CONCLUSION.match(step.text)) and (value := answers.parse_number(step.value)) is not None:
             values[match[1]] = value
     params = problem.program.params if problem.program else {}
-    changes = [change for change in params.get("changes", ()) if {"person", "entry"} <= set(change)] if values else []
-    for change in changes:
-        people, entry = params["base"]["params"]["people"], change["entry"]
+    changes = [change for change in params.get("changes", ()) if change["operator"] == "irrelevant"] if values else []
+    for aside in (aside for change in changes for aside in change.get("asides", ())):
+        people, entry = params["base"]["params"]["people"], aside["entry"]
         sources = [values.get(people[i]) for i in entry.get("of", ())]
         is_known = len(params["changes"]) == 1 and None not in sources
-        values[change["person"]] = _solve_distractor(entry, sources) if is_known else None
+        values[aside["person"]] = _solve_distractor(entry, sources) if is_known else None
     return values
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 State = dict[str, Any]  # a program in the format of its generator, plain data
-Knobs = Mapping[str, Any]  # split: whose words may be used; largest: bound on the values of bundled problems
+Knobs = Mapping[str, Any]  # split: whose words may be used; largest: bound on the values of bundled problems; dose
 
 
 class NotApplicable(Exception):

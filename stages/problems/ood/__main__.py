@@ -1,8 +1,9 @@
 """Stage ood: out-of-distribution test sets, so that a verifier is tested where it was not trained.
 
 Reads data/benchmarks/{train,verifier,dev,test}.jsonl and data/aime/{train,dev,test}.jsonl; writes data/ood/{test.jsonl,
-rejects.jsonl, audit.json, audit.md}. Problems of the test split are changed by operators that keep, change or destroy the
-answer (ood/operators) and reworded by probing agents (ood/mpa); new problems come from random graphs (ood/dyval).
+train.jsonl, rejects.jsonl, audit.json, audit.md}. Problems of the test split are changed by operators that keep, change or
+destroy the answer (ood/operators) and reworded by probing agents (ood/mpa); new problems come from random graphs
+(ood/dyval), some of them for training (train.jsonl), so that tasks and levels can be held out.
 
 All operators of a benchmark start from the same parents, so that their effects can be compared problem by problem. An
 operator is applied only to problems that it fits. A variant that breaks its contract goes to rejects.jsonl with the
@@ -41,19 +42,47 @@ class AgentParams(params.Params):
     settings: dict[str, Any] = {}  # of the model: lib/chat
 
 
+class DyvalTrainParams(params.Params):
+    """Problems of train.jsonl. What is tested but not listed here, a task or a level, is held out."""
+
+    tasks: list[dyval.Task]  # kinds of graph problems
+    difficulties: list[int]  # levels of depth and size
+    problems_per_task: int = Field(ge=0)  # a task and level
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> DyvalTrainParams:
+        for level in self.difficulties:
+            _require_levels(self.tasks, level)
+        return self
+
+
 class DyvalParams(params.Params):
     tasks: list[dyval.Task]  # kinds of graph problems
     problems_per_task: int = Field(ge=0)  # a task
-    difficulty: int = Field(ge=1, le=len(dyval.LEVELS))  # level of depth and size
+    difficulty: int  # level of depth and size, 0 to 4
     order: dyval.Order  # order in which the statements of a graph are listed
     overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
+    train: DyvalTrainParams | None = None  # problems for training; null: none
+
+    @model_validator(mode="after")
+    def _check_level(self) -> DyvalParams:
+        _require_levels(self.tasks, self.difficulty)
+        return self
+
+
+def _require_levels(tasks: list[dyval.Task], level: int) -> None:
+    """Raise ValueError for a task that has no such level."""
+    for task in tasks:
+        if level not in dyval.LEVELS[task]:
+            allowed = ", ".join(map(str, dyval.LEVELS[task]))
+            raise ValueError(f"{task} has no level {level}, only {allowed}; choose one of these, or leave the task out")
 
 
 class Params(params.Params):
     max_parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
     max_aime_parents: int = Field(ge=0)  # of the competition problems of the test split
     mislabelled: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
-    operators: list[str]  # of ood/operators, composed by `+`
+    operators: list[str]  # of ood/operators, composed by `+`; typos@0.25 changes a quarter of what typos does
     principles: list[str]  # of ood/mpa: all, or some joined by `+`
     paraphraser: AgentParams  # who rewords a problem
     evaluator: AgentParams  # who judges whether a rewording kept the problem
@@ -63,9 +92,12 @@ class Params(params.Params):
     @field_validator("operators")
     @classmethod
     def _check_operators(cls, names: list[str]) -> list[str]:
-        for part in (part for name in names for part in name.split("+")):
-            if part not in registry.OPERATORS:
-                raise ValueError(f"{part!r} is no operator; allowed: {', '.join(registry.OPERATORS)}")
+        try:
+            names = list(map(registry.format_name, names))
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        if repeated := [name for name, number in Counter(names).items() if number > 1]:
+            raise ValueError(f"{repeated[0]} is listed twice")
         return names
 
     @model_validator(mode="after")
@@ -160,9 +192,10 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         changed, refused = make_variants(contest, section, agents_pair, run.seed, competition["test"])
         parents, variants, rejects = parents + contest, variants + changed, rejects + refused
     variants += _generate_dyval(section.dyval, run.seed)
+    training = _generate_dyval_training(section.dyval, run.seed)
 
     trained = [p for name in ("train", "verifier", "dev") for p in splits[name]]
-    trained += competition["train"] + competition["dev"]
+    trained += competition["train"] + competition["dev"] + training
     tested = {problem.id: problem for problem in splits["test"] + competition["test"]}
     if leaks := find_leaks(variants, trained, tested):
         raise UserError(f"{len(leaks)} variants leak between training and test; the first: {leaks[0]}")
@@ -170,26 +203,28 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     rejects += failing
 
     report = audit.audit_sets(group_by_set(variants, rejects, tested))
-    remarks = describe_unused(section, parents) + describe_small_sets(report)
+    remarks = [describe_sizes(report), *describe_unused(section, parents), *describe_small_sets(report)]
     if section.mislabelled:
         removed = len(splits["test"]) - len(labelled)
         remarks.append(
             f"mislabelled lists {len(mislabelled)} problems; {removed} of them are in the test split, no parents"
         )
     records.write_problems(run.out_dir / "test.jsonl", variants)
+    records.write_problems(run.out_dir / "train.jsonl", training)
     write_rejects(run.out_dir / "rejects.jsonl", rejects)
     firewall = {"variants": len(variants), "trained_on": len(trained), "faults": 0}
     _write_audit(run.out_dir, {"sets": report, "firewall": firewall, "solutions": solutions, "remarks": remarks})
     if faults := audit.collect_faults(report):
         raise UserError(f"{faults[0]} ({len(faults)} bounds broken in all; data/ood/audit.md shows them)")
     if not variants:
-        reason = f"; {remarks[0]}" if remarks else ""
+        reason = f"; {remarks[1]}" if remarks[1:] else ""
         print(
             f"warning: data/ood/test.jsonl is empty: nothing out of distribution is measured{reason}", file=sys.stderr
         )
     _count_usage(run, chats)
     return {
         "problems": len(variants),
+        "train": len(training),
         "rejects": len(rejects),
         "operators": dict(sorted(Counter(map(eval_sets.get_group_name, variants)).items())),
         "unsolvable": sum(problem.contract == "unsolvable" for problem in variants),
@@ -221,6 +256,26 @@ def _generate_dyval(section: DyvalParams, seed: int) -> list[Problem]:
             task, section.problems_per_task, seed, section.difficulty, section.order, **section.overrides
         )
     ]
+
+
+def _generate_dyval_training(section: DyvalParams, seed: int) -> list[Problem]:
+    if section.train is None:
+        return []
+    return [
+        problem
+        for task in section.train.tasks
+        for level in section.train.difficulties
+        for problem in dyval.generate_problems(
+            task, section.train.problems_per_task, seed, level, section.order, "train"
+        )
+    ]
+
+
+def describe_sizes(report: Mapping[str, Mapping[str, Any]]) -> str:
+    """How many sets there are, and how many are large enough to show a difference."""
+    sizes = [entry["kept"] for entry in report.values() if entry["kept"]]
+    large = sum(size >= audit.LARGE_SET for size in sizes)
+    return f"{len(sizes)} sets of {sum(sizes)} problems; {large} sets have at least {audit.LARGE_SET}"
 
 
 def describe_small_sets(report: Mapping[str, Mapping[str, Any]]) -> list[str]:

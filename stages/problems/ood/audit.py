@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 from stages.lib.core.records import Problem
 from stages.problems.ood import shortcuts
+from stages.problems.ood.operators import registry
 from stages.problems.ood.rejects import Reject
 from stages.problems.ood.shortcuts import MAX_CLASSES, MAX_SAMPLED, MIN_PROBLEMS
 
 CONSTANT_BOUNDS = {1: 1.0, 2: 0.55, 3: 0.38}  # best constant answer, by the number of different answers
 OPEN_CONSTANT_BOUND = 0.25  # with more than MAX_CLASSES different answers
+LARGE_SET = 54  # problems, as many as the default gives each set
 MARGIN = 0.05  # above chance, or above the source
 MIN_UNIQUE = 0.998
 MAX_MAGNITUDE_KS = 0.05
@@ -39,7 +41,7 @@ class ProblemSet(NamedTuple):
 
 
 def audit_sets(sets: Mapping[str, ProblemSet]) -> dict[str, dict[str, Any]]:
-    """name -> {kept, rejected, figures, source, bounds, faults, remarks}: plain data, for any order of problems."""
+    """name -> {dose, kept, rejected, figures, source, bounds, faults, remarks}: plain data, for any order of problems."""
     return {name: _audit_set(name, sets[name]) for name in sorted(sets)}
 
 
@@ -82,6 +84,7 @@ def _audit_set(name: str, problem_set: ProblemSet) -> dict[str, Any]:
     if 0 < len(problems) < MIN_PROBLEMS:
         remarks.append(f"{name}: {len(problems)} problems are too few to bound a shortcut; {MIN_PROBLEMS} are needed")
     return {
+        "dose": _find_dose(problems),
         "kept": len(problems),
         "rejected": dict(sorted(Counter(_generalize_reason(reject.reason) for reject in problem_set.rejects).items())),
         "figures": figures,
@@ -90,6 +93,14 @@ def _audit_set(name: str, problem_set: ProblemSet) -> dict[str, Any]:
         "faults": [fault for fault in faults if fault],
         "remarks": remarks,
     }
+
+
+def _find_dose(problems: Sequence[Problem]) -> str:
+    """The doses of the operators that made these problems, as `0.5` or `0.5 + 1`; "" where no operator has one."""
+    name = next((p.operator for p in problems if p.program and p.program.generator == registry.GENERATOR), None) or ""
+    parts = registry.parse_name(name) if name else []
+    has_dose = any(change.dose for part in parts for change in registry.OPERATORS[part.operator].changes.values())
+    return " + ".join(f"{part.dose:g}" for part in parts) if has_dose else ""
 
 
 def _generalize_reason(text: str) -> str:
@@ -182,10 +193,10 @@ def format_table(
     """The audit as Markdown: a row per set with bounds after `/`, then verdicts on published code solutions (`solutions`:
     set -> verdict -> number), reasons of rejects, remarks and faults."""
     columns = [c for c in _COLUMNS.split() if any(entry["figures"].get(c) is not None for entry in audited.values())]
-    lines = ["| set | kept | rejected | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
-    lines.append("|---|--:|--:|" + "--:|" * len(columns))
+    lines = ["| set | dose | kept | rejected | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
+    lines.append("|---|--:|--:|--:|" + "--:|" * len(columns))
     for name, entry in audited.items():
-        cells = [name, str(entry["kept"]), str(sum(entry["rejected"].values()))]
+        cells = [name, entry["dose"], str(entry["kept"]), str(sum(entry["rejected"].values()))]
         for column in columns:
             value, bound = entry["figures"].get(column), entry["bounds"].get(column)
             cells.append("" if value is None else f"{value:.3f}" + (f" / {bound:.3f}" if bound is not None else ""))

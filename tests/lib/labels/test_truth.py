@@ -130,13 +130,11 @@ def test_nothing_is_told_of_another_writers_prose_or_without_a_program():
 def test_variants_know_what_is_told_beside_their_solution():
     problem = PROBLEMS[0]
     program, first = problem.program.params, problem.steps[0].value
-    aside = {
-        "operator": "irrelevant",
-        "person": "Zip",
-        "entry": {"relation": "more", "of": [0], "number": 4},
-        "before": 1,
-    }
-    given_ = {"operator": "irrelevant", "person": "Zap", "entry": {"relation": "given", "number": 9}, "before": 1}
+    zip_, zap = (
+        {"person": "Zip", "entry": {"relation": "more", "of": [0], "number": 4}, "before": 1},
+        {"person": "Zap", "entry": {"relation": "given", "number": 9}, "before": 1},
+    )
+    aside, given_ = ({"operator": "irrelevant", "asides": asides} for asides in ([zip_], [zip_, zap]))
 
     def variant(*changes):
         params = {"base": {"generator": "gradeschool", "version": 1, "params": program}, "changes": list(changes)}

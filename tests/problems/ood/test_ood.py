@@ -27,6 +27,7 @@ SETTINGS = {
     "max_attempts": 3,
     "dyval": {"tasks": ["bool_logic", "arithmetic"], "problems_per_task": 12, "difficulty": 1, "order": "topological"},
 }
+TRAIN = {"tasks": ["arithmetic", "bool_logic"], "difficulties": [0, 1], "problems_per_task": 3}
 
 
 @pytest.fixture
@@ -130,9 +131,8 @@ def test_every_benchmark_passes_with_every_shipped_list_of_operators(root, name,
     metrics, variants = run(root, operators=shipped["operators"], principles=shipped["principles"], max_aime_parents=0)
     audit = (root / "data/ood/audit.md").read_text()
     changed = {problem.operator for problem in variants if problem.benchmark == name}
-    assert changed == ({"typos", "preamble"} if "typos" in shipped["operators"] else set()) - (
-        {"preamble"} if "code" in FORMS[name].values() else set()
-    )
+    fitting = ("typos",) if "code" in FORMS[name].values() else ("typos", "preamble")
+    assert changed == {label for label in shipped["operators"] if label.partition("@")[0] in fitting}
     assert f"since they change no {name} problem: " in audit or name == "gsm8k"
     assert metrics["problems"] == len(variants)
 
@@ -186,6 +186,13 @@ def test_same_seed_same_bytes_and_more_parents_change_none(root):
     ("changes", "message"),
     [
         ({"operators": ["magic"]}, "'magic' is no operator; allowed: names"),
+        ({"operators": ["premise@0.5"]}, "'premise@0.5': premise has no dose"),
+        ({"operators": ["typos@.5", "typos@0.50"]}, "typos@0.5 is listed twice"),
+        ({"dyval": SETTINGS["dyval"] | {"difficulty": 5}}, "bool_logic has no level 5, only 0, 1, 2, 3, 4"),
+        (
+            {"dyval": SETTINGS["dyval"] | {"train": TRAIN | {"tasks": ["deductive_logic"]}}},
+            "deductive_logic has no level 0, only 1, 2, 3, 4",
+        ),
         ({"principles": ["magic"]}, "allowed are all, or some of"),
         ({"principles": ["permute", "question"]}, "question wants a model that rewrites and one that judges"),
         ({"principles": ["all"], "paraphraser": {"kind": "openai"}}, "all wants a model"),
@@ -208,3 +215,19 @@ def test_a_stem_with_other_options_is_another_question():
     assert ood.find_leaks([variant], [trained], [parent.id]) == []
     seen = variant.model_copy(update={"choices": ["two", "one"]})
     assert "is also in a training split" in ood.find_leaks([seen], [trained], [parent.id])[0]
+
+
+@pytest.mark.slow
+def test_sets_carry_their_dose_and_training_problems_are_others(root):
+    names = ["typos@0.25", "typos", "order@0.5+typos", "premise"]
+    metrics, variants = run(root, operators=names, dyval=SETTINGS["dyval"] | {"train": TRAIN}, max_aime_parents=0)
+    trained = records.read_problems(root / "data/ood/train.jsonl")
+    assert metrics["train"] == len(trained) == 12 and {p.split for p in trained} == {"train"}
+    assert all(dyval.check(problem) == [] for problem in trained)
+    assert not {p.question for p in trained} & {p.question for p in variants}
+    audited = json.loads((root / "data/ood/audit.json").read_text())
+    doses = {name.partition("~")[2]: entry["dose"] for name, entry in audited["sets"].items()}
+    assert {name: doses[name] for name in names} == dict(zip(names, ["0.25", "1", "0.5 + 1", ""], strict=True))
+    assert audited["remarks"][0] == "6 sets of 54 problems; 0 sets have at least 54"
+    share = {name: audited["sets"][f"gradeschool~{name}"]["figures"]["share_changed"] for name in names[:3]}
+    assert share["typos@0.25"] < share["typos"] < share["order@0.5+typos"]

@@ -1,8 +1,8 @@
 """The base class of families of competition problems, and helpers to write and read numbers in a text.
 
-A family draws parameters, solves them by two independent solvers, states them in several phrasings, reads every phrasing
-back, and writes a worked solution. `items.generate_item` keeps a draw only if both solvers agree on an integer from 0 to
-999 and the text reads back to the same parameters. Nothing else becomes a problem.
+A family draws parameters at a level of difficulty, solves them by two independent solvers, states them in several
+phrasings, reads every phrasing back, and writes a worked solution. `items.generate_item` keeps a draw only if both
+solvers agree on an integer from 0 to 999 and the text reads back to the same parameters. Nothing else becomes a problem.
 
 Phrasings are templates: `{name}` becomes `format_fields(p)[name]`. To read a text back, the template is turned into a
 pattern and the contents of its fields go to `parse_fields`, so a number that the text omits or changes is detected.
@@ -36,6 +36,19 @@ class Family:
     def sample(self, draw: Draw, level: int) -> Params | None:
         """Parameters at level 1, 2 or 3; None when the draw is degenerate (it is then repeated)."""
         raise NotImplementedError
+
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        """Parameters at level 0: numbers so small that every step is mental arithmetic. Not every family has this level."""
+        raise NotImplementedError
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels at which the family has problems, rising in difficulty."""
+        return (0, 1, 2, 3)[type(self).sample_easiest is Family.sample_easiest :]
+
+    def sample_at(self, draw: Draw, level: int) -> Params | None:
+        """Parameters at any of `levels`; None when the draw is degenerate."""
+        return self.sample(draw, level) if level else self.sample_easiest(draw)
 
     def solve_closed(self, p: Params) -> int:
         """The answer by insight."""

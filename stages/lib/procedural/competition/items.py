@@ -31,7 +31,7 @@ from stages.lib.procedural.competition.family import Family, Params
 
 VERSION = 2  # 2: families mended on reading, other parameters, no answer in the text
 GENERATOR = "competition"
-LEVELS = (1, 2, 3)
+LEVELS = (0, 1, 2, 3)  # 0, the easiest, only in some families
 MAX_ANSWER = 999
 MAX_ATTEMPTS = 400
 FAMILIES: dict[str, Family] = {
@@ -48,13 +48,15 @@ def generate_item(name: str, level: int, seed: int, item_id: str, split: str | N
     seeds or to the odd ones, so adjacent seeds share no problem, however small a family is.
     """
     family = FAMILIES[name]
+    if level not in family.levels:
+        return f"{name} has no level {level}, only {', '.join(map(str, family.levels))}"
     reason = ""
     for attempt in range(MAX_ATTEMPTS):
 
         def draw(field: str, attempt: int = attempt) -> random.Random:
             return seeds.rng(seed, "aime", VERSION, family.version, item_id, level, attempt, field)
 
-        params = family.sample(draw, level)
+        params = family.sample_at(draw, level)
         if params is None:
             reason = reason or "every draw was degenerate"
             continue

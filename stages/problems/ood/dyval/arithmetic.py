@@ -65,7 +65,7 @@ def draw_leaf(rng: random.Random, user: str) -> int:
 
 def sample(draw: Any, knobs: TreeKnobs, label: int, broken: bool) -> dict[str, Any] | None:
     """{statements (named by numbers), asked}; None where this draw gives no item."""
-    grown = trees.grow_tree(draw("graph"), knobs, OPERATIONS, UNARY, draw_leaf, apply)
+    grown = trees.grow_tree(draw("graph"), knobs, OPERATIONS[: knobs.operations], UNARY, draw_leaf, apply)
     if grown is None:
         return None
     statements, values = grown
@@ -99,7 +99,7 @@ def damage_or_distract(
 ) -> list[Statement] | None:
     """The statements and those of a second tree, one of them damaged (`trees.damage_one`). first: the first name of the
     second tree. answer(values): the answer of the whole problem, or None."""
-    second = trees.grow_tree(draw("beside"), knobs, OPERATIONS, UNARY, draw_leaf, apply, first)
+    second = trees.grow_tree(draw("beside"), knobs, OPERATIONS[: knobs.operations], UNARY, draw_leaf, apply, first)
     if second is None:
         return None
     root = second[0][-1][0]

@@ -84,7 +84,8 @@ def _grow_tree(
     rng: random.Random, knobs: TreeKnobs, label: int, first: int = 0
 ) -> tuple[list[Statement], dict[Any, bool]] | None:
     """A tree with truth values that give the answer `label`; None where it cannot have both answers."""
-    grown = trees.grow_tree(rng, knobs, OPERATIONS, UNARY, lambda r, _: r.getrandbits(NUM_ASSIGNMENTS), apply, first)
+    operations = OPERATIONS[: knobs.operations]
+    grown = trees.grow_tree(rng, knobs, operations, UNARY, lambda r, _: r.getrandbits(NUM_ASSIGNMENTS), apply, first)
     if grown is None:
         return None
     statements, values = grown

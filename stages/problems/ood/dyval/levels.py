@@ -1,6 +1,7 @@
-"""The knobs of every task and its four levels of difficulty, in one table.
+"""The knobs of every task and its levels of difficulty, in one table.
 
 depth, width       levels of the tree with its leaves, operands of an operation that is not unary
+operations         how many operations a tree draws from: the first of + - * / sqrt square, or of AND OR NOT
 links              further operands of such an operation, from anywhere below (they make the tree a DAG)
 dags               coefficients of the two equations that are described by a separate tree
 nodes, min_links, max_links     of the general graphs
@@ -11,6 +12,8 @@ unsolvable         the share of items whose answer becomes N/A
 
 The names in DyVal: depth, num_children_per_node, extra_links_per_node, num_dags, num_nodes_per_sample,
 min/max_links_per_node, add_rand_desc, delete_desc, add_cycles. Level 2 is DyVal's default, except in logic with rules.
+Level 0 is for models that are too small for DyVal: arithmetic has one operation on two numbers. Deductive logic has no
+level 0, since fewer rules than those of level 1 would show the answer.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class TreeKnobs(NamedTuple):
 
     depth: int = 3
     width: int = 2
+    operations: int = 6
     links: int = 1
     distractors: int = 0
     deleted: int = 0
@@ -45,6 +49,7 @@ class EquationKnobs(NamedTuple):
 
     depth: int = 3
     width: int = 2
+    operations: int = 6
     links: int = 1
     dags: int = 1
     distractors: int = 0
@@ -73,13 +78,18 @@ class GraphKnobs(NamedTuple):
 Knobs = TreeKnobs | EquationKnobs | RuleKnobs | GraphKnobs
 
 _TREES = {
+    0: {"depth": 2, "links": 0, "operations": 3},
     1: {"depth": 2, "links": 0},
     2: {"depth": 3},
     3: {"depth": 3, "width": 3, "distractors": 1},
     4: {"depth": 4, "distractors": 2},
 }
-_BOOLEAN = _TREES | {1: {"depth": 3, "links": 0}}  # a single operation would reveal its answer
+_BOOLEAN = _TREES | {  # a single operation would reveal its answer
+    0: {"depth": 3, "links": 0, "operations": 2},
+    1: {"depth": 3, "links": 0},
+}
 _EQUATIONS = {
+    0: {"depth": 2, "dags": 0},
     1: {"depth": 2, "links": 0},
     2: {"depth": 3},
     3: {"depth": 3, "dags": 2, "distractors": 1},
@@ -87,17 +97,20 @@ _EQUATIONS = {
 }
 _DEDUCTIVE = {1: {"depth": 3}, 2: {"depth": 4}, 3: {"depth": 4, "distractors": 2}, 4: {"depth": 5, "distractors": 2}}
 _ABDUCTIVE = {  # deeper or wider, so that the target has several paths
+    0: {"depth": 3},
     1: {"depth": 3, "width": 3},
     2: {"depth": 4},
     3: {"depth": 4, "width": 3, "distractors": 1},
     4: {"depth": 5, "width": 3, "distractors": 2},
 }
 _GRAPHS = {
+    0: {"nodes": 7, "max_links": 2},
     1: {"nodes": 8},
     2: {"nodes": 10},
     3: {"nodes": 14, "distractors": 1},
     4: {"nodes": 18, "min_links": 2, "max_links": 4, "distractors": 2},
 }
+_PATHS = _GRAPHS | {0: {"nodes": 8, "max_links": 2}}  # in fewer nodes two paths are rare
 LEVELS: dict[str, dict[int, Knobs]] = {
     task: {level: kind(**knobs) for level, knobs in table.items()}
     for task, (kind, table) in {
@@ -107,7 +120,7 @@ LEVELS: dict[str, dict[int, Knobs]] = {
         "deductive_logic": (RuleKnobs, _DEDUCTIVE),
         "abductive_logic": (RuleKnobs, _ABDUCTIVE),
         "reachability": (GraphKnobs, _GRAPHS),
-        "max_sum_path": (GraphKnobs, _GRAPHS),
+        "max_sum_path": (GraphKnobs, _PATHS),
     }.items()
 }
 DEFAULT_LEVEL = 2
@@ -115,9 +128,10 @@ DEFAULT_LEVEL = 2
 _ALLOWED_RANGES = {
     "depth": (2, 7),
     "width": (2, 5),
+    "operations": (2, 6),
     "links": (0, 4),
     "dags": (0, 6),
-    "nodes": (8, 200),
+    "nodes": (6, 200),
     "min_links": (0, 10),
     "max_links": (1, 10),
     "distractors": (0, 20),

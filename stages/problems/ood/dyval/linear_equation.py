@@ -42,7 +42,7 @@ def sample(draw: Any, knobs: EquationKnobs, label: int, broken: bool) -> dict[st
         grown = trees.grow_tree(
             draw(f"graph {number}"),
             knobs,
-            arithmetic.OPERATIONS,
+            arithmetic.OPERATIONS[: knobs.operations],
             arithmetic.UNARY,
             arithmetic.draw_leaf,
             arithmetic.apply,

@@ -1,8 +1,8 @@
 """Operator `steps`: more steps after the old question, so another answer is computed.
 
-Bundled problems get two more quantities, drawn by the benchmark's own distributions in templates of the problem's own
-split. Real and competition problems get one more computation on their answer (compositional problems, Hosseini et al.
-2024, arXiv 2410.01748; in team contests a relay).
+Bundled problems get more quantities, drawn by the benchmark's own distributions in templates of the problem's own split: as
+many as the problem has, times the dose. Real and competition problems get one more computation on their answer
+(compositional problems, Hosseini et al. 2024, arXiv 2410.01748; in team contests a relay).
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import Any
 from stages.lib.procedural.competition import items
 from stages.lib.procedural.gradeschool import variation, wording
 from stages.problems.ood.programs import competition_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, count_share
 
-NUM_EXTRA_QUANTITIES = 2
 MAX_ATTEMPTS = 400  # of a competition problem
 
 
@@ -29,14 +28,16 @@ def _draw_links(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any
         variation.list_templates(state["split"]),
     )
     largest, answer = variation.get_bound(state, knobs), old_values[-1]
-    people = rng.sample([name for name in wording.NAMES if name not in state["people"]], NUM_EXTRA_QUANTITIES)
-    while True:
-        entries, values = [], list(old_values)
-        for _ in range(NUM_EXTRA_QUANTITIES):
-            entries.append(variation.draw_relation(len(values) - 1, values[-1], largest, templates, rng))
-            values.append(variation.compute_value(entries[-1], values))
-        if values[-1] != answer:  # + 5, then - 5
-            return {"people": people, "entries": entries}
+    free, most = [name for name in wording.NAMES if name not in state["people"]], len(old_values)
+    entries, values = [], list(old_values)
+    people = rng.sample(free, most)[: count_share(most, knobs["dose"])]
+    while len(entries) < len(people):
+        entry = variation.draw_relation(len(values) - 1, values[-1], largest, templates, rng)
+        value = variation.compute_value(entry, values)
+        if value != answer:  # not + 5, then - 5, at any dose
+            entries.append(entry)
+            values.append(value)
+    return {"people": people, "entries": entries}
 
 
 def _apply_links(state: State, parameters: Mapping[str, Any]) -> State:
@@ -93,7 +94,7 @@ OPERATOR = Operator(
     "steps",
     "changing",
     {
-        "gradeschool": Change(_draw_links, _apply_links),
+        "gradeschool": Change(_draw_links, _apply_links, dose="the number of quantities"),
         "lifted": Change(_draw, _apply),
         "competition": Change(_draw_relay, _apply_relay),
     },

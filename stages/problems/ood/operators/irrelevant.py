@@ -1,8 +1,9 @@
-"""Operator `irrelevant`: one more fact that the answer does not need (GSM-IC, Shi et al. 2023, arXiv 2302.00093).
+"""Operator `irrelevant`: more facts that the answer does not need (GSM-IC, Shi et al. 2023, arXiv 2302.00093).
 
-In bundled problems the extra sentence is drawn by the benchmark's own distributions, in a template of the problem's own
-split, about a new person who is compared with one of the story. Neither its words nor its form give it away: only the
-question shows that it is not needed. Competition problems get a fact from `competition_distractors.py`.
+Bundled problems get as many extra sentences as they have sentences, times the dose. Each is drawn by the benchmark's own
+distributions, in a template of the problem's own split, about a new person who is compared with one of the story. Neither
+its words nor its form give it away: only the question shows that it is not needed. Competition problems get one fact from
+`competition_distractors.py`.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from typing import Any
 from stages.lib.procedural import competition
 from stages.lib.procedural.gradeschool import variation, wording
 from stages.problems.ood.programs import competition_distractors, competition_program
-from stages.problems.ood.programs.base import Change, Knobs, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, Operator, State, count_share
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     values, templates = variation.compute_values(state), variation.list_templates(state["split"])
     free = [name for name in wording.NAMES if name not in variation.list_people(state)]
-    order, largest = variation.get_sentence_order(state), variation.get_bound(state, knobs)
-    place = rng.randint(1, len(order))
-    source = rng.choice(order[:place])
-    entry = variation.draw_relation(source, values[source], largest, templates, rng)
-    return {"person": rng.choice(free), "entry": entry, "before": place}
+    order, largest, asides = variation.get_sentence_order(state), variation.get_bound(state, knobs), []
+    for person in rng.sample(free, len(order))[: count_share(len(order), knobs["dose"])]:
+        place = rng.randint(1, len(order))
+        source = rng.choice(order[:place])
+        entry = variation.draw_relation(source, values[source], largest, templates, rng)
+        asides.append({"person": person, "entry": entry, "before": place})
+    return {"asides": asides}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     state = copy.deepcopy(state)
-    state["asides"] = [*state.get("asides", []), dict(parameters)]
+    state["asides"] = [*state.get("asides", []), *map(dict, parameters["asides"])]
     return state
 
 
@@ -48,5 +51,8 @@ def _apply_competition(state: State, parameters: Mapping[str, Any]) -> State:
 OPERATOR = Operator(
     "irrelevant",
     "preserving",
-    {"gradeschool": Change(_draw, _apply), "competition": Change(_draw_competition, _apply_competition)},
+    {
+        "gradeschool": Change(_draw, _apply, dose="the number of sentences"),
+        "competition": Change(_draw_competition, _apply_competition),
+    },
 )

@@ -2,6 +2,8 @@
 
 names  new first names; in bundled problems names that no split of the benchmark uses
 roles  in bundled problems: the teacher, the old team, and so on instead of names
+
+A dose is the share of the people who are renamed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,16 @@ from typing import Any
 from stages.lib.procedural import competition
 from stages.lib.procedural.gradeschool import wording
 from stages.problems.ood.programs import gsm8k_program
-from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, word_set, words
+from stages.problems.ood.programs.base import (
+    Change,
+    Knobs,
+    NotApplicable,
+    Operator,
+    State,
+    select_share,
+    word_set,
+    words,
+)
 
 # Words that a tiny model knows and that no problem of the benchmark uses for a person.
 _ACTORS = words("teacher mother sister friend student class team school store family group town")
@@ -76,16 +87,19 @@ def _make_people_change(names: Sequence[str]) -> Change:
         available = wording.select_owned(names, knobs["split"])
         if len(available) < len(state["people"]):
             raise NotApplicable(f"more people than the {len(available)} names for this split")
-        return {"people": rng.sample(available, len(state["people"]))}
+        new = dict(zip(state["people"], rng.sample(available, len(state["people"])), strict=True))
+        renamed = select_share(state["people"], knobs["dose"], rng)
+        return {"people": [new[name] if name in renamed else name for name in state["people"]]}
 
     def apply(state: State, parameters: Mapping[str, Any]) -> State:
         return {**copy.deepcopy(state), "people": list(parameters["people"])}
 
-    return Change(draw, apply)
+    return Change(draw, apply, dose="the people")
 
 
-def draw_new_names(names: list[str], text: str, rng: random.Random, split: str) -> dict[str, str]:
-    """{name: new name}: of the same gender, not in the text, and one that belongs to the split. Raises NotApplicable."""
+def draw_new_names(names: list[str], text: str, rng: random.Random, split: str, dose: float = 1.0) -> dict[str, str]:
+    """{name: new name} of a share of the names: of the same gender, not in the text, and one that belongs to the split.
+    Raises NotApplicable."""
     rename: dict[str, str] = {}
     for group, new in ((FEMALE_NAMES, NEW_FEMALE_NAMES), (MALE_NAMES - FEMALE_NAMES, NEW_MALE_NAMES)):
         old = [name for name in names if name in group]
@@ -93,7 +107,7 @@ def draw_new_names(names: list[str], text: str, rng: random.Random, split: str) 
         if len(free) < len(old):
             raise NotApplicable("more people than there are new names")
         rename |= zip(old, rng.sample(free, len(old)), strict=True)
-    return rename
+    return {name: rename[name] for name in select_share(names, dose, rng)}
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
@@ -105,7 +119,7 @@ def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
         raise NotApplicable("the pronouns do not go with the names")
     if unknown := _find_unknown_name(names, question):
         raise NotApplicable(f"somebody else may be named whose name would stay ({unknown})")
-    rename = draw_new_names(names, text, rng, knobs["split"])
+    rename = draw_new_names(names, text, rng, knobs["split"], knobs["dose"])
     for name in names:
         if re.search(rf"\b{name}(?=[a-z])|\b{name.lower()}\b|\b{name} [A-Z][a-z]", text):
             raise NotApplicable(f"{name} stands in the text in another form too")
@@ -156,7 +170,7 @@ def _draw_competition(state: State, rng: random.Random, knobs: Knobs) -> dict[st
     people = find_names(question)
     if not people:
         raise NotApplicable("nobody is named")
-    return {"rename": draw_new_names(people, question, rng, knobs["split"])}
+    return {"rename": draw_new_names(people, question, rng, knobs["split"], knobs["dose"])}
 
 
 def _apply_competition(state: State, parameters: Mapping[str, Any]) -> State:
@@ -168,8 +182,8 @@ NAMES = Operator(
     "preserving",
     {
         "gradeschool": _make_people_change(UNSEEN_NAMES),
-        "lifted": Change(_draw, _apply),
-        "competition": Change(_draw_competition, _apply_competition),
+        "lifted": Change(_draw, _apply, dose="the people"),
+        "competition": Change(_draw_competition, _apply_competition, dose="the people"),
     },
 )
 ROLES = Operator("roles", "preserving", {"gradeschool": _make_people_change(ROLE_NAMES)})

@@ -1,10 +1,11 @@
 """Operators `numbers` and `larger`: other numbers of the same magnitude, or larger ones. Another answer is computed.
 
 Bundled problems draw given, added and subtracted numbers again by the benchmark's own distributions; factors, parts and
-percents stay. Real problems draw every number from the frequencies with which GSM8K's train questions use such numbers
-(as many digits, as round). A draw is kept only if everything that was whole, positive, below one, or within 100 percent
-still is, amounts have no more decimals than before, things of one kind keep their order, and every reading of an
-ambiguous number gives the same. `larger` does not change real problems: nobody wears heels of 40 inches.
+percents stay. Real problems draw every number from the frequencies with which GSM8K's train questions use such numbers (as
+many digits, as round). A dose is the share of the numbers that are drawn again. A draw is kept only if everything that
+was whole, positive, below one, or within 100 percent still is, amounts have no more decimals than before, things of one
+kind keep their order, and every reading of an ambiguous number gives the same. `larger` does not change real problems:
+nobody wears heels of 40 inches.
 
 Competition problems get new parameters from their family (`larger`: of the next level) that pass both solvers. They come
 from the half of all problems that contains no item of the run, so that no variant repeats an item of another split.
@@ -16,7 +17,7 @@ import copy
 import itertools
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from fractions import Fraction
 from typing import Any
 
@@ -26,7 +27,15 @@ from stages.lib.procedural.competition import items
 from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.programs import competition_program, gsm8k_program
-from stages.problems.ood.programs.base import Change, DrawFunction, Knobs, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import (
+    Change,
+    DrawFunction,
+    Knobs,
+    NotApplicable,
+    Operator,
+    State,
+    select_share,
+)
 
 MAX_ATTEMPTS = 300  # of a real problem
 MAX_DRAWS = 3000  # of a bundled problem: in few draws is every part an integer
@@ -37,8 +46,9 @@ LARGER_FACTOR = 10
 def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int) -> DrawFunction:
     def draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
         largest, answer = get_bound(state, knobs), variation.compute_values(state)[-1]
+        redrawn = {*select_share(_find_addends(state), knobs["dose"], rng)}
         for _ in range(MAX_DRAWS):
-            numbers = _redraw(state, rng, largest, addend)
+            numbers = _redraw(state, rng, largest, addend, redrawn)
             if numbers and variation.compute_values(_apply_gradeschool(state, {"said": numbers}))[-1] != answer:
                 return {"said": numbers, "largest": largest}
         raise NotApplicable(f"no other numbers in {MAX_DRAWS} draws")
@@ -46,17 +56,26 @@ def _make_gradeschool_draw(get_bound: Callable[[State, Knobs], int], addend: int
     return draw
 
 
-def _redraw(state: State, rng: random.Random, largest: int, addend: int) -> list[int | str | None] | None:
-    """A number for every sentence (None where it keeps its own or has none), or None where the draw fails."""
+def _find_addends(state: State) -> list[int]:
+    """The quantities that are given, or are another one plus or minus a number."""
+    relations = [entry["relation"] for entry in state["quantities"]]
+    return [i for i, name in enumerate(relations) if name != "sum" and wording.OPERATIONS.get(name, "+") in "+-"]
+
+
+def _redraw(
+    state: State, rng: random.Random, largest: int, addend: int, redrawn: Set[int]
+) -> list[int | str | None] | None:
+    """A number for every sentence (None where it keeps its own or has none), or None where the draw fails. redrawn: the
+    quantities that get another number."""
     numbers, values = [], []
     lowest = 3 if addend == variation.MAX_ADDEND else largest // 6
-    for entry in state["quantities"]:
+    for i, entry in enumerate(state["quantities"]):
         number: int | str | None = None
         if entry["relation"] == "given":
-            number = rng.randint(lowest, max(9, largest // 3))
+            number = rng.randint(lowest, max(9, largest // 3)) if i in redrawn else None
         elif entry["relation"] != "sum":
             choices = variation.list_operands(entry["relation"], values[entry["of"][0]], largest, addend)
-            if wording.OPERATIONS[entry["relation"]] in "+-":
+            if i in redrawn:
                 if addend != variation.MAX_ADDEND:
                     choices = [choice for choice in choices if choice[1] > variation.MAX_ADDEND // 2] or choices
                 number = rng.choice(choices)[0] if choices else None
@@ -263,7 +282,7 @@ def _keeps_limits(nouns: Mapping[int, str], old: Sequence[Fraction], new: Sequen
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    changeable, old = find_changeable(state), programs.list_numbers(state)
+    changeable, old = sorted(select_share(find_changeable(state), knobs["dose"], rng)), programs.list_numbers(state)
     if not changeable:
         raise NotApplicable("no number is bound for sure")
     has_ages = _AGE_WORDS.search(gsm8k_program.render_parts(state["question"]))
@@ -300,7 +319,7 @@ def _make_competition_draw(step: int) -> DrawFunction:
         family, half = competition.FAMILIES[state["family"]], _compute_half(state["family"], state["params"])
         answer = competition.rederive(state)[2]
         for attempt in range(MAX_PARAMETER_DRAWS):
-            params = family.sample(lambda field, attempt=attempt: seeds.rng(key, attempt, field), level)
+            params = family.sample_at(lambda field, attempt=attempt: seeds.rng(key, attempt, field), level)
             if params is None or _compute_half(family.name, params) == half:
                 continue
             new = {**state, "level": level, "params": params}
@@ -324,8 +343,10 @@ NUMBERS = Operator(
     "numbers",
     "changing",
     {
-        "gradeschool": Change(_make_gradeschool_draw(variation.get_bound, variation.MAX_ADDEND), _apply_gradeschool),
-        "lifted": Change(_draw, _apply),
+        "gradeschool": Change(
+            _make_gradeschool_draw(variation.get_bound, variation.MAX_ADDEND), _apply_gradeschool, dose="the numbers"
+        ),
+        "lifted": Change(_draw, _apply, dose="the numbers"),
         "competition": Change(_make_competition_draw(0), _apply_competition),
     },
 )
@@ -333,7 +354,7 @@ LARGER = Operator(
     "larger",
     "changing",
     {
-        "gradeschool": Change(_make_gradeschool_draw(_scale_bound, 999), _apply_gradeschool),
+        "gradeschool": Change(_make_gradeschool_draw(_scale_bound, 999), _apply_gradeschool, dose="the numbers"),
         "competition": Change(_make_competition_draw(1), _apply_competition),
     },
 )

@@ -1,4 +1,7 @@
-"""Operator `order`: the sentences of a bundled problem in another order, the question last. The answer stays."""
+"""Operator `order`: the sentences of a bundled problem in another order, the question last. The answer stays.
+
+A dose is the share of the sentences that change their place, at least two.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import variation
-from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, count_share
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    places = list(range(len(variation.get_sentence_order(state))))
-    if len(places) < 2:
+    order = list(range(len(variation.get_sentence_order(state))))
+    if len(order) < 2:
         raise NotApplicable("one sentence has no other order")
-    order = list(places)
-    while order == places:
-        rng.shuffle(order)
+    # Some sentences change places in a circle, so that each of them moves.
+    moved = rng.sample(order, len(order))[: max(2, count_share(len(order), knobs["dose"]))]
+    for place, sentence in zip(moved, [*moved[1:], moved[0]], strict=True):
+        order[place] = sentence
     return {"order": order}
 
 
@@ -27,4 +31,4 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     return state
 
 
-OPERATOR = Operator("order", "preserving", {"gradeschool": Change(_draw, _apply)})
+OPERATOR = Operator("order", "preserving", {"gradeschool": Change(_draw, _apply, dose="the sentences")})

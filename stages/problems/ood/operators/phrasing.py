@@ -1,6 +1,7 @@
 """Operator `phrasing`: the same facts and question of a bundled problem in new sentence templates. The answer stays.
 
 The templates are none of `gradeschool/wording.py`, so none was seen in training. Their words are those a tiny model knows.
+A dose is the share of the sentences that are reworded, the question among them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import variation, wording
-from stages.problems.ood.programs.base import Change, Knobs, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, Operator, State, select_share
 
 _COMPARISONS = {
     "more": ("{s} needs {n} more {unit} to be equal with {t}", "it takes {n} more {unit} for {s} to be equal with {t}"),
@@ -62,10 +63,11 @@ NEW_TEMPLATES: dict[str, tuple[str, ...]] = {
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
     templates = wording.list_owned_pairs(knobs["split"], 2, len(wording.FRAMES))
-    return {
-        "sentences": {str(i): list(rng.choice(templates)) for i in variation.get_sentence_order(state)},
-        "question": list(rng.choice(templates)),
-    }
+    drawn = {str(i): list(rng.choice(templates)) for i in variation.get_sentence_order(state)}
+    drawn["question"] = list(rng.choice(templates))
+    reworded = {name: drawn[name] for name in sorted(select_share(list(drawn), knobs["dose"], rng))}
+    question = {"question": reworded.pop("question")} if "question" in reworded else {}
+    return {"sentences": reworded, **question}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
@@ -73,7 +75,8 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
     for i, template in parameters["sentences"].items():
         entry = state["quantities"][int(i)]
         entry["fresh"] = _apply_frame(entry["relation"], *template)
-    state["asking"] = {"fresh": _apply_frame("question", *parameters["question"])}
+    if "question" in parameters:
+        state["asking"] = {"fresh": _apply_frame("question", *parameters["question"])}
     return state
 
 
@@ -83,4 +86,4 @@ def _apply_frame(relation: str, form: int, frame: int) -> str:
     return frames[frame].replace("{}", NEW_TEMPLATES[relation][form])
 
 
-OPERATOR = Operator("phrasing", "preserving", {"gradeschool": Change(_draw, _apply)})
+OPERATOR = Operator("phrasing", "preserving", {"gradeschool": Change(_draw, _apply, dose="the sentences")})

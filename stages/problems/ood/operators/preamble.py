@@ -1,4 +1,4 @@
-"""Operator `preamble`: a sentence or two before the problem. A cosmetic change: nothing is reworded, the answer stays.
+"""Operator `preamble`: one to three sentences before the problem. A cosmetic change: nothing is reworded, the answer stays.
 
 A preamble holds no number, quantity, negation, question or name, and nobody whom a problem might count (students, a
 teacher), so it can precede any problem in words. Code problems take none: their statement is a program.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.ood.programs.base import Change, Knobs, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, Operator, State, count_share
 
 SETTINGS = (
     "The following came up in a conversation after dinner.",
@@ -48,10 +48,9 @@ REQUESTS = (
 
 
 def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
-    sentences = [rng.choice(wording.select_owned(SETTINGS, knobs["split"]))]
-    if rng.random() < 0.5:
-        sentences.append(rng.choice(wording.select_owned(REQUESTS, knobs["split"])))
-    return {"preamble": " ".join(sentences)}
+    setting = rng.choice(wording.select_owned(SETTINGS, knobs["split"]))
+    sentences = [setting, *rng.sample(wording.select_owned(REQUESTS, knobs["split"]), 2)]
+    return {"preamble": " ".join(sentences[: count_share(len(sentences), knobs["dose"])])}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:
@@ -59,5 +58,9 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "preamble", "preserving", dict.fromkeys(("gradeschool", "lifted", "competition", "text"), Change(_draw, _apply))
+    "preamble",
+    "preserving",
+    dict.fromkeys(
+        ("gradeschool", "lifted", "competition", "text"), Change(_draw, _apply, dose="three sentences in front")
+    ),
 )

@@ -9,8 +9,13 @@ stores its parent's program, the seed and the drawn parameters of each change. S
 answer without a model, and `check` tests them against the contract. What cannot be changed becomes a Reject with the
 reason. Operators compose: `order+typos` makes one change, then the other.
 
+A dose says how much of a problem a change touches: `typos@0.25` is a quarter of what `typos` is. It is a share in (0, 1],
+of words, sentences, people or numbers (`Change.dose` says which), and 1 if it is left out. A larger dose adds to the
+changes of a smaller one wherever that is possible, so the sets of one operator form a curve over the same parents.
+
 To add an operator:
-1. Write `operators/<name>.py` with draw(state, rng, knobs) and apply(state, parameters) for each kind of program.
+1. Write `operators/<name>.py` with draw(state, rng, knobs) and apply(state, parameters) for each kind of program. Where a
+   dose has a meaning, use `select_share` or `count_share` with knobs["dose"], and say in `Change.dose` of what it is.
 2. Draw everything random in `draw`; raise NotApplicable(reason) where the contract could break.
 3. In `apply` set a key of the state; let the `render` of the kind of program write it out.
 4. Define `OPERATOR = Operator(name, contract, {kind: Change(draw, apply)})` and add it to `OPERATORS` below.
@@ -20,9 +25,10 @@ To add an operator:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.lib.core import seeds
+from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Program, Step
 from stages.lib.procedural import lifting
 from stages.lib.procedural.gradeschool import variation
@@ -46,7 +52,7 @@ from stages.problems.ood.programs.base import Change, NotApplicable, Operator, S
 from stages.problems.ood.programs.kinds import PROGRAM_KINDS
 from stages.problems.ood.rejects import Reject
 
-VERSION = 1
+VERSION = 2  # 2: doses
 GENERATOR = "operators"
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
@@ -63,16 +69,68 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
+class Part(NamedTuple):
+    """An operator of a composition, and its dose."""
+
+    operator: str
+    dose: float = 1.0
+
+    def __str__(self) -> str:
+        return self.operator if self.dose == 1 else f"{self.operator}@{self.dose:g}"
+
+
+def parse_name(name: str) -> list[Part]:
+    """`order@0.5+typos` as its parts. Raises UserError for an unknown operator, or a dose that it cannot have."""
+    return [_parse_part(text) for text in name.split("+")]
+
+
+def _parse_part(text: str) -> Part:
+    operator, at, number = text.partition("@")
+    if operator not in OPERATORS:
+        raise UserError(f"{operator!r} is no operator; allowed: {', '.join(OPERATORS)}")
+    if not at:
+        return Part(operator)
+    meaning = next(filter(None, (change.dose for change in OPERATORS[operator].changes.values())), "")
+    if not meaning:
+        dosed = [name for name, each in OPERATORS.items() if any(change.dose for change in each.changes.values())]
+        raise UserError(f"{text!r}: {operator} has no dose; leave out @{number}, or use one of {', '.join(dosed)}")
+    try:
+        dose = float(number)
+    except ValueError:
+        dose = 0.0
+    if not 0 < dose <= 1:
+        raise UserError(f"{text!r}: a dose is a share of {meaning}: above 0 and at most 1, as in {operator}@0.5")
+    return Part(operator, dose)
+
+
+def format_name(name: str) -> str:
+    """The one spelling of a name: `typos` for `typos@1`, `order@0.5+typos` for `order@.50+typos`."""
+    return "+".join(map(str, parse_name(name)))
+
+
+def collect_phrases() -> dict[str, tuple[str, ...]]:
+    """operator -> the words, sentences and templates that it may add to a bundled problem, those of all splits. Text in
+    which models are pretrained must hold none of them, or the operator does not shift anything."""
+    return {
+        "names": names.UNSEEN_NAMES,
+        "roles": names.ROLE_NAMES,
+        "items": items.UNITS,
+        "phrasing": tuple(form for forms in phrasing.NEW_TEMPLATES.values() for form in forms),
+        "preamble": (*preamble.SETTINGS, *preamble.REQUESTS),
+    }
+
+
 def get_contract(name: str, kept: bool = False) -> str:
     """The contract of an operator, or the strongest contract in a composition. kept: it is the twin with the premise."""
     strength = ("preserving", "changing", "unsolvable")
-    contracts = [OPERATORS[part].contract for part in name.split("+")]
+    contracts = [OPERATORS[part.operator].contract for part in parse_name(name)]
     return max(("preserving" if kept and c == "unsolvable" else c for c in contracts), key=strength.index)
 
 
 def fits_problem(name: str, problem: Problem) -> bool:
-    """Whether an operator, or every part of a composition, changes this kind of problem."""
-    return all(_get_kind(problem) in OPERATORS[part].changes for part in name.split("+"))
+    """Whether an operator, or every part of a composition, changes this kind of problem, and at this dose."""
+    changes = [(OPERATORS[part.operator].changes.get(_get_kind(problem)), part.dose) for part in parse_name(name)]
+    return all(change is not None and (dose == 1 or change.dose) for change, dose in changes)
 
 
 def make_variants(
@@ -82,7 +140,7 @@ def make_variants(
 
     A variant depends on its parent, the operator, the seed and `largest` alone. largest: bound on the values of bundled
     problems, see `compute_bound`; a problem with larger values keeps its own bound."""
-    names = list(names)
+    names = list(map(format_name, names))
     variants: list[Problem] = []
     rejects: list[Reject] = []
     for problem in problems:
@@ -142,15 +200,18 @@ def _make_variant(
 ) -> Problem:
     """One variant. Raises NotApplicable with `reason` where an operator needs a program and the problem has none."""
     kind, state, changes = base["generator"], base["params"], []
-    for part in name.split("+"):
-        change = OPERATORS[part].changes.get(kind)
+    parts = parse_name(name)
+    operators = "+".join(part.operator for part in parts)
+    for part in parts:
+        change = OPERATORS[part.operator].changes.get(kind)
         if change is None:
             raise NotApplicable(reason)
-        rng = seeds.rng(seed, "ood", VERSION, problem.id, name, part)
-        parameters = change.draw(state, rng, {"largest": largest, "split": problem.split})
-        parameters |= {"kept": True} if kept and part == "premise" else {}
+        # The key holds no dose, so that a larger dose starts with the draws of a smaller one.
+        rng = seeds.rng(seed, "ood", VERSION, problem.id, operators, part.operator)
+        parameters = change.draw(state, rng, {"largest": largest, "split": problem.split, "dose": part.dose})
+        parameters |= {"kept": True} if kept and part.operator == "premise" else {}
         state = change.apply(state, parameters)
-        changes.append({"operator": part, **parameters})
+        changes.append({"operator": part.operator, "dose": part.dose, **parameters})
     params = {"base": base, "changes": changes, "seed": seed}
     question, steps, answer = rederive(params)
     estimate, contract = PROGRAM_KINDS[kind].estimate_difficulty, get_contract(name, kept)
@@ -228,7 +289,7 @@ def _find_faults(problem: Problem) -> list[str]:
 
 def _check_fields(problem: Problem, params: Mapping[str, Any]) -> list[str]:
     """Faults of the fields that follow from the names of the operators."""
-    name = "+".join(change["operator"] for change in params["changes"])
+    name = "+".join(str(Part(change["operator"], change["dose"])) for change in params["changes"])
     kept = any(change.get("kept") for change in params["changes"])
     expected = {"operator": name, "contract": get_contract(name, kept), "id": _format_id(problem.parent, name, kept)}
     expected |= {"abstain": True} if _allows_abstention(name) else {}

@@ -3,7 +3,7 @@
 Words that carry the meaning are protected: number words, units, negations, names (by their capital), counted nouns and
 mathematics. The first and last letters of a word stay, since such words are still easy to read (Rawlinson 1976), and no
 typo may make another word of the same text or a common English one. No letter is dropped: that gives other words too
-often (friend, fiend; country, county) to list them all.
+often (friend, fiend; country, county) to list them all. A dose is the share of the words that may carry a typo.
 """
 
 from __future__ import annotations
@@ -15,10 +15,18 @@ from typing import Any
 
 from stages.lib.procedural.gradeschool import wording
 from stages.problems.ood.programs import code_statement
-from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, apply_edits, word_set
+from stages.problems.ood.programs.base import (
+    Change,
+    Knobs,
+    NotApplicable,
+    Operator,
+    State,
+    apply_edits,
+    count_share,
+    word_set,
+)
 from stages.problems.ood.programs.kinds import PROGRAM_KINDS
 
-TYPO_RATE = 0.15  # of the words that may carry a typo; at least two words have one
 _COUNTED_NOUN = re.compile(r"(?:\b\d+|\b(?:many|number of|more|fewer)) ([a-z]+)", re.I)
 _MATH = re.compile(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\[asy\].*?\[/asy\]", re.S)
 _WORD = re.compile(r"(?<![\w\\$^{'’-])[a-z]{4,}(?![\w'’}-])")
@@ -47,9 +55,11 @@ _REAL_WORDS = word_set("""
 """)
 
 
-def draw_edits(text: str, rng: random.Random, split: str, keep: Set[str] = frozenset()) -> list[list[Any]]:
-    """Typos for a text, among those that belong to the split; words of `keep` have none. Raises NotApplicable where fewer
-    than two words can take one."""
+def draw_edits(
+    text: str, rng: random.Random, split: str, keep: Set[str] = frozenset(), dose: float = 1.0
+) -> list[list[Any]]:
+    """Typos in a share of the words of a text that can take one that belongs to the split; words of `keep` have none. A
+    larger dose adds to the typos of a smaller one. Raises NotApplicable where no word can take one."""
     words_present = {word.lower() for word in re.findall(r"[A-Za-z]+", text)}
     math = [match.span() for match in _MATH.finditer(text)]
     words = [
@@ -58,7 +68,7 @@ def draw_edits(text: str, rng: random.Random, split: str, keep: Set[str] = froze
         if match[0] not in _PROTECTED | keep and not any(a <= match.start() < b for a, b in math)
     ]
     rng.shuffle(words)
-    count, edits = max(2, round(TYPO_RATE * len(words))), []
+    edits = []
     for match in words:
         candidates = [[at, kind] for at in range(1, len(match[0]) - 2) for kind in ("swap", "double")]
         for at, kind in rng.sample(candidates, len(candidates)):
@@ -66,9 +76,9 @@ def draw_edits(text: str, rng: random.Random, split: str, keep: Set[str] = froze
             if word not in words_present | _REAL_WORDS | _PROTECTED and wording.is_owned_by(split, word):
                 edits.append([match.start() + at, kind])
                 break
-        if len(edits) == count:
-            return sorted(edits)
-    raise NotApplicable(f"only {len(edits)} words of the question can take a typo")
+    if not edits:
+        raise NotApplicable("no word of the question can take a typo")
+    return sorted(edits[: count_share(len(edits), dose)])
 
 
 def make_change(get_text: Callable[[State], str], get_protected: Callable[[State], Set[str]]) -> Change:
@@ -77,9 +87,9 @@ def make_change(get_text: Callable[[State], str], get_protected: Callable[[State
     def draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
         text = get_text(state)
         nouns = {*_COUNTED_NOUN.findall(text), *re.findall(r"\bthe ([a-z]+) of\b", text, re.I)}
-        return {"edits": draw_edits(text, rng, knobs["split"], nouns | get_protected(state))}
+        return {"edits": draw_edits(text, rng, knobs["split"], nouns | get_protected(state), knobs["dose"])}
 
-    return Change(draw, _apply)
+    return Change(draw, _apply, dose="the words that may carry a typo")
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

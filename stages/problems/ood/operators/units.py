@@ -1,6 +1,7 @@
 """Operator `units`: numbers in other units, exactly: six pairs for twelve, 120 minutes for 2 hours.
 
-The answer stays; the solution converts the number first.
+The answer stays; the solution converts the number first. In bundled problems a dose is the share of the numbers that
+can be converted; in a real problem one number is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.procedural.lifting.programs import format_decimal
 from stages.problems.ood.programs import gsm8k_program
-from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State
+from stages.problems.ood.programs.base import Change, Knobs, NotApplicable, Operator, State, select_share
 
 UNIT_SIZES = {"dozen": 12, "pairs": 2}
 _FORMS = {  # templates with a unit of measure, counted by {n}
@@ -44,7 +45,7 @@ def _draw_measures(state: State, rng: random.Random, knobs: Knobs) -> dict[str, 
     }
     if not exact:
         raise NotApplicable("no number is an exact count of pairs or dozens")
-    return {"measures": exact}
+    return {"measures": {i: exact[i] for i in sorted(select_share(list(exact), knobs["dose"], rng))}}
 
 
 def _apply_measures(state: State, parameters: Mapping[str, Any]) -> State:
@@ -150,5 +151,10 @@ def _apply(state: State, parameters: Mapping[str, Any]) -> State:
 
 
 OPERATOR = Operator(
-    "units", "preserving", {"gradeschool": Change(_draw_measures, _apply_measures), "lifted": Change(_draw, _apply)}
+    "units",
+    "preserving",
+    {
+        "gradeschool": Change(_draw_measures, _apply_measures, dose="the numbers that convert"),
+        "lifted": Change(_draw, _apply),
+    },
 )

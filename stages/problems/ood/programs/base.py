@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from stages.lib.core.records import Step
 from stages.lib.procedural.states import Knobs, NotApplicable, State, apply_edits
 
 __all__ = ["Knobs", "NotApplicable", "State", "apply_edits"]  # beside what is defined here
 
+T = TypeVar("T")
 DrawFunction = Callable[[State, random.Random, Knobs], dict[str, Any]]
 ApplyFunction = Callable[[State, Mapping[str, Any]], State]
 CheckFunction = Callable[[State, Mapping[str, Any]], list[str]]
@@ -22,11 +23,13 @@ class Change(NamedTuple):
     draw(state, rng, knobs): the parameters of the change, plain data; raises NotApplicable.
     apply(state, parameters): the changed state; the old one is not modified.
     check_proof(state, parameters): faults of the proof that the answer is not determined (contract `unsolvable`).
+    dose: of what a dose is a share, in words; "" where a smaller dose has no meaning.
     """
 
     draw: DrawFunction
     apply: ApplyFunction
     check_proof: CheckFunction = lambda state, parameters: ["there is no proof"]
+    dose: str = ""
 
 
 class Operator(NamedTuple):
@@ -50,6 +53,16 @@ class ProgramKind(NamedTuple):
     check_original: Callable[[State], list[str]] = lambda state: []
     check_changed: Callable[[State], list[str]] = lambda state: []
     estimate_difficulty: Callable[[State], float] | None = None
+
+
+def count_share(total: int, dose: float) -> int:
+    """How many of `total` units a dose changes: the nearest whole number, halves up, but at least one."""
+    return max(1, int(dose * total + 0.5))
+
+
+def select_share(units: Sequence[T], dose: float, rng: random.Random) -> list[T]:
+    """The units that a dose changes, in random order. With an equal generator a larger dose only adds to them."""
+    return rng.sample(units, len(units))[: count_share(len(units), dose)]
 
 
 def words(text: str) -> tuple[str, ...]:

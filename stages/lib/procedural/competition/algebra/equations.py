@@ -43,6 +43,10 @@ class FunctionalEquation(Family):
         value = known * f1 + (known - 1) * d + c * known * (known - 1) // 2
         return {"c": c, "d": d, "known": known, "value": value, "n": known + draw("n").randint(3, 14)}
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        p = {name: draw(name).randint(*bounds) for name, bounds in {"c": (2, 5), "value": (1, 9), "n": (3, 6)}.items()}
+        return p | {"d": 0, "known": 1}
+
     def solve_closed(self, p: Params) -> int:
         n = p["n"]
         return n * _solve_for_f1(p) + (n - 1) * p["d"] + p["c"] * n * (n - 1) // 2

@@ -31,6 +31,11 @@ class ArithmeticSequence(Family):
         k = draw("k").randint(n + 2, n + (5, 12, 30)[level - 1])
         return {"m": m, "u": first + (m - 1) * d, "n": n, "v": first + (n - 1) * d, "k": k}
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        d, first, m = draw("d").randint(1, 5), draw("first").randint(1, 9), draw("m").randint(2, 3)
+        n = m + draw("n").randint(1, 2)
+        return {"m": m, "u": first + (m - 1) * d, "n": n, "v": first + (n - 1) * d, "k": n + draw("k").randint(1, 3)}
+
     def solve_closed(self, p: Params) -> int:
         d = (p["v"] - p["u"]) // (p["n"] - p["m"])
         first = p["u"] - (p["m"] - 1) * d
@@ -171,6 +176,10 @@ class TelescopingSum(Family):
         top = draw("top").randint(1, 9) if level == 3 else 1
         params = {"top": top, "first": first, "step": step, "gap": gap, "last": first + step * (terms - 1)}
         return params if _compute_sum(params).denominator > 1 else None
+
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        first, terms = draw("first").randint(1, 9), draw("terms").randint(3, 9)
+        return {"top": 1, "first": first, "step": 1, "gap": 1, "last": first + terms - 1}
 
     def solve_closed(self, p: Params) -> int:
         return add_fraction_parts(_compute_sum(p))

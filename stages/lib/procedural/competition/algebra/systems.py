@@ -122,6 +122,10 @@ class SymmetricSystem(Family):
         k = draw("k").randint(2, 9)
         return {"kind": "shifted", "k": k, "right": [a * b + k * (a + b) for a, b in ((x, y), (y, z), (z, x))]}
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        x, y, z = sorted(draw("xyz").sample(range(1, 11), 3))
+        return {"kind": "products", "k": 0, "right": [x * y, y * z, z * x]}
+
     def solve_closed(self, p: Params) -> int:
         xy, yz, zx = _compute_products(p)
         squares = (xy * zx // yz, xy * yz // zx, yz * zx // xy)

@@ -136,6 +136,11 @@ class Rectangles(Family):
             return {"size": size, "squares": squares[:1], "ask": 0}
         return {"size": size, "squares": sorted(squares), "ask": level - 1} if squares[0] != squares[1] else None
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        size = [draw("rows").randint(2, 6), draw("columns").randint(2, 6)]
+        square = [draw("row").randint(1, size[0]), draw("column").randint(1, size[1])]
+        return {"size": size, "squares": [square], "ask": 0}
+
     def solve_closed(self, p: Params) -> int:
         ones = sum(_count_containing(p, [square]) for square in p["squares"])
         return ones if p["ask"] == 0 else ones - p["ask"] * _count_containing(p, p["squares"])

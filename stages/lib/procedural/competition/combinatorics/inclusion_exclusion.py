@@ -42,6 +42,12 @@ class Multiples(Family):
             "ask": ask,
         }
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        divisors = sorted(draw("divisors").sample(range(2, 8), 2))
+        if divisors[1] % divisors[0] == 0:
+            return None
+        return {"n": draw("n").randint(12, 60), "divisors": divisors, "ask": draw("ask").choice((0, 3))}
+
     def solve_closed(self, p: Params) -> int:
         one, two, three = (*_compute_inclusion_sums(p), 0)[:3]
         some = one - two + three

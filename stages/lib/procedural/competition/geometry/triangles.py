@@ -183,6 +183,9 @@ class LatticePointsInside(Family):
         low, high = ((6, 30), (15, 45), (25, 60))[level - 1]
         return {"a": draw("a").randint(low, high), "b": draw("b").randint(low, high)}
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        return {"a": draw("a").randint(3, 11), "b": draw("b").randint(3, 11)}
+
     def solve_closed(self, p: Params) -> int:
         a, b = p["a"], p["b"]
         return (a * b - a - b - math.gcd(a, b) + 2) // 2

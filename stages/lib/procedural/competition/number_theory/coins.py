@@ -90,6 +90,10 @@ class TwoCoins(Family):
         p = {"coins": coins, "ask": draw("ask").choice(("largest", "count"))}
         return p if gcd(*coins) == 1 and _needs_all_coins(p) else None
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        coins = sorted(draw("coins").sample(range(2, 13), 2))
+        return {"coins": coins, "ask": draw("ask").choice(("largest", "count"))} if gcd(*coins) == 1 else None
+
     def solve_closed(self, p: Params) -> int:
         a, least = p["coins"][0], [amount for amount, *_ in _least_payable(p)]
         return max(least) - a if p["ask"] == "largest" else sum(amount // a for amount in least)

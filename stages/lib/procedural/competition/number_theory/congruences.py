@@ -48,6 +48,11 @@ class RemainderSystem(Family):
             return None
         return {"moduli": moduli, "remainders": remainders}
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        moduli = sorted(draw("moduli").sample(range(2, 10), 2))
+        remainders = [draw(f"remainder {place}").randrange(1, m) for place, m in enumerate(moduli)]
+        return {"moduli": moduli, "remainders": remainders} if gcd(*moduli) == 1 and len({*remainders}) > 1 else None
+
     def solve_closed(self, p: Params) -> int:
         n, m, *_, times = _merge_congruences(p)[-1]
         return n + m * times
@@ -123,6 +128,11 @@ class PowerRemainder(Family):
         modulus = draw("modulus").choice(PRIMES[25:]) if level == 3 else draw("modulus").randint(60, 999)
         p = {"base": base, "exponent": exponent, "modulus": modulus}
         return p if base**exponent > modulus and len(self.write_steps(p)) >= 3 else None
+
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        p = {"base": draw("base").randint(2, 9), "exponent": draw("exponent").randint(5, 7)}
+        p["modulus"] = draw("modulus").randint(max(7, p["base"] + 1), 25)
+        return p if gcd(p["base"], p["modulus"]) == 1 and len(self.write_steps(p)) >= 3 else None
 
     def solve_closed(self, p: Params) -> int:
         chain = _square_and_multiply(p)

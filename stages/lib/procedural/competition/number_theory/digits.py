@@ -47,6 +47,10 @@ class DigitSum(Family):
             "less": draw("less").randint(11, 99999),
         }
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        length = draw("length").randint(3, 9)
+        return {"lead": 1, "length": length, "middle": 0, "place": 0, "less": draw("less").randint(11, 99)}
+
     def solve_closed(self, p: Params) -> int:
         return sum_digits(p["lead"] - 1) + 9 * p["length"] - sum_digits(p["middle"]) - sum_digits(p["less"] - 1)
 

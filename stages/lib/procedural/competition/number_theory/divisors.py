@@ -58,6 +58,10 @@ class Divisors(Family):
         params = {"bases": sorted((first, second)), "powers": powers, "kind": _DIVISOR_KINDS[level - 1]}
         return params if prod(e + 1 for e in _prime_exponents(params).values()) <= 6000 else None
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        powers = [draw("first").randint(1, 6), draw("second").randint(1, 6)]
+        return {"bases": sorted(draw("bases").sample((2, 3, 5, 7), 2)), "powers": powers, "kind": _DIVISOR_KINDS[0]}
+
     def solve_closed(self, p: Params) -> int:
         if p["kind"] == "divisors":
             return _count_power_divisors(p, 1)

@@ -41,6 +41,10 @@ class OrderModuloPrime(Family):
         m = draw("m").choice([q for q in PRIMES if low <= q <= high])
         return {"a": draw("a").randint(2, min(m - 1, 30)), "m": m}
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        m = draw("m").choice([q for q in PRIMES if 7 <= q <= 31])
+        return {"a": draw("a").randint(2, min(m - 1, 12)), "m": m}
+
     def solve_closed(self, p: Params) -> int:
         return _reduce_order(p)[-1][3]
 

@@ -40,6 +40,10 @@ class ExpectedWait(Family):
         p = {"n": n, "g": draw("g").randint(2, min(n - 1, 3 + 5 * level)), "f": draw("f").randint(1, 1 + level)}
         return p if p["f"] <= p["g"] and p["f"] * (n + 1) % (p["g"] + 1) else None
 
+    def sample_easiest(self, draw: Draw) -> Params | None:
+        p = {"n": draw("n").randint(5, 20), "g": draw("g").randint(2, 4), "f": 1}
+        return p if (p["n"] + 1) % (p["g"] + 1) else None
+
     def solve_closed(self, p: Params) -> int:
         return add_fraction_parts(_compute_expected_place(p))
 
