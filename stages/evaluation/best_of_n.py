@@ -3,7 +3,8 @@
 Reads   data/samples/{dev,test,test_greedy,test_options,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and
         their problems, data/{samples,scores}/metrics.json, data/generator/prompt.json
 Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in
-        distribution, {matrix.md, matrix.csv, matrix.png} out of it
+        distribution, {matrix.md, matrix.csv, matrix.png} out of it,
+        problems.csv with every method's accuracy on every problem, for `python -m stages seeds`
 
 One pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k and majority
 are exact, with ties split evenly; weighted and top votes are Monte Carlo below N, with their standard error. Everything
@@ -27,11 +28,8 @@ from stages.lib.core.params import Params as Section
 from stages.lib.run import execution
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from stages.lib.reports.evaluation import Evaluation
     from stages.lib.reports.in_distribution import Results
-    from stages.lib.reports.vote_settings import VoteSettings
 
 
 class Params(Section):
@@ -61,7 +59,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     return results.to_metrics() | {
         "problems": len(data.test),
         "cost": write_cost_report(run, data, results),
-        "matrix": write_transfer_report(run, data, results.settings),
+        "matrix": write_transfer_report(run, data, results),
         "first_error": measure_first_errors(run, data),
     }
 
@@ -105,19 +103,19 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results
     return cost
 
 
-def write_transfer_report(
-    run: execution.StageRun[Params], data: Evaluation, settings: Mapping[str, VoteSettings]
-) -> dict[str, Any]:
+def write_transfer_report(run: execution.StageRun[Params], data: Evaluation, results: Results) -> dict[str, Any]:
     """Every method on the test set, on every large enough group out of distribution, and over all groups: matrix.md,
-    matrix.csv and matrix.png."""
+    matrix.csv and matrix.png; on every problem: problems.csv."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import matrix, matrix_tables
+    from stages.lib.reports import matrix, matrix_tables, problem_accuracies
 
     groups, problems = data.group_pools(), data.reported_problems()
     unsolvable = {problem.id for problem in problems if problem.contract == "unsolvable"}
     parents = {problem.id: problem.parent for problem in problems if problem.parent}
-    cells = matrix.compare(groups, settings, run.params.draws, run.seed, unsolvable, parents)
+    rows = matrix.measure(groups, results.settings, run.params.draws, run.seed, unsolvable)
+    files.write_text(run.out_dir / "problems.csv", problem_accuracies.to_csv(rows, parents, results))
+    cells = matrix.compare(rows, run.seed, parents)
     report = matrix_tables.tabulate(cells, data.trained_verifiers)
     notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(groups))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))

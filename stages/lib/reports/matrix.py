@@ -94,20 +94,27 @@ def find_small_groups(groups: Mapping[str, Sequence[Any]]) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if size < eval_sets.MIN_PROBLEMS}
 
 
-def compare(
+def measure(
     groups: Mapping[str, Sequence[Pool]],
     settings: Mapping[str, VoteSettings],
     draws: int,
     seed: int,
     unsolvable: Set[str] = frozenset(),
-    parents: Mapping[str, str] = MappingProxyType({}),
-) -> list[Cell]:
+) -> list[Row]:
     """All methods at N on all groups; the first group is the one in distribution. N is the smallest pool of all.
 
-    unsolvable: ids of problems without an answer; parents: problem id -> id of the problem it was made from."""
+    unsolvable: ids of problems without an answer."""
     n = min(pool.size for pools in groups.values() for pool in pools)
-    rows = [_measure(name, pools, settings, draws, seed, n, unsolvable) for name, pools in groups.items()]
-    in_distribution, shifted, small = rows[0], rows[1:], find_small_groups(groups)
+    return [_measure(name, pools, settings, draws, seed, n, unsolvable) for name, pools in groups.items()]
+
+
+def compare(rows: Sequence[Row], seed: int, parents: Mapping[str, str] = MappingProxyType({})) -> list[Cell]:
+    """Every method on every row that is large enough, and on all rows together.
+
+    parents: problem id -> id of the problem it was made from."""
+    n = min(pool.size for row in rows for pool in row.pools)
+    in_distribution, shifted = rows[0], rows[1:]
+    small = find_small_groups({row.name: row.pools for row in rows})
     table_rows = [*_pool_rows(shifted), in_distribution, *(row for row in shifted if row.name not in small)]
     builder = _CellBuilder(in_distribution, rows, parents, n, seeds.key(seed, "best_of_n", 1, "problems", "matrix"))
     cells = [builder.build_cell(row, method) for row in table_rows for method in row.values]

@@ -35,7 +35,7 @@ def solved(votes, name, right=()):
 
 
 def cells(unsolvable=frozenset(), parents=None, **groups):
-    return matrix.compare(groups, {}, 8, 1, unsolvable, parents or {})
+    return matrix.compare(matrix.measure(groups, {}, 8, 1, unsolvable), 1, parents or {})
 
 
 def compared(**groups):
