@@ -24,7 +24,6 @@ BASELINES = ("majority", "best_free")
 CEILING = "pass"
 
 Cell = tuple[int, int]  # (training seed, problem seed)
-Numbers = list[str]
 
 
 def seeds(
@@ -84,15 +83,17 @@ def read_cell(cell: Cell) -> ProblemAccuracies:
 
 
 class Study(NamedTuple):
-    """All problems of all problem seeds side by side: test_seeds, parents, is_test, weights (problems,), and of every
-    method values (trainings, problems). in_test: (problems,) the place of the parent among them if it is a test problem,
-    else -1. dropped: problems that only some training seeds have."""
+    """All problems of all problem seeds side by side: test_seeds, parents, weights (problems,), and of every method values
+    (trainings, problems). is_test, is_ood, has_parent: (problems,) masks; parent_places: of the parent, at the N of its
+    variants. dropped: problems that only some training seeds have."""
 
     trainings: int
     test_seeds: np.ndarray
-    parents: list[Cell | tuple[int, str]]
+    parents: list[tuple[int, str]]
     is_test: np.ndarray
-    in_test: np.ndarray
+    is_ood: np.ndarray
+    has_parent: np.ndarray
+    parent_places: np.ndarray
     weights: np.ndarray
     values: dict[str, np.ndarray]
     dropped: int
@@ -135,44 +136,41 @@ class Study(NamedTuple):
 
 
 def assemble(cells: Mapping[Cell, ProblemAccuracies]) -> Study:
-    """One table of all cells. A problem that not all training seeds have, since it repeats a training problem of one of
-    them, is left out."""
+    """One table of all cells. A problem that not all training seeds have is left out: a competition item of a test is
+    drawn again where it repeats one that is trained on."""
     import numpy as np
 
     trainings, test_seeds = ([*dict.fromkeys(column)] for column in zip(*cells, strict=True))
-    keys, parts, dropped = [], [], 0
+    methods = [name for name in next(iter(cells.values())).values if all(name in x.values for x in cells.values())]
+    keys, parents, weights, dropped = [], [], [], 0
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in methods}
     for p in test_seeds:
         tables = [cells[t, p] for t in trainings]
-        places = [{name: i for i, name in enumerate(table.problems)} for table in tables]
-        shared = [name for name in tables[0].problems if all(name in place for place in places)]
+        places = [{problem: i for i, problem in enumerate(table.problems)} for table in tables]
+        shared = [problem for problem in places[0] if all(problem in place for place in places)]
         dropped += len(set().union(*places)) - len(shared)
-        index = [[place[name] for name in shared] for place in places]
-        keys += [(p, name) for name in shared]
-        parts.append((tables, index))
-    home = {key: i for i, key in enumerate(keys)}
-    first = [(tables[0], rows[0]) for tables, rows in parts]
-    parents = [(p, table.parents[i]) for p, (table, rows) in zip(test_seeds, first, strict=True) for i in rows]
-    is_test = np.concatenate([table.is_test[rows] for table, rows in first])
-    in_test = [home.get(parent, -1) for parent in parents]
-    methods = set.intersection(*(set(table.values) for table in cells.values()))
+        rows = [[place[problem] for problem in shared] for place in places]
+        keys += [(p, *problem) for problem in shared]
+        parents += [(p, tables[0].parents[i]) for i in rows[0]]
+        weights.append(tables[0].weights[rows[0]])
+        for name in methods:
+            columns[name].append(np.stack([table.values[name][i] for table, i in zip(tables, rows, strict=True)]))
+    values = {name: np.concatenate(parts, axis=1) for name, parts in columns.items()}
+    has_value = ~np.isnan(values["majority"]).any(axis=0)
+    sets = np.array([name for _, name, _ in keys])
+    index = {key: place for place, key in enumerate(keys)}
+    parent_places = np.array([index.get((p, "parents", parent), -1) for p, parent in parents])
+    is_test, is_ood = ((sets == name) & has_value for name in ("test", "ood"))
     return Study(
         len(trainings),
-        np.array([p for p, _ in keys]),
+        np.array([p for p, _, _ in keys]),
         parents,
         is_test,
-        np.array([place if place >= 0 and is_test[place] else -1 for place in in_test]),
-        np.concatenate([table.weights[rows] for table, rows in first]),
-        {
-            name: np.concatenate(
-                [
-                    np.stack([table.values[name][rows] for table, rows in zip(tables, index, strict=True)])
-                    for tables, index in parts
-                ],
-                axis=1,
-            )
-            for name in first[0][0].values
-            if name in methods
-        },
+        is_ood,
+        is_ood & (parent_places >= 0),
+        parent_places,
+        np.concatenate(weights),
+        values,
         dropped,
     )
 
@@ -182,8 +180,8 @@ def tabulate(study: Study) -> dict[str, Table]:
     p = len(set(study.test_seeds.tolist()))
     size = f"{study.trainings} training seeds x {p} problem seeds"
     report = {f"In distribution, {size}, {int(study.is_test.sum())} problems": tabulate_test(study)}
-    if not study.is_test.all():
-        report[f"Out of distribution, all sets, {size}, {int((~study.is_test).sum())} problems"] = tabulate_ood(study)
+    if study.is_ood.any():
+        report[f"Out of distribution, all sets, {size}, {int(study.is_ood.sum())} problems"] = tabulate_ood(study)
     if len(study.list_verifiers()) > 1:
         report["Weighted votes of the verifiers against each other, in points"] = tabulate_pairs(study)
     return report
@@ -206,7 +204,7 @@ def tabulate_test(study: Study) -> Table:
 def tabulate_ood(study: Study) -> Table:
     header = ["method", "accuracy %", "95% interval", "gain on majority", "95% interval", "SD training", "SD problems"]
     header += ["gap", "95% interval"]
-    shifted, paired, rows = ~study.is_test, study.in_test >= 0, []
+    shifted, paired, rows = study.is_ood, study.has_parent, []
     for method in study.list_methods():
         values = study.values[method]
         if (values[:, shifted] != values[:, shifted]).any():  # one solution a problem: in distribution alone
@@ -215,7 +213,7 @@ def tabulate_ood(study: Study) -> Table:
         if method not in ("pass_1", "majority", CEILING):
             gains = values - study.values["majority"]
             row += [*format_difference(study, gains, shifted), *format_spread(study, gains, shifted)]
-            row += format_difference(study, gains[:, study.in_test] - gains, paired) if paired.any() else ["", ""]
+            row += format_difference(study, gains[:, study.parent_places] - gains, paired) if paired.any() else ["", ""]
         rows.append([format_method(method), *row, *[""] * (len(header) - 1 - len(row))])
     return header, rows
 
@@ -223,12 +221,12 @@ def tabulate_ood(study: Study) -> Table:
 def tabulate_pairs(study: Study) -> Table:
     header = ["difference", "in distribution", "95% interval", "SD training", "SD problems"]
     header += ["out of distribution", "95% interval"]
-    rows, verifiers, has_ood = [], study.list_verifiers(), not study.is_test.all()
+    rows, verifiers, has_ood = [], study.list_verifiers(), bool(study.is_ood.any())
     for i, first in enumerate(verifiers):
         for second in verifiers[:i]:
             gap = study.values[first] - study.values[second]
             row = [*format_difference(study, gap, study.is_test), *format_spread(study, gap, study.is_test)]
-            row += format_difference(study, gap, ~study.is_test) if has_ood else ["", ""]
+            row += format_difference(study, gap, study.is_ood) if has_ood else ["", ""]
             rows.append([f"{format_method(first)} - {format_method(second)}", *row])
     return header, rows
 
@@ -269,15 +267,15 @@ def format_method(method: str) -> str:
     return names.get(method) or leaderboard.format_method_at_n(method)
 
 
-def format_mean(study: Study, values: np.ndarray, mask: np.ndarray) -> Numbers:
+def format_mean(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]:
     mean = study.estimate(values, mask)
     return [f"{100 * mean.mean:.1f}", f"{100 * max(0, mean.low):.1f} to {100 * min(1, mean.high):.1f}"]
 
 
-def format_difference(study: Study, values: np.ndarray, mask: np.ndarray) -> Numbers:
+def format_difference(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]:
     mean = study.estimate(values, mask)
     return [f"{100 * mean.mean:+.1f}", f"{100 * mean.low:+.1f} to {100 * mean.high:+.1f}"]
 
 
-def format_spread(study: Study, values: np.ndarray, mask: np.ndarray) -> Numbers:
+def format_spread(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]:
     return ["" if sd is None else f"{100 * sd:.1f}" for sd in study.spread(values, mask)]

@@ -28,8 +28,12 @@ from stages.lib.core.params import Params as Section
 from stages.lib.run import execution
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from stages.lib.reports.evaluation import Evaluation
     from stages.lib.reports.in_distribution import Results
+    from stages.lib.reports.matrix import Row
+    from stages.lib.reports.vote_settings import VoteSettings
 
 
 class Params(Section):
@@ -55,11 +59,13 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     data = evaluation.load(run)
     p = run.params
     results = in_distribution.compute(data, p.vote_powers, p.top_vote_shares, p.draws, p.resamples, run.seed)
+    rows = measure_rows(run, data, results.settings)
     write_report(run, data, results)
+    write_problem_accuracies(run, data, rows, results)
     return results.to_metrics() | {
         "problems": len(data.test),
         "cost": write_cost_report(run, data, results),
-        "matrix": write_transfer_report(run, data, results),
+        "matrix": write_transfer_report(run, data, rows),
         "first_error": measure_first_errors(run, data),
     }
 
@@ -103,21 +109,34 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results
     return cost
 
 
-def write_transfer_report(run: execution.StageRun[Params], data: Evaluation, results: Results) -> dict[str, Any]:
-    """Every method on the test set, on every large enough group out of distribution, and over all groups: matrix.md,
-    matrix.csv and matrix.png; on every problem: problems.csv."""
+def measure_rows(run: execution.StageRun[Params], data: Evaluation, settings: Mapping[str, VoteSettings]) -> list[Row]:
+    """Every method on the test set and on every group out of distribution."""
+    from stages.lib.reports import matrix
+
+    unsolvable = {problem.id for problem in data.reported_problems() if problem.contract == "unsolvable"}
+    return matrix.measure(data.group_pools(), settings, run.params.draws, run.seed, unsolvable)
+
+
+def write_problem_accuracies(
+    run: execution.StageRun[Params], data: Evaluation, rows: Sequence[Row], results: Results
+) -> None:
+    """Every method on every problem: problems.csv."""
+    from stages.lib.core import files
+    from stages.lib.reports import problem_accuracies
+
+    text = problem_accuracies.to_csv(rows, data.map_parents(), results)
+    files.write_text(run.out_dir / "problems.csv", text)
+
+
+def write_transfer_report(run: execution.StageRun[Params], data: Evaluation, rows: Sequence[Row]) -> dict[str, Any]:
+    """The rows that are large enough, and all together: matrix.md, matrix.csv and matrix.png."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import matrix, matrix_tables, problem_accuracies
+    from stages.lib.reports import matrix, matrix_tables
 
-    groups, problems = data.group_pools(), data.reported_problems()
-    unsolvable = {problem.id for problem in problems if problem.contract == "unsolvable"}
-    parents = {problem.id: problem.parent for problem in problems if problem.parent}
-    rows = matrix.measure(groups, results.settings, run.params.draws, run.seed, unsolvable)
-    files.write_text(run.out_dir / "problems.csv", problem_accuracies.to_csv(rows, parents, results))
-    cells = matrix.compare(rows, run.seed, parents)
+    cells = matrix.compare(rows, run.seed, data.map_parents())
     report = matrix_tables.tabulate(cells, data.trained_verifiers)
-    notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(groups))
+    notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(data.group_pools()))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "matrix.csv", matrix_tables.to_csv(cells))
     charts.plot_gains(run.out_dir / "matrix.png", cells, data.trained_verifiers, next(iter(report)))

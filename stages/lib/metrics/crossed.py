@@ -2,20 +2,21 @@
 
 Two things vary at once. Other problems would give another mean, and so would models that were trained with another seed. A
 value of training t on unit u is modelled as mean + effect of t + effect of u + rest of (t, u), all random.
-The mean squares of the two-way table estimate the variance of the mean without bias,
+The mean squares of the two-way table estimate the variance of the mean without bias, as the sum of two parts:
 
-    (MS units + MS trainings - MS rest) / (trainings x units),
+    MS units / (trainings x units)                        other problems, their training effects included
+    (MS trainings - MS rest) / (trainings x units)        other trainings; 0 where it is negative
 
-which is two-way clustering for a balanced table, and exact for few trainings, where the usual sandwich with its own
-correction is too small. MS trainings below MS rest counts as no training effect. Few trainings make the estimate uncertain,
-so the interval takes the t quantile with Satterthwaite's degrees of freedom: near 2 where three trainings decide, near the
-normal quantile where the problems do.
+This is two-way clustering for a balanced table, and holds for few trainings too, where the usual sandwich is too small.
+The half width of the interval is the root of the sum of the squares of both parts' half widths (Newcombe's rule), each with
+the t quantile of its own degrees of freedom: three trainings have two, so 4.3 standard errors.
 
 A unit is a problem, or a parent with all of its variants. Problem seeds have no effect of their own: they draw problems
 from one distribution, so all of their problems are units side by side.
 
-Sources: Searle, Casella & McCulloch 1992, chapter 4 (variance components of a crossed table); Satterthwaite 1946; Cameron,
-Gelbach & Miller 2011 (two-way clustering); Miller 2024 (arXiv 2411.00640, clustered and paired errors of evaluations).
+Sources: Searle, Casella & McCulloch 1992, chapter 4 (variance components of a crossed table); Cameron, Gelbach & Miller
+2011 (two-way clustering); Newcombe 1998 (squares of half widths add); Miller 2024 (arXiv 2411.00640, clustered and paired
+errors of evaluations).
 """
 
 from __future__ import annotations
@@ -29,13 +30,12 @@ from scipy.stats import norm, t
 
 
 class CrossedMean(NamedTuple):
-    """A mean over trainings and problems, the ends of its interval, its standard error and degrees of freedom."""
+    """A mean over trainings and problems, the ends of its interval, and its standard error."""
 
     mean: float
     low: float
     high: float
     error: float
-    freedom: float
 
 
 def estimate_mean(
@@ -56,20 +56,18 @@ def estimate_mean(
     if count < 2:
         raise ValueError(f"an interval needs two units or more, got {count}")
     of_units, of_trainings = deviations.mean(axis=0), deviations.mean(axis=1)
-    terms = [(trainings * float((of_units**2).sum()) / (count - 1), count - 1)]  # (mean square, degrees of freedom)
+    parts = [
+        (float((of_units**2).sum()) / (count - 1) / count, count - 1)
+    ]  # (variance of the mean, degrees of freedom)
     if trainings > 1:
         rest = deviations - of_units - of_trainings[:, None]
-        residual = float((rest**2).sum()) / ((trainings - 1) * (count - 1))
-        between = count * float((of_trainings**2).sum()) / (trainings - 1)
-        if between > residual:
-            terms += [(between, trainings - 1), (-residual, (trainings - 1) * (count - 1))]
-    total = sum(square for square, _ in terms)
-    if total <= 0:
-        return CrossedMean(mean, mean, mean, 0.0, math.inf)
-    error = (total / deviations.size) ** 0.5
-    freedom = total**2 / sum(square**2 / degrees for square, degrees in terms)
-    half = float(t.ppf(0.5 + confidence / 2, freedom)) * error
-    return CrossedMean(mean, mean - half, mean + half, error, freedom)
+        residual = float((rest**2).sum()) / ((trainings - 1) * (count - 1)) / deviations.size
+        between = float((of_trainings**2).sum()) / (trainings - 1) / trainings
+        parts.append((max(0.0, between - residual), trainings - 1))
+    error = sum(variance for variance, _ in parts) ** 0.5
+    quantile = 0.5 + confidence / 2
+    half = sum(variance * float(t.ppf(quantile, freedom)) ** 2 for variance, freedom in parts) ** 0.5
+    return CrossedMean(mean, mean - half, mean + half, error)
 
 
 def _sum_units(values: np.ndarray, units: Sequence[Any] | None) -> np.ndarray:

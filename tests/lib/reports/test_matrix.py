@@ -248,7 +248,7 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
         records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
         records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
     data = evaluation.Evaluation({name: evaluation.load_set(run, name) for name in ("test", "ood", "aime")}, {})
-    results = best_of_n.write_transfer_report(run, data, {})
+    results = best_of_n.write_transfer_report(run, data, best_of_n.measure_rows(run, data, {}))
     report = (run.out_dir / "matrix.md").read_text()
     assert report.count("| sums/test | 4 |") == 1 and (run.out_dir / "matrix.png").exists()
     if not sizes:
