@@ -70,9 +70,7 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("seeds")
     log = folder / "runs.log"
     files = {
-        "script.py": SCRIPT.format(
-            log=str(log), sleep="30 if not pathlib.Path(%r).exists() else 0" % str(folder / "on")
-        ),
+        "script.py": SCRIPT.format(log=str(log), sleep=f"30 * (not pathlib.Path({str(folder / 'on')!r}).exists())"),
         "dvc.yaml": PIPELINE,
         ".gitignore": "/.assay\n/runs.log\n/on\n/t.md\n",
         "params.yaml": "seed: 1\ntest_seed: 1\n",
