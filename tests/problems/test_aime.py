@@ -85,6 +85,16 @@ def test_same_seed_same_bytes_and_adjacent_seeds_share_none(tmp_path):
 
 
 @pytest.mark.slow
+def test_another_test_seed_changes_the_tests_alone():
+    items = [aime.build_items(settings(), 42, test_seed)[0] for test_seed in (42, 43)]
+    one, two = ({split: [p for p in x if p.split == split] for split in aime.SPLITS} for x in items)
+    assert one["train"] == two["train"] and one["dev"] == two["dev"]
+    assert all(
+        {p.question for p in one[split]}.isdisjoint(p.question for p in two[split]) for split in ("test", "unseen")
+    )
+
+
+@pytest.mark.slow
 def test_a_repeated_published_problem_stops_the_stage(tmp_path):
     problems, _ = aime.build_items(settings(), 1, 1)
     leaked = tmp_path / "published.jsonl"

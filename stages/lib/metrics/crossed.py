@@ -76,7 +76,7 @@ def _sum_units(values: np.ndarray, units: Sequence[Any] | None) -> np.ndarray:
         return values.copy()
     places = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
     sums = np.zeros((len(values), len(places)))
-    np.add.at(sums, (slice(None), [places[unit] for unit in units]), values)
+    np.add.at(sums.T, [places[unit] for unit in units], values.T)
     return sums
 
 

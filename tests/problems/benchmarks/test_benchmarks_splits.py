@@ -366,3 +366,21 @@ def test_the_bundled_benchmark_is_apart_and_its_arithmetic_holds():
     assert account["splits"] == sizes
     assert account["annotations"]["checked"] > 300 and not account["annotations"]["faults"]
     assert not splits.drop_cross_split_duplicates(problems)[1]
+
+
+def test_another_test_seed_changes_the_test_alone(tmp_path):
+    bundled = {"steps": [2, 4], "max_value": 60, "inverse_share": 0.25}
+    sizes = {"train": 20, "verifier": 20, "dev": 10, "test": 20}
+    params = {"name": "gradeschool", "source": "bundled", "sizes": sizes, "bundled": bundled}
+    file = jsonl(tmp_path / "test.jsonl", words(*range(50)))
+    for section_, is_disjoint in (
+        (Params.model_validate(params), True),
+        (section(sizes={**ALL, "test": 10}, test=file), False),
+    ):
+        one, two = (build_problems(section_, 1, test_seed)[0] for test_seed in (1, 2))
+        trained, tested = (
+            [[p for p in x if (p.split == "test") == is_test] for x in (one, two)] for is_test in (False, True)
+        )
+        assert trained[0] == trained[1] and tested[0] != tested[1]
+        if is_disjoint:
+            assert not {p.question for p in tested[0]} & {p.question for p in tested[1]}
