@@ -15,7 +15,19 @@ from stages import commands
 from stages.lib.core.errors import UserError
 
 # The order of the help: the daily commands first.
-COMMAND_ORDER = ("status", "preset", "params", "launch", "table", "compare", "variants", "ui", "sync", "doctor")
+COMMAND_ORDER = (
+    "status",
+    "preset",
+    "params",
+    "launch",
+    "table",
+    "compare",
+    "variants",
+    "seeds",
+    "ui",
+    "sync",
+    "doctor",
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 

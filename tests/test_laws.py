@@ -85,10 +85,12 @@ def test_one_word_five_places(stage):
     assert entry["cmd"] in (by_hand, f"python -m stages launch ${{launch}} {stage}", f"python -m stages launch {stage}")
     assert ("stages/launch/${launch}.yaml" in entry["deps"]) == ("${launch}" in entry["cmd"])
     shared = ["training"] if issubclass(import_module(find_module(stage)).Params, TrainingParams) else []
-    assert entry["params"] == ["seed", *shared, stage]
+    main = module_file(stage).read_text()
+    own, shared = [key for key in entry["params"] if key.endswith("seed")], [*shared, stage]
+    assert entry["params"] == [*own, *shared] and own in (["seed"], ["seed", "test_seed"], ["test_seed"])
+    assert ("test_seed" in own) == ("run.test_seed" in main) and ("seed" in own or "run.seed" not in main)
     foreign = [path for path in paths(entry["outs"] + entry["metrics"]) if not path.startswith(f"data/{stage}/")]
     assert not foreign, f"dvc.yaml {stage}: {foreign} are not in data/{stage}/"
-    main = module_file(stage).read_text()
     assert f'run_stage("{stage}", Params,' in main, "the MLflow run takes its name from run_stage"
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +31,7 @@ def variants(
     """
     from stages.lib.core import files
     from stages.lib.display import tables
+    from stages.lib.workspace import experiments
 
     variants = load_variants(VARIANTS_FILE)
     if unknown := [name for name in names or () if name not in variants]:
@@ -40,13 +39,13 @@ def variants(
     selected = {name: variants[name] for name in names or variants}
     if run:
         for name, changes in selected.items():
-            if not has_experiment(f"variant-{name}"):
-                run_experiment(f"variant-{name}", changes)
+            if not experiments.has_experiment(f"variant-{name}"):
+                experiments.run_experiment(f"variant-{name}", changes, "python -m stages variants --run")
     rows = [*build_pipeline_rows(), *(row for name in selected if (row := build_variant_row(name, selected[name])))]
     if not rows:
         raise UserError("variants: the pipeline has not run here; `dvc repro` first")
     tables.print_report({"Variants of the verifiers": (HEADER, rows)})
-    if missing := [name for name in selected if not has_experiment(f"variant-{name}")]:
+    if missing := [name for name in selected if not experiments.has_experiment(f"variant-{name}")]:
         print(f"not run on this commit: {', '.join(missing)}; `python -m stages variants --run`", file=sys.stderr)
     if out:
         files.write_text(out, tables.format_markdown(HEADER, rows))
@@ -69,29 +68,6 @@ def load_variants(path: Path) -> dict[str, dict[str, Any]]:
     return variants
 
 
-def has_experiment(name: str) -> bool:
-    """Whether DVC has an experiment of this name on the current commit."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout.strip()
-
-    head = git("rev-parse", "HEAD")
-    return bool(git("for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"))
-
-
-def run_experiment(name: str, changes: dict[str, Any]) -> None:
-    """Run one variant as a DVC experiment. Raises UserError when it fails; finished experiments are kept."""
-    from stages.lib.workspace import mlflow_store
-
-    settings = [word for key, value in changes.items() for word in ("-S", f"{key}={json.dumps(value)}")]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, *settings, "best_of_n"]
-    # The runs go to the store of this repository, for DVC deletes the copy.
-    env = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_store.get_tracking_uri(Path.cwd())}
-    if subprocess.run(command, env=env).returncode:
-        advice = "fix it and run `python -m stages variants --run` again"
-        raise UserError(f"{name}: the experiment failed (above); {advice}")
-
-
 def build_pipeline_rows() -> list[list[str]]:
     """The training-free scores, then the pipeline's own verifiers."""
     from stages.lib.display import tables
@@ -112,7 +88,9 @@ def build_variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
     """The figures of an experiment, None if it has not run."""
     import dvc.api
 
-    if not has_experiment(f"variant-{name}"):
+    from stages.lib.workspace import experiments
+
+    if not experiments.has_experiment(f"variant-{name}"):
         return None
     scores, best = (json.loads(dvc.api.read(file, rev=f"variant-{name}")) for file in METRICS_FILES)
     return build_row(name, changes["scores.verifiers"][0], scores, best)

@@ -3,7 +3,8 @@
 Reads   data/samples/{dev,test,test_greedy,test_options,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and
         their problems, data/{samples,scores}/metrics.json, data/generator/prompt.json
 Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in
-        distribution, {matrix.md, matrix.csv, matrix.png, doses.png} out of it
+        distribution, {matrix.md, matrix.csv, matrix.png, doses.png} out of it,
+        problems.csv with every method's accuracy on every problem, for `python -m stages seeds`
 
 One pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k and majority
 are exact, with ties split evenly; weighted and top votes are Monte Carlo below N, with their standard error. Everything
@@ -27,10 +28,11 @@ from stages.lib.core.params import Params as Section
 from stages.lib.run import execution
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stages.lib.reports.evaluation import Evaluation
     from stages.lib.reports.in_distribution import Results
+    from stages.lib.reports.matrix import Row
     from stages.lib.reports.vote_settings import VoteSettings
 
 
@@ -57,11 +59,13 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     data = evaluation.load(run)
     p = run.params
     results = in_distribution.compute(data, p.vote_powers, p.top_vote_shares, p.draws, p.resamples, run.seed)
+    rows = measure_rows(run, data, results.settings)
     write_report(run, data, results)
+    write_problem_accuracies(run, data, rows, results)
     return results.to_metrics() | {
         "problems": len(data.test),
         "cost": write_cost_report(run, data, results),
-        **write_transfer_report(run, data, results.settings, results.likelihood),
+        **write_transfer_report(run, data, rows, results.likelihood),
         "first_error": measure_first_errors(run, data),
     }
 
@@ -106,24 +110,38 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results
     return cost
 
 
+def measure_rows(run: execution.StageRun[Params], data: Evaluation, settings: Mapping[str, VoteSettings]) -> list[Row]:
+    """Every method on the test set and on every group out of distribution."""
+    from stages.lib.reports import matrix
+
+    unsolvable = {problem.id for problem in data.reported_problems() if problem.contract == "unsolvable"}
+    return matrix.measure(data.group_pools(), settings, run.params.draws, run.seed, unsolvable)
+
+
+def write_problem_accuracies(
+    run: execution.StageRun[Params], data: Evaluation, rows: Sequence[Row], results: Results
+) -> None:
+    """Every method on every problem: problems.csv."""
+    from stages.lib.core import files
+    from stages.lib.reports import problem_accuracies
+
+    text = problem_accuracies.to_csv(rows, data.map_parents(), results)
+    files.write_text(run.out_dir / "problems.csv", text)
+
+
 def write_transfer_report(
-    run: execution.StageRun[Params],
-    data: Evaluation,
-    settings: Mapping[str, VoteSettings],
-    likelihood: str | None = None,
+    run: execution.StageRun[Params], data: Evaluation, rows: Sequence[Row], likelihood: str | None = None
 ) -> dict[str, Any]:
-    """Every method on the test set, on every large enough group out of distribution, and over all groups: matrix.md,
-    matrix.csv, matrix.png and doses.png. likelihood: its best use on dev. Returns the metrics `matrix` and `sets`."""
+    """The rows that are large enough, and all together: matrix.md, matrix.csv, matrix.png and doses.png.
+
+    likelihood: its best use on dev. Returns the metrics `matrix` and `sets`."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
     from stages.lib.reports import matrix, matrix_tables
 
-    groups, problems = data.group_pools(), data.reported_problems()
-    unsolvable = {problem.id for problem in problems if problem.contract == "unsolvable"}
-    parents = {problem.id: problem.parent for problem in problems if problem.parent}
-    cells = matrix.compare(groups, settings, run.params.draws, run.seed, unsolvable, parents)
+    cells = matrix.compare(rows, run.seed, data.map_parents())
     report = matrix_tables.tabulate(cells, data.trained_verifiers, likelihood)
-    notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(groups))
+    notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(data.group_pools()))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "matrix.csv", matrix_tables.to_csv(cells))
     methods = [f"weighted_{name}" for name in data.trained_verifiers] + ([likelihood] if likelihood else [])

@@ -30,7 +30,8 @@ from stages.lib.run.execution import StageRun, run_stage
 if TYPE_CHECKING:
     from stages.lib.chat import Chat
 
-SPLITS = ("test", "unseen", "dev", "train")  # of two equal items, the one in the earlier split stays
+# Of two equal items, the one in the earlier split stays: what is trained on does not depend on the tests.
+SPLITS = ("train", "dev", "test", "unseen")
 MAX_ANSWER_SHARE = 0.02  # share of a family's items that may have the same answer
 MIN_ANSWER_COUNT = 2  # items of a family that may have the same answer, however few the family has
 MAX_CANDIDATES_PER_ITEM = 4  # candidates generated for every requested item
@@ -91,7 +92,7 @@ def fingerprint(problem: Problem) -> str:
     return competition.fingerprint(program["family"], program["params"])
 
 
-def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]]:
+def build_items(section: Params, seed: int, test_seed: int) -> tuple[list[Problem], Counter[str]]:
     """(all items, counts of reasons why candidates were dropped). Raises UserError if the solvers of a family disagree."""
     problems: list[Problem] = []
     dropped: Counter[str] = Counter()
@@ -102,12 +103,12 @@ def build_items(section: Params, seed: int) -> tuple[list[Problem], Counter[str]
         levels, fingerprints = section.list_levels(name), set[str]()
         answers: Counter[str] = Counter()
         for split in splits:
-            kept = 0
+            kept, key = 0, test_seed if split in ("test", "unseen") else seed
             for number in range(MAX_CANDIDATES_PER_ITEM * sizes[split]):
                 if kept == sizes[split]:
                     break
                 level = levels[number % len(levels)]
-                item = competition.generate_item(name, level, seed, f"competition/{split}/{name}-{number:05d}", split)
+                item = competition.generate_item(name, level, key, f"competition/{split}/{name}-{number:05d}", split)
                 if isinstance(item, str):
                     raise UserError(f"{item}; the family is at fault, nothing was written")
                 if fingerprint(item) in fingerprints:
@@ -223,7 +224,7 @@ def check_published_overlap(problems: list[Problem], paths: list[str]) -> dict[s
 def body(run: StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
-    problems, dropped = build_items(run.params, run.seed)
+    problems, dropped = build_items(run.params, run.seed, run.test_seed)
     writer = run.params.writer
     sentences = {}
     if writer and writer.kind != "none":

@@ -100,5 +100,5 @@ def load_published(name, count):
     )
     sizes = dict.fromkeys(("train", "verifier", "dev", "test"))
     params = {"name": name, "source": "path", "sizes": sizes, "shares": None, "path": {"test": [str(ROOT / file)]}}
-    problems, _ = build_problems(Params.model_validate(params), 1)
+    problems, _ = build_problems(Params.model_validate(params), 1, 1)
     return sorted(problems, key=lambda problem: seeds.key("sample", problem.id))[:count]

@@ -51,6 +51,7 @@ if __name__ == "__main__":
 '''
 PARAMS_YAML = """# all of it
 seed: 1
+test_seed: 3
 launch: cpu  # here
 
 # the first

@@ -50,7 +50,7 @@ def test_the_splits_share_nothing(tmp_path):
 @pytest.mark.slow
 def test_no_answer_is_frequent_in_its_family():
     problems, _ = aime.build_items(
-        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen_families=["two_coins"]), 4
+        settings(per_family={"train": 40, "dev": 3, "test": 7, "unseen": 50}, unseen_families=["two_coins"]), 4, 4
     )
     for family in competition.FAMILIES:
         answers = Counter(p.answer for p in problems if p.program.params["family"] == family)
@@ -60,7 +60,7 @@ def test_no_answer_is_frequent_in_its_family():
 
 @pytest.mark.slow
 def test_difficulty_of_a_family_by_hand():
-    items = [p for p in aime.build_items(settings(levels=[3]), 1)[0] if p.program.params["family"] == "codes"]
+    items = [p for p in aime.build_items(settings(levels=[3]), 1, 1)[0] if p.program.params["family"] == "codes"]
     (level,) = aime.summarize_difficulty(items).items()
     assert level[0] == "3" and level[1]["items"] == len(items)
     assert level[1]["steps"] == 6 and level[1]["search_digits"] == round(math.log10(4**6), 2)  # words of six letters
@@ -68,8 +68,8 @@ def test_difficulty_of_a_family_by_hand():
 
 @pytest.mark.slow
 def test_more_items_change_none():
-    few, _ = aime.build_items(settings(), 1)
-    more, _ = aime.build_items(settings(per_family={**SETTINGS["per_family"], "test": 4}), 1)
+    few, _ = aime.build_items(settings(), 1, 1)
+    more, _ = aime.build_items(settings(per_family={**SETTINGS["per_family"], "test": 4}), 1, 1)
     tests = [{p.id: p for p in items if p.split == "test"} for items in (few, more)]
     assert tests[0].items() <= tests[1].items() and len(tests[1]) > len(tests[0])
 
@@ -81,13 +81,23 @@ def test_same_seed_same_bytes_and_adjacent_seeds_share_none(tmp_path):
         aime.body(tiny_models.make_run(tmp_path / name, "aime", settings()))
     for file in ("test.jsonl", "train.jsonl", "report.json"):
         assert (tmp_path / "one/data/aime" / file).read_bytes() == (tmp_path / "two/data/aime" / file).read_bytes()
-    fingerprints = [{aime.fingerprint(p) for p in aime.build_items(settings(), seed)[0]} for seed in (42, 43)]
+    fingerprints = [{aime.fingerprint(p) for p in aime.build_items(settings(), seed, seed)[0]} for seed in (42, 43)]
     assert not fingerprints[0] & fingerprints[1]
 
 
 @pytest.mark.slow
+def test_another_test_seed_changes_the_tests_alone():
+    items = [aime.build_items(settings(), 42, test_seed)[0] for test_seed in (42, 43)]
+    one, two = ({split: [p for p in x if p.split == split] for split in aime.SPLITS} for x in items)
+    assert one["train"] == two["train"] and one["dev"] == two["dev"]
+    assert all(
+        {p.question for p in one[split]}.isdisjoint(p.question for p in two[split]) for split in ("test", "unseen")
+    )
+
+
+@pytest.mark.slow
 def test_a_repeated_published_problem_stops_the_stage(tmp_path):
-    problems, _ = aime.build_items(settings(), 1)
+    problems, _ = aime.build_items(settings(), 1, 1)
     leaked = tmp_path / "published.jsonl"
     leaked.write_text(json.dumps({"problem": "Well known. " + problems[0].question}) + "\n")
     with pytest.raises(UserError, match="repeats a problem of"):
@@ -102,7 +112,7 @@ def test_no_item_repeats_a_real_aime_problem():
     if not root:
         pytest.skip("ASSAY_BENCHMARKS is not set: the real AIME problems are not here")
     files = [str(Path(root) / "aime" / name) for name in ("aime24.jsonl", "aime25.jsonl", "aime_1983_2024.csv")]
-    problems, _ = aime.build_items(settings(), 1)
+    problems, _ = aime.build_items(settings(), 1, 1)
     account = aime.build_report(problems, settings(decontaminate_against=files))
     assert account["published"]["repeated"] == 0 and account["published"]["compared_with"] > 900
 
@@ -205,7 +215,7 @@ def test_a_refused_sentence_leaves_the_item_as_it_was(tmp_path):
     sizes = {"train": 1, "dev": 0, "test": 0, "unseen": 0}
     with serve("no mark", "<<<Everything costs seven dollars today.>>>") as server:
         aime.body(run := tiny_models.make_run(tmp_path, "aime", settings(per_family=sizes, writer=writer(server))))
-    plain, _ = aime.build_items(settings(per_family=sizes), 1)
+    plain, _ = aime.build_items(settings(per_family=sizes), 1, 1)
     assert records.read_problems(run.out_dir / "train.jsonl") == sorted(plain, key=lambda p: p.id)
     report = json.loads((run.out_dir / "report.json").read_text())["written_sentences"]
     assert report["kept"] == 0 and report["refused"]["not one marked sentence"] == 1

@@ -57,7 +57,8 @@ class Params(BaseModel):
 class TopLevel(Params):
     """The keys beside the sections."""
 
-    seed: int = Field(ge=0)  # every random choice derives from it
+    seed: int = Field(ge=0)  # every random choice derives from it, but for the problems of the tests
+    test_seed: int = Field(ge=0)  # of the test problems and of the sets made from them
     launch: str = Field(pattern=r"^[a-z0-9_]+$")  # stages/launch/<launch>.yaml: processes and machines of stages
 
 
@@ -93,7 +94,7 @@ def load_section(section: str, model: type[P], path: Path = PARAMS_FILE) -> P:
 
 
 def load_top_level(path: Path = PARAMS_FILE) -> TopLevel:
-    """seed and launch."""
+    """seed, test_seed and launch."""
     document = read_yaml(path)
     return validate_top_level(document, [(path, document)])
 
@@ -130,7 +131,7 @@ def get_shared_model(model: type[Params]) -> type[Params]:
 
 
 def validate_top_level(document: Any, layers: Layers) -> TopLevel:
-    """seed and launch of a merged document."""
+    """The same of a merged document."""
     return _validate({k: document[k] for k in TopLevel.model_fields if k in document}, TopLevel, tuple, layers)
 
 

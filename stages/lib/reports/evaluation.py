@@ -76,6 +76,10 @@ class Evaluation(NamedTuple):
     def reported_problems(self) -> list[Problem]:
         return [problem for name in ("test", *eval_sets.OOD) for problem in self.sets[name].problems]
 
+    def map_parents(self) -> dict[str, str]:
+        """Problem id -> id of the problem it was made from, for those that have one."""
+        return {problem.id: problem.parent for problem in self.reported_problems() if problem.parent}
+
 
 def load_set(run: eval_sets.StageRun, name: str) -> EvalSet:
     """Read one set. Raises UserError for a problem without samples and for a sample without a verifier's score."""

@@ -127,23 +127,30 @@ def count_sets(cells: Sequence[Cell]) -> dict[str, int]:
     }
 
 
-def compare(
+def measure(
     groups: Mapping[str, Sequence[Pool]],
     settings: Mapping[str, VoteSettings],
     draws: int,
     seed: int,
     unsolvable: Set[str] = frozenset(),
-    parents: Mapping[str, str] = MappingProxyType({}),
-) -> list[Cell]:
+) -> list[Row]:
     """All methods at N on all groups; the first group is the one in distribution. N is the smallest pool of all.
 
-    unsolvable: ids of problems without an answer; parents: problem id -> id of the problem it was made from."""
+    unsolvable: ids of problems without an answer."""
     n = min(pool.size for pools in groups.values() for pool in pools)
-    rows = [_measure(name, pools, settings, draws, seed, n, unsolvable) for name, pools in groups.items()]
-    doses = find_doses(groups)
+    return [_measure(name, pools, settings, draws, seed, n, unsolvable) for name, pools in groups.items()]
+
+
+def compare(rows: Sequence[Row], seed: int, parents: Mapping[str, str] = MappingProxyType({})) -> list[Cell]:
+    """Every method on every row that is large enough, and on all rows together; doses of an operator stand in order.
+
+    parents: problem id -> id of the problem it was made from."""
+    n = min(pool.size for row in rows for pool in row.pools)
+    doses = find_doses(row.name for row in rows)
     operators = list(dict.fromkeys(operator for operator, _ in doses.values()))
-    rows[1:] = sorted(rows[1:], key=lambda row: (operators.index(doses[row.name][0]), doses[row.name][1] or 0.0))
-    in_distribution, shifted, small = rows[0], rows[1:], find_small_groups(groups)
+    shifted = sorted(rows[1:], key=lambda row: (operators.index(doses[row.name][0]), doses[row.name][1] or 0.0))
+    in_distribution, rows = rows[0], [rows[0], *shifted]
+    small = find_small_groups({row.name: row.pools for row in rows})
     table_rows = [*_pool_rows(shifted), in_distribution, *(row for row in shifted if row.name not in small)]
     key = seeds.key(seed, "best_of_n", 1, "problems", "matrix")
     builder = _CellBuilder(in_distribution, rows, parents, doses, n, key)

@@ -32,7 +32,9 @@ T = TypeVar("T")
 
 @dataclass
 class StageRun(Generic[P]):
-    """What a stage's body works with. `key` names parameters, inputs and code; `rank` is 0 in the main process."""
+    """What a stage's body works with. `key` names parameters, inputs and code; `rank` is 0 in the main process.
+
+    `test_seed` keys the test problems alone, so that the same trained models can be tested on fresh ones."""
 
     name: str
     params: P
@@ -41,6 +43,7 @@ class StageRun(Generic[P]):
     key: str
     rank: int
     world_size: int
+    test_seed: int = 1
     journal_entry: journal.Entry | None = None
     counts: dict[str, float] = field(default_factory=dict)
 
@@ -117,8 +120,8 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     exit_with_launcher()
     inputs = _hash_inputs(root, name, body)
-    key = _compute_key(top.seed, section, inputs)
-    run = StageRun(name, section, top.seed, root, key, rank, world)
+    key = _compute_key(top, section, inputs)
+    run = StageRun(name, section, top.seed, root, key, rank, world, top.test_seed)
     if rank != 0:
         body(run)
         run.wait_for_processes()
@@ -129,7 +132,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             root,
             stage=name,
             key=key,
-            params={"seed": top.seed, name: section.model_dump()},
+            params={"seed": top.seed, "test_seed": top.test_seed, name: section.model_dump()},
             inputs=inputs,
             command=[Path(sys.executable).name, *sys.argv],
             world=world,
@@ -170,8 +173,8 @@ def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
     return {"code": code, **{path: digests.md5(root / path) for path in paths}}
 
 
-def _compute_key(seed: int, section: params.Params, inputs: dict[str, str]) -> str:
-    text = json.dumps([seed, section.model_dump(mode="json"), inputs], sort_keys=True)
+def _compute_key(top: params.TopLevel, section: params.Params, inputs: dict[str, str]) -> str:
+    text = json.dumps([top.seed, top.test_seed, section.model_dump(mode="json"), inputs], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

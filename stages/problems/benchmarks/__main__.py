@@ -236,7 +236,9 @@ def _adapt_row(
     return problem
 
 
-def _build_published(params: Params, seed: int) -> tuple[list[Problem], list[Table], RejectReasons, dict[str, Any]]:
+def _build_published(
+    params: Params, seed: int, test_seed: int
+) -> tuple[list[Problem], list[Table], RejectReasons, dict[str, Any]]:
     """(problems in their final splits, tables, rejected rows, further entries of provenance.json)."""
     tables = read_tables(params)
     published, locations, rejects = adapt_rows(params.name, tables, seed, params.licence)
@@ -255,18 +257,18 @@ def _build_published(params: Params, seed: int) -> tuple[list[Problem], list[Tab
         problems = short
     if shares:
         account["shares"] = {"of": f"the published {params.get_shared_split()} rows", **shares}
-    return splits.limit_sizes(problems, params.sizes.model_dump(), seed), tables, rejects, account
+    return splits.limit_sizes(problems, params.sizes.model_dump(), seed, test_seed), tables, rejects, account
 
 
-def build_problems(params: Params, seed: int) -> tuple[list[Problem], dict[str, Any]]:
-    """(problems in their final splits, content of provenance.json)."""
+def build_problems(params: Params, seed: int, test_seed: int) -> tuple[list[Problem], dict[str, Any]]:
+    """(problems in their final splits, content of provenance.json). Only the problems of the test depend on test_seed."""
     if params.source == "bundled" and params.bundled:
-        problems = bundled.generate_problems(params.sizes.model_dump(), seed, params.bundled.model_dump())
+        problems = bundled.generate_problems(params.sizes.model_dump(), seed, test_seed, params.bundled.model_dump())
         tables, rejects, account = [], {}, {"near_duplicates": {}}
         if splits.drop_cross_split_duplicates(problems)[1]:
             raise AssertionError("the bundled splits are not apart")
     else:
-        problems, tables, rejects, account = _build_published(params, seed)
+        problems, tables, rejects, account = _build_published(params, seed, test_seed)
     groups = splits.group_duplicates(problems)
     if params.shuffle_options:
         problems, account["options"] = options.shuffle_options(problems, seed)
@@ -284,7 +286,7 @@ def build_problems(params: Params, seed: int) -> tuple[list[Problem], dict[str, 
 def body(run: StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
-    problems, account = build_problems(run.params, run.seed)
+    problems, account = build_problems(run.params, run.seed, run.test_seed)
     sizes = run.params.sizes.model_dump()
     requested = [split for split, size in sizes.items() if size != 0 and run.params.expects_rows(split)]
     for warning in provenance.find_warnings(account, requested):

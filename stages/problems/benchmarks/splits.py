@@ -59,11 +59,15 @@ def assign_splits(problems: Iterable[Problem], published: str, shares: Mapping[s
     return [p.model_copy(update={"split": split(p)}) if shares and p.split == published else p for p in problems]
 
 
-def limit_sizes(problems: Iterable[Problem], sizes: Mapping[str, int | None], seed: int) -> list[Problem]:
-    """At most sizes[split] problems of each split, chosen by keyed hash: a smaller size gives a subset of a larger one."""
+def limit_sizes(
+    problems: Iterable[Problem], sizes: Mapping[str, int | None], seed: int, test_seed: int
+) -> list[Problem]:
+    """At most sizes[split] problems of each split, chosen by keyed hash: a smaller size gives a subset of a larger one.
+    The hash of test problems is keyed by test_seed."""
 
     def order(problem: Problem) -> tuple[int, str]:
-        return seeds.key(seed, "benchmarks", VERSION, normalize_question(problem), "order"), problem.id
+        key = test_seed if problem.split == "test" else seed
+        return seeds.key(key, "benchmarks", VERSION, normalize_question(problem), "order"), problem.id
 
     kept = []
     for split in SPLITS:

@@ -185,13 +185,13 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     agents_pair = agents.make_agents(**chats)
     mislabelled = load_mislabelled_ids(section.mislabelled, run.root)
     labelled = [problem for problem in splits["test"] if problem.id not in mislabelled]
-    parents = select_parents(labelled, section.max_parents, run.seed)
-    variants, rejects = make_variants(parents, section, agents_pair, run.seed, splits["test"])
+    parents = select_parents(labelled, section.max_parents, run.test_seed)
+    variants, rejects = make_variants(parents, section, agents_pair, run.test_seed, splits["test"])
     if section.max_aime_parents:
-        contest = select_parents(competition["test"], section.max_aime_parents, run.seed)
-        changed, refused = make_variants(contest, section, agents_pair, run.seed, competition["test"])
+        contest = select_parents(competition["test"], section.max_aime_parents, run.test_seed)
+        changed, refused = make_variants(contest, section, agents_pair, run.test_seed, competition["test"])
         parents, variants, rejects = parents + contest, variants + changed, rejects + refused
-    variants += _generate_dyval(section.dyval, run.seed)
+    variants += _generate_dyval(section.dyval, run.test_seed)
     training = _generate_dyval_training(section.dyval, run.seed)
 
     trained = [p for name in ("train", "verifier", "dev") for p in splits[name]]

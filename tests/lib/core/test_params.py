@@ -29,7 +29,7 @@ GOOD = {"lr": "1e-5", "epochs": "2", "loss": "mse", "joint": "true", "rate": "0.
 
 def write(tmp_path, **changes):
     values = {**GOOD, **changes}
-    lines = ["seed: 1", "launch: cpu", "# a comment", "orm:"]
+    lines = ["seed: 1", "test_seed: 2", "launch: cpu", "orm:"]
     lines += [f"  {key}: {value}" for key, value in values.items() if value is not None]
     path = tmp_path / "params.yaml"
     path.write_text("\n".join(lines) + "\n")
@@ -46,7 +46,7 @@ def test_good_file(tmp_path):
     path = write(tmp_path)
     section = params.load_section("orm", Orm, path)
     assert section.lr == 1e-5 and type(section.lr) is float, "YAML 1.2: 1e-5 is a number"
-    assert params.load_top_level(path) == params.TopLevel(seed=1, launch="cpu")
+    assert params.load_top_level(path) == params.TopLevel(seed=1, test_seed=2, launch="cpu")
 
 
 def test_the_sentence_of_the_readme(tmp_path):
@@ -187,8 +187,9 @@ def test_missing_file(tmp_path):
     ("text", "said"),
     [
         ("launch: cpu\n", "seed: missing"),
+        ("seed: 1\nlaunch: cpu\n", "test_seed: missing"),
         ("seed: -1\nlaunch: cpu\n", ":1 seed: must be >= 0, got -1"),
-        ("seed: 1\nlaunch: ../x\n", ":2 launch: string must match pattern"),
+        ("seed: 1\ntest_seed: 1\nlaunch: ../x\n", ":3 launch: string must match pattern"),
     ],
 )
 def test_top(tmp_path, text, said):

@@ -35,7 +35,7 @@ def solved(votes, name, right=()):
 
 
 def cells(unsolvable=frozenset(), parents=None, **groups):
-    return matrix.compare(groups, {}, 8, 1, unsolvable, parents or {})
+    return matrix.compare(matrix.measure(groups, {}, 8, 1, unsolvable), 1, parents or {})
 
 
 def compared(**groups):
@@ -311,7 +311,7 @@ def test_the_matrix_is_written_and_says_what_has_no_row(tmp_path, capsys, sizes)
         records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
         records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
     data = evaluation.Evaluation({name: evaluation.load_set(run, name) for name in ("test", "ood", "aime")}, {})
-    metrics = best_of_n.write_transfer_report(run, data, {})
+    metrics = best_of_n.write_transfer_report(run, data, best_of_n.measure_rows(run, data, {}))
     results = metrics["matrix"]
     report = (run.out_dir / "matrix.md").read_text()
     assert report.count("| sums/test | 4 |") == 1 and (run.out_dir / "matrix.png").exists()

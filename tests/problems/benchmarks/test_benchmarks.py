@@ -221,7 +221,7 @@ def test_mmlu_pro_has_any_number_of_options(tmp_path, form):
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "test.parquet")
     else:
         jsonl(tmp_path / "test.jsonl", rows)
-    problems, account = build_problems(section("mmlu", test=tmp_path / f"test.{form}"), 1)
+    problems, account = build_problems(section("mmlu", test=tmp_path / f"test.{form}"), 1, 1)
     assert [(p.id, p.answer) for p in problems] == [
         ("mmlu/test/business/72", "B"),
         ("mmlu/test/business/80", "J"),
@@ -270,14 +270,14 @@ def test_options_are_shuffled_on_request_and_their_key_with_them(tmp_path):
     rows += [{"question": f"Fixed {n}?", "choices": choices, "answer": "D"} for n, choices in enumerate(fixed)]
     params = {"name": "mmlu", "source": "path", "path": {"test": str(jsonl(tmp_path / "t.jsonl", rows))}}
     params |= {"sizes": dict.fromkeys(("train", "verifier", "dev", "test"))}
-    plain, _ = build_problems(Params.model_validate(params), 1)
-    shuffled, account = build_problems(Params.model_validate({**params, "shuffle_options": True}), 1)
+    plain, _ = build_problems(Params.model_validate(params), 1, 1)
+    shuffled, account = build_problems(Params.model_validate({**params, "shuffle_options": True}), 1, 1)
     assert account["options"] == {"shuffled": 400, "kept in order": 3} and shuffled[400:] == plain[400:]
     assert all(p.choices["ABCD".index(p.answer)] == f"right {n}" for n, p in enumerate(shuffled[:400]))
     letters = [problem.answer for problem in shuffled[:400]]
     assert all(70 <= letters.count(letter) <= 130 for letter in "ABCD")  # 100 expected, deviation 8.7
     few, _ = build_problems(
-        Params.model_validate({**params, "shuffle_options": True, "sizes": {**params["sizes"], "test": 40}}), 1
+        Params.model_validate({**params, "shuffle_options": True, "sizes": {**params["sizes"], "test": 40}}), 1, 1
     )
     assert all(problem in shuffled for problem in few)
 
@@ -348,7 +348,7 @@ def test_gpqa_csv_with_quotes_and_line_breaks(tmp_path):
         writer = csv.DictWriter(file, [*record, "Subdomain"])
         writer.writeheader()
         writer.writerows([{**record, "Subdomain": "Optics"}, {**science(8), "Subdomain": "Genetics"}])
-    problems, account = build_problems(section("gpqa", test=tmp_path / "gpqa_diamond.csv"), 1)
+    problems, account = build_problems(section("gpqa", test=tmp_path / "gpqa_diamond.csv"), 1, 1)
     assert [problem.id for problem in problems] == ["gpqa/test/rec7", "gpqa/test/rec8"]
     assert problems[0].question == 'He said "why?",\nthen; left.' and "a, b\nand c" in problems[0].choices
     assert problems[0].choices["ABCD".index(problems[0].answer)] == "right 7" and account["licences"] == ["CC-BY-4.0"]
@@ -357,7 +357,7 @@ def test_gpqa_csv_with_quotes_and_line_breaks(tmp_path):
 def test_gpqa_options_are_shuffled_per_item(tmp_path):
     def options(rows, seed=1):
         file = jsonl(tmp_path / "gpqa.jsonl", rows)
-        return {p.id: (p.choices, p.answer) for p in build_problems(section("gpqa", test=file), seed)[0]}
+        return {p.id: (p.choices, p.answer) for p in build_problems(section("gpqa", test=file), seed, seed)[0]}
 
     few, many = options([science(n) for n in range(5)]), options([science(n) for n in range(400)][::-1])
     assert few == {item: many[item] for item in few}  # 395 more, and in another order: no option moved

@@ -18,7 +18,7 @@ def build(name, shares=None, **sources):
     where = {split: [str(ROOT / file) for file in files] for split, files in sources.items()}
     sizes = dict.fromkeys(("train", "verifier", "dev", "test"))
     params = {"name": name, "source": "path", "sizes": sizes, "shares": shares, "path": where}
-    return build_problems(Params.model_validate(params), 1)
+    return build_problems(Params.model_validate(params), 1, 1)
 
 
 def reasons(account):

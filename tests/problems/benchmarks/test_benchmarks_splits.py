@@ -117,14 +117,14 @@ def test_two_files_of_one_name_are_two_files(tmp_path):
         jsonl(tmp_path / folder / ("train.jsonl" if folder < "c" else "more.jsonl"), words(*range(start, start + 30)))
     where = {"train": [str(tmp_path / name) for name in "abc"]}
     params = {"name": "gsm8k", "source": "path", "sizes": ALL, "shares": THIRDS, "path": where}
-    problems, account = build_problems(Params.model_validate(params), 1)
+    problems, account = build_problems(Params.model_validate(params), 1, 1)
     assert len({problem.id for problem in problems}) == 90 and not any(e["rejected"] for e in account["files"])
     stems = {problem.id.removeprefix("gsm8k/train/")[:-5] for problem in problems}
     assert stems == {"a/train", "b/train", "more"}
     file = str(tmp_path / "a/train.jsonl")
     for twice in ({"train": [str(tmp_path / "a"), file]}, {"train": [file], "test": [file]}):
         with pytest.raises(UserError, match="named twice"):
-            build_problems(Params.model_validate({**params, "path": twice}), 1)
+            build_problems(Params.model_validate({**params, "path": twice}), 1, 1)
 
 
 def test_an_id_that_two_files_use_names_two_questions(tmp_path):
@@ -134,7 +134,7 @@ def test_an_id_that_two_files_use_names_two_questions(tmp_path):
     for year in (2024, 2025):
         jsonl(tmp_path / f"aime{year}.jsonl", contest(1, 2))
     jsonl(tmp_path / "copy.jsonl", [{"id": 1, "problem": "Find the integer 1 + 2024.", "answer": 1}, *contest(3)])
-    problems, account = build_problems(section("aime", test=tmp_path), 1)
+    problems, account = build_problems(section("aime", test=tmp_path), 1, 1)
     assert [p.id.removeprefix("aime/test/") for p in problems] == ["01", "02", "aime2025/01", "aime2025/02", "03"]
     assert "id aime/test/01 stands already" in account["files"][2]["rejected"][0]["reason"]
 
@@ -151,7 +151,7 @@ def test_an_id_that_two_files_use_names_two_questions(tmp_path):
 )
 def test_a_file_without_a_usable_row_is_an_error(tmp_path, rows, message):
     with pytest.raises(UserError, match=message):
-        build_problems(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1)
+        build_problems(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1, 1)
 
 
 def test_many_rejects_and_empty_splits_give_warnings(tmp_path):
@@ -160,7 +160,7 @@ def test_many_rejects_and_empty_splits_give_warnings(tmp_path):
     params = section(shares=THIRDS, train=train, test=test)
     warnings = list(
         provenance.find_warnings(
-            build_problems(params, 1)[1], [split for split in splits.SPLITS if params.expects_rows(split)]
+            build_problems(params, 1, 1)[1], [split for split in splits.SPLITS if params.expects_rows(split)]
         )
     )
     assert len(warnings) == 3 and "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in warnings[0]
@@ -169,7 +169,7 @@ def test_many_rejects_and_empty_splits_give_warnings(tmp_path):
     alone = section(test=test)
     requested = [split for split in splits.SPLITS if alone.expects_rows(split)]
     assert requested == ["test"] and not list(
-        provenance.find_warnings(build_problems(alone, 1)[1], requested)
+        provenance.find_warnings(build_problems(alone, 1, 1)[1], requested)
     )  # 2 of 20 are not many
 
 
@@ -177,7 +177,7 @@ def test_licences_are_the_rows_own_the_files_or_the_parameters(tmp_path):
     def licences(rows, **parameters):
         file = jsonl(tmp_path / "t.jsonl", rows)
         params = {"name": "gsm8k", "source": "path", "sizes": ALL, "path": {"test": str(file)}, **parameters}
-        return build_problems(Params.model_validate(params), 1)[1]["licences"]
+        return build_problems(Params.model_validate(params), 1, 1)[1]["licences"]
 
     assert licences(words(1)) == ["MIT"]
     (tmp_path / "LICENSE.txt").write_text("                   Apache License\n     Version 2.0, January 2004\n")
@@ -192,9 +192,9 @@ def test_licences_are_the_rows_own_the_files_or_the_parameters(tmp_path):
 def test_a_file_of_another_benchmark_is_refused(tmp_path):
     file = jsonl(tmp_path / "math.jsonl", [{"problem": "?", "solution": "!"}])
     with pytest.raises(UserError, match="math.jsonl:1: no column 'question'; found problem, solution"):
-        build_problems(section(test=file), 1)
+        build_problems(section(test=file), 1, 1)
     with pytest.raises(UserError, match="not found"):
-        build_problems(section(test=tmp_path / "absent.jsonl"), 1)
+        build_problems(section(test=tmp_path / "absent.jsonl"), 1, 1)
 
 
 # --- splits ---------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_a_file_of_another_benchmark_is_refused(tmp_path):
 def test_every_row_is_accounted_for(tmp_path):
     rows = [*words(*range(40)), {"question": "", "answer": "#### 1"}, {"question": "?", "answer": "no"}]
     train, test = jsonl(tmp_path / "train.jsonl", rows), jsonl(tmp_path / "test.jsonl", words(7, 100))
-    problems, account = build_problems(section(shares=THIRDS, sizes={**ALL, "train": 5}, train=train, test=test), 1)
+    problems, account = build_problems(section(shares=THIRDS, sizes={**ALL, "train": 5}, train=train, test=test), 1, 1)
     entry = account["files"][0]
     assert entry["rows"]["in"] == 42 and sum(entry["rows"].values()) == 2 * 42
     assert [reject["row"] for reject in entry["rejected"]] == [8, 41, 42]
@@ -216,7 +216,7 @@ def test_every_row_is_accounted_for(tmp_path):
 def test_duplicates_are_never_in_two_splits(tmp_path):
     spaced = [{**values, "question": f"  {values['question'].upper()} "} for values in words(*range(60))]
     train, test = jsonl(tmp_path / "train.jsonl", words(*range(60)) + spaced), jsonl(tmp_path / "t.jsonl", words(3))
-    problems, account = build_problems(section(shares=THIRDS, train=train, test=test), 1)
+    problems, account = build_problems(section(shares=THIRDS, train=train, test=test), 1, 1)
     homes = {}
     for problem in problems:
         homes.setdefault(splits.normalize_question(problem), set()).add(problem.split)
@@ -230,7 +230,7 @@ def test_the_duplicate_across_math_splits_stays_in_test(tmp_path):
 
     train = jsonl(tmp_path / "train.jsonl", problems("What is $x$?", "What is $y$?"))
     test = jsonl(tmp_path / "test.jsonl", problems("What is $ x $ ?"))
-    problems, account = build_problems(section("math", shares={"train": 1.0}, train=train, test=test), 1)
+    problems, account = build_problems(section("math", shares={"train": 1.0}, train=train, test=test), 1, 1)
     assert [problem.id for problem in problems if problem.split == "test"] == ["math/test/0000"]
     assert account["files"][0]["rejected"][0]["reason"] == "the same question is math/test/0000 of the test rows"
 
@@ -255,7 +255,7 @@ def test_near_duplicates_of_test_rows_are_refused(tmp_path):
         {"problem": r"Find $\frac{1}{x-1}$.", "answer": 6},
     ]
     files = {"train": jsonl(tmp_path / "train.jsonl", train), "test": jsonl(tmp_path / "test.jsonl", test)}
-    problems, account = build_problems(section("aime", shares={"train": 1.0}, **files), 1)
+    problems, account = build_problems(section("aime", shares={"train": 1.0}, **files), 1, 1)
     assert account["near_duplicates"] == {
         f"aime/train/000{i}": f"nearly the same question is aime/test/000{i} of the test rows" for i in (0, 1)
     }
@@ -289,7 +289,7 @@ def test_questions_about_one_passage_are_not_one_question():
 def test_one_test_file_feeds_all_splits(tmp_path):
     shares = {"train": 0.4, "verifier": 0.2, "dev": 0.2, "test": 0.2}
     file = jsonl(tmp_path / "test.jsonl", words(*range(400)))
-    problems, account = build_problems(section(shares=shares, test=file), 1)
+    problems, account = build_problems(section(shares=shares, test=file), 1, 1)
     assert account["shares"] == {"of": "the published test rows", **shares}
     assert len({problem.id for problem in problems}) == 400 and all(p.id.startswith("gsm8k/test/") for p in problems)
     counts = [account["splits"][split] / 400 for split in splits.SPLITS]
@@ -301,7 +301,7 @@ def test_one_test_file_feeds_all_splits(tmp_path):
 def test_a_row_keeps_its_split_when_others_come_and_go(tmp_path):
     def where(numbers, seed=1):
         file = jsonl(tmp_path / "train.jsonl", words(*numbers))
-        return {p.question: p.split for p in build_problems(section(shares=THIRDS, train=file), seed)[0]}
+        return {p.question: p.split for p in build_problems(section(shares=THIRDS, train=file), seed, seed)[0]}
 
     whole, part = where(range(600)), where(range(599, 300, -1))
     assert part.items() <= whole.items()
@@ -313,14 +313,16 @@ def test_a_row_keeps_its_split_when_others_come_and_go(tmp_path):
 
 def test_a_smaller_size_is_a_subset(tmp_path):
     file = jsonl(tmp_path / "test.jsonl", words(*range(50)))
-    few, many = ({p.id for p in build_problems(section(sizes={**ALL, "test": n}, test=file), 1)[0]} for n in (10, 20))
+    few, many = (
+        {p.id for p in build_problems(section(sizes={**ALL, "test": n}, test=file), 1, 1)[0]} for n in (10, 20)
+    )
     assert few < many and len(few) == 10
 
 
 def test_normalisation_keeps_what_changes_the_answer(tmp_path):
     texts = ["x+1", "x-1", "x*1", "1.5 and 2", "15 and 2", "1,5 and 2", "1.5 and -2"]
     file = jsonl(tmp_path / "t.jsonl", [{"question": text, "answer": "#### 1"} for text in texts])
-    problems, _ = build_problems(section(test=file), 1)
+    problems, _ = build_problems(section(test=file), 1, 1)
     assert len({splits.normalize_question(problem) for problem in problems}) == len(texts)
 
 
@@ -360,7 +362,25 @@ def test_the_bundled_benchmark_is_apart_and_its_arithmetic_holds():
     sizes = {"train": 60, "verifier": 30, "dev": 20, "test": 20}
     knobs = {"steps": [3, 5], "max_value": 200, "inverse_share": 0.25}
     params = {"name": "gradeschool", "source": "bundled", "sizes": sizes, "bundled": knobs}
-    problems, account = build_problems(Params.model_validate(params), 1)
+    problems, account = build_problems(Params.model_validate(params), 1, 1)
     assert account["splits"] == sizes
     assert account["annotations"]["checked"] > 300 and not account["annotations"]["faults"]
     assert not splits.drop_cross_split_duplicates(problems)[1]
+
+
+def test_another_test_seed_changes_the_test_alone(tmp_path):
+    bundled = {"steps": [2, 4], "max_value": 60, "inverse_share": 0.25}
+    sizes = {"train": 20, "verifier": 20, "dev": 10, "test": 20}
+    params = {"name": "gradeschool", "source": "bundled", "sizes": sizes, "bundled": bundled}
+    file = jsonl(tmp_path / "test.jsonl", words(*range(50)))
+    for section_, is_disjoint in (
+        (Params.model_validate(params), True),
+        (section(sizes={**ALL, "test": 10}, test=file), False),
+    ):
+        one, two = (build_problems(section_, 1, test_seed)[0] for test_seed in (1, 2))
+        trained, tested = (
+            [[p for p in x if (p.split == "test") == is_test] for x in (one, two)] for is_test in (False, True)
+        )
+        assert trained[0] == trained[1] and tested[0] != tested[1]
+        if is_disjoint:
+            assert not {p.question for p in tested[0]} & {p.question for p in tested[1]}

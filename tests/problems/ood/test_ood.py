@@ -39,6 +39,7 @@ def root(tmp_path):
     variants, _ = aime.build_items(
         aime.Params(per_family=sizes, unseen_families=[], train_only_families=[], levels=[1], decontaminate_against=[]),
         3,
+        3,
     )
     for split in ("train", "dev", "test"):
         records.write_problems(tmp_path / f"data/aime/{split}.jsonl", [p for p in variants if p.split == split])

@@ -219,7 +219,7 @@ def test_published_problems(name, file, tmp_path):
     where = {"test": [str(Path(os.environ["ASSAY_BENCHMARKS"]) / "code" / file)]}
     sizes = dict.fromkeys(("train", "verifier", "dev", "test"))
     problems, _ = build_problems(
-        Params.model_validate({"name": name, "source": "path", "sizes": sizes, "shares": None, "path": where}), 1
+        Params.model_validate({"name": name, "source": "path", "sizes": sizes, "shares": None, "path": where}), 1, 1
     )
     made, rejects = registry.make_variants(problems, ["typos"], 7)
     assert len(made) + len(rejects) == len(problems) and all(reject.reason for reject in rejects)

@@ -151,7 +151,7 @@ def select_owned(words: Sequence[T], split: str) -> list[T]:
 
 
 def is_owned_by(split: str, word: str) -> bool:
-    """Whether a word without a list, such as a typing error, belongs to a split: by a hash, in the shares of `find_owner`."""
+    """Whether a word without a list (a typing error) belongs to a split: by a hash, in the shares of `find_owner`."""
     return seeds.key("owner", word) % 6 in _RESIDUES["test" if split == "unseen" else split]
 
 

@@ -1,0 +1,281 @@
+"""`python -m stages seeds`: training seeds x problem seeds, each cell a DVC experiment, summarised in three tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from stages.lib.core.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stages.lib.display.tables import Table
+    from stages.lib.metrics.crossed import CrossedMean
+    from stages.lib.reports.problem_accuracies import ProblemAccuracies
+
+PROBLEMS_FILE = "data/best_of_n/problems.csv"
+SMALLEST_DIFFERENCE = 0.05  # of the sentence about the number of problems
+BASELINES = ("majority", "best_free")
+CEILING = "pass"
+
+Cell = tuple[int, int]  # (training seed, problem seed)
+
+
+def seeds(
+    training: Annotated[int, typer.Option(min=1, help="Training seeds: 1 to this number.")] = 3,
+    problems: Annotated[int, typer.Option(min=1, help="Problem seeds: 1 to this number.")] = 3,
+    run: Annotated[bool, typer.Option("--run", help="Run the cells without a result on this commit.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the tables to this file, as Markdown.")] = None,
+) -> None:
+    """Repeat the pipeline with other training seeds and other test problems, and compare all methods over both.
+
+    --run makes each cell a DVC experiment, `seeds-TRAINING-PROBLEMS`, in a temporary copy of the repository; the workspace
+    does not change. A model is trained once for all problem seeds. Killed and called again, it goes on where it was.
+    """
+    from stages.lib.core import files
+    from stages.lib.display import tables
+    from stages.lib.workspace import experiments
+
+    cells = [(t, p) for t in range(1, training + 1) for p in range(1, problems + 1)]
+    if run:
+        for t, p in cells:
+            if not experiments.has_experiment(name_cell((t, p))):
+                command = f"python -m stages seeds --training {training} --problems {problems} --run"
+                experiments.run_experiment(name_cell((t, p)), {"seed": t, "test_seed": p}, command)
+    missing = [cell for cell in cells if not experiments.has_experiment(name_cell(cell))]
+    if missing:
+        names = ", ".join(map(name_cell, missing))
+        print(f"not run on this commit: {names}; `python -m stages seeds --run`", file=sys.stderr)
+    # Tables need the same problems for every training seed: those seeds that have all problem seeds.
+    trainings = [t for t in range(1, training + 1) if not any(t == cell[0] for cell in missing)]
+    if not trainings:
+        return
+    study = assemble({cell: read_cell(cell) for cell in cells if cell[0] in trainings})
+    report, notes = tabulate(study), write_notes(study)
+    tables.print_report(report, notes)
+    if out:
+        files.write_text(out, tables.format_report(report, notes))
+
+
+def name_cell(cell: Cell) -> str:
+    """The name of its experiment."""
+    return "seeds-{}-{}".format(*cell)
+
+
+def read_cell(cell: Cell) -> ProblemAccuracies:
+    """Raises UserError when DVC has the experiment but no longer its results."""
+    import dvc.api
+    from dvc.exceptions import DvcException
+
+    from stages.lib.reports import problem_accuracies
+
+    try:
+        return problem_accuracies.from_csv(dvc.api.read(PROBLEMS_FILE, rev=name_cell(cell)))
+    except (DvcException, OSError) as error:
+        name = name_cell(cell)
+        advice = f"`dvc exp remove {name}` and `python -m stages seeds --run` make it again"
+        raise UserError(f"{name}: {PROBLEMS_FILE} cannot be read ({error}); {advice}") from None
+
+
+class Study(NamedTuple):
+    """All problems of all problem seeds side by side: test_seeds, parents, weights (problems,), and of every method values
+    (trainings, problems). is_test, is_ood, has_parent: (problems,) masks; parent_places: of the parent, at the N of its
+    variants. dropped: problems that only some training seeds have."""
+
+    trainings: int
+    test_seeds: np.ndarray
+    parents: list[tuple[int, str]]
+    is_test: np.ndarray
+    is_ood: np.ndarray
+    has_parent: np.ndarray
+    parent_places: np.ndarray
+    weights: np.ndarray
+    values: dict[str, np.ndarray]
+    dropped: int
+
+    def estimate(self, values: np.ndarray, mask: np.ndarray) -> CrossedMean:
+        """The mean of (trainings, problems) over the problems of the mask, clustered by parent and by training."""
+        from stages.lib.metrics import crossed
+
+        units = [parent for parent, is_in in zip(self.parents, mask, strict=True) if is_in]
+        return crossed.estimate_mean(values[:, mask], units, self.weights[mask])
+
+    def spread(self, values: np.ndarray, mask: np.ndarray) -> tuple[float | None, float | None]:
+        """The SD of the means of the training seeds, and of those of the problem seeds; None where there is one seed."""
+        import numpy as np
+
+        by_test_seed = [
+            np.average(values[:, part], axis=1, weights=self.weights[part]).mean()
+            for part in (mask & (self.test_seeds == seed) for seed in np.unique(self.test_seeds))
+        ]
+        by_training = np.average(values[:, mask], axis=1, weights=self.weights[mask])
+        by_training, by_test_seed = (
+            float(np.std(means, ddof=1)) if len(means) > 1 else None for means in (by_training, by_test_seed)
+        )
+        return by_training, by_test_seed
+
+    def list_methods(self) -> list[str]:
+        """pass@1, greedy, the baselines, then best-of-N and weighted vote of every score, and the ceiling."""
+        from stages.lib.reports.curves import METHOD_KINDS
+
+        votes = [x for x in self.values if x.startswith(METHOD_KINDS[:2])]
+        first = [name for name in ("pass_1", "greedy", "options", *BASELINES) if name in self.values]
+        return [*first, *votes, CEILING]
+
+    def list_verifiers(self) -> list[str]:
+        """The weighted votes of trained verifiers."""
+        from stages.lib.reports.pools import TRAINING_FREE
+
+        prefix = "weighted_"
+        return [x for x in self.values if x.startswith(prefix) and x.removeprefix(prefix) not in TRAINING_FREE]
+
+
+def assemble(cells: Mapping[Cell, ProblemAccuracies]) -> Study:
+    """One table of all cells. A problem that not all training seeds have is left out: a competition item of a test is
+    drawn again where it repeats one that is trained on."""
+    import numpy as np
+
+    trainings, test_seeds = ([*dict.fromkeys(column)] for column in zip(*cells, strict=True))
+    methods = [name for name in next(iter(cells.values())).values if all(name in x.values for x in cells.values())]
+    keys, parents, weights, dropped = [], [], [], 0
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+    for p in test_seeds:
+        tables = [cells[t, p] for t in trainings]
+        places = [{problem: i for i, problem in enumerate(table.problems)} for table in tables]
+        shared = [problem for problem in places[0] if all(problem in place for place in places)]
+        dropped += len(set().union(*places)) - len(shared)
+        rows = [[place[problem] for problem in shared] for place in places]
+        keys += [(p, *problem) for problem in shared]
+        parents += [(p, tables[0].parents[i]) for i in rows[0]]
+        weights.append(tables[0].weights[rows[0]])
+        for name in methods:
+            columns[name].append(np.stack([table.values[name][i] for table, i in zip(tables, rows, strict=True)]))
+    values = {name: np.concatenate(parts, axis=1) for name, parts in columns.items()}
+    has_value = ~np.isnan(values["majority"]).any(axis=0)
+    sets = np.array([name for _, name, _ in keys])
+    index = {key: place for place, key in enumerate(keys)}
+    parent_places = np.array([index.get((p, "parents", parent), -1) for p, parent in parents])
+    is_test, is_ood = ((sets == name) & has_value for name in ("test", "ood"))
+    return Study(
+        len(trainings),
+        np.array([p for p, _, _ in keys]),
+        parents,
+        is_test,
+        is_ood,
+        is_ood & (parent_places >= 0),
+        parent_places,
+        np.concatenate(weights),
+        values,
+        dropped,
+    )
+
+
+def tabulate(study: Study) -> dict[str, Table]:
+    """{title: table}: in distribution, out of it, verifiers against each other."""
+    p = len(set(study.test_seeds.tolist()))
+    size = f"{study.trainings} training seeds x {p} problem seeds"
+    report = {f"In distribution, {size}, {int(study.is_test.sum())} problems": tabulate_test(study)}
+    if study.is_ood.any():
+        report[f"Out of distribution, all sets, {size}, {int(study.is_ood.sum())} problems"] = tabulate_ood(study)
+    if len(study.list_verifiers()) > 1:
+        report["Weighted votes of the verifiers against each other, in points"] = tabulate_pairs(study)
+    return report
+
+
+def tabulate_test(study: Study) -> Table:
+    header = ["method", "accuracy %", "95% interval", "SD training", "SD problems"]
+    header += ["vs majority", "95% interval", "vs best free", "95% interval"]
+    rows = []
+    for method in study.list_methods():
+        values = study.values[method]
+        row = [*format_mean(study, values, study.is_test), *format_spread(study, values, study.is_test)]
+        for baseline in BASELINES:
+            is_compared = method not in (baseline, "pass_1", CEILING)
+            row += format_difference(study, values - study.values[baseline], study.is_test) if is_compared else ["", ""]
+        rows.append([format_method(method), *row])
+    return header, rows
+
+
+def tabulate_ood(study: Study) -> Table:
+    header = ["method", "accuracy %", "95% interval", "gain on majority", "95% interval", "SD training", "SD problems"]
+    header += ["gap", "95% interval"]
+    shifted, paired, rows = study.is_ood, study.has_parent, []
+    for method in study.list_methods():
+        values = study.values[method]
+        if (values[:, shifted] != values[:, shifted]).any():  # one solution a problem: in distribution alone
+            continue
+        row = format_mean(study, values, shifted)
+        if method not in ("pass_1", "majority", CEILING):
+            gains = values - study.values["majority"]
+            row += [*format_difference(study, gains, shifted), *format_spread(study, gains, shifted)]
+            row += format_difference(study, gains[:, study.parent_places] - gains, paired) if paired.any() else ["", ""]
+        rows.append([format_method(method), *row, *[""] * (len(header) - 1 - len(row))])
+    return header, rows
+
+
+def tabulate_pairs(study: Study) -> Table:
+    header = ["difference", "in distribution", "95% interval", "SD training", "SD problems"]
+    header += ["out of distribution", "95% interval"]
+    rows, verifiers, has_ood = [], study.list_verifiers(), bool(study.is_ood.any())
+    for i, first in enumerate(verifiers):
+        for second in verifiers[:i]:
+            gap = study.values[first] - study.values[second]
+            row = [*format_difference(study, gap, study.is_test), *format_spread(study, gap, study.is_test)]
+            row += format_difference(study, gap, study.is_ood) if has_ood else ["", ""]
+            rows.append([f"{format_method(first)} - {format_method(second)}", *row])
+    return header, rows
+
+
+def write_notes(study: Study) -> list[str]:
+    """How to read the tables, and how many problems a small difference needs."""
+    notes = [
+        "Intervals: as other problems and other training seeds would vary, two-way (stages/lib/metrics/crossed.py); "
+        "variants of one parent count as one problem. With one training seed they are over problems alone.",
+        "SD: of the means of single seeds. best free: the best use of the likelihood or of the untrained base, chosen on "
+        "dev in each cell. gap: the gain of the parents in distribution minus that of their variants.",
+    ]
+    if study.dropped:
+        notes.append(f"{study.dropped} problems that not all training seeds have are left out.")
+    votes = study.list_verifiers()
+    pairs = [(vote, "majority") for vote in votes] + [(a, b) for i, a in enumerate(votes) for b in votes[:i]]
+    counts = [f"{format_method(a)} - {format_method(b)} {count_problems(study, a, b)}" for a, b in pairs]
+    if counts:
+        per_seed = round(study.is_test.sum() / len(set(study.test_seeds.tolist())))
+        notes.append(
+            f"Test problems with which one cell finds a true difference of {100 * SMALLEST_DIFFERENCE:.0f} points four "
+            f"times in five (each has {per_seed}): {'; '.join(counts)}."
+        )
+    return notes
+
+
+def count_problems(study: Study, first: str, second: str) -> int:
+    from stages.lib.metrics import crossed
+
+    differences = (study.values[first] - study.values[second])[:, study.is_test]
+    return crossed.count_needed_problems(differences, SMALLEST_DIFFERENCE)
+
+
+def format_method(method: str) -> str:
+    from stages.lib.reports import leaderboard
+
+    names = {"pass_1": "pass@1", "best_free": "best free (chosen on dev)", CEILING: "pass@N (ceiling)"}
+    return names.get(method) or leaderboard.format_method_at_n(method)
+
+
+def format_mean(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]:
+    mean = study.estimate(values, mask)
+    return [f"{100 * mean.mean:.1f}", f"{100 * max(0, mean.low):.1f} to {100 * min(1, mean.high):.1f}"]
+
+
+def format_difference(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]:
+    mean = study.estimate(values, mask)
+    return [f"{100 * mean.mean:+.1f}", f"{100 * mean.low:+.1f} to {100 * mean.high:+.1f}"]
+
+
+def format_spread(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]:
+    return ["" if sd is None else f"{100 * sd:.1f}" for sd in study.spread(values, mask)]

@@ -1,0 +1,68 @@
+"""Every method's accuracy at N on every problem, as CSV: what comparisons over several runs of the pipeline start from.
+
+A row is a problem of a `set`: test, at the N of the headline; ood, at the N of the matrix; parents, the test problems with
+variants in ood once more, at that N, for the gap. `group` is as in the matrix; `parent` is the problem it was made from;
+`weight` makes both parts of a group with unsolvable twins count the same. Then one column a method, with `best_free` for
+the best one without training, as chosen on dev. A method that draws one solution has values in `test` only; a problem
+with fewer solutions than N has none.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.lib.display.tables import format_csv
+from stages.lib.reports.in_distribution import Results
+from stages.lib.reports.matrix import Row
+
+COLUMNS = ("set", "group", "problem", "parent", "weight")
+BEST_FREE = "best_free"
+
+
+class ProblemAccuracies(NamedTuple):
+    """All (n,): problems as (set, id); parents, the problem's own id if it has none; weights; each method's values."""
+
+    problems: list[tuple[str, str]]
+    parents: list[str]
+    weights: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+def to_csv(rows: Sequence[Row], parents: Mapping[str, str], results: Results) -> str:
+    """rows: those of the matrix; the first is the test set, its problems in the order of the curves of `results`."""
+    test = {name: curve.accuracy_at(results.k) for name, curve in results.curves.items()}
+    test["pass_1"] = results.curves["pass"].values[:, 0]
+    first = rows[0]._replace(values=test, weights=np.ones(len(rows[0].pools)))
+    has_variants = {parents[pool.problem_id] for row in rows[1:] for pool in row.pools if pool.problem_id in parents}
+    table = [
+        {
+            "set": name,
+            "group": row.name,
+            "problem": pool.problem_id,
+            "parent": parents.get(pool.problem_id, ""),
+            "weight": float(row.weights[i]),
+            **{method: None if np.isnan(values[i]) else float(values[i]) for method, values in row.values.items()},
+            BEST_FREE: float(row.values[results.best_free][i]),
+        }
+        for name, row in (("test", first), ("parents", rows[0]), *(("ood", row) for row in rows[1:]))
+        for i, pool in enumerate(row.pools)
+        if name != "parents" or pool.problem_id in has_variants
+    ]
+    return format_csv([*COLUMNS, *test, BEST_FREE], table)
+
+
+def from_csv(text: str) -> ProblemAccuracies:
+    """What `to_csv` wrote; NaN where a method has no value."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    methods = [name for name in rows[0] if name not in COLUMNS]
+    return ProblemAccuracies(
+        [(row["set"], row["problem"]) for row in rows],
+        [row["parent"] or row["problem"] for row in rows],
+        np.array([float(row["weight"]) for row in rows]),
+        {name: np.array([float(row[name] or "nan") for row in rows]) for name in methods},
+    )

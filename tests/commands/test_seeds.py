@@ -1,0 +1,147 @@
+"""`python -m stages seeds` on a real DVC repository: cells run once, survive a kill, and share the trained model."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.commands import seeds
+from stages.lib.reports.problem_accuracies import from_csv
+from tests.helpers.toy_pipeline import ENV
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import pathlib, sys, time
+from ruamel.yaml import YAML
+params = YAML(typ="safe").load(open("params.yaml"))
+stage = sys.argv[1]
+with open({log!r}, "a") as log:
+    print(stage, params["seed"], params["test_seed"], file=log)
+folder = pathlib.Path("data") / stage
+folder.mkdir(parents=True, exist_ok=True)
+if stage == "orm":
+    (folder / "model").write_text(str(params["seed"]))
+else:
+    t, p = int(pathlib.Path("data/orm/model").read_text()), params["test_seed"]
+    if t == p == 2:
+        time.sleep({sleep})
+    rows = ["set,group,problem,parent,weight,majority,weighted_orm,weighted_prm,pass,best_free"]
+    for i in range(10):
+        rows.append(f"test,a/test,a/test/{{i}},,1,{{(i + p) % 2}},1,{{int(i != t)}},1,0.5")
+        rows.append(f"ood,a~typos,a/test/{{i}}~typos,a/test/{{i}},1,0,{{i % 2}},1,1,0.5")
+        rows.append(f"parents,a/test,a/test/{{i}},,1,{{(i + p) % 2}},1,1,1,0.5")
+    (folder / "problems.csv").write_text("\\n".join(rows))
+"""
+PIPELINE = """
+stages:
+  orm:
+    cmd: python script.py orm
+    params: [seed]
+    outs: [data/orm/model]
+  best_of_n:
+    cmd: python script.py best_of_n
+    deps: [data/orm/model]
+    params: [test_seed]
+    outs: [data/best_of_n/problems.csv]
+"""
+
+
+def start(folder, *words):
+    env = {**ENV, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": os.devnull}
+    command = [sys.executable, "-m", "stages", "seeds", *words]
+    return subprocess.Popen(
+        command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def finish(process, code=0):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == code, out + err
+    return out, err
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seeds")
+    log = folder / "runs.log"
+    files = {
+        "script.py": SCRIPT.format(log=str(log), sleep=f"30 * (not pathlib.Path({str(folder / 'on')!r}).exists())"),
+        "dvc.yaml": PIPELINE,
+        ".gitignore": "/.assay\n/runs.log\n/on\n/t.md\n",
+        "params.yaml": "seed: 1\ntest_seed: 1\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    env = {**ENV, "GIT_CONFIG_GLOBAL": os.devnull}
+    for words in (
+        ("git", "init", "-q"),
+        ("git", "config", "user.email", "a@b.c"),
+        ("git", "config", "user.name", "a"),
+        (sys.executable, "-m", "dvc", "init", "-q"),
+        ("git", "add", "-A"),
+        ("git", "commit", "-qm", "all"),
+    ):
+        subprocess.run(words, cwd=folder, env=env, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on_and_no_cell_runs_twice(project):
+    size, log = ("--training", "2", "--problems", "2"), project / "runs.log"
+    _, err = finish(start(project, *size))
+    assert "not run on this commit: seeds-1-1, seeds-1-2, seeds-2-1, seeds-2-2" in err
+    process = start(project, *size, "--run")
+    for _ in range(2400):
+        if log.exists() and "best_of_n 2 2" in log.read_text():
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    out, err = finish(start(project, *size))
+    assert "not run on this commit: seeds-2-2;" in err and "1 training seeds x 2 problem seeds" in out
+    (project / "on").touch()
+    out, err = finish(start(project, *size, "--run", "--out", "t.md"))
+    assert "In distribution, 2 training seeds x 2 problem seeds, 20 problems" in out and "not run" not in err
+    runs = log.read_text().splitlines()
+    assert sorted(set(runs)) == sorted([*(f"best_of_n {t} {p}" for t in (1, 2) for p in (1, 2)), "orm 1 1", "orm 2 1"])
+    assert len(runs) == 7, "a model is trained once for all test seeds, and only the killed stage ran again"
+    table = (project / "t.md").read_text(encoding="utf-8")
+    assert "| majority | 50.0 |" in table and "| ORM weighted | 100.0 |" in table
+    finish(start(project, *size, "--run"))
+    assert log.read_text().splitlines() == runs
+
+
+def make_cell(t, p, extra=()):
+    rows = ["set,group,problem,parent,weight,majority,greedy,weighted_orm,pass,best_free"]
+    for i in range(6):
+        rows.append(f"test,a/test,{i},,1,{i % 2},1,{1 - 0.1 * t},1,{0.1 * p}")
+        rows.append(f"parents,a/test,{i},,1,0.5,,{0.9 - 0.1 * t},1,0.5")
+        rows.append(f"ood,a~typos,{i}~typos,{i},1,0.25,,{0.5 + 0.01 * p},1,0.5")
+    rows += [f"ood,b,{name},,1,0.25,,0.25,1,0.5" for name in extra]
+    return from_csv("\n".join(rows))
+
+
+def test_problems_that_all_training_seeds_have_are_laid_side_by_side():
+    cells = {(t, p): make_cell(t, p, ["x", f"only {t}"]) for t in (1, 2) for p in (5, 7)}
+    study = seeds.assemble(cells)
+    assert study.trainings == 2 and study.is_test.sum() == 12 and study.is_ood.sum() == 14 and study.dropped == 4
+    orm = study.values["weighted_orm"]
+    assert study.estimate(orm, study.is_test).mean == pytest.approx(0.85)
+    assert study.spread(orm, study.is_test) == (pytest.approx(np.std([0.9, 0.8], ddof=1)), pytest.approx(0))
+    assert study.spread(study.values["best_free"], study.is_test)[1] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    header, rows = seeds.tabulate_ood(study)
+    row = dict(zip(header, next(row for row in rows if row[0] == "ORM weighted"), strict=True))
+    # Gains of the parents: 0.8 and 0.7 minus 0.5; of the variants: 0.55 and 0.57 minus 0.25.
+    assert row["gap"] == f"{100 * (0.25 - 0.31):+.1f}" and all(row[0] != "greedy" for row in rows)
+
+
+def test_one_cell_and_no_shifted_problem_still_make_a_table():
+    cell = make_cell(1, 1)
+    study = seeds.assemble({(1, 1): cell})
+    assert seeds.tabulate_test(study)[1] and study.spread(study.values["pass"], study.is_test) == (None, None)
+    assert any("four times in five (each has 6)" in note for note in seeds.write_notes(study))
