@@ -1,7 +1,7 @@
 """Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, 4.1), or copy it.
 
-Reads data/base/model, data/benchmarks/{train,dev}.jsonl, data/aime/train.jsonl; writes data/generator/{model, prompt.json,
-history.csv, metrics.json}. prompt.json is the prompt of this generator in every later stage.
+Reads data/base/model, data/benchmarks/{train,dev}.jsonl, data/{aime,ood}/train.jsonl; writes data/generator/{model,
+prompt.json, history.csv, metrics.json}. prompt.json is the prompt of this generator in every later stage.
 
 train: true     the loss is on the solution only. After each epoch N solutions are drawn for every dev problem, at the
                 temperature of stage samples. The epoch with the highest pass@1 is kept, of equals the one that answers
@@ -43,6 +43,7 @@ class Params(TrainingParams):
     train: bool  # false: the base as it is; then what describes training is not used
     prompt: PromptParams  # how a problem is put to the model
     competition_problems: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
+    dyval_problems: int = Field(ge=0)  # the same of problems from random graphs, of data/ood/train.jsonl
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
     temperature: float = Field(gt=0)  # of these solutions
     max_new_tokens: int = Field(gt=0)  # tokens of a solution at most
@@ -149,6 +150,14 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     return fine_tune(run, base, encoder, train, dev) if run.params.train else copy_base(run, base, encoder, dev)
 
 
+def select_problems(problems: list[Problem], n: int, seed: int) -> list[Problem]:
+    """n problems of all kinds, sorted by id; a larger n adds to them."""
+    from stages.lib.core import seeds
+
+    ranked = sorted(problems, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "join"))
+    return sorted(ranked[:n], key=lambda problem: problem.id)
+
+
 def copy_base(run: StageRun[Params], base: Path, encoder: Encoder, dev: list[Problem]) -> dict[str, Any]:
     """Copy the base model and measure it on dev."""
     from stages.lib.core import files
@@ -196,8 +205,9 @@ def fine_tune(
 
     key = seeds.key(run.seed, run.name, "adapters")
     model = loading.add_lora(loading.load_causal_lm(base), run.params.lora_rank, key)
-    competition = records.read_problems(run.input_path("aime", "train.jsonl"))[: run.params.competition_problems]
-    examples = [sft.make_sft_example(encoder, problem) for problem in solved + competition]
+    for stage, count in (("aime", run.params.competition_problems), ("ood", run.params.dyval_problems)):
+        solved += select_problems(records.read_problems(run.input_path(stage, "train.jsonl")), count, run.seed)
+    examples = [sft.make_sft_example(encoder, problem) for problem in solved]
     objective = objectives.LanguageModelingObjective(model)
     history = loop.train(run, objective, examples, run.params, on_epoch=evaluate)
     epochs = [row for row in history.rows if "dev_pass_at_1" in row]

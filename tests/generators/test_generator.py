@@ -18,7 +18,7 @@ TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
-    **{"train": True, "prompt": {}, "competition_problems": 2, "epochs": 3.0, "lr": 1e-2},
+    **{"train": True, "prompt": {}, "competition_problems": 2, "dyval_problems": 1, "epochs": 3.0, "lr": 1e-2},
     **{"eval_samples": 4, "temperature": 1.0, "max_new_tokens": 24, "max_rows": 16},
 }
 
@@ -30,6 +30,7 @@ def world(root, train):
     )
     records.write_problems(root / "data/benchmarks/train.jsonl", train)
     records.write_problems(root / "data/aime/train.jsonl", [tiny_models.make_problem(i + 80) for i in range(3)])
+    records.write_problems(root / "data/ood/train.jsonl", [tiny_models.make_problem(i + 90) for i in range(2)])
 
 
 def test_loss_is_on_the_solution_alone_without_annotations():
@@ -50,7 +51,7 @@ def test_learns_and_keeps_the_best_epoch(tmp_path):
     assert all(float(row["dev_pass_at_n"]) >= float(row["dev_pass_at_1"]) for row in epochs)
     assert float(rows[-1]["lm_loss"]) < 0.7 * float(rows[0]["lm_loss"])
     best = max(epochs, key=lambda row: (float(row["dev_pass_at_1"]), -float(row["epoch"])))
-    assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 22
+    assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 23
     kept = loading.load_causal_lm(run.out_dir / "model")
     assert loading.load_tokenizer(run.out_dir / "model").eos_token_id == kept.config.eos_token_id == 1
 
@@ -124,7 +125,7 @@ def test_an_answer_alone_is_a_gold_solution(tmp_path):
     letters = {"steps": None, "answer_type": "choice", "choices": ["1", "2"], "answer": "B"}
     world(tmp_path, [tiny_models.make_problem(i).model_copy(update=letters) for i in range(8)])
     run = tiny_models.make_run(
-        tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition_problems": 0})
+        tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition_problems": 0, "dyval_problems": 0})
     )
     assert generator.body(run)["examples"] == 8
 
