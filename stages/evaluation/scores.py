@@ -2,6 +2,7 @@
 
 orm prm genrm   trained by the stages of these names
 prm_<method>    process verifiers that stage prm has trained on labels of a further method, such as prm_exact
+base_orm        the untrained base, read like the outcome verifier before its training: the logits of two words at the end
 base_prm        the untrained base, read like the trained process verifier: same tokens, step marker and aggregation
 base_genrm      the untrained base, asked the generative verifier's question without a rationale
 others          published models, as `published` describes them (lib/verifiers/published_models.py)
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 OTHER_PRMS = tuple(f"prm_{method}" for method in get_args(LabelMethod))
-BUILTIN_VERIFIERS = ("orm", "prm", *OTHER_PRMS, "genrm", "base_prm", "base_genrm")
+BUILTIN_VERIFIERS = ("orm", "prm", *OTHER_PRMS, "genrm", "base_orm", "base_prm", "base_genrm")
 
 
 class RationaleParams(Strict):
@@ -113,11 +114,12 @@ def resolve_folder(run: StageRun[Params], name: str) -> Path:
                 f"scores.published.{name}: {published.path} is not a folder; see data/raw/verifiers/README.md"
             )
         return path
-    if name == "base_prm" and not saving.read_config(run.input_path("prm", "model"), "process")["head_init_tokens"]:
-        raise UserError(
-            "scores.verifiers: base_prm reads the tokens of prm.head_init_tokens, which are []; set two, or leave base_prm "
-            "out"
-        )
+    for untrained, stage, kind in (("base_prm", "prm", "process"), ("base_orm", "orm", "outcome")):
+        if name == untrained and not saving.read_config(run.input_path(stage, "model"), kind)["head_init_tokens"]:
+            raise UserError(
+                f"scores.verifiers: {name} reads the tokens of {stage}.head_init_tokens, which are []; set two, or leave "
+                f"{name} out"
+            )
     if name in OTHER_PRMS:
         method = name.removeprefix("prm_")
         path = run.root / "data/prm/others" / method / "model"
@@ -135,6 +137,7 @@ def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) 
     from stages.lib.models.encoding import Encoder
     from stages.lib.verifiers import published_models, registry, saving
     from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
+    from stages.lib.verifiers.outcome import OutcomeVerifier
     from stages.lib.verifiers.process import ProcessVerifier
 
     dtype, sampling = run.params.dtype, RationaleSampling(**run.params.genrm.model_dump(), seed=run.seed)
@@ -150,6 +153,12 @@ def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) 
     model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path, run.input_path("generator", "prompt.json"))
     if name == "base_genrm":
         return GenerativeVerifier(name, model, encoder, sampling, "direct")
+    if name == "base_orm":
+        verifier = OutcomeVerifier(name, model, encoder, "bce")
+        verifier.init_head_from_tokens(
+            *saving.read_config(run.input_path("orm", "model"), "outcome")["head_init_tokens"]
+        )
+        return verifier
     # A scalar head that starts from two tokens reads as their logits do, until it is trained.
     config = saving.read_config(run.input_path("prm", "model"), "process")
     options = {key: config[key] for key in ("head_init_tokens", "step_marker", "aggregation")}

@@ -125,7 +125,9 @@ def test_an_answer_alone_is_a_gold_solution(tmp_path):
     letters = {"steps": None, "answer_type": "choice", "choices": ["1", "2"], "answer": "B"}
     world(tmp_path, [tiny_models.make_problem(i).model_copy(update=letters) for i in range(8)])
     run = tiny_models.make_run(
-        tmp_path, "generator", generator.Params(**SETTINGS | {"epochs": 1.0, "competition_problems": 0, "dyval_problems": 0})
+        tmp_path,
+        "generator",
+        generator.Params(**SETTINGS | {"epochs": 1.0, "competition_problems": 0, "dyval_problems": 0}),
     )
     assert generator.body(run)["examples"] == 8
 

@@ -29,6 +29,7 @@ SCORE_NAMES = {
     **{f"prm_{method}": f"PRM, {name} labels" for method, name in LABEL_NAMES.items()},
     "genrm": "GenRM",
     "prm_exact": "PRM (exact labels, oracle)",
+    "base_orm": "untrained base (as ORM)",
     "base_prm": "untrained base (as PRM)",
     "base_genrm": "untrained base (asked)",
     **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},

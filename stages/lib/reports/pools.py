@@ -31,7 +31,7 @@ from stages.lib.grading import answers, program_behaviour
 from stages.lib.grading.replies import strip_thinking
 
 LIKELIHOOD_SCORES = ("likelihood_sum", "likelihood_mean", "likelihood_min")
-UNTRAINED_VERIFIERS = ("base_prm", "base_genrm")  # the base model, used as a verifier without training
+UNTRAINED_VERIFIERS = ("base_orm", "base_prm", "base_genrm")  # the base model, used as a verifier without training
 TRAINING_FREE = (*LIKELIHOOD_SCORES, *UNTRAINED_VERIFIERS)  # what a trained verifier has to beat
 ScoreKind = Literal["probability", "log-probability", "logit"]
 SCORE_KINDS = ", ".join(get_args(ScoreKind))

@@ -48,10 +48,12 @@ class OutcomeVerifier(Verifier):
     def __init__(self, name: str, model: Any, encoder: Encoder, loss: str):
         self.name, self.model, self.encoder, self.loss = name, model, encoder, loss
         self.head = heads.make_zero_head(model.config.hidden_size, loss)
+        self.head_init_tokens: list[str] = []
 
     def init_head_from_tokens(self, right: str, wrong: str) -> None:
         """Start the head as the difference of two tokens' logits (lib/models/heads.py)."""
         heads.init_from_tokens(self.head, self.model, self.encoder, right, wrong)
+        self.head_init_tokens = [right, wrong]
 
     def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
         """What the training loop trains: this very model and head."""
@@ -62,10 +64,11 @@ class OutcomeVerifier(Verifier):
         config = saving.read_config(path, "outcome")
         verifier = cls(config["name"], loading.load_causal_lm(path, dtype), Encoder.load(path), config["loss"])
         saving.load_head(verifier.head, path)
+        verifier.head_init_tokens = config["head_init_tokens"]
         return verifier
 
     def save(self, path: Path) -> None:
-        config = {"kind": "outcome", "name": self.name, "loss": self.loss}
+        config = {"kind": "outcome", "name": self.name, "loss": self.loss, "head_init_tokens": self.head_init_tokens}
         saving.save_verifier(path, self.model, self.encoder, config, self.head)
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
