@@ -180,7 +180,9 @@ def train_and_evaluate(
 
     model, history = train_model(run, examples)
     metrics = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(examples)}
-    verifiers = {mode: make_verifier(run, model, encoder, mode, run.params.votes) for mode in modes}
+    verifiers: dict[Mode, GenerativeVerifier] = {
+        mode: make_verifier(run, model, encoder, mode, run.params.votes) for mode in modes
+    }
     verdicts: dict[str, Any] = {}
     for mode, verifier in verifiers.items():
         verdicts[mode] = judge_pools(run, verifier, pools)
