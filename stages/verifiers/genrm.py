@@ -4,9 +4,11 @@ Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, 
 the problems of data/benchmarks/{train,verifier,dev}.jsonl. Writes data/genrm/{model, history.csv, metrics.json}.
 
 The verifier writes text: after a solution, a rationale and its verdict (cot), or the verdict alone (direct). The loss is
-L_verification + lambda L_correct (section 3.3; lib/verifiers/generative_data.py). A model is trained for each lambda of
-`lm_weights` and measured on dev in both modes; the one that is best in `mode` is kept, and stage scores asks it in that
-mode. lib/verifiers/rationales.py says who teaches the rationales, lib/verifiers/generative.py how they are sampled.
+L_verification + lambda L_correct (section 3.3; lib/verifiers/generative_data.py). A teacher writes the first rationales
+(lib/verifiers/rationales.py). In each of `rounds` the verifier of the round before, at first the one that the teacher
+taught or the untrained model, writes its own instead (lib/verifiers/self_training.py). Then a model is trained for each
+lambda of `lm_weights` and measured on dev in both modes; the one that is best in `mode` is kept, and stage scores asks it
+in that mode. lib/verifiers/generative.py says how rationales are sampled.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.verifiers.genrm
 """
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
     from stages.lib.models.encoding import Encoder
     from stages.lib.training.loop import History
     from stages.lib.verifiers.base import Pool
-    from stages.lib.verifiers.generative import GenerativeVerifier, Mode
+    from stages.lib.verifiers.generative import GenerativeVerifier, Mode, RationaleVerdicts
     from stages.lib.verifiers.generative_data import Pair
     from stages.lib.verifiers.verdicts import Segment
+
+    Rationales = list[tuple[Pair, list[Segment]]]
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -41,7 +45,8 @@ class Params(TrainingParams):
     mode: Literal["direct", "cot"]  # how it will be asked, for the verdict at once or for rationales; chooses lambda
     teacher: Literal["procedural", "model", "none"]  # of the rationales; none: the bare verdict alone is learnt
     chat: dict[str, Any]  # of a teacher that is a model: kind openai or hf and its settings (lib/chat)
-    rationales_per_sample: int = Field(gt=0)  # asked of such a teacher for each sample
+    rounds: int = Field(ge=0, le=3)  # of self-training: rationales of the verifier of the round before
+    rationales_per_sample: int = Field(gt=0)  # asked of a teacher that is a model, or sampled in a round
     rationale_style: Literal[
         "rederived", "annotated"
     ]  # of the procedural teacher: derive each line again, or repeat it with a mark
@@ -67,8 +72,8 @@ class Params(TrainingParams):
                 f"chat.temperature 0 gives the same rationale {self.rationales_per_sample} times; set 0.7, or "
                 f"rationales_per_sample: 1"
             )
-        if self.mode == "cot" and self.teacher == "none":
-            raise ValueError("mode: cot needs a teacher of rationales; choose one, or mode: direct")
+        if self.mode == "cot" and self.teacher == "none" and not self.rounds:
+            raise ValueError("mode: cot needs a teacher of rationales or rounds: 1; choose one, or mode: direct")
         if self.mode == "direct" and not self.direct_share:
             raise ValueError(
                 "mode: direct needs samples that are asked for the bare verdict; raise direct_share above 0"
@@ -89,9 +94,7 @@ def select_pairs(problems: dict[str, Problem], samples: list[Sample], params: Pa
     return generative_data.balance_classes(pairs, seed) if params.balance_classes else pairs
 
 
-def write_rationales(
-    run: StageRun[Params], pairs: list[Pair]
-) -> tuple[list[tuple[Pair, list[Segment]]], dict[str, int]]:
+def write_rationales(run: StageRun[Params], pairs: list[Pair]) -> tuple[Rationales, dict[str, int]]:
     """The rationales that the teacher writes, and how many were kept or refused, by reason."""
     from stages.lib import chat
     from stages.lib.verifiers import rationales
@@ -127,28 +130,63 @@ class Trial(NamedTuple):
     metrics: dict[str, Any]
 
 
+def train_model(run: StageRun[Params], examples: list[Example]) -> tuple[Any, History]:
+    """The model after training, with its adapters merged."""
+    from stages.lib.models import loading, objectives
+    from stages.lib.training import loop
+    from stages.lib.verifiers import data
+
+    model = data.load_model(run)
+    history = loop.train(run, objectives.LanguageModelingObjective(model), examples, run.params)
+    return loading.merge_lora(model), history
+
+
+def make_verifier(run: StageRun[Params], model: Any, encoder: Encoder, mode: Mode, votes: int) -> GenerativeVerifier:
+    from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
+
+    p = run.params
+    sampling = RationaleSampling(votes, p.temperature, p.max_new_tokens, p.max_rows, run.seed, "genrm")
+    return GenerativeVerifier("genrm", model, encoder, sampling, mode)
+
+
+def judge_pools(
+    run: StageRun[Params], verifier: GenerativeVerifier, pools: list[Pool]
+) -> list[list[RationaleVerdicts]]:
+    from stages.lib.verifiers import data
+    from stages.lib.verifiers.generative import RationaleVerdicts
+
+    judged = data.map_dev_pools(run, verifier.mode, verifier, pools, verifier.judge_many, RationaleVerdicts)
+    run.count(tokens=sum(x.tokens for pool in judged for x in pool if not x.is_duplicate))
+    return judged
+
+
+def train_itself(
+    run: StageRun[Params], encoder: Encoder, pairs: list[Pair], examples: list[Example], device: Any
+) -> tuple[Rationales, dict[str, int]]:
+    """The rationales of one round, by the model that the examples make, or by the untrained one if there are none."""
+    from stages.lib.models import loading
+    from stages.lib.verifiers import data, self_training
+
+    model = train_model(run, examples)[0] if examples else loading.merge_lora(data.load_model(run))
+    pools = self_training.group_pairs(pairs)
+    verifier = make_verifier(run, model, encoder, "cot", run.params.rationales_per_sample).to(device)
+    return self_training.weigh_rationales(pools, judge_pools(run, verifier, pools))
+
+
 def train_and_evaluate(
     run: StageRun[Params], encoder: Encoder, examples: list[Example], pools: list[Pool], modes: list[Mode]
 ) -> Trial:
-    from stages.lib.models import loading, objectives
-    from stages.lib.training import loop
-    from stages.lib.verifiers import data, generative_metrics
-    from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling, RationaleVerdicts
+    from stages.lib.verifiers import generative_metrics
 
-    p = run.params
-    model = data.load_model(run)
-    history = loop.train(run, objectives.LanguageModelingObjective(model), examples, p)
+    model, history = train_model(run, examples)
     metrics = {"steps": len(history.rows), "loss": history.rows[-1]["lm_loss"], "examples": len(examples)}
-    merged = loading.merge_lora(model)
-    sampling = RationaleSampling(p.votes, p.temperature, p.max_new_tokens, p.max_rows, run.seed, "genrm")
     verifiers: dict[Mode, GenerativeVerifier] = {
-        mode: GenerativeVerifier("genrm", merged, encoder, sampling, mode) for mode in modes
+        mode: make_verifier(run, model, encoder, mode, run.params.votes) for mode in modes
     }
     verdicts: dict[str, Any] = {}
     for mode, verifier in verifiers.items():
-        verdicts[mode] = data.map_dev_pools(run, mode, verifier, pools, verifier.judge_many, RationaleVerdicts)
-        run.count(tokens=sum(x.tokens for pool in verdicts[mode] for x in pool if not x.is_duplicate))
-        metrics[mode] = generative_metrics.compute_metrics(pools, verdicts[mode], p.votes)
+        verdicts[mode] = judge_pools(run, verifier, pools)
+        metrics[mode] = generative_metrics.compute_metrics(pools, verdicts[mode], run.params.votes)
     if len(modes) == 2:
         metrics["cot_minus_direct"] = generative_metrics.compare_modes(pools, **verdicts)
     return Trial(history, verifiers, metrics)
@@ -170,6 +208,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
             f"data/samples/verifier.parquet: {len(pairs)} samples to learn from and no rationale ({teacher or 'none'}); "
             f"raise benchmarks.sizes.verifier, or choose another genrm.teacher"
         )
+    counts = {"teacher": teacher}
     data.warn_if_uniform(run, [sample for _, sample in pairs], "this verifier will say one thing")
     pools = data.read_dev_pools(run, params.eval_samples, mixed_only=True)
     if not pools and len(params.lm_weights) > 1:
@@ -181,11 +220,22 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if params.lm_data == "gold":
         problems = data.read_problems(run, "train").values()
         gold = [sft.make_sft_example(encoder, problem) for problem in problems if sft.get_steps(problem)]
+
+    def build(weight: float) -> list[Example]:
+        return build_examples(encoder, pairs, rationales, gold, params.direct_share, weight, run.seed)
+
+    for i in range(1, params.rounds + 1):
+        examples = build(params.lm_weights[0]) if rationales else []
+        round_run = replace(run, key=f"{run.key}/round {i}")
+        rationales, counts[f"round {i}"] = train_itself(round_run, encoder, pairs, examples, state.device)
+    if params.mode == "cot" and not rationales:
+        raise UserError(
+            f"genrm: no rationale ends with a verdict ({counts}); choose a genrm.teacher, or genrm.mode: direct"
+        )
     modes: list[Mode] = [*(["cot"] if rationales else []), *(["direct"] if params.direct_share else [])]
     best, best_auc, trials = params.lm_weights[0], -1.0, {}
     for i, weight in enumerate(params.lm_weights):
-        examples = build_examples(encoder, pairs, rationales, gold, params.direct_share, weight, run.seed)
-        trial = train_and_evaluate(replace(run, key=f"{run.key}/{i}"), encoder, examples, pools, modes)
+        trial = train_and_evaluate(replace(run, key=f"{run.key}/{i}"), encoder, build(weight), pools, modes)
         trials[weight] = trial.metrics
         auc = trial.metrics[params.mode]["auc"] or 0.0
         if auc > best_auc:
@@ -194,7 +244,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     return {
         "samples": len(pairs),
         "share_right": sum(sample.is_right for _, sample in pairs) / len(pairs),
-        "teacher": teacher,
+        **counts,
         "mode": params.mode,
         "lm_weight": best,
         **{key: trials[best][key] for key in ("steps", "examples", "loss")},

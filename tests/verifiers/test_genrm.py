@@ -15,7 +15,7 @@ from stages.lib.models.encoding import Encoder, strip_annotations
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
 from stages.lib.training import sft
-from stages.lib.verifiers import generative_data, generative_metrics, rationales, verdicts
+from stages.lib.verifiers import generative_data, generative_metrics, rationales, self_training, verdicts
 from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling, RationaleVerdicts
 from stages.verifiers import genrm
 from tests.helpers import tiny_models
@@ -23,9 +23,9 @@ from tests.helpers import tiny_models
 TOKENIZER = build_tokenizer()
 SETTINGS = tiny_models.TRAINING_PARAMS | YAML(typ="safe").load(
     """{epochs: 1.0, device_batch_size: 8, init_from: generator, mode: cot, teacher: procedural, chat: {},
-    rationales_per_sample: 1, rationale_style: rederived, refutation_weight: 2, direct_share: 0.5, balance_classes: false,
-    lm_weights: [0.5], lm_data: samples, samples_per_problem: 4, votes: 2, temperature: 0.7, max_new_tokens: 8,
-    max_rows: 64, eval_problems: 2, eval_samples: 4}"""
+    rounds: 0, rationales_per_sample: 1, rationale_style: rederived, refutation_weight: 2, direct_share: 0.5,
+    balance_classes: false, lm_weights: [0.5], lm_data: samples, samples_per_problem: 4, votes: 2, temperature: 0.7,
+    max_new_tokens: 8, max_rows: 64, eval_problems: 2, eval_samples: 4}"""
 )
 
 
@@ -118,7 +118,7 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     votes = [[[0.9, 0.1, 0.9, 0.9], [0.5] * 4], [[0.1, 0.9, 0.5, 0.1], [0.5] * 4]]
     results = [
         [
-            RationaleVerdicts(problem_id=p.id, index=i, p_yes=part, direct_p_yes=None, rationales=[], tokens=1)
+            RationaleVerdicts(problem_id=p.id, index=i, p_yes=part, rationales=[""] * 4, tokens=1)
             for i, part in enumerate(v)
         ]
         for p, v in zip(problem, votes, strict=True)
@@ -128,11 +128,42 @@ def test_ranking_by_the_number_of_rationales_takes_all_of_them():
     assert [by_votes[k]["auc"] for k in ("1", "2", "4")] == [(0.75 + 0.375) / 2, (0.75 + 0.25) / 2, (1 + 0) / 2]
     assert by_votes["1"]["auc_se"] == pytest.approx((0.75 - 0.375) / 2), "over two problems: half of what lies between"
     assert (metrics["auc"], metrics["auc_se"]) == tuple(by_votes["4"].values())
+    assert metrics["derivations"] == {}, "no line was derived again"
     direct = [
         [one.model_copy(update={"p_yes": [], "direct_p_yes": 0.5 - one.index / 9}) for one in part] for part in results
     ]
     difference = {"auc": (1 + 0) / 2 - 1, "auc_se": pytest.approx((0 - -1) / 2)}
     assert generative_metrics.compare_modes(pools, results, direct) == difference, "bare verdicts rank both right"
+
+
+def test_derivations_are_compared_with_the_solution_and_with_the_truth():
+    problem = problems("dev", 1)[0]
+    right, wrong = pool(problem, 2)
+    theirs, gold = wrong.text.splitlines(), right.text.splitlines()
+    slip = next(i for i, (a, b) in enumerate(zip(theirs, gold, strict=True)) if a != b)
+
+    def rationale(lines, marks, verdict):
+        marked = zip(lines, marks, strict=False)
+        return "".join(f"{line} {mark}.\n" for line, mark in marked) + f"{verdicts.VERDICT_QUESTION} {verdict}"
+
+    same, differs = ["Same"] * len(gold), ["Same"] * slip + ["Differs"]
+    judged = [
+        # the solution derived; and stopped by a mistake of its own, marked as if it were the solution's line
+        [[rationale(gold, same, "Yes"), rationale([*gold[:slip], theirs[slip]], same, "Yes")], [0.9, 0.7]],
+        # the slip found; and repeated to the end
+        [[rationale(gold, differs, "No"), rationale(theirs, same, "Yes")], [0.2, 0.8]],
+    ]
+    results = [
+        [
+            RationaleVerdicts(problem_id=problem.id, index=i, rationales=texts, p_yes=p_yes, tokens=1)
+            for i, (texts, p_yes) in enumerate(judged)
+        ]
+    ]
+    metrics = generative_metrics.compute_metrics([(problem, [right, wrong])], results, 2)["derivations"]
+    assert (metrics["rationales"], metrics["true"], metrics["as_solution"]) == (4, 0.5, 0.5)
+    assert metrics["marked_same"] == {"equal": 1.0, "different": 0.5}
+    assert metrics["yes"] == {"all_same": pytest.approx((0.9 + 0.7 + 0.8) / 3), "differs": pytest.approx(0.2)}
+    assert metrics["by_comparison"]["1"]["auc"] == 0.5 and metrics["by_comparison"]["2"]["auc"] == 0.5
 
 
 @pytest.mark.slow
@@ -206,6 +237,48 @@ def test_balance_and_which_samples():
     )
 
 
+def judge(sample, *written):
+    """What the verifier wrote about a sample: (text, whether it parses)."""
+    texts, p_yes = [text for text, _ in written], [0.5 if parses else None for _, parses in written]
+    return RationaleVerdicts(problem_id=sample.problem_id, index=sample.index, rationales=texts, p_yes=p_yes, tokens=1)
+
+
+def test_own_rationales_are_learnt_where_they_are_right_and_corrected_where_not():
+    problem = next(problem for problem in problems("verifier", 6) if not pool(problem, 2)[1].is_right)
+    right, wrong = pool(problem, 2)
+    yes, no = (f"Words {word}.\n{verdicts.VERDICT_QUESTION} {word}" for word in ("Yes", "No"))
+    judged = [[judge(right, (yes, True), (no, True), (yes, True), ("Words", False)), judge(wrong, (yes, True))]]
+    pools = self_training.group_pairs([(problem, right), (problem, wrong)])
+    assert pools == [(problem, [right, wrong])]
+    learnt, counts = self_training.weigh_rationales(pools, judged)
+    assert counts == {"right verdict": 1, "without a verdict": 1, "wrong verdict": 2}, "equal ones count once"
+    weight = verdicts.DIRECT_VERDICT_WEIGHT
+    assert learnt == [
+        ((problem, right), [(yes.removesuffix(" Yes"), 1), (" Yes", weight)]),
+        ((problem, right), [(no.removesuffix(" No"), 0), (" Yes", weight)]),
+        ((problem, wrong), [(yes.removesuffix(" Yes"), 0), (" No", weight)]),
+    ]
+
+
+@pytest.mark.slow
+def test_rounds_of_self_training_resume_to_the_same_bytes(root):
+    """Round 1 by the verifier that the teacher taught; killed while it sampled, the run ends with the same weights."""
+    changes = {"rounds": 1, "rationales_per_sample": 2, "mode": "direct", "direct_share": 1.0}
+    first, _ = train(root, **changes)
+    assert first["round 1"]["without a verdict"] > 0 and first["teacher"]["kept"] > 18
+    weights = (root / "data/genrm/model/model.safetensors").read_bytes()
+    part = root / ".checkpoints/genrm/key/round 1/cot.0.jsonl"
+    part.write_bytes(part.read_bytes()[:-30])
+    assert train(root, **changes)[0] == first
+    assert (root / "data/genrm/model/model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.slow
+def test_an_untrained_model_that_writes_no_verdict_cannot_teach_itself(root):
+    with pytest.raises(UserError, match="no rationale ends with a verdict.*choose a genrm.teacher"):
+        train(root, teacher="none", rounds=1)
+
+
 @pytest.mark.slow
 def test_without_a_teacher_the_bare_verdict_is_learnt(root):
     metrics, _ = train(root, teacher="none", direct_share=1.0, mode="direct")
@@ -221,7 +294,7 @@ def test_nothing_to_learn_from_is_refused(root):
     for changes, message in (
         ({"teacher": "model", "rationales_per_sample": 2, "chat": {"kind": "hf"}}, "gives the same rationale 2 times"),
         ({"teacher": "model"}, "needs chat"),
-        ({"teacher": "none"}, "mode: cot needs a teacher"),
+        ({"teacher": "none"}, "mode: cot needs a teacher of rationales or rounds: 1"),
         ({"mode": "direct", "direct_share": 0.0}, "raise direct_share"),
         ({"lm_weights": [-1.0]}, "greater than or equal to 0"),
     ):

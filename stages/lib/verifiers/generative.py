@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from stages.lib.inference.sampling import Draw
 
 VERSION = 1  # part of every sampling key: raise it when the way of sampling changes
-MAX_KEPT_RATIONALES = 4  # rationales of a solution whose text is kept
+MAX_KEPT_RATIONALES = 4  # rationales of a solution whose text its Score keeps
 MAX_RATIONALE_CHARS = 2000  # characters kept of each
 
 Mode = Literal["direct", "cot"]
@@ -57,8 +57,8 @@ class RationaleVerdicts(Record):
     """The verdicts on one sample.
 
     p_yes: p(Yes) of each rationale, None for a missing one. direct_p_yes: p(Yes) without a rationale, where it was
-    computed. tokens: read and generated after the problem. is_duplicate: a copy of the verdicts on an earlier sample with
-    the same text.
+    computed. rationales: their texts. tokens: read and generated after the problem. is_duplicate: a copy of the verdicts on
+    an earlier sample with the same text.
     """
 
     problem_id: str
@@ -126,7 +126,11 @@ class GenerativeVerifier(Verifier):
         """Scores of many pools with the sampler kept full. A pool's scores come when its last rationale has ended, so
         pools come in any order."""
         for pool in self.judge_many(pools):
-            yield [self.make_score(x, min(1.0, x.score()), x.tokens, rationales=x.rationales or None) for x in pool]
+            texts = [[text[:MAX_RATIONALE_CHARS] for text in x.rationales[:MAX_KEPT_RATIONALES]] for x in pool]
+            yield [
+                self.make_score(x, min(1.0, x.score()), x.tokens, rationales=kept or None)
+                for x, kept in zip(pool, texts, strict=True)
+            ]
 
     def judge_many(self, pools: Iterable[Pool]) -> Iterator[list[RationaleVerdicts]]:
         """The verdicts behind `score_many`. Raises UserError for a solution longer than the model's context."""
@@ -176,7 +180,7 @@ class GenerativeVerifier(Verifier):
             p_yes = [self.parse_verdict(draw) for draw in draws]
             all_missing = all(p is None for p in p_yes)
             direct_p_yes = self._compute_p_yes(problem, [text])[0][0] if all_missing else None
-            texts = [self.encoder.decode_text(draw.ids)[:MAX_RATIONALE_CHARS] for draw in draws[:MAX_KEPT_RATIONALES]]
+            texts = [self.encoder.decode_text(draw.ids) for draw in draws]
             tokens = len(prompts[place]) - len(self.encoder.prompt_ids(problem)) + sum(len(draw.ids) for draw in draws)
             fields = {"p_yes": p_yes, "direct_p_yes": direct_p_yes, "rationales": texts, "tokens": tokens}
             yield place, RationaleVerdicts(problem_id=problem.id, **fields)

@@ -6,10 +6,15 @@ verifier reads them as the base learned them.
 
 from __future__ import annotations
 
+import re
+
 VERDICT_QUESTION = "Verification: Is the answer correct (Yes/No)?"
 COT_PROMPT = "Verification: Let's verify step by step.\n"
 DIRECT_VERDICT_WEIGHT = 8  # loss weight of a verdict without a derivation
 DERIVED_VERDICT_WEIGHT = 4  # loss weight of a verdict after its derivation
+
+SAME, DIFFERS = " Same", " Differs"  # words of their own: a line can be true and yet differ
+_COMPARISON = re.compile(rf"^(.+)({SAME}|{DIFFERS})\.$", re.MULTILINE)
 
 Segment = tuple[str, int]  # a text, and the loss weight of its tokens
 
@@ -19,9 +24,15 @@ def format_verdict(right: bool) -> str:
 
 
 def mark_step(right: bool, weight: int, space: str = "") -> list[Segment]:
+    """The mark after a line: is it true?"""
     return [(space + ("Right" if right else "Wrong"), weight), (".\n", 1)]
 
 
 def compare_step(same: bool, weight: int) -> list[Segment]:
     """The mark after a line that was derived again: does it equal the solution's line?"""
-    return [(" Same" if same else " Differs", weight), (".\n", 1)]
+    return [(SAME if same else DIFFERS, weight), (".\n", 1)]
+
+
+def read_comparisons(rationale: str) -> list[tuple[str, bool]]:
+    """The lines of a rationale that end with `Same.` or `Differs.`, without that mark, and whether it is `Same.`"""
+    return [(line, mark == SAME) for line, mark in _COMPARISON.findall(rationale)]

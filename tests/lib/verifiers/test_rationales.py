@@ -41,7 +41,7 @@ def test_a_right_solution_is_derived_line_by_line_in_the_form_of_the_pretraining
     problem = make_problem()
     lines = gradeschool.solve_program(problem.program.params)
     wanted = [
-        *pretraining.write_rationale(problem.program.params, lines),
+        *pretraining.write_rationale(problem.program.params, lines)[0],
         (VERDICT_QUESTION, 1),
         (" Yes", verdicts.DERIVED_VERDICT_WEIGHT),
     ]
@@ -65,11 +65,11 @@ def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
                 assert attempt.correct, "refused without having the right answer by luck"
                 continue
             written_lines, first = text(rationale).split("\n"), right.index(False)
-            assert [line.endswith(" Right.") for line in written_lines[:first]] == [True] * first
+            assert [line.endswith(" Same.") for line in written_lines[:first]] == [True] * first
             gold = strip_annotations(problem.steps[first].text)
-            assert written_lines[first] == f"{gold} Wrong." and written_lines[first + 1] == f"{VERDICT_QUESTION} No", (
-                "the truth, then the verdict"
-            )
+            assert (
+                written_lines[first] == f"{gold} Differs." and written_lines[first + 1] == f"{VERDICT_QUESTION} No"
+            ), "the truth, then the verdict"
             theirs = attempt.text.splitlines()[first]
             assert theirs != gold
     assert reasons[None] > 60
@@ -86,9 +86,8 @@ def test_the_quoted_form_says_the_line_itself_then_its_mark_then_the_truth():
         gold[last],
         f"{VERDICT_QUESTION} No",
     ]
-    assert text(derived(problem, solution(problem), "annotated")) == text(derived(problem, solution(problem))), (
-        "right lines read the same"
-    )
+    repeated = text(derived(problem, solution(problem), "annotated"))
+    assert repeated.replace(" Right.", " Same.") == text(derived(problem, solution(problem))), "but for the marks"
     marks = [
         weight for piece, weight in derived(problem, attempt, "annotated").segments if piece in (" Right", " Wrong")
     ]
@@ -99,10 +98,10 @@ def test_solutions_that_stop_early_or_wander():
     problem = make_problem()
     gold = [strip_annotations(step.text) for step in problem.steps]
     for lines, marks, verdict in (
-        (gold[:2] + ["#### 1"], "Right Right Wrong", "No"),  # an answer too early: the next line was due
-        (gold[:1] + ["Right."] + gold[1:], "Right Wrong", None),  # right answer, odd line: refused
-        (gold[:1] + ["Right."] + gold[1:-1] + ["#### 999"], "Right Wrong", "No"),
-        (gold[:2], "Right Right", "No"),  # never answered
+        (gold[:2] + ["#### 1"], "Same Same Differs", "No"),  # an answer too early: the next line was due
+        (gold[:1] + ["Right."] + gold[1:], "Same Differs", None),  # right answer, odd line: refused
+        (gold[:1] + ["Right."] + gold[1:-1] + ["#### 999"], "Same Differs", "No"),
+        (gold[:2], "Same Same", "No"),  # never answered
         ([], "", "No"),
     ):
         rationale = derived(problem, sample(problem, "\n".join(lines)))
@@ -113,8 +112,8 @@ def test_solutions_that_stop_early_or_wander():
         assert written_lines.endswith(f"{VERDICT_QUESTION} {verdict}")
         actual_marks = [line.rsplit(" ", 1)[1].rstrip(".") for line in written_lines.split("\n")[:-1]]
         assert " ".join(actual_marks) == marks
-        refuted = [line for line in written_lines.split("\n") if line.endswith(" Wrong.")]
-        assert all(line.removesuffix(" Wrong.") == gold[marks.split().index("Wrong")] for line in refuted)
+        refuted = [line for line in written_lines.split("\n") if line.endswith(" Differs.")]
+        assert all(line.removesuffix(" Differs.") == gold[marks.split().index("Differs")] for line in refuted)
 
 
 def test_cut_off_is_wrong_even_with_the_answer_written():
