@@ -120,7 +120,7 @@ def test_no_item_repeats_a_real_aime_problem():
 def test_the_easiest_level_has_its_own_families():
     sizes = {"train": 8, "dev": 1, "test": 4, "unseen": 8}
     section = settings(levels=[0], per_family=sizes, unseen_families=["two_coins", "necklaces"])
-    problems, _ = aime.build_items(section, 1)
+    problems, _ = aime.build_items(section, 1, 1)
     assert aime.describe_shortages(problems, section) == []
     assert all(competition.check(problem) == [] for problem in problems)
     families = {p.program.params["family"] for p in problems}

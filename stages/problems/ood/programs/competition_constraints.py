@@ -64,7 +64,7 @@ CONSTRAINTS: dict[str, Callable[[Params], bool]] = {
     "two_coins": lambda p: p["coins"] == sorted(set(p["coins"])) and p["coins"][0] > 1 and gcd(*p["coins"]) == 1,
     "divisors": lambda p: min(p["powers"]) > 1 and _are_distinct(p["bases"]) and set(p["bases"]) <= _SMOOTH_NUMBERS,
     "factorial_zeros": lambda p: p["base"] > 1 and p["n"] > p["base"],
-    "digit_sum": lambda p: p["length"] > 5 and (not p["middle"] or 5 < p["place"] < p["length"] - 3),
+    "digit_sum": lambda p: len(str(p["less"])) < p["length"] and (not p["middle"] or 5 < p["place"] < p["length"] - 3),
     "floor_sum": lambda p: gcd(p["a"], p["b"]) == 1 < p["b"] <= p["n"],
     "lattice_paths": lambda p: (
         all(x <= p["end"][0] and y <= p["end"][1] for x, y in p["closed"])
