@@ -127,7 +127,7 @@ def test_the_easiest_level_has_its_own_families():
     assert families == {name for name, family in competition.FAMILIES.items() if 0 in family.levels}
     assert "necklaces" not in families and section.list_families("unseen") == ["two_coins"]
     assert max(int(n) for p in problems for n in re.findall(r"\d+", p.question)) <= 999
-    mixed, _ = aime.build_items(settings(levels=[0, 3]), 1)
+    mixed, _ = aime.build_items(settings(levels=[0, 3]), 1, 1)
     assert {p.program.params["level"] for p in mixed if p.program.params["family"] == "necklaces"} == {3}
 
 
