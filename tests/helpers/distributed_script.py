@@ -62,7 +62,13 @@ def write_inputs(root: Path) -> None:
     for split in ("train", "verifier", "dev", "test"):
         found = [tiny_models.make_problem(i, split) for i in range(9 if split == "train" else 3)]
         records.write_problems(root / f"data/benchmarks/{split}.jsonl", found)
-    for path in ("data/ood/test.jsonl", "data/aime/train.jsonl", "data/aime/test.jsonl", "data/aime/unseen.jsonl"):
+    for path in (
+        "data/ood/train.jsonl",
+        "data/ood/test.jsonl",
+        "data/aime/train.jsonl",
+        "data/aime/test.jsonl",
+        "data/aime/unseen.jsonl",
+    ):
         records.write_problems(root / path, [tiny_models.make_problem(40, "test")])
 
 

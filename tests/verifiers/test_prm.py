@@ -335,7 +335,7 @@ def test_trains_and_writes(root, changes):
 
 @pytest.mark.slow
 def test_learns_what_it_is_shown(root):
-    metrics, _ = train(root, epochs=25.0, lm_weight=0.0, global_batch_size=14, device_batch_size=14)
+    metrics, _ = train(root, epochs=40.0, lm_weight=0.0, global_batch_size=14, device_batch_size=14)
     assert metrics["dev"]["auc"] > 0.95 and metrics["dev"]["step_auc"] > 0.9  # dev repeats problems of the training
 
 

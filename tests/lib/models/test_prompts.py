@@ -302,7 +302,7 @@ def test_an_engine_stops_at_a_text(texts):
     """The same draws as without, each up to the token that completes a text."""
     tokenizer = build_tokenizer()
     model = tiny_models.make_model("qwen2", len(tokenizer) + 200)  # as many a model is padded
-    prompts, keys = [tokenizer("Ann has")["input_ids"], tokenizer("Bob")["input_ids"]], [list(range(24)), [7, 8]]
+    prompts, keys = [tokenizer("Ann has")["input_ids"], tokenizer("Bob")["input_ids"]], [list(range(64)), [7, 8]]
     free = sample(NativeEngine(model, 32), prompts, keys, 1.0, 40, [tokenizer.eos_token_id])
     stops = StopCriteria(tokenizer, [tokenizer.eos_token_id], texts)
     cut = sample(NativeEngine(model, 32), prompts, keys, 1.0, 40, stops)

@@ -263,7 +263,7 @@ def test_answers_are_graded_exactly():
     ("call", "said"),
     [
         ({"task": "algebra"}, "task 'algebra' does not exist; use one of arithmetic"),
-        ({"task": "arithmetic", "level": 5}, "level 5 of arithmetic does not exist; use one of 1, 2, 3, 4"),
+        ({"task": "arithmetic", "level": 5}, "level 5 of arithmetic does not exist; use one of 0, 1, 2, 3, 4"),
         ({"task": "reachability", "depth": 3}, "reachability has no knob 'depth'; it has nodes"),
         ({"task": "deductive_logic", "deleted": 1}, "has no knob 'deleted'"),
         ({"task": "arithmetic", "depth": 99}, "depth of arithmetic is 99; allowed is 2 to 7"),

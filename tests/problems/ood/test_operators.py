@@ -276,7 +276,7 @@ def test_larger_numbers_are_larger():
 def test_numbers_keep_the_magnitudes_of_the_source(largest):
     from scipy.stats import ks_2samp
 
-    parents = gradeschool.generate_problems("test", 250, 8, steps=(3, 5), max_value=largest)
+    parents = gradeschool.generate_problems("test", 1000, 8, steps=(3, 5), max_value=largest)
     variants, _ = registry.make_variants(parents, ["numbers"], 3, registry.compute_bound(parents))
     numbers = [[float(n) for item in items for n in re.findall(r"\d+", item.question)] for items in (parents, variants)]
     assert ks_2samp(*numbers).statistic <= 0.05
