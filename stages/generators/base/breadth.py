@@ -119,11 +119,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "{t} : {n} {unit}",
         "{n} is how many {unit} {t} has",
     ),
-    **_COMPARISONS,
-    **{
-        f"inverse {name}": tuple(w.replace("{t}", "{x}").replace("{s}", "{t}").replace("{x}", "{s}") for w in forms)
-        for name, forms in _COMPARISONS.items()
-    },
+    **wording.add_inverses(_COMPARISONS),
     "percent": (
         "{n} percent of the {unit} {s} has would match {t}",
         "take {n} percent of the {unit} of {s} and you get those of {t}",

@@ -94,7 +94,7 @@ def evaluate_single_samples(problems: Sequence[Problem], samples: Sequence[Sampl
 def evaluate_unit_power(test: Sequence[Pool], k: int, majority: Curve, draws: int, seed: int) -> Comparisons:
     """{score: {mean, difference, low, high, ...}}: its weighted vote at power 1, where nothing is chosen on dev."""
     names = sorted(test[0].scores)
-    votes = {name: curves.compute_weighted_curve(test, name, 1.0, [k], draws, seed) for name in names}
+    votes = curves.compute_votes(test, {name: curves.weigh_votes(name, 1.0) for name in names}, [k], draws, seed)
     gaps = leaderboard.compare_to("majority", {"majority": majority} | votes, k, seed)
     return {name: {"mean": float(np.nanmean(votes[name].accuracy_at(k)))} | gaps[name] for name in names}
 
@@ -102,12 +102,11 @@ def evaluate_unit_power(test: Sequence[Pool], k: int, majority: Curve, draws: in
 def evaluate_powers(test: Sequence[Pool], k: int, powers: Sequence[float], seed: int) -> dict[str, dict[float, float]]:
     """{score: {power: accuracy}}: what each candidate would have had on test; it shows what the choice on dev decides."""
 
-    def measure(name: str, power: float) -> float:
-        curve = curves.compute_weighted_curve(test, name, power, [k], curves.DEV_DRAWS, seed)
-        return float(np.nanmean(curve.accuracy_at(k)))
-
+    names = sort_score_names(test[0].scores)
+    votes = {(name, power): curves.weigh_votes(name, power) for name in names for power in sorted(powers)}
+    at_k = curves.compute_votes(test, votes, [k], curves.DEV_DRAWS, seed)
     return {
-        name: {power: measure(name, power) for power in sorted(powers)} for name in sort_score_names(test[0].scores)
+        name: {power: float(np.nanmean(at_k[name, power].accuracy_at(k))) for power in sorted(powers)} for name in names
     }
 
 

@@ -8,7 +8,7 @@ variants of problems add (names, roles, typing errors, extra sentences) are assi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from stages.lib.core import seeds
@@ -53,6 +53,17 @@ _COMPARISONS = {
         "the {unit} of {t} are a {n} of those of {s}",
     ),
 }
+
+
+def add_inverses(comparisons: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The templates of the comparisons, and of each its inverse: the same words with source and new quantity swapped."""
+    inverses = {
+        f"inverse {name}": tuple(w.replace("{t}", "{x}").replace("{s}", "{t}").replace("{x}", "{s}") for w in wordings)
+        for name, wordings in comparisons.items()
+    }
+    return {name: tuple(wordings) for name, wordings in comparisons.items()} | inverses
+
+
 WORDINGS: dict[str, tuple[str, ...]] = {
     "given": (
         "{t} {verb} {n} {unit}",
@@ -60,11 +71,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "there are {n} {unit} with {t}",
         "the number of {unit} of {t} is {n}",
     ),
-    **_COMPARISONS,
-    **{
-        f"inverse {name}": tuple(w.replace("{t}", "{x}").replace("{s}", "{t}").replace("{x}", "{s}") for w in wordings)
-        for name, wordings in _COMPARISONS.items()
-    },
+    **add_inverses(_COMPARISONS),
     "percent": (
         "{t} {verb} {n} percent as many {unit} as {s}",
         "{t} {verb} {n} percent of the {unit} of {s}",

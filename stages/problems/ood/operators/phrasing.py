@@ -28,11 +28,7 @@ _COMPARISONS = {
 }
 NEW_TEMPLATES: dict[str, tuple[str, ...]] = {
     "given": ("{t} has {n} of the {unit}", "in all, {n} {unit} are for {t}"),
-    **_COMPARISONS,
-    **{
-        f"inverse {name}": tuple(w.replace("{t}", "{x}").replace("{s}", "{t}").replace("{x}", "{s}") for w in wordings)
-        for name, wordings in _COMPARISONS.items()
-    },
+    **wording.add_inverses(_COMPARISONS),
     "percent": (
         "{n} percent of what {s} has in {unit} is what {t} has",
         "{t} has just {n} percent of what {s} has in {unit}",
