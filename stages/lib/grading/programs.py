@@ -20,7 +20,7 @@ from functools import lru_cache
 from stages.lib.grading.python_statements import Statement, split_statements, tokenize_source
 
 MAX_CHARS = 200_000  # a longer text is no program
-MAX_NESTING = 5  # fences inside fences
+MAX_PASSES = 20  # fences inside fences, and statements that turn out to be unused once another one has gone
 _FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+.#-]*)[^\n`]*$", re.M)
 _STRING_OR_COMMENT = re.compile(  # and escaped characters
     r"""\\.|#[^\n]*|(\"{3}|'{3})(?:\\.|[^\\])*?\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S
@@ -34,15 +34,14 @@ _PYTHON_TAGS = {"python", "py", "python3", "py3"}
 def extract(text: str, question: str = "", entry_point: str | None = None) -> str | None:
     """The program in a solution; None where there is none. entry_point: the function that `question` begins, if it does.
 
-    It is a fixed point: `extract(extract(text)) == extract(text)`.
+    It is a fixed point: `extract(extract(text)) == extract(text)`. What does not settle is no program.
     """
-    program: str | None = None
-    for _ in range(MAX_NESTING):
+    for _ in range(MAX_PASSES):
         program = _extract(text, question, entry_point)
         if not program or program == text:
-            break
+            return program
         text = program
-    return program
+    return None
 
 
 def _extract(text: str, question: str, entry_point: str | None) -> str | None:
