@@ -5,7 +5,7 @@ data/base/model/ (safetensors, config, tokenizer), history.csv and metrics.json.
 
 `bundled` is an LFM2 with 1.2 million weights (short convolutions alternating with attention; Liquid AI 2025, arXiv
 2511.23404), trained by `scratch` on the procedural text of stages/generators/base/pretraining.py: solutions contain
-modelled mistakes, verdicts on them are always correct. `scratch` trains it again, about 20 minutes on two cores. `hub`
+modelled mistakes, verdicts on them are always correct. `scratch` trains it again, 72 minutes on two cores. `hub`
 takes any transformers causal LM.
 
     python -m stages.generators.base

@@ -55,15 +55,15 @@ ABSTENTION_RATE = 0.1  # of the other documents with a story: their question all
 FALLIBLE_RATE = 0.3  # of the documents `verified`: the one who verifies makes a slip
 ARITHMETIC_PROMPT = "how much is each?"  # the prompt of bare equations
 KIND_SHARES = {
-    "solution": 0.32,
-    "graded": 0.20,
+    "solution": 0.30,
+    "graded": 0.19,
     "verdict": 0.06,
-    "verified": 0.12,
-    "drill": 0.16,
-    "book": 0.08,
-    "fact": 0.06,
+    "verified": 0.11,
+    "drill": 0.26,
+    "book": 0.05,
+    "fact": 0.03,
 }
-MAX_VALUES = (60, 100, 100, 200, 500)  # bounds on the values of a document; the problems have 60
+MAX_VALUES = (60, 60, 100, 100, 200)  # bounds on the values of a document; the problems have 60
 
 
 class Document(NamedTuple):
