@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.generators.base import __main__ as base
-from stages.generators.base import breadth, exercises, pretraining, tokenizer
+from stages.generators.base import breadth, exercises, pretraining, tokenizer, words
 from stages.lib.core.errors import UserError
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
@@ -130,7 +130,7 @@ def test_the_words_of_the_breadth_belong_to_no_problem_and_no_variant():
     def normalize(templates):
         return {re.sub(r"\W+", " ", re.sub(r"\{\w+\}", "_", text)).strip().lower() for text in templates}
 
-    own = normalize(form for forms in breadth.TEMPLATES.values() for form in forms)
+    own = normalize(form for forms in words.TEMPLATES.values() for form in forms)
     used = [*wording.WORDINGS.values(), *phrasing.NEW_TEMPLATES.values()]
     assert not own & normalize(form for forms in used for form in forms)
     rng = random.Random(1)

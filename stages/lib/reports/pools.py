@@ -17,7 +17,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
@@ -193,9 +194,10 @@ def _parse_row(row: dict[str, Any], where: str) -> Pool:
     texts: list[str | None] = []
     correct: list[bool] = []
     columns: dict[str, list[float]] = {}
+    grade = cache(lambda answer: answers.equal(row["gold"], answer, answer_type))  # many samples have the same answer
     for index, sample in enumerate(row["samples"]):
         at = f"{where}: sample {index}"
-        answer, is_correct, scores = _parse_sample(sample, row["gold"], answer_type, at)
+        answer, is_correct, scores = _parse_sample(sample, grade, answer_type, at)
         if index and set(scores) != set(columns):
             raise UserError(f"{at}: scores {sorted(scores)}, but sample 0 has {sorted(columns)}; all need the same")
         texts.append(answer)
@@ -206,7 +208,9 @@ def _parse_row(row: dict[str, Any], where: str) -> Pool:
     return make_pool(row["problem_id"], ids, correct, columns, scales)
 
 
-def _parse_sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[str | None, bool, dict[str, float]]:
+def _parse_sample(
+    sample: Any, grade: Callable[[str], bool], answer_type: str, at: str
+) -> tuple[str | None, bool, dict[str, float]]:
     if not isinstance(sample, dict) or not ({"answer", "text"} & set(sample)):
         raise UserError(f"{at}: must be an object with `answer` or `text`")
     forms = {"answer": "a string or null", "text": "a string", "correct": "true or false", "scores": "an object"}
@@ -229,5 +233,5 @@ def _parse_sample(sample: Any, gold: str, answer_type: str, at: str) -> tuple[st
             f"{at}: correct is missing; programs are not run here, so say of each whether it passed its tests"
         )
     if is_correct is None:
-        is_correct = answer is not None and answers.equal(gold, answer, answer_type)
+        is_correct = answer is not None and grade(answer)
     return answer, is_correct, scores
