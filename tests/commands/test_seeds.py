@@ -145,3 +145,5 @@ def test_one_cell_and_no_shifted_problem_still_make_a_table():
     study = seeds.assemble({(1, 1): cell})
     assert seeds.tabulate_test(study)[1] and study.spread(study.values["pass"], study.is_test) == (None, None)
     assert any("four times in five (each has 6)" in note for note in seeds.write_notes(study))
+    nothing = study.values["pass"] - study.values["pass"]
+    assert seeds.format_difference(study, nothing, study.is_test) == ["0.0", "no problem differs"]

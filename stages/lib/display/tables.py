@@ -26,7 +26,7 @@ LABEL_NAMES = {
 SCORE_NAMES = {
     "orm": "ORM",
     "prm": "PRM",
-    **{f"prm_{method}": f"PRM, {name} labels" for method, name in LABEL_NAMES.items()},
+    **{f"prm_{method}": f"PRM ({name} labels)" for method, name in LABEL_NAMES.items()},
     "genrm": "GenRM",
     "prm_exact": "PRM (exact labels, oracle)",
     "base_orm": "untrained base (as ORM)",
@@ -115,10 +115,7 @@ def format_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str
 
 
 def format_score_name(score: str) -> str:
-    """The display name of a score of this pipeline; other names are not changed. `prm_<kind>` is the process verifier
-    trained on labels of that kind."""
-    if match := re.fullmatch(r"prm_([a-z_]+)", score):
-        return SCORE_NAMES.get(score, f"PRM ({match[1].replace('_', ' ')} labels)")
+    """The display name of a score of this pipeline; other names are not changed."""
     return SCORE_NAMES.get(score, score)
 
 
