@@ -273,9 +273,9 @@ def format_mean(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]
 
 
 def format_difference(study: Study, values: np.ndarray, mask: np.ndarray) -> list[str]:
-    mean = study.estimate(values, mask)
     if not values[:, mask].any():
         return ["0.0", "no problem differs"]  # an interval of width 0 would claim too much
+    mean = study.estimate(values, mask)
     return [f"{100 * mean.mean:+.1f}", f"{100 * mean.low:+.1f} to {100 * mean.high:+.1f}"]
 
 

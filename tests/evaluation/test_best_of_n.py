@@ -182,7 +182,8 @@ def test_what_a_score_is_comes_from_the_rows_or_the_option_and_never_from_its_ra
     for kind, right in (("logit", 0), ("log-probability", 1)):
         write(told, [row(samples=samples, scales={"rm": kind})])
         for read in (pools.read(pool, {"rm": kind}), pools.read(told)):
-            assert curves.compute_weighted_curve(read, "rm", 1.0, [3], 2, 1).values[0, 0] == right
+            votes = curves.compute_votes(read, {"rm": curves.weigh_votes("rm", 1.0)}, [3], 2, 1)
+            assert votes["rm"].values[0, 0] == right
     assert curves.log_weights(np.array([-30.0]), "logit")[0] == pytest.approx(-30)
     assert curves.log_weights(np.array([0.5, 0.0]), "probability", 2.0).tolist() == [2 * np.log(0.5), -np.inf]
     assert curves.log_weights(np.array([0.5, 0.0]), "probability", 0.0).tolist() == [0, 0]

@@ -153,13 +153,6 @@ def select_votes(name: str, share: float) -> Vote:
     return vote
 
 
-def compute_weighted_curve(
-    pools: Sequence[Pool], name: str, power: float, ks: Sequence[int], draws: int, seed: int
-) -> Curve:
-    """The curve of a score's weighted vote."""
-    return compute_votes(pools, {name: weigh_votes(name, power)}, ks, draws, seed)[name]
-
-
 def compute_votes(
     pools: Sequence[Pool], votes: Mapping[K, Vote], ks: Sequence[int], draws: int, seed: int
 ) -> dict[K, Curve]:

@@ -101,13 +101,10 @@ def evaluate_unit_power(test: Sequence[Pool], k: int, majority: Curve, draws: in
 
 def evaluate_powers(test: Sequence[Pool], k: int, powers: Sequence[float], seed: int) -> dict[str, dict[float, float]]:
     """{score: {power: accuracy}}: what each candidate would have had on test; it shows what the choice on dev decides."""
-
-    names = sort_score_names(test[0].scores)
-    votes = {(name, power): curves.weigh_votes(name, power) for name in names for power in sorted(powers)}
+    names, powers = sort_score_names(test[0].scores), sorted(powers)
+    votes = {(name, power): curves.weigh_votes(name, power) for name in names for power in powers}
     at_k = curves.compute_votes(test, votes, [k], curves.DEV_DRAWS, seed)
-    return {
-        name: {power: float(np.nanmean(at_k[name, power].accuracy_at(k))) for power in sorted(powers)} for name in names
-    }
+    return {name: {power: float(np.nanmean(at_k[name, power].accuracy_at(k))) for power in powers} for name in names}
 
 
 def compute_reliability(data: Evaluation) -> dict[str, list[tuple[float, float, int]]]:
