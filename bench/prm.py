@@ -39,7 +39,7 @@ def measure_seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any
     return min(seconds), result
 
 
-def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
+def make_pools(count: int, samples: int, steps: tuple[int, int] = (2, 8)) -> list[tuple[Any, list[Any]]]:
     """Procedural problems, each with distinct solutions that hold at most one slip: [(problem, [(sample, labels)])]."""
     from stages.lib.core import seeds
     from stages.lib.core.records import Sample
@@ -48,7 +48,7 @@ def make_pools(count: int, samples: int) -> list[tuple[Any, list[Any]]]:
 
     pools = []
     blank = dict(answer=None, finish="stop", logprob=0.0, min_logprob=0.0, tokens=1)
-    for problem in gradeschool.generate_problems("verifier", count, SEED, steps=(2, 8), max_value=60):
+    for problem in gradeschool.generate_problems("verifier", count, SEED, steps=steps, max_value=60):
         rng, solutions = seeds.rng(SEED, "bench", problem.id), {}
         while len(solutions) < samples:
             fault = gradeschool.Fault("slip", rng.randint(-20, 30))
@@ -116,6 +116,8 @@ def measure_training(tokenizer: Any, solutions: list[tuple[Any, Any, list[float]
         warmup_ratio=0.0,
         max_grad_norm=1.0,
         precision="no",
+        master="float32",
+        compile=False,
         gradient_checkpointing=False,
         lora_rank=0,
         checkpoint_steps=10**6,
@@ -195,12 +197,15 @@ def run_padded(verifier: Any, rows: list[list[int]]) -> list[Any]:
     """For each row, the head's probabilities at each of its tokens."""
     import torch
 
+    from stages.lib.models import heads
+
     ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
     with torch.inference_mode():
-        logits = verifier.head(verifier.model.base_model(input_ids=ids, use_cache=False).last_hidden_state)
-    return [x[: len(row), 0].double().sigmoid() for x, row in zip(logits, rows, strict=True)]
+        hidden = verifier.model.base_model(input_ids=ids.to(verifier.model.device), use_cache=False).last_hidden_state
+        logits = heads.compute_logits(verifier.head, hidden).double().sigmoid().cpu()
+    return [x[: len(row)] for x, row in zip(logits, rows, strict=True)]
 
 
 def measure_scoring(tokenizer: Any, count: int, samples: int) -> dict[str, float]:

@@ -89,7 +89,7 @@ def count_flops_per_token(model, context: int) -> float:
 
 
 def sample_with_generate(
-    model, prompts, samples: int, temperature: float, limit: int, stop: list[int], batch: int
+    model, prompts, samples: int, temperature: float, limit: int, stop: list[int], batch: int, device="cpu"
 ) -> int:
     """Tokens drawn by `generate`, `batch` prompts at a time, padded on the left."""
     import torch
@@ -98,7 +98,7 @@ def sample_with_generate(
     for first in range(0, len(prompts), batch):
         part = prompts[first : first + batch]
         width = max(map(len, part))
-        ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in part])
+        ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in part], device=device)
         tokens = model.generate(
             ids,
             attention_mask=(ids != 0).long(),

@@ -56,7 +56,14 @@ def measure_ours(steps: int) -> float:
     model, examples, batches = make_setting(steps)
     settings: dict[str, Any] = dict(epochs=1.0, global_batch_size=BATCH, device_batch_size=BATCH, optimizer="muon")
     settings |= dict(lr=1e-3, matrix_lr=1e-2, weight_decay=0.0, warmup_ratio=0.0, max_grad_norm=1.0, precision="no")
-    params = TrainingParams(**settings, gradient_checkpointing=False, lora_rank=0, checkpoint_steps=10**6)
+    params = TrainingParams(
+        **settings,
+        master="float32",
+        compile=False,
+        gradient_checkpointing=False,
+        lora_rank=0,
+        checkpoint_steps=10**6,
+    )
     with tempfile.TemporaryDirectory() as folder:
         run = StageRun("base", params, SEED, Path(folder), "key", 0, 1)
         trainer = Trainer(run, LanguageModelingObjective(model), examples, params, dropout=0.0)

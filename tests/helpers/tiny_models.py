@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ TRAINING_PARAMS = dict(
     warmup_ratio=0.1,
     max_grad_norm=1.0,
     precision="no",
+    master="float32",
+    compile=False,
     gradient_checkpointing=False,
     lora_rank=0,
     checkpoint_steps=4,
@@ -152,3 +156,21 @@ def approx_nested(value: Any, atol: float = 1e-3) -> Any:
     if isinstance(value, dict):
         return {key: approx_nested(item, atol) for key, item in value.items()}
     return pytest.approx(value, abs=atol) if isinstance(value, float) else value
+
+
+@contextmanager
+def count_waits(patch: Any) -> Iterator[list[str]]:
+    """Inside, the names of the calls that would make a CPU wait for a GPU, those for the values of tensors. What torch
+    itself asks of tensors on the CPU, such as `collate`'s, does not count."""
+    import torch
+
+    waits: list[str] = []
+    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
+
+        def counted(tensor: Any, *arguments: Any, name: str = name, plain: Any = getattr(torch.Tensor, name)) -> Any:
+            waits.append(name)
+            return plain(tensor, *arguments)
+
+        patch.setattr(torch.Tensor, name, counted)
+    yield waits
+    patch.undo()

@@ -27,12 +27,17 @@ if TYPE_CHECKING:
 
 
 class Params(TrainingParams):
-    """Below `repo` and `revision` everything describes `source: scratch` and is ignored by the other sources."""
+    """Below `licence` everything describes `source: scratch` and is ignored by the other sources."""
 
-    source: Literal["bundled", "scratch", "hub"]  # bundled, trained from scratch, or fetched from the hub
+    source: Literal["bundled", "scratch", "hub", "path", "package"]  # where the model comes from
     bundled: str  # folder of the bundled model
     repo: str  # of the hub, as owner/name
     revision: str  # full commit hash
+    path: str  # of source path: a model folder, or a .gguf file
+    package: str  # of source package: an installed Python package that carries a model, as name==version
+    file: str  # in that package: a .gguf file, or a model folder
+    sha256: str  # of path or package: the file's, or that of a folder's .safetensors files one after another; "": any
+    licence: str  # of path or package: of the weights, kept beside them
     num_documents: int = Field(gt=0)  # pretraining documents
     num_layers: int = Field(gt=0, multiple_of=2)  # convolution, attention, convolution, ...
     hidden_size: int = Field(gt=0)  # width of the residual stream
@@ -47,27 +52,51 @@ def main() -> None:
 
 def body(run: StageRun[Params]) -> dict[str, float]:
     from stages.lib.core import files
-    from stages.lib.models import loading
+    from stages.lib.models import loading, sources
 
+    history, origin = "", {}
     if run.params.source == "scratch":
         model, tokenizer, history = train(run)
     else:
-        path = resolve_source(run.params)
-        model, tokenizer, history = loading.load_causal_lm(path), loading.load_tokenizer(path), ""
+        path, origin = resolve_source(run.params)
+        read = sources.read_gguf if path.suffix == ".gguf" else loading.load_folder
+        model, tokenizer = read(path)
+        sources.check_vocabulary(model, tokenizer, path.name)
     if run.is_main:
-        loading.save(model, tokenizer, run.out_dir / "model")
+        with files.atomic_write_dir(run.out_dir / "model") as folder:
+            loading.write_files(model, tokenizer, folder)
+            if origin:
+                files.write_json(folder / "origin.json", origin)
         files.write_text(run.out_dir / "history.csv", history)
     return {"weights": loading.count_parameters(model), "vocabulary": len(tokenizer)}
 
 
-def resolve_source(params: Params) -> Path:
-    """The model folder to copy. Raises UserError for a missing folder or an unpinned revision."""
-    from stages.lib.models import loading
+def resolve_source(params: Params) -> tuple[Path, dict[str, str]]:
+    """(the model folder or .gguf file to read, where it comes from). Raises UserError for one that is missing or not what
+    the parameters pin."""
+    from stages.lib.core.errors import UserError
+    from stages.lib.models import loading, sources
 
     if params.source == "hub":
-        return loading.download_snapshot(params.repo, params.revision)
-    loading.check_folder(Path(params.bundled))
-    return Path(params.bundled)
+        return loading.download_snapshot(params.repo, params.revision), {
+            "repo": params.repo,
+            "revision": params.revision,
+        }
+    if params.source == "bundled":
+        loading.check_folder(Path(params.bundled))
+        return Path(params.bundled), {}
+    if params.source == "package":
+        path = sources.find_in_package(params.package, params.file)
+        origin = {"package": params.package, "file": params.file}
+    else:
+        path, origin = Path(params.path), {"file": Path(params.path).name}
+        if not params.path or not path.exists():
+            raise UserError(f"base.path: {params.path!r} does not exist; name a model folder or a .gguf file")
+    if path.is_dir():
+        loading.check_folder(path)
+    elif path.suffix != ".gguf":
+        raise UserError(f"{path}: is neither a folder nor a .gguf file")
+    return path, origin | {"sha256": sources.check_sha256(path, params.sha256), "licence": params.licence}
 
 
 def train(run: StageRun[Params]) -> tuple[Any, Any, str]:

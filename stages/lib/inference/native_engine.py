@@ -35,13 +35,14 @@ from transformers import PreTrainedModel
 from stages.lib.inference import memory
 from stages.lib.inference.sampling import Draw, DrawCollector
 from stages.lib.inference.shared_prefix import (
-    PREFIX_MULTIPLE,
     ROW_MULTIPLE,
     Block,
     PrefilledPrompt,
     SharedCache,
+    pad_prefix,
     prefill,
     round_up,
+    to_device,
     use_attention,
 )
 from stages.lib.models.stops import StopCriteria
@@ -191,7 +192,7 @@ class DecodingBatch:
         """Read these requests' prompts and add their rows, a cohort for each padded length."""
         by_width: dict[int, list[Request]] = {}
         for request in requests:
-            by_width.setdefault(round_up(len(request.ids), PREFIX_MULTIPLE), []).append(request)
+            by_width.setdefault(pad_prefix(len(request.ids), self.model.device), []).append(request)
         for _, members in sorted(by_width.items()):
             prompts = prefill(self.model, [request.ids for request in members])
             cohort = Cohort(members, prompts, self.max_new_tokens)
@@ -215,7 +216,7 @@ class DecodingBatch:
         self.cohorts = [cohort for cohort in self.cohorts if cohort.is_alive.any()]
         self.cache.blocks = [cohort.block for cohort in self.cohorts]
         self.logits = []
-        self.cache.keep_rows(torch.from_numpy(np.concatenate(old_rows)).to(self.model.device))
+        self.cache.keep_rows(to_device(np.concatenate(old_rows), self.model.device))
         if self.cohorts:
             self._compute_logits(np.concatenate(inputs))
         return draws
@@ -225,7 +226,7 @@ class DecodingBatch:
         blocks = self.cache.blocks
         with use_attention(self.model, "shared_prefix"):
             output = self.model(
-                torch.from_numpy(tokens).to(self.model.device)[:, None],
+                to_device(tokens, self.model.device)[:, None],
                 position_ids=torch.cat([block.get_positions() for block in blocks])[:, None],
                 past_key_values=self.cache,
                 use_cache=True,
@@ -242,13 +243,16 @@ class DecodingBatch:
         row = np.concatenate([first + cohort.row_of_draw[draws] for cohort, draws, first in cohorts])
         u = None
         if self.temperature:
-            keys = [cohort.keys[torch.from_numpy(draws).to(cohort.keys.device)] for cohort, draws, _ in cohorts]
+            keys = [cohort.keys[to_device(draws, cohort.keys.device)] for cohort, draws, _ in cohorts]
             ages = [torch.full_like(key, cohort.age) for key, (cohort, _, _) in zip(keys, cohorts, strict=True)]
             u = draw_uniform(torch.cat(keys), torch.cat(ages))
-        logits = torch.cat(self.logits)
-        ids, logprobs = sample_tokens(logits, u, self.temperature, torch.from_numpy(row).to(logits.device))
+        logits = torch.cat(self.logits) if len(self.logits) > 1 else self.logits[0]
+        ids, logprobs = sample_tokens(logits, u, self.temperature, to_device(row, logits.device))
+        ids, logprobs = torch.stack(
+            [ids.double(), logprobs.double()]
+        ).cpu()  # the only wait for a GPU; both fit exactly
         sizes = [len(draws) for draws in alive]
-        return list(zip(ids.cpu().split(sizes), logprobs.cpu().split(sizes), strict=True))
+        return list(zip(ids.long().split(sizes), logprobs.float().split(sizes), strict=True))
 
 
 def to_int64(key: int) -> int:

@@ -26,6 +26,7 @@ from transformers.cache_utils import Cache, LinearAttentionCacheLayerMixin
 ROW_MULTIPLE = 16  # the number of rows is a multiple of this
 SLOT_MULTIPLE = 8  # and the number of rows of one prompt, in the products with its keys and values, of this
 PREFIX_MULTIPLE = 32  # prefixes are padded to multiples of this
+GPU_PREFIX_MULTIPLE = 128  # on a GPU, which has memory to spare, but waits for the products of each padded length
 MAX_PREFILL_TOKENS = 4096  # tokens of prompts that the model reads at a time
 SUFFIX_GROWTH = 32  # the capacity for suffixes grows by this many tokens
 
@@ -35,10 +36,30 @@ def round_up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
+def pad_prefix(length: int, device: torch.device) -> int:
+    """The padded length of a prompt."""
+    return round_up(length, GPU_PREFIX_MULTIPLE if device.type == "cuda" else PREFIX_MULTIPLE)
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """The array on a device, without waiting for what a GPU computes."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 def to_autocast_dtype(x: torch.Tensor) -> torch.Tensor:
     """Queries, keys or values in the precision in which autocast, where it is enabled, passes them to attention."""
     kind = x.device.type
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+
+
+def multiply(a: torch.Tensor, b: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+    """The matrix products a @ b * scale in a's precision, (.., n, m) x (.., m, k), or in float32 where b is in half
+    precision: a GPU then reads b as it is and adds in float32, a CPU widens b first."""
+    a3, b3 = a.flatten(0, -3), b.flatten(0, -3)
+    is_native = a.device.type == "cuda" and b.dtype in (torch.bfloat16, torch.float16)
+    product = torch.bmm(a3.to(b.dtype), b3, out_dtype=torch.float32) if is_native else torch.bmm(a3, b3.to(a.dtype))
+    return (product if scale == 1 else product * scale).view(*a.shape[:-1], b.shape[-1])
 
 
 class PrefilledPrompt(NamedTuple):
@@ -79,7 +100,7 @@ class PrefixCache:
     def __init__(self, prompts: list[PrefilledPrompt]):
         self.device = prompts[0].logits.device
         self.lengths = torch.tensor([prompt.length for prompt in prompts], device=self.device)
-        padded = round_up(int(self.lengths.max()), PREFIX_MULTIPLE)
+        padded = pad_prefix(max(prompt.length for prompt in prompts), self.device)
         self.keys: dict[int, torch.Tensor] = {}
         self.values: dict[int, torch.Tensor] = {}
         self.bias: dict[int, torch.Tensor] = {}  # (prompts, width) added to scores: -inf at padding
@@ -101,7 +122,7 @@ class PrefixCache:
 
     def keep_prompts(self, prompts: np.ndarray) -> None:
         """Free the memory of all other prompts."""
-        index = torch.from_numpy(prompts).to(self.device)
+        index = to_device(prompts, self.device)
         self.lengths = self.lengths[index]
         for store in (self.keys, self.values, self.bias):
             for i in store:
@@ -117,8 +138,7 @@ class PrefixCache:
         # (prompts * slots,) the row in each slot, any row in an empty one; and (rows,) the inverse.
         row_of_slot, slot_of_row = np.full(len(counts) * self.num_slots, live[0]), np.zeros(len(prompt_of_row), int)
         row_of_slot[slot], slot_of_row[live] = live, slot
-        self.row_of_slot = torch.from_numpy(row_of_slot).to(self.device)
-        self.slot_of_row = torch.from_numpy(slot_of_row).to(self.device)
+        self.row_of_slot, self.slot_of_row = to_device(row_of_slot, self.device), to_device(slot_of_row, self.device)
 
     def _group_by_prompt(self, x: torch.Tensor) -> torch.Tensor:
         """(rows, kv heads, groups, n) -> (prompts, kv heads, slots * groups, n)."""
@@ -132,24 +152,22 @@ class PrefixCache:
         x = x.view(prompts, heads, self.num_slots, groups, n).transpose(1, 2)
         return x.reshape(prompts * self.num_slots, heads, groups, n)[self.slot_of_row]
 
-    def compute_scores(self, i: int, query: torch.Tensor, window: int | None, age: int) -> torch.Tensor:
+    def compute_scores(self, i: int, query: torch.Tensor, scale: float, window: int | None, age: int) -> torch.Tensor:
         """Attention scores of layer i over the prefix: (rows, kv heads, groups, d) -> (.., width).
 
-        query: scaled, of tokens `age` positions after the prompt. window: of a layer with sliding attention.
+        query: of tokens `age` positions after the prompt. window: of a layer with sliding attention.
         """
         bias = self.bias[i]
         if window is not None:
             first = self.lengths - self.lengths.clamp(max=window - 1)  # position of the first stored key
             position = first[:, None] + torch.arange(bias.shape[1], device=self.device)
             bias = bias.masked_fill(position <= (self.lengths + age - window)[:, None], float("-inf"))
-        keys = self.keys[i].to(query.dtype)
-        scores = self._group_by_prompt(query) @ keys.transpose(2, 3) + bias[:, None, None]
+        scores = multiply(self._group_by_prompt(query), self.keys[i].transpose(2, 3), scale) + bias[:, None, None]
         return self._ungroup_to_rows(scores, query.shape[2])
 
     def mix_values(self, i: int, weights: torch.Tensor) -> torch.Tensor:
         """weights (rows, kv heads, groups, width) -> weighted sums of the values (rows, kv heads, groups, d)."""
-        mixed = self._group_by_prompt(weights) @ self.values[i].to(weights.dtype)
-        return self._ungroup_to_rows(mixed, weights.shape[2])
+        return self._ungroup_to_rows(multiply(self._group_by_prompt(weights), self.values[i]), weights.shape[2])
 
 
 class SuffixCache:
@@ -207,19 +225,19 @@ class Block:
 
     def get_positions(self) -> torch.Tensor:
         """(rows,) the position of the next token."""
-        return self.prefix.lengths[torch.from_numpy(self.prompt_of_row).to(self.prefix.device)] + self.age
+        return self.prefix.lengths[to_device(self.prompt_of_row, self.prefix.device)] + self.age
 
     def fork(self, source: np.ndarray, target: np.ndarray, rows: int) -> None:
         """Copy rows `source` to rows `target`; there are `rows` rows from now on."""
         self.prompt_of_row = np.pad(self.prompt_of_row, (0, rows - self.rows), mode="edge")
         self.prompt_of_row[target] = self.prompt_of_row[source]
         device = self.prefix.device
-        self.suffixes.fork(torch.from_numpy(source).to(device), torch.from_numpy(target).to(device), self.age, rows)
+        self.suffixes.fork(to_device(source, device), to_device(target, device), self.age, rows)
 
     def keep_rows(self, rows: np.ndarray) -> None:
         """Keep only these rows."""
         self.prompt_of_row = self.prompt_of_row[rows]
-        self.suffixes.keep_rows(torch.from_numpy(rows).to(self.prefix.device))
+        self.suffixes.keep_rows(to_device(rows, self.prefix.device))
 
     def set_live_rows(self, live: np.ndarray) -> None:
         """Set which rows are in use. When a quarter of the prompts has no row left, their memory is freed."""
@@ -229,22 +247,21 @@ class Block:
             self.prompt_of_row = np.searchsorted(kept, self.prompt_of_row).clip(max=len(kept) - 1)
         self.prefix.assign_slots(self.prompt_of_row, live)
 
-    def attend(self, i: int, query: torch.Tensor, softcap: float | None) -> torch.Tensor:
-        """query (rows, kv heads, groups, d), scaled -> (rows, kv heads, groups, d). softcap: bound on scores (Gemma 2)."""
+    def attend(self, i: int, query: torch.Tensor, scale: float, softcap: float | None) -> torch.Tensor:
+        """query (rows, kv heads, groups, d) -> (rows, kv heads, groups, d). scale: of scores. softcap: bound on them
+        (Gemma 2)."""
         window = self.windows.get(i)
         begin = 0 if window is None else max(0, self.age + 1 - window)
         keys, values = (
-            store[i][: self.rows, :, begin : self.age + 1].flatten(0, 1).to(query.dtype)
-            for store in (self.suffixes.keys, self.suffixes.values)
+            store[i][: self.rows, :, begin : self.age + 1] for store in (self.suffixes.keys, self.suffixes.values)
         )
-        shared = self.prefix.compute_scores(i, query, window, self.age)
-        suffix = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2)).view(*query.shape[:3], -1)
+        shared = self.prefix.compute_scores(i, query, scale, window, self.age)
+        suffix = multiply(query, keys.transpose(2, 3), scale)
         scores = torch.cat([shared, suffix], -1)
         if softcap:
             scores = torch.where(scores.isneginf(), scores, softcap * torch.tanh(scores / softcap))
-        weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
-        shared, suffix = weights.split([shared.shape[-1], suffix.shape[-1]], -1)
-        return self.prefix.mix_values(i, shared) + torch.bmm(suffix.flatten(0, 1), values).view(*query.shape[:3], -1)
+        shared, suffix = scores.softmax(-1).split([shared.shape[-1], suffix.shape[-1]], -1)
+        return self.prefix.mix_values(i, shared) + multiply(suffix, values)
 
 
 # What transformers' recurrent cache layers keep beside their tensors.
@@ -271,8 +288,8 @@ class SharedCache(Cache):
             block.suffixes.append(layer_idx, block.age, keys, values)
         return self, layer_idx  # what `attend` receives as key and value
 
-    def attend(self, i: int, query: torch.Tensor, softcap: float | None) -> torch.Tensor:
-        parts = [block.attend(i, rows, softcap) for block, rows in self._split(query)]
+    def attend(self, i: int, query: torch.Tensor, scale: float, softcap: float | None) -> torch.Tensor:
+        parts = [block.attend(i, rows, scale, softcap) for block, rows in self._split(query)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def admit(self, block: Block, prompts: list[PrefilledPrompt]) -> None:
@@ -309,10 +326,11 @@ def attend(
         raise ValueError("the native engine has no attention with 's_aux'; use engine: vllm for this model")
     rows, heads, _, d = query.shape
     groups = getattr(module, "num_key_value_groups", 1)
-    wide = to_autocast_dtype(query)
-    wide = wide.float() if wide.dtype in (torch.bfloat16, torch.float16) else wide
+    precise, scale = to_autocast_dtype(query).view(rows, heads // groups, groups, d), scaling
+    if precise.device.type != "cuda" or precise.dtype not in (torch.bfloat16, torch.float16):
+        precise, scale = precise.to(torch.promote_types(precise.dtype, torch.float32)) * scaling, 1.0
     with torch.autocast(query.device.type, enabled=False):
-        mixed = key.attend(value, wide.view(rows, heads // groups, groups, d) * scaling, kwargs.get("softcap"))
+        mixed = key.attend(value, precise, scale, kwargs.get("softcap"))
     return mixed.reshape(rows, 1, heads, -1).to(query.dtype), None
 
 

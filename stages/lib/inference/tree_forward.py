@@ -13,11 +13,13 @@ distinct solutions, never on their order, other problems or processes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
@@ -26,6 +28,8 @@ from stages.lib.models.forward import get_decoder
 
 LAYER_TYPES = {"full_attention", "sliding_attention", "conv"}  # other layers read a sequence in ways of their own
 NOTHING = -1  # the place before the first token, where convolutions read zeros
+# Not cuDNN's kernel, which prepares itself anew for every length of a row.
+KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 MAX_TOKENS = 4096  # in a pass, if two continuations fit; it bounds memory
 
 
@@ -96,16 +100,43 @@ def make_tree(prompt: Sequence[int], texts: Sequence[Sequence[int]], copies: int
 
 
 class TreeCache(Cache):
-    """What a pass knows of the tokens before each token of a tree. dtype: of queries."""
+    """What a pass knows of the tokens before each token of a tree.
+
+    dtype: of queries. is_dense: attend over the whole row at once, with a mask (at most MAX_TOKENS squared): on a GPU,
+    which waits for the many small products of one branch after another. On a CPU these save the work at masked places.
+    """
 
     layers: list[Any]
 
-    def __init__(self, config: Any, tree: Tree, device: torch.device, dtype: torch.dtype):
+    def __init__(self, config: Any, tree: Tree, device: torch.device, dtype: torch.dtype, is_dense: bool):
         super().__init__(layers=DynamicCache(config=config).layers)
-        self.originals = tree.originals.to(device)
-        self.branches = [Branch(first, end, path.to(device)) for first, end, path in tree.branches if first < end]
-        longest = max(len(branch.path) for branch in self.branches)
-        self.bias = torch.full((longest, longest), float("-inf"), device=device, dtype=dtype).triu(1)
+        self.originals, self.positions = tree.originals.to(device), tree.positions.to(device)
+        branches = [Branch(first, end, path.to(device)) for first, end, path in tree.branches if first < end]
+        self.branches, self.masks = branches, {}
+        if is_dense:
+            self.branches = [Branch(0, len(tree.ids), torch.arange(len(tree.ids), device=device))]
+            visible = torch.eye(len(tree.ids), dtype=torch.bool, device=device)  # a copy sees itself: nothing is unused
+            for first, end, path in branches:
+                row = torch.arange(len(path) - (end - first), len(path), device=device)
+                visible[first:end, path] = torch.arange(len(path), device=device) <= row[:, None]
+            aligned = visible.new_zeros(len(visible), len(visible) + -len(visible) % 16, dtype=dtype)  # for GPU kernels
+            self.bias = aligned[:, : len(visible)].masked_fill_(~visible, float("-inf"))
+        else:
+            longest = max(len(branch.path) for branch in branches)
+            self.bias = torch.full((longest, longest), float("-inf"), device=device, dtype=dtype).triu(1)
+        self.is_dense = is_dense
+
+    def get_bias(self, before: int, length: int, window: int | None) -> torch.Tensor:
+        """(new tokens, length) what is added to the scores of a branch with `before` tokens in front of it."""
+        if not self.is_dense:
+            bias = self.bias[before:length, :length].contiguous()
+            if window:
+                bias = bias.masked_fill(torch.ones_like(bias, dtype=torch.bool).tril(before - window), float("-inf"))
+            return bias
+        if window not in self.masks:
+            is_far = self.positions[:, None] - self.positions >= window if window else None
+            self.masks[window] = self.bias if is_far is None else self.bias.masked_fill(is_far, float("-inf"))
+        return self.masks[window]
 
     def get_conv_state(self, layer_idx: int, state_idx: int = 0) -> None:
         """None: `update_conv_state` gives all that a convolution reads."""
@@ -128,10 +159,7 @@ def attend(
     )  # (tokens, heads, d), as they lie in memory
     output = query.new_zeros(*query.shape[:2], value.shape[-1])
     for first, end, path in cache.branches:
-        before = len(path) - (end - first)
-        bias = cache.bias[before : len(path), : len(path)].contiguous()  # GPU kernels need aligned rows
-        if window := kwargs.get("sliding_window"):
-            bias = bias.masked_fill(torch.ones_like(bias, dtype=torch.bool).tril(before - window), float("-inf"))
+        bias = cache.get_bias(len(path) - (end - first), len(path), kwargs.get("sliding_window"))
         new, known, read = (x.transpose(0, 1) for x in (query[first:end], keys[path], value[path]))
         mixed = _attend_branch(new, known, read, bias, scaling, **kwargs)
         output[first:end] = mixed.transpose(0, 1)
@@ -167,18 +195,20 @@ AttentionInterface.register("token_tree", attend)
 
 
 def compute_hidden_states(
-    model: Any, prompt: Sequence[int], texts: Sequence[Sequence[int]]
+    model: Any, prompt: Sequence[int], texts: Sequence[Sequence[int]], is_dense: bool | None = None
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """For each pass over sorted, distinct continuations: the number of the first of them, and (rows, length, width) their
-    last hidden states after the final norm, of which those after a row's end mean nothing."""
+    last hidden states after the final norm, of which those after a row's end mean nothing. is_dense: of `TreeCache`; by
+    default on a GPU."""
     device, copies = next(model.parameters()).device, getattr(model.config.get_text_config(), "conv_L_cache", 1) - 1
+    is_dense = device.type == "cuda" if is_dense is None else is_dense
     for first, end in plan_passes(len(prompt), texts):
         tree = make_tree(prompt, texts[first:end], copies)
-        with use_attention(model, "token_tree"):
+        with use_attention(model, "token_tree"), sdpa_kernel(KERNELS) if is_dense else nullcontext():
             hidden = get_decoder(model)(
                 input_ids=tree.ids.to(device)[None],
                 position_ids=tree.positions.to(device)[None],
-                past_key_values=TreeCache(model.config, tree, device, model.dtype),
+                past_key_values=TreeCache(model.config, tree, device, model.dtype, is_dense),
                 use_cache=True,
             ).last_hidden_state[0]
         paths = [branch.path[len(prompt) :] for branch in tree.branches[1:]]

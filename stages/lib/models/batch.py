@@ -22,27 +22,36 @@ class Example(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Tensors of shape (rows, length). There is no attention mask: padding is on the right, and attention and convolutions
-    look only to the left."""
+    """ids, lm_weight, target, target_weight: (rows, length). There is no attention mask: padding is on the right, and
+    attention and convolutions look only to the left, so a GPU's causal kernel applies.
+
+    lm_places, target_places: where the weights are positive, as indices into the flattened tensors, ascending. They are
+    found on the CPU, because a GPU that is asked which entries of a tensor are positive must first finish its work.
+    """
 
     ids: torch.Tensor
     lm_weight: torch.Tensor
     target: torch.Tensor
     target_weight: torch.Tensor
+    lm_places: torch.Tensor
+    target_places: torch.Tensor
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(tensor.to(device) for tensor in self))
+        if device.type != "cuda":
+            return Batch(*(tensor.to(device) for tensor in self))
+        return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
 
 
 def collate(examples: Sequence[Example], pad: int = 0) -> Batch:
     """Examples as one batch, padded to the longest."""
     shape = (len(examples), max(len(example.ids) for example in examples))
-    batch = Batch(torch.full(shape, pad), *(torch.zeros(shape) for _ in range(3)))
+    ids, (lm_weight, target, target_weight) = torch.full(shape, pad), (torch.zeros(shape) for _ in range(3))
     for row, example in enumerate(examples):
         length = len(example.ids)
-        batch.ids[row, :length] = torch.tensor(example.ids)
-        batch.lm_weight[row, 1:length] = torch.tensor(example.lm_weight[1:])
+        ids[row, :length] = torch.tensor(example.ids)
+        lm_weight[row, 1:length] = torch.tensor(example.lm_weight[1:])
         if example.target is not None:
-            batch.target[row, :length] = torch.tensor(example.target)
-            batch.target_weight[row, :length] = torch.tensor(example.target_weight)
-    return batch
+            target[row, :length] = torch.tensor(example.target)
+            target_weight[row, :length] = torch.tensor(example.target_weight)
+    lm_places, target_places = (weight.flatten().nonzero()[:, 0] for weight in (lm_weight, target_weight))
+    return Batch(ids, lm_weight, target, target_weight, lm_places, target_places)

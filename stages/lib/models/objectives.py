@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from stages.lib.models import heads
 from stages.lib.models.batch import Batch, Example, collate
@@ -60,9 +59,9 @@ class LanguageModelingObjective(Objective):
         return {"lm": self._sum_lm_loss(batch, compute_hidden_states(self.model, batch))}
 
     def _sum_lm_loss(self, batch: Batch, hidden: torch.Tensor) -> torch.Tensor:
-        is_target = batch.lm_weight[:, 1:] > 0
-        loss = compute_lm_loss(self.model, hidden[:, :-1][is_target], batch.ids[:, 1:][is_target])
-        return (loss * batch.lm_weight[:, 1:][is_target]).sum()
+        places = batch.lm_places
+        before = hidden.flatten(0, 1).index_select(0, places - 1)  # a row's first token has no weight
+        return sum_lm_loss(self.model, before, batch.ids.flatten()[places], batch.lm_weight.flatten()[places])
 
     def sum_weights(self, examples: Sequence[Example]) -> dict[str, float]:
         return {"lm": sum(sum(example.lm_weight[1:]) for example in examples)}
@@ -87,32 +86,80 @@ class VerificationObjective(LanguageModelingObjective):
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         hidden = compute_hidden_states(self.model, batch)
         lm_loss = self._sum_lm_loss(batch, hidden)
-        is_target = batch.target_weight > 0
-        output, target = heads.compute_logits(self.head, hidden[is_target]), batch.target[is_target]
+        places = batch.target_places
+        output = heads.compute_logits(self.head, hidden.flatten(0, 1).index_select(0, places))
+        target, weight = batch.target.flatten()[places], batch.target_weight.flatten()[places]
         if self.loss == "bce":
             loss = nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
         else:
             loss = (output - target).square()
-        return {"lm": lm_loss, "verification": (loss * batch.target_weight[is_target]).sum()}
+        return {"lm": lm_loss, "verification": (loss * weight).sum()}
 
     def sum_weights(self, examples: Sequence[Example]) -> dict[str, float]:
         return super().sum_weights(examples) | {"verification": sum(sum(e.target_weight or ()) for e in examples)}
 
 
-def compute_lm_loss(model: Any, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """The negative log-probability of each token: hidden (n, width), ids (n,) -> (n,) in float32.
+def sum_lm_loss(model: Any, hidden: torch.Tensor, ids: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The weighted sum of the negative log-probabilities of tokens: hidden (n, width), ids and weight (n,) -> scalar.
 
-    At most MAX_LOGITS logits are in memory: with a large vocabulary the positions go in chunks, whose logits are computed
-    again in the backward pass.
+    At most MAX_LOGITS logits are in memory: with a large vocabulary the positions go in chunks, each of which yields its
+    gradients at once (`ChunkedLoss`).
     """
     output = model.get_output_embeddings()
-
-    def loss(hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        logits = heads.scale_logits(output(hidden), model.config).float()
-        return nn.functional.cross_entropy(logits, ids, reduction="none")
-
     size = max(1, MAX_LOGITS // output.weight.shape[0])
     if len(ids) <= size:
-        return loss(hidden, ids)
-    chunks = zip(hidden.split(size), ids.split(size), strict=True)
-    return torch.cat([checkpoint(loss, *chunk, use_reentrant=False) for chunk in chunks])
+        return _sum_chunk(hidden, output.weight, output.bias, ids, weight, model.config)
+    return ChunkedLoss.apply(hidden, output.weight, output.bias, ids, weight, model.config, size)
+
+
+def _sum_chunk(
+    hidden: torch.Tensor,
+    matrix: torch.Tensor,
+    bias: torch.Tensor | None,
+    ids: torch.Tensor,
+    weight: torch.Tensor,
+    config: Any,
+) -> torch.Tensor:
+    logits = heads.scale_logits(nn.functional.linear(hidden, matrix, bias), config).float()
+    return (nn.functional.cross_entropy(logits, ids, reduction="none") * weight).sum()
+
+
+class ChunkedLoss(torch.autograd.Function):
+    """A sum of losses over chunks of positions. Since the sum only gets scaled afterwards, the gradients are known in the
+    forward pass, while a chunk's logits exist: none are kept, and none computed twice (Hsu et al. 2024, Liger Kernel,
+    arXiv 2410.10989, section 3.2)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        matrix: torch.Tensor,
+        bias: torch.Tensor | None,
+        ids: torch.Tensor,
+        weight: torch.Tensor,
+        config: Any,
+        size: int,
+    ) -> torch.Tensor:
+        total = torch.zeros((), device=hidden.device)
+        shared = [x.detach().requires_grad_() if x is not None and x.requires_grad else x for x in (matrix, bias)]
+        learnt = [x for x in shared if x is not None and x.requires_grad]
+        sums = [torch.zeros_like(x, dtype=torch.float32) for x in learnt]
+        of_hidden = torch.empty_like(hidden)
+        for first in range(0, len(ids), size):
+            rows = slice(first, first + size)
+            part = hidden[rows].detach().requires_grad_()
+            with torch.enable_grad():
+                loss = _sum_chunk(part, shared[0], shared[1], ids[rows], weight[rows], config)
+            of_hidden[rows], *gradients = torch.autograd.grad(loss, [part, *learnt])
+            for sum_, gradient in zip(sums, gradients, strict=True):
+                sum_ += gradient
+            total += loss.detach()
+        found = iter(sums)
+        by_input = [next(found) if x is not None and x.requires_grad else None for x in shared]
+        ctx.gradients = of_hidden, *by_input
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *scale: torch.Tensor) -> Any:
+        gradients = [None if gradient is None else gradient.mul_(scale[0]) for gradient in ctx.gradients]
+        return (*gradients, None, None, None, None)

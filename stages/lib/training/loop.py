@@ -115,8 +115,14 @@ class Trainer:
         if params.gradient_checkpointing:
             objective.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         self._dropout_hooks = _add_residual_dropout(objective.model, dropout)
-        self._frozen = _get_frozen_weights(objective.model) if params.precision == "bf16" else []
-        for p in self._frozen:  # once, instead of by autocast at every use
+        if params.compile:  # one layer at a time: all have one form, so the compiler works once
+            for layer in forward.get_decoder(objective.model).layers:
+                layer.compile(dynamic=True)
+        # Weights that nothing trains are rounded once, instead of by autocast at every use.
+        self._rounded = _get_frozen_weights(objective.model) if params.precision == "bf16" else []
+        if params.master == "bfloat16":
+            self._rounded = list(objective.model.parameters())  # a head stays in float32
+        for p in self._rounded:
             p.data = p.data.bfloat16()
         self.is_sharded = run.world_size > 1 and launcher.fsdp_enabled()
         self.trained: Any = fsdp.copy_for_sharding(objective) if self.is_sharded else objective
@@ -175,10 +181,9 @@ class Trainer:
         for optimizer in self.prepared:
             optimizer.step()
             optimizer.zero_grad()
-        losses = zip(weights.items(), sums.tolist(), strict=True)
-        return {"grad_norm": float(norm)} | {
-            f"{name}_loss": total / weight for (name, weight), total in losses if weight
-        }
+        *totals, norm = torch.cat([sums, fsdp.full_tensor(norm).float().reshape(1)]).tolist()  # the only wait for a GPU
+        losses = zip(weights.items(), totals, strict=True)
+        return {"grad_norm": norm} | {f"{name}_loss": total / weight for (name, weight), total in losses if weight}
 
     def _accumulate_gradients(self, step: int, indices: Sequence[int], weights: Mapping[str, float]) -> torch.Tensor:
         """Forward and backward passes of this process's micro-batches. Returns (losses,) the sum of each loss."""
@@ -218,12 +223,14 @@ class Trainer:
         return numbers
 
     def finish(self) -> None:
-        """Leave the plain model trained, in float32, without hooks and in evaluation mode."""
+        """Leave the plain model trained, in float32, as it came but for its weights, and in evaluation mode."""
         self._gather()
         for hook in self._dropout_hooks:
             hook.remove()
-        for p in self._frozen:
+        for p in self._rounded:
             p.data = p.data.float()
+        for layer in forward.get_decoder(self.objective.model).layers:
+            layer._compiled_call_impl = None
         self.objective.eval()
         self.accelerator.wait_for_everyone()
 

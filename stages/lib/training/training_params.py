@@ -28,6 +28,12 @@ class TrainingParams(Params):
     warmup_ratio: float = Field(ge=0, lt=1)  # share of the steps; afterwards the rate falls linearly to 0
     max_grad_norm: float = Field(gt=0)  # gradients are clipped to this norm
     precision: Literal["no", "bf16"]  # mixed precision, by accelerate
+    master: Literal[
+        "float32", "bfloat16"
+    ]  # the weights that are updated; bfloat16 halves memory and loses small updates
+    compile: (
+        bool  # layers as fused kernels, by torch.compile: for a GPU; minutes of training must repay a minute's start
+    )
     gradient_checkpointing: bool  # recompute activations in the backward pass: less memory, more time
     lora_rank: int = Field(ge=0)  # rank of LoRA adapters; 0 trains all weights
     checkpoint_steps: int = Field(gt=0)  # steps between two checkpoints of unfinished work

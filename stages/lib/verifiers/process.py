@@ -177,7 +177,7 @@ class ProcessVerifier(Verifier):
         start = encoded[0].prompt_length
         prompt, solutions = encoded[0].ids[:start], [encoded[i].ids[start:] for i in readable]
         for rows, hidden in prefix_forward.compute_hidden_states(self.model, prompt, solutions):
-            probabilities = heads.compute_logits(self.head, hidden).double().sigmoid()
+            probabilities = heads.compute_logits(self.head, hidden).double().sigmoid().cpu()
             for row, i in enumerate(readable[k] for k in rows):
                 positions = [position - start for position in encoded[i].score_positions]
                 scores[i][: len(positions)] = probabilities[row, positions].tolist()

@@ -45,14 +45,15 @@ def test_passes_hold_their_tokens(texts, prompt_length, most):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_dense", [False, True])
 @pytest.mark.parametrize("name", ["lfm2", "mistral", "gemma2"])
 @settings(max_examples=5, deadline=None)
 @given(TEXTS, st.integers(1, 12))
-def test_hidden_states_are_those_of_whole_rows(name, texts, prompt_length):
+def test_hidden_states_are_those_of_whole_rows(name, is_dense, texts, prompt_length):
     """Convolutions across branches, windows that end in the prompt, bounded scores, shared key heads."""
     model, prompt = tiny_models.make_model(name), list(range(5, 5 + prompt_length))
     with torch.no_grad():
-        ((_, hidden),) = tree_forward.compute_hidden_states(model, prompt, texts)
+        ((_, hidden),) = tree_forward.compute_hidden_states(model, prompt, texts, is_dense)
         for text, row in zip(texts, hidden, strict=True):
             whole = forward.get_decoder(model)(input_ids=torch.tensor([prompt + text])).last_hidden_state[0]
             assert torch.allclose(row[: len(text)], whole[prompt_length:], atol=1e-5)

@@ -71,7 +71,9 @@ def test_logits_are_scaled_and_bounded_as_the_model_asks(kind, settings):
     head_logits = heads.compute_logits(heads.TokenLogitHead(model.get_output_embeddings(), 4, 9, model.config), hidden)
     torch.testing.assert_close(head_logits, logits[:, 4] - logits[:, 9], atol=1e-6, rtol=1e-5)
     expected = logits[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
-    torch.testing.assert_close(-objectives.compute_lm_loss(model, hidden[:-1], ids[0, 1:]), expected)
+    for weight in torch.eye(4):
+        loss = objectives.sum_lm_loss(model, hidden[:-1], ids[0, 1:], weight)
+        torch.testing.assert_close(-loss, expected @ weight)
     assert multiple_choice.compute_logprobs(model, [5, 9], [[30, 2, 7]])[0] == pytest.approx(
         expected[1:].tolist(), abs=1e-5
     )

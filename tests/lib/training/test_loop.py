@@ -1,6 +1,7 @@
 """One loop: the same model from one process or two, whole or accumulated, undisturbed or killed and run again."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,6 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.utils.checkpoint import checkpoint
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Score
@@ -166,29 +166,42 @@ def test_a_loss_that_explodes_is_told(tmp_path):
         training_script.main(tmp_path, lr=1e30, max_grad_norm=1e30)
 
 
-@pytest.mark.parametrize("name", ["lfm2", "qwen2"])
+@pytest.mark.parametrize("name", ["lfm2", "qwen2", "gemma2"])  # tied, untied, with bounded logits
 def test_logits_some_at_a_time_are_the_same_loss(name, monkeypatch):
-    gradients, places = {}, []
+    gradients, places, whole_loss = {}, [], objectives._sum_chunk
 
-    def counted(loss, hidden, ids, **how):
-        places.append(len(ids))
-        return checkpoint(loss, hidden, ids, **how)
+    def counted(hidden, *rest):
+        places.append(len(hidden))
+        return whole_loss(hidden, *rest)
 
-    monkeypatch.setattr(objectives, "checkpoint", counted)
+    monkeypatch.setattr(objectives, "_sum_chunk", counted)
     for logits in (2**28, 700):  # 7 places of a vocabulary of 100
+        places.clear()
         monkeypatch.setattr(objectives, "MAX_LOGITS", logits)
         losses = objectives.VerificationObjective(tiny_models.make_model(name), torch.nn.Linear(32, 1, bias=False))
         torch.nn.init.ones_(losses.head.weight)
         sums = losses(collate(training_script.make_examples(5))).values()
-        sum(sums).backward()
+        (0.5 * sum(sums)).backward()
         gradients[logits] = [*sums, *(p.grad for p in losses.parameters())]
-    assert (
-        len(places) > 5
-        and max(places) == 7
-        and sum(places) == sum(sum(e.lm_weight[1:]) for e in training_script.make_examples(5))
-    )
+    assert len(places) > 5 and max(places) == 7
+    assert sum(places) == sum(sum(e.lm_weight[1:]) for e in training_script.make_examples(5))
     for whole, parts in zip(*gradients.values(), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("vocabulary", [150_000, 262_144])
+def test_a_large_vocabulary_changes_nothing(vocabulary, monkeypatch):
+    """Qwen's and Gemma's sizes, against torch's own loss over all logits at once."""
+    torch.manual_seed(0)
+    matrix, hidden = torch.randn(vocabulary, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)
+    ids, weight = torch.randint(vocabulary, (20,)), torch.rand(20)
+    expected = (torch.nn.functional.cross_entropy(hidden @ matrix.T, ids, reduction="none") * weight).sum()
+    of_expected = torch.autograd.grad(expected, [hidden, matrix])
+    config = tiny_models.make_model("llama").config
+    loss = objectives.ChunkedLoss.apply(hidden, matrix, None, ids, weight, config, 3)
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=0)
+    for found, right in zip(torch.autograd.grad(loss, [hidden, matrix]), of_expected, strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-5, atol=1e-7)
 
 
 def lora_in_bf16(folder, on_epoch=None):
@@ -266,3 +279,36 @@ def test_a_twin_reads_the_same_weights_and_keeps_ties():
         )
     for made in (losses, copied):
         assert made.model.get_output_embeddings().weight is made.model.get_input_embeddings().weight
+
+
+def test_masters_in_half_precision_learn_and_come_back_in_float32(tmp_path):
+    params = tiny_models.make_training_params(epochs=6.0, precision="bf16", master="bfloat16", lr=1e-2)
+    losses = objectives.VerificationObjective(tiny_models.make_model("qwen2"), torch.nn.Linear(32, 1))
+    rows = loop.train(
+        tiny_models.make_run(tmp_path, "orm", params), losses, training_script.make_examples(16), params
+    ).rows
+    assert rows[-1]["lm_loss"] < rows[0]["lm_loss"] - 0.1
+    for p in losses.model.parameters():
+        assert p.dtype == torch.float32 and torch.equal(p, p.bfloat16().float())
+    assert not torch.equal(losses.head.weight, losses.head.weight.bfloat16().float()), "a head keeps its precision"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on CPUs")
+def test_compiled_layers_train_what_plain_ones_train(tmp_path):
+    for name, compiled in (("plain", False), ("compiled", True)):
+        training_script.main(tmp_path / name, compile=compiled, device_batch_size=4)
+    close(tmp_path / "plain", tmp_path / "compiled", 1e-4)
+
+
+def test_a_step_waits_for_the_device_once(tmp_path, monkeypatch):
+    params = tiny_models.make_training_params()
+    losses = objectives.VerificationObjective(tiny_models.make_model("qwen2"), torch.nn.Linear(32, 1))
+    trainer = loop.Trainer(
+        tiny_models.make_run(tmp_path, "orm", params), losses, training_script.make_examples(16), params, 0.0
+    )
+    trainer.step(0, range(8), 1.0)
+    with tiny_models.count_waits(monkeypatch) as waits:
+        trainer.step(1, range(8), 1.0)
+    # AdamW asks for its count of steps, which is on the CPU; transformers, whether a forward pass holds packed sequences.
+    assert [name for name in waits if name != "item"] == ["__bool__", "tolist"]
