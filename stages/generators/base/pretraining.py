@@ -7,7 +7,8 @@ solution  a worked solution. Its writer reverses inconsistent comparisons ("Bob 
           systematically, so its most frequent answer can be wrong.
 graded    a solution with `Right.` or `Wrong.` after every line (wrong from the first mistake on)
 verdict   a solution, then `Verification: Is the answer correct (Yes/No)?` and `Yes` or `No`
-verified  a solution, then `Verification: Let's verify step by step.`, each line derived again and compared, the verdict
+verified  a solution, then `Verification: Let's verify step by step.`, each line derived again, the conclusion of the
+          solution's quoted and compared, the verdict
 drill     bare equations, to be worked out or marked
 book      values, truth values and links to keep book of (`exercises.py`)
 fact      a fact about numbers, in numbered lines (`exercises.py`)
@@ -153,14 +154,16 @@ def write_solution(
 def write_rationale(
     program: Mapping[str, Any], lines: list[gradeschool.Line], faults: Mapping[int, Fault] | None = None
 ) -> tuple[list[Segment], bool]:
-    """Every line derived again from the program and compared, up to the first that differs; and whether what is derived
-    is right. faults: mistakes of the one who derives. The loss leaves out the wrong lines and keeps the comparison."""
+    """Every line derived again from the program and its conclusion compared, up to the first that differs; and whether
+    what is derived is right. faults: mistakes of the one who derives. The loss leaves out the wrong lines and keeps the
+    comparison."""
     segments: list[Segment] = []
     is_right = True
     for derived, line in zip(gradeschool.solve_program(program, faults), lines, strict=False):
-        is_same, is_right = derived.text == line.text, derived.is_correct
-        segments.append((strip_annotations(derived.text), 1 if is_right else 0))
-        segments += verdicts.compare_step(is_same, DERIVED_VERDICT_WEIGHT)
+        own, theirs = strip_annotations(derived.text), strip_annotations(line.text)
+        is_same, is_right = verdicts.conclude(own) == verdicts.conclude(theirs), derived.is_correct
+        segments.append((own, 1 if is_right else 0))
+        segments += verdicts.compare_step(theirs, is_same, DERIVED_VERDICT_WEIGHT)
         if not is_same:
             break
     return segments, is_right

@@ -39,9 +39,9 @@ town tree trees tries twelve twenty twice two under until up us use used uses ve
 we week weekend weeks weighs weight well went were what when where which while who whole will win with without word
 work worked works worth would write year years yesterday yet you young your
 """
-_VERIFIER_WORDS = (
-    "Question Answer Verification Let verify step by step Is the answer correct Yes No Right Wrong Same Differs"
-)
+_VERIFIER_WORDS = """
+Question Answer Verification Let verify step by step Is the answer correct Yes No Right Wrong Solution Same Differs
+"""
 
 
 def build_word_list() -> list[str]:

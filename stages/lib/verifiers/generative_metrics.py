@@ -46,20 +46,21 @@ def analyze_derivations(pools: Sequence[Pool], judged: Judged, votes: int) -> di
     """Where rationales fail that derive each line again and mark it `Same.` or `Differs.`; {} if there is none.
 
     rationales: how many there are. true: the share without a mistake in what they derive, of those that a program can
-    check. as_solution: the share that derive the whole solution as it stands. marked_same: the share of lines marked
-    `Same.`, among those that equal the solution's (should be 1) and those that differ (0). yes: mean p(Yes) after marks
-    that are all `Same.`, and after a `Differs.`. by_comparison: the ranking by votes if each
-    rationale, instead of p(Yes), said whether it derived the whole solution: what the derivations alone are worth.
+    check. as_solution: the share that come to all conclusions of the solution. quoted: the share of lines whose quote is
+    the solution's conclusion. marked_same: the share of lines marked `Same.`, among those that come to the solution's
+    conclusion (should be 1) and the others (0). yes: mean p(Yes) after marks that are all `Same.`, and after a `Differs.`.
+    by_comparison: the ranking by votes if each rationale, instead of p(Yes), said whether it derived the whole solution:
+    what the derivations alone are worth.
     """
     marks: dict[bool, list[bool]] = {True: [], False: []}
     p_yes: dict[bool, list[float]] = {True: [], False: []}
-    truths, matches, compared = [], [], []
+    truths, matches, quotes, compared = [], [], [], []
     for (problem, samples), judgements in zip(pools, judged, strict=True):
         compared.append([])
         for sample, judgement in zip(samples, judgements, strict=True):
-            solution = split_steps(sample.text)
+            solution = [verdicts.conclude(line) for line in split_steps(sample.text)]
             comparisons = [verdicts.read_comparisons(text) for text in judgement.rationales]
-            is_match = [[line for line, _ in lines] == solution for lines in comparisons]
+            is_match = [[verdicts.conclude(line.derived) for line in lines] == solution for lines in comparisons]
             compared[-1].append(judgement.model_copy(update={"p_yes": [float(match) for match in is_match]}))
             if judgement.is_duplicate:
                 continue
@@ -67,11 +68,12 @@ def analyze_derivations(pools: Sequence[Pool], judged: Judged, votes: int) -> di
                 if not lines:
                     continue
                 matches.append(match)
-                for i, (line, is_same) in enumerate(lines):
-                    marks[[line] == solution[i : i + 1]].append(is_same)
+                for i, line in enumerate(lines):
+                    marks[[verdicts.conclude(line.derived)] == solution[i : i + 1]].append(line.is_same)
+                    quotes.append([line.quoted] == solution[i : i + 1])
                 if p is not None:
-                    p_yes[all(is_same for _, is_same in lines)].append(p)
-                labels = truth.label_steps(problem, "\n".join(line for line, _ in lines))
+                    p_yes[all(line.is_same for line in lines)].append(p)
+                labels = truth.label_steps(problem, "\n".join(line.derived for line in lines))
                 truths += [] if labels is None else [all(labels)]
     if not matches:
         return {}
@@ -79,6 +81,7 @@ def analyze_derivations(pools: Sequence[Pool], judged: Judged, votes: int) -> di
         "rationales": len(matches),
         "true": _mean(truths),
         "as_solution": _mean(matches),
+        "quoted": _mean(quotes),
         "marked_same": {"equal": _mean(marks[True]), "different": _mean(marks[False])},
         "yes": {"all_same": _mean(p_yes[True]), "differs": _mean(p_yes[False])},
         "by_comparison": rank_by_votes(pools, compared, votes),

@@ -1,12 +1,13 @@
 """Teachers of the generative verifier: where the rationales come from that it learns to write.
 
 procedural  uses the problem's program, costs nothing and makes no mistake. It marks each line of a solution, up to the
-            first wrong one, in one of two styles. `rederived`: each line is derived again and then compared, `Same.` or
-            `Differs.`, as in the pretraining documents `verified` (stages/generators/base/pretraining.py). `annotated`:
-            each line is repeated and marked, `Right.` or `Wrong.`, and a wrong one is followed by the right one. A
-            rederived check is as good as the verifier can solve; an annotated one only has to tell right from wrong,
-            and sampled ones differ in their marks alone, so they share nearly all of their tokens. The words of the two
-            marks differ since they say different things: a line may be true and yet differ from the solution's.
+            first wrong one, in one of two styles. `rederived`: each line is derived again, the conclusion of the
+            solution's is quoted, and both are compared, `Same.` or `Differs.`, as in the pretraining documents `verified`
+            (stages/generators/base/pretraining.py). `annotated`: each line is repeated and marked, `Right.` or `Wrong.`,
+            and a wrong one is followed by the right one. A rederived check is as good as the verifier can solve; an
+            annotated one only has to tell right from wrong, and sampled ones differ in their marks alone, so they share
+            nearly all of their tokens. The words of the two marks differ since they say different things: a line may be
+            true and yet differ from the solution's.
 model       a language model that sees the reference solution (reference-guided, Zhang et al. 2024, arXiv 2408.15240,
             section 3.2: without it, about half of the rationales are right).
 
@@ -60,7 +61,9 @@ def write_procedural(problem: Problem, sample: Sample, style: RationaleStyle, re
         written.add(gold_line)
         refutation = _weight_refutation(gold_line, line, refutation_weight)
         if style == "rederived":
-            segments += [*refutation, *verdicts.compare_step(is_right, DERIVED_VERDICT_WEIGHT)]
+            if not is_right and verdicts.conclude(gold_line) == verdicts.conclude(line):
+                return Rationale(None, "a wrong step with a right conclusion")
+            segments += [*refutation, *verdicts.compare_step(line, is_right, DERIVED_VERDICT_WEIGHT)]
         else:
             segments += [(line, 1), *verdicts.mark_step(is_right, DIRECT_VERDICT_WEIGHT, space=" ")]
             segments += [] if is_right else [*refutation, ("\n", 1)]

@@ -66,11 +66,12 @@ def test_faults_are_found_where_they_are_and_refuted_with_the_true_line():
                 continue
             written_lines, first = text(rationale).split("\n"), right.index(False)
             assert [line.endswith(" Same.") for line in written_lines[:first]] == [True] * first
-            gold = strip_annotations(problem.steps[first].text)
-            assert (
-                written_lines[first] == f"{gold} Differs." and written_lines[first + 1] == f"{VERDICT_QUESTION} No"
-            ), "the truth, then the verdict"
-            theirs = attempt.text.splitlines()[first]
+            gold, theirs = strip_annotations(problem.steps[first].text), attempt.text.splitlines()[first]
+            quote = verdicts.conclude(theirs)
+            assert written_lines[first:] == [f"{gold} Solution: {quote}. Differs.", f"{VERDICT_QUESTION} No"], (
+                "the truth"
+            )
+            assert quote != verdicts.conclude(gold)
             assert theirs != gold
     assert reasons[None] > 60
 
@@ -87,7 +88,8 @@ def test_the_quoted_form_says_the_line_itself_then_its_mark_then_the_truth():
         f"{VERDICT_QUESTION} No",
     ]
     repeated = text(derived(problem, solution(problem), "annotated"))
-    assert repeated.replace(" Right.", " Same.") == text(derived(problem, solution(problem))), "but for the marks"
+    comparisons = verdicts.read_comparisons(text(derived(problem, solution(problem))))
+    assert repeated.split("\n")[:-1] == [f"{line.derived} Right." for line in comparisons], "but for the marks"
     marks = [
         weight for piece, weight in derived(problem, attempt, "annotated").segments if piece in (" Right", " Wrong")
     ]
@@ -112,8 +114,9 @@ def test_solutions_that_stop_early_or_wander():
         assert written_lines.endswith(f"{VERDICT_QUESTION} {verdict}")
         actual_marks = [line.rsplit(" ", 1)[1].rstrip(".") for line in written_lines.split("\n")[:-1]]
         assert " ".join(actual_marks) == marks
-        refuted = [line for line in written_lines.split("\n") if line.endswith(" Differs.")]
-        assert all(line.removesuffix(" Differs.") == gold[marks.split().index("Differs")] for line in refuted)
+        comparisons = verdicts.read_comparisons(written_lines)
+        assert [line.quoted for line in comparisons] == [verdicts.conclude(line) for line in lines[: len(comparisons)]]
+        assert all(line.is_same or line.derived == gold[i] for i, line in enumerate(comparisons))
 
 
 def test_cut_off_is_wrong_even_with_the_answer_written():
