@@ -11,7 +11,9 @@ from tests.helpers import tiny_models
 
 @pytest.mark.slow
 def test_every_part_runs(tmp_path):
-    rows = [{"question": f"What is {i} plus {i + 1}?", "answer": f"It is {2 * i + 1}.\n#### {2 * i + 1}"} for i in range(60)]
+    rows = [
+        {"question": f"What is {i} plus {i + 1}?", "answer": f"It is {2 * i + 1}.\n#### {2 * i + 1}"} for i in range(60)
+    ]
     for split, part in (("train", rows[:45]), ("test", rows[45:])):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
     process = subprocess.run(

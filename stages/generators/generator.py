@@ -46,6 +46,8 @@ class Params(TrainingParams):
     dyval_problems: int = Field(ge=0)  # the same of problems from random graphs, of data/ood/train.jsonl
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
     temperature: float = Field(gt=0)  # of these solutions
+    top_k: int = Field(ge=0)  # the same as in samples
+    top_p: float = Field(gt=0, le=1)  # the same
     max_new_tokens: int = Field(gt=0)  # tokens of a solution at most
     max_rows: int = Field(ge=16)  # solutions decoded at a time on each process; changes speed and memory, no draw
 
@@ -100,8 +102,10 @@ def count_outcomes(
 
     prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context_length, "generator")
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
-    temperature = 0.0 if n == 1 else run.params.temperature
-    stream = engine.stream(prompts, keys, temperature, run.params.max_new_tokens, encoder.stops)
+    params, temperature = run.params, 0.0 if n == 1 else run.params.temperature
+    stream = engine.stream(
+        prompts, keys, temperature, params.max_new_tokens, encoder.stops, top_k=params.top_k, top_p=params.top_p
+    )
     for i, draws in grade_draws(stream, encoder, problems):
         correct, answered = sum(draw.correct for draw in draws), sum(draw.answer is not None for draw in draws)
         yield [OutcomeCounts(problem_id=problems[i].id, num_correct=correct, num_answered=answered)]

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib.core import params, records, seeds
+from stages.lib.core import records, seeds
+from stages.lib.core.params import Params as Section
 from stages.lib.core.records import Problem, Sample
 from stages.lib.datasets import eval_sets
 from stages.lib.grading.draws import grade_draws
@@ -35,12 +36,14 @@ VERSION = 1  # part of every key: raise it when the way of drawing changes
 SAMPLE_SETS = ("test_options", *eval_sets.SET_FILES, "test_greedy")
 
 
-class Params(params.Params):
+class Params(Section):
     engine: Literal["native", "vllm"]  # what decodes: the engine of this repository, or vLLM
     n_verifier: int = Field(ge=1)  # samples a problem for training verifiers
     n_eval: int = Field(ge=1)  # samples a problem of dev and test
     n_ood: int = Field(ge=1)  # samples a problem of ood and aime
     temperature: float = Field(gt=0)  # of every draw, except the greedy ones
+    top_k: int = Field(ge=0)  # draw from the k likeliest tokens alone; 0: from all
+    top_p: float = Field(gt=0, le=1)  # draw from the likeliest tokens that together reach this probability
     max_new_tokens: int = Field(ge=1)  # tokens of a sample at most; a longer one is cut off and counts as wrong
     max_rows: int = Field(ge=16)  # samples decoded at a time on each process; changes speed and memory, no sample
     dtype: Literal["float32", "bfloat16", "float16"]  # number format of the weights
@@ -84,11 +87,13 @@ def draw_samples(
     """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
     from stages.lib.models import encoding
 
-    max_new_tokens = run.params.max_new_tokens
+    params, max_new_tokens = run.params, run.params.max_new_tokens
     prompts = encoding.encode_prompts(encoder, problems, max_new_tokens, engine.context_length, "samples")
-    keys = [make_keys(run.seed, problem, get_sample_count(name, run.params)) for problem in problems]
-    temperature = 0.0 if name == "test_greedy" else run.params.temperature
-    stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
+    keys = [make_keys(run.seed, problem, get_sample_count(name, params)) for problem in problems]
+    temperature = 0.0 if name == "test_greedy" else params.temperature
+    stream = engine.stream(
+        prompts, keys, temperature, max_new_tokens, encoder.stops, top_k=params.top_k, top_p=params.top_p
+    )
     yield from run.track_progress(make_samples(stream, encoder, problems), len(problems), name)
 
 

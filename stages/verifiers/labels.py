@@ -79,6 +79,8 @@ class Params(params.Params):
     audit_completions: int = Field(ge=1)  # largest N of the audit
     samples_per_problem: int = Field(ge=1)  # the first samples of each problem
     temperature: float = Field(gt=0)  # of completions
+    top_k: int = Field(ge=0)  # the same as in samples
+    top_p: float = Field(gt=0, le=1)  # the same
     max_new_tokens: int = Field(ge=1)  # of a completion
     hard_rule: Literal["any_success", "progress", "agreed"]  # mc_hard: any success; relative progress; where both agree
     progress_threshold: float = Field(gt=0)  # threshold of relative progress (GenPRM: 0.8)
@@ -343,7 +345,9 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     def load_completer() -> Completer:
         engine = engines.make_engine(run.params.engine, model, run.params.max_rows, run.params.dtype, state.device)
         encoder = Encoder.load(model, run.input_path("generator", "prompt.json"))
-        return rollouts.make_completer(engine, encoder, run.seed, run.params.temperature, run.params.max_new_tokens)
+        params = run.params
+        settings = params.temperature, params.max_new_tokens, params.top_k, params.top_p
+        return rollouts.make_completer(engine, encoder, run.seed, *settings)
 
     problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in SPLITS}
     samples = {name: load_samples(run.input_path("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}

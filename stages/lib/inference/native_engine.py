@@ -57,6 +57,30 @@ class Request(NamedTuple):
     keys: Sequence[int]
 
 
+class Distribution(NamedTuple):
+    """What tokens are drawn from; see `sampling.Engine`."""
+
+    temperature: float
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def compute_probabilities(self, logits: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+        """(rows, V) the probabilities, from logits and their softmax p."""
+        if self.temperature != 1:
+            logits = logits / self.temperature
+        elif not self.top_k and self.top_p == 1:
+            return p
+        if 0 < self.top_k < logits.shape[-1]:
+            logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], float("-inf"))
+        q = logits.softmax(-1)
+        if self.top_p < 1:
+            largest, order = torch.sort(q, dim=-1, descending=True, stable=True)
+            is_beyond = largest.double().cumsum(-1) - largest >= self.top_p  # the likeliest token is always kept
+            q = q.masked_fill(torch.zeros_like(is_beyond).scatter(-1, order, is_beyond), 0.0)
+            q = q / q.sum(-1, keepdim=True)
+        return q
+
+
 class NativeEngine:
     """See `sampling.Engine`. max_rows: the most samples decoded at a time, fewer where a GPU's memory is too small; it
     changes speed and memory alone."""
@@ -73,6 +97,8 @@ class NativeEngine:
         temperature: float,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> Iterator[tuple[int, list[Draw]]]:
         """Complete a stream of prompts. Raises ValueError for an empty prompt, UserError where memory is too small."""
         if not all(prompts):
@@ -88,7 +114,7 @@ class NativeEngine:
         collector = DrawCollector(keys)
         yield from collector.get_empty()
         stops = stops if isinstance(stops, StopCriteria) else StopCriteria(None, stops)
-        batch = DecodingBatch(self.model, temperature, max_new_tokens, stops)
+        batch = DecodingBatch(self.model, Distribution(temperature, top_k, top_p), max_new_tokens, stops)
         while requests or batch.cohorts:
             if not batch.cohorts or batch.num_alive <= max_rows * 3 // 4:
                 batch.admit(take_fitting(requests, max_rows - batch.num_alive))
@@ -177,8 +203,8 @@ class Cohort:
 class DecodingBatch:
     """All rows that are being decoded, and the logits of their next tokens."""
 
-    def __init__(self, model: PreTrainedModel, temperature: float, max_new_tokens: int, stops: StopCriteria):
-        self.model, self.temperature, self.max_new_tokens, self.stops = model, temperature, max_new_tokens, stops
+    def __init__(self, model: PreTrainedModel, distribution: Distribution, max_new_tokens: int, stops: StopCriteria):
+        self.model, self.distribution, self.max_new_tokens, self.stops = model, distribution, max_new_tokens, stops
         self.cache = SharedCache(model)
         self.cohorts: list[Cohort] = []
         self.logits: list[torch.Tensor] = []  # (rows, vocabulary) of each cohort
@@ -242,12 +268,12 @@ class DecodingBatch:
         cohorts = list(zip(self.cohorts, alive, first_rows, strict=True))
         row = np.concatenate([first + cohort.row_of_draw[draws] for cohort, draws, first in cohorts])
         u = None
-        if self.temperature:
+        if self.distribution.temperature:
             keys = [cohort.keys[to_device(draws, cohort.keys.device)] for cohort, draws, _ in cohorts]
             ages = [torch.full_like(key, cohort.age) for key, (cohort, _, _) in zip(keys, cohorts, strict=True)]
             u = draw_uniform(torch.cat(keys), torch.cat(ages))
         logits = torch.cat(self.logits) if len(self.logits) > 1 else self.logits[0]
-        ids, logprobs = sample_tokens(logits, u, self.temperature, to_device(row, logits.device))
+        ids, logprobs = sample_tokens(logits, u, self.distribution, to_device(row, logits.device))
         ids, logprobs = torch.stack(
             [ids.double(), logprobs.double()]
         ).cpu()  # the only wait for a GPU; both fit exactly
@@ -271,11 +297,11 @@ def draw_uniform(key: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
 
 
 def sample_tokens(
-    logits: torch.Tensor, u: torch.Tensor | None, temperature: float, row: torch.Tensor
+    logits: torch.Tensor, u: torch.Tensor | None, distribution: Distribution, row: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens (D,) and their log-probabilities at temperature 1 (D,), from logits (B, V) and each draw's row (D,).
 
-    Greedy if u is None; else the first token at which the cumulative distribution at `temperature` exceeds u (D,).
+    Greedy if u is None; else the first token at which the cumulative distribution exceeds u (D,).
     Only operations that treat each row alone are used. Sums of blocks of tokens come first, so that one pass over the
     vocabulary suffices and the cumulative sums in float64 are short.
     """
@@ -284,7 +310,7 @@ def sample_tokens(
     if u is None:
         ids = logits.argmax(-1)[row]
     else:
-        q = p if temperature == 1 else (logits / temperature).softmax(-1)
+        q = distribution.compute_probabilities(logits, p)
         width = 32  # tokens in a block
         q = torch.nn.functional.pad(q, (0, -q.shape[1] % width)).view(len(q), -1, width)
         blocks = q.sum(-1).double().cumsum(-1)[row]

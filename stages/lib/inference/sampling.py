@@ -31,7 +31,9 @@ class Engine(Protocol):
     """Draws len(keys[i]) samples for prompt i; sample j depends on the 64-bit key keys[i][j] alone.
 
     prompts: token ids, at least one each. temperature: 0 is greedy; then only the number of keys matters. stops: what
-    ends a sample, or its end tokens alone. A sample of max_new_tokens tokens ends with finish "length".
+    ends a sample, or its end tokens alone. A sample of max_new_tokens tokens ends with finish "length". top_k: draw from
+    the k likeliest tokens alone; 0: from all. top_p: from the likeliest that together reach this probability (Holtzman et
+    al. 2020, arXiv 1904.09751); of both and the temperature, in the order temperature, top_k, top_p, as in transformers.
     """
 
     context_length: int  # most tokens of a prompt and a sample together
@@ -43,6 +45,8 @@ class Engine(Protocol):
         temperature: float,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> Iterator[tuple[int, list[Draw]]]:
         """(index of a prompt, its draws in the order of its keys), each prompt as soon as it is complete."""
         ...
@@ -75,7 +79,9 @@ def sample(
     temperature: float,
     max_new_tokens: int,
     stops: StopCriteria | Sequence[int],
+    top_k: int = 0,
+    top_p: float = 1.0,
 ) -> list[list[Draw]]:
     """All draws of all prompts, in the order of the prompts."""
-    draws = dict(engine.stream(prompts, keys, temperature, max_new_tokens, stops))
+    draws = dict(engine.stream(prompts, keys, temperature, max_new_tokens, stops, top_k, top_p))
     return [draws[i] for i in range(len(prompts))]

@@ -49,6 +49,8 @@ class VllmEngine:
         temperature: float,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> Iterator[tuple[int, list[Draw]]]:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
         from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
@@ -63,6 +65,8 @@ class VllmEngine:
                     settings = SamplingParams(
                         seed=key >> 1,  # a signed 64-bit integer there
                         temperature=temperature,
+                        top_k=top_k,
+                        top_p=top_p,
                         max_tokens=max_new_tokens,
                         stop_token_ids=list(stops.token_ids),
                         stop=list(stops.texts),

@@ -68,7 +68,15 @@ def make_prefix_key(problem: Problem, steps: Sequence[str]) -> PrefixKey:
     return problem.id, "".join(step.replace("\n", "\v") + "\n" for step in steps)  # a step may have several lines
 
 
-def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: float, max_new_tokens: int) -> Completer:
+def make_completer(
+    engine: Engine,
+    encoder: Encoder,
+    seed: int,
+    temperature: float,
+    max_new_tokens: int,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> Completer:
     """A completer that draws with an engine. It raises UserError when a prefix leaves too little of the model's
     context."""
 
@@ -80,7 +88,7 @@ def make_completer(engine: Engine, encoder: Encoder, seed: int, temperature: flo
             name, text = make_prefix_key(request.problem, request.steps)
             prompts.append(ids)
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.start, request.stop)])
-        stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops)
+        stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops, top_k, top_p)
         problems = [request.problem for request in requests]
         prefixes = [encoder.prompt.join_steps(list(request.steps)) for request in requests]
         replies = {

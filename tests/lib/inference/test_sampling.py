@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stages.lib.core import seeds
 from stages.lib.inference import sampling, shared_prefix
-from stages.lib.inference.native_engine import NativeEngine, draw_uniform, sample_tokens, to_int64
+from stages.lib.inference.native_engine import Distribution, NativeEngine, draw_uniform, sample_tokens, to_int64
 from tests.helpers import tiny_models
 
 STOP, VOCABULARY = 2, 67
@@ -166,13 +166,40 @@ def test_keys_of_all_64_bits_fit(key):
     assert int(np.array(key, dtype=np.uint64).astype(np.int64)) == to_int64(key)
 
 
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+@pytest.mark.parametrize(("top_k", "top_p"), [(0, 1.0), (5, 1.0), (0, 0.8), (7, 0.6), (1, 1.0), (0, 1e-9), (200, 0.95)])
+def test_top_k_and_top_p_are_those_of_transformers(temperature, top_k, top_p):
+    """The distributions, and by a chi-square test the draws of the engine."""
+    from scipy.stats import chisquare
+    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    logits = torch.randn(8, 50, generator=torch.Generator().manual_seed(0)) * 2
+    warped = TemperatureLogitsWarper(temperature)(None, logits)
+    warped = TopKLogitsWarper(top_k)(None, warped) if top_k else warped
+    expected = (TopPLogitsWarper(top_p)(None, warped) if top_p < 1 else warped).softmax(-1)
+    found = Distribution(temperature, top_k, top_p).compute_probabilities(logits, logits.softmax(-1))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    u = draw_uniform(torch.arange(40_000), torch.zeros(40_000, dtype=torch.long))
+    ids, _ = sample_tokens(
+        logits[:1], u, Distribution(temperature, top_k, top_p), torch.zeros(40_000, dtype=torch.long)
+    )
+    counts, p = np.bincount(ids.numpy(), minlength=50), expected[0].double().numpy()
+    assert not counts[p == 0].any()
+    likely = p * len(ids) >= 5  # what is rarer counts together
+    observed = np.append(counts[likely], counts[~likely].sum())
+    share = np.append(p[likely], p[~likely].sum()) * len(ids)
+    assert len(share) < 3 or chisquare(observed[share > 0], share[share > 0], sum_check=False).pvalue > 1e-3
+
+
 @pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(1, 99), st.floats(0, 1, exclude_max=True), st.sampled_from([0.3, 0.7, 1.0, 1.5]), st.integers(0, 99))
 def test_choose_inverts_the_distribution(size, u, temperature, seed):
     logits = torch.from_numpy(np.random.default_rng(seed).normal(0, 3, (16, size))).float()
     logits[:, seed % size] = -math.inf if size > 1 else 0.0
-    ids, logprobs = sample_tokens(logits, torch.full((16,), u, dtype=torch.float64), temperature, torch.arange(16))
+    ids, logprobs = sample_tokens(
+        logits, torch.full((16,), u, dtype=torch.float64), Distribution(temperature), torch.arange(16)
+    )
     p = (logits.double() / temperature).softmax(-1).numpy()
     for row, token in enumerate(ids.tolist()):
         sums = np.cumsum(p[row])
