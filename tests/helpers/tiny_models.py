@@ -165,12 +165,15 @@ def count_waits(patch: Any) -> Iterator[list[str]]:
     import torch
 
     waits: list[str] = []
-    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
 
-        def counted(tensor: Any, *arguments: Any, name: str = name, plain: Any = getattr(torch.Tensor, name)) -> Any:
+    def make_counted(name: str, plain: Any) -> Any:
+        def counted(tensor: Any, *arguments: Any) -> Any:
             waits.append(name)
             return plain(tensor, *arguments)
 
-        patch.setattr(torch.Tensor, name, counted)
+        return counted
+
+    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
+        patch.setattr(torch.Tensor, name, make_counted(name, getattr(torch.Tensor, name)))
     yield waits
     patch.undo()

@@ -1,12 +1,13 @@
 """Stage base: the pretrained model from which generator and verifiers start.
 
-Reads data/raw/base/ (source: bundled), nothing (scratch), or a hub repository at a pinned commit (hub). Writes
-data/base/model/ (safetensors, config, tokenizer), history.csv and metrics.json.
+Reads data/raw/base/ (source: bundled), nothing (scratch), a hub repository at a pinned commit (hub), a folder or .gguf file
+(path), or one that an installed Python package carries (package). Writes data/base/model/ (safetensors, config, tokenizer,
+origin.json), history.csv and metrics.json.
 
 `bundled` is an LFM2 with 1.2 million weights (short convolutions alternating with attention; Liquid AI 2025, arXiv
 2511.23404), trained by `scratch` on the procedural text of stages/generators/base/pretraining.py: solutions contain
-modelled mistakes, verdicts on them are always correct. `scratch` trains it again, 72 minutes on two cores. `hub`
-takes any transformers causal LM.
+modelled mistakes, verdicts on them are always correct. `scratch` trains it again, 72 minutes on two cores. The others
+take any transformers causal LM.
 
     python -m stages.generators.base
 """

@@ -24,6 +24,8 @@ not rare in half precision. Attention is a Python loop over cohorts and layers: 
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -32,6 +34,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from stages.lib.core.errors import UserError
 from stages.lib.inference import memory
 from stages.lib.inference.sampling import Draw, DrawCollector
 from stages.lib.inference.shared_prefix import (
@@ -100,26 +103,54 @@ class NativeEngine:
         top_k: int = 0,
         top_p: float = 1.0,
     ) -> Iterator[tuple[int, list[Draw]]]:
-        """Complete a stream of prompts. Raises ValueError for an empty prompt, UserError where memory is too small."""
+        """Complete a stream of prompts. Where memory runs out, those not yet complete begin again with half the rows.
+        Raises ValueError for an empty prompt, UserError where memory is too small."""
         if not all(prompts):
             raise ValueError("a prompt needs at least one token")
         longest = max(map(len, prompts), default=0)  # held twice while it is admitted, before a token is drawn
         tokens = longest + max(longest, max_new_tokens)
         max_rows = memory.limit_rows(self.model, self.max_rows, tokens, ROW_MULTIPLE)
-        requests = deque(
-            Request(i, first, prompt, prompt_keys[first : first + max_rows])
-            for i, (prompt, prompt_keys) in enumerate(zip(prompts, keys, strict=True))
-            for first in range(0, len(prompt_keys), max_rows)
-        )
-        collector = DrawCollector(keys)
+        collector, complete = DrawCollector(keys), set()
         yield from collector.get_empty()
         stops = stops if isinstance(stops, StopCriteria) else StopCriteria(None, stops)
-        batch = DecodingBatch(self.model, Distribution(temperature, top_k, top_p), max_new_tokens, stops)
+
+        def begin(rows: int) -> tuple[deque[Request], DecodingBatch]:
+            whole = [Request(i, 0, prompts[i], keys[i]) for i in range(len(prompts)) if i not in complete]
+            requests = deque(part for request in whole for part in split_request(request, rows))
+            return requests, DecodingBatch(self.model, Distribution(temperature, top_k, top_p), max_new_tokens, stops)
+
+        requests, batch = begin(max_rows)
         while requests or batch.cohorts:
-            if not batch.cohorts or batch.num_alive <= max_rows * 3 // 4:
-                batch.admit(take_fitting(requests, max_rows - batch.num_alive))
-            for request, number, draw in batch.step():
-                yield from collector.add(request.prompt_index, request.first_draw + number, draw)
+            try:
+                if not batch.cohorts or batch.num_alive <= max_rows * 3 // 4:
+                    batch.admit(take_fitting(requests, max_rows - batch.num_alive))
+                ended = batch.step()
+            except torch.OutOfMemoryError:  # a draw depends on its own key alone, so what is drawn again is the same
+                max_rows = halve_rows(max_rows, self.model.device)
+                requests, batch = begin(max_rows)
+                continue
+            for request, number, draw in ended:
+                for i, draws in collector.add(request.prompt_index, request.first_draw + number, draw):
+                    complete.add(i)
+                    yield i, draws
+
+
+def split_request(request: Request, size: int) -> list[Request]:
+    """Parts of at most `size` draws."""
+    index, first, ids, keys = request
+    return [Request(index, first + i, ids, keys[i : i + size]) for i in range(0, len(keys), size)]
+
+
+def halve_rows(rows: int, device: torch.device) -> int:
+    """Half of the rows, with a line on standard error. Raises UserError below ROW_MULTIPLE."""
+    half = rows // 2 // ROW_MULTIPLE * ROW_MULTIPLE
+    if not half:
+        raise UserError(f"{device}: out of memory with {rows} samples at a time; lower max_new_tokens, or free memory")
+    print(f"{device}: out of memory with {rows} samples at a time; drawing {half}", file=sys.stderr)
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return half
 
 
 def take_fitting(requests: deque[Request], places: int) -> list[Request]:

@@ -201,7 +201,7 @@ def compute_hidden_states(
     last hidden states after the final norm, of which those after a row's end mean nothing. is_dense: of `TreeCache`; by
     default on a GPU."""
     device, copies = next(model.parameters()).device, getattr(model.config.get_text_config(), "conv_L_cache", 1) - 1
-    is_dense = device.type == "cuda" if is_dense is None else is_dense
+    is_dense = is_dense or (is_dense is None and device.type == "cuda")
     for first, end in plan_passes(len(prompt), texts):
         tree = make_tree(prompt, texts[first:end], copies)
         with use_attention(model, "token_tree"), sdpa_kernel(KERNELS) if is_dense else nullcontext():

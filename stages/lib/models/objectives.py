@@ -141,7 +141,9 @@ class ChunkedLoss(torch.autograd.Function):
         size: int,
     ) -> torch.Tensor:
         total = torch.zeros((), device=hidden.device)
-        shared = [x.detach().requires_grad_() if x is not None and x.requires_grad else x for x in (matrix, bias)]
+        shared: list[Any] = [
+            x.detach().requires_grad_() if x is not None and x.requires_grad else x for x in (matrix, bias)
+        ]
         learnt = [x for x in shared if x is not None and x.requires_grad]
         sums = [torch.zeros_like(x, dtype=torch.float32) for x in learnt]
         of_hidden = torch.empty_like(hidden)

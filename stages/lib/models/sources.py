@@ -73,7 +73,7 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path.name}: cannot be read as a causal language model in GGUF ({reason})") from None
     # A model that was quantised refuses to be saved, so its weights move into one that never was.
-    config = quantised.config
+    config: Any = quantised.config
     del config.quantization_config
     config._name_or_path = ""
     model = type(quantised)(config)

@@ -12,8 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib.core import seeds
+from stages.lib.core.errors import UserError
 from stages.lib.inference import sampling, shared_prefix
-from stages.lib.inference.native_engine import Distribution, NativeEngine, draw_uniform, sample_tokens, to_int64
+from stages.lib.inference.native_engine import (
+    DecodingBatch,
+    Distribution,
+    NativeEngine,
+    draw_uniform,
+    sample_tokens,
+    to_int64,
+)
 from tests.helpers import tiny_models
 
 STOP, VOCABULARY = 2, 67
@@ -164,6 +172,26 @@ def test_uniforms_are_splitmix64():
 @given(st.integers(0, 2**64 - 1))
 def test_keys_of_all_64_bits_fit(key):
     assert int(np.array(key, dtype=np.uint64).astype(np.int64)) == to_int64(key)
+
+
+@pytest.mark.parametrize("steps", [1, 9, 20])
+def test_out_of_memory_halves_the_rows_and_changes_no_draw(model, steps, monkeypatch, capsys):
+    prompts, compute, left = make_prompts(), DecodingBatch._compute_logits, [steps]
+    keys = make_keys(len(prompts), 40)
+    calm = draw(model("lfm2"), prompts, keys, rows=128)
+
+    def fail_sometimes(batch, tokens):
+        left[0] -= 1
+        if left[0] in (0, -10):
+            raise torch.OutOfMemoryError("no memory")
+        compute(batch, tokens)
+
+    monkeypatch.setattr(DecodingBatch, "_compute_logits", fail_sometimes)
+    assert draw(model("lfm2"), prompts, keys, rows=128) == calm
+    assert [line.split()[-1] for line in capsys.readouterr().err.splitlines()] == ["64", "32"]
+    monkeypatch.setattr(DecodingBatch, "_compute_logits", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError()))
+    with pytest.raises(UserError, match="out of memory with 16 samples at a time"):
+        draw(model("lfm2"), prompts, keys, rows=128)
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
