@@ -1,5 +1,7 @@
 """The pretraining text keeps its promises; the base stage copies, builds and trains; the bundled model solves."""
 
+import hashlib
+import json
 import random
 import re
 from pathlib import Path
@@ -22,6 +24,7 @@ EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 SCRATCH = {
     **tiny_models.TRAINING_PARAMS,
     **{"source": "scratch", "bundled": "data/raw/base", "repo": "", "revision": "", "num_documents": 8},
+    **{"path": "", "package": "", "file": "", "sha256": "", "licence": ""},
     **{"num_layers": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "conv_kernel": 4},
     **{"global_batch_size": 4, "device_batch_size": 4, "optimizer": "muon"},
 }
@@ -206,6 +209,12 @@ def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
     base.body(copy)
     name = "model.safetensors"
     assert (copy.out_dir / "model" / name).read_bytes() == (run.out_dir / "model" / name).read_bytes()
+    again = execution(tmp_path / "again", source="path", path=str(run.out_dir / "model"), licence="MIT")
+    base.body(again)
+    assert (again.out_dir / "model" / name).read_bytes() == (run.out_dir / "model" / name).read_bytes()
+    origin = json.loads((again.out_dir / "model/origin.json").read_text())
+    digest = hashlib.sha256((run.out_dir / "model" / name).read_bytes()).hexdigest()
+    assert origin == {"file": "model", "licence": "MIT", "sha256": digest}
 
 
 def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
@@ -213,6 +222,11 @@ def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
         base.resolve_source(execution(tmp_path, source="bundled", bundled=str(tmp_path)).params)
     with pytest.raises(UserError, match="commit"):
         base.resolve_source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
+    with pytest.raises(UserError, match="base.path: '' does not exist; name a model folder or a .gguf file"):
+        base.resolve_source(execution(tmp_path, source="path").params)
+    (tmp_path / "weights.bin").write_text("")
+    with pytest.raises(UserError, match="neither a folder nor a .gguf file"):
+        base.resolve_source(execution(tmp_path, source="path", path=str(tmp_path / "weights.bin")).params)
 
 
 @pytest.mark.slow

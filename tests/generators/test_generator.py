@@ -19,7 +19,7 @@ ENCODER = Encoder(TOKENIZER)
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
     **{"train": True, "prompt": {}, "competition_problems": 2, "dyval_problems": 1, "epochs": 3.0, "lr": 1e-2},
-    **{"eval_samples": 4, "temperature": 1.0, "max_new_tokens": 24, "max_rows": 16},
+    **{"eval_samples": 4, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 24, "max_rows": 16},
 }
 
 

@@ -42,7 +42,16 @@ def world(root, family):
 
 
 SAMPLES = dict(
-    engine="native", n_verifier=3, n_eval=2, n_ood=2, temperature=1.0, max_new_tokens=30, max_rows=64, dtype="float32"
+    engine="native",
+    n_verifier=3,
+    n_eval=2,
+    n_ood=2,
+    temperature=1.0,
+    top_k=0,
+    top_p=1.0,
+    max_new_tokens=30,
+    max_rows=64,
+    dtype="float32",
 )
 LABELS = dict(
     imported={"prm800k": [], "math_shepherd": []},
@@ -55,6 +64,8 @@ LABELS = dict(
     audit_completions=1,
     samples_per_problem=2,
     temperature=1.0,
+    top_k=0,
+    top_p=1.0,
     max_new_tokens=20,
     hard_rule="any_success",
     progress_threshold=0.8,

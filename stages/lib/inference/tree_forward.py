@@ -201,14 +201,14 @@ def compute_hidden_states(
     last hidden states after the final norm, of which those after a row's end mean nothing. is_dense: of `TreeCache`; by
     default on a GPU."""
     device, copies = next(model.parameters()).device, getattr(model.config.get_text_config(), "conv_L_cache", 1) - 1
-    is_dense = is_dense or (is_dense is None and device.type == "cuda")
+    dense: bool = device.type == "cuda" if is_dense is None else is_dense
     for first, end in plan_passes(len(prompt), texts):
         tree = make_tree(prompt, texts[first:end], copies)
-        with use_attention(model, "token_tree"), sdpa_kernel(KERNELS) if is_dense else nullcontext():
+        with use_attention(model, "token_tree"), sdpa_kernel(KERNELS) if dense else nullcontext():
             hidden = get_decoder(model)(
                 input_ids=tree.ids.to(device)[None],
                 position_ids=tree.positions.to(device)[None],
-                past_key_values=TreeCache(model.config, tree, device, model.dtype, is_dense),
+                past_key_values=TreeCache(model.config, tree, device, model.dtype, dense),
                 use_cache=True,
             ).last_hidden_state[0]
         paths = [branch.path[len(prompt) :] for branch in tree.branches[1:]]
