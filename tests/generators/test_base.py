@@ -213,7 +213,8 @@ def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
     base.body(again)
     assert (again.out_dir / "model" / name).read_bytes() == (run.out_dir / "model" / name).read_bytes()
     origin = json.loads((again.out_dir / "model/origin.json").read_text())
-    digest = hashlib.sha256((run.out_dir / "model" / name).read_bytes()).hexdigest()
+    files = sorted((run.out_dir / "model").iterdir())
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     assert origin == {"file": "model", "licence": "MIT", "sha256": digest}
 
 

@@ -37,7 +37,7 @@ class Params(TrainingParams):
     path: str  # of source path: a model folder, or a .gguf file
     package: str  # of source package: an installed Python package that carries a model, as name==version
     file: str  # in that package: a .gguf file, or a model folder
-    sha256: str  # of path or package: the file's, or that of a folder's .safetensors files one after another; "": any
+    sha256: str  # of path or package: the file's, or that of a folder's files one after another; "": any
     licence: str  # of path or package: of the weights, kept beside them
     num_documents: int = Field(gt=0)  # pretraining documents
     num_layers: int = Field(gt=0, multiple_of=2)  # convolution, attention, convolution, ...

@@ -10,11 +10,12 @@ import torch
 from stages.lib.core.errors import UserError
 
 LOGIT_COPIES = 5  # float32 copies of a row's logits while its next token is drawn: raw, concatenated, as probabilities
+SORTED_LOGIT_COPIES = 15  # the same where top_p sorts them
 GB = 2**30
 MAX_MEMORY_SHARE = 0.8  # of the free memory; attention scores, and caches that grow by copying, need the rest
 
 
-def estimate_row_bytes(config: Any, itemsize: int, tokens: int) -> int:
+def estimate_row_bytes(config: Any, itemsize: int, tokens: int, logit_copies: int = LOGIT_COPIES) -> int:
     """Bytes of a row at its longest: keys and values of `tokens` tokens, states of convolutions, and its logits. A prompt
     that rows share counts for each of them, because in the worst case every row has its own."""
     config = config.get_text_config()
@@ -30,7 +31,7 @@ def estimate_row_bytes(config: Any, itemsize: int, tokens: int) -> int:
         states += recurrent * channels * config.linear_conv_kernel_dim
         states += recurrent * value_heads * config.linear_key_head_dim * config.linear_value_head_dim * 4 // itemsize
     cache = (2 * attention * heads * head_size * tokens + states) * itemsize
-    return cache + LOGIT_COPIES * config.vocab_size * 4
+    return cache + logit_copies * config.vocab_size * 4
 
 
 def get_free_bytes(device: torch.device) -> int | None:
@@ -40,7 +41,7 @@ def get_free_bytes(device: torch.device) -> int | None:
     return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def limit_rows(model: Any, rows: int, tokens: int, multiple: int) -> int:
+def limit_rows(model: Any, rows: int, tokens: int, multiple: int, logit_copies: int = LOGIT_COPIES) -> int:
     """`rows`, or the largest multiple of `multiple` below it that fits into the free memory of the model's device; it then
     prints a line on standard error. Raises UserError when not even `multiple` rows fit."""
     free = get_free_bytes(model.device)
@@ -48,7 +49,7 @@ def limit_rows(model: Any, rows: int, tokens: int, multiple: int) -> int:
         return rows
     kind = model.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
-    row_bytes = estimate_row_bytes(model.config, dtype.itemsize, tokens)
+    row_bytes = estimate_row_bytes(model.config, dtype.itemsize, tokens, logit_copies)
     limit = int(MAX_MEMORY_SHARE * free) // row_bytes // multiple * multiple
     if limit >= rows:
         return rows

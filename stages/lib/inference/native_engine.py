@@ -109,7 +109,8 @@ class NativeEngine:
             raise ValueError("a prompt needs at least one token")
         longest = max(map(len, prompts), default=0)  # held twice while it is admitted, before a token is drawn
         tokens = longest + max(longest, max_new_tokens)
-        max_rows = memory.limit_rows(self.model, self.max_rows, tokens, ROW_MULTIPLE)
+        copies = memory.SORTED_LOGIT_COPIES if top_p < 1 else memory.LOGIT_COPIES
+        max_rows = memory.limit_rows(self.model, self.max_rows, tokens, ROW_MULTIPLE, copies)
         collector, complete = DrawCollector(keys), set()
         yield from collector.get_empty()
         stops = stops if isinstance(stops, StopCriteria) else StopCriteria(None, stops)
@@ -126,7 +127,7 @@ class NativeEngine:
                     batch.admit(take_fitting(requests, max_rows - batch.num_alive))
                 ended = batch.step()
             except torch.OutOfMemoryError:  # a draw depends on its own key alone, so what is drawn again is the same
-                max_rows = halve_rows(max_rows, self.model.device)
+                max_rows = self.max_rows = halve_rows(max_rows, self.model.device)
                 requests, batch = begin(max_rows)
                 continue
             for request, number, draw in ended:
@@ -143,8 +144,8 @@ def split_request(request: Request, size: int) -> list[Request]:
 
 def halve_rows(rows: int, device: torch.device) -> int:
     """Half of the rows, with a line on standard error. Raises UserError below ROW_MULTIPLE."""
-    half = rows // 2 // ROW_MULTIPLE * ROW_MULTIPLE
-    if not half:
+    half = max(rows // 2 // ROW_MULTIPLE, 1) * ROW_MULTIPLE
+    if half == rows:
         raise UserError(f"{device}: out of memory with {rows} samples at a time; lower max_new_tokens, or free memory")
     print(f"{device}: out of memory with {rows} samples at a time; drawing {half}", file=sys.stderr)
     gc.collect()

@@ -102,7 +102,7 @@ def make_tree(prompt: Sequence[int], texts: Sequence[Sequence[int]], copies: int
 class TreeCache(Cache):
     """What a pass knows of the tokens before each token of a tree.
 
-    dtype: of queries. is_dense: attend over the whole row at once, with a mask (at most MAX_TOKENS squared): on a GPU,
+    dtype: of queries. is_dense: attend over the whole row at once, with a mask of tokens squared: on a GPU,
     which waits for the many small products of one branch after another. On a CPU these save the work at masked places.
     """
 

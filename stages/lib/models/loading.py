@@ -72,13 +72,18 @@ def load_pretrained(model_class: Any, path: Path, dtype: str, **settings: Any) -
         )
     except ValueError as error:  # no such class for this type of model
         raise UserError(f"{path}: cannot be read as {model_class.__name__} ({str(error).splitlines()[0]})") from None
+    check_complete(path, model, report)
+    return model.eval()
+
+
+def check_complete(path: Path, model: Any, report: dict[str, Any]) -> None:
+    """Raises UserError where transformers' loading report names weights that are missing or have another size."""
     missing, resized = sorted(report["missing_keys"]), sorted(key for key, *_ in report["mismatched_keys"])
     if missing or resized:
         fault = f"has no weights {missing[0]}" if missing else f"has the weights {resized[0]} in another size"
         more = f" and {len(missing) + len(resized) - 1} more faults" if len(missing) + len(resized) > 1 else ""
         name = type(model).__name__
-        raise UserError(f"{path}: {fault}{more}, so it is no {name}; name a folder that was saved as one")
-    return model.eval()
+        raise UserError(f"{path}: {fault}{more}, so it is no {name}; name one that was saved as such")
 
 
 def check_bf16_support(device: torch.device, dtype: str, instead: str) -> None:

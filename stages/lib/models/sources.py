@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import struct
+import tempfile
 from contextlib import redirect_stderr
 from importlib import metadata
 from pathlib import Path
@@ -36,22 +37,22 @@ def find_in_package(package: str, file: str) -> Path:
     if distribution.version != version:
         raise UserError(f"base.package: {name} is installed in version {distribution.version}; {install}")
     path = Path(str(distribution.locate_file(file)))
-    if not path.exists():
+    if not file or not path.exists():
         models = [str(entry) for entry in distribution.files or () if entry.suffix in (".gguf", ".safetensors")]
         raise UserError(f"base.file: {package} has no {file!r}; it carries {', '.join(models) or 'no model'}")
     return path
 
 
 def check_sha256(path: Path, expected: str) -> str:
-    """The SHA-256 of a file, or of a folder's .safetensors files in the order of their names, one after another. Raises
-    UserError where it is not the expected one; "" expects nothing."""
+    """The SHA-256 of a file, or of all files of a folder in the order of their names, one after another. Raises UserError
+    where it is not the expected one; "" expects nothing."""
     digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(path.glob("*.safetensors")):
+    for file in [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file()):
         with open(file, "rb") as handle:
             while block := handle.read(2**22):
                 digest.update(block)
     found = digest.hexdigest()
-    if expected not in ("", found):
+    if expected.lower() not in ("", found):
         raise UserError(
             f"base.sha256: {path.name} has {found}, not {expected}; fetch the file again, or correct the key"
         )
@@ -63,15 +64,25 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
     no causal language model that transformers knows."""
     loading.silence_transformers()
     options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
+    report_options: dict[str, Any] = {
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+        "dtype": torch.float32,
+    }
     try:
-        with redirect_stderr(io.StringIO()):  # a progress bar that no setting of transformers stops
-            quantised = transformers.AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **options)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **options)
+        # A folder of its own, because transformers prefers a tokenizer that lies beside the file to the file's own. The
+        # redirection hides a progress bar that no setting of transformers stops.
+        with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):
+            (Path(folder) / path.name).symlink_to(path.resolve())
+            read_model: Any = transformers.AutoModelForCausalLM.from_pretrained
+            quantised, report = read_model(folder, **options, **report_options)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
     except ImportError:
         raise UserError(f"{path.name}: reading GGUF needs the package gguf; `python -m pip install gguf`") from None
     except (ValueError, KeyError, OSError, NotImplementedError, struct.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path.name}: cannot be read as a causal language model in GGUF ({reason})") from None
+    loading.check_complete(path, quantised, report)
     # A model that was quantised refuses to be saved, so its weights move into one that never was.
     config: Any = quantised.config
     del config.quantization_config

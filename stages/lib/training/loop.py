@@ -115,9 +115,6 @@ class Trainer:
         if params.gradient_checkpointing:
             objective.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         self._dropout_hooks = _add_residual_dropout(objective.model, dropout)
-        if params.compile:  # one layer at a time: all have one form, so the compiler works once
-            for layer in forward.get_decoder(objective.model).layers:
-                layer.compile(dynamic=True)
         # Weights that nothing trains are rounded once, instead of by autocast at every use.
         self._rounded = _get_frozen_weights(objective.model) if params.precision == "bf16" else []
         if params.master == "bfloat16":
@@ -127,9 +124,12 @@ class Trainer:
         self.is_sharded = run.world_size > 1 and launcher.fsdp_enabled()
         self.trained: Any = fsdp.copy_for_sharding(objective) if self.is_sharded else objective
         if self.is_sharded:  # `objective` stays in main memory
-            self.wrapped = fsdp.shard(self.trained, forward.get_decoder(self.trained.model).layers, self.device)
+            parts = [*forward.get_decoder(self.trained.model).layers, *self._list_heads()]
+            self._compile()
+            self.wrapped = fsdp.shard(self.trained, parts, self.device)
             self.optimizers = self.prepared = _build_optimizers(self.trained, params)
         else:
+            self._compile()
             self.optimizers = _build_optimizers(objective, params)
             self.wrapped, *self.prepared = self.accelerator.prepare(objective, *self.optimizers)
 
@@ -181,7 +181,9 @@ class Trainer:
         for optimizer in self.prepared:
             optimizer.step()
             optimizer.zero_grad()
-        *totals, norm = torch.cat([sums, fsdp.full_tensor(norm).float().reshape(1)]).tolist()  # the only wait for a GPU
+        *totals, norm = torch.cat(
+            [sums, fsdp.full_tensor(norm).float().reshape(1)]
+        ).tolist()  # the one wait for a GPU here
         losses = zip(weights.items(), totals, strict=True)
         return {"grad_norm": norm} | {f"{name}_loss": total / weight for (name, weight), total in losses if weight}
 
@@ -215,9 +217,11 @@ class Trainer:
     def evaluate(self, on_epoch: Callable[[int, Any], dict[str, float]], epoch: int) -> dict[str, float]:
         """`on_epoch` on the plain model, in the precision of training."""
         self._gather()
+        self._compile(False)  # sampling reads in other ways than training; each would be compiled anew
         self.objective.eval()
         with forward.autocast(self.objective, self.params.precision):
             numbers = on_epoch(epoch, self.objective)
+        self._compile()
         if self.is_sharded:
             self.objective.to("cpu")
         return numbers
@@ -225,14 +229,26 @@ class Trainer:
     def finish(self) -> None:
         """Leave the plain model trained, in float32, as it came but for its weights, and in evaluation mode."""
         self._gather()
+        self._compile(False)
         for hook in self._dropout_hooks:
             hook.remove()
         for p in self._rounded:
             p.data = p.data.float()
-        for layer in forward.get_decoder(self.objective.model).layers:
-            layer._compiled_call_impl = None
         self.objective.eval()
         self.accelerator.wait_for_everyone()
+
+    def _compile(self, on: bool = True) -> None:
+        """With `compile: true`, compile each layer, or undo it; all layers have one form, so the compiler works once."""
+        for layer in forward.get_decoder(self.trained.model).layers if self.params.compile else ():
+            layer._compiled_call_impl = None
+            if on:
+                layer.compile(dynamic=True)
+
+    def _list_heads(self) -> list[nn.Module]:
+        """Parts in another precision than the model, which sharding keeps apart: a head, where the masters are in half."""
+        head = getattr(self.trained, "head", None)
+        is_apart = self.params.master == "bfloat16" and isinstance(head, nn.Linear)
+        return [head] if head is not None and is_apart else []
 
     def _gather(self) -> None:
         if self.is_sharded:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading, sources
 from tests.helpers import tiny_models
@@ -15,7 +16,7 @@ IDS = torch.tensor([[5, 9, 30, 2]])
 TOKENS = ["<|endoftext|>", "<s>", "</s>", *map(chr, range(ord("!"), ord("!") + 94)), "Ġ", "Ċ", "ab"]
 
 
-def write_gguf(path, model):
+def write_gguf(path, model, without=""):
     """The model as llama.cpp's converter writes it: queries and keys in another order of rows."""
     from gguf import GGUFWriter
 
@@ -47,9 +48,11 @@ def write_gguf(path, model):
             if part in heads:
                 split = array.reshape(heads[part], 2, -1, array.shape[1])
                 array = np.ascontiguousarray(split.swapaxes(1, 2).reshape(array.shape))
-            writer.add_tensor(f"blk.{layer}.{parts[part]}.weight", array)
+            name = f"blk.{layer}.{parts[part]}.weight"
         else:
-            writer.add_tensor(f"{names[name]}.weight", array)
+            name = f"{names[name]}.weight"
+        if name != without:
+            writer.add_tensor(name, array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -71,6 +74,17 @@ def test_a_gguf_file_becomes_a_folder_that_computes_the_same(tmp_path):
     assert again.eos_token == "</s>"
 
 
+def test_what_lies_beside_the_file_is_not_read_and_what_it_lacks_is_not_drawn_at_random(tmp_path):
+    original = tiny_models.make_model("llama", len(TOKENS))
+    write_gguf(tmp_path / "m.gguf", original)
+    build_tokenizer().save_pretrained(tmp_path)  # of another model
+    _, tokenizer = sources.read_gguf(tmp_path / "m.gguf")
+    assert len(tokenizer) == len(TOKENS)
+    write_gguf(tmp_path / "less.gguf", original, without="blk.2.ffn_down.weight")
+    with pytest.raises(UserError, match="has no weights model.layers.2.mlp.down_proj.weight"):
+        sources.read_gguf(tmp_path / "less.gguf")
+
+
 def test_what_is_no_model_is_refused(tmp_path):
     (tmp_path / "m.gguf").write_bytes(b"GGUF and nothing else")
     with pytest.raises(UserError, match=r"m\.gguf: cannot be read"):
@@ -83,8 +97,8 @@ def test_what_is_no_model_is_refused(tmp_path):
 def test_the_hash_is_that_of_the_files_one_after_another(tmp_path):
     for name, text in (("b.safetensors", b"two"), ("a.safetensors", b"one"), ("config.json", b"{}")):
         (tmp_path / name).write_bytes(text)
-    right = hashlib.sha256(b"onetwo").hexdigest()
-    assert sources.check_sha256(tmp_path, "") == sources.check_sha256(tmp_path, right) == right
+    right = hashlib.sha256(b"onetwo{}").hexdigest()
+    assert sources.check_sha256(tmp_path, "") == sources.check_sha256(tmp_path, right.upper()) == right
     assert sources.check_sha256(tmp_path / "a.safetensors", "") == hashlib.sha256(b"one").hexdigest()
     with pytest.raises(UserError, match=f"base.sha256: a.safetensors has .*, not {right}"):
         sources.check_sha256(tmp_path / "a.safetensors", right)
