@@ -460,12 +460,17 @@ def run_pipeline(device: Any, clock: Clock, toy: bool, model: Path | None, gsm8k
 def run_stage_here(stage: str, root: Path, document: Any) -> dict[str, Any]:
     import importlib
 
+    from accelerate.state import AcceleratorState
+
     from stages.lib.core import files, params
     from stages.lib.run.execution import StageRun
     from stages.lib.workspace import chapters
 
     module = importlib.import_module(chapters.find_module(stage))
     section = params.validate_section(stage, module.Params, document, [(Path("params.yaml"), document)])
+    AcceleratorState._reset_state(
+        reset_partial_state=True
+    )  # a stage has a process to itself, where its precision is set
     run = StageRun(stage, section, document["seed"], root, "key", 0, 1)
     run.out_dir.mkdir(parents=True, exist_ok=True)
     metrics = module.body(run)

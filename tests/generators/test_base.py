@@ -92,9 +92,9 @@ def test_judgements_are_true():
         seen |= set(marks)
     for document in documents("verified"):
         solution, rationale = written(document).split(verdicts.COT_PROMPT)
-        lines = re.findall(r"(.*) (Same|Differs)\.\n", rationale)
-        for (line, mark), original in zip(lines, solution.splitlines(), strict=False):
-            assert (mark == "Same") == (line == original)
+        for found, original in zip(verdicts.read_comparisons(rationale), solution.splitlines(), strict=False):
+            assert found.quoted == verdicts.conclude(original)
+            assert found.is_same == (verdicts.conclude(found.derived) == found.quoted)
         weight = {text: weight for text, weight in document.segments}[f" {rationale.rsplit(' ', 1)[1]}"]
         if weight:  # the one who verifies made no slip
             assert rationale.endswith(" No") == ("Differs" in rationale or "####" not in rationale)

@@ -142,16 +142,19 @@ def test_derivations_are_compared_with_the_solution_and_with_the_truth():
     theirs, gold = wrong.text.splitlines(), right.text.splitlines()
     slip = next(i for i, (a, b) in enumerate(zip(theirs, gold, strict=True)) if a != b)
 
-    def rationale(lines, marks, verdict):
-        marked = zip(lines, marks, strict=False)
-        return "".join(f"{line} {mark}.\n" for line, mark in marked) + f"{verdicts.VERDICT_QUESTION} {verdict}"
+    def rationale(lines, solution, marks, verdict):
+        parts = (
+            [line, *(text for text, _ in verdicts.compare_step(quoted, mark == "Same", 1))]
+            for line, quoted, mark in zip(lines, solution, marks, strict=False)
+        )
+        return "".join(map("".join, parts)) + f"{verdicts.VERDICT_QUESTION} {verdict}"
 
     same, differs = ["Same"] * len(gold), ["Same"] * slip + ["Differs"]
     judged = [
         # the solution derived; and stopped by a mistake of its own, marked as if it were the solution's line
-        [[rationale(gold, same, "Yes"), rationale([*gold[:slip], theirs[slip]], same, "Yes")], [0.9, 0.7]],
+        [[rationale(gold, gold, same, "Yes"), rationale([*gold[:slip], theirs[slip]], gold, same, "Yes")], [0.9, 0.7]],
         # the slip found; and repeated to the end
-        [[rationale(gold, differs, "No"), rationale(theirs, same, "Yes")], [0.2, 0.8]],
+        [[rationale(gold, theirs, differs, "No"), rationale(theirs, theirs, same, "Yes")], [0.2, 0.8]],
     ]
     results = [
         [
@@ -163,6 +166,7 @@ def test_derivations_are_compared_with_the_solution_and_with_the_truth():
     assert (metrics["rationales"], metrics["true"], metrics["as_solution"]) == (4, 0.5, 0.5)
     assert metrics["marked_same"] == {"equal": 1.0, "different": 0.5}
     assert metrics["yes"] == {"all_same": pytest.approx((0.9 + 0.7 + 0.8) / 3), "differs": pytest.approx(0.2)}
+    assert metrics["quoted"] == 1.0
     assert metrics["by_comparison"]["1"]["auc"] == 0.5 and metrics["by_comparison"]["2"]["auc"] == 0.5
 
 

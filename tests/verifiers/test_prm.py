@@ -224,7 +224,7 @@ def test_learns_eight_examples_by_heart(form, mark, tmp_path):
         for problem, pool in pools
         for s in pool
     ]
-    settings_ = tiny_models.make_training_params(epochs=50.0, lr=1e-2, checkpoint_steps=999)
+    settings_ = tiny_models.make_training_params(epochs=80.0, lr=1e-2, checkpoint_steps=999)
     loop.train(
         tiny_models.make_run(tmp_path, "prm", settings_), verifier.make_objective(lm_weight=0.1), examples, settings_
     )
@@ -335,7 +335,7 @@ def test_trains_and_writes(root, changes):
 
 @pytest.mark.slow
 def test_learns_what_it_is_shown(root):
-    metrics, _ = train(root, epochs=40.0, lm_weight=0.0, global_batch_size=14, device_batch_size=14)
+    metrics, _ = train(root, epochs=60.0, lm_weight=0.0, global_batch_size=14, device_batch_size=14)
     assert metrics["dev"]["auc"] > 0.95 and metrics["dev"]["step_auc"] > 0.9  # dev repeats problems of the training
 
 

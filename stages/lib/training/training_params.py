@@ -31,9 +31,7 @@ class TrainingParams(Params):
     master: Literal[
         "float32", "bfloat16"
     ]  # the weights that are updated; bfloat16 halves memory and loses small updates
-    compile: (
-        bool  # layers as fused kernels, by torch.compile: for a GPU; minutes of training must repay a minute's start
-    )
+    compile: bool  # layers as fused kernels, by torch.compile: for a GPU, where training takes minutes
     gradient_checkpointing: bool  # recompute activations in the backward pass: less memory, more time
     lora_rank: int = Field(ge=0)  # rank of LoRA adapters; 0 trains all weights
     checkpoint_steps: int = Field(gt=0)  # steps between two checkpoints of unfinished work
