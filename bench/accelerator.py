@@ -28,6 +28,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,15 @@ def synchronize(device: Any) -> None:
         torch.cuda.synchronize()
 
 
+def measure_seconds(work: Callable[[], Any], device: Any) -> tuple[float, Any]:
+    """(seconds until the device has finished, the result)."""
+    synchronize(device)
+    began = time.perf_counter()
+    result = work()
+    synchronize(device)
+    return time.perf_counter() - began, result
+
+
 def measure_memory(device: Any) -> float | None:
     """Peak GB since the last call."""
     import torch
@@ -100,15 +110,8 @@ def measure_product(device: Any) -> float:
 
     n = 8192 if device.type == "cuda" else 512
     a = torch.randn(n, n, device=device, dtype=torch.bfloat16)
-    best = 0.0
-    for _ in range(10):
-        synchronize(device)
-        began = time.perf_counter()
-        for _ in range(4):
-            a @ a
-        synchronize(device)
-        best = max(best, 4 * 2 * n**3 / (time.perf_counter() - began))
-    return best
+    seconds = min(measure_seconds(lambda: [a @ a for _ in range(4)], device)[0] for _ in range(10))
+    return 4 * 2 * n**3 / seconds
 
 
 def count_waits(work: Callable[[], Any], device: Any) -> int | None:
@@ -150,6 +153,7 @@ def measure_training(
 ) -> dict[str, Any]:
     import numpy as np
 
+    from bench.training import make_params
     from stages.lib.core import seeds
     from stages.lib.models import loading
     from stages.lib.models.batch import Example
@@ -157,7 +161,6 @@ def measure_training(
     from stages.lib.run.execution import StageRun
     from stages.lib.training import data_loader
     from stages.lib.training.loop import Trainer
-    from stages.lib.training.training_params import TrainingParams
 
     rng, batch = np.random.default_rng(SEED), 64 if shape != "toy" else 8
     lengths = np.clip(rng.normal(210, 60, batch * 32), 80, 480).astype(int)  # GSM8K's questions and solutions
@@ -165,22 +168,13 @@ def measure_training(
         Example(rng.integers(4, SHAPES[shape][4], n).tolist(), [0.0] * (n // 3) + [1.0] * (n - n // 3)) for n in lengths
     ]
     batches = data_loader.make_epoch_batches(lengths.tolist(), batch, seeds.rng(SEED, "bench"))
-    params = TrainingParams(
-        epochs=1.0,
+    params = make_params(
         global_batch_size=batch,
         device_batch_size=micro,
-        optimizer="adamw",
         lr=1e-5,
-        matrix_lr=1e-3,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        max_grad_norm=1.0,
         precision="bf16",
-        master="float32",
         compile=compiled,
         gradient_checkpointing=checkpointing,
-        lora_rank=0,
-        checkpoint_steps=10**6,
     )
     model = make_qwen2(shape, device)
     weights = loading.count_parameters(model)
@@ -260,17 +254,15 @@ def measure_loss(device: Any, vocabulary: int, places: int, chunk: int | None) -
     hidden = torch.randn(places, 896, device=device, dtype=torch.bfloat16, requires_grad=True)
     ids, weight = torch.randint(vocabulary, (places,), device=device), torch.ones(places, device=device)
     config = make_qwen2("toy", "cpu").config
-    seconds = []
-    for _ in range(3):
-        synchronize(device)
-        began = time.perf_counter()
+
+    def compute() -> None:
         with torch.autocast(device.type, torch.bfloat16):
             inputs = hidden, matrix, None, ids, weight, config
             loss = objectives.ChunkedLoss.apply(*inputs, chunk) if chunk else objectives._sum_chunk(*inputs)
         loss.backward()
-        synchronize(device)
-        seconds.append(time.perf_counter() - began)
-    return {"ms": round(1000 * min(seconds), 1), "peak_gb": measure_memory(device)}
+
+    seconds = min(measure_seconds(compute, device)[0] for _ in range(3))
+    return {"ms": round(1000 * seconds, 1), "peak_gb": measure_memory(device)}
 
 
 def find_peak(device: Any) -> float | None:
@@ -320,26 +312,23 @@ def compare_sampling(shape: str, device: Any, clock: Clock) -> dict[str, Any]:
         "largest_logprob_difference": compare_logprobs(model, prompts[:8]),
     }
     sampling.sample_with_generate(model, prompts[:1], 4, 1.0, 4, stops, 1, device)  # first calls pay for imports
-    runs: dict[str, Callable[[], int]] = {}
-    for batch in (2,) if toy else (16, 32, 8):
-        runs[f"generate {batch * samples}"] = lambda batch=batch: sampling.sample_with_generate(
-            model, prompts[:batch], samples, 1.0, limit, stops, batch, device
-        )
-        if not any(name.startswith("native") for name in runs):
-            rows = 64 if toy else 4096
-            runs[f"native {rows}"] = lambda rows=rows: sampling.sample_with_native(
-                model, prompts, samples, 1.0, limit, StopCriteria(None, stops), rows
-            )
+
+    def generate(batch: int) -> int:
+        return sampling.sample_with_generate(model, prompts[:batch], samples, 1.0, limit, stops, batch, device)
+
+    def sample(rows: int) -> int:
+        return sampling.sample_with_native(model, prompts, samples, 1.0, limit, StopCriteria(None, stops), rows)
+
+    runs = [(f"generate {n * samples}", partial(generate, n)) for n in ((2,) if toy else (16, 32, 8))]
+    rows = 64 if toy else 4096
+    runs.insert(1, (f"native {rows}", partial(sample, rows)))  # the ratio needs one of each, whatever time is left
     rates: dict[str, float] = {}
-    for name, work in runs.items():
+    for name, work in runs:
         if clock.left < 5 and not toy and len(rates) > 1:
             found[name] = "left out: no time"
             continue
-        synchronize(device)
-        began = time.perf_counter()
-        tokens = work()
-        synchronize(device)
-        rates[name] = tokens / (time.perf_counter() - began)
+        seconds, tokens = measure_seconds(work, device)
+        rates[name] = tokens / seconds
         found[name] = {"tokens_per_s": round(rates[name]), "peak_gb": measure_memory(device)}
         print(f"{shape} {name}: {found[name]}", flush=True)
     best = [max(rate for name, rate in rates.items() if name.startswith(kind)) for kind in ("native", "generate")]
@@ -395,11 +384,8 @@ def run_scoring(device: Any, clock: Clock, toy: bool) -> dict[str, Any]:
         for name, method in methods.items():
             with attempt(name, results), torch.inference_mode():
                 method(*pairs[0])
-                synchronize(device)
-                began = time.perf_counter()
-                made = [method(*pair) for pair in pairs]
-                synchronize(device)
-                results[f"{name} solutions/s"] = round(count * samples / (time.perf_counter() - began), 1)
+                seconds, made = measure_seconds(lambda method=method: [method(*pair) for pair in pairs], device)
+                results[f"{name} solutions/s"] = round(count * samples / seconds, 1)
                 results[f"{name} GB"] = measure_memory(device)
                 scores[name] = [float(x) for pool in made for sample in pool for x in sample]
                 print(f"{name}: {results[f'{name} solutions/s']} solutions/s", flush=True)
@@ -468,9 +454,8 @@ def run_stage_here(stage: str, root: Path, document: Any) -> dict[str, Any]:
 
     module = importlib.import_module(chapters.find_module(stage))
     section = params.validate_section(stage, module.Params, document, [(Path("params.yaml"), document)])
-    AcceleratorState._reset_state(
-        reset_partial_state=True
-    )  # a stage has a process to itself, where its precision is set
+    # A stage has a process to itself, where its precision is set.
+    AcceleratorState._reset_state(reset_partial_state=True)
     run = StageRun(stage, section, document["seed"], root, "key", 0, 1)
     run.out_dir.mkdir(parents=True, exist_ok=True)
     metrics = module.body(run)

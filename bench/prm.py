@@ -90,10 +90,10 @@ def measure_training(tokenizer: Any, solutions: list[tuple[Any, Any, list[float]
     """Tokens per second of training."""
     from transformers import AutoModelForCausalLM
 
+    from bench.training import make_params
     from stages.lib.models.encoding import Encoder
     from stages.lib.run.execution import StageRun
     from stages.lib.training import loop
-    from stages.lib.training.training_params import TrainingParams
     from stages.lib.verifiers.process import ProcessVerifier, make_example
 
     verifier = ProcessVerifier(
@@ -105,23 +105,7 @@ def measure_training(tokenizer: Any, solutions: list[tuple[Any, Any, list[float]
         examples.append(
             make_example(encoded, dict(enumerate(labels)), bool(sample.correct), learn_after_first_error=True, lm=False)
         )
-    params = TrainingParams(
-        epochs=1.0,
-        global_batch_size=BATCH,
-        device_batch_size=BATCH,
-        optimizer="adamw",
-        lr=1e-4,
-        matrix_lr=1e-2,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        max_grad_norm=1.0,
-        precision="no",
-        master="float32",
-        compile=False,
-        gradient_checkpointing=False,
-        lora_rank=0,
-        checkpoint_steps=10**6,
-    )
+    params = make_params(global_batch_size=BATCH, device_batch_size=BATCH)
     with tempfile.TemporaryDirectory() as folder:
         run = StageRun("prm", params, SEED, Path(folder), "key", 0, 1)
         seconds, _ = measure_seconds(lambda: loop.train(run, verifier.make_objective(lm_weight=0.0), examples, params))

@@ -47,23 +47,35 @@ def make_setting(steps: int) -> tuple[Any, list[Any], list[list[int]]]:
     return AutoModelForCausalLM.from_config(make_config("lfm2", VOCABULARY)), examples, batches
 
 
-def measure_ours(steps: int) -> float:
-    from stages.lib.models.objectives import LanguageModelingObjective
-    from stages.lib.run.execution import StageRun
-    from stages.lib.training.loop import Trainer
+def make_params(**settings: Any) -> Any:
+    """Training parameters of a benchmark: one epoch in float32, nothing that changes the rate, and no checkpoints."""
     from stages.lib.training.training_params import TrainingParams
 
-    model, examples, batches = make_setting(steps)
-    settings: dict[str, Any] = dict(epochs=1.0, global_batch_size=BATCH, device_batch_size=BATCH, optimizer="muon")
-    settings |= dict(lr=1e-3, matrix_lr=1e-2, weight_decay=0.0, warmup_ratio=0.0, max_grad_norm=1.0, precision="no")
-    params = TrainingParams(
-        **settings,
+    defaults: dict[str, Any] = dict(
+        epochs=1.0,
+        optimizer="adamw",
+        lr=1e-4,
+        matrix_lr=1e-2,
+        weight_decay=0.0,
+        warmup_ratio=0.0,
+        max_grad_norm=1.0,
+        precision="no",
         master="float32",
         compile=False,
         gradient_checkpointing=False,
         lora_rank=0,
         checkpoint_steps=10**6,
     )
+    return TrainingParams(**{**defaults, **settings})
+
+
+def measure_ours(steps: int) -> float:
+    from stages.lib.models.objectives import LanguageModelingObjective
+    from stages.lib.run.execution import StageRun
+    from stages.lib.training.loop import Trainer
+
+    model, examples, batches = make_setting(steps)
+    params = make_params(global_batch_size=BATCH, device_batch_size=BATCH, optimizer="muon", lr=1e-3)
     with tempfile.TemporaryDirectory() as folder:
         run = StageRun("base", params, SEED, Path(folder), "key", 0, 1)
         trainer = Trainer(run, LanguageModelingObjective(model), examples, params, dropout=0.0)

@@ -21,7 +21,7 @@ from stages.lib.models import loading
 from stages.lib.run import distributed
 from stages.lib.run.execution import StageRun
 from stages.verifiers import labels
-from tests.generators import test_base, test_generator
+from tests.generators import test_base, test_generator, test_ready_made
 from tests.helpers import tiny_models, training_script
 from tests.helpers.stage_script import make_run, run_body
 from tests.verifiers import test_labels
@@ -44,16 +44,7 @@ STAGE_PARAMS = {
     "base": base.Params(**{**test_base.SCRATCH, "device_batch_size": 2}),
     "generator": generator.Params(**{**test_generator.SETTINGS, "device_batch_size": 2, "epochs": 1.0}),
     "samples": samples.Params(
-        engine="native",
-        n_verifier=3,
-        n_eval=2,
-        n_ood=1,
-        temperature=0.7,
-        top_k=0,
-        top_p=1.0,
-        max_new_tokens=12,
-        max_rows=16,
-        dtype="float32",
+        **{**test_ready_made.SAMPLES, "n_ood": 1, "temperature": 0.7, "max_new_tokens": 12, "max_rows": 16}
     ),
     "labels": labels.Params(**{**test_labels.SETTINGS, "max_new_tokens": 12, "samples_per_problem": 2}),
 }

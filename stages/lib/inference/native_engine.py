@@ -306,9 +306,8 @@ class DecodingBatch:
             u = draw_uniform(torch.cat(keys), torch.cat(ages))
         logits = torch.cat(self.logits) if len(self.logits) > 1 else self.logits[0]
         ids, logprobs = sample_tokens(logits, u, self.distribution, to_device(row, logits.device))
-        ids, logprobs = torch.stack(
-            [ids.double(), logprobs.double()]
-        ).cpu()  # the only wait for a GPU; both fit exactly
+        # The only wait for a GPU; both fit into float64 exactly.
+        ids, logprobs = torch.stack([ids.double(), logprobs.double()]).cpu()
         sizes = [len(draws) for draws in alive]
         return list(zip(ids.long().split(sizes), logprobs.float().split(sizes), strict=True))
 

@@ -23,6 +23,8 @@ import torch
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, LinearAttentionCacheLayerMixin
 
+from stages.lib.models.batch import send
+
 ROW_MULTIPLE = 16  # the number of rows is a multiple of this
 SLOT_MULTIPLE = 8  # and the number of rows of one prompt, in the products with its keys and values, of this
 PREFIX_MULTIPLE = 32  # prefixes are padded to multiples of this
@@ -42,9 +44,8 @@ def pad_prefix(length: int, device: torch.device) -> int:
 
 
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """The array on a device, without waiting for what a GPU computes."""
-    tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    """The array on a device; see `send`."""
+    return send(torch.from_numpy(array), device)
 
 
 def to_autocast_dtype(x: torch.Tensor) -> torch.Tensor:
@@ -53,12 +54,19 @@ def to_autocast_dtype(x: torch.Tensor) -> torch.Tensor:
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
+def stays_half(x: torch.Tensor) -> bool:
+    """Whether products read x in half precision as it is: on a GPU, which adds them in float32."""
+    return x.device.type == "cuda" and x.dtype in (torch.bfloat16, torch.float16)
+
+
 def multiply(a: torch.Tensor, b: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
     """The matrix products a @ b * scale in a's precision, (.., n, m) x (.., m, k), or in float32 where b is in half
     precision: a GPU then reads b as it is and adds in float32, a CPU widens b first."""
     a3, b3 = a.flatten(0, -3), b.flatten(0, -3)
-    is_native = a.device.type == "cuda" and b.dtype in (torch.bfloat16, torch.float16)
-    product = torch.bmm(a3.to(b.dtype), b3, out_dtype=torch.float32) if is_native else torch.bmm(a3, b3.to(a.dtype))
+    left, right, options = (
+        (a3.to(b.dtype), b3, {"out_dtype": torch.float32}) if stays_half(b) else (a3, b3.to(a.dtype), {})
+    )
+    product = torch.bmm(left, right, **options)
     return (product if scale == 1 else product * scale).view(*a.shape[:-1], b.shape[-1])
 
 
@@ -327,7 +335,7 @@ def attend(
     rows, heads, _, d = query.shape
     groups = getattr(module, "num_key_value_groups", 1)
     precise, scale = to_autocast_dtype(query).view(rows, heads // groups, groups, d), scaling
-    if precise.device.type != "cuda" or precise.dtype not in (torch.bfloat16, torch.float16):
+    if not stays_half(precise):
         precise, scale = precise.to(torch.promote_types(precise.dtype, torch.float32)) * scaling, 1.0
     with torch.autocast(query.device.type, enabled=False):
         mixed = key.attend(value, precise, scale, kwargs.get("softcap"))

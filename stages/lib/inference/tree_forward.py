@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
-from stages.lib.inference.shared_prefix import use_attention
+from stages.lib.inference.shared_prefix import round_up, use_attention
 from stages.lib.models.forward import get_decoder
 
 LAYER_TYPES = {"full_attention", "sliding_attention", "conv"}  # other layers read a sequence in ways of their own
@@ -119,7 +119,7 @@ class TreeCache(Cache):
             for first, end, path in branches:
                 row = torch.arange(len(path) - (end - first), len(path), device=device)
                 visible[first:end, path] = torch.arange(len(path), device=device) <= row[:, None]
-            aligned = visible.new_zeros(len(visible), len(visible) + -len(visible) % 16, dtype=dtype)  # for GPU kernels
+            aligned = visible.new_zeros(len(visible), round_up(len(visible), 16), dtype=dtype)  # for GPU kernels
             self.bias = aligned[:, : len(visible)].masked_fill_(~visible, float("-inf"))
         else:
             longest = max(len(branch.path) for branch in branches)

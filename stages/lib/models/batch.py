@@ -37,9 +37,12 @@ class Batch(NamedTuple):
     target_places: torch.Tensor
 
     def to(self, device: torch.device) -> Batch:
-        if device.type != "cuda":
-            return Batch(*(tensor.to(device) for tensor in self))
-        return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
+        return Batch(*(send(tensor, device) for tensor in self))
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the CPU on a device, without waiting for what a GPU computes."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def collate(examples: Sequence[Example], pad: int = 0) -> Batch:

@@ -181,9 +181,8 @@ class Trainer:
         for optimizer in self.prepared:
             optimizer.step()
             optimizer.zero_grad()
-        *totals, norm = torch.cat(
-            [sums, fsdp.full_tensor(norm).float().reshape(1)]
-        ).tolist()  # the one wait for a GPU here
+        # The one wait for a GPU here.
+        *totals, norm = torch.cat([sums, fsdp.full_tensor(norm).float().reshape(1)]).tolist()
         losses = zip(weights.items(), totals, strict=True)
         return {"grad_norm": norm} | {f"{name}_loss": total / weight for (name, weight), total in losses if weight}
 
