@@ -63,10 +63,7 @@ def multiply(a: torch.Tensor, b: torch.Tensor, scale: float = 1.0) -> torch.Tens
     """The matrix products a @ b * scale in a's precision, (.., n, m) x (.., m, k), or in float32 where b is in half
     precision: a GPU then reads b as it is and adds in float32, a CPU widens b first."""
     a3, b3 = a.flatten(0, -3), b.flatten(0, -3)
-    left, right, options = (
-        (a3.to(b.dtype), b3, {"out_dtype": torch.float32}) if stays_half(b) else (a3, b3.to(a.dtype), {})
-    )
-    product = torch.bmm(left, right, **options)
+    product = torch.bmm(a3.to(b.dtype), b3, out_dtype=torch.float32) if stays_half(b) else torch.bmm(a3, b3.to(a.dtype))
     return (product if scale == 1 else product * scale).view(*a.shape[:-1], b.shape[-1])
 
 
