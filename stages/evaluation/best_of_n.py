@@ -65,7 +65,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     return results.to_metrics() | {
         "problems": len(data.test),
         "cost": write_cost_report(run, data, results),
-        **write_transfer_report(run, data, rows, results.likelihood),
+        **write_transfer_report(run, data, rows, results),
         "first_error": measure_first_errors(run, data),
     }
 
@@ -74,9 +74,10 @@ def write_report(run: execution.StageRun[Params], data: Evaluation, results: Res
     """In distribution: table.md, curve.csv, curve.png and reliability.png."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import curves, in_distribution, leaderboard
+    from stages.lib.reports import curves, ensembles, in_distribution, leaderboard
 
     report, notes = in_distribution.tabulate(results, data.test)
+    notes += ensembles.write_notes(data.ensembles)
     files.write_text(run.out_dir / "table.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "curve.csv", curves.to_csv(results.intervals))
     methods = leaderboard.select_plotted_methods(results.intervals, results.likelihood)
@@ -97,6 +98,7 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results
     verifiers = {name: entry["parameters"] for name, entry in sizes["scores"].items()}
     test = data.sets["test"]
     cost = inference_cost.count_flops(test.samples, test.scores, sizes["samples"]["parameters"], verifiers)
+    cost |= {x.name: sum(cost[name] for name in x.verifiers) for x in data.ensembles}
     report, notes = inference_cost.tabulate(results.intervals, results.dev_curves, cost)
     files.write_text(run.out_dir / "compute.md", tables.format_report(report, notes))
     charts.plot_curves(
@@ -130,26 +132,38 @@ def write_problem_accuracies(
 
 
 def write_transfer_report(
-    run: execution.StageRun[Params], data: Evaluation, rows: Sequence[Row], likelihood: str | None = None
+    run: execution.StageRun[Params], data: Evaluation, rows: Sequence[Row], results: Results | None = None
 ) -> dict[str, Any]:
     """The rows that are large enough, and all together: matrix.md, matrix.csv, matrix.png and doses.png.
 
-    likelihood: its best use on dev. Returns the metrics `matrix` and `sets`."""
+    Returns the metrics `matrix`, `sets` and `ensemble_versus_single_ood`."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import matrix, matrix_tables
+    from stages.lib.reports import in_distribution, leaderboard, matrix, matrix_tables, pools
 
+    likelihood, versus_single = results and results.likelihood, None
     cells = matrix.compare(rows, run.seed, data.map_parents())
     report = matrix_tables.tabulate(cells, data.trained_verifiers, likelihood)
     notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(data.group_pools()))
+    if results and results.single and results.versus_single:
+        vote = in_distribution.ENSEMBLE_VOTE
+        versus_single = matrix.compare_methods(rows, vote, results.single, run.seed, data.map_parents())
+    if results and results.single and versus_single:
+        scope = f"out of distribution, N = {cells[0].n}"
+        notes.append(leaderboard.format_versus_single(versus_single._asdict(), results.single, scope))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "matrix.csv", matrix_tables.to_csv(cells))
-    methods = [f"weighted_{name}" for name in data.trained_verifiers] + ([likelihood] if likelihood else [])
+    plotted = [name for name in data.trained_verifiers if name != pools.ENSEMBLES[0]]
+    methods = [f"weighted_{name}" for name in plotted] + ([likelihood] if likelihood else [])
     title = f"Out of distribution, N = {cells[0].n}: gain on majority"
     charts.plot_gains(run.out_dir / "matrix.png", cells, methods, title)
     charts.plot_doses(run.out_dir / "doses.png", cells, methods)
     tables.print_report(report, notes)
-    return {"matrix": matrix_tables.to_metrics(cells), "sets": matrix.count_sets(cells)}
+    return {
+        "matrix": matrix_tables.to_metrics(cells),
+        "sets": matrix.count_sets(cells),
+        "ensemble_versus_single_ood": versus_single and versus_single._asdict(),
+    }
 
 
 def measure_first_errors(run: execution.StageRun[Params], data: Evaluation) -> dict[str, Any]:

@@ -83,10 +83,11 @@ class Params(Strict):
     @model_validator(mode="after")
     def _check_names(self) -> Params:
         for name in self.published:
-            if name in BUILTIN_VERIFIERS or name.startswith("likelihood") or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            taken = name in BUILTIN_VERIFIERS or name.startswith(("likelihood", "ensemble"))
+            if taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(
-                    f"published {name!r}: a name has small letters, digits and _, does not begin with likelihood, and is "
-                    f"none of {', '.join(BUILTIN_VERIFIERS)}"
+                    f"published {name!r}: a name has small letters, digits and _, does not begin with likelihood or "
+                    f"ensemble, and is none of {', '.join(BUILTIN_VERIFIERS)}"
                 )
         allowed = [*BUILTIN_VERIFIERS, *self.published]
         for name in self.verifiers:

@@ -365,7 +365,8 @@ def test_p_values_are_corrected_for_the_table_but_not_for_the_ceiling():
 def test_verifiers_trained_on_other_labels_are_named_and_oracles_come_last():
     assert tables.format_method("weighted_prm_exact") == "PRM (exact labels, oracle) weighted"
     assert tables.format_score_name("prm_mc_hard") == "PRM (hard Monte-Carlo labels)"
-    assert pools.sort_score_names(["prm_exact", "zrm", "prm", "base_prm"]) == ["base_prm", "prm", "zrm", "prm_exact"]
+    names = ["prm_exact", "ensemble", "zrm", "ensemble_free", "prm", "base_prm"]
+    assert pools.sort_score_names(names) == ["base_prm", "prm", "zrm", "ensemble_free", "ensemble", "prm_exact"]
     methods = [f"{kind}_{name}" for name in ("orm", "prm", "prm_exact") for kind in ("best_of", "weighted")]
     assert leaderboard.select_plotted_methods(
         dict.fromkeys(["pass", "majority", *methods], {}), "top_likelihood_sum"

@@ -32,6 +32,8 @@ SCORE_NAMES = {
     "base_orm": "untrained base (as ORM)",
     "base_prm": "untrained base (as PRM)",
     "base_genrm": "untrained base (asked)",
+    "ensemble": "ensemble",
+    "ensemble_free": "ensemble of free scores",
     **{f"likelihood_{part}": f"likelihood ({part})" for part in ("sum", "mean", "min")},
 }
 ORACLE_SCORES = ("prm_exact",)  # of verifiers trained on labels that only procedural problems have

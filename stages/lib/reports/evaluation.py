@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample, Score
 from stages.lib.datasets import eval_sets
+from stages.lib.reports import ensembles
+from stages.lib.reports.ensembles import Ensemble
 from stages.lib.reports.pools import (
     LIKELIHOOD_SCORES,
     TRAINING_FREE,
@@ -31,10 +33,12 @@ class EvalSet(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """sets: by name, as in `eval_sets.SCORED`; single_samples: {method: one sample per test problem}, if there are all."""
+    """sets: by name, as in `eval_sets.SCORED`; single_samples: {method: one sample per test problem}, if there are all;
+    ensembles: those that could be fitted, whose scores the pools contain."""
 
     sets: Mapping[str, EvalSet]
     single_samples: Mapping[str, list[Sample]]
+    ensembles: Sequence[Ensemble] = ()
 
     @property
     def dev(self) -> list[Pool]:
@@ -46,6 +50,7 @@ class Evaluation(NamedTuple):
 
     @property
     def trained_verifiers(self) -> list[str]:
+        """Ensembles among them: dev's answers trained these."""
         return [name for name in sort_score_names(self.test[0].scores) if name not in TRAINING_FREE]
 
     @property
@@ -90,7 +95,7 @@ def load_set(run: eval_sets.StageRun, name: str) -> EvalSet:
 
 
 def load(run: eval_sets.StageRun) -> Evaluation:
-    """Read all sets. Raises UserError as `load_set` does, and where dev or test has no problems."""
+    """Read all sets, and add the ensembles' scores. Raises UserError as `load_set` does, and where dev or test is empty."""
     sets = {name: load_set(run, name) for name in eval_sets.SCORED}
     for name, use in (("dev", "chosen on"), ("test", "reported")):
         if not sets[name].problems:
@@ -102,4 +107,7 @@ def load(run: eval_sets.StageRun) -> Evaluation:
         name: records.read_samples(run.input_path("samples", f"test_{name}.parquet")) for name in SINGLE_SAMPLE_METHODS
     }
     complete = {name: rows for name, rows in singles.items() if len(rows) == len(sets["test"].problems)}
-    return Evaluation(sets, complete)
+    pools, fitted = ensembles.add(
+        {name: some.pools for name, some in sets.items()}, {name: some.scores for name, some in sets.items()}
+    )
+    return Evaluation({name: some._replace(pools=pools[name]) for name, some in sets.items()}, complete, fitted)

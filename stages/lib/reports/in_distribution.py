@@ -16,12 +16,14 @@ from stages.lib.reports.evaluation import Evaluation
 from stages.lib.reports.pools import Pool, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings
 
+ENSEMBLE_VOTE = "weighted_ensemble"
 Comparisons = dict[str, dict[str, float]]  # {method: {difference, low, high, p, detectable}}
 
 
 class Results(NamedTuple):
-    """k: that of the table; settings, best_free, likelihood (its best use) and the k of `peaks` come from dev, all other
-    numbers from test. powers: {score: {power: accuracy of its weighted vote}}."""
+    """k: that of the table. settings, best_free, likelihood (its best use), single (the best use of one trained verifier)
+    and the k of `peaks` come from dev, all other numbers from test. versus_single: of the ensemble. powers: {score:
+    {power: accuracy of its weighted vote}}."""
 
     k: int
     settings: dict[str, VoteSettings]
@@ -32,6 +34,8 @@ class Results(NamedTuple):
     likelihood: str
     versus_majority: Comparisons
     versus_free: Comparisons
+    single: str | None
+    versus_single: dict[str, float] | None
     power_1: Comparisons
     powers: dict[str, dict[float, float]]
     peaks: Comparisons
@@ -45,6 +49,8 @@ class Results(NamedTuple):
             "at_n": {name: {key: x for key, x in point.items() if key != "problems"} for name, point in at_n.items()},
             "versus_majority": self.versus_majority,
             "versus_free": self.versus_free,
+            "best_single": self.single,
+            "ensemble_versus_single": self.versus_single,
             "power_1": self.power_1,
             "best_free": self.best_free,
             "best_likelihood": self.likelihood,
@@ -67,6 +73,9 @@ def compute(
     }
     best_free = leaderboard.select_best_use(dev_curves, k)
     likelihood = leaderboard.select_best_likelihood(dev_curves, k)
+    single, versus_single = leaderboard.select_best_single(dev_curves, k), None
+    if single and ENSEMBLE_VOTE in test_curves:
+        versus_single = leaderboard.compare_to(single, test_curves, k, seed)[ENSEMBLE_VOTE]
     family = leaderboard.order_methods(test_curves, best_free, likelihood)
     return Results(
         k,
@@ -78,6 +87,8 @@ def compute(
         likelihood,
         leaderboard.add_holm(leaderboard.compare_to("majority", test_curves, k, seed), family),
         leaderboard.compare_to(best_free, test_curves, k, seed),
+        single,
+        versus_single,
         evaluate_unit_power(test, k, test_curves["majority"], draws, seed),
         evaluate_powers(test, k, powers, seed),
         leaderboard.measure_overoptimisation(dev_curves, test_curves, k, seed),
@@ -131,4 +142,6 @@ def tabulate(results: Results, test: Sequence[Pool]) -> tuple[dict[str, Table], 
         "Top votes on dev, likewise": vote_settings.format_table(r.settings, "shares"),
     }
     notes = leaderboard.write_notes(r.settings, test, r.peaks, r.best_free)
+    if r.single and r.versus_single:
+        notes.append(leaderboard.format_versus_single(r.versus_single, r.single, "on test"))
     return dict(tables), [*notes, "Peaks were found on dev; the fall is measured on test."]

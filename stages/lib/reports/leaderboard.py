@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from stages.lib.core import seeds
-from stages.lib.display.tables import ORACLE_SCORES, format_method, format_p_values, format_score_name
+from stages.lib.display.tables import ORACLE_SCORES, format_method, format_p_value, format_p_values, format_score_name
 from stages.lib.metrics.intervals import compare, holm
 from stages.lib.reports.curves import METHOD_KINDS, Curve, Intervals, k_grid, median_k, parse_score_name
-from stages.lib.reports.pools import LIKELIHOOD_SCORES, TRAINING_FREE, Pool, sort_score_names
+from stages.lib.reports.pools import ENSEMBLES, LIKELIHOOD_SCORES, TRAINING_FREE, Pool, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings, format_choice
 
 WEIGHT_FORMULAS = {"probability": "score", "log-probability": "exp(score)", "logit": "sigmoid(score)"}
@@ -56,6 +56,13 @@ def select_best_use(dev: Mapping[str, Curve], k: int, scores: Sequence[str] = TR
         (name for name in dev if parse_score_name(name) in scores),
         key=lambda name: np.nanmean(dev[name].accuracy_at(k)),
     )
+
+
+def select_best_single(dev: Mapping[str, Curve], k: int) -> str | None:
+    """The best use of a single trained verifier, None where there is none; oracles and ensembles do not count."""
+    others = (*TRAINING_FREE, *ENSEMBLES, *ORACLE_SCORES)
+    singles = [name for method in dev if (name := parse_score_name(method)) and name not in others]
+    return select_best_use(dev, k, singles) if singles else None
 
 
 def select_best_likelihood(dev: Mapping[str, Curve], k: int) -> str:
@@ -122,6 +129,15 @@ def format_method_at_n(method: str, likelihood: str | None = None) -> str:
     return f"generator's likelihood, best use on dev: {name}" if method == likelihood else name
 
 
+def format_versus_single(gap: Mapping[str, float], single: str, scope: str) -> str:
+    """The note on what the ensemble adds to the best single verifier."""
+    names = format_method("weighted_ensemble"), format_method_at_n(single)
+    return (
+        f"{names[0]} against {names[1]}, on dev the best use of a single trained verifier, {scope}: "
+        f"{100 * gap['difference']:+.1f} ({format_interval(gap)}), p {format_p_value(gap['p'])}."
+    )
+
+
 def order_methods(methods: Iterable[str], free: str | None = None, likelihood: str | None = None) -> list[str]:
     """The rows of the table: likeliest option, greedy, pass@1, majority, then best-of-N and weighted vote of each score
     (likelihood, untrained base, verifiers), and the top votes of verifiers. free: a method to include in any case;
@@ -142,9 +158,9 @@ def select_plotted_methods(results: Mapping[str, Mapping], likelihood: str | Non
     """The curves of the picture: pass, majority, each verifier's weighted vote, the likelihood's best use on dev, and
     best-of of verifiers while there are at most seven, so that they can be told apart."""
     names = sort_score_names(name.removeprefix("best_of_") for name in results if name.startswith("best_of_"))
-    verifiers = [name for name in names if name not in TRAINING_FREE]
+    verifiers = [name for name in names if name not in (*TRAINING_FREE, ENSEMBLES[0])]
     votes, bests = ([f"{kind}_{name}" for name in verifiers] for kind in ("weighted", "best_of"))
-    bests = [method for method in bests if parse_score_name(method) not in ORACLE_SCORES]
+    bests = [method for method in bests if parse_score_name(method) not in (*ORACLE_SCORES, *ENSEMBLES)]
     return ["pass", "majority", *votes[: 5 - bool(likelihood)], *([likelihood] if likelihood else []), *bests][:7]
 
 

@@ -158,6 +158,17 @@ def compare(rows: Sequence[Row], seed: int, parents: Mapping[str, str] = Mapping
     return _adjust_p_values(cells, in_distribution.name)
 
 
+def compare_methods(
+    rows: Sequence[Row], method: str, baseline: str, seed: int, parents: Mapping[str, str] = MappingProxyType({})
+) -> Comparison | None:
+    """One method minus another over all problems out of distribution, by parent; None where there are none."""
+    if len(rows) < 2:
+        return None
+    row, key = _concatenate("", rows[1:]), seeds.key(seed, "best_of_n", 1, "problems", "matrix")
+    units = [parents.get(pool.problem_id, pool.problem_id) for pool in row.pools]
+    return intervals.compare(row.values[method], row.values[baseline], key, units=units, weights=row.weights)
+
+
 def _measure(
     name: str,
     pools: Sequence[Pool],

@@ -34,6 +34,7 @@ from stages.lib.grading.replies import strip_thinking
 LIKELIHOOD_SCORES = ("likelihood_sum", "likelihood_mean", "likelihood_min")
 UNTRAINED_VERIFIERS = ("base_orm", "base_prm", "base_genrm")  # the base model, used as a verifier without training
 TRAINING_FREE = (*LIKELIHOOD_SCORES, *UNTRAINED_VERIFIERS)  # what a trained verifier has to beat
+ENSEMBLES = ("ensemble_free", "ensemble")  # of the free scores, and of the trained verifiers (lib/reports/ensembles.py)
 ScoreKind = Literal["probability", "log-probability", "logit"]
 SCORE_KINDS = ", ".join(get_args(ScoreKind))
 MAX_FLOAT = sys.float_info.max  # whole numbers in JSON may be larger
@@ -58,8 +59,10 @@ class Pool(NamedTuple):
 
 
 def sort_score_names(names: Iterable[str]) -> list[str]:
-    """Scores that need no training first, in the order of `TRAINING_FREE`, then the others by name, oracles last."""
-    return sorted(names, key=lambda name: ((*TRAINING_FREE, name).index(name), name in ORACLE_SCORES, name))
+    """Scores that need no training first, in the order of `TRAINING_FREE`, then the others by name, ensembles and oracles
+    last."""
+    first, last = (*TRAINING_FREE, ""), ("", *ENSEMBLES, *ORACLE_SCORES)
+    return sorted(names, key=lambda x: (first.index(x if x in first else ""), last.index(x if x in last else ""), x))
 
 
 def make_pool(
