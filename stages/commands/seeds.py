@@ -121,9 +121,11 @@ class Study(NamedTuple):
 
     def list_methods(self) -> list[str]:
         """pass@1, greedy, the baselines, then best-of-N and weighted vote of every score, and the ceiling."""
-        from stages.lib.reports.curves import METHOD_KINDS
+        from stages.lib.reports.curves import METHOD_KINDS, parse_score_name
+        from stages.lib.reports.pools import sort_score_names
 
-        votes = [x for x in self.values if x.startswith(METHOD_KINDS[:2])]
+        names = sort_score_names({name for x in self.values if (name := parse_score_name(x))})
+        votes = [x for kind in METHOD_KINDS[:2] for name in names if (x := f"{kind}_{name}") in self.values]
         first = [name for name in ("pass_1", "greedy", "options", *BASELINES) if name in self.values]
         return [*first, *votes, CEILING]
 
@@ -132,7 +134,7 @@ class Study(NamedTuple):
         from stages.lib.reports.pools import TRAINING_FREE
 
         prefix = "weighted_"
-        return [x for x in self.values if x.startswith(prefix) and x.removeprefix(prefix) not in TRAINING_FREE]
+        return [x for x in self.list_methods() if x.startswith(prefix) and x.removeprefix(prefix) not in TRAINING_FREE]
 
 
 def assemble(cells: Mapping[Cell, ProblemAccuracies]) -> Study:
