@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.labels.published_labels import LabelledSolution
+from stages.lib.labels.labelled_solution import LabelledSolution
 
 # The scores of the steps; or the first wrong step, -1 for none, None for no prediction; or TOO_LONG.
 Prediction = list[float] | int | str | None
