@@ -61,14 +61,14 @@ def prmbench(
 
     from stages.lib.core.files import write_json
     from stages.lib.display import tables
-    from stages.lib.labels import prm_score
+    from stages.lib.labels import prm_score, published_labels
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
     check_options("prmbench", [file], predictions, options, out)
     if not math.isfinite(threshold):
         raise UserError(f"prmbench --threshold {threshold}: must be a finite number")
     predict, prompt, source = load_predictor([file], predictions, options)
-    cases, left_out = collect_cases("prmbench", predict, prompt, file, batch)
+    cases, left_out = collect_cases(published_labels.FORMS["prmbench"], predict, prompt, file, batch)
     solutions: dict[str, list[Any]] = {}
     for scores, row in cases:
         if not isinstance(scores, list):

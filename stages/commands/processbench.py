@@ -17,7 +17,7 @@ from stages.lib.core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stages.lib.labels.labelled_solution import LabelledSolution
+    from stages.lib.labels.labelled_solution import Form, LabelledSolution
     from stages.lib.labels.predictions import Prediction, Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
     from stages.lib.verifiers.base import Verifier
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stages.lib.verifiers.published_models import PublicPRM
 
     Predictor = Callable[[Sequence[LabelledSolution]], list[Prediction]]
-    Case = tuple[Prediction, LabelledSolution]  # what is predicted of a solution
+    Case = tuple[Prediction, Any]  # what is predicted of a solution, and the solution
 
 FORMS = ("assay", "classes", "words", "separator")
 DEFAULT_MODEL = "data/prm/model"
@@ -103,7 +103,7 @@ def processbench(
 
     from stages.lib.core.files import write_text
     from stages.lib.display import tables
-    from stages.lib.labels import first_error
+    from stages.lib.labels import first_error, published_labels
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
     scored = [*files, *([dev] if dev else [])]
@@ -122,7 +122,7 @@ def processbench(
     predict, prompt, source = load_predictor(scored, predictions, options)
 
     def collect(file: Path) -> tuple[list[Any], list[int], int]:
-        cases, left_out = collect_cases("processbench", predict, prompt, file, batch)
+        cases, left_out = collect_cases(published_labels.FORMS["processbench"], predict, prompt, file, batch)
         first_wrong = [next((label.step for label in row.labels if not label.value), -1) for _, row in cases]
         return [prediction for prediction, _ in cases], first_wrong, left_out
 
@@ -160,10 +160,16 @@ def format_percent(share: float | None) -> str:
 
 
 def check_options(
-    command: str, scored: Sequence[Path], predictions: Path | None, options: ModelOptions, out: Path | None
+    command: str,
+    scored: Sequence[Path],
+    predictions: Path | None,
+    options: ModelOptions,
+    out: Path | None,
+    default_model: str = DEFAULT_MODEL,
 ) -> None:
     """Raises UserError for options that exclude each other, and for files that are missing."""
-    ignored = [name for name, value in options._asdict().items() if value != options._field_defaults[name]]
+    defaults = options._field_defaults | {"model": default_model}
+    ignored = [name for name, value in options._asdict().items() if value != defaults[name]]
     if predictions and ignored:
         raise UserError(
             f"{command}: --{ignored[0]} describes a model, but --predictions replaces it; remove one of them"
@@ -237,7 +243,7 @@ def load_threshold(metrics: Path, is_own: bool) -> float:
         ) from None
 
 
-def collect_cases(form: str, predict: Predictor, prompt: Prompt, file: Path, batch: int) -> tuple[list[Case], int]:
+def collect_cases(form: Form, predict: Predictor, prompt: Prompt, file: Path, batch: int) -> tuple[list[Case], int]:
     """(cases of a file of this form, number of rows left out). Rows that do not fit the form, that repeat an id, or whose
     solution is too long for the model are left out; each reason is printed once. Raises UserError when no row is left."""
     import sys
@@ -246,12 +252,12 @@ def collect_cases(form: str, predict: Predictor, prompt: Prompt, file: Path, bat
     from rich.console import Console
     from rich.progress import Progress
 
-    from stages.lib.labels import published_labels, row_files
-    from stages.lib.labels.labelled_solution import RejectedRow
+    from stages.lib.labels import row_files
+    from stages.lib.labels.labelled_solution import RejectedRow, read_rows
     from stages.lib.labels.predictions import TOO_LONG
 
     cases, left_out, ids, console = [], {}, set(), Console(stderr=True)
-    rows = enumerate(published_labels.read(form, file, prompt), 1)
+    rows = enumerate(read_rows(file, form, prompt), 1)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(file.stem, total=sum(1 for _ in row_files.iter_rows(file)))
         while window := list(islice(rows, WINDOW_BATCHES * batch)):

@@ -54,11 +54,11 @@ class Form(NamedTuple):
     """A published form: the fields of a row, and what makes solutions of a valid one."""
 
     row: type[Row]
-    convert: Callable[[Any, int, Source, Prompt], Iterator[LabelledSolution]]
+    convert: Callable[[Any, int, Source, Prompt], Iterator[Any]]
 
 
-def read_rows(path: Path, form: Form, prompt: Prompt | None) -> Iterator[LabelledSolution | RejectedRow]:
-    """The solutions of a file's rows, read one at a time. Raises UserError for a file that breaks off."""
+def read_rows(path: Path, form: Form, prompt: Prompt | None) -> Iterator[Any]:
+    """What the form makes of each row, or RejectedRow. Raises UserError for a file that breaks off."""
     rows = row_files.iter_rows(path)
     first = next(rows, None)  # says whether the file can be read
     source = Source(url=path.name, sha256=files.sha256(path))

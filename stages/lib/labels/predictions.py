@@ -1,4 +1,4 @@
-"""Predictions of first wrong steps for published solutions (`python -m stages processbench`), read from JSONL or cached.
+"""Predictions for published solutions (`python -m stages processbench` and its siblings), read from JSONL or cached.
 
 {"id": "gsm8k-7", "scores": [0.98, 0.12]}      the score of every step
 {"id": "gsm8k-8", "first_error": 1}            or the first wrong step from 0, -1 for none, null for no answer
@@ -31,10 +31,11 @@ class _Row(BaseModel):
 
 
 class Predictions:
-    """A file of predictions. Raises UserError for a row of another form, and for an id that occurs twice."""
+    """A file of predictions. unit: what has a score. Raises UserError for a row of another form, and for an id that occurs
+    twice."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, unit: str = "steps"):
+        self.path, self.unit = path, unit
         self.by_id: dict[str, Prediction] = {}
         self.used_ids: set[str] = set()
         for number, row in records.iter_jsonl(path):
@@ -58,7 +59,7 @@ class Predictions:
                 raise UserError(f"{self.path}: no line for {name}; where there is no answer give first_error null")
             prediction = self.by_id[name]
             if isinstance(prediction, list) and len(prediction) != steps:
-                raise UserError(f"{self.path}: {name} has {len(prediction)} scores for {steps} steps")
+                raise UserError(f"{self.path}: {name} has {len(prediction)} scores for {steps} {self.unit}")
             if isinstance(prediction, int) and prediction >= steps:
                 raise UserError(
                     f"{self.path}: {name} has {steps} steps, counted from 0; first_error {prediction} is none of them"
@@ -79,7 +80,7 @@ class ScoreCache:
 
     def __init__(self, path: Path | None, settings: list[str | None], scored: Sequence[Path] = ()):
         run_key = _hash([settings, [str(file.resolve()) for file in scored]])[:12]
-        self.path, self.settings = path or Path(f".checkpoints/processbench-{run_key}.jsonl"), settings
+        self.path, self.settings = path or Path(f".checkpoints/published-scores-{run_key}.jsonl"), settings
         self.is_kept = path is not None
         self.scores: dict[str, Prediction] = {}
         if self.path.is_file():

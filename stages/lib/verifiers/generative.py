@@ -119,6 +119,11 @@ class GenerativeVerifier(Verifier):
         config = {"kind": "generative", "name": self.name, "mode": self.mode}
         saving.save_verifier(path, self.model, self.encoder, config)
 
+    def count_tokens(self, problem: Problem, sample: Sample) -> int:
+        """Number of tokens that are read and at most written for a sample, the prompt included."""
+        new = self.sampling.max_new_tokens if self.mode == "cot" else 0
+        return len(encode_question(self.encoder, problem, sample.text, self.mode)[0]) + new
+
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         return next(self.score_many([(problem, list(samples))]))
 
