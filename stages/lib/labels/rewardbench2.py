@@ -105,8 +105,8 @@ def measure_margins(scores: Sequence[float], num_correct: int) -> Margins:
 def score_ties(margins: Mapping[str, Margins]) -> float | None:
     """The score of Ties from the margins of `ref:N` and `tied:N`; None without a pair of them with several right answers.
 
-    The sum of 0.3, 0.3, 0.2, 0.2 and 0.01 times: accuracy on tied prompts, and on ref prompts; how often the distance to the
-    wrong answers exceeds that among the right ones, on the tied prompt, and on the worse of both; by how much it does."""
+    The sum of 0.3, 0.3, 0.2, 0.2 and 0.01 times: accuracy on tied prompts, and on ref prompts; how often the distance to
+    the wrong answers exceeds that among the right ones, on the tied prompt, and on the worse of both; and by how much."""
     kinds: dict[str, dict[str, Margins]] = {"ref": {}, "tied": {}}
     for name, margin in margins.items():
         kind, _, number = name.partition(":")
