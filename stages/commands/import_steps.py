@@ -1,4 +1,4 @@
-"""`python -m stages import-steps FILE...`: published or own step labels become training material of the process verifier."""
+"""`python -m stages import-steps FILE...`: step labels of others, or your own, become training material of the PRM."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     from stages.lib.verifiers.process import ProcessVerifier
 
     verifier = ProcessVerifier.load(root / "data/prm/model")
-    problems, samples, known = prm.load_training_data(execution)
+    problems, samples, known, _ = prm.load_training_data(execution)
     for sample in (one for one in samples if "very" not in one.text):
         said = verifier.score_steps(problems[sample.problem_id], [sample])[0]
         for step, value in known["imported"][sample.problem_id, sample.index].items():
