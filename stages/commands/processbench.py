@@ -121,16 +121,17 @@ def processbench(
         threshold = load_threshold(Path("data/best_of_n/metrics.json"), is_own)
     predict, prompt, source = load_predictor(scored, predictions, options)
 
-    def collect(file: Path) -> tuple[list[Any], list[int], int]:
+    def collect(file: Path) -> tuple[list[Any], list[int], int]:  # predictions, first wrong steps, rows left out
         cases, left_out = collect_cases(published_labels.FORMS["processbench"], predict, prompt, file, batch)
         first_wrong = [next((label.step for label in row.labels if not label.value), -1) for _, row in cases]
         return [prediction for prediction, _ in cases], first_wrong, left_out
 
     if dev:
-        dev_cases = [case for case in zip(*collect(dev)[:2], strict=True) if isinstance(case[0], list)]
+        guesses, first_wrong, _ = collect(dev)
+        dev_cases = [case for case in zip(guesses, first_wrong, strict=True) if isinstance(case[0], list)]
         if not dev_cases:
             raise UserError(f"{dev}: no step scores are predicted, so no threshold can be chosen")
-        threshold = first_error.choose_threshold(*map(list, zip(*dev_cases, strict=True)))
+        threshold = first_error.choose_threshold([scores for scores, _ in dev_cases], [step for _, step in dev_cases])
     results = {file.stem: collect(file) for file in files}
     if threshold is None and any(isinstance(x, list) for guesses, *_ in results.values() for x in guesses):
         raise UserError(f"{predictions}: holds step scores; give --dev FILE or --threshold")

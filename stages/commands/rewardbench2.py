@@ -83,10 +83,12 @@ def rewardbench2(
         source = ScoreCache(save, [*options.identify(verifier), "rewardbench2"], [file])
         predict = partial(source.get_or_score, partial(score_completions, verifier))
     cases, left_out = collect_cases(benchmark.FORM, predict, Prompt(), file, batch)
+    scored = []
     for scores, row in cases:
         if not isinstance(scores, list):
             raise UserError(f"{predictions}: {row.row_id} has no scores; RewardBench 2 needs one for each completion")
-    figures = benchmark.measure((row, scores) for scores, row in cases)
+        scored.append((row, scores))
+    figures = benchmark.measure(scored)
     known = [score for score in figures.values() if score is not None]
     mean = fmean(known) if len(known) == len(figures) else None
 

@@ -155,8 +155,8 @@ def load_training_data(run: StageRun[Params]) -> TrainingData:
     rows = records.read_labels(paths[2])
     methods, counts_tries = run.params.labels, run.params.loss == "beta_binomial"
     read = get_success_rate if counts_tries else get_value
-    labels = {method: group_by_sample(rows, method, read) for method in methods}
-    tries = {method: group_by_sample(rows, method, get_tries) for method in methods if counts_tries}
+    labels: dict[Method, LabelsBySample] = {method: group_by_sample(rows, method, read) for method in methods}
+    tries: dict[Method, LabelsBySample] = {m: group_by_sample(rows, m, get_tries) for m in methods if counts_tries}
     for method in labels:
         if not labels[method]:
             raise UserError(f"{paths[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")

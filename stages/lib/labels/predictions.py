@@ -11,16 +11,33 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.labels.labelled_solution import LabelledSolution
+from stages.lib.core.records import Problem
 
 # The scores of the steps; or the first wrong step, -1 for none, None for no prediction; or TOO_LONG.
 Prediction = list[float] | int | str | None
 TOO_LONG = "the solution is longer than the model reads"
+
+
+class Scored(Protocol):
+    """What predictions are about, such as a LabelledSolution: each of its steps has a score."""
+
+    @property
+    def problem(self) -> Problem: ...
+
+    @property
+    def steps(self) -> list[str]: ...
+
+    @property
+    def row_id(self) -> str: ...
+
+
+S = TypeVar("S", bound=Scored)
 
 
 class _Row(BaseModel):
@@ -51,7 +68,7 @@ class Predictions:
                 )
             self.by_id[prediction.id] = prediction.first_error if prediction.scores is None else prediction.scores
 
-    def lookup(self, rows: Sequence[LabelledSolution]) -> list[Prediction]:
+    def lookup(self, rows: Sequence[Scored]) -> list[Prediction]:
         """The prediction of each solution. Raises UserError where one is missing or does not match the steps."""
         for row in rows:
             name, steps = row.row_id, len(row.steps)
@@ -94,9 +111,7 @@ class ScoreCache:
             os.truncate(self.path, sum(len(line) + 1 for line in lines))
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
-    def get_or_score(
-        self, score: Callable[[Sequence[LabelledSolution]], list[Prediction]], rows: Sequence[LabelledSolution]
-    ) -> list[Prediction]:
+    def get_or_score(self, score: Callable[[Sequence[S]], list[Prediction]], rows: Sequence[S]) -> list[Prediction]:
         """The scores of all rows; `score` computes those that are not in the cache."""
         keys = [self._make_key(row) for row in rows]
         missing = [(key, row) for key, row in zip(keys, rows, strict=True) if key not in self.scores]
@@ -112,7 +127,7 @@ class ScoreCache:
         if not self.is_kept:
             self.path.unlink(missing_ok=True)
 
-    def _make_key(self, row: LabelledSolution) -> str:
+    def _make_key(self, row: Scored) -> str:
         return _hash([self.settings, row.problem.question, row.steps])[:20]
 
 

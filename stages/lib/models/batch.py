@@ -40,7 +40,8 @@ class Batch(NamedTuple):
     target_tries: torch.Tensor | None = None  # where no example counts tries
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(tensor if tensor is None else send(tensor, device) for tensor in self))
+        tensors = {name: send(tensor, device) for name, tensor in self._asdict().items() if tensor is not None}
+        return self._replace(**tensors)
 
 
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

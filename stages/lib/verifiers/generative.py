@@ -95,6 +95,8 @@ def encode_question(encoder: Encoder, problem: Problem, text: str, mode: Mode) -
 class GenerativeVerifier(Verifier):
     """A causal language model that answers in text. Score.score is p(Yes); Score.rationales the first texts, shortened."""
 
+    mode: Mode
+
     def __init__(self, name: str, model: Any, encoder: Encoder, sampling: RationaleSampling, mode: Mode):
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
         self.head = None
