@@ -48,6 +48,8 @@ def export_prm(
             },
         )
     print(f"{out}: {type(classifier).__name__}, {loading.count_parameters(classifier):,} weights, label 1 is right")
+    if verifier.concentration_head is not None:
+        print(f"{out}: its scores are the means of beta_binomial; its concentration is not exported")
 
 
 def make_classifier(verifier: ProcessVerifier) -> Any:

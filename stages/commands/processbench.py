@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,14 +17,15 @@ from stages.lib.core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stages.lib.labels.predictions import Prediction
-    from stages.lib.labels.published_labels import LabelledSolution
+    from stages.lib.labels.labelled_solution import Form, LabelledSolution
+    from stages.lib.labels.predictions import Prediction, Predictions, ScoreCache
     from stages.lib.models.prompts import Prompt
+    from stages.lib.verifiers.base import Verifier
     from stages.lib.verifiers.process import ProcessVerifier
     from stages.lib.verifiers.published_models import PublicPRM
 
     Predictor = Callable[[Sequence[LabelledSolution]], list[Prediction]]
-    Case = tuple[Prediction, int]  # what is predicted of a solution, and its first wrong step, -1 for none
+    Case = tuple[Prediction, Any]  # what is predicted of a solution, and the solution
 
 FORMS = ("assay", "classes", "words", "separator")
 DEFAULT_MODEL = "data/prm/model"
@@ -32,33 +33,64 @@ BATCH_SIZE = 8
 WINDOW_BATCHES = 8  # batches in memory, sorted by length; a killed run loses at most these
 
 
+ModelOption = Annotated[str, typer.Option(help="Folder of a verifier, or with --revision a hub repository.")]
+RevisionOption = Annotated[str | None, typer.Option(help="Full commit hash of a hub repository.")]
+TagOption = Annotated[str | None, typer.Option(help="Text after every step; default: that of the form.")]
+DtypeOption = Annotated[str, typer.Option(help="auto (bfloat16 on an accelerator), float32, bfloat16, float16")]
+DeviceOption = Annotated[str, typer.Option(help="auto (the accelerator, if there is one), cpu, cuda, cuda:1, ..")]
+BatchOption = Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)]
+FormOption = Annotated[str, typer.Option(help=f"Its form: {', '.join(FORMS)} (lib/verifiers/published_models.py).")]
+SaveOption = Annotated[Path | None, typer.Option(help="Save step scores as JSONL, for --predictions.")]
+OutOption = Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")]
+
+
+class ModelOptions(NamedTuple):
+    """What scores steps: the options of the command line that --predictions replaces."""
+
+    model: str = DEFAULT_MODEL
+    revision: str | None = None
+    form: str = "assay"
+    tag: str | None = None
+    save: Path | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    batch: int = BATCH_SIZE
+
+    def load(self) -> Verifier:
+        """Raises UserError for what cannot be loaded."""
+        from stages.lib.verifiers import registry
+
+        return registry.load_any(self.model, self.revision, self.form, self.tag, self.dtype, self.device, self.batch)
+
+    def identify(self, verifier: Verifier) -> list[str | None]:
+        """What scores depend on, beside the texts."""
+        from stages.lib.verifiers.registry import compute_fingerprint
+
+        fingerprint = self.revision or compute_fingerprint(Path(self.model))
+        return [self.form, self.tag, str(verifier.model.dtype), fingerprint]
+
+
 def processbench(
     files: Annotated[list[Path], typer.Argument(help="ProcessBench files, one for each subset.")],
-    model: Annotated[
-        str, typer.Option(help="Folder of a process verifier, or with --revision a hub repository.")
-    ] = DEFAULT_MODEL,
-    revision: Annotated[str | None, typer.Option(help="Full commit hash of a hub repository.")] = None,
-    form: Annotated[
-        str, typer.Option(help=f"Its form: {', '.join(FORMS)} (lib/verifiers/published_models.py).")
-    ] = "assay",
-    tag: Annotated[str | None, typer.Option(help="Text after every step; default: that of the form.")] = None,
-    dtype: Annotated[str, typer.Option(help="auto (bfloat16 on an accelerator), float32, bfloat16, float16")] = "auto",
-    device: Annotated[
-        str, typer.Option(help="auto (the accelerator, if there is one), cpu, cuda, cuda:1, ..")
-    ] = "auto",
-    batch: Annotated[int, typer.Option(help="Solutions in a forward pass of a published model.", min=1)] = BATCH_SIZE,
+    model: ModelOption = DEFAULT_MODEL,
+    revision: RevisionOption = None,
+    form: FormOption = "assay",
+    tag: TagOption = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    batch: BatchOption = BATCH_SIZE,
     predictions: Annotated[
         Path | None,
         typer.Option(
             help="Use predictions, not a model: JSONL of {id, scores} or {id, first_error} (from 0; -1: none)."
         ),
     ] = None,
-    save: Annotated[Path | None, typer.Option(help="Save step scores as JSONL, for --predictions.")] = None,
+    save: SaveOption = None,
     threshold: Annotated[float | None, typer.Option(help="Step scores below it are errors.")] = None,
     dev: Annotated[
         Path | None, typer.Option(help="ProcessBench file to choose the threshold on; not one of FILES.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
+    out: OutOption = None,
 ) -> None:
     """Compute ProcessBench's F1 of the first wrong step for each file, and the mean.
 
@@ -68,26 +100,14 @@ def processbench(
     """
     import json
     import math
-    import sys
-    from functools import partial
 
     from stages.lib.core.files import write_text
     from stages.lib.display import tables
-    from stages.lib.labels import first_error
-    from stages.lib.labels.predictions import Predictions, ScoreCache
-    from stages.lib.models.prompts import Prompt
+    from stages.lib.labels import first_error, published_labels
 
-    names = "model", "revision", "form", "tag", "save", "dtype", "device", "batch"
-    values = model, revision, form, tag, save, dtype, device, batch
-    defaults = DEFAULT_MODEL, None, "assay", None, None, "auto", "auto", BATCH_SIZE
-    ignored = [name for name, value, default in zip(names, values, defaults, strict=True) if value != default]
-    if predictions and ignored:
-        raise UserError(
-            f"processbench: --{ignored[0]} describes a model, but --predictions replaces it; remove one of them"
-        )
-    for option, path in (("save", save), ("out", out)):
-        if path and path.is_dir():
-            raise UserError(f"processbench --{option} {path}: is a folder; name a file")
+    options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
+    scored = [*files, *([dev] if dev else [])]
+    check_options("processbench", scored, predictions, options, out)
     if dev and threshold is not None:
         raise UserError("processbench: --threshold and --dev exclude each other; give one of them")
     if threshold is not None and not math.isfinite(threshold):
@@ -96,43 +116,32 @@ def processbench(
         raise UserError(f"processbench --dev {dev}: is also reported; choose the threshold on another file")
     if len({file.stem for file in files}) < len(files):
         raise UserError("processbench: two files have the same name, which names the subset; rename one")
-    scored = [*files, *([dev] if dev else [])]
-    for file in (*scored, *([predictions] if predictions else [])):
-        if not file.is_file():
-            raise UserError(f"{file}: cannot be read (no such file)")
+    if threshold is None and not dev and not predictions:
+        is_own = form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve()
+        threshold = load_threshold(Path("data/best_of_n/metrics.json"), is_own)
+    predict, prompt, source = load_predictor(scored, predictions, options)
 
-    lookup = cache = None
-    if predictions:
-        lookup, prompt = Predictions(predictions), Prompt()
-        predict = lookup.lookup
-    else:
-        from stages.lib.verifiers.process import ProcessVerifier
+    def collect(file: Path) -> tuple[list[Any], list[int], int]:  # predictions, first wrong steps, rows left out
+        cases, left_out = collect_cases(published_labels.FORMS["processbench"], predict, prompt, file, batch)
+        first_wrong = [next((label.step for label in row.labels if not label.value), -1) for _, row in cases]
+        return [prediction for prediction, _ in cases], first_wrong, left_out
 
-        if threshold is None and not dev:
-            is_own = form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve()
-            threshold = load_threshold(Path("data/best_of_n/metrics.json"), is_own)
-        verifier = load_verifier(model, revision, form, tag, dtype, device, batch)
-        prompt = verifier.encoder.prompt if isinstance(verifier, ProcessVerifier) else Prompt()
-        settings = [form, tag, str(verifier.model.dtype), revision or compute_fingerprint(Path(model))]
-        cache = ScoreCache(save, settings, scored)
-        predict = partial(cache.get_or_score, partial(score_steps, verifier))
     if dev:
-        dev_cases = [case for case in collect_cases(predict, prompt, dev, batch)[0] if isinstance(case[0], list)]
+        guesses, first_wrong, _ = collect(dev)
+        dev_cases = [case for case in zip(guesses, first_wrong, strict=True) if isinstance(case[0], list)]
         if not dev_cases:
             raise UserError(f"{dev}: no step scores are predicted, so no threshold can be chosen")
-        dev_scores: list[Any] = [scores for scores, _ in dev_cases]
-        threshold = first_error.choose_threshold(dev_scores, [first_wrong for _, first_wrong in dev_cases])
-    results = {file.stem: collect_cases(predict, prompt, file, batch) for file in files}
-    if threshold is None and any(isinstance(case[0], list) for cases, _ in results.values() for case in cases):
+        threshold = first_error.choose_threshold([scores for scores, _ in dev_cases], [step for _, step in dev_cases])
+    results = {file.stem: collect(file) for file in files}
+    if threshold is None and any(isinstance(x, list) for guesses, *_ in results.values() for x in guesses):
         raise UserError(f"{predictions}: holds step scores; give --dev FILE or --threshold")
 
     figures = {}
-    for name, (cases, left_out) in results.items():
-        guesses: list[Any] = [
-            first_error.locate(x, threshold) if isinstance(x, list) and threshold is not None else x for x, _ in cases
-        ]
-        f1 = first_error.f1(guesses, [first_wrong for _, first_wrong in cases])
-        figures[name] = {"solutions": len(cases), "left_out": left_out, **f1._asdict()}
+    for name, (guesses, first_wrong, left_out) in results.items():
+        if threshold is not None:
+            guesses = [first_error.locate(x, threshold) if isinstance(x, list) else x for x in guesses]
+        f1 = first_error.f1(guesses, first_wrong)
+        figures[name] = {"solutions": len(guesses), "left_out": left_out, **f1._asdict()}
     f1_scores = [subset["f1"] for subset in figures.values() if subset["f1"] is not None]
     mean = sum(f1_scores) / len(f1_scores) if f1_scores else None
     header = ("subset", "solutions", "left out", "error %", "correct %", "F1 % (harmonic mean)")
@@ -144,44 +153,78 @@ def processbench(
     tables.print_report({title: (header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])})
     if out:
         write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
-    if cache:
-        cache.discard()
-    if lookup and (unused := lookup.list_unused()):
-        print(f"{predictions}: {len(unused)} ids are in no file, the first {unused[0]}", file=sys.stderr)
+    close(source)
 
 
 def format_percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
 
-def load_verifier(
-    model: str, revision: str | None, form: str, tag: str | None, dtype: str, device: str, batch: int
-) -> ProcessVerifier | PublicPRM:
-    """The process verifier of a folder or a repository, on its device. Raises UserError for what cannot be loaded."""
-    from stages.lib.models import loading
-    from stages.lib.verifiers import published_models, registry
+def check_options(
+    command: str,
+    scored: Sequence[Path],
+    predictions: Path | None,
+    options: ModelOptions,
+    out: Path | None,
+    default_model: str = DEFAULT_MODEL,
+) -> None:
+    """Raises UserError for options that exclude each other, and for files that are missing."""
+    defaults = options._field_defaults | {"model": default_model}
+    ignored = [name for name, value in options._asdict().items() if value != defaults[name]]
+    if predictions and ignored:
+        raise UserError(
+            f"{command}: --{ignored[0]} describes a model, but --predictions replaces it; remove one of them"
+        )
+    for option, path in (("save", options.save), ("out", out)):
+        if path and path.is_dir():
+            raise UserError(f"{command} --{option} {path}: is a folder; name a file")
+    for file in (*scored, *([predictions] if predictions else [])):
+        if not file.is_file():
+            raise UserError(f"{file}: cannot be read (no such file)")
+
+
+def load_predictor(
+    scored: Sequence[Path], predictions: Path | None, options: ModelOptions
+) -> tuple[Predictor, Prompt, Predictions | ScoreCache]:
+    """(what predicts the steps of solutions, the prompt they are read with, where the predictions come from)."""
+    from functools import partial
+
+    from stages.lib.labels.predictions import Predictions, ScoreCache
+    from stages.lib.models.prompts import Prompt
     from stages.lib.verifiers.process import ProcessVerifier
 
-    if form not in FORMS:
-        raise UserError(f"processbench --form {form}: must be one of {', '.join(FORMS)}")
-    target = loading.resolve_device(device)
-    if dtype not in ("auto", "float32", "bfloat16", "float16"):
-        raise UserError(f"processbench --dtype {dtype}: must be auto, float32, bfloat16 or float16")
-    if dtype == "auto":
-        dtype = "float32" if target.type == "cpu" else "bfloat16"
-    path = loading.download_snapshot(model, revision) if revision else Path(model)
-    if form == "assay":
-        verifier = registry.load(path, dtype)
-        if not isinstance(verifier, ProcessVerifier):
-            raise UserError(f"processbench --model {model}: scores no steps; name a process verifier")
-        return verifier.to(target)
-    if not path.is_dir():
-        raise UserError(
-            f"processbench --model {model}: not a folder; a hub repository needs --revision, a full commit hash"
-        )
-    published = published_models.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))
-    published.batch_size = batch
-    return published.to(target)
+    if predictions:
+        lookup = Predictions(predictions)
+        return lookup.lookup, Prompt(), lookup
+    verifier = load_step_verifier(options)
+    prompt = verifier.encoder.prompt if isinstance(verifier, ProcessVerifier) else Prompt()
+    cache = ScoreCache(options.save, options.identify(verifier), scored)
+    return partial(cache.get_or_score, partial(score_steps, verifier)), prompt, cache
+
+
+def close(source: Predictions | ScoreCache) -> None:
+    """After a complete run: remove the cache that the user did not name, or name predictions that were not used."""
+    import sys
+
+    from stages.lib.labels.predictions import ScoreCache
+
+    if isinstance(source, ScoreCache):
+        source.discard()
+    elif unused := source.list_unused():
+        print(f"{source.path}: {len(unused)} ids are in no file, the first {unused[0]}", file=sys.stderr)
+
+
+def load_step_verifier(options: ModelOptions) -> ProcessVerifier | PublicPRM:
+    """Raises UserError for a verifier that scores no steps, and for what cannot be loaded."""
+    from stages.lib.verifiers.process import ProcessVerifier
+    from stages.lib.verifiers.published_models import PublicPRM
+
+    if options.form not in FORMS:
+        raise UserError(f"--form {options.form}: must be one of {', '.join(FORMS)}")
+    verifier = options.load()
+    if not isinstance(verifier, ProcessVerifier | PublicPRM):
+        raise UserError(f"--model {options.model}: scores no steps; name a process verifier")
+    return verifier
 
 
 def load_threshold(metrics: Path, is_own: bool) -> float:
@@ -201,22 +244,23 @@ def load_threshold(metrics: Path, is_own: bool) -> float:
         ) from None
 
 
-def collect_cases(predict: Predictor, prompt: Prompt, file: Path, batch: int) -> tuple[list[Case], int]:
-    """(cases of a file, number of rows left out). Rows that do not fit the format, that repeat an id, or whose solution is
-    too long for the model are left out; each reason is printed once. Raises UserError when no row is left."""
+def collect_cases(form: Form, predict: Predictor, prompt: Prompt, file: Path, batch: int) -> tuple[list[Case], int]:
+    """(cases of a file of this form, number of rows left out). Rows that do not fit the form, that repeat an id, or whose
+    solution is too long for the model are left out; each reason is printed once. Raises UserError when no row is left."""
     import sys
     from itertools import islice
 
     from rich.console import Console
     from rich.progress import Progress
 
+    from stages.lib.labels import row_files
+    from stages.lib.labels.labelled_solution import RejectedRow, read_rows
     from stages.lib.labels.predictions import TOO_LONG
-    from stages.lib.labels.published_labels import RejectedRow, iter_json_list, read_processbench
 
     cases, left_out, ids, console = [], {}, set(), Console(stderr=True)
-    rows = enumerate(read_processbench(file, prompt), 1)
+    rows = enumerate(read_rows(file, form, prompt), 1)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(file.stem, total=sum(1 for _ in iter_json_list(file)))
+        bar = progress.add_task(file.stem, total=sum(1 for _ in row_files.iter_rows(file)))
         while window := list(islice(rows, WINDOW_BATCHES * batch)):
             solutions = {}
             for number, row in window:
@@ -231,11 +275,11 @@ def collect_cases(predict: Predictor, prompt: Prompt, file: Path, batch: int) ->
                 if prediction == TOO_LONG:
                     left_out.setdefault(TOO_LONG, []).append(number)
                 else:
-                    cases.append((prediction, next((label.step for label in row.labels if not label.value), -1)))
+                    cases.append((prediction, row))
             progress.advance(bar, len(window))
     reasons = sorted((numbers, reason) for reason, numbers in left_out.items())
     if not cases:
-        fault = f"row {reasons[0][0][0]}: {reasons[0][1]}" if reasons else "an empty list"
+        fault = f"row {reasons[0][0][0]}: {reasons[0][1]}" if reasons else "it has no rows"
         raise UserError(f"{file}: {fault}; no row can be used")
     for numbers, reason in reasons:
         print(f"{file}: left out {len(numbers)}, the first row {numbers[0]}: {reason}", file=sys.stderr)
@@ -266,9 +310,3 @@ def score_steps(verifier: ProcessVerifier | PublicPRM, rows: Sequence[LabelledSo
         raise UserError(
             "processbench: the accelerator has too little memory; lower --batch, or --dtype bfloat16"
         ) from None
-
-
-def compute_fingerprint(folder: Path) -> str:
-    """Names, sizes and times of a model's files, since hashing 15 GB takes a minute."""
-    stats = [(file.name, file.stat()) for file in folder.rglob("*") if file.is_file()]
-    return repr(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))

@@ -64,6 +64,7 @@ class ImportParams(params.Params):
 
     prm800k: list[str]  # files of PRM800K
     math_shepherd: list[str]  # files of Math-Shepherd
+    trl: list[str] = []  # files of the stepwise form of TRL: prompt, completions, labels
 
 
 class Params(params.Params):

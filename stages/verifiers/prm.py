@@ -10,6 +10,10 @@ Each other trains, with the same settings on the same solutions, the verifier `p
 history.csv}: so labels that every benchmark can have stand beside the truth, which only a program knows. With
 `labels: [imported]`, problems, solutions and labels are published ones.
 
+`loss: beta_binomial` learns from the successes and the number of a step's rollouts (lib/models/beta_binomial.py), not from
+a share or a decision. So labels mc_soft serve it, and the rollouts that mc_hard and binary_search drew: a search that stops
+at its first success has the same likelihood. A label without rollouts is one try.
+
 How step scores become one score is chosen on dev among `aggregations`, by AUC within a problem, and kept in
 model/verifier.json. Stage scores keeps the step scores too.
 
@@ -18,9 +22,11 @@ model/verifier.json. Stage scores keeps the step scores too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -44,6 +50,7 @@ class Params(TrainingParams):
     init_from: Literal["generator", "base"]  # the model that training starts from
     labels: list[Method] = Field(min_length=1)  # step labels to learn from; each after the first trains another model
     head: Literal["scalar", "token_logits"]  # a scalar head, or two words of the vocabulary
+    loss: Literal["bce", "beta_binomial"] = "bce"  # cross-entropy, or the likelihood of successes among rollouts
     head_init_tokens: list[str] = Field(
         max_length=2
     )  # [right, wrong]: what `token_logits` reads, and what a scalar head starts from; []: at 0
@@ -72,12 +79,27 @@ class Params(TrainingParams):
         return self
 
 
-def group_by_sample(labels: list[StepLabel], method: str) -> LabelsBySample:
-    """The values of one labelling method; of all methods for `imported`."""
+def get_value(label: StepLabel) -> float:
+    return label.value
+
+
+def get_success_rate(label: StepLabel) -> float:
+    """The share of successful rollouts; without rollouts the value."""
+    return (label.successes or 0) / label.rollouts if label.rollouts else label.value
+
+
+def get_tries(label: StepLabel) -> float:
+    return label.rollouts or 1
+
+
+def group_by_sample(
+    labels: list[StepLabel], method: str, read: Callable[[StepLabel], float] = get_value
+) -> LabelsBySample:
+    """What `read` says of the labels of one method; of all methods for `imported`."""
     values: LabelsBySample = {}
     for label in labels:
         if method in (label.method, "imported"):
-            values.setdefault((label.problem_id, label.index), {})[label.step] = label.value
+            values.setdefault((label.problem_id, label.index), {})[label.step] = read(label)
     return values
 
 
@@ -108,9 +130,17 @@ def select_samples(samples: list[Sample], labels: Sequence[LabelsBySample], para
     return data.select_samples(labelled, params.samples_per_problem, params.skip_uniform_problems, params.dedupe)
 
 
-def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[Sample], dict[Method, LabelsBySample]]:
-    """Problems, samples and the labels of each method: the pipeline's own or published ones. Raises UserError for a
-    method without labels."""
+class TrainingData(NamedTuple):
+    """labels: of each method. tries: of how many tries each label is the share of successes; none but for beta_binomial."""
+
+    problems: dict[str, Problem]
+    samples: list[Sample]
+    labels: dict[Method, LabelsBySample]
+    tries: dict[Method, LabelsBySample]
+
+
+def load_training_data(run: StageRun[Params]) -> TrainingData:
+    """The pipeline's own problems, samples and labels, or published ones. Raises UserError for a method without labels."""
     from stages.lib.core import records
     from stages.lib.core.errors import UserError
 
@@ -123,11 +153,15 @@ def load_training_data(run: StageRun[Params]) -> tuple[dict[str, Problem], list[
         paths = tuple(run.input_path(*place) for place in places)
         remedy = "set prm.labels to methods that stage labels makes for these problems"
     rows = records.read_labels(paths[2])
-    labels: dict[Method, LabelsBySample] = {method: group_by_sample(rows, method) for method in run.params.labels}
+    methods, counts_tries = run.params.labels, run.params.loss == "beta_binomial"
+    read = get_success_rate if counts_tries else get_value
+    labels: dict[Method, LabelsBySample] = {method: group_by_sample(rows, method, read) for method in methods}
+    tries: dict[Method, LabelsBySample] = {m: group_by_sample(rows, m, get_tries) for m in methods if counts_tries}
     for method in labels:
         if not labels[method]:
             raise UserError(f"{paths[2].relative_to(run.root)}: no step has a label of method {method!r}; {remedy}")
-    return {problem.id: problem for problem in records.read_problems(paths[0])}, records.read_samples(paths[1]), labels
+    problems = {problem.id: problem for problem in records.read_problems(paths[0])}
+    return TrainingData(problems, records.read_samples(paths[1]), labels, tries)
 
 
 def build_examples(
@@ -136,6 +170,7 @@ def build_examples(
     samples: list[Sample],
     labels: LabelsBySample,
     params: Params,
+    tries: LabelsBySample | None = None,
 ) -> tuple[list[Example], int]:
     """(examples, number of labels in them). A sample longer than the model's context gives no example."""
     from stages.lib.verifiers.process import make_example
@@ -144,8 +179,9 @@ def build_examples(
     for sample in samples:
         encoded = verifier.encode_sample(problems[sample.problem_id], sample)
         if len(encoded.ids) <= verifier.model.config.max_position_embeddings:
-            steps, lm = labels.get((sample.problem_id, sample.index), {}), params.lm_weight > 0 and bool(sample.correct)
-            examples.append(make_example(encoded, steps, sample.correct, params.learn_after_first_error, lm))
+            key, lm = (sample.problem_id, sample.index), params.lm_weight > 0 and bool(sample.correct)
+            steps, counts = labels.get(key, {}), None if tries is None else tries.get(key, {})
+            examples.append(make_example(encoded, steps, sample.correct, params.learn_after_first_error, lm, counts))
             label_count += len(steps)
     return examples, label_count
 
@@ -194,6 +230,7 @@ def train_and_evaluate(
     problems: dict[str, Problem],
     samples: list[Sample],
     labels: LabelsBySample,
+    tries: LabelsBySample | None,
     folder: Path,
 ) -> dict[str, Any]:
     """Train on the labels of one method, write model and history to `folder`, and return the metrics."""
@@ -205,12 +242,18 @@ def train_and_evaluate(
     params = run.params
     model, encoder = data.load_model(run), data.load_encoder(run)
     name = "prm" if method == params.labels[0] else f"prm_{method}"
-    verifier = ProcessVerifier(name, model, encoder, params.head, params.head_init_tokens, params.step_marker)
-    examples, label_count = build_examples(verifier, problems, samples, labels, params)
+    options = params.head, params.head_init_tokens, params.step_marker
+    verifier = ProcessVerifier(name, model, encoder, *options, loss=params.loss)
+    examples, label_count = build_examples(verifier, problems, samples, labels, params, tries)
+    counts = [max(example.target_tries or [1.0]) for example in examples]
+    max_tries = math.ceil(max(counts, default=1.0))
+    if params.loss == "beta_binomial" and max_tries == 1 and run.is_main:
+        print(f"{run.name}: warning: {method} labels count no rollouts, so beta_binomial is bce", file=sys.stderr)
     if not examples:
         context = model.config.max_position_embeddings
         raise UserError(f"prm: every solution is longer than the {context} tokens that the model reads")
-    history = loop.train(run, verifier.make_objective(params.lm_weight), examples, params, dropout=params.dropout)
+    objective = verifier.make_objective(params.lm_weight, max_tries)
+    history = loop.train(run, objective, examples, params, dropout=params.dropout)
     dev = evaluate_dev(run, verifier, method)
     saving.write_outputs(run, verifier, history, folder)
     outcomes, too_long = [s.correct for s in samples if s.correct is not None], len(samples) - len(examples)
@@ -235,9 +278,10 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.core.errors import UserError
 
     params = run.params
-    problems, pool, labels = load_training_data(run)
+    problems, pool, labels, tries = load_training_data(run)
     if params.dedupe:
         labels = {method: merge_duplicates(pool, values) for method, values in labels.items()}
+        tries = {method: merge_duplicates(pool, values) for method, values in tries.items()}
     samples = select_samples(pool, list(labels.values()), params)
     if not samples:
         raise UserError(
@@ -248,14 +292,14 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if run.is_main:
         shutil.rmtree(run.out_dir / "others", ignore_errors=True)  # models of methods that are no longer named
         (run.out_dir / "others").mkdir(parents=True)  # an output even where it stays empty
-    metrics = train_and_evaluate(run, first, problems, samples, labels[first], run.out_dir)
+    metrics = train_and_evaluate(run, first, problems, samples, labels[first], tries.get(first), run.out_dir)
     metrics |= {"imported": len(pool)} if first == "imported" else {}
     for method in others:
         # Unfinished work of its own, and a log without its steps, which would be mistaken for those of the first model.
         own = replace(run, key=f"{run.key}/{method}", journal_entry=None)
         folder = run.out_dir / "others" / method
         metrics.setdefault("others", {})[method] = train_and_evaluate(
-            own, method, problems, samples, labels[method], folder
+            own, method, problems, samples, labels[method], tries.get(method), folder
         )
     return metrics
 

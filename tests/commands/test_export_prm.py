@@ -28,12 +28,18 @@ def make_verifier(name, head="scalar", **options):
 @pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3", "mistral"])
 @pytest.mark.parametrize(
     ("head", "options"),
-    [("scalar", {}), ("token_logits", {"head_init_tokens": ["Right", "Wrong"], "step_marker": "Right.\n"})],
+    [
+        ("scalar", {}),
+        ("scalar", {"loss": "beta_binomial"}),
+        ("token_logits", {"head_init_tokens": ["Right", "Wrong"], "step_marker": "Right.\n"}),
+    ],
 )
-def test_scores_are_equal(tmp_path, name, head, options):
+def test_scores_are_equal(tmp_path, capsys, name, head, options):
     verifier = make_verifier(name, head, **options)
     verifier.save(tmp_path / "model")
     export_prm(tmp_path / "out", tmp_path / "model")
+    is_beta = "loss" in options
+    assert ("its concentration is not exported" in capsys.readouterr().out) == is_beta
     classifier = AutoModelForTokenClassification.from_pretrained(tmp_path / "out").eval()
     problem = tiny_models.make_problem(3)
     samples = [tiny_models.make_sample(problem, 0, 0), tiny_models.make_sample(problem, 1, 2)]

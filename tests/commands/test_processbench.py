@@ -12,8 +12,8 @@ from stages.commands import processbench as command
 from stages.commands.processbench import processbench
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
-from stages.lib.labels import first_error
-from stages.lib.labels.published_labels import LabelledSolution, read_processbench
+from stages.lib.labels import first_error, published_labels
+from stages.lib.labels.labelled_solution import LabelledSolution
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder
 from stages.lib.verifiers import published_models
@@ -71,7 +71,7 @@ def folder(models_, tmp_path, monkeypatch):
 
 
 def get_readable_rows(name) -> list[LabelledSolution]:
-    return [row for row in read_processbench(Path(f"{name}.json")) if len(row.sample.text) < 1000]
+    return [row for row in published_labels.read("processbench", Path(f"{name}.json")) if len(row.sample.text) < 1000]
 
 
 def first_wrong(row):

@@ -105,7 +105,7 @@ class StepLabel(Record):
     problem_id: str
     index: int = Field(ge=0)
     step: int = Field(ge=0)
-    method: LabelMethod | Literal["human"]
+    method: LabelMethod | Literal["human", "imported"]  # imported: published, whoever judged
     value: float = Field(ge=0, le=1)
     rollouts: int | None = None
     successes: int | None = None

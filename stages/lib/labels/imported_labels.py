@@ -16,7 +16,8 @@ from typing import NamedTuple
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Sample, StepLabel
 from stages.lib.datasets import near_duplicates
-from stages.lib.labels.published_labels import READERS, RejectedRow
+from stages.lib.labels import published_labels
+from stages.lib.labels.labelled_solution import RejectedRow
 from stages.lib.models.encoding import strip_annotations
 from stages.lib.models.prompts import Prompt
 
@@ -69,7 +70,7 @@ def _add_form(
     rows = rejected = 0
     for path in paths:
         row_ids, reasons = set(), []
-        for row in READERS[form](path, prompt):
+        for row in published_labels.read(form, path, prompt):
             if isinstance(row, RejectedRow):
                 reasons.append(f"row {row.row}: {row.reason}")
             else:

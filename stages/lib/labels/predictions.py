@@ -1,4 +1,4 @@
-"""Predictions of first wrong steps for published solutions (`python -m stages processbench`), read from JSONL or cached.
+"""Predictions for published solutions (`python -m stages processbench` and its siblings), read from JSONL or cached.
 
 {"id": "gsm8k-7", "scores": [0.98, 0.12]}      the score of every step
 {"id": "gsm8k-8", "first_error": 1}            or the first wrong step from 0, -1 for none, null for no answer
@@ -11,16 +11,33 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.labels.published_labels import LabelledSolution
+from stages.lib.core.records import Problem
 
 # The scores of the steps; or the first wrong step, -1 for none, None for no prediction; or TOO_LONG.
 Prediction = list[float] | int | str | None
 TOO_LONG = "the solution is longer than the model reads"
+
+
+class Scored(Protocol):
+    """What predictions are about, such as a LabelledSolution: each of its steps has a score."""
+
+    @property
+    def problem(self) -> Problem: ...
+
+    @property
+    def steps(self) -> list[str]: ...
+
+    @property
+    def row_id(self) -> str: ...
+
+
+S = TypeVar("S", bound=Scored)
 
 
 class _Row(BaseModel):
@@ -31,10 +48,11 @@ class _Row(BaseModel):
 
 
 class Predictions:
-    """A file of predictions. Raises UserError for a row of another form, and for an id that occurs twice."""
+    """A file of predictions. unit: what has a score. Raises UserError for a row of another form, and for an id that occurs
+    twice."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, unit: str = "steps"):
+        self.path, self.unit = path, unit
         self.by_id: dict[str, Prediction] = {}
         self.used_ids: set[str] = set()
         for number, row in records.iter_jsonl(path):
@@ -50,7 +68,7 @@ class Predictions:
                 )
             self.by_id[prediction.id] = prediction.first_error if prediction.scores is None else prediction.scores
 
-    def lookup(self, rows: Sequence[LabelledSolution]) -> list[Prediction]:
+    def lookup(self, rows: Sequence[Scored]) -> list[Prediction]:
         """The prediction of each solution. Raises UserError where one is missing or does not match the steps."""
         for row in rows:
             name, steps = row.row_id, len(row.steps)
@@ -58,7 +76,7 @@ class Predictions:
                 raise UserError(f"{self.path}: no line for {name}; where there is no answer give first_error null")
             prediction = self.by_id[name]
             if isinstance(prediction, list) and len(prediction) != steps:
-                raise UserError(f"{self.path}: {name} has {len(prediction)} scores for {steps} steps")
+                raise UserError(f"{self.path}: {name} has {len(prediction)} scores for {steps} {self.unit}")
             if isinstance(prediction, int) and prediction >= steps:
                 raise UserError(
                     f"{self.path}: {name} has {steps} steps, counted from 0; first_error {prediction} is none of them"
@@ -79,7 +97,7 @@ class ScoreCache:
 
     def __init__(self, path: Path | None, settings: list[str | None], scored: Sequence[Path] = ()):
         run_key = _hash([settings, [str(file.resolve()) for file in scored]])[:12]
-        self.path, self.settings = path or Path(f".checkpoints/processbench-{run_key}.jsonl"), settings
+        self.path, self.settings = path or Path(f".checkpoints/published-scores-{run_key}.jsonl"), settings
         self.is_kept = path is not None
         self.scores: dict[str, Prediction] = {}
         if self.path.is_file():
@@ -93,9 +111,7 @@ class ScoreCache:
             os.truncate(self.path, sum(len(line) + 1 for line in lines))
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
-    def get_or_score(
-        self, score: Callable[[Sequence[LabelledSolution]], list[Prediction]], rows: Sequence[LabelledSolution]
-    ) -> list[Prediction]:
+    def get_or_score(self, score: Callable[[Sequence[S]], list[Prediction]], rows: Sequence[S]) -> list[Prediction]:
         """The scores of all rows; `score` computes those that are not in the cache."""
         keys = [self._make_key(row) for row in rows]
         missing = [(key, row) for key, row in zip(keys, rows, strict=True) if key not in self.scores]
@@ -111,7 +127,7 @@ class ScoreCache:
         if not self.is_kept:
             self.path.unlink(missing_ok=True)
 
-    def _make_key(self, row: LabelledSolution) -> str:
+    def _make_key(self, row: Scored) -> str:
         return _hash([self.settings, row.problem.question, row.steps])[:20]
 
 

@@ -7,6 +7,7 @@ token-logit head *is* that difference and adds no weights: the good and bad toke
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -21,6 +22,14 @@ def make_zero_head(width: int, loss: str) -> nn.Linear:
     head = nn.Linear(width, 1)
     nn.init.zeros_(head.weight)
     nn.init.constant_(head.bias, 0.0 if loss == "bce" else 0.5)
+    return head
+
+
+def make_concentration_head(width: int) -> nn.Linear:
+    """The logarithm of a concentration, 2 everywhere: a beta distribution of mean 1/2 is then uniform."""
+    head = nn.Linear(width, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.constant_(head.bias, math.log(2))
     return head
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from stages.lib.models import heads
+from stages.lib.models import beta_binomial, heads
 from stages.lib.models.batch import Batch, Example, collate
 from stages.lib.models.forward import compute_hidden_states
 
@@ -87,16 +87,42 @@ class VerificationObjective(LanguageModelingObjective):
         hidden = compute_hidden_states(self.model, batch)
         lm_loss = self._sum_lm_loss(batch, hidden)
         places = batch.target_places
-        output = heads.compute_logits(self.head, hidden.flatten(0, 1).index_select(0, places))
+        read = hidden.flatten(0, 1).index_select(0, places)
+        output = heads.compute_logits(self.head, read)
         target, weight = batch.target.flatten()[places], batch.target_weight.flatten()[places]
-        if self.loss == "bce":
-            loss = nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
-        else:
-            loss = (output - target).square()
+        loss = self._compute_target_loss(batch, read, output, target)
         return {"lm": lm_loss, "verification": (loss * weight).sum()}
+
+    def _compute_target_loss(
+        self, batch: Batch, read: torch.Tensor, output: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        """read: hidden states at the targets. output: the head's. All of length `target_places`."""
+        if self.loss == "bce":
+            return nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
+        return (output - target).square()
 
     def sum_weights(self, examples: Sequence[Example]) -> dict[str, float]:
         return super().sum_weights(examples) | {"verification": sum(sum(e.target_weight or ()) for e in examples)}
+
+
+class BetaBinomialObjective(VerificationObjective):
+    """The likelihood of successes among tries in place of cross-entropy (lib/models/beta_binomial.py): the head gives the
+    mean, as with bce, and concentration_head the logarithm of the concentration. max_tries: the most of any target."""
+
+    def __init__(
+        self, model: Any, head: nn.Module, concentration_head: nn.Module, max_tries: int, lm_weight: float = 1.0
+    ):
+        super().__init__(model, head, "bce", lm_weight)
+        self.concentration_head, self.max_tries = concentration_head, max_tries
+
+    def _compute_target_loss(
+        self, batch: Batch, read: torch.Tensor, output: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        log_concentration = heads.compute_logits(self.concentration_head, read)
+        tries = torch.ones_like(target)
+        if batch.target_tries is not None:
+            tries = batch.target_tries.flatten()[batch.target_places]
+        return beta_binomial.compute_loss(output, log_concentration, target, tries, self.max_tries)
 
 
 def sum_lm_loss(model: Any, hidden: torch.Tensor, ids: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

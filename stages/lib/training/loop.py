@@ -244,10 +244,9 @@ class Trainer:
                 layer.compile(dynamic=True)
 
     def _list_heads(self) -> list[nn.Module]:
-        """Parts in another precision than the model, which sharding keeps apart: a head, where the masters are in half."""
-        head = getattr(self.trained, "head", None)
-        is_apart = self.params.master == "bfloat16" and isinstance(head, nn.Linear)
-        return [head] if head is not None and is_apart else []
+        """Parts in another precision than the model, which sharding keeps apart: heads, where the masters are in half."""
+        heads = [getattr(self.trained, name, None) for name in ("head", "concentration_head")]
+        return [head for head in heads if self.params.master == "bfloat16" and isinstance(head, nn.Linear)]
 
     def _gather(self) -> None:
         if self.is_sharded:

@@ -95,6 +95,8 @@ def encode_question(encoder: Encoder, problem: Problem, text: str, mode: Mode) -
 class GenerativeVerifier(Verifier):
     """A causal language model that answers in text. Score.score is p(Yes); Score.rationales the first texts, shortened."""
 
+    mode: Mode
+
     def __init__(self, name: str, model: Any, encoder: Encoder, sampling: RationaleSampling, mode: Mode):
         self.name, self.model, self.encoder, self.sampling, self.mode = name, model, encoder, sampling, mode
         self.head = None
@@ -118,6 +120,11 @@ class GenerativeVerifier(Verifier):
     def save(self, path: Path) -> None:
         config = {"kind": "generative", "name": self.name, "mode": self.mode}
         saving.save_verifier(path, self.model, self.encoder, config)
+
+    def count_tokens(self, problem: Problem, sample: Sample) -> int:
+        """Number of tokens that are read and at most written for a sample, the prompt included."""
+        new = self.sampling.max_new_tokens if self.mode == "cot" else 0
+        return len(encode_question(self.encoder, problem, sample.text, self.mode)[0]) + new
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         return next(self.score_many([(problem, list(samples))]))

@@ -59,6 +59,10 @@ class OutcomeVerifier(Verifier):
         """What the training loop trains: this very model and head."""
         return VerificationObjective(self.model, self.head, self.loss, lm_weight)
 
+    def count_tokens(self, problem: Problem, sample: Sample) -> int:
+        """Number of tokens that are read for a sample, the prompt included."""
+        return len(encode_sample(self.encoder, problem, sample).ids)
+
     @classmethod
     def load(cls, path: Path, dtype: str = "float32") -> OutcomeVerifier:
         config = saving.read_config(path, "outcome")

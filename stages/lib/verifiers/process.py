@@ -28,7 +28,7 @@ from stages.lib.inference import prefix_forward
 from stages.lib.models import heads, loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.objectives import VerificationObjective
+from stages.lib.models.objectives import BetaBinomialObjective, VerificationObjective
 from stages.lib.verifiers import aggregation, saving
 from stages.lib.verifiers.base import Verifier, encode_sample
 
@@ -70,14 +70,20 @@ def encode_with_markers(encoder: Encoder, problem: Problem, sample: Sample, step
 
 
 def make_example(
-    encoded: MarkedSample, labels: Mapping[int, float], outcome: bool | None, learn_after_first_error: bool, lm: bool
+    encoded: MarkedSample,
+    labels: Mapping[int, float],
+    outcome: bool | None,
+    learn_after_first_error: bool,
+    lm: bool,
+    tries: Mapping[int, float] | None = None,
 ) -> Example:
     """A training example. labels: step number -> value in [0, 1]; a step without a label has no weight, nor has the end
     if `outcome` is None (unknown).
 
     learn_after_first_error: also learn from what follows the first step of value 0, the end included. Without it the
     example counts up to that step only, since markers claim that all earlier steps are right. lm: generated tokens also
-    count in the language-model loss. Raises ValueError for a label of a step that the sample does not have.
+    count in the language-model loss. tries: step number -> of how many tries its label is the share of successes; default
+    1. Raises ValueError for a label of a step that the sample does not have.
     """
     if any(not 0 <= step < len(encoded.step_ends) for step in labels):
         raise ValueError(f"a label for step {max(labels)}, but the sample has {len(encoded.step_ends)} steps")
@@ -89,7 +95,13 @@ def make_example(
             is_wrong = is_wrong or labels[step] == 0
     if encoded.end_position is not None and outcome is not None and (learn_after_first_error or not is_wrong):
         target[encoded.end_position], weight[encoded.end_position] = float(outcome), 1.0
-    return Example(encoded.ids, [float(lm) * w for w in encoded.generated_mask], target, weight)
+    example = Example(encoded.ids, [float(lm) * w for w in encoded.generated_mask], target, weight)
+    if tries is None:
+        return example
+    target_tries = [1.0] * len(encoded.ids)
+    for step, count in tries.items():
+        target_tries[encoded.step_ends[step]] = float(count)
+    return example._replace(target_tries=target_tries)
 
 
 class ProcessVerifier(Verifier):
@@ -97,7 +109,8 @@ class ProcessVerifier(Verifier):
 
     head_type: `scalar`, a linear layer on the last hidden state; `token_logits`, the logit of the first of
     `head_init_tokens` against the second. step_marker: text inserted after each step, or "". aggregation: how step
-    scores become the score of the solution.
+    scores become the score of the solution. loss: with `beta_binomial` a score is the mean of a beta distribution, whose
+    concentration a second head learns; it is saved, and no score depends on it.
     """
 
     def __init__(
@@ -109,9 +122,11 @@ class ProcessVerifier(Verifier):
         head_init_tokens: Sequence[str] = (),
         step_marker: str = "",
         aggregation: str = "min",
+        loss: Literal["bce", "beta_binomial"] = "bce",
     ):
         self.name, self.model, self.encoder, self.head_type = name, model, encoder, head_type
         self.head_init_tokens, self.step_marker, self.aggregation = list(head_init_tokens), step_marker, aggregation
+        self.loss = loss
         self.step_marker_ids: list[int] = encoder.encode_texts([step_marker])[0] if step_marker else []
         if head_type == "token_logits":
             tokens = heads.get_first_tokens(encoder, *head_init_tokens)
@@ -121,8 +136,13 @@ class ProcessVerifier(Verifier):
             if head_init_tokens:
                 heads.init_from_tokens(self.head, model, encoder, *head_init_tokens)
 
-    def make_objective(self, lm_weight: float = 1.0) -> VerificationObjective:
-        """What the training loop trains: this very model and head."""
+        is_beta = loss == "beta_binomial"
+        self.concentration_head = heads.make_concentration_head(model.config.hidden_size) if is_beta else None
+
+    def make_objective(self, lm_weight: float = 1.0, max_tries: int = 1) -> VerificationObjective:
+        """What the training loop trains: this very model and its heads. max_tries: the most tries of any label."""
+        if self.concentration_head is not None:
+            return BetaBinomialObjective(self.model, self.head, self.concentration_head, max_tries, lm_weight)
         return VerificationObjective(self.model, self.head, "bce", lm_weight)
 
     def encode_sample(self, problem: Problem, sample: Sample) -> MarkedSample:
@@ -137,13 +157,15 @@ class ProcessVerifier(Verifier):
         config = saving.read_config(path, "process")
         model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path)
         options = {key: config[key] for key in ("head_init_tokens", "step_marker", "aggregation")}
-        verifier = cls(config["name"], model, encoder, config["head"], **options)
+        verifier = cls(config["name"], model, encoder, config["head"], **options, loss=config.get("loss", "bce"))
         if verifier.head_type == "scalar":
             saving.load_head(verifier.head, path)
+        if verifier.concentration_head is not None:
+            saving.load_head(verifier.concentration_head, path, saving.CONCENTRATION_FILE)
         return verifier
 
     def save(self, path: Path) -> None:
-        """The head is saved if it has weights."""
+        """The head is saved if it has weights; the loss, if it is another than bce."""
         config = {
             "kind": "process",
             "name": self.name,
@@ -151,9 +173,10 @@ class ProcessVerifier(Verifier):
             "head_init_tokens": self.head_init_tokens,
             "step_marker": self.step_marker,
             "aggregation": self.aggregation,
+            **({"loss": self.loss} if self.loss != "bce" else {}),
         }
         head = self.head if self.head_type == "scalar" else None
-        saving.save_verifier(path, self.model, self.encoder, config, head)
+        saving.save_verifier(path, self.model, self.encoder, config, head, self.concentration_head)
 
     def score(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """Score.step_scores: one for each step, then the end's. Score.score: their aggregation."""

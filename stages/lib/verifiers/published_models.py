@@ -77,8 +77,9 @@ class PublicPRM(Verifier):
         return len(self.layout(question, steps)[0])
 
     @torch.inference_mode()
-    def score_solutions(self, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-        """(question, steps) -> the probability that each step is right; [] for an empty solution.
+    def score_solutions(self, solutions: Sequence[tuple[str, Sequence[str]]], raw: bool = False) -> list[list[float]]:
+        """(question, steps) -> the probability that each step is right; [] for an empty solution. raw: of a head with one
+        output the output itself, which tells rewards apart whose sigmoid is 1.
 
         Solutions of similar length form a batch. Padding is on the right, where causal models never look.
         """
@@ -93,8 +94,10 @@ class PublicPRM(Verifier):
             hidden = forward.get_decoder(self.model)(input_ids=ids.to(device), use_cache=False).last_hidden_state
             for row, i in enumerate(batch):
                 logits = self.head(hidden[row, rows[i][1]].float()).double()
-                is_logit = self.correct_class is None
-                scores[i] = (logits[:, 0].sigmoid() if is_logit else logits.softmax(-1)[:, self.correct_class]).tolist()
+                if self.correct_class is None:
+                    scores[i] = (logits[:, 0] if raw else logits[:, 0].sigmoid()).tolist()
+                else:
+                    scores[i] = logits.softmax(-1)[:, self.correct_class].tolist()
         return scores
 
     def score_steps(self, problem: Problem, samples: Sequence[Sample]) -> list[list[float]]:

@@ -19,29 +19,36 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "verifier.json"
 HEAD_FILE = "head/head.safetensors"  # in a separate folder, where transformers does not look for weights
+CONCENTRATION_FILE = "head/concentration.safetensors"
 
 
 def save_verifier(
-    path: Path, model: Any, encoder: Encoder, config: dict[str, Any], head: nn.Module | None = None
+    path: Path,
+    model: Any,
+    encoder: Encoder,
+    config: dict[str, Any],
+    head: nn.Module | None = None,
+    concentration_head: nn.Module | None = None,
 ) -> None:
     """Write the whole folder at once. config: what verifier.json holds, `kind` and `name` at least."""
     with files.atomic_write_dir(path) as folder:
         loading.write_files(model, encoder.tokenizer, folder)
         encoder.save(folder)
-        if head is not None:
-            save_head(head, folder)
+        for module, name in ((head, HEAD_FILE), (concentration_head, CONCENTRATION_FILE)):
+            if module is not None:
+                save_head(module, folder, name)
         files.write_json(folder / CONFIG_FILE, config)
 
 
-def save_head(head: nn.Module, folder: Path) -> None:
-    (folder / HEAD_FILE).parent.mkdir()
+def save_head(head: nn.Module, folder: Path, name: str = HEAD_FILE) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
-    save_file(weights, folder / HEAD_FILE)
+    save_file(weights, folder / name)
 
 
-def load_head(head: nn.Module, folder: Path) -> None:
+def load_head(head: nn.Module, folder: Path, name: str = HEAD_FILE) -> None:
     """Fill a head with the weights that `save_head` wrote."""
-    head.load_state_dict(load_file(folder / HEAD_FILE))
+    head.load_state_dict(load_file(folder / name))
 
 
 def read_config(path: Path, kind: str | None = None) -> dict[str, Any]:

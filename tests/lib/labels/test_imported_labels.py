@@ -58,6 +58,7 @@ def root(tmp_path):
     return tmp_path
 
 
+HELD_OUT = [f"What is 9 + {i}?" for i in range(3)]  # questions of ood and aime
 ALL = {"prm800k": ["data/raw/labels/p.jsonl"], "math_shepherd": ["data/raw/labels/s/*.jsonl"]}
 
 
@@ -144,9 +145,8 @@ def test_mistakes_are_one_sentence(root, form, pattern, message):
         imported_labels.read(root, {form: [pattern]}, Prompt(), [])
 
 
-@pytest.mark.slow
-def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
-    """Stage labels reads them, stage prm learns them by heart; nothing of the pipeline's own pool is used."""
+def write_workspace(root):
+    """What stages labels and prm read, beside published labels."""
     tokenizer = build_tokenizer()
     for name in ("base", "generator"):
         loading.save(tiny_models.make_model("lfm2", len(tokenizer)), tokenizer, root / f"data/{name}/model")
@@ -156,11 +156,17 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
         records.write_problems(root / f"data/benchmarks/{split}.jsonl", problems)
         pool = [tiny_models.make_sample(of, i, i % 2) for of in problems for i in range(2)]
         records.write_samples(root / f"data/samples/{split}.parquet", pool)
-    told = [f"What is 9 + {i}?" for i in range(3)]  # of no set that verifiers are scored on is anything learnt
-    lines(root / "data/raw/labels/told.jsonl", [prm800k(question, f"1{i}") for i, question in enumerate(told)])
-    for name, question in zip(("ood/test", "aime/test", "aime/unseen"), told, strict=True):
+    for name, question in zip(("ood/test", "aime/test", "aime/unseen"), HELD_OUT, strict=True):
         held = tiny_models.make_problem(1, "test").model_copy(update={"question": question})
         records.write_problems(root / f"data/{name}.jsonl", [held])
+
+
+@pytest.mark.slow
+def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
+    """Stage labels reads them, stage prm learns them by heart; nothing of the pipeline's own pool is used."""
+    write_workspace(root)
+    # of no set that verifiers are scored on is anything learnt
+    lines(root / "data/raw/labels/told.jsonl", [prm800k(question, f"1{i}") for i, question in enumerate(HELD_OUT)])
     long = ("How long is this?", [("Step 1: " + "very " * 600, "+"), ("Step 2: The answer is: 3 ", "+")])
     lines(root / "data/raw/labels/s/long.jsonl", shepherd([long]))
     settings = {**test_labels.SETTINGS, "methods": ["exact"]}
@@ -187,7 +193,7 @@ def test_from_published_rows_to_a_trained_verifier(root, tmp_path):
     from stages.lib.verifiers.process import ProcessVerifier
 
     verifier = ProcessVerifier.load(root / "data/prm/model")
-    problems, samples, known = prm.load_training_data(execution)
+    problems, samples, known, _ = prm.load_training_data(execution)
     for sample in (one for one in samples if "very" not in one.text):
         said = verifier.score_steps(problems[sample.problem_id], [sample])[0]
         for step, value in known["imported"][sample.problem_id, sample.index].items():

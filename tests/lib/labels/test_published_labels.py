@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stages.lib.core.errors import UserError
-from stages.lib.labels import published_labels
-from stages.lib.labels.published_labels import RejectedRow
+from stages.lib.labels import published_labels, row_files
+from stages.lib.labels.labelled_solution import RejectedRow
 from stages.lib.models.encoding import split_steps
 from stages.lib.models.prompts import Prompt
 
@@ -18,7 +18,7 @@ real = pytest.mark.skipif(not REAL.is_dir(), reason="ASSAY_BENCHMARKS names no f
 
 def read(form: str, path: Path, **options):
     """(what was taken, what was rejected)."""
-    found = list(getattr(published_labels, f"read_{form}")(path, **options))
+    found = list(published_labels.read(form, path, **options))
     return [[one for one in found if isinstance(one, RejectedRow) == so] for so in (False, True)]
 
 
@@ -180,13 +180,13 @@ def test_processbench(tmp_path):
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 16])
 def test_a_list_is_read_piece_by_piece(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr(published_labels, "READ_CHARS", chunk)
+    monkeypatch.setattr(row_files, "READ_CHARS", chunk)
     path, values = tmp_path / "a.json", [bench(-1, True), -1, 12, "a ] \\", [], None, {"ки": [{}]}]
     for text in (json.dumps(values), json.dumps(values, indent=3, ensure_ascii=False)):
         path.write_text("\ufeff\n" + text + "\n", encoding="utf-8")
-        assert list(published_labels.iter_json_list(path)) == list(enumerate(values, 1))
+        assert list(row_files.iter_json_list(path)) == list(enumerate(values, 1))
     path.write_text(" [ ] ")
-    assert list(published_labels.iter_json_list(path)) == []
+    assert list(row_files.iter_json_list(path)) == []
 
 
 def test_steps_as_published_and_as_the_prompt_parts_them(tmp_path):
@@ -212,10 +212,10 @@ def test_files_of_another_form_are_refused(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(UserError, match=words):
-            read("processbench", path)
+            list(row_files.iter_json_list(path))
     for form in ("prm800k", "math_shepherd"):
-        path.write_text("[]\n")
-        with pytest.raises(UserError, match=r"a\.json:1: found list"):
+        path.write_text("5\n")
+        with pytest.raises(UserError, match=r"a\.json:1: found int"):
             read(form, path)
     with pytest.raises(UserError, match="cannot be read"):
         read("processbench", tmp_path / "none.json")
