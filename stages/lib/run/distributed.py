@@ -158,7 +158,7 @@ def open_workers(run: StageRun, folder: Path, load: Callable[[Path, Any], M], de
     the work must be functions that can be pickled; otherwise this process, on `device`."""
     on_cluster = ray_cluster.load_settings() is not None
     workers: Workers[M] = (
-        ray_cluster.RayWorkers(run.root, folder, load) if on_cluster else LocalWorkers(partial(load, folder, device))
+        ray_cluster.RayWorkers(folder, load) if on_cluster else LocalWorkers(partial(load, folder, device))
     )
     try:
         yield workers

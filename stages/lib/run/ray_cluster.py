@@ -2,8 +2,7 @@
 
 The stage is Ray's driver. It alone reads inputs and writes records, so no machine shares a folder with another: code goes
 to the workers by Ray's runtime environment, the model's folder by its object store, problems and records as arguments and
-results. The cluster is the one at RAY_ADDRESS (`host:port` from one of its nodes, `ray://host:port` from anywhere), else
-one of this machine that ends with the stage: on loopback, behind a token, without dashboard.
+results.
 
 A chunk whose worker or node is lost goes to the next free worker, and another worker is started wherever there is room.
 Draws are keyed, so who works on what changes no record.
@@ -11,13 +10,8 @@ Draws are keyed, so who works on what changes no record.
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import os
-import secrets
-import shutil
-import signal
-import socket
 import sys
 import tempfile
 from collections import deque
@@ -30,9 +24,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import Field
 
-from stages.lib.core import cpus
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
+from stages.lib.run import ray_connection
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -43,8 +37,9 @@ MIN_CHUNK = 8  # problems; fewer leave an engine's batches empty
 PIECE_BYTES = 64 * 2**20  # of a model's file, an object of the object store
 MAX_LOSSES = 3  # of a worker in a row, without a chunk between them
 PATIENCE = 60.0  # seconds without any result until it is said that no worker has started
-CONNECT_TIMEOUT = 10.0  # seconds; Ray itself would try for ever
-PACKAGES = ("torch", "transformers")  # whose versions decide what a model computes
+VERSIONED = ("torch", "transformers")  # whose versions decide what a model computes
+
+_idle_actors: list[Any] = []  # of models that are done with
 
 
 class RaySettings(Params):
@@ -98,8 +93,8 @@ class RayWorkers(Generic[M]):
 
     on_cluster = True
 
-    def __init__(self, root: Path, folder: Path, load: Callable[[Path, Any], M]):
-        self.root, self.folder, self.load = root, folder, load
+    def __init__(self, folder: Path, load: Callable[[Path, Any], M]):
+        self.folder, self.load = folder, load
         self._settings: Any = load_settings()
         self._slots: list[_Slot] = []
         self._pending: dict[Any, _Slot] = {}  # what a worker's call will return -> its slot
@@ -107,7 +102,7 @@ class RayWorkers(Generic[M]):
     def map(self, work: Callable[[M, list[T]], Iterable[R]], items: list[T]) -> Iterator[R]:
         """What `work` makes of the model and the items, in any order. Raises UserError when the cluster cannot be reached
         or offers too little, when workers are lost again and again, and where `work` or `load` raises it."""
-        ray = _connect(self.root)
+        ray = ray_connection.connect()
         room = self._count_room()
         workers = self._settings.workers or room
         queue = deque(split_chunks(items, workers, self._settings.max_chunk))
@@ -128,11 +123,13 @@ class RayWorkers(Generic[M]):
         return next(iter(self.map(partial(_apply, function), [None])))
 
     def close(self) -> None:
-        """End the workers. The cluster stays for the next model."""
-        import ray
-
+        """Leave the workers to the next model, since a new process takes seconds to import torch. Busy ones are ended."""
+        busy = {id(slot) for slot in self._pending.values()}
         for slot in self._slots:
-            ray.kill(slot.actor)
+            if id(slot) in busy:
+                ray_connection.connect().kill(slot.actor)
+            else:
+                _idle_actors.append(slot.actor)
         self._slots, self._pending = [], {}
 
     @property
@@ -158,7 +155,7 @@ class RayWorkers(Generic[M]):
         import ray
 
         kind = ray.remote(_Worker).options(num_cpus=self._settings.cpus, num_gpus=self._settings.gpus)
-        slot.actor, slot.chunk = kind.remote(), None
+        slot.actor = _idle_actors.pop() if _idle_actors else kind.remote()
         self._pending[slot.actor.start.remote(self.load, self._pieces, _read_versions())] = slot
 
     def _assign(self, work: Callable, queue: deque[list[Any]]) -> None:
@@ -175,6 +172,7 @@ class RayWorkers(Generic[M]):
         from ray import exceptions
 
         slot = self._pending.pop(reference)
+        chunk, slot.chunk = slot.chunk, None
         try:
             result = ray.get(reference)
         except exceptions.RayTaskError as error:
@@ -185,14 +183,14 @@ class RayWorkers(Generic[M]):
                 raise UserError(
                     f"a Ray worker was lost {MAX_LOSSES} times in a row; it may need more memory: {error}"
                 ) from None
-            if slot.chunk:
-                queue.appendleft(slot.chunk)
+            if chunk:
+                queue.appendleft(chunk)
             ray.kill(slot.actor)
             self._start_worker(slot)
             return []
-        if slot.chunk is None:
+        if chunk is None:
             return []
-        slot.losses, slot.chunk = 0, None
+        slot.losses = 0
         return result
 
     @cached_property
@@ -208,10 +206,12 @@ class RayWorkers(Generic[M]):
         return [(path.relative_to(self.folder).as_posix(), put(path)) for path in paths]
 
 
-class _Worker(Generic[M]):
+class _Worker:
     """The actor: one copy of the model, on the GPU that Ray gives it, else on CPUs."""
 
-    def start(self, load: Callable[[Path, Any], M], pieces: list[tuple[str, list[Any]]], versions: dict) -> None:
+    _model: Any
+
+    def start(self, load: Callable[[Path, Any], Any], pieces: list[tuple[str, list[Any]]], versions: dict) -> None:
         """Load the model from a folder of its own, which is removed at once. Raises UserError for other versions."""
         import ray
 
@@ -222,6 +222,7 @@ class _Worker(Generic[M]):
             )
         import torch
 
+        self._model = None  # the one before goes first
         with tempfile.TemporaryDirectory(prefix="assay-model-") as folder:
             for name, references in pieces:
                 path = Path(folder) / name
@@ -231,7 +232,7 @@ class _Worker(Generic[M]):
                         file.write(ray.get(reference))
             self._model = load(Path(folder), torch.device("cuda" if ray.get_gpu_ids() else "cpu"))
 
-    def work(self, work: Callable[[M, list[T]], Iterable[R]], items: list[T]) -> list[R]:
+    def work(self, work: Callable[[Any, list[T]], Iterable[R]], items: list[T]) -> list[R]:
         return list(work(self._model, items))
 
 
@@ -240,51 +241,4 @@ def _apply(function: Callable[[M], R], model: M, _: list[None]) -> list[R]:
 
 
 def _read_versions() -> dict[str, str]:
-    return {name: metadata.version(name).partition("+")[0] for name in PACKAGES}
-
-
-def _connect(root: Path) -> Any:
-    """Ray, once this process has joined the cluster or started one of this machine. Raises UserError without Ray, for an
-    address where no cluster answers, and for one of another version."""
-    address = os.environ.get("RAY_ADDRESS", "")
-    if "ray" not in sys.modules:  # it reads these at its import
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        if not address:
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's switch for loopback alone, on every system
-            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    try:
-        import ray
-    except ImportError:
-        raise UserError("launch: ray needs Ray, which is not installed; `pip install 'ray[client]'`") from None
-    if ray.is_initialized():
-        return ray
-    options: dict[str, Any] = {"address": address}
-    if address:
-        _check_answer(address)
-    else:
-        folder = tempfile.mkdtemp(prefix="assay-ray-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        atexit.register(ray.shutdown)  # before the folder goes
-        options = {"address": "local", "num_cpus": cpus.count_usable(), "include_dashboard": False, "_temp_dir": folder}
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        code = {"py_modules": [str(root / "stages")]}
-        ray.init(**options, runtime_env=code, log_to_driver=False, logging_level="ERROR")
-    except (RuntimeError, ConnectionError, ValueError) as error:
-        raise UserError(f"the Ray cluster {address or 'of this machine'} refused: {' '.join(str(error).split())}") from None
-    signal.signal(signal.SIGTERM, handler)  # Ray puts its own in place, with another exit status
-    return ray
-
-
-def _check_answer(address: str) -> None:
-    """Raises UserError unless something listens at `host:port`."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"RAY_ADDRESS: nothing answers at {address!r} ({error}); give ray://HOST:10001, HOST:6379 on a node of the "
-            f"cluster, or unset it for a cluster of this machine alone"
-        ) from None
+    return {name: metadata.version(name).partition("+")[0] for name in VERSIONED}
