@@ -41,10 +41,10 @@ def launch(
         raise UserError(f"{source}: {path} not found; there are {there}")
     module = chapters.find_module(stage)
     with TemporaryDirectory() as folder:
-        _run(_split_off_ray(path, module, Path(folder)), module)
+        _run(split_off_ray(path, module, Path(folder)), module)
 
 
-def _split_off_ray(path: Path, module: str, folder: Path) -> Path:
+def split_off_ray(path: Path, module: str, folder: Path) -> Path:
     """The file for accelerate. The settings of Ray go to the stage by the environment. A stage that does not train is then
     one process without a GPU: its work is on the cluster."""
     document = params.to_plain(params.read_yaml(path))
@@ -55,8 +55,9 @@ def _split_off_ray(path: Path, module: str, folder: Path) -> Path:
     del document["ray"]
     if not issubclass(importlib.import_module(module).Params, TrainingParams):
         document |= {"distributed_type": "NO", "num_machines": 1, "num_processes": 1, "use_cpu": True}
-    files.write_json(folder / "launch.json", document)  # JSON is YAML
-    return folder / "launch.json"
+    config = folder / path.with_suffix(".json").name
+    files.write_json(config, document)
+    return config
 
 
 def _run(path: Path, module: str) -> None:

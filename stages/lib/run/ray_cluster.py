@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import Field
 
+from stages.lib.core import cpus
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
 from stages.lib.run import ray_connection
@@ -115,7 +116,9 @@ class RayWorkers(Generic[M]):
             for reference in done:
                 yield from self._receive(reference, queue)
             if not done and not any(slot.chunk for slot in self._slots):
-                print(f"waiting for a worker with {self._request}; free: {ray.available_resources()}", file=sys.stderr)
+                free = ray.available_resources()
+                offer = f"free are {free.get('CPU', 0):g} CPUs and {free.get('GPU', 0):g} GPUs"
+                print(f"waiting for a worker with {self._request} to start; {offer}", file=sys.stderr)
             self._assign(work, queue)
 
     def apply(self, function: Callable[[M], R]) -> R:
@@ -156,7 +159,8 @@ class RayWorkers(Generic[M]):
 
         kind = ray.remote(_Worker).options(num_cpus=self._settings.cpus, num_gpus=self._settings.gpus)
         slot.actor = _idle_actors.pop() if _idle_actors else kind.remote()
-        self._pending[slot.actor.start.remote(self.load, self._pieces, _read_versions())] = slot
+        threads = max(1, int(self._settings.cpus))
+        self._pending[slot.actor.start.remote(self.load, self._pieces, threads, _read_versions())] = slot
 
     def _assign(self, work: Callable, queue: deque[list[Any]]) -> None:
         """Give chunks to the workers that have started and wait."""
@@ -177,11 +181,12 @@ class RayWorkers(Generic[M]):
             result = ray.get(reference)
         except exceptions.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, UserError) else error) from None
-        except (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.NodeDiedError) as error:
+        except (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.OutOfMemoryError) as error:
             slot.losses += 1
             if slot.losses == MAX_LOSSES:
+                cause = " ".join(str(error).split())
                 raise UserError(
-                    f"a Ray worker was lost {MAX_LOSSES} times in a row; it may need more memory: {error}"
+                    f"a Ray worker was lost {MAX_LOSSES} times in a row; it may need more memory: {cause}"
                 ) from None
             if chunk:
                 queue.appendleft(chunk)
@@ -211,7 +216,9 @@ class _Worker:
 
     _model: Any
 
-    def start(self, load: Callable[[Path, Any], Any], pieces: list[tuple[str, list[Any]]], versions: dict) -> None:
+    def start(
+        self, load: Callable[[Path, Any], Any], pieces: list[tuple[str, list[Any]]], threads: int, versions: dict
+    ) -> None:
         """Load the model from a folder of its own, which is removed at once. Raises UserError for other versions."""
         import ray
 
@@ -222,6 +229,10 @@ class _Worker:
             )
         import torch
 
+        torch.set_num_threads(threads)
+        os.environ["LOCAL_WORLD_SIZE"] = str(
+            max(1, cpus.count_usable() // threads)
+        )  # for graders, which start threads, too
         self._model = None  # the one before goes first
         with tempfile.TemporaryDirectory(prefix="assay-model-") as folder:
             for name, references in pieces:
