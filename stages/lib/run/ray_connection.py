@@ -52,7 +52,8 @@ def connect() -> Any:
             _start_cluster(ray)
     except (RuntimeError, ConnectionError, ValueError) as error:
         name = f"at {address}" if address else "of this machine"
-        raise UserError(f"the Ray cluster {name} cannot be used: {' '.join(str(error).split())}") from None
+        hint = "; if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN" if address else ""
+        raise UserError(f"the Ray cluster {name} cannot be used: {' '.join(str(error).split())}{hint}") from None
     signal.signal(signal.SIGTERM, handler)  # Ray puts its own in place, with another exit status
     return ray
 
