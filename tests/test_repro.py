@@ -245,7 +245,7 @@ def test_a_mistake_is_one_sentence_under_the_launcher_too(workspace, configurati
 def test_the_launcher_names_the_configurations_there_are(workspace):
     done = workspace.run(*launch("orm", "cpu3"), check=False)
     assert done.returncode == 2
-    assert done.stderr == "launch: stages/launch/cpu3.yaml not found; there are cpu, cpu2, fsdp, gpu, multinode\n"
+    assert done.stderr == "launch: stages/launch/cpu3.yaml not found; there are cpu, cpu2, fsdp, gpu, multinode, ray\n"
 
 
 def test_data_is_shared_through_a_remote(workspace, tmp_path):

@@ -1,22 +1,26 @@
 """`python -m stages launch [CONFIG] STAGE`: `accelerate launch` with clean error output and exit codes.
 
-accelerate and torchrun print their own traceback below a stage's error; this command removes it.
+accelerate and torchrun print their own traceback below a stage's error; this command removes it. It also takes a file with
+a part `ray`, which accelerate does not know.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
-from stages.lib.core import cpus, params
+from stages.lib.core import cpus, files, params
 from stages.lib.core.errors import UserError
-from stages.lib.run import execution
+from stages.lib.run import execution, ray_cluster
+from stages.lib.training.training_params import TrainingParams
 from stages.lib.workspace import chapters
 
 
@@ -36,6 +40,27 @@ def launch(
         source = "launch" if len(names) == 2 else "params.yaml launch"
         raise UserError(f"{source}: {path} not found; there are {there}")
     module = chapters.find_module(stage)
+    with TemporaryDirectory() as folder:
+        _run(split_off_ray(path, module, Path(folder)), module)
+
+
+def split_off_ray(path: Path, module: str, folder: Path) -> Path:
+    """The file for accelerate. The settings of Ray go to the stage by the environment. A stage that does not train is then
+    one process without a GPU: its work is on the cluster."""
+    document = params.to_plain(params.read_yaml(path))
+    if "ray" not in document:
+        return path
+    settings = params.load_section("ray", ray_cluster.RaySettings, path)
+    os.environ[ray_cluster.VARIABLE] = settings.model_dump_json()
+    del document["ray"]
+    if not issubclass(importlib.import_module(module).Params, TrainingParams):
+        document |= {"distributed_type": "NO", "num_machines": 1, "num_processes": 1, "use_cpu": True}
+    config = folder / path.with_suffix(".json").name
+    files.write_json(config, document)
+    return config
+
+
+def _run(path: Path, module: str) -> None:
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.api import SignalException

@@ -20,6 +20,7 @@ at a time. The processes share the problems, and finished ones are kept, so a ki
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -132,17 +133,36 @@ def resolve_folder(run: StageRun[Params], name: str) -> Path:
     return run.input_path("base" if name.startswith("base_") else name, "model")
 
 
-def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) -> Verifier:
-    """The verifier of this name from its folder."""
+def read_trained_config(run: StageRun[Params], name: str) -> dict[str, Any]:
+    """What an untrained verifier takes from the trained one's verifier.json; nothing for the others."""
+    from stages.lib.verifiers import saving
+
+    stage = {"base_orm": "orm", "base_prm": "prm"}.get(name)
+    return saving.read_config(run.input_path(stage, "model")) if stage else {}
+
+
+def load_verifier(
+    params: Params, seed: int, name: str, prompt: Prompt, trained: dict[str, Any], path: Path, device: Any
+) -> Verifier:
+    """The verifier of this name from its folder. trained: as `read_trained_config` returns it."""
+    from stages.lib.models import loading
+
+    loading.check_bf16_support(device, params.dtype, "scores.dtype: float32")
+    return _load_verifier(params, seed, name, prompt, trained, path).to(device)
+
+
+def _load_verifier(
+    params: Params, seed: int, name: str, prompt: Prompt, trained: dict[str, Any], path: Path
+) -> Verifier:
     from stages.lib.models import loading
     from stages.lib.models.encoding import Encoder
-    from stages.lib.verifiers import published_models, registry, saving
+    from stages.lib.verifiers import published_models, registry
     from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
     from stages.lib.verifiers.outcome import OutcomeVerifier
     from stages.lib.verifiers.process import ProcessVerifier
 
-    dtype, sampling = run.params.dtype, RationaleSampling(**run.params.genrm.model_dump(), seed=run.seed)
-    if published := run.params.published.get(name):
+    dtype, sampling = params.dtype, RationaleSampling(**params.genrm.model_dump(), seed=seed)
+    if published := params.published.get(name):
         options = published.model_dump(include={"tag", "good", "bad", "aggregation"}, exclude_none=True)
         verifier = published_models.load(published.form, path, name, dtype, **options)
         verifier.batch_size = published.batch_size
@@ -151,22 +171,25 @@ def load_verifier(run: StageRun[Params], name: str, path: Path, prompt: Prompt) 
         return verifier
     if not name.startswith("base_"):
         return registry.load(path, dtype, sampling)
-    model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path, run.input_path("generator", "prompt.json"))
+    model, encoder = loading.load_causal_lm(path, dtype), Encoder.load(path, prompt)
     if name == "base_genrm":
         return GenerativeVerifier(name, model, encoder, sampling, "direct")
     if name == "base_orm":
         verifier = OutcomeVerifier(name, model, encoder, "bce")
-        verifier.init_head_from_tokens(
-            *saving.read_config(run.input_path("orm", "model"), "outcome")["head_init_tokens"]
-        )
+        verifier.init_head_from_tokens(*trained["head_init_tokens"])
         return verifier
     # A scalar head that starts from two tokens reads as their logits do, until it is trained.
-    config = saving.read_config(run.input_path("prm", "model"), "process")
-    options = {key: config[key] for key in ("head_init_tokens", "step_marker", "aggregation")}
+    options = {key: trained[key] for key in ("head_init_tokens", "step_marker", "aggregation")}
     return ProcessVerifier(name, model, encoder, "token_logits", **options)
 
 
-def score_pools(run: StageRun[Params], verifier: Verifier, pools: list[Pool], name: str) -> Iterator[list[Score]]:
+def count_weights(verifier: Verifier) -> int:
+    from stages.lib.models import loading
+
+    return loading.count_parameters(verifier.model)
+
+
+def score_pools(verifier: Verifier, pools: list[Pool]) -> Iterator[list[Score]]:
     """The scores of each pool, in any order of pools; 0 for solutions that were cut off, which nothing reads."""
     samples_of = {problem.id: samples for problem, samples in pools}
     finished = [(problem, [sample for sample in samples if sample.finish == "stop"]) for problem, samples in pools]
@@ -174,7 +197,7 @@ def score_pools(run: StageRun[Params], verifier: Verifier, pools: list[Pool], na
         if not some:
             yield [verifier.make_score(sample, 0.0, 0) for sample in samples_of[problem.id]]
     readable = [pool for pool in finished if pool[1]]
-    for scores in run.track_progress(verifier.score_many(readable), len(readable), name):
+    for scores in verifier.score_many(readable):
         by_index = {score.index: score for score in scores}
         yield [by_index.get(x.index) or verifier.make_score(x, 0.0, 0) for x in samples_of[scores[0].problem_id]]
 
@@ -205,26 +228,26 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.run import distributed
 
     names, state = run.params.verifiers, distributed.init_processes(run)
-    device: Any = state.device
-    loading.check_bf16_support(device, run.params.dtype, "scores.dtype: float32")
     prompt = Prompt.read(run.input_path("generator", "prompt.json"))
     folders = {name: resolve_folder(run, name) for name in names}  # fails before anything is scored
     samples = {
         split: records.group_by_problem(records.read_samples(run.input_path("samples", f"{split}.parquet")))
         for split in eval_sets.SCORED
     }
+    problems = {split: {x.id: x for x in eval_sets.load_problems(run, split)} for split in eval_sets.SCORED}
     metrics: dict[str, Any] = {}
     for name in names:
-        verifier = load_verifier(run, name, folders[name], prompt).to(device)
-        metrics[name] = {"parameters": loading.count_parameters(verifier.model)}
-        for split, pools in samples.items():
-            part, problems = f"{name}-{split}", {problem.id: problem for problem in eval_sets.load_problems(run, split)}
-            finished = distributed.load_finished(run.checkpoint_dir, part, records.Score)
-            shard = [(problems[key], pools[key]) for key in distributed.select_shard(run, list(pools), finished)]
-            distributed.append_records(run, part, score_pools(run, verifier, shard, part))
-            tokens = sum(sample.tokens for pool in pools.values() for sample in pool if sample.finish == "stop")
-            run.count(tokens=tokens, flops=loading.estimate_flops(verifier.model, tokens, training=False))
-        del verifier
+        load = partial(load_verifier, run.params, run.seed, name, prompt, read_trained_config(run, name))
+        with distributed.open_workers(run, folders[name], load, state.device) as workers:
+            weights = workers.apply(count_weights)
+            metrics[name] = {"parameters": weights}
+            for split, samples_of in samples.items():
+                pools = [(problems[split][key], samples_of[key]) for key in samples_of]
+                distributed.make_records(
+                    run, workers, f"{name}-{split}", pools, score_pools, records.Score, lambda pool: pool[0].id
+                )
+                tokens = sum(sample.tokens for _, pool in pools for sample in pool if sample.finish == "stop")
+                run.count(tokens=tokens, flops=loading.estimate_flops(weights, tokens, training=False))
     state.wait_for_everyone()
     if run.is_main:
         for split, pools in samples.items():

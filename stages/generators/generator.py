@@ -119,12 +119,15 @@ def measure(
     from stages.lib.run import distributed
 
     def count(n: int) -> list[OutcomeCounts]:
-        def work(shard: list[Problem]) -> Iterator[list[OutcomeCounts]]:
+        def work(engine: Engine, shard: list[Problem]) -> Iterator[list[OutcomeCounts]]:
             return count_outcomes(run, engine, encoder, shard, n)
 
-        counts = distributed.map_sharded(run, f"{name}-{n}", problems, work, OutcomeCounts, lambda problem: problem.id)
+        counts = distributed.map_sharded(
+            run, workers, f"{name}-{n}", problems, work, OutcomeCounts, lambda problem: problem.id
+        )
         return [outcome for (outcome,) in counts.values()]
 
+    workers = distributed.LocalWorkers(lambda: engine)
     n, total = run.params.eval_samples, max(1, len(problems))
     greedy, sampled = count(1), count(n)
     return {

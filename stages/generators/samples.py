@@ -15,6 +15,7 @@ problem and index: more samples, another batch or more processes change none of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from stages.lib.inference.sampling import Draw, Engine
     from stages.lib.models.encoding import Encoder
+    from stages.lib.models.prompts import Prompt
 
 VERSION = 1  # part of every key: raise it when the way of drawing changes
 SAMPLE_SETS = ("test_options", *eval_sets.SET_FILES, "test_greedy")
@@ -81,33 +83,44 @@ def make_samples(
         ]
 
 
+def load_engine(params: Params, prompt: Prompt, path: Path, device: Any) -> tuple[Engine, Encoder]:
+    from stages.lib.inference import engines
+    from stages.lib.models.encoding import Encoder
+
+    engine = engines.make_engine(params.engine, path, params.max_rows, params.dtype, device)
+    return engine, Encoder.load(path, prompt)
+
+
 def draw_samples(
-    engine: Engine, encoder: Encoder, problems: list[Problem], name: str, run: StageRun[Params]
+    params: Params, seed: int, name: str, generator: tuple[Engine, Encoder], problems: list[Problem]
 ) -> Iterator[list[Sample]]:
     """The samples of each problem, as soon as the last of them has ended. Raises UserError for too long a prompt."""
     from stages.lib.models import encoding
 
-    params, max_new_tokens = run.params, run.params.max_new_tokens
+    (engine, encoder), max_new_tokens = generator, params.max_new_tokens
     prompts = encoding.encode_prompts(encoder, problems, max_new_tokens, engine.context_length, "samples")
-    keys = [make_keys(run.seed, problem, get_sample_count(name, params)) for problem in problems]
+    keys = [make_keys(seed, problem, get_sample_count(name, params)) for problem in problems]
     temperature = 0.0 if name == "test_greedy" else params.temperature
     stream = engine.stream(
         prompts, keys, temperature, max_new_tokens, encoder.stops, top_k=params.top_k, top_p=params.top_p
     )
-    yield from run.track_progress(make_samples(stream, encoder, problems), len(problems), name)
+    yield from make_samples(stream, encoder, problems)
 
 
-def predict_options(
-    path: Path, device: Any, encoder: Encoder, problems: list[Problem], run: StageRun[Params]
-) -> Iterator[list[Sample]]:
-    """The likeliest option of each problem. The model is freed before an engine fills the memory."""
-    from stages.lib.inference import multiple_choice
+def load_model(params: Params, prompt: Prompt, path: Path, device: Any) -> tuple[Any, Encoder]:
     from stages.lib.models import loading
+    from stages.lib.models.encoding import Encoder
 
-    model: Any = loading.load_causal_lm(path, run.params.dtype)
-    model.to(device)
-    for problem in run.track_progress(problems, len(problems), "options"):
-        yield [multiple_choice.predict_choice(model, encoder, problem)]
+    model: Any = loading.load_causal_lm(path, params.dtype)
+    return model.to(device), Encoder.load(path, prompt)
+
+
+def predict_options(generator: tuple[Any, Encoder], problems: list[Problem]) -> Iterator[list[Sample]]:
+    """The likeliest option of each problem."""
+    from stages.lib.inference import multiple_choice
+
+    for problem in problems:
+        yield [multiple_choice.predict_choice(*generator, problem)]
 
 
 def summarize(samples: list[Sample]) -> dict[str, float]:
@@ -129,25 +142,20 @@ def summarize(samples: list[Sample]) -> dict[str, float]:
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
-    from stages.lib.inference import engines
     from stages.lib.models import loading
-    from stages.lib.models.encoding import Encoder
+    from stages.lib.models.prompts import Prompt
     from stages.lib.run import distributed
 
     state: Any = distributed.init_processes(run)
-    path = run.input_path("generator", "model")
-    encoder = Encoder.load(path, run.input_path("generator", "prompt.json"))
+    path, prompt = run.input_path("generator", "model"), Prompt.read(run.input_path("generator", "prompt.json"))
     problems = {name: eval_sets.load_problems(run, name.partition("_")[0]) for name in SAMPLE_SETS}
     problems["test_options"] = [problem for problem in problems["test_options"] if problem.choices]
-    engine, params = None, run.params
-    for name in SAMPLE_SETS:
-        finished = distributed.load_finished(run.checkpoint_dir, name, Sample)
-        shard = distributed.select_shard(run, problems[name], finished, lambda problem: problem.id)
-        if shard and name == "test_options":
-            distributed.append_records(run, name, predict_options(path, state.device, encoder, shard, run))
-        elif shard:
-            engine = engine or engines.make_engine(params.engine, path, params.max_rows, params.dtype, state.device)
-            distributed.append_records(run, name, draw_samples(engine, encoder, shard, name, run))
+    # The model that reads options is freed before an engine fills the memory.
+    for names, load in ((SAMPLE_SETS[:1], load_model), (SAMPLE_SETS[1:], load_engine)):
+        with distributed.open_workers(run, path, partial(load, run.params, prompt), state.device) as workers:
+            for name in names:
+                draw = predict_options if load is load_model else partial(draw_samples, run.params, run.seed, name)
+                distributed.make_records(run, workers, name, problems[name], draw, Sample, lambda problem: problem.id)
     state.wait_for_everyone()
     if not run.is_main:
         return {}

@@ -16,8 +16,12 @@ in that mode. lib/verifiers/generative.py says how rationales are sampled.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -29,9 +33,10 @@ if TYPE_CHECKING:
     from stages.lib.core.records import Problem, Sample
     from stages.lib.models.batch import Example
     from stages.lib.models.encoding import Encoder
+    from stages.lib.run.distributed import Workers
     from stages.lib.training.loop import History
     from stages.lib.verifiers.base import Pool
-    from stages.lib.verifiers.generative import GenerativeVerifier, Mode, RationaleVerdicts
+    from stages.lib.verifiers.generative import GenerativeVerifier, Mode, RationaleSampling, RationaleVerdicts
     from stages.lib.verifiers.generative_data import Pair
     from stages.lib.verifiers.verdicts import Segment
 
@@ -149,13 +154,39 @@ def make_verifier(run: StageRun[Params], model: Any, encoder: Encoder, mode: Mod
     return GenerativeVerifier("genrm", model, encoder, sampling, mode)
 
 
+def load_copy(sampling: RationaleSampling, dtype: str, path: Path, device: Any) -> GenerativeVerifier:
+    from stages.lib.verifiers.generative import GenerativeVerifier
+
+    return GenerativeVerifier.load(path, sampling, dtype).to(device)
+
+
+@contextmanager
+def open_workers(run: StageRun[Params], verifier: GenerativeVerifier) -> Iterator[Workers[GenerativeVerifier]]:
+    """Workers that judge as this verifier: itself in every process, or copies of it on a Ray cluster."""
+    from stages.lib.run import distributed, ray_cluster
+
+    if not ray_cluster.load_settings():
+        yield distributed.LocalWorkers(lambda: verifier)
+        return
+    run.checkpoint_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=run.checkpoint_dir) as folder:
+        path = Path(folder) / "model"
+        if run.is_main:
+            verifier.save(path)
+        load = partial(load_copy, verifier.sampling, str(verifier.model.dtype).removeprefix("torch."))
+        with distributed.open_workers(run, path, load, None) as workers:
+            yield workers
+
+
 def judge_pools(
     run: StageRun[Params], verifier: GenerativeVerifier, pools: list[Pool]
 ) -> list[list[RationaleVerdicts]]:
     from stages.lib.verifiers import data
-    from stages.lib.verifiers.generative import RationaleVerdicts
+    from stages.lib.verifiers.generative import GenerativeVerifier, RationaleVerdicts
 
-    judged = data.map_dev_pools(run, verifier.mode, verifier, pools, verifier.judge_many, RationaleVerdicts)
+    with open_workers(run, verifier) as workers:
+        judge = GenerativeVerifier.judge_many
+        judged = data.map_dev_pools(run, workers, verifier.mode, pools, judge, RationaleVerdicts)
     run.count(tokens=sum(x.tokens for pool in judged for x in pool if not x.is_duplicate))
     return judged
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -41,6 +42,8 @@ from stages.lib.run.execution import StageRun, run_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stages.lib.run.distributed import Workers
 
 SPLITS = ("verifier", "dev")
 CHUNK_PROBLEMS = 64  # problems whose rollouts are drawn together; a kill loses at most these
@@ -143,14 +146,13 @@ def select_solutions(
 
 
 def draw_rollouts(
-    run: StageRun[Params], groups: list[list[Solution]], name: str, complete: Completer
+    params: Params, name: str, complete: Completer, groups: list[list[Solution]]
 ) -> Iterator[list[PrefixRollouts]]:
     """For each problem, the rollouts that the methods need and, on dev, the audit. groups: solutions by problem."""
-    searches = list(build_searches(run.params).values())
+    searches = list(build_searches(params).values())
     if name == "dev":
-        searches.insert(0, lambda solution: label_methods.mc_soft(solution, run.params.audit_completions))
-    chunks = [groups[start : start + CHUNK_PROBLEMS] for start in range(0, len(groups), CHUNK_PROBLEMS)]
-    for chunk in run.track_progress(chunks, len(chunks), name):
+        searches.insert(0, lambda solution: label_methods.mc_soft(solution, params.audit_completions))
+    for chunk in (groups[start : start + CHUNK_PROBLEMS] for start in range(0, len(groups), CHUNK_PROBLEMS)):
         outcomes: dict[PrefixKey, list[bool]] = {}
         tokens: dict[str, int] = {}
 
@@ -299,19 +301,25 @@ def write_labels(
     }
 
 
+def load_completer(params: Params, seed: int, prompt: Prompt, path: Path, device: Any) -> Completer:
+    from stages.lib.inference import engines
+    from stages.lib.labels import rollouts
+    from stages.lib.models.encoding import Encoder
+
+    engine = engines.make_engine(params.engine, path, params.max_rows, params.dtype, device)
+    settings = params.temperature, params.max_new_tokens, params.top_k, params.top_p
+    return rollouts.make_completer(engine, Encoder.load(path, prompt), seed, *settings)
+
+
 def draw_missing_rollouts(
-    run: StageRun[Params], selected: Mapping[str, Mapping[str, list[Solution]]], load: Callable[[], Completer]
+    run: StageRun[Params], selected: Mapping[str, Mapping[str, list[Solution]]], workers: Workers[Completer]
 ) -> None:
-    """Draw and save the rollouts of this process's shard that no run has drawn; `load` the completer only for these."""
+    """Draw and save the rollouts that no run has drawn."""
     from stages.lib.run import distributed
 
-    complete = None
-    for name, groups in selected.items():
-        finished = distributed.load_finished(run.checkpoint_dir, name, PrefixRollouts)
-        missing = distributed.select_shard(run, list(groups.values()), finished, lambda group: group[0].problem.id)
-        if missing:
-            complete = complete or load()
-            distributed.append_records(run, name, draw_rollouts(run, missing, name, complete))
+    for name, by_problem in selected.items():
+        draw, groups = partial(draw_rollouts, run.params, name), list(by_problem.values())
+        distributed.make_records(run, workers, name, groups, draw, PrefixRollouts, lambda group: group[0].problem.id)
 
 
 def import_labels(run: StageRun[Params], prompt: Prompt) -> dict[str, dict[str, int]]:
@@ -333,22 +341,12 @@ def import_labels(run: StageRun[Params], prompt: Prompt) -> dict[str, dict[str, 
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
-    from stages.lib.inference import engines
-    from stages.lib.labels import rollouts
-    from stages.lib.models.encoding import Encoder
     from stages.lib.run import distributed
 
     state: Any = distributed.init_processes(run)
     model = run.root / run.params.completer
     if not model.is_dir():
         raise UserError(f"labels.completer: {run.params.completer} is not a folder; name one with a saved model")
-
-    def load_completer() -> Completer:
-        engine = engines.make_engine(run.params.engine, model, run.params.max_rows, run.params.dtype, state.device)
-        encoder = Encoder.load(model, run.input_path("generator", "prompt.json"))
-        params = run.params
-        settings = params.temperature, params.max_new_tokens, params.top_k, params.top_p
-        return rollouts.make_completer(engine, encoder, run.seed, *settings)
 
     problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in SPLITS}
     samples = {name: load_samples(run.input_path("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}
@@ -358,7 +356,9 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     selected = {
         name: select_solutions(problems[name][: counts[name]], samples[name], run.params, prompt) for name in SPLITS
     }
-    draw_missing_rollouts(run, selected, load_completer)
+    load = partial(load_completer, run.params, run.seed, prompt)
+    with distributed.open_workers(run, model, load, state.device) as workers:
+        draw_missing_rollouts(run, selected, workers)
     state.wait_for_everyone()
     if not run.is_main:
         return {}

@@ -15,9 +15,10 @@ from contextlib import suppress
 import pytest
 from safetensors.torch import load_file
 
+from stages.commands.launch import split_off_ray
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.run import launcher
+from stages.lib.run import launcher, ray_cluster
 from tests.helpers import distributed_script, tiny_models
 
 FILES = sorted((tiny_models.ROOT / "stages/launch").glob("*.yaml"))
@@ -116,17 +117,36 @@ def test_two_machines_do_what_one_process_does(one, tmp_path):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_accelerate_takes_the_file_without_a_word(file, caplog, monkeypatch):
+def test_accelerate_takes_the_file_without_a_word(file, caplog, monkeypatch, tmp_path):
     from accelerate.commands import launch as accelerate
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv(ray_cluster.VARIABLE, "")  # set by the next line, and then removed
+    file = split_off_ray(file, "stages.verifiers.orm", tmp_path)
     arguments = accelerate.launch_command_parser().parse_args(
         ["--config_file", str(file), "-m", "stages.verifiers.orm"]
     )
     with caplog.at_level(logging.WARNING):
         checked, _, _ = accelerate._validate_launch_command(arguments)
     assert not caplog.records
-    assert checked.use_fsdp == (file.stem == "fsdp") and checked.use_cpu == file.stem.startswith("cpu")
+    assert checked.use_fsdp == (file.stem == "fsdp") and checked.use_cpu == (file.stem in ("cpu", "cpu2", "ray"))
+
+
+def test_under_ray_only_what_trains_has_the_processes_of_the_file(monkeypatch, tmp_path):
+    monkeypatch.setenv(ray_cluster.VARIABLE, "")
+    text = (tiny_models.ROOT / "stages/launch/ray.yaml").read_text()
+    path = tmp_path / "ray.yaml"
+    path.write_text(text.replace("num_processes: 1", "num_processes: 8").replace("use_cpu: true", "use_cpu: false"))
+    for stage, processes in (("verifiers.genrm", 8), ("generators.samples", 1), ("evaluation.scores", 1)):
+        document = json.loads(split_off_ray(path, f"stages.{stage}", tmp_path / "out").read_text())
+        assert document["num_processes"] == processes and document["use_cpu"] == (processes == 1)
+    assert json.loads(os.environ[ray_cluster.VARIABLE])["cpus"] == 1
+    path.write_text(text.replace("cpus: 1 ", "cpus: none ").replace("gpus: 0 ", "gpu: 0 "))
+    with pytest.raises(UserError) as refused:
+        split_off_ray(path, "stages.verifiers.orm", tmp_path)
+    faults = str(refused.value).splitlines()
+    assert f"{path}:9 ray.cpus: must be > 0, got 'none'" in faults[0]
+    assert any("ray.gpu: unknown key; allowed here: workers, cpus, gpus, max_chunk" in fault for fault in faults)
 
 
 @pytest.mark.parametrize("setting", ["VERSION 1", "OFFLOAD_PARAMS true", "ACTIVATION_CHECKPOINTING true", LOADING])

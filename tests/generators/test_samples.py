@@ -94,9 +94,9 @@ def test_shared_work_is_done_once_and_known_to_all(tmp_path):
     """Two processes one after the other, the first killed in its second problem."""
     ranks = [tiny_models.make_run(tmp_path, "toy", None) for _ in range(2)]
     ranks[1].rank = 1
-    asked = []
+    asked, workers = [], distributed.LocalWorkers(lambda: None)
 
-    def work(mine):
+    def work(_, mine):
         for i in mine:
             asked.append(i)
             if i == killed:
@@ -105,14 +105,14 @@ def test_shared_work_is_done_once_and_known_to_all(tmp_path):
 
     def shared(run, world):
         run.world_size = world
-        return distributed.map_sharded(run, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
+        return distributed.map_sharded(run, workers, "dev", [0, 1, 2, 3], work, Sample, lambda i: problem(i).id)
 
     killed = 2
     ranks[0].world_size = 2
     with pytest.raises(KeyboardInterrupt):
         shared(ranks[0], 2)
     killed = None
-    distributed.append_records(ranks[1], "dev", work([1, 3]))
+    distributed.append_records(ranks[1], "dev", work(None, [1, 3]))
     assert shared(ranks[0], 1) == {problem(i).id: group(i) for i in range(4)}
     assert asked == [0, 2, 1, 3, 2]
 

@@ -111,7 +111,7 @@ def finish(run, problems, samples, wanted):
 
 def stage(run, complete=by_chance):
     found = prepared(run)
-    labels.draw_missing_rollouts(run, found[2], lambda: complete)
+    labels.draw_missing_rollouts(run, found[2], distributed.LocalWorkers(lambda: complete))
     return finish(run, *found)
 
 
@@ -154,7 +154,7 @@ def test_processes_chunks_and_kills_change_nothing(root, monkeypatch):
     for rank in (1, 0):
         run = execution(root, rank, world=2)
         found = prepared(run)
-        labels.draw_missing_rollouts(run, found[2], lambda: by_chance)
+        labels.draw_missing_rollouts(run, found[2], distributed.LocalWorkers(lambda: by_chance))
     assert finish(run, *found)[1] == whole, "two processes, a problem at a time"
     assert len(list(run.checkpoint_dir.glob("verifier.*.jsonl"))) == 2
     asked = []

@@ -52,12 +52,13 @@ class Encoder:
         self._cached_prompt = lru_cache(maxsize=16)(self._encode_prompt)
 
     @classmethod
-    def load(cls, path: Path, prompt: Path | None = None) -> Encoder:
-        """The encoder of a model folder. prompt: a prompt.json; by default the one in the folder, else the plain prompt."""
+    def load(cls, path: Path, prompt: Path | Prompt | None = None) -> Encoder:
+        """The encoder of a model folder. prompt: or its prompt.json; by default the folder's, else the plain prompt."""
         from stages.lib.models import loading  # it imports torch; what imports this module stays light
 
-        file = prompt or Path(path) / PROMPT_FILE
-        loaded = Prompt.read(file) if prompt or file.is_file() else None
+        if prompt is None and (file := Path(path) / PROMPT_FILE).is_file():
+            prompt = file
+        loaded = Prompt.read(prompt) if isinstance(prompt, Path) else prompt
         return cls(loading.load_tokenizer(path), loaded, _read_end_ids(Path(path)))
 
     def save(self, folder: Path) -> None:

@@ -163,10 +163,10 @@ def count_stored_parameters(path: Path) -> int:
     return total
 
 
-def estimate_flops(model: Any, tokens: int, training: bool) -> float:
+def estimate_flops(weights: int, tokens: int, training: bool) -> float:
     """Floating-point operations by the usual estimate: 2 per weight and token forward, 6 forward and backward
     (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). The quadratic part of attention is left out."""
-    return (6.0 if training else 2.0) * count_parameters(model) * tokens
+    return (6.0 if training else 2.0) * weights * tokens
 
 
 def add_lora(model: Any, rank: int, key: int) -> Any:

@@ -1,7 +1,8 @@
 """Data-parallel work: the processes of a stage divide its problems, and finished problems survive a kill.
 
 Each process appends to its own file in the stage's checkpoint folder, one line for the records of one problem. A kill costs
-at most the line being written. The next run, with any number of processes, reads all files and does the rest.
+at most the line being written. The next run, with any number of processes, reads all files and does the rest. Under
+`launch: ray` the work is done elsewhere (ray_cluster.py), and the main process alone appends.
 """
 
 from __future__ import annotations
@@ -9,22 +10,28 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Record
-from stages.lib.run import launcher
+from stages.lib.run import launcher, ray_cluster
 from stages.lib.run.execution import StageRun
 
 if TYPE_CHECKING:
     from accelerate import PartialState
 
 R = TypeVar("R", bound=Record)
+M = TypeVar("M")
 T = TypeVar("T")
+X = TypeVar("X")
+Workers: TypeAlias = "LocalWorkers[M] | ray_cluster.RayWorkers[M]"
 VISIBILITY_TIMEOUT = 5.0  # seconds until a file written by one machine is visible to others, over a network file system
 
 
@@ -121,16 +128,75 @@ def _load_all(run: StageRun, name: str, problem_ids: set[str], kind: type[R]) ->
     return finished
 
 
-def map_sharded(
+class LocalWorkers(Generic[M]):
+    """This process's own copy of a model, loaded when the first items come."""
+
+    on_cluster = False
+
+    def __init__(self, load: Callable[[], M]):
+        self._load = load
+
+    @cached_property
+    def _model(self) -> M:
+        return self._load()
+
+    def map(self, work: Callable[[M, list[T]], Iterable[X]], items: list[T]) -> Iterable[X]:
+        """What `work` makes of the model and the items."""
+        return work(self._model, items)
+
+    def apply(self, function: Callable[[M], X]) -> X:
+        return function(self._model)
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self.__dict__.pop("_model", None)
+
+
+@contextmanager
+def open_workers(run: StageRun, folder: Path, load: Callable[[Path, Any], M], device: Any) -> Iterator[Workers[M]]:
+    """Workers whose model `load` makes of (its folder, a device): on the Ray cluster under `launch: ray`, where `load` and
+    the work must be functions that can be pickled; otherwise this process, on `device`."""
+    on_cluster = ray_cluster.load_settings() is not None
+    workers: Workers[M] = (
+        ray_cluster.RayWorkers(folder, load) if on_cluster else LocalWorkers(partial(load, folder, device))
+    )
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+def make_records(
     run: StageRun,
+    workers: Workers[M],
     name: str,
     items: list[T],
-    work: Callable[[list[T]], Iterable[list[R]]],
+    work: Callable[[M, list[T]], Iterable[list[R]]],
+    kind: type[R],
+    get_id: Callable[[T], str] = str,
+) -> None:
+    """Keep under `name` what `work` makes of each item that no run has finished: of this process's shard, or of all items
+    where the main process has workers on a cluster."""
+    if workers.on_cluster:
+        if not run.is_main:
+            return
+        run = replace(run, world_size=1)
+    missing = select_shard(run, items, load_finished(run.checkpoint_dir, name, kind), get_id)
+    if missing:
+        append_records(run, name, run.track_progress(workers.map(work, missing), len(missing), name))
+
+
+def map_sharded(
+    run: StageRun,
+    workers: Workers[M],
+    name: str,
+    items: list[T],
+    work: Callable[[M, list[T]], Iterable[list[R]]],
     kind: type[R],
     get_id: Callable[[T], str] = str,
 ) -> dict[str, list[R]]:
-    """problem id -> the records that `work` makes of its item. Each process works on its shard, and every process returns
-    the records of all. Raises RuntimeError unless there are records of exactly these problems."""
-    append_records(run, name, work(select_shard(run, items, load_finished(run.checkpoint_dir, name, kind), get_id)))
+    """problem id -> the records of `make_records`, of all processes in every process. Raises RuntimeError unless there are
+    records of exactly these problems."""
+    make_records(run, workers, name, items, work, kind, get_id)
     run.wait_for_processes()
     return _load_all(run, name, set(map(get_id, items)), kind)

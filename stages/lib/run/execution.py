@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from stages.lib.core import digests, files, params
 from stages.lib.core.errors import UserError
-from stages.lib.run import import_closure, journal, mlflow_helper
+from stages.lib.run import import_closure, journal, mlflow_helper, ray_cluster
 
 P = TypeVar("P", bound=params.Params)
 T = TypeVar("T")
@@ -101,6 +101,8 @@ class StageRun(Generic[P]):
 
 def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
     """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated."""
+    if ray_cluster.load_settings() and body.__module__ == "__main__" and (main := ray_cluster.find_main()):
+        return main()
     try:
         _run_stage(name, model, body)
     except UserError as error:

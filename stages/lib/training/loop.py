@@ -81,7 +81,8 @@ def train(
         run.log(step + 1, **numbers, tokens_per_s=tokens / (time.monotonic() - start))
         if (step + 1) % params.checkpoint_steps == 0 or is_epoch_end:
             trainer.save_checkpoint(step + 1)
-    run.count(tokens=tokens, flops=loading.estimate_flops(objective.model, tokens, training=True))
+    weights = loading.count_parameters(objective.model)
+    run.count(tokens=tokens, flops=loading.estimate_flops(weights, tokens, training=True))
     trainer.finish()
     return trainer.history
 

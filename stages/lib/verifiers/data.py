@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,10 +17,12 @@ from stages.lib.models.forward import autocast
 from stages.lib.run import distributed
 
 if TYPE_CHECKING:
+    from stages.lib.run.distributed import Workers
     from stages.lib.run.execution import StageRun
     from stages.lib.verifiers.base import Pool, Verifier
 
 R = TypeVar("R", bound=Record)
+V = TypeVar("V", bound="Verifier")
 
 
 def read_problems(run: StageRun, split: str) -> dict[str, Problem]:
@@ -78,32 +81,35 @@ def read_dev_pools(run: StageRun, samples_per_problem: int | None = None, mixed_
 
 def map_dev_pools(
     run: StageRun,
+    workers: Workers[V],
     name: str,
-    verifier: Verifier,
     pools: list[Pool],
-    evaluate: Callable[[Iterable[Pool]], Iterator[list[R]]],
+    evaluate: Callable[[V, list[Pool]], Iterable[list[R]]],
     kind: type[R],
 ) -> list[list[R]]:
     """`evaluate` for each pool, in their order, in the precision of training.
 
     The processes share the pools. What they have finished is kept under `name`, so that a killed run resumes.
     """
-
-    def work(shard: list[Pool]) -> Iterator[list[R]]:
-        with autocast(verifier.model, run.params.precision):
-            yield from run.track_progress(evaluate(shard), len(shard), f"{name} dev")
-
-    results = distributed.map_sharded(run, name, pools, work, kind, lambda pool: pool[0].id)
+    work = partial(_evaluate_in_precision, evaluate, run.params.precision)
+    results = distributed.map_sharded(run, workers, name, pools, work, kind, lambda pool: pool[0].id)
     return [results[problem.id] for problem, _ in pools]
 
 
-def score_dev(run: StageRun, verifier: Verifier, pools: list[Pool]) -> list[list[Score]]:
-    """The Scores of each pool's samples, in their order."""
+def _evaluate_in_precision(
+    evaluate: Callable[[V, list[Pool]], Iterable[list[R]]], precision: str, verifier: V, pools: list[Pool]
+) -> Iterator[list[R]]:
+    with autocast(verifier.model, precision):
+        yield from evaluate(verifier, pools)
 
-    def score(shard: Iterable[Pool]) -> Iterator[list[Score]]:
+
+def score_dev(run: StageRun, verifier: Verifier, pools: list[Pool]) -> list[list[Score]]:
+    """The Scores of each pool's samples, in their order, by the model that this process has trained."""
+
+    def score(verifier: Verifier, shard: list[Pool]) -> Iterator[list[Score]]:
         return (verifier.score(*pool) for pool in shard)
 
-    return map_dev_pools(run, "scored", verifier, pools, score, Score)
+    return map_dev_pools(run, distributed.LocalWorkers(lambda: verifier), "scored", pools, score, Score)
 
 
 def get_outcomes(pools: Sequence[Pool]) -> list[list[bool]]:
