@@ -33,6 +33,7 @@ from pydantic import Field
 from stages.lib.core import params, records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import LabelMethod, Problem, Record, Sample, StepLabel
+from stages.lib.inference.sampling_params import SamplingParams
 from stages.lib.labels import label_methods, truth
 from stages.lib.labels.label_methods import Estimate, Solution
 from stages.lib.labels.rollouts import Completer, PrefixKey, Search, make_cached_completer, run_searches
@@ -66,7 +67,7 @@ class ImportParams(params.Params):
     math_shepherd: list[str]  # files of Math-Shepherd
 
 
-class Params(params.Params):
+class Params(SamplingParams):
     imported: ImportParams  # files of published labels, for prm.labels: [imported]
     methods: list[LabelMethod] = Field(
         min_length=1
@@ -78,15 +79,10 @@ class Params(params.Params):
     audit_problems: int = Field(ge=0)  # the first problems of dev, for the same and for the audit
     audit_completions: int = Field(ge=1)  # largest N of the audit
     samples_per_problem: int = Field(ge=1)  # the first samples of each problem
-    temperature: float = Field(gt=0)  # of completions
-    top_k: int = Field(ge=0)  # the same as in samples
-    top_p: float = Field(gt=0, le=1)  # the same
-    max_new_tokens: int = Field(ge=1)  # of a completion
     hard_rule: Literal["any_success", "progress", "agreed"]  # mc_hard: any success; relative progress; where both agree
     progress_threshold: float = Field(gt=0)  # threshold of relative progress (GenPRM: 0.8)
     use_pool: bool  # binary search starts after the last step that a right sample of the problem shares
     skip_uniform_problems: bool  # no Monte Carlo for problems whose samples are all right or all wrong
-    max_rows: int = Field(ge=16)  # completions decoded at a time on each process; changes speed and memory, no label
     dtype: Literal["float32", "bfloat16", "float16"]  # number format of the completer's weights
 
 
@@ -345,9 +341,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     def load_completer() -> Completer:
         engine = engines.make_engine(run.params.engine, model, run.params.max_rows, run.params.dtype, state.device)
         encoder = Encoder.load(model, run.input_path("generator", "prompt.json"))
-        params = run.params
-        settings = params.temperature, params.max_new_tokens, params.top_k, params.top_p
-        return rollouts.make_completer(engine, encoder, run.seed, *settings)
+        return rollouts.make_completer(engine, encoder, run.seed, run.params.distribution, run.params.max_new_tokens)
 
     problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in SPLITS}
     samples = {name: load_samples(run.input_path("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}

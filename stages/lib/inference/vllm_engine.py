@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from stages.lib.core.errors import UserError
-from stages.lib.inference.sampling import Draw, DrawCollector
+from stages.lib.inference.sampling import Distribution, Draw, DrawCollector
 from stages.lib.models.stops import StopCriteria
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -46,11 +46,9 @@ class VllmEngine:
         self,
         prompts: Sequence[Sequence[int]],
         keys: Sequence[Sequence[int]],
-        temperature: float,
+        distribution: Distribution,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
-        top_k: int = 0,
-        top_p: float = 1.0,
     ) -> Iterator[tuple[int, list[Draw]]]:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
         from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
@@ -64,9 +62,7 @@ class VllmEngine:
                 for j, key in enumerate(prompt_keys):
                     settings = SamplingParams(
                         seed=key >> 1,  # a signed 64-bit integer there
-                        temperature=temperature,
-                        top_k=top_k,
-                        top_p=top_p,
+                        **distribution._asdict(),
                         max_tokens=max_new_tokens,
                         stop_token_ids=list(stops.token_ids),
                         stop=list(stops.texts),
