@@ -100,7 +100,7 @@ def count_outcomes(
     prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context_length, "generator")
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
     distribution = GREEDY if n == 1 else run.params.distribution
-    stream = engine.stream(prompts, keys, distribution, run.params.max_new_tokens, encoder.stops)
+    stream = engine.stream(prompts, keys, distribution, run.params.max_new_tokens, encoder.stops, encoder.calculator)
     for i, draws in grade_draws(stream, encoder, problems):
         correct, answered = sum(draw.correct for draw in draws), sum(draw.answer is not None for draw in draws)
         yield [OutcomeCounts(problem_id=problems[i].id, num_correct=correct, num_answered=answered)]

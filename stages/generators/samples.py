@@ -87,7 +87,7 @@ def draw_samples(
     prompts = encoding.encode_prompts(encoder, problems, max_new_tokens, engine.context_length, "samples")
     keys = [make_keys(run.seed, problem, get_sample_count(name, params)) for problem in problems]
     distribution = GREEDY if name == "test_greedy" else params.distribution
-    stream = engine.stream(prompts, keys, distribution, max_new_tokens, encoder.stops)
+    stream = engine.stream(prompts, keys, distribution, max_new_tokens, encoder.stops, encoder.calculator)
     yield from run.track_progress(make_samples(stream, encoder, problems), len(problems), name)
 
 

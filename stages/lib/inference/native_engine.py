@@ -49,6 +49,7 @@ from stages.lib.inference.shared_prefix import (
     use_attention,
 )
 from stages.lib.inference.token_sampling import draw_uniform, sample_tokens, to_int64
+from stages.lib.models.calculator import TAIL_TOKENS, Calculator
 from stages.lib.models.stops import StopCriteria
 
 
@@ -77,6 +78,7 @@ class NativeEngine:
         distribution: Distribution,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
+        calculator: Calculator | None = None,
     ) -> Iterator[tuple[int, list[Draw]]]:
         """Complete a stream of prompts. Where memory runs out, those not yet complete begin again with half the rows.
         Raises ValueError for an empty prompt, UserError where memory is too small."""
@@ -93,7 +95,7 @@ class NativeEngine:
         def begin(rows: int) -> tuple[deque[Request], DecodingBatch]:
             whole = [Request(i, 0, prompts[i], keys[i]) for i in range(len(prompts)) if i not in complete]
             requests = deque(part for request in whole for part in split_request(request, rows))
-            return requests, DecodingBatch(self.model, distribution, max_new_tokens, stops)
+            return requests, DecodingBatch(self.model, distribution, max_new_tokens, stops, calculator)
 
         requests, batch = begin(max_rows)
         while requests or batch.cohorts:
@@ -144,7 +146,13 @@ class Cohort:
     Draws that agree so far have the same past, so they share one row; where they differ, the row forks.
     """
 
-    def __init__(self, requests: list[Request], prompts: list[PrefilledPrompt], max_new_tokens: int):
+    def __init__(
+        self,
+        requests: list[Request],
+        prompts: list[PrefilledPrompt],
+        max_new_tokens: int,
+        calculator: Calculator | None,
+    ):
         device = prompts[0].logits.device
         self.request_of_draw = [(request, number) for request in requests for number in range(len(request.keys))]
         self.keys = torch.tensor([to_int64(key) for request in requests for key in request.keys], device=device)
@@ -155,6 +163,11 @@ class Cohort:
         self.age = 0  # tokens of each draw
         self.ids = torch.zeros(len(self.request_of_draw), max_new_tokens, dtype=torch.long)
         self.logprobs = torch.zeros(len(self.request_of_draw), max_new_tokens)
+        self.calculator = calculator
+        self.forced: dict[int, list[int]] = {}  # draw -> the tokens that the calculator still has to write
+        if calculator:
+            last = np.array([request.ids[-1] for request, _ in self.request_of_draw])
+            self._begin_forced(np.flatnonzero(calculator.may_be_due(last)))
 
     def record_tokens(
         self, ids: torch.Tensor, logprobs: torch.Tensor, stops: StopCriteria
@@ -162,6 +175,11 @@ class Cohort:
         """Append a token to every living draw; return the draws that end with it. ids, logprobs: (living draws,), CPU."""
         alive = np.flatnonzero(self.is_alive)
         self.ids[alive, self.age], self.logprobs[alive, self.age] = ids, logprobs
+        for draw, (token, *rest) in list(self.forced.items()):
+            self.ids[draw, self.age], self.logprobs[draw, self.age] = token, 0.0
+            self.forced[draw] = rest
+        self.forced = {draw: rest for draw, rest in self.forced.items() if rest}
+        ids = self.ids[alive, self.age]
         self.age += 1
         is_stop = np.isin(ids.numpy(), stops.token_ids)
         if stops.texts:
@@ -170,11 +188,24 @@ class Cohort:
         ended = is_stop | (self.age == self.ids.shape[1])
         draws = alive[ended]
         self.is_alive[draws] = False
+        if self.calculator:
+            self.forced = {draw: rest for draw, rest in self.forced.items() if self.is_alive[draw]}
+            self._begin_forced(alive[self.calculator.may_be_due(ids.numpy()) & ~ended])
         columns = (self.ids[draws, : self.age].tolist(), self.logprobs[draws, : self.age].tolist(), is_stop[ended])
         return [
             (*self.request_of_draw[i], Draw(draw_ids, draw_logprobs, "stop" if stopped else "length"))
             for i, draw_ids, draw_logprobs, stopped in zip(draws, *columns, strict=True)
         ]
+
+    def _begin_forced(self, draws: np.ndarray) -> None:
+        """Find which of these draws, in whose last token an expression may end, go on with what the calculator writes."""
+        assert self.calculator
+        for draw in draws.tolist():
+            prompt = self.request_of_draw[draw][0].ids[
+                -TAIL_TOKENS:
+            ]  # the draw may continue an expression of its prompt
+            if tokens := self.calculator.complete([*prompt, *self.ids[draw, : self.age].tolist()]):
+                self.forced[draw] = tokens
 
     def fork_diverging(self) -> tuple[np.ndarray, np.ndarray]:
         """Fork the rows whose living draws chose different tokens.
@@ -210,8 +241,16 @@ class Cohort:
 class DecodingBatch:
     """All rows that are being decoded, and the logits of their next tokens."""
 
-    def __init__(self, model: PreTrainedModel, distribution: Distribution, max_new_tokens: int, stops: StopCriteria):
-        self.model, self.distribution, self.max_new_tokens, self.stops = model, distribution, max_new_tokens, stops
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        distribution: Distribution,
+        max_new_tokens: int,
+        stops: StopCriteria,
+        calculator: Calculator | None = None,
+    ):
+        self.model, self.distribution, self.max_new_tokens = model, distribution, max_new_tokens
+        self.stops, self.calculator = stops, calculator
         self.cache = SharedCache(model)
         self.cohorts: list[Cohort] = []
         self.logits: list[torch.Tensor] = []  # (rows, vocabulary) of each cohort
@@ -228,7 +267,7 @@ class DecodingBatch:
             by_width.setdefault(pad_prefix(len(request.ids), self.model.device), []).append(request)
         for _, members in sorted(by_width.items()):
             prompts = prefill(self.model, [request.ids for request in members])
-            cohort = Cohort(members, prompts, self.max_new_tokens)
+            cohort = Cohort(members, prompts, self.max_new_tokens, self.calculator)
             self.cohorts.append(cohort)
             self.cache.admit(cohort.block, prompts)
             prompt_of_row = torch.from_numpy(cohort.block.prompt_of_row).to(prompts[0].logits.device)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from stages.lib.models.calculator import Calculator
     from stages.lib.models.stops import StopCriteria
 
 
@@ -21,7 +22,8 @@ class Draw(NamedTuple):
 
     ids: the new tokens. The last one ended the sample exactly when `finish` is "stop": an end token, or the token that
     completes a stop text.
-    logprobs: natural log-probability of each of `ids` at temperature 1, even if they were drawn at another.
+    logprobs: natural log-probability of each of `ids` at temperature 1, even if they were drawn at another; 0 where the
+    calculator wrote the token, so that their sum is the log-probability of what the model chose.
     """
 
     ids: list[int]
@@ -65,6 +67,7 @@ class Engine(Protocol):
 
     prompts: token ids, at least one each. distribution: of every token; if it is greedy, only the number of keys matters.
     stops: what ends a sample, or its end tokens alone. A sample of max_new_tokens tokens ends with finish "length".
+    calculator: writes the values of annotations (models/calculator.py), in tokens of the sample like others.
     """
 
     context_length: int  # most tokens of a prompt and a sample together
@@ -76,6 +79,7 @@ class Engine(Protocol):
         distribution: Distribution,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
+        calculator: Calculator | None = None,
     ) -> Iterator[tuple[int, list[Draw]]]:
         """(index of a prompt, its draws in the order of its keys), each prompt as soon as it is complete."""
         ...
@@ -108,7 +112,8 @@ def sample(
     distribution: Distribution,
     max_new_tokens: int,
     stops: StopCriteria | Sequence[int],
+    calculator: Calculator | None = None,
 ) -> list[list[Draw]]:
     """All draws of all prompts, in the order of the prompts."""
-    draws = dict(engine.stream(prompts, keys, distribution, max_new_tokens, stops))
+    draws = dict(engine.stream(prompts, keys, distribution, max_new_tokens, stops, calculator))
     return [draws[i] for i in range(len(prompts))]

@@ -21,6 +21,7 @@ import torch
 
 from stages.lib.core.errors import UserError
 from stages.lib.inference.sampling import Distribution, Draw, DrawCollector
+from stages.lib.models.calculator import Calculator
 from stages.lib.models.stops import StopCriteria
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -49,7 +50,14 @@ class VllmEngine:
         distribution: Distribution,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
+        calculator: Calculator | None = None,
     ) -> Iterator[tuple[int, list[Draw]]]:
+        """Raises UserError for a calculator: vLLM does not let tokens be written into a running request."""
+        if calculator:
+            raise UserError(
+                "engine: vllm cannot write the calculator's values; set engine: native, or generator.prompt.calculator: "
+                "false and run generator again"
+            )
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
         from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 

@@ -86,7 +86,7 @@ def make_completer(
             name, text = make_prefix_key(request.problem, request.steps)
             prompts.append(ids)
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.start, request.stop)])
-        stream = engine.stream(prompts, keys, distribution, max_new_tokens, encoder.stops)
+        stream = engine.stream(prompts, keys, distribution, max_new_tokens, encoder.stops, encoder.calculator)
         problems = [request.problem for request in requests]
         prefixes = [encoder.prompt.join_steps(list(request.steps)) for request in requests]
         replies = {

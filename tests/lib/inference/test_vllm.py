@@ -11,6 +11,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.inference import sampling
 from stages.lib.inference.engines import make_engine
 from stages.lib.inference.vllm_engine import VISIBLE_DEVICES
+from stages.lib.models.calculator import Calculator
 
 PROMPTS, KEYS = [[5, 6], [7], [8, 9, 10], [4]], [[2**63 + 7, 3, 5], [8], [], [1, 2]]
 
@@ -76,6 +77,13 @@ def test_a_prompt_is_handed_out_when_its_last_draw_ends(stub, tmp_path):
     assert next(stream)[0] == 2 and next(stream)[0] == 3 and len(stub.waiting) == 4
     stream.close()
     assert sorted(stub.aborted) == ["0/0", "0/1", "0/2", "1/0"] and not stub.waiting
+
+
+def test_a_calculator_is_refused(stub, tmp_path):
+    stream = make_engine("vllm", tmp_path, 16).stream(PROMPTS, KEYS, sampling.GREEDY, 9, [2], Calculator(None, len))
+    with pytest.raises(UserError, match="calculator's values; set engine: native"):
+        next(stream)
+    assert not stub.waiting
 
 
 @pytest.mark.parametrize(

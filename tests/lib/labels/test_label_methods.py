@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib.core.errors import UserError
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.inference import engines
 from stages.lib.inference.sampling import Distribution
 from stages.lib.labels import label_audit, label_methods, rollouts
@@ -182,7 +183,7 @@ def test_a_rollout_is_the_same_in_any_company():
         gradeschool.generate_problems("dev", 3, 1, steps=(2, 2), max_value=20),
     )
     complete = rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 1, Distribution(0.7), 120)
-    lines = {of.id: [encoding.strip_annotations(step.text) for step in of.steps] for of in problems}
+    lines = {of.id: [strip_annotations(step.text) for step in of.steps] for of in problems}
     requests = [Request(of, tuple(lines[of.id][:end]), 0, 4) for of in problems for end in (0, 2, 3)]
     together = complete(requests)
     for request, reply in zip(requests[2:5], together[2:5], strict=True):
