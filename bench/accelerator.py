@@ -341,11 +341,13 @@ def compare_logprobs(model: Any, prompts: list[list[int]]) -> float:
 
     from stages.lib.core import seeds
     from stages.lib.inference.native_engine import NativeEngine
-    from stages.lib.inference.sampling import sample
+    from stages.lib.inference.sampling import Distribution, sample
 
     keys = [[seeds.key("bench", i, j) for j in range(16)] for i in range(len(prompts))]
     worst = 0.0
-    for prompt, draws in zip(prompts, sample(NativeEngine(model, 512), prompts, keys, 1.0, 32, []), strict=True):
+    for prompt, draws in zip(
+        prompts, sample(NativeEngine(model, 512), prompts, keys, Distribution(1.0), 32, []), strict=True
+    ):
         ids = torch.tensor([prompt + draw.ids for draw in draws], device=model.device)
         with torch.inference_mode():
             logits = model(ids).logits[:, len(prompt) - 1 : -1].float().log_softmax(-1)

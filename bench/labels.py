@@ -27,7 +27,7 @@ SEED = 20
 def main() -> None:
     from stages.generators.samples import make_samples
     from stages.lib.core import seeds
-    from stages.lib.inference import engines
+    from stages.lib.inference import engines, sampling
     from stages.lib.labels import label_audit, label_methods, rollouts, truth
     from stages.lib.models import encoding
     from stages.lib.procedural import gradeschool
@@ -40,12 +40,13 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("data/generator/model"))
     arguments = parser.parse_args()
 
+    distribution = sampling.Distribution(0.7)
     engine, encoder = engines.make_engine("native", arguments.model, 1024), encoding.Encoder.load(arguments.model)
     problems = gradeschool.generate_problems("dev", arguments.problems, SEED, steps=(3, 5), max_value=60)
     prompts = [encoder.prompt_ids(problem) for problem in problems]
     keys = [[seeds.key(SEED, "bench", problem.id, i) for i in range(arguments.pool)] for problem in problems]
     solutions, correct = [], []
-    stream = engine.stream(prompts, keys, 0.7, 320, encoder.stops)
+    stream = engine.stream(prompts, keys, distribution, 320, encoder.stops)
     pools = {pool[0].problem_id: pool for pool in make_samples(stream, encoder, problems)}
     for problem in problems:
         pool = pools[problem.id]
@@ -56,7 +57,7 @@ def main() -> None:
         solutions += [solution for solution, steps in pairs if steps is not None]
         correct += [steps for _, steps in pairs if steps is not None]
 
-    complete, n = rollouts.make_completer(engine, encoder, SEED, 0.7, 320), arguments.completions
+    complete, n = rollouts.make_completer(engine, encoder, SEED, distribution, 320), arguments.completions
 
     def run(search, complete, solutions=solutions, outcomes=None):
         jobs = [(solution.problem, solution.steps, search(solution, n)) for solution in solutions]

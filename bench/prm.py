@@ -42,8 +42,8 @@ def measure_seconds(work: Callable[[], Any], times: int = 1) -> tuple[float, Any
 def make_pools(count: int, samples: int, steps: tuple[int, int] = (2, 8)) -> list[tuple[Any, list[Any]]]:
     """Procedural problems, each with distinct solutions that hold at most one slip: [(problem, [(sample, labels)])]."""
     from stages.lib.core import seeds
+    from stages.lib.core.expressions import strip_annotations
     from stages.lib.core.records import Sample
-    from stages.lib.models.encoding import strip_annotations
     from stages.lib.procedural import gradeschool
 
     pools = []

@@ -121,7 +121,7 @@ def sample_with_native(model, prompts, samples: int, temperature: float, limit: 
     from stages.lib.inference.native_engine import NativeEngine
 
     keys = [[seeds.key("bench", i, j) for j in range(samples)] for i in range(len(prompts))]
-    draws = sampling.sample(NativeEngine(model, rows), prompts, keys, temperature, limit, stop)
+    draws = sampling.sample(NativeEngine(model, rows), prompts, keys, sampling.Distribution(temperature), limit, stop)
     return sum(len(draw.ids) for group in draws for draw in group)
 
 

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from stages.lib.core.records import Record
+from stages.lib.inference.sampling import GREEDY
+from stages.lib.inference.sampling_params import SamplingParams
 from stages.lib.models.prompts import PromptParams
 from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
@@ -39,17 +41,12 @@ if TYPE_CHECKING:
 VERSION = 1  # part of every key
 
 
-class Params(TrainingParams):
+class Params(TrainingParams, SamplingParams):
     train: bool  # false: the base as it is; then what describes training is not used
     prompt: PromptParams  # how a problem is put to the model
     competition_problems: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
     dyval_problems: int = Field(ge=0)  # the same of problems from random graphs, of data/ood/train.jsonl
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
-    temperature: float = Field(gt=0)  # of these solutions
-    top_k: int = Field(ge=0)  # the same as in samples
-    top_p: float = Field(gt=0, le=1)  # the same
-    max_new_tokens: int = Field(gt=0)  # tokens of a solution at most
-    max_rows: int = Field(ge=16)  # solutions decoded at a time on each process; changes speed and memory, no draw
 
     @model_validator(mode="after")
     def _check_shots(self) -> Params:
@@ -102,10 +99,8 @@ def count_outcomes(
 
     prompts = encoding.encode_prompts(encoder, problems, run.params.max_new_tokens, engine.context_length, "generator")
     keys = [[seeds.key(run.seed, "generator", VERSION, problem.id, i) for i in range(n)] for problem in problems]
-    params, temperature = run.params, 0.0 if n == 1 else run.params.temperature
-    stream = engine.stream(
-        prompts, keys, temperature, params.max_new_tokens, encoder.stops, top_k=params.top_k, top_p=params.top_p
-    )
+    distribution = GREEDY if n == 1 else run.params.distribution
+    stream = engine.stream(prompts, keys, distribution, run.params.max_new_tokens, encoder.stops, encoder.calculator)
     for i, draws in grade_draws(stream, encoder, problems):
         correct, answered = sum(draw.correct for draw in draws), sum(draw.answer is not None for draw in draws)
         yield [OutcomeCounts(problem_id=problems[i].id, num_correct=correct, num_answered=answered)]

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from stages.lib.core import records, seeds
-from stages.lib.core.params import Params as Section
 from stages.lib.core.records import Problem, Sample
 from stages.lib.datasets import eval_sets
 from stages.lib.grading.draws import grade_draws
+from stages.lib.inference.sampling import GREEDY
+from stages.lib.inference.sampling_params import SamplingParams
 from stages.lib.run.execution import StageRun, run_stage
 
 if TYPE_CHECKING:
@@ -38,16 +39,11 @@ VERSION = 1  # part of every key: raise it when the way of drawing changes
 SAMPLE_SETS = ("test_options", *eval_sets.SET_FILES, "test_greedy")
 
 
-class Params(Section):
+class Params(SamplingParams):
     engine: Literal["native", "vllm"]  # what decodes: the engine of this repository, or vLLM
     n_verifier: int = Field(ge=1)  # samples a problem for training verifiers
     n_eval: int = Field(ge=1)  # samples a problem of dev and test
     n_ood: int = Field(ge=1)  # samples a problem of ood and aime
-    temperature: float = Field(gt=0)  # of every draw, except the greedy ones
-    top_k: int = Field(ge=0)  # draw from the k likeliest tokens alone; 0: from all
-    top_p: float = Field(gt=0, le=1)  # draw from the likeliest tokens that together reach this probability
-    max_new_tokens: int = Field(ge=1)  # tokens of a sample at most; a longer one is cut off and counts as wrong
-    max_rows: int = Field(ge=16)  # samples decoded at a time on each process; changes speed and memory, no sample
     dtype: Literal["float32", "bfloat16", "float16"]  # number format of the weights
 
 
@@ -100,10 +96,8 @@ def draw_samples(
     (engine, encoder), max_new_tokens = generator, params.max_new_tokens
     prompts = encoding.encode_prompts(encoder, problems, max_new_tokens, engine.context_length, "samples")
     keys = [make_keys(seed, problem, get_sample_count(name, params)) for problem in problems]
-    temperature = 0.0 if name == "test_greedy" else params.temperature
-    stream = engine.stream(
-        prompts, keys, temperature, max_new_tokens, encoder.stops, top_k=params.top_k, top_p=params.top_p
-    )
+    distribution = GREEDY if name == "test_greedy" else params.distribution
+    stream = engine.stream(prompts, keys, distribution, max_new_tokens, encoder.stops, encoder.calculator)
     yield from make_samples(stream, encoder, problems)
 
 

@@ -34,6 +34,7 @@ from pydantic import Field
 from stages.lib.core import params, records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import LabelMethod, Problem, Record, Sample, StepLabel
+from stages.lib.inference.sampling_params import SamplingParams
 from stages.lib.labels import label_methods, truth
 from stages.lib.labels.label_methods import Estimate, Solution
 from stages.lib.labels.rollouts import Completer, PrefixKey, Search, make_cached_completer, run_searches
@@ -70,7 +71,7 @@ class ImportParams(params.Params):
     trl: list[str] = []  # files of the stepwise form of TRL: prompt, completions, labels
 
 
-class Params(params.Params):
+class Params(SamplingParams):
     imported: ImportParams  # files of published labels, for prm.labels: [imported]
     methods: list[LabelMethod] = Field(
         min_length=1
@@ -82,15 +83,10 @@ class Params(params.Params):
     audit_problems: int = Field(ge=0)  # the first problems of dev, for the same and for the audit
     audit_completions: int = Field(ge=1)  # largest N of the audit
     samples_per_problem: int = Field(ge=1)  # the first samples of each problem
-    temperature: float = Field(gt=0)  # of completions
-    top_k: int = Field(ge=0)  # the same as in samples
-    top_p: float = Field(gt=0, le=1)  # the same
-    max_new_tokens: int = Field(ge=1)  # of a completion
     hard_rule: Literal["any_success", "progress", "agreed"]  # mc_hard: any success; relative progress; where both agree
     progress_threshold: float = Field(gt=0)  # threshold of relative progress (GenPRM: 0.8)
     use_pool: bool  # binary search starts after the last step that a right sample of the problem shares
     skip_uniform_problems: bool  # no Monte Carlo for problems whose samples are all right or all wrong
-    max_rows: int = Field(ge=16)  # completions decoded at a time on each process; changes speed and memory, no label
     dtype: Literal["float32", "bfloat16", "float16"]  # number format of the completer's weights
 
 
@@ -307,8 +303,8 @@ def load_completer(params: Params, seed: int, prompt: Prompt, path: Path, device
     from stages.lib.models.encoding import Encoder
 
     engine = engines.make_engine(params.engine, path, params.max_rows, params.dtype, device)
-    settings = params.temperature, params.max_new_tokens, params.top_k, params.top_p
-    return rollouts.make_completer(engine, Encoder.load(path, prompt), seed, *settings)
+    encoder = Encoder.load(path, prompt)
+    return rollouts.make_completer(engine, encoder, seed, params.distribution, params.max_new_tokens)
 
 
 def draw_missing_rollouts(

@@ -11,7 +11,7 @@ import pytest
 from stages.generators.base import __main__ as base
 from stages.generators.base import breadth, exercises, pretraining, tokenizer, words
 from stages.lib.core.errors import UserError
-from stages.lib.models.encoding import strip_annotations
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.run.execution import StageRun

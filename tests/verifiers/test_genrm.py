@@ -10,8 +10,9 @@ from ruamel.yaml import YAML
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.models import loading
-from stages.lib.models.encoding import Encoder, strip_annotations
+from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
 from stages.lib.training import sft

@@ -7,9 +7,10 @@ import pytest
 
 from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import Problem, Sample
 from stages.lib.labels import label_methods, rollouts, truth
-from stages.lib.models.encoding import split_steps, strip_annotations
+from stages.lib.models.encoding import split_steps
 from stages.lib.models.prompts import Prompt
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault

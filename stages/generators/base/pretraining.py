@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 
 from stages.generators.base import breadth, exercises
 from stages.lib.core import seeds
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import ABSTAIN_INSTRUCTION
-from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault, Knobs, variation
 from stages.lib.procedural.states import NotApplicable, State

@@ -18,6 +18,7 @@ from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
+from stages.lib.inference.sampling import Distribution
 
 if TYPE_CHECKING:
     from stages.lib.inference.native_engine import NativeEngine
@@ -137,7 +138,8 @@ class LocalChat(Chat):
         seeds = [[derive_seed(prompt, key) for key in keys[prompt]] for prompt in prompts]
         ends = self._engine.model.generation_config.eos_token_id
         stops = {*self.encoder.stops.token_ids, *(ends if isinstance(ends, list) else [] if ends is None else [ends])}
-        for i, draws in self._engine.stream(rows, seeds, settings.temperature, settings.max_tokens, sorted(stops)):
+        distribution = Distribution(settings.temperature)
+        for i, draws in self._engine.stream(rows, seeds, distribution, settings.max_tokens, sorted(stops)):
             for key, draw in zip(keys[prompts[i]], draws, strict=True):
                 self.usage.add(tokens_in=len(rows[i]), tokens_out=len(draw.ids))
                 text = self.encoder.decode_text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)

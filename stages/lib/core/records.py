@@ -78,7 +78,8 @@ class Problem(Record):
 
 
 class Sample(Record):
-    """One solution drawn for a problem. Log-probabilities are natural, at temperature 1, summed over `tokens`."""
+    """One solution drawn for a problem. Log-probabilities are natural, at temperature 1, summed over `tokens`; tokens that
+    the calculator wrote add 0."""
 
     problem_id: str
     index: int = Field(ge=0)

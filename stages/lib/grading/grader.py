@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from stages.lib.core import json_cache
 from stages.lib.core.errors import UserError
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import Problem
 from stages.lib.grading import answers, code_tests, programs, sandbox
 from stages.lib.grading.code_tests import Verdict
@@ -81,6 +82,7 @@ def extract(problem: Problem, text: str | None, marked: bool = False) -> str | N
         return None
     if problem.answer_type == "code":
         return programs.extract(text, problem.question, (problem.tests or {}).get("entry_point"))
+    text = strip_annotations(text)  # a `<<48/2=24>>` is working, and must not change what is read as the answer
     if marked and not answers.has_marked_answer(text, problem.answer_type):
         return None
     return answers.extract(text, problem.answer_type)

@@ -36,7 +36,7 @@ from transformers import PreTrainedModel
 
 from stages.lib.core.errors import UserError
 from stages.lib.inference import memory
-from stages.lib.inference.sampling import Draw, DrawCollector
+from stages.lib.inference.sampling import Distribution, Draw, DrawCollector
 from stages.lib.inference.shared_prefix import (
     ROW_MULTIPLE,
     Block,
@@ -48,6 +48,8 @@ from stages.lib.inference.shared_prefix import (
     to_device,
     use_attention,
 )
+from stages.lib.inference.token_sampling import draw_uniform, sample_tokens, to_int64
+from stages.lib.models.calculator import TAIL_TOKENS, Calculator
 from stages.lib.models.stops import StopCriteria
 
 
@@ -58,30 +60,6 @@ class Request(NamedTuple):
     first_draw: int
     ids: Sequence[int]
     keys: Sequence[int]
-
-
-class Distribution(NamedTuple):
-    """What tokens are drawn from; see `sampling.Engine`."""
-
-    temperature: float
-    top_k: int = 0
-    top_p: float = 1.0
-
-    def compute_probabilities(self, logits: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-        """(rows, V) the probabilities, from logits and their softmax p."""
-        if self.temperature != 1:
-            logits = logits / self.temperature
-        elif not self.top_k and self.top_p == 1:
-            return p
-        if 0 < self.top_k < logits.shape[-1]:
-            logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], float("-inf"))
-        q = logits.softmax(-1)
-        if self.top_p < 1:
-            largest, order = torch.sort(q, dim=-1, descending=True, stable=True)
-            is_beyond = largest.double().cumsum(-1) - largest >= self.top_p  # the likeliest token is always kept
-            q = q.masked_fill(torch.zeros_like(is_beyond).scatter(-1, order, is_beyond), 0.0)
-            q = q / q.sum(-1, keepdim=True)
-        return q
 
 
 class NativeEngine:
@@ -97,11 +75,10 @@ class NativeEngine:
         self,
         prompts: Sequence[Sequence[int]],
         keys: Sequence[Sequence[int]],
-        temperature: float,
+        distribution: Distribution,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
-        top_k: int = 0,
-        top_p: float = 1.0,
+        calculator: Calculator | None = None,
     ) -> Iterator[tuple[int, list[Draw]]]:
         """Complete a stream of prompts. Where memory runs out, those not yet complete begin again with half the rows.
         Raises ValueError for an empty prompt, UserError where memory is too small."""
@@ -109,7 +86,7 @@ class NativeEngine:
             raise ValueError("a prompt needs at least one token")
         longest = max(map(len, prompts), default=0)  # held twice while it is admitted, before a token is drawn
         tokens = longest + max(longest, max_new_tokens)
-        copies = memory.SORTED_LOGIT_COPIES if top_p < 1 else memory.LOGIT_COPIES
+        copies = memory.SORTED_LOGIT_COPIES if distribution.top_p < 1 else memory.LOGIT_COPIES
         max_rows = memory.limit_rows(self.model, self.max_rows, tokens, ROW_MULTIPLE, copies)
         collector, complete = DrawCollector(keys), set()
         yield from collector.get_empty()
@@ -118,7 +95,7 @@ class NativeEngine:
         def begin(rows: int) -> tuple[deque[Request], DecodingBatch]:
             whole = [Request(i, 0, prompts[i], keys[i]) for i in range(len(prompts)) if i not in complete]
             requests = deque(part for request in whole for part in split_request(request, rows))
-            return requests, DecodingBatch(self.model, Distribution(temperature, top_k, top_p), max_new_tokens, stops)
+            return requests, DecodingBatch(self.model, distribution, max_new_tokens, stops, calculator)
 
         requests, batch = begin(max_rows)
         while requests or batch.cohorts:
@@ -169,7 +146,13 @@ class Cohort:
     Draws that agree so far have the same past, so they share one row; where they differ, the row forks.
     """
 
-    def __init__(self, requests: list[Request], prompts: list[PrefilledPrompt], max_new_tokens: int):
+    def __init__(
+        self,
+        requests: list[Request],
+        prompts: list[PrefilledPrompt],
+        max_new_tokens: int,
+        calculator: Calculator | None,
+    ):
         device = prompts[0].logits.device
         self.request_of_draw = [(request, number) for request in requests for number in range(len(request.keys))]
         self.keys = torch.tensor([to_int64(key) for request in requests for key in request.keys], device=device)
@@ -180,6 +163,11 @@ class Cohort:
         self.age = 0  # tokens of each draw
         self.ids = torch.zeros(len(self.request_of_draw), max_new_tokens, dtype=torch.long)
         self.logprobs = torch.zeros(len(self.request_of_draw), max_new_tokens)
+        self.calculator = calculator
+        self.forced: dict[int, list[int]] = {}  # draw -> the tokens that the calculator still has to write
+        if calculator:
+            last = np.array([request.ids[-1] for request, _ in self.request_of_draw])
+            self._begin_forced(np.flatnonzero(calculator.may_be_due(last)))
 
     def record_tokens(
         self, ids: torch.Tensor, logprobs: torch.Tensor, stops: StopCriteria
@@ -187,6 +175,11 @@ class Cohort:
         """Append a token to every living draw; return the draws that end with it. ids, logprobs: (living draws,), CPU."""
         alive = np.flatnonzero(self.is_alive)
         self.ids[alive, self.age], self.logprobs[alive, self.age] = ids, logprobs
+        for draw, (token, *rest) in list(self.forced.items()):
+            self.ids[draw, self.age], self.logprobs[draw, self.age] = token, 0.0
+            self.forced[draw] = rest
+        self.forced = {draw: rest for draw, rest in self.forced.items() if rest}
+        ids = self.ids[alive, self.age]
         self.age += 1
         is_stop = np.isin(ids.numpy(), stops.token_ids)
         if stops.texts:
@@ -195,11 +188,24 @@ class Cohort:
         ended = is_stop | (self.age == self.ids.shape[1])
         draws = alive[ended]
         self.is_alive[draws] = False
+        if self.calculator:
+            self.forced = {draw: rest for draw, rest in self.forced.items() if self.is_alive[draw]}
+            self._begin_forced(alive[self.calculator.may_be_due(ids.numpy()) & ~ended])
         columns = (self.ids[draws, : self.age].tolist(), self.logprobs[draws, : self.age].tolist(), is_stop[ended])
         return [
             (*self.request_of_draw[i], Draw(draw_ids, draw_logprobs, "stop" if stopped else "length"))
             for i, draw_ids, draw_logprobs, stopped in zip(draws, *columns, strict=True)
         ]
+
+    def _begin_forced(self, draws: np.ndarray) -> None:
+        """Find which of these draws, in whose last token an expression may end, go on with what the calculator writes."""
+        assert self.calculator
+        for draw in draws.tolist():
+            prompt = self.request_of_draw[draw][0].ids[
+                -TAIL_TOKENS:
+            ]  # the draw may continue an expression of its prompt
+            if tokens := self.calculator.complete([*prompt, *self.ids[draw, : self.age].tolist()]):
+                self.forced[draw] = tokens
 
     def fork_diverging(self) -> tuple[np.ndarray, np.ndarray]:
         """Fork the rows whose living draws chose different tokens.
@@ -235,8 +241,16 @@ class Cohort:
 class DecodingBatch:
     """All rows that are being decoded, and the logits of their next tokens."""
 
-    def __init__(self, model: PreTrainedModel, distribution: Distribution, max_new_tokens: int, stops: StopCriteria):
-        self.model, self.distribution, self.max_new_tokens, self.stops = model, distribution, max_new_tokens, stops
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        distribution: Distribution,
+        max_new_tokens: int,
+        stops: StopCriteria,
+        calculator: Calculator | None = None,
+    ):
+        self.model, self.distribution, self.max_new_tokens = model, distribution, max_new_tokens
+        self.stops, self.calculator = stops, calculator
         self.cache = SharedCache(model)
         self.cohorts: list[Cohort] = []
         self.logits: list[torch.Tensor] = []  # (rows, vocabulary) of each cohort
@@ -253,7 +267,7 @@ class DecodingBatch:
             by_width.setdefault(pad_prefix(len(request.ids), self.model.device), []).append(request)
         for _, members in sorted(by_width.items()):
             prompts = prefill(self.model, [request.ids for request in members])
-            cohort = Cohort(members, prompts, self.max_new_tokens)
+            cohort = Cohort(members, prompts, self.max_new_tokens, self.calculator)
             self.cohorts.append(cohort)
             self.cache.admit(cohort.block, prompts)
             prompt_of_row = torch.from_numpy(cohort.block.prompt_of_row).to(prompts[0].logits.device)
@@ -310,50 +324,3 @@ class DecodingBatch:
         ids, logprobs = torch.stack([ids.double(), logprobs.double()]).cpu()
         sizes = [len(draws) for draws in alive]
         return list(zip(ids.long().split(sizes), logprobs.float().split(sizes), strict=True))
-
-
-def to_int64(key: int) -> int:
-    """An unsigned 64-bit key as the int64 with the same bits."""
-    return (key & (2**64 - 1)) - 2**64 * (key >> 63 & 1)
-
-
-def draw_uniform(key: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    """float64 in [0, 1) for every (key, step), both int64: output number `step` of SplitMix64 (Steele et al., OOPSLA 2014)
-    from state `key`. int64 products wrap around, as the algorithm requires."""
-    z = key + (step + 1) * to_int64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        z = (z ^ (z >> shift & (1 << 64 - shift) - 1)) * to_int64(factor)  # the mask makes the shift logical
-    z = z ^ (z >> 31 & (1 << 33) - 1)
-    return (z >> 11 & (1 << 53) - 1).double() * 2.0**-53
-
-
-def sample_tokens(
-    logits: torch.Tensor, u: torch.Tensor | None, distribution: Distribution, row: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens (D,) and their log-probabilities at temperature 1 (D,), from logits (B, V) and each draw's row (D,).
-
-    Greedy if u is None; else the first token at which the cumulative distribution exceeds u (D,).
-    Only operations that treat each row alone are used. Sums of blocks of tokens come first, so that one pass over the
-    vocabulary suffices and the cumulative sums in float64 are short.
-    """
-    logits = logits.float()
-    p = logits.softmax(-1)
-    if u is None:
-        ids = logits.argmax(-1)[row]
-    else:
-        q = distribution.compute_probabilities(logits, p)
-        width = 32  # tokens in a block
-        q = torch.nn.functional.pad(q, (0, -q.shape[1] % width)).view(len(q), -1, width)
-        blocks = q.sum(-1).double().cumsum(-1)[row]
-        target = u[:, None] * blocks[:, -1:]
-        block = inverse_cdf(blocks, target)
-        below = torch.where(block > 0, blocks.gather(1, (block - 1).clamp(min=0)), 0)
-        inner = q[row, block[:, 0]].double().cumsum(-1)
-        ids = (block * width + inverse_cdf(inner, target - below))[:, 0]
-    return ids, p[row, ids].log()
-
-
-def inverse_cdf(sums: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """(B, 1) the first index of ascending `sums` (B, n) above target (B, 1); where rounding leaves none, the index at
-    which the last sum is reached, which is never a token of probability zero."""
-    return torch.minimum((sums <= target).sum(-1, keepdim=True), (sums < sums[:, -1:]).sum(-1, keepdim=True))

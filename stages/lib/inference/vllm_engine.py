@@ -20,7 +20,8 @@ from typing import Any
 import torch
 
 from stages.lib.core.errors import UserError
-from stages.lib.inference.sampling import Draw, DrawCollector
+from stages.lib.inference.sampling import Distribution, Draw, DrawCollector
+from stages.lib.models.calculator import Calculator
 from stages.lib.models.stops import StopCriteria
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -46,12 +47,17 @@ class VllmEngine:
         self,
         prompts: Sequence[Sequence[int]],
         keys: Sequence[Sequence[int]],
-        temperature: float,
+        distribution: Distribution,
         max_new_tokens: int,
         stops: StopCriteria | Sequence[int],
-        top_k: int = 0,
-        top_p: float = 1.0,
+        calculator: Calculator | None = None,
     ) -> Iterator[tuple[int, list[Draw]]]:
+        """Raises UserError for a calculator: vLLM does not let tokens be written into a running request."""
+        if calculator:
+            raise UserError(
+                "engine: vllm cannot write the calculator's values; set engine: native, or generator.prompt.calculator: "
+                "false and run generator again"
+            )
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
         from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 
@@ -64,9 +70,7 @@ class VllmEngine:
                 for j, key in enumerate(prompt_keys):
                     settings = SamplingParams(
                         seed=key >> 1,  # a signed 64-bit integer there
-                        temperature=temperature,
-                        top_k=top_k,
-                        top_p=top_p,
+                        **distribution._asdict(),
                         max_tokens=max_new_tokens,
                         stop_token_ids=list(stops.token_ids),
                         stop=list(stops.texts),

@@ -2,8 +2,8 @@
 
 Files are in data/raw/labels/, a dependency of stage labels. All solutions of a question, from any rows and files, become
 the pool of one problem, so that pools are limited and filtered like drawn ones. A problem that nearly repeats one of dev,
-test, ood or aime is left out (lib/datasets/near_duplicates.py). Step numbers (`Step 2:`) and calculator annotations are
-removed, because the solutions to be verified have neither.
+test, ood or aime is left out (lib/datasets/near_duplicates.py). Step numbers (`Step 2:`) are
+removed, because the solutions to be verified have none, and so are calculator annotations, unless these have them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from stages.lib.core.records import Problem, Sample, StepLabel
 from stages.lib.datasets import near_duplicates
 from stages.lib.labels import published_labels
 from stages.lib.labels.labelled_solution import RejectedRow
-from stages.lib.models.encoding import strip_annotations
 from stages.lib.models.prompts import Prompt
 
 FOLDER = "data/raw/labels"
@@ -93,7 +92,7 @@ def _add_form(
             into.problems.append(problem)
             for index, (sample, labels) in enumerate(pool):
                 at = {"problem_id": problem.id, "index": index}
-                text = prompt.join_steps([_strip_numbering(step) for step in prompt.split_steps(sample.text)])
+                text = prompt.join_steps([_clean_step(step, prompt) for step in prompt.split_steps(sample.text)])
                 into.samples.append(sample.model_copy(update={**at, "text": text}))
                 into.labels.extend(label.model_copy(update=at) for label in labels)
         pool.clear()  # frees memory: there may be half a million samples
@@ -107,5 +106,5 @@ def _add_form(
         )
 
 
-def _strip_numbering(step: str) -> str:
-    return strip_annotations(_NUMBER.sub("", step)).strip() or step  # never empty: every step may have a label
+def _clean_step(step: str, prompt: Prompt) -> str:
+    return prompt.format_gold_step(_NUMBER.sub("", step)).strip() or step  # never empty: every step may have a label

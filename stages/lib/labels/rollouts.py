@@ -22,7 +22,7 @@ from stages.lib.grading.draws import grade_draws
 from stages.lib.models.encoding import check_context_length
 
 if TYPE_CHECKING:
-    from stages.lib.inference.sampling import Engine
+    from stages.lib.inference.sampling import Distribution, Engine
     from stages.lib.models.encoding import Encoder
 
 VERSION = 1  # part of every key: raise it when rollouts are drawn differently
@@ -72,10 +72,8 @@ def make_completer(
     engine: Engine,
     encoder: Encoder,
     seed: int,
-    temperature: float,
+    distribution: Distribution,
     max_new_tokens: int,
-    top_k: int = 0,
-    top_p: float = 1.0,
 ) -> Completer:
     """A completer that draws with an engine. It raises UserError when a prefix leaves too little of the model's
     context."""
@@ -88,7 +86,7 @@ def make_completer(
             name, text = make_prefix_key(request.problem, request.steps)
             prompts.append(ids)
             keys.append([seeds.key(seed, "labels", VERSION, name, text, i) for i in range(request.start, request.stop)])
-        stream = engine.stream(prompts, keys, temperature, max_new_tokens, encoder.stops, top_k, top_p)
+        stream = engine.stream(prompts, keys, distribution, max_new_tokens, encoder.stops, encoder.calculator)
         problems = [request.problem for request in requests]
         prefixes = [encoder.prompt.join_steps(list(request.steps)) for request in requests]
         replies = {

@@ -26,9 +26,10 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import Problem
 from stages.lib.grading import answers
-from stages.lib.models.encoding import split_steps, strip_annotations
+from stages.lib.models.encoding import split_steps
 from stages.lib.procedural import gradeschool
 
 _NAME, _NUMBER = r"[^:,=]{1,60}?", r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?"

@@ -8,7 +8,6 @@ its neighbour: the fix that moved a published process reward model from 56.1 to 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from jinja2.exceptions import TemplateError
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
+from stages.lib.models.calculator import Calculator
 from stages.lib.models.prompts import PLAIN_TEMPLATE, Prompt, Shot
 from stages.lib.models.stops import StopCriteria
 
@@ -48,6 +48,7 @@ class Encoder:
         self._lead_ids = find_lead_ids(tokenizer)
         self.end_id: int = self._find_end_id()
         self.stops = StopCriteria(tokenizer, {tokenizer.eos_token_id, self.end_id, *ends}, self.prompt.stop_texts)
+        self.calculator = Calculator(tokenizer, self.encode_texts) if self.prompt.calculator else None
         # A problem's samples are encoded one after another, and a call of the tokenizer takes a third of a millisecond.
         self._cached_prompt = lru_cache(maxsize=16)(self._encode_prompt)
 
@@ -222,11 +223,6 @@ def _read_end_ids(path: Path) -> list[int]:
             if ids is not None:
                 return ids if isinstance(ids, list) else [ids]
     return []
-
-
-def strip_annotations(text: str) -> str:
-    """A gold step without GSM8K's calculator annotations, such as `<<48/2=24>>`, as models read it."""
-    return re.sub(r"<<[^<>]*>>", "", text)
 
 
 def split_steps(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from stages.lib.core import files
+from stages.lib.core import expressions, files
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
 from stages.lib.core.records import Problem, explain_error
@@ -35,6 +35,9 @@ class PromptParams(Params):
     shots: int = Field(default=0, ge=0)  # worked examples before the question
     steps: Literal["lines", "paragraphs"] = "lines"  # what a step of a solution is
     stop: list[Annotated[str, Field(min_length=1)]] = []  # texts at which a solution ends
+    calculator: bool = (
+        False  # solutions carry GSM8K's annotations, and after `<<48/2=` the value is written for the model
+    )
     template: dict[str, Any] = {}  # further variables of a chat template, {enable_thinking: false} for instance
 
 
@@ -74,6 +77,10 @@ class Prompt(PromptParams):
         paragraphs = re.split(r"\n(?:[ \t]*\n)+", "\n" + text.replace("\r\n", "\n") + "\n")
         return [step for text in paragraphs if (step := re.sub(r"^\s*\n|\n\s*$", "", text)).strip()]
 
+    def format_gold_step(self, text: str) -> str:
+        """A published step as this generator's solutions have it: with calculator annotations or without."""
+        return text if self.calculator else expressions.strip_annotations(text)
+
     def join_steps(self, steps: list[str]) -> str:
         return "".join(step + self.step_separator for step in steps)
 
@@ -98,7 +105,7 @@ class Prompt(PromptParams):
         return self.model_copy(update={"examples": [], "shots": 0})
 
     def write(self, path: Path) -> None:
-        files.write_json(path, self.model_dump())
+        files.write_json(path, self.model_dump(exclude=None if self.calculator else {"calculator"}))
 
     @classmethod
     def read(cls, path: Path) -> Prompt:

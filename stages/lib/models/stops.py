@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -20,9 +20,8 @@ class StopCriteria:
         self._tail_tokens = max((len(text.encode()) for text in self.texts), default=0) + MARGIN_TOKENS
 
     def may_complete(self, ids: np.ndarray) -> np.ndarray:
-        """Whether each of these tokens may complete a text. A model may have more outputs than its tokenizer has tokens."""
-        is_known = ids < len(self._may_complete_by_id)
-        return is_known & self._may_complete_by_id[ids * is_known]
+        """Whether each of these tokens may complete a text."""
+        return look_up(self._may_complete_by_id, ids)
 
     def is_complete(self, ids: Sequence[int]) -> bool:
         """Whether the last of these tokens completes a text."""
@@ -35,5 +34,16 @@ class StopCriteria:
         size, last_characters = len(self.tokenizer), {text[-1] for text in self.texts}
         if not all(text.isascii() for text in self.texts):
             return np.ones(size, bool)  # the bytes of a character may be spread over several tokens
-        pieces = self.tokenizer.batch_decode([[token] for token in range(size)], clean_up_tokenization_spaces=False)
-        return np.array([any(character in piece for character in last_characters) for piece in pieces])
+        return mark_tokens(self.tokenizer, lambda piece: not last_characters.isdisjoint(piece))
+
+
+def mark_tokens(tokenizer: Any, is_marked: Callable[[str], bool]) -> np.ndarray:
+    """(vocabulary,) whether the text of each token is marked."""
+    pieces = tokenizer.batch_decode([[token] for token in range(len(tokenizer))], clean_up_tokenization_spaces=False)
+    return np.array([is_marked(piece) for piece in pieces])
+
+
+def look_up(marks: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The mark of each id; False beyond them, since a model may have more outputs than its tokenizer has tokens."""
+    is_known = ids < len(marks)
+    return is_known & marks[ids * is_known]

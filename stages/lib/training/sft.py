@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stages.lib.core.records import Problem
 from stages.lib.models.batch import Example
-from stages.lib.models.encoding import Encoder, strip_annotations
+from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt, format_answer
 
 
@@ -15,19 +15,20 @@ def get_steps(problem: Problem, prompt: Prompt | None = None) -> list[str]:
     prompt: with an instruction, a program is complete and in a fenced block, as the instruction asks. Where steps are
     paragraphs, the lines of a program or of a LaTeX solution, which are no steps, are joined into one.
     """
-    lines = _get_lines(problem, bool(prompt and prompt.instruct))
-    is_one_step = prompt and prompt.steps == "paragraphs" and problem.answer_type in ("code", "latex")
+    prompt = prompt or Prompt()
+    lines = _get_lines(problem, prompt)
+    is_one_step = prompt.steps == "paragraphs" and problem.answer_type in ("code", "latex")
     return ["\n".join(lines)] if is_one_step and lines else lines
 
 
-def _get_lines(problem: Problem, instruct: bool) -> list[str]:
+def _get_lines(problem: Problem, prompt: Prompt) -> list[str]:
     if problem.steps:
-        return [strip_annotations(step.text) for step in problem.steps]
+        return [prompt.format_gold_step(step.text) for step in problem.steps]
     if problem.answer_type != "code":
         return [format_answer(problem)]
-    signature = problem.question if instruct and "entry_point" in (problem.tests or {}) else ""
+    signature = problem.question if prompt.instruct and "entry_point" in (problem.tests or {}) else ""
     lines = [line for line in f"{signature}\n{problem.answer}".splitlines() if line.strip()]
-    if instruct and problem.answer.strip():
+    if prompt.instruct and problem.answer.strip():
         return ["```python", *lines, "```"]
     return lines if problem.answer else []
 

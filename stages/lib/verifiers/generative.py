@@ -25,6 +25,7 @@ from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Record, Sample, Score
 from stages.lib.inference.native_engine import NativeEngine
+from stages.lib.inference.sampling import Distribution
 from stages.lib.models import heads, loading
 from stages.lib.models.encoding import Encoder, check_context_length
 from stages.lib.models.objectives import LanguageModelingObjective
@@ -182,7 +183,7 @@ class GenerativeVerifier(Verifier):
             [seeds.key(seed, stage, VERSION, problem.id, text, k) for k in range(votes)] for _, problem, text in tasks
         ]
         engine, ends = NativeEngine(self.model, max_rows), self.encoder.stops.token_ids
-        for place, draws in engine.stream(prompts, keys, temperature, max_new_tokens, ends):
+        for place, draws in engine.stream(prompts, keys, Distribution(temperature), max_new_tokens, ends):
             _, problem, text = tasks[place]
             p_yes = [self.parse_verdict(draw) for draw in draws]
             all_missing = all(p is None for p in p_yes)

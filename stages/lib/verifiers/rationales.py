@@ -23,8 +23,9 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.labels import truth
-from stages.lib.models.encoding import split_steps, strip_annotations
+from stages.lib.models.encoding import split_steps
 from stages.lib.verifiers import verdicts
 from stages.lib.verifiers.verdicts import DERIVED_VERDICT_WEIGHT, DIRECT_VERDICT_WEIGHT, VERDICT_QUESTION, Segment
 
@@ -55,7 +56,7 @@ def write_procedural(problem: Problem, sample: Sample, style: RationaleStyle, re
     gold = [strip_annotations(step.text) for step in problem.steps or ()]
     segments: list[Segment] = []
     written: set[str] = set()
-    steps = split_steps(sample.text)
+    steps = [strip_annotations(line) for line in split_steps(sample.text)]  # no calculator helps to write a rationale
     for line, is_right in zip(steps, labels, strict=True):
         gold_line = line if is_right else _find_gold_line(gold, written, line)
         written.add(gold_line)

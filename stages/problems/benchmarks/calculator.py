@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from stages.lib.procedural import expressions
-from stages.lib.procedural.expressions import ANNOTATION
+from stages.lib.core import expressions
+from stages.lib.core.expressions import ANNOTATION
 
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)")
 

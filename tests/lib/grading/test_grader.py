@@ -124,6 +124,17 @@ def test_other_answers_are_compared():
     assert correct(item, ["so #### 12", "#### 13", None]) == [True, False, False]
 
 
+@pytest.mark.parametrize("end", ["#### {}", "So the answer is ${}.", "It costs 48 / 2 = ${}"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_calculator_annotations_change_no_answer(end, marked):
+    item = problem(answer="24", tests=None, kind="number")
+    plain, annotated = (
+        ("2 * 12 = {}\n" + end).format("24", "24"),
+        ("2 * 12 = {}\n" + end).format("<<2*12=24>>24", "<<48/2=24>>24"),
+    )
+    assert grader.grade(item, [annotated], marked) == grader.grade(item, [plain], marked)
+
+
 @pytest.mark.slow
 def test_a_program_is_run_once_whatever_its_looks(runs):
     item, again = problem("p"), problem("q")

@@ -9,7 +9,7 @@ from transformers import DynamicCache, Qwen2Config
 from stages.lib.core.errors import UserError
 from stages.lib.inference import memory
 from stages.lib.inference.native_engine import NativeEngine
-from stages.lib.inference.sampling import sample
+from stages.lib.inference.sampling import Distribution, sample
 from tests.helpers import tiny_models
 
 QWEN = Qwen2Config(
@@ -67,9 +67,9 @@ def test_a_card_without_room_is_refused(monkeypatch):
 @pytest.mark.slow
 def test_the_engine_draws_the_same_in_the_rows_that_fit(monkeypatch, capsys):
     model, prompts, keys = tiny_models.make_model("llama"), [[5, 6, 7], [8, 9]], [list(range(40)), list(range(50, 90))]
-    wanted = sample(NativeEngine(model), prompts, keys, 1.0, 9, [1])
+    wanted = sample(NativeEngine(model), prompts, keys, Distribution(1.0), 9, [1])
     monkeypatch.setattr(memory, "get_free_bytes", lambda device: 30 * memory.estimate_row_bytes(model.config, 4, 12))
-    assert sample(NativeEngine(model), prompts, keys, 1.0, 9, [1]) == wanted
+    assert sample(NativeEngine(model), prompts, keys, Distribution(1.0), 9, [1]) == wanted
     assert "drawing 16 at a time" in capsys.readouterr().err
 
 

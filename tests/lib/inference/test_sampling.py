@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
 from stages.lib.inference import sampling, shared_prefix
-from stages.lib.inference.native_engine import (
-    DecodingBatch,
-    Distribution,
-    NativeEngine,
-    draw_uniform,
-    sample_tokens,
-    to_int64,
-)
+from stages.lib.inference.native_engine import DecodingBatch, NativeEngine
+from stages.lib.inference.sampling import GREEDY, Distribution
+from stages.lib.inference.token_sampling import draw_uniform, sample_tokens, to_int64
 from tests.helpers import tiny_models
 
 STOP, VOCABULARY = 2, 67
@@ -45,14 +40,14 @@ def make_keys(count: int, n: int) -> list[list[int]]:
 
 
 def draw(model, prompts, keys, rows=512, temperature=1.0, limit=24):
-    return sampling.sample(NativeEngine(model, rows), prompts, keys, temperature, limit, [STOP])
+    return sampling.sample(NativeEngine(model, rows), prompts, keys, Distribution(temperature), limit, [STOP])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", tiny_models.ARCHITECTURES)
 def test_greedy_is_transformers_generate(model, name):
     engine, prompts = NativeEngine(model(name), max_rows=48), make_prompts()  # 48 rows: not all prompts fit at a time
-    draws = sampling.sample(engine, prompts, make_keys(len(prompts), 7), 0.0, 24, [STOP])
+    draws = sampling.sample(engine, prompts, make_keys(len(prompts), 7), GREEDY, 24, [STOP])
     ends = set()
     for prompt, samples in zip(prompts, draws, strict=True):
         ids = torch.tensor([prompt])

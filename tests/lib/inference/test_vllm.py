@@ -11,6 +11,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.inference import sampling
 from stages.lib.inference.engines import make_engine
 from stages.lib.inference.vllm_engine import VISIBLE_DEVICES
+from stages.lib.models.calculator import Calculator
 
 PROMPTS, KEYS = [[5, 6], [7], [8, 9, 10], [4]], [[2**63 + 7, 3, 5], [8], [], [1, 2]]
 
@@ -62,20 +63,27 @@ def stub(monkeypatch):
 def test_all_requests_wait_at_once_and_come_back_by_prompt(stub, tmp_path):
     engine = make_engine("vllm", tmp_path, 16, "bfloat16")
     assert engine.context_length == 64 and stub.made["max_num_seqs"] == 16 and stub.made["dtype"] == "bfloat16"
-    draws = sampling.sample(engine, PROMPTS, KEYS, 0.7, 9, [2])
+    draws = sampling.sample(engine, PROMPTS, KEYS, sampling.Distribution(0.7), 9, [2])
     assert stub.begun == [6, 5, 4, 3, 2, 1], "the engine never waited for one prompt before it saw the next"
     assert [[draw.ids for draw in own] for own in draws] == [
         [[(key >> 1) % 10, prompt[0], 2] for key in own] for prompt, own in zip(PROMPTS, KEYS, strict=True)
     ]
     assert draws[1][0] == sampling.Draw([4, 7, 2], [-4.0, -7.0, -2.0], "stop") and draws[3][0].finish == "length"
-    assert not stub.aborted and sampling.sample(engine, [], [], 0.7, 9, [2]) == []
+    assert not stub.aborted and sampling.sample(engine, [], [], sampling.Distribution(0.7), 9, [2]) == []
 
 
 def test_a_prompt_is_handed_out_when_its_last_draw_ends(stub, tmp_path):
-    stream = make_engine("vllm", tmp_path, 16).stream(PROMPTS, KEYS, 0.7, 9, [2])
+    stream = make_engine("vllm", tmp_path, 16).stream(PROMPTS, KEYS, sampling.Distribution(0.7), 9, [2])
     assert next(stream)[0] == 2 and next(stream)[0] == 3 and len(stub.waiting) == 4
     stream.close()
     assert sorted(stub.aborted) == ["0/0", "0/1", "0/2", "1/0"] and not stub.waiting
+
+
+def test_a_calculator_is_refused(stub, tmp_path):
+    stream = make_engine("vllm", tmp_path, 16).stream(PROMPTS, KEYS, sampling.GREEDY, 9, [2], Calculator(None, len))
+    with pytest.raises(UserError, match="calculator's values; set engine: native"):
+        next(stream)
+    assert not stub.waiting
 
 
 @pytest.mark.parametrize(

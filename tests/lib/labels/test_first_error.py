@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import Sample, Score
 from stages.lib.labels import first_error
-from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 
 

@@ -95,6 +95,11 @@ def test_solutions_of_a_question_are_one_pool(root, prompt):
     ]
 
 
+def test_annotations_stay_where_the_generator_writes_them(root):
+    texts = [sample.text for sample in imported_labels.read(root, ALL, Prompt(calculator=True), []).samples]
+    assert sum("<<1+2=3>>3" in text for text in texts) and not any(text.startswith("Step 1:") for text in texts)
+
+
 def test_what_is_tested_is_not_learnt_from(root):
     """In other typesetting, whatever the answer; in other words where the answer is the same by value or not published."""
     words = (

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib.core.errors import UserError
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.inference import engines
+from stages.lib.inference.sampling import Distribution
 from stages.lib.labels import label_audit, label_methods, rollouts
 from stages.lib.labels.label_audit import Case
 from stages.lib.labels.label_methods import Estimate, Solution
@@ -180,8 +182,8 @@ def test_a_rollout_is_the_same_in_any_company():
         encoding.Encoder.load(BASE),
         gradeschool.generate_problems("dev", 3, 1, steps=(2, 2), max_value=20),
     )
-    complete = rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 1, 0.7, 120)
-    lines = {of.id: [encoding.strip_annotations(step.text) for step in of.steps] for of in problems}
+    complete = rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 1, Distribution(0.7), 120)
+    lines = {of.id: [strip_annotations(step.text) for step in of.steps] for of in problems}
     requests = [Request(of, tuple(lines[of.id][:end]), 0, 4) for of in problems for end in (0, 2, 3)]
     together = complete(requests)
     for request, reply in zip(requests[2:5], together[2:5], strict=True):
@@ -192,10 +194,10 @@ def test_a_rollout_is_the_same_in_any_company():
     assert any(map(any, almost)), "with all steps but the answer given, some completion is right"
     wrong = [Request(of.model_copy(update={"answer": "9999"}), tuple(lines[of.id]), 0, 4) for of in problems[:1]]
     assert complete(wrong)[0].correct == [False] * 4
-    other = rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 2, 0.7, 120)
+    other = rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 2, Distribution(0.7), 120)
     assert [reply.tokens for reply in other(requests)] != [reply.tokens for reply in together], "another seed"
     with pytest.raises(UserError, match=f"{problems[0].id}: .* exceed the 2048 tokens of the model; lower"):
-        rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 1, 0.7, 2000)(requests)
+        rollouts.make_completer(engines.make_engine("native", BASE, 64), encoder, 1, Distribution(0.7), 2000)(requests)
 
 
 def test_audit_by_hand():

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import Problem, Program, Source, Step
 from stages.lib.labels.first_error import locate
 from stages.lib.labels.truth import label_steps
-from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import Fault
 

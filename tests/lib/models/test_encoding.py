@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.generators.base.tokenizer import build_tokenizer
-from stages.lib.models.encoding import Encoder, split_steps, strip_annotations
+from stages.lib.core.expressions import strip_annotations
+from stages.lib.models.encoding import Encoder, split_steps
 from stages.lib.models.prompts import PLAIN_TEMPLATE
 
 TOKENIZER = build_tokenizer()

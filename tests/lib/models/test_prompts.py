@@ -14,7 +14,7 @@ from stages.lib.core.records import Step
 from stages.lib.grading import answers
 from stages.lib.inference import multiple_choice
 from stages.lib.inference.native_engine import NativeEngine
-from stages.lib.inference.sampling import sample
+from stages.lib.inference.sampling import GREEDY, Distribution, sample
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.loading import load_tokenizer, save
 from stages.lib.models.prompts import (
@@ -130,13 +130,13 @@ def test_generation_ends_where_transformers_ends_it(family):
 
     _, model, _, _, encoder = family
     prompts = [encoder.prompt_ids(tiny_models.make_problem(i)) for i in range(4)]
-    ours = sample(NativeEngine(model, 16), prompts, [[i] for i in range(4)], 0.0, 60, encoder.stops)
+    ours = sample(NativeEngine(model, 16), prompts, [[i] for i in range(4)], GREEDY, 60, encoder.stops)
     for prompt, (draw,) in zip(prompts, ours, strict=True):
         theirs = model.generate(
             torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=60, do_sample=False
         )[0, len(prompt) :].tolist()
         assert draw.ids == theirs and (draw.finish == "stop") == (theirs[-1] in encoder.stops.token_ids)
-    many = sample(NativeEngine(model, 64), prompts[:1], [list(range(64))], 1.0, 60, encoder.stops)[0]
+    many = sample(NativeEngine(model, 64), prompts[:1], [list(range(64))], Distribution(1.0), 60, encoder.stops)[0]
     ended = [draw for draw in many if draw.finish == "stop"]
     assert ended and all(draw.ids[-1] in encoder.stops.token_ids for draw in ended)
     assert not any(set(draw.ids[:-1]) & set(encoder.stops.token_ids) for draw in many)
@@ -303,9 +303,9 @@ def test_an_engine_stops_at_a_text(texts):
     tokenizer = build_tokenizer()
     model = tiny_models.make_model("qwen2", len(tokenizer) + 200)  # as many a model is padded
     prompts, keys = [tokenizer("Ann has")["input_ids"], tokenizer("Bob")["input_ids"]], [list(range(64)), [7, 8]]
-    free = sample(NativeEngine(model, 32), prompts, keys, 1.0, 40, [tokenizer.eos_token_id])
+    free = sample(NativeEngine(model, 32), prompts, keys, Distribution(1.0), 40, [tokenizer.eos_token_id])
     stops = StopCriteria(tokenizer, [tokenizer.eos_token_id], texts)
-    cut = sample(NativeEngine(model, 32), prompts, keys, 1.0, 40, stops)
+    cut = sample(NativeEngine(model, 32), prompts, keys, Distribution(1.0), 40, stops)
     met = 0
     for whole, part in zip(sum(free, []), sum(cut, []), strict=True):
         ends = [i + 1 for i in range(len(whole.ids)) if any(t in tokenizer.decode(whole.ids[: i + 1]) for t in texts)]

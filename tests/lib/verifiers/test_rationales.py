@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from stages.generators.base import pretraining
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.labels import truth
-from stages.lib.models.encoding import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.verifiers import rationales, verdicts
 from stages.lib.verifiers.verdicts import VERDICT_QUESTION

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.core.expressions import ANNOTATION, evaluate_tokens, tokenize
 from stages.lib.core.records import Problem
 from stages.lib.grading.numerals import MAX_CHARS
-from stages.lib.procedural.expressions import ANNOTATION, evaluate_tokens, tokenize
 from stages.lib.procedural.lifting import quantities
 from stages.lib.procedural.lifting.programs import PERCENT_FORMS, Ref, check_program
 from stages.lib.procedural.lifting.programs import check_arithmetic as check_arithmetic

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.core.expressions import ANNOTATION, OPERATIONS, evaluate_tokens, format_decimal, tokenize
 from stages.lib.core.records import Step
-from stages.lib.procedural.expressions import ANNOTATION, OPERATIONS, evaluate_tokens, tokenize
 from stages.lib.procedural.lifting import quantities
 from stages.lib.procedural.lifting.quantities import CONSTANT_VALUES, NUMBER_WORDS
 
@@ -47,22 +47,6 @@ def compute_results(
         expression = annotation["expression"]
         results.append(evaluate_tokens(expression, lambda slot: resolve_ref(slot["is"], numbers, results), seen))
     return results
-
-
-def format_decimal(value: Fraction) -> str:
-    """A decimal number without trailing zeros. Raises ValueError for a fraction without a finite decimal form."""
-    rest, factors = value.denominator, {2: 0, 5: 0}
-    for prime in factors:
-        while rest % prime == 0:
-            rest, factors[prime] = rest // prime, factors[prime] + 1
-    if rest != 1:
-        raise ValueError(f"{value} has no end as a decimal number")
-    digits = max(factors.values())
-    if not digits:
-        return str(value.numerator)
-    scaled = abs(value.numerator) * 10**digits // value.denominator
-    text = str(scaled).rjust(digits + 1, "0")
-    return ("-" if value < 0 else "") + f"{text[:-digits]}.{text[-digits:]}"
 
 
 def format_like(value: Fraction, old_text: str, before: Fraction) -> str:

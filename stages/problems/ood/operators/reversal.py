@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from stages.lib.procedural.expressions import Tree, parse_tree
+from stages.lib.core.expressions import Tree, parse_tree
 from stages.lib.procedural.gradeschool import variation
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.operators import numbers

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from stages.lib.core.expressions import Tree, evaluate_tree, parse_tree
 from stages.lib.core.records import Step
-from stages.lib.procedural.expressions import Tree, evaluate_tree, parse_tree
 from stages.lib.procedural.lifting import programs
 from stages.problems.ood.programs.base import NotApplicable, State, apply_edits
 
@@ -192,7 +192,7 @@ def _write_inverse_steps(state: State, steps: Sequence[Step]) -> tuple[list[Step
 
 
 def _split_tokens(expression: str) -> list[str]:
-    from stages.lib.procedural.expressions import tokenize
+    from stages.lib.core.expressions import tokenize
 
     return tokenize(expression)
 

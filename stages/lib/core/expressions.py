@@ -16,7 +16,10 @@ OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "//": lambda a, b: Fraction(a // b),
 }
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?|\.\d+)|(//|[-+*/()]))")
+_THOUSANDS_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_WRITTEN_ANNOTATION = re.compile(r"(?<!<)<<[^<>\n]*=[^<>\n]*>>(?!>)")  # not the `<<<answer>>>` of DyVal
 _MAX_DEPTH = 50
+MAX_DECIMALS = 6  # of a computed value; GSM8K's have three at most
 
 Tree = Any  # an operand (a token that is a number, or a slot), or (operation, left, right)
 
@@ -99,3 +102,37 @@ def evaluate_tokens(
 ) -> Fraction:
     """`evaluate_tree` for a token list."""
     return evaluate_tree(parse_tree(pieces), value_of, seen)
+
+
+def format_decimal(value: Fraction) -> str:
+    """A decimal number without trailing zeros. Raises ValueError for a fraction without a finite decimal form."""
+    rest, factors = value.denominator, {2: 0, 5: 0}
+    for prime in factors:
+        while rest % prime == 0:
+            rest, factors[prime] = rest // prime, factors[prime] + 1
+    if rest != 1:
+        raise ValueError(f"{value} has no end as a decimal number")
+    digits = max(factors.values())
+    if not digits:
+        return str(value.numerator)
+    scaled = abs(value.numerator) * 10**digits // value.denominator
+    text = str(scaled).rjust(digits + 1, "0")
+    return ("-" if value < 0 else "") + f"{text[:-digits]}.{text[-digits:]}"
+
+
+def compute_text(expression: str) -> str | None:
+    """The value of an expression as GSM8K writes values, `24` or `0.25`; None where it has none.
+
+    A value without end as a decimal number is rounded to MAX_DECIMALS. Powers are no operation, so the work is bounded by
+    the length of the expression.
+    """
+    try:
+        value = evaluate_tokens(tokenize(_THOUSANDS_COMMA.sub("", expression)))
+    except ValueError:
+        return None
+    return format_decimal(round(value, MAX_DECIMALS))
+
+
+def strip_annotations(text: str) -> str:
+    """A solution without its calculator annotations."""
+    return _WRITTEN_ANNOTATION.sub("", text)
