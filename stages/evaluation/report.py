@@ -15,7 +15,6 @@ left out of the browser, as many of every set as possible, and the page says how
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
@@ -27,9 +26,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stages.lib.models.prompts import Prompt
-    from stages.lib.reports.evaluation import Evaluation, EvalSet
+    from stages.lib.reports.evaluation import EvalSet, Evaluation
 
-STAGES = ("benchmarks", "aime", "ood", "base", "generator", "samples", "labels", "orm", "prm", "genrm", "scores", "best_of_n")
+STAGES = (
+    "benchmarks",
+    "aime",
+    "ood",
+    "base",
+    "generator",
+    "samples",
+    "labels",
+    "orm",
+    "prm",
+    "genrm",
+    "scores",
+    "best_of_n",
+)
+INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 TRAINED = {
     "base": "base model",
     "generator": "generator",
@@ -61,7 +74,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     from stages.lib.core import files
     from stages.lib.page import render
 
-    report = build(run, run.journal_entry.info["inputs"] if run.journal_entry else {})
+    report = build(run)
     html = render.render(*report)
     files.write_bytes(run.out_dir / "index.html", html)
     sets = report.data["sets"]
@@ -73,8 +86,8 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     }
 
 
-def build(run: execution.StageRun[Params], inputs: Mapping[str, str]) -> Report:
-    """inputs: md5 of every dependency, by path."""
+def build(run: execution.StageRun[Params]) -> Report:
+    """The page of the present outputs."""
     from stages.lib.page import figures, glossary, lineage
     from stages.lib.reports import evaluation
 
@@ -95,13 +108,19 @@ def build(run: execution.StageRun[Params], inputs: Mapping[str, str]) -> Report:
         "has_cost": True,
         "transfer": figures.list_transfer(cells, data.trained_verifiers, likelihood),
         "matrix": bool(matrix["rows"][1:]),
-        "first_errors": {"threshold": first["threshold"], "rows": figures.list_first_errors(first)} if first else None,
+        "first_errors": {
+            "threshold": first["threshold"],
+            "rows": figures.list_first_errors(first, [row["name"] for row in matrix["rows"]]),
+        }
+        if first
+        else None,
         "audit": audit,
         "reliability": True,
         "costs": lineage.list_costs(metrics, sum(len(some.samples) for some in data.sets.values())),
-        "inputs": lineage.list_inputs(inputs),
+        "inputs": lineage.hash_inputs(run.root, INPUTS),
         "in_dvc": True,
         "licences": lineage.count_licences(problem for some in data.sets.values() for problem in some.problems),
+        "operators": glossary.explain_operators([row["operator"] for row in matrix["rows"]]),
         "caveats": glossary.list_caveats(best, list(data.test[0].scores), metrics["samples"]["parameters"]),
         **_describe_lineage(run),
     }
@@ -142,7 +161,9 @@ def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
     )
     origins = {"problems": json.loads(run.input_path("benchmarks", "provenance.json").read_text("utf-8"))}
     origin = run.input_path("base", "model") / "origin.json"
-    origins["base model"] = json.loads(origin.read_text("utf-8")) if origin.exists() else {"source": current["base"]["source"]}
+    origins["base model"] = (
+        json.loads(origin.read_text("utf-8")) if origin.exists() else {"source": current["base"]["source"]}
+    )
     versions = lineage.list_versions((run.root / "requirements.lock").read_text("utf-8"))
     return {
         "changes": lineage.list_changes(default, current),
@@ -190,7 +211,10 @@ def _make_describers(part: EvalSet, prompt: Prompt) -> list[Any]:
 
     def make_describer(problem: Any) -> Any:
         def describe(pool: Any, scores: Any) -> dict[str, Any]:
-            labels = {text: truth.label_steps(problem, text, prompt.split_steps) for text in {s.text for s in samples[problem.id]}}
+            labels = {
+                text: truth.label_steps(problem, text, prompt.split_steps)
+                for text in {s.text for s in samples[problem.id]}
+            }
             own = [
                 solutions.Solution(
                     prompt.split_steps(sample.text),

@@ -1,4 +1,4 @@
-"""A page in headless Chromium, driven through its DevTools pipe: no driver, no port, no package. Skips without a browser."""
+"""A page in headless Chromium, driven through its DevTools pipe: no driver, no port. Skips where there is no browser."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Page:
         """One command of the DevTools protocol, and its result."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
-        os.write(self.commands, json.dumps(message | ({"sessionId": self.session} if self.session else {})).encode() + b"\0")
+        os.write(
+            self.commands, json.dumps(message | ({"sessionId": self.session} if self.session else {})).encode() + b"\0"
+        )
         while True:
             answer = self._read()
             if answer.get("id") == self.number:
@@ -80,7 +82,9 @@ def open_browser(folder: Path) -> Iterator[Page]:
     # The browser reads commands from descriptor 3 and answers on 4.
     script = f'exec "$@" 3<&{to_read[0]} 4>&{to_write[1]}'
     command = ["bash", "-c", script, "bash", program, *flags, "--remote-debugging-pipe", "about:blank"]
-    process = subprocess.Popen(command, pass_fds=(to_read[0], to_write[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, pass_fds=(to_read[0], to_write[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     os.close(to_read[0])
     os.close(to_write[1])
     page = Page(to_read[1], to_write[0])

@@ -19,6 +19,7 @@ from stages.lib.reports.evaluation import Evaluation
 from stages.lib.reports.in_distribution import compute_reliability
 from stages.lib.reports.matrix import POOLED_GROUPS, Cell
 
+MIN_SOLUTIONS = 20  # of a point of the calibration and a row of the first errors
 MAX_HISTORY_POINTS = 240  # of a training curve; more are averaged in bins
 
 
@@ -114,7 +115,9 @@ def list_matrix(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str
                 "pooled": name in POOLED_GROUPS,
                 "problems": first.problems,
                 **{key: _shorten(own[key].accuracy) for key in ("pass_1", "majority", "pass")},
-                "cells": [_describe_cell(own[method], own[f"best_of_{parse_score_name(method)}"]) for method in methods],
+                "cells": [
+                    _describe_cell(own[method], own[f"best_of_{parse_score_name(method)}"]) for method in methods
+                ],
             }
         )
     labels = [format_score_name(parse_score_name(method) or method) for method in methods]
@@ -129,7 +132,9 @@ def _describe_cell(vote: Cell, best: Cell) -> dict[str, Any]:
         "gap": (vote.gap, vote.gap_low, vote.gap_high),
         "auc": (best.auc, best.auc_low, best.auc_high),
     }
-    described: dict[str, Any] = {key: [_shorten(x) for x in triple] for key, triple in parts.items() if triple[0] is not None}
+    described: dict[str, Any] = {
+        key: [_shorten(x) for x in triple] for key, triple in parts.items() if triple[0] is not None
+    }
     return described | {"p": format_p_values(vote.p, vote.p_holm), "parents": vote.parents}
 
 
@@ -177,23 +182,30 @@ def _shorten(value: float | None) -> float | None:
 
 
 def list_reliability(data: Evaluation) -> list[dict[str, Any]]:
-    """For each verifier, the trained ones first, points [mean score, share right, solutions, radius in pixels] on test."""
+    """For each verifier, the trained ones first, points [mean score, share right, solutions, radius in pixels] on test.
+    A bin of a few solutions is left out: its share is chance."""
     return [
         {
             "label": format_score_name(name),
             "points": [
                 [_shorten(score), _shorten(right), count, round(2 + 9 * (count / sum(n for *_, n in bins)) ** 0.5, 1)]
                 for score, right, count in bins
+                if count >= MIN_SOLUTIONS
             ],
         }
         for name, bins in compute_reliability(data).items()
     ]
 
 
-def list_first_errors(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """(set, {solutions, wrong, correct, f1}) of best_of_n's `first_error`."""
-    parts = ((name, row) for name, row in metrics.items() if isinstance(row, dict))
+def list_first_errors(metrics: Mapping[str, Any], order: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """(set, {solutions, wrong, correct, f1}) of best_of_n's `first_error`, without sets of a few solutions. order: of the
+    sets; others are left out."""
     return [
-        (name, {"solutions": row["solutions"], "wrong": row.get("error", row.get("wrong"))} | {k: row.get(k) for k in ("correct", "f1")})
-        for name, row in parts
+        (
+            name,
+            {key: row.get(old) for key, old in (("wrong", "error"), ("correct", "correct"), ("f1", "f1"))}
+            | {"solutions": row["solutions"]},
+        )
+        for name in order
+        if (row := metrics.get(name)) and row["solutions"] >= MIN_SOLUTIONS
     ]

@@ -30,6 +30,23 @@ METHODS = {
     "majority": "The answer that most solutions give. No verifier.",
     "pass": "Some solution is right: no selection can do better.",
 }
+OPERATORS = {
+    "names": "first names that were never seen",
+    "roles": "roles such as the teacher in place of people",
+    "items": "other things are counted",
+    "units": "exact other units, such as dozens or minutes",
+    "order": "sentences in another order",
+    "phrasing": "sentence templates that were never seen",
+    "irrelevant": "additional sentences that the answer does not need",
+    "typos": "typing errors",
+    "preamble": "sentences in front that change nothing",
+    "unknowns": "a number is replaced by two equations that determine it",
+    "numbers": "other numbers of the same size",
+    "larger": "numbers ten times as large",
+    "steps": "more steps to the answer",
+    "reversed": "the answer is given, an earlier number is asked for",
+    "premise": "a fact that the answer needs is withheld, so the right answer is N/A; with solvable twins",
+}
 SMALL_MODEL = 10_000_000  # weights
 
 
@@ -49,31 +66,37 @@ def explain_method(method: str, settings: Mapping[str, Mapping[str, float]]) -> 
     return f"{use} The score: {meaning}."
 
 
+def explain_operators(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(operator, what it changes) of the sets with these names, such as `gradeschool~typos`."""
+    parts = dict.fromkeys(part for name in names for part in name.partition("~")[2].split("+"))
+    return [(part, OPERATORS[part]) for part in parts if part in OPERATORS]
+
+
 def list_caveats(metrics: Mapping[str, Any], scores: Sequence[str], weights: int) -> list[str]:
     """metrics: of best_of_n; weights: of the generator."""
     caveats = [
-        "Settings (powers, shares, the best free method, thresholds) were chosen on dev. Everything reported is measured on "
-        "test sets that no choice has seen.",
+        "Settings (powers, shares, the best free method, thresholds) were chosen on dev. Everything reported is measured "
+        "on test sets that no choice has seen.",
         "Intervals are over problems: how far the figure would move with other problems of the same kind. This is one "
-        "training seed; `python -m stages seeds --run` repeats the chain over several.",
+        "training seed; python -m stages seeds --run repeats the chain over several.",
         "A method that is compared with many others is significant by chance at times: read the p-values corrected by "
         "Holm's rule.",
     ]
     if weights < SMALL_MODEL:
         caveats.insert(
             0,
-            f"A tiny world: the generator has {weights:,} weights and solves small procedural problems. The figures show that "
-            "the machinery works and what the truth says about it, not what large models do.",
+            f"A tiny world: the generator has {weights:,} weights. The figures show that the machinery works, not what "
+            "large models do.",
         )
     if oracles := [format_score_name(name) for name in scores if name in ORACLE_SCORES]:
         caveats.append(
-            f"{', '.join(oracles)}: trained on labels that only problems with a known value after every step have. It shows "
-            "what better labels would be worth; a real pipeline cannot reach it."
+            f"{', '.join(oracles)}: trained on labels that only problems with a known value after every step have. It "
+            "shows what better labels would be worth; a real pipeline cannot reach it."
         )
     if any(name in ENSEMBLES for name in scores):
         caveats.append(
-            "Ensembles are fitted on dev's answers. On dev itself their scores are cross-fitted, so dev looks a little worse "
-            "than a fresh fit would."
+            "Ensembles are fitted on dev's answers. On dev itself their scores are cross-fitted: each problem is scored "
+            "by a fit that has not seen it."
         )
     sets = metrics.get("sets") or {}
     if sets.get("sets"):

@@ -8,12 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from stages.lib.core import digests
 from stages.lib.core.records import Problem
 from stages.lib.display.tables import format_score_name
 
-LIBRARIES = ("torch", "transformers", "accelerate", "peft", "datasets", "pyarrow", "numpy", "scipy", "scikit-learn", "dvc")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "datasets",
+    "pyarrow",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "dvc",
+)
 
 
 def list_changes(default: Any, current: Any, path: str = "") -> list[dict[str, Any]]:
@@ -74,19 +87,26 @@ def _describe_cost(stage: str, what: str, metrics: Mapping[str, Any], weights: i
     return {"stage": stage, "what": what, "steps": metrics.get("steps"), "tokens": tokens, "flops": flops}
 
 
-def list_inputs(inputs: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(path, md5) of what the report reads, as dvc.lock has them."""
-    return [(path, md5) for path, md5 in sorted(inputs.items()) if path != "code"]
+def hash_inputs(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """(path, md5) of files, and of each file and folder in a folder, as dvc.lock has them."""
+    found: list[Path] = []
+    for path in paths:
+        entries = sorted((root / path).iterdir()) if (root / path).is_dir() else [root / path]
+        found += [entry for entry in entries if entry.name not in digests.IGNORED_NAMES]
+    return [(path.relative_to(root).as_posix(), digests.md5(path)) for path in found]
 
 
 def list_origins(origins: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """(what, where from) in words, of provenance.json and origin.json."""
     rows: list[tuple[str, str]] = []
     for what, facts in origins.items():
-        words: Sequence[str] = [
-            f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}"
-            for key, value in sorted(facts.items())
-            if isinstance(value, str | list) and value and not (isinstance(value, list) and isinstance(value[0], dict))
-        ]
-        rows.append((what, "; ".join(words)))
+        words = [f"{key} {value}" for key, value in facts.items() if isinstance(value, str) and value]
+        rows.append((what, ", ".join(words)))
+        for file in facts.get("files", ()):
+            rows.append(
+                (
+                    f"{what}, file",
+                    ", ".join(f"{key} {file[key]}" for key in ("url", "revision", "sha256") if file.get(key)),
+                )
+            )
     return rows

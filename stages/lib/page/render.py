@@ -14,29 +14,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from stages.lib.display.tables import format_bytes
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("charts.js", "browser.js")
-SECTIONS = (
-    "title subtitle headline notes has_cost matrix transfer reliability first_errors audit costs runs facts changes licences "
-    "inputs in_dvc caveats"
-).split()
 
 
 def render(page: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:
-    """page: what the template prints, by section; a section that is not there is left out. data: what the script draws."""
+    """page: what the template prints; what it does not have is left out. data: what the script draws."""
     environment = Environment(
-        loader=FileSystemLoader(ASSETS), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"points": format_points, "count": format_count, "bytes": format_bytes}
     script = "\n".join((ASSETS / name).read_text("utf-8") for name in SCRIPTS)
     style = (ASSETS / "style.css").read_text("utf-8")
     text = environment.get_template("page.html").render(
-        page=dict.fromkeys(SECTIONS) | dict(page),
+        page=page,
         policy=f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(style)}; "
         "base-uri 'none'; form-action 'none'",
         script=Markup(script),  # ours
@@ -64,4 +63,4 @@ def format_points(share: float | None, signed: bool = False) -> str:
 
 def format_count(value: float | None) -> str:
     """1,234, and 1.2e+09 from ten million on."""
-    return "" if value is None else f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.2g}"
+    return "" if value is None else f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.1e}"

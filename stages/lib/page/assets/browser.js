@@ -6,7 +6,7 @@ const FILTERS = {
   fooled: { label: "verifier fooled: missed a right answer", keep: (p, right) => right <= 0.5 && isSolved(p) },
   harmed: { label: "majority right, verifier wrong", keep: (p, right) => p.majority.right > 0.5 && right <= 0.5 },
   unsolved: { label: "unsolved: no solution is right", keep: (p) => !isSolved(p) },
-  unfinished: { label: "some solution is unfinished", keep: (p) => p.solutions.some((s) => s.unfinished) },
+  unfinished: { label: "some solution is unfinished or has no answer", keep: (p) => p.solutions.some((s) => s.unfinished || s.group < 0) },
 };
 const METHODS = { weighted: "weighted vote", best: "best of N" };
 const isSolved = (p) => p.solutions.some((s) => s.right);
@@ -19,7 +19,7 @@ const rightOf = (p) => {
 };
 const verdict = (right) => make("span", { class: right > 0.5 ? "right" : "wrong" }, right >= 1 ? "✓" : right <= 0 ? "✗" : "½");
 const verdictWord = (right) => make("b", { class: right > 0.5 ? "right" : "wrong" }, right >= 1 ? "right" : right <= 0 ? "wrong" : `right in ${points(right)} % of draws, a tie`);
-const number = (x) => (x === 0 ? "0" : Math.abs(x) >= 0.01 && Math.abs(x) < 1000 ? String(+x.toPrecision(3)) : x.toExponential(1));
+const number = (x) => (x === 0 ? "0" : Math.abs(x) >= 1e-3 && Math.abs(x) < 1000 ? String(+x.toPrecision(3)) : x.toExponential(1));
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
 function visible() {
@@ -214,7 +214,7 @@ function startBrowser(root) {
   addEventListener("hashchange", openLink);
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.matches("input, select, textarea")) return void (event.key === "Escape" && event.target.blur());
+    if (event.target.matches("input, select, textarea")) return void (["Escape", "Enter"].includes(event.key) && event.target.blur());
     const action = { j: () => move(1), ArrowRight: () => move(1), k: () => move(-1), ArrowLeft: () => move(-1), "/": () => (ui.query.scrollIntoView({ block: "center" }), ui.query.focus()) }[event.key];
     if (action) event.preventDefault(), action();
   });
@@ -226,7 +226,7 @@ for (const [id, start] of [
   ["heatmap", (figure) => drawHeatmap(figure, openSet)],
   ["reliability", (figure) => {
     figure.className = "narrow";
-    const series = data.reliability.map(({ label, points: bins }, i) => ({ label, on: i < 4, points: bins.map(([x, y, n, r]) => ({ x, y, r, text: `mean score ${x.toFixed(2)}, right ${points(y)} %, ${n} solutions` })) }));
+    const series = data.reliability.map(({ label, points: bins }, i) => ({ label, on: i < 3, points: bins.map(([x, y, n, r]) => ({ x, y, r, text: `mean score ${x.toFixed(2)}, right ${points(y)} %, ${n} solutions` })) }));
     drawChart(figure, series, { width: 460, height: 420, diagonal: true, always: true, xLabel: "mean score of the bin", yLabel: "share of right solutions" });
   }],
   ["histories", (figure) => {

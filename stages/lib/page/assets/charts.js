@@ -96,9 +96,12 @@ function drawChart(figure, series, options) {
   svg.addEventListener("pointermove", hover);
   svg.addEventListener("pointerdown", hover);
   svg.addEventListener("pointerleave", () => (hideTip(), mark.setAttribute("visibility", "hidden")));
-  const legend = make("div", { class: "legend" }, series.map((line, i) =>
+  const buttons = series.map((line, i) =>
     make("button", { type: "button", "aria-pressed": String(line.on !== false), onclick: () => { line.on = line.on === false; drawChart(figure, series, options); } },
-      draw("svg", { viewBox: "0 0 26 10" }, draw("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: stroke(i), "stroke-width": 3, "stroke-dasharray": dashes(i) })), line.label)));
+      draw("svg", { viewBox: "0 0 26 10" }, draw("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: stroke(i), "stroke-width": 3, "stroke-dasharray": dashes(i) })), line.label));
+  const further = make("details", { class: "more", open: figure.querySelector(".more")?.open }, make("summary", {}, "more curves"),
+    make("div", { class: "legend" }, buttons.filter((_, i) => series[i].further)));
+  const legend = make("div", { class: "legend" }, buttons.filter((_, i) => !series[i].further), series.some((line) => line.further) ? further : "");
   const focused = [...figure.querySelectorAll("button")].indexOf(document.activeElement);
   figure.replaceChildren(...(options.head ?? []), svg, series.length > 1 || options.always ? legend : "");
   if (focused >= 0) figure.querySelectorAll("button")[focused]?.focus();
@@ -106,20 +109,23 @@ function drawChart(figure, series, options) {
 
 function drawCurves(figure) {
   const axes = figure.dataset.axes.split(" ");
-  const series = data.curves.map((curve) => ({ label: curve.label, on: curve.on, cost: curve.cost, raw: curve.points }));
-  function show(axis) {
+  const series = data.curves.map((curve) => ({ label: curve.label, on: curve.on, further: !curve.on, cost: curve.cost, raw: curve.points }));
+  const narrow = matchMedia("(max-width: 760px)");
+  let axis = "k";
+  function show() {
     for (const line of series)
       line.points = line.raw.map(([k, mean, low, high, n]) => ({
         x: axis === "k" ? k : k * line.cost, y: mean, low, high,
         text: `k = ${k}: ${points(mean)} % [${points(low)}, ${points(high)}], n = ${n} problems` + (axis === "k" ? "" : `\ncost ${(k * line.cost).toFixed(1)}`),
       }));
     const head = axes.length < 2 ? [] : [make("div", { class: "controls" }, make("label", {}, "horizontal axis",
-      make("select", { onchange: (event) => show(event.target.value) },
+      make("select", { onchange: (event) => ((axis = event.target.value), show()) },
         make("option", { value: "k", selected: axis === "k" || null }, "solutions drawn, k"),
         make("option", { value: "compute", selected: axis !== "k" || null }, "compute, in solutions drawn"))))];
-    drawChart(figure, series, { log: true, percent: true, head, xLabel: axis === "k" ? "k, solutions drawn per problem" : "compute per problem, in solutions drawn", yLabel: "accuracy, %", ...(innerWidth < 760 ? { width: 460, height: 380 } : {}) });
+    drawChart(figure, series, { log: true, percent: true, head, xLabel: axis === "k" ? "k, solutions drawn per problem" : "compute per problem, in solutions drawn", yLabel: "accuracy, %", ...(narrow.matches ? { width: 460, height: 380 } : {}) });
   }
-  show("k");
+  narrow.addEventListener("change", show);
+  show();
 }
 
 const shade = (t) => (t >= 0 ? `rgb(0 114 178 / ${Math.min(1, t) * 0.75})` : `rgb(213 94 0 / ${Math.min(1, -t) * 0.75})`);
