@@ -53,6 +53,26 @@ def test_the_pipeline_gives_a_table_with_intervals(finished):
     assert (finished.root / "data/best_of_n/curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_report_holds_every_solution_and_the_command_adds_commit_and_time(finished, tmp_path):
+    page = (finished.root / "data/report/index.html").read_text()
+    metrics, samples = (
+        json.loads((finished.root / f"data/{x}/metrics.json").read_text()) for x in ("report", "samples")
+    )
+    sets = ("dev", "test", "ood", "aime")
+    assert metrics["problems"] == sum(samples[name]["problems"] for name in sets) and metrics["left_out"] == 0
+    assert metrics["solutions"] == sum(samples[name]["samples"] for name in sets)
+    hashes = finished.read_output_hashes()
+    assert all(
+        hashes[path] in page for path in ("data/orm/model", "data/samples/test.parquet", "data/best_of_n/curve.csv")
+    )
+    assert "<code>orm.init_from</code>" in page, "what nano changes"
+    commit = finished.run("git", "rev-parse", "HEAD").stdout[:10]
+    assert commit not in page and "Time and memory differ" in page
+    finished.run_python("-m", "stages", "report", "--out", tmp_path / "copy.html")
+    copy = (tmp_path / "copy.html").read_text()
+    assert copy.count(commit) == len(PIPELINE) - 1 and "computed elsewhere" not in copy
+
+
 def test_a_second_repro_runs_nothing(finished):
     before = len(journal.load_entries(finished.root))
     done = finished.run("dvc", "repro")

@@ -23,10 +23,11 @@ from stages.lib.core.params import Params as Section
 from stages.lib.run import execution
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from stages.lib.models.prompts import Prompt
-    from stages.lib.reports.evaluation import EvalSet, Evaluation
+    from stages.lib.core.records import Problem, Sample, Score
+    from stages.lib.reports.evaluation import Evaluation
+    from stages.lib.reports.pools import Pool
 
 STAGES = (
     "benchmarks",
@@ -90,6 +91,7 @@ def build(run: execution.StageRun[Params]) -> Report:
     """The page of the present outputs."""
     from stages.lib.page import figures, glossary, lineage
     from stages.lib.reports import evaluation
+    from stages.lib.reports.curves import parse_score_name
 
     data = evaluation.load(run)
     metrics = {stage: json.loads(run.input_path(stage, "metrics.json").read_text("utf-8")) for stage in STAGES}
@@ -100,20 +102,16 @@ def build(run: execution.StageRun[Params]) -> Report:
     settings = best["chosen_on_dev"]
     rows = figures.list_headline(curves, best["n"], best["versus_majority"], settings, best["best_free"], likelihood)
     audit = json.loads(run.input_path("labels", "audit.json").read_text("utf-8"))
-    first = best["first_error"]
+    transfer = figures.list_transfer(cells, data.trained_verifiers, likelihood)
     page = {
         "title": "Assay report",
         "subtitle": _describe_run(data, metrics),
         "headline": {"rows": rows, "problems": best["problems"], "n": best["n"]},
         "has_cost": True,
-        "transfer": figures.list_transfer(cells, data.trained_verifiers, likelihood),
+        "summary": figures.summarise(rows, transfer, best["best_single"]),
+        "transfer": transfer,
         "matrix": bool(matrix["rows"][1:]),
-        "first_errors": {
-            "threshold": first["threshold"],
-            "rows": figures.list_first_errors(first, [row["name"] for row in matrix["rows"]]),
-        }
-        if first
-        else None,
+        "first_errors": figures.list_first_errors(best["first_error"], [row["name"] for row in matrix["rows"]]),
         "audit": audit,
         "reliability": True,
         "costs": lineage.list_costs(metrics, sum(len(some.samples) for some in data.sets.values())),
@@ -133,14 +131,14 @@ def build(run: execution.StageRun[Params]) -> Report:
             "matrix": matrix,
             "reliability": figures.list_reliability(data),
             "histories": [history for history in lines if history["lines"]],
-            "verifier": (best["best_single"] or best["best_free"]).partition("_")[2].removeprefix("of_"),
+            "verifier": parse_score_name(best["best_single"] or best["best_free"]),
             **_describe_solutions(run, data, settings),
         },
     )
 
 
 def _describe_run(data: Evaluation, metrics: Mapping[str, Any]) -> str:
-    """Two sentences: on what, and with what."""
+    """What the figures are about: the question, the problems, the generator."""
     benchmark = data.sets["test"].problems[0].benchmark
     shifted = sum(len(some.problems) for name, some in data.sets.items() if name not in ("dev", "test"))
     samples = metrics["samples"]
@@ -181,59 +179,65 @@ def _describe_solutions(
     """`scores` and `sets` of the browser: the groups of every set, dev last."""
     from functools import partial
 
+    from stages.lib.core.records import group_by_problem
     from stages.lib.datasets import eval_sets
     from stages.lib.models.prompts import Prompt
     from stages.lib.page import solutions
 
-    prompt = Prompt.read(run.input_path("generator", "prompt.json"))
-    with_steps = {score.verifier for some in data.sets.values() for score in some.scores if score.step_scores}
+    split = Prompt.read(run.input_path("generator", "prompt.json")).split_steps
+    with_steps = {score.verifier for part in data.sets.values() for score in part.scores if score.step_scores}
     powers = {name: setting["power"] for name, setting in settings.items()}
     scores = solutions.describe_scores(data.test[0], powers, sorted(with_steps))
-    sets: dict[str, list[Any]] = {}
+    sets: dict[str, list[Callable[[], dict[str, Any]]]] = {}
     for name in ("test", *eval_sets.OOD, "dev"):
-        makers = _make_describers(data.sets[name], prompt)
-        for problem, pool, describe in zip(data.sets[name].problems, data.sets[name].pools, makers, strict=True):
-            sets.setdefault(eval_sets.get_group_name(problem), []).append(partial(describe, pool, scores))
-    return {"scores": scores, "sets": solutions.fit(sets, run.params.max_problems, int(run.params.max_megabytes * 1e6))}
+        part, judgements = data.sets[name], group_judgements(data.sets[name].scores)
+        samples = group_by_problem(sorted(part.samples, key=lambda sample: (sample.problem_id, sample.index)))
+        for problem, pool in zip(part.problems, part.pools, strict=True):
+            make = partial(describe_problem, problem, samples[problem.id], judgements, split, pool, scores)
+            sets.setdefault(eval_sets.get_group_name(problem), []).append(make)
+    max_bytes = int(run.params.max_megabytes * 1e6)
+    return {"scores": scores, "sets": solutions.fit(sets, run.params.max_problems, max_bytes)}
 
 
-def _make_describers(part: EvalSet, prompt: Prompt) -> list[Any]:
-    """For each problem of a set the function of (pool, scores) that describes it."""
-    from stages.lib.core.records import Score, group_by_problem
+def group_judgements(scores: Iterable[Score]) -> dict[tuple[str, int], list[Score]]:
+    """(problem id, index) -> the scores of this sample that say more than a number."""
+    groups: dict[tuple[str, int], list[Score]] = {}
+    for score in scores:
+        if score.step_scores or score.rationales:
+            groups.setdefault((score.problem_id, score.index), []).append(score)
+    return groups
+
+
+def describe_problem(
+    problem: Problem,
+    samples: Sequence[Sample],
+    judgements: Mapping[tuple[str, int], Sequence[Score]],
+    split: Callable[[str], list[str]],
+    pool: Pool,
+    scores: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """One problem of the browser; the first wrong step comes from the truth, where a program knows it."""
     from stages.lib.labels import first_error, truth
     from stages.lib.page import solutions
 
-    samples = group_by_problem(sorted(part.samples, key=lambda sample: (sample.problem_id, sample.index)))
-    judged: dict[tuple[str, int], list[Score]] = {}
-    for score in part.scores:
-        if score.step_scores or score.rationales:
-            judged.setdefault((score.problem_id, score.index), []).append(score)
-
-    def make_describer(problem: Any) -> Any:
-        def describe(pool: Any, scores: Any) -> dict[str, Any]:
-            labels = {
-                text: truth.label_steps(problem, text, prompt.split_steps)
-                for text in {s.text for s in samples[problem.id]}
-            }
-            own = [
-                solutions.Solution(
-                    prompt.split_steps(sample.text),
-                    sample.answer,
-                    sample.finish == "stop",
-                    sample.tokens,
-                    {x.verifier: x.step_scores for x in judged.get((problem.id, sample.index), ()) if x.step_scores},
-                    None if labels[sample.text] is None else first_error.locate(labels[sample.text]),
-                    {x.verifier: x.rationales for x in judged.get((problem.id, sample.index), ()) if x.rationales},
-                )
-                for sample in samples[problem.id]
-            ]
-            gold = [step.text for step in problem.steps or ()]
-            question = solutions.Question(problem.id, problem.format_prompt(), problem.answer, gold, problem.parent)
-            return solutions.describe_problem(question, own, pool, scores)
-
-        return describe
-
-    return [make_describer(problem) for problem in part.problems]
+    labels = {text: truth.label_steps(problem, text, split) for text in {sample.text for sample in samples}}
+    own = []
+    for sample in samples:
+        known, judged = labels[sample.text], judgements.get((problem.id, sample.index), ())
+        own.append(
+            solutions.Solution(
+                split(sample.text),
+                sample.answer,
+                sample.finish == "stop",
+                sample.tokens,
+                {score.verifier: score.step_scores for score in judged if score.step_scores},
+                None if known is None else first_error.locate(known),
+                {score.verifier: score.rationales for score in judged if score.rationales},
+            )
+        )
+    gold = [step.text for step in problem.steps or ()]
+    question = solutions.Question(problem.id, problem.format_prompt(), problem.answer, gold, problem.parent)
+    return solutions.describe_problem(question, own, pool, scores)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,32 @@ def list_headline(
     return rows
 
 
+def summarise(
+    rows: Sequence[Mapping[str, Any]], transfer: Sequence[Mapping[str, Any]], single: str | None
+) -> list[str]:
+    """The result in two or three sentences. rows: of `list_headline`; transfer: of `list_transfer`; single: the best use
+    of one trained verifier on dev."""
+    by_method = {row["method"]: row for row in rows}
+    majority, best, ceiling = (by_method.get(name) for name in ("majority", single or "", "pass"))
+    sentences = []
+    if majority and best and ceiling and best["gain"]:
+        gain = format_gain((best["gain"]["difference"], best["gain"]["low"], best["gain"]["high"]))
+        sentences.append(
+            f"In distribution, majority is right on {100 * majority['mean']:.1f} % and {best['label']}, the best use of "
+            f"one trained verifier on dev, on {100 * best['mean']:.1f} %: {gain} points. {ceiling['label']}: "
+            f"{100 * ceiling['mean']:.1f} %."
+        )
+    if transfer:
+        gains = ", ".join(f"{row['label']} {format_gain(row['there'])}" for row in transfer[::-1])
+        sentences.append(f"Out of distribution, all sets together, the gains over majority are: {gains}.")
+    return sentences
+
+
+def format_gain(triple: Sequence[float]) -> str:
+    middle, low, high = (100 * x for x in triple)
+    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
 def list_curves(
     curves: Intervals, cost: Mapping[str, float] | None = None, likelihood: str | None = None
 ) -> list[dict[str, Any]]:
@@ -197,15 +223,20 @@ def list_reliability(data: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def list_first_errors(metrics: Mapping[str, Any], order: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-    """(set, {solutions, wrong, correct, f1}) of best_of_n's `first_error`, without sets of a few solutions. order: of the
-    sets; others are left out."""
-    return [
+def list_first_errors(metrics: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any] | None:
+    """{threshold, rows: [(set, {solutions, wrong, correct, f1})]} of best_of_n's `first_error`, without sets of a few
+    solutions; None where no truth is known. order: of the sets; others are left out."""
+    rows = [
         (
             name,
-            {key: row.get(old) for key, old in (("wrong", "error"), ("correct", "correct"), ("f1", "f1"))}
-            | {"solutions": row["solutions"]},
+            {
+                "wrong": row.get("error"),
+                "correct": row.get("correct"),
+                "f1": row.get("f1"),
+                "solutions": row["solutions"],
+            },
         )
         for name in order
         if (row := metrics.get(name)) and row["solutions"] >= MIN_SOLUTIONS
     ]
+    return {"threshold": metrics["threshold"], "rows": rows} if rows else None

@@ -71,6 +71,14 @@ def test_headline_has_floor_and_ceiling_and_marks_further_uses():
     assert all(row["meaning"] for row in rows) and "25 %" in rows[4]["meaning"]
 
 
+def test_summary_says_what_the_tables_say():
+    gap = {"difference": 0.2, "low": 0.1, "high": 0.3, "p": 0.01, "detectable": None}
+    rows = figures.list_headline(CURVES, 2, {"weighted_orm": gap}, {})
+    found = figures.summarise(rows, figures.list_transfer(CELLS, ["orm"], None), "weighted_orm")
+    assert "majority is right on 50.0 % and ORM weighted" in found[0] and "on 70.0 %: +20.0 [+10.0, +30.0]" in found[0]
+    assert found[1].endswith("are: ORM weighted +2.0 [+1.0, +3.0].") and figures.summarise(rows, [], None) == []
+
+
 def test_curves_cost_what_their_verifier_reads():
     drawn = figures.list_curves(CURVES, {"draw": 10.0, "orm": 5.0})
     assert {line["label"]: (line["on"], line["cost"]) for line in drawn} == {
@@ -107,7 +115,8 @@ def test_first_errors_of_enough_solutions_in_the_order_of_the_matrix():
     row = {"solutions": 30, "error": 0.4, "correct": 0.6, "f1": 0.48}
     metrics = {"threshold": 0.5, "b": row, "a": {"solutions": 40, "error": 0.2}, "few": {"solutions": 3, "error": 1.0}}
     found = figures.list_first_errors(metrics, ["few", "a", "b", "none"])
-    assert [(name, x["wrong"], x["f1"]) for name, x in found] == [("a", 0.2, None), ("b", 0.4, 0.48)]
+    assert found["threshold"] == 0.5 and figures.list_first_errors({}, ["a"]) is None
+    assert [(name, x["wrong"], x["f1"]) for name, x in found["rows"]] == [("a", 0.2, None), ("b", 0.4, 0.48)]
 
 
 def test_changes_versions_licences_and_inputs(tmp_path):

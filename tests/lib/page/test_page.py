@@ -65,6 +65,8 @@ def page(pool):
         "has_cost": True,
         "reliability": True,
     }
+    told = data["sets"][0]["problems"][2]["solutions"][-1]  # of p/saved
+    told |= {"rationales": {"0": [HOSTILE[1]], "1": [HOSTILE[1]]}, "first_error": 1}
     bins = [{"label": "rm", "points": [[0.1, 0.2, 40, 3.0], [0.9, 0.8, 60, 4.0]]}]
     histories = [{"label": "orm", "lines": [{"label": "loss", "points": [[1, 2.0], [2, 1.0]]}]}]
     return page | {"costs": []}, data | {"matrix": matrix, "reliability": bins, "histories": histories}
@@ -170,6 +172,8 @@ def test_filters_keys_links_and_a_narrow_screen(tmp_path, page):
         )
         assert "7, 82 % of the weight from 1 solution: right" in text  # 0.9 of 0.9 + 0.1 + 0.1
         assert browser.run("document.querySelector('.solution .step').style.backgroundColor").startswith("rgb")
+        assert browser.run("document.querySelector('.solution pre').textContent") == HOSTILE[1]
+        assert browser.run("document.querySelectorAll('.step.error').length") == 1
         browser.run("location.hash = '#problem=p%2Funsolved'")
         browser.run("new Promise((done) => setTimeout(done, 50))")
         assert heading() == "p/unsolved" and "No solution is right" in decisions()

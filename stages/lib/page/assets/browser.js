@@ -31,7 +31,7 @@ function visible() {
 function refresh() {
   const list = visible(), set = sets[state.set];
   if (!list.some((p) => p.id === state.id)) state.id = list[0]?.id ?? null;
-  ui.count.textContent = set ? `${list.length} of ${plural(set.problems.length, "problem")}` + (set.left_out ? `; ${set.left_out} more did not fit into this page` : "") : "";
+  ui.count.textContent = set ? `${list.length} of ${plural(set.problems.length, "problem")}` + (set.left_out ? `; ${set.left_out} more did not fit into this page` : "") + (scores.length ? ". Marks: majority, verifier." : "") : "";
   ui.list.replaceChildren(...list.map((p) => make("li", {},
     make("button", { type: "button", "aria-current": String(p.id === state.id), title: "majority, then the verifier", onclick: () => select(p.id) },
       make("span", { class: "marks" }, verdict(p.majority.right), scores.length ? verdict(rightOf(p)) : ""),
