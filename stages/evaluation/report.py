@@ -158,10 +158,11 @@ def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
         params.to_plain(params.read_yaml(run.root / path)) for path in ("stages/presets/default.yaml", "params.yaml")
     )
     origins = {"problems": json.loads(run.input_path("benchmarks", "provenance.json").read_text("utf-8"))}
-    origin = run.input_path("base", "model") / "origin.json"
-    origins["base model"] = (
-        json.loads(origin.read_text("utf-8")) if origin.exists() else {"source": current["base"]["source"]}
-    )
+    origin, source = run.input_path("base", "model") / "origin.json", current["base"]["source"]
+    licence = "MIT, as this repository" if source in ("bundled", "scratch") else "see its source"
+    origins["base model"] = {"source": source, "licence": licence}
+    if origin.exists():
+        origins["base model"] |= json.loads(origin.read_text("utf-8"))
     versions = lineage.list_versions((run.root / "requirements.lock").read_text("utf-8"))
     return {
         "changes": lineage.list_changes(default, current),

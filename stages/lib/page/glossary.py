@@ -20,8 +20,8 @@ SCORES = {
     "ensemble": "logistic regression over the trained verifiers and the likelihood, fitted on dev",
     "ensemble_free": "logistic regression over the untrained base's scores and the likelihood, fitted on dev",
     "likelihood_sum": "the generator's own log-probability of the solution",
-    "likelihood_mean": "the same for each token, on average",
-    "likelihood_min": "the same of the least likely token",
+    "likelihood_mean": "the generator's own log-probability of a token, on average",
+    "likelihood_min": "the generator's own log-probability of the least likely token",
 }
 METHODS = {
     "options": "Takes the likeliest option of the question.",
@@ -59,7 +59,8 @@ def explain_method(method: str, settings: Mapping[str, Mapping[str, float]]) -> 
     power, share = (settings.get(score, {}).get(key, default) for key, default in (("power", 1.0), ("share", 0.25)))
     use = {
         "best_of": "Takes the solution with the highest score.",
-        "weighted": f"Solutions vote for their answer with the weight score ** {power:g}.",
+        "weighted": f"Solutions vote for their answer with the weight score ** {power:g}"
+        + (", a plain majority." if power == 0 else "."),
         "top": f"The best {100 * share:g} % of the solutions vote.",
     }[kind]
     meaning = SCORES.get(score, f"the score {format_score_name(score)!r}")

@@ -23,11 +23,11 @@ MAX_TEXT = 20_000  # characters of a solution, a question or a rationale
 
 class Solution(NamedTuple):
     """steps: the text by steps; step_scores and rationales: {score: values}; first_error: index of the first step that is
-    truly wrong, -1 for none, None where the truth is unknown; tokens: None where unknown."""
+    truly wrong, -1 for none. None: unknown."""
 
     steps: Sequence[str]
     answer: str | None
-    finished: bool = True
+    finished: bool | None = None
     tokens: int | None = None
     step_scores: Mapping[str, Sequence[float]] = {}
     first_error: int | None = None
@@ -133,8 +133,8 @@ def _describe_solution(
         "right": int(pool.correct[i] > 0),
         "scores": [_round(float(pool.scores[name][i])) for name in names],
     }
-    if not solution.finished:
-        row["unfinished"] = 1
+    if solution.finished is not None:
+        row["finished"] = int(solution.finished)
     if solution.tokens is not None:
         row["tokens"] = solution.tokens
     if solution.first_error is not None:

@@ -87,8 +87,8 @@ def test_unknown_truth_and_unfinished_are_said_and_long_texts_are_cut():
     pool = make_pool([0, -1], [1, 0], genrm=[0.5, 0])
     own = [Solution(["x" * 30_000, "y"], "7", rationales={"genrm": ["because"]}), Solution(["z"], None, finished=False)]
     first, second = describe(pool, own=own)["solutions"]
-    assert "first_error" not in first and first["rationales"] == {"0": ["because"]} and "unfinished" not in first
-    assert first["steps"] == ["x" * solutions.MAX_TEXT + "..."] and second["unfinished"] == 1
+    assert "first_error" not in first and first["rationales"] == {"0": ["because"]} and "finished" not in first
+    assert first["steps"] == ["x" * solutions.MAX_TEXT + "..."] and second["finished"] == 0
 
 
 def test_sets_share_the_room_and_the_rest_is_counted():

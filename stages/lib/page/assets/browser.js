@@ -6,7 +6,7 @@ const FILTERS = {
   fooled: { label: "verifier fooled: missed a right answer", keep: (p, right) => right <= 0.5 && isSolved(p) },
   harmed: { label: "majority right, verifier wrong", keep: (p, right) => p.majority.right > 0.5 && right <= 0.5 },
   unsolved: { label: "unsolved: no solution is right", keep: (p) => !isSolved(p) },
-  unfinished: { label: "some solution is unfinished or has no answer", keep: (p) => p.solutions.some((s) => s.unfinished || s.group < 0) },
+  unfinished: { label: "some solution is unfinished or has no answer", keep: (p) => p.solutions.some((s) => s.finished === 0 || s.group < 0) },
 };
 const METHODS = { weighted: "weighted vote", best: "best of N" };
 const isSolved = (p) => p.solutions.some((s) => s.right);
@@ -168,7 +168,7 @@ function showSolution(p, s, score, election) {
     make("span", {}, s.group < 0 ? "no answer" : ["answer ", make("b", {}, p.groups[s.group].answer || "(empty)"), " ", verdict(s.right)]),
     score ? make("span", {}, `${score.label} `, make("b", {}, number(s.scores[state.score]))) : "",
     likelihood >= 0 && likelihood !== state.score ? make("span", {}, `likelihood ${number(s.scores[likelihood])} a token`) : "",
-    s.tokens !== undefined ? `${s.tokens} tokens` : "", make("span", { class: s.unfinished ? "wrong" : null }, s.unfinished ? "unfinished" : "finished"),
+    s.tokens !== undefined ? `${s.tokens} tokens` : "", s.finished === undefined ? "" : make("span", { class: s.finished ? null : "wrong" }, s.finished ? "finished" : "unfinished"),
     s.first_error === -1 ? "every step is true" : "",
     chosen ? make("span", { class: "tag" }, "best of N") : "");
   if (score && !steps) shaded(head, s.scores[state.score]);
