@@ -21,6 +21,7 @@ COMMAND_ORDER = (
     "params",
     "launch",
     "table",
+    "report",
     "compare",
     "variants",
     "seeds",

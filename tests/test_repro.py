@@ -53,6 +53,26 @@ def test_the_pipeline_gives_a_table_with_intervals(finished):
     assert (finished.root / "data/best_of_n/curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_report_holds_every_solution_and_the_command_adds_commit_and_time(finished, tmp_path):
+    page = (finished.root / "data/report/index.html").read_text()
+    metrics, samples = (
+        json.loads((finished.root / f"data/{x}/metrics.json").read_text()) for x in ("report", "samples")
+    )
+    sets = ("dev", "test", "ood", "aime")
+    assert metrics["problems"] == sum(samples[name]["problems"] for name in sets) and metrics["left_out"] == 0
+    assert metrics["solutions"] == sum(samples[name]["samples"] for name in sets)
+    hashes = finished.read_output_hashes()
+    assert all(
+        hashes[path] in page for path in ("data/orm/model", "data/samples/test.parquet", "data/best_of_n/curve.csv")
+    )
+    assert "<code>orm.init_from</code>" in page, "what nano changes"
+    commit = finished.run("git", "rev-parse", "HEAD").stdout[:10]
+    assert commit not in page and "Time and memory differ" in page
+    finished.run_python("-m", "stages", "report", "--out", tmp_path / "copy.html")
+    copy = (tmp_path / "copy.html").read_text()
+    assert copy.count(commit) == len(PIPELINE) - 1 and "computed elsewhere" not in copy
+
+
 def test_a_second_repro_runs_nothing(finished):
     before = len(journal.load_entries(finished.root))
     done = finished.run("dvc", "repro")
@@ -82,7 +102,7 @@ def test_a_changed_section_makes_its_own_stage_stale(finished, stage):
         document[stage][list(document[stage])[-1]] = "changed"
         with open(path, "w") as file:
             yaml.dump(document, file)
-        assert stale(finished.root) == {stage}
+        assert stale(finished.root) == {stage, "report"}, "the report lists what differs from the default preset"
     finally:
         path.write_text(original)
 
@@ -90,7 +110,12 @@ def test_a_changed_section_makes_its_own_stage_stale(finished, stage):
 def test_a_changed_room_makes_exactly_its_users_stale(finished):
     """Rooms that the same stages use are changed together: one question to DVC for each set of users."""
     code: dict[frozenset[str], list[str]] = {}
-    for path in {dep for entry in PIPELINE.values() for dep in entry["deps"] if re.match(r"stages/(?!launch)", dep)}:
+    for path in {
+        dep
+        for entry in PIPELINE.values()
+        for dep in entry["deps"]
+        if re.match(r"stages/(?!launch|presets|lib/page/assets)", dep)
+    }:
         users = frozenset(stage for stage, entry in PIPELINE.items() if path in entry["deps"])
         code.setdefault(users, []).append(path)
     assert len(code) > 10
@@ -120,7 +145,7 @@ def test_another_equal_configuration_leaves_samples_labels_and_scores_fresh(fini
     try:
         used = re.search(r"(?m)^launch: (\w+)", original)
         path.write_text(original.replace(used[0], "launch: cpu" if used[1] == "cpu2" else "launch: cpu2", 1))
-        assert stale(finished.root) == {"base", "generator", "orm", "prm", "genrm"}
+        assert stale(finished.root) == {"base", "generator", "orm", "prm", "genrm", "report"}
     finally:
         path.write_text(original)
 

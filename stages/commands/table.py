@@ -5,6 +5,7 @@ from pathlib import Path
 from stages.lib.core.errors import UserError
 
 TABLE_FILE = Path("data/best_of_n/table.md")
+REPORT_FILE = Path("data/report/index.html")
 
 
 def table() -> None:
@@ -20,3 +21,5 @@ def table() -> None:
         console.print(Markdown(text))
     else:
         print(text, end="")
+    if REPORT_FILE.exists():
+        print(f"\nThe report, for your browser: {REPORT_FILE}")

@@ -1,5 +1,6 @@
 """Chapter 4, evaluation: what it is worth.
 
 `scores` scores every sample with every verifier, `best_of_n` turns scores into accuracies, intervals and comparisons, in
-and out of distribution. Every choice is made on dev; test sets are only reported. See README.md beside this file.
+and out of distribution, `report` shows all of it on one page. Every choice is made on dev; test sets are only reported.
+See README.md beside this file.
 """

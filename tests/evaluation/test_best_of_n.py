@@ -127,6 +127,16 @@ def test_records_with_an_unfinished_solution(tmp_path):
             "sample 0: unknown key 'score'; allowed: answer, text, correct",
         ),
         ([row(samples=[{"answer": "1", "correct": "yes"}])], "sample 0: correct is 'yes'; it must be true or false"),
+        ([row(question=["?"])], "question is ['?']; it must be a string"),
+        ([row(samples=[{"answer": "1", "step_scores": [1]}])], "step_scores is [1]; it must be an object of lists"),
+        (
+            [row(samples=[{"answer": "1", "scores": {"rm": 1}, "step_scores": {"rm": [0.5, None]}}])],
+            "sample 0: step_scores 'rm' must be a list of finite numbers",
+        ),
+        (
+            [row(samples=[{"answer": "1", "scores": {"rm": 1}, "step_scores": {"other": [0.5]}}])],
+            "sample 0: step_scores 'other' must be a list of finite numbers, of a score of the sample",
+        ),
         ([row(answer_type="prose")], "answer_type 'prose'"),
         ([row(samples=[{"scores": {}}])], "sample 0: must be an object with `answer` or `text`"),
         ([row(samples=[{"answer": "1", "scores": {"rm": "high"}}])], "score 'rm' must be a finite number"),

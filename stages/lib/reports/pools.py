@@ -5,6 +5,7 @@ A pool comes from this pipeline's records or from a JSONL file that another proj
      "samples": [{"answer": "12", "correct": true, "scores": {"orm": 0.9}}, {"text": "... #### 13", "scores": ...}]}
 `answer_type` (default: latex, which also reads numbers) and `correct` (default: graded against gold; programs need it)
 are optional. A sample has `answer` (null: none) or `text`, from which the answer is extracted after any thinking.
+`question`, and `step_scores` of a sample ({"prm": [0.9, 0.2]}), are optional and only shown.
 `scales` is what each score's numbers are; their range does not tell, because logits may all be negative.
 
 Answers are grouped by mathematical equivalence, programs by their behaviour (in a JSONL file by their text), never by
@@ -177,11 +178,11 @@ def _check_values(pool: Pool, kinds: Mapping[str, str], where: str) -> None:
 
 
 def _parse_row(row: dict[str, Any], where: str) -> Pool:
-    unknown = set(row) - {"problem_id", "gold", "answer_type", "scales", "samples"}
-    if unknown:
-        raise UserError(
-            f"{where}: unknown key {min(unknown)!r}; allowed: problem_id, gold, answer_type, scales, samples"
-        )
+    allowed = ("problem_id", "question", "gold", "answer_type", "scales", "samples")
+    if unknown := set(row) - set(allowed):
+        raise UserError(f"{where}: unknown key {min(unknown)!r}; allowed: {', '.join(allowed)}")
+    if not isinstance(row.get("question", ""), str):
+        raise UserError(f"{where}: question is {row['question']!r:.60}; it must be a string")
     for name, kind in (("problem_id", str), ("gold", str), ("samples", list)):
         if not isinstance(row.get(name), kind) or not row[name]:
             raise UserError(f"{where}: {name} must be a non-empty {'list' if kind is list else 'string'}")
@@ -217,19 +218,23 @@ def _parse_sample(
     if not isinstance(sample, dict) or not ({"answer", "text"} & set(sample)):
         raise UserError(f"{at}: must be an object with `answer` or `text`")
     forms = {"answer": "a string or null", "text": "a string", "correct": "true or false", "scores": "an object"}
+    forms["step_scores"] = "an object of lists of numbers"
     if unknown := set(sample) - set(forms):
         raise UserError(f"{at}: unknown key {min(unknown)!r}; allowed: {', '.join(forms)}")
-    for name, allowed in (("answer", (str, type(None))), ("text", str), ("correct", bool), ("scores", dict)):
+    kinds = {"answer": (str, type(None)), "text": str, "correct": bool, "scores": dict, "step_scores": dict}
+    for name, allowed in kinds.items():
         if name in sample and not isinstance(sample[name], allowed):
             raise UserError(f"{at}: {name} is {sample[name]!r:.60}; it must be {forms[name]}")
     scores = sample.get("scores", {})
+    for name, values in sample.get("step_scores", {}).items():
+        if name not in scores or not isinstance(values, list) or not all(map(_is_finite, values)):
+            raise UserError(f"{at}: step_scores {name!r} must be a list of finite numbers, of a score of the sample")
     for name, value in scores.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_FLOAT:
+        if not _is_finite(value):
             raise UserError(f"{at}: score {name!r} must be a finite number, got {value!r:.60}")
         if not name.strip() or not name.isprintable():
             raise UserError(f"{at}: score {name!r}: a name must be one line of printable characters")
-    answer = sample["answer"] if "answer" in sample else answers.extract(strip_thinking(sample["text"]), answer_type)
-    answer = answer if answer and answer.strip() else None
+    answer = get_answer(sample, answer_type)
     is_correct = sample.get("correct")
     if is_correct is None and answer_type == "code":
         raise UserError(
@@ -238,3 +243,13 @@ def _parse_sample(
     if is_correct is None:
         is_correct = answer is not None and grade(answer)
     return answer, is_correct, scores
+
+
+def get_answer(sample: Mapping[str, Any], answer_type: str) -> str | None:
+    """The answer of a sample of such a file, None without one."""
+    answer = sample["answer"] if "answer" in sample else answers.extract(strip_thinking(sample["text"]), answer_type)
+    return answer if answer and answer.strip() else None
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= MAX_FLOAT

@@ -25,8 +25,10 @@ def find_imported_files(root: Path, module: str) -> set[Path]:
 
 
 def is_code(path: str) -> bool:
-    """Whether a dependency in dvc.yaml is a file or room of code, which `digest_code` covers."""
-    return path.startswith("stages/") and not path.startswith("stages/launch/")
+    """Whether a dependency in dvc.yaml is a file or room of code, which `digest_code` covers: no settings, no assets."""
+    return path.startswith("stages/") and not path.startswith(
+        ("stages/launch/", "stages/presets/", "stages/lib/page/assets")
+    )
 
 
 def digest_code(root: Path, module: str) -> str:

@@ -1,0 +1,245 @@
+"""The report: one HTML page with the results, how they came about, and a browser of problems and solutions.
+
+Reads   what `best_of_n` reads and wrote, data/labels/audit.json, the metrics.json and history.csv of every stage,
+        data/benchmarks/provenance.json, the models (their md5), params.yaml, the default preset, requirements.lock
+Writes  data/report/{index.html, metrics.json}
+
+The page needs no network and no server; open it from disk. It is a DVC output, so equal inputs give equal bytes: it names
+every input by its md5 and states costs in tokens and operations, but no time, memory or commit. Those are in the journal;
+`python -m stages report --out FILE.html` writes a copy that has them. Problems that do not fit into `max_megabytes` are
+left out of the browser, as many of every set as possible, and the page says how many.
+
+    python -m stages.evaluation.report
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import Field
+
+from stages.lib.core.params import Params as Section
+from stages.lib.run import execution
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from stages.lib.core.records import Problem, Sample, Score
+    from stages.lib.reports.evaluation import Evaluation
+    from stages.lib.reports.pools import Pool
+
+STAGES = (
+    "benchmarks",
+    "aime",
+    "ood",
+    "base",
+    "generator",
+    "samples",
+    "labels",
+    "orm",
+    "prm",
+    "genrm",
+    "scores",
+    "best_of_n",
+)
+INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
+TRAINED = {
+    "base": "base model",
+    "generator": "generator",
+    "orm": "outcome verifier",
+    "prm": "process verifier",
+    "genrm": "generative verifier",
+}
+
+
+class Params(Section):
+    max_problems: int = Field(ge=0)  # of each set in the solution browser
+    max_megabytes: float = Field(gt=0, le=100)  # of the solution browser's data
+
+
+class Report(NamedTuple):
+    """page: what the template prints; data: what the page's script draws."""
+
+    page: dict[str, Any]
+    data: dict[str, Any]
+
+
+def main() -> None:
+    execution.run_stage("report", Params, body)
+
+
+def body(run: execution.StageRun[Params]) -> dict[str, Any]:
+    if not run.is_main:
+        return {}
+    from stages.lib.core import files
+    from stages.lib.page import render
+
+    report = build(run)
+    html = render.render(*report)
+    files.write_bytes(run.out_dir / "index.html", html)
+    sets = report.data["sets"]
+    return {
+        "problems": sum(len(part["problems"]) for part in sets),
+        "left_out": sum(part["left_out"] for part in sets),
+        "solutions": sum(problem["n"] for part in sets for problem in part["problems"]),
+        "bytes": len(html),
+    }
+
+
+def build(run: execution.StageRun[Params]) -> Report:
+    """The page of the present outputs."""
+    from stages.lib.page import figures, glossary, lineage
+    from stages.lib.reports import evaluation
+    from stages.lib.reports.curves import parse_score_name
+
+    data = evaluation.load(run)
+    metrics = {stage: json.loads(run.input_path(stage, "metrics.json").read_text("utf-8")) for stage in STAGES}
+    best, likelihood = metrics["best_of_n"], metrics["best_of_n"]["best_likelihood"]
+    curves = figures.parse_curves(run.input_path("best_of_n", "curve.csv").read_text("utf-8"))
+    cells = figures.parse_matrix(run.input_path("best_of_n", "matrix.csv").read_text("utf-8"))
+    matrix = figures.list_matrix(cells, data.trained_verifiers, likelihood)
+    settings = best["chosen_on_dev"]
+    rows = figures.list_headline(curves, best["n"], best["versus_majority"], settings, best["best_free"], likelihood)
+    audit = json.loads(run.input_path("labels", "audit.json").read_text("utf-8"))
+    transfer = figures.list_transfer(cells, data.trained_verifiers, likelihood)
+    page = {
+        "title": "Assay report",
+        "subtitle": _describe_run(data, metrics),
+        "headline": {"rows": rows, "problems": best["problems"], "n": best["n"]},
+        "has_cost": True,
+        "summary": figures.summarise(rows, transfer, best["best_single"]),
+        "transfer": transfer,
+        "matrix": bool(matrix["rows"][1:]),
+        "first_errors": figures.list_first_errors(best["first_error"], [row["name"] for row in matrix["rows"]]),
+        "audit": audit,
+        "reliability": True,
+        "costs": lineage.list_costs(metrics, sum(len(some.samples) for some in data.sets.values())),
+        "inputs": lineage.hash_inputs(run.root, INPUTS),
+        "in_dvc": True,
+        "licences": lineage.count_licences(problem for some in data.sets.values() for problem in some.problems),
+        "operators": glossary.explain_operators([row["operator"] for row in matrix["rows"]]),
+        "caveats": glossary.list_caveats(best, list(data.test[0].scores), metrics["samples"]["parameters"]),
+        **_describe_lineage(run),
+    }
+    histories = {stage: run.input_path(stage, "history.csv").read_text("utf-8") for stage in TRAINED}
+    lines = [{"label": TRAINED[stage], "lines": figures.list_history(text)} for stage, text in histories.items()]
+    return Report(
+        page,
+        {
+            "curves": figures.list_curves(curves, best["cost"], likelihood),
+            "matrix": matrix,
+            "reliability": figures.list_reliability(data),
+            "histories": [history for history in lines if history["lines"]],
+            "verifier": parse_score_name(best["best_single"] or best["best_free"]),
+            **_describe_solutions(run, data, settings),
+        },
+    )
+
+
+def _describe_run(data: Evaluation, metrics: Mapping[str, Any]) -> str:
+    """What the figures are about: the question, the problems, the generator."""
+    benchmark = data.sets["test"].problems[0].benchmark
+    shifted = sum(len(some.problems) for name, some in data.sets.items() if name not in ("dev", "test"))
+    samples = metrics["samples"]
+    return (
+        f"Which verifier still helps when the problems change? Benchmark {benchmark}: {len(data.test)} test problems in "
+        f"distribution, {shifted:,} out of it; a generator of {samples['parameters']:,} weights that solves "
+        f"{100 * samples['test']['pass_at_1']:.1f} % of the test problems with one solution."
+    )
+
+
+def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
+    """Seeds, versions, origins, and parameters that differ from the default preset."""
+    from stages.lib.core import params
+    from stages.lib.page import lineage
+
+    default, current = (
+        params.to_plain(params.read_yaml(run.root / path)) for path in ("stages/presets/default.yaml", "params.yaml")
+    )
+    origins = {"problems": json.loads(run.input_path("benchmarks", "provenance.json").read_text("utf-8"))}
+    origin, source = run.input_path("base", "model") / "origin.json", current["base"]["source"]
+    licence = "MIT, as this repository" if source in ("bundled", "scratch") else "see its source"
+    origins["base model"] = {"source": source, "licence": licence}
+    if origin.exists():
+        origins["base model"] |= json.loads(origin.read_text("utf-8"))
+    versions = lineage.list_versions((run.root / "requirements.lock").read_text("utf-8"))
+    return {
+        "changes": lineage.list_changes(default, current),
+        "facts": [
+            ("seeds", f"seed {current['seed']}, test_seed {current['test_seed']}"),
+            *lineage.list_origins(origins),
+            ("versions", ", ".join(f"{name} {version}" for name, version in versions)),
+        ],
+    }
+
+
+def _describe_solutions(
+    run: execution.StageRun[Params], data: Evaluation, settings: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    """`scores` and `sets` of the browser: the groups of every set, dev last."""
+    from functools import partial
+
+    from stages.lib.core.records import group_by_problem
+    from stages.lib.datasets import eval_sets
+    from stages.lib.models.prompts import Prompt
+    from stages.lib.page import solutions
+
+    split = Prompt.read(run.input_path("generator", "prompt.json")).split_steps
+    with_steps = {score.verifier for part in data.sets.values() for score in part.scores if score.step_scores}
+    powers = {name: setting["power"] for name, setting in settings.items()}
+    scores = solutions.describe_scores(data.test[0], powers, sorted(with_steps))
+    sets: dict[str, list[Callable[[], dict[str, Any]]]] = {}
+    for name in ("test", *eval_sets.OOD, "dev"):
+        part, judgements = data.sets[name], group_judgements(data.sets[name].scores)
+        samples = group_by_problem(sorted(part.samples, key=lambda sample: (sample.problem_id, sample.index)))
+        for problem, pool in zip(part.problems, part.pools, strict=True):
+            make = partial(describe_problem, problem, samples[problem.id], judgements, split, pool, scores)
+            sets.setdefault(eval_sets.get_group_name(problem), []).append(make)
+    max_bytes = int(run.params.max_megabytes * 1e6)
+    return {"scores": scores, "sets": solutions.fit(sets, run.params.max_problems, max_bytes)}
+
+
+def group_judgements(scores: Iterable[Score]) -> dict[tuple[str, int], list[Score]]:
+    """(problem id, index) -> the scores of this sample that say more than a number."""
+    groups: dict[tuple[str, int], list[Score]] = {}
+    for score in scores:
+        if score.step_scores or score.rationales:
+            groups.setdefault((score.problem_id, score.index), []).append(score)
+    return groups
+
+
+def describe_problem(
+    problem: Problem,
+    samples: Sequence[Sample],
+    judgements: Mapping[tuple[str, int], Sequence[Score]],
+    split: Callable[[str], list[str]],
+    pool: Pool,
+    scores: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """One problem of the browser; the first wrong step comes from the truth, where a program knows it."""
+    from stages.lib.labels import first_error, truth
+    from stages.lib.page import solutions
+
+    labels = {text: truth.label_steps(problem, text, split) for text in {sample.text for sample in samples}}
+    own = []
+    for sample in samples:
+        known, judged = labels[sample.text], judgements.get((problem.id, sample.index), ())
+        own.append(
+            solutions.Solution(
+                split(sample.text),
+                sample.answer,
+                sample.finish == "stop",
+                sample.tokens,
+                {score.verifier: score.step_scores for score in judged if score.step_scores},
+                None if known is None else first_error.locate(known),
+                {score.verifier: score.rationales for score in judged if score.rationales},
+            )
+        )
+    gold = [step.text for step in problem.steps or ()]
+    question = solutions.Question(problem.id, problem.format_prompt(), problem.answer, gold, problem.parent)
+    return solutions.describe_problem(question, own, pool, scores)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""The page's figures from what stage best_of_n wrote: headline rows, curves, the matrix, and all sets together.
+
+Nothing is computed anew, so the page cannot disagree with table.md and matrix.md.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stages.lib.display.tables import format_method, format_p_values, format_score_name
+from stages.lib.metrics.intervals import holm
+from stages.lib.page.glossary import METHODS, explain_method
+from stages.lib.reports import inference_cost, leaderboard, matrix_tables
+from stages.lib.reports.curves import Intervals, parse_score_name
+from stages.lib.reports.evaluation import Evaluation
+from stages.lib.reports.in_distribution import compute_reliability
+from stages.lib.reports.matrix import POOLED_GROUPS, Cell
+
+MIN_SOLUTIONS = 20  # of a point of the calibration and a row of the first errors
+MAX_HISTORY_POINTS = 240  # of a training curve; more are averaged in bins
+
+
+def parse_curves(text: str) -> dict[str, dict[int, dict[str, float]]]:
+    """curve.csv as {method: {k: {mean, low, high, problems, se}}}."""
+    curves: dict[str, dict[int, dict[str, float]]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        point = {key: float(value) for key, value in row.items() if key not in ("method", "k")}
+        curves.setdefault(row["method"], {})[int(row["k"])] = point
+    return curves
+
+
+def parse_matrix(text: str) -> list[Cell]:
+    """matrix.csv as cells."""
+    words, counts = ("group", "method", "operator"), ("n", "problems", "parents", "lost", "won")
+
+    def parse(name: str, value: str) -> Any:
+        return value if name in words else None if not value else int(value) if name in counts else float(value)
+
+    return [Cell(**{name: parse(name, x) for name, x in row.items()}) for row in csv.DictReader(io.StringIO(text))]
+
+
+def list_headline(
+    curves: Intervals,
+    k: int,
+    versus: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, Mapping[str, float]],
+    free: str | None = None,
+    likelihood: str | None = None,
+) -> list[dict[str, Any]]:
+    """The table's rows, best-of and top votes marked as further ones. versus: comparisons with majority by method;
+    settings, free, likelihood: what dev chose, as in best_of_n's metrics.json."""
+    rows = []
+    for method in [*leaderboard.order_methods(curves, free, likelihood), "pass"]:
+        is_ceiling = method == "pass" and bool(rows) and any(row["method"] == "pass_1" for row in rows)
+        at = 1 if method == "pass" and not is_ceiling else max(x for x in curves[method] if x <= k)
+        label = leaderboard.format_method_at_n(method, likelihood)
+        if method == "pass":
+            method, label = ("pass", f"pass@{k} (ceiling)") if is_ceiling else ("pass_1", "pass@1")
+        point, gap = curves["pass" if method == "pass_1" else method][at], versus.get(method)
+        is_vote = parse_score_name(method) is None or method.startswith("weighted_") or method in (free, likelihood)
+        rows.append(
+            {
+                "method": method,
+                "label": label.replace("best-of-N", f"best of {k}"),
+                "meaning": explain_method(method, settings),
+                **{part: point[part] for part in ("mean", "low", "high")},
+                "se": point.get("se") or None,
+                "gain": gap,
+                "p": format_p_values(gap["p"], gap.get("p_holm")) if gap else "",
+                "further": not is_vote,
+            }
+        )
+    return rows
+
+
+def summarise(
+    rows: Sequence[Mapping[str, Any]], transfer: Sequence[Mapping[str, Any]], single: str | None
+) -> list[str]:
+    """The result in two or three sentences. rows: of `list_headline`; transfer: of `list_transfer`; single: the best use
+    of one trained verifier on dev."""
+    by_method = {row["method"]: row for row in rows}
+    majority, best, ceiling = (by_method.get(name) for name in ("majority", single or "", "pass"))
+    sentences = []
+    if majority and best and ceiling and best["gain"]:
+        gain = format_gain((best["gain"]["difference"], best["gain"]["low"], best["gain"]["high"]))
+        sentences.append(
+            f"In distribution, majority is right on {100 * majority['mean']:.1f} % and {best['label']}, the best use of "
+            f"one trained verifier on dev, on {100 * best['mean']:.1f} %: {gain} points. {ceiling['label']}: "
+            f"{100 * ceiling['mean']:.1f} %."
+        )
+    if transfer:
+        gains = ", ".join(f"{row['label']} {format_gain(row['there'])}" for row in transfer[::-1])
+        sentences.append(f"Out of distribution, all sets together, the gains over majority are: {gains}.")
+    return sentences
+
+
+def format_gain(triple: Sequence[float]) -> str:
+    middle, low, high = (100 * x for x in triple)
+    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def list_curves(
+    curves: Intervals, cost: Mapping[str, float] | None = None, likelihood: str | None = None
+) -> list[dict[str, Any]]:
+    """Methods with their points [k, mean, low, high, problems], those of the picture first and switched on. cost: of a
+    solution, as in best_of_n's metrics.json; a curve of one k is left out."""
+    plotted = leaderboard.select_plotted_methods(curves, likelihood)
+    order = plotted + [name for name in leaderboard.order_methods(curves) if name not in plotted]
+    return [
+        {
+            "label": format_method(name) if name in METHODS or parse_score_name(name) else name,
+            "on": name in plotted,
+            "cost": inference_cost.cost_per_sample(name, cost) if cost else 1.0,
+            "points": [
+                [k, *(_shorten(point[part]) for part in ("mean", "low", "high", "problems"))]
+                for k, point in sorted(curves[name].items())
+            ],
+        }
+        for name in order
+        if len(curves[name]) > 1
+    ]
+
+
+def list_matrix(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None) -> dict[str, Any]:
+    """methods and rows of the heat map: of each set its size, dose and accuracies, of each method gain, gap, AUC."""
+    methods = matrix_tables.list_methods(cells, verifiers, likelihood)
+    groups: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.group, {})[cell.method] = cell
+    rows = []
+    for name, own in groups.items():
+        first = own["majority"]
+        rows.append(
+            {
+                "name": name,
+                "operator": first.operator,
+                "dose": first.dose,
+                "pooled": name in POOLED_GROUPS,
+                "problems": first.problems,
+                **{key: _shorten(own[key].accuracy) for key in ("pass_1", "majority", "pass")},
+                "cells": [
+                    _describe_cell(own[method], own[f"best_of_{parse_score_name(method)}"]) for method in methods
+                ],
+            }
+        )
+    labels = [format_score_name(parse_score_name(method) or method) for method in methods]
+    return {"n": cells[0].n if cells else 0, "methods": labels, "rows": rows}
+
+
+def _describe_cell(vote: Cell, best: Cell) -> dict[str, Any]:
+    """Triples are [middle, low, high]. vote: the method; best: best-of-N of its score, whose AUC is the score's."""
+    parts = {
+        "accuracy": (vote.accuracy, vote.low, vote.high),
+        "gain": (vote.gain, vote.gain_low, vote.gain_high),
+        "gap": (vote.gap, vote.gap_low, vote.gap_high),
+        "auc": (best.auc, best.auc_low, best.auc_high),
+    }
+    described: dict[str, Any] = {
+        key: [_shorten(x) for x in triple] for key, triple in parts.items() if triple[0] is not None
+    }
+    return described | {"p": format_p_values(vote.p, vote.p_holm), "parents": vote.parents}
+
+
+def list_transfer(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None) -> list[dict[str, Any]]:
+    """For each method: gain in distribution, over all sets out of it, gap on the same parents, AUCs, corrected p."""
+    methods = matrix_tables.list_methods(cells, verifiers, likelihood)
+    by_key = {(cell.group, cell.method): cell for cell in cells}
+    home = next((cell.group for cell in cells if cell.group not in POOLED_GROUPS), "")
+    away = POOLED_GROUPS[0]
+    if (away, "majority") not in by_key:
+        return []
+    adjusted = holm([by_key[away, method].p or 0.0 for method in methods])
+    rows = []
+    for method, p in zip(methods, adjusted, strict=True):
+        here, there, best = by_key[home, method], by_key[away, method], f"best_of_{parse_score_name(method)}"
+        rows.append(
+            {
+                "label": leaderboard.format_method_at_n(method, likelihood),
+                "here": (here.gain, here.gain_low, here.gain_high),
+                "there": (there.gain, there.gain_low, there.gain_high),
+                "gap": (there.gap, there.gap_low, there.gap_high),
+                "p": format_p_values(there.p, p),
+                "aucs": (by_key[home, best].auc, by_key[away, best].auc),
+            }
+        )
+    return rows
+
+
+def list_history(text: str) -> list[dict[str, Any]]:
+    """The losses of a history.csv: [{label, points: [[step, value]]}]."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    lines = []
+    for name in sorted(key for key in (rows[0] if rows else ()) if key.endswith("loss")):
+        points = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
+        width = -(-len(points) // MAX_HISTORY_POINTS) or 1
+        bins = [points[start : start + width] for start in range(0, len(points), width)]
+        means = [[own[-1][0], _shorten(sum(value for _, value in own) / len(own))] for own in bins]
+        if len(means) > 1:
+            lines.append({"label": name.replace("_", " ").replace("lm ", "language-model "), "points": means})
+    return lines
+
+
+def _shorten(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def list_reliability(data: Evaluation) -> list[dict[str, Any]]:
+    """For each verifier, the trained ones first, points [mean score, share right, solutions, radius in pixels] on test.
+    A bin of a few solutions is left out: its share is chance."""
+    return [
+        {
+            "label": format_score_name(name),
+            "points": [
+                [_shorten(score), _shorten(right), count, round(2 + 9 * (count / sum(n for *_, n in bins)) ** 0.5, 1)]
+                for score, right, count in bins
+                if count >= MIN_SOLUTIONS
+            ],
+        }
+        for name, bins in compute_reliability(data).items()
+    ]
+
+
+def list_first_errors(metrics: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any] | None:
+    """{threshold, rows: [(set, {solutions, wrong, correct, f1})]} of best_of_n's `first_error`, without sets of a few
+    solutions; None where no truth is known. order: of the sets; others are left out."""
+    rows = [
+        (
+            name,
+            {
+                "wrong": row.get("error"),
+                "correct": row.get("correct"),
+                "f1": row.get("f1"),
+                "solutions": row["solutions"],
+            },
+        )
+        for name in order
+        if (row := metrics.get(name)) and row["solutions"] >= MIN_SOLUTIONS
+    ]
+    return {"threshold": metrics["threshold"], "rows": rows} if rows else None

@@ -1,0 +1,112 @@
+"""Where the figures come from and what they cost: inputs, parameters, versions, licences, tokens, operations.
+
+The page of the stage is a DVC output, so equal inputs give equal bytes: it states no clock, no memory and no commit. Those
+are in the journal, from which `python -m stages report` adds them to a copy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.lib.core import digests
+from stages.lib.core.records import Problem
+from stages.lib.display.tables import format_score_name
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "datasets",
+    "pyarrow",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "dvc",
+)
+
+
+def list_changes(default: Any, current: Any, path: str = "") -> list[dict[str, Any]]:
+    """Leaves of nested mappings that differ: [{key, default, current}], None where one side has none."""
+    if isinstance(default, dict) and isinstance(current, dict):
+        return [
+            change
+            for key in dict.fromkeys([*default, *current])
+            for change in list_changes(default.get(key), current.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    return [] if default == current else [{"key": path, "default": default, "current": current}]
+
+
+def list_versions(requirements: str) -> list[tuple[str, str]]:
+    """(library, version) of the ones that results depend on most, from a lock of `name==version` lines."""
+    versions = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", requirements))
+    return [(name, versions[name]) for name in LIBRARIES if name in versions]
+
+
+def count_licences(problems: Iterable[Problem]) -> list[tuple[str, str, int]]:
+    """(benchmark, licence, problems), each benchmark once for each licence of its problems."""
+    counts: dict[tuple[str, str], int] = {}
+    for problem in problems:
+        counts[problem.benchmark, problem.licence] = counts.get((problem.benchmark, problem.licence), 0) + 1
+    return [(*key, count) for key, count in sorted(counts.items())]
+
+
+def list_costs(metrics: Mapping[str, Mapping[str, Any]], solutions: int) -> list[dict[str, Any]]:
+    """[{stage, what, steps, tokens, flops}], None where a stage does not count it.
+
+    metrics: {stage: its metrics.json}; solutions: number that stage scores judged. Operations are estimates: 2 a weight
+    and token forward, 6 with the backward pass (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
+    """
+    scores, cost = metrics["scores"], metrics["best_of_n"]["cost"]
+    weights = metrics["samples"]["parameters"]
+    drawn = sum(entry["tokens"] for entry in metrics["samples"].values() if isinstance(entry, dict))
+    rows = [_describe_cost("generator", "fine-tuning", metrics["generator"], weights)]
+    rows.append({"stage": "samples", "what": "drawing solutions", "steps": None, "tokens": drawn})
+    rows[-1]["flops"] = 2 * weights * drawn
+    tokens = sum(part["tokens"] for part in metrics["labels"].values() if isinstance(part, dict) and "tokens" in part)
+    rows.append({"stage": "labels", "what": "completions for step labels", "steps": None, "tokens": tokens})
+    rows[-1]["flops"] = 2 * weights * tokens
+    for stage in ("orm", "prm", "genrm"):
+        own = scores.get(stage, {}).get("parameters", weights)
+        rows.append(_describe_cost(stage, "training", metrics[stage], own))
+        for name, other in metrics[stage].get("others", {}).items():
+            rows.append(_describe_cost(stage, f"training {format_score_name(f'{stage}_{name}')}", other, own))
+    for name in scores:
+        if name in cost:
+            row = {"stage": "scores", "what": f"judging by {format_score_name(name)}", "steps": None, "tokens": None}
+            rows.append({**row, "flops": cost[name] * solutions})
+    return rows
+
+
+def _describe_cost(stage: str, what: str, metrics: Mapping[str, Any], weights: int) -> dict[str, Any]:
+    tokens = metrics.get("tokens")
+    flops = 6 * weights * tokens if tokens else None
+    return {"stage": stage, "what": what, "steps": metrics.get("steps"), "tokens": tokens, "flops": flops}
+
+
+def hash_inputs(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """(path, md5) of files, and of each file and folder in a folder, as dvc.lock has them."""
+    found: list[Path] = []
+    for path in paths:
+        entries = sorted((root / path).iterdir()) if (root / path).is_dir() else [root / path]
+        found += [entry for entry in entries if entry.name not in digests.IGNORED_NAMES]
+    return [(path.relative_to(root).as_posix(), digests.md5(path)) for path in found]
+
+
+def list_origins(origins: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(what, where from) in words, of provenance.json and origin.json."""
+    rows: list[tuple[str, str]] = []
+    for what, facts in origins.items():
+        words = [f"{key} {value}" for key, value in facts.items() if isinstance(value, str) and value]
+        rows.append((what, ", ".join(words)))
+        for file in facts.get("files", ()):
+            rows.append(
+                (
+                    f"{what}, file",
+                    ", ".join(f"{key} {file[key]}" for key in ("url", "revision", "sha256") if file.get(key)),
+                )
+            )
+    return rows

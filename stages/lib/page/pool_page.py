@@ -1,0 +1,75 @@
+"""The report of a pool from elsewhere: headline, curves and solution browser of a JSONL file that reports/pools.py reads.
+
+There is no dev, so nothing is chosen: every weight has the same given power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stages.lib.core import digests, records
+from stages.lib.models.encoding import split_steps
+from stages.lib.page import figures, solutions
+from stages.lib.reports import curves, leaderboard, pools
+from stages.lib.reports.pools import Pool, ScoreKind
+from stages.lib.reports.vote_settings import VoteSettings
+
+MAX_PROBLEMS, MAX_BYTES = 2000, 12_000_000  # of the solution browser
+
+
+def build(
+    path: Path, scales: Mapping[str, ScoreKind], power: float, share: float, draws: int, resamples: int, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(page, data) for `render`. Raises UserError as `pools.read` does."""
+    found = pools.read(path, scales)
+    names = pools.sort_score_names(found[0].scores)
+    settings = {name: VoteSettings(power, share) for name in names}
+    k, by_method = curves.median_k(found), curves.evaluate(found, settings, draws, seed)
+    intervals = curves.compute_intervals(by_method, seed, resamples)
+    versus = leaderboard.compare_to("majority", by_method, k, seed)
+    gains = leaderboard.add_holm(versus, leaderboard.order_methods(by_method))
+    chosen = {name: {"power": power, "share": share} for name in names}
+    sizes = [pool.size for pool in found]
+    page = {
+        "title": f"Assay report: {path.name}",
+        "subtitle": f"{len(found):,} problems with {min(sizes)}"
+        + (f" to {max(sizes)}" if min(sizes) < max(sizes) else "")
+        + f" solutions and {len(names)} scores each.",
+        "headline": {
+            "rows": figures.list_headline(intervals, k, gains, chosen),
+            "problems": sum(size >= k for size in sizes),
+            "n": k,
+        },
+        "inputs": [(path.name, digests.md5(path))],
+        "caveats": [
+            f"Nothing was chosen on other problems: every weight is the score to the power {power:g}. A power chosen on "
+            "these problems would look better than it is.",
+            "Intervals are over problems: how far the figure would move with other problems of the same kind.",
+            "Whether an answer is right was graded here, unless the file says so itself.",
+        ],
+    }
+    by_id = {row["problem_id"]: row for _, row in records.iter_jsonl(path)}
+    with_steps = {name for row in by_id.values() for sample in row["samples"] for name in sample.get("step_scores", ())}
+    scores = solutions.describe_scores(found[0], dict.fromkeys(names, power), sorted(with_steps))
+    makers = [partial(_describe, by_id[pool.problem_id], pool, scores) for pool in found]
+    data = {
+        "curves": figures.list_curves(intervals),
+        "verifier": "",
+        "scores": scores,
+        "sets": solutions.fit({path.name: makers}, MAX_PROBLEMS, MAX_BYTES),
+    }
+    return page, data
+
+
+def _describe(row: Mapping[str, Any], pool: Pool, scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    answer_type = row.get("answer_type", "latex")
+    own = []
+    for sample in row["samples"]:
+        answer = pools.get_answer(sample, answer_type)
+        steps = split_steps(sample.get("text") or answer or "")
+        own.append(solutions.Solution(steps, answer, step_scores=sample.get("step_scores", {})))
+    question = solutions.Question(row["problem_id"], row.get("question", ""), row["gold"])
+    return solutions.describe_problem(question, own, pool, scores)

@@ -1,0 +1,66 @@
+"""The report as one HTML file that needs no network and runs nothing but its own script.
+
+Text of problems and models is hostile until shown otherwise. Figures and solutions therefore go in as JSON with every `<`
+escaped, and the script shows them as text alone. The template escapes what it prints. A Content-Security-Policy allows one
+script and one style, by their hashes, and no address. Equal data give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from stages.lib.display.tables import format_bytes
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("charts.js", "browser.js")
+
+
+def render(page: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:
+    """page: what the template prints; what it does not have is left out. data: what the script draws."""
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"points": format_points, "count": format_count, "bytes": format_bytes}
+    script = "\n".join((ASSETS / name).read_text("utf-8") for name in SCRIPTS)
+    style = (ASSETS / "style.css").read_text("utf-8")
+    text = environment.get_template("page.html").render(
+        page=page,
+        policy=f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(style)}; "
+        "base-uri 'none'; form-action 'none'",
+        script=Markup(script),  # ours
+        style=Markup(style),
+        data=Markup(dump_json(data)),
+    )
+    return text.encode("utf-8", "replace")  # a file name may hold bytes that are no text
+
+
+def dump_json(value: Any) -> str:
+    """JSON that cannot end its script element, in ASCII: `<` never occurs, nor a line separator. NaN is refused."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def hash_source(text: str) -> str:
+    """The source expression of an inline script or style (Content Security Policy Level 3, section 2.3.1)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def format_points(share: float | None, signed: bool = False) -> str:
+    """A share in percent or points, with one decimal."""
+    return "" if share is None else f"{100 * share:{'+' if signed else ''}.1f}"
+
+
+def format_count(value: float | None) -> str:
+    """1,234, and 1.2e+09 from ten million on."""
+    return "" if value is None else f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.1e}"
