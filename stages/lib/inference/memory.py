@@ -1,17 +1,24 @@
-"""How many samples fit into a GPU's memory at a time, estimated before the first is drawn."""
+"""How many samples fit into the memory at a time, estimated before the first is drawn."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from stages.lib.core.errors import UserError
+from stages.lib.inference.sampling import MaxRows
 
 LOGIT_COPIES = 5  # float32 copies of a row's logits while its next token is drawn: raw, concatenated, as probabilities
 SORTED_LOGIT_COPIES = 15  # the same where top_p sorts them
 GB = 2**30
+MAX_AUTO_ROWS = 4096  # beyond, a GPU draws hardly faster, and a problem is saved later
+HOST_SHARE = 0.5  # of the main memory, which everything else needs, too
 MAX_MEMORY_SHARE = 0.8  # of the free memory; attention scores, and caches that grow by copying, need the rest
 
 
@@ -41,19 +48,32 @@ def get_free_bytes(device: torch.device) -> int | None:
     return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def limit_rows(model: Any, rows: int, tokens: int, multiple: int, logit_copies: int = LOGIT_COPIES) -> int:
+def get_host_bytes() -> int:
+    """Bytes of main memory that this process may still take: its share of what is available, or of its container."""
+    available = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError):  # no control groups, or no limit
+        available = min(available, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return int(HOST_SHARE * available) // int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+
+
+def limit_rows(model: Any, rows: MaxRows, tokens: int, multiple: int, logit_copies: int = LOGIT_COPIES) -> int:
     """`rows`, or the largest multiple of `multiple` below it that fits into the free memory of the model's device; it then
-    prints a line on standard error. Raises UserError when not even `multiple` rows fit."""
+    prints a line on standard error. auto: the largest up to MAX_AUTO_ROWS that fits, on a CPU into its share of the main
+    memory. Raises UserError when not even `multiple` rows fit."""
     free = get_free_bytes(model.device)
     if free is None:
-        return rows
+        if rows != "auto":
+            return rows
+        free = get_host_bytes()
     kind = model.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
     row_bytes = estimate_row_bytes(model.config, dtype.itemsize, tokens, logit_copies)
     limit = int(MAX_MEMORY_SHARE * free) // row_bytes // multiple * multiple
-    if limit >= rows:
+    if rows == "auto" and limit:
+        return min(limit, MAX_AUTO_ROWS)
+    if rows != "auto" and limit >= rows:
         return rows
-    count = rows if limit else multiple
+    count = rows if limit and rows != "auto" else multiple
     need = f"{count} samples of up to {tokens} tokens take {count * row_bytes / GB:.2f} GB, and {free / GB:.2f} GB are free"
     if not limit:
         raise UserError(

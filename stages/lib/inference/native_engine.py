@@ -36,7 +36,7 @@ from transformers import PreTrainedModel
 
 from stages.lib.core.errors import UserError
 from stages.lib.inference import memory
-from stages.lib.inference.sampling import Distribution, Draw, DrawCollector
+from stages.lib.inference.sampling import Distribution, Draw, DrawCollector, MaxRows
 from stages.lib.inference.shared_prefix import (
     ROW_MULTIPLE,
     Block,
@@ -63,11 +63,12 @@ class Request(NamedTuple):
 
 
 class NativeEngine:
-    """See `sampling.Engine`. max_rows: the most samples decoded at a time, fewer where a GPU's memory is too small; it
-    changes speed and memory alone."""
+    """See `sampling.Engine`. max_rows: the most samples decoded at a time, fewer where a GPU's memory is too small; auto:
+    as many as fit. It changes speed and memory alone."""
 
-    def __init__(self, model: PreTrainedModel, max_rows: int = 2048):
-        self.model, self.max_rows = model.eval(), max(max_rows, ROW_MULTIPLE)
+    def __init__(self, model: PreTrainedModel, max_rows: MaxRows = 2048):
+        self.model = model.eval()
+        self.max_rows: MaxRows = "auto" if max_rows == "auto" else max(max_rows, ROW_MULTIPLE)
         self.context_length: int = model.config.max_position_embeddings
 
     @torch.inference_mode()
@@ -228,7 +229,7 @@ class Cohort:
         self.row_of_draw[alive] = row[child]
         old_row, next_token = np.zeros(rows, int), np.zeros(rows, int)
         old_row[row], next_token[row] = parent, token
-        if round_up(len(row), ROW_MULTIPLE) < 0.8 * rows:  # removing rows means copying the others
+        if round_up(len(row), ROW_MULTIPLE) < 0.9 * rows:  # removing rows means copying the others
             kept_rows = np.sort(row)
             kept_rows = np.pad(kept_rows, (0, round_up(len(kept_rows), ROW_MULTIPLE) - len(kept_rows)), mode="edge")
             block.keep_rows(kept_rows)

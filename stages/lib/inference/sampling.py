@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from stages.lib.models.stops import StopCriteria
 
 
+MaxRows = int | Literal["auto"]  # draws decoded at a time; auto: as many as fit into the memory
+
+
 class Draw(NamedTuple):
     """One sampled continuation.
 

@@ -30,7 +30,7 @@ SLOT_MULTIPLE = 8  # and the number of rows of one prompt, in the products with 
 PREFIX_MULTIPLE = 32  # prefixes are padded to multiples of this
 GPU_PREFIX_MULTIPLE = 128  # on a GPU, which has memory to spare, but waits for the products of each padded length
 MAX_PREFILL_TOKENS = 4096  # tokens of prompts that the model reads at a time
-SUFFIX_GROWTH = 32  # the capacity for suffixes grows by this many tokens
+SUFFIX_GROWTH = 16  # the capacity for suffixes grows by this many tokens
 
 
 def round_up(n: int, multiple: int) -> int:
@@ -189,8 +189,7 @@ class SuffixCache:
             rows, capacity = store[i].shape[0::2] if i in store else (0, 0)
             if capacity <= age or rows < len(new):
                 if capacity <= age:
-                    capacity = round_up(age + 1, SUFFIX_GROWTH) if age < 2 * SUFFIX_GROWTH else 2 * age
-                    capacity = min(capacity, self.max_tokens)
+                    capacity = min(round_up(age + 1, SUFFIX_GROWTH), self.max_tokens)
                 grown = new.new_empty((max(rows, len(new)), new.shape[1], capacity, new.shape[3]))
                 if i in store:
                     grown[:rows, :, :age] = store[i][:, :, :age]
@@ -202,7 +201,7 @@ class SuffixCache:
         for store in (self.keys, self.values):
             for i, old in store.items():
                 if len(old) < rows:
-                    store[i] = old.new_empty((max(rows, len(old) * 3 // 2), *old.shape[1:]))
+                    store[i] = old.new_empty((max(rows, len(old) * 9 // 8), *old.shape[1:]))
                     store[i][: len(old), :, :age] = old[:, :, :age]
                 store[i][target, :, :age] = store[i][source, :, :age]
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from stages.lib.core.errors import UserError
-from stages.lib.inference.sampling import Distribution, Draw, DrawCollector
+from stages.lib.inference.sampling import Distribution, Draw, DrawCollector, MaxRows
 from stages.lib.models.calculator import Calculator
 from stages.lib.models.stops import StopCriteria
 
@@ -28,18 +28,21 @@ VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
 class VllmEngine:
-    """See `sampling.Engine`. max_rows: the most requests vLLM runs at a time. Raises UserError without vllm."""
+    """See `sampling.Engine`. max_rows: the most requests vLLM runs at a time; auto: its own default. Raises
+    UserError without vllm."""
 
-    def __init__(self, path: Path, max_rows: int, dtype: str, device: torch.device):
+    def __init__(self, path: Path, max_rows: MaxRows, dtype: str, device: torch.device):
         try:
             from vllm import LLM  # pyright: ignore[reportMissingImports]  # an optional extra
         except ImportError:
             raise UserError(
                 "engine: vllm is not installed; `pip install vllm` where there is a GPU, or set engine: native"
             ) from None
-        options = {"enable_prefix_caching": True, "logprobs_mode": "raw_logprobs"}
+        options: dict[str, Any] = {"enable_prefix_caching": True, "logprobs_mode": "raw_logprobs"}
+        if max_rows != "auto":
+            options["max_num_seqs"] = max_rows
         with restrict_visible_devices(device):
-            model = LLM(str(path), dtype=dtype, max_num_seqs=max_rows, **options)
+            model = LLM(str(path), dtype=dtype, **options)
         self.engine = model.llm_engine
         self.context_length = self.engine.model_config.max_model_len
 

@@ -23,13 +23,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from stages.lib.core import seeds
+from stages.lib.core import heap, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.models import forward, loading
 from stages.lib.models.objectives import Objective
 from stages.lib.run import distributed, launcher
 from stages.lib.run.execution import StageRun
-from stages.lib.training import checkpoints, data_loader, fsdp, heap
+from stages.lib.training import checkpoints, data_loader, fsdp
 from stages.lib.training.muon import Muon
 from stages.lib.training.training_params import TrainingParams
 

@@ -10,6 +10,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.inference import memory
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.inference.sampling import Distribution, sample
+from stages.lib.inference.sampling_params import SamplingParams
 from tests.helpers import tiny_models
 
 QWEN = Qwen2Config(
@@ -71,6 +72,42 @@ def test_the_engine_draws_the_same_in_the_rows_that_fit(monkeypatch, capsys):
     monkeypatch.setattr(memory, "get_free_bytes", lambda device: 30 * memory.estimate_row_bytes(model.config, 4, 12))
     assert sample(NativeEngine(model), prompts, keys, Distribution(1.0), 9, [1]) == wanted
     assert "drawing 16 at a time" in capsys.readouterr().err
+
+
+def test_auto_takes_what_fits(monkeypatch, capsys):
+    each = memory.estimate_row_bytes(QWEN, 4, 470)
+    assert memory.limit_rows(card(100 * each, monkeypatch), "auto", 470, 16) == 80
+    assert memory.limit_rows(card(10**6 * each, monkeypatch), "auto", 470, 16) == memory.MAX_AUTO_ROWS
+    monkeypatch.setattr(memory, "get_host_bytes", lambda: 50 * each)
+    assert memory.limit_rows(card(None, monkeypatch), "auto", 470, 16) == 32
+    assert not capsys.readouterr().err, "it was asked to choose"
+    with pytest.raises(UserError, match="16 samples of up to 470 tokens take"):
+        memory.limit_rows(card(19 * each, monkeypatch), "auto", 470, 16)
+
+
+def test_processes_share_the_main_memory(monkeypatch):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**30))
+    alone = memory.get_host_bytes()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert 0 < memory.get_host_bytes() == alone // 2 <= 2**28
+
+
+def test_auto_changes_no_draw(monkeypatch):
+    model, prompts, keys = tiny_models.make_model("llama"), [[5, 6, 7], [8, 9]], [list(range(40)), list(range(50, 90))]
+    expected = sample(NativeEngine(model), prompts, keys, Distribution(1.0), 9, [1])
+    assert sample(NativeEngine(model, "auto"), prompts, keys, Distribution(1.0), 9, [1]) == expected
+    monkeypatch.setattr(memory, "get_host_bytes", lambda: 30 * memory.estimate_row_bytes(model.config, 4, 12))
+    assert sample(NativeEngine(model, "auto"), prompts, keys, Distribution(1.0), 9, [1]) == expected
+
+
+@pytest.mark.parametrize("rows", ["auto", 16, 1024])
+def test_rows_are_a_number_or_auto(rows):
+    settings = dict(temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=9)
+    assert SamplingParams(**settings, max_rows=rows).max_rows == rows
+    for wrong in (8, 16.0, True, "all", None):
+        with pytest.raises(ValueError, match="must be auto or a whole number >= 16"):
+            SamplingParams(**settings, max_rows=wrong)
 
 
 def test_a_recurrent_layer_holds_a_state_and_no_keys():

@@ -79,6 +79,11 @@ def test_a_prompt_is_handed_out_when_its_last_draw_ends(stub, tmp_path):
     assert sorted(stub.aborted) == ["0/0", "0/1", "0/2", "1/0"] and not stub.waiting
 
 
+def test_auto_leaves_the_number_of_requests_to_vllm(stub, tmp_path):
+    make_engine("vllm", tmp_path, "auto")
+    assert "max_num_seqs" not in stub.made
+
+
 def test_a_calculator_is_refused(stub, tmp_path):
     stream = make_engine("vllm", tmp_path, 16).stream(PROMPTS, KEYS, sampling.GREEDY, 9, [2], Calculator(None, len))
     with pytest.raises(UserError, match="calculator's values; set engine: native"):
