@@ -145,7 +145,8 @@ def test_under_ray_only_what_trains_has_the_processes_of_the_file(monkeypatch, t
     with pytest.raises(UserError) as refused:
         split_off_ray(path, "stages.verifiers.orm", tmp_path)
     faults = str(refused.value).splitlines()
-    assert f"{path}:9 ray.cpus: must be > 0, got 'none'" in faults[0]
+    line = 1 + text[: text.index("cpus: 1 ")].count("\n")
+    assert f"{path}:{line} ray.cpus: must be > 0, got 'none'" in faults[0]
     assert any("ray.gpu: unknown key; allowed here: workers, cpus, gpus, max_chunk" in fault for fault in faults)
 
 
