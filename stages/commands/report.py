@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,8 +64,6 @@ def build_run_report(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def list_runs(root: Path) -> list[dict[str, str]]:
     """For each stage the newest finished run that gave the present metrics: time, memory, end, commit."""
-    import json
-
     from stages.lib.display.tables import format_bytes, format_duration
     from stages.lib.run import journal
     from stages.lib.workspace import staleness

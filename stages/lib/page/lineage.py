@@ -62,29 +62,36 @@ def list_costs(metrics: Mapping[str, Mapping[str, Any]], solutions: int) -> list
     """
     scores, cost = metrics["scores"], metrics["best_of_n"]["cost"]
     weights = metrics["samples"]["parameters"]
-    drawn = sum(entry["tokens"] for entry in metrics["samples"].values() if isinstance(entry, dict))
-    rows = [_describe_cost("generator", "fine-tuning", metrics["generator"], weights)]
-    rows.append({"stage": "samples", "what": "drawing solutions", "steps": None, "tokens": drawn})
-    rows[-1]["flops"] = 2 * weights * drawn
-    tokens = sum(part["tokens"] for part in metrics["labels"].values() if isinstance(part, dict) and "tokens" in part)
-    rows.append({"stage": "labels", "what": "completions for step labels", "steps": None, "tokens": tokens})
-    rows[-1]["flops"] = 2 * weights * tokens
+    drawn, completed = (
+        sum(part["tokens"] for part in metrics[stage].values() if isinstance(part, dict) and "tokens" in part)
+        for stage in ("samples", "labels")
+    )
+    rows = [
+        _describe_training("generator", "fine-tuning", metrics["generator"], weights),
+        _describe_cost("samples", "drawing solutions", tokens=drawn, flops=2 * weights * drawn),
+        _describe_cost("labels", "completions for step labels", tokens=completed, flops=2 * weights * completed),
+    ]
     for stage in ("orm", "prm", "genrm"):
         own = scores.get(stage, {}).get("parameters", weights)
-        rows.append(_describe_cost(stage, "training", metrics[stage], own))
+        rows.append(_describe_training(stage, "training", metrics[stage], own))
         for name, other in metrics[stage].get("others", {}).items():
-            rows.append(_describe_cost(stage, f"training {format_score_name(f'{stage}_{name}')}", other, own))
-    for name in scores:
-        if name in cost:
-            row = {"stage": "scores", "what": f"judging by {format_score_name(name)}", "steps": None, "tokens": None}
-            rows.append({**row, "flops": cost[name] * solutions})
-    return rows
+            rows.append(_describe_training(stage, f"training {format_score_name(f'{stage}_{name}')}", other, own))
+    judged = [name for name in scores if name in cost]
+    return rows + [
+        _describe_cost("scores", f"judging by {format_score_name(name)}", flops=cost[name] * solutions)
+        for name in judged
+    ]
 
 
-def _describe_cost(stage: str, what: str, metrics: Mapping[str, Any], weights: int) -> dict[str, Any]:
+def _describe_training(stage: str, what: str, metrics: Mapping[str, Any], weights: int) -> dict[str, Any]:
     tokens = metrics.get("tokens")
-    flops = 6 * weights * tokens if tokens else None
-    return {"stage": stage, "what": what, "steps": metrics.get("steps"), "tokens": tokens, "flops": flops}
+    return _describe_cost(stage, what, metrics.get("steps"), tokens, 6 * weights * tokens if tokens else None)
+
+
+def _describe_cost(
+    stage: str, what: str, steps: int | None = None, tokens: int | None = None, flops: float | None = None
+) -> dict[str, Any]:
+    return {"stage": stage, "what": what, "steps": steps, "tokens": tokens, "flops": flops}
 
 
 def hash_inputs(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
@@ -103,10 +110,6 @@ def list_origins(origins: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, st
         words = [f"{key} {value}" for key, value in facts.items() if isinstance(value, str) and value]
         rows.append((what, ", ".join(words)))
         for file in facts.get("files", ()):
-            rows.append(
-                (
-                    f"{what}, file",
-                    ", ".join(f"{key} {file[key]}" for key in ("url", "revision", "sha256") if file.get(key)),
-                )
-            )
+            words = [f"{key} {file[key]}" for key in ("url", "revision", "sha256") if file.get(key)]
+            rows.append((f"{what}, file", ", ".join(words)))
     return rows
