@@ -125,6 +125,8 @@ def describe_schema(schema: dict[str, Any]) -> str:
     """What a JSON schema allows, in words: `a whole number >= 1`, `one of bce, mse`."""
     if "anyOf" in schema:
         return " or ".join(map(describe_schema, schema["anyOf"]))
+    if "const" in schema:
+        return _format_value(schema["const"])
     if "enum" in schema:
         return f"one of {', '.join(map(_format_value, schema['enum']))}"
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
@@ -143,7 +145,7 @@ def describe_schema(schema: dict[str, Any]) -> str:
             return "null"
         case "string":
             return "a string" + (f" matching {schema['pattern']}" if "pattern" in schema else "")
-    return _format_value(schema["const"]) if "const" in schema else "a mapping"
+    return "a mapping"
 
 
 def _format_value(value: Any) -> str:

@@ -202,10 +202,10 @@ class Cohort:
         """Find which of these draws, in whose last token an expression may end, go on with what the calculator writes."""
         assert self.calculator
         for draw in draws.tolist():
-            prompt = self.request_of_draw[draw][0].ids[
-                -TAIL_TOKENS:
-            ]  # the draw may continue an expression of its prompt
-            if tokens := self.calculator.complete([*prompt, *self.ids[draw, : self.age].tolist()]):
+            request, _ = self.request_of_draw[draw]
+            drawn = self.ids[draw, : self.age].tolist()
+            # The prompt counts, because the draw may continue an expression in it.
+            if tokens := self.calculator.complete([*request.ids[-TAIL_TOKENS:], *drawn]):
                 self.forced[draw] = tokens
 
     def fork_diverging(self) -> tuple[np.ndarray, np.ndarray]:

@@ -35,9 +35,7 @@ class PromptParams(Params):
     shots: int = Field(default=0, ge=0)  # worked examples before the question
     steps: Literal["lines", "paragraphs"] = "lines"  # what a step of a solution is
     stop: list[Annotated[str, Field(min_length=1)]] = []  # texts at which a solution ends
-    calculator: bool = (
-        False  # solutions carry GSM8K's annotations, and after `<<48/2=` the value is written for the model
-    )
+    calculator: bool = False  # solutions have GSM8K's annotations; after `<<48/2=` the value is written for the model
     template: dict[str, Any] = {}  # further variables of a chat template, {enable_thinking: false} for instance
 
 
@@ -105,6 +103,7 @@ class Prompt(PromptParams):
         return self.model_copy(update={"examples": [], "shots": 0})
 
     def write(self, path: Path) -> None:
+        # A prompt without the calculator keeps the bytes that it had before there was one.
         files.write_json(path, self.model_dump(exclude=None if self.calculator else {"calculator"}))
 
     @classmethod
