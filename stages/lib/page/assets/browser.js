@@ -18,7 +18,7 @@ const rightOf = (p) => {
   return !election ? p.majority.right : state.method === "best" ? election.best.right : election.right;
 };
 const verdict = (right) => make("span", { class: right > 0.5 ? "right" : "wrong" }, right >= 1 ? "✓" : right <= 0 ? "✗" : "½");
-const verdictWord = (right) => make("b", { class: right > 0.5 ? "right" : "wrong" }, right >= 1 ? "right" : right <= 0 ? "wrong" : `right in ${points(right)} % of draws, a tie`);
+const verdictWord = (right) => make("b", { class: right > 0.5 ? "right" : "wrong" }, right >= 1 ? "right" : right <= 0 ? "wrong" : `right in ${points(right)} % of the ways to break the tie`);
 const number = (x) => (x === 0 ? "0" : Math.abs(x) >= 1e-3 && Math.abs(x) < 1000 ? String(+x.toPrecision(3)) : x.toExponential(1));
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
@@ -85,19 +85,20 @@ function openSet(name) {
 function showProblem(p) {
   if (!p) return ui.detail.replaceChildren(make("p", {}, "No problem fits this filter."));
   const score = scores[state.score], election = p.elections[state.score];
-  ui.detail.replaceChildren(
+  ui.detail.replaceChildren(...[
     make("h3", {}, p.id),
     p.parent ? make("p", {}, "made from ", make("a", { href: `#${new URLSearchParams({ problem: p.parent })}` }, p.parent)) : "",
     p.question ? make("div", { class: "question" }, p.question) : "",
-    make("p", {}, "Right answer: ", make("b", {}, p.answer)),
+    p.answer.includes("\n") ? [make("p", {}, "Right answer:"), make("pre", { class: "question" }, p.answer)] : make("p", {}, "Right answer: ", make("b", {}, p.answer)),
     p.gold ? make("details", {}, make("summary", {}, "worked solution"), make("div", {}, p.gold.map((step) => make("div", { class: "step" }, make("span", {}, step))))) : "",
     explain(p, score, election),
     showGroups(p, score, election),
     election ? showElections(p) : "",
-    showSolutions(p, score, election));
+    showSolutions(p, score, election)].flat());
 }
 
-const answersOf = (p, places) => places.map((i) => p.groups[i].answer || "(empty)").slice(0, 3).join(" and ") + (places.length > 3 ? ` and ${places.length - 3} more` : "");
+const short = (text) => (text.length > 60 || text.includes("\n") ? `${text.slice(0, 60).replaceAll("\n", " ")}...` : text || "(empty)");
+const answersOf = (p, places) => places.map((i) => short(p.groups[i].answer)).slice(0, 3).join(" and ") + (places.length > 3 ? ` and ${places.length - 3} more` : "");
 const holder = (p, i) => p.solutions.find((s) => s.i.includes(i));
 
 // Whom majority and verifier elect, and what decided.
@@ -106,14 +107,14 @@ function explain(p, score, election) {
   const add = (...parts) => box.append(make("p", {}, ...parts));
   if (!p.groups.length) return make("div", { class: "why" }, make("p", {}, "No solution has an answer, so nothing can be elected."));
   const votes = p.groups[p.majority.winners[0]].votes, tie = (winners) => (winners.length > 1 ? "a tie of " : "");
-  add("Majority: ", tie(p.majority.winners), make("b", {}, answersOf(p, p.majority.winners)), `, ${votes} of ${plural(p.n, "vote")}: `, verdictWord(p.majority.right), ".");
+  add("Majority: ", tie(p.majority.winners), make("b", {}, answersOf(p, p.majority.winners)), `, ${p.majority.winners.length > 1 ? "each " : ""}${votes} of ${plural(p.n, "vote")}: `, verdictWord(p.majority.right), ".");
   if (!election) return box;
   const share = election.shares[election.winners[0]], backers = p.groups[election.winners[0]].votes;
   add(`Weighted vote by ${score.label} (power ${score.power}): `, tie(election.winners), make("b", {}, answersOf(p, election.winners)),
     `, ${(100 * share).toFixed(0)} % of the weight from ${plural(backers, "solution")}: `, verdictWord(election.right), ".");
   const best = election.best.winners.map((i) => holder(p, i)), top = best[0];
   if (!top) return box;
-  add(`Best of ${p.n} by ${score.label}: `, make("b", {}, p.groups[top.group]?.answer ?? ""), ` of solution ${election.best.winners[0]}`
+  add(`Best of ${p.n} by ${score.label}: `, make("b", {}, short(p.groups[top.group]?.answer ?? "")), ` of solution ${election.best.winners[0]}`
     + (election.best.winners.length > 1 ? ` and ${election.best.winners.length - 1} more` : "") + `, score ${number(top.scores[state.score])}: `, verdictWord(election.best.right), ".");
   const rights = p.solutions.filter((s) => s.right).map((s) => s.scores[state.score]);
   if (!rights.length) add("No solution is right, so nobody can be elected rightly.");
@@ -133,7 +134,7 @@ function showGroups(p, score, election) {
   return make("div", { class: "scroll" }, make("table", { class: "groups" },
     make("thead", {}, make("tr", {}, ["answer", "", "votes", election ? `weight by ${score.label}` : ""].map((text) => make("th", {}, text)))),
     make("tbody", {}, p.groups.map((group, i) => make("tr", {},
-      make("td", {}, group.answer || "(empty)"), make("td", {}, verdict(group.right)),
+      make("td", {}, make("div", {}, group.answer || "(empty)")), make("td", {}, verdict(group.right)),
       make("td", {}, bar(group.votes / p.n), group.votes, p.majority.winners.includes(i) ? " ◂" : ""),
       make("td", {}, election ? [bar(election.shares[i]), `${(100 * election.shares[i]).toFixed(0)} %`, election.winners.includes(i) ? " ◂" : ""] : ""))))));
 }
@@ -144,7 +145,7 @@ function showElections(p) {
     make("tbody", {}, p.elections.map((election, i) => make("tr", { class: i === state.score ? "elected" : null },
       make("th", { scope: "row" }, scores[i].label),
       make("td", {}, verdict(election.right), " ", answersOf(p, election.winners)),
-      make("td", {}, verdict(election.best.right), " ", p.groups[holder(p, election.best.winners[0])?.group]?.answer ?? "")))))));
+      make("td", {}, verdict(election.best.right), " ", short(p.groups[holder(p, election.best.winners[0])?.group]?.answer ?? ""))))))));
 }
 
 function showSolutions(p, score, election) {
@@ -165,7 +166,7 @@ function showSolution(p, s, score, election) {
   };
   const head = make("div", { class: "head" },
     make("b", {}, `#${s.i.slice(0, 4).join(", ")}${s.i.length > 4 ? ", .." : ""}`), s.i.length > 1 ? `×${s.i.length}` : "",
-    make("span", {}, s.group < 0 ? "no answer" : ["answer ", make("b", {}, p.groups[s.group].answer || "(empty)"), " ", verdict(s.right)]),
+    make("span", {}, s.group < 0 ? "no answer" : ["answer ", make("b", {}, short(p.groups[s.group].answer)), " ", verdict(s.right)]),
     score ? make("span", {}, `${score.label} `, make("b", {}, number(s.scores[state.score]))) : "",
     likelihood >= 0 && likelihood !== state.score ? make("span", {}, `likelihood ${number(s.scores[likelihood])} a token`) : "",
     s.tokens !== undefined ? `${s.tokens} tokens` : "", s.finished === undefined ? "" : make("span", { class: s.finished ? null : "wrong" }, s.finished ? "finished" : "unfinished"),
