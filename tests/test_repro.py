@@ -162,7 +162,8 @@ def test_the_lock_that_is_committed_is_fresh():
                 if isinstance(change, dict)
                 for k, v in change.get("changed deps", {}).items()
             }
-            changed = {k: v for k, v in changed.items() if not (v == "deleted" and k.startswith("data/"))}
+            # What stages computed is not in git, so that a folder of outputs may be empty here.
+            changed = {k: v for k, v in changed.items() if not k.startswith("data/") or k.startswith("data/raw/")}
             assert not changed and "changed command" not in changes, (
                 f"{name}: run `dvc repro` and commit dvc.lock: {changed}"
             )
