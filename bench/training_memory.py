@@ -1,9 +1,9 @@
 """Bytes a weight of training, measured against the formula: `python -m bench.training_memory [--hidden 768]`.
 
-Two steps of stages/lib/training/loop.py on a CPU, on a random Llama of 105 million weights and 8 sequences of 16 tokens, so
+Two steps of stages/lib/training/loop.py on a CPU, on a random Llama of 105 million weights and 2 sequences of 8 tokens, so
 that activations hardly count. Measured is the growth of the process's peak memory over that of the same steps on a model of
 next to no weights. The formula (stages/generators/README.md) counts weights, gradients, states of the optimizer and what
-Muon holds during a step. Freed memory is given back, unlike in a stage on a CPU (stages/lib/core/heap.py), as a GPU's
+Muon holds during a step. Freed memory is given back, unlike in a stage on a CPU (stages/lib/training/heap.py), as a GPU's
 allocator uses it again. Each case is a process of its own.
 """
 
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-BATCH, TOKENS, VOCABULARY, LAYERS = 8, 16, 1000, 11
+BATCH, TOKENS, VOCABULARY, LAYERS = 2, 8, 1000, 11
 HALF = {"master": "bfloat16", "precision": "bf16"}
 LARGEST = 0.5  # share of the weights that have one shape: gate and up matrices, 4 times as wide as the model
 CASES = {  # name -> (settings, bytes a weight)
@@ -39,7 +39,7 @@ def train(hidden: int, layers: int, settings: dict) -> tuple[int, int]:
     from stages.lib.models.batch import Example
     from stages.lib.models.objectives import LanguageModelingObjective
     from stages.lib.run.execution import StageRun
-    from stages.lib.training import loop
+    from stages.lib.training import heap, loop
 
     heap.keep_freed_memory = lambda: None
     sizes = {"hidden_size": hidden, "intermediate_size": 4 * hidden, "num_hidden_layers": layers}
