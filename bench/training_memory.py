@@ -3,7 +3,7 @@
 Two steps of stages/lib/training/loop.py on a CPU, on a random Llama of 105 million weights and 2 sequences of 8 tokens, so
 that activations hardly count. Measured is the growth of the process's peak memory over that of the same steps on a model of
 next to no weights. The formula (stages/generators/README.md) counts weights, gradients, states of the optimizer and what
-Muon holds during a step. Freed memory is given back, unlike in a stage on a CPU (stages/lib/training/heap.py), as a GPU's
+Muon holds during a step. Freed memory is given back, unlike in a stage on a CPU (stages/lib/core/heap.py), as a GPU's
 allocator uses it again. Each case is a process of its own.
 """
 
@@ -39,7 +39,7 @@ def train(hidden: int, layers: int, settings: dict) -> tuple[int, int]:
     from stages.lib.models.batch import Example
     from stages.lib.models.objectives import LanguageModelingObjective
     from stages.lib.run.execution import StageRun
-    from stages.lib.training import heap, loop
+    from stages.lib.training import loop
 
     heap.keep_freed_memory = lambda: None
     sizes = {"hidden_size": hidden, "intermediate_size": 4 * hidden, "num_hidden_layers": layers}
