@@ -28,6 +28,8 @@ from stages.commands.processbench import (
     collect_cases,
     format_percent,
     load_predictor,
+    load_step_verifier,
+    score_steps,
 )
 from stages.lib.core.errors import UserError
 
@@ -67,7 +69,7 @@ def prmbench(
     check_options("prmbench", [file], predictions, options, out)
     if not math.isfinite(threshold):
         raise UserError(f"prmbench --threshold {threshold}: must be a finite number")
-    predict, prompt, source = load_predictor([file], predictions, options)
+    predict, prompt, source = load_predictor([file], predictions, options, load_step_verifier, score_steps)
     cases, left_out = collect_cases(published_labels.FORMS["prmbench"], predict, prompt, file, batch)
     solutions: dict[str, list[Any]] = {}
     for scores, row in cases:

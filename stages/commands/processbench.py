@@ -119,7 +119,7 @@ def processbench(
     if threshold is None and not dev and not predictions:
         is_own = form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve()
         threshold = load_threshold(Path("data/best_of_n/metrics.json"), is_own)
-    predict, prompt, source = load_predictor(scored, predictions, options)
+    predict, prompt, source = load_predictor(scored, predictions, options, load_step_verifier, score_steps)
 
     def collect(file: Path) -> tuple[list[Any], list[int], int]:  # predictions, first wrong steps, rows left out
         cases, left_out = collect_cases(published_labels.FORMS["processbench"], predict, prompt, file, batch)
@@ -184,9 +184,18 @@ def check_options(
 
 
 def load_predictor(
-    scored: Sequence[Path], predictions: Path | None, options: ModelOptions
+    scored: Sequence[Path],
+    predictions: Path | None,
+    options: ModelOptions,
+    load: Callable[[ModelOptions], Any],
+    score: Callable[[Any, Sequence[Any]], list[Prediction]],
+    unit: str = "steps",
+    settings: Sequence[str] = (),
 ) -> tuple[Predictor, Prompt, Predictions | ScoreCache]:
-    """(what predicts the steps of solutions, the prompt they are read with, where the predictions come from)."""
+    """(what predicts the scores of rows, the prompt they are read with, where the predictions come from).
+
+    load, score: of a verifier, where no predictions are given. unit: what has a score. settings: what its scores depend on,
+    beside the options."""
     from functools import partial
 
     from stages.lib.labels.predictions import Predictions, ScoreCache
@@ -194,12 +203,12 @@ def load_predictor(
     from stages.lib.verifiers.process import ProcessVerifier
 
     if predictions:
-        lookup = Predictions(predictions)
+        lookup = Predictions(predictions, unit)
         return lookup.lookup, Prompt(), lookup
-    verifier = load_step_verifier(options)
+    verifier = load(options)
     prompt = verifier.encoder.prompt if isinstance(verifier, ProcessVerifier) else Prompt()
-    cache = ScoreCache(options.save, options.identify(verifier), scored)
-    return partial(cache.get_or_score, partial(score_steps, verifier)), prompt, cache
+    cache = ScoreCache(options.save, [*options.identify(verifier), *settings], scored)
+    return partial(cache.get_or_score, partial(score, verifier)), prompt, cache
 
 
 def close(source: Predictions | ScoreCache) -> None:

@@ -25,6 +25,7 @@ from stages.commands.processbench import (
     close,
     collect_cases,
     format_percent,
+    load_predictor,
 )
 from stages.lib.core.errors import UserError
 
@@ -63,26 +64,18 @@ def rewardbench2(
     A completion's score is the raw output of a reward model, or the log-odds of any other verifier's probability. Scores
     are saved as they are computed, so a killed run resumes.
     """
-    from functools import partial
     from statistics import fmean
 
     from stages.lib.core.files import write_json
     from stages.lib.display import tables
     from stages.lib.labels import rewardbench2 as benchmark
-    from stages.lib.labels.predictions import Predictions, ScoreCache
-    from stages.lib.models.prompts import Prompt
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
     check_options("rewardbench2", [file], predictions, options, out, DEFAULT_MODEL)
-    predict: Any
-    if predictions:
-        source = Predictions(predictions, "completions")
-        predict = source.lookup
-    else:
-        verifier = options.load()
-        source = ScoreCache(save, [*options.identify(verifier), "rewardbench2"], [file])
-        predict = partial(source.get_or_score, partial(score_completions, verifier))
-    cases, left_out = collect_cases(benchmark.FORM, predict, Prompt(), file, batch)
+    predict, prompt, source = load_predictor(
+        [file], predictions, options, ModelOptions.load, score_completions, "completions", ["rewardbench2"]
+    )
+    cases, left_out = collect_cases(benchmark.FORM, predict, prompt, file, batch)
     scored = []
     for scores, row in cases:
         if not isinstance(scores, list):
