@@ -60,6 +60,7 @@ def limit_rows(model: Any, rows: MaxRows, tokens: int, multiple: int, logit_copi
     """`rows`, or the largest multiple of `multiple` below it that fits into the free memory of the model's device; it then
     prints a line on standard error. auto: the largest up to MAX_AUTO_ROWS that fits, on a CPU into its share of the main
     memory. Raises UserError when not even `multiple` rows fit."""
+    most = MAX_AUTO_ROWS if rows == "auto" else rows
     free = get_free_bytes(model.device)
     if free is None:
         if rows != "auto":
@@ -69,11 +70,9 @@ def limit_rows(model: Any, rows: MaxRows, tokens: int, multiple: int, logit_copi
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
     row_bytes = estimate_row_bytes(model.config, dtype.itemsize, tokens, logit_copies)
     limit = int(MAX_MEMORY_SHARE * free) // row_bytes // multiple * multiple
-    if rows == "auto" and limit:
-        return min(limit, MAX_AUTO_ROWS)
-    if rows != "auto" and limit >= rows:
-        return rows
-    count = rows if limit and rows != "auto" else multiple
+    if limit >= most or limit and rows == "auto":
+        return min(limit, most)
+    count = most if limit else multiple
     need = f"{count} samples of up to {tokens} tokens take {count * row_bytes / GB:.2f} GB, and {free / GB:.2f} GB are free"
     if not limit:
         raise UserError(

@@ -2,8 +2,8 @@
 
 Files are in data/raw/labels/, a dependency of stage labels. All solutions of a question, from any rows and files, become
 the pool of one problem, so that pools are limited and filtered like drawn ones. A problem that nearly repeats one of dev,
-test, ood or aime is left out (lib/datasets/near_duplicates.py). Step numbers (`Step 2:`) are
-removed, because the solutions to be verified have none, and so are calculator annotations, unless these have them.
+test, ood or aime is left out (lib/datasets/near_duplicates.py). Step numbers (`Step 2:`) are removed, because the solutions
+to be verified have none, and so are calculator annotations, unless these have them.
 """
 
 from __future__ import annotations
