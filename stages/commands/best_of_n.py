@@ -38,21 +38,15 @@ def best_of_n(
     """Compute the accuracy of every selection method for every k up to N, with intervals, from one pool of solutions."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import curves, leaderboard, pools
-    from stages.lib.reports.vote_settings import VoteSettings
+    from stages.lib.reports import curves, leaderboard, pool_results, pools
 
-    if not power < float("inf"):
-        raise UserError(f"--power {power}: must be a finite number, 0 or more")
+    check_power(power)
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; name a folder")
     problems = pools.read(pool, parse_scales(scale or []))
-    settings = {name: VoteSettings(power, top_share) for name in pools.sort_score_names(problems[0].scores)}
-    k, largest = curves.median_k(problems), max(problem.size for problem in problems)
-    by_method = curves.evaluate(problems, settings, draws, seed)
-    results = curves.compute_intervals(by_method, seed, resamples)
-    order = leaderboard.order_methods(by_method)
-    gains = leaderboard.add_holm(leaderboard.compare_to("majority", by_method, k, seed), order)
-    rows = leaderboard.format_rows(results, gains, order, k)
+    largest = max(problem.size for problem in problems)
+    k, settings, by_method, results, gains = pool_results.compute(problems, power, top_share, draws, resamples, seed)
+    rows = leaderboard.format_rows(results, gains, leaderboard.order_methods(by_method), k)
     title = f"{pool.stem}: {len(problems)} problems, " + (f"N = {k}" if k == largest else f"up to {largest} solutions")
     report = {title: (leaderboard.HEADER, rows)}
     peaks = leaderboard.measure_overoptimisation(by_method, by_method, k, seed)
@@ -65,6 +59,11 @@ def best_of_n(
     unit = "k, solutions drawn per problem" + (", over the problems that have k" if k < largest else "")
     charts.plot_curves(out / "curve.png", results, leaderboard.select_plotted_methods(results), title, unit=unit)
     tables.print_report(report, notes)
+
+
+def check_power(power: float) -> None:
+    if not power < float("inf"):
+        raise UserError(f"--power {power}: must be a finite number, 0 or more")
 
 
 def parse_scales(options: list[str]) -> dict[str, ScoreKind]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.commands.best_of_n import check_power, parse_scales
 from stages.lib.core.errors import UserError
 
 
@@ -28,11 +29,8 @@ def report(
 
     if out.suffix != ".html" or out.is_dir():
         raise UserError(f"--out {out}: must be a file with the ending .html")
-    if not power < float("inf"):
-        raise UserError(f"--power {power}: must be a finite number, 0 or more")
+    check_power(power)
     if pool:
-        from stages.commands.best_of_n import parse_scales
-
         page, data = pool_page.build(pool, parse_scales(scale or []), power, 0.25, 200, 2000, seed)
     elif scale:
         raise UserError("--scale: is of --pool; the scores of this run are probabilities")

@@ -139,21 +139,20 @@ def write_transfer_report(
     Returns the metrics `matrix`, `sets` and `ensemble_versus_single_ood`."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import in_distribution, leaderboard, matrix, matrix_tables, pools
+    from stages.lib.reports import leaderboard, matrix, matrix_tables, pools
 
     likelihood, versus_single = results and results.likelihood, None
     cells = matrix.compare(rows, run.seed, data.map_parents())
     report = matrix_tables.tabulate(cells, data.trained_verifiers, likelihood)
     notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(data.group_pools()))
     if results and results.single and results.versus_single:
-        vote = in_distribution.ENSEMBLE_VOTE
-        versus_single = matrix.compare_methods(rows, vote, results.single, run.seed, data.map_parents())
-    if results and results.single and versus_single:
-        scope = f"out of distribution, N = {cells[0].n}"
-        notes.append(leaderboard.format_versus_single(versus_single._asdict(), results.single, scope))
+        vote, scope = leaderboard.ENSEMBLE_VOTE, f"out of distribution, N = {cells[0].n}"
+        if gap := matrix.compare_methods(rows, vote, results.single, run.seed, data.map_parents()):
+            versus_single = gap._asdict()
+            notes.append(leaderboard.format_versus_single(versus_single, results.single, scope))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "matrix.csv", matrix_tables.to_csv(cells))
-    plotted = [name for name in data.trained_verifiers if name != pools.ENSEMBLES[0]]
+    plotted = [name for name in data.trained_verifiers if name != pools.FREE_ENSEMBLE]
     methods = [f"weighted_{name}" for name in plotted] + ([likelihood] if likelihood else [])
     title = f"Out of distribution, N = {cells[0].n}: gain on majority"
     charts.plot_gains(run.out_dir / "matrix.png", cells, methods, title)
@@ -162,7 +161,7 @@ def write_transfer_report(
     return {
         "matrix": matrix_tables.to_metrics(cells),
         "sets": matrix.count_sets(cells),
-        "ensemble_versus_single_ood": versus_single and versus_single._asdict(),
+        "ensemble_versus_single_ood": versus_single,
     }
 
 

@@ -27,10 +27,26 @@ class Estimate(NamedTuple):
     variance: np.ndarray
 
 
-def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
-    """(rows,): the probability that each row's vote is right, ties split evenly.
+class Tally(NamedTuple):
+    """All (rows, answers), by class: sums of weights, relative to the row's largest weight; whether the answer wins or
+    ties; share of its voters that are right."""
 
-    All (rows, voters): answer classes (negative: no vote), correct in [0, 1], natural log of the weight (-inf: weight
+    votes: np.ndarray
+    is_winner: np.ndarray
+    right: np.ndarray
+
+    def compute_accuracy(self) -> np.ndarray:
+        """(rows,): the probability that each row's vote is right, ties split evenly."""
+        return np.where(self.is_winner, self.right, 0).sum(axis=1) / np.maximum(self.is_winner.sum(axis=1), 1)
+
+
+def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
+    """(rows,): the probability that each row's vote is right, ties split evenly. Arguments as for `count_votes`."""
+    return count_votes(classes, correct, log_weights).compute_accuracy()
+
+
+def count_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> Tally:
+    """All (rows, voters): answer classes (negative: no vote), correct in [0, 1], natural log of the weight (-inf: weight
     0). A row whose voters all have weight 0 is a tie among their answers; a row without an answer is wrong.
     """
     rows, _ = classes.shape
@@ -46,9 +62,7 @@ def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarra
 
     votes, voters, right = map(sum_by_answer, (weights, np.ones_like(weights), correct))
     best = votes.max(axis=1, keepdims=True, initial=0)
-    winners = (voters > 0) & (votes >= best * (1 - TIE_TOLERANCE))
-    share = np.where(winners, right / np.maximum(voters, 1), 0)
-    return share.sum(axis=1) / np.maximum(winners.sum(axis=1), 1)
+    return Tally(votes, (voters > 0) & (votes >= best * (1 - TIE_TOLERANCE)), right / np.maximum(voters, 1))
 
 
 def draw_subsets(n: int, draws: int, key: int) -> np.ndarray:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.lib.display.tables import format_method, format_p_values, format_score_name
-from stages.lib.metrics.intervals import holm
 from stages.lib.page.glossary import METHODS, explain_method
 from stages.lib.reports import inference_cost, leaderboard, matrix_tables
 from stages.lib.reports.curves import Intervals, parse_score_name
@@ -53,18 +52,15 @@ def list_headline(
     """The table's rows, best-of and top votes marked as further ones. versus: comparisons with majority by method;
     settings, free, likelihood: what dev chose, as in best_of_n's metrics.json."""
     rows = []
-    for method in [*leaderboard.order_methods(curves, free, likelihood), "pass"]:
-        is_ceiling = method == "pass" and bool(rows) and any(row["method"] == "pass_1" for row in rows)
-        at = 1 if method == "pass" and not is_ceiling else max(x for x in curves[method] if x <= k)
-        label = leaderboard.format_method_at_n(method, likelihood)
-        if method == "pass":
-            method, label = ("pass", f"pass@{k} (ceiling)") if is_ceiling else ("pass_1", "pass@1")
-        point, gap = curves["pass" if method == "pass_1" else method][at], versus.get(method)
+    order = leaderboard.order_methods(curves, free, likelihood)
+    for label, curve, at in leaderboard.plan_rows(curves, order, k, likelihood):
+        method = "pass_1" if label == leaderboard.PASS_1 else curve
+        point, gap = curves[curve][at], versus.get(method)
         is_vote = parse_score_name(method) is None or method.startswith("weighted_") or method in (free, likelihood)
         rows.append(
             {
                 "method": method,
-                "label": label.replace("best-of-N", f"best of {k}"),
+                "label": label.replace("best-of-N", f"best of {k}").replace("pass@N", f"pass@{k}"),
                 "meaning": explain_method(method, settings),
                 **{part: point[part] for part in ("mean", "low", "high")},
                 "se": point.get("se") or None,
@@ -127,11 +123,8 @@ def list_curves(
 def list_matrix(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None) -> dict[str, Any]:
     """methods and rows of the heat map: of each set its size, dose and accuracies, of each method gain, gap, AUC."""
     methods = matrix_tables.list_methods(cells, verifiers, likelihood)
-    groups: dict[str, dict[str, Cell]] = {}
-    for cell in cells:
-        groups.setdefault(cell.group, {})[cell.method] = cell
     rows = []
-    for name, own in groups.items():
+    for name, own in matrix_tables.group_cells(cells).items():
         first = own["majority"]
         rows.append(
             {
@@ -167,26 +160,17 @@ def _describe_cell(vote: Cell, best: Cell) -> dict[str, Any]:
 def list_transfer(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None) -> list[dict[str, Any]]:
     """For each method: gain in distribution, over all sets out of it, gap on the same parents, AUCs, corrected p."""
     methods = matrix_tables.list_methods(cells, verifiers, likelihood)
-    by_key = {(cell.group, cell.method): cell for cell in cells}
-    home = next((cell.group for cell in cells if cell.group not in POOLED_GROUPS), "")
-    away = POOLED_GROUPS[0]
-    if (away, "majority") not in by_key:
-        return []
-    adjusted = holm([by_key[away, method].p or 0.0 for method in methods])
-    rows = []
-    for method, p in zip(methods, adjusted, strict=True):
-        here, there, best = by_key[home, method], by_key[away, method], f"best_of_{parse_score_name(method)}"
-        rows.append(
-            {
-                "label": leaderboard.format_method_at_n(method, likelihood),
-                "here": (here.gain, here.gain_low, here.gain_high),
-                "there": (there.gain, there.gain_low, there.gain_high),
-                "gap": (there.gap, there.gap_low, there.gap_high),
-                "p": format_p_values(there.p, p),
-                "aucs": (by_key[home, best].auc, by_key[away, best].auc),
-            }
-        )
-    return rows
+    return [
+        {
+            "label": leaderboard.format_method_at_n(method, likelihood),
+            "here": (here.gain, here.gain_low, here.gain_high),
+            "there": (there.gain, there.gain_low, there.gain_high),
+            "gap": (there.gap, there.gap_low, there.gap_high),
+            "p": format_p_values(there.p, p),
+            "aucs": tuple(cell.auc for cell in best),
+        }
+        for method, here, there, *best, p in matrix_tables.compare_transfer(cells, methods)
+    ]
 
 
 def list_history(text: str) -> list[dict[str, Any]]:

@@ -13,9 +13,8 @@ from typing import Any
 from stages.lib.core import digests, records
 from stages.lib.models.encoding import split_steps
 from stages.lib.page import figures, solutions
-from stages.lib.reports import curves, leaderboard, pools
+from stages.lib.reports import pool_results, pools
 from stages.lib.reports.pools import Pool, ScoreKind
-from stages.lib.reports.vote_settings import VoteSettings
 
 MAX_PROBLEMS, MAX_BYTES = 2000, 12_000_000  # of the solution browser
 
@@ -25,13 +24,8 @@ def build(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(page, data) for `render`. Raises UserError as `pools.read` does."""
     found = pools.read(path, scales)
-    names = pools.sort_score_names(found[0].scores)
-    settings = {name: VoteSettings(power, share) for name in names}
-    k, by_method = curves.median_k(found), curves.evaluate(found, settings, draws, seed)
-    intervals = curves.compute_intervals(by_method, seed, resamples)
-    versus = leaderboard.compare_to("majority", by_method, k, seed)
-    gains = leaderboard.add_holm(versus, leaderboard.order_methods(by_method))
-    chosen = {name: {"power": power, "share": share} for name in names}
+    k, settings, _, intervals, gains = pool_results.compute(found, power, share, draws, resamples, seed)
+    names, chosen = list(settings), {name: {"power": power, "share": share} for name in settings}
     sizes = [pool.size for pool in found]
     page = {
         "title": f"Assay report: {path.name}",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.lib.display.tables import format_score_name
-from stages.lib.metrics.voting import TIE_TOLERANCE, score_votes
+from stages.lib.metrics.voting import count_votes
 from stages.lib.reports.curves import log_weights
 from stages.lib.reports.pools import Pool, sort_score_names
 
@@ -100,16 +100,11 @@ def _describe_group(solutions: Sequence[Solution], pool: Pool, answer_id: int) -
 def _vote(pool: Pool, weights: np.ndarray, place: Mapping[int, int]) -> dict[str, Any]:
     """right: the probability that the vote is right; winners: places of the answers that win or tie; shares: of the weight,
     by place."""
-    answered = pool.answer_ids >= 0
-    right = score_votes(pool.answer_ids[None], pool.correct[None], weights[None])[0]
-    top = weights[answered].max(initial=-np.inf)
-    relative = np.exp(weights - (top if np.isfinite(top) else 0)) * answered
-    sums = np.zeros(len(place) - 1)
-    for answer_id, weight in zip(pool.answer_ids, relative, strict=True):
-        if answer_id >= 0:
-            sums[place[int(answer_id)]] += weight
-    winners = np.flatnonzero(sums >= sums.max(initial=0) * (1 - TIE_TOLERANCE)).tolist()
-    return {"right": _round(right), "winners": winners, "shares": [_round(x) for x in sums / (sums.sum() or 1)]}
+    tally = count_votes(pool.answer_ids[None], pool.correct[None], weights[None])
+    in_place = sorted((answer_id for answer_id in place if answer_id >= 0), key=place.__getitem__)
+    sums, winners = tally.votes[0, in_place], np.flatnonzero(tally.is_winner[0, in_place]).tolist()
+    right = _round(tally.compute_accuracy()[0])
+    return {"right": right, "winners": winners, "shares": [_round(x) for x in sums / (sums.sum() or 1)]}
 
 
 def _pick_best(pool: Pool, score: str) -> dict[str, Any]:

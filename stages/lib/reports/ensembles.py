@@ -26,7 +26,14 @@ from sklearn.model_selection import GroupKFold
 
 from stages.lib.core.records import Score
 from stages.lib.display.tables import ORACLE_SCORES, format_score_name
-from stages.lib.reports.pools import ENSEMBLES, LIKELIHOOD_SCORES, TRAINING_FREE, UNTRAINED_VERIFIERS, Pool
+from stages.lib.reports.pools import (
+    ENSEMBLE,
+    FREE_ENSEMBLE,
+    LIKELIHOOD_SCORES,
+    TRAINING_FREE,
+    UNTRAINED_VERIFIERS,
+    Pool,
+)
 
 FOLDS = 5  # of dev's problems
 INVERSE_PENALTY = 0.1  # the inputs are many views of few scores; on dev better than 1
@@ -50,7 +57,7 @@ def add(
     An ensemble is left out where a fold of dev has no right or no wrong answer, so that nothing can be fitted."""
     names = sorted(pools["dev"][0].scores)
     trained = [name for name in names if name not in (*TRAINING_FREE, *ORACLE_SCORES)]
-    members = dict(zip(ENSEMBLES, ([name for name in names if name in UNTRAINED_VERIFIERS], trained), strict=True))
+    members = {FREE_ENSEMBLE: [name for name in names if name in UNTRAINED_VERIFIERS], ENSEMBLE: trained}
     steps: dict[str, dict[tuple[str, int], list[float]]] = {}
     for score in (score for some in scores.values() for score in some if score.step_scores):
         steps.setdefault(score.verifier, {})[score.problem_id, score.index] = score.step_scores or []

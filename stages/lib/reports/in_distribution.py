@@ -16,7 +16,6 @@ from stages.lib.reports.evaluation import Evaluation
 from stages.lib.reports.pools import Pool, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings
 
-ENSEMBLE_VOTE = "weighted_ensemble"
 Comparisons = dict[str, dict[str, float]]  # {method: {difference, low, high, p, detectable}}
 
 
@@ -74,8 +73,8 @@ def compute(
     best_free = leaderboard.select_best_use(dev_curves, k)
     likelihood = leaderboard.select_best_likelihood(dev_curves, k)
     single, versus_single = leaderboard.select_best_single(dev_curves, k), None
-    if single and ENSEMBLE_VOTE in test_curves:
-        versus_single = leaderboard.compare_to(single, test_curves, k, seed)[ENSEMBLE_VOTE]
+    if single and leaderboard.ENSEMBLE_VOTE in test_curves:
+        versus_single = leaderboard.compare_to(single, test_curves, k, seed)[leaderboard.ENSEMBLE_VOTE]
     family = leaderboard.order_methods(test_curves, best_free, likelihood)
     return Results(
         k,

@@ -16,15 +16,25 @@ from stages.lib.core import seeds
 from stages.lib.display.tables import ORACLE_SCORES, format_method, format_p_value, format_p_values, format_score_name
 from stages.lib.metrics.intervals import compare, holm
 from stages.lib.reports.curves import METHOD_KINDS, Curve, Intervals, k_grid, median_k, parse_score_name
-from stages.lib.reports.pools import ENSEMBLES, LIKELIHOOD_SCORES, TRAINING_FREE, Pool, sort_score_names
+from stages.lib.reports.pools import (
+    ENSEMBLE,
+    ENSEMBLES,
+    FREE_ENSEMBLE,
+    LIKELIHOOD_SCORES,
+    TRAINING_FREE,
+    Pool,
+    sort_score_names,
+)
 from stages.lib.reports.vote_settings import VoteSettings, format_choice
 
+ENSEMBLE_VOTE = f"weighted_{ENSEMBLE}"
 WEIGHT_FORMULAS = {"probability": "score", "log-probability": "exp(score)", "logit": "sigmoid(score)"}
 HEADER = ("method", "k", "accuracy %", "95% interval", "vs majority", "95% interval", "p (Holm)", "detectable")
 ORACLE_NOTE = (
     "{}: trained on labels that only problems with a known value after every step have; shows what better labels would be "
     "worth, and is not what a real pipeline can reach."
 )
+PASS_1 = "pass@1"  # the label of the row without selection
 OVER_FREE_HEADER = ("vs best free", "95% interval")  # two more columns where there are scores without training
 
 
@@ -103,7 +113,7 @@ def format_rows(
     width = len(HEADER) + (len(OVER_FREE_HEADER) if over_free else 0)
 
     def format_row(label: str, method: str, k: int) -> list[str]:
-        point, gap = results[method][k], differences.get(method) if label != "pass@1" else None
+        point, gap = results[method][k], differences.get(method) if label != PASS_1 else None
         accuracy = f"{100 * point['mean']:.1f}" + (f" ±{100 * point['se']:.1f}" if point.get("se") else "")
         row = [label, str(k), accuracy, f"{100 * point['low']:.1f} to {100 * point['high']:.1f}"]
         if gap:
@@ -114,13 +124,20 @@ def format_rows(
             row += [f"{100 * over_free[method]['difference']:+.1f}", format_interval(over_free[method])]
         return [*row, *[""] * (width - len(row))]
 
+    return [format_row(*planned) for planned in plan_rows(results, order, k, likelihood)]
+
+
+def plan_rows(
+    results: Intervals, order: Sequence[str], k: int, likelihood: str | None = None
+) -> list[tuple[str, str, int]]:
+    """(label, method, the k at which it is shown) of the table's rows; `pass` has two, at 1 and, last, at k."""
     rows = [
-        format_row("pass@1", method, 1)
+        (PASS_1, method, 1)
         if method == "pass"
-        else format_row(format_method_at_n(method, likelihood), method, max(x for x in results[method] if x <= k))
+        else (format_method_at_n(method, likelihood), method, max(x for x in results[method] if x <= k))
         for method in order
     ]
-    return [*rows, format_row("pass@N (ceiling)", "pass", k)]
+    return [*rows, ("pass@N (ceiling)", "pass", k)]
 
 
 def format_method_at_n(method: str, likelihood: str | None = None) -> str:
@@ -131,7 +148,7 @@ def format_method_at_n(method: str, likelihood: str | None = None) -> str:
 
 def format_versus_single(gap: Mapping[str, float], single: str, scope: str) -> str:
     """The note on what the ensemble adds to the best single verifier."""
-    names = format_method("weighted_ensemble"), format_method_at_n(single)
+    names = format_method(ENSEMBLE_VOTE), format_method_at_n(single)
     return (
         f"{names[0]} against {names[1]}, on dev the best use of a single trained verifier, {scope}: "
         f"{100 * gap['difference']:+.1f} ({format_interval(gap)}), p {format_p_value(gap['p'])}."
@@ -158,7 +175,7 @@ def select_plotted_methods(results: Mapping[str, Mapping], likelihood: str | Non
     """The curves of the picture: pass, majority, each verifier's weighted vote, the likelihood's best use on dev, and
     best-of of verifiers while there are at most seven, so that they can be told apart."""
     names = sort_score_names(name.removeprefix("best_of_") for name in results if name.startswith("best_of_"))
-    verifiers = [name for name in names if name not in (*TRAINING_FREE, ENSEMBLES[0])]
+    verifiers = [name for name in names if name not in (*TRAINING_FREE, FREE_ENSEMBLE)]
     votes, bests = ([f"{kind}_{name}" for name in verifiers] for kind in ("weighted", "best_of"))
     bests = [method for method in bests if parse_score_name(method) not in (*ORACLE_SCORES, *ENSEMBLES)]
     return ["pass", "majority", *votes[: 5 - bool(likelihood)], *([likelihood] if likelihood else []), *bests][:7]

@@ -6,7 +6,7 @@ Methods are the likelihood's best use on dev and the weighted votes of the untra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.lib.datasets import eval_sets
 from stages.lib.display.tables import (
@@ -23,6 +23,18 @@ from stages.lib.reports.curves import parse_score_name
 from stages.lib.reports.leaderboard import ORACLE_NOTE, format_method_at_n
 from stages.lib.reports.matrix import ALIVE_PASS_1, ALIVE_PASS_N, POOLED_GROUPS, Cell, count_sets
 from stages.lib.reports.pools import UNTRAINED_VERIFIERS
+
+
+class Transfer(NamedTuple):
+    """A method in distribution and over all sets out of it. best_here, best_there: best-of-N of its score, whose AUC is the
+    score's; p_holm: of `there`, corrected for the methods of the table."""
+
+    method: str
+    here: Cell
+    there: Cell
+    best_here: Cell
+    best_there: Cell
+    p_holm: float
 
 
 def list_methods(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None = None) -> list[str]:
@@ -60,19 +72,27 @@ def tabulate_transfer(cells: Sequence[Cell], methods: Sequence[str], likelihood:
         "gap, same parents",
     ]
     header += ["AUC in distribution", "AUC out of it"]
-    groups = _group_cells(cells)
-    if POOLED_GROUPS[0] not in groups:
-        return header, []
-    away, home = groups[POOLED_GROUPS[0]], next(own for name, own in groups.items() if name not in POOLED_GROUPS)
-    adjusted = holm([away[method].p or 0.0 for method in methods])
     rows = []
-    for method, p in zip(methods, adjusted, strict=True):
-        here, there, best = home[method], away[method], f"best_of_{parse_score_name(method)}"
+    for method, here, there, *best, p in compare_transfer(cells, methods):
         row = [format_method_at_n(method, likelihood), _format_interval(here, "gain"), _format_interval(there, "gain")]
         row += [format_p_values(there.p, p), _format_points(there.detectable)]
         row += [_format_interval(there, "gap") + ("" if there.parents else " independent")]
-        rows.append([*row, *(_format_auc(group[best]) for group in (home, away))])
+        rows.append([*row, *map(_format_auc, best)])
     return header, rows
+
+
+def compare_transfer(cells: Sequence[Cell], methods: Sequence[str]) -> list[Transfer]:
+    """In the order of the methods; none without sets out of distribution."""
+    groups = group_cells(cells)
+    if POOLED_GROUPS[0] not in groups:
+        return []
+    away, home = groups[POOLED_GROUPS[0]], next(own for name, own in groups.items() if name not in POOLED_GROUPS)
+    adjusted = holm([away[method].p or 0.0 for method in methods])
+    bests = [f"best_of_{parse_score_name(method)}" for method in methods]
+    return [
+        Transfer(method, home[method], away[method], home[best], away[best], p)
+        for method, best, p in zip(methods, bests, adjusted, strict=True)
+    ]
 
 
 def tabulate_gains(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
@@ -82,7 +102,7 @@ def tabulate_gains(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     for verifier in verifiers:
         header += [f"{format_score_name(verifier)} gain", "p (Holm)"]
     rows = []
-    for name, group in _group_cells(cells).items():
+    for name, group in group_cells(cells).items():
         vote = group["majority"]
         row = [name if vote.dose is None else vote.operator]
         row += ["" if vote.dose is None else f"{vote.dose:g}"] * has_doses
@@ -99,7 +119,7 @@ def tabulate_accuracies(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
     shown["pass"] = "pass@N"
     rows = [
         [name, *(_format_points(group[method].accuracy) for method in shown)]
-        for name, group in _group_cells(cells).items()
+        for name, group in group_cells(cells).items()
         if group["pass"].accuracy
     ]
     return ["accuracy", *shown.values()], rows
@@ -108,7 +128,7 @@ def tabulate_accuracies(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
 def tabulate_gaps(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     """The gap of each verifier's weighted vote, and the number of parents in the test set that it is paired with."""
     rows = []
-    for name, group in _group_cells(cells).items():
+    for name, group in group_cells(cells).items():
         votes = [group[f"weighted_{verifier}"] for verifier in verifiers]
         if votes and votes[0].gap is not None:
             gaps = (_format_interval(vote, "gap") for vote in votes)
@@ -119,7 +139,7 @@ def tabulate_gaps(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
 def tabulate_drops(cells: Sequence[Cell]) -> Table:
     """From the parents to their variants: pass@1 and majority, before and after, with the test of majority."""
     rows = []
-    for name, group in _group_cells(cells).items():
+    for name, group in group_cells(cells).items():
         if group["majority"].drop is not None:
             row = [name, str(group["majority"].parents)]
             for cell in (group["pass_1"], group["majority"]):
@@ -134,7 +154,7 @@ def tabulate_aucs(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
     """The AUC within problems of the score that each method uses."""
     scores = [score for method in methods if (score := parse_score_name(method))]
     rows = []
-    for name, group in _group_cells(cells).items():
+    for name, group in group_cells(cells).items():
         aucs = [group[f"best_of_{score}"].auc for score in scores]
         if name != POOLED_GROUPS[1] and any(auc is not None for auc in aucs):  # an AUC is of solved problems alone
             rows.append([name, *("" if auc is None else f"{auc:.2f}" for auc in aucs)])
@@ -147,7 +167,7 @@ def tabulate_parts(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
     methods |= {f"weighted_{verifier}": f"{format_score_name(verifier)} weighted" for verifier in verifiers}
     mixed = [cell for cell in cells if cell.solvable is not None and cell.group not in POOLED_GROUPS]
     rows = []
-    for name, group in _group_cells(mixed).items():
+    for name, group in group_cells(mixed).items():
         parts = ((group[method].solvable, group[method].unsolvable) for method in methods)
         rows.append([name, *(" / ".join(map(_format_points, pair)) for pair in parts)])
     return ["solvable / unsolvable", *methods.values()], rows
@@ -155,7 +175,7 @@ def tabulate_parts(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
 
 def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[str, int]) -> list[str]:
     """The result of each verifier in a sentence, how to read the tables, and which groups have no row."""
-    groups, notes, counts = _group_cells(cells), [], count_sets(cells)
+    groups, notes, counts = group_cells(cells), [], count_sets(cells)
     for verifier in verifiers:
         votes = [group[f"weighted_{verifier}"] for group in groups.values()]
         tests = [(vote, vote.p_holm) for vote in votes if vote.p_holm is not None]
@@ -218,7 +238,7 @@ def to_metrics(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
     return metrics
 
 
-def _group_cells(cells: Sequence[Cell]) -> dict[str, dict[str, Cell]]:
+def group_cells(cells: Sequence[Cell]) -> dict[str, dict[str, Cell]]:
     """{group: {method: cell}}"""
     groups: dict[str, dict[str, Cell]] = {}
     for cell in cells:

@@ -35,7 +35,8 @@ from stages.lib.grading.replies import strip_thinking
 LIKELIHOOD_SCORES = ("likelihood_sum", "likelihood_mean", "likelihood_min")
 UNTRAINED_VERIFIERS = ("base_orm", "base_prm", "base_genrm")  # the base model, used as a verifier without training
 TRAINING_FREE = (*LIKELIHOOD_SCORES, *UNTRAINED_VERIFIERS)  # what a trained verifier has to beat
-ENSEMBLES = ("ensemble_free", "ensemble")  # of the free scores, and of the trained verifiers (lib/reports/ensembles.py)
+FREE_ENSEMBLE, ENSEMBLE = "ensemble_free", "ensemble"  # of free scores, of trained verifiers (lib/reports/ensembles.py)
+ENSEMBLES = (FREE_ENSEMBLE, ENSEMBLE)
 ScoreKind = Literal["probability", "log-probability", "logit"]
 SCORE_KINDS = ", ".join(get_args(ScoreKind))
 MAX_FLOAT = sys.float_info.max  # whole numbers in JSON may be larger
