@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -14,13 +15,14 @@ from stages.lib.core.errors import UserError
 
 
 class Summary(NamedTuple):
-    """What a file holds. samples: solutions. finished: those that state a final answer, whose outcome is thus known. right:
-    mean label of the steps. reason: of the first rejected row."""
+    """What a file holds. samples: solutions. most: those of the problem that has most. finished: those that state a final
+    answer, whose outcome is thus known. right: mean label of the steps. reason: of the first rejected row."""
 
     form: str
     rows: int
     problems: int
     samples: int
+    most: int
     finished: int
     steps: int
     right: float
@@ -51,8 +53,9 @@ def import_steps(
     summaries = {path: summarize(path) for path in dict.fromkeys(paths)}
     header = ["file", "form", "rows", "problems", "samples", "finished", "steps", "right_%", "rejected"]
     rows = [
-        [path.name, *(str(x) for x in summary[:6]), f"{100 * summary.right:.1f}", str(summary.rejected)]
-        for path, summary in summaries.items()
+        [path.name, x.form, *map(str, (x.rows, x.problems, x.samples, x.finished, x.steps))]
+        + [f"{100 * x.right:.1f}", str(x.rejected)]
+        for path, x in summaries.items()
     ]
     tables.print_table([name.replace("_", " ") for name in header], rows, header[2:])
     for path, summary in summaries.items():
@@ -71,7 +74,7 @@ def import_steps(
     for path, summary in summaries.items():
         patterns.setdefault(summary.form, []).append(glob.escape(targets[path].as_posix()))
     print("\nSet in params.yaml, then `dvc repro`:\n")
-    print(format_params(document, patterns), end="")
+    print(format_params(document, patterns, max(summary.most for summary in summaries.values())), end="")
 
 
 def summarize(path: Path) -> Summary:
@@ -80,21 +83,22 @@ def summarize(path: Path) -> Summary:
     from stages.lib.labels.labelled_solution import RejectedRow
 
     form = published_labels.recognise(path)
-    rows, questions, rejected = set(), set(), []
-    samples = finished = steps = 0
+    rows, samples_of_question, rejected = set(), Counter(), []
+    finished = steps = 0
     total = 0.0
     for row in published_labels.read(form, path):
         if isinstance(row, RejectedRow):
             rejected.append(f"row {row.row}: {row.reason}")
             continue
         rows.add(row.row_id)
-        questions.add(" ".join(row.problem.question.split()))
-        samples, steps = samples + 1, steps + len(row.labels)
+        samples_of_question[" ".join(row.problem.question.split())] += 1
+        steps += len(row.labels)
         finished += row.sample.finish == "stop"
         total += sum(label.value for label in row.labels)
     if not rows:
         raise UserError(f"{path}: no row of the form {form} ({rejected[0]}); mend the file")
-    counts = len(rows) + len(rejected), len(questions), samples, finished, steps
+    samples = samples_of_question.total(), max(samples_of_question.values())
+    counts = len(rows) + len(rejected), len(samples_of_question), *samples, finished, steps
     return Summary(form, *counts, total / steps if steps else 0.0, len(rejected), rejected[0] if rejected else "")
 
 
@@ -129,8 +133,9 @@ def copy_files(targets: Mapping[Path, Path]) -> None:
                 shutil.copyfile(path, temporary)
 
 
-def format_params(document: Any, patterns: Mapping[str, Sequence[str]]) -> str:
-    """The lines of params.yaml that train the process verifier on these files and on those that it names already."""
+def format_params(document: Any, patterns: Mapping[str, Sequence[str]], most: int) -> str:
+    """The lines of params.yaml that train the process verifier on these files and on those that it names already.
+    most: solutions of one problem in the files, all of which are to be read."""
     from stages.lib.core.params import get_by_path
     from stages.lib.labels.published_labels import TRAINING_FORMS
 
@@ -139,6 +144,8 @@ def format_params(document: Any, patterns: Mapping[str, Sequence[str]]) -> str:
         old = get_by_path(document, f"labels.imported.{form}", None) or []
         lines.append(f"    {form}: {_format_list([*dict.fromkeys([*old, *patterns.get(form, ())])])}")
     lines += ["prm:", "  labels: [imported] # in place of the pipeline's own"]
+    if most > (get_by_path(document, "prm.samples_per_problem", None) or most):
+        lines.append(f"  samples_per_problem: {most} # of a problem; more would be left out")
     verifiers = get_by_path(document, "scores.verifiers", None) or []
     left = [name for name in verifiers if not str(name).startswith("prm_")]
     if left != list(verifiers):

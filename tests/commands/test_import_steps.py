@@ -78,6 +78,15 @@ def test_prints_what_a_file_holds_and_the_parameters_to_set(root, capsys):
     }
 
 
+def test_parameters_read_all_solutions_of_a_problem(root, capsys):
+    Path("params.yaml").write_text(PARAMS + "prm:\n  samples_per_problem: 2\n")
+    import_steps([Path("mine/steps.jsonl")])
+    assert "samples_per_problem" not in read_printed_params(capsys.readouterr().out)["prm"]
+    lines(root / "more.jsonl", [solve(1, 2, error) for error in (0, 1, 2)])
+    import_steps([Path("mine/steps.jsonl"), Path("more.jsonl")])
+    assert read_printed_params(capsys.readouterr().out)["prm"]["samples_per_problem"] == 3
+
+
 def test_a_file_in_its_place_is_not_copied_and_again_changes_nothing(root, capsys):
     import_steps([Path("mine/steps.jsonl")])
     import_steps([Path("mine/steps.jsonl")])
