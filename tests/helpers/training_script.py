@@ -1,7 +1,7 @@
 """A small training that tests start, kill and start again: `python -m tests.helpers.training_script FOLDER key=value ...`.
 
 Writes FOLDER/final.safetensors and FOLDER/history.csv. Keys are of Optimisation; `dropout` goes to `train`;
-`interrupted` ends the first epoch with an error and starts again from what was saved.
+`interrupted` ends the first epoch with an error and starts again from what was saved; `beta_binomial` trains two heads.
 """
 
 import os
@@ -13,7 +13,7 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
-from stages.lib.models import loading, objectives
+from stages.lib.models import heads, loading, objectives
 from stages.lib.models.batch import Example
 from stages.lib.training import loop
 from tests.helpers import tiny_models
@@ -34,8 +34,16 @@ class Interrupted(Exception):
     pass
 
 
-def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: int = 45, **changes) -> None:
+def main(
+    folder: Path,
+    dropout: float = 0.0,
+    interrupted: bool = False,
+    beta_binomial: bool = False,
+    count: int = 45,
+    **changes,
+) -> None:
     run = tiny_models.make_run(folder, "orm", tiny_models.make_training_params(**changes))
+    examples = make_examples(count)
     run.rank, run.world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
     def stop(epoch: int, losses: objectives.VerificationObjective) -> dict[str, float]:
@@ -45,8 +53,11 @@ def main(folder: Path, dropout: float = 0.0, interrupted: bool = False, count: i
         torch.manual_seed(0)
         model = loading.add_lora(tiny_models.make_model("lfm2"), run.params.lora_rank, 1)
         losses = objectives.VerificationObjective(model, torch.nn.Linear(32, 1))
+        if beta_binomial:
+            losses = objectives.BetaBinomialObjective(model, losses.head, heads.make_concentration_head(32), 4)
+            examples = [e._replace(target_tries=[4.0] * len(e.ids)) for e in examples]
         try:
-            history = loop.train(run, losses, make_examples(count), run.params, dropout=dropout, on_epoch=on_epoch)
+            history = loop.train(run, losses, examples, run.params, dropout=dropout, on_epoch=on_epoch)
         except Interrupted:
             continue
     if run.is_main:

@@ -315,9 +315,10 @@ def test_a_step_waits_for_the_device_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_sharded_processes_train_masters_in_half_precision_beside_a_head_in_float32(tmp_path, monkeypatch):
-    settings = ["device_batch_size=4", "precision=bf16", "master=bfloat16"]
+def test_sharded_processes_train_masters_in_half_precision_beside_heads_in_float32(tmp_path, monkeypatch):
+    settings = ["device_batch_size=4", "precision=bf16", "master=bfloat16", "beta_binomial=true"]
     tiny_models.run_processes(2, "-m", "tests.helpers.training_script", str(tmp_path / "joined"), *settings)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     tiny_models.run_processes(2, "-m", "tests.helpers.training_script", str(tmp_path / "sharded"), *settings)
     close(tmp_path / "joined", tmp_path / "sharded", 0.02)  # a few steps of bfloat16
+    assert final(tmp_path / "sharded")["concentration_head.weight"].any(), "four tries teach the second head, too"
