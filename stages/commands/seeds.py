@@ -184,6 +184,10 @@ def tabulate(study: Study) -> dict[str, Table]:
     report = {f"In distribution, {size}, {int(study.is_test.sum())} problems": tabulate_test(study)}
     if study.is_ood.any():
         report[f"Out of distribution, all sets, {size}, {int(study.is_ood.sum())} problems"] = tabulate_ood(study)
+    if has_parts(study):
+        variants, others = int(study.has_parent.sum()), int((study.is_ood & ~study.has_parent).sum())
+        title = f"Out of distribution, gain on majority on {variants} variants and {others} problems of other kinds"
+        report[title] = tabulate_parts(study)
     if len(study.list_verifiers()) > 1:
         report["Weighted votes of the verifiers against each other, in points"] = tabulate_pairs(study)
     return report
@@ -220,15 +224,35 @@ def tabulate_ood(study: Study) -> Table:
     return header, rows
 
 
+def has_parts(study: Study) -> bool:
+    """Whether some problems out of distribution are variants of test problems, and others are of other kinds."""
+    return bool(study.has_parent.any() and (study.is_ood & ~study.has_parent).any())
+
+
+def tabulate_parts(study: Study) -> Table:
+    header = ["method", "on variants", "95% interval", "on other kinds", "95% interval"]
+    parts, rows = (study.has_parent, study.is_ood & ~study.has_parent), []
+    for method in study.list_methods():
+        gains = study.values[method] - study.values["majority"]
+        if (
+            method not in ("pass_1", "majority", CEILING)
+            and not (gains[:, study.is_ood] != gains[:, study.is_ood]).any()
+        ):
+            rows.append([format_method(method), *(x for part in parts for x in format_difference(study, gains, part))])
+    return header, rows
+
+
 def tabulate_pairs(study: Study) -> Table:
     header = ["difference", "in distribution", "95% interval", "SD training", "SD problems"]
-    header += ["out of distribution", "95% interval"]
+    masks = [study.is_ood, study.has_parent, study.is_ood & ~study.has_parent] if has_parts(study) else [study.is_ood]
+    for name, _ in zip(("out of distribution", "on variants", "on other kinds"), masks, strict=False):
+        header += [name, "95% interval"]
     rows, verifiers, has_ood = [], study.list_verifiers(), bool(study.is_ood.any())
     for i, first in enumerate(verifiers):
         for second in verifiers[:i]:
             gap = study.values[first] - study.values[second]
             row = [*format_difference(study, gap, study.is_test), *format_spread(study, gap, study.is_test)]
-            row += format_difference(study, gap, study.is_ood) if has_ood else ["", ""]
+            row += [x for mask in masks for x in (format_difference(study, gap, mask) if has_ood else ["", ""])]
             rows.append([f"{format_method(first)} - {format_method(second)}", *row])
     return header, rows
 

@@ -3,7 +3,7 @@
 Reads   data/samples/{dev,test,test_greedy,test_options,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and
         their problems, data/{samples,scores}/metrics.json, data/generator/prompt.json
 Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in
-        distribution, {matrix.md, matrix.csv, matrix.png, doses.png} out of it,
+        distribution, {matrix.md, matrix.csv, matrix.png, doses.png, pairs.csv} out of it,
         problems.csv with every method's accuracy on every problem, for `python -m stages seeds`
 
 One pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k and majority
@@ -134,22 +134,30 @@ def write_problem_accuracies(
 def write_transfer_report(
     run: execution.StageRun[Params], data: Evaluation, rows: Sequence[Row], results: Results | None = None
 ) -> dict[str, Any]:
-    """The rows that are large enough, and all together: matrix.md, matrix.csv, matrix.png and doses.png.
+    """The rows that are large enough, and all together: matrix.md, matrix.csv, matrix.png, doses.png and pairs.csv.
 
     Returns the metrics `matrix`, `sets` and `ensemble_versus_single_ood`."""
     from stages.lib.core import files
     from stages.lib.display import charts, tables
-    from stages.lib.reports import leaderboard, matrix, matrix_tables, pools
+    from stages.lib.reports import leaderboard, matrix, matrix_tables, pools, verifier_pairs
 
     likelihood, versus_single = results and results.likelihood, None
-    cells = matrix.compare(rows, run.seed, data.map_parents())
+    parents = data.map_parents()
+    cells = matrix.compare(rows, run.seed, parents)
     report = matrix_tables.tabulate(cells, data.trained_verifiers, likelihood)
     notes = matrix_tables.write_notes(cells, data.trained_verifiers, matrix.find_small_groups(data.group_pools()))
-    if results and results.single and results.versus_single:
+    votes = [f"weighted_{name}" for name in data.trained_verifiers]
+    pairs = verifier_pairs.compare(rows, votes, run.seed, parents)
+    files.write_text(run.out_dir / "pairs.csv", verifier_pairs.to_csv(pairs))
+    if pairs:
+        report[f"Weighted votes of the verifiers against each other, N = {cells[0].n}, in points"] = (
+            verifier_pairs.tabulate(pairs)
+        )
+    if results and results.single and results.versus_single and rows[1:]:
         vote, scope = leaderboard.ENSEMBLE_VOTE, f"out of distribution, N = {cells[0].n}"
-        if gap := matrix.compare_methods(rows, vote, results.single, run.seed, data.map_parents()):
-            versus_single = gap._asdict()
-            notes.append(leaderboard.format_versus_single(versus_single, results.single, scope))
+        shifted = matrix.concatenate("", rows[1:])
+        versus_single = matrix.compare_methods(shifted, vote, results.single, run.seed, parents)._asdict()
+        notes.append(leaderboard.format_versus_single(versus_single, results.single, scope))
     files.write_text(run.out_dir / "matrix.md", tables.format_report(report, notes))
     files.write_text(run.out_dir / "matrix.csv", matrix_tables.to_csv(cells))
     plotted = [name for name in data.trained_verifiers if name != pools.FREE_ENSEMBLE]

@@ -138,6 +138,12 @@ def test_problems_that_all_training_seeds_have_are_laid_side_by_side():
     row = dict(zip(header, next(row for row in rows if row[0] == "ORM weighted"), strict=True))
     # Gains of the parents: 0.8 and 0.7 minus 0.5; of the variants: 0.55 and 0.57 minus 0.25.
     assert row["gap"] == f"{100 * (0.25 - 0.31):+.1f}" and all(row[0] != "greedy" for row in rows)
+    titles = list(seeds.tabulate(study))
+    assert titles[2] == "Out of distribution, gain on majority on 12 variants and 2 problems of other kinds"
+    _, rows = seeds.tabulate_parts(study)
+    (orm,) = (row for row in rows if row[0] == "ORM weighted")
+    assert orm[1] == "+31.0" and orm[3:] == ["0.0", "no problem differs"]
+    assert all(row[0] not in ("greedy", "majority", "pass@1") for row in rows)
 
 
 def test_one_cell_and_no_shifted_problem_still_make_a_table():
@@ -147,3 +153,4 @@ def test_one_cell_and_no_shifted_problem_still_make_a_table():
     assert any("four times in five (each has 6)" in note for note in seeds.write_notes(study))
     nothing = study.values["pass"] - study.values["pass"]
     assert seeds.format_difference(study, nothing, study.is_test) == ["0.0", "no problem differs"]
+    assert not seeds.has_parts(study), "variants alone are all there is out of distribution"

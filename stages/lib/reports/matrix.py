@@ -11,9 +11,10 @@ drop   pass@1 and majority of the parents minus those of their variants; majorit
        accuracy is above 1/2. With one variant a parent the test is McNemar's, with several sign flips by parent
 
 Variants of one parent are not independent, so parents are the units of every interval and test; in rows over several sets
-a parent takes along its variants in all of them. The first row is over all sets out of distribution, every problem
-counting the same, also in sets that are never solved or too small for a row; the second is without sets that are never
-solved. The p-values of one method over all sets are corrected by Holm's rule.
+a parent takes along its variants in all of them. The first rows are over all sets out of distribution, every problem
+counting the same, also in sets that are never solved or too small for a row: all problems, the variants of test problems,
+and problems of other kinds. Those two are different questions, and a verifier may help with one and harm the other. The
+p-values of one method over all sets are corrected by Holm's rule.
 
 A group of fewer than `eval_sets.MIN_PROBLEMS` problems has no row. Where a group mixes solvable problems with unsolvable
 twins, accuracy is balanced: the mean of the accuracies on both parts, which are reported too. Always abstaining, and never
@@ -40,7 +41,7 @@ from stages.lib.reports.curves import evaluate
 from stages.lib.reports.pools import Pool
 from stages.lib.reports.vote_settings import VoteSettings
 
-POOLED_GROUPS = ("all sets", "all solved sets")
+POOLED_GROUPS = ("all sets", "all variants", "all other kinds")
 ALIVE_PASS_N, ALIVE_PASS_1 = 0.3, (0.05, 0.7)  # least pass@N, and least and largest pass@1, of a set that is alive
 
 
@@ -56,9 +57,11 @@ class Row(NamedTuple):
     def gains(self, method: str) -> np.ndarray:
         return self.values[method] - self.values["majority"]
 
-    @property
-    def is_solved(self) -> bool:
-        return bool(self.values["pass"].any())
+    def select(self, name: str, mask: np.ndarray) -> Row:
+        """The problems of the mask, under a name."""
+        pools = [pool for pool, is_in in zip(self.pools, mask, strict=True) if is_in]
+        values = {method: own[mask] for method, own in self.values.items()}
+        return Row(name, pools, values, self.weights[mask], self.unsolvable[mask])
 
 
 class Cell(NamedTuple):
@@ -151,22 +154,23 @@ def compare(rows: Sequence[Row], seed: int, parents: Mapping[str, str] = Mapping
     shifted = sorted(rows[1:], key=lambda row: (operators.index(doses[row.name][0]), doses[row.name][1] or 0.0))
     in_distribution, rows = rows[0], [rows[0], *shifted]
     small = find_small_groups({row.name: row.pools for row in rows})
-    table_rows = [*_pool_rows(shifted), in_distribution, *(row for row in shifted if row.name not in small)]
-    key = seeds.key(seed, "best_of_n", 1, "problems", "matrix")
-    builder = _CellBuilder(in_distribution, rows, parents, doses, n, key)
+    large = [row for row in shifted if row.name not in small]
+    table_rows = [*pool_rows(rows, parents), in_distribution, *large]
+    builder = _CellBuilder(in_distribution, rows, parents, doses, n, _key(seed))
     cells = [builder.build_cell(row, method) for row in table_rows for method in row.values]
     return _adjust_p_values(cells, in_distribution.name)
 
 
 def compare_methods(
-    rows: Sequence[Row], method: str, baseline: str, seed: int, parents: Mapping[str, str] = MappingProxyType({})
-) -> Comparison | None:
-    """One method minus another over all problems out of distribution, by parent; None where there are none."""
-    if len(rows) < 2:
-        return None
-    row, key = _concatenate("", rows[1:]), seeds.key(seed, "best_of_n", 1, "problems", "matrix")
+    row: Row, first: str, second: str, seed: int, parents: Mapping[str, str] = MappingProxyType({})
+) -> Comparison:
+    """One method minus another over the problems of a row, variants of one parent together."""
     units = [parents.get(pool.problem_id, pool.problem_id) for pool in row.pools]
-    return intervals.compare(row.values[method], row.values[baseline], key, units=units, weights=row.weights)
+    return intervals.compare(row.values[first], row.values[second], _key(seed), units=units, weights=row.weights)
+
+
+def _key(seed: int) -> int:
+    return seeds.key(seed, "best_of_n", 1, "problems", "matrix")
 
 
 def _measure(
@@ -190,18 +194,21 @@ def _measure(
     return Row(name, pools, values, weights, is_unsolvable)
 
 
-def _pool_rows(shifted: Sequence[Row]) -> list[Row]:
-    """The rows over several sets; none where the sets are one, or together too small for a row."""
-    solved = [row for row in shifted if row.is_solved]
-    unions = [shifted, solved] if len(solved) < len(shifted) else [shifted]
-    return [
-        _concatenate(name, rows)
-        for name, rows in zip(POOLED_GROUPS, unions, strict=False)
-        if len(rows) > 1 and sum(len(row.pools) for row in rows) >= eval_sets.MIN_PROBLEMS
-    ]
+def pool_rows(rows: Sequence[Row], parents: Mapping[str, str] = MappingProxyType({})) -> list[Row]:
+    """The rows over several sets out of distribution: all problems, the variants of test problems, those of other kinds.
+    None where the sets are one, or together too small for a row; the first alone where it is variants only, or has none."""
+    in_distribution, *shifted = rows
+    if len(shifted) < 2 or sum(len(row.pools) for row in shifted) < eval_sets.MIN_PROBLEMS:
+        return []
+    union, originals = concatenate("", shifted), {pool.problem_id for pool in in_distribution.pools}
+    is_variant = np.array([parents.get(pool.problem_id) in originals for pool in union.pools], bool)
+    masks = [np.ones(len(is_variant), bool), is_variant, ~is_variant]
+    if is_variant.all() or not is_variant.any():
+        masks = masks[:1]
+    return [union.select(name, mask) for name, mask in zip(POOLED_GROUPS, masks, strict=False)]
 
 
-def _concatenate(name: str, rows: Sequence[Row]) -> Row:
+def concatenate(name: str, rows: Sequence[Row]) -> Row:
     return Row(
         name,
         [pool for row in rows for pool in row.pools],
@@ -224,7 +231,7 @@ class _CellBuilder:
         key: int,
     ) -> None:
         self.in_distribution, self.parents, self.doses, self.n, self.key = in_distribution, parents, doses, n, key
-        self.all_rows = _concatenate("", rows)
+        self.all_rows = concatenate("", rows)
         self.in_distribution_index = {pool.problem_id: i for i, pool in enumerate(in_distribution.pools)}
         self.full_index = {pool.problem_id: i for i, pool in enumerate(self.all_rows.pools)}
         self.in_distribution_cells = {name: self._describe(in_distribution, name) for name in in_distribution.values}

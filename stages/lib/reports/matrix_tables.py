@@ -26,12 +26,15 @@ from stages.lib.reports.pools import UNTRAINED_VERIFIERS
 
 
 class Transfer(NamedTuple):
-    """A method in distribution and over all sets out of it. best_here, best_there: best-of-N of its score, whose AUC is the
-    score's; p_holm: of `there`, corrected for the methods of the table."""
+    """A method in distribution and over all sets out of it. variants, others: the parts of `there`, None where it has one;
+    best_here, best_there: best-of-N of its score, whose AUC is the score's; p_holm: of `there`, corrected for the methods
+    of the table."""
 
     method: str
     here: Cell
     there: Cell
+    variants: Cell | None
+    others: Cell | None
     best_here: Cell
     best_there: Cell
     p_holm: float
@@ -62,22 +65,22 @@ def tabulate(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | 
 
 
 def tabulate_transfer(cells: Sequence[Cell], methods: Sequence[str], likelihood: str | None = None) -> Table:
-    """Of each method the gain on majority and the AUC in distribution and over all sets out of it, and the gap."""
-    header = [
-        "gain on majority",
-        "in distribution",
-        "out of distribution",
-        "p (Holm)",
-        "detectable",
-        "gap, same parents",
-    ]
-    header += ["AUC in distribution", "AUC out of it"]
+    """Of each method the gain on majority in distribution, over all sets out of it and over their parts; gap and AUC."""
+    transfers = compare_transfer(cells, methods)
+    has_parts = bool(transfers and transfers[0].variants)
+    header = ["gain on majority", "in distribution", "out of distribution", "p (Holm)", "detectable"]
+    header += [*["variants", "other kinds"] * has_parts, "gap on variants", "AUC in distribution", "AUC out of it"]
     rows = []
-    for method, here, there, *best, p in compare_transfer(cells, methods):
-        row = [format_method_at_n(method, likelihood), _format_interval(here, "gain"), _format_interval(there, "gain")]
-        row += [format_p_values(there.p, p), _format_points(there.detectable)]
-        row += [_format_interval(there, "gap") + ("" if there.parents else " independent")]
-        rows.append([*row, *map(_format_auc, best)])
+    for x in transfers:
+        row = [
+            format_method_at_n(x.method, likelihood),
+            *(_format_interval(cell, "gain") for cell in (x.here, x.there)),
+        ]
+        row += [format_p_values(x.there.p, x.p_holm), _format_points(x.there.detectable)]
+        row += [_format_interval(cell, "gain") for cell in (x.variants, x.others) if cell]
+        paired = x.variants or x.there
+        row += [_format_interval(paired, "gap") + ("" if paired.parents else " independent")]
+        rows.append([*row, *map(_format_auc, (x.best_here, x.best_there))])
     return header, rows
 
 
@@ -87,10 +90,11 @@ def compare_transfer(cells: Sequence[Cell], methods: Sequence[str]) -> list[Tran
     if POOLED_GROUPS[0] not in groups:
         return []
     away, home = groups[POOLED_GROUPS[0]], next(own for name, own in groups.items() if name not in POOLED_GROUPS)
+    parts = [groups.get(name, {}) for name in POOLED_GROUPS[1:]]
     adjusted = holm([away[method].p or 0.0 for method in methods])
     bests = [f"best_of_{parse_score_name(method)}" for method in methods]
     return [
-        Transfer(method, home[method], away[method], home[best], away[best], p)
+        Transfer(method, home[method], away[method], *(part.get(method) for part in parts), home[best], away[best], p)
         for method, best, p in zip(methods, bests, adjusted, strict=True)
     ]
 
@@ -156,7 +160,7 @@ def tabulate_aucs(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
     rows = []
     for name, group in group_cells(cells).items():
         aucs = [group[f"best_of_{score}"].auc for score in scores]
-        if name != POOLED_GROUPS[1] and any(auc is not None for auc in aucs):  # an AUC is of solved problems alone
+        if any(auc is not None for auc in aucs):
             rows.append([name, *("" if auc is None else f"{auc:.2f}" for auc in aucs)])
     return ["AUC", *map(format_score_name, scores)], rows
 
@@ -180,16 +184,18 @@ def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         votes = [group[f"weighted_{verifier}"] for group in groups.values()]
         tests = [(vote, vote.p_holm) for vote in votes if vote.p_holm is not None]
         survivors = [f"{vote.group} ({100 * (vote.gain or 0):+.1f})" for vote, p in tests if p < SIGNIFICANCE_LEVEL]
-        overall = "".join(
-            f"{_format_interval(vote, 'gain')} points over all {vote.problems} problems out of distribution "
-            f"(p {format_p_value(vote.p)}), gap {_format_interval(vote, 'gap')}; "
+        words = dict(
+            zip(POOLED_GROUPS, ("points over all {} problems", "over {} variants", "over {} others"), strict=True)
+        )
+        overall = ", ".join(
+            f"{_format_interval(vote, 'gain')} {words[vote.group].format(vote.problems)} (p {format_p_value(vote.p)})"
             for vote in votes
-            if vote.group == POOLED_GROUPS[0]
+            if vote.group in words
         )
         if tests:
             names = ": " + ", ".join(survivors) if survivors else ""
             survive = f"{len(survivors)} of {len(tests)} sets survive Holm's correction{names}."
-            notes.append(f"{format_score_name(verifier)}: {overall}{survive}")
+            notes.append(f"{format_score_name(verifier)}, out of distribution: {overall}. {survive}")
     notes += [ORACLE_NOTE.format(format_score_name(name)) for name in verifiers if name in ORACLE_SCORES]
     if counts["sets"]:
         low, high = ALIVE_PASS_1
@@ -199,8 +205,8 @@ def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         )
     if any(name in groups for name in POOLED_GROUPS):
         notes.append(
-            "all sets: each problem counts the same, also of sets too small for a row and of sets never solved; "
-            "all solved sets: without those where no solution is right."
+            "all sets: each problem counts the same, also of sets too small for a row and of sets never solved. all "
+            "variants: those made from test problems. all other kinds: the rest, from families of their own."
         )
     if len(groups) > 1:
         notes.append(

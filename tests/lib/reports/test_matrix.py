@@ -17,7 +17,7 @@ from tests.helpers import tiny_models
 RIGHT = np.array([1.0, 0, 0, 0])
 CLASSES = np.array([0, 1, 1, 2])  # majority is wrong
 WON, LOST = [0.9, 0.1, 0.1, 0.1], [0.1, 0.9, 0.9, 0.1]
-ALL, SOLVED = matrix.POOLED_GROUPS
+ALL, VARIANTS, OTHERS = matrix.POOLED_GROUPS
 
 
 def pools(scores, n, size=4, name="p"):
@@ -119,12 +119,40 @@ def test_all_sets_are_pooled_by_parent():
     assert compared(home=pools(LOST, 12, name="h"), **groups)[ALL, "weighted_orm"].p < 0.001
 
 
+def test_variants_and_other_kinds_are_pooled_apart():
+    """A verifier that wins all variants of one set and half of another's, and loses where problems are of another kind."""
+    groups = {
+        "wins": pools(WON, 30, name="v"),
+        "mixed": [*pools(WON, 15, name="w"), *pools(LOST, 15, name="x")],
+        "other": [*pools(LOST, 30, name="o")],
+    }
+    parents = {f"{name}{i}": f"h{i}" for name in "vw" for i in range(30)}
+    results = compared(home=pools(WON, 30, name="h"), parents=parents, **groups)
+    assert list(dict.fromkeys(group for group, _ in results)) == [
+        ALL,
+        VARIANTS,
+        OTHERS,
+        "home",
+        "wins",
+        "mixed",
+        "other",
+    ]
+    whole, variants, others = (results[name, "weighted_orm"] for name in (ALL, VARIANTS, OTHERS))
+    assert (whole.problems, variants.problems, others.problems) == (90, 45, 45)
+    assert (whole.gain, variants.gain, others.gain) == pytest.approx((0.5, 1.0, 0.0))
+    assert (variants.gap, variants.parents, others.parents) == (0.0, 30, 0)
+    header, rows = matrix_tables.tabulate_transfer(list(results.values()), ["weighted_orm"])
+    row = dict(zip(header, (cell.split()[0] for cell in rows[0]), strict=True))
+    assert (row["out of distribution"], row["variants"], row["other kinds"]) == ("+50.0", "+100.0", "+0.0")
+    notes = " ".join(matrix_tables.write_notes(list(results.values()), ["orm"], {}))
+    assert "over 45 variants (p <0.001)" in notes and "over 45 others (p 1.000)" in notes
+
+
 def test_pooled_rows_count_every_problem_and_say_what_is_never_solved():
     never = [pool._replace(correct=np.zeros(4)) for pool in pools(WON, 30, name="n")]
     results = compared(home=pools(WON, 6), few=pools(WON, 10, name="f"), many=pools(LOST, 40, name="m"), never=never)
-    assert list(dict.fromkeys(group for group, _ in results)) == [ALL, SOLVED, "home", "many", "never"]
+    assert list(dict.fromkeys(group for group, _ in results)) == [ALL, "home", "many", "never"]
     assert results[ALL, "weighted_orm"].gain == pytest.approx(10 / 80)
-    assert results[SOLVED, "weighted_orm"].gain == pytest.approx(10 / 50)
     _, rows = matrix_tables.tabulate_gains(list(results.values()), ["orm"])
     assert rows[-1][-2:] == rows[-2][-2:] == ["none solved", ""] and rows[0][-1] == "0.002"
     assert matrix.count_sets(list(results.values())) == {"sets": 2, "solved": 1, "alive": 1}
@@ -216,7 +244,7 @@ def test_all_sets_are_the_first_table():
     row = dict(zip(header, rows[0], strict=True))
     assert title.endswith("all sets together") and row["gain on majority"] == "ORM weighted"
     assert row["in distribution"].startswith("+50.0 [") and row["out of distribution"].startswith("+25.0 [")
-    assert row["gap, same parents"].startswith("+25.0 [")
+    assert row["gap on variants"].startswith("+25.0 [")
     vote, best = (
         next(c for c in results if (c.group, c.method) == (ALL, name)) for name in ("weighted_orm", "best_of_orm")
     )
