@@ -1,4 +1,4 @@
-# make repro   set up, then run the whole pipeline and print the table
+# make repro   set up, run the whole pipeline, print the table and write report.html
 # make check   set up, then format, lint, types and unit tests: what to run while working
 # make test    set up, then run all tests
 # make ui      open MLflow's pages on this machine only
@@ -18,6 +18,7 @@ export DO_NOT_TRACK := 1
 repro: setup
 	@ASSAY_REPRO=$$(date -u +%Y%m%dT%H%M%SZ) dvc repro
 	@python -m stages table
+	@python -m stages report
 
 check: setup
 	@ruff format --check . && ruff check . && basedpyright && python -m pytest -m "not slow"

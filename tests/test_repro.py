@@ -67,10 +67,11 @@ def test_the_report_holds_every_solution_and_the_command_adds_commit_and_time(fi
     )
     assert "<code>orm.init_from</code>" in page, "what nano changes"
     commit = finished.run("git", "rev-parse", "HEAD").stdout[:10]
-    assert commit not in page and "Time and memory differ" in page
+    assert commit not in page and "Time, memory and commits differ" in page
     finished.run_python("-m", "stages", "report", "--out", tmp_path / "copy.html")
     copy = (tmp_path / "copy.html").read_text()
-    assert copy.count(commit) == len(PIPELINE) - 1 and "computed elsewhere" not in copy
+    assert copy.count(commit) == len(PIPELINE), "of each stage but report, and once above them"
+    assert "computed elsewhere" not in copy and "<code>data/raw/base</code>" in copy
 
 
 def test_a_second_repro_runs_nothing(finished):

@@ -6,8 +6,8 @@ Writes  data/report/{index.html, metrics.json}
 
 The page needs no network and no server; open it from disk. It is a DVC output, so equal inputs give equal bytes: it names
 every input by its md5 and states costs in tokens and operations, but no time, memory or commit. Those are in the journal;
-`python -m stages report --out FILE.html` writes a copy that has them. Problems that do not fit into `max_megabytes` are
-left out of the browser, as many of every set as possible, and the page says how many.
+`python -m stages report` writes a copy that has them, and `make repro` calls it. Problems that do not fit into
+`max_megabytes` are left out of the browser, as many of every set as possible, and the page says how many.
 
     python -m stages.evaluation.report
 """
@@ -89,7 +89,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
 
 def build(run: execution.StageRun[Params]) -> Report:
     """The page of the present outputs."""
-    from stages.lib.page import figures, glossary, lineage
+    from stages.lib.page import figures, glossary, lineage, render
     from stages.lib.reports import evaluation
     from stages.lib.reports.curves import parse_score_name
 
@@ -108,15 +108,19 @@ def build(run: execution.StageRun[Params]) -> Report:
         "subtitle": _describe_run(data, metrics),
         "headline": {"rows": rows, "problems": best["problems"], "n": best["n"]},
         "has_cost": True,
-        "summary": figures.summarise(rows, transfer, best["best_single"]),
+        "summary": figures.summarise(rows, transfer, best["best_single"], matrix["n"]),
         "transfer": transfer,
-        "matrix": bool(matrix["rows"][1:]),
+        "pooled": figures.count_pooled(cells),
+        "pairs": figures.list_pairs(run.input_path("best_of_n", "pairs.csv").read_text("utf-8")),
+        "matrix": matrix["n"] if matrix["rows"][1:] else 0,
         "first_errors": figures.list_first_errors(best["first_error"], [row["name"] for row in matrix["rows"]]),
         "audit": audit,
+        "labels": glossary.describe_labels(metrics["prm"]),
+        "label_terms": list(glossary.LABEL_TERMS.items()),
+        "dated": render.UNDATED,
         "reliability": True,
         "costs": lineage.list_costs(metrics, sum(len(some.samples) for some in data.sets.values())),
         "inputs": lineage.hash_inputs(run.root, INPUTS),
-        "in_dvc": True,
         "licences": lineage.count_licences(problem for some in data.sets.values() for problem in some.problems),
         "operators": glossary.explain_operators([row["operator"] for row in matrix["rows"]]),
         "caveats": glossary.list_caveats(best, list(data.test[0].scores), metrics["samples"]["parameters"]),
@@ -161,6 +165,8 @@ def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
     origin, source = run.input_path("base", "model") / "origin.json", current["base"]["source"]
     licence = "MIT, as this repository" if source in ("bundled", "scratch") else "see its source"
     origins["base model"] = {"source": source, "licence": licence}
+    if current["benchmarks"]["source"] == "bundled":
+        origins["problems"]["made by"] = "code of this repository, stages/lib/procedural/gradeschool"
     if origin.exists():
         origins["base model"] |= json.loads(origin.read_text("utf-8"))
     versions = lineage.list_versions((run.root / "requirements.lock").read_text("utf-8"))

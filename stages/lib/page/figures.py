@@ -10,15 +10,19 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.lib.display.tables import format_method, format_p_values, format_score_name
+from stages.lib.display.tables import ORACLE_SCORES, format_method, format_p_values, format_score_name
 from stages.lib.page.glossary import METHODS, explain_method
-from stages.lib.reports import inference_cost, leaderboard, matrix_tables
+from stages.lib.reports import inference_cost, leaderboard, matrix_tables, verifier_pairs
 from stages.lib.reports.curves import Intervals, parse_score_name
 from stages.lib.reports.evaluation import Evaluation
 from stages.lib.reports.in_distribution import compute_reliability
-from stages.lib.reports.matrix import POOLED_GROUPS, Cell
+from stages.lib.reports.matrix import POOLED_GROUPS, Cell, is_alive
+from stages.lib.reports.pools import ENSEMBLE, FREE_ENSEMBLE, LIKELIHOOD_SCORES, TRAINING_FREE, UNTRAINED_VERIFIERS
+from stages.lib.reports.verifier_pairs import Pair
 
 MIN_SOLUTIONS = 20  # of a point of the calibration and a row of the first errors
+COLOURS = ("pass", "majority", "orm", "prm", "genrm", "ensemble", "ensemble_free")  # of seven
+COLOURS += (*LIKELIHOOD_SCORES, "prm_exact", *UNTRAINED_VERIFIERS)  # the same again
 MAX_HISTORY_POINTS = 240  # of a training curve; more are averaged in bins
 
 
@@ -49,8 +53,9 @@ def list_headline(
     free: str | None = None,
     likelihood: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The table's rows, best-of and top votes marked as further ones. versus: comparisons with majority by method;
-    settings, free, likelihood: what dev chose, as in best_of_n's metrics.json."""
+    """The table's rows. further: best-of and top votes, but for the highest row of all; aside: an oracle or the ceiling,
+    which no method can be. versus: comparisons with majority by method; settings, free, likelihood: what dev chose, as in
+    best_of_n's metrics.json."""
     rows = []
     order = leaderboard.order_methods(curves, free, likelihood)
     for label, curve, at in leaderboard.plan_rows(curves, order, k, likelihood):
@@ -67,30 +72,48 @@ def list_headline(
                 "gain": gap,
                 "p": format_p_values(gap["p"], gap.get("p_holm")) if gap else "",
                 "further": not is_vote,
+                "aside": method == "pass" or parse_score_name(method) in ORACLE_SCORES,
             }
         )
+    top = max((row for row in rows if not row["aside"]), key=lambda row: row["mean"])
+    top |= {"further": False, "top": True}
     return rows
 
 
 def summarise(
-    rows: Sequence[Mapping[str, Any]], transfer: Sequence[Mapping[str, Any]], single: str | None
+    rows: Sequence[Mapping[str, Any]], transfer: Sequence[Mapping[str, Any]], single: str | None, n: int
 ) -> list[str]:
-    """The result in two or three sentences. rows: of `list_headline`; transfer: of `list_transfer`; single: the best use
-    of one trained verifier on dev."""
+    """The result in a few sentences. rows: of `list_headline`; transfer: of `list_transfer`; single: the best use of one
+    trained verifier on dev; n: solutions of a problem out of distribution."""
     by_method = {row["method"]: row for row in rows}
     majority, best, ceiling = (by_method.get(name) for name in ("majority", single or "", "pass"))
     sentences = []
     if majority and best and ceiling and best["gain"]:
-        gain = format_gain((best["gain"]["difference"], best["gain"]["low"], best["gain"]["high"]))
         sentences.append(
             f"In distribution, majority is right on {100 * majority['mean']:.1f} % and {best['label']}, the best use of "
-            f"one trained verifier on dev, on {100 * best['mean']:.1f} %: {gain} points. {ceiling['label']}: "
-            f"{100 * ceiling['mean']:.1f} %."
+            f"one trained verifier on dev, on {100 * best['mean']:.1f} %: {_format_gap(best['gain'])} points. "
+            f"{ceiling['label']}: {100 * ceiling['mean']:.1f} %."
         )
-    if transfer:
-        gains = ", ".join(f"{row['label']} {format_gain(row['there'])}" for row in transfer[::-1])
-        sentences.append(f"Out of distribution, all sets together, the gains over majority are: {gains}.")
+    told = {method: by_method.get(f"weighted_{method}") for method in (FREE_ENSEMBLE, ENSEMBLE)}
+    if all(row and row["gain"] for row in told.values()):
+        free, full = (_format_gap(row["gain"]) for row in told.values() if row)
+        sentences.append(
+            f"All verifiers combined on dev's answers gain {full}; scores that need no trained verifier, combined in the "
+            f"same way, {free}."
+        )
+    shown = [row for row in transfer if not row["aside"] and not row["untrained"]]
+    if shown and shown[0]["variants"]:
+        for name, words in (("variants", "variants of the test problems"), ("others", "problems of other kinds")):
+            gains = [f"{row['label']} {format_gain(row[name])}" for row in sorted(shown, key=lambda x: -x[name][0])]
+            sentences.append(f"Out of distribution, {n} solutions each, on {words}: {', '.join(gains)}.")
+    elif shown:
+        gains = [f"{row['label']} {format_gain(row['there'])}" for row in sorted(shown, key=lambda x: -x["there"][0])]
+        sentences.append(f"Out of distribution, {n} solutions each, the gains over majority are: {', '.join(gains)}.")
     return sentences
+
+
+def _format_gap(gap: Mapping[str, float]) -> str:
+    return format_gain((gap["difference"], gap["low"], gap["high"]))
 
 
 def format_gain(triple: Sequence[float]) -> str:
@@ -109,6 +132,8 @@ def list_curves(
         {
             "label": format_method(name) if name in METHODS or parse_score_name(name) else name,
             "on": name in plotted,
+            "colour": get_colour(parse_score_name(name) or name),
+            "dash": _get_dash(name),
             "cost": inference_cost.cost_per_sample(name, cost) if cost else 1.0,
             "points": [
                 [k, *(_shorten(point[part]) for part in ("mean", "low", "high", "problems"))]
@@ -118,6 +143,13 @@ def list_curves(
         for name in order
         if len(curves[name]) > 1
     ]
+
+
+def _get_dash(method: str) -> int:
+    """0 whole, 1 dashed, 2 dotted: apart where scores share a colour, or uses a score."""
+    if parse_score_name(method) in (*ORACLE_SCORES, *UNTRAINED_VERIFIERS) or method.startswith("top_"):
+        return 2
+    return int(method.startswith("best_of_"))
 
 
 def list_matrix(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None) -> dict[str, Any]:
@@ -132,6 +164,7 @@ def list_matrix(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str
                 "operator": first.operator,
                 "dose": first.dose,
                 "pooled": name in POOLED_GROUPS,
+                "alive": name in POOLED_GROUPS or is_alive(own["pass"].accuracy, own["pass_1"].accuracy),
                 "problems": first.problems,
                 **{key: _shorten(own[key].accuracy) for key in ("pass_1", "majority", "pass")},
                 "cells": [
@@ -158,19 +191,45 @@ def _describe_cell(vote: Cell, best: Cell) -> dict[str, Any]:
 
 
 def list_transfer(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str | None) -> list[dict[str, Any]]:
-    """For each method: gain in distribution, over all sets out of it, gap on the same parents, AUCs, corrected p."""
+    """For each method: gain in distribution, over all sets out of it, on variants and on other kinds, gap on the same
+    parents, AUCs, corrected p."""
     methods = matrix_tables.list_methods(cells, verifiers, likelihood)
     return [
         {
-            "label": leaderboard.format_method_at_n(method, likelihood),
-            "here": (here.gain, here.gain_low, here.gain_high),
-            "there": (there.gain, there.gain_low, there.gain_high),
-            "gap": (there.gap, there.gap_low, there.gap_high),
-            "p": format_p_values(there.p, p),
-            "aucs": tuple(cell.auc for cell in best),
+            "label": leaderboard.format_method_at_n(x.method, likelihood),
+            "aside": parse_score_name(x.method) in ORACLE_SCORES,
+            "untrained": parse_score_name(x.method) in TRAINING_FREE,
+            **{
+                name: cell and (cell.gain, cell.gain_low, cell.gain_high)
+                for name, cell in zip(("here", "there", "variants", "others"), x[1:5], strict=True)
+            },
+            "gap": _get_gap(x.variants or x.there),
+            "p": format_p_values(x.there.p, x.p_holm),
+            "aucs": (x.best_here.auc, x.best_there.auc),
         }
-        for method, here, there, *best, p in matrix_tables.compare_transfer(cells, methods)
+        for x in matrix_tables.compare_transfer(cells, methods)
     ]
+
+
+def _get_gap(cell: Cell) -> tuple[float | None, float | None, float | None]:
+    return cell.gap, cell.gap_low, cell.gap_high
+
+
+def count_pooled(cells: Sequence[Cell]) -> dict[str, int]:
+    """{pooled group: problems}"""
+    return {cell.group: cell.problems for cell in cells if cell.group in POOLED_GROUPS}
+
+
+def list_pairs(text: str) -> dict[str, Any] | None:
+    """pairs.csv as a table {header, rows}; None without pairs."""
+    words = ("first", "second", "group")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    pairs = [
+        Pair(**{k: x if k in words else int(x) if k == "problems" else float(x) for k, x in row.items()})
+        for row in rows
+    ]
+    header, table = verifier_pairs.tabulate(pairs)
+    return {"header": header, "rows": table} if table else None
 
 
 def list_history(text: str) -> list[dict[str, Any]]:
@@ -192,11 +251,13 @@ def _shorten(value: float | None) -> float | None:
 
 
 def list_reliability(data: Evaluation) -> list[dict[str, Any]]:
-    """For each verifier, the trained ones first, points [mean score, share right, solutions, radius in pixels] on test.
-    A bin of a few solutions is left out: its share is chance."""
+    """For each verifier, the trained ones first, its expected calibration error and points [mean score, share right,
+    solutions, radius in pixels] on test. A bin of a few solutions has no point: its share is chance."""
     return [
         {
-            "label": format_score_name(name),
+            "label": f"{format_score_name(name)}, error {_compute_ece(bins):.2f}",
+            "colour": get_colour(name),
+            "on": name not in (*UNTRAINED_VERIFIERS, *ORACLE_SCORES),
             "points": [
                 [_shorten(score), _shorten(right), count, round(2 + 9 * (count / sum(n for *_, n in bins)) ** 0.5, 1)]
                 for score, right, count in bins
@@ -205,6 +266,16 @@ def list_reliability(data: Evaluation) -> list[dict[str, Any]]:
         }
         for name, bins in compute_reliability(data).items()
     ]
+
+
+def _compute_ece(bins: Sequence[tuple[float, float, int]]) -> float:
+    """The expected calibration error (Guo et al. 2017, arXiv 1706.04599): |mean score - share right|, by solutions."""
+    return sum(abs(score - right) * count for score, right, count in bins) / sum(count for *_, count in bins)
+
+
+def get_colour(score: str | None) -> int | None:
+    """The colour of a score's curve, the same in every chart; None for a score of others."""
+    return COLOURS.index(score) if score in COLOURS else None
 
 
 def list_first_errors(metrics: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any] | None:

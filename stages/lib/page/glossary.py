@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.lib.display.tables import ORACLE_SCORES, format_score_name
+from stages.lib.display.tables import LABEL_NAMES, ORACLE_SCORES, format_score_name
 from stages.lib.reports.curves import METHOD_KINDS, parse_score_name
 from stages.lib.reports.pools import ENSEMBLES
 
@@ -47,6 +47,16 @@ OPERATORS = {
     "reversed": "the answer is given, an earlier number is asked for",
     "premise": "a fact that the answer needs is withheld, so the right answer is N/A; with solvable twins",
 }
+LABEL_TERMS = {
+    "outcome alone": "every step has the grade of its solution",
+    "pool": "steps that a right solution of the same problem shares are right, those after them wrong; no completions",
+    "hard": "a step is right if any of N completions from it ends in the right answer (Math-Shepherd)",
+    "soft": "the share of right completions (Math-Shepherd)",
+    "relative progress": "the share of right completions after the step, against that before it",
+    "agreeing with progress": "only steps on which `hard` and `relative progress` agree",
+    "monotone": "no step is right after a wrong one",
+    "binary search": "the first step without a right completion, found by halving (OmegaPRM)",
+}
 SMALL_MODEL = 10_000_000  # weights
 
 
@@ -67,6 +77,15 @@ def explain_method(method: str, settings: Mapping[str, Mapping[str, float]]) -> 
     return f"{use} The score: {meaning}."
 
 
+def describe_labels(metrics: Mapping[str, Any]) -> str:
+    """What the process verifier learned from. metrics: of stage prm."""
+    method = LABEL_NAMES.get(metrics["label_method"], metrics["label_method"])
+    return (
+        f"The process verifier of this run learned from {metrics['labels']:,} {method} labels of {metrics['samples']:,} "
+        f"solutions; the {metrics['aggregation']} of its step scores is its score of a solution, chosen on dev."
+    )
+
+
 def explain_operators(names: Sequence[str]) -> list[tuple[str, str]]:
     """(operator, what it changes) of the sets with these names, such as `gradeschool~typos`."""
     parts = dict.fromkeys(part for name in names for part in name.partition("~")[2].split("+"))
@@ -78,7 +97,8 @@ def list_caveats(metrics: Mapping[str, Any], scores: Sequence[str], weights: int
     caveats = [
         "Settings (powers, shares, the best free method, thresholds) were chosen on dev. Everything reported is measured "
         "on test sets that no choice has seen.",
-        "Intervals are over problems: how far the figure would move with other problems of the same kind. This is one "
+        "Intervals are over problems: how far the figure would move with other problems of the same kind. They allow for "
+        "an outcome that was not seen, so with few problems one side reaches further than the other. This is one "
         "training seed; python -m stages seeds --run repeats the chain over several.",
         "A method that is compared with many others is significant by chance at times: read the p-values corrected by "
         "Holm's rule.",

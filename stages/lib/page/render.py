@@ -14,27 +14,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
 from stages.lib.display.tables import format_bytes
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("charts.js", "browser.js")
+# Where runs go: no text of a problem or a model can hold this, since every `<` of theirs is escaped.
+UNDATED = Markup(
+    "<!--runs--><p>Time, memory and commits differ from run to run, so this page, a DVC output with equal bytes for equal "
+    "inputs, leaves them out. <code>python -m stages report</code> writes a copy that has them.</p><!--/runs-->"
+)
 
 
 def render(page: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:
     """page: what the template prints; what it does not have is left out. data: what the script draws."""
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"points": format_points, "count": format_count, "bytes": format_bytes}
     script = "\n".join((ASSETS / name).read_text("utf-8") for name in SCRIPTS)
     style = (ASSETS / "style.css").read_text("utf-8")
-    text = environment.get_template("page.html").render(
+    text = _load_template("page.html").render(
         page=page,
         policy=f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(style)}; "
         "base-uri 'none'; form-action 'none'",
@@ -43,6 +41,21 @@ def render(page: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:
         data=Markup(dump_json(data)),
     )
     return text.encode("utf-8", "replace")  # a file name may hold bytes that are no text
+
+
+def insert_runs(html: bytes, runs: Mapping[str, Any]) -> bytes:
+    """A page of `render` whose `UNDATED` part is the table of runs. Raises ValueError for one that has no such part."""
+    before, start, rest = html.partition(b"<!--runs-->")
+    _, end, after = rest.partition(b"<!--/runs-->")
+    if not start or not end:
+        raise ValueError("the page has no place for runs")
+    return before + start + _load_template("runs.html").render(runs).encode("utf-8", "replace") + end + after
+
+
+def _load_template(name: str) -> Template:
+    environment = Environment(loader=FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"points": format_points, "count": format_count, "bytes": format_bytes}
+    return environment.get_template(name)
 
 
 def dump_json(value: Any) -> str:

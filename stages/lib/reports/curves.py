@@ -113,9 +113,17 @@ def evaluate(
     for name in sorted(pools[0].scores):
         setting = settings.get(name, VoteSettings())
         curves[f"best_of_{name}"] = _compute_exact_curve(pools, partial(_best_of_k, name))
-        votes[f"weighted_{name}"] = weigh_votes(name, setting.power)
+        if setting.power:
+            votes[f"weighted_{name}"] = weigh_votes(name, setting.power)
+        else:  # a plain majority, exactly, and not up to Monte Carlo
+            curves[f"weighted_{name}"] = _select_columns(curves["majority"], ks)
         votes[f"top_{name}"] = select_votes(name, setting.share)
     return curves | compute_votes(pools, votes, ks, draws, seed)
+
+
+def _select_columns(curve: Curve, ks: Sequence[int]) -> Curve:
+    places = np.array(ks) - 1
+    return Curve(curve.ks[places], curve.values[:, places], curve.standard_error[places])
 
 
 def _best_of_k(name: str, classes: np.ndarray, correct: np.ndarray, pools: Sequence[Pool]) -> np.ndarray:

@@ -122,12 +122,17 @@ def count_sets(cells: Sequence[Cell]) -> dict[str, int]:
         {cell.group: cell.accuracy for cell in cells if cell.method == name} for name in ("pass", "pass_1")
     )
     sets = [cell.group for cell in cells if cell.method == "pass" and cell.p_holm is not None]
-    low, high = ALIVE_PASS_1
     return {
         "sets": len(sets),
         "solved": sum(pass_n[name] > 0 for name in sets),
-        "alive": sum(pass_n[name] >= ALIVE_PASS_N and low <= pass_1[name] <= high for name in sets),
+        "alive": sum(is_alive(pass_n[name], pass_1[name]) for name in sets),
     }
+
+
+def is_alive(pass_n: float, pass_1: float) -> bool:
+    """Whether a set leaves a verifier something to choose from."""
+    low, high = ALIVE_PASS_1
+    return pass_n >= ALIVE_PASS_N and low <= pass_1 <= high
 
 
 def measure(

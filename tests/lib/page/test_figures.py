@@ -4,8 +4,9 @@ import pytest
 
 from stages.lib.core.records import Problem, Source
 from stages.lib.page import figures, glossary, lineage
-from stages.lib.reports import curves, matrix_tables
+from stages.lib.reports import curves, matrix_tables, verifier_pairs
 from stages.lib.reports.matrix import Cell
+from stages.lib.reports.verifier_pairs import Pair
 
 
 def point(mean, problems=4.0):
@@ -74,9 +75,9 @@ def test_headline_has_floor_and_ceiling_and_marks_further_uses():
 def test_summary_says_what_the_tables_say():
     gap = {"difference": 0.2, "low": 0.1, "high": 0.3, "p": 0.01, "detectable": None}
     rows = figures.list_headline(CURVES, 2, {"weighted_orm": gap}, {})
-    found = figures.summarise(rows, figures.list_transfer(CELLS, ["orm"], None), "weighted_orm")
+    found = figures.summarise(rows, figures.list_transfer(CELLS, ["orm"], None), "weighted_orm", 2)
     assert "majority is right on 50.0 % and ORM weighted" in found[0] and "on 70.0 %: +20.0 [+10.0, +30.0]" in found[0]
-    assert found[1].endswith("are: ORM weighted +2.0 [+1.0, +3.0].") and figures.summarise(rows, [], None) == []
+    assert found[1].endswith("are: ORM weighted +2.0 [+1.0, +3.0].") and figures.summarise(rows, [], None, 2) == []
 
 
 def test_curves_cost_what_their_verifier_reads():
@@ -92,6 +93,41 @@ def test_curves_cost_what_their_verifier_reads():
     assert (
         figures.list_curves({"greedy": {1: point(0.5)}} | CURVES)[-1]["label"] == "ORM top vote"
     )  # a point is no curve
+
+
+def test_summary_tells_variants_and_other_kinds_apart():
+    parts = [c._replace(group=name) for name in ("all variants", "all other kinds") for c in CELLS[:5]]
+    parts = [c._replace(gain=-c.gain) if c.gain and c.group == "all other kinds" else c for c in parts]
+    transfer = figures.list_transfer([*CELLS, *parts], ["orm"], None)
+    *_, variants, others = figures.summarise([], transfer, None, 8)
+    assert "8 solutions each, on variants of the test problems: ORM weighted +2.0 [+1.0, +3.0]." in variants
+    assert "on problems of other kinds: ORM weighted -2.0 [" in others
+    assert figures.count_pooled([*CELLS, *parts]) == {"all sets": 40, "all variants": 40, "all other kinds": 40}
+
+
+def test_the_highest_row_is_in_front_and_no_oracle():
+    oracle = {f"{kind}_prm_exact": {2: point(0.75)} for kind in ("best_of", "weighted", "top")}
+    found = figures.list_headline(CURVES | oracle | {"best_of_orm": {2: point(0.72)}}, 2, {}, {})
+    rows = {row["method"]: row for row in found}
+    assert rows["best_of_orm"]["top"] and not rows["best_of_orm"]["further"]
+    assert rows["best_of_prm_exact"]["aside"] and rows["pass"]["aside"] and not rows["weighted_orm"]["aside"]
+    assert [name for name, row in rows.items() if row.get("top")] == ["best_of_orm"]
+
+
+def test_pairs_of_a_file_are_a_table():
+    pair = Pair("weighted_orm", "weighted_prm", "sums/test", 40, 0.1, 0.05, 0.15, 0.01, 0.02)
+    found = figures.list_pairs(verifier_pairs.to_csv([pair]))
+    assert found == {
+        "header": ["difference", "sums/test"],
+        "rows": [["ORM weighted - PRM weighted", "+10.0 [+5.0, +15.0]*"]],
+    }
+    assert figures.list_pairs(verifier_pairs.to_csv([])) is None
+
+
+def test_a_score_has_one_colour_and_its_uses_differ():
+    lines = {line["label"]: (line["colour"], line["dash"]) for line in figures.list_curves(CURVES)}
+    assert lines["ORM weighted"] == (2, 0) and lines["ORM best-of-k"] == (2, 1) and lines["ORM top vote"] == (2, 2)
+    assert figures.get_colour("of another") is None and len(set(figures.COLOURS)) == len(figures.COLOURS)
 
 
 def test_matrix_and_transfer():

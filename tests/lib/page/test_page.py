@@ -60,7 +60,8 @@ def page(pool):
     matrix = figures.list_matrix(CELLS, ["orm"], None)
     matrix["rows"][2]["name"] = pool.name  # a set of the browser
     page |= {
-        "matrix": True,
+        "matrix": 2,
+        "pooled": figures.count_pooled(CELLS),
         "transfer": figures.list_transfer(CELLS, ["orm"], None),
         "has_cost": True,
         "reliability": True,
@@ -83,6 +84,18 @@ def test_equal_data_give_equal_bytes_and_nothing_comes_from_outside(pool, page):
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
     assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
     assert text.count("<script") == text.count("</script>") == 2
+
+
+def test_runs_go_into_their_place_and_nowhere_else(page):
+    html = render.render(page[0] | {"dated": render.UNDATED}, page[1])
+    row = {"stage": "orm", "time": "2:01", "memory": "", "ended": "2026-01-02 03:04", "commit": "abc<b>"}
+    facts = {"runs": [row], "commits": ["abc<b>"], "total": "2:01", "raw": [("data/raw/x", "0" * 32, "base")]}
+    dated = render.insert_runs(html, facts)
+    before, _, rest = html.partition(b"<!--runs-->")
+    assert dated.startswith(before) and dated.endswith(rest.partition(b"<!--/runs-->")[2])
+    assert b"2:01" in dated and b"abc&lt;b&gt;" in dated and b"data/raw/x" in dated and b"leaves them out" not in dated
+    with pytest.raises(ValueError, match="no place"):
+        render.insert_runs(render.render(*page), facts)
 
 
 def test_json_cannot_leave_its_element():
@@ -155,6 +168,8 @@ def test_filters_keys_links_and_a_narrow_screen(tmp_path, page):
         ):
             choose("filter", value)
             assert listed() == expected
+            first = browser.run("new URLSearchParams(location.hash.slice(1)).get('problem')")
+            assert first == (heading() if expected else ""), "the address names what is shown"
         browser.press("/")
         assert browser.run("document.activeElement.type") == "search"
         browser.run("(() => { ui.query.value = 'SAVED'; ui.query.dispatchEvent(new Event('input')); })()")
@@ -174,6 +189,8 @@ def test_filters_keys_links_and_a_narrow_screen(tmp_path, page):
         assert browser.run("document.querySelector('.solution .step').style.backgroundColor").startswith("rgb")
         assert browser.run("document.querySelector('.solution pre').textContent") == HOSTILE[1]
         assert browser.run("document.querySelectorAll('.step.error').length") == 1
+        browser.open(source.as_uri() + "#problem=p%2Fsaved&verifier=rm&by=best&show=saved")
+        assert listed() == ["p/saved"] and browser.run("ui.filter.value") == "saved"
         browser.run("location.hash = '#problem=p%2Funsolved'")
         browser.run("new Promise((done) => setTimeout(done, 50))")
         assert heading() == "p/unsolved" and "No solution is right" in decisions()
@@ -198,7 +215,7 @@ def test_the_command_writes_the_page_of_a_pool(tmp_path, pool, capsys):
     command.report(tmp_path / "out.html", pool)
     command.report(tmp_path / "again.html", pool)
     assert (tmp_path / "out.html").read_bytes() == (tmp_path / "again.html").read_bytes()
-    assert "4 problems" in capsys.readouterr().out
+    assert "out.html: 4" in capsys.readouterr().out
 
 
 def test_bad_calls_write_nothing(tmp_path, pool):

@@ -28,6 +28,13 @@ function visible() {
     (!query || [p.id, p.question, p.answer, ...p.groups.map((g) => g.answer)].some((text) => text.toLowerCase().includes(query))));
 }
 
+// What is shown, as an address to copy.
+function writeAddress() {
+  const score = scores[state.score];
+  const words = { problem: state.id ?? "", ...(score ? { verifier: score.id, by: state.method } : {}), ...(state.filter === "all" ? {} : { show: state.filter }) };
+  history.replaceState(null, "", `#${new URLSearchParams(words)}`);
+}
+
 function refresh() {
   const list = visible(), set = sets[state.set];
   if (!list.some((p) => p.id === state.id)) state.id = list[0]?.id ?? null;
@@ -45,9 +52,7 @@ function select(id, scroll) {
   [...ui.list.children].forEach((item, i) => item.firstChild.setAttribute("aria-current", String(i === place)));
   ui.list.children[place]?.scrollIntoView({ block: "nearest" });
   showProblem(list[place]);
-  const score = scores[state.score];
-  const words = { problem: id, ...(score ? { verifier: score.id, by: state.method } : {}) };
-  history.replaceState(null, "", `#${new URLSearchParams(words)}`);
+  writeAddress();
   if (scroll) document.getElementById("solutions").scrollIntoView();
 }
 
@@ -64,7 +69,8 @@ function openLink() {
   const score = scores.findIndex((s) => s.id === words.get("verifier"));
   if (score >= 0) state.score = score;
   if (words.get("by") in METHODS) state.method = words.get("by");
-  Object.assign(state, { filter: "all", query: "" }, set >= 0 ? { set, id } : {});
+  const filter = words.get("show") in FILTERS ? words.get("show") : "all";
+  Object.assign(state, { filter, query: "" }, set >= 0 ? { set, id } : {});
   syncControls();
   refresh();
   if (set < 0) ui.detail.prepend(make("p", { class: "why", role: "alert" }, `Problem ${id} is not on this page.`));
@@ -78,6 +84,7 @@ function openSet(name) {
     Object.assign(state, { set, id: null, query: "" });
     syncControls();
     refresh();
+    writeAddress();
     document.getElementById("solutions").scrollIntoView();
   };
 }
@@ -120,7 +127,7 @@ function explain(p, score, election) {
   if (!rights.length) add("No solution is right, so nobody can be elected rightly.");
   else if (!top.right) add(`The best right solution scores ${number(Math.max(...rights))}.`);
   const steps = top.step_scores?.[state.score];
-  if (steps && top.first_error >= 0) add(`Its first wrong step, ${top.first_error + 1}, got ${number(steps[top.first_error])}.`);
+  if (steps && top.first_error >= 0) add(`The first wrong step of solution ${election.best.winners[0]}, its step ${top.first_error + 1}, got ${number(steps[top.first_error])}.`);
   return box;
 }
 
@@ -192,11 +199,11 @@ function syncControls() {
 
 function startBrowser(root) {
   const menu = (name, label, options, isNumber) => {
-    ui[name] = make("select", { onchange: (event) => { state[name] = isNumber ? +event.target.value : event.target.value; if (name === "set") state.id = null; refresh(); } },
+    ui[name] = make("select", { onchange: (event) => { state[name] = isNumber ? +event.target.value : event.target.value; if (name === "set") state.id = null; refresh(); writeAddress(); } },
       options.map(([value, text]) => make("option", { value }, text)));
     return make("label", {}, label, ui[name]);
   };
-  ui.query = make("input", { type: "search", placeholder: "id, question or answer", oninput: (event) => { state.query = event.target.value; refresh(); } });
+  ui.query = make("input", { type: "search", placeholder: "id, question or answer", oninput: (event) => { state.query = event.target.value; refresh(); writeAddress(); } });
   ui.list = make("ol");
   ui.count = make("p", { class: "hint" });
   ui.detail = make("div", { "aria-live": "polite" });
@@ -227,7 +234,7 @@ for (const [id, start] of [
   ["heatmap", (figure) => drawHeatmap(figure, openSet)],
   ["reliability", (figure) => {
     figure.className = "narrow";
-    const series = data.reliability.map(({ label, points: bins }, i) => ({ label, on: i < 3, points: bins.map(([x, y, n, r]) => ({ x, y, r, text: `mean score ${x.toFixed(2)}, right ${points(y)} %, ${n} solutions` })) }));
+    const series = data.reliability.map(({ points: bins, ...line }) => ({ ...line, points: bins.map(([x, y, n, r]) => ({ x, y, r, text: `mean score ${x.toFixed(2)}, right ${points(y)} %, ${n} solutions` })) }));
     drawChart(figure, series, { width: 460, height: 420, diagonal: true, always: true, xLabel: "mean score of the bin", yLabel: "share of right solutions" });
   }],
   ["histories", (figure) => {

@@ -31,8 +31,10 @@ const hideTip = () => (tip.hidden = true);
 addEventListener("scroll", hideTip, { passive: true });
 
 const points = (share, signed) => (signed && share >= 0 ? "+" : "") + (100 * share).toFixed(1);
-const stroke = (i) => `var(--c${i % 7})`;
-const dashes = (i) => ["none", "6 3", "2 3"][Math.floor(i / 7) % 3];
+// A score has one colour in all charts; a series without one takes its place's.
+const colourOf = (line, i) => line.colour ?? i;
+const stroke = (line, i) => `var(--c${colourOf(line, i) % 7})`;
+const dashes = (line, i) => ["none", "6 3", "2 3"][(line.dash ?? Math.floor(colourOf(line, i) / 7)) % 3];
 
 function ticks(low, high, count = 5) {
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
@@ -71,10 +73,10 @@ function drawChart(figure, series, options) {
   for (const line of shown) {
     const i = series.indexOf(line), path = (key) => line.points.map((p) => `${px(p.x).toFixed(1)},${py(p[key]).toFixed(1)}`);
     if (line.points[0].low !== undefined)
-      svg.append(draw("polygon", { points: [...path("low"), ...path("high").reverse()].join(" "), fill: stroke(i), opacity: 0.1 }));
-    svg.append(draw("polyline", { points: path("y").join(" "), fill: "none", stroke: stroke(i), "stroke-width": 2, "stroke-dasharray": dashes(i), "stroke-linejoin": "round" }));
+      svg.append(draw("polygon", { points: [...path("low"), ...path("high").reverse()].join(" "), fill: stroke(line, i), opacity: 0.1 }));
+    svg.append(draw("polyline", { points: path("y").join(" "), fill: "none", stroke: stroke(line, i), "stroke-width": 2, "stroke-dasharray": dashes(line, i), "stroke-linejoin": "round" }));
     if (line.points.length <= 24)
-      for (const p of line.points) svg.append(draw("circle", { cx: px(p.x), cy: py(p.y), r: p.r ?? 2.8, fill: stroke(i), "fill-opacity": p.r ? 0.6 : 1 }));
+      for (const p of line.points) svg.append(draw("circle", { cx: px(p.x), cy: py(p.y), r: p.r ?? 2.8, fill: stroke(line, i), "fill-opacity": p.r ? 0.6 : 1 }));
   }
   const mark = draw("circle", { r: 6, fill: "none", stroke: "var(--ink)", "stroke-width": 2, visibility: "hidden" });
   svg.append(mark);
@@ -98,7 +100,7 @@ function drawChart(figure, series, options) {
   svg.addEventListener("pointerleave", () => (hideTip(), mark.setAttribute("visibility", "hidden")));
   const buttons = series.map((line, i) =>
     make("button", { type: "button", "aria-pressed": String(line.on !== false), onclick: () => { line.on = line.on === false; drawChart(figure, series, options); } },
-      draw("svg", { viewBox: "0 0 26 10" }, draw("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: stroke(i), "stroke-width": 3, "stroke-dasharray": dashes(i) })), line.label));
+      draw("svg", { viewBox: "0 0 26 10" }, draw("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: stroke(line, i), "stroke-width": 3, "stroke-dasharray": dashes(line, i) })), line.label));
   const further = make("details", { class: "more", open: figure.querySelector(".more")?.open }, make("summary", {}, "more curves"),
     make("div", { class: "legend" }, buttons.filter((_, i) => series[i].further)));
   const legend = make("div", { class: "legend" }, buttons.filter((_, i) => !series[i].further), series.some((line) => line.further) ? further : "");
@@ -109,7 +111,7 @@ function drawChart(figure, series, options) {
 
 function drawCurves(figure) {
   const axes = figure.dataset.axes.split(" ");
-  const series = data.curves.map((curve) => ({ label: curve.label, on: curve.on, further: !curve.on, cost: curve.cost, raw: curve.points }));
+  const series = data.curves.map((curve) => ({ ...curve, further: !curve.on, raw: curve.points }));
   const narrow = matchMedia("(max-width: 760px)");
   let axis = "k";
   function show() {
@@ -136,14 +138,14 @@ const VIEWS = {
   auc: { label: "AUC of the score", raw: true, shade: (x) => (x - 0.5) * 2 },
 };
 function drawHeatmap(figure, openSet) {
-  const { methods, rows, n } = data.matrix;
+  const { methods, rows, n } = data.matrix, nameOf = (row) => row.operator + (row.dose === null ? "" : ` @${row.dose}`);
   function show(view) {
     const { signed, raw, ...kind } = VIEWS[view];
     const write = (x) => (raw ? x.toFixed(2) : points(x, signed));
-    const head = ["set", "dose", "problems", "pass@1", "majority", `pass@${n}`, ...methods];
-    const body = rows.map((row) => make("tr", { class: row.pooled ? "pooled" : null },
-      make("th", { scope: "row" }, openSet(row.name) ? make("button", { type: "button", onclick: openSet(row.name) }, row.operator) : row.operator),
-      make("td", { class: "number" }, row.dose ?? ""), make("td", { class: "number" }, row.problems),
+    const head = ["set", "problems", "pass@1", "majority", `pass@${n}`, ...methods];
+    const body = rows.map((row) => make("tr", { class: row.pooled ? "pooled" : row.alive ? null : "aside" },
+      make("th", { scope: "row" }, openSet(row.name) ? make("button", { type: "button", onclick: openSet(row.name) }, nameOf(row)) : nameOf(row)),
+      make("td", { class: "number" }, row.problems),
       ["pass_1", "majority", "pass"].map((key) => make("td", { class: "number" }, points(row[key]))),
       row.cells.map((cell, i) => {
         const triple = cell[view];
@@ -159,7 +161,7 @@ function drawHeatmap(figure, openSet) {
     figure.replaceChildren(
       make("div", { class: "controls" }, make("label", {}, "cells show", make("select", { onchange: (event) => show(event.target.value) },
         Object.entries(VIEWS).map(([key, { label }]) => make("option", { value: key, selected: key === view || null }, label))))),
-      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, head.map((text, i) => make("th", { class: i && i < 6 ? "number" : null }, text)))), make("tbody", {}, body))),
+      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, head.map((text, i) => make("th", { class: i && i < 5 ? "number" : null }, text)))), make("tbody", {}, body))),
       make("figcaption", {}, "Blue helps, orange harms; below each figure its 95 % interval."));
   }
   show("gain");
