@@ -37,11 +37,12 @@ def grade(
 
     rows = grade_rows(list(read_rows(file)), file, tolerance)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no UTF-8 form
+    content = text.encode("utf-8", "backslashreplace")  # a lone surrogate has no UTF-8 form
     if out:
-        files.write_text(out, text)
+        files.write_bytes(out, content)
     else:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(content)  # JSON is UTF-8, whatever the terminal is
+        sys.stdout.flush()
     print(summarize(rows), file=sys.stderr)
 
 
