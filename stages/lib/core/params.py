@@ -37,7 +37,7 @@ RENAMED_KEYS = dict(
     top_shares=top_vote_shares largest=max_value inverse=inverse_share longest=max_question_chars
     unseen=unseen_families train_only=train_only_families compare_with=decontaminate_against parents=max_parents
     aime_parents=max_aime_parents wrong_golds=mislabelled tries=max_attempts dyval.problems=problems_per_task
-    dyval.level=difficulty dyval.knobs=overrides""",
+    dyval.level=difficulty dyval.knobs=overrides base.bundled=path""",
     )
 )
 RENAMED_VALUES = {
@@ -153,11 +153,19 @@ def to_plain(value: Any) -> Any:
     return next((kind(value) for kind in (bool, int, float, str) if isinstance(value, kind)), value)
 
 
-def _format_fault(fault: Any, model: type[Params], where: tuple, layers: Layers) -> str:
+def locate(key: str, layers: Layers) -> str:
+    """`file:line key` of a dotted key, or of the part of it that a file holds."""
+    return _locate(tuple(key.split(".")), layers)
+
+
+def _locate(where: tuple, layers: Layers) -> str:
     path, document = max(layers, key=lambda layer: len(_trace(layer[1], where)))  # the first that holds most of it
     lines = _trace(document, where)
-    at = f"{path}:{lines[-1]} " if lines else f"{path} "
-    at += ".".join(map(str, where))
+    return (f"{path}:{lines[-1]} " if lines else f"{path} ") + ".".join(map(str, where))
+
+
+def _format_fault(fault: Any, model: type[Params], where: tuple, layers: Layers) -> str:
+    at = _locate(where, layers)
     kind, (owner, field) = fault["type"], _find_field(model, fault["loc"])
     if kind == "extra_forbidden":
         old = str(where[-1])
