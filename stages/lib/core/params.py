@@ -75,13 +75,19 @@ def read_yaml(path: Path = PARAMS_FILE) -> Any:
     except FileNotFoundError:
         message = "not found; run from the repository's root, or `python -m stages preset default`"
         raise UserError(f"{path}: {message}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML: lists or mappings are nested too deep") from None
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except ValueError:
+        raise UserError(f"{path}: a number has thousands of digits; write fewer") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: found {_describe_type(document)}; expected one section per stage")
     return document
