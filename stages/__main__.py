@@ -6,6 +6,7 @@ A command is the function with the name of its file; its docstring is its help.
 from __future__ import annotations
 
 import importlib
+import io
 import pkgutil
 import sys
 
@@ -53,6 +54,10 @@ def _register_commands() -> None:
 
 
 def main() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a terminal that is not UTF-8 shows \\xe9 for a letter it lacks
     _register_commands()
     try:
         app()

@@ -41,8 +41,7 @@ def best_of_n(
     from stages.lib.reports import curves, leaderboard, pool_results, pools
 
     check_power(power)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; name a folder")
+    files.check_output("--out", out, is_folder=True)
     problems = pools.read(pool, parse_scales(scale or []))
     largest = max(problem.size for problem in problems)
     k, settings, by_method, results, gains = pool_results.compute(problems, power, top_share, draws, resamples, seed)

@@ -55,9 +55,15 @@ def check_git(root: Path) -> CheckResult:
 
     if not shutil.which("git"):
         return WARN, "not installed; runs are recorded without a commit. Install git"
+    without = "runs are recorded without a commit"
+    try:
+        journal.run_git(root, "rev-parse", "--git-dir")
+    except UserError as error:
+        advice = ". `git init`, then commit" if "not a git repository" in str(error) else ""
+        return WARN, f"{without}; {error}{advice}"
     revision = journal.get_git_revision(root)
     if revision is None:
-        return WARN, "no commit here; runs are recorded without one. `git init`, then commit"
+        return WARN, f"{without}; there is none yet. `git commit`"
     return OK, revision["commit"][:8] + (", with uncommitted changes" if revision["dirty"] else "")
 
 

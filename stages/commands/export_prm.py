@@ -30,6 +30,7 @@ def export_prm(
 
     if out.exists():
         raise UserError(f"{out}: exists already; name a new folder")
+    files.check_output("DIR", out, is_folder=True)
     verifier = ProcessVerifier.load(model)
     classifier, prompt = make_classifier(verifier), verifier.encoder.prompt
     with files.atomic_write_dir(out) as folder:

@@ -35,13 +35,19 @@ def grade(
     """
     from stages.lib.core import files
 
-    rows = grade_rows(list(read_rows(file)), file, tolerance)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no UTF-8 form
     if out:
-        files.write_text(out, text)
+        files.check_output("--out", out, inputs=[file])
+    pairs = list(read_rows(file))
+    if not pairs:
+        raise UserError(f"{file}: no rows; each line is one prediction with its gold answer")
+    rows = grade_rows(pairs, file, tolerance)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    content = text.encode("utf-8", "backslashreplace")  # a lone surrogate has no UTF-8 form
+    if out:
+        files.write_bytes(out, content)
     else:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(content)  # JSON is UTF-8, whatever the terminal is
+        sys.stdout.flush()
     print(summarize(rows), file=sys.stderr)
 
 

@@ -19,7 +19,7 @@ import typer
 
 from stages.lib.core import cpus, files, params
 from stages.lib.core.errors import UserError
-from stages.lib.run import execution, ray_cluster
+from stages.lib.run import launcher, ray_cluster
 from stages.lib.training.training_params import TrainingParams
 from stages.lib.workspace import chapters
 
@@ -66,7 +66,8 @@ def _run(path: Path, module: str) -> None:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    execution.exit_with_launcher()  # the stage watches, too, but only after its start
+    launcher.exit_with_launcher()  # the stage watches, too, but only after its start
+    launcher.drop_place()
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     machine: Any = load_config_from_file(str(path))
     if machine.use_cpu:

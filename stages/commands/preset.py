@@ -171,7 +171,7 @@ def _is_shipped(text: str) -> bool:
 def validate(document: Any, layers: Layers) -> None:
     """Check every stage's section and the top keys. Raises UserError with all faults, each with the file of `layers`
     (highest priority first) that contains it."""
-    from stages.lib.core import params
+    from stages.lib.core import conflicts, params
 
     models = load_stage_params()
     shared = {model.shared_section for model in models.values()} - {None}
@@ -195,6 +195,10 @@ def validate(document: Any, layers: Layers) -> None:
             params.validate_section(stage, model, document, layers)
         except UserError as error:
             faults += str(error).splitlines()
+    try:
+        conflicts.check(document, layers, Path.cwd())
+    except UserError as error:
+        faults += str(error).splitlines()
     if faults:
         raise UserError("\n".join(dict.fromkeys(faults)))  # stages that share a faulty value report it alike
 

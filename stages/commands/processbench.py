@@ -101,7 +101,7 @@ def processbench(
     import json
     import math
 
-    from stages.lib.core.files import write_text
+    from stages.lib.core.files import name_files, write_text
     from stages.lib.display import tables
     from stages.lib.labels import first_error, published_labels
 
@@ -114,8 +114,8 @@ def processbench(
         raise UserError(f"processbench --threshold {threshold}: must be a finite number")
     if dev and dev.resolve() in {file.resolve() for file in files}:
         raise UserError(f"processbench --dev {dev}: is also reported; choose the threshold on another file")
-    if len({file.stem for file in files}) < len(files):
-        raise UserError("processbench: two files have the same name, which names the subset; rename one")
+    if len({file.resolve() for file in files}) < len(files):
+        raise UserError("processbench: a file is named twice; name each once")
     if threshold is None and not dev and not predictions:
         is_own = form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve()
         threshold = load_threshold(Path("data/best_of_n/metrics.json"), is_own)
@@ -132,7 +132,7 @@ def processbench(
         if not dev_cases:
             raise UserError(f"{dev}: no step scores are predicted, so no threshold can be chosen")
         threshold = first_error.choose_threshold([scores for scores, _ in dev_cases], [step for _, step in dev_cases])
-    results = {file.stem: collect(file) for file in files}
+    results = {name: collect(file) for file, name in name_files(files).items()}
     if threshold is None and any(isinstance(x, list) for guesses, *_ in results.values() for x in guesses):
         raise UserError(f"{predictions}: holds step scores; give --dev FILE or --threshold")
 
@@ -168,17 +168,20 @@ def check_options(
     out: Path | None,
     default_model: str = DEFAULT_MODEL,
 ) -> None:
-    """Raises UserError for options that exclude each other, and for files that are missing."""
+    """Raises UserError for options that exclude each other, files that are missing, and outputs that cannot be written."""
+    from stages.lib.core.files import check_output
+
     defaults = options._field_defaults | {"model": default_model}
     ignored = [name for name, value in options._asdict().items() if value != defaults[name]]
     if predictions and ignored:
         raise UserError(
             f"{command}: --{ignored[0]} describes a model, but --predictions replaces it; remove one of them"
         )
-    for option, path in (("save", options.save), ("out", out)):
-        if path and path.is_dir():
-            raise UserError(f"{command} --{option} {path}: is a folder; name a file")
-    for file in (*scored, *([predictions] if predictions else [])):
+    read = [*scored, *([predictions] if predictions else [])]
+    for option, path, others in (("save", options.save, []), ("out", out, [options.save] if options.save else [])):
+        if path:
+            check_output(f"{command} --{option}", path, inputs=[*read, *others])
+    for file in read:
         if not file.is_file():
             raise UserError(f"{file}: cannot be read (no such file)")
 

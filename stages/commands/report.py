@@ -27,8 +27,9 @@ def report(
     from stages.lib.display.tables import format_bytes
     from stages.lib.page import pool_page, render
 
-    if out.suffix != ".html" or out.is_dir():
+    if out.suffix != ".html":
         raise UserError(f"--out {out}: must be a file with the ending .html")
+    files.check_output("--out", out)
     check_power(power)
     if pool:
         html = render.render(*pool_page.build(pool, parse_scales(scale or []), power, 0.25, 200, 2000, seed))

@@ -41,6 +41,8 @@ def seeds(
     from stages.lib.display import tables
     from stages.lib.workspace import experiments
 
+    if out:
+        files.check_output("--out", out)
     cells = [(t, p) for t in range(1, training + 1) for p in range(1, problems + 1)]
     if run:
         for t, p in cells:

@@ -33,6 +33,8 @@ def variants(
     from stages.lib.display import tables
     from stages.lib.workspace import experiments
 
+    if out:
+        files.check_output("--out", out)
     variants = load_variants(VARIANTS_FILE)
     if unknown := [name for name in names or () if name not in variants]:
         raise UserError(f"variants {unknown[0]}: not in {VARIANTS_FILE}; there are {', '.join(variants)}")

@@ -30,17 +30,22 @@ def verify_items(
     Items without a program are counted as `no program`: they are not verified. Variants are also compared with
     their parents if these are in one of the files.
     """
+    from stages.lib.core.errors import UserError
+    from stages.lib.core.files import name_files
     from stages.lib.core.records import read_problems
     from stages.lib.display import tables
 
     counts: Counter[tuple[str, ...]] = Counter()
     failures: list[str] = []
     items = {file: read_problems(file) for file in files}
+    if not any(items.values()):
+        raise UserError(f"{', '.join(map(str, files))}: no problems, so nothing can be verified")
+    names = name_files(files)
     parents = {problem.id: problem for problems in items.values() for problem in problems}
     for file, problems in items.items():
         for problem in problems:
             verdict, faults = verify(problem, parents)
-            counts[file.name, problem.benchmark, problem.operator or "-", problem.contract or "-", verdict] += 1
+            counts[names[file], problem.benchmark, problem.operator or "-", problem.contract or "-", verdict] += 1
             failures += [f"{file}: {problem.id}: {fault}" for fault in faults]
     verdicts = ["verified", "failed", "no program"]
     numbers = {group: [counts[(*group, verdict)] for verdict in verdicts] for group in {key[:-1] for key in counts}}

@@ -228,7 +228,7 @@ def test_rows_that_do_not_fit_are_told_with_their_reason(folder, capsys):
     assert run("bad", model="model", threshold=0.5)["subsets"]["bad"]["solutions"] == 2
     assert "left out 1, the first row 2: its id is that of an earlier row" in capsys.readouterr().err
     Path("bad.json").write_text(json.dumps(contents)[:-60])
-    with pytest.raises(UserError, match=r"bad\.json: not valid JSON after row 2 \("):
+    with pytest.raises(UserError, match=r"bad\.json: after row 2: not valid JSON \("):
         run("bad", model="model", threshold=0.5)
     Path("bad.json").write_text(json.dumps([{**row, "label": float(row["label"])} for row in contents]))
     with pytest.raises(UserError, match=r"bad\.json: row 1: label: .*integer.*got -1\.0; no row can be used"):

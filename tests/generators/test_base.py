@@ -4,9 +4,11 @@ import hashlib
 import json
 import random
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from stages.generators.base import __main__ as base
 from stages.generators.base import breadth, exercises, pretraining, tokenizer, words
@@ -16,15 +18,20 @@ from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import variation, wording
 from stages.lib.run.execution import StageRun
 from stages.lib.verifiers import verdicts
-from tests.helpers import tiny_models
+from tests.helpers import tiny_models, workspace
 
 ROOT = Path(__file__).parents[2]
 TOKENIZER = tokenizer.build_tokenizer()
 EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
+STATE = """
+from pathlib import Path
+from stages.lib.workspace import staleness
+print(staleness.compute_states(Path(), staleness.load_stages(Path()))["base"].status)
+"""
 SCRATCH = {
     **tiny_models.TRAINING_PARAMS,
-    **{"source": "scratch", "bundled": "data/raw/base", "repo": "", "revision": "", "num_documents": 8},
-    **{"path": "", "package": "", "file": "", "sha256": "", "licence": ""},
+    **{"source": "scratch", "path": "data/raw/base", "repo": "", "revision": "", "num_documents": 8},
+    **{"package": "", "file": "", "sha256": "", "licence": ""},
     **{"num_layers": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "conv_kernel": 4},
     **{"global_batch_size": 4, "device_batch_size": 4, "optimizer": "muon"},
 }
@@ -205,7 +212,7 @@ def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
     model = loading.load_causal_lm(run.out_dir / "model")
     assert loading.count_parameters(model) == metrics["weights"]
     assert len((run.out_dir / "history.csv").read_text().splitlines()) == 3  # a header and two steps
-    copy = execution(tmp_path / "copy", source="bundled", bundled=str(run.out_dir / "model"))
+    copy = execution(tmp_path / "copy", source="bundled", path=str(run.out_dir / "model"))
     base.body(copy)
     name = "model.safetensors"
     assert (copy.out_dir / "model" / name).read_bytes() == (run.out_dir / "model" / name).read_bytes()
@@ -220,14 +227,41 @@ def test_scratch_trains_what_hub_and_bundled_would_read(tmp_path):
 
 def test_sources_that_cannot_be_trusted_are_refused(tmp_path):
     with pytest.raises(UserError, match="config.json"):
-        base.resolve_source(execution(tmp_path, source="bundled", bundled=str(tmp_path)).params)
+        base.resolve_source(execution(tmp_path, source="bundled", path=str(tmp_path)).params)
     with pytest.raises(UserError, match="commit"):
         base.resolve_source(execution(tmp_path, source="hub", repo="a/b", revision="main").params)
-    with pytest.raises(UserError, match="base.path: '' does not exist; name a model folder or a .gguf file"):
-        base.resolve_source(execution(tmp_path, source="path").params)
+    with pytest.raises(UserError, match="base.path: 'absent' does not exist; name a model folder or a .gguf file"):
+        base.resolve_source(execution(tmp_path, source="path", path="absent").params)
+    for source, missing in (("hub", "repo and revision"), ("package", "package and file")):
+        with pytest.raises(ValidationError, match=f"source: {source} needs {missing}"):
+            execution(tmp_path, source=source)
     (tmp_path / "weights.bin").write_text("")
     with pytest.raises(UserError, match="neither a folder nor a .gguf file"):
         base.resolve_source(execution(tmp_path, source="path", path=str(tmp_path / "weights.bin")).params)
+
+
+@pytest.mark.slow
+def test_dvc_sees_a_change_of_the_users_own_model(tmp_path):
+    """A folder outside the repository, which `base.path` names."""
+    folder = tmp_path / "my models/ünï"
+    shutil.copytree(ROOT / "data/raw/base", folder)
+    repository = workspace.clone_repository(tmp_path / "clone")
+    for old, new in (("source: bundled #", "source: path #"), ("path: data/raw/base", f"path: {folder}")):
+        text = (repository.root / "params.yaml").read_text()
+        (repository.root / "params.yaml").write_text(new.join(text.rsplit(old, 1)))
+    repository.run("dvc", "repro", "base", ASSAY_TRACKING="off")
+
+    def is_stale() -> tuple[bool, bool]:
+        """By DVC, and by the project's own account."""
+        state = repository.run_python("-c", STATE, check=True).stdout.strip()
+        return "base" in json.loads(repository.run("dvc", "status", "--json", "base").stdout), state != "fresh"
+
+    assert is_stale() == (False, False)
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    assert is_stale() == (True, True)
+    shutil.rmtree(folder)
+    done = repository.run_python("-m", "stages.generators.base", check=False)
+    assert done.returncode == 2 and done.stderr == f"base: base.path: {folder} not found; name what exists\n"
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """Stage base: the pretrained model from which generator and verifiers start.
 
 Reads data/raw/base/ (source: bundled), nothing (scratch), a hub repository at a pinned commit (hub), a folder or .gguf file
-(path), or one that an installed Python package carries (package). Writes data/base/model/ (safetensors, config, tokenizer,
-origin.json), history.csv and metrics.json.
+(path), or one that an installed Python package carries (package). `path` is a dependency in dvc.yaml, so DVC notices when
+its content changes. Writes data/base/model/ (safetensors, config, tokenizer, origin.json), history.csv and metrics.json.
 
 `bundled` is an LFM2 with 1.2 million weights (short convolutions alternating with attention; Liquid AI 2025, arXiv
 2511.23404), trained by `scratch` on the procedural text of stages/generators/base/pretraining.py: solutions contain
@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
@@ -31,10 +31,11 @@ class Params(TrainingParams):
     """Below `licence` everything describes `source: scratch` and is ignored by the other sources."""
 
     source: Literal["bundled", "scratch", "hub", "path", "package"]  # where the model comes from
-    bundled: str  # folder of the bundled model
+    path: str = Field(
+        min_length=1
+    )  # of bundled: a model folder; of path: that, or a .gguf file. A dependency in any case
     repo: str  # of the hub, as owner/name
     revision: str  # full commit hash
-    path: str  # of source path: a model folder, or a .gguf file
     package: str  # of source package: an installed Python package that carries a model, as name==version
     file: str  # in that package: a .gguf file, or a model folder
     sha256: str  # of path or package: the file's, or that of a folder's files one after another; "": any
@@ -45,6 +46,13 @@ class Params(TrainingParams):
     intermediate_size: int = Field(gt=0)  # width of the gated feed-forward part
     num_heads: int = Field(gt=0)  # attention heads
     conv_kernel: int = Field(gt=1)  # tokens a convolution sees
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Params:
+        needed = {"hub": ["repo", "revision"], "package": ["package", "file"]}
+        if missing := [key for key in needed.get(self.source, []) if not getattr(self, key)]:
+            raise ValueError(f"source: {self.source} needs {' and '.join(missing)}, which must not be empty")
+        return self
 
 
 def main() -> None:
@@ -84,14 +92,14 @@ def resolve_source(params: Params) -> tuple[Path, dict[str, str]]:
             "revision": params.revision,
         }
     if params.source == "bundled":
-        loading.check_folder(Path(params.bundled))
-        return Path(params.bundled), {}
+        loading.check_folder(Path(params.path))
+        return Path(params.path), {}
     if params.source == "package":
         path = sources.find_in_package(params.package, params.file)
         origin = {"package": params.package, "file": params.file}
     else:
         path, origin = Path(params.path), {"file": Path(params.path).name}
-        if not params.path or not path.exists():
+        if not path.exists():
             raise UserError(f"base.path: {params.path!r} does not exist; name a model folder or a .gguf file")
     if path.is_dir():
         loading.check_folder(path)

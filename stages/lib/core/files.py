@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,35 @@ from typing import Any
 from stages.lib.core.errors import UserError
 
 _DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def check_output(option: str, path: Path, is_folder: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Raises UserError unless a file, or a folder's files, can be written at `path`. A command asks before it computes.
+
+    option: how the user names the place, for the message. inputs: files that the command reads, which the output must not
+    replace. Folders that are missing are made when the output is written.
+    """
+    path = Path(path)
+    if not is_folder and path.is_dir():
+        raise UserError(f"{option} {path}: is a folder; name a file")
+    if is_folder and path.exists() and not path.is_dir():
+        raise UserError(f"{option} {path}: is a file; name a folder")
+    if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
+        raise UserError(f"{option} {path}: is read by this command; name another file")
+    parent = path if is_folder else path.parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise UserError(f"{option} {path}: {parent} is a file, no folder; name another path")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {path}: the folder {parent} is not writable; name another path")
+
+
+def name_files(paths: Iterable[Path]) -> dict[Path, str]:
+    """What to call each file in a table: its name without ending, or its path where two files would have one name."""
+    unique = list(dict.fromkeys(map(Path, paths)))
+    stems = Counter(path.stem for path in unique)
+    return {path: path.stem if stems[path.stem] == 1 else str(path) for path in unique}
 
 
 def _get_temporary_path(path: Path) -> Path:

@@ -37,7 +37,7 @@ RENAMED_KEYS = dict(
     top_shares=top_vote_shares largest=max_value inverse=inverse_share longest=max_question_chars
     unseen=unseen_families train_only=train_only_families compare_with=decontaminate_against parents=max_parents
     aime_parents=max_aime_parents wrong_golds=mislabelled tries=max_attempts dyval.problems=problems_per_task
-    dyval.level=difficulty dyval.knobs=overrides""",
+    dyval.level=difficulty dyval.knobs=overrides base.bundled=path""",
     )
 )
 RENAMED_VALUES = {
@@ -75,13 +75,19 @@ def read_yaml(path: Path = PARAMS_FILE) -> Any:
     except FileNotFoundError:
         message = "not found; run from the repository's root, or `python -m stages preset default`"
         raise UserError(f"{path}: {message}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML: lists or mappings are nested too deep") from None
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except ValueError:
+        raise UserError(f"{path}: a number has thousands of digits; write fewer") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: found {_describe_type(document)}; expected one section per stage")
     return document
@@ -153,11 +159,19 @@ def to_plain(value: Any) -> Any:
     return next((kind(value) for kind in (bool, int, float, str) if isinstance(value, kind)), value)
 
 
-def _format_fault(fault: Any, model: type[Params], where: tuple, layers: Layers) -> str:
+def locate(key: str, layers: Layers) -> str:
+    """`file:line key` of a dotted key, or of the part of it that a file holds."""
+    return _locate(tuple(key.split(".")), layers)
+
+
+def _locate(where: tuple, layers: Layers) -> str:
     path, document = max(layers, key=lambda layer: len(_trace(layer[1], where)))  # the first that holds most of it
     lines = _trace(document, where)
-    at = f"{path}:{lines[-1]} " if lines else f"{path} "
-    at += ".".join(map(str, where))
+    return (f"{path}:{lines[-1]} " if lines else f"{path} ") + ".".join(map(str, where))
+
+
+def _format_fault(fault: Any, model: type[Params], where: tuple, layers: Layers) -> str:
+    at = _locate(where, layers)
     kind, (owner, field) = fault["type"], _find_field(model, fault["loc"])
     if kind == "extra_forbidden":
         old = str(where[-1])

@@ -138,6 +138,36 @@ def explain_error(error: ValidationError) -> str:
     return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {repr(fault.get('input'))[:80]}"
 
 
+def explain_unreadable(error: ValueError | RecursionError) -> str:
+    """Why a text could not be decoded or is not JSON, and what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        is_cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
+        end = "; the file may be cut off" if is_cut else f" at column {error.colno}"
+        return f"not valid JSON ({error.msg}){end}"
+    if isinstance(error, RecursionError):
+        return "not valid JSON (lists or objects are nested too deep)"
+    return "a number has thousands of digits; write it as a string" if "digits" in str(error) else str(error)
+
+
+def decode(data: bytes, path: Path) -> str:
+    """The text of a file, without a byte order mark. Raises UserError `file:line: reason` where it is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
+
+
+def read_text(path: Path) -> str:
+    """As `decode`. Raises UserError for a file that cannot be read, too."""
+    try:
+        return decode(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
 def iter_jsonl(path: Path) -> Iterable[tuple[int, dict]]:
     """(line number, row) of a JSONL file. Raises UserError `file:line: reason` for a line that is not a JSON object.
 
@@ -155,12 +185,8 @@ def iter_jsonl(path: Path) -> Iterable[tuple[int, dict]]:
                     raise UserError(f"{path}:{blank}: empty line; every line must be one JSON object")
                 try:
                     row = json.loads(line.decode("utf-8"))
-                except UnicodeDecodeError as error:
-                    reason = f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
-                except (json.JSONDecodeError, RecursionError) as error:
-                    reason = f"not valid JSON ({error}); the file may be cut off"
-                except ValueError:
-                    reason = "a number has thousands of digits; write it as a string"
+                except (ValueError, RecursionError) as error:
+                    reason = explain_unreadable(error)
                 else:
                     reason = f"found {type(row).__name__}; every line must be one JSON object"
                     if isinstance(row, dict):
@@ -240,7 +266,7 @@ def _read_parquet(path: Path, kind: type[R]) -> list[R]:
 
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
     if table.schema.names != _get_schema(kind).names:
         raise UserError(f"{path}: columns {table.schema.names}, expected {_get_schema(kind).names}")

@@ -7,13 +7,14 @@ of 5-grams are compared as well (Broder 1997); pairs above a Jaccard similarity 
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.lib.core import records
 from stages.lib.core.errors import UserError
-from stages.lib.core.records import iter_jsonl
 
 NGRAM_SIZE, SHINGLE_SIZE, MIN_JACCARD, PERMUTATIONS = 13, 5, 0.7, 128
 QUESTION_FIELDS = ("question", "problem", "Question", "Problem")
@@ -67,16 +68,13 @@ def _compute_minhashes(texts: Sequence[str]) -> dict[int, Any]:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The questions of a JSONL or CSV file. Raises UserError for a row without a question."""
+    """The questions of a JSONL or CSV file. Raises UserError for a row without a question, and where there are no rows."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: not found; name a .jsonl or .csv file of problems")
-    if path.suffix == ".csv":
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            csv.field_size_limit(2**31 - 1)
-            rows = [(reader.line_num, row) for reader in [csv.DictReader(file)] for row in reader]
-    else:
-        rows = list(iter_jsonl(path))
+    rows = list(_iter_csv(path) if path.suffix == ".csv" else records.iter_jsonl(path))
+    if not rows:
+        raise UserError(f"{path}: no rows; name a file of problems, or take it out of params.yaml")
     texts = []
     for number, row in rows:
         text = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
@@ -84,3 +82,14 @@ def read_texts(path: Path) -> list[str]:
             raise UserError(f"{path}:{number}: no question; a row needs one of the fields {', '.join(QUESTION_FIELDS)}")
         texts.append(text)
     return texts
+
+
+def _iter_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.DictReader(io.StringIO(records.read_text(path), newline=""), strict=True)
+    try:
+        for row in reader:
+            if any(isinstance(value, str) and value.strip() for value in row.values()):  # else a blank line
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: not valid csv ({error})") from None

@@ -85,8 +85,9 @@ def iter_json_list(path: Path) -> Iterator[tuple[int, Any]]:
                     yield number, row
                 sign = pop_sign()
             if sign != "]" or pop_sign():
-                raise ValueError("the list neither goes on nor ends the file")
+                raise ValueError("not valid JSON (the list neither goes on nor ends the file); the file may be cut off")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON after row {number} ({error}); the file may be cut off") from None
+        reason = records.explain_unreadable(error)
+        raise UserError(f"{path}: after row {number}: {reason}") from None

@@ -14,17 +14,16 @@ import os
 import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from stages.lib.core import digests, files, params
+from stages.lib.core import conflicts, digests, files, params
 from stages.lib.core.errors import UserError
-from stages.lib.run import import_closure, journal, mlflow_helper, ray_cluster
+from stages.lib.run import import_closure, journal, launcher, mlflow_helper, ray_cluster
 
 P = TypeVar("P", bound=params.Params)
 T = TypeVar("T")
@@ -106,7 +105,7 @@ def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str,
     try:
         _run_stage(name, model, body)
     except UserError as error:
-        if int(os.environ.get("RANK", 0)):
+        if os.environ.get("RANK", "0") != "0":
             time.sleep(2)  # the main process reports a mistake that all of them met; the launcher ends the others
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
@@ -118,9 +117,11 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
     root = Path.cwd()
     top = params.load_top_level()
     section = params.load_section(name, model)
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    document = params.read_yaml()
+    conflicts.check(document, [(params.PARAMS_FILE, document)], root)
+    rank, world = launcher.read_place()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    exit_with_launcher()
+    launcher.exit_with_launcher()
     inputs = _hash_inputs(root, name, body)
     key = _compute_key(top, section, inputs)
     run = StageRun(name, section, top.seed, root, key, rank, world, top.test_seed)
@@ -166,10 +167,16 @@ def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
     if not (root / "dvc.yaml").exists():
         raise UserError(f"dvc.yaml: not found in {root}; run from the repository's root")
     entry = params.read_yaml(root / "dvc.yaml")["stages"][name]
-    deps = params.interpolate(params.to_plain(entry.get("deps", [])), params.read_yaml(params.PARAMS_FILE))
+    written = params.to_plain(entry.get("deps", []))
+    deps = params.interpolate(written, params.read_yaml(params.PARAMS_FILE))
     paths = [dep for dep in deps if not import_closure.is_code(dep)]
-    if missing := [path for path in paths if not (root / path).exists()]:
-        raise UserError(f"{missing[0]}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
+    for path in paths:
+        if (root / path).exists():
+            continue
+        if path.startswith("data/") and not path.startswith("data/raw/"):
+            raise UserError(f"{path}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
+        key = written[deps.index(path)].strip("${}")  # of the parameter that names it, if one does
+        raise UserError(f"{key}: {path} not found; name what exists" if key != path else f"{path}: not found")
     file = Path(body.__code__.co_filename).resolve().relative_to(root.resolve())
     code = import_closure.digest_code(root, ".".join(file.with_suffix("").parts))
     return {"code": code, **{path: digests.md5(root / path) for path in paths}}
@@ -211,33 +218,6 @@ def _lock(root: Path, name: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
-
-
-def exit_with_launcher() -> None:
-    """Watch the launcher or `dvc repro` that started this process, and end the process when that has ended.
-
-    A killed launcher cannot pass a signal on, and the stage would keep writing into outputs that the next run owns.
-    """
-    import psutil
-
-    guardians = []
-    with suppress(psutil.Error):
-        for ancestor in psutil.Process().parents():
-            command = " ".join(ancestor.cmdline()[:5])
-            launcher = any(word in command for word in ("accelerate", "torchrun", "stages launch"))
-            if launcher or ("DVC_STAGE" in os.environ and "dvc" in command):
-                guardians.append(ancestor)
-    if not guardians:
-        return
-
-    def watch() -> None:
-        while all(guardian.is_running() and guardian.status() != psutil.STATUS_ZOMBIE for guardian in guardians):
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
-        os._exit(128 + signal.SIGTERM)  # still here: stuck in native code that does not return to Python
-
-    threading.Thread(target=watch, name="launcher-watch", daemon=True).start()
 
 
 def _measure_peak_memory() -> dict[str, int]:

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.core import files
+from stages.lib.core.errors import UserError
 
 JOURNAL_DIR = Path(".assay/journal")
+_GIT_PLACES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"}
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow names them
 
 
@@ -116,19 +118,30 @@ def load_latest(root: Path, stage: str) -> Entry | None:
 
 
 def get_git_revision(root: Path) -> dict[str, Any] | None:
-    """{"commit": HEAD, "dirty": whether a tracked file differs from it}; None outside git. dvc.lock does not count, since
-    `dvc repro` rewrites it between stages."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-
+    """{"commit": HEAD, "dirty": whether a tracked file differs from it}; None where git tells none. dvc.lock does not
+    count, since `dvc repro` rewrites it between stages."""
     try:
-        commit = git("rev-parse", "HEAD")
-        changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)dvc.lock")
-    except (OSError, subprocess.SubprocessError):
+        commit = run_git(root, "rev-parse", "HEAD")
+        changes = run_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)dvc.lock")
+    except UserError:
         return None
     return {"commit": commit, "dirty": bool(changes)}
+
+
+def run_git(root: Path, *arguments: str) -> str:
+    """What git prints about the repository of a folder, whichever one GIT_DIR names (a hook of git sets it). Raises
+    UserError with git's own reason."""
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES} | {"LC_ALL": "C"}
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10, env=environment)
+    except OSError as error:
+        raise UserError(f"git: cannot be started ({error.strerror})") from None
+    except subprocess.TimeoutExpired:
+        raise UserError("git: no answer within 10 s") from None
+    if done.returncode:
+        raise UserError(f"git: {' '.join(done.stderr.split()) or f'ended with status {done.returncode}'}")
+    return done.stdout.strip()
 
 
 def _replace_nonfinite(value: Any) -> Any:

@@ -98,13 +98,19 @@ class Trainer:
         self, run: StageRun[Any], objective: Objective, examples: Sequence[Any], params: TrainingParams, dropout: float
     ):
         from accelerate import Accelerator
+        from accelerate.utils import GradientAccumulationPlugin
 
         self.run, self.objective, self.examples, self.params = run, objective, examples, params
         self.history = History()
         heap.keep_freed_memory()
         state: Any = distributed.init_processes(run)
         loading.check_bf16_support(state.device, params.precision, f'{run.name}.precision: "no"')
-        self.accelerator = Accelerator(mixed_precision=params.precision)
+        # Each is said here, or accelerate would take it from the environment.
+        self.accelerator = Accelerator(
+            mixed_precision=params.precision,
+            dynamo_backend="no",
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        )
         self.device: torch.device = self.accelerator.device
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")  # TF32 for the float32 matrix products that autocast leaves

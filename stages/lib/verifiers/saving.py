@@ -54,9 +54,13 @@ def load_head(head: nn.Module, folder: Path, name: str = HEAD_FILE) -> None:
 def read_config(path: Path, kind: str | None = None) -> dict[str, Any]:
     """What verifier.json holds. Raises UserError for a folder without a verifier, or with one of another kind."""
     file = path / CONFIG_FILE
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if not config or kind not in (None, config["kind"]):
-        reason = f"its kind is {config['kind']}" if config else f"no {CONFIG_FILE}"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except (OSError, ValueError):
+        raise UserError(f"{file}: cannot be read as JSON; copy or train the verifier again") from None
+    found = config.get("kind") if isinstance(config, dict) else None
+    if not found or kind not in (None, found):
+        reason = f"its kind is {found}" if found else f"no kind in {CONFIG_FILE}" if config else f"no {CONFIG_FILE}"
         raise UserError(
             f"{path}: holds no {kind or 'trained'} verifier ({reason}); run the stage that trains it, or name the form of "
             f"a published model"

@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.core.errors import UserError
+from stages.lib.run import journal
 from stages.lib.workspace import mlflow_store
 
 LOCK_FILE = Path(".assay/experiments.lock")
 
 
 def has_experiment(name: str) -> bool:
-    """Whether DVC has a finished experiment of this name on the current commit."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout.strip()
-
-    head = git("rev-parse", "HEAD")
-    return bool(git("for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"))
+    """Whether DVC has a finished experiment of this name on the current commit. Raises UserError outside git."""
+    head = journal.run_git(Path.cwd(), "rev-parse", "HEAD")
+    return bool(journal.run_git(Path.cwd(), "for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"))
 
 
 def run_experiment(name: str, changes: Mapping[str, Any], command: str) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.lib.core import files
+from stages.lib.core import files, records
 from stages.lib.core.errors import UserError
 from stages.problems.benchmarks.rows import Row, Table
 
@@ -111,10 +111,7 @@ def read_rows(path: Path, header: list[str] | None = None) -> Iterator[tuple[int
 def _read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
+        return records.decode(gzip.decompress(data) if path.suffix.lower() == ".gz" else data, path)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be unpacked ({error}); fetch the file again") from None
     except OSError as error:
@@ -123,14 +120,13 @@ def _read_text(path: Path) -> str:
 
 def _parse_json(path: Path, line: int, content: str) -> Any:
     def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not JSON")
+        raise ValueError(f"{name} is not JSON; write null")
 
     try:
         return json.loads(content, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         line += getattr(error, "lineno", 1) - 1
-        reason = getattr(error, "msg", str(error))
-        raise UserError(f"{path}:{line}: not valid JSON ({reason}); the file may be cut off") from None
+        raise UserError(f"{path}:{line}: {records.explain_unreadable(error)}") from None
 
 
 def _check_row(path: Path, line: int, value: Any) -> tuple[int, dict[str, Any]]:

@@ -20,7 +20,7 @@ import sys
 from collections import Counter
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -42,11 +42,14 @@ class AgentParams(params.Params):
     settings: dict[str, Any] = {}  # of the model: lib/chat
 
 
+Difficulty = Annotated[int, Field(ge=0, le=max(level for levels in dyval.LEVELS.values() for level in levels))]
+
+
 class DyvalTrainParams(params.Params):
     """Problems of train.jsonl. What is tested but not listed here, a task or a level, is held out."""
 
     tasks: list[dyval.Task]  # kinds of graph problems
-    difficulties: list[int]  # levels of depth and size
+    difficulties: list[Difficulty]  # levels of depth and size
     problems_per_task: int = Field(ge=0)  # a task and level
 
     @model_validator(mode="after")
@@ -59,7 +62,7 @@ class DyvalTrainParams(params.Params):
 class DyvalParams(params.Params):
     tasks: list[dyval.Task]  # kinds of graph problems
     problems_per_task: int = Field(ge=0)  # a task
-    difficulty: int  # level of depth and size, 0 to 4
+    difficulty: Difficulty  # level of depth and size, 0 to 4
     order: dyval.Order  # order in which the statements of a graph are listed
     overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
     train: DyvalTrainParams | None = None  # problems for training; null: none
@@ -128,7 +131,7 @@ def load_mislabelled_ids(entries: list[str], root: Path) -> set[str]:
     ids: set[str] = set()
     for entry in entries:
         if (root / entry).is_file():
-            lines = (root / entry).read_text(encoding="utf-8-sig").splitlines()
+            lines = records.read_text(root / entry).splitlines()
             ids |= {line.partition("#")[0].strip() for line in lines} - {""}
         elif re.fullmatch(r"[a-z0-9]+/test/\w+", entry):
             ids.add(entry)

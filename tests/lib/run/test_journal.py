@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from stages.lib.core.errors import UserError
 from stages.lib.run import journal
 
 FACTS = {"stage": "orm", "key": "k", "params": {}, "inputs": {}, "command": [], "world": 1, "repro": None}
@@ -91,3 +92,25 @@ def test_revision(tmp_path, edit):
         (tmp_path / "a.py").write_text("2")
     found = journal.get_git_revision(tmp_path)
     assert len(found["commit"]) == 40 and found["dirty"] is edit
+
+
+def test_the_repository_of_the_folder_counts_not_that_of_the_environment(tmp_path, monkeypatch):
+    """A hook of git sets GIT_DIR."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        for arguments in (["init", "-q"], ["commit", "-qm", name, "--allow-empty"]):
+            subprocess.run(
+                ["git", "-c", "user.email=a@b.c", "-c", "user.name=n", *arguments], cwd=tmp_path / name, check=True
+            )
+    commit = journal.get_git_revision(tmp_path / "here")["commit"]
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "there/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    assert journal.get_git_revision(tmp_path / "here")["commit"] == commit
+
+
+def test_git_says_itself_why_it_does_not_answer(tmp_path):
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / ".git/config").write_text("[core\n")
+    with pytest.raises(UserError, match=r"git: fatal: bad config line 1 in file"):
+        journal.run_git(tmp_path, "status")
+    assert journal.get_git_revision(tmp_path) is None
