@@ -17,7 +17,7 @@ def compare(
     everything: Annotated[bool, typer.Option("--all", help="Also show equal rows, and every k of a curve.")] = False,
 ) -> None:
     """Show the newest runs of a stage side by side: parameters and inputs that differ, metrics, cost."""
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
     from stages.lib.run import journal
 
     runs = [entry.info for entry in journal.load_entries(Path.cwd()) if entry.info["stage"] == stage]
@@ -27,7 +27,7 @@ def compare(
         raise UserError(f"compare {stage}: no run of this stage; {hint}")
     runs = runs[-last:]
     rows = [[label, *(str(cell) for cell in cells)] for label, cells in build_table(runs, everything)]
-    tables.print_table([stage, *(format_time(run["started"]) for run in runs)], rows)
+    terminal.print_table([stage, *(format_time(run["started"]) for run in runs)], rows)
 
 
 def build_table(runs: list[dict[str, Any]], everything: bool = False) -> list[tuple[str, list[str]]]:

@@ -45,7 +45,7 @@ def import_steps(
     import sys
 
     from stages.lib.core import params
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
 
     document = {} if check else params.read_yaml()
     summaries = {path: summarize(path) for path in dict.fromkeys(paths)}
@@ -54,7 +54,7 @@ def import_steps(
         [path.name, *(str(x) for x in summary[:6]), f"{100 * summary.right:.1f}", str(summary.rejected)]
         for path, summary in summaries.items()
     ]
-    tables.print_table([name.replace("_", " ") for name in header], rows, header[2:])
+    terminal.print_table([name.replace("_", " ") for name in header], rows, header[2:])
     for path, summary in summaries.items():
         if summary.rejected:
             print(f"{path}: {summary.rejected} rows left out; the first, {summary.reason}", file=sys.stderr)

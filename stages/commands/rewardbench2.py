@@ -67,7 +67,7 @@ def rewardbench2(
     from statistics import fmean
 
     from stages.lib.core.files import write_json
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
     from stages.lib.labels import rewardbench2 as benchmark
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
@@ -87,7 +87,7 @@ def rewardbench2(
 
     subsets = [row.problem.split for _, row in cases]
     rows = [[name, str(subsets.count(name)), format_percent(score)] for name, score in figures.items()]
-    tables.print_report(
+    terminal.print_report(
         {
             "Best completion": (
                 ("subset", "prompts", "score %"),

@@ -9,7 +9,7 @@ from typing import Any
 
 def status() -> None:
     """Show the state of each stage (fresh, stale and why, missing, running, never run), its last cost and main metric."""
-    from stages.lib.display import tables
+    from stages.lib.display import tables, terminal
     from stages.lib.run import journal
     from stages.lib.workspace import staleness
 
@@ -38,7 +38,8 @@ def status() -> None:
             more = f", and {len(state.reasons) - 3} more" if len(state.reasons) > 3 else ""
             colon = "" if state.reasons[0].startswith("by room only") else ":"
             notes.append(f"{stage.name}: {state.status}{colon} {', '.join(state.reasons[:3])}{more}")
-    tables.print_table(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
+    header = ["stage", "state", "time", "memory", "metric", "what it does"]
+    terminal.print_table(header, rows, numbers=("time", "memory"), optional=("what it does",))
     if notes:
         print("\n" + "\n".join(notes))
 
