@@ -62,7 +62,8 @@ def build_run_report(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def list_runs(root: Path) -> list[dict[str, str]]:
     """For each stage the newest finished run that gave the present metrics: time, memory, end, commit."""
-    from stages.lib.display.tables import format_bytes, format_duration
+    from stages.lib.core.durations import format_duration
+    from stages.lib.display.tables import format_bytes
     from stages.lib.run import journal
     from stages.lib.workspace import staleness
 

@@ -110,17 +110,6 @@ def format_p_values(p: float | None, p_holm: float | None) -> str:
     return f"{format_p_value(p)} ({format_p_value(p_holm)})" + "*" * (p_holm < SIGNIFICANCE_LEVEL)
 
 
-def format_duration(seconds: float) -> str:
-    """0.4 s, 12 s, 3:05, 1:02:03."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
-
-
 def format_bytes(amount: float) -> str:
     """Bytes in units of 1024: 512 B, 1.4 GB."""
     power = min(4, int(math.log(max(amount, 1), 1024)))

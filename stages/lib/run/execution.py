@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from stages.lib.core import digests, files, params
+from stages.lib.core.durations import format_duration
 from stages.lib.core.errors import UserError
 from stages.lib.run import import_closure, journal, mlflow_helper, ray_cluster
+from stages.lib.run.progress import Progress
 
 P = TypeVar("P", bound=params.Params)
 T = TypeVar("T")
@@ -45,6 +47,7 @@ class StageRun(Generic[P]):
     world_size: int
     test_seed: int = 1
     journal_entry: journal.Entry | None = None
+    progress: Progress | None = None
     counts: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -89,14 +92,8 @@ class StageRun(Generic[P]):
             PartialState().wait_for_everyone()
 
     def track_progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Pass items through with a progress bar; silent when standard error is not a terminal."""
-        if not (self.is_main and sys.stderr.isatty()):
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        yield from track(items, total=total, description=f"{self.name}: {what}", console=Console(stderr=True))
+        """Pass items through, and show how far they are, in the main process of a stage that `run_stage` runs."""
+        return self.progress.track(items, total, what) if self.progress else iter(items)
 
 
 def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
@@ -130,6 +127,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
         return
     with _lock(root, name):
         _prune_checkpoints(run)
+        run.progress = Progress(name, journal.load_last_seconds(root, name))
         run.journal_entry = journal.start(
             root,
             stage=name,
@@ -144,7 +142,8 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
         began, status, metrics = time.monotonic(), journal.FAILED, {}
         try:
             run.out_dir.mkdir(parents=True, exist_ok=True)
-            metrics = body(run)
+            with run.progress.report():
+                metrics = body(run)
             files.write_json(run.out_dir / "metrics.json", metrics)
             run.wait_for_processes()  # a slow one may still read checkpoints
             shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
@@ -157,7 +156,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             memory = _measure_peak_memory()
             run.journal_entry.finish(status, metrics=metrics, seconds=seconds, peak_memory=memory, **run.counts)
             helper.close()
-        print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
+        print(f"{name}: done in {format_duration(seconds)}", file=sys.stderr)
 
 
 def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
