@@ -75,8 +75,13 @@ def print_headline(tables: Mapping[str, Table], file: str) -> None:
 
 def print_list(sentences: Iterable[str]) -> None:
     """Print sentences as a list, wrapped to the terminal."""
+    print_notes(f"- {sentence}" for sentence in sentences)
+
+
+def print_notes(sentences: Iterable[str]) -> None:
+    """Print each sentence on a line, wrapped to the terminal."""
     for sentence in sentences:
-        print("\n".join(wrap(f"- {sentence}", get_width(), 2)))
+        print("\n".join(wrap(sentence, get_width(), 2)))
 
 
 def lay_out(

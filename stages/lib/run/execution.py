@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from stages.lib.core import digests, files, params
 from stages.lib.core.durations import format_duration
@@ -97,7 +97,11 @@ class StageRun(Generic[P]):
 
 
 def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
-    """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated."""
+    """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated.
+
+    A stage takes no arguments but --help."""
+    if body.__module__ == "__main__" and len(sys.argv) > 1:
+        return _answer_arguments(name, sys.argv[1:])
     if ray_cluster.load_settings() and body.__module__ == "__main__" and (main := ray_cluster.find_main()):
         return main()
     try:
@@ -109,6 +113,16 @@ def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str,
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _answer_arguments(name: str, arguments: list[str]) -> NoReturn:
+    """Show the stage's docstring and parameters for --help, refuse everything else."""
+    if not {"-h", "--help"} & {*arguments}:
+        told = f"takes no arguments, got {' '.join(arguments)}; its parameters are in params.yaml, --help explains them"
+        print(f"{name}: {told}", file=sys.stderr)
+        sys.exit(2)
+    print(sys.modules["__main__"].__doc__, flush=True)
+    os.execv(sys.executable, [sys.executable, "-m", "stages", "params", name])
 
 
 def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
