@@ -7,6 +7,7 @@ below the other, each with the first column.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ SENTENCE = 40  # a longer cell is a sentence
 
 Line = list[tuple[str, str]]  # (text, style of rich)
 _CONSOLE = Console(width=80)  # only measures
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def get_width() -> int | None:
@@ -78,10 +80,18 @@ def print_list(sentences: Iterable[str]) -> None:
     print_notes(f"- {sentence}" for sentence in sentences)
 
 
-def print_notes(sentences: Iterable[str]) -> None:
-    """Print each sentence on a line, wrapped to the terminal."""
+def print_notes(sentences: Iterable[str], indent: int = 2) -> None:
+    """Print each sentence on a line, wrapped to the terminal, further lines indented."""
     for sentence in sentences:
-        print("\n".join(wrap(sentence, get_width(), 2)))
+        print("\n".join(wrap(clean(sentence), get_width(), indent)))
+
+
+def print_step(score: float | None, text: str, low: float, high: float) -> None:
+    """Print a step behind its score, red below `low` and green above `high`."""
+    style = "" if score is None else "red" if score < low else "green" if score > high else "yellow"
+    label = "" if score is None else f"{score:.2f}"
+    first, *others = wrap(clean(text), (width := get_width()) and max(1, width - 6))
+    _print_lines([[(f"{label:>4}", style), (f"  {first}", "")], *([(" " * 6 + line, "")] for line in others)])
 
 
 def lay_out(
@@ -92,6 +102,7 @@ def lay_out(
     is_short: bool = False,
 ) -> list[Line]:
     """The lines of a table, in the best of the forms above; none is longer than `width`. is_short: of bands the first."""
+    rows = [[clean(cell) for cell in row] for row in rows]
     columns, table = list(range(len(headers))), (headers, rows, numbers)
     natural = _measure_columns(headers, rows)
     if width is None or _is_fitting(headers, rows, width):
@@ -108,6 +119,11 @@ def lay_out(
         widths = _fit([floors[i] for i in band], [natural[i] for i in band], width) or []
         lines += [*([[]] if lines else []), *_draw(table, band, widths)]
     return lines
+
+
+def clean(text: str) -> str:
+    """The text on one line, without characters that a terminal obeys: texts come from models and files."""
+    return _CONTROL.sub("", re.sub(r"[\t\n]+", " ", text))
 
 
 def _measure_columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
