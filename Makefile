@@ -1,4 +1,4 @@
-# make repro   set up, run the whole pipeline, print the table and write report.html
+# make repro   set up, print the plan, run the whole pipeline, print the table and write report.html
 # make check   set up, then format, lint, types and unit tests: what to run while working
 # make test    set up, then run all tests
 # make ui      open MLflow's pages on this machine only
@@ -16,6 +16,7 @@ export DO_NOT_TRACK := 1
 .PHONY: repro check test ui setup lock clean
 
 repro: setup
+	@python -m stages plan
 	@ASSAY_REPRO=$$(date -u +%Y%m%dT%H%M%SZ) dvc repro
 	@python -m stages table
 	@python -m stages report

@@ -9,8 +9,10 @@ import importlib
 import io
 import pkgutil
 import sys
+from typing import Any
 
 import typer
+import typer.core
 
 from stages import commands
 from stages.lib.core.errors import UserError
@@ -18,10 +20,12 @@ from stages.lib.core.errors import UserError
 # The order of the help: the daily commands first.
 COMMAND_ORDER = (
     "status",
+    "plan",
     "preset",
     "params",
     "launch",
     "table",
+    "show",
     "report",
     "compare",
     "variants",
@@ -31,7 +35,30 @@ COMMAND_ORDER = (
     "doctor",
 )
 
-app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands; the name of a stage is told from an unknown one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        from stages.lib.workspace import chapters
+
+        if args and args[0] not in self.commands and chapters.is_stage(args[0]):
+            raise UserError(
+                f"{args[0]} is a stage: `python -m stages launch {args[0]}` runs it alone, `dvc repro {args[0]}` with all "
+                f"that it needs, `python -m stages params {args[0]}` explains its parameters"
+            )
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings=HELP_OPTIONS,
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -50,7 +77,7 @@ def _rank(name: str) -> tuple[int, str]:
 def _register_commands() -> None:
     for name in sorted((module.name for module in pkgutil.iter_modules(commands.__path__)), key=_rank):
         function = getattr(importlib.import_module(f"stages.commands.{name}"), name)
-        app.command(name.replace("_", "-"))(function)
+        app.command(name.replace("_", "-"), context_settings=HELP_OPTIONS)(function)
 
 
 def main() -> None:

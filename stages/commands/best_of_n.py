@@ -37,7 +37,7 @@ def best_of_n(
 ) -> None:
     """Compute the accuracy of every selection method for every k up to N, with intervals, from one pool of solutions."""
     from stages.lib.core import files
-    from stages.lib.display import charts, tables
+    from stages.lib.display import charts, tables, terminal
     from stages.lib.reports import curves, leaderboard, pool_results, pools
 
     check_power(power)
@@ -57,7 +57,7 @@ def best_of_n(
     files.write_text(out / "curve.csv", curves.to_csv(results))
     unit = "k, solutions drawn per problem" + (", over the problems that have k" if k < largest else "")
     charts.plot_curves(out / "curve.png", results, leaderboard.select_plotted_methods(results), title, unit=unit)
-    tables.print_report(report, notes)
+    terminal.print_report(report, notes)
 
 
 def check_power(power: float) -> None:

@@ -17,7 +17,7 @@ def compare(
     everything: Annotated[bool, typer.Option("--all", help="Also show equal rows, and every k of a curve.")] = False,
 ) -> None:
     """Show the newest runs of a stage side by side: parameters and inputs that differ, metrics, cost."""
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
     from stages.lib.run import journal
 
     runs = [entry.info for entry in journal.load_entries(Path.cwd()) if entry.info["stage"] == stage]
@@ -27,11 +27,12 @@ def compare(
         raise UserError(f"compare {stage}: no run of this stage; {hint}")
     runs = runs[-last:]
     rows = [[label, *(str(cell) for cell in cells)] for label, cells in build_table(runs, everything)]
-    tables.print_table([stage, *(format_time(run["started"]) for run in runs)], rows)
+    terminal.print_table([stage, *(format_time(run["started"]) for run in runs)], rows)
 
 
 def build_table(runs: list[dict[str, Any]], everything: bool = False) -> list[tuple[str, list[str]]]:
     """(row name, one cell per run), oldest run first."""
+    from stages.lib.core.durations import format_duration
     from stages.lib.display import tables
 
     commits = [((run.get("git") or {}).get("commit") or "")[:8] for run in runs]
@@ -44,7 +45,7 @@ def build_table(runs: list[dict[str, Any]], everything: bool = False) -> list[tu
     inputs = [{path: md5.partition(".")[0][:8] for path, md5 in run.get("inputs", {}).items()} for run in runs]
     rows += _build_rows(inputs, everything)
     rows += _build_rows([select_metrics(run.get("metrics") or {}, everything) for run in runs], True)
-    rows.append(("time", [tables.format_duration(run["seconds"]) if "seconds" in run else "" for run in runs]))
+    rows.append(("time", [format_duration(run["seconds"]) if "seconds" in run else "" for run in runs]))
     memory = [(run.get("peak_memory") or {}).get("host") for run in runs]
     rows.append(("memory", [tables.format_bytes(amount) if amount else "" for amount in memory]))
     return rows

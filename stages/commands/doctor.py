@@ -19,7 +19,7 @@ CheckResult = tuple[str, str]  # (one of the words above, what was found and how
 
 def doctor() -> None:
     """Check Python, git, disk, libraries, accelerator, remote and parameters; say how to fix what is wrong."""
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
 
     rows = []
     for name, check in CHECKS.items():
@@ -31,7 +31,7 @@ def doctor() -> None:
             status, text = WARN, f"could not be checked: {type(error).__name__}: {error}"
         first, *others = text.splitlines()
         rows += [[status, name, first], *(["", "", line] for line in others)]
-    tables.print_table(["", "what", "found"], rows)
+    terminal.print_table(["", "what", "found"], rows)
     if any(row[0] == FAIL for row in rows):
         raise typer.Exit(1)
 

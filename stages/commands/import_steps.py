@@ -47,7 +47,7 @@ def import_steps(
     import sys
 
     from stages.lib.core import params
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
 
     document = {} if check else params.read_yaml()
     summaries = {path: summarize(path) for path in dict.fromkeys(paths)}
@@ -57,7 +57,7 @@ def import_steps(
         + [f"{100 * x.right:.1f}", str(x.rejected)]
         for path, x in summaries.items()
     ]
-    tables.print_table([name.replace("_", " ") for name in header], rows, header[2:])
+    terminal.print_table([name.replace("_", " ") for name in header], rows, header[2:])
     for path, summary in summaries.items():
         if summary.rejected:
             print(f"{path}: {summary.rejected} rows left out; the first, {summary.reason}", file=sys.stderr)

@@ -36,7 +36,7 @@ def params(
     """Explain parameters: the value in params.yaml, a differing default, the allowed values and the meaning."""
     from stages.commands import preset
     from stages.lib.core.params import PARAMS_FILE, get_by_path, read_yaml
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
 
     document, default = read_yaml(PARAMS_FILE), read_yaml(preset.PRESETS_DIR / f"{preset.DEFAULT}.yaml")
 
@@ -57,7 +57,7 @@ def params(
         hint = f"do you mean {' or '.join(similar)}? " if similar else ""
         raise UserError(f"params {key}: no such key; {hint}`python -m stages params` lists all of them")
     if len(rows) > 1:
-        tables.print_table(["key", "value", "default", "allowed", "meaning"], rows)
+        terminal.print_table(["key", "value", "default", "allowed", "meaning"], rows)
         return
     for title, text in zip(("key", "value", "default", "allowed", "meaning"), rows[0], strict=True):
         print(f"{title:<9}{text or rows[0][1] or '(not set)'}")

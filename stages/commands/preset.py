@@ -37,10 +37,13 @@ def preset(
 ) -> None:
     """Switch params.yaml to one or more presets; keep your comments and show what changed."""
     from stages.lib.core import files, params
+    from stages.lib.display import terminal
 
     if not names:
-        for name, text in load_presets().items():
-            print(f"{name:<20}{next(iter(_get_header(text)), '#').removeprefix('#').strip()}".rstrip())
+        headers = {name: next(iter(_get_header(text)), "#") for name, text in load_presets().items()}
+        terminal.print_table(
+            ["preset", "what it is"], [[x, text.removeprefix("#").strip()] for x, text in headers.items()]
+        )
         return
     names = list(dict.fromkeys(names))
     try:

@@ -62,7 +62,7 @@ def prmbench(
     import math
 
     from stages.lib.core.files import write_json
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
     from stages.lib.labels import prm_score, published_labels
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
@@ -92,7 +92,7 @@ def prmbench(
     shares = map(format_percent, (total.right_f1, total.wrong_f1, figures.overall))
     rows.append(["all steps", str(len(cases)), str(sum(total)), *shares])
     header = ("kind of error", "solutions", "steps", "F1 right %", "F1 wrong %", "PRMScore %")
-    tables.print_report({f"Steps called right above {threshold:.4g}": (header, rows)})
+    terminal.print_report({f"Steps called right above {threshold:.4g}": (header, rows)})
     if out:
         by_kind = {
             kind: counts._asdict()

@@ -102,7 +102,7 @@ def processbench(
     import math
 
     from stages.lib.core.files import name_files, write_text
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
     from stages.lib.labels import first_error, published_labels
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
@@ -150,7 +150,7 @@ def processbench(
         for name, x in figures.items()
     ]
     title = "First wrong step" + ("" if threshold is None else f", threshold {threshold:.4g}")
-    tables.print_report({title: (header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])})
+    terminal.print_report({title: (header, [*rows, ["mean", "", "", "", "", format_percent(mean)]])})
     if out:
         write_text(out, json.dumps({"threshold": threshold, "subsets": figures, "f1": mean}, indent=2) + "\n")
     close(source)

@@ -44,7 +44,7 @@ def report(
 def date_run_report(root: Path) -> bytes:
     """The stage's page with what the journal knows of the runs, and dvc.lock of the raw inputs. Raises UserError without
     that page."""
-    from stages.lib.display.tables import format_duration
+    from stages.lib.core.durations import format_duration
     from stages.lib.page import render
 
     page = root / "data/report/index.html"
@@ -75,7 +75,8 @@ def list_raw_inputs(root: Path) -> list[tuple[str, str, str]]:
 
 def list_runs(root: Path) -> list[dict[str, Any]]:
     """For each stage the newest finished run that gave the present metrics: seconds, time, memory, end, commit."""
-    from stages.lib.display.tables import format_bytes, format_duration
+    from stages.lib.core.durations import format_duration
+    from stages.lib.display.tables import format_bytes
     from stages.lib.run import journal
     from stages.lib.workspace import staleness
 

@@ -67,7 +67,7 @@ def rewardbench2(
     from statistics import fmean
 
     from stages.lib.core.files import write_json
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
     from stages.lib.labels import rewardbench2 as benchmark
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
@@ -87,7 +87,7 @@ def rewardbench2(
 
     subsets = [row.problem.split for _, row in cases]
     rows = [[name, str(subsets.count(name)), format_percent(score)] for name, score in figures.items()]
-    tables.print_report(
+    terminal.print_report(
         {
             "Best completion": (
                 ("subset", "prompts", "score %"),
@@ -104,6 +104,7 @@ def score_completions(verifier: Any, rows: Sequence[Completions]) -> list[Predic
     """The scores of each prompt's completions, or TOO_LONG where the model cannot read one of them whole."""
     from stages.lib.core.records import Sample
     from stages.lib.labels.predictions import TOO_LONG
+    from stages.lib.verifiers import registry
 
     context, predictions = verifier.model.config.max_position_embeddings, []
     for row in rows:
@@ -112,17 +113,9 @@ def score_completions(verifier: Any, rows: Sequence[Completions]) -> list[Predic
             Sample(**at, index=index, text=text, logprob=0.0, min_logprob=0.0, tokens=0)
             for index, text in enumerate(row.steps)
         ]
-        fits = all(_count_tokens(verifier, row.problem, sample) <= context for sample in samples)
+        fits = all(registry.count_tokens(verifier, row.problem, sample) <= context for sample in samples)
         predictions.append(_score(verifier, row.problem, samples) if fits else TOO_LONG)
     return predictions
-
-
-def _count_tokens(verifier: Any, problem: Problem, sample: Sample) -> int:
-    from stages.lib.verifiers.published_models import PublicPRM
-
-    if isinstance(verifier, PublicPRM):
-        return verifier.count_tokens(problem.format_prompt(), verifier.split_steps(sample.text))
-    return verifier.count_tokens(problem, sample)
 
 
 def _score(verifier: Any, problem: Problem, samples: list[Sample]) -> list[float]:

@@ -38,7 +38,7 @@ def seeds(
     does not change. A model is trained once for all problem seeds. Killed and called again, it goes on where it was.
     """
     from stages.lib.core import files
-    from stages.lib.display import tables
+    from stages.lib.display import tables, terminal
     from stages.lib.workspace import experiments
 
     if out:
@@ -59,7 +59,7 @@ def seeds(
         return
     study = assemble({cell: read_cell(cell) for cell in cells if cell[0] in trainings})
     report, notes = tabulate(study), write_notes(study)
-    tables.print_report(report, notes)
+    terminal.print_report(report, notes)
     if out:
         files.write_text(out, tables.format_report(report, notes))
 

@@ -9,14 +9,16 @@ from typing import Any
 
 def status() -> None:
     """Show the state of each stage (fresh, stale and why, missing, running, never run), its last cost and main metric."""
-    from stages.lib.display import tables
+    from stages.lib.core.durations import format_duration
+    from stages.lib.display import tables, terminal
     from stages.lib.run import journal
-    from stages.lib.workspace import staleness
+    from stages.lib.workspace import forecast, staleness
 
     root = Path.cwd()
     stages = staleness.load_stages(root)
     states = staleness.compute_states(root, stages)
     runs = journal.load_entries(root)
+    times = forecast.make_forecast(runs)
     rows, notes = [], []
     for stage in stages:
         state = states[stage.name]
@@ -26,7 +28,7 @@ def status() -> None:
             [
                 stage.name,
                 state.status,
-                tables.format_duration(done["seconds"]) if done else "",
+                format_duration(done["seconds"]) if done else "",
                 tables.format_bytes(done["peak_memory"]["host"]) if done else "",
                 format_main_metric(root, stage),
                 stage.desc,
@@ -34,13 +36,25 @@ def status() -> None:
         )
         if infos and infos[-1]["status"] in (journal.FAILED, journal.KILLED) and state.status != staleness.FRESH:
             state.reasons.insert(0, f"last run {infos[-1]['status'].lower()}")
-        if state.reasons:
+        if state.status == staleness.RUNNING:
+            notes.append(f"{stage.name}: running {times.describe_running(stage.name)}")
+        elif state.reasons:
             more = f", and {len(state.reasons) - 3} more" if len(state.reasons) > 3 else ""
             colon = "" if state.reasons[0].startswith("by room only") else ":"
             notes.append(f"{stage.name}: {state.status}{colon} {', '.join(state.reasons[:3])}{more}")
-    tables.print_table(["stage", "state", "time", "memory", "metric", "what it does"], rows, numbers=("time", "memory"))
+    header = ["stage", "state", "time", "memory", "metric", "what it does"]
+    terminal.print_table(header, rows, numbers=("time", "memory"), optional=("what it does",))
+    if not staleness.has_outputs(root, stages) and not times.elapsed:
+        notes = [
+            "nothing is computed here yet: `dvc pull` fetches results if a remote is set, `dvc repro` computes them"
+        ]
+    if times.elapsed:
+        todo = [name for name, state in states.items() if state.status != staleness.FRESH]
+        left = times.estimate_left(todo)
+        notes.append(f"about {format_duration(left)} left for all that is not fresh; see `python -m stages plan`")
     if notes:
-        print("\n" + "\n".join(notes))
+        print()
+        terminal.print_notes(notes)
 
 
 def format_main_metric(root: Path, stage: Any) -> str:

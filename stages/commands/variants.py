@@ -30,7 +30,7 @@ def variants(
     change. MLflow shows these runs beside the pipeline's.
     """
     from stages.lib.core import files
-    from stages.lib.display import tables
+    from stages.lib.display import tables, terminal
     from stages.lib.workspace import experiments
 
     if out:
@@ -46,7 +46,7 @@ def variants(
     rows = [*build_pipeline_rows(), *(row for name in selected if (row := build_variant_row(name, selected[name])))]
     if not rows:
         raise UserError("variants: the pipeline has not run here; `dvc repro` first")
-    tables.print_report({"Variants of the verifiers": (HEADER, rows)})
+    terminal.print_report({"Variants of the verifiers": (HEADER, rows)})
     if missing := [name for name in selected if not experiments.has_experiment(f"variant-{name}")]:
         print(f"not run on this commit: {', '.join(missing)}; `python -m stages variants --run`", file=sys.stderr)
     if out:

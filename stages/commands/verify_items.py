@@ -33,7 +33,7 @@ def verify_items(
     from stages.lib.core.errors import UserError
     from stages.lib.core.files import name_files
     from stages.lib.core.records import read_problems
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
 
     counts: Counter[tuple[str, ...]] = Counter()
     failures: list[str] = []
@@ -52,7 +52,7 @@ def verify_items(
     rows = [[*group, *map(str, numbers[group])] for group in sorted(numbers)]
     totals = [sum(column) for column in zip(*numbers.values(), strict=True)] or [0] * len(verdicts)
     rows.append(["total", "", "", "", *map(str, totals)])
-    tables.print_table(["file", "benchmark", "operator", "contract", *verdicts], rows, verdicts)
+    terminal.print_table(["file", "benchmark", "operator", "contract", *verdicts], rows, verdicts)
     for line in failures:
         print(line)
     if failures:

@@ -73,7 +73,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
 def write_report(run: execution.StageRun[Params], data: Evaluation, results: Results) -> None:
     """In distribution: table.md, curve.csv, curve.png and reliability.png."""
     from stages.lib.core import files
-    from stages.lib.display import charts, tables
+    from stages.lib.display import charts, tables, terminal
     from stages.lib.reports import curves, ensembles, in_distribution, leaderboard
 
     report, notes = in_distribution.tabulate(results, data.test)
@@ -85,7 +85,7 @@ def write_report(run: execution.StageRun[Params], data: Evaluation, results: Res
     charts.plot_curves(run.out_dir / "curve.png", results.intervals, methods, title)
     bins = in_distribution.compute_reliability(data)
     charts.plot_reliability(run.out_dir / "reliability.png", bins, "Reliability on the test set")
-    tables.print_report(report, notes)
+    terminal.print_headline(report, "data/best_of_n/table.md")
 
 
 def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results: Results) -> dict[str, float]:
@@ -138,7 +138,7 @@ def write_transfer_report(
 
     Returns the metrics `matrix`, `sets` and `ensemble_versus_single_ood`."""
     from stages.lib.core import files
-    from stages.lib.display import charts, tables
+    from stages.lib.display import charts, tables, terminal
     from stages.lib.reports import leaderboard, matrix, matrix_tables, pools, verifier_pairs
 
     likelihood, versus_single = results and results.likelihood, None
@@ -165,7 +165,7 @@ def write_transfer_report(
     title = f"Out of distribution, N = {cells[0].n}: gain on majority"
     charts.plot_gains(run.out_dir / "matrix.png", cells, methods, title)
     charts.plot_doses(run.out_dir / "doses.png", cells, methods)
-    tables.print_report(report, notes)
+    terminal.print_headline(report, "data/best_of_n/matrix.md")
     return {
         "matrix": matrix_tables.to_metrics(cells),
         "sets": matrix.count_sets(cells),

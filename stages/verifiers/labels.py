@@ -245,7 +245,7 @@ def write_audit(
 ) -> None:
     """Audit every method at N = 1, 2, 4, ... on the solutions whose truth is known: audit.json, audit.md, audit.png."""
     from stages.lib.core import files
-    from stages.lib.display import tables
+    from stages.lib.display import terminal
     from stages.lib.labels import label_audit
 
     solutions = [solution for solution in solutions if (solution.problem.id, solution.index) in exact]
@@ -261,7 +261,7 @@ def write_audit(
     if rows:
         header = label_audit.SUMMARY_HEADER
         _, table = label_audit.tabulate([row for row in rows if row.rollouts in (0, largest)])
-        tables.print_report({"Labels against the truth": (header, [row[: len(header)] for row in table])})
+        terminal.print_report({"Labels against the truth": (header, [row[: len(header)] for row in table])})
 
 
 def write_labels(

@@ -46,3 +46,35 @@ def test_mistakes_are_one_sentence(tmp_path):
         done = project.run_command_line(*command, code=2)
         assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
     assert "No such command" in project.run_command_line("nope", code=2).stderr
+
+
+def test_h_is_help_everywhere(monkeypatch):
+    from typer.testing import CliRunner
+
+    from stages import __main__ as program
+
+    if not program.app.registered_commands:
+        program._register_commands()
+    for name in [None, *(command.name for command in program.app.registered_commands)]:
+        done = CliRunner().invoke(program.app, [*([name] if name else []), "-h"])
+        assert done.exit_code == 0 and "Usage:" in done.output, name
+
+
+@pytest.mark.slow
+def test_the_name_of_a_stage_is_told_what_to_type(tmp_path):
+    project = create_pipeline(tmp_path)
+    told = project.run_command_line("one", code=2).stderr
+    assert "`python -m stages launch one`" in told and "`dvc repro one`" in told and len(told.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_stage_answers_help_and_refuses_arguments_without_running(tmp_path):
+    project = create_pipeline(tmp_path)
+    module = "stages.problems.one"
+    for option in ("-h", "--help"):
+        told = project.run(sys.executable, "-m", module, option).stdout
+        assert "A stage for tests: logs some steps" in told and "one.lr" in told and "a number > 0" in told
+    for stray in (["foo", "bar"], ["--resume"]):
+        fault = project.run(sys.executable, "-m", module, *stray, code=2).stderr
+        assert fault.startswith(f"one: takes no arguments, got {' '.join(stray)};") and len(fault.splitlines()) == 1
+    assert not (project.root / ".assay/journal").exists() and not (project.root / "data/one").exists()

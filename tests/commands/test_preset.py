@@ -27,8 +27,9 @@ def project(original, tmp_path):
 @pytest.mark.slow
 def test_list(project):
     assert project.run_command_line("preset").stdout.splitlines() == [
-        "big                 A larger one",
-        "default             The plain one",
+        "preset   what it is",
+        "big      A larger one",
+        "default  The plain one",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tables on the terminal, in Markdown and in CSV, and the names and numbers in their cells."""
+"""Tables in Markdown and in CSV, and the names and numbers in their cells."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ from typing import Any
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # header, rows
 
-STYLES = {
-    **dict.fromkeys(("fresh", "ok"), "green"),
-    **dict.fromkeys(("stale", "waiting", "warn"), "yellow"),
-    **{"running": "cyan", "missing": "red", "never run": "dim", "fail": "bold red"},
-}
 LABEL_NAMES = {
     "exact": "exact",
     "pool": "pool",
@@ -43,48 +38,6 @@ METHOD_NAMES = {"best_of": "best-of-k", "weighted": "weighted", "top": "top vote
 _MARKUP = re.compile(r"[\\`*|$]|~(?=~)|(?<=~)~|^#|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
 
 
-def print_table(
-    headers: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = (), title: str = ""
-) -> None:
-    """Print a table: drawn on a terminal, plain aligned columns elsewhere.
-
-    numbers: names of the columns to align right. A cell that is a known status takes its colour."""
-    from rich.console import Console
-
-    rows, console = list(rows), Console()
-    if not console.is_terminal:
-        print(f"{title}\n\n" * bool(title) + format_table(headers, rows, numbers) + "\n" * bool(title))
-        return
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=Text(title) if title else None)
-    table.title_justify = "left"
-    for header in headers:
-        table.add_column(Text(header), justify="right" if header in numbers else "left")
-    for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-    console.print(table)
-
-
-def print_report(tables: Mapping[str, Table], notes: Sequence[str] = ()) -> None:
-    """Print {title: (header, rows)}, all but the first column aligned right, then the notes as a list."""
-    for title, (header, rows) in tables.items():
-        print_table(header, rows, header[1:], title)
-    if notes:
-        print(format_list(notes))
-
-
-def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> str:
-    """The table as text: two spaces between columns, nothing at line ends."""
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
-    aligns = [str.rjust if header in numbers else str.ljust for header in headers]
-    return "\n".join(
-        "  ".join(align(cell, width) for align, cell, width in zip(aligns, row, widths, strict=True)).rstrip()
-        for row in (headers, *rows)
-    )
-
-
 def escape_markdown(text: str) -> str:
     """Markdown that shows the text letter by letter."""
     return _MARKUP.sub(r"\\\g<0>", text)
@@ -101,6 +54,23 @@ def format_report(tables: Mapping[str, Table], notes: Sequence[str]) -> str:
     """{title: (header, rows)} under their titles, then the notes as a list, in Markdown."""
     parts = [f"{escape_markdown(title)}\n\n{format_markdown(*table)}" for title, table in tables.items()]
     return "\n".join(parts + [format_list(map(escape_markdown, notes))] * bool(notes))
+
+
+def parse_report(text: str) -> tuple[dict[str, Table], list[str]]:
+    """The tables and notes of a text that `format_report` wrote."""
+    tables: dict[str, Table] = {}
+    title, rows = "", []
+    for line in filter(None, text.splitlines()):
+        if line.startswith("| "):
+            rows.append([_unescape(cell)[1:-1] for cell in re.findall(r"((?:\\.|[^|\\])*)\|", line[1:])])
+            tables[title] = rows[0], rows[2:]  # between them the rule
+        elif not line.startswith("- "):
+            title, rows = _unescape(line), []
+    return tables, [_unescape(line[2:]) for line in text.splitlines() if line.startswith("- ")]
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 def format_list(sentences: Iterable[str]) -> str:
@@ -138,17 +108,6 @@ def format_p_values(p: float | None, p_holm: float | None) -> str:
     if p_holm is None:
         return format_p_value(p)
     return f"{format_p_value(p)} ({format_p_value(p_holm)})" + "*" * (p_holm < SIGNIFICANCE_LEVEL)
-
-
-def format_duration(seconds: float) -> str:
-    """0.4 s, 12 s, 3:05, 1:02:03."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 def format_bytes(amount: float) -> str:

@@ -5,7 +5,7 @@ There is no dev, so nothing is chosen: every weight has the same given power.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,8 @@ def build(
         ],
     }
     by_id = {row["problem_id"]: row for _, row in records.iter_jsonl(path)}
-    with_steps = {name for row in by_id.values() for sample in row["samples"] for name in sample.get("step_scores", ())}
-    scores = solutions.describe_scores(found[0], dict.fromkeys(names, power), sorted(with_steps))
-    makers = [partial(_describe, by_id[pool.problem_id], pool, scores) for pool in found]
+    scores = solutions.describe_scores(found[0], dict.fromkeys(names, power), list_step_scores(by_id.values()))
+    makers = [partial(describe_row, by_id[pool.problem_id], pool, scores) for pool in found]
     data = {
         "curves": figures.list_curves(intervals),
         "verifier": "",
@@ -58,7 +57,13 @@ def build(
     return page, data
 
 
-def _describe(row: Mapping[str, Any], pool: Pool, scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def list_step_scores(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of the scores that some sample has for its steps."""
+    return sorted({name for row in rows for sample in row["samples"] for name in sample.get("step_scores", ())})
+
+
+def describe_row(row: Mapping[str, Any], pool: Pool, scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A row of the file as the browser reads it. scores: of `solutions.describe_scores`."""
     answer_type = row.get("answer_type", "latex")
     own = []
     for sample in row["samples"]:

@@ -19,11 +19,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from stages.lib.core import conflicts, digests, files, params
+from stages.lib.core.durations import format_duration
 from stages.lib.core.errors import UserError
 from stages.lib.run import import_closure, journal, launcher, mlflow_helper, ray_cluster
+from stages.lib.run.progress import Progress
 
 P = TypeVar("P", bound=params.Params)
 T = TypeVar("T")
@@ -44,6 +46,7 @@ class StageRun(Generic[P]):
     world_size: int
     test_seed: int = 1
     journal_entry: journal.Entry | None = None
+    progress: Progress | None = None
     counts: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -88,18 +91,16 @@ class StageRun(Generic[P]):
             PartialState().wait_for_everyone()
 
     def track_progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Pass items through with a progress bar; silent when standard error is not a terminal."""
-        if not (self.is_main and sys.stderr.isatty()):
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        yield from track(items, total=total, description=f"{self.name}: {what}", console=Console(stderr=True))
+        """Pass items through, and show how far they are, in the main process of a stage that `run_stage` runs."""
+        return self.progress.track(items, total, what) if self.progress else iter(items)
 
 
 def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
-    """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated."""
+    """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated.
+
+    A stage takes no arguments but --help."""
+    if body.__module__ == "__main__" and len(sys.argv) > 1:
+        return _answer_arguments(name, sys.argv[1:])
     if ray_cluster.load_settings() and body.__module__ == "__main__" and (main := ray_cluster.find_main()):
         return main()
     try:
@@ -111,6 +112,16 @@ def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str,
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _answer_arguments(name: str, arguments: list[str]) -> NoReturn:
+    """Show the stage's docstring and parameters for --help, refuse everything else."""
+    if not {"-h", "--help"} & {*arguments}:
+        told = f"takes no arguments, got {' '.join(arguments)}; its parameters are in params.yaml, --help explains them"
+        print(f"{name}: {told}", file=sys.stderr)
+        sys.exit(2)
+    print(sys.modules["__main__"].__doc__, flush=True)
+    os.execv(sys.executable, [sys.executable, "-m", "stages", "params", name])
 
 
 def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
@@ -131,6 +142,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
         return
     with _lock(root, name):
         _prune_checkpoints(run)
+        run.progress = Progress(name, journal.load_last_seconds(root, name))
         run.journal_entry = journal.start(
             root,
             stage=name,
@@ -145,7 +157,8 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
         began, status, metrics = time.monotonic(), journal.FAILED, {}
         try:
             run.out_dir.mkdir(parents=True, exist_ok=True)
-            metrics = body(run)
+            with run.progress.report():
+                metrics = body(run)
             files.write_json(run.out_dir / "metrics.json", metrics)
             run.wait_for_processes()  # a slow one may still read checkpoints
             shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
@@ -158,7 +171,7 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             memory = _measure_peak_memory()
             run.journal_entry.finish(status, metrics=metrics, seconds=seconds, peak_memory=memory, **run.counts)
             helper.close()
-        print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
+        print(f"{name}: done in {format_duration(seconds)}", file=sys.stderr)
 
 
 def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:

@@ -117,6 +117,12 @@ def load_latest(root: Path, stage: str) -> Entry | None:
     return next((entry for entry in reversed(load_entries(root)) if entry.info["stage"] == stage), None)
 
 
+def load_last_seconds(root: Path, stage: str) -> float | None:
+    """What the newest finished execution of a stage took, None if there is none."""
+    finished = [x.info for x in load_entries(root) if x.info["stage"] == stage and x.info["status"] == FINISHED]
+    return finished[-1]["seconds"] if finished else None
+
+
 def get_git_revision(root: Path) -> dict[str, Any] | None:
     """{"commit": HEAD, "dirty": whether a tracked file differs from it}; None where git tells none. dvc.lock does not
     count, since `dvc repro` rewrites it between stages."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from stages.lib.core.records import Problem, Sample, Score
+from stages.lib.core.records import AnswerType, Problem, Sample, Score, Source
 from stages.lib.inference import prefix_forward
 from stages.lib.models import heads
 from stages.lib.models.encoding import Encoded, Encoder
@@ -40,6 +40,14 @@ class Verifier:
             scores = dict(zip(firsts, self.score(problem, list(firsts.values())), strict=True))
             yield [scores[s.text, s.finish].model_copy(update={"index": s.index}) for s in samples]
 
+    def score_texts(self, question: str, texts: Sequence[str], answer_type: AnswerType = "latex") -> list[Score]:
+        """Judge whole solutions of one question, each with a step a line, in their order.
+
+        Score.score is the probability that the solution is right. A process verifier also gives Score.step_scores: the
+        probability of each step, and those trained here a last one for the end. answer_type: for prompts that ask for the
+        form of the answer. Raises UserError for a solution longer than a generative verifier reads."""
+        return next(iter(self.score_many([make_pool("-", question, texts, answer_type)])), [])
+
     def make_score(self, sample: Any, score: float, tokens: int, **details: Any) -> Score:
         """The Score of a sample, or of anything else with a problem_id and an index.
 
@@ -54,6 +62,15 @@ class Verifier:
         if self.head is not None:
             self.head.to(device)
         return self
+
+
+def make_pool(problem_id: str, question: str, texts: Sequence[str], answer_type: AnswerType = "latex") -> Pool:
+    """A question from elsewhere and its solutions, which count as finished; what a verifier does not read is empty."""
+    origin = {"benchmark": "pool", "split": "pool", "licence": "not stated", "source": Source(url="-")}
+    problem = Problem(id=problem_id, question=question, answer="", answer_type=answer_type, **origin)
+    unknown: dict[str, Any] = {"answer": None, "correct": None, "logprob": 0.0, "min_logprob": 0.0, "tokens": 0}
+    at = {"problem_id": problem_id, "finish": "stop", **unknown}
+    return problem, [Sample(index=index, text=text, **at) for index, text in enumerate(texts)]
 
 
 def encode_sample(encoder: Encoder, problem: Problem, sample: Sample) -> Encoded:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from stages.lib.core.errors import UserError
+from stages.lib.core.records import Problem, Sample
 from stages.lib.models import loading
 from stages.lib.verifiers import published_models, saving
 from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
@@ -54,6 +55,13 @@ def load_any(
     published = published_models.load(form, path, path.name, dtype, **({} if tag is None else {"tag": tag}))  # pyright: ignore
     published.batch_size = batch
     return published.to(target)
+
+
+def count_tokens(verifier: TrainedVerifier | PublicPRM, problem: Problem, sample: Sample) -> int:
+    """Number of tokens that are read, and at most written, for a sample, the prompt included."""
+    if isinstance(verifier, PublicPRM):
+        return verifier.count_tokens(problem.format_prompt(), verifier.split_steps(sample.text))
+    return verifier.count_tokens(problem, sample)
 
 
 def compute_fingerprint(folder: Path) -> str:

@@ -22,3 +22,11 @@ def find_module(stage: str, root: Path = _REPO_ROOT) -> str:
         f"no stage {stage!r}: stages/{{{','.join(CHAPTERS)}}}/ have neither {stage}.py nor a folder {stage}/; "
         "`python -m stages` lists the stages"
     )
+
+
+def is_stage(name: str) -> bool:
+    """Whether a chapter has a stage of this name."""
+    try:
+        return bool(find_module(name))
+    except UserError:
+        return False

@@ -58,6 +58,11 @@ def load_stages(root: Path) -> list[Stage]:
     return [_parse_stage(name, params.interpolate(params.to_plain(entry), values)) for name, entry in entries.items()]
 
 
+def has_outputs(root: Path, stages: list[Stage]) -> bool:
+    """Whether anything is computed here. Metrics do not count: they are in git, so that every clone has them."""
+    return any((root / out).exists() for stage in stages for out in stage.outs if not out.endswith("/metrics.json"))
+
+
 def compute_states(root: Path, stages: list[Stage]) -> dict[str, State]:
     """The state of every stage."""
     root, path = Path(root), Path(root) / "dvc.lock"
