@@ -27,6 +27,10 @@ COMMAND_ORDER = (
     "seeds",
     "ui",
     "sync",
+    "share",
+    "verify",
+    "lineage",
+    "export",
     "doctor",
 )
 
