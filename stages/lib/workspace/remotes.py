@@ -91,8 +91,8 @@ def parse_url(url: str) -> tuple[str, Kind]:
     parts = urlsplit(url)
     if parts.scheme not in KINDS:
         raise UserError(
-            f"{parts.scheme}://: not known here; allowed are a folder, s3://BUCKET/PATH, ssh://HOST/PATH and https://HOST/PATH "
-            f"(read only); DVC knows more: `dvc remote add`"
+            f"{parts.scheme}://: not known here; allowed are a folder, s3://BUCKET/PATH, ssh://HOST/PATH and "
+            f"https://HOST/PATH (read only); DVC knows more: `dvc remote add`"
         )
     if parts.password or (parts.username and parts.scheme != "ssh"):
         raise UserError("the address holds a password or key, and it goes to git; leave it out and add --login")
