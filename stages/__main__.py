@@ -32,6 +32,10 @@ COMMAND_ORDER = (
     "seeds",
     "ui",
     "sync",
+    "share",
+    "verify",
+    "lineage",
+    "export",
     "doctor",
 )
 

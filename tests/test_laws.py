@@ -26,6 +26,7 @@ SOURCES = sorted(path for folder in ("stages", "bench", "tests") for path in (RO
 # Room of stages/lib -> rooms that it may import. One way, top to bottom; every room may import `core`.
 ARROWS = {
     "page": {"display", "metrics", "models", "reports"},
+    "hub": {"models", "verifiers"},
     "chat": {"inference", "models"},
     "verifiers": {"chat", "inference", "labels", "metrics", "models", "run"},
     "labels": {"datasets", "display", "grading", "inference", "models", "procedural"},

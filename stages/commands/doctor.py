@@ -118,22 +118,12 @@ def check_dvc(root: Path) -> CheckResult:
 
 def check_remote(root: Path) -> CheckResult:
     """A remote in .dvc/config or .dvc/config.local; secrets belong in the second, which git ignores."""
-    import configparser
-    import re
+    from stages.lib.workspace import remotes
 
-    names, secrets = [], []
-    for file in ("config", "config.local"):
-        config = configparser.ConfigParser(interpolation=None)
-        config.read(root / ".dvc" / file, encoding="utf-8")
-        names += [match[1] for part in config.sections() if (match := re.search(r'remote "(.+?)"', part))]
-        if file == "config":
-            words = ("password", "secret", "token", "access_key", "connection_string")
-            secrets = [key for part in config.sections() for key in config[part] if any(w in key for w in words)]
-    if secrets:
+    if secrets := remotes.list_secrets_in_git(root):
         return FAIL, f".dvc/config holds {', '.join(secrets)} and goes to git; move it: `dvc remote modify --local`"
-    if not names:
-        return WARN, "none: data stays on this machine. `dvc remote add -d NAME URL` to share it"
-    return OK, ", ".join(dict.fromkeys(names))
+    names = [remote.name for remote in remotes.load_remotes(root)]
+    return (OK, ", ".join(names)) if names else (WARN, "none: data stays on this machine. `python -m stages share`")
 
 
 def check_telemetry(root: Path) -> CheckResult:

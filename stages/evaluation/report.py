@@ -161,14 +161,9 @@ def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
     default, current = (
         params.to_plain(params.read_yaml(run.root / path)) for path in ("stages/presets/default.yaml", "params.yaml")
     )
-    origins = {"problems": json.loads(run.input_path("benchmarks", "provenance.json").read_text("utf-8"))}
-    origin, source = run.input_path("base", "model") / "origin.json", current["base"]["source"]
-    licence = "MIT, as this repository" if source in ("bundled", "scratch") else "see its source"
-    origins["base model"] = {"source": source, "licence": licence}
+    origins = lineage.load_origins(run.root, current["base"]["source"])
     if current["benchmarks"]["source"] == "bundled":
         origins["problems"]["made by"] = "code of this repository, stages/lib/procedural/gradeschool"
-    if origin.exists():
-        origins["base model"] |= json.loads(origin.read_text("utf-8"))
     versions = lineage.list_versions((run.root / "requirements.lock").read_text("utf-8"))
     return {
         "changes": lineage.list_changes(default, current),

@@ -6,6 +6,7 @@ are in the journal, from which `python -m stages report` adds them to a copy.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -101,6 +102,18 @@ def hash_inputs(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
         entries = sorted((root / path).iterdir()) if (root / path).is_dir() else [root / path]
         found += [entry for entry in entries if entry.name not in digests.IGNORED_NAMES]
     return [(path.relative_to(root).as_posix(), digests.md5(path)) for path in found]
+
+
+def load_origins(root: Path, base_source: str) -> dict[str, dict[str, Any]]:
+    """Facts of problems and base model: source, licence, files. base_source: params.yaml's base.source."""
+    licence = "MIT, as this repository" if base_source in ("bundled", "scratch") else "see its source"
+    origins = {
+        "problems": root / "data/benchmarks/provenance.json",
+        "base model": root / "data/base/model/origin.json",
+    }
+    facts = {what: json.loads(path.read_text("utf-8")) if path.is_file() else {} for what, path in origins.items()}
+    facts["base model"] = {"source": base_source, "licence": licence} | facts["base model"]
+    return facts
 
 
 def list_origins(origins: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
