@@ -93,7 +93,7 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
                 "time": format_duration(info["seconds"]),
                 "memory": format_bytes(info["peak_memory"]["host"]),
                 "ended": time.strftime("%Y-%m-%d %H:%M", time.gmtime(info["ended"])),
-                "commit": git.get("commit", "")[:10] + (" and changes" if git.get("dirty") else ""),
+                "commit": git.get("commit", "")[:10] + (" with uncommitted changes" if git.get("dirty") else ""),
             }
         rows.append(row)
     return rows

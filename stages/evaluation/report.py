@@ -116,6 +116,7 @@ def build(run: execution.StageRun[Params]) -> Report:
         "first_errors": figures.list_first_errors(best["first_error"], [row["name"] for row in matrix["rows"]]),
         "audit": audit,
         "labels": glossary.describe_labels(metrics["prm"]),
+        "labels_used": glossary.AUDIT_NAMES.get(metrics["prm"]["label_method"]),
         "label_terms": list(glossary.LABEL_TERMS.items()),
         "dated": render.UNDATED,
         "reliability": True,

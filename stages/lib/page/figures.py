@@ -216,8 +216,9 @@ def _get_gap(cell: Cell) -> tuple[float | None, float | None, float | None]:
 
 
 def count_pooled(cells: Sequence[Cell]) -> dict[str, int]:
-    """{pooled group: problems}"""
-    return {cell.group: cell.problems for cell in cells if cell.group in POOLED_GROUPS}
+    """{pooled group: problems}, and `parents`: the test problems that the variants were made from."""
+    parents = max((cell.parents or 0 for cell in cells if cell.group == POOLED_GROUPS[1]), default=0)
+    return {cell.group: cell.problems for cell in cells if cell.group in POOLED_GROUPS} | {"parents": parents}
 
 
 def list_pairs(text: str) -> dict[str, Any] | None:

@@ -57,6 +57,7 @@ LABEL_TERMS = {
     "monotone": "no step is right after a wrong one",
     "binary search": "the first step without a right completion, found by halving (OmegaPRM)",
 }
+AUDIT_NAMES = {"pool": "pool alone", "mc_hard": "hard", "mc_soft": "soft", "binary_search": "binary search"}
 SMALL_MODEL = 10_000_000  # weights
 
 
@@ -83,6 +84,7 @@ def describe_labels(metrics: Mapping[str, Any]) -> str:
     return (
         f"The process verifier of this run learned from {metrics['labels']:,} {method} labels of {metrics['samples']:,} "
         f"solutions; the {metrics['aggregation']} of its step scores is its score of a solution, chosen on dev."
+        + (" Their row is in bold." if metrics["label_method"] in AUDIT_NAMES else "")
     )
 
 

@@ -275,6 +275,8 @@ class _CellBuilder:
 
     def _add_gap(self, row: Row, method: str, cell: Cell) -> Cell:
         here, there = self._find_parent_pairs(row, self.in_distribution_index)
+        if row.name == POOLED_GROUPS[0] and 0 < len(here) < len(row.pools):
+            return cell  # of variants and other kinds; each has its own row
         paired = len(set(there)) if 2 * len(here) >= len(row.pools) else 0
         if paired:
             gap = self._compare_pairs(row, here, self.in_distribution.gains(method)[there], row.gains(method)[here])

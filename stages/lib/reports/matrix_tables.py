@@ -238,6 +238,7 @@ def to_metrics(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
             row[f"{cell.method}_solvable"], row[f"{cell.method}_unsolvable"] = cell.solvable, cell.unsolvable
         if cell.group in POOLED_GROUPS and cell.gain is not None:
             row[f"{cell.method}_gain"] = {"mean": cell.gain, "low": cell.gain_low, "high": cell.gain_high}
+        if cell.group in POOLED_GROUPS and cell.gap is not None:
             row[f"{cell.method}_gap"] = {"mean": cell.gap, "low": cell.gap_low, "high": cell.gap_high}
         if cell.group in POOLED_GROUPS and cell.auc is not None:
             row[f"{cell.method}_auc"] = {"mean": cell.auc, "low": cell.auc_low, "high": cell.auc_high}

@@ -149,7 +149,7 @@ function drawHeatmap(figure, openSet) {
       ["pass_1", "majority", "pass"].map((key) => make("td", { class: "number" }, points(row[key]))),
       row.cells.map((cell, i) => {
         const triple = cell[view];
-        const td = make("td", { class: "cell" }, triple ? [write(triple[0]), make("small", {}, `${write(triple[1])}, ${write(triple[2])}`)] : "");
+        const td = make("td", { class: "cell" }, triple ? [write(triple[0]) + (view === "gain" && cell.p?.endsWith("*") && !row.pooled ? "*" : ""), make("small", {}, `${write(triple[1])}, ${write(triple[2])}`)] : "");
         if (!triple) return td;
         td.style.background = shade(kind.shade(triple[0]));
         const text = `${methods[i]} on ${row.name}, ${row.problems} problems\n${kind.label}: ${write(triple[0])} [${write(triple[1])}, ${write(triple[2])}]`
@@ -161,7 +161,7 @@ function drawHeatmap(figure, openSet) {
     figure.replaceChildren(
       make("div", { class: "controls" }, make("label", {}, "cells show", make("select", { onchange: (event) => show(event.target.value) },
         Object.entries(VIEWS).map(([key, { label }]) => make("option", { value: key, selected: key === view || null }, label))))),
-      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, head.map((text, i) => make("th", { class: i && i < 5 ? "number" : null }, text)))), make("tbody", {}, body))),
+      make("div", { class: "scroll tall" }, make("table", {}, make("thead", {}, make("tr", {}, head.map((text, i) => make("th", { class: i && i < 5 ? "number" : null }, text)))), make("tbody", {}, body))),
       make("figcaption", {}, "Blue helps, orange harms; below each figure its 95 % interval."));
   }
   show("gain");
