@@ -10,15 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 import typer
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from stages import __main__ as program
+from stages.lib.core import files
+from stages.lib.display import tables, terminal
 from stages.lib.workspace import chapters
 from tests.helpers import tiny_models
 from tests.helpers.workspace import ENV, clone_repository
+from tests.lib.display.test_terminal import read_tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "stages").rglob("README.md"), *(ROOT / "data/raw").rglob("README.md")])
+EVALUATION = "stages/evaluation/README.md"
 SAMPLES = [{"text": "3 + 4 = 7\n#### 7", "scores": {"rm": 0.9}}, {"text": "#### 8", "scores": {"rm": 0.2}}]
 POOL = {"problem_id": "p1", "question": "3 + 4?", "gold": "7", "scales": {"rm": "probability"}, "samples": SAMPLES}
 
@@ -131,6 +136,26 @@ def test_cheap_commands_run_as_written(command, workspace, monkeypatch):
     get_program()
     done = CliRunner().invoke(program.app, words)
     assert done.exit_code == 0, f"{done.output}\n{done.exception!r}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", ["", "plan", "params", "preset", "doctor", "table", "table --all", "best-of-n", "score"]
+)
+def test_what_commands_print_fits_80_columns(words, workspace, monkeypatch, tmp_path):
+    monkeypatch.chdir(workspace)
+    monkeypatch.setattr(terminal, "get_width", lambda: 80)
+    arguments = words.split()
+    if words in ("best-of-n", "score"):
+        arguments += ["POOL.jsonl", "--out", str(tmp_path / "out")]
+    for name in ("table", "matrix"):  # as stage best_of_n writes them, in content as wide as they come
+        report = {f"{name} {i}": (header, rows * 3) for i, (header, *rows) in enumerate(read_tables(ROOT / EVALUATION))}
+        files.write_text(workspace / f"data/best_of_n/{name}.md", tables.format_report(report, ["note " * 40]))
+    get_program()
+    done = CliRunner().invoke(program.app, arguments)
+    assert done.exit_code == 0 or words == "doctor", f"{done.output}\n{done.exception!r}"
+    lines = [line for line in done.output.splitlines() if str(tmp_path) not in line]
+    assert lines and [line for line in lines if cell_len(line) > 80 or "…" in line] == []
 
 
 @pytest.mark.slow
