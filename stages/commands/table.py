@@ -22,6 +22,8 @@ def table(
         raise UserError(f"{TABLE_FILES[0]}: not found; run `make repro` (or `dvc pull best_of_n`) first")
     for path in found:
         report, notes = tables.parse_report(path.read_text(encoding="utf-8"))
+        if not report:
+            raise UserError(f"{path}: holds no table; run `dvc repro best_of_n` again")
         if everything:
             terminal.print_report(report, notes)
         else:

@@ -24,8 +24,9 @@ def draw(headers, rows, numbers=(), width=None, **options):
 def read_tables(page: Path) -> list[list[list[str]]]:
     """The Markdown tables of a page: real content of every kind."""
     blocks = re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE)
-    splits = [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in x.splitlines()] for x in blocks]
-    return [[rows[0], *rows[2:]] for rows in splits if len({len(row) for row in rows}) == 1]
+    splits = [[[cell.strip() for cell in line[1:-1].split("|")] for line in block.splitlines()] for block in blocks]
+    assert all(len(row) == len(rows[0]) for rows in splits for row in rows)
+    return [[rows[0], *rows[2:]] for rows in splits]
 
 
 @st.composite
@@ -131,3 +132,8 @@ TEXT = st.text("ab|\\*_ `-#1", min_size=1, max_size=8).map(str.strip)
 def test_a_report_is_read_as_it_was_written(rows, notes):
     report = {title: (header, body) for title, (header, *body) in rows.items()}
     assert tables.parse_report(tables.format_report(report, notes)) == (report, notes)
+
+
+def test_the_pages_have_tables_of_all_kinds():
+    widths = [sum(map(len, rows[0])) for page in PAGES for rows in read_tables(page)]
+    assert len(widths) > 20 and max(widths) > 100
