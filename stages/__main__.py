@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from stages import commands
+from stages.lib.core import files
 from stages.lib.core.errors import UserError
 
 # The order of the help: the daily commands first.
@@ -92,8 +93,11 @@ def main() -> None:
     _register_commands()
     try:
         app()
-    except UserError as error:
-        print(error, file=sys.stderr)
+    except (UserError, OSError) as error:
+        reason = files.explain_os_error(error) if isinstance(error, OSError) else error
+        if reason is None:
+            raise
+        print(reason, file=sys.stderr)
         sys.exit(2)
 
 

@@ -203,6 +203,12 @@ def test_files_named_in_the_pages_exist(page):
     assert [link for link in links if not (ROOT / page.parent / link).exists()] == []
 
 
+def test_every_test_in_the_table_of_faults_exists():
+    rows = re.findall(r"^\| .+? \| `(tests/\S+\.py)::(\w+)`.* \| .+ \|$", (ROOT / "tests/README.md").read_text(), re.M)
+    assert len(rows) > 30
+    assert [row for row in rows if f"def {row[1]}(" not in (ROOT / row[0]).read_text()] == []
+
+
 def test_the_table_of_rooms_in_the_readme_is_that_of_arrows():
     rows = re.findall(r"^\| `(\w+)` \| .+ \| ([`\w ]*)\|$", (ROOT / "stages/lib/README.md").read_text(), re.MULTILINE)
     assert [(room, set(re.findall(r"\w+", arrows))) for room, arrows in rows] == list(ARROWS.items())

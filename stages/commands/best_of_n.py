@@ -31,8 +31,8 @@ def best_of_n(
         float, typer.Option(min=0, help="Weight of a vote = score ** power; 0 is a plain majority.")
     ] = 1.0,
     top_share: Annotated[float, typer.Option(min=0, max=1, help="Share of k that a top vote keeps.")] = 0.25,
-    draws: Annotated[int, typer.Option(min=2, help="Random subsets where there is no closed form.")] = 200,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the problems.")] = 2000,
+    draws: Annotated[int, typer.Option(min=2, max=100_000, help="Random subsets where there is no closed form.")] = 200,
+    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Bootstrap resamples of the problems.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of subsets and resamples.")] = 42,
 ) -> None:
     """Compute the accuracy of every selection method for every k up to N, with intervals, from one pool of solutions."""
@@ -41,6 +41,8 @@ def best_of_n(
     from stages.lib.reports import curves, leaderboard, pool_results, pools
 
     check_power(power)
+    if not top_share:
+        raise UserError("--top-share 0: keeps no solution; must be above 0 and at most 1")
     files.check_output("--out", out, is_folder=True)
     problems = pools.read(pool, parse_scales(scale or []))
     largest = max(problem.size for problem in problems)

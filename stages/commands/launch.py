@@ -35,8 +35,8 @@ def launch(
         raise UserError(f"launch: expected [CONFIG] STAGE, got {' '.join(names)}")
     configuration, stage = names if len(names) == 2 else (params.load_top_level().launch, names[0])
     path = Path("stages/launch") / f"{configuration}.yaml"
-    if not path.exists():
-        there = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+    if "/" in configuration or not path.exists():
+        there = ", ".join(sorted(file.stem for file in Path("stages/launch").glob("*.yaml")))
         source = "launch" if len(names) == 2 else "params.yaml launch"
         raise UserError(f"{source}: {path} not found; there are {there}")
     module = chapters.find_module(stage)

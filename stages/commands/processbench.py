@@ -107,11 +107,11 @@ def processbench(
 
     options = ModelOptions(model, revision, form, tag, save, dtype, device, batch)
     scored = [*files, *([dev] if dev else [])]
-    check_options("processbench", scored, predictions, options, out)
     if dev and threshold is not None:
         raise UserError("processbench: --threshold and --dev exclude each other; give one of them")
     if threshold is not None and not math.isfinite(threshold):
         raise UserError(f"processbench --threshold {threshold}: must be a finite number")
+    check_options("processbench", scored, predictions, options, out)
     if dev and dev.resolve() in {file.resolve() for file in files}:
         raise UserError(f"processbench --dev {dev}: is also reported; choose the threshold on another file")
     if len({file.resolve() for file in files}) < len(files):

@@ -27,8 +27,8 @@ Cell = tuple[int, int]  # (training seed, problem seed)
 
 
 def seeds(
-    training: Annotated[int, typer.Option(min=1, help="Training seeds: 1 to this number.")] = 3,
-    problems: Annotated[int, typer.Option(min=1, help="Problem seeds: 1 to this number.")] = 3,
+    training: Annotated[int, typer.Option(min=1, max=100, help="Training seeds: 1 to this number.")] = 3,
+    problems: Annotated[int, typer.Option(min=1, max=100, help="Problem seeds: 1 to this number.")] = 3,
     run: Annotated[bool, typer.Option("--run", help="Run the cells without a result on this commit.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the tables to this file, as Markdown.")] = None,
 ) -> None:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 
 class Params(Section):
-    draws: int = Field(ge=2)  # random subsets per problem and k, where there is no closed form
-    resamples: int = Field(ge=100)  # bootstrap resamples of the problems
+    draws: int = Field(ge=2, le=100_000)  # random subsets per problem and k, where there is no closed form
+    resamples: int = Field(ge=100, le=1_000_000)  # bootstrap resamples of the problems
     vote_powers: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         min_length=1
     )  # weight = score ** power; one is chosen on dev

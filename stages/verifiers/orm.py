@@ -16,7 +16,7 @@ from __future__ import annotations
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
@@ -41,6 +41,12 @@ class Params(TrainingParams):
     dedupe: bool  # equal solutions of a problem count once
     skip_uniform_problems: bool  # leave out problems whose samples are all right or all wrong
     eval_problems: int = Field(gt=0)  # of dev, for this stage's metrics; stage scores measures all
+
+    @model_validator(mode="after")
+    def _check_head_tokens(self) -> Params:
+        if len(self.head_init_tokens) == 1:
+            raise ValueError("head_init_tokens must be two, [right, wrong], or none, []")
+        return self
 
 
 def build_examples(

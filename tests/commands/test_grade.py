@@ -1,6 +1,7 @@
 """`python -m stages grade`: rows in, the same rows with `equal` and `extracted` out, and clear errors."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -133,6 +134,17 @@ def test_a_tolerance_is_asked_for(tmp_path):
     assert [row["equal"] for row in grade_rows(rows)] == [False] * 3
     assert [row["equal"] for row in grade_rows(rows, tolerance=0.01)] == [True, True, False]
     assert grade(tmp_path / "rows.jsonl", "--tolerance", -1).returncode == 2
+
+
+@pytest.mark.slow
+def test_rows_are_utf8_whatever_the_terminal_is(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"gold": "4", "pred": "é #### 4"}\n')
+    command = [sys.executable, "-m", "stages", "grade", file]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True
+    )
+    assert json.loads(done.stdout.decode())["pred"] == "é #### 4"
 
 
 @pytest.mark.slow

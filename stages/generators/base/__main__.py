@@ -48,6 +48,12 @@ class Params(TrainingParams):
     conv_kernel: int = Field(gt=1)  # tokens a convolution sees
 
     @model_validator(mode="after")
+    def _check_heads(self) -> Params:
+        if self.source == "scratch" and self.hidden_size % (2 * self.num_heads):
+            raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of 2 x num_heads {self.num_heads}")
+        return self
+
+    @model_validator(mode="after")
     def _check_source(self) -> Params:
         needed = {"hub": ["repo", "revision"], "package": ["package", "file"]}
         if missing := [key for key in needed.get(self.source, []) if not getattr(self, key)]:

@@ -19,6 +19,17 @@ from typing import Any
 from stages.lib.core.errors import UserError
 
 _DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def explain_os_error(error: OSError) -> str | None:
+    """One sentence for a full disk and for a place that may not be used; None for any other error."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in _DISK_FULL_ERRORS:
+        return f"{where}no space left to write; free some space, run again"
+    if error.errno in _DENIED_ERRORS:
+        return f"{where}cannot be used ({error.strerror}); see who owns it and whether it is read-only"
+    return None
 
 
 def check_output(option: str, path: Path, is_folder: bool = False, inputs: Iterable[Path] = ()) -> None:

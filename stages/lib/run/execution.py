@@ -101,14 +101,17 @@ def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str,
     A stage takes no arguments but --help."""
     if body.__module__ == "__main__" and len(sys.argv) > 1:
         return _answer_arguments(name, sys.argv[1:])
-    if ray_cluster.load_settings() and body.__module__ == "__main__" and (main := ray_cluster.find_main()):
-        return main()
     try:
+        if ray_cluster.load_settings() and body.__module__ == "__main__" and (main := ray_cluster.find_main()):
+            return main()
         _run_stage(name, model, body)
-    except UserError as error:
+    except (UserError, OSError) as error:
+        reason = files.explain_os_error(error) if isinstance(error, OSError) else str(error)
+        if reason is None:
+            raise
         if os.environ.get("RANK", "0") != "0":
             time.sleep(2)  # the main process reports a mistake that all of them met; the launcher ends the others
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {reason}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -186,11 +189,14 @@ def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
     for path in paths:
         if (root / path).exists():
             continue
-        if path.startswith("data/") and not path.startswith("data/raw/"):
+        if path.startswith("data/") and not f"{path}/".startswith("data/raw/"):
             raise UserError(f"{path}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
         key = written[deps.index(path)].strip("${}")  # of the parameter that names it, if one does
         raise UserError(f"{key}: {path} not found; name what exists" if key != path else f"{path}: not found")
-    file = Path(body.__code__.co_filename).resolve().relative_to(root.resolve())
+    code_root = Path(__file__).resolve().parents[3]
+    if code_root != root.resolve():
+        raise UserError(f"environment: the code is that of {code_root}, not of this folder; unset PYTHONPATH")
+    file = Path(body.__code__.co_filename).resolve().relative_to(code_root)
     code = import_closure.digest_code(root, ".".join(file.with_suffix("").parts))
     return {"code": code, **{path: digests.md5(root / path) for path in paths}}
 

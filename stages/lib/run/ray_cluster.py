@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from stages.lib.core import cpus
 from stages.lib.core.errors import UserError
@@ -54,9 +54,14 @@ class RaySettings(Params):
 
 @cache
 def load_settings() -> RaySettings | None:
-    """What the launcher has passed on; None without `launch: ray`."""
+    """What the launcher has passed on; None without `launch: ray`. Raises UserError for anything else in the variable."""
     text = os.environ.get(VARIABLE)
-    return RaySettings.model_validate_json(text) if text else None
+    try:
+        return RaySettings.model_validate_json(text) if text else None
+    except ValidationError:
+        raise UserError(
+            f"environment: {VARIABLE} is set by `python -m stages launch ray` alone; `unset {VARIABLE}`"
+        ) from None
 
 
 def find_main() -> Callable[[], None] | None:

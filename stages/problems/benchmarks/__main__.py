@@ -289,8 +289,9 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     problems, account = build_problems(run.params, run.seed, run.test_seed)
     sizes = run.params.sizes.model_dump()
     requested = [split for split, size in sizes.items() if size != 0 and run.params.expects_rows(split)]
-    for warning in provenance.find_warnings(account, requested):
+    for warning in provenance.find_warnings(account):
         print(f"benchmarks: warning: {warning}", file=sys.stderr)
+    provenance.require_problems(account, requested)
     for split in splits.SPLITS:
         records.write_problems(run.out_dir / f"{split}.jsonl", [p for p in problems if p.split == split])
     files.write_json(run.out_dir / "provenance.json", account)

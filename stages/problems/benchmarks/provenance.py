@@ -50,16 +50,22 @@ def summarize_reasons(reasons: list[str]) -> str:
     return f"{count} x `{next(reason for reason in reasons if _ROW_SPECIFIC.sub('', reason) == kind)}`"
 
 
-def find_warnings(account: Mapping[str, Any], requested: Iterable[str]) -> Iterator[str]:
-    """Warnings about files with many rejects, and about requested splits that are empty."""
+def require_problems(account: Mapping[str, Any], requested: Iterable[str]) -> None:
+    """Raises UserError for splits that the parameters ask for and that are empty: a later stage could only stop there."""
+    if empty := [split for split in requested if not account["splits"][split]]:
+        raise UserError(
+            f"no problem is left for {' and '.join(empty)}, which benchmarks.sizes and shares ask for; give more "
+            f"rows, or another share ({', '.join(f'{split} {n}' for split, n in account['splits'].items())})"
+        )
+
+
+def find_warnings(account: Mapping[str, Any]) -> Iterator[str]:
+    """Warnings about files with many rejects."""
     for entry in account["files"]:
         rows, reasons = entry["rows"], [reject["reason"] for reject in entry["rejected"]]
         if rows["rejected"] > REJECT_WARNING_SHARE * rows["in"]:
             summary = summarize_reasons(reasons)
             yield f"{entry['url']}: {rows['rejected']} of {rows['in']} rows rejected; commonest: {summary}"
-    for split in requested:
-        if not account["splits"][split]:
-            yield f"split {split} is empty; see benchmarks.sizes, benchmarks.shares and provenance.json"
 
 
 def account_for_rows(

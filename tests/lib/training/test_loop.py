@@ -46,6 +46,23 @@ def test_accumulation_changes_nothing(tmp_path):
 
 
 @pytest.mark.slow
+def test_variables_of_accelerate_change_nothing(tmp_path, monkeypatch, fresh):
+    """A job's environment may hold those of another launch; params.yaml alone says how a model is trained."""
+    from accelerate.state import AcceleratorState
+
+    training_script.main(tmp_path / "plain", count=9)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    for name, value in {
+        "GRADIENT_ACCUMULATION_STEPS": "4",
+        "MIXED_PRECISION": "bf16",
+        "DYNAMO_BACKEND": "EAGER",
+    }.items():
+        monkeypatch.setenv(f"ACCELERATE_{name}", value)
+    training_script.main(tmp_path / "set", count=9)
+    assert all(final(tmp_path / "set")[name].equal(p) for name, p in final(tmp_path / "plain").items())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "atol"), [("adamw", 1e-5), ("muon", 1e-4)])  # muon enlarges what is nearly zero
 def test_two_processes_train_what_one_trains(tmp_path, optimizer, atol):
     settings = ["device_batch_size=4", "dropout=0.1", f"optimizer={optimizer}"]

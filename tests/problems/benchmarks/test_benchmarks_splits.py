@@ -154,23 +154,21 @@ def test_a_file_without_a_usable_row_is_an_error(tmp_path, rows, message):
         build_problems(section(test=jsonl(tmp_path / "t.jsonl", rows)), 1, 1)
 
 
-def test_many_rejects_and_empty_splits_give_warnings(tmp_path):
+def test_many_rejects_give_a_warning_and_an_empty_split_is_an_error(tmp_path):
     bad = [{"question": f"{n}?", "answer": f"no {n}"} for n in range(3)]
     train, test = jsonl(tmp_path / "train.jsonl", words(5)), jsonl(tmp_path / "test.jsonl", words(*range(10, 17)) + bad)
     params = section(shares=THIRDS, train=train, test=test)
-    warnings = list(
-        provenance.find_warnings(
-            build_problems(params, 1, 1)[1], [split for split in splits.SPLITS if params.expects_rows(split)]
-        )
-    )
-    assert len(warnings) == 3 and "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in warnings[0]
-    assert [line.split(";")[0] for line in warnings[1:]] == ["split verifier is empty", "split dev is empty"]
+    account = build_problems(params, 1, 1)[1]
+    (warning,) = provenance.find_warnings(account)
+    assert "3 of 10 rows rejected; commonest: 3 x `answer: its last line" in warning
+    with pytest.raises(UserError, match="no problem is left for verifier and dev, which .*(train 1, .*test 7)"):
+        provenance.require_problems(account, [split for split in splits.SPLITS if params.expects_rows(split)])
     jsonl(test, words(*range(10, 28)) + bad[:2])
     alone = section(test=test)
     requested = [split for split in splits.SPLITS if alone.expects_rows(split)]
-    assert requested == ["test"] and not list(
-        provenance.find_warnings(build_problems(alone, 1, 1)[1], requested)
-    )  # 2 of 20 are not many
+    account = build_problems(alone, 1, 1)[1]
+    provenance.require_problems(account, requested)
+    assert requested == ["test"] and not list(provenance.find_warnings(account))  # 2 of 20 are not many
 
 
 def test_licences_are_the_rows_own_the_files_or_the_parameters(tmp_path):
