@@ -137,12 +137,13 @@ def add_remote(root: Path, name: str, url: str, settings: Mapping[str, Any], pri
         )
     repo: Any = Repo(str(root))
     with repo.config.edit("repo") as config:
-        config["remote"].setdefault(name, {}).update({"url": url, **settings})
+        shared = config["remote"].setdefault(name, {})
+        shared.update({"url": url, **settings})
         config["core"]["remote"] = name
     (root / LOCAL_CONFIG).touch(0o600)
     (root / LOCAL_CONFIG).chmod(0o600)
     with repo.config.edit("local") as config:
-        config["remote"].setdefault(name, {}).update({"url": url, **settings, **private})
+        config["remote"].setdefault(name, {}).update({**shared, **private})
         config["core"]["remote"] = name
 
 
