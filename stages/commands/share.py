@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,7 +41,7 @@ def share(
     default = next((remote for remote in remotes.load_remotes(root) if remote.is_default), None)
     if url is None and default and (login or key):  # a colleague, after the clone
         name, url = default.name, default.url
-    if url:
+    if url is not None:
         url, kind = remotes.parse_url(url)
         settings, private = dict(kind.fixed), {}
         if kind.name == "folder":
@@ -91,11 +91,14 @@ def show_state(root: Path, remote: Remote) -> None:
 
     rows: list[list[str]] = [["remote", f"{remote.name}, {remote.url} ({remote.kind.name})"]]
     steps: list[str] = []
+    if remote.shared_url not in (None, remote.url):
+        rows.append(["conflict", f"{remotes.CONFIG} says {remote.shared_url}, {remotes.LOCAL_CONFIG} another address"])
+        steps.append(f"python -m stages share {remote.shared_url} --name {remote.name}")
     if secrets := remotes.list_secrets_in_git(root):
         rows.append(["secrets", f"{', '.join(secrets)} in {remotes.CONFIG}, which goes to git"])
         steps += [f"dvc remote modify --unset {remote.name} {key}" for key in secrets]
-    if remote.local_keys:
-        rows.append(["login", f"{', '.join(remote.local_keys)} in {remotes.LOCAL_CONFIG}, which stays here"])
+    if remote.login:
+        rows.append(["login", f"{', '.join(remote.login)} in {remotes.LOCAL_CONFIG}, which stays here"])
     if not remotes.has_plugin(remote.kind):
         rows.append(["data", f"not checked: DVC lacks its plug-in for {remote.kind.name}"])
         steps += [f"python -m pip install 'dvc[{remote.kind.extra}]'", "python -m stages share"]
@@ -143,12 +146,13 @@ def describe_data(root: Path, remote: Remote) -> tuple[str, str]:
 def list_colleague_steps(root: Path, remote: Remote) -> list[str]:
     from stages.lib.workspace import remotes
 
-    steps: list[Any] = [
-        f"git clone {remotes.get_clone_url(root) or 'URL'} assay && cd assay && make setup && source .venv/bin/activate"
-    ]
+    folder = "assay && cd assay && make setup && source .venv/bin/activate"
+    steps = [f"git clone {remotes.get_clone_url(root) or 'URL'} {folder}"]
     if remote.kind.extra:
         steps.append(f"python -m pip install 'dvc[{remote.kind.extra}]'")
-    if remote.local_keys:
-        steps.append("python -m stages share --login    # or --key FILE, for SSH" if remote.kind.login else "")
-    steps += ["dvc pull", "dvc repro    # nothing is left to compute"]
-    return [step for step in steps if step] + ["dvc exp pull origin NAME    # an experiment"]
+    if remote.login:
+        steps.append(
+            "python -m stages share --key FILE" if "keyfile" in remote.login else "python -m stages share --login"
+        )
+    steps += ["dvc pull", "dvc repro    # nothing is left to compute", f"python -m stages share {remote.url}"]
+    return [*steps[:-1], f"{steps[-1]} && dvc exp pull origin NAME    # an experiment"]

@@ -13,6 +13,8 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,12 +54,14 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote as .dvc/config and .dvc/config.local describe it together. local_keys: what stands in the second."""
+    """A remote as .dvc/config and .dvc/config.local describe it together. shared_url: its address in the first, if it is
+    there. login: the keys that only the second has."""
 
     name: str
     url: str
+    shared_url: str | None
     is_default: bool
-    local_keys: tuple[str, ...]
+    login: tuple[str, ...]
 
     @property
     def kind(self) -> Kind:
@@ -66,17 +70,19 @@ class Remote:
 
 def load_remotes(root: Path) -> list[Remote]:
     """All remotes of the repository, the default first."""
-    settings: dict[str, dict[str, str]] = {}
-    local: dict[str, list[str]] = {}
-    default = None
-    for file in (CONFIG, LOCAL_CONFIG):
-        config = _read_config(root / file)
-        default = config.get("core", "remote", fallback=default)
+    shared, local = (_read_config(root / file) for file in (CONFIG, LOCAL_CONFIG))
+    settings: dict[str, list[dict[str, str]]] = {}  # name -> what each file says
+    for i, config in enumerate((shared, local)):
         for part in config.sections():
-            if name := re.fullmatch(r"""'?remote "(.+?)"'?""", part):
-                settings.setdefault(name[1], {}).update(config[part])
-                local.setdefault(name[1], []).extend(config[part] if file == LOCAL_CONFIG else ())
-    remotes = [Remote(name, own.get("url", ""), name == default, tuple(local[name])) for name, own in settings.items()]
+            if match := re.fullmatch(r"""'?remote "(.+?)"'?""", part):
+                settings.setdefault(match[1], [{}, {}])[i] = dict(config[part])
+    default = local.get("core", "remote", fallback=shared.get("core", "remote", fallback=None))
+    remotes = [
+        Remote(
+            name, (ours | own).get("url", ""), ours.get("url"), name == default, tuple(sorted(own.keys() - ours.keys()))
+        )
+        for name, (ours, own) in settings.items()
+    ]
     return sorted(remotes, key=lambda remote: not remote.is_default)
 
 
@@ -118,21 +124,26 @@ def check_folder(root: Path, path: Path) -> None:
 
 def add_remote(root: Path, name: str, url: str, settings: Mapping[str, Any], private: Mapping[str, str]) -> None:
     """Make it the default remote: settings in .dvc/config, `private` in .dvc/config.local. Raises UserError for a name
-    that stands for another address."""
+    that stands for another address.
+
+    Settings go to both: DVC reads .dvc/config of the commit that it looks at, and commits and experiments from before would
+    else have no remote, or, with `private`, a remote without an address, which is an error."""
     from dvc.repo import Repo
 
     existing = next((remote for remote in load_remotes(root) if remote.name == name), None)
-    if existing and existing.url != url:
+    if existing and url not in (existing.url, existing.shared_url):
         raise UserError(
             f"remote {name}: is {existing.url} already; choose another --name, or `dvc remote remove {name}` first"
         )
     repo: Any = Repo(str(root))
-    if private:  # first, so that no half of it is shared
-        with repo.config.edit("local") as config:
-            config["remote"].setdefault(name, {}).update(private)
-        (root / LOCAL_CONFIG).chmod(0o600)
     with repo.config.edit("repo") as config:
-        config["remote"].setdefault(name, {}).update({"url": url, **settings})
+        shared = config["remote"].setdefault(name, {})
+        shared.update({"url": url, **settings})
+        config["core"]["remote"] = name
+    (root / LOCAL_CONFIG).touch(0o600)
+    (root / LOCAL_CONFIG).chmod(0o600)
+    with repo.config.edit("local") as config:
+        config["remote"].setdefault(name, {}).update({**shared, **private})
         config["core"]["remote"] = name
 
 
@@ -143,6 +154,13 @@ def has_plugin(kind: Kind) -> bool:
 def compare(root: Path, remote: Remote, timeout: float = 600) -> dict[str, str]:
     """Output -> `new` (here, not there), `deleted` (there, not here) or `missing` (in neither), by `dvc status --cloud`.
     Raises UserError when the remote cannot be read."""
+    if remote.kind == HTTP:  # DVC takes a server that does not answer for an empty one
+        try:
+            urllib.request.urlopen(urllib.request.Request(remote.url, method="HEAD"), timeout=20).close()
+        except urllib.error.HTTPError:
+            pass  # it answers, and need not list its folders
+        except OSError as error:
+            raise UserError(f"{remote.url}: no answer ({getattr(error, 'reason', error)})") from None
     words = [sys.executable, "-m", "dvc", "status", "--cloud", "--json", "--remote", remote.name]
     try:
         done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=timeout)
