@@ -9,7 +9,10 @@
    The integrand is a polynomial in u, which Gauss-Legendre quadrature integrates exactly. A class that cannot reach m
    votes contributes all of its binomial, so these classes are one binomial together.
 3. The product is a dynamic programme over classes, with the number of included solutions as its state. All terms are
-   positive, so nothing cancels. One p serves all k until P(k included) would underflow, above N = 540.
+   positive, so nothing cancels.
+4. One p serves neighbouring k, for which few counts of a class are likely. Others, of probability below NEGLIGIBLE, are
+   left out: m begins at the largest count that a rival is sure to have, and a rival that cannot reach m is in step 2 one
+   of those that contribute all of their binomial. At N = 1,860 this saves nine tenths of the work.
 
 Solutions without an answer are counted in k and never win. Measured against whole-number enumeration: relative error
 1e-13 at N = 256. The published way is Monte Carlo (400 subsets in PRM800K's eval.py): error near 1e-2 a problem.
@@ -18,13 +21,15 @@ Solutions without an answer are counted in k and never win. Measured against who
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import groupby
 from math import asin, ceil, log, pi, sin, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import rel_entr
 
-SMALLEST_PROBABILITY = 1e-290  # of k included solutions; what underflows beside it cannot be seen
+NEGLIGIBLE = 1e-17  # a float64 near 1 does not change by a probability below this
 
 
 class AnswerCounts(NamedTuple):
@@ -51,7 +56,7 @@ def majority(classes: np.ndarray, correct: np.ndarray) -> np.ndarray:
         for p, ks in _split_ks(n):
             for c, share in enumerate(counts.correct_shares):
                 if share:
-                    row[ks - 1] += share * _win_and_include(counts, c, p)[ks] / binomial_pmf(n, p)[ks]
+                    row[ks - 1] += share * _win_and_include(counts, c, p, ks)[ks] / binomial_pmf(n, p)[ks]
         if n:
             row[0] = sum(map(np.multiply, counts.sizes, counts.correct_shares)) / n
             row[-1] = _full_pool_accuracy(counts)
@@ -74,10 +79,24 @@ def _full_pool_accuracy(counts: AnswerCounts) -> float:
 
 def _split_ks(n: int) -> list[tuple[float, np.ndarray]]:
     """(p, the ks it serves). In arcsin sqrt(p) all binomials have the same width, so its range is cut in equal parts."""
-    parts = ceil(pi / 4 * sqrt(2 * n / -log(SMALLEST_PROBABILITY)))
+    parts = ceil(sqrt(n) / 16)
     ks = np.arange(1, n + 1)
     part = np.minimum((np.arcsin(np.sqrt(ks / n)) / asin(1) * parts).astype(int), parts - 1)
     return [(sin((i + 0.5) / parts * pi / 2) ** 2, ks[part == i]) for i in range(parts)]
+
+
+@lru_cache(maxsize=1 << 14)
+def _bound_counts(size: int, n: int, first_k: int, last_k: int) -> tuple[int, int]:
+    """(least, most) solutions of a class of this size among k of n, for all k from first_k to last_k, by Chernoff's bound,
+    which also holds without replacement (Hoeffding 1963, section 6): P(X >= x) <= exp(-size KL(x / size, k / n))."""
+    share = np.arange(size + 1) / max(size, 1)
+
+    def is_likely(k: int) -> np.ndarray:
+        return size * (rel_entr(share, k / n) + rel_entr(1 - share, 1 - k / n)) <= -log(NEGLIGIBLE)
+
+    least = (is_likely(first_k) | (share >= first_k / n)).argmax()
+    most = size - (is_likely(last_k) | (share <= last_k / n))[::-1].argmax()
+    return int(least), int(most)
 
 
 @lru_cache(maxsize=4096)
@@ -97,27 +116,51 @@ def _gauss_legendre(nodes: int) -> list[tuple[float, float]]:
     return list(zip((x + 1) / 2, weights / 2, strict=True))
 
 
-def _win_and_include(counts: AnswerCounts, c: int, p: float) -> np.ndarray:
-    """(N + 1,): the probability that class c wins and k solutions are included, for k = 0..N."""
-    size, joint = counts.sizes[c], np.zeros(counts.total + 1)
+def _win_and_include(counts: AnswerCounts, c: int, p: float, ks: np.ndarray) -> np.ndarray:
+    """(N + 1,): the probability that class c wins and k solutions are included, for the k in ks; others mean nothing."""
+    total, size, joint = counts.total, counts.sizes[c], np.zeros(counts.total + 1)
     rivals = Counter(counts.sizes[:c] + counts.sizes[c + 1 :])
-    for m in range(1, size + 1):
-        contenders = {rival: copies for rival, copies in rivals.items() if rival >= m}
-        others = counts.total - size - sum(rival * copies for rival, copies in contenders.items())
-        for u, weight in _gauss_legendre(sum(contenders.values()) // 2 + 1):
-            product = weight * binomial_pmf(size, p)[m] * binomial_pmf(others, p)
-            for rival, copies in contenders.items():
-                factor = binomial_pmf(rival, p)[: m + 1].copy()
-                factor[m] *= u
-                product = np.convolve(product, _polynomial_power(factor, copies))
-            joint[m : m + len(product)] += product
+    bound = partial(_bound_counts, n=total, first_k=int(ks[0]), last_k=int(ks[-1]))
+    ranges = {x: bound(x) for x in [*rivals, size]}
+    first, last = max(1, *(least for least, _ in ranges.values())), ranges[size][1]
+
+    def get_contenders(m: int) -> list[int]:
+        return [rival for rival in rivals if ranges[rival][1] >= m]
+
+    for contenders, group in groupby(range(first, last + 1), get_contenders):
+        votes = list(group)
+        # Coefficients of [won; x^0] begin at x^start.
+        start = votes[0] + sum(ranges[rival][0] * rivals[rival] for rival in contenders)
+        won = binomial_pmf(size, p)[votes[0] : votes[-1] + 1]
+        if contenders:
+            beaten = [_beat(contenders, rivals, ranges, m, p) for m in votes]
+            own, won = won, np.zeros(len(beaten[-1]) + len(votes) - 1)
+            for i, product in enumerate(beaten):
+                won[i : i + len(product)] += own[i] * product
+        others = total - size - sum(rival * rivals[rival] for rival in contenders)
+        few, many = bound(others)
+        product = np.convolve(won, binomial_pmf(others, p)[few : many + 1])
+        joint[start + few : start + few + len(product)] += product
     return joint
 
 
-def _polynomial_power(factor: np.ndarray, exponent: int) -> np.ndarray:
+def _beat(contenders: list[int], rivals: Counter[int], ranges: dict[int, tuple[int, int]], m: int, p: float) -> np.ndarray:
+    """The integral of step 2 over these rivals. Its first coefficient is that of the least votes they have together."""
+    integral: Any = 0
+    for u, weight in _gauss_legendre(sum(rivals[rival] for rival in contenders) // 2 + 1):
+        product = np.array([weight])
+        for rival in contenders:
+            factor = binomial_pmf(rival, p)[ranges[rival][0] : m + 1].copy()
+            factor[-1] *= u
+            product = np.convolve(product, _power(factor, rivals[rival]))
+        integral += product
+    return integral
+
+
+def _power(factor: np.ndarray, exponent: int) -> np.ndarray:
     """The coefficients of a polynomial to a positive whole power, by squaring."""
-    half = _polynomial_power(factor, exponent // 2) if exponent > 1 else None
-    if half is None:
+    if exponent == 1:
         return factor
+    half = _power(factor, exponent // 2)
     square = np.convolve(half, half)
     return np.convolve(square, factor) if exponent % 2 else square

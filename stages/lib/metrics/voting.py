@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 TIE_TOLERANCE = 1e-9
+SAMPLES_PER_BATCH = 1 << 15  # of subsets that vote at a time
 
 
 class Estimate(NamedTuple):
@@ -35,34 +36,41 @@ class Tally(NamedTuple):
     is_winner: np.ndarray
     right: np.ndarray
 
-    def compute_accuracy(self) -> np.ndarray:
-        """(rows,): the probability that each row's vote is right, ties split evenly."""
-        return np.where(self.is_winner, self.right, 0).sum(axis=1) / np.maximum(self.is_winner.sum(axis=1), 1)
-
 
 def score_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
     """(rows,): the probability that each row's vote is right, ties split evenly. Arguments as for `count_votes`."""
-    return count_votes(classes, correct, log_weights).compute_accuracy()
+    _, is_winner, voters, right = _sum_by_answer(classes, correct, log_weights)
+    winners = np.flatnonzero(is_winner)  # few of all answers
+    row, shares = winners // is_winner.shape[1], right.ravel()[winners] / voters.ravel()[winners]
+    return np.bincount(row, shares, len(classes)) / np.maximum(np.bincount(row, minlength=len(classes)), 1)
 
 
 def count_votes(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> Tally:
     """All (rows, voters): answer classes (negative: no vote), correct in [0, 1], natural log of the weight (-inf: weight
     0). A row whose voters all have weight 0 is a tie among their answers; a row without an answer is wrong.
     """
+    votes, is_winner, voters, right = _sum_by_answer(classes, correct, log_weights)
+    return Tally(votes, is_winner, right / np.maximum(voters, 1))
+
+
+def _sum_by_answer(classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(votes, is_winner, voters, right voters), (rows, answers) each."""
     rows, _ = classes.shape
     answered = classes >= 0
     log_weights = np.where(answered, log_weights, -np.inf)
     top = log_weights.max(axis=1, keepdims=True, initial=-np.inf)
     weights = np.exp(log_weights - np.where(np.isfinite(top), top, 0))  # relative to the row's largest: no underflow
     width = int(classes.max(initial=0)) + 1
-    cell = (np.arange(rows)[:, None] * width + classes)[answered]
+    cell = np.arange(rows)[:, None] * width + classes
+    have_all = answered.all()
 
-    def sum_by_answer(values: np.ndarray) -> np.ndarray:
-        return np.bincount(cell, values[answered], minlength=rows * width).reshape(rows, width)
+    def sum_by_answer(values: np.ndarray | None) -> np.ndarray:
+        places, values = (x if x is None else x.ravel() if have_all else x[answered] for x in (cell, values))
+        return np.bincount(places, values, minlength=rows * width).reshape(rows, width)
 
-    votes, voters, right = map(sum_by_answer, (weights, np.ones_like(weights), correct))
+    votes, voters, right = map(sum_by_answer, (weights, None, correct))
     best = votes.max(axis=1, keepdims=True, initial=0)
-    return Tally(votes, (voters > 0) & (votes >= best * (1 - TIE_TOLERANCE)), right / np.maximum(voters, 1))
+    return votes, (voters > 0) & (votes >= best * (1 - TIE_TOLERANCE)), voters, right
 
 
 def draw_subsets(n: int, draws: int, key: int) -> np.ndarray:
@@ -74,13 +82,14 @@ def estimate_weighted(
     classes: np.ndarray, correct: np.ndarray, log_weights: np.ndarray, ks: Sequence[int], orders: np.ndarray
 ) -> Estimate:
     """Weighted vote of one problem. classes, correct, log_weights: (N,); orders: (draws, N) from `draw_subsets`."""
-    whole_pool = np.arange(len(classes))[None]
 
-    def vote(k: int) -> np.ndarray:
-        subsets = whole_pool if k == len(classes) else orders[:, :k]
+    def vote(subsets: np.ndarray) -> np.ndarray:
         return score_votes(classes[subsets], correct[subsets], log_weights[subsets])
 
-    return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
+    def vote_all(k: int) -> np.ndarray:
+        return vote(np.arange(k)[None]) if k == len(classes) else _vote_in_batches(vote, orders[:, :k])
+
+    return _estimate(vote_all, ks, np.where(classes >= 0, correct, 0).mean())
 
 
 def estimate_top(
@@ -92,13 +101,24 @@ def estimate_top(
     )  # 0: the best; equal for equals
     places = places.astype(np.uint16 if len(places) < 2**16 else int)  # of 16 bits, a stable sort takes linear time
 
-    def vote(k: int) -> np.ndarray:
-        subsets = orders[:, :k]
-        best = np.argsort(places[subsets], axis=1, kind="stable")[:, : top_size(share, k)]
+    def vote(subsets: np.ndarray) -> np.ndarray:
+        best = np.argsort(places[subsets], axis=1, kind="stable")[:, : top_size(share, subsets.shape[1])]
         voters = np.take_along_axis(subsets, best, 1)
         return score_votes(classes[voters], correct[voters], np.zeros(voters.shape))
 
-    return _estimate(vote, ks, np.where(classes >= 0, correct, 0).mean())
+    def vote_all(k: int) -> np.ndarray:
+        ranked, size = np.sort(places), top_size(share, k)
+        if k == len(places) and (size == k or ranked[size - 1] < ranked[size]):  # the same voters in any order
+            return vote(orders[:1]).repeat(len(orders))
+        return _vote_in_batches(vote, orders[:, :k])
+
+    return _estimate(vote_all, ks, np.where(classes >= 0, correct, 0).mean())
+
+
+def _vote_in_batches(vote: Callable[[np.ndarray], np.ndarray], subsets: np.ndarray) -> np.ndarray:
+    """`vote` of all subsets (rows, k), a few rows at a time, which stay in the processor's cache."""
+    rows = max(1, SAMPLES_PER_BATCH // subsets.shape[1])
+    return np.concatenate([vote(subsets[first : first + rows]) for first in range(0, len(subsets), rows)])
 
 
 def top_size(share: float, k: int) -> int:

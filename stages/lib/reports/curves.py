@@ -25,6 +25,7 @@ from stages.lib.reports.pools import Pool, ScoreKind, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings, pick
 
 METHOD_KINDS = ("best_of", "weighted", "top")  # of methods that use a score
+SOLUTIONS_PER_BATCH = 1 << 17  # of pools whose exact curves are computed at a time
 COLUMNS_PER_BATCH = 512  # of curves that are resampled at a time
 DEV_DRAWS = 32  # random subsets per problem where settings are chosen
 
@@ -135,10 +136,13 @@ def _compute_exact_curve(pools: Sequence[Pool], method: Callable[..., np.ndarray
     n = max(pool.size for pool in pools)
     values = np.full((len(pools), n), np.nan)
     for size in {pool.size for pool in pools}:
-        rows = [i for i, pool in enumerate(pools) if pool.size == size]
-        some = [pools[i] for i in rows]
-        classes, correct = np.stack([pool.answer_ids for pool in some]), np.stack([pool.correct for pool in some])
-        values[rows, :size] = method(classes, correct, some)
+        equal = [i for i, pool in enumerate(pools) if pool.size == size]
+        step = max(1, SOLUTIONS_PER_BATCH // size)
+        for first in range(0, len(equal), step):
+            rows = equal[first : first + step]
+            some = [pools[i] for i in rows]
+            classes, correct = np.stack([pool.answer_ids for pool in some]), np.stack([pool.correct for pool in some])
+            values[rows, :size] = method(classes, correct, some)
     return Curve(np.arange(1, n + 1), values, np.zeros(n))
 
 

@@ -40,6 +40,13 @@ ENSEMBLES = (FREE_ENSEMBLE, ENSEMBLE)
 ScoreKind = Literal["probability", "log-probability", "logit"]
 SCORE_KINDS = ", ".join(get_args(ScoreKind))
 MAX_FLOAT = sys.float_info.max  # whole numbers in JSON may be larger
+SAMPLE_KEYS: dict[str, tuple[Any, str]] = {  # of a sample in a JSONL file: type, and how messages call it
+    "answer": ((str, type(None)), "a string or null"),
+    "text": (str, "a string"),
+    "correct": (bool, "true or false"),
+    "scores": (dict, "an object"),
+    "step_scores": (dict, "an object of lists of numbers"),
+}
 ROUNDING_TOLERANCE = 1e-6  # a softmax in float32 may give 1.0000001
 
 
@@ -170,12 +177,12 @@ def _check_values(pool: Pool, kinds: Mapping[str, str], where: str) -> None:
     for name, values in pool.scores.items():
         low = 0.0 if kinds[name] == "probability" else -float("inf")
         high = {"probability": 1.0, "log-probability": 0.0}.get(kinds[name], float("inf"))
-        for index, value in enumerate(values):
-            if not low <= value <= high + ROUNDING_TOLERANCE:
-                limits = "from 0 to 1" if kinds[name] == "probability" else "0 or less"
-                raise UserError(
-                    f"{where}: sample {index}: score {name!r} is {value:g}, but a {kinds[name]} is {limits}"
-                )
+        outside = np.flatnonzero((values < low) | (values > high + ROUNDING_TOLERANCE))
+        if len(outside):
+            index, limits = int(outside[0]), "from 0 to 1" if kinds[name] == "probability" else "0 or less"
+            raise UserError(
+                f"{where}: sample {index}: score {name!r} is {values[index]:g}, but a {kinds[name]} is {limits}"
+            )
 
 
 def _parse_row(row: dict[str, Any], where: str) -> Pool:
@@ -216,16 +223,14 @@ def _parse_row(row: dict[str, Any], where: str) -> Pool:
 def _parse_sample(
     sample: Any, grade: Callable[[str], bool], answer_type: str, at: str
 ) -> tuple[str | None, bool, dict[str, float]]:
-    if not isinstance(sample, dict) or not ({"answer", "text"} & set(sample)):
+    if not isinstance(sample, dict) or not ("answer" in sample or "text" in sample):
         raise UserError(f"{at}: must be an object with `answer` or `text`")
-    forms = {"answer": "a string or null", "text": "a string", "correct": "true or false", "scores": "an object"}
-    forms["step_scores"] = "an object of lists of numbers"
-    if unknown := set(sample) - set(forms):
-        raise UserError(f"{at}: unknown key {min(unknown)!r}; allowed: {', '.join(forms)}")
-    kinds = {"answer": (str, type(None)), "text": str, "correct": bool, "scores": dict, "step_scores": dict}
-    for name, allowed in kinds.items():
-        if name in sample and not isinstance(sample[name], allowed):
-            raise UserError(f"{at}: {name} is {sample[name]!r:.60}; it must be {forms[name]}")
+    for name, value in sample.items():
+        if name not in SAMPLE_KEYS:
+            raise UserError(f"{at}: unknown key {name!r}; allowed: {', '.join(SAMPLE_KEYS)}")
+        allowed, form = SAMPLE_KEYS[name]
+        if not isinstance(value, allowed):
+            raise UserError(f"{at}: {name} is {value!r:.60}; it must be {form}")
     scores = sample.get("scores", {})
     for name, values in sample.get("step_scores", {}).items():
         if name not in scores or not isinstance(values, list) or not all(map(_is_finite, values)):
