@@ -19,7 +19,7 @@ from stages.commands.launch import split_off_ray
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.run import launcher, ray_cluster
-from tests.helpers import distributed_script, tiny_models
+from tests.helpers import distributed_script, processes, tiny_models
 
 FILES = sorted((tiny_models.ROOT / "stages/launch").glob("*.yaml"))
 ENV = {
@@ -32,7 +32,7 @@ ENV = {
 
 
 LOADING = "CPU_RAM_EFFICIENT_LOADING true"
-SCRIPT = ["-m", "tests.helpers.distributed_script"]
+SCRIPT = "tests.helpers.distributed_script"
 
 
 def launch(file: str, *arguments: str) -> subprocess.Popen:
@@ -66,7 +66,7 @@ def one(tmp_path_factory):
     root = tmp_path_factory.mktemp("one")
     distributed_script.write_inputs(root)
     names = [*distributed_script.TRAINING_CASES, *distributed_script.STAGE_PARAMS]
-    tiny_models.run_processes(1, *SCRIPT, str(root), *names)
+    processes.run_module(1, SCRIPT, str(root), *names)
     return root
 
 
@@ -91,7 +91,7 @@ def test_shared_weights_train_what_whole_ones_train(one, tmp_path):
     distributed_script.write_inputs(tmp_path)
     names = [*distributed_script.TRAINING_CASES, "base", "generator"]
     processes = ["--num_processes", "2", "--main_process_port", "0"]
-    finish(launch("fsdp", *processes, *SCRIPT, str(tmp_path), *names))
+    finish(launch("fsdp", *processes, "-m", SCRIPT, str(tmp_path), *names))
     same(tmp_path, one, names)
     found, wanted = (json.loads((root / "data/generator/metrics.json").read_text()) for root in (tmp_path, one))
     assert found == pytest.approx(wanted, rel=1e-6), "sums over shards round in another order"
@@ -104,7 +104,7 @@ def test_two_machines_do_what_one_process_does(one, tmp_path):
         port = str(server.getsockname()[1])
     names = ["adamw", *distributed_script.STAGE_PARAMS]
     machines = ["--num_processes", "2", "--main_process_ip", "127.0.0.1", "--main_process_port", port]
-    command = [*SCRIPT, str(tmp_path), *names]
+    command = ["-m", SCRIPT, str(tmp_path), *names]
     finish(*(launch("multinode", *machines, "--machine_rank", rank, *command) for rank in "01"))
     same(tmp_path, one, names[:-2])
     for path in sorted((one / "data/samples").glob("*.parquet")):
@@ -137,9 +137,9 @@ def test_under_ray_only_what_trains_has_the_processes_of_the_file(monkeypatch, t
     text = (tiny_models.ROOT / "stages/launch/ray.yaml").read_text()
     path = tmp_path / "ray.yaml"
     path.write_text(text.replace("num_processes: 1", "num_processes: 8").replace("use_cpu: true", "use_cpu: false"))
-    for stage, processes in (("verifiers.genrm", 8), ("generators.samples", 1), ("evaluation.scores", 1)):
+    for stage, count in (("verifiers.genrm", 8), ("generators.samples", 1), ("evaluation.scores", 1)):
         document = json.loads(split_off_ray(path, f"stages.{stage}", tmp_path / "out").read_text())
-        assert document["num_processes"] == processes and document["use_cpu"] == (processes == 1)
+        assert document["num_processes"] == count and document["use_cpu"] == (count == 1)
     assert json.loads(os.environ[ray_cluster.VARIABLE])["cpus"] == 1
     path.write_text(text.replace("cpus: 1 ", "cpus: none ").replace("gpus: 0 ", "gpu: 0 "))
     with pytest.raises(UserError) as refused:

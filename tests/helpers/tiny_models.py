@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 from stages.lib.core.records import Problem, Sample, Source, Step
 from stages.lib.run.execution import StageRun
 from stages.lib.training.training_params import TrainingParams
+from tests.helpers import processes
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURES = ("lfm2", "llama", "qwen2", "qwen3", "mistral")
@@ -114,19 +112,10 @@ def make_sample(problem: Problem, index: int, error: int, finish: str = "stop") 
     )
 
 
-def run_processes(count: int, *command: str, cwd: Path = ROOT) -> None:
-    """Run `python <command>` on `count` CPU processes joined by gloo."""
-    env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
-    env |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"] if count > 1 else []
-    done = subprocess.run([sys.executable, *launcher, *command], cwd=cwd, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def run_stages(count: int, jobs: list[tuple[Path, str, dict[str, Any]]]) -> None:
     """Run the bodies of stages, (root, name, parameters) each, one after the other, by so many processes."""
     arguments = json.dumps([(str(root), name, settings) for root, name, settings in jobs])
-    run_processes(count, "-m", "tests.helpers.stage_script", arguments, cwd=jobs[0][0])
+    processes.run_module(count, "tests.helpers.stage_script", arguments, cwd=jobs[0][0])
 
 
 def train_on_processes(

@@ -92,7 +92,7 @@ class ToyPipeline:
         self.root = root
 
     def run(self, *command: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=self.root, env={**ENV, **env}, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=self.root, env={**ENV, **env}, capture_output=True, text=True, timeout=900)
         assert done.returncode == code, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 

@@ -26,7 +26,7 @@ class Workspace:
         self.root, self.env = root, {**ENV, **env}
 
     def run(
-        self, *command: str, check: bool = True, timeout: float = 300, **env: str
+        self, *command: str, check: bool = True, timeout: float = 1800, **env: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command, cwd=self.root, env={**self.env, **env}, capture_output=True, text=True, timeout=timeout

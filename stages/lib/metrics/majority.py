@@ -144,7 +144,9 @@ def _win_and_include(counts: AnswerCounts, c: int, p: float, ks: np.ndarray) -> 
     return joint
 
 
-def _beat(contenders: list[int], rivals: Counter[int], ranges: dict[int, tuple[int, int]], m: int, p: float) -> np.ndarray:
+def _beat(
+    contenders: list[int], rivals: Counter[int], ranges: dict[int, tuple[int, int]], m: int, p: float
+) -> np.ndarray:
     """The integral of step 2 over these rivals. Its first coefficient is that of the least votes they have together."""
     integral: Any = 0
     for u, weight in _gauss_legendre(sum(rivals[rival] for rival in contenders) // 2 + 1):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -79,9 +80,8 @@ def test_a_lasting_fault_ends_after_the_limit_and_is_not_kept(open_chat, fault):
 
 def test_a_slow_answer_is_given_up_and_asked_for_again(open_chat):
     with serve("slow", "fine", delay=2.0) as server:
-        began = time.monotonic()
-        assert open_chat(server.url, timeout=0.2).ask("p", "k") == "fine"
-        assert time.monotonic() - began < 1.8
+        assert open_chat(server.url, timeout=0.5).ask("p", "k") == "fine"
+        assert len(server.requests) == 2
 
 
 def test_retry_after_is_respected(open_chat):
@@ -198,15 +198,15 @@ def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
 
 
 def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(open_chat):
+    together = threading.Barrier(8, timeout=60)
+
     def act(prompt):
-        time.sleep(0.15)
+        together.wait()
         return "broken" if prompt == "3" else f"<{prompt}>"
 
     with serve(act) as server:
         talk = open_chat(server.url, threads=8, tries=1)
-        began = time.monotonic()
         answers = talk.ask_many([(str(i % 8), "k") for i in range(16)])
-        assert time.monotonic() - began < 1.0
         assert len(server.requests) == 8  # equal asks are paid once
     assert [a for i, a in enumerate(answers) if i % 8 != 3] == [f"<{i % 8}>" for i in range(16) if i % 8 != 3]
     assert isinstance(answers[3], chat.NoAnswerError) and isinstance(answers[11], chat.NoAnswerError)

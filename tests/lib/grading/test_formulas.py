@@ -113,7 +113,7 @@ def test_a_child_process_has_workers_of_its_own(method):
     queue = context.Queue()
     child = context.Process(target=_compare, args=(queue,))
     child.start()
-    verdicts, child_pids = queue.get(timeout=120)
+    verdicts, child_pids = queue.get(timeout=600)
     child.join()
     assert verdicts == [True, False]
     assert child_pids and {worker.pid for worker in pool.idle_workers}.isdisjoint(child_pids)

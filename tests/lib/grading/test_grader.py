@@ -282,9 +282,9 @@ def test_published_solutions_of_published_problems(name, file, known_faults):
     problems, _ = build(name, test=[file])
     problems = [item for item in problems if code_tests.explain_ungradable(item) is None]
     assert len(problems) == {"humaneval": 164, "codeforces": 86}[name]
-    if name == "codeforces":  # three tests of a kind are enough here
+    if name == "codeforces":  # the first test of a kind is enough here
         few = [
-            p.tests | {kind: {side: item[:3] for side, item in p.tests[kind].items()} for kind in code_tests.TEST_KINDS}
+            p.tests | {kind: {side: item[:1] for side, item in p.tests[kind].items()} for kind in code_tests.TEST_KINDS}
             for p in problems
         ]
         problems = [item.model_copy(update={"tests": tests}) for item, tests in zip(problems, few, strict=True)]

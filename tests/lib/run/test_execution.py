@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers import tiny_models, toy_pipeline
+from tests.helpers import processes, toy_pipeline
 
 SLOW_RANK = """distributed.init_processes(run)
     part = run.checkpoint_dir / "part"
@@ -25,6 +25,6 @@ def test_checkpoints_stay_until_the_slowest_process_has_read_them(tmp_path):
         "from stages.lib.run import distributed, execution",
     )
     toy.replace_text("stages/problems/one.py", "def body(run):\n    ", f"def body(run):\n    {SLOW_RANK}")
-    tiny_models.run_processes(2, "-m", "stages.problems.one", cwd=tmp_path)
+    processes.run_module(2, "stages.problems.one", cwd=tmp_path)
     assert (tmp_path / "read.txt").read_text() == "work of the main process"
     assert not list((tmp_path / ".checkpoints").rglob("part")), "the main process removes them in the end"

@@ -218,7 +218,7 @@ def test_a_killed_driver_leaves_no_process_and_its_parts(cluster, one, tmp_path)
     assert addresses and addresses <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while alive := [process for process in started if is_alive(process)]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.1)

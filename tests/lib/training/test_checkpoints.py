@@ -1,16 +1,12 @@
 """A checkpoint is whole or not there, whenever the process is killed."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
 from stages.lib.training import checkpoints
-from tests.helpers.tiny_models import ROOT
+from tests.helpers import processes
 
 WRITER = """
 import sys, torch
@@ -34,16 +30,17 @@ def test_newest_is_read_and_older_go(tmp_path):
 
 @pytest.mark.slow
 def test_killed_while_saving(tmp_path):
-    last = -1
+    (tmp_path / "writer.py").write_text(WRITER)
+    last, output = -1, tmp_path / "output.txt"
     for attempt in range(4):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT, env={**os.environ})
+        writer = processes.start_module("writer", str(tmp_path), cwd=tmp_path, output=output)
         # Kill in the very act: a temporary folder is there.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not (checkpoints.load_latest(tmp_path) and list(tmp_path.glob(f".*{writer.pid}.tmp/*"))):
-            assert time.monotonic() < deadline and writer.poll() is None
+            assert time.monotonic() < deadline and writer.is_alive(), output.read_text()
         time.sleep(attempt * 0.003)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
+        writer.kill()
+        writer.join()
         tensors, facts = checkpoints.load_latest(tmp_path)
         assert torch.equal(tensors["w"], torch.full((300_000,), float(facts["step"])))
         last = max(last, facts["step"])

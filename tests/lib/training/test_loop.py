@@ -1,11 +1,8 @@
 """One loop: the same model from one process or two, whole or accumulated, undisturbed or killed and run again."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
+from functools import partialmethod
 
 import pytest
 import torch
@@ -17,7 +14,7 @@ from stages.lib.models import forward, objectives
 from stages.lib.models.batch import collate
 from stages.lib.run.execution import StageRun
 from stages.lib.training import fsdp, loop
-from tests.helpers import tiny_models, training_script
+from tests.helpers import processes, tiny_models, training_script
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +64,7 @@ def test_variables_of_accelerate_change_nothing(tmp_path, monkeypatch, fresh):
 def test_two_processes_train_what_one_trains(tmp_path, optimizer, atol):
     settings = ["device_batch_size=4", "dropout=0.1", f"optimizer={optimizer}"]
     training_script.main(tmp_path / "one", device_batch_size=4, dropout=0.1, optimizer=optimizer)
-    tiny_models.run_processes(2, "-m", "tests.helpers.training_script", str(tmp_path / "two"), *settings)
+    processes.run_module(2, "tests.helpers.training_script", str(tmp_path / "two"), *settings)
     close(tmp_path / "one", tmp_path / "two", atol)
     rows = [(tmp_path / name / "history.csv").read_text().splitlines() for name in ("one", "two")]
     assert rows[0][0] == rows[1][0] and len(rows[0]) == len(rows[1])
@@ -78,24 +75,20 @@ def test_two_processes_train_what_one_trains(tmp_path, optimizer, atol):
 @pytest.mark.slow
 def test_killed_and_run_again_gives_the_same_bytes(tmp_path):
     settings = ["optimizer=muon", "checkpoint_steps=1", "dropout=0.1", "epochs=2.5", "device_batch_size=4"]
-    tiny_models.run_processes(1, "-m", "tests.helpers.training_script", str(tmp_path / "calm"), *settings)
-    folder, checkpoint = tmp_path / "killed", tmp_path / "killed/.checkpoints/orm/key"
+    processes.run_module(1, "tests.helpers.training_script", str(tmp_path / "calm"), *settings)
+    folder, output = tmp_path / "killed", tmp_path / "output.txt"
+    checkpoint = folder / ".checkpoints/orm/key"
     for step, middle in ((2, False), (6, True)):  # between two saves, and in the middle of one
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.helpers.training_script", str(folder), *settings],
-            cwd=tiny_models.ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 60
+        process = processes.start_module("tests.helpers.training_script", str(folder), *settings, output=output)
+        deadline = time.monotonic() + 600
         while not any(path.name >= f"step-{step:08}" for path in checkpoint.glob("step-*")) or (
             middle and not list(checkpoint.glob(f".*{process.pid}.tmp"))
         ):
-            assert time.monotonic() < deadline and process.poll() is None, "ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+            assert time.monotonic() < deadline and process.is_alive(), output.read_text()
+        process.kill()
+        process.join()
     assert not (folder / "final.safetensors").exists()
-    tiny_models.run_processes(1, "-m", "tests.helpers.training_script", str(folder), *settings)
+    processes.run_module(1, "tests.helpers.training_script", str(folder), *settings)
     for name in ("final.safetensors", "history.csv"):
         assert (tmp_path / "calm" / name).read_bytes() == (folder / name).read_bytes()
 
@@ -312,9 +305,14 @@ def test_masters_in_half_precision_learn_and_come_back_in_float32(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on CPUs")
-def test_compiled_layers_train_what_plain_ones_train(tmp_path):
-    for name, compiled in (("plain", False), ("compiled", True)):
-        training_script.main(tmp_path / name, compile=compiled, device_batch_size=4)
+@pytest.mark.parametrize(("name", "layers", "backend"), [("llama", 1, "inductor"), ("lfm2", 4, "aot_eager")])
+def test_compiled_layers_train_what_plain_ones_train(tmp_path, monkeypatch, name, layers, backend):
+    """By the compiler that users have, for one layer, since each costs it seconds; of all layers the tracing alone."""
+    plain, compiler = tiny_models.make_model, torch.nn.Module.compile
+    monkeypatch.setattr(tiny_models, "make_model", lambda _: plain(name, num_hidden_layers=layers))
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(compiler, backend=backend))
+    for folder, compiled in (("plain", False), ("compiled", True)):
+        training_script.main(tmp_path / folder, compile=compiled, device_batch_size=4, count=16)
     close(tmp_path / "plain", tmp_path / "compiled", 1e-4)
 
 
@@ -334,8 +332,8 @@ def test_a_step_waits_for_the_device_once(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_sharded_processes_train_masters_in_half_precision_beside_heads_in_float32(tmp_path, monkeypatch):
     settings = ["device_batch_size=4", "precision=bf16", "master=bfloat16", "beta_binomial=true"]
-    tiny_models.run_processes(2, "-m", "tests.helpers.training_script", str(tmp_path / "joined"), *settings)
+    processes.run_module(2, "tests.helpers.training_script", str(tmp_path / "joined"), *settings)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    tiny_models.run_processes(2, "-m", "tests.helpers.training_script", str(tmp_path / "sharded"), *settings)
+    processes.run_module(2, "tests.helpers.training_script", str(tmp_path / "sharded"), *settings)
     close(tmp_path / "joined", tmp_path / "sharded", 0.02)  # a few steps of bfloat16
     assert final(tmp_path / "sharded")["concentration_head.weight"].any(), "four tries teach the second head, too"

@@ -42,7 +42,6 @@ def test_gsm8k():
         ("math", ["math/math500.jsonl"], 500),
         ("aime", ["aime/aime24.jsonl"], 30),
         ("aime", ["aime/aime25.jsonl"], 30),
-        ("mmlu", ["mmlu/test"], 14042),
         ("humaneval", ["code/HumanEval.jsonl.gz"], 164),
     ],
 )

@@ -29,9 +29,9 @@ def test_the_checks_alone_catch_most_faults_planted_in_the_bundled_benchmark(mod
 
 @pytest.mark.slow
 def test_the_checks_alone_catch_all_faults_planted_in_options(model):  # noqa: F811
-    report = planted_faults.measure_judge([make_item(i) for i in range(36)], model, 1)
+    report = planted_faults.measure_judge([make_item(i) for i in range(18)], model, 1)
     for name in ("newchoice", "permute"):
-        assert report[name]["recall"] == report[name]["precision"] == 1.0 and report[name]["n"] > 60, report[name]
+        assert report[name]["recall"] == report[name]["precision"] == 1.0 and report[name]["n"] > 30, report[name]
 
 
 def test_a_faulty_composition_is_caught_whole(model):  # noqa: F811
@@ -46,7 +46,7 @@ def test_a_faulty_composition_is_caught_whole(model):  # noqa: F811
 
 @requires_files
 def test_published_options_are_permuted_and_planted_faults_in_them_caught():
-    problems = load_published("mmlu", 200)
+    problems = load_published("mmlu", 100)
     variants, rejects = pipeline.make_variants(problems, "permute", RULE_AGENTS, 1)
     assert len(variants) >= 0.9 * len(problems) and len(variants) + len(rejects) == len(problems)
     assert all(mpa.check(variant) == [] for variant in variants)
