@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stages.commands.best_of_n import check_power, parse_scales
 from stages.lib.core.errors import UserError
+
+if TYPE_CHECKING:
+    from stages.lib.workspace.lineage import Step
 
 
 def report(
@@ -46,54 +48,35 @@ def date_run_report(root: Path) -> bytes:
     that page."""
     from stages.lib.core.durations import format_duration
     from stages.lib.page import render
+    from stages.lib.workspace import lineage
 
     page = root / "data/report/index.html"
     if not page.is_file():
         raise UserError(f"{page.relative_to(root)}: not found; run `dvc repro` (or `dvc pull`) first")
-    runs = list_runs(root)
-    seconds, commits = sum(row["seconds"] for row in runs), {row["commit"]: None for row in runs if row["commit"]}
-    facts = {"runs": runs, "commits": list(commits), "total": format_duration(seconds), "raw": list_raw_inputs(root)}
+    traced = lineage.trace(root, page.relative_to(root).as_posix())
+    steps = traced.steps[:-1]  # the last is the page's own
+    rows, seconds = [describe_run(step) for step in steps], [step.run["seconds"] for step in steps if step.run]
+    facts = {
+        "runs": rows,
+        "commits": list(dict.fromkeys(row["commit"] for row in rows if row["commit"])),
+        "total": format_duration(sum(seconds)),
+        "raw": traced.list_raw_inputs(),
+    }
     return render.insert_runs(page.read_bytes(), facts)
 
 
-def list_raw_inputs(root: Path) -> list[tuple[str, str, str]]:
-    """(path, md5, stage) of what stages read and no stage wrote, by dvc.lock: raw data, and weights that were brought."""
-    from stages.lib.core import params
-
-    path = root / "dvc.lock"
-    stages = params.to_plain(params.read_yaml(path)).get("stages", {}) if path.exists() else {}
-    written = {out["path"] for entry in stages.values() for out in entry.get("outs", ())}
-    return [
-        (dep["path"], dep.get("md5", ""), name)
-        for name, entry in stages.items()
-        for dep in entry.get("deps", ())
-        if not dep["path"].startswith("stages/")
-        and dep["path"] not in ("params.yaml", "requirements.lock")
-        and not any(out == dep["path"] or out.startswith(f"{dep['path']}/") for out in written)
-    ]
-
-
-def list_runs(root: Path) -> list[dict[str, Any]]:
-    """For each stage the newest finished run that gave the present metrics: seconds, time, memory, end, commit."""
+def describe_run(step: Step) -> dict[str, str]:
+    """A stage's run in words: time, memory, end, commit; of a run elsewhere the commit that recorded it."""
     from stages.lib.core.durations import format_duration
     from stages.lib.display.tables import format_bytes
-    from stages.lib.run import journal
-    from stages.lib.workspace import staleness
 
-    entries, rows = journal.load_entries(root), []
-    for stage in [entry.name for entry in staleness.load_stages(root) if entry.name != "report"]:
-        metrics = json.loads((root / "data" / stage / "metrics.json").read_text("utf-8"))
-        infos = [entry.info for entry in reversed(entries) if entry.info["stage"] == stage]
-        info = next((x for x in infos if x["status"] == journal.FINISHED and x.get("metrics") == metrics), None)
-        row = {"stage": stage, "seconds": 0.0, "time": "", "memory": "", "ended": "computed elsewhere", "commit": ""}
-        if info:
-            git = info.get("git") or {}
-            row |= {
-                "seconds": info["seconds"],
-                "time": format_duration(info["seconds"]),
-                "memory": format_bytes(info["peak_memory"]["host"]),
-                "ended": time.strftime("%Y-%m-%d %H:%M", time.gmtime(info["ended"])),
-                "commit": git.get("commit", "")[:10] + (" with uncommitted changes" if git.get("dirty") else ""),
-            }
-        rows.append(row)
-    return rows
+    if step.run is None:
+        return {"stage": step.stage, "ended": "computed elsewhere", "commit": (step.commit or "")[:10]}
+    commit, dirty = (step.run["commit"] or "")[:10], " with uncommitted changes" if step.run["dirty"] else ""
+    return {
+        "stage": step.stage,
+        "time": format_duration(step.run["seconds"]),
+        "memory": format_bytes(step.run["peak_memory"]["host"]),
+        "ended": time.strftime("%Y-%m-%d %H:%M", time.gmtime(step.run["ended"])),
+        "commit": commit and commit + dirty,
+    }

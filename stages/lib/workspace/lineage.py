@@ -50,6 +50,17 @@ class Lineage:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def list_raw_inputs(self) -> list[tuple[str, str, str]]:
+        """(path, md5, stage) of the data and models that the stages read and none of them wrote."""
+        written = [out for step in self.steps for out in step.outputs]
+        return [
+            (path, md5, step.stage)
+            for step in self.steps
+            for path, md5 in step.inputs.items()
+            if not path.startswith(("stages/", "params.yaml", "requirements.lock"))
+            and not any(_is_within(out, path) or _is_within(path, out) for out in written)
+        ]
+
 
 def trace(root: Path, path: str) -> Lineage:
     """The lineage of an output, of a file in one, or of a folder of outputs of one stage.
@@ -140,7 +151,7 @@ def _is_run_of(info: dict[str, Any], stage: str, inputs: dict[str, str], outputs
 
 def _describe_run(entry: journal.Entry) -> dict[str, Any]:
     info, git = entry.info, entry.info.get("git") or {}
-    facts = {key: info.get(key) for key in ("started", "ended", "seconds", "experiment")}
+    facts = {key: info.get(key) for key in ("started", "ended", "seconds", "peak_memory", "experiment")}
     return {"id": entry.id, **facts, "commit": git.get("commit"), "dirty": git.get("dirty")}
 
 
