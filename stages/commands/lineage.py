@@ -137,7 +137,7 @@ def owns(step: Step, path: str) -> bool:
 
 
 def describe_run(step: Step) -> str:
-    from stages.lib.display.tables import format_duration
+    from stages.lib.core.durations import format_duration
 
     if step.run is None:
         return "run elsewhere" + (f"; in dvc.lock since commit {step.commit[:10]}" if step.commit else "")

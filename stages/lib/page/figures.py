@@ -18,7 +18,6 @@ from stages.lib.reports.evaluation import Evaluation
 from stages.lib.reports.in_distribution import compute_reliability
 from stages.lib.reports.matrix import POOLED_GROUPS, Cell, is_alive
 from stages.lib.reports.pools import ENSEMBLE, FREE_ENSEMBLE, LIKELIHOOD_SCORES, TRAINING_FREE, UNTRAINED_VERIFIERS
-from stages.lib.reports.verifier_pairs import Pair
 
 MIN_SOLUTIONS = 20  # of a point of the calibration and a row of the first errors
 COLOURS = ("pass", "majority", "orm", "prm", "genrm", "ensemble", "ensemble_free")  # of seven
@@ -223,12 +222,7 @@ def count_pooled(cells: Sequence[Cell]) -> dict[str, int]:
 
 def list_pairs(text: str) -> dict[str, Any] | None:
     """pairs.csv as a table {header, rows}; None without pairs."""
-    words = ("first", "second", "group")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    pairs = [
-        Pair(**{k: x if k in words else int(x) if k == "problems" else float(x) for k, x in row.items()})
-        for row in rows
-    ]
+    pairs = verifier_pairs.from_csv(text)
     header, table = verifier_pairs.tabulate(pairs)
     return {"header": header, "rows": table} if table else None
 

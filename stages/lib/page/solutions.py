@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.lib.display.tables import format_score_name
-from stages.lib.metrics.voting import count_votes
+from stages.lib.metrics.voting import count_votes, score_votes
 from stages.lib.reports.curves import log_weights
 from stages.lib.reports.pools import Pool, sort_score_names
 
@@ -100,10 +100,11 @@ def _describe_group(solutions: Sequence[Solution], pool: Pool, answer_id: int) -
 def _vote(pool: Pool, weights: np.ndarray, place: Mapping[int, int]) -> dict[str, Any]:
     """right: the probability that the vote is right; winners: places of the answers that win or tie; shares: of the weight,
     by place."""
-    tally = count_votes(pool.answer_ids[None], pool.correct[None], weights[None])
+    row = pool.answer_ids[None], pool.correct[None], weights[None]
+    tally = count_votes(*row)
     in_place = sorted((answer_id for answer_id in place if answer_id >= 0), key=place.__getitem__)
     sums, winners = tally.votes[0, in_place], np.flatnonzero(tally.is_winner[0, in_place]).tolist()
-    right = _round(tally.compute_accuracy()[0])
+    right = _round(score_votes(*row)[0])
     return {"right": right, "winners": winners, "shares": [_round(x) for x in sums / (sums.sum() or 1)]}
 
 

@@ -90,11 +90,13 @@ def compare_transfer(cells: Sequence[Cell], methods: Sequence[str]) -> list[Tran
     if POOLED_GROUPS[0] not in groups:
         return []
     away, home = groups[POOLED_GROUPS[0]], next(own for name, own in groups.items() if name not in POOLED_GROUPS)
-    parts = [groups.get(name, {}) for name in POOLED_GROUPS[1:]]
+    variants, others = (groups.get(name, {}) for name in POOLED_GROUPS[1:])
     adjusted = holm([away[method].p or 0.0 for method in methods])
     bests = [f"best_of_{parse_score_name(method)}" for method in methods]
     return [
-        Transfer(method, home[method], away[method], *(part.get(method) for part in parts), home[best], away[best], p)
+        Transfer(
+            method, home[method], away[method], variants.get(method), others.get(method), home[best], away[best], p
+        )
         for method, best, p in zip(methods, bests, adjusted, strict=True)
     ]
 

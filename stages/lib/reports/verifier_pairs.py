@@ -6,6 +6,8 @@ the same problems; the paired difference says it. p-values are corrected over al
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from types import MappingProxyType
@@ -71,3 +73,17 @@ def format_pair(pair: Pair) -> str:
 
 def to_csv(pairs: Sequence[Pair]) -> str:
     return format_csv(Pair._fields, (pair._asdict() for pair in pairs))
+
+
+def from_csv(text: str) -> list[Pair]:
+    rows = csv.DictReader(io.StringIO(text))
+    return [
+        Pair(
+            row["first"],
+            row["second"],
+            row["group"],
+            int(row["problems"]),
+            *(float(row[name]) for name in ("difference", "low", "high", "p", "p_holm")),
+        )
+        for row in rows
+    ]
