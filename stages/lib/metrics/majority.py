@@ -12,7 +12,7 @@
    positive, so nothing cancels.
 4. One p serves neighbouring k, for which few counts of a class are likely. Others, of probability below NEGLIGIBLE, are
    left out: m begins at the largest count that a rival is sure to have, and a rival that cannot reach m is in step 2 one
-   of those that contribute all of their binomial. At N = 1,860 this saves nine tenths of the work.
+   of those that contribute all of their binomial. At N = 1,860 it takes a third of the time without.
 
 Solutions without an answer are counted in k and never win. Measured against whole-number enumeration: relative error
 1e-13 at N = 256. The published way is Monte Carlo (400 subsets in PRM800K's eval.py): error near 1e-2 a problem.
@@ -79,7 +79,7 @@ def _full_pool_accuracy(counts: AnswerCounts) -> float:
 
 def _split_ks(n: int) -> list[tuple[float, np.ndarray]]:
     """(p, the ks it serves). In arcsin sqrt(p) all binomials have the same width, so its range is cut in equal parts."""
-    parts = ceil(sqrt(n) / 16)
+    parts = ceil(sqrt(n) / 16)  # within 25 standard deviations of all its k, so that nothing underflows
     ks = np.arange(1, n + 1)
     part = np.minimum((np.arcsin(np.sqrt(ks / n)) / asin(1) * parts).astype(int), parts - 1)
     return [(sin((i + 0.5) / parts * pi / 2) ** 2, ks[part == i]) for i in range(parts)]
@@ -89,10 +89,11 @@ def _split_ks(n: int) -> list[tuple[float, np.ndarray]]:
 def _bound_counts(size: int, n: int, first_k: int, last_k: int) -> tuple[int, int]:
     """(least, most) solutions of a class of this size among k of n, for all k from first_k to last_k, by Chernoff's bound,
     which also holds without replacement (Hoeffding 1963, section 6): P(X >= x) <= exp(-size KL(x / size, k / n))."""
-    share = np.arange(size + 1) / max(size, 1)
+    divisor = max(size, 1)  # what is left beside the other classes may be no solution at all
+    share = np.arange(size + 1) / divisor
 
     def is_likely(k: int) -> np.ndarray:
-        return size * (rel_entr(share, k / n) + rel_entr(1 - share, 1 - k / n)) <= -log(NEGLIGIBLE)
+        return divisor * (rel_entr(share, k / n) + rel_entr(1 - share, 1 - k / n)) <= -log(NEGLIGIBLE)
 
     least = (is_likely(first_k) | (share >= first_k / n)).argmax()
     most = size - (is_likely(last_k) | (share <= last_k / n))[::-1].argmax()
@@ -128,15 +129,14 @@ def _win_and_include(counts: AnswerCounts, c: int, p: float, ks: np.ndarray) -> 
         return [rival for rival in rivals if ranges[rival][1] >= m]
 
     for contenders, group in groupby(range(first, last + 1), get_contenders):
-        votes = list(group)
-        # Coefficients of [won; x^0] begin at x^start.
-        start = votes[0] + sum(ranges[rival][0] * rivals[rival] for rival in contenders)
-        won = binomial_pmf(size, p)[votes[0] : votes[-1] + 1]
+        ms = list(group)
+        start = ms[0] + sum(ranges[rival][0] * rivals[rival] for rival in contenders)  # of the first coefficient
+        won = binomial_pmf(size, p)[ms[0] : ms[-1] + 1]
         if contenders:
-            beaten = [_beat(contenders, rivals, ranges, m, p) for m in votes]
-            own, won = won, np.zeros(len(beaten[-1]) + len(votes) - 1)
-            for i, product in enumerate(beaten):
-                won[i : i + len(product)] += own[i] * product
+            products = [b * _beat(contenders, rivals, ranges, m, p) for b, m in zip(won, ms, strict=True)]
+            won = np.zeros(len(products[-1]) + len(ms) - 1)
+            for i, product in enumerate(products):
+                won[i : i + len(product)] += product
         others = total - size - sum(rival * rivals[rival] for rival in contenders)
         few, many = bound(others)
         product = np.convolve(won, binomial_pmf(others, p)[few : many + 1])
@@ -147,7 +147,9 @@ def _win_and_include(counts: AnswerCounts, c: int, p: float, ks: np.ndarray) -> 
 def _beat(
     contenders: list[int], rivals: Counter[int], ranges: dict[int, tuple[int, int]], m: int, p: float
 ) -> np.ndarray:
-    """The integral of step 2 over these rivals. Its first coefficient is that of the least votes they have together."""
+    """The coefficients of the integral of step 2 over these rivals, from the least votes that they have together.
+
+    contenders: sizes; rivals: how many classes have a size; ranges: likely counts of each size."""
     integral: Any = 0
     for u, weight in _gauss_legendre(sum(rivals[rival] for rival in contenders) // 2 + 1):
         product = np.array([weight])

@@ -61,14 +61,14 @@ def _sum_by_answer(classes: np.ndarray, correct: np.ndarray, log_weights: np.nda
     top = log_weights.max(axis=1, keepdims=True, initial=-np.inf)
     weights = np.exp(log_weights - np.where(np.isfinite(top), top, 0))  # relative to the row's largest: no underflow
     width = int(classes.max(initial=0)) + 1
-    cell = np.arange(rows)[:, None] * width + classes
-    have_all = answered.all()
+    select: Callable[..., np.ndarray] = np.ravel if answered.all() else lambda values: values[answered]
+    cell = select(np.arange(rows)[:, None] * width + classes)
 
-    def sum_by_answer(values: np.ndarray | None) -> np.ndarray:
-        places, values = (x if x is None else x.ravel() if have_all else x[answered] for x in (cell, values))
-        return np.bincount(places, values, minlength=rows * width).reshape(rows, width)
+    def sum_by_answer(values: np.ndarray | None = None) -> np.ndarray:
+        selected = None if values is None else select(values)
+        return np.bincount(cell, selected, minlength=rows * width).reshape(rows, width)
 
-    votes, voters, right = map(sum_by_answer, (weights, None, correct))
+    votes, voters, right = sum_by_answer(weights), sum_by_answer(), sum_by_answer(correct)
     best = votes.max(axis=1, keepdims=True, initial=0)
     return votes, (voters > 0) & (votes >= best * (1 - TIE_TOLERANCE)), voters, right
 

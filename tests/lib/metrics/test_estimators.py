@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.lib.metrics import voting
 from stages.lib.metrics.estimators import best_of_k, pass_at_k
 from stages.lib.metrics.majority import majority
 from stages.lib.metrics.voting import draw_subsets, estimate_top, estimate_weighted, score_votes, top_size
@@ -95,6 +96,20 @@ def test_majority_equals_whole_number_programme_at_moderate_n(sizes, blanks):
     found = majority(classes[None], (classes == 0)[None])[0]
     for k in (1, 2, 3, 7, 16, len(classes) // 2, len(classes) - 1, len(classes)):
         assert found[k - 1] == pytest.approx(exact_majority(sizes, blanks, k), rel=1e-9)
+
+
+def test_majority_of_a_large_pool_equals_the_sum_over_both_counts():
+    """Large enough for several p, each with its own likely counts; sizes so close that neither class is sure to win."""
+    sizes, blanks = (160, 150), 30
+    classes = np.repeat([0, 1, -1], [*sizes, blanks])
+    found = majority(classes[None], (classes == 0)[None])[0]
+    for k in (1, 2, 40, 169, 170, 171, 250, 338, 339):
+        won = 0
+        for m in range(1, min(sizes[0], k) + 1):
+            for other in range(min(m, sizes[1], k - m) + 1):
+                ways = comb(sizes[0], m) * comb(sizes[1], other) * comb(blanks, k - m - other)
+                won += ways if other == m else 2 * ways
+        assert found[k - 1] == pytest.approx(float(Fraction(won, 2 * comb(len(classes), k))), rel=1e-12)
 
 
 @pytest.mark.slow
@@ -186,3 +201,33 @@ def test_monte_carlo_votes_agree_with_enumeration_within_their_error():
 def test_a_nan_score_is_refused():
     with pytest.raises(ValueError, match="NaN"):
         best_of_k(np.ones((1, 2)), np.array([[0.1, np.nan]]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(pools(), st.integers(1, 40))
+def test_votes_are_the_same_in_batches_of_any_size(pool, size):
+    classes, correct, scores = pool
+    orders, ks = draw_subsets(len(classes), 20, key=5), range(1, len(classes) + 1)
+
+    def estimate():
+        return np.array(
+            [
+                estimate_weighted(classes, correct, scores, ks, orders),
+                *(estimate_top(classes, correct, scores, share, ks, orders) for share in (0.3, 1.0)),
+            ]
+        )
+
+    whole = estimate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voting, "SAMPLES_PER_BATCH", size)
+        assert (estimate() == whole).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(pools())
+def test_a_top_vote_of_the_whole_pool_needs_one_order_unless_scores_tie(pool):
+    classes, correct, scores = pool
+    orders, n = draw_subsets(len(classes), 50, key=5), len(classes)
+    for share in (0.2, 0.5, 1.0):
+        each = [estimate_top(classes, correct, scores, share, [n], order[None]).value[0] for order in orders]
+        assert estimate_top(classes, correct, scores, share, [n], orders).value[0] == pytest.approx(np.mean(each))
