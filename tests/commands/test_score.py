@@ -53,7 +53,7 @@ def models(tmp_path_factory):
             torch.nn.init.normal_(verifier.head.weight)
         verifier.save(root / verifier.name)
     torch.manual_seed(1)
-    config = Qwen2Config(vocab_size=len(tokenizer), num_labels=1, pad_token_id=0, **SHAPE)  # pyright: ignore
+    config = Qwen2Config(vocab_size=len(tokenizer), num_labels=1, pad_token_id=0, **SHAPE)
     tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
     loading.save(AutoModelForSequenceClassification.from_config(config).eval(), tokenizer, root / "reward")
     return root
