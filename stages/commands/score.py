@@ -22,7 +22,8 @@ from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
     from stages.lib.core.records import Score
-    from stages.lib.verifiers.base import Verifier
+    from stages.lib.verifiers.published_models import PublicPRM
+    from stages.lib.verifiers.registry import TrainedVerifier
 
 Row = dict[str, Any]
 WINDOW = 32  # problems that are scored together, and that a killed run loses at most
@@ -141,7 +142,9 @@ def encode_row(row: Row) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def score_rows(verifier: Verifier, rows: Sequence[Row], name: str, scales: Mapping[str, str]) -> Iterator[Row]:
+def score_rows(
+    verifier: TrainedVerifier | PublicPRM, rows: Sequence[Row], name: str, scales: Mapping[str, str]
+) -> Iterator[Row]:
     """The rows with the score `name` of every sample, in their order; 0 for a solution longer than the model reads.
 
     scales: of scores whose rows do not state it."""

@@ -60,16 +60,15 @@ def describe_run(root: Path, problem_id: str) -> Described:
 
     run: StageRun[Any] = StageRun("show", None, 0, root, "", 0, 1)
     name, problem = find_problem(run, problem_id)
-    samples, scores = (
-        [row for row in read(run.input_path(stage, f"{name}.parquet")) if row.problem_id == problem_id]
-        for stage, read in (("samples", records.read_samples), ("scores", records.read_scores))
-    )
+    samples = records.read_samples(run.input_path("samples", f"{name}.parquet"))
+    samples = sorted((x for x in samples if x.problem_id == problem_id), key=lambda sample: sample.index)
+    scores = records.read_scores(run.input_path("scores", f"{name}.parquet"))
+    scores = [x for x in scores if x.problem_id == problem_id]
     (found,) = pools.from_records([problem], samples, scores)
     described = solutions.describe_scores(
         found, read_powers(root), sorted({x.verifier for x in scores if x.step_scores})
     )
     split = Prompt.read(run.input_path("generator", "prompt.json")).split_steps
-    samples.sort(key=lambda sample: sample.index)
     judgements = report.group_judgements(scores)
     own = report.describe_problem(problem, samples, judgements, split, found, described)
     return own | {"set": eval_sets.get_group_name(problem)}, described
@@ -167,7 +166,7 @@ def list_answers(groups: Sequence[Mapping[str, Any]], places: Sequence[int]) -> 
 
 def format_right(share: float) -> str:
     """share: the probability that it is right, between 0 and 1 where a tie decides."""
-    return {0: "wrong", 1: "right"}.get(share, f"right with {100 * share:.0f} %")
+    return "right" if share == 1 else f"right with {100 * share:.0f} %" if share else "wrong"
 
 
 def print_solutions(

@@ -36,12 +36,10 @@ def root(tmp_path, monkeypatch):
         ]
         steps = [0.95, 0.123, 0.5]
         scores = [x.model_copy(update={"step_scores": steps}) if x.verifier == "prm" else x for x in scores]
-        for stage, write, rows in (
-            ("samples", records.write_samples, samples),
-            ("scores", records.write_scores, scores),
-        ):
+        for stage in ("samples", "scores"):
             (tmp_path / "data" / stage).mkdir(exist_ok=True)
-            write(tmp_path / f"data/{stage}/{name}.parquet", rows)
+        records.write_samples(tmp_path / f"data/samples/{name}.parquet", samples)
+        records.write_scores(tmp_path / f"data/scores/{name}.parquet", scores)
     (tmp_path / "data/generator").mkdir()
     Prompt().write(tmp_path / "data/generator/prompt.json")
     return tmp_path

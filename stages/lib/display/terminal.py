@@ -57,7 +57,7 @@ def print_table(
         headers, rows = [headers[i] for i in kept], [[row[i] for i in kept] for row in rows]
     lines = lay_out(headers, rows, numbers, width, is_short)
     if title:
-        lines = [*([(line, "")] for line in wrap(title, get_width())), [], *lines, []]
+        lines = [*([(line, "")] for line in wrap(clean(title), get_width())), [], *lines, []]
     _print_lines(lines)
 
 
@@ -72,7 +72,7 @@ def print_headline(tables: Mapping[str, Table], file: str) -> None:
     """Print the first table of a report, of its columns what fits, and name the file with the rest and the notes."""
     title, (header, rows) = next(iter(tables.items()))
     print_table(header, rows, header[1:], title, is_short=True)
-    print(f"More tables and notes: {file}\n")
+    print(f"All of it, with notes: {file}\n")
 
 
 def print_list(sentences: Iterable[str]) -> None:
