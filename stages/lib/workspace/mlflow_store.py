@@ -50,7 +50,9 @@ RETRY_INTERVAL = 30.0  # seconds between attempts while a server cannot be reach
 def get_tracking_uri(root: Path) -> str:
     """The tracking URI in use."""
     path = str(Path(root).resolve() / "mlflow.db")
-    quoted = path.replace("%", "%25").replace("?", "%3F")  # SQLAlchemy unquotes it; MLflow, which names folders by it, not
+    quoted = path.replace("%", "%25").replace(
+        "?", "%3F"
+    )  # SQLAlchemy unquotes it; MLflow, which names folders by it, not
     default = f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
     return os.environ.get("MLFLOW_TRACKING_URI") or default
 
