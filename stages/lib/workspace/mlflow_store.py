@@ -49,7 +49,12 @@ RETRY_INTERVAL = 30.0  # seconds between attempts while a server cannot be reach
 
 def get_tracking_uri(root: Path) -> str:
     """The tracking URI in use."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(root).resolve() / 'mlflow.db'}"
+    path = str(Path(root).resolve() / "mlflow.db")
+    quoted = path.replace("%", "%25").replace(
+        "?", "%3F"
+    )  # SQLAlchemy unquotes it; MLflow, which names folders by it, not
+    default = f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or default
 
 
 def connect(root: Path) -> tuple[MlflowClient, str]:
@@ -65,7 +70,10 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     uri, name = get_tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or "assay"
     with hold_lock(Path(root) / ".assay/mlflow.lock"):  # or two processes create tables and experiment at once
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        try:
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        except ImportError as error:
+            raise RuntimeError(f"the driver of this database is not installed ({error}); install it by pip") from None
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             location = (

@@ -256,6 +256,20 @@ def test_store_that_cannot_be_written(project):
     assert "done in" in done.stderr
 
 
+def test_a_workspace_whose_name_a_uri_reads_otherwise(tmp_path):
+    """The database lies in the workspace, and nothing lies beside it."""
+    project = create_pipeline(tmp_path / "what? 50%41")
+    project.run_stage("one")
+    assert "0 running" in project.run_command_line("sync").stdout
+    assert (project.root / "mlflow.db").is_file() and list(tmp_path.iterdir()) == [project.root]
+
+
+def test_a_database_whose_driver_is_missing(project):
+    done = project.run_command_line("sync", code=2, MLFLOW_TRACKING_URI="mysql://ann:hunter2@127.0.0.1:9/db")
+    assert "the driver of this database is not installed (No module named 'MySQLdb')" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
 def test_two_first_users_at_once(project):
     """Both would create tables and experiment."""
     project.run_stage("one", ASSAY_TRACKING="off")
