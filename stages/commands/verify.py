@@ -6,10 +6,14 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from stages.lib.core.errors import UserError
+
+if TYPE_CHECKING:
+    from stages.lib.workspace.integrity import Finding
 
 
 def verify() -> None:
@@ -36,11 +40,11 @@ def verify() -> None:
         raise typer.Exit(1)
 
 
-def describe(faults: list, strays: list[str]) -> str:
+def describe(faults: list[Finding], strays: list[str]) -> str:
     """`1 damaged, 3 missing`."""
     from stages.lib.workspace.integrity import DAMAGED, EXTRA, MISSING
 
-    counts = dict.fromkeys((DAMAGED, MISSING, EXTRA), 0)
+    counts: dict[str, int] = dict.fromkeys((DAMAGED, MISSING, EXTRA), 0)
     for finding in faults:
         states = (finding.in_cache, finding.in_workspace)
         counts[next(state for state in counts if state in states)] += 1
