@@ -6,10 +6,16 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from stages.lib.core.errors import UserError
+
+if TYPE_CHECKING:
+    from stages.lib.workspace.integrity import Finding
+
+MAX_ROWS = 5  # of the files of a stage that have the same fault
 
 
 def verify() -> None:
@@ -23,8 +29,12 @@ def verify() -> None:
         raise UserError("dvc.lock: names no output; `dvc repro` first")
     result = integrity.check(root, integrity.get_cache_dir(root), outputs, show_progress)
     faults = [finding for finding in result.findings if not finding.is_whole]
-    rows = [[finding.owner, finding.path, finding.in_workspace, finding.in_cache] for finding in faults]
-    rows += [["(of another commit)", path, integrity.ABSENT, integrity.DAMAGED] for path in result.strays]
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for finding in faults:
+        groups.setdefault((finding.owner, finding.in_workspace, finding.in_cache), []).append(finding.path)
+    for path in result.strays:
+        groups.setdefault(("(of another commit)", integrity.ABSENT, integrity.DAMAGED), []).append(path)
+    rows = [[owner, name, *states] for (owner, *states), paths in groups.items() for name in shorten(paths)]
     if rows:
         print_table(["stage", "file", "here", "in the cache"], rows)
         repairs = integrity.list_repairs(root, result, bool(remotes.load_remotes(root)))
@@ -36,11 +46,16 @@ def verify() -> None:
         raise typer.Exit(1)
 
 
-def describe(faults: list, strays: list[str]) -> str:
+def shorten(paths: list[str]) -> list[str]:
+    """The first few, and how many more there are."""
+    return paths if len(paths) <= MAX_ROWS else [*paths[: MAX_ROWS - 1], f"and {len(paths) - MAX_ROWS + 1} more"]
+
+
+def describe(faults: list[Finding], strays: list[str]) -> str:
     """`1 damaged, 3 missing`."""
     from stages.lib.workspace.integrity import DAMAGED, EXTRA, MISSING
 
-    counts = dict.fromkeys((DAMAGED, MISSING, EXTRA), 0)
+    counts: dict[str, int] = dict.fromkeys((DAMAGED, MISSING, EXTRA), 0)
     for finding in faults:
         states = (finding.in_cache, finding.in_workspace)
         counts[next(state for state in counts if state in states)] += 1

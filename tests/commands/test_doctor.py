@@ -26,7 +26,7 @@ def test_healthy(project):
     done = project.run_command_line("doctor", MLFLOW_DISABLE_TELEMETRY="true")
     found = findings(done)
     assert found["python on PATH"] == found["torch"] == found["dvc"] == found["parameters"] == "ok"
-    assert found["remote"] == "warn" and "dvc remote add" in done.stdout
+    assert found["remote"] == "warn" and "python -m stages share" in done.stdout
     assert found["telemetry"] == "ok" and "fail" not in found.values()
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -90,11 +91,12 @@ def test_the_code_on_the_card_gives_the_scores_of_the_example(tmp_path, monkeypa
     export(tmp_path / "model", tmp_path / "out")
     card = (tmp_path / "out/README.md").read_text()
     assert ("AutoModelForTokenClassification" in card) == (name != "lfm2" and options.get("loss") != "mse")
+    (tmp_path / "use.py").write_text(re.findall(r"```python\n(.*?)```", card, re.DOTALL)[0])
     monkeypatch.chdir(tmp_path / "out")
     was_enabled = torch.is_grad_enabled()
     try:
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile(re.findall(r"```python\n(.*?)```", card, re.DOTALL)[0], "card", "exec"), {})
+            runpy.run_path(str(tmp_path / "use.py"))
     finally:
         torch.set_grad_enabled(was_enabled)
     given, expected = (json.loads(text) for text in re.findall(r"\[.*?\]", out.getvalue()))

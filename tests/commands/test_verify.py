@@ -138,7 +138,7 @@ def test_a_fresh_clone_is_told_to_pull(project, tmp_path):
     shutil.rmtree(project.root / "data/two")
     project.run(sys.executable, "-m", "dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
     told = verify(project, 1)
-    assert "dvc pull one" in told and "dvc pull two" in told and "dvc repro one" not in told
+    assert "  dvc pull one two\n" in told and "dvc repro one" not in told
 
 
 def test_nothing_recorded_is_an_error(project):

@@ -117,7 +117,7 @@ def check(root: Path, cache: Path, outputs: Sequence[Output], track: Track = lam
 
 def list_repairs(root: Path, result: Check, has_remote: bool) -> list[str]:
     """Shell commands that mend what was found. Damaged files are deleted first, since DVC would believe in them."""
-    delete, then = list(result.strays), []
+    delete, targets = list(result.strays), dict[str, list[str]]()  # command -> what it is called with
     for finding in (finding for finding in result.findings if not finding.is_whole):
         if finding.object and finding.in_cache == DAMAGED:
             delete.append(finding.object)
@@ -125,17 +125,18 @@ def list_repairs(root: Path, result: Check, has_remote: bool) -> list[str]:
             delete.append(finding.path)
         if finding.in_workspace == EXTRA:
             continue
-        if finding.in_cache == ABSENT:
-            restore = f"git restore {finding.path}" if _is_in_git(root, finding) else f"dvc repro {finding.owner}"
+        target = finding.owner
+        if finding.in_cache == ABSENT and _is_in_git(root, finding):
+            command, target = "git restore", shlex.quote(finding.path)
         elif finding.in_cache == WHOLE:
-            restore = f"dvc checkout {finding.owner}"
+            command = "dvc checkout"
         elif finding.in_workspace == WHOLE:
-            restore = f"dvc commit {finding.owner}"  # without -f: refuses a stage that changed since
+            command = "dvc commit"  # without -f: it refuses a stage that has changed since
         else:
-            restore = f"dvc {'pull' if has_remote else 'repro'} {finding.owner}"
-        then.append(restore)
+            command = "dvc pull" if has_remote and finding.in_cache != ABSENT else "dvc repro"
+        targets.setdefault(command, []).append(target)
     rm = [f"rm -{'r' * (root / path).is_dir()}f {shlex.quote(path)}" for path in dict.fromkeys(delete)]
-    return rm + list(dict.fromkeys(then))
+    return rm + [" ".join([command, *dict.fromkeys(names)]) for command, names in targets.items()]
 
 
 def _list_members(root: Path, cache: Path, out: Output, md5s: dict[Path, str]) -> Iterator[tuple[str, str, str]]:
