@@ -74,10 +74,10 @@ def _check_labels(get: Any, root: Path) -> Iterator[Conflict]:
             yield "labels.problems", f"0, so that prm.labels: {method} has no label; must be > 0"
     for form, patterns in imported.items():
         for pattern in patterns or ():
-            if not Path(pattern).is_absolute() and not any(root.glob(pattern)):
+            if not Path(pattern).is_absolute() and not (pattern and any(root.glob(pattern))):
                 yield (
                     f"labels.imported.{form}",
-                    f"{pattern} names no file; data/raw/labels/README.md says where they are",
+                    f"{pattern!r} names no file; data/raw/labels/README.md says where they are",
                 )
 
 

@@ -51,8 +51,9 @@ CASES = {
     "absent file": (
         {"labels.imported": {"prm800k": ["data/raw/labels/x/*.jsonl"]}},
         "labels.imported.prm800k",
-        "x/*.jsonl names no file",
+        "x/*.jsonl' names no file",
     ),
+    "empty name": ({"labels.imported": {"trl": [""]}}, "labels.imported.trl", "'' names no file"),
     "no teacher": (GSM8K | {"genrm.teacher": "procedural"}, "genrm.teacher", "not for gsm8k; choose model or none"),
     "not trained": (
         {"scores.verifiers": ["prm_mc_hard"]},
