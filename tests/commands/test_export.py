@@ -156,6 +156,20 @@ def test_results_of_another_model_are_not_claimed(root, tmp_path, capsys):
     assert "dev auc" not in card and "## Lineage" not in card and "license" not in read_front_matter(card)
 
 
+def test_results_of_a_model_that_was_not_tested_are_not_claimed(root, tmp_path):
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe")
+    lock = yaml.load((root / "dvc.lock").read_text())
+    best = lock["stages"]["best_of_n"]
+    best["deps"] = [dep for dep in best["deps"] if dep["path"] != "data/prm/model"]
+    with open(root / "dvc.lock", "w") as file:
+        yaml.dump(lock, file)
+    export(Path("data/prm"), tmp_path / "out")
+    card = (tmp_path / "out/README.md").read_text()
+    assert "Not tested by stage best_of_n yet" in card and "majority vote of" not in card
+
+
 def test_data_sets_are_read_back(root, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     import datasets
