@@ -95,7 +95,8 @@ def build(run: execution.StageRun[Params]) -> Report:
 
     data = evaluation.load(run)
     metrics = {stage: json.loads(run.input_path(stage, "metrics.json").read_text("utf-8")) for stage in STAGES}
-    best, likelihood = metrics["best_of_n"], metrics["best_of_n"]["best_likelihood"]
+    best = json.loads(run.input_path("best_of_n", "results.json").read_text("utf-8"))
+    likelihood = best["best_likelihood"]
     curves = figures.parse_curves(run.input_path("best_of_n", "curve.csv").read_text("utf-8"))
     cells = figures.parse_matrix(run.input_path("best_of_n", "matrix.csv").read_text("utf-8"))
     matrix = figures.list_matrix(cells, data.trained_verifiers, likelihood)
@@ -114,7 +115,7 @@ def build(run: execution.StageRun[Params]) -> Report:
         "first_errors": figures.list_first_errors(best["first_error"], [row["name"] for row in matrix["rows"]]),
         "audit": audit,
         "reliability": True,
-        "costs": lineage.list_costs(metrics, sum(len(some.samples) for some in data.sets.values())),
+        "costs": lineage.list_costs(metrics, best["cost"], sum(len(some.samples) for some in data.sets.values())),
         "inputs": lineage.hash_inputs(run.root, INPUTS),
         "in_dvc": True,
         "licences": lineage.count_licences(problem for some in data.sets.values() for problem in some.problems),

@@ -156,9 +156,11 @@ def test_costs_by_stage():
         "prm": {"steps": 6, "tokens": 20, "others": {"exact": {"steps": 7, "tokens": 30}}},
         "genrm": {"steps": 8},
         "scores": {"orm": {"parameters": 11}, "prm": {"parameters": 10}},
-        "best_of_n": {"cost": {"draw": 1.0, "orm": 2.0}},
     }
-    rows = [(row["stage"], row["steps"], row["tokens"], row["flops"]) for row in lineage.list_costs(metrics, 1000)]
+    cost = {"draw": 1.0, "orm": 2.0}
+    rows = [
+        (row["stage"], row["steps"], row["tokens"], row["flops"]) for row in lineage.list_costs(metrics, cost, 1000)
+    ]
     assert rows == [
         ("generator", 75, None, None),
         ("samples", None, 150, 3000),
