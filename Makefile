@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 .PHONY: repro check test ui setup lock clean
 
 repro: setup
-	@ASSAY_REPRO=$$(date -u +%Y%m%dT%H%M%SZ) dvc repro
+	@dvc repro
 	@python -m stages table
 
 check: setup

@@ -152,7 +152,7 @@ def _describe_run(data: Evaluation, metrics: Mapping[str, Any]) -> str:
 
 def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
     """Seeds, versions, origins, and parameters that differ from the default preset."""
-    from stages.lib.core import params
+    from stages.lib.core import params, settings
     from stages.lib.page import lineage
 
     default, current = (
@@ -166,7 +166,7 @@ def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
         origins["base model"] |= json.loads(origin.read_text("utf-8"))
     versions = lineage.list_versions((run.root / "requirements.lock").read_text("utf-8"))
     return {
-        "changes": lineage.list_changes(default, current),
+        "changes": settings.list_changes(default, current),
         "facts": [
             ("seeds", f"seed {current['seed']}, test_seed {current['test_seed']}"),
             *lineage.list_origins(origins),

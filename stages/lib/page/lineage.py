@@ -29,17 +29,6 @@ LIBRARIES = (
 )
 
 
-def list_changes(default: Any, current: Any, path: str = "") -> list[dict[str, Any]]:
-    """Leaves of nested mappings that differ: [{key, default, current}], None where one side has none."""
-    if isinstance(default, dict) and isinstance(current, dict):
-        return [
-            change
-            for key in dict.fromkeys([*default, *current])
-            for change in list_changes(default.get(key), current.get(key), f"{path}.{key}" if path else str(key))
-        ]
-    return [] if default == current else [{"key": path, "default": default, "current": current}]
-
-
 def list_versions(requirements: str) -> list[tuple[str, str]]:
     """(library, version) of the ones that results depend on most, from a lock of `name==version` lines."""
     versions = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", requirements))

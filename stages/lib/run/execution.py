@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from stages.lib.core import digests, files, params
+from stages.lib.core import digests, files, params, settings
 from stages.lib.core.errors import UserError
 from stages.lib.run import import_closure, journal, mlflow_helper, ray_cluster
 
@@ -138,24 +138,30 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             inputs=inputs,
             command=[Path(sys.executable).name, *sys.argv],
             world=world,
-            repro=os.environ.get("ASSAY_REPRO"),
+            **settings.describe(root, journal.read_committed(root, str(params.PARAMS_FILE))),
         )
         helper = mlflow_helper.MlflowHelper(root, run.journal_entry)
-        began, status, metrics = time.monotonic(), journal.FAILED, {}
+        paths = _list_paths(root, name, "outs", "metrics", "plots")
+        began, status, reason, metrics, outputs = time.monotonic(), journal.FAILED, None, {}, {}
         try:
             run.out_dir.mkdir(parents=True, exist_ok=True)
             metrics = body(run)
             files.write_json(run.out_dir / "metrics.json", metrics)
             run.wait_for_processes()  # a slow one may still read checkpoints
             shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
+            outputs = {path: digests.md5(root / path) for path in paths if (root / path).exists()}
             status = journal.FINISHED
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
             status = journal.KILLED
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "terminated"
+            raise
+        except BaseException as error:
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             raise
         finally:
             seconds = time.monotonic() - began
-            memory = _measure_peak_memory()
-            run.journal_entry.finish(status, metrics=metrics, seconds=seconds, peak_memory=memory, **run.counts)
+            ending = {"metrics": metrics, "outputs": outputs, "peak_memory": _measure_peak_memory(), "reason": reason}
+            run.journal_entry.finish(status, seconds=seconds, **ending, **run.counts)
             helper.close()
         print(f"{name}: done in {seconds:.1f} s", file=sys.stderr)
 
@@ -165,14 +171,20 @@ def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
     body's module imports (`import_closure`). Raises UserError for an input that is missing."""
     if not (root / "dvc.yaml").exists():
         raise UserError(f"dvc.yaml: not found in {root}; run from the repository's root")
-    entry = params.read_yaml(root / "dvc.yaml")["stages"][name]
-    deps = params.interpolate(params.to_plain(entry.get("deps", [])), params.read_yaml(params.PARAMS_FILE))
-    paths = [dep for dep in deps if not import_closure.is_code(dep)]
+    paths = [dep for dep in _list_paths(root, name, "deps") if not import_closure.is_code(dep)]
     if missing := [path for path in paths if not (root / path).exists()]:
         raise UserError(f"{missing[0]}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
     file = Path(body.__code__.co_filename).resolve().relative_to(root.resolve())
     code = import_closure.digest_code(root, ".".join(file.with_suffix("").parts))
     return {"code": code, **{path: digests.md5(root / path) for path in paths}}
+
+
+def _list_paths(root: Path, name: str, *kinds: str) -> list[str]:
+    """The paths that dvc.yaml lists under these keys of a stage: deps, outs, metrics or plots."""
+    entry = params.to_plain(params.read_yaml(root / "dvc.yaml")["stages"][name])
+    items = [item for kind in kinds for item in entry.get(kind, [])]
+    paths = [next(iter(item)) if isinstance(item, dict) else item for item in items]
+    return params.interpolate(paths, params.read_yaml(params.PARAMS_FILE))
 
 
 def _compute_key(top: params.TopLevel, section: params.Params, inputs: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.lib.core import settings
 from stages.lib.core.records import Problem, Source
 from stages.lib.page import figures, glossary, lineage
 from stages.lib.reports import curves, matrix_tables
@@ -120,7 +121,7 @@ def test_first_errors_of_enough_solutions_in_the_order_of_the_matrix():
 
 
 def test_changes_versions_licences_and_inputs(tmp_path):
-    changes = lineage.list_changes(
+    changes = settings.list_changes(
         {"seed": 1, "orm": {"lr": 0.1, "loss": "bce"}}, {"seed": 1, "orm": {"lr": 0.2}, "new": 3}
     )
     assert [(x["key"], x["default"], x["current"]) for x in changes] == [

@@ -10,7 +10,7 @@ import pytest
 
 from stages.lib.run import journal
 
-FACTS = {"stage": "orm", "key": "k", "params": {}, "inputs": {}, "command": [], "world": 1, "repro": None}
+FACTS = {"stage": "orm", "key": "k", "params": {}, "inputs": {}, "command": [], "world": 1}
 
 
 def test_round_trip(tmp_path):
