@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 
 repro: setup
 	@python -m stages plan
-	@ASSAY_REPRO=$$(date -u +%Y%m%dT%H%M%SZ) dvc repro
+	@dvc repro
 	@python -m stages table
 	@python -m stages report
 

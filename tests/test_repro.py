@@ -46,7 +46,7 @@ def launch(stage: str, configuration: str = "cpu") -> list[str]:
 
 def test_the_pipeline_gives_a_table_with_intervals(finished):
     metrics = json.loads((finished.root / "data/best_of_n/metrics.json").read_text())
-    assert metrics
+    assert metrics["accuracy"]["pass_at_1"] <= metrics["accuracy"]["pass_at_n"] and len(metrics) <= 6
     table = (finished.root / "data/best_of_n/table.md").read_text()
     for method in ("greedy", "pass@1", "majority", "likelihood", "ORM"):
         assert method.lower() in table.lower()

@@ -168,12 +168,12 @@ def check_params(root: Path) -> CheckResult:
 
 
 def check_tracking(root: Path) -> CheckResult:
-    from stages.lib.workspace import mlflow_store
+    from stages.lib.workspace import mlflow_fields, mlflow_store
 
     status, text = make_package_check("mlflow", False, "runs are recorded in the journal only")(root)
     if status != OK:
         return status, text
-    store = mlflow_store.redact_secrets(mlflow_store.get_tracking_uri(root))
+    store = mlflow_fields.redact_secrets(mlflow_store.get_tracking_uri(root))
     if os.environ.get("MLFLOW_TRACKING_URI"):
         try:
             mlflow_store.connect(root)

@@ -225,14 +225,14 @@ def format_results(root: Path, stage: str, name: str, traced: Lineage | None, wa
     if traced is None:
         return f"None: {warning}."
     try:
-        tested = lineage.trace(root, "data/best_of_n/metrics.json").steps
+        tested = lineage.trace(root, "data/best_of_n/results.json").steps
     except UserError:
         tested = []
     current = {path: md5 for step in tested for path, md5 in step.outputs.items()}
     is_tested = all(current.get(path) == md5 for path, md5 in traced.outputs.items())
     rows, note = [], "Not tested by stage best_of_n yet."
     if is_tested and not any(step.outdated for step in tested):
-        best = json.loads((root / "data/best_of_n/metrics.json").read_text("utf-8"))
+        best = json.loads((root / "data/best_of_n/results.json").read_text("utf-8"))
         rows = list_test_results(best, name)
         note = f"Test: {best.get('problems')} problems, 95 % bootstrap intervals over problems, one training seed; "
         note += "weights of votes were chosen on dev. Lines without `test` are the stage's own."
@@ -247,14 +247,19 @@ def list_test_results(best: dict[str, Any], name: str) -> list[list[str]]:
 
     n, at_n, auc = best.get("n"), best.get("at_n", {}), best.get("auc", {}).get(name, {})
     gain = best.get("versus_majority", {}).get(f"weighted_{name}", {})
-    shifted = best.get("matrix", {}).get("all sets", {}).get(f"weighted_{name}_gain")
+    variants, others, whole = (
+        best.get("matrix", {}).get(group, {}).get(f"weighted_{name}_gain")
+        for group in ("all variants", "all other kinds", "all sets")
+    )
     figures = {
         "pass@1 of the generator, test": best.get("pass_1"),
         f"majority vote of {n}, test": at_n.get("majority"),
         f"weighted vote of {n} by this model, test": at_n.get(f"weighted_{name}"),
         f"best of {n} by this model, test": at_n.get(f"best_of_{name}"),
         "gain of the weighted vote over majority, test": {**gain, "mean": gain["difference"]} if gain else None,
-        "the same gain, all out-of-distribution test sets": shifted,
+        "the same gain on variants of the test problems": variants,
+        "the same gain on problems of other kinds": others,
+        "the same gain, all out-of-distribution test sets": whole,
         "AUC within a problem, test": {**auc, "mean": auc["test"]} if auc else None,
     }
     return [[what, format_number(value)] for what, value in figures.items() if value]

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stages.lib.core.errors import UserError
+from stages.lib.core.settings import STACK_HEADER
 
 if TYPE_CHECKING:
     from stages.lib.core.params import Layers, Params
 
 PRESETS_DIR = Path("stages/presets")
 DEFAULT = "default"
-STACK_HEADER = "# python -m stages preset "  # how the first line of a merged file begins
 
 
 def preset(

@@ -118,7 +118,7 @@ def processbench(
         raise UserError("processbench: a file is named twice; name each once")
     if threshold is None and not dev and not predictions:
         is_own = form == "assay" and not revision and Path(model).resolve() == Path(DEFAULT_MODEL).resolve()
-        threshold = load_threshold(Path("data/best_of_n/metrics.json"), is_own)
+        threshold = load_threshold(Path("data/best_of_n/results.json"), is_own)
     predict, prompt, source = load_predictor(scored, predictions, options, load_step_verifier, score_steps)
 
     def collect(file: Path) -> tuple[list[Any], list[int], int]:  # predictions, first wrong steps, rows left out
@@ -239,7 +239,7 @@ def load_step_verifier(options: ModelOptions) -> ProcessVerifier | PublicPRM:
     return verifier
 
 
-def load_threshold(metrics: Path, is_own: bool) -> float:
+def load_threshold(results: Path, is_own: bool) -> float:
     """The threshold that stage best_of_n chose on dev for the pipeline's own verifier. Raises UserError if there is none,
     or if the model is another (`is_own`)."""
     import json
@@ -249,10 +249,10 @@ def load_threshold(metrics: Path, is_own: bool) -> float:
             f"processbench: a model other than {DEFAULT_MODEL} needs its own threshold; give --dev FILE or --threshold"
         )
     try:
-        return float(json.loads(metrics.read_text(encoding="utf-8"))["first_error"]["threshold"])
+        return float(json.loads(results.read_text(encoding="utf-8"))["first_error"]["threshold"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
-            f"{metrics}: holds no threshold; `dvc repro` first, or give --dev FILE or --threshold"
+            f"{results}: holds no threshold; `dvc repro` first, or give --dev FILE or --threshold"
         ) from None
 
 

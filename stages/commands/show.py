@@ -105,7 +105,7 @@ def explain_unknown(problem_id: str, ids: Sequence[str], place: str) -> str:
 def read_powers(root: Path) -> dict[str, float]:
     """The powers of the weighted votes that stage best_of_n chose on dev; {} before it ran."""
     try:
-        metrics = json.loads((root / "data/best_of_n/metrics.json").read_text("utf-8"))
+        metrics = json.loads((root / "data/best_of_n/results.json").read_text("utf-8"))
         return {name: setting["power"] for name, setting in metrics["chosen_on_dev"].items()}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -12,7 +12,7 @@ import typer
 from stages.lib.core.errors import UserError
 
 VARIANTS_FILE = Path("stages/commands/variants.yaml")
-METRICS_FILES = ("data/scores/metrics.json", "data/best_of_n/metrics.json")
+FIGURES_FILES = ("data/scores/metrics.json", "data/best_of_n/results.json")
 HEADER = ["variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p"]
 HEADER += ["at power 1 %", "best-of-N %"]
 
@@ -76,7 +76,7 @@ def build_pipeline_rows() -> list[list[str]]:
     from stages.lib.reports import pools
 
     try:
-        scores, best = (json.loads(Path(file).read_text(encoding="utf-8")) for file in METRICS_FILES)
+        scores, best = (json.loads(Path(file).read_text(encoding="utf-8")) for file in FIGURES_FILES)
     except OSError:
         return []
     free = [name for name in best["auc"] if name in pools.TRAINING_FREE]
@@ -94,7 +94,7 @@ def build_variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
 
     if not experiments.has_experiment(f"variant-{name}"):
         return None
-    scores, best = (json.loads(dvc.api.read(file, rev=f"variant-{name}")) for file in METRICS_FILES)
+    scores, best = (json.loads(dvc.api.read(file, rev=f"variant-{name}")) for file in FIGURES_FILES)
     return build_row(name, changes["scores.verifiers"][0], scores, best)
 
 

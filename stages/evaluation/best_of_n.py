@@ -2,9 +2,9 @@
 
 Reads   data/samples/{dev,test,test_greedy,test_options,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and
         their problems, data/{samples,scores}/metrics.json, data/generator/prompt.json
-Writes  data/best_of_n/{metrics.json, table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in
-        distribution, {matrix.md, matrix.csv, matrix.png, doses.png, pairs.csv} out of it,
-        problems.csv with every method's accuracy on every problem, for `python -m stages seeds`
+Writes  data/best_of_n/{table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in distribution,
+        {matrix.md, matrix.csv, matrix.png, doses.png, pairs.csv} out of it, results.json with all figures, metrics.json
+        with the headline, problems.csv with every method's accuracy on every problem, for `python -m stages seeds`
 
 One pool of N solutions gives the expected accuracy at every k <= N without drawing again. pass@k, best-of-k and majority
 are exact, with ties split evenly; weighted and top votes are Monte Carlo below N, with their standard error. Everything
@@ -54,7 +54,8 @@ def main() -> None:
 def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
-    from stages.lib.reports import evaluation, in_distribution
+    from stages.lib.core import files
+    from stages.lib.reports import evaluation, headline, in_distribution
 
     data = evaluation.load(run)
     p = run.params
@@ -62,12 +63,16 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
     rows = measure_rows(run, data, results.settings)
     write_report(run, data, results)
     write_problem_accuracies(run, data, rows, results)
-    return results.to_metrics() | {
+    figures = results.to_metrics() | {
         "problems": len(data.test),
         "cost": write_cost_report(run, data, results),
         **write_transfer_report(run, data, rows, results),
         "first_error": measure_first_errors(run, data),
     }
+    files.write_json(run.out_dir / "results.json", figures)
+    for k, accuracies in headline.iter_curves(results.intervals, results.best_free, data.trained_verifiers):
+        run.log(k, **accuracies)
+    return headline.select(figures, data.trained_verifiers)
 
 
 def write_report(run: execution.StageRun[Params], data: Evaluation, results: Results) -> None:

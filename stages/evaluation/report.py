@@ -95,7 +95,8 @@ def build(run: execution.StageRun[Params]) -> Report:
 
     data = evaluation.load(run)
     metrics = {stage: json.loads(run.input_path(stage, "metrics.json").read_text("utf-8")) for stage in STAGES}
-    best, likelihood = metrics["best_of_n"], metrics["best_of_n"]["best_likelihood"]
+    best = json.loads(run.input_path("best_of_n", "results.json").read_text("utf-8"))
+    likelihood = best["best_likelihood"]
     curves = figures.parse_curves(run.input_path("best_of_n", "curve.csv").read_text("utf-8"))
     cells = figures.parse_matrix(run.input_path("best_of_n", "matrix.csv").read_text("utf-8"))
     matrix = figures.list_matrix(cells, data.trained_verifiers, likelihood)
@@ -120,7 +121,7 @@ def build(run: execution.StageRun[Params]) -> Report:
         "label_terms": list(glossary.LABEL_TERMS.items()),
         "dated": render.UNDATED,
         "reliability": True,
-        "costs": lineage.list_costs(metrics, sum(len(some.samples) for some in data.sets.values())),
+        "costs": lineage.list_costs(metrics, best["cost"], sum(len(some.samples) for some in data.sets.values())),
         "inputs": lineage.hash_inputs(run.root, INPUTS),
         "licences": lineage.count_licences(problem for some in data.sets.values() for problem in some.problems),
         "operators": glossary.explain_operators([row["operator"] for row in matrix["rows"]]),
@@ -156,7 +157,7 @@ def _describe_run(data: Evaluation, metrics: Mapping[str, Any]) -> str:
 
 def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
     """Seeds, versions, origins, and parameters that differ from the default preset."""
-    from stages.lib.core import params
+    from stages.lib.core import params, settings
     from stages.lib.page import lineage
 
     default, current = (
@@ -167,7 +168,7 @@ def _describe_lineage(run: execution.StageRun[Params]) -> dict[str, Any]:
         origins["problems"]["made by"] = "code of this repository, stages/lib/procedural/gradeschool"
     versions = lineage.list_versions((run.root / "requirements.lock").read_text("utf-8"))
     return {
-        "changes": lineage.list_changes(default, current),
+        "changes": settings.list_changes(default, current),
         "facts": [
             ("seeds", f"seed {current['seed']}, test_seed {current['test_seed']}"),
             *lineage.list_origins(origins),

@@ -30,7 +30,8 @@ else:
              "at_n": {f"{kind}_{n}": {"mean": auc / 2} for n in names for kind in ("weighted", "best_of")}}
 folder = pathlib.Path("data") / sys.argv[1]
 folder.mkdir(parents=True, exist_ok=True)
-(folder / "metrics.json").write_text(json.dumps(found))
+name = "metrics.json" if sys.argv[1] == "scores" else "results.json"
+(folder / name).write_text(json.dumps(found))
 """
 PIPELINE = """
 stages:
@@ -42,7 +43,7 @@ stages:
     cmd: python script.py best_of_n
     deps: [data/scores/metrics.json]
     params: [orm]
-    metrics: [data/best_of_n/metrics.json]
+    outs: [data/best_of_n/results.json]
 """
 
 
@@ -86,7 +87,7 @@ def project(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_variant_is_an_experiment_and_the_workspace_stays(project):
-    before = {path: path.read_bytes() for path in project.rglob("metrics.json")}
+    before = {path: path.read_bytes() for path in project.rglob("data/*/*.json")}
     variants(project, "orm-more", "--run", "--out", "table.md")
     table = (project / "table.md").read_text(encoding="utf-8").splitlines()
     assert [line.split("|")[1].strip() for line in table[2:]] == [
@@ -98,7 +99,7 @@ def test_a_variant_is_an_experiment_and_the_workspace_stays(project):
     assert "| 0.600 | 0.600 |  | 30.0 | +10.0 | +5.0 to +15.0 | <0.001 | 20.0 | 30.0 |" in table[2]
     assert "| 0.600 | 0.600 | 0.200 | 30.0 | +10.0 | +5.0 to +15.0 | <0.001 | 20.0 | 30.0 |" in table[3]
     assert "| 0.800 | 0.800 |" in table[5]
-    assert {path: path.read_bytes() for path in project.rglob("metrics.json") if ".dvc" not in path.parts} == before
+    assert {path: path.read_bytes() for path in project.rglob("data/*/*.json") if ".dvc" not in path.parts} == before
     assert "variant-orm-more" in call(project, sys.executable, "-m", "dvc", "exp", "list", "--name-only").stdout
     again = variants(project, "--run", "orm-more")
     assert "Running" not in again.stdout, "what has been run is not run again"

@@ -84,6 +84,12 @@ DVC_YAML = """stages:
     params: [seed, two.lr, two.steps]
     outs: [data/two/model]
     metrics: [data/two/metrics.json]
+    meta: {pipeline: [curve]}
+artifacts:
+  one:
+    path: data/one/model
+    type: model
+    meta: {inputs: {problem: string, steps: [string]}, outputs: {score: double}}
 """
 
 

@@ -54,7 +54,7 @@ def list_headline(
 ) -> list[dict[str, Any]]:
     """The table's rows. further: best-of and top votes, but for the highest row of all; aside: an oracle or the ceiling,
     which no method can be. versus: comparisons with majority by method; settings, free, likelihood: what dev chose, as in
-    best_of_n's metrics.json."""
+    best_of_n's results.json."""
     rows = []
     order = leaderboard.order_methods(curves, free, likelihood)
     for label, curve, at in leaderboard.plan_rows(curves, order, k, likelihood):
@@ -124,7 +124,7 @@ def list_curves(
     curves: Intervals, cost: Mapping[str, float] | None = None, likelihood: str | None = None
 ) -> list[dict[str, Any]]:
     """Methods with their points [k, mean, low, high, problems], those of the picture first and switched on. cost: of a
-    solution, as in best_of_n's metrics.json; a curve of one k is left out."""
+    solution, as in best_of_n's results.json; a curve of one k is left out."""
     plotted = leaderboard.select_plotted_methods(curves, likelihood)
     order = plotted + [name for name in leaderboard.order_methods(curves) if name not in plotted]
     return [

@@ -30,17 +30,6 @@ LIBRARIES = (
 )
 
 
-def list_changes(default: Any, current: Any, path: str = "") -> list[dict[str, Any]]:
-    """Leaves of nested mappings that differ: [{key, default, current}], None where one side has none."""
-    if isinstance(default, dict) and isinstance(current, dict):
-        return [
-            change
-            for key in dict.fromkeys([*default, *current])
-            for change in list_changes(default.get(key), current.get(key), f"{path}.{key}" if path else str(key))
-        ]
-    return [] if default == current else [{"key": path, "default": default, "current": current}]
-
-
 def list_versions(requirements: str) -> list[tuple[str, str]]:
     """(library, version) of the ones that results depend on most, from a lock of `name==version` lines."""
     versions = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", requirements))
@@ -55,13 +44,16 @@ def count_licences(problems: Iterable[Problem]) -> list[tuple[str, str, int]]:
     return [(*key, count) for key, count in sorted(counts.items())]
 
 
-def list_costs(metrics: Mapping[str, Mapping[str, Any]], solutions: int) -> list[dict[str, Any]]:
+def list_costs(
+    metrics: Mapping[str, Mapping[str, Any]], cost: Mapping[str, float], solutions: int
+) -> list[dict[str, Any]]:
     """[{stage, what, steps, tokens, flops}], None where a stage does not count it.
 
-    metrics: {stage: its metrics.json}; solutions: number that stage scores judged. Operations are estimates: 2 a weight
-    and token forward, 6 with the backward pass (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
+    metrics: {stage: its metrics.json}; cost: of judging a solution, as best_of_n counts it; solutions: number that stage
+    scores judged. Operations are estimates: 2 a weight and token forward, 6 with the backward pass (Kaplan et al. 2020,
+    arXiv 2001.08361, section 2.1).
     """
-    scores, cost = metrics["scores"], metrics["best_of_n"]["cost"]
+    scores = metrics["scores"]
     weights = metrics["samples"]["parameters"]
     drawn, completed = (
         sum(part["tokens"] for part in metrics[stage].values() if isinstance(part, dict) and "tokens" in part)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
-from stages.lib.core import conflicts, digests, files, params
+from stages.lib.core import conflicts, digests, files, params, settings
 from stages.lib.core.durations import format_duration
 from stages.lib.core.errors import UserError
 from stages.lib.run import import_closure, journal, launcher, mlflow_helper, ray_cluster
@@ -154,10 +154,11 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             inputs=inputs,
             command=[Path(sys.executable).name, *sys.argv],
             world=world,
-            repro=os.environ.get("ASSAY_REPRO"),
+            **settings.describe(root, journal.read_committed(root, str(params.PARAMS_FILE))),
         )
         helper = mlflow_helper.MlflowHelper(root, run.journal_entry)
-        began, status, metrics = time.monotonic(), journal.FAILED, {}
+        paths = _list_paths(root, name, "outs", "metrics", "plots")
+        began, status, reason, metrics, outputs = time.monotonic(), journal.FAILED, None, {}, {}
         try:
             run.out_dir.mkdir(parents=True, exist_ok=True)
             with run.progress.report():
@@ -165,14 +166,19 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
             files.write_json(run.out_dir / "metrics.json", metrics)
             run.wait_for_processes()  # a slow one may still read checkpoints
             shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
+            outputs = {path: digests.md5(root / path) for path in paths if (root / path).exists()}
             status = journal.FINISHED
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
             status = journal.KILLED
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "terminated"
+            raise
+        except BaseException as error:
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             raise
         finally:
             seconds = time.monotonic() - began
-            memory = _measure_peak_memory()
-            run.journal_entry.finish(status, metrics=metrics, seconds=seconds, peak_memory=memory, **run.counts)
+            ending = {"metrics": metrics, "outputs": outputs, "peak_memory": _measure_peak_memory(), "reason": reason}
+            run.journal_entry.finish(status, seconds=seconds, **ending, **run.counts)
             helper.close()
         print(f"{name}: done in {format_duration(seconds)}", file=sys.stderr)
 
@@ -182,23 +188,36 @@ def _hash_inputs(root: Path, name: str, body: Callable) -> dict[str, str]:
     body's module imports (`import_closure`). Raises UserError for an input that is missing."""
     if not (root / "dvc.yaml").exists():
         raise UserError(f"dvc.yaml: not found in {root}; run from the repository's root")
-    entry = params.read_yaml(root / "dvc.yaml")["stages"][name]
-    written = params.to_plain(entry.get("deps", []))
-    deps = params.interpolate(written, params.read_yaml(params.PARAMS_FILE))
-    paths = [dep for dep in deps if not import_closure.is_code(dep)]
+    paths = [dep for dep in _list_paths(root, name, "deps") if not import_closure.is_code(dep)]
     for path in paths:
         if (root / path).exists():
             continue
         if path.startswith("data/") and not f"{path}/".startswith("data/raw/"):
             raise UserError(f"{path}: not found; `dvc repro {name}` builds what {name} needs (or `dvc pull`)")
-        key = written[deps.index(path)].strip("${}")  # of the parameter that names it, if one does
-        raise UserError(f"{key}: {path} not found; name what exists" if key != path else f"{path}: not found")
+        key = _find_key(root, name, path)
+        raise UserError(f"{key}: {path} not found; name what exists" if key else f"{path}: not found")
     code_root = Path(__file__).resolve().parents[3]
     if code_root != root.resolve():
         raise UserError(f"environment: the code is that of {code_root}, not of this folder; unset PYTHONPATH")
     file = Path(body.__code__.co_filename).resolve().relative_to(code_root)
     code = import_closure.digest_code(root, ".".join(file.with_suffix("").parts))
     return {"code": code, **{path: digests.md5(root / path) for path in paths}}
+
+
+def _list_paths(root: Path, name: str, *kinds: str) -> list[str]:
+    """The paths that dvc.yaml lists under these keys of a stage: deps, outs, metrics or plots."""
+    entry = params.to_plain(params.read_yaml(root / "dvc.yaml")["stages"][name])
+    items = [item for kind in kinds for item in entry.get(kind, [])]
+    paths = [next(iter(item)) if isinstance(item, dict) else item for item in items]
+    return params.interpolate(paths, params.read_yaml(params.PARAMS_FILE))
+
+
+def _find_key(root: Path, name: str, path: str) -> str | None:
+    """The parameter that names this dependency in dvc.yaml, None where dvc.yaml names it itself."""
+    written = params.to_plain(params.read_yaml(root / "dvc.yaml")["stages"][name].get("deps", []))
+    deps = params.interpolate(written, params.read_yaml(params.PARAMS_FILE))
+    item = written[deps.index(path)]
+    return item.strip("${}") if item != path else None
 
 
 def _compute_key(top: params.TopLevel, section: params.Params, inputs: dict[str, str]) -> str:

@@ -8,18 +8,21 @@ journal. It needs no service and survives any kill.
 
 from __future__ import annotations
 
+import getpass
 import json
 import math
 import os
+import re
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.lib.core import files
+from stages.lib.core import digests, files
 from stages.lib.core.errors import UserError
 
 JOURNAL_DIR = Path(".assay/journal")
@@ -77,7 +80,10 @@ def start(root: Path, **fields: Any) -> Entry:
         "pid": os.getpid(),
         "pid_started": _get_process_start(os.getpid()),
         "git": get_git_revision(root),
+        "lock": digests.md5(root / "dvc.lock") if (root / "dvc.lock").exists() else None,
+        "user": get_user(),
         "experiment": os.environ.get("DVC_EXP_NAME"),
+        "repro": get_repro_id(),
     }
     entry.save()
     return entry
@@ -103,7 +109,8 @@ def is_alive(entry: Entry) -> bool:
 def close_killed(entry: Entry) -> None:
     """Record that an execution was killed, with the time of its last write as its end."""
     if entry.info["status"] == KILLED and "ended" not in entry.info:
-        entry.finish(KILLED, ended=max(path.stat().st_mtime for path in entry.folder.glob("*.json*")))
+        ended = max(path.stat().st_mtime for path in entry.folder.glob("*.json*"))
+        entry.finish(KILLED, ended=ended, reason="killed from outside, out of memory, or its machine went down")
 
 
 def load_entries(root: Path) -> list[Entry]:
@@ -124,14 +131,54 @@ def load_last_seconds(root: Path, stage: str) -> float | None:
 
 
 def get_git_revision(root: Path) -> dict[str, Any] | None:
-    """{"commit": HEAD, "dirty": whether a tracked file differs from it}; None where git tells none. dvc.lock does not
-    count, since `dvc repro` rewrites it between stages."""
+    """{"commit": HEAD, "dirty": whether a tracked file differs from it, "branch", "url": of the remote that it follows};
+    None where git tells none. What stages write does not count: dvc.lock and data/*/metrics.json change between stages."""
+
+    outputs = (":(exclude)dvc.lock", ":(exclude)data/*/metrics.json")
     try:
         commit = run_git(root, "rev-parse", "HEAD")
-        changes = run_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)dvc.lock")
+        changes = run_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *outputs)
+        branch = run_git(root, "branch", "--show-current")
     except UserError:
         return None
-    return {"commit": commit, "dirty": bool(changes)}
+    try:
+        url = run_git(root, "ls-remote", "--get-url")  # without a connection; a name if there is no remote
+    except UserError:
+        url = ""
+    url = re.sub(r"://[^/@]*@", "://", url) if "/" in url or ":" in url else None  # without name and password
+    return {"commit": commit, "dirty": bool(changes), "branch": branch or None, "url": url}
+
+
+def read_committed(root: Path, path: str) -> str:
+    """The text of a file in HEAD; empty outside git and where HEAD has no such file."""
+    try:
+        return run_git(root, "show", f"HEAD:./{path}")
+    except UserError:
+        return ""
+
+
+def get_repro_id() -> str | None:
+    """When the `dvc` that runs this stage began, and its process: the same for all stages of one `dvc repro` or experiment.
+    None for a stage run by hand."""
+    import psutil
+
+    if "DVC_STAGE" not in os.environ:
+        return None
+    with suppress(psutil.Error):
+        for process in psutil.Process().parents():  # dvc sets the variable for what it starts; it has none itself
+            if "DVC_STAGE" not in process.environ():
+                began = time.strftime("%Y%m%dT%H%M%S", time.gmtime(process.create_time()))
+                # The worker of a queue runs several experiments.
+                return "-".join(filter(None, (began, str(process.pid), os.environ.get("DVC_EXP_NAME"))))
+    return None
+
+
+def get_user() -> str | None:
+    """The user's name, also where USER is unset, as in containers; None for a user id without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def run_git(root: Path, *arguments: str) -> str:

@@ -5,7 +5,7 @@ may crash, and none of that may stop or slow a stage. The stage starts the helpe
 at most. `python -m stages sync` copies what is missing then. The helper learns that the stage ended or was killed when the
 pipe between the two closes.
 
-Nothing here imports `lib/workspace/mlflow_store.py`, so a change of it makes no stage stale.
+Nothing here imports `lib/workspace/mlflow_follow.py`, so a change of it makes no stage stale.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class MlflowHelper:
         try:
             # The helper prints one line at most on standard error: it silences libraries itself.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stages.lib.workspace.mlflow_store", str(Path(root).resolve()), entry.id],
+                [sys.executable, "-m", "stages.lib.workspace.mlflow_follow", str(Path(root).resolve()), entry.id],
                 cwd=_REPO_ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Which output files of a stage are copied to MLflow: pictures, tables and metrics, not models and data sets.
+"""Which output files of a stage are copied to MLflow: pages, pictures, tables and metrics, not data sets.
 
 data/ holds the files of the latest execution only, so an earlier one that MLflow missed stays without files there.
 """
@@ -11,8 +11,7 @@ from urllib.parse import unquote, urlparse
 
 from stages.lib.run import journal
 
-SUFFIXES = (".png", ".md", ".json", ".csv")
-MAX_BYTES = 1_000_000  # per file
+MAX_BYTES = {".html": 100_000_000, **dict.fromkeys((".png", ".md", ".json", ".csv"), 1_000_000)}  # per file
 
 
 def select_uploads(root: Path, entry: journal.Entry) -> list[Path]:
@@ -26,8 +25,8 @@ def select_uploads(root: Path, entry: journal.Entry) -> list[Path]:
         return []
     if written != run.get("metrics"):
         return []
-    files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
-    return sorted(path for path in files if 0 < path.stat().st_size <= MAX_BYTES)
+    files = [path for path in folder.iterdir() if path.suffix in MAX_BYTES and path.is_file()]
+    return sorted(path for path in files if 0 < path.stat().st_size <= MAX_BYTES[path.suffix])
 
 
 def can_upload(root: Path, store: str, location: str) -> bool:

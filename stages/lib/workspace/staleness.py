@@ -27,7 +27,9 @@ MISSING, RUNNING, NEVER_RUN = "missing", "running", "never run"
 
 @dataclass(frozen=True)
 class Stage:
-    """One entry of dvc.yaml. `params` maps a file to its keys; `metric` is `meta.metric`, a path into metrics.json."""
+    """One entry of dvc.yaml. `params` maps a file to its keys; `metric` is `meta.metric`, a path into metrics.json.
+    `headline` and `pipeline` (`meta`) are patterns of such paths: what MLflow shows of a run of the stage (all if none),
+    and of a run of the pipeline beside each `metric`."""
 
     name: str
     desc: str
@@ -36,6 +38,8 @@ class Stage:
     params: dict[str, list[str]]
     outs: list[str]
     metric: str | None = None
+    headline: tuple[str, ...] = ()
+    pipeline: tuple[str, ...] = ()
 
 
 @dataclass
@@ -96,8 +100,11 @@ def _parse_stage(name: str, entry: dict[str, Any]) -> Stage:
         for kind in ("outs", "metrics", "plots")
         for out in entry.get(kind, [])
     ]
-    metric = (entry.get("meta") or {}).get("metric")
-    return Stage(name, entry.get("desc", ""), entry["cmd"], entry.get("deps", []), keys, outs, metric)
+    meta = entry.get("meta") or {}
+    shown = (tuple(meta.get(key, ())) for key in ("headline", "pipeline"))
+    return Stage(
+        name, entry.get("desc", ""), entry["cmd"], entry.get("deps", []), keys, outs, meta.get("metric"), *shown
+    )
 
 
 def _find_upstream(stage: Stage, stages: list[Stage]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.lib.core import settings
 from stages.lib.core.records import Problem, Source
 from stages.lib.page import figures, glossary, lineage
 from stages.lib.reports import curves, matrix_tables, verifier_pairs
@@ -159,7 +160,7 @@ def test_first_errors_of_enough_solutions_in_the_order_of_the_matrix():
 
 
 def test_changes_versions_licences_and_inputs(tmp_path):
-    changes = lineage.list_changes(
+    changes = settings.list_changes(
         {"seed": 1, "orm": {"lr": 0.1, "loss": "bce"}}, {"seed": 1, "orm": {"lr": 0.2}, "new": 3}
     )
     assert [(x["key"], x["default"], x["current"]) for x in changes] == [
@@ -195,9 +196,11 @@ def test_costs_by_stage():
         "prm": {"steps": 6, "tokens": 20, "others": {"exact": {"steps": 7, "tokens": 30}}},
         "genrm": {"steps": 8},
         "scores": {"orm": {"parameters": 11}, "prm": {"parameters": 10}},
-        "best_of_n": {"cost": {"draw": 1.0, "orm": 2.0}},
     }
-    rows = [(row["stage"], row["steps"], row["tokens"], row["flops"]) for row in lineage.list_costs(metrics, 1000)]
+    cost = {"draw": 1.0, "orm": 2.0}
+    rows = [
+        (row["stage"], row["steps"], row["tokens"], row["flops"]) for row in lineage.list_costs(metrics, cost, 1000)
+    ]
     assert rows == [
         ("generator", 75, None, None),
         ("samples", None, 150, 3000),

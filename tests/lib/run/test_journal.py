@@ -11,7 +11,7 @@ import pytest
 from stages.lib.core.errors import UserError
 from stages.lib.run import journal
 
-FACTS = {"stage": "orm", "key": "k", "params": {}, "inputs": {}, "command": [], "world": 1, "repro": None}
+FACTS = {"stage": "orm", "key": "k", "params": {}, "inputs": {}, "command": [], "world": 1}
 
 
 def test_round_trip(tmp_path):

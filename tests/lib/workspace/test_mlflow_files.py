@@ -21,7 +21,7 @@ def entry(tmp_path):
         "model/config.json": "{}",
     }.items():
         (folder / name).write_text(text)
-    (folder / "large.json").write_bytes(b" " * (mlflow_files.MAX_BYTES + 1))
+    (folder / "large.json").write_bytes(b" " * (mlflow_files.MAX_BYTES[".json"] + 1))
     return journal.Entry(tmp_path / "e", {"stage": "orm", "status": journal.FINISHED, "metrics": {"auc": 0.5}})
 
 

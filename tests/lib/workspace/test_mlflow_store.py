@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from stages.lib.workspace import mlflow_store
+from stages.lib.workspace import mlflow_runs, mlflow_store
 from tests.helpers.toy_pipeline import ENV, create_pipeline
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def finished(tmp_path_factory):
     project.run("git", "add", "-A")
     project.run("git", "-c", "user.email=a@b.c", "-c", "user.name=n", "commit", "-qm", "x")
     project.replace_text("params.yaml", "api_key: none", "api_key: abcdef")
-    project.run_stage("one", DVC_EXP_NAME="exp-a", ASSAY_REPRO="r1")
+    project.run_stage("one", DVC_EXP_NAME="exp-a")
     return project
 
 
@@ -103,13 +103,17 @@ def server(tmp_path_factory):
 def test_a_run_holds_what_the_journal_holds(finished):
     client, (run,) = runs(finished.root)
     (entry,) = finished.read_journal()
-    assert run.info.run_name == "one" and run.info.status == "FINISHED"
+    assert run.info.run_name == "one (exp-a)" and run.info.status == "FINISHED"
     assert abs(run.info.end_time / 1000 - entry["ended"]) < 0.01
     tags = run.data.tags
-    assert tags["stage"] == "one" and tags["stage_key"] == entry["key"] and tags["world"] == "1"
+    assert tags["stage"] == "one" and tags["processes"] == "1" and tags["seed"] == "1"
     assert tags["git_commit"] == entry["git"]["commit"] and tags["git_dirty"] == "True"
-    assert tags["dvc_exp"] == "exp-a" and tags["repro_id"] == "r1"
-    assert run.data.params["one.lr"] == "0.001" and run.data.params["seed"] == "1"
+    assert tags["dvc_exp"] == "exp-a" and "mlflow.parentRunId" not in tags, "run by hand"
+    assert tags["md5/model"] == entry["outputs"]["data/one/model"] and tags["md5/model"].endswith(".dir")
+    note = tags["mlflow.note.content"]
+    assert note.startswith("The first stage of the test.") and "**dev.pass@1" not in note, "a mean with its interval"
+    assert "--rev exp-a" in note and tags["md5/model"] in note
+    assert run.data.params["lr"] == "0.001" and run.data.params["seed"] == "1"
     losses = client.get_metric_history(run.info.run_id, "loss")
     assert [(point.step, round(point.value, 6)) for point in losses] == [(0, 0.001), (1, 0.0005), (2, 0.000333)]
     assert all(entry["started"] - 1 < point.timestamp / 1000 < entry["ended"] + 1 for point in losses)
@@ -127,10 +131,10 @@ def shown(client, run):
 
 def test_a_run_shows_pictures_tables_and_metrics(finished):
     client, (run,) = runs(finished.root)
-    assert shown(client, run) == ["history.csv", "metrics.json", "table.md"]
+    assert shown(client, run) == ["history.csv", "metrics.json", "model", "table.md"]
     assert run.data.tags["assay.artifacts"] == "3"
     there = finished.root / "mlartifacts" / run.info.run_id / "artifacts"
-    for name in shown(client, run):
+    for name in ("history.csv", "metrics.json", "table.md", "model/a.txt"):
         assert (there / name).read_bytes() == (finished.root / "data/one" / name).read_bytes()
     assert not finished.run("git", "status", "--porcelain", "--", "mlartifacts").stdout, "git does not see them"
 
@@ -150,8 +154,8 @@ def test_what_a_server_missed_is_shown_after_sync(project, server):
     experiment = client.get_experiment_by_name("pictures")
     old, new = client.search_runs([experiment.experiment_id], order_by=["start_time"])
     assert new.info.artifact_uri.startswith("mlflow-artifacts:")
-    assert shown(client, old) == [] and shown(client, new) == ["history.csv", "metrics.json", "table.md"]
-    client.delete_tag(new.info.run_id, mlflow_store.ARTIFACTS_TAG)  # as when the last file did not make it
+    assert shown(client, old) == [] and shown(client, new) == ["history.csv", "metrics.json", "model", "table.md"]
+    client.delete_tag(new.info.run_id, mlflow_runs.ARTIFACTS_TAG)  # as when the last file did not make it
     assert (
         "1 completed, 1 present"
         in project.run_command_line("sync", MLFLOW_TRACKING_URI=server.uri, MLFLOW_EXPERIMENT_NAME="pictures").stdout
@@ -160,7 +164,7 @@ def test_what_a_server_missed_is_shown_after_sync(project, server):
 
 def test_secrets_stay_here(finished):
     _, (run,) = runs(finished.root)
-    assert run.data.params["one.api_key"] == "[redacted]"
+    assert run.data.params["api_key"] == "[redacted]"
     assert "abcdef" not in str(run.to_dictionary())
 
 
@@ -173,7 +177,9 @@ def test_failed_is_failed(project):
     project.replace_text("params.yaml", "fail: false", "fail: true")
     done = project.run_stage("one", code=1)
     assert "broken on purpose" in done.stderr and "tracking" not in done.stderr
-    assert [run.info.status for run in runs(project.root)[1]] == ["FAILED"]
+    (run,) = runs(project.root)[1]
+    assert run.info.status == "FAILED" and run.data.tags["reason"] == "RuntimeError: broken on purpose"
+    assert "Stopped: RuntimeError" in run.data.tags["mlflow.note.content"]
     assert project.read_journal()[0]["status"] == "FAILED"
 
 
@@ -187,6 +193,8 @@ def test_killed_is_killed(project, number):
     process.wait()
     until(lambda: runs(project.root)[1][0].info.status == "KILLED", 120)
     assert project.read_journal()[0]["status"] == "KILLED"
+    reason = runs(project.root)[1][0].data.tags["reason"]
+    assert reason == "terminated" if number == signal.SIGTERM else reason.startswith("killed from outside")
 
 
 def test_helper_killed_too_then_sync_tells_the_truth(project):
@@ -268,6 +276,31 @@ def test_a_database_whose_driver_is_missing(project):
     done = project.run_command_line("sync", code=2, MLFLOW_TRACKING_URI="mysql://ann:hunter2@127.0.0.1:9/db")
     assert "the driver of this database is not installed (No module named 'MySQLdb')" in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_ui_prints_the_address_of_the_runs_once_it_answers_and_leaves_no_server(project):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        taken = project.run_command_line("ui", "--port", str(port), code=2)
+        assert f"--port {port}: Address already in use" in taken.stderr
+    command = [sys.executable, "-m", "stages", "ui", "--port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=project.root, env=ENV, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        address = process.stdout.readline().strip()
+        assert address == f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning"
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/health").status == 200
+    finally:
+        process.terminate()
+        process.wait(30)
+
+    def is_free():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    until(is_free)
 
 
 def test_two_first_users_at_once(project):
