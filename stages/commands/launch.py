@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import runpy
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,8 +88,9 @@ def _run_here(arguments: Any) -> None:
     from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 
     os.environ.update(prepare_simple_launcher_cmd_env(arguments)[1])
-    sys.argv = [arguments.training_script]
-    runpy.run_module(arguments.training_script, run_name="__main__", alter_sys=True)
+    module = importlib.import_module(arguments.training_script)
+    sys.argv = [str(module.__file__)]  # the journal keeps it
+    module.main()
 
 
 def _to_exit_status(code: int) -> int:
