@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 
 import pytest
 
@@ -14,24 +15,29 @@ from tests.helpers.workspace import Workspace, clone_repository  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the file that takes longest, so that no worker sits idle at the end; whoever runs the pipeline is slow."""
-    items.sort(key=lambda item: item.path.name != "test_repro.py")
+    """Whoever runs the pipeline is slow. Start with the files that take longest, so that no worker sits idle at the end:
+    test_repro.py, and then those with most slow tests."""
     for item in items:
         if {"finished", "workspace"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (item.path.name != "test_repro.py", -slow[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
-    """A workspace whose nano pipeline has run. Shared: a test that changes it works on `workspace` instead."""
+    """A workspace whose nano pipeline has run. Shared: a test that changes it works on `workspace` instead.
+
+    MLflow, which takes seconds to import, is off: test_mlflow_store.py has it on while a stage runs.
+    """
     workspace = clone_repository(tmp_path_factory.mktemp("run") / "a spåce")
-    workspace.run("dvc", "repro")
+    workspace.run("dvc", "repro", ASSAY_TRACKING="off")
     return workspace
 
 
 @pytest.fixture
 def workspace(finished, tmp_path) -> Workspace:
-    """A copy of the finished workspace that a test may break. MLflow has seen the pipeline once; that is enough here."""
+    """A copy of the finished workspace that a test may break."""
 
     def copy_or_link(source: str, target: str) -> None:
         """DVC never writes into a file of its cache, so its copies can be links."""

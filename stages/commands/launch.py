@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,27 +60,38 @@ def split_off_ray(path: Path, module: str, folder: Path) -> Path:
 
 
 def _run(path: Path, module: str) -> None:
-    from accelerate.commands.config.config_args import load_config_from_file
-    from accelerate.commands.launch import launch_command, launch_command_parser
+    machine = params.to_plain(params.read_yaml(path))
+    if machine.get("use_cpu"):
+        os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not pass it on to several processes
+    threads = cpus.count_usable() * machine.get("num_machines", 1) // machine.get("num_processes", 1)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))  # torch reads it when it is imported
+
+    from accelerate.commands import launch as accelerate
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     launcher.exit_with_launcher()  # the stage watches, too, but only after its start
     launcher.drop_place()
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    machine: Any = load_config_from_file(str(path))
-    if machine.use_cpu:
-        os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate does not pass it on to several processes
-    threads = max(1, cpus.count_usable() * machine.num_machines // machine.num_processes)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    accelerate.simple_launcher = _run_here
     try:
-        launch_command(launch_command_parser().parse_args(["--config_file", str(path), "-m", module]))
-    except subprocess.CalledProcessError as error:
-        sys.exit(_to_exit_status(error.returncode))
+        accelerate.launch_command(
+            accelerate.launch_command_parser().parse_args(["--config_file", str(path), "-m", module])
+        )
     except ChildFailedError as error:
         sys.exit(_to_exit_status(error.get_first_failure()[1].exitcode))
     except SignalException as error:
         sys.exit(128 + error.sigval)
+
+
+def _run_here(arguments: Any) -> None:
+    """Run the stage in this process, where accelerate would start one: that one would import torch again."""
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    os.environ.update(prepare_simple_launcher_cmd_env(arguments)[1])
+    module = importlib.import_module(arguments.training_script)
+    sys.argv = [str(module.__file__)]  # the journal keeps it
+    module.main()
 
 
 def _to_exit_status(code: int) -> int:
