@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +60,7 @@ def export(
     from stages.lib.core import files
 
     root = Path.cwd()
+    files.check_output("--out", out, is_folder=True)
     if not source.is_dir():
         raise UserError(f"{source}: not a folder; name one such as data/prm/model, data/ood or data/samples")
     source = source / "model" if (source / "model/config.json").is_file() else source
@@ -77,16 +77,11 @@ def export(
 
 
 def check_out(out: Path, source: Path) -> None:
-    """Raises UserError for a place that cannot be written, or holds something."""
+    """Raises UserError for a place that holds something, or lies in what is exported."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out}: exists already and is not empty; name a new folder")
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"--out {out}: is inside {source}; name a folder elsewhere")
-    parent = next(path for path in out.resolve().parents if path.exists())
-    try:
-        tempfile.TemporaryDirectory(dir=parent).cleanup()
-    except OSError as error:
-        raise UserError(f"--out {out}: {parent} cannot be written ({error.strerror}); name another folder") from None
 
 
 def trace(root: Path, source: Path) -> tuple[Lineage | None, str]:

@@ -36,12 +36,13 @@ def list_changes(traced: Lineage) -> tuple[str, dict[str, list[dict[str, Any]]]]
 
     from stages.commands import preset
     from stages.lib.core import params
-    from stages.lib.page.lineage import list_changes as compare
+    from stages.lib.core.settings import STACK_HEADER
+    from stages.lib.core.settings import list_changes as compare
 
     names = [preset.DEFAULT]
     if params.PARAMS_FILE.exists():
         first = params.PARAMS_FILE.read_text(encoding="utf-8").partition("\n")[0]
-        names = first.removeprefix(preset.STACK_HEADER).split() if first.startswith(preset.STACK_HEADER) else names
+        names = first.removeprefix(STACK_HEADER).split() if first.startswith(STACK_HEADER) else names
     document = YAML(typ="safe").load(preset.stack_presets(names))
     return " ".join(names), {
         step.stage: [

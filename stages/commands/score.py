@@ -59,10 +59,9 @@ def score(
     from stages.lib.verifiers import registry
 
     out = out or pool.with_name(f"{pool.stem}.scored.jsonl")
-    if out.exists() or out.resolve() == pool.resolve():
+    files.check_output("--out", out, inputs=[pool])
+    if out.exists():
         raise UserError(f"--out {out}: exists already; name a new file")
-    if not out.resolve().parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist; create it")
     scales = parse_scales(scale or [])
     pools.read(pool, scales)
     rows = read_rows(pool)

@@ -86,7 +86,7 @@ def ask_login(kind: Kind) -> dict[str, str]:
 
 def show_state(root: Path, remote: Remote) -> None:
     """What is set, what is not shared yet, what to type, and what a colleague types."""
-    from stages.lib.display.tables import print_table
+    from stages.lib.display.terminal import print_table
     from stages.lib.workspace import remotes
 
     rows: list[list[str]] = [["remote", f"{remote.name}, {remote.url} ({remote.kind.name})"]]

@@ -20,7 +20,8 @@ MAX_ROWS = 5  # of the files of a stage that have the same fault
 
 def verify() -> None:
     """Hash every output and every object of DVC's cache again: are they what dvc.lock names? Exit 1 when one is not."""
-    from stages.lib.display.tables import format_bytes, print_table
+    from stages.lib.display.tables import format_bytes
+    from stages.lib.display.terminal import print_table
     from stages.lib.workspace import integrity, remotes
 
     root, began = Path.cwd(), time.monotonic()

@@ -211,8 +211,8 @@ def test_bad_places_are_told_and_nothing_is_left(root, tmp_path):
     (tmp_path / "empty").mkdir()
     for source, out, message in [
         ("data/prm", tmp_path / "full", "not empty"),
-        ("data/prm", tmp_path / "full/x", "not empty"),
-        ("data/prm", tmp_path / "full/x/y", "cannot be written"),
+        ("data/prm", tmp_path / "full/x", "is a file"),
+        ("data/prm", tmp_path / "full/x/y", "is a file"),
         ("data/prm/model", Path("data/prm/model/new"), "is inside"),
         ("data/best_of_n", tmp_path / "new", "holds neither a model"),
         ("data/nope", tmp_path / "new", "not a folder"),

@@ -45,7 +45,8 @@ def record_workspace(root: Path, verifier: Any) -> None:
         root / "data/benchmarks/provenance.json", {"name": "gradeschool", "source": "bundled", "files": []}
     )
     verifier.save(root / "data/prm/model")
-    for stage, metrics in {"prm": {"dev": {"auc": 0.625}}, "benchmarks": {"rows": 5}, "best_of_n": BEST}.items():
+    files.write_json(root / "data/best_of_n/results.json", BEST)
+    for stage, metrics in {"prm": {"dev": {"auc": 0.625}}, "benchmarks": {"rows": 5}, "best_of_n": {"n": 4}}.items():
         files.write_json(root / "data" / stage / "metrics.json", metrics)
     yaml = YAML()
     values = yaml.load((root / "params.yaml").read_text())
