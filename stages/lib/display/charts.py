@@ -42,8 +42,8 @@ def save_figure(path: Path, figure: Figure, crop: bool = True) -> None:
 
 
 def get_style(i: int) -> dict[str, str]:
-    """Colour and marker of the i-th line."""
-    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+    """Colour and marker of the i-th line; where the colours begin again, they have other markers."""
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}
 
 
 def set_log2_ticks(axes: Any, ticks: Sequence[int]) -> None:
