@@ -26,4 +26,4 @@ def test_every_part_runs(tmp_path):
     figures = json.loads(process.stdout.splitlines()[-1])
     assert figures["training"]["toy"]["tokens_per_s"] > 0 and figures["sampling"]["toy"]["ratio"] > 0
     assert figures["scoring"]["largest difference, padded"] < 1e-4
-    assert "failed" not in process.stdout and "pass_1" in figures["pipeline"]["best_of_n"]
+    assert "failed" not in process.stdout and "pass_at_1" in figures["pipeline"]["best_of_n"]["accuracy"]

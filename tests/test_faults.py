@@ -50,6 +50,9 @@ def wait_until_running(toy, process):
 def test_a_signal_in_the_middle_keeps_the_old_outputs_and_the_next_run_is_whole(toy, number):
     before = read_outputs(toy)
     toy.replace_text("params.yaml", "sleep: 0.0", "sleep: 9.0")
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # tests that run in the background would pass on to ignore it
     process = toy.start("one", ASSAY_TRACKING="off")
     wait_until_running(toy, process)
     process.send_signal(number)
@@ -114,7 +117,7 @@ def test_the_environment_changes_nothing(toy, changes):
     assert first == second
 
 
-VARYING = ("started", "ended", "seconds", "pid", "pid_started", "peak_memory", "command")
+VARYING = ("started", "ended", "seconds", "pid", "pid_started", "peak_memory", "command", "user")
 
 
 @pytest.mark.parametrize(

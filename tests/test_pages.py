@@ -118,7 +118,7 @@ RUNS = {
     "python -m stages score F.jsonl --verifier DIR": json.dumps(POOL),
     "python -m stages best-of-n F.jsonl --out DIR": json.dumps(POOL),
     "python -m stages score POOL.jsonl --verifier data/prm/model": "",
-    "python -m stages export-prm DIR": "",
+    "python -m stages export data/prm/model --out FOLDER": "",
 }
 
 
@@ -131,8 +131,8 @@ def test_cheap_commands_run_as_written(command, workspace, monkeypatch):
     for file in workspace.glob("*.scored.jsonl"):
         file.unlink()
     words = shlex.split(re.sub(r"\[.*\]", "", command))[3:]
-    if words[:1] in (["best-of-n"], ["export-prm"]):  # DIR is where they write
-        words[words.index("DIR")] = f"new-{words[0]}"
+    if words[:1] in (["best-of-n"], ["export"]):  # where they write
+        words[-1] = f"new-{words[0]}"
     get_program()
     done = CliRunner().invoke(program.app, words)
     assert done.exit_code == 0, f"{done.output}\n{done.exception!r}"

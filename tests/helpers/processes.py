@@ -53,6 +53,7 @@ def run_module(count: int, module: str, *arguments: str, cwd: Path = ROOT) -> No
         processes = []
         for rank in range(count):
             env = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+            env["TORCHELASTIC_RUN_ID"] = "test"  # without it a stage does not believe them
             env = {**{k: str(v) for k, v in env.items()}, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
             processes.append(start_module(module, *arguments, cwd=cwd, output=output, **(env if count > 1 else {})))
         try:
