@@ -9,10 +9,11 @@ workers, with their import of torch, is not. On a busy machine only a ratio over
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 from pathlib import Path
+
+from stages.lib.run import journal
 
 START = """
 import time
@@ -26,10 +27,10 @@ print(time.monotonic() - begin)
 def run_stage(root: Path, configuration: str, stage: str) -> tuple[float, dict[str, bytes]]:
     """The stage's seconds and its outputs."""
     command = [sys.executable, "-m", "stages", "launch", configuration, stage]
-    done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True, check=True)
-    seconds = re.search(r"done in ([\d.]+) s", done.stderr)
-    assert seconds, done.stderr
-    return float(seconds[1]), {path.name: path.read_bytes() for path in (root / "data" / stage).iterdir()}
+    subprocess.run(command, cwd=root, check=True)
+    seconds = journal.load_last_seconds(root, stage)
+    assert seconds
+    return seconds, {path.name: path.read_bytes() for path in (root / "data" / stage).iterdir()}
 
 
 def measure_start(root: Path) -> float:
