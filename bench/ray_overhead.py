@@ -30,7 +30,8 @@ def run_stage(root: Path, configuration: str, stage: str) -> tuple[float, dict[s
     subprocess.run(command, cwd=root, check=True)
     seconds = journal.load_last_seconds(root, stage)
     assert seconds
-    return seconds, {path.name: path.read_bytes() for path in (root / "data" / stage).iterdir()}
+    files = (path for path in (root / "data" / stage).rglob("*") if path.is_file())
+    return seconds, {path.as_posix(): path.read_bytes() for path in files}
 
 
 def measure_start(root: Path) -> float:
