@@ -57,7 +57,7 @@ def check_git(root: Path) -> CheckResult:
         return WARN, "not installed; runs are recorded without a commit. Install git"
     without = "runs are recorded without a commit"
     try:
-        journal.run_git(root, "rev-parse", "--git-dir")
+        journal.run_git(root, "status", "--porcelain", "--untracked-files=no")  # reads the index, too
     except UserError as error:
         advice = ". `git init`, then commit" if "not a git repository" in str(error) else ""
         return WARN, f"{without}; {error}{advice}"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.commands import doctor
 from tests.helpers.toy_pipeline import create_pipeline
 
 pytestmark = pytest.mark.slow
@@ -36,6 +37,13 @@ def test_a_launch_file_says_whether_it_wants_an_accelerator(project, line, word)
     (project.root / "stages/launch/mine.yaml").write_text(f"{line}\n")
     done = project.run_command_line("doctor", code=int(word == "fail"))
     assert findings(done)["accelerator"] == word
+
+
+def test_git_says_why_it_tells_no_commit(project):
+    assert "there is none yet. `git commit`" in doctor.check_git(project.root)[1]
+    (project.root / ".git/index").write_text("garbage")
+    state, text = doctor.check_git(project.root)
+    assert state == "warn" and "git: " in text and "index" in text and "git init" not in text
 
 
 def test_ill(project):
