@@ -63,7 +63,8 @@ def root(tmp_path):
 def scored(root, *verifiers, **changes):
     run = tiny_models.make_run(root, "scores", scores.Params(**{**SETTINGS, "verifiers": list(verifiers), **changes}))
     metrics = scores.body(run)
-    (root / "metrics.json").write_text(json.dumps(metrics))
+    full = json.loads((root / "data/scores/results.json").read_text())
+    assert metrics == scores.select_headline(full) and set(metrics[verifiers[0]]) == {"parameters", *scores.HEADLINE}
     assert set(metrics) == set(verifiers) and all(card["parameters"] > 0 for card in metrics.values())
     results = records.read_scores(root / "data/scores/test.parquet")
     return {name: [score for score in results if score.verifier == name] for name in verifiers}
@@ -128,7 +129,7 @@ def test_a_solution_that_a_published_verifier_cannot_read_scores_zero_and_is_cou
         "whole": {"form": "reward", "path": "data/raw/verifiers/whole"},
     }
     results = scored(root, "steps", "whole", published=described)
-    metrics = json.loads((root / "metrics.json").read_text())
+    metrics = json.loads((root / "data/scores/results.json").read_text())
     for name in described:
         assert [score.score > 0 for score in results[name]] == [True, True, True, False, False, False]
         assert metrics[name]["test"]["too_long"] == 1 and "too_long" not in metrics[name]["dev"]
