@@ -7,21 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
-from transformers import AutoModelForSequenceClassification, Qwen2Config
 
 from stages.commands.rewardbench2 import rewardbench2
-from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
-from stages.lib.models import loading
-from stages.lib.models.encoding import Encoder
 from stages.lib.verifiers import published_models, registry
-from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
-from stages.lib.verifiers.outcome import OutcomeVerifier
-from stages.lib.verifiers.process import ProcessVerifier
-from tests.helpers import tiny_models
+from tests.helpers import saved_verifiers, tiny_models
 from tests.lib.labels.test_rewardbench2 import make_row
-from tests.lib.verifiers.test_published_models import SHAPE
 
 FILE, OUT = Path("test-00000-of-00001.parquet"), Path("figures.json")
 ROWS = [
@@ -36,24 +27,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    root, tokenizer = tmp_path_factory.mktemp("models"), build_tokenizer()
-    model, encoder = tiny_models.make_model("lfm2", len(tokenizer), seed=3), Encoder(tokenizer)
-    verifiers = [
-        OutcomeVerifier("orm", model, encoder, "bce"),
-        ProcessVerifier("prm", model, encoder, "scalar", ["Right", "Wrong"]),
-        GenerativeVerifier("genrm", model, encoder, RationaleSampling(), "direct"),
-    ]
-    for verifier in verifiers:
-        if verifier.head is not None:
-            torch.nn.init.normal_(verifier.head.weight)
-        verifier.save(root / verifier.name)
-    torch.manual_seed(1)
-    config = Qwen2Config(vocab_size=len(tokenizer), num_labels=1, pad_token_id=0, **SHAPE)
-    reward = AutoModelForSequenceClassification.from_config(config)
-    torch.nn.init.constant_(reward.score.weight, 40.0)  # rewards whose sigmoid is 0 or 1
-    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
-    loading.save(reward.eval(), tokenizer, root / "reward")
-    return root
+    return saved_verifiers.save_all(tmp_path_factory.mktemp("models"), 40.0)  # rewards whose sigmoid is 0 or 1
 
 
 @pytest.fixture

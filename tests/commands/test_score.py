@@ -4,22 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import AutoModelForSequenceClassification, Qwen2Config
 
 from stages.commands import score as command
 from stages.commands.best_of_n import best_of_n
-from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
-from stages.lib.models import loading
-from stages.lib.models.encoding import Encoder
 from stages.lib.reports import pools
 from stages.lib.verifiers import registry
-from stages.lib.verifiers.generative import GenerativeVerifier, RationaleSampling
-from stages.lib.verifiers.outcome import OutcomeVerifier
-from stages.lib.verifiers.process import ProcessVerifier
-from tests.helpers import tiny_models
-from tests.lib.verifiers.test_published_models import SHAPE
+from tests.helpers import saved_verifiers
 
 POOL, OUT = Path("pool.jsonl"), Path("scored.jsonl")
 TEXTS = ["We know it has 3.\nSo it has 3 + 4 = 7.\n#### 7", "It has 8.\n#### 8", "It has 8.\n#### 8", ""]
@@ -41,22 +32,7 @@ def read_rows(path=OUT):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    root, tokenizer = tmp_path_factory.mktemp("models"), build_tokenizer()
-    model, encoder = tiny_models.make_model("lfm2", len(tokenizer), seed=3), Encoder(tokenizer)
-    verifiers = [
-        OutcomeVerifier("orm", model, encoder, "bce"),
-        ProcessVerifier("prm", model, encoder, "scalar", ["Right", "Wrong"]),
-        GenerativeVerifier("genrm", model, encoder, RationaleSampling(), "direct"),
-    ]
-    for verifier in verifiers:
-        if verifier.head is not None:
-            torch.nn.init.normal_(verifier.head.weight)
-        verifier.save(root / verifier.name)
-    torch.manual_seed(1)
-    config = Qwen2Config(vocab_size=len(tokenizer), num_labels=1, pad_token_id=0, **SHAPE)
-    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
-    loading.save(AutoModelForSequenceClassification.from_config(config).eval(), tokenizer, root / "reward")
-    return root
+    return saved_verifiers.save_all(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture
