@@ -204,12 +204,8 @@ def format_lineage(traced: Lineage | None) -> str:
 
     if traced is None:
         return ""
-    preset, changes = lineage.list_changes(traced)
-    raw, origins = lineage.list_raw_files(Path.cwd(), traced), lineage.load_origins(Path.cwd(), traced)
-    lines = [*lineage.format_tree(traced, changes), "", *lineage.format_sources(traced, preset, raw, origins)]
-    return "From `python -m stages lineage`; hashes are the first digits of DVC's md5.\n\n" + format_code(
-        "\n".join(lines)
-    )
+    text = format_code(lineage.format_lineage(Path.cwd(), traced))
+    return f"From `python -m stages lineage`; hashes are the first digits of DVC's md5.\n\n{text}"
 
 
 def format_results(root: Path, stage: str, name: str, traced: Lineage | None, warning: str) -> str:

@@ -21,13 +21,20 @@ def lineage(
 
     root = Path.cwd()
     traced = workspace_lineage.trace(root, path)
+    if not as_json:
+        print(format_lineage(root, traced))
+        return
+    preset, changes = list_changes(traced)
+    facts = {"preset": preset, "changes": changes}
+    facts |= {"raw": list_raw_files(root, traced), "origins": load_origins(root, traced)}
+    print(json.dumps(facts | traced.to_json(), indent=2, ensure_ascii=False))
+
+
+def format_lineage(root: Path, traced: Lineage) -> str:
+    """The tree of stages, then what they read that none of them wrote."""
     preset, changes = list_changes(traced)
     raw, origins = list_raw_files(root, traced), load_origins(root, traced)
-    if as_json:
-        facts = {"preset": preset, "changes": changes, "raw": raw, "origins": origins}
-        print(json.dumps(facts | traced.to_json(), indent=2, ensure_ascii=False))
-    else:
-        print("\n".join([*format_tree(traced, changes), "", *format_sources(traced, preset, raw, origins)]))
+    return "\n".join([*format_tree(traced, changes), "", *format_sources(traced, preset, raw, origins)])
 
 
 def list_changes(traced: Lineage) -> tuple[str, dict[str, list[dict[str, Any]]]]:
@@ -59,12 +66,10 @@ def list_raw_files(root: Path, traced: Lineage) -> dict[str, dict[str, str]]:
     from stages.lib.core import digests
     from stages.lib.page.lineage import hash_inputs
 
-    raw: dict[str, dict[str, str]] = {}
-    for step in traced.steps:
-        for path in (path for path in step.inputs if path.startswith("data/raw/")):
-            is_same = (root / path).exists() and digests.md5(root / path) == step.inputs[path]
-            raw[path] = dict(hash_inputs(root, [path])) if is_same else {}
-    return raw
+    return {
+        path: dict(hash_inputs(root, [path])) if (root / path).exists() and digests.md5(root / path) == md5 else {}
+        for path, md5, _ in traced.list_raw_inputs()
+    }
 
 
 def load_origins(root: Path, traced: Lineage) -> dict[str, dict[str, Any]]:
@@ -81,7 +86,7 @@ def load_origins(root: Path, traced: Lineage) -> dict[str, dict[str, Any]]:
 
 def format_tree(traced: Lineage, changes: dict[str, list[dict[str, Any]]]) -> list[str]:
     """The lines of the tree, each stage once: where it is read again, only its name stands."""
-    steps = {step.stage: step for step in traced.steps}
+    steps, raw = {step.stage: step for step in traced.steps}, traced.list_raw_inputs()
     lines = [f"{path}  {md5[:8]}" for path, md5 in traced.outputs.items()]
     shown: set[str] = set()
 
@@ -90,7 +95,7 @@ def format_tree(traced: Lineage, changes: dict[str, list[dict[str, Any]]]) -> li
         head = f"{step.stage}: {'as above' if step.stage in shown else step.desc}"
         lines.append(f"{prefix}{'└─' if is_last else '├─'} {head}")
         if reader:
-            used = [path for path in reader.inputs if owns(step, path)]
+            used = [path for path in reader.inputs if step.owns(path)]
             names = [f"{path.removeprefix(f'data/{step.stage}/')} {reader.inputs[path][:8]}" for path in used]
             lines.append(f"{bar}   gives {', '.join(names)}")
             old = [path for path in reader.outdated if path in used]
@@ -102,7 +107,7 @@ def format_tree(traced: Lineage, changes: dict[str, list[dict[str, Any]]]) -> li
         values = [f"{key} {value}" for key, value in step.params.items() if key.endswith("seed")]
         values += [f"{c['key']} {c['current']} (preset: {c['default']})" for c in changes[step.stage]]
         lines.extend([f"{bar}   {', '.join(values)}"] if values else [])
-        branches = [path for path in step.inputs if path.startswith("data/raw/")]
+        branches = [path for path, _, reader_of_it in raw if reader_of_it == step.stage]
         for i, name in enumerate([*branches, *step.parents]):
             is_end = i == len(branches) + len(step.parents) - 1
             if i < len(branches):
@@ -118,7 +123,12 @@ def format_sources(traced: Lineage, preset: str, raw: dict[str, dict[str, str]],
     """Raw files, origins, licences and what else the stages read, a line each."""
     from stages.lib.page.lineage import list_origins
 
-    others = {f"{p} {step.inputs[p][:8]}": 0 for step in traced.steps for p in step.inputs if not p.startswith("data/")}
+    others = {
+        f"{path} {md5[:8]}": None
+        for step in traced.steps
+        for path, md5 in step.inputs.items()
+        if path not in raw and not path.startswith("data/")
+    }
     licences = [
         f"{benchmark} {licence} ({count:,} problems)"
         for benchmark, counts in traced.licences.items()
@@ -130,11 +140,6 @@ def format_sources(traced: Lineage, preset: str, raw: dict[str, dict[str, str]],
         lines.append(f"{path}: {', '.join(names) or 'changed since it was read'}")
     lines += [f"{what}: {words}" for what, words in list_origins(origins)]
     return [*lines, f"licences: {'; '.join(licences) or 'no problem is here to read them from'}"]
-
-
-def owns(step: Step, path: str) -> bool:
-    """Whether a stage wrote this file, a file in this folder, or the folder that holds it."""
-    return any(out == path or out.startswith(f"{path}/") or path.startswith(f"{out}/") for out in step.outputs)
 
 
 def describe_run(step: Step) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from stages.commands import lineage as command
 from stages.commands.lineage import lineage
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core import digests, files
@@ -12,6 +13,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.models.encoding import Encoder
 from stages.lib.verifiers.process import ProcessVerifier
 from stages.lib.workspace import lineage as workspace_lineage
+from stages.lib.workspace.lineage import Lineage, Step
 from tests.helpers import tiny_models
 from tests.helpers.recorded_workspace import record_workspace
 
@@ -102,3 +104,15 @@ def test_json_holds_all_of_it(root, capsys):
     assert [step["stage"] for step in told["steps"]] == ["benchmarks", "base", "prm"]
     assert told["changes"]["prm"] == [{"key": "prm.lr", "default": 0.001, "current": 0.25}]
     assert told["steps"][-1]["inputs"]["data/base/model"] == digests.md5(root / "data/base/model")
+
+
+def test_raw_is_what_no_stage_wrote_wherever_it_lies():
+    own, code = {"own/llama": "1" * 32, "requirements.lock": "2" * 32}, {}
+    base = Step("base", "", {"data/base/model": "3" * 32}, own, code, {}, [], [])
+    orm = Step("orm", "", {"data/orm/model": "4" * 32}, {"data/base": "5" * 32}, code, {}, [], ["base"])
+    traced = Lineage("data/orm", orm.outputs, [base, orm])
+    assert traced.list_raw_inputs() == [("own/llama", "1" * 32, "base")] and base.owns("data/base/model/config.json")
+    lines = command.format_tree(traced, {"base": [], "orm": []})
+    assert any(line.endswith("own/llama 11111111") for line in lines)
+    (_, environment, *_) = command.format_sources(traced, "default", {"own/llama": {}}, {})
+    assert environment == "environment: requirements.lock 22222222"

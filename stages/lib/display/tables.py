@@ -110,6 +110,12 @@ def format_p_values(p: float | None, p_holm: float | None) -> str:
     return f"{format_p_value(p)} ({format_p_value(p_holm)})" + "*" * (p_holm < SIGNIFICANCE_LEVEL)
 
 
+def format_gain(triple: Sequence[float]) -> str:
+    """A difference of shares and its interval, in points: `+5.2 [+3.6, +6.9]`."""
+    middle, low, high = (100 * x for x in triple)
+    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
 def format_bytes(amount: float) -> str:
     """Bytes in units of 1024: 512 B, 1.4 GB."""
     power = min(4, int(math.log(max(amount, 1), 1024)))

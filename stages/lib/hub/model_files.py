@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import torch
 
 from stages.lib.core import files
-from stages.lib.core.records import Problem, Sample, Source
+from stages.lib.core.records import Problem, Sample
 from stages.lib.hub import token_classifier
 from stages.lib.models import loading
 from stages.lib.models.encoding import PROMPT_FILE, Encoder
 from stages.lib.verifiers import registry, saving, verdicts
-from stages.lib.verifiers.base import encode_sample
+from stages.lib.verifiers.base import encode_sample, make_pool
 from stages.lib.verifiers.generative import GenerativeVerifier, encode_question
 from stages.lib.verifiers.outcome import OutcomeVerifier
 from stages.lib.verifiers.process import ProcessVerifier
@@ -147,20 +147,8 @@ def _describe_format(encoder: Encoder) -> dict[str, Any]:
 
 
 def _make_example() -> tuple[Problem, Sample]:
-    source = Source(url="example")
-    problem = Problem(
-        id="example",
-        benchmark="example",
-        split="test",
-        question=QUESTION,
-        answer="2",
-        answer_type="integer",
-        licence="MIT",
-        source=source,
-    )
-    text = "\n".join(STEPS)
-    facts: dict[str, Any] = {"logprob": 0.0, "min_logprob": 0.0, "tokens": 0}
-    return problem, Sample(problem_id="example", index=0, text=text, answer="2", correct=True, finish="stop", **facts)
+    problem, (sample,) = make_pool("example", QUESTION, ["\n".join(STEPS)], "integer")
+    return problem, sample
 
 
 @torch.inference_mode()

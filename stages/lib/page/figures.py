@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.lib.display.tables import ORACLE_SCORES, format_method, format_p_values, format_score_name
+from stages.lib.display.tables import ORACLE_SCORES, format_gain, format_method, format_p_values, format_score_name
 from stages.lib.page.glossary import METHODS, explain_method
 from stages.lib.reports import inference_cost, leaderboard, matrix_tables, verifier_pairs
 from stages.lib.reports.curves import Intervals, parse_score_name
@@ -113,11 +113,6 @@ def summarise(
 
 def _format_gap(gap: Mapping[str, float]) -> str:
     return format_gain((gap["difference"], gap["low"], gap["high"]))
-
-
-def format_gain(triple: Sequence[float]) -> str:
-    middle, low, high = (100 * x for x in triple)
-    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def list_curves(

@@ -14,6 +14,7 @@ from stages.lib.display.tables import (
     SIGNIFICANCE_LEVEL,
     Table,
     format_csv,
+    format_gain,
     format_p_value,
     format_p_values,
     format_score_name,
@@ -261,8 +262,7 @@ def _format_points(share: float | None) -> str:
 
 def _format_interval(cell: Cell, name: str) -> str:
     """`+5.2 [+3.6, +6.9]`, in points."""
-    middle, low, high = (100 * getattr(cell, part) for part in (name, f"{name}_low", f"{name}_high"))
-    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return format_gain([getattr(cell, part) for part in (name, f"{name}_low", f"{name}_high")])
 
 
 def _format_auc(cell: Cell) -> str:

@@ -13,7 +13,7 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import NamedTuple
 
-from stages.lib.display.tables import SIGNIFICANCE_LEVEL, Table, format_csv, format_method
+from stages.lib.display.tables import SIGNIFICANCE_LEVEL, Table, format_csv, format_gain, format_method
 from stages.lib.metrics import intervals
 from stages.lib.reports import matrix
 from stages.lib.reports.matrix import Row
@@ -67,8 +67,7 @@ def tabulate(pairs: Sequence[Pair]) -> Table:
 
 
 def format_pair(pair: Pair) -> str:
-    middle, low, high = (100 * x for x in (pair.difference, pair.low, pair.high))
-    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]{'*' if pair.p_holm < SIGNIFICANCE_LEVEL else ''}"
+    return format_gain((pair.difference, pair.low, pair.high)) + "*" * (pair.p_holm < SIGNIFICANCE_LEVEL)
 
 
 def to_csv(pairs: Sequence[Pair]) -> str:

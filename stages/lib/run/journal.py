@@ -181,20 +181,27 @@ def get_user() -> str | None:
         return None
 
 
-def run_git(root: Path, *arguments: str) -> str:
-    """What git prints about the repository of a folder, whichever one GIT_DIR names (a hook of git sets it). Raises
-    UserError with git's own reason."""
-    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES} | {"LC_ALL": "C"}
+def run_git(root: Path, *arguments: str, timeout: float = 10) -> str:
+    """What git prints about the repository of a folder, without the space around it. Raises UserError as `read_git`."""
+    return read_git(root, *arguments, timeout=timeout).decode("utf-8", "replace").strip()
+
+
+def read_git(root: Path, *arguments: str, timeout: float = 10) -> bytes:
+    """The bytes that git prints about the repository of a folder, whichever one GIT_DIR names (a hook of git sets it). It
+    asks for no password. Raises UserError with git's own reason."""
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
+    environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10, env=environment)
+        done = subprocess.run(command, capture_output=True, timeout=timeout, env=environment)
     except OSError as error:
         raise UserError(f"git: cannot be started ({error.strerror})") from None
     except subprocess.TimeoutExpired:
-        raise UserError("git: no answer within 10 s") from None
+        raise UserError(f"git: no answer within {timeout:.0f} s") from None
     if done.returncode:
-        raise UserError(f"git: {' '.join(done.stderr.split()) or f'ended with status {done.returncode}'}")
-    return done.stdout.strip()
+        reason = " ".join(done.stderr.decode("utf-8", "replace").split())
+        raise UserError(f"git: {reason or f'ended with status {done.returncode}'}")
+    return done.stdout
 
 
 def _replace_nonfinite(value: Any) -> Any:

@@ -15,6 +15,13 @@ T = TypeVar("T")
 INTERVAL = 30.0  # seconds between two lines
 
 
+def describe_elapsed(seconds: float, last_seconds: float | None) -> str:
+    """`for 1:05, about 2:22 left as the last run went`. last_seconds: what that took, None if there is none."""
+    left = (last_seconds or 0) - seconds
+    more = f", about {format_duration(left)} left as the last run went" if left > 0 else ""
+    return f"for {format_duration(seconds)}{more}"
+
+
 class Progress:
     """The progress of one stage. last_seconds: what its last run took, None if there is none."""
 
@@ -44,9 +51,7 @@ class Progress:
         """What, how far, time left."""
         now, part, done = time.monotonic(), self.part, self.done
         if part is None:
-            left = (self.last_seconds or 0) - (now - self.began)
-            more = f", about {format_duration(left)} left as the last run went" if left > 0 else ""
-            return f"{self.stage}: running for {format_duration(now - self.began)}{more}"
+            return f"{self.stage}: running {describe_elapsed(now - self.began, self.last_seconds)}"
         what, total, began = part
         more = f", about {format_duration((now - began) / done * (total - done))} left" if done else ""
         return f"{self.stage}: {what}, {done} of {total}{more}"

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from stages.lib.core.durations import format_duration
 from stages.lib.run import journal
+from stages.lib.run.progress import describe_elapsed
 
 
 class Forecast(NamedTuple):
@@ -21,10 +21,8 @@ class Forecast(NamedTuple):
         return sum(max(0.0, self.last.get(stage, 0.0) - self.elapsed.get(stage, 0.0)) for stage in stages)
 
     def describe_running(self, stage: str) -> str:
-        """`for 1:05, about 2:22 left as the last run went`."""
-        left = self.estimate_left([stage])
-        more = f", about {format_duration(left)} left as the last run went" if left else ""
-        return f"for {format_duration(self.elapsed[stage])}{more}"
+        """How long it runs and has left, as its own lines say it."""
+        return describe_elapsed(self.elapsed[stage], self.last.get(stage))
 
 
 def make_forecast(entries: Iterable[journal.Entry]) -> Forecast:

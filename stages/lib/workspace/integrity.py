@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from stages.lib.core import cpus, digests, params
 from stages.lib.core.errors import UserError
+from stages.lib.run import journal
 from stages.lib.workspace import staleness
 
 WHOLE, DAMAGED, MISSING, EXTRA, ABSENT = "whole", "damaged", "missing", "extra", "absent"
@@ -208,6 +208,8 @@ def _shorten(root: Path, path: Path) -> str:
 
 def _is_in_git(root: Path, finding: Finding) -> bool:
     """Whether the last commit holds the file as dvc.lock names it."""
-    words = ["git", "-C", str(root), "show", f"HEAD:./{finding.path}"]
-    shown = subprocess.run(words, capture_output=True)
-    return shown.returncode == 0 and hashlib.md5(shown.stdout, usedforsecurity=False).hexdigest() == finding.md5
+    try:
+        shown = journal.read_git(root, "show", f"HEAD:./{finding.path}")
+    except UserError:
+        return False
+    return hashlib.md5(shown, usedforsecurity=False).hexdigest() == finding.md5

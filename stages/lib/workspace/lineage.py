@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import subprocess
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,10 @@ class Step:
     run: dict[str, Any] | None = None
     commit: str | None = None
 
+    def owns(self, path: str) -> bool:
+        """Whether the stage wrote this file, a file in this folder, or the folder that holds it."""
+        return any(_is_within(out, path) or _is_within(path, out) for out in self.outputs)
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -52,13 +55,12 @@ class Lineage:
 
     def list_raw_inputs(self) -> list[tuple[str, str, str]]:
         """(path, md5, stage) of the data and models that the stages read and none of them wrote."""
-        written = [out for step in self.steps for out in step.outputs]
         return [
             (path, md5, step.stage)
             for step in self.steps
             for path, md5 in step.inputs.items()
             if not path.startswith(("stages/", "params.yaml", "requirements.lock"))
-            and not any(_is_within(out, path) or _is_within(path, out) for out in written)
+            and not any(other.owns(path) for other in self.steps)
         ]
 
 
@@ -157,9 +159,13 @@ def _describe_run(entry: journal.Entry) -> dict[str, Any]:
 
 def _find_commit(root: Path, md5: str) -> str | None:
     """The first commit whose dvc.lock holds this md5."""
-    words = ["git", "-C", str(root), "log", "--format=%H", "--reverse", f"-S{md5}", "--", "dvc.lock"]
-    done = subprocess.run(words, capture_output=True, text=True)
-    return next(iter(done.stdout.split()), None) if done.returncode == 0 and md5 else None
+    if not md5:
+        return None
+    try:
+        commits = journal.run_git(root, "log", "--format=%H", "--reverse", f"-S{md5}", "--", "dvc.lock", timeout=60)
+    except UserError:
+        return None
+    return next(iter(commits.split()), None)
 
 
 def _normalise(root: Path, path: str) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stages.lib.core.errors import UserError
+from stages.lib.run import journal
 
 CONFIG, LOCAL_CONFIG = ".dvc/config", ".dvc/config.local"
 _SECRET_WORDS = ("password", "secret", "token", "access_key", "connection_string", "passphrase")
@@ -207,12 +208,10 @@ def get_clone_url(root: Path) -> str | None:
 
 def git(root: Path, *arguments: str) -> str | None:
     """What git prints; None when it fails, also because it would ask for a password."""
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30, env=env)
-    except (OSError, subprocess.TimeoutExpired):
+        return journal.run_git(root, *arguments, timeout=30)
+    except UserError:
         return None
-    return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
 
 def _read_config(path: Path) -> configparser.ConfigParser:
