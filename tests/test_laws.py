@@ -34,6 +34,8 @@ ARROWS = {
     "training": {"models", "run"},
     "inference": {"models"},
     "datasets": {"grading", "run"},
+    "selection": {"display", "inference", "models", "verifiers"},
+    "operators": {"procedural"},
     "procedural": {"grading"},
     "workspace": {"run"},
     "run": set(),

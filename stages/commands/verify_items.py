@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Program.generator -> the module whose check(problem) returns the faults of an item, [] if there are none.
 CHECKERS = {
-    "operators": "stages.problems.ood.operators.registry",
+    "operators": "stages.lib.operators.registry",
     "dyval": "stages.problems.ood.dyval",
     "mpa": "stages.problems.ood.mpa",
     "competition": "stages.lib.procedural.competition",

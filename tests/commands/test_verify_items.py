@@ -11,8 +11,8 @@ import typer
 from stages.commands.verify_items import verify_items
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Program, write_problems
+from stages.lib.operators import registry
 from stages.lib.procedural import gradeschool, lifting
-from stages.problems.ood.operators import registry
 from tests.lib.procedural.test_lifting import CAKES, problem
 
 ROOT = Path(__file__).parents[2]

@@ -135,7 +135,7 @@ def test_the_text_is_firewalled():
 
 
 def test_the_words_of_the_breadth_belong_to_no_problem_and_no_variant():
-    from stages.problems.ood.operators import items, names, phrasing, preamble
+    from stages.lib.operators import items, names, phrasing, preamble
 
     def normalize(templates):
         return {re.sub(r"\W+", " ", re.sub(r"\{\w+\}", "_", text)).strip().lower() for text in templates}

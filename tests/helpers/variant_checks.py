@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 
 from stages.lib.core.records import Problem
+from stages.lib.operators import registry
 from stages.problems.ood import shortcuts
-from stages.problems.ood.operators import registry
 
 
 def select_operator(variants: Iterable[Problem], name: str) -> list[Problem]:

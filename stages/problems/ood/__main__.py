@@ -2,7 +2,7 @@
 
 Reads data/benchmarks/{train,verifier,dev,test}.jsonl and data/aime/{train,dev,test}.jsonl; writes data/ood/{test.jsonl,
 train.jsonl, rejects.jsonl, audit.json, audit.md}. Problems of the test split are changed by operators that keep, change or
-destroy the answer (ood/operators) and reworded by probing agents (ood/mpa); new problems come from random graphs
+destroy the answer (lib/operators) and reworded by probing agents (ood/mpa); new problems come from random graphs
 (ood/dyval), some of them for training (train.jsonl), so that tasks and levels can be held out.
 
 All operators of a benchmark start from the same parents, so that their effects can be compared problem by problem. An
@@ -20,27 +20,20 @@ import sys
 from collections import Counter
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
+from stages.lib.chat.agent_params import AgentParams
 from stages.lib.core import files, params, records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
 from stages.lib.datasets import eval_sets
+from stages.lib.operators import registry
+from stages.lib.operators.rejects import Reject, write_rejects
 from stages.lib.run.execution import StageRun, run_stage
 from stages.problems.ood import audit, code_proof, dyval
 from stages.problems.ood.mpa import agents, pipeline, principles
-from stages.problems.ood.operators import registry
-from stages.problems.ood.rejects import Reject, write_rejects
-
-
-class AgentParams(params.Params):
-    """Who rewords or judges. rules: no model, enough to permute; openai: any compatible server; hf: a model folder."""
-
-    kind: Literal["rules", "openai", "hf"]  # rules (no model), an OpenAI-compatible server, or a local model folder
-    settings: dict[str, Any] = {}  # of the model: lib/chat
-
 
 Difficulty = Annotated[int, Field(ge=0)]  # which levels a task has is in dyval.LEVELS
 
@@ -85,7 +78,7 @@ class Params(params.Params):
     max_parents: int | None = Field(ge=1)  # problems of the test split that are changed; null: all
     max_aime_parents: int = Field(ge=0)  # of the competition problems of the test split
     mislabelled: list[str] = []  # ids, or files of ids, of problems whose published answer is wrong: no parents
-    operators: list[str]  # of ood/operators, composed by `+`; typos@0.25 changes a quarter of what typos does
+    operators: list[str]  # of lib/operators, composed by `+`; typos@0.25 changes a quarter of what typos does
     principles: list[str]  # of ood/mpa: all, or some joined by `+`
     paraphraser: AgentParams  # who rewords a problem
     evaluator: AgentParams  # who judges whether a rewording kept the problem
@@ -184,7 +177,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     section = run.params
     splits = _read_splits(run, "benchmarks", ("train", "verifier", "dev", "test"))
     competition = _read_splits(run, "aime", ("train", "dev", "test"))
-    chats = {role: _make_chat(run, role) for role in ("paraphraser", "evaluator")}
+    chats = {role: getattr(section, role).create_chat(run.root) for role in ("paraphraser", "evaluator")}
     agents_pair = agents.make_agents(**chats)
     mislabelled = load_mislabelled_ids(section.mislabelled, run.root)
     labelled = [problem for problem in splits["test"] if problem.id not in mislabelled]
@@ -313,15 +306,6 @@ def group_by_set(
         )
         for name in {**problems, **refused}
     }
-
-
-def _make_chat(run: StageRun[Params], role: str):
-    from stages.lib import chat
-
-    agent: AgentParams = getattr(run.params, role)
-    if agent.kind == "rules":
-        return None
-    return chat.create(agent.kind, run.root / ".assay" / "chat", **agent.settings)
 
 
 def main() -> None:

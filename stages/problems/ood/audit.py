@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stages.lib.core.records import Problem
+from stages.lib.operators import registry
+from stages.lib.operators.rejects import Reject
 from stages.problems.ood import shortcuts
-from stages.problems.ood.operators import registry
-from stages.problems.ood.rejects import Reject
 from stages.problems.ood.shortcuts import MAX_CLASSES, MAX_SAMPLED, MIN_PROBLEMS
 
 CONSTANT_BOUNDS = {1: 1.0, 2: 0.55, 3: 0.38}  # best constant answer, by the number of different answers

@@ -19,8 +19,8 @@ from stages.lib.grading import code_tests
 from stages.lib.grading.code_tests import Verdict
 from stages.lib.grading.prefetch import run_ahead
 from stages.lib.grading.sandbox import Limits
-from stages.problems.ood.programs import code_statement
-from stages.problems.ood.rejects import Reject
+from stages.lib.operators.programs import code_statement
+from stages.lib.operators.rejects import Reject
 
 UNCHANGED = "the same to the tests"
 PROOF_LIMITS = Limits(cpu_seconds=60, wall_seconds=600.0)  # generous: the solution must be right, not fast

@@ -6,9 +6,9 @@ import random
 import pytest
 
 from stages.lib.core.records import Problem, Source
+from stages.lib.operators.rejects import Reject
 from stages.problems.ood import audit, dyval, shortcuts
 from stages.problems.ood.audit import ProblemSet
-from stages.problems.ood.rejects import Reject
 
 WORDS = """river stone lamp cloud paper bridge candle mirror garden winter copper valley engine basket
 harbour""".split()  # noqa: SIM905

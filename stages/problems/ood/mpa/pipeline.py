@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from stages.lib.chat import NoAnswerError
 from stages.lib.core.records import Problem
+from stages.lib.operators.rejects import Reject
 from stages.problems.ood.mpa import checks, option_order, principles, prompts, record
 from stages.problems.ood.mpa.agents import Agents
 from stages.problems.ood.mpa.principles import Draft, NotApplicable
-from stages.problems.ood.rejects import Reject
 
 
 def make_variants(

@@ -1,1 +1,0 @@
-"""Operators: ways to change a problem, a file for each. How to add one: see `registry.py`."""
