@@ -3,6 +3,7 @@
 A method is a module of `methods/` with
 
     make_candidates(parents, section, context) -> Iterator[Candidate | Reject]
+    fits_parent(parent, section, context) -> bool         whether it can try this problem at all
 
 parents: training problems, in the order in which they are to be used. section: the stage's parameters (`section.py`), in
 which a method with knobs of its own has a key of its name. Every problem that a method tries to make leaves it once, as a
@@ -52,9 +53,10 @@ class Method(Protocol):
     """A module of `methods/`."""
 
     @staticmethod
-    def make_candidates(
-        parents: Sequence[Problem], section: Any, context: Context
-    ) -> Iterator[Candidate | Reject]: ...
+    def fits_parent(parent: Problem, section: Any, context: Context) -> bool: ...
+
+    @staticmethod
+    def make_candidates(parents: Sequence[Problem], section: Any, context: Context) -> Iterator[Candidate | Reject]: ...
 
 
 def get_root(problem_id: str) -> str:
@@ -68,8 +70,10 @@ def hash_prompt(prompt: str) -> str:
 
 
 def name_agent(chat: Chat | None) -> str:
-    """The name of a model, or PROGRAM."""
-    return PROGRAM if chat is None else str(chat.identity.get("model", chat.identity["kind"]))
+    """The name of a model on a server, the digest of a local one, or PROGRAM."""
+    if chat is None:
+        return PROGRAM
+    return chat.identity.get("model") or f"local:{chat.identity['sha256'][:16]}"
 
 
 def derive_problem(parent: Problem, method: str, number: int | None = None, **fields: Any) -> Problem:

@@ -1,4 +1,4 @@
-"""The parameters of stage augmentation. A method with knobs of its own has a key of its name, and their model in its file."""
+"""The parameters of stage augmentation. A method with knobs of its own has a key of its name; their model is in its file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ MethodName = Literal["operators", "rephrase", "fobar", "self_verification"]
 
 class Params(params.Params):
     methods: list[MethodName]  # how new problems are made; [] makes none
-    problems_per_method: int | None = Field(ge=1)  # at most so many new train problems of each; null: all that parents give
+    problems_per_method: int | None = Field(
+        ge=1
+    )  # at most so many new train problems of each; null: all that parents give
     verifier_problems_per_method: int = Field(ge=0)  # the same for the verifiers, from parents of the verifier split
     operators: list[str]  # of lib/operators, for the method operators; composed by `+`
     writer: AgentParams  # who writes questions: rules (no model), openai, hf
