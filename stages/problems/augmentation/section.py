@@ -1,4 +1,4 @@
-"""The parameters of stage augmentation. A method with knobs of its own has a key of its name; their model is in its file."""
+"""The parameters of stage augmentation. A method with knobs of its own has a key of its name, and its model in its file."""
 
 from __future__ import annotations
 
