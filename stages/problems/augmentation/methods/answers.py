@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -51,7 +51,7 @@ class AnswersParams(SamplingParams):
     top_k: int = Field(default=0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_new_tokens: int = Field(default=256, ge=1)
-    max_rows: int | Literal["auto"] = 512
+    max_rows: Annotated[int, Field(ge=16)] | Literal["auto"] = 512
 
 
 class Solution(Record):
@@ -140,7 +140,7 @@ def _make_steps(parent: Problem, text: str) -> list[Step]:
 
 def _ask_solver(parents: Sequence[Problem], section: Any, context: Context) -> dict[str, list[Solution]]:
     """Solutions of the agent `solver`, whole from <<< to >>>."""
-    assert context.solver, "core/conflicts.py refuses sampler: solver without one"
+    assert context.solver, "section.py refuses the method without its agents"
     count = section.answers.samples_per_problem
     requests = [(_format_prompt(parent), f"{NAME} {context.seed} {i}") for parent in parents for i in range(count)]
     answers = context.solver.ask_many(requests)

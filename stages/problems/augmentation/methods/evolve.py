@@ -68,7 +68,7 @@ def _evolve_batch(
 ) -> Iterator[Candidate | Reject]:
     """seen: the words of all problems that were kept; a writer that has one idea gives it once."""
     writer, judge, solver, knobs = context.writer, context.judge, context.solver, section.evolve
-    assert writer and judge and solver, "core/conflicts.py refuses evolve without agents"
+    assert writer and judge and solver, "section.py refuses the method without its agents"
     is_solved = consensus.count_solved(solver, roots, section.solver_samples, knobs.agreement)
     lines = [root for root, solved in zip(roots, is_solved, strict=True) if solved]
     for root, solved in zip(roots, is_solved, strict=True):

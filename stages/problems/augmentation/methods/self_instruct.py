@@ -72,7 +72,7 @@ def fits_parent(parent: Problem, section: Any, context: Context) -> bool:
 def make_candidates(parents: Sequence[Problem], section: Any, context: Context) -> Iterator[Candidate | Reject]:
     """As `candidate.Method`. Raises UserError for a file of seeds that cannot be read."""
     writer, solver, knobs = context.writer, context.solver, section.self_instruct
-    assert writer and solver, "core/conflicts.py refuses self_instruct without agents"
+    assert writer and solver, "section.py refuses the method without its agents"
     path = context.run.root / knobs.seeds if knobs.seeds else None
     people = seed_tasks.read_seed_tasks(path, knobs.seeds_licence) if path else seed_tasks.from_problems(parents)
     pool = TextPool((task.text for task in people), knobs.max_similarity)
