@@ -6,19 +6,19 @@ evolving"), which the released code leaves out.
 3. The reply is only punctuation and stop words.
 4. The child copies words of the prompt that asked for it.
 
-And what needs no judge: the child is the parent in other dress, or not of a problem's length.
+And what needs no judge: the child has the words of its parent, a solution with it, or not a problem's length.
 """
 
 from __future__ import annotations
 
 import re
 
+from stages.lib.grading.answer_markers import find_marked_answers
 from stages.problems.augmentation import similarity
 
 MAX_REFUSAL_WORDS = 80
 MIN_WORDS, MAX_WORDS = 5, 300
-MAX_SIMILARITY = 0.95  # ROUGE-L of child and parent; more is a word changed, and no constraint or step is one word
-MIN_SIMILARITY = 0.2  # the same of a child that goes on from its parent
+MIN_SIMILARITY = 0.2  # ROUGE-L of a parent and a child that goes on from it
 LEAKED = (
     *("given prompt", "rewritten prompt", "given problem", "rewritten problem", "new problem", "original problem"),
     *("rewrite", "the problem above", "<<<", ">>>"),
@@ -45,8 +45,10 @@ def explain_bad_child(parent: str, child: str, is_related: bool = True) -> str |
         return "too short" if words < MIN_WORDS else "too long"
     if (leak := _LEAK.search(child)) and leak[0].lower() not in parent.lower():
         return "repeats words of the prompt"
+    if find_marked_answers(child):
+        return "gives an answer away"
     overlap = similarity.compute_rouge_l(parent, child)
-    if overlap > MAX_SIMILARITY:
+    if overlap == 1:  # one word can be a condition (`twice`), so less is for the judge
         return "equals its parent"
     return "unrelated to its parent" if is_related and overlap < MIN_SIMILARITY else None
 

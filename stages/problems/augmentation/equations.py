@@ -25,10 +25,10 @@ _REWRITES = [
     (re.compile(r"\\[dt]?frac\{([\d.]+)\}\{([\d.]+)\}"), r"(\1/\2)"),
     (re.compile(r"\\?[$€£]|\\[()\[\]]|\*\*"), ""),  # currencies, borders of formulas, bold type
     (re.compile(r"^\s*[-*•]\s+"), ""),  # the mark of a list
-    (re.compile(r"(?<=[\d)%]) ?[xX] ?(?=[\d(])"), "*"),
     (re.compile(r"(\d+(?:\.\d+)?) ?\\?%"), r"(\1/100)"),
     (re.compile(r"(?<=\d) ?/ ?[A-Za-z]+"), ""),  # per hour
-    (re.compile(r"(?<=[\d)]) [A-Za-z]+(?: [A-Za-z]+)?(?= ?[-+*/=)])"), ""),  # a unit
+    (re.compile(r"(?<=[\d)]) (?![xX]\b)[A-Za-z]+(?: (?![xX]\b)[A-Za-z]+)?(?= ?[-+*/=)]| [xX] ?[\d(])"), ""),  # a unit
+    (re.compile(r"(?<=[\d)%]) ?[xX] ?(?=[\d(])"), "*"),
 ]
 _LAST_EXPRESSION = re.compile(r"[-+*/().\d\s]*[\d)]\s*$")
 _FIRST_EXPRESSION = re.compile(r"\s*[-+*/().\d\s]*(?![\w(])")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import string
 
+from stages.lib.grading.answer_markers import find_marked_answers
+
 MIN_WORDS, MAX_WORDS = 4, 150
 # What a model that reads and writes text cannot see or do.
 KEYWORDS = (
@@ -35,6 +37,8 @@ def explain_unfit(text: str) -> str | None:
         return "needs more than text"
     if _PROGRAM.match(text):
         return "asks for a program"  # models tack it on to other tasks
+    if find_marked_answers(text):
+        return "gives an answer away"
     if text[0] in string.punctuation:
         return "starts with punctuation"
     if not text[0].isascii():
