@@ -23,17 +23,17 @@ DIFFERENT, SAME = "They differ. <<<different>>>", "<<<Same.>>>"
 def run_evolve(folder, writer, judge, solver, parents=None, section=SECTION, seed=1):
     with serve(writer) as first, serve(judge) as second, serve(solver) as third:
         context = make_context(section, folder, first.url, second.url, third.url, seed)
-        results = split(evolve.make_candidates(make_parents(4) if parents is None else parents, section, context))
+        results = split(evolve.make_candidates(make_parents(2) if parents is None else parents, section, context))
         return *results, (first.requests, second.requests, third.requests)
 
 
 def test_good_agents_give_a_child_each_round(tmp_path):
     kept, rejects, (written, judged, _) = run_evolve(tmp_path, add_sentence, DIFFERENT, solve)
-    parents = {parent.id: parent for parent in make_parents(4)}
+    parents = {parent.id: parent for parent in make_parents(2)}
     assert [candidate.problem.id for candidate in kept] == [
-        f"made/train/{i}~evolve{number}" for number in (1, 2) for i in range(4)
+        f"made/train/{i}~evolve{number}" for number in (1, 2) for i in range(2)
     ]
-    assert not rejects and len(written) == len(judged) == 8
+    assert not rejects and len(written) == len(judged) == 4
     known = dict(parents)
     for candidate in kept:
         problem = candidate.problem
@@ -51,13 +51,13 @@ def test_good_agents_give_a_child_each_round(tmp_path):
 @pytest.mark.parametrize("fake", FAKES)
 def test_fake_agents_in_every_role_give_nothing(tmp_path, fake):
     kept, rejects, _ = run_evolve(tmp_path, FAKES[fake], FAKES[fake], FAKES[fake])
-    assert not kept and len(rejects) == 4
+    assert not kept and len(rejects) == 2
 
 
 @pytest.mark.parametrize("fake", FAKES)
 def test_a_fake_writer_gives_nothing(tmp_path, fake):
     kept, rejects, _ = run_evolve(tmp_path, FAKES[fake], DIFFERENT, solve)
-    assert not kept and len(rejects) == 8, fake
+    assert not kept and len(rejects) == 4
 
 
 @pytest.mark.parametrize("fake", FAKES)
@@ -68,7 +68,7 @@ def test_a_fake_judge_lets_nothing_through(tmp_path, fake):
 
 @pytest.mark.parametrize("fake", [*FAKES.values(), "<<<5 + 3 = 8\n#### 8>>>"], ids=[*FAKES, "one answer to all"])
 def test_a_fake_solver_is_found_out_on_the_parents(tmp_path, fake):
-    kept, rejects, _ = run_evolve(tmp_path, add_sentence, DIFFERENT, fake, make_parents(4)[1:])
+    kept, rejects, _ = run_evolve(tmp_path, add_sentence, DIFFERENT, fake, make_parents(3)[1:])
     assert not kept and {reject.reason for reject in rejects} == {"the solver does not solve the parent"}
 
 
@@ -90,7 +90,7 @@ def test_each_rule_of_elimination_has_its_counter(tmp_path):
     ]
     for number, (writer, judge, solver, reason) in enumerate(cases):
         kept, rejects, _ = run_evolve(tmp_path / str(number), writer, judge, solver)
-        assert not kept and len(rejects) == 8 and {reject.reason for reject in rejects} == {reason}
+        assert not kept and len(rejects) == 4 and {reject.reason for reject in rejects} == {reason}
 
 
 def test_what_is_eliminated_is_tried_again_from_its_parent(tmp_path):
@@ -119,11 +119,11 @@ def test_a_run_that_was_stopped_pays_for_no_answer_twice(tmp_path):
     whole, _, asked = run_evolve(tmp_path / "whole", add_sentence, DIFFERENT, solve)
     with serve(add_sentence) as first, serve(DIFFERENT) as second, serve(solve) as third:
         context = make_context(SECTION, tmp_path / "cut", first.url, second.url, third.url)
-        stopped = evolve.make_candidates(make_parents(4), SECTION, context)
+        stopped = evolve.make_candidates(make_parents(2), SECTION, context)
         next(stopped)
         stopped.close()
         again = make_context(SECTION, tmp_path / "cut", first.url, second.url, third.url)
-        kept, _ = split(evolve.make_candidates(make_parents(4), SECTION, again))
+        kept, _ = split(evolve.make_candidates(make_parents(2), SECTION, again))
         counts = [len(server.requests) for server in (first, second, third)]
     assert counts == list(map(len, asked))
     assert [c.problem for c in kept] == [c.problem for c in whole]
@@ -132,7 +132,7 @@ def test_a_run_that_was_stopped_pays_for_no_answer_twice(tmp_path):
 def test_another_seed_asks_anew(tmp_path):
     *_, (first, *_) = run_evolve(tmp_path, add_sentence, DIFFERENT, solve)
     *_, (second, *_) = run_evolve(tmp_path, add_sentence, DIFFERENT, solve, seed=2)
-    assert len(first) == len(second) == 8
+    assert len(first) == len(second) == 4
 
 
 def test_changes_go_up_sideways_and_down():

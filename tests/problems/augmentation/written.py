@@ -43,14 +43,14 @@ def read_section(methods: list[str], **changes) -> Params:
     """The section of params.yaml with these methods and changes; agents are models."""
     section = YAML(typ="safe").load((ROOT / "params.yaml").read_text())["augmentation"]
     agents = {name: {"kind": "openai"} for name in ("writer", "judge", "solver")}
-    return Params.model_validate({**section, **agents, "methods": methods, "solver_samples": 3, **changes})
+    return Params.model_validate({**section, **agents, "methods": methods, "solver_samples": 2, **changes})
 
 
 def make_context(section: Params, folder: Path, writer=None, judge=None, solver=None, seed: int = 1) -> Context:
     """Agents by the addresses of their servers, their answers cached under `folder`."""
 
     def create(name: str, url: str | None) -> chat.Chat | None:
-        settings = {"model": name, "base_url": url, "key_env": None, "backoff": 0.01, "tries": 1, "threads": 2}
+        settings = {"model": name, "base_url": url, "key_env": None, "backoff": 0.01, "tries": 1, "threads": 4}
         return chat.create("openai", folder / "chat", **settings) if url else None
 
     agents = {name: create(name, url) for name, url in (("writer", writer), ("judge", judge), ("solver", solver))}
