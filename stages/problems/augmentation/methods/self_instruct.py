@@ -1,9 +1,9 @@
 """Method self_instruct: a writer invents problems after examples (Self-Instruct, Wang et al. 2023, arXiv 2212.10560).
 
-A prompt shows eight tasks, six that people wrote and two that were kept before (fewer while there are fewer), drawn
-by key. What the writer adds is filtered (`task_filters.py`; similarity above `max_similarity` to any task that is
-kept or shown), then answered by the solver, whose sampled solutions must agree (`consensus.py`). The paper's third
-step, inputs and outputs written by the same model, is replaced by this: a task must be complete in itself.
+A prompt shows eight tasks, six that people wrote and two that were kept before (fewer while there are fewer), drawn by
+key. What the writer adds is filtered (`task_filters.py`; no task may be more similar than `max_similarity` to one before
+it), then answered by the solver, whose sampled solutions must agree (`consensus.py`). In the paper the same model writes
+inputs and outputs, too; here a task must be complete in itself.
 
 Requests go out in rounds. All prompts of a round are drawn from what was kept before it and its replies are read in
 the order of the prompts, so the order in which they arrive changes nothing. A reply that was cut off lacks its last
