@@ -27,7 +27,15 @@ from stages.lib.run.execution import StageRun, run_stage
 from stages.problems.augmentation import ledger
 from stages.problems.augmentation.candidate import Candidate, Context, Method
 from stages.problems.augmentation.ledger import Count
-from stages.problems.augmentation.methods import fobar, operators, rephrase, self_verification
+from stages.problems.augmentation.methods import (
+    answers,
+    evolve,
+    fobar,
+    operators,
+    rephrase,
+    self_instruct,
+    self_verification,
+)
 from stages.problems.augmentation.section import Params
 
 METHODS: dict[str, Method] = {
@@ -35,6 +43,9 @@ METHODS: dict[str, Method] = {
     "rephrase": rephrase,
     "fobar": fobar,
     "self_verification": self_verification,
+    "answers": answers,
+    "self_instruct": self_instruct,
+    "evolve": evolve,
 }
 AGENTS = ("writer", "judge", "solver")
 VERSION = 1  # of the order of parents
@@ -59,7 +70,7 @@ def apply_method(
     for result in context.run.track_progress(results, limit or len(fitting), f"{name}, {context.split}"):
         if isinstance(result, Candidate):
             count.kept.append(result)
-            if result.problem.question in known:
+            if name != answers.NAME and result.problem.question in known:  # whose questions are those of their parents
                 count.reject(result, "training has the same question already")
             known.add(result.problem.question)
         else:

@@ -29,6 +29,9 @@ SETTINGS = {
     "solver": RULES,
     "max_tries": 2,
     "solver_samples": 3,
+    "answers": {"sampler": "solver", "model": "data/raw/base", "samples_per_problem": 2, "max_per_problem": 2},
+    "self_instruct": {"seeds": "", "rounds": 1, "requests_per_round": 1},
+    "evolve": {"rounds": 1, "agreement": 0.6},
 }
 FILES = ("train.jsonl", "verifier.jsonl", "lineage.jsonl", "rejects.jsonl", "audit.json", "audit.md")
 
