@@ -45,6 +45,14 @@ _NO_VERBS = {
 }
 _IRREGULAR = {"have": "has", "do": "does", "go": "goes", "be": "is"}
 _MONEY = re.compile(r"^(?:spend|pay|earn|make|owe|have|need|cost|save|get|receive|charge|sell|donate)$")
+_PASTS = {
+    "have": "had", "make": "made", "spend": "spent", "cost": "cost", "pay": "paid", "earn": "earned", "sell": "sold",
+    "buy": "bought", "get": "got", "eat": "ate", "give": "gave", "take": "took", "read": "read", "drive": "drove",
+    "run": "ran", "use": "used", "need": "needed", "receive": "received", "collect": "collected", "save": "saved",
+    "lose": "lost", "win": "won", "score": "scored", "walk": "walked", "bake": "baked", "pick": "picked",
+}  # fmt: skip
+_STRANDED = re.compile(r"^(?:with|to|for|on|in|at|from|of|about)(?:$| (?:with|to|for|on|in|at|from|by|per|each)\b)")
+_RECEIVER = re.compile(r"^(?:[A-Z][a-z]+|him|her(?! )|them|me|us)\b(?!')")
 _OBJECT_COMES_LATER = re.compile(r"^[a-z]+ (?:to|and) ")  # "need to buy": the number belongs behind `buy`
 
 
@@ -71,15 +79,21 @@ def make_statement(question: str, answer: str) -> str | None:
 
 
 def _put_amount(match: re.Match[str], amount: str) -> str | None:
-    """Subject, verb, amount, rest. None where the first word behind the subject is no verb, or has its object later."""
+    """Subject, verb, amount, rest. None where the word behind the subject is no verb, or where the object comes later."""
     verb, _, rest = match["rest"].partition(" ")
-    if verb in _NO_VERBS or verb.endswith("ing") or verb.endswith("ly") or _OBJECT_COMES_LATER.match(match["rest"]):
+    if verb in _NO_VERBS or verb.endswith(("ing", "ly")) or _OBJECT_COMES_LATER.match(match["rest"]):
+        return None
+    if _STRANDED.match(rest):
         return None
     subject, auxiliary = match["subject"], match["auxiliary"]
     if auxiliary == "does":
         verb = _IRREGULAR.get(verb) or _add_s(verb)
+    elif auxiliary == "did":
+        verb = _PASTS.get(verb) or f"did {verb}"
     elif auxiliary != "do":
         verb = f"{auxiliary} {verb}"
+    if receiver := _RECEIVER.match(rest):  # "cost Ann $5 a week"
+        return f"{subject} {verb} {receiver[0]} {amount} {rest[receiver.end() :]}"
     return f"{subject} {verb} {amount} {rest}"
 
 

@@ -92,11 +92,17 @@ def draw_slot(kind: str, state: State, rng: random.Random, largest: int) -> Proo
 def mask(kind: str, state: State, slot: int) -> MaskedProblem:
     """The problem with x in a slot, and the solution that finds x. Raises NotApplicable where a step has no inverse."""
     masked = _mask_gradeschool(state, slot) if kind == "gradeschool" else _mask_lifted(state, slot)
+    masked = masked._replace(sentences=[mend_article(sentence) for sentence in masked.sentences])
     if masked.steps[-1].value != masked.value:
         raise NotApplicable("the steps back do not lead to the number")
     if count_x(" ".join(masked.sentences)) != 1:
         raise NotApplicable("x does not stand in the question exactly once")
     return masked
+
+
+def mend_article(text: str) -> str:
+    """`an x-minute walk` for `a x-minute walk`."""
+    return re.sub(r"\b([Aa]) (?=x\b)", r"\1n ", text)
 
 
 def count_x(text: str) -> int:

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from stages.lib.chat.agent_params import AgentParams
 from stages.lib.core import params
+from stages.lib.core.errors import UserError
+from stages.lib.operators import registry
 from stages.problems.augmentation.methods.answers import AnswersParams
 from stages.problems.augmentation.methods.evolve import EvolveParams
 from stages.problems.augmentation.methods.self_instruct import SelfInstructParams
@@ -19,9 +21,7 @@ NEEDED_AGENTS = {"self_instruct": ("writer", "solver"), "evolve": ("writer", "ju
 
 class Params(params.Params):
     methods: list[MethodName]  # how new problems are made; [] makes none
-    problems_per_method: int | None = Field(
-        ge=1
-    )  # at most so many new train problems of each; null: all that parents give
+    problems_per_method: int | None = Field(ge=1)  # new train problems of each, at most; null: all that parents give
     verifier_problems_per_method: int = Field(ge=0)  # the same for the verifiers, from parents of the verifier split
     operators: list[str]  # of lib/operators, for the method operators; composed by `+`
     writer: AgentParams  # who writes questions: rules (no model), openai, hf
@@ -39,6 +39,16 @@ class Params(params.Params):
         if repeated := [name for name, number in Counter(names).items() if number > 1]:
             raise ValueError(f"{repeated[0]} is listed twice")
         return names
+
+    @field_validator("operators")
+    @classmethod
+    def _check_operators(cls, names: list[str]) -> list[str]:
+        if not names:
+            raise ValueError("name an operator, or leave operators out of augmentation.methods")
+        try:
+            return list(map(registry.format_name, names))
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _check_agents(self) -> Params:

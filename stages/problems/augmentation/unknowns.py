@@ -69,11 +69,11 @@ def _prove(
 def _ask_solver(method: str, write_question: Writer, parent: Problem, section: Any, context: Context) -> Candidate:
     masked = _mask_text(parent, seeds.rng(context.seed, "augmentation", VERSION, parent.id, method))
     question = write_question(masked, None)
-    fields = {"question": question, "answer": masked.value, "answer_type": "number", "contract": "changing"}
-    problem = derive_problem(parent, method, **fields)
+    problem = derive_problem(
+        parent, method, question=question, answer=masked.value, answer_type="number", contract="changing"
+    )
     vote = solving.require_majority(problem, context.solver, section.solver_samples)
-    steps = [Step(text=line) for line in vote.solution.splitlines() if line.strip()]
-    steps = [*steps[:-1], Step(text=f"#### {masked.value}", value=masked.value)]
+    steps = [*(Step(text=line) for line in vote.lines), Step(text=f"#### {masked.value}", value=masked.value)]
     return Candidate(
         problem.model_copy(update={"steps": steps}),
         name_agent(context.solver),
@@ -97,5 +97,6 @@ def _mask_text(parent: Problem, rng: Any) -> MaskedProblem:
     if masking.count_x(masked) != 1:
         raise NotApplicable("the question has an x of its own")
     value = text[chosen.start : chosen.end].replace(",", "")
+    masked = masking.mend_article(masked)
     sentences = [gsm8k_program.render_parts(parts).strip() for parts in gsm8k_program.split_sentences([masked])]
     return MaskedProblem(sentences, text[chosen.start : chosen.end], value, parent.answer, [])
