@@ -31,7 +31,10 @@ def make_parents(count: int) -> list[Problem]:
                 question=f"{name} has {a} {thing}. Then {name} is given {b} more. How many {thing} does {name} have now?",
                 answer=str(a + b),
                 answer_type="integer",
-                steps=[Step(text=f"{a} + {b} = <<{a}+{b}={a + b}>>{a + b}", value=str(a + b)), Step(text=f"#### {a + b}")],
+                steps=[
+                    Step(text=f"{a} + {b} = <<{a}+{b}={a + b}>>{a + b}", value=str(a + b)),
+                    Step(text=f"#### {a + b}"),
+                ],
                 licence="MIT",
                 source=Source(url="made"),
             )
