@@ -18,6 +18,7 @@ from typing import NamedTuple
 from stages.lib.core import expressions
 
 _SYMBOLS = str.maketrans({"×": "*", "·": "*", "∗": "*", "÷": "/", "−": "-", "–": "-"})
+_UNIT_WORD = r"(?![xX]\b)[A-Za-z]+"
 _REWRITES = [
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
     (re.compile(r"\\(?:times|cdot)(?![a-z])"), "*"),
@@ -27,11 +28,13 @@ _REWRITES = [
     (re.compile(r"^\s*[-*•]\s+"), ""),  # the mark of a list
     (re.compile(r"(\d+(?:\.\d+)?) ?\\?%"), r"(\1/100)"),
     (re.compile(r"(?<=\d) ?/ ?[A-Za-z]+"), ""),  # per hour
-    (re.compile(r"(?<=[\d)]) (?![xX]\b)[A-Za-z]+(?: (?![xX]\b)[A-Za-z]+)?(?= ?[-+*/=)]| [xX] ?[\d(])"), ""),  # a unit
+    (re.compile(rf"(?<=[\d)])[ -]{_UNIT_WORD}(?:[ /]{_UNIT_WORD}){{0,2}}(?= ?[-+*/=)]| [xX] ?[\d(])"), ""),
+    (re.compile(r"(?<![\d./])(\d+) (\d+/\d+)"), r"(\1+\2)"),  # a mixed number
     (re.compile(r"(?<=[\d)%]) ?[xX] ?(?=[\d(])"), "*"),
 ]
 _LAST_EXPRESSION = re.compile(r"[-+*/().\d\s]*[\d)]\s*$")
 _FIRST_EXPRESSION = re.compile(r"\s*[-+*/().\d\s]*(?![\w(])")
+_ITEM_MARK = re.compile(r"\d+[.)] (?=[\d(])")  # `2. 3 + 4`
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 
 
@@ -66,8 +69,9 @@ def find_numbers(text: str) -> set[Fraction]:
 def explain_unsound(question: str, solution: str, answer: Fraction | None) -> str | None:
     """Why the calculations of a solution cannot be those of the question; None if nothing speaks against them.
 
-    Equations must hold, one must start from a number of the question, and one must give the answer. It proves
-    nothing: it refuses what a model writes that did not calculate. answer: None if it is no number.
+    Equations must hold, one must start from a number of the question, and one must give the answer. It proves nothing: it
+    refuses what a model writes that did not calculate. Of the gold solutions of GSM8K's test split, without annotations, it
+    refuses 6 %; most of them solve for a variable. answer: None if it is no number.
     """
     equations = find_equations(solution)
     if answer is None:
@@ -76,7 +80,7 @@ def explain_unsound(question: str, solution: str, answer: Fraction | None) -> st
         return "no equation leads to the answer"
     if not all(equation.holds for equation in equations):
         return "an equation does not hold"
-    if answer not in {equation.value for equation in equations}:
+    if not {answer, answer / 100} & {equation.value for equation in equations}:  # `= 60%` has the value 0.6
         return "no equation leads to the answer"
     if (known := find_numbers(question)) and not any(equation.numbers & known for equation in equations):
         return "no equation uses a number of the question"
@@ -95,20 +99,17 @@ def _read_line(line: str) -> Iterator[Equation]:
 
 
 def _read_last(text: str) -> tuple[tuple[str, ...], Fraction] | None:
-    """Tokens and value of the longest calculation at the end of a text."""
+    """Tokens and value of the calculation at the end of a text."""
     match = _LAST_EXPRESSION.search(text)
     if not match:
         return None
     expression, before = match[0].strip(), text[: match.start()].rstrip()
     if expression[:1] in ("+", "-", "*", "/") and before[-1:].isalnum():
         return None  # what comes before the sign is no number
-    while expression:
-        value = _evaluate(expression)
-        if value is not None:
-            tokens = expressions.tokenize(expression)
-            return (tuple(map(_format_token, tokens)), value) if len(tokens) > 2 else None
-        expression = expression.partition(" ")[2].strip()  # `2. 3 + 4`
-    return None
+    expression = _ITEM_MARK.sub("", expression)
+    value = _evaluate(expression)
+    tokens = expressions.tokenize(expression) if value is not None else []
+    return (tuple(map(_format_token, tokens)), value) if value is not None and len(tokens) > 2 else None
 
 
 def _evaluate(expression: str) -> Fraction | None:
@@ -124,4 +125,7 @@ def _format_token(token: str) -> str:
 
 def _is_close(computed: Fraction, value: Fraction, written: str) -> bool:
     decimals = len(written.strip().rstrip(".").partition(".")[2])
-    return computed == value or (decimals > 0 and abs(computed - value) <= Fraction(1, 2 * 10**decimals))
+    tolerance = Fraction(1, 2 * 10**decimals) if decimals else Fraction(0)
+    return any(
+        abs(computed - reading) <= tolerance for reading in (value, *([value * 100] if "/100)" in written else []))
+    )

@@ -1,11 +1,16 @@
 """The equations of a solution, and what speaks against one."""
 
+import json
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.lib.core.expressions import strip_annotations
+from stages.lib.grading import answers
 from stages.problems.augmentation import equations
 
 
@@ -21,6 +26,11 @@ from stages.problems.augmentation import equations
         ("3 + 4 = 7 = 14 / 2", ["3 + 4"]),
         ("2. 3 + 4 = 7", ["3 + 4"]),
         ("- 3 + 4 = 7", ["3 + 4"]),
+        ("2 trains * 80 miles/train = 160 miles", ["2 * 80"]),
+        ("90 pieces of straw / 3 cages = 30", ["90 / 3"]),
+        ("3 1/2 - 2 = 1 1/2 hours", ["( 3 + 1 / 2 ) - 2"]),
+        ("12/20 x 100 = 60%", ["12 / 20 * 100"]),
+        ("1/2 (68) + 10 = 44", []),  # a product without its sign is not read
         ("1.50 + 2 = 3.5", ["3/2 + 2"]),
         ("x - 3 = 5, so x = 8", []),
         ("3x = 12 and x = 12/3 = 4", ["12 / 3"]),
@@ -78,3 +88,18 @@ QUESTION = "Ann has 5 apples and gets 3 more. How many has she?"
 )
 def test_a_solution_has_to_calculate_its_answer_from_the_question(solution, answer, reason):
     assert equations.explain_unsound(QUESTION, solution, Fraction(answer)) == reason
+
+
+@pytest.mark.skipif(
+    "ASSAY_BENCHMARKS" not in os.environ, reason="ASSAY_BENCHMARKS is not set; it names published files"
+)
+def test_gold_solutions_of_gsm8k():
+    path = Path(os.environ["ASSAY_BENCHMARKS"]) / "gsm8k" / "test.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()][:400]
+    assert all(equation.holds for row in rows for equation in equations.find_equations(row["answer"])), "annotations"
+    texts = [strip_annotations(row["answer"]) for row in rows]
+    golds = [answers.parse_number(text.rpartition("####")[2].strip()) for text in texts]
+    columns = zip(rows, texts, golds, strict=True)
+    reasons = [equations.explain_unsound(row["question"], text, gold) for row, text, gold in columns]
+    assert sum(reason is None for reason in reasons) >= 0.9 * len(rows)
+    assert reasons.count("an equation does not hold") <= 0.02 * len(rows)

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -17,45 +17,22 @@ from tests.problems.augmentation.written import FAKES, make_context, make_parent
 
 KNOBS = {"rounds": 2, "requests_per_round": 2, "tasks_per_request": 3, "control_problems": 2}
 SECTION = read_section(["self_instruct"], self_instruct=KNOBS)
-PLACES = (
-    "harbour",
-    "library",
-    "bakery",
-    "stable",
-    "museum",
-    "orchard",
-    "station",
-    "quarry",
-    "chapel",
-    "tavern",
-    "castle",
-    "mill",
-)
-VERBS = (
-    "repairs",
-    "paints",
-    "counts",
-    "delivers",
-    "polishes",
-    "borrows",
-    "weighs",
-    "stacks",
-    "washes",
-    "labels",
-    "sells",
-    "grows",
+TASKS = (
+    "A harbour master counts {} ships at dawn, and {} by night. What is the total?",
+    "Bread takes {} grams of rye and {} of wheat; weigh all flour together.",
+    "From the museum it is {} km to Oldham, then {} km on to York: how far altogether?",
+    "Dana read {} pages on Monday and on Tuesday {}. Pages read so far?",
+    "Old Tom's orchard gave {} pears, his neighbour's {}. How large was their common harvest?",
+    "Two trains carry {} and {} people. Find the number of passengers.",
+    "Quarry workers moved {} stones before lunch, afterwards another {}; give their sum.",
+    "If the chapel has {} benches and lends out no more than it buys, {}, how many stand there at last?",
 )
 
 
 def write_tasks(prompt: str) -> str:
-    """A writer that can: three new problems for each prompt, whose words depend on the prompt."""
-    start = sum(map(ord, prompt)) % len(PLACES)
-    tasks = []
-    for i in range(start, start + 3):
-        place, verb = PLACES[i % len(PLACES)], VERBS[(i * 5 + start) % len(VERBS)]
-        tasks.append(
-            f"At dawn old {place}man {verb} {4 + i} crates; then {3 + start} further ones. Total at the {place}?"
-        )
+    """A writer that can: three problems for each prompt, which ones depends on the prompt."""
+    start = sum(map(ord, prompt))
+    tasks = [TASKS[(start + 3 * i) % len(TASKS)].format(start % 7 + i + 2, start % 5 + 11) for i in range(3)]
     return "Here they are.\n" + "\n".join(f"<<<{task}>>>" for task in tasks)
 
 
@@ -76,9 +53,9 @@ def test_good_agents_give_new_problems(tmp_path):
         assert problem.id.startswith("self_instruct/train/") and "~" not in problem.id and problem.parent is None
         assert problem.licence == "MIT" and problem.source.url == "written:writer"
         assert candidate.checks == {"answer": "unproven", "agreement": 1.0, "controls": "2/2"}
-    texts = [candidate.problem.question for candidate in kept] + [parent.question for parent in make_parents(6)]
-    pairs = [(a, b) for a, b in combinations(texts, 2) if compute_rouge_l(a, b) > 0.7]
-    assert pairs == [(a, b) for a, b in pairs if " has " in a and " has " in b], "seeds may be similar, new ones not"
+    new, seeds = [candidate.problem.question for candidate in kept], [parent.question for parent in make_parents(6)]
+    pairs = [*combinations(new, 2), *product(new, seeds)]
+    assert len(new) >= 3 and max(compute_rouge_l(a, b) for a, b in pairs) <= 0.7
     assert {reject.reason for reject in rejects} <= {"too similar to another task"}
 
 
@@ -141,7 +118,7 @@ def test_later_rounds_show_what_earlier_ones_kept(tmp_path):
     kept, _, (written, _) = run_self_instruct(tmp_path, write_tasks, solve)
     first = [candidate.problem.question for candidate in kept if candidate.round == 1]
     prompts = sorted(get_prompts(written), key=lambda prompt: sum(text in prompt for text in first))
-    assert [sum(text in prompt for text in first) for prompt in prompts] == [0, 0, 2, 2]
+    assert len(first) >= 2 and [sum(text in prompt for text in first) for prompt in prompts] == [0, 0, 2, 2]
 
 
 def test_a_run_that_was_stopped_pays_for_no_answer_twice(tmp_path):
