@@ -164,7 +164,7 @@ def make_agents(url):
 
 
 def get_question(prompt):
-    return re.search(r"(?:Problem:|step by step.*?alone\.)\n\n?(.+?)(?:\n\nWrite|$)", prompt, re.S)[1]
+    return re.search(r"Problem:\n(.+?)(?:\n\nWrite|$)", prompt, re.S)[1]
 
 
 def rephrase(question):
@@ -184,7 +184,8 @@ class Helper:
             return f"<<<{rephrase(get_question(prompt))}>>>"
         if "Two mathematics problems" in prompt:
             return "<<<Yes>>>"
-        return f"I think.\n#### {self.answers.get(get_question(prompt), '0')}.0"  # not equal as a string
+        answer = self.answers.get(get_question(prompt), "0")
+        return f"<<<{answer} + 0 = {answer}\n#### {answer}.0>>>"  # not equal as a string
 
 
 @pytest.mark.slow
@@ -226,7 +227,7 @@ class Liar(Helper):
     def __call__(self, prompt):
         if "Tell it again" in prompt:
             return f"<<<{rephrase(self.change(get_question(prompt)))}>>>"
-        return "<<<Yes>>>" if "Two mathematics problems" in prompt else "#### 17"
+        return "<<<Yes>>>" if "Two mathematics problems" in prompt else "<<<8 + 9 = 17\n#### 17>>>"
 
 
 def swap_names(question):
