@@ -11,7 +11,7 @@ from typing import Any
 
 from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import seeds
-from stages.lib.core.records import Problem, Step
+from stages.lib.core.records import Problem
 from stages.lib.operators.programs import gsm8k_program
 from stages.lib.operators.rejects import Reject
 from stages.lib.procedural.lifting import quantities
@@ -73,12 +73,11 @@ def _ask_solver(method: str, write_question: Writer, parent: Problem, section: A
         parent, method, question=question, answer=masked.value, answer_type="number", contract="changing"
     )
     vote = solving.require_majority(problem, context.solver, section.solver_samples)
-    steps = [*(Step(text=line) for line in vote.lines), Step(text=f"#### {masked.value}", value=masked.value)]
     return Candidate(
-        problem.model_copy(update={"steps": steps}),
+        problem.model_copy(update={"steps": vote.steps}),
         name_agent(context.solver),
-        {"agreement": vote.share, "answers": vote.answers},
-        tries=vote.answers,
+        {"agreement": vote.share, "answers": section.solver_samples},
+        tries=section.solver_samples,
         prompt_sha=vote.prompt_sha,
         masked=masked.number,
     )

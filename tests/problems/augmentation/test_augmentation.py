@@ -10,6 +10,7 @@ import pytest
 from stages.commands import verify_items
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
 from stages.problems.augmentation.candidate import get_root
@@ -164,11 +165,16 @@ def make_agents(url):
 
 
 def get_question(prompt):
-    return re.search(r"(?:Problem:|step by step.*?alone\.)\n\n?(.+?)(?:\n\nWrite|$)", prompt, re.S)[1]
+    return re.search(r"Problem:\n(.+?)(?:\n\nWrite|$)", prompt, re.S)[1]
 
 
 def rephrase(question):
     return " ".join(f"It is known: {part}" for part in question.split(". "))
+
+
+def write_solution(problem):
+    lines = [strip_annotations(step.text) for step in problem.steps[:-1]]
+    return "\n".join(["<<<" + lines[0], *lines[1:], f"#### {problem.answer}.0>>>"])  # not equal as a string
 
 
 class Helper:
@@ -176,15 +182,15 @@ class Helper:
 
     def __init__(self, root):
         problems = records.read_problems(root / "data/benchmarks/train.jsonl")
-        self.answers = {problem.question: problem.answer for problem in problems}
-        self.answers |= {rephrase(problem.question): problem.answer for problem in problems}
+        self.solutions = {problem.question: write_solution(problem) for problem in problems}
+        self.solutions |= {rephrase(problem.question): write_solution(problem) for problem in problems}
 
     def __call__(self, prompt):
         if "Tell it again" in prompt:
             return f"<<<{rephrase(get_question(prompt))}>>>"
         if "Two mathematics problems" in prompt:
             return "<<<Yes>>>"
-        return f"I think.\n#### {self.answers.get(get_question(prompt), '0')}.0"  # not equal as a string
+        return self.solutions.get(get_question(prompt), "<<<#### 0>>>")
 
 
 @pytest.mark.slow
@@ -226,7 +232,7 @@ class Liar(Helper):
     def __call__(self, prompt):
         if "Tell it again" in prompt:
             return f"<<<{rephrase(self.change(get_question(prompt)))}>>>"
-        return "<<<Yes>>>" if "Two mathematics problems" in prompt else "#### 17"
+        return "<<<Yes>>>" if "Two mathematics problems" in prompt else "<<<8 + 9 = 17\n#### 17>>>"
 
 
 def swap_names(question):

@@ -125,7 +125,7 @@ def _ask_writer(parent: Problem, section: Any, context: Context, writer: Chat) -
             continue
         checks = {
             "agreement": vote.share,
-            "answers": vote.answers,
+            "answers": section.solver_samples,
             "judge": context.judge and name_agent(context.judge),
         }
         return Candidate(problem, name_agent(writer), checks, number, hash_prompt(prompt))
