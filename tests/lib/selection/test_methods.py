@@ -22,19 +22,18 @@ EXISTING = Labelled(
     quality=np.linspace(0, 1, 40),
     is_good=np.linspace(0, 1, 40) > 0.3,
 )
+TWENTY = Budget(items=20)
 BUDGETED = [name for name in METHODS if name != "all"]
 
 
-def select(
-    name, rows=ROWS, vectors=VECTORS, budget=Budget(items=20), values=VALUES, labelled=EXISTING, seed=1, **params
-):  # noqa: B008
+def select(name, rows=ROWS, vectors=VECTORS, budget=TWENTY, values=VALUES, labelled=EXISTING, seed=1, **params):
     method = METHODS[name]
     return method.select(rows, vectors, budget, labelled, seed, method.params(**params), values)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_order_of_the_rows_changes_nothing(name):
-    budget = UNBOUNDED if name == "all" else Budget(items=20)
+    budget = UNBOUNDED if name == "all" else TWENTY
     first = select(name, budget=budget)
     order = np.random.default_rng(3).permutation(COUNT)
     values = Values(*(array[order] for array in VALUES))
@@ -79,7 +78,7 @@ def test_unusable_budgets_are_faults(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_two_rows_of_one_id_are_a_fault(name):
-    budget = UNBOUNDED if name == "all" else Budget(items=20)
+    budget = UNBOUNDED if name == "all" else TWENTY
     with pytest.raises(UserError, match="row r00001: two rows have this id"):
         select(name, [ROWS[1], *ROWS[1:]], budget=budget)
 

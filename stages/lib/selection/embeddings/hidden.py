@@ -1,7 +1,7 @@
 """`hidden`: the hidden states of a language model's last layer, pooled with weights that grow with the position.
 
 The weight of token i of T is i over the sum of 1..T, so that tokens which have seen more count more (RDS+, Ivison et al.
-2025, arXiv 2503.01807, section 3). Question and answer are encoded as for training, prompt included.
+2025, arXiv 2503.01807). Question and answer are encoded as for training, prompt included.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`one_pass`: one scan that keeps a row of every group of near-duplicates (leader clustering, Hartigan 1975, section 3).
+"""`one_pass`: one scan that keeps a row of every group of near-duplicates (leader clustering, Hartigan 1975, chapter 3).
 
 A row joins the leader to which its cosine is highest, if that is `tau` or more; else it leads a new cluster. The result
 depends on the order of the scan: by default the highest quality comes first, so leaders are the best of their clusters.
