@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
 
 from stages.lib.core.errors import UserError
 from stages.lib.selection.methods import car
@@ -117,6 +118,15 @@ def test_clusters_come_in_the_order_of_the_rows():
     # a seed changes the start of k-means, which separate blobs find anyhow
     other = car.cluster(rows, vectors, 2, car.Params())
     assert adjusted_rand_score(straight.labels, other.labels) == 1.0
+
+
+def test_the_number_of_threads_changes_nothing():
+    rows, vectors = make_rows(3000), make_vectors(3000, 20)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads):
+            found.append(car.cluster(rows, vectors, 1, car.Params(clusters=12)))
+    assert (found[0].labels == found[1].labels).all() and (found[0].distances == found[1].distances).all()
 
 
 def test_qualities_of_sources_can_be_compared_by_rank():
