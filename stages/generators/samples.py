@@ -1,7 +1,7 @@
 """Stage samples: draw N solutions for every problem, extract their answers, grade them.
 
-Reads data/generator/{model, prompt.json}, data/benchmarks/{verifier,dev,test}.jsonl, data/ood/test.jsonl and
-data/aime/{test,unseen}.jsonl. Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one
+Reads data/generator/{model, prompt.json}, data/selection/verifier.jsonl, data/benchmarks/{dev,test}.jsonl,
+data/ood/test.jsonl and data/aime/{test,unseen}.jsonl. Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one
 temperature), test_greedy.parquet (one) and test_options.parquet (for multiple choice, the likeliest option's letter).
 
 Verifiers learn from `verifier` and are evaluated on the others. All sets have one temperature, because a verifier should
