@@ -6,7 +6,7 @@ Which row, which fault and where it goes is keyed by (seed, id, kind), so the or
 wrong_step        the result of a line's calculation is another number there; the lines below keep the true one
 wrong_answer      the last number of the final line is another one
 cut_end           the solution stops early
-swapped_numbers   in one calculation the first operand and the result are exchanged, everywhere in its line, which makes it wrong
+swapped_numbers   in one calculation the first operand and the result change places, in their whole line
 duplicated_step   a line stands there twice
 
 CaR (Ge et al. 2024, arXiv 2402.18191) trains on pairs of raw and revised rows; these are its pairs for solutions.
@@ -121,8 +121,8 @@ def _draw_other(number: str, rng: random.Random) -> str:
 
 
 def plant(rows: Iterable[Row], share: float, seed: int, kinds: Sequence[Kind] = KINDS) -> list[Corruption | Row]:
-    """The rows, in their order, about a share of them with a fault of one of the kinds. A larger share adds to the faults of
-    a smaller one. A row to which no kind applies stays as it is."""
+    """The rows, in their order, about a share of them with a fault of one of the kinds. A larger share adds to what
+    a smaller one draws. A row to which no kind applies stays as it is."""
     planted: list[Corruption | Row] = []
     for row in rows:
         is_drawn = seeds.rng(seed, "corruption", VERSION, row.id, "plant").random() < share

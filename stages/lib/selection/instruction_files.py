@@ -177,7 +177,7 @@ def _split_chat(messages: list[tuple[str, str]]) -> tuple[str, str | None]:
 
 
 def write_rows(path: Path, source: Path, places: Iterable[int]) -> None:
-    """Copy the rows at some places of `source` to a JSONL file, in their order: lines of JSONL byte for byte, rows of a list
+    """Copy the rows at some places of `source` to a JSONL file, in their order: lines of JSONL as they are, rows of a list
     or of Parquet with equal values. Raises UserError for a value that JSON does not know."""
     with files.atomic_write(path) as temporary, open(temporary, "wb") as file:
         for line in _iter_lines(source, set(places)):
