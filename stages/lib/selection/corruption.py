@@ -97,16 +97,23 @@ def _cut_end(lines: list[str], rng: random.Random) -> tuple[list[str], str] | No
 
 
 def _find_calculation(line: str, has_operand: bool) -> tuple[re.Match[str], str] | None:
-    """The result of the line's last calculation, the number behind a sign `=`, and its first operand. has_operand: only a
-    calculation `a op b = c` whose exchange of a and c is wrong (in `a - b = -c` it is right)."""
+    """The result of the line's last calculation, the number behind `=`, and its first operand. has_operand: only a
+    calculation `a op b = c` that is wrong once a and c change places: not `a - b = -c`, nor one
+    that has a or c twice, as `a * b / a = b`."""
     for sign in reversed(list(_RESULT.finditer(line))):
         result, before = _NUMBER.match(line, sign.end()), _OPERAND.search(line, 0, sign.start())
         operand = _NUMBER.match(line, before.start(1)) if before else None
         if result and not has_operand:
             return result, ""
-        if result and operand and operand[0] != result[0] and not sign[0].endswith("-"):
-            return result, operand[0]
+        if before and operand and result and not sign[0].endswith("-"):
+            numbers = [_read(match[0]) for match in _NUMBER.finditer(before[0])]
+            if numbers.count(_read(operand[0])) == 1 and _read(result[0]) not in numbers:
+                return result, operand[0]
     return None
+
+
+def _read(number: str) -> float:
+    return float(number.replace(",", ""))
 
 
 def _draw_other(number: str, rng: random.Random) -> str:
