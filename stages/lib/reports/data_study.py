@@ -16,7 +16,7 @@ import numpy as np
 from stages.lib.core.records import Problem, Sample, group_by_problem
 from stages.lib.display import tables
 from stages.lib.display.tables import Table
-from stages.lib.metrics import crossed, estimators, intervals
+from stages.lib.metrics import crossed, intervals
 
 GREEDY, PASS_1, PASS_K = "greedy", "pass@1", "pass@k"
 MAIN = (GREEDY, PASS_1, PASS_K)  # outcomes in distribution; the others are pass@1 on a set out of it

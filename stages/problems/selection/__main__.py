@@ -18,50 +18,15 @@ many of them a method kept. That selection is hard to tell from a random choice 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
-
-from stages.lib.core import params
 from stages.lib.run.execution import StageRun, run_stage
-from stages.problems.selection.pool import JoinParams
+from stages.problems.selection.section import Params
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from stages.lib.core.records import Problem
-    from stages.lib.selection.rows import Choice
-    from stages.problems.selection.pool import Member
-
-
-class BudgetParams(params.Params):
-    """How much of the pool is chosen: a share of it, or a number, counted in problems or in tokens of solutions."""
-
-    by: Literal["items", "tokens"]  # what is counted: problems, or tokens of their solutions
-    share: float | None = Field(None, gt=0, le=1)  # of the pool; or number
-    number: int | None = Field(None, ge=1)  # of problems or tokens; or share
-
-    @model_validator(mode="after")
-    def _check_one(self) -> BudgetParams:
-        if (self.share is None) == (self.number is None):
-            raise ValueError("budget must have a share or a number, and not both")
-        return self
-
-
-class Params(JoinParams):
-    planted: PlantedParams  # shares of the pool that get a fault, to see how many of them a method keeps
-    method: MethodName  # how problems are chosen; all: every one
-    settings: dict[str, Any]  # of the method: lib/selection/methods
-    budget: BudgetParams  # how much is chosen
-    existing: list[
-        Literal["benchmarks", "aime", "ood", "augmentation"]
-    ]  # kept whole; the method chooses among the others
-    embedding: Literal[
-        "tfidf", "hidden", "minilm"
-    ]  # of methods that look at rows: words, the model's last layer, an encoder
-    quality: Literal["none", "length"]  # of methods that rank by it
-    model: str  # a model folder: its tokenizer counts tokens, and it reads rows where embedding or method want a model
-    control: Literal["none", "items", "tokens"]  # random rows in place of the chosen: as many, or as many tokens
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
@@ -69,12 +34,11 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         return {}
     from stages.lib.core import files, records
     from stages.lib.core.errors import UserError
-    from stages.problems.selection import faults, pool, report
+    from stages.problems.selection import choice, faults, pool, report
 
     section = run.params
-    members = pool.read_pool(run, section, load_token_counter(run.root / section.model))
-    members = faults.plant(members, section.planted, run.seed)
-    choices = choose(run, members)
+    members = faults.plant(pool.read_pool(run, load_token_counter(run)), section.planted, run.seed)
+    choices, stability = choice.choose(run, members)
     if members and not choices:
         raise UserError(f"selection.method: {section.method} chose none of {len(members)} problems; raise the budget")
     chosen = {choice.id for choice in choices}
@@ -87,23 +51,32 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     records.write_problems(run.out_dir / "train.jsonl", (member.problem for member in kept), keep_order=True)
     records.write_problems(run.out_dir / "verifier.jsonl", verifier, keep_order=True)
     report.write_selected(run.out_dir / "selected.jsonl", choices, members, section.method)
-    figures = report.compute_figures(members, kept)
+    figures = report.compute_figures(members, kept, stability)
     files.write_json(run.out_dir / "report.json", figures)
-    files.write_text(run.out_dir / "report.md", report.format_report(figures, section))
+    files.write_text(run.out_dir / "report.md", report.format_report(figures, section.method, section.control))
     return {**report.pick_metrics(figures), "verifier": len(verifier)}
 
 
-def load_token_counter(folder: Path) -> Callable[[Problem], int]:
-    """The tokens that a problem's solution is trained on. Raises UserError for a folder without a tokenizer."""
+def load_token_counter(run: StageRun[Params]) -> Callable[[Problem], int]:
+    """The tokens that the solution of a problem is trained on. Raises UserError where `model` is no folder."""
     from stages.lib.core.errors import UserError
     from stages.lib.models.encoding import Encoder
     from stages.lib.training import sft
 
+    folder = run.root / run.params.model
     if not folder.is_dir():
-        raise UserError(f"selection.model: {folder} is not a folder; name one with a saved model")
+        raise UserError(f"selection.model: {run.params.model} is not a folder; name one with a saved model")
     encoder = Encoder.load(folder)
 
     def count(problem: Problem) -> int:
-        return int(sum(sft.make_sft_example(encoder, problem).lm_weight)) if sft.get_steps(problem) else 0
+        return round(sum(sft.make_sft_example(encoder, problem).lm_weight)) if sft.get_steps(problem) else 0
 
     return count
+
+
+def main() -> None:
+    run_stage("selection", Params, body)
+
+
+if __name__ == "__main__":
+    main()

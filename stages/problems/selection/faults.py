@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
-
-from stages.lib.core import params, seeds
+from stages.lib.core import seeds
 from stages.lib.core.records import Problem, Step
 from stages.lib.selection import corruption
 from stages.lib.selection.corruption import Kind
 from stages.lib.training import sft
 from stages.problems.selection.pool import DUPLICATE, VERSION, Member, copy_problem, rank_at_random
 
+if TYPE_CHECKING:
+    from stages.problems.selection.section import PlantedParams
+
 NOISE: tuple[Kind, ...] = (
     "wrong_step",
     "wrong_answer",
     "cut_end",
 )  # what makes a solution bad; a duplicate is no noise
-
-
-class PlantedParams(params.Params):
-    """Shares of the pool. A problem gets one fault at most."""
-
-    wrong_step: float = Field(ge=0, le=1)  # a number of a step is wrong
-    wrong_answer: float = Field(ge=0, le=1)  # the solution ends in another answer
-    cut_end: float = Field(ge=0, le=1)  # the solution stops early
-    duplicates: float = Field(ge=0, le=1)  # copies that are added
-
-    @model_validator(mode="after")
-    def _check_sum(self) -> PlantedParams:
-        if sum(getattr(self, name) for name in NOISE) > 1:
-            raise ValueError(f"{', '.join(NOISE)} must add up to 1 or less: a problem gets one fault at most")
-        return self
 
 
 def plant(members: Sequence[Member], planted: PlantedParams, seed: int) -> list[Member]:

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import Field
-
-from stages.lib.core import params, records, seeds
+from stages.lib.core import records, seeds
 from stages.lib.core.records import Problem
 from stages.lib.run.execution import StageRun
 from stages.lib.selection.rows import Row
 from stages.lib.training import sft
 
+if TYPE_CHECKING:
+    from stages.problems.selection.section import Params
+
 VERSION = 1  # part of every key
 REPLAY, DUPLICATE = "replay", "duplicate"  # operators of copies
 
 Origin = Literal["benchmarks", "aime", "ood", "augmentation", "replay"]
-
-
-class JoinParams(params.Params):
-    """What joins the benchmark's train problems."""
-
-    competition_problems: int = Field(ge=0)  # competition problems, of data/aime/train.jsonl
-    dyval_problems: int = Field(ge=0)  # problems from random graphs, of data/ood/train.jsonl
-    augmentation_problems: (
-        int | Literal["all"]
-    )  # new problems, of data/augmentation/train.jsonl; all of them, or so many
-    replay: Literal[
-        "none", "items", "tokens"
-    ]  # copies of train problems in place of the new ones: as many, or as many tokens
 
 
 class Member(NamedTuple):
@@ -52,8 +40,9 @@ def select_problems(problems: Sequence[Problem], n: int, seed: int) -> list[Prob
     return sorted(ranked[:n], key=lambda problem: problem.id)
 
 
-def read_pool(run: StageRun, joined: JoinParams, count_tokens: Callable[[Problem], int]) -> list[Member]:
+def read_pool(run: StageRun[Params], count_tokens: Callable[[Problem], int]) -> list[Member]:
     """The benchmark's train problems in the order of their file, then those that join, by origin and id."""
+    joined = run.params
     train = records.read_problems(run.input_path("benchmarks", "train.jsonl"))
     new = records.read_problems(run.input_path("augmentation", "train.jsonl"))
     if joined.augmentation_problems != "all":

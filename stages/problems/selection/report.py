@@ -17,11 +17,11 @@ from stages.problems.selection.pool import Member, get_family
 MAX_FAMILIES = 40  # rows of the page's table
 
 
-def compute_figures(members: Sequence[Member], kept: Sequence[Member]) -> dict[str, Any]:
+def compute_figures(members: Sequence[Member], kept: Sequence[Member], stability: float | None) -> dict[str, Any]:
     """Counts of the pool and of what was kept: problems, tokens, by origin, by family, by planted fault.
 
     noise: the share of the kept problems whose solution was made bad; noise_kept: the share of those made bad that were
-    kept. None where none was."""
+    kept. None where none was. stability: the Jaccard index over seeds, as the choice gave it."""
     faults = {name: [_count_faults(part, name) for part in (members, kept)] for name in _list_faults(members)}
     bad, bad_kept = (sum(faults[name][i] for name in faults if name in NOISE) for i in (0, 1))
     return {
@@ -32,6 +32,7 @@ def compute_figures(members: Sequence[Member], kept: Sequence[Member]) -> dict[s
         "faults": faults,
         "noise": bad_kept / len(kept) if bad and kept else None,
         "noise_kept": bad_kept / bad if bad else None,
+        "jaccard": stability,
     }
 
 
@@ -59,7 +60,7 @@ def pick_metrics(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures that DVC and MLflow compare."""
     pool, kept = figures["pool"], figures["kept"]
     return {**kept, **{f"pool_{name}": value for name, value in pool.items()}} | {
-        name: figures[name] for name in ("noise", "noise_kept") if figures[name] is not None
+        name: figures[name] for name in ("noise", "noise_kept", "jaccard") if figures[name] is not None
     }
 
 
@@ -76,6 +77,10 @@ def format_report(figures: dict[str, Any], method: str, control: str) -> str:
         lines.append(
             f"Of the solutions that were made bad, {100 * figures['noise_kept']:.1f} % were kept; they are "
             f"{100 * figures['noise']:.1f} % of what was chosen."
+        )
+    if figures["jaccard"] is not None:
+        lines.append(
+            f"With other seeds the method keeps other rows: the mean Jaccard index is {figures['jaccard']:.2f}."
         )
     parts = {"origin": figures["origins"], "planted fault": figures["faults"], "family": figures["families"]}
     for title, counts in parts.items():
