@@ -20,6 +20,11 @@ from stages.lib.metrics import crossed, intervals
 
 GREEDY, PASS_1, PASS_K = "greedy", "pass@1", "pass@k"
 MAIN = (GREEDY, PASS_1, PASS_K)  # outcomes in distribution; the others are pass@1 on a set out of it
+READING = (
+    "Gains are paired by problem, with 95% intervals as other problems and other training seeds would vary, two-way "
+    "(stages/lib/metrics/crossed.py); variants of one parent count as one problem. p is corrected for all gains of a table "
+    "(Holm); * marks p < 0.05. Jaccard: agreement of choices from one pool with other seeds."
+)
 
 
 class Outcome(NamedTuple):
