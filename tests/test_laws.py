@@ -34,7 +34,7 @@ ARROWS = {
     "training": {"models", "run"},
     "inference": {"models"},
     "datasets": {"grading", "run"},
-    "selection": {"display", "inference", "models", "verifiers"},
+    "selection": {"display", "inference", "metrics", "models", "verifiers"},
     "operators": {"procedural"},
     "procedural": {"grading"},
     "workspace": {"run"},

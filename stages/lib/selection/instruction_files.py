@@ -74,7 +74,7 @@ def read(path: Path, is_strict: bool = False, count_tokens: CountTokens = count_
             raise UserError(f"{path}:{place}: {error}") from None
         copies[row.id] += 1
         if (number := copies[row.id]) > 1:
-            if row.source == "problem":
+            if _is_problem(value):
                 raise UserError(f"{path}:{place}: id {row.id!r} is already used; ids must be unique")
             found.append("exact duplicate")
             row = row._replace(id=f"{row.id}#{number}")
@@ -94,7 +94,7 @@ def parse(value: Any) -> tuple[Row, list[str]]:
     """A row and its faults; its tokens are not counted yet. Raises Malformed where no form fits."""
     if not isinstance(value, dict):
         raise Malformed(f"found {type(value).__name__}; a row must be one JSON object")
-    if {"id", "question", "answer_type"} <= value.keys():
+    if _is_problem(value):
         return _parse_problem(value), []
     question, answer, extra = _split_texts(value)
     faults = [] if question.strip() else ["no question"]
@@ -106,9 +106,12 @@ def parse(value: Any) -> tuple[Row, list[str]]:
         faults.append("HTML in the answer")
     digest = hashlib.sha256(json.dumps([question, answer]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     group = hashlib.sha256(question.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    source, family = (value.get(key) for key in ("source", "dataset"))
-    named = [text for text in (source, family) if isinstance(text, str)]
-    return Row(digest, question, answer or "", group, *named[:1]), faults + extra
+    source = next((text for key in ("source", "dataset") if isinstance(text := value.get(key), str)), "")
+    return Row(digest, question, answer or "", group, source), faults + extra
+
+
+def _is_problem(value: Mapping[str, Any]) -> bool:
+    return {"id", "question", "answer_type"} <= value.keys()
 
 
 def _parse_problem(value: dict[str, Any]) -> Row:
@@ -118,7 +121,8 @@ def _parse_problem(value: dict[str, Any]) -> Row:
         raise Malformed(records.explain_error(error)) from None
     lines = [step.text for step in problem.steps or ()]
     answer = "\n".join(lines) or problem.answer
-    return Row(problem.id, problem.format_prompt(), answer, problem.id.partition("~")[0], "problem", problem.benchmark)
+    root, source = problem.id.partition("~")[0], problem.operator or problem.benchmark
+    return Row(problem.id, problem.format_prompt(), answer, root, source, problem.benchmark)
 
 
 def _split_texts(value: Mapping[str, Any]) -> tuple[str, str | None, list[str]]:
