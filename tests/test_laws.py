@@ -36,6 +36,7 @@ ARROWS = {
     "datasets": {"grading", "run"},
     "selection": {"display", "inference", "metrics", "models", "verifiers"},
     "operators": {"procedural"},
+    "rewording": set(),
     "procedural": {"grading"},
     "workspace": {"run"},
     "run": set(),

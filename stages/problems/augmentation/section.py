@@ -1,0 +1,34 @@
+"""The parameters of stage augmentation. A method with knobs of its own has a key of its name, and its model in its file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from stages.lib.chat.agent_params import AgentParams
+from stages.lib.core import params
+
+MethodName = Literal["operators", "rephrase", "fobar", "self_verification"]
+
+
+class Params(params.Params):
+    methods: list[MethodName]  # how new problems are made; [] makes none
+    problems_per_method: int | None = Field(
+        ge=1
+    )  # at most so many new train problems of each; null: all that parents give
+    verifier_problems_per_method: int = Field(ge=0)  # the same for the verifiers, from parents of the verifier split
+    operators: list[str]  # of lib/operators, for the method operators; composed by `+`
+    writer: AgentParams  # who writes questions: rules (no model), openai, hf
+    judge: AgentParams  # who judges them
+    solver: AgentParams  # who answers what no program can solve
+    max_tries: int = Field(ge=1)  # of a writer at one problem
+    solver_samples: int = Field(ge=1)  # answers that are sampled where no program knows the answer
+
+    @field_validator("methods")
+    @classmethod
+    def _check_methods(cls, names: list[str]) -> list[str]:
+        if repeated := [name for name, number in Counter(names).items() if number > 1]:
+            raise ValueError(f"{repeated[0]} is listed twice")
+        return names
