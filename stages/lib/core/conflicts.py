@@ -57,13 +57,13 @@ def _check_splits(get: Any) -> Iterator[Conflict]:
 
 def _check_augmentation(get: Any) -> Iterator[Conflict]:
     """What a model writes is proven by a solver."""
-    if "rephrase" in get("augmentation.methods", []) and get("augmentation.writer.kind", "rules") != "rules":
-        if get("augmentation.solver.kind") == "rules":
-            yield (
-                "augmentation.solver.kind",
-                "rules, but no rule reads what augmentation.writer rephrases; set it to openai or hf, or leave rephrase out "
-                "of augmentation.methods",
-            )
+    is_model = get("augmentation.writer.kind", "rules") != "rules"
+    if is_model and "rephrase" in get("augmentation.methods", []) and get("augmentation.solver.kind") == "rules":
+        yield (
+            "augmentation.solver.kind",
+            "rules, but no rule reads what augmentation.writer rephrases; set it to openai or hf, or leave rephrase out of "
+            "augmentation.methods",
+        )
 
 
 def _check_labels(get: Any, root: Path) -> Iterator[Conflict]:

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 
 from stages.lib.chat.agent_params import AgentParams
 from stages.lib.core import params
+from stages.lib.core.errors import UserError
+from stages.lib.operators import registry
 
 MethodName = Literal["operators", "rephrase", "fobar", "self_verification"]
 
@@ -32,3 +34,13 @@ class Params(params.Params):
         if repeated := [name for name, number in Counter(names).items() if number > 1]:
             raise ValueError(f"{repeated[0]} is listed twice")
         return names
+
+    @field_validator("operators")
+    @classmethod
+    def _check_operators(cls, names: list[str]) -> list[str]:
+        if not names:
+            raise ValueError("name an operator, or leave operators out of augmentation.methods")
+        try:
+            return list(map(registry.format_name, names))
+        except UserError as error:
+            raise ValueError(str(error)) from None

@@ -7,12 +7,13 @@ published rule.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from stages.lib.chat.base import Chat
 from stages.lib.core.records import Problem
-from stages.lib.grading import answers, grader, replies
+from stages.lib.grading import answers, replies
 from stages.lib.procedural.states import NotApplicable
 from stages.problems.augmentation.candidate import hash_prompt
 
@@ -25,29 +26,35 @@ U = TypeVar("U")
 
 
 class Vote(NamedTuple):
-    """How many of the answers agreed with what was expected, and the first solution that did."""
+    """How many of the answers agreed with what was expected, and the lines of the first solution that did."""
 
     share: float
     answers: int
-    solution: str
+    lines: list[str]  # without the last, which is the answer
     prompt_sha: str
 
 
 def require_majority(problem: Problem, solver: Chat | None, samples: int) -> Vote:
     """Ask for `samples` solutions. Raises NotApplicable unless more than half of them end in the problem's answer, as
-    numbers or formulas and not as strings. A solution without a marked answer, or one that was not finished, disagrees."""
+    numbers or formulas and not as strings. A reply that is not in the form asked for, or has no step, disagrees."""
     if solver is None:
         raise NotApplicable("no program knows the answer; set augmentation.solver to a model")
     prompt = PROMPT.format(problem=problem.format_prompt())
     solutions = []
     for number in range(samples):
-        text = replies.strip_thinking(solver.ask(prompt, f"solution {number}"))
-        answer = grader.extract(problem, text, marked=True) if text else None
-        if text and answer is not None and answers.equal(problem.answer, answer, problem.answer_type):
-            solutions.append(text.strip())
+        *lines, answer = read_solution(solver.ask(prompt, f"solution {number}"))
+        if lines and answers.equal(problem.answer, answer, problem.answer_type):
+            solutions.append(lines)
     if 2 * len(solutions) <= samples:
         raise NotApplicable(f"{len(solutions)} of {samples} answers of the solver agree")
     return Vote(len(solutions) / samples, samples, solutions[0], hash_prompt(prompt))
+
+
+def read_solution(reply: str) -> list[str]:
+    """The steps of a reply and its answer, which stands behind `####` on the last line; [""] where it does not."""
+    lines = [line.strip() for line in (replies.strip_thinking(reply) or "").splitlines() if line.strip()]
+    match = re.fullmatch(r"[*_]*####[*_:]*\s*(.*?\w.*?)[*_.]*", lines[-1]) if lines else None
+    return [*lines[:-1], match[1]] if match else [""]
 
 
 def map_in_batches(function: Callable[[T], U], items: Sequence[T], chat: Chat | None) -> Iterator[U]:

@@ -73,8 +73,7 @@ def _ask_solver(method: str, write_question: Writer, parent: Problem, section: A
         parent, method, question=question, answer=masked.value, answer_type="number", contract="changing"
     )
     vote = solving.require_majority(problem, context.solver, section.solver_samples)
-    steps = [Step(text=line) for line in vote.solution.splitlines() if line.strip()]
-    steps = [*steps[:-1], Step(text=f"#### {masked.value}", value=masked.value)]
+    steps = [*(Step(text=line) for line in vote.lines), Step(text=f"#### {masked.value}", value=masked.value)]
     return Candidate(
         problem.model_copy(update={"steps": steps}),
         name_agent(context.solver),
