@@ -114,6 +114,7 @@ def test_copies_fill_a_number_of_tokens_up_to_half_a_problem(tokens, seed):
 def test_planted_faults_are_as_many_as_asked_and_the_report_knows_them(root):
     planted = {"wrong_step": 0.1, "wrong_answer": 0.2, "cut_end": 0.1, "duplicates": 0.2}
     metrics, kept, chosen = run_stage(root, planted=planted)
+    text = (root / "data/selection/report.md").read_text()
     sound = {problem.id: problem for problem in run_stage(root)[1]}
     counts = {name: sum(row.get("fault") == name for row in chosen) for name in (*faults.NOISE, "duplicate")}
     assert counts == {"wrong_step": 4, "wrong_answer": 9, "cut_end": 4, "duplicate": 9}
@@ -124,7 +125,6 @@ def test_planted_faults_are_as_many_as_asked_and_the_report_knows_them(root):
         assert (problem.steps != original.steps) == is_bad and problem.answer == original.answer
     assert metrics["noise_kept"] == 1.0 and metrics["noise"] == pytest.approx(17 / 54)
     assert [p.id for p in kept[:45]] == [*sound], "faults change no place"
-    text = (root / "data/selection/report.md").read_text()
     assert "Of the solutions that were made bad, 100.0 % were kept" in text and "| wrong_answer | 9 | 9 |" in text
 
 
@@ -146,7 +146,7 @@ def test_each_method_chooses_within_its_budget_and_has_controls_of_its_size(root
         assert all(row["reason"] for row in chosen)
         again, same, _ = run_stage(root, **changes, control="items", stability_seeds=1)
         assert again["items"] == metrics["items"] and 0 <= again["jaccard"] < 1, "the control depends on the seed"
-        assert same != kept
+        assert (same == kept) == (method == "random")
     tokens, _, _ = run_stage(root, method="longest", budget={"by": "items", "number": 3})
     control, _, _ = run_stage(root, method="longest", budget={"by": "items", "number": 3}, control="tokens")
     assert 0.7 * tokens["tokens"] < control["tokens"] <= tokens["tokens"]
