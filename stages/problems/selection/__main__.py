@@ -1,7 +1,8 @@
 """Stage selection: the problems that the generator learns from, and those that the verifiers are made with.
 
-Reads   data/benchmarks/{train,verifier}.jsonl, data/{aime,ood}/train.jsonl, data/augmentation/{train,verifier}.jsonl, and
-        for tokens, `embedding: hidden` and the method uncertainty the model folder `model`
+Reads   data/benchmarks/{train,verifier}.jsonl, data/{aime,ood}/train.jsonl, data/augmentation/{train,verifier}.jsonl, for
+        a threshold on quality data/benchmarks/dev.jsonl, and the model folder `model`: to count tokens, for `embedding:
+        hidden` and for uncertainty
 Writes  data/selection/{train.jsonl, verifier.jsonl, selected.jsonl, report.md, report.json}
 
 The pool is the benchmark's train problems, then competition problems, problems from random graphs and new problems, as many
