@@ -33,6 +33,8 @@ STAGES = (
     "benchmarks",
     "aime",
     "ood",
+    "augmentation",
+    "selection",
     "base",
     "generator",
     "samples",

@@ -1,8 +1,9 @@
 """Stage samples: draw N solutions for every problem, extract their answers, grade them.
 
-Reads data/generator/{model, prompt.json}, data/benchmarks/{verifier,dev,test}.jsonl, data/ood/test.jsonl and
-data/aime/{test,unseen}.jsonl. Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one
-temperature), test_greedy.parquet (one) and test_options.parquet (for multiple choice, the likeliest option's letter).
+Reads data/generator/{model, prompt.json}, data/selection/verifier.jsonl, data/benchmarks/{dev,test}.jsonl,
+data/ood/test.jsonl and data/aime/{test,unseen}.jsonl. Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions
+a problem at one temperature), test_greedy.parquet (one) and test_options.parquet (for multiple choice, the likeliest
+option's letter).
 
 Verifiers learn from `verifier` and are evaluated on the others. All sets have one temperature, because a verifier should
 be trained on the distribution that it will rank (Cobbe et al. 2021, arXiv:2110.14168, draw both at 0.7). A solution that

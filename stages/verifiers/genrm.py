@@ -1,7 +1,8 @@
 """Stage genrm: train the generative verifier of Zhang et al. 2024 (GenRM, arXiv 2408.15240).
 
 Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet and
-the problems of data/benchmarks/{train,verifier,dev}.jsonl. Writes data/genrm/{model, history.csv, metrics.json}.
+the problems of data/selection/{train,verifier}.jsonl and data/benchmarks/dev.jsonl. Writes data/genrm/{model,
+history.csv, metrics.json}.
 
 The verifier writes text: after a solution, a rationale and its verdict (cot), or the verdict alone (direct). The loss is
 L_verification + lambda L_correct (section 3.3; lib/verifiers/generative_data.py). A teacher writes the first rationales

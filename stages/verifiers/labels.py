@@ -1,8 +1,8 @@
 """Step labels: is each step of a solution right? Exact where a program knows the truth; from the pool; by Monte Carlo.
 
 Reads   data/generator/{model, prompt.json} (the completer, unless `completer` names another model),
-        data/samples/{verifier,dev}.parquet, data/benchmarks/{verifier,dev,test}.jsonl, and the files of data/raw/labels/
-        that `imported` names
+        data/samples/{verifier,dev}.parquet, data/selection/verifier.jsonl, data/benchmarks/{dev,test}.jsonl, and the
+        files of data/raw/labels/ that `imported` names
 Writes  data/labels/{verifier,dev}.parquet, imported/{problems.jsonl, samples.parquet, labels.parquet}, and the audit of
         Monte-Carlo labels against the truth: {audit.json, audit.md, audit.png}
 
@@ -337,6 +337,7 @@ def import_labels(run: StageRun[Params], prompt: Prompt) -> dict[str, dict[str, 
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
+    from stages.lib.datasets import eval_sets
     from stages.lib.run import distributed
 
     state: Any = distributed.init_processes(run)
@@ -344,7 +345,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if not model.is_dir():
         raise UserError(f"labels.completer: {run.params.completer} is not a folder; name one with a saved model")
 
-    problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in SPLITS}
+    problems = {name: eval_sets.load_problems(run, name) for name in SPLITS}
     samples = {name: load_samples(run.input_path("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}
     prompt = Prompt.read(run.input_path("generator", "prompt.json"))
     imported = import_labels(run, prompt) if run.is_main else {}  # before the rollouts, so that a bad file fails early

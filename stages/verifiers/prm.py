@@ -1,7 +1,7 @@
 """Stage prm: train the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
 
 Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet,
-data/labels/{verifier.parquet, dev.parquet, imported} and data/benchmarks/{verifier,dev}.jsonl. Writes
+data/labels/{verifier.parquet, dev.parquet, imported}, data/selection/verifier.jsonl and data/benchmarks/dev.jsonl. Writes
 data/prm/{model, history.csv, others, metrics.json}.
 
 At the last token of every step the verifier learns whether everything up to there is right, from the labels of one
@@ -149,7 +149,7 @@ def load_training_data(run: StageRun[Params]) -> TrainingData:
         paths = folder / "problems.jsonl", folder / "samples.parquet", folder / "labels.parquet"
         remedy = "name files of published labels in labels.imported"
     else:
-        places = ("benchmarks", "verifier.jsonl"), ("samples", "verifier.parquet"), ("labels", "verifier.parquet")
+        places = ("selection", "verifier.jsonl"), ("samples", "verifier.parquet"), ("labels", "verifier.parquet")
         paths = tuple(run.input_path(*place) for place in places)
         remedy = "set prm.labels to methods that stage labels makes for these problems"
     rows = records.read_labels(paths[2])

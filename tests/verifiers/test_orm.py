@@ -37,7 +37,7 @@ def write_inputs(tmp_path):
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, first, count in (("train", 0, 5), ("verifier", 5, 14), ("dev", 5, 5), ("test", 10, 7)):
         problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
-        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
+        records.write_problems(tiny_models.get_problems_path(tmp_path, split), problems)
         if split != "train":
             pool = [
                 tiny_models.make_sample(problem, j, (i + j) % 2) for i, problem in enumerate(problems) for j in range(4)
