@@ -45,7 +45,9 @@ def test_what_each_kind_does(kind, seed):
         else:
             assert old in LINES[1:3] and not is_right(new.removeprefix("1. "))
         if kind == "swapped_numbers":
-            assert sorted(re.findall(r"\d+", new)) != [] and set(re.findall(r"\d+", new)) == set(re.findall(r"\d+", old))
+            assert sorted(re.findall(r"\d+", new)) != [] and set(re.findall(r"\d+", new)) == set(
+                re.findall(r"\d+", old)
+            )
             assert new.startswith("1. ") == old.startswith("1. ")
     assert fault == corruption.corrupt(ROW, kind, seed)
 
@@ -80,7 +82,9 @@ def test_another_number_keeps_its_form(number):
 
 def test_shares_are_nested_and_free_of_order():
     rows = [ROW._replace(id=f"p{i}") for i in range(400)]
-    few, many = ({x.row.id: x for x in corruption.plant(rows, share, 1) if not isinstance(x, Row)} for share in (0.1, 0.3))
+    few, many = (
+        {x.row.id: x for x in corruption.plant(rows, share, 1) if not isinstance(x, Row)} for share in (0.1, 0.3)
+    )
     assert few.items() <= many.items()
     assert 20 < len(few) < 60 < 90 < len(many) < 150
     assert {fault.kind for fault in many.values()} == set(KINDS)
