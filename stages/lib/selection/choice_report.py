@@ -179,7 +179,8 @@ def draw_map(path: Path, chosen: Chosen, title: str) -> None:
     for i, (reason, count) in enumerate(Counter(reasons.values()).most_common(len(charts.COLOURS) - 1)):
         places = [place for place in taken if reasons[ids[place]] == reason]
         colour = charts.COLOURS[i + 1]
-        axes.scatter(*points[places].T, s=9, color=colour, linewidths=0, label=f"{reason}, {count:,}")
+        size = 9 if count > 50 else 30  # a few rows are seen, too
+        axes.scatter(*points[places].T, s=size, color=colour, linewidths=0, label=f"{reason}, {count:,}")
     if chosen.clusters:
         labels, k = chosen.clusters.labels, int(chosen.clusters.labels.max()) + 1
         centres = [points[labels == label].mean(axis=0) for label in range(k) if (labels == label).any()]
@@ -191,5 +192,5 @@ def draw_map(path: Path, chosen: Chosen, title: str) -> None:
     ):
         axis.set_label_text(f"{name} principal component, {share:.1%} of the variance")
     charts.style_axes(axes, title)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=9, frameon=False, markerscale=2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=9, frameon=False, markerscale=1.5)
     charts.save_figure(path, figure)
