@@ -60,7 +60,7 @@ def test_pairs_of_a_file_without_what_gives_raw_texts_away(tmp_path):
         ([(RAW, 0)], ("text", "score"), "p.csv:1: columns"),
         ([(RAW, 0)], ("src", "score"), "p.csv:2: score 0 without the revised row"),
         ([(RAW, 1), (REVISED, 0)], ("src", "score"), "p.csv:2: score '1'; must be 0"),
-        ([(RAW, 0), (REVISED, 1), (RAW, 0), (RAW, 0)], ("src", "score"), "p.csv:6: score '0'; must be 1"),
+        ([(RAW, 0), (REVISED, 1), (RAW, 0), (RAW, 0)], ("src", "score"), "p.csv:7: score '0'; must be 1"),
         ([(RAW, 0), ("hello", 1)], ("src", "score"), "p.csv:3: src must read"),
         ([(RAW, 0, 1)], ("src", "score"), "p.csv:2: 3 columns; must be 2"),
     ],
