@@ -50,6 +50,7 @@ class InstructionFile(NamedTuple):
     places: dict[str, int]  # id -> line of a JSONL file, or place from 1
     total: int  # rows in the file
     faults: dict[str, list[int]]  # kind of fault -> the places that have it
+    judgements: dict[str, bool]  # id -> whether the row is worth training on, of rows with a key `good`
 
 
 def count_words(text: str) -> int:
@@ -64,7 +65,7 @@ def read(path: Path, is_strict: bool = False, count_tokens: CountTokens = count_
     count_tokens: of an answer. Raises UserError `file:line: reason` for a row that fits no form, with `is_strict` also for
     the first fault of any kind, and for a file without a row that can be trained on.
     """
-    rows, places, faults, total = [], {}, {}, 0
+    rows, places, faults, judgements, total = [], {}, {}, {}, 0
     copies: Counter[str] = Counter()
     for place, value in row_files.iter_rows(path):
         total += 1
@@ -85,9 +86,11 @@ def read(path: Path, is_strict: bool = False, count_tokens: CountTokens = count_
         if not set(found) & set(LEFT_OUT):
             rows.append(row._replace(tokens=count_tokens(row.answer)))
             places[row.id] = place
+            if isinstance(value.get("good"), bool):
+                judgements[row.id] = value["good"]
     if not rows:
         raise UserError(f"{path}: none of its {total} rows can be trained on; a row needs a question and an answer")
-    return InstructionFile(rows, places, total, faults)
+    return InstructionFile(rows, places, total, faults, judgements)
 
 
 def parse(value: Any) -> tuple[Row, list[str]]:

@@ -33,7 +33,6 @@ VERSION = 1  # part of every key
 REGULARISATIONS = (0.01, 0.1, 1.0)  # inverse strengths, chosen on dev
 MAX_WIDTH = 128  # of the embedding
 CHUNK = 2000  # rows whose n-grams are in memory at once
-WINDOW = 256  # rows that a verifier is given at once
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 Features = Literal["both", "surface", "embedding"]
@@ -97,8 +96,9 @@ class RevisionQuality:
                     best, self.regression, self.regularisation = accuracy, regression, strength
 
     def _fit_ngrams(self, rows: Sequence[Row], seed: int) -> None:
+        single: Any = np.float32  # the stubs know float64 alone
         vectorizer = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(3, 5), min_df=2, sublinear_tf=True, max_features=100_000, dtype=np.float32
+            analyzer="char_wb", ngram_range=(3, 5), min_df=2, sublinear_tf=True, max_features=100_000, dtype=single
         )
         counts: Any = vectorizer.fit_transform(plain(row.text) for row in rows)
         state = seeds.key(seed, "quality", VERSION, "svd") % (1 << 32)
@@ -130,30 +130,25 @@ class RevisionQuality:
 class RewardQuality:
     """The score that a verifier gives a row: one of this project, else a sequence classifier (form `reward`).
 
-    A row longer than the model reads scores 0; `too_long` counts them. Raises UserError for what cannot be loaded."""
+    A row longer than the model reads scores 0. Raises UserError for what cannot be loaded."""
 
     def __init__(self, folder: Path, device: str = "auto", batch: int = 8):
         from stages.lib.verifiers import registry, saving
 
         form = "assay" if (folder / saving.CONFIG_FILE).is_file() else "reward"
         self.verifier = registry.load_any(str(folder), None, form, None, "auto", device, batch)
-        self.too_long = 0
 
-    def score(self, rows: Sequence[Row], track: Callable[[Sequence[int]], Sequence[int]] = list) -> np.ndarray:
+    def score(self, rows: Sequence[Row]) -> np.ndarray:
         from stages.lib.verifiers import registry
         from stages.lib.verifiers.base import make_pool
 
-        scores, context = np.zeros(len(rows)), self.verifier.model.config.max_position_embeddings
-        for start in track(range(0, len(rows), WINDOW)):
-            pools = []
-            for i in range(start, min(start + WINDOW, len(rows))):
-                problem, samples = make_pool(str(i), rows[i].question, [rows[i].answer])
-                if registry.count_tokens(self.verifier, problem, samples[0]) <= context:
-                    pools.append((problem, samples))
-                else:
-                    self.too_long += 1
-            for (problem, _), results in zip(pools, self.verifier.score_many(pools), strict=True):
-                scores[int(problem.id)] = results[0].score
+        scores, context, pools = np.zeros(len(rows)), self.verifier.model.config.max_position_embeddings, []
+        for i, row in enumerate(rows):
+            problem, samples = make_pool(str(i), row.question, [row.answer])
+            if registry.count_tokens(self.verifier, problem, samples[0]) <= context:
+                pools.append((problem, samples))
+        for (problem, _), results in zip(pools, self.verifier.score_many(pools), strict=True):
+            scores[int(problem.id)] = results[0].score
         return scores
 
 
