@@ -38,7 +38,9 @@ def root(tmp_path):
         stage, split = place.split("/")
         problems = [tiny_models.make_problem(first + i, "dev" if split == "dev" else split) for i in range(count)]
         if stage in ("aime", "ood"):
-            problems = [p.model_copy(update={"question": f"Evaluate modulo {i}, reader"}) for i, p in enumerate(problems)]
+            problems = [
+                p.model_copy(update={"question": f"Evaluate modulo {i}, reader"}) for i, p in enumerate(problems)
+            ]
         if stage == "augmentation":
             longer = [step.model_copy(update={"text": f"so {step.text}"}) for step in problems[0].steps or ()]
             problems = [
