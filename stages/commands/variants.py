@@ -12,7 +12,7 @@ import typer
 from stages.lib.core.errors import UserError
 
 VARIANTS_FILE = Path("stages/commands/variants.yaml")
-FIGURES_FILES = ("data/scores/metrics.json", "data/best_of_n/results.json")
+FIGURES_FILES = ("data/scores/results.json", "data/best_of_n/results.json")
 HEADER = ["variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p"]
 HEADER += ["at power 1 %", "best-of-N %"]
 

@@ -28,8 +28,8 @@ MISSING, RUNNING, NEVER_RUN = "missing", "running", "never run"
 @dataclass(frozen=True)
 class Stage:
     """One entry of dvc.yaml. `params` maps a file to its keys; `metric` is `meta.metric`, a path into metrics.json.
-    `headline` and `pipeline` (`meta`) are patterns of such paths: what MLflow shows of a run of the stage (all if none),
-    and of a run of the pipeline beside each `metric`."""
+    `pipeline` (`meta.pipeline`) are patterns of such paths: what MLflow shows of a run of the pipeline beside each
+    `metric`."""
 
     name: str
     desc: str
@@ -38,7 +38,6 @@ class Stage:
     params: dict[str, list[str]]
     outs: list[str]
     metric: str | None = None
-    headline: tuple[str, ...] = ()
     pipeline: tuple[str, ...] = ()
 
 
@@ -101,10 +100,8 @@ def _parse_stage(name: str, entry: dict[str, Any]) -> Stage:
         for out in entry.get(kind, [])
     ]
     meta = entry.get("meta") or {}
-    shown = (tuple(meta.get(key, ())) for key in ("headline", "pipeline"))
-    return Stage(
-        name, entry.get("desc", ""), entry["cmd"], entry.get("deps", []), keys, outs, meta.get("metric"), *shown
-    )
+    desc, pipeline = entry.get("desc", ""), tuple(meta.get("pipeline", ()))
+    return Stage(name, desc, entry["cmd"], entry.get("deps", []), keys, outs, meta.get("metric"), pipeline)
 
 
 def _find_upstream(stage: Stage, stages: list[Stage]) -> list[str]:
