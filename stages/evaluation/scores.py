@@ -10,9 +10,10 @@ others          published models, as `published` describes them (lib/verifiers/p
 Reads data/{base,orm,prm,genrm}/model, data/prm/others, data/raw/verifiers, data/generator/prompt.json,
 data/samples/{dev,test,ood,aime}.parquet and their problems. Writes data/scores/{dev,test,ood,aime}.parquet and
 results.json: number of weights, AUC within a problem, calibration, correlation of score and length, how often the
-lowest step is the last, how many solutions a published model could not read; and metrics.json with the AUCs. A solution that was cut off has no answer: it scores 0 with every verifier, and none reads it. Equal
-solutions of a problem are scored once. One verifier is in memory at a time. The processes share the problems, and
-finished ones are kept, so a killed run resumes.
+lowest step is the last, how many solutions a published model could not read; and metrics.json with the AUCs.
+A solution that was cut off has no answer: it scores 0 with every verifier, and none reads it. Equal solutions of a
+problem are scored once. One verifier is in memory at a time. The processes share the problems, and finished ones are
+kept, so a killed run resumes.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.evaluation.scores
 """

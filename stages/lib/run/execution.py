@@ -101,8 +101,8 @@ def run_stage(
 ) -> None:
     """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated.
 
-    `body` returns the stage's figures. They become metrics.json; with a `headline` (patterns of select_headline) they become
-    results.json, and metrics.json has those that it names. A stage takes no arguments but --help."""
+    `body` returns the stage's figures, which become metrics.json. With a `headline` (patterns of select_headline) they
+    become results.json, and metrics.json has those that it names. A stage takes no arguments but --help."""
     if body.__module__ == "__main__" and len(sys.argv) > 1:
         return _answer_arguments(name, sys.argv[1:])
     try:

@@ -136,9 +136,12 @@ def _compare(
     if not reasons and not data and not outs and code and last_run and _ran_same_code(root, stage, lock, last_run):
         message = f"by room only: no code it runs has changed; `dvc commit -f {stage.name}` keeps the result"
         return State(STALE, [message, *code])
-    if reasons or code or data or len(outs) > len(gone):
-        return State(STALE, reasons + code + data + outs)
-    return State(MISSING, [f"{gone[0]}; `dvc repro` or `dvc checkout` brings it back"]) if gone else State(FRESH)
+    if reasons or code or data or not outs:
+        return State(STALE if reasons or code or data else FRESH, reasons + code + data + outs)
+    is_gone = len(gone) == len(outs)
+    return State(
+        MISSING if is_gone else STALE, [f"{outs[0]}; `dvc repro` or `dvc checkout` brings back that of dvc.lock"]
+    )
 
 
 def _ran_same_code(root: Path, stage: Stage, lock: dict[str, Any], last_run: journal.Entry) -> bool:

@@ -1,11 +1,8 @@
 """The headline of a stage is a part of its figures, unchanged."""
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.lib.core import files
 from stages.lib.run.headline import select_headline
 
 FIGURES = {
