@@ -138,10 +138,8 @@ def _compare(
         return State(STALE, [message, *code])
     if reasons or code or data or not outs:
         return State(STALE if reasons or code or data else FRESH, reasons + code + data + outs)
-    is_gone = len(gone) == len(outs)
-    return State(
-        MISSING if is_gone else STALE, [f"{outs[0]}; `dvc repro` or `dvc checkout` brings back that of dvc.lock"]
-    )
+    reason = f"{outs[0]}; `dvc repro` or `dvc checkout` brings back that of dvc.lock"
+    return State(MISSING, [reason]) if len(gone) == len(outs) else State(STALE, [reason, *outs[1:]])
 
 
 def _ran_same_code(root: Path, stage: Stage, lock: dict[str, Any], last_run: journal.Entry) -> bool:
