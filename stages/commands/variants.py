@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VARIANTS_FILE = Path("stages/commands/variants.yaml")
 STUDIES_FILE = Path("stages/commands/variants-data.yaml")
-FIGURES_FILES = ("data/scores/metrics.json", "data/best_of_n/results.json")
+FIGURES_FILES = ("data/scores/results.json", "data/best_of_n/results.json")
 HEADER = ["variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p"]
 HEADER += ["at power 1 %", "best-of-N %"]
 

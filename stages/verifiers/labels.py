@@ -4,7 +4,8 @@ Reads   data/generator/{model, prompt.json} (the completer, unless `completer` n
         data/samples/{verifier,dev}.parquet, data/selection/verifier.jsonl, data/benchmarks/{dev,test}.jsonl, and the
         files of data/raw/labels/ that `imported` names
 Writes  data/labels/{verifier,dev}.parquet, imported/{problems.jsonl, samples.parquet, labels.parquet}, and the audit of
-        Monte-Carlo labels against the truth: {audit.json, audit.md, audit.png}
+        Monte-Carlo labels against the truth: {audit.json, audit.md, audit.png}; {results.json, metrics.json}: counts, and
+        how good each method's labels are
 
 Math-Shepherd (Wang et al. 2023, arXiv 2312.08935) completes a solution N times after every step. A step is right if any
 completion reaches the answer (hard label); or its value is the share that does (soft label). OmegaPRM (Luo et al. 2024,
@@ -47,6 +48,11 @@ if TYPE_CHECKING:
     from stages.lib.run.distributed import Workers
 
 SPLITS = ("verifier", "dev")
+HEADLINE = (
+    *("*.truth_known", "*.completions", "*.right_answer_wrong_step"),
+    *("dev.*.auc", "dev.*.micro_f1"),
+    "imported.*.labels",
+)
 CHUNK_PROBLEMS = 64  # problems whose rollouts are drawn together; a kill loses at most these
 
 Place = tuple[str, int]  # problem id, sample index
@@ -365,7 +371,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_stage("labels", Params, body)
+    run_stage("labels", Params, body, HEADLINE)
 
 
 if __name__ == "__main__":

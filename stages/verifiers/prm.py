@@ -2,7 +2,7 @@
 
 Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet,
 data/labels/{verifier.parquet, dev.parquet, imported}, data/selection/verifier.jsonl and data/benchmarks/dev.jsonl. Writes
-data/prm/{model, history.csv, others, metrics.json}.
+data/prm/{model, history.csv, others, results.json, metrics.json}.
 
 At the last token of every step the verifier learns whether everything up to there is right, from the labels of one
 method; at the end of the solution it learns the outcome. `labels` names the methods. The first trains the verifier `prm`.
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from stages.lib.verifiers.process import ProcessVerifier
 
 Method = LabelMethod | Literal["imported"]
+HEADLINE = (
+    *("label_method", "samples", "too_long", "labels", "imported", "tokens", "steps", "verification_loss", "lm_loss"),
+    *("aggregation", "dev.auc", "dev.step_auc", "dev.brier", "dev.ece", "others.*.dev.auc", "others.*.dev.step_auc"),
+)
 LabelsBySample = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
 
 
@@ -305,7 +309,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_stage("prm", Params, body)
+    run_stage("prm", Params, body, HEADLINE)
 
 
 if __name__ == "__main__":
