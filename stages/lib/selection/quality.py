@@ -32,6 +32,7 @@ from stages.lib.selection.rows import Row
 VERSION = 1  # part of every key
 REGULARISATIONS = (0.01, 0.1, 1.0)  # inverse strengths, chosen on dev
 MAX_WIDTH = 128  # of the embedding
+MIN_SPREAD = 1e-3  # of a feature over the pairs: with less it is rounding, which scaling would blow up in other rows
 CHUNK = 2000  # rows whose n-grams are in memory at once
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -87,10 +88,13 @@ class RevisionQuality:
                 self._fit_ngrams(rows, seed)
             inputs, is_better = self._compute_inputs(rows), np.tile([False, True], len(parts["train"]))
             dev = self._compute_inputs([row for pair in parts["dev"] for row in (pair.worse, pair.better)])
+            scaler: Any = StandardScaler().fit(inputs)
+            scaler.scale_ = np.maximum(scaler.scale_, MIN_SPREAD)
             best = -1.0
             for strength in REGULARISATIONS:
-                regression = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
-                scores = regression.fit(inputs, is_better).decision_function(dev)
+                logistic = LogisticRegression(C=strength, max_iter=1000).fit(scaler.transform(inputs), is_better)
+                regression = make_pipeline(scaler, logistic)
+                scores = regression.decision_function(dev)
                 accuracy = float(np.mean((scores[1::2] > scores[::2]) + 0.5 * (scores[1::2] == scores[::2])))
                 if accuracy > best:
                     best, self.regression, self.regularisation = accuracy, regression, strength
