@@ -148,7 +148,7 @@ def test_each_method_chooses_within_its_budget_and_has_controls_of_its_size(root
         assert all(row["reason"] for row in chosen)
         again, same, _ = run_stage(root, **changes, control="items", stability_seeds=1)
         assert again["items"] == metrics["items"] and 0 <= again["jaccard"] < 1, "the control depends on the seed"
-        assert (same == kept) == (method == "random")
+        assert method != "longest" or same != kept, "the control is another choice"
     tokens, _, _ = run_stage(root, method="longest", budget={"by": "items", "number": 3})
     control, _, _ = run_stage(root, method="longest", budget={"by": "items", "number": 3}, control="tokens")
     assert 0.7 * tokens["tokens"] < control["tokens"] <= tokens["tokens"]
