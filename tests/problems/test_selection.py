@@ -134,7 +134,7 @@ def test_planted_faults_are_as_many_as_asked_and_the_report_knows_them(root):
 def test_each_method_chooses_within_its_budget_and_has_controls_of_its_size(root):
     """The settings that each method needs, in the stage's own terms."""
     needs = {
-        "car": {"quality": "length"},
+        "car": {"quality": "length", "settings": {"clusters": 2}},
         "one_pass": {"quality": "length", "settings": {"tau": 1.0}},
         "adversarial": {"existing": ["benchmarks"]},
         "uncertain_and_good": {"quality": "faults", "settings": {"precision": 0.5}},
@@ -161,7 +161,7 @@ def test_each_method_chooses_within_its_budget_and_has_controls_of_its_size(root
     [
         ({"budget": {"by": "items", "share": 0.5}}, "method all keeps every problem"),
         ({"budget": {"by": "items"}}, "must have a share or a number, and not both"),
-        ({"augmentation_problems": -1}, "augmentation_problems must be all, or 0 or more"),
+        ({"augmentation_problems": -1}, "must be all or a whole number >= 0"),
         (
             {"planted": {"wrong_step": 0.6, "wrong_answer": 0.6, "cut_end": 0.0, "duplicates": 0.0}},
             "add up to 1 or less",

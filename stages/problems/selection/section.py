@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.lib.core import params
 
@@ -47,8 +47,8 @@ class Params(params.Params):
     competition_problems: int = Field(ge=0)  # competition problems that join, of data/aime/train.jsonl
     dyval_problems: int = Field(ge=0)  # problems from random graphs that join, of data/ood/train.jsonl
     augmentation_problems: (
-        int | Literal["all"]
-    )  # new problems that join, of data/augmentation/train.jsonl: so many, or all
+        Annotated[int, Field(ge=0)] | Literal["all"]
+    )  # new ones of data/augmentation/train.jsonl; or all
     replay: Literal["none", "items", "tokens"]  # copies in place of new problems: as many, or as many tokens
     planted: PlantedParams  # shares of the pool that get a fault, to see how many of them a method keeps
     method: MethodName  # how problems are chosen; all: every one
@@ -63,10 +63,15 @@ class Params(params.Params):
     control: Literal["none", "items", "tokens"]  # random rows in place of the chosen ones: as many, or as many tokens
     stability_seeds: int = Field(ge=0, le=20)  # further seeds with which the choice is repeated, for its Jaccard index
 
+    @field_validator("augmentation_problems", mode="before")
+    @classmethod
+    def _check_count(cls, count: object) -> object:
+        if count != "all" and not (type(count) is int and count >= 0):
+            raise ValueError("must be all or a whole number >= 0")
+        return count
+
     @model_validator(mode="after")
     def _check_whole(self) -> Params:
-        if isinstance(self.augmentation_problems, int) and self.augmentation_problems < 0:
-            raise ValueError("augmentation_problems must be all, or 0 or more")
         if self.method == "all" and (self.budget.share != 1.0 or self.control != "none"):
             raise ValueError("method all keeps every problem: budget must be share 1.0 and control none")
         return self

@@ -1,7 +1,7 @@
 """Method `fobar`: a number becomes x, the answer is given, and x is asked for (Jiang et al. 2023, arXiv 2308.07758).
 
 Where a program knows the problem, x is proven to be unique and the solution is the way back (`masking.py`). Without one a
-number of the text is hidden and a solver has to find it (`guesses.py`): what is kept is the first of its solutions that
+number of the text is hidden and a solver has to find it (`unknowns.py`): what is kept is the first of its solutions that
 does, where most of them do.
 """
 
