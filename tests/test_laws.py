@@ -27,6 +27,7 @@ SOURCES = sorted(path for folder in ("stages", "bench", "tests") for path in (RO
 ARROWS = {
     "page": {"display", "metrics", "models", "reports"},
     "hub": {"models", "verifiers"},
+    "arena": {"chat", "display", "grading"},
     "chat": {"inference", "models"},
     "verifiers": {"chat", "inference", "labels", "metrics", "models", "run"},
     "labels": {"datasets", "display", "grading", "inference", "models", "procedural"},
