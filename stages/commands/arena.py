@@ -12,8 +12,8 @@ def arena(
     battles: Annotated[
         Path,
         typer.Argument(
-            help="JSONL, JSON or Parquet with model_a, model_b and winner (model_a, model_b, tie or tie (bothbad)); prompt_id "
-            "or question_id, judge, turn, length_a and length_b (or response_a, response_b) are optional."
+            help="JSONL, JSON or Parquet with model_a, model_b and winner (model_a, model_b, tie or tie (bothbad)). "
+            "Optional: prompt_id or question_id, judge, turn, length_a and length_b (or response_a and response_b)."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for ratings.csv, ratings.png and report.md.")],

@@ -22,7 +22,15 @@ from stages.lib.core.records import explain_unreadable, iter_jsonl, read_text
 WINNERS = {"model_a": 1.0, "model_b": 0.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5}  # points of model_a
 PROMPT_COLUMNS = ("prompt_id", "question_id", "problem_id")
 LENGTH_COLUMNS = (("length_a", "length_b"), ("response_a", "response_b"), ("conversation_a", "conversation_b"))
-COLUMNS = ("model_a", "model_b", "winner", *PROMPT_COLUMNS, "judge", "turn", *(x for pair in LENGTH_COLUMNS for x in pair))
+COLUMNS = (
+    "model_a",
+    "model_b",
+    "winner",
+    *PROMPT_COLUMNS,
+    "judge",
+    "turn",
+    *(x for pair in LENGTH_COLUMNS for x in pair),
+)
 
 
 class Battles(NamedTuple):
@@ -51,11 +59,13 @@ def make_battles(
     rows = list(games)
     players = sorted({player for first, second, _ in rows for player in (first, second)})
     index = {player: i for i, player in enumerate(players)}
-    a, b = (np.array([index[row[side]] for row in rows], int) for side in (0, 1))
+    a, b = (np.array([index[player] for player in side], int) for side in ([x[0] for x in rows], [x[1] for x in rows]))
     if prompts is None:
         ids = np.arange(len(rows))
     else:
-        ids = np.unique(np.array([f"{type(x).__name__}:{x}" for x in prompts], dtype=object).astype(str), return_inverse=True)[1]
+        ids = np.unique(
+            np.array([f"{type(x).__name__}:{x}" for x in prompts], dtype=object).astype(str), return_inverse=True
+        )[1]
     relative = None if lengths is None else np.array(lengths, float)
     return Battles(players, a, b, np.array([row[2] for row in rows], float), ids, relative, list(notes))
 

@@ -239,6 +239,8 @@ def _sort(battles: Battles) -> Battles:
 
 def is_connected(points: np.ndarray) -> bool:
     """Whether every player can be reached from every other along won points."""
+    if (points + np.eye(len(points)) > 0).all():  # the usual case, told at once
+        return True
     return csgraph.connected_components(sparse.csr_matrix(points > 0), connection="strong")[0] == 1
 
 
@@ -263,6 +265,11 @@ def explain_separation(points: np.ndarray, players: Sequence[str]) -> list[str]:
 
 
 def _list_groups(labels: np.ndarray, players: Sequence[str], most: int = 6) -> str:
-    groups = [[players[i] for i in np.flatnonzero(labels == label)] for label in dict.fromkeys(labels.tolist())]
-    shown = ["{" + ", ".join(group[:most]) + (f", {len(group) - most} more" if len(group) > most else "") + "}" for group in groups]
-    return ", ".join(shown[:most]) + (f" and {len(groups) - most} more" if len(groups) > most else "")
+    groups: dict[int, list[str]] = {}
+    for player, label in zip(players, labels.tolist(), strict=True):
+        groups.setdefault(label, []).append(player)
+    return _list_names(["{" + _list_names(group, most) + "}" for group in groups.values()], most)
+
+
+def _list_names(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

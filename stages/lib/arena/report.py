@@ -77,13 +77,13 @@ def count_games(battles: Battles) -> dict[str, np.ndarray]:
 def _describe_intervals(battles: Battles, interval: ratings.Bootstrap, rounds: int) -> list[str]:
     prompts = int(battles.prompts.max()) + 1
     notes = [
-        f"{len(battles.a):,} battles on {prompts:,} prompts. Intervals: 95 %, {rounds:,} bootstrap resamples of the prompts, "
-        "each with all its battles; se: the sandwich error, with the prompts as clusters. Ratings have the mean 1000; 400 "
-        "points are odds of 10 to 1. A tie is half a win for each."
+        f"{len(battles.a):,} battles on {prompts:,} prompts. Intervals: 95 %, {rounds:,} bootstrap resamples of the "
+        "prompts, each with all its battles; se: the sandwich error, with the prompts as clusters. Ratings have the mean "
+        "1000; 400 points are odds of 10 to 1. A tie is half a win for each."
     ]
     if prompts < 30:
         notes.append(f"{prompts} prompts are few: both intervals are too narrow.")
-    if interval.ridged and not interval.ridged == rounds:
+    if interval.ridged and interval.ridged != rounds:
         notes.append(
             f"{interval.ridged} of {rounds} resamples have no maximum of the likelihood and needed a ridge: some player is "
             "close to winning, or losing, everything, and that end of its interval is not measured."
@@ -129,8 +129,9 @@ def _describe_length(fair: ratings.Fit | None) -> list[str]:
 def _describe_elo(shuffled: np.ndarray) -> list[str]:
     spread = shuffled.max(axis=0) - shuffled.min(axis=0)
     return [
-        f"elo: online, K = {elo.K:g}, games in the file's order; over {ELO_ORDERS} random orders of the same games a player's "
-        f"Elo moves by up to {spread.max():.0f} points (elo_low to elo_high). Bradley-Terry does not depend on the order."
+        f"elo: online, K = {elo.K:g}, games in the file's order; over {ELO_ORDERS} random orders of the same games a "
+        f"player's Elo moves by up to {spread.max():.0f} points (elo_low to elo_high). "
+        "Bradley-Terry does not depend on the order."
     ]
 
 
@@ -167,5 +168,3 @@ def plot_ratings(path: Path, rows: Sequence[Mapping[str, Any]], title: str, most
     charts.style_axes(axes, title + (f" (first {most} of {len(rows)})" if len(rows) > most else ""), "x")
     figure.tight_layout()
     charts.save_figure(path, figure)
-
-

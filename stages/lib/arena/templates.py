@@ -19,7 +19,7 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -36,7 +36,7 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 class Template(Params):
     prompt: str = Field(min_length=1)  # text with {field}s
-    choices: dict[str, float] = Field(min_length=2)  # answer -> score
+    choices: dict[str, Annotated[float, Field(ge=0)]] = Field(min_length=2)  # answer -> score
     answer: Literal["classify", "reason_then_classify", "classify_then_reason"]
     pairwise: bool = False  # choices score as verdicts
 
