@@ -15,6 +15,7 @@ from stages.lib.workspace import experiments
 COMMANDS = {
     "arena": (["arena", "absent.jsonl", "--out"], True),
     "best-of-n": (["best-of-n", "absent.jsonl", "--out"], True),
+    "judge": (["judge", "absent.jsonl", "--template", "fact", "--model", "m", "--out"], False),
     "grade": (["grade", "absent.jsonl", "--out"], False),
     "report": (["report", "--pool", "absent.jsonl", "--out"], False),
     "export": (["export", "absent", "--out"], True),

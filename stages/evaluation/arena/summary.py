@@ -49,6 +49,7 @@ def list_figures(outcomes: Outcomes, margins: Mapping[str, float]) -> dict[str, 
     return {
         name: {
             judge: {
+                "name": name_judge(judge),
                 **outcome.figures,
                 "spearman": outcome.spearman,
                 "margin": margins.get(judge),
