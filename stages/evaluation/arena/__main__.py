@@ -264,7 +264,7 @@ def ask_agent(run: StageRun[Params], pairs: Sequence[Pair]) -> list[records.Verd
     verdicts = []
     for i, x in enumerate(asked):
         at: Any = {"problem_id": x.problem.id, "judge": "agent"}
-        verdicts.append(records.Verdict(**at, first=x.a, second=x.b, verdict=forward[i], raw=raw[i]))  # pyright: ignore
+        verdicts.append(records.Verdict(**at, first=x.a, second=x.b, verdict=forward[i], raw=raw[i]))
         swapped: Any = {"verdict": backward[i], "raw": raw[len(asked) + i]}
         verdicts.append(records.Verdict(**at, first=x.b, second=x.a, **swapped))
     return verdicts

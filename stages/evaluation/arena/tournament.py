@@ -106,7 +106,7 @@ def ask(name: str, judge: Judge, pairs: Sequence[Pair]) -> list[Verdict]:
             judge=name,
             first=pair.b if is_swapped else pair.a,
             second=pair.a if is_swapped else pair.b,
-            verdict=judge(pair, is_swapped),  # pyright: ignore[reportArgumentType]
+            verdict=judge(pair, is_swapped),
         )
         for pair in pairs
         if not pair.is_identical

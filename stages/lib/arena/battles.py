@@ -87,10 +87,10 @@ def read(path: Path, judge: str | None = None, turn: int | None = None) -> Battl
     if not seen["judge"]:
         raise UserError(f"{path}: no battles; every row needs model_a, model_b and winner")
     if not kept:
-        column = "judge" if judge is not None and judge not in seen["judge"] else "turn"
-        present = ", ".join(repr(value) for value, _ in seen[column].most_common(8))
-        raise UserError(f"{path}: no battle has {column} {judge if column == 'judge' else turn!r}; it has {present}")
-    notes = _describe_pooled(seen, judge, turn)
+        wanted = " and ".join(f"{name} {x!r}" for name, x in (("judge", judge), ("turn", turn)) if x is not None)
+        present = "; ".join(f"{name}: {', '.join(repr(x) for x, _ in c.most_common(8))}" for name, c in seen.items())
+        raise UserError(f"{path}: no battle has {wanted}; the file has {present}")
+    notes = _describe_pooled([row for _, row in kept])
     prompts, lengths = _collect_prompts(kept), _collect_lengths(kept)
     if prompts is None:
         notes.append("No column names the prompt, so every battle counts as independent of the others.")
@@ -98,12 +98,12 @@ def read(path: Path, judge: str | None = None, turn: int | None = None) -> Battl
     return make_battles(games, prompts, lengths, notes)
 
 
-def _describe_pooled(seen: Mapping[str, Counter], judge: str | None, turn: int | None) -> list[str]:
-    chosen = {"judge": judge, "turn": turn}
+def _describe_pooled(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    counts = {column: len({row.get(column) for row in rows}) for column in ("judge", "turn")}
     return [
-        f"Battles of {len(counter)} {column}s are pooled; --{column} rates one of them."
-        for column, counter in seen.items()
-        if chosen[column] is None and len(counter) > 1
+        f"Battles of {count} {column}s are pooled; --{column} rates one of them."
+        for column, count in counts.items()
+        if count > 1
     ]
 
 

@@ -140,7 +140,7 @@ class Verdict(Record):
     judge: str
     first: str
     second: str
-    verdict: Literal[0, 1, 2] | None
+    verdict: int | None = Field(ge=0, le=2)
     raw: str | None = None
 
 

@@ -38,8 +38,8 @@ def test_one_judge_or_turn(tmp_path):
     assert battles.read(path, judge="ann").players == ["x", "y"] and not battles.read(path, "ann").notes
     assert len(battles.read(path, turn=1).a) == 2
     for options, text in (
-        ({"judge": "bob"}, "no battle has judge 'bob'; it has 'gpt', 'ann'"),
-        ({"turn": 3}, "turn 3; it has 1, 2"),
+        ({"judge": "bob"}, "no battle has judge 'bob'; the file has judge: 'gpt', 'ann'; turn: 1, 2"),
+        ({"judge": "ann", "turn": 1}, "no battle has judge 'ann' and turn 1; the file has"),
     ):
         with pytest.raises(UserError, match=text):
             battles.read(path, **options)
