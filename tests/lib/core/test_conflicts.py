@@ -38,6 +38,11 @@ def change(changes):
 CASES = {
     "no exact labels": (GSM8K | {"prm.labels": ["exact"]}, "prm.labels", "not for gsm8k; choose of pool, mc_hard"),
     "no such labels": ({"labels.methods": ["pool"]}, "prm.labels", "exact is not made; add it to labels.methods"),
+    "no solver": (
+        {"augmentation.writer": {"kind": "openai"}},
+        "augmentation.solver.kind",
+        "no rule reads what augmentation.writer rephrases",
+    ),
     "nothing imported": (
         {"prm.labels": ["imported"], "scores.verifiers": ["prm"]},
         "prm.labels",
