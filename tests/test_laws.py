@@ -27,6 +27,7 @@ SOURCES = sorted(path for folder in ("stages", "bench", "tests") for path in (RO
 ARROWS = {
     "page": {"display", "metrics", "models", "reports"},
     "hub": {"models", "verifiers"},
+    "arena": {"chat", "display", "grading"},
     "chat": {"inference", "models"},
     "verifiers": {"chat", "inference", "labels", "metrics", "models", "run"},
     "labels": {"datasets", "display", "grading", "inference", "models", "procedural"},
@@ -149,7 +150,7 @@ def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
 
 def test_dvc_yaml_reads_like_a_contents_page():
     text = (ROOT / "dvc.yaml").read_text()
-    assert len(text.splitlines()) <= 270
+    assert len(text.splitlines()) <= 300
     lines = text.partition("\nplots:\n")[0].splitlines()
     assert sum(line.startswith("  # ----") for line in lines) == len(CHAPTERS)
     starts = [i for i, line in enumerate(lines) if re.fullmatch(r"  \w+:", line) and line.strip(" :") in NAMES]

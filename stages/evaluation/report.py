@@ -1,7 +1,8 @@
 """The report: one HTML page with the results, how they came about, and a browser of problems and solutions.
 
-Reads   what `best_of_n` reads and wrote, data/labels/audit.json, figures and history.csv of the stages before,
-        data/benchmarks/provenance.json, the models (their md5), params.yaml, the default preset, requirements.lock
+Reads   what `best_of_n` reads and wrote, data/labels/audit.json, data/arena/{judges.json, ratings.csv}, figures and
+        history.csv of the stages before, data/benchmarks/provenance.json, the models (their md5), params.yaml, the default
+        preset, requirements.lock
 Writes  data/report/{index.html, metrics.json}
 
 The page needs no network and no server; open it from disk. It is a DVC output, so equal inputs give equal bytes: it names
@@ -44,6 +45,7 @@ STAGES = (
     "genrm",
     "scores",
     "best_of_n",
+    "arena",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -95,7 +97,7 @@ def body(run: execution.StageRun[Params]) -> dict[str, Any]:
 
 def build(run: execution.StageRun[Params]) -> Report:
     """The page of the present outputs."""
-    from stages.lib.page import figures, glossary, lineage, render
+    from stages.lib.page import arena, figures, glossary, lineage, render
     from stages.lib.reports import evaluation
     from stages.lib.reports.curves import parse_score_name
 
@@ -109,6 +111,7 @@ def build(run: execution.StageRun[Params]) -> Report:
     settings = best["chosen_on_dev"]
     rows = figures.list_headline(curves, best["n"], best["versus_majority"], settings, best["best_free"], likelihood)
     audit = json.loads(run.input_path("labels", "audit.json").read_text("utf-8"))
+    judges = json.loads(run.input_path("arena", "judges.json").read_text("utf-8"))
     transfer = figures.list_transfer(cells, data.trained_verifiers, likelihood)
     page = {
         "title": "Assay report",
@@ -127,6 +130,7 @@ def build(run: execution.StageRun[Params]) -> Report:
         "label_terms": list(glossary.LABEL_TERMS.items()),
         "dated": render.UNDATED,
         "reliability": True,
+        "arena": arena.describe(judges, run.input_path("arena", "ratings.csv").read_text("utf-8")),
         "costs": lineage.list_costs(metrics, best["cost"], sum(len(some.samples) for some in data.sets.values())),
         "inputs": lineage.hash_inputs(run.root, INPUTS),
         "licences": lineage.count_licences(problem for some in data.sets.values() for problem in some.problems),

@@ -16,6 +16,7 @@ def call():
 @pytest.mark.parametrize(
     "text",
     [
+        "arena absent.jsonl --out out --rounds 10",
         "best-of-n absent.jsonl --out out --draws 100000000000",
         "best-of-n absent.jsonl --out out --resamples 1",
         "best-of-n absent.jsonl --out out --power -1",

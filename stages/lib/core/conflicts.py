@@ -116,3 +116,6 @@ def _check_verifiers(get: Any, root: Path) -> Iterator[Conflict]:
             yield "scores.verifiers", f"{name} is not trained; {remedy}leave it out"
         elif name in ("base_orm", "base_prm") and get(f"{trainer}.head_init_tokens") == []:
             yield "scores.verifiers", f"{name} reads {trainer}.head_init_tokens, which are []; set two, or leave it out"
+    for name in get("arena.judges", []) if get("scores.verifiers") else []:
+        if name not in get("scores.verifiers"):
+            yield "arena.judges", f"{name} has no scores; add it to scores.verifiers, or leave it out"

@@ -1,4 +1,5 @@
-"""The records that pass between stages, and their files: Problem (JSONL), Sample, StepLabel and Score (Parquet).
+"""The records that pass between stages, and their files: Problem (JSONL), Sample, StepLabel, Score and Verdict
+(Parquet).
 
 People read problems, so problems are JSONL; pools of samples are large, so they are Parquet. Files are sorted by key, and
 equal records give equal bytes. A row that does not fit its record is an error that names file and line; no row is skipped.
@@ -128,6 +129,21 @@ class Score(Record):
     tokens: int = Field(default=0, ge=0)
 
 
+class Verdict(Record):
+    """A judge's verdict on the solutions of two players for one problem, in the order it was shown them.
+
+    verdict: 1 the first is better, 2 the second, 0 a tie, None: the judge's answer could not be read. raw: that answer, of
+    judges that write one.
+    """
+
+    problem_id: str
+    judge: str
+    first: str
+    second: str
+    verdict: int | None = Field(ge=0, le=2)
+    raw: str | None = None
+
+
 R = TypeVar("R", bound=Record)
 
 
@@ -242,6 +258,7 @@ _SORT_KEYS = {
     Sample: ("problem_id", "index"),
     StepLabel: ("problem_id", "index", "step", "method"),
     Score: ("verifier", "problem_id", "index"),
+    Verdict: ("judge", "problem_id", "first", "second"),
 }
 
 
@@ -304,6 +321,15 @@ def read_scores(path: Path) -> list[Score]:
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Sorted by (verifier, problem_id, index). Raises ValueError when two rows share that key."""
     _write_parquet(path, Score, scores)
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    return _read_parquet(path, Verdict)
+
+
+def write_verdicts(path: Path, verdicts: Iterable[Verdict]) -> None:
+    """Sorted by (judge, problem_id, first, second). Raises ValueError when two rows share that key."""
+    _write_parquet(path, Verdict, verdicts)
 
 
 def read_labels(path: Path) -> list[StepLabel]:

@@ -1,0 +1,77 @@
+"""Players: a model at a temperature that draws one solution, or a policy that chooses among a pool of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from stages.lib.core import seeds
+from stages.lib.core.params import Params
+from stages.lib.core.records import Problem, Sample, Score
+
+VERSION = 1  # part of every key
+POLICIES = ("sampled", "majority", "best_orm", "best_prm", "best_genrm")
+Policy = Literal["sampled", "majority", "best_orm", "best_prm", "best_genrm"]
+
+
+class Drawn(Params):
+    """A player that draws a solution of its own."""
+
+    model: Literal["base", "generator"]  # data/<model>/model
+    temperature: float = Field(ge=0)  # 0: greedy
+
+
+class Entry(NamedTuple):
+    """A player's solution of a problem, and the score that each verifier gives it."""
+
+    sample: Sample
+    scores: Mapping[str, float]
+
+
+def select_problems(problems: Sequence[Problem], n: int, seed: int) -> list[Problem]:
+    """n problems, the same whatever their order, sorted by id; a larger n adds to them."""
+    ranked = sorted(problems, key=lambda problem: seeds.key(seed, "arena", VERSION, problem.id, "select"))
+    return sorted(ranked[:n], key=lambda problem: problem.id)
+
+
+def get_root(problem: Problem) -> str:
+    """What intervals resample: the problem that a variant was made from, else the problem itself."""
+    return problem.parent or problem.id
+
+
+def collect_pool(samples: Sequence[Sample], scores: Mapping[tuple[str, int], Mapping[str, float]]) -> list[Entry]:
+    """The entries of one problem's samples. scores: (problem id, index) -> score by verifier."""
+    return [Entry(sample, scores.get((sample.problem_id, sample.index), {})) for sample in samples]
+
+
+def group_scores(scores: Sequence[Score]) -> dict[tuple[str, int], dict[str, float]]:
+    """(problem id, index) -> score by verifier."""
+    groups: dict[tuple[str, int], dict[str, float]] = {}
+    for score in scores:
+        groups.setdefault((score.problem_id, score.index), {})[score.verifier] = score.score
+    return groups
+
+
+def group_answers(problem: Problem, samples: Sequence[Sample]) -> list[int]:
+    """An id for each sample's answer, equal for equal answers; -1 for none, and for a solution that was cut off."""
+    from stages.lib.grading import answers, program_behaviour
+
+    finished = [sample.answer if sample.finish == "stop" else None for sample in samples]
+    if problem.answer_type == "code":
+        return program_behaviour.group(problem, finished)
+    return answers.group(finished, problem.answer_type)
+
+
+def choose(policy: str, problem: Problem, pool: Sequence[Entry]) -> Entry:
+    """What a policy takes from a problem's pool; of equals the first."""
+    if policy == "sampled":
+        return pool[0]
+    if policy == "majority":
+        ids = group_answers(problem, [entry.sample for entry in pool])
+        votes = Counter(x for x in ids if x >= 0)
+        return pool[ids.index(votes.most_common(1)[0][0])] if votes else pool[0]
+    verifier = policy.removeprefix("best_")
+    return max(pool, key=lambda entry: entry.scores[verifier])
