@@ -16,7 +16,8 @@ from functools import cache
 from typing import Any
 
 from rouge_score import rouge_scorer
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 _WORD = re.compile(r"[^\W_]+")

@@ -48,7 +48,8 @@ def read_pool(run: StageRun[Params], count_tokens: Callable[[Problem], int]) -> 
     if joined.augmentation_problems != "all":
         new = select_problems(new, joined.augmentation_problems, run.seed)
     parts: dict[Origin, list[Problem]] = {"benchmarks": train}
-    for origin, count in (("aime", joined.competition_problems), ("ood", joined.dyval_problems)):
+    counts: dict[Origin, int] = {"aime": joined.competition_problems, "ood": joined.dyval_problems}
+    for origin, count in counts.items():
         parts[origin] = select_problems(records.read_problems(run.input_path(origin, "train.jsonl")), count, run.seed)
     if joined.replay == "none":
         parts["augmentation"] = new
