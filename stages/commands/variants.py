@@ -1,9 +1,10 @@
-"""`python -m stages variants`: ablations of the verifiers, each a DVC experiment, compared in one table."""
+"""`python -m stages variants`: ablations of verifiers, and arms of stage preference, each a DVC experiment."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,8 @@ import typer
 from stages.lib.core.errors import UserError
 
 VARIANTS_FILE = Path("stages/commands/variants.yaml")
+PREFERENCE_FILE = Path("stages/commands/variants-preference.yaml")
+PREFERENCE_RESULTS = "data/preference/results.json"
 FIGURES_FILES = ("data/scores/metrics.json", "data/best_of_n/results.json")
 HEADER = ["variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p"]
 HEADER += ["at power 1 %", "best-of-N %"]
@@ -19,24 +22,74 @@ HEADER += ["at power 1 %", "best-of-N %"]
 
 def variants(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Some of stages/commands/variants.yaml; all if none.")
+        list[str] | None,
+        typer.Argument(help="verifiers (the default) or preference, then some of its variants; all if none."),
     ] = None,
     run: Annotated[bool, typer.Option("--run", help="Run the variants without a result on this commit.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Of preference: training seeds, 1 to this number.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Also write the table to this file, as Markdown.")] = None,
 ) -> None:
-    """Compare variants of the verifiers with the pipeline in this workspace, on the test set.
+    """Compare variants of the verifiers with the pipeline in this workspace, or arms of stage preference over seeds.
 
-    --run makes each variant a DVC experiment, `variant-NAME`, in a temporary copy of the repository; the workspace does not
-    change. MLflow shows these runs beside the pipeline's.
+    --run makes each a DVC experiment, `variant-NAME` or `preference-NAME-SEED`, in a temporary copy of the repository; the
+    workspace does not change. MLflow shows these runs beside the pipeline's. Of preference, --out FILE.md also writes
+    FILE.png: solve rate against KL.
     """
+    from stages.lib.core import files
+
+    if out:
+        files.check_output("--out", out)
+    group, *rest = names if names and names[0] in ("verifiers", "preference") else ("verifiers", *(names or ()))
+    if group == "preference":
+        compare_preference(rest, run, seeds, out)
+    else:
+        compare_verifiers(rest, run, out)
+
+
+def compare_preference(names: Sequence[str], run: bool, seeds: int, out: Path | None) -> None:
+    """Run and compare arms of stage preference. Raises UserError for an unknown arm, and where none has run."""
+    import dvc.api
+
+    from stages.lib.core import files
+    from stages.lib.display import tables, terminal
+    from stages.lib.reports import preference_study
+    from stages.lib.workspace import experiments
+
+    known = read_variants(PREFERENCE_FILE)
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"variants preference {unknown[0]}: not in {PREFERENCE_FILE}; there are {', '.join(known)}")
+    arms = {name: known[name] for name in names or known}
+    cells = [(f"preference-{arm}-{seed}", arm, seed) for seed in range(1, seeds + 1) for arm in arms]
+    for name, arm, seed in cells if run else ():
+        if not experiments.has_experiment(name):
+            changes = {"seed": seed, **arms[arm]}
+            experiments.run_experiment(name, changes, "python -m stages variants preference --run", "preference")
+    points = []
+    for name, arm, seed in cells:
+        if experiments.has_experiment(name):
+            teacher = arms[arm].get("preference.pairs_by")
+            kind = f"pairs by {teacher}" if teacher else arms[arm]["preference.reference"]
+            results = json.loads(dvc.api.read(PREFERENCE_RESULTS, rev=name))
+            points.append(preference_study.make_point(arm, kind, seed, results))
+    if missing := len(cells) - len(points):
+        told = f"{missing} of {len(cells)} arms and seeds have not run on this commit"
+        print(f"{told}; `python -m stages variants preference --run`", file=sys.stderr)
+    if not points:
+        raise UserError("variants preference: no arm has run on this commit; add --run")
+    table = preference_study.tabulate(points)
+    terminal.print_report({"Arms of stage preference: mean over seeds (standard deviation)": table})
+    if out:
+        files.write_text(out, tables.format_markdown(*table))
+        preference_study.plot(out.with_suffix(".png"), points)
+
+
+def compare_verifiers(names: Sequence[str], run: bool, out: Path | None) -> None:
     from stages.lib.core import files
     from stages.lib.display import tables, terminal
     from stages.lib.workspace import experiments
 
-    if out:
-        files.check_output("--out", out)
     variants = load_variants(VARIANTS_FILE)
-    if unknown := [name for name in names or () if name not in variants]:
+    if unknown := [name for name in names if name not in variants]:
         raise UserError(f"variants {unknown[0]}: not in {VARIANTS_FILE}; there are {', '.join(variants)}")
     selected = {name: variants[name] for name in names or variants}
     if run:
@@ -55,6 +108,14 @@ def variants(
 
 def load_variants(path: Path) -> dict[str, dict[str, Any]]:
     """Name -> {parameter: value}. Raises UserError for a file of another form."""
+    variants = read_variants(path)
+    for name, changes in variants.items():
+        if len(changes.get("scores.verifiers", ())) != 1:
+            raise UserError(f"{path}: {name}: scores.verifiers must name the one verifier that it is about")
+    return variants
+
+
+def read_variants(path: Path) -> dict[str, dict[str, Any]]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -64,9 +125,6 @@ def load_variants(path: Path) -> dict[str, dict[str, Any]]:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     if not isinstance(variants, dict) or not all(isinstance(item, dict) and item for item in variants.values()):
         raise UserError(f"{path}: must map each name to the parameters it changes")
-    for name, changes in variants.items():
-        if len(changes.get("scores.verifiers", ())) != 1:
-            raise UserError(f"{path}: {name}: scores.verifiers must name the one verifier that it is about")
     return variants
 
 

@@ -16,6 +16,7 @@ results.json has its AUC on both.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -74,7 +75,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     problems, pairs, held_out, results = prepare_pairs(run, state.device)
     examples = encode_pairs(encoder, problems, pairs)
     objective = build_objective(run, loading.load_causal_lm(folder), len(examples))
-    history = loop.train(run, objective, examples, run.params)
+    history = loop.train(run, objective, examples, run.params) if examples else loop.History()
+    objective.to(state.device)
     start = loading.load_causal_lm(folder).to(state.device)
     policies = measures.Policies(run, objective.model, start, encoder)
     results |= {"training": describe_training(history.rows, examples), "held_out": {}}
@@ -82,7 +84,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     results |= evaluate(run, policies, state.device)
     if run.is_main:
         loading.save(objective.model, encoder.tokenizer, run.out_dir / "model")
-        files.write_text(run.out_dir / "history.csv", history.to_csv())
+        files.write_text(run.out_dir / "history.csv", history.to_csv() if examples else "")
         report.write(run.out_dir, run.params, results)
         files.write_json(run.out_dir / "results.json", results)
     return select_headline(results)
@@ -91,11 +93,10 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 def prepare_pairs(
     run: StageRun[Params], device: Any
 ) -> tuple[dict[str, Problem], list[SamplePair], list[SamplePair], dict[str, Any]]:
-    """(problems by id, pairs to learn from, held-out pairs by the truth, what is to be said of them). Raises UserError
-    where there are none, and for a problem of an evaluation set."""
+    """(problems by id, pairs to learn from, held-out pairs by the truth, what is to be said of them). Warns where there
+    are none: then the policy stays the generator. Raises UserError for a problem of an evaluation set."""
     from stages.generators.preference import measures, pairs
     from stages.lib.core import records
-    from stages.lib.core.errors import UserError
     from stages.lib.datasets import eval_sets
 
     params = run.params
@@ -122,10 +123,12 @@ def prepare_pairs(
     chosen = pairs.make_pairs(
         pools, values, learned, *settings, params.length_balanced, is_random=params.pairs_by == "random"
     )
-    if not chosen:
-        raise UserError(
-            f"data/samples/verifier.parquet: no problem has both solutions that {params.pairs_by} judges right and wrong; "
-            "raise samples.n_verifier or benchmarks.sizes.verifier, or lower preference.heldout_problems"
+    if not chosen and run.is_main:
+        print(
+            f"preference: warning: data/samples/verifier.parquet: no problem has both solutions that {params.pairs_by} "
+            "judges right and wrong, so nothing is learned; raise samples.n_verifier or benchmarks.sizes.verifier, or "
+            "lower preference.heldout_problems",
+            file=sys.stderr,
         )
     held_pairs = pairs.make_pairs(pools, truth, held_out, params.pairs_per_problem, None, run.seed)
     return problems, chosen, held_pairs, {"pairs": pairs.describe_pairs(chosen), "teacher": teacher}
@@ -147,18 +150,16 @@ def build_objective(run: StageRun[Params], model: Any, count: int) -> Preference
 
     policy = loading.add_lora(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     alpha, tau = run.params.updates
-    updates = loop.count_steps(run, count, run.params) // tau if tau else 0
+    updates = loop.count_steps(run, count, run.params) // tau if tau and count else 0
     reference = make_reference(policy, alpha, tau, updates)
     return PreferenceObjective(policy, reference, run.params.objective, run.params.beta)
 
 
 def describe_training(rows: list[dict[str, float]], examples: list[Pair]) -> dict[str, float]:
-    """Steps, tokens of an epoch, and means over the last tenth of the steps."""
+    """Steps, tokens of an epoch, and means over the last tenth of the steps (none without steps)."""
     last = rows[-max(1, len(rows) // 10) :]
-    means = {
-        name: sum(row[name] for row in last) / len(last)
-        for name in ("preference_loss", "accuracy", "margin", "chosen_logprob", "rejected_logprob")
-    }
+    names = ("preference_loss", "accuracy", "margin", "chosen_logprob", "rejected_logprob")
+    means = {name: sum(row[name] for row in last) / len(last) for name in names} if last else {}
     tokens = sum(len(example.chosen.ids) + len(example.rejected.ids) for example in examples)
     return {"steps": len(rows), "tokens": tokens, **means}
 
@@ -236,7 +237,7 @@ def select_headline(results: dict[str, Any]) -> dict[str, Any]:
     return {
         "pairs": results["pairs"]["pairs"],
         "steps": results["training"]["steps"],
-        "loss": results["training"]["preference_loss"],
+        "loss": results["training"].get("preference_loss"),
         "heldout_accuracy": results["held_out"]["accuracy"],
         "kl": results["kl"]["mean"],
         "dev_pass_at_1": results["dev"]["methods"]["pass_1"]["policy"],

@@ -28,12 +28,12 @@ def has_experiment(name: str) -> bool:
     return bool(journal.run_git(Path.cwd(), "for-each-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}"))
 
 
-def run_experiment(name: str, changes: Mapping[str, Any], command: str) -> None:
-    """Run the pipeline up to best_of_n with some parameters changed. command: the one that continues after a failure.
+def run_experiment(name: str, changes: Mapping[str, Any], command: str, target: str = "best_of_n") -> None:
+    """Run the pipeline up to a stage with some parameters changed. command: the one that continues after a failure.
 
     Raises UserError when the run fails, and when another one is still running here."""
     settings = [word for key, value in changes.items() for word in ("-S", f"{key}={json.dumps(value)}")]
-    words = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, *settings, "best_of_n"]
+    words = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, *settings, target]
     # The runs go to the store of this repository, for DVC deletes the copy.
     env = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_store.get_tracking_uri(Path.cwd())}
     LOCK_FILE.parent.mkdir(exist_ok=True)
