@@ -76,14 +76,17 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     examples = encode_pairs(encoder, problems, pairs)
     objective = build_objective(run, loading.load_causal_lm(folder), len(examples))
     history = loop.train(run, objective, examples, run.params) if examples else loop.History()
-    objective.to(state.device)
+    policy, results["training"] = objective.model.to(state.device), describe_training(history.rows, examples)
+    del objective  # and with it a copy of all weights
+    # The reference has read every pair, too, without a backward pass.
+    read = int(results["training"]["tokens"] * run.params.epochs)
+    run.count(flops=loading.estimate_flops(loading.count_parameters(policy), read, training=False))
     start = loading.load_causal_lm(folder).to(state.device)
-    policies = measures.Policies(run, objective.model, start, encoder)
-    results |= {"training": describe_training(history.rows, examples), "held_out": {}}
+    policies = measures.Policies(run, policy, start, encoder)
     results["held_out"] = measures.summarize_pairs(policies.score_pairs(problems, held_out))
     results |= evaluate(run, policies, state.device)
     if run.is_main:
-        loading.save(objective.model, encoder.tokenizer, run.out_dir / "model")
+        loading.save(policy, encoder.tokenizer, run.out_dir / "model")
         files.write_text(run.out_dir / "history.csv", history.to_csv() if examples else "")
         report.write(run.out_dir, run.params, results)
         files.write_json(run.out_dir / "results.json", results)
@@ -156,7 +159,7 @@ def build_objective(run: StageRun[Params], model: Any, count: int) -> Preference
 
 
 def describe_training(rows: list[dict[str, float]], examples: list[Pair]) -> dict[str, float]:
-    """Steps, tokens of an epoch, and means over the last tenth of the steps (none without steps)."""
+    """Steps, tokens of all pairs, and means over the last tenth of the steps (none without steps)."""
     last = rows[-max(1, len(rows) // 10) :]
     names = ("preference_loss", "accuracy", "margin", "chosen_logprob", "rejected_logprob")
     means = {name: sum(row[name] for row in last) / len(last) for name in names} if last else {}
