@@ -161,7 +161,7 @@ def score_samples(run: StageRun[Params], name: str, verifier: str, sets: Sequenc
             finished = [sample for sample in samples if sample.finish == "stop"]
             scores = next(iter(model.score_many([(problem, finished)])), []) if finished else []
             by_index = {score.index: score.score for score in scores}
-            key = {"problem_id": problem.id, "verifier": verifier}
+            key: dict[str, Any] = {"problem_id": problem.id, "verifier": verifier}
             yield [Score(**key, index=sample.index, score=by_index.get(sample.index, 0.0)) for sample in samples]
 
     workers = distributed.LocalWorkers(load)

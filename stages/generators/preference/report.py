@@ -41,13 +41,14 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
         [name, *(tables.format_number(test["draws"][x][name]) for x in ("start", "policy"))]
         for name in test["draws"]["start"]
     ]
-    found = {f"Accuracy on {test['problems']} test problems, N = {test['n']}": (HEADER, rows)}
+    found: dict[str, tables.Table] = {f"Accuracy on {test['problems']} test problems, N = {test['n']}": (HEADER, rows)}
     if aucs:
         found["AUC within a problem, of verifiers trained on samples of the start"] = (
             ("verifier", "start", "after"),
             aucs,
         )
-    return found | {"Solutions": (("share or mean", "start", "after"), draws)}
+    found["Solutions"] = ("share or mean", "start", "after"), draws
+    return found
 
 
 def name_method(name: str, n: int) -> str:

@@ -46,7 +46,8 @@ class PreferenceObjective(objectives.Objective):
 
     def __init__(self, model: Any, reference: Reference, loss: PreferenceLoss, beta: float):
         super().__init__()
-        self.model, self.reference, self.loss, self.beta = model, reference, loss, beta
+        self.model, self.reference, self.beta = model, reference, beta
+        self.loss: PreferenceLoss = loss
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """batch: the chosen solutions, then the rejected ones in the same order."""

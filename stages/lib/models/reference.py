@@ -94,7 +94,7 @@ class AdapterReference(Reference):
 
     def __init__(self, policy: Any, alpha: float, tau: int, num_updates: int):
         super().__init__(alpha, tau)
-        count = min(num_updates, 1 if alpha == 1 else num_updates) if tau else 0
+        count = 0 if not tau else min(num_updates, 1) if alpha == 1 else num_updates
         self.trained = policy.active_adapter
         self.names = [f"reference_{i}" for i in range(count)]
         for name in self.names:
