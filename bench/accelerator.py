@@ -421,6 +421,7 @@ def run_pipeline(device: Any, clock: Clock, toy: bool, model: Path | None, gsm8k
         document["benchmarks"]["path"].update(
             {split: str((gsm8k / f"{split}.jsonl").resolve()) for split in ("train", "test")}
         )
+        document["selection"]["model"] = str(Path("data/raw/base").resolve())
         document["scores"]["verifiers"] = ["orm", "prm"]
         document["prm"]["labels"] = ["binary_search"]
         if not toy:  # what eight minutes on an H100 allow
@@ -430,10 +431,29 @@ def run_pipeline(device: Any, clock: Clock, toy: bool, model: Path | None, gsm8k
             document["labels"].update(problems=64, samples_per_problem=8)
             for stage in ("generator", "samples", "labels"):
                 document[stage]["max_new_tokens"] = 220
-        for place in ("ood/test", "ood/train", "aime/train", "aime/test", "aime/unseen"):
+        for place in (
+            "ood/test",
+            "ood/train",
+            "aime/train",
+            "aime/test",
+            "aime/unseen",
+            "augmentation/train",
+            "augmentation/verifier",
+        ):
             (root / "data" / place).parent.mkdir(parents=True, exist_ok=True)
             (root / "data" / f"{place}.jsonl").write_text("")
-        for stage in ("benchmarks", "base", "generator", "samples", "labels", "orm", "prm", "scores", "best_of_n"):
+        for stage in (
+            "benchmarks",
+            "selection",
+            "base",
+            "generator",
+            "samples",
+            "labels",
+            "orm",
+            "prm",
+            "scores",
+            "best_of_n",
+        ):
             if clock.left < 5 and not toy:
                 results[stage] = "left out: no time"
                 break

@@ -35,8 +35,9 @@ ARROWS = {
     "training": {"models", "run"},
     "inference": {"models"},
     "datasets": {"grading", "run"},
-    "selection": {"display", "inference", "models", "verifiers"},
+    "selection": {"display", "inference", "metrics", "models", "verifiers"},
     "operators": {"procedural"},
+    "rewording": set(),
     "procedural": {"grading"},
     "workspace": {"run"},
     "run": set(),
@@ -152,7 +153,7 @@ def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
 
 def test_dvc_yaml_reads_like_a_contents_page():
     text = (ROOT / "dvc.yaml").read_text()
-    assert len(text.splitlines()) <= 270
+    assert len(text.splitlines()) <= 300
     lines = text.partition("\nplots:\n")[0].splitlines()
     assert sum(line.startswith("  # ----") for line in lines) == len(PARTS)
     starts = [i for i, line in enumerate(lines) if re.fullmatch(r"  \w+:", line) and line.strip(" :") in NAMES]
@@ -285,7 +286,7 @@ def test_params_yaml_is_the_default_preset_and_every_other_preset_a_short_overla
     texts = {path.stem: path.read_text() for path in (ROOT / "stages/presets").glob("*.yaml")}
     is_default = (ROOT / "params.yaml").read_text() == texts.pop("default")
     assert is_default, "`python -m stages preset default` first, or copy params.yaml to stages/presets/default.yaml"
-    assert [name for name, text in texts.items() if len(text.splitlines()) > 45] == []
+    assert [name for name, text in texts.items() if len(text.splitlines()) > 48] == []
 
 
 def test_every_benchmark_has_a_preset_that_says_where_its_files_come_from(monkeypatch):

@@ -41,6 +41,8 @@ def build_table(runs: list[dict[str, Any]], everything: bool = False) -> list[tu
         ("status", [run["status"].lower() for run in runs]),
         ("commit", [commit + mark for commit, mark in zip(commits, dirty, strict=True)]),
     ]
+    if any(names := [run.get("experiment") or "" for run in runs]):
+        rows.append(("experiment", names))
     rows += _build_rows([flatten(run.get("params", {})) for run in runs], everything)
     inputs = [{path: md5.partition(".")[0][:8] for path, md5 in run.get("inputs", {}).items()} for run in runs]
     rows += _build_rows(inputs, everything)

@@ -265,7 +265,7 @@ def collect_cases(form: Form, predict: Predictor, prompt: Prompt, file: Path, ba
     from rich.console import Console
     from rich.progress import Progress
 
-    from stages.lib.labels import row_files
+    from stages.lib.core import row_files
     from stages.lib.labels.labelled_solution import RejectedRow, read_rows
     from stages.lib.labels.predictions import TOO_LONG
 

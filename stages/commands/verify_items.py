@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Program.generator -> the module whose check(problem) returns the faults of an item, [] if there are none.
 CHECKERS = {
     "operators": "stages.lib.operators.registry",
+    "augmentation": "stages.problems.augmentation.masking",
     "dyval": "stages.problems.ood.dyval",
     "mpa": "stages.problems.ood.mpa",
     "competition": "stages.lib.procedural.competition",

@@ -1,7 +1,7 @@
 """Best-of-N: accuracy of every selection method for every k up to N, with intervals and comparisons with majority.
 
 Reads   data/samples/{dev,test,test_greedy,test_options,ood,aime}.parquet, data/scores/{dev,test,ood,aime}.parquet and
-        their problems, data/{samples,scores}/metrics.json, data/generator/prompt.json
+        their problems, data/{samples,scores}/results.json, data/generator/prompt.json
 Writes  data/best_of_n/{table.md, curve.csv, curve.png, compute.md, compute.png, reliability.png} in distribution,
         {matrix.md, matrix.csv, matrix.png, doses.png, pairs.csv} out of it, results.json with all figures, metrics.json
         with the headline, problems.csv with every method's accuracy on every problem, for `python -m stages seeds`
@@ -99,7 +99,7 @@ def write_cost_report(run: execution.StageRun[Params], data: Evaluation, results
     from stages.lib.display import charts, tables
     from stages.lib.reports import inference_cost, leaderboard
 
-    sizes = {x: json.loads(run.input_path(x, "metrics.json").read_text("utf-8")) for x in ("samples", "scores")}
+    sizes = {x: json.loads(run.input_path(x, "results.json").read_text("utf-8")) for x in ("samples", "scores")}
     verifiers = {name: entry["parameters"] for name, entry in sizes["scores"].items()}
     test = data.sets["test"]
     cost = inference_cost.count_flops(test.samples, test.scores, sizes["samples"]["parameters"], verifiers)

@@ -1,6 +1,6 @@
 """The report: one HTML page with the results, how they came about, and a browser of problems and solutions.
 
-Reads   what `best_of_n` reads and wrote, data/labels/audit.json, the metrics.json and history.csv of every stage,
+Reads   what `best_of_n` reads and wrote, data/labels/audit.json, figures and history.csv of the stages before,
         data/benchmarks/provenance.json, the models (their md5), params.yaml, the default preset, requirements.lock
 Writes  data/report/{index.html, metrics.json}
 
@@ -33,6 +33,8 @@ STAGES = (
     "benchmarks",
     "aime",
     "ood",
+    "augmentation",
+    "selection",
     "base",
     "generator",
     "samples",
@@ -45,6 +47,10 @@ STAGES = (
     "best_of_n",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
+FIGURES = {  # stage: the file with all its figures
+    **dict.fromkeys(("generator", "orm"), "metrics.json"),
+    **dict.fromkeys(("samples", "labels", "prm", "genrm", "scores"), "results.json"),
+}
 TRAINED = {
     "base": "base model",
     "generator": "generator",
@@ -98,7 +104,7 @@ def build(run: execution.StageRun[Params]) -> Report:
     from stages.lib.reports.curves import parse_score_name
 
     data = evaluation.load(run)
-    metrics = {stage: json.loads(run.input_path(stage, "metrics.json").read_text("utf-8")) for stage in STAGES}
+    metrics = {stage: json.loads(run.input_path(stage, name).read_text("utf-8")) for stage, name in FIGURES.items()}
     best = json.loads(run.input_path("best_of_n", "results.json").read_text("utf-8"))
     likelihood = best["best_likelihood"]
     curves = figures.parse_curves(run.input_path("best_of_n", "curve.csv").read_text("utf-8"))

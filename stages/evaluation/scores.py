@@ -10,10 +10,10 @@ others          published models, as `published` describes them (lib/verifiers/p
 Reads data/{base,orm,prm,genrm}/model, data/prm/others, data/raw/verifiers, data/generator/prompt.json,
 data/samples/{dev,test,ood,aime}.parquet and their problems. Writes data/scores/{dev,test,ood,aime}.parquet and
 results.json: number of weights, AUC within a problem, calibration, correlation of score and length, how often the
-lowest step is the last, how many solutions a published model could not read; metrics.json has a few of these
-(`HEADLINE`). A solution that was cut off has no answer: it scores 0 with every verifier, and none reads it. Equal
-solutions of a problem are scored once. One verifier is in memory at a time. The processes share the problems, and
-finished ones are kept, so a killed run resumes.
+lowest step is the last, how many solutions a published model could not read; and metrics.json with the AUCs.
+A solution that was cut off has no answer: it scores 0 with every verifier, and none reads it. Equal solutions of a
+problem are scored once. One verifier is in memory at a time. The processes share the problems, and finished ones are
+kept, so a killed run resumes.
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.evaluation.scores
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 OTHER_PRMS = tuple(f"prm_{method}" for method in get_args(LabelMethod))
-HEADLINE = {"dev": ("auc",), "test": ("auc", "brier", "ece"), "ood": ("auc",)}  # of each set, in metrics.json
+HEADLINE = ("*.test.auc", "*.ood.auc")
 BUILTIN_VERIFIERS = ("orm", "prm", *OTHER_PRMS, "genrm", "base_orm", "base_prm", "base_genrm")
 
 
@@ -224,7 +224,7 @@ def compute_metrics(pools: dict[str, list[Sample]], scores: list[Score], prompt:
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
-    from stages.lib.core import files, records
+    from stages.lib.core import records
     from stages.lib.models import loading
     from stages.lib.models.prompts import Prompt
     from stages.lib.run import distributed
@@ -257,25 +257,11 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
             records.write_scores(run.out_dir / f"{split}.parquet", [x for group in scores.values() for x in group])
             for name in names:
                 metrics[name][split] = compute_metrics(pools, scores[name], prompt)
-        files.write_json(run.out_dir / "results.json", metrics)
-    return select_headline(metrics)
-
-
-def select_headline(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The figures of results.json that metrics.json repeats."""
-    return {
-        name: {"parameters": own["parameters"]}
-        | {
-            split: {key: own[split][key] for key in keys if key in own[split]}
-            for split, keys in HEADLINE.items()
-            if split in own
-        }
-        for name, own in results.items()
-    }
+    return metrics
 
 
 def main() -> None:
-    run_stage("scores", Params, body)
+    run_stage("scores", Params, body, HEADLINE)
 
 
 if __name__ == "__main__":

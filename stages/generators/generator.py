@@ -1,7 +1,7 @@
 """Stage generator: fine-tune the base model on gold solutions (Cobbe et al. 2021, arXiv 2110.14168, 4.1), or copy it.
 
-Reads data/base/model, data/benchmarks/{train,dev}.jsonl, data/{aime,ood}/train.jsonl; writes data/generator/{model,
-prompt.json, history.csv, metrics.json}. prompt.json is the prompt of this generator in every later stage.
+Reads data/base/model, data/selection/train.jsonl, data/benchmarks/dev.jsonl; writes data/generator/{model, prompt.json,
+history.csv, metrics.json}. prompt.json is the prompt of this generator in every later stage.
 
 train: true     the loss is on the solution only. After each epoch N solutions are drawn for every dev problem, at the
                 temperature of stage samples. The epoch with the highest pass@1 is kept, of equals the one that answers
@@ -44,8 +44,6 @@ VERSION = 1  # part of every key
 class Params(TrainingParams, SamplingParams):
     train: bool  # false: the base as it is; then what describes training is not used
     prompt: PromptParams  # how a problem is put to the model
-    competition_problems: int = Field(ge=0)  # gold solutions of competition problems that join those of the benchmark
-    dyval_problems: int = Field(ge=0)  # the same of problems from random graphs, of data/ood/train.jsonl
     eval_samples: int = Field(gt=1)  # N solutions of every dev problem, after every epoch
 
     @model_validator(mode="after")
@@ -143,8 +141,9 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.models.encoding import Encoder
 
     base = run.input_path("base", "model")
-    train, dev = (records.read_problems(run.input_path("benchmarks", f"{split}.jsonl")) for split in ("train", "dev"))
-    prompt = build_prompt(run.params.prompt, train or dev, run.seed, run.params.train)
+    train = records.read_problems(run.input_path("selection", "train.jsonl"))
+    dev = records.read_problems(run.input_path("benchmarks", "dev.jsonl"))
+    prompt = build_prompt(run.params.prompt, list_shown(train, dev) or dev, run.seed, run.params.train)
     if run.is_main:
         prompt.write(run.out_dir / "prompt.json")
     plain = Encoder.load(base)
@@ -152,12 +151,10 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     return fine_tune(run, base, encoder, train, dev) if run.params.train else copy_base(run, base, encoder, dev)
 
 
-def select_problems(problems: list[Problem], n: int, seed: int) -> list[Problem]:
-    """n problems of all kinds, sorted by id; a larger n adds to them."""
-    from stages.lib.core import seeds
-
-    ranked = sorted(problems, key=lambda problem: seeds.key(seed, "generator", VERSION, problem.id, "join"))
-    return sorted(ranked[:n], key=lambda problem: problem.id)
+def list_shown(train: list[Problem], dev: list[Problem]) -> list[Problem]:
+    """The problems that may be worked examples: of train those as published, of the benchmark that is asked."""
+    asked = {problem.benchmark for problem in dev or train}
+    return [problem for problem in train if problem.benchmark in asked and not problem.operator]
 
 
 def copy_base(run: StageRun[Params], base: Path, encoder: Encoder, dev: list[Problem]) -> dict[str, Any]:
@@ -181,7 +178,7 @@ def fine_tune(
     run: StageRun[Params], base: Path, encoder: Encoder, train: list[Problem], dev: list[Problem]
 ) -> dict[str, Any]:
     """Train on the gold solutions and keep the best epoch on dev. Raises UserError for an empty train or dev split."""
-    from stages.lib.core import files, records, seeds
+    from stages.lib.core import files, seeds
     from stages.lib.core.errors import UserError
     from stages.lib.inference.native_engine import NativeEngine
     from stages.lib.models import loading, objectives
@@ -190,7 +187,7 @@ def fine_tune(
     solved = [problem for problem in train if sft.get_steps(problem)]
     if not solved:
         raise UserError(
-            "data/benchmarks/train.jsonl: no problem has a gold solution to learn from; give a train split, or set "
+            "data/selection/train.jsonl: no problem has a gold solution to learn from; give a train split, or set "
             "generator.train: false to use the base unchanged"
         )
     if not dev:
@@ -207,8 +204,6 @@ def fine_tune(
 
     key = seeds.key(run.seed, run.name, "adapters")
     model = loading.add_lora(loading.load_causal_lm(base), run.params.lora_rank, key)
-    for stage, count in (("aime", run.params.competition_problems), ("ood", run.params.dyval_problems)):
-        solved += select_problems(records.read_problems(run.input_path(stage, "train.jsonl")), count, run.seed)
     examples = [sft.make_sft_example(encoder, problem) for problem in solved]
     objective = objectives.LanguageModelingObjective(model)
     history = loop.train(run, objective, examples, run.params, on_epoch=evaluate)

@@ -1,8 +1,9 @@
 """Stage samples: draw N solutions for every problem, extract their answers, grade them.
 
-Reads data/generator/{model, prompt.json}, data/benchmarks/{verifier,dev,test}.jsonl, data/ood/test.jsonl and
-data/aime/{test,unseen}.jsonl. Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions a problem at one
-temperature), test_greedy.parquet (one) and test_options.parquet (for multiple choice, the likeliest option's letter).
+Reads data/generator/{model, prompt.json}, data/selection/verifier.jsonl, data/benchmarks/{dev,test}.jsonl,
+data/ood/test.jsonl and data/aime/{test,unseen}.jsonl. Writes data/samples/{verifier,dev,test,ood,aime}.parquet (N solutions
+a problem at one temperature), test_greedy.parquet (one), test_options.parquet (for multiple choice, the likeliest option's
+letter), results.json with the figures of every set, and metrics.json with their headline.
 
 Verifiers learn from `verifier` and are evaluated on the others. All sets have one temperature, because a verifier should
 be trained on the distribution that it will rank (Cobbe et al. 2021, arXiv:2110.14168, draw both at 0.7). A solution that
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
     from stages.lib.models.prompts import Prompt
 
 VERSION = 1  # part of every key: raise it when the way of drawing changes
+HEADLINE = (
+    "*.pass_at_1",
+    *(f"{name}.pass_at_n" for name in ("dev", "test", "ood", "aime")),
+    *(f"{name}.finished" for name in ("test", "ood", "aime")),
+    "test.mean_tokens",
+)
 SAMPLE_SETS = ("test_options", *eval_sets.SET_FILES, "test_greedy")
 
 
@@ -163,7 +170,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_stage("samples", Params, body)
+    run_stage("samples", Params, body, HEADLINE)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Stage genrm: train the generative verifier of Zhang et al. 2024 (GenRM, arXiv 2408.15240).
 
 Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet and
-the problems of data/benchmarks/{train,verifier,dev}.jsonl. Writes data/genrm/{model, history.csv, metrics.json}.
+the problems of data/selection/{train,verifier}.jsonl and data/benchmarks/dev.jsonl. Writes data/genrm/{model,
+history.csv, results.json, metrics.json}.
 
 The verifier writes text: after a solution, a rationale and its verdict (cot), or the verdict alone (direct). The loss is
 L_verification + lambda L_correct (section 3.3; lib/verifiers/generative_data.py). A teacher writes the first rationales
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     Rationales = list[tuple[Pair, list[Segment]]]
 
 Weight = Annotated[float, Field(ge=0)]
+HEADLINE = (
+    *("samples", "share_right", "mode", "lm_weight", "steps", "examples", "loss"),
+    *("dev.*.auc", "dev.*.brier", "dev.*.ece", "dev.cot.parsed"),
+)
 
 
 class Params(TrainingParams):
@@ -285,7 +290,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_stage("genrm", Params, body)
+    run_stage("genrm", Params, body, HEADLINE)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Step labels: is each step of a solution right? Exact where a program knows the truth; from the pool; by Monte Carlo.
 
 Reads   data/generator/{model, prompt.json} (the completer, unless `completer` names another model),
-        data/samples/{verifier,dev}.parquet, data/benchmarks/{verifier,dev,test}.jsonl, and the files of data/raw/labels/
-        that `imported` names
+        data/samples/{verifier,dev}.parquet, data/selection/verifier.jsonl, data/benchmarks/{dev,test}.jsonl, and the
+        files of data/raw/labels/ that `imported` names
 Writes  data/labels/{verifier,dev}.parquet, imported/{problems.jsonl, samples.parquet, labels.parquet}, and the audit of
-        Monte-Carlo labels against the truth: {audit.json, audit.md, audit.png}
+        Monte-Carlo labels against the truth: {audit.json, audit.md, audit.png}; {results.json, metrics.json}: counts, and
+        how good each method's labels are
 
 Math-Shepherd (Wang et al. 2023, arXiv 2312.08935) completes a solution N times after every step. A step is right if any
 completion reaches the answer (hard label); or its value is the share that does (soft label). OmegaPRM (Luo et al. 2024,
@@ -47,6 +48,11 @@ if TYPE_CHECKING:
     from stages.lib.run.distributed import Workers
 
 SPLITS = ("verifier", "dev")
+HEADLINE = (
+    *("*.truth_known", "*.completions", "*.right_answer_wrong_step"),
+    *("dev.*.auc", "dev.*.micro_f1"),
+    "imported.*.labels",
+)
 CHUNK_PROBLEMS = 64  # problems whose rollouts are drawn together; a kill loses at most these
 
 Place = tuple[str, int]  # problem id, sample index
@@ -337,6 +343,7 @@ def import_labels(run: StageRun[Params], prompt: Prompt) -> dict[str, dict[str, 
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
+    from stages.lib.datasets import eval_sets
     from stages.lib.run import distributed
 
     state: Any = distributed.init_processes(run)
@@ -344,7 +351,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if not model.is_dir():
         raise UserError(f"labels.completer: {run.params.completer} is not a folder; name one with a saved model")
 
-    problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in SPLITS}
+    problems = {name: eval_sets.load_problems(run, name) for name in SPLITS}
     samples = {name: load_samples(run.input_path("samples", f"{name}.parquet"), problems[name]) for name in SPLITS}
     prompt = Prompt.read(run.input_path("generator", "prompt.json"))
     imported = import_labels(run, prompt) if run.is_main else {}  # before the rollouts, so that a bad file fails early
@@ -364,7 +371,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_stage("labels", Params, body)
+    run_stage("labels", Params, body, HEADLINE)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Stage orm: train the outcome verifier of Cobbe et al. 2021 (arXiv 2110.14168, section 4.2).
 
 Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet and
-the problems of data/benchmarks/{train,verifier,dev}.jsonl. Writes data/orm/{model, history.csv, metrics.json}.
+the problems of data/selection/{train,verifier}.jsonl and data/benchmarks/dev.jsonl. Writes data/orm/{model, history.csv,
+metrics.json}.
 
 The verifier learns from final answers alone: every solution token (`predict_at: token`), or the last one (`solution`),
 predicts whether the answer is right, by binary cross-entropy or squared error. A language-model loss is added
@@ -65,7 +66,7 @@ def build_examples(
     if params.lm_weight > 0 and params.lm_data == "gold":
         solutions = [sft.make_sft_example(encoder, problem) for problem in gold if sft.get_steps(problem)]
         if not solutions:
-            raise UserError("data/benchmarks/train.jsonl: no problem has a gold solution; set orm.lm_data: samples")
+            raise UserError("data/selection/train.jsonl: no problem has a gold solution; set orm.lm_data: samples")
         examples += islice(cycle(solutions), len(examples))
     return examples
 

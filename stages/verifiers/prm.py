@@ -1,8 +1,8 @@
 """Stage prm: train the process verifier of Wang et al. 2023 (Math-Shepherd, arXiv 2312.08935).
 
 Reads data/{generator or base}/model (`init_from`), data/generator/prompt.json, data/samples/{verifier,dev}.parquet,
-data/labels/{verifier.parquet, dev.parquet, imported} and data/benchmarks/{verifier,dev}.jsonl. Writes
-data/prm/{model, history.csv, others, metrics.json}.
+data/labels/{verifier.parquet, dev.parquet, imported}, data/selection/verifier.jsonl and data/benchmarks/dev.jsonl. Writes
+data/prm/{model, history.csv, others, results.json, metrics.json}.
 
 At the last token of every step the verifier learns whether everything up to there is right, from the labels of one
 method; at the end of the solution it learns the outcome. `labels` names the methods. The first trains the verifier `prm`.
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from stages.lib.verifiers.process import ProcessVerifier
 
 Method = LabelMethod | Literal["imported"]
+HEADLINE = (
+    *("label_method", "samples", "too_long", "labels", "imported", "tokens", "steps", "verification_loss", "lm_loss"),
+    *("aggregation", "dev.auc", "dev.step_auc", "dev.brier", "dev.ece", "others.*.dev.auc", "others.*.dev.step_auc"),
+)
 LabelsBySample = dict[tuple[str, int], dict[int, float]]  # (problem, sample) -> step -> value
 
 
@@ -149,7 +153,7 @@ def load_training_data(run: StageRun[Params]) -> TrainingData:
         paths = folder / "problems.jsonl", folder / "samples.parquet", folder / "labels.parquet"
         remedy = "name files of published labels in labels.imported"
     else:
-        places = ("benchmarks", "verifier.jsonl"), ("samples", "verifier.parquet"), ("labels", "verifier.parquet")
+        places = ("selection", "verifier.jsonl"), ("samples", "verifier.parquet"), ("labels", "verifier.parquet")
         paths = tuple(run.input_path(*place) for place in places)
         remedy = "set prm.labels to methods that stage labels makes for these problems"
     rows = records.read_labels(paths[2])
@@ -305,7 +309,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_stage("prm", Params, body)
+    run_stage("prm", Params, body, HEADLINE)
 
 
 if __name__ == "__main__":

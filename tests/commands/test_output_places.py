@@ -18,6 +18,8 @@ COMMANDS = {
     "report": (["report", "--pool", "absent.jsonl", "--out"], False),
     "export": (["export", "absent", "--out"], True),
     "score": (["score", "absent.jsonl", "--out"], False),
+    "select": (["select", "absent.jsonl", "--method", "all", "--out"], False),
+    "select --report": (["select", "absent.jsonl", "--method", "all", "--out", "kept.jsonl", "--report"], True),
     "processbench": (["processbench", "absent.json", "--threshold", "0.5", "--out"], False),
     "processbench --save": (["processbench", "absent.json", "--threshold", "0.5", "--save"], False),
     "prmbench": (["prmbench", "absent.jsonl", "--out"], False),

@@ -8,21 +8,14 @@ import sys
 import pytest
 
 from tests.helpers import remote_servers
-from tests.helpers.toy_pipeline import ENV, ToyPipeline, create_pipeline
+from tests.helpers.toy_pipeline import ENV
+from tests.helpers.toy_repository import OFF, ToyRepository, create_repository
 
 pytestmark = pytest.mark.slow
-OFF = {"ASSAY_TRACKING": "off", "GIT_CONFIG_GLOBAL": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-class Shared(ToyPipeline):
-    """A clone of the toy pipeline's repository."""
-
-    def git(self, *arguments: str) -> str:
-        names = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-        return self.run("git", *names, *arguments, **OFF).stdout
-
-    def dvc(self, *arguments: str, code: int = 0):
-        return self.run(sys.executable, "-m", "dvc", *arguments, code=code, **OFF)
+class Shared(ToyRepository):
+    """A clone that is shared."""
 
     def share(self, *arguments: str, code: int = 0, stdin: str = ""):
         words = [sys.executable, "-m", "stages", "share", *arguments]
@@ -34,20 +27,7 @@ class Shared(ToyPipeline):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Shared:
     """A repository whose two stages have run, with an experiment of other parameters."""
-    root = tmp_path_factory.mktemp("share") / "author"
-    root.mkdir()
-    project = Shared(create_pipeline(root).root)
-    project.replace_text(".gitignore", "/data\n", "/data/*/*\n!/data/raw/*\n!/data/*/metrics.json\n")
-    project.replace_text(
-        "dvc.yaml", "metrics: [data/one/metrics.json]", "metrics: [data/one/metrics.json: {cache: false}]"
-    )
-    project.git("init", "-qb", "main")
-    project.dvc("init", "-q")
-    project.git("add", "-A")
-    project.git("commit", "-qm", "start")
-    project.dvc("repro", "-q")
-    project.git("add", "-A")
-    project.git("commit", "-qm", "run")
+    project = Shared(create_repository(tmp_path_factory.mktemp("share") / "author").root)
     project.dvc("exp", "run", "-q", "-n", "other", "-S", "two.lr=0.5")
     project.git("checkout", "-q", "--", ".")
     project.dvc("checkout", "-q")
@@ -87,7 +67,7 @@ def clone(author: Shared, *share: str, stdin: str = "") -> Shared:
     return colleague
 
 
-def check_data_of_one_set(author: Shared, *options: str) -> None:
+def check_data_of_one_set(author: Shared, **env: str) -> None:
     """`dvc get` and `dvc import` take one output out of the repository, by its git address."""
     root = author.root.parent / "other"
     root.mkdir()
@@ -95,8 +75,8 @@ def check_data_of_one_set(author: Shared, *options: str) -> None:
     other.git("init", "-q")
     other.dvc("init", "-q")
     origin = str(author.root.parent / "origin.git")
-    other.dvc("get", *options, "-q", origin, "data/one/model", "-o", "got")
-    other.dvc("import", *options, "-q", origin, "data/two/model", "-o", "imported")
+    other.dvc("get", "-q", origin, "data/one/model", "-o", "got", **env)
+    other.dvc("import", "-q", origin, "data/two/model", "-o", "imported", **env)
     assert (root / "got/a.txt").read_text() == "0.001" and (root / "imported/a.txt").read_text() == "0.1"
 
 
@@ -143,6 +123,8 @@ def test_s3(author):
         assert remote_servers.SECRET_KEY not in told and "access_key_id, secret_access_key in .dvc/config.local" in told
         push(author)
         colleague = clone(author, "--login", stdin=keys)
+        login = {"AWS_ACCESS_KEY_ID": remote_servers.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": remote_servers.SECRET_KEY}
+        check_data_of_one_set(author, **login)
         check_experiment(author, colleague)
         for project in (author, colleague):
             assert remote_servers.SECRET_KEY not in project.git("log", "-p", "--all")

@@ -19,7 +19,7 @@ if sys.argv[1] == "scores":
     card = {split: {"auc": auc, "brier": 0.2} for split in ("dev", "test")}
     found = {name: card for name in params["scores"]["verifiers"]}
 else:
-    names = json.loads(pathlib.Path("data/scores/metrics.json").read_text())
+    names = json.loads(pathlib.Path("data/scores/results.json").read_text())
     if auc > 1:
         sys.exit("auc above 1")
     gap = {"difference": 0.1, "low": 0.05, "high": 0.15, "p": 0.0001}
@@ -30,18 +30,17 @@ else:
              "at_n": {f"{kind}_{n}": {"mean": auc / 2} for n in names for kind in ("weighted", "best_of")}}
 folder = pathlib.Path("data") / sys.argv[1]
 folder.mkdir(parents=True, exist_ok=True)
-name = "metrics.json" if sys.argv[1] == "scores" else "results.json"
-(folder / name).write_text(json.dumps(found))
+(folder / "results.json").write_text(json.dumps(found))
 """
 PIPELINE = """
 stages:
   scores:
     cmd: python script.py scores
     params: [orm, scores]
-    metrics: [data/scores/metrics.json]
+    outs: [data/scores/results.json]
   best_of_n:
     cmd: python script.py best_of_n
-    deps: [data/scores/metrics.json]
+    deps: [data/scores/results.json]
     params: [orm]
     outs: [data/best_of_n/results.json]
 """

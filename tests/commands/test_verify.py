@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from stages.lib.workspace import integrity
-from tests.helpers.toy_pipeline import ENV, ToyPipeline, create_pipeline
+from tests.helpers.toy_pipeline import ENV, ToyPipeline
+from tests.helpers.toy_repository import create_repository
 
 pytestmark = pytest.mark.slow
 MODEL = "data/two/model/a.txt"
@@ -17,19 +18,7 @@ OBJECTS = ".dvc/cache/files/md5"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> ToyPipeline:
-    root = tmp_path_factory.mktemp("verify") / "project"
-    root.mkdir()
-    project = create_pipeline(root)
-    project.replace_text(".gitignore", "/data\n", "/data/*/*\n!/data/raw/*\n!/data/*/metrics.json\n")
-    project.replace_text(
-        "dvc.yaml", "metrics: [data/one/metrics.json]", "metrics: [data/one/metrics.json: {cache: false}]"
-    )
-    project.run("git", "init", "-q")
-    project.run(sys.executable, "-m", "dvc", "init", "-q")
-    project.run(sys.executable, "-m", "dvc", "repro", "-q", ASSAY_TRACKING="off")
-    project.run("git", "add", "-A")
-    project.run("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "run")
-    return project
+    return create_repository(tmp_path_factory.mktemp("verify") / "project")
 
 
 @pytest.fixture

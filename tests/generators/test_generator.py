@@ -18,7 +18,7 @@ TOKENIZER = build_tokenizer()
 ENCODER = Encoder(TOKENIZER)
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
-    **{"train": True, "prompt": {}, "competition_problems": 2, "dyval_problems": 1, "epochs": 3.0, "lr": 1e-2},
+    **{"train": True, "prompt": {}, "epochs": 3.0, "lr": 1e-2},
     **{"eval_samples": 4, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 24, "max_rows": 16},
 }
 
@@ -28,9 +28,7 @@ def world(root, train):
     records.write_problems(
         root / "data/benchmarks/dev.jsonl", [tiny_models.make_problem(i + 50, "dev") for i in range(6)]
     )
-    records.write_problems(root / "data/benchmarks/train.jsonl", train)
-    records.write_problems(root / "data/aime/train.jsonl", [tiny_models.make_problem(i + 80) for i in range(3)])
-    records.write_problems(root / "data/ood/train.jsonl", [tiny_models.make_problem(i + 90) for i in range(2)])
+    records.write_problems(root / "data/selection/train.jsonl", train)
 
 
 def test_loss_is_on_the_solution_alone_without_annotations():
@@ -51,7 +49,7 @@ def test_learns_and_keeps_the_best_epoch(tmp_path):
     assert all(float(row["dev_pass_at_n"]) >= float(row["dev_pass_at_1"]) for row in epochs)
     assert float(rows[-1]["lm_loss"]) < 0.7 * float(rows[0]["lm_loss"])
     best = max(epochs, key=lambda row: (float(row["dev_pass_at_1"]), -float(row["epoch"])))
-    assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 23
+    assert metrics["epoch"] == float(best["epoch"]) and metrics["examples"] == 20
     kept = loading.load_causal_lm(run.out_dir / "model")
     assert loading.load_tokenizer(run.out_dir / "model").eos_token_id == kept.config.eos_token_id == 1
 
@@ -127,7 +125,7 @@ def test_an_answer_alone_is_a_gold_solution(tmp_path):
     run = tiny_models.make_run(
         tmp_path,
         "generator",
-        generator.Params(**SETTINGS | {"epochs": 1.0, "competition_problems": 0, "dyval_problems": 0}),
+        generator.Params(**SETTINGS | {"epochs": 1.0}),
     )
     assert generator.body(run)["examples"] == 8
 
@@ -153,6 +151,12 @@ def test_a_model_that_comes_ready_made_is_taken_as_it_is(tmp_path, shots):
     assert len(kept.examples) == shots + bool(shots) and {shot.question for shot in kept.examples} <= questions
     with pytest.raises(ValueError, match="shots must be 0 where train is true"):
         generator.Params(**SETTINGS | {"prompt": {"shots": 1}})
+
+
+def test_worked_examples_are_published_problems_of_the_benchmark_that_is_asked():
+    plain, dev = tiny_models.make_problem(1), [tiny_models.make_problem(2, "dev")]
+    joined = [plain.model_copy(update=change) for change in ({"benchmark": "competition"}, {"operator": "fobar"})]
+    assert generator.list_shown([*joined, plain], dev) == [plain]
 
 
 @pytest.mark.slow

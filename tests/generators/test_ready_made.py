@@ -34,8 +34,7 @@ def choice(split, i):
 def world(root, family):
     saved(family, root / "data/base/model")
     for split, count in (("train", 4), ("verifier", 4), ("dev", 3), ("test", 4)):
-        (root / "data/benchmarks").mkdir(parents=True, exist_ok=True)
-        records.write_problems(root / f"data/benchmarks/{split}.jsonl", [choice(split, i) for i in range(count)])
+        records.write_problems(tiny_models.get_problems_path(root, split), [choice(split, i) for i in range(count)])
     for path in ("ood/test", "aime/train", "aime/test", "aime/unseen"):
         (root / f"data/{path}").parent.mkdir(parents=True, exist_ok=True)
         records.write_problems(root / f"data/{path}.jsonl", [])

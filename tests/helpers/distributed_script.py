@@ -54,11 +54,9 @@ def write_inputs(root: Path) -> None:
     """Problems for every stage of CHAIN."""
     for split in ("train", "verifier", "dev", "test"):
         found = [tiny_models.make_problem(i, split) for i in range(9 if split == "train" else 3)]
-        records.write_problems(root / f"data/benchmarks/{split}.jsonl", found)
+        records.write_problems(tiny_models.get_problems_path(root, split), found)
     for path in (
-        "data/ood/train.jsonl",
         "data/ood/test.jsonl",
-        "data/aime/train.jsonl",
         "data/aime/test.jsonl",
         "data/aime/unseen.jsonl",
     ):

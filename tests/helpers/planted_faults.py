@@ -18,7 +18,8 @@ from typing import Any
 from stages.lib.chat import NoAnswerError
 from stages.lib.core import seeds
 from stages.lib.core.records import Problem
-from stages.problems.ood.mpa import checks, pipeline, principles, protected_spans, text_features
+from stages.lib.rewording import protected_spans, text_features
+from stages.problems.ood.mpa import checks, pipeline, principles
 from stages.problems.ood.mpa.agents import Agents
 from stages.problems.ood.mpa.principles import LETTERS, VERSION, Draft, NotApplicable
 from stages.problems.ood.mpa.prompts import Unreadable

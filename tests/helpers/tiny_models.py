@@ -95,6 +95,11 @@ def make_problem(i: int, split: str = "train") -> Problem:
     )
 
 
+def get_problems_path(root: Path, split: str) -> Path:
+    """Where stages read the problems of a split of the benchmark."""
+    return root / "data" / ("selection" if split in ("train", "verifier") else "benchmarks") / f"{split}.jsonl"
+
+
 def make_sample(problem: Problem, index: int, error: int, finish: str = "stop") -> Sample:
     """A solution whose sum is off by `error`; longer for higher indices."""
     value = int(problem.answer) + error

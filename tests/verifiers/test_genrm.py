@@ -52,7 +52,7 @@ def write_inputs(tmp_path):
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, count in (("train", 3), ("verifier", 6), ("dev", 3)):
         generated = problems(split, count)
-        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", generated)
+        records.write_problems(tiny_models.get_problems_path(tmp_path, split), generated)
         if split != "train":
             records.write_samples(
                 tmp_path / f"data/samples/{split}.parquet", [s for problem in generated for s in pool(problem)]
@@ -291,7 +291,7 @@ def test_without_a_teacher_the_bare_verdict_is_learnt(root):
 
 
 def test_nothing_to_learn_from_is_refused(root):
-    verifier = root / "data/benchmarks/verifier.jsonl"
+    verifier = root / "data/selection/verifier.jsonl"
     generated = [p.model_copy(update={"program": None}) for p in records.read_problems(verifier)]
     records.write_problems(verifier, generated)
     with pytest.raises(UserError, match="no rationale.*no program that tells"):

@@ -9,6 +9,7 @@ from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import Problem, Sample
+from stages.lib.datasets import eval_sets
 from stages.lib.labels import label_methods, rollouts, truth
 from stages.lib.models.encoding import split_steps
 from stages.lib.models.prompts import Prompt
@@ -76,7 +77,7 @@ def by_chance(requests):
 def root(tmp_path):
     for split, count in (("verifier", 5), ("dev", 4), ("test", 1)):
         problems = gradeschool.generate_problems(split, count, 1, steps=(2, 3), max_value=30)
-        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
+        records.write_problems(tiny_models.get_problems_path(tmp_path, split), problems)
         pool = [written(problem, index) for problem in problems for index in range(len(FAULTS))]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", pool)
     return tmp_path
@@ -89,7 +90,7 @@ def execution(root, rank=0, world=1, key="key", **changes) -> StageRun:
 
 
 def prepared(run):
-    problems = {name: records.read_problems(run.input_path("benchmarks", f"{name}.jsonl")) for name in labels.SPLITS}
+    problems = {name: eval_sets.load_problems(run, name) for name in labels.SPLITS}
     samples = {
         name: labels.load_samples(run.input_path("samples", f"{name}.parquet"), problems[name])
         for name in labels.SPLITS

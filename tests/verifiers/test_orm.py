@@ -37,7 +37,7 @@ def write_inputs(tmp_path):
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, first, count in (("train", 0, 5), ("verifier", 5, 14), ("dev", 5, 5), ("test", 10, 7)):
         problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
-        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
+        records.write_problems(tiny_models.get_problems_path(tmp_path, split), problems)
         if split != "train":
             pool = [
                 tiny_models.make_sample(problem, j, (i + j) % 2) for i, problem in enumerate(problems) for j in range(4)
@@ -128,11 +128,7 @@ def test_scores_of_one_process_two_and_a_killed_run(root, tmp_path_factory):
         outputs.append((out, parts))
     (one, _), (two, parts), (resumed, _) = outputs
     assert one == two == resumed
-    assert set(one) == {
-        "metrics.json",
-        "results.json",
-        *(f"{split}.parquet" for split in ("dev", "test", "ood", "aime")),
-    }
+    assert set(one) == {"metrics.json", *(f"{split}.parquet" for split in ("dev", "test", "ood", "aime"))}
     assert "orm-test.1.jsonl" in parts, "the second process did nothing"
     equal = records.read_scores(copy / "data/scores/ood.parquet")
     assert len(equal) == 6 and len({s.score for s in equal if s.problem_id.endswith("3~names")}) == 1

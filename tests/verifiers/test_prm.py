@@ -267,7 +267,7 @@ def write_inputs(tmp_path):
     Prompt().write(tmp_path / "data/generator/prompt.json")
     for split, first, count in (("verifier", 5, 14), ("dev", 5, 5)):
         problems = [tiny_models.make_problem(first + i, split) for i in range(count)]
-        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
+        records.write_problems(tiny_models.get_problems_path(tmp_path, split), problems)
         pool = [(problem, sample(problem, j, j if j % 2 else None)) for problem in problems for j in range(4)]
         records.write_samples(tmp_path / f"data/samples/{split}.parquet", [s for _, s in pool])
         labels = [

@@ -34,12 +34,9 @@ def find_conflicts(settings: dict[str, Any], root: Path) -> list[Conflict]:
         return default if value is None else value
 
     try:
+        checks = (_check_splits(get), _check_augmentation(get), _check_labels(get, root), _check_rationales(get))
         return [
-            *_check_splits(get),
-            *_check_labels(get, root),
-            *_check_rationales(get),
-            *_check_preference(get),
-            *_check_verifiers(get, root),
+            conflict for check in (*checks, _check_preference(get), _check_verifiers(get, root)) for conflict in check
         ]
     except (TypeError, AttributeError):
         return []  # a value of another type, which the section's own check names
@@ -58,6 +55,17 @@ def _check_splits(get: Any) -> Iterator[Conflict]:
             yield f"benchmarks.sizes.{split}", f"0, but {use}"
         elif shares and not shares.get(split) and (split == "verifier" or not files.get(split)):
             yield f"benchmarks.shares.{split}", f"0, and no published rows are for this split, but {use}"
+
+
+def _check_augmentation(get: Any) -> Iterator[Conflict]:
+    """What a model writes is proven by a solver."""
+    is_model = get("augmentation.writer.kind", "rules") != "rules"
+    if is_model and "rephrase" in get("augmentation.methods", []) and get("augmentation.solver.kind") == "rules":
+        yield (
+            "augmentation.solver.kind",
+            "rules, but no rule reads what augmentation.writer rephrases; set it to openai or hf, or leave rephrase out of "
+            "augmentation.methods",
+        )
 
 
 def _check_labels(get: Any, root: Path) -> Iterator[Conflict]:

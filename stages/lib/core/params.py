@@ -30,7 +30,9 @@ RENAMED_KEYS = dict(
     start=init_from rows=max_rows mixed_only=skip_uniform_problems global_batch=global_batch_size
     device_batch=device_batch_size warmup=warmup_ratio clip=max_grad_norm layers=num_layers width=hidden_size
     hidden=intermediate_size heads=num_heads kernel=conv_kernel documents=num_documents
-    competition=competition_problems n_shifted=n_ood orm.level=predict_at head_words=head_init_tokens
+    generator.competition=selection.competition_problems generator.dyval_problems=selection.dyval_problems
+    generator.competition_problems=selection.competition_problems n_shifted=n_ood orm.level=predict_at
+    head_words=head_init_tokens
     prm.form=head prm.words=head_init_tokens mark=step_marker past_error=learn_after_first_error distinct=dedupe
     rationales=rationales_per_sample genrm.form=rationale_style emphasis=refutation_weight balance=balance_classes
     batch=batch_size hard=hard_rule progress=progress_threshold pool=use_pool powers=vote_powers

@@ -213,9 +213,10 @@ def read_problems(path: Path) -> list[Problem]:
     return problems
 
 
-def write_problems(path: Path, problems: Iterable[Problem]) -> None:
-    """One JSON object a line, sorted by id, absent fields left out."""
-    rows = [row.model_dump(exclude_none=True) for row in sorted(problems, key=lambda problem: problem.id)]
+def write_problems(path: Path, problems: Iterable[Problem], keep_order: bool = False) -> None:
+    """One JSON object a line, sorted by id unless their order is kept, absent fields left out."""
+    ordered = problems if keep_order else sorted(problems, key=lambda problem: problem.id)
+    rows = [row.model_dump(exclude_none=True) for row in ordered]
     files.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

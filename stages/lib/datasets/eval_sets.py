@@ -11,7 +11,7 @@ from stages.lib.core.records import Problem
 from stages.lib.run.execution import StageRun
 
 SET_FILES = {
-    "verifier": (("benchmarks", "verifier.jsonl"),),
+    "verifier": (("selection", "verifier.jsonl"),),
     "dev": (("benchmarks", "dev.jsonl"),),
     "test": (("benchmarks", "test.jsonl"),),
     "ood": (("ood", "test.jsonl"),),

@@ -16,10 +16,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stages.lib.core import files, records
+from stages.lib.core import files, records, row_files
 from stages.lib.core.records import AnswerType, Problem, Sample, Source, StepLabel
 from stages.lib.grading import grader
-from stages.lib.labels import row_files
 from stages.lib.models.prompts import Prompt
 
 

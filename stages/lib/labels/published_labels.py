@@ -16,7 +16,7 @@ prmbench        `modified_process` answers `modified_question`; `error_steps` co
                 2501.03124; github.com/ssmisya/PRMBench). An error step that the process does not have is ignored, as in
                 the published scorer. The split is the kind of error, `classification`.
 
-Any form may be JSONL, one JSON list or Parquet (lib/labels/row_files.py).
+Any form may be JSONL, one JSON list or Parquet (lib/core/row_files.py).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from stages.lib.core import row_files
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import AnswerType, Source
 from stages.lib.grading import grader
-from stages.lib.labels import row_files
 from stages.lib.labels.labelled_solution import (
     Form,
     LabelledSolution,

@@ -26,7 +26,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.stats import norm, t
+
+find_root: Any = brentq  # untyped in scipy
+
+MIN_P_VALUE = 1e-12  # a smaller one is told as this
 
 
 class CrossedMean(NamedTuple):
@@ -47,6 +52,32 @@ def estimate_mean(
     """values: (trainings, problems); units, weights: (problems,), by default each problem for itself, and all 1.
 
     With one training the interval is over problems alone. Raises ValueError for fewer than two units."""
+    mean, parts = _split_variance(values, units, weights)
+    half = _compute_half_width(parts, confidence)
+    return CrossedMean(mean, mean - half, mean + half, sum(variance for variance, _ in parts) ** 0.5)
+
+
+def compute_p_value(values: np.ndarray, units: Sequence[Any] | None = None, weights: np.ndarray | None = None) -> float:
+    """The two-sided p-value that the mean is 0: 1 - the confidence at which an end of its interval is 0.
+
+    The same arguments and errors as those of `estimate_mean`."""
+    mean, parts = _split_variance(values, units, weights)
+    if not mean:
+        return 1.0
+    if not any(variance for variance, _ in parts):
+        return 0.0
+
+    def leave_out(log_p: float) -> float:
+        return abs(mean) - _compute_half_width(parts, 1 - math.exp(log_p))
+
+    smallest = math.log(MIN_P_VALUE)
+    return MIN_P_VALUE if leave_out(smallest) >= 0 else math.exp(find_root(leave_out, smallest, 0.0))
+
+
+def _split_variance(
+    values: np.ndarray, units: Sequence[Any] | None, weights: np.ndarray | None
+) -> tuple[float, list[tuple[float, int]]]:
+    """The mean, and the parts of its variance, each with its degrees of freedom: other problems, other trainings."""
     values = np.asarray(values, float)
     weights = np.ones(values.shape[1]) if weights is None else np.asarray(weights, float)
     mean = float(np.average(values, axis=1, weights=weights).mean())
@@ -56,18 +87,18 @@ def estimate_mean(
     if count < 2:
         raise ValueError(f"an interval needs two units or more, got {count}")
     of_units, of_trainings = deviations.mean(axis=0), deviations.mean(axis=1)
-    parts = [
-        (float((of_units**2).sum()) / (count - 1) / count, count - 1)
-    ]  # (variance of the mean, degrees of freedom)
+    parts = [(float((of_units**2).sum()) / (count - 1) / count, count - 1)]
     if trainings > 1:
         rest = deviations - of_units - of_trainings[:, None]
         residual = float((rest**2).sum()) / ((trainings - 1) * (count - 1)) / deviations.size
         between = float((of_trainings**2).sum()) / (trainings - 1) / trainings
         parts.append((max(0.0, between - residual), trainings - 1))
-    error = sum(variance for variance, _ in parts) ** 0.5
+    return mean, parts
+
+
+def _compute_half_width(parts: Sequence[tuple[float, int]], confidence: float) -> float:
     quantile = 0.5 + confidence / 2
-    half = sum(variance * float(t.ppf(quantile, freedom)) ** 2 for variance, freedom in parts) ** 0.5
-    return CrossedMean(mean, mean - half, mean + half, error)
+    return sum(variance * float(t.ppf(quantile, freedom)) ** 2 for variance, freedom in parts) ** 0.5
 
 
 def _sum_units(values: np.ndarray, units: Sequence[Any] | None) -> np.ndarray:

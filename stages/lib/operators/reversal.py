@@ -66,7 +66,9 @@ def _involves_division(state: State, number: int) -> bool:
     )
 
 
-def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+def find_reversible(state: State) -> list[int]:
+    """The numbers of a lifted problem that can be found back from the answer step by step. Raises NotApplicable with the
+    reason where there are none."""
     changeable, values = numbers.find_changeable(state), programs.list_numbers(state)
     ambiguous = programs.find_ambiguous(state)
     answer, candidates, reason = gsm8k_program.render(state)[2], [], "no number can be found back step by step"
@@ -86,7 +88,11 @@ def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
             reason = str(error)
     if not candidates:
         raise NotApplicable(reason)
-    return {"number": rng.choice(candidates)}
+    return candidates
+
+
+def _draw(state: State, rng: random.Random, knobs: Knobs) -> dict[str, Any]:
+    return {"number": rng.choice(find_reversible(state))}
 
 
 def _apply(state: State, parameters: Mapping[str, Any]) -> State:

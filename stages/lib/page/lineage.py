@@ -49,7 +49,7 @@ def list_costs(
 ) -> list[dict[str, Any]]:
     """[{stage, what, steps, tokens, flops}], None where a stage does not count it.
 
-    metrics: {stage: its metrics.json}; cost: of judging a solution, as best_of_n counts it; solutions: number that stage
+    metrics: {stage: its figures}; cost: of judging a solution, as best_of_n counts it; solutions: number that stage
     scores judged. Operations are estimates: 2 a weight and token forward, 6 with the backward pass (Kaplan et al. 2020,
     arXiv 2001.08361, section 2.1).
     """

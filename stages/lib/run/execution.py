@@ -1,4 +1,4 @@
-"""Runs a stage: reads its parameters, takes its lock, keeps the journal, writes metrics.json.
+"""Runs a stage: reads its parameters, takes its lock, keeps the journal, writes its figures.
 
 A stage's `main()` is `run_stage(name, Params, body)`. Around `body` this file also starts the copy to MLflow, offers a
 checkpoint folder that survives kills, and turns a user's mistake into one sentence. It works by hand and under
@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from stages.lib.core import conflicts, digests, files, params, settings
 from stages.lib.core.durations import format_duration
 from stages.lib.core.errors import UserError
 from stages.lib.run import import_closure, journal, launcher, mlflow_helper, ray_cluster
+from stages.lib.run.headline import select_headline
 from stages.lib.run.progress import Progress
 
 P = TypeVar("P", bound=params.Params)
@@ -95,16 +96,19 @@ class StageRun(Generic[P]):
         return self.progress.track(items, total, what) if self.progress else iter(items)
 
 
-def run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
+def run_stage(
+    name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]], headline: Sequence[str] = ()
+) -> None:
     """Run `body` as stage `name`. Exits 2 after a user's mistake, 130/143 when interrupted or terminated.
 
-    A stage takes no arguments but --help."""
+    `body` returns the stage's figures, which become metrics.json. With a `headline` (patterns of select_headline) they
+    become results.json, and metrics.json has those that it names. A stage takes no arguments but --help."""
     if body.__module__ == "__main__" and len(sys.argv) > 1:
         return _answer_arguments(name, sys.argv[1:])
     try:
         if ray_cluster.load_settings() and body.__module__ == "__main__" and (main := ray_cluster.find_main()):
             return main()
-        _run_stage(name, model, body)
+        _run_stage(name, model, body, headline)
     except (UserError, OSError) as error:
         reason = files.explain_os_error(error) if isinstance(error, OSError) else str(error)
         if reason is None:
@@ -127,7 +131,9 @@ def _answer_arguments(name: str, arguments: list[str]) -> NoReturn:
     os.execv(sys.executable, [sys.executable, "-m", "stages", "params", name])
 
 
-def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]]) -> None:
+def _run_stage(
+    name: str, model: type[P], body: Callable[[StageRun[P]], dict[str, Any]], headline: Sequence[str]
+) -> None:
     root = Path.cwd()
     top = params.load_top_level()
     section = params.load_section(name, model)
@@ -162,7 +168,10 @@ def _run_stage(name: str, model: type[P], body: Callable[[StageRun[P]], dict[str
         try:
             run.out_dir.mkdir(parents=True, exist_ok=True)
             with run.progress.report():
-                metrics = body(run)
+                metrics = figures = body(run)
+            if headline:
+                files.write_json(run.out_dir / "results.json", figures)
+                metrics = select_headline(figures, headline)
             files.write_json(run.out_dir / "metrics.json", metrics)
             run.wait_for_processes()  # a slow one may still read checkpoints
             shutil.rmtree(run.checkpoint_dir, ignore_errors=True)

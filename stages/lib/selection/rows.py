@@ -1,12 +1,18 @@
 """What a method of selection reads and returns.
 
-Every method is `select(rows, embeddings, budget, labelled, seed) -> list[Choice]`: deterministic, equal for any order of
-the rows (ties are broken by id), with a reason for every row that it keeps.
+Every method is `select(rows, embeddings, budget, labelled, seed, params, values) -> list[Choice]`: deterministic, equal for
+any order of the rows (ties are broken by id), with a reason for every row that it keeps. What it does not use may be None.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+VERSION = 1  # of the methods, in the key of every draw
 
 
 class Row(NamedTuple):
@@ -25,11 +31,33 @@ class Row(NamedTuple):
         return f"{self.question}\n{self.answer}"
 
 
+class Values(NamedTuple):
+    """What is known of each row beside its embedding, each (rows,) float64; None where it was not computed."""
+
+    quality: np.ndarray | None = None  # higher is better
+    uncertainty: np.ndarray | None = None  # higher is less sure: a perplexity, an entropy, 1 - a mass or a margin
+
+
+NO_VALUES = Values()
+
+
+class Labelled(NamedTuple):
+    """Rows that a method compares with: those that are there already, or rows of dev whose worth is known."""
+
+    rows: Sequence[Row]
+    embeddings: np.ndarray | None = None  # (labelled rows, width), of the same embedding as the candidates
+    quality: np.ndarray | None = None  # (labelled rows,), of the same quality model as the candidates
+    is_good: np.ndarray | None = None  # (labelled rows,) bool: whether a row is worth training on
+
+
 class Budget(NamedTuple):
     """How much may be chosen: so many rows, or rows of so many tokens; None: no bound."""
 
     items: int | None = None
     tokens: int | None = None
+
+
+UNBOUNDED = Budget()
 
 
 class Choice(NamedTuple):

@@ -26,8 +26,8 @@ V = TypeVar("V", bound="Verifier")
 
 
 def read_problems(run: StageRun, split: str) -> dict[str, Problem]:
-    """The problems of a split of the benchmarks, by id."""
-    problems = records.read_problems(run.input_path("benchmarks", f"{split}.jsonl"))
+    """The problems of train (selected gold solutions), verifier or dev, by id."""
+    problems = records.read_problems(run.input_path("benchmarks" if split == "dev" else "selection", f"{split}.jsonl"))
     return {problem.id: problem for problem in problems}
 
 

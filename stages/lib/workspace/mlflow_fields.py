@@ -42,17 +42,15 @@ def flatten(tree: Any, prefix: str = "", separator: str = ".") -> dict[str, Any]
     return flat
 
 
-def iter_metrics(metrics: dict[str, Any], patterns: Sequence[str] = ()) -> Iterator[tuple[str, int | None, float]]:
-    """(name, step, value) of every number whose name fits a pattern; of all without patterns. A key of digits is a step:
-    {"best_of": {"1": .4, "2": .5}} is a curve."""
+def iter_metrics(metrics: dict[str, Any]) -> Iterator[tuple[str, int | None, float]]:
+    """(name, step, value) of every number. A key of digits is a step: {"best_of": {"1": .4, "2": .5}} is a curve."""
     for path, value in flatten(metrics, separator="\0").items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         parts = path.split("\0")
         steps = [part for part in parts if part.isdigit()]
         name = "/".join(part for part in parts if part != steps[0]) if steps else "/".join(parts)
-        if not patterns or matches(name, patterns):
-            yield name or "value", int(steps[0]) if steps else None, float(value)
+        yield name or "value", int(steps[0]) if steps else None, float(value)
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

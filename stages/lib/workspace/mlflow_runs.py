@@ -47,7 +47,7 @@ def push(store: Store, entry: journal.Entry, run_id: str | None = None, since: i
     if info["status"] == journal.RUNNING:
         return run_id
     logged = {(point.name, point.step, point.value) for point in points}
-    final = [point for point in iter_final(entry, stage) if (point.name, point.step, point.value) not in logged]
+    final = [point for point in iter_final(entry) if (point.name, point.step, point.value) not in logged]
     _log(store, run_id, final)
     outputs = info.get("outputs", {})
     tags = {f"md5/{path.removeprefix(f'data/{stage.name}/')}": digest for path, digest in outputs.items()}
@@ -80,14 +80,13 @@ def iter_logged(entry: journal.Entry) -> Iterator[Point]:
                 yield Point(mlflow_fields.sanitize_metric_name(name), value, int(row["time"] * 1000), int(row["step"]))
 
 
-def iter_final(entry: journal.Entry, stage: staleness.Stage) -> Iterator[Point]:
-    """The headline of the stage's metrics and its cost, at the last logged step."""
+def iter_final(entry: journal.Entry) -> Iterator[Point]:
+    """The stage's metrics and its cost, at the last logged step."""
     info, last = entry.info, max((point.step for point in iter_logged(entry)), default=0)
     cost = {key: info[key] for key in ("seconds", "peak_memory", "tokens", "flops") if key in info}
-    for metrics, patterns in ((info.get("metrics", {}), stage.headline), ({"cost": cost}, ())):
-        for name, step, value in iter_metrics(metrics, patterns):
-            name, time = mlflow_fields.sanitize_metric_name(name), int(info["ended"] * 1000)
-            yield Point(name, value, time, last if step is None else step)
+    for name, step, value in (*iter_metrics(info.get("metrics", {})), *iter_metrics({"cost": cost})):
+        name, time = mlflow_fields.sanitize_metric_name(name), int(info["ended"] * 1000)
+        yield Point(name, value, time, last if step is None else step)
 
 
 def _iter_pipeline_points(final: Iterable[Point], info: dict[str, Any], stage: staleness.Stage) -> Iterator[Point]:

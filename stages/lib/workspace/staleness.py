@@ -28,8 +28,8 @@ MISSING, RUNNING, NEVER_RUN = "missing", "running", "never run"
 @dataclass(frozen=True)
 class Stage:
     """One entry of dvc.yaml. `params` maps a file to its keys; `metric` is `meta.metric`, a path into metrics.json.
-    `headline` and `pipeline` (`meta`) are patterns of such paths: what MLflow shows of a run of the stage (all if none),
-    and of a run of the pipeline beside each `metric`."""
+    `pipeline` (`meta.pipeline`) are patterns of such paths: what MLflow shows of a run of the pipeline beside each
+    `metric`."""
 
     name: str
     desc: str
@@ -38,7 +38,6 @@ class Stage:
     params: dict[str, list[str]]
     outs: list[str]
     metric: str | None = None
-    headline: tuple[str, ...] = ()
     pipeline: tuple[str, ...] = ()
 
 
@@ -101,10 +100,8 @@ def _parse_stage(name: str, entry: dict[str, Any]) -> Stage:
         for out in entry.get(kind, [])
     ]
     meta = entry.get("meta") or {}
-    shown = (tuple(meta.get(key, ())) for key in ("headline", "pipeline"))
-    return Stage(
-        name, entry.get("desc", ""), entry["cmd"], entry.get("deps", []), keys, outs, meta.get("metric"), *shown
-    )
+    desc, pipeline = entry.get("desc", ""), tuple(meta.get("pipeline", ()))
+    return Stage(name, desc, entry["cmd"], entry.get("deps", []), keys, outs, meta.get("metric"), pipeline)
 
 
 def _find_upstream(stage: Stage, stages: list[Stage]) -> list[str]:
@@ -139,9 +136,10 @@ def _compare(
     if not reasons and not data and not outs and code and last_run and _ran_same_code(root, stage, lock, last_run):
         message = f"by room only: no code it runs has changed; `dvc commit -f {stage.name}` keeps the result"
         return State(STALE, [message, *code])
-    if reasons or code or data or len(outs) > len(gone):
-        return State(STALE, reasons + code + data + outs)
-    return State(MISSING, [f"{gone[0]}; `dvc repro` or `dvc checkout` brings it back"]) if gone else State(FRESH)
+    if reasons or code or data or not outs:
+        return State(STALE if reasons or code or data else FRESH, reasons + code + data + outs)
+    reason = f"{outs[0]}; `dvc repro` or `dvc checkout` brings back that of dvc.lock"
+    return State(MISSING, [reason]) if len(gone) == len(outs) else State(STALE, [reason, *outs[1:]])
 
 
 def _ran_same_code(root: Path, stage: Stage, lock: dict[str, Any], last_run: journal.Entry) -> bool:

@@ -48,6 +48,11 @@ CASES = {
         "must be at most 16",
     ),
     "no such labels": ({"labels.methods": ["pool"]}, "prm.labels", "exact is not made; add it to labels.methods"),
+    "no solver": (
+        {"augmentation.writer": {"kind": "openai"}},
+        "augmentation.solver.kind",
+        "no rule reads what augmentation.writer rephrases",
+    ),
     "nothing imported": (
         {"prm.labels": ["imported"], "scores.verifiers": ["prm"]},
         "prm.labels",

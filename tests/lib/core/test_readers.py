@@ -4,10 +4,9 @@ import gzip
 
 import pytest
 
-from stages.lib.core import params, records
+from stages.lib.core import params, records, row_files
 from stages.lib.core.errors import UserError
 from stages.lib.datasets import contamination
-from stages.lib.labels import row_files
 from stages.problems.benchmarks import path as benchmark_files
 
 TEXTS = {

@@ -158,7 +158,7 @@ def write_workspace(root):
     Prompt().write(root / "data/generator/prompt.json")
     for split in ("verifier", "dev", "test"):
         problems = [tiny_models.make_problem(i, split) for i in range(3)]
-        records.write_problems(root / f"data/benchmarks/{split}.jsonl", problems)
+        records.write_problems(tiny_models.get_problems_path(root, split), problems)
         pool = [tiny_models.make_sample(of, i, i % 2) for of in problems for i in range(2)]
         records.write_samples(root / f"data/samples/{split}.parquet", pool)
     for name, question in zip(("ood/test", "aime/test", "aime/unseen"), HELD_OUT, strict=True):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stages.lib.core import row_files
 from stages.lib.core.errors import UserError
-from stages.lib.labels import published_labels, row_files
+from stages.lib.labels import published_labels
 from stages.lib.labels.labelled_solution import RejectedRow
 from stages.lib.models.encoding import split_steps
 from stages.lib.models.prompts import Prompt

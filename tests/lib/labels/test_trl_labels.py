@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.lib.core import records
+from stages.lib.core import records, row_files
 from stages.lib.core.errors import UserError
-from stages.lib.labels import imported_labels, published_labels, row_files
+from stages.lib.labels import imported_labels, published_labels
 from stages.lib.labels.labelled_solution import RejectedRow
 from stages.lib.models.encoding import split_steps
 from stages.lib.models.prompts import Prompt

@@ -206,7 +206,7 @@ def test_new_names_are_no_splits_and_roles_are_no_names():
 
 
 def test_a_preamble_holds_nothing_that_could_be_used():
-    from stages.problems.ood.mpa.text_features import extract_features
+    from stages.lib.rewording.text_features import extract_features
 
     for text in (*preamble.SETTINGS, *preamble.REQUESTS):
         features = extract_features(text)

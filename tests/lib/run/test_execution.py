@@ -1,4 +1,6 @@
-"""What happens around a stage's body when it runs on several processes."""
+"""What happens around a stage's body: several processes, and the figures that it returns."""
+
+import json
 
 import pytest
 
@@ -28,3 +30,13 @@ def test_checkpoints_stay_until_the_slowest_process_has_read_them(tmp_path):
     processes.run_module(2, "stages.problems.one", cwd=tmp_path)
     assert (tmp_path / "read.txt").read_text() == "work of the main process"
     assert not list((tmp_path / ".checkpoints").rglob("part")), "the main process removes them in the end"
+
+
+@pytest.mark.slow
+def test_figures_of_the_headline_are_metrics_and_all_are_results(tmp_path):
+    toy = toy_pipeline.create_pipeline(tmp_path)
+    toy.replace_text("stages/problems/one.py", "Params, body)", 'Params, body, ["dev.*.mean"])')
+    toy.run_stage("one", ASSAY_TRACKING="off")
+    metrics, results = (json.loads((tmp_path / f"data/one/{x}.json").read_text()) for x in ("metrics", "results"))
+    assert metrics == {"dev": {"pass@1": {"mean": 0.5}}} == toy.read_journal()[0]["metrics"]
+    assert set(results) == {"dev", "curve"} and set(results["dev"]["pass@1"]) == {"mean", "low", "high"}

@@ -145,7 +145,7 @@ def one(tmp_path_factory):
     root = tmp_path_factory.mktemp("one")
     distributed_script.write_inputs(root)
     problems = [tiny_models.make_problem(i, "verifier") for i in range(40)]
-    records.write_problems(root / "data/benchmarks/verifier.jsonl", problems)
+    records.write_problems(root / "data/selection/verifier.jsonl", problems)
     tokenizer = build_tokenizer()
     loading.save(tiny_models.make_model("lfm2", len(tokenizer)), tokenizer, root / "data/generator/model")
     Prompt().write(root / "data/generator/prompt.json")

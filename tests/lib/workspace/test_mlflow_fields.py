@@ -8,6 +8,7 @@ import pytest
 from stages.lib.workspace import mlflow_fields, staleness
 
 ROOT = Path(__file__).parents[3]
+MAX_METRICS = {"ood": 30, "best_of_n": 32}  # of other stages 15
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,8 @@ def test_the_name_of_a_run_tells_the_variant(run, name):
 
 def test_metrics_that_fit_a_pattern():
     tree = {"dev": {"auc": 0.5, "curve": {"1": 0.1}}, "test": {"auc": 0.6, "brier": 0.2}}
-    assert [name for name, *_ in mlflow_fields.iter_metrics(tree, ["*.auc", "dev.curve"])] == [
+    names = [name for name, *_ in mlflow_fields.iter_metrics(tree)]
+    assert [name for name in names if mlflow_fields.matches(name, ["*.auc", "dev.curve"])] == [
         "dev/auc",
         "dev/curve",
         "test/auc",
@@ -68,14 +70,14 @@ def test_metrics_that_fit_a_pattern():
 
 
 @pytest.mark.parametrize("stage", staleness.load_stages(ROOT), ids=lambda stage: stage.name)
-def test_a_run_of_the_default_preset_shows_some_thirty_metrics(stage):
+def test_metrics_of_the_default_preset_are_few(stage):
     """metrics.json of the committed run."""
     metrics = json.loads((ROOT / "data" / stage.name / "metrics.json").read_text(encoding="utf-8"))
-    shown = {name for name, *_ in mlflow_fields.iter_metrics(metrics, stage.headline)}
-    assert 1 <= len(shown) <= 33, sorted(shown)
+    shown = {name for name, *_ in mlflow_fields.iter_metrics(metrics)}
+    assert 1 <= len(shown) <= MAX_METRICS.get(stage.name, 15), sorted(shown)
     assert stage.metric is None or stage.metric.replace(".", "/") in shown, "the main one is among them"
-    for pattern in (*stage.headline, *stage.pipeline):
-        assert list(mlflow_fields.iter_metrics(metrics, [pattern])), f"dvc.yaml: {stage.name}: nothing fits {pattern}"
+    for pattern in stage.pipeline:
+        assert any(mlflow_fields.matches(name, [pattern]) for name in shown), f"{stage.name}: nothing fits {pattern}"
 
 
 def test_no_key_of_a_metrics_file_is_called_error():

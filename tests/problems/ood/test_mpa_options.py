@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from stages.lib.core import seeds
-from stages.problems.ood.mpa import canonical, checks, option_order, pipeline, principles, protected_spans
+from stages.lib.rewording import protected_spans
+from stages.problems.ood.mpa import canonical, checks, option_order, pipeline, principles
 from tests.helpers.mpa_items import RULE_AGENTS, make_item, make_variant, model  # noqa: F401
 
 

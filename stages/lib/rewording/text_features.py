@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from stages.problems.ood.mpa import protected_spans
-from stages.problems.ood.mpa.synonyms import COMPARISONS, LEMMAS, NEGATIONS, NUMBER_WORDS, STOPWORDS, UNITS
+from stages.lib.rewording import protected_spans
+from stages.lib.rewording.synonyms import COMPARISONS, LEMMAS, NEGATIONS, NUMBER_WORDS, STOPWORDS, UNITS
 
 _TOKEN = re.compile(
     rf"[{protected_spans.MASK_RANGE}]|[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[a-z]+(?:'[a-z]+)?|[$€£%°]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
@@ -16,17 +16,30 @@ PARQUET_ROWS = 1024  # rows of a Parquet file read at a time
 
 def iter_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """(line of a JSONL file, or place from 1, row), read piece by piece. Raises UserError for a file that breaks off."""
+    kind = _detect_format(path)
+    yield from (
+        iter_parquet(path)
+        if kind == "parquet"
+        else iter_json_list(path)
+        if kind == "list"
+        else records.iter_jsonl(path)
+    )
+
+
+def is_jsonl(path: Path) -> bool:
+    """Whether each row is a line of its own. Raises UserError for a file that cannot be read."""
+    return _detect_format(path) == "jsonl"
+
+
+def _detect_format(path: Path) -> Literal["parquet", "list", "jsonl"]:
     try:
         with open(path, "rb") as file:
             start = file.read(256)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if start.startswith(b"PAR1"):
-        yield from iter_parquet(path)
-    elif start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-        yield from iter_json_list(path)
-    else:
-        yield from records.iter_jsonl(path)
+        return "parquet"
+    return "list" if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[") else "jsonl"
 
 
 def iter_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

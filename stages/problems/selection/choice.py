@@ -1,0 +1,101 @@
+"""How the stage chooses: what a method of lib/selection needs is computed, and its choice or a random one returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import ValidationError
+
+from stages.lib.core import records
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import to_plain
+from stages.lib.core.records import explain_error
+from stages.lib.run.execution import StageRun
+from stages.lib.selection import diagnostics, embeddings
+from stages.lib.selection.methods import METHODS, Method, random_rows
+from stages.lib.selection.rows import Budget, Choice, Labelled, Row, Values
+from stages.problems.selection import faults, quality
+from stages.problems.selection.pool import Member, make_row
+from stages.problems.selection.section import BudgetParams, Params, PlantedParams
+
+
+def choose(run: StageRun[Params], members: Sequence[Member]) -> tuple[list[Choice], float | None]:
+    """What is kept, in the order of the choice, and its stability: the mean Jaccard index of the choices of this and
+    `stability_seeds` further seeds from the same pool, None without any. Raises UserError for settings that the method does
+    not have, and for what the method refuses."""
+    section, method = run.params, METHODS[run.params.method]
+    kept = [Choice(member.problem.id, "existing") for member in members if member.origin in section.existing]
+    existing = [make_row(member) for member in members if member.origin in section.existing]
+    rows = [make_row(member) for member in members if member.origin not in section.existing]
+    if not rows:
+        return kept, None
+    try:
+        settings = method.params.model_validate(to_plain(section.settings))
+    except ValidationError as error:
+        raise UserError(f"selection.settings: {explain_error(error)}; method {section.method} has no other") from None
+    budget = Budget() if section.method == "all" else compute_budget(section.budget, rows)
+    vectors = embed(run, method, existing + rows)
+    values, labelled = compute_values(run, method, rows), None
+    if existing and vectors is not None:
+        labelled = Labelled(existing, vectors[: len(existing)])
+    elif section.method == "uncertain_and_good":
+        labelled = label_dev(run)
+    if "labelled" in method.needs and labelled is None:
+        raise UserError(
+            f"selection.existing: empty, but method {section.method} compares with existing problems; name some"
+        )
+    own = None if vectors is None else vectors[len(existing) :]
+
+    def select(seed: int) -> list[Choice]:
+        choices = method.select(rows, own, budget, labelled, seed, settings, values)
+        if section.control == "none":
+            return choices
+        chosen = {choice.id for choice in choices}
+        tokens = sum(row.tokens for row in rows if row.id in chosen)
+        size = Budget(items=len(chosen)) if section.control == "items" else Budget(tokens=tokens)
+        return random_rows.select(rows, None, size, None, seed)
+
+    choices = select(run.seed)
+    others = [select(run.seed + 1 + i) for i in range(section.stability_seeds)]
+    sets = [{choice.id for choice in choice_list} for choice_list in (choices, *others)]
+    return kept + choices, diagnostics.compute_stability(sets)
+
+
+def compute_budget(section: BudgetParams, rows: Sequence[Row]) -> Budget:
+    """The budget in items or tokens; a share of both is rounded, and at least 1."""
+    total = len(rows) if section.by == "items" else sum(row.tokens for row in rows)
+    amount = section.number or max(1, round((section.share or 1.0) * total))
+    return Budget(items=amount) if section.by == "items" else Budget(tokens=amount)
+
+
+def embed(run: StageRun[Params], method: Method, rows: Sequence[Row]) -> np.ndarray | None:
+    """(rows, width), or None where the method looks at no embedding."""
+    if "embeddings" not in method.needs:
+        return None
+    section = run.params
+    return embeddings.embed(section.embedding, rows, run.seed, run.root / section.model, "auto", run.track_progress)
+
+
+def compute_values(run: StageRun[Params], method: Method, rows: Sequence[Row]) -> Values:
+    """Quality and uncertainty of the rows, where the method needs them."""
+    scores = quality.score(run, rows) if "quality" in method.needs else None
+    if "uncertainty" not in method.needs:
+        return Values(scores)
+    from stages.lib.models import loading
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.selection import perplexity
+
+    folder = run.root / run.params.model
+    model = loading.load_causal_lm(folder).to(loading.resolve_device("auto"))
+    return Values(scores, perplexity.compute_perplexities(rows, model, Encoder.load(folder), run.track_progress))
+
+
+def label_dev(run: StageRun[Params]) -> Labelled:
+    """The solutions of dev, every second one with a fault, and which of them are good."""
+    problems = records.read_problems(run.input_path("benchmarks", "dev.jsonl"))
+    members = [Member(problem, "benchmarks", 0) for problem in problems]
+    third = 0.5 / len(faults.NOISE)
+    planted = faults.plant(members, PlantedParams(duplicates=0.0, **dict.fromkeys(faults.NOISE, third)), run.seed)
+    rows = [make_row(member) for member in planted]
+    return Labelled(rows, None, quality.score(run, rows), np.array([member.fault is None for member in planted]))

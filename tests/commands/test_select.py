@@ -1,0 +1,174 @@
+"""`python -m stages select`: what it writes, what it refuses, and that a killed run goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+
+from stages import __main__ as command_line
+from stages.commands import select as command
+from stages.lib.core.errors import UserError
+from stages.lib.selection import quality, resumable
+from stages.lib.selection.methods import METHODS
+
+FILE, OUT = Path("rows.jsonl"), Path("out/kept.jsonl")
+TOPICS = ["Name a fruit that is", "Sum the numbers up to", "Translate the word of", "Write a poem about"]
+
+
+def make_rows(count=60):
+    return [
+        {"instruction": f"{TOPICS[i % 4]} {i}", "input": "", "output": " ".join(["word"] * (i % 11 + 1) + [str(i)])}
+        for i in range(count)
+    ]
+
+
+def write_rows(rows, path=FILE):
+    path.write_text("".join(json.dumps(row, indent=None) + "\n" for row in rows), encoding="utf-8")
+
+
+def read_lines(path=OUT):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_rows(make_rows())
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def call():
+    command_line._register_commands()
+    return lambda text: command_line.app(["select", *text.split()], standalone_mode=False)
+
+
+def test_car_with_a_budget(folder, call, capsys):
+    call("rows.jsonl --method car --keep 12 --quality length --out out/kept.jsonl")
+    kept, lines = read_lines(), FILE.read_text().splitlines()
+    assert len(kept) == 12 and kept == [line for line in lines if line in kept], (
+        "as they came, in the order of the file"
+    )
+    records = [json.loads(line) for line in read_lines(Path("out/kept.rows.jsonl"))]
+    assert [record["row"] for record in records] == list(range(1, 61))
+    chosen = [record for record in records if record["kept"]]
+    assert [lines[record["row"] - 1] for record in chosen] == kept
+    assert {record["cluster"] for record in chosen} == {record["cluster"] for record in records} == {*range(5)}
+    page = Path("out/kept.md").read_text()
+    for part in (
+        "car: 12 of 60 rows",
+        "random, as many rows",
+        "random, as many tokens",
+        "longest",
+        "clusters: 5,",
+        "rank alone, without clusters, keeps",
+        "Length of the answers",
+        "(kept.png)",
+    ):
+        assert part in page, part
+    with Image.open("out/kept.png") as image:
+        assert min(image.size) > 500
+    assert not list(Path(".checkpoints").rglob("*.npy"))
+    printed = capsys.readouterr().out
+    assert "out/kept.jsonl: 12 rows; the report is out/kept.md" in printed
+
+
+def test_the_order_of_the_file_changes_no_choice(folder, call):
+    call("rows.jsonl --keep 12 --quality length --out out/kept.jsonl")
+    first = sorted(read_lines())
+    write_rows(make_rows()[::-1])
+    call("rows.jsonl --keep 12 --quality length --out out/kept.jsonl")
+    assert sorted(read_lines()) == first
+
+
+@pytest.mark.parametrize("method", ["all", "random", "longest", "one_pass", "k_center", "adversarial"])
+def test_every_method_that_needs_no_language_model(method, folder, call):
+    write_rows([{"question": f"What is {i} + {i}?", "answer": f"{2 * i}"} for i in range(40)], Path("old.jsonl"))
+    write_rows(make_rows() + [{"question": f"What is {i} + 7?", "answer": f"{7 + i}"} for i in range(9)])
+    quality = " --quality length" if method == "one_pass" else ""
+    labelled = " --labelled old.jsonl" if method in ("adversarial", "k_center") else ""
+    keep = "" if method == "all" else " --keep 10"
+    call(f"rows.jsonl --method {method}{keep} --out out/kept.jsonl{quality}{labelled}")
+    assert len(read_lines()) == (69 if method == "all" else 10)
+    if method == "adversarial":
+        assert "told from candidates with AUC" in Path("out/kept.md").read_text()
+        assert sum("What is" in line for line in read_lines()) <= 1, "what is new comes first"
+
+
+def test_a_budget_of_tokens(folder, call):
+    call("rows.jsonl --method random --keep 50 --by tokens --embedding none --out out/kept.jsonl")
+    tokens = sum(len(json.loads(line)["output"].split()) for line in read_lines())
+    assert 38 < tokens <= 50
+    assert not Path("out/kept.png").exists() and "png" not in Path("out/kept.md").read_text()
+
+
+def test_faults_are_told_and_left_out(folder, call, capsys):
+    rows = make_rows()
+    rows[3]["output"], rows[5] = "", rows[4]
+    write_rows(rows)
+    call("rows.jsonl --method all --embedding none --out out/kept.jsonl --report report")
+    assert len(read_lines()) == 59
+    assert "1 rows are left out" in capsys.readouterr().err
+    page = Path("report/kept.md").read_text()
+    assert "empty answer | 1 | left out | 4" in page and "exact duplicate | 1 | kept | 6" in page
+    with pytest.raises(UserError, match=r"rows.jsonl:4: empty answer; mend the row"):
+        call("rows.jsonl --method all --embedding none --out strict.jsonl --strict")
+    assert not Path("strict.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("--method best", f"--method best: must be one of {', '.join(METHODS)}"),
+        ("--by rows", "--by rows: must be items or tokens"),
+        ("--embedding bert", "--embedding bert: must be one of tfidf, hidden, minilm, none"),
+        ("", "--method car: needs --quality length, iqs:PAIRS.csv"),
+        ("--embedding none --quality length", "--method car: needs --embedding"),
+        ("--method uncertainty", "--method uncertainty: needs --model DIR"),
+        ("--method adversarial", "--method adversarial: needs --labelled FILE"),
+        ("--method random --embedding hidden", "--embedding hidden: needs --model DIR"),
+        ("--method random --model absent", "--model absent: not a folder"),
+        ("--quality absent", "--quality absent: not a folder; must be length"),
+        ("--method one_pass --set order=input --set tau=2", "--set tau: input should be less than or equal to 1"),
+        ("--method one_pass --set order=input --set size=2", "keys of method one_pass: tau, order, running_mean"),
+        ("--method random --set tau", "--set tau: must be KEY=VALUE; keys of method random: none"),
+    ],
+)
+def test_options_are_refused_before_the_file_is_read(options, reason, folder, call):
+    with pytest.raises(UserError) as error:
+        call(f"absent.jsonl --out out/kept.jsonl {options}")
+    assert reason in str(error.value) and not Path("out").exists()
+
+
+def test_bad_places_and_amounts(folder, call):
+    for out, reason in (("kept.txt", "ending .jsonl"), ("rows.jsonl", "is read by this command")):
+        with pytest.raises(UserError, match=reason):
+            call(f"rows.jsonl --method all --out {out}")
+    Path("busy.md").mkdir()
+    with pytest.raises(UserError, match=r"busy.md: is a folder"):
+        call("rows.jsonl --method all --out busy.jsonl")
+    with pytest.raises(typer.BadParameter):
+        call("rows.jsonl --method all --out kept.jsonl --keep 0")
+
+
+def test_a_killed_run_goes_on(folder, monkeypatch):
+    monkeypatch.setattr(resumable, "PART", 16)
+    measure, seen = quality.score_length, []
+
+    def die(rows):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(len(rows))
+        return measure(rows)
+
+    options = {"method": "longest", "quality": "length", "embedding": "none"}
+    monkeypatch.setattr(quality, "score_length", die)
+    with pytest.raises(KeyboardInterrupt):
+        command.select(FILE, OUT, **options)
+    assert len(list(Path(".checkpoints").rglob("*.npy"))) == 2 and not OUT.exists()
+    monkeypatch.setattr(quality, "score_length", lambda rows: seen.append(len(rows)) or measure(rows))
+    command.select(FILE, OUT, keep=7, **options)
+    assert seen == [16, 16, 16, 12] and len(read_lines()) == 7
+    assert not list(Path(".checkpoints").rglob("*.npy"))
