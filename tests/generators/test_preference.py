@@ -103,7 +103,7 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_questi
     clean, [test, *_] = records.read_problems(file), records.read_problems(find_file(root, "test"))
     planted = [
         test,
-        test.model_copy(update={"id": f"{test.id}~answers2", "parent": test.id, "question": "Another?"}),
+        test.model_copy(update={"id": f"{test.id}~answers2", "question": "Another?"}),  # known by its id alone
         test.model_copy(update={"id": "sums/verifier/900", "question": f" {test.question}\n"}),
         clean[0].model_copy(update={"id": "sums/verifier/901", "parent": test.id}),
     ]
