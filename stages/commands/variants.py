@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from stages.lib.reports.data_study import Outcome
 
 VARIANTS_FILE = Path("stages/commands/variants.yaml")
+PREFERENCE_FILE = Path("stages/commands/variants-preference.yaml")
+PREFERENCE_RESULTS = "data/preference/results.json"
 STUDIES_FILE = Path("stages/commands/variants-data.yaml")
 FIGURES_FILES = ("data/scores/results.json", "data/best_of_n/results.json")
 HEADER = ["variant", "AUC dev", "AUC test", "Brier", "weighted %", "vs majority", "95% interval", "p"]
@@ -26,14 +28,15 @@ HEADER += ["at power 1 %", "best-of-N %"]
 def variants(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="verifiers (the default) or data, then some of its variants or studies; all if none."),
+        typer.Argument(help="verifiers (the default), data or preference, then some of its variants; all if none."),
     ] = None,
     run: Annotated[bool, typer.Option("--run", help="Run the variants without a result on this commit.")] = False,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Of data: training seeds, 1 to this number.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Of data and preference: training seeds, 1 to this.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Also write the tables to this file, as Markdown.")] = None,
 ) -> None:
     """Compare variants of the verifiers with the pipeline in this workspace, or arms of training data with random data.
 
+    Arms of stage preference (`preference-ARM-SEED`) are compared over seeds; --out FILE.md also writes FILE.png.
     --run makes each a DVC experiment, `variant-NAME` or `data-STUDY-ARM-SEED`, in a temporary copy of the repository;
     the workspace does not change. What has its experiment is not run again. MLflow shows these runs beside the pipeline's.
     """
@@ -41,11 +44,50 @@ def variants(
 
     if out:
         files.check_output("--out", out)
-    group, *rest = names if names and names[0] in ("verifiers", "data") else ("verifiers", *(names or ()))
+    group, *rest = names if names and names[0] in ("verifiers", "data", "preference") else ("verifiers", *(names or ()))
     if group == "data":
         compare_data(rest, run, seeds, out)
+    elif group == "preference":
+        compare_preference(rest, run, seeds, out)
     else:
         compare_verifiers(rest, run, out)
+
+
+def compare_preference(names: Sequence[str], run: bool, seeds: int, out: Path | None) -> None:
+    """Run and compare arms of stage preference. Raises UserError for an unknown arm, and where none has run."""
+    import dvc.api
+
+    from stages.lib.core import files
+    from stages.lib.display import tables, terminal
+    from stages.lib.reports import preference_study
+    from stages.lib.workspace import experiments
+
+    known = read_yaml(PREFERENCE_FILE)
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"variants preference {unknown[0]}: not in {PREFERENCE_FILE}; there are {', '.join(known)}")
+    arms = {name: known[name] for name in names or known}
+    cells = [(f"preference-{arm}-{seed}", arm, seed) for seed in range(1, seeds + 1) for arm in arms]
+    for name, arm, seed in cells if run else ():
+        if not experiments.has_experiment(name):
+            changes = {"seed": seed, **arms[arm]}
+            experiments.run_experiment(name, changes, "python -m stages variants preference --run", "preference")
+    points = []
+    for name, arm, seed in cells:
+        if experiments.has_experiment(name):
+            teacher = arms[arm].get("preference.pairs_by")
+            kind = f"pairs by {teacher}" if teacher else arms[arm]["preference.reference"]
+            results = json.loads(dvc.api.read(PREFERENCE_RESULTS, rev=name))
+            points.append(preference_study.make_point(arm, kind, seed, results))
+    if missing := len(cells) - len(points):
+        told = f"{missing} of {len(cells)} arms and seeds have not run on this commit"
+        print(f"{told}; `python -m stages variants preference --run`", file=sys.stderr)
+    if not points:
+        raise UserError("variants preference: no arm has run on this commit; add --run")
+    table = preference_study.tabulate(points)
+    terminal.print_report({"Arms of stage preference: mean over seeds (standard deviation)": table})
+    if out:
+        files.write_text(out, tables.format_markdown(*table))
+        preference_study.plot(out.with_suffix(".png"), points)
 
 
 def compare_verifiers(names: Sequence[str], run: bool, out: Path | None) -> None:

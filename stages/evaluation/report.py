@@ -43,6 +43,7 @@ STAGES = (
     "orm",
     "prm",
     "genrm",
+    "preference",
     "scores",
     "best_of_n",
     "arena",
@@ -58,7 +59,10 @@ TRAINED = {
     "orm": "outcome verifier",
     "prm": "process verifier",
     "genrm": "generative verifier",
+    "preference": "generator taught by pairs",
 }
+# Stages whose report.md and picture are a section each: stage -> (heading, picture).
+REPORTS = {"preference": ("Learning from pairs", "curve.png")}
 
 
 class Params(Section):
@@ -131,6 +135,10 @@ def build(run: execution.StageRun[Params]) -> Report:
         "dated": render.UNDATED,
         "reliability": True,
         "arena": arena.describe(judges, run.input_path("arena", "ratings.csv").read_text("utf-8")),
+        "reports": [
+            render.describe_report(stage, title, run.input_path(stage, "report.md"), run.input_path(stage, picture))
+            for stage, (title, picture) in REPORTS.items()
+        ],
         "costs": lineage.list_costs(metrics, best["cost"], sum(len(some.samples) for some in data.sets.values())),
         "inputs": lineage.hash_inputs(run.root, INPUTS),
         "licences": lineage.count_licences(problem for some in data.sets.values() for problem in some.problems),

@@ -1,13 +1,15 @@
 """A small training that tests start, kill and start again: `python -m tests.helpers.training_script FOLDER key=value ...`.
 
 Writes FOLDER/final.safetensors and FOLDER/history.csv. Keys are of Optimisation; `dropout` goes to `train`;
-`interrupted` ends the first epoch with an error and starts again from what was saved; `beta_binomial` trains two heads.
+`interrupted` ends the first epoch with an error and starts again from what was saved; `beta_binomial` trains two heads;
+`reference` (fixed, soft or hard) trains on pairs, with `alpha` and `tau`.
 """
 
 import os
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from ruamel.yaml import YAML
@@ -15,6 +17,9 @@ from safetensors.torch import save_file
 
 from stages.lib.models import heads, loading, objectives
 from stages.lib.models.batch import Example
+from stages.lib.models.preference import Pair, PreferenceObjective
+from stages.lib.models.reference import make_reference
+from stages.lib.run.execution import StageRun
 from stages.lib.training import loop
 from tests.helpers import tiny_models
 
@@ -30,6 +35,25 @@ def make_examples(count: int = 45) -> list[Example]:
     return found
 
 
+def make_pairs(count: int = 20) -> list[Pair]:
+    """Solutions of different lengths after a prompt of two tokens; the chosen one counts up, the rejected one down."""
+    generator, pairs = random.Random(5), []
+    for _ in range(count):
+        prompt, first = [generator.randrange(2, 100) for _ in range(2)], generator.randrange(30, 60)
+        solutions = [[*prompt, *(first + sign * i for i in range(generator.randint(2, 12))), 1] for sign in (1, -1)]
+        pairs.append(Pair(*(Example(ids, [0.0, 0.0] + [1.0] * (len(ids) - 2)) for ids in solutions)))
+    return pairs
+
+
+def make_preference(
+    run: StageRun, model: Any, count: int, reference: str, alpha: float = 0.5, tau: int = 2
+) -> PreferenceObjective:
+    """DPO for a training on so many pairs."""
+    alpha, tau = (1.0 if reference == "hard" else alpha), (0 if reference == "fixed" else tau)
+    updates = loop.count_steps(run, count, run.params) // tau if tau else 0
+    return PreferenceObjective(model, make_reference(model, alpha, tau, updates), "dpo", 0.3)
+
+
 class Interrupted(Exception):
     pass
 
@@ -40,10 +64,13 @@ def main(
     interrupted: bool = False,
     beta_binomial: bool = False,
     count: int = 45,
+    reference: str = "",
+    alpha: float = 0.5,
+    tau: int = 2,
     **changes,
 ) -> None:
     run = tiny_models.make_run(folder, "orm", tiny_models.make_training_params(**changes))
-    examples = make_examples(count)
+    examples: list[Any] = make_pairs(count) if reference else make_examples(count)
     run.rank, run.world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
     def stop(epoch: int, losses: objectives.VerificationObjective) -> dict[str, float]:
@@ -53,7 +80,9 @@ def main(
         torch.manual_seed(0)
         model = loading.add_lora(tiny_models.make_model("lfm2"), run.params.lora_rank, 1)
         losses = objectives.VerificationObjective(model, torch.nn.Linear(32, 1))
-        if beta_binomial:
+        if reference:
+            losses = make_preference(run, model, len(examples), reference, alpha, tau)
+        elif beta_binomial:
             losses = objectives.BetaBinomialObjective(model, losses.head, heads.make_concentration_head(32), 4)
             examples = [e._replace(target_tries=[4.0] * len(e.ids)) for e in examples]
         try:

@@ -35,7 +35,9 @@ def find_conflicts(settings: dict[str, Any], root: Path) -> list[Conflict]:
 
     try:
         checks = (_check_splits(get), _check_augmentation(get), _check_labels(get, root), _check_rationales(get))
-        return [conflict for check in (*checks, _check_verifiers(get, root)) for conflict in check]
+        return [
+            conflict for check in (*checks, _check_preference(get), _check_verifiers(get, root)) for conflict in check
+        ]
     except (TypeError, AttributeError):
         return []  # a value of another type, which the section's own check names
 
@@ -100,6 +102,16 @@ def _check_rationales(get: Any) -> Iterator[Conflict]:
             f"procedural rationales exist for the benchmark {PROCEDURAL} alone, not for {get('benchmarks.name')}; choose "
             "model or none",
         )
+
+
+def _check_preference(get: Any) -> Iterator[Conflict]:
+    """Solutions before and after differ by the policy alone."""
+    for key in ("temperature", "top_k", "top_p") if get("samples") and get("preference") else ():
+        own, other = get(f"preference.{key}"), get(f"samples.{key}")
+        if own != other:
+            yield f"preference.{key}", f"{own}, but samples.{key} drew the generator's solutions; must be {other}"
+    if get("preference.eval_samples", 0) > get("samples.n_eval", float("inf")):
+        yield "preference.eval_samples", f"more than samples.n_eval has drawn; must be at most {get('samples.n_eval')}"
 
 
 def _check_verifiers(get: Any, root: Path) -> Iterator[Conflict]:

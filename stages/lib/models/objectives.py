@@ -1,6 +1,6 @@
 """Training objectives: a model together with the losses that the training loop minimises (lib/training/loop.py).
 
-To add one (preference pairs, for instance), subclass `Objective`; the loop needs no change.
+To add one, subclass `Objective`; the loop needs no change. preference.py has one that is not for single sequences.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Objective(nn.Module):
 
     For every loss the loop minimises coefficients[name] * sum / weight: the sum is `forward`'s over all batches of a step,
     the weight is `sum_weights`' over the step's examples. The history has a column `<name>_loss` with sum / weight.
+    What `forward` and `sum_weights` name without a coefficient is only measured, and its column is `<name>`.
     Examples may be of any type that the four methods understand.
     """
 
@@ -44,6 +45,18 @@ class Objective(nn.Module):
     def count_tokens(self, example: Any) -> int:
         """Tokens that the model reads for an example; examples of similar length share a batch."""
         raise NotImplementedError
+
+    def list_models(self) -> list[Any]:
+        """The language models whose layers are sharded, the trained one first."""
+        return [self.model]
+
+    def finish_step(self, step: int) -> None:
+        """Called in every process after optimizer step number `step` (from 1), for what follows the weights."""
+
+    def list_followers(self) -> dict[str, torch.Tensor]:
+        """Tensors that `finish_step` changes, by name: no optimizer knows them, every checkpoint holds them, and they stay
+        in float32."""
+        return {}
 
 
 class LanguageModelingObjective(Objective):

@@ -2,7 +2,7 @@
 
 Text of problems and models is hostile until shown otherwise. Figures and solutions therefore go in as JSON with every `<`
 escaped, and the script shows them as text alone. The template escapes what it prints. A Content-Security-Policy allows one
-script and one style, by their hashes, and no address. Equal data give equal bytes.
+script and one style, by their hashes, pictures that the page itself holds, and no address. Equal data give equal bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
-from stages.lib.display.tables import format_bytes
+from stages.lib.display.tables import format_bytes, parse_report
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("charts.js", "browser.js")
@@ -35,12 +35,21 @@ def render(page: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:
     text = _load_template("page.html").render(
         page=page,
         policy=f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(style)}; "
+        "img-src data:; "
         "base-uri 'none'; form-action 'none'",
         script=Markup(script),  # ours
         style=Markup(style),
         data=Markup(dump_json(data)),
     )
     return text.encode("utf-8", "replace")  # a file name may hold bytes that are no text
+
+
+def describe_report(stage: str, title: str, report: Path, picture: Path) -> dict[str, Any]:
+    """A section of the page: the tables and notes of a report.md that `tables.format_report` wrote, and a PNG."""
+    parts, notes = parse_report(report.read_text("utf-8"))
+    source = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    shown = [{"title": name, "header": header, "rows": rows} for name, (header, rows) in parts.items()]
+    return {"stage": stage, "title": title, "tables": shown, "notes": notes, "picture": source}
 
 
 def insert_runs(html: bytes, runs: Mapping[str, Any]) -> bytes:

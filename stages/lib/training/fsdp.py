@@ -47,7 +47,13 @@ def gather_into(sharded: nn.Module, plain: nn.Module) -> None:
     """Copy the trained weights of a sharded model into the plain one. Collective: every process must call it."""
     for source, target in zip(sharded.parameters(), plain.parameters(), strict=True):
         if source.requires_grad:
-            target.copy_(full_tensor(source))
+            copy_whole(source, target)
+
+
+@torch.no_grad()
+def copy_whole(source: torch.Tensor, target: torch.Tensor) -> None:
+    """Copy a tensor, gathered if it is sharded. Collective: every process must call it."""
+    target.copy_(full_tensor(source))
 
 
 def full_tensor(tensor: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -123,7 +124,7 @@ class Trainer:
             objective.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         self._dropout_hooks = _add_residual_dropout(objective.model, dropout)
         # Weights that nothing trains are rounded once, instead of by autocast at every use.
-        self._rounded = _get_frozen_weights(objective.model) if params.precision == "bf16" else []
+        self._rounded = _get_frozen_weights(objective) if params.precision == "bf16" else []
         if params.master == "bfloat16":
             self._rounded = list(objective.model.parameters())  # a head stays in float32
         for p in self._rounded:
@@ -131,7 +132,8 @@ class Trainer:
         self.is_sharded = run.world_size > 1 and launcher.fsdp_enabled()
         self.trained: Any = fsdp.copy_for_sharding(objective) if self.is_sharded else objective
         if self.is_sharded:  # `objective` stays in main memory
-            parts = [*forward.get_decoder(self.trained.model).layers, *self._list_heads()]
+            layers = [forward.get_decoder(model).layers for model in self.trained.list_models()]
+            parts = [*chain.from_iterable(layers), *self._list_heads()]
             self._compile()
             self.wrapped = fsdp.shard(self.trained, parts, self.device)
             self.optimizers = self.prepared = _build_optimizers(self.trained, params)
@@ -142,8 +144,7 @@ class Trainer:
 
     def save_checkpoint(self, step: int) -> None:
         """Collective: the main process writes, the others give it their shards."""
-        named = self.trained.named_parameters()
-        tensors: dict[str, torch.Tensor] = {f"model.{name}": p for name, p in named if p.requires_grad}
+        tensors = self._list_weights()
         for k, optimizer in enumerate(self.optimizers):
             for i, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{k}.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -161,9 +162,8 @@ class Trainer:
             self.save_checkpoint(0)
             return 0
         tensors, facts = checkpoint
-        for name, p in self.trained.named_parameters():
-            if p.requires_grad:
-                p.copy_(fsdp.shard_like(tensors[f"model.{name}"], p))
+        for name, p in self._list_weights().items():
+            p.copy_(fsdp.shard_like(tensors[name], p))
         states: list[dict[int, dict[str, torch.Tensor]]] = [defaultdict(dict) for _ in self.optimizers]
         weights = [[p for group in o.param_groups for p in group["params"]] for o in self.optimizers]
         for name, tensor in tensors.items():
@@ -175,6 +175,11 @@ class Trainer:
             optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
         self.history.rows = facts["history"]
         return facts["step"]
+
+    def _list_weights(self) -> dict[str, torch.Tensor]:
+        """What training changes, optimizers aside, by its name in a checkpoint."""
+        trained = {f"model.{name}": p for name, p in self.trained.named_parameters() if p.requires_grad}
+        return trained | {f"follower.{name}": tensor for name, tensor in self.trained.list_followers().items()}
 
     def step(self, step: int, indices: Sequence[int], lr_scale: float) -> dict[str, float]:
         """Update the weights by the examples at `indices`. Returns the gradient's norm and the mean of each loss."""
@@ -188,10 +193,13 @@ class Trainer:
         for optimizer in self.prepared:
             optimizer.step()
             optimizer.zero_grad()
+        self.trained.finish_step(step + 1)
         # The one wait for a GPU here.
         *totals, norm = torch.cat([sums, fsdp.full_tensor(norm).float().reshape(1)]).tolist()
-        losses = zip(weights.items(), totals, strict=True)
-        return {"grad_norm": norm} | {f"{name}_loss": total / weight for (name, weight), total in losses if weight}
+        is_loss, numbers = self.objective.coefficients, zip(weights.items(), totals, strict=True)
+        return {"grad_norm": norm} | {
+            f"{name}_loss" if name in is_loss else name: total / weight for (name, weight), total in numbers if weight
+        }
 
     def _accumulate_gradients(self, step: int, indices: Sequence[int], weights: Mapping[str, float]) -> torch.Tensor:
         """Forward and backward passes of this process's micro-batches. Returns (losses,) the sum of each loss."""
@@ -211,8 +219,8 @@ class Trainer:
                 with self.accelerator.autocast():
                     losses = self.wrapped(batch)
                 terms = [
-                    self.objective.coefficients[name] * losses[name] / max(weight, 1e-9)
-                    for name, weight in weights.items()
+                    coefficient * losses[name] / max(weights[name], 1e-9)
+                    for name, coefficient in self.objective.coefficients.items()
                 ]
                 # DDP and FSDP average gradients over processes, but the terms are shares of the step's sum.
                 self.accelerator.backward(sum(terms) * (is_real * run.world_size))
@@ -258,14 +266,23 @@ class Trainer:
     def _gather(self) -> None:
         if self.is_sharded:
             fsdp.gather_into(self.trained, self.objective)
+            for name, tensor in self.trained.list_followers().items():
+                fsdp.copy_whole(tensor, self.objective.list_followers()[name])
             self.objective.to(self.device)
 
 
-def _get_frozen_weights(model: Any) -> list[nn.Parameter]:
-    """Weights and biases of the linear layers that are not trained: nearly all of a model with adapters. The embedding is
+def _get_frozen_weights(objective: Objective) -> list[nn.Parameter]:
+    """Weights and biases of the linear layers that nothing changes: nearly all of a model with adapters. The embedding is
     left out, and with it the output matrix, which may be tied to it, so that the residual stream keeps its precision."""
-    layers = [layer for layer in forward.get_decoder(model).modules() if isinstance(layer, nn.Linear)]
-    return [p for layer in layers for p in layer.parameters(recurse=False) if not p.requires_grad]
+    layers = [layer for layer in forward.get_decoder(objective.model).modules() if isinstance(layer, nn.Linear)]
+    followers = {id(tensor) for tensor in objective.list_followers().values()}
+    weights = [p for layer in layers for p in layer.parameters(recurse=False)]
+    return [p for p in weights if not p.requires_grad and id(p) not in followers]
+
+
+def count_steps(run: StageRun[Any], examples: int, params: TrainingParams) -> int:
+    """Optimizer steps of a training on so many examples."""
+    return len(_plan_steps(run, [1] * examples, params))
 
 
 def _plan_steps(

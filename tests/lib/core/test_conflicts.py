@@ -37,6 +37,16 @@ def change(changes):
 
 CASES = {
     "no exact labels": (GSM8K | {"prm.labels": ["exact"]}, "prm.labels", "not for gsm8k; choose of pool, mc_hard"),
+    "another temperature before and after": (
+        {"preference.temperature": 1.0},
+        "preference.temperature",
+        "1.0, but samples.temperature drew the generator's solutions; must be 0.7",
+    ),
+    "more solutions than were drawn": (
+        {"preference.eval_samples": 99},
+        "preference.eval_samples",
+        "must be at most 16",
+    ),
     "no such labels": ({"labels.methods": ["pool"]}, "prm.labels", "exact is not made; add it to labels.methods"),
     "no solver": (
         {"augmentation.writer": {"kind": "openai"}},

@@ -1,5 +1,6 @@
 """The page itself: equal bytes, nothing from outside, hostile text, and the browser by clicks, keys and links."""
 
+import base64
 import html
 import json
 import re
@@ -8,6 +9,7 @@ import pytest
 
 from stages.commands import report as command
 from stages.lib.core.errors import UserError
+from stages.lib.display import tables
 from stages.lib.page import figures, pool_page, render
 from tests.helpers.chromium import open_browser
 from tests.lib.page.test_figures import CELLS
@@ -84,6 +86,20 @@ def test_equal_data_give_equal_bytes_and_nothing_comes_from_outside(pool, page):
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
     assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
     assert text.count("<script") == text.count("</script>") == 2
+
+
+def test_a_stage_shows_the_tables_notes_and_picture_of_its_own_report(tmp_path, page):
+    picture = tmp_path / "curve.png"
+    picture.write_bytes(b"\x89PNG of a few bytes")
+    table = (("test", "start %"), [["pass@1 <b>", "48.2"]])
+    (tmp_path / "report.md").write_text(tables.format_report({"Accuracy": table}, ["20 pairs | of 10 problems."]))
+    report = render.describe_report("preference", "Learning from pairs", tmp_path / "report.md", picture)
+    text = render.render(page[0] | {"reports": [report]}, page[1]).decode()
+    [section] = re.findall(r'<section id="preference">.*?</section>', text, re.DOTALL)
+    for part in ("<h3>Accuracy</h3>", "pass@1 &lt;b&gt;", "<td", "48.2", "<li>20 pairs | of 10 problems.</li>"):
+        assert part in section
+    assert f'src="data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"' in section
+    assert '<a href="#preference">Learning from pairs</a>' in text and "img-src data:;" in html.unescape(text)
 
 
 def test_runs_go_into_their_place_and_nowhere_else(page):
