@@ -1,7 +1,8 @@
-"""Planted faults: a solution with one known fault, and rows that repeat others.
+"""Planted faults: a solution with one known fault.
 
 They train a model of quality where nobody has revised solutions, and measure how much noise a method of selection keeps.
-Which row, which fault and where it goes is keyed by (seed, id, kind), so the order of the rows changes nothing.
+Where a fault goes is keyed by (seed, id, kind), so the order of rows changes nothing. Which rows get one is up to whoever
+plants them.
 
 wrong_step        the result of a line's calculation is another number there; the lines below keep the true one
 wrong_answer      the last number of the final line is another one
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from stages.lib.core import seeds
@@ -125,24 +126,3 @@ def _draw_other(number: str, rng: random.Random) -> str:
     whole, rest = divmod(value, 10**decimals)
     text = f"{whole:,}" if "," in number else str(whole)
     return f"{text}.{rest:0{decimals}d}" if decimals else text
-
-
-def plant(rows: Iterable[Row], share: float, seed: int, kinds: Sequence[Kind] = KINDS) -> list[Corruption | Row]:
-    """The rows, in their order, about a share of them with a fault of one of the kinds. A larger share adds to what
-    a smaller one draws. A row to which no kind applies stays as it is."""
-    planted: list[Corruption | Row] = []
-    for row in rows:
-        is_drawn = seeds.rng(seed, "corruption", VERSION, row.id, "plant").random() < share
-        order = sorted(kinds, key=lambda kind: seeds.key(seed, "corruption", VERSION, row.id, kind, "order"))
-        tried = (corrupt(row, kind, seed) for kind in order) if is_drawn else iter(())
-        planted.append(next((fault for fault in tried if fault), row))
-    return planted
-
-
-def repeat(rows: Iterable[Row], share: float, seed: int) -> list[Row]:
-    """Copies of about a share of the rows, under the id `ID!copy`."""
-    return [
-        row._replace(id=f"{row.id}!copy")
-        for row in rows
-        if seeds.rng(seed, "corruption", VERSION, row.id, "repeat").random() < share
-    ]

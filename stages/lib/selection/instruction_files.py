@@ -11,7 +11,7 @@ problem         a problem of this repository (lib/core/records.py)
 
 A fault is fatal where the file is not what it seems to be: no form fits, a field is no text. A row that nothing can be
 learned from (no question, no answer) is left out and counted. What looks odd but can be trained on (tags of HTML, the same
-row twice, a placeholder for "no input") is counted and kept.
+row twice, a placeholder for "no input", half a character) is counted and kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from stages.lib.core import files, records, row_files
 from stages.lib.core.errors import UserError
-from stages.lib.selection.rows import Row
+from stages.lib.selection.rows import Row, join_surrogates
 
 ROLES = {"human": "user", "gpt": "assistant", "model": "assistant"}  # names of roles in `conversations`
 PLACEHOLDERS = {"<noinput>", "<no input>", "noinput", "no input", "n/a", "none", "-"}
@@ -110,7 +110,10 @@ def parse(value: Any) -> tuple[Row, list[str]]:
     digest = hashlib.sha256(json.dumps([question, answer]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     group = hashlib.sha256(question.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     source = next((text for key in ("source", "dataset") if isinstance(text := value.get(key), str)), "")
-    return Row(digest, question, answer or "", group, source), faults + extra
+    row = Row(digest, join_surrogates(question), join_surrogates(answer or ""), group, source)
+    if (row.question, row.answer) != (question, answer or ""):
+        faults.append("half a character")
+    return row, faults + extra
 
 
 def _is_problem(value: Mapping[str, Any]) -> bool:

@@ -21,9 +21,9 @@ from stages.lib.models.batch import Example, collate
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.forward import compute_hidden_states
 from stages.lib.models.heads import scale_logits
+from stages.lib.selection.progress import Track, track_nothing
 from stages.lib.selection.row_tokens import encode_row
 from stages.lib.selection.rows import Row
-from stages.lib.selection.tracking import Track, track_nothing
 
 CHUNK = 64  # tokens whose logits are in memory at once
 

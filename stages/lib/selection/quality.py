@@ -15,25 +15,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
 from stages.lib.selection import pair_accuracy
+from stages.lib.selection.embeddings import tfidf
 from stages.lib.selection.pair_accuracy import PairAccuracy
 from stages.lib.selection.revision_pairs import Pair, Part, plain
 from stages.lib.selection.rows import Row
 
 VERSION = 1  # part of every key
 REGULARISATIONS = (0.01, 0.1, 1.0)  # inverse strengths, chosen on dev
-MAX_WIDTH = 128  # of the embedding
 MIN_SPREAD = 1e-3  # of a feature over the pairs: with less it is rounding, which scaling would blow up in other rows
-CHUNK = 2000  # rows whose n-grams are in memory at once
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 Features = Literal["both", "surface", "embedding"]
@@ -63,15 +60,20 @@ def compute_surface(rows: Sequence[Row]) -> np.ndarray:
     return features
 
 
+def make_texts(rows: Sequence[Row]) -> list[str]:
+    """Question and answer, each made plain by itself: together they have a line end, as if nothing were escaped."""
+    return [f"{plain(row.question)}\n{plain(row.answer)}" for row in rows]
+
+
 class RevisionQuality:
     """The probability that a row is the better one of its pair.
 
-    embed: texts -> (texts, width), of a model that is already there; None: character n-grams (3 to 5), reduced to 128
-    dimensions, fitted on the pairs. features: what the regression reads, for ablations."""
+    embed: texts -> (texts, width), of a model that is already there; None: the n-grams of `embeddings/tfidf.py`, fitted to
+    the pairs. features: what the regression reads, for ablations."""
 
     def __init__(self, embed: Embed | None = None, features: Features = "both"):
         self.embed, self.features = embed, features
-        self.ngrams: Pipeline | None = None
+        self._embed_texts: Embed | None = embed  # once fitted
         self.regression: Pipeline | None = None
         self.regularisation: float | None = None  # inverse strength
 
@@ -85,7 +87,7 @@ class RevisionQuality:
         rows = [row for pair in parts["train"] for row in (pair.worse, pair.better)]
         with threadpool_limits(1):
             if self.embed is None and self.features != "surface":
-                self._fit_ngrams(rows, seed)
+                self._embed_texts = tfidf.NgramSpace(make_texts(tfidf.draw_for_fit(rows, seed)), seed).embed
             inputs, is_better = self._compute_inputs(rows), np.tile([False, True], len(parts["train"]))
             dev = self._compute_inputs([row for pair in parts["dev"] for row in (pair.worse, pair.better)])
             scaler: Any = StandardScaler().fit(inputs)
@@ -99,36 +101,20 @@ class RevisionQuality:
                 if accuracy > best:
                     best, self.regression, self.regularisation = accuracy, regression, strength
 
-    def _fit_ngrams(self, rows: Sequence[Row], seed: int) -> None:
-        single: Any = np.float32  # the stubs know float64 alone
-        vectorizer = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(3, 5), min_df=2, sublinear_tf=True, max_features=100_000, dtype=single
-        )
-        counts: Any = vectorizer.fit_transform(plain(row.text) for row in rows)
-        state = seeds.key(seed, "quality", VERSION, "svd") % (1 << 32)
-        svd = TruncatedSVD(min(MAX_WIDTH, counts.shape[1] - 1, counts.shape[0]), random_state=state).fit(counts)
-        self.ngrams = Pipeline([("ngrams", vectorizer), ("svd", svd), ("length", Normalizer())])
-
     def _compute_inputs(self, rows: Sequence[Row]) -> np.ndarray:
         surface = compute_surface(rows)
         if self.features == "surface":
             return surface
-        embed = self.embed or self._embed_ngrams
-        vectors = np.asarray(embed([plain(row.text) for row in rows]), float)
+        assert self._embed_texts is not None
+        vectors = np.asarray(self._embed_texts(make_texts(rows)), float)
         return vectors if self.features == "embedding" else np.hstack([surface, vectors])
-
-    def _embed_ngrams(self, texts: Sequence[str]) -> np.ndarray:
-        assert self.ngrams is not None
-        return np.asarray(self.ngrams.transform(texts))
 
     def score(self, rows: Sequence[Row]) -> np.ndarray:
         """(rows,) probabilities; of a text in another form than the pairs' (a whole chat, code) they mean less."""
         if self.regression is None:
             raise ValueError("fit comes before score")
         with threadpool_limits(1):
-            parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-            scores = [self.regression.predict_proba(self._compute_inputs(part))[:, 1] for part in parts]
-        return np.concatenate(scores) if scores else np.zeros(0)
+            return self.regression.predict_proba(self._compute_inputs(rows))[:, 1] if rows else np.zeros(0)
 
 
 class RewardQuality:

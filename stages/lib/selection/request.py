@@ -15,9 +15,9 @@ from stages.lib.selection.choice_report import Chosen
 from stages.lib.selection.instruction_files import InstructionFile
 from stages.lib.selection.methods import METHODS, adversarial, car
 from stages.lib.selection.pair_accuracy import PairAccuracy
+from stages.lib.selection.progress import Track
 from stages.lib.selection.resumable import ResumableArrays
 from stages.lib.selection.rows import Budget, Labelled, Row, Values
-from stages.lib.selection.tracking import Track
 
 NO_EMBEDDING = "none"
 LABELLED = "labelled:"  # before the ids of labelled rows, which may be rows of the pool, too

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.lib.core import files
+from stages.lib.selection.progress import Track, track_nothing
 from stages.lib.selection.rows import Row
-from stages.lib.selection.tracking import Track, track_nothing
 
 PART = 1024  # rows
 

@@ -26,7 +26,7 @@ import numpy as np
 from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.selection import corruption
-from stages.lib.selection.rows import Row
+from stages.lib.selection.rows import Row, join_surrogates
 
 VERSION = 1  # of the split, part of its key
 PUBLISHED_DROP = 1211 / 3751  # the share of most similar pairs that CaR drops
@@ -55,7 +55,7 @@ def plain(text: str) -> str:
         return chr(int(code[1:], 16)) if len(code) > 1 else {"n": "\n", "t": "\t", "r": "\n"}.get(code, code)
 
     text = text if "\n" in text else _ESCAPE.sub(unescape, text)
-    return text.translate(_PLAIN_SIGNS)
+    return join_surrogates(text.translate(_PLAIN_SIGNS))
 
 
 def read(path: Path) -> list[Pair]:

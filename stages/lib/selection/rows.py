@@ -31,6 +31,12 @@ class Row(NamedTuple):
         return f"{self.question}\n{self.answer}"
 
 
+def join_surrogates(text: str) -> str:
+    """Halves of a character, as JSON escapes it, become one; a half that stands alone becomes U+FFFD, since no encoder
+    takes it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class Values(NamedTuple):
     """What is known of each row beside its embedding, each (rows,) float64; None where it was not computed."""
 

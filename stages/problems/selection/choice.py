@@ -22,8 +22,8 @@ from stages.problems.selection.section import BudgetParams, Params, PlantedParam
 
 def choose(run: StageRun[Params], members: Sequence[Member]) -> tuple[list[Choice], float | None]:
     """What is kept, in the order of the choice, and its stability: the mean Jaccard index of the choices of this and
-    `stability_seeds` further seeds from the same pool, None without any. Raises UserError for settings that the method does
-    not have, and for what the method refuses."""
+    `stability_seeds` further seeds, None without any. Pool, embeddings and qualities stay, so a method that draws nothing
+    has 1. Raises UserError for settings that the method does not have, and for what the method refuses."""
     section, method = run.params, METHODS[run.params.method]
     kept = [Choice(member.problem.id, "existing") for member in members if member.origin in section.existing]
     existing = [make_row(member) for member in members if member.origin in section.existing]

@@ -61,7 +61,7 @@ class Params(params.Params):
     quality: Literal["none", "length", "faults", "model"]  # faults: learned from planted ones; model: a verifier
     model: str  # a model folder: its tokenizer counts tokens, and it reads rows where embedding or method ask for it
     control: Literal["none", "items", "tokens"]  # random rows in place of the chosen ones: as many, or as many tokens
-    stability_seeds: int = Field(ge=0, le=20)  # further seeds with which the choice is repeated, for its Jaccard index
+    stability_seeds: int = Field(ge=0, le=20)  # further seeds that repeat the choice (not embedding and quality)
 
     @field_validator("augmentation_problems", mode="before")
     @classmethod

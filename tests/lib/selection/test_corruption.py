@@ -1,4 +1,4 @@
-"""Planted faults: what each kind does, that its mark is on the row alone, and shares."""
+"""Planted faults: what each kind does, and that its mark is on the row alone."""
 
 import os
 import re
@@ -67,7 +67,6 @@ def test_a_planted_fault_never_leaves_the_calculation_right(a, b, sign, seed):
 def test_kinds_that_do_not_apply(answer):
     kinds = [kind for kind in KINDS if corruption.corrupt(ROW._replace(answer=answer), kind, 1)]
     assert kinds == (["cut_end"] if answer.count(" ") > 2 else [])
-    assert corruption.plant([ROW._replace(answer="yes")], 1.0, 1) == [ROW._replace(answer="yes")]
 
 
 @pytest.mark.parametrize("number", ["7", "1,000", "3.50", "0", "0.05", "1"])
@@ -78,20 +77,6 @@ def test_another_number_keeps_its_form(number):
         new = corruption._draw_other(number, random.Random(seed))
         assert new != number and float(new.replace(",", "")) > 0
         assert len(new.partition(".")[2]) == len(number.partition(".")[2])
-
-
-def test_shares_are_nested_and_free_of_order():
-    rows = [ROW._replace(id=f"p{i}") for i in range(400)]
-    few, many = (
-        {x.row.id: x for x in corruption.plant(rows, share, 1) if not isinstance(x, Row)} for share in (0.1, 0.3)
-    )
-    assert few.items() <= many.items()
-    assert 20 < len(few) < 60 < 90 < len(many) < 150
-    assert {fault.kind for fault in many.values()} == set(KINDS)
-    back = [x for x in corruption.plant(rows[::-1], 0.3, 1) if not isinstance(x, Row)]
-    assert {x.row.id: x for x in back} == many
-    copies = corruption.repeat(rows, 0.25, 1)
-    assert 60 < len(copies) < 140 and all(row.id.endswith("!copy") and row.answer == ROW.answer for row in copies)
 
 
 def test_real_solutions():

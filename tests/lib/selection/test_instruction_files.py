@@ -89,6 +89,7 @@ FAULTY = [
     {"instruction": "Empty", "output": " \n"},
     {"instruction": " ", "output": "A"},
     {"instruction": "1 < 2 > 0 and a<b>c?", "output": "x < y > z"},
+    {"instruction": "A cut emoji", "output": "smile \ud83e"},
 ]
 
 
@@ -98,15 +99,16 @@ def test_faults_are_counted_and_only_what_cannot_be_learned_from_is_left_out(tmp
         "exact duplicate": [2],
         "placeholder for no input": [3],
         "HTML in the answer": [4],
+        "half a character": [10],
         "no answer": [5, 6],
         "empty answer": [7],
         "no question": [8],
     }
-    assert (file.total, sorted(file.places.values())) == (9, [1, 2, 3, 4, 9])
-    assert len({row.id for row in file.rows}) == 5, "both copies keep an id"
+    assert (file.total, sorted(file.places.values())) == (10, [1, 2, 3, 4, 9, 10])
+    assert len({row.id for row in file.rows}) == 6, "both copies keep an id"
 
 
-@pytest.mark.parametrize("place", [2, 3, 4, 5, 7, 8])
+@pytest.mark.parametrize("place", [2, 3, 4, 5, 7, 8, 10])
 def test_strict_refuses_the_first_fault(place, tmp_path):
     path = write(tmp_path / "f.jsonl", [ALPACA, FAULTY[place - 1]])
     with pytest.raises(UserError, match=r"f.jsonl:2: .*; mend the row, or leave out --strict"):

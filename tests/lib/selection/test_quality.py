@@ -50,6 +50,7 @@ def test_pairs_of_a_file_without_what_gives_raw_texts_away(tmp_path):
     data = (tmp_path / "p.csv").read_bytes()
     (tmp_path / "p.csv").write_bytes(b"\xef\xbb\xbf" + data + b"\r\n\r\n")
     assert revision_pairs.read(tmp_path / "p.csv") == [pair]
+    assert revision_pairs.plain("\\ud83e\\udd14 \\ud83e") == "\U0001f914 \ufffd", "halves of a character are joined"
     assert revision_pairs.plain("print('\\n')\nx") == "print('\\n')\nx", "a text with line ends was never escaped"
 
 
@@ -114,6 +115,9 @@ def test_a_fit_learns_the_difference_and_order_changes_nothing():
     again.fit(parts, 1)
     assert model.score(rows).tolist() == again.score(rows).tolist()
     assert model.score([]).shape == (0,)
+    quoted = rows[0]._replace(answer='He said "so".\n- so')
+    escaped = quoted._replace(answer='He said \\"so\\".\\n\\u2013 so')
+    assert model.score([escaped]).tolist() == model.score([quoted]).tolist(), "escapes tell nothing about quality"
     with pytest.raises(UserError, match="no pair in part dev"):
         RevisionQuality().fit(parts | {"dev": []}, 1)
 
@@ -127,7 +131,7 @@ def test_a_ready_embedding_is_used():
 
     model = RevisionQuality(embed, "embedding")
     model.fit(parts, 1)
-    assert model.ngrams is None and calls[0] == 2 * len(parts["train"])
+    assert calls[0] == 2 * len(parts["train"])
     assert quality.measure(model.score, parts["test"], 1)["revised"].accuracy.mean == 1
 
 

