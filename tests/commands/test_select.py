@@ -142,6 +142,19 @@ def test_options_are_refused_before_the_file_is_read(options, reason, folder, ca
     assert reason in str(error.value) and not Path("out").exists()
 
 
+def test_rows_without_a_judgement_are_refused_before_anything_is_computed(folder, call, monkeypatch):
+    def compute(*_):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(resumable.ResumableArrays, "compute", compute)
+    base = Path(__file__).parents[2] / "data/raw/base"
+    with pytest.raises(UserError, match=r"--labelled: row 1 and 59 others have no key `good`"):
+        call(
+            f"rows.jsonl --method uncertain_and_good --labelled rows.jsonl --quality length --model {base} "
+            "--embedding none --out out/kept.jsonl"
+        )
+
+
 def test_bad_places_and_amounts(folder, call):
     for out, reason in (("kept.txt", "ending .jsonl"), ("rows.jsonl", "is read by this command")):
         with pytest.raises(UserError, match=reason):

@@ -44,6 +44,7 @@ def choose(
 
     Pool and labelled rows are embedded together, so that one space holds both. Raises UserError as the method does."""
     count = len(pool.rows)
+    judged = read_judgements(existing) if existing and request.method == "uncertain_and_good" else None
     others = [row._replace(id=LABELLED + row.id) for row in existing.rows] if existing else []
     rows = [*pool.rows, *others]
     vectors = None
@@ -55,7 +56,6 @@ def choose(
     )
     labelled = None
     if existing:
-        judged = read_judgements(existing) if request.method == "uncertain_and_good" else None
         labelled = Labelled(others, None if vectors is None else vectors[count:], tail.quality, judged)
     vectors = None if vectors is None else vectors[:count]
     method, clusters, notes = METHODS[request.method], None, [describe(request)]
