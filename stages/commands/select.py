@@ -177,8 +177,10 @@ def make_counter(model: Path | None) -> CountTokens:
 
     if model is None:
         return count_words
+    from stages.lib.models import loading
     from stages.lib.models.encoding import Encoder
 
+    loading.check_folder(model)
     encoder = Encoder.load(model)
     return lambda text: len(encoder.encode_texts([text])[0])
 

@@ -142,13 +142,27 @@ def test_options_are_refused_before_the_file_is_read(options, reason, folder, ca
     assert reason in str(error.value) and not Path("out").exists()
 
 
+def test_a_folder_without_a_model(folder, call):
+    with pytest.raises(UserError, match=r"plain: no config.json"):
+        Path("plain").mkdir()
+        call("rows.jsonl --method random --keep 5 --model plain --out out/kept.jsonl")
+    assert not Path("out").exists()
+
+
+def test_random_rows_stand_beside_others(folder, call):
+    call("rows.jsonl --method random --keep 5 --out out/kept.jsonl")
+    rows = [line.split("|")[1:] for line in Path("out/kept.md").read_text().splitlines() if line.startswith("| ")]
+    arms = {row[0].strip(): row[1:] for row in rows}
+    assert arms["this choice"] != arms["random, as many rows"]
+
+
 def test_rows_without_a_judgement_are_refused_before_anything_is_computed(folder, call, monkeypatch):
     def compute(*_):
         raise AssertionError("computed")
 
     monkeypatch.setattr(resumable.ResumableArrays, "compute", compute)
     base = Path(__file__).parents[2] / "data/raw/base"
-    with pytest.raises(UserError, match=r"--labelled: row 1 and 59 others have no key `good`"):
+    with pytest.raises(UserError, match=r"--labelled: 60 rows have no key `good`"):
         call(
             f"rows.jsonl --method uncertain_and_good --labelled rows.jsonl --quality length --model {base} "
             "--embedding none --out out/kept.jsonl"

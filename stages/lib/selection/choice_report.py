@@ -81,7 +81,7 @@ def compare(chosen: Chosen, seed: int) -> Table:
         ("longest, as many rows", "longest", Budget(items=len(taken))),
     ):
         try:
-            arms[name] = METHODS[method].select(rows, None, budget, None, seed)
+            arms[name] = METHODS[method].select(rows, None, budget, None, seed + 1)  # not the rows of method random
         except UserError:  # rows without a token, or fewer tokens than any row has
             continue
     header = ["rows of", "rows", "tokens", "covering radius", "nearest distance", "mean cosine", "mean quality"]

@@ -104,7 +104,7 @@ def read_judgements(existing: InstructionFile) -> np.ndarray:
     """(labelled rows,) whether each is good. Raises UserError where a row does not say."""
     silent = [existing.places[row.id] for row in existing.rows if row.id not in existing.judgements]
     if silent:
-        raise UserError(f"--labelled: row {silent[0]} and {len(silent) - 1} others have no key `good` (true or false)")
+        raise UserError(f"--labelled: {len(silent)} rows have no key `good` (true or false), first row {silent[0]}")
     return np.array([existing.judgements[row.id] for row in existing.rows])
 
 
