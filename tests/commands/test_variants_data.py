@@ -189,7 +189,7 @@ def test_settings_and_reasons():
         "selection.planted.cut_end=0.1",
         "selection.planted.duplicates=0.2",
     ]
-    lines = ["Running stage 'x':\n", "x: params.yaml:3 a: must be > 0\n", "ERROR: failed to reproduce 'x'\n", "\n"]
+    lines = ["x: started\n", "x: params.yaml:3 a: must be > 0\n", "tracking: off\n", "ERROR: failed to reproduce 'x'\n"]
     assert experiments.find_reason(lines) == "x: params.yaml:3 a: must be > 0"
     assert experiments.find_reason(["WARNING: w\n", "ERROR: no stage y\n"]) == "no stage y"
     assert experiments.find_reason([]) == "it ended without a word"

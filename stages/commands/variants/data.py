@@ -131,8 +131,8 @@ def read_outcome(name: str, sets: Sequence[str]) -> Outcome:
         except (DvcException, OSError) as error:
             advice = f"`dvc exp remove {name}` and `{COMMAND}` make it again"
             raise UserError(f"{name}: its results cannot be read ({error}); {advice}") from None
-        samples = [records.read_samples(copy) for copy in copies[:3]]
-        values = data_study.measure(*samples, records.read_problems(copies[3]), sets)
+        test, greedy, ood = (records.read_samples(copy) for copy in copies[:3])
+        values = data_study.measure(test, greedy, ood, records.read_problems(copies[3]), sets)
         return data_study.Outcome(values, json.loads(copies[4].read_text(encoding="utf-8")))
 
 

@@ -200,7 +200,7 @@ def describe_sizes(results: Results, pairs: Mapping[str, str], kind: str) -> lis
     """A sentence for each arm, pairs: arm -> control, whose data are not of the size of its control's."""
     told = []
     for arm, control in pairs.items():
-        sizes = [_average(results.get(name, {}), kind) for name in (arm, control)]
-        if None not in sizes and abs(sizes[0] - sizes[1]) > MAX_SIZE_GAP * sizes[1]:
-            told.append(f"{arm} has {sizes[0]:,.0f} {kind}, its control {control} {sizes[1]:,.0f}: not of equal size.")
+        size, other = (_average(results.get(name, {}), kind) for name in (arm, control))
+        if size is not None and other is not None and abs(size - other) > MAX_SIZE_GAP * other:
+            told.append(f"{arm} has {size:,.0f} {kind}, its control {control} {other:,.0f}: not of equal size.")
     return told

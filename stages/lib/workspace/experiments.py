@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from stages.lib.core import files
@@ -25,6 +26,8 @@ from stages.lib.workspace import mlflow_store
 LOCK_FILE = Path(".assay/experiments.lock")
 FAILURES_FILE = Path(".assay/failed_experiments.json")
 MAX_LINES = 200  # of an experiment's errors, among which its reason is looked for
+GRACE = 2.0  # seconds for the last of them
+OTHER_LINES = ("WARNING:", "tracking:")  # of DVC and of the copy to MLflow
 
 
 class ExperimentError(UserError):
@@ -60,18 +63,24 @@ def run_experiment(name: str, changes: Mapping[str, Any], command: str, target: 
             words, env=env, pass_fds=[lock.fileno()], stderr=subprocess.PIPE, text=True, errors="replace"
         )
         lines: deque[str] = deque(maxlen=MAX_LINES)
-        with process:
-            for line in process.stderr or ():
-                print(line, end="", file=sys.stderr, flush=True)
-                lines.append(line)
+        reader = Thread(target=_forward, args=(process.stderr, lines), daemon=True)
+        reader.start()
+        process.wait()
+        reader.join(GRACE)  # the helper that copies the last stage to MLflow may hold the pipe for longer
         failures = load_failures()
         if process.returncode == 0:
             if failures.pop(name, None):
                 _save_failures(failures)
             return
-        reason = find_reason(lines)
+        reason = find_reason([*lines])
         _save_failures({**failures, name: reason})
         raise ExperimentError(name, reason, command)
+
+
+def _forward(stream: Iterable[str], lines: deque[str]) -> None:
+    for line in stream:
+        print(line, end="", file=sys.stderr, flush=True)
+        lines.append(line)
 
 
 def format_settings(changes: Mapping[str, Any]) -> Iterator[str]:
@@ -85,7 +94,7 @@ def format_settings(changes: Mapping[str, Any]) -> Iterator[str]:
 
 def find_reason(lines: Iterable[str]) -> str:
     """The last line before DVC's own: the sentence of a user's mistake, or the end of a traceback."""
-    told = [line.strip() for line in lines if line.strip() and not line.startswith(("WARNING:", "Running stage", "> "))]
+    told = [line.strip() for line in lines if line.strip() and not line.startswith(OTHER_LINES)]
     own = [line for line in told if not line.startswith("ERROR:")]
     return (own or [line.removeprefix("ERROR: ") for line in told] or ["it ended without a word"])[-1]
 
