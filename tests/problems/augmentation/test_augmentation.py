@@ -4,18 +4,20 @@ import importlib
 import json
 import re
 import shutil
+import signal
+import time
 
 import pytest
 
 from stages.commands import verify_items
 from stages.lib.core import records
-from stages.lib.core.errors import UserError
 from stages.lib.core.expressions import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.augmentation.candidate import get_root
+from stages.problems.augmentation.candidate import Candidate, get_root
 from stages.problems.augmentation.section import Params
-from tests.helpers import chat_server, tiny_models
+from tests.helpers import chat_server, processes, tiny_models
+from tests.problems.augmentation.written import add_sentence, make_parents, solve
 
 augmentation = importlib.import_module("stages.problems.augmentation.__main__")
 RULES = {"kind": "rules"}
@@ -117,7 +119,7 @@ def test_a_near_duplicate_of_an_evaluation_problem_is_removed(root):
     metrics, cleaned = run(root)
     assert target not in cleaned and metrics["near_duplicates"] == 1
     assert any("gradeschool/test/99999" in row["reason"] for row in read(root, "rejects.jsonl"))
-    assert "| benchmarks/test | 1 |" in (root / "data/augmentation/audit.md").read_text()
+    assert "| train | benchmarks/test | 1 |" in (root / "data/augmentation/audit.md").read_text()
 
 
 def test_what_is_no_longer_out_of_distribution_is_told(root):
@@ -127,6 +129,18 @@ def test_what_is_no_longer_out_of_distribution_is_told(root):
     run(root)
     text = (root / "data/augmentation/audit.md").read_text()
     assert "no longer out of distribution, since training has such problems: reversed, steps" in text
+
+
+def test_new_problems_of_one_split_do_not_repeat_those_of_the_other(root):
+    problems = records.read_problems(root / "data/benchmarks/train.jsonl")
+    same = [problem.model_copy(update={"id": problem.id.replace("train", "verifier")}) for problem in problems]
+    kept = [Candidate(problem, "program", {}) for problem in same]
+    count = augmentation.Count("fobar", "verifier", len(kept))
+    count.kept += kept
+    rows = augmentation.remove_contaminated([count], {"augmentation/train": problems})
+    assert not count.kept and len(count.rejected) == 12
+    expected = {"split": "verifier", "set": "augmentation/train", "problems": 12, "new_problems": 12}
+    assert rows == [{**expected, "shared_13_grams": 12, "removed": 12}]
 
 
 def test_nothing_made_is_told(root, capsys):
@@ -159,8 +173,9 @@ def test_settings_that_mean_nothing_are_refused(changes, reason):
 # Models that write, judge and solve.
 
 
-def make_agents(url):
-    agent = {"kind": "openai", "settings": {"model": "scripted", "base_url": url, "key_env": None, "tries": 1}}
+def make_agents(url, **settings):
+    settings |= {"model": "scripted", "base_url": url, "key_env": None, "tries": 1}
+    agent = {"kind": "openai", "settings": settings}
     return {"writer": agent, "judge": agent, "solver": agent}
 
 
@@ -250,31 +265,59 @@ def test_a_liar_gives_nothing(root, change):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_cut_off_goes_on_to_the_same_bytes_and_pays_no_answer_twice(root):
-    helper, budget = Helper(root), [9]
+def test_killed_while_a_server_answers_and_run_again_gives_the_same_bytes_and_pays_no_answer_twice(root, tmp_path):
+    helper, threads = Helper(root), 2
+    undisturbed = tmp_path / "undisturbed"
+    shutil.copytree(root / "data", undisturbed / "data")
 
     def answer(prompt):
-        budget[0] -= 1
-        return helper(prompt) if budget[0] >= 0 else "refused"
+        time.sleep(0.05)
+        return helper(prompt)
 
     with chat_server.serve(answer) as server:
-        agents = make_agents(server.url)
-        with pytest.raises(UserError, match="refused the request"):
-            run(root, methods=["rephrase"], **agents)
+        agents = make_agents(server.url, threads=threads)
+        settings = {**SETTINGS, "methods": ["fobar", "rephrase"], **agents}
+        jobs = json.dumps([[str(root), "augmentation", settings]])
+        process = processes.start_module("tests.helpers.stage_script", jobs, output=tmp_path / "output.txt")
+        while len(server.requests) < 9 and process.is_alive():
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, (tmp_path / "output.txt").read_text()
         assert not (root / "data/augmentation/train.jsonl").exists()
-        budget[0] = 10**6
-        run(root, methods=["rephrase"], **agents)
-        resumed = {name: (root / "data/augmentation" / name).read_bytes() for name in FILES}
+        run(root, methods=["fobar", "rephrase"], **agents)
         asked = [(body["messages"][-1]["content"], body["seed"]) for body in server.requests]
-        paid = asked[:9] + asked[-(10**6 - budget[0]) :]
-        assert len(paid) == len(set(paid)) > 20
+        assert len(set(asked)) > 20 and len(asked) - len(set(asked)) <= threads  # those on their way when it died
         # Every try starts from a problem of the benchmark, never from what a model wrote before.
         assert not any("It is known" in prompt for prompt, _ in asked if "Tell it again" in prompt)
-        run(root, methods=["rephrase"], **agents)
+        resumed = {name: (root / "data/augmentation" / name).read_bytes() for name in FILES}
+        run(root, methods=["fobar", "rephrase"], **agents)
         assert len(asked) == len(server.requests)  # a third run pays nothing
-        undisturbed = root / "another"
-        shutil.copytree(root / "data/benchmarks", undisturbed / "data/benchmarks")
-        shutil.copytree(root / "data/aime", undisturbed / "data/aime")
-        shutil.copytree(root / "data/ood", undisturbed / "data/ood")
-        run(undisturbed, methods=["rephrase"], **agents)
+        run(undisturbed, methods=["fobar", "rephrase"], **agents)
     assert resumed == {name: (undisturbed / "data/augmentation" / name).read_bytes() for name in FILES}
+
+
+@pytest.mark.slow
+def test_what_descends_from_a_removed_problem_is_removed(root):
+    parents = make_parents(3)
+    records.write_problems(root / "data/benchmarks/train.jsonl", parents)
+    changes = {"methods": ["evolve"], "evolve": {"rounds": 2, "changes": ["lengthen"], "agreement": 0.6}}
+
+    def answer(prompt):
+        if "Compare two problems" in prompt:
+            return "<<<different>>>"
+        return add_sentence(prompt) if "Here is a problem" in prompt else solve(prompt)
+
+    with chat_server.serve(answer) as server:
+        _, problems = run(root, **changes, **make_agents(server.url))
+        assert [problem.id.partition("~")[2] for problem in problems] == ["evolve1", "evolve2"] * 3
+        first = problems[0].model_copy(update={"id": "gradeschool/test/0", "parent": None, "split": "test"})
+        records.write_problems(root / "data/benchmarks/test.jsonl", [first])
+        _, cleaned = run(root, **changes, **make_agents(server.url))
+    assert cleaned == problems[2:]
+    reasons = {row["id"]: row["reason"] for row in read(root, "rejects.jsonl")}
+    assert "gradeschool/test/0" in reasons["made/train/0~evolve1"]
+    assert reasons["made/train/0~evolve2"] == "its parent is not kept"
+    known = {problem.id: problem for problem in [*parents, *cleaned]}
+    assert all(problem.parent in known for problem in cleaned)
+    assert [verify_items.verify(problem, known) for problem in cleaned] == [("no program", [])] * 4
