@@ -130,9 +130,9 @@ def _check_gradeschool(problem: Problem) -> list[str]:
     if problem.operator != "answers" or faults != ["steps: not what its program gives"]:
         return faults
     gold = problem.model_copy(update={"steps": gradeschool.rederive(problem.program.params)[1]})
-    text = "\n".join(step.text for step in problem.steps or ())
-    labels = truth.label_steps(gold, text)
-    return [] if labels and all(labels) and problem.steps[-1].value == problem.answer else ["steps: not all are true"]
+    steps = problem.steps or []
+    labels = truth.label_steps(gold, "\n".join(step.text for step in steps))
+    return [] if labels and all(labels) and steps[-1].value == problem.answer else ["steps: not all are true"]
 
 
 def _check_lifted(problem: Problem) -> list[str]:
