@@ -85,7 +85,9 @@ def check_fields(problem: Problem) -> list[str]:
         faults.append(f"answer {problem.answer!r} is none of the {len(problem.choices)} choices")
     if problem.parent and not (problem.operator and problem.contract):
         faults.append("a variant without its operator or contract")
-    if problem.parent and not problem.id.startswith(f"{problem.parent}~"):
+    if problem.parent and not problem.id.startswith(
+        f"{problem.parent.partition('~')[0]}~"
+    ):  # `a~evolve2` of `a~evolve1`
         faults.append(f"its parent is {problem.parent!r}, but its id does not say so")
     if problem.contract == "unsolvable" and problem.answer != "N/A":
         faults.append(f"unsolvable, but the answer is {problem.answer!r}")
@@ -119,9 +121,18 @@ def _verify_mpa_parent(problem: Problem) -> list[str]:
 
 
 def _check_gradeschool(problem: Problem) -> list[str]:
+    """The steps are the program's, or, of another solution (method `answers`), each is true by the program's values."""
+    from stages.lib.labels import truth
     from stages.lib.procedural import gradeschool
 
-    return _compare_with_program(problem, lambda program: gradeschool.rederive(program.params))
+    assert problem.program
+    faults = _compare_with_program(problem, lambda program: gradeschool.rederive(program.params))
+    if problem.operator != "answers" or faults != ["steps: not what its program gives"]:
+        return faults
+    gold = problem.model_copy(update={"steps": gradeschool.rederive(problem.program.params)[1]})
+    steps = problem.steps or []
+    labels = truth.label_steps(gold, "\n".join(step.text for step in steps))
+    return [] if labels and all(labels) and steps[-1].value == problem.answer else ["steps: not all are true"]
 
 
 def _check_lifted(problem: Problem) -> list[str]:

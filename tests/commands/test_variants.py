@@ -60,13 +60,13 @@ def variants(folder, *words, code=0):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("variants")
-    (folder / "stages/commands").mkdir(parents=True)
+    (folder / "stages/commands/variants").mkdir(parents=True)
     files = {
         "script.py": SCRIPT,
         "dvc.yaml": PIPELINE,
         ".gitignore": "/.assay\n",
         "params.yaml": "orm: {dropout: 0.0}\nscores: {verifiers: [orm, prm]}\n",
-        "stages/commands/variants.yaml": "orm-more: {orm.dropout: 0.2, scores.verifiers: [orm]}\n"
+        "stages/commands/variants/verifiers.yaml": "orm-more: {orm.dropout: 0.2, scores.verifiers: [orm]}\n"
         "broken: {orm.dropout: 0.9, scores.verifiers: [orm]}\n",
     }
     for name, text in files.items():
@@ -117,14 +117,15 @@ def test_one_that_fails_is_named_and_the_others_are_kept(project):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "must map each name"),
+        ("[]", "found a list"),
+        ("a: 1", "must map each name"),
         ("a: {orm.dropout: 0.1}", "a: scores.verifiers must name the one verifier"),
-        ("a: {", "cannot be read"),
+        ("a: {", "not valid YAML"),
     ],
 )
 def test_a_file_of_another_form(tmp_path, text, message):
-    (tmp_path / "stages/commands").mkdir(parents=True)
-    (tmp_path / "stages/commands/variants.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "stages/commands/variants").mkdir(parents=True)
+    (tmp_path / "stages/commands/variants/verifiers.yaml").write_text(text, encoding="utf-8")
     error = variants(tmp_path, code=2).stderr.strip()
     assert message in error and len(error.splitlines()) == 1
 
@@ -132,6 +133,6 @@ def test_a_file_of_another_form(tmp_path, text, message):
 @pytest.mark.slow
 def test_unknown_names(project):
     assert (
-        "variants none: not in stages/commands/variants.yaml; there are orm-more, broken"
+        "variants none: not in stages/commands/variants/verifiers.yaml; there are orm-more, broken"
         in variants(project, "none", code=2).stderr
     )

@@ -43,6 +43,20 @@ def test_sound_items_pass_and_are_counted(tmp_path, capsys):
     assert output.splitlines()[-1].split() == ["total", str(len(ITEMS)), "0", "1"]
 
 
+def test_another_solution_is_verified_line_by_line(tmp_path, capsys):
+    parent = next(p for p in PARENTS if sum(step.text.startswith("We know") for step in p.steps) > 1)
+    lines = sorted(parent.steps[:-1], key=lambda step: not step.text.startswith("We know"))
+    steps = [lines[1], lines[0], *lines[2:], parent.steps[-1]]
+    other = {"parent": parent.id, "contract": "preserving", "steps": steps}
+    item = parent.model_copy(update={**other, "id": f"{parent.id}~answers1", "operator": "answers"})
+    assert item.steps != parent.steps and run(tmp_path, [parent, item], capsys)[0] == 0
+    wrong = [steps[0].model_copy(update={"text": steps[0].text.replace(steps[0].value, "999")}), *steps[1:]]
+    status, output = run(tmp_path, [parent, item.model_copy(update={"steps": wrong})], capsys)
+    assert status == 1 and f"{item.id}: steps: not all are true" in output
+    status, output = run(tmp_path, [item.model_copy(update={"operator": "rephrase"})], capsys)
+    assert status == 1 and "not what its program gives" in output
+
+
 @pytest.mark.parametrize(
     "item", [PARENTS[0], LIFTED, *{v.operator: v for v in MADE}.values()], ids=lambda item: item.id
 )

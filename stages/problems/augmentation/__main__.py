@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from stages.lib.core import records, seeds
 from stages.lib.core.records import Problem
+from stages.lib.datasets import near_duplicates
 from stages.lib.operators import registry
-from stages.lib.operators.rejects import write_rejects
+from stages.lib.operators.rejects import Reject, write_rejects
 from stages.lib.run.execution import StageRun, run_stage
 from stages.problems.augmentation import ledger
 from stages.problems.augmentation.candidate import Candidate, Context, Method
@@ -66,29 +68,47 @@ def apply_method(
     fitting = [parent for parent in parents if method.fits_parent(parent, section, context)]
     count = Count(name, context.split, len(fitting))
     ordered = order_parents(fitting, name, context.seed)
-    results = method.make_candidates(ordered, section, context)
-    for result in context.run.track_progress(results, limit or len(fitting), f"{name}, {context.split}"):
-        if isinstance(result, Candidate):
+
+    def keep_new() -> Iterator[Candidate]:
+        for result in method.make_candidates(ordered, section, context):
+            if isinstance(result, Reject):
+                count.rejected.append(result)
+                continue
             count.kept.append(result)
             if name != answers.NAME and result.problem.question in known:  # whose questions are those of their parents
                 count.reject(result, "training has the same question already")
-            known.add(result.problem.question)
-        else:
-            count.rejected.append(result)
-        if limit is not None and len(count.kept) >= limit:
-            break
+            else:
+                known.add(result.problem.question)
+                yield result
+
+    kept = islice(keep_new(), limit)
+    for _ in context.run.track_progress(kept, limit or len(fitting), f"{name}, {context.split}"):
+        pass
     return count
 
 
-def remove_contaminated(counts: Sequence[Count], evaluation: Mapping[str, Sequence[Problem]]) -> list[dict[str, Any]]:
-    """Reject what repeats an evaluation problem; the rows of the table of overlaps."""
+def remove_contaminated(counts: Sequence[Count], references: Mapping[str, Sequence[Problem]]) -> list[dict[str, Any]]:
+    """Reject what repeats or nearly repeats a problem of the reference sets; the rows of the table of overlaps. counts: of
+    one split."""
     kept = [candidate.problem for count in counts for candidate in count.kept]
-    removed = ledger.find_contaminated(kept, evaluation) if kept else {}
-    overlap = ledger.measure_overlap(kept, evaluation, removed)
+    tests = [problem for problems in references.values() for problem in problems]
+    removed = near_duplicates.find(kept, tests) if kept else {}
+    overlap = ledger.measure_overlap(kept, references, removed)
     for count in counts:
         for candidate in [candidate for candidate in count.kept if candidate.problem.id in removed]:
             count.reject(candidate, removed[candidate.problem.id])
-    return overlap
+    return [{"split": counts[0].split, **row} for row in overlap] if counts else []
+
+
+def remove_orphans(counts: Sequence[Count], parents: Sequence[Problem]) -> None:
+    """Reject what was made from a new problem that was rejected later: it is close to it, and its parent is in no file."""
+    for count in counts:
+        known: set[str | None] = {None, *(problem.id for problem in parents)}
+        for candidate in list(count.kept):  # parents come first
+            if candidate.problem.parent in known:
+                known.add(candidate.problem.id)
+            else:
+                count.reject(candidate, "its parent is not kept")
 
 
 def list_trained_operators(counts: Sequence[Count], tested: Sequence[Problem]) -> list[str]:
@@ -128,16 +148,16 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     limits = {"train": section.problems_per_method, "verifier": section.verifier_problems_per_method}
     counts: list[Count] = []
     overlap: list[dict[str, Any]] = []
-    before_removal = 0
     for split, other in (("train", "verifier"), ("verifier", "train")):
         known = {problem.question for problem in splits[split]}
         largest = registry.compute_bound(splits[split])
         context = Context(run.seed, split, largest, **chats, run=run)
         names = section.methods if limits[split] != 0 else []
         done = [apply_method(name, splits[split], limits[split], section, context, known) for name in names]
-        before_removal += sum(len(count.kept) for count in done)
-        rows = remove_contaminated(done, {f"benchmarks/{other}": splits[other], **evaluation})
-        overlap += rows if names else []
+        made = [candidate.problem for count in counts for candidate in count.kept]  # of the other split
+        references = {f"benchmarks/{other}": splits[other], **({f"augmentation/{other}": made} if made else {})}
+        overlap += remove_contaminated(done, references | evaluation)
+        remove_orphans(done, splits[split])
         counts += done
     kept = [candidate for count in counts for candidate in count.kept]
     rejects = [reject for count in counts for reject in count.rejected]
@@ -150,7 +170,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     remarks = make_remarks(counts, evaluation["ood/test"])
     licences = dict(sorted(Counter(candidate.problem.licence for candidate in kept).items()))
     tables = {"methods": [count.describe() for count in counts], "overlap": overlap}
-    content = {**tables, "before_removal": before_removal, "licences": licences, "remarks": remarks}
+    content = {**tables, "licences": licences, "remarks": remarks}
     ledger.write_audit(run.out_dir, content)
     if section.methods and not kept:
         print(f"warning: data/augmentation/train.jsonl is empty; {'; '.join(remarks)}", file=sys.stderr)

@@ -47,6 +47,8 @@ def explain_bad_child(parent: str, child: str, is_related: bool = True) -> str |
         return "repeats words of the prompt"
     if find_marked_answers(child):
         return "gives an answer away"
+    if child.count("?") > max(1, parent.count("?")):
+        return "asks several questions"
     overlap = similarity.compute_rouge_l(parent, child)
     if overlap == 1:  # one word can be a condition (`twice`), so less is for the judge
         return "equals its parent"

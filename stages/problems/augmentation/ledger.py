@@ -10,7 +10,7 @@ from typing import Any
 
 from stages.lib.core import files
 from stages.lib.core.records import Problem
-from stages.lib.datasets import contamination, near_duplicates
+from stages.lib.datasets import contamination
 from stages.lib.operators.rejects import Reject
 from stages.problems.augmentation.candidate import Candidate, get_root
 
@@ -40,28 +40,23 @@ class Count:
 
 
 def group_reason(reason: str) -> str:
-    """A reason without what is particular to one problem: what stands in brackets or quotes, numbers and ids."""
-    words = reason.partition(" (")[0].partition(" is gradeschool/")[0].split()
+    """A reason without what is particular to one problem: what stands in brackets, numbers and ids."""
+    words = reason.partition(" (")[0].split()
     return " ".join("N" if any(char.isdigit() for char in word) else word for word in words)[:100]
 
 
-def find_contaminated(kept: Sequence[Problem], evaluation: Mapping[str, Sequence[Problem]]) -> dict[str, str]:
-    """id -> reason, of the new problems that repeat or nearly repeat a problem of an evaluation set."""
-    references = [problem for problems in evaluation.values() for problem in problems]
-    return near_duplicates.find(kept, references)
-
-
 def measure_overlap(
-    kept: Sequence[Problem], evaluation: Mapping[str, Sequence[Problem]], removed: Mapping[str, str]
+    kept: Sequence[Problem], references: Mapping[str, Sequence[Problem]], removed: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """A row for each evaluation set: how many new problems share 13 words in a row with it, before any was removed, and how
+    """A row for each reference set: how many new problems share 13 words in a row with it, before any was removed, and how
     many nearly repeat one of its problems. Set phrases make the first number large where problems are procedural."""
     texts, rows = [problem.format_prompt() for problem in kept], []
-    for name, problems in evaluation.items():
+    for name, problems in references.items():
         shared = contamination.find_shared_ngrams(texts, [problem.format_prompt() for problem in problems])
         ids = {problem.id for problem in problems}
         repeats = sum(reason.split(" is ")[-1].split(" of ")[0] in ids for reason in removed.values())
-        rows.append({"set": name, "problems": len(problems), "shared_13_grams": len(shared), "removed": repeats})
+        sizes = {"problems": len(problems), "new_problems": len(kept)}
+        rows.append({"set": name, **sizes, "shared_13_grams": len(shared), "removed": repeats})
     return rows
 
 
@@ -100,18 +95,17 @@ def write_audit(out_dir: Path, content: Mapping[str, Any]) -> None:
         lines += [f"| {row['method']} | {row['split']} | {_escape(text)} | {n} |" for row, text, n in reasons]
     lines += ["", "## Overlap with what is measured", ""]
     lines += [
-        "| set | problems | new ones that share 13 words in a row | removed as near-duplicates |",
-        "|---|---:|---:|---:|",
+        "| split | compared with | its problems | new ones that share 13 words in a row | removed as near-duplicates |"
     ]
-    total = content["before_removal"]
+    lines += ["|---|---|---:|---:|---:|"]
     for row in content["overlap"]:
-        share = f"{row['shared_13_grams']} of {total}"
-        lines.append(f"| {row['set']} | {row['problems']} | {share} | {row['removed']} |")
+        share = f"{row['shared_13_grams']} of {row['new_problems']}"
+        lines.append(f"| {row['split']} | {row['set']} | {row['problems']} | {share} | {row['removed']} |")
     lines += [
         "",
-        "A near-duplicate asks an equal question, or a similar one with the same answer. In procedural problems, set",
+        "A near-duplicate asks an equal question, or a similar one with the same answer. Set phrases of procedural",
+        "problems can have 13 words; a shared run removes a problem only if few have it and much else is shared.",
     ]
-    lines += ["phrases alone give 13 equal words, so these are reported, and decide only where few problems have them."]
     lines += ["", "## Licences", "", "| licence | new problems |", "|---|---:|"]
     lines += [f"| {_escape(name)} | {n} |" for name, n in content["licences"].items()]
     if content["remarks"]:

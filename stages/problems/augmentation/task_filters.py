@@ -39,6 +39,8 @@ def explain_unfit(text: str) -> str | None:
         return "asks for a program"  # models tack it on to other tasks
     if find_marked_answers(text):
         return "gives an answer away"
+    if text.count("?") > 1:
+        return "asks several questions"
     if text[0] in string.punctuation:
         return "starts with punctuation"
     if not text[0].isascii():

@@ -40,8 +40,8 @@ def test_a_real_gain_is_found_and_none_is_told_plainly():
     for better, said in ((0.4, "better: good on pass@1"), (0.0, "random is as good: no gain is beyond chance")):
         results = make_results(better)
         gain = data_study.compare(results, "good", "good-items", "pass@1")
-        assert gain and said in data_study.describe_gains(data_study.correct([gain]), "items")
-    assert "no arm has been run" in data_study.describe_gains([], "items")
+        assert gain and said in data_study.describe_gains(data_study.correct([gain]), "items", {})
+    assert "no arm has been run" in data_study.describe_gains([], "items", {})
 
 
 def test_only_seeds_and_problems_that_both_have_are_compared():
@@ -57,15 +57,37 @@ def test_only_seeds_and_problems_that_both_have_are_compared():
 
 def test_tables_have_a_row_for_each_arm_and_correct_for_all_gains():
     results = make_results(0.4)
-    header, rows = data_study.tabulate_arms(results)
+    header, rows = data_study.tabulate_arms(results, {"good": ["pass@1"]})
     assert header[:5] == ["arm", "seeds", "problems", "tokens", "pass@1 %"]
     assert [row[0] for row in rows] == ["good", "good-items"] and rows[0][5:] == ["50.0", "", ""]
+    assert rows[0][4].endswith("†") and "†" not in rows[1][4]
     gain = data_study.compare(results, "good", "good-items", "pass@1")
     assert gain
     gains = data_study.correct([gain._replace(p=0.03), gain._replace(outcome="numbers", p=0.04)])
     assert [one.p for one in gains] == [0.06, 0.06]
-    _, rows = data_study.tabulate_gains(gains)
+    _, rows = data_study.tabulate_gains(gains, {"good": ["numbers"]})
     assert len(rows) == 1 and rows[0][2] == "0.060" and "*" not in "".join(rows[0])
+    assert [cell.endswith("†") for cell in rows[0]] == [False, False, False, True, False]
+
+
+def test_the_smallest_detectable_difference_is_that_of_the_usual_formula():
+    """For many problems of one training: (1.96 + 0.84) standard errors."""
+    differences = np.random.default_rng(2).normal(0, 1, (1, 4000))
+    mean = crossed.estimate_mean(differences)
+    gain = data_study.Gain("a", "b", "pass@1", *mean[:3], 0.5)
+    found = data_study.compute_detectable([gain, gain])
+    assert found == {"pass@1": pytest.approx(2.8016 * mean.error, rel=1e-3)}
+
+
+def test_data_of_another_size_than_the_control_s_are_told():
+    results = make_results(0.3)
+    pairs = {"good": "good-items"}
+    assert data_study.describe_sizes(results, pairs, "tokens") == []
+    results["good-items"] = {s: o._replace(figures={"tokens": 110}) for s, o in results["good-items"].items()}
+    (told,) = data_study.describe_sizes(results, pairs, "tokens")
+    assert told == "good has 100 tokens, its control good-items 110: not of equal size."
+    assert data_study.describe_sizes(results, pairs, "items") == [], "unknown sizes are not compared"
+    assert [gain.outcome for gain in data_study.compare_all(results, pairs)] == ["pass@1"]
 
 
 @pytest.mark.parametrize("trainings", [1, 3])

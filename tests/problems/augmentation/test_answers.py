@@ -31,7 +31,8 @@ def select(texts, parent=PARENT, section=SECTION, folder=ROOT):
         ("10 / 2 = 5\n5 + 3 = 8\n#### 8", None),
         ("3 + 5 = 8\n#### 8", None),  # another order is another way
         ("Now Ann has 5 + 3 = 8 apples.\n#### 8", "the same equations as another solution"),  # as gold
-        ("It is eight.\n#### 8", "no equation"),
+        ("It is eight.\n#### 8", "no equation leads to the answer"),
+        ("4 + 4 = 8\n#### 8", "no equation uses a number of the question"),
         ("5 * 2 = 11\n11 - 3 = 8\n#### 8", "an equation does not hold"),
         (None, "cut off"),
     ],
@@ -55,7 +56,7 @@ def test_a_kept_solution_is_the_same_problem_with_other_steps(tmp_path):
 
 
 def test_a_problem_gives_distinct_solutions_and_not_too_many(tmp_path):
-    ways = ["3 + 5 = 8", "3 + 5 = 8", "2 + 6 = 8", "4 + 4 = 8"]
+    ways = ["3 + 5 = 8", "3 + 5 = 8", "5 + 2 + 1 = 8", "6 + 3 - 1 = 8"]
     kept, rejects = select([f"{way}\n#### 8" for way in ways], folder=tmp_path)
     assert [candidate.problem.id[-1] for candidate in kept] == ["1", "3"]
     assert [reject.reason for reject in rejects] == [

@@ -1,60 +1,22 @@
 """Stage augmentation: what is kept is proven, everything is accounted for, nothing tested is trained on, equal bytes."""
 
-import importlib
 import json
 import re
-import shutil
 
 import pytest
 
 from stages.commands import verify_items
 from stages.lib.core import records
-from stages.lib.core.errors import UserError
-from stages.lib.core.expressions import strip_annotations
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.augmentation.candidate import get_root
+from stages.problems.augmentation.candidate import Candidate, get_root
 from stages.problems.augmentation.section import Params
-from tests.helpers import chat_server, tiny_models
-
-augmentation = importlib.import_module("stages.problems.augmentation.__main__")
-RULES = {"kind": "rules"}
-METHODS = ["operators", "rephrase", "fobar", "self_verification"]
-SETTINGS = {
-    "methods": METHODS,
-    "problems_per_method": 8,
-    "verifier_problems_per_method": 0,
-    "operators": ["numbers", "steps"],
-    "writer": RULES,
-    "judge": RULES,
-    "solver": RULES,
-    "max_tries": 2,
-    "solver_samples": 3,
-    "answers": {"sampler": "solver", "model": "data/raw/base", "samples_per_problem": 2, "max_per_problem": 2},
-    "self_instruct": {"seeds": "", "rounds": 1, "requests_per_round": 1},
-    "evolve": {"rounds": 1, "agreement": 0.6},
-}
-FILES = ("train.jsonl", "verifier.jsonl", "lineage.jsonl", "rejects.jsonl", "audit.json", "audit.md")
+from tests.problems.augmentation.stage_runs import METHODS, SETTINGS, augmentation, read, run, write_inputs
 
 
 @pytest.fixture
 def root(tmp_path):
-    for split in ("train", "verifier", "dev", "test"):
-        problems = gradeschool.generate_problems(split, 12, 3, steps=(2, 4), max_value=60)
-        records.write_problems(tmp_path / f"data/benchmarks/{split}.jsonl", problems)
-    for path in ("aime/dev", "aime/test", "aime/unseen", "ood/test"):
-        records.write_problems(tmp_path / f"data/{path}.jsonl", [])
-    return tmp_path
-
-
-def run(root, **changes):
-    execution = tiny_models.make_run(root, "augmentation", Params(**{**SETTINGS, **changes}))
-    metrics = augmentation.body(execution)
-    return metrics, records.read_problems(execution.out_dir / "train.jsonl")
-
-
-def read(root, name):
-    return [json.loads(line) for line in (root / "data/augmentation" / name).read_text().splitlines()]
+    return write_inputs(tmp_path)
 
 
 def test_every_problem_is_proven_and_accounted_for(root):
@@ -117,7 +79,7 @@ def test_a_near_duplicate_of_an_evaluation_problem_is_removed(root):
     metrics, cleaned = run(root)
     assert target not in cleaned and metrics["near_duplicates"] == 1
     assert any("gradeschool/test/99999" in row["reason"] for row in read(root, "rejects.jsonl"))
-    assert "| benchmarks/test | 1 |" in (root / "data/augmentation/audit.md").read_text()
+    assert "| train | benchmarks/test | 1 |" in (root / "data/augmentation/audit.md").read_text()
 
 
 def test_what_is_no_longer_out_of_distribution_is_told(root):
@@ -127,6 +89,18 @@ def test_what_is_no_longer_out_of_distribution_is_told(root):
     run(root)
     text = (root / "data/augmentation/audit.md").read_text()
     assert "no longer out of distribution, since training has such problems: reversed, steps" in text
+
+
+def test_new_problems_of_one_split_do_not_repeat_those_of_the_other(root):
+    problems = records.read_problems(root / "data/benchmarks/train.jsonl")
+    same = [problem.model_copy(update={"id": problem.id.replace("train", "verifier")}) for problem in problems]
+    kept = [Candidate(problem, "program", {}) for problem in same]
+    count = augmentation.Count("fobar", "verifier", len(kept))
+    count.kept += kept
+    rows = augmentation.remove_contaminated([count], {"augmentation/train": problems})
+    assert not count.kept and len(count.rejected) == 12
+    expected = {"split": "verifier", "set": "augmentation/train", "problems": 12, "new_problems": 12}
+    assert rows == [{**expected, "shared_13_grams": 12, "removed": 12}]
 
 
 def test_nothing_made_is_told(root, capsys):
@@ -154,127 +128,3 @@ def test_nothing_made_is_told(root, capsys):
 def test_settings_that_mean_nothing_are_refused(changes, reason):
     with pytest.raises(ValueError, match=reason):
         Params(**{**SETTINGS, **changes})
-
-
-# Models that write, judge and solve.
-
-
-def make_agents(url):
-    agent = {"kind": "openai", "settings": {"model": "scripted", "base_url": url, "key_env": None, "tries": 1}}
-    return {"writer": agent, "judge": agent, "solver": agent}
-
-
-def get_question(prompt):
-    return re.search(r"Problem:\n(.+?)(?:\n\nWrite|$)", prompt, re.S)[1]
-
-
-def rephrase(question):
-    return " ".join(f"It is known: {part}" for part in question.split(". "))
-
-
-def write_solution(problem):
-    lines = [strip_annotations(step.text) for step in problem.steps[:-1]]
-    return "\n".join(["<<<" + lines[0], *lines[1:], f"#### {problem.answer}.0>>>"])  # not equal as a string
-
-
-class Helper:
-    """Rephrases by a rule, judges that all is well, and knows the answers of the problems in a file."""
-
-    def __init__(self, root):
-        problems = records.read_problems(root / "data/benchmarks/train.jsonl")
-        self.solutions = {problem.question: write_solution(problem) for problem in problems}
-        self.solutions |= {rephrase(problem.question): write_solution(problem) for problem in problems}
-
-    def __call__(self, prompt):
-        if "Tell it again" in prompt:
-            return f"<<<{rephrase(get_question(prompt))}>>>"
-        if "Two mathematics problems" in prompt:
-            return "<<<Yes>>>"
-        return self.solutions.get(get_question(prompt), "<<<#### 0>>>")
-
-
-@pytest.mark.slow
-def test_what_a_model_rephrases_is_kept_where_the_solver_agrees(root):
-    with chat_server.serve(Helper(root)) as server:
-        metrics, problems = run(root, methods=["rephrase"], **make_agents(server.url))
-    assert len(problems) == 8 and all(p.question.startswith("It is known") for p in problems)
-    for row in read(root, "lineage.jsonl"):
-        assert row["agent"] == "scripted" and len(row["prompt_sha"]) == 16 and row["checks"]["agreement"] == 1
-
-
-FAKES = {
-    "echo": lambda prompt: prompt,
-    "echo of the question": lambda prompt: f"<<<{prompt.partition('Problem:')[2].partition('Write the')[0].strip()}>>>",
-    "garbage": lambda prompt: "<<<7 %%% \x00 ]] 12>>> ####",
-    "refuser": lambda prompt: "I am sorry, but I cannot help with that.",
-}
-
-
-@pytest.mark.parametrize("fake", FAKES)
-@pytest.mark.slow
-def test_fake_agents_give_nothing(root, fake, capsys):
-    problems = records.read_problems(root / "data/benchmarks/train.jsonl")
-    bare = [problem.model_copy(update={"program": None}) for problem in problems]
-    records.write_problems(root / "data/benchmarks/train.jsonl", bare)
-    with chat_server.serve(FAKES[fake]) as server:
-        metrics, kept = run(root, methods=METHODS[1:], **make_agents(server.url))
-    assert kept == [] and metrics["made"] == metrics["rejected"] == 36
-    assert "is empty" in capsys.readouterr().err
-
-
-class Liar(Helper):
-    """Says Yes to everything, changes a number or two names of a question, and always answers 17."""
-
-    def __init__(self, root, change):
-        super().__init__(root)
-        self.change = change
-
-    def __call__(self, prompt):
-        if "Tell it again" in prompt:
-            return f"<<<{rephrase(self.change(get_question(prompt)))}>>>"
-        return "<<<Yes>>>" if "Two mathematics problems" in prompt else "<<<8 + 9 = 17\n#### 17>>>"
-
-
-def swap_names(question):
-    first, second = list(dict.fromkeys(re.findall(r"\b[A-Z][a-z]{2}\b", question)))[:2]
-    return question.replace(first, "Q").replace(second, first).replace("Q", second)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("change", [lambda text: re.sub(r"\d+", "5", text), swap_names])
-def test_a_liar_gives_nothing(root, change):
-    with chat_server.serve(Liar(root, change)) as server:
-        _, kept = run(root, methods=["rephrase"], **make_agents(server.url))
-    answers = {p.id: p.answer for p in records.read_problems(root / "data/benchmarks/train.jsonl")}
-    assert [p for p in kept if answers[p.parent] != "17"] == []
-
-
-@pytest.mark.slow
-def test_a_run_that_was_cut_off_goes_on_to_the_same_bytes_and_pays_no_answer_twice(root):
-    helper, budget = Helper(root), [9]
-
-    def answer(prompt):
-        budget[0] -= 1
-        return helper(prompt) if budget[0] >= 0 else "refused"
-
-    with chat_server.serve(answer) as server:
-        agents = make_agents(server.url)
-        with pytest.raises(UserError, match="refused the request"):
-            run(root, methods=["rephrase"], **agents)
-        assert not (root / "data/augmentation/train.jsonl").exists()
-        budget[0] = 10**6
-        run(root, methods=["rephrase"], **agents)
-        resumed = {name: (root / "data/augmentation" / name).read_bytes() for name in FILES}
-        asked = [(body["messages"][-1]["content"], body["seed"]) for body in server.requests]
-        paid = asked[:9] + asked[-(10**6 - budget[0]) :]
-        assert len(paid) == len(set(paid)) > 20
-        # Every try starts from a problem of the benchmark, never from what a model wrote before.
-        assert not any("It is known" in prompt for prompt, _ in asked if "Tell it again" in prompt)
-        run(root, methods=["rephrase"], **agents)
-        assert len(asked) == len(server.requests)  # a third run pays nothing
-        undisturbed = root / "another"
-        shutil.copytree(root / "data/benchmarks", undisturbed / "data/benchmarks")
-        shutil.copytree(root / "data/aime", undisturbed / "data/aime")
-        shutil.copytree(root / "data/ood", undisturbed / "data/ood")
-        run(undisturbed, methods=["rephrase"], **agents)
-    assert resumed == {name: (undisturbed / "data/augmentation" / name).read_bytes() for name in FILES}

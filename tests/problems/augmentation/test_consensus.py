@@ -64,6 +64,7 @@ def test_thinking_is_not_read():
         ("I'm sorry, but I can't help with that.", "the writer refuses"),
         ("Rewritten prompt: Ann has 5 apples and gets 3 more. She eats 2. How many?", "repeats words of the prompt"),
         ("The weather was fine in Paris when 7 trains left town.", "unrelated to its parent"),
+        ("Ann has 5 apples and gets 3 more. How many has she? And how many has Ben?", "asks several questions"),
         ("word " * 301, "too long"),
     ],
 )

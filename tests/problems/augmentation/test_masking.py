@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stages.lib.core.records import Problem, Source, Step
 from stages.lib.operators.programs import gsm8k_program
-from stages.lib.procedural import gradeschool
+from stages.lib.procedural import gradeschool, lifting
 from stages.lib.procedural.gradeschool import variation
 from stages.lib.procedural.lifting import programs
 from stages.lib.procedural.states import NotApplicable
@@ -167,6 +167,15 @@ class Chooser:
         ("How many miles has Joe run so far?", "6", "Joe has run 6 miles so far."),
         ("How many players did Mona group with on the video game?", "33", None),  # 33 belongs behind `with`
         ("How many apples does the girl who sings have?", "3", None),
+        ("How many dolls does Peggy now have?", "51", None),  # an adverb is no verb
+        ("How many animals does the pet store owner have left?", "9", None),  # nor is the end of the subject
+        ("How many times does she jump rope a day?", "3", None),  # the object comes behind
+        ("How many minutes did she walk in total?", "30", "She walked 30 minutes in total."),
+        ("How many minutes does it take her to walk home?", "9", "It takes her 9 minutes to walk home."),
+        ("How many texts did Keiko send?", "4", "Keiko sent 4 texts."),
+        ("How many people does she share the pizza with?", "3", None),
+        ("How many pieces should he cut his lasagna into?", "6", None),
+        ("How many days has Georgina had it?", "8", None),
         ("How many does he need to buy?", "3", None),
         ("What is her age?", "3", None),
         ("How old is he? How many pens does he have?", "3", None),
@@ -174,6 +183,28 @@ class Chooser:
 )  # fmt: skip
 def test_a_question_becomes_a_statement_without_losing_a_clause(question, answer, statement):
     assert make_statement(question, answer) == statement
+
+
+def test_a_calculation_in_a_line_that_mentions_x_is_not_lost():
+    parent = problem(
+        "Veronica needs 3 pounds of cherries. There are 80 cherries in one pound. It takes 10 minutes to pit 20 cherries. "
+        "How many minutes does it take her to pit all the cherries?",
+        [
+            "She needs 80*3 = <<80*3=240>>240 cherries.",
+            "It takes her 10 minutes to pit a unit of 20 cherries. She has 240/20 = <<240/20=12>>12 units.",
+            "It takes her 10*12 = <<10*12=120>>120 minutes.",
+            "#### 120",
+        ],
+    )
+    state = lifting.lift(parent)
+    slot = programs.list_numbers(state).index(Fraction(10))
+    texts = [step.text for step in masking.mask("lifted", state, slot).steps]
+    assert texts == [
+        "She needs 80*3 = <<80*3=240>>240 cherries.",
+        "240/20 = <<240/20=12>>12.",
+        "Going back, x is 120/12 = <<120/12=10>>10.",
+        "#### 10",
+    ]
 
 
 @pytest.mark.slow

@@ -90,6 +90,7 @@ def test_a_solver_that_fails_known_problems_is_not_asked_new_ones(tmp_path):
         ("- Name three rare metals.", "starts with punctuation"),
         ("Äpfel kosten 3 Euro. Was kosten 4?", "starts with another script"),
         ("What is 3 + 4? The answer is 7.", "gives an answer away"),
+        ("A rope of 8 m is cut in two. How long is a piece? How many are there?", "asks several questions"),
     ],
 )
 def test_filters(text, reason):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from stages.lib.core.expressions import Tree, evaluate_tree, parse_tree
+from stages.lib.core.expressions import ANNOTATION, Tree, evaluate_tree, parse_tree
 from stages.lib.core.records import Step
 from stages.lib.operators.programs.base import NotApplicable, State, apply_edits
 from stages.lib.procedural.lifting import programs
@@ -153,13 +153,18 @@ def find_used_numbers(state: State) -> set[int]:
 
 
 def _select_independent_lines(state: State, steps: Sequence[Step], number: int) -> list[Step]:
-    """The gold steps that do not depend on a number."""
+    """The gold steps that do not depend on a number. Of a line that only mentions it, the calculations alone."""
     dependent, independent = find_dependents(state, number), []
     for line, step in zip(state["lines"], steps, strict=False):
-        inside = {part["annotation"] for part in line if isinstance(part, dict) and "annotation" in part}
+        inside = [part["annotation"] for part in line if isinstance(part, dict) and "annotation" in part]
         refs = [part["is"] for part in line if isinstance(part, dict) and "is" in part]
-        rests = inside & dependent or any(r.get("number") == number or r.get("step") in dependent for r in refs)
-        if inside and not rests:
+        if not inside or dependent & {*inside}:
+            continue
+        if any(r.get("number") == number or r.get("step") in dependent for r in refs):
+            found = (match[0][2:-2].partition("=") for match in ANNOTATION.finditer(step.text))
+            lines = [f"{left} = <<{left}={right}>>{right}." for left, _, right in found]
+            independent.append(Step(text=" ".join(lines), value=step.value))
+        else:
             independent.append(step)
     return independent
 

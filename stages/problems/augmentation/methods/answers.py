@@ -23,6 +23,7 @@ from pydantic import Field
 from stages.lib.chat.base import NoAnswerError
 from stages.lib.core import expressions, seeds
 from stages.lib.core.records import Problem, Record, Step
+from stages.lib.grading import answers as grader_answers
 from stages.lib.grading import grader, replies
 from stages.lib.inference.sampling_params import SamplingParams
 from stages.lib.labels import truth
@@ -100,7 +101,7 @@ def select_solutions(
         seen.add(key)
         kept += 1
         steps = _make_steps(parent, solution.text or "")
-        fields = {"steps": steps, "program": parent.program, "difficulty": parent.difficulty}
+        fields = {"steps": steps, "program": parent.program, "contract": "preserving"}
         problem = derive_problem(parent, NAME, solution.index + 1, **fields)
         is_known = truth.label_steps(parent, solution.text or "") is not None
         checks = {"answer": "equals gold", "steps": "true by the program" if is_known else "unproven"}
@@ -113,11 +114,8 @@ def explain_wrong(parent: Problem, solution: Solution) -> str | None:
         return "cut off"
     if not solution.correct:
         return "the answer is wrong or missing"
-    found = equations.find_equations(solution.text)
-    if not found:
-        return "no equation"
-    if not all(equation.holds for equation in found):
-        return "an equation does not hold"
+    if reason := equations.explain_unsound(parent.question, solution.text, grader_answers.parse_number(parent.answer)):
+        return reason
     labels = truth.label_steps(parent, solution.text)
     return None if labels is None or all(labels) else "a line is not true"
 

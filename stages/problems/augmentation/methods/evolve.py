@@ -157,5 +157,5 @@ def _make_id(line: Problem, number: int) -> str:
 
 def _make_problem(draft: _Draft, found: Consensus, number: int) -> Problem:
     fields = {"question": draft.text, "answer": found.answer, "answer_type": found.answer_type, "steps": found.steps}
-    problem = derive_problem(draft.parent, NAME, number, **fields, difficulty=None)
+    problem = derive_problem(draft.parent, NAME, number, **fields, contract="changing", difficulty=None)
     return problem.model_copy(update={"id": _make_id(draft.parent, number)})

@@ -1,0 +1,43 @@
+"""`python -m stages variants`: variants of verifiers, arms of training data and of preferences, compared in tables.
+
+Each is a DVC experiment. What they change stands in verifiers.yaml, data.yaml and preference.yaml beside this file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+GROUPS = ("verifiers", "data", "preference")
+
+
+def variants(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="verifiers (the default), data or preference, then some of its variants; all if none."),
+    ] = None,
+    run: Annotated[bool, typer.Option("--run", help="Run the variants without a result on this commit.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Of data and preference: training seeds, 1 to this.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Also write the tables to this file, as Markdown.")] = None,
+) -> None:
+    """Compare variants of the verifiers with the pipeline in this workspace, or arms of training data with random data.
+
+    Arms of stage preference (`preference-ARM-SEED`) are compared over seeds; --out FILE.md also writes FILE.png.
+    --run makes each a DVC experiment, `variant-NAME` or `data-STUDY-ARM-SEED`, in a temporary copy of the repository;
+    the workspace does not change. What has its experiment is not run again. Of data, an arm that fails does not stop the
+    others; the table names it. MLflow shows these runs beside the pipeline's.
+    """
+    from stages.commands.variants import data, preference, verifiers
+    from stages.lib.core import files
+
+    if out:
+        files.check_output("--out", out)
+    group, *rest = names if names and names[0] in GROUPS else ("verifiers", *(names or ()))
+    if group == "data":
+        data.compare_data(rest, run, seeds, out)
+    elif group == "preference":
+        preference.compare_preference(rest, run, seeds, out)
+    else:
+        verifiers.compare_verifiers(rest, run, out)
