@@ -8,7 +8,7 @@ from typing import Any
 
 
 def status() -> None:
-    """Show the state of each stage (fresh, stale and why, missing, running, never run), its main metric, and what these outputs cost."""
+    """Show the state of each stage (fresh, stale and why, missing, ..), its main metric, and what these outputs cost."""
     from stages.lib.core.durations import format_duration
     from stages.lib.display import tables, terminal
     from stages.lib.run import journal

@@ -123,11 +123,12 @@ def _find_run(
     root: Path, stage: Stage, entries: list[journal.Entry], md5: Callable[[Path], str]
 ) -> journal.Entry | None:
     """The newest finished execution whose outputs are those that are here."""
-    runs = [e for e in entries if e.info["stage"] == stage.name and e.info["status"] == journal.FINISHED]
-    if not runs or not all((root / path).exists() for path in stage.outs):
+    if not any(entry.info["stage"] == stage.name for entry in entries):
+        return None  # nothing is hashed for it
+    if not all((root / path).exists() for path in stage.outs):
         return None
     outputs = {path: md5(root / path) for path in stage.outs}
-    return next((run for run in reversed(runs) if run.info.get("outputs") == outputs), None)
+    return next(iter(journal.find_runs(entries, stage.name, outputs)), None)
 
 
 def _compare(
