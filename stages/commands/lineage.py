@@ -150,4 +150,5 @@ def describe_run(step: Step) -> str:
     run = step.run
     commit = (run["commit"] or "none")[:10] + (" and changes" if run["dirty"] else "")
     experiment = f", experiment {run['experiment']}" if run["experiment"] else ""
-    return f"run {run['id']}, {format_duration(run['seconds'])}, commit {commit}{experiment}"
+    others = f", with another {', '.join(run['other_inputs'])}" if run["other_inputs"] else ""
+    return f"run {run['id']}, {format_duration(run['seconds'])}, commit {commit}{experiment}{others}"

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def status() -> None:
-    """Show the state of each stage (fresh, stale and why, missing, running, never run), its last cost and main metric."""
+    """Show the state of each stage (fresh, stale and why, missing, ..), its main metric, and what these outputs cost."""
     from stages.lib.core.durations import format_duration
     from stages.lib.display import tables, terminal
     from stages.lib.run import journal
@@ -23,7 +23,7 @@ def status() -> None:
     for stage in stages:
         state = states[stage.name]
         infos = [entry.info for entry in runs if entry.info["stage"] == stage.name]
-        done = next((info for info in reversed(infos) if info["status"] == journal.FINISHED), {})
+        done = state.run.info if state.run else {}
         rows.append(
             [
                 stage.name,

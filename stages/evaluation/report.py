@@ -1,8 +1,8 @@
 """The report: one HTML page with the results, how they came about, and a browser of problems and solutions.
 
-Reads   what `best_of_n` reads and wrote, data/labels/audit.json, data/arena/{judges.json, ratings.csv}, figures and
-        history.csv of the stages before, data/benchmarks/provenance.json, the models (their md5), params.yaml, the default
-        preset, requirements.lock
+Reads   what `best_of_n` reads and wrote, data/labels/audit.json, data/arena/{judges.json, ratings.csv, report.md},
+        figures and history.csv of the stages before, data/benchmarks/provenance.json, the models (their md5), params.yaml,
+        the default preset, requirements.lock
 Writes  data/report/{index.html, metrics.json}
 
 The page needs no network and no server; open it from disk. It is a DVC output, so equal inputs give equal bytes: it names
@@ -61,8 +61,16 @@ TRAINED = {
     "genrm": "generative verifier",
     "preference": "generator taught by pairs",
 }
-# Stages whose report.md and picture are a section each: stage -> (heading, picture).
-REPORTS = {"preference": ("Learning from pairs", "curve.png")}
+# Stages whose report.md and picture are a section each: stage -> (heading, what its tables mean, picture).
+REPORTS = {
+    "preference": (
+        "Learning from pairs",
+        "The generator learns to prefer the better of two of its own solutions. Start: before; after: taught. Each "
+        "difference is paired over the same problems, in points; p is of that row alone, not corrected for their number. "
+        "The verifiers learned from solutions of the start: where their AUC falls, they know the taught generator less.",
+        "curve.png",
+    )
+}
 
 
 class Params(Section):
@@ -134,10 +142,14 @@ def build(run: execution.StageRun[Params]) -> Report:
         "label_terms": list(glossary.LABEL_TERMS.items()),
         "dated": render.UNDATED,
         "reliability": True,
-        "arena": arena.describe(judges, run.input_path("arena", "ratings.csv").read_text("utf-8")),
+        "arena": arena.describe(
+            judges, *(run.input_path("arena", name).read_text("utf-8") for name in ("ratings.csv", "report.md"))
+        ),
         "reports": [
-            render.describe_report(stage, title, run.input_path(stage, "report.md"), run.input_path(stage, picture))
-            for stage, (title, picture) in REPORTS.items()
+            render.describe_report(
+                stage, title, meaning, run.input_path(stage, "report.md"), run.input_path(stage, picture)
+            )
+            for stage, (title, meaning, picture) in REPORTS.items()
         ],
         "costs": lineage.list_costs(metrics, best["cost"], sum(len(some.samples) for some in data.sets.values())),
         "inputs": lineage.hash_inputs(run.root, INPUTS),

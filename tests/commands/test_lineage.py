@@ -80,14 +80,32 @@ def test_an_input_that_was_written_anew_is_told(root, capsys):
     assert "data/benchmarks/test.jsonl was written anew since; `dvc repro prm`" in capsys.readouterr().out
 
 
-def test_a_run_with_other_inputs_or_metrics_is_not_the_one(root):
+def test_the_run_is_the_newest_that_wrote_these_outputs(root, capsys):
     path = root / ".assay/journal/19700101T000001-prm-abcdef/run.json"
     info = json.loads(path.read_text())
-    for change in ({"inputs": {}}, {"metrics": {"dev": {"auc": 0.5}}}, {"status": "FAILED"}, {"stage": "orm"}):
+    outputs = info["outputs"] | {"data/prm/model": "0" * 32}
+    for change in ({"outputs": outputs}, {"outputs": {}}, {"status": "FAILED"}, {"stage": "orm"}):
         files.write_json(path, info | change)
         assert workspace_lineage.trace(root, "data/prm").steps[-1].run is None
     files.write_json(path, info)
     assert workspace_lineage.trace(root, "data/prm").steps[-1].run["commit"] == "c" * 40
+    later = path.parents[1] / "19700101T000009-prm-fedcba/run.json"
+    files.write_json(later, info | {"started": 9.0})
+    assert workspace_lineage.trace(root, "data/prm").steps[-1].run["id"] == later.parent.name
+    lineage("data/prm/model")
+    assert "with another" not in capsys.readouterr().out
+
+
+def test_after_dvc_commit_the_run_is_told_with_the_input_that_is_another(root, capsys):
+    path = root / ".assay/journal/19700101T000001-prm-abcdef/run.json"
+    info = json.loads(path.read_text())
+    later = info | {"started": 9.0, "inputs": info["inputs"] | {"data/base/model": "0" * 32}}
+    files.write_json(path.parents[1] / "19700101T000009-prm-fedcba/run.json", later)
+    assert workspace_lineage.trace(root, "data/prm").steps[-1].run["id"] == path.parent.name, "it read these inputs"
+    path.unlink()
+    lineage("data/prm/model")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].endswith("commit cccccccccc, with another data/base/model")
 
 
 def test_raw_files_that_changed_since_are_not_listed(root, capsys):

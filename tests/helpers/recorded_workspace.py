@@ -75,6 +75,7 @@ def record_workspace(root: Path, verifier: Any) -> None:
         "pid_started": 1.0,
         "git": {"commit": "c" * 40, "dirty": False},
         "inputs": {dep["path"]: dep["md5"] for dep in lock["prm"]["deps"]},
+        "outputs": {out["path"]: out["md5"] for out in lock["prm"]["outs"]},
         "metrics": {"dev": {"auc": 0.625}},
     }
     files.write_json(root / ".assay/journal/19700101T000001-prm-abcdef/run.json", info)

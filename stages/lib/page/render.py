@@ -44,12 +44,13 @@ def render(page: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "replace")  # a file name may hold bytes that are no text
 
 
-def describe_report(stage: str, title: str, report: Path, picture: Path) -> dict[str, Any]:
-    """A section of the page: the tables and notes of a report.md that `tables.format_report` wrote, and a PNG."""
+def describe_report(stage: str, title: str, meaning: str, report: Path, picture: Path) -> dict[str, Any]:
+    """A section of the page: what its tables mean, the tables and notes of a report.md that `tables.format_report` wrote,
+    and a PNG."""
     parts, notes = parse_report(report.read_text("utf-8"))
     source = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
     shown = [{"title": name, "header": header, "rows": rows} for name, (header, rows) in parts.items()]
-    return {"stage": stage, "title": title, "tables": shown, "notes": notes, "picture": source}
+    return {"stage": stage, "title": title, "meaning": meaning, "tables": shown, "notes": notes, "picture": source}
 
 
 def insert_runs(html: bytes, runs: Mapping[str, Any]) -> bytes:

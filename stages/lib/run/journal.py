@@ -124,6 +124,12 @@ def load_latest(root: Path, stage: str) -> Entry | None:
     return next((entry for entry in reversed(load_entries(root)) if entry.info["stage"] == stage), None)
 
 
+def find_runs(entries: list[Entry], stage: str, outputs: dict[str, str]) -> list[Entry]:
+    """The finished executions of a stage that wrote these outputs (path -> md5), the newest first."""
+    finished = [entry for entry in entries if entry.info["stage"] == stage and entry.info["status"] == FINISHED]
+    return [entry for entry in reversed(finished) if entry.info.get("outputs") == outputs]
+
+
 def load_last_seconds(root: Path, stage: str) -> float | None:
     """What the newest finished execution of a stage took, None if there is none."""
     finished = [x.info for x in load_entries(root) if x.info["stage"] == stage and x.info["status"] == FINISHED]

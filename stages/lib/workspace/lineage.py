@@ -1,13 +1,13 @@
 """What an output came from, by dvc.lock and the journal: stages, runs, parameters and inputs, down to raw files.
 
-dvc.lock says which bytes a stage read and wrote. The journal says which execution that was: the newest finished one with
-those inputs and that metrics.json. Where it ran elsewhere, git says which commit recorded it.
+dvc.lock says which bytes a stage read and wrote. The journal says which execution wrote them: the newest finished one, if
+possible one that read those inputs (after `dvc commit -f` an input may be another since). Where it ran elsewhere, git says
+which commit recorded it.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +22,8 @@ from stages.lib.workspace import staleness
 @dataclass(frozen=True)
 class Step:
     """One stage of a lineage. outputs, inputs and code: path -> md5, as dvc.lock has them. params: key -> value, as run.
-    outdated: inputs that their stage has written anew since. run: of the journal, or None; commit: that recorded it."""
+    outdated: inputs that their stage has written anew since. run: of the journal, or None; its `other_inputs` are those of
+    which it read another version. commit: that recorded the outputs, where there is no run."""
 
     stage: str
     desc: str
@@ -115,7 +116,8 @@ def _make_step(root: Path, stage: Any, entry: dict[str, Any], produced: dict, en
     inputs = {path: md5 for path, md5 in deps.items() if path not in code}
     outputs = {out["path"]: out["md5"] for out in entry.get("outs", [])}
     values = {key: value for keys in entry.get("params", {}).values() for key, value in keys.items()}
-    run = next((e for e in reversed(entries) if _is_run_of(e.info, stage.name, inputs, outputs)), None)
+    runs = journal.find_runs(entries, stage.name, outputs)
+    run = min(runs, key=lambda entry: bool(_list_other_inputs(entry, inputs)), default=None)  # the first is the newest
     return Step(
         stage.name,
         stage.desc,
@@ -125,7 +127,7 @@ def _make_step(root: Path, stage: Any, entry: dict[str, Any], produced: dict, en
         values,
         [path for path, md5 in inputs.items() if path in produced and produced[path][1] != md5],
         _find_parents(entry, produced),
-        run and _describe_run(run),
+        run and {**_describe_run(run), "other_inputs": _list_other_inputs(run, inputs)},
         None if run else _find_commit(root, next(iter(outputs.values()), "")),
     )
 
@@ -141,14 +143,9 @@ def _find_parents(entry: dict[str, Any], produced: dict[str, tuple[str, str]]) -
     return list(dict.fromkeys(names))
 
 
-def _is_run_of(info: dict[str, Any], stage: str, inputs: dict[str, str], outputs: dict[str, str]) -> bool:
-    """Whether an execution read these inputs and wrote the metrics.json of these outputs."""
-    if info["stage"] != stage or info["status"] != journal.FINISHED:
-        return False
-    if any(info.get("inputs", {}).get(path) != md5 for path, md5 in inputs.items()):
-        return False
-    text = json.dumps(info.get("metrics"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"  # as files.write_json
-    return outputs.get(f"data/{stage}/metrics.json") == hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+def _list_other_inputs(run: journal.Entry, inputs: dict[str, str]) -> list[str]:
+    """The inputs of which a run read another version."""
+    return [path for path, md5 in inputs.items() if run.info.get("inputs", {}).get(path) != md5]
 
 
 def _describe_run(entry: journal.Entry) -> dict[str, Any]:

@@ -5,7 +5,7 @@ rule, computed here in a fraction of a second, without DVC's lock (so it works w
 installed; a test holds it equal to `dvc status`.
 
 dvc.yaml depends on whole rooms of code. Where a room changed but no file of it that the stage imports, the stage is stale
-"by room only": its last run used the present code, and `dvc commit -f` keeps the result.
+"by room only": its run used the present code, and `dvc commit -f` keeps the result.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ class Stage:
 
 @dataclass
 class State:
-    """`status` is one of the constants above; `reasons` list what changed, the most important first."""
+    """`status` is one of the constants above; `reasons` list what changed, the most important first. `run` is the execution
+    that wrote the outputs that are here: None where it ran elsewhere, or where one of them is missing or was edited."""
 
     status: str
     reasons: list[str] = field(default_factory=list)
+    run: journal.Entry | None = None
 
 
 def load_stages(root: Path) -> list[Stage]:
@@ -72,16 +74,17 @@ def compute_states(root: Path, stages: list[Stage]) -> dict[str, State]:
     lock = params.to_plain(params.read_yaml(path)).get("stages", {}) if path.exists() else {}
     entries = journal.load_entries(root)
     running = {entry.info["stage"] for entry in entries if entry.info["status"] == journal.RUNNING}
-    finished = {entry.info["stage"]: entry for entry in entries if entry.info["status"] == journal.FINISHED}
     states: dict[str, State] = {}
     with _DigestCache(root) as md5:
         for stage in stages:
+            run = _find_run(root, stage, entries, md5)
             if stage.name in running:
                 states[stage.name] = State(RUNNING)
             elif stage.name not in lock:
-                states[stage.name] = State(NEVER_RUN)
+                states[stage.name] = State(NEVER_RUN, run=run)
             else:
-                states[stage.name] = _compare(root, stage, lock[stage.name], md5, finished.get(stage.name))
+                states[stage.name] = _compare(root, stage, lock[stage.name], md5, run)
+                states[stage.name].run = run
             if states[stage.name].status == FRESH:
                 behind = [name for name in _find_upstream(stage, stages) if states[name].status not in (FRESH, MISSING)]
                 if behind:
@@ -116,8 +119,20 @@ def _find_upstream(stage: Stage, stages: list[Stage]) -> list[str]:
     return [other.name for other in stages if other.name != stage.name and feeds(other)]
 
 
+def _find_run(
+    root: Path, stage: Stage, entries: list[journal.Entry], md5: Callable[[Path], str]
+) -> journal.Entry | None:
+    """The newest finished execution whose outputs are those that are here."""
+    if not any(entry.info["stage"] == stage.name for entry in entries):
+        return None  # nothing is hashed for it
+    if not all((root / path).exists() for path in stage.outs):
+        return None
+    outputs = {path: md5(root / path) for path in stage.outs}
+    return next(iter(journal.find_runs(entries, stage.name, outputs)), None)
+
+
 def _compare(
-    root: Path, stage: Stage, lock: dict[str, Any], md5: Callable[[Path], str], last_run: journal.Entry | None
+    root: Path, stage: Stage, lock: dict[str, Any], md5: Callable[[Path], str], run: journal.Entry | None
 ) -> State:
     reasons = [] if lock["cmd"] == stage.cmd else ["command changed"]
     for file, keys in stage.params.items():
@@ -133,7 +148,7 @@ def _compare(
     )
     outs = _diff_files(root, stage.outs, lock.get("outs", []), md5)
     gone = [line for line in outs if line.endswith("missing")]
-    if not reasons and not data and not outs and code and last_run and _ran_same_code(root, stage, lock, last_run):
+    if not reasons and not data and not outs and code and run and _ran_same_code(root, stage, lock, run):
         message = f"by room only: no code it runs has changed; `dvc commit -f {stage.name}` keeps the result"
         return State(STALE, [message, *code])
     if reasons or code or data or not outs:
@@ -142,9 +157,9 @@ def _compare(
     return State(MISSING, [reason]) if len(gone) == len(outs) else State(STALE, [reason, *outs[1:]])
 
 
-def _ran_same_code(root: Path, stage: Stage, lock: dict[str, Any], last_run: journal.Entry) -> bool:
-    """Whether the last finished run computed the outputs in dvc.lock from the inputs there, with the present code."""
-    inputs = last_run.info.get("inputs", {})
+def _ran_same_code(root: Path, stage: Stage, lock: dict[str, Any], run: journal.Entry) -> bool:
+    """Whether an execution had the inputs that dvc.lock records, and the present code."""
+    inputs = run.info.get("inputs", {})
     locked = {dep["path"]: dep.get("md5") for dep in lock.get("deps", [])}
     if any(inputs.get(dep) != locked.get(dep) for dep in stage.deps if not import_closure.is_code(dep)):
         return False

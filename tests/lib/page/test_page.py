@@ -93,7 +93,7 @@ def test_a_stage_shows_the_tables_notes_and_picture_of_its_own_report(tmp_path, 
     picture.write_bytes(b"\x89PNG of a few bytes")
     table = (("test", "start %"), [["pass@1 <b>", "48.2"]])
     (tmp_path / "report.md").write_text(tables.format_report({"Accuracy": table}, ["20 pairs | of 10 problems."]))
-    report = render.describe_report("preference", "Learning from pairs", tmp_path / "report.md", picture)
+    report = render.describe_report("preference", "Learning from pairs", "In points.", tmp_path / "report.md", picture)
     text = render.render(page[0] | {"reports": [report]}, page[1]).decode()
     [section] = re.findall(r'<section id="preference">.*?</section>', text, re.DOTALL)
     for part in ("<h3>Accuracy</h3>", "pass@1 &lt;b&gt;", "<td", "48.2", "<li>20 pairs | of 10 problems.</li>"):

@@ -126,6 +126,30 @@ def test_a_stage_is_stale_by_room_only_while_no_code_it_runs_has_changed(project
 
 
 @pytest.mark.slow
+def test_cost_is_that_of_the_run_whose_outputs_are_here(project):
+    """After a checkout of an older state it is not that of the newest run; of an output that was edited it is unknown."""
+
+    def get_run(name):
+        run = staleness.compute_states(project.root, staleness.load_stages(project.root))[name].run
+        return run and run.id
+
+    older, texts = get_run("one"), [(project.root / name).read_bytes() for name in ("params.yaml", "dvc.lock")]
+    project.replace_text("params.yaml", "1e-3", "3e-3")
+    project.run("dvc", "repro", "-q", ASSAY_TRACKING="off")
+    assert older and get_run("one") not in (older, None)
+    for name, text in zip(("params.yaml", "dvc.lock"), texts, strict=True):
+        (project.root / name).write_bytes(text)
+    project.run("dvc", "checkout", "-q")
+    assert get_run("one") == older
+    model = project.root / "data/one/model/a.txt"
+    model.unlink()
+    model.write_text("edited")
+    assert get_run("one") is None
+    line = project.run_command_line().stdout.splitlines()[1]
+    assert line.split()[:3] == ["one", "stale", "dev.pass@1"], "no time, no memory"
+
+
+@pytest.mark.slow
 def test_map(project):
     project.replace_text("params.yaml", "lr: 0.1", "lr: 0.2")
     lines = project.run_command_line().stdout.splitlines()

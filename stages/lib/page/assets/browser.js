@@ -159,7 +159,8 @@ function showSolutions(p, score, election) {
   const value = (s) => (s.group < 0 ? -Infinity : score ? s.scores[state.score] : 0);
   const sorted = [...p.solutions].sort((a, b) => value(b) - value(a) || a.i[0] - b.i[0]);
   return make("div", {}, make("h3", {}, `${plural(p.n, "solution")}, ${p.solutions.length} distinct` + (score ? `, by ${score.label}` : "")),
-    score?.steps ? make("p", { class: "hint" }, "Every step has its score: orange below one half, blue above. ", "The score in the head combines them.") : "",
+    score?.steps ? make("p", { class: "hint" }, "Every step has its score: orange below one half, blue above. ",
+      "The end has one too: whether the solution is complete, if every step before it is right. The score in the head combines them.") : "",
     sorted.map((s) => showSolution(p, s, score, election)));
 }
 
