@@ -127,7 +127,7 @@ def list_trained_operators(counts: Sequence[Count], tested: Sequence[Problem]) -
 def make_remarks(counts: Sequence[Count], tested: Sequence[Problem]) -> list[str]:
     remarks = []
     if trained := list_trained_operators(counts, tested):
-        remarks.append(f"no longer out of distribution, since training has such problems: {', '.join(trained)}")
+        remarks.append(f"no longer out of distribution for a generator that learns from these: {', '.join(trained)}")
     for count in counts:
         if not count.parents:
             remarks.append(f"{count.method} fits no problem of {count.split}")

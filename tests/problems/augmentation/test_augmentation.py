@@ -88,7 +88,7 @@ def test_what_is_no_longer_out_of_distribution_is_told(root):
     records.write_problems(root / "data/ood/test.jsonl", variants)
     run(root)
     text = (root / "data/augmentation/audit.md").read_text()
-    assert "no longer out of distribution, since training has such problems: reversed, steps" in text
+    assert "no longer out of distribution for a generator that learns from these: reversed, steps" in text
 
 
 def test_new_problems_of_one_split_do_not_repeat_those_of_the_other(root):
