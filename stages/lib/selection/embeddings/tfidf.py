@@ -37,7 +37,7 @@ class NgramSpace:
         self._weights = TfidfTransformer(sublinear_tf=True)
         self._svd: TruncatedSVD | None = None  # None: nothing tells the texts apart
         blocks = range(0, len(texts), BLOCK)
-        counts = [
+        counts: list[Any] = [
             self._hasher.transform(texts[start : start + BLOCK])
             for start in track(blocks, len(blocks), "counting n-grams")
         ]
