@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stages.lib.workspace.lineage import Lineage, Step
 
 
@@ -17,12 +19,13 @@ def lineage(
     as_json: Annotated[bool, typer.Option("--json", help="All of it, also code, as JSON.")] = False,
 ) -> None:
     """Print what an output came from: stages with their runs, changed parameters and inputs, down to raw files."""
+    from stages.lib.display import terminal
     from stages.lib.workspace import lineage as workspace_lineage
 
     root = Path.cwd()
     traced = workspace_lineage.trace(root, path)
     if not as_json:
-        print(format_lineage(root, traced))
+        print("\n".join(wrap_tree(format_lineage(root, traced).splitlines(), terminal.get_width())))
         return
     preset, changes = list_changes(traced)
     facts = {"preset": preset, "changes": changes}
@@ -35,6 +38,20 @@ def format_lineage(root: Path, traced: Lineage) -> str:
     preset, changes = list_changes(traced)
     raw, origins = list_raw_files(root, traced), load_origins(root, traced)
     return "\n".join([*format_tree(traced, changes), "", *format_sources(traced, preset, raw, origins)])
+
+
+def wrap_tree(lines: Iterable[str], width: int | None) -> list[str]:
+    """The lines of a tree in this width: what goes over continues under its text, behind the branches. None: unchanged."""
+    from stages.lib.display import terminal
+
+    wrapped = []
+    for line in lines:
+        text = line.lstrip(" │├└─")
+        branch = line[: len(line) - len(text)]
+        first, *rest = terminal.wrap(text, None if width is None else max(20, width - len(branch)), 2)
+        below = branch.replace("├", "│").replace("└", " ").replace("─", " ")
+        wrapped += [branch + first, *(below + part for part in rest)]
+    return wrapped
 
 
 def list_changes(traced: Lineage) -> tuple[str, dict[str, list[dict[str, Any]]]]:

@@ -134,3 +134,16 @@ def test_raw_is_what_no_stage_wrote_wherever_it_lies():
     assert any(line.endswith("own/llama 11111111") for line in lines)
     (_, environment, *_) = command.format_sources(traced, "default", {"own/llama": {}}, {})
     assert environment == "environment: requirements.lock 22222222"
+
+
+def test_a_tree_is_wrapped_behind_its_branches():
+    lines = ["one/model 12345678", "└─ one: Some words that go on", "   ├─ two: Read again and again", "   │  more"]
+    assert command.wrap_tree(lines, None) == lines
+    assert command.wrap_tree(lines, 26) == [
+        "one/model 12345678",
+        "└─ one: Some words that",
+        "     go on",
+        "   ├─ two: Read again",
+        "   │    and again",
+        "   │  more",
+    ]
