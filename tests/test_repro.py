@@ -56,7 +56,7 @@ def test_the_pipeline_gives_a_table_with_intervals(finished):
 def test_the_report_holds_every_solution_and_the_command_adds_commit_and_time(finished, tmp_path):
     page = (finished.root / "data/report/index.html").read_text()
     metrics, samples = (
-        json.loads((finished.root / f"data/{x}/metrics.json").read_text()) for x in ("report", "samples")
+        json.loads((finished.root / f"data/{x}.json").read_text()) for x in ("report/metrics", "samples/results")
     )
     sets = ("dev", "test", "ood", "aime")
     assert metrics["problems"] == sum(samples[name]["problems"] for name in sets) and metrics["left_out"] == 0
@@ -152,7 +152,7 @@ def test_another_equal_configuration_leaves_samples_labels_and_scores_fresh(fini
     try:
         used = re.search(r"(?m)^launch: (\w+)", original)
         path.write_text(original.replace(used[0], "launch: cpu" if used[1] == "cpu2" else "launch: cpu2", 1))
-        assert stale(finished.root) == {"base", "generator", "orm", "prm", "genrm", "report"}
+        assert stale(finished.root) == {"base", "generator", "orm", "prm", "genrm", "preference", "report"}
     finally:
         path.write_text(original)
 

@@ -44,15 +44,13 @@ BATCH = 64  # parents that are sampled together; changes no draw
 class AnswersParams(SamplingParams):
     sampler: Literal["model", "solver"] = "model"  # model: a folder, with the plain prompt; solver: the agent
     model: str = "data/raw/base"  # the folder
-    samples_per_problem: int = Field(default=8, ge=1)
-    max_per_problem: int = Field(
-        default=4, ge=1
-    )  # so many are kept at most, so that easy problems do not crowd out others
-    temperature: float = Field(default=0.7, gt=0)
-    top_k: int = Field(default=0, ge=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_new_tokens: int = Field(default=256, ge=1)
-    max_rows: Annotated[int, Field(ge=16)] | Literal["auto"] = 512
+    samples_per_problem: int = Field(default=8, ge=1)  # solutions drawn of each problem
+    max_per_problem: int = Field(default=4, ge=1)  # kept at most, so that easy problems do not crowd out others
+    temperature: float = Field(default=0.7, gt=0)  # of every draw
+    top_k: int = Field(default=0, ge=0)  # draw from the k likeliest tokens alone; 0: from all
+    top_p: float = Field(default=1.0, gt=0, le=1)  # draw from the likeliest tokens that together reach this probability
+    max_new_tokens: int = Field(default=256, ge=1)  # tokens of a draw at most
+    max_rows: Annotated[int, Field(ge=16)] | Literal["auto"] = 512  # draws at a time; auto: what fits; changes no draw
 
 
 class Solution(Record):

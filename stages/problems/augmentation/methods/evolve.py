@@ -34,9 +34,9 @@ BATCH = 16  # roots that go through a round together; changes no problem
 
 class EvolveParams(params.Params):
     rounds: int = Field(default=2, ge=1, le=9)  # changes of a problem one after another; the papers: 4 and more
-    changes: list[Change] = Field(  # constrain deepen concretise lengthen (upward), broaden, simplify ease (downward)
+    changes: list[Change] = Field(
         default=[*evolution_prompts.UPWARD, "broaden", *evolution_prompts.DOWNWARD], min_length=1
-    )
+    )  # constrain deepen concretise lengthen (upward), broaden, simplify ease (downward)
     agreement: float = Field(default=0.6, gt=0, le=1)  # least share of the sampled solutions that must agree
 
 
