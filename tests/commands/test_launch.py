@@ -82,7 +82,7 @@ def same(root, one, names):
             assert sum(history, []) == pytest.approx(sum(wanted, []), rel=1e-2), name
         is_case = name in distributed_script.TRAINING_CASES
         path = f"{name}/final.safetensors" if is_case else f"data/{name}/model/model.safetensors"
-        tolerance = 2e-3 if name == "bf16" else 1e-4
+        tolerance = 2e-3 if name.startswith("bf16") else 1e-4  # bf16 rounds otherwise on another kind of CPU
         assert tiny_models.has_same_weights(load_file(root / path), load_file(one / path), tolerance), name
 
 
