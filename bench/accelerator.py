@@ -481,7 +481,8 @@ def run_stage_here(stage: str, root: Path, document: Any) -> dict[str, Any]:
     run = StageRun(stage, section, document["seed"], root, "key", 0, 1)
     run.out_dir.mkdir(parents=True, exist_ok=True)
     metrics = module.body(run)
-    files.write_json(run.out_dir / "metrics.json", metrics)
+    for name in ("metrics.json", "results.json"):  # later stages read either
+        files.write_json(run.out_dir / name, metrics)
     shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
     return metrics
 

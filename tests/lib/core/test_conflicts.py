@@ -29,6 +29,8 @@ QUARTERS = dict.fromkeys(("train", "verifier", "dev", "test"), 0.25)
 
 def change(changes):
     settings = copy.deepcopy(DEFAULT)
+    if "scores.verifiers" in changes and not any(key.startswith("arena") for key in changes):
+        settings["arena"]["judges"] = []  # those of the default want its scores
     for key, value in changes.items():
         section, _, name = key.rpartition(".")
         (params.get_by_path(settings, section) if section else settings)[name] = copy.deepcopy(value)

@@ -229,7 +229,7 @@ def test_x_put_into_a_published_problem_gives_its_answer():
             assert answer == Fraction(parent.answer) and masking.count_x(made.problem.question) == 2
             assert masking.check(made.problem) == []
             assert (
-                gsm8k_program.get_numbers(state)[slot] == Fraction(made.masked.replace(",", ""))
-                or made.masked.isalpha()
+                made.masked.isalpha()
+                or gsm8k_program.get_numbers(state)[slot] == Fraction(made.masked.replace(",", ""))
             )
     assert kept["fobar"] >= 30 and kept["self_verification"] >= 15
