@@ -228,8 +228,7 @@ def test_x_put_into_a_published_problem_gives_its_answer():
             answer = programs.compute_results(state, values)[state["answer"]["step"]]
             assert answer == Fraction(parent.answer) and masking.count_x(made.problem.question) == 2
             assert masking.check(made.problem) == []
-            assert (
-                made.masked.isalpha()
-                or gsm8k_program.get_numbers(state)[slot] == Fraction(made.masked.replace(",", ""))
+            assert made.masked.isalpha() or gsm8k_program.get_numbers(state)[slot] == Fraction(
+                made.masked.replace(",", "")
             )
     assert kept["fobar"] >= 30 and kept["self_verification"] >= 15
