@@ -25,8 +25,8 @@ SEED = 20
 
 
 def main() -> None:
-    from stages.generators.samples import make_samples
     from stages.lib.core import seeds
+    from stages.lib.grading.draws import make_samples
     from stages.lib.inference import engines, sampling
     from stages.lib.labels import label_audit, label_methods, rollouts, truth
     from stages.lib.models import encoding

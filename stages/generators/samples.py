@@ -15,7 +15,7 @@ problem and index: more samples, another batch or more processes change none of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +24,7 @@ from pydantic import Field
 from stages.lib.core import records, seeds
 from stages.lib.core.records import Problem, Sample
 from stages.lib.datasets import eval_sets
-from stages.lib.grading.draws import grade_draws
+from stages.lib.grading.draws import make_samples
 from stages.lib.inference.sampling import GREEDY
 from stages.lib.inference.sampling_params import SamplingParams
 from stages.lib.run.execution import StageRun, run_stage
@@ -32,7 +32,7 @@ from stages.lib.run.execution import StageRun, run_stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stages.lib.inference.sampling import Draw, Engine
+    from stages.lib.inference.sampling import Engine
     from stages.lib.models.encoding import Encoder
     from stages.lib.models.prompts import Prompt
 
@@ -63,27 +63,6 @@ def get_sample_count(name: str, params: Params) -> int:
 
 def make_keys(seed: int, problem: Problem, n: int) -> list[int]:
     return [seeds.key(seed, "samples", VERSION, problem.id, index) for index in range(n)]
-
-
-def make_samples(
-    stream: Iterable[tuple[int, list[Draw]]], encoder: Encoder, problems: Sequence[Problem]
-) -> Iterator[list[Sample]]:
-    """The graded samples of each problem, in the order of an engine's stream of (index of a problem, draws)."""
-    for i, graded in grade_draws(stream, encoder, problems):
-        yield [
-            Sample(
-                problem_id=problems[i].id,
-                index=index,
-                text=text,
-                answer=answer,
-                finish=draw.finish,
-                correct=correct,
-                logprob=sum(draw.logprobs),
-                min_logprob=min(draw.logprobs),
-                tokens=len(draw.ids),
-            )
-            for index, (draw, text, answer, correct) in enumerate(graded)
-        ]
 
 
 def load_engine(params: Params, prompt: Prompt, path: Path, device: Any) -> tuple[Engine, Encoder]:

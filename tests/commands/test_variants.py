@@ -1,15 +1,11 @@
 """`python -m stages variants` on a real DVC repository of two stages: experiments run, kept, compared; mistakes."""
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.helpers.toy_pipeline import ENV
+from tests.helpers.experiment_project import call, create_project
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, pathlib, sys
 from ruamel.yaml import YAML
@@ -46,42 +42,20 @@ stages:
 """
 
 
-def call(folder, *words, code=0):
-    env = {**ENV, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": os.devnull}
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=env)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
 def variants(folder, *words, code=0):
     return call(folder, sys.executable, "-m", "stages", "variants", *words, code=code)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("variants")
-    (folder / "stages/commands/variants").mkdir(parents=True)
     files = {
         "script.py": SCRIPT,
         "dvc.yaml": PIPELINE,
-        ".gitignore": "/.assay\n",
         "params.yaml": "orm: {dropout: 0.0}\nscores: {verifiers: [orm, prm]}\n",
         "stages/commands/variants/verifiers.yaml": "orm-more: {orm.dropout: 0.2, scores.verifiers: [orm]}\n"
         "broken: {orm.dropout: 0.9, scores.verifiers: [orm]}\n",
     }
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    for words in (
-        ("git", "init", "-q"),
-        ("git", "config", "user.email", "a@b.c"),
-        ("git", "config", "user.name", "a"),
-        (sys.executable, "-m", "dvc", "init", "-q"),
-        (sys.executable, "-m", "dvc", "repro", "-q"),
-        ("git", "add", "-A"),
-        ("git", "commit", "-qm", "all"),
-    ):
-        call(folder, *words)
-    return folder
+    return create_project(tmp_path_factory.mktemp("variants"), files)
 
 
 @pytest.mark.slow

@@ -1,7 +1,5 @@
 """`python -m stages variants data` on a real DVC repository: cells run over seeds, one fails, tables are read back."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,9 +10,8 @@ from stages.lib.core.errors import UserError
 from stages.lib.display import tables
 from stages.lib.workspace import experiments
 from stages.problems.augmentation.__main__ import TRAINED_OPERATORS
-from tests.helpers.toy_pipeline import ENV
+from tests.helpers.experiment_project import ROOT, call, create_project
 
-ROOT = Path(__file__).parents[2]
 # Answers 40 problems twice, right where a keyed draw is below the skill of the arm; the same draws for all arms.
 SCRIPT = """
 import json, random, sys
@@ -63,13 +60,6 @@ toy:
 """
 
 
-def call(folder, *words, code=0):
-    env = {**ENV, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": os.devnull}
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=env)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
 def run_variants(folder, *words, code=0):
     return call(folder, sys.executable, "-m", "stages", "variants", "data", *words, code=code)
 
@@ -77,27 +67,13 @@ def run_variants(folder, *words, code=0):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A repository whose stage has run, all committed."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "stages/commands/variants").mkdir(parents=True)
-    for name, text in {
+    files = {
         "script.py": SCRIPT,
         "dvc.yaml": PIPELINE,
-        ".gitignore": "/.assay\n",
         "params.yaml": "seed: 1\nselection: {skill: 0.3, size: 80}\nood: {operators: []}\n",
         "stages/commands/variants/data.yaml": STUDIES,
-    }.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    for words in (
-        ("git", "init", "-q"),
-        ("git", "config", "user.email", "a@b.c"),
-        ("git", "config", "user.name", "a"),
-        (sys.executable, "-m", "dvc", "init", "-q"),
-        (sys.executable, "-m", "dvc", "repro", "-q"),
-        ("git", "add", "-A"),
-        ("git", "commit", "-qm", "all"),
-    ):
-        call(folder, *words)
-    return folder
+    }
+    return create_project(tmp_path_factory.mktemp("data"), files)
 
 
 @pytest.mark.slow

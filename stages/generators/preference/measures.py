@@ -15,7 +15,7 @@ import torch
 from stages.generators.preference.pairs import VERSION, SamplePair, encode_pair
 from stages.lib.core import records, seeds
 from stages.lib.core.records import Problem, Record, Sample, Score
-from stages.lib.grading.draws import grade_draws
+from stages.lib.grading.draws import make_samples
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.inference.sampling import Distribution
 from stages.lib.metrics import estimators, intervals, majority, ranking, voting
@@ -71,21 +71,7 @@ class Policies:
             stream = engine.stream(
                 prompts, keys, distribution, params.max_new_tokens, self.encoder.stops, self.encoder.calculator
             )
-            for i, graded in grade_draws(stream, self.encoder, shard):
-                yield [
-                    Sample(
-                        problem_id=shard[i].id,
-                        index=index,
-                        text=text,
-                        answer=answer,
-                        finish=draw.finish,
-                        correct=correct,
-                        logprob=sum(draw.logprobs),
-                        min_logprob=min(draw.logprobs),
-                        tokens=len(draw.ids),
-                    )
-                    for index, (draw, text, answer, correct) in enumerate(graded)
-                ]
+            yield from make_samples(stream, self.encoder, shard)
 
         with forward.autocast(self.policy, params.precision):
             return self._share(name, list(problems), work, Sample, NativeEngine(self.policy, params.max_rows))

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
+from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem, Sample
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
@@ -25,11 +26,6 @@ class SamplePair(NamedTuple):
     problem_id: str
     chosen: Sample
     rejected: Sample
-
-
-def get_root(problem_id: str) -> str:
-    """The id of the problem that a variant was made from, or the problem's own."""
-    return problem_id.partition("~")[0]
 
 
 def check_firewall(problems: Iterable[Problem], evaluation: Iterable[Problem]) -> None:

@@ -6,6 +6,8 @@ of stage ood, one for the seen and one for the unseen families of stage aime.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stages.lib.core import records
 from stages.lib.core.records import Problem
 from stages.lib.run.execution import StageRun
@@ -25,6 +27,11 @@ MIN_PROBLEMS = 30  # a smaller group gets no row in the transfer matrix
 def load_problems(run: StageRun, name: str) -> list[Problem]:
     """The problems of a set, in the order of their files."""
     return [problem for parts in SET_FILES[name] for problem in records.read_problems(run.input_path(*parts))]
+
+
+def read_splits(run: StageRun, stage: str, names: Sequence[str]) -> dict[str, list[Problem]]:
+    """name -> the problems of data/<stage>/<name>.jsonl."""
+    return {name: records.read_problems(run.input_path(stage, f"{name}.jsonl")) for name in names}
 
 
 def get_group_name(problem: Problem) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from stages.lib.core.records import Problem
+from stages.lib.core.records import Problem, Sample
 from stages.lib.grading import grader
 
 
@@ -42,3 +42,24 @@ def grade_draws(
     for (i, draws, texts), grades in grader.grade_each(map(decode, stream), get_solutions, encoder.prompt.marked):
         columns = zip(draws, texts, grades, strict=True)
         yield i, [GradedDraw(draw, text, grade.answer, grade.correct) for draw, text, grade in columns]
+
+
+def make_samples(
+    stream: Iterable[tuple[int, Sequence[Any]]], encoder: Any, problems: Sequence[Problem]
+) -> Iterator[list[Sample]]:
+    """The graded samples of each problem, in the order of an engine's stream of (index of a problem, draws)."""
+    for i, graded in grade_draws(stream, encoder, problems):
+        yield [
+            Sample(
+                problem_id=problems[i].id,
+                index=index,
+                text=text,
+                answer=answer,
+                finish=draw.finish,
+                correct=correct,
+                logprob=sum(draw.logprobs),
+                min_logprob=min(draw.logprobs),
+                tokens=len(draw.ids),
+            )
+            for index, (draw, text, answer, correct) in enumerate(graded)
+        ]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import norm
 
+from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem, Sample, group_by_problem
 from stages.lib.display import tables
 from stages.lib.display.tables import Table
@@ -86,7 +87,7 @@ def compare(results: Results, arm: str, control: str, outcome: str) -> Gain | No
     seeds = [seed for seed in results.get(arm, {}) if seed in results.get(control, {})]
     tables_ = [[results[name][seed].values.get(outcome, {}) for seed in seeds] for name in (arm, control)]
     shared = sorted(set.intersection(*(set(values) for part in tables_ for values in part))) if seeds else []
-    units = [name.partition("~")[0] for name in shared]
+    units = [get_root(name) for name in shared]
     if len(set(units)) < 2:
         return None
     first, second = (np.array([[values[name] for name in shared] for values in part]) for part in tables_)

@@ -28,6 +28,7 @@ from pydantic import ValidationError
 
 from stages.lib.core import files, records, row_files
 from stages.lib.core.errors import UserError
+from stages.lib.core.problem_ids import get_root
 from stages.lib.selection.rows import Row, join_surrogates
 
 ROLES = {"human": "user", "gpt": "assistant", "model": "assistant"}  # names of roles in `conversations`
@@ -127,7 +128,7 @@ def _parse_problem(value: dict[str, Any]) -> Row:
         raise Malformed(records.explain_error(error)) from None
     lines = [step.text for step in problem.steps or ()]
     answer = "\n".join(lines) or problem.answer
-    root, source = problem.id.partition("~")[0], problem.operator or problem.benchmark
+    root, source = get_root(problem.id), problem.operator or problem.benchmark
     return Row(problem.id, problem.format_prompt(), answer, root, source, problem.benchmark)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from stages.lib.core import records, seeds
 from stages.lib.core.records import Problem
-from stages.lib.datasets import near_duplicates
+from stages.lib.datasets import eval_sets, near_duplicates
 from stages.lib.operators import registry
 from stages.lib.operators.rejects import Reject, write_rejects
 from stages.lib.run.execution import StageRun, run_stage
@@ -140,10 +140,11 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
     section = run.params
-    splits = _read_sets(run, "benchmarks", ("train", "verifier", "dev", "test"))
+    splits = eval_sets.read_splits(run, "benchmarks", ("train", "verifier", "dev", "test"))
     evaluation = {f"benchmarks/{name}": splits[name] for name in ("dev", "test")}
-    evaluation |= {f"aime/{name}": rows for name, rows in _read_sets(run, "aime", ("dev", "test", "unseen")).items()}
-    evaluation["ood/test"] = _read_sets(run, "ood", ("test",))["test"]
+    competition = eval_sets.read_splits(run, "aime", ("dev", "test", "unseen"))
+    evaluation |= {f"aime/{name}": rows for name, rows in competition.items()}
+    evaluation["ood/test"] = eval_sets.read_splits(run, "ood", ("test",))["test"]
     chats = {name: getattr(section, name).create_chat(run.root) for name in AGENTS}
     limits = {"train": section.problems_per_method, "verifier": section.verifier_problems_per_method}
     counts: list[Count] = []
@@ -185,10 +186,6 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         "near_duplicates": sum(row["removed"] for row in overlap),
         "methods": {name: sum(len(c.kept) for c in counts if c.method == name) for name in section.methods},
     }
-
-
-def _read_sets(run: StageRun[Params], stage: str, names: Sequence[str]) -> dict[str, list[Problem]]:
-    return {name: records.read_problems(run.input_path(stage, f"{name}.jsonl")) for name in names}
 
 
 def main() -> None:

@@ -59,11 +59,6 @@ class Method(Protocol):
     def make_candidates(parents: Sequence[Problem], section: Any, context: Context) -> Iterator[Candidate | Reject]: ...
 
 
-def get_root(problem_id: str) -> str:
-    """The problem that a variant comes from, over any number of rounds: the id before the first `~`."""
-    return problem_id.partition("~")[0]
-
-
 def hash_prompt(prompt: str) -> str:
     """The first 16 digits of the prompt's sha256."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.core import files
+from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem
 from stages.lib.datasets import contamination
 from stages.lib.operators.rejects import Reject
-from stages.problems.augmentation.candidate import Candidate, get_root
+from stages.problems.augmentation.candidate import Candidate
 
 
 class Count:

@@ -27,6 +27,7 @@ from pydantic import Field, field_validator, model_validator
 from stages.lib.chat.agent_params import AgentParams
 from stages.lib.core import files, params, records, seeds
 from stages.lib.core.errors import UserError
+from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem
 from stages.lib.datasets import eval_sets
 from stages.lib.operators import registry
@@ -175,8 +176,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     if not run.is_main:
         return {}
     section = run.params
-    splits = _read_splits(run, "benchmarks", ("train", "verifier", "dev", "test"))
-    competition = _read_splits(run, "aime", ("train", "dev", "test"))
+    splits = eval_sets.read_splits(run, "benchmarks", ("train", "verifier", "dev", "test"))
+    competition = eval_sets.read_splits(run, "aime", ("train", "dev", "test"))
     chats = {role: getattr(section, role).create_chat(run.root) for role in ("paraphraser", "evaluator")}
     agents_pair = agents.make_agents(**chats)
     mislabelled = load_mislabelled_ids(section.mislabelled, run.root)
@@ -240,10 +241,6 @@ def _write_audit(out_dir: Path, content: dict[str, Any]) -> None:
     files.write_text(out_dir / "audit.md", table + (f"\n{remarks}" if remarks else ""))
 
 
-def _read_splits(run: StageRun[Params], stage: str, names: tuple[str, ...]) -> dict[str, list[Problem]]:
-    return {name: records.read_problems(run.input_path(stage, f"{name}.jsonl")) for name in names}
-
-
 def _generate_dyval(section: DyvalParams, seed: int) -> list[Problem]:
     return [
         problem
@@ -295,7 +292,7 @@ def group_by_set(
         problems.setdefault(eval_sets.get_group_name(problem), []).append(problem)
     refused: dict[str, list[Reject]] = {}
     for reject in rejects:
-        benchmark = parents[reject.id.partition("~")[0]].benchmark
+        benchmark = parents[get_root(reject.id)].benchmark
         refused.setdefault(f"{benchmark}~{reject.operator}", []).append(reject)
     return {
         name: audit.ProblemSet(

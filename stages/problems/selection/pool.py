@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from stages.lib.core import records, seeds
+from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem
 from stages.lib.run.execution import StageRun
 from stages.lib.selection.rows import Row
@@ -105,7 +106,7 @@ def make_row(member: Member) -> Row:
         problem.id,
         problem.format_prompt(),
         "\n".join(sft.get_steps(problem)),
-        problem.id.partition("~")[0],
+        get_root(problem.id),
         f"augmentation/{problem.operator}" if is_new else member.origin,
         get_family(member),
         member.tokens,

@@ -7,9 +7,10 @@ import pytest
 
 from stages.commands import verify_items
 from stages.lib.core import records
+from stages.lib.core.problem_ids import get_root
 from stages.lib.procedural import gradeschool
 from stages.lib.procedural.gradeschool import wording
-from stages.problems.augmentation.candidate import Candidate, get_root
+from stages.problems.augmentation.candidate import Candidate
 from stages.problems.augmentation.section import Params
 from tests.problems.augmentation.stage_runs import METHODS, SETTINGS, augmentation, read, run, write_inputs
 

@@ -19,11 +19,12 @@ from pydantic import Field
 
 from stages.lib.chat.base import Chat, NoAnswerError
 from stages.lib.core import params, seeds
+from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem
 from stages.lib.grading import replies
 from stages.lib.operators.rejects import Reject
 from stages.problems.augmentation import consensus, elimination, evolution_prompts, similarity
-from stages.problems.augmentation.candidate import Candidate, Context, derive_problem, get_root, hash_prompt, name_agent
+from stages.problems.augmentation.candidate import Candidate, Context, derive_problem, hash_prompt, name_agent
 from stages.problems.augmentation.consensus import Consensus
 from stages.problems.augmentation.evolution_prompts import Change
 
