@@ -24,6 +24,6 @@ def test_every_part_runs(tmp_path):
     )
     assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
     figures = json.loads(process.stdout.splitlines()[-1])
-    assert figures["training"]["toy"]["tokens_per_s"] > 0 and figures["sampling"]["toy"]["ratio"] > 0
+    assert figures["training"]["toy 8"]["tokens_per_s"] > 0 and figures["sampling"]["toy"]["ratio"] > 0
     assert figures["scoring"]["largest difference, padded"] < 1e-4
     assert "failed" not in process.stdout and "pass_at_1" in figures["pipeline"]["best_of_n"]["accuracy"]

@@ -19,7 +19,7 @@ last bit in any batch, so every shape that enters a sum depends on the row alone
 Measured on CPUs in float32 with MKL: equal bits for any number of rows, any order and 1 or 2 threads
 (tests/lib/inference/test_sampling.py proves it on the machine at hand). On an accelerator, whose library chooses
 kernels by the number of rows, a draw can differ between batches where u falls within rounding of a boundary, which is
-not rare in half precision. Attention is a Python loop over cohorts and layers: correct there, but bound by kernel launches.
+not rare in half precision. There graph_decoding.py decodes models whose layers all attend to the whole text.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from stages.lib.core.errors import UserError
-from stages.lib.inference import memory
+from stages.lib.inference import graph_decoding, memory
+from stages.lib.inference.draw_table import DrawTable, Request
+from stages.lib.inference.graph_decoding import GraphBatch
 from stages.lib.inference.sampling import Distribution, Draw, DrawCollector, MaxRows
 from stages.lib.inference.shared_prefix import (
     ROW_MULTIPLE,
@@ -48,18 +49,9 @@ from stages.lib.inference.shared_prefix import (
     to_device,
     use_attention,
 )
-from stages.lib.inference.token_sampling import draw_uniform, sample_tokens, to_int64
-from stages.lib.models.calculator import TAIL_TOKENS, Calculator
+from stages.lib.inference.token_sampling import draw_uniform, sample_tokens
+from stages.lib.models.calculator import Calculator
 from stages.lib.models.stops import StopCriteria
-
-
-class Request(NamedTuple):
-    """Draws number first_draw, first_draw + 1, ... of one prompt, one for each of `keys`."""
-
-    prompt_index: int
-    first_draw: int
-    ids: Sequence[int]
-    keys: Sequence[int]
 
 
 class NativeEngine:
@@ -93,16 +85,19 @@ class NativeEngine:
         yield from collector.get_empty()
         stops = stops if isinstance(stops, StopCriteria) else StopCriteria(None, stops)
 
-        def begin(rows: int) -> tuple[deque[Request], DecodingBatch]:
+        def begin(rows: int) -> tuple[deque[Request], DecodingBatch | GraphBatch]:
             whole = [Request(i, 0, prompts[i], keys[i]) for i in range(len(prompts)) if i not in complete]
-            requests = deque(part for request in whole for part in split_request(request, rows))
-            return requests, DecodingBatch(self.model, distribution, max_new_tokens, stops, calculator)
+            requests = deque(part for request in whole if request.keys for part in split_request(request, rows))
+            settings = distribution, max_new_tokens, stops, calculator
+            if requests and graph_decoding.is_used(self.model):
+                return requests, GraphBatch(self.model, requests, rows, *settings)
+            return requests, DecodingBatch(self.model, *settings)
 
         requests, batch = begin(max_rows)
-        while requests or batch.cohorts:
+        while requests or batch.num_alive:
             try:
-                if not batch.cohorts or batch.num_alive <= max_rows * 3 // 4:
-                    batch.admit(take_fitting(requests, max_rows - batch.num_alive))
+                if requests and batch.num_alive <= max_rows * 3 // 4:
+                    batch.admit(take_fitting(requests, max_rows - batch.num_alive, batch.num_free_prompts))
                 ended = batch.step()
             except torch.OutOfMemoryError:  # a draw depends on its own key alone, so what is drawn again is the same
                 max_rows = self.max_rows = halve_rows(max_rows, self.model.device)
@@ -132,10 +127,10 @@ def halve_rows(rows: int, device: torch.device) -> int:
     return half
 
 
-def take_fitting(requests: deque[Request], places: int) -> list[Request]:
-    """Take requests from the left as long as their draws fit into the places."""
+def take_fitting(requests: deque[Request], places: int, most: int) -> list[Request]:
+    """Take at most so many requests from the left as long as their draws fit into the places."""
     taken: list[Request] = []
-    while requests and len(requests[0].keys) <= places:
+    while requests and len(taken) < most and len(requests[0].keys) <= places:
         taken.append(requests.popleft())
         places -= len(taken[-1].keys)
     return taken
@@ -152,61 +147,22 @@ class Cohort:
         requests: list[Request],
         prompts: list[PrefilledPrompt],
         max_new_tokens: int,
+        stops: StopCriteria,
         calculator: Calculator | None,
     ):
-        device = prompts[0].logits.device
-        self.request_of_draw = [(request, number) for request in requests for number in range(len(request.keys))]
-        self.keys = torch.tensor([to_int64(key) for request in requests for key in request.keys], device=device)
-        # (draws,) the row of each draw, and whether it has not ended yet
-        self.row_of_draw = np.repeat(np.arange(len(requests)), [len(request.keys) for request in requests])
-        self.is_alive = np.ones(len(self.request_of_draw), bool)
+        counts = [len(request.keys) for request in requests]
+        self.draws = DrawTable(sum(counts), max_new_tokens, stops, calculator)
+        for request, end in zip(requests, np.cumsum(counts), strict=True):
+            self.draws.place(request, np.arange(end - len(request.keys), end))
+        self.keys = torch.from_numpy(self.draws.keys).to(prompts[0].logits.device)
+        self.row_of_draw = np.repeat(np.arange(len(requests)), counts)
         self.block = Block(prompts, max_new_tokens)
         self.age = 0  # tokens of each draw
-        self.ids = torch.zeros(len(self.request_of_draw), max_new_tokens, dtype=torch.long)
-        self.logprobs = torch.zeros(len(self.request_of_draw), max_new_tokens)
-        self.calculator = calculator
-        self.forced: dict[int, list[int]] = {}  # draw -> the tokens that the calculator still has to write
-        if calculator:
-            last = np.array([request.ids[-1] for request, _ in self.request_of_draw])
-            self._begin_forced(np.flatnonzero(calculator.may_be_due(last)))
 
-    def record_tokens(
-        self, ids: torch.Tensor, logprobs: torch.Tensor, stops: StopCriteria
-    ) -> list[tuple[Request, int, Draw]]:
+    def record_tokens(self, ids: torch.Tensor, logprobs: torch.Tensor) -> list[tuple[Request, int, Draw]]:
         """Append a token to every living draw; return the draws that end with it. ids, logprobs: (living draws,), CPU."""
-        alive = np.flatnonzero(self.is_alive)
-        self.ids[alive, self.age], self.logprobs[alive, self.age] = ids, logprobs
-        for draw, (token, *rest) in list(self.forced.items()):
-            self.ids[draw, self.age], self.logprobs[draw, self.age] = token, 0.0
-            self.forced[draw] = rest
-        self.forced = {draw: rest for draw, rest in self.forced.items() if rest}
-        ids = self.ids[alive, self.age]
         self.age += 1
-        is_stop = np.isin(ids.numpy(), stops.token_ids)
-        if stops.texts:
-            for i in np.flatnonzero(stops.may_complete(ids.numpy()) & ~is_stop):
-                is_stop[i] = stops.is_complete(self.ids[alive[i], : self.age].tolist())
-        ended = is_stop | (self.age == self.ids.shape[1])
-        draws = alive[ended]
-        self.is_alive[draws] = False
-        if self.calculator:
-            self.forced = {draw: rest for draw, rest in self.forced.items() if self.is_alive[draw]}
-            self._begin_forced(alive[self.calculator.may_be_due(ids.numpy()) & ~ended])
-        columns = (self.ids[draws, : self.age].tolist(), self.logprobs[draws, : self.age].tolist(), is_stop[ended])
-        return [
-            (*self.request_of_draw[i], Draw(draw_ids, draw_logprobs, "stop" if stopped else "length"))
-            for i, draw_ids, draw_logprobs, stopped in zip(draws, *columns, strict=True)
-        ]
-
-    def _begin_forced(self, draws: np.ndarray) -> None:
-        """Find which of these draws, in whose last token an expression may end, go on with what the calculator writes."""
-        assert self.calculator
-        for draw in draws.tolist():
-            request, _ = self.request_of_draw[draw]
-            drawn = self.ids[draw, : self.age].tolist()
-            # The prompt counts, because the draw may continue an expression in it.
-            if tokens := self.calculator.complete([*request.ids[-TAIL_TOKENS:], *drawn]):
-                self.forced[draw] = tokens
+        return self.draws.record(ids.numpy(), logprobs.numpy())
 
     def fork_diverging(self) -> tuple[np.ndarray, np.ndarray]:
         """Fork the rows whose living draws chose different tokens.
@@ -214,8 +170,8 @@ class Cohort:
         Returns for each row from now on the token that it reads next, and the old row whose past it continues. Rows
         without a draw are fed token 0 and ignored.
         """
-        alive, block = np.flatnonzero(self.is_alive), self.block
-        tokens = self.ids[alive, self.age - 1].numpy()
+        alive, block = np.flatnonzero(self.draws.is_alive), self.block
+        tokens = self.draws.ids[alive, self.age - 1]
         pairs, child = np.unique(self.row_of_draw[alive] << 32 | tokens, return_inverse=True)
         parent, token = pairs >> 32, pairs & (1 << 32) - 1
         is_first_child = np.append(True, parent[1:] != parent[:-1])  # it stays in its parent's row
@@ -242,6 +198,8 @@ class Cohort:
 class DecodingBatch:
     """All rows that are being decoded, and the logits of their next tokens."""
 
+    num_free_prompts = sys.maxsize  # prompts that can be admitted, whatever the rows
+
     def __init__(
         self,
         model: PreTrainedModel,
@@ -259,7 +217,7 @@ class DecodingBatch:
     @property
     def num_alive(self) -> int:
         """Draws that have not ended yet."""
-        return sum(int(cohort.is_alive.sum()) for cohort in self.cohorts)
+        return sum(int(cohort.draws.is_alive.sum()) for cohort in self.cohorts)
 
     def admit(self, requests: list[Request]) -> None:
         """Read these requests' prompts and add their rows, a cohort for each padded length."""
@@ -268,7 +226,7 @@ class DecodingBatch:
             by_width.setdefault(pad_prefix(len(request.ids), self.model.device), []).append(request)
         for _, members in sorted(by_width.items()):
             prompts = prefill(self.model, [request.ids for request in members])
-            cohort = Cohort(members, prompts, self.max_new_tokens, self.calculator)
+            cohort = Cohort(members, prompts, self.max_new_tokens, self.stops, self.calculator)
             self.cohorts.append(cohort)
             self.cache.admit(cohort.block, prompts)
             prompt_of_row = torch.from_numpy(cohort.block.prompt_of_row).to(prompts[0].logits.device)
@@ -280,13 +238,13 @@ class DecodingBatch:
         inputs, old_rows, first = [np.zeros(0, int)], [np.zeros(0, int)], 0
         for cohort, (ids, logprobs) in zip(self.cohorts, self._sample_tokens(), strict=True):
             rows = cohort.block.rows
-            draws += cohort.record_tokens(ids, logprobs, self.stops)
-            if cohort.is_alive.any():
+            draws += cohort.record_tokens(ids, logprobs)
+            if cohort.draws.is_alive.any():
                 next_token, old_row = cohort.fork_diverging()
                 inputs.append(next_token)
                 old_rows.append(first + old_row)
             first += rows
-        self.cohorts = [cohort for cohort in self.cohorts if cohort.is_alive.any()]
+        self.cohorts = [cohort for cohort in self.cohorts if cohort.draws.is_alive.any()]
         self.cache.blocks = [cohort.block for cohort in self.cohorts]
         self.logits = []
         self.cache.keep_rows(to_device(np.concatenate(old_rows), self.model.device))
@@ -310,7 +268,7 @@ class DecodingBatch:
 
     def _sample_tokens(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """(token, log-probability) of the living draws of each cohort, on the CPU."""
-        alive = [np.flatnonzero(cohort.is_alive) for cohort in self.cohorts]
+        alive = [np.flatnonzero(cohort.draws.is_alive) for cohort in self.cohorts]
         first_rows = np.cumsum([0] + [len(logits) for logits in self.logits])[:-1]
         cohorts = list(zip(self.cohorts, alive, first_rows, strict=True))
         row = np.concatenate([first + cohort.row_of_draw[draws] for cohort, draws, first in cohorts])

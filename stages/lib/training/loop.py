@@ -115,6 +115,7 @@ class Trainer:
         self.device: torch.device = self.accelerator.device
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")  # TF32 for the float32 matrix products that autocast leaves
+            torch.backends.cuda.enable_cudnn_sdp(False)  # its attention prepares itself anew for every length of a row
         if params.global_batch_size % (params.device_batch_size * run.world_size):
             raise UserError(
                 f"{run.name}.global_batch_size: {params.global_batch_size} is not a multiple of device_batch_size "
@@ -319,7 +320,9 @@ def _build_optimizers(trained: nn.Module, params: TrainingParams) -> list[torch.
             (matrices if is_matrix else rest).append(p)
     optimizers: list[torch.optim.Optimizer] = []
     if rest:  # none where adapters without a head are trained
-        optimizers.append(torch.optim.AdamW(rest, lr=params.lr, betas=(0.9, 0.98), weight_decay=params.weight_decay))
+        is_fused = all(p.device.type == "cuda" for p in rest)  # one pass over the weights instead of several
+        settings: dict[str, Any] = {"weight_decay": params.weight_decay, "fused": is_fused or None}
+        optimizers.append(torch.optim.AdamW(rest, lr=params.lr, betas=(0.9, 0.98), **settings))
     if matrices:
         optimizers.append(Muon(matrices, lr=params.matrix_lr, weight_decay=params.weight_decay))
     for optimizer in optimizers:
