@@ -154,7 +154,7 @@ def test_dependencies_on_code_are_the_rooms_of_its_imports(stage):
 
 def test_dvc_yaml_reads_like_a_contents_page():
     text = (ROOT / "dvc.yaml").read_text()
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= 18 * len(NAMES)
     lines = text.partition("\nplots:\n")[0].splitlines()
     assert sum(line.startswith("  # ----") for line in lines) == len(PARTS)
     starts = [i for i, line in enumerate(lines) if re.fullmatch(r"  \w+:", line) and line.strip(" :") in NAMES]
