@@ -25,12 +25,20 @@ def bpc(
             "`question` and `answer`.",
         ),
     ],
-    field: Annotated[list[str] | None, typer.Option(help="What to read of a row; several are joined by line ends.")] = None,
-    block: Annotated[int | None, typer.Option(min=2, help="Tokens of a window; default: the context, at most 2048.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="What to read of a row; several are joined by line ends.")
+    ] = None,
+    block: Annotated[
+        int | None, typer.Option(min=2, help="Tokens of a window; default: the context, at most 2048.")
+    ] = None,
     stride: Annotated[int | None, typer.Option(min=1, help="New tokens a window; default: half of the block.")] = None,
-    joined: Annotated[bool, typer.Option("--joined", help="Join the documents of a file, as the paper's code does.")] = False,
+    joined: Annotated[
+        bool, typer.Option("--joined", help="Join the documents of a file, as the paper's code does.")
+    ] = False,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a forward pass: memory and speed alone.")] = 4096,
-    dtype: Annotated[Literal["float32", "bfloat16", "float16", "float64"], typer.Option(help="Of the weights.")] = "float32",
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16", "float64"], typer.Option(help="Of the weights.")
+    ] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ..")] = "auto",
     out: Annotated[Path | None, typer.Option(help="A JSONL file for the figures, a row a text.")] = None,
 ) -> None:
@@ -44,7 +52,9 @@ def bpc(
     if out:
         files.check_output("--out", out, inputs=texts)
     names = files.name_files(texts)
-    corpora = [documents.read_corpus(path, field or (), path.name if len(names) == 1 else names[path]) for path in names]
+    corpora = [
+        documents.read_corpus(path, field or (), path.name if len(names) == 1 else names[path]) for path in names
+    ]
     corpora = [documents.join(corpus) for corpus in corpora] if joined else corpora
     place = loading.resolve_device(device)
     loading.check_bf16_support(place, dtype, "--dtype float16")
@@ -57,12 +67,19 @@ def bpc(
                 return progress.track(items, total, name)
 
             measured = bits.measure(net, tokenizer, corpus, block, stride, batch_tokens, track)
-            figures = {"model": model, "corpus": corpus.name, "sha256": corpus.sha256, **measured.describe(), "dtype": dtype}
+            figures = {
+                "model": model,
+                "corpus": corpus.name,
+                "sha256": corpus.sha256,
+                **measured.describe(),
+                "dtype": dtype,
+            }
             rows.append(figures)
     if out:
         files.write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     cells = [
-        [row["corpus"], f"{row['bpc']:.4f}", f"{row['bpb']:.4f}", *(f"{row[name]:,}" for name in COUNTS)] for row in rows
+        [row["corpus"], f"{row['bpc']:.4f}", f"{row['bpb']:.4f}", *(f"{row[name]:,}" for name in COUNTS)]
+        for row in rows
     ]
     terminal.print_table(HEADER, cells, HEADER[1:])
     print()
@@ -71,6 +88,8 @@ def bpc(
 
 def _load(model: str, dtype: str) -> tuple[Any, Any]:
     """(the model, its tokenizer). Raises UserError for an address, and for a path that is neither a folder nor GGUF."""
+    import torch
+
     from stages.lib.models import loading, sources
 
     if "://" in model:
@@ -83,7 +102,7 @@ def _load(model: str, dtype: str) -> tuple[Any, Any]:
         raise UserError(f"{model}: not found; name a folder with a causal language model, or a .gguf file")
     if path.suffix == ".gguf":
         net, tokenizer = sources.read_gguf(path)
-        net = net.to(getattr(__import__("torch"), dtype))
+        net = net.to(getattr(torch, dtype))
     else:
         net, tokenizer = loading.load_causal_lm(path, dtype), loading.load_tokenizer(path)
     sources.check_vocabulary(net, tokenizer, path.name)
@@ -99,7 +118,7 @@ def _write_notes(rows: list[dict[str, Any]]) -> list[str]:
         f"({sum(row['skipped'] for row in rows):,} in all) do not count."
     )
     return [
-        f"Windows of {first['block']:,} tokens, of which each after the first scores its last {first['stride']:,}; weights in "
-        f"{first['dtype']}, sums in float64.",
+        f"Windows of {first['block']:,} tokens, of which each after the first scores its last {first['stride']:,}; weights "
+        f"in {first['dtype']}, sums in float64.",
         f"{start} Characters are code points in NFC, bytes UTF-8; no end token is scored.",
     ]

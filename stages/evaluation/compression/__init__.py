@@ -1,1 +1,1 @@
-"""Stage compression: its checkpoints, its corpora and scores, and the report. `__main__.py` says what it reads and writes."""
+"""Stage compression: its checkpoints, corpora, scores and report. `__main__.py` says what it reads and writes."""

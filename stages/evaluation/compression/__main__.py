@@ -40,8 +40,12 @@ class Params(TrainingParams):
     widths: list[Annotated[int, Field(ge=8, multiple_of=8)]]  # of the models that are trained from nothing
     num_layers: int = Field(ge=2, multiple_of=2)  # of these: convolution, attention, convolution, ..
     tune_lr: float | None = Field(gt=0)  # rate of the base while it learns the same text; null: it does not
-    base_tokens: int | None = Field(ge=0)  # that the base was trained on before; null: unknown, so no compute to set apart
-    learn_problems: int = Field(ge=1)  # of train, that the ladder learns from; the others are fresh text
+    base_tokens: int | None = Field(
+        ge=0
+    )  # that the base was trained on before; null: unknown, so no compute to set apart
+    learn_problems: int = Field(
+        ge=1
+    )  # of train, that the ladder learns from, at most 3 in 4; the others are fresh text
     tune_problems: int = Field(ge=1)  # of these, that the base learns from
     problems: int = Field(ge=1)  # of test, and as many of ood, whose results every checkpoint predicts
     solve_problems: int = Field(ge=0)  # of these, that every checkpoint also solves by a greedy solution; 0: none
@@ -57,7 +61,7 @@ class Params(TrainingParams):
             raise ValueError(f"epochs must be a whole number, got {self.epochs}: a checkpoint is kept after each")
         if len(set(self.widths)) < len(self.widths):
             raise ValueError("widths must differ")
-        rungs = int(self.epochs) * len(self.widths) + (int(self.epochs) + 1 if self.tune_lr else 0)
+        rungs = int(self.epochs) * (len(self.widths) + bool(self.tune_lr)) + 1
         if rungs < 4:
             raise ValueError(f"widths, epochs and tune_lr make {rungs} checkpoints; a law needs 4, better 12")
         if self.master != "float32":
@@ -94,7 +98,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         measure(run, rung, texts, asked, tasks, encoder, state.device)
         for rung in run.track_progress(rungs, len(rungs), "measuring checkpoints")
     ]
-    elsewhere = ladder.Rung("generator", "generator", folder, rows[0]["weights"], None, fitted=False)
+    elsewhere = ladder.Rung("generator", "generator", folder, None, fitted=False)
     tasks = {name: abilities.make_tasks(generator, problems) for name, problems in asked.items()}
     rows.append(measure(run, elsewhere, texts, asked, tasks, generator, state.device))
     return summary.write(run, rows, texts, asked)
@@ -103,8 +107,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 def select_sets(
     run: StageRun[Params],
 ) -> tuple[list[Problem], dict[str, list[Problem]], dict[str, list[Problem]]]:
-    """(problems that the ladder learns from, those of each corpus, those to solve). Raises UserError where too few are
-    there, or none of them has a gold solution."""
+    """(problems that the ladder learns from, those of each corpus, those to solve), without sets that are empty. At least a
+    quarter of train stays fresh. Raises UserError where no problem of test has a gold solution."""
     from stages.lib.core import records
     from stages.lib.core.errors import UserError
     from stages.lib.datasets import eval_sets
@@ -112,25 +116,26 @@ def select_sets(
 
     splits = eval_sets.read_splits(run, "benchmarks", ("train", "dev", "test"))
     shifted = records.read_problems(run.input_path("ood", "test.jsonl"))
-    train = [p for p in select_problems(splits["train"], len(splits["train"]), run.seed) if sft.get_steps(p)]
-    count = run.params.learn_problems
-    if len(train) <= count:
-        raise UserError(
-            f"compression.learn_problems: {count}, but train has {len(train)} problems with a solution, and some must stay "
-            "fresh; lower it, or raise benchmarks.sizes.train"
-        )
+
+    def select(problems: list[Problem]) -> list[Problem]:
+        return select_problems([problem for problem in problems if sft.get_steps(problem)], len(problems), run.seed)
+
+    train = select(splits["train"])
+    count = min(run.params.learn_problems, 3 * len(train) // 4)
+    variants, graphs = ([p for p in shifted if (p.benchmark == "dyval") == is_graph] for is_graph in (False, True))
     sets = {
-        "matched": select_problems(splits["dev"], len(splits["dev"]), run.seed),
+        "matched": select(splits["dev"]) or select(splits["test"]),
         "learned": train[:count],
         "fresh": train[count:],
-        "dyval": [p for p in select_problems(shifted, len(shifted), run.seed) if p.benchmark == "dyval"],
+        "dyval": select(graphs),
     }
-    variants = [p for p in shifted if p.benchmark != "dyval"] or shifted
-    asked = {}
-    for name, problems in {"test": splits["test"], "ood": variants}.items():
-        asked[name] = select_problems([p for p in problems if sft.get_steps(p)], run.params.problems, run.seed)
-        if not asked[name]:
-            raise UserError(f"compression: {name} has no problem with a gold solution; give benchmarks or ood more of them")
+    asked = {
+        name: select(problems)[: run.params.problems]
+        for name, problems in (("test", splits["test"]), ("ood", variants))
+    }
+    if not asked["test"]:
+        raise UserError("compression: test has no problem with a gold solution; raise benchmarks.sizes.test")
+    sets, asked = ({name: problems for name, problems in x.items() if problems} for x in (sets, asked))
     return train[:count], sets, asked
 
 

@@ -46,7 +46,9 @@ def make_tasks(encoder: Encoder, problems: Sequence[Problem]) -> list[Task]:
             starts = [encoded.prompt_length, *(end + 1 for end in encoded.step_ends)]
             spans = [
                 (start + span[0], start + span[1])
-                for step, value, start, end in zip(steps, _list_values(problem, steps), starts, starts[1:], strict=False)
+                for step, value, start, end in zip(
+                    steps, _list_values(problem, steps), starts, starts[1:], strict=False
+                )
                 if value and (span := _find_result(encoder, step, value, end - start))
             ]
             tasks.append(Task(encoded.ids, spans or [(starts[-2], starts[-1])]))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from stages.lib.compression import documents
 from stages.lib.compression.documents import Corpus
-from stages.lib.core.errors import UserError
 from stages.lib.models.prompts import PLAIN_TEMPLATE, Prompt
 from stages.lib.training import sft
 
@@ -41,11 +40,7 @@ def take(texts: Iterable[str], chars: int) -> list[str]:
 
 
 def make_corpora(sets: Mapping[str, Sequence[Problem]], prose: Path, chars: int) -> list[Corpus]:
-    """sets: the problems of each corpus but prose. Raises UserError for one without text."""
-    corpora = []
-    for name, problems in sets.items():
-        if not problems:
-            raise UserError(f"compression: no problems for the corpus {name}; give benchmarks or ood more of them")
-        corpora.append(documents.make_corpus(name, take(map(format_problem, problems), chars)))
-    text = documents.read_corpus(prose)
-    return [*corpora, documents.make_corpus("prose", take(text.texts, chars))]
+    """One a set of problems, and prose, a text file. Raises UserError where one holds no text."""
+    texts = {name: map(format_problem, problems) for name, problems in sets.items()}
+    texts["prose"] = iter(documents.read_corpus(prose).texts)
+    return [documents.make_corpus(name, take(some, chars)) for name, some in texts.items()]

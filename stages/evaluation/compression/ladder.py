@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stages.lib.run.execution import StageRun
 
 TUNED = "base, tuned"
+UNTUNED = "base"
 
 
 class Rung(NamedTuple):
@@ -28,7 +29,6 @@ class Rung(NamedTuple):
     name: str
     family: str
     path: Path
-    weights: int
     flops: float | None
     fitted: bool = True
 
@@ -41,21 +41,22 @@ def encode_text(encoder: Encoder, problem: Problem) -> Example:
 
 
 def climb(run: StageRun[Params], base: Path, encoder: Encoder, problems: Sequence[Problem]) -> list[Rung]:
-    """Train every model of the ladder on the problems' text and keep it after every epoch."""
+    """Train every model of the ladder on the problems' text and keep it after every epoch. Without problems there is the
+    base alone."""
     loading.silence_transformers()
     examples = [encode_text(encoder, problem) for problem in problems]
     rungs: list[Rung] = []
-    for width in run.params.widths:
+    for width in run.params.widths if examples else ():
         model = build_model(run.params, width, encoder, run.seed)
         params = run.params.model_copy(update={"lora_rank": 0})
         rungs += train(run, f"width {width}", model, encoder, examples, params, 0.0)
-    if run.params.tune_lr:
-        model = loading.load_causal_lm(base)
-        weights, before = loading.count_parameters(model), run.params.base_tokens
-        flops = None if before is None else loading.estimate_flops(weights, before, training=True)  # type: ignore[arg-type]
-        rungs.append(Rung(f"{TUNED}, epoch 0", TUNED, base, weights, flops))
+    weights, before = loading.count_stored_parameters(base), run.params.base_tokens
+    flops = None if before is None else loading.estimate_flops(weights, before, training=True)
+    rungs.append(Rung(UNTUNED, TUNED, base, flops))
+    if run.params.tune_lr and examples:
         params = run.params.model_copy(update={"lr": run.params.tune_lr})
-        model = loading.add_lora(model, params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
+        key = seeds.key(run.seed, run.name, "adapters")
+        model = loading.add_lora(loading.load_causal_lm(base), params.lora_rank, key)
         rungs += train(run, TUNED, model, encoder, examples[: params.tune_problems], params, flops)
     return rungs
 
@@ -85,8 +86,9 @@ def train(
             f"{name}, epoch {epoch}",
             name if name == TUNED else "from nothing",
             folder / str(epoch),
-            weights,
-            None if flops_before is None else flops_before + loading.estimate_flops(weights, epoch * tokens, training=True),
+            None
+            if flops_before is None
+            else flops_before + loading.estimate_flops(weights, epoch * tokens, training=True),
         )
         for epoch in range(1, int(params.epochs) + 1)
     ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stages.evaluation.compression.corpora import TITLES
+from stages.evaluation.compression.ladder import UNTUNED
 from stages.lib.compression import law
 from stages.lib.compression.law import Point
 from stages.lib.core import files
@@ -53,7 +54,9 @@ def write(
         for corpus in corpora
     ]
     files.write_text(run.out_dir / "bpc.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    files.write_json(run.out_dir / "law.json", {"laws": laws, "contamination": gaps, "models": rows, "problems": counts})
+    files.write_json(
+        run.out_dir / "law.json", {"laws": laws, "contamination": gaps, "models": rows, "problems": counts}
+    )
     content = {**tabulate_laws(laws), **tabulate_models(rows, gaps)}
     files.write_text(run.out_dir / "report.md", tables.format_report(content, write_notes(rows, laws, gaps, counts)))
     plot(run.out_dir / "law.png", rows, laws)
@@ -83,12 +86,11 @@ def fit_laws(rows: Rows, corpora: Sequence[str], seed: int, resamples: int) -> d
 
 def measure_gaps(rows: Rows) -> dict[str, dict[str, float]]:
     """Of every checkpoint the bits of learned text minus those of its fresh siblings. `gap` contains how the two texts
-    differ by themselves; `excess` is what is left after the gap of the base, which has seen neither, if it is there."""
+    differ by themselves; `excess` is what is left after the gap of the base, which has seen neither. {} without them."""
+    if not {"learned", "fresh"} <= rows[0]["bits"].keys():
+        return {}
     gaps = {row["name"]: row["bits"]["learned"]["bpc"] - row["bits"]["fresh"]["bpc"] for row in rows}
-    unseen = next((gaps[row["name"]] for row in rows if row["name"].endswith("epoch 0")), None)
-    return {
-        name: {"gap": gap} | ({} if unseen is None else {"excess": gap - unseen}) for name, gap in gaps.items()
-    }
+    return {name: {"gap": gap, "excess": gap - gaps[UNTUNED]} for name, gap in gaps.items()}
 
 
 def tabulate_laws(laws: Mapping[str, Mapping[str, Any]]) -> dict[str, tables.Table]:
@@ -124,17 +126,18 @@ def tabulate_laws(laws: Mapping[str, Mapping[str, Any]]) -> dict[str, tables.Tab
 
 
 def tabulate_models(rows: Rows, gaps: Mapping[str, Mapping[str, float]]) -> dict[str, tables.Table]:
-    corpora = list(rows[0]["bits"])
     scores = list(rows[0]["scores"])
     names = [f"{SHORT[score.partition('_')[0]]}, {'in' if score.endswith('test') else 'out'}" for score in scores]
     bits: list[list[str]] = []
     marks: list[list[str]] = []
     for row in rows:
         flops = f"{math.log10(row['flops']):.2f}" if row["flops"] else ""
-        excess = f"{gaps[row['name']].get('excess', gaps[row['name']]['gap']):+.3f}"
+        excess = f"{gaps[row['name']]['excess']:+.3f}" if gaps else ""
         bits.append([row["name"], *(f"{row['bits'][corpus]['bpc']:.3f}" for corpus in row["bits"]), excess])
         scaled = [SCALES[score.partition("_")[0]][0] * row["scores"][score] for score in scores]
-        marks.append([row["name"], f"{row['weights']:,}", flops, *(f"{x:.1f}" if x >= 0 else f"{x:.2f}" for x in scaled)])
+        marks.append(
+            [row["name"], f"{row['weights']:,}", flops, *(f"{x:.1f}" if x >= 0 else f"{x:.2f}" for x in scaled)]
+        )
     titles = [TITLES[corpus] for corpus in rows[0]["bits"]]
     return {
         "Bits per character of five corpora": (("checkpoint", *titles, "contamination"), bits),
@@ -149,7 +152,10 @@ def _format_interval(value: float | None, interval: Sequence[float] | None) -> s
 
 
 def write_notes(
-    rows: Rows, laws: Mapping[str, Mapping[str, Any]], gaps: Mapping[str, Mapping[str, float]], counts: Mapping[str, int]
+    rows: Rows,
+    laws: Mapping[str, Mapping[str, Any]],
+    gaps: Mapping[str, Mapping[str, float]],
+    counts: Mapping[str, int],
 ) -> list[str]:
     fitted = [row for row in rows if row["fitted"]]
     first = rows[0]["bits"]["matched"]
@@ -157,7 +163,7 @@ def write_notes(
     notes = [
         f"{len(fitted)} checkpoints of {len({row['name'].partition(', epoch')[0] for row in fitted})} trainings; snapshots "
         "of one training are no independent models, so intervals (models drawn with replacement) are too narrow.",
-        f"Scores are of {counts['test']} problems in distribution and {counts['ood']} out of it, the same for all "
+        f"Scores are of {counts['test']} problems in distribution and {counts.get('ood', 0)} out of it, the same for all "
         f"checkpoints. Bits: windows of {first['block']:,} tokens, stride {first['stride']:,}; "
         + ("behind a begin token." if first["begin"] else "the first token of a document is only read."),
         "Error, left out: root mean squared error of a checkpoint's score as predicted from the others by bits; beside it "
@@ -171,15 +177,14 @@ def write_notes(
     for row in rows:
         if not row["fitted"] and (said := laws["matched"]["accuracy_test"]["predicted"].get(row["name"])) is not None:
             notes.append(
-                f"The {row['name']} is not fitted: from its matched bits the law says that it predicts {100 * said:.1f} % of "
-                f"the results in distribution; it predicts {100 * row['scores']['accuracy_test']:.1f} %."
+                f"The {row['name']} is not fitted: from its matched bits the law says that it predicts {100 * said:.1f} % "
+                f"of the results in distribution; it predicts {100 * row['scores']['accuracy_test']:.1f} %."
             )
-    excess = {name: gap["excess"] for name, gap in gaps.items() if "excess" in gap}
-    if excess:
+    if excess := {name: gap["excess"] for name, gap in gaps.items()}:
         name = min(excess, key=lambda key: excess[key])
         notes.append(
-            "Contamination: bits of the learned problems minus those of their siblings, beyond that difference for the base, "
-            f"which has seen neither. Lowest: {name}, {excess[name]:+.3f} bits per character."
+            "Contamination: bits of the learned problems minus those of their siblings, beyond that difference for the base, which "
+            f"has seen neither. Lowest: {name}, {excess[name]:+.3f} bits per character."
         )
     return notes
 
@@ -202,12 +207,13 @@ def select_metrics(
             f"{corpus}_{score}": laws[corpus][score]["r"]
             for corpus in ("matched", "prose")
             for score in ("accuracy_test", "accuracy_ood", "logprob_test")
+            if score in laws[corpus]
         },
         "rho_matched_accuracy_test": laws["matched"]["accuracy_test"]["rho"],
         "partial_r_matched_accuracy_test": laws["matched"]["accuracy_test"]["partial_r"],
         "partial_r_matched_logprob_test": laws["matched"]["logprob_test"]["partial_r"],
         "error_matched_accuracy_test": laws["matched"]["accuracy_test"]["loo_rmse"],
-        "contamination": min(gap.get("excess", gap["gap"]) for gap in gaps.values()),
+        "contamination": min((gap["excess"] for gap in gaps.values()), default=None),
         "best_matched_bpc": min(row["bits"]["matched"]["bpc"] for row in rows),
     }
     figures["r"] = {name: value for name, value in figures["r"].items() if value is not None}
@@ -215,11 +221,14 @@ def select_metrics(
 
 
 def plot(path: Path, rows: Rows, laws: Mapping[str, Mapping[str, Any]]) -> None:
-    """Score against bits: a row for each of two scores, a column for matched text and each mismatched one; a colour for each
-    family, the line of the law, hollow marks for models that it was not fitted on."""
-    corpora, scores = ("matched", "dyval", "prose"), ("accuracy_test", "logprob_test")
+    """Score against bits: a row for each of two scores, a column for matched text and each mismatched one; a colour for
+    each family, the line of the law, hollow marks for models that it was not fitted on."""
+    corpora = [corpus for corpus in ("matched", "dyval", "prose") if corpus in laws]
+    scores = ("accuracy_test", "logprob_test")
     families = list(dict.fromkeys(row["family"] for row in rows))
-    figure, grid = charts.create_subplots((9.6, 6.2), nrows=2, ncols=3, sharey="row", sharex="col", squeeze=False)
+    figure, grid = charts.create_subplots(
+        (9.6, 6.2), nrows=2, ncols=len(corpora), sharey="row", sharex="col", squeeze=False
+    )
     for line, score in enumerate(scores):
         scale, _ = SCALES[score.partition("_")[0]]
         for column, corpus in enumerate(corpora):
@@ -232,12 +241,17 @@ def plot(path: Path, rows: Rows, laws: Mapping[str, Mapping[str, Any]]) -> None:
             xs = [row["bits"][corpus]["bpc"] for row in rows]
             if one["b"] is not None:
                 ends = [min(xs), max(xs)]
-                axes.plot(ends, [scale * (one["a"] + one["b"] * x) for x in ends], color="#999999", linewidth=1.0, zorder=0)
+                axes.plot(
+                    ends, [scale * (one["a"] + one["b"] * x) for x in ends], color="#999999", linewidth=1.0, zorder=0
+                )
             error = "" if one["loo_rmse"] is None else f", left-out error {scale * one['loo_rmse']:.2g}"
             title = TITLES[corpus] if one["r"] is None else f"{TITLES[corpus]}: r {one['r']:+.2f}{error}"
             charts.style_axes(axes, title, fontsize=8)
             if column == 0:
-                axes.set_ylabel("gold results predicted, %" if score == "accuracy_test" else "their log-probability, nats", fontsize=8)
+                axes.set_ylabel(
+                    "gold results predicted, %" if score == "accuracy_test" else "their log-probability, nats",
+                    fontsize=8,
+                )
             if line == 1:
                 axes.set_xlabel("bits per character", fontsize=8)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="lower center", ncols=4, fontsize=8, frameon=False)

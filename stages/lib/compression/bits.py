@@ -82,7 +82,9 @@ def choose_window(model: Any, block: int | None, stride: int | None) -> tuple[in
 
 
 @torch.inference_mode()
-def score_pieces(model: Any, pieces: Sequence[Piece], batch_tokens: int = BATCH_TOKENS) -> Iterator[tuple[int, TokenScores]]:
+def score_pieces(
+    model: Any, pieces: Sequence[Piece], batch_tokens: int = BATCH_TOKENS
+) -> Iterator[tuple[int, TokenScores]]:
     """(index of a piece, the scores of its ids from `first` on), the longest pieces first.
 
     Pieces of similar length share a forward pass, padded on the right, where causal layers never look.

@@ -73,7 +73,9 @@ def read_corpus(path: Path, fields: Sequence[str] = (), name: str = "") -> Corpu
     if path.suffix in ROW_SUFFIXES:
         return make_corpus(label, [_join_fields(path, place, row, fields) for place, row in row_files.iter_rows(path)])
     if fields:
-        raise UserError(f"{path}: a text file has no fields; leave --field out, or name a .jsonl, .json or .parquet file")
+        raise UserError(
+            f"{path}: a text file has no fields; leave --field out, or name a .jsonl, .json or .parquet file"
+        )
     try:
         return make_corpus(label, [path.read_bytes().decode("utf-8-sig")])
     except OSError as error:
@@ -104,7 +106,9 @@ def encode(tokenizer: Any, text: str) -> Encoded:
         ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return Encoded([tokenizer.bos_token_id, *ids], 1, "")
     if not tokenizer.is_fast:
-        raise UserError("the tokenizer has no begin token and does not say where its tokens lie; convert it to a fast one")
+        raise UserError(
+            "the tokenizer has no begin token and does not say where its tokens lie; convert it to a fast one"
+        )
     encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
     ids, places = encoded["input_ids"], encoded["offset_mapping"]
     if not ids:

@@ -109,14 +109,23 @@ def _leave_one_out(x: np.ndarray, y: np.ndarray) -> float | None:
 
 def _resample(x: np.ndarray, y: np.ndarray, seed: int, resamples: int) -> dict[str, list[float] | None]:
     """Percentile intervals of r and rho over draws of as many models with replacement."""
-    n = len(x)
-    drawn: dict[str, list[float]] = {"r": [], "rho": []}
-    if n >= MIN_MODELS:
-        for row in (seeds.uniforms(seed, "compression", "models", n=n * resamples).reshape(resamples, n) * n).astype(int):
-            for name, (u, v) in {"r": (x[row], y[row]), "rho": (rankdata(x[row]), rankdata(y[row]))}.items():
-                if (value := compute_correlation(u, v)) is not None:
-                    drawn[name].append(value)
-    return {f"{k}_interval": np.percentile(v, [2.5, 97.5]).tolist() if v else None for k, v in drawn.items()}
+    n, intervals = len(x), {}
+    for name, rank in (("r", np.asarray), ("rho", lambda v: rankdata(v, axis=1))):
+        drawn = np.zeros(0)
+        if n >= MIN_MODELS:
+            rows = (seeds.uniforms(seed, "compression", "models", n=n * resamples).reshape(resamples, n) * n).astype(
+                int
+            )
+            drawn = _correlate_rows(rank(x[rows]), rank(y[rows]))
+        intervals[f"{name}_interval"] = np.percentile(drawn, [2.5, 97.5]).tolist() if len(drawn) else None
+    return intervals
+
+
+def _correlate_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson's r of each row in which neither side is constant."""
+    varied = np.all([np.ptp(v, axis=1) > 1e-12 * np.maximum(1.0, np.abs(v).max(axis=1)) for v in (x, y)], axis=0)
+    x, y = (v[varied] - v[varied].mean(axis=1, keepdims=True) for v in (x, y))
+    return np.clip((x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1)), -1, 1)
 
 
 def _describe_family(points: Sequence[Point]) -> dict[str, Any]:
