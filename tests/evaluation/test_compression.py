@@ -1,6 +1,7 @@
 """Stage compression: its sets, scores whose values are known, and the whole stage on tiny models."""
 
 import json
+import math
 import re
 import shutil
 
@@ -46,7 +47,7 @@ def root(tmp_path_factory):
     """A workspace with the inputs of the stage: problems, a base, a generator, and the prose of this repository."""
     root, tokenizer = tmp_path_factory.mktemp("compression"), build_tokenizer()
     for split, n in (("train", 14), ("dev", 8), ("test", 10)):
-        records.write_jsonl(
+        records.write_problems(
             root / f"data/benchmarks/{split}.jsonl", [tiny_models.make_problem(i, split) for i in range(n)]
         )
     shifted = [
@@ -54,7 +55,7 @@ def root(tmp_path_factory):
         for i in range(8)
     ]
     graphs = [x.model_copy(update={"id": f"dyval/test/{i}", "benchmark": "dyval"}) for i, x in enumerate(shifted)]
-    records.write_jsonl(root / "data/ood/test.jsonl", [*shifted, *graphs])
+    records.write_problems(root / "data/ood/test.jsonl", [*shifted, *graphs])
     for name, seed in (("base", 0), ("generator", 1)):
         loading.save(tiny_models.make_model("lfm2", len(tokenizer), seed), tokenizer, root / f"data/{name}/model")
     Prompt(marked=True).write(root / "data/generator/prompt.json")
@@ -88,31 +89,32 @@ def test_results_are_the_numbers_that_steps_calculate(encoder):
     steps = [Step(text=text, value=value) for text, value in zip(texts, ("19", "53", "53", "53"), strict=True)]
     problem = tiny_models.make_problem(1).model_copy(update={"steps": steps})
     (task,) = abilities.make_tasks(encoder, [problem])
-    assert [encoder.decode_text(task.ids[a:b]).strip() for a, b in task.spans] == ["53", "53"]
-    before = [encoder.decode_text(task.ids[:a]) for a, _ in task.spans]
+    assert [encoder.decode_text(task.ids[a:b]).strip() for a, b in task.results] == ["53", "53"]
+    assert [encoder.decode_text(task.ids[a:b]).strip() for a, b in task.steps] == texts[:3]
+    before = [encoder.decode_text(task.ids[:a]) for a, _ in task.results]
     assert before[0].endswith("19 + 34 =") and before[1].endswith("50 + 3 ="), "the last one that the step calculates"
     (plain,) = abilities.make_tasks(encoder, [tiny_models.make_problem(1)])
-    ((start, end),) = plain.spans
+    ((start, end),) = plain.results
     assert encoder.decode_text(plain.ids[start:end]).strip() == "#### 3", "without known values the last line"
 
 
-def test_scores_of_a_model_that_knows_one_answer(encoder):
-    """All logits are 0 but that of the digit after a space, so each right result has a known probability."""
+def test_scores_of_a_model_whose_logits_are_known(encoder):
+    """All tokens are equally likely; then the digit 3 is nearly sure everywhere."""
     vocabulary = len(encoder.tokenizer)
     model = tiny_models.make_model("llama", vocabulary)
     torch.nn.init.zeros_(model.lm_head.weight)
-    steps = [Step(text="1 + 2 = 3.", value="3"), Step(text="3 + 1 = 4.", value="4"), Step(text="#### 4", value="4")]
+    steps = [Step(text="1 + 2 = 3", value="3"), Step(text="3 + 1 = 4", value="4"), Step(text="#### 4", value="4")]
     problem = tiny_models.make_problem(1).model_copy(update={"steps": steps})
-    tasks = abilities.make_tasks(encoder, [problem])
-    assert abilities.measure_results(model, tasks)[1] == pytest.approx(-torch.tensor(vocabulary).log().item(), rel=1e-5)
-    three = tasks[0].ids[tasks[0].spans[0][0]]
-    bias = torch.nn.Parameter(torch.zeros(vocabulary))
-    bias.data[three] = 20.0
-    model.lm_head.bias = bias
-    accuracy, logprob = abilities.measure_results(model, tasks)
-    assert accuracy == 0.5 and logprob == pytest.approx(-10, abs=0.01), "3 is nearly sure, 4 nearly impossible"
+    (task,) = abilities.make_tasks(encoder, [problem])
+    assert abilities.measure_gold(model, [task]) == pytest.approx((0.0, -math.log(vocabulary)), rel=1e-5)
+    model.lm_head.bias = torch.nn.Parameter(torch.zeros(vocabulary))
+    model.lm_head.bias.data[task.ids[task.results[0][0]]] = 20.0
+    assert abilities.measure_gold(model, [task])[1] == pytest.approx(-10, abs=0.01), "3 is nearly sure, 4 impossible"
+    one, two = task.results
+    alone = task._replace(steps=[one, two])
+    assert abilities.measure_gold(model, [alone])[0] == 0.5, "of two steps of a token each one is the likeliest"
     with pytest.raises(ValueError, match="no problem"):
-        abilities.measure_results(model, [])
+        abilities.measure_gold(model, [])
 
 
 def test_texts_are_cut_at_whole_documents():

@@ -5,8 +5,8 @@ data/raw/prose/text.txt. Writes data/compression/{bpc.jsonl, law.json, report.md
 
 The ladder has small models of several widths, trained here on the text of some train problems, and the base while it
 learns the same text; each is kept after every epoch. Of every checkpoint the stage measures bits per character
-(lib/compression) of five corpora, and accuracy and log-probability of the results that gold steps calculate, in and out of
-distribution (abilities.py); with `solve_problems` also the accuracy of its greedy solutions, which takes most of the time.
+(lib/compression) of five corpora, and the gold steps that it writes word for word, in and out of
+distribution, and the log-probability of their results (abilities.py); with `solve_problems` also the accuracy of its greedy solutions, which takes most of the time.
 The law score = a + b * bits is fitted over the checkpoints for every corpus and score. Matched text
 (problems of dev) stands beside mismatched (random graphs, prose); text that was learned beside its siblings shows how much
 contamination lowers the bits. The generator is predicted by the law and not fitted.
@@ -47,7 +47,7 @@ class Params(TrainingParams):
         ge=1
     )  # of train, that the ladder learns from, at most 3 in 4; the others are fresh text
     tune_problems: int = Field(ge=1)  # of these, that the base learns from
-    problems: int = Field(ge=1)  # of test, and as many of ood, whose results every checkpoint predicts
+    problems: int = Field(ge=1)  # of test, and as many of ood, whose gold steps every checkpoint predicts
     solve_problems: int = Field(ge=0)  # of these, that every checkpoint also solves by a greedy solution; 0: none
     chars: int = Field(ge=100)  # of each corpus, in whole documents
     block: int | None = Field(ge=2)  # tokens of a window; null: the model's context, at most 2048
@@ -160,7 +160,7 @@ def measure(
     model = loading.load_causal_lm(rung.path).to(device)
     scores: dict[str, float] = {}
     for name, problems in asked.items():
-        scores[f"accuracy_{name}"], scores[f"logprob_{name}"] = abilities.measure_results(model, tasks[name])
+        scores[f"accuracy_{name}"], scores[f"logprob_{name}"] = abilities.measure_gold(model, tasks[name])
         if few := problems[: run.params.solve_problems]:
             scores[f"solved_{name}"] = abilities.measure_solved(run, model, encoder, few)
     row = {

@@ -1,9 +1,9 @@
-"""What a checkpoint can do: the gold results that it predicts, and the problems that it solves.
+"""What a checkpoint can do: gold steps that it writes, results that it predicts, problems that it solves.
 
-A result is a number that a gold step calculates; it is predicted from the question and all that stands before it, in one
-forward pass. A line that only repeats the answer is left out, so this measures choosing and calculating, not copying.
-Accuracy counts results whose every token is the likeliest. It stays at its floor until a model is good enough, so the
-log-probability of the results stands beside it (Schaeffer et al. 2023, arXiv 2304.15004).
+Steps and results are predicted in one forward pass, each from the question and all gold text before it. Accuracy counts the
+steps whose every token is the likeliest one: greedy decoding would write the step, word for word. Such a count stays at its
+floor until a model is good enough (Schaeffer et al. 2023, arXiv 2304.15004), so beside it stands the log-probability of the
+results, the numbers that steps calculate. Lines that only repeat the answer count for neither.
 """
 
 from __future__ import annotations
@@ -31,27 +31,28 @@ if TYPE_CHECKING:
 
 
 class Task(NamedTuple):
-    """A problem with its gold solution. spans: the tokens [start, end) of each result in ids."""
+    """A problem with its gold solution. steps, results: the tokens [start, end) of each in ids."""
 
     ids: list[int]
-    spans: list[tuple[int, int]]
+    steps: list[tuple[int, int]]
+    results: list[tuple[int, int]]
 
 
 def make_tasks(encoder: Encoder, problems: Sequence[Problem]) -> list[Task]:
-    """Of all problems with a gold solution. One whose steps calculate nothing has its last line as result."""
+    """Of all problems with a gold solution. Its last line, the answer, is no step unless it is alone, and the result where no
+    step calculates one."""
     tasks = []
     for problem in problems:
         if steps := sft.get_steps(problem, encoder.prompt):
             encoded = encoder.encode(problem, steps)
             starts = [encoded.prompt_length, *(end + 1 for end in encoded.step_ends)]
-            spans = [
-                (start + span[0], start + span[1])
-                for step, value, start, end in zip(
-                    steps, _list_values(problem, steps), starts, starts[1:], strict=False
-                )
-                if value and (span := _find_result(encoder, step, value, end - start))
+            spans = list(zip(starts, starts[1:], strict=False))
+            results = [
+                (start + found[0], start + found[1])
+                for step, value, (start, end) in zip(steps, _list_values(problem, steps), spans, strict=True)
+                if value and (found := _find_result(encoder, step, value, end - start))
             ]
-            tasks.append(Task(encoded.ids, spans or [(starts[-2], starts[-1])]))
+            tasks.append(Task(encoded.ids, spans[:-1] or spans, results or spans[-1:]))
     return tasks
 
 
@@ -77,16 +78,16 @@ def _find_result(encoder: Encoder, step: str, value: str, count: int) -> tuple[i
     return (inside[0], inside[-1] + 1) if inside and len(places) == count else None
 
 
-def measure_results(model: Any, tasks: Sequence[Task]) -> tuple[float, float]:
-    """(accuracy, log-probability in nats) of the results: means over problems of the means over their results. Raises
-    ValueError without tasks."""
+def measure_gold(model: Any, tasks: Sequence[Task]) -> tuple[float, float]:
+    """(share of steps written word for word, log-probability of a result in nats): means over problems of the means over
+    their steps and results. Raises ValueError without tasks."""
     if not tasks:
         raise ValueError("no problem has a gold solution")
     right, logprobs = [0.0] * len(tasks), [0.0] * len(tasks)
     for i, scores in score_pieces(model, [Piece(task.ids, 1) for task in tasks]):
-        spans = [slice(start - 1, end - 1) for start, end in tasks[i].spans]
-        right[i] = float(np.mean([scores.likeliest[span].all() for span in spans]))
-        logprobs[i] = -float(np.mean([scores.nlls[span].sum() for span in spans]))
+        steps, results = ([slice(a - 1, b - 1) for a, b in some] for some in (tasks[i].steps, tasks[i].results))
+        right[i] = float(np.mean([scores.likeliest[span].all() for span in steps]))
+        logprobs[i] = -float(np.mean([scores.nlls[span].sum() for span in results]))
     return math.fsum(right) / len(tasks), math.fsum(logprobs) / len(tasks)
 
 

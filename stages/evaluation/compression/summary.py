@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from stages.lib.run.execution import StageRun
 
 SCORES = {  # a run without `solve_problems` has no solved problems
-    "accuracy_test": "gold results predicted, in distribution",
-    "accuracy_ood": "gold results predicted, out of distribution",
+    "accuracy_test": "gold steps written, in distribution",
+    "accuracy_ood": "gold steps written, out of distribution",
     "logprob_test": "log-probability of gold results, in distribution",
     "logprob_ood": "log-probability of gold results, out of distribution",
     "solved_test": "problems solved, in distribution",
     "solved_ood": "problems solved, out of distribution",
 }
 SCALES = {"accuracy": (100.0, "points"), "logprob": (1.0, "nats"), "solved": (100.0, "points")}
-SHORT = {"accuracy": "results predicted %", "logprob": "log-probability", "solved": "solved %"}
+SHORT = {"accuracy": "steps written %", "logprob": "log-probability", "solved": "solved %"}
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -168,8 +168,8 @@ def write_notes(
         + ("behind a begin token." if first["begin"] else "the first token of a document is only read."),
         "Error, left out: root mean squared error of a checkpoint's score as predicted from the others by bits; beside it "
         "the same by their mean and by a line in log-compute.",
-        "Results: the numbers that gold steps calculate, each predicted from the question and all that stands before it. "
-        "Random graphs and prose are mismatched text.",
+        "Steps written: gold steps whose every token is the likeliest one after the question and all gold text before it. "
+        "Results: the numbers that they calculate. Random graphs and prose are mismatched text.",
     ]
     for score in ("accuracy_test", "logprob_test"):
         slopes = [f"{name} {_format_slope(laws['matched'][score]['families'][name], score)}" for name in families]
@@ -177,14 +177,14 @@ def write_notes(
     for row in rows:
         if not row["fitted"] and (said := laws["matched"]["accuracy_test"]["predicted"].get(row["name"])) is not None:
             notes.append(
-                f"The {row['name']} is not fitted: from its matched bits the law says that it predicts {100 * said:.1f} % "
-                f"of the results in distribution; it predicts {100 * row['scores']['accuracy_test']:.1f} %."
+                f"The {row['name']} is not fitted: from its matched bits the law says that it writes {100 * said:.1f} % "
+                f"of the steps in distribution; it writes {100 * row['scores']['accuracy_test']:.1f} %."
             )
     if excess := {name: gap["excess"] for name, gap in gaps.items()}:
         name = min(excess, key=lambda key: excess[key])
         notes.append(
-            "Contamination: bits of the learned problems minus those of their siblings, beyond that difference for the base, which "
-            f"has seen neither. Lowest: {name}, {excess[name]:+.3f} bits per character."
+            "Contamination: bits of the learned problems minus those of their siblings, beyond that difference for the "
+            f"base, which saw neither. Lowest: {name}, {excess[name]:+.3f} bits per character."
         )
     return notes
 
@@ -249,7 +249,7 @@ def plot(path: Path, rows: Rows, laws: Mapping[str, Mapping[str, Any]]) -> None:
             charts.style_axes(axes, title, fontsize=8)
             if column == 0:
                 axes.set_ylabel(
-                    "gold results predicted, %" if score == "accuracy_test" else "their log-probability, nats",
+                    "gold steps written, %" if score == "accuracy_test" else "log-probability of results, nats",
                     fontsize=8,
                 )
             if line == 1:

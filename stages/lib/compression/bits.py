@@ -72,7 +72,7 @@ class Bits(NamedTuple):
 def choose_window(model: Any, block: int | None, stride: int | None) -> tuple[int, int]:
     """(block, stride): by default the model's context, at most MAX_BLOCK, and half of it. Raises UserError for a block
     beyond the context and a stride that is not below the block."""
-    context = getattr(model.config, "max_position_embeddings", None) or getattr(model.config, "n_positions", MAX_BLOCK)
+    context = getattr(model.config, "max_position_embeddings", None) or MAX_BLOCK
     if block is not None and block > context:
         raise UserError(f"block: {block} tokens, but the model's context is {context}; lower it")
     chosen = block or min(context, MAX_BLOCK)
