@@ -75,8 +75,8 @@ REPORTS = {
         "Compression and ability",
         "Small models that learn problems from nothing, and the base while it learns the same text, kept after every "
         "epoch. Do the bits per character that they need for a text tell how many steps of gold solutions they write "
-        "word for word? r and rho are over checkpoints. A law is worth something where its error on a checkpoint that was left out is below that "
-        "of the mean and of a line in log-compute.",
+        "word for word? r and rho are over checkpoints. A law is worth something where its error on a checkpoint that was "
+        "left out is below that of the mean and of a line in log-compute.",
         "law.png",
     ),
 }

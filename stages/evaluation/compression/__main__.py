@@ -5,9 +5,9 @@ data/raw/prose/text.txt. Writes data/compression/{bpc.jsonl, law.json, report.md
 
 The ladder has small models of several widths, trained here on the text of some train problems, and the base while it
 learns the same text; each is kept after every epoch. Of every checkpoint the stage measures bits per character
-(lib/compression) of five corpora, and the gold steps that it writes word for word, in and out of
-distribution, and the log-probability of their results (abilities.py); with `solve_problems` also the accuracy of its greedy solutions, which takes most of the time.
-The law score = a + b * bits is fitted over the checkpoints for every corpus and score. Matched text
+(lib/compression) of five corpora, how many gold steps it writes word for word, and the log-probability of their results, in
+and out of distribution (abilities.py). With `solve_problems` it also counts problems solved by a greedy solution, which
+takes most of the time. The law score = a + b * bits is fitted over the checkpoints for every corpus and score. Matched text
 (problems of dev) stands beside mismatched (random graphs, prose); text that was learned beside its siblings shows how much
 contamination lowers the bits. The generator is predicted by the law and not fitted.
 

@@ -39,8 +39,8 @@ class Task(NamedTuple):
 
 
 def make_tasks(encoder: Encoder, problems: Sequence[Problem]) -> list[Task]:
-    """Of all problems with a gold solution. Its last line, the answer, is no step unless it is alone, and the result where no
-    step calculates one."""
+    """Of all problems with a gold solution. Its last line, the answer, is no step unless it is alone, and it is the result
+    where no step calculates one."""
     tasks = []
     for problem in problems:
         if steps := sft.get_steps(problem, encoder.prompt):
