@@ -30,7 +30,7 @@ SETTINGS = tiny_models.TRAINING_PARAMS | {
     "problems": 6,
     "solve_problems": 2,
     "chars": 300,
-    "block": None,
+    "block": 0,
     "resamples": 100,
     "max_new_tokens": 8,
     "max_rows": 16,
@@ -175,7 +175,8 @@ def test_without_problems_to_learn_from_there_is_no_law_and_no_failure(root, tmp
     [
         ({"epochs": 1.5}, "epochs must be a whole number"),
         ({"widths": [8, 8]}, "widths must differ"),
-        ({"widths": [], "tune_lr": None}, "a law needs 4"),
+        ({"widths": [], "tune_lr": 0.0}, "a law needs 4"),
+        ({"block": 1}, "block must be 0 or at least 2"),
         ({"master": "bfloat16"}, "master must be float32"),
     ],
 )
