@@ -40,9 +40,7 @@ class Params(TrainingParams):
     widths: list[Annotated[int, Field(ge=8, multiple_of=8)]]  # of the models that are trained from nothing
     num_layers: int = Field(ge=2, multiple_of=2)  # of these: convolution, attention, convolution, ..
     tune_lr: float = Field(ge=0)  # rate of the base while it learns the same text; 0: it does not
-    base_tokens: int | None = Field(
-        ge=0
-    )  # that the base was trained on before; null: unknown, so no compute to set apart
+    base_tokens: int = Field(ge=0)  # that the base was trained on before; 0: unknown, so no correlation given compute
     learn_problems: int = Field(
         ge=1
     )  # of train, that the ladder learns from, at most 3 in 4; the others are fresh text
