@@ -41,9 +41,7 @@ class Params(TrainingParams):
     num_layers: int = Field(ge=2, multiple_of=2)  # of these: convolution, attention, convolution, ..
     tune_lr: float = Field(ge=0)  # rate of the base while it learns the same text; 0: it does not
     base_tokens: int = Field(ge=0)  # that the base was trained on before; 0: unknown, so no correlation given compute
-    learn_problems: int = Field(
-        ge=1
-    )  # of train, that the ladder learns from, at most 3 in 4; the others are fresh text
+    learn_problems: int = Field(ge=1)  # of train, to learn from, at most 3 in 4; the others are fresh text
     tune_problems: int = Field(ge=1)  # of these, that the base learns from
     problems: int = Field(ge=1)  # of test, and as many of ood, whose gold steps every checkpoint predicts
     solve_problems: int = Field(ge=0)  # of these, that every checkpoint also solves by a greedy solution; 0: none
