@@ -174,7 +174,7 @@ def measure(
         },
     }
     files.write_json(done, row)
-    return row
+    return json.loads(done.read_text("utf-8"))  # in the order of keys that a resumed run reads
 
 
 def main() -> None:
