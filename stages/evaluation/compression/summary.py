@@ -165,8 +165,9 @@ def write_notes(
     fitted = [row for row in rows if row["fitted"]]
     first = rows[0]["bits"]["matched"]
     families = list(dict.fromkeys(row["family"] for row in fitted))
+    trainings = {row["name"].partition(", epoch")[0] for row in fitted} - {UNTUNED}
     notes = [
-        f"{len(fitted)} checkpoints of {len({row['name'].partition(', epoch')[0] for row in fitted})} trainings; snapshots "
+        f"{len(fitted)} checkpoints of {len(trainings)} trainings, the base among them; snapshots "
         "of one training are no independent models, so intervals (models drawn with replacement) are too narrow.",
         f"Scores are of {counts['test']} problems in distribution and {counts.get('ood', 0)} out of it, the same for all "
         f"checkpoints. Bits: windows of {first['block']:,} tokens, stride {first['stride']:,}; "
