@@ -190,7 +190,8 @@ def write_notes(
         name = min(excess, key=lambda key: excess[key])
         notes.append(
             "Contamination: bits of the learned problems minus those of their siblings, beyond that difference for the "
-            f"base, which saw neither. Lowest: {name}, {excess[name]:+.3f} bits per character."
+            f"base, which saw neither. Lowest: {name}, {excess[name]:+.3f} bits per character. Where all bits fall, "
+            "so does this difference, without any memory."
         )
     return notes
 
