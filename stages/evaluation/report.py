@@ -47,6 +47,7 @@ STAGES = (
     "scores",
     "best_of_n",
     "arena",
+    "compression",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -69,7 +70,15 @@ REPORTS = {
         "difference is paired over the same problems, in points; p is of that row alone, not corrected for their number. "
         "The verifiers learned from solutions of the start: where their AUC falls, they know the taught generator less.",
         "curve.png",
-    )
+    ),
+    "compression": (
+        "Compression and ability",
+        "Small models that learn problems from nothing, and the base while it learns the same text, kept after every "
+        "epoch. Do the bits per character that they need for a text tell how many steps of gold solutions they write "
+        "word for word? r and rho are over checkpoints. A law is worth something where its error on a checkpoint that was "
+        "left out is below that of the mean and of a line in log-compute.",
+        "law.png",
+    ),
 }
 
 
