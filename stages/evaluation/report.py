@@ -47,6 +47,7 @@ STAGES = (
     "scores",
     "best_of_n",
     "arena",
+    "many_shot",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -69,7 +70,13 @@ REPORTS = {
         "difference is paired over the same problems, in points; p is of that row alone, not corrected for their number. "
         "The verifiers learned from solutions of the start: where their AUC falls, they know the taught generator less.",
         "curve.png",
-    )
+    ),
+    "many_shot": (
+        "Many examples in the prompt",
+        "Accuracy after K examples (shots). Numeric worlds have a function of their own in every episode, so what is "
+        "right can only be learned from the shots; oracles read the same. The benchmark is answered by the generator.",
+        "curves.png",
+    ),
 }
 
 
