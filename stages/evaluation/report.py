@@ -48,6 +48,7 @@ STAGES = (
     "best_of_n",
     "arena",
     "compression",
+    "many_shot",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -78,6 +79,12 @@ REPORTS = {
         "word for word? r and rho are over checkpoints. A law is worth something where its error on a checkpoint that was "
         "left out is below that of the mean and of a line in log-compute.",
         "law.png",
+    ),
+    "many_shot": (
+        "Many examples in the prompt",
+        "Accuracy after K examples (shots). Numeric worlds have a function of their own in every episode, so what is "
+        "right can only be learned from the shots; oracles read the same. The benchmark is answered by the generator.",
+        "curves.png",
     ),
 }
 
