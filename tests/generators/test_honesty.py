@@ -35,6 +35,7 @@ SETTINGS = {
     **{"temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 16, "max_rows": 16},
 }
 HEADLINE = 15  # figures in metrics.json at most
+QUICK = settings(max_examples=40, deadline=None)
 
 
 def make_sample(text, answer=None, correct=False, finish="stop", index=0, name="x", tokens=3):
@@ -64,6 +65,7 @@ OUTCOMES = st.lists(
 # Figures.
 
 
+@QUICK
 @given(OUTCOMES)
 def test_coverage_and_refusal_are_one_and_scores_follow_from_counts(outcomes):
     n = len(outcomes.refused)
@@ -75,6 +77,7 @@ def test_coverage_and_refusal_are_one_and_scores_follow_from_counts(outcomes):
     assert own["over_refusal"] == own["refusal"] and own["refusal_recall"] is None
 
 
+@QUICK
 @given(OUTCOMES)
 def test_average_precision_and_area_under_risk_by_brute_force(outcomes):
     refused, right, confidence = outcomes
@@ -101,6 +104,7 @@ def test_average_precision_and_area_under_risk_by_brute_force(outcomes):
         assert selective.aurc(outcomes) == pytest.approx(np.mean(areas))
 
 
+@QUICK
 @given(st.integers(1, 30), st.integers(0, 30))
 def test_the_area_of_a_perfect_ranking_is_its_closed_form(right, wrong):
     n = right + wrong
@@ -124,6 +128,7 @@ def test_trivial_policies_have_the_helpfulness_that_defines_it():
     assert set(refused["scores"].values()) == {0.0}
 
 
+@QUICK
 @given(OUTCOMES, st.integers(0, 8))
 def test_equal_coverage_keeps_the_surest_answers(outcomes, count):
     kept = outcomes.keep_top(count)
@@ -133,6 +138,7 @@ def test_equal_coverage_keeps_the_surest_answers(outcomes, count):
         assert not left_out.any() or outcomes.confidence[~kept.refused].min() >= outcomes.confidence[left_out].max()
 
 
+@QUICK
 @given(OUTCOMES, st.sampled_from(selective.PENALTIES))
 def test_the_threshold_of_dev_is_the_best_of_all(outcomes, penalty):
     def score(threshold):
@@ -238,13 +244,8 @@ def test_certainty_counts_finished_right_samples_of_the_first_m():
     assert items.compute_certainty(pool[::-1], 4) == 0.5  # of 0, 1, 2 and 3: 1 is wrong, 2 was cut off
     assert items.compute_certainty([], 4) is None
     assert knowledge.label_by_first(pool[::-1]) and not knowledge.label_by_first(pool[1:])
-    assert [knowledge.label_by_certainty(c, 0.75, 0.25) for c in (1, 0.75, 0.5, 0.25, 0)] == [
-        True,
-        True,
-        None,
-        False,
-        False,
-    ]
+    labels = [knowledge.label_by_certainty(c, 0.75, 0.25) for c in (1, 0.75, 0.5, 0.25, 0)]
+    assert labels == [True, True, None, False, False]
 
 
 def test_near_duplicates_with_opposite_labels_are_both_dropped():
@@ -255,6 +256,7 @@ def test_near_duplicates_with_opposite_labels_are_both_dropped():
     assert knowledge.find_static_conflicts(np.zeros((0, 4)), [], 0.5).tolist() == []
 
 
+@QUICK
 @given(st.lists(st.tuples(st.booleans(), st.floats(-50, 50)), min_size=1, max_size=6), st.floats(-100, 100))
 def test_certainty_under_another_policy(rows, shift):
     right, ratios = zip(*rows, strict=True)

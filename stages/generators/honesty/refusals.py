@@ -59,7 +59,7 @@ def judge_by_rules(text: str) -> bool:
 def parse_judgement(reply: str) -> bool | None:
     """YES or NO as the last line of a model's judgement; None where it is neither."""
     lines = [line for line in reply.splitlines() if line.strip()]
-    return {"yes": True, "no": False}.get(_normalize(lines[-1]).strip("*\"'` ")) if lines else None
+    return {"yes": True, "no": False}.get(lines[-1].strip(" .!*\"'`").casefold()) if lines else None
 
 
 def audit(samples: Sequence[Sample], judge: Callable[[str], bool | None] = judge_by_rules) -> dict[str, object]:
