@@ -2,8 +2,8 @@
 
 Reads data/generator/{model, prompt.json}, data/samples/{verifier,dev,test,ood}.parquet with their problems, the model of a
 verifier (data/{orm,prm,genrm}/model), data/aime/test.jsonl, and all evaluation sets, which must share no problem with what
-is learned. Writes data/honesty/{models, items.jsonl, replies.jsonl, history.csv, results.json, report.md, curve.png,
-metrics.json}.
+is learned. Writes data/honesty/{models, train.jsonl, items.jsonl, replies.jsonl, history.csv, results.json, report.md,
+curve.png, metrics.json}.
 
 Items are known or unknown to this generator by its own samples, unanswerable by proof, or asked of a passage that does or
 does not hold the fact (`items.py`). Policies: the generator as it is; the sentence that N/A is allowed in every prompt;
@@ -85,6 +85,7 @@ class Data(NamedTuple):
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.generators.honesty import policies, report
+    from stages.generators.honesty.knowledge import encode_target
     from stages.lib.core import files
     from stages.lib.models import loading
     from stages.lib.models.encoding import Encoder
@@ -98,9 +99,11 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     models: dict[str, Any] = {}
     results: dict[str, Any] = {"training": {}}
     histories: list[str] = []
+    taught: dict[str, list[tuple[Item, bool]]] = {}
     for arm in ARMS:
         chosen, results["training"][arm] = choose_items(run, arm, data, start, models, encoder)
-        model, history = train(run, arm, encode(run, encoder, data, chosen))
+        taught[arm] = list_taught(run, data, chosen)
+        model, history = train(run, arm, [encode_target(encoder, *pair, run.seed) for pair in taught[arm]])
         models[arm] = model.to(state.device)
         histories.append(history)
         results["training"][arm]["steps"] = history.count("\n") - 1
@@ -112,6 +115,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         for arm, model in models.items():
             loading.save(model, encoder.tokenizer, run.out_dir / "models" / arm)
         files.write_text(run.out_dir / "history.csv", join_histories(histories))
+        policies.write_taught(run.out_dir, encoder, taught, run.seed)
         policies.write(run.out_dir, data.items, found)
         report.write(run.out_dir, run.params, results, policies.trace_curves(data.items, found))
         files.write_json(run.out_dir / "results.json", results)
@@ -215,14 +219,12 @@ def describe_items(labelled: list[tuple[Item, bool]], data: Data) -> dict[str, A
     }
 
 
-def encode(run: StageRun[Params], encoder: Encoder, data: Data, labelled: list[tuple[Item, bool]]) -> list[Example]:
-    """The arm's examples: problems, premise items with their twins, and taught facts. Without a problem that the filters
-    left, the premise items alone."""
-    from stages.generators.honesty.knowledge import encode_target
-
+def list_taught(run: StageRun[Params], data: Data, labelled: list[tuple[Item, bool]]) -> list[tuple[Item, bool]]:
+    """What an arm learns, with whether it refuses: problems, premise items with their twins, and taught facts. Without a
+    problem that the filters left, the others alone."""
     premise = [(item, not item.is_answerable) for item in data.premise]
     facts = [(item, False) for item in data.facts if item.kind == "known"] * run.params.train.fact_copies
-    return [encode_target(encoder, item, refuses, run.seed) for item, refuses in (*labelled, *premise, *facts)]
+    return [*labelled, *premise, *facts]
 
 
 def train(run: StageRun[Params], arm: str, examples: list[Example]) -> tuple[Any, str]:
@@ -263,7 +265,8 @@ def audit_refusals(run: StageRun[Params], found: dict[str, Policy]) -> dict[str,
     written = {name: policy.samples for name, policy in found.items() if policy.writes}
     if chat is not None and run.is_main:
         texts = sorted({sample.text for samples in written.values() for sample in samples if sample.finish == "stop"})
-        answers = chat.ask_many([(refusals.REQUEST.format(text=text), "honesty-judge") for text in texts])
+        requests = [(refusals.REQUEST.format(text=text), "honesty-judge") for text in texts]
+        answers = chat.ask_many(requests, lambda done, total: run.track_progress(done, total, "judging"))
         verdicts = {
             text: None if isinstance(answer, NoAnswerError) else refusals.parse_judgement(answer)
             for text, answer in zip(texts, answers, strict=True)

@@ -104,9 +104,13 @@ def measure_flow(candidate: Candidate, start: Any, rehearsed: Any, encoder: Enco
     return Flow(problem_id=candidate.item.id, before=before, after=reweigh(right, ratios))
 
 
+def make_target(encoder: Encoder, item: Item, refuses: bool, seed: int) -> list[str]:
+    """The steps that an item is taught with: its solution, or a refusal."""
+    return [draw_phrase(seed, item.id)] if refuses else sft.get_steps(item.problem, encoder.prompt)
+
+
 def encode_target(encoder: Encoder, item: Item, refuses: bool, seed: int) -> Example:
-    """The item with its solution, or with a refusal, as an example; the loss is on the target alone."""
-    steps = [draw_phrase(seed, item.id)] if refuses else sft.get_steps(item.problem, encoder.prompt)
-    encoded = encoder.encode(item.problem, steps, shots=True)
+    """The item with its target as an example; the loss is on the target alone."""
+    encoded = encoder.encode(item.problem, make_target(encoder, item, refuses, seed), shots=True)
     length = len(encoded.ids) - encoded.prompt_length
     return Example(encoded.ids, [0.0] * encoded.prompt_length + [1.0] * length)

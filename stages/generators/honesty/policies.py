@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.generators.honesty import replies, selective
 from stages.generators.honesty.items import IN_DOMAIN, SETS, VERSION, Item, select_problems
+from stages.generators.honesty.knowledge import make_target
 from stages.generators.honesty.selective import Outcomes
 from stages.lib.core import files, records, seeds
 from stages.lib.core.problem_ids import get_root
@@ -196,6 +197,23 @@ def holds_number(text: str, number: str | None) -> bool:
     """Whether a number stands in a text as a whole number, not as a part of a longer one."""
     words = "".join(c if c.isdigit() else " " for c in text).split()
     return number is not None and number in words
+
+
+def write_taught(folder: Path, encoder: Any, taught: Mapping[str, Sequence[tuple[Item, bool]]], seed: int) -> None:
+    """train.jsonl: every question that an arm learned, with its target; equal rows once."""
+    rows = [
+        {
+            "arm": arm,
+            "id": item.id,
+            "kind": item.kind,
+            "c": item.c,
+            "question": encoder.prompt.format_question(item.problem),
+            "target": encoder.prompt.join_steps(make_target(encoder, item, refuses, seed)),
+        }
+        for arm, pairs in taught.items()
+        for item, refuses in {item.id: (item, refuses) for item, refuses in pairs}.values()
+    ]
+    files.write_text(folder / "train.jsonl", _format_rows(rows))
 
 
 def write(folder: Path, items: Sequence[Item], found: Mapping[str, Policy]) -> None:
