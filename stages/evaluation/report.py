@@ -44,6 +44,7 @@ STAGES = (
     "prm",
     "genrm",
     "preference",
+    "honesty",
     "scores",
     "best_of_n",
     "arena",
@@ -70,6 +71,13 @@ REPORTS = {
         "The generator learns to prefer the better of two of its own solutions. Start: before; after: taught. Each "
         "difference is paired over the same problems, in points; p is of that row alone, not corrected for their number. "
         "The verifiers learned from solutions of the start: where their AUC falls, they know the taught generator less.",
+        "curve.png",
+    ),
+    "honesty": (
+        "Saying: I do not know",
+        "Coverage: what is answered; accuracy: of that. Refusal recall: refused of what has no answer; over-refusal: of "
+        "what the generator knows. To refuse more always looks careful, so policies are compared with the verifier at "
+        "equal coverage, paired over the same items. A score of 0 is what refusing everything earns.",
         "curve.png",
     ),
     "compression": (
