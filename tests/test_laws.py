@@ -124,7 +124,7 @@ def test_one_way(stage):
     earlier = NAMES[: NAMES.index(stage)]
     inputs = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("data/") and not dep.startswith("data/raw/")]
     # Which model a verifier starts from, and which verifier abstains, are parameters; all choices come earlier.
-    choices = {f"${{{stage}.init_from}}": {"generator", "base"}, f"${{{stage}.verifier}}": {"orm", "prm"}}
+    choices = {f"${{{stage}.init_from}}": {"generator", "base"}, f"${{{stage}.verifier}}": {"orm", "prm", "genrm"}}
     late = [dep for dep in inputs if not choices.get(dep.split("/")[1], {dep.split("/")[1]}) <= {*earlier}]
     assert not late, f"dvc.yaml {stage}: {late} are not outputs of earlier stages"
 
