@@ -48,6 +48,7 @@ STAGES = (
     "scores",
     "best_of_n",
     "arena",
+    "compression",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -77,6 +78,14 @@ REPORTS = {
         "what the generator knows. To refuse more always looks careful, so policies are compared with the verifier at "
         "equal coverage, paired over the same items. A score of 0 is what refusing everything earns.",
         "curve.png",
+    ),
+    "compression": (
+        "Compression and ability",
+        "Small models that learn problems from nothing, and the base while it learns the same text, kept after every "
+        "epoch. Do the bits per character that they need for a text tell how many steps of gold solutions they write "
+        "word for word? r and rho are over checkpoints. A law is worth something where its error on a checkpoint that was "
+        "left out is below that of the mean and of a line in log-compute.",
+        "law.png",
     ),
 }
 
