@@ -294,6 +294,17 @@ def test_a_refusal_counts_with_its_whole_text(encoder, tmp_path):
     assert all(ids[-1] == encoder.end_id for ids in texts)
 
 
+def test_a_refusal_weighs_as_much_as_a_solution(encoder):
+    """By tokens it would weigh a tenth, and 74 examples taught no refusal at all."""
+    pair = items.make_premise_items("train", make_parents("verifier", 12), 1, seed=1)
+    for item, refuses in zip(pair, (True, False), strict=True):
+        example = knowledge.encode_target(encoder, item, refuses, 1)
+        assert sum(example.lm_weight) == pytest.approx(1.0)
+        first = next(i for i, weight in enumerate(example.lm_weight) if weight)
+        target = "\n".join([*knowledge.make_target(encoder, item, refuses, 1), ""])
+        assert encoder.decode_solution(example.ids[first:]) == target  # all of it, with its last character
+
+
 @pytest.mark.slow
 def test_facts_that_were_taught_are_told_from_those_that_were_not(encoder, tmp_path):
     from sklearn.metrics import roc_auc_score
