@@ -214,7 +214,7 @@ def test_half_of_the_facts_are_taught_and_more_facts_change_none():
     assert [fact.kind for fact in facts] == ["known", "unknown"] * 10
     assert facts[:8] == items.make_facts(8, seed=1)
     assert len({fact.problem.question for fact in facts}) == 20
-    with pytest.raises(ValueError, match="but there are names for"):
+    with pytest.raises(UserError, match=r"honesty.train.facts: 10000, but there are names for \d+"):
         items.make_facts(10_000, seed=1)
 
 
@@ -430,6 +430,12 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_questi
     assert not roots & {x.item.id.partition("~")[0] for x in learned.candidates} | roots & {
         item.id.partition("~")[0] for item in learned.premise
     }
+
+
+def test_all_policies_have_one_limit_of_tokens():
+    sample = make_sample("#### 7", "7", True, tokens=12)
+    assert policies.cut(sample, 12) == sample
+    assert not policies.cut(sample, 11).is_right and policies.cut(sample, 11).answer is None
 
 
 def test_shortcuts_are_measured():
