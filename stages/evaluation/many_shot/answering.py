@@ -99,18 +99,22 @@ class FolderReader:
         import torch
 
         from stages.lib.inference import prefix_forward
+        from stages.lib.models import heads
 
         model = self.engine.model
         if not prefix:  # a prompt of one token
             prefix, rows = rows[0][:1], [row[1:] for row in rows]
         output, nats = model.get_output_embeddings(), [0.0] * len(rows)
-        for members, hidden in prefix_forward.compute_hidden_states(model, prefix, rows):
-            for i, states in zip(members, hidden, strict=True):
-                end = len(rows[i])
-                before = states[end - len(golds[i]) - 1 : end - 1]
-                targets = torch.tensor(golds[i], device=before.device)
-                logits = torch.nn.functional.linear(before, output.weight, output.bias).float()
-                nats[i] = float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
+        with torch.inference_mode():
+            for members, hidden in prefix_forward.compute_hidden_states(model, prefix, rows):
+                for i, states in zip(members, hidden, strict=True):
+                    end = len(rows[i])
+                    before = states[end - len(golds[i]) - 1 : end - 1]
+                    targets = torch.tensor(golds[i], device=before.device)
+                    logits = heads.scale_logits(
+                        torch.nn.functional.linear(before, output.weight, output.bias), model.config
+                    )
+                    nats[i] = float(torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum"))
         return nats
 
 
