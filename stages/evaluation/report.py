@@ -44,9 +44,11 @@ STAGES = (
     "prm",
     "genrm",
     "preference",
+    "honesty",
     "scores",
     "best_of_n",
     "arena",
+    "compression",
     "many_shot",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
@@ -70,6 +72,21 @@ REPORTS = {
         "difference is paired over the same problems, in points; p is of that row alone, not corrected for their number. "
         "The verifiers learned from solutions of the start: where their AUC falls, they know the taught generator less.",
         "curve.png",
+    ),
+    "honesty": (
+        "Saying: I do not know",
+        "Coverage: what is answered; accuracy: of that. Refusal recall: refused of what has no answer; over-refusal: of "
+        "what the generator knows. To refuse more always looks careful, so policies are compared with the verifier at "
+        "equal coverage, paired over the same items. A score of 0 is what refusing everything earns.",
+        "curve.png",
+    ),
+    "compression": (
+        "Compression and ability",
+        "Small models that learn problems from nothing, and the base while it learns the same text, kept after every "
+        "epoch. Do the bits per character that they need for a text tell how many steps of gold solutions they write "
+        "word for word? r and rho are over checkpoints. A law is worth something where its error on a checkpoint that was "
+        "left out is below that of the mean and of a line in log-compute.",
+        "law.png",
     ),
     "many_shot": (
         "Many examples in the prompt",

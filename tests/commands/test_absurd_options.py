@@ -17,6 +17,9 @@ def call():
     "text",
     [
         "arena absent.jsonl --out out --rounds 10",
+        "bpc absent.jsonl absent.txt --block 1",
+        "bpc absent.jsonl absent.txt --stride 0",
+        "bpc absent.jsonl absent.txt --dtype int8",
         "best-of-n absent.jsonl --out out --draws 100000000000",
         "best-of-n absent.jsonl --out out --resamples 1",
         "best-of-n absent.jsonl --out out --power -1",

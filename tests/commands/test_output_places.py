@@ -14,6 +14,7 @@ from stages.lib.workspace import experiments
 # Command -> (its words before the place, whether the place is a folder). No input exists: none has been read yet.
 COMMANDS = {
     "arena": (["arena", "absent.jsonl", "--out"], True),
+    "bpc": (["bpc", "absent", "absent.txt", "--out"], False),
     "best-of-n": (["best-of-n", "absent.jsonl", "--out"], True),
     "judge": (["judge", "absent.jsonl", "--template", "fact", "--model", "m", "--out"], False),
     "grade": (["grade", "absent.jsonl", "--out"], False),

@@ -13,6 +13,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.selection.methods import METHODS
 from stages.problems.selection import __main__ as selection
 from stages.problems.selection import faults, pool, report, section
+from stages.problems.selection.choice import Chosen
 from tests.helpers import tiny_models
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ def make_run(root, **changes):
 
 
 @given(n=st.integers(0, 40), count=st.integers(1, 9), seed=st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_copies_are_spread_evenly_and_a_larger_number_adds_to_a_smaller(n, count, seed):
     problems = [tiny_models.make_problem(i) for i in range(count)]
     copies = pool.repeat_problems(problems, seed, lambda problem: 5, n=n)
@@ -104,7 +105,7 @@ def test_copies_are_spread_evenly_and_a_larger_number_adds_to_a_smaller(n, count
 
 
 @given(tokens=st.integers(0, 400), seed=st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_copies_fill_a_number_of_tokens_up_to_half_a_problem(tokens, seed):
     problems = [tiny_models.make_problem(i) for i in range(5)]
     sizes = {problem.id: 3 + 7 * i for i, problem in enumerate(problems)}
@@ -194,6 +195,6 @@ def test_mistakes_are_one_sentence(root, changes, message):
 def test_families_and_their_counts():
     old, new = tiny_models.make_problem(1), tiny_models.make_problem(2).model_copy(update={"operator": "fobar"})
     members = [pool.Member(old, "benchmarks", 3), pool.Member(new, "augmentation", 4)]
-    figures = report.compute_figures(members, members[:1], None)
+    figures = report.compute_figures(members, members[:1], Chosen([]))
     assert figures["families"] == {"sums": [1, 1], "sums~fobar": [1, 0]}
     assert figures["pool"] == {"items": 2, "tokens": 7, "families": 2} and figures["noise_kept"] is None

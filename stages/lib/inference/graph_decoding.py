@@ -71,8 +71,8 @@ class Stores(Cache):
         super().__init__(layers=DynamicCache(config=model.config).layers)
         self.device = model.device
         self.shape = rows, new_tokens, prompts, prompt_tokens
-        self.prefix: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self.suffix: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.prefix: list[list[torch.Tensor]] = []  # for each layer keys and values
+        self.suffix: list[list[torch.Tensor]] = []
         self.lengths = torch.zeros(prompts, dtype=torch.long, device=self.device)  # of prompts, but for the last token
         self.numbers = torch.arange(max(rows, new_tokens, prompt_tokens), device=self.device)
         # Of a step: (rows,) tokens so far, place among its prompt's rows; (prompts * slots,) the row in each slot.
@@ -87,8 +87,8 @@ class Stores(Cache):
             pair = [to_autocast_dtype(x) for x in (layer.keys, layer.values)]
             if len(self.prefix) <= i:
                 # Zeros, because what is masked has the weight 0, and 0 times what is left in memory may be no number.
-                self.prefix.append(tuple(x.new_zeros(prompts, x.shape[1], prompt_tokens, x.shape[3]) for x in pair))
-                self.suffix.append(tuple(x.new_zeros(rows, x.shape[1], new_tokens, x.shape[3]) for x in pair))
+                self.prefix.append([x.new_zeros(prompts, x.shape[1], prompt_tokens, x.shape[3]) for x in pair])
+                self.suffix.append([x.new_zeros(rows, x.shape[1], new_tokens, x.shape[3]) for x in pair])
             for store, x in zip(self.prefix[i], pair, strict=True):
                 store[index, :, : x.shape[2]] = x
         self.lengths[index] = send(torch.tensor(lengths), self.device)

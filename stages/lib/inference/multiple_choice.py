@@ -15,22 +15,22 @@ from stages.lib.core.records import Problem, Sample
 from stages.lib.inference import prefix_forward
 from stages.lib.models import heads
 from stages.lib.models.encoding import Encoder
-from stages.lib.models.prompts import format_answer
+from stages.lib.models.prompts import format_options
 
 
 def predict_choice(model: Any, encoder: Encoder, problem: Problem) -> Sample:
     """The likeliest of the lines `The answer is X.` as a sample; of equal ones the first. logprob is that of the line."""
-    letters = [chr(ord("A") + i) for i in range(len(problem.choices or ()))]
-    lines = [format_answer(problem.model_copy(update={"answer": letter})) for letter in letters]
+    lines = format_options(problem)
     prompt, texts = encoder.prompt_ids(problem, shots=True), encoder.encode_texts(lines)
     logprobs = compute_logprobs(model, prompt, texts)
-    best = max(range(len(letters)), key=lambda i: (sum(logprobs[i]), -i))
+    best = max(range(len(lines)), key=lambda i: (sum(logprobs[i]), -i))
+    letter = chr(ord("A") + best)
     return Sample(
         problem_id=problem.id,
         index=0,
         text=lines[best],
-        answer=letters[best],
-        correct=letters[best] == problem.answer,
+        answer=letter,
+        correct=letter == problem.answer,
         finish="stop",
         logprob=sum(logprobs[best]),
         min_logprob=min(logprobs[best]),

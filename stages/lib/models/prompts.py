@@ -145,3 +145,9 @@ def format_answer(problem: Problem) -> str:
     if problem.answer_type in ("choice", "boolean"):
         return f"The answer is {problem.answer}."
     return f"\\boxed{{{problem.answer}}}" if uses_boxed(problem) else f"#### {problem.answer}"
+
+
+def format_options(problem: Problem) -> list[str]:
+    """That line for each option of a multiple choice, in their order; none for other problems."""
+    letters = [chr(ord("A") + i) for i in range(len(problem.choices or ()))]
+    return [format_answer(problem.model_copy(update={"answer": letter})) for letter in letters]

@@ -47,9 +47,10 @@ class Point(NamedTuple):
 def make_point(arm: str, reference: str, seed: int, results: Mapping[str, Any]) -> Point:
     """From the results.json of an experiment."""
     methods, held_out = results["test"]["methods"], results["held_out"]
-    gains = [methods[name]["difference"] for name in ("pass_1", "majority_n", "pass_n")]
-    at = results["kl"]["mean"], methods["pass_1"]["policy"]
-    return Point(arm, reference, seed, *at, *gains, held_out["accuracy"], held_out.get("chosen"))
+    gain, majority_gain, pass_n_gain = (methods[name]["difference"] for name in ("pass_1", "majority_n", "pass_n"))
+    kl, solved = results["kl"]["mean"], methods["pass_1"]["policy"]
+    gains = {"gain": gain, "majority_gain": majority_gain, "pass_n_gain": pass_n_gain}
+    return Point(arm, reference, seed, kl, solved, **gains, heldout=held_out["accuracy"], chosen=held_out.get("chosen"))
 
 
 def tabulate(points: Sequence[Point]) -> Table:

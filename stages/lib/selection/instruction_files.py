@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from stages.lib.core import files, records, row_files
 from stages.lib.core.errors import UserError
 from stages.lib.core.problem_ids import get_root
+from stages.lib.models.prompts import format_options
 from stages.lib.selection.rows import Row, join_surrogates
 
 ROLES = {"human": "user", "gpt": "assistant", "model": "assistant"}  # names of roles in `conversations`
@@ -129,7 +130,8 @@ def _parse_problem(value: dict[str, Any]) -> Row:
     lines = [step.text for step in problem.steps or ()]
     answer = "\n".join(lines) or problem.answer
     root, source = get_root(problem.id), problem.operator or problem.benchmark
-    return Row(problem.id, problem.format_prompt(), answer, root, source, problem.benchmark)
+    options = tuple(format_options(problem))
+    return Row(problem.id, problem.format_prompt(), answer, root, source, problem.benchmark, options=options)
 
 
 def _split_texts(value: Mapping[str, Any]) -> tuple[str, str | None, list[str]]:

@@ -23,7 +23,7 @@ from stages.lib.models.forward import compute_hidden_states
 from stages.lib.models.heads import scale_logits
 from stages.lib.selection.progress import Track, track_nothing
 from stages.lib.selection.row_tokens import encode_row
-from stages.lib.selection.rows import Row
+from stages.lib.selection.rows import Measure, Row
 
 CHUNK = 64  # tokens whose logits are in memory at once
 
@@ -36,6 +36,27 @@ class OptionUncertainty(NamedTuple):
     mass: float
     entropy: float
     margin: float
+
+
+def compute_uncertainties(
+    measure: Measure, rows: Sequence[Row], model: Any, encoder: Encoder, track: Track = track_nothing
+) -> np.ndarray:
+    """(rows,) higher is less sure: the perplexity of the answer, or of the options 1 - mass, entropy or 1 - margin.
+
+    Raises UserError where the options are asked for and a row has none."""
+    if measure == "perplexity":
+        return compute_perplexities(rows, model, encoder, track)
+    if bare := [row.id for row in rows if not row.options]:
+        raise UserError(
+            f"measure {measure}: needs the options of a multiple choice, which {len(bare)} of {len(rows)} rows do not "
+            f"have, first row {bare[0]}; use perplexity"
+        )
+    model.eval()
+    found = [
+        measure_options(model, encoder, row.question, row.options) for row in track(rows, len(rows), "reading options")
+    ]
+    values = np.array([getattr(options, measure) for options in found])
+    return values if measure == "entropy" else 1 - values
 
 
 @torch.inference_mode()

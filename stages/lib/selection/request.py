@@ -13,7 +13,7 @@ from stages.lib.core.params import Params
 from stages.lib.selection import budgets, diagnostics, embeddings, quality_sources
 from stages.lib.selection.choice_report import Chosen
 from stages.lib.selection.instruction_files import InstructionFile
-from stages.lib.selection.methods import METHODS, adversarial, car
+from stages.lib.selection.methods import METHODS, adversarial, car, uncertain_and_good, uncertainty
 from stages.lib.selection.pair_accuracy import PairAccuracy
 from stages.lib.selection.progress import Track
 from stages.lib.selection.resumable import ResumableArrays
@@ -50,13 +50,20 @@ def choose(
     vectors = None
     if request.embedding != NO_EMBEDDING:
         vectors = embeddings.embed(request.embedding, rows, request.seed, request.model, request.device, track)
-    values, accuracies = compute_values(request, rows, arrays, track)
-    head, tail = (
-        Values(*(None if x is None else x[part] for x in values)) for part in (slice(count), slice(count, None))
-    )
+    scores, accuracies = compute_quality(request, rows, arrays, track)
     labelled = None
     if existing:
-        labelled = Labelled(others, None if vectors is None else vectors[count:], tail.quality, judged)
+        labelled = Labelled(
+            others,
+            None if vectors is None else vectors[count:],
+            None if scores is None else scores[count:],
+            judged,
+        )
+    if isinstance(request.params, uncertain_and_good.Params):
+        uncertain_and_good.choose_threshold(
+            labelled, request.params
+        )  # where there is none, it is said before rows are read
+    head = Values(None if scores is None else scores[:count], compute_uncertainty(request, pool.rows, arrays, track))
     vectors = None if vectors is None else vectors[:count]
     method, clusters, notes = METHODS[request.method], None, [describe(request)]
     if isinstance(request.params, car.Params):
@@ -79,25 +86,32 @@ def choose(
     return Chosen(pool, choices, vectors, head.quality, clusters, accuracies), notes
 
 
-def compute_values(
+def compute_quality(
     request: Request, rows: Sequence[Row], arrays: ResumableArrays, track: Track
-) -> tuple[Values, dict[str, dict[str, PairAccuracy]]]:
-    """Quality and uncertainty as far as they are asked for, and the accuracies of the model of quality."""
-    scores, uncertainty, accuracies = None, None, {}
-    if request.quality:
-        model = quality_sources.load(request.quality, request.seed, request.device)
-        scores, accuracies = arrays.compute("quality", rows, model.score, track), model.accuracies
-    if "uncertainty" in METHODS[request.method].needs and request.model:
-        from stages.lib.models import loading
-        from stages.lib.models.encoding import Encoder
-        from stages.lib.selection.perplexity import compute_perplexities
+) -> tuple[np.ndarray | None, dict[str, dict[str, PairAccuracy]]]:
+    """Qualities where they are asked for, and the accuracies of their model."""
+    if not request.quality:
+        return None, {}
+    model = quality_sources.load(request.quality, request.seed, request.device)
+    return arrays.compute("quality", rows, model.score, track), model.accuracies
 
-        reader = loading.load_causal_lm(request.model).to(loading.resolve_device(request.device))
-        encoder = Encoder.load(request.model)
-        uncertainty = arrays.compute(
-            "perplexity", rows, lambda part: compute_perplexities(part, reader, encoder), track
-        )
-    return Values(scores, uncertainty), accuracies
+
+def compute_uncertainty(
+    request: Request, rows: Sequence[Row], arrays: ResumableArrays, track: Track
+) -> np.ndarray | None:
+    """Uncertainties where the method needs them."""
+    params, folder = request.params, request.model
+    if not (isinstance(params, uncertainty.Params) and folder):
+        return None
+    from stages.lib.models import loading
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.selection.perplexity import compute_uncertainties
+
+    reader = loading.load_causal_lm(folder).to(loading.resolve_device(request.device))
+    encoder = Encoder.load(folder)
+    return arrays.compute(
+        params.measure, rows, lambda part: compute_uncertainties(params.measure, part, reader, encoder), track
+    )
 
 
 def read_judgements(existing: InstructionFile) -> np.ndarray:

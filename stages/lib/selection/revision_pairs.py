@@ -7,8 +7,7 @@ quotation marks and dashes are made plain. Pairs that were not revised: a row an
 (`corruption.py`).
 
 The paper drops the pairs with the smallest edit distance (1,211 of 3,751): a small revision says little about quality. The
-published files are what is left, 2,540 pairs, so nothing more is dropped from them by default. (Read the other way round,
-"keep the similar ones", the pairs would be nearly equal texts.)
+published files are what is left, 2,540 pairs, so nothing more is dropped from them.
 """
 
 from __future__ import annotations
@@ -21,15 +20,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.selection import corruption
 from stages.lib.selection.rows import Row, join_surrogates
 
 VERSION = 1  # of the split, part of its key
-PUBLISHED_DROP = 1211 / 3751  # the share of most similar pairs that CaR drops
 COLUMNS = ["src", "score"]
 Part = Literal["train", "dev", "test"]
 
@@ -106,29 +102,6 @@ def plant_pairs(rows: Iterable[Row], seed: int) -> list[Pair]:
     if not pairs:
         raise UserError("planted faults: apply to none of the rows; they need solutions with several lines or numbers")
     return pairs
-
-
-def drop_similar(pairs: Sequence[Pair], share: float) -> list[Pair]:
-    """The pairs without the share whose texts are most alike, by words that differ; of equal distances the later go first.
-
-    Raises UserError for a share outside [0, 1)."""
-    if not 0 <= share < 1:
-        raise UserError(f"share {share:g} of similar pairs to drop: must be at least 0 and below 1")
-    distances = [count_edits(pair.worse.text.split(), pair.better.text.split()) for pair in pairs]
-    order = sorted(range(len(pairs)), key=lambda i: (-distances[i], i))
-    kept = sorted(order[: len(pairs) - int(len(pairs) * share)])
-    return [pairs[i] for i in kept]
-
-
-def count_edits(first: Sequence[str], second: Sequence[str]) -> int:
-    """Levenshtein distance: words to insert, delete or replace."""
-    codes = {word: code for code, word in enumerate(dict.fromkeys([*first, *second]))}
-    target, places = np.array([codes[word] for word in second], dtype=int), np.arange(len(second) + 1)
-    row = places.copy()
-    for i, word in enumerate(first, 1):
-        best = np.concatenate([[i], np.minimum(row[1:] + 1, row[:-1] + (target != codes[word]))])
-        row = np.minimum.accumulate(best - places) + places  # insertions, all at once
-    return int(row[-1])
 
 
 def split(pairs: Iterable[Pair], seed: int) -> dict[Part, list[Pair]]:

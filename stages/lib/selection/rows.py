@@ -7,12 +7,13 @@ any order of the rows (ties are broken by id), with a reason for every row that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
 
 VERSION = 1  # of the methods, in the key of every draw
+Measure = Literal["perplexity", "mass", "entropy", "margin"]  # of uncertainty; perplexity.py says what they are
 
 
 class Row(NamedTuple):
@@ -25,6 +26,7 @@ class Row(NamedTuple):
     source: str = ""  # the data set, or the method of augmentation
     family: str = ""  # the kind of problem
     tokens: int = 0  # of the answer, and of the question where both are trained on
+    options: tuple[str, ...] = ()  # of a multiple choice: each answer that a model may give
 
     @property
     def text(self) -> str:

@@ -22,7 +22,7 @@ ARTIFACTS_TAG = "assay.artifacts"  # tag: number of output files that were copie
 REPRO_TAG = "assay.repro"
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
-PIPELINE = "pipeline"  # name of the run above those of the stages
+PIPELINE = "pipeline"  # name of the run above those of the stages, before its commit or variant
 
 
 class Point(NamedTuple):
@@ -117,6 +117,8 @@ def _start(store: Store, entry: journal.Entry) -> str:
 def _start_pipeline(store: Store, info: dict[str, Any]) -> str | None:
     """The id of the run of the pipeline to which a stage's run belongs; None if it was deleted in MLflow."""
     name = mlflow_fields.build_run_name(info, PIPELINE)
+    if name == PIPELINE:  # no variant behind it; an experiment's commit is one that DVC made for it
+        name = f"{PIPELINE} {(info.get('git') or {}).get('commit', '')[:7]}".rstrip()
     tags = {NOTE_TAG: mlflow_notes.describe_pipeline(info), "mlflow.source.name": "dvc repro"}
     if info.get("experiment"):
         tags["mlflow.source.name"] = "dvc exp run"

@@ -34,7 +34,7 @@ MLFLOW_ENV = {
 }
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",  # or MLflow opens the pages of its agents mode
-    "mlflow.note.content": "A run `pipeline` is one `dvc repro` or experiment, above a run of every stage that it ran. "
+    "mlflow.note.content": "A run `pipeline` is a `dvc repro` or experiment, above a run of every stage that it ran. "
     "Models stand under Models, with the command that downloads them.",
 }
 

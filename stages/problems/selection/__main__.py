@@ -39,10 +39,10 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
     section = run.params
     members = faults.plant(pool.read_pool(run, load_token_counter(run)), section.planted, run.seed)
-    choices, stability = choice.choose(run, members)
-    if members and not choices:
+    result = choice.choose(run, members)
+    if members and not result.choices:
         raise UserError(f"selection.method: {section.method} chose none of {len(members)} problems; raise the budget")
-    chosen = {choice.id for choice in choices}
+    chosen = {choice.id for choice in result.choices}
     kept = [member for member in members if member.problem.id in chosen]
     verifier = [
         problem
@@ -51,8 +51,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     ]
     records.write_problems(run.out_dir / "train.jsonl", (member.problem for member in kept), keep_order=True)
     records.write_problems(run.out_dir / "verifier.jsonl", verifier, keep_order=True)
-    report.write_selected(run.out_dir / "selected.jsonl", choices, members, section.method)
-    figures = report.compute_figures(members, kept, stability)
+    report.write_selected(run.out_dir / "selected.jsonl", result.choices, members, section.method)
+    figures = report.compute_figures(members, kept, result)
     files.write_json(run.out_dir / "report.json", figures)
     files.write_text(run.out_dir / "report.md", report.format_report(figures, section.method, section.control))
     return {**report.pick_metrics(figures), "verifier": len(verifier)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -13,38 +14,50 @@ from stages.lib.core.params import to_plain
 from stages.lib.core.records import explain_error
 from stages.lib.run.execution import StageRun
 from stages.lib.selection import diagnostics, embeddings
-from stages.lib.selection.methods import METHODS, Method, random_rows
+from stages.lib.selection.methods import METHODS, Method, random_rows, uncertain_and_good
+from stages.lib.selection.pair_accuracy import PairAccuracy
 from stages.lib.selection.rows import Budget, Choice, Labelled, Row, Values
 from stages.problems.selection import faults, quality
 from stages.problems.selection.pool import Member, make_row
 from stages.problems.selection.section import BudgetParams, Params, PlantedParams
 
 
-def choose(run: StageRun[Params], members: Sequence[Member]) -> tuple[list[Choice], float | None]:
-    """What is kept, in the order of the choice, and its stability: the mean Jaccard index of the choices of this and
-    `stability_seeds` further seeds, None without any. Pool, embeddings and qualities stay, so a method that draws nothing
-    has 1. Raises UserError for settings that the method does not have, and for what the method refuses."""
+class Chosen(NamedTuple):
+    """choices: what is kept, in the order of the choice. stability: the mean Jaccard index of the choices of this and
+    `stability_seeds` further seeds, None without any; pool, embeddings and qualities stay, so a method that draws nothing
+    has 1. accuracies: of the model of quality, as `Quality` has them."""
+
+    choices: list[Choice]
+    stability: float | None = None
+    accuracies: Mapping[str, PairAccuracy] = {}
+
+
+def choose(run: StageRun[Params], members: Sequence[Member]) -> Chosen:
+    """What the parameters choose. Raises UserError for settings that the method does not have, and for what it refuses."""
     section, method = run.params, METHODS[run.params.method]
     kept = [Choice(member.problem.id, "existing") for member in members if member.origin in section.existing]
     existing = [make_row(member) for member in members if member.origin in section.existing]
     rows = [make_row(member) for member in members if member.origin not in section.existing]
     if not rows:
-        return kept, None
+        return Chosen(kept)
     try:
         settings = method.params.model_validate(to_plain(section.settings))
     except ValidationError as error:
         raise UserError(f"selection.settings: {explain_error(error)}; method {section.method} has no other") from None
     budget = Budget() if section.method == "all" else compute_budget(section.budget, rows)
     vectors = embed(run, method, existing + rows)
-    values, labelled = compute_values(run, method, rows), None
+    labelled, judge = None, quality.load(run) if "quality" in method.needs else None
     if existing and vectors is not None:
         labelled = Labelled(existing, vectors[: len(existing)])
-    elif section.method == "uncertain_and_good":
-        labelled = label_dev(run)
+    elif isinstance(settings, uncertain_and_good.Params):
+        assert judge, "the method needs it"
+        labelled = label_dev(run, judge)
+        uncertain_and_good.choose_threshold(labelled, settings)  # where there is none, it is said before rows are read
     if "labelled" in method.needs and labelled is None:
         raise UserError(
             f"selection.existing: empty, but method {section.method} compares with existing problems; name some"
         )
+    values = Values(judge and judge.score(rows), compute_uncertainty(run, method, settings, rows))
     own = None if vectors is None else vectors[len(existing) :]
 
     def select(seed: int) -> list[Choice]:
@@ -59,7 +72,7 @@ def choose(run: StageRun[Params], members: Sequence[Member]) -> tuple[list[Choic
     choices = select(run.seed)
     others = [select(run.seed + 1 + i) for i in range(section.stability_seeds)]
     sets = [{choice.id for choice in choice_list} for choice_list in (choices, *others)]
-    return kept + choices, diagnostics.compute_stability(sets)
+    return Chosen(kept + choices, diagnostics.compute_stability(sets), judge.accuracies if judge else {})
 
 
 def compute_budget(section: BudgetParams, rows: Sequence[Row]) -> Budget:
@@ -77,25 +90,25 @@ def embed(run: StageRun[Params], method: Method, rows: Sequence[Row]) -> np.ndar
     return embeddings.embed(section.embedding, rows, run.seed, run.root / section.model, "auto", run.track_progress)
 
 
-def compute_values(run: StageRun[Params], method: Method, rows: Sequence[Row]) -> Values:
-    """Quality and uncertainty of the rows, where the method needs them."""
-    scores = quality.score(run, rows) if "quality" in method.needs else None
+def compute_uncertainty(run: StageRun[Params], method: Method, settings: Any, rows: Sequence[Row]) -> np.ndarray | None:
+    """Uncertainties where the method needs them."""
     if "uncertainty" not in method.needs:
-        return Values(scores)
+        return None
     from stages.lib.models import loading
     from stages.lib.models.encoding import Encoder
     from stages.lib.selection import perplexity
 
     folder = run.root / run.params.model
     model = loading.load_causal_lm(folder).to(loading.resolve_device("auto"))
-    return Values(scores, perplexity.compute_perplexities(rows, model, Encoder.load(folder), run.track_progress))
+    encoder = Encoder.load(folder)
+    return perplexity.compute_uncertainties(settings.measure, rows, model, encoder, run.track_progress)
 
 
-def label_dev(run: StageRun[Params]) -> Labelled:
+def label_dev(run: StageRun[Params], judge: quality.Quality) -> Labelled:
     """The solutions of dev, every second one with a fault, and which of them are good."""
     problems = records.read_problems(run.input_path("benchmarks", "dev.jsonl"))
     members = [Member(problem, "benchmarks", 0) for problem in problems]
     third = 0.5 / len(faults.NOISE)
     planted = faults.plant(members, PlantedParams(duplicates=0.0, **dict.fromkeys(faults.NOISE, third)), run.seed)
     rows = [make_row(member) for member in planted]
-    return Labelled(rows, None, quality.score(run, rows), np.array([member.fault is None for member in planted]))
+    return Labelled(rows, None, judge.score(rows), np.array([member.fault is None for member in planted]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from stages.lib.core import records, seeds
 from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem
+from stages.lib.models.prompts import format_options
 from stages.lib.run.execution import StageRun
 from stages.lib.selection.rows import Row
 from stages.lib.training import sft
@@ -110,6 +111,7 @@ def make_row(member: Member) -> Row:
         f"augmentation/{problem.operator}" if is_new else member.origin,
         get_family(member),
         member.tokens,
+        tuple(format_options(problem)),
     )
 
 

@@ -11,17 +11,19 @@ from typing import Any
 from stages.lib.core import files
 from stages.lib.display import tables
 from stages.lib.selection.rows import Choice
+from stages.problems.selection.choice import Chosen
 from stages.problems.selection.faults import NOISE
 from stages.problems.selection.pool import Member, get_family
 
 MAX_FAMILIES = 40  # rows of the page's table
 
 
-def compute_figures(members: Sequence[Member], kept: Sequence[Member], stability: float | None) -> dict[str, Any]:
+def compute_figures(members: Sequence[Member], kept: Sequence[Member], result: Chosen) -> dict[str, Any]:
     """Counts of the pool and of what was kept: problems, tokens, by origin, by family, by planted fault.
 
     noise: the share of the kept problems whose solution was made bad; noise_kept: the share of those made bad that were
-    kept. None where none was. stability: the Jaccard index over seeds, as the choice gave it."""
+    kept. None where none was. jaccard: the Jaccard index over seeds. quality: by kind of fault, the accuracy on pairs of
+    problems held out."""
     faults = {name: [_count_faults(part, name) for part in (members, kept)] for name in _list_faults(members)}
     bad, bad_kept = (sum(faults[name][i] for name in faults if name in NOISE) for i in (0, 1))
     return {
@@ -32,7 +34,8 @@ def compute_figures(members: Sequence[Member], kept: Sequence[Member], stability
         "faults": faults,
         "noise": bad_kept / len(kept) if bad and kept else None,
         "noise_kept": bad_kept / bad if bad else None,
-        "jaccard": stability,
+        "jaccard": result.stability,
+        "quality": {kind: found.accuracy._asdict() for kind, found in result.accuracies.items()},
     }
 
 
@@ -83,6 +86,14 @@ def format_report(figures: dict[str, Any], method: str, control: str) -> str:
             f"Repeated with other seeds on the same embeddings and qualities, choices have a mean Jaccard index of "
             f"{figures['jaccard']:.2f} (1: the same rows)."
         )
+    if figures["quality"]:
+        header = ["planted fault", "sound solution rated higher %", "95% interval"]
+        rows = [
+            [kind, f"{100 * found['mean']:.1f}", f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"]
+            for kind, found in figures["quality"].items()
+        ]
+        lines.append("How well quality tells sound solutions from the same with a fault, on problems held out:")
+        lines.append(tables.format_markdown(header, rows).strip())
     parts = {"origin": figures["origins"], "planted fault": figures["faults"], "family": figures["families"]}
     for title, counts in parts.items():
         if not counts:

@@ -82,6 +82,20 @@ def test_mass_is_at_most_one_where_one_option_begins_another(base):
     assert 0 <= whole.entropy <= math.log(40)
 
 
+@pytest.mark.parametrize("measure", ["mass", "entropy", "margin"])
+def test_uncertainty_of_options_is_high_where_the_model_is_unsure(base, measure):
+    model, encoder = base
+    options = ("#### 7", "#### 13", "#### 1")
+    rows = [Row("a", "Jan has 10 stamps and loses 3. How many?", "", "a", options=options)]
+    found = perplexity.measure_options(model, encoder, rows[0].question, options)
+    (value,) = perplexity.compute_uncertainties(measure, rows, model, encoder)
+    assert value == (found.entropy if measure == "entropy" else 1 - getattr(found, measure))
+    with pytest.raises(
+        UserError, match=f"measure {measure}: needs the options .* 1 of 2 rows do not have, first row b"
+    ):
+        perplexity.compute_uncertainties(measure, [*rows, Row("b", "q", "a", "b")], model, encoder)
+
+
 def test_one_option_is_a_fault(base):
     with pytest.raises(UserError, match="two different ones are needed"):
         perplexity.measure_options(*base, "q", ["A", "A"])

@@ -71,30 +71,6 @@ def test_a_bad_file_of_pairs(rows, header, reason, tmp_path):
         revision_pairs.read(write_csv(tmp_path / "p.csv", rows, header))
 
 
-def count_edits_slowly(first, second):
-    table = [[max(i, j) if not i or not j else 0 for j in range(len(second) + 1)] for i in range(len(first) + 1)]
-    for i, a in enumerate(first, 1):
-        for j, b in enumerate(second, 1):
-            table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (a != b))
-    return table[-1][-1]
-
-
-@given(st.lists(st.sampled_from("abc"), max_size=9), st.lists(st.sampled_from("abc"), max_size=9))
-def test_edits_are_the_levenshtein_distance(first, second):
-    assert revision_pairs.count_edits(first, second) == count_edits_slowly(first, second)
-
-
-def test_the_most_similar_pairs_are_dropped():
-    pairs = [
-        Pair(Row(f"{i}a", "q", "x " * 9, "g"), Row(f"{i}b", "q", "x " * (9 - i) + "y " * i, "g"), "revised", "g")
-        for i in (3, 0, 5, 1)
-    ]
-    assert revision_pairs.drop_similar(pairs, 0.5) == [pairs[0], pairs[2]], "the changed ones stay, in their order"
-    assert revision_pairs.drop_similar(pairs, 0) == pairs
-    with pytest.raises(UserError, match="must be at least 0 and below 1"):
-        revision_pairs.drop_similar(pairs, 1.0)
-
-
 def test_no_question_is_on_both_sides_of_a_split():
     pairs = [pair._replace(group=f"g{i // 3}") for i, pair in enumerate(make_pairs(300))]
     parts = revision_pairs.split(pairs, 1)

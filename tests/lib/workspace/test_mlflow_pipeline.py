@@ -48,20 +48,21 @@ def find(store, name):
     return run
 
 
-def test_stages_stand_below_the_run_of_their_repro_or_experiment(store):
+def test_stages_stand_below_the_run_of_their_repro_or_experiment(store, project):
     runs = store.client.search_runs([store.experiment], order_by=["attributes.start_time"])
     above = {run.info.run_id: run.info.run_name for run in runs if "mlflow.parentRunId" not in run.data.tags}
     below = [run for run in runs if run.info.run_id not in above]
     assert [(run.info.run_name, above[run.data.tags["mlflow.parentRunId"]]) for run in below] == [
-        ("one", "pipeline"),
-        ("two", "pipeline"),
+        ("one", f"pipeline {project.before[:7]}"),
+        ("two", f"pipeline {project.before[:7]}"),
         ("one (faster)", "pipeline (faster)"),
         ("two (faster)", "pipeline (faster)"),
     ]
 
 
-def test_the_run_above_holds_parameters_main_metrics_and_the_end_of_all(store):
-    run, last = find(store, "pipeline"), find(store, "two")
+def test_the_run_above_holds_parameters_main_metrics_and_the_end_of_all(store, project):
+    name = f"pipeline {project.before[:7]}"
+    run, last = find(store, name), find(store, "two")
     assert run.info.status == "FINISHED" and run.info.end_time == last.info.end_time
     assert run.data.params["one.lr"] == "0.001" and run.data.params["two.lr"] == "0.1"
     assert run.data.metrics == {"curve": 0.2}, "what meta.pipeline names; one's main metric is no number"

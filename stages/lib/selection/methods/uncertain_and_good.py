@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from stages.lib.core import params as core_params
 from stages.lib.core.errors import UserError
 from stages.lib.selection import budgets, inputs
+from stages.lib.selection.methods import uncertainty
 from stages.lib.selection.rows import NO_VALUES, Budget, Choice, Labelled, Row, Values
 
 
-class Params(core_params.Params):
-    """How the threshold on quality is chosen."""
+class Params(uncertainty.Params):
+    """What uncertainty is, and how the threshold on quality is chosen."""
 
     precision: float = Field(
         default=0.9, gt=0, le=1
@@ -44,8 +44,7 @@ def select(
     given = inputs.sort_inputs(
         "uncertain_and_good", rows, budget=budget, values=values, needs=["quality", "uncertainty"]
     )
-    dev = inputs.sort_labelled("uncertain_and_good", labelled, ["quality", "is_good"])
-    threshold = find_threshold(np.asarray(dev.quality), np.asarray(dev.is_good) > 0, params)
+    threshold = choose_threshold(labelled, params)
     good = [i for i in budgets.rank(given.rows, lambda i: given.uncertainty[i]) if given.quality[i] >= threshold]
     if rows and not good:
         raise UserError(
@@ -55,6 +54,12 @@ def select(
     taken = budgets.take_in_order(given.rows, good, budget)
     reason = f"uncertain, quality {threshold:.4g} or more"
     return [Choice(given.rows[i].id, reason, float(given.uncertainty[i])) for i in taken]
+
+
+def choose_threshold(labelled: Labelled | None, params: Params) -> float:
+    """The threshold on labelled rows, which needs nothing of the others. Raises UserError as `find_threshold` does."""
+    dev = inputs.sort_labelled("uncertain_and_good", labelled, ["quality", "is_good"])
+    return find_threshold(np.asarray(dev.quality), np.asarray(dev.is_good) > 0, params)
 
 
 def find_threshold(quality: np.ndarray, is_good: np.ndarray, params: Params) -> float:

@@ -13,11 +13,13 @@ import numpy as np
 
 from stages.lib.core import params as core_params
 from stages.lib.selection import budgets, inputs
-from stages.lib.selection.rows import NO_VALUES, Budget, Choice, Labelled, Row, Values
+from stages.lib.selection.rows import NO_VALUES, Budget, Choice, Labelled, Measure, Row, Values
 
 
 class Params(core_params.Params):
-    """No settings."""
+    """What uncertainty is."""
+
+    measure: Measure = "perplexity"  # of the answer; mass, entropy or margin: of the options of a multiple choice
 
 
 DEFAULTS = Params()
