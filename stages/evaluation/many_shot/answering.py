@@ -52,28 +52,29 @@ class FolderReader:
 
     def __init__(self, encoder: Any, engine: Any, max_new_tokens: int, key: str):
         self.encoder, self.engine, self.max_new_tokens, self.key = encoder, engine, max_new_tokens, key
+        start = encoder.tokenizer("", add_special_tokens=True)["input_ids"]
+        self.start = [token for token in start if token != encoder.tokenizer.eos_token_id]  # some tokenizers write both
 
-    def encode(self, group: Group, query: Item) -> list[int]:
+    def encode(self, group: Group, queries: Sequence[Item]) -> list[list[int]]:
         """Raises UserError for a prompt that does not fit."""
         from stages.lib.models.encoding import check_context_length
 
-        shots, opening = write_prompt(group, query)
+        texts = ["".join(write_prompt(group, query)) for query in queries]
         if self.encoder.prompt.style == "chat":
-            ids = self.encoder.prompt_ids(shots + opening)
+            rows = [self.encoder.prompt_ids(text) for text in texts]
         else:
-            start = self.encoder.tokenizer("", add_special_tokens=True)["input_ids"]  # some tokenizers end it, too
-            start = [token for token in start if token != self.encoder.tokenizer.eos_token_id]
-            ids = start + self.encoder.encode_texts([shots + opening])[0]
+            rows = [self.start + ids for ids in self.encoder.encode_texts(texts)]
         remedy = f"lower {self.key}.max_shots or {self.key}.max_new_tokens; prompts are not cut"
         limits = (self.max_new_tokens, self.engine.context_length, f"{self.key}.max_new_tokens", remedy)
-        check_context_length(f"{query.id} after {group.k} shots", ids, *limits)
-        return ids
+        for query, ids in zip(queries, rows, strict=True):
+            check_context_length(f"{query.id} after {group.k} shots", ids, *limits)
+        return rows
 
     def ask(self, groups: Sequence[Group]) -> list[list[Reply]]:
         """The greedy replies to the queries of each group."""
         from stages.lib.inference.sampling import GREEDY
 
-        prompts = [self.encode(group, query) for group in groups for query in group.episode.queries]
+        prompts = [ids for group in groups for ids in self.encode(group, group.episode.queries)]
         stops = self.encoder.stops
         replies: list[Any] = [None] * len(prompts)
         keys = [[0]] * len(prompts)  # a greedy draw has no randomness
@@ -84,34 +85,46 @@ class FolderReader:
 
     def measure_nll(self, group: Group) -> list[float]:
         """Nats of each query's gold solution after the prompt; what the prompts share is read once."""
-        prompts = [self.encode(group, query) for query in group.episode.queries]
-        gap = group.episode.form.gap
-        golds = self.encoder.encode_texts([gap + query.solution for query in group.episode.queries])
-        first = next((i for i, column in enumerate(zip(*prompts, strict=False)) if len(set(column)) > 1), None)
-        shared = min(len(ids) - 1 for ids in prompts) if first is None else first
-        if shared == 0:  # prompts that share nothing: each is its own prefix
-            pairs = zip(prompts, golds, strict=True)
-            return [self._measure(ids[:-1], [ids[-1:] + gold], [gold])[0] for ids, gold in pairs]
-        rows = [ids[shared:] + gold for ids, gold in zip(prompts, golds, strict=True)]
-        return self._measure(prompts[0][:shared], rows, golds)
-
-    def _measure(self, prefix: list[int], rows: list[list[int]], golds: list[list[int]]) -> list[float]:
         import torch
 
         from stages.lib.inference import prefix_forward
+        from stages.lib.models import forward
 
-        model = self.engine.model
-        if not prefix:  # a prompt of one token
-            prefix, rows = rows[0][:1], [row[1:] for row in rows]
-        output, nats = model.get_output_embeddings(), [0.0] * len(rows)
-        for members, hidden in prefix_forward.compute_hidden_states(model, prefix, rows):
-            for i, states in zip(members, hidden, strict=True):
-                end = len(rows[i])
-                before = states[end - len(golds[i]) - 1 : end - 1]
-                targets = torch.tensor(golds[i], device=before.device)
-                logits = torch.nn.functional.linear(before, output.weight, output.bias).float()
-                nats[i] = float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
+        model, queries = self.engine.model, group.episode.queries
+        prompts = self.encode(group, queries)
+        golds = self.encoder.encode_texts([group.episode.form.gap + query.solution for query in queries])
+        rows = [ids + gold for ids, gold in zip(prompts, golds, strict=True)]
+        differ = (i for i, column in enumerate(zip(*prompts, strict=False)) if len({*column}) > 1)
+        shared = next(differ, len(prompts[0]))
+        shared = min(
+            shared, *(len(ids) - 1 for ids in prompts)
+        )  # the last token of a prompt predicts the first of gold
+        nats = [0.0] * len(rows)
+        with torch.inference_mode():
+            if shared:
+                ends = [row[shared:] for row in rows]
+                passes = prefix_forward.compute_hidden_states(model, prompts[0][:shared], ends)
+            else:  # prompts without shots and instruction, in a tokenizer that adds nothing
+                decoder, ends = forward.get_decoder(model), rows
+                inputs = [torch.tensor([row], device=model.device) for row in rows]
+                passes = (([i], decoder(input_ids=ids).last_hidden_state) for i, ids in enumerate(inputs))
+            for members, hidden in passes:
+                for i, states in zip(members, hidden, strict=True):
+                    nats[i] = _sum_nats(model, states[: len(ends[i])], golds[i])
         return nats
+
+
+def _sum_nats(model: Any, states: Any, gold: list[int]) -> float:
+    """states (n, width): of tokens of which `gold` are the last."""
+    import torch
+
+    from stages.lib.models import heads
+
+    output = model.get_output_embeddings()
+    logits = torch.nn.functional.linear(states[-len(gold) - 1 : -1], output.weight, output.bias)
+    targets = torch.tensor(gold, device=logits.device)
+    logits = heads.scale_logits(logits, model.config).float()
+    return float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
 
 
 class ChatReader:

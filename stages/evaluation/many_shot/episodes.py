@@ -75,16 +75,20 @@ def _hash_question(item: Item) -> str:
     return hashlib.sha256(" ".join(item.question.split()).casefold().encode()).hexdigest()
 
 
-def select_shots(episode: Episode, arm: str, k: int, seed: int, set_seed: int, order_seed: int = 0) -> list[Item]:
-    """The first k items of a set. order_seed: another order of the same items. Raises ValueError for a smaller pool."""
-    place = (seed, "many_shot", VERSION, episode.world, episode.name, set_seed)
-    ranked = sorted(episode.pools[arm], key=lambda item: seeds.key(*place, item.id))
-    if k > len(ranked):
-        raise ValueError(f"{k} shots of {len(ranked)} items")
-    shots = ranked[:k]
-    if order_seed:
-        shots.sort(key=lambda item: seeds.key(*place, "order", order_seed, item.id))
-    return shots
+def rank_pool(episode: Episode, arm: str, seed: int, set_seed: int) -> list[Item]:
+    """A set: the pool of an arm in an order drawn by key; the order in which the pool came changes nothing."""
+    place = _name_set(episode, seed, set_seed)
+    return sorted(episode.pools[arm], key=lambda item: seeds.key(*place, item.id))
+
+
+def reorder(episode: Episode, shots: Sequence[Item], seed: int, set_seed: int, order_seed: int) -> list[Item]:
+    """The same shots in another order."""
+    place = _name_set(episode, seed, set_seed)
+    return sorted(shots, key=lambda item: seeds.key(*place, "order", order_seed, item.id))
+
+
+def _name_set(episode: Episode, seed: int, set_seed: int) -> tuple[seeds.KeyPart, ...]:
+    return seed, "many_shot", VERSION, episode.world, episode.name, set_seed
 
 
 def list_counts(most: int) -> list[int]:
@@ -97,15 +101,16 @@ def plan_groups(episode: Episode, most: int, sets: int, orders: int, order_shots
     `orders` orders of the first set with `order_shots` shots of the first arm."""
     groups = []
     for arm, pool in episode.pools.items():
-        for k in list_counts(min(most, len(pool))):
-            for set_seed in range(sets if k else 1):
-                shots = select_shots(episode, arm, k, seed, set_seed)
-                groups.append(Group(episode, arm, k, set_seed, 0, shots))
+        for set_seed in range(sets):
+            ranked = rank_pool(episode, arm, seed, set_seed)
+            for k in list_counts(min(most, len(pool))):
+                if k or not set_seed:
+                    groups.append(Group(episode, arm, k, set_seed, 0, ranked[:k]))
     arm = next(iter(episode.pools))
     if 2 <= order_shots <= len(episode.pools[arm]):
+        shots = rank_pool(episode, arm, seed, 0)[:order_shots]
         for order in range(1, orders + 1):
-            shots = select_shots(episode, arm, order_shots, seed, 0, order)
-            groups.append(Group(episode, arm, order_shots, 0, order, shots))
+            groups.append(Group(episode, arm, order_shots, 0, order, reorder(episode, shots, seed, 0, order)))
     return groups
 
 

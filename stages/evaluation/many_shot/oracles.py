@@ -70,4 +70,4 @@ def draw_directions(world: World) -> np.ndarray:
 
 
 def _name_sides(scores: np.ndarray) -> list[str]:
-    return [LABELS[score <= 0] for score in scores]
+    return [LABELS[0] if score > 0 else LABELS[1] for score in scores]

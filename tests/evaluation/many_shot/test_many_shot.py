@@ -182,7 +182,7 @@ def test_the_likelihood_of_a_gold_solution_is_that_of_one_forward_pass(root):
     episode = worlds.make_episode(worlds.World(kind="linear", size=2), "w", 0, 8, 4, 1)
     group = Group(episode, "gold", 4, 0, 0, episode.pools["gold"][:4])
     for query, nats in zip(episode.queries, reader.measure_nll(group), strict=True):
-        ids, gold = reader.encode(group, query), reader.encoder.encode_texts([f" {query.solution}"])[0]
+        ids, gold = reader.encode(group, [query])[0], reader.encoder.encode_texts([f" {query.solution}"])[0]
         with torch.no_grad():
             logprobs = engine.model(torch.tensor([ids + gold])).logits[0].log_softmax(-1)
         expected = -sum(float(logprobs[len(ids) + i - 1, token]) for i, token in enumerate(gold))

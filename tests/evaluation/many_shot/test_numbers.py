@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.neighbors import KNeighborsClassifier
 
 from stages.evaluation.many_shot import episode_model, measures, oracles, worlds
 from stages.evaluation.many_shot.answering import Row
@@ -83,16 +82,18 @@ def test_oracles_of_a_linear_world_approach_the_truth():
     assert right["bayes"] >= right["least_squares"] - 4 and right["bayes"] > 145 and right["knn"] > 125
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(1, 20), st.integers(0, 10**6))
-def test_nearest_neighbours_are_those_of_scikit_learn(k, key):
+def test_nearest_neighbours_vote(k, key):
     episode = worlds.make_episode(LINEAR, "w", key, k, 6, 1)
-    known, asked = (
-        np.array([worlds.parse_point(x.question) for x in items]) for items in (episode.pools["gold"], episode.queries)
-    )
-    labels = [x.gold for x in episode.pools["gold"]]
-    expected = KNeighborsClassifier(min(5, k)).fit(known, labels).predict(asked)
-    assert oracles.predict(LINEAR, episode.pools["gold"], episode.queries)["knn"] == list(expected)
+    shots, answers = episode.pools["gold"], oracles.predict(LINEAR, episode.pools["gold"], episode.queries)["knn"]
+    for query, answer in zip(episode.queries, answers, strict=True):
+        here = np.array(worlds.parse_point(query.question))
+        distances = np.array([np.linalg.norm(here - worlds.parse_point(shot.question)) for shot in shots])
+        order = np.argsort(distances, kind="stable")
+        if len(order) <= 5 or distances[order[4]] < distances[order[5]] - 1e-9:  # else who is the fifth is open
+            votes = Counter(shots[i].gold for i in order[:5])
+            assert votes[answer] == max(votes.values())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_the_best_k_and_its_interval():
 def test_the_cross_fitted_accuracy_of_noise_is_not_too_high():
     names = [f"q/{i}" for i in range(30)]
     gains = []
-    for trial in range(40):
+    for trial in range(20):
         rows = [
             make_row(name, k, bool(seeds.uniforms("noise", trial, name, k, n=1)[0] < 0.5))
             for name in names
@@ -152,7 +153,7 @@ def test_the_cross_fitted_accuracy_of_noise_is_not_too_high():
         best = max(value[0] for value in measures.describe_curve(measures.collect_curve(rows)).values())
         gains.append((best - 0.5, peak["accuracy"] - 0.5))
     naive, honest = np.mean(gains, axis=0)
-    assert naive > 0.06 and abs(honest) < 0.04
+    assert naive > 0.06 and abs(honest) < 0.05
 
 
 def test_spread_by_chance_alone_has_no_excess():
