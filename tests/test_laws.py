@@ -37,6 +37,7 @@ ARROWS = {
     "inference": {"models"},
     "datasets": {"grading", "run"},
     "selection": {"display", "inference", "metrics", "models", "verifiers"},
+    "interpreter": set(),
     "operators": {"procedural"},
     "rewording": set(),
     "procedural": {"grading"},

@@ -47,6 +47,7 @@ STAGES = (
     "scores",
     "best_of_n",
     "arena",
+    "pseudocode",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -69,7 +70,14 @@ REPORTS = {
         "difference is paired over the same problems, in points; p is of that row alone, not corrected for their number. "
         "The verifiers learned from solutions of the start: where their AUC falls, they know the taught generator less.",
         "curve.png",
-    )
+    ),
+    "pseudocode": (
+        "Reasoning along a program",
+        "A program prints its state after every step, so the true trace is known. Models learn such programs from answers, "
+        "worked steps or traces, from equally many target tokens. Differences are paired over the same programs; p in "
+        "brackets is corrected for all of them (Holm).",
+        "traces.png",
+    ),
 }
 
 
