@@ -315,6 +315,9 @@ def test_what_the_user_has_to_mend(tmp_path):
         UserError, match="rules have no plan for far; name a model, or one of these tasks: dyck_languages"
     ):
         arms.make_plans([task], None, "k")
+    with pytest.raises(UserError, match="the instructor of far sees no problem"), chat_server.serve("x") as server:
+        chat = create("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
+        arms.make_plans([task._replace(shown=[])], chat, "k")
     for changes, reason in (
         ({"relations": [3, 2]}, "fewest, most"),
         ({"arms": ["direct", "direct"]}, "must differ"),

@@ -61,6 +61,11 @@ def make_plans(some: Sequence[Task], instructor: Chat | None, key: str) -> dict[
                 )
             plans[task.name] = plan and TaskPlan(plan, "rules", "")
             continue
+        if not task.shown:
+            raise UserError(
+                f"pseudocode.tasks: the instructor of {task.name} sees no problem, because train has none; leave the task "
+                "out, or set pseudocode.instructor: {kind: rules}"
+            )
         others = {name: plan for name, plan in written.items() if name != task.name}
         question = prompts.ask_analysis(task.shown, others)
         try:

@@ -22,7 +22,7 @@ def ask_analysis(shown: Sequence[Instance], others: Mapping[str, Plan]) -> str:
     """Step 1: what the task is. shown: problems with answers that are never asked; others: plans of other tasks."""
     return (
         f"{_format_others({name: plan.analysis for name, plan in others.items()}, 'analysis')}"
-        f"These are three problems of a new task, with their answers.\n\n{_format_shown(shown)}\n\n"
+        f"These are problems of a new task, with their answers.\n\n{_format_shown(shown)}\n\n"
         "Explain in a few sentences how every problem of this task is solved. Do not solve one of them."
     )
 
@@ -31,7 +31,7 @@ def ask_code(shown: Sequence[Instance], analysis: str, others: Mapping[str, Plan
     """Step 2: the pseudocode, which prints the state after every step."""
     return (
         f"{_format_others({name: plan.code for name, plan in others.items()}, 'program')}"
-        f"These are three problems of a new task, with their answers.\n\n{_format_shown(shown)}\n\n"
+        f"These are problems of a new task, with their answers.\n\n{_format_shown(shown)}\n\n"
         f"How they are solved: {analysis}\n\n"
         "Write a function solve(input_text) that reads the text of any problem of this task and returns its answer. Print "
         f"the state after every step with print(). {LANGUAGE} Write the program between ```python and ```."
@@ -42,7 +42,7 @@ def ask_prose(shown: Sequence[Instance], analysis: str, others: Mapping[str, Pla
     """Step 2 of the arm without code: numbered steps in plain words."""
     return (
         f"{_format_others({name: plan.prose for name, plan in others.items()}, 'plan')}"
-        f"These are three problems of a new task, with their answers.\n\n{_format_shown(shown)}\n\n"
+        f"These are problems of a new task, with their answers.\n\n{_format_shown(shown)}\n\n"
         f"How they are solved: {analysis}\n\n"
         "Write a plan in numbered steps, in plain words, for any problem of this task. Write no code."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 
 MAX_SOURCE = 20_000  # characters
 MAX_DEPTH = 60  # levels of nesting in the syntax tree
@@ -25,7 +26,9 @@ def parse_program(source: str) -> ast.Module:
     if len(source) > MAX_SOURCE:
         raise ProgramError(f"the program has more than {MAX_SOURCE:,} characters")
     try:
-        tree = ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice, such as on `1 is 1`, is of no use here
+            tree = ast.parse(source)
     except SyntaxError as error:
         raise ProgramError(f"line {error.lineno or 1}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):

@@ -126,6 +126,7 @@ class _Machine:
     def _run_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Subscript):
             owner, key = self.get(node.target.value), self.get(node.target.slice)
+            self.meter.weigh(key)
             self._store(owner, key, values.calculate(node.op, owner[key], self.get(node.value), self.meter))
             return
         before, value = self.get(node.target), self.get(node.value)
@@ -217,7 +218,7 @@ class _Machine:
         if isinstance(node.slice, ast.Slice):
             bounds = node.slice.lower, node.slice.upper, node.slice.step
             part = owner[slice(*(None if bound is None else self.get(bound) for bound in bounds))]
-            self.meter.weigh(part if isinstance(part, str) else list(part))
+            self.meter.spend(len(part) // (values.CHARACTERS if isinstance(part, str) else 1))
             return part
         key = self.get(node.slice)
         self.meter.weigh(key)
