@@ -107,7 +107,7 @@ def _write_gradeschool(params: Mapping[str, Any]) -> Plan | None:
         lines.append(
             Line(
                 f"{name} = {source} {symbol} {second}",
-                f'"{name} =", {source}, {shown}, "=", {name}',
+                f'"{name} = {source} {symbol} {second} =", {source}, {shown}, "=", {name}',
                 f"To get {name}, start from {source} and {_WORDS[symbol]} {second}.",
             )
         )
@@ -143,7 +143,7 @@ def _write_tree(params: Mapping[str, Any]) -> Plan | None:
         else:
             formula, shown = symbol.join(operands), f', "{operation}", '.join(operands)
         words = f"To get {name}, work out {formula}."
-        lines.append(Line(f"{name} = {formula}", f'"{name} =", {shown}, "=", {name}', words))
+        lines.append(Line(f"{name} = {formula}", f'"{name} = {formula} =", {shown}, "=", {name}', words))
     return _assemble("Each value follows from the values that it is described by.", lines, params["asked"])
 
 

@@ -1,7 +1,7 @@
 """Training study: three models learn the same kind of programs, from answers alone, from worked steps, or from traces.
 
-All read the same text, a program without `print`s, and learn from equally many target tokens, so from fewer programs where
-the target is longer. Tested are fresh programs, longer ones, and the fresh ones with other names.
+All read the same text, a program without `print`s, and learn from equally many target tokens in equally many updates, so
+from fewer programs where the target is longer. Tested are fresh programs, longer ones, and the fresh ones with other names.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from stages.evaluation.pseudocode.arms import Outcome
 from stages.evaluation.pseudocode.tasks import VERSION
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
+from stages.lib.core.expressions import strip_annotations
 from stages.lib.core.records import Problem, Program, Sample, Source, Step
 from stages.lib.interpreter.run import run_program
 from stages.lib.procedural import gradeschool
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from stages.lib.models.batch import Example
     from stages.lib.models.encoding import Encoder
     from stages.lib.run.execution import StageRun
+    from stages.lib.training.training_params import TrainingParams
 
 TARGETS = ("answers", "steps", "traces")
 SETS = ("test", "longer", "renamed")
@@ -41,7 +43,10 @@ class Item(NamedTuple):
 
 def make_item(name: str, params: Mapping[str, Any]) -> Item:
     """params: of a grade-school program (procedural/gradeschool), whose people are the names of the variables."""
-    problem_steps = gradeschool.rederive(params)[1]
+    # Calculator annotations are for a generator that calls the calculator, and this one does not.
+    problem_steps = [
+        step.model_copy(update={"text": strip_annotations(step.text)}) for step in gradeschool.rederive(params)[1]
+    ]
     plan = programs.write_plan(_make_problem(name, "-", str(problem_steps[-1].value), [], params))
     if plan is None:
         raise ValueError(f"{name}: its people are no names of variables")
@@ -120,6 +125,14 @@ def count_targets(examples: Sequence[Example]) -> int:
     return int(sum(sum(example.lm_weight) for example in examples))
 
 
+def fit_batch(params: TrainingParams, count: int, traces: int, world_size: int) -> TrainingParams:
+    """The parameters with a batch so large that a model of `count` programs takes about as many updates as that of the
+    traces, each from as many target tokens. A process computes as many at once as divide its share."""
+    share = max(1, round(params.global_batch_size * count / traces / world_size))
+    at_once = max(n for n in range(1, min(share, params.device_batch_size) + 1) if share % n == 0)
+    return params.model_copy(update={"global_batch_size": share * world_size, "device_batch_size": at_once})
+
+
 def run_study(run: StageRun[Any], device: Any) -> tuple[list[Outcome], dict[str, Any]]:
     """Train and test a model for each target: the outcome of each test program, and figures of training."""
     from stages.lib.inference.native_engine import NativeEngine
@@ -134,17 +147,19 @@ def run_study(run: StageRun[Any], device: Any) -> tuple[list[Outcome], dict[str,
     encoder = Encoder(plain.tokenizer, Prompt(marked=True), plain.stops.token_ids)
     sets = make_sets(run)
     tested = {item.forms["answers"].question for items in sets.values() for item in items}
+    learned = {target: make_examples(run, target, encoder, tested) for target in TARGETS}
     rows, training = [], {}
-    for target in TARGETS:
+    for target, examples in learned.items():
         own = replace(run, key=f"{run.key}/{target}", journal_entry=run.journal_entry if target == "traces" else None)
-        examples = make_examples(run, target, encoder, tested)
         objective = objectives.LanguageModelingObjective(loading.load_causal_lm(folder))
-        history = loop.train(own, objective, examples, run.params)
+        history = loop.train(
+            own, objective, examples, fit_batch(run.params, len(examples), len(learned["traces"]), run.world_size)
+        )
         training[target] = {
             "programs": len(examples),
             "target_tokens": count_targets(examples),
             "tokens": sum(len(example.ids) for example in examples),
-            "steps": len(history.rows),
+            "updates": len(history.rows),
             "loss": history.rows[-1]["lm_loss"],
         }
         engine = NativeEngine(objective.model.to(device), run.params.max_rows)

@@ -104,7 +104,8 @@ def write_notes(results: Mapping[str, Any]) -> list[str]:
             notes.append("No model reasons in this run (pseudocode.reasoner: rules), so only programs were executed.")
     if study := results["study"]:
         amounts = "; ".join(
-            f"{target} {own['programs']} programs, {own['target_tokens']} target tokens, {own['tokens']} in all"
+            f"{target} {own['programs']} programs, {own['target_tokens']} target tokens, {own['tokens']} in all, "
+            f"{own['updates']} updates"
             for target, own in study["training"].items()
         )
         notes += [
