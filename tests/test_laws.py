@@ -38,6 +38,7 @@ ARROWS = {
     "inference": {"models"},
     "datasets": {"grading", "run"},
     "selection": {"display", "inference", "metrics", "models", "verifiers"},
+    "interpreter": set(),
     "operators": {"procedural"},
     "rewording": set(),
     "procedural": {"grading"},
