@@ -4,6 +4,7 @@ import os
 import shutil
 from collections import Counter
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -12,6 +13,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores
 
 from tests.helpers.workspace import Workspace, clone_repository  # noqa: E402
+
+hypothesis.settings.register_profile("assay", deadline=None)  # tests assert no times
+hypothesis.settings.load_profile("assay")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

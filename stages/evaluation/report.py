@@ -44,10 +44,13 @@ STAGES = (
     "prm",
     "genrm",
     "preference",
+    "honesty",
     "scores",
     "best_of_n",
     "arena",
     "compression",
+    "many_shot",
+    "pseudocode",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -71,6 +74,13 @@ REPORTS = {
         "The verifiers learned from solutions of the start: where their AUC falls, they know the taught generator less.",
         "curve.png",
     ),
+    "honesty": (
+        "Saying: I do not know",
+        "Coverage: what is answered; accuracy: of that. Refusal recall: refused of what has no answer; over-refusal: of "
+        "what the generator knows. To refuse more always looks careful, so policies are compared with the verifier at "
+        "equal coverage, paired over the same items. A score of 0 is what refusing everything earns.",
+        "curve.png",
+    ),
     "compression": (
         "Compression and ability",
         "Small models that learn problems from nothing, and the base while it learns the same text, kept after every "
@@ -78,6 +88,19 @@ REPORTS = {
         "word for word? r and rho are over checkpoints. A law is worth something where its error on a checkpoint that was "
         "left out is below that of the mean and of a line in log-compute.",
         "law.png",
+    ),
+    "many_shot": (
+        "Many examples in the prompt",
+        "Accuracy after K examples (shots). Numeric worlds have a function of their own in every episode, so what is "
+        "right can only be learned from the shots; oracles read the same. The benchmark is answered by the generator.",
+        "curves.png",
+    ),
+    "pseudocode": (
+        "Reasoning along a program",
+        "A program prints its state after every step, so the true trace is known. Models learn such programs from answers, "
+        "worked steps or traces, from equally many target tokens. Differences are paired over the same programs; p in "
+        "brackets is corrected for all of them (Holm).",
+        "traces.png",
     ),
 }
 

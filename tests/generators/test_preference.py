@@ -143,7 +143,7 @@ def make_sample_pool(outcomes, problem_id="p", lengths=None):
 
 
 @given(st.lists(st.booleans(), max_size=7), st.integers(1, 6), st.randoms())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_pair_is_right_and_wrong_and_neither_order_nor_limit_changes_it(outcomes, limit, shuffler):
     pool = make_sample_pool(outcomes)
     values = [float(right) for right in outcomes]
@@ -179,7 +179,7 @@ def test_the_control_has_the_pairs_of_the_truth_and_tosses_which_is_chosen():
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=30), st.integers(1, 30))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_balanced_pairs_have_as_many_longer_as_shorter_chosen_solutions(lengths, most):
     pools = {f"p{i:02}": make_sample_pool([True, False], f"p{i:02}", each) for i, each in enumerate(lengths)}
     values = measures.make_values(pools, None)

@@ -23,7 +23,7 @@ def ids(tok, text):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(max_size=80))
 def test_any_text_comes_back(text):
     assert BUILT.decode(ids(BUILT, text)) == text

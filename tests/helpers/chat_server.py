@@ -25,8 +25,14 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serve(*acts: ScriptedReply, retry_after: str = "0", delay: float = 3.0) -> Iterator[Server]:
-    """The server's address while the block runs. An act that is a function is given the prompt."""
+def serve(
+    *acts: ScriptedReply,
+    retry_after: str = "0",
+    delay: float = 3.0,
+    count: Callable[[str], tuple[int, int]] | None = None,
+) -> Iterator[Server]:
+    """The server's address while the block runs. An act that is a function is given the prompt. count: a prompt's
+    tokens, and how many of them were cached; by default the usage is the same for all."""
     asked: list[dict] = []
     lock = threading.Lock()
 
@@ -39,6 +45,7 @@ def serve(*acts: ScriptedReply, retry_after: str = "0", delay: float = 3.0) -> I
                 act = acts[min(len(asked), len(acts) - 1)]
                 asked.append({**body, "at": time.monotonic(), "authorization": self.headers.get("Authorization")})
             prompt = body["messages"][-1]["content"]
+            self.counts = count(prompt) if count else None
             self.act(act(prompt) if callable(act) else act, self.headers.get("Authorization", ""))
 
         def act(self, name: str, secret: str) -> None:
@@ -71,7 +78,12 @@ def serve(*acts: ScriptedReply, retry_after: str = "0", delay: float = 3.0) -> I
             self.answer(name)
 
         def answer(self, text: str) -> None:
-            self.send(200, build_completion(text))
+            completion = build_completion(text)
+            if self.counts:
+                tokens, cached = self.counts
+                usage = {"prompt_tokens": tokens, "completion_tokens": 5, "total_tokens": tokens + 5}
+                completion["usage"] = usage | {"prompt_tokens_details": {"cached_tokens": cached}}
+            self.send(200, completion)
 
         def send(self, status: int, body: dict | bytes, headers: dict[str, str] | None = None) -> None:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -95,7 +95,7 @@ def make_run(root, **changes):
 
 
 @given(n=st.integers(0, 40), count=st.integers(1, 9), seed=st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_copies_are_spread_evenly_and_a_larger_number_adds_to_a_smaller(n, count, seed):
     problems = [tiny_models.make_problem(i) for i in range(count)]
     copies = pool.repeat_problems(problems, seed, lambda problem: 5, n=n)
@@ -105,7 +105,7 @@ def test_copies_are_spread_evenly_and_a_larger_number_adds_to_a_smaller(n, count
 
 
 @given(tokens=st.integers(0, 400), seed=st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_copies_fill_a_number_of_tokens_up_to_half_a_problem(tokens, seed):
     problems = [tiny_models.make_problem(i) for i in range(5)]
     sizes = {problem.id: 3 + 7 * i for i, problem in enumerate(problems)}

@@ -192,7 +192,7 @@ def test_passes_are_the_cheapest_split(lengths, most):
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=5))
 def test_continuations_equal_whole_rows(rows):
     model, prompt = tiny_models.make_model("lfm2"), [5, 6, 7]

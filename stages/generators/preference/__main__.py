@@ -100,14 +100,14 @@ def prepare_pairs(
     are none: then the policy stays the generator. Raises UserError for a problem of an evaluation set."""
     from stages.generators.preference import measures, pairs
     from stages.lib.core import records
-    from stages.lib.datasets import eval_sets
+    from stages.lib.datasets import eval_sets, firewall
 
     params = run.params
     problems = {problem.id: problem for problem in eval_sets.load_problems(run, "verifier")}
     samples = records.read_samples(run.input_path("samples", "verifier.parquet"))
     pools = records.group_by_problem(samples)
     evaluation = [problem for name in eval_sets.SCORED for problem in eval_sets.load_problems(run, name)]
-    pairs.check_firewall((problems[name] for name in pools), evaluation)
+    firewall.check_firewall((problems[name] for name in pools), evaluation)
     learned, held_out = pairs.split_held_out(pools, params.heldout_problems, run.seed)
     truth = measures.make_values(pools, None)
     values, teacher = truth, {}

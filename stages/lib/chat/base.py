@@ -24,6 +24,7 @@ class Reply(NamedTuple):
     text: str
     tokens_in: int
     tokens_out: int
+    tokens_reused: int = 0  # of tokens_in, what the server had read before
 
 
 class Usage:
@@ -88,6 +89,11 @@ class Chat:
             return None
         self.usage.add(cached=1)
         return reply["text"]
+
+    def get_prompt_tokens(self, prompt: str, key: str) -> tuple[int, int]:
+        """(tokens of a prompt that was answered, those of them that the server had read before); 0 where it did not say."""
+        reply: Any = self._cache.get([self.identity, prompt, key]) or {}
+        return reply.get("tokens_in", 0), reply.get("tokens_reused", 0)
 
     def _save_reply(self, prompt: str, key: str, reply: Reply) -> str:
         self._cache.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it

@@ -83,6 +83,8 @@ def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
         completion = client.chat.completions.create(model=settings.model, messages=messages, seed=seed, **sampling)
         counts = getattr(completion, "usage", None)
         tokens_in, tokens_out = (int(getattr(counts, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens"))
+        details = getattr(counts, "prompt_tokens_details", None)
+        tokens_reused = int(getattr(details, "cached_tokens", 0) or 0)
         usage.add(tokens_in=tokens_in, tokens_out=tokens_out)  # an unusable answer costs too
         if not completion.choices:
             raise ValueError(_describe_failure(completion))
@@ -91,7 +93,7 @@ def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
             text = "".join(part.get("text") or "" for part in text)
         if not isinstance(text, str) or not text.strip():
             raise ValueError("the answer is empty")
-        return Reply(text, tokens_in, tokens_out)
+        return Reply(text, tokens_in, tokens_out, tokens_reused)
 
     send_with_retries = add_retries(
         send,

@@ -38,7 +38,7 @@ def test_two_players_have_the_closed_form(won, games):
     assert fit.ratings.mean() == pytest.approx(1000) and not fit.ridge and not fit.notes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(2, 7), st.integers(20, 200))
 def test_the_gradient_is_zero_at_the_fit(seed, players, games):
     """Two players alone do not show a wrong optimiser: elote's first fit inverted others (wdm0006/elote pull 65)."""
@@ -73,7 +73,7 @@ def test_three_players_against_a_grid():
     assert theta[:2] == pytest.approx(best, abs=0.006)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10**6))
 def test_names_and_the_order_of_rows_do_not_matter(seed):
     random = np.random.default_rng(seed)

@@ -24,7 +24,7 @@ def brute_force_lcs(first, second):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WORDS, WORDS)
 def test_rouge_l_is_the_longest_common_subsequence(first, second):
     ours, back = (

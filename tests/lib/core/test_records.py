@@ -55,7 +55,7 @@ def sample(problem_id: str, index: int, text: str = "#### 2") -> Sample:
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(questions=st.lists(TEXT, min_size=1, max_size=5))
 def test_problems_round_trip_in_any_order(tmp_path_factory, questions):
     folder = tmp_path_factory.mktemp("problems")

@@ -362,7 +362,7 @@ STRINGS = st.text(max_size=30) | PIECES
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STRINGS, STRINGS, st.sampled_from(["number", "integer", "choice", "boolean", "code", "text"]))
 def test_no_string_raises(left, right, answer_type):
     assert equal(left, right, answer_type) is equal(right, left, answer_type)
@@ -373,7 +373,7 @@ def test_no_string_raises(left, right, answer_type):
     assert equal(left, left, answer_type) is (unread == 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STRINGS, STRINGS, st.sampled_from([None, "latex"]))
 def test_no_string_raises_in_a_formula(left, right, answer_type):
     assert equal(left, right, answer_type) is equal(right, left, answer_type)
@@ -381,7 +381,7 @@ def test_no_string_raises_in_a_formula(left, right, answer_type):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STRINGS, st.sampled_from([None, "latex"]))
 def test_what_is_extracted_is_its_own_answer(text, answer_type):
     answer = extract(text, answer_type)
@@ -479,7 +479,7 @@ def test_a_percentage_joins_both_its_readings():
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.sampled_from(["1/2", "0.5", "50%", "50", ".50", "3", "3.0", "x", "", "2"]), max_size=8), st.randoms()
 )

@@ -1,7 +1,7 @@
 """The judge: right programs pass, wrong ones fail by name, and only white space, allowed errors and cases are forgiven."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.core.records import Problem, Source
@@ -173,7 +173,6 @@ def test_errors_and_cases_are_forgiven_only_where_that_is_said():
     assert not code_tests.read_comparison("In any case, print the sum.").any_case
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab1 .\n-", max_size=6), max_size=6))
 def test_white_space_never_counts(words):
     text = " ".join(words)

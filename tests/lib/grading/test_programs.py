@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stages.lib.grading import programs
@@ -243,7 +243,6 @@ PIECES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES)).map("\n".join) | st.text(), st.sampled_from([None, "f"]))
 @example("def f(x):\n)\n    return x\nx = 1\nx = 1\nimport os\nimport os\ndef f(x):", "f")
 @example("def f(x):\n)\n    return x\n" + "x = 1\n" * 50, "f")

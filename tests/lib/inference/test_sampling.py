@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.core import seeds
@@ -215,7 +215,6 @@ def test_top_k_and_top_p_are_those_of_transformers(temperature, top_k, top_p):
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.integers(1, 99), st.floats(0, 1, exclude_max=True), st.sampled_from([0.3, 0.7, 1.0, 1.5]), st.integers(0, 99))
 def test_choose_inverts_the_distribution(size, u, temperature, seed):
     logits = torch.from_numpy(np.random.default_rng(seed).normal(0, 3, (16, size))).float()

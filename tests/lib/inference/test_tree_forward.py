@@ -47,7 +47,7 @@ def test_passes_hold_their_tokens(texts, prompt_length, most):
 @pytest.mark.slow
 @pytest.mark.parametrize("is_dense", [False, True])
 @pytest.mark.parametrize("name", ["lfm2", "mistral", "gemma2"])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(TEXTS, st.integers(1, 12))
 def test_hidden_states_are_those_of_whole_rows(name, is_dense, texts, prompt_length):
     """Convolutions across branches, windows that end in the prompt, bounded scores, shared key heads."""

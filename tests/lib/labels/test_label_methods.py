@@ -47,7 +47,7 @@ def values(labels) -> list[float]:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(outcomes_, st.booleans())
 def test_full_estimates_are_shares_and_hard_ones_their_sign(found, correct):
     of = solution(len(found) + 1, correct)
@@ -69,7 +69,7 @@ def test_full_estimates_are_shares_and_hard_ones_their_sign(found, correct):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 9), st.integers(0, 9), st.integers(1, 8), st.data())
 def test_binary_search_finds_the_first_wrong_step_where_there_is_one(steps, wrong, n, data):
     """Where every step before the first wrong one succeeds and none after, it says what full Monte Carlo says."""
@@ -87,7 +87,7 @@ def test_binary_search_finds_the_first_wrong_step_where_there_is_one(steps, wron
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(outcomes_, st.integers(-1, 6))
 def test_binary_search_never_contradicts_what_it_saw(found, reached):
     of = solution(len(found) + 1, reached=min(reached, len(found) - 1))
@@ -118,7 +118,7 @@ def test_relative_progress_by_hand():
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.lists(st.sampled_from("ab"), max_size=4), st.booleans()), min_size=1, max_size=6))
 def test_a_pool_shows_what_a_right_solution_went_through(pool):
     found = label_methods.find_last_shared_steps([lines for lines, _ in pool], [so for _, so in pool])
@@ -231,7 +231,7 @@ def test_shares_of_successes_need_no_threshold():
     assert found.auc == (1.0, 1.0, 1.0) and found.brier == pytest.approx((0.6**2 + 0.7**2 + 0.8**2) / 6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 0.3, 1.0]), st.booleans()), min_size=1, max_size=12

@@ -62,7 +62,7 @@ def test_every_number_and_name_of_a_gold_line_counts(problem):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(PROBLEMS),
     st.dictionaries(
@@ -172,7 +172,7 @@ def test_other_forms_are_compared_with_the_gold_line_or_not_at_all():
     assert right("1. 3 * 4 = 12", "2. 12 mod 5 = 2", "#### 2", "3. more", problem=problem) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet="We know Ann has16.\nThe,:=+-*/ so#Cl²٣", max_size=200))
 def test_any_text_has_a_verdict_a_line_that_never_recovers(text):
     found = label_steps(CHAIN, text)

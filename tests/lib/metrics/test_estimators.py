@@ -35,7 +35,7 @@ def pools(draw):
     return np.array(classes), np.array([float(c in good) for c in classes]), np.array(scores)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pools())
 def test_best_of_and_pass_equal_enumeration(pool):
     classes, correct, scores = pool
@@ -51,7 +51,7 @@ def test_best_of_and_pass_equal_enumeration(pool):
     np.testing.assert_allclose(pass_at_k(correct[None])[0], expected, rtol=1e-12)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(pools())
 def test_majority_equals_enumeration(pool):
     classes, correct, _ = pool
@@ -139,7 +139,7 @@ def test_majority_agrees_with_sampling_on_a_large_pool():
         assert abs(found[k - 1] - votes.mean()) < 4.5 * votes.std() / np.sqrt(2000) + 1e-9
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pools())
 def test_one_drawn_is_the_same_for_every_method_and_blanks_never_win(pool):
     classes, correct, scores = pool
@@ -203,7 +203,7 @@ def test_a_nan_score_is_refused():
         best_of_k(np.ones((1, 2)), np.array([[0.1, np.nan]]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pools(), st.integers(1, 40))
 def test_votes_are_the_same_in_batches_of_any_size(pool, size):
     classes, correct, scores = pool
@@ -223,7 +223,7 @@ def test_votes_are_the_same_in_batches_of_any_size(pool, size):
         assert (estimate() == whole).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pools())
 def test_a_top_vote_of_the_whole_pool_needs_one_order_unless_scores_tie(pool):
     classes, correct, scores = pool

@@ -105,7 +105,7 @@ def test_interval_and_test_agree_on_right_and_wrong():
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     some.lists(
         some.tuples(

@@ -19,7 +19,7 @@ def loss(logit, log_s, successes, tries, max_tries=None):
     return beta_binomial.compute_loss(*values, max_tries or math.ceil(tries)).item()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LOGITS, st.floats(-5, 8), st.integers(1, 20), st.data())
 def test_likelihood_is_that_of_scipy_up_to_the_binomial_coefficient(logit, log_s, tries, data):
     successes = data.draw(st.integers(0, tries))
@@ -47,7 +47,7 @@ def test_a_large_concentration_is_cross_entropy_on_the_share_once_for_each_try(l
 
 
 @given(st.lists(st.tuples(LOGITS, st.floats(-4, 6), st.integers(0, 7)), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_gradients_are_those_of_finite_differences(rows):
     logit, log_s = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in list(zip(*rows, strict=True))[:2])
     tries = torch.tensor([max(1.0, k + i) for i, (_, _, k) in enumerate(rows)], dtype=torch.float64)

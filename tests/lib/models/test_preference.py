@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.models import objectives, preference
@@ -66,7 +66,6 @@ def test_chosen_and_rejected_exchanged_turn_the_sign(loss):
 
 
 @given(st.floats(-30, 30), st.floats(0.01, 2))
-@settings(deadline=None)
 def test_losses_have_their_closed_forms(h, beta):
     value = torch.tensor([h], dtype=torch.float64)
     assert preference.compute_losses(value, "dpo", beta).item() == pytest.approx(math.log1p(math.exp(-beta * h)))

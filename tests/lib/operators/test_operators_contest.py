@@ -65,7 +65,7 @@ def test_a_variant_keeps_its_contract(name):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(FAMILIES, st.sampled_from(CHANGED), st.integers(1, 3), st.integers(0, 10**6))
 def test_any_family_any_operator(family, name, level, seed):
     parent = item(family, level, seed=seed)

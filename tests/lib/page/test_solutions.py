@@ -27,7 +27,7 @@ def describe(pool, power=1.0, own=None):
     return solutions.describe_problem(QUESTION, own, pool, scores)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(-1, 3), st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 0.9])), min_size=1, max_size=8

@@ -39,7 +39,7 @@ def test_there_are_enough_families_of_every_kind():
 
 @pytest.mark.slow
 @by_family
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rank=st.integers(0, 3), seed=st.integers(0, 2**32))
 def test_both_solvers_agree(family, rank, seed):
     params = draw_params(family, family.levels[rank % len(family.levels)], seed)
@@ -48,7 +48,7 @@ def test_both_solvers_agree(family, rank, seed):
 
 @pytest.mark.slow
 @by_family
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(rank=st.integers(0, 3), seed=st.integers(0, 2**32))
 def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, rank, seed):
     params = draw_params(family, family.levels[rank % len(family.levels)], seed)
@@ -65,7 +65,7 @@ def test_every_phrasing_reads_back_and_the_solution_ends_in_the_answer(family, r
 
 @pytest.mark.slow
 @by_family
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(rank=st.integers(0, 3), seed=st.integers(0, 2**32))
 def test_every_step_states_its_value_and_its_equations_hold(family, rank, seed):
     assert (

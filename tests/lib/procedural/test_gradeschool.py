@@ -143,7 +143,7 @@ def test_the_same_bytes_under_another_hash_seed():
     assert len(digests) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 7), st.integers(30, 900), st.floats(0, 1), st.integers(0, 10**6))
 def test_knobs_hold(steps, largest, inverse, item):
     program = gradeschool.sample_program("train", f"x/{item}", 1, Knobs((steps, steps), largest, inverse))
@@ -155,7 +155,7 @@ def test_knobs_hold(steps, largest, inverse, item):
     assert used == set(range(len(quantities) - 1))  # nothing in the story is idle
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(0, 10**6),
     st.dictionaries(

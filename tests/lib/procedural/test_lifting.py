@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.core.records import Problem, Source, Step
@@ -169,7 +169,6 @@ def test_a_constant_needs_its_units(question, line, constant):
         assert lifting.lift(item)["annotations"][0]["expression"][2]["is"] == {"constant": constant}
 
 
-@settings(deadline=None)
 @given(st.recursive(st.integers(0, 99).map(str), lambda e: st.builds("({}{}{})".format, e, st.sampled_from("+-*/"), e)))
 def test_expressions_are_exact(expression):
     try:
@@ -181,7 +180,6 @@ def test_expressions_are_exact(expression):
         assert calculator.evaluate(expression) == expected
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**9), 10**9), st.integers(0, 6))
 def test_decimals_are_written_exactly(digits, places):
     value = Fraction(digits, 10**places)

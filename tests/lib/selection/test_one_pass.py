@@ -27,7 +27,7 @@ def scan_by_hand(vectors, tau):
     return labels, np.array(leaders)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.floats(-0.5, 0.99), st.integers(1, 90))
 def test_blocks_change_nothing(seed, tau, count):
     vectors = make_vectors(count, 3, seed)

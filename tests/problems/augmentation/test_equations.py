@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.core.expressions import strip_annotations
@@ -58,7 +58,6 @@ def test_an_equation_holds_up_to_the_digits_it_is_written_with(text, holds):
     assert [equation.holds for equation in equations.find_equations(text)] == [holds]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 999), st.integers(1, 999), st.sampled_from("+-*"), st.integers(-2, 2))
 def test_an_equation_of_integers_holds_exactly_if_it_is_true(a, b, sign, error):
     value = {"+": a + b, "-": a - b, "*": a * b}[sign]
@@ -66,7 +65,6 @@ def test_an_equation_of_integers_holds_exactly_if_it_is_true(a, b, sign, error):
     assert equation.holds == (error == 0)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_no_text_is_too_strange(text):
     equations.find_equations(text)

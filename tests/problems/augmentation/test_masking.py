@@ -64,7 +64,7 @@ def test_a_number_is_asked_for_only_if_the_answer_leaves_one_value(program, valu
         masking.require_unique(fitting, Fraction(value), len(DOMAIN))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_x_put_into_a_bundled_program_gives_the_answer(seed):
     for parent in gradeschool.generate_problems("train", 3, seed, steps=(2, 5), max_value=60):

@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.problems.augmentation import similarity
@@ -23,7 +23,6 @@ def compute_by_table(left, right):
     return table[-1][-1]
 
 
-@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_the_common_subsequence_is_that_of_the_table(left, right):
     assert compute_lcs(left, right) == compute_by_table(left, right) == compute_lcs(right, left)
@@ -44,7 +43,6 @@ def test_words_of_every_script_count():
     assert compute_rouge_l("e\u0301t\u00e9", "\u00e9te\u0301") == 1, "composed or not"
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), min_size=1, max_size=9).map(" ".join), max_size=14)
 )

@@ -1,0 +1,200 @@
+"""Who answers the prompts: a model folder by the native engine, or a chat (a server or a local chat model).
+
+A prompt that does not fit is an error, never cut: a model folder says how long its context is; of a server that counts its
+tokens, two prompts of which the longer one has no more tokens than the shorter one show that it cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from stages.evaluation.many_shot.episodes import VERSION, Group, Item, write_prompt
+from stages.lib.core.errors import UserError
+from stages.lib.core.records import Record
+
+
+class Row(Record):
+    """An answer. problem_id: the id of its `Group`, whose shots it was given. tokens: of the prompt, cached: of these what
+    a server had read before; 0 where it does not say. gold_nll: nats of the gold solution, where it was measured. oracles:
+    those that are right, of numeric worlds."""
+
+    problem_id: str
+    query: str
+    world: str
+    episode: str
+    arm: str
+    k: int
+    set_seed: int
+    order_seed: int
+    shots: list[str]
+    tokens: int
+    cached: int
+    text: str
+    answer: str | None
+    correct: bool
+    gold_nll: float | None = None
+    oracles: list[str] = []
+
+
+class Reply(NamedTuple):
+    text: str
+    tokens: int
+    cached: int
+    is_finished: bool
+
+
+Read = Callable[[Group, Item, Reply], tuple[str | None, bool]]  # (answer, whether it is right)
+
+
+class FolderReader:
+    """A model folder. chat prompts are one user turn."""
+
+    def __init__(self, encoder: Any, engine: Any, max_new_tokens: int, key: str):
+        self.encoder, self.engine, self.max_new_tokens, self.key = encoder, engine, max_new_tokens, key
+        start = encoder.tokenizer("", add_special_tokens=True)["input_ids"]
+        self.start = [token for token in start if token != encoder.tokenizer.eos_token_id]  # some tokenizers write both
+
+    def encode(self, group: Group, queries: Sequence[Item]) -> list[list[int]]:
+        """Raises UserError for a prompt that does not fit."""
+        from stages.lib.models.encoding import check_context_length
+
+        texts = ["".join(write_prompt(group, query)) for query in queries]
+        if self.encoder.prompt.style == "chat":
+            rows = [self.encoder.prompt_ids(text) for text in texts]
+        else:
+            rows = [self.start + ids for ids in self.encoder.encode_texts(texts)]
+        remedy = f"lower {self.key}.max_shots or {self.key}.max_new_tokens; prompts are not cut"
+        limits = (self.max_new_tokens, self.engine.context_length, f"{self.key}.max_new_tokens", remedy)
+        for query, ids in zip(queries, rows, strict=True):
+            check_context_length(f"{query.id} after {group.k} shots", ids, *limits)
+        return rows
+
+    def ask(self, groups: Sequence[Group]) -> list[list[Reply]]:
+        """The greedy replies to the queries of each group."""
+        from stages.lib.inference.sampling import GREEDY
+
+        prompts = [ids for group in groups for ids in self.encode(group, group.episode.queries)]
+        stops = self.encoder.stops
+        replies: list[Any] = [None] * len(prompts)
+        keys = [[0]] * len(prompts)  # a greedy draw has no randomness
+        for i, (draw,) in self.engine.stream(prompts, keys, GREEDY, self.max_new_tokens, stops):
+            text = self.encoder.decode_solution(draw.ids)
+            replies[i] = Reply(text, len(prompts[i]), 0, draw.finish == "stop")
+        return _split(replies, groups)
+
+    def measure_nll(self, group: Group) -> list[float]:
+        """Nats of each query's gold solution after the prompt; what the prompts share is read once."""
+        import torch
+
+        from stages.lib.inference import prefix_forward
+        from stages.lib.models import forward
+
+        model, queries = self.engine.model, group.episode.queries
+        prompts = self.encode(group, queries)
+        golds = self.encoder.encode_texts([group.episode.form.gap + query.solution for query in queries])
+        rows = [ids + gold for ids, gold in zip(prompts, golds, strict=True)]
+        differ = (i for i, column in enumerate(zip(*prompts, strict=False)) if len({*column}) > 1)
+        shared = next(differ, len(prompts[0]))
+        shared = min(
+            shared, *(len(ids) - 1 for ids in prompts)
+        )  # the last token of a prompt predicts the first of gold
+        nats = [0.0] * len(rows)
+        with torch.inference_mode():
+            if shared:
+                ends = [row[shared:] for row in rows]
+                passes = prefix_forward.compute_hidden_states(model, prompts[0][:shared], ends)
+            else:  # prompts without shots and instruction, in a tokenizer that adds nothing
+                decoder, ends = forward.get_decoder(model), rows
+                inputs = [torch.tensor([row], device=model.device) for row in rows]
+                passes = (([i], decoder(input_ids=ids).last_hidden_state) for i, ids in enumerate(inputs))
+            for members, hidden in passes:
+                for i, states in zip(members, hidden, strict=True):
+                    nats[i] = _sum_nats(model, states[: len(ends[i])], golds[i])
+        return nats
+
+
+def _sum_nats(model: Any, states: Any, gold: list[int]) -> float:
+    """states (n, width): of tokens of which `gold` are the last."""
+    import torch
+
+    from stages.lib.models import heads
+
+    output = model.get_output_embeddings()
+    logits = torch.nn.functional.linear(states[-len(gold) - 1 : -1], output.weight, output.bias)
+    targets = torch.tensor(gold, device=logits.device)
+    logits = heads.scale_logits(logits, model.config).float()
+    return float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
+
+
+class ChatReader:
+    """A chat: a prompt is one user message."""
+
+    def __init__(self, chat: Any, seed: int, key: str):
+        self.chat, self.seed, self.key = chat, seed, key
+
+    def ask(self, groups: Sequence[Group]) -> list[list[Reply]]:
+        """Raises UserError for a prompt without an answer: rows that are missing would favour short prompts."""
+        requests = [
+            ("".join(write_prompt(group, query)), f"many_shot {VERSION} {self.seed}")
+            for group in groups
+            for query in group.episode.queries
+        ]
+        answers, replies = self.chat.ask_many(requests), []
+        for (prompt, key), answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Exception):
+                raise UserError(
+                    f"{self.key}: a prompt of {len(prompt)} characters has no answer ({answer}); lower {self.key}."
+                    "max_shots, or run again: answers so far are kept"
+                )
+            tokens, cached = self.chat.get_prompt_tokens(prompt, key)
+            replies.append(Reply(answer, tokens, cached, True))
+        return _split(replies, groups)
+
+
+def _split(replies: Sequence[Reply], groups: Sequence[Group]) -> list[list[Reply]]:
+    rest = iter(replies)
+    return [[next(rest) for _ in group.episode.queries] for group in groups]
+
+
+def make_rows(group: Group, replies: Sequence[Reply], read: Read, **known: Sequence[Any]) -> list[Row]:
+    """known: further fields, a value for each query."""
+    rows = []
+    for i, (query, reply) in enumerate(zip(group.episode.queries, replies, strict=True)):
+        answer, correct = read(group, query, reply)
+        rows.append(
+            Row(
+                problem_id=group.id,
+                query=query.id,
+                world=group.episode.world,
+                episode=group.episode.name,
+                arm=group.arm,
+                k=group.k,
+                set_seed=group.set_seed,
+                order_seed=group.order_seed,
+                shots=[shot.id for shot in group.shots],
+                tokens=reply.tokens,
+                cached=reply.cached,
+                text=reply.text,
+                answer=answer,
+                correct=correct,
+                **{name: values[i] for name, values in known.items()},
+            )
+        )
+    return rows
+
+
+def check_not_cut(rows: Sequence[Row]) -> None:
+    """Raises UserError where twice the shots took no more tokens: then whoever answered has cut the prompt."""
+    tokens = {
+        (row.world, row.episode, row.arm, row.set_seed, row.query, row.k): row.tokens
+        for row in rows
+        if not row.order_seed
+    }
+    for (*place, k), count in tokens.items():
+        fewer = tokens.get((*place, k // 2), 0) if k > 1 else 0
+        if fewer and count and count <= fewer:
+            raise UserError(
+                f"many_shot: {place[-1]}: {k} shots took {count} tokens and {k // 2} took {fewer}, so the prompt was cut; "
+                "raise the server's context or lower max_shots"
+            )

@@ -1,0 +1,145 @@
+"""An episode: queries, pools of items that may be shown before them, and how both are written.
+
+Shots are nested: a set is an order of the pool, drawn by key, and K shots are its first K, so 2K shots begin with the K.
+No shot has the question of a query, or its root (two variants of one problem are no two problems).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from stages.lib.core import seeds
+from stages.lib.core.problem_ids import get_root
+
+VERSION = 1  # part of every key
+
+
+class Item(NamedTuple):
+    """question: as the prompt shows it. solution: what a shot shows after it. gold: the canonical answer."""
+
+    id: str
+    question: str
+    solution: str
+    gold: str
+
+
+class Form(NamedTuple):
+    """instruction: the first lines of a prompt. opening: of an item, with `{question}`. gap: between opening and solution.
+    end: after the solution."""
+
+    instruction: str
+    opening: str
+    gap: str
+    end: str
+
+
+class Episode(NamedTuple):
+    """pools: arm -> the items that may be shots. examples: shown after the shots of an arm that shows no solutions, so that
+    the form of an answer is known. leaks: items of pools that were dropped, since a query has their question or root."""
+
+    world: str
+    name: str
+    form: Form
+    pools: Mapping[str, Sequence[Item]]
+    queries: Sequence[Item]
+    examples: Sequence[Item] = ()
+    leaks: int = 0
+
+
+class Group(NamedTuple):
+    """A prompt's shots, in order, for all queries of an episode. order_seed: 0 is the order in which shots were drawn."""
+
+    episode: Episode
+    arm: str
+    k: int
+    set_seed: int
+    order_seed: int
+    shots: Sequence[Item]
+
+    @property
+    def id(self) -> str:
+        parts = (self.episode.world, self.episode.name, self.arm, self.k, self.set_seed, self.order_seed)
+        return "/".join(map(str, parts))
+
+
+def drop_leaks(pool: Sequence[Item], queries: Sequence[Item]) -> list[Item]:
+    """The pool without items that have the question or the root of a query."""
+    roots = {get_root(item.id) for item in queries}
+    questions = {_hash_question(item) for item in queries}
+    return [item for item in pool if get_root(item.id) not in roots and _hash_question(item) not in questions]
+
+
+def _hash_question(item: Item) -> str:
+    return hashlib.sha256(" ".join(item.question.split()).casefold().encode()).hexdigest()
+
+
+def rank_pool(episode: Episode, arm: str, seed: int, set_seed: int) -> list[Item]:
+    """A set: the pool of an arm in an order drawn by key; the order in which the pool came changes nothing."""
+    place = _name_set(episode, seed, set_seed)
+    return sorted(episode.pools[arm], key=lambda item: seeds.key(*place, item.id))
+
+
+def reorder(episode: Episode, shots: Sequence[Item], seed: int, set_seed: int, order_seed: int) -> list[Item]:
+    """The same shots in another order."""
+    place = _name_set(episode, seed, set_seed)
+    return sorted(shots, key=lambda item: seeds.key(*place, "order", order_seed, item.id))
+
+
+def _name_set(episode: Episode, seed: int, set_seed: int) -> tuple[seeds.KeyPart, ...]:
+    return seed, "many_shot", VERSION, episode.world, episode.name, set_seed
+
+
+def list_counts(most: int) -> list[int]:
+    """0, 1, 2, 4, ... up to `most`."""
+    return [0, *(2**i for i in range(most.bit_length()))]
+
+
+def plan_groups(episode: Episode, most: int, sets: int, orders: int, order_shots: int, seed: int) -> list[Group]:
+    """All prompts of an episode: every arm, K up to `most` or what the pool holds, `sets` sets (one without shots), then
+    `orders` orders of the first set with `order_shots` shots of the first arm."""
+    groups = []
+    for arm, pool in episode.pools.items():
+        for set_seed in range(sets):
+            ranked = rank_pool(episode, arm, seed, set_seed)
+            for k in list_counts(min(most, len(pool))):
+                if k or not set_seed:
+                    groups.append(Group(episode, arm, k, set_seed, 0, ranked[:k]))
+    arm = next(iter(episode.pools))
+    if 2 <= order_shots <= len(episode.pools[arm]):
+        shots = rank_pool(episode, arm, seed, 0)[:order_shots]
+        for order in range(1, orders + 1):
+            groups.append(Group(episode, arm, order_shots, 0, order, reorder(episode, shots, seed, 0, order)))
+    return groups
+
+
+def write_opening(form: Form, item: Item) -> str:
+    return form.opening.format(question=item.question)
+
+
+def write_prompt(group: Group, query: Item) -> tuple[str, str]:
+    """(instruction and shots, the query's opening), which the prompt joins. Nothing is ever cut."""
+    form = group.episode.form
+    parts = [form.instruction]
+    is_answered = group.arm != "unsupervised"
+    for shot in group.shots:
+        parts.append(
+            write_opening(form, shot) + form.gap + shot.solution + form.end if is_answered else _write_bare(form, shot)
+        )
+    if not is_answered:
+        parts += [write_opening(form, shot) + form.gap + shot.solution + form.end for shot in group.episode.examples]
+    return "".join(parts), write_opening(form, query)
+
+
+def _write_bare(form: Form, item: Item) -> str:
+    """A question without the cue for its answer."""
+    return form.opening.partition("{question}")[0] + item.question + form.end
+
+
+def remove_echo(text: str, query: str, shots: Sequence[str]) -> str:
+    """What a reply says itself: what follows the last copy of the query's opening, and precedes the first of a shot's. A
+    model that repeats its prompt has not answered, least of all with a shot's answer."""
+    rest = text.rpartition(query)[2] if query in text else text
+    ends = [place for shot in shots if (place := rest.find(shot)) >= 0]
+    return rest[: min(ends)] if ends else rest

@@ -1,0 +1,161 @@
+"""The files of stage many_shot: rows.parquet, results.json, report.md and curves.png."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.evaluation.many_shot import measures
+from stages.evaluation.many_shot.answering import Row
+from stages.lib.core import files
+from stages.lib.display import charts, tables
+
+if TYPE_CHECKING:
+    from stages.evaluation.many_shot.__main__ import Params
+
+NAMES = {"model": "model", "knn": "5 nearest shots", "least_squares": "least squares", "bayes": "Bayes"}
+
+
+def write(folder: Path, rows: Sequence[Row], figures: dict[str, Any], params: Params) -> None:
+    write_rows(folder / "rows.parquet", rows)
+    files.write_json(folder / "results.json", figures)
+    files.write_text(
+        folder / "report.md", tables.format_report(build_tables(figures, params), build_notes(figures, params))
+    )
+    plot_curves(folder / "curves.png", figures)
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Sorted by (problem_id, query)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    ordered = sorted(rows, key=lambda row: (row.problem_id, row.query))
+    kinds = {int: pa.int64(), bool: pa.bool_(), list[str]: pa.list_(pa.string()), float | None: pa.float64()}
+    fields = [(name, kinds.get(field.annotation, pa.string())) for name, field in Row.model_fields.items()]  # type: ignore
+    with files.atomic_write(path) as temporary:
+        table = pa.Table.from_pylist([row.model_dump() for row in ordered], schema=pa.schema(fields))
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def build_tables(figures: dict[str, Any], params: Params) -> dict[str, tables.Table]:
+    found: dict[str, tables.Table] = {}
+    worlds, arms = figures["worlds"], figures["arms"]
+    if worlds:
+        ks = _list_ks(worlds)
+        rows = []
+        for name, own in worlds.items():
+            for learner, curve in {"model": own["curve"], **own["oracles"]}.items():
+                rows.append([_name_world(name, own), NAMES[learner], *_format_curve(curve, ks)])
+        found["Numeric worlds: right answers in % after K shots"] = ("world", "learner", *map(str, ks)), rows
+    if arms:
+        ks = _list_ks(arms)
+        rows = [[arm, *_format_curve(own["curve"], ks)] for arm, own in arms.items()]
+        found["Benchmark: right answers in % after K shots"] = ("shots show", *map(str, ks)), rows
+    everything = {**{_name_world(name, own): own for name, own in worlds.items()}, **arms}
+    found["The best K"] = (
+        ("world or arm", "K [95%]", "no shots", "at the K that others chose", "at the largest K"),
+        [[name, *_format_peak(own["peak"])] for name, own in everything.items()],
+    )
+    rows = []
+    for name, own in everything.items():
+        k = params.numeric.order_shots if "held_out" in own else params.order_shots
+        for what in ("sets", "orders"):
+            if what in own:
+                rows.append([name, str(k), what, *_format_spread(own[what])])
+    if rows:
+        header = ("world or arm", "K", "over", "SD", "SD by chance", "SD beyond", "best - worst", "by chance", "p")
+        found["Spread over sets and over orders of one set, in points"] = header, rows
+    return found
+
+
+def _list_ks(parts: Mapping[str, Any]) -> list[int]:
+    return sorted({int(k) for own in parts.values() for k in own["curve"]})
+
+
+def _name_world(name: str, own: Mapping[str, Any]) -> str:
+    return f"{name} (held out)" if own["held_out"] else name
+
+
+def _format_curve(curve: Mapping[str, Sequence[float]], ks: Sequence[int]) -> list[str]:
+    return [f"{100 * curve[str(k)][0]:.0f}" if str(k) in curve else "" for k in ks]
+
+
+def _format_peak(peak: Mapping[str, float]) -> list[str]:
+    shares = [f"{100 * peak[name]:.1f}" if name in peak else "" for name in ("first", "accuracy", "last")]
+    return [f"{peak['k']} [{peak['low']}, {peak['high']}]", *shares]
+
+
+def _format_spread(spread: Mapping[str, float]) -> list[str]:
+    points = [f"{100 * spread[name]:.1f}" for name in ("observed", "floor", "excess", "gap", "null_gap")]
+    return [*points, tables.format_p_value(spread["p"])]
+
+
+def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
+    worlds, arms = figures["worlds"], figures["arms"]
+    notes = [
+        f"{params.sets} sets of shots; {params.numeric.functions} functions of each world with {params.numeric.queries} "
+        "queries, one value each. Chance is 50 % in linear worlds, 100/m % in modular ones."
+    ]
+    for kind, facts in figures["training"].items():
+        notes.append(
+            f"The model of {kind} worlds has {facts['weights']:,} weights and learned for {facts['steps']} steps; "
+            f"loss at the end {facts['loss']:.3f} nats a value. A world is held out where no training had its size."
+        )
+    for name, own in worlds.items():
+        if params.numeric.worlds[name].labels == "flipped":
+            k = measures.find_crossing(own["curve"])
+            notes.append(
+                f"{name}: labels are exchanged against what training made likely; the model "
+                + ("does not get above 50 % for good." if k is None else f"stays above 50 % from K = {k} on.")
+            )
+    named = {**worlds, **arms}
+    differing = [name for name, own in named.items() if own["nll"] and not own["nll"]["agrees"]]
+    if any(own["nll"] for own in named.values()):
+        notes.append(
+            "The gold solution is likeliest at another K than the accuracy is best at in "
+            f"{len(differing)} of {sum(bool(own['nll']) for own in named.values())} cases"
+            + (f" ({', '.join(differing)})." if differing else ".")
+        )
+    if facts := figures.get("benchmark"):
+        shots = ", ".join(f"{arm} {count}" for arm, count in facts["shots"].items())
+        notes.append(
+            f"Benchmark: {params.queries} problems. Items that may be shots: {shots}; {facts['leaks']} were dropped, since "
+            "a query has their question or root."
+        )
+    if facts := figures.get("requests"):
+        notes.append(f"{facts['tokens']:,} tokens of prompts, of which the server had {facts['reused']:,} cached.")
+    return notes
+
+
+def plot_curves(path: Path, figures: dict[str, Any]) -> None:
+    """A panel for each world, with model and oracles, and one for the benchmark's arms: accuracy against K."""
+    panels: list[tuple[str, dict[str, Any]]] = [
+        (_name_world(name, own), {NAMES[x]: curve for x, curve in {"model": own["curve"], **own["oracles"]}.items()})
+        for name, own in figures["worlds"].items()
+    ]
+    if figures["arms"]:
+        panels.append(("benchmark", {arm: own["curve"] for arm, own in figures["arms"].items()}))
+    columns = min(3, len(panels))
+    bands = -(-len(panels) // columns)
+    size = (4.0 * columns, 3.1 * bands)
+    figure, grid = charts.create_subplots(size, nrows=bands, ncols=columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (title, curves) in zip(grid.flat, panels, strict=False):
+        ks = sorted({int(k) for curve in curves.values() for k in curve})
+        for i, (name, curve) in enumerate(curves.items()):
+            style, places = charts.get_style(i), [ks.index(int(k)) for k in curve]
+            middle, low, high = ([100 * values[part] for values in curve.values()] for part in range(3))
+            axes.plot(places, middle, **style, markersize=4, linewidth=1.5, label=name)
+            if i == 0 or title == "benchmark":
+                axes.fill_between(places, low, high, color=style["color"], alpha=0.12, linewidth=0)
+        axes.set_xticks(range(len(ks)), [str(k) for k in ks])
+        axes.set_ylim(-2, 102)
+        axes.set_xlabel("K, shots in the prompt")
+        axes.set_ylabel("right, %")
+        charts.style_axes(axes, title, fontsize=10)
+        axes.legend(fontsize=7, frameon=False, loc="best")
+    figure.tight_layout()
+    charts.save_figure(path, figure)

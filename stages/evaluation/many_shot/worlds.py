@@ -1,0 +1,111 @@
+"""Numeric worlds: a function is drawn for each episode, shots are its values, and the query asks for another.
+
+linear    y = sign(w . (x - c)), x integers below `max_value`, w a random direction, c the centre; labels A and B. With
+          probability `prior` the sum of w is positive; `flipped` labels are exchanged, so a model that learned the prior
+          has to unlearn it from its shots; `random` labels are coins
+modular   y = a x + b mod m, a not 0
+
+Sources: Agarwal et al. 2024 (arXiv 2404.11018, section 4: flipped labels, linear classification), Garg et al. 2022
+(2208.01066, section 2: functions drawn anew for each prompt).
+"""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from stages.evaluation.many_shot.episodes import VERSION, Episode, Form, Item
+from stages.lib.core import seeds
+from stages.lib.core.params import Params as Section
+
+LABELS = ("A", "B")
+FORMS = {
+    "linear": Form("Each line gives numbers and then their letter.\n", "{question} ->", " ", "\n"),
+    "modular": Form("Each line gives a number and then its value.\n", "{question} ->", " ", "\n"),
+}
+ARM = "gold"  # the only arm: a value has no rationale
+
+
+class World(Section):
+    """One kind of function."""
+
+    kind: Literal["linear", "modular"]
+    size: int = Field(ge=1, le=100)  # of linear: dimensions; of modular: the modulus
+    labels: Literal["true", "flipped", "random"] = "true"  # of linear: exchanged, or coins
+    prior: float = Field(0.5, ge=0, le=1)  # of linear: share of the functions whose weights have a positive sum
+    max_value: int = Field(10, ge=2, le=100)  # of linear: coordinates are below it
+
+    @model_validator(mode="after")
+    def _check(self) -> World:
+        if self.kind == "modular" and (self.labels != "true" or self.size < 2):
+            raise ValueError("a modular world has a modulus of 2 or more and true labels")
+        return self
+
+
+def draw_function(world: World, random: Random) -> Any:
+    """The weights (d,) of linear, or (a, b) of modular."""
+    if world.kind == "modular":
+        return random.randrange(1, world.size), random.randrange(world.size)
+    weights = [random.gauss(0, 1) for _ in range(world.size)]
+    sign = 1 if random.random() < world.prior else -1
+    return [sign * w for w in weights] if sum(weights) > 0 else [-sign * w for w in weights]
+
+
+def draw_point(world: World, random: Random) -> tuple[int, ...]:
+    if world.kind == "modular":
+        return (random.randrange(world.size),)
+    return tuple(random.randrange(world.max_value) for _ in range(world.size))
+
+
+def compute_value(world: World, function: Any, point: tuple[int, ...], random: Random) -> str:
+    if world.kind == "modular":
+        a, b = function
+        return str((a * point[0] + b) % world.size)
+    if world.labels == "random":
+        return random.choice(LABELS)
+    centre = (world.max_value - 1) / 2
+    side = sum(w * (x - centre) for w, x in zip(function, point, strict=True)) > 0
+    return LABELS[side if world.labels == "flipped" else not side]
+
+
+def draw_items(world: World, function: Any, name: str, count: int, random: Random, avoid: set[tuple]) -> list[Item]:
+    """Items of one function. avoid: points that no item has, as long as others turn up."""
+    items = []
+    for i in range(count):
+        for _ in range(50):
+            point = draw_point(world, random)
+            if point not in avoid:
+                break
+        value = compute_value(world, function, point, random)
+        items.append(Item(f"{name}/{i}", " ".join(map(str, point)), value, value))
+    return items
+
+
+def make_episode(world: World, name: str, number: int, shots: int, queries: int, seed: int) -> Episode:
+    """Function `number` of the world `name`: `shots` items for its pool, and queries at other points. A modulus leaves no
+    other points, so there a query may be asked that a shot has answered. Flipped labels have the functions and points of
+    true ones."""
+    kind = f"{world.kind}/{world.size}"
+    random = seeds.rng(seed, "many_shot", VERSION, kind, number, "function")
+    function = draw_function(world, random)
+    labels = seeds.rng(seed, "many_shot", VERSION, name, number, "labels")
+    pool = draw_items(
+        world, function, f"{name}/{number}/pool", shots, random if world.labels != "random" else labels, set()
+    )
+    shown = {parse_point(item.question) for item in pool} if world.kind == "linear" else set()
+    asked = draw_items(world, function, f"{name}/{number}/query", queries, random, shown)
+    return Episode(name, str(number), FORMS[world.kind], {ARM: pool}, asked)
+
+
+def parse_point(question: str) -> tuple[int, ...]:
+    return tuple(map(int, question.split()))
+
+
+def read_answer(text: str) -> str | None:
+    """The first label or number of a reply, if it is in the first line that says something."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    match = re.search(r"\b(?:[AB]|\d+)\b", line)
+    return match.group() if match else None

@@ -1,0 +1,151 @@
+"""report.md and curve.png of stage honesty: policies that may refuse, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stages.generators.honesty.policies import POLICIES
+from stages.generators.honesty.selective import PENALTIES
+from stages.lib.core import files
+from stages.lib.display import charts, tables
+
+if TYPE_CHECKING:
+    from stages.generators.honesty.__main__ import Params
+
+NAMES = {
+    "always_refuse": "always refuse",
+    "never_refuse": "never refuse",
+    "vanilla": "generator",
+    "prompt": "asked to allow N/A",
+    "verifier": "silenced by the verifier",
+    "r_tuning": "R-Tuning",
+    "certain": "certainty-filtered",
+}
+SET_NAMES = {
+    "test": "test",
+    "premise": "premise and twins",
+    "deeper": "more steps",
+    "passages": "passages",
+    "facts": "made-up facts",
+    "unknowns": "competition, unknowns",
+}
+Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def write(folder: Path, params: Params, results: dict[str, Any], curves: Curves) -> None:
+    """Write report.md and curve.png into the stage's folder."""
+    files.write_text(folder / "report.md", tables.format_report(build_tables(results), build_notes(params, results)))
+    plot_curves(folder / "curve.png", curves, results["in_domain"])
+
+
+def show(value: float | None, percent: bool = True) -> str:
+    return "" if value is None else f"{100 * value:.1f}" if percent else f"{value:.3f}"
+
+
+def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
+    figures = results["in_domain"]
+    penalties = [f"{penalty:g}" for penalty in PENALTIES]
+    header = ("policy", "coverage %", "accuracy %", "refusal recall %", "over-refusal %")
+    header += ("AP", "AURC", "THS", "ECE", *(f"score, wrong costs {penalty}" for penalty in penalties))
+    rows = [
+        [
+            NAMES[name],
+            *(show(own[key]) for key in ("coverage", "accuracy", "refusal_recall", "over_refusal")),
+            *(show(own[key], percent=False) for key in ("ap", "aurc", "ths", "ece")),
+            *(show(own["scores"][penalty], percent=False) for penalty in penalties),
+        ]
+        for name, own in figures.items()
+    ]
+    equal = [
+        [
+            NAMES[name],
+            *(show(own[key]) for key in ("coverage", "accuracy", "verifier")),
+            tables.format_gain([own["difference"], own["low"], own["high"]]),
+            tables.format_p_value(own["p"]),
+        ]
+        for name, own in results["equal_coverage"].items()
+    ]
+    items = figures["vanilla"]["items"]
+    transfer = [
+        [
+            SET_NAMES[name],
+            describe_kinds(results["kinds"][name]),
+            *(describe_policy(own[policy]) for policy in POLICIES),
+        ]
+        for name, own in results["sets"].items()
+    ]
+    return {
+        f"Test problems, unanswerable problems and their twins: {items} items": (header, rows),
+        "At equal coverage": (
+            ("policy", "coverage %", "accuracy %", "verifier's accuracy %", "right of all, difference [95%]", "p"),
+            equal,
+        ),
+        "By kind of item: refused where there is no answer / where the generator knows it / accuracy of answers, %": (
+            ("items", "kinds", *(NAMES[policy] for policy in POLICIES)),
+            transfer,
+        ),
+    }
+
+
+def describe_kinds(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+
+
+def describe_policy(own: Mapping[str, Any]) -> str:
+    shown = (show(own[key]) or "-" for key in ("refusal_recall", "over_refusal", "accuracy"))
+    return " / ".join(shown)
+
+
+def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
+    plain, filtered = (results["training"][arm] for arm in ("r_tuning", "certain"))
+    dropped = filtered["dropped"]
+    notes = [
+        f"Known: c, the share of right ones among {params.samples} samples of the generator, is at least "
+        f"{params.known_at:g}. One reply to each item, at the temperature of the samples.",
+        f"R-Tuning learns {plain['problems']} problems ({plain['refused']} with a refusal), {plain['unanswerable']} "
+        f"unanswerable ones, {plain['twins']} twins and {plain['facts']} facts; {plain['steps']} steps.",
+        f"The certainty-filtered arm learns {filtered['problems']} problems ({filtered['refused']} with a refusal) and the "
+        f"same others; {filtered['steps']} steps. Of {filtered['pool']} it left out {dropped['between']} neither known nor "
+        f"unknown, {dropped['static']} static and {dropped['dynamic']} dynamic conflicts; c moved by "
+        f"{filtered['mean_drift']:.2f} on average.",
+        f"The verifier ({tables.format_score_name(params.verifier)}) silences the generator below a threshold chosen on "
+        f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing.",
+    ]
+    if "facts" in results["sets"]:
+        notes.append(
+            "Half of the made-up facts, called known, are taught to the tuned arms; no other policy knows any."
+        )
+    for name, own in results["judge"].items():
+        if own["missed"] or own["extra"]:
+            text = f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
+            notes.append(
+                f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals; the judge takes "
+                f"{own['missed']} more for one and {own['extra']} of these for none{text}."
+            )
+    for name, own in results["shortcuts"].items():
+        notes.append(
+            f"{SET_NAMES[name]}: AUC of length for a missing answer {own['length']:.2f}, of the answer's absence from the "
+            f"question {own['answer_in_question']:.2f}."
+        )
+    return notes
+
+
+def plot_curves(path: Path, curves: Curves, figures: Mapping[str, Any]) -> None:
+    """Share of wrong answers against coverage: a line for each policy, a mark where it stands by itself."""
+    figure, axes = charts.create_subplots((7.6, 4.6))
+    for i, name in enumerate(POLICIES):
+        style, (coverage, risk) = charts.get_style(i), curves[name]
+        axes.plot(100 * coverage, 100 * risk, color=style["color"], linewidth=1.5, label=NAMES[name])
+        if (accuracy := figures[name]["accuracy"]) is not None:
+            axes.plot(100 * figures[name]["coverage"], 100 * (1 - accuracy), **style, markersize=7, linestyle="")
+    axes.set_xlabel("coverage: answered, % of all items")
+    axes.set_ylabel("risk: wrong, % of the answered")
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    charts.style_axes(axes, "What is wrong among the surest answers")
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    charts.save_figure(path, figure)

@@ -1,0 +1,230 @@
+"""The whole stage: models whose behaviour is known give exactly the known result; then tiny models and what stops them."""
+
+import json
+import re
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from stages.evaluation.many_shot import __main__ as stage
+from stages.evaluation.many_shot import oracles
+from stages.lib.core import records
+from stages.lib.core.errors import UserError
+from tests.helpers import chat_server, tiny_models
+
+TRAINING = [
+    {"kind": "linear", "sizes": [2], "steps": 3, "batch": 2, "shots": 6},
+    {"kind": "modular", "sizes": [3, 5], "steps": 3, "batch": 2, "shots": 6},
+]
+WORLDS = {"linear_2": {"kind": "linear", "size": 2}, "modular_4": {"kind": "modular", "size": 4}}
+NUMERIC = dict(
+    worlds=WORLDS,
+    model="episodes",
+    training=TRAINING,
+    functions=3,
+    queries=4,
+    max_shots=8,
+    order_shots=4,
+    max_new_tokens=1,
+)
+SETTINGS = dict(
+    arms=["gold", "reinforced", "unsupervised", "answers"],
+    pool=12,
+    queries=3,
+    max_shots=2,
+    examples=1,
+    order_shots=2,
+    sets=2,
+    orders=3,
+    model="data/generator/model",
+    max_new_tokens=6,
+    max_rows=64,
+    dtype="float32",
+    agent={"kind": "rules"},
+    numeric=NUMERIC,
+)
+
+
+def run(root, numeric=None, **changes):
+    params = stage.Params(**SETTINGS | {"numeric": NUMERIC | (numeric or {})} | changes)
+    return stage.body(tiny_models.make_run(root, "many_shot", params))
+
+
+def read_results(root):
+    return json.loads((root / "data/many_shot/results.json").read_text())
+
+
+def read_rows(root):
+    return pq.read_table(root / "data/many_shot/rows.parquet").to_pylist()
+
+
+def name_agent(server):
+    return {"kind": "openai", "settings": {"model": "m", "base_url": server.url, "key_env": None}}
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Runs the stage with a server that answers by a function of the prompt, on numeric worlds alone."""
+
+    def ask_server(answer, numeric=None, count=None, **changes):
+        with chat_server.serve(answer, count=count) as server:
+            return run(tmp_path, numeric, **{"arms": [], "agent": name_agent(server)} | changes), server
+
+    return ask_server
+
+
+def parse(prompt):
+    """(points, labels, query) of a numeric prompt."""
+    shots = re.findall(r"^([\d ]+) -> (\w+)$", prompt, re.MULTILINE)
+    points = [tuple(map(int, point.split())) for point, _ in shots]
+    return points, [label for _, label in shots], tuple(map(int, prompt.splitlines()[-1].removesuffix(" ->").split()))
+
+
+def answer_nearest(prompt):
+    points, labels, query = parse(prompt)
+    if not points:
+        return "I refuse."
+    return oracles.predict_nearest(np.array(points, float), labels, np.array([query], float))[0]
+
+
+def test_a_model_that_asks_the_nearest_shots_is_exactly_that_oracle(ask, tmp_path):
+    ask(answer_nearest)
+    for own in read_results(tmp_path)["worlds"].values():
+        assert own["curve"]["0"][0] == 0 and len(own["curve"]) == 5
+        assert {k: value for k, value in own["curve"].items() if k != "0"} == own["oracles"]["knn"]
+    for row in read_rows(tmp_path):
+        assert row["k"] == 0 or row["correct"] == ("knn" in row["oracles"])
+
+
+@pytest.mark.parametrize("answer", [lambda prompt: prompt, lambda prompt: "I refuse.", lambda prompt: "%$ ?\nA B 1 2"])
+def test_a_model_that_echoes_refuses_or_raves_is_never_right(ask, tmp_path, answer):
+    ask(answer)
+    rows = read_rows(tmp_path)
+    assert rows and not any(row["correct"] or row["answer"] for row in rows), "least of all with a shot's answer"
+
+
+def test_random_labels_cannot_be_learned(ask, tmp_path):
+    worlds = {"coins": {"kind": "linear", "size": 2, "labels": "random"}}
+    ask(answer_nearest, {"worlds": worlds, "functions": 40, "queries": 8, "max_shots": 4}, sets=1, orders=0)
+    own = read_results(tmp_path)["worlds"]["coins"]
+    for curve in (own["curve"], own["oracles"]["bayes"]):
+        mean, low, high = curve["4"]
+        assert low < 0.5 < high and abs(mean - 0.5) < 0.1
+
+
+def test_costs_are_counted_and_answers_kept(ask, tmp_path):
+    asked = len(ask(answer_nearest, count=lambda prompt: (len(prompt), len(prompt) // 2))[1].requests)
+    rows = read_rows(tmp_path)
+    assert all(row["tokens"] > 0 and row["cached"] == row["tokens"] // 2 for row in rows)
+    said = read_results(tmp_path)["requests"]
+    assert said == {"tokens": sum(row["tokens"] for row in rows), "reused": sum(row["cached"] for row in rows)}
+    assert 0 < asked <= len(rows), "equal prompts are sent once"
+
+
+def test_a_server_that_cuts_prompts_is_found_out(ask, tmp_path):
+    with pytest.raises(UserError, match="8 shots took 50 tokens and 4 took 50, so the prompt was cut"):
+        ask(lambda prompt: "A", count=lambda prompt: (min(50, len(prompt) // 2), 0), numeric={"max_shots": 16})
+    assert not (tmp_path / "data/many_shot/rows.parquet").exists()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    from stages.generators.base.tokenizer import build_tokenizer
+    from stages.lib.models import loading
+    from stages.lib.models.prompts import Prompt
+
+    folder = tmp_path_factory.mktemp("workspace")
+    tokenizer = build_tokenizer()
+    loading.save(tiny_models.make_model("qwen2", len(tokenizer)), tokenizer, folder / "data/generator/model")
+    Prompt(marked=True).write(folder / "data/generator/prompt.json")
+    for split, numbers in (("verifier", range(20)), ("test", range(40, 46))):
+        problems = [tiny_models.make_problem(i, split) for i in numbers]
+        records.write_problems(folder / f"data/benchmarks/{split}.jsonl", problems)
+        pool = [tiny_models.make_sample(problem, i, i % 2) for problem in problems for i in range(2)]
+        records.write_samples(folder / f"data/samples/{split}.parquet", pool)
+    return folder
+
+
+def test_the_whole_stage(root):
+    metrics = run(root)
+    out = root / "data/many_shot"
+    figures, rows = read_results(root), read_rows(root)
+    assert {*metrics["accuracy"]} == {*WORLDS} == {*metrics["bayes"]} and {*metrics["peak_k"]} == {*SETTINGS["arms"]}
+    assert figures["worlds"]["modular_4"]["held_out"] and not figures["worlds"]["linear_2"]["held_out"]
+    assert {row["k"] for row in rows if row["world"] == "benchmark"} == {0, 1, 2}
+    assert sum(row["order_seed"] > 0 for row in rows) == 3 * 3 + 2 * 3 * 3 * 4
+    for row in rows:
+        assert (row["gold_nll"] is None) == bool(row["set_seed"] or row["order_seed"]) and len(row["shots"]) == row["k"]
+        assert not {*row["shots"]} & {row["query"]}
+    text = (out / "report.md").read_text()
+    assert "modular_4 (held out)" in text and "The best K" in text and (out / "curves.png").stat().st_size > 10000
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    (root / ".checkpoints").rename(root / "before")
+    run(root)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    run(root, max_rows=16)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before, "and with what a killed run has kept"
+
+
+def test_the_likelihood_of_a_gold_solution_is_that_of_one_forward_pass(root):
+    import torch
+
+    from stages.evaluation.many_shot import answering, worlds
+    from stages.evaluation.many_shot.episodes import Group
+    from stages.lib.inference import engines
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.models.prompts import Prompt
+
+    folder = root / "data/generator/model"
+    engine = engines.make_engine("native", folder, 64)
+    reader = answering.FolderReader(Encoder.load(folder, Prompt()), engine, 4, "many_shot")
+    episode = worlds.make_episode(worlds.World(kind="linear", size=2), "w", 0, 8, 4, 1)
+    group = Group(episode, "gold", 4, 0, 0, episode.pools["gold"][:4])
+    for query, nats in zip(episode.queries, reader.measure_nll(group), strict=True):
+        ids, gold = reader.encode(group, [query])[0], reader.encoder.encode_texts([f" {query.solution}"])[0]
+        with torch.no_grad():
+            logprobs = engine.model(torch.tensor([ids + gold])).logits[0].log_softmax(-1)
+        expected = -sum(float(logprobs[len(ids) + i - 1, token]) for i, token in enumerate(gold))
+        assert nats == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_prompt_that_does_not_fit_is_an_error(root):
+    with pytest.raises(
+        UserError, match=r"sums/test/04\d after \d shots: \d+ tokens of prompt and .*prompts are not cut"
+    ):
+        run(root, numeric={"worlds": {}}, max_shots=8, max_new_tokens=200)
+
+
+def test_a_chat_has_its_own_reinforced_shots(root):
+    def answer(prompt):
+        question = prompt.rpartition("Question: ")[2]
+        a, b = map(int, re.findall(r"\d+", question))
+        return f"It is {a + b}.\n#### {a + b if a > 2 else 0}"
+
+    with chat_server.serve(answer, count=lambda prompt: (len(prompt), 0)) as server:
+        run(root, numeric={"worlds": {}}, agent=name_agent(server), examples=0)
+        count = len(server.requests)
+        run(root, numeric={"worlds": {}}, agent=name_agent(server), examples=0)
+        assert len(server.requests) == count, "answers are cached"
+        prompts = chat_server.get_prompts(server.requests)
+    assert any("It is" in prompt for prompt in prompts) and not any("#### 0" in prompt for prompt in prompts)
+    figures = read_results(root)["arms"]
+    right = [row["correct"] for row in read_rows(root) if row["arm"] == "gold" and not row["k"]]
+    assert all(own["curve"][k][0] == np.mean(right) for own in figures.values() for k in own["curve"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"arms": ["gold", "gold"]}, "arms must differ"),
+        ({"numeric": NUMERIC | {"training": TRAINING[:1]}}, "no model learns modular"),
+        ({"numeric": NUMERIC | {"training": TRAINING[:1] * 2, "worlds": {}}}, "a kind comes twice"),
+        ({"numeric": NUMERIC | {"worlds": {"benchmark": WORLDS["linear_2"]}}}, "is the name of the benchmark's"),
+        ({"numeric": NUMERIC | {"worlds": {"m": {"kind": "modular", "size": 1}}}}, "a modulus of 2 or more"),
+        ({"arms": [], "numeric": NUMERIC | {"worlds": {}}}, "nothing to do"),
+    ],
+)
+def test_settings_that_mean_nothing(change, reason):
+    with pytest.raises(ValueError, match=reason):
+        stage.Params(**SETTINGS | change)

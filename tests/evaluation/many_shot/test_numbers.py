@@ -1,0 +1,196 @@
+"""Numeric worlds, their oracles, and the figures of a study."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.evaluation.many_shot import episode_model, measures, oracles, worlds
+from stages.evaluation.many_shot.answering import Row
+from stages.evaluation.many_shot.worlds import World
+from stages.lib.core import seeds
+
+LINEAR = World(kind="linear", size=2)
+
+
+def test_linear_labels_are_balanced_and_linear():
+    labels = Counter()
+    for number in range(40):
+        episode = worlds.make_episode(LINEAR, "w", number, 40, 10, 1)
+        items = [*episode.pools["gold"], *episode.queries]
+        labels.update(item.gold for item in items)
+        points = np.array([worlds.parse_point(item.question) for item in items], float)
+        plane = np.c_[points - 4.5]
+        sides = np.array([1 if item.gold == "A" else -1 for item in items])
+        angles = np.linspace(0, 2 * np.pi, 2000)
+        directions = np.c_[np.cos(angles), np.sin(angles)]
+        assert ((plane @ directions.T > 0) == (sides[:, None] > 0)).all(0).any(), (
+            "one line through the centre parts them"
+        )
+    assert 0.45 < labels["A"] / labels.total() < 0.55
+
+
+def test_flipped_labels_are_those_of_the_true_world_exchanged():
+    true, flipped = (
+        worlds.make_episode(World(kind="linear", size=2, prior=0.9, labels=x), x, 3, 20, 5, 1)
+        for x in ("true", "flipped")
+    )
+    for one, other in zip(
+        (*true.pools["gold"], *true.queries), (*flipped.pools["gold"], *flipped.queries), strict=True
+    ):
+        assert one.question == other.question and {one.gold, other.gold} == {"A", "B"}
+
+
+def test_a_query_is_no_shot_of_a_linear_world():
+    for number in range(20):
+        episode = worlds.make_episode(LINEAR, "w", number, 32, 6, 1)
+        assert not {item.question for item in episode.queries} & {item.question for item in episode.pools["gold"]}
+
+
+@pytest.mark.parametrize("modulus", [2, 4, 7])
+def test_modular_values(modulus):
+    episode = worlds.make_episode(World(kind="modular", size=modulus), "m", 0, 30, 5, 1)
+    values = {item.question: item.gold for item in episode.pools["gold"]}
+    assert all(values[item.question] == item.gold for item in episode.queries if item.question in values)
+    fits = [
+        (a, b)
+        for a in range(1, modulus)
+        for b in range(modulus)
+        if all((a * int(x) + b) % modulus == int(y) for x, y in values.items())
+    ]
+    assert len(fits) == 1
+
+
+def test_the_bayes_rule_knows_a_modular_function_from_two_points():
+    world = World(kind="modular", size=7)
+    episode = worlds.make_episode(world, "m", 1, 14, 10, 1)
+    first = episode.pools["gold"][0]
+    other = next(item for item in episode.pools["gold"] if item.question != first.question)
+    assert oracles.predict(world, [first, other], episode.queries)["bayes"] == [item.gold for item in episode.queries]
+    assert oracles.predict(world, [], episode.queries) == {}
+
+
+def test_oracles_of_a_linear_world_approach_the_truth():
+    right = Counter()
+    for number in range(20):
+        episode = worlds.make_episode(LINEAR, "w", number, 40, 8, 1)
+        answers = oracles.predict(LINEAR, episode.pools["gold"], episode.queries)
+        for name, own in answers.items():
+            right[name] += sum(x == item.gold for x, item in zip(own, episode.queries, strict=True))
+    assert right["bayes"] >= right["least_squares"] - 4 and right["bayes"] > 145 and right["knn"] > 125
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 20), st.integers(0, 10**6))
+def test_nearest_neighbours_vote(k, key):
+    episode = worlds.make_episode(LINEAR, "w", key, k, 6, 1)
+    shots, answers = episode.pools["gold"], oracles.predict(LINEAR, episode.pools["gold"], episode.queries)["knn"]
+    for query, answer in zip(episode.queries, answers, strict=True):
+        here = np.array(worlds.parse_point(query.question))
+        distances = np.array([np.linalg.norm(here - worlds.parse_point(shot.question)) for shot in shots])
+        order = np.argsort(distances, kind="stable")
+        if len(order) <= 5 or distances[order[4]] < distances[order[5]] - 1e-9:  # else who is the fifth is open
+            votes = Counter(shots[i].gold for i in order[:5])
+            assert votes[answer] == max(votes.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (" A", "A"),
+        ("\nB\nA", "B"),
+        ("The letter is B.", "B"),
+        ("", None),
+        ("I refuse.", None),
+        ("ABBA 12x", None),
+        (" 3", "3"),
+    ],
+)
+def test_answers_of_replies(text, answer):
+    assert worlds.read_answer(text) == answer
+
+
+def test_the_tokenizer_reads_numbers_and_labels_alone():
+    tokenizer = episode_model.build_tokenizer()
+    ids = tokenizer(worlds.FORMS["linear"].instruction + "23 71 -> A\n4 99 ->")["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids) == ["23", "71", "A", "4", "99"]
+
+
+def make_row(query, k, correct, set_seed=0, order_seed=0, episode="0", nll=None):
+    fields = dict(arm="gold", k=k, set_seed=set_seed, order_seed=order_seed, shots=[], tokens=1, cached=0, text="")
+    place = f"w/{episode}/{k}/{set_seed}/{order_seed}"
+    return Row(
+        problem_id=place, query=query, world="w", episode=episode, answer=None, correct=correct, gold_nll=nll, **fields
+    )
+
+
+def test_the_best_k_and_its_interval():
+    def study(chance):
+        return [
+            make_row(f"q/{i}", k, bool(seeds.uniforms("peak", i, k, n=1)[0] < chance[k]))
+            for i in range(200)
+            for k in chance
+        ]
+
+    clear = measures.find_peak(measures.collect_curve(study({0: 0.1, 1: 0.3, 2: 0.9, 4: 0.3})), 1)
+    assert clear["k"] == clear["low"] == clear["high"] == 2 and clear["accuracy"] > 0.8 and clear["first"] < 0.2
+    equal = measures.find_peak(measures.collect_curve(study({0: 0.5, 1: 0.5, 2: 0.5, 4: 0.5, 8: 0.5})), 1)
+    assert equal["low"] < equal["high"], "noise has no best K"
+
+
+def test_the_cross_fitted_accuracy_of_noise_is_not_too_high():
+    names = [f"q/{i}" for i in range(30)]
+    gains = []
+    for trial in range(20):
+        rows = [
+            make_row(name, k, bool(seeds.uniforms("noise", trial, name, k, n=1)[0] < 0.5))
+            for name in names
+            for k in (0, 1, 2, 4, 8)
+        ]
+        peak = measures.find_peak(measures.collect_curve(rows), trial)
+        best = max(value[0] for value in measures.describe_curve(measures.collect_curve(rows)).values())
+        gains.append((best - 0.5, peak["accuracy"] - 0.5))
+    naive, honest = np.mean(gains, axis=0)
+    assert naive > 0.06 and abs(honest) < 0.05
+
+
+def test_spread_by_chance_alone_has_no_excess():
+    excesses, ps = [], []
+    for trial in range(60):
+        tables = [(seeds.uniforms("null", trial, i, n=80).reshape(8, 10) < 0.6).astype(float) for i in range(4)]
+        spread = measures.split_spread(tables, trial, resamples=200)
+        excesses.append(spread.observed**2 - spread.floor**2)
+        ps.append(spread.p)
+    assert abs(np.mean(excesses)) < 0.003 and 0.35 < np.mean(ps) < 0.65 and np.mean(np.array(ps) < 0.05) < 0.15
+
+
+def test_spread_of_orders_that_differ():
+    table = np.zeros((12, 10))
+    table[:, :5] = 1.0
+    spread = measures.split_spread([table], 1)
+    assert spread.gap == 1.0 and spread.p < 0.01 and spread.excess > 0.4
+    still = measures.split_spread([np.tile(np.array([[1.0], [0.0]]), (3, 4))], 1)
+    assert still.observed == still.floor == still.gap == 0 and still.p == 1.0
+
+
+def test_tables_of_sets_and_orders():
+    rows = [
+        make_row(f"q/{q}", 4, (q + s + o) % 2 == 0, s, o)
+        for q in range(3)
+        for s, o in ((0, 0), (1, 0), (2, 0), (0, 1), (0, 2))
+    ]
+    (sets,) = measures.tabulate(rows, 4, "set_seed")
+    (orders,) = measures.tabulate(rows, 4, "order_seed")
+    assert sets.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]] and orders.shape == (3, 2)
+    assert measures.tabulate(rows, 8, "order_seed") == []
+
+
+def test_crossing_and_likelihood():
+    curve = {"0": [0.6], "1": [0.4], "2": [0.55], "4": [0.7]}
+    assert measures.find_crossing(curve) == 2 and measures.find_crossing({"0": [0.5]}) is None
+    rows = [make_row("q", k, False, nll=nll) for k, nll in ((0, 3.0), (1, 1.0), (2, 2.0))]
+    said = measures.compare_nll(rows, curve)
+    assert said == {"nats": {"0": 3.0, "1": 1.0, "2": 2.0}, "best_k": 1, "agrees": False}
+    assert measures.compare_nll([make_row("q", 1, True)], curve) == {}
