@@ -399,7 +399,7 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     assert "| always refuse | 0.0 |  |" in text and "At equal coverage" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
     assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain"}
-    assert (run.out_dir / "history.csv").read_text().startswith("arm,step,epoch,")
+    assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss\n1,")
     again = tiny_models.make_run(inputs, "honesty", honesty.Params(**SETTINGS))
     before = (run.out_dir / "replies.jsonl").read_bytes()
     assert honesty.body(again) == metrics and (run.out_dir / "replies.jsonl").read_bytes() == before  # resumed
