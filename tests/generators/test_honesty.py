@@ -289,7 +289,8 @@ def test_a_refusal_counts_with_its_whole_text(encoder, tmp_path):
             places = range(encoded.prompt_length, len(encoded.ids))
             expected += math.exp(sum(rows[i - 1, encoded.ids[i]].item() for i in places))
         assert probability == pytest.approx(expected, rel=1e-4)
-    texts = [replies.encode_reply(encoder, made[0].problem, phrase) for phrase in refusals.TAUGHT]
+    phrases = (*refusals.TAUGHT, *refusals.UNTAUGHT)
+    texts = [replies.encode_reply(encoder, made[0].problem, phrase) for phrase in phrases]
     assert len({ids[0] for ids in texts}) < len(texts)
     assert all(ids[-1] == encoder.end_id for ids in texts)
 
