@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ HEADLINE = 15  # figures in metrics.json at most
 QUICK = settings(max_examples=40, deadline=None)
 
 
-def make_sample(text, answer=None, correct=False, finish="stop", index=0, name="x", tokens=3):
+def make_sample(text, answer=None, correct=False, finish: Any = "stop", index=0, name="x", tokens=3):
     return records.Sample(
         problem_id=name,
         index=index,
@@ -201,7 +202,7 @@ def test_swapping_the_passage_flips_known_to_unread():
         for item, other in ((group[0], group[2]), (group[2], group[0])):
             question = item.problem.question.removeprefix(f"{item.passage} ")
             owner = question.removeprefix("What is the code of ").partition("'s")[0]
-            swapped = items.ask_passage("passages/test/x", other.passage, question, item.problem.answer, owner)
+            swapped = items.ask_passage("passages/test/x", other.passage or "", question, item.problem.answer, owner)
             assert swapped.kind == "unread" and swapped.gold is None
             grades = grader.grade(item.problem, [f"#### {item.gold}", f"#### {item.gold}1", f"#### 1{item.gold}"])
             assert [grade.correct for grade in grades] == [True, False, False]  # equal, not a part of it
@@ -225,7 +226,8 @@ def test_an_unanswerable_item_has_two_answers_and_a_twin_with_one():
     for open_item, twin in zip(made[::2], made[1::2], strict=True):
         assert open_item.gold is None and twin.gold is not None
         assert registry.check(open_item.problem) == [] == registry.check(twin.problem)
-        [change] = open_item.problem.program.params["changes"]
+        program: Any = open_item.problem.program
+        [change] = program.params["changes"]
         (first, one), (second, two) = change["completions"]
         assert first != second and one != two
         assert open_item.problem.parent == twin.problem.parent
