@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ HEADLINE = 15  # figures in metrics.json at most
 QUICK = settings(max_examples=40, deadline=None)
 
 
-def make_sample(text, answer=None, correct=False, finish="stop", index=0, name="x", tokens=3):
+def make_sample(text, answer=None, correct=False, finish: Any = "stop", index=0, name="x", tokens=3):
     return records.Sample(
         problem_id=name,
         index=index,
@@ -201,7 +202,7 @@ def test_swapping_the_passage_flips_known_to_unread():
         for item, other in ((group[0], group[2]), (group[2], group[0])):
             question = item.problem.question.removeprefix(f"{item.passage} ")
             owner = question.removeprefix("What is the code of ").partition("'s")[0]
-            swapped = items.ask_passage("passages/test/x", other.passage, question, item.problem.answer, owner)
+            swapped = items.ask_passage("passages/test/x", other.passage or "", question, item.problem.answer, owner)
             assert swapped.kind == "unread" and swapped.gold is None
             grades = grader.grade(item.problem, [f"#### {item.gold}", f"#### {item.gold}1", f"#### 1{item.gold}"])
             assert [grade.correct for grade in grades] == [True, False, False]  # equal, not a part of it
@@ -225,7 +226,8 @@ def test_an_unanswerable_item_has_two_answers_and_a_twin_with_one():
     for open_item, twin in zip(made[::2], made[1::2], strict=True):
         assert open_item.gold is None and twin.gold is not None
         assert registry.check(open_item.problem) == [] == registry.check(twin.problem)
-        [change] = open_item.problem.program.params["changes"]
+        program: Any = open_item.problem.program
+        [change] = program.params["changes"]
         (first, one), (second, two) = change["completions"]
         assert first != second and one != two
         assert open_item.problem.parent == twin.problem.parent
@@ -289,7 +291,8 @@ def test_a_refusal_counts_with_its_whole_text(encoder, tmp_path):
             places = range(encoded.prompt_length, len(encoded.ids))
             expected += math.exp(sum(rows[i - 1, encoded.ids[i]].item() for i in places))
         assert probability == pytest.approx(expected, rel=1e-4)
-    texts = [replies.encode_reply(encoder, made[0].problem, phrase) for phrase in refusals.TAUGHT]
+    phrases = (*refusals.TAUGHT, *refusals.UNTAUGHT)
+    texts = [replies.encode_reply(encoder, made[0].problem, phrase) for phrase in phrases]
     assert len({ids[0] for ids in texts}) < len(texts)
     assert all(ids[-1] == encoder.end_id for ids in texts)
 
@@ -399,7 +402,7 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     assert "| always refuse | 0.0 |  |" in text and "At equal coverage" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
     assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain"}
-    assert (run.out_dir / "history.csv").read_text().startswith("arm,step,epoch,")
+    assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss\n1,")
     again = tiny_models.make_run(inputs, "honesty", honesty.Params(**SETTINGS))
     before = (run.out_dir / "replies.jsonl").read_bytes()
     assert honesty.body(again) == metrics and (run.out_dir / "replies.jsonl").read_bytes() == before  # resumed

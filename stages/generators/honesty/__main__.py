@@ -16,6 +16,9 @@ nothing. Policies are compared at equal coverage, since to refuse more always lo
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -247,11 +250,11 @@ def train(run: StageRun[Params], arm: str, examples: list[Example]) -> tuple[Any
 
 
 def join_histories(texts: Sequence[str]) -> str:
-    """One table of all arms, with a column that names the arm."""
-    rows = []
-    for arm, text in zip(ARMS, texts, strict=True):
-        header, *lines = text.splitlines()
-        rows += [f"arm,{header}"] * (not rows) + [f"{arm},{line}" for line in lines]
+    """One table, a row for each step, with a column for the loss of each arm; "" where an arm has fewer steps."""
+    columns = [[row["lm_loss"] for row in csv.DictReader(io.StringIO(text))] for text in texts]
+    rows = [",".join(("step", *(f"{arm}_loss" for arm in ARMS)))]
+    for step, losses in enumerate(itertools.zip_longest(*columns, fillvalue=""), 1):
+        rows.append(",".join((str(step), *losses)))
     return "\n".join(rows) + "\n"
 
 

@@ -109,7 +109,7 @@ def mix_confidence(sample: Sample, refusal: float) -> float:
     return 0.5 * mean_probability(sample) + 0.5 * (1.0 - refusal)
 
 
-def make_outcomes(items: Sequence[Item], samples: Sequence[Sample], confidence: Sequence[float]) -> Outcomes:
+def make_outcomes(items: Sequence[Item], samples: Sequence[Sample], confidence: Any) -> Outcomes:
     """Who refused and who is right. An answer to an item without one is wrong, whatever it is."""
     refused = np.array([refusals.is_refusal(sample) for sample in samples], bool)
     right = np.array([item.is_answerable and s.is_right for item, s in zip(items, samples, strict=True)], bool)
