@@ -67,7 +67,7 @@ def name_agent(server):
 def ask(tmp_path):
     """Runs the stage with a server that answers by a function of the prompt, on numeric worlds alone."""
 
-    def ask_server(answer, numeric=None, count=None, **changes):
+    def ask_server(answer, numeric=None, count=lambda prompt: (len(prompt), 0), **changes):
         with chat_server.serve(answer, count=count) as server:
             return run(tmp_path, numeric, **{"arms": [], "agent": name_agent(server)} | changes), server
 
