@@ -152,7 +152,17 @@ def test_another_equal_configuration_leaves_samples_labels_and_scores_fresh(fini
     try:
         used = re.search(r"(?m)^launch: (\w+)", original)
         path.write_text(original.replace(used[0], "launch: cpu" if used[1] == "cpu2" else "launch: cpu2", 1))
-        assert stale(finished.root) == {"base", "generator", "orm", "prm", "genrm", "preference", "honesty", "report"}
+        assert stale(finished.root) == {
+            "base",
+            "generator",
+            "orm",
+            "prm",
+            "genrm",
+            "preference",
+            "honesty",
+            "pseudocode",
+            "report",
+        }
     finally:
         path.write_text(original)
 

@@ -50,6 +50,7 @@ STAGES = (
     "arena",
     "compression",
     "many_shot",
+    "pseudocode",
 )
 INPUTS = ("params.yaml", "requirements.lock", *(f"data/{stage}" for stage in STAGES))
 FIGURES = {  # stage: the file with all its figures
@@ -93,6 +94,13 @@ REPORTS = {
         "Accuracy after K examples (shots). Numeric worlds have a function of their own in every episode, so what is "
         "right can only be learned from the shots; oracles read the same. The benchmark is answered by the generator.",
         "curves.png",
+    ),
+    "pseudocode": (
+        "Reasoning along a program",
+        "A program prints its state after every step, so the true trace is known. Models learn such programs from answers, "
+        "worked steps or traces, from equally many target tokens. Differences are paired over the same programs; p in "
+        "brackets is corrected for all of them (Holm).",
+        "traces.png",
     ),
 }
 

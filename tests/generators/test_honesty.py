@@ -214,7 +214,7 @@ def test_half_of_the_facts_are_taught_and_more_facts_change_none():
     assert [fact.kind for fact in facts] == ["known", "unknown"] * 10
     assert facts[:8] == items.make_facts(8, seed=1)
     assert len({fact.problem.question for fact in facts}) == 20
-    with pytest.raises(ValueError, match="but there are names for"):
+    with pytest.raises(UserError, match=r"honesty.train.facts: 10000, but there are names for \d+"):
         items.make_facts(10_000, seed=1)
 
 
@@ -292,6 +292,17 @@ def test_a_refusal_counts_with_its_whole_text(encoder, tmp_path):
     texts = [replies.encode_reply(encoder, made[0].problem, phrase) for phrase in refusals.TAUGHT]
     assert len({ids[0] for ids in texts}) < len(texts)
     assert all(ids[-1] == encoder.end_id for ids in texts)
+
+
+def test_a_refusal_weighs_as_much_as_a_solution(encoder):
+    """By tokens it would weigh a tenth, and 74 examples taught no refusal at all."""
+    pair = items.make_premise_items("train", make_parents("verifier", 12), 1, seed=1)
+    for item, refuses in zip(pair, (True, False), strict=True):
+        example = knowledge.encode_target(encoder, item, refuses, 1)
+        assert sum(example.lm_weight) == pytest.approx(1.0)
+        first = next(i for i, weight in enumerate(example.lm_weight) if weight)
+        target = "\n".join([*knowledge.make_target(encoder, item, refuses, 1), ""])
+        assert encoder.decode_solution(example.ids[first:]) == target  # all of it, with its last character
 
 
 @pytest.mark.slow
@@ -419,6 +430,12 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_questi
     assert not roots & {x.item.id.partition("~")[0] for x in learned.candidates} | roots & {
         item.id.partition("~")[0] for item in learned.premise
     }
+
+
+def test_all_policies_have_one_limit_of_tokens():
+    sample = make_sample("#### 7", "7", True, tokens=12)
+    assert policies.cut(sample, 12) == sample
+    assert not policies.cut(sample, 11).is_right and policies.cut(sample, 11).answer is None
 
 
 def test_shortcuts_are_measured():

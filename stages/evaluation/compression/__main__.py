@@ -39,18 +39,14 @@ PROSE = Path("data/raw/prose/text.txt")
 class Params(TrainingParams):
     widths: list[Annotated[int, Field(ge=8, multiple_of=8)]]  # of the models that are trained from nothing
     num_layers: int = Field(ge=2, multiple_of=2)  # of these: convolution, attention, convolution, ..
-    tune_lr: float | None = Field(gt=0)  # rate of the base while it learns the same text; null: it does not
-    base_tokens: int | None = Field(
-        ge=0
-    )  # that the base was trained on before; null: unknown, so no compute to set apart
-    learn_problems: int = Field(
-        ge=1
-    )  # of train, that the ladder learns from, at most 3 in 4; the others are fresh text
+    tune_lr: float = Field(ge=0)  # rate of the base while it learns the same text; 0: it does not
+    base_tokens: int = Field(ge=0)  # that the base was trained on before; 0: unknown, so no correlation given compute
+    learn_problems: int = Field(ge=1)  # of train, to learn from, at most 3 in 4; the others are fresh text
     tune_problems: int = Field(ge=1)  # of these, that the base learns from
     problems: int = Field(ge=1)  # of test, and as many of ood, whose gold steps every checkpoint predicts
     solve_problems: int = Field(ge=0)  # of these, that every checkpoint also solves by a greedy solution; 0: none
     chars: int = Field(ge=100)  # of each corpus, in whole documents
-    block: int | None = Field(ge=2)  # tokens of a window; null: the model's context, at most 2048
+    block: int = Field(ge=0)  # tokens of a window, at least 2; 0: the model's context, at most 2048
     resamples: int = Field(ge=100, le=100_000)  # of the models, for intervals
     max_new_tokens: int = Field(ge=1)  # tokens of a solution at most
     max_rows: int = Field(ge=16)  # solutions drawn at a time; changes none of them
@@ -61,6 +57,8 @@ class Params(TrainingParams):
             raise ValueError(f"epochs must be a whole number, got {self.epochs}: a checkpoint is kept after each")
         if len(set(self.widths)) < len(self.widths):
             raise ValueError("widths must differ")
+        if self.block == 1:
+            raise ValueError("block must be 0 or at least 2, not 1: a token is predicted from one before it")
         rungs = int(self.epochs) * (len(self.widths) + bool(self.tune_lr)) + 1
         if rungs < 4:
             raise ValueError(f"widths, epochs and tune_lr make {rungs} checkpoints; a law needs 4, better 12")
@@ -171,11 +169,12 @@ def measure(
         "flops": rung.flops,
         "scores": scores,
         "bits": {
-            text.name: bits.measure(model, encoder.tokenizer, text, run.params.block).describe() for text in corpora
+            text.name: bits.measure(model, encoder.tokenizer, text, run.params.block or None).describe()
+            for text in corpora
         },
     }
     files.write_json(done, row)
-    return row
+    return json.loads(done.read_text("utf-8"))  # in the order of keys that a resumed run reads
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def climb(run: StageRun[Params], base: Path, encoder: Encoder, problems: Sequenc
         params = run.params.model_copy(update={"lora_rank": 0})
         rungs += train(run, f"width {width}", model, encoder, examples, params, 0.0)
     weights, before = loading.count_stored_parameters(base), run.params.base_tokens
-    flops = None if before is None else loading.estimate_flops(weights, before, training=True)
+    flops = loading.estimate_flops(weights, before, training=True) if before else None
     rungs.append(Rung(UNTUNED, TUNED, base, flops))
     if run.params.tune_lr and examples:
         params = run.params.model_copy(update={"lr": run.params.tune_lr})

@@ -63,6 +63,11 @@ def write(
     return select_metrics(rows, laws, gaps)
 
 
+def list_scores(rows: Rows) -> list[str]:
+    """The names of the scores that this run has, in the order of the tables."""
+    return [score for score in SCORES if score in rows[0]["scores"]]
+
+
 def make_points(rows: Rows, corpus: str, score: str) -> list[Point]:
     """The checkpoints that the law is fitted on."""
     return [
@@ -76,7 +81,7 @@ def fit_laws(rows: Rows, corpora: Sequence[str], seed: int, resamples: int) -> d
     """corpus -> score -> the law, with what it says of the models that it was not fitted on."""
     laws: dict[str, dict[str, Any]] = {}
     for corpus in corpora:
-        for score in rows[0]["scores"]:
+        for score in list_scores(rows):
             fitted = law.fit(make_points(rows, corpus, score), seed, resamples)
             elsewhere = [row for row in rows if not row["fitted"] and fitted["b"] is not None]
             said = {row["name"]: fitted["a"] + fitted["b"] * row["bits"][corpus]["bpc"] for row in elsewhere}
@@ -126,19 +131,19 @@ def tabulate_laws(laws: Mapping[str, Mapping[str, Any]]) -> dict[str, tables.Tab
 
 
 def tabulate_models(rows: Rows, gaps: Mapping[str, Mapping[str, float]]) -> dict[str, tables.Table]:
-    scores = list(rows[0]["scores"])
+    scores, corpora = list_scores(rows), [corpus for corpus in TITLES if corpus in rows[0]["bits"]]
     names = [f"{SHORT[score.partition('_')[0]]}, {'in' if score.endswith('test') else 'out'}" for score in scores]
     bits: list[list[str]] = []
     marks: list[list[str]] = []
     for row in rows:
         flops = f"{math.log10(row['flops']):.2f}" if row["flops"] else ""
         excess = f"{gaps[row['name']]['excess']:+.3f}" if gaps else ""
-        bits.append([row["name"], *(f"{row['bits'][corpus]['bpc']:.3f}" for corpus in row["bits"]), excess])
+        bits.append([row["name"], *(f"{row['bits'][corpus]['bpc']:.3f}" for corpus in corpora), excess])
         scaled = [SCALES[score.partition("_")[0]][0] * row["scores"][score] for score in scores]
         marks.append(
-            [row["name"], f"{row['weights']:,}", flops, *(f"{x:.1f}" if x >= 0 else f"{x:.2f}" for x in scaled)]
+            [row["name"], f"{row['weights']:,}", flops, *(f"{x:.1f}" if x >= 0 else f"{x:.3g}" for x in scaled)]
         )
-    titles = [TITLES[corpus] for corpus in rows[0]["bits"]]
+    titles = [TITLES[corpus] for corpus in corpora]
     return {
         "Bits per character of five corpora": (("checkpoint", *titles, "contamination"), bits),
         "Scores": (("checkpoint", "weights", "log10 FLOPs", *names), marks),
@@ -191,10 +196,9 @@ def write_notes(
 
 def _format_slope(family: Mapping[str, Any], score: str) -> str:
     scale, unit = SCALES[score.partition("_")[0]]
-    if family["b"] is None:
-        return "unknown"
-    r = "" if family["r"] is None else f" (r {family['r']:+.2f})"
-    return f"{scale * family['b']:+.3g} {unit} a bit{r}"
+    if family["r"] is None:
+        return "none, since the score or the bits are constant"
+    return f"{scale * family['b']:+.3g} {unit} a bit (r {family['r']:+.2f})"
 
 
 def select_metrics(

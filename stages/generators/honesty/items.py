@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from stages.lib.core import seeds
+from stages.lib.core.errors import UserError
 from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem, Record, Sample, Source
 from stages.lib.operators import registry
@@ -118,10 +119,10 @@ def _make_problem(identity: str, question: str, answer: str) -> Problem:
 
 def make_facts(n: int, seed: int) -> list[Item]:
     """n made-up facts as questions, every second one known: those are taught. Codes are drawn by key, so they follow from
-    nothing in the question. Raises ValueError for more facts than there are names for."""
+    nothing in the question. Raises UserError for more facts than there are names for."""
     owners = [(name, thing) for thing in THINGS for name in wording.NAMES]
     if n > len(owners):
-        raise ValueError(f"{n} facts, but there are names for {len(owners)}")
+        raise UserError(f"honesty.train.facts: {n}, but there are names for {len(owners)}; lower it")
     ranked = sorted(owners, key=lambda owner: seeds.key(seed, "honesty", VERSION, *owner, "fact"))
     items = []
     for i, (name, thing) in enumerate(ranked[:n]):

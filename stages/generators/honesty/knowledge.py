@@ -110,7 +110,8 @@ def make_target(encoder: Encoder, item: Item, refuses: bool, seed: int) -> list[
 
 
 def encode_target(encoder: Encoder, item: Item, refuses: bool, seed: int) -> Example:
-    """The item with its target as an example; the loss is on the target alone."""
+    """The item with its target as an example. The loss is on the target alone, and all targets weigh alike: by tokens, a
+    refusal would count a tenth of a solution and would not be learned."""
     encoded = encoder.encode(item.problem, make_target(encoder, item, refuses, seed), shots=True)
     length = len(encoded.ids) - encoded.prompt_length
-    return Example(encoded.ids, [0.0] * encoded.prompt_length + [1.0] * length)
+    return Example(encoded.ids, [0.0] * encoded.prompt_length + [1.0 / length] * length)

@@ -63,7 +63,7 @@ def draw_start(
     """The generator's replies as it is, and where every prompt says that N/A is allowed. What stage samples has drawn is
     not drawn again."""
     drawn = [sample for name in ("test", "ood") for sample in read_first(run, name)]
-    known = {sample.problem_id: sample for sample in drawn}
+    known = {sample.problem_id: cut(sample, run.params.max_new_tokens) for sample in drawn}
     problems = [item.problem for item in items]
     missing = [problem for problem in problems if problem.id not in known]
     asked = [
@@ -75,6 +75,13 @@ def draw_start(
     known |= {sample.problem_id: sample for sample in new}
     vanilla = [known[problem.id] for problem in problems]
     return vanilla, [known.get(problem.id + ASKED, known[problem.id]) for problem in problems]
+
+
+def cut(sample: Sample, max_new_tokens: int) -> Sample:
+    """A sample of stage samples as this stage would have drawn it: one that is longer than its limit has no answer."""
+    if sample.tokens <= max_new_tokens:
+        return sample
+    return sample.model_copy(update={"finish": "length", "answer": None, "correct": False})
 
 
 def read_first(run: StageRun[Any], name: str) -> list[Sample]:

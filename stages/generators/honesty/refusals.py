@@ -15,13 +15,16 @@ from stages.lib.core.records import Sample
 from stages.lib.grading import extraction
 
 VERSION = 1  # part of every key
-CANONICAL = "N/A"
-TAUGHT = ("I do not know.", "I can not answer this.", "Nobody can tell.", "This can not be known.")
+CANONICAL = "#### N/A"
+# What is taught is near to what models write already: a small model that has to learn new words for it forgets to count.
+TAUGHT = (CANONICAL, "It is not known.", "The answer is not known.")
 UNTAUGHT = (
-    "I am not able to answer that.",
+    "N/A",
+    "I do not know.",
+    "I can not answer this.",
     "I am not sure.",
+    "Nobody can tell.",
     "There is not enough information.",
-    "The answer is not known.",
     "It can not be found.",
 )
 REQUEST = (
@@ -35,7 +38,7 @@ def _normalize(line: str) -> str:
     return " ".join(_MARK.sub("", line.strip()).split()).rstrip(" .!").casefold()
 
 
-_LIST = frozenset(map(_normalize, (CANONICAL, *TAUGHT, *UNTAUGHT)))
+_LIST = frozenset(map(_normalize, (*TAUGHT, *UNTAUGHT)))
 
 
 def draw_phrase(seed: int, item_id: str) -> str:

@@ -115,6 +115,10 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
         f"The verifier ({tables.format_score_name(params.verifier)}) silences the generator below a threshold chosen on "
         f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing.",
     ]
+    if "facts" in results["sets"]:
+        notes.append(
+            "Half of the made-up facts, called known, are taught to the tuned arms; no other policy knows any."
+        )
     for name, own in results["judge"].items():
         if own["missed"] or own["extra"]:
             text = f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""

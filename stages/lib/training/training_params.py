@@ -1,4 +1,4 @@
-"""Training parameters: the keys that base, generator, orm, prm, genrm and preference share.
+"""Training parameters: the keys that base, generator, orm, prm, genrm, preference and honesty share.
 
 Values that most stages share are set in section `training` of params.yaml; a stage's section overrides a value by naming
 its key.

@@ -83,7 +83,7 @@ def test_stride_1_equals_a_loop_over_tokens(model, words):
     for i in range(1, len(ids)):
         start = max(0, i + 1 - 12)
         logits = model(torch.tensor([ids[start:i]])).logits[0, -1]
-        expected.append(-float(logits.log_softmax(-1)[ids[i]]))
+        expected.append(-logits.log_softmax(-1)[ids[i]].item())
     assert measure(model, words, [text], block=12, stride=1).nll == pytest.approx(math.fsum(expected), rel=1e-9)
 
 

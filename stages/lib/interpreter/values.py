@@ -1,0 +1,211 @@
+"""Values of programs, and what each operation on them may cost.
+
+Numbers are exact: `/` gives a fraction in lowest terms, or a whole number where it is one. Every part of a value that an
+operation reads or makes costs fuel before the operation runs, so that no nested list, long text or power can hold up the
+interpreter: a value that contains itself runs out of fuel while it is weighed.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from math import isqrt
+from typing import Any
+
+from stages.lib.interpreter.language import ProgramError
+
+MAX_BITS = 2048  # of a whole number, of a numerator and of a denominator
+MAX_LENGTH = 100_000  # characters of a text, items of a list
+CHARACTERS = 16  # of a text cost one unit of fuel
+
+_TEXT_METHODS = """
+    split splitlines join strip lstrip rstrip lower upper replace startswith endswith find index count isdigit isalpha
+    isupper islower removeprefix removesuffix title capitalize
+"""
+METHODS: dict[type, frozenset[str]] = {
+    str: frozenset(_TEXT_METHODS.split()),
+    list: frozenset(
+        ("append", "extend", "insert", "pop", "remove", "reverse", "sort", "index", "count", "copy", "clear")
+    ),
+    dict: frozenset(("get", "keys", "values", "items", "pop", "setdefault", "update", "copy")),
+    tuple: frozenset(("index", "count")),
+}
+_COMPARISONS: Mapping[type, Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda a, b: a in b,
+    ast.NotIn: lambda a, b: a not in b,
+}
+
+
+class Meter:
+    """Fuel: an operation costs one, and one more for each part of a value that it reads."""
+
+    def __init__(self, fuel: int):
+        self.fuel = fuel
+
+    def spend(self, amount: int = 1) -> None:
+        """Raises ProgramError when the fuel is used up."""
+        self.fuel -= amount
+        if self.fuel < 0:
+            raise ProgramError("out of fuel: it takes too many steps")
+
+    def weigh(self, *values: Any) -> None:
+        """Spend what reading every part of the values costs."""
+        stack = list(values)
+        while stack:
+            value = stack.pop()
+            if isinstance(value, str):
+                self.spend(len(value) // CHARACTERS)
+            elif isinstance(value, list | tuple):
+                self.spend(len(value))
+                stack += value
+            elif isinstance(value, dict):
+                self.spend(2 * len(value))
+                stack += [*value, *value.values()]
+            elif isinstance(value, range):
+                self.spend(min(len(value), MAX_LENGTH))
+
+
+def check_number(value: Any) -> Any:
+    """The number, a whole one as int. Raises ProgramError for one that is too large."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        value = value.numerator
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    if bits > MAX_BITS:
+        raise ProgramError(f"a number of more than {MAX_BITS} bits")
+    return value
+
+
+def read_constant(value: Any) -> Any:
+    """A literal: a decimal becomes the fraction that it is written as."""
+    if isinstance(value, float):
+        if value in (float("inf"), float("-inf")):
+            raise ProgramError(f"a number of more than {MAX_BITS} bits")
+        return check_number(Fraction(repr(value)))
+    return check_number(value) if type(value) is int else value
+
+
+def format_value(value: Any, inner: bool = False) -> str:
+    """What `print` shows. inner: inside a list or dictionary, where texts have quotation marks."""
+    if isinstance(value, str):
+        return repr(value) if inner else value
+    if isinstance(value, list):
+        return f"[{', '.join(format_value(item, True) for item in value)}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(format_value(item, True) for item in value)}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{format_value(k, True)}: {format_value(v, True)}' for k, v in value.items())}}}"
+    return str(value)
+
+
+def calculate(symbol: ast.operator, a: Any, b: Any, meter: Meter) -> Any:
+    """`a symbol b`. Raises ProgramError for a result that is too large, TypeError and ZeroDivisionError as Python does."""
+    if isinstance(a, int | Fraction) and isinstance(b, int | Fraction):
+        return check_number(_calculate_number(symbol, a, b))
+    if isinstance(symbol, ast.Add) and type(a) is type(b) and isinstance(a, str | list | tuple):
+        meter.weigh(a, b)
+        check_length(len(a) + len(b))
+        return a + b
+    if isinstance(symbol, ast.Mult):
+        texts, number = (a, b) if isinstance(b, int) else (b, a)
+        if isinstance(texts, str | list | tuple) and isinstance(number, int):
+            length = len(texts) * max(0, number)
+            check_length(length)
+            meter.spend(length // (CHARACTERS if isinstance(texts, str) else 1))
+            return texts * number
+    raise TypeError(f"{type(symbol).__name__} of {name_type(a)} and {name_type(b)}")
+
+
+def _calculate_number(symbol: ast.operator, a: Any, b: Any) -> Any:
+    if isinstance(symbol, ast.Div):
+        return Fraction(a) / b
+    if isinstance(symbol, ast.Pow):
+        if not isinstance(b, int):
+            raise ProgramError("a power that is no whole number")
+        bits = max(abs(a.numerator).bit_length(), a.denominator.bit_length())
+        if bits > 1 and bits * abs(b) > 2 * MAX_BITS:
+            raise ProgramError(f"a number of more than {MAX_BITS} bits")
+        return Fraction(a) ** b if b < 0 else a**b
+    plain: Mapping[type, Callable[[Any, Any], Any]] = {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.FloorDiv: operator.floordiv,
+        ast.Mod: operator.mod,
+    }
+    return plain[type(symbol)](a, b)
+
+
+def compare(symbol: ast.cmpop, a: Any, b: Any, meter: Meter) -> bool:
+    if isinstance(symbol, ast.Is | ast.IsNot):
+        if not any(x is None or isinstance(x, bool) for x in (a, b)):
+            raise ProgramError("`is` compares with None, True and False only")
+        return (a is b) == isinstance(symbol, ast.Is)
+    meter.weigh(a, b)
+    return _COMPARISONS[type(symbol)](a, b)
+
+
+def check_length(length: int) -> None:
+    if length > MAX_LENGTH:
+        raise ProgramError(f"a text or list of more than {MAX_LENGTH:,} characters or items")
+
+
+def call_method(owner: Any, name: str, arguments: list[Any], meter: Meter) -> Any:
+    """Raises ProgramError for a method that is not of the language, or whose result is too large."""
+    if name not in METHODS.get(type(owner), ()):
+        raise ProgramError(f"{name_type(owner)} has no method {name} here")
+    if name in ("append", "get", "keys", "values", "items", "pop", "setdefault"):
+        meter.weigh(*arguments[:1])  # a key, which is hashed
+    else:
+        meter.weigh(owner, *arguments)
+    if name == "join" and len(arguments) == 1:
+        parts = list(iterate(arguments[0], meter))
+        check_length(sum(len(part) for part in parts) + len(owner) * len(parts))
+        return owner.join(parts)
+    if name == "replace" and len(arguments) >= 2:
+        count = owner.count(arguments[0])
+        check_length(len(owner) + count * len(arguments[1]))
+        meter.spend(count * len(arguments[1]) // CHARACTERS)
+    if name == "extend":
+        check_length(len(owner) + len(arguments[0]))
+    result = getattr(owner, name)(*arguments)
+    check_length(len(owner))
+    if name in ("keys", "values", "items"):
+        meter.spend(len(owner))
+        return list(result)
+    return result
+
+
+def iterate(value: Any, meter: Meter) -> Iterable[Any]:
+    """The items of a value, one unit of fuel each. Raises TypeError for what has none."""
+    if not isinstance(value, str | list | tuple | dict | range):
+        raise TypeError(f"{name_type(value)} has no items")
+    for item in value:
+        meter.spend()
+        yield item
+
+
+def take_root(value: Any) -> Any:
+    """The exact square root. Raises ProgramError where it is no fraction."""
+    if not isinstance(value, int | Fraction) or value < 0:
+        raise ProgramError("sqrt of what is no number from 0 on")
+    top, bottom = isqrt(value.numerator), isqrt(value.denominator)
+    if (top * top, bottom * bottom) != (value.numerator, value.denominator):
+        raise ProgramError("sqrt that is no fraction")
+    return check_number(Fraction(top, bottom))
+
+
+def read_number(value: Any = 0) -> Any:
+    """`int(value)`."""
+    return check_number(int(value))
+
+
+def name_type(value: Any) -> str:
+    return "number" if isinstance(value, Fraction) else type(value).__name__
