@@ -107,7 +107,7 @@ def plan_groups(episode: Episode, most: int, sets: int, orders: int, order_shots
                 if k or not set_seed:
                     groups.append(Group(episode, arm, k, set_seed, 0, ranked[:k]))
     arm = next(iter(episode.pools))
-    if 2 <= order_shots <= len(episode.pools[arm]):
+    if 2 <= order_shots <= min(most, len(episode.pools[arm])):
         shots = rank_pool(episode, arm, seed, 0)[:order_shots]
         for order in range(1, orders + 1):
             groups.append(Group(episode, arm, order_shots, 0, order, reorder(episode, shots, seed, 0, order)))

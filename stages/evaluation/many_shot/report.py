@@ -146,7 +146,9 @@ def plot_curves(path: Path, figures: dict[str, Any]) -> None:
     for axes, (title, curves) in zip(grid.flat, panels, strict=False):
         ks = sorted({int(k) for curve in curves.values() for k in curve})
         for i, (name, curve) in enumerate(curves.items()):
-            style, places = charts.get_style(i), [ks.index(int(k)) for k in curve]
+            learners = list(NAMES.values())  # each has one colour in all panels
+            style = charts.get_style(learners.index(name) if name in learners else i)
+            places = [ks.index(int(k)) for k in curve]
             middle, low, high = ([100 * values[part] for values in curve.values()] for part in range(3))
             axes.plot(places, middle, **style, markersize=4, linewidth=1.5, label=name)
             if i == 0 or title == "benchmark":
