@@ -41,6 +41,6 @@ def take(texts: Iterable[str], chars: int) -> list[str]:
 
 def make_corpora(sets: Mapping[str, Sequence[Problem]], prose: Path, chars: int) -> list[Corpus]:
     """One a set of problems, and prose, a text file. Raises UserError where one holds no text."""
-    texts = {name: map(format_problem, problems) for name, problems in sets.items()}
-    texts["prose"] = iter(documents.read_corpus(prose).texts)
+    texts: dict[str, Iterable[str]] = {name: map(format_problem, problems) for name, problems in sets.items()}
+    texts["prose"] = documents.read_corpus(prose).texts
     return [documents.make_corpus(name, take(some, chars)) for name, some in texts.items()]

@@ -191,10 +191,11 @@ def check_not_cut(rows: Sequence[Row]) -> None:
         for row in rows
         if not row.order_seed
     }
-    for (*place, k), count in tokens.items():
-        fewer = tokens.get((*place, k // 2), 0) if k > 1 else 0
+    for place, count in tokens.items():
+        query, k = place[4:]
+        fewer = tokens.get((*place[:5], k // 2), 0) if k > 1 else 0
         if fewer and count and count <= fewer:
             raise UserError(
-                f"many_shot: {place[-1]}: {k} shots took {count} tokens and {k // 2} took {fewer}, so the prompt was cut; "
+                f"many_shot: {query}: {k} shots took {count} tokens and {k // 2} took {fewer}, so the prompt was cut; "
                 "raise the server's context or lower max_shots"
             )

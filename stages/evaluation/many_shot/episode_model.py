@@ -41,7 +41,7 @@ class EpisodeTraining(Section):
     @model_validator(mode="after")
     def _check_sizes(self) -> EpisodeTraining:
         for size in self.sizes:
-            World(kind=self.kind, size=size)
+            World(kind=self.kind, size=size, prior=self.prior, max_value=self.max_value)
         return self
 
 
@@ -109,10 +109,11 @@ def train(run: StageRun[Any], settings: EpisodeTraining) -> tuple[Any, Any, list
 
     tokenizer = build_tokenizer()
     model = build_model(settings, len(tokenizer), run.seed)
+    share = max(1, settings.batch // run.world_size)  # of a step's episodes, for each process
     params = TrainingParams(
         epochs=1.0,
-        global_batch_size=settings.batch,
-        device_batch_size=settings.batch,
+        global_batch_size=share * run.world_size,
+        device_batch_size=share,
         optimizer="muon",
         lr=settings.lr,
         matrix_lr=settings.matrix_lr,

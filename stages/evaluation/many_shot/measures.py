@@ -120,7 +120,7 @@ def tabulate(rows: Iterable[Row], k: int, by: str) -> list[np.ndarray]:
             cells.setdefault(row.episode, {})[row.query, getattr(row, by)] = row.correct
     tables = []
     for _, own in sorted(cells.items()):
-        queries, replicas = (sorted({place[i] for place in own}) for i in (0, 1))
+        queries, replicas = sorted({query for query, _ in own}), sorted({replica for _, replica in own})
         if by == "order_seed":
             replicas = [x for x in replicas if x]
         if len(replicas) > 1:

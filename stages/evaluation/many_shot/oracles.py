@@ -59,7 +59,7 @@ def predict_modular(modulus: int, known: np.ndarray, values: Sequence[str], aske
 
 @lru_cache(maxsize=8)
 def _draw(size: int, prior: float, key: int) -> np.ndarray:
-    world = World(kind="linear", size=size, prior=prior)
+    world = World(kind="linear", size=size, prior=prior, max_value=10)
     random = seeds.rng(key)
     return np.array([draw_function(world, random) for _ in range(DIRECTIONS)])
 
