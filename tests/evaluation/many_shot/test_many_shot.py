@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -123,7 +124,7 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
 
 
 def test_a_server_that_cuts_prompts_is_found_out(ask, tmp_path):
-    with pytest.raises(UserError, match="8 shots took 50 tokens and 4 took 50, so the prompt was cut"):
+    with pytest.raises(UserError, match=r"\d+ shots took 50 tokens and \d+ took 50, so the prompt was cut"):
         ask(lambda prompt: "A", count=lambda prompt: (min(50, len(prompt) // 2), 0), numeric={"max_shots": 16})
     assert not (tmp_path / "data/many_shot/rows.parquet").exists()
 
@@ -190,10 +191,11 @@ def test_the_likelihood_of_a_gold_solution_is_that_of_one_forward_pass(root):
 
 
 def test_a_prompt_that_does_not_fit_is_an_error(root):
+    shutil.rmtree(root / ".checkpoints", ignore_errors=True)
     with pytest.raises(
         UserError, match=r"sums/test/04\d after \d shots: \d+ tokens of prompt and .*prompts are not cut"
     ):
-        run(root, numeric={"worlds": {}}, max_shots=8, max_new_tokens=200)
+        run(root, numeric={"worlds": {}}, max_shots=8, max_new_tokens=40000)
 
 
 def test_a_chat_has_its_own_reinforced_shots(root):
@@ -202,6 +204,7 @@ def test_a_chat_has_its_own_reinforced_shots(root):
         a, b = map(int, re.findall(r"\d+", question))
         return f"It is {a + b}.\n#### {a + b if a > 2 else 0}"
 
+    shutil.rmtree(root / ".checkpoints", ignore_errors=True)  # what other parameters kept: here all runs have one key
     with chat_server.serve(answer, count=lambda prompt: (len(prompt), 0)) as server:
         run(root, numeric={"worlds": {}}, agent=name_agent(server), examples=0)
         count = len(server.requests)
