@@ -19,6 +19,7 @@ Source: Agarwal et al. 2024, Many-Shot In-Context Learning (arXiv 2404.11018).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -152,6 +153,7 @@ def keep_rows(
                     known["gold_nll"] = reader.measure_nll(group)
                 yield answering.make_rows(group, replies, read, **known)
 
+    run = replace(run, world_size=1)  # the others have trained and ended
     workers: Any = distributed.LocalWorkers(lambda: None)
     distributed.make_records(run, workers, name, list(groups), answer, Row, lambda group: group.id)
     return distributed.gather_records(run, name, [group.id for group in groups], Row)
