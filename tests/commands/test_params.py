@@ -40,7 +40,11 @@ def test_a_section_shows_shared_values_and_the_whole_list_shows_them_once(capsys
     ("key", "line"),
     [
         ("orm.warmup_ratio", "from training.warmup_ratio"),
-        ("training.optimizer", "except base.optimizer muon, generator.optimizer adamw, preference.optimizer adamw"),
+        (
+            "training.optimizer",
+            "except base.optimizer muon, generator.optimizer adamw, preference.optimizer adamw, "
+            "honesty.optimizer adamw, compression.optimizer adamw, pseudocode.optimizer adamw",
+        ),
         ("benchmarks.hub.repo", "value (not set)"),
         ("benchmarks.path.train", "allowed a string or a list; each: a string"),
         ("genrm.lm_weights", "allowed a list, not empty; each: a number >= 0"),

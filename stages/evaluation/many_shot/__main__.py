@@ -50,7 +50,7 @@ class NumericParams(Section):
     queries: int = Field(ge=1)  # of each function
     max_shots: int = Field(ge=1)  # K doubles up to it
     order_shots: int = Field(ge=2)  # the K at which orders are compared
-    max_new_tokens: int = Field(ge=1)
+    max_new_tokens: int = Field(ge=1)  # of an answer
 
     @model_validator(mode="after")
     def _check(self) -> NumericParams:
@@ -75,11 +75,11 @@ class Params(Section):
     sets: int = Field(ge=1)  # sets of shots, in the benchmark and for every function
     orders: int = Field(ge=0)  # orders of the first set
     model: str = Field(min_length=1)  # the folder that answers
-    max_new_tokens: int = Field(ge=1)
+    max_new_tokens: int = Field(ge=1)  # of an answer
     max_rows: int = Field(ge=16)  # prompts answered at a time; changes no answer
     dtype: Literal["float32", "bfloat16"]  # number format of the weights
     agent: AgentParams  # openai or hf: a chat that answers in place of the models
-    numeric: NumericParams
+    numeric: NumericParams  # worlds of functions
 
     @model_validator(mode="after")
     def _check(self) -> Params:

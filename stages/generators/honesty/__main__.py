@@ -51,7 +51,7 @@ class TrainSizes(Section):
 
 class EvaluationSizes(Section):
     dev: int = Field(ge=1)  # problems for the verifier's threshold
-    test: int = Field(ge=1)
+    test: int = Field(ge=1)  # problems of test
     premise: int = Field(ge=0)  # pairs of an unanswerable problem and its twin, of ood
     deeper: int = Field(ge=0)  # problems with more steps, of ood
     passages: int = Field(ge=0)  # pairs of passages, four questions each
@@ -59,8 +59,8 @@ class EvaluationSizes(Section):
 
 
 class Params(TrainingParams, SamplingParams):
-    train: TrainSizes
-    evaluate: EvaluationSizes
+    train: TrainSizes  # how much the tuned arms learn from
+    evaluate: EvaluationSizes  # how much all policies answer
     samples: int = Field(ge=1)  # m: of a problem, for the share c of right ones
     known_at: float = Field(gt=0, le=1)  # c from which an item is known
     unknown_at: float = Field(ge=0, lt=1)  # c up to which the certainty-filtered arm refuses
