@@ -95,7 +95,7 @@ def test_prints_can_be_removed_from_any_text():
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_other_names_keep_the_answer(number):
     item = study.draw_item(f"pseudocode/test/{number}", [2, 6], 60, 1)
     renamed = study.rename(item, 1)

@@ -23,7 +23,6 @@ from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
 from stages.lib.operators import registry
 from stages.lib.procedural import gradeschool
-from stages.lib.verifiers.outcome import OutcomeVerifier
 from tests.helpers import tiny_models
 
 TOKENIZER = build_tokenizer()
@@ -36,7 +35,7 @@ SETTINGS = {
     **{"temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 16, "max_rows": 16},
 }
 HEADLINE = 15  # figures in metrics.json at most
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 
 
 def make_sample(text, answer=None, correct=False, finish: Any = "stop", index=0, name="x", tokens=3):
@@ -371,9 +370,7 @@ def inputs(tmp_path_factory):
         records.write_samples(root / f"data/samples/{split}.parquet", pools)
     for name in ("aime/test", "aime/unseen"):
         records.write_problems(root / f"data/{name}.jsonl", [])
-    verifier = OutcomeVerifier("orm", tiny_models.make_model("qwen2", len(TOKENIZER)), Encoder(TOKENIZER), "bce")
-    verifier.init_head_from_tokens("Right", "Wrong")
-    verifier.save(root / "data/orm/model")
+    tiny_models.save_outcome_verifier(root / "data/orm/model", TOKENIZER)
     return root
 
 

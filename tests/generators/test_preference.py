@@ -17,9 +17,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.datasets import eval_sets
 from stages.lib.models import divergence, loading
 from stages.lib.models.batch import collate
-from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
-from stages.lib.verifiers.outcome import OutcomeVerifier
 from tests.helpers import tiny_models
 from tests.helpers.training_script import make_examples
 
@@ -59,9 +57,7 @@ def write_inputs(root):
             records.write_samples(root / "data/samples/test_greedy.parquet", [x for x in pools if not x.index])
     for name in ("ood/test", "aime/test", "aime/unseen"):
         records.write_problems(root / f"data/{name}.jsonl", [])
-    verifier = OutcomeVerifier("orm", tiny_models.make_model("qwen2", len(TOKENIZER)), Encoder(TOKENIZER), "bce")
-    verifier.init_head_from_tokens("Right", "Wrong")
-    verifier.save(root / "data/orm/model")
+    tiny_models.save_outcome_verifier(root / "data/orm/model", TOKENIZER)
     return root
 
 

@@ -68,6 +68,16 @@ def make_model(name: str, vocabulary: int = 100, seed: int = 0, **changes: Any) 
     return AutoModelForCausalLM.from_config(config).eval()
 
 
+def save_outcome_verifier(folder: Path, tokenizer: Any) -> None:
+    """An ORM with random weights, whose head tells `Right` from `Wrong`."""
+    from stages.lib.models.encoding import Encoder
+    from stages.lib.verifiers.outcome import OutcomeVerifier
+
+    verifier = OutcomeVerifier("orm", make_model("qwen2", len(tokenizer)), Encoder(tokenizer), "bce")
+    verifier.init_head_from_tokens("Right", "Wrong")
+    verifier.save(folder)
+
+
 def make_run(root: Path, name: str, params: Any, seed: int = 1) -> StageRun:
     """A StageRun of one process, without journal and lock."""
     run = StageRun(name, params, seed, root, "key", 0, 1)

@@ -95,25 +95,17 @@ def train(
 
 
 def build_model(params: Params, width: int, encoder: Encoder, seed: int) -> Any:
-    """An untrained LFM2 of this width (Liquid AI 2025, arXiv 2511.23404) that reads the base's tokens."""
-    import torch
-    from transformers import Lfm2Config, Lfm2ForCausalLM
+    """An untrained LFM2 of this width that reads the base's tokens."""
+    from stages.lib.models.lfm2 import make_lfm2
 
-    torch.manual_seed(seeds.key(seed, "compression", "weights", width) >> 1)
-    config = Lfm2Config(
-        vocab_size=len(encoder.tokenizer),
-        hidden_size=width,
-        intermediate_size=2 * width,
-        block_auto_adjust_ff_dim=False,
-        num_hidden_layers=params.num_layers,
-        layer_types=["conv", "full_attention"] * (params.num_layers // 2),
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        conv_L_cache=4,
-        initializer_range=0.05,  # as stage base: 0.02 suits wide models
-        max_position_embeddings=2048,
-        pad_token_id=0,
+    return make_lfm2(
+        seeds.key(seed, "compression", "weights", width),
+        vocabulary=len(encoder.tokenizer),
+        width=width,
+        feed_forward=2 * width,
+        layers=params.num_layers,
+        heads=2,
+        conv_kernel=4,
         bos_token_id=encoder.tokenizer.bos_token_id,
         eos_token_id=encoder.tokenizer.eos_token_id,
     )
-    return Lfm2ForCausalLM(config)

@@ -57,27 +57,17 @@ def build_tokenizer() -> Any:
 
 
 def build_model(settings: EpisodeTraining, vocabulary: int, seed: int) -> Any:
-    import torch
-    from transformers import Lfm2Config, Lfm2ForCausalLM
+    from stages.lib.models.lfm2 import make_lfm2
 
-    torch.manual_seed(seeds.key(seed, "many_shot", VERSION, settings.kind, "weights") >> 1)
-    config = Lfm2Config(
-        vocab_size=vocabulary,
-        hidden_size=settings.width,
-        intermediate_size=2 * settings.width,
-        block_auto_adjust_ff_dim=False,
-        num_hidden_layers=settings.layers,
-        layer_types=["conv", "full_attention"] * (settings.layers // 2),
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        conv_L_cache=3,
-        initializer_range=0.05,
-        max_position_embeddings=2048,
-        pad_token_id=0,
-        bos_token_id=None,
-        eos_token_id=1,
+    return make_lfm2(
+        seeds.key(seed, "many_shot", VERSION, settings.kind, "weights"),
+        vocabulary=vocabulary,
+        width=settings.width,
+        feed_forward=2 * settings.width,
+        layers=settings.layers,
+        heads=1,
+        conv_kernel=3,
     )
-    return Lfm2ForCausalLM(config)
 
 
 def make_examples(settings: EpisodeTraining, tokenizer: Any, seed: int) -> list[Any]:

@@ -132,29 +132,18 @@ def train(run: StageRun[Params]) -> tuple[Any, Any, str]:
 def build_model(params: Params, vocabulary_size: int, seed: int) -> Any:
     """An untrained LFM2. It is deep and narrow: layers above the one where the prediction of a token has formed can
     compare it with the token that was written, which is what a verifier needs."""
-    import torch
-    from transformers import Lfm2Config, Lfm2ForCausalLM
-
     from stages.lib.core import seeds
+    from stages.lib.models.lfm2 import make_lfm2
 
-    torch.manual_seed(seeds.key(seed, "base", "weights") >> 1)
-    config = Lfm2Config(
-        vocab_size=vocabulary_size,
-        hidden_size=params.hidden_size,
-        intermediate_size=params.intermediate_size,
-        block_auto_adjust_ff_dim=False,
-        num_hidden_layers=params.num_layers,
-        layer_types=["conv", "full_attention"] * (params.num_layers // 2),
-        num_attention_heads=params.num_heads,
-        num_key_value_heads=params.num_heads,
-        conv_L_cache=params.conv_kernel,
-        initializer_range=0.05,  # 0.02 suits wide models; in narrow ones the inputs then hardly show
-        max_position_embeddings=2048,
-        pad_token_id=0,
-        bos_token_id=None,
-        eos_token_id=1,
+    return make_lfm2(
+        seeds.key(seed, "base", "weights"),
+        vocabulary=vocabulary_size,
+        width=params.hidden_size,
+        feed_forward=params.intermediate_size,
+        layers=params.num_layers,
+        heads=params.num_heads,
+        conv_kernel=params.conv_kernel,
     )
-    return Lfm2ForCausalLM(config)
 
 
 def encode_document(tokenizer: Any, document: Document) -> Example:

@@ -23,7 +23,15 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from stages.lib.inference.draw_table import DrawTable, Request
 from stages.lib.inference.sampling import Distribution, Draw
-from stages.lib.inference.shared_prefix import multiply, round_up, to_autocast_dtype, use_attention
+from stages.lib.inference.shared_prefix import (
+    group_by_prompt,
+    multiply,
+    rank_in_prompts,
+    round_up,
+    to_autocast_dtype,
+    ungroup_to_rows,
+    use_attention,
+)
 from stages.lib.inference.token_sampling import draw_uniform, sample_tokens
 from stages.lib.models.batch import send
 from stages.lib.models.calculator import Calculator
@@ -113,15 +121,10 @@ class Stores(Cache):
         return self, layer_idx  # what `attend` receives as key and value
 
     def _group(self, x: torch.Tensor) -> torch.Tensor:
-        """(rows, kv heads, groups, n) -> (prompts, kv heads, slots * groups, n)."""
-        _, heads, groups, n = x.shape
-        x = x[self.row_of_slot[: self.prompts * self.slots]].view(self.prompts, self.slots, heads, groups, n)
-        return x.transpose(1, 2).reshape(self.prompts, heads, self.slots * groups, n)
+        return group_by_prompt(x, self.row_of_slot[: self.prompts * self.slots], self.prompts)
 
     def _ungroup(self, x: torch.Tensor, groups: int) -> torch.Tensor:
-        prompts, heads, _, n = x.shape
-        x = x.view(prompts, heads, self.slots, groups, n).transpose(1, 2)
-        return x.reshape(prompts * self.slots, heads, groups, n)[self.slot_of_row[: self.rows]]
+        return ungroup_to_rows(x, self.slot_of_row[: self.rows], groups)
 
     def attend(self, i: int, query: torch.Tensor, scale: float, softcap: float | None) -> torch.Tensor:
         """query (rows, kv heads, groups, d) -> (rows, kv heads, groups, d)."""
@@ -196,7 +199,8 @@ class GraphBatch:
         order = sorted(range(len(requests)), key=lambda i: len(requests[i].ids))
         while order:
             width = len(requests[order[-1]].ids)
-            part, order = order[-max(1, MAX_PREFILL_TOKENS // width) :], order[: -max(1, MAX_PREFILL_TOKENS // width)]
+            size = max(1, MAX_PREFILL_TOKENS // width)
+            part, order = order[-size:], order[:-size]
             ids = torch.zeros(len(part), max(width - 1, 1), dtype=torch.long)
             for row, i in enumerate(part):
                 ids[row, : len(requests[i].ids) - 1] = torch.tensor(requests[i].ids[:-1], dtype=torch.long)
@@ -213,10 +217,7 @@ class GraphBatch:
         counts = np.bincount(prompts)
         sizes = self._choose_sizes(len(counts), int(counts.max()), int(table.ages[alive].max()) + 1)
         slots = sizes[3]
-        order = np.argsort(prompts, kind="stable")
-        rank = np.empty(len(alive), int)
-        rank[order] = np.arange(len(alive)) - np.repeat(counts.cumsum() - counts, counts)
-        slot = prompts * slots + rank
+        slot = prompts * slots + rank_in_prompts(prompts)
         row_of_slot = np.zeros(len(stores.row_of_slot), int)
         row_of_slot[slot] = alive
         inputs = np.zeros((5, self.rows), int)
@@ -300,16 +301,13 @@ class GraphRunner:
         graph.capture_begin(pool=self.pool, capture_error_mode="thread_local")
         try:
             work()
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
             with contextlib.suppress(RuntimeError):
                 graph.capture_end()
-            raise
-        except RuntimeError:
-            with contextlib.suppress(RuntimeError):
-                graph.capture_end()
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
             self.is_enabled = False
             self.graphs.clear()
-            work()
-            return
+            return  # `run` goes on without a graph
         graph.capture_end()
         self.graphs[sizes] = graph

@@ -67,6 +67,28 @@ def multiply(a: torch.Tensor, b: torch.Tensor, scale: float = 1.0) -> torch.Tens
     return (product if scale == 1 else product * scale).view(*a.shape[:-1], b.shape[-1])
 
 
+def rank_in_prompts(prompts: np.ndarray) -> np.ndarray:
+    """(rows,) the number of each row among those of its prompt, in their order. prompts: (rows,) the prompt of each."""
+    order, counts = np.argsort(prompts, kind="stable"), np.bincount(prompts)
+    rank = np.empty(len(prompts), int)
+    rank[order] = np.arange(len(prompts)) - np.repeat(counts.cumsum() - counts, counts)
+    return rank
+
+
+def group_by_prompt(x: torch.Tensor, row_of_slot: torch.Tensor, prompts: int) -> torch.Tensor:
+    """(rows, kv heads, groups, n) -> (prompts, kv heads, slots * groups, n). row_of_slot: (prompts * slots,)."""
+    _, heads, groups, n = x.shape
+    x = x[row_of_slot].view(prompts, -1, heads, groups, n)
+    return x.transpose(1, 2).reshape(prompts, heads, -1, n)
+
+
+def ungroup_to_rows(x: torch.Tensor, slot_of_row: torch.Tensor, groups: int) -> torch.Tensor:
+    """The inverse of `group_by_prompt`. slot_of_row: (rows,)."""
+    prompts, heads, _, n = x.shape
+    x = x.view(prompts, heads, -1, groups, n).transpose(1, 2)
+    return x.reshape(-1, heads, groups, n)[slot_of_row]
+
+
 class PrefilledPrompt(NamedTuple):
     """A prompt after the model has read it: `row` of the model's cache, and the logits (V,) of the next token."""
 
@@ -138,24 +160,17 @@ class PrefixCache:
         live = live[np.argsort(prompt_of_row[live], kind="stable")]
         counts = np.bincount(prompt_of_row[live], minlength=len(self.lengths))
         self.num_slots = round_up(int(counts.max()), SLOT_MULTIPLE)
-        rank = np.arange(len(live)) - np.repeat(counts.cumsum() - counts, counts)
-        slot = prompt_of_row[live] * self.num_slots + rank
+        slot = prompt_of_row[live] * self.num_slots + rank_in_prompts(prompt_of_row[live])
         # (prompts * slots,) the row in each slot, any row in an empty one; and (rows,) the inverse.
         row_of_slot, slot_of_row = np.full(len(counts) * self.num_slots, live[0]), np.zeros(len(prompt_of_row), int)
         row_of_slot[slot], slot_of_row[live] = live, slot
         self.row_of_slot, self.slot_of_row = to_device(row_of_slot, self.device), to_device(slot_of_row, self.device)
 
     def _group_by_prompt(self, x: torch.Tensor) -> torch.Tensor:
-        """(rows, kv heads, groups, n) -> (prompts, kv heads, slots * groups, n)."""
-        _, heads, groups, n = x.shape
-        x = x[self.row_of_slot].view(len(self.lengths), self.num_slots, heads, groups, n)
-        return x.transpose(1, 2).reshape(len(self.lengths), heads, self.num_slots * groups, n)
+        return group_by_prompt(x, self.row_of_slot, len(self.lengths))
 
     def _ungroup_to_rows(self, x: torch.Tensor, groups: int) -> torch.Tensor:
-        """The inverse of `_group_by_prompt`."""
-        prompts, heads, _, n = x.shape
-        x = x.view(prompts, heads, self.num_slots, groups, n).transpose(1, 2)
-        return x.reshape(prompts * self.num_slots, heads, groups, n)[self.slot_of_row]
+        return ungroup_to_rows(x, self.slot_of_row, groups)
 
     def compute_scores(self, i: int, query: torch.Tensor, scale: float, window: int | None, age: int) -> torch.Tensor:
         """Attention scores of layer i over the prefix: (rows, kv heads, groups, d) -> (.., width).

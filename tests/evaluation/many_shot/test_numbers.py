@@ -82,7 +82,7 @@ def test_oracles_of_a_linear_world_approach_the_truth():
     assert right["bayes"] >= right["least_squares"] - 4 and right["bayes"] > 145 and right["knn"] > 125
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 20), st.integers(0, 10**6))
 def test_nearest_neighbours_vote(k, key):
     episode = worlds.make_episode(LINEAR, "w", key, k, 6, 1)

@@ -31,7 +31,7 @@ def test_an_exact_line():
     assert fitted["loo_rmse_mean"] > 0.1 and fitted["partial_r"] is None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=4, max_size=15))
 def test_correlations_equal_those_of_scipy(pairs):
     x, y = np.round(np.array(pairs), 3).T

@@ -1,13 +1,12 @@
 """Windows: every token is scored once, whatever the sizes."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.compression.windows import Window, plan_windows
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 6), st.integers(2, 40), st.data())
 def test_every_token_is_scored_exactly_once(count, first, block, data):
     stride = data.draw(st.integers(1, block - 1))

@@ -65,14 +65,14 @@ def formulas(draw, depth=4):
 
 
 @given(formulas())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_arithmetic_is_exact(formula):
     source, value = formula
     assert get_printed(f"print({source})") == [str(value)]
 
 
 @given(st.lists(st.tuples(st.sampled_from("+-*"), st.integers(0, 9), st.integers(-20, 20)), min_size=1, max_size=20))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_chain_of_assignments_is_that_of_a_model(steps):
     """Ten names; each step changes one from another by an operator and a number."""
     state, lines = [1] * 10, [f"x{i} = 1" for i in range(10)]
@@ -160,7 +160,7 @@ def test_what_would_harm_is_refused_within_the_fuel(source):
 
 
 @given(st.text("abx=+-*/()[]{}:'\"<>,. \n0123456789ifornwhleprt_", max_size=60) | st.text(max_size=30))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_no_text_makes_it_raise(text):
     execution = run_program(text)
     assert execution.fuel <= FUEL
