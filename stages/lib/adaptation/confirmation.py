@@ -38,7 +38,7 @@ def confirm(
     slices: Sequence[Slice],
     rows: Sequence[Attributes],
     values: np.ndarray,
-    is_base: np.ndarray,
+    drawn_for: Sequence[Slice | None],
     units: Sequence[Any],
     key: int,
     level: float = 0.05,
@@ -46,10 +46,11 @@ def confirm(
 ) -> list[Confirmation]:
     """Test each slice. A slice of which there are no fresh problems, or nothing else, is not confirmed and has p 1.
 
-    rows, values, units: attributes, accuracy and parent of each fresh problem. is_base: (problems,) whether the problem was
-    drawn from the whole world; the others were drawn to make a slice large enough, so only the first stand for the rest.
-    Slices that a parent implies are tested with the others, so that the correction does not depend on the outcome."""
-    measured = [_measure(each, rows, values, is_base, units, key, permutations) for each in slices]
+    rows, values, units: attributes, accuracy and parent of each fresh problem. drawn_for: the slice that the problem was
+    drawn for, to make it large enough; None: it was drawn from the whole world. One that was drawn for a slice stands for
+    that slice alone: it would make every other slice, and the rest, weaker than they are. Slices that a parent implies are
+    tested with the others, so that the correction does not depend on the outcome."""
+    measured = [_measure(each, rows, values, drawn_for, units, key, permutations) for each in slices]
     adjusted = intervals.holm([each.p for each in measured])
     return [
         each._replace(p_holm=p, is_confirmed=p <= level and each.gap > 0 and each.implied is None)
@@ -61,13 +62,15 @@ def _measure(
     each: Slice,
     rows: Sequence[Attributes],
     values: np.ndarray,
-    is_base: np.ndarray,
+    drawn_for: Sequence[Slice | None],
     units: Sequence[Any],
     key: int,
     permutations: int,
 ) -> Confirmation:
-    mask = np.array([each.holds(row) for row in rows], bool)
-    rest = is_base & ~mask
+    is_base = np.array([target is None for target in drawn_for], bool)
+    own_rows = np.array([target == each for target in drawn_for], bool)
+    holds = np.array([each.holds(row) for row in rows], bool)
+    mask, rest = holds & (is_base | own_rows), is_base & ~holds
     if not mask.any() or not rest.any():
         return Confirmation(each, int(mask.sum()), int(rest.sum()), 0.0, 0.0, -1.0, 1.0, 1.0, 1.0, None, False)
     used = mask | rest

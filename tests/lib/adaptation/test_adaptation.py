@@ -115,9 +115,9 @@ class World:
         extra = [self.draw(each.slice) for each in proposed]
         rows = [*fresh, *itertools.chain.from_iterable(part for part, _ in extra)]
         values = np.concatenate([outcomes, *(part for _, part in extra)])
-        is_base = np.arange(len(rows)) < len(fresh)
         chosen = [each.slice for each in proposed]
-        return proposed, confirmation.confirm(chosen, rows, values, is_base, range(len(rows)), key, permutations=1000)
+        drawn_for = [*[None] * len(fresh), *(each for each in chosen for _ in range(self.problems))]
+        return proposed, confirmation.confirm(chosen, rows, values, drawn_for, range(len(rows)), key, permutations=1000)
 
 
 CELLS = [
@@ -168,7 +168,7 @@ def test_the_gap_of_the_probe_is_too_large_and_the_confirmed_gap_is_not():
     truth = [compute_true_gap(each.slice, 0.1) for each, _ in pairs]
     probed = np.array([each.gap for each, _ in pairs]) - truth
     fresh = np.array([each.gap for _, each in pairs]) - truth
-    assert len(pairs) > 100
+    assert len(pairs) >= 60
     assert probed.mean() > 3 * probed.std() / len(pairs) ** 0.5
     assert abs(fresh.mean()) < 3 * fresh.std() / len(pairs) ** 0.5
 
@@ -218,30 +218,25 @@ def test_confirmation_names_the_parent_that_implies_a_slice():
     pair = Slice((("operator", "reversed"), ("steps", "3")))
     weak = {("reversed", "2"): [0, 0.25], ("reversed", "3"): [0, 0.25]}
     rows, values = make_nested({("order", "2"): [0.75, 1], ("order", "3"): [0.75, 1]} | weak)
-    found = confirmation.confirm([WEAK, pair], rows, values, np.ones(len(rows), bool), range(len(rows)), 1)
+    found = confirmation.confirm([WEAK, pair], rows, values, [None] * len(rows), range(len(rows)), 1)
     assert [each.is_confirmed for each in found] == [True, False]
     assert found[1].implied == WEAK and found[1].p_holm < 0.05
     assert found[0].gap == pytest.approx(0.75) and found[0].low < 0.75 < found[0].high
-    absent = confirmation.confirm([Slice((("operator", "typos"),))], rows, values, np.ones(len(rows), bool), rows, 1)
+    absent = confirmation.confirm([Slice((("operator", "typos"),))], rows, values, [None] * len(rows), rows, 1)
     assert not absent[0].is_confirmed and absent[0].p == 1.0
 
 
-def test_problems_drawn_for_one_slice_do_not_stand_for_the_rest():
-    """30 more of a weak slice, drawn to confirm it, would make another slice look strong beside them."""
-    rows = [{"operator": name} for name in ("numbers", "order") for _ in range(30)]
-    values = np.full(60, 0.5)
-    extra_rows, extra = [{"operator": "reversed"}] * 30, np.zeros(30)
-    is_base = np.arange(90) < 60
+def test_problems_drawn_for_one_slice_stand_for_no_other():
+    """30 more weak problems, drawn to confirm `reversed`, would make their steps look weak and the rest strong."""
+    rows = [{"operator": name, "steps": n} for name in ("numbers", "order") for n in "23" for _ in range(30)]
+    values = np.full(120, 0.5)
+    extra_rows, extra = [{"operator": "reversed", "steps": "3"}] * 30, np.zeros(30)
+    slices = [WEAK, Slice((("steps", "3"),)), Slice((("operator", "order"),))]
     found = confirmation.confirm(
-        [WEAK, Slice((("operator", "order"),))],
-        rows + extra_rows,
-        np.concatenate([values, extra]),
-        is_base,
-        range(90),
-        1,
+        slices, rows + extra_rows, np.concatenate([values, extra]), [None] * 120 + [WEAK] * 30, range(150), 1
     )
-    assert found[0].gap == pytest.approx(0.5) and found[1].gap == pytest.approx(0.0)
-    assert found[1].rest_problems == 30
+    assert [each.gap for each in found] == pytest.approx([0.5, 0.0, 0.0])
+    assert [each.problems for each in found] == [30, 60, 60] and found[2].rest_problems == 60
 
 
 # How much of what.
