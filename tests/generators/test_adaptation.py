@@ -274,15 +274,19 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
     for each in results["rounds"]:
         lessons = each["lessons"].values()
         assert {lesson["new"] + lesson["replay"] for lesson in lessons} == {12}
-        assert each["lessons"]["targeted"]["kinds"] == {"reversed": 6}
+        kinds = each["lessons"]["targeted"]["kinds"]
+        assert max(kinds, key=kinds.get) == "reversed"
     names = ["start", *(f"{arm}-{number}" for number in (1, 2) for arm in arms.ARMS)]
-    assert list(results["models"]) == names
+    assert set(results["models"]) == set(names)
     sets = results["models"]["start"]
     assert sets["ood"]["problems"] == 12 == sets["weak"]["problems"] + sets["untouched"]["problems"]
     assert sets["unmade"]["problems"] == 4 == sets["test"]["problems"]  # typos
-    assert {(row["first"], row["second"]) for row in results["comparisons"]} == {
-        ("targeted-2", other) for other in ("uniform-2", "random-2", "none-2", "start")
-    }
+    assert [(row["first"], row["second"], row["set"]) for row in results["comparisons"]] == [
+        ("targeted-2", other, name)  # no row for parts of fewer than 30 problems
+        for other in ("uniform-2", "random-2", "none-2", "start")
+        for name in ("ood", "test")
+    ]
+    assert results["kinds"] == {}
     slices = [json.loads(line) for line in (run.out_dir / "slices.jsonl").read_text().splitlines()]
     assert {"slice", "n", "acc", "rest", "gap_probe", "p", "q", "gap_confirm", "ci", "parent"} <= set(slices[0])
     taught = [json.loads(line) for line in (run.out_dir / "train.jsonl").read_text().splitlines()]
@@ -292,7 +296,11 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
     text = (run.out_dir / "report.md").read_text()
     assert "kind=reversed" in text and "Targeted minus the others" in text and "steps from" not in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
-    assert (run.out_dir / "history.csv").read_text().startswith("step,targeted_1_loss,uniform_1_loss,random_1_loss")
+    history = (run.out_dir / "history.csv").read_text().splitlines()
+    assert history[0].startswith("step,targeted_1_loss,uniform_1_loss,random_1_loss")
+    assert len(history) == 1 + 3 and history[3].startswith(
+        "3,,,,,"
+    )  # 12 problems in round 1, 24 of both rounds in round 2
     before = read_outputs(run)
     assert adaptation.body(run) == metrics and read_outputs(run) == before  # everything was kept
 
@@ -300,7 +308,7 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
 @pytest.mark.slow
 def test_a_killed_round_and_another_order_of_rows_give_the_same_bytes(inputs, tmp_path, monkeypatch):
     plant_accuracies(monkeypatch)
-    params = make_params(rounds=1)
+    params = make_params(train_from="last")
     whole = tiny_models.make_run(inputs, "adaptation", params)
     whole.key = "one"
     adaptation.body(whole)

@@ -43,7 +43,7 @@ class Sizes(Section):
     probe: Count  # problems of each kind
     confirm: Count  # fresh problems of each kind, and of each proposed slice at least
     train: Count  # new problems of an arm in a round, at most
-    dev: Count  # problems of dev, which tell when too much is forgotten
+    dev: Count  # problems of dev, which tell before a further round whether too much is forgotten
     test: Count  # problems of test in the report
     ood: Count  # problems of each set of ood in the report
 
@@ -114,23 +114,24 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 
 def select_headline(results: dict[str, Any]) -> dict[str, Any]:
-    """The figures of results.json that metrics.json repeats. gain_NAME: targeted minus NAME out of distribution."""
-    models, gains = results["models"], {}
-    for row in results["comparisons"]:
-        if row["set"] in ("ood", "weak") and row["first"].startswith("targeted"):
-            gains[row["set"], row["second"].partition("-")[0]] = row["difference"]
-    last = [name for name in models if name.endswith(f"-{len(results['rounds'])}")]
+    """The figures of results.json that metrics.json repeats; None where nothing was trained. gain_NAME: targeted minus
+    NAME, out of distribution."""
+    from stages.generators.adaptation.arms import ARMS
+    from stages.generators.adaptation.measures import START
+
+    trained = [each for each in results["rounds"] if "lessons" in each]
+    gains = {(row["set"], row["second"].partition("-")[0]): row["difference"] for row in results["comparisons"]}
+    ood = {name: own["ood"]["accuracy"] for name, own in results["models"].items() if "ood" in own}
     return {
-        "rounds": sum("lessons" in each for each in results["rounds"]),
+        "rounds": len(trained),
         "proposed": sum(len(each["proposed"]) for each in results["rounds"]),
         "confirmed": sum(len(each["confirmed"]) for each in results["rounds"]),
-        "new_problems": sum(each["lessons"]["targeted"]["new"] for each in results["rounds"] if "lessons" in each),
-        "ood_start": models["start"]["ood"]["accuracy"],
-        **{f"ood_{name.partition('-')[0]}": models[name]["ood"]["accuracy"] for name in last},
-        **{f"gain_{other}": gain for (name, other), gain in gains.items() if name == "ood"},
-        **{
-            f"weak_gain_{other}": gain for (name, other), gain in gains.items() if name == "weak" and other == "uniform"
-        },
+        "new_problems": sum(each["lessons"]["targeted"]["new"] for each in trained),
+        "ood_start": ood.get(START),
+        **{f"ood_{arm}": ood.get(f"{arm}-{len(trained)}") for arm in ARMS},
+        **{f"gain_{name}": gains.get(("ood", name)) for name in (*ARMS[1:], START)},
+        "weak_gain_uniform": gains.get(("weak", "uniform")),
+        "test_change": gains.get(("test", START)),
     }
 
 

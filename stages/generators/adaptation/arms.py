@@ -125,7 +125,7 @@ def make_lessons(
     begin with the same old problems; then each exchanges some of them for longer or shorter ones, until its tokens are
     those of the mean arm. What cannot be made equal so shows in the lessons' tokens."""
     new = {arm: select_new(plan, library, budget) for arm, plan in plans.items()}
-    most = min(len(new[arm]) for arm, plan in plans.items() if plan)
+    most = min((len(new[arm]) for arm, plan in plans.items() if plan), default=0)
     share = round(most * replay / (1 - replay))
     ranked = sorted(old, key=lambda problem: (seeds.key(key, VERSION, problem.id, "replay"), problem.id))
     lessons = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +13,7 @@ from stages.lib.adaptation.slices import Attributes, Slice
 from stages.lib.core import seeds
 from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem, Record
+from stages.lib.datasets import eval_sets
 from stages.lib.grading.draws import grade_draws
 from stages.lib.inference.native_engine import NativeEngine
 from stages.lib.metrics import intervals
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stages.lib.run.execution import StageRun
 
 START = "start"  # the generator, before the first round
+WHOLE = ("ood", "test")  # sets of the report stream that are compared at any size
 
 
 class Solved(Record):
@@ -89,12 +90,13 @@ def divide_report(
     kinds: Sequence[str],
 ) -> Report:
     """ood: all problems out of distribution. weak: those of them in a slice that was confirmed in any round; untouched: the
-    others. unmade: of kinds that no ladder makes. test: in distribution."""
+    others, where there are weak ones. unmade: of kinds that no ladder makes. test: in distribution."""
     attributes = [*test_attributes, *ood_attributes]
     is_ood = np.arange(len(attributes)) >= len(test)
     is_weak = is_ood & np.array([any(each.holds(row) for each in weak) for row in attributes], bool)
     is_unmade = is_ood & np.array([row["kind"] not in kinds for row in attributes], bool)
-    sets = {"ood": is_ood, "weak": is_weak, "untouched": is_ood & ~is_weak, "unmade": is_unmade, "test": ~is_ood}
+    is_untouched = is_ood & ~is_weak & is_weak.any()
+    sets = {"ood": is_ood, "weak": is_weak, "untouched": is_untouched, "unmade": is_unmade, "test": ~is_ood}
     return Report([*test, *ood], attributes, {name: mask for name, mask in sets.items() if mask.any()})
 
 
@@ -112,10 +114,12 @@ def compare(
     report: Report, values: Mapping[str, np.ndarray], pairs: Sequence[tuple[str, str]], seed: int
 ) -> list[dict[str, Any]]:
     """A row for each pair of models and set: first minus second, paired by problem, problems of one origin together, with p
-    corrected for all rows (Holm)."""
+    corrected for all rows (Holm). A part of the sets out of distribution that is too small for a row has none."""
     units, rows = np.asarray(report.units, str), []
     for first, second in pairs:
         for name, mask in report.sets.items():
+            if name not in WHOLE and mask.sum() < eval_sets.MIN_PROBLEMS:
+                continue
             key = seeds.key(seed, "adaptation", VERSION, first, second, name, "interval")
             each = intervals.compare(values[first][mask], values[second][mask], key, units=list(units[mask]))
             rows.append({"first": first, "second": second, "set": name, **each._asdict()})
@@ -124,14 +128,11 @@ def compare(
 
 
 def summarize_kinds(report: Report, values: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """kind -> the number of its problems, and the accuracy of each model."""
+    """kind -> the number of its problems, and the accuracy of each model; without kinds that are too small for a row."""
     kinds = np.array([row["kind"] for row in report.attributes])
     return {
         kind: {"problems": int((kinds == kind).sum())}
         | {name: float(own[kinds == kind].mean()) for name, own in values.items()}
         for kind in sorted(set(kinds.tolist()))
+        if (kinds == kind).sum() >= eval_sets.MIN_PROBLEMS
     }
-
-
-def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

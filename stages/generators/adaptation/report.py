@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stages.generators.adaptation.arms import ARMS
 from stages.generators.adaptation.measures import START
 from stages.lib.core import files
+from stages.lib.datasets import eval_sets
 from stages.lib.display import charts, tables
 
 if TYPE_CHECKING:
@@ -93,13 +94,13 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
         )
         last = max(number for _, _, number in names)
         shown = [name for name, _, number in names if number in (0, last)]
-        built["Accuracy by kind after the last round, %"] = (
-            ("kind", "problems", *(NAMES[split_name(name)[0]] for name in shown)),
-            [
-                [kind, str(own["problems"]), *(f"{100 * own[name]:.1f}" for name in shown)]
-                for kind, own in results["kinds"].items()
-            ],
-        )
+        kinds = [
+            [kind, str(own["problems"]), *(f"{100 * own[name]:.1f}" for name in shown)]
+            for kind, own in results["kinds"].items()
+        ]
+        if kinds:
+            header = ("kind", "problems", *(NAMES[split_name(name)[0]] for name in shown))
+            built["Accuracy by kind after the last round, %"] = header, kinds
     return built
 
 
@@ -180,7 +181,13 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
         f"{params.report_samples} solution{'s' * (params.report_samples > 1)} each, which no round has seen.",
         f"{made['kept']} problems were made for the streams, {made['rejected']} tries gave none or one that existed.",
     ]
-    if "weak" in results["models"][START]:
+    sizes = {name: own["problems"] for name, own in results["models"][START].items()}
+    if small := [SET_NAMES[name] for name, size in sizes.items() if size < eval_sets.MIN_PROBLEMS]:
+        notes.append(
+            f"Fewer than {eval_sets.MIN_PROBLEMS} problems, too few to compare arms on: {', '.join(small)}. "
+            "adaptation.sizes makes them larger."
+        )
+    if "weak" in sizes:
         notes.append(
             "Kinds that are trained here are no longer out of distribution for these arms. Kinds never made still are."
         )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.generators.adaptation import arms, measures, streams, world
+from stages.generators.adaptation import arms, ledger, measures, streams, world
 from stages.generators.adaptation.arms import ARMS, Lesson
 from stages.generators.adaptation.measures import START
 from stages.generators.adaptation.world import ATTRIBUTES, VERSION, Item, World
@@ -21,7 +18,6 @@ from stages.lib.adaptation import allocation, confirmation, proposal, slices
 from stages.lib.adaptation.slices import Slice
 from stages.lib.core import files, records, seeds
 from stages.lib.core.errors import UserError
-from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem
 from stages.lib.datasets import eval_sets, firewall
 from stages.lib.models import loading, objectives
@@ -37,7 +33,8 @@ class Study:
     """The rounds of one run. `stop` says why there is no further round; None: there is one."""
 
     def __init__(self, run: StageRun[Params]):
-        self.run, self.stop = run, None
+        self.run = run
+        self.stop: str | None = None
         self.start = run.input_path("generator", "model")
         self.encoder = Encoder.load(self.start, run.input_path("generator", "prompt.json"))
         params, seed = run.params, run.seed
@@ -46,9 +43,9 @@ class Study:
         self.evaluation = {name: eval_sets.load_problems(run, name) for name in eval_sets.SCORED}
         held = [problem for part in self.evaluation.values() for problem in part]
         firewall.check_firewall([*self.old, *parents], held)
-        self.dev = select(self.evaluation["dev"], params.sizes.dev, seed)
-        self.test = select(self.evaluation["test"], params.sizes.test, seed)
-        self.ood = select_ood(self.evaluation["ood"], params.sizes.ood, seed)
+        self.dev = streams.select(self.evaluation["dev"], params.sizes.dev, seed, "dev")
+        self.test = streams.select(self.evaluation["test"], params.sizes.test, seed, "test")
+        self.ood = streams.select_ood(self.evaluation["ood"], params.sizes.ood, seed)
         seen = {world.normalise(problem) for problem in (*held, *self.old, *parents)}
         self.world = World(streams.split_parents(parents, params.rounds, seed), params.kinds, seed, seen)
         self.levels = dict.fromkeys(params.kinds, 0)
@@ -57,7 +54,6 @@ class Study:
         self.rows: list[dict[str, Any]] = []  # of slices.jsonl
         self.lessons: list[dict[str, Lesson]] = []
         self.histories: dict[str, str] = {}
-        self.dev_accuracy = {START: self.measure("dev-start", self.start, self.dev, params.samples).mean()}
 
     def measure(self, name: str, folder: Path, problems: Sequence[Problem], n: int) -> np.ndarray:
         return measures.measure(self.run, name, folder, self.encoder, problems, n)
@@ -84,7 +80,7 @@ class Study:
         settings = params.false_discovery, params.proposals, params.permutations
         proposed = proposal.propose(candidates, tested, masks, values, key, *settings)
         confirmed = self.confirm(number, folder, [each.slice for each in proposed])
-        tests = describe_slices(number, candidates, confirmed)
+        tests = ledger.describe_slices(number, candidates, confirmed)
         self.rows += tests
         weak = {each.slice: each.accuracy for each in confirmed if each.is_confirmed}
         accuracies = {kind: mean_of(values, [item.kind == kind for item in items]) for kind in self.levels}
@@ -111,23 +107,33 @@ class Study:
         probed, self.levels = self.levels, self.follow(accuracies)
         plans = arms.make_plans(weak, tested, list(self.levels), key)
         lessons = self.make_lessons(number, plans, probed)
-        if lessons is None:
-            self.stop = f"no new problem of the confirmed slices could be made in round {number}"
+        if lacking := [arm for arm, plan in plans.items() if plan and not lessons[arm].new]:
+            self.stop = f"no new problem could be made for arm {lacking[0]} in round {number}"
             return
+        new = {item.problem.id: item.problem for lesson in lessons.values() for item in lesson.new}
+        self.add_stream("train", number, list(new.values()))
+        firewall.check_firewall(new.values(), [p for part in self.evaluation.values() for p in part])
         self.lessons.append(lessons)
-        about["lessons"] = {arm: describe_lesson(lesson) for arm, lesson in lessons.items()}
+        about["lessons"] = {arm: ledger.describe_lesson(lesson) for arm, lesson in lessons.items()}
         about["plan"] = {arm: {each.name: weight for each, weight in plan.items()} for arm, plan in plans.items()}
         about["levels"] = dict(self.levels)
         for arm in ARMS:
             self.train(arm, number)
-        accuracy = self.measure(f"dev-{number}", self.get_model("targeted", number), self.dev, params.samples).mean()
-        self.dev_accuracy[f"targeted-{number}"] = accuracy
-        about["dev"] = {"start": float(self.dev_accuracy[START]), "targeted": float(accuracy)}
-        loss = self.dev_accuracy[START] - accuracy
-        if loss > params.retention_loss:
-            self.stop = f"round {number} lost {100 * loss:.1f} points on dev"
-        elif number == params.rounds:
-            self.stop = f"{number} of {params.rounds} rounds are done"
+        self.stop = self.find_reason_to_stop(about)
+
+    def find_reason_to_stop(self, about: dict[str, Any]) -> str | None:
+        """Why no round follows the one that has just trained; None: one follows. Only where one may, dev is asked."""
+        number, params = about["round"], self.run.params
+        if number == params.rounds:
+            return f"{number} of {params.rounds} rounds are done"
+        folders = {"start": self.start, "targeted": self.get_model("targeted", number)}
+        dev = {
+            name: float(self.measure(f"dev-{name}-{number}", folder, self.dev, params.samples).mean())
+            for name, folder in folders.items()
+        }
+        about["dev"] = dev
+        loss = dev["start"] - dev["targeted"]
+        return f"round {number} lost {100 * loss:.1f} points on dev" if loss > params.retention_loss else None
 
     def probe(self, number: int, folder: Path) -> tuple[list[Item], np.ndarray]:
         """Problems of every kind, sorted by id, with the share of right solutions of each."""
@@ -172,20 +178,12 @@ class Study:
             for kind, level in self.levels.items()
         }
 
-    def make_lessons(
-        self, number: int, plans: dict[str, arms.Plan], probed: dict[str, int]
-    ) -> dict[str, Lesson] | None:
-        """What the arms learn; None where no new problem can be made. Raises UserError for what must not be learned."""
+    def make_lessons(self, number: int, plans: dict[str, arms.Plan], probed: dict[str, int]) -> dict[str, Lesson]:
+        """What the arms learn."""
         params = self.run.params
         library = arms.Library(self.world, streams.name_stream("train", number), probed, self.levels)
         key = seeds.key(self.run.seed, "adaptation", VERSION, number, "replay")
-        lessons = arms.make_lessons(plans, library, self.old, self.count_tokens, params.sizes.train, params.replay, key)
-        if not lessons["targeted"].new:
-            return None
-        new = {item.problem.id: item.problem for lesson in lessons.values() for item in lesson.new}
-        self.add_stream("train", number, list(new.values()))
-        firewall.check_firewall(new.values(), [p for part in self.evaluation.values() for p in part])
-        return lessons
+        return arms.make_lessons(plans, library, self.old, self.count_tokens, params.sizes.train, params.replay, key)
 
     def count_tokens(self, problem: Problem) -> int:
         """Of the solution, on which the loss is."""
@@ -246,99 +244,13 @@ class Study:
         }
 
     def write(self) -> None:
-        """The model, and what the rounds found and taught."""
+        """The model of the targeted arm, and what the rounds found and taught."""
         out = self.run.out_dir
         with files.atomic_write_dir(out / "model") as folder:
             shutil.copytree(self.get_model("targeted", self.finished), folder, dirs_exist_ok=True)
-        rows = [{key: value for key, value in row.items() if key != "terms"} for row in self.rows]
-        files.write_text(out / "slices.jsonl", measures.format_rows(rows))
-        plans = {
-            str(each["round"]): {key: each[key] for key in ("plan", "levels")} for each in self.rounds if "plan" in each
-        }
-        files.write_text(out / "plan.json", json.dumps(plans, indent=1) + "\n")
-        taught: dict[str, dict[str, Any]] = {}
-        for number, lessons in enumerate(self.lessons, 1):
-            for arm, lesson in lessons.items():
-                for problem in lesson.problems:
-                    name = f"{number} {problem.id}"
-                    row = taught.setdefault(
-                        name, {"round": number, "arms": [], **problem.model_dump(exclude_none=True)}
-                    )
-                    row["arms"] += [arm] if arm not in row["arms"] else []
-        files.write_text(out / "train.jsonl", measures.format_rows([taught[name] for name in sorted(taught)]))
-        files.write_text(out / "history.csv", join_histories(self.histories))
-
-
-def select(problems: Sequence[Problem], n: int, seed: int) -> list[Problem]:
-    """n problems in keyed order, variants of one origin together; a larger n adds to them."""
-    return sorted(
-        problems, key=lambda p: (seeds.key(seed, "adaptation", VERSION, get_root(p.parent or p.id), "report"), p.id)
-    )[:n]
-
-
-def select_ood(problems: Sequence[Problem], n: int, seed: int) -> list[Problem]:
-    """n problems of each set, of the same origins where sets share them."""
-    groups: dict[str, list[Problem]] = {}
-    for problem in problems:
-        groups.setdefault(eval_sets.get_group_name(problem), []).append(problem)
-    return [problem for name in sorted(groups) for problem in select(groups[name], n, seed)]
+        ledger.write(out, self.rows, self.rounds, self.lessons, self.histories)
 
 
 def mean_of(values: np.ndarray, mask: Sequence[bool]) -> float | None:
     chosen = values[np.array(mask, bool)]
     return float(chosen.mean()) if len(chosen) else None
-
-
-def describe_slices(
-    number: int, candidates: Sequence[proposal.Candidate], confirmed: Sequence[confirmation.Confirmation]
-) -> list[dict[str, Any]]:
-    """The rows of slices.jsonl: every slice that was tested, the weakest first."""
-    by_slice = {each.slice: each for each in confirmed}
-    rows = []
-    for each in candidates:
-        fresh = by_slice.get(each.slice)
-        row: dict[str, Any] = {
-            "round": number,
-            "slice": each.slice.name,
-            "terms": each.slice.terms,
-            "n": each.problems,
-            "acc": each.accuracy,
-            "rest": each.rest,
-            "gap_probe": each.gap,
-            "p": each.p,
-            "q": each.q,
-            "proposed": fresh is not None,
-            "confirmed": fresh is not None and fresh.is_confirmed,
-        }
-        if fresh is not None:
-            row |= {
-                "n_confirm": fresh.problems,
-                "acc_confirm": fresh.accuracy,
-                "gap_confirm": fresh.gap,
-                "ci": [fresh.low, fresh.high],
-                "p_confirm": fresh.p,
-                "p_holm": fresh.p_holm,
-                "parent": fresh.implied.name if fresh.implied else None,
-            }
-        rows.append(row)
-    return rows
-
-
-def describe_lesson(lesson: Lesson) -> dict[str, Any]:
-    kinds = [item.kind for item in lesson.new]
-    return {
-        "new": len(lesson.new),
-        "replay": len(lesson.replay),
-        "tokens": lesson.tokens,
-        "kinds": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
-    }
-
-
-def join_histories(texts: dict[str, str]) -> str:
-    """One table: a column for the loss of each arm in each round; "" where a training has fewer steps."""
-    columns = {name: [row["lm_loss"] for row in csv.DictReader(io.StringIO(text))] for name, text in texts.items()}
-    names = [f"{name.replace('-', '_')}_loss" for name in columns] or [f"{arm}_1_loss" for arm in ARMS]
-    lines = [",".join(("step", *names))]
-    for i in range(max(map(len, columns.values()), default=0)):
-        lines.append(",".join((str(i + 1), *(own[i] if i < len(own) else "" for own in columns.values()))))
-    return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.problem_ids import get_root
 from stages.lib.core.records import Problem
+from stages.lib.datasets import eval_sets
 
 SLOTS = ("probe", "confirm", "train", "train")  # of the roots of a round: training needs as many as both others
 
@@ -59,3 +60,17 @@ def digest(problems: Sequence[Problem]) -> str:
     """One name for a set of problems, in whatever order."""
     lines = sorted(f"{problem.id} {hash_question(problem)}" for problem in problems)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def select(problems: Sequence[Problem], n: int, seed: int, name: str) -> list[Problem]:
+    """n problems of a set in keyed order; a larger n adds to them. Other sets take other origins, so that few problems of
+    one origin are looked at together."""
+    return sorted(problems, key=lambda p: (seeds.key(seed, "adaptation", VERSION, name, p.id, "report"), p.id))[:n]
+
+
+def select_ood(problems: Sequence[Problem], n: int, seed: int) -> list[Problem]:
+    """n problems of each set out of distribution."""
+    groups: dict[str, list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(eval_sets.get_group_name(problem), []).append(problem)
+    return [problem for name in sorted(groups) for problem in select(groups[name], n, seed, name)]

@@ -96,21 +96,23 @@ def propose(
     for candidate in candidates:
         if len(proposed) == most or candidate.q > level:
             break
-        mask, known = mask_of[candidate.slice], {each.slice for each in proposed}
+        known = {each.slice for each in proposed}
         parents = [parent for parent in candidate.slice.parents if parent in mask_of]
-        tests = [_test_inside(mask, mask_of[parent], values, key, permutations) for parent in parents]
-        implied = [gap <= 0 or (parent in known and p > level) for parent, (gap, p) in zip(parents, tests, strict=True)]
-        if not any(implied):
+        if not any(
+            is_implied(mask_of[candidate.slice], mask_of[parent], values, key, permutations, level * (parent in known))
+            for parent in parents
+        ):
             proposed.append(candidate)
     return proposed
 
 
-def _test_inside(
-    mask: np.ndarray, parent: np.ndarray, values: np.ndarray, key: int, permutations: int
-) -> tuple[float, float]:
-    """(gap, p) of a slice among the problems of its parent. A slice that is all of its parent has no gap."""
+def is_implied(
+    mask: np.ndarray, parent: np.ndarray, values: np.ndarray, key: int, permutations: int, level: float
+) -> bool:
+    """Whether a slice is not weaker than the rest of its parent; with a level, also whether it is not significantly weaker.
+    A slice that is all of its parent is implied by it."""
     inside = mask[parent][None]
     if inside.all():
-        return 0.0, 1.0
-    mean, rest = compute_means(inside, values[parent])
-    return float(rest[0] - mean[0]), float(permutation_test(inside, values[parent], key, permutations)[0])
+        return True
+    [mean], [rest] = compute_means(inside, values[parent])
+    return bool(rest <= mean or (level and permutation_test(inside, values[parent], key, permutations)[0] > level))
