@@ -85,7 +85,7 @@ REPORTS = {
     "adaptation": (
         "Learning where it is weak",
         "Slices of new problems on which the generator solves less than on the rest, tested again on fresh problems; then "
-        "four arms that learn equally many problems and tokens: of the weak slices, of every kind alike, of slices drawn at "
+        "four arms that learn equally many problems and tokens: of the weak slices, of every kind alike, of slices at "
         "random, and old ones alone. Only targeted minus the others, on test problems that no round has seen, says what "
         "looking for weak slices is worth. Stars survive the correction for all rows (Holm).",
         "curve.png",

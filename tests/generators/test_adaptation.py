@@ -124,7 +124,7 @@ def test_a_root_falls_into_one_stream_with_all_that_is_made_of_it():
     parts = streams.split_parents([*parents, *variants], 2, 1)
     assert set(parts) == {f"{part}-{number}" for part in ("probe", "confirm", "train") for number in (1, 2)}
     owner = {problem.id: name for name, part in parts.items() for problem in part}
-    assert len(owner) == 350 and all(owner[variant.id] == owner[variant.parent] for variant in variants)
+    assert len(owner) == 350 and all(owner[variant.id] == owner[str(variant.parent)] for variant in variants)
     sizes = {name: len(part) for name, part in parts.items()}
     assert sizes["train-1"] > 1.4 * sizes["probe-1"] > 20
     streams.check_disjoint(parts)

@@ -90,7 +90,7 @@ def describe_lesson(lesson: Lesson) -> dict[str, Any]:
     }
 
 
-def join_histories(texts: dict[str, str]) -> str:
+def join_histories(texts: Mapping[str, str]) -> str:
     """One table: a column for the loss of each arm in each round; "" where a training has fewer steps."""
     columns = {name: [row["lm_loss"] for row in csv.DictReader(io.StringIO(text))] for name, text in texts.items()}
     names = [f"{name.replace('-', '_')}_loss" for name in columns] or [f"{arm}_1_loss" for arm in ARMS]

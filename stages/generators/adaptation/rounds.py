@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,13 +168,13 @@ class Study:
             proposed, rows, values, targets, units, key, params.significance, params.permutations
         )
 
-    def follow(self, accuracies: dict[str, float]) -> dict[str, int]:
+    def follow(self, accuracies: Mapping[str, float | None]) -> dict[str, int]:
         """The level of every kind after a probe; that of a kind without problems stays."""
         ladders = self.run.params.kinds
         return {
             kind: level
-            if accuracies[kind] is None
-            else allocation.adjust_level(level, accuracies[kind], len(ladders[kind]) - 1)
+            if (accuracy := accuracies[kind]) is None
+            else allocation.adjust_level(level, accuracy, len(ladders[kind]) - 1)
             for kind, level in self.levels.items()
         }
 
