@@ -23,6 +23,7 @@ from stages.lib.operators import registry
 from stages.lib.procedural import dyval, gradeschool
 from stages.lib.training import sft
 from tests.helpers import tiny_models
+from tests.lib.procedural.test_lifting import published, real
 
 TOKENIZER = build_tokenizer()
 KINDS = {"numbers": ["numbers"], "reversed": ["reversed"], "steps": ["steps@0.25", "steps"], "arithmetic": [0, 1]}
@@ -79,6 +80,20 @@ def test_a_slice_is_drawn_with_the_kinds_as_frequent_as_in_the_world():
     assert min(counts) >= 9
     alone = list(supply.draw_slice(Slice((("kind", "reversed"),)), dict.fromkeys(KINDS, 0), 5))
     assert [item.kind for item in alone] == ["reversed"] * 5
+
+
+@real
+def test_published_problems_are_lifted_and_changed():
+    parents = [
+        problem.model_copy(update={"id": problem.id.replace("/test/", "/verifier/"), "split": "verifier"})
+        for problem in published("train", 60)
+    ]
+    kinds = {"numbers": ["numbers"], "steps": ["steps"], "reversed": ["reversed"]}
+    items = world.World({"probe-1": parents}, kinds, 1, set()).open("probe-1").draw_world(dict.fromkeys(kinds, 0), 8)
+    assert [sum(item.kind == kind for item in items) for kind in kinds] == [8, 8, 8]
+    assert all(registry.check(item.problem) == [] and sft.get_steps(item.problem) for item in items)
+    assert all({"kind", "task", "steps", "magnitude"} <= set(item.attributes) for item in items)
+    assert {item.attributes["task"] for item in items} == {"gsm8k"}
 
 
 def test_attributes_of_a_problem():
@@ -279,7 +294,8 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
     names = ["start", *(f"{arm}-{number}" for number in (1, 2) for arm in arms.ARMS)]
     assert set(results["models"]) == set(names)
     sets = results["models"]["start"]
-    assert sets["ood"]["problems"] == 12 == sets["weak"]["problems"] + sets["untouched"]["problems"]
+    parts = [sets[name]["problems"] for name in ("weak", "untouched") if name in sets]
+    assert sets["ood"]["problems"] == 12 == sum(parts) and parts[0] >= 4  # the reversed ones at least
     assert sets["unmade"]["problems"] == 4 == sets["test"]["problems"]  # typos
     assert [(row["first"], row["second"], row["set"]) for row in results["comparisons"]] == [
         ("targeted-2", other, name)  # no row for parts of fewer than 30 problems
@@ -292,7 +308,7 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
     taught = [json.loads(line) for line in (run.out_dir / "train.jsonl").read_text().splitlines()]
     assert all(row["split"] in ("train", "verifier", "adaptation-train-1", "adaptation-train-2") for row in taught)
     lines = (run.out_dir / "rounds.csv").read_text().splitlines()
-    assert lines[0] == ",".join(report.COLUMNS) and len(lines) == 1 + 9 * 5
+    assert lines[0] == ",".join(report.COLUMNS) and len(lines) == 1 + 9 * len(sets)
     text = (run.out_dir / "report.md").read_text()
     assert "kind=reversed" in text and "Targeted minus the others" in text and "steps from" not in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
