@@ -96,6 +96,14 @@ def test_published_problems_are_lifted_and_changed():
     assert {item.attributes["task"] for item in items} == {"gsm8k"}
 
 
+def test_a_kind_that_fits_no_parent_does_not_end_a_slice():
+    kinds = {"unknowns": ["unknowns"], "numbers": ["numbers"]}  # the first fits competition problems alone
+    supply = world.World({"train-1": make_parents("verifier", 20)}, kinds, 1, set()).open("train-1")
+    target = Slice((("task", "gradeschool"),))
+    assert [item.kind for item in supply.draw_slice(target, dict.fromkeys(kinds, 0), 5)] == ["numbers"] * 5
+    assert len(list(supply.draw_slice(target, dict.fromkeys(kinds, 0), 99))) <= 15  # ends with the parents
+
+
 def test_attributes_of_a_problem():
     [problem] = make_parents("verifier", 1)
     [variant], _ = registry.make_variants([problem], ["steps@0.25"], 1)

@@ -19,6 +19,7 @@ from stages.lib.procedural import dyval
 
 VERSION = 1  # part of every key
 ATTRIBUTES = ("kind", "task", "steps", "magnitude", "difficulty", "family")
+MAX_TRIES = 100  # at a new problem of a task, and at one of a slice
 BINS = ((1, 2), (3, 4), (5, 6), (7, 9), (10, None))  # of steps and difficulty
 Ladders = Mapping[str, Sequence[str | int]]
 Levels = Mapping[str, int]  # kind -> the place on its ladder
@@ -125,15 +126,23 @@ class Supply:
 
     def __init__(self, world: World, stream: str):
         self.world, self.stream = world, stream
-        key = [(seeds.key(world.seed, "adaptation", VERSION, p.id, "order"), p.id, p) for p in world.parents[stream]]
-        self._left = {p.id: p for _, _, p in sorted(key)}
+        ranked = sorted(
+            world.parents[stream], key=lambda p: (seeds.key(world.seed, "adaptation", VERSION, p.id, "order"), p.id)
+        )
+        self._left = {parent.id: parent for parent in ranked}
         self._numbers = dict.fromkeys(world.ladders, 0)
         self._unfit: dict[tuple[str, int], set[str]] = {}
+        self._given: set[str] = set()  # kinds of which there was a problem
 
     def draw(self, kind: str, level: int) -> Item | None:
         """The next problem of a kind; None where no parent is left that can be changed so."""
+        if item := self._draw(kind, level):
+            self._given.add(kind)
+        return item
+
+    def _draw(self, kind: str, level: int) -> Item | None:
         if is_dyval(self.world.ladders[kind]):
-            for _ in range(100):  # questions that exist already are rare
+            for _ in range(MAX_TRIES):  # questions that exist already are rare
                 self._numbers[kind] += 1
                 if item := self.world.make(self.stream, kind, level, self._numbers[kind] - 1):
                     return item
@@ -158,21 +167,19 @@ class Supply:
         return items
 
     def draw_slice(self, target: Slice, levels: Levels, count: int) -> Iterator[Item]:
-        """Up to `count` problems of a slice. Kinds take turns, so that they are as frequent in it as in the world."""
-        terms = dict(target.terms)
-        kinds = [kind for kind in levels if terms.get("kind", kind) == kind]
+        """Up to `count` problems of a slice. Kinds take turns, so that they are as frequent in it as in the world; where one
+        of them has no more, it ends, since the others alone are another mixture."""
+        kinds = [kind for kind in levels if dict(target.terms).get("kind", kind) == kind]
         found = 0
-        for _ in range(40 * count):
-            kinds = [kind for kind in kinds if self._has_source(kind)]
+        for _ in range(MAX_TRIES * count):
             for kind in list(kinds):
                 item = self.draw(kind, levels[kind])
+                if item is None and kind in self._given:
+                    return
                 if item is None:
-                    return  # to go on with the other kinds alone would give another mixture
-                if target.holds(item.attributes):
+                    kinds.remove(kind)  # it fits no parent, so there is none of it in the world
+                elif target.holds(item.attributes):
                     found += 1
                     yield item
                     if found == count:
                         return
-
-    def _has_source(self, kind: str) -> bool:
-        return bool(self._left) or is_dyval(self.world.ladders[kind])
