@@ -24,7 +24,8 @@ def variants(
 ) -> None:
     """Compare variants of the verifiers with the pipeline in this workspace, or arms of training data with random data.
 
-    Arms of stage preference (`preference-ARM-SEED`) are compared over seeds; --out FILE.md also writes FILE.png.
+    Arms of stage preference (`preference-ARM-SEED`) are compared over seeds, and dev chooses one; --out FILE.md also
+    writes FILE.png.
     --run makes each a DVC experiment, `variant-NAME` or `data-STUDY-ARM-SEED`, in a temporary copy of the repository;
     the workspace does not change. What has its experiment is not run again. Of data, an arm that fails does not stop the
     others; the table names it. MLflow shows these runs beside the pipeline's.

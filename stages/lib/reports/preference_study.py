@@ -1,4 +1,4 @@
-"""Arms of stage preference over training seeds: which one dev chooses, what that is worth on test, and solve rate against KL.
+"""Arms of stage preference over seeds: which one dev chooses, what that is worth on test, and solve rate against KL.
 
 Arms differ in beta, tau, rate, kind of reference and teacher. The best of many arms on test looks better than it is, so the
 arm is chosen on dev, and its gains on test have an interval: on the start, and on the arm that learned from the same pairs
