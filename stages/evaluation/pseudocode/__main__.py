@@ -5,8 +5,9 @@ interpreter (lib/interpreter) runs the same program, so the true trace is known,
 
 arms     direct, chain_of_thought, prose (the plan in words), code (pseudocode without prints), traced_code (with prints),
          executed (the interpreter runs the program; no model reasons)
-tasks    problems of data/benchmarks and data/ood whose program is known, each with a plan of its own, and files of
-         BIG-Bench Hard in data/raw/tasks, with a plan of plans/ or one that a model writes
+tasks    problems of data/benchmarks and data/ood whose program is known (grade school, and those tasks of DyVal that
+         ood.dyval.tasks lists), each with a plan of its own, and files of BIG-Bench Hard in data/raw/tasks, with a plan of
+         plans/ or one that a model writes
 study    the base learns programs from answers, worked steps or traces, from equally many target tokens, and is tested on
          fresh programs, longer ones and such with other names
 
@@ -36,7 +37,16 @@ if TYPE_CHECKING:
 
 HEADLINE = ("executed", "study.sets.*.targets.*.accuracy", "study.sets.*.targets.traces.trace_exact")
 Relations = Annotated[int, Field(ge=1, le=12)]
-TaskName = Literal["gradeschool", "arithmetic", "bool_logic", "reachability"]
+TaskName = Literal[
+    "gradeschool",
+    "arithmetic",
+    "linear_equation",
+    "bool_logic",
+    "deductive_logic",
+    "abductive_logic",
+    "reachability",
+    "max_sum_path",
+]
 
 
 class Params(TrainingParams):
