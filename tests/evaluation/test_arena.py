@@ -221,6 +221,8 @@ def test_a_chat_model_judges_in_both_orders(root):
         run(root, agent=agent, problems={"test": 3})
         assert len(server.requests) == count > 0, "answers are cached"
         assert re.search(r"\[First solution\]", server.requests[0]["messages"][-1]["content"])
+    report = (root / "data/arena/report.md").read_text()
+    assert f"Chat model: {count} requests, {10 * count:,} tokens read, of which the server had 0 cached" in report
     figures = json.loads((root / "data/arena/judges.json").read_text())["test"]["agent"]
     assert figures["first"] == 1.0 and figures["consistency"] == 0.0 and figures["agreement"] is not None
     said = [x for x in records.read_verdicts(root / "data/arena/verdicts.parquet") if x.judge == "agent"]

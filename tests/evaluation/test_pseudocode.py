@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.evaluation.pseudocode import __main__ as stage
-from stages.evaluation.pseudocode import arms, problem_plans, programs, prompts, replies, study, tasks
+from stages.evaluation.pseudocode import (
+    arms,
+    executions,
+    problem_plans,
+    programs,
+    prompts,
+    replies,
+    study,
+    summary,
+    tasks,
+)
 from stages.evaluation.pseudocode.dyval_programs import WITH_UNKNOWN
 from stages.evaluation.pseudocode.tasks import Instance, Task
 from stages.generators.base.tokenizer import build_tokenizer
@@ -131,7 +141,7 @@ def test_the_plans_here_solve_the_published_tasks(name):
     if not PUBLISHED or not path.is_file():
         pytest.skip("ASSAY_BENCHMARKS is not set: the published tasks are not here")
     task, plan = tasks.read_task(path, 1000, 3, 1), tasks.load_plan(name)
-    rows = [arms.judge_execution(task, x, arms.execute(x, plan)) for x in task.instances]
+    rows = [arms.judge_execution(task, x, executions.execute(plan.code, x.question, False)) for x in task.instances]
     assert len(rows) == 247 and all(row.correct for row in rows) and {row.status for row in rows} == {"answered"}
     answers = Counter(x.answer for x in (*task.instances, *task.shown))
     if name in SHARES_OF_YES:
@@ -303,10 +313,48 @@ def test_one_plan_is_asked_for_a_task_and_none_again(tmp_path):
 
 def test_a_plan_that_cannot_run_fails_and_is_counted(tmp_path):
     task = tasks.read_task(write_task(tmp_path / "far.json"), 100, 3, 1)
-    for code, status in (("import os", "failed"), ("def solve(input_text):\n    return 'maybe'", "unreadable")):
+    for code, status in (
+        ("x = 1 / 0", "failed"),
+        ("import absent_module", "failed"),
+        ("def solve(input_text):\n    return 'maybe'", "unreadable"),
+    ):
         plan = arms.TaskPlan(programs.Plan("", "", code), "model", "")
         figures = arms.summarize(arms.run_arms(task, plan, ["executed"], None, "k"), task)["arms"]["executed"]
         assert figures["accuracy"] == 0.0 and figures[status] == 9
+
+
+OUTSIDE = """
+import re
+def solve(input_text):
+    steps = {int(word) for word in re.findall(r"\\d+", input_text)}
+    n = max(steps, key=lambda step: step)
+    print("%d steps" % n)
+    return "Yes" if n > 5 else "No"
+"""
+
+
+def test_a_model_may_write_what_the_interpreter_does_not_know_and_the_sandbox_runs_it(tmp_path):
+    task = tasks.read_task(write_task(tmp_path / "far.json"), 4, 3, 1)
+    for agent, right in (("model", 4), ("rules", 0)):
+        plan = arms.TaskPlan(programs.Plan("", "", OUTSIDE), agent, "")
+        rows = arms.run_arms(task, plan, ["executed"], None, "k")
+        assert sum(row.correct for row in rows) == right
+    plan = plan._replace(agent="model")
+    rows = arms.run_arms(task, plan, ["executed"], None, "k")
+    assert [row.trace for row in rows] == [[f"{x.question.split()[1]} steps"] for x in task.instances]
+    figures = arms.summarize(rows, task)
+    assert figures["arms"]["executed"]["sandboxed"] == 4
+    assert any("sandbox: far 4" in x for x in summary.write_notes({"tasks": {"far": figures}, "study": {}}))
+    for code, said in (
+        ("import socket\nsocket.socket()", "PermissionError"),
+        ("print(open('/etc/passwd').read())", "PermissionError"),
+        ("import sys\nprint('x' * 99999)", "output limit"),
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+    ):
+        run = executions.execute(code, "q", True)
+        assert run.error and said in run.error, run
+    inside = executions.execute("while True:\n    pass", "q", True)
+    assert "out of fuel" in inside.error and not inside.is_outside, "what the interpreter stopped does not run again"
 
 
 def test_replies_that_came_before_a_crash_are_not_asked_again(tmp_path):
@@ -389,10 +437,17 @@ def test_the_whole_stage(root):
 
 
 def test_a_stage_with_a_reasoner_and_no_study(root, capsys):
-    with chat_server.serve(follow) as server:
+    with chat_server.serve(follow, count=lambda prompt: (40, 30)) as server:
         agent = {"kind": "openai", "settings": {"model": "m", "base_url": server.url, "key_env": None}}
         params = stage.Params(**SETTINGS | {"reasoner": agent, "tasks": ["gradeschool", "bool_logic"]})
         results = stage.body(tiny_models.make_run(root, "pseudocode", params))
+        written = (root / "data/pseudocode/report.md").read_bytes()
+        stage.body(tiny_models.make_run(root, "pseudocode", params))
+        assert len(server.requests) == 15 and (root / "data/pseudocode/report.md").read_bytes() == written
+    assert results["requests"] == {
+        "reasoner": {"requests": 15, "tokens_in": 600, "tokens_reused": 450, "tokens_out": 75}
+    }
+    assert b"Reasoner: 15 requests, 600 tokens read, of which the server had 450 cached, 75 written" in written
     assert "no problem with a program for bool_logic; left out" in capsys.readouterr().err
     figures = results["tasks"]["gradeschool"]["arms"]
     assert figures["traced_code"]["trace_exact"] == 1.0 and figures["direct"]["unreadable"] == 3

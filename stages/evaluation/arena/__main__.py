@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from stages.evaluation.arena.players import Entry
     from stages.evaluation.arena.tournament import Pair
+    from stages.lib.chat import Chat
     from stages.lib.inference.sampling import Engine
     from stages.lib.models.encoding import Encoder
     from stages.lib.models.prompts import Prompt
@@ -228,29 +229,30 @@ def _play(
     }
     outcomes: dict[str, dict[str, tournament.Outcome]] = {}
     verdicts, identical = [], {}
+    chat = run.params.agent.create_chat(run.root)
     for name, some in problems.items():
         entries = _collect_entries(run, name, some, own)
         pairs = tournament.draw_pairs(some, entries, run.params.battles_per_problem, run.seed)
         rates = tournament.compute_solve_rates(entries)
         identical[name] = tournament.count_identical(pairs)
         said = {judge: tournament.ask(judge, maker, pairs) for judge, maker in makers.items()}
-        if run.params.agent.kind != "rules":
-            said["agent"] = ask_agent(run, pairs)
+        if chat:
+            said["agent"] = ask_agent(run, chat, pairs)
         outcomes[name] = {
             judge: tournament.evaluate(pairs, said[judge], rates, run.seed, run.params.rounds)
             for judge in run.track_progress(said, len(said), f"ratings-{name}")
         }
         verdicts += [verdict for rows in said.values() for verdict in rows]
     records.write_verdicts(run.out_dir / "verdicts.parquet", verdicts)
-    return summary.write(run.out_dir, outcomes, margins, identical)
+    if chat:
+        run.count(**chat.usage.get_totals())
+    return summary.write(run.out_dir, outcomes, margins, identical, chat.count_answers() if chat else None)
 
 
-def ask_agent(run: StageRun[Params], pairs: Sequence[Pair]) -> list[records.Verdict]:
+def ask_agent(run: StageRun[Params], chat: Chat, pairs: Sequence[Pair]) -> list[records.Verdict]:
     """A chat model's verdicts in both orders, in the order of `tournament.ask`."""
     from stages.lib.arena import templates
 
-    chat = run.params.agent.create_chat(run.root)
-    assert chat
     asked = [pair for pair in pairs if not pair.is_identical]
     rows = [
         {"question": x.problem.format_prompt(), "first": x.first.sample.text, "second": x.second.sample.text}
@@ -260,7 +262,6 @@ def ask_agent(run: StageRun[Params], pairs: Sequence[Pair]) -> list[records.Verd
     forward, backward, raw = templates.judge_pairs(
         template, rows, chat, key, lambda items, n: run.track_progress(items, n, "agent")
     )
-    run.count(**chat.usage.get_totals())
     verdicts = []
     for i, x in enumerate(asked):
         at: Any = {"problem_id": x.problem.id, "judge": "agent"}

@@ -219,7 +219,7 @@ def _write_abduction(params: Mapping[str, Any]) -> Plan:
     rules = ",\n".join(f"    {rule}" for rule in params["statements"]).replace("'", '"')
     target = params["asked"]
     prose = (
-        f"1. Begin with {observed}, which is {value}.\n2. Take each rule that concludes a name whose value is known. If the "
+        f"1. Begin with {observed}, which is {value}.\n2. Take each rule that concludes a name with a known value. If the "
         "value is the one that the rule concludes, the rule says nothing. If it is the other one, the premise is not true: "
         "no part of an OR, and not the part of a NOT, holds; of an AND nothing follows for a single part.\n"
         f"3. Go on with every name whose value follows.\n4. The answer is the value of {target}, or {UNKNOWN}."

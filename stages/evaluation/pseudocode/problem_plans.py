@@ -16,7 +16,7 @@ _WORDS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 def write_plan(problem: Problem) -> Plan | None:
     """The plan of a problem whose program is known and computes the answer; None of others.
 
-    Where a problem of DyVal has no answer because a description is missing or needs itself, no program computes anything."""
+    Where a problem of DyVal has no answer because a description is missing or needs itself, no program computes it."""
     program = problem.program
     if program is None:
         return None
