@@ -177,7 +177,8 @@ def call_method(owner: Any, name: str, arguments: list[Any], meter: Meter) -> An
     if name not in METHODS.get(type(owner), ()):
         raise OutsideLanguageError(f"{name_type(owner)} has no method {name} here")
     if name in ("append", "get", "keys", "values", "items", "pop", "setdefault"):
-        (meter.weigh_key if isinstance(owner, dict) else meter.weigh)(*arguments[:1])
+        weigh = {dict: meter.weigh_key}.get(type(owner), meter.weigh)
+        weigh(*arguments[:1])
     else:
         meter.weigh(owner, *arguments)
     if name == "join" and len(arguments) == 1:
