@@ -196,7 +196,9 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
 
 def plot_curves(path: Path, results: dict[str, Any]) -> None:
     """Accuracy by round, out of distribution and in it: a line for each arm, its interval as bars."""
-    sets = [name for name in ("ood", "weak", "test") if name in results["models"][START]]
+    sizes = {name: own["problems"] for name, own in results["models"][START].items()}
+    shown = ("ood", "weak", "test") if sizes.get("weak", 0) >= eval_sets.MIN_PROBLEMS else ("ood", "test")
+    sets = [name for name in shown if name in sizes]
     figure, grid = charts.create_subplots((3.6 * len(sets), 3.8), ncols=len(sets), squeeze=False)
     last = max(split_name(name)[1] for name in results["models"])
     for axes, part in zip(grid[0], sets, strict=True):

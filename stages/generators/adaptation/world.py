@@ -167,8 +167,8 @@ class Supply:
         return items
 
     def draw_slice(self, target: Slice, levels: Levels, count: int) -> Iterator[Item]:
-        """Up to `count` problems of a slice. Kinds take turns, so that they are as frequent in it as in the world; where one
-        has no more, it ends, since the others alone are another mixture."""
+        """Up to `count` problems of a slice. Kinds take turns, so that they are as frequent in it as in the world; where
+        one has no more, it ends, since the others alone are another mixture."""
         kinds = [kind for kind in levels if dict(target.terms).get("kind", kind) == kind]
         found = 0
         for _ in range(MAX_TRIES * count):
