@@ -58,7 +58,8 @@ class Usage:
 
 
 class Chat:
-    """A model that answers prompts, safe to use from several threads. threads: number of threads of `map`."""
+    """A model that answers prompts, safe to use from several threads. threads: number of threads of `map`, and the most
+    requests that are sent to a server at a time."""
 
     def __init__(self, identity: dict[str, Any], cache: Path, usage: Usage, threads: int):
         self.identity, self.usage, self.threads = identity, usage, threads
