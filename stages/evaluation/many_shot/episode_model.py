@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -26,8 +26,10 @@ MAX_NUMBER = 99
 class EpisodeTraining(Section):
     """How one kind of world is learned. Worlds of the same kind that are not named here are held out."""
 
-    kind: Literal["linear", "modular"]
-    sizes: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)  # dimensions or moduli, drawn anew for every episode
+    kind: worlds.Kind
+    sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1
+    )  # dimensions, moduli or digits, drawn anew for every episode
     prior: float = Field(0.5, ge=0, le=1)  # of linear, as in a world
     max_value: int = Field(10, ge=2, le=100)  # of linear
     steps: int = Field(ge=1)  # optimizer steps
@@ -95,27 +97,18 @@ def train(run: StageRun[Any], settings: EpisodeTraining) -> tuple[Any, Any, list
     """(model, tokenizer, a row of numbers for each step). Killed and run again, it continues."""
     from stages.lib.models.objectives import LanguageModelingObjective
     from stages.lib.training import loop
-    from stages.lib.training.training_params import TrainingParams
+    from stages.lib.training.training_params import make_training_params
 
     tokenizer = build_tokenizer()
     model = build_model(settings, len(tokenizer), run.seed)
     share = max(1, settings.batch // run.world_size)  # of a step's episodes, for each process
-    params = TrainingParams(
-        epochs=1.0,
+    params = make_training_params(
         global_batch_size=share * run.world_size,
         device_batch_size=share,
         optimizer="muon",
         lr=settings.lr,
         matrix_lr=settings.matrix_lr,
-        weight_decay=0.0,
         warmup_ratio=0.05,
-        max_grad_norm=1.0,
-        precision="no",
-        master="float32",
-        compile=False,
-        gradient_checkpointing=False,
-        lora_rank=0,
-        checkpoint_steps=100,
     )
     own = replace(run, key=f"{run.key}/{settings.kind}")  # checkpoints of its own, removed with those of the stage
     history = loop.train(own, LanguageModelingObjective(model), make_examples(settings, tokenizer, run.seed), params)
