@@ -48,25 +48,10 @@ def make_setting(steps: int) -> tuple[Any, list[Any], list[list[int]]]:
 
 
 def make_params(**settings: Any) -> Any:
-    """Training parameters of a benchmark: one epoch in float32, nothing that changes the rate, and no checkpoints."""
-    from stages.lib.training.training_params import TrainingParams
+    """Training parameters of a benchmark: nothing that changes the rate, and no checkpoints."""
+    from stages.lib.training.training_params import make_training_params
 
-    defaults: dict[str, Any] = dict(
-        epochs=1.0,
-        optimizer="adamw",
-        lr=1e-4,
-        matrix_lr=1e-2,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        max_grad_norm=1.0,
-        precision="no",
-        master="float32",
-        compile=False,
-        gradient_checkpointing=False,
-        lora_rank=0,
-        checkpoint_steps=10**6,
-    )
-    return TrainingParams(**{**defaults, **settings})
+    return make_training_params(**{"lr": 1e-4, "matrix_lr": 1e-2, "checkpoint_steps": 10**6, **settings})
 
 
 def measure_ours(steps: int) -> float:

@@ -45,6 +45,7 @@ STAGES = (
     "genrm",
     "preference",
     "honesty",
+    "adaptation",
     "scores",
     "best_of_n",
     "arena",
@@ -79,6 +80,14 @@ REPORTS = {
         "Coverage: what is answered; accuracy: of that. Refusal recall: refused of what has no answer; over-refusal: of "
         "what the generator knows. To refuse more always looks careful, so policies are compared with the verifier at "
         "equal coverage, paired over the same items. A score of 0 is what refusing everything earns.",
+        "curve.png",
+    ),
+    "adaptation": (
+        "Learning where it is weak",
+        "Slices of new problems on which the generator solves less than on the rest, tested again on fresh problems; then "
+        "four arms that learn equally many problems and tokens: of the weak slices, of every kind alike, of slices at "
+        "random, and old ones alone. Only targeted minus the others, on test problems that no round has seen, says what "
+        "looking for weak slices is worth. Stars survive the correction for all rows (Holm).",
         "curve.png",
     ),
     "compression": (

@@ -19,6 +19,7 @@ from stages.lib.display import tables
 from stages.lib.metrics import intervals
 from stages.lib.reports import curves, leaderboard, pools
 from stages.lib.reports.vote_settings import VoteSettings
+from stages.lib.reports.votes import WeightedVote, log_weights
 
 
 def write(path, rows):
@@ -192,11 +193,11 @@ def test_what_a_score_is_comes_from_the_rows_or_the_option_and_never_from_its_ra
     for kind, right in (("logit", 0), ("log-probability", 1)):
         write(told, [row(samples=samples, scales={"rm": kind})])
         for read in (pools.read(pool, {"rm": kind}), pools.read(told)):
-            votes = curves.compute_votes(read, {"rm": curves.weigh_votes("rm", 1.0)}, [3], 2, 1)
+            votes = curves.compute_votes(read, {"rm": WeightedVote("rm", 1.0)}, [3], 2, 1)
             assert votes["rm"].values[0, 0] == right
-    assert curves.log_weights(np.array([-30.0]), "logit")[0] == pytest.approx(-30)
-    assert curves.log_weights(np.array([0.5, 0.0]), "probability", 2.0).tolist() == [2 * np.log(0.5), -np.inf]
-    assert curves.log_weights(np.array([0.5, 0.0]), "probability", 0.0).tolist() == [0, 0]
+    assert log_weights(np.array([-30.0]), "logit")[0] == pytest.approx(-30)
+    assert log_weights(np.array([0.5, 0.0]), "probability", 2.0).tolist() == [2 * np.log(0.5), -np.inf]
+    assert log_weights(np.array([0.5, 0.0]), "probability", 0.0).tolist() == [0, 0]
     with pytest.raises(UserError, match="pool.jsonl:1: the scale of 'rm' is probability, but --scale says logit"):
         pools.read(write(tmp_path / "pool.jsonl", [row()]), {"rm": "logit"})
     assert command.parse_scales(["a=b=logit", "c=probability"]) == {"a=b": "logit", "c": "probability"}

@@ -13,28 +13,13 @@ import pytest
 
 from stages.lib.core.records import Problem, Sample, Source, Step
 from stages.lib.run.execution import StageRun
+from stages.lib.training import training_params
 from stages.lib.training.training_params import TrainingParams
 from tests.helpers import processes
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURES = ("lfm2", "llama", "qwen2", "qwen3", "mistral")
-TRAINING_PARAMS = dict(
-    epochs=1.0,
-    global_batch_size=8,
-    device_batch_size=8,
-    optimizer="adamw",
-    lr=3e-3,
-    matrix_lr=0.02,
-    weight_decay=0.0,
-    warmup_ratio=0.1,
-    max_grad_norm=1.0,
-    precision="no",
-    master="float32",
-    compile=False,
-    gradient_checkpointing=False,
-    lora_rank=0,
-    checkpoint_steps=4,
-)
+TRAINING_PARAMS = training_params.make_training_params(warmup_ratio=0.1, checkpoint_steps=4).model_dump()
 
 
 def make_model(name: str, vocabulary: int = 100, seed: int = 0, **changes: Any) -> Any:
@@ -86,7 +71,7 @@ def make_run(root: Path, name: str, params: Any, seed: int = 1) -> StageRun:
 
 
 def make_training_params(**changes: Any) -> TrainingParams:
-    return TrainingParams(**{**TRAINING_PARAMS, **changes})
+    return training_params.make_training_params(**{**TRAINING_PARAMS, **changes})
 
 
 def make_problem(i: int, split: str = "train") -> Problem:

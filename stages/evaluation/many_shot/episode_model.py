@@ -97,27 +97,18 @@ def train(run: StageRun[Any], settings: EpisodeTraining) -> tuple[Any, Any, list
     """(model, tokenizer, a row of numbers for each step). Killed and run again, it continues."""
     from stages.lib.models.objectives import LanguageModelingObjective
     from stages.lib.training import loop
-    from stages.lib.training.training_params import TrainingParams
+    from stages.lib.training.training_params import make_training_params
 
     tokenizer = build_tokenizer()
     model = build_model(settings, len(tokenizer), run.seed)
     share = max(1, settings.batch // run.world_size)  # of a step's episodes, for each process
-    params = TrainingParams(
-        epochs=1.0,
+    params = make_training_params(
         global_batch_size=share * run.world_size,
         device_batch_size=share,
         optimizer="muon",
         lr=settings.lr,
         matrix_lr=settings.matrix_lr,
-        weight_decay=0.0,
         warmup_ratio=0.05,
-        max_grad_norm=1.0,
-        precision="no",
-        master="float32",
-        compile=False,
-        gradient_checkpointing=False,
-        lora_rank=0,
-        checkpoint_steps=100,
     )
     own = replace(run, key=f"{run.key}/{settings.kind}")  # checkpoints of its own, removed with those of the stage
     history = loop.train(own, LanguageModelingObjective(model), make_examples(settings, tokenizer, run.seed), params)

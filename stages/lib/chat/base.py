@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -58,11 +58,13 @@ class Usage:
 
 
 class Chat:
-    """A model that answers prompts, safe to use from several threads. threads: number of threads of `map`."""
+    """A model that answers prompts, safe to use from several threads. threads: number of threads of `map`, and the most
+    requests that are sent to a server at a time."""
 
     def __init__(self, identity: dict[str, Any], cache: Path, usage: Usage, threads: int):
         self.identity, self.usage, self.threads = identity, usage, threads
         self._cache = open_cache(cache)
+        self._costs: dict[int, tuple[int, ...]] = {}  # of each answered request, so that one asked again counts once
 
     def ask(self, prompt: Prompt, key: str) -> str:
         """The model's answer. Raises NoAnswerError, and UserError for an error that a retry would not fix."""
@@ -95,6 +97,7 @@ class Chat:
         if reply is None:
             return None
         self.usage.add(cached=1)
+        self._note_cost(prompt, key, reply)
         return reply["text"]
 
     def get_reply(self, prompt: Prompt, key: str) -> Reply:
@@ -105,10 +108,31 @@ class Chat:
             raise KeyError(key)
         return Reply(**reply)
 
+    def _note_cost(self, prompt: Prompt, key: str, reply: Any) -> None:
+        self._costs[hash((prompt, key))] = tuple(
+            reply.get(name, 0) for name in ("tokens_in", "tokens_reused", "tokens_out")
+        )
+
+    def count_answers(self) -> dict[str, int]:
+        """Of all that was asked here and answered, also in an earlier run: requests, tokens_in, tokens_reused (what the
+        server had read before) and tokens_out. Unlike `usage`, it does not tell a resumed run from another."""
+        columns = list(zip(*self._costs.values(), strict=True)) or [(), (), ()]
+        totals = dict(zip(("tokens_in", "tokens_reused", "tokens_out"), map(sum, columns), strict=True))
+        return {"requests": len(self._costs), **totals}
+
     def _save_reply(self, prompt: Prompt, key: str, reply: Reply) -> str:
         self._cache.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it
         self.usage.add(calls=1)
+        self._note_cost(prompt, key, reply._asdict())
         return reply.text
+
+
+def describe_cost(agent: str, counts: Mapping[str, int]) -> str:
+    """A sentence for a report. counts: of `Chat.count_answers`."""
+    return (
+        f"{agent}: {counts['requests']:,} requests, {counts['tokens_in']:,} tokens read, of which the server had "
+        f"{counts['tokens_reused']:,} cached, {counts['tokens_out']:,} written; stored answers count as if asked again."
+    )
 
 
 def derive_seed(prompt: Prompt, key: str) -> int:

@@ -7,6 +7,7 @@ the environment variable named in the settings, and never appears in a setting, 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,14 @@ class ServerChat(Chat):
 
     def __init__(self, send: Callable[[Prompt, int], Reply], *arguments: Any):
         super().__init__(*arguments)
-        self._send = send
+        self._send, self._slots = send, threading.BoundedSemaphore(self.threads)  # threads of another chat may ask, too
 
     def ask(self, prompt: Prompt, key: str) -> str:
         cached = self._get_cached(prompt, key)
         if cached is not None:
             return cached
-        return self._save_reply(prompt, key, self._send(prompt, derive_seed(prompt, key) >> 33))
+        with self._slots:
+            return self._save_reply(prompt, key, self._send(prompt, derive_seed(prompt, key) >> 33))
 
     def _iter_replies(self, requests: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         def try_ask(request: Request) -> tuple[Request, str | NoAnswerError]:

@@ -15,8 +15,8 @@ import numpy as np
 
 from stages.lib.display.tables import format_score_name
 from stages.lib.metrics.voting import count_votes, score_votes
-from stages.lib.reports.curves import log_weights
 from stages.lib.reports.pools import Pool, sort_score_names
+from stages.lib.reports.votes import log_weights
 
 MAX_TEXT = 20_000  # characters of a solution, a question or a rationale
 

@@ -20,9 +20,10 @@ from stages.lib.display.tables import format_csv
 from stages.lib.metrics.estimators import best_of_k, pass_at_k
 from stages.lib.metrics.intervals import bootstrap
 from stages.lib.metrics.majority import majority
-from stages.lib.metrics.voting import Estimate, draw_subsets, estimate_top, estimate_weighted
-from stages.lib.reports.pools import Pool, ScoreKind, sort_score_names
+from stages.lib.reports import votes as vote_estimates
+from stages.lib.reports.pools import Pool, sort_score_names, split_by_size
 from stages.lib.reports.vote_settings import VoteSettings, pick
+from stages.lib.reports.votes import TopVote, Vote, WeightedVote
 
 METHOD_KINDS = ("best_of", "weighted", "top")  # of methods that use a score
 SOLUTIONS_PER_BATCH = 1 << 17  # of pools whose exact curves are computed at a time
@@ -30,7 +31,6 @@ COLUMNS_PER_BATCH = 512  # of curves that are resampled at a time
 DEV_DRAWS = 32  # random subsets per problem where settings are chosen
 
 K = TypeVar("K", bound=Hashable)
-Vote = Callable[[Pool, Sequence[int], np.ndarray], Estimate]  # of a problem, at these k, over subsets (draws, N)
 Intervals = Mapping[str, Mapping[int, Mapping[str, float]]]  # as `compute_intervals` returns them
 
 
@@ -61,17 +61,6 @@ def median_k(pools: Sequence[Pool]) -> int:
     return median_low(pool.size for pool in pools)
 
 
-def log_weights(scores: np.ndarray, kind: ScoreKind, power: float = 1.0) -> np.ndarray:
-    """Natural log of the weight: (the probability, the likelihood, or the sigmoid of the logit) ** power. Power 0 gives
-    equal weights, which is a plain majority."""
-    if power == 0:
-        return np.zeros(len(scores))
-    if kind == "probability":
-        with np.errstate(divide="ignore"):
-            return power * np.log(scores)
-    return power * (scores if kind == "log-probability" else -np.logaddexp(0, -scores))
-
-
 def k_grid(n: int) -> list[int]:
     """1, 2, 4, ... and n."""
     return sorted({2**i for i in range(n.bit_length())} | {n})
@@ -85,14 +74,14 @@ def choose(
     large = [pool for pool in pools if pool.size >= k]
 
     names = sort_score_names(pools[0].scores)
-    kinds = ((weigh_votes, powers), (select_votes, shares))
-    votes = {(make, name, value): make(name, value) for make, values in kinds for name in names for value in values}
-    at_k = compute_votes(large, votes, [k], DEV_DRAWS, seed)
+    kinds = ((WeightedVote, powers), (TopVote, shares))
+    votes: list[Vote] = [make(name, value) for make, values in kinds for name in names for value in values]
+    at_k = compute_votes(large, {vote: vote for vote in votes}, [k], DEV_DRAWS, seed)
 
     settings = {}
     for name in names:
         (power, power_candidates), (share, share_candidates) = (
-            pick({value: at_k[make, name, value].values[:, 0] for value in values}) for make, values in kinds
+            pick({value: at_k[make(name, value)].values[:, 0] for value in values}) for make, values in kinds
         )
         settings[name] = VoteSettings(power, share, power_candidates, share_candidates)
     return settings
@@ -115,10 +104,10 @@ def evaluate(
         setting = settings.get(name, VoteSettings())
         curves[f"best_of_{name}"] = _compute_exact_curve(pools, partial(_best_of_k, name))
         if setting.power:
-            votes[f"weighted_{name}"] = weigh_votes(name, setting.power)
+            votes[f"weighted_{name}"] = WeightedVote(name, setting.power)
         else:  # a plain majority, exactly, and not up to Monte Carlo
             curves[f"weighted_{name}"] = _select_columns(curves["majority"], ks)
-        votes[f"top_{name}"] = select_votes(name, setting.share)
+        votes[f"top_{name}"] = TopVote(name, setting.share)
     return curves | compute_votes(pools, votes, ks, draws, seed)
 
 
@@ -135,47 +124,18 @@ def _compute_exact_curve(pools: Sequence[Pool], method: Callable[..., np.ndarray
     """`method` takes (classes, correct, pools) of pools of equal size and returns (problems, N)."""
     n = max(pool.size for pool in pools)
     values = np.full((len(pools), n), np.nan)
-    for size in {pool.size for pool in pools}:
-        equal = [i for i, pool in enumerate(pools) if pool.size == size]
-        step = max(1, SOLUTIONS_PER_BATCH // size)
-        for first in range(0, len(equal), step):
-            rows = equal[first : first + step]
-            some = [pools[i] for i in rows]
-            classes, correct = np.stack([pool.answer_ids for pool in some]), np.stack([pool.correct for pool in some])
-            values[rows, :size] = method(classes, correct, some)
+    for rows in split_by_size(pools, SOLUTIONS_PER_BATCH):
+        some = [pools[i] for i in rows]
+        classes, correct = np.stack([pool.answer_ids for pool in some]), np.stack([pool.correct for pool in some])
+        values[rows, : classes.shape[1]] = method(classes, correct, some)
     return Curve(np.arange(1, n + 1), values, np.zeros(n))
-
-
-def weigh_votes(name: str, power: float) -> Vote:
-    """The weighted vote of a score."""
-
-    def vote(pool: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
-        weights = log_weights(pool.scores[name], pool.score_kinds.get(name, "probability"), power)
-        return estimate_weighted(pool.answer_ids, pool.correct, weights, ks, orders)
-
-    return vote
-
-
-def select_votes(name: str, share: float) -> Vote:
-    """The top vote of a score."""
-
-    def vote(pool: Pool, ks: Sequence[int], orders: np.ndarray) -> Estimate:
-        return estimate_top(pool.answer_ids, pool.correct, pool.scores[name], share, ks, orders)
-
-    return vote
 
 
 def compute_votes(
     pools: Sequence[Pool], votes: Mapping[K, Vote], ks: Sequence[int], draws: int, seed: int
 ) -> dict[K, Curve]:
     """The curve of each vote. All votes of a problem are taken over the same subsets, which are drawn once."""
-    values, variances = (np.full((len(votes), len(pools), len(ks)), np.nan) for _ in range(2))
-    for row, pool in enumerate(pools):
-        orders = draw_subsets(pool.size, draws, seeds.key(seed, "best_of_n", 1, pool.problem_id, "subsets"))
-        columns = [column for column, k in enumerate(ks) if k <= pool.size]
-        for i, vote in enumerate(votes.values()):
-            estimate = vote(pool, [ks[column] for column in columns], orders)
-            values[i, row, columns], variances[i, row, columns] = estimate
+    values, variances = vote_estimates.estimate(pools, list(votes.values()), ks, draws, seed)
     errors = np.sqrt(np.nansum(variances, axis=1)) / np.maximum((~np.isnan(values)).sum(axis=1), 1)
     return {name: Curve(np.array(ks), values[i], errors[i]) for i, name in enumerate(votes)}
 

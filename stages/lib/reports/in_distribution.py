@@ -15,6 +15,7 @@ from stages.lib.reports.curves import Curve
 from stages.lib.reports.evaluation import Evaluation
 from stages.lib.reports.pools import Pool, sort_score_names
 from stages.lib.reports.vote_settings import VoteSettings
+from stages.lib.reports.votes import WeightedVote
 
 Comparisons = dict[str, dict[str, float]]  # {method: {difference, low, high, p, detectable}}
 
@@ -104,7 +105,7 @@ def evaluate_single_samples(problems: Sequence[Problem], samples: Sequence[Sampl
 def evaluate_unit_power(test: Sequence[Pool], k: int, majority: Curve, draws: int, seed: int) -> Comparisons:
     """{score: {mean, difference, low, high, ...}}: its weighted vote at power 1, where nothing is chosen on dev."""
     names = sorted(test[0].scores)
-    votes = curves.compute_votes(test, {name: curves.weigh_votes(name, 1.0) for name in names}, [k], draws, seed)
+    votes = curves.compute_votes(test, {name: WeightedVote(name, 1.0) for name in names}, [k], draws, seed)
     gaps = leaderboard.compare_to("majority", {"majority": majority} | votes, k, seed)
     return {name: {"mean": float(np.nanmean(votes[name].accuracy_at(k)))} | gaps[name] for name in names}
 
@@ -112,7 +113,7 @@ def evaluate_unit_power(test: Sequence[Pool], k: int, majority: Curve, draws: in
 def evaluate_powers(test: Sequence[Pool], k: int, powers: Sequence[float], seed: int) -> dict[str, dict[float, float]]:
     """{score: {power: accuracy}}: what each candidate would have had on test; it shows what the choice on dev decides."""
     names, powers = sort_score_names(test[0].scores), sorted(powers)
-    votes = {(name, power): curves.weigh_votes(name, power) for name in names for power in powers}
+    votes = {(name, power): WeightedVote(name, power) for name in names for power in powers}
     at_k = curves.compute_votes(test, votes, [k], curves.DEV_DRAWS, seed)
     return {name: {power: float(np.nanmean(at_k[name, power].accuracy_at(k))) for power in powers} for name in names}
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -85,6 +85,15 @@ def make_pool(
     ids = np.array(answer_ids, int)
     arrays = {name: np.array(values, float) for name, values in scores.items()}
     return Pool(problem_id, ids, np.array(correct, float) * (ids >= 0), arrays, score_kinds)
+
+
+def split_by_size(pools: Sequence[Pool], solutions: int) -> Iterator[list[int]]:
+    """Places of pools of equal size, as many at a time as have this many solutions together, or one."""
+    sizes = [pool.size for pool in pools]
+    for size in set(sizes):
+        equal, step = [i for i, other in enumerate(sizes) if other == size], max(1, solutions // size)
+        for first in range(0, len(equal), step):
+            yield equal[first : first + step]
 
 
 def from_records(problems: Sequence[Problem], samples: Sequence[Sample], scores: Sequence[Score]) -> list[Pool]:

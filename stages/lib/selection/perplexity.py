@@ -8,7 +8,8 @@ begin alike would be one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from stages.lib.core.errors import UserError
 from stages.lib.inference.multiple_choice import compute_logprobs
 from stages.lib.inference.prefix_forward import plan_batches
+from stages.lib.models import loading
 from stages.lib.models.batch import Example, collate
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.forward import compute_hidden_states
@@ -36,6 +38,19 @@ class OptionUncertainty(NamedTuple):
     mass: float
     entropy: float
     margin: float
+
+
+def load_meter(folder: Path, measure: Measure, device: str = "auto") -> Callable[..., np.ndarray]:
+    """`compute_uncertainties` of (rows, track) by the language model in this folder.
+
+    Raises UserError for a folder or device that cannot be used."""
+    model = loading.load_causal_lm(folder).to(loading.resolve_device(device))
+    encoder = Encoder.load(folder)
+
+    def compute(rows: Sequence[Row], track: Track = track_nothing) -> np.ndarray:
+        return compute_uncertainties(measure, rows, model, encoder, track)
+
+    return compute
 
 
 def compute_uncertainties(

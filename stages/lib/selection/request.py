@@ -103,15 +103,10 @@ def compute_uncertainty(
     params, folder = request.params, request.model
     if not (isinstance(params, uncertainty.Params) and folder):
         return None
-    from stages.lib.models import loading
-    from stages.lib.models.encoding import Encoder
-    from stages.lib.selection.perplexity import compute_uncertainties
+    from stages.lib.selection import perplexity
 
-    reader = loading.load_causal_lm(folder).to(loading.resolve_device(request.device))
-    encoder = Encoder.load(folder)
-    return arrays.compute(
-        params.measure, rows, lambda part: compute_uncertainties(params.measure, part, reader, encoder), track
-    )
+    meter = perplexity.load_meter(folder, params.measure, request.device)
+    return arrays.compute(params.measure, rows, meter, track)
 
 
 def read_judgements(existing: InstructionFile) -> np.ndarray:

@@ -6,7 +6,7 @@ its key.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,3 +35,26 @@ class TrainingParams(Params):
     gradient_checkpointing: bool  # recompute activations in the backward pass: less memory, more time
     lora_rank: int = Field(ge=0)  # rank of LoRA adapters; 0 trains all weights
     checkpoint_steps: int = Field(gt=0)  # steps between two checkpoints of unfinished work
+
+
+def make_training_params(**changes: Any) -> TrainingParams:
+    """Parameters of a training that no section of params.yaml describes: one epoch with AdamW in float32, of all weights,
+    without weight decay. Raises pydantic's ValidationError for an unknown key and a value out of its range."""
+    defaults: dict[str, Any] = dict(
+        epochs=1.0,
+        global_batch_size=8,
+        device_batch_size=8,
+        optimizer="adamw",
+        lr=3e-3,
+        matrix_lr=0.02,
+        weight_decay=0.0,
+        warmup_ratio=0.0,
+        max_grad_norm=1.0,
+        precision="no",
+        master="float32",
+        compile=False,
+        gradient_checkpointing=False,
+        lora_rank=0,
+        checkpoint_steps=100,
+    )
+    return TrainingParams(**{**defaults, **changes})

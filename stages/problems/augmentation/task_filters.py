@@ -17,6 +17,10 @@ KEYWORDS = (
     *("image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot"),
     "go to",
 )
+# Answers that put a question into one of few classes. One guessed of two is right half of the time, so that solutions
+# agree says nothing (in the paper such tasks are written answer first, which a task without its answer cannot be).
+CLASSES = ("yes", "no", "true", "false", "positive", "negative", "neutral")
+_CLASS = re.compile(rf"\W*(?:(?:yes|no)\b\s*(?:[,.;:!]|$)|(?:{'|'.join(CLASSES)})\W*$)", re.IGNORECASE)
 _KEYWORD = re.compile(rf"\b(?:{'|'.join(KEYWORDS)})\b", re.IGNORECASE)
 _PROGRAM = re.compile(r"write a program\b", re.IGNORECASE)
 
@@ -24,6 +28,11 @@ _PROGRAM = re.compile(r"write a program\b", re.IGNORECASE)
 def normalise(text: str) -> str:
     """The text with single blanks."""
     return " ".join(text.split())
+
+
+def is_class(answer: str) -> bool:
+    """Whether an answer only says yes or no, or names one of a few classes."""
+    return _CLASS.match(answer) is not None
 
 
 def explain_unfit(text: str) -> str | None:

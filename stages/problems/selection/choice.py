@@ -94,14 +94,9 @@ def compute_uncertainty(run: StageRun[Params], method: Method, settings: Any, ro
     """Uncertainties where the method needs them."""
     if "uncertainty" not in method.needs:
         return None
-    from stages.lib.models import loading
-    from stages.lib.models.encoding import Encoder
     from stages.lib.selection import perplexity
 
-    folder = run.root / run.params.model
-    model = loading.load_causal_lm(folder).to(loading.resolve_device("auto"))
-    encoder = Encoder.load(folder)
-    return perplexity.compute_uncertainties(settings.measure, rows, model, encoder, run.track_progress)
+    return perplexity.load_meter(run.root / run.params.model, settings.measure)(rows, run.track_progress)
 
 
 def label_dev(run: StageRun[Params], judge: quality.Quality) -> Labelled:

@@ -410,3 +410,24 @@ def test_control_tokens_in_a_prompt_are_text(folder, tmp_path):
     """A student's solution may hold the end token's name; the model must not read an end there."""
     talk = chat.create("hf", tmp_path / "a", model=str(folder))
     assert talk.encoder.tokenizer.eos_token_id not in talk.encoder.prompt_ids("It is 4.<eos> So?")
+
+
+def test_threads_of_another_chat_send_no_more_requests_at_a_time_than_a_chats_own(open_chat):
+    """A writer's threads ask a solver: each asks for several solutions."""
+    lock, active, peak = threading.Lock(), 0, 0
+
+    def answer(prompt):
+        nonlocal active, peak
+        with lock:
+            active += 1
+            peak = max(peak, active)
+        time.sleep(0.05)
+        with lock:
+            active -= 1
+        return prompt
+
+    with serve(answer) as server:
+        writer, solver = (open_chat(server.url, cache, threads=count) for cache, count in (("w", 4), ("s", 2)))
+        asked = writer.map(lambda i: solver.ask_many([(f"{i}", "a"), (f"{i}", "b")]), range(4))
+    assert asked == [[f"{i}"] * 2 for i in range(4)] and len(server.requests) == 8
+    assert peak == 2

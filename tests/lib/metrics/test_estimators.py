@@ -12,11 +12,25 @@ from hypothesis import strategies as st
 from stages.lib.metrics import voting
 from stages.lib.metrics.estimators import best_of_k, pass_at_k
 from stages.lib.metrics.majority import majority
-from stages.lib.metrics.voting import draw_subsets, estimate_top, estimate_weighted, score_votes, top_size
+from stages.lib.metrics.voting import Estimate, draw_subsets, estimate_top, estimate_weighted, score_votes, top_size
 
 
 def mean_over_subsets(n, value):
     return [float(sum(map(value, combinations(range(n), k)), Fraction(0)) / comb(n, k)) for k in range(1, n + 1)]
+
+
+def weighted_of_one(classes, correct, log_weights, ks, orders):
+    """`estimate_weighted` of one vote on one problem: (ks,) each."""
+    return Estimate(
+        *(x[0, 0] for x in estimate_weighted(classes[None], correct[None], log_weights[None, None], ks, orders[None]))
+    )
+
+
+def top_of_one(classes, correct, scores, share, ks, orders):
+    """The same of `estimate_top`."""
+    return Estimate(
+        *(x[0, 0] for x in estimate_top(classes[None], correct[None], scores[None], [share], ks, orders[None]))
+    )
 
 
 def share(winners, right):
@@ -147,11 +161,11 @@ def test_one_drawn_is_the_same_for_every_method_and_blanks_never_win(pool):
     assert best_of_k(correct[None], np.where(classes >= 0, scores, -np.inf)[None])[0, 0] == pytest.approx(single)
     assert majority(classes[None], correct[None])[0, 0] == pytest.approx(single)
     orders = draw_subsets(len(classes), 4, key=3)
-    assert estimate_weighted(classes, correct, scores, [1], orders).value[0] == pytest.approx(single)
-    assert estimate_top(classes, correct, scores, 0.5, [1], orders).value[0] == pytest.approx(single)
+    assert weighted_of_one(classes, correct, scores, [1], orders).value[0] == pytest.approx(single)
+    assert top_of_one(classes, correct, scores, 0.5, [1], orders).value[0] == pytest.approx(single)
     blank = np.full(len(classes), -1)
     assert not majority(blank[None], np.zeros((1, len(classes)))).any()
-    assert not estimate_weighted(blank, correct, scores, [len(classes)], orders).value.any()
+    assert not weighted_of_one(blank, correct, scores, [len(classes)], orders).value.any()
 
 
 def test_curves_do_not_depend_on_the_order_of_the_pool():
@@ -190,8 +204,8 @@ def test_monte_carlo_votes_agree_with_enumeration_within_their_error():
 
     ks = range(1, n + 1)
     for found, value in (
-        (estimate_weighted(classes, correct, np.log(scores), ks, orders), one),
-        (estimate_top(classes, correct, scores, 0.4, ks, orders), best),
+        (weighted_of_one(classes, correct, np.log(scores), ks, orders), one),
+        (top_of_one(classes, correct, scores, 0.4, ks, orders), best),
     ):
         expected = mean_over_subsets(n, value)
         assert (np.abs(found.value - expected) <= 4.5 * np.sqrt(found.variance) + 1e-12).all()
@@ -212,8 +226,8 @@ def test_votes_are_the_same_in_batches_of_any_size(pool, size):
     def estimate():
         return np.array(
             [
-                estimate_weighted(classes, correct, scores, ks, orders),
-                *(estimate_top(classes, correct, scores, share, ks, orders) for share in (0.3, 1.0)),
+                weighted_of_one(classes, correct, scores, ks, orders),
+                *(top_of_one(classes, correct, scores, share, ks, orders) for share in (0.3, 1.0)),
             ]
         )
 
@@ -229,5 +243,26 @@ def test_a_top_vote_of_the_whole_pool_needs_one_order_unless_scores_tie(pool):
     classes, correct, scores = pool
     orders, n = draw_subsets(len(classes), 50, key=5), len(classes)
     for share in (0.2, 0.5, 1.0):
-        each = [estimate_top(classes, correct, scores, share, [n], order[None]).value[0] for order in orders]
-        assert estimate_top(classes, correct, scores, share, [n], orders).value[0] == pytest.approx(np.mean(each))
+        each = [top_of_one(classes, correct, scores, share, [n], order[None]).value[0] for order in orders]
+        assert top_of_one(classes, correct, scores, share, [n], orders).value[0] == pytest.approx(np.mean(each))
+
+
+@settings(max_examples=30)
+@given(st.lists(pools(), min_size=2, max_size=5), st.integers(1, 40))
+def test_problems_and_votes_in_one_batch_are_those_taken_alone(drawn, size):
+    n = min(len(classes) for classes, *_ in drawn)
+    classes, correct, scores = (np.stack([x[i][:n] for x in drawn]) for i in range(3))
+    orders, ks = np.stack([draw_subsets(n, 12, key) for key in range(len(drawn))]), range(1, n + 1)
+    weights, shares = np.stack([scores, -scores]), (0.3, 0.5, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voting, "SAMPLES_PER_BATCH", size)
+        together = [estimate_weighted(classes, correct, weights, ks, orders)]
+        together.append(estimate_top(classes, correct, scores, shares, ks, orders))
+    for i in range(len(drawn)):
+        own = classes[i], correct[i]
+        for vote in range(2):
+            alone = weighted_of_one(*own, weights[vote, i], ks, orders[i])
+            assert all((a == b[vote, i]).all() for a, b in zip(alone, together[0], strict=True))
+        for vote, part in enumerate(shares):
+            alone = top_of_one(*own, scores[i], part, ks, orders[i])
+            assert all((a == b[vote, i]).all() for a, b in zip(alone, together[1], strict=True))

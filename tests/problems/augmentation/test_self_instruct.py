@@ -172,3 +172,26 @@ def test_a_method_that_models_write_wants_models():
     for method, agent in [("self_instruct", "writer"), ("evolve", "judge")]:
         with pytest.raises(ValueError, match=f"{method} wants a model; set {agent}"):
             read_section([method], **{agent: {"kind": "rules"}})
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_class"),
+    [("yes", True), ("No.", True), ("Yes, she can", True), ("**False**", True), ("positive", True), ("no one", False)]
+    + [("Norway", False), ("12", False), ("a positive number", False), ("true north", False)],
+)
+def test_an_answer_of_a_few_classes(answer, is_class):
+    assert task_filters.is_class(answer) is is_class
+
+
+def test_tasks_that_are_answered_by_yes_or_no_are_refused(tmp_path):
+    """The solver agrees with itself on each; two coins would, too, half of the time."""
+
+    def solve_or_nod(prompt):
+        return "<<<Think.\n#### Yes>>>" if "Is it true" in prompt else solve(prompt)
+
+    def write(prompt):
+        return f"<<<Is it true that a ferry of {len(prompt)} seats is full?>>>\n" + write_tasks(prompt)
+
+    kept, rejects, _ = run_self_instruct(tmp_path, write, solve_or_nod)
+    assert kept and not any(candidate.problem.answer == "Yes" for candidate in kept)
+    assert "asks for one of a few classes" in {reject.reason for reject in rejects}

@@ -2,7 +2,8 @@
 
 A prompt shows eight tasks, six that people wrote and two that were kept before (fewer while there are fewer), drawn by
 key. What the writer adds is filtered (`task_filters.py`; no task may be more similar than `max_similarity` to one before
-it), then answered by the solver, whose sampled solutions must agree (`consensus.py`). In the paper the same model writes
+it), then answered by the solver, whose sampled solutions must agree (`consensus.py`) on more than a yes, a no or another
+of a few classes. In the paper the same model writes
 inputs and outputs, too; here a task must be complete in itself.
 
 Requests go out in rounds. All prompts of a round are drawn from what was kept before it and its replies are read in
@@ -97,6 +98,9 @@ def make_candidates(parents: Sequence[Problem], section: Any, context: Context) 
         ):
             if not isinstance(found, Consensus):
                 yield Reject(task.id, NAME, found)
+                continue
+            if found.answer_type == "text" and task_filters.is_class(found.answer):
+                yield Reject(task.id, NAME, "asks for one of a few classes")
                 continue
             problem = _make_problem(task, found, context, people, path)
             machine.append(SeedTask(problem.id, problem.question, problem.licence))
