@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 params = YAML(typ="safe").load(open("params.yaml"))
 gain = params["preference"]["lr"]
 methods = {name: {"policy": 0.5 + gain, "difference": gain} for name in ("pass_1", "majority_n", "pass_n")}
-solved = {"start": {f"p/{i}": i % 2 for i in range(10)}, "policy": {f"p/{i}": i % 3 > 0 for i in range(10)}}
+solved = {"start": {f"p/{i}": i % 2 for i in range(10)}, "policy": {f"p/{i}": int(i % 3 > 0) for i in range(10)}}
 found = {"dev": {"methods": methods}, "test": {"methods": methods, "solved": solved}, "kl": {"mean": 1.0},
          "held_out": {"accuracy": None}}
 pathlib.Path("data/preference").mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NAMES = {"model": "model", "knn": "5 nearest shots", "least_squares": "least squares", "bayes": "Bayes"}
 
+FEW = 20  # units that are resampled; below, resamples vary less than other units would
+
 
 def write(folder: Path, rows: Sequence[Row], figures: dict[str, Any], params: Params) -> None:
     write_rows(folder / "rows.parquet", rows)
@@ -109,6 +111,12 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
         f"{params.sets} sets of shots; {params.numeric.functions} functions of each world with {params.numeric.queries} "
         "queries, one value each. Chance is 50 % in linear worlds, 100/m % in modular ones."
     ]
+    sizes = {"functions of a world": params.numeric.functions if worlds else FEW}
+    sizes |= {"problems of the benchmark": params.queries if arms else FEW}
+    if few := [f"{count} {what}" for what, count in sizes.items() if count < FEW]:
+        notes.append(
+            f"The interval of a best K resamples the {' and the '.join(few)}; of fewer than {FEW} it is too narrow."
+        )
     for kind, facts in figures["training"].items():
         notes.append(
             f"The model of {kind} worlds has {facts['weights']:,} weights and learned for {facts['steps']} steps; "

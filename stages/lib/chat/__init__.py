@@ -2,8 +2,9 @@
 
 `create(kind, cache, **settings)` gives a `Chat`, and `chat.ask(prompt, key)` the text of an answer. Answers are stored on
 disk under (model, settings, prompt, key) before they are used, so a crash loses none that was paid for and a second run
-pays nothing. Another key gives another answer. For many prompts use `ask_many`, or call `ask` from the threads of `map`:
-a server gets several requests at once, and a local model answers in batches what is waiting.
+pays nothing. Another key gives another answer. A prompt may be a talk, a tuple of turns. `get_reply` says how many tokens
+an answer took, and whether it was cut off. For many prompts use `ask_many`, or call `ask` from the threads of `map`: a
+server gets several requests at once, and a local model answers in batches what is waiting.
 
 `chat.usage` counts calls, tokens and cost. Kinds: openai (lib/chat/server.py), hf (lib/chat/local.py).
 """

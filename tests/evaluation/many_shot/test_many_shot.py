@@ -205,6 +205,7 @@ def test_the_whole_stage(root):
         assert (row["gold_nll"] is None) == bool(row["set_seed"] or row["order_seed"]) and len(row["shots"]) == row["k"]
         assert not {*row["shots"]} & {row["query"]}
     text = (out / "report.md").read_text()
+    assert "resamples the 2 functions of a world and the 3 problems of the benchmark; of fewer than 20 it is" in text
     assert "modular_4 (held out)" in text and "The best K" in text and (out / "curves.png").stat().st_size > 10000
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     (root / ".checkpoints").rename(root / "before")
